@@ -1,0 +1,146 @@
+"""The core Kubernetes objects, as far as they matter: Namespace, Node, Pod, Service, EndpointSlice."""
+
+from __future__ import annotations
+
+from msgspec import field
+
+from .base import CoreModel
+
+
+class NamespaceSpec(CoreModel, frozen=True, kw_only=True):
+    """Everything that matters of a Namespace stands in its metadata."""
+
+
+class NodeSpec(CoreModel, frozen=True, kw_only=True):
+    """Everything that matters of a Node stands in its labels (topology.kubernetes.io/region and /zone)."""
+
+
+class ContainerPort(CoreModel, frozen=True, kw_only=True):
+    container_port: int
+    name: str = ""
+    protocol: str = "TCP"
+
+
+class Container(CoreModel, frozen=True, kw_only=True):
+    name: str = ""
+    ports: tuple[ContainerPort, ...] = ()
+
+
+class OwnerReference(CoreModel, frozen=True, kw_only=True):
+    kind: str = ""
+    name: str = ""
+    controller: bool = False
+
+
+class PodIP(CoreModel, frozen=True, kw_only=True):
+    ip: str = ""
+
+
+class PodCondition(CoreModel, frozen=True, kw_only=True):
+    type: str = ""
+    status: str = ""
+
+
+class ContainerStatus(CoreModel, frozen=True, kw_only=True):
+    name: str = ""
+    container_id: str = field(default="", name="containerID")
+
+
+class PodStatus(CoreModel, frozen=True, kw_only=True):
+    phase: str = ""
+    pod_ip: str = field(default="", name="podIP")
+    pod_ips: tuple[PodIP, ...] = field(default=(), name="podIPs")
+    host_ip: str = field(default="", name="hostIP")
+    conditions: tuple[PodCondition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class PodSpec(CoreModel, frozen=True, kw_only=True):
+    """Spec and status of a Pod; `status` is moved in from beside the spec when the object is read."""
+
+    node_name: str = ""
+    host_network: bool = False
+    hostname: str = ""
+    subdomain: str = ""
+    service_account_name: str = ""
+    containers: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
+    status: PodStatus = PodStatus()
+    owners: tuple[OwnerReference, ...] = ()  # metadata.ownerReferences
+
+
+class ServicePortSpec(CoreModel, frozen=True, kw_only=True):
+    port: int
+    name: str = ""
+    protocol: str = "TCP"
+    app_protocol: str = ""
+    target_port: int | str = 0  # 0: the same as `port`
+    node_port: int = 0
+
+
+class ServiceSpec(CoreModel, frozen=True, kw_only=True):
+    cluster_ip: str = field(default="", name="clusterIP")
+    cluster_ips: tuple[str, ...] = field(default=(), name="clusterIPs")
+    type: str = "ClusterIP"
+    external_name: str = ""
+    external_ips: tuple[str, ...] = field(default=(), name="externalIPs")
+    ports: tuple[ServicePortSpec, ...] = ()
+    selector: dict[str, str] = {}
+    publish_not_ready_addresses: bool = False
+    internal_traffic_policy: str = "Cluster"
+    traffic_distribution: str = ""
+    session_affinity: str = "None"
+
+
+class EndpointConditions(CoreModel, frozen=True, kw_only=True):
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+class ForZone(CoreModel, frozen=True, kw_only=True):
+    name: str = ""
+
+
+class EndpointHints(CoreModel, frozen=True, kw_only=True):
+    for_zones: tuple[ForZone, ...] = ()
+
+
+class TargetRef(CoreModel, frozen=True, kw_only=True):
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+
+
+class SliceEndpoint(CoreModel, frozen=True, kw_only=True):
+    addresses: tuple[str, ...] = ()
+    conditions: EndpointConditions = EndpointConditions()
+    hostname: str = ""
+    node_name: str = ""
+    zone: str = ""
+    hints: EndpointHints = EndpointHints()
+    target_ref: TargetRef = TargetRef()
+
+
+class SlicePort(CoreModel, frozen=True, kw_only=True):
+    name: str = ""
+    port: int = 0
+    protocol: str = "TCP"
+    app_protocol: str = ""
+
+
+class EndpointSliceSpec(CoreModel, frozen=True, kw_only=True):
+    """An EndpointSlice has no spec in Kubernetes: its top-level fields are read as one. Its service is named by the
+    label kubernetes.io/service-name."""
+
+    address_type: str = "IPv4"
+    endpoints: tuple[SliceEndpoint, ...] = ()
+    ports: tuple[SlicePort, ...] = ()
+
+
+class SecretSpec(CoreModel, frozen=True, kw_only=True):
+    """A Secret's data, decoded from base64 (or taken from stringData)."""
+
+    type: str = "Opaque"
+    data: dict[str, bytes] = {}

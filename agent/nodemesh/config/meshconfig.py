@@ -1,0 +1,83 @@
+"""MeshConfig (`nodemesh.io/v1alpha1`): the mesh-wide settings, with Istio's names where Istio's MeshConfig has them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from .base import Duration, Model
+from .destinationrule import LocalityLoadBalancerSetting
+from .virtualservice import HTTPRetry
+
+
+class OutboundMode(StrEnum):
+    """What becomes of traffic to hosts that the registry does not know."""
+
+    REGISTRY_ONLY = "REGISTRY_ONLY"
+    ALLOW_ANY = "ALLOW_ANY"
+
+
+class MeshOutboundTrafficPolicy(Model, frozen=True, kw_only=True):
+    mode: OutboundMode = OutboundMode.ALLOW_ANY
+
+
+class L7(StrEnum):
+    """Whether a service port goes through the proxy: by its rules, always, or never."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class FailurePolicy(StrEnum):
+    """What a redirected connection gets while the data plane does not live: the direct way, or a refusal."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Sockmap(StrEnum):
+    OFF = "off"
+    AUTO = "auto"
+    ON = "on"
+
+
+class LabelSelectorRequirement(Model, frozen=True, kw_only=True):
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+class LabelSelector(Model, frozen=True, kw_only=True):
+    """Kubernetes' label selector (meta/v1)."""
+
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[LabelSelectorRequirement, ...] = ()
+
+
+class PodLimits(Model, frozen=True, kw_only=True):
+    """What one pod may take of the shared proxy."""
+
+    connections: int = 10_000
+    requests: int = 10_000  # in flight
+    buffered_bytes: int = 64 * 1024 * 1024
+
+
+class MeshConfigSpec(Model, frozen=True, kw_only=True):
+    root_namespace: str = "istio-system"
+    cluster_domain: str = "cluster.local"
+    outbound_traffic_policy: MeshOutboundTrafficPolicy = MeshOutboundTrafficPolicy()
+    default_http_retry_policy: HTTPRetry | None = None
+    connect_timeout: Duration = Duration(10_000)
+    locality_lb_setting: LocalityLoadBalancerSetting | None = None
+    access_log_file: str | None = None
+    access_log_format: str | None = None
+    access_log_encoding: str = "TEXT"
+    discovery_selectors: tuple[LabelSelector, ...] = ()
+    default_service_export_to: tuple[str, ...] = ("*",)
+    default_virtual_service_export_to: tuple[str, ...] = ("*",)
+    default_destination_rule_export_to: tuple[str, ...] = ("*",)
+    l7: L7 = L7.AUTO
+    failure_policy: FailurePolicy = FailurePolicy.OPEN
+    sockmap: Sockmap = Sockmap.OFF
+    dns_capture: bool = False
+    limits: PodLimits = PodLimits()

@@ -1,0 +1,65 @@
+"""WorkloadEntry and WorkloadGroup as Istio's networking API defines them: workloads outside Kubernetes."""
+
+from __future__ import annotations
+
+from .base import Model
+
+
+class WorkloadEntrySpec(Model, frozen=True, kw_only=True):
+    address: str | None = None
+    ports: dict[str, int] = {}
+    labels: dict[str, str] = {}
+    network: str | None = None
+    locality: str | None = None
+    weight: int | None = None
+    service_account: str | None = None
+
+
+class WorkloadGroupSpec(Model, frozen=True, kw_only=True):
+    metadata: GroupMeta | None = None
+    template: WorkloadEntrySpec | None = None
+    probe: ReadinessProbe | None = None
+
+
+class GroupMeta(Model, frozen=True, kw_only=True):
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class ReadinessProbe(Model, frozen=True, kw_only=True):
+    initial_delay_seconds: int | None = None
+    timeout_seconds: int | None = None
+    period_seconds: int | None = None
+    success_threshold: int | None = None
+    failure_threshold: int | None = None
+    http_get: HTTPHealthCheckConfig | None = None
+    tcp_socket: TCPHealthCheckConfig | None = None
+    exec: ExecHealthCheckConfig | None = None
+    grpc: GrpcHealthCheckConfig | None = None
+
+
+class HTTPHealthCheckConfig(Model, frozen=True, kw_only=True):
+    path: str | None = None
+    port: int | None = None
+    host: str | None = None
+    scheme: str | None = None
+    http_headers: tuple[HTTPHeader, ...] = ()
+
+
+class GrpcHealthCheckConfig(Model, frozen=True, kw_only=True):
+    port: int | None = None
+    service: str | None = None
+
+
+class HTTPHeader(Model, frozen=True, kw_only=True):
+    name: str | None = None
+    value: str | None = None
+
+
+class TCPHealthCheckConfig(Model, frozen=True, kw_only=True):
+    host: str | None = None
+    port: int | None = None
+
+
+class ExecHealthCheckConfig(Model, frozen=True, kw_only=True):
+    command: tuple[str, ...] = ()

@@ -1,0 +1,123 @@
+"""The words between control and a worker: msgpack messages over a SOCK_SEQPACKET Unix socket, with fds beside them.
+
+Each message is one packet. File descriptors travel as SCM_RIGHTS in the order that the message's docstring names.
+Bodies that may outgrow a packet (tables, statistics) travel in a memfd."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..routing.client import Client
+
+#: Raised when a message changes its shape; a worker refuses a control process that speaks another one (RC-13).
+PROTOCOL_VERSION = 1
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of all messages; the class name is the tag."""
+
+
+# control -> worker
+
+
+class SetTables(Message, frozen=True, kw_only=True):
+    """New tables. fds: a memfd with `routing.wire`'s update; `base` is the version it builds on (0: complete)."""
+
+    version: int
+    base: int
+
+
+class AddListener(Message, frozen=True, kw_only=True):
+    """A listener to accept from. fds: the listening socket, then the namespace for upstream sockets (absent: the
+    worker's own). The listener is the client's identity. `destination` is set for plain listeners (`--expose`): every
+    connection counts as one to that (host, port). `gateway_port` is set for a gateway's server port."""
+
+    id: int
+    client: Client
+    destination: tuple[str, int] | None = None
+    gateway_port: int = 0
+
+
+class UpdateClient(Message, frozen=True, kw_only=True):
+    """The workload behind a listener changed (labels); connections accepted from now on use it."""
+
+    id: int
+    client: Client
+
+
+class RemoveListener(Message, frozen=True, kw_only=True):
+    """Stop accepting there; connections that came from it run out."""
+
+    id: int
+
+
+class SetMaps(Message, frozen=True, kw_only=True):
+    """The kernel's side. fds: the map of original destinations, then the heartbeat's map."""
+
+    heartbeat_slot: int
+
+
+class SetDns(Message, frozen=True, kw_only=True):
+    """Addresses that control resolved for host names of clusters (DNS resolutions): host -> addresses."""
+
+    addresses: dict[str, tuple[str, ...]]
+
+
+class GetStatistics(Message, frozen=True, kw_only=True):
+    """Ask for Statistics."""
+
+    id: int
+
+
+class GetConnections(Message, frozen=True, kw_only=True):
+    """Ask for Connections."""
+
+    id: int
+
+
+class Drain(Message, frozen=True, kw_only=True):
+    """Accept no more, say `Connection: close`, and exit when all is done or after `grace` seconds."""
+
+    grace: float
+
+
+# worker -> control
+
+
+class Hello(Message, frozen=True, kw_only=True):
+    """First message of a worker."""
+
+    worker: int
+    pid: int
+    protocol: int = PROTOCOL_VERSION
+
+
+class Applied(Message, frozen=True, kw_only=True):
+    """The worker answers from this version on."""
+
+    version: int
+
+
+class Refused(Message, frozen=True, kw_only=True):
+    """The worker kept the tables it has; `error` says why."""
+
+    version: int
+    error: str
+
+
+class Statistics(Message, frozen=True, kw_only=True):
+    """Answer to GetStatistics. fds: a memfd with telemetry's counters (msgpack)."""
+
+    id: int
+
+
+class Connections(Message, frozen=True, kw_only=True):
+    """Answer to GetConnections. fds: a memfd with a list of connection records (msgpack)."""
+
+    id: int
+
+
+FromControl = (
+    SetTables | AddListener | UpdateClient | RemoveListener | SetMaps | SetDns | GetStatistics | GetConnections | Drain
+)
+FromWorker = Hello | Applied | Refused | Statistics | Connections

@@ -1,0 +1,161 @@
+"""What the cluster says at one moment: services, endpoints, workloads and rules, frozen, with a version and a cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from ..config.destinationrule import DestinationRuleSpec
+from ..config.gateway import GatewaySpec
+from ..config.meshconfig import MeshConfigSpec
+from ..config.meta import Location, Object
+from ..config.problems import Problem
+from ..config.sidecar import SidecarSpec
+from ..config.virtualservice import VirtualServiceSpec
+
+
+class Protocol(StrEnum):
+    """A port's protocol (Istio's protocol selection page); AUTO stands for an undeclared one that is sniffed."""
+
+    HTTP = "HTTP"
+    HTTP2 = "HTTP2"
+    GRPC = "GRPC"
+    GRPC_WEB = "GRPC-WEB"
+    HTTPS = "HTTPS"
+    TLS = "TLS"
+    TCP = "TCP"
+    MONGO = "MONGO"
+    MYSQL = "MYSQL"
+    REDIS = "REDIS"
+    UDP = "UDP"
+    AUTO = "AUTO"
+
+
+HTTP_PROTOCOLS = frozenset({Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
+TLS_PROTOCOLS = frozenset({Protocol.HTTPS, Protocol.TLS})
+
+
+class Resolution(StrEnum):
+    """How a service's endpoints are found."""
+
+    STATIC = "STATIC"  # a list of addresses: Kubernetes services and ServiceEntries with endpoints
+    HEADLESS = "HEADLESS"  # clients dial the endpoints themselves (clusterIP: None)
+    NONE = "NONE"  # the dialled address is the endpoint
+    DNS = "DNS"
+    DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+    DYNAMIC_DNS = "DYNAMIC_DNS"
+
+
+class Health(StrEnum):
+    READY = "ready"
+    DRAINING = "draining"  # terminating, still serving
+    UNREADY = "unready"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of the registry's frozen records."""
+
+
+class Locality(Record, frozen=True, kw_only=True):
+    region: str = ""
+    zone: str = ""
+    subzone: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.region, self.zone, self.subzone) if part)
+
+
+class Endpoint(Record, frozen=True, kw_only=True):
+    """One address of one service port. `address` is an IP, a host name (DNS resolutions) or `unix:///path`."""
+
+    address: str
+    port: int
+    labels: Mapping[str, str] = {}
+    locality: Locality = Locality()
+    weight: int = 1
+    health: Health = Health.READY
+    workload: str = ""  # "namespace/name" of the Pod or WorkloadEntry
+    node: str = ""
+    hostname: str = ""  # a StatefulSet pod's own name under the service's host
+    network: str = ""
+    cluster: str = ""
+
+
+class ServicePort(Record, frozen=True, kw_only=True):
+    number: int
+    name: str = ""
+    protocol: Protocol = Protocol.AUTO
+
+
+class Service(Record, frozen=True, kw_only=True):
+    """A host of the registry, from a Kubernetes Service or from one host of a ServiceEntry. The `logical` stage."""
+
+    host: str  # fully qualified; may be a wildcard for ServiceEntries
+    name: str
+    namespace: str
+    addresses: tuple[str, ...] = ()  # virtual IPs or CIDRs that clients dial
+    ports: tuple[ServicePort, ...] = ()
+    endpoints: Mapping[int, tuple[Endpoint, ...]] = {}  # by service port number
+    resolution: Resolution = Resolution.STATIC
+    external: bool = False  # MESH_EXTERNAL
+    kind: str = "Service"
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    export_to: tuple[str, ...] = ("*",)
+    subject_alt_names: tuple[str, ...] = ()
+    publish_not_ready: bool = False
+    traffic_distribution: str = ""
+    internal_traffic_policy: str = "Cluster"
+    created: float = 0.0
+    location: Location = Location()
+
+    def port(self, number: int) -> ServicePort | None:
+        return next((port for port in self.ports if port.number == number), None)
+
+
+class Workload(Record, frozen=True, kw_only=True):
+    """A Pod or a WorkloadEntry: who can be a client, and what stands behind an address."""
+
+    name: str
+    namespace: str
+    uid: str = ""
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    addresses: tuple[str, ...] = ()
+    node: str = ""
+    locality: Locality = Locality()
+    service_account: str = ""
+    owner: str = ""  # the Deployment's, StatefulSet's … name as metrics show it
+    host_network: bool = False
+    ready: bool = True
+    finished: bool = False  # phase Succeeded or Failed
+    kind: str = "Pod"
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Namespace(Record, frozen=True, kw_only=True):
+    name: str
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+
+
+class Snapshot(Record, frozen=True, kw_only=True):
+    """Everything at one version. Maps are keyed by `namespace/name`; values are shared by identity between versions
+    where nothing changed. `problems` are those of the objects that were read, refused ones included."""
+
+    version: int = 0
+    causes: tuple[str, ...] = ()
+    mesh: MeshConfigSpec = MeshConfigSpec()
+    namespaces: Mapping[str, Namespace] = {}
+    workloads: Mapping[str, Workload] = {}
+    services: Mapping[str, tuple[Service, ...]] = {}  # by host: several where a host is declared more than once
+    virtual_services: Mapping[str, Object[VirtualServiceSpec]] = {}
+    destination_rules: Mapping[str, Object[DestinationRuleSpec]] = {}
+    gateways: Mapping[str, Object[GatewaySpec]] = {}
+    sidecars: Mapping[str, Object[SidecarSpec]] = {}
+    problems: tuple[Problem, ...] = ()

@@ -1,0 +1,23 @@
+"""Who asks: the part of a workload that routing depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ..registry.snapshot import Locality
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """A client workload: a pod, or a gateway (then `gateway` is true and its labels select Gateway objects)."""
+
+    namespace: str
+    name: str = ""
+    labels: Mapping[str, str] = {}
+    locality: Locality = Locality()
+    node: str = ""
+    network: str = ""
+    gateway: bool = False
+    service_account: str = ""
+    owner: str = ""

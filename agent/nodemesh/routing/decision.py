@@ -1,0 +1,286 @@
+"""What routing answers: a frozen decision, made once per rule and client view, shared by all requests that match it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+
+from ..config.meta import Location
+from ..reasons import Reason
+from ..registry.snapshot import Endpoint, Protocol, Resolution
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the decision's frozen parts. Times are in seconds, as the proxy's clock counts."""
+
+
+class HeaderOp(Value, frozen=True, kw_only=True):
+    """Set or add one header; `formatted` says that the value has %COMMAND% operators to be expanded."""
+
+    name: bytes  # lower case
+    value: bytes
+    formatted: bool = False
+
+
+class HeaderOps(Value, frozen=True, kw_only=True):
+    """One level of header changes: removed first, then set, then added (each alphabetical, as Istio emits them)."""
+
+    remove: tuple[bytes, ...] = ()
+    set: tuple[HeaderOp, ...] = ()
+    add: tuple[HeaderOp, ...] = ()
+
+
+class Algorithm(StrEnum):
+    LEAST_REQUEST = "LEAST_REQUEST"
+    ROUND_ROBIN = "ROUND_ROBIN"
+    RANDOM = "RANDOM"
+    RING_HASH = "RING_HASH"
+    MAGLEV = "MAGLEV"
+    PASSTHROUGH = "PASSTHROUGH"  # dial the address that the client dialled (Envoy's ORIGINAL_DST)
+
+
+class CookieAttribute(Value, frozen=True, kw_only=True):
+    name: str
+    value: str = ""
+
+
+class HashPolicy(Value, frozen=True, kw_only=True):
+    """Where a consistent hash gets its key; exactly one of header, cookie, query and source_ip is set. A `cookie_ttl`
+    (0 for a session cookie) has the proxy make the cookie where it is missing."""
+
+    header: bytes = b""
+    cookie: bytes = b""
+    cookie_path: bytes = b""
+    cookie_ttl: float | None = None
+    cookie_attributes: tuple[CookieAttribute, ...] = ()
+    query: bytes = b""
+    source_ip: bool = False
+
+
+class Warmup(Value, frozen=True, kw_only=True):
+    duration: float
+    minimum_percent: float = 10.0
+    aggression: float = 1.0
+
+
+class LoadBalancer(Value, frozen=True, kw_only=True):
+    algorithm: Algorithm = Algorithm.LEAST_REQUEST
+    hash: HashPolicy | None = None
+    ring_size: int = 1024  # RING_HASH: minimal number of points
+    table_size: int = 65537  # MAGLEV
+    warmup: Warmup | None = None
+
+
+class Outlier(Value, frozen=True, kw_only=True):
+    """Outlier detection with Istio's defaults filled in; None in a Cluster means off."""
+
+    consecutive_5xx: int = 5
+    consecutive_gateway_errors: int = 0
+    split_local_origin: bool = False
+    consecutive_local_origin: int = 5
+    interval: float = 10.0
+    base_ejection: float = 30.0
+    max_ejection_percent: int = 10
+    min_health_percent: int = 0
+
+
+class Keepalive(Value, frozen=True, kw_only=True):
+    probes: int = 0
+    time: int = 0
+    interval: int = 0
+
+
+UNLIMITED = 2**32 - 1
+
+
+class Pool(Value, frozen=True, kw_only=True):
+    """Connection pool and circuit breaker of one cluster."""
+
+    max_connections: int = UNLIMITED
+    connect_timeout: float = 10.0
+    keepalive: Keepalive | None = None
+    max_connection_duration: float = 0.0  # 0: none
+    tcp_idle_timeout: float = 3600.0  # 0: none
+    max_pending: int = UNLIMITED
+    max_requests: int = UNLIMITED
+    max_requests_per_connection: int = 0  # 0: unlimited
+    max_retries: int = UNLIMITED
+    idle_timeout: float = 3600.0
+    max_concurrent_streams: int = 2**31 - 1
+    use_client_protocol: bool = False
+    upgrade_to_h2: bool = False
+    ping_interval: float = 0.0
+    ping_timeout: float = 0.0
+
+
+class RetryBudget(Value, frozen=True, kw_only=True):
+    percent: float = 20.0
+    min_concurrency: int = 3
+    interval: float = 0.0
+
+
+class UpstreamTls(Value, frozen=True, kw_only=True):
+    """TLS origination (DestinationRule's tls) with files and names as configured; empty strings are unset."""
+
+    mode: str  # SIMPLE, MUTUAL
+    sni: str = ""
+    subject_alt_names: tuple[str, ...] = ()
+    ca_certificates: str = ""
+    client_certificate: str = ""
+    private_key: str = ""
+    credential: str = ""  # namespace/name of a Secret
+    insecure_skip_verify: bool = False
+
+
+class LocalityShare(Value, frozen=True, kw_only=True):
+    """One line of `distribute`: endpoints whose locality matches `to` (with `*` as a wildcard) get `weight` shares."""
+
+    to: str
+    weight: int
+
+
+class Priorities(Value, frozen=True, kw_only=True):
+    """Endpoints by priority (0 is tried first), each a tuple of indices into `Cluster.endpoints`, and, where
+    `distribute` applies, the weight of each locality group inside priority 0."""
+
+    levels: tuple[tuple[int, ...], ...] = ()
+    shares: tuple[tuple[int, tuple[int, ...]], ...] = ()  # (weight, indices)
+
+
+class Cluster(Value, frozen=True, kw_only=True):
+    """The concrete stage: one balanced group of endpoints (host, port, subset) with every policy resolved.
+
+    `name` is Istio's (`outbound|9080|v2|reviews.default.svc.cluster.local`). State (connections, outliers, counts) is
+    kept per `key`, which differs from `name` only where clients see different policies for the same group."""
+
+    name: str
+    key: str
+    host: str
+    port: int
+    subset: str = ""
+    service: str = ""  # the service's bare name and namespace, as metrics label them
+    namespace: str = ""
+    endpoints: tuple[Endpoint, ...] = ()
+    resolution: Resolution = Resolution.STATIC
+    protocol: Protocol = Protocol.HTTP
+    load_balancer: LoadBalancer = LoadBalancer()
+    priorities: Priorities | None = None
+    pool: Pool = Pool()
+    retry_budget: RetryBudget | None = None
+    outlier: Outlier | None = None
+    tls: UpstreamTls | None = None
+    external: bool = False
+
+
+class Destination(Value, frozen=True, kw_only=True):
+    """One weighted target. `cluster` is None where host or subset is unknown (503, flag NC); `cluster_name` is kept."""
+
+    cluster: Cluster | None
+    cluster_name: str
+    weight: int = 100
+    request_headers: HeaderOps | None = None
+    response_headers: HeaderOps | None = None
+    authority: bytes = b""  # a Host written by the destination's own header operations
+
+
+class Rewrite(Value, frozen=True, kw_only=True):
+    """Change of path and authority. `prefix` is the matched prefix's length (-1: the whole path is replaced)."""
+
+    uri: bytes | None = None
+    prefix: int = -1
+    substitute: Callable[[bytes], bytes] | None = None  # uriRegexRewrite, compiled
+    authority: bytes = b""
+
+
+class Retry(Value, frozen=True, kw_only=True):
+    """Retry policy, with Istio's default list where none was given. `attempts` counts retries, not the first try."""
+
+    attempts: int = 2
+    per_try_timeout: float = 0.0  # 0: none
+    on: frozenset[str] = frozenset()
+    status_codes: frozenset[int] = frozenset()
+    backoff_base: float = 0.025
+    backoff_max: float = 0.25
+    ignore_previous_hosts: bool = True
+    remote_localities: bool = False
+
+
+class Fault(Value, frozen=True, kw_only=True):
+    """Percentages are 0 to 100. `abort_grpc` is a gRPC status number (-1: none)."""
+
+    delay: float = 0.0
+    delay_percent: float = 0.0
+    abort_status: int = 0
+    abort_grpc: int = -1
+    abort_percent: float = 0.0
+
+
+class Mirror(Value, frozen=True, kw_only=True):
+    cluster: Cluster | None
+    cluster_name: str
+    percent: float = 100.0
+
+
+class Cors(Value, frozen=True, kw_only=True):
+    allow_origin: Callable[[bytes], bool]
+    methods: bytes = b""
+    headers: bytes = b""
+    expose: bytes = b""
+    max_age: bytes = b""
+    credentials: bool = False
+    forward_unmatched: bool = True
+
+
+class Rule(Value, frozen=True, kw_only=True):
+    """Where a decision was written: the VirtualService (`namespace/name`), the rule's path in it, and its place."""
+
+    virtual_service: str = ""
+    path: str = ""
+    location: Location = Location()
+
+
+class Decision(Value, frozen=True, kw_only=True):
+    """Base of what can become of a request or connection."""
+
+    name: str = ""  # the route's name, as the access log shows it
+    rule: Rule = Rule()
+    reason: Reason = Reason.NONE
+    request_headers: HeaderOps | None = None
+    response_headers: HeaderOps | None = None
+    fault: Fault | None = None
+    cors: Cors | None = None
+
+
+class Route(Decision, frozen=True, kw_only=True):
+    """Forward to one of `destinations`, drawn by weight."""
+
+    destinations: tuple[Destination, ...]
+    total_weight: int
+    rewrite: Rewrite | None = None
+    timeout: float = 0.0  # 0: none
+    retry: Retry | None = None
+    mirrors: tuple[Mirror, ...] = ()
+
+
+class Redirect(Decision, frozen=True, kw_only=True):
+    status: int = 301
+    scheme: bytes = b""
+    authority: bytes = b""
+    port: int = 0  # 0: none given
+    from_request_port: bool = False
+    uri: bytes | None = None
+    prefix: int = -1  # >= 0: replace only the matched prefix's length (prefixRewrite)
+
+
+class DirectResponse(Decision, frozen=True, kw_only=True):
+    status: int = 200
+    body: bytes = b""
+
+
+class Failure(Decision, frozen=True, kw_only=True):
+    """A local answer for want of a route: its `reason` says which (404 NR, 502 blackhole, …). For connections without
+    HTTP it means close."""
+
+    status: int = 404

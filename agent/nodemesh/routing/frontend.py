@@ -1,0 +1,34 @@
+"""What a dialled address means to one client: the logical stage, and which way its connections take."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from ..config.meshconfig import FailurePolicy
+from ..registry.snapshot import Protocol, Service
+from .decision import Route
+
+
+class Mode(StrEnum):
+    """pass: untouched. kernel: an endpoint is picked at connect(). proxy: the L7 proxy takes the connection."""
+
+    PASS = "pass"
+    KERNEL = "kernel"
+    PROXY = "proxy"
+
+
+class Frontend(msgspec.Struct, frozen=True, kw_only=True):
+    """One dialled (address, port) as one client sees it. `service` is None where the registry does not know the
+    address. `mode_reason` is a sentence that names the rule which decided. `tcp` is the connection's decision where
+    mode is kernel: its destinations and their endpoints go into the kernel's maps."""
+
+    addresses: tuple[str, ...]
+    port: int  # the service port that was dialled
+    protocol: Protocol
+    service: Service | None = None
+    mode: Mode = Mode.PROXY
+    mode_reason: str = ""
+    failure_policy: FailurePolicy = FailurePolicy.OPEN
+    tcp: Route | None = None

@@ -1,0 +1,48 @@
+"""What is known of one request or relayed connection when it ends: filled by the proxy, read by log and metrics."""
+
+from __future__ import annotations
+
+from ..reasons import Reason
+from ..routing.client import Client
+from ..routing.decision import Cluster
+
+
+class RequestRecord:
+    """One HTTP request (or TCP connection, then `method` is empty). Times: `started` is seconds since the epoch,
+    durations are seconds; -1 where a point was never reached. Sizes are body bytes."""
+
+    __slots__ = (
+        "client", "cluster", "started", "method", "path", "original_path", "protocol", "authority", "status",
+        "grpc_status", "reasons", "bytes_received", "bytes_sent", "duration", "upstream_time", "attempts",
+        "forwarded_for", "user_agent", "request_id", "upstream_host", "upstream_local", "downstream_local",
+        "downstream_remote", "sni", "route_name", "transport_failure", "termination",
+    )  # fmt: skip
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.cluster: Cluster | None = None
+        self.started = 0.0
+        self.method = b""
+        self.path = b""  # as it came, with the query
+        self.original_path = b""  # x-envoy-original-path, if the path was rewritten
+        self.protocol = b"HTTP/1.1"
+        self.authority = b""
+        self.status = 0
+        self.grpc_status = -1
+        self.reasons: tuple[Reason, ...] = ()
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.duration = -1.0
+        self.upstream_time = -1.0
+        self.attempts = 0
+        self.forwarded_for = b""
+        self.user_agent = b""
+        self.request_id = b""
+        self.upstream_host = ""
+        self.upstream_local = ""
+        self.downstream_local = ""
+        self.downstream_remote = ""
+        self.sni = ""
+        self.route_name = ""
+        self.transport_failure = ""
+        self.termination = ""
