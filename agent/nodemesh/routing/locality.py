@@ -1,9 +1,9 @@
-"""Where endpoints lie as one client sees them: locality failover, distribution and traffic distribution as `Priorities`.
+"""Where endpoints lie as one client sees them: failover, distribution and traffic distribution as `Priorities`.
 
-Istio's rules (its Locality Load Balancing pages and DestinationRule's LocalityLoadBalancerSetting): the DestinationRule's
-setting comes before the Service's trafficDistribution, that before the mesh's. `distribute` draws among localities by
-weight; failover orders endpoints into priorities and, unless trafficDistribution asks for it, applies only together with
-outlier detection, since without ejections no priority would ever be left."""
+Istio's rules (its Locality Load Balancing pages and DestinationRule's LocalityLoadBalancerSetting): the
+DestinationRule's setting comes before the Service's trafficDistribution, that before the mesh's. `distribute` draws
+among localities by weight; failover orders endpoints into priorities and, unless trafficDistribution asks for it,
+applies only together with outlier detection, since without ejections no priority would ever be left."""
 
 from __future__ import annotations
 
