@@ -11,6 +11,8 @@ For a route, `weights.choose` draws one of its destinations. For that destinatio
     for gone in group.update(cluster): ...    # new endpoints or policies: drain the connections of those that left
     for gone in group.sweep(now): ...         # when group.next_sweep has come
 
+`group.limits` (`limits.py`) has the circuit breakers: `limits.requests.try_acquire()` … `.release()`, likewise
+`connections`, `pending` and `retries`; False means overflow (503, flag UO), or for `retries` no retry.
 `host.pool` is the caller's own. Inside, `levels.py` has the arithmetic of priorities, panic and localities,
 `algorithms.py` the balancers that draw among equals, `outlier.py` ejections, and `rows.py` the counters that they all
 count in."""

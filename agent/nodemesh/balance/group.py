@@ -11,6 +11,7 @@ from ..routing.decision import Algorithm, Cluster, Warmup
 from . import levels
 from .algorithms import Balancer, balancer
 from .host import Host
+from .limits import Limits
 from .outlier import Detector, Outcome
 from .rows import CHANGES, EJECTED_AT, Row, private_row
 
@@ -49,6 +50,7 @@ class Group:
         "detector",
         "hosts",
         "levels",
+        "limits",
         "loads",
         "next_sweep",
         "passing",
@@ -64,6 +66,7 @@ class Group:
         self.clock = clock
         self.rng = rng
         self.row: Row = private_row()
+        self.limits = Limits(self.row, clock)
         self.by_address: dict[Address, Host] = {}
         self.passing: dict[Address, Host] = {}  # dialled addresses that are no endpoints
         self.hosts: list[Host] = []
@@ -119,6 +122,7 @@ class Group:
             self.by_address[address] = host
         self.hosts = list(self.by_address.values())
         self._watch(cluster, now)
+        self.limits.configure(cluster.pool, cluster.retry_budget)
         self.cluster = cluster
         self.stale = True
 

@@ -25,6 +25,7 @@ CONNECTIONS = 1
 PENDING = 2
 REQUESTS = 3
 RETRIES = 4
+RECENT = 5  # requests begun within the retry budget's interval
 
 FIELDS = 10
 
