@@ -1,7 +1,7 @@
 """Circuit breakers of one cluster: how many connections, waiting requests, requests and retries it may have at once.
 
-Envoy's page "Circuit breaking" with Istio's fields (ConnectionPoolSettings, RetryBudget). Counts are the node's, not one
-client's; a limit may be passed for a moment by workers that act in the same instant, as Envoy's may."""
+Envoy's page "Circuit breaking" with Istio's fields (ConnectionPoolSettings, RetryBudget). Counts are the node's, not
+one client's; a limit may be passed for a moment by workers that act in the same instant, as Envoy's may."""
 
 from __future__ import annotations
 
