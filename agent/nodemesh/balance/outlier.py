@@ -91,7 +91,8 @@ class Detector:
         self._strike(host, Kind.ANY_5XX, self.settings.consecutive_5xx)
 
     def _is_error(self, status: int) -> bool:
-        return status >= 500
+        codes = self.settings.error_codes
+        return status in codes if codes else status >= 500
 
     def _happened(self, host: Host, outcome: Outcome) -> None:
         """An outcome where errors of local origin have a streak of their own."""
