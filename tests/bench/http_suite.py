@@ -24,6 +24,7 @@ BASE = Envoy.name  # whose cost is divided by the others'
 
 IDLE_LIMIT = 0.05  # of a core; what a proxy may use when nobody asks it anything
 SETTLE = 2.0  # seconds from the last client's end to the look at idleness
+LOG_FIELDS = 21
 DESCRIPTOR_SLACK = 8  # log files and sockets that a proxy opens once on its first use
 
 
@@ -100,24 +101,26 @@ def measure(
     """One case: a warm-up with a verifier beside it, rounds in turn, then a look at what is left of the load."""
     for proxy in proxies:
         with verify.Sampler(proxy, upstream, case.path) as sampler:
-            load.run(proxy.url + case.path, case.connections, 1, HEADERS, cores.load, folder)
+            one_run(case, proxy, 1, cores, folder)
         outcome.mistakes.extend(sampler.wrong)
     runs: dict[Proxy, list[Run]] = {proxy: [] for proxy in proxies}
     for _ in range(pace.rounds):
         for proxy in proxies:
-            runs[proxy].append(one_run(case, proxy, pace, cores, folder))
+            runs[proxy].append(one_run(case, proxy, pace.seconds, cores, folder))
     for proxy in proxies:
         outcome.mistakes.extend(f"{case.name}: {fault}" for r in runs[proxy] for fault in faults(case, proxy, r.seen))
         outcome.figures.extend(figures(case, proxy, runs[proxy]))
     outcome.figures.extend(ratios(case, runs))
     outcome.mistakes.extend(f"{case.name}: {fault}" for fault in restless(proxies, pace))
     for proxy in proxies:
+        requests = sum(r.seen.requests for r in runs[proxy])
+        outcome.mistakes.extend(f"{case.name}: {fault}" for fault in unlogged(proxy, requests))
         proxy.forget_log()
 
 
-def one_run(case: Case, proxy: Proxy, pace: Pace, cores: Cores, folder: Path) -> Run:
+def one_run(case: Case, proxy: Proxy, seconds: float, cores: Cores, folder: Path) -> Run:
     before = proxy.process.usage()
-    seen = load.run(proxy.url + case.path, case.connections, pace.seconds, HEADERS, cores.load, folder)
+    seen = load.run(proxy.url + case.path, case.connections, seconds, HEADERS, cores.load, folder)
     after = proxy.process.usage()
     return Run(seen, after.cpu - before.cpu, after)
 
@@ -135,6 +138,17 @@ def faults(case: Case, proxy: Proxy, seen: load.Load) -> list[str]:
         found.append(f"{proxy.name} sent {seen.bytes} bytes for {seen.requests} bodies of {BODIES[case.path]}")
     if not seen.requests:
         found.append(f"{proxy.name} answered nothing")
+    return found
+
+
+def unlogged(proxy: Proxy, requests: int) -> list[str]:
+    """The access log is part of the work: a line of Istio's fields for each request."""
+    lines, fields = proxy.logged()
+    found = []
+    if lines < requests:
+        found.append(f"{proxy.name} logged {lines} lines for {requests} requests")
+    if fields < LOG_FIELDS:
+        found.append(f"{proxy.name} logged {fields} fields a line, Istio's format has {LOG_FIELDS}")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from . import rules
 from .processes import Cores, Process, free_port
 
 LOOPBACK = "127.0.0.1"
+FIELD = re.compile(rb'"[^"]*"|\[[^]]*\]|\S+')  # of an access log line
 
 
 class Proxy(abc.ABC):
@@ -47,6 +49,14 @@ class Proxy(abc.ABC):
         lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
         entries = (line.split() for line in lines)
         return sum(e[1].endswith(f":{port}") and e[3] in (established, close_wait) for e in entries)
+
+    def logged(self) -> tuple[int, int]:
+        """How many lines the access log holds, and how many fields the last of them."""
+        lines, last = 0, b""
+        with contextlib.suppress(FileNotFoundError), self.access_log.open("rb") as log:
+            for line in log:
+                lines, last = lines + 1, line
+        return lines, len(FIELD.findall(last))
 
     def forget_log(self) -> None:
         """Empties the access log, which grows by some hundred megabytes in a run."""
