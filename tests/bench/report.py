@@ -25,20 +25,27 @@ def show(console: Console, suite: str, outcome: Outcome) -> None:
     if subjects:
         table.add_column("subject")
     names = list(dict.fromkeys(figure.name for figure in outcome.figures))
+    mixed = len({figure.unit for figure in outcome.figures if figure.name == names[0]}) > 1
     units = {figure.name: figure.unit for figure in outcome.figures}
     for name in names:
-        table.add_column(f"{name}\n{units[name]}", justify="right")
+        table.add_column(name if mixed else f"{name}\n{units[name]}", justify="right")
     rows: dict[tuple[str, str], dict[str, Figure]] = {}
     for figure in outcome.figures:
         rows.setdefault((figure.case, figure.subject), {})[figure.name] = figure
     last = ""
     for (case, subject), row in rows.items():
-        cells = [written(row[name].value) if name in row else "" for name in names]
+        cells = [cell(row.get(name), mixed) for name in names]
         table.add_row("" if case == last else case, *([subject] if subjects else []), *cells)
         last = case
     console.print(table)
     for note in outcome.notes:
         console.print(f"  {note}", style="dim", markup=False)
+
+
+def cell(figure: Figure | None, with_unit: bool) -> str:
+    if figure is None:
+        return ""
+    return f"{written(figure.value)} {figure.unit}" if with_unit else written(figure.value)
 
 
 def written(value: float) -> str:
