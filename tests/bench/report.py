@@ -45,7 +45,7 @@ def show(console: Console, suite: str, outcome: Outcome) -> None:
 def cell(figure: Figure | None, with_unit: bool) -> str:
     if figure is None:
         return ""
-    return f"{written(figure.value)} {figure.unit}" if with_unit else written(figure.value)
+    return f"{written(figure.value)} {figure.unit}".rstrip() if with_unit else written(figure.value)
 
 
 def written(value: float) -> str:
@@ -59,7 +59,7 @@ def conclude(console: Console, outcomes: Mapping[str, Outcome], verdicts: list[V
     """Prints mistakes and verdicts; whether all is well."""
     for verdict in verdicts:
         mark, style = ("✓", "green") if verdict.met else ("✗", "red")
-        console.print(f"{mark} {verdict.threshold}: {written(verdict.value)}", style=style, markup=False)
+        console.print(f"{mark} {verdict.threshold}: {cell(verdict.figure, True)}", style=style, markup=False)
     mistakes = [f"{suite}: {mistake}" for suite, outcome in outcomes.items() for mistake in outcome.mistakes]
     for mistake in mistakes:
         console.print(f"✗ {mistake}", style="red", markup=False)
@@ -84,7 +84,9 @@ def document(outcomes: Mapping[str, Outcome], verdicts: list[Verdict]) -> dict[s
             }
             for suite, outcome in outcomes.items()
         },
-        "thresholds": [{**v.threshold._asdict(), "value": v.value, "met": v.met} for v in verdicts],
+        "thresholds": [
+            {**v.threshold._asdict(), "value": v.figure.value, "unit": v.figure.unit, "met": v.met} for v in verdicts
+        ],
         "passed": all(v.met for v in verdicts) and not any(o.mistakes for o in outcomes.values()),
     }
 

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .outcome import Outcome
+from .outcome import Figure, Outcome
 from .tables_suite import FULL, FULL_OBJECTS
 
 COMPARISONS = {">=": operator.ge, "<=": operator.le}
@@ -40,7 +40,7 @@ THRESHOLDS = (
 
 class Verdict(NamedTuple):
     threshold: Threshold
-    value: float
+    figure: Figure
     met: bool
 
 
@@ -52,5 +52,5 @@ def judge(outcomes: Mapping[str, Outcome]) -> list[Verdict]:
         figure = outcome and outcome.find(threshold.case, threshold.name, threshold.subject)
         if figure:
             met = COMPARISONS[threshold.comparison](figure.value, threshold.limit)
-            found.append(Verdict(threshold, figure.value, met))
+            found.append(Verdict(threshold, figure, met))
     return found
