@@ -11,21 +11,26 @@ Backing = tuple[str, int]
 
 
 class EndpointIndex:
-    """Kept up to date from one version of the services to the next."""
+    """Kept up to date from one version of the services to the next, but not before it is asked: many a process never
+    sees an endpoint dialled."""
 
-    __slots__ = ("_backings", "_services")
+    __slots__ = ("_backings", "_services", "_wanted")
 
     def __init__(self) -> None:
         self._services: Mapping[str, tuple[Service, ...]] = {}
+        self._wanted: Mapping[str, tuple[Service, ...]] = {}
         self._backings: dict[tuple[str, int], tuple[Backing, ...]] = {}
 
     def find(self, address: str, port: int) -> tuple[Backing, ...]:
+        if self._services is not self._wanted:
+            self._catch_up(self._wanted)
         return self._backings.get((address, port), ())
 
     def update(self, services: Mapping[str, tuple[Service, ...]]) -> None:
+        self._wanted = services
+
+    def _catch_up(self, services: Mapping[str, tuple[Service, ...]]) -> None:
         before = self._services
-        if services is before:
-            return
         for host, now in services.items():
             held = before.get(host)
             if held is not now:
