@@ -143,4 +143,3 @@ class Kernel:
         """Take every hook out, for an orderly end."""
         for uid in self.attached():
             attach.detach(self._pins, uid)
-
