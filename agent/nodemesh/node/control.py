@@ -9,7 +9,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -25,7 +24,7 @@ from ..telemetry.totals import Totals
 from .channel import Closed, memfd, read_memfd
 from .enrol import Enrolment
 from .exposed import Exposed
-from .fleet import Fleet
+from .fleet import Fleet, WorkerLink
 from .kernel import Kernel
 from .listeners import Listeners
 from .logs import Log, setup
@@ -168,9 +167,12 @@ class Control:
     def _announce(self, message: Message, fds: Sequence[int]) -> None:
         self.fleet.tell(message, fds)
 
-    def _replay(self) -> Iterator[tuple[Message, Sequence[int]]]:
+    def _replay(self, link: WorkerLink) -> Iterator[tuple[Message, Sequence[int]]]:
         """What a new worker is told: the kernel's side first, then tables, and only then where to accept from."""
-        yield from ()
+        if self.kernel is not None:
+            yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
+        yield from self.publisher.replay(link)
+        yield from self.listeners.replay()
 
     def _worker_changed(self) -> None:
         missing = self.missing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from ..proxy.messages import SetTables
 from ..routing.tables import Tables
@@ -33,22 +34,21 @@ class Publisher:
         if current and before is not None:
             fd = memfd("nodemesh-tables", encode_update(tables, before))
             for link in current:
-                self._send(link, before.version, fd)
+                self._sent[link] = self.version
+                self._fleet.tell_one(link, SetTables(version=self.version, base=before.version), (fd,))
             os.close(fd)
         for link in links:
             if link not in current:
-                self.send_all(link)
+                for message, fds in self.replay(link):
+                    self._fleet.tell_one(link, message, fds)
 
-    def send_all(self, link: WorkerLink) -> None:
-        """Send the newest tables whole, if there are any."""
+    def replay(self, link: WorkerLink) -> Iterator[tuple[SetTables, tuple[int]]]:
+        """What brings a new worker up to date: the newest tables, whole, if there are any."""
         if self.tables is None:
             return
-        if self._whole[0] != self.tables.version:
-            self._whole = (self.tables.version, encode_update(self.tables, None))
+        if self._whole[0] != self.version:
+            self._whole = (self.version, encode_update(self.tables, None))
         fd = memfd("nodemesh-tables", self._whole[1])
-        self._send(link, 0, fd)
-        os.close(fd)
-
-    def _send(self, link: WorkerLink, base: int, fd: int) -> None:
         self._sent[link] = self.version
-        self._fleet.tell_one(link, SetTables(version=self.version, base=base), (fd,))
+        yield SetTables(version=self.version, base=0), (fd,)
+        os.close(fd)
