@@ -18,8 +18,8 @@ from ..proxy.messages import Message, SetMaps
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import DirectorySource
 from ..registry.store import Store
-from ..routing.client import Client
 from ..routing.compile import compile_tables
+from ..routing.view import Views
 from ..telemetry.totals import Totals
 from .channel import Closed, memfd, read_memfd
 from .enrol import Enrolment
@@ -33,6 +33,7 @@ from .publish import Publisher
 from .status import RunningNode
 from .store import Children, StoreClient
 from .supervisor import HOPELESS
+from .views import ViewNumbers
 
 log = Log("control")
 
@@ -64,9 +65,11 @@ class Control:
         self.exposed = Exposed(options, self.listeners)
         self.fleet = Fleet(workers, self._replay, self._worker_changed, self._worker_gone)
         self.publisher = Publisher(self.fleet)
+        self.views: Views | None = None
+        self.numbers = ViewNumbers()
         self.enrolment: Enrolment | None = None
         if self.kernel is not None:
-            self.enrolment = Enrolment(self.kernel, self.listeners, options.node, self._view_of, time.time)
+            self.enrolment = Enrolment(self.kernel, self.listeners, options.node, self.numbers.number, time.time)
         self._store = store
         self._stop = asyncio.Event()
         self._ready = False
@@ -140,10 +143,13 @@ class Control:
         """Bring everything to the newest snapshot: workers, then kernel, then pods."""
         snapshot = self.snapshot
         tables = compile_tables(snapshot, self.publisher.tables)
+        self.views = Views(tables, self.views)
         self.publisher.publish(tables)
         self.exposed.update(snapshot)
-        if self.enrolment is not None:
+        if self.kernel is not None and self.enrolment is not None:
             self.enrolment.choose(snapshot)
+            self.numbers.assign(self.views, self.enrolment.clients())
+            self.kernel.apply(self.numbers.numbered())
             self.enrolment.reconcile()
 
     # pods
@@ -158,9 +164,6 @@ class Control:
                 self.enrolment.reconcile()
             except OSError as error:
                 log.error("pods not reconciled", error=error)
-
-    def _view_of(self, client: Client) -> int:
-        return 0
 
     # workers
 

@@ -23,8 +23,8 @@ from .pods import Choice, choose, client_of
 
 log = Log("control")
 
-#: Which view of the kernel's maps a client looks its destinations up in.
-ViewOf = Callable[[Client], int]
+#: Which view of the kernel's maps a pod (`namespace/name`) looks its destinations up in.
+ViewOf = Callable[[str], int]
 
 FAMILIES = ("4", "6")
 
@@ -61,6 +61,10 @@ class Enrolment:
     def choose(self, snapshot: Snapshot) -> None:
         """Take in what is wanted now; `reconcile` does it."""
         self._choices = choose(snapshot, self._node)
+
+    def clients(self) -> dict[str, Client]:
+        """The pods that are wanted, as routing asks for them, by `namespace/name`."""
+        return {key: client_of(choice.workload) for key, choice in self._choices.items() if not choice.why_not}
 
     def reconcile(self) -> None:
         """Make what is done equal what is wanted, as far as it can be now."""
@@ -119,7 +123,7 @@ class Enrolment:
         if enrolled is not None and not self._moved(enrolled):
             for name in enrolled.names:
                 self._listeners.update(name, client)
-            view = self._view_of(client)
+            view = self._view_of(key)
             if view != enrolled.view:
                 self._kernel.move(enrolled.cookie, view)
                 enrolled.view = view
@@ -148,7 +152,7 @@ class Enrolment:
         names = tuple(f"{choice.uid}/{place.inode}/{family}" for family in FAMILIES)
         left = [fds for name in names if (fds := self._listeners.left(name)) is not None]
         sockets = [socket.socket(fileno=fds[0]) for fds in left] or self._kernel.listeners(place)
-        view = self._view_of(client)
+        view = self._view_of(key)
         try:
             cookie = self._kernel.enrol(choice.uid, place, sockets, view)
         except NotEnrolled:

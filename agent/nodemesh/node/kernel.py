@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..datapath import attach, cgroups, namespaces
 from ..datapath.loader import LoadError, load
 from ..datapath.maps import LAYOUT, Maps
 from ..datapath.pins import Pins
+from ..datapath.plan import plan
+from ..datapath.sync import ServiceMaps
+from ..routing.view import View
 from .logs import Log
 from .options import RunOptions, StartError
 
@@ -65,6 +69,8 @@ class Kernel:
             raise StartError(f"eBPF cannot be loaded: {error}") from None
         self.maps = Maps(self._pins)
         self.maps.configure(HEARTBEAT_LIMIT, PROXY_PORT, options.workers)
+        self.passed: tuple[str, ...] = ()  # service ports that found no room in the maps
+        self._services = ServiceMaps(self.maps)
 
     @property
     def worker_fds(self) -> tuple[int, int]:
@@ -73,6 +79,14 @@ class Kernel:
 
     def close(self) -> None:
         self.maps.close()
+
+    def apply(self, views: Iterable[tuple[int, View]]) -> None:
+        """Bring the service maps to what these views say. A service port for which there is no room passes."""
+        applied = self._services.apply(plan(views))
+        if applied.passed != self.passed:
+            self.passed = applied.passed
+            if self.passed:
+                log.warning("kernel maps are full, services pass unmeshed", services=", ".join(self.passed))
 
     def find(self, uids: set[str]) -> dict[str, Path]:
         """The cgroups of these pods, as far as they exist."""

@@ -11,7 +11,8 @@ import msgspec
 
 from ..admin.state import Explanation, ModeRow, PodRow
 from ..config.problems import Severity
-from ..registry.snapshot import Snapshot
+from ..registry.snapshot import Service, Snapshot
+from ..routing.client import Client
 from ..telemetry.exposition import render
 from ..telemetry.telemetry import Dump
 from .exposed import bound_address
@@ -110,8 +111,14 @@ class RunningNode:
         found = Counter(problem.severity for problem in self.snapshot.problems)
         return found[Severity.ERROR], found[Severity.WARNING]
 
-    def mode(self, host: str, port: int) -> ModeRow:
-        raise NotImplementedError
+    def mode(self, service: Service, port: int) -> ModeRow:
+        """As the service's own namespace sees it."""
+        views = self._control.views
+        if views is None:
+            return ModeRow(mode="", mode_reason="no tables are in force yet")
+        client = Client(namespace=service.namespace)
+        frontend = views.for_client(client).frontend_for_host(service.host, port)
+        return ModeRow(mode=frontend.mode.value, mode_reason=frontend.mode_reason)
 
     def explain(self, question: Explanation) -> dict[str, Any]:
         raise NotImplementedError

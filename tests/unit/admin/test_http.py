@@ -58,8 +58,8 @@ class FakeNode:
     def pods(self) -> list[PodRow]:
         return [PodRow(namespace="default", name="a", why_not="the pod has finished")]
 
-    def mode(self, host: str, port: int) -> ModeRow:
-        return ModeRow(mode="proxy", mode_reason=f"{host}:{port} has HTTP rules")
+    def mode(self, service: Service, port: int) -> ModeRow:
+        return ModeRow(mode="proxy", mode_reason=f"{service.host}:{port} has HTTP rules")
 
     def explain(self, question: Explanation) -> dict[str, Any]:
         if question.url == "nonsense":

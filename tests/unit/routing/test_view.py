@@ -1,7 +1,8 @@
+from tests.meshes import bookinfo, make, pod, request, service, view_of
+
 from nodemesh.reasons import Reason
 from nodemesh.routing.decision import DirectResponse, Failure, Redirect, Route
 from nodemesh.routing.frontend import Mode
-from tests.meshes import bookinfo, make, pod, request, service, view_of
 
 
 def reviews_rules(*http, **extra):
