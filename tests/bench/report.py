@@ -25,20 +25,27 @@ def show(console: Console, suite: str, outcome: Outcome) -> None:
     if subjects:
         table.add_column("subject")
     names = list(dict.fromkeys(figure.name for figure in outcome.figures))
+    mixed = len({figure.unit for figure in outcome.figures if figure.name == names[0]}) > 1
     units = {figure.name: figure.unit for figure in outcome.figures}
     for name in names:
-        table.add_column(f"{name}\n{units[name]}", justify="right")
+        table.add_column(name if mixed else f"{name}\n{units[name]}", justify="right")
     rows: dict[tuple[str, str], dict[str, Figure]] = {}
     for figure in outcome.figures:
         rows.setdefault((figure.case, figure.subject), {})[figure.name] = figure
     last = ""
     for (case, subject), row in rows.items():
-        cells = [written(row[name].value) if name in row else "" for name in names]
+        cells = [cell(row.get(name), mixed) for name in names]
         table.add_row("" if case == last else case, *([subject] if subjects else []), *cells)
         last = case
     console.print(table)
     for note in outcome.notes:
         console.print(f"  {note}", style="dim", markup=False)
+
+
+def cell(figure: Figure | None, with_unit: bool) -> str:
+    if figure is None:
+        return ""
+    return f"{written(figure.value)} {figure.unit}".rstrip() if with_unit else written(figure.value)
 
 
 def written(value: float) -> str:
@@ -52,7 +59,7 @@ def conclude(console: Console, outcomes: Mapping[str, Outcome], verdicts: list[V
     """Prints mistakes and verdicts; whether all is well."""
     for verdict in verdicts:
         mark, style = ("✓", "green") if verdict.met else ("✗", "red")
-        console.print(f"{mark} {verdict.threshold}: {written(verdict.value)}", style=style, markup=False)
+        console.print(f"{mark} {verdict.threshold}: {cell(verdict.figure, True)}", style=style, markup=False)
     mistakes = [f"{suite}: {mistake}" for suite, outcome in outcomes.items() for mistake in outcome.mistakes]
     for mistake in mistakes:
         console.print(f"✗ {mistake}", style="red", markup=False)
@@ -77,7 +84,9 @@ def document(outcomes: Mapping[str, Outcome], verdicts: list[Verdict]) -> dict[s
             }
             for suite, outcome in outcomes.items()
         },
-        "thresholds": [{**v.threshold._asdict(), "value": v.value, "met": v.met} for v in verdicts],
+        "thresholds": [
+            {**v.threshold._asdict(), "value": v.figure.value, "unit": v.figure.unit, "met": v.met} for v in verdicts
+        ],
         "passed": all(v.met for v in verdicts) and not any(o.mistakes for o in outcomes.values()),
     }
 

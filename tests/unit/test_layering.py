@@ -42,6 +42,7 @@ HOMES = {
     "aiohttp": {"admin/http.py", "cli/client.py", "registry/sources/kubernetes.py"},
     "yaml": {"config/yaml.py"},
     "prometheus_client": {"telemetry/exposition.py"},
+    "xxhash": {"balance/hashing.py"},
     "re2": {"config/regex.py"},
     "cryptography": {"proxy/certificates.py", "lab/certificates.py"},
 }

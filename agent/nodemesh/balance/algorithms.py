@@ -17,15 +17,14 @@ from .host import Host
 
 
 class Balancer:
-    """Base: picks one of its hosts, None if it has none. `key` is a hash for those that hash; `attempt` counts how
-    often this pick was repeated because the host had been tried before."""
+    """Base: picks one of its hosts, None if it has none. `key` is a hash, for those that hash."""
 
     __slots__ = ("hosts",)
 
     def __init__(self, hosts: Sequence[Host]) -> None:
         self.hosts = list(hosts)
 
-    def pick(self, key: int, attempt: int) -> Host | None:
+    def pick(self, key: int) -> Host | None:
         raise NotImplementedError
 
 
@@ -36,7 +35,7 @@ class RoundRobin(Balancer):
         super().__init__(hosts)
         self.next = rng.randrange(len(self.hosts)) if self.hosts else 0
 
-    def pick(self, key: int, attempt: int) -> Host | None:
+    def pick(self, key: int) -> Host | None:
         if not self.hosts:
             return None
         if self.next >= len(self.hosts):
@@ -55,7 +54,7 @@ class LeastRequest(Balancer):
         super().__init__(hosts)
         self.rng = rng
 
-    def pick(self, key: int, attempt: int) -> Host | None:
+    def pick(self, key: int) -> Host | None:
         hosts = self.hosts
         count = len(hosts)
         if count < 2:
@@ -75,7 +74,7 @@ class RandomChoice(Balancer):
         self.rng = rng
         self.bounds = list(accumulate(host.weight for host in self.hosts))
 
-    def pick(self, key: int, attempt: int) -> Host | None:
+    def pick(self, key: int) -> Host | None:
         if not self.hosts:
             return None
         return self.hosts[bisect_right(self.bounds, int(self.rng.random() * self.bounds[-1]))]
@@ -93,7 +92,7 @@ class Schedule(Balancer):
         self.deadlines = [(rng.random() / weigh(host), index) for index, host in enumerate(self.hosts)]
         heapify(self.deadlines)
 
-    def pick(self, key: int, attempt: int) -> Host | None:
+    def pick(self, key: int) -> Host | None:
         if not self.deadlines:
             return None
         deadline, index = self.deadlines[0]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from math import inf
 from random import Random
 
 from ..registry.snapshot import Endpoint, Health
-from ..routing.decision import Algorithm, Cluster, Warmup
+from ..routing.decision import Algorithm, Cluster, LoadBalancer, Warmup
 from . import levels
 from .algorithms import Balancer, balancer
 from .host import Host
 from .limits import Limits
+from .maglev import Maglev
 from .outlier import Detector, Outcome
+from .ring import Ring
 from .rows import CHANGES, EJECTED_AT, Row, private_row
+from .shared import Share
 
 REPICKS = 5  # hostSelectionRetryMaxAttempts of Istio's retry policy
 PRIORITY_FREQUENCY = 2  # update_frequency of Envoy's previous_priorities
@@ -22,6 +26,12 @@ PASSTHROUGH_IDLE = 5.0  # seconds after which an unused dialled address is forgo
 HASHING = (Algorithm.RING_HASH, Algorithm.MAGLEV)
 
 Address = tuple[str, int]
+
+
+def hashing(settings: LoadBalancer, hosts: Sequence[Host], weights: Sequence[float]) -> Balancer:
+    if settings.algorithm is Algorithm.MAGLEV:
+        return Maglev(hosts, settings.table_size, weights)
+    return Ring(hosts, settings.ring_size, weights)
 
 
 class Level:
@@ -37,7 +47,8 @@ class Level:
 
 
 class Group:
-    """The balanced group of one cluster in one worker. `clock` counts monotonic seconds.
+    """The balanced group of one cluster in one worker. `clock` counts monotonic seconds; with `shared` what is counted
+    counts for all workers of the node (dialled addresses excepted), without it for this one alone.
 
     The picture of levels and balancers is drawn anew when endpoints change, or when any worker of the node ejects a
     host or lets one in."""
@@ -56,16 +67,18 @@ class Group:
         "passing",
         "rng",
         "row",
+        "shared",
         "stale",
         "sweep_at",
         "warm_at",
     )
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float], rng: Random) -> None:
+    def __init__(self, cluster: Cluster, clock: Callable[[], float], rng: Random, shared: Share | None = None) -> None:
         self.cluster = cluster
         self.clock = clock
         self.rng = rng
-        self.row: Row = private_row()
+        self.shared = shared
+        self.row: Row = (shared.cluster_row(cluster.key) if shared is not None else None) or private_row()
         self.limits = Limits(self.row, clock)
         self.by_address: dict[Address, Host] = {}
         self.passing: dict[Address, Host] = {}  # dialled addresses that are no endpoints
@@ -115,7 +128,7 @@ class Group:
             host = known.get(address)
             if host is None:
                 # Endpoints that were there before this worker looked have warmed up long ago.
-                host = Host(endpoint, private_row(), -inf if first else now)
+                host = Host(endpoint, self._host_row(cluster.key, endpoint), -inf if first else now)
             elif endpoint.health is Health.READY and host.endpoint.health is not Health.READY:
                 host.ready_since = now
             host.endpoint = endpoint
@@ -125,6 +138,10 @@ class Group:
         self.limits.configure(cluster.pool, cluster.retry_budget)
         self.cluster = cluster
         self.stale = True
+
+    def _host_row(self, key: str, endpoint: Endpoint) -> Row:
+        row = self.shared.host_row(key, endpoint.address, endpoint.port) if self.shared is not None else None
+        return row or private_row()
 
     def _watch(self, cluster: Cluster, now: float) -> None:
         """Set outlier detection up, or adapt it to new settings."""
@@ -155,15 +172,16 @@ class Group:
         `remote` says that retries are to leave the priorities that were tried (retryRemoteLocalities)."""
         if self.stale or self.row.total(CHANGES) != self.changes or (self.warm_at and self.clock() >= self.warm_at):
             self._draw()
-        hashing = self.cluster.load_balancer.algorithm in HASHING
-        if hashing and key is None:
+        sticky = self.cluster.load_balancer.algorithm in HASHING
+        if sticky and key is None:
             key = self.rng.getrandbits(64)
-        host = self._pick(key, 0, tried if remote else ())
-        if tried and not hashing:
-            attempt = 1
-            while host is not None and host in tried and attempt <= REPICKS:
-                host = self._pick(key, attempt, tried if remote else ())
-                attempt += 1
+        leave = tried if remote else ()
+        host = self._pick(key, leave)
+        if tried and not sticky:
+            repicks = REPICKS
+            while repicks and host in tried:
+                host = self._pick(key, leave)
+                repicks -= 1
         return host
 
     def pick_address(self, address: str, port: int) -> Host:
@@ -178,7 +196,7 @@ class Group:
         host.used = now
         return host
 
-    def _pick(self, key: int | None, attempt: int, leave: Sequence[Host]) -> Host | None:
+    def _pick(self, key: int | None, leave: Sequence[Host]) -> Host | None:
         level = self._level(key, leave)
         if level is None or not level.balancers:
             return None
@@ -187,7 +205,7 @@ class Group:
             roll = self.rng.random() * level.bounds[-1]
             while roll >= level.bounds[chosen]:
                 chosen += 1
-        return level.balancers[chosen].pick(key or 0, attempt)
+        return level.balancers[chosen].pick(key or 0)
 
     def _level(self, key: int | None, leave: Sequence[Host]) -> Level | None:
         if len(self.levels) < 2:
@@ -269,23 +287,42 @@ class Group:
 
     def _equip(self, level: Level, index: int, warmup: Warmup | None) -> None:
         """Give the level its balancers: one, or one for each locality where `distribute` gives these weights."""
-        shares = self.cluster.priorities.shares if self.cluster.priorities is not None and index == 0 else ()
-        serving = set(level.serving)
+        priorities = self.cluster.priorities
+        shares = priorities.shares if priorities is not None and index == 0 else ()
+        if not shares:
+            if level.serving:
+                level.balancers = [self._balancer(level.serving, warmup)]
+            return
         members = set(level.hosts)
-        bound = 0.0
+        serving = set(level.serving)
+        places: list[list[Host]] = []
+        weights: list[float] = []
         for weight, indices in shares:
             hosts = [host for host in self._resolve(indices, None) if host in members]
             some = [host for host in hosts if host in serving]
-            own = levels.locality_weight(weight, len(some), len(hosts))
-            if own:
-                bound += own
-                level.bounds.append(bound)
-                level.balancers.append(self._balancer(some, warmup))
-        if not shares and level.serving:
-            level.balancers.append(self._balancer(level.serving, warmup))
+            if some:
+                places.append(some)
+                weights.append(levels.locality_weight(weight, len(some), len(hosts)))
+        if self.cluster.load_balancer.algorithm in HASHING:
+            level.balancers = [self._hashing_over(places, weights)] if places else []
+        else:
+            level.balancers = [self._balancer(hosts, warmup) for hosts in places]
+            level.bounds = list(accumulate(weights))
 
     def _balancer(self, hosts: Sequence[Host], warmup: Warmup | None) -> Balancer:
+        if self.cluster.load_balancer.algorithm in HASHING:
+            return hashing(self.cluster.load_balancer, hosts, [float(host.weight) for host in hosts])
         return balancer(self.cluster.load_balancer.algorithm, hosts, self.rng, self.clock, warmup)
+
+    def _hashing_over(self, places: Sequence[Sequence[Host]], weights: Sequence[float]) -> Balancer:
+        """One ring or table over all localities: a key stays where it is, whichever locality that is."""
+        hosts: list[Host] = []
+        shares: list[float] = []
+        for place, weight in zip(places, weights, strict=True):
+            total = sum(host.weight for host in place)
+            hosts += place
+            shares += [weight * host.weight / total for host in place]
+        return hashing(self.cluster.load_balancer, hosts, shares)
 
     # --- what comes back
 
@@ -302,6 +339,7 @@ class Group:
         if self.detector is not None and now >= self.sweep_at:
             self.detector.sweep()
             self.sweep_at = now + self.detector.settings.interval
+            self.stale = True  # a worker that died took its ejections along without a word
         idle = [host for host in self.passing.values() if not host.load and now - host.used >= PASSTHROUGH_IDLE]
         for host in idle:
             del self.passing[host.address, host.port]

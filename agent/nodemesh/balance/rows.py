@@ -20,24 +20,26 @@ STREAK = 4  # three fields: consecutive errors by kind (outlier.Kind), with the 
 RESETS = 7  # three fields: how often each streak was broken; the sum is the streak's epoch
 
 # a cluster's fields
-CHANGES = 0  # ejections and returns, for the other workers to notice
-CONNECTIONS = 1
-PENDING = 2
-REQUESTS = 3
-RETRIES = 4
-RECENT = 5  # requests begun within the retry budget's interval
+CONNECTIONS = 0
+PENDING = 1
+REQUESTS = 2
+RETRIES = 3
+RECENT = 4  # requests begun within the retry budget's interval
+CHANGES = 7  # ejections and returns, for the other workers to notice
 
+EPHEMERAL = 7  # the fields before this one end with the worker that wrote them; the rest only ever grow
 FIELDS = 10
 
 
 class Row:
-    """One host's or one cluster's counters, as worker number `worker` of `workers` sees them."""
+    """One host's or one cluster's counters, as worker number `worker` of `workers` sees them. `cells` is `buffer` as
+    64-bit integers; the row begins at byte `offset`."""
 
     __slots__ = ("buffer", "cells", "column", "offset", "unpack", "worker", "workers")
 
-    def __init__(self, buffer: memoryview, offset: int, workers: int, worker: int) -> None:
+    def __init__(self, buffer: memoryview, cells: memoryview[int], offset: int, workers: int, worker: int) -> None:
         self.buffer = buffer
-        self.cells = buffer.cast("q")
+        self.cells = cells
         self.offset = offset
         self.workers = workers
         self.worker = worker
@@ -65,4 +67,5 @@ class Row:
 
 def private_row() -> Row:
     """A row that no other worker sees."""
-    return Row(memoryview(bytearray(FIELDS * CELL)), 0, 1, 0)
+    buffer = memoryview(bytearray(FIELDS * CELL))
+    return Row(buffer, buffer.cast("q"), 0, 1, 0)
