@@ -34,6 +34,12 @@ def hashing(settings: LoadBalancer, hosts: Sequence[Host], weights: Sequence[flo
     return Ring(hosts, settings.ring_size, weights)
 
 
+def leave(host: Host) -> None:
+    """The host is no endpoint any more: what it still does cannot eject it, and it takes no ejection along."""
+    host.member = False
+    host.row.set(EJECTED_AT, 0)
+
+
 class Level:
     """One priority: its hosts, those of them that serve, and the balancers to pick from with their weights."""
 
@@ -102,14 +108,14 @@ class Group:
         self._take(cluster, first=False)
         gone = [host for address, host in before.items() if self.by_address.get(address) is not host]
         for host in gone:
-            host.row.set(EJECTED_AT, 0)
+            leave(host)
         return gone
 
     def close(self) -> list[Host]:
         """The cluster is gone: give up every host."""
         gone = [*self.by_address.values(), *self.passing.values()]
         for host in gone:
-            host.row.set(EJECTED_AT, 0)
+            leave(host)
         self.by_address = {}
         self.passing = {}
         self.hosts = []
@@ -191,6 +197,7 @@ class Group:
         now = self.clock()
         if host is None:
             host = Host(Endpoint(address=address, port=port), private_row(), now)
+            host.member = False
             self.passing[key] = host
             self.next_sweep = min(self.next_sweep, now + PASSTHROUGH_IDLE)
         host.used = now
@@ -328,7 +335,7 @@ class Group:
 
     def report(self, host: Host, status: int, outcome: Outcome = Outcome.RESPONSE) -> None:
         """What became of a request or connection to `host`; may eject it. `status` counts for RESPONSE alone."""
-        if self.detector is not None:
+        if self.detector is not None and host.member:
             self.detector.report(host, status, outcome)
 
     def sweep(self, now: float) -> list[Host]:

@@ -282,3 +282,18 @@ def test_sweeps_happen_when_due():
     some.sweep(clock())
     assert not some.hosts[0].ejected
     assert some.next_sweep == clock() + 10.0
+
+
+def test_late_reports_on_hosts_that_left_eject_nobody():
+    some = group(2, outlier=EASY)
+    gone = some.hosts[0]
+    some.update(cluster(0, outlier=EASY))
+    some.report(gone, 500)
+    assert not gone.ejected
+
+
+def test_dialled_addresses_are_not_ejected():
+    some = group(0, Algorithm.PASSTHROUGH, outlier=EASY)
+    dialled = some.pick_address("192.0.2.1", 80)
+    some.report(dialled, 500)
+    assert not dialled.ejected
