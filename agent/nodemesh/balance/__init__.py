@@ -19,5 +19,5 @@ no retry. `hashing.py` makes the key of a consistent hash from a header, cookie,
 Inside a pick: `levels.py` has the arithmetic of priorities, panic and localities; `algorithms.py`, `ring.py` and
 `maglev.py` the balancers that choose among equals; `outlier.py` takes hosts out and lets them in. All of them count in
 `rows.py`'s rows, which `shared.py` lays into memory that the node's workers share: control keeps its `Ledger` and calls
-`assign` before it sends tables, each worker opens a `Share`. Thereby loads, ejections and breakers are the node's, where
-a sidecar would see its own pod's traffic alone. `fairness.py` bounds what one pod may take of a worker."""
+`assign` before it sends tables, each worker opens a `Share`. Thereby loads, ejections and breakers are the node's,
+where a sidecar would see its own pod's traffic alone. `fairness.py` bounds what one pod may take of a worker."""

@@ -7,6 +7,8 @@ from itertools import accumulate
 from math import inf
 from random import Random
 
+from msgspec.structs import replace
+
 from ..registry.snapshot import Endpoint, Health
 from ..routing.decision import Algorithm, Cluster, LoadBalancer, Warmup
 from . import levels
@@ -113,14 +115,10 @@ class Group:
 
     def close(self) -> list[Host]:
         """The cluster is gone: give up every host."""
-        gone = [*self.by_address.values(), *self.passing.values()]
-        for host in gone:
-            leave(host)
-        self.by_address = {}
+        gone = self.update(replace(self.cluster, endpoints=(), priorities=None))
+        gone += self.passing.values()
         self.passing = {}
-        self.hosts = []
-        self.stale = True
-        self.next_sweep = inf
+        self.sweep_at = self.next_sweep = inf
         return gone
 
     def _take(self, cluster: Cluster, first: bool) -> None:
@@ -176,7 +174,11 @@ class Group:
         `key` is the hash of a consistent-hash policy, `tried` the hosts of the earlier attempts of a retried request:
         they are avoided if five further draws find another (not by hashing algorithms, whose point is to stay).
         `remote` says that retries are to leave the priorities that were tried (retryRemoteLocalities)."""
-        if self.stale or self.row.total(CHANGES) != self.changes or (self.warm_at and self.clock() >= self.warm_at):
+        if (
+            self.stale
+            or (self.detector is not None and self.row.total(CHANGES) != self.changes)
+            or (self.warm_at and self.clock() >= self.warm_at)
+        ):
             self._draw()
         sticky = self.cluster.load_balancer.algorithm in HASHING
         if sticky and key is None:
@@ -270,7 +272,7 @@ class Group:
                 # Panic disregards ejections, but never sends to endpoints that are not ready, as Istio arranges it.
                 level.serving = [host for host in level.hosts if host.endpoint.health is wanted]
         if panics and all(panics):
-            self.loads = levels.panic_loads(totals)
+            self.loads = levels.panic_loads([len(level.serving) for level in self.levels])
         else:
             self.loads = levels.loads([levels.availability(*pair) for pair in zip(serving_counts, totals, strict=True)])
         for index, level in enumerate(self.levels):
