@@ -15,6 +15,7 @@ from .decode import decode
 from .kinds import KINDS, MESH_CONFIG, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
 from .meta import Location, Meta, Object, Path
 from .problems import Finding, Findings, Problem, Severity, path_text
+from .validate.table import validate
 from .yaml import Document, Flaw, Marks, Node, read
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -207,6 +208,8 @@ def _load_kind(data: dict[str, Any], kind: Kind, origin: Origin, findings: Findi
     )
     meta = _meta(written, kind, findings) if written is not None else None
     spec = _spec(data, kind, written, findings, root)
+    if meta is not None and spec is not None:
+        validate(kind.name, spec, meta, findings, strict=kind.strict)
     if meta is None or spec is None or any(item.severity is Severity.ERROR for item in findings.items):
         return None
     marks = {} if origin.document is None else Marks(origin.document.chunk, origin.document.number, origin.prefix)

@@ -21,6 +21,7 @@ from yaml.events import (
 )
 
 from .meta import Location, Path
+from .scalars import scalar
 
 MAX_BYTES = 64 * 1024 * 1024  # of one file
 MAX_DEPTH = 100  # containers inside containers
@@ -28,22 +29,7 @@ MAX_EXPANSION = 100_000  # nodes that a document's aliases may add to it
 
 _SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^%.*$", re.MULTILINE)
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[oO]?([0-7]+)|0[bB]([01]+)|(0|[1-9][0-9]*))")
 _SNAKE = re.compile(r"(?<=[a-z0-9])([A-Z])")
-
-#: Plain scalars with a meaning of their own in sigs.k8s.io/yaml (YAML 1.1's words).
-_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
-for _yes in ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"):
-    _WORDS[_yes] = True
-for _no in ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"):
-    _WORDS[_no] = False
-for _infinity in (".inf", ".Inf", ".INF"):
-    _WORDS |= {_infinity: float("inf"), "+" + _infinity: float("inf"), "-" + _infinity: float("-inf")}
-for _nan in (".nan", ".NaN", ".NAN"):
-    _WORDS[_nan] = float("nan")
-_FIRST_OF_WORDS = frozenset(word[:1] for word in _WORDS)
-_FIRST_OF_NUMBERS = frozenset("+-.0123456789")
 
 Children: TypeAlias = "dict[str, tuple[int, int, Node]] | list[Node] | None"
 
@@ -261,7 +247,8 @@ class _Composer:
         kind = event.__class__
         if kind is ScalarEvent:
             mark = event.start_mark
-            node = Node(_scalar(event), self._base + mark.line, mark.column + 1, text=event.value)
+            value = scalar(event.value, event.tag, plain=not event.style)
+            node = Node(value, self._base + mark.line, mark.column + 1, text=event.value)
             if event.anchor is not None:
                 self._anchors[event.anchor] = node
             return node
@@ -335,11 +322,11 @@ class _Composer:
         return Node(values, base + mark.line, mark.column + 1, children, size)
 
     def _key(self, event: Any, path: Path) -> str:
-        if event.__class__ is AliasEvent:
-            node = self._alias(event, path)
-            value = node.value
-        elif event.__class__ is ScalarEvent:
-            value = _scalar(event)
+        kind = event.__class__
+        if kind is AliasEvent:
+            value = self._alias(event, path).value
+        elif kind is ScalarEvent:
+            value = scalar(event.value, event.tag, plain=not event.style)
             if event.anchor is not None:
                 self._anchors[event.anchor] = Node(value, self._base + event.start_mark.line, 1)
         else:
@@ -371,53 +358,6 @@ class _Composer:
     def _flaw(self, code: str, message: str, event: Any, path: Path) -> Flaw:
         mark = event.start_mark
         return Flaw(code, message, Location(self._file, self._base + mark.line, mark.column + 1), path)
-
-
-def _scalar(event: Any) -> Any:
-    """A scalar's value; only plain ones without a tag are anything but text (goyaml's resolve.go)."""
-    value: str = event.value
-    if event.style or value.__class__ is not str:
-        return value if event.tag is None or event.tag.endswith(":str") else _tagged(event.tag, value)
-    if event.tag is not None:
-        return _tagged(event.tag, value)
-    return _plain(value)
-
-
-def _plain(value: str) -> Any:
-    first = value[:1]
-    if first in _FIRST_OF_WORDS:
-        found = _WORDS.get(value, _WORDS)
-        if found is not _WORDS:
-            return found
-    return _number(value) if first in _FIRST_OF_NUMBERS else value
-
-
-def _tagged(tag: str, value: str) -> Any:
-    if tag.startswith("tag:yaml.org,2002:") and not tag.endswith((":str", ":binary", ":timestamp")):
-        return _plain(value)
-    return value
-
-
-def _number(value: str) -> Any:
-    """A number as goyaml reads it: `012` is octal, `1_000` a thousand, `1:30` text."""
-    digits = value.replace("_", "")
-    if len(digits) > 64:
-        return value
-    whole = _INTEGER.fullmatch(digits)
-    if whole is not None:
-        sign, hexadecimal, octal, binary, decimal = whole.groups()
-        if decimal is not None:
-            number = int(decimal)
-        elif hexadecimal is not None:
-            number = int(hexadecimal, 16)
-        elif octal is not None:
-            number = int(octal, 8)
-        else:
-            number = int(binary, 2)
-        return -number if sign == "-" else number
-    if _FLOAT.fullmatch(digits):
-        return float(digits)
-    return value
 
 
 def _paths(node: Node, path: Path) -> Iterator[Path]:

@@ -66,10 +66,14 @@ class Hook(IntEnum):
     SOCK_RELEASE = 5
 
 
+#: How packed IPv4 addresses begin.
+MAPPED_PREFIX = bytes(10) + b"\xff\xff"
+
+
 def pack_address(address: str) -> bytes:
     """16 bytes, IPv4 as ::ffff:a.b.c.d. Raises ValueError."""
     parsed = ip_address(address)
-    return parsed.packed if parsed.version == 6 else bytes(10) + b"\xff\xff" + parsed.packed
+    return parsed.packed if parsed.version == 6 else MAPPED_PREFIX + parsed.packed
 
 
 def unpack_address(packed: bytes) -> str:

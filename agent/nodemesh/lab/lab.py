@@ -247,7 +247,9 @@ class Lab:
     def _forward(self) -> None:
         socket = self.folder / "forwarder.sock"
         if not self._forwarding:
-            self.node.popen([sys.executable, "-IS", forwarder.__file__, socket])
+            with (self.folder / "forwarder.log").open("w") as log:
+                command = [sys.executable, "-IS", forwarder.__file__, socket]
+                self.node.popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             deadline = time.monotonic() + _FORWARDER_TIMEOUT
             while not socket.exists():
                 if time.monotonic() > deadline:

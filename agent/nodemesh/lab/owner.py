@@ -74,11 +74,17 @@ def _places() -> Iterator[Path]:
 
 
 def _alive(pid: int, started: int) -> bool:
+    """Whether the process that started then still runs; a zombie is dead, its parent has only not asked yet."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return _started(pid) == started
+        return _started(pid) == started and _stat(pid)[0] != "Z"
     return False
 
 
 def _started(pid: int) -> int:
-    """When a process started, in clock ticks since boot: field 22 of /proc/<pid>/stat (proc(5))."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    """When a process started, in clock ticks since boot."""
+    return int(_stat(pid)[19])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/<pid>/stat from the third on, the process's state (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

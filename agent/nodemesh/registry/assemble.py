@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from .entries import services_of
-from .services import Backends, Site, selects, service_of
+from .services import Backends, Site, service_of
 from .snapshot import Locality, Namespace, Service, Workload
 from .workloads import locality_of_labels, workload_of_entry, workload_of_pod
 
@@ -53,6 +53,7 @@ class Assembler:
         self.services: Mapping[str, tuple[Service, ...]] = {}
         self._objects: dict[str, dict[str, dict[str, Object[Any]]]] = {}
         self._slices: dict[tuple[str, str], dict[str, Object[Any]]] = {}  # by the service's namespace and name
+        self._pods_by_label: dict[str, dict[tuple[str, str], dict[str, Object[Any]]]] = {}  # by namespace
         self._built: dict[Source, tuple[Service, ...]] = {}
         self._sources: dict[str, set[Source]] = {}  # by host
         self._site = Site()
@@ -74,12 +75,15 @@ class Assembler:
         pods = {key for key in changes if key.kind == "Pod"}
         entries = {key for key in changes if key.kind == "WorkloadEntry"}
         sources = {Source(*key) for key in changes if key.kind in ("Service", "ServiceEntry")}
-        for key in changes:
-            after = changes[key]
+        touched: dict[str, list[Mapping[str, str]]] = {}  # namespace -> labels of pods and entries before and after
+        for key, after in changes.items():
+            items = [item for item in (before[key], after) if item is not None]
             if key.kind == "EndpointSlice":
-                sources |= {Source("Service", *slice_service(item)) for item in (before[key], after) if item}
+                sources |= {Source("Service", *slice_service(item)) for item in items}
             elif key.kind in ("Pod", "WorkloadEntry"):
-                sources |= self._selecting(key.namespace, [item for item in (before[key], after) if item])
+                touched.setdefault(key.namespace, []).extend(labels_of(item) for item in items)
+        for namespace, label_sets in touched.items():
+            sources |= self._selecting(namespace, label_sets)
         self._rebuild(pods, entries, sources)
 
     def _put(self, key: ObjectKey, item: Object[Any] | None) -> Object[Any] | None:
@@ -92,7 +96,18 @@ class Assembler:
                 self._slices.get(slice_service(before), {}).pop(key.name, None)
             if item is not None:
                 self._slices.setdefault(slice_service(item), {})[key.name] = item
+        elif key.kind == "Pod":
+            self._index_pod(key, before, item)
         return before
+
+    def _index_pod(self, key: ObjectKey, before: Object[Any] | None, after: Object[Any] | None) -> None:
+        index = self._pods_by_label.setdefault(key.namespace, {})
+        for pair in before.meta.labels.items() if before is not None else ():
+            index[pair].pop(key.name)
+            if not index[pair]:
+                del index[pair]
+        for pair in after.meta.labels.items() if after is not None else ():
+            index.setdefault(pair, {})[key.name] = after  # type: ignore[assignment]
 
     def _update_site(self) -> bool:
         """Read what every service depends on; True if it changed."""
@@ -133,13 +148,13 @@ class Assembler:
     def _all_sources(self) -> set[Source]:
         return {Source(*key) for kind in ("Service", "ServiceEntry") for key in self._keys(kind)}
 
-    def _selecting(self, namespace: str, items: Iterable[Object[Any]]) -> set[Source]:
-        """The services and entries of the namespace that may have one of these pods or entries as an endpoint."""
-        label_sets = [labels_of(item) for item in items]
+    def _selecting(self, namespace: str, label_sets: list[Mapping[str, str]]) -> set[Source]:
+        """The services and entries of the namespace that may have a workload with such labels as an endpoint."""
+        pairs = {pair for labels in label_sets for pair in labels.items()}
         found: set[Source] = set()
         for name, service in self._objects.get("Service", {}).get(namespace, {}).items():
             selector = service.spec.selector
-            if not selector or any(selects(selector, labels) for labels in label_sets):
+            if not selector or all(pair in pairs for pair in selector.items()):
                 found.add(Source("Service", namespace, name))
         for name, entry in self._objects.get("ServiceEntry", {}).get(namespace, {}).items():
             if entry.spec.workload_selector is not None:
@@ -154,7 +169,7 @@ class Assembler:
         for source in sources:
             if source.namespace not in backends:
                 backends[source.namespace] = Backends(
-                    pods=self._objects.get("Pod", {}).get(source.namespace, {}),
+                    pods=self._pods_by_label.get(source.namespace, {}),
                     entries=self._objects.get("WorkloadEntry", {}).get(source.namespace, {}),
                     workloads=self.workloads,
                 )

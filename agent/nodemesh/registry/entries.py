@@ -90,9 +90,9 @@ def selected_endpoints(
             yield endpoint_of(
                 workload, endpoint_port(entry.spec, port), weight=entry.spec.weight or 1, network=entry.spec.network
             )
-    for _, pod in sorted(backends.pods.items()):
+    for pod in backends.selected_pods(selector):
         workload = backends.workloads.get(pod.meta.key)
-        if workload is None or workload.finished or not workload.addresses or not selects(selector, workload.labels):
+        if workload is None or workload.finished or not workload.addresses:
             continue
         yield endpoint_of(workload, port.target_port or port.number or 0, weight=1, network=None)
 

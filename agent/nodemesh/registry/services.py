@@ -25,13 +25,25 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     localities: Mapping[str, Locality] = {}
 
 
-class Backends(msgspec.Struct, frozen=True, kw_only=True):
-    """What may stand behind the services of one namespace: pods and entries by name, with their workloads by
-    `namespace/name`."""
+#: Pods by one label: key and value, then name.
+LabelIndex = Mapping[tuple[str, str], Mapping[str, Object[PodSpec]]]
 
-    pods: Mapping[str, Object[PodSpec]] = {}
+
+class Backends(msgspec.Struct, frozen=True, kw_only=True):
+    """What may stand behind the services of one namespace: its pods by label, its entries by name, and all workloads
+    by `namespace/name`."""
+
+    pods: LabelIndex = {}
     entries: Mapping[str, Object[WorkloadEntrySpec]] = {}
     workloads: Mapping[str, Workload] = {}
+
+    def selected_pods(self, selector: Mapping[str, str]) -> list[Object[PodSpec]]:
+        """In the order of their names; none for an empty selector."""
+        sets = [self.pods.get(pair, {}) for pair in selector.items()]
+        if not sets:
+            return []
+        smallest = min(sets, key=len)
+        return [pod for _, pod in sorted(smallest.items()) if selects(selector, pod.meta.labels)]
 
 
 def service_host(name: str, namespace: str, domain: str) -> str:
@@ -159,7 +171,7 @@ def endpoints_of_entry(
 def endpoints_of_selector(spec: ServiceSpec, service: str, backends: Backends) -> dict[int, tuple[Endpoint, ...]]:
     if not spec.selector:
         return {port.port: () for port in spec.ports}
-    selected = [pod for _, pod in sorted(backends.pods.items()) if selects(spec.selector, pod.meta.labels)]
+    selected = backends.selected_pods(spec.selector)
     found: dict[int, tuple[Endpoint, ...]] = {}
     for port in spec.ports:
         of_pods = [endpoint_of_pod(pod, port, service, backends) for pod in selected]
