@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from . import load, rude, verify
 from .cases import CASES, HEADERS, Case
-from .envoy import Envoy
+from .envoy import Envoy, PlainEnvoy
 from .nodemesh import Nodemesh, compiled
 from .outcome import Figure, Options, Outcome
 from .processes import Cores, Usage, busy, free_port
@@ -19,7 +19,7 @@ from .proxy import Proxy
 from .reference import Nginx
 from .upstream import BODIES, Upstream
 
-SUBJECTS: dict[str, type[Proxy]] = {proxy.name: proxy for proxy in (Envoy, Nodemesh, Nginx)}
+SUBJECTS: dict[str, type[Proxy]] = {proxy.name: proxy for proxy in (Envoy, PlainEnvoy, Nodemesh, Nginx)}
 BASE = Envoy.name  # whose cost is divided by the others'
 
 QUIET = 0.05  # of the proxy's core; what others may take of it before the reader is told
