@@ -32,7 +32,7 @@ LOG_FORMAT = (
 )
 
 #: The labels of Istio's metrics that its filter finds out for each request: what is known of the endpoint, which Istio
-#: hands on as endpoint metadata, and of the request. Those of the client's own workload are made once and left out here.
+#: hands on as endpoint metadata, and of the request. Those of the client's own workload are made once and left out.
 ENDPOINT_LABELS = (
     "destination_workload",
     "destination_workload_namespace",
