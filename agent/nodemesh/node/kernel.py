@@ -13,6 +13,7 @@ from ..datapath.maps import LAYOUT, Maps
 from ..datapath.pins import Pins
 from ..datapath.plan import plan
 from ..datapath.sync import ServiceMaps
+from ..datapath.uninstall import uninstall
 from ..routing.view import View
 from .logs import Log
 from .options import RunOptions, StartError
@@ -163,6 +164,5 @@ class Kernel:
         attach.detach(self._pins, uid)
 
     def clear(self) -> None:
-        """Take every hook out, for an orderly end."""
-        for uid in self.attached():
-            attach.detach(self._pins, uid)
+        """Take everything out of the kernel again, for an orderly end; hooks go first: nothing new is redirected."""
+        uninstall(self._pins)
