@@ -215,14 +215,25 @@ class GatewayRoutes:
             return self._by_authority[key]
         if len(self._by_authority) >= MAX_REMEMBERED:
             self._by_authority.clear()
-        name = strip_port(authority.decode("latin-1"))
-        domains = self.domains(position)
-        domain: str | None = name
-        if name not in domains:
-            domain = next((entry for entry in by_specificity(domains) if covers(entry, name)), None)
-        found = self._virtual_host(self.servers[position], domain, domains[domain]) if domain is not None else None
+        domain = self._domain(position, authority)
+        bounds = self.domains(position)[domain] if domain is not None else ()
+        found = self._virtual_host(self.servers[position], domain, bounds) if domain is not None else None
         self._by_authority[key] = found
         return found
+
+    def _domain(self, position: int, authority: bytes) -> str | None:
+        """The most specific domain that covers a Host."""
+        name = strip_port(authority.decode("latin-1"))
+        domains = self.domains(position)
+        if name in domains:
+            return name
+        return next((entry for entry in by_specificity(domains) if covers(entry, name)), None)
+
+    def answering(self, port: int, sni: str, authority: bytes) -> tuple[str | None, tuple[Bound, ...]]:
+        """The domain that a request falls to and the VirtualServices that answer for it."""
+        position = self._position(port, sni)
+        domain = self._domain(position, authority) if position >= 0 else None
+        return domain, self.domains(position)[domain] if domain is not None else ()
 
     def domains(self, position: int) -> dict[str, tuple[Bound, ...]]:
         """Domain -> the VirtualServices that answer for it, the oldest first."""
@@ -251,6 +262,10 @@ class GatewayRoutes:
                 elif covers(host, exposed.host):
                     yield exposed.host, Bound(virtual_service.key, exposed.gateway)
 
+    def builder(self, gateway: str) -> RouteBuilder:
+        """Makes decisions for what came by one Gateway."""
+        return RouteBuilder(self._lookup(gateway), self._clusters)
+
     def _lookup(self, gateway: str) -> Lookup:
         return Lookup(self._tables, self._client, self._scope, (gateway,))
 
@@ -264,7 +279,7 @@ class GatewayRoutes:
         reads = []
         for bound in bounds:
             virtual_service = self._tables.virtual_services[bound.key]
-            builder = RouteBuilder(self._lookup(bound.gateway), self._clusters)
+            builder = self.builder(bound.gateway)
             rows += builder.http_rows(virtual_service, server.port)
             reads += builder.lookup.reads
             reads.append(("virtual_services", bound.key, virtual_service))
@@ -294,7 +309,7 @@ class GatewayRoutes:
         bounds = dict.fromkeys(bound for bounds in self.domains(position).values() for bound in bounds)
         for bound in bounds:
             virtual_service = self._tables.virtual_services[bound.key]
-            builder = RouteBuilder(self._lookup(bound.gateway), self._clusters)
+            builder = self.builder(bound.gateway)
             if not server.terminates:
                 for tls_rule in virtual_service.tls:
                     tls_rows += rows_of(builder, virtual_service, tls_rule, server.port)

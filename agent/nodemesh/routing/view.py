@@ -60,13 +60,14 @@ class View:
         self._by_address: dict[tuple[str, int], Frontend] = {}
         self._gateways: GatewayRoutes | None = None
         self._gateways_before = previous._gateways if previous is not None else None
-        self._unknown = self._builder().unknown_destination()
+        self._unknown = self.builder().unknown_destination()
         self._unknown_host = VirtualHost("*", (), self._unknown)
 
     def _lookup(self) -> Lookup:
         return Lookup(self.tables, self.client, self.scope)
 
-    def _builder(self) -> RouteBuilder:
+    def builder(self) -> RouteBuilder:
+        """Makes decisions for this client, with a fresh record of what it reads."""
         return RouteBuilder(self._lookup(), self._clusters)
 
     # === what was dialled
@@ -123,7 +124,7 @@ class View:
         known = self._service_frontends.get(key)
         if known is not None:
             return known[0]
-        builder = self._builder()
+        builder = self.builder()
         lookup = builder.lookup
         lookup.imported_service(service.host, port)
         spec = service.port(port)
@@ -232,7 +233,7 @@ class View:
         known = self._virtual_hosts.get(key)
         if known is not None:
             return known[0]
-        builder = self._builder()
+        builder = self.builder()
         lookup = builder.lookup
         virtual_service = lookup.virtual_service(service.host)
         rows = builder.http_rows(virtual_service, port) if virtual_service is not None else ()
@@ -248,7 +249,7 @@ class View:
         known = self._virtual_hosts.get(key)
         if known is not None:
             return known[0]
-        builder = self._builder()
+        builder = self.builder()
         lookup = builder.lookup
         virtual_service = lookup.virtual_service(name)
         if virtual_service is None:
@@ -313,7 +314,7 @@ class View:
         key = (service.host, port)
         known = self._connections.get(key)
         if known is None:
-            builder = self._builder()
+            builder = self.builder()
             virtual_service = builder.lookup.virtual_service(service.host)
             default = builder.service_route(service, port)
             rules = connection_rules(builder, virtual_service, port, default)

@@ -1,8 +1,9 @@
+from tests.meshes import bookinfo, make, request, views_of
+
 from nodemesh.reasons import Reason
 from nodemesh.registry.snapshot import Protocol
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import Failure, Redirect, Route
-from tests.meshes import bookinfo, make, request, views_of
 
 INGRESS = Client(namespace="edge", labels={"istio": "ingress"}, gateway=True)
 
