@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -95,7 +96,14 @@ class Lab:
         self._pods.clear()
 
     def keep(self) -> None:
-        """Let the lab live on when its owner ends; `sweep(kept=True)` removes it then."""
+        """Let the lab live on when its owner ends; `sweep(kept=True)` removes it then. The script `enter POD COMMAND…`
+        in its folder starts processes in its pods."""
+        cases = [f'{pod.name}) shift; exec {shlex.join(pod.command([]))} "$@" ;;' for pod in self._pods.values()]
+        names = ", ".join(pod.name for pod in self._pods.values())
+        script = self.folder / "enter"
+        body = "\n".join(cases)
+        script.write_text(f'#!/bin/sh\ncase "$1" in\n{body}\nesac\necho "pods: {names}" >&2\nexit 2\n')
+        script.chmod(0o755)
         owner.keep(self.id)
         self._kept = True
 
