@@ -6,7 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -97,7 +97,6 @@ class Enrolled:
     listeners: dict[str, socket.socket]
     heartbeat: Heartbeat
     destinations: OriginalDestinations
-    _running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def serve(self, address: str, entry: ServiceEntry, port: int = 80, view: int = 0) -> None:
         """Have connections to (address, port) treated as `entry` says."""
@@ -105,12 +104,10 @@ class Enrolled:
 
     def dial(self, address: str, port: int = 80, family: str = "") -> list[str]:
         """What an app of the pod gets: [answer, peer's address, peer's port], or [the error's name]."""
-        return finish(self.start_dial(address, port, family))
+        return dial(self.pod, address, port, family)
 
     def start_dial(self, address: str, port: int = 80, family: str = "") -> subprocess.Popen[str]:
-        chosen = family or ("AF_INET6" if ":" in address else "AF_INET")
-        command = ["python3", "-c", _DIAL, chosen, address, str(port)]
-        return self.pod.popen(command, stdout=subprocess.PIPE, text=True)
+        return start_dial(self.pod, address, port, family)
 
     def answer(self, listener: str = "127.0.0.1", text: bytes = b"proxy") -> tuple[str, int] | None:
         """Accept one connection as the proxy does and answer it; its original destination."""
@@ -120,6 +117,16 @@ class Enrolled:
             dialled = self.destinations.take(accepted, peer)
             accepted.sendall(text)
         return dialled
+
+
+def start_dial(pod: Pod, address: str, port: int = 80, family: str = "") -> subprocess.Popen[str]:
+    chosen = family or ("AF_INET6" if ":" in address else "AF_INET")
+    return pod.popen(["python3", "-c", _DIAL, chosen, address, str(port)], stdout=subprocess.PIPE, text=True)
+
+
+def dial(pod: Pod, address: str, port: int = 80, family: str = "") -> list[str]:
+    """What an app of the pod gets: [answer, peer's address, peer's port], or [the error's name]."""
+    return finish(start_dial(pod, address, port, family))
 
 
 def finish(process: subprocess.Popen[str]) -> list[str]:

@@ -29,6 +29,7 @@ PROG_QUERY = 16
 MAP_LOOKUP_AND_DELETE_ELEM = 21
 LINK_CREATE = 28
 LINK_UPDATE = 29
+LINK_DETACH = 34
 
 # enum bpf_map_type: those that nodemesh uses, and those that probes name
 MAP_TYPES = {"hash": 1, "array": 2, "percpu_array": 6, "lru_hash": 9, "lpm_trie": 11, "sockhash": 18}
@@ -109,6 +110,12 @@ def link_create(program: int, target: int, attach_type: int) -> int:
 def link_update(link: int, program: int) -> None:
     """Replace the link's program in one step (BPF_LINK_UPDATE)."""
     call(LINK_UPDATE, struct.pack("=IIII", link, program, 0, 0))
+
+
+def link_detach(link: int) -> None:
+    """Take the link's program away now (BPF_LINK_DETACH, Linux 5.9): the last close or unlink does so a little later.
+    Nothing happens where the cgroup is gone."""
+    call(LINK_DETACH, struct.pack("=I", link))
 
 
 def _info(fd: int, size: int) -> bytes:

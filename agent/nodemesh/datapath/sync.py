@@ -49,10 +49,13 @@ class ServiceMaps:
         self._drop_broken()
         groups = _by_owner(changes, wanted)
         deferred = [owner for owner, keys in groups.items() if not self._write(keys, wanted)]
+        for owner in deferred:  # its old entries hold the room that the new ones need: it passes in between
+            self._leave_out(owner, wanted)
         dropped = self._drop_unused()
         passed = []
-        for owner in deferred:  # there may be room now
-            if not self._write(groups[owner], wanted):
+        for owner in deferred:
+            every = [key for key, name in wanted.owners.items() if name == owner]
+            if not self._write(every, wanted):
                 self._leave_out(owner, wanted)
                 passed.append(owner)
         dropped += self._drop_unused()
