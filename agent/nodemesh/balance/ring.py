@@ -1,6 +1,7 @@
 """RING_HASH: a ring of hashed points, on which a key goes to the next point's host (ketama, as Envoy's ring hash).
 
-A host's points depend on its address alone, so when a host leaves only its own keys move."""
+A host's points depend on its address alone, and up to ROOMY points in all so does their number: when a host leaves,
+only its own keys move. (Envoy keeps the ring's size instead, so that the others' points, and keys, move too.)"""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from .algorithms import Balancer
 from .hashing import hash_key
 from .host import Host
 
-MAX_POINTS = 8 * 1024 * 1024  # Envoy's default maximum_ring_size
+ROOMY = 32 * 1024  # points up to which each host has as many as the whole ring needs; built within some 20 ms
+MAX_POINTS = 128 * 1024
 
 
 class Ring(Balancer):
@@ -35,18 +37,19 @@ class Ring(Balancer):
 
 
 def point_counts(weights: Sequence[float], minimum: int) -> list[int]:
-    """How many points each host gets: in proportion to its weight, the lightest a whole number, `minimum` or somewhat
-    more in all."""
+    """How many points each host gets, in proportion to its weight: the lightest `minimum`; in a large group fewer, but
+    at least one, and `minimum` in all."""
     total = sum(weights)
     lightest = min(weights, default=0.0)
     if not lightest:
         return [0] * len(weights)
-    scale = min(ceil(lightest / total * minimum) * total / lightest, float(MAX_POINTS))
+    shares = total / lightest  # how many hosts as light as the lightest would weigh the same
+    size = min(minimum * shares, max(minimum, ROOMY, shares), MAX_POINTS)
     counts = []
     placed = 0
     target = 0.0
     for weight in weights:
-        target += scale * weight / total
+        target += size * weight / total
         count = max(0, ceil(target - 1e-6) - placed)  # the tolerance keeps rounding from adding a point
         counts.append(count)
         placed += count

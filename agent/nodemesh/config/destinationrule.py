@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import field
 
-from .base import Duration, Model, WorkloadSelector
+from .base import Duration, Int32, Model, UInt32, UInt64, WorkloadSelector
 from .virtualservice import PortSelector
 
 
@@ -40,7 +40,7 @@ class PortTrafficPolicy(Model, frozen=True, kw_only=True):
 class TunnelSettings(Model, frozen=True, kw_only=True):
     protocol: str | None = None
     target_host: str | None = None
-    target_port: int | None = None
+    target_port: UInt32 | None = None
 
 
 class ProxyProtocol(Model, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ class VERSION(StrEnum):
 
 class RetryBudget(Model, frozen=True, kw_only=True):
     percent: float | None = None
-    min_retry_concurrency: int | None = None
+    min_retry_concurrency: UInt32 | None = None
     budget_interval: Duration | None = None
 
 
@@ -89,15 +89,15 @@ class ConsistentHashLB(Model, frozen=True, kw_only=True):
     http_query_parameter_name: str | None = None
     ring_hash: RingHash | None = None
     maglev: MagLev | None = None
-    minimum_ring_size: int | None = None
+    minimum_ring_size: UInt64 | None = None
 
 
 class RingHash(Model, frozen=True, kw_only=True):
-    minimum_ring_size: int | None = None
+    minimum_ring_size: UInt64 | None = None
 
 
 class MagLev(Model, frozen=True, kw_only=True):
-    table_size: int | None = None
+    table_size: UInt64 | None = None
 
 
 class HTTPCookie(Model, frozen=True, kw_only=True):
@@ -124,7 +124,7 @@ class ConnectionPoolSettings(Model, frozen=True, kw_only=True):
 
 
 class TCPSettings(Model, frozen=True, kw_only=True):
-    max_connections: int | None = None
+    max_connections: Int32 | None = None
     connect_timeout: Duration | None = None
     tcp_keepalive: TcpKeepalive | None = None
     max_connection_duration: Duration | None = None
@@ -132,20 +132,20 @@ class TCPSettings(Model, frozen=True, kw_only=True):
 
 
 class TcpKeepalive(Model, frozen=True, kw_only=True):
-    probes: int | None = None
+    probes: UInt32 | None = None
     time: Duration | None = None
     interval: Duration | None = None
 
 
 class HTTPSettings(Model, frozen=True, kw_only=True):
-    http1_max_pending_requests: int | None = None
-    http2_max_requests: int | None = None
-    max_requests_per_connection: int | None = None
-    max_retries: int | None = None
+    http1_max_pending_requests: Int32 | None = None
+    http2_max_requests: Int32 | None = None
+    max_requests_per_connection: Int32 | None = None
+    max_retries: Int32 | None = None
     idle_timeout: Duration | None = None
     h2_upgrade_policy: H2UpgradePolicy | None = None
     use_client_protocol: bool | None = None
-    max_concurrent_streams: int | None = None
+    max_concurrent_streams: Int32 | None = None
     http2_keep_alive: ConnectionKeepalive | None = None
 
 
@@ -161,16 +161,16 @@ class ConnectionKeepalive(Model, frozen=True, kw_only=True):
 
 
 class OutlierDetection(Model, frozen=True, kw_only=True):
-    consecutive_errors: int | None = None
+    consecutive_errors: Int32 | None = None
     split_external_local_origin_errors: bool | None = None
-    consecutive_local_origin_failures: int | None = None
-    consecutive_gateway_errors: int | None = None
-    consecutive5xx_errors: int | None = None
+    consecutive_local_origin_failures: UInt32 | None = None
+    consecutive_gateway_errors: UInt32 | None = None
+    consecutive5xx_errors: UInt32 | None = None
     interval: Duration | None = None
     base_ejection_time: Duration | None = None
-    max_ejection_percent: int | None = None
-    min_health_percent: int | None = None
-    outlier_detection_http_error_codes: tuple[int, ...] = ()
+    max_ejection_percent: Int32 | None = None
+    min_health_percent: Int32 | None = None
+    outlier_detection_http_error_codes: tuple[UInt32, ...] = ()
 
 
 class ClientTLSSettings(Model, frozen=True, kw_only=True):
@@ -201,7 +201,7 @@ class LocalityLoadBalancerSetting(Model, frozen=True, kw_only=True):
 
 class Distribute(Model, frozen=True, kw_only=True):
     from_: str | None = field(default=None, name="from")
-    to: dict[str, int] = {}
+    to: dict[str, UInt32] = {}
 
 
 class LocalityFailover(Model, frozen=True, kw_only=True):
@@ -213,7 +213,7 @@ class ZoneAwareLoadBalancerSetting(Model, frozen=True, kw_only=True):
     enabled: bool | None = None
     failover: tuple[ZoneAwareFailover, ...] = ()
     failover_priority: tuple[str, ...] = ()
-    min_cluster_size: int | None = None
+    min_cluster_size: UInt64 | None = None
 
 
 class ZoneAwareFailover(Model, frozen=True, kw_only=True):

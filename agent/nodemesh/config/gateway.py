@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from .base import Model
+from .base import Model, UInt32
 
 
 class GatewaySpec(Model, frozen=True, kw_only=True):
@@ -22,10 +22,10 @@ class Server(Model, frozen=True, kw_only=True):
 
 
 class Port(Model, frozen=True, kw_only=True):
-    number: int | None = None
+    number: UInt32 | None = None
     protocol: str | None = None
     name: str | None = None
-    target_port: int | None = None
+    target_port: UInt32 | None = None
 
 
 class ServerTLSSettings(Model, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from .meta import Location
+from .meta import Location, Path
 
 
 class Severity(StrEnum):
@@ -28,3 +28,46 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str = ""
     name: str = ""
     path: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A problem before its place in the text is known: code, field path, sentence. `at_value` points to the value
+    and not to the key."""
+
+    code: str
+    path: Path
+    message: str
+    severity: Severity = Severity.ERROR
+    at_value: bool = False
+
+
+class Findings:
+    """Collects what is found in one object."""
+
+    __slots__ = ("items",)
+
+    def __init__(self) -> None:
+        self.items: list[Finding] = []
+
+    def error(self, code: str, path: Path, message: str) -> None:
+        self.items.append(Finding(code, path, message))
+
+    def bad_value(self, code: str, path: Path, message: str) -> None:
+        """An error whose place is the value that stands behind the key."""
+        self.items.append(Finding(code, path, message, Severity.ERROR, True))
+
+    def warning(self, code: str, path: Path, message: str) -> None:
+        self.items.append(Finding(code, path, message, Severity.WARNING))
+
+
+def path_text(path: Path) -> str:
+    """A path as people write it: `spec.http[0].match[1].headers.end-user`; keys with dots stand in brackets."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif "." in part or "[" in part or not part:
+            text += f'["{part}"]'
+        else:
+            text += f".{part}" if text else part
+    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from .base import Model, WorkloadSelector
+from .base import Model, NetworkingWorkloadSelector, UInt32
 from .workload import WorkloadEntrySpec
 
 
@@ -15,7 +15,7 @@ class ServiceEntrySpec(Model, frozen=True, kw_only=True):
     location: Location | None = None
     resolution: Resolution | None = None
     endpoints: tuple[WorkloadEntrySpec, ...] = ()
-    workload_selector: WorkloadSelector | None = None
+    workload_selector: NetworkingWorkloadSelector | None = None
     export_to: tuple[str, ...] = ()
     subject_alt_names: tuple[str, ...] = ()
 
@@ -34,10 +34,10 @@ class Resolution(StrEnum):
 
 
 class ServicePort(Model, frozen=True, kw_only=True):
-    number: int | None = None
+    number: UInt32 | None = None
     protocol: str | None = None
     name: str | None = None
-    target_port: int | None = None
+    target_port: UInt32 | None = None
 
 
 class ServiceEntryStatus(Model, frozen=True, kw_only=True):

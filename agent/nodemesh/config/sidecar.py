@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from .base import Model, WorkloadSelector
+from .base import Model, NetworkingWorkloadSelector, UInt32
 from .destinationrule import ConnectionPoolSettings
 from .gateway import ServerTLSSettings
 from .virtualservice import Destination
 
 
 class SidecarSpec(Model, frozen=True, kw_only=True):
-    workload_selector: WorkloadSelector | None = None
+    workload_selector: NetworkingWorkloadSelector | None = None
     ingress: tuple[IstioIngressListener, ...] = ()
     egress: tuple[IstioEgressListener, ...] = ()
     inbound_connection_pool: ConnectionPoolSettings | None = None
@@ -51,7 +51,7 @@ class CaptureMode(StrEnum):
 
 
 class SidecarPort(Model, frozen=True, kw_only=True):
-    number: int | None = None
+    number: UInt32 | None = None
     protocol: str | None = None
     name: str | None = None
-    target_port: int | None = None
+    target_port: UInt32 | None = None

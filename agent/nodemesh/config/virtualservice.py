@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from .base import Base64, Duration, Model
+from .base import Base64, Duration, Int32, Model, UInt32
 
 
 class VirtualServiceSpec(Model, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class HTTPRoute(Model, frozen=True, kw_only=True):
     fault: HTTPFaultInjection | None = None
     mirror: Destination | None = None
     mirrors: tuple[HTTPMirrorPolicy, ...] = ()
-    mirror_percent: int | None = None
+    mirror_percent: UInt32 | None = None
     mirror_percentage: Percent | None = None
     cors_policy: CorsPolicy | None = None
     headers: Headers | None = None
@@ -74,7 +74,7 @@ class HTTPMatchRequest(Model, frozen=True, kw_only=True):
     method: StringMatch | None = None
     authority: StringMatch | None = None
     headers: dict[str, StringMatch] = {}
-    port: int | None = None
+    port: UInt32 | None = None
     source_labels: dict[str, str] = {}
     gateways: tuple[str, ...] = ()
     query_params: dict[str, StringMatch] = {}
@@ -86,18 +86,18 @@ class HTTPMatchRequest(Model, frozen=True, kw_only=True):
 
 class HTTPRouteDestination(Model, frozen=True, kw_only=True):
     destination: Destination | None = None
-    weight: int | None = None
+    weight: Int32 | None = None
     headers: Headers | None = None
 
 
 class RouteDestination(Model, frozen=True, kw_only=True):
     destination: Destination | None = None
-    weight: int | None = None
+    weight: Int32 | None = None
 
 
 class L4MatchAttributes(Model, frozen=True, kw_only=True):
     destination_subnets: tuple[str, ...] = ()
-    port: int | None = None
+    port: UInt32 | None = None
     source_subnet: str | None = None
     source_labels: dict[str, str] = {}
     gateways: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ class L4MatchAttributes(Model, frozen=True, kw_only=True):
 class TLSMatchAttributes(Model, frozen=True, kw_only=True):
     sni_hosts: tuple[str, ...] = ()
     destination_subnets: tuple[str, ...] = ()
-    port: int | None = None
+    port: UInt32 | None = None
     source_labels: dict[str, str] = {}
     gateways: tuple[str, ...] = ()
     source_namespace: str | None = None
@@ -116,10 +116,10 @@ class TLSMatchAttributes(Model, frozen=True, kw_only=True):
 class HTTPRedirect(Model, frozen=True, kw_only=True):
     uri: str | None = None
     authority: str | None = None
-    port: int | None = None
+    port: UInt32 | None = None
     derive_port: RedirectPortSelection | None = None
     scheme: str | None = None
-    redirect_code: int | None = None
+    redirect_code: UInt32 | None = None
     prefix_rewrite: str | None = None
 
 
@@ -129,7 +129,7 @@ class RedirectPortSelection(StrEnum):
 
 
 class HTTPDirectResponse(Model, frozen=True, kw_only=True):
-    status: int | None = None
+    status: UInt32 | None = None
     body: HTTPBody | None = None
 
 
@@ -156,7 +156,7 @@ class StringMatch(Model, frozen=True, kw_only=True):
 
 
 class HTTPRetry(Model, frozen=True, kw_only=True):
-    attempts: int | None = None
+    attempts: Int32 | None = None
     per_try_timeout: Duration | None = None
     retry_on: str | None = None
     retry_remote_localities: bool | None = None
@@ -187,14 +187,14 @@ class HTTPFaultInjection(Model, frozen=True, kw_only=True):
 
 
 class Delay(Model, frozen=True, kw_only=True):
-    percent: int | None = None
+    percent: Int32 | None = None
     fixed_delay: Duration | None = None
     exponential_delay: Duration | None = None
     percentage: Percent | None = None
 
 
 class Abort(Model, frozen=True, kw_only=True):
-    http_status: int | None = None
+    http_status: Int32 | None = None
     grpc_status: str | None = None
     http2_error: str | None = None
     percentage: Percent | None = None
@@ -206,7 +206,7 @@ class HTTPMirrorPolicy(Model, frozen=True, kw_only=True):
 
 
 class PortSelector(Model, frozen=True, kw_only=True):
-    number: int | None = None
+    number: UInt32 | None = None
 
 
 class Percent(Model, frozen=True, kw_only=True):

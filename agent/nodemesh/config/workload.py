@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from .base import Model
+from .base import Int32, Model, UInt32
 
 
 class WorkloadEntrySpec(Model, frozen=True, kw_only=True):
     address: str | None = None
-    ports: dict[str, int] = {}
+    ports: dict[str, UInt32] = {}
     labels: dict[str, str] = {}
     network: str | None = None
     locality: str | None = None
-    weight: int | None = None
+    weight: UInt32 | None = None
     service_account: str | None = None
 
 
@@ -27,11 +27,11 @@ class GroupMeta(Model, frozen=True, kw_only=True):
 
 
 class ReadinessProbe(Model, frozen=True, kw_only=True):
-    initial_delay_seconds: int | None = None
-    timeout_seconds: int | None = None
-    period_seconds: int | None = None
-    success_threshold: int | None = None
-    failure_threshold: int | None = None
+    initial_delay_seconds: Int32 | None = None
+    timeout_seconds: Int32 | None = None
+    period_seconds: Int32 | None = None
+    success_threshold: Int32 | None = None
+    failure_threshold: Int32 | None = None
     http_get: HTTPHealthCheckConfig | None = None
     tcp_socket: TCPHealthCheckConfig | None = None
     exec: ExecHealthCheckConfig | None = None
@@ -40,14 +40,14 @@ class ReadinessProbe(Model, frozen=True, kw_only=True):
 
 class HTTPHealthCheckConfig(Model, frozen=True, kw_only=True):
     path: str | None = None
-    port: int | None = None
+    port: UInt32 | None = None
     host: str | None = None
     scheme: str | None = None
     http_headers: tuple[HTTPHeader, ...] = ()
 
 
 class GrpcHealthCheckConfig(Model, frozen=True, kw_only=True):
-    port: int | None = None
+    port: UInt32 | None = None
     service: str | None = None
 
 
@@ -58,7 +58,7 @@ class HTTPHeader(Model, frozen=True, kw_only=True):
 
 class TCPHealthCheckConfig(Model, frozen=True, kw_only=True):
     host: str | None = None
-    port: int | None = None
+    port: UInt32 | None = None
 
 
 class ExecHealthCheckConfig(Model, frozen=True, kw_only=True):

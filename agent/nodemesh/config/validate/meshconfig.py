@@ -1,0 +1,61 @@
+"""Rules of MeshConfig."""
+
+from __future__ import annotations
+
+from ..meshconfig import MeshConfigSpec
+from ..meta import Meta, Path
+from ..problems import Findings
+from .common import check_duration, check_labels, check_range, host_fault, is_label
+from .httppolicy import check_retries
+from .loadbalancer import check_locality
+
+ENCODINGS = ("TEXT", "JSON")
+OPERATORS = {"In": True, "NotIn": True, "Exists": False, "DoesNotExist": False}
+
+
+def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> None:
+    if not is_label(spec.root_namespace):
+        message = f"`{spec.root_namespace}` is not a namespace"
+        findings.bad_value("bad-name", ("spec", "rootNamespace"), message)
+    fault = host_fault(spec.cluster_domain, wildcard=False)
+    if fault:
+        findings.bad_value("bad-host", ("spec", "clusterDomain"), f"`{spec.cluster_domain}` is not a domain: {fault}")
+    check_duration(spec.connect_timeout, ("spec", "connectTimeout"), findings)
+    if spec.default_http_retry_policy is not None:
+        check_retries(spec.default_http_retry_policy, ("spec", "defaultHttpRetryPolicy"), findings)
+    if spec.locality_lb_setting is not None:
+        check_locality(spec.locality_lb_setting, ("spec", "localityLbSetting"), findings, outlier=True)
+    if spec.access_log_encoding not in ENCODINGS:
+        message = f"`{spec.access_log_encoding}` is not an encoding; right is {' or '.join(ENCODINGS)}"
+        findings.bad_value("bad-enum", ("spec", "accessLogEncoding"), message)
+    for name, values in (
+        ("defaultServiceExportTo", spec.default_service_export_to),
+        ("defaultVirtualServiceExportTo", spec.default_virtual_service_export_to),
+        ("defaultDestinationRuleExportTo", spec.default_destination_rule_export_to),
+    ):
+        for index, value in enumerate(values):
+            if value not in ("*", ".", "~") and not is_label(value):
+                message = f"`{value}` is not a namespace, nor `.`, `*` or `~`"
+                findings.bad_value("bad-export-to", ("spec", name, index), message)
+    _selectors(spec, findings)
+    for name, limit in (
+        ("connections", spec.limits.connections),
+        ("requests", spec.limits.requests),
+        ("bufferedBytes", spec.limits.buffered_bytes),
+    ):
+        check_range(limit, 1, float("inf"), ("spec", "limits", name), findings)
+
+
+def _selectors(spec: MeshConfigSpec, findings: Findings) -> None:
+    for index, selector in enumerate(spec.discovery_selectors):
+        path: Path = ("spec", "discoverySelectors", index)
+        check_labels(selector.match_labels, (*path, "matchLabels"), findings)
+        for number, requirement in enumerate(selector.match_expressions):
+            here = (*path, "matchExpressions", number)
+            needs_values = OPERATORS.get(requirement.operator)
+            if needs_values is None:
+                message = f"`{requirement.operator}` is not an operator; right is one of {', '.join(OPERATORS)}"
+                findings.bad_value("bad-enum", (*here, "operator"), message)
+            elif needs_values != bool(requirement.values):
+                right = "needs values" if needs_values else "takes no values"
+                findings.error("bad-label", (*here, "values"), f"the operator {requirement.operator} {right}")
