@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from . import load, verify
+from . import load, rude, verify
 from .cases import CASES, HEADERS, Case
-from .envoy import Envoy
+from .envoy import Envoy, PlainEnvoy
 from .nodemesh import Nodemesh, compiled
 from .outcome import Figure, Options, Outcome
 from .processes import Cores, Usage, busy, free_port
@@ -19,12 +19,13 @@ from .proxy import Proxy
 from .reference import Nginx
 from .upstream import BODIES, Upstream
 
-SUBJECTS: dict[str, type[Proxy]] = {proxy.name: proxy for proxy in (Envoy, Nodemesh, Nginx)}
+SUBJECTS: dict[str, type[Proxy]] = {proxy.name: proxy for proxy in (Envoy, PlainEnvoy, Nodemesh, Nginx)}
 BASE = Envoy.name  # whose cost is divided by the others'
 
 QUIET = 0.05  # of the proxy's core; what others may take of it before the reader is told
 IDLE_LIMIT = 0.05  # of a core; what a proxy may use when nobody asks it anything
 SETTLE = 2.0  # seconds from the last client's end to the look at idleness
+SHOWN = 8  # mistakes of one kind
 LOG_FIELDS = 21
 DESCRIPTOR_SLACK = 8  # log files and sockets that a proxy opens once on its first use
 
@@ -70,10 +71,14 @@ def run(options: Options) -> Outcome:
             proxies.append(proxy)
         before = {proxy: proxy.process.usage() for proxy in proxies}
         for proxy in proxies:
-            outcome.mistakes.extend(verify.check(proxy, upstream))
+            outcome.mistakes.extend(verify.check(proxy, upstream)[:SHOWN])
         for case in CASES:
             if options.wants(case.name) and not outcome.mistakes:
                 measure(case, proxies, upstream, pace, cores, folder, outcome)
+        for proxy in proxies:
+            rude.visit(proxy)
+            wrong = verify.check(proxy, upstream)[:SHOWN]
+            outcome.mistakes.extend(f"after rude clients: {fault}" for fault in wrong)
         upstream.stop()
         outcome.mistakes.extend(leftovers(proxies, before, pace))
     return outcome

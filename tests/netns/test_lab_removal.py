@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from nodemesh.datapath.cgroups import find_mount, pids
 from nodemesh.lab import Lab, sweep
-from nodemesh.lab.cgroup import mount_point, processes
+from nodemesh.lab.owner import BPFFS, RUN
 
 OWNER = """
 import subprocess, sys, time
+from nodemesh.datapath.cgroups import find_mount, pids
 from nodemesh.lab import Lab
 with Lab("removal") as lab:
     if sys.argv[1] == "kept":
@@ -46,10 +48,7 @@ def kill(owner: subprocess.Popen[str]) -> None:
 
 def traces(lab: str) -> list[Path]:
     """Everything on the machine that carries the lab's name."""
-    mount = mount_point()
-    assert mount is not None
-    places = [mount / lab, Path("/run/nodemesh/lab") / lab, Path("/sys/fs/bpf") / lab]
-    return [place for place in places if place.exists()]
+    return [place / lab for place in (find_mount(), RUN, BPFFS) if (place / lab).exists()]
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -60,40 +59,38 @@ def status(pid: int) -> str:
     return Path(f"/proc/{pid}/status").read_text()
 
 
-def members(lab: str) -> list[int]:
-    mount = mount_point()
-    assert mount is not None
-    return processes(mount / lab)
+def members_of(lab: str) -> list[int]:
+    return list(pids(find_mount() / lab))
 
 
 def test_sweep_removes_what_a_killed_owner_left():
     owner, lab = start_owner()
-    pids = members(lab)
-    assert len(pids) == 5  # node, forwarder, pod, its sleep, the host's sleep
+    members = members_of(lab)
+    assert len(members) == 5  # node, forwarder, pod, its sleep, the host's sleep
     assert lab not in sweep() and len(traces(lab)) == 3, "a living owner's lab was touched"
 
     kill(owner)
-    assert alive(pids) == pids and len(traces(lab)) == 3
+    assert alive(members) == members and len(traces(lab)) == 3
 
     assert lab in sweep()
-    assert alive(pids) == [] and traces(lab) == []
+    assert alive(members) == [] and traces(lab) == []
 
 
 def test_the_next_lab_removes_what_a_killed_owner_left():
     owner, lab = start_owner()
-    pids = members(lab)
+    members = members_of(lab)
     kill(owner)
     with Lab("next"):
-        assert alive(pids) == [] and traces(lab) == []
+        assert alive(members) == [] and traces(lab) == []
 
 
 def test_ctrl_c_removes_the_lab():
     owner, lab = start_owner()
-    pids = members(lab)
+    members = members_of(lab)
     owner.send_signal(signal.SIGINT)
     with owner:
         owner.wait(timeout=20)
-    assert alive(pids) == [] and traces(lab) == []
+    assert alive(members) == [] and traces(lab) == []
 
 
 def test_an_exception_removes_the_lab():
@@ -105,8 +102,8 @@ def test_an_exception_removes_the_lab():
 
 def test_a_kept_lab_outlives_its_owner_until_it_is_asked_for():
     owner, lab = start_owner("kept")
-    pids = members(lab)
+    members = members_of(lab)
     kill(owner)
-    assert lab not in sweep() and alive(pids) == pids
+    assert lab not in sweep() and alive(members) == members
     assert lab in sweep(kept=True)
-    assert alive(pids) == [] and traces(lab) == []
+    assert alive(members) == [] and traces(lab) == []

@@ -10,6 +10,10 @@ from .addresses import POD_NETWORKS, Addresses, family_of
 
 BRIDGE = "cni0"
 
+#: A bridge without an address of its own takes its lowest port's, and changes it when that pod ends: the others'
+#: neighbour entries for the gateway would then lead nowhere.
+_BRIDGE_MAC = "02:00:0a:f4:00:01"
+
 _IFA_F_NODAD = 0x02  # no duplicate address detection: an IPv6 address serves at once (if_addr.h)
 
 
@@ -26,7 +30,7 @@ class NodeNetwork:
     def open(self) -> None:
         """Bring the node up: loopback, bridge, gateway addresses."""
         self._netlink.link("set", index=self._lo, state="up")
-        self._netlink.link("add", ifname=BRIDGE, kind="bridge", br_forward_delay=0, br_stp_state=0)
+        self._netlink.link("add", ifname=BRIDGE, kind="bridge", address=_BRIDGE_MAC, br_forward_delay=0)
         self._bridge = self._index(BRIDGE)
         self._netlink.link("set", index=self._bridge, state="up")
         for family in self._addresses.families:

@@ -16,7 +16,7 @@ from ..admin.http import serve
 from ..config.problems import Severity
 from ..proxy.messages import Message, SetMaps
 from ..registry.snapshot import Snapshot
-from ..registry.sources.directory import DirectorySource
+from ..registry.sources.directory import Changes, DirectorySource
 from ..registry.store import Store
 from ..routing.compile import compile_tables
 from ..routing.view import Views
@@ -43,6 +43,9 @@ POD_INTERVAL = 0.25
 
 #: Seconds between collections of the workers' numbers: what a killed worker had counted since is lost.
 COLLECT_INTERVAL = 2.0
+
+#: New findings in the configuration that are logged one by one.
+PROBLEMS_LOGGED = 20
 
 #: The name under which the numbers of dead workers stand in the supervisor's store.
 TOTALS = "totals"
@@ -111,31 +114,49 @@ class Control:
         await admin.cleanup()
         self.fleet.close()
 
+    # the configuration
+
     def _first_load(self) -> None:
         """Raises StartError where there is nothing but errors."""
-        self._take(self.source.load())
+        changes = self.source.scan()
+        self._take(changes if changes is not None else Changes((), (), ()))
         snapshot = self.snapshot
         errors = [problem for problem in snapshot.problems if problem.severity is Severity.ERROR]
-        for problem in errors[:20]:
-            log.error(problem.message, at=problem.location, field=problem.path)
         if errors and not snapshot.services and not snapshot.workloads and not snapshot.virtual_services:
             first = errors[0]
             raise StartError(
-                f"the configuration has nothing but errors ({len(errors)}); the first is at {first.location}: {first.message}"
+                f"the configuration has nothing but errors ({len(errors)} in all); the first is at {first.location}: "
+                f"{first.message}"
             )
 
-    # the configuration
+    def _take(self, changes: Changes) -> None:
+        """Take what a scan found into the registry, and say what was refused. What was good before stays in force in
+        the place of what is refused now."""
+        known = set(self.snapshot.problems)
+        self.registry.apply("files", changes.changed, changes.removed, changes.problems)
+        refused = [problem for problem in changes.problems if problem.refused]
+        self.error = ""
+        if refused:
+            first = refused[0]
+            count = "" if len(refused) == 1 else f" (and {len(refused) - 1} more)"
+            self.error = f"{first.location}: {first.message}{count}; what was good before stays in force"
+        for problem in [problem for problem in changes.problems if problem not in known][:PROBLEMS_LOGGED]:
+            say = log.error if problem.severity is Severity.ERROR else log.warning
+            say(problem.message, at=problem.location, field=problem.path)
 
     async def _watch_config(self) -> None:
         while True:
             await asyncio.sleep(CONFIG_INTERVAL)
             try:
-                change = await asyncio.to_thread(self.source.poll)
-                if change is not None:
-                    self._take(change)
-                    self._apply()
+                changes = await asyncio.to_thread(self.source.scan)
+                if changes is None:
+                    continue
+                self._take(changes)
+                self._apply()
+                self.reloads["failed" if self.error else "ok"] += 1
+                log.info("configuration read again", version=self.publisher.version, refused=bool(self.error))
             except Exception:  # whatever it is: the last good tables serve on, and the next change is tried
-                self.error = "an internal error; the log has it"
+                self.error = "an internal error kept the newest configuration out; the agent's log has it"
                 self.reloads["failed"] += 1
                 log.exception("configuration not applied")
 

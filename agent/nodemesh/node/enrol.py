@@ -34,6 +34,7 @@ class Enrolled(msgspec.Struct, kw_only=True):
 
     uid: str
     cgroup: Path
+    pid: int  # of one of its processes, the last time one was looked for
     inode: int  # of its network namespace
     cookie: int  # of its network namespace, as the kernel's maps have it
     view: int
@@ -72,7 +73,10 @@ class Enrolment:
             self._listeners.remove(name)
         self._leaving = []
         wanted = {key: choice for key, choice in self._choices.items() if not choice.why_not}
-        places = self._kernel.find({choice.uid for choice in wanted.values()})
+        places = {enrolled.uid: enrolled.cgroup for enrolled in self._enrolled.values() if enrolled.cgroup.exists()}
+        missing = {choice.uid for choice in wanted.values()} - places.keys()
+        if missing:
+            places |= self._kernel.find(missing)
         for key, enrolled in list(self._enrolled.items()):
             choice = wanted.get(key)
             if choice is None or choice.uid != enrolled.uid:
@@ -141,11 +145,14 @@ class Enrolment:
     def _moved(self, enrolled: Enrolled) -> bool:
         """Whether the pod's processes live in another namespace than the one with our listeners (a new sandbox). A pod
         without processes has not moved."""
+        if self._kernel.lives_in(enrolled.pid, enrolled.inode):
+            return False
         try:
             place = self._kernel.place(enrolled.cgroup)
         except NotEnrolled:
             return False
         place.close()
+        enrolled.pid = place.pid
         return place.inode != enrolled.inode
 
     def _enrol(self, key: str, choice: Choice, client: Client, place: Place) -> None:
@@ -169,6 +176,7 @@ class Enrolment:
         self._enrolled[key] = Enrolled(
             uid=choice.uid,
             cgroup=place.cgroup,
+            pid=place.pid,
             inode=place.inode,
             cookie=cookie,
             view=view,

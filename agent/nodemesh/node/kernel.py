@@ -13,6 +13,7 @@ from ..datapath.maps import LAYOUT, Maps
 from ..datapath.pins import Pins
 from ..datapath.plan import plan
 from ..datapath.sync import ServiceMaps
+from ..datapath.uninstall import uninstall
 from ..routing.view import View
 from .logs import Log
 from .options import RunOptions, StartError
@@ -37,8 +38,9 @@ class NotEnrolled(Exception):
 class Place:
     """Where a pod lives on this node: its cgroup and its network namespace. `close` gives the descriptor back."""
 
-    def __init__(self, cgroup: Path, namespace: int, inode: int) -> None:
+    def __init__(self, cgroup: Path, pid: int, namespace: int, inode: int) -> None:
         self.cgroup = cgroup
+        self.pid = pid  # of one of its processes
         self.namespace = namespace  # a descriptor
         self.inode = inode  # of the namespace: tells a restarted sandbox from the first
 
@@ -105,7 +107,15 @@ class Kernel:
         if inode == self._own_namespace:
             os.close(namespace)
             raise NotEnrolled("its processes use the host's network, which is never touched")
-        return Place(cgroup, namespace, inode)
+        return Place(cgroup, pid, namespace, inode)
+
+    @staticmethod
+    def lives_in(pid: int, inode: int) -> bool:
+        """Whether this process lives, in the network namespace with this inode."""
+        try:
+            return os.stat(f"/proc/{pid}/ns/net").st_ino == inode
+        except OSError:
+            return False
 
     def listeners(self, place: Place) -> list[socket.socket]:
         """Fresh listeners inside the pod, IPv4 first; IPv6 only where the pod has it. Raises NotEnrolled."""
@@ -154,6 +164,5 @@ class Kernel:
         attach.detach(self._pins, uid)
 
     def clear(self) -> None:
-        """Take every hook out, for an orderly end."""
-        for uid in self.attached():
-            attach.detach(self._pins, uid)
+        """Take everything out of the kernel again, for an orderly end; hooks go first: nothing new is redirected."""
+        uninstall(self._pins)

@@ -44,9 +44,9 @@ def why_not(pod: Workload, namespace: Namespace | None) -> str:
     own = mesh_setting(pod.labels, pod.annotations)
     if own == DISABLED:
         return f"the pod opts out ({MESH}: {DISABLED})"
-    if own != ENABLED and namespace is not None:
-        if mesh_setting(namespace.labels, namespace.annotations) == DISABLED:
-            return f"the namespace {namespace.name} opts out ({MESH}: {DISABLED})"
+    whole = mesh_setting(namespace.labels, namespace.annotations) if namespace is not None else ""
+    if own != ENABLED and whole == DISABLED:
+        return f"the namespace {pod.namespace} opts out ({MESH}: {DISABLED})"
     if not pod.uid:
         return "the pod has no uid (metadata.uid), by which its cgroup is found"
     return ""

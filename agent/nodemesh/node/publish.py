@@ -32,7 +32,7 @@ class Publisher:
         self._sent = {link: version for link, version in self._sent.items() if link in links}
         current = [link for link in links if before is not None and self._sent.get(link) == before.version]
         if current and before is not None:
-            fd = memfd("nodemesh-tables", encode_update(tables, before))
+            fd = memfd("nodemesh-tables", encode_update(before, tables))
             for link in current:
                 self._sent[link] = self.version
                 self._fleet.tell_one(link, SetTables(version=self.version, base=before.version), (fd,))
@@ -47,7 +47,7 @@ class Publisher:
         if self.tables is None:
             return
         if self._whole[0] != self.version:
-            self._whole = (self.version, encode_update(self.tables, None))
+            self._whole = (self.version, encode_update(None, self.tables))
         fd = memfd("nodemesh-tables", self._whole[1])
         self._sent[link] = self.version
         yield SetTables(version=self.version, base=0), (fd,)

@@ -118,6 +118,16 @@ def test_panic_disregards_ejections_but_not_readiness():
     assert set(shares(some, 200)) == {0, 1, 2, 3}  # 2 of 5 are too few
 
 
+def test_in_total_panic_each_priority_gets_load_by_its_ready_hosts():
+    some = [endpoint(0, health=Health.UNREADY), *(endpoint(number) for number in range(1, 5))]
+    outlier = Outlier(max_ejection_percent=100, consecutive_5xx=1, min_health_percent=50)
+    some = group(some, outlier=outlier, priorities=Priorities(levels=((0,), (1,), (2, 3, 4))))
+    eject(some, 1, 2, 3, 4)
+    counts = shares(some)
+    assert counts[1] == pytest.approx(25, abs=3)
+    assert sum(counts.values()) == pytest.approx(100)
+
+
 def test_other_outcomes_are_reported_too():
     some = group(2, outlier=EASY)
     some.report(some.hosts[0], 0, Outcome.CONNECT_FAILED)
@@ -225,10 +235,12 @@ def test_the_same_address_twice_is_one_host():
 
 
 def test_closing_gives_everyone_up():
-    some = group(2, outlier=EASY)
+    some = group(2, outlier=EASY, priorities=Priorities(levels=((0,), (1,))))
+    some.pick()
     some.pick_address("192.0.2.1", 80)
     assert len(some.close()) == 3
     assert some.pick() is None
+    assert some.next_sweep == inf
 
 
 def test_only_newcomers_warm_up():
@@ -282,3 +294,18 @@ def test_sweeps_happen_when_due():
     some.sweep(clock())
     assert not some.hosts[0].ejected
     assert some.next_sweep == clock() + 10.0
+
+
+def test_late_reports_on_hosts_that_left_eject_nobody():
+    some = group(2, outlier=EASY)
+    gone = some.hosts[0]
+    some.update(cluster(0, outlier=EASY))
+    some.report(gone, 500)
+    assert not gone.ejected
+
+
+def test_dialled_addresses_are_not_ejected():
+    some = group(0, Algorithm.PASSTHROUGH, outlier=EASY)
+    dialled = some.pick_address("192.0.2.1", 80)
+    some.report(dialled, 500)
+    assert not dialled.ejected

@@ -2,7 +2,7 @@ import pytest
 from tests.unit.balance.building import Clock
 
 from nodemesh.balance.limits import Limits
-from nodemesh.balance.rows import private_row
+from nodemesh.balance.rows import CELL, FIELDS, Row, private_row
 from nodemesh.routing.decision import Pool, RetryBudget
 
 
@@ -98,6 +98,20 @@ def test_the_window_slides_in_tenths():
     assert some.retries.allowance(some.retries.budget) == 5
     clock.advance(1000.0)
     assert some.retries.allowance(some.retries.budget) == 0
+
+
+def test_a_worker_that_fell_idle_drops_out_of_the_budget():
+    clock = Clock()
+    buffer = memoryview(bytearray(FIELDS * 2 * CELL))
+    budget = RetryBudget(percent=100.0, min_concurrency=0, interval=10.0)
+    one, two = (Limits(Row(buffer, buffer.cast("q"), 0, 2, worker), clock) for worker in range(2))
+    for some in (one, two):
+        some.configure(Pool(), budget)
+        some.requests.try_acquire()
+        some.requests.release()
+    assert one.retries.allowance(budget) == 2
+    clock.advance(11.0)
+    assert one.retries.allowance(budget) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import mmap
+import os
 from random import Random
 
 import pytest
@@ -118,3 +120,27 @@ def test_many_keys_find_their_rows():
     share = Share(node.buffer, 0)
     rows = {share.host_row("reviews", some.address, some.port).offset for some in wanted.endpoints}
     assert len(rows) == 1900
+
+
+def test_processes_that_map_one_memfd_count_together():
+    wanted = cluster(2)
+    fd = os.memfd_create("nodemesh-test-counters")
+    try:
+        os.ftruncate(fd, size_of(2, 16))
+        control = memoryview(mmap.mmap(fd, 0))
+        Ledger(control, 2, 16).assign([wanted])
+        child = os.fork()
+        if not child:
+            try:
+                group = Group(wanted, Clock(), Random(1), Share(memoryview(mmap.mmap(fd, 0)), 1))
+                for _ in range(1000):
+                    group.hosts[0].begin()
+            finally:
+                os._exit(0)
+        group = Group(wanted, Clock(), Random(1), Share(memoryview(mmap.mmap(fd, 0)), 0))
+        for _ in range(500):
+            group.hosts[0].begin()
+        os.waitpid(child, 0)
+        assert group.hosts[0].load == 1500
+    finally:
+        os.close(fd)
