@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple, Protocol
 
 from ..config.meshconfig import FailurePolicy
+from ..registry.snapshot import Endpoint
 from ..registry.snapshot import Protocol as PortProtocol
 from ..routing import frontend as routing
 from ..routing.decision import Algorithm
@@ -160,8 +161,7 @@ def _places(frontend: Frontend) -> Iterator[_Place]:
             continue
     if _is_api_server(frontend):
         # Its real port differs from the service's, and clients outside the mesh's DNS dial it directly.
-        assert frontend.service is not None
-        for endpoint in frontend.service.endpoints.get(frontend.port, ()):
+        for endpoint in _endpoints(frontend):
             yield _place(endpoint.address, endpoint.port)
 
 
@@ -175,6 +175,11 @@ def _is_api_server(frontend: Frontend) -> bool:
     """The Kubernetes API is never taken over: what the cluster's own controllers need must not depend on us."""
     service = frontend.service
     return service is not None and service.name == "kubernetes" and service.namespace == "default"
+
+
+def _endpoints(frontend: Frontend) -> tuple[Endpoint, ...]:
+    service = frontend.service
+    return service.endpoints.get(frontend.service_port or frontend.port, ()) if service is not None else ()
 
 
 def _owner(frontend: Frontend) -> str:
@@ -203,11 +208,10 @@ def _entry(frontend: Frontend, place: _Place, backends: dict[int, tuple[Backend,
 def _add_endpoints(frontends: list[Frontend], places: dict[_Place, _Wanted]) -> None:
     """Entries for the endpoints of services that the proxy serves, with the service's own address as alias."""
     for frontend in frontends:
-        service = frontend.service
-        if service is None or frontend.mode is not routing.Mode.PROXY or _is_api_server(frontend):
+        if frontend.mode is not routing.Mode.PROXY or _is_api_server(frontend):
             continue
         virtual = {place.address.startswith(MAPPED_PREFIX): place for place in _places(frontend) if place.prefix == 128}
-        for endpoint in service.endpoints.get(frontend.port, ()):
+        for endpoint in _endpoints(frontend):
             try:
                 place = _place(endpoint.address, endpoint.port)
             except ValueError:
