@@ -85,7 +85,7 @@ def maps(node: Node) -> Iterator[Maps]:
     with Maps(node.pins) as opened:
         opened.configure()
         yield opened
-        for name in ("pods", "services", "networks", "backends", "origins", "flows"):
+        for name in ("pods", "services", "networks", "backends", "origins", "flows", "traffic"):
             for key in list(opened[name].keys()):
                 opened[name].delete(key)
 

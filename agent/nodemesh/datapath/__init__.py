@@ -26,6 +26,13 @@ How the node composes it (in this order; everything is idempotent and adopts wha
         maps.withdraw(cookie); detach(pins, uid)
     uninstall(pins)                                       uninstall.py: nothing is left
 
+What is told about it:
+
+    counters.read(maps)                                   counters.py: connections by hook and reason
+    traffic.take(maps)                                    traffic.py: what kernel mode has carried since the last call
+    probes.probe(cgroup), probes.failures(findings)       probes.py: what the host lacks, each with its mend
+    self_test(pins, cgroup_root, beat)                    selftest.py: one connection through all of it, as a Finding
+
 A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
 
     Heartbeat(fd, slot).beat()                            heartbeat.py: every 0.5 s, by its own loop
@@ -33,7 +40,8 @@ A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
     open_socket(netns, family)                            namespaces.py: an upstream socket in the pod's namespace
 
 Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers and
-loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, bpffs, probes, uninstall.
+loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, traffic, bpffs, probes,
+selftest, uninstall.
 
 Needs Linux 5.14 (SO_NETNS_COOKIE, and taking hash entries in one step), cgroup v2 and a BPF file system.
 """

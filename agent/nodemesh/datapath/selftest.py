@@ -87,8 +87,8 @@ def _accept(app: subprocess.Popen[str], listener: socket.socket, destinations: O
     assert app.stdin is not None and app.stdout is not None
     app.stdin.write("go\n")
     app.stdin.flush()
-    ready, _, _ = select.select([listener, app.stdout], [], [], _TIMEOUT)
-    if listener not in ready:
+    ready, _, _ = select.select([listener.fileno(), app.stdout.fileno()], [], [], _TIMEOUT)
+    if listener.fileno() not in ready:
         return f"the app got {app.stdout.readline().strip() if ready else 'no answer'}"
     accepted, peer = listener.accept()
     with accepted:

@@ -38,9 +38,7 @@ def folder(tmp_path):
 
 
 def test_requests_are_routed_by_the_rules(folder, v1, v2):
-    by_header = (
-        "- match: [{headers: {end-user: {exact: jason}}}]\n  route: [{destination: {host: reviews, subset: v2}}]"
-    )
+    jason = "- match: [{headers: {end-user: {exact: jason}}}]\n  route: [{destination: {host: reviews, subset: v2}}]"
     nowhere = "- match: [{uri: {prefix: /nowhere}}]\n  route: [{destination: {host: reviews, subset: v9}}]"
     only = "- match: [{uri: {prefix: /ok}}]\n  route: [{destination: {host: reviews, subset: v1}}]"
     (folder / "mesh.yaml").write_text(cluster(v1, v2) + rules(f"{jason}\n{nowhere}\n{only}"))
