@@ -21,6 +21,10 @@ class Reason(IntEnum):
     REDIRECTED = 7
     BALANCED = 8
     MAP_FULL = 9
+    REFUSED_NO_LISTENER = 10
+    ORIGIN_RECORDED = 11
+    ORIGIN_SHOWN = 12
+    ORIGIN_DROPPED = 13
     # routing
     ROUTE_NOT_FOUND = 64
     HOST_NOT_FOUND = 65
@@ -75,6 +79,10 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.REDIRECTED: ReasonText("-", "redirected"),
     Reason.BALANCED: ReasonText("-", "balanced"),
     Reason.MAP_FULL: ReasonText("-", "map_full"),
+    Reason.REFUSED_NO_LISTENER: ReasonText("-", "refused_no_listener"),
+    Reason.ORIGIN_RECORDED: ReasonText("-", "origin_recorded"),
+    Reason.ORIGIN_SHOWN: ReasonText("-", "origin_shown"),
+    Reason.ORIGIN_DROPPED: ReasonText("-", "origin_dropped"),
     Reason.ROUTE_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.HOST_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.CLUSTER_NOT_FOUND: ReasonText("NC", "cluster_not_found"),

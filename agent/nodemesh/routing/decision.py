@@ -84,6 +84,7 @@ class Outlier(Value, frozen=True, kw_only=True):
     base_ejection: float = 30.0
     max_ejection_percent: int = 10
     min_health_percent: int = 0
+    error_codes: frozenset[int] = frozenset()  # outlierDetectionHttpErrorCodes; empty: every 5xx is an error
 
 
 class Keepalive(Value, frozen=True, kw_only=True):

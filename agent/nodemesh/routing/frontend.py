@@ -25,10 +25,16 @@ class Frontend(msgspec.Struct, frozen=True, kw_only=True):
     mode is kernel: its destinations and their endpoints go into the kernel's maps."""
 
     addresses: tuple[str, ...]
-    port: int  # the service port that was dialled
+    port: int  # that was dialled
     protocol: Protocol
     service: Service | None = None
     mode: Mode = Mode.PROXY
     mode_reason: str = ""
     failure_policy: FailurePolicy = FailurePolicy.OPEN
     tcp: Route | None = None
+    service_port: int = 0  # the service's port where an endpoint's own port was dialled instead (0: the same)
+
+    @property
+    def logical_port(self) -> int:
+        """The service port that rules speak of."""
+        return self.service_port or self.port

@@ -1,0 +1,16 @@
+"""What happened: counters, access log and the last requests, from the worker's record to the /metrics page.
+
+In reading order:
+
+- `record.py`: what the proxy knows of one request or connection when it ends.
+- `labels.py`: that record as the labels of Istio's standard metrics.
+- `histogram.py`: the buckets, counted as plain integers.
+- `telemetry.py`: a worker's `Telemetry`: counts records, keeps the last ones, writes the log; `dump()` for control.
+- `decisions.py`: the ring of the last requests.
+- `formatting.py`: Envoy's command operators, Istio's default text and JSON formats.
+- `access_log.py`: the log's lines, written in batches without ever blocking.
+- `totals.py`: control's side: the dumps of all workers, dead ones included, added up.
+- `exposition.py`: the totals and the agent's own numbers as a Prometheus text page.
+
+A worker never talks to Prometheus: it counts integers under cached label tuples, and control asks for a dump when
+it is scraped. What a worker had counted when it was last asked outlives the worker."""

@@ -1,0 +1,5 @@
+"""`python -m nodemesh`: the command without its console script."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,146 @@
+"""The admin API's routes over aiohttp; the answers' shapes stand in the package's docstring."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from .. import __version__
+from ..telemetry.exposition import CONTENT_TYPE
+from . import graph, pages
+from .state import Explanation, Node, QuestionError
+
+#: How many of the last requests /connections shows.
+RECENT = 256
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def json_response(value: Any, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error is `{"error": sentence}`."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return json_response({"error": f"{request.method} {request.path}: {error.reason}"}, error.status)
+
+
+class Api:
+    """The handlers, over the running node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def application(self) -> web.Application:
+        """A fresh aiohttp application with all routes."""
+        application = web.Application(middlewares=[errors_as_json], client_max_size=64 * 1024)
+        application.add_routes(
+            [
+                web.get("/healthz", self.healthz),
+                web.get("/readyz", self.readyz),
+                web.get("/version", self.version),
+                web.get("/metrics", self.metrics),
+                web.get("/status", self.status),
+                web.get("/services", self.services),
+                web.get("/endpoints", self.endpoints),
+                web.get("/routes", self.routes),
+                web.get("/pods", self.pods),
+                web.get("/connections", self.connections),
+                web.get("/graph", self.graph),
+                web.get("/explain", self.explain),
+                web.get("/config/problems", self.problems),
+            ]
+        )
+        return application
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        return json_response({"status": "ok"})
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        missing = self._node.missing()
+        return json_response({"ready": not missing, "missing": missing}, 503 if missing else 200)
+
+    async def version(self, _request: web.Request) -> web.Response:
+        return json_response(
+            {"version": __version__, "python": platform.python_version(), "kernel": platform.release()}
+        )
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=await self._node.metrics(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def status(self, _request: web.Request) -> web.Response:
+        return json_response(self._node.status())
+
+    async def services(self, _request: web.Request) -> web.Response:
+        return json_response(pages.services(self._node.snapshot, self._node.mode))
+
+    async def endpoints(self, _request: web.Request) -> web.Response:
+        return json_response(pages.endpoints(self._node.snapshot))
+
+    async def routes(self, _request: web.Request) -> web.Response:
+        return json_response(pages.routes(self._node.snapshot))
+
+    async def pods(self, _request: web.Request) -> web.Response:
+        return json_response(list(self._node.pods()))
+
+    async def problems(self, _request: web.Request) -> web.Response:
+        return json_response(pages.problems(self._node.snapshot.problems))
+
+    async def connections(self, _request: web.Request) -> web.Response:
+        is_open, counted = await asyncio.gather(self._node.connections(), self._node.telemetry())
+        return json_response({"open": is_open, "recent": counted.decisions[: -RECENT - 1 : -1]})
+
+    async def graph(self, _request: web.Request) -> web.Response:
+        return json_response(graph.build(await self._node.telemetry()))
+
+    async def explain(self, request: web.Request) -> web.Response:
+        try:
+            return json_response(self._node.explain(question(request)))
+        except QuestionError as error:
+            return json_response({"error": str(error)}, 400)
+
+
+def _pairs(values: list[str], separator: str, what: str) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for value in values:
+        name, found, content = value.partition(separator)
+        if not found or not name.strip():
+            raise QuestionError(f"{value!r} is no {what}; write it as name{separator}value")
+        pairs.append((name.strip(), content.strip()))
+    return tuple(pairs)
+
+
+def question(request: web.Request) -> Explanation:
+    """The query of /explain. Raises QuestionError."""
+    query = request.query
+    if not query.get("url"):
+        raise QuestionError("/explain needs a url, for instance ?url=http://reviews:9080/")
+    gateway = [part for part in query.get("gateway", "").split(",") if part]
+    return Explanation(
+        method=query.get("method", "GET"),
+        url=query["url"],
+        headers=_pairs(query.getall("header", []), ":", "header"),
+        client=query.get("as", ""),
+        gateway=_pairs(gateway, "=", "label"),
+        sni=query.get("sni", ""),
+    )
+
+
+async def serve(node: Node, listener: socket.socket) -> web.AppRunner:
+    """Serve the API on a listening socket until the runner's `cleanup()`."""
+    runner = web.AppRunner(Api(node).application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    return runner

@@ -1,0 +1,127 @@
+"""Snapshot as the rows that the API shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from ..config.base import Model
+from ..config.meta import Object
+from ..config.problems import Problem
+from ..config.virtualservice import HTTPRoute, VirtualServiceSpec
+from ..registry.snapshot import Health, Service, Snapshot
+from .state import ModeRow
+
+Mode = Callable[[Service, int], ModeRow]
+
+
+def services(snapshot: Snapshot, mode: Mode) -> list[dict[str, Any]]:
+    """/services."""
+    return [_service(service, mode) for host in sorted(snapshot.services) for service in snapshot.services[host]]
+
+
+def _service(service: Service, mode: Mode) -> dict[str, Any]:
+    ports = []
+    for port in service.ports:
+        endpoints = service.endpoints.get(port.number, ())
+        row = mode(service, port.number)
+        ports.append(
+            {
+                "port": port.number,
+                "name": port.name,
+                "protocol": port.protocol.value,
+                "endpoints": len(endpoints),
+                "ready": sum(endpoint.health is Health.READY for endpoint in endpoints),
+                "mode": row.mode,
+                "mode_reason": row.mode_reason,
+            }
+        )
+    return {
+        "host": service.host,
+        "namespace": service.namespace,
+        "kind": service.kind,
+        "addresses": list(service.addresses),
+        "resolution": service.resolution.value,
+        "external": service.external,
+        "ports": ports,
+        "location": str(service.location),
+    }
+
+
+def endpoints(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """/endpoints."""
+    return [
+        {
+            "service": service.host,
+            "port": port,
+            "address": endpoint.address,
+            "target_port": endpoint.port,
+            "health": endpoint.health.value,
+            "workload": endpoint.workload,
+            "node": endpoint.node,
+            "locality": str(endpoint.locality),
+            "weight": endpoint.weight,
+            "labels": dict(endpoint.labels),
+        }
+        for host in sorted(snapshot.services)
+        for service in snapshot.services[host]
+        for port in sorted(service.endpoints)
+        for endpoint in service.endpoints[port]
+    ]
+
+
+def routes(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """/routes: every rule of every VirtualService in the order in which it is tried."""
+    return [row for key in sorted(snapshot.virtual_services) for row in _rules(key, snapshot.virtual_services[key])]
+
+
+def _rules(key: str, written: Object[VirtualServiceSpec]) -> Iterator[dict[str, Any]]:
+    spec = written.spec
+    for protocol in ("http", "tls", "tcp"):
+        for index, rule in enumerate(getattr(spec, protocol)):
+            yield {
+                "virtual_service": key,
+                "hosts": list(spec.hosts),
+                "gateways": list(spec.gateways),
+                "protocol": protocol,
+                "rule": f"spec.{protocol}[{index}]",
+                "name": getattr(rule, "name", "") or "",
+                "match": [as_written(match) for match in rule.match],
+                "action": _action(rule),
+                "location": str(written.locate("spec", protocol, index)),
+            }
+
+
+def _action(rule: Any) -> dict[str, Any]:
+    """What a rule does: all that is set beside its name and matches."""
+    fields = as_written(rule)
+    if not isinstance(rule, HTTPRoute):
+        return {"route": fields.get("route", [])}
+    return {name: value for name, value in fields.items() if name not in ("name", "match")}
+
+
+def as_written(value: Model) -> dict[str, Any]:
+    """A configuration struct as its author would write it: defaults left out."""
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str), type=dict[str, Any])
+
+
+def problems(found: tuple[Problem, ...]) -> list[dict[str, Any]]:
+    """/config/problems."""
+    return [
+        {
+            "severity": problem.severity.value,
+            "refused": problem.refused,
+            "code": problem.code,
+            "message": problem.message,
+            "file": problem.location.file,
+            "line": problem.location.line,
+            "column": problem.location.column,
+            "kind": problem.kind,
+            "namespace": problem.namespace,
+            "name": problem.name,
+            "path": problem.path,
+        }
+        for problem in found
+    ]

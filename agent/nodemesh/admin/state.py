@@ -1,0 +1,78 @@
+"""What the admin API asks of the node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from ..registry.snapshot import Service, Snapshot
+from ..telemetry.telemetry import Dump
+
+
+class PodRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One pod of this node. `why_not` is a sentence, empty where the pod is enrolled; `since` is seconds since the
+    epoch, 0 where it is not."""
+
+    namespace: str
+    name: str
+    addresses: tuple[str, ...] = ()
+    enrolled: bool = False
+    why_not: str = ""
+    cgroup: str = ""
+    since: float = 0.0
+
+
+class ModeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Which way connections to a service port take (pass, kernel, proxy), and the sentence why."""
+
+    mode: str
+    mode_reason: str
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """A question to `explain`; `client` is `namespace` or `namespace/name`, `gateway` labels select a gateway."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    client: str = ""
+    gateway: tuple[tuple[str, str], ...] = ()
+    sni: str = ""
+
+
+class QuestionError(ValueError):
+    """The question cannot be answered as it was put; the message says what would be right."""
+
+
+class Node(Protocol):
+    """The running node, as the API sees it."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the cluster says now."""
+
+    def missing(self) -> list[str]:
+        """What is missing for readiness, a sentence each."""
+
+    def status(self) -> dict[str, Any]:
+        """The body of /status."""
+
+    def pods(self) -> Sequence[PodRow]:
+        """The pods of this node."""
+
+    def mode(self, service: Service, port: int) -> ModeRow:
+        """Which way connections to a service port take."""
+
+    def explain(self, question: Explanation) -> dict[str, Any]:
+        """The matcher's own account. Raises QuestionError."""
+
+    async def telemetry(self) -> Dump:
+        """The sum of all workers' numbers."""
+
+    async def connections(self) -> list[Any]:
+        """What is open now, from all workers."""
+
+    async def metrics(self) -> bytes:
+        """The /metrics page."""

@@ -1,0 +1,138 @@
+"""Circuit breakers of one cluster: how many connections, waiting requests, requests and retries it may have at once.
+
+Envoy's page "Circuit breaking" with Istio's fields (ConnectionPoolSettings, RetryBudget). Counts are the node's, not
+one client's; a limit may be passed for a moment by workers that act in the same instant, as Envoy's may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..routing.decision import UNLIMITED, Pool, RetryBudget
+from .rows import CONNECTIONS, PENDING, RECENT, RECENT_AT, REQUESTS, RETRIES, Row
+
+SLOTS = 10  # of the retry budget's sliding window, as Envoy's
+
+
+class Limit:
+    """One resource. Whoever gets True from `try_acquire` owes a `release`."""
+
+    __slots__ = ("field", "maximum", "overflows", "row")
+
+    def __init__(self, row: Row, field: int) -> None:
+        self.row = row
+        self.field = field
+        self.maximum = UNLIMITED
+        self.overflows = 0  # refusals by this worker
+
+    @property
+    def active(self) -> int:
+        return self.row.total(self.field)
+
+    def try_acquire(self) -> bool:
+        if self.maximum < UNLIMITED and self.row.total(self.field) >= self.maximum:
+            self.overflows += 1
+            return False
+        self.row.add(self.field, 1)
+        return True
+
+    def release(self) -> None:
+        self.row.add(self.field, -1)
+
+
+class RequestLimit(Limit):
+    """Requests in flight; for a retry budget with an interval it also remembers how many began within it."""
+
+    __slots__ = ("clock", "slot_length", "slot_start", "slots")
+
+    def __init__(self, row: Row, clock: Callable[[], float]) -> None:
+        super().__init__(row, REQUESTS)
+        self.clock = clock
+        self.slot_length = 0.0  # seconds; 0: no window
+        self.slot_start = 0.0
+        self.slots = [0] * SLOTS
+
+    def watch(self, interval: float) -> None:
+        """Count over this interval from now on; 0: do not."""
+        if interval / SLOTS != self.slot_length:
+            self.slot_length = interval / SLOTS
+            self.slot_start = self.clock()
+            self.slots = [0] * SLOTS
+            self.row.set(RECENT, 0)
+
+    def try_acquire(self) -> bool:
+        if not super().try_acquire():
+            return False
+        if self.slot_length:
+            self.advance()
+            self.slots[-1] += 1
+            self.row.add(RECENT, 1)
+            self.row.set(RECENT_AT, int(self.clock() * 1e6))
+        return True
+
+    def recent(self) -> int:
+        """Requests of the node that began within the interval. Workers that began none for so long count nothing."""
+        self.advance()
+        oldest = (self.clock() - self.slot_length * SLOTS) * 1e6
+        return sum(
+            count for count, at in zip(self.row.values(RECENT), self.row.values(RECENT_AT), strict=True) if at >= oldest
+        )
+
+    def advance(self) -> None:
+        """Let what began too long ago drop out of the window."""
+        passed = int((self.clock() - self.slot_start) / self.slot_length)
+        if passed > 0:
+            self.slot_start += passed * self.slot_length
+            self.slots = self.slots[passed:] + [0] * min(passed, SLOTS)
+            self.row.set(RECENT, sum(self.slots))
+
+
+class RetryLimit(Limit):
+    """Retries in flight, against maxRetries or against a budget: a share of the requests, but never fewer than the
+    minimum."""
+
+    __slots__ = ("budget", "requests")
+
+    def __init__(self, row: Row, requests: RequestLimit) -> None:
+        super().__init__(row, RETRIES)
+        self.requests = requests
+        self.budget: RetryBudget | None = None
+
+    def try_acquire(self) -> bool:
+        if self.budget is not None:
+            self.maximum = self.allowance(self.budget)
+        return super().try_acquire()
+
+    def allowance(self, budget: RetryBudget) -> int:
+        """The number of retries that may be in flight now. Without an interval the requests in flight and waiting
+        count, with one those too that began within it."""
+        considered = self.row.total(REQUESTS) + self.row.total(PENDING)
+        if budget.interval:
+            considered = max(considered, self.requests.recent())
+        return max(int(budget.percent / 100.0 * considered), budget.min_concurrency)
+
+
+class Limits:
+    """All breakers of one cluster."""
+
+    __slots__ = ("connections", "pending", "requests", "requests_per_connection", "retries")
+
+    def __init__(self, row: Row, clock: Callable[[], float]) -> None:
+        self.connections = Limit(row, CONNECTIONS)
+        self.pending = Limit(row, PENDING)
+        self.requests = RequestLimit(row, clock)
+        self.retries = RetryLimit(row, self.requests)
+        self.requests_per_connection = 0
+
+    def configure(self, pool: Pool, budget: RetryBudget | None) -> None:
+        """Take new maxima; what is in flight stays counted."""
+        self.connections.maximum = pool.max_connections
+        self.pending.maximum = pool.max_pending
+        self.requests.maximum = pool.max_requests
+        self.requests.watch(budget.interval if budget is not None else 0.0)
+        self.retries.maximum = pool.max_retries
+        self.retries.budget = budget
+        self.requests_per_connection = pool.max_requests_per_connection
+
+    def used_up(self, requests: int) -> bool:
+        """Whether a connection that has carried this many requests is to be closed (maxRequestsPerConnection)."""
+        return 0 < self.requests_per_connection <= requests

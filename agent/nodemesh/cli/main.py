@@ -1,0 +1,59 @@
+"""The `nodemesh` command."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from .. import __version__
+from .output import Failure
+
+#: command -> (module, attribute); loaded when it is called or listed.
+COMMANDS = {
+    "run": ("run", "run"),
+    "demo": ("demo", "demo"),
+    "lint": ("lint", "lint"),
+    "explain": ("explain", "explain"),
+    "status": ("show", "status"),
+    "services": ("show", "services"),
+    "endpoints": ("show", "endpoints"),
+    "routes": ("show", "routes"),
+    "pods": ("show", "pods"),
+    "connections": ("show", "connections"),
+    "graph": ("show", "graph"),
+    "doctor": ("doctor", "doctor"),
+    "crds": ("crds", "crds"),
+    "uninstall": ("uninstall", "uninstall"),
+}
+
+
+class Lazy(click.Group):
+    """A group that imports a command's module only when it is asked for it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f".{module}", __package__), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="nodemesh")
+def cli() -> None:
+    """A sidecarless service mesh for Linux nodes."""
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        cli.main(prog_name="nodemesh", standalone_mode=True)
+    except Failure as failure:
+        print(f"nodemesh: {failure}", file=sys.stderr)
+        sys.exit(1)

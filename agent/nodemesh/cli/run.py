@@ -1,0 +1,55 @@
+"""`nodemesh run`: the node."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .output import Failure
+
+
+@click.command()
+@click.option("--config", "config", multiple=True, metavar="PATH", help="File or folder of YAML; reloaded on change.")
+@click.option("--node", default="", metavar="NAME", help="This node's name (default: the host's).")
+@click.option(
+    "--expose", multiple=True, metavar="HOST:PORT=ADDR", help="Listen at ADDR for what is meant for HOST:PORT."
+)
+@click.option("--as", "client", default="default", metavar="NS/POD", help="Who speaks through --expose.")
+@click.option("--admin", default="127.0.0.1:15000", metavar="ADDR", show_default=True, help="The admin API.")
+@click.option("--workers", type=click.IntRange(0, 256), default=0, help="Worker processes (default: one per core).")
+@click.option("--ebpf", type=click.Choice(["auto", "off", "require"]), default="auto", show_default=True)
+@click.option("--access-log", default="", metavar="FILE", help="Where requests are logged; - is standard output.")
+@click.option("--grace", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds to drain.")
+@click.option("--run-dir", default="", metavar="DIR", help="Sockets and lock (default: /run/nodemesh with eBPF).")
+@click.option("--cgroup-root", default="", hidden=True)
+@click.option("--bpffs", default="/sys/fs/bpf/nodemesh", hidden=True)
+def run(
+    config: tuple[str, ...], node: str, expose: tuple[str, ...], client: str, admin: str, workers: int, ebpf: str,
+    access_log: str, grace: float, run_dir: str, cgroup_root: str, bpffs: str,
+) -> None:  # fmt: skip
+    """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
+    from ..node import supervisor
+    from ..node.options import Ebpf, RunOptions, StartError, parse_address, parse_expose
+
+    if not config:
+        raise click.UsageError("--config PATH is missing: a file or folder of Kubernetes YAML")
+    try:
+        options = RunOptions(
+            config=config,
+            node=node,
+            expose=tuple(parse_expose(text) for text in expose),
+            client=client,
+            admin=parse_address(admin, 15000),
+            workers=workers,
+            ebpf=Ebpf(ebpf),
+            access_log=access_log,
+            cgroup_root=cgroup_root,
+            bpffs=bpffs,
+            run_dir=run_dir,
+            grace=grace,
+        )
+        status = supervisor.run(options)
+    except StartError as error:
+        raise Failure(str(error)) from None
+    sys.exit(status)

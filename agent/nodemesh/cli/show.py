@@ -1,0 +1,166 @@
+"""What a running node says: status, services, endpoints, routes, pods, connections, graph."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+import msgspec
+
+from .client import DEFAULT_ADMIN, fetch
+from .output import Command, format_option, print_json, print_table
+
+
+def _options(command: Command) -> Command:
+    admin = click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", show_default=True, help="The agent's API.")
+    return format_option("text", "json")(admin(command))
+
+
+def _compact(value: object) -> str:
+    return msgspec.json.encode(value).decode() if value else ""
+
+
+def _ago(seconds: float) -> str:
+    return f"{max(0.0, time.time() - seconds):.0f}s" if seconds else ""
+
+
+def _show(
+    admin: str, form: str, path: str, columns: list[str], rows: Callable[[Any], list[list[object]]], empty: str
+) -> None:
+    found = fetch(admin, path)
+    if form == "json":
+        print_json(found)
+    else:
+        print_table(columns, rows(found), empty)
+
+
+@click.command()
+@_options
+def status(admin: str, form: str) -> None:
+    """Whether the node serves, and with what."""
+    found = fetch(admin, "/status")
+    if form == "json":
+        print_json(found)
+        return
+    lines = [
+        ("ready", "yes" if found["ready"] else "no: " + "; ".join(found["missing"])),
+        ("node", found["node"]),
+        ("running for", _ago(found["started"])),
+        ("tables", f"version {found['tables']['version']}, changed by {', '.join(found['tables']['causes']) or '-'}"),
+        ("config", f"{found['config']['errors']} errors, {found['config']['warnings']} warnings"),
+        ("eBPF", found["ebpf"]),
+        ("pods", f"{found['pods']['enrolled']} enrolled, {found['pods']['not_enrolled']} not"),
+    ]
+    if found["config"]["error"]:
+        lines.append(("config NOT in force", found["config"]["error"]))
+    for name, value in lines:
+        click.echo(f"{name + ':':<20} {value}")
+    rows = [
+        [worker["number"], worker["pid"], worker["applied"], worker["restarts"], worker["error"]]
+        for worker in found["workers"]
+    ]
+    print_table(["WORKER", "PID", "TABLES", "RESTARTS", "ERROR"], rows, "no worker is connected")
+    rows = [[row["destination"], row["address"], row["client"]] for row in found["listeners"] if row["address"]]
+    if rows:
+        print_table(["EXPOSED", "AT", "AS"], rows, "")
+
+
+@click.command()
+@_options
+def services(admin: str, form: str) -> None:
+    """The services with their ports, and which way connections take."""
+
+    def rows(found: Any) -> list[list[object]]:
+        return [
+            [
+                service["host"], port["port"], port["protocol"], f"{port['ready']}/{port['endpoints']}", port["mode"],
+                port["mode_reason"],
+            ]
+            for service in found
+            for port in service["ports"]
+        ]  # fmt: skip
+
+    columns = ["SERVICE", "PORT", "PROTOCOL", "READY", "MODE", "BECAUSE"]
+    _show(admin, form, "/services", columns, rows, "there are no services")
+
+
+@click.command()
+@_options
+def endpoints(admin: str, form: str) -> None:
+    """The addresses behind the services."""
+
+    def rows(found: Any) -> list[list[object]]:
+        return [
+            [row["service"], row["port"], f"{row['address']}:{row['target_port']}", row["health"], row["workload"],
+             row["locality"], row["weight"]]
+            for row in found
+        ]  # fmt: skip
+
+    columns = ["SERVICE", "PORT", "ENDPOINT", "HEALTH", "WORKLOAD", "LOCALITY", "WEIGHT"]
+    _show(admin, form, "/endpoints", columns, rows, "there are no endpoints")
+
+
+@click.command()
+@_options
+def routes(admin: str, form: str) -> None:
+    """The rules of the VirtualServices in the order in which they are tried."""
+
+    def rows(found: Any) -> list[list[object]]:
+        return [
+            [row["virtual_service"], ",".join(row["hosts"]), row["rule"], row["name"], _compact(row["match"]),
+             _compact(row["action"]), row["location"]]
+            for row in found
+        ]  # fmt: skip
+
+    columns = ["VIRTUALSERVICE", "HOSTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
+    _show(admin, form, "/routes", columns, rows, "there are no rules")
+
+
+@click.command()
+@_options
+def pods(admin: str, form: str) -> None:
+    """The pods of this node: enrolled, or exactly why not."""
+
+    def rows(found: Any) -> list[list[object]]:
+        return [
+            [f"{row['namespace']}/{row['name']}", ",".join(row["addresses"]), "yes" if row["enrolled"] else "no",
+             row["why_not"], _ago(row["since"])]
+            for row in found
+        ]  # fmt: skip
+
+    _show(admin, form, "/pods", ["POD", "ADDRESSES", "ENROLLED", "WHY NOT", "SINCE"], rows, "this node has no pods")
+
+
+@click.command()
+@_options
+def connections(admin: str, form: str) -> None:
+    """The last requests, newest first."""
+
+    def rows(found: Any) -> list[list[object]]:
+        return [
+            [time.strftime("%H:%M:%S", time.localtime(row["started"])), row["client"],
+             f"{row['method']} {row['authority']}{row['path']}", row["status"], row["flags"], row["upstream_host"],
+             row["route"], f"{row['duration_ms']:.1f}"]
+            for row in found["recent"]
+        ]  # fmt: skip
+
+    columns = ["AT", "CLIENT", "REQUEST", "STATUS", "FLAGS", "UPSTREAM", "ROUTE", "MS"]
+    _show(admin, form, "/connections", columns, rows, "there were no requests yet")
+
+
+@click.command()
+@_options
+def graph(admin: str, form: str) -> None:
+    """Who calls whom."""
+
+    def rows(found: Any) -> list[list[object]]:
+        return [
+            [edge["source"], edge["target"], edge["protocol"], edge["requests"], edge["errors"], edge["p50_ms"] or "",
+             edge["p99_ms"] or ""]
+            for edge in found["edges"]
+        ]  # fmt: skip
+
+    columns = ["FROM", "TO", "PROTOCOL", "REQUESTS", "ERRORS", "P50 MS", "P99 MS"]
+    _show(admin, form, "/graph", columns, rows, "there was no traffic yet")

@@ -1,0 +1,84 @@
+"""Cgroup v2: where it is mounted, which directory is a pod's, who lives in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+#: Directories between the mount and a pod's: kubelet's own parents (kind nests them), kubepods, the QoS class.
+_DEPTH = 6
+
+
+class NoCgroup2(Exception):
+    """The host has no cgroup v2 hierarchy mounted."""
+
+
+def find_mount(mountinfo: Path = Path("/proc/self/mountinfo")) -> Path:
+    """The cgroup2 mount: /sys/fs/cgroup on pure hosts, /sys/fs/cgroup/unified on hybrid ones. Raises NoCgroup2."""
+    for line in mountinfo.read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        if after.startswith("cgroup2 "):
+            return Path(before.split()[4].encode().decode("unicode_escape"))
+    raise NoCgroup2(
+        "no cgroup v2 hierarchy is mounted: boot with systemd.unified_cgroup_hierarchy=1, or mount one beside v1 "
+        "(mount -t cgroup2 none /sys/fs/cgroup/unified)"
+    )
+
+
+def pod_directory_names(uid: str) -> tuple[str, ...]:
+    """How a pod's directory ends under the cgroupfs driver (`pod<uid>`) and the systemd driver
+    (`kubepods[-<qos>]-pod<uid with _>.slice`)."""
+    return (f"pod{uid}", f"-pod{uid.replace('-', '_')}.slice")
+
+
+def find_pod(root: Path, uid: str) -> Path | None:
+    """The pod's directory somewhere under `root`, a few levels deep; None while the kubelet has not made it."""
+    plain, slice_ = pod_directory_names(uid)
+    for directory in _walk(root, _DEPTH):
+        if directory.name == plain or directory.name.endswith(slice_):
+            return directory
+    return None
+
+
+def find_pods(root: Path, uids: set[str]) -> dict[str, Path]:
+    """Directories by uid, for those that exist, in one walk."""
+    wanted = {name: uid for uid in uids for name in pod_directory_names(uid)}
+    found: dict[str, Path] = {}
+    for directory in _walk(root, _DEPTH):
+        name = directory.name
+        uid = wanted.get(name) or wanted.get(name[max(name.rfind("-pod"), 0) :])
+        if uid is not None:
+            found[uid] = directory
+    return found
+
+
+def _walk(root: Path, depth: int) -> Iterator[Path]:
+    """Directories under `root`, those of a level before the next; what vanishes meanwhile is left out."""
+    level = [root]
+    for _ in range(depth):
+        below: list[Path] = []
+        for directory in level:
+            try:
+                with os.scandir(directory) as entries:
+                    below += [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+            except OSError:
+                continue
+        yield from below
+        level = below
+
+
+def pids(cgroup: Path) -> Iterator[int]:
+    """The processes of the subtree. A pod's own cgroup.procs is usually empty: they live in its containers'."""
+    for directory, _, _ in os.walk(cgroup):
+        try:
+            listed = (Path(directory) / "cgroup.procs").read_text().split()
+        except OSError:  # removed meanwhile, or a threaded domain
+            continue
+        yield from map(int, listed)
+
+
+def first_pid(cgroup: Path) -> int | None:
+    """A living process of the subtree, to find the pod's network namespace by; None while there is none. Pids of other
+    pid namespaces (0) do not count."""
+    return next((pid for pid in pids(cgroup) if pid > 0 and os.path.exists(f"/proc/{pid}/ns/net")), None)

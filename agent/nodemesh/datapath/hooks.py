@@ -1,0 +1,31 @@
+"""The hooks: which program goes where in the kernel."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# enum bpf_prog_type
+_CGROUP_SOCK = 9
+_SOCK_OPS = 13
+_CGROUP_SOCK_ADDR = 18
+
+
+class HookProgram(NamedTuple):
+    """`name` is the file's in bpf/ and the pin's; `since` the first Linux that has the hook."""
+
+    name: str
+    function: str
+    program_type: int
+    attach_type: int
+    since: str
+
+
+#: In attach order: connects are taken over last, when all that they rely on is in place. Detached from the end.
+HOOKS = (
+    HookProgram("sockops", "nodemesh_sockops", _SOCK_OPS, 3, "4.18"),
+    HookProgram("sock_release", "nodemesh_sock_release", _CGROUP_SOCK, 34, "5.9"),
+    HookProgram("getpeername4", "nodemesh_getpeername4", _CGROUP_SOCK_ADDR, 29, "5.8"),
+    HookProgram("getpeername6", "nodemesh_getpeername6", _CGROUP_SOCK_ADDR, 30, "5.8"),
+    HookProgram("connect4", "nodemesh_connect4", _CGROUP_SOCK_ADDR, 10, "5.8"),
+    HookProgram("connect6", "nodemesh_connect6", _CGROUP_SOCK_ADDR, 11, "5.8"),
+)

@@ -1,0 +1,33 @@
+"""Takes everything away that nodemesh has left in the kernel: links, programs, maps, in this order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .attach import attached_pods, detach
+from .pins import Pins
+
+
+def uninstall(pins: Pins) -> list[str]:
+    """Detach every pod, unpin every program and map of every layout version, remove the folder; what was removed, one
+    line each. Nothing there is no error: the list is empty."""
+    done = []
+    for pod in sorted(attached_pods(pins)):
+        detach(pins, pod)
+        done.append(f"detached the hooks of pod {pod}")
+    if not pins.root.is_dir():
+        return done
+    for layout in sorted(pins.root.glob("layout*")):
+        done.append(f"unpinned the programs and maps in {layout}")
+        _remove(layout / "programs")
+        _remove(layout)
+    _remove(pins.root)
+    done.append(f"removed {pins.root}")
+    return done
+
+
+def _remove(directory: Path) -> None:
+    """rm -r, which on a BPF file system drops the references."""
+    for path in sorted(directory.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    directory.rmdir()

@@ -1,0 +1,79 @@
+"""What `nodemesh run` was asked to do, as the supervisor hands it to its processes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class StartError(Exception):
+    """The agent cannot start; the message is one sentence with its mend, for the user's terminal."""
+
+
+class Ebpf(StrEnum):
+    """auto: where the machine can. off: never. require: refuse to start without."""
+
+    AUTO = "auto"
+    OFF = "off"
+    REQUIRE = "require"
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where to listen; port 0 lets the kernel choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Expose(msgspec.Struct, frozen=True, kw_only=True):
+    """A plain listener at `listen` whose connections count as dialled to `host`:`port`."""
+
+    host: str
+    port: int
+    listen: Address
+
+    @property
+    def name(self) -> str:
+        return f"expose:{self.host}:{self.port}={self.listen}"
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`client` is the `namespace/name` behind the plain listeners; `grace` is seconds given to open connections when
+    the agent stops; `workers` 0 stands for one per processor. The supervisor resolves all that depends on the machine:
+    in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
+
+    config: tuple[str, ...] = ()
+    node: str = ""
+    expose: tuple[Expose, ...] = ()
+    client: str = "default"
+    admin: Address = Address("127.0.0.1", 15000)
+    workers: int = 1
+    ebpf: Ebpf = Ebpf.AUTO
+    access_log: str = ""
+    cgroup_root: str = ""
+    bpffs: str = "/sys/fs/bpf/nodemesh"
+    run_dir: str = ""
+    grace: float = 10.0
+
+
+def parse_address(text: str, default_port: int = 0) -> Address:
+    """`127.0.0.1:8080`, `[::1]:8080`, `:8080` (loopback) or `8080`. Raises StartError."""
+    host, found, port = text.rpartition(":")
+    if not found and not text.isdigit():
+        host, port = text, str(default_port)
+    if not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise StartError(f"{text!r} is not an address to listen at; write it as 127.0.0.1:8080")
+    return Address(host.strip("[]") or "127.0.0.1", int(port))
+
+
+def parse_expose(text: str) -> Expose:
+    """`HOST:PORT=ADDR`. Raises StartError."""
+    dialled, found, listen = text.partition("=")
+    host, colon, port = dialled.rpartition(":")
+    if not found or not colon or not host or not port.isdigit() or not 0 < int(port) <= 65535:
+        raise StartError(f"--expose {text!r} is not HOST:PORT=ADDR; write it as reviews:9080=127.0.0.1:19080")
+    return Expose(host=host.strip("[]"), port=int(port), listen=parse_address(listen))

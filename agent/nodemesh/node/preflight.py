@@ -1,0 +1,67 @@
+"""What must hold before anything is started, each with the sentence that says what is missing and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import msgspec
+
+from .logs import Log
+from .options import Ebpf, RunOptions, StartError
+
+log = Log("supervisor")
+
+MOUNTS = "/proc/self/mountinfo"
+BTF = "/sys/kernel/btf/vmlinux"
+
+
+def cgroup_root() -> str | None:
+    """Where cgroup v2 is mounted (pure, or the unified mount of a hybrid host); None where it is not."""
+    with open(MOUNTS, encoding="utf-8") as mounts:
+        for line in mounts:
+            left, _, right = line.partition(" - ")
+            if right.split(" ", 1)[0] == "cgroup2":
+                return left.split(" ")[4]
+    return None
+
+
+def missing_for_ebpf(options: RunOptions) -> str | None:
+    """One sentence on what this machine lacks to take connections over; None where it lacks nothing."""
+    if os.geteuid() != 0:
+        return "eBPF needs root; run as root, or use --ebpf off with --expose"
+    root = options.cgroup_root or cgroup_root()
+    if root is None:
+        return "cgroup v2 is not mounted; mount it with: mount -t cgroup2 none /sys/fs/cgroup/unified"
+    if not Path(root, "cgroup.procs").exists():
+        return f"{root} is no cgroup v2 folder; give --cgroup-root the mount point of cgroup2"
+    if not Path(BTF).exists():
+        return f"the kernel has no type information ({BTF}); boot one built with CONFIG_DEBUG_INFO_BTF=y"
+    if importlib.util.find_spec("bcc") is None:
+        return "BCC's Python binding is missing; install it with: apt install python3-bpfcc"
+    return None
+
+
+def resolve(options: RunOptions) -> RunOptions:
+    """The options with everything decided that depends on the machine. Raises StartError."""
+    for path in options.config:
+        if not Path(path).exists():
+            raise StartError(f"--config {path}: there is no such file or folder")
+        if not os.access(path, os.R_OK):
+            raise StartError(f"--config {path} cannot be read by this user; mend its permissions")
+    changes: dict[str, object] = {"workers": options.workers or len(os.sched_getaffinity(0))}
+    if options.ebpf is not Ebpf.OFF:
+        missing = missing_for_ebpf(options)
+        if missing is not None and options.ebpf is Ebpf.REQUIRE:
+            raise StartError(missing)
+        if missing is not None and not options.expose:
+            raise StartError(f"there is nothing to do: no --expose is given, and {missing}")
+        if missing is not None:
+            log.warning("running without eBPF, only --expose listeners serve", why=missing)
+        changes["ebpf"] = Ebpf.OFF if missing is not None else Ebpf.REQUIRE
+    elif not options.expose:
+        raise StartError("there is nothing to do: with --ebpf off give at least one --expose HOST:PORT=ADDR")
+    if not options.node:
+        changes["node"] = os.uname().nodename
+    return msgspec.structs.replace(options, **changes)

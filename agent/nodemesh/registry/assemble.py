@@ -1,0 +1,252 @@
+"""Objects to services and workloads: keeps what was assembled and, on a change, builds anew only what it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..config.meshconfig import MeshConfigSpec
+from ..config.meta import Object
+from .entries import services_of
+from .services import Backends, Site, service_of
+from .snapshot import Locality, Namespace, Service, Workload
+from .workloads import locality_of_labels, workload_of_entry, workload_of_pod
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+#: Objects that stand in no namespace.
+CLUSTER_SCOPED = frozenset({"Namespace", "Node"})
+#: Kinds that every service depends on.
+SITE_KINDS = frozenset({"MeshConfig", "Namespace", "Node"})
+
+
+class ObjectKey(NamedTuple):
+    """What names an object."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+def key_of(item: Object[Any]) -> ObjectKey:
+    namespace = "" if item.kind in CLUSTER_SCOPED else item.meta.namespace
+    return ObjectKey(item.kind, namespace, item.meta.name)
+
+
+class Source(NamedTuple):
+    """The object that a service comes from: a Service or a ServiceEntry."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class Assembler:
+    """Holds the objects in force and what they make. The mappings it shows are never changed, only replaced."""
+
+    def __init__(self) -> None:
+        self.mesh = MeshConfigSpec()
+        self.namespaces: Mapping[str, Namespace] = {}
+        self.workloads: Mapping[str, Workload] = {}
+        self.services: Mapping[str, tuple[Service, ...]] = {}
+        self._objects: dict[str, dict[str, dict[str, Object[Any]]]] = {}
+        self._slices: dict[tuple[str, str], dict[str, Object[Any]]] = {}  # by the service's namespace and name
+        self._pods_by_label: dict[str, dict[tuple[str, str], dict[str, Object[Any]]]] = {}  # by namespace
+        self._built: dict[Source, tuple[Service, ...]] = {}
+        self._sources: dict[str, set[Source]] = {}  # by host
+        self._site = Site()
+
+    def of_kind(self, kind: str) -> dict[str, Object[Any]]:
+        """All objects of a kind by `namespace/name`."""
+        return {item.meta.key: item for names in self._objects.get(kind, {}).values() for item in names.values()}
+
+    def update(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> None:
+        """Put objects in force (None removes). Afterwards mesh, namespaces, workloads and services are up to date."""
+        before = {key: self._put(key, item) for key, item in changes.items()}
+        if any(key.kind in SITE_KINDS for key in changes) and self._update_site():
+            self._rebuild(
+                pods=self._keys("Pod") | self._removed("Pod", changes),
+                entries=self._keys("WorkloadEntry") | self._removed("WorkloadEntry", changes),
+                sources=self._all_sources() | set(self._built),
+            )
+            return
+        pods = {key for key in changes if key.kind == "Pod"}
+        entries = {key for key in changes if key.kind == "WorkloadEntry"}
+        sources = {Source(*key) for key in changes if key.kind in ("Service", "ServiceEntry")}
+        touched: dict[str, list[Mapping[str, str]]] = {}  # namespace -> labels of pods and entries before and after
+        for key, after in changes.items():
+            items = [item for item in (before[key], after) if item is not None]
+            if key.kind == "EndpointSlice":
+                sources |= {Source("Service", *slice_service(item)) for item in items}
+            elif key.kind in ("Pod", "WorkloadEntry"):
+                touched.setdefault(key.namespace, []).extend(labels_of(item) for item in items)
+        for namespace, label_sets in touched.items():
+            sources |= self._selecting(namespace, label_sets)
+        self._rebuild(pods, entries, sources)
+
+    def _put(self, key: ObjectKey, item: Object[Any] | None) -> Object[Any] | None:
+        names = self._objects.setdefault(key.kind, {}).setdefault(key.namespace, {})
+        before = names.pop(key.name, None)
+        if item is not None:
+            names[key.name] = item
+        if key.kind == "EndpointSlice":
+            if before is not None:
+                self._slices.get(slice_service(before), {}).pop(key.name, None)
+            if item is not None:
+                self._slices.setdefault(slice_service(item), {})[key.name] = item
+        elif key.kind == "Pod":
+            self._index_pod(key, before, item)
+        return before
+
+    def _index_pod(self, key: ObjectKey, before: Object[Any] | None, after: Object[Any] | None) -> None:
+        index = self._pods_by_label.setdefault(key.namespace, {})
+        for pair in before.meta.labels.items() if before is not None else ():
+            index[pair].pop(key.name)
+            if not index[pair]:
+                del index[pair]
+        for pair in after.meta.labels.items() if after is not None else ():
+            index.setdefault(pair, {})[key.name] = after  # type: ignore[assignment]
+
+    def _update_site(self) -> bool:
+        """Read what every service depends on; True if it changed."""
+        mesh = min(
+            self.of_kind("MeshConfig").values(), key=lambda item: (item.meta.created, item.meta.key), default=None
+        )
+        self.mesh = mesh.spec if mesh is not None else MeshConfigSpec()
+        namespaces = {
+            name: Namespace(name=name, labels=item.meta.labels, annotations=item.meta.annotations)
+            for name, item in self._objects.get("Namespace", {}).get("", {}).items()
+        }
+        if namespaces != self.namespaces:
+            self.namespaces = namespaces
+        localities: dict[str, Locality] = {
+            name: locality_of_labels(node.meta.labels)
+            for name, node in self._objects.get("Node", {}).get("", {}).items()
+        }
+        site = Site(
+            domain=self.mesh.cluster_domain,
+            export_to=self.mesh.default_service_export_to,
+            localities=localities,
+        )
+        changed = site != self._site
+        self._site = site
+        return changed
+
+    def _keys(self, kind: str) -> set[ObjectKey]:
+        return {
+            ObjectKey(kind, namespace, name)
+            for namespace, names in self._objects.get(kind, {}).items()
+            for name in names
+        }
+
+    @staticmethod
+    def _removed(kind: str, changes: Mapping[ObjectKey, Object[Any] | None]) -> set[ObjectKey]:
+        return {key for key, item in changes.items() if key.kind == kind and item is None}
+
+    def _all_sources(self) -> set[Source]:
+        return {Source(*key) for kind in ("Service", "ServiceEntry") for key in self._keys(kind)}
+
+    def _selecting(self, namespace: str, label_sets: list[Mapping[str, str]]) -> set[Source]:
+        """The services and entries of the namespace that may have a workload with such labels as an endpoint."""
+        pairs = {pair for labels in label_sets for pair in labels.items()}
+        found: set[Source] = set()
+        for name, service in self._objects.get("Service", {}).get(namespace, {}).items():
+            selector = service.spec.selector
+            if not selector or all(pair in pairs for pair in selector.items()):
+                found.add(Source("Service", namespace, name))
+        for name, entry in self._objects.get("ServiceEntry", {}).get(namespace, {}).items():
+            if entry.spec.workload_selector is not None:
+                found.add(Source("ServiceEntry", namespace, name))
+        return found
+
+    def _rebuild(self, pods: set[ObjectKey], entries: set[ObjectKey], sources: set[Source]) -> None:
+        if pods or entries:
+            self.workloads = self._rebuilt_workloads(pods, entries)
+        dirty: set[str] = set()
+        backends: dict[str, Backends] = {}
+        for source in sources:
+            if source.namespace not in backends:
+                backends[source.namespace] = Backends(
+                    pods=self._pods_by_label.get(source.namespace, {}),
+                    entries=self._objects.get("WorkloadEntry", {}).get(source.namespace, {}),
+                    workloads=self.workloads,
+                )
+            dirty |= self._rebuild_source(source, backends[source.namespace])
+        if dirty:
+            services = dict(self.services)
+            for host in dirty:
+                candidates = [
+                    service
+                    for source in self._sources.get(host, ())
+                    for service in self._built[source]
+                    if service.host == host
+                ]
+                if candidates:
+                    services[host] = tuple(sorted(candidates, key=precedence))
+                else:
+                    services.pop(host, None)
+            self.services = services
+
+    def _rebuilt_workloads(self, pods: set[ObjectKey], entries: set[ObjectKey]) -> Mapping[str, Workload]:
+        workloads = dict(self.workloads)
+        for key in (*entries, *pods):
+            name = f"{key.namespace}/{key.name}"
+            pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
+            entry = self._objects.get("WorkloadEntry", {}).get(key.namespace, {}).get(key.name)
+            if pod is not None:
+                workload = workload_of_pod(pod, self._site.localities)
+            elif entry is not None:
+                workload = workload_of_entry(entry)
+            else:
+                workloads.pop(name, None)
+                continue
+            if workloads.get(name) != workload:
+                workloads[name] = workload
+        return workloads
+
+    def _rebuild_source(self, source: Source, backends: Backends) -> set[str]:
+        """Build one source's services anew; the hosts that changed by it."""
+        item = self._objects.get(source.kind, {}).get(source.namespace, {}).get(source.name)
+        before = self._built.get(source, ())
+        if item is None:
+            after: tuple[Service, ...] = ()
+        elif source.kind == "Service":
+            slices = self._slices.get((source.namespace, source.name), {})
+            after = (service_of(item, slices.values(), backends, self._site),)
+        else:
+            after = services_of(item, backends, self._site)
+        kept = {service.host: service for service in before}
+        after = tuple(kept[new.host] if kept.get(new.host) == new else new for new in after)
+        if after:
+            self._built[source] = after
+        else:
+            self._built.pop(source, None)
+        now = {service.host: service for service in after}
+        changed = {host for host in kept.keys() | now.keys() if kept.get(host) is not now.get(host)}
+        for host in changed:
+            sources = self._sources.setdefault(host, set())
+            if host in now:
+                sources.add(source)
+            else:
+                sources.discard(source)
+                if not sources:
+                    del self._sources[host]
+        return changed
+
+
+def precedence(service: Service) -> tuple[bool, float, str, str]:
+    """A Kubernetes Service comes before ServiceEntries of the same host, then the oldest."""
+    return (service.kind != "Service", service.created, service.namespace, str(service.location))
+
+
+def labels_of(item: Object[Any]) -> Mapping[str, str]:
+    """A Pod's labels, or a WorkloadEntry's with those of its spec."""
+    if item.kind == "WorkloadEntry":
+        return {**item.spec.labels, **item.meta.labels}
+    return item.meta.labels
+
+
+def slice_service(item: Object[Any]) -> tuple[str, str]:
+    return item.meta.namespace, item.meta.labels.get(SERVICE_NAME_LABEL, "")

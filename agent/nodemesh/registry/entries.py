@@ -1,0 +1,112 @@
+"""Registry services from ServiceEntries: one per host, with endpoints given inline or selected by labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..config import serviceentry
+from ..config.meta import Object
+from ..config.serviceentry import ServiceEntrySpec
+from ..config.workload import WorkloadEntrySpec
+from .protocols import protocol_of_name
+from .services import Backends, Site, canonical_address, resolve_export_to, selects
+from .snapshot import Endpoint, Health, Protocol, Resolution, Service, ServicePort, Workload
+from .workloads import locality_of_entry
+
+UNIX = "unix://"
+
+
+def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site) -> tuple[Service, ...]:
+    spec, meta = entry.spec, entry.meta
+    ports = tuple(
+        ServicePort(
+            number=port.number or 0,
+            name=port.name or "",
+            protocol=protocol_of_name(port.protocol or "") or Protocol.AUTO,
+        )
+        for port in spec.ports
+    )
+    return tuple(
+        Service(
+            host=host.lower().rstrip("."),
+            name=host,
+            namespace=meta.namespace,
+            addresses=tuple(canonical_address(address) for address in spec.addresses),
+            ports=ports,
+            endpoints={port.number or 0: endpoints_of_port(entry, host, port, backends) for port in spec.ports},
+            resolution=Resolution(spec.resolution.value) if spec.resolution else Resolution.NONE,
+            external=spec.location is not serviceentry.Location.MESH_INTERNAL,
+            kind="ServiceEntry",
+            labels=meta.labels,
+            annotations=meta.annotations,
+            export_to=resolve_export_to(spec.export_to, meta.namespace, site.export_to),
+            subject_alt_names=spec.subject_alt_names,
+            created=meta.created,
+            location=entry.location,
+        )
+        for host in spec.hosts
+    )
+
+
+def endpoints_of_port(
+    entry: Object[ServiceEntrySpec], host: str, port: serviceentry.ServicePort, backends: Backends
+) -> tuple[Endpoint, ...]:
+    """Inline endpoints, else selected workloads; a DNS entry without either resolves its own host. With resolution
+    NONE the dialled address is the endpoint."""
+    spec = entry.spec
+    if spec.workload_selector is not None:
+        selector = spec.workload_selector.labels or spec.workload_selector.match_labels
+        return tuple(selected_endpoints(selector, port, backends))
+    if spec.endpoints:
+        return tuple(inline_endpoint(endpoint, port, entry.meta.namespace) for endpoint in spec.endpoints)
+    if spec.resolution in (serviceentry.Resolution.DNS, serviceentry.Resolution.DNS_ROUND_ROBIN):
+        return (Endpoint(address=host, port=port.target_port or port.number or 0),)
+    return ()
+
+
+def inline_endpoint(endpoint: WorkloadEntrySpec, port: serviceentry.ServicePort, namespace: str) -> Endpoint:
+    address = endpoint.address or ""
+    return Endpoint(
+        address=canonical_address(address),
+        port=0 if address.startswith(UNIX) else endpoint_port(endpoint, port),
+        labels=endpoint.labels,
+        locality=locality_of_entry(endpoint, endpoint.labels),
+        weight=endpoint.weight or 1,
+        network=endpoint.network or "",
+    )
+
+
+def endpoint_port(endpoint: WorkloadEntrySpec, port: serviceentry.ServicePort) -> int:
+    """The endpoint's own port of that name, else targetPort, else the port's number."""
+    return endpoint.ports.get(port.name or "") or port.target_port or port.number or 0
+
+
+def selected_endpoints(
+    selector: dict[str, str], port: serviceentry.ServicePort, backends: Backends
+) -> Iterable[Endpoint]:
+    for _, entry in sorted(backends.entries.items()):
+        workload = backends.workloads.get(entry.meta.key)
+        if workload is not None and workload.addresses and selects(selector, workload.labels):
+            yield endpoint_of(
+                workload, endpoint_port(entry.spec, port), weight=entry.spec.weight or 1, network=entry.spec.network
+            )
+    for pod in backends.selected_pods(selector):
+        workload = backends.workloads.get(pod.meta.key)
+        if workload is None or workload.finished or not workload.addresses:
+            continue
+        yield endpoint_of(workload, port.target_port or port.number or 0, weight=1, network=None)
+
+
+def endpoint_of(workload: Workload, port: int, *, weight: int, network: str | None) -> Endpoint:
+    address = workload.addresses[0]
+    return Endpoint(
+        address=canonical_address(address),
+        port=0 if address.startswith(UNIX) else port,
+        labels=workload.labels,
+        locality=workload.locality,
+        weight=weight,
+        health=Health.READY if workload.ready else Health.UNREADY,
+        workload=workload.key,
+        node=workload.node,
+        network=network or "",
+    )

@@ -1,0 +1,240 @@
+"""Registry services from Kubernetes Services: ports, virtual addresses and endpoints (from slices or from pods)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from ..config.core import EndpointSliceSpec, PodSpec, ServicePortSpec, ServiceSpec, SliceEndpoint
+from ..config.meta import Object
+from ..config.workload import WorkloadEntrySpec
+from .protocols import select_protocol
+from .snapshot import Endpoint, Health, Locality, Resolution, Service, ServicePort, Workload
+
+EXPORT_TO_ANNOTATION = "networking.istio.io/exportTo"
+TRAFFIC_DISTRIBUTION_ANNOTATION = "networking.istio.io/traffic-distribution"
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """What every service is read against: the cluster's domain, the default visibility and the Nodes' localities."""
+
+    domain: str = "cluster.local"
+    export_to: tuple[str, ...] = ("*",)
+    localities: Mapping[str, Locality] = {}
+
+
+#: Pods by one label: key and value, then name.
+LabelIndex = Mapping[tuple[str, str], Mapping[str, Object[PodSpec]]]
+
+
+class Backends(msgspec.Struct, frozen=True, kw_only=True):
+    """What may stand behind the services of one namespace: its pods by label, its entries by name, and all workloads
+    by `namespace/name`."""
+
+    pods: LabelIndex = {}
+    entries: Mapping[str, Object[WorkloadEntrySpec]] = {}
+    workloads: Mapping[str, Workload] = {}
+
+    def selected_pods(self, selector: Mapping[str, str]) -> list[Object[PodSpec]]:
+        """In the order of their names; none for an empty selector."""
+        sets = [self.pods.get(pair, {}) for pair in selector.items()]
+        if not sets:
+            return []
+        smallest = min(sets, key=len)
+        return [pod for _, pod in sorted(smallest.items()) if selects(selector, pod.meta.labels)]
+
+
+def service_host(name: str, namespace: str, domain: str) -> str:
+    return f"{name}.{namespace}.svc.{domain}"
+
+
+def resolve_export_to(values: Iterable[str], namespace: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    """exportTo with `.` written out; `~` (nobody) becomes the empty tuple."""
+    given = tuple(values) or default
+    return tuple(sorted({namespace if value == "." else value for value in given if value != "~"}))
+
+
+def service_of(
+    service: Object[ServiceSpec], slices: Iterable[Object[EndpointSliceSpec]], backends: Backends, site: Site
+) -> Service:
+    """Slices count where there are any; else the pods and workload entries that the selector selects."""
+    spec, meta = service.spec, service.meta
+    ports = tuple(
+        ServicePort(
+            number=port.port,
+            name=port.name,
+            protocol=select_protocol(port.port, port.name, port.app_protocol, port.protocol),
+        )
+        for port in spec.ports
+    )
+    slices = tuple(slices)
+    endpoints: dict[int, tuple[Endpoint, ...]]
+    if spec.type == "ExternalName":
+        endpoints = {port.port: (Endpoint(address=spec.external_name, port=port.port),) for port in spec.ports}
+    elif slices:
+        endpoints = endpoints_of_slices(spec, slices, backends, site)
+    else:
+        endpoints = endpoints_of_selector(spec, meta.name, backends)
+    return Service(
+        host=service_host(meta.name, meta.namespace, site.domain),
+        name=meta.name,
+        namespace=meta.namespace,
+        addresses=virtual_addresses(spec),
+        ports=ports,
+        endpoints=endpoints,
+        resolution=resolution_of(spec),
+        external=spec.type == "ExternalName",
+        labels=meta.labels,
+        annotations=meta.annotations,
+        export_to=resolve_export_to(
+            (part.strip() for part in meta.annotations.get(EXPORT_TO_ANNOTATION, "").split(",") if part.strip()),
+            meta.namespace,
+            site.export_to,
+        ),
+        publish_not_ready=spec.publish_not_ready_addresses,
+        traffic_distribution=meta.annotations.get(TRAFFIC_DISTRIBUTION_ANNOTATION, spec.traffic_distribution),
+        internal_traffic_policy=spec.internal_traffic_policy,
+        created=meta.created,
+        location=service.location,
+    )
+
+
+def resolution_of(spec: ServiceSpec) -> Resolution:
+    if spec.type == "ExternalName":
+        return Resolution.DNS
+    return Resolution.HEADLESS if spec.cluster_ip == "None" else Resolution.STATIC
+
+
+def virtual_addresses(spec: ServiceSpec) -> tuple[str, ...]:
+    """Cluster IPs (both families) and external IPs, in canonical form, which is how they are dialled."""
+    found = dict.fromkeys((spec.cluster_ip, *spec.cluster_ips, *spec.external_ips))
+    return tuple(canonical_address(address) for address in found if address and address != "None")
+
+
+def canonical_address(address: str) -> str:
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address
+
+
+def endpoints_of_slices(
+    spec: ServiceSpec, slices: tuple[Object[EndpointSliceSpec], ...], backends: Backends, site: Site
+) -> dict[int, tuple[Endpoint, ...]]:
+    """A slice's port belongs to the service port of the same name (Kubernetes' EndpointSlice controller)."""
+    found: dict[int, dict[tuple[str, int], Endpoint]] = {port.port: {} for port in spec.ports}
+    for piece in sorted(slices, key=lambda entry: entry.meta.name):
+        if piece.spec.address_type == "FQDN":
+            continue
+        numbers = {port.name: port.port for port in piece.spec.ports}
+        for port in spec.ports:
+            number = numbers.get(port.name)
+            if not number:
+                continue
+            of_port = found[port.port]
+            for entry in piece.spec.endpoints:
+                for endpoint in endpoints_of_entry(entry, number, piece.meta.namespace, backends, site):
+                    of_port.setdefault((endpoint.address, endpoint.port), endpoint)
+    return {number: tuple(endpoints.values()) for number, endpoints in found.items()}
+
+
+def endpoints_of_entry(
+    entry: SliceEndpoint, port: int, namespace: str, backends: Backends, site: Site
+) -> Iterable[Endpoint]:
+    conditions = entry.conditions
+    health = Health.READY if conditions.ready is not False else Health.UNREADY
+    if conditions.terminating:
+        health = Health.DRAINING if conditions.serving is not False else Health.UNREADY
+    workload = None
+    if entry.target_ref.kind in ("Pod", "WorkloadEntry"):
+        workload = backends.workloads.get(f"{entry.target_ref.namespace or namespace}/{entry.target_ref.name}")
+    locality = site.localities.get(entry.node_name, Locality())
+    if workload is not None and workload.locality.region:
+        locality = workload.locality
+    elif not locality.zone and entry.zone:
+        locality = Locality(region=locality.region, zone=entry.zone, subzone=locality.subzone)
+    for address in entry.addresses:
+        yield Endpoint(
+            address=canonical_address(address),
+            port=port,
+            labels=workload.labels if workload else {},
+            locality=locality,
+            health=health,
+            workload=workload.key if workload else "",
+            node=entry.node_name or (workload.node if workload else ""),
+            hostname=entry.hostname,
+        )
+
+
+def endpoints_of_selector(spec: ServiceSpec, service: str, backends: Backends) -> dict[int, tuple[Endpoint, ...]]:
+    if not spec.selector:
+        return {port.port: () for port in spec.ports}
+    selected = backends.selected_pods(spec.selector)
+    found: dict[int, tuple[Endpoint, ...]] = {}
+    for port in spec.ports:
+        of_pods = [endpoint_of_pod(pod, port, service, backends) for pod in selected]
+        of_entries = [
+            endpoint_of_workload_entry(entry, port, backends)
+            for _, entry in sorted(backends.entries.items())
+            if selects(spec.selector, {**entry.spec.labels, **entry.meta.labels})
+        ]
+        found[port.port] = tuple(endpoint for endpoint in (*of_pods, *of_entries) if endpoint is not None)
+    return found
+
+
+def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+def endpoint_of_pod(pod: Object[PodSpec], port: ServicePortSpec, service: str, backends: Backends) -> Endpoint | None:
+    workload = backends.workloads.get(pod.meta.key)
+    number = target_port(pod.spec, port)
+    if workload is None or not workload.addresses or workload.finished or number is None:
+        return None
+    health = Health.READY if workload.ready else Health.UNREADY
+    if pod.meta.deleting and workload.ready:
+        health = Health.DRAINING
+    return Endpoint(
+        address=canonical_address(workload.addresses[0]),
+        port=number,
+        labels=workload.labels,
+        locality=workload.locality,
+        health=health,
+        workload=workload.key,
+        node=workload.node,
+        hostname=pod.spec.hostname if pod.spec.subdomain == service else "",
+    )
+
+
+def target_port(pod: PodSpec, port: ServicePortSpec) -> int | None:
+    """targetPort as a number: given as one, or the name of one of the pod's container ports (None: no such port)."""
+    target = port.target_port
+    if isinstance(target, int):
+        return target or port.port
+    if target.isdigit():
+        return int(target)
+    for container in (*pod.containers, *pod.init_containers):
+        for candidate in container.ports:
+            if candidate.name == target and candidate.protocol == port.protocol:
+                return candidate.container_port
+    return None
+
+
+def endpoint_of_workload_entry(
+    entry: Object[WorkloadEntrySpec], port: ServicePortSpec, backends: Backends
+) -> Endpoint | None:
+    workload = backends.workloads.get(entry.meta.key)
+    if workload is None or not workload.addresses:
+        return None
+    number = entry.spec.ports.get(port.name) or (port.target_port if isinstance(port.target_port, int) else 0)
+    return Endpoint(
+        address=canonical_address(workload.addresses[0]),
+        port=number or port.port,
+        labels=workload.labels,
+        locality=workload.locality,
+        weight=entry.spec.weight or 1,
+        workload=workload.key,
+        network=entry.spec.network or "",
+    )

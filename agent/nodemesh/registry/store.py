@@ -1,0 +1,160 @@
+"""The registry's one place of change: sources hand in objects, each call gives the next Snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..config.meshconfig import LabelSelector
+from ..config.meta import Object
+from ..config.problems import Problem
+from .assemble import Assembler, ObjectKey, key_of
+from .snapshot import Snapshot
+
+#: How many changes a snapshot names one by one.
+MAX_CAUSES = 50
+
+#: The kinds that a Snapshot carries as they were written, with the attribute that holds them.
+RULE_KINDS = {
+    "VirtualService": "virtual_services",
+    "DestinationRule": "destination_rules",
+    "Gateway": "gateways",
+    "Sidecar": "sidecars",
+}
+
+
+class Store:
+    """Objects of several sources and the Snapshot they make. Where two sources hold an object of the same kind and
+    name, the one whose source came first counts."""
+
+    def __init__(self) -> None:
+        self.snapshot = Snapshot()
+        self._held: dict[str, dict[ObjectKey, Object[Any]]] = {}
+        self._problems: dict[str, tuple[Problem, ...]] = {}
+        self._in_force: dict[ObjectKey, Object[Any]] = {}  # after discoverySelectors
+        self._assembler = Assembler()
+
+    def apply(
+        self,
+        source: str,
+        changed: Iterable[Object[Any]] = (),
+        removed: Iterable[ObjectKey] = (),
+        problems: Iterable[Problem] | None = None,
+    ) -> Snapshot:
+        """Take in a source's changes; `problems`, if given, replaces those that the source reported before. The
+        snapshot stays the same object if nothing changed."""
+        held = self._held.setdefault(source, {})
+        touched: dict[ObjectKey, None] = {}
+        for item in changed:
+            key = key_of(item)
+            held[key] = item
+            touched[key] = None
+        for key in removed:
+            if held.pop(key, None) is not None:
+                touched[key] = None
+        if problems is not None:
+            self._problems[source] = tuple(problems)
+        return self._advance(self._changes(touched))
+
+    def _winner(self, key: ObjectKey) -> Object[Any] | None:
+        return next((held[key] for held in self._held.values() if key in held), None)
+
+    def _changes(self, touched: Iterable[ObjectKey]) -> dict[ObjectKey, Object[Any] | None]:
+        """What changes among the objects in force. New namespace labels or selectors may reveal or hide any object."""
+        keys = dict.fromkeys(touched)
+        selectors = self._selectors()
+        if any(key.kind in ("MeshConfig", "Namespace") for key in keys):
+            keys = dict.fromkeys([*keys, *(key for held in self._held.values() for key in held)])
+        changes: dict[ObjectKey, Object[Any] | None] = {}
+        for key in keys:
+            item = self._winner(key)
+            if item is not None and not self._discovered(key, selectors):
+                item = None
+            before = self._in_force.get(key)
+            if item is before or item == before:
+                continue
+            changes[key] = item
+        return changes
+
+    def _selectors(self) -> tuple[LabelSelector, ...]:
+        meshes = [item for held in self._held.values() for key, item in held.items() if key.kind == "MeshConfig"]
+        mesh = min(meshes, key=lambda item: (item.meta.created, item.meta.key), default=None)
+        return mesh.spec.discovery_selectors if mesh is not None else ()
+
+    def _discovered(self, key: ObjectKey, selectors: tuple[LabelSelector, ...]) -> bool:
+        """Istio's discoverySelectors: an object counts if one selector selects its namespace's labels."""
+        if not selectors or not key.namespace or key.kind == "MeshConfig":
+            return True
+        namespace = self._winner(ObjectKey("Namespace", "", key.namespace))
+        labels = namespace.meta.labels if namespace is not None else {}
+        return any(selector_selects(selector, labels) for selector in selectors)
+
+    def _advance(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> Snapshot:
+        previous = self.snapshot
+        problems = tuple(problem for source in self._problems.values() for problem in source)
+        if not changes and problems == previous.problems:
+            return previous
+        causes = [self._cause(key, item) for key, item in changes.items()]
+        for key, item in changes.items():
+            if item is None:
+                self._in_force.pop(key, None)
+            else:
+                self._in_force[key] = item
+        assembler = self._assembler
+        assembler.update(changes)
+        rules = {
+            attribute: self._rules(kind, getattr(previous, attribute), changes)
+            for kind, attribute in RULE_KINDS.items()
+        }
+        self.snapshot = Snapshot(
+            version=previous.version + 1,
+            causes=shortened(causes) or ("the list of problems changed",),
+            mesh=previous.mesh if assembler.mesh == previous.mesh else assembler.mesh,
+            namespaces=assembler.namespaces,
+            workloads=assembler.workloads,
+            services=assembler.services,
+            problems=problems,
+            **rules,
+        )
+        return self.snapshot
+
+    def _cause(self, key: ObjectKey, item: Object[Any] | None) -> str:
+        before = self._in_force.get(key)
+        if item is None:
+            return f"{key} removed"
+        place = f" ({item.location.file}:{item.location.line})" if item.location.line else ""
+        return f"{key} {'added' if before is None else 'changed'}{place}"
+
+    @staticmethod
+    def _rules(
+        kind: str, before: Mapping[str, Object[Any]], changes: Mapping[ObjectKey, Object[Any] | None]
+    ) -> Mapping[str, Object[Any]]:
+        own = {f"{key.namespace}/{key.name}": item for key, item in changes.items() if key.kind == kind}
+        if not own:
+            return before
+        return {key: item for key, item in {**before, **own}.items() if item is not None}
+
+
+def shortened(causes: list[str]) -> tuple[str, ...]:
+    if len(causes) <= MAX_CAUSES:
+        return tuple(causes)
+    return (*causes[:MAX_CAUSES], f"and {len(causes) - MAX_CAUSES} more changes")
+
+
+def selector_selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
+    """A Kubernetes label selector (meta/v1 LabelSelector) against labels."""
+    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
+        return False
+    for requirement in selector.match_expressions:
+        value = labels.get(requirement.key)
+        if requirement.operator == "In":
+            holds = value in requirement.values
+        elif requirement.operator == "NotIn":
+            holds = value not in requirement.values
+        elif requirement.operator == "Exists":
+            holds = value is not None
+        else:
+            holds = value is None
+        if not holds:
+            return False
+    return True

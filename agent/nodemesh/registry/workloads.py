@@ -1,0 +1,97 @@
+"""Workloads from Pods and WorkloadEntries, and the locality of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..config.core import PodSpec
+from ..config.meta import Object
+from ..config.workload import WorkloadEntrySpec
+from .snapshot import Locality, Workload
+
+REGION_LABEL = "topology.kubernetes.io/region"
+ZONE_LABEL = "topology.kubernetes.io/zone"
+SUBZONE_LABEL = "topology.istio.io/subzone"
+#: Overrides a workload's locality; in a label value dots stand for the slashes.
+LOCALITY_LABEL = "istio-locality"
+
+
+def locality_of_labels(labels: Mapping[str, str]) -> Locality:
+    """A Node's locality from its topology labels."""
+    return Locality(
+        region=labels.get(REGION_LABEL, ""), zone=labels.get(ZONE_LABEL, ""), subzone=labels.get(SUBZONE_LABEL, "")
+    )
+
+
+def parse_locality(text: str) -> Locality:
+    """`region/zone/subzone`, each but the first optional."""
+    region, _, rest = text.partition("/")
+    zone, _, subzone = rest.partition("/")
+    return Locality(region=region, zone=zone, subzone=subzone)
+
+
+def workload_of_pod(pod: Object[PodSpec], localities: Mapping[str, Locality]) -> Workload:
+    """`localities` are those of the Nodes, by name."""
+    status = pod.spec.status
+    addresses = tuple(dict.fromkeys(ip for ip in (status.pod_ip, *(entry.ip for entry in status.pod_ips)) if ip))
+    label = pod.meta.labels.get(LOCALITY_LABEL, "")
+    locality = parse_locality(label.replace(".", "/")) if label else localities.get(pod.spec.node_name, Locality())
+    return Workload(
+        name=pod.meta.name,
+        namespace=pod.meta.namespace,
+        uid=pod.meta.uid,
+        labels=pod.meta.labels,
+        annotations=pod.meta.annotations,
+        addresses=addresses,
+        node=pod.spec.node_name,
+        locality=locality,
+        service_account=pod.spec.service_account_name,
+        owner=owner_of_pod(pod),
+        host_network=pod.spec.host_network,
+        ready=is_ready(pod),
+        finished=status.phase in ("Succeeded", "Failed"),
+    )
+
+
+def workload_of_entry(entry: Object[WorkloadEntrySpec]) -> Workload:
+    """A WorkloadEntry's own labels give way to those of its metadata, as in Istio."""
+    spec = entry.spec
+    labels = {**spec.labels, **entry.meta.labels}
+    return Workload(
+        name=entry.meta.name,
+        namespace=entry.meta.namespace,
+        uid=entry.meta.uid,
+        labels=labels,
+        annotations=entry.meta.annotations,
+        addresses=(spec.address,) if spec.address else (),
+        locality=locality_of_entry(spec, labels),
+        service_account=spec.service_account or "",
+        owner=labels.get("app", entry.meta.name),
+        kind="WorkloadEntry",
+    )
+
+
+def locality_of_entry(spec: WorkloadEntrySpec, labels: Mapping[str, str]) -> Locality:
+    if spec.locality:
+        return parse_locality(spec.locality)
+    return parse_locality(labels.get(LOCALITY_LABEL, "").replace(".", "/"))
+
+
+def is_ready(pod: Object[PodSpec]) -> bool:
+    """The Ready condition; where none is reported, a running pod counts as ready."""
+    status = pod.spec.status
+    for condition in status.conditions:
+        if condition.type == "Ready":
+            return condition.status == "True"
+    return status.phase in ("", "Running")
+
+
+def owner_of_pod(pod: Object[PodSpec]) -> str:
+    """The name of the Deployment, StatefulSet, DaemonSet … that the pod belongs to, as Istio's metrics show it."""
+    for owner in pod.spec.owners:
+        if owner.controller:
+            template_hash = pod.meta.labels.get("pod-template-hash", "")
+            if owner.kind == "ReplicaSet" and template_hash:
+                return owner.name.removesuffix(f"-{template_hash}")
+            return owner.name
+    return pod.meta.name

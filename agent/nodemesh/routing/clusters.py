@@ -1,0 +1,333 @@
+"""Clusters: one balanced group of endpoints with every policy of its DestinationRule resolved to values."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from ..config.destinationrule import (
+    ClientTLSMode,
+    ClientTLSSettings,
+    ConnectionPoolSettings,
+    ConsistentHashLB,
+    H2UpgradePolicy,
+    LoadBalancerSettings,
+    OutlierDetection,
+    PortTrafficPolicy,
+    RetryBudget,
+    SimpleLB,
+    TrafficPolicy,
+)
+from ..config.meshconfig import MeshConfigSpec
+from ..registry.services import selects
+from ..registry.snapshot import Endpoint, Health, Protocol, Resolution, Service
+from . import decision
+from .client import Client
+from .decision import Algorithm, Cluster, HashPolicy, Keepalive, LoadBalancer, Outlier, Pool, UpstreamTls, Warmup
+from .locality import priorities
+from .tables import DestinationRule
+
+PASSTHROUGH_CLUSTER = "PassthroughCluster"
+BLACKHOLE_CLUSTER = "BlackHoleCluster"
+
+#: What a simple load balancer's name means; LEAST_CONN is LEAST_REQUEST's old name.
+SIMPLE = {
+    SimpleLB.UNSPECIFIED: Algorithm.LEAST_REQUEST,
+    SimpleLB.LEAST_CONN: Algorithm.LEAST_REQUEST,
+    SimpleLB.LEAST_REQUEST: Algorithm.LEAST_REQUEST,
+    SimpleLB.ROUND_ROBIN: Algorithm.ROUND_ROBIN,
+    SimpleLB.RANDOM: Algorithm.RANDOM,
+    SimpleLB.PASSTHROUGH: Algorithm.PASSTHROUGH,
+}
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The policy blocks that hold for one subset and port."""
+
+    load_balancer: LoadBalancerSettings | None = None
+    connection_pool: ConnectionPoolSettings | None = None
+    outlier_detection: OutlierDetection | None = None
+    tls: ClientTLSSettings | None = None
+    retry_budget: RetryBudget | None = None
+
+
+def cluster_name(host: str, port: int, subset: str = "") -> str:
+    return f"outbound|{port}|{subset}|{host}"
+
+
+def effective_policy(rule: DestinationRule | None, subset: str, port: int) -> Policy:
+    """The rule's policy, replaced by that of its port, overridden block by block by the subset's, replaced by that of
+    the subset's port. A port's settings replace the four blocks as a whole: what they leave out is default again."""
+    if rule is None:
+        return Policy()
+    policy = overlay(Policy(), rule.policy, port)
+    chosen = rule.subset(subset) if subset else None
+    return overlay(policy, chosen.traffic_policy, port) if chosen is not None else policy
+
+
+def overlay(base: Policy, policy: TrafficPolicy | None, port: int) -> Policy:
+    if policy is None:
+        return base
+    merged = Policy(
+        load_balancer=policy.load_balancer or base.load_balancer,
+        connection_pool=policy.connection_pool or base.connection_pool,
+        outlier_detection=policy.outlier_detection or base.outlier_detection,
+        tls=policy.tls or base.tls,
+        retry_budget=policy.retry_budget or base.retry_budget,
+    )
+    own = port_settings(policy, port)
+    if own is None:
+        return merged
+    return replace(
+        merged,
+        load_balancer=own.load_balancer,
+        connection_pool=own.connection_pool,
+        outlier_detection=own.outlier_detection,
+        tls=own.tls,
+    )
+
+
+def port_settings(policy: TrafficPolicy, port: int) -> PortTrafficPolicy | None:
+    for settings in policy.port_level_settings:
+        if settings.port is not None and settings.port.number == port:
+            return settings
+    return None
+
+
+def build_cluster(
+    service: Service,
+    port: int,
+    subset: str,
+    rule: DestinationRule | None,
+    client: Client,
+    mesh: MeshConfigSpec,
+    *,
+    shadowed: bool = False,
+) -> Cluster:
+    """The group that `client` reaches. `shadowed`: another service of the same host comes before this one elsewhere,
+    so state must not be shared under the plain name."""
+    policy = effective_policy(rule, subset, port)
+    name = cluster_name(service.host, port, subset)
+    port_spec = service.port(port)
+    protocol = port_spec.protocol if port_spec is not None else Protocol.AUTO
+    endpoints = select_endpoints(service, port, rule, subset, client)
+    algorithm_and_hash = load_balancer_of(policy.load_balancer)
+    if service.resolution in (Resolution.NONE, Resolution.HEADLESS):
+        algorithm_and_hash = LoadBalancer(algorithm=Algorithm.PASSTHROUGH)
+    tls = tls_of(policy.tls, service, client)
+    locality_setting = policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None
+    return Cluster(
+        name=name,
+        key=cluster_key(name, service, rule, shadowed, tls),
+        host=service.host,
+        port=port,
+        subset=subset,
+        service=service.name,
+        namespace=service.namespace,
+        endpoints=endpoints,
+        resolution=service.resolution,
+        protocol=protocol,
+        load_balancer=algorithm_and_hash,
+        priorities=priorities(
+            endpoints,
+            client.locality,
+            client.labels,
+            locality_setting,
+            mesh=mesh.locality_lb_setting,
+            traffic_distribution=service.traffic_distribution,
+            outlier_detection=policy.outlier_detection is not None,
+            client_node=client.node,
+            client_network=client.network,
+        ),
+        pool=pool_of(policy.connection_pool, mesh),
+        retry_budget=retry_budget_of(policy.retry_budget),
+        outlier=outlier_of(policy.outlier_detection),
+        tls=tls,
+        external=service.external,
+    )
+
+
+def cluster_key(
+    name: str, service: Service, rule: DestinationRule | None, shadowed: bool, tls: UpstreamTls | None
+) -> str:
+    """The name, and beside it whatever makes one client's group differ from another's."""
+    key = f"{name}@{service.namespace}" if shadowed else name
+    if tls is not None and tls.credential:
+        key = f"{key}!{tls.credential}"
+    if rule is None or (rule.namespace == service.namespace and not rule.selector):
+        return key
+    return f"{key}#{rule.key}"
+
+
+def select_endpoints(
+    service: Service, port: int, rule: DestinationRule | None, subset: str, client: Client
+) -> tuple[Endpoint, ...]:
+    endpoints = service.endpoints.get(port, ())
+    chosen = rule.subset(subset) if rule is not None and subset else None
+    if chosen is not None and chosen.labels:
+        endpoints = tuple(endpoint for endpoint in endpoints if selects(chosen.labels, endpoint.labels))
+    if service.internal_traffic_policy == "Local" and client.node:
+        endpoints = tuple(endpoint for endpoint in endpoints if endpoint.node == client.node)
+    if service.publish_not_ready and any(endpoint.health is not Health.READY for endpoint in endpoints):
+        endpoints = tuple(replace(endpoint, health=Health.READY) for endpoint in endpoints)
+    return endpoints
+
+
+def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
+    """Envoy's ORIGINAL_DST for everything that the registry does not know."""
+    return Cluster(
+        name=PASSTHROUGH_CLUSTER,
+        key=PASSTHROUGH_CLUSTER,
+        host=PASSTHROUGH_CLUSTER,
+        port=0,
+        resolution=Resolution.NONE,
+        protocol=Protocol.AUTO,
+        load_balancer=LoadBalancer(algorithm=Algorithm.PASSTHROUGH),
+        pool=Pool(connect_timeout=seconds(mesh.connect_timeout)),
+        external=True,
+    )
+
+
+def seconds(milliseconds: int | None, default: float = 0.0) -> float:
+    return default if milliseconds is None else milliseconds / 1000
+
+
+def load_balancer_of(settings: LoadBalancerSettings | None) -> LoadBalancer:
+    if settings is None:
+        return LoadBalancer()
+    warmup = None
+    if settings.warmup is not None and settings.warmup.duration is not None:
+        given = settings.warmup
+        warmup = Warmup(
+            duration=seconds(given.duration),
+            minimum_percent=10.0 if given.minimum_percent is None else given.minimum_percent,
+            aggression=1.0 if given.aggression is None else given.aggression,
+        )
+    elif settings.warmup_duration_secs is not None:
+        warmup = Warmup(duration=seconds(settings.warmup_duration_secs))
+    if settings.consistent_hash is not None:
+        return consistent_hash_of(settings.consistent_hash)
+    return LoadBalancer(algorithm=SIMPLE[settings.simple or SimpleLB.UNSPECIFIED], warmup=warmup)
+
+
+def consistent_hash_of(settings: ConsistentHashLB) -> LoadBalancer:
+    if settings.maglev is not None:
+        balancer = LoadBalancer(algorithm=Algorithm.MAGLEV, table_size=settings.maglev.table_size or 65537)
+    else:
+        size = settings.minimum_ring_size
+        if settings.ring_hash is not None and settings.ring_hash.minimum_ring_size is not None:
+            size = settings.ring_hash.minimum_ring_size
+        balancer = LoadBalancer(algorithm=Algorithm.RING_HASH, ring_size=1024 if size is None else size)
+    return replace(balancer, hash=hash_policy_of(settings))
+
+
+def hash_policy_of(settings: ConsistentHashLB) -> HashPolicy | None:
+    if settings.http_header_name:
+        return HashPolicy(header=settings.http_header_name.lower().encode())
+    if settings.http_query_parameter_name:
+        return HashPolicy(query=settings.http_query_parameter_name.encode())
+    if settings.use_source_ip:
+        return HashPolicy(source_ip=True)
+    cookie = settings.http_cookie
+    if cookie is None:
+        return None
+    return HashPolicy(
+        cookie=(cookie.name or "").encode(),
+        cookie_path=(cookie.path or "").encode(),
+        cookie_ttl=None if cookie.ttl is None else seconds(cookie.ttl),
+        cookie_attributes=tuple(
+            decision.CookieAttribute(name=attribute.name or "", value=attribute.value or "")
+            for attribute in cookie.attributes
+        ),
+    )
+
+
+def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec) -> Pool:
+    """Zero means unset, as in Istio, but for the TCP idle timeout, where it switches it off."""
+    base = Pool(connect_timeout=seconds(mesh.connect_timeout))
+    if settings is None:
+        return base
+    if settings.tcp is not None:
+        tcp = settings.tcp
+        keepalive = tcp.tcp_keepalive
+        base = replace(
+            base,
+            max_connections=tcp.max_connections or base.max_connections,
+            connect_timeout=seconds(tcp.connect_timeout) or base.connect_timeout,
+            max_connection_duration=seconds(tcp.max_connection_duration),
+            tcp_idle_timeout=seconds(tcp.idle_timeout, base.tcp_idle_timeout),
+            idle_timeout=seconds(tcp.idle_timeout) or base.idle_timeout,
+            keepalive=None
+            if keepalive is None
+            else Keepalive(
+                probes=keepalive.probes or 0,
+                time=int(seconds(keepalive.time)),
+                interval=int(seconds(keepalive.interval)),
+            ),
+        )
+    if settings.http is not None:
+        http = settings.http
+        ping = http.http2_keep_alive
+        base = replace(
+            base,
+            max_pending=http.http1_max_pending_requests or base.max_pending,
+            max_requests=http.http2_max_requests or base.max_requests,
+            max_requests_per_connection=http.max_requests_per_connection or 0,
+            max_retries=http.max_retries or base.max_retries,
+            idle_timeout=seconds(http.idle_timeout) or base.idle_timeout,
+            max_concurrent_streams=http.max_concurrent_streams or base.max_concurrent_streams,
+            use_client_protocol=bool(http.use_client_protocol),
+            upgrade_to_h2=http.h2_upgrade_policy is H2UpgradePolicy.UPGRADE,
+            ping_interval=seconds(ping.interval) if ping is not None else 0.0,
+            ping_timeout=seconds(ping.timeout) if ping is not None else 0.0,
+        )
+    return base
+
+
+def retry_budget_of(settings: RetryBudget | None) -> decision.RetryBudget | None:
+    if settings is None:
+        return None
+    return decision.RetryBudget(
+        percent=20.0 if settings.percent is None else settings.percent,
+        min_concurrency=3 if settings.min_retry_concurrency is None else settings.min_retry_concurrency,
+        interval=seconds(settings.budget_interval),
+    )
+
+
+def outlier_of(settings: OutlierDetection | None) -> Outlier | None:
+    if settings is None:
+        return None
+    base = Outlier()
+    consecutive = settings.consecutive5xx_errors
+    if consecutive is None:
+        consecutive = base.consecutive_5xx
+    return Outlier(
+        consecutive_5xx=consecutive,
+        consecutive_gateway_errors=settings.consecutive_gateway_errors or settings.consecutive_errors or 0,
+        split_local_origin=bool(settings.split_external_local_origin_errors),
+        consecutive_local_origin=base.consecutive_local_origin
+        if settings.consecutive_local_origin_failures is None
+        else settings.consecutive_local_origin_failures,
+        interval=seconds(settings.interval) or base.interval,
+        base_ejection=seconds(settings.base_ejection_time) or base.base_ejection,
+        max_ejection_percent=base.max_ejection_percent
+        if settings.max_ejection_percent is None
+        else settings.max_ejection_percent,
+        min_health_percent=settings.min_health_percent or 0,
+    )
+
+
+def tls_of(settings: ClientTLSSettings | None, service: Service, client: Client) -> UpstreamTls | None:
+    """TLS origination. ISTIO_MUTUAL is plain text here: there is no mesh identity to present."""
+    if settings is None or settings.mode not in (ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL):
+        return None
+    return UpstreamTls(
+        mode=settings.mode.value,
+        sni=settings.sni or "",
+        subject_alt_names=settings.subject_alt_names or service.subject_alt_names,
+        ca_certificates=settings.ca_certificates or "",
+        client_certificate=settings.client_certificate or "",
+        private_key=settings.private_key or "",
+        credential=f"{client.namespace}/{settings.credential_name}" if settings.credential_name else "",
+        insecure_skip_verify=bool(settings.insecure_skip_verify),
+    )

@@ -1,0 +1,243 @@
+"""Snapshot to Tables: what did not change is taken over from the previous tables, object by object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from ..config.destinationrule import DestinationRuleSpec
+from ..config.meta import Object
+from ..registry.snapshot import Service, Snapshot
+from .destinationrules import merge_destination_rules, rule_host
+from .names import by_specificity
+from .tables import DestinationRule, Gateway, Sidecar, Tables, VirtualService
+from .virtualservices import compile_virtual_service, delegate_keys
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables:
+    """Compile a snapshot. With `previous` (compiled in this process, so that it knows its own snapshot) only what
+    changed in between is compiled again; the meaning is the same either way."""
+    if previous is None or previous.snapshot is None or previous.snapshot.mesh is not snapshot.mesh:
+        previous = Tables(snapshot=Snapshot(mesh=snapshot.mesh))
+    before = previous.snapshot
+    assert before is not None
+    addresses, networks = index_addresses(snapshot.services, previous)
+    virtual_services = compile_virtual_services(snapshot, before, previous)
+    virtual_hosts = index_virtual_hosts(virtual_services, previous)
+    destination_rules = compile_destination_rules(snapshot, before, previous)
+    sidecars = previous.sidecars if before.sidecars is snapshot.sidecars else compile_sidecars(snapshot)
+    gateways = previous.gateways if before.gateways is snapshot.gateways else compile_gateways(snapshot)
+    return Tables(
+        version=snapshot.version,
+        causes=snapshot.causes,
+        mesh=snapshot.mesh,
+        services=snapshot.services,
+        wildcard_services=wildcards(snapshot.services, previous.services, previous.wildcard_services),
+        addresses=addresses,
+        networks=networks,
+        virtual_services=virtual_services,
+        virtual_hosts=virtual_hosts,
+        wildcard_virtual_hosts=wildcards(virtual_hosts, previous.virtual_hosts, previous.wildcard_virtual_hosts),
+        destination_rules=destination_rules,
+        wildcard_destination_rules=wildcards(
+            destination_rules, previous.destination_rules, previous.wildcard_destination_rules
+        ),
+        sidecars=sidecars,
+        gateways=gateways,
+        client_labels=client_labels(virtual_services.values(), destination_rules.values(), sidecars, snapshot),
+        client_nodes=tells_nodes_apart(snapshot, before, previous),
+        snapshot=snapshot,
+    )
+
+
+def changed_keys(now: Mapping[K, V], before: Mapping[K, V]) -> set[K]:
+    """Keys whose values are not the very same object."""
+    if now is before:
+        return set()
+    changed = {key for key, value in now.items() if before.get(key) is not value}
+    changed.update(key for key in before if key not in now)
+    return changed
+
+
+def wildcards(now: Mapping[str, Any], before: Mapping[str, Any], known: tuple[str, ...]) -> tuple[str, ...]:
+    if now is before:
+        return known
+    found = by_specificity(now)
+    return known if found == known else found
+
+
+def addresses_of(services: Iterable[Service]) -> set[str]:
+    return {address for service in services for address in service.addresses}
+
+
+def index_addresses(
+    services: Mapping[str, tuple[Service, ...]], previous: Tables
+) -> tuple[Mapping[str, tuple[str, ...]], tuple[tuple[str, str], ...]]:
+    """Virtual addresses and CIDRs to hosts. An address may belong to several hosts (ServiceEntries may share one)."""
+    touched: list[tuple[str, str, bool]] = []  # host, address, whether it is held now
+    for host in changed_keys(services, previous.services):
+        now, before = addresses_of(services.get(host, ())), addresses_of(previous.services.get(host, ()))
+        touched.extend((host, address, address in now) for address in now ^ before)
+    if not touched:
+        return previous.addresses, previous.networks
+    addresses = dict(previous.addresses)
+    networks = set(previous.networks)
+    for host, address, held in touched:
+        if "/" in address:
+            networks.discard((address, host))
+            if held:
+                networks.add((address, host))
+            continue
+        hosts = set(addresses.pop(address, ())) - {host}
+        if held:
+            hosts.add(host)
+        if hosts:
+            addresses[address] = tuple(sorted(hosts))
+    return addresses, tuple(sorted(networks, key=lambda entry: (-int(entry[0].rpartition("/")[2]), entry)))
+
+
+def compile_virtual_services(snapshot: Snapshot, before: Snapshot, previous: Tables) -> Mapping[str, VirtualService]:
+    """A VirtualService is compiled again when it or one of its delegates changed."""
+    objects = snapshot.virtual_services
+    changed = changed_keys(objects, before.virtual_services)
+    if not changed:
+        return previous.virtual_services
+    dirty = set(changed)
+    for key, item in objects.items():
+        if any(target in changed for target in delegate_keys(item)):
+            dirty.add(key)
+    compiled = dict(previous.virtual_services)
+    for key in dirty:
+        root = objects.get(key)
+        virtual_service = compile_virtual_service(root, objects, snapshot.mesh) if root is not None else None
+        if virtual_service is None:
+            compiled.pop(key, None)
+        elif compiled.get(key) != virtual_service:
+            compiled[key] = virtual_service
+    return compiled
+
+
+def index_virtual_hosts(
+    virtual_services: Mapping[str, VirtualService], previous: Tables
+) -> Mapping[str, tuple[str, ...]]:
+    touched: dict[str, set[str]] = {}  # host -> keys that appear or vanish
+    for key in changed_keys(virtual_services, previous.virtual_services):
+        for virtual_service in (virtual_services.get(key), previous.virtual_services.get(key)):
+            for host in virtual_service.hosts if virtual_service is not None else ():
+                touched.setdefault(host, set()).add(key)
+    if not touched:
+        return previous.virtual_hosts
+    index = dict(previous.virtual_hosts)
+    for host, keys in touched.items():
+        found = [
+            virtual_services[key]
+            for key in {*index.pop(host, ()), *keys}
+            if key in virtual_services and host in virtual_services[key].hosts
+        ]
+        if found:
+            found.sort(key=lambda item: (item.created, item.key))
+            names = tuple(item.key for item in found)
+            kept = previous.virtual_hosts.get(host)
+            index[host] = kept if kept == names else names
+    return index
+
+
+def compile_destination_rules(
+    snapshot: Snapshot, before: Snapshot, previous: Tables
+) -> Mapping[str, tuple[DestinationRule, ...]]:
+    """All rules of a host are merged again when one of them changed."""
+    mesh = snapshot.mesh
+    changed = changed_keys(snapshot.destination_rules, before.destination_rules)
+    if not changed:
+        return previous.destination_rules
+    hosts = {
+        rule_host(item, mesh)
+        for key in changed
+        for item in (snapshot.destination_rules.get(key), before.destination_rules.get(key))
+        if item is not None
+    }
+    groups: dict[str, list[Object[DestinationRuleSpec]]] = {host: [] for host in hosts}
+    for item in snapshot.destination_rules.values():
+        host = rule_host(item, mesh)
+        if host in groups:
+            groups[host].append(item)
+    compiled = dict(previous.destination_rules)
+    for host, items in groups.items():
+        merged = merge_destination_rules(items, mesh)
+        if not merged:
+            compiled.pop(host, None)
+        elif compiled.get(host) != merged:
+            compiled[host] = merged
+    return compiled
+
+
+def compile_sidecars(snapshot: Snapshot) -> tuple[Sidecar, ...]:
+    found = []
+    for key, item in snapshot.sidecars.items():
+        selector = item.spec.workload_selector
+        found.append(
+            Sidecar(
+                key=key,
+                namespace=item.meta.namespace,
+                selector=(selector.labels or selector.match_labels) if selector is not None else {},
+                spec=item.spec,
+                created=item.meta.created,
+                location=item.location,
+            )
+        )
+    return tuple(sorted(found, key=lambda sidecar: (sidecar.created, sidecar.key)))
+
+
+def compile_gateways(snapshot: Snapshot) -> tuple[Gateway, ...]:
+    found = [
+        Gateway(
+            key=key,
+            namespace=item.meta.namespace,
+            selector=item.spec.selector,
+            servers=item.spec.servers,
+            created=item.meta.created,
+            location=item.location,
+        )
+        for key, item in snapshot.gateways.items()
+    ]
+    return tuple(sorted(found, key=lambda gateway: (gateway.created, gateway.key)))
+
+
+def client_labels(
+    virtual_services: Iterable[VirtualService],
+    destination_rules: Iterable[tuple[DestinationRule, ...]],
+    sidecars: tuple[Sidecar, ...],
+    snapshot: Snapshot,
+) -> frozenset[str]:
+    """The keys of client labels that any rule reads: clients that differ in others only share one view."""
+    found: set[str] = set()
+    for virtual_service in virtual_services:
+        found |= virtual_service.labels
+    settings = [snapshot.mesh.locality_lb_setting]
+    for rules in destination_rules:
+        for rule in rules:
+            found.update(rule.selector)
+            for policy in (rule.policy, *(subset.traffic_policy for subset in rule.subsets)):
+                for block in (policy, *(policy.port_level_settings if policy is not None else ())):
+                    if block is not None and block.load_balancer is not None:
+                        settings.append(block.load_balancer.locality_lb_setting)
+    for setting in settings:
+        if setting is not None:
+            found.update(label.partition("=")[0] for label in setting.failover_priority)
+    for sidecar in sidecars:
+        found.update(sidecar.selector)
+    return frozenset(found)
+
+
+def tells_nodes_apart(snapshot: Snapshot, before: Snapshot, previous: Tables) -> bool:
+    """Whether any service prefers endpoints of the client's own node."""
+    if snapshot.services is before.services:
+        return previous.client_nodes
+    return any(
+        service.internal_traffic_policy == "Local" or service.traffic_distribution == "PreferSameNode"
+        for services in snapshot.services.values()
+        for service in services
+    )

@@ -1,0 +1,116 @@
+"""Decisions for connections without HTTP: TCP rules, and TLS rules by the server name of the ClientHello."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from ..config.virtualservice import L4MatchAttributes, TLSMatchAttributes
+from ..reasons import Reason
+from .decision import Decision, Failure, Route, Rule
+from .lookup import Lookup
+from .names import covers
+from .routes import RouteBuilder
+from .tables import TcpRule, TlsRule, VirtualService
+
+
+class ConnectionRow:
+    """One way into a rule. `names` are the server names it takes; empty: any, also none at all."""
+
+    __slots__ = ("decision", "entry", "names", "rule", "subnets")
+
+    def __init__(
+        self, names: tuple[str, ...], subnets: tuple[str, ...], decision: Decision, rule: Rule, entry: int
+    ) -> None:
+        self.names = names
+        self.subnets = tuple(ip_network(subnet, strict=False) for subnet in subnets)
+        self.decision = decision
+        self.rule = rule
+        self.entry = entry
+
+    def matches(self, name: str, address: str) -> bool:
+        if self.names and not any(covers(pattern, name) for pattern in self.names):
+            return False
+        return not self.subnets or self.in_subnets(address)
+
+    def in_subnets(self, address: str) -> bool:
+        try:
+            dialled = ip_address(address)
+        except ValueError:
+            return False
+        return any(dialled in subnet for subnet in self.subnets if subnet.version == dialled.version)
+
+
+class ConnectionRules:
+    """The rules for one service port: TLS rows count where a server name was sent, TCP rows for every connection."""
+
+    __slots__ = ("otherwise", "tcp_rows", "tls_rows")
+
+    def __init__(
+        self, tls_rows: tuple[ConnectionRow, ...], tcp_rows: tuple[ConnectionRow, ...], otherwise: Decision
+    ) -> None:
+        self.tls_rows = tls_rows
+        self.tcp_rows = tcp_rows
+        self.otherwise = otherwise
+
+    def tls(self, name: str, address: str) -> Decision:
+        for row in self.tls_rows:
+            if row.matches(name, address):
+                return row.decision
+        return self.tcp(address)
+
+    def tcp(self, address: str) -> Decision:
+        for row in self.tcp_rows:
+            if row.matches("", address):
+                return row.decision
+        return self.otherwise
+
+
+def connection_rules(
+    builder: RouteBuilder, virtual_service: VirtualService | None, port: int, default: Decision
+) -> ConnectionRules:
+    """`default` is the answer where no rule of that kind applies to the port; rules that apply but do not match leave
+    the connection without a route."""
+    if virtual_service is None:
+        return ConnectionRules((), (), default)
+    tls_rows: list[ConnectionRow] = []
+    tcp_rows: list[ConnectionRow] = []
+    for tls_rule in virtual_service.tls:
+        tls_rows += rows_of(builder, virtual_service, tls_rule, port)
+    for tcp_rule in virtual_service.tcp:
+        tcp_rows += rows_of(builder, virtual_service, tcp_rule, port)
+    otherwise = default
+    if tls_rows or tcp_rows:
+        otherwise = Failure(rule=Rule(virtual_service=virtual_service.key), reason=Reason.ROUTE_NOT_FOUND, status=404)
+    return ConnectionRules(tuple(tls_rows), tuple(tcp_rows), otherwise)
+
+
+def rows_of(
+    builder: RouteBuilder, virtual_service: VirtualService, rule: TlsRule | TcpRule, port: int
+) -> list[ConnectionRow]:
+    route: Route | None = builder.connection_route(rule, port)
+    if route is None:
+        return []
+    lookup = builder.lookup
+    bound = any(name in lookup.gateways for name in virtual_service.gateways)
+    if not rule.route.match:
+        return [ConnectionRow((), (), route, rule.rule, -1)] if bound else []
+    rows = []
+    matches: tuple[TLSMatchAttributes | L4MatchAttributes, ...] = (*rule.route.match,)
+    for index, match in enumerate(matches):
+        if connection_applies(match, bound, lookup, port):
+            names = match.sni_hosts if isinstance(match, TLSMatchAttributes) else ()
+            lowered = tuple(name.lower() for name in names)
+            rows.append(ConnectionRow(lowered, match.destination_subnets, route, rule.rule, index))
+    return rows
+
+
+def connection_applies(match: TLSMatchAttributes | L4MatchAttributes, bound: bool, lookup: Lookup, port: int) -> bool:
+    """For connections all of port, gateways, sourceLabels and sourceNamespace must hold."""
+    if match.port and match.port != port:
+        return False
+    if not (any(name in lookup.gateways for name in match.gateways) if match.gateways else bound):
+        return False
+    client = lookup.client
+    if match.source_namespace and match.source_namespace != client.namespace:
+        return False
+    return all(client.labels.get(key) == value for key, value in match.source_labels.items())

@@ -1,0 +1,109 @@
+"""Delegation: a root VirtualService's rule merged with the rules of the VirtualService that it delegates to."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ..config.virtualservice import HTTPMatchRequest, HTTPRoute, StringMatch
+
+#: What the delegate's rule takes over from the root's where it has none of its own (whole values, never merged).
+INHERITED = (
+    "rewrite",
+    "direct_response",
+    "timeout",
+    "retries",
+    "fault",
+    "mirror",
+    "mirror_percent",
+    "mirror_percentage",
+    "mirrors",
+    "cors_policy",
+    "headers",
+)
+
+
+def merge_route(root: HTTPRoute, delegate: HTTPRoute) -> HTTPRoute | None:
+    """The delegate's rule under the root's, None if their matches contradict each other."""
+    matches = merge_matches(root.match, delegate.match)
+    if matches is None:
+        return None
+    taken = {field: getattr(root, field) for field in INHERITED if not getattr(delegate, field)}
+    name = "-".join(part for part in (root.name, delegate.name) if part)
+    return replace(delegate, match=matches, name=name or None, **taken)
+
+
+def merge_matches(
+    root: tuple[HTTPMatchRequest, ...], delegate: tuple[HTTPMatchRequest, ...]
+) -> tuple[HTTPMatchRequest, ...] | None:
+    """Every pair that does not contradict; an empty list on one side leaves the other's."""
+    if not root:
+        return delegate
+    if not delegate:
+        return root
+    merged = tuple(match for outer in root for inner in delegate if (match := merge_match(outer, inner)) is not None)
+    return merged or None
+
+
+def merge_match(root: HTTPMatchRequest, delegate: HTTPMatchRequest) -> HTTPMatchRequest | None:
+    if conflicts(root, delegate):
+        return None
+    return HTTPMatchRequest(
+        name="-".join(part for part in (root.name, delegate.name) if part) or None,
+        uri=delegate.uri or root.uri,
+        scheme=delegate.scheme or root.scheme,
+        method=delegate.method or root.method,
+        authority=delegate.authority or root.authority,
+        headers={**root.headers, **delegate.headers},
+        without_headers={**root.without_headers, **delegate.without_headers},
+        query_params={**root.query_params, **delegate.query_params},
+        port=delegate.port or root.port,
+        source_labels={**root.source_labels, **delegate.source_labels},
+        source_namespace=delegate.source_namespace or root.source_namespace,
+        gateways=delegate.gateways or root.gateways,
+        ignore_uri_case=delegate.ignore_uri_case if delegate.uri else root.ignore_uri_case,
+        stat_prefix=delegate.stat_prefix or root.stat_prefix,
+    )
+
+
+def conflicts(root: HTTPMatchRequest, delegate: HTTPMatchRequest) -> bool:
+    """The delegate must ask for a subset of what the root lets through."""
+    if bool(root.ignore_uri_case) != bool(delegate.ignore_uri_case) and root.uri and delegate.uri:
+        return True
+    for outer, inner in (
+        (root.uri, delegate.uri),
+        (root.scheme, delegate.scheme),
+        (root.method, delegate.method),
+        (root.authority, delegate.authority),
+    ):
+        if strings_conflict(outer, inner):
+            return True
+    for outer_map, inner_map in (
+        (root.headers, delegate.headers),
+        (root.without_headers, delegate.without_headers),
+        (root.query_params, delegate.query_params),
+    ):
+        if any(strings_conflict(outer_map[name], inner_map[name]) for name in outer_map.keys() & inner_map.keys()):
+            return True
+    if root.port and delegate.port and root.port != delegate.port:
+        return True
+    if root.source_namespace and delegate.source_namespace and root.source_namespace != delegate.source_namespace:
+        return True
+    shared = root.source_labels.keys() & delegate.source_labels.keys()
+    if any(root.source_labels[key] != delegate.source_labels[key] for key in shared):
+        return True
+    return bool(root.gateways) and not set(delegate.gateways) <= set(root.gateways)
+
+
+def strings_conflict(root: StringMatch | None, delegate: StringMatch | None) -> bool:
+    """Whether `delegate` might match what `root` does not. Two regexes always conflict: that cannot be told."""
+    if root is None or delegate is None or root == StringMatch():
+        return False
+    if root.regex is not None or delegate.regex is not None:
+        return True
+    if delegate.exact is not None:
+        if root.exact is not None:
+            return root.exact != delegate.exact
+        return not delegate.exact.startswith(root.prefix or "")
+    if root.prefix is not None and delegate.prefix is not None:
+        return not delegate.prefix.startswith(root.prefix)
+    return True

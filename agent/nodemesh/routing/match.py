@@ -1,0 +1,223 @@
+"""Compiled matchers of HTTP rules: a row per rule and match entry, tried in order. The hot path of routing."""
+
+from __future__ import annotations
+
+from ..config import regex
+from ..config.virtualservice import HTTPMatchRequest, StringMatch
+from .decision import Decision
+from .request import Request
+
+# How a text is compared.
+ANY = 0
+EXACT = 1
+PREFIX = 2
+REGEX = 3
+PRESENT = 4
+EXACT_FOLDED = 5
+PREFIX_FOLDED = 6
+
+KIND_NAMES = {EXACT: "exact", EXACT_FOLDED: "exact", PREFIX: "prefix", PREFIX_FOLDED: "prefix", REGEX: "regex"}
+
+# Which part of the request a check looks at.
+HEADER = 0
+WITHOUT = 1
+QUERY = 2
+METHOD = 3
+AUTHORITY = 4
+SCHEME = 5
+
+FIELD_NAMES = {
+    HEADER: "headers",
+    WITHOUT: "withoutHeaders",
+    QUERY: "queryParams",
+    METHOD: "method",
+    AUTHORITY: "authority",
+    SCHEME: "scheme",
+}
+
+
+class TextMatch:
+    """A StringMatch, compiled. The regex `*` stands for mere presence, as in Istio."""
+
+    __slots__ = ("kind", "pattern", "value")
+
+    def __init__(self, match: StringMatch, folded: bool = False) -> None:
+        self.pattern: regex.Pattern | None = None
+        self.value = b""
+        if match.exact is not None:
+            self.kind = EXACT_FOLDED if folded else EXACT
+            self.value = encoded(match.exact, folded)
+        elif match.prefix is not None:
+            self.kind = PREFIX_FOLDED if folded else PREFIX
+            self.value = encoded(match.prefix, folded)
+        elif match.regex is not None and match.regex != "*":
+            self.kind = REGEX
+            self.value = match.regex.encode()
+            self.pattern = regex.compile(match.regex)
+        else:
+            self.kind = PRESENT
+
+    def matches(self, text: bytes) -> bool:
+        kind = self.kind
+        if kind == EXACT:
+            return text == self.value
+        if kind == PREFIX:
+            return text.startswith(self.value)
+        if kind == REGEX:
+            pattern = self.pattern
+            assert pattern is not None
+            return pattern.fullmatch(text)
+        if kind == EXACT_FOLDED:
+            return text.lower() == self.value
+        if kind == PREFIX_FOLDED:
+            return text.lower().startswith(self.value)
+        return True
+
+    def __str__(self) -> str:
+        if self.kind == PRESENT:
+            return "present"
+        word = {EXACT: "exact", EXACT_FOLDED: "exact", PREFIX: "prefix", PREFIX_FOLDED: "prefix"}.get(
+            self.kind, "regex"
+        )
+        return f"{word} {self.value.decode(errors='replace')!r}"
+
+
+def encoded(text: str, folded: bool) -> bytes:
+    return text.lower().encode() if folded else text.encode()
+
+
+class Check:
+    """One condition on one part of a request other than its path."""
+
+    __slots__ = ("field", "key", "match", "pseudo")
+
+    def __init__(self, field: int, key: str, match: TextMatch) -> None:
+        self.field = field
+        self.match = match
+        self.key = key.encode() if field == QUERY else key.lower().encode()
+        self.pseudo = self.key.startswith(b":") or self.key == b"host"
+
+    def seen(self, request: Request) -> bytes | None:
+        """The value that the condition looks at; None where the request has none."""
+        field = self.field
+        if field <= WITHOUT:
+            return pseudo_header(request, self.key) if self.pseudo else request.headers.get(self.key)
+        if field == METHOD:
+            return request.method
+        if field == AUTHORITY:
+            return request.authority
+        if field == SCHEME:
+            return request.scheme
+        return query_value(request.query, self.key)
+
+    def holds(self, request: Request) -> bool:
+        value = self.seen(request)
+        if self.field == WITHOUT:
+            if self.match.kind == PRESENT:
+                return value is None
+            return not self.match.matches(value if value is not None else b"")
+        return value is not None and self.match.matches(value)
+
+    def __str__(self) -> str:
+        name = FIELD_NAMES[self.field]
+        key = f"[{self.key.decode(errors='replace')}]" if self.key else ""
+        return f"{name}{key}"
+
+
+def pseudo_header(request: Request, name: bytes) -> bytes | None:
+    if name in (b":authority", b"host"):
+        return request.authority
+    if name == b":method":
+        return request.method
+    if name == b":scheme":
+        return request.scheme
+    if name == b":path":
+        return request.path + b"?" + request.query if request.query else request.path
+    return None
+
+
+def query_value(query: bytes, key: bytes) -> bytes | None:
+    """The first value of a query parameter, undecoded, as Envoy compares it."""
+    for part in query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        if name == key and part:
+            return value
+    return None
+
+
+class Row:
+    """One way into a rule: what the request must be like, and the decision then."""
+
+    __slots__ = ("checks", "decision", "entry", "path_kind", "path_value", "uri")
+
+    def __init__(self, match: HTTPMatchRequest | None, decision: Decision, entry: int) -> None:
+        self.decision = decision
+        self.entry = entry  # index of the match entry in its rule; -1: the rule has none
+        self.uri = TextMatch(match.uri, bool(match.ignore_uri_case)) if match is not None and match.uri else None
+        self.path_kind = self.uri.kind if self.uri is not None else ANY
+        self.path_value = self.uri.value if self.uri is not None else b""
+        self.checks = checks_of(match) if match is not None else ()
+
+    def matches(self, request: Request) -> bool:
+        uri = self.uri
+        if uri is not None and not uri.matches(request.path):
+            return False
+        return all(check.holds(request) for check in self.checks)
+
+    @property
+    def matches_all(self) -> bool:
+        """Whether nothing gets past this row: the rest of the list is out of reach."""
+        if self.checks:
+            return False
+        return (
+            self.path_kind in (ANY, PRESENT)
+            or (self.path_kind in (PREFIX, PREFIX_FOLDED) and self.path_value in (b"/", b""))
+            or (self.path_kind == REGEX and self.path_value == b".*")
+        )
+
+
+def checks_of(match: HTTPMatchRequest) -> tuple[Check, ...]:
+    """The cheap comparisons first; their order does not change the outcome."""
+    checks: list[Check] = []
+    for field, text in ((METHOD, match.method), (SCHEME, match.scheme), (AUTHORITY, match.authority)):
+        if text is not None:
+            checks.append(Check(field, "", TextMatch(text)))
+    for name, text in match.headers.items():
+        checks.append(Check(HEADER, name, TextMatch(text)))
+    for name, text in match.without_headers.items():
+        checks.append(Check(WITHOUT, name, TextMatch(text)))
+    for name, text in match.query_params.items():
+        checks.append(Check(QUERY, name, TextMatch(text)))
+    return tuple(checks)
+
+
+class VirtualHost:
+    """The rules for one host and port. `otherwise` is the answer where no row matches."""
+
+    __slots__ = ("host", "otherwise", "rows")
+
+    def __init__(self, host: str, rows: tuple[Row, ...], otherwise: Decision) -> None:
+        self.host = host
+        self.rows = rows
+        self.otherwise = otherwise
+
+    def decide(self, request: Request) -> Decision:
+        path = request.path
+        for row in self.rows:
+            kind = row.path_kind
+            if kind == PREFIX:
+                if not path.startswith(row.path_value):
+                    continue
+            elif kind == EXACT:
+                if path != row.path_value:
+                    continue
+            elif kind >= REGEX:
+                uri = row.uri
+                if uri is not None and not uri.matches(path):
+                    continue
+            for check in row.checks:
+                if not check.holds(request):
+                    break
+            else:
+                return row.decision
+        return self.otherwise

@@ -1,0 +1,119 @@
+"""Which way a service port's connections take, pass, kernel or proxy, and the sentence that says why."""
+
+from __future__ import annotations
+
+from ..config.destinationrule import ClientTLSMode, SimpleLB
+from ..config.meshconfig import L7, FailurePolicy, MeshConfigSpec
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
+from .clusters import effective_policy
+from .decision import Decision, Route
+from .frontend import Mode
+from .lookup import Lookup
+from .tables import DestinationRule, VirtualService
+
+L7_ANNOTATION = "nodemesh.io/l7"
+FAILURE_POLICY_ANNOTATION = "nodemesh.io/failure-policy"
+
+Choice = tuple[Mode, str]
+
+
+def failure_policy_of(service: Service | None, mesh: MeshConfigSpec) -> FailurePolicy:
+    given = service.annotations.get(FAILURE_POLICY_ANNOTATION, "") if service is not None else ""
+    return FailurePolicy(given) if given in ("open", "closed") else mesh.failure_policy
+
+
+def choose_mode(service: Service, port: ServicePort, lookup: Lookup, tcp: Decision) -> Choice:
+    """`tcp` is what becomes of a connection to the port by its TCP rules."""
+    if port.protocol is Protocol.UDP:
+        return Mode.PASS, "UDP is left alone"
+    wish = service.annotations.get(L7_ANNOTATION, "")
+    source = f"the annotation {L7_ANNOTATION} of {service.kind} {service.namespace}/{service.name}"
+    if wish not in (L7.ALWAYS, L7.NEVER, L7.AUTO):
+        wish, source = lookup.tables.mesh.l7, "MeshConfig's l7"
+    if wish == L7.ALWAYS:
+        return Mode.PROXY, f"{source} is always"
+    reason = needs_proxy(service, port, lookup)
+    unbalanced = cannot_balance(service, port, tcp)
+    if wish == L7.NEVER:
+        return (Mode.PASS, unbalanced) if unbalanced else (Mode.KERNEL, f"{source} is never")
+    if reason:
+        return Mode.PROXY, reason
+    if unbalanced:
+        plain = isinstance(tcp, Route) and not tcp.rule.virtual_service
+        return (Mode.PASS if plain and not has_virtual_address(service) else Mode.PROXY), unbalanced
+    return Mode.KERNEL, "no rule needs L7"
+
+
+def has_virtual_address(service: Service) -> bool:
+    """Whether clients dial an address that means nothing without us or kube-proxy."""
+    return bool(service.addresses) and service.resolution is not Resolution.NONE
+
+
+def needs_proxy(service: Service, port: ServicePort, lookup: Lookup) -> str:
+    """The rule that takes the proxy to carry out; empty if none does."""
+    virtual_service = lookup.virtual_service(service.host)
+    if virtual_service is not None:
+        reason = rule_needs_proxy(virtual_service, port)
+        if reason:
+            return reason
+    rule = lookup.destination_rule(service)
+    return policy_needs_proxy(rule, port.number) if rule is not None else ""
+
+
+def rule_needs_proxy(virtual_service: VirtualService, port: ServicePort) -> str:
+    protocol = port.protocol
+    if virtual_service.http and (protocol in HTTP_PROTOCOLS or protocol is Protocol.AUTO):
+        return f"VirtualService {virtual_service.key} has HTTP rules ({virtual_service.http[0].rule.location})"
+    if virtual_service.tls and (protocol in TLS_PROTOCOLS or protocol is Protocol.AUTO):
+        return f"VirtualService {virtual_service.key} has TLS rules ({virtual_service.tls[0].rule.location})"
+    for rule in virtual_service.tcp:
+        if any(match.destination_subnets or match.source_subnet for match in rule.route.match):
+            return f"VirtualService {virtual_service.key} matches subnets ({rule.rule.location})"
+    return ""
+
+
+def policy_needs_proxy(rule: DestinationRule, port: int) -> str:
+    """The policy that only the proxy can carry out, of the rule itself or of one of its subsets."""
+    for subset in ("", *(subset.name or "" for subset in rule.subsets)):
+        policy = effective_policy(rule, subset, port)
+        balancer, tls = policy.load_balancer, policy.tls
+        need = ""
+        if policy.outlier_detection is not None:
+            need = "outlier detection"
+        elif policy.connection_pool is not None:
+            need = "connection pool settings"
+        elif tls is not None and tls.mode in (ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL):
+            need = "TLS origination"
+        elif balancer is not None and balancer.consistent_hash is not None:
+            need = "a consistent hash"
+        elif balancer is not None and balancer.simple is SimpleLB.PASSTHROUGH:
+            need = "the PASSTHROUGH load balancer"
+        elif balancer is not None and (balancer.warmup is not None or balancer.warmup_duration_secs is not None):
+            need = "warm-up"
+        elif policy.retry_budget is not None:
+            need = "a retry budget"
+        elif rule.policy is not None and (rule.policy.tunnel is not None or rule.policy.proxy_protocol is not None):
+            need = "a tunnel or the PROXY protocol"
+        if need:
+            of = f" (subset {subset})" if subset else ""
+            return f"DestinationRule {rule.key} asks for {need}{of} ({rule.location})"
+    return ""
+
+
+def cannot_balance(service: Service, port: ServicePort, tcp: Decision) -> str:
+    """Why the kernel cannot pick an endpoint at connect(); empty if it can."""
+    if service.resolution is Resolution.HEADLESS:
+        return "clients of a headless service dial its endpoints themselves"
+    if service.resolution is Resolution.NONE:
+        return "the dialled address is the endpoint"
+    if not isinstance(tcp, Route):
+        return "its TCP rules leave no destination"
+    for destination in tcp.destinations:
+        cluster = destination.cluster
+        if cluster is None:
+            return f"{destination.cluster_name} is unknown"
+        if cluster.resolution not in (Resolution.STATIC, Resolution.HEADLESS):
+            return f"the endpoints of {cluster.host} are host names"
+        if any(endpoint.address.startswith("unix:") for endpoint in cluster.endpoints):
+            return f"{cluster.host} has a Unix socket as an endpoint"
+    return ""

@@ -1,0 +1,85 @@
+"""What a Sidecar lets its workloads see of the mesh: the egress hosts, and what becomes of unknown destinations."""
+
+from __future__ import annotations
+
+from ..config.meshconfig import MeshConfigSpec, OutboundMode
+from ..config.sidecar import Mode
+from ..registry.services import selects
+from .client import Client
+from .names import covers, resolve_host
+from .tables import Sidecar, Tables
+
+
+class Import:
+    """One entry `namespace/dnsName` of an egress listener; `port` 0 is any."""
+
+    __slots__ = ("excluded", "host", "namespace", "port")
+
+    def __init__(self, entry: str, port: int, owner: str, domain: str) -> None:
+        namespace, _, host = entry.rpartition("/")
+        self.excluded = namespace.startswith("~") and namespace != "~"
+        namespace = namespace.removeprefix("~") if self.excluded else namespace or "*"
+        self.namespace = owner if namespace == "." else namespace
+        self.host = resolve_host(host, self.namespace if self.namespace not in ("*", "~") else owner, domain)
+        self.port = port
+
+    def covers(self, namespace: str, host: str) -> bool:
+        return self.namespace in ("*", namespace) and covers(self.host, host)
+
+
+class Scope:
+    """The part of the mesh that one client sees. Without a Sidecar everything that is exported to it."""
+
+    __slots__ = ("_imports", "policy", "sidecar")
+
+    def __init__(self, sidecar: Sidecar | None, mesh: MeshConfigSpec) -> None:
+        self.sidecar = sidecar
+        self.policy = mesh.outbound_traffic_policy.mode
+        self._imports: tuple[Import, ...] | None = None
+        if sidecar is None:
+            return
+        policy = sidecar.spec.outbound_traffic_policy
+        if policy is not None:  # the enum's zero value is REGISTRY_ONLY
+            self.policy = OutboundMode.ALLOW_ANY if policy.mode is Mode.ALLOW_ANY else OutboundMode.REGISTRY_ONLY
+        if sidecar.spec.egress:
+            self._imports = tuple(
+                Import(
+                    host,
+                    listener.port.number or 0 if listener.port is not None else 0,
+                    sidecar.namespace,
+                    mesh.cluster_domain,
+                )
+                for listener in sidecar.spec.egress
+                for host in listener.hosts
+            )
+
+    def sees(self, namespace: str, host: str, port: int = 0) -> bool:
+        """Whether a host of a namespace is imported (on that port, if one is given)."""
+        if self._imports is None:
+            return True
+        held = False
+        for entry in self._imports:
+            if (not port or not entry.port or entry.port == port) and entry.covers(namespace, host):
+                if entry.excluded:
+                    return False
+                held = True
+        return held
+
+
+def sidecar_of(tables: Tables, client: Client) -> Sidecar | None:
+    """The Sidecar that applies to a client: of its namespace, selecting it; of its namespace, for all; the root
+    namespace's. The oldest of each. Gateways have none."""
+    if client.gateway:
+        return None
+    general: Sidecar | None = None
+    root: Sidecar | None = None
+    for sidecar in tables.sidecars:
+        if sidecar.namespace == client.namespace:
+            if sidecar.selector:
+                if selects(sidecar.selector, client.labels):
+                    return sidecar
+            elif general is None:
+                general = sidecar
+        elif sidecar.namespace == tables.mesh.root_namespace and not sidecar.selector and root is None:
+            root = sidecar
+    return general or root

@@ -1,0 +1,369 @@
+"""Views: what one client sees of the tables, made on first use and kept while its inputs stay the same objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+
+from msgspec.structs import replace
+
+from ..reasons import Reason
+from ..registry.snapshot import Locality, Protocol, Resolution, Service, ServicePort
+from .client import Client
+from .connections import ConnectionRules, connection_rules
+from .decision import Decision, Failure, Route, Rule
+from .frontend import Frontend, Mode
+from .gateways import GatewayRoutes, GatewayServer
+from .index import EndpointIndex
+from .lookup import Lookup
+from .match import VirtualHost
+from .memo import Memo
+from .mode import choose_mode, failure_policy_of
+from .names import canonical, strip_port
+from .request import Request
+from .routes import Clusters, RouteBuilder
+from .scope import Scope, sidecar_of
+from .tables import Tables
+
+#: How many different Host headers and addresses a view remembers: they come from outside and may be anything.
+MAX_REMEMBERED = 8192
+
+#: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
+UNREGISTERED_PORT = 80
+
+
+class View:
+    """One client's mesh. Equal clients share one view, so `client` stands for all of them."""
+
+    def __init__(self, tables: Tables, client: Client, index: EndpointIndex, previous: View | None = None) -> None:
+        self.client = client
+        self.tables = tables
+        self.version = tables.version
+        self.scope = Scope(sidecar_of(tables, client), tables.mesh)
+        if previous is not None and (
+            previous.tables.mesh is not tables.mesh or previous.scope.sidecar is not self.scope.sidecar
+        ):
+            previous = None
+        self._index = index
+        self._clusters: Clusters = Clusters(previous._clusters.made if previous is not None else {})
+        self._virtual_hosts: Memo[tuple[str, int], VirtualHost] = Memo(
+            tables, previous._virtual_hosts if previous is not None else None
+        )
+        self._connections: Memo[tuple[str, int], ConnectionRules] = Memo(
+            tables, previous._connections if previous is not None else None
+        )
+        self._service_frontends: Memo[tuple[str, int], Frontend] = Memo(
+            tables, previous._service_frontends if previous is not None else None
+        )
+        self._by_authority: dict[tuple[int, bytes], VirtualHost] = {}
+        self._by_service: dict[tuple[int, str], VirtualHost] = {}
+        self._by_address: dict[tuple[str, int], Frontend] = {}
+        self._gateways: GatewayRoutes | None = None
+        self._gateways_before = previous._gateways if previous is not None else None
+        self._unknown = self.builder().unknown_destination()
+        self._unknown_host = VirtualHost("*", (), self._unknown)
+
+    def _lookup(self) -> Lookup:
+        return Lookup(self.tables, self.client, self.scope)
+
+    def builder(self) -> RouteBuilder:
+        """Makes decisions for this client, with a fresh record of what it reads."""
+        return RouteBuilder(self._lookup(), self._clusters)
+
+    # === what was dialled
+
+    def frontend(self, address: str, port: int) -> Frontend:
+        """The meaning of a dialled address: a service's virtual address, an endpoint's own, or nothing known."""
+        key = (address, port)
+        found = self._by_address.get(key)
+        if found is None:
+            if len(self._by_address) >= MAX_REMEMBERED:
+                self._by_address.clear()
+            found = self._by_address[key] = self._find_frontend(canonical(address), port)
+        return found
+
+    def _find_frontend(self, address: str, port: int) -> Frontend:
+        lookup = self._lookup()
+        for host in self._hosts_at(address):
+            service = lookup.imported_service(host, port)
+            if service is not None and service.port(port) is not None:
+                return self._service_frontend(service, port)
+        for host, service_port in self._index.find(address, port):
+            service = lookup.imported_service(host, service_port)
+            if service is not None and service.port(service_port) is not None:
+                return self._endpoint_frontend(service, service_port, (address,), port)
+        return self._unknown_frontend(address, port)
+
+    def _hosts_at(self, address: str) -> Iterator[str]:
+        yield from self.tables.addresses.get(address, ())
+        if not self.tables.networks:
+            return
+        try:
+            dialled = ip_address(address)
+        except ValueError:
+            return
+        for network, host in self.tables.networks:
+            if dialled in ip_network(network, strict=False):
+                yield host
+
+    def _unknown_frontend(self, address: str, port: int) -> Frontend:
+        known = isinstance(self._unknown, Route)
+        return Frontend(
+            addresses=(address,),
+            port=port,
+            protocol=Protocol.AUTO,
+            mode=Mode.PASS if known else Mode.PROXY,
+            mode_reason="the registry does not know the address"
+            if known
+            else "the registry does not know the address, and outboundTrafficPolicy is REGISTRY_ONLY",
+            failure_policy=failure_policy_of(None, self.tables.mesh),
+        )
+
+    def _service_frontend(self, service: Service, port: int) -> Frontend:
+        key = (service.host, port)
+        known = self._service_frontends.get(key)
+        if known is not None:
+            return known[0]
+        builder = self.builder()
+        lookup = builder.lookup
+        lookup.imported_service(service.host, port)
+        spec = service.port(port)
+        assert spec is not None
+        tcp = self._connection_rules(service, port, lookup).tcp(service.addresses[0] if service.addresses else "")
+        mode, reason = choose_mode(service, spec, lookup, tcp)
+        frontend = Frontend(
+            addresses=service.addresses,
+            port=port,
+            protocol=spec.protocol,
+            service=service,
+            mode=mode,
+            mode_reason=reason,
+            failure_policy=failure_policy_of(service, self.tables.mesh),
+            tcp=tcp if mode is Mode.KERNEL and isinstance(tcp, Route) else None,
+        )
+        return self._service_frontends.keep(key, frontend, lookup.reads)
+
+    def _endpoint_frontend(
+        self, service: Service, service_port: int, addresses: tuple[str, ...], port: int
+    ) -> Frontend:
+        """An endpoint dialled by its own address. Only rules bring such a connection to the proxy: it has chosen its
+        endpoint already."""
+        logical = self._service_frontend(service, service_port)
+        return replace(
+            logical,
+            addresses=addresses,
+            port=port,
+            service_port=0 if port == service_port else service_port,
+            mode=Mode.PASS if logical.mode is Mode.KERNEL else logical.mode,
+            mode_reason="an endpoint was dialled by its own address"
+            if logical.mode is Mode.KERNEL
+            else logical.mode_reason,
+            tcp=None,
+        )
+
+    def frontend_for_host(self, host: str, port: int) -> Frontend:
+        """The meaning of a host that was dialled by name."""
+        name = strip_port(host)
+        service = self._lookup().named_service(name, port)
+        if service is not None:
+            return self._service_frontend(service, port)
+        return self.frontend(name, port)
+
+    def frontends(self) -> Iterator[Frontend]:
+        """Everything that the kernel may have to know: each service port with its virtual addresses, a headless
+        service's with its endpoints' addresses."""
+        lookup = self._lookup()
+        for host in self.tables.services:
+            service = lookup.imported_service(host)
+            lookup.reads.clear()
+            if service is None:
+                continue
+            for port in service.ports:
+                if not self.scope.sees(service.namespace, service.host, port.number):
+                    continue
+                if service.addresses:
+                    yield self._service_frontend(service, port.number)
+                elif service.resolution is Resolution.HEADLESS:
+                    yield from self._headless_frontends(service, port)
+
+    def _headless_frontends(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
+        addresses: dict[int, dict[str, None]] = {}
+        for endpoint in service.endpoints.get(port.number, ()):
+            addresses.setdefault(endpoint.port, {})[endpoint.address] = None
+        for number, found in addresses.items():
+            yield self._endpoint_frontend(service, port.number, tuple(found), number)
+
+    # === HTTP
+
+    def http(self, frontend: Frontend, request: Request) -> Decision:
+        """The decision for one request that came by `frontend`."""
+        return self.virtual_host(frontend, request.authority).decide(request)
+
+    def virtual_host(self, frontend: Frontend, authority: bytes) -> VirtualHost:
+        """The rules for a Host header. On a port of undeclared protocol the dialled service decides, whatever the Host
+        says, as in Istio."""
+        port = frontend.logical_port
+        service = frontend.service
+        if service is not None and frontend.protocol is Protocol.AUTO:
+            of_service = self._by_service.get((port, service.host))
+            if of_service is None:
+                of_service = self._by_service[(port, service.host)] = self._service_host(service, port)
+            return of_service
+        found = self._by_authority.get((port, authority))
+        if found is None:
+            if len(self._by_authority) >= MAX_REMEMBERED:
+                self._by_authority.clear()
+            found = self._find_host(strip_port(authority.decode("latin-1")), port)
+            self._by_authority[(port, authority)] = found
+        return found
+
+    def _find_host(self, name: str, port: int) -> VirtualHost:
+        lookup = self._lookup()
+        service = lookup.named_service(name, port)
+        if service is not None:
+            return self._service_host(service, port)
+        if port == UNREGISTERED_PORT:
+            unregistered = self._unregistered_host(name, port)
+            if unregistered is not None:
+                return unregistered
+        return self._unknown_host
+
+    def _service_host(self, service: Service, port: int) -> VirtualHost:
+        key = (service.host, port)
+        known = self._virtual_hosts.get(key)
+        if known is not None:
+            return known[0]
+        builder = self.builder()
+        lookup = builder.lookup
+        virtual_service = lookup.virtual_service(service.host)
+        rows = builder.http_rows(virtual_service, port) if virtual_service is not None else ()
+        if rows and virtual_service is not None:
+            otherwise: Decision = not_found(virtual_service.key)
+        else:
+            otherwise = builder.service_route(service, port)
+        return self._virtual_hosts.keep(key, VirtualHost(service.host, rows, otherwise), lookup.reads)
+
+    def _unregistered_host(self, name: str, port: int) -> VirtualHost | None:
+        """A VirtualService for a host that no service has."""
+        key = (name, -port)
+        known = self._virtual_hosts.get(key)
+        if known is not None:
+            return known[0]
+        builder = self.builder()
+        lookup = builder.lookup
+        virtual_service = lookup.virtual_service(name)
+        if virtual_service is None:
+            return None
+        rows = builder.http_rows(virtual_service, port)
+        if not rows:
+            return None
+        return self._virtual_hosts.keep(key, VirtualHost(name, rows, not_found(virtual_service.key)), lookup.reads)
+
+    # === gateways
+
+    @property
+    def gateway(self) -> GatewayRoutes:
+        """What this workload answers as a gateway."""
+        if self._gateways is None:
+            self._gateways = GatewayRoutes(self.tables, self.client, self.scope, self._clusters, self._gateways_before)
+            self._gateways_before = None
+        return self._gateways
+
+    def servers(self) -> tuple[GatewayServer, ...]:
+        """The ports that a gateway workload listens on, with their protocols, TLS settings and hosts."""
+        return self.gateway.servers
+
+    def gateway_server(self, port: int, sni: str = "") -> GatewayServer | None:
+        """The server for a connection to a gateway's port; None: nobody answers there, or not for that name."""
+        return self.gateway.server(port, sni)
+
+    def http_gateway(self, port: int, request: Request, sni: str = "") -> Decision:
+        """The decision for a request that came to a gateway's port, over TLS with that server name or in plain."""
+        return self.gateway.http(port, request, sni)
+
+    def tls_gateway(self, port: int, sni: str) -> Decision:
+        """The decision for a TLS connection that does not end at the gateway."""
+        return self.gateway.tls(port, sni)
+
+    def tcp_gateway(self, port: int, sni: str = "") -> Decision:
+        """The decision for an opaque connection, in plain or (with its server name) behind TLS that ends here."""
+        return self.gateway.tcp(port, sni)
+
+    # === connections
+
+    def tls(self, frontend: Frontend, sni: str) -> Decision:
+        """The decision for a TLS connection, by the server name that its ClientHello asks for (empty: none)."""
+        service = frontend.service
+        port = frontend.logical_port
+        name = strip_port(sni)
+        if service is None and name:
+            service = self._lookup().named_service(name, port)
+        if service is None:
+            return self._unknown
+        return self._connection_rules(service, port, self._lookup()).tls(name, dialled(frontend))
+
+    def tcp(self, frontend: Frontend) -> Decision:
+        """The decision for a connection of unknown or opaque protocol."""
+        if frontend.service is None:
+            return self._unknown
+        rules = self._connection_rules(frontend.service, frontend.logical_port, self._lookup())
+        return rules.tcp(dialled(frontend))
+
+    def _connection_rules(self, service: Service, port: int, lookup: Lookup) -> ConnectionRules:
+        """What was read goes down in `lookup` too."""
+        key = (service.host, port)
+        known = self._connections.get(key)
+        if known is None:
+            builder = self.builder()
+            virtual_service = builder.lookup.virtual_service(service.host)
+            default = builder.service_route(service, port)
+            rules = connection_rules(builder, virtual_service, port, default)
+            known = rules, builder.lookup.reads
+            self._connections.keep(key, *known)
+        lookup.reads.extend(known[1])
+        return known[0]
+
+
+def dialled(frontend: Frontend) -> str:
+    return frontend.addresses[0] if frontend.addresses else ""
+
+
+def not_found(virtual_service: str) -> Failure:
+
+    return Failure(rule=Rule(virtual_service=virtual_service), reason=Reason.ROUTE_NOT_FOUND, status=404)
+
+
+#: All that rules may look at in a client.
+ClientKey = tuple[str, tuple[tuple[str, str], ...], Locality, str, str, bool]
+
+
+class Views:
+    """The views of one version of the tables; those of the version before hand on what still holds."""
+
+    def __init__(self, tables: Tables, previous: Views | None = None) -> None:
+        self.tables = tables
+        self.version = tables.version
+        self._index: EndpointIndex = previous._index if previous is not None else EndpointIndex()
+        self._index.update(tables.services)  # shared with the views before, which look up services of their own tables
+        self._views: dict[ClientKey, View] = {}
+        self._before: dict[ClientKey, View] = dict(previous._views) if previous is not None else {}
+
+    def for_client(self, client: Client) -> View:
+        """The view of a client; clients that no rule tells apart share one."""
+        labels = {key: value for key, value in client.labels.items() if key in self.tables.client_labels}
+        if client.gateway:
+            labels = dict(client.labels)
+        node = client.node if self.tables.client_nodes else ""
+        key = (
+            client.namespace,
+            tuple(sorted(labels.items())),
+            client.locality,
+            node,
+            client.network,
+            client.gateway,
+        )
+        view = self._views.get(key)
+        if view is None:
+            view = View(self.tables, client, self._index, self._before.pop(key, None))
+            self._views[key] = view
+        return view

@@ -1,0 +1,69 @@
+"""The ring of the last requests and connections: what was asked, who answered, and which rule of whose decided."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from ..reasons import TEXTS, Reason
+from .labels import flags_of
+from .record import RequestRecord
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the ring, as `/connections` shows it. Durations are milliseconds; status 0 means no HTTP answer."""
+
+    started: float
+    client: str
+    method: str
+    authority: str
+    path: str
+    protocol: str
+    status: int
+    flags: str
+    details: str
+    cluster: str
+    upstream_host: str
+    route: str
+    attempts: int
+    duration_ms: float
+    bytes_received: int
+    bytes_sent: int
+
+
+def describe(record: RequestRecord) -> DecisionRecord:
+    """The record in words."""
+    client = record.client
+    return DecisionRecord(
+        started=record.started,
+        client=f"{client.namespace}/{client.name}",
+        method=record.method.decode("latin-1"),
+        authority=record.authority.decode("latin-1"),
+        path=record.path.decode("latin-1"),
+        protocol=record.protocol.decode("latin-1"),
+        status=record.status,
+        flags=flags_of(record),
+        details=TEXTS[record.reasons[-1] if record.reasons else Reason.NONE].details,
+        cluster=record.cluster.name if record.cluster is not None else "",
+        upstream_host=record.upstream_host,
+        route=record.route_name,
+        attempts=record.attempts,
+        duration_ms=round(record.duration * 1000, 3),
+        bytes_received=record.bytes_received,
+        bytes_sent=record.bytes_sent,
+    )
+
+
+class Decisions:
+    """The last `capacity` records; the proxy gives each away for good, so they are described only when asked for."""
+
+    __slots__ = ("_ring", "append")
+
+    def __init__(self, capacity: int = 256) -> None:
+        self._ring: deque[RequestRecord] = deque(maxlen=capacity)
+        self.append = self._ring.append
+
+    def dump(self) -> list[DecisionRecord]:
+        """Oldest first."""
+        return [describe(record) for record in self._ring]

@@ -1,0 +1,32 @@
+"""A histogram as plain integers: cheap to count, easy to add."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+#: Envoy's default buckets (docs: `stats_config.histogram_bucket_settings`), which Istio's metrics use for durations
+#: in milliseconds and for sizes in bytes alike.
+BOUNDS = (
+    0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0,
+    300000.0, 600000.0, 1800000.0, 3600000.0,
+)  # fmt: skip
+
+
+class Histogram:
+    """Counts by bucket, not cumulative; the last one is for what lies above all bounds."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self, counts: list[int] | None = None, total: float = 0.0) -> None:
+        self.counts = counts if counts is not None else [0] * (len(BOUNDS) + 1)
+        self.sum = total
+
+    def add(self, value: float) -> None:
+        self.counts[bisect_left(BOUNDS, value)] += 1
+        self.sum += value
+
+    def merge(self, counts: list[int], total: float) -> None:
+        for index, count in enumerate(counts):
+            if count:
+                self.counts[index] += count
+        self.sum += total

@@ -1,0 +1,149 @@
+"""The labels of Istio's standard metrics (istio.io/docs/reference/config/metrics), made from a request's record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..reasons import TEXTS
+from ..registry.snapshot import Endpoint
+from ..routing.client import Client
+from ..routing.decision import Cluster
+from .record import RequestRecord
+
+UNKNOWN = "unknown"
+
+#: Istio's name of the one cluster of a mesh that names none.
+DEFAULT_CLUSTER = "Kubernetes"
+
+#: Clusters that stand for no service: the metrics name the cluster itself and the host that was asked for.
+ANONYMOUS_CLUSTERS = frozenset({"PassthroughCluster", "BlackHoleCluster"})
+
+_COMMON = (
+    "reporter",
+    "source_workload",
+    "source_canonical_service",
+    "source_canonical_revision",
+    "source_workload_namespace",
+    "source_principal",
+    "source_app",
+    "source_version",
+    "source_cluster",
+    "destination_workload",
+    "destination_workload_namespace",
+    "destination_principal",
+    "destination_app",
+    "destination_version",
+    "destination_service",
+    "destination_service_name",
+    "destination_service_namespace",
+    "destination_canonical_service",
+    "destination_canonical_revision",
+    "destination_cluster",
+    "request_protocol",
+    "response_flags",
+    "connection_security_policy",
+)
+HTTP_LABELS = (*_COMMON, "response_code", "grpc_response_status")
+TCP_LABELS = _COMMON
+
+
+def workload_of_pod(name: str, labels: Mapping[str, str]) -> str:
+    """The Deployment's name behind a pod's, as Kubernetes composes it: `<deployment>-<pod-template-hash>-<suffix>`."""
+    template = labels.get("pod-template-hash", "")
+    if template:
+        stem, found, _ = name.rpartition(f"-{template}-")
+        if found:
+            return stem
+    return name
+
+
+def _peer(workload: str, labels: Mapping[str, str]) -> tuple[str, str, str, str]:
+    """(app, version, canonical service, canonical revision) as Istio derives them from a workload's labels."""
+    app = labels.get("app", "")
+    version = labels.get("version", "")
+    service = labels.get("service.istio.io/canonical-name") or labels.get("app.kubernetes.io/name") or app or workload
+    revision = (
+        labels.get("service.istio.io/canonical-revision")
+        or labels.get("app.kubernetes.io/version")
+        or version
+        or "latest"
+    )
+    return app or UNKNOWN, version or UNKNOWN, service or UNKNOWN, revision
+
+
+def _source(client: Client) -> tuple[str, ...]:
+    workload = client.owner or workload_of_pod(client.name, client.labels)
+    app, version, service, revision = _peer(workload, client.labels)
+    return (
+        workload or UNKNOWN,
+        service,
+        revision,
+        client.namespace or UNKNOWN,
+        UNKNOWN,  # principal: known under mutual TLS only
+        app,
+        version,
+        DEFAULT_CLUSTER,
+    )
+
+
+def endpoint_of(cluster: Cluster, upstream_host: str) -> Endpoint | None:
+    """The endpoint behind `address:port` (IPv6 in brackets), None where the cluster does not list it."""
+    address, _, port = upstream_host.rpartition(":")
+    address = address.strip("[]")
+    for endpoint in cluster.endpoints:
+        if endpoint.address == address and str(endpoint.port) == port:
+            return endpoint
+    return None
+
+
+def _destination(cluster: Cluster | None, upstream_host: str, host: str) -> tuple[str, ...]:
+    if cluster is None or cluster.name in ANONYMOUS_CLUSTERS:
+        name = cluster.name if cluster is not None else host or UNKNOWN
+        service = (host or UNKNOWN, name, UNKNOWN)
+        return (*(UNKNOWN,) * 5, *service, *(UNKNOWN,) * 3)
+    endpoint = endpoint_of(cluster, upstream_host)
+    namespace, _, pod = endpoint.workload.partition("/") if endpoint is not None else ("", "", "")
+    labels: Mapping[str, str] = endpoint.labels if endpoint is not None else {}
+    workload = workload_of_pod(pod, labels)
+    app, version, service_name, revision = _peer(workload, labels) if endpoint is not None else (UNKNOWN,) * 4
+    return (
+        workload or UNKNOWN,
+        namespace or UNKNOWN,
+        UNKNOWN,  # principal
+        app,
+        version,
+        cluster.host,
+        cluster.service or cluster.host,
+        cluster.namespace or UNKNOWN,
+        service_name,
+        revision,
+        (endpoint.cluster or DEFAULT_CLUSTER) if endpoint is not None else UNKNOWN,
+    )
+
+
+def flags_of(record: RequestRecord) -> str:
+    """Envoy's response flags, comma separated, `-` where there is none."""
+    found = [flag for reason in record.reasons if (flag := TEXTS[reason].flag) != "-"]
+    return ",".join(dict.fromkeys(found)) or "-"
+
+
+def common_labels(record: RequestRecord, host: str, protocol: str) -> tuple[str, ...]:
+    """The labels of `TCP_LABELS`. `host` is the request's, used where no service of the registry answers for it."""
+    return (
+        "source",
+        *_source(record.client),
+        *_destination(record.cluster, record.upstream_host, host),
+        protocol,
+        flags_of(record),
+        UNKNOWN,  # the client's side does not know how the server's side secured it (Istio's source reporter)
+    )
+
+
+def http_labels(record: RequestRecord, host: str) -> tuple[str, ...]:
+    """The labels of `HTTP_LABELS`."""
+    grpc = record.grpc_status >= 0
+    return (
+        *common_labels(record, host, "grpc" if grpc else "http"),
+        str(record.status),
+        str(record.grpc_status) if grpc else "",
+    )

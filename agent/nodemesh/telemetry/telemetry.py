@@ -1,0 +1,175 @@
+"""A worker's telemetry: counts each request under its labels, keeps the last ones, and hands all over on request."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .access_log import AccessLog
+from .decisions import DecisionRecord, Decisions
+from .histogram import Histogram
+from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels
+from .record import RequestRecord
+
+#: Label tuples found before are looked up by what they were made from; beyond this many the index starts anew.
+CACHE_LIMIT = 20_000
+
+#: Hosts that no service of the registry answers for come from clients: only so many get series of their own.
+FOREIGN_HOST_LIMIT = 500
+
+
+class HttpCounts(msgspec.Struct, array_like=True):
+    """One label set's HTTP numbers on their way to control: histograms as (counts by bucket, sum)."""
+
+    labels: tuple[str, ...]
+    requests: int
+    duration: tuple[list[int], float]
+    request_bytes: tuple[list[int], float]
+    response_bytes: tuple[list[int], float]
+
+
+class TcpCounts(msgspec.Struct, array_like=True):
+    """One label set's TCP numbers on their way to control."""
+
+    labels: tuple[str, ...]
+    opened: int
+    closed: int
+    sent: int
+    received: int
+
+
+class Dump(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one worker has counted since it started; `decisions` are the last requests, oldest first."""
+
+    http: list[HttpCounts] = []
+    tcp: list[TcpCounts] = []
+    decisions: list[DecisionRecord] = []
+    log_lines_lost: int = 0
+
+
+class HttpSeries:
+    """The numbers under one set of HTTP labels."""
+
+    __slots__ = ("requests", "duration", "request_bytes", "response_bytes")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.duration = Histogram()
+        self.request_bytes = Histogram()
+        self.response_bytes = Histogram()
+
+
+class TcpSeries:
+    """The numbers under one set of TCP labels."""
+
+    __slots__ = ("opened", "closed", "sent", "received")
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.closed = 0
+        self.sent = 0
+        self.received = 0
+
+
+class Telemetry:
+    """What the proxy tells of its work. `record()` costs a dictionary look-up and three bisections once the labels of
+    a (client, cluster, endpoint, status, reasons) have been made."""
+
+    __slots__ = ("log", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache", "_held", "_foreign")
+
+    def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
+        self.log = log
+        self._decisions = decisions if decisions is not None else Decisions()
+        self._http: dict[tuple[str, ...], HttpSeries] = {}
+        self._tcp: dict[tuple[str, ...], TcpSeries] = {}
+        self._http_cache: dict[tuple[object, ...], HttpSeries] = {}
+        self._tcp_cache: dict[tuple[object, ...], TcpSeries] = {}
+        self._held: list[object] = []  # clients and clusters whose id() the caches know: kept, so no id comes again
+        self._foreign: set[str] = set()
+
+    def record(self, record: RequestRecord) -> None:
+        """Count a request, or a TCP connection (without a method), that has ended; the record is ours from now on."""
+        if record.method:
+            self._count_request(record)
+        else:
+            series = self._tcp_series(record)
+            series.closed += 1
+            series.sent += record.bytes_sent
+            series.received += record.bytes_received
+        self._decisions.append(record)
+        if self.log is not None:
+            self.log.add(record)
+
+    def opened(self, record: RequestRecord) -> None:
+        """Count a TCP connection that has reached its upstream, or has failed to."""
+        self._tcp_series(record).opened += 1
+
+    def dump(self) -> bytes:
+        """Everything counted so far, as msgpack of `Dump`."""
+        http = [
+            HttpCounts(
+                labels,
+                series.requests,
+                (series.duration.counts, series.duration.sum),
+                (series.request_bytes.counts, series.request_bytes.sum),
+                (series.response_bytes.counts, series.response_bytes.sum),
+            )
+            for labels, series in self._http.items()
+        ]
+        tcp = [
+            TcpCounts(labels, series.opened, series.closed, series.sent, series.received)
+            for labels, series in self._tcp.items()
+        ]
+        lost = self.log.lost if self.log is not None else 0
+        return msgspec.msgpack.encode(Dump(http=http, tcp=tcp, decisions=self._decisions.dump(), log_lines_lost=lost))
+
+    def _count_request(self, record: RequestRecord) -> None:
+        cluster = record.cluster
+        foreign = cluster is None or cluster.name in ANONYMOUS_CLUSTERS
+        key = (
+            id(record.client),
+            id(cluster),
+            record.upstream_host,
+            record.status,
+            record.reasons,
+            record.grpc_status,
+            record.authority if foreign else b"",
+        )
+        series = self._http_cache.get(key)
+        if series is None:
+            labels = http_labels(record, self._foreign_host(record.authority) if foreign else "")
+            series = self._http.setdefault(labels, HttpSeries())
+            self._http_cache[key] = series
+            self._hold(record)
+        series.requests += 1
+        series.duration.add(record.duration * 1000.0)
+        series.request_bytes.add(record.bytes_received)
+        series.response_bytes.add(record.bytes_sent)
+
+    def _tcp_series(self, record: RequestRecord) -> TcpSeries:
+        cluster = record.cluster
+        key = (id(record.client), id(cluster), record.upstream_host, record.reasons, record.authority)
+        series = self._tcp_cache.get(key)
+        if series is None:
+            foreign = cluster is None or cluster.name in ANONYMOUS_CLUSTERS
+            labels = common_labels(record, self._foreign_host(record.authority) if foreign else "", "tcp")
+            series = self._tcp.setdefault(labels, TcpSeries())
+            self._tcp_cache[key] = series
+            self._hold(record)
+        return series
+
+    def _hold(self, record: RequestRecord) -> None:
+        """Called after an entry was made: keep what its key's ids stand for, and bound the index."""
+        self._held.append(record.client)
+        self._held.append(record.cluster)
+        if len(self._held) > 2 * CACHE_LIMIT:
+            self._http_cache.clear()
+            self._tcp_cache.clear()
+            self._held.clear()
+
+    def _foreign_host(self, authority: bytes) -> str:
+        host = authority.decode("latin-1").lower()
+        if host not in self._foreign:
+            if len(self._foreign) >= FOREIGN_HOST_LIMIT:
+                return UNKNOWN
+            self._foreign.add(host)
+        return host

@@ -1,0 +1,29 @@
+/* The maps, each pinned under its own name in NODEMESH_PINS, where the agent finds them. The loader gives the sizes. */
+#pragma once
+
+#include "types.h"
+
+#ifndef BPF_F_NO_PREALLOC
+#define BPF_F_NO_PREALLOC 1
+#endif
+
+#define MAP(type, key, value, name, size, flags) \
+	BPF_TABLE_PINNED(type, key, value, name, size, NODEMESH_PINS "/" #name, flags)
+
+/* BCC's own declaration (0.26) cuts the cookie down to 32 bits. */
+static u64 (*socket_cookie)(void *ctx) = (void *)BPF_FUNC_get_socket_cookie;
+
+/* Written by the agent. */
+MAP("array", u32, struct settings, settings, 1, 0);
+MAP("array", u32, u64, heartbeats, HEARTBEATS, 0);
+MAP("hash", u64, struct pod, pods, PODS_SIZE, BPF_F_NO_PREALLOC);
+MAP("sockhash", struct listener_key, u64, listeners, LISTENERS_SIZE, 0);
+MAP("hash", struct service_key, struct service, services, SERVICES_SIZE, BPF_F_NO_PREALLOC);
+MAP("lpm_trie", struct network_key, struct service, networks, NETWORKS_SIZE, BPF_F_NO_PREALLOC);
+MAP("hash", struct backend_key, struct backend, backends, BACKENDS_SIZE, BPF_F_NO_PREALLOC);
+
+/* Written by the hooks. LRU, so that what an app or a detached pod leaves behind makes room by itself. */
+MAP("lru_hash", u64, struct origin, origins, ORIGINS_SIZE, 0);
+MAP("lru_hash", struct flow, struct origin, flows, FLOWS_SIZE, 0);
+MAP("lru_hash", struct traffic_key, struct traffic, traffic, TRAFFIC_SIZE, 0);
+MAP("percpu_array", u32, u64, counters, HOOKS * REASONS, 0);

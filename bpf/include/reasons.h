@@ -1,0 +1,19 @@
+/* The kernel's share of agent/nodemesh/reasons.py: why a hook did what it did. A test compares the two. */
+#pragma once
+
+enum reason {
+	REASON_NONE = 0,
+	REASON_PASS_NOT_MESHED = 1,
+	REASON_PASS_MODE = 2,
+	REASON_PASS_HEARTBEAT_LATE = 3,
+	REASON_PASS_NO_LISTENER = 4,
+	REASON_PASS_NO_ENDPOINT = 5,
+	REASON_REFUSED_HEARTBEAT_LATE = 6,
+	REASON_REDIRECTED = 7,
+	REASON_BALANCED = 8,
+	REASON_MAP_FULL = 9,
+	REASON_REFUSED_NO_LISTENER = 10,
+	REASON_ORIGIN_RECORDED = 11,
+	REASON_ORIGIN_SHOWN = 12,
+	REASON_ORIGIN_DROPPED = 13,
+};

@@ -1,0 +1,171 @@
+/* What becomes of a connect(): found in the maps, decided here, carried out by the hooks.
+ *
+ *   10.96.0.10:9080  pass    -> unchanged
+ *                    kernel  -> 10.244.1.7:9080, one slot of the service's set
+ *                    proxy   -> 127.0.0.1:15001 in the pod's own namespace, if somebody there listens and lives
+ *                               otherwise unchanged (fail open) or 127.0.0.1:0, where the kernel refuses (fail closed)
+ */
+#pragma once
+
+#include "addr.h"
+#include "count.h"
+#include "maps.h"
+#include "reasons.h"
+
+/* The dialled address on the way in, the address to dial on the way out. */
+struct target {
+	struct address address;
+	u16 port;
+};
+
+static inline struct service *service_find_in_network(const struct target *dialled, u32 view, u16 port)
+{
+	struct network_key key = {};
+	key.prefix_length = 64 + 128;
+	key.view = view;
+	key.port = port;
+	key.protocol = IPPROTO_TCP;
+	key.address = dialled->address;
+	return networks.lookup(&key);
+}
+
+/* An address beats a network, a pod's own view beats what all see, one port beats every port. Networks are in each view
+ * in full: a wider one of the pod's own view must not hide a narrower one. */
+static inline struct service *service_find(const struct target *dialled, u32 view)
+{
+	struct service_key key = {};
+	struct service *found;
+	key.address = dialled->address;
+	key.port = dialled->port;
+	key.protocol = IPPROTO_TCP;
+	key.view = view;
+	found = services.lookup(&key);
+	if (!found && view) {
+		key.view = 0;
+		found = services.lookup(&key);
+	}
+	if (found)
+		return found;
+	found = service_find_in_network(dialled, view, dialled->port);
+	if (!found)
+		found = service_find_in_network(dialled, view, 0);
+	return found;
+}
+
+/* A listener leaves the sockhash by itself when its last descriptor is closed: that is known at once, without waiting for
+ * the heartbeat to grow old. */
+static inline int listener_present(u64 netns, int v4)
+{
+	struct listener_key key = {};
+	key.netns = netns;
+	key.family = v4 ? AF_INET : AF_INET6;
+	void *listener = listeners.lookup(&key);
+	if (!listener)
+		return 0;
+	bpf_sk_release(listener);
+	return 1;
+}
+
+/* One worker that beats is enough: all of them accept from the same listeners. */
+static inline int heartbeat_fresh(const struct settings *current)
+{
+	u64 now = bpf_ktime_get_ns();
+	for (u32 slot = 0; slot < HEARTBEATS; slot++) {
+		if (slot >= current->workers)
+			break;
+		u32 index = slot;
+		u64 *beat = heartbeats.lookup(&index);
+		/* Beaten after `now` was read: fresh as well, not some centuries old. */
+		if (beat && (*beat >= now || now - *beat < current->heartbeat_limit))
+			return 1;
+	}
+	return 0;
+}
+
+static inline enum reason translate_to_proxy(struct target *target, const struct service *service, u64 netns)
+{
+	u32 zero = 0;
+	struct settings *current = settings.lookup(&zero);
+	int v4 = address_is4(&target->address);
+	enum reason late;
+	if (!current)
+		return REASON_PASS_HEARTBEAT_LATE;
+	if (!listener_present(netns, v4))
+		late = REASON_PASS_NO_LISTENER;
+	else if (!heartbeat_fresh(current))
+		late = REASON_PASS_HEARTBEAT_LATE;
+	else
+		late = REASON_NONE;
+	if (late != REASON_NONE && !(service->flags & SERVICE_FAIL_CLOSED))
+		return late;
+	address_set_loopback(&target->address, v4);
+	target->port = late == REASON_NONE ? current->proxy_port : 0;
+	if (late == REASON_PASS_NO_LISTENER)
+		return REASON_REFUSED_NO_LISTENER;
+	return late == REASON_NONE ? REASON_REDIRECTED : REASON_REFUSED_HEARTBEAT_LATE;
+}
+
+static inline enum reason translate_to_backend(struct target *target, struct service *service)
+{
+	struct backend_key key = {};
+	struct backend *backend;
+	u32 slots = service->slots;
+	u32 number;
+	if (slots == 0)
+		return REASON_PASS_NO_ENDPOINT;
+	if (service->flags & SERVICE_ROUND_ROBIN) {
+		/* Two connects at once may draw the same slot: without a fetched atomic (Linux 5.12) that is as near as it gets. */
+		number = service->cursor;
+		__sync_fetch_and_add(&service->cursor, 1);
+	} else {
+		number = bpf_get_prandom_u32();
+	}
+	key.set = service->backends;
+	key.slot = number % slots;
+	backend = backends.lookup(&key);
+	if (!backend)
+		return REASON_PASS_NO_ENDPOINT;
+	target->address = backend->address;
+	target->port = backend->port;
+	return REASON_BALANCED;
+}
+
+static inline enum reason translate(struct target *target, struct service *service, u64 netns)
+{
+	if (service->mode == MODE_PROXY)
+		return translate_to_proxy(target, service, netns);
+	if (service->mode == MODE_KERNEL)
+		return translate_to_backend(target, service);
+	return REASON_PASS_MODE;
+}
+
+/* The whole of a connect hook but for reading and writing the context. `target` is changed where the connection is to go
+ * elsewhere; the reason says why. */
+static inline enum reason connect_translate(struct bpf_sock_addr *ctx, struct target *target)
+{
+	u64 netns = bpf_get_netns_cookie(ctx);
+	struct pod *pod = pods.lookup(&netns);
+	if (!pod)
+		return REASON_PASS_NOT_MESHED;
+	u64 cookie = socket_cookie(ctx);
+	struct service *service = service_find(target, pod->view);
+	struct target dialled = *target;
+	struct origin origin = {};
+	enum reason reason = REASON_PASS_NOT_MESHED;
+	if (service) {
+		origin.netns = netns;
+		origin.address = service->alias_port ? service->alias : dialled.address;
+		origin.port = service->alias_port ? service->alias_port : dialled.port;
+		origin.mode = service->mode;
+		reason = translate(target, service, netns);
+	}
+	if (reason == REASON_REDIRECTED || reason == REASON_BALANCED) {
+		if (origins.update(&cookie, &origin) == 0)
+			return reason;
+		*target = dialled;
+		reason = REASON_MAP_FULL;
+	}
+	/* An earlier attempt of this socket may have left its record. */
+	origins.delete(&cookie);
+	return reason;
+}

@@ -1,0 +1,150 @@
+/* The records that kernel and agent share through the maps. Addresses are 16 bytes: IPv4 as ::ffff:a.b.c.d. Addresses
+ * and ports are in network order, everything else in the host's. agent/nodemesh/datapath/maps.py repeats every layout
+ * and tests/unit/datapath/test_maps.py compares the two; LAYOUT there and here grows with any change. */
+#pragma once
+
+#define LAYOUT 1
+
+struct address {
+	u32 words[4];
+};
+
+/* What a connect() asks for. A pod's own view is looked up first, then view 0, which all pods share. */
+struct service_key {
+	struct address address;
+	u32 view;
+	u16 port;
+	u8 protocol;
+	u8 unused;
+};
+
+/* The same for whole networks: a key of the longest-prefix trie. `prefix_length` counts the 64 bits of view, port and
+ * protocol too. */
+struct network_key {
+	u32 prefix_length;
+	u32 view;
+	u16 port; /* 0: every port */
+	u8 protocol;
+	u8 unused;
+	struct address address;
+};
+
+enum mode {
+	MODE_PASS = 0,
+	MODE_KERNEL = 1,
+	MODE_PROXY = 2,
+};
+
+enum service_flag {
+	SERVICE_FAIL_CLOSED = 1,
+	SERVICE_ROUND_ROBIN = 2,
+};
+
+struct service {
+	u64 backends; /* MODE_KERNEL: the set of slots to draw from, named by its contents */
+	u32 slots;
+	u32 cursor; /* SERVICE_ROUND_ROBIN: the kernel counts here */
+	u8 mode;
+	u8 flags;
+	u16 alias_port; /* 0: none. Otherwise the proxy is told that this was dialled ... */
+	u32 unused;
+	struct address alias; /* ... because the entry stands for an endpoint of that service */
+};
+
+struct backend_key {
+	u64 set;
+	u32 slot;
+	u32 unused;
+};
+
+struct backend {
+	struct address address;
+	u16 port;
+	u16 unused;
+};
+
+struct pod {
+	u32 view;
+	u32 flags;
+};
+
+/* Held per socket, by its cookie, from connect() to the socket's release. */
+struct origin {
+	u64 netns;
+	struct address address;
+	u16 port;
+	u8 mode;
+	u8 tracked; /* its TCP connection has begun: the end of that, not of the socket, ends the record */
+	u32 unused;
+	u64 started; /* of a tracked connection: bpf_ktime_get_ns() */
+};
+
+/* A redirected connection as the proxy sees it after accept: `source` is the app's end. */
+struct flow {
+	u64 netns;
+	struct address source;
+	struct address destination;
+	u16 source_port;
+	u16 destination_port;
+	u32 unused;
+};
+
+/* Connections in MODE_KERNEL, summed up by who dialled what and where it went. */
+struct traffic_key {
+	u64 netns;
+	struct address dialled;
+	struct address backend;
+	u16 dialled_port;
+	u16 backend_port;
+	u32 unused;
+};
+
+struct traffic {
+	u64 opened;
+	u64 failed; /* never established */
+	u64 closed;
+	u64 sent; /* bytes, by closed connections; TCP counts SYN and FIN as one each */
+	u64 received;
+	u64 duration; /* nanoseconds, of closed connections */
+	u64 rtt; /* microseconds: the sum of each closed connection's smoothed one */
+};
+
+struct listener_key {
+	u64 netns;
+	u32 family; /* AF_INET, AF_INET6 */
+	u32 unused;
+};
+
+struct settings {
+	u64 heartbeat_limit; /* nanoseconds */
+	u16 proxy_port;
+	u16 unused;
+	u32 workers; /* heartbeat slots in use */
+};
+
+enum hook {
+	HOOK_CONNECT4 = 0,
+	HOOK_CONNECT6 = 1,
+	HOOK_GETPEERNAME4 = 2,
+	HOOK_GETPEERNAME6 = 3,
+	HOOK_SOCKOPS = 4,
+	HOOK_SOCK_RELEASE = 5,
+	HOOKS = 6,
+};
+
+#define REASONS 64 /* the kernel's share of reasons.py */
+#define HEARTBEATS 64 /* slots: one per worker */
+
+_Static_assert(sizeof(struct address) == 16, "address");
+_Static_assert(sizeof(struct service_key) == 24, "service_key");
+_Static_assert(sizeof(struct network_key) == 28, "network_key");
+_Static_assert(sizeof(struct service) == 40, "service");
+_Static_assert(sizeof(struct backend_key) == 16, "backend_key");
+_Static_assert(sizeof(struct backend) == 20, "backend");
+_Static_assert(sizeof(struct pod) == 8, "pod");
+_Static_assert(sizeof(struct origin) == 40, "origin");
+_Static_assert(sizeof(struct flow) == 48, "flow");
+_Static_assert(sizeof(struct traffic_key) == 48, "traffic_key");
+_Static_assert(sizeof(struct traffic) == 56, "traffic");
+_Static_assert(sizeof(struct listener_key) == 16, "listener_key");
+_Static_assert(sizeof(struct settings) == 16, "settings");

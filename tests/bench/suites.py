@@ -1,0 +1,13 @@
+"""The suites by name. A suite is a function from Options to an Outcome; a new one is a file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import http_suite, tables_suite
+from .outcome import Options, Outcome
+
+SUITES: dict[str, Callable[[Options], Outcome]] = {
+    "http": http_suite.run,
+    "tables": tables_suite.run,
+}

@@ -1,0 +1,56 @@
+"""What the figures must reach: one table, and the judgement of a run by it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .outcome import Figure, Outcome
+from .tables_suite import FULL, FULL_OBJECTS
+
+COMPARISONS = {">=": operator.ge, "<=": operator.le}
+
+
+class Threshold(NamedTuple):
+    suite: str
+    case: str
+    subject: str
+    name: str
+    comparison: str
+    limit: float
+
+    def __str__(self) -> str:
+        whose = f"{self.subject} " if self.subject else ""
+        what = "" if self.name == "value" else f": {whose}{self.name}"
+        return f"{self.suite}: {self.case}{what} {self.comparison} {self.limit:g}"
+
+
+THRESHOLDS = (
+    # Envoy's CPU per request ÷ ours, uncompiled.
+    Threshold("http", "small-32", "nodemesh", "ratio", ">=", 1.0),
+    # What a big cluster may cost the control process.
+    Threshold("tables", f"{FULL}: first compile", "", "value", "<=", 10.0),
+    Threshold("tables", f"{FULL}: one endpoint", "", "value", "<=", 50.0),
+    Threshold("tables", f"{FULL}: one rule", "", "value", "<=", 50.0),
+    Threshold("tables", f"{FULL}: memory", "", "value", "<=", 500.0),
+    Threshold("tables", f"{FULL_OBJECTS:,} objects of YAML: parse and validate", "", "value", "<=", 5.0),
+)
+
+
+class Verdict(NamedTuple):
+    threshold: Threshold
+    figure: Figure
+    met: bool
+
+
+def judge(outcomes: Mapping[str, Outcome]) -> list[Verdict]:
+    """A verdict for each threshold whose figure was measured in this run."""
+    found = []
+    for threshold in THRESHOLDS:
+        outcome = outcomes.get(threshold.suite)
+        figure = outcome and outcome.find(threshold.case, threshold.name, threshold.subject)
+        if figure:
+            met = COMPARISONS[threshold.comparison](figure.value, threshold.limit)
+            found.append(Verdict(threshold, figure, met))
+    return found

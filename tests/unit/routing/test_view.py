@@ -1,0 +1,119 @@
+from tests.meshes import bookinfo, make, pod, request, service, view_of
+
+from nodemesh.reasons import Reason
+from nodemesh.routing.decision import DirectResponse, Failure, Redirect, Route
+from nodemesh.routing.frontend import Mode
+
+
+def reviews_rules(*http, **extra):
+    return make("VirtualService", "reviews", {"hosts": ["reviews"], "http": list(http), **extra})
+
+
+def to(subset, weight=None, host="reviews"):
+    entry = {"destination": {"host": host, "subset": subset}}
+    return {**entry, "weight": weight} if weight is not None else entry
+
+
+def decide(view, req, address="10.96.0.10", port=9080):
+    return view.http(view.frontend(address, port), req)
+
+
+def clusters(decision):
+    assert isinstance(decision, Route)
+    return [destination.cluster_name for destination in decision.destinations]
+
+
+def test_service_without_rules_gets_its_default_route():
+    decision = decide(view_of(*bookinfo()), request())
+    assert clusters(decision) == ["outbound|9080||reviews.default.svc.cluster.local"]
+    assert [endpoint.address for endpoint in decision.destinations[0].cluster.endpoints] == [
+        "10.1.0.1",
+        "10.1.0.2",
+        "10.1.0.3",
+    ]
+
+
+def test_first_matching_rule_decides():
+    view = view_of(
+        *bookinfo(),
+        reviews_rules(
+            {"match": [{"headers": {"end-user": {"exact": "jason"}}}], "route": [to("v2")]},
+            {"match": [{"uri": {"prefix": "/old"}}], "redirect": {"uri": "/new"}},
+            {"match": [{"uri": {"exact": "/hello"}}], "directResponse": {"status": 299, "body": {"string": "hi"}}},
+            {"match": [{"uri": {"regex": "/a/.+"}}], "route": [to("v1", 90), to("v3", 10)]},
+        ),
+    )
+    jason = decide(view, request(headers={"End-User": "jason"}))
+    assert clusters(jason) == ["outbound|9080|v2|reviews.default.svc.cluster.local"]
+    assert [endpoint.address for endpoint in jason.destinations[0].cluster.endpoints] == ["10.1.0.2"]
+    assert isinstance(decide(view, request("/older")), Redirect)
+    answer = decide(view, request("/hello"))
+    assert isinstance(answer, DirectResponse) and (answer.status, answer.body) == (299, b"hi")
+    split = decide(view, request("/a/b"))
+    assert [destination.weight for destination in split.destinations] == [90, 10]
+    nothing = decide(view, request("/a/"))
+    assert isinstance(nothing, Failure) and (nothing.status, nothing.reason) == (404, Reason.ROUTE_NOT_FOUND)
+
+
+def test_every_alias_of_a_host_means_the_service():
+    view = view_of(*bookinfo(), reviews_rules({"route": [to("v3")]}))
+    for host in (
+        "reviews",
+        "REVIEWS:1234",
+        "reviews.default",
+        "reviews.default.svc",
+        "reviews.default.svc.cluster.local",
+        "reviews.default.svc.cluster.local.:9080",
+        "10.96.0.10:9080",
+    ):
+        assert clusters(decide(view, request(host=host))) == ["outbound|9080|v3|reviews.default.svc.cluster.local"]
+
+
+def test_host_header_decides_not_the_dialled_address():
+    decision = decide(view_of(*bookinfo()), request(host="ratings"))
+    assert clusters(decision) == ["outbound|9080||ratings.default.svc.cluster.local"]
+
+
+def test_unknown_host_passes_through_or_is_blackholed():
+    decision = decide(view_of(*bookinfo()), request(host="example.com"))
+    assert clusters(decision) == ["PassthroughCluster"] and decision.reason is Reason.PASSTHROUGH
+    mesh = make("MeshConfig", "mesh", {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}})
+    decision = decide(view_of(*bookinfo(), mesh), request(host="example.com"))
+    assert isinstance(decision, Failure) and (decision.status, decision.reason) == (502, Reason.BLACKHOLE)
+
+
+def test_unknown_subset_keeps_its_name_without_a_cluster():
+    decision = decide(view_of(*bookinfo(), reviews_rules({"route": [to("v9")]})), request())
+    assert decision.destinations[0].cluster is None
+    assert clusters(decision) == ["outbound|9080|v9|reviews.default.svc.cluster.local"]
+
+
+def test_source_labels_are_the_clients():
+    rules = reviews_rules({"match": [{"sourceLabels": {"app": "web"}}], "route": [to("v2")]}, {"route": [to("v1")]})
+    objects = [*bookinfo(), rules]
+    assert "|v2|" in clusters(decide(view_of(*objects, labels={"app": "web"}), request()))[0]
+    assert "|v1|" in clusters(decide(view_of(*objects, labels={"app": "other"}), request()))[0]
+
+
+def test_frontend_of_virtual_address_endpoint_and_unknown():
+    view = view_of(*bookinfo(), reviews_rules({"route": [to("v3")]}))
+    by_vip = view.frontend("10.96.0.10", 9080)
+    assert by_vip.service.host == "reviews.default.svc.cluster.local"
+    assert by_vip.mode is Mode.PROXY and "VirtualService default/reviews" in by_vip.mode_reason
+    by_endpoint = view.frontend("10.1.0.2", 9080)
+    assert by_endpoint.service is by_vip.service and by_endpoint.addresses == ("10.1.0.2",)
+    assert view.frontend("192.0.2.1", 80).service is None
+    assert view.frontend("10.96.0.10", 81).service is None
+    assert view.frontend_for_host("reviews.default", 9080) is by_vip
+
+
+def test_plain_service_is_balanced_in_the_kernel():
+    frontend = view_of(*bookinfo()).frontend("10.96.0.11", 9080)
+    assert frontend.mode is Mode.KERNEL
+    assert [endpoint.address for endpoint in frontend.tcp.destinations[0].cluster.endpoints] == ["10.1.0.9"]
+
+
+def test_undeclared_protocol_routes_by_the_dialled_service_whatever_the_host():
+    view = view_of(service("plain", "10.96.0.20", (7000, "")), pod("p", "10.1.0.20", {"app": "plain"}))
+    decision = decide(view, request(host="anything.example"), "10.96.0.20", 7000)
+    assert clusters(decision) == ["outbound|7000||plain.default.svc.cluster.local"]

@@ -1,0 +1,89 @@
+import msgspec
+from tests.unit.telemetry.samples import connection, request
+
+from nodemesh.reasons import Reason
+from nodemesh.telemetry.labels import HTTP_LABELS
+from nodemesh.telemetry.telemetry import FOREIGN_HOST_LIMIT, Dump, Telemetry
+
+
+def dump_of(telemetry: Telemetry) -> Dump:
+    return msgspec.msgpack.decode(telemetry.dump(), type=Dump)
+
+
+def test_labels_are_those_of_istios_standard_metrics():
+    telemetry = Telemetry()
+    telemetry.record(request())
+    (counts,) = dump_of(telemetry).http
+    labels = dict(zip(HTTP_LABELS, counts.labels, strict=True))
+    assert labels == {
+        "reporter": "source",
+        "source_workload": "productpage-v1",
+        "source_canonical_service": "productpage",
+        "source_canonical_revision": "latest",
+        "source_workload_namespace": "default",
+        "source_principal": "unknown",
+        "source_app": "productpage",
+        "source_version": "unknown",
+        "source_cluster": "Kubernetes",
+        "destination_workload": "reviews-v2",
+        "destination_workload_namespace": "default",
+        "destination_principal": "unknown",
+        "destination_app": "reviews",
+        "destination_version": "v2",
+        "destination_service": "reviews.default.svc.cluster.local",
+        "destination_service_name": "reviews",
+        "destination_service_namespace": "default",
+        "destination_canonical_service": "reviews",
+        "destination_canonical_revision": "v2",
+        "destination_cluster": "Kubernetes",
+        "request_protocol": "http",
+        "response_flags": "-",
+        "connection_security_policy": "unknown",
+        "response_code": "200",
+        "grpc_response_status": "",
+    }
+
+
+def test_requests_that_differ_only_in_time_share_a_series():
+    telemetry = Telemetry()
+    for _ in range(3):
+        telemetry.record(request())
+    telemetry.record(request(status=503, reasons=(Reason.NO_HEALTHY_UPSTREAM,)))
+    by_code = {counts.labels[HTTP_LABELS.index("response_code")]: counts for counts in dump_of(telemetry).http}
+    assert by_code["200"].requests == 3
+    assert by_code["200"].duration[1] == 3 * 12.5
+    assert by_code["200"].response_bytes[1] == 360
+    assert by_code["503"].labels[HTTP_LABELS.index("response_flags")] == "UH"
+
+
+def test_hosts_invented_by_clients_do_not_make_series_without_end():
+    telemetry = Telemetry()
+    for number in range(FOREIGN_HOST_LIMIT + 50):
+        telemetry.record(
+            request(cluster=None, status=404, reasons=(Reason.ROUTE_NOT_FOUND,), authority=b"h%d" % number)
+        )
+    series = dump_of(telemetry).http
+    assert len(series) == FOREIGN_HOST_LIMIT + 1
+    assert max(counts.requests for counts in series) == 50
+
+
+def test_tcp_connections_count_by_opening_and_closing():
+    telemetry = Telemetry()
+    telemetry.opened(connection(0, 0))
+    telemetry.opened(connection(0, 0))
+    telemetry.record(connection(sent=10, received=20))
+    (flow,) = dump_of(telemetry).tcp
+    assert (flow.opened, flow.closed, flow.sent, flow.received) == (2, 1, 10, 20)
+
+
+def test_the_last_requests_are_kept_in_words():
+    telemetry = Telemetry()
+    telemetry.record(request(status=404, cluster=None, reasons=(Reason.ROUTE_NOT_FOUND,)))
+    (decision,) = dump_of(telemetry).decisions
+    assert (decision.client, decision.method, decision.status, decision.flags, decision.details) == (
+        "default/productpage-v1-7d5c-abcde",
+        "GET",
+        404,
+        "NR",
+        "route_not_found",
+    )
