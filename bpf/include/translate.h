@@ -29,7 +29,8 @@ static inline struct service *service_find_in_network(const struct target *diall
 	return networks.lookup(&key);
 }
 
-/* An address beats a network, a pod's own view beats what all see, one port beats every port. */
+/* An address beats a network, a pod's own view beats what all see, one port beats every port. Networks are in each view
+ * in full: a wider one of the pod's own view must not hide a narrower one. */
 static inline struct service *service_find(const struct target *dialled, u32 view)
 {
 	struct service_key key = {};
@@ -46,12 +47,8 @@ static inline struct service *service_find(const struct target *dialled, u32 vie
 	if (found)
 		return found;
 	found = service_find_in_network(dialled, view, dialled->port);
-	if (!found && view)
-		found = service_find_in_network(dialled, 0, dialled->port);
 	if (!found)
 		found = service_find_in_network(dialled, view, 0);
-	if (!found && view)
-		found = service_find_in_network(dialled, 0, 0);
 	return found;
 }
 

@@ -5,7 +5,8 @@ mistakes, notes. `report.py` shows them, `thresholds.py` judges them, `__main__.
 
 Suite `http` (`http_suite.py`): `rules.py` says the mesh once; `envoy.py`, `nodemesh.py` and `reference.py` (nginx) turn
 it into a running `proxy.Proxy` each; `upstream.py` plays the pods, `load.py` is wrk, `cases.py` says how much of what;
-`verify.py` holds answers against what is right; `processes.py` pins, accounts and ends everything.
+`verify.py` holds answers against what is right, `rude.py` are clients that break off; `processes.py` pins, accounts and
+ends everything.
 
 Suite `tables` (`tables_suite.py`): `cluster.py` makes up a cluster, `tables_job.py` measures in a process of its own.
 """

@@ -19,7 +19,9 @@ from .suites import SUITES
 @click.option("--suite", "names", multiple=True, type=click.Choice(list(SUITES)), help="Only this suite (repeatable).")
 @click.option("--case", default="", metavar="TEXT", help="Only cases whose name contains TEXT.")
 @click.option("--quick", is_flag=True, help="Under a minute: one short round each, small tables.")
-@click.option("--beside", multiple=True, type=click.Choice(list(SUBJECTS)), help="Who runs beside Envoy [nodemesh].")
+@click.option(
+    "--beside", multiple=True, type=click.Choice(list(SUBJECTS)), help="Who runs beside Envoy [default: nodemesh]."
+)
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write the figures to this file.")
 def main(names: tuple[str, ...], case: str, quick: bool, beside: tuple[str, ...], path: Path | None) -> None:
     """Measure nodemesh, beside the real Envoy where there is one to compare with."""

@@ -31,12 +31,28 @@ LOG_FORMAT = (
     "%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n"
 )
 
-#: Labels of Istio's metrics that change from request to request; those of the workload cost nothing per request.
+#: The labels of Istio's metrics that its filter finds out for each request: what is known of the endpoint, which Istio
+#: hands on as endpoint metadata, and of the request. Those of the client's own workload are made once and left out.
+ENDPOINT_LABELS = (
+    "destination_workload",
+    "destination_workload_namespace",
+    "destination_principal",
+    "destination_app",
+    "destination_version",
+    "destination_service",
+    "destination_service_name",
+    "destination_service_namespace",
+    "destination_canonical_service",
+    "destination_canonical_revision",
+    "destination_cluster",
+)
 METRIC_LABELS = {
-    "destination_service": "%UPSTREAM_CLUSTER_RAW%",
+    **{label: f"%UPSTREAM_METADATA(istio:{label})%" for label in ENDPOINT_LABELS},
     "request_protocol": "%PROTOCOL%",
     "response_code": "%RESPONSE_CODE%",
+    "grpc_response_status": "%GRPC_STATUS%",
     "response_flags": "%RESPONSE_FLAGS%",
+    "connection_security_policy": "%UPSTREAM_TLS_VERSION%",
 }
 
 
@@ -65,8 +81,12 @@ class Envoy(Proxy):
         ]
 
     def bootstrap(self) -> dict[str, Any]:
-        clusters = [self._cluster(cluster_name(rules.HOST, subset), hosts) for subset, hosts in rules.SUBSETS.items()]
-        clusters += [self._cluster(cluster_name(app), (address,)) for app, address in rules.NEIGHBOURS.items()]
+        clusters = [
+            self._cluster(cluster_name(rules.HOST, subset), rules.HOST, subset, hosts)
+            for subset, hosts in rules.SUBSETS.items()
+        ]
+        for app, address in rules.NEIGHBOURS.items():
+            clusters.append(self._cluster(cluster_name(app), app, "v1", (address,)))
         return {
             "stats_config": {
                 "stats_matcher": {
@@ -80,7 +100,9 @@ class Envoy(Proxy):
             "static_resources": {"listeners": [self._listener()], "clusters": clusters},
         }
 
-    def _cluster(self, name: str, addresses: Sequence[str]) -> dict[str, Any]:
+    def _cluster(self, name: str, app: str, version: str, addresses: Sequence[str]) -> dict[str, Any]:
+        metadata = {"filter_metadata": {"istio": endpoint_labels(app, version)}}
+        endpoints = [{"endpoint": self._address(a, self.upstream_port), "metadata": metadata} for a in addresses]
         unlimited = 2**32 - 1
         thresholds = {
             "max_connections": unlimited,
@@ -98,9 +120,7 @@ class Envoy(Proxy):
             "common_lb_config": {"healthy_panic_threshold": {}},
             "load_assignment": {
                 "cluster_name": name,
-                "endpoints": [
-                    {"lb_endpoints": [{"endpoint": self._address(a, self.upstream_port)} for a in addresses]}
-                ],
+                "endpoints": [{"lb_endpoints": endpoints}],
             },
         }
 
@@ -119,7 +139,7 @@ class Envoy(Proxy):
             "max_request_headers_kb": 60,
             "upgrade_configs": [{"upgrade_type": "websocket"}],
             "http_protocol_options": {},
-            "access_log": [self._text_log(), metrics_log()],
+            "access_log": self.access_logs(),
             "http_filters": [{"name": name, "typed_config": typed(message)} for name, message in HTTP_FILTERS.items()],
             "route_config": self._routes(),
         }
@@ -133,6 +153,9 @@ class Envoy(Proxy):
                 {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
             ],
         }
+
+    def access_logs(self) -> list[dict[str, Any]]:
+        return [self._text_log(), metrics_log()]
 
     def _text_log(self) -> dict[str, Any]:
         return {
@@ -161,6 +184,15 @@ class Envoy(Proxy):
             "include_request_attempt_count": True,
             "routes": routes,
         }
+
+
+class PlainEnvoy(Envoy):
+    """Envoy without Istio's metrics, for those who would not have them: `--beside envoy-plain`."""
+
+    name = "envoy-plain"
+
+    def access_logs(self) -> list[dict[str, Any]]:
+        return super().access_logs()[:1]
 
 
 def typed(message: str) -> dict[str, Any]:
@@ -211,6 +243,12 @@ def route(rule: rules.Rule) -> dict[str, Any]:
 
 def header(name: str, value: str) -> dict[str, Any]:
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def endpoint_labels(app: str, version: str) -> dict[str, str]:
+    host = f"{app}.{rules.NAMESPACE}.svc.cluster.local"
+    values = (f"{app}-{version}", rules.NAMESPACE, "unknown", app, version, host, app, rules.NAMESPACE, app, version)
+    return dict(zip(ENDPOINT_LABELS, (*values, "Kubernetes"), strict=True))
 
 
 def metrics_log() -> dict[str, Any]:

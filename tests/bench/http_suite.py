@@ -9,21 +9,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from . import load, verify
+from . import load, rude, verify
 from .cases import CASES, HEADERS, Case
-from .envoy import Envoy
+from .envoy import Envoy, PlainEnvoy
 from .nodemesh import Nodemesh, compiled
 from .outcome import Figure, Options, Outcome
-from .processes import Cores, Usage, free_port
+from .processes import Cores, Usage, busy, free_port
 from .proxy import Proxy
 from .reference import Nginx
 from .upstream import BODIES, Upstream
 
-SUBJECTS: dict[str, type[Proxy]] = {proxy.name: proxy for proxy in (Envoy, Nodemesh, Nginx)}
+SUBJECTS: dict[str, type[Proxy]] = {proxy.name: proxy for proxy in (Envoy, PlainEnvoy, Nodemesh, Nginx)}
 BASE = Envoy.name  # whose cost is divided by the others'
 
+QUIET = 0.05  # of the proxy's core; what others may take of it before the reader is told
 IDLE_LIMIT = 0.05  # of a core; what a proxy may use when nobody asks it anything
 SETTLE = 2.0  # seconds from the last client's end to the look at idleness
+SHOWN = 8  # mistakes of one kind
 LOG_FIELDS = 21
 DESCRIPTOR_SLACK = 8  # log files and sockets that a proxy opens once on its first use
 
@@ -43,6 +45,7 @@ class Run(NamedTuple):
 
     seen: load.Load
     cpu: float  # seconds
+    others: float  # seconds that anything else took of the proxy's core
     after: Usage
 
     @property
@@ -68,10 +71,14 @@ def run(options: Options) -> Outcome:
             proxies.append(proxy)
         before = {proxy: proxy.process.usage() for proxy in proxies}
         for proxy in proxies:
-            outcome.mistakes.extend(verify.check(proxy, upstream))
+            outcome.mistakes.extend(verify.check(proxy, upstream)[:SHOWN])
         for case in CASES:
             if options.wants(case.name) and not outcome.mistakes:
                 measure(case, proxies, upstream, pace, cores, folder, outcome)
+        for proxy in proxies:
+            rude.visit(proxy)
+            wrong = verify.check(proxy, upstream)[:SHOWN]
+            outcome.mistakes.extend(f"after rude clients: {fault}" for fault in wrong)
         upstream.stop()
         outcome.mistakes.extend(leftovers(proxies, before, pace))
     return outcome
@@ -111,6 +118,7 @@ def measure(
         outcome.mistakes.extend(f"{case.name}: {fault}" for r in runs[proxy] for fault in faults(case, proxy, r.seen))
         outcome.figures.extend(figures(case, proxy, runs[proxy]))
     outcome.figures.extend(ratios(case, runs))
+    outcome.notes.extend(disturbed(case, [r for each in runs.values() for r in each]))
     outcome.mistakes.extend(f"{case.name}: {fault}" for fault in restless(proxies, pace))
     for proxy in proxies:
         requests = sum(r.seen.requests for r in runs[proxy])
@@ -119,10 +127,12 @@ def measure(
 
 
 def one_run(case: Case, proxy: Proxy, seconds: float, cores: Cores, folder: Path) -> Run:
-    before = proxy.process.usage()
+    (core,) = cores.proxy
+    before, busy_before = proxy.process.usage(), busy(core)
     seen = load.run(proxy.url + case.path, case.connections, seconds, HEADERS, cores.load, folder)
-    after = proxy.process.usage()
-    return Run(seen, after.cpu - before.cpu, after)
+    after, busy_after = proxy.process.usage(), busy(core)
+    cpu = after.cpu - before.cpu
+    return Run(seen, cpu, busy_after - busy_before - cpu, after)
 
 
 def faults(case: Case, proxy: Proxy, seen: load.Load) -> list[str]:
@@ -179,6 +189,12 @@ def ratios(case: Case, runs: dict[Proxy, list[Run]]) -> list[Figure]:
             ratio = statistics.median(b.microseconds / own.microseconds for b, own in pairs)
             found.append(Figure(case.name, proxy.name, "ratio", ratio))
     return found
+
+
+def disturbed(case: Case, runs: list[Run]) -> list[str]:
+    """A warning if the machine was not ours alone: cold caches make every request dearer."""
+    share = statistics.mean(r.others / r.seen.seconds for r in runs)
+    return [f"{case.name}: others took {share:.0%} of the proxy's core"] if share > QUIET else []
 
 
 def restless(proxies: list[Proxy], pace: Pace) -> list[str]:

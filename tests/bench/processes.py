@@ -152,6 +152,16 @@ def descendants(pid: int) -> Iterator[int]:
                 yield from descendants(int(child))
 
 
+def busy(core: int) -> float:
+    """Seconds that a core has spent in processes and for other guests of its host, since boot (proc(5), stat)."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _iowait, _irq, _softirq, steal, *_ = map(int, fields)
+            return (user + nice + system + steal) / TICKS
+    raise Failed(f"/proc/stat does not name core {core}")
+
+
 def free_port() -> int:
     """A TCP port that nothing on this machine listens on at the moment."""
     with socket.socket() as probe:

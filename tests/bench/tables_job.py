@@ -15,8 +15,10 @@ import yaml
 
 from nodemesh.config.load import load_object, load_text
 from nodemesh.registry.store import Store
+from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.tables import Tables
+from nodemesh.routing.view import Views
 
 from . import cluster
 from .cluster import Size
@@ -48,14 +50,22 @@ def loaded(data: dict[str, Any]) -> Any:
 
 
 class Control:
-    """What control does on each change: registry, then tables."""
+    """What control does on each change: registry, then tables, then what one client's kernel maps depend on."""
 
     def __init__(self) -> None:
         self.store = Store()
         self.tables: Tables | None = None
+        self.views: Views | None = None
 
     def apply(self, *changed: Any) -> None:
         self.tables = compile_tables(self.store.apply("bench", changed), self.tables)
+
+    def look(self) -> int:
+        """Everything that a client of the first namespace can dial; how much that is."""
+        assert self.tables is not None
+        self.views = Views(self.tables, self.views)
+        view = self.views.for_client(Client(namespace="team-0", name="client"))
+        return sum(1 for _ in view.frontends())
 
     def take(self, data: dict[str, Any]) -> None:
         self.apply(loaded(data))
@@ -83,8 +93,20 @@ def compiling(size: Size) -> dict[str, float]:
     tables = control.tables
     if tables is None or len(tables.services) != size.services or len(tables.virtual_services) != size.rules:
         raise Fault("the tables do not hold every service and rule")
+    seen = 0
+
+    def look() -> None:
+        nonlocal seen
+        seen = control.look()
+
+    first_view = seconds(look)
+    if seen != size.services * 2:
+        raise Fault(f"the client sees {seen} service ports of {size.services * 2}")
     endpoint = control.change(lambda revision: cluster.endpoint_slice(size, revision * 97 % size.services, revision))
     rule = control.change(lambda revision: cluster.virtual_service(size, revision * 97 % size.rules, revision))
+    control.look()
+    control.take(cluster.endpoint_slice(size, 1, CHANGES + 1))
+    next_view = seconds(look)
     return {
         "load from the API": reading,
         "first compile": first,
@@ -92,6 +114,8 @@ def compiling(size: Size) -> dict[str, float]:
         "one endpoint, longest": max(endpoint),
         "one rule": statistics.median(rule),
         "one rule, longest": max(rule),
+        "first view of a client": first_view,
+        "one change in that view": next_view,
         "memory": resident(),
     }
 

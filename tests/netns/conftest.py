@@ -1,136 +1,175 @@
-"""Two pods on a wire, each a network namespace and a cgroup, and the datapath loaded in a folder of its own."""
+"""A node of the lab with the datapath loaded in its own folder, and a pod that the datapath has taken over."""
 
-import os
-import shutil
-import signal
+from __future__ import annotations
+
 import socket
 import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from nodemesh.datapath import bpffs, cgroups, namespaces
+from nodemesh.datapath import cgroups, namespaces
+from nodemesh.datapath.attach import attach, detach
+from nodemesh.datapath.heartbeat import Heartbeat
 from nodemesh.datapath.loader import load
-from nodemesh.datapath.maps import Maps
+from nodemesh.datapath.maps import LAYOUT, Maps, ServiceEntry, ServiceKey, pack_address
+from nodemesh.datapath.origin import OriginalDestinations
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.uninstall import uninstall
+from nodemesh.lab import Lab, Pod, Service
+from nodemesh.routing.frontend import Frontend
 
 BPF_DIR = Path(__file__).parents[2] / "bpf"
+PROXY_PORT = 15001
 
-#: In the server's namespace: where the direct way leads, over both families.
-VIP4, VIP6 = "10.96.0.10", "fd00:96::10"
-SERVER4, SERVER6 = "10.77.0.3", "fd00:77::3"
-CLIENT4, CLIENT6 = "10.77.0.2", "fd00:77::2"
+_SERVER = """
+import socket, sys
+server = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=99)
+while True:
+    accepted = server.accept()[0]
+    accepted.sendall(sys.argv[1].encode())
+    accepted.close()
+"""
 
-
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-@dataclass
-class Pod:
-    """A namespace and a cgroup; `uid` is what the datapath calls it."""
-
-    uid: str
-    cgroup: Path
-
-    @property
-    def netns(self) -> int:
-        return os.open(f"/run/netns/{self.uid}", os.O_RDONLY | os.O_CLOEXEC)
-
-    def cookie(self) -> int:
-        fd = self.netns
-        try:
-            with namespaces.open_socket(fd, socket.AF_INET) as sock:
-                return namespaces.netns_cookie(sock)
-        finally:
-            os.close(fd)
-
-    def listen(self, address: str, port: int) -> socket.socket:
-        fd = self.netns
-        try:
-            return namespaces.open_listener(fd, address, port)
-        finally:
-            os.close(fd)
-
-    def start(self, code: str) -> subprocess.Popen[str]:
-        """Python code as a process of the pod."""
-        join = f'echo $$ > {self.cgroup}/cgroup.procs; exec nsenter --net=/run/netns/{self.uid} "$@"'
-        command = ["bash", "-c", join, "pod", sys.executable, "-c", "import socket, time\n" + code]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def run(self, code: str) -> str:
-        process = self.start(code)
-        out, _ = process.communicate(timeout=20)
-        return out.strip()
-
-
-def make_pod(name: str, parent: Path) -> Pod:
-    pod = Pod(f"{name}-{os.getpid()}", parent / f"{name}-{os.getpid()}")
-    pod.cgroup.mkdir()
-    ip("netns", "add", pod.uid)
-    ip("-n", pod.uid, "link", "set", "lo", "up")
-    return pod
-
-
-def remove_pod(pod: Pod) -> None:
-    for pid in cgroups.pids(pod.cgroup):
-        os.kill(pid, signal.SIGKILL)
-    subprocess.run(["ip", "netns", "del", pod.uid], check=False, capture_output=True)
-    for _ in range(100):
-        try:
-            pod.cgroup.rmdir()
-            return
-        except OSError:  # its last process is still dying
-            subprocess.run(["sleep", "0.02"], check=True)
+_DIAL = """
+import socket, sys
+sock = socket.socket(getattr(socket, sys.argv[1]))
+sock.settimeout(5)
+try:
+    sock.connect((sys.argv[2], int(sys.argv[3])))
+    print(sock.recv(99).decode(), *sock.getpeername()[:2])
+except OSError as error:
+    print(type(error).__name__)
+"""
 
 
 @dataclass
-class Wire:
+class Node:
+    """The lab with a client pod and two others, all of which answer with their names at port 80. `service` leads to the
+    first, `own` to the client itself."""
+
+    lab: Lab
     client: Pod
-    server: Pod
+    first: Pod
+    second: Pod
+    service: Service
+    own: Service
+    pins: Pins
+
+    def cgroup(self, pod: Pod) -> Path:
+        found = cgroups.find_pod(self.lab.cgroup_root, pod.record.uid)
+        assert found is not None
+        return found
 
 
-@pytest.fixture(scope="module")
-def wire():
-    root = cgroups.find_mount() / f"nodemesh-test-{os.getpid()}"
-    root.mkdir()
-    pods = [make_pod("client", root), make_pod("server", root)]
-    client, server = pods
-    try:
-        ip("-n", client.uid, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", server.uid)
-        for pod, v4, v6 in ((client, CLIENT4, CLIENT6), (server, SERVER4, SERVER6)):
-            ip("-n", pod.uid, "addr", "add", f"{v4}/24", "dev", "eth0")
-            ip("-n", pod.uid, "addr", "add", f"{v6}/64", "dev", "eth0", "nodad")
-            ip("-n", pod.uid, "link", "set", "eth0", "up")
-        ip("-n", server.uid, "addr", "add", f"{VIP4}/32", "dev", "lo")
-        ip("-n", server.uid, "addr", "add", f"{VIP6}/128", "dev", "lo", "nodad")
-        ip("-n", client.uid, "route", "add", "default", "via", SERVER4)
-        ip("-n", client.uid, "-6", "route", "add", "default", "via", SERVER6)
-        yield Wire(client, server)
-    finally:
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    with Lab("datapath", dual_stack=True) as lab:
+        pods = [lab.pod(name, labels={"app": name}) for name in ("client", "first", "second")]
+        service, own = (lab.service(name, ports=[80], selector={"app": name}) for name in ("first", "client"))
         for pod in pods:
-            remove_pod(pod)
-        root.rmdir()
-
-
-@pytest.fixture(scope="module")
-def loaded():
-    """The programs and maps, pinned for this run alone."""
-    pins = Pins(bpffs.MOUNT_POINT / f"nodemesh-test-{os.getpid()}")
-    load(BPF_DIR, pins)
-    yield pins
-    uninstall(pins)
-    shutil.rmtree(pins.root, ignore_errors=True)
+            pod.popen(["python3", "-c", _SERVER, pod.name])
+            pod.wait_listening(80)
+        pins = Pins(lab.bpffs, LAYOUT)
+        load(BPF_DIR, pins)
+        yield Node(lab, *pods, service, own, pins)
+        uninstall(pins)
 
 
 @pytest.fixture
-def maps(loaded):
-    with Maps(loaded) as opened:
+def maps(node: Node) -> Iterator[Maps]:
+    """The maps, empty but for the settings, and emptied again."""
+    with Maps(node.pins) as opened:
         opened.configure()
         yield opened
-        for name in ("pods", "services", "networks", "backends", "origins", "flows"):
+        for name in ("pods", "services", "networks", "backends", "origins", "flows", "traffic"):
             for key in list(opened[name].keys()):
                 opened[name].delete(key)
+
+
+@dataclass
+class Enrolled:
+    """A pod taken over, and the proxy's ends: its listeners and what it can ask for."""
+
+    pod: Pod
+    maps: Maps
+    cookie: int
+    listeners: dict[str, socket.socket]
+    heartbeat: Heartbeat
+    destinations: OriginalDestinations
+
+    def serve(self, address: str, entry: ServiceEntry, port: int = 80, view: int = 0) -> None:
+        """Have connections to (address, port) treated as `entry` says."""
+        self.maps["services"].update(ServiceKey(view, pack_address(address), port).pack(), entry.pack())
+
+    def dial(self, address: str, port: int = 80, family: str = "") -> list[str]:
+        """What an app of the pod gets: [answer, peer's address, peer's port], or [the error's name]."""
+        return dial(self.pod, address, port, family)
+
+    def start_dial(self, address: str, port: int = 80, family: str = "") -> subprocess.Popen[str]:
+        return start_dial(self.pod, address, port, family)
+
+    def answer(self, listener: str = "127.0.0.1", text: bytes = b"proxy") -> tuple[str, int] | None:
+        """Accept one connection as the proxy does and answer it; its original destination."""
+        self.listeners[listener].settimeout(5)
+        accepted, peer = self.listeners[listener].accept()
+        with accepted:
+            dialled = self.destinations.take(accepted, peer)
+            accepted.sendall(text)
+        return dialled
+
+
+class View:
+    """What plan() asks of a client's view."""
+
+    def __init__(self, *frontends: Frontend) -> None:
+        self._frontends = frontends
+
+    def frontends(self) -> tuple[Frontend, ...]:
+        return self._frontends
+
+
+def start_dial(pod: Pod, address: str, port: int = 80, family: str = "") -> subprocess.Popen[str]:
+    chosen = family or ("AF_INET6" if ":" in address else "AF_INET")
+    return pod.popen(["python3", "-c", _DIAL, chosen, address, str(port)], stdout=subprocess.PIPE, text=True)
+
+
+def dial(pod: Pod, address: str, port: int = 80, family: str = "") -> list[str]:
+    """What an app of the pod gets: [answer, peer's address, peer's port], or [the error's name]."""
+    return finish(start_dial(pod, address, port, family))
+
+
+def finish(process: subprocess.Popen[str]) -> list[str]:
+    return process.communicate(timeout=10)[0].split()
+
+
+@contextmanager
+def enrol(node: Node, maps: Maps, pod: Pod, view: int = 0) -> Iterator[Enrolled]:
+    """Take the pod over for the block, with listeners and a fresh heartbeat."""
+    netns = namespaces.netns_fd(pod.pid)
+    listeners = {
+        address: namespaces.open_listener(netns, address, PROXY_PORT)
+        for address in ("127.0.0.1", "::1")
+    }  # fmt: skip
+    cookie = namespaces.netns_cookie(listeners["127.0.0.1"])
+    for listener in listeners.values():
+        maps.set_listener(cookie, listener)
+    maps.enrol(cookie, view)
+    heartbeat = Heartbeat(maps["heartbeats"].fd, 0)
+    heartbeat.beat()
+    attach(node.pins, pod.record.uid, node.cgroup(pod))
+    try:
+        yield Enrolled(pod, maps, cookie, listeners, heartbeat, OriginalDestinations(maps["flows"].fd))
+    finally:
+        detach(node.pins, pod.record.uid)
+        for listener in listeners.values():
+            listener.close()
+
+
+@pytest.fixture
+def client(node: Node, maps: Maps) -> Iterator[Enrolled]:
+    with enrol(node, maps, node.client) as enrolled:
+        yield enrolled

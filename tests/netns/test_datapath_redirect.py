@@ -1,100 +1,264 @@
 """Redirect: a pod's connect() ends at the proxy's listener in the pod's own namespace, which knows what was dialled."""
 
+import errno
 import socket
+import time
 
 import pytest
-from tests.netns.conftest import VIP4, VIP6
+from tests.netns.conftest import finish
 
-from nodemesh.datapath.attach import attach, detach
+from nodemesh.datapath import counters, namespaces
 from nodemesh.datapath.heartbeat import Heartbeat
-from nodemesh.datapath.maps import Mode, ServiceEntry, ServiceKey, pack_address
-from nodemesh.datapath.origin import OriginalDestinations
+from nodemesh.datapath.maps import Hook, Mode, NetworkKey, ServiceEntry, ServiceFlag, pack_address
+from nodemesh.reasons import Reason
 
-PROXY = 15001
+PROXY = ServiceEntry(Mode.PROXY)
+CLOSED = ServiceEntry(Mode.PROXY, ServiceFlag.FAIL_CLOSED)
 
-#: How the app dials: its socket's family, the address it uses, what the proxy must be told, where the proxy listens.
+#: How an app dials: its socket's family, and how it writes the service's address of which family.
 WAYS = {
-    "v4": ("AF_INET", VIP4, VIP4, "127.0.0.1"),
-    "mapped": ("AF_INET6", f"::ffff:{VIP4}", VIP4, "127.0.0.1"),
-    "v6": ("AF_INET6", VIP6, VIP6, "::1"),
+    "v4": ("AF_INET", "{}", 0, "127.0.0.1"),
+    "mapped": ("AF_INET6", "::ffff:{}", 0, "127.0.0.1"),
+    "v6": ("AF_INET6", "{}", 1, "::1"),
 }
 
-CLIENT = """
-sock = socket.socket(socket.{family})
-sock.settimeout(5)
-try:
-    sock.connect(({address!r}, 80))
-    print(sock.recv(99).decode(), sock.getpeername()[0], sock.getpeername()[1])
-except OSError as error:
-    print(type(error).__name__)
-"""
-
 
 @pytest.fixture
-def pod(wire, loaded, maps):
-    """The client pod enrolled, with a proxy's listeners, a fresh heartbeat and the service in proxy mode."""
-    attach(loaded, wire.client.uid, wire.client.cgroup)
-    cookie = wire.client.cookie()
-    maps.enrol(cookie, view=0)
-    listeners = {address: wire.client.listen(address, PROXY) for address in ("127.0.0.1", "::1")}
-    for listener in listeners.values():
-        maps.set_listener(cookie, listener)
-    Heartbeat(maps["heartbeats"].fd, 0).beat()
-    for address in (VIP4, VIP6):
-        maps["services"].update(ServiceKey(0, pack_address(address), 80).pack(), ServiceEntry(Mode.PROXY).pack())
-    wire.client.listeners = listeners
-    yield wire.client
-    for listener in listeners.values():
-        listener.close()
-    detach(loaded, wire.client.uid)
-
-
-@pytest.fixture
-def direct(wire):
-    """What answers on the direct way: `direct` on every address of the server pod."""
-    code = (
-        "s = socket.create_server(('::', 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=99)\n"
-        "print('ready', flush=True)\n"
-        "while True:\n"
-        "    c = s.accept()[0]; c.sendall(b'direct'); c.close()\n"
-    )
-    process = wire.server.start(code)
-    assert process.stdout.readline().strip() == "ready"
-    yield
-    process.kill()
-    process.communicate()
-
-
-def serve(listener: socket.socket, destinations: OriginalDestinations, answer: bytes = b"proxy"):
-    """Accept one connection as the proxy does, and answer it; the original destination."""
-    listener.settimeout(5)
-    accepted, peer = listener.accept()
-    with accepted:
-        dialled = destinations.take(accepted, peer)
-        accepted.sendall(answer)
-    return dialled
+def proxied(node, client):
+    for address in node.service.addresses:
+        client.serve(address, PROXY)
+    return client
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_proxy_learns_what_was_dialled_and_the_app_sees_what_it_dialled(pod, maps, way):
-    family, address, told, listens = WAYS[way]
-    process = pod.start(CLIENT.format(family=family, address=address))
-    assert serve(pod.listeners[listens], OriginalDestinations(maps["flows"].fd)) == (told, 80)
-    assert process.communicate(timeout=10)[0].split() == ["proxy", address, "80"]
+def test_the_proxy_learns_what_was_dialled_and_the_app_sees_what_it_dialled(node, proxied, way):
+    """RC-16."""
+    family, form, index, listener = WAYS[way]
+    vip = node.service.addresses[index]
+    process = proxied.start_dial(form.format(vip), family=family)
+    assert proxied.answer(listener) == (vip, 80)
+    assert finish(process) == ["proxy", form.format(vip), "80"]
 
 
-def test_hundreds_of_connections_none_missing_none_left_over(pod, maps):
-    total = 600
+@pytest.mark.parametrize("way", WAYS)
+def test_hundreds_of_connections_none_missing_none_left_over(node, proxied, maps, way):
+    family, form, index, listener = WAYS[way]
+    vip = node.service.addresses[index]
+    total = 300
     code = f"""
+import socket
 for _ in range({total}):
-    with socket.create_connection(({VIP4!r}, 80), 5) as sock:
+    with socket.socket(socket.{family}) as sock:
+        sock.settimeout(5)
+        sock.connect(({form.format(vip)!r}, 80))
         assert sock.recv(9) == b"proxy"
 print("done")
 """
-    process = pod.start(code)
-    destinations = OriginalDestinations(maps["flows"].fd)
-    told = [serve(pod.listeners["127.0.0.1"], destinations) for _ in range(total)]
-    assert process.communicate(timeout=10)[0].strip() == "done"
-    assert told == [(VIP4, 80)] * total
+    process = proxied.pod.popen(["python3", "-c", code], stdout=-1, text=True)
+    told = [proxied.answer(listener) for _ in range(total)]
+    assert finish(process) == ["done"]
+    assert told == [(vip, 80)] * total
     assert list(maps["flows"].keys()) == []
     assert list(maps["origins"].keys()) == []
+
+
+def test_a_record_is_taken_once(node, proxied):
+    process = proxied.start_dial(node.service.addresses[0])
+    listener = proxied.listeners["127.0.0.1"]
+    listener.settimeout(5)
+    accepted, peer = listener.accept()
+    with accepted:
+        assert proxied.destinations.take(accepted) == (node.service.addresses[0], 80)
+        assert proxied.destinations.take(accepted, peer) is None
+        accepted.sendall(b"proxy")
+    finish(process)
+
+
+def test_a_client_that_has_reset_the_connection_is_still_known(node, proxied, maps):
+    vip = node.service.addresses[0]
+    code = (
+        "import socket, struct\n"
+        f"sock = socket.create_connection(({vip!r}, 80))\n"
+        "sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\n"
+        "sock.close()"
+    )
+    proxied.pod.python(code)
+    listener = proxied.listeners["127.0.0.1"]
+    listener.settimeout(5)
+    accepted, peer = listener.accept()
+    with accepted:
+        assert proxied.destinations.take(accepted, peer) == (vip, 80)
+    assert list(maps["flows"].keys()) == []
+
+
+def test_a_connection_straight_to_the_listener_has_no_origin(proxied):
+    process = proxied.start_dial("127.0.0.1", 15001)
+    assert proxied.answer() is None
+    assert finish(process) == ["proxy", "127.0.0.1", "15001"]
+
+
+def test_an_app_that_is_bound_to_its_pods_address_is_redirected(node, proxied):
+    vip = node.service.addresses[0]
+    code = (
+        "import socket\n"
+        f"sock = socket.create_connection(({vip!r}, 80), 5, source_address=({node.client.ip!r}, 0))\n"
+        "print(sock.recv(9).decode(), sock.getsockname()[0])"
+    )
+    process = proxied.pod.popen(["python3", "-c", code], stdout=-1, text=True)
+    assert proxied.answer() == (vip, 80)
+    assert finish(process) == ["proxy", node.client.ip]
+
+
+def test_what_is_not_ours_passes(node, proxied):
+    assert proxied.dial(node.second.ip) == ["second", node.second.ip, "80"]
+
+
+def test_pass_mode_passes(node, client):
+    vip = node.service.addresses[0]
+    client.serve(vip, ServiceEntry(Mode.PASS))
+    assert client.dial(vip) == ["first", vip, "80"]
+
+
+def test_a_pod_whose_namespace_is_not_enrolled_passes(node, proxied, maps):
+    """RC-18: a process may be hooked before its pod is known."""
+    maps.withdraw(proxied.cookie)
+    vip = node.service.addresses[0]
+    assert proxied.dial(vip) == ["first", vip, "80"]
+
+
+def test_other_cgroups_are_never_touched(node, proxied):
+    """RC-17: a process of the node in the very same namespace, as an exec probe or the agent itself."""
+    vip = node.service.addresses[0]
+    netns = namespaces.netns_fd(proxied.pod.pid)
+    with namespaces.open_socket(netns, socket.AF_INET) as upstream:
+        upstream.settimeout(5)
+        upstream.connect((vip, 80))
+        assert upstream.recv(9) == b"first"
+
+
+@pytest.mark.parametrize("index", (0, 1))
+def test_a_late_heartbeat_fails_open(node, proxied, maps, index):
+    vip = node.service.addresses[index]
+    proxied.heartbeat.stop()
+    assert proxied.dial(vip) == ["first", vip, "80"]
+    hook = (Hook.CONNECT4, Hook.CONNECT6)[index]
+    assert counters.read(maps)[hook, Reason.PASS_HEARTBEAT_LATE] >= 1
+
+
+def test_a_heartbeat_grows_old(node, proxied, maps):
+    vip = node.service.addresses[0]
+    maps.configure(heartbeat_limit=0.2)
+    proxied.heartbeat.beat()
+    deadline = time.monotonic() + 0.2
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert proxied.dial(vip) == ["first", vip, "80"]
+
+
+def test_one_fresh_worker_is_enough(node, proxied, maps):
+    vip = node.service.addresses[0]
+    maps.configure(workers=3)
+    proxied.heartbeat.stop()
+    last = Heartbeat(maps["heartbeats"].fd, 2)
+    last.beat()
+    process = proxied.start_dial(vip)
+    assert proxied.answer() == (vip, 80)
+    finish(process)
+    last.stop()
+    assert proxied.dial(vip) == ["first", vip, "80"]
+
+
+@pytest.mark.parametrize("index", (0, 1))
+def test_a_closed_listener_fails_open_at_once(node, proxied, maps, index):
+    vip = node.service.addresses[index]
+    for listener in proxied.listeners.values():
+        listener.close()
+    proxied.heartbeat.beat()
+    assert proxied.dial(vip) == ["first", vip, "80"]
+    hook = (Hook.CONNECT4, Hook.CONNECT6)[index]
+    assert counters.read(maps)[hook, Reason.PASS_NO_LISTENER] >= 1
+
+
+@pytest.mark.parametrize("index", (0, 1))
+def test_fail_closed_refuses(node, client, index):
+    vip = node.service.addresses[index]
+    client.serve(vip, CLOSED)
+    client.heartbeat.stop()
+    assert client.dial(vip) == ["ConnectionRefusedError"]
+    client.heartbeat.beat()
+    process = client.start_dial(vip)
+    assert client.answer(("127.0.0.1", "::1")[index]) == (vip, 80)
+    finish(process)
+    for listener in client.listeners.values():
+        listener.close()
+    assert client.dial(vip) == ["ConnectionRefusedError"]
+
+
+def test_a_refused_attempt_leaves_nothing(node, client, maps):
+    vip = node.service.addresses[0]
+    client.serve(vip, CLOSED)
+    client.heartbeat.stop()
+    client.dial(vip)
+    assert list(maps["flows"].keys()) == []
+    assert list(maps["origins"].keys()) == []
+
+
+def test_an_attempt_that_never_connects_takes_its_record_back(node, proxied, maps):
+    """A listener that vanished between the hook's look and the SYN: simulated by another port in the settings."""
+    maps.configure(proxy_port=15999)
+    assert proxied.dial(node.service.addresses[0]) == ["ConnectionRefusedError"]
+    assert list(maps["flows"].keys()) == []
+    assert list(maps["origins"].keys()) == []
+
+
+def test_a_network_is_redirected_and_an_address_beats_it(node, client, maps):
+    vip = node.service.addresses[0]
+    maps["networks"].update(NetworkKey(0, pack_address("10.96.0.0"), 96 + 16, 80).pack(), PROXY.pack())
+    process = client.start_dial(vip)
+    assert client.answer() == (vip, 80)
+    finish(process)
+    client.serve(vip, ServiceEntry(Mode.PASS))
+    assert client.dial(vip) == ["first", vip, "80"]
+
+
+def test_views_differ_by_client(node, client, maps):
+    vip = node.service.addresses[0]
+    client.serve(vip, PROXY)
+    client.serve(vip, ServiceEntry(Mode.PASS), view=7)
+    maps.enrol(client.cookie, view=7)
+    assert client.dial(vip) == ["first", vip, "80"]
+    maps.enrol(client.cookie, view=8)
+    process = client.start_dial(vip)
+    assert client.answer() == (vip, 80)
+    finish(process)
+
+
+def test_an_alias_is_told_instead_of_the_dialled_endpoint(node, client):
+    """RC-01: another program has rewritten the virtual address to an endpoint's."""
+    vip = node.service.addresses[0]
+    client.serve(node.first.ip, ServiceEntry(Mode.PROXY, alias=pack_address(vip), alias_port=80))
+    process = client.start_dial(node.first.ip)
+    assert client.answer() == (vip, 80)
+    finish(process)
+
+
+def test_udp_is_left_alone(node, proxied):
+    """RC-20."""
+    code = (
+        "import socket\nsock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        f"sock.connect(({node.service.addresses[0]!r}, 80)); print(sock.getpeername()[0])"
+    )
+    assert proxied.pod.python(code).strip() == node.service.addresses[0]
+
+
+def test_a_non_blocking_connect_is_redirected(node, proxied):
+    vip = node.service.addresses[0]
+    code = (
+        "import select, socket\nsock = socket.socket(); sock.setblocking(False)\n"
+        f"code = sock.connect_ex(({vip!r}, 80))\n"
+        "select.select([], [sock], [], 5); print(code, sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))\n"
+        "select.select([sock], [], [], 5)"
+    )
+    process = proxied.pod.popen(["python3", "-c", code], stdout=-1, text=True)
+    assert proxied.answer() == (vip, 80)
+    assert finish(process) == [str(errno.EINPROGRESS), "0"]

@@ -14,7 +14,7 @@ from ..config.virtualservice import HTTPRoute, VirtualServiceSpec
 from ..registry.snapshot import Health, Service, Snapshot
 from .state import ModeRow
 
-Mode = Callable[[str, int], ModeRow]
+Mode = Callable[[Service, int], ModeRow]
 
 
 def services(snapshot: Snapshot, mode: Mode) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ def _service(service: Service, mode: Mode) -> dict[str, Any]:
     ports = []
     for port in service.ports:
         endpoints = service.endpoints.get(port.number, ())
-        row = mode(service.host, port.number)
+        row = mode(service, port.number)
         ports.append(
             {
                 "port": port.number,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..registry.snapshot import Snapshot
+from ..registry.snapshot import Service, Snapshot
 from ..telemetry.telemetry import Dump
 
 
@@ -62,7 +62,7 @@ class Node(Protocol):
     def pods(self) -> Sequence[PodRow]:
         """The pods of this node."""
 
-    def mode(self, host: str, port: int) -> ModeRow:
+    def mode(self, service: Service, port: int) -> ModeRow:
         """Which way connections to a service port take."""
 
     def explain(self, question: Explanation) -> dict[str, Any]:

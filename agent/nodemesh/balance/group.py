@@ -7,6 +7,8 @@ from itertools import accumulate
 from math import inf
 from random import Random
 
+from msgspec.structs import replace
+
 from ..registry.snapshot import Endpoint, Health
 from ..routing.decision import Algorithm, Cluster, LoadBalancer, Warmup
 from . import levels
@@ -32,6 +34,12 @@ def hashing(settings: LoadBalancer, hosts: Sequence[Host], weights: Sequence[flo
     if settings.algorithm is Algorithm.MAGLEV:
         return Maglev(hosts, settings.table_size, weights)
     return Ring(hosts, settings.ring_size, weights)
+
+
+def leave(host: Host) -> None:
+    """The host is no endpoint any more: what it still does cannot eject it, and it takes no ejection along."""
+    host.member = False
+    host.row.set(EJECTED_AT, 0)
 
 
 class Level:
@@ -102,19 +110,15 @@ class Group:
         self._take(cluster, first=False)
         gone = [host for address, host in before.items() if self.by_address.get(address) is not host]
         for host in gone:
-            host.row.set(EJECTED_AT, 0)
+            leave(host)
         return gone
 
     def close(self) -> list[Host]:
         """The cluster is gone: give up every host."""
-        gone = [*self.by_address.values(), *self.passing.values()]
-        for host in gone:
-            host.row.set(EJECTED_AT, 0)
-        self.by_address = {}
+        gone = self.update(replace(self.cluster, endpoints=(), priorities=None))
+        gone += self.passing.values()
         self.passing = {}
-        self.hosts = []
-        self.stale = True
-        self.next_sweep = inf
+        self.sweep_at = self.next_sweep = inf
         return gone
 
     def _take(self, cluster: Cluster, first: bool) -> None:
@@ -170,7 +174,11 @@ class Group:
         `key` is the hash of a consistent-hash policy, `tried` the hosts of the earlier attempts of a retried request:
         they are avoided if five further draws find another (not by hashing algorithms, whose point is to stay).
         `remote` says that retries are to leave the priorities that were tried (retryRemoteLocalities)."""
-        if self.stale or self.row.total(CHANGES) != self.changes or (self.warm_at and self.clock() >= self.warm_at):
+        if (
+            self.stale
+            or (self.detector is not None and self.row.total(CHANGES) != self.changes)
+            or (self.warm_at and self.clock() >= self.warm_at)
+        ):
             self._draw()
         sticky = self.cluster.load_balancer.algorithm in HASHING
         if sticky and key is None:
@@ -191,6 +199,7 @@ class Group:
         now = self.clock()
         if host is None:
             host = Host(Endpoint(address=address, port=port), private_row(), now)
+            host.member = False
             self.passing[key] = host
             self.next_sweep = min(self.next_sweep, now + PASSTHROUGH_IDLE)
         host.used = now
@@ -263,7 +272,7 @@ class Group:
                 # Panic disregards ejections, but never sends to endpoints that are not ready, as Istio arranges it.
                 level.serving = [host for host in level.hosts if host.endpoint.health is wanted]
         if panics and all(panics):
-            self.loads = levels.panic_loads(totals)
+            self.loads = levels.panic_loads([len(level.serving) for level in self.levels])
         else:
             self.loads = levels.loads([levels.availability(*pair) for pair in zip(serving_counts, totals, strict=True)])
         for index, level in enumerate(self.levels):
@@ -328,7 +337,7 @@ class Group:
 
     def report(self, host: Host, status: int, outcome: Outcome = Outcome.RESPONSE) -> None:
         """What became of a request or connection to `host`; may eject it. `status` counts for RESPONSE alone."""
-        if self.detector is not None:
+        if self.detector is not None and host.member:
             self.detector.report(host, status, outcome)
 
     def sweep(self, now: float) -> list[Host]:

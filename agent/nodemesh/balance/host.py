@@ -10,7 +10,7 @@ class Host:
     """`pool` is the proxy's own: its connections to this endpoint. Whoever sends a request (or opens a TCP connection)
     brackets it with `begin` and `end`; `load` is what the whole node has in flight there."""
 
-    __slots__ = ("address", "endpoint", "pool", "port", "priority", "ready_since", "requests", "row", "used")
+    __slots__ = ("address", "endpoint", "member", "pool", "port", "priority", "ready_since", "requests", "row", "used")
 
     def __init__(self, endpoint: Endpoint, row: Row, ready_since: float) -> None:
         self.endpoint = endpoint
@@ -18,6 +18,7 @@ class Host:
         self.port = endpoint.port
         self.row = row
         self.ready_since = ready_since  # when it became ready, by the group's clock; warmup counts from here
+        self.member = True  # one of its group's endpoints: neither one that left nor a dialled address
         self.priority = 0
         self.requests = 0  # begun so far by this worker
         self.used = ready_since  # when a passthrough host was last asked for

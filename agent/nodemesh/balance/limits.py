@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..routing.decision import UNLIMITED, Pool, RetryBudget
-from .rows import CONNECTIONS, PENDING, RECENT, REQUESTS, RETRIES, Row
+from .rows import CONNECTIONS, PENDING, RECENT, RECENT_AT, REQUESTS, RETRIES, Row
 
 SLOTS = 10  # of the retry budget's sliding window, as Envoy's
 
@@ -66,7 +66,16 @@ class RequestLimit(Limit):
             self.advance()
             self.slots[-1] += 1
             self.row.add(RECENT, 1)
+            self.row.set(RECENT_AT, int(self.clock() * 1e6))
         return True
+
+    def recent(self) -> int:
+        """Requests of the node that began within the interval. Workers that began none for so long count nothing."""
+        self.advance()
+        oldest = (self.clock() - self.slot_length * SLOTS) * 1e6
+        return sum(
+            count for count, at in zip(self.row.values(RECENT), self.row.values(RECENT_AT), strict=True) if at >= oldest
+        )
 
     def advance(self) -> None:
         """Let what began too long ago drop out of the window."""
@@ -98,8 +107,7 @@ class RetryLimit(Limit):
         count, with one those too that began within it."""
         considered = self.row.total(REQUESTS) + self.row.total(PENDING)
         if budget.interval:
-            self.requests.advance()
-            considered = max(considered, self.row.total(RECENT))
+            considered = max(considered, self.requests.recent())
         return max(int(budget.percent / 100.0 * considered), budget.min_concurrency)
 
 

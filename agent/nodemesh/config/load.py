@@ -19,7 +19,7 @@ from .validate.table import validate
 from .yaml import Document, Flaw, Marks, Node, read
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?")  # Istio's own examples have nsA
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _ENVELOPE = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 
@@ -224,7 +224,7 @@ def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
         message = f"`{written.name}` is not a name; right are lower-case letters, digits, `-` and `.`"
         findings.bad_value("bad-name", ("metadata", "name"), message)
     if written.namespace and (len(written.namespace) > 63 or not _LABEL.fullmatch(written.namespace)):
-        message = f"`{written.namespace}` is not a namespace; right are lower-case letters, digits and `-`"
+        message = f"`{written.namespace}` is not a namespace; right are letters, digits and `-`"
         findings.bad_value("bad-name", ("metadata", "namespace"), message)
     for key, value in written.labels.items():
         if len(value) > 63 or not _LABEL_VALUE.fullmatch(value):

@@ -30,12 +30,12 @@ def attach(pins: Pins, pod: str, cgroup: Path) -> None:
     """Have every hook of `pins` at `cgroup`, pinned under the pod's name (its uid): links that are there are adopted,
     their programs replaced in one step where they are of an older load, links to another cgroup made anew. Raises
     AttachError, FileNotFoundError where nothing is loaded."""
-    directory = pins.links / pod
-    directory.mkdir(parents=True, exist_ok=True)
     try:
         target = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise AttachError(f"cgroup {cgroup} of pod {pod}: {error.strerror}") from error
+    directory = pins.links / pod
+    directory.mkdir(parents=True, exist_ok=True)
     try:
         identity = os.fstat(target).st_ino
         for hook in HOOKS:
@@ -43,6 +43,7 @@ def attach(pins: Pins, pod: str, cgroup: Path) -> None:
             try:
                 _attach_hook(directory / hook.name, hook, program, target, identity)
             except OSError as error:
+                detach(pins, pod)  # half the hooks would be worse than none
                 raise AttachError(_explain(error, hook, cgroup)) from error
             finally:
                 os.close(program)
@@ -53,6 +54,7 @@ def attach(pins: Pins, pod: str, cgroup: Path) -> None:
 def _attach_hook(pin: Path, hook: HookProgram, program: int, cgroup: int, identity: int) -> None:
     if _adopt(pin, program, identity):
         return
+    _remove(pin)
     link = bpf.link_create(program, cgroup, hook.attach_type)
     try:
         bpf.repin(pin, link)
@@ -97,11 +99,23 @@ def detach(pins: Pins, pod: str) -> bool:
     if not directory.is_dir():
         return False
     for hook in reversed(HOOKS):
-        (directory / hook.name).unlink(missing_ok=True)
+        _remove(directory / hook.name)
     for left in directory.iterdir():  # a hook that this version does not know
-        left.unlink()
+        _remove(left)
     directory.rmdir()
     return True
+
+
+def _remove(pin: Path) -> None:
+    try:
+        link = bpf.get(pin)
+    except FileNotFoundError:
+        return
+    try:
+        bpf.link_detach(link)
+    finally:
+        os.close(link)
+    pin.unlink()
 
 
 def attached(pins: Pins) -> list[Attached]:

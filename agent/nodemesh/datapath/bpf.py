@@ -21,6 +21,7 @@ MAP_LOOKUP_ELEM = 1
 MAP_UPDATE_ELEM = 2
 MAP_DELETE_ELEM = 3
 MAP_GET_NEXT_KEY = 4
+PROG_LOAD = 5
 OBJ_PIN = 6
 OBJ_GET = 7
 PROG_GET_FD_BY_ID = 13
@@ -29,6 +30,7 @@ PROG_QUERY = 16
 MAP_LOOKUP_AND_DELETE_ELEM = 21
 LINK_CREATE = 28
 LINK_UPDATE = 29
+LINK_DETACH = 34
 
 # enum bpf_map_type: those that nodemesh uses, and those that probes name
 MAP_TYPES = {"hash": 1, "array": 2, "percpu_array": 6, "lru_hash": 9, "lpm_trie": 11, "sockhash": 18}
@@ -75,6 +77,22 @@ def call(command: int, attributes: bytes | bytearray) -> int:
     return result
 
 
+def map_create(kind: str, key_size: int, value_size: int, entries: int) -> int:
+    """The descriptor of a new map of one of MAP_TYPES."""
+    return call(MAP_CREATE, struct.pack("=5I", MAP_TYPES[kind], key_size, value_size, entries, 0) + bytes(52))
+
+
+def program_load(program_type: int, attach_type: int, instructions: bytes, name: str = "") -> int:
+    """The descriptor of a loaded program, from raw instructions (struct bpf_insn, 8 bytes each)."""
+    code = ctypes.create_string_buffer(instructions, len(instructions))
+    license_ = ctypes.create_string_buffer(b"GPL")
+    head = struct.pack(
+        "=IIQQ", program_type, len(instructions) // 8, ctypes.addressof(code), ctypes.addressof(license_)
+    )
+    log = struct.pack("=IIQII", 0, 0, 0, 0, 0)
+    return call(PROG_LOAD, head + log + struct.pack("=16sII", name.encode(), 0, attach_type) + bytes(48))
+
+
 def lookup_and_delete(attributes: ctypes.Array[ctypes.c_char]) -> int:
     """BPF_MAP_LOOKUP_AND_DELETE_ELEM (hash maps: Linux 5.14) without a copy of the attributes, for hot paths. Negative
     on failure; the code is ctypes.get_errno()'s."""
@@ -109,6 +127,12 @@ def link_create(program: int, target: int, attach_type: int) -> int:
 def link_update(link: int, program: int) -> None:
     """Replace the link's program in one step (BPF_LINK_UPDATE)."""
     call(LINK_UPDATE, struct.pack("=IIII", link, program, 0, 0))
+
+
+def link_detach(link: int) -> None:
+    """Take the link's program away now (BPF_LINK_DETACH, Linux 5.9): the last close or unlink does so a little later.
+    Nothing happens where the cgroup is gone."""
+    call(LINK_DETACH, struct.pack("=I", link))
 
 
 def _info(fd: int, size: int) -> bytes:
@@ -211,6 +235,14 @@ class Map:
         except FileNotFoundError:
             return False
         return True
+
+    def take(self, key: bytes) -> bytes:
+        """Look up and delete in one step (hash maps: Linux 5.14). Raises FileNotFoundError for an unknown key."""
+        keys = ctypes.create_string_buffer(key, len(key))
+        values = ctypes.create_string_buffer(self._value_size())
+        pointers = (ctypes.addressof(keys), ctypes.addressof(values))
+        call(MAP_LOOKUP_AND_DELETE_ELEM, struct.pack("=IIQQQ", self.fd, 0, *pointers, 0))
+        return values.raw
 
     def keys(self) -> Iterator[bytes]:
         """Every key. Entries that come or go meanwhile may be missed; one that is deleted under way starts the walk

@@ -81,4 +81,4 @@ def pids(cgroup: Path) -> Iterator[int]:
 def first_pid(cgroup: Path) -> int | None:
     """A living process of the subtree, to find the pod's network namespace by; None while there is none. Pids of other
     pid namespaces (0) do not count."""
-    return next((pid for pid in pids(cgroup) if pid > 0 and Path(f"/proc/{pid}/ns/net").exists()), None)
+    return next((pid for pid in pids(cgroup) if pid > 0 and os.path.exists(f"/proc/{pid}/ns/net")), None)

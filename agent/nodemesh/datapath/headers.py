@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 USER_HEADERS = Path("/usr/include")
@@ -62,9 +63,13 @@ def make_tree(directory: Path, user_headers: Path = USER_HEADERS) -> Path:
 def cached_tree() -> Path:
     """The tree in the cache folder, made at the first call. Safe against others who make it at the same time: it comes
     into being by one rename."""
-    version = (USER_HEADERS / "linux" / "version.h").read_bytes() if (USER_HEADERS / "linux").is_dir() else b""
+    version = USER_HEADERS / "linux" / "version.h"
+    if not version.is_file():
+        raise HeadersMissing(f"{version} is missing: install linux-libc-dev, whose headers BCC compiles against")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "/var/cache") / "nodemesh"
-    tree = cache / f"headers-{version.hex()[-16:] or 'none'}"
+    # Our own stubs count too: an upgrade of nodemesh may bring others.
+    contents = version.read_bytes() + repr(sorted(_STUBS.items())).encode()
+    tree = cache / f"headers-{sha256(contents).hexdigest()[:16]}"
     if tree.is_dir():
         return tree
     cache.mkdir(parents=True, exist_ok=True)

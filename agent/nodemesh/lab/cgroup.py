@@ -1,4 +1,4 @@
-"""The lab's cgroup v2 directories: where the hierarchy is mounted, and how a subtree is killed and removed."""
+"""The end of a cgroup v2 subtree: its processes killed, its directories removed."""
 
 from __future__ import annotations
 
@@ -8,23 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-
-def mount_point() -> Path | None:
-    """Where cgroup v2 is mounted: /sys/fs/cgroup, or the unified mount of a hybrid host; None if nowhere."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        left, _, right = line.partition(" - ")
-        if right.startswith("cgroup2 "):
-            return Path(left.split()[4])
-    return None
-
-
-def processes(root: Path) -> list[int]:
-    """The ids of the processes in `root` and below."""
-    found: list[int] = []
-    for directory, _, _ in os.walk(root):
-        with contextlib.suppress(FileNotFoundError, OSError):
-            found += [int(line) for line in Path(directory, "cgroup.procs").read_text().split()]
-    return found
+from ..datapath.cgroups import pids
 
 
 def kill(root: Path, timeout: float = 5.0) -> bool:
@@ -36,7 +20,7 @@ def kill(root: Path, timeout: float = 5.0) -> bool:
         try:
             (root / "cgroup.kill").write_text("1")  # Linux 5.14
         except OSError:
-            for pid in processes(root):
+            for pid in pids(root):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         time.sleep(0.002)

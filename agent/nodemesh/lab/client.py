@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+#: Seconds between the requests of a job with a duration: a stream to watch, not a load.
+_PAUSE = 0.005
+
 
 @dataclass(frozen=True)
 class Job:
-    """What to send: the same request `count` times, `concurrency` at a time; `timeout` in seconds for each."""
+    """What to send: the same request `count` times, `concurrency` at a time, or again and again for `duration` seconds;
+    `timeout` in seconds for each."""
 
     url: str
     method: str = "GET"
@@ -22,17 +26,19 @@ class Job:
     body: str = ""
     count: int = 1
     concurrency: int = 1
+    duration: float = 0.0
     timeout: float = 10.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. Status 0: no answer, and `error` says why. Header names are lower case; `seconds` is the whole
-    exchange, from connect() to the last byte."""
+    """What came back. Status 0: no answer, and `error` says why. Header names are lower case; `began` is on the
+    machine's monotonic clock, `seconds` is the whole exchange, from connect() to the last byte."""
 
     status: int
     headers: dict[str, str]
     body: str
+    began: float
     seconds: float
     error: str = ""
 
@@ -56,17 +62,28 @@ def send(job: Job) -> Answer:
         response = connection.getresponse()
         body = response.read().decode(errors="replace")
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, body, time.monotonic() - began)
+        return Answer(response.status, headers, body, began, time.monotonic() - began)
     except (OSError, http.client.HTTPException) as error:
-        return Answer(0, {}, "", time.monotonic() - began, f"{type(error).__name__}: {error}")
+        return Answer(0, {}, "", began, time.monotonic() - began, f"{type(error).__name__}: {error}")
     finally:
         connection.close()
 
 
-def main() -> None:
-    job = Job(**json.load(sys.stdin))
+def send_all(job: Job) -> list[Answer]:
+    """The answers in the order of the requests."""
+    if job.duration:
+        end = time.monotonic() + job.duration
+        answers = []
+        while time.monotonic() < end:
+            answers.append(send(job))
+            time.sleep(_PAUSE)
+        return answers
     with ThreadPoolExecutor(job.concurrency) as threads:
-        answers = list(threads.map(send, [job] * job.count))
+        return list(threads.map(send, [job] * job.count))
+
+
+def main() -> None:
+    answers = send_all(Job(**json.load(sys.stdin)))
     json.dump([answer.__dict__ for answer in answers], sys.stdout)
 
 

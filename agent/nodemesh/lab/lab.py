@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ class Lab:
 
     def __init__(self, name: str, *, dual_stack: bool = False, region: str = "", zone: str = "") -> None:
         self.id = owner.identity(name)
+        self._owner = os.getpid()
         self.node_name = f"{name}-node"
         self.folder = owner.RUN / self.id
         self.manifests_folder = self.folder / "manifests"
@@ -59,11 +61,10 @@ class Lab:
         self._kept = False
 
     def __enter__(self) -> Self:
-        _check_machine()
+        if os.geteuid() != 0:
+            raise LabError("the lab makes network namespaces and cgroups: run it as root")
         owner.sweep()
-        mount = cgroup.mount_point()
-        assert mount is not None
-        self.cgroup_root = mount / self.id
+        self.cgroup_root = owner.cgroup_mount() / self.id
         try:
             self.cgroup_root.mkdir()
         except FileExistsError:
@@ -78,11 +79,16 @@ class Lab:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._kept:
+        if self._kept:
+            self._network.close()
+        else:
             self.close()
 
     def close(self) -> None:
-        """Remove everything: processes, and with them namespaces and links; cgroups, pins, files."""
+        """Remove everything: processes, and with them namespaces and links; cgroups, pins, files. A forked child of the
+        owner, on its way out of the same `with`, removes nothing."""
+        if os.getpid() != self._owner:
+            return
         if hasattr(self, "_network"):
             self._network.close()
         owner.remove(self.id)
@@ -94,9 +100,15 @@ class Lab:
         self._pods.clear()
 
     def keep(self) -> None:
-        """Let the lab live on when its owner ends; `sweep(kept=True)` removes it then."""
+        """Let the lab live on when its owner ends; `sweep(kept=True)` removes it then. The script `enter POD COMMAND…`
+        in its folder starts processes in its pods."""
+        cases = [f'{pod.name}) shift; exec {shlex.join(pod.command([]))} "$@" ;;' for pod in self._pods.values()]
+        names = ", ".join(pod.name for pod in self._pods.values())
+        script = self.folder / "enter"
+        body = "\n".join(cases)
+        script.write_text(f'#!/bin/sh\ncase "$1" in\n{body}\nesac\necho "pods: {names}" >&2\nexit 2\n')
+        script.chmod(0o755)
         owner.keep(self.id)
-        self._network.close()
         self._kept = True
 
     @property
@@ -247,7 +259,9 @@ class Lab:
     def _forward(self) -> None:
         socket = self.folder / "forwarder.sock"
         if not self._forwarding:
-            self.node.popen([sys.executable, "-IS", forwarder.__file__, socket])
+            with (self.folder / "forwarder.log").open("w") as log:
+                command = [sys.executable, "-IS", forwarder.__file__, str(socket)]
+                self.node.popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             deadline = time.monotonic() + _FORWARDER_TIMEOUT
             while not socket.exists():
                 if time.monotonic() > deadline:
@@ -288,10 +302,3 @@ def _rewrite(path: Path, text: str) -> None:
         os.ftruncate(file, len(data))
     finally:
         os.close(file)
-
-
-def _check_machine() -> None:
-    if os.geteuid() != 0:
-        raise LabError("the lab makes network namespaces and cgroups: run it as root")
-    if cgroup.mount_point() is None:
-        raise LabError("no cgroup v2 hierarchy: mount one (mount -t cgroup2 none /sys/fs/cgroup/unified)")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any
 
 import pyroute2
 
+from ..datapath import namespaces
 from .addresses import POD_NETWORKS, Addresses, family_of
 
 BRIDGE = "cni0"
+
+#: A bridge without an address of its own takes its lowest port's, and changes it when that pod ends: the others'
+#: neighbour entries for the gateway would then lead nowhere.
+_BRIDGE_MAC = "02:00:0a:f4:00:01"
 
 _IFA_F_NODAD = 0x02  # no duplicate address detection: an IPv6 address serves at once (if_addr.h)
 
@@ -26,7 +33,7 @@ class NodeNetwork:
     def open(self) -> None:
         """Bring the node up: loopback, bridge, gateway addresses."""
         self._netlink.link("set", index=self._lo, state="up")
-        self._netlink.link("add", ifname=BRIDGE, kind="bridge", br_forward_delay=0, br_stp_state=0)
+        self._netlink.link("add", ifname=BRIDGE, kind="bridge", address=_BRIDGE_MAC, br_forward_delay=0)
         self._bridge = self._index(BRIDGE)
         self._netlink.link("set", index=self._bridge, state="up")
         for family in self._addresses.families:
@@ -63,8 +70,17 @@ class NodeNetwork:
 
 
 def _netlink(pid: int) -> Any:
-    """A netlink socket in the network namespace of process `pid` (pyroute2 has no types)."""
-    return pyroute2.IPRoute(netns=f"/proc/{pid}/ns/net", flags=0)  # type: ignore[attr-defined, no-untyped-call]
+    """A netlink socket in the network namespace of process `pid` (pyroute2 has no types).
+
+    pyroute2's own way (`netns=`) forks, and ends its child by SIGTERM: the child of a program that removes its lab on
+    SIGTERM would remove the lab."""
+    namespace = namespaces.netns_fd(pid)
+    try:
+        # asyncio, by which pyroute2 reads, takes datagram sockets only; to netlink the types are one (netlink(7)).
+        socket_fd = namespaces.open_socket(namespace, socket.AF_NETLINK, socket.SOCK_DGRAM).detach()
+    finally:
+        os.close(namespace)
+    return pyroute2.IPRoute(fileno=socket_fd)  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _add_address(netlink: Any, index: int, address: str, prefix: int) -> None:

@@ -6,9 +6,9 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
+from ..datapath.cgroups import NoCgroup2, find_mount, pids
 from . import cgroup
 
 #: Each lab's own folder: its manifests, its pods' hosts files, the forwarder's socket.
@@ -22,6 +22,14 @@ _IDENTITY = re.compile(r"nodemesh-lab-(?P<name>[a-z0-9-]+)-(?P<pid>\d+)-(?P<star
 
 class LabError(Exception):
     """The lab cannot do what it was asked to; the message says what is missing and what would mend it."""
+
+
+def cgroup_mount() -> Path:
+    """Where cgroup v2 is mounted; LabError if nowhere."""
+    try:
+        return find_mount()
+    except NoCgroup2 as error:
+        raise LabError(str(error)) from None
 
 
 def identity(name: str) -> str:
@@ -53,32 +61,30 @@ def sweep(*, kept: bool = False) -> list[str]:
 def remove(lab: str) -> None:
     """Remove everything that carries the name `lab`: processes (and with them namespaces and links), cgroups, pins and
     files. Raises LabError if a process cannot be killed."""
-    mount = cgroup.mount_point()
-    if mount is not None and not cgroup.kill(mount / lab):
-        raise LabError(f"{lab}: processes {cgroup.processes(mount / lab)} do not die; remove {mount / lab} by hand")
-    if mount is not None:
-        cgroup.remove(mount / lab)
+    directory = cgroup_mount() / lab
+    if not cgroup.kill(directory):
+        raise LabError(f"{lab}: processes {list(pids(directory))} do not die; remove {directory} by hand")
+    cgroup.remove(directory)
     shutil.rmtree(BPFFS / lab, ignore_errors=True)
     shutil.rmtree(RUN / lab, ignore_errors=True)
 
 
 def _labs() -> set[str]:
-    return {path.name for folder in _places() for path in folder.glob("nodemesh-lab-*")}
-
-
-def _places() -> Iterator[Path]:
-    mount = cgroup.mount_point()
-    if mount is not None:
-        yield mount
-    yield from (folder for folder in (BPFFS, RUN) if folder.is_dir())
+    return {path.name for folder in (cgroup_mount(), BPFFS, RUN) for path in folder.glob("nodemesh-lab-*")}
 
 
 def _alive(pid: int, started: int) -> bool:
+    """Whether the process that started then still runs; a zombie is dead, its parent has only not asked yet."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return _started(pid) == started
+        return _started(pid) == started and _stat(pid)[0] != "Z"
     return False
 
 
 def _started(pid: int) -> int:
-    """When a process started, in clock ticks since boot: field 22 of /proc/<pid>/stat (proc(5))."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    """When a process started, in clock ticks since boot."""
+    return int(_stat(pid)[19])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/<pid>/stat from the third on, the process's state (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..datapath.cgroups import pids
 from .owner import LabError
 
 #: Joins the cgroup before anything else runs, so that no socket is ever made outside it; the pid stays the same.
@@ -38,8 +39,11 @@ class Place:
         return ["sh", "-c", script, self.name, str(self.cgroup), str(self.pid), *map(str, argv)]
 
     def popen(self, argv: Sequence[str | Path], **options: Any) -> subprocess.Popen[Any]:
-        """Start `argv` and return at once; `options` are subprocess.Popen's. It ends with the lab at the latest."""
+        """Start `argv` and return once it is in its cgroup, by which it ends with the lab at the latest; `options` are
+        those of subprocess.Popen."""
         process = subprocess.Popen(self.command(argv), start_new_session=True, **options)
+        while process.pid not in pids(self.cgroup) and process.poll() is None:
+            time.sleep(0.0005)
         self._started = [one for one in self._started if one.poll() is None]
         self._started.append(process)
         return process

@@ -63,12 +63,14 @@ class Pod(Place):
         body: str = "",
         count: int = 1,
         concurrency: int = 1,
+        duration: float = 0.0,
         timeout: float = 10.0,
     ) -> list[client.Answer]:
-        """Send the same HTTP request `count` times from inside the pod, each on a connection of its own, and return the
-        answers in the order of the requests. No redirect is followed; `timeout` (seconds) is each request's."""
-        job = client.Job(url, method, dict(headers or {}), body, count, concurrency, timeout)
-        limit = timeout * count / concurrency + 10.0
+        """Send the same HTTP request `count` times, or one after the other for `duration` seconds, from inside the pod,
+        each on a connection of its own; returns the answers in the order of the requests. No redirect is followed;
+        `timeout` (seconds) is each request's."""
+        job = client.Job(url, method, dict(headers or {}), body, count, concurrency, duration, timeout)
+        limit = timeout * count / concurrency + duration + 10.0
         done = self.run([sys.executable, "-IS", client.__file__], input=json.dumps(job.__dict__), timeout=limit)
         if done.returncode != 0:
             raise LabError(f"{self.name}: the client exited with {done.returncode}: {done.stderr.strip()}")

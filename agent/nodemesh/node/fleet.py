@@ -33,9 +33,6 @@ QUEUE_LIMIT = 100_000
 #: Seconds that a worker has to answer a question.
 ANSWER_TIMEOUT = 2.0
 
-#: What a new worker is told: messages with their descriptors, which are only borrowed.
-Replay = Callable[[], Iterable[tuple[Message, Sequence[int]]]]
-
 
 class WorkerLink:
     """One connected worker. Messages leave in order; those the socket does not take now wait."""
@@ -92,6 +89,10 @@ class WorkerLink:
         for future in self.asked.values():
             if not future.done():
                 future.set_exception(Closed("the worker has died"))
+
+
+#: What a new worker is told: messages with their descriptors, which are only borrowed.
+Replay = Callable[[WorkerLink], Iterable[tuple[Message, Sequence[int]]]]
 
 
 class Fleet:
@@ -203,7 +204,7 @@ class Fleet:
             self._drop(link)
             return
         link.number, link.pid = hello.worker, hello.pid
-        for message, fds in self._replay():
+        for message, fds in self._replay(link):
             self.tell_one(link, message, fds)
         self._changed()
 

@@ -5,24 +5,21 @@ in it that can fail. It ends when told to, or when the very first start of contr
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import shutil
 import signal
 import socket
-import tempfile
 import time
 from enum import Enum, auto
-from pathlib import Path
 
 import msgspec
 
-from . import channel, preflight
+from . import channel, preflight, rundir
 from .channel import Channel, Closed
 from .child import Child
 from .logs import Log, setup
-from .options import Address, Ebpf, RunOptions, StartError
+from .options import Address, RunOptions, StartError
 from .store import Children, Drop, FdStore, Put, Started, ToSupervisor
 
 log = Log("supervisor")
@@ -105,8 +102,9 @@ class Supervisor:
             number = self._signals.pop(0)
             if number in (signal.SIGTERM, signal.SIGINT):
                 self.state = State.STOPPING
-            elif number == signal.SIGHUP:
-                self.control.signal(signal.SIGHUP)
+            elif number == signal.SIGHUP:  # log rotation: the workers open the access log anew
+                for worker in self.workers:
+                    worker.signal(signal.SIGHUP)
 
     def _timeout(self) -> float:
         due = [child.due for child in self._children() if child.due is not None]
@@ -253,34 +251,6 @@ class Supervisor:
             self._forget_channel()
 
 
-def _run_dir(options: RunOptions) -> tuple[str, bool]:
-    """The run folder, and whether it is ours to remove. Raises StartError."""
-    if options.run_dir or options.ebpf is not Ebpf.OFF:
-        path = Path(options.run_dir or "/run/nodemesh")
-        existed = path.exists()
-        try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StartError(
-                f"cannot make {path} ({error.strerror}); name a folder to write to with --run-dir"
-            ) from None
-        return str(path), not existed
-    return tempfile.mkdtemp(prefix="nodemesh-"), True
-
-
-def _lock(run_dir: str) -> int:
-    """A lock that lasts as long as this process; the descriptor holds it. Raises StartError."""
-    fd = os.open(f"{run_dir}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        raise StartError(
-            f"another nodemesh runs in {run_dir}; stop it, or name another folder with --run-dir"
-        ) from None
-    return fd
-
-
 def _bind_all(options: RunOptions, store: FdStore) -> None:
     """The listeners that the user asked for, into the store. Raises StartError."""
     admin = bind(options.admin, "--admin")
@@ -296,8 +266,8 @@ def run(options: RunOptions) -> int:
     """Run a node until told to stop; the exit status. Raises StartError where nothing has been started."""
     setup("supervisor")
     options = preflight.resolve(options)
-    run_dir, ours = _run_dir(options)
-    lock = _lock(run_dir)
+    run_dir, ours = rundir.make(options)
+    lock = rundir.lock(run_dir)
     try:
         supervisor = Supervisor(msgspec.structs.replace(options, run_dir=run_dir))
         try:

@@ -63,6 +63,11 @@ class SetDns(Message, frozen=True, kw_only=True):
     addresses: dict[str, tuple[str, ...]]
 
 
+class SetCounters(Message, frozen=True, kw_only=True):
+    """The counters that the node's workers share. fds: a memfd that control laid out with `balance.shared.Ledger`; the
+    worker takes the column of the number that it said in Hello. Comes before the first SetTables."""
+
+
 class GetStatistics(Message, frozen=True, kw_only=True):
     """Ask for Statistics."""
 
@@ -118,6 +123,15 @@ class Connections(Message, frozen=True, kw_only=True):
 
 
 FromControl = (
-    SetTables | AddListener | UpdateClient | RemoveListener | SetMaps | SetDns | GetStatistics | GetConnections | Drain
+    SetTables
+    | AddListener
+    | UpdateClient
+    | RemoveListener
+    | SetMaps
+    | SetDns
+    | SetCounters
+    | GetStatistics
+    | GetConnections
+    | Drain
 )
 FromWorker = Hello | Applied | Refused | Statistics | Connections

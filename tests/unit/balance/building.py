@@ -29,13 +29,13 @@ def endpoint(number, *, weight=1, health=Health.READY, locality="", **more):
     )
 
 
-def cluster(endpoints, algorithm=Algorithm.LEAST_REQUEST, *, balancer=None, **more):
+def cluster(endpoints, algorithm=Algorithm.LEAST_REQUEST, *, balancer=None, key="reviews", **more):
     """`endpoints`: a number of equal ones, or a list."""
     if isinstance(endpoints, int):
         endpoints = [endpoint(number) for number in range(endpoints)]
     return Cluster(
         name="outbound|8080||reviews.default.svc.cluster.local",
-        key="reviews",
+        key=key,
         host="reviews.default.svc.cluster.local",
         port=8080,
         endpoints=tuple(endpoints),

@@ -46,6 +46,11 @@ def test_keys_spread_by_weight():
     assert 0.4 < counts["10.0.0.2"] / 8000 < 0.6
 
 
+def test_a_key_goes_to_the_next_point():
+    ring = Ring(hosts(3), 64, [1.0] * 3)
+    assert ring.pick(ring.points[5]) is ring.pick(ring.points[4] + 1) is ring.owners[5]
+
+
 def test_the_largest_key_wraps_to_the_first_point():
     ring = Ring(hosts(3), 64, [1.0] * 3)
     assert ring.pick(2**64 - 1) is ring.pick(0)

@@ -1,0 +1,99 @@
+"""`nodemesh lint`: what is wrong with the configuration, without a node."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..config.problems import Problem, Severity
+from .output import format_option, print_json
+
+#: Severities in SARIF's words (SARIF 2.1.0, section 3.27.10).
+SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
+@format_option("text", "json", "sarif")
+def lint(paths: tuple[str, ...], form: str) -> None:
+    """Check files and folders of YAML. Exit code 1 if there are errors."""
+    problems = find(paths)
+    if form == "json":
+        print_json([as_row(problem) for problem in problems])
+    elif form == "sarif":
+        print_json(as_sarif(problems))
+    else:
+        for problem in problems:
+            click.echo(as_line(problem))
+        errors = sum(problem.severity is Severity.ERROR for problem in problems)
+        click.echo(f"{errors} errors, {len(problems) - errors} other findings", err=True)
+    sys.exit(any(problem.severity is Severity.ERROR for problem in problems))
+
+
+def find(paths: Sequence[str]) -> list[Problem]:
+    """All findings in the order of files and lines."""
+    from ..registry.sources.directory import DirectorySource
+    from ..registry.store import Store
+
+    changes = DirectorySource(paths).scan()
+    if changes is None:
+        return []
+    snapshot = Store().apply("files", changes.changed, changes.removed, changes.problems)
+    problems = dict.fromkeys(snapshot.problems)
+    return sorted(problems, key=lambda problem: (problem.location.file, problem.location.line, problem.location.column))
+
+
+def as_row(problem: Problem) -> dict[str, Any]:
+    """One finding of `--format json`."""
+    return {
+        "file": problem.location.file,
+        "line": problem.location.line,
+        "column": problem.location.column,
+        "kind": problem.kind,
+        "namespace": problem.namespace,
+        "name": problem.name,
+        "path": problem.path,
+        "severity": problem.severity.value,
+        "refused": problem.refused,
+        "code": problem.code,
+        "message": problem.message,
+    }
+
+
+def as_line(problem: Problem) -> str:
+    """`file:line:column: error: message (Kind namespace/name, path) [code]`."""
+    owner = "/".join(part for part in (problem.namespace, problem.name) if part)
+    where = ", ".join(part for part in (f"{problem.kind} {owner}".strip(), problem.path) if part)
+    shown = f" ({where})" if where else ""
+    return f"{problem.location}: {problem.severity.value}: {problem.message}{shown} [{problem.code}]"
+
+
+def as_sarif(problems: Sequence[Problem]) -> dict[str, Any]:
+    """SARIF 2.1.0, as code hosts show findings."""
+    results = [
+        {
+            "ruleId": problem.code,
+            "level": SARIF_LEVELS[problem.severity],
+            "message": {"text": problem.message},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": problem.location.file},
+                        "region": {
+                            "startLine": max(1, problem.location.line),
+                            "startColumn": max(1, problem.location.column),
+                        },
+                    }
+                }
+            ],
+        }
+        for problem in problems
+    ]
+    rules = [{"id": code} for code in sorted({problem.code for problem in problems})]
+    driver = {"name": "nodemesh", "version": __version__, "rules": rules}
+    return {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}

@@ -1,0 +1,105 @@
+"""Weighted endpoints as slots of which the kernel draws one at random or in turn: repeated by weight, evenly mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from math import gcd, lcm
+
+from ..registry.snapshot import Endpoint, Health
+from ..routing.decision import Cluster, Route
+from .maps import MAPPED_PREFIX, Backend, pack_address
+
+#: Slots per set at most: weights that would need more are rounded to this many.
+MAX_SLOTS = 1000
+
+#: What a destination without endpoints gets for its share: nobody listens on port 0, so the connect is refused.
+REFUSED4 = Backend(pack_address("127.0.0.1"), 0)
+REFUSED6 = Backend(pack_address("::1"), 0)
+
+
+def slots(route: Route, v4: bool) -> tuple[Backend, ...]:
+    """The slots of a TCP route for clients that dialled an IPv4 (`v4`) or IPv6 address. IPv4 sockets cannot reach IPv6
+    endpoints; IPv6 ones reach IPv4 endpoints as ::ffff:a.b.c.d, where a cluster has no others."""
+    shares: dict[Backend, Fraction] = {}
+    refused = REFUSED4 if v4 else REFUSED6
+    for destination in route.destinations:
+        if destination.weight <= 0:
+            continue
+        weights = cluster_weights(destination.cluster, v4) if destination.cluster is not None else {}
+        total = sum(weights.values())
+        if not total:
+            weights, total = {refused: Fraction(1)}, Fraction(1)
+        for backend, weight in weights.items():
+            shares[backend] = shares.get(backend, Fraction(0)) + destination.weight * weight / total
+    return mix(apportion(shares))
+
+
+def cluster_weights(cluster: Cluster, v4: bool) -> dict[Backend, Fraction]:
+    """Each usable endpoint's weight inside its cluster: those of the first priority that has any, by locality shares
+    where `distribute` gives them."""
+    if cluster.priorities is None:
+        return _weights(cluster.endpoints, v4)
+    shared: dict[Backend, Fraction] = {}
+    for weight, indices in cluster.priorities.shares:
+        group = _weights((cluster.endpoints[index] for index in indices), v4)
+        total = sum(group.values())
+        for backend, own in group.items():
+            shared[backend] = shared.get(backend, Fraction(0)) + weight * own / total
+    if shared:
+        return shared
+    for level in cluster.priorities.levels:
+        weights = _weights((cluster.endpoints[index] for index in level), v4)
+        if weights:
+            return weights
+    return {}
+
+
+def _weights(endpoints: Iterable[Endpoint], v4: bool) -> dict[Backend, Fraction]:
+    """By address and port; host names have no place in the kernel."""
+    native: dict[Backend, Fraction] = {}
+    mapped: dict[Backend, Fraction] = {}
+    for endpoint in endpoints:
+        if endpoint.health is not Health.READY or endpoint.weight <= 0:
+            continue
+        try:
+            address = pack_address(endpoint.address)
+        except ValueError:
+            continue
+        side = native if address.startswith(MAPPED_PREFIX) == v4 else mapped
+        backend = Backend(address, endpoint.port)
+        side[backend] = side.get(backend, Fraction(0)) + endpoint.weight
+    return native or ({} if v4 else mapped)
+
+
+def apportion(shares: Mapping[Backend, Fraction], limit: int = MAX_SLOTS) -> dict[Backend, int]:
+    """Whole slots by share: exact if `limit` allows, else by largest remainder with at least one each (as far as
+    `limit` goes)."""
+    if not shares:
+        return {}
+    scale = lcm(*(share.denominator for share in shares.values()))
+    whole = {backend: int(share * scale) for backend, share in shares.items()}
+    common = gcd(*whole.values())
+    exact = {backend: count // common for backend, count in whole.items()}
+    total = sum(exact.values())
+    if total <= limit:
+        return exact
+    if len(exact) >= limit:
+        heaviest = sorted(exact, key=lambda backend: (-exact[backend], backend))
+        return dict.fromkeys(heaviest[:limit], 1)
+    # One slot is everybody's; the others are given by share.
+    spare = limit - len(exact)
+    quotas = {backend: Fraction(count * spare, total) for backend, count in exact.items()}
+    counts = {backend: 1 + int(quota) for backend, quota in quotas.items()}
+    by_remainder = sorted(quotas, key=lambda backend: (int(quotas[backend]) - quotas[backend], backend))
+    for backend in by_remainder[: limit - sum(counts.values())]:
+        counts[backend] += 1
+    return counts
+
+
+def mix(counts: Mapping[Backend, int]) -> tuple[Backend, ...]:
+    """Each backend `count` times, spread evenly, so that taking turns alternates; the same for equal counts."""
+    places = [
+        (Fraction(2 * number + 1, 2 * count), backend) for backend, count in counts.items() for number in range(count)
+    ]
+    return tuple(backend for _, backend in sorted(places))

@@ -1,0 +1,283 @@
+"""The control process: sources -> snapshot -> tables -> workers and kernel; enrolment and the admin API beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from ..admin.http import serve
+from ..config.problems import Severity
+from ..proxy.messages import Message, SetMaps
+from ..registry.snapshot import Snapshot
+from ..registry.sources.directory import Changes, DirectorySource
+from ..registry.store import Store
+from ..routing.compile import compile_tables
+from ..routing.view import Views
+from ..telemetry.totals import Totals
+from .channel import Closed, memfd, read_memfd
+from .enrol import Enrolment
+from .exposed import Exposed
+from .fleet import Fleet, WorkerLink
+from .kernel import Kernel
+from .listeners import Listeners
+from .logs import Log, setup
+from .options import Ebpf, RunOptions, StartError
+from .publish import Publisher
+from .status import RunningNode
+from .store import Children, StoreClient
+from .supervisor import HOPELESS
+from .views import ViewNumbers
+
+log = Log("control")
+
+#: Seconds between looks at the configuration's files, and at the pods' cgroups.
+CONFIG_INTERVAL = 0.25
+POD_INTERVAL = 0.25
+
+#: Seconds between collections of the workers' numbers: what a killed worker had counted since is lost.
+COLLECT_INTERVAL = 2.0
+
+#: New findings in the configuration that are logged one by one.
+PROBLEMS_LOGGED = 20
+
+#: The name under which the numbers of dead workers stand in the supervisor's store.
+TOTALS = "totals"
+
+
+class Control:
+    """Puts the parts together; one per process. Built by `start`, which raises StartError."""
+
+    def __init__(self, options: RunOptions, store: StoreClient, workers: socket.socket) -> None:
+        self.options = options
+        self.started = time.time()
+        self.children = Children(pids={}, restarts={})
+        self.source = DirectorySource(options.config)
+        self.registry = Store()
+        self.totals = Totals()
+        self.error = ""  # why the newest configuration is not in force
+        self.reloads = {"ok": 0, "failed": 0}
+        self.kernel = Kernel(options) if options.ebpf is not Ebpf.OFF else None
+        self.listeners = Listeners(store, self._announce)
+        self.exposed = Exposed(options, self.listeners)
+        self.fleet = Fleet(workers, self._replay, self._worker_changed, self._worker_gone)
+        self.publisher = Publisher(self.fleet)
+        self.views: Views | None = None
+        self.numbers = ViewNumbers()
+        self.enrolment: Enrolment | None = None
+        if self.kernel is not None:
+            self.enrolment = Enrolment(self.kernel, self.listeners, options.node, self.numbers.number, time.time)
+        self._store = store
+        self._stop = asyncio.Event()
+        self._ready = False
+        if TOTALS in store.kept:
+            self.totals.restore(read_memfd(store.kept[TOTALS].fd))
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.registry.snapshot
+
+    # life
+
+    async def run(self) -> None:
+        """Until SIGTERM or the supervisor's end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        self._first_load()
+        self.exposed.open(self._store.kept, self.snapshot)
+        self._apply()
+        if self.enrolment is not None:
+            self.enrolment.finish_start()
+        self.listeners.drop_left()
+        admin = await serve(RunningNode(self), socket.socket(fileno=self._store.kept["admin"].fd))
+        self._store.channel.sock.setblocking(False)
+        loop.add_reader(self._store.channel.fileno(), self._hear_supervisor)
+        self._store.started()
+        async with asyncio.TaskGroup() as tasks:
+            duties = [
+                tasks.create_task(self._watch_config(), name="config"),
+                tasks.create_task(self._watch_pods(), name="pods"),
+                tasks.create_task(self._collect(), name="collect"),
+            ]
+            await self._stop.wait()
+            for duty in duties:
+                duty.cancel()
+        if self.kernel is not None:
+            self.kernel.clear()
+        await admin.cleanup()
+        self.fleet.close()
+
+    # the configuration
+
+    def _first_load(self) -> None:
+        """Raises StartError where there is nothing but errors."""
+        changes = self.source.scan()
+        self._take(changes if changes is not None else Changes((), (), ()))
+        snapshot = self.snapshot
+        errors = [problem for problem in snapshot.problems if problem.severity is Severity.ERROR]
+        if errors and not snapshot.services and not snapshot.workloads and not snapshot.virtual_services:
+            first = errors[0]
+            raise StartError(
+                f"the configuration has nothing but errors ({len(errors)} in all); the first is at {first.location}: "
+                f"{first.message}"
+            )
+
+    def _take(self, changes: Changes) -> None:
+        """Take what a scan found into the registry, and say what was refused. What was good before stays in force in
+        the place of what is refused now."""
+        known = set(self.snapshot.problems)
+        self.registry.apply("files", changes.changed, changes.removed, changes.problems)
+        refused = [problem for problem in changes.problems if problem.refused]
+        self.error = ""
+        if refused:
+            first = refused[0]
+            count = "" if len(refused) == 1 else f" (and {len(refused) - 1} more)"
+            self.error = f"{first.location}: {first.message}{count}; what was good before stays in force"
+        for problem in [problem for problem in changes.problems if problem not in known][:PROBLEMS_LOGGED]:
+            say = log.error if problem.severity is Severity.ERROR else log.warning
+            say(problem.message, at=problem.location, field=problem.path)
+
+    async def _watch_config(self) -> None:
+        while True:
+            await asyncio.sleep(CONFIG_INTERVAL)
+            try:
+                changes = await asyncio.to_thread(self.source.scan)
+                if changes is None:
+                    continue
+                self._take(changes)
+                self._apply()
+                self.reloads["failed" if self.error else "ok"] += 1
+                log.info("configuration read again", version=self.publisher.version, refused=bool(self.error))
+            except Exception:  # whatever it is: the last good tables serve on, and the next change is tried
+                self.error = "an internal error kept the newest configuration out; the agent's log has it"
+                self.reloads["failed"] += 1
+                log.exception("configuration not applied")
+
+    def _apply(self) -> None:
+        """Bring everything to the newest snapshot: workers, then kernel, then pods."""
+        snapshot = self.snapshot
+        tables = compile_tables(snapshot, self.publisher.tables)
+        self.views = Views(tables, self.views)
+        self.publisher.publish(tables)
+        self.exposed.update(snapshot)
+        if self.kernel is not None and self.enrolment is not None:
+            self.enrolment.choose(snapshot)
+            self.numbers.assign(self.views, self.enrolment.clients())
+            self.kernel.apply(self.numbers.numbered())
+            self.enrolment.reconcile()
+
+    # pods
+
+    async def _watch_pods(self) -> None:
+        """Pods come and go on their own: look often while one is awaited, less often otherwise."""
+        if self.enrolment is None:
+            return
+        while True:
+            await asyncio.sleep(POD_INTERVAL)
+            try:
+                self.enrolment.reconcile()
+            except OSError as error:
+                log.error("pods not reconciled", error=error)
+
+    # workers
+
+    def _announce(self, message: Message, fds: Sequence[int]) -> None:
+        self.fleet.tell(message, fds)
+
+    def _replay(self, link: WorkerLink) -> Iterator[tuple[Message, Sequence[int]]]:
+        """What a new worker is told: the kernel's side first, then tables, and only then where to accept from."""
+        if self.kernel is not None:
+            yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
+        yield from self.publisher.replay(link)
+        yield from self.listeners.replay()
+
+    def _worker_changed(self) -> None:
+        if self._stop.is_set():
+            return
+        missing = self.missing()
+        if self._ready != (not missing):
+            self._ready = not missing
+            if self._ready:
+                log.info("ready", version=self.publisher.version, workers=self.options.workers)
+            else:
+                log.warning("not ready", missing="; ".join(missing))
+
+    def _worker_gone(self, key: str) -> None:
+        self.totals.retire(key)
+        fd = memfd("nodemesh-totals", self.totals.save())
+        try:
+            self._store.put(TOTALS, fd)
+        except Closed:
+            pass
+        finally:
+            os.close(fd)
+
+    def missing(self) -> list[str]:
+        """What is missing for readiness."""
+        missing = []
+        behind = self.options.workers - sum(link.applied == self.publisher.version for link in self.fleet)
+        if behind:
+            missing.append(
+                f"{behind} of {self.options.workers} workers have not applied tables {self.publisher.version}"
+            )
+        if self.enrolment is not None:
+            missing += [f"pod {key} is not enrolled: {why}" for key, why in self.enrolment.waiting().items()]
+        return missing
+
+    async def _collect(self) -> None:
+        while True:
+            await asyncio.sleep(COLLECT_INTERVAL)
+            await self.collect()
+
+    async def collect(self) -> None:
+        """Fetch the workers' numbers."""
+        for key, data in (await self.fleet.statistics()).items():
+            try:
+                self.totals.update(key, data)
+            except msgspec.DecodeError as error:
+                log.error("worker's numbers are of another version", worker=key, error=error)
+
+    # the supervisor
+
+    def _hear_supervisor(self) -> None:
+        try:
+            word, fds = self._store.channel.receive()
+        except BlockingIOError:
+            return
+        except Closed:
+            asyncio.get_running_loop().remove_reader(self._store.channel.fileno())
+            self._stop.set()
+            return
+        if isinstance(word, Children):
+            self.children = word
+        for fd in fds:
+            os.close(fd)
+
+
+async def _main(options: RunOptions, store_fd: int, workers_fd: int) -> None:
+    store = StoreClient(socket.socket(fileno=store_fd))
+    store.load()
+    await Control(options, store, socket.socket(fileno=workers_fd)).run()
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m nodemesh.node.control OPTIONS STORE_FD WORKERS_FD`; the supervisor calls it."""
+    setup("control")
+    try:
+        options = msgspec.json.decode(arguments[0], type=RunOptions)
+        asyncio.run(_main(options, int(arguments[1]), int(arguments[2])))
+    except StartError as error:
+        print(f"nodemesh: {error}", file=sys.stderr)
+        return HOPELESS
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

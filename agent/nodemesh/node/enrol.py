@@ -1,0 +1,193 @@
+"""Enrolment: the pods of this node that are to be in the mesh are hooked, the others are not, whatever happens to them.
+
+Everything follows from comparing what is wanted (the snapshot), what exists (cgroups, namespaces) and what was done.
+No event is relied on: pods that were there before the agent, come with it or later, restart or change their labels are
+found by looking."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from ..admin.state import PodRow
+from ..registry.snapshot import Snapshot
+from ..routing.client import Client
+from .kernel import Kernel, NotEnrolled, Place
+from .listeners import Listeners
+from .logs import Log
+from .pods import Choice, choose, client_of
+
+log = Log("control")
+
+#: Which view of the kernel's maps a pod (`namespace/name`) looks its destinations up in.
+ViewOf = Callable[[str], int]
+
+FAMILIES = ("4", "6")
+
+
+class Enrolled(msgspec.Struct, kw_only=True):
+    """A hooked pod."""
+
+    uid: str
+    cgroup: Path
+    pid: int  # of one of its processes, the last time one was looked for
+    inode: int  # of its network namespace
+    cookie: int  # of its network namespace, as the kernel's maps have it
+    view: int
+    names: tuple[str, ...]  # of its listeners
+    since: float
+
+
+class Enrolment:
+    """All pods of this node. `reconcile` is called with every snapshot and, since pods come and go unannounced, a few
+    times a second besides. `now` is seconds since the epoch."""
+
+    def __init__(
+        self, kernel: Kernel, listeners: Listeners, node: str, view_of: ViewOf, now: Callable[[], float]
+    ) -> None:
+        self._kernel = kernel
+        self._listeners = listeners
+        self._node = node
+        self._view_of = view_of
+        self._now = now
+        self._choices: dict[str, Choice] = {}
+        self._enrolled: dict[str, Enrolled] = {}
+        self._leaving: list[str] = []  # listeners of pods that were unhooked
+        self._waiting: dict[str, str] = {}  # why a chosen pod is not enrolled yet
+
+    def choose(self, snapshot: Snapshot) -> None:
+        """Take in what is wanted now; `reconcile` does it."""
+        self._choices = choose(snapshot, self._node)
+
+    def clients(self) -> dict[str, Client]:
+        """The pods that are wanted, as routing asks for them, by `namespace/name`."""
+        return {key: client_of(choice.workload) for key, choice in self._choices.items() if not choice.why_not}
+
+    def reconcile(self) -> None:
+        """Make what is done equal what is wanted, as far as it can be now."""
+        for name in self._leaving:
+            self._listeners.remove(name)
+        self._leaving = []
+        wanted = {key: choice for key, choice in self._choices.items() if not choice.why_not}
+        places = {enrolled.uid: enrolled.cgroup for enrolled in self._enrolled.values() if enrolled.cgroup.exists()}
+        missing = {choice.uid for choice in wanted.values()} - places.keys()
+        if missing:
+            places |= self._kernel.find(missing)
+        for key, enrolled in list(self._enrolled.items()):
+            choice = wanted.get(key)
+            if choice is None or choice.uid != enrolled.uid:
+                self._withdraw(key, "it left the mesh or this node")
+            elif places.get(enrolled.uid) != enrolled.cgroup:
+                self._withdraw(key, "its cgroup is gone")
+        self._waiting = {}
+        for key, choice in wanted.items():
+            try:
+                self._keep(key, choice, places.get(choice.uid))
+            except NotEnrolled as error:
+                self._waiting[key] = str(error)
+
+    def finish_start(self) -> None:
+        """After the first reconcile: unhook what an earlier run had hooked and nobody wants any more."""
+        known = {enrolled.uid for enrolled in self._enrolled.values()}
+        for uid in self._kernel.attached() - known:
+            log.info("hooks of an earlier run taken away", pod_uid=uid)
+            self._kernel.detach(uid)
+
+    def waiting(self) -> dict[str, str]:
+        """The pods that are wanted and ready to run, but not hooked, with the reasons."""
+        return self._waiting
+
+    def rows(self) -> list[PodRow]:
+        """/pods."""
+        rows = []
+        for key in sorted(self._choices):
+            choice = self._choices[key]
+            enrolled = self._enrolled.get(key)
+            rows.append(
+                PodRow(
+                    namespace=choice.workload.namespace,
+                    name=choice.workload.name,
+                    addresses=choice.workload.addresses,
+                    enrolled=enrolled is not None,
+                    why_not=choice.why_not or self._waiting.get(key, ""),
+                    cgroup=str(enrolled.cgroup) if enrolled is not None else "",
+                    since=enrolled.since if enrolled is not None else 0.0,
+                )
+            )
+        return rows
+
+    def _keep(self, key: str, choice: Choice, cgroup: Path | None) -> None:
+        """Enrol a pod, or bring an enrolled one up to date. Raises NotEnrolled."""
+        client = client_of(choice.workload)
+        enrolled = self._enrolled.get(key)
+        if enrolled is not None and not self._moved(enrolled):
+            for name in enrolled.names:
+                self._listeners.update(name, client)
+            view = self._view_of(key)
+            if view != enrolled.view:
+                self._kernel.move(enrolled.cookie, view)
+                enrolled.view = view
+            return
+        if enrolled is not None:
+            self._withdraw(key, "its network namespace was made anew")
+        if cgroup is None:
+            raise NotEnrolled(f"its cgroup (pod{choice.uid}) does not exist yet")
+        place = self._kernel.place(cgroup)
+        try:
+            self._enrol(key, choice, client, place)
+        finally:
+            place.close()
+
+    def _moved(self, enrolled: Enrolled) -> bool:
+        """Whether the pod's processes live in another namespace than the one with our listeners (a new sandbox). A pod
+        without processes has not moved."""
+        if self._kernel.lives_in(enrolled.pid, enrolled.inode):
+            return False
+        try:
+            place = self._kernel.place(enrolled.cgroup)
+        except NotEnrolled:
+            return False
+        place.close()
+        enrolled.pid = place.pid
+        return place.inode != enrolled.inode
+
+    def _enrol(self, key: str, choice: Choice, client: Client, place: Place) -> None:
+        names = tuple(f"{choice.uid}/{place.inode}/{family}" for family in FAMILIES)
+        left = [fds for name in names if (fds := self._listeners.left(name)) is not None]
+        sockets = [socket.socket(fileno=fds[0]) for fds in left] or self._kernel.listeners(place)
+        view = self._view_of(key)
+        try:
+            cookie = self._kernel.enrol(choice.uid, place, sockets, view)
+        except NotEnrolled:
+            for sock in sockets:
+                if left:
+                    sock.detach()
+                else:
+                    sock.close()
+            raise
+        for number, sock in enumerate(sockets):
+            listening = sock.detach()
+            fds = left[number] if left else (listening, os.dup(place.namespace))
+            self._listeners.add(names[number], fds, client)
+        self._enrolled[key] = Enrolled(
+            uid=choice.uid,
+            cgroup=place.cgroup,
+            pid=place.pid,
+            inode=place.inode,
+            cookie=cookie,
+            view=view,
+            names=names[: len(sockets)],
+            since=self._now(),
+        )
+        log.info("pod enrolled", pod=key, cgroup=place.cgroup)
+
+    def _withdraw(self, key: str, why: str) -> None:
+        """Unhook at once; the listeners stay until the next reconcile, for what was redirected a moment ago."""
+        enrolled = self._enrolled.pop(key)
+        self._kernel.withdraw(enrolled.uid, enrolled.cookie)
+        self._leaving += enrolled.names
+        log.info("pod withdrawn", pod=key, why=why)

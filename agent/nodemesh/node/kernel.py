@@ -1,0 +1,168 @@
+"""The kernel's side of the node: programs and maps loaded, tables kept in step, pods hooked and unhooked."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..datapath import attach, cgroups, namespaces
+from ..datapath.loader import LoadError, load
+from ..datapath.maps import LAYOUT, Maps
+from ..datapath.pins import Pins
+from ..datapath.plan import plan
+from ..datapath.sync import ServiceMaps
+from ..datapath.uninstall import uninstall
+from ..routing.view import View
+from .logs import Log
+from .options import RunOptions, StartError
+
+log = Log("control")
+
+#: Where a redirected connection arrives in its pod's namespace.
+PROXY_PORT = 15001
+LOOPBACKS = ("127.0.0.1", "::1")
+
+#: Seconds after which a data plane that does not beat counts as dead.
+HEARTBEAT_LIMIT = 2.0
+
+#: The sources of the programs: beside the package in a checkout, else where the image puts them.
+SOURCES = (Path(__file__).resolve().parents[3] / "bpf", Path("/usr/share/nodemesh/bpf"))
+
+
+class NotEnrolled(Exception):
+    """A pod cannot be enrolled now; the message is a sentence that says why."""
+
+
+class Place:
+    """Where a pod lives on this node: its cgroup and its network namespace. `close` gives the descriptor back."""
+
+    def __init__(self, cgroup: Path, pid: int, namespace: int, inode: int) -> None:
+        self.cgroup = cgroup
+        self.pid = pid  # of one of its processes
+        self.namespace = namespace  # a descriptor
+        self.inode = inode  # of the namespace: tells a restarted sandbox from the first
+
+    def close(self) -> None:
+        os.close(self.namespace)
+
+
+def sources() -> Path:
+    """The folder with the programs. Raises StartError."""
+    for folder in SOURCES:
+        if folder.is_dir():
+            return folder
+    raise StartError(f"the eBPF sources are missing; they belong in {SOURCES[1]}")
+
+
+class Kernel:
+    """One node's programs and maps, pinned under `bpffs`; pods are known by the uid that their cgroup carries."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._pins = Pins(Path(options.bpffs), LAYOUT)
+        self._root = Path(options.cgroup_root) if options.cgroup_root else cgroups.find_mount()
+        self._own_namespace = os.stat("/proc/self/ns/net").st_ino
+        try:
+            load(sources(), self._pins)
+        except LoadError as error:
+            for line in error.log.splitlines()[-40:]:
+                log.error("loader", said=line)
+            raise StartError(f"eBPF cannot be loaded: {error}") from None
+        self.maps = Maps(self._pins)
+        self.maps.configure(HEARTBEAT_LIMIT, PROXY_PORT, options.workers)
+        self.passed: tuple[str, ...] = ()  # service ports that found no room in the maps
+        self._services = ServiceMaps(self.maps)
+
+    @property
+    def worker_fds(self) -> tuple[int, int]:
+        """What workers need: the map of original destinations and the heartbeats."""
+        return self.maps["flows"].fd, self.maps["heartbeats"].fd
+
+    def close(self) -> None:
+        self.maps.close()
+
+    def apply(self, views: Iterable[tuple[int, View]]) -> None:
+        """Bring the service maps to what these views say. A service port for which there is no room passes."""
+        applied = self._services.apply(plan(views))
+        if applied.passed != self.passed:
+            self.passed = applied.passed
+            if self.passed:
+                log.warning("kernel maps are full, services pass unmeshed", services=", ".join(self.passed))
+
+    def find(self, uids: set[str]) -> dict[str, Path]:
+        """The cgroups of these pods, as far as they exist."""
+        return cgroups.find_pods(self._root, uids)
+
+    def place(self, cgroup: Path) -> Place:
+        """A pod's place by its cgroup. Raises NotEnrolled."""
+        pid = cgroups.first_pid(cgroup)
+        if pid is None:
+            raise NotEnrolled(f"no process runs in its cgroup {cgroup} yet")
+        try:
+            namespace = namespaces.netns_fd(pid)
+        except OSError as error:
+            raise NotEnrolled(f"its network namespace cannot be opened ({error.strerror})") from None
+        inode = os.fstat(namespace).st_ino
+        if inode == self._own_namespace:
+            os.close(namespace)
+            raise NotEnrolled("its processes use the host's network, which is never touched")
+        return Place(cgroup, pid, namespace, inode)
+
+    @staticmethod
+    def lives_in(pid: int, inode: int) -> bool:
+        """Whether this process lives, in the network namespace with this inode."""
+        try:
+            return os.stat(f"/proc/{pid}/ns/net").st_ino == inode
+        except OSError:
+            return False
+
+    def listeners(self, place: Place) -> list[socket.socket]:
+        """Fresh listeners inside the pod, IPv4 first; IPv6 only where the pod has it. Raises NotEnrolled."""
+        opened: list[socket.socket] = []
+        for address in LOOPBACKS:
+            try:
+                opened.append(namespaces.open_listener(place.namespace, address, PROXY_PORT))
+            except OSError as error:
+                if opened:
+                    break  # a pod without IPv6
+                raise NotEnrolled(
+                    f"cannot listen at {address}:{PROXY_PORT} inside the pod ({error.strerror}); "
+                    "the pod must leave that port alone"
+                ) from None
+        return opened
+
+    def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int) -> int:
+        """Hook the pod's connects; answers its namespace's cookie. Raises NotEnrolled; then nothing is left hooked."""
+        cookie = namespaces.netns_cookie(sockets[0])
+        try:
+            for sock in sockets:
+                self.maps.set_listener(cookie, sock)
+            self.maps.enrol(cookie, view)
+            attach.attach(self._pins, uid, place.cgroup)
+        except (OSError, attach.AttachError) as error:
+            self.withdraw(uid, cookie)
+            raise NotEnrolled(str(error)) from None
+        return cookie
+
+    def move(self, cookie: int, view: int) -> None:
+        """Have an enrolled pod's connects looked up in another view."""
+        self.maps.enrol(cookie, view)
+
+    def withdraw(self, uid: str, cookie: int) -> None:
+        """Unhook the pod: its connects are its own again from now on."""
+        attach.detach(self._pins, uid)
+        self.maps.withdraw(cookie)
+        for family in (socket.AF_INET, socket.AF_INET6):
+            self.maps.remove_listener(cookie, family)
+
+    def attached(self) -> set[str]:
+        """The pods that are hooked, those of an earlier run included."""
+        return attach.attached_pods(self._pins)
+
+    def detach(self, uid: str) -> None:
+        attach.detach(self._pins, uid)
+
+    def clear(self) -> None:
+        """Take everything out of the kernel again, for an orderly end; hooks go first: nothing new is redirected."""
+        uninstall(self._pins)

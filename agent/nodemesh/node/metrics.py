@@ -1,0 +1,95 @@
+"""The agent's own numbers, `nodemesh_*`, beside Istio's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from .. import __version__
+from ..telemetry.exposition import Family
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Numbers(msgspec.Struct, frozen=True, kw_only=True):
+    """What the composition root knows when it is scraped. `kernel` is (hook, reason) -> count."""
+
+    ready: bool
+    version: int
+    errors: int
+    warnings: int
+    broken: bool
+    reloads: Mapping[str, int]
+    pids: Mapping[str, int]
+    restarts: Mapping[str, int]
+    connected: int
+    pods: Mapping[str, int]
+    log_lines_lost: int
+    kernel: Mapping[tuple[str, str], int] = {}
+
+
+def _gauge(name: str, text: str, value: float) -> Family:
+    return Family(name=f"nodemesh_{name}", help=text, kind="gauge", samples=[((), value)])
+
+
+def _by(name: str, text: str, kind: str, label: str, values: Mapping[str, float]) -> Family:
+    samples = [((key,), value) for key, value in values.items()]
+    return Family(
+        name=f"nodemesh_{name}",
+        help=text,
+        kind="counter" if kind == "counter" else "gauge",
+        labels=(label,),
+        samples=samples,
+    )
+
+
+def process_use(pid: int) -> tuple[float, int] | None:
+    """CPU seconds and resident bytes of a process (proc(5), stat and statm), None if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return None
+    return (int(fields[11]) + int(fields[12])) / _TICKS, pages * _PAGE
+
+
+def families(numbers: Numbers) -> Iterator[Family]:
+    """The families in the order of the page."""
+    yield Family(
+        name="nodemesh_build_info", help="The version that runs.", kind="gauge", labels=("version",),
+        samples=[((__version__,), 1)],
+    )  # fmt: skip
+    yield _gauge("ready", "1 if the node is ready.", numbers.ready)
+    yield _gauge("tables_version", "Version of the newest tables.", numbers.version)
+    yield _gauge("config_errors", "Errors in the configuration.", numbers.errors)
+    yield _gauge("config_warnings", "Warnings about the configuration.", numbers.warnings)
+    yield _gauge("config_broken", "1 if the newest configuration is not the one in force.", numbers.broken)
+    yield _by("config_reloads", "Reloads of the configuration.", "counter", "result", numbers.reloads)
+    yield _gauge("workers_connected", "Workers that take orders.", numbers.connected)
+    yield _by("process_restarts", "Deaths of processes.", "counter", "process", numbers.restarts)
+    yield _by("pods", "Pods of this node.", "gauge", "state", numbers.pods)
+    lost = [((), numbers.log_lines_lost)]
+    yield Family(
+        name="nodemesh_access_log_lines_lost", help="Lines that could not be written.", kind="counter", samples=lost
+    )
+    uses = {name: use for name, pid in numbers.pids.items() if pid and (use := process_use(pid)) is not None}
+    yield _by(
+        "process_cpu_seconds", "CPU time of each process.", "counter", "process",
+        {name: use[0] for name, use in uses.items()},
+    )  # fmt: skip
+    yield _by(
+        "process_resident_memory_bytes", "Resident memory of each process.", "gauge", "process",
+        {name: use[1] for name, use in uses.items()},
+    )  # fmt: skip
+    if numbers.kernel:
+        yield Family(
+            name="nodemesh_kernel_events",
+            help="Outcomes of the kernel's hooks by reason.",
+            kind="counter",
+            labels=("hook", "reason"),
+            samples=list(numbers.kernel.items()),
+        )

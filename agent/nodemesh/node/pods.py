@@ -1,0 +1,74 @@
+"""Which pods of this node are to be in the mesh, and exactly why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ..registry.snapshot import Namespace, Snapshot, Workload
+from ..routing.client import Client
+
+#: The label or annotation on a Pod or its Namespace that takes pods out of the mesh, and on a Pod back in.
+MESH = "nodemesh.io/mesh"
+DISABLED = "disabled"
+ENABLED = "enabled"
+
+#: A static pod's cgroup carries the hash of its manifest in place of the mirror pod's uid.
+STATIC_POD_HASH = "kubernetes.io/config.hash"
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted of one local pod. `why_not` is a sentence, empty where it is to be enrolled."""
+
+    workload: Workload
+    why_not: str = ""
+
+    @property
+    def uid(self) -> str:
+        """The name that its cgroup carries."""
+        return self.workload.annotations.get(STATIC_POD_HASH, self.workload.uid)
+
+
+def mesh_setting(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+    """The value of `nodemesh.io/mesh`, the label before the annotation; empty where it is not set."""
+    return labels.get(MESH, annotations.get(MESH, ""))
+
+
+def why_not(pod: Workload, namespace: Namespace | None) -> str:
+    """The reason that this pod is to stay out, empty where there is none."""
+    if pod.finished:
+        return "the pod has finished"
+    if pod.host_network:
+        return "the pod uses the host's network (hostNetwork), which is never touched"
+    own = mesh_setting(pod.labels, pod.annotations)
+    if own == DISABLED:
+        return f"the pod opts out ({MESH}: {DISABLED})"
+    whole = mesh_setting(namespace.labels, namespace.annotations) if namespace is not None else ""
+    if own != ENABLED and whole == DISABLED:
+        return f"the namespace {pod.namespace} opts out ({MESH}: {DISABLED})"
+    if not pod.uid:
+        return "the pod has no uid (metadata.uid), by which its cgroup is found"
+    return ""
+
+
+def choose(snapshot: Snapshot, node: str) -> dict[str, Choice]:
+    """The pods of this node by `namespace/name`."""
+    return {
+        key: Choice(workload=pod, why_not=why_not(pod, snapshot.namespaces.get(pod.namespace)))
+        for key, pod in snapshot.workloads.items()
+        if pod.kind == "Pod" and pod.node == node
+    }
+
+
+def client_of(pod: Workload) -> Client:
+    """The pod as routing asks for it."""
+    return Client(
+        namespace=pod.namespace,
+        name=pod.name,
+        labels=pod.labels,
+        locality=pod.locality,
+        node=pod.node,
+        service_account=pod.service_account,
+        owner=pod.owner,
+    )

@@ -1,0 +1,151 @@
+"""The running node as the admin API sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..admin.state import Explanation, ModeRow, PodRow
+from ..config.problems import Severity
+from ..registry.snapshot import Service, Snapshot
+from ..routing.client import Client
+from ..telemetry.exposition import render
+from ..telemetry.telemetry import Dump
+from .exposed import bound_address
+from .metrics import Numbers, families
+from .options import Ebpf
+
+if TYPE_CHECKING:
+    from .control import Control
+
+#: How many of the last requests are kept for /connections.
+RECENT = 256
+
+
+class RunningNode:
+    """Reads Control's state; changes nothing."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._control.snapshot
+
+    def missing(self) -> list[str]:
+        return self._control.missing()
+
+    def pods(self) -> Sequence[PodRow]:
+        enrolment = self._control.enrolment
+        return enrolment.rows() if enrolment is not None else []
+
+    def status(self) -> dict[str, Any]:
+        control = self._control
+        missing = self.missing()
+        tables = control.publisher.tables
+        pods = self._pod_counts()
+        errors, warnings = self._problem_counts()
+        return {
+            "node": control.options.node,
+            "started": control.started,
+            "ready": not missing,
+            "missing": missing,
+            "ebpf": "on" if control.options.ebpf is not Ebpf.OFF else "off: only --expose listeners serve",
+            "tables": {
+                "version": control.publisher.version,
+                "causes": list(tables.causes) if tables is not None else [],
+            },
+            "config": {
+                "sources": list(control.options.config),
+                "error": control.error,
+                "errors": errors,
+                "warnings": warnings,
+            },
+            "workers": self._workers(),
+            "control": {
+                "pid": control.children.pids.get("control", 0),
+                "restarts": control.children.restarts.get("control", 0),
+            },
+            "listeners": self._listeners(),
+            "pods": pods,
+        }
+
+    def _workers(self) -> list[dict[str, Any]]:
+        control = self._control
+        return [
+            {
+                "number": link.number,
+                "pid": link.pid,
+                "applied": link.applied,
+                "restarts": control.children.restarts.get(f"worker-{link.number}", 0),
+                "error": link.refused.error if link.refused is not None else "",
+            }
+            for link in control.fleet
+        ]
+
+    def _listeners(self) -> list[dict[str, Any]]:
+        rows = []
+        for listener in self._control.listeners:
+            message = listener.message
+            destination = message.destination
+            rows.append(
+                {
+                    "name": listener.name,
+                    "client": f"{message.client.namespace}/{message.client.name}",
+                    "destination": f"{destination[0]}:{destination[1]}" if destination is not None else "",
+                    "address": str(bound_address(listener.fds[0])) if destination is not None else "",
+                }
+            )
+        return rows
+
+    def _pod_counts(self) -> dict[str, int]:
+        rows = self.pods()
+        enrolled = sum(row.enrolled for row in rows)
+        return {"enrolled": enrolled, "not_enrolled": len(rows) - enrolled}
+
+    def _problem_counts(self) -> tuple[int, int]:
+        found = Counter(problem.severity for problem in self.snapshot.problems)
+        return found[Severity.ERROR], found[Severity.WARNING]
+
+    def mode(self, service: Service, port: int) -> ModeRow:
+        """As the service's own namespace sees it."""
+        views = self._control.views
+        if views is None:
+            return ModeRow(mode="", mode_reason="no tables are in force yet")
+        client = Client(namespace=service.namespace)
+        frontend = views.for_client(client).frontend_for_host(service.host, port)
+        return ModeRow(mode=frontend.mode.value, mode_reason=frontend.mode_reason)
+
+    def explain(self, question: Explanation) -> dict[str, Any]:
+        raise NotImplementedError
+
+    async def telemetry(self) -> Dump:
+        await self._control.collect()
+        return self._control.totals.sum(decisions=RECENT)
+
+    async def connections(self) -> list[Any]:
+        answers = await self._control.fleet.connections()
+        return [row for data in answers.values() for row in msgspec.msgpack.decode(data)]
+
+    async def metrics(self) -> bytes:
+        control = self._control
+        dump = await self.telemetry()
+        errors, warnings = self._problem_counts()
+        numbers = Numbers(
+            ready=not self.missing(),
+            version=control.publisher.version,
+            errors=errors,
+            warnings=warnings,
+            broken=bool(control.error),
+            reloads=control.reloads,
+            pids=control.children.pids,
+            restarts=control.children.restarts,
+            connected=len(list(control.fleet)),
+            pods=self._pod_counts(),
+            log_lines_lost=dump.log_lines_lost,
+        )
+        return await asyncio.to_thread(render, dump, list(families(numbers)))

@@ -1,0 +1,186 @@
+"""The API over a real socket, with a node made of plain values behind it."""
+
+import asyncio
+import json
+import socket
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import pytest
+from tests.unit.telemetry.samples import request
+
+from nodemesh.admin.http import serve
+from nodemesh.admin.state import Explanation, ModeRow, PodRow, QuestionError
+from nodemesh.config.meta import Location
+from nodemesh.config.problems import Problem
+from nodemesh.registry.snapshot import Endpoint, Health, Protocol, Service, ServicePort, Snapshot
+from nodemesh.telemetry.telemetry import Dump, Telemetry
+
+REVIEWS = Service(
+    host="reviews.default.svc.cluster.local",
+    name="reviews",
+    namespace="default",
+    addresses=("10.96.0.7",),
+    ports=(ServicePort(number=9080, name="http", protocol=Protocol.HTTP),),
+    endpoints={
+        9080: (
+            Endpoint(address="10.1.0.5", port=9080, workload="default/reviews-1"),
+            Endpoint(address="10.1.0.6", port=9080, health=Health.UNREADY),
+        )
+    },
+    location=Location("mesh.yaml", 3, 1),
+)
+PROBLEM = Problem(
+    code="unknown-field",
+    message="there is no field hots; did you mean hosts?",
+    location=Location("mesh.yaml", 9, 3),
+    kind="VirtualService",
+    path="spec.hots",
+)
+
+
+class FakeNode:
+    """What the API asks for, as plain values."""
+
+    def __init__(self) -> None:
+        self.lacking: list[str] = []
+        self.asked: list[Explanation] = []
+        self.snapshot = Snapshot(services={REVIEWS.host: (REVIEWS,)}, problems=(PROBLEM,))
+
+    def missing(self) -> list[str]:
+        return self.lacking
+
+    def status(self) -> dict[str, Any]:
+        return {"node": "here"}
+
+    def pods(self) -> list[PodRow]:
+        return [PodRow(namespace="default", name="a", why_not="the pod has finished")]
+
+    def mode(self, service: Service, port: int) -> ModeRow:
+        return ModeRow(mode="proxy", mode_reason=f"{service.host}:{port} has HTTP rules")
+
+    def explain(self, question: Explanation) -> dict[str, Any]:
+        if question.url == "nonsense":
+            raise QuestionError("nonsense is no URL")
+        self.asked.append(question)
+        return {"outcome": "route"}
+
+    async def telemetry(self) -> Dump:
+        import msgspec
+
+        telemetry = Telemetry()
+        telemetry.record(request())
+        telemetry.record(request(status=503))
+        return msgspec.msgpack.decode(telemetry.dump(), type=Dump)
+
+    async def connections(self) -> list[Any]:
+        return [{"client": "default/a"}]
+
+    async def metrics(self) -> bytes:
+        return b"nodemesh_ready 1.0\n"
+
+
+def ask(node: FakeNode, *paths: str, method: str = "GET") -> list[tuple[int, Any]]:
+    """The status and body of each path, asked over loopback."""
+
+    def fetch(base: str, path: str) -> tuple[int, Any]:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(base + path, method=method), timeout=5) as answer:
+                status, body = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, body = error.code, error.read()
+        return status, json.loads(body) if body[:1] in b"[{" else body
+
+    async def scenario() -> list[tuple[int, Any]]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        runner = await serve(node, listener)
+        host, port = listener.getsockname()
+        answers = [await asyncio.to_thread(fetch, f"http://{host}:{port}", path) for path in paths]
+        await runner.cleanup()
+        return answers
+
+    return asyncio.run(scenario())
+
+
+def test_readiness_names_what_is_missing():
+    node = FakeNode()
+    assert ask(node, "/healthz", "/readyz") == [(200, {"status": "ok"}), (200, {"ready": True, "missing": []})]
+    node.lacking = ["1 of 2 workers have not applied tables 3"]
+    assert ask(node, "/readyz") == [(503, {"ready": False, "missing": node.lacking})]
+
+
+def test_services_show_mode_and_readiness_by_port():
+    ((status, (service,)),) = ask(FakeNode(), "/services")
+    assert status == 200
+    assert service["location"] == "mesh.yaml:3:1"
+    assert service["ports"] == [
+        {
+            "port": 9080,
+            "name": "http",
+            "protocol": "HTTP",
+            "endpoints": 2,
+            "ready": 1,
+            "mode": "proxy",
+            "mode_reason": "reviews.default.svc.cluster.local:9080 has HTTP rules",
+        }
+    ]
+
+
+def test_endpoints_pods_problems_and_metrics():
+    endpoints, pods, problems, metrics = ask(FakeNode(), "/endpoints", "/pods", "/config/problems", "/metrics")
+    assert [row["health"] for row in endpoints[1]] == ["ready", "unready"]
+    assert pods[1][0]["why_not"] == "the pod has finished"
+    assert (problems[1][0]["line"], problems[1][0]["code"]) == (9, "unknown-field")
+    assert metrics == (200, b"nodemesh_ready 1.0\n")
+
+
+def test_connections_show_the_last_requests_newest_first():
+    ((_, found),) = ask(FakeNode(), "/connections")
+    assert found["open"] == [{"client": "default/a"}]
+    assert [row["status"] for row in found["recent"]] == [503, 200]
+
+
+def test_the_graph_draws_services_and_the_workloads_behind_them():
+    ((_, found),) = ask(FakeNode(), "/graph")
+    edges = {(edge["source"], edge["target"]): edge for edge in found["edges"]}
+    asked = edges["workload/default/productpage-v1", "service/default/reviews"]
+    assert (asked["requests"], asked["errors"], asked["p50_ms"]) == (2, 1, 25.0)
+    assert ("service/default/reviews", "workload/default/reviews-v2") in edges
+
+
+def test_explain_takes_its_question_from_the_query():
+    node = FakeNode()
+    query = urllib.parse.urlencode(
+        [("url", "http://reviews:9080/x"), ("method", "POST"), ("header", "end-user: jason"), ("as", "default/a")]
+    )
+    assert ask(node, f"/explain?{query}&gateway=istio=ingress") == [(200, {"outcome": "route"})]
+    assert node.asked == [
+        Explanation(
+            method="POST",
+            url="http://reviews:9080/x",
+            headers=(("end-user", "jason"),),
+            client="default/a",
+            gateway=(("istio", "ingress"),),
+        )
+    ]
+
+
+@pytest.mark.parametrize("path", ["/explain", "/explain?url=nonsense", "/explain?url=http://a/&header=x"])
+def test_a_wrong_question_is_answered_with_a_sentence(path):
+    ((status, found),) = ask(FakeNode(), path)
+    assert status == 400
+    assert found["error"]
+
+
+def test_unknown_paths_and_methods_are_json_too():
+    assert ask(FakeNode(), "/nothing")[0] == (404, {"error": "GET /nothing: Not Found"})
+    assert ask(FakeNode(), "/status", method="POST")[0][0] == 405
+
+
+def test_counts_without_traffic_make_an_empty_graph():
+    from nodemesh.admin import graph
+
+    assert graph.build(Dump()) == {"nodes": [], "edges": []}
+    assert graph.quantile([0] * 20, 0.5) is None

@@ -1,0 +1,56 @@
+import pytest
+
+from nodemesh.node.pods import choose, client_of
+from nodemesh.registry.snapshot import Namespace, Snapshot, Workload
+
+
+def snapshot(namespace_labels: dict[str, str] | None = None, **pod: object) -> Snapshot:
+    fields: dict[str, object] = {"name": "a", "namespace": "shop", "uid": "u-1", "node": "here", **pod}
+    workload = Workload(**fields)  # type: ignore[arg-type]
+    return Snapshot(
+        workloads={workload.key: workload},
+        namespaces={"shop": Namespace(name="shop", labels=namespace_labels or {})},
+    )
+
+
+def why(namespace_labels: dict[str, str] | None = None, **pod: object) -> str:
+    return choose(snapshot(namespace_labels, **pod), "here")["shop/a"].why_not
+
+
+def test_an_ordinary_pod_is_wanted():
+    assert why() == ""
+
+
+def test_pods_of_other_nodes_are_not_ours_to_list():
+    assert choose(snapshot(node="there"), "here") == {}
+
+
+@pytest.mark.parametrize(
+    ("pod", "words"),
+    [
+        ({"host_network": True}, "hostNetwork"),
+        ({"finished": True}, "finished"),
+        ({"labels": {"nodemesh.io/mesh": "disabled"}}, "the pod opts out"),
+        ({"annotations": {"nodemesh.io/mesh": "disabled"}}, "the pod opts out"),
+        ({"uid": ""}, "no uid"),
+    ],
+)
+def test_the_exact_reason_is_told(pod, words):
+    assert words in why(**pod)
+
+
+def test_a_namespace_opts_all_its_pods_out_and_a_pod_itself_back_in():
+    off = {"nodemesh.io/mesh": "disabled"}
+    assert "namespace shop opts out" in why(off)
+    assert why(off, labels={"nodemesh.io/mesh": "enabled"}) == ""
+    assert "hostNetwork" in why(off, labels={"nodemesh.io/mesh": "enabled"}, host_network=True)
+
+
+def test_a_static_pods_cgroup_is_found_by_its_manifests_hash():
+    pods = choose(snapshot(annotations={"kubernetes.io/config.hash": "abc"}), "here")
+    assert pods["shop/a"].uid == "abc"
+
+
+def test_the_client_is_the_pod():
+    client = client_of(snapshot(labels={"app": "a"}, owner="a-deployment").workloads["shop/a"])
+    assert (client.namespace, client.name, client.labels, client.owner) == ("shop", "a", {"app": "a"}, "a-deployment")
