@@ -133,11 +133,11 @@ def _see(view: View, backends: dict[int, tuple[Backend, ...]], reverse: bool) ->
         for place in _places(frontend):
             if place not in places and place not in passed:
                 kept[place] = _Wanted(_entry(frontend, place, backends), _owner(frontend))
-    for place in [
-        place for place in places if place.prefix < _IPV4.prefix and place.covers(_IPV4._replace(port=place.port))
-    ]:
+    for place, wanted in list(places.items()):
         # IPv4 addresses are kept as ::ffff:a.b.c.d, but no IPv6 network means them.
-        places.setdefault(_IPV4._replace(port=place.port), _Wanted(_PASS, places[place].owner))
+        mapped = _IPV4._replace(port=place.port)
+        if place.prefix < mapped.prefix and place.covers(mapped):
+            places.setdefault(mapped, _Wanted(_PASS, wanted.owner))
     networks = [place for place in places if _is_network(place)]
     for place, wanted in passed.items():
         # Passing is what happens anyway, except inside a network that does not pass.
