@@ -41,6 +41,7 @@ class Lab:
 
     def __init__(self, name: str, *, dual_stack: bool = False, region: str = "", zone: str = "") -> None:
         self.id = owner.identity(name)
+        self._owner = os.getpid()
         self.node_name = f"{name}-node"
         self.folder = owner.RUN / self.id
         self.manifests_folder = self.folder / "manifests"
@@ -84,7 +85,10 @@ class Lab:
             self.close()
 
     def close(self) -> None:
-        """Remove everything: processes, and with them namespaces and links; cgroups, pins, files."""
+        """Remove everything: processes, and with them namespaces and links; cgroups, pins, files. A forked child of the
+        owner, on its way out of the same `with`, removes nothing."""
+        if os.getpid() != self._owner:
+            return
         if hasattr(self, "_network"):
             self._network.close()
         owner.remove(self.id)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any
 
 import pyroute2
 
+from ..datapath import namespaces
 from .addresses import POD_NETWORKS, Addresses, family_of
 
 BRIDGE = "cni0"
@@ -67,8 +70,17 @@ class NodeNetwork:
 
 
 def _netlink(pid: int) -> Any:
-    """A netlink socket in the network namespace of process `pid` (pyroute2 has no types)."""
-    return pyroute2.IPRoute(netns=f"/proc/{pid}/ns/net", flags=0)  # type: ignore[attr-defined, no-untyped-call]
+    """A netlink socket in the network namespace of process `pid` (pyroute2 has no types).
+
+    pyroute2's own way (`netns=`) forks, and ends its child by SIGTERM: the child of a program that removes its lab on
+    SIGTERM would remove the lab."""
+    namespace = namespaces.netns_fd(pid)
+    try:
+        # asyncio, by which pyroute2 reads, takes datagram sockets only; to netlink the types are one (netlink(7)).
+        socket_fd = namespaces.open_socket(namespace, socket.AF_NETLINK, socket.SOCK_DGRAM).detach()
+    finally:
+        os.close(namespace)
+    return pyroute2.IPRoute(fileno=socket_fd)  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _add_address(netlink: Any, index: int, address: str, prefix: int) -> None:

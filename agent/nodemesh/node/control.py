@@ -199,6 +199,8 @@ class Control:
         yield from self.listeners.replay()
 
     def _worker_changed(self) -> None:
+        if self._stop.is_set():
+            return
         missing = self.missing()
         if self._ready != (not missing):
             self._ready = not missing

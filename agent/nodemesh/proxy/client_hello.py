@@ -1,4 +1,4 @@
-"""The server name in a TLS ClientHello, read without decrypting anything (RFC 8446 section 4.1.2, RFC 6066 section 3)."""
+"""The server name in a TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3), which is not encrypted."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ LINGER: Final = 1.0
 
 
 class Downstream(Handler):
-    """One connection. `exchange` is the request that is being served; what a pipelining client sends meanwhile waits."""
+    """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
 
     __slots__ = (
         "pod", "transport", "frontend", "dialled", "exchange", "_view", "_buffer", "_body", "_held",
@@ -101,6 +101,15 @@ class Downstream(Handler):
         if self.exchange is None and not self._buffer.data:
             self._shut()
 
+    def describe(self) -> dict[str, str]:
+        request = self.exchange.record.path.decode("latin-1") if self.exchange is not None else ""
+        return {
+            "protocol": "HTTP/1.1",
+            "client": self.transport.remote,
+            "destination": self.transport.local,
+            "request": request,
+        }
+
     # --- requests
 
     def _read(self, data: bytes) -> None:
@@ -139,7 +148,6 @@ class Downstream(Handler):
             if not body.done:
                 self._body = body
                 self.transport.bulk = length >= BULK_LENGTH
-            trailers = body.trailers
         exchange = Exchange(self, head)
         self.exchange = exchange
         exchange.start(data, self._body is None)

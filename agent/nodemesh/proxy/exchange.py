@@ -1,6 +1,6 @@
 """One request's life, from its head to its record, whichever codec carries it.
 
-A decision says what is to become of the request; the exchange does it: faults, the call upstream, mirrors, the answer."""
+A decision says what is to become of the request; the exchange does it: fault, call upstream, mirrors, answer."""
 
 from __future__ import annotations
 
@@ -288,9 +288,7 @@ class Exchange(Caller):
         milliseconds = int(record.upstream_time * 1000.0)
         lines = head.lines
         lines.append(
-            SERVICE_TIME[milliseconds]
-            if milliseconds < 1024
-            else b"x-envoy-upstream-service-time: %d" % milliseconds
+            SERVICE_TIME[milliseconds] if milliseconds < 1024 else b"x-envoy-upstream-service-time: %d" % milliseconds
         )
         self._dress(lines, head.date)
         self.downstream.respond(head, data, ended)
@@ -346,10 +344,10 @@ class Exchange(Caller):
             self._timer = None
         decision = self._decision
         self._enter(ANSWERING)
-        if isinstance(decision, (Redirect, DirectResponse)):
-            if decision.response_headers is not None:
-                change(decision.response_headers, lines, self.record, self.head.request.headers)
-        if is_grpc(self.head.request) and not isinstance(decision, (Redirect, DirectResponse)):
+        ruled = isinstance(decision, (Redirect, DirectResponse))  # the rule's own answer, not one for want of another
+        if ruled and decision is not None and decision.response_headers is not None:
+            change(decision.response_headers, lines, self.record, self.head.request.headers)
+        if not ruled and is_grpc(self.head.request):
             head = grpc_reply(status, body, grpc_status, lines)
             body = b""
         else:

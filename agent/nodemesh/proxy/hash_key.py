@@ -1,4 +1,4 @@
-"""The key of consistent hashing: taken from a request as the policy says, with the cookie that is made where it lacks."""
+"""The key of consistent hashing: taken from a request as the policy says, and the cookie made where it lacks."""
 
 from __future__ import annotations
 

@@ -21,9 +21,7 @@ GRPC_STATUS: Final[dict[int, int]] = {
 GRPC_UNKNOWN: Final = 2
 
 RESET: Final = "upstream connect error or disconnect/reset before headers. reset reason: "
-RESET_AGAIN: Final = (
-    "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
-)
+RESET_AGAIN: Final = "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
 
 
 class Reply(NamedTuple):

@@ -38,14 +38,13 @@ class Proxy:
         rng: Random,
         telemetry: Telemetry,
         tables: Tables,
-        share: Share | None = None,
         workers: int = 1,
     ) -> None:
         self.network = network
         self.clock = clock
         self.rng = rng
         self.telemetry = telemetry
-        self.share = share
+        self.share: Share | None = None  # counters in common with the node's other workers
         self.workers = workers
         self.views = Views(tables)
         self.limits: PodLimits = tables.mesh.limits
@@ -147,4 +146,3 @@ class Proxy:
                 target.close()
                 del self.targets[key]
         self.clock.after(HOUSEKEEPING, self._keep_house)
-

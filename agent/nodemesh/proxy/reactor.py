@@ -305,7 +305,7 @@ class Listener:
     def ready(self) -> None:
         """Accept one connection: with several workers, the others get theirs."""
         try:
-            fd, address = self.sock._accept()
+            fd, address = self.sock._accept()  # type: ignore[attr-defined]  # as socket.accept does
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as error:
@@ -340,7 +340,19 @@ class Watcher:
 class Reactor(Network):
     """The loop. Each turn takes one quantum from every pod that has something ready, then fires the timers."""
 
-    __slots__ = ("clock", "platform", "poller", "lanes", "listeners", "watchers", "buffer", "view", "running", "_released", "_failed")
+    __slots__ = (
+        "clock",
+        "platform",
+        "poller",
+        "lanes",
+        "listeners",
+        "watchers",
+        "buffer",
+        "view",
+        "running",
+        "_released",
+        "_failed",
+    )
 
     def __init__(self, platform: Platform) -> None:
         now = time.monotonic()

@@ -47,6 +47,14 @@ class Side(Handler):
         if out.pending:
             self.transport.pause()
 
+    def describe(self) -> dict[str, str]:
+        return {
+            "protocol": self.relay.record.protocol.decode(),
+            "client": self.relay.client.name(),
+            "destination": self.relay.record.downstream_local,
+            "upstream": self.relay.upstream.name(),
+        }
+
     def ended(self) -> None:
         self.finished = True
         other = self.other

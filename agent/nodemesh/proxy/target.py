@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..balance.group import Group
 from ..balance.host import Host
-from ..registry.snapshot import Endpoint
-from ..routing.decision import Algorithm, Cluster, Resolution
+from ..registry.snapshot import Endpoint, Resolution
+from ..routing.decision import Algorithm, Cluster
 from .pool import Pool
 from .transport import Handler, Transport
 from .upstream import Requester, Upstream

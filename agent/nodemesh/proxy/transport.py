@@ -1,7 +1,7 @@
 """What the proxy sees of the outside: byte streams, whom they call, and the network that makes them.
 
-`reactor` implements these over sockets and epoll, `sim` in memory under a virtual clock; nothing else in the proxy knows
-which of the two it runs on."""
+`reactor` implements these over sockets and epoll, `sim` in memory under a virtual clock; nothing else knows
+which it runs on."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ class Handler:
 
     def drain(self) -> None:
         """The worker is to end: finish what is under way and take nothing new."""
+
+    def describe(self) -> dict[str, str]:
+        """What is going on, for `nodemesh connections`."""
+        return {}
 
 
 class Transport:

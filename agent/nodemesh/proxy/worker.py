@@ -7,6 +7,7 @@ import mmap
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Final
 
@@ -45,7 +46,6 @@ class Worker(Watcher):
         telemetry: Telemetry,
         number: int = 0,
         workers: int = 1,
-        share: Share | None = None,
         reconnect: Callable[[], socket.socket | None] | None = None,
     ) -> None:
         self.platform = platform
@@ -53,11 +53,8 @@ class Worker(Watcher):
         self.number = number
         self.reactor = Reactor(platform)
         self.tables = Tables()
-        self.proxy = Proxy(
-            self.reactor, self.reactor.clock, Random(), telemetry, self.tables, share=share, workers=workers
-        )
+        self.proxy = Proxy(self.reactor, self.reactor.clock, Random(), telemetry, self.tables, workers)
         self.listeners: dict[int, Listener] = {}
-        self.namespaces: dict[int, int] = {}  # fds, by listener
         self._reconnect = reconnect
         self._decoder = msgspec.msgpack.Decoder(FromControl)
         self._control = control
@@ -90,10 +87,8 @@ class Worker(Watcher):
         self._obey(self._decoder.decode(packet), fds)
 
     def _say(self, message: Message, fds: tuple[int, ...] = ()) -> None:
-        try:
+        with suppress(OSError):  # where control is gone, reading will tell
             socket.send_fds(self._control, [msgspec.msgpack.encode(message)], fds)
-        except OSError:
-            pass  # control is gone, and reading will tell
 
     def _lost_control(self) -> None:
         self.reactor.unwatch(self._control.fileno())
@@ -127,12 +122,14 @@ class Worker(Watcher):
             self.platform.set_maps(fds, message.heartbeat_slot)
         elif isinstance(message, messages.SetDns):
             self.proxy.addresses = message.addresses
+        elif isinstance(message, messages.SetCounters):
+            self._set_counters(fds[0])
         elif isinstance(message, messages.GetStatistics):
             self._answer(messages.Statistics(id=message.id), self.telemetry.dump())
         elif isinstance(message, messages.GetConnections):
             self._answer(messages.Connections(id=message.id), msgspec.msgpack.encode(self._connections()))
         else:
-            self._drain(message.grace)
+            self.drain(message.grace)
 
     def _set_tables(self, message: messages.SetTables, fd: int) -> None:
         """Take new tables over, or keep what we have."""
@@ -152,6 +149,12 @@ class Worker(Watcher):
         gc.collect()
         gc.freeze()
         self._say(messages.Applied(version=message.version))
+
+    def _set_counters(self, fd: int) -> None:
+        """Count where all workers of the node count."""
+        memory = mmap.mmap(fd, os.fstat(fd).st_size)
+        os.close(fd)
+        self.proxy.share = Share(memoryview(memory), self.number)
 
     def _add_listener(self, message: messages.AddListener, fds: list[int]) -> None:
         if message.id in self.listeners:
@@ -186,7 +189,7 @@ class Worker(Watcher):
             for connection in pod.connections
         ]
 
-    def _drain(self, grace: float) -> None:
+    def drain(self, grace: float) -> None:
         """Accept no more, let what is under way come to its end, then stop."""
         for number in list(self.listeners):
             self.listeners.pop(number).close()
