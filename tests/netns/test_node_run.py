@@ -2,14 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nodemesh.datapath.attach import attached
-from nodemesh.datapath.maps import LAYOUT
-from nodemesh.datapath.pins import Pins
 from nodemesh.lab import Lab, Pod
 from nodemesh.lab.agent import Agent
 
