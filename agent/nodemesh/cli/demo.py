@@ -46,6 +46,8 @@ def demo(keep: bool, remove: bool, form: str) -> None:
     Needs root and cgroup v2. Exit status 0 if every row came out as expected."""
     signal.signal(signal.SIGTERM, _terminate)
     console = Console(stderr=form == "json")
+    if not console.is_terminal:
+        console.width = 160
     try:
         if remove:
             for lab in sweep(kept=True):

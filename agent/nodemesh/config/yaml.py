@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 from yaml import YAMLError
+from yaml import dump as yaml_dump
 from yaml._yaml import CParser
+from yaml.cyaml import CSafeDumper
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -369,3 +371,16 @@ def _paths(node: Node, path: Path) -> Iterator[Path]:
         for index, child in enumerate(node.children):
             yield (*path, index)
             yield from _paths(child, (*path, index))
+
+
+class _Dumper(CSafeDumper):
+    """Writes plain data without anchors, lists indented as Kubernetes' tools write them."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def write(data: Any) -> str:
+    """Plain data as one YAML document; keys keep their order."""
+    text: str = yaml_dump(data, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return text

@@ -147,7 +147,7 @@ class Agent:
     def _follows(self, before: int) -> bool:
         status = self.get("/status")
         if status["config"]["error"]:
-            raise LabError(f"the agent refuses the configuration: {status['config']['error']}")
+            raise LabError(f"the agent refuses the configuration: {status['config']['error']}\n{self.log_end()}")
         version = status["tables"]["version"]
         return version > before and all(worker["applied"] == version for worker in status["workers"])
 
