@@ -19,11 +19,19 @@ def uninstall(pins: Pins) -> list[str]:
         return done
     for layout in sorted(pins.root.glob("layout*")):
         done.append(f"unpinned the programs and maps in {layout}")
-        _remove(layout / "programs")
         _remove(layout)
     _remove(pins.root)
     done.append(f"removed {pins.root}")
     return done
+
+
+def remove_other_layouts(pins: Pins) -> list[str]:
+    """Unpin the programs and maps of every layout version but this one: for an upgrade, once every pod's links hold
+    this version's programs. The folders removed."""
+    others = [layout for layout in sorted(pins.root.glob("layout*")) if layout != pins.maps.parent]
+    for layout in others:
+        _remove(layout)
+    return [str(layout) for layout in others]
 
 
 def _remove(directory: Path) -> None:

@@ -73,7 +73,8 @@ class View:
     # === what was dialled
 
     def frontend(self, address: str, port: int) -> Frontend:
-        """The meaning of a dialled address: a service's virtual address, an endpoint's own, or nothing known."""
+        """The meaning of a dialled address: a service's virtual address, an endpoint's own, or nothing known. A host
+        name stands for the service of that name (`--expose`)."""
         key = (address, port)
         found = self._by_address.get(key)
         if found is None:
@@ -92,6 +93,9 @@ class View:
             service = lookup.imported_service(host, service_port)
             if service is not None and service.port(service_port) is not None:
                 return self._endpoint_frontend(service, service_port, (address,), port)
+        named = lookup.named_service(strip_port(address), port)
+        if named is not None:
+            return self._service_frontend(named, port)
         return self._unknown_frontend(address, port)
 
     def _hosts_at(self, address: str) -> Iterator[str]:
@@ -162,7 +166,7 @@ class View:
         )
 
     def frontend_for_host(self, host: str, port: int) -> Frontend:
-        """The meaning of a host that was dialled by name."""
+        """The meaning of a host that was dialled by name (any alias), or of an address."""
         name = strip_port(host)
         service = self._lookup().named_service(name, port)
         if service is not None:
