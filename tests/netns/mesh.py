@@ -71,8 +71,8 @@ def shared_mesh() -> Iterator[Mesh]:
         yield mesh
 
 
-@pytest.fixture
-def mesh(shared_mesh: Mesh) -> Iterator[Mesh]:
+@pytest.fixture(name="mesh")
+def clean_mesh(shared_mesh: Mesh) -> Iterator[Mesh]:
     """The shared mesh; what a test applies is withdrawn after it, the pods and services that it adds are removed."""
     lab, agent = shared_mesh.lab, shared_mesh.agent
     pods, services = set(lab.pods), set(lab.services)
@@ -87,7 +87,7 @@ def mesh(shared_mesh: Mesh) -> Iterator[Mesh]:
     shared_mesh.settle()
 
 
-@pytest.fixture
-def pod(mesh: Mesh) -> Pod:
+@pytest.fixture(name="pod")
+def client_pod(mesh: Mesh) -> Pod:
     """The shared mesh's client: a pod that knows nothing of the mesh."""
     return mesh.lab.pods["default/client"]
