@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.netns.conftest import BPF_DIR, dial, enrol, finish
 
-from nodemesh.datapath import bpf, cgroups
+from nodemesh.datapath import bpf, bpffs, cgroups
 from nodemesh.datapath.attach import AttachError, attach, attached, attached_pods, detach
 from nodemesh.datapath.hooks import HOOKS
 from nodemesh.datapath.loader import LoadError, load
@@ -214,6 +214,20 @@ def test_uninstall_leaves_nothing(node, own):
     assert not own.root.exists()
     assert programs_at(cgroup) == NONE
     assert uninstall(own) == []
+
+
+def test_uninstall_leaves_other_peoples_pins_and_files_alone(node, own, tmp_path):
+    theirs = own.root / "theirs"
+    fd = bpf.map_create("hash", 4, 4, 1)
+    bpf.pin(theirs, fd)
+    os.close(fd)
+    uninstall(own)
+    assert list(own.root.iterdir()) == [theirs]
+    theirs.unlink()
+    (tmp_path / "layout1").mkdir()
+    with pytest.raises(bpffs.NotMounted, match="is not on a BPF file system"):
+        uninstall(Pins(tmp_path))
+    assert (tmp_path / "layout1").is_dir()
 
 
 def test_maps_of_another_size_are_rebuilt_and_of_another_shape_refused(own):

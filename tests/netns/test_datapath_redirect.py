@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from tests.netns.conftest import finish
+from tests.netns.conftest import dial, enrol, finish
 
 from nodemesh.datapath import counters, namespaces
 from nodemesh.datapath.heartbeat import Heartbeat
@@ -127,7 +127,7 @@ def test_a_pod_whose_namespace_is_not_enrolled_passes(node, proxied, maps):
 
 
 def test_other_cgroups_are_never_touched(node, proxied):
-    """RC-17: a process of the node in the very same namespace, as an exec probe or the agent itself."""
+    """RC-17, RC-28: a process of the node in the very same namespace, as the agent's own next hop."""
     vip = node.service.addresses[0]
     netns = namespaces.netns_fd(proxied.pod.pid)
     with namespaces.open_socket(netns, socket.AF_INET) as upstream:
@@ -243,12 +243,27 @@ def test_an_alias_is_told_instead_of_the_dialled_endpoint(node, client):
 
 
 def test_udp_is_left_alone(node, proxied):
-    """RC-20."""
+    """RC-20, RC-21: names are resolved as before, whether the data plane lives or not."""
     code = (
         "import socket\nsock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
         f"sock.connect(({node.service.addresses[0]!r}, 80)); print(sock.getpeername()[0])"
     )
     assert proxied.pod.python(code).strip() == node.service.addresses[0]
+
+
+def test_the_very_first_connection_of_a_new_pod_is_right(node, maps):
+    """RC-04, RC-18: nothing is learnt by a first attempt, and nothing of ours stands in the way before."""
+    vip = node.service.addresses[0]
+    pod = node.lab.pod("fresh")
+    try:
+        assert dial(pod, vip) == ["first", vip, "80"]
+        with enrol(node, maps, pod) as fresh:
+            fresh.serve(vip, PROXY)
+            process = fresh.start_dial(vip)
+            assert fresh.answer() == (vip, 80)
+            assert finish(process)[0] == "proxy"
+    finally:
+        node.lab.delete(pod)
 
 
 def test_a_non_blocking_connect_is_redirected(node, proxied):

@@ -71,6 +71,10 @@ class _Place(NamedTuple):
         return same and self.prefix <= other.prefix and self.port in (0, other.port)
 
 
+#: All of IPv4, as it is kept.
+_IPV4 = _Place(MAPPED_PREFIX + bytes(4), 96, 0)
+
+
 class _Wanted(NamedTuple):
     entry: ServiceEntry
     owner: str
@@ -129,6 +133,11 @@ def _see(view: View, backends: dict[int, tuple[Backend, ...]], reverse: bool) ->
         for place in _places(frontend):
             if place not in places and place not in passed:
                 kept[place] = _Wanted(_entry(frontend, place, backends), _owner(frontend))
+    for place, wanted in list(places.items()):
+        # IPv4 addresses are kept as ::ffff:a.b.c.d, but no IPv6 network means them.
+        mapped = _IPV4._replace(port=place.port)
+        if place.prefix < mapped.prefix and place.covers(mapped):
+            places.setdefault(mapped, _Wanted(_PASS, wanted.owner))
     networks = [place for place in places if _is_network(place)]
     for place, wanted in passed.items():
         # Passing is what happens anyway, except inside a network that does not pass.
