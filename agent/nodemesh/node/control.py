@@ -41,6 +41,9 @@ log = Log("control")
 CONFIG_INTERVAL = 0.25
 POD_INTERVAL = 0.25
 
+#: Seconds between tries of the self-test connection.
+PROOF_INTERVAL = 0.05
+
 #: Seconds between collections of the workers' numbers: what a killed worker had counted since is lost.
 COLLECT_INTERVAL = 2.0
 
@@ -64,9 +67,10 @@ class Control:
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
         self.kernel = Kernel(options) if options.ebpf is not Ebpf.OFF else None
+        self.unproven = "the self-test connection has not been made yet" if self.kernel is not None else ""
         self.listeners = Listeners(store, self._announce)
         self.exposed = Exposed(options, self.listeners)
-        self.fleet = Fleet(workers, self._replay, self._worker_changed, self._worker_gone)
+        self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.publisher = Publisher(self.fleet)
         self.views: Views | None = None
         self.numbers = ViewNumbers()
@@ -105,6 +109,7 @@ class Control:
                 tasks.create_task(self._watch_config(), name="config"),
                 tasks.create_task(self._watch_pods(), name="pods"),
                 tasks.create_task(self._collect(), name="collect"),
+                tasks.create_task(self._prove(), name="self-test"),
             ]
             await self._stop.wait()
             for duty in duties:
@@ -186,6 +191,18 @@ class Control:
             except OSError as error:
                 log.error("pods not reconciled", error=error)
 
+    async def _prove(self) -> None:
+        """One redirected connection through the whole data path, before the node calls itself ready."""
+        while self.kernel is not None and self.unproven:
+            await asyncio.sleep(PROOF_INTERVAL)
+            if not any(link.applied for link in self.fleet):
+                continue
+            unproven = await asyncio.to_thread(self.kernel.self_test)
+            if unproven and unproven != self.unproven:
+                log.error("self-test failed", why=unproven)
+            self.unproven = unproven
+            self._changed()
+
     # workers
 
     def _announce(self, message: Message, fds: Sequence[int]) -> None:
@@ -198,7 +215,7 @@ class Control:
         yield from self.publisher.replay(link)
         yield from self.listeners.replay()
 
-    def _worker_changed(self) -> None:
+    def _changed(self) -> None:
         if self._stop.is_set():
             return
         missing = self.missing()
@@ -227,6 +244,8 @@ class Control:
             missing.append(
                 f"{behind} of {self.options.workers} workers have not applied tables {self.publisher.version}"
             )
+        if self.unproven:
+            missing.append(self.unproven)
         if self.enrolment is not None:
             missing += [f"pod {key} is not enrolled: {why}" for key, why in self.enrolment.waiting().items()]
         return missing

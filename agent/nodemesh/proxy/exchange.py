@@ -50,7 +50,7 @@ class Exchange(Caller):
 
     __slots__ = (
         "proxy", "pod", "downstream", "head", "record", "state", "_call", "_body", "_decision", "_destination",
-        "_hash", "_mirrors", "_began", "_timer",
+        "_hash", "_mirrors", "_began", "_admitted", "_timer",
     )  # fmt: skip
 
     def __init__(self, downstream: Downstream, head: RequestHead) -> None:
@@ -67,6 +67,7 @@ class Exchange(Caller):
         self._mirrors: Mirrors | None = None
         self._began = self.proxy.clock.now
         self._timer: Timer | None = None  # of a fault's delay
+        self._admitted = False  # counts in the pod's budget
         self.record = self._new_record()
 
     def __repr__(self) -> str:
@@ -83,6 +84,10 @@ class Exchange(Caller):
             if data:
                 body.hold(data)
                 self.record.bytes_received = len(data)
+        self._admitted = self.pod.budget.try_request()
+        if not self._admitted:
+            self._fail(Reason.LIMIT_PER_POD, "")
+            return
         decision = self.pod.view.http(self.downstream.frontend, self.head.request)
         self._decision = decision
         self.record.route_name = decision.name
@@ -314,6 +319,7 @@ class Exchange(Caller):
         self.record.status = head.status
         self._dress(head.lines, head.date)
         self._enter(DONE)
+        self.pod.budget.release_request()
         self.downstream.switch(head, transport, data, self.record)
 
     def call_failed(self, reason: Reason, detail: str) -> None:
@@ -398,6 +404,8 @@ class Exchange(Caller):
         if self._timer is not None:
             self.proxy.clock.cancel(self._timer)
             self._timer = None
+        if self._admitted:
+            self.pod.budget.release_request()
         record = self.record
         record.duration = self.proxy.clock.now - self._began
         self.proxy.telemetry.record(record)

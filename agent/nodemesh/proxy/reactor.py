@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import time
+from contextlib import suppress
 from select import EPOLLEXCLUSIVE, EPOLLIN, EPOLLOUT, epoll
 from typing import Final
 
@@ -47,7 +48,20 @@ class Lane:
 class SocketTransport(Transport):
     """A non-blocking socket, registered level-triggered for just what it waits for."""
 
-    __slots__ = ("reactor", "lane", "sock", "fd", "error", "_out", "_mask", "_paused", "_ending", "_closing", "_urgent")
+    __slots__ = (
+        "reactor",
+        "lane",
+        "sock",
+        "fd",
+        "error",
+        "_out",
+        "_mask",
+        "_paused",
+        "_over",
+        "_ending",
+        "_closing",
+        "_urgent",
+    )
 
     def __init__(self, reactor: Reactor, lane: Lane, sock: socket.socket, handler: Handler, accepted: bool) -> None:
         super().__init__(handler)
@@ -59,6 +73,7 @@ class SocketTransport(Transport):
         self.error: OSError | None = None
         self._out: list[bytes] = []
         self._paused = False
+        self._over = False  # the peer's FIN was read
         self._ending = False
         self._closing = False
         self._urgent = accepted  # a client's reset counts at once, even while we do not read from it
@@ -88,7 +103,7 @@ class SocketTransport(Transport):
             self._watch()
 
     def resume(self) -> None:
-        if self._paused:
+        if self._paused and not self._over:
             self._paused = False
             self._watch()
 
@@ -111,10 +126,8 @@ class SocketTransport(Transport):
     def abort(self) -> None:
         if self.closed:
             return
-        try:
+        with suppress(OSError):  # nothing may be left to reset
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        except OSError:
-            pass  # nothing is left to reset
         self._release()
 
     # what the loop calls
@@ -151,6 +164,7 @@ class SocketTransport(Transport):
         if self.error is not None:
             self._lose(self.error)
             return
+        self._over = True
         self.pause()  # the end of the stream stays readable
         self.handler.ended()
 
