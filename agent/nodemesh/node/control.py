@@ -14,7 +14,7 @@ import msgspec
 
 from ..admin.http import serve
 from ..config.problems import Severity
-from ..proxy.messages import Message, SetMaps
+from ..proxy.messages import Message, SetDns, SetMaps
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
 from ..registry.store import Store
@@ -30,6 +30,7 @@ from .listeners import Listeners
 from .logs import Log, setup
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
+from .resolve import Resolver
 from .status import RunningNode
 from .store import Children, StoreClient
 from .supervisor import HOPELESS
@@ -72,6 +73,7 @@ class Control:
         self.exposed = Exposed(options, self.listeners)
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.publisher = Publisher(self.fleet)
+        self.resolver = Resolver(lambda addresses: self.fleet.tell(SetDns(addresses=addresses)))
         self.views: Views | None = None
         self.numbers = ViewNumbers()
         self.enrolment: Enrolment | None = None
@@ -110,6 +112,7 @@ class Control:
                 tasks.create_task(self._watch_pods(), name="pods"),
                 tasks.create_task(self._collect(), name="collect"),
                 tasks.create_task(self._prove(), name="self-test"),
+                tasks.create_task(self.resolver.run(), name="dns"),
             ]
             await self._stop.wait()
             for duty in duties:
@@ -171,6 +174,7 @@ class Control:
         tables = compile_tables(snapshot, self.publisher.tables)
         self.views = Views(tables, self.views)
         self.publisher.publish(tables)
+        self.resolver.want(snapshot)
         self.exposed.update(snapshot)
         if self.kernel is not None and self.enrolment is not None:
             self.enrolment.choose(snapshot)
@@ -212,6 +216,7 @@ class Control:
         """What a new worker is told: the kernel's side first, then tables, and only then where to accept from."""
         if self.kernel is not None:
             yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
+        yield SetDns(addresses=self.resolver.addresses), ()
         yield from self.publisher.replay(link)
         yield from self.listeners.replay()
 

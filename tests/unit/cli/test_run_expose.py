@@ -85,6 +85,19 @@ def test_no_endpoint_is_a_503_that_says_so(folder, v1):
         assert mesh.curl() == (503, "no healthy upstream")
 
 
+def test_a_service_entry_is_resolved_by_name(folder, v1):
+    entry = (
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: outside, namespace: default}\n"
+        "spec:\n  hosts: [outside.example]\n  resolution: DNS\n  location: MESH_EXTERNAL\n"
+        f"  ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {v1.port}}}]\n"
+        "  endpoints: [{address: localhost}]\n"
+    )
+    (folder / "mesh.yaml").write_text(entry)
+    with Mesh(folder, expose=("outside.example:80",)) as mesh:
+        assert until(lambda: mesh.curl(name="outside.example:80").status == 200)
+        assert mesh.curl(name="outside.example:80") == (200, "v1")
+
+
 def test_changes_take_effect_and_broken_ones_keep_the_last_good_rules(folder, v1, v2):
     rules_file = folder / "rules.yaml"
     (folder / "cluster.yaml").write_text(cluster(v1, v2))
