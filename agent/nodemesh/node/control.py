@@ -18,10 +18,12 @@ from ..proxy.messages import Message, SetDns, SetMaps
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
 from ..registry.store import Store
+from ..routing.client import Client
 from ..routing.compile import compile_tables
 from ..routing.view import Views
 from ..telemetry.totals import Totals
 from .channel import Closed, memfd, read_memfd
+from .counters import SharedCounters
 from .enrol import Enrolment
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
@@ -73,6 +75,7 @@ class Control:
         self.exposed = Exposed(options, self.listeners)
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.publisher = Publisher(self.fleet)
+        self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(lambda addresses: self.fleet.tell(SetDns(addresses=addresses)))
         self.views: Views | None = None
         self.numbers = ViewNumbers()
@@ -173,12 +176,16 @@ class Control:
         snapshot = self.snapshot
         tables = compile_tables(snapshot, self.publisher.tables)
         self.views = Views(tables, self.views)
+        pods: dict[str, Client] = {}
+        if self.enrolment is not None:
+            self.enrolment.choose(snapshot)
+            pods = self.enrolment.clients()
+        self.counters.assign(self.views, [*pods.values(), *self.exposed.clients(snapshot)])
         self.publisher.publish(tables)
         self.resolver.want(snapshot)
         self.exposed.update(snapshot)
         if self.kernel is not None and self.enrolment is not None:
-            self.enrolment.choose(snapshot)
-            self.numbers.assign(self.views, self.enrolment.clients())
+            self.numbers.assign(self.views, pods)
             self.kernel.apply(self.numbers.numbered())
             self.enrolment.reconcile()
 
@@ -216,6 +223,7 @@ class Control:
         """What a new worker is told: the kernel's side first, then tables, and only then where to accept from."""
         if self.kernel is not None:
             yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
+        yield self.counters.message()
         yield SetDns(addresses=self.resolver.addresses), ()
         yield from self.publisher.replay(link)
         yield from self.listeners.replay()
@@ -233,6 +241,7 @@ class Control:
 
     def _worker_gone(self, key: str) -> None:
         self.totals.retire(key)
+        self.counters.forget(int(key.partition("/")[0]))
         fd = memfd("nodemesh-totals", self.totals.save())
         try:
             self._store.put(TOTALS, fd)

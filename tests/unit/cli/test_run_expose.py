@@ -200,3 +200,18 @@ def test_errors_at_the_start_are_one_sentence_and_exit_code_1(folder, tmp_path):
             lines = [line for line in done.stderr.splitlines() if line.startswith("nodemesh: ")]
             assert len(lines) == 1 and sentence in lines[0], done.stderr
             assert "Traceback" not in done.stderr
+
+
+def test_limits_count_for_the_node_not_for_one_worker(folder, v1):
+    pool = "connectionPool: {http: {http2MaxRequests: 1, http1MaxPendingRequests: 1}}"
+    limited = rules(TO_V1).replace("  host: reviews\n", f"  host: reviews\n  trafficPolicy: {{{pool}}}\n")
+    (folder / "mesh.yaml").write_text(cluster(v1) + limited)
+    with Mesh(folder, workers=2) as mesh:
+        slow = threading.Thread(target=lambda: mesh.curl("/slow"))
+        slow.start()
+        assert v1.waiting.acquire(timeout=10)
+        answers = {mesh.curl().status for _ in range(20)}  # whichever worker they reach
+        assert answers == {503}
+        v1.release.set()
+        slow.join(10)
+        until(lambda: mesh.curl().status == 200)
