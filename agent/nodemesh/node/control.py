@@ -22,6 +22,7 @@ from ..routing.client import Client
 from ..routing.compile import compile_tables
 from ..routing.view import Views
 from ..telemetry.totals import Totals
+from . import kernel_traffic
 from .channel import Closed, memfd, read_memfd
 from .counters import SharedCounters
 from .enrol import Enrolment
@@ -242,6 +243,10 @@ class Control:
     def _worker_gone(self, key: str) -> None:
         self.totals.retire(key)
         self.counters.forget(int(key.partition("/")[0]))
+        self._keep_totals()
+
+    def _keep_totals(self) -> None:
+        """Numbers that no living worker has outlive this process, too."""
         fd = memfd("nodemesh-totals", self.totals.save())
         try:
             self._store.put(TOTALS, fd)
@@ -270,12 +275,18 @@ class Control:
             await self.collect()
 
     async def collect(self) -> None:
-        """Fetch the workers' numbers."""
+        """Fetch the workers' numbers, and the kernel's."""
         for key, data in (await self.fleet.statistics()).items():
             try:
                 self.totals.update(key, data)
             except msgspec.DecodeError as error:
                 log.error("worker's numbers are of another version", worker=key, error=error)
+        if self.kernel is None or self.enrolment is None or self.views is None:
+            return
+        taken = self.kernel.take_traffic()
+        if taken:
+            self.totals.add(kernel_traffic.dump(taken, self.enrolment.client_of, self.views))
+            self._keep_totals()
 
     # the supervisor
 
