@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 
-from tests.netns.mesh import PORT, running_mesh
+from tests.netns.mesh import MESH, PORT, running_mesh
 
 URL = f"http://web:{PORT}/"
 
@@ -45,6 +45,13 @@ def test_rules_decide_who_answers(mesh, pod):
     assert versions(pod.request(URL, count=20)) == {"v1", "v2"}
 
 
+def test_rules_hold_whichever_address_is_dialled(mesh, pod):
+    mesh.apply(RULES.replace("SUBSET", "v1"))
+    v4, v6 = mesh.lab.services["default/web"].addresses
+    for host in (v4, f"[{v6}]", "web.default.svc.cluster.local"):
+        assert versions(pod.request(f"http://{host}:{PORT}/", count=10)) == {"v1"}, host
+
+
 def test_an_upstream_sees_the_clients_own_address(mesh, pod):
     mesh.apply(RULES.replace("SUBSET", "v1"))
     server = mesh.lab.pods["default/web-v1"]
@@ -73,7 +80,7 @@ def test_pods_come_and_go_while_requests_flow(mesh, pod):
 
 def test_a_pod_that_opts_out_is_left_alone(mesh):
     mesh.apply(RULES.replace("SUBSET", "v1"))
-    outsider = mesh.lab.pod("outsider", annotations={"nodemesh.io/mesh": "disabled"})
+    outsider = mesh.lab.pod("outsider", annotations={MESH: "disabled"})
     mesh.agent.wait_for(lambda: any(row["name"] == "outsider" for row in mesh.agent.get("/pods")), "the pod to be seen")
     assert versions(outsider.request(URL, count=10)) == {"v1", "v2"}
     mesh.lab.delete(outsider)
