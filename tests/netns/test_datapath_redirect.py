@@ -74,6 +74,35 @@ def test_a_record_is_taken_once(node, proxied):
     finish(process)
 
 
+def test_what_an_app_sent_before_it_closed_still_finds_its_way(node, proxied, maps):
+    """The app is gone before the proxy accepts."""
+    vip = node.service.addresses[0]
+    proxied.pod.python(f"import socket\nwith socket.create_connection(({vip!r}, 80)) as sock: sock.sendall(b'bye')")
+    listener = proxied.listeners["127.0.0.1"]
+    listener.settimeout(5)
+    accepted, peer = listener.accept()
+    with accepted:
+        assert proxied.destinations.take(accepted, peer) == (vip, 80)
+        assert accepted.recv(9) == b"bye"
+    assert list(maps["flows"].keys()) == []
+
+
+def test_a_listener_that_closes_with_connections_in_its_backlog_leaves_no_record(node, proxied, maps):
+    vip = node.service.addresses[0]
+    code = (
+        "import socket\n"
+        f"sock = socket.create_connection(({vip!r}, 80), 5)\n"
+        "print('connected', flush=True)\n"
+        "try:\n    sock.recv(9)\nexcept OSError as error:\n    print(type(error).__name__)"
+    )
+    process = proxied.pod.popen(["python3", "-c", code], stdout=-1, text=True)
+    assert process.stdout.readline() == "connected\n"
+    assert len(list(maps["flows"].keys())) == 1
+    proxied.listeners["127.0.0.1"].close()
+    assert finish(process) == ["ConnectionResetError"]
+    assert list(maps["flows"].keys()) == []
+
+
 def test_a_client_that_has_reset_the_connection_is_still_known(node, proxied, maps):
     vip = node.service.addresses[0]
     code = (
@@ -87,6 +116,7 @@ def test_a_client_that_has_reset_the_connection_is_still_known(node, proxied, ma
     listener.settimeout(5)
     accepted, peer = listener.accept()
     with accepted:
+        assert proxied.destinations.take(accepted) is None  # it has no peer to be looked up by any more
         assert proxied.destinations.take(accepted, peer) == (vip, 80)
     assert list(maps["flows"].keys()) == []
 

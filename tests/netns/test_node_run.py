@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -185,3 +186,19 @@ def test_a_namespace_opts_out_and_in_again_live(lab, client, agent):
         path.write_text(text)
     agent.wait_enrolled([client])
     assert client.request("http://web/teapot")[0].status == 418
+
+
+def test_a_service_without_rules_is_balanced_by_the_kernel_and_counted(lab, client, agent):
+    agent.withdraw("rules")
+    (port,) = agent.get("/services")[0]["ports"]
+    assert port["mode"] == "kernel", port
+    assert client.request("http://web/", count=5)[-1].status == 200
+
+    def counted() -> bool:
+        edges = agent.get("/graph")["edges"]
+        return any(edge["protocol"] == "tcp" and edge["requests"] == 5 and edge["sent"] > 0 for edge in edges)
+
+    until(counted)
+    with urllib.request.urlopen(f"http://{agent.admin}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    assert 'nodemesh_kernel_events_total{hook="connect4",reason="balanced"}' in page

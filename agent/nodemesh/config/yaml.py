@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
@@ -130,12 +131,18 @@ class Marks(Mapping[Path, Location]):
 
     def _tree(self) -> Node:
         if self._root is None:
-            document = _parse(self._chunk)
-            assert isinstance(document, Document)  # the same text was read before
-            found = document.root.find(self._prefix)
-            assert found is not None
+            found = _tree_of(self._chunk).find(self._prefix)
+            assert found is not None  # the same text was read before
             self._root = found[2]
         return self._root
+
+
+@functools.lru_cache(maxsize=8)
+def _tree_of(chunk: Chunk) -> Node:
+    """A chunk's tree; remembered, because the items of a `kind: List` share one chunk and are asked for in a row."""
+    document = _parse(chunk)
+    assert isinstance(document, Document)  # only text that was read has marks
+    return document.root
 
 
 def read(text: bytes | str, file: str) -> Iterator[Document | Flaw]:

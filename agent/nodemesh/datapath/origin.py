@@ -36,8 +36,8 @@ class OriginalDestinations:
 
     def take(self, sock: socket.socket, peer: tuple[Any, ...] | None = None) -> tuple[str, int] | None:
         """The dialled (address, port), IPv4 also where the app used ::ffff:a.b.c.d, and forget it; None for a
-        connection that was not redirected, or taken before. `peer` is what accept() returned: with it a client that
-        has reset the connection meanwhile is found too."""
+        connection that was not redirected, or was taken before. `peer` is what accept() returned: it saves asking
+        again, which a client that has reset the connection meanwhile would leave without an answer."""
         try:
             source = peer or sock.getpeername()
         except OSError as error:

@@ -14,14 +14,17 @@ import msgspec
 
 from ..admin.http import serve
 from ..config.problems import Severity
-from ..proxy.messages import Message, SetMaps
+from ..proxy.messages import Message, SetDns, SetMaps
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
 from ..registry.store import Store
+from ..routing.client import Client
 from ..routing.compile import compile_tables
 from ..routing.view import Views
 from ..telemetry.totals import Totals
+from . import kernel_traffic
 from .channel import Closed, memfd, read_memfd
+from .counters import SharedCounters
 from .enrol import Enrolment
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
@@ -30,6 +33,7 @@ from .listeners import Listeners
 from .logs import Log, setup
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
+from .resolve import Resolver
 from .status import RunningNode
 from .store import Children, StoreClient
 from .supervisor import HOPELESS
@@ -72,6 +76,8 @@ class Control:
         self.exposed = Exposed(options, self.listeners)
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.publisher = Publisher(self.fleet)
+        self.counters = SharedCounters(options.workers)
+        self.resolver = Resolver(lambda addresses: self.fleet.tell(SetDns(addresses=addresses)))
         self.views: Views | None = None
         self.numbers = ViewNumbers()
         self.enrolment: Enrolment | None = None
@@ -110,6 +116,7 @@ class Control:
                 tasks.create_task(self._watch_pods(), name="pods"),
                 tasks.create_task(self._collect(), name="collect"),
                 tasks.create_task(self._prove(), name="self-test"),
+                tasks.create_task(self.resolver.run(), name="dns"),
             ]
             await self._stop.wait()
             for duty in duties:
@@ -170,11 +177,16 @@ class Control:
         snapshot = self.snapshot
         tables = compile_tables(snapshot, self.publisher.tables)
         self.views = Views(tables, self.views)
+        pods: dict[str, Client] = {}
+        if self.enrolment is not None:
+            self.enrolment.choose(snapshot)
+            pods = self.enrolment.clients()
+        self.counters.assign(self.views, [*pods.values(), *self.exposed.clients(snapshot)])
         self.publisher.publish(tables)
+        self.resolver.want(snapshot)
         self.exposed.update(snapshot)
         if self.kernel is not None and self.enrolment is not None:
-            self.enrolment.choose(snapshot)
-            self.numbers.assign(self.views, self.enrolment.clients())
+            self.numbers.assign(self.views, pods)
             self.kernel.apply(self.numbers.numbered())
             self.enrolment.reconcile()
 
@@ -212,6 +224,8 @@ class Control:
         """What a new worker is told: the kernel's side first, then tables, and only then where to accept from."""
         if self.kernel is not None:
             yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
+        yield self.counters.message()
+        yield SetDns(addresses=self.resolver.addresses), ()
         yield from self.publisher.replay(link)
         yield from self.listeners.replay()
 
@@ -228,6 +242,11 @@ class Control:
 
     def _worker_gone(self, key: str) -> None:
         self.totals.retire(key)
+        self.counters.forget(int(key.partition("/")[0]))
+        self._keep_totals()
+
+    def _keep_totals(self) -> None:
+        """Numbers that no living worker has outlive this process, too."""
         fd = memfd("nodemesh-totals", self.totals.save())
         try:
             self._store.put(TOTALS, fd)
@@ -256,12 +275,18 @@ class Control:
             await self.collect()
 
     async def collect(self) -> None:
-        """Fetch the workers' numbers."""
+        """Fetch the workers' numbers, and the kernel's."""
         for key, data in (await self.fleet.statistics()).items():
             try:
                 self.totals.update(key, data)
             except msgspec.DecodeError as error:
                 log.error("worker's numbers are of another version", worker=key, error=error)
+        if self.kernel is None or self.enrolment is None or self.views is None:
+            return
+        taken = self.kernel.take_traffic()
+        if taken:
+            self.totals.add(kernel_traffic.dump(taken, self.enrolment.client_of, self.views))
+            self._keep_totals()
 
     # the supervisor
 

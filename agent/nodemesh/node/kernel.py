@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..datapath import attach, cgroups, counters, namespaces
+from ..datapath import attach, cgroups, counters, namespaces, traffic
 from ..datapath.loader import LoadError, load
 from ..datapath.maps import LAYOUT, Maps
 from ..datapath.pins import Pins
@@ -169,6 +169,10 @@ class Kernel:
             (hook.name.lower(), reason.name.lower()): count
             for (hook, reason), count in counters.read(self.maps).items()
         }
+
+    def take_traffic(self) -> dict[traffic.Path, traffic.Traffic]:
+        """What connections in kernel mode did since the last call."""
+        return traffic.take(self.maps)
 
     def attached(self) -> set[str]:
         """The pods that are hooked, those of an earlier run included."""

@@ -13,7 +13,7 @@ from ..telemetry.record import RequestRecord
 from . import cors, fault
 from .call import Call, Caller
 from .clock import Timer
-from .controls import apply_controls
+from .controls import apply_controls, apply_grpc_timeout
 from .hash_key import HashKey
 from .head import RequestHead, ResponseHead, is_grpc
 from .headers import change
@@ -218,6 +218,9 @@ class Exchange(Caller):
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
         self.record.cluster = cluster
+        if cluster.tls is not None:  # never in clear text instead
+            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, "TLS origination is not supported")
+            return
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)
@@ -258,6 +261,8 @@ class Exchange(Caller):
             call.policy = route.retry
         if head.controlled:
             apply_controls(call, request.headers)
+        if b"grpc-timeout" in request.headers:
+            apply_grpc_timeout(call, request.headers[b"grpc-timeout"])
         call.dialled = self.downstream.dialled
         policy = cluster.load_balancer.hash
         if policy is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import socket
 import time
 from contextlib import suppress
@@ -14,6 +16,8 @@ from ..routing.decision import Keepalive
 from .clock import Clock
 from .platform import Platform
 from .transport import Acceptor, Buffer, Handler, Network, Transport
+
+log = logging.getLogger(__name__)
 
 READ_SIZE: Final = 16 * 1024
 BULK_SIZE: Final = 256 * 1024
@@ -38,11 +42,12 @@ class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
     pod with one."""
 
-    __slots__ = ("poller", "transports")
+    __slots__ = ("poller", "transports", "leaving")
 
     def __init__(self) -> None:
         self.poller = epoll()
         self.transports: dict[int, SocketTransport] = {}
+        self.leaving = False  # the pod is gone: close with the last socket
 
 
 class SocketTransport(Transport):
@@ -265,7 +270,10 @@ class SocketTransport(Transport):
         self.handler = SILENT
         self._out.clear()
         self._unwatch()
-        self.lane.transports.pop(self.fd, None)
+        lane = self.lane
+        lane.transports.pop(self.fd, None)
+        if lane.leaving and not lane.transports:
+            self.reactor.close_lane(lane.poller.fileno())
         self.reactor.release(self.sock)
 
 
@@ -390,9 +398,17 @@ class Reactor(Network):
         self.poller.register(number, EPOLLIN)
         return number
 
-    def drop_lane(self, lane: int) -> None:
-        self.poller.unregister(lane)
-        self.lanes.pop(lane).poller.close()
+    def drop_lane(self, lane: int, namespace: int) -> None:
+        if namespace >= 0:
+            os.close(namespace)
+        self.lanes[lane].leaving = True
+        if not self.lanes[lane].transports:
+            self.close_lane(lane)
+
+    def close_lane(self, number: int) -> None:
+        """The last socket of a pod that is gone is closed."""
+        self.poller.unregister(number)
+        self.lanes.pop(number).poller.close()
 
     def listen(
         self, sock: socket.socket, lane: int, acceptor: Acceptor, destination: tuple[str, int] | None
@@ -447,20 +463,13 @@ class Reactor(Network):
         for fd, _ in events:
             lane = self.lanes.get(fd)
             if lane is not None:
-                transports = lane.transports
-                for number, mask in lane.poller.poll(0, QUANTUM):
-                    transport = transports.get(number)
-                    if transport is not None:
-                        transport.ready(mask)
-                continue
-            listener = self.listeners.get(fd)
-            if listener is not None:
-                listener.ready()
-                continue
-            watcher = self.watchers.get(fd)
-            if watcher is not None:
-                watcher.readable()
-        self.clock.advance(self.clock.now)
+                self._serve(lane)
+            else:
+                self._serve_other(fd)
+        try:
+            self.clock.advance(self.clock.now)
+        except Exception:
+            log.exception("a timer failed")
         if self._failed:
             failed, self._failed = self._failed, []
             for transport in failed:
@@ -470,6 +479,39 @@ class Reactor(Network):
             for sock in released:
                 sock.close()
         self.platform.beat()
+
+    def _serve(self, lane: Lane) -> None:
+        """One quantum of a pod's ready sockets. A defect of ours costs the connection that it shows on, no other."""
+        transports = lane.transports
+        for number, mask in lane.poller.poll(0, QUANTUM):
+            transport = transports.get(number)
+            if transport is None:
+                continue
+            try:
+                transport.ready(mask)
+            except Exception:
+                log.exception("a connection failed: %s", transport.remote)
+                self._give_up(transport)
+
+    def _give_up(self, transport: SocketTransport) -> None:
+        handler = transport.handler
+        transport.abort()
+        try:
+            handler.lost(OSError(errno.ECONNABORTED, "ECONNABORTED"))
+        except Exception:
+            log.exception("closing it failed, too")
+
+    def _serve_other(self, fd: int) -> None:
+        """A listener, or the socket to control."""
+        listener = self.listeners.get(fd)
+        watcher = self.watchers.get(fd)
+        try:
+            if listener is not None:
+                listener.ready()
+            elif watcher is not None:
+                watcher.readable()
+        except Exception:
+            log.exception("serving a %s failed", "listener" if listener is not None else "message")
 
     def run(self) -> None:
         """Turn until `stop`."""

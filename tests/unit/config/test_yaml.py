@@ -64,6 +64,13 @@ def test_marks_below_a_prefix():
     assert Marks(document.chunk, ("items", 1))["b",] == Location("f.yaml", 3, 3)
 
 
+def test_marks_of_a_long_list_share_one_tree():
+    """Ten thousand items of one `kind: List` must not mean ten thousand readings of the whole text."""
+    document = one("items:\n" + "".join(f"- a: {number}\n" for number in range(10_000)))
+    for number in range(10_000):
+        assert Marks(document.chunk, ("items", number))["a",].line == number + 2
+
+
 def test_a_document_may_end_with_dots():
     assert [item.root.value for item in read("a: 1\n...\n---\nb: 2\n", "f.yaml")] == [{"a": 1}, {"b": 2}]
     assert flaw("a: 1\n...\nb: 2\n").location.line == 3
