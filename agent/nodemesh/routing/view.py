@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
 from msgspec.structs import replace
@@ -173,9 +173,10 @@ class View:
             return self._service_frontend(service, port)
         return self.frontend(name, port)
 
-    def frontends(self) -> Iterator[Frontend]:
+    def frontends(self, resolved: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Frontend]:
         """Everything that the kernel may have to know: each service port with its virtual addresses, a headless
-        service's with its endpoints' addresses."""
+        service's with its endpoints' addresses. `resolved` has the addresses of hosts that clients resolve by
+        themselves, by host: those of ServiceEntries without addresses of their own."""
         lookup = self._lookup()
         for host in self.tables.services:
             service = lookup.imported_service(host)
@@ -189,6 +190,8 @@ class View:
                     yield self._service_frontend(service, port.number)
                 elif service.resolution is Resolution.HEADLESS:
                     yield from self._headless_frontends(service, port)
+                elif resolved and service.host in resolved:
+                    yield replace(self._service_frontend(service, port.number), addresses=resolved[service.host])
 
     def _headless_frontends(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
         addresses: dict[int, dict[str, None]] = {}
