@@ -23,16 +23,18 @@ static inline void begin(struct bpf_sock_ops *ctx, struct origin *found)
 		count(HOOK_SOCKOPS, flows.update(&flow, &origin) == 0 ? REASON_ORIGIN_RECORDED : REASON_MAP_FULL);
 }
 
-/* TCP is done with the connection, which need not be when the app closed it. */
-static inline void end(struct bpf_sock_ops *ctx, struct origin *found, u64 cookie, int failed)
+/* TCP is done with the connection, which need not be when the app closed it. A record that the proxy has not taken goes
+ * with a connection that was refused or reset by the other side: nobody will serve that. After the app's own close it
+ * stays, since the proxy may yet accept what was sent before. */
+static inline void end(struct bpf_sock_ops *ctx, struct origin *found, u64 cookie, u32 from)
 {
 	struct flow flow = {};
 	struct origin origin = *found;
 	flow_of(ctx, &flow, origin.netns);
 	if (origin.mode == MODE_KERNEL) {
-		traffic_closed(ctx, &origin, &flow, failed);
+		traffic_closed(ctx, &origin, &flow, from == BPF_TCP_SYN_SENT);
 		origins.delete(&cookie);
-	} else if (failed && flows.delete(&flow) == 0) {
+	} else if ((from == BPF_TCP_SYN_SENT || from == BPF_TCP_ESTABLISHED) && flows.delete(&flow) == 0) {
 		count(HOOK_SOCKOPS, REASON_ORIGIN_DROPPED);
 	}
 }
@@ -51,6 +53,6 @@ int nodemesh_sockops(struct bpf_sock_ops *ctx)
 	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB)
 		begin(ctx, found);
 	else
-		end(ctx, found, cookie, from == BPF_TCP_SYN_SENT);
+		end(ctx, found, cookie, from);
 	return 1;
 }

@@ -14,6 +14,9 @@ from nodemesh.lab.agent import Agent
 
 PORT = 9080
 
+#: The annotation that takes a pod out of the mesh.
+MESH = "nodemesh.io/mesh"
+
 
 class Mesh:
     """The lab and its agent. Servers answer as Bookinfo's do: JSON with service, version, pod, path and headers."""
@@ -36,24 +39,20 @@ class Mesh:
 
     def settle(self) -> None:
         """Wait until the agent has enrolled the lab's pods and knows the endpoints of its services."""
-        self.agent.wait_enrolled(self.lab.pods.values())
+        self.agent.wait_enrolled(pod for pod in self.lab.pods.values() if MESH not in pod.record.annotations)
         pods = [pod.record for pod in self.lab.pods.values()]
-        wanted = sorted(
-            endpoint[0]
-            for service in self.lab.services.values()
-            for route in service.routes(pods)
-            for endpoint in route.endpoints
-        )
-        self.agent.wait_for(
-            lambda: sorted(row["address"] for row in self.agent.get("/endpoints")) == wanted,
-            "the agent to know the pods",
-        )
+        services = self.lab.services.values()
+        wanted = sorted(pod.ips[0] for one in services for pod in one.backends(pods) for _ in one.ports)
+        self.agent.wait_for(lambda: self._endpoints() == wanted, "the agent to know the pods")
+
+    def _endpoints(self) -> list[str]:
+        return sorted(row["address"] for row in self.agent.get("/endpoints"))
 
 
 @contextmanager
 def running_mesh(name: str) -> Iterator[Mesh]:
     """A mesh of one's own, for tests that kill or count."""
-    with Lab(name) as lab:
+    with Lab(name, dual_stack=True) as lab:
         agent = Agent(lab)
         agent.start()
         yield Mesh(lab, agent)
@@ -71,8 +70,8 @@ def shared_mesh() -> Iterator[Mesh]:
         yield mesh
 
 
-@pytest.fixture
-def mesh(shared_mesh: Mesh) -> Iterator[Mesh]:
+@pytest.fixture(name="mesh")
+def clean_mesh(shared_mesh: Mesh) -> Iterator[Mesh]:
     """The shared mesh; what a test applies is withdrawn after it, the pods and services that it adds are removed."""
     lab, agent = shared_mesh.lab, shared_mesh.agent
     pods, services = set(lab.pods), set(lab.services)
@@ -87,7 +86,7 @@ def mesh(shared_mesh: Mesh) -> Iterator[Mesh]:
     shared_mesh.settle()
 
 
-@pytest.fixture
-def pod(mesh: Mesh) -> Pod:
+@pytest.fixture(name="pod")
+def client_pod(mesh: Mesh) -> Pod:
     """The shared mesh's client: a pod that knows nothing of the mesh."""
     return mesh.lab.pods["default/client"]

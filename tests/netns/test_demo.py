@@ -8,8 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 
+from nodemesh.cli import demo, expectations
 from nodemesh.cli.scenarios import SCENARIOS
 from nodemesh.datapath.cgroups import find_mount
 from nodemesh.lab.owner import BPFFS, RUN
@@ -35,6 +38,16 @@ def test_every_row_holds_and_nothing_is_left():
     assert [row for row in rows if not row["holds"]] == [], log
     assert len(rows) == ROWS and process.returncode == 0
     assert labs_of(process.pid) == []
+
+
+def test_a_row_that_differs_is_told_and_ends_in_failure(monkeypatch):
+    (row,) = SCENARIOS[0].rows
+    wrong = msgspec.structs.replace(row, expectation=expectations.version("v2"))
+    monkeypatch.setattr(demo, "SCENARIOS", (msgspec.structs.replace(SCENARIOS[0], rows=(wrong, row)),))
+    result = CliRunner().invoke(demo.demo, ["--format", "text"])
+    assert "20 × v1" in result.output and "✗" in result.output and "✓" in result.output
+    assert "1 of 2 rows" in str(result.exception) and result.exit_code == 1
+    assert labs_of(os.getpid()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -84,7 +84,7 @@ def _perform(console: Console, keep: bool) -> list[Outcome]:
         if keep:
             stage.agent.start()
             stage.lab.keep()
-            console.print(_manual(stage))
+            console.print(_manual(stage), soft_wrap=True, highlight=False)
     left = "left running" if keep else "everything is removed"
     console.print(f"{len(outcomes)} rows in {time.monotonic() - began:.0f} s; {left}.")
     return outcomes

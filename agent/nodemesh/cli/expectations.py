@@ -147,16 +147,19 @@ def changes(old: str, new: str, within: float) -> Expectation:
     return Expectation(f"{new} within {within:g} s, no request lost", judge)
 
 
-def goes_direct(versions: Sequence[str], within: float) -> Expectation:
-    """Within seconds of the proxy's end every request is answered, without rules: by all versions."""
+def goes_direct(ruled: str, versions: Sequence[str], within: float) -> Expectation:
+    """Before the proxy's end the rule holds: one version. Within seconds of it every request is answered, and without
+    rules: by all versions."""
 
     def judge(answers: Sequence[Answer], moment: float) -> Verdict:
-        failed = max((one.began - moment for one in answers if one.began > moment and one.status != 200), default=0.0)
-        direct = [one for one in answers if one.began - moment > failed and one.status == 200]
-        seen = {reviews_version(one) for one in direct}
-        after = min((one.began - moment for one in direct), default=math.inf)
-        holds = after < within and seen == set(versions)
-        return Verdict(f"direct after {after:.2f} s, by {', '.join(sorted(seen)) or 'nobody'}", holds)
+        before = {reviews_version(one) for one in answers if one.began + one.seconds < moment}
+        after = [one for one in answers if one.began > moment]
+        failed = [one.began - moment for one in after if one.status != 200]
+        direct = [one for one in after if one.status == 200 and one.began - moment > max(failed, default=0.0)]
+        seen = sorted({reviews_version(one) for one in direct})
+        since = min((one.began - moment for one in direct), default=math.inf)
+        holds = before == {ruled} and since < within and seen == sorted(versions)
+        return Verdict(f"direct after {since:.2f} s by {', '.join(seen) or 'nobody'}, {len(failed)} lost", holds)
 
     return Expectation(f"direct within {within:g} s, by {', '.join(versions)}", judge)
 

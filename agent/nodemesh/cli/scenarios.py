@@ -186,7 +186,7 @@ SCENARIOS: tuple[Scenario, ...] = (
                 duration=4.0,
                 timeout=2.0,
                 deed=Deed.KILL,
-                expectation=expect.goes_direct(("v1", "v2", "v3"), 2.0),
+                expectation=expect.goes_direct("v3", ("v1", "v2", "v3"), 2.0),
             ),
         ),
     ),

@@ -11,8 +11,8 @@ from .virtualservice import PortSelector
 
 
 class DestinationRuleSpec(Model, frozen=True, kw_only=True):
-    """How clients treat one host (which may be a wildcard): load balancing, pools, outliers, TLS, and its subsets. With a
-    workload_selector it holds for those clients of its own namespace only."""
+    """How clients treat one host (which may be a wildcard): load balancing, pools, outliers, TLS, and its subsets.
+    With a workload_selector it holds for those clients of its own namespace only."""
 
     host: str | None = None
     traffic_policy: TrafficPolicy | None = None
@@ -22,8 +22,8 @@ class DestinationRuleSpec(Model, frozen=True, kw_only=True):
 
 
 class TrafficPolicy(Model, frozen=True, kw_only=True):
-    """The policy of a host or subset. A subset replaces the host's block by block; port_level_settings replace all of it
-    for their port."""
+    """The policy of a host or subset. A subset replaces the host's block by block; port_level_settings replace all
+    of it for their port."""
 
     load_balancer: LoadBalancerSettings | None = None
     connection_pool: ConnectionPoolSettings | None = None
@@ -67,7 +67,8 @@ class VERSION(StrEnum):
 
 
 class RetryBudget(Model, frozen=True, kw_only=True):
-    """Bounds the retries under way to a share of the active requests (20 %), but never below min_retry_concurrency (3)."""
+    """Bounds the retries under way to a share of the active requests (20 %), but never below min_retry_concurrency
+    (3)."""
 
     percent: float | None = None
     min_retry_concurrency: UInt32 | None = None
@@ -83,7 +84,8 @@ class Subset(Model, frozen=True, kw_only=True):
 
 
 class LoadBalancerSettings(Model, frozen=True, kw_only=True):
-    """How an endpoint is picked: least request of two random ones unless said. Locality settings replace the mesh's whole."""
+    """How an endpoint is picked: least request of two random ones unless said. Locality settings replace the mesh's
+    whole."""
 
     simple: SimpleLB | None = None
     consistent_hash: ConsistentHashLB | None = None
@@ -145,7 +147,8 @@ class Attribute(Model, frozen=True, kw_only=True):
 
 
 class WarmupConfiguration(Model, frozen=True, kw_only=True):
-    """Lets a new endpoint's share grow over `duration`, from minimum_percent (10), bent by aggression (1 is linear)."""
+    """Lets a new endpoint's share grow over `duration`, from minimum_percent (10), bent by aggression (1 is
+    linear)."""
 
     duration: Duration | None = None
     minimum_percent: float | None = None
@@ -178,7 +181,8 @@ class TcpKeepalive(Model, frozen=True, kw_only=True):
 
 
 class HTTPSettings(Model, frozen=True, kw_only=True):
-    """All bounds are 2^32-1 and idle_timeout is 1 h unless said; max_requests_per_connection 1 switches keep-alive off."""
+    """All bounds are 2^32-1 and idle_timeout is 1 h unless said; max_requests_per_connection 1 switches keep-alive
+    off."""
 
     http1_max_pending_requests: Int32 | None = None
     http2_max_requests: Int32 | None = None
@@ -207,8 +211,8 @@ class ConnectionKeepalive(Model, frozen=True, kw_only=True):
 
 
 class OutlierDetection(Model, frozen=True, kw_only=True):
-    """Takes failing endpoints out for a while: after 5 consecutive 5xx, looked at every 10 s, for 30 s times the number of
-    ejections, at most 10 % of them, unless said."""
+    """Takes failing endpoints out for a while: after 5 consecutive 5xx, looked at every 10 s, for 30 s times the
+    number of ejections, at most 10 % of them, unless said."""
 
     consecutive_errors: Int32 | None = None
     split_external_local_origin_errors: bool | None = None
@@ -246,8 +250,8 @@ class ClientTLSMode(StrEnum):
 
 
 class LocalityLoadBalancerSetting(Model, frozen=True, kw_only=True):
-    """Prefers near endpoints: by fixed shares, by failover between regions, or by a list of labels. Failover acts only where
-    outliers are detected."""
+    """Prefers near endpoints: by fixed shares, by failover between regions, or by a list of labels. Failover acts
+    only where outliers are detected."""
 
     distribute: tuple[Distribute, ...] = ()
     failover: tuple[LocalityFailover, ...] = ()
@@ -270,7 +274,8 @@ class LocalityFailover(Model, frozen=True, kw_only=True):
 
 
 class ZoneAwareLoadBalancerSetting(Model, frozen=True, kw_only=True):
-    """Keeps traffic in the zone as far as its endpoints suffice, in clusters of min_cluster_size endpoints (6) or more."""
+    """Keeps traffic in the zone as far as its endpoints suffice, in clusters of min_cluster_size endpoints (6) or
+    more."""
 
     enabled: bool | None = None
     failover: tuple[ZoneAwareFailover, ...] = ()

@@ -15,7 +15,8 @@ class GatewaySpec(Model, frozen=True, kw_only=True):
 
 
 class Server(Model, frozen=True, kw_only=True):
-    """One port with the hosts behind it (`[namespace/]host`, the namespace limiting whose VirtualServices may bind)."""
+    """One port with the hosts behind it (`[namespace/]host`, the namespace limiting whose VirtualServices may
+    bind)."""
 
     port: Port | None = None
     bind: str | None = None
@@ -35,8 +36,8 @@ class Port(Model, frozen=True, kw_only=True):
 
 
 class ServerTLSSettings(Model, frozen=True, kw_only=True):
-    """How a server opens TLS: certificates by file or Secret, the clients' CA for mutual modes. `https_redirect` answers
-    plain HTTP with 301."""
+    """How a server opens TLS: certificates by file or Secret, the clients' CA for mutual modes. `https_redirect`
+    answers plain HTTP with 301."""
 
     https_redirect: bool | None = None
     mode: ServerTLSMode | None = None

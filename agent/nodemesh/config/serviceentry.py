@@ -9,8 +9,8 @@ from .workload import WorkloadEntrySpec
 
 
 class ServiceEntrySpec(Model, frozen=True, kw_only=True):
-    """Adds hosts to the registry: outside services, or workloads outside Kubernetes. Resolution defaults to NONE, location to
-    MESH_EXTERNAL."""
+    """Adds hosts to the registry: outside services, or workloads outside Kubernetes. Resolution defaults to NONE,
+    location to MESH_EXTERNAL."""
 
     hosts: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
@@ -31,7 +31,8 @@ class Location(StrEnum):
 
 
 class Resolution(StrEnum):
-    """Where the endpoints come from: the dialled address, the list, DNS (all addresses or one at a time), or DNS by request."""
+    """Where the endpoints come from: the dialled address, the list, DNS (all addresses or one at a time), or DNS by
+    request."""
 
     NONE = "NONE"
     STATIC = "STATIC"

@@ -11,7 +11,8 @@ from .virtualservice import Destination
 
 
 class SidecarSpec(Model, frozen=True, kw_only=True):
-    """What the selected workloads of a namespace (all without a selector; all namespaces from the root) see of the mesh."""
+    """What the selected workloads of a namespace (all without a selector; all namespaces from the root) see of the
+    mesh."""
 
     workload_selector: NetworkingWorkloadSelector | None = None
     ingress: tuple[IstioIngressListener, ...] = ()

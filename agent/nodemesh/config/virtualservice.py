@@ -8,8 +8,8 @@ from .base import Base64, Duration, Int32, Model, UInt32
 
 
 class VirtualServiceSpec(Model, frozen=True, kw_only=True):
-    """Rules for the requests to some hosts; without hosts it is a delegate that other VirtualServices include. No gateways
-    means `mesh`: all workloads; no exportTo means the mesh's default (all namespaces)."""
+    """Rules for the requests to some hosts; without hosts it is a delegate that other VirtualServices include. No
+    gateways means `mesh`: all workloads; no exportTo means the mesh's default (all namespaces)."""
 
     hosts: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
@@ -20,8 +20,8 @@ class VirtualServiceSpec(Model, frozen=True, kw_only=True):
 
 
 class Destination(Model, frozen=True, kw_only=True):
-    """A service of the registry, by full name or by short name in the rule's namespace, with a subset of its DestinationRule.
-    Without a port the service's only one is taken, or else the one that was dialled."""
+    """A service of the registry, by full name or by short name in the rule's namespace, with a subset of its
+    DestinationRule. Without a port the service's only one is taken, or else the one that was dialled."""
 
     host: str | None = None
     subset: str | None = None
@@ -29,8 +29,8 @@ class Destination(Model, frozen=True, kw_only=True):
 
 
 class HTTPRoute(Model, frozen=True, kw_only=True):
-    """One rule: what it matches (any of `match`; nothing matches all) and what is done. Rules are tried in order. Unset,
-    `timeout` is none and `retries` is the mesh's default; mirror percentages default to 100."""
+    """One rule: what it matches (any of `match`; nothing matches all) and what is done. Rules are tried in order.
+    Unset, `timeout` is none and `retries` is the mesh's default; mirror percentages default to 100."""
 
     name: str | None = None
     match: tuple[HTTPMatchRequest, ...] = ()
@@ -87,8 +87,8 @@ class TCPRoute(Model, frozen=True, kw_only=True):
 
 
 class HTTPMatchRequest(Model, frozen=True, kw_only=True):
-    """Conditions that all have to hold. `port` is the one that was dialled; `gateways` replaces the VirtualService's list.
-    An empty StringMatch in headers and query_params asks for presence alone."""
+    """Conditions that all have to hold. `port` is the one that was dialled; `gateways` replaces the
+    VirtualService's list. An empty StringMatch in headers and query_params asks for presence alone."""
 
     name: str | None = None
     uri: StringMatch | None = None
@@ -200,8 +200,8 @@ class StringMatch(Model, frozen=True, kw_only=True):
 
 
 class HTTPRetry(Model, frozen=True, kw_only=True):
-    """How often a failed request is sent again (after the first time) and why. `per_try_timeout` defaults to the route's
-    timeout, `backoff` to 25 ms; the mesh's default is 2 attempts on connect failures and the like."""
+    """How often a failed request is sent again (after the first time) and why. `per_try_timeout` defaults to the
+    route's timeout, `backoff` to 25 ms; the mesh's default is 2 attempts on connect failures and the like."""
 
     attempts: Int32 | None = None
     per_try_timeout: Duration | None = None
@@ -225,7 +225,8 @@ class CorsPolicy(Model, frozen=True, kw_only=True):
 
 
 class UnmatchedPreflights(StrEnum):
-    """What becomes of a preflight request from another origin: sent on (the default) or answered without the headers."""
+    """What becomes of a preflight request from another origin: sent on (the default) or answered without the
+    headers."""
 
     UNSPECIFIED = "UNSPECIFIED"
     FORWARD = "FORWARD"

@@ -6,8 +6,8 @@ from .base import Int32, Model, UInt32
 
 
 class WorkloadEntrySpec(Model, frozen=True, kw_only=True):
-    """A workload outside Kubernetes, or an endpoint of a ServiceEntry: an address, host name or unix:// socket. `ports` maps
-    port names to numbers; `weight` is relative, 1 unless said; `locality` is region/zone/subzone."""
+    """A workload outside Kubernetes, or an endpoint of a ServiceEntry: an address, host name or unix:// socket.
+    `ports` maps port names to numbers; `weight` is relative, 1 unless said; `locality` is region/zone/subzone."""
 
     address: str | None = None
     ports: dict[str, UInt32] = {}

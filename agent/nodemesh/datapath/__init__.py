@@ -14,7 +14,7 @@ How the node composes it (in this order; everything is idempotent and adopts wha
     with Maps(pins) as maps:                              maps.py: the pinned maps, layouts checked
         maps.configure(heartbeat_limit, proxy_port, workers)
         service_maps = ServiceMaps(maps)                  sync.py
-        service_maps.apply(plan([(0, view), (1, other)])) plan.py: pure
+        service_maps.apply(plan([(0, view), (1, other)])) plan.py: pure; reverse=True where a foreign program is `first`
         # a pod (its uid, a pid in it from cgroups.first_pid):
         netns = netns_fd(pid)                             namespaces.py
         listener = open_listener(netns, "127.0.0.1", 15001)   and "::1", where the pod has IPv6
@@ -24,6 +24,7 @@ How the node composes it (in this order; everything is idempotent and adopts wha
         attach(pins, uid, cgroups.find_pod(root, uid))    attach.py: last, so that nothing is taken over too early
         # and back:
         maps.withdraw(cookie); detach(pins, uid)
+    remove_other_layouts(pins)                            uninstall.py: after an upgrade, once every pod is attached
     uninstall(pins)                                       uninstall.py: nothing is left
 
 What is told about it:

@@ -12,10 +12,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from . import bpf
+from .pins import LAYOUT as LAYOUT
 from .pins import Pins
-
-#: Version of all layouts: grows with any change here or in types.h.
-LAYOUT = 1
 
 #: Slots of the heartbeat map, and reasons per hook in the counters.
 HEARTBEATS = 64

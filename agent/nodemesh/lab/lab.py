@@ -69,6 +69,10 @@ class Lab:
             self.cgroup_root.mkdir()
         except FileExistsError:
             raise LabError(f"a lab named {self.id} runs already: give each lab of a process its own name") from None
+        except OSError as error:
+            raise LabError(
+                f"cannot make the cgroup {self.cgroup_root} ({error.strerror}): is it writable here?"
+            ) from None
         try:
             self._make_node()
         except BaseException:

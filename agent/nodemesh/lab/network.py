@@ -7,9 +7,11 @@ import socket
 from typing import Any
 
 import pyroute2
+from pyroute2.netlink.exceptions import NetlinkError
 
 from ..datapath import namespaces
 from .addresses import POD_NETWORKS, Addresses, family_of
+from .owner import LabError
 
 BRIDGE = "cni0"
 
@@ -31,9 +33,9 @@ class NodeNetwork:
         self._ports = 0
 
     def open(self) -> None:
-        """Bring the node up: loopback, bridge, gateway addresses."""
+        """Bring the node up: loopback, bridge, gateway addresses. LabError where the kernel has no bridges."""
         self._netlink.link("set", index=self._lo, state="up")
-        self._netlink.link("add", ifname=BRIDGE, kind="bridge", address=_BRIDGE_MAC, br_forward_delay=0)
+        self._make("bridge", ifname=BRIDGE, address=_BRIDGE_MAC, br_forward_delay=0)
         self._bridge = self._index(BRIDGE)
         self._netlink.link("set", index=self._bridge, state="up")
         for family in self._addresses.families:
@@ -43,10 +45,11 @@ class NodeNetwork:
         self._netlink.close()
 
     def join(self, pid: int, addresses: tuple[str, ...]) -> None:
-        """Give the network namespace of process `pid` an eth0 on the bridge, with `addresses` and a default route."""
+        """Give the network namespace of process `pid` an eth0 on the bridge, with `addresses` and a default route.
+        LabError where the kernel has no veth pairs."""
         self._ports += 1
         port = f"veth{self._ports}"
-        self._netlink.link("add", ifname=port, kind="veth", peer={"ifname": "eth0", "net_ns_pid": pid})
+        self._make("veth", ifname=port, peer={"ifname": "eth0", "net_ns_pid": pid})
         self._netlink.link("set", index=self._index(port), master=self._bridge, state="up")
         with _netlink(pid) as netlink:
             netlink.link("set", index=netlink.link_lookup(ifname="lo")[0], state="up")
@@ -64,6 +67,12 @@ class NodeNetwork:
 
     def remove_service_address(self, address: str) -> None:
         self._netlink.addr("del", index=self._lo, address=address, prefixlen=32 if family_of(address) == 4 else 128)
+
+    def _make(self, kind: str, **attributes: Any) -> None:
+        try:
+            self._netlink.link("add", kind=kind, **attributes)
+        except NetlinkError as error:
+            raise LabError(f"the kernel makes no {kind} ({os.strerror(error.code)}): modprobe {kind}") from None
 
     def _index(self, name: str) -> int:
         return int(self._netlink.link_lookup(ifname=name)[0])

@@ -69,7 +69,7 @@ class Clock:
     def advance(self, now: float) -> None:
         """Move to `now` and fire what is due. A callback may arm and cancel timers."""
         self.now = now
-        due = int(now * TICKS_PER_SECOND)
+        due = int(now * TICKS_PER_SECOND + 1e-3)  # what floats lose is no reason to wait again
         while self._ticks and self._ticks[0] <= due:
             slot = self._slots[self._ticks[0]]
             while slot:

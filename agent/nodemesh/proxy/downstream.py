@@ -32,6 +32,14 @@ IDLE_TIMEOUT: Final = 3600.0
 LINGER: Final = 1.0
 
 
+#: What the log says about a refusal; all others are protocol errors.
+REASONS: Final[dict[int, Reason]] = {
+    403: Reason.UPGRADE_REFUSED,
+    426: Reason.HTTP10_REFUSED,
+    431: Reason.REQUEST_HEADERS_TOO_LARGE,
+}
+
+
 class Downstream(Handler):
     """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
 
@@ -133,6 +141,8 @@ class Downstream(Handler):
     def _begin(self, head: RequestHead, rest: bytes) -> bytes:
         """Start the exchange; returns what belongs to the next request if this one is over already."""
         pod = self.pod
+        if head.http10 and not pod.proxy.accept_http10:
+            raise ProtocolError("HTTP/1.0 is not accepted", 426)
         self._close = head.close or pod.proxy.draining or self._ended
         self._bodiless = head.request.method == b"HEAD"
         if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh
@@ -249,7 +259,9 @@ class Downstream(Handler):
         self.transport.send(write_response(head, False, True, False, False))
         held, self._held = self._held, b""
         self.exchange = None
-        self._forget()
+        self._closing = True
+        self.pod.proxy.clock.cancel(self._timer)
+        self.pod.connections.pop(self, None)
         relay = Relay(self.pod, record, IDLE_TIMEOUT, None)
         relay.client.take(self.transport)
         relay.upstream.take(upstream)
@@ -265,8 +277,7 @@ class Downstream(Handler):
         record.method = b"-"
         record.status = error.status
         record.duration = 0.0
-        reason = Reason.DOWNSTREAM_PROTOCOL_ERROR if error.status != 431 else Reason.REQUEST_HEADERS_TOO_LARGE
-        record.reasons = (reason,)
+        record.reasons = (REASONS.get(error.status, Reason.DOWNSTREAM_PROTOCOL_ERROR),)
         record.downstream_remote = self.transport.remote
         record.termination = str(error)
         pod.proxy.telemetry.record(record)

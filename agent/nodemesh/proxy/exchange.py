@@ -13,7 +13,7 @@ from ..telemetry.record import RequestRecord
 from . import cors, fault
 from .call import Call, Caller
 from .clock import Timer
-from .controls import apply_controls
+from .controls import apply_controls, apply_grpc_timeout
 from .hash_key import HashKey
 from .head import RequestHead, ResponseHead, is_grpc
 from .headers import change
@@ -50,7 +50,7 @@ class Exchange(Caller):
 
     __slots__ = (
         "proxy", "pod", "downstream", "head", "record", "state", "_call", "_body", "_decision", "_destination",
-        "_hash", "_mirrors", "_began", "_timer",
+        "_hash", "_mirrors", "_began", "_admitted", "_timer",
     )  # fmt: skip
 
     def __init__(self, downstream: Downstream, head: RequestHead) -> None:
@@ -67,6 +67,7 @@ class Exchange(Caller):
         self._mirrors: Mirrors | None = None
         self._began = self.proxy.clock.now
         self._timer: Timer | None = None  # of a fault's delay
+        self._admitted = False  # counts in the pod's budget
         self.record = self._new_record()
 
     def __repr__(self) -> str:
@@ -83,6 +84,10 @@ class Exchange(Caller):
             if data:
                 body.hold(data)
                 self.record.bytes_received = len(data)
+        self._admitted = self.pod.budget.try_request()
+        if not self._admitted:
+            self._fail(Reason.LIMIT_PER_POD, "")
+            return
         decision = self.pod.view.http(self.downstream.frontend, self.head.request)
         self._decision = decision
         self.record.route_name = decision.name
@@ -213,6 +218,9 @@ class Exchange(Caller):
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
         self.record.cluster = cluster
+        if cluster.tls is not None:  # never in clear text instead
+            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, "TLS origination is not supported")
+            return
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)
@@ -253,6 +261,8 @@ class Exchange(Caller):
             call.policy = route.retry
         if head.controlled:
             apply_controls(call, request.headers)
+        if b"grpc-timeout" in request.headers:
+            apply_grpc_timeout(call, request.headers[b"grpc-timeout"])
         call.dialled = self.downstream.dialled
         policy = cluster.load_balancer.hash
         if policy is not None:
@@ -314,6 +324,7 @@ class Exchange(Caller):
         self.record.status = head.status
         self._dress(head.lines, head.date)
         self._enter(DONE)
+        self.pod.budget.release_request()
         self.downstream.switch(head, transport, data, self.record)
 
     def call_failed(self, reason: Reason, detail: str) -> None:
@@ -398,6 +409,8 @@ class Exchange(Caller):
         if self._timer is not None:
             self.proxy.clock.cancel(self._timer)
             self._timer = None
+        if self._admitted:
+            self.pod.budget.release_request()
         record = self.record
         record.duration = self.proxy.clock.now - self._began
         self.proxy.telemetry.record(record)

@@ -60,12 +60,12 @@ REPLIES: Final[dict[Reason, Reply]] = {
 
 
 def body_of(reason: Reason, retried: bool, transport_failure: str) -> bytes:
-    """The body for a reason; `transport_failure` is what the socket said, if it was its fault."""
+    """The body for a reason; `transport_failure` is why a connection was not made."""
     reply = REPLIES[reason]
     if not reply.reset:
         return reply.body.encode()
     text = (RESET_AGAIN if retried else RESET) + reply.body
-    if transport_failure:
+    if transport_failure and reason is Reason.UPSTREAM_CONNECTION_FAILURE:
         text += f", transport failure reason: {transport_failure}"
     return text.encode()
 

@@ -1,4 +1,4 @@
-"""A pod as the proxy's client: what it sees of the mesh, where its upstream sockets are made, its share of the proxy."""
+"""A pod as the proxy's client: what it sees of the mesh, where its upstream sockets are made, what it may use."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Pod(Acceptor):
     """The listener that a connection came from is the client's identity: each has one of these."""
 
     __slots__ = (
-        "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "connections", "server", "scheme", "tls",
-        "_removed",
+        "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "connections", "server",
+        "scheme", "tls", "_removed",
     )  # fmt: skip
 
     def __init__(self, proxy: Proxy, client: Client, view: View, namespace: int, lane: int) -> None:

@@ -1,4 +1,4 @@
-"""The connections to one endpoint: idle ones wait here, per pod, since each pod's connections live in its own namespace."""
+"""The connections to one endpoint: idle ones wait here, per pod, since each pod's live in its own namespace."""
 
 from __future__ import annotations
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import socket
 import time
+from contextlib import suppress
 from select import EPOLLEXCLUSIVE, EPOLLIN, EPOLLOUT, epoll
 from typing import Final
 
@@ -13,6 +16,8 @@ from ..routing.decision import Keepalive
 from .clock import Clock
 from .platform import Platform
 from .transport import Acceptor, Buffer, Handler, Network, Transport
+
+log = logging.getLogger(__name__)
 
 READ_SIZE: Final = 16 * 1024
 BULK_SIZE: Final = 256 * 1024
@@ -37,17 +42,31 @@ class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
     pod with one."""
 
-    __slots__ = ("poller", "transports")
+    __slots__ = ("poller", "transports", "leaving")
 
     def __init__(self) -> None:
         self.poller = epoll()
         self.transports: dict[int, SocketTransport] = {}
+        self.leaving = False  # the pod is gone: close with the last socket
 
 
 class SocketTransport(Transport):
     """A non-blocking socket, registered level-triggered for just what it waits for."""
 
-    __slots__ = ("reactor", "lane", "sock", "fd", "error", "_out", "_mask", "_paused", "_ending", "_closing", "_urgent")
+    __slots__ = (
+        "reactor",
+        "lane",
+        "sock",
+        "fd",
+        "error",
+        "_out",
+        "_mask",
+        "_paused",
+        "_over",
+        "_ending",
+        "_closing",
+        "_urgent",
+    )
 
     def __init__(self, reactor: Reactor, lane: Lane, sock: socket.socket, handler: Handler, accepted: bool) -> None:
         super().__init__(handler)
@@ -59,6 +78,7 @@ class SocketTransport(Transport):
         self.error: OSError | None = None
         self._out: list[bytes] = []
         self._paused = False
+        self._over = False  # the peer's FIN was read
         self._ending = False
         self._closing = False
         self._urgent = accepted  # a client's reset counts at once, even while we do not read from it
@@ -88,7 +108,7 @@ class SocketTransport(Transport):
             self._watch()
 
     def resume(self) -> None:
-        if self._paused:
+        if self._paused and not self._over:
             self._paused = False
             self._watch()
 
@@ -111,10 +131,8 @@ class SocketTransport(Transport):
     def abort(self) -> None:
         if self.closed:
             return
-        try:
+        with suppress(OSError):  # nothing may be left to reset
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        except OSError:
-            pass  # nothing is left to reset
         self._release()
 
     # what the loop calls
@@ -151,6 +169,7 @@ class SocketTransport(Transport):
         if self.error is not None:
             self._lose(self.error)
             return
+        self._over = True
         self.pause()  # the end of the stream stays readable
         self.handler.ended()
 
@@ -251,7 +270,10 @@ class SocketTransport(Transport):
         self.handler = SILENT
         self._out.clear()
         self._unwatch()
-        self.lane.transports.pop(self.fd, None)
+        lane = self.lane
+        lane.transports.pop(self.fd, None)
+        if lane.leaving and not lane.transports:
+            self.reactor.close_lane(lane.poller.fileno())
         self.reactor.release(self.sock)
 
 
@@ -376,9 +398,17 @@ class Reactor(Network):
         self.poller.register(number, EPOLLIN)
         return number
 
-    def drop_lane(self, lane: int) -> None:
-        self.poller.unregister(lane)
-        self.lanes.pop(lane).poller.close()
+    def drop_lane(self, lane: int, namespace: int) -> None:
+        if namespace >= 0:
+            os.close(namespace)
+        self.lanes[lane].leaving = True
+        if not self.lanes[lane].transports:
+            self.close_lane(lane)
+
+    def close_lane(self, number: int) -> None:
+        """The last socket of a pod that is gone is closed."""
+        self.poller.unregister(number)
+        self.lanes.pop(number).poller.close()
 
     def listen(
         self, sock: socket.socket, lane: int, acceptor: Acceptor, destination: tuple[str, int] | None
@@ -433,20 +463,13 @@ class Reactor(Network):
         for fd, _ in events:
             lane = self.lanes.get(fd)
             if lane is not None:
-                transports = lane.transports
-                for number, mask in lane.poller.poll(0, QUANTUM):
-                    transport = transports.get(number)
-                    if transport is not None:
-                        transport.ready(mask)
-                continue
-            listener = self.listeners.get(fd)
-            if listener is not None:
-                listener.ready()
-                continue
-            watcher = self.watchers.get(fd)
-            if watcher is not None:
-                watcher.readable()
-        self.clock.advance(self.clock.now)
+                self._serve(lane)
+            else:
+                self._serve_other(fd)
+        try:
+            self.clock.advance(self.clock.now)
+        except Exception:
+            log.exception("a timer failed")
         if self._failed:
             failed, self._failed = self._failed, []
             for transport in failed:
@@ -456,6 +479,39 @@ class Reactor(Network):
             for sock in released:
                 sock.close()
         self.platform.beat()
+
+    def _serve(self, lane: Lane) -> None:
+        """One quantum of a pod's ready sockets. A defect of ours costs the connection that it shows on, no other."""
+        transports = lane.transports
+        for number, mask in lane.poller.poll(0, QUANTUM):
+            transport = transports.get(number)
+            if transport is None:
+                continue
+            try:
+                transport.ready(mask)
+            except Exception:
+                log.exception("a connection failed: %s", transport.remote)
+                self._give_up(transport)
+
+    def _give_up(self, transport: SocketTransport) -> None:
+        handler = transport.handler
+        transport.abort()
+        try:
+            handler.lost(OSError(errno.ECONNABORTED, "ECONNABORTED"))
+        except Exception:
+            log.exception("closing it failed, too")
+
+    def _serve_other(self, fd: int) -> None:
+        """A listener, or the socket to control."""
+        listener = self.listeners.get(fd)
+        watcher = self.watchers.get(fd)
+        try:
+            if listener is not None:
+                listener.ready()
+            elif watcher is not None:
+                watcher.readable()
+        except Exception:
+            log.exception("serving a %s failed", "listener" if listener is not None else "message")
 
     def run(self) -> None:
         """Turn until `stop`."""

@@ -56,6 +56,11 @@ def connect(
     """Pick an endpoint and join the client to it."""
     target = pod.proxy.target(cluster)
     record.cluster = cluster
+    if cluster.tls is not None:  # never in clear text instead
+        record.reasons = (Reason.UPSTREAM_CONNECTION_FAILURE,)
+        record.transport_failure = "TLS origination is not supported"
+        refuse(pod, transport, record)
+        return None
     key = None
     hashing = cluster.load_balancer.hash
     if hashing is not None and hashing.source_ip:

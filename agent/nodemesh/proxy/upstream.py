@@ -195,6 +195,8 @@ class Upstream(Handler):
                 requester.switched(head, self.transport, rest)
                 return
             requester.informed(head)
+            if self.requester is not requester:
+                return
             end = buffer.add(rest) if rest else 0
 
     def _start_body(self, requester: Requester, head: ResponseHead, rest: bytes) -> None:

@@ -83,9 +83,15 @@ def test_a_change_takes_over_in_time_and_loses_nothing():
 
 
 def test_going_direct_means_every_version_soon_after_the_last_failure():
-    expectation = expect.goes_direct(("v1", "v2", "v3"), 2.0)
-    direct = [reviews(version, 2.5) for version in ("v1", "v2", "v3")]
-    assert holds(expectation, [reviews("v3", 0.5), refused(1.5), *direct], 1.0)
-    assert not holds(expectation, [refused(3.2), *(reviews(one, 3.3) for one in ("v1", "v2", "v3"))], 1.0), "too late"
-    assert not holds(expectation, [refused(1.5), reviews("v3", 2.0)], 1.0), "the rule still holds"
-    assert not holds(expectation, [refused(1.5)], 1.0), "never"
+    expectation = expect.goes_direct("v3", ("v1", "v2", "v3"), 2.0)
+    ruled = [reviews("v3", 0.5)]
+
+    def direct(at):
+        return [reviews(version, at) for version in ("v1", "v2", "v3")]
+
+    verdict = expectation.judge([*ruled, refused(1.5), *direct(2.5)], 1.0)
+    assert verdict == expect.Verdict("direct after 1.50 s by v1, v2, v3, 1 lost", True)
+    assert not holds(expectation, [*ruled, refused(3.2), *direct(3.3)], 1.0), "too late"
+    assert not holds(expectation, [*ruled, refused(1.5), reviews("v3", 2.0)], 1.0), "the rule still holds"
+    assert not holds(expectation, [*direct(0.5), *direct(2.5)], 1.0), "the rule never held"
+    assert not holds(expectation, [*ruled, refused(1.5)], 1.0), "never"

@@ -85,6 +85,19 @@ def test_no_endpoint_is_a_503_that_says_so(folder, v1):
         assert mesh.curl() == (503, "no healthy upstream")
 
 
+def test_a_service_entry_is_resolved_by_name(folder, v1):
+    entry = (
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: outside, namespace: default}\n"
+        "spec:\n  hosts: [outside.example]\n  resolution: DNS\n  location: MESH_EXTERNAL\n"
+        f"  ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {v1.port}}}]\n"
+        "  endpoints: [{address: localhost}]\n"
+    )
+    (folder / "mesh.yaml").write_text(entry)
+    with Mesh(folder, expose=("outside.example:80",)) as mesh:
+        assert until(lambda: mesh.curl(name="outside.example:80").status == 200)
+        assert mesh.curl(name="outside.example:80") == (200, "v1")
+
+
 def test_changes_take_effect_and_broken_ones_keep_the_last_good_rules(folder, v1, v2):
     rules_file = folder / "rules.yaml"
     (folder / "cluster.yaml").write_text(cluster(v1, v2))
@@ -187,3 +200,18 @@ def test_errors_at_the_start_are_one_sentence_and_exit_code_1(folder, tmp_path):
             lines = [line for line in done.stderr.splitlines() if line.startswith("nodemesh: ")]
             assert len(lines) == 1 and sentence in lines[0], done.stderr
             assert "Traceback" not in done.stderr
+
+
+def test_limits_count_for_the_node_not_for_one_worker(folder, v1):
+    pool = "connectionPool: {http: {http2MaxRequests: 1, http1MaxPendingRequests: 1}}"
+    limited = rules(TO_V1).replace("  host: reviews\n", f"  host: reviews\n  trafficPolicy: {{{pool}}}\n")
+    (folder / "mesh.yaml").write_text(cluster(v1) + limited)
+    with Mesh(folder, workers=2) as mesh:
+        slow = threading.Thread(target=lambda: mesh.curl("/slow"))
+        slow.start()
+        assert v1.waiting.acquire(timeout=10)
+        answers = {mesh.curl().status for _ in range(20)}  # whichever worker they reach
+        assert answers == {503}
+        v1.release.set()
+        slow.join(10)
+        until(lambda: mesh.curl().status == 200)

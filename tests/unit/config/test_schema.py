@@ -1,3 +1,4 @@
+from functools import cache
 from pathlib import Path
 
 from nodemesh.config.schema import crds, documents
@@ -7,6 +8,7 @@ CRDS = Path(__file__).parents[3] / "manifests" / "crds"
 MEND = "write nodemesh.config.schema.documents() to manifests/crds (`nodemesh crds` prints them)"
 
 
+@cache
 def definitions():
     found = {}
     for document in read(crds(), "crds.yaml"):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nodemesh.lab import LabError, owner
+from nodemesh.datapath import cgroups
+from nodemesh.lab import Lab, LabError, owner
 
 
 @pytest.mark.parametrize("name", ["", "Demo", "a_b", "-a", "a/b", "../a"])
@@ -18,6 +19,21 @@ def test_a_name_that_cannot_be_part_of_a_path_is_refused(name):
 def test_a_name_carries_its_owner():
     started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
     assert owner.identity("demo-1") == f"nodemesh-lab-demo-1-{os.getpid()}-{started}"
+
+
+def test_a_machine_without_cgroup_v2_is_told_how_to_get_it(monkeypatch):
+    def find_mount():
+        raise cgroups.NoCgroup2("no cgroup v2 hierarchy is mounted: mount one")
+
+    monkeypatch.setattr(owner, "find_mount", find_mount)
+    with pytest.raises(LabError, match="mount one"):
+        owner.sweep()
+
+
+def test_who_is_not_root_is_told_so(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError, match="run it as root"), Lab("user"):
+        pass
 
 
 def test_an_owner_is_alive_until_it_ends_even_if_nobody_has_asked_for_its_status():

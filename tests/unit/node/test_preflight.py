@@ -2,6 +2,8 @@ import os
 
 import pytest
 
+from nodemesh.datapath import probes
+from nodemesh.datapath.probes import Finding, Verdict
 from nodemesh.node import preflight
 from nodemesh.node.options import Address, Ebpf, Expose, RunOptions, StartError
 
@@ -35,27 +37,12 @@ def test_auto_falls_back_only_where_plain_listeners_are_asked_for(config, monkey
 
 def test_what_the_machine_lacks_is_named_with_its_mend(config, monkeypatch, tmp_path):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text("30 23 0:26 / /sys/fs/cgroup rw - cgroup cgroup rw,memory\n")
-    monkeypatch.setattr(preflight, "MOUNTS", str(mounts))
-    lacks = preflight.missing_for_ebpf(RunOptions(config=config))
-    assert lacks is not None and lacks.startswith("cgroup v2 is not mounted; mount it with")
     lacks = preflight.missing_for_ebpf(RunOptions(config=config, cgroup_root=str(tmp_path)))
-    assert lacks is not None and "is no cgroup v2 folder" in lacks
-    (tmp_path / "cgroup.procs").touch()
-    monkeypatch.setattr(preflight, "BTF", "/no/btf")
-    lacks = preflight.missing_for_ebpf(RunOptions(config=config, cgroup_root=str(tmp_path)))
-    assert lacks is not None and "CONFIG_DEBUG_INFO_BTF" in lacks
-
-
-def test_the_unified_mount_of_a_hybrid_host_is_found(monkeypatch, tmp_path):
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text(
-        "30 23 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-        "31 23 0:27 / /sys/fs/cgroup/unified rw,nosuid shared:9 - cgroup2 cgroup2 rw\n"
-    )
-    monkeypatch.setattr(preflight, "MOUNTS", str(mounts))
-    assert preflight.cgroup_root() == "/sys/fs/cgroup/unified"
+    assert lacks is not None and "is no cgroup v2 folder; give --cgroup-root" in lacks
+    finding = Finding("cgroup2", Verdict.FAILED, "cgroup v2 is not mounted", "mount it")
+    monkeypatch.setattr(probes, "probe", lambda cgroup: [finding])
+    with pytest.raises(StartError, match="cgroup v2 is not mounted: mount it"):
+        preflight.resolve(RunOptions(config=config, ebpf=Ebpf.REQUIRE))
 
 
 def test_workers_and_node_are_filled_in(config):

@@ -32,6 +32,7 @@ class HeadBuffer:
             self.data = data
         while self.data.startswith(b"\r\n"):  # RFC 9112 section 2.2: empty lines before a request are ignored
             self.data = self.data[2:]
+            self._searched = 0
         end = self.data.find(b"\r\n\r\n", max(0, self._searched - 3)) + 4
         if end >= 4:
             if end > MAX_HEAD:
@@ -40,6 +41,8 @@ class HeadBuffer:
             return end
         start = max(0, self._searched - 1)
         fresh = self.data[start:]
+        if fresh.startswith(b"\n") and start:
+            fresh = fresh[1:]  # its CR was seen the last time
         if fresh.count(b"\n") != fresh.count(b"\r\n"):
             raise ProtocolError("bare LF in the head")
         self._searched = len(self.data)

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from ...routing.request import Request
+from ...routing.rewrite import normalize_path
 from ..head import UNKNOWN, RequestHead
 from .errors import ProtocolError
 from .lines import (
@@ -135,11 +136,10 @@ def set_target(head: RequestHead, framing: Framing) -> None:
     if AUTHORITY.fullmatch(framing.host) is None:
         raise ProtocolError(f"malformed Host {framing.host[:60]!r}")
     request.authority = framing.host
+    if request.method == b"CONNECT":
+        raise ProtocolError("CONNECT is refused", 403)
     if not target.startswith(b"/"):
         absolute = ABSOLUTE.fullmatch(target)
-        if request.method == b"CONNECT":
-            request.authority = target
-            return
         if absolute is not None:
             if AUTHORITY.fullmatch(absolute[2]) is None or not absolute[2]:
                 raise ProtocolError("malformed authority in the request target")
@@ -154,7 +154,7 @@ def set_target(head: RequestHead, framing: Framing) -> None:
     if query >= 0:
         request.query = target[query + 1 :]
         target = target[:query]
-    request.path = target
+    request.path = normalize_path(target)
 
 
 def set_length(head: RequestHead, framing: Framing) -> None:
