@@ -214,7 +214,9 @@ class View:
         if service is not None and frontend.protocol is Protocol.AUTO:
             of_service = self._by_service.get((port, service.host))
             if of_service is None:
-                of_service = self._by_service[(port, service.host)] = self._service_host(service, port)
+                current = self._current(service, port)
+                of_service = self._service_host(current, port) if current is not None else self._unknown_host
+                self._by_service[(port, service.host)] = of_service
             return of_service
         found = self._by_authority.get((port, authority))
         if found is None:
@@ -223,6 +225,11 @@ class View:
             found = self._find_host(strip_port(authority.decode("latin-1")), port)
             self._by_authority[(port, authority)] = found
         return found
+
+    def _current(self, service: Service, port: int) -> Service | None:
+        """The service as it is in these tables: a connection may bring a frontend from before a change."""
+        current = self._lookup().imported_service(service.host, port)
+        return current if current is not None and current.port(port) is not None else None
 
     def _find_host(self, name: str, port: int) -> VirtualHost:
         lookup = self._lookup()
@@ -300,10 +307,10 @@ class View:
 
     def tls(self, frontend: Frontend, sni: str) -> Decision:
         """The decision for a TLS connection, by the server name that its ClientHello asks for (empty: none)."""
-        service = frontend.service
         port = frontend.logical_port
         name = strip_port(sni)
-        if service is None and name:
+        service = self._current(frontend.service, port) if frontend.service is not None else None
+        if frontend.service is None and name:
             service = self._lookup().named_service(name, port)
         if service is None:
             return self._unknown
@@ -311,9 +318,11 @@ class View:
 
     def tcp(self, frontend: Frontend) -> Decision:
         """The decision for a connection of unknown or opaque protocol."""
-        if frontend.service is None:
+        port = frontend.logical_port
+        service = self._current(frontend.service, port) if frontend.service is not None else None
+        if service is None:
             return self._unknown
-        rules = self._connection_rules(frontend.service, frontend.logical_port, self._lookup())
+        rules = self._connection_rules(service, port, self._lookup())
         return rules.tcp(dialled(frontend))
 
     def _connection_rules(self, service: Service, port: int, lookup: Lookup) -> ConnectionRules:
