@@ -236,9 +236,16 @@ class Control:
         if self._ready != (not missing):
             self._ready = not missing
             if self._ready:
+                self._say_ready()
                 log.info("ready", version=self.publisher.version, workers=self.options.workers)
             else:
                 log.warning("not ready", missing="; ".join(missing))
+
+    def _say_ready(self) -> None:
+        try:
+            self._store.ready()
+        except Closed:
+            self._stop.set()
 
     def _worker_gone(self, key: str) -> None:
         self.totals.retire(key)
@@ -257,7 +264,7 @@ class Control:
 
     def missing(self) -> list[str]:
         """What is missing for readiness."""
-        missing = []
+        missing = [] if self.publisher.version else ["no configuration is in force yet"]
         behind = self.options.workers - sum(link.applied == self.publisher.version for link in self.fleet)
         if behind:
             missing.append(
