@@ -88,7 +88,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.pod.view.http(self.downstream.frontend, self.head.request)
+        decision = self.pod.decide(self.downstream.frontend, self.head.request)
         self._decision = decision
         self.record.route_name = decision.name
         if isinstance(decision, Route):

@@ -219,6 +219,11 @@ class SocketTransport(Transport):
         if not self.closed:
             self._release()
 
+    def doom(self, error: OSError) -> None:
+        """Connecting failed at once; `fail` will tell."""
+        self.error = error
+        self._unwatch()
+
     def fail(self) -> None:
         """Tell the error with which connecting failed at once."""
         self._lose(self.error or OSError(errno.ECONNREFUSED, "cannot connect"))
@@ -246,7 +251,7 @@ class SocketTransport(Transport):
         mask = 0 if self._paused else EPOLLIN
         if self.pending or not self.established:
             mask |= EPOLLOUT
-        if mask == self._mask or self.closed:
+        if mask == self._mask or self.closed or (self.error is not None and not self.established):
             return
         if self._mask < 0:
             self.lane.poller.register(self.fd, mask)
@@ -446,7 +451,7 @@ class Reactor(Network):
         transport = SocketTransport(self, self.lanes[lane], sock, handler, False)
         transport.remote = address if unix else show((address, port))
         if error and error != errno.EINPROGRESS:
-            transport.error = OSError(error, errno.errorcode.get(error, ""))
+            transport.doom(OSError(error, errno.errorcode.get(error, "")))
             self._failed.append(transport)
         return transport
 
