@@ -9,5 +9,5 @@ endpoint of its `target`, takes an `upstream` connection from the endpoint's `po
 
 `exchange` and `call` know nothing of the codec: they talk in `head`s and bytes. Their states are tables at the top of
 their files. `proxy` is what all connections of a worker share, `clock` its time and timers; `worker` runs it all in a
-process, as `messages` from control say, on the `platform` that the node gives it. Only `reactor`, `worker` and
-`platform` do IO."""
+process, as `messages` from control say, on the `platform` that the node gives it. Only `reactor`, its `sockets`,
+`worker` and `platform` do IO."""

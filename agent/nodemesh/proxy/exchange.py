@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from ..reasons import Reason
 from ..routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, Redirect, Route
 from ..routing.rewrite import redirect_location, rewrite_path
-from ..telemetry.record import RequestRecord
 from . import cors, fault
 from .call import Call, Caller
 from .clock import Timer
@@ -19,6 +18,7 @@ from .head import RequestHead, ResponseHead, is_grpc
 from .headers import change
 from .local_reply import REPLIES, body_of, grpc_reply, http_reply
 from .mirror import Mirrors
+from .records import begin_record
 from .request_body import RequestBody
 from .transport import Buffer, Transport
 
@@ -68,7 +68,7 @@ class Exchange(Caller):
         self._began = self.proxy.clock.now
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
-        self.record = self._new_record()
+        self.record = begin_record(self.pod, head, downstream.transport)
 
     def __repr__(self) -> str:
         request = self.head.request
@@ -88,7 +88,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.pod.view.http(self.downstream.frontend, self.head.request)
+        decision = self.pod.decide(self.downstream.frontend, self.head.request)
         self._decision = decision
         self.record.route_name = decision.name
         if isinstance(decision, Route):
@@ -153,22 +153,6 @@ class Exchange(Caller):
         self._finish()
 
     # --- before the upstream
-
-    def _new_record(self) -> RequestRecord:
-        head = self.head
-        request = head.request
-        headers = request.headers
-        record = RequestRecord(self.pod.client)
-        record.started = self.proxy.clock.time()
-        record.method = request.method
-        record.path = request.path + b"?" + request.query if request.query else request.path
-        record.authority = request.authority
-        record.request_id = head.request_id or self.proxy.request_ids.next()
-        record.user_agent = headers.get(b"user-agent", b"")
-        record.forwarded_for = headers.get(b"x-forwarded-for", b"")
-        record.downstream_remote = self.downstream.transport.remote
-        record.downstream_local = self.downstream.transport.local
-        return record
 
     def _delay(self, route: Route) -> bool:
         """Start the fault's delay, if this request is one of those."""
