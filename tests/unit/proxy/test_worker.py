@@ -253,3 +253,22 @@ def test_control_may_die(upstream):
     near.send(msgspec.msgpack.encode(messages.Drain(grace=0.0)))
     control.thread.join(5)
     assert not control.thread.is_alive()
+
+
+def test_connections_wait_for_the_first_tables(control, upstream):
+    address = control.listen(80)
+    control.say(messages.UpdateClient(id=80, client=Client(namespace="default", name="client", labels={"app": "late"})))
+    with connect(address) as client:
+        client.sendall(GET)
+        assert msgspec.msgpack.decode(control.ask(messages.GetConnections(id=1))) == []
+        config = mesh(upstream) + rule("match: [{sourceLabels: {app: late}}]\ndirectResponse: {status: 418}")
+        assert control.configure(config) == messages.Applied(version=1)
+        assert client.recv(1000).startswith(b"HTTP/1.1 418")
+
+
+def test_a_listener_that_goes_before_the_first_tables_is_never_served(control, upstream):
+    address = control.listen(80)
+    control.say(messages.RemoveListener(id=80))
+    control.configure(mesh(upstream))
+    with pytest.raises(ConnectionRefusedError):
+        connect(address)
