@@ -90,6 +90,8 @@ class Listener:
         sock.setblocking(False)
         transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
         transport.remote = show(address)
+        if self.destination is not None:
+            transport.entrance = show(sock.getsockname())
         self.acceptor.accepted(transport, self.destination or self.reactor.platform.original_destination(sock))
 
     def close(self) -> None:

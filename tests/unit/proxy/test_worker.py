@@ -272,3 +272,23 @@ def test_a_listener_that_goes_before_the_first_tables_is_never_served(control, u
     control.configure(mesh(upstream))
     with pytest.raises(ConnectionRefusedError):
         connect(address)
+
+
+def test_the_listeners_own_address_means_what_stands_behind_it(control, upstream):
+    config = mesh(upstream) + rule(
+        "match: [{authority: {exact: '10.96.0.10:9080'}}]\nroute: [{destination: {host: reviews}}]"
+    )
+    control.configure(config.replace("port: 80}", "port: 9080}"))
+    host, port = control.listen(9080)
+    for name, meant in ((host, True), ("localhost", True), ("127.0.0.2", False)):
+        with connect((host, port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: %s:%d\r\n\r\n" % (name.encode(), port))
+            if meant:
+                served, _ = upstream.accept()
+                assert b"\r\nhost: 10.96.0.10:9080\r\n" in read_until(served, b"\r\n\r\n")
+                served.close()
+            else:
+                assert client.recv(1000)
+                upstream.settimeout(0)
+                with pytest.raises(BlockingIOError):
+                    upstream.accept()
