@@ -48,7 +48,9 @@ class Downstream(Handler):
         "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_since", "_timer",
     )  # fmt: skip
 
-    def __init__(self, pod: Pod, transport: Transport, frontend: Frontend, dialled: tuple[str, int] | None) -> None:
+    def __init__(
+        self, pod: Pod, transport: Transport, frontend: Frontend | None, dialled: tuple[str, int] | None
+    ) -> None:
         self.pod = pod
         self.transport = transport
         self.frontend = frontend
@@ -71,7 +73,8 @@ class Downstream(Handler):
 
     @property
     def dialled_port(self) -> int:
-        return self.dialled[1] if self.dialled is not None else self.frontend.port
+        """The port that the client dialled, for redirects."""
+        return self.dialled[1] if self.dialled is not None else self.pod.gateway_port
 
     # --- what the transport calls
 

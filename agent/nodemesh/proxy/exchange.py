@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Final
 from ..reasons import Reason
 from ..routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, Redirect, Route
 from ..routing.rewrite import redirect_location, rewrite_path
-from ..telemetry.record import RequestRecord
 from . import cors, fault
 from .call import Call, Caller
 from .clock import Timer
-from .controls import apply_controls
+from .controls import apply_controls, apply_grpc_timeout
 from .hash_key import HashKey
 from .head import RequestHead, ResponseHead, is_grpc
 from .headers import change
 from .local_reply import REPLIES, body_of, grpc_reply, http_reply
 from .mirror import Mirrors
+from .records import begin_record
 from .request_body import RequestBody
 from .transport import Buffer, Transport
 
@@ -68,7 +68,7 @@ class Exchange(Caller):
         self._began = self.proxy.clock.now
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
-        self.record = self._new_record()
+        self.record = begin_record(self.pod, head, downstream.transport)
 
     def __repr__(self) -> str:
         request = self.head.request
@@ -88,7 +88,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.pod.view.http(self.downstream.frontend, self.head.request)
+        decision = self.pod.decide(self.downstream.frontend, self.head.request)
         self._decision = decision
         self.record.route_name = decision.name
         if isinstance(decision, Route):
@@ -154,22 +154,6 @@ class Exchange(Caller):
 
     # --- before the upstream
 
-    def _new_record(self) -> RequestRecord:
-        head = self.head
-        request = head.request
-        headers = request.headers
-        record = RequestRecord(self.pod.client)
-        record.started = self.proxy.clock.time()
-        record.method = request.method
-        record.path = request.path + b"?" + request.query if request.query else request.path
-        record.authority = request.authority
-        record.request_id = head.request_id or self.proxy.request_ids.next()
-        record.user_agent = headers.get(b"user-agent", b"")
-        record.forwarded_for = headers.get(b"x-forwarded-for", b"")
-        record.downstream_remote = self.downstream.transport.remote
-        record.downstream_local = self.downstream.transport.local
-        return record
-
     def _delay(self, route: Route) -> bool:
         """Start the fault's delay, if this request is one of those."""
         assert route.fault is not None
@@ -218,6 +202,9 @@ class Exchange(Caller):
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
         self.record.cluster = cluster
+        if cluster.tls is not None:  # never in clear text instead
+            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, "TLS origination is not supported")
+            return
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)
@@ -258,6 +245,8 @@ class Exchange(Caller):
             call.policy = route.retry
         if head.controlled:
             apply_controls(call, request.headers)
+        if b"grpc-timeout" in request.headers:
+            apply_grpc_timeout(call, request.headers[b"grpc-timeout"])
         call.dialled = self.downstream.dialled
         policy = cluster.load_balancer.hash
         if policy is not None:

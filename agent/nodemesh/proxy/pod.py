@@ -8,6 +8,9 @@ from ..balance.fairness import PodBudget
 from ..reasons import Reason
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
 from ..routing.client import Client
+from ..routing.decision import Decision
+from ..routing.frontend import Frontend
+from ..routing.request import Request
 from ..routing.view import View
 from ..telemetry.record import RequestRecord
 from .downstream import Downstream
@@ -50,6 +53,9 @@ class Pod(Acceptor):
         if not self.budget.try_connection():
             self._turn_away(transport, Reason.LIMIT_PER_POD)
             return
+        if self.gateway_port:
+            self._accept_as_gateway(transport)
+            return
         if dialled is None:
             self.budget.release_connection()
             self._turn_away(transport, Reason.ORIGINAL_DESTINATION_UNKNOWN)
@@ -63,6 +69,28 @@ class Pod(Acceptor):
             Sniffer(self, transport, frontend, dialled, protocol is Protocol.AUTO)
         else:
             start_tcp(self, transport, self.view.tcp(frontend), dialled, b"", "")
+
+    def decide(self, frontend: Frontend | None, request: Request) -> Decision:
+        """What is to become of a request; it came to a gateway where there is no frontend."""
+        if frontend is None:
+            return self.view.http_gateway(self.gateway_port, request)
+        return self.view.http(frontend, request)
+
+    def decide_tls(self, frontend: Frontend | None, name: str) -> Decision:
+        """What is to become of a TLS connection for that server name."""
+        if frontend is None:
+            return self.view.tls_gateway(self.gateway_port, name)
+        return self.view.tls(frontend, name)
+
+    def _accept_as_gateway(self, transport: Transport) -> None:
+        server = self.view.gateway_server(self.gateway_port)
+        if server is not None and server.protocol is Protocol.HTTP:
+            Downstream(self, transport, None, None)
+        elif server is None or not server.terminates:
+            Sniffer(self, transport, None, None, False)
+        else:
+            self.budget.release_connection()
+            self._turn_away(transport, Reason.ROUTE_NOT_FOUND)
 
     def forget(self, connection: Handler) -> None:
         """A connection is closed."""

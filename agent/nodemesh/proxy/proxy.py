@@ -92,7 +92,7 @@ class Proxy:
         self.leaving.pop(pod.lane, None)
         for target in self.targets.values():
             target.drop_lane(pod.lane)
-        self.network.drop_lane(pod.lane)
+        self.network.drop_lane(pod.lane, pod.namespace)
 
     def target(self, cluster: Cluster) -> Target:
         """The cluster at work."""

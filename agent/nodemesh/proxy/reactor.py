@@ -1,21 +1,25 @@
-"""The epoll loop: sockets as transports, served fairly pod by pod, and the timers of the one clock."""
+"""The epoll loop: sockets served fairly, pod by pod, and the timers of the one clock."""
 
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import socket
 import time
-from contextlib import suppress
-from select import EPOLLEXCLUSIVE, EPOLLIN, EPOLLOUT, epoll
+from select import EPOLLEXCLUSIVE, EPOLLIN, epoll
 from typing import Final
 
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .clock import Clock
 from .platform import Platform
-from .transport import Acceptor, Buffer, Handler, Network, Transport
+from .sockets import SILENT, SocketTransport, tune
+from .transport import Acceptor, Handler, Network, Transport
 
-READ_SIZE: Final = 16 * 1024
+log = logging.getLogger(__name__)
+
+#: One read of a large body.
 BULK_SIZE: Final = 256 * 1024
 
 #: Sockets of one pod that are served before the next pod's turn.
@@ -24,267 +28,20 @@ QUANTUM: Final = 64
 #: The longest sleep: `Platform.beat` is due at least every 0.5 s.
 LONGEST_WAIT: Final = 0.25
 
-#: Seconds that a closed connection has to take what is still to be written.
-CLOSE_GRACE: Final = 10.0
-
 #: Seconds without accepting after the process ran out of file descriptors.
 ACCEPT_PAUSE: Final = 0.1
-
-#: (onoff, linger) of SO_LINGER that turns close() into a RST.
-RESET_ON_CLOSE: Final = b"\1\0\0\0\0\0\0\0"
 
 
 class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
     pod with one."""
 
-    __slots__ = ("poller", "transports")
+    __slots__ = ("poller", "transports", "leaving")
 
     def __init__(self) -> None:
         self.poller = epoll()
         self.transports: dict[int, SocketTransport] = {}
-
-
-class SocketTransport(Transport):
-    """A non-blocking socket, registered level-triggered for just what it waits for."""
-
-    __slots__ = (
-        "reactor",
-        "lane",
-        "sock",
-        "fd",
-        "error",
-        "_out",
-        "_mask",
-        "_paused",
-        "_over",
-        "_ending",
-        "_closing",
-        "_urgent",
-    )
-
-    def __init__(self, reactor: Reactor, lane: Lane, sock: socket.socket, handler: Handler, accepted: bool) -> None:
-        super().__init__(handler)
-        self.reactor = reactor
-        self.lane = lane
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.established = accepted
-        self.error: OSError | None = None
-        self._out: list[bytes] = []
-        self._paused = False
-        self._over = False  # the peer's FIN was read
-        self._ending = False
-        self._closing = False
-        self._urgent = accepted  # a client's reset counts at once, even while we do not read from it
-        self._mask = EPOLLIN if accepted else EPOLLOUT
-        lane.transports[self.fd] = self
-        lane.poller.register(self.fd, self._mask)
-
-    # what the proxy calls
-
-    def send(self, data: Buffer) -> None:
-        if self.pending or not self.established:
-            self._keep(bytes(data))
-            return
-        try:
-            sent = self.sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            self._broken(error)
-            return
-        if sent < len(data):
-            self._keep(bytes(data[sent:]))
-
-    def pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self._watch()
-
-    def resume(self) -> None:
-        if self._paused and not self._over:
-            self._paused = False
-            self._watch()
-
-    def end(self) -> None:
-        self._ending = True
-        if not self.pending and self.established:
-            self._shut()
-
-    def close(self) -> None:
-        if self.closed:
-            return
-        if self.pending and self.error is None and self.established:
-            self._closing = True
-            self.handler = SILENT
-            self.reactor.clock.after(CLOSE_GRACE, self.expire)
-            self._watch()
-        else:
-            self._release()
-
-    def abort(self) -> None:
-        if self.closed:
-            return
-        with suppress(OSError):  # nothing may be left to reset
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        self._release()
-
-    # what the loop calls
-
-    def ready(self, mask: int) -> None:
-        """Serve one event of epoll."""
-        if mask & EPOLLOUT or not self.established:
-            self._writable()
-            if self.closed:
-                return
-        if mask & ~EPOLLOUT:
-            if self._paused:
-                self._hung()
-            elif self.established:
-                self._readable()
-
-    def _readable(self) -> None:
-        try:
-            if self.bulk:
-                size = self.sock.recv_into(self.reactor.buffer)
-                if size:
-                    self.handler.received(self.reactor.view[:size])
-                    return
-            else:
-                data = self.sock.recv(READ_SIZE)
-                if data:
-                    self.handler.received(data)
-                    return
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._lose(self.error or error)
-            return
-        if self.error is not None:
-            self._lose(self.error)
-            return
-        self._over = True
-        self.pause()  # the end of the stream stays readable
-        self.handler.ended()
-
-    def _writable(self) -> None:
-        if not self.established and not self._establish():
-            return
-        while self._out:
-            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-            try:
-                sent = self.sock.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                self._broken(error)
-                return
-            self.pending -= sent
-            self._out = [data[sent:]] if sent < len(data) else []
-            if self._out:
-                return
-        self._watch()
-        if self._closing:
-            self._release()
-            return
-        if self._ending:
-            self._shut()
-        self.handler.drained()
-
-    def _establish(self) -> bool:
-        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._lose(OSError(code, errno.errorcode.get(code, "")))
-            return False
-        self.established = True
-        self.handler.connected()
-        return not self.closed
-
-    def _hung(self) -> None:
-        """EPOLLHUP and EPOLLERR come even unasked: leave epoll until someone wants to read, lest the loop spins."""
-        self._unwatch()
-        if self._urgent:
-            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code or self.error is not None or self._closing:
-                self._lose(self.error or OSError(code, errno.errorcode.get(code, "")))
-
-    def expire(self) -> None:
-        """A closed connection whose peer does not take the rest: give up."""
-        if not self.closed:
-            self._release()
-
-    def fail(self) -> None:
-        """Tell the error with which connecting failed at once."""
-        self._lose(self.error or OSError(errno.ECONNREFUSED, "cannot connect"))
-
-    def _keep(self, data: bytes) -> None:
-        if self.error is not None:
-            return
-        self._out.append(data)
-        self.pending += len(data)
-        self._watch()
-
-    def _broken(self, error: OSError) -> None:
-        """A write failed: forget the rest; what the peer sent before is still read, then `lost` is told."""
-        self.error = error
-        self._out.clear()
-        self.pending = 0
-
-    def _shut(self) -> None:
-        try:
-            self.sock.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            self._broken(error)
-
-    def _watch(self) -> None:
-        mask = 0 if self._paused else EPOLLIN
-        if self.pending or not self.established:
-            mask |= EPOLLOUT
-        if mask == self._mask or self.closed:
-            return
-        if self._mask < 0:
-            self.lane.poller.register(self.fd, mask)
-        else:
-            self.lane.poller.modify(self.fd, mask)
-        self._mask = mask
-
-    def _unwatch(self) -> None:
-        if self._mask >= 0:
-            self.lane.poller.unregister(self.fd)
-            self._mask = -1
-
-    def _lose(self, error: OSError) -> None:
-        if not self.closed:
-            handler = self.handler
-            self._release()
-            handler.lost(error)
-
-    def _release(self) -> None:
-        self.closed = True
-        self.handler = SILENT
-        self._out.clear()
-        self._unwatch()
-        self.lane.transports.pop(self.fd, None)
-        self.reactor.release(self.sock)
-
-
-class Silent(Handler):
-    """Hears nothing: the handler of a transport that is closed, or closes."""
-
-    __slots__ = ()
-
-    def received(self, data: Buffer) -> None:
-        pass
-
-    def ended(self) -> None:
-        pass
-
-    def lost(self, error: OSError) -> None:
-        pass
-
-
-SILENT: Final = Silent()
+        self.leaving = False  # the pod is gone: close with the last socket
 
 
 class Listener:
@@ -390,9 +147,17 @@ class Reactor(Network):
         self.poller.register(number, EPOLLIN)
         return number
 
-    def drop_lane(self, lane: int) -> None:
-        self.poller.unregister(lane)
-        self.lanes.pop(lane).poller.close()
+    def drop_lane(self, lane: int, namespace: int) -> None:
+        if namespace >= 0:
+            os.close(namespace)
+        self.lanes[lane].leaving = True
+        if not self.lanes[lane].transports:
+            self.close_lane(lane)
+
+    def close_lane(self, number: int) -> None:
+        """The last socket of a pod that is gone is closed."""
+        self.poller.unregister(number)
+        self.lanes.pop(number).poller.close()
 
     def listen(
         self, sock: socket.socket, lane: int, acceptor: Acceptor, destination: tuple[str, int] | None
@@ -430,7 +195,7 @@ class Reactor(Network):
         transport = SocketTransport(self, self.lanes[lane], sock, handler, False)
         transport.remote = address if unix else show((address, port))
         if error and error != errno.EINPROGRESS:
-            transport.error = OSError(error, errno.errorcode.get(error, ""))
+            transport.doom(OSError(error, errno.errorcode.get(error, "")))
             self._failed.append(transport)
         return transport
 
@@ -447,20 +212,13 @@ class Reactor(Network):
         for fd, _ in events:
             lane = self.lanes.get(fd)
             if lane is not None:
-                transports = lane.transports
-                for number, mask in lane.poller.poll(0, QUANTUM):
-                    transport = transports.get(number)
-                    if transport is not None:
-                        transport.ready(mask)
-                continue
-            listener = self.listeners.get(fd)
-            if listener is not None:
-                listener.ready()
-                continue
-            watcher = self.watchers.get(fd)
-            if watcher is not None:
-                watcher.readable()
-        self.clock.advance(self.clock.now)
+                self._serve(lane)
+            else:
+                self._serve_other(fd)
+        try:
+            self.clock.advance(self.clock.now)
+        except Exception:
+            log.exception("a timer failed")
         if self._failed:
             failed, self._failed = self._failed, []
             for transport in failed:
@@ -471,6 +229,39 @@ class Reactor(Network):
                 sock.close()
         self.platform.beat()
 
+    def _serve(self, lane: Lane) -> None:
+        """One quantum of a pod's ready sockets. A defect of ours costs the connection that it shows on, no other."""
+        transports = lane.transports
+        for number, mask in lane.poller.poll(0, QUANTUM):
+            transport = transports.get(number)
+            if transport is None:
+                continue
+            try:
+                transport.ready(mask)
+            except Exception:
+                log.exception("a connection failed: %s", transport.remote)
+                self._give_up(transport)
+
+    def _give_up(self, transport: SocketTransport) -> None:
+        handler = transport.handler
+        transport.abort()
+        try:
+            handler.lost(OSError(errno.ECONNABORTED, "ECONNABORTED"))
+        except Exception:
+            log.exception("closing it failed, too")
+
+    def _serve_other(self, fd: int) -> None:
+        """A listener, or the socket to control."""
+        listener = self.listeners.get(fd)
+        watcher = self.watchers.get(fd)
+        try:
+            if listener is not None:
+                listener.ready()
+            elif watcher is not None:
+                watcher.readable()
+        except Exception:
+            log.exception("serving a %s failed", "listener" if listener is not None else "message")
+
     def run(self) -> None:
         """Turn until `stop`."""
         self.running = True
@@ -479,21 +270,6 @@ class Reactor(Network):
 
     def stop(self) -> None:
         self.running = False
-
-
-def tune(sock: socket.socket, keepalive: Keepalive | None) -> None:
-    """TCP options of an upstream socket."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if keepalive is None:
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        (socket.TCP_KEEPCNT, keepalive.probes),
-        (socket.TCP_KEEPIDLE, keepalive.time),
-        (socket.TCP_KEEPINTVL, keepalive.interval),
-    ):
-        if value:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def show(address: tuple[str, int] | str) -> str:

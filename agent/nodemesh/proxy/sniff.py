@@ -59,7 +59,12 @@ class Sniffer(Handler):
     __slots__ = ("pod", "transport", "frontend", "dialled", "_data", "_relay", "_timer")
 
     def __init__(
-        self, pod: Pod, transport: Transport, frontend: Frontend, dialled: tuple[str, int], early: bool
+        self,
+        pod: Pod,
+        transport: Transport,
+        frontend: Frontend | None,
+        dialled: tuple[str, int] | None,
+        early: bool,
     ) -> None:
         self.pod = pod
         self.transport = transport
@@ -85,7 +90,7 @@ class Sniffer(Handler):
             if name is None and len(self._data) < MAX_HELLO:
                 return  # more of the ClientHello is to come
             self._leave(True)
-            decision = self.pod.view.tls(self.frontend, name or "")
+            decision = self.pod.decide_tls(self.frontend, name or "")
             start_tcp(self.pod, self.transport, decision, self.dialled, self._data, name or "")
         elif kind == HTTP1:
             self._leave(True)
@@ -94,7 +99,7 @@ class Sniffer(Handler):
             self._join(relay)
         else:
             self._leave(False)
-            start_tcp(self.pod, self.transport, self.pod.view.tcp(self.frontend), self.dialled, self._data, "")
+            self._start_tcp()
 
     def ended(self) -> None:
         relay = self._relay
@@ -103,7 +108,7 @@ class Sniffer(Handler):
             relay.client.ended()
         elif self._data or self._timer is not None:  # half-closed early: only TCP does that
             self._leave(False)
-            relay = start_tcp(self.pod, self.transport, self.pod.view.tcp(self.frontend), self.dialled, self._data, "")
+            relay = self._start_tcp()
             if relay is not None:
                 relay.client.ended()
         else:
@@ -129,10 +134,16 @@ class Sniffer(Handler):
         if self._data:
             return
         self._stop()
-        self._relay = start_tcp(self.pod, self.transport, self.pod.view.tcp(self.frontend), self.dialled, b"", "")
+        self._relay = self._start_tcp()
         if self._relay is not None:
             self.transport.handler = self
             self.transport.bulk = False
+
+    def _start_tcp(self) -> Relay | None:
+        """Relay it as its port's rules say; at a gateway only TLS and HTTP lead anywhere."""
+        pod = self.pod
+        decision = pod.decide_tls(None, "") if self.frontend is None else pod.view.tcp(self.frontend)
+        return start_tcp(pod, self.transport, decision, self.dialled, self._data, "")
 
     def _join(self, relay: Relay) -> None:
         """It is TCP, and its relay stands already."""

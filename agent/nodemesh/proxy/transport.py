@@ -108,5 +108,5 @@ class Network:
         without addresses) is such a failure. `lane` is the pod on whose account the connection is served."""
         raise NotImplementedError
 
-    def drop_lane(self, lane: int) -> None:
-        """A pod is gone for good, and all its connections are."""
+    def drop_lane(self, lane: int, namespace: int) -> None:
+        """A pod is gone for good, with all its clients' connections: give up its lane and its namespace's fd."""

@@ -58,7 +58,7 @@ class MemoryNetwork(Network):
             self.events.append(transport.establish)
         return transport
 
-    def drop_lane(self, lane: int) -> None:
+    def drop_lane(self, lane: int, namespace: int) -> None:
         self.dropped_lanes.append(lane)
 
     def later(self, transport: MemoryTransport, code: int) -> None:

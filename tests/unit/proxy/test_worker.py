@@ -11,6 +11,7 @@ import time
 
 import msgspec
 import pytest
+from tests.playbooks.conftest import SERVICE, rule
 
 from nodemesh.config.load import load_text
 from nodemesh.proxy import messages
@@ -22,7 +23,6 @@ from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.wire import encode_update
 from nodemesh.telemetry.telemetry import Telemetry
-from tests.playbooks.conftest import SERVICE, rule
 
 GET = b"GET / HTTP/1.1\r\nHost: reviews\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"

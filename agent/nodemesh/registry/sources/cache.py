@@ -1,0 +1,87 @@
+"""The last good state of a cluster on disk: a node that boots while the API server is down serves from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ...config.base import Base64, Duration
+from ...config.kinds import KINDS
+from ...config.meta import Object
+from ..assemble import ObjectKey, key_of
+
+#: Raised when older files cannot be read any more. Fields with defaults come and go without that.
+FORMAT = 1
+
+Objects = Mapping[str, Mapping[ObjectKey, Object[Any]]]
+
+
+class _File(msgspec.Struct, frozen=True):
+    format: int
+    node: str
+    objects: dict[str, list[tuple[str, msgspec.Raw]]]  # by resource: kind, object
+
+
+def encode(value: Any) -> Any:
+    """The types that msgspec does not know."""
+    if isinstance(value, Duration):
+        return int(value)
+    raise NotImplementedError(type(value))
+
+
+def decode(kind: type[Any], value: Any) -> Any:
+    if kind in (Duration, Base64):
+        return kind(value)
+    raise NotImplementedError(kind)
+
+
+class Cache:
+    """One file, replaced as a whole. It holds no Secret."""
+
+    def __init__(self, path: str | Path, node: str) -> None:
+        self._path = Path(path)
+        self._node = node
+        self._encoder = msgspec.msgpack.Encoder(enc_hook=encode)
+        self._decoders = {
+            kind.name: msgspec.msgpack.Decoder(Object[kind.spec], dec_hook=decode)  # type: ignore[name-defined]
+            for kind in KINDS.values()
+        }
+
+    def save(self, objects: Objects) -> None:
+        """Raises OSError."""
+        encoded = {
+            name: [(item.kind, msgspec.Raw(self._encoder.encode(item))) for item in held.values()]
+            for name, held in objects.items()
+        }
+        data = self._encoder.encode(_File(FORMAT, self._node, encoded))
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = self._path.with_suffix(".new")
+        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, self._path)
+
+    def load(self) -> dict[str, dict[ObjectKey, Object[Any]]]:
+        """Empty where there is no file, or one of another node or format. What cannot be read any more is left out."""
+        try:
+            file = msgspec.msgpack.decode(self._path.read_bytes(), type=_File)
+        except (OSError, msgspec.DecodeError):
+            return {}
+        if file.format != FORMAT or file.node != self._node:
+            return {}
+        found: dict[str, dict[ObjectKey, Object[Any]]] = {}
+        for name, items in file.objects.items():
+            held = found[name] = {}
+            for kind, data in items:
+                try:
+                    item = self._decoders[kind].decode(data)
+                except (KeyError, msgspec.DecodeError):
+                    continue
+                held[key_of(item)] = item
+        return found

@@ -1,0 +1,245 @@
+"""All of a cluster that the mesh reads, as batches of changes; what was last good survives on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from ...config.meta import Object
+from ...config.problems import Problem
+from ..assemble import ObjectKey
+from .api import Api
+from .backoff import Random
+from .cache import Cache
+from .debounce import Debounce
+from .directory import Changes
+from .reading import Reader, Reading
+from .reflector import Phase, Reflector
+from .resources import Resource, resources
+from .watch import Head
+
+#: Seconds that a start waits for the API server before what is on disk serves.
+PATIENCE = 10.0
+
+#: Seconds between writings of the cluster's state to disk, if it changed.
+SAVE_INTERVAL = 60.0
+
+#: Kinds whose changes do not wait for quiet.
+URGENT = frozenset({"EndpointSlice", "Pod"})
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An object of the cluster that is not in force as it stands there."""
+
+    key: ObjectKey
+    head: Head
+    problems: tuple[Problem, ...]
+
+
+class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How one list and watch stands."""
+
+    name: str
+    phase: Phase
+    objects: int
+    events: int
+    starts: int
+    failures: int
+    error: str
+
+
+class ClusterSource:
+    """`run` keeps it up to date; `next` gives what changed, first of all everything. Both are to be awaited side by
+    side, each once."""
+
+    def __init__(self, api: Api, node: str, cache: Cache | None, random: Random) -> None:
+        self._resources = resources(node)
+        reader = Reader()
+        self.reflectors = tuple(Reflector(api, item, self, reader, random) for item in self._resources)
+        self._restored = False
+        self._cache = cache
+        self._held: dict[str, dict[ObjectKey, Object[Any]]] = {item.name: {} for item in self._resources}
+        self._noted: dict[str, dict[ObjectKey, Refusal]] = {item.name: {} for item in self._resources}
+        self._names: dict[str, tuple[str, ...]] = {}  # of resources, by kind; the first that has an object counts
+        for item in self._resources:
+            self._names[item.kind] = (*self._names.get(item.kind, ()), item.name)
+        self._touched: dict[ObjectKey, None] = {}
+        self._debounce = Debounce()
+        self._wake = asyncio.Event()
+        self._started = False  # the first batch is out
+        self._handed: float | None = None  # when the last batch went out
+        self._unsaved = False
+
+    # life
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for reflector in self.reflectors:
+                tasks.create_task(reflector.run(), name=f"watch-{reflector.resource.name}")
+            if self._cache is not None:
+                tasks.create_task(self._save(self._cache), name="save-cluster")
+
+    async def next(self) -> Changes:
+        """The next batch, once there is one. The first is the whole cluster, as the server has it or, where that does
+        not answer, as it was when it was last saved."""
+        clock = asyncio.get_running_loop().time
+        if not self._started:
+            await self._first(clock() + PATIENCE)
+            self._started = True
+        elif self._handed is not None:
+            self._debounce.applied(clock(), clock() - self._handed)
+        while True:
+            due = self._debounce.due()
+            if due is not None and due <= clock():
+                break
+            await self._wait(None if due is None else due - clock())
+        self._handed = clock()
+        return self._changes()
+
+    async def _first(self, deadline: float) -> None:
+        clock = asyncio.get_running_loop().time
+        while self.waiting_for():
+            left = deadline - clock()
+            if left > 0:
+                await self._wait(left)
+            elif self._restore():
+                return
+            else:
+                await self._wait(None)
+
+    async def _wait(self, seconds: float | None) -> None:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def waiting_for(self) -> list[str]:
+        """The resources that the server has not told yet, each with the reason."""
+        return [
+            f"{reflector.resource.name}: {reflector.error or 'no answer yet'}"
+            for reflector in self.reflectors
+            if not reflector.synced
+        ]
+
+    @property
+    def from_disk(self) -> bool:
+        """Whether some of what is in force was read from disk and has not been told by the server since."""
+        return self._restored and bool(self.waiting_for())
+
+    def status(self) -> list[ResourceStatus]:
+        return [
+            ResourceStatus(
+                name=reflector.resource.name,
+                phase=reflector.phase,
+                objects=len(self._held[reflector.resource.name]),
+                events=reflector.events,
+                starts=reflector.starts,
+                failures=reflector.failures,
+                error=reflector.error,
+            )
+            for reflector in self.reflectors
+        ]
+
+    def refusals(self) -> list[Refusal]:
+        """The objects that are not in force as they stand in the cluster."""
+        return [
+            refusal
+            for noted in self._noted.values()
+            for refusal in noted.values()
+            if any(problem.refused for problem in refusal.problems)
+        ]
+
+    # what the reflectors say
+
+    def replace(self, resource: Resource, readings: Iterable[Reading]) -> None:
+        held, noted = self._held[resource.name], self._noted[resource.name]
+        seen = set()
+        for reading in readings:
+            seen.add(reading.key)
+            self._put(resource, reading)
+        for key in [key for key in held if key not in seen]:
+            del held[key]
+            self._touch(key)
+        for key in [key for key in noted if key not in seen]:
+            del noted[key]
+            self._touch(key)
+        self._wake.set()
+
+    def put(self, resource: Resource, reading: Reading) -> None:
+        self._put(resource, reading)
+        self._wake.set()
+
+    def remove(self, resource: Resource, key: ObjectKey) -> None:
+        held = self._held[resource.name].pop(key, None)
+        noted = self._noted[resource.name].pop(key, None)
+        if held is not None or noted is not None:
+            self._touch(key)
+        self._wake.set()
+
+    def _put(self, resource: Resource, reading: Reading) -> None:
+        """A refused object leaves the one before it in force."""
+        key, noted = reading.key, self._noted[resource.name]
+        before = noted.get(key)
+        if reading.problems:
+            noted[key] = Refusal(key, reading.head, reading.problems)
+        elif before is not None:
+            del noted[key]
+        if reading.problems != (before.problems if before is not None else ()):
+            self._touch(key)
+        held = self._held[resource.name]
+        if reading.item is not None and held.get(key) != reading.item:
+            held[key] = reading.item
+            self._touch(key)
+
+    def _touch(self, key: ObjectKey) -> None:
+        self._touched[key] = None
+        self._unsaved = True
+        self._debounce.changed(asyncio.get_running_loop().time(), key.kind in URGENT)
+
+    def _changes(self) -> Changes:
+        self._debounce.handed_on()
+        changed, removed = [], []
+        for key in self._touched:
+            item = self._winner(key)
+            if item is None:
+                removed.append(key)
+            else:
+                changed.append(item)
+        self._touched.clear()
+        problems = (item for noted in self._noted.values() for refusal in noted.values() for item in refusal.problems)
+        return Changes(tuple(changed), tuple(removed), tuple(problems))
+
+    def _winner(self, key: ObjectKey) -> Object[Any] | None:
+        return next((held[key] for name in self._names[key.kind] if key in (held := self._held[name])), None)
+
+    # the disk
+
+    def _restore(self) -> bool:
+        """Put what is on disk in the place of what the server has not told; False where there is nothing."""
+        saved = self._cache.load() if self._cache is not None else {}
+        if not saved:
+            return False
+        for reflector in self.reflectors:
+            name = reflector.resource.name
+            if reflector.synced or name not in saved:
+                continue
+            for key, item in saved[name].items():
+                self._held[name][key] = item
+                self._touch(key)
+        self._restored = True
+        return True
+
+    async def _save(self, cache: Cache) -> None:
+        """Write what is held to disk now and then, once all of it is the server's."""
+        while True:
+            await asyncio.sleep(SAVE_INTERVAL if self._started and not self.waiting_for() else 1.0)
+            if self.waiting_for() or not self._unsaved:
+                continue
+            self._unsaved = False
+            await asyncio.to_thread(cache.save, {name: dict(held) for name, held in self._held.items()})

@@ -1,0 +1,109 @@
+"""From an API server's JSON to the model: an object with only what the mesh reads of it, or what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ...config.core import OwnerReference, PodSpec
+from ...config.load import load_object
+from ...config.meta import Location, Meta, Object
+from ...config.problems import Problem
+from ..assemble import CLUSTER_SCOPED, SERVICE_NAME_LABEL, ObjectKey
+from .resources import Resource
+from .watch import Decoder, Head, decode_object
+
+#: Kinds whose annotations say something to the mesh (of a remote pod they do not).
+ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
+#: Annotations that are long and say nothing to the mesh.
+BULKY = ("kubectl.kubernetes.io/last-applied-configuration",)
+
+_NOWHERE = Location("kubernetes")
+
+
+class Reading(NamedTuple):
+    """One object as it was read. `head` names it as it was written; `item` is None where the object was refused."""
+
+    key: ObjectKey
+    head: Head
+    item: Object[Any] | None
+    problems: tuple[Problem, ...] = ()
+
+
+class _PodMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """A remote pod's metadata; the rest (managedFields are most of it) is passed over while decoding."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+    owner_references: tuple[OwnerReference, ...] = ()
+    deletion_timestamp: str | None = None
+
+
+class PodMetadata(msgspec.Struct, frozen=True):
+    metadata: _PodMeta = _PodMeta()
+
+
+class Reader:
+    """Reads objects of all kinds; equal label sets of pods are kept once (a Deployment's pods have the same)."""
+
+    def __init__(self) -> None:
+        self._labels: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
+        self._specs: dict[tuple[OwnerReference, ...], PodSpec] = {}
+        self._read_pod = Decoder(PodMetadata)
+
+    def read(self, resource: Resource, version: str, head: Head, data: bytes | msgspec.Raw) -> Reading:
+        """`head` is the object's own. Raises WireError where `data` is no object at all."""
+        if resource.kind == "Pod" and resource.metadata_only:
+            return self._pod(self._read_pod(data).metadata)
+        plain = decode_object(data)
+        # In lists both are absent; of metadata-only objects they name the envelope.
+        plain["apiVersion"] = f"{resource.group}/{version}" if resource.group else version
+        plain["kind"] = resource.kind
+        key = key_of_head(resource.kind, head)
+        loaded = load_object(plain, str(key))
+        item = slim(loaded.objects[0]) if loaded.objects else None
+        return Reading(key, head, item, loaded.problems)
+
+    def forget_unused(self) -> None:
+        """Let go of what was shared, for instance before everything is listed anew."""
+        self._labels.clear()
+        self._specs.clear()
+
+    def _pod(self, pod: _PodMeta) -> Reading:
+        labels = pod.labels or {}
+        shared = self._labels.setdefault(frozenset(labels.items()), labels)
+        owners = tuple(owner for owner in pod.owner_references if owner.controller)
+        spec = self._specs.get(owners)
+        if spec is None:
+            spec = self._specs[owners] = PodSpec(owners=owners)
+        meta = Meta(
+            name=pod.name,
+            namespace=pod.namespace,
+            labels=shared,
+            uid=pod.uid,
+            deleting=bool(pod.deletion_timestamp),
+        )
+        item = Object(kind="Pod", meta=meta, spec=spec, location=_NOWHERE)
+        head = Head(name=pod.name, namespace=pod.namespace, uid=pod.uid, resource_version=pod.resource_version)
+        return Reading(ObjectKey("Pod", pod.namespace, pod.name), head, item)
+
+
+def key_of_head(kind: str, head: Head) -> ObjectKey:
+    return ObjectKey(kind, "" if kind in CLUSTER_SCOPED else head.namespace, head.name)
+
+
+def slim(item: Object[Any]) -> Object[Any]:
+    """Without what changes or costs memory and matters to nobody: equal means that nothing happened."""
+    meta = item.meta
+    annotations: dict[str, str] = {}
+    if item.kind in ANNOTATED:
+        annotations = {key: value for key, value in meta.annotations.items() if key not in BULKY}
+    labels = meta.labels
+    if item.kind == "EndpointSlice":
+        labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}
+    slimmed = msgspec.structs.replace(meta, annotations=annotations, labels=labels, resource_version="")
+    return msgspec.structs.replace(item, meta=slimmed)

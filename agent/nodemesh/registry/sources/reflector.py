@@ -1,0 +1,231 @@
+"""One kind's list and watch: keeps a sink equal to what the API server holds, through cuts, expiry and outages.
+
+The rules are those of the API concepts page ("Efficient detection of changes"):
+
+    start      --- watch with initial events, or list in chunks ------->  watching from a resourceVersion
+    watching   --- the server ends it, the connection is cut --------->  watching from the last resourceVersion
+    watching   --- 410 Gone, or what came cannot be understood ------->  start, this time without the server's cache
+    start      --- 404 in all versions of a kind that may be absent -->  none of the kind; looked for again later
+    anywhere   --- any other error ----------------------------------->  the same again after a pause"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Protocol
+
+from ..assemble import ObjectKey
+from .api import Api, ApiError
+from .backoff import Backoff, Random
+from .reading import Reader, Reading, key_of_head
+from .resources import Resource
+from .watch import (
+    INITIAL_EVENTS_END,
+    Event,
+    Lines,
+    WireError,
+    read_event,
+    read_head,
+    read_page,
+    read_status,
+)
+
+#: Objects in one chunk of a list (client-go's pager).
+CHUNK = 500
+
+#: Seconds that a watch is asked to last, drawn anew for each; client-go's minimum, and twice that.
+WATCH_SECONDS = 300.0
+#: Seconds after which a watch that the server should have ended is given up.
+WATCH_SLACK = 30.0
+#: A watch that ends sooner than this, in seconds, and told nothing is a failure.
+SHORT_WATCH = 1.0
+
+#: Seconds between looks for a kind whose CRD is absent.
+ABSENT_INTERVAL = 30.0
+
+
+class Phase(StrEnum):
+    STARTING = "starting"
+    WATCHING = "watching"
+    ABSENT = "absent"
+    PAUSED = "paused"
+
+
+class Sink(Protocol):
+    """Where the objects go."""
+
+    def replace(self, resource: Resource, readings: Iterable[Reading]) -> None:
+        """These are all there are."""
+
+    def put(self, resource: Resource, reading: Reading) -> None: ...
+
+    def remove(self, resource: Resource, key: ObjectKey) -> None: ...
+
+
+class Reflector:
+    """`run` never returns and raises nothing; how it stands is told by `phase`, `synced` and `error`."""
+
+    def __init__(self, api: Api, resource: Resource, sink: Sink, reader: Reader, random: Random) -> None:
+        self.resource = resource
+        self.phase = Phase.STARTING
+        self.synced = False  # the sink has had the whole of it once
+        self.error = ""  # why it does not go on
+        self.events = 0
+        self.starts = 0
+        self.failures = 0
+        self._api = api
+        self._sink = sink
+        self._reader = reader
+        self._random = random
+        self._backoff = Backoff(random)
+        self._versions = list(resource.versions)  # API versions; the first is in use
+        self._at = ""  # the resourceVersion up to which the sink is right; empty: start anew
+        self._start_from = "0"  # "0": whatever the server has in its cache; "": what etcd has
+        self._streams_lists = True
+        self._initial: list[Reading] | None = None  # a watch's initial events, until they have ended
+
+    async def run(self) -> None:
+        while True:
+            try:
+                if not self._at and not self._streams_lists:
+                    await self._list()
+                await self._watch()
+            except (ApiError, WireError) as error:
+                await self._pause(self._failed(error))
+
+    def _failed(self, error: ApiError | WireError) -> float:
+        """Decide what an error means for the next round; the seconds to wait before it."""
+        refused = isinstance(error, ApiError)
+        status = error.status if isinstance(error, ApiError) else 0
+        if status == 404 and self.resource.optional:
+            return self._absent()
+        if status in (400, 422) and self._streams_lists and not self._at:
+            self._streams_lists = False
+            return 0.0
+        self.failures += 1
+        self.phase = Phase.PAUSED
+        self.error = str(error)
+        if not refused or status in (404, 410, 504):  # 504: the server knows no such resourceVersion (yet)
+            self._at = ""
+            self._start_from = ""
+        delay = self._backoff.next()
+        return max(delay, error.retry_after) if isinstance(error, ApiError) else delay
+
+    def _absent(self) -> float:
+        """The API version at hand is not served: try the next one, or find that the cluster has none of the kind."""
+        self._at = ""
+        self._versions.append(self._versions.pop(0))
+        if self._versions[0] != self.resource.versions[0]:
+            return 0.0
+        self._sink.replace(self.resource, ())
+        self.phase, self.synced, self.error = Phase.ABSENT, True, ""
+        return ABSENT_INTERVAL * (0.5 + self._random())
+
+    @staticmethod
+    async def _pause(seconds: float) -> None:
+        if seconds:
+            await asyncio.sleep(seconds)
+
+    # list
+
+    async def _list(self) -> None:
+        self._begin()
+        readings: list[Reading] = []
+        query = {"resourceVersion": self._start_from, "limit": str(CHUNK)}
+        path, accept = self.resource.path(self._versions[0]), self.resource.accept_list
+        while True:
+            try:
+                page = read_page(await self._api.get(path, self._query(query), accept))
+            except ApiError as error:
+                if not error.expired or "continue" not in query:
+                    raise
+                # The list went on for longer than etcd remembers: all of it at once (client-go's pager).
+                readings.clear()
+                query = {"resourceVersion": ""}
+                continue
+            for item in page.items or ():
+                readings.append(self._reader.read(self.resource, self._versions[0], read_head(item).metadata, item))
+            if not page.metadata.next:
+                break
+            query = {"limit": str(CHUNK), "continue": page.metadata.next}
+        if not page.metadata.resource_version:
+            raise WireError(f"the API server's list of {self.resource.name} has no resourceVersion")
+        self._finish(readings, page.metadata.resource_version)
+
+    def _begin(self) -> None:
+        self.phase = Phase.STARTING
+        self.starts += 1
+
+    def _finish(self, readings: list[Reading], version: str) -> None:
+        self._sink.replace(self.resource, readings)
+        self._at = version
+        self._start_from = "0"
+        self.synced, self.error = True, ""
+
+    def _query(self, query: dict[str, str]) -> dict[str, str]:
+        selector = self.resource.field_selector
+        return {**query, "fieldSelector": selector} if selector else query
+
+    # watch
+
+    async def _watch(self) -> None:
+        """Follow from where the sink is; with the initial events first where it is nowhere yet."""
+        seconds = WATCH_SECONDS * (1 + self._random())
+        query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(int(seconds))}
+        if self._at:
+            query["resourceVersion"] = self._at
+            self._initial = None
+        else:
+            self._begin()
+            query |= {
+                "resourceVersion": self._start_from,
+                "sendInitialEvents": "true",
+                "resourceVersionMatch": "NotOlderThan",
+            }
+            self._initial = []
+        path, lines = self.resource.path(self._versions[0]), Lines()
+        clock = asyncio.get_running_loop().time
+        began, events = clock(), self.events
+        stream = self._api.stream(path, self._query(query), self.resource.accept_watch, seconds + WATCH_SLACK)
+        async with stream as pieces:
+            if self._at:
+                self.phase, self.error = Phase.WATCHING, ""
+            async for piece in pieces:
+                for line in lines.feed(piece):
+                    self._take(read_event(line))
+        if self._initial is not None:
+            raise ApiError(0, f"the watch of {self.resource.name} ended before its initial events did")
+        if self.events == events and clock() - began < SHORT_WATCH:
+            raise ApiError(0, f"the watch of {self.resource.name} ended at once")
+        self._backoff.reset()
+
+    def _take(self, event: Event) -> None:
+        """One event. Raises ApiError for one that says no, WireError for one that says nothing known."""
+        if event.type == "ERROR":
+            status = read_status(event.object)
+            raise ApiError(status.code, status.message or status.reason, status.reason)
+        self.events += 1
+        self._backoff.reset()
+        head = read_head(event.object).metadata
+        if event.type == "BOOKMARK":
+            if self._initial is not None and (head.annotations or {}).get(INITIAL_EVENTS_END) == "true":
+                self._finish(self._initial, head.resource_version)
+                self._initial = None
+                self.phase = Phase.WATCHING
+            elif self._initial is None:
+                self._at = head.resource_version
+            return
+        if event.type in ("ADDED", "MODIFIED"):
+            reading = self._reader.read(self.resource, self._versions[0], head, event.object)
+            if self._initial is not None:
+                self._initial.append(reading)
+                return
+            self._sink.put(self.resource, reading)
+        elif event.type == "DELETED":
+            if self._initial is not None:
+                raise WireError("the API server sent a deletion among a watch's initial events")
+            self._sink.remove(self.resource, key_of_head(self.resource.kind, head))
+        else:
+            raise WireError(f"the API server sent a watch event of the unknown type {event.type[:32]!r}")
+        self._at = head.resource_version

@@ -1,0 +1,81 @@
+"""What is read from an API server: each kind with its path, and how little of it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ...config.kinds import CORE_KINDS, ISTIO_GROUP, ISTIO_KINDS, MESH_CONFIG, Kind
+
+#: The media types of a PartialObjectMetadata and of a list of them (API concepts, "Metadata-only fetches").
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+JSON = "application/json"
+
+#: Kinds of which nothing but the metadata matters.
+METADATA_KINDS = frozenset({"Namespace", "Node"})
+#: Secrets are read one by one, where a gateway names them; a WorkloadGroup is a template that nothing refers to.
+UNWATCHED = frozenset({"Secret", "WorkloadGroup"})
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """One list and watch. `optional` is a kind whose CRD may be absent: then the cluster simply has none."""
+
+    name: str  # unique, for logs and metrics
+    kind: str
+    group: str
+    versions: tuple[str, ...]  # the best first
+    plural: str
+    metadata_only: bool = False
+    field_selector: str = ""
+    optional: bool = False
+
+    def path(self, version: str) -> str:
+        root = f"/apis/{self.group}/{version}" if self.group else f"/api/{version}"
+        return f"{root}/{self.plural}"
+
+    @property
+    def accept_list(self) -> str:
+        return METADATA_LIST if self.metadata_only else JSON
+
+    @property
+    def accept_watch(self) -> str:
+        return METADATA if self.metadata_only else JSON
+
+
+def resources(node: str) -> tuple[Resource, ...]:
+    """Everything that the agent of `node` reads: of the node's own pods all, of the other pods the metadata."""
+    found: list[Resource] = []
+    for kind in (*CORE_KINDS, MESH_CONFIG, *ISTIO_KINDS):
+        if kind.name in UNWATCHED:
+            continue
+        if kind.name == "Pod":
+            found += pods(kind, node)
+        else:
+            found.append(resource(kind))
+    return tuple(found)
+
+
+def resource(kind: Kind) -> Resource:
+    return Resource(
+        name=plural_of(kind),
+        kind=kind.name,
+        group=kind.group,
+        versions=kind.versions,
+        plural=plural_of(kind),
+        metadata_only=kind.name in METADATA_KINDS,
+        optional=kind.group in (ISTIO_GROUP, MESH_CONFIG.group),
+    )
+
+
+def pods(kind: Kind, node: str) -> Iterable[Resource]:
+    """The own node's pods come first: what is known in full counts before what is known by its metadata."""
+    own = msgspec.structs.replace(resource(kind), name="node-pods", field_selector=f"spec.nodeName={node}")
+    return own, msgspec.structs.replace(resource(kind), metadata_only=True)
+
+
+def plural_of(kind: Kind) -> str:
+    """The resource's name in paths; none of our kinds has a plural that is not regular."""
+    name = kind.name.lower()
+    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
