@@ -5,7 +5,7 @@ import pytest
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
-from .conftest import ROUTE, SECOND, SERVICE, rule
+from .mesh import ROUTE, SECOND, SERVICE, rule
 from .test_http import GET, OK, ask, split
 
 RESET = b"upstream connect error or disconnect/reset before headers. "

@@ -270,6 +270,8 @@ class Call(Requester):
             return
         if head.status >= 500 and 0 < self.policy.attempts <= self._retries and wants_response(self.policy, head):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
+        if self.body is not None:
+            self.body.forget()  # there will be no other try
         if self._try_timer is not None:  # it has no say once a response is passed on
             self._clock.cancel(self._try_timer)
             self._try_timer = None
