@@ -236,9 +236,16 @@ class Control:
         if self._ready != (not missing):
             self._ready = not missing
             if self._ready:
+                self._say_ready()
                 log.info("ready", version=self.publisher.version, workers=self.options.workers)
             else:
                 log.warning("not ready", missing="; ".join(missing))
+
+    def _say_ready(self) -> None:
+        try:
+            self._store.ready()
+        except Closed:
+            self._stop.set()
 
     def _worker_gone(self, key: str) -> None:
         self.totals.retire(key)
@@ -246,7 +253,7 @@ class Control:
         self._keep_totals()
 
     def _keep_totals(self) -> None:
-        """Numbers that no living worker has outlive this process, too."""
+        """Have the numbers outlive this process, too."""
         fd = memfd("nodemesh-totals", self.totals.save())
         try:
             self._store.put(TOTALS, fd)
@@ -257,7 +264,7 @@ class Control:
 
     def missing(self) -> list[str]:
         """What is missing for readiness."""
-        missing = []
+        missing = [] if self.publisher.version else ["no configuration is in force yet"]
         behind = self.options.workers - sum(link.applied == self.publisher.version for link in self.fleet)
         if behind:
             missing.append(
@@ -281,12 +288,11 @@ class Control:
                 self.totals.update(key, data)
             except msgspec.DecodeError as error:
                 log.error("worker's numbers are of another version", worker=key, error=error)
-        if self.kernel is None or self.enrolment is None or self.views is None:
-            return
-        taken = self.kernel.take_traffic()
-        if taken:
-            self.totals.add(kernel_traffic.dump(taken, self.enrolment.client_of, self.views))
-            self._keep_totals()
+        if self.kernel is not None and self.enrolment is not None and self.views is not None:
+            taken = self.kernel.take_traffic()
+            if taken:
+                self.totals.add(kernel_traffic.dump(taken, self.enrolment.client_of, self.views))
+        self._keep_totals()
 
     # the supervisor
 

@@ -107,6 +107,14 @@ spec:
 """
 
 
+GATEWAY_POD = """\
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: ingress, namespace: edge, labels: {istio: ingress}}
+status: {podIP: 10.1.0.7}
+"""
+
 URI = "    - uri: {prefix: /api}"
 HEADER = "        End-User: {exact: jason}"
 OLD = "  - match: [{uri: {exact: /old}}]"
@@ -240,3 +248,12 @@ def test_who_asks(views):
     assert client_for(views.tables, "prod").namespace == "prod"
     with pytest.raises(QuestionError):
         client_for(views.tables, "default/nobody")
+
+
+def test_a_gateway_workload_is_found_by_its_labels(views):
+    client = client_for(views.tables, "", gateway_labels={"istio": "ingress"})
+    assert (client.namespace, client.gateway) == ("default", True)
+    text = MESH + GATEWAY_POD
+    tables = compile_tables(Store().apply("test", load_text(text, "mesh.yaml").objects))
+    assert client_for(tables, "default", gateway_labels={"istio": "ingress"}).namespace == "edge"
+    assert client_for(tables, "prod", gateway_labels={"istio": "ingress"}).namespace == "prod"
