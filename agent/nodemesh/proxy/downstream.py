@@ -164,10 +164,10 @@ class Downstream(Handler):
         exchange = Exchange(self, head)
         self.exchange = exchange
         exchange.start(data, self._body is None)
-        if self.exchange is not None:
-            self._held = rest
-            return b""
-        return rest
+        if exchange.is_over:
+            return rest
+        self._held = rest
+        return b""
 
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
         exchange = self.exchange
