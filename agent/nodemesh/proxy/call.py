@@ -75,8 +75,8 @@ class Call(Requester):
 
     __slots__ = (
         "caller", "pod", "target", "head", "path", "authority", "lines", "body", "policy", "timeout", "key", "dialled",
-        "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries", "_tried",
-        "_deadline", "_fresh", "_retrying", "_timer", "_try_timer", "_rest_timer",
+        "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
+        "_tried", "_deadline", "_fresh", "_retrying", "_timer", "_try_timer", "_rest_timer",
     )  # fmt: skip
 
     def __init__(
