@@ -4,6 +4,8 @@ from nodemesh.reasons import Reason
 from nodemesh.sim.pipe import Peer
 from nodemesh.sim.world import World
 
+from .mesh import SERVICE, rule
+
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: reviews\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
@@ -291,8 +293,6 @@ def test_an_early_answer_ends_the_connection(world):
 
 
 def test_routes_are_decided_afresh_for_each_request(world):
-    from .conftest import SERVICE, rule
-
     server = world.serve("10.1.0.1", 9080)
     client = ask(world)
     server.accept().send(OK)

@@ -384,6 +384,7 @@ class Exchange(Caller):
         record.attempts = call.attempts
         if call.host is not None:
             record.upstream_host = call.host_name
+            record.upstream_local = call.local_name
         if call.reasons:
             record.reasons += call.reasons
 
