@@ -253,7 +253,7 @@ class Control:
         self._keep_totals()
 
     def _keep_totals(self) -> None:
-        """Numbers that no living worker has outlive this process, too."""
+        """Have the numbers outlive this process, too."""
         fd = memfd("nodemesh-totals", self.totals.save())
         try:
             self._store.put(TOTALS, fd)
@@ -288,12 +288,11 @@ class Control:
                 self.totals.update(key, data)
             except msgspec.DecodeError as error:
                 log.error("worker's numbers are of another version", worker=key, error=error)
-        if self.kernel is None or self.enrolment is None or self.views is None:
-            return
-        taken = self.kernel.take_traffic()
-        if taken:
-            self.totals.add(kernel_traffic.dump(taken, self.enrolment.client_of, self.views))
-            self._keep_totals()
+        if self.kernel is not None and self.enrolment is not None and self.views is not None:
+            taken = self.kernel.take_traffic()
+            if taken:
+                self.totals.add(kernel_traffic.dump(taken, self.enrolment.client_of, self.views))
+        self._keep_totals()
 
     # the supervisor
 

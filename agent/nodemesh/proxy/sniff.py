@@ -133,8 +133,7 @@ class Sniffer(Handler, Waiting):
             self._close()
 
     def drain(self) -> None:
-        if self._early is None and not self._data:
-            self._close()
+        """A fresh connection may have its first bytes on the way: it stays until they have been answered."""
 
     def early_failed(self, record: RequestRecord) -> None:
         """Nobody is there. What the client may yet say can lead elsewhere, so that it gets some time to speak."""

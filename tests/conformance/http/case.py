@@ -105,6 +105,7 @@ class Step(Part):
     raw: str = ""
     then: str = ""  # sent after an upgrade, and expected back
     half_close: bool = False  # a FIN after the request
+    leave: bool = False  # a RST when a pod has got the request
     count: int = 1
     parallel: int = 1
     on: str = ""

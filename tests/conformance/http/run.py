@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from .case import Case, Expect, Seen, Step, within
 from .mesh import addresses_of, fill, objects
 from .upstream import Got, Upstreams
-from .wire import Answer, Connection
+from .wire import Answer, Connection, request
 from .worker import WorkerUnderTest
 
 #: Seconds within which what is not part of the answer must show: copies, log lines.
@@ -55,12 +55,16 @@ class Run:
         before = {name: len(got) for name, got in self.upstreams.got.items()}
         wanted = step.expect
         logged = identity if wanted.log else ""
-        if step.parallel > 1:
+        if step.leave:
+            self.leave(step, logged)
+            answers = []
+        elif step.parallel > 1:
             with ThreadPoolExecutor(step.parallel) as pool:
                 answers = list(pool.map(lambda _: self.ask(step, logged), range(step.count)))
         else:
             answers = [self.ask(step, logged) for _ in range(step.count)]
-        self.judge_answers(wanted, answers)
+        if answers:
+            self.judge_answers(wanted, answers)
         self.judge_pods(wanted, before)
         if wanted.log:
             log = fill(dict(wanted.log), self.words)
@@ -75,7 +79,9 @@ class Run:
         return self.doors[port]
 
     def ask(self, step: Step, identity: str) -> Answer:
-        filled = fill({"send": step.send, "host": step.host, "headers": list(step.headers), "raw": step.raw}, self.words)
+        filled = fill(
+            {"send": step.send, "host": step.host, "headers": list(step.headers), "raw": step.raw}, self.words
+        )
         step = Step(**{name: getattr(step, name) for name in step.__struct_fields__} | filled)
         connection = self.kept.get(step.on)
         if connection is None:
@@ -93,6 +99,14 @@ class Run:
         finally:
             if not step.on:
                 connection.close()
+
+    def leave(self, step: Step, identity: str) -> None:
+        """Go when the request has reached a pod."""
+        before = self.upstreams.total()
+        connection = Connection(self.door(step.port or self.case.port))
+        connection.sock.sendall(request(step, identity))
+        settle(lambda: self.upstreams.total() > before, lambda: "no pod got the request")
+        connection.reset()
 
     def judge_answers(self, wanted: Expect, answers: list[Answer]) -> None:
         statuses = Counter(answer.status for answer in answers)
@@ -130,7 +144,9 @@ class Run:
                 return self.upstreams.got[name][before.get(name, 0) :]
 
         for name, count in wanted.pods.items():
-            settle(lambda: within(len(fresh(name)), count), lambda: f"{name} got {len(fresh(name))} requests, not {count}")
+            settle(
+                lambda: within(len(fresh(name)), count), lambda: f"{name} got {len(fresh(name))} requests, not {count}"
+            )
         for name, count in wanted.connections.items():
             accepted = self.upstreams.accepted[name]
             expect(within(accepted, count), f"{name} has accepted {accepted} connections, not {count}")

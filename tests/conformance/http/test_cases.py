@@ -23,6 +23,8 @@ def upstreams() -> Upstreams:
     return Upstreams()
 
 
-@pytest.mark.parametrize(("number", "case"), [(n, case) for n, (_, case) in enumerate(EVERY)], ids=[n for n, _ in EVERY])
+@pytest.mark.parametrize(
+    ("number", "case"), [(n, case) for n, (_, case) in enumerate(EVERY)], ids=[n for n, _ in EVERY]
+)
 def test_what_a_user_sees(number: int, case: Case, worker: WorkerUnderTest, upstreams: Upstreams) -> None:
     Run(case, number, worker, upstreams)()

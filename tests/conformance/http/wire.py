@@ -9,6 +9,7 @@ from typing import NamedTuple
 import h11
 
 from .case import Step
+from .upstream import RESET
 
 TIMEOUT = 10.0
 
@@ -38,6 +39,10 @@ class Connection:
         self.rest = b""
 
     def close(self) -> None:
+        self.sock.close()
+
+    def reset(self) -> None:
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.sock.close()
 
     def ask(self, step: Step, identity: str) -> Answer:
