@@ -93,7 +93,7 @@ class Expect(Part):
 
 
 class Step(Part):
-    """One request (or `count` of them, `parallel` at a time); on a connection of its own unless `on` names one.
+    """One request (or `count` of them, `parallel` at a time); on a connection of its own unless `via` names one.
     `raw` is sent as it is, `send` in good form."""
 
     send: str = "GET /"
@@ -108,7 +108,7 @@ class Step(Part):
     leave: bool = False  # a RST when a pod has got the request
     count: int = 1
     parallel: int = 1
-    on: str = ""
+    via: str = ""
     port: int = 0  # that is dialled in place of the case's
     pause: float = 0.0  # seconds before this step
     http: list[dict[str, Any]] | None = None  # the rules change before this step

@@ -83,12 +83,12 @@ class Run:
             {"send": step.send, "host": step.host, "headers": list(step.headers), "raw": step.raw}, self.words
         )
         step = Step(**{name: getattr(step, name) for name in step.__struct_fields__} | filled)
-        connection = self.kept.get(step.on)
+        connection = self.kept.get(step.via)
         if connection is None:
             port = step.port or (self.upstreams.port if self.case.port == 0 else self.case.port)
             connection = Connection(self.door(port))
-            if step.on:
-                self.kept[step.on] = connection
+            if step.via:
+                self.kept[step.via] = connection
         try:
             answer = connection.ask(step, identity)
             if step.then:
@@ -97,7 +97,7 @@ class Run:
                 expect(connection.ended(), "the connection stays open")
             return answer
         finally:
-            if not step.on:
+            if not step.via:
                 connection.close()
 
     def leave(self, step: Step, identity: str) -> None:
