@@ -202,9 +202,6 @@ class Exchange(Caller):
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
         self.record.cluster = cluster
-        if cluster.tls is not None:  # never in clear text instead
-            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, "TLS origination is not supported")
-            return
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)

@@ -129,6 +129,7 @@ class UpstreamTls(Value, frozen=True, kw_only=True):
     sni: str = ""
     subject_alt_names: tuple[str, ...] = ()
     ca_certificates: str = ""
+    ca_crl: str = ""
     client_certificate: str = ""
     private_key: str = ""
     credential: str = ""  # namespace/name of a Secret
