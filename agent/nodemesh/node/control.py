@@ -31,6 +31,7 @@ from .fleet import Fleet, WorkerLink
 from .kernel import Kernel
 from .listeners import Listeners
 from .logs import Log, setup
+from .materials import MaterialSource
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
 from .resolve import Resolver
@@ -78,6 +79,7 @@ class Control:
         self.publisher = Publisher(self.fleet)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(lambda addresses: self.fleet.tell(SetDns(addresses=addresses)))
+        self.materials = MaterialSource(self._announce)
         self.views: Views | None = None
         self.numbers = ViewNumbers()
         self.enrolment: Enrolment | None = None
@@ -160,6 +162,7 @@ class Control:
         while True:
             await asyncio.sleep(CONFIG_INTERVAL)
             try:
+                self.materials.scan()
                 changes = await asyncio.to_thread(self.source.scan)
                 if changes is None:
                     continue
@@ -182,6 +185,7 @@ class Control:
             self.enrolment.choose(snapshot)
             pods = self.enrolment.clients()
         self.counters.assign(self.views, [*pods.values(), *self.exposed.clients(snapshot)])
+        self.materials.want(snapshot, self.registry.secrets)
         self.publisher.publish(tables)
         self.resolver.want(snapshot)
         self.exposed.update(snapshot)
@@ -226,6 +230,7 @@ class Control:
             yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
         yield self.counters.message()
         yield SetDns(addresses=self.resolver.addresses), ()
+        yield from self.materials.replay()
         yield from self.publisher.replay(link)
         yield from self.listeners.replay()
 

@@ -155,6 +155,8 @@ class Certificates:
         )
 
     def _server_source(self, tls: ServerTLSSettings, namespace: str) -> Source:
+        if tls.mode is ServerTLSMode.ISTIO_MUTUAL:
+            raise ValueError("ISTIO_MUTUAL is not supported, for nodemesh issues no identities: use MUTUAL")
         names = tls.credential_names or ((tls.credential_name,) if tls.credential_name else ())
         if names:
             other = tls.ca_cert_credential_name

@@ -69,10 +69,16 @@ class Exchange(Caller):
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
         self.record = begin_record(self.pod, head, downstream.transport)
+        if downstream.security is not None:
+            self.record.sni = downstream.security.name
 
     def __repr__(self) -> str:
         request = self.head.request
         return f"<Exchange {request.method!r} {request.path!r} state={self.state} {self._call!r}>"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state == DONE
 
     # --- what the downstream codec calls
 
@@ -88,7 +94,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.pod.decide(self.downstream.frontend, self.head.request)
+        decision = self.pod.decide(self.downstream, self.head.request)
         self._decision = decision
         self.record.route_name = decision.name
         if isinstance(decision, Route):
@@ -254,7 +260,10 @@ class Exchange(Caller):
     def _redirect(self, redirect: Redirect) -> None:
         self._note(redirect.reason)
         location = redirect_location(
-            redirect, self.head.request, listener_port=self.downstream.dialled_port, tls=self.pod.tls
+            redirect,
+            self.head.request,
+            listener_port=self.downstream.dialled_port,
+            tls=self.downstream.security is not None,
         )
         self._reply(redirect.status, b"", [b"location: " + location], -1)
 
@@ -381,6 +390,7 @@ class Exchange(Caller):
         record.attempts = call.attempts
         if call.host is not None:
             record.upstream_host = call.host_name
+            record.upstream_local = call.local_name
         if call.reasons:
             record.reasons += call.reasons
 

@@ -120,6 +120,8 @@ class TlsTransport(Transport):
             self.lower.close()
 
     def abort(self) -> None:
+        if self.closed:  # an alert may still be on its way
+            return
         self.closed = True
         if self.lower is not None:
             self.lower.abort()
