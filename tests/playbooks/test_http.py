@@ -4,6 +4,8 @@ from nodemesh.reasons import Reason
 from nodemesh.sim.pipe import Peer
 from nodemesh.sim.world import World
 
+from .mesh import SERVICE, rule
+
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: reviews\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
@@ -291,8 +293,6 @@ def test_an_early_answer_ends_the_connection(world):
 
 
 def test_routes_are_decided_afresh_for_each_request(world):
-    from .conftest import SERVICE, rule
-
     server = world.serve("10.1.0.1", 9080)
     client = ask(world)
     server.accept().send(OK)
@@ -304,13 +304,24 @@ def test_routes_are_decided_afresh_for_each_request(world):
     assert client.take().startswith(b"HTTP/1.1 418")
 
 
-def test_draining_says_so_and_closes_what_is_idle(world):
+def test_draining_says_so_closes_what_is_idle_and_waits_for_what_is_fresh(world):
     server = world.serve("10.1.0.1", 9080)
+    idle = ask(world)
+    upstream = server.accept()
+    upstream.send(OK)
+    world.run()
+    idle.take()
     busy = ask(world)
-    idle = world.connect("10.96.0.10", 80)
+    fresh = world.connect("10.96.0.10", 80)
     world.proxy.start_draining()
-    server.accept().send(OK)
+    upstream.send(OK)
     world.run()
     assert idle.ended and busy.ended and b"connection: close" in busy.take()
+    assert not fresh.ended and not world.proxy.idle
+    fresh.send(GET)  # it was on its way
+    world.run()
+    upstream.send(OK)
+    world.run()
+    assert fresh.ended and b"connection: close" in fresh.take()
     world.advance(2.0)
     assert world.proxy.idle

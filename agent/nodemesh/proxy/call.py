@@ -75,8 +75,8 @@ class Call(Requester):
 
     __slots__ = (
         "caller", "pod", "target", "head", "path", "authority", "lines", "body", "policy", "timeout", "key", "dialled",
-        "state", "attempts", "reasons", "upstream", "host", "host_name", "sent_at", "_clock", "_retries", "_tried",
-        "_deadline", "_fresh", "_retrying", "_timer", "_try_timer", "_rest_timer",
+        "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
+        "_tried", "_deadline", "_fresh", "_retrying", "_timer", "_try_timer", "_rest_timer",
     )  # fmt: skip
 
     def __init__(
@@ -108,6 +108,7 @@ class Call(Requester):
         self.upstream: Upstream | None = None
         self.host: Host | None = None
         self.host_name = ""  # "address:port" of the last try
+        self.local_name = ""  # our end of the connection that answered
         self.sent_at = 0.0
         self._clock = target.proxy.clock
         self._retries = 0
@@ -257,8 +258,9 @@ class Call(Requester):
         self.caller.informed(head)
 
     def responded(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
-        host = self.host
-        assert host is not None
+        host, upstream = self.host, self.upstream
+        assert host is not None and upstream is not None
+        self.local_name = upstream.transport.local
         if self.target.group.detector is not None:
             self.target.group.report(host, head.status)
         if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
@@ -270,6 +272,8 @@ class Call(Requester):
             return
         if head.status >= 500 and 0 < self.policy.attempts <= self._retries and wants_response(self.policy, head):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
+        if self.body is not None:
+            self.body.forget()  # there will be no other try
         if self._try_timer is not None:  # it has no say once a response is passed on
             self._clock.cancel(self._try_timer)
             self._try_timer = None

@@ -45,7 +45,7 @@ class Downstream(Handler):
 
     __slots__ = (
         "pod", "transport", "frontend", "dialled", "exchange", "_view", "_buffer", "_body", "_held",
-        "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_since", "_timer",
+        "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +66,7 @@ class Downstream(Handler):
         self._closing = False
         self._ended = False  # the client has sent its FIN
         self._reading = False  # inside `_read`
+        self._served = False  # a request has come
         self._since = pod.proxy.clock.now
         self._timer = pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
         transport.handler = self
@@ -108,8 +109,9 @@ class Downstream(Handler):
         self._drop()
 
     def drain(self) -> None:
+        """Close an idle connection; a fresh one may have its first request on the way, and gets its answer."""
         self._close = True
-        if self.exchange is None and not self._buffer.data:
+        if self._served and self.exchange is None and not self._buffer.data:
             self._shut()
 
     def describe(self) -> dict[str, str]:
@@ -146,6 +148,7 @@ class Downstream(Handler):
         pod = self.pod
         if head.http10 and not pod.proxy.accept_http10:
             raise ProtocolError("HTTP/1.0 is not accepted", 426)
+        self._served = True
         self._close = head.close or pod.proxy.draining or self._ended
         self._bodiless = head.request.method == b"HEAD"
         if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh
@@ -164,10 +167,10 @@ class Downstream(Handler):
         exchange = Exchange(self, head)
         self.exchange = exchange
         exchange.start(data, self._body is None)
-        if self.exchange is not None:
-            self._held = rest
-            return b""
-        return rest
+        if exchange.is_over:
+            return rest
+        self._held = rest
+        return b""
 
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
         exchange = self.exchange

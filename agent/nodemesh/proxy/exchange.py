@@ -74,6 +74,10 @@ class Exchange(Caller):
         request = self.head.request
         return f"<Exchange {request.method!r} {request.path!r} state={self.state} {self._call!r}>"
 
+    @property
+    def is_over(self) -> bool:
+        return self.state == DONE
+
     # --- what the downstream codec calls
 
     def start(self, data: Buffer, ended: bool) -> None:
@@ -384,6 +388,7 @@ class Exchange(Caller):
         record.attempts = call.attempts
         if call.host is not None:
             record.upstream_host = call.host_name
+            record.upstream_local = call.local_name
         if call.reasons:
             record.reasons += call.reasons
 

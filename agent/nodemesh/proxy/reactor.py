@@ -14,7 +14,7 @@ from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .clock import Clock
 from .platform import Platform
-from .sockets import SILENT, SocketTransport, tune
+from .sockets import SILENT, SocketTransport, show, tune
 from .transport import Acceptor, Handler, Network, Transport
 
 log = logging.getLogger(__name__)
@@ -271,10 +271,3 @@ class Reactor(Network):
 
     def stop(self) -> None:
         self.running = False
-
-
-def show(address: tuple[str, int] | str) -> str:
-    """`host:port`, as the access log has it."""
-    if isinstance(address, str):
-        return address
-    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"

@@ -125,8 +125,7 @@ class Sniffer(Handler):
             self._close()
 
     def drain(self) -> None:
-        if self._relay is None and not self._data:
-            self._close()
+        """A fresh connection may have its first bytes on the way: it stays until they have been answered."""
 
     def _silent(self) -> None:
         """The client waits: so does, perhaps, the server's greeting."""

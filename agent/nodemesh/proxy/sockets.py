@@ -177,6 +177,7 @@ class SocketTransport(Transport):
             self._lose(OSError(code, errno.errorcode.get(code, "")))
             return False
         self.established = True
+        self.local = show(self.sock.getsockname())
         self.handler.connected()
         return not self.closed
 
@@ -287,3 +288,10 @@ def tune(sock: socket.socket, keepalive: Keepalive | None) -> None:
     ):
         if value:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def show(address: tuple[str, int] | str) -> str:
+    """`host:port`, as the access log has it."""
+    if isinstance(address, str):
+        return address
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..balance.group import Group
 from ..balance.host import Host
-from ..registry.snapshot import Endpoint, Resolution
+from ..registry.snapshot import Endpoint
 from ..routing.decision import Algorithm, Cluster
 from .pool import Pool
 from .transport import Handler, Transport
@@ -17,9 +17,6 @@ from .upstream import Requester, Upstream
 if TYPE_CHECKING:
     from .pod import Pod
     from .proxy import Proxy
-
-#: The client's own choice of address is dialled.
-DIALLED = (Resolution.NONE, Resolution.HEADLESS)
 
 
 class Target:
@@ -48,10 +45,8 @@ class Target:
             drain(host)
 
     def pick(self, key: int | None, tried: list[Host], remote: bool, dialled: tuple[str, int] | None) -> Host | None:
-        """The endpoint for one try; None where none serves."""
-        cluster = self.cluster
-        passing = cluster.load_balancer.algorithm is Algorithm.PASSTHROUGH or cluster.resolution in DIALLED
-        if passing and dialled is not None:
+        """The endpoint for one try; None where none serves. PASSTHROUGH takes the address that the client dialled."""
+        if self.cluster.load_balancer.algorithm is Algorithm.PASSTHROUGH and dialled is not None:
             return self.group.pick_address(dialled[0], dialled[1])
         return self.group.pick(key, tried, remote)
 

@@ -146,7 +146,8 @@ def test_connecting_and_failing_to(reactor):
         transport = reactor.connect(Endpoint(address="127.0.0.1", port=port), -1, lane, None, ear)
         transport.send(b"early")
         turn_until(reactor, lambda: ear.log)
-        assert server.accept()[0].recv(10) == b"early"
+        connection, peer = server.accept()
+        assert connection.recv(10) == b"early" and transport.local == f"{peer[0]}:{peer[1]}"
     for endpoint, words in (
         (Endpoint(address="127.0.0.1", port=port), "ECONNREFUSED"),
         (None, "EADDRNOTAVAIL"),

@@ -233,7 +233,7 @@ def test_json_and_text(views):
     text = render_text(found)
     assert f"✗ uri exact '/old': saw '/nowhere'  (mesh.yaml:{MESH.splitlines().index(OLD) + 1})" in text
     assert "=> unknown_destination 503 (cluster_not_found)" in text
-    assert "outbound|9080||gone.default.svc.cluster.local  unknown" in text
+    assert "outbound|9080||gone.default.svc.cluster.local  (no such service, port or subset)" in text
 
 
 @pytest.mark.parametrize("url", ["ftp://x/", "tcp://x", "http:///path", "http://x:99999/"])
