@@ -26,7 +26,7 @@ def test_thousands_of_redirected_connections_are_all_known_and_leave_nothing(mes
     mesh.apply(RULES.replace("SUBSET", "v1"))
     with Maps(Pins(mesh.lab.bpffs, LAYOUT)) as maps:
         before = counters.read(maps)
-        kept = descriptors(mesh.agent) + 2 * CONCURRENCY  # connections to the endpoints, for the next requests
+        kept = descriptors(mesh.agent) + 4 * CONCURRENCY  # pools, and what each process opens once on first use
         for _ in range(2):
             answers = pod.request(URL, count=COUNT, concurrency=CONCURRENCY)
             unknown = {answer.error or answer.status for answer in answers} - {200}
