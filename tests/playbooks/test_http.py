@@ -9,6 +9,14 @@ from .mesh import SERVICE, rule
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: reviews\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
+HTTP10 = """
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: default, namespace: istio-system}
+spec: {http10: true}
+"""
+
 
 def ask(world: World, data: bytes = GET, port: int = 80) -> Peer:
     client = world.connect("10.96.0.10", port)
@@ -181,7 +189,7 @@ def test_http_1_0_gets_426_unless_accepted(world):
     client = ask(world, b"GET / HTTP/1.0\r\nHost: reviews\r\n\r\n")
     assert client.take().startswith(b"HTTP/1.1 426") and client.ended
     assert world.records[0].reasons == (Reason.HTTP10_REFUSED,)
-    world.proxy.accept_http10 = True
+    world.configure(SERVICE + HTTP10)
     client = ask(world, b"GET / HTTP/1.0\r\nHost: reviews\r\n\r\n")
     server.accept().send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
     world.run()
