@@ -1,9 +1,9 @@
 import pytest
+from tests.clusters import endpoint_slice, pod, service, virtual_service
 
 from nodemesh.config.load import load_object
 from nodemesh.registry.assemble import key_of
 from nodemesh.registry.sources.cache import Cache
-from tests.clusters import endpoint_slice, pod, service, virtual_service
 
 RULE = virtual_service("reviews", http=[{"timeout": "1.5s", "route": [{"destination": {"host": "reviews"}}]}])
 MESH = {

@@ -1,5 +1,6 @@
-from nodemesh.registry.sources.resources import METADATA, METADATA_LIST, resources
 from tests.apiserver.kinds import BUILT_IN, mesh_kinds
+
+from nodemesh.registry.sources.resources import METADATA, METADATA_LIST, resources
 
 
 def test_every_resource_has_the_path_that_servers_serve():
