@@ -74,8 +74,9 @@ struct origin {
 	struct address address;
 	u16 port;
 	u8 mode;
-	u8 unused;
-	u32 unused2;
+	u8 tracked; /* its TCP connection has begun: the end of that, not of the socket, ends the record */
+	u32 unused;
+	u64 started; /* of a tracked connection: bpf_ktime_get_ns() */
 };
 
 /* A redirected connection as the proxy sees it after accept: `source` is the app's end. */
@@ -86,6 +87,26 @@ struct flow {
 	u16 source_port;
 	u16 destination_port;
 	u32 unused;
+};
+
+/* Connections in MODE_KERNEL, summed up by who dialled what and where it went. */
+struct traffic_key {
+	u64 netns;
+	struct address dialled;
+	struct address backend;
+	u16 dialled_port;
+	u16 backend_port;
+	u32 unused;
+};
+
+struct traffic {
+	u64 opened;
+	u64 failed; /* never established */
+	u64 closed;
+	u64 sent; /* bytes, by closed connections; TCP counts SYN and FIN as one each */
+	u64 received;
+	u64 duration; /* nanoseconds, of closed connections */
+	u64 rtt; /* microseconds: the sum of each closed connection's smoothed one */
 };
 
 struct listener_key {
@@ -121,7 +142,9 @@ _Static_assert(sizeof(struct service) == 40, "service");
 _Static_assert(sizeof(struct backend_key) == 16, "backend_key");
 _Static_assert(sizeof(struct backend) == 20, "backend");
 _Static_assert(sizeof(struct pod) == 8, "pod");
-_Static_assert(sizeof(struct origin) == 32, "origin");
+_Static_assert(sizeof(struct origin) == 40, "origin");
 _Static_assert(sizeof(struct flow) == 48, "flow");
+_Static_assert(sizeof(struct traffic_key) == 48, "traffic_key");
+_Static_assert(sizeof(struct traffic) == 56, "traffic");
 _Static_assert(sizeof(struct listener_key) == 16, "listener_key");
 _Static_assert(sizeof(struct settings) == 16, "settings");

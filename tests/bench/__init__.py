@@ -8,5 +8,9 @@ it into a running `proxy.Proxy` each; `upstream.py` plays the pods, `load.py` is
 `verify.py` holds answers against what is right, `rude.py` are clients that break off; `processes.py` pins, accounts and
 ends everything.
 
-Suite `tables` (`tables_suite.py`): `cluster.py` makes up a cluster, `tables_job.py` measures in a process of its own.
+Suite `exchange` (`exchange_suite.py`, `exchange_job.py`): the proxy's own code on an in-memory network.
+
+Suite `tables` (`tables_suite.py`, `tables_job.py`): `cluster.py` makes up a cluster for registry and compiler.
+
+`jobs.py` runs the measured halves (`…_job.py`), which import nodemesh, in processes of their own.
 """

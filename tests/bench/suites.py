@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import http_suite, tables_suite
+from . import exchange_suite, http_suite, tables_suite
 from .outcome import Options, Outcome
 
 SUITES: dict[str, Callable[[Options], Outcome]] = {
     "http": http_suite.run,
+    "exchange": exchange_suite.run,
     "tables": tables_suite.run,
 }

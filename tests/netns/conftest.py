@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.netns.mesh import clean_mesh, client_pod, shared_mesh  # noqa: F401 (fixtures)
 
 from nodemesh.datapath import cgroups, namespaces
 from nodemesh.datapath.attach import attach, detach
@@ -20,6 +21,7 @@ from nodemesh.datapath.origin import OriginalDestinations
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.uninstall import uninstall
 from nodemesh.lab import Lab, Pod, Service
+from nodemesh.routing.frontend import Frontend
 
 BPF_DIR = Path(__file__).parents[2] / "bpf"
 PROXY_PORT = 15001
@@ -47,13 +49,15 @@ except OSError as error:
 
 @dataclass
 class Node:
-    """The lab with a client pod, two server pods that answer with their names, and a service in front of each."""
+    """The lab with a client pod and two others, all of which answer with their names at port 80. `service` leads to the
+    first, `own` to the client itself."""
 
     lab: Lab
     client: Pod
     first: Pod
     second: Pod
     service: Service
+    own: Service
     pins: Pins
 
     def cgroup(self, pod: Pod) -> Path:
@@ -66,13 +70,13 @@ class Node:
 def node() -> Iterator[Node]:
     with Lab("datapath", dual_stack=True) as lab:
         pods = [lab.pod(name, labels={"app": name}) for name in ("client", "first", "second")]
-        service = lab.service("first", ports=[80], selector={"app": "first"})
-        for pod in pods[1:]:
+        service, own = (lab.service(name, ports=[80], selector={"app": name}) for name in ("first", "client"))
+        for pod in pods:
             pod.popen(["python3", "-c", _SERVER, pod.name])
             pod.wait_listening(80)
         pins = Pins(lab.bpffs, LAYOUT)
         load(BPF_DIR, pins)
-        yield Node(lab, *pods, service, pins)
+        yield Node(lab, *pods, service, own, pins)
         uninstall(pins)
 
 
@@ -82,7 +86,7 @@ def maps(node: Node) -> Iterator[Maps]:
     with Maps(node.pins) as opened:
         opened.configure()
         yield opened
-        for name in ("pods", "services", "networks", "backends", "origins", "flows"):
+        for name in ("pods", "services", "networks", "backends", "origins", "flows", "traffic"):
             for key in list(opened[name].keys()):
                 opened[name].delete(key)
 
@@ -117,6 +121,16 @@ class Enrolled:
             dialled = self.destinations.take(accepted, peer)
             accepted.sendall(text)
         return dialled
+
+
+class View:
+    """What plan() asks of a client's view."""
+
+    def __init__(self, *frontends: Frontend) -> None:
+        self._frontends = frontends
+
+    def frontends(self) -> tuple[Frontend, ...]:
+        return self._frontends
 
 
 def start_dial(pod: Pod, address: str, port: int = 80, family: str = "") -> subprocess.Popen[str]:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from tests.netns.conftest import View
 
 from nodemesh.datapath import counters
 from nodemesh.datapath.maps import Hook, Mode, ServiceEntry, ServiceKey, pack_address
@@ -28,14 +29,6 @@ for _ in range(count):
         except OSError as error:
             print(type(error).__name__)
 """
-
-
-class View:
-    def __init__(self, *frontends: Frontend) -> None:
-        self._frontends = frontends
-
-    def frontends(self):
-        return self._frontends
 
 
 def cluster(*pods, algorithm=Algorithm.RANDOM, index=0, weights=()):
@@ -94,15 +87,6 @@ def test_a_share_without_endpoints_is_refused(node, client, maps):
     ServiceMaps(maps).apply(plan([(0, View(frontend(node, (None, 100))))]))
     for address, family in zip(node.service.addresses, ("AF_INET", "AF_INET6"), strict=True):
         assert dial_many(client, address, 3, family) == {"ConnectionRefusedError": 3}
-
-
-def test_a_pod_reaches_itself_through_its_own_service(node, client, maps):
-    """RC-03, in kernel mode: the only endpoint is the client itself."""
-    client.pod.popen(["python3", "-c", "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=80)"])
-    client.pod.wait_listening(80)
-    ServiceMaps(maps).apply(plan([(0, View(frontend(node, (cluster(node.client), 100))))]))
-    [answer] = client.pod.request(f"http://{node.service.addresses[0]}/nothing")
-    assert answer.status == 404
 
 
 def test_weights_change_live_and_new_connections_follow(node, client, maps):

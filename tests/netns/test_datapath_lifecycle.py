@@ -5,17 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.netns.conftest import BPF_DIR, dial, enrol, finish
 
-from nodemesh.datapath import bpf, cgroups
+from nodemesh.datapath import bpf, bpffs, cgroups
 from nodemesh.datapath.attach import AttachError, attach, attached, attached_pods, detach
 from nodemesh.datapath.hooks import HOOKS
 from nodemesh.datapath.loader import LoadError, load
 from nodemesh.datapath.maps import LAYOUT, MapMismatch, Maps, Mode, ServiceEntry, ServiceKey, pack_address
 from nodemesh.datapath.pins import Pins
-from nodemesh.datapath.uninstall import uninstall
+from nodemesh.datapath.uninstall import remove_other_layouts, uninstall
 
 
 def programs_at(cgroup):
@@ -86,6 +87,45 @@ def test_a_newer_load_replaces_programs_in_place_and_keeps_maps(node, own):
     assert {link.program for link in attached(own)} == set(after.values())
     with Maps(own) as maps:
         assert maps.enrolled() == {4711: 3}
+
+
+def test_another_layout_takes_the_links_over_and_then_the_old_one_goes(node, own):
+    """RC-10, RC-11: an upgrade whose maps look different. No hook is without a program at any time."""
+    cgroup = node.cgroup(node.client)
+    older = Pins(own.root, LAYOUT - 1)
+    load(BPF_DIR, older)
+    attach(older, "pod", cgroup)
+    before = {link.hook: link.program for link in attached(own)}
+    attach(own, "pod", cgroup)
+    assert programs_at(cgroup) == ONE
+    assert {link.hook: link.program for link in attached(own)} == our_programs(own) != before
+    assert remove_other_layouts(own) == [str(older.maps.parent)]
+    assert not older.maps.exists()
+    assert remove_other_layouts(own) == []
+    Maps(own).close()
+
+
+def test_two_agents_may_load_at_once(own):
+    """RC-12."""
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda _: load(BPF_DIR, own), range(3)))
+    assert set(our_programs(own)) == set(ONE)
+    assert sorted(path.name for path in own.programs.iterdir()) == sorted(ONE)
+
+
+def test_a_listener_that_was_handed_over_serves_on(node, maps):
+    """RC-12: the old agent closes its descriptor, the new one has another of the same socket and enters it again."""
+    vip = node.service.addresses[0]
+    with enrol(node, maps, node.client) as app:
+        app.serve(vip, ServiceEntry(Mode.PROXY))
+        for _ in range(2):
+            successor = app.listeners["127.0.0.1"].dup()
+            app.listeners["127.0.0.1"].close()
+            app.listeners["127.0.0.1"] = successor
+            process = app.start_dial(vip)
+            assert app.answer() == (vip, 80)
+            assert finish(process)[0] == "proxy"
+            maps.set_listener(app.cookie, successor)
 
 
 def test_a_pod_whose_cgroup_was_made_anew_is_hooked_there(node, own):
@@ -174,6 +214,20 @@ def test_uninstall_leaves_nothing(node, own):
     assert not own.root.exists()
     assert programs_at(cgroup) == NONE
     assert uninstall(own) == []
+
+
+def test_uninstall_leaves_other_peoples_pins_and_files_alone(node, own, tmp_path):
+    theirs = own.root / "theirs"
+    fd = bpf.map_create("hash", 4, 4, 1)
+    bpf.pin(theirs, fd)
+    os.close(fd)
+    uninstall(own)
+    assert list(own.root.iterdir()) == [theirs]
+    theirs.unlink()
+    (tmp_path / "layout1").mkdir()
+    with pytest.raises(bpffs.NotMounted, match="is not on a BPF file system"):
+        uninstall(Pins(tmp_path))
+    assert (tmp_path / "layout1").is_dir()
 
 
 def test_maps_of_another_size_are_rebuilt_and_of_another_shape_refused(own):

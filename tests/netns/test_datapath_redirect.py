@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from tests.netns.conftest import finish
+from tests.netns.conftest import dial, enrol, finish
 
 from nodemesh.datapath import counters, namespaces
 from nodemesh.datapath.heartbeat import Heartbeat
@@ -74,6 +74,35 @@ def test_a_record_is_taken_once(node, proxied):
     finish(process)
 
 
+def test_what_an_app_sent_before_it_closed_still_finds_its_way(node, proxied, maps):
+    """The app is gone before the proxy accepts."""
+    vip = node.service.addresses[0]
+    proxied.pod.python(f"import socket\nwith socket.create_connection(({vip!r}, 80)) as sock: sock.sendall(b'bye')")
+    listener = proxied.listeners["127.0.0.1"]
+    listener.settimeout(5)
+    accepted, peer = listener.accept()
+    with accepted:
+        assert proxied.destinations.take(accepted, peer) == (vip, 80)
+        assert accepted.recv(9) == b"bye"
+    assert list(maps["flows"].keys()) == []
+
+
+def test_a_listener_that_closes_with_connections_in_its_backlog_leaves_no_record(node, proxied, maps):
+    vip = node.service.addresses[0]
+    code = (
+        "import socket\n"
+        f"sock = socket.create_connection(({vip!r}, 80), 5)\n"
+        "print('connected', flush=True)\n"
+        "try:\n    sock.recv(9)\nexcept OSError as error:\n    print(type(error).__name__)"
+    )
+    process = proxied.pod.popen(["python3", "-c", code], stdout=-1, text=True)
+    assert process.stdout.readline() == "connected\n"
+    assert len(list(maps["flows"].keys())) == 1
+    proxied.listeners["127.0.0.1"].close()
+    assert finish(process) == ["ConnectionResetError"]
+    assert list(maps["flows"].keys()) == []
+
+
 def test_a_client_that_has_reset_the_connection_is_still_known(node, proxied, maps):
     vip = node.service.addresses[0]
     code = (
@@ -87,6 +116,7 @@ def test_a_client_that_has_reset_the_connection_is_still_known(node, proxied, ma
     listener.settimeout(5)
     accepted, peer = listener.accept()
     with accepted:
+        assert proxied.destinations.take(accepted) is None  # it has no peer to be looked up by any more
         assert proxied.destinations.take(accepted, peer) == (vip, 80)
     assert list(maps["flows"].keys()) == []
 
@@ -127,7 +157,7 @@ def test_a_pod_whose_namespace_is_not_enrolled_passes(node, proxied, maps):
 
 
 def test_other_cgroups_are_never_touched(node, proxied):
-    """RC-17: a process of the node in the very same namespace, as an exec probe or the agent itself."""
+    """RC-17, RC-28: a process of the node in the very same namespace, as the agent's own next hop."""
     vip = node.service.addresses[0]
     netns = namespaces.netns_fd(proxied.pod.pid)
     with namespaces.open_socket(netns, socket.AF_INET) as upstream:
@@ -243,12 +273,27 @@ def test_an_alias_is_told_instead_of_the_dialled_endpoint(node, client):
 
 
 def test_udp_is_left_alone(node, proxied):
-    """RC-20."""
+    """RC-20, RC-21: names are resolved as before, whether the data plane lives or not."""
     code = (
         "import socket\nsock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
         f"sock.connect(({node.service.addresses[0]!r}, 80)); print(sock.getpeername()[0])"
     )
     assert proxied.pod.python(code).strip() == node.service.addresses[0]
+
+
+def test_the_very_first_connection_of_a_new_pod_is_right(node, maps):
+    """RC-04, RC-18: nothing is learnt by a first attempt, and nothing of ours stands in the way before."""
+    vip = node.service.addresses[0]
+    pod = node.lab.pod("fresh")
+    try:
+        assert dial(pod, vip) == ["first", vip, "80"]
+        with enrol(node, maps, pod) as fresh:
+            fresh.serve(vip, PROXY)
+            process = fresh.start_dial(vip)
+            assert fresh.answer() == (vip, 80)
+            assert finish(process)[0] == "proxy"
+    finally:
+        node.lab.delete(pod)
 
 
 def test_a_non_blocking_connect_is_redirected(node, proxied):

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from tests.netns.conftest import BPF_DIR
+from tests.netns.conftest import BPF_DIR, View
 
 from nodemesh.datapath import loader
 from nodemesh.datapath.maps import BACKEND_KEY, LAYOUT, Backend, Maps, Mode, pack_address
@@ -15,14 +15,6 @@ from nodemesh.registry.snapshot import Endpoint, Protocol, Service
 from nodemesh.routing import frontend as routing
 from nodemesh.routing.decision import Cluster, Destination, Route
 from nodemesh.routing.frontend import Frontend
-
-
-class View:
-    def __init__(self, frontends):
-        self._frontends = tuple(frontends)
-
-    def frontends(self):
-        return self._frontends
 
 
 def service(number, mode, endpoints=0, networks=()):
@@ -83,13 +75,15 @@ def test_any_sequence_of_changes_ends_where_a_start_from_scratch_would(small, se
                 (
                     number,
                     View(
-                        service(
-                            one,
-                            draw.choice(list(routing.Mode)),
-                            draw.randint(0, 5),
-                            ("10.200.0.0/16",) if draw.random() < 0.2 else (),
+                        *(
+                            service(
+                                one,
+                                draw.choice(list(routing.Mode)),
+                                draw.randint(0, 5),
+                                ("10.200.0.0/16",) if draw.random() < 0.2 else (),
+                            )
+                            for one in chosen
                         )
-                        for one in chosen
                     ),
                 )
             )
@@ -103,7 +97,7 @@ def test_any_sequence_of_changes_ends_where_a_start_from_scratch_would(small, se
 
 def test_services_beyond_the_maps_room_pass_as_a_whole(small, service_maps):
     """RC-15: ten services with two addresses each, room for eight."""
-    wanted = plan([(0, View(service(number, routing.Mode.PROXY) for number in range(10)))])
+    wanted = plan([(0, View(*(service(number, routing.Mode.PROXY) for number in range(10))))])
     applied = service_maps.apply(wanted)
     assert len(applied.passed) == 2
     content = in_kernel(small)
@@ -113,17 +107,17 @@ def test_services_beyond_the_maps_room_pass_as_a_whole(small, service_maps):
 
 
 def test_room_that_is_made_is_used_by_the_next_plan(small, service_maps):
-    service_maps.apply(plan([(0, View(service(number, routing.Mode.PROXY) for number in range(10)))]))
-    fewer = plan([(0, View(service(number, routing.Mode.PROXY) for number in range(2, 10)))])
+    service_maps.apply(plan([(0, View(*(service(number, routing.Mode.PROXY) for number in range(10))))]))
+    fewer = plan([(0, View(*(service(number, routing.Mode.PROXY) for number in range(2, 10))))])
     assert service_maps.apply(fewer).passed == ()
     assert same(in_kernel(small), fewer)
 
 
 def test_a_service_whose_endpoints_find_no_room_passes_and_keeps_no_old_entry(small, service_maps):
     """RC-15."""
-    first = plan([(0, View([service(1, routing.Mode.KERNEL, 20), service(2, routing.Mode.PROXY)]))])
+    first = plan([(0, View(*[service(1, routing.Mode.KERNEL, 20), service(2, routing.Mode.PROXY)]))])
     assert service_maps.apply(first).passed == ()
-    both = plan([(0, View([service(1, routing.Mode.KERNEL, 40), service(2, routing.Mode.KERNEL, 3)]))])
+    both = plan([(0, View(*[service(1, routing.Mode.KERNEL, 40), service(2, routing.Mode.KERNEL, 3)]))])
     assert service_maps.apply(both).passed == ("s1.default.svc.cluster.local:80",)
     content = in_kernel(small)
     assert {entry.mode for entry in content.entries.values()} == {Mode.KERNEL}
@@ -133,7 +127,7 @@ def test_a_service_whose_endpoints_find_no_room_passes_and_keeps_no_old_entry(sm
 
 def test_a_change_that_needs_the_old_ones_room_is_made_in_the_second_go(small, service_maps):
     for endpoints in (20, 25):
-        wanted = plan([(0, View([service(1, routing.Mode.KERNEL, endpoints), service(2, routing.Mode.PROXY)]))])
+        wanted = plan([(0, View(*[service(1, routing.Mode.KERNEL, endpoints), service(2, routing.Mode.PROXY)]))])
         assert service_maps.apply(wanted).passed == ()
     assert same(in_kernel(small), wanted)
 

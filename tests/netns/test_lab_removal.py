@@ -100,6 +100,19 @@ def test_an_exception_removes_the_lab():
     assert alive([pod.pid]) == [] and traces(lab.id) == []
 
 
+def test_a_forked_child_that_leaves_the_block_removes_nothing():
+    with Lab("fork") as lab:
+        pod = lab.pod("web")
+        child = os.fork()
+        if child == 0:
+            try:
+                lab.__exit__(None, None, None)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert alive([pod.pid]) == [pod.pid] and len(traces(lab.id)) == 2
+
+
 def test_a_kept_lab_outlives_its_owner_until_it_is_asked_for():
     owner, lab = start_owner("kept")
     members = members_of(lab)

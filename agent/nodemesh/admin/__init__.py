@@ -11,7 +11,7 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /readyz`: 200 `{"ready": true, "missing": []}`, or 503 with a sentence for each thing that is missing.
 - `GET /version`: `{version, python, kernel}`.
 - `GET /metrics`: Prometheus text: Istio's metrics and `nodemesh_*`.
-- `GET /status`: `{version, node, started, ready, missing, ebpf, tables: {version, causes, applied}, config: {sources,
+- `GET /status`: `{node, started, ready, missing, ebpf, self_test, tables: {version, causes}, config: {sources,
   error, errors, warnings}, workers: [{number, pid, applied, restarts, error}], control: {pid, restarts}, listeners:
   [{name, client, destination, address}], pods: {enrolled, not_enrolled}}`. `config.error` is why the newest
   configuration is not the one in force, empty where it is.

@@ -39,12 +39,13 @@ def find(paths: Sequence[str]) -> list[Problem]:
     """All findings in the order of files and lines."""
     from ..registry.sources.directory import DirectorySource
     from ..registry.store import Store
+    from ..routing.lint import lint as across
 
     changes = DirectorySource(paths).scan()
     if changes is None:
         return []
     snapshot = Store().apply("files", changes.changed, changes.removed, changes.problems)
-    problems = dict.fromkeys(snapshot.problems)
+    problems = dict.fromkeys((*snapshot.problems, *across(snapshot)))
     return sorted(problems, key=lambda problem: (problem.location.file, problem.location.line, problem.location.column))
 
 

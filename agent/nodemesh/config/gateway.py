@@ -8,11 +8,16 @@ from .base import Model, UInt32
 
 
 class GatewaySpec(Model, frozen=True, kw_only=True):
+    """Ports that the workloads with these labels (in any namespace) open to the outside."""
+
     servers: tuple[Server, ...] = ()
     selector: dict[str, str] = {}
 
 
 class Server(Model, frozen=True, kw_only=True):
+    """One port with the hosts behind it (`[namespace/]host`, the namespace limiting whose VirtualServices may
+    bind)."""
+
     port: Port | None = None
     bind: str | None = None
     hosts: tuple[str, ...] = ()
@@ -22,6 +27,8 @@ class Server(Model, frozen=True, kw_only=True):
 
 
 class Port(Model, frozen=True, kw_only=True):
+    """A port of the gateway's Service and what is spoken on it; `target_port` is refused."""
+
     number: UInt32 | None = None
     protocol: str | None = None
     name: str | None = None
@@ -29,6 +36,9 @@ class Port(Model, frozen=True, kw_only=True):
 
 
 class ServerTLSSettings(Model, frozen=True, kw_only=True):
+    """How a server opens TLS: certificates by file or Secret, the clients' CA for mutual modes. `https_redirect`
+    answers plain HTTP with 301."""
+
     https_redirect: bool | None = None
     mode: ServerTLSMode | None = None
     server_certificate: str | None = None
@@ -49,6 +59,8 @@ class ServerTLSSettings(Model, frozen=True, kw_only=True):
 
 
 class ServerTLSMode(StrEnum):
+    """Unopened by SNI (the default), TLS, with the client's certificate required or optional, or the mesh's own."""
+
     PASSTHROUGH = "PASSTHROUGH"
     SIMPLE = "SIMPLE"
     MUTUAL = "MUTUAL"
@@ -58,12 +70,16 @@ class ServerTLSMode(StrEnum):
 
 
 class TLSCertificate(Model, frozen=True, kw_only=True):
+    """One certificate of several (an RSA and an ECDSA one), by file."""
+
     server_certificate: str | None = None
     private_key: str | None = None
     ca_certificates: str | None = None
 
 
 class TLSProtocol(StrEnum):
+    """A TLS version; TLS_AUTO is 1.2 for the lowest and 1.3 for the highest."""
+
     TLS_AUTO = "TLS_AUTO"
     TLSV1_0 = "TLSV1_0"
     TLSV1_1 = "TLSV1_1"

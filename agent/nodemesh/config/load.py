@@ -212,7 +212,7 @@ def _load_kind(data: dict[str, Any], kind: Kind, origin: Origin, findings: Findi
         validate(kind.name, spec, meta, findings, strict=kind.strict)
     if meta is None or spec is None or any(item.severity is Severity.ERROR for item in findings.items):
         return None
-    marks = {} if origin.document is None else Marks(origin.document.chunk, origin.document.number, origin.prefix)
+    marks = {} if origin.document is None else Marks(origin.document.chunk, origin.prefix)
     location = Location(origin.file, root.line, root.column) if root is not None else Location(origin.file)
     return Object(kind=kind.name, meta=meta, spec=spec, location=location, marks=marks)
 

@@ -17,6 +17,8 @@ class OutboundMode(StrEnum):
 
 
 class MeshOutboundTrafficPolicy(Model, frozen=True, kw_only=True):
+    """The mesh's answer to unknown destinations, where no Sidecar says otherwise."""
+
     mode: OutboundMode = OutboundMode.ALLOW_ANY
 
 
@@ -36,12 +38,16 @@ class FailurePolicy(StrEnum):
 
 
 class Sockmap(StrEnum):
+    """Whether relayed bytes are spliced between sockets by the kernel."""
+
     OFF = "off"
     AUTO = "auto"
     ON = "on"
 
 
 class LabelSelectorRequirement(Model, frozen=True, kw_only=True):
+    """One condition of a selector: In, NotIn, Exists or DoesNotExist."""
+
     key: str
     operator: str
     values: tuple[str, ...] = ()
@@ -63,6 +69,9 @@ class PodLimits(Model, frozen=True, kw_only=True):
 
 
 class MeshConfigSpec(Model, frozen=True, kw_only=True):
+    """The settings of the whole mesh. `connect_timeout` is in milliseconds; access_log_file is a path or
+    /dev/stdout; without discovery_selectors all namespaces are seen."""
+
     root_namespace: str = "istio-system"
     cluster_domain: str = "cluster.local"
     outbound_traffic_policy: MeshOutboundTrafficPolicy = MeshOutboundTrafficPolicy()

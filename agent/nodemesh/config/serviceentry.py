@@ -9,6 +9,9 @@ from .workload import WorkloadEntrySpec
 
 
 class ServiceEntrySpec(Model, frozen=True, kw_only=True):
+    """Adds hosts to the registry: outside services, or workloads outside Kubernetes. Resolution defaults to NONE,
+    location to MESH_EXTERNAL."""
+
     hosts: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     ports: tuple[ServicePort, ...] = ()
@@ -21,11 +24,16 @@ class ServiceEntrySpec(Model, frozen=True, kw_only=True):
 
 
 class Location(StrEnum):
+    """Whether the hosts belong to the mesh."""
+
     MESH_EXTERNAL = "MESH_EXTERNAL"
     MESH_INTERNAL = "MESH_INTERNAL"
 
 
 class Resolution(StrEnum):
+    """Where the endpoints come from: the dialled address, the list, DNS (all addresses or one at a time), or DNS by
+    request."""
+
     NONE = "NONE"
     STATIC = "STATIC"
     DNS = "DNS"
@@ -34,6 +42,8 @@ class Resolution(StrEnum):
 
 
 class ServicePort(Model, frozen=True, kw_only=True):
+    """A port that clients dial; `target_port` is the endpoints', the same unless said."""
+
     number: UInt32 | None = None
     protocol: str | None = None
     name: str | None = None
@@ -41,9 +51,13 @@ class ServicePort(Model, frozen=True, kw_only=True):
 
 
 class ServiceEntryStatus(Model, frozen=True, kw_only=True):
+    """What Istio writes back: the addresses that it allocated."""
+
     addresses: tuple[ServiceEntryAddress, ...] = ()
 
 
 class ServiceEntryAddress(Model, frozen=True, kw_only=True):
+    """An allocated address and its host."""
+
     value: str | None = None
     host: str | None = None

@@ -11,6 +11,9 @@ from .virtualservice import Destination
 
 
 class SidecarSpec(Model, frozen=True, kw_only=True):
+    """What the selected workloads of a namespace (all without a selector; all namespaces from the root) see of the
+    mesh."""
+
     workload_selector: NetworkingWorkloadSelector | None = None
     ingress: tuple[IstioIngressListener, ...] = ()
     egress: tuple[IstioEgressListener, ...] = ()
@@ -19,6 +22,8 @@ class SidecarSpec(Model, frozen=True, kw_only=True):
 
 
 class IstioIngressListener(Model, frozen=True, kw_only=True):
+    """A port at which inbound traffic is accepted."""
+
     port: SidecarPort | None = None
     bind: str | None = None
     capture_mode: CaptureMode | None = None
@@ -28,6 +33,8 @@ class IstioIngressListener(Model, frozen=True, kw_only=True):
 
 
 class IstioEgressListener(Model, frozen=True, kw_only=True):
+    """The hosts (`namespace/host`) that can be reached, at one port or, without a port, at all others."""
+
     port: SidecarPort | None = None
     bind: str | None = None
     capture_mode: CaptureMode | None = None
@@ -35,22 +42,30 @@ class IstioEgressListener(Model, frozen=True, kw_only=True):
 
 
 class OutboundTrafficPolicy(Model, frozen=True, kw_only=True):
+    """What becomes of traffic to unknown hosts; an empty one means REGISTRY_ONLY."""
+
     mode: Mode | None = None
     egress_proxy: Destination | None = None
 
 
 class Mode(StrEnum):
+    """Unknown destinations are refused, or dialled as they are."""
+
     REGISTRY_ONLY = "REGISTRY_ONLY"
     ALLOW_ANY = "ALLOW_ANY"
 
 
 class CaptureMode(StrEnum):
+    """How traffic comes to the listener; DEFAULT is the node's way."""
+
     DEFAULT = "DEFAULT"
     IPTABLES = "IPTABLES"
     NONE = "NONE"
 
 
 class SidecarPort(Model, frozen=True, kw_only=True):
+    """A port and its protocol."""
+
     number: UInt32 | None = None
     protocol: str | None = None
     name: str | None = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 from yaml import YAMLError
+from yaml import dump as yaml_dump
 from yaml._yaml import CParser
+from yaml.cyaml import CSafeDumper
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -91,7 +94,6 @@ class Document(msgspec.Struct, frozen=True):
     """One YAML document: its root node, the flaws found in it, and where it came from."""
 
     chunk: Chunk
-    number: int  # among the chunk's documents (`...` may end one without a `---` following)
     root: Node
     flaws: tuple[Flaw, ...]
 
@@ -100,11 +102,10 @@ class Marks(Mapping[Path, Location]):
     """Field path to the place of its key. Only the text is kept: the tree is made when somebody asks first, since
     most objects of a large mesh are never asked for."""
 
-    __slots__ = ("_chunk", "_number", "_prefix", "_root")
+    __slots__ = ("_chunk", "_prefix", "_root")
 
-    def __init__(self, chunk: Chunk, number: int, prefix: Path) -> None:
+    def __init__(self, chunk: Chunk, prefix: Path = ()) -> None:
         self._chunk = chunk
-        self._number = number
         self._prefix = prefix
         self._root: Node | None = None
 
@@ -123,18 +124,25 @@ class Marks(Mapping[Path, Location]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Marks):
             return NotImplemented
-        return (self._chunk, self._number, self._prefix) == (other._chunk, other._number, other._prefix)
+        return (self._chunk, self._prefix) == (other._chunk, other._prefix)
 
     def __hash__(self) -> int:
-        return hash((self._chunk.file, self._chunk.first_line, self._number, self._prefix))
+        return hash((self._chunk, self._prefix))
 
     def _tree(self) -> Node:
         if self._root is None:
-            roots = [item.root for item in _parse(self._chunk) if isinstance(item, Document)]
-            found = roots[self._number].find(self._prefix)
+            found = _tree_of(self._chunk).find(self._prefix)
             assert found is not None  # the same text was read before
             self._root = found[2]
         return self._root
+
+
+@functools.lru_cache(maxsize=8)
+def _tree_of(chunk: Chunk) -> Node:
+    """A chunk's tree; remembered, because the items of a `kind: List` share one chunk and are asked for in a row."""
+    document = _parse(chunk)
+    assert isinstance(document, Document)  # only text that was read has marks
+    return document.root
 
 
 def read(text: bytes | str, file: str) -> Iterator[Document | Flaw]:
@@ -150,7 +158,9 @@ def read(text: bytes | str, file: str) -> Iterator[Document | Flaw]:
         yield Flaw("file-too-large", message, Location(file))
         return
     for chunk in _chunks(text, file):
-        yield from _parse(chunk)
+        found = _parse(chunk)
+        if found is not None:
+            yield found
 
 
 def _decode(text: bytes, file: str) -> str | Flaw:
@@ -184,32 +194,26 @@ def _chunk(text: str, file: str, line: int, *, first: bool) -> Iterator[Chunk]:
         yield Chunk(file, line, text)
 
 
-def _parse(chunk: Chunk) -> Iterator[Document | Flaw]:
+def _parse(chunk: Chunk) -> Document | Flaw | None:
+    """The chunk's document (libyaml knows no second one without a `---`), None where it is empty."""
     composer = _Composer(chunk)
-    number = 0
-    while True:
-        try:
-            root = composer.document()
-        except YAMLError as error:
-            yield _syntax_flaw(error, chunk)
-            return
-        except _Refused as refused:
-            yield refused.flaw
-            return
-        if root is None:
-            return
-        yield Document(chunk, number, root, tuple(composer.flaws))
-        number += 1
+    try:
+        root = composer.document()
+    except YAMLError as error:
+        return _syntax_flaw(error, chunk)
+    except _Refused as refused:
+        return refused.flaw
+    return Document(chunk, root, tuple(composer.flaws)) if root is not None else None
 
 
 def _syntax_flaw(error: YAMLError, chunk: Chunk) -> Flaw:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    if "'\\t'" in problem or "\t" in problem:
+    row, column = (mark.line, mark.column) if mark is not None else (0, 0)
+    written = chunk.text.splitlines()[row : row + 1]
+    if written and written[0][column : column + 1] == "\t":
         problem += "; indent with spaces, YAML allows no tabs"
-    line = chunk.first_line + (mark.line if mark is not None else 0)
-    column = mark.column + 1 if mark is not None else 1
-    return Flaw("yaml-syntax", f"this is not YAML: {problem}", Location(chunk.file, line, column))
+    return Flaw("yaml-syntax", f"this is not YAML: {problem}", Location(chunk.file, chunk.first_line + row, column + 1))
 
 
 class _Refused(Exception):
@@ -232,16 +236,15 @@ class _Composer:
         self.flaws: list[Flaw] = []
 
     def document(self) -> Node | None:
-        """The root of the next document that is not empty, None at the end."""
+        """The root of the document, None where there is none or it is empty."""
+        root: Node | None = None
         while True:
             event = self._next()
             if event is None or isinstance(event, StreamEndEvent):
-                return None
+                return root
             if isinstance(event, DocumentStartEvent):
-                self._anchors, self._expanded, self.flaws = {}, 0, []
-                root = self._node(self._next(), (), 0)
-                if root.value is not None:
-                    return root
+                found = self._node(self._next(), (), 0)
+                root = found if found.value is not None else None
 
     def _node(self, event: Any, path: Path, depth: int) -> Node:
         kind = event.__class__
@@ -369,3 +372,16 @@ def _paths(node: Node, path: Path) -> Iterator[Path]:
         for index, child in enumerate(node.children):
             yield (*path, index)
             yield from _paths(child, (*path, index))
+
+
+class _Dumper(CSafeDumper):
+    """Writes plain data without anchors, lists indented as Kubernetes' tools write them."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def write(data: Any) -> str:
+    """Plain data as one YAML document; keys keep their order."""
+    text: str = yaml_dump(data, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return text

@@ -14,7 +14,7 @@ How the node composes it (in this order; everything is idempotent and adopts wha
     with Maps(pins) as maps:                              maps.py: the pinned maps, layouts checked
         maps.configure(heartbeat_limit, proxy_port, workers)
         service_maps = ServiceMaps(maps)                  sync.py
-        service_maps.apply(plan([(0, view), (1, other)])) plan.py: pure
+        service_maps.apply(plan([(0, view), (1, other)])) plan.py: pure; reverse=True where a foreign program is `first`
         # a pod (its uid, a pid in it from cgroups.first_pid):
         netns = netns_fd(pid)                             namespaces.py
         listener = open_listener(netns, "127.0.0.1", 15001)   and "::1", where the pod has IPv6
@@ -24,7 +24,15 @@ How the node composes it (in this order; everything is idempotent and adopts wha
         attach(pins, uid, cgroups.find_pod(root, uid))    attach.py: last, so that nothing is taken over too early
         # and back:
         maps.withdraw(cookie); detach(pins, uid)
+    remove_other_layouts(pins)                            uninstall.py: after an upgrade, once every pod is attached
     uninstall(pins)                                       uninstall.py: nothing is left
+
+What is told about it:
+
+    counters.read(maps)                                   counters.py: connections by hook and reason
+    traffic.take(maps)                                    traffic.py: what kernel mode has carried since the last call
+    probes.probe(cgroup), probes.failures(findings)       probes.py: what the host lacks, each with its mend
+    self_test(pins, cgroup_root, beat)                    selftest.py: one connection through all of it, as a Finding
 
 A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
 
@@ -33,7 +41,8 @@ A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
     open_socket(netns, family)                            namespaces.py: an upstream socket in the pod's namespace
 
 Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers and
-loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, bpffs, probes, uninstall.
+loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, traffic, bpffs, probes,
+selftest, uninstall.
 
 Needs Linux 5.14 (SO_NETNS_COOKIE, and taking hash entries in one step), cgroup v2 and a BPF file system.
 """

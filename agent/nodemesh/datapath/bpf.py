@@ -21,6 +21,7 @@ MAP_LOOKUP_ELEM = 1
 MAP_UPDATE_ELEM = 2
 MAP_DELETE_ELEM = 3
 MAP_GET_NEXT_KEY = 4
+PROG_LOAD = 5
 OBJ_PIN = 6
 OBJ_GET = 7
 PROG_GET_FD_BY_ID = 13
@@ -74,6 +75,22 @@ def call(command: int, attributes: bytes | bytearray) -> int:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return result
+
+
+def map_create(kind: str, key_size: int, value_size: int, entries: int) -> int:
+    """The descriptor of a new map of one of MAP_TYPES."""
+    return call(MAP_CREATE, struct.pack("=5I", MAP_TYPES[kind], key_size, value_size, entries, 0) + bytes(52))
+
+
+def program_load(program_type: int, attach_type: int, instructions: bytes, name: str = "") -> int:
+    """The descriptor of a loaded program, from raw instructions (struct bpf_insn, 8 bytes each)."""
+    code = ctypes.create_string_buffer(instructions, len(instructions))
+    license_ = ctypes.create_string_buffer(b"GPL")
+    head = struct.pack(
+        "=IIQQ", program_type, len(instructions) // 8, ctypes.addressof(code), ctypes.addressof(license_)
+    )
+    log = struct.pack("=IIQII", 0, 0, 0, 0, 0)
+    return call(PROG_LOAD, head + log + struct.pack("=16sII", name.encode(), 0, attach_type) + bytes(48))
 
 
 def lookup_and_delete(attributes: ctypes.Array[ctypes.c_char]) -> int:
@@ -218,6 +235,14 @@ class Map:
         except FileNotFoundError:
             return False
         return True
+
+    def take(self, key: bytes) -> bytes:
+        """Look up and delete in one step (hash maps: Linux 5.14). Raises FileNotFoundError for an unknown key."""
+        keys = ctypes.create_string_buffer(key, len(key))
+        values = ctypes.create_string_buffer(self._value_size())
+        pointers = (ctypes.addressof(keys), ctypes.addressof(values))
+        call(MAP_LOOKUP_AND_DELETE_ELEM, struct.pack("=IIQQQ", self.fd, 0, *pointers, 0))
+        return values.raw
 
     def keys(self) -> Iterator[bytes]:
         """Every key. Entries that come or go meanwhile may be missed; one that is deleted under way starts the walk

@@ -32,7 +32,7 @@ def ensure(root: Path) -> None:
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise NotMounted(f"{root} cannot be made: {error.strerror}") from error
+        raise NotMounted(f"{root} cannot be made ({error.strerror}): run as root") from error
     if not is_bpffs(root):
         raise NotMounted(
             f"{root} is not on a BPF file system: mount one (mount -t bpf bpf {MOUNT_POINT}) or give another"

@@ -5,6 +5,7 @@ uapi/linux/bpf.h, and those BCC brings itself; so neither the running kernel's h
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import shutil
@@ -72,8 +73,13 @@ def cached_tree() -> Path:
     tree = cache / f"headers-{sha256(contents).hexdigest()[:16]}"
     if tree.is_dir():
         return tree
-    cache.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix="headers-", dir=cache))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix="headers-", dir=cache))
+    except OSError:  # a read-only file system: the tree lives as long as this process
+        temporary = Path(tempfile.mkdtemp(prefix="nodemesh-headers-"))
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        return make_tree(temporary)
     try:
         make_tree(fresh)
         fresh.chmod(0o755)

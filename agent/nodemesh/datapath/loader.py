@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import fcntl
 import json
 import os
 import re
@@ -155,8 +156,10 @@ def _verifier_log(module: Any, hook: HookProgram) -> str:
 
 
 def compile_and_pin(bpf_dir: Path, pins: Pins, sizes: Mapping[str, int]) -> None:
-    """What the short-lived process does. Raises LoadError, bpffs.NotMounted, headers.HeadersMissing."""
+    """What the short-lived process does, one at a time where several agents share the pins. Raises LoadError,
+    bpffs.NotMounted, headers.HeadersMissing."""
     bpffs.ensure(pins.root)
+    fcntl.flock(os.open(pins.root, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX)  # until the process ends
     pins.maps.mkdir(parents=True, exist_ok=True)
     pins.programs.mkdir(parents=True, exist_ok=True)
     _drop_unfit_maps(pins, sizes)

@@ -12,10 +12,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from . import bpf
+from .pins import LAYOUT as LAYOUT
 from .pins import Pins
-
-#: Version of all layouts: grows with any change here or in types.h.
-LAYOUT = 1
 
 #: Slots of the heartbeat map, and reasons per hook in the counters.
 HEARTBEATS = 64
@@ -28,7 +26,9 @@ SERVICE = struct.Struct("=QIIBB2s4x16s")
 BACKEND_KEY = struct.Struct("=QI4x")
 BACKEND = struct.Struct("=16s2s2x")
 POD = struct.Struct("=II")
-ORIGIN = struct.Struct("=Q16s2sB5x")
+ORIGIN = struct.Struct("=Q16s2sBB4xQ")
+TRAFFIC_KEY = struct.Struct("=Q16s16s2s2s4x")
+TRAFFIC = struct.Struct("=7Q")
 FLOW = struct.Struct("=Q16s16s2s2s4x")
 LISTENER_KEY = struct.Struct("=QI4x")
 SETTINGS = struct.Struct("=Q2s2xI")
@@ -177,11 +177,12 @@ LAYOUTS: dict[str, Layout] = {
     "backends": Layout("hash", BACKEND_KEY, BACKEND, 262_144, _NO_PREALLOC),
     "origins": Layout("lru_hash", U64, ORIGIN, 65_536),
     "flows": Layout("lru_hash", FLOW, ORIGIN, 65_536),
+    "traffic": Layout("lru_hash", TRAFFIC_KEY, TRAFFIC, 16_384),
     "counters": Layout("percpu_array", U32, U64, len(Hook) * REASONS),
 }
 
 #: Maps whose size the loader may be asked to change.
-RESIZABLE = ("pods", "listeners", "services", "networks", "backends", "origins", "flows")
+RESIZABLE = ("pods", "listeners", "services", "networks", "backends", "origins", "flows", "traffic")
 
 
 def sizes_with(changed: Mapping[str, int] | None = None) -> dict[str, int]:

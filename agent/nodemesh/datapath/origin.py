@@ -10,8 +10,11 @@ import struct
 from typing import Any
 
 from . import bpf
-from .maps import FLOW, ORIGIN, U64, pack_address, unpack_address
+from .maps import FLOW, ORIGIN, pack_address, unpack_address
 from .namespaces import SO_NETNS_COOKIE
+
+#: FLOW's fields as they come: the cookie in bytes already, the ports in network order.
+_KEY = struct.Struct("!8s16s16sHH4x")
 
 #: Remembered conversions, of each kind: cleared when full.
 _CACHE = 4096
@@ -33,8 +36,8 @@ class OriginalDestinations:
 
     def take(self, sock: socket.socket, peer: tuple[Any, ...] | None = None) -> tuple[str, int] | None:
         """The dialled (address, port), IPv4 also where the app used ::ffff:a.b.c.d, and forget it; None for a
-        connection that was not redirected, or taken before. `peer` is what accept() returned: with it a client that
-        has reset the connection meanwhile is found too."""
+        connection that was not redirected, or was taken before. `peer` is what accept() returned: it saves asking
+        again, which a client that has reset the connection meanwhile would leave without an answer."""
         try:
             source = peer or sock.getpeername()
         except OSError as error:
@@ -42,14 +45,14 @@ class OriginalDestinations:
                 return None
             raise
         own = sock.getsockname()
-        FLOW.pack_into(
+        _KEY.pack_into(
             self._key,
             0,
-            U64.unpack(sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0],
+            sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8),
             self._packed.get(source[0]) or self._pack(source[0]),
             self._packed.get(own[0]) or self._pack(own[0]),
-            source[1].to_bytes(2, "big"),
-            own[1].to_bytes(2, "big"),
+            source[1],
+            own[1],
         )
         if bpf.lookup_and_delete(self._attributes) < 0:
             code = ctypes.get_errno()

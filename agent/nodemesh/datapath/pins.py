@@ -7,6 +7,9 @@ from pathlib import Path
 
 DEFAULT_ROOT = Path("/sys/fs/bpf/nodemesh")
 
+#: Version of all map layouts: grows with any change to bpf/include/types.h or to maps.py.
+LAYOUT = 1
+
 
 @dataclass(frozen=True)
 class Pins:
@@ -14,7 +17,7 @@ class Pins:
     layouts fills its own maps first and takes the links over last; links (one folder per pod) are shared by all."""
 
     root: Path = DEFAULT_ROOT
-    layout: int = 1
+    layout: int = LAYOUT
 
     @property
     def maps(self) -> Path:

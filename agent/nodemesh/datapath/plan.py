@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple, Protocol
 
 from ..config.meshconfig import FailurePolicy
+from ..registry.snapshot import Endpoint
 from ..registry.snapshot import Protocol as PortProtocol
 from ..routing import frontend as routing
 from ..routing.decision import Algorithm
@@ -70,17 +71,37 @@ class _Place(NamedTuple):
         return same and self.prefix <= other.prefix and self.port in (0, other.port)
 
 
+#: All of IPv4, as it is kept.
+_IPV4 = _Place(MAPPED_PREFIX + bytes(4), 96, 0)
+
+
 class _Wanted(NamedTuple):
     entry: ServiceEntry
     owner: str
+
+
+class _Reading:
+    """What frontends mean, each read once however many views share it."""
+
+    def __init__(self) -> None:
+        self.backends: dict[int, tuple[Backend, ...]] = {}
+        self._known: dict[int, tuple[Frontend, list[tuple[_Place, _Wanted]]]] = {}  # the frontend keeps its id taken
+
+    def read(self, frontend: Frontend) -> list[tuple[_Place, _Wanted]]:
+        known = self._known.get(id(frontend))
+        if known is None:
+            owner = _owner(frontend)
+            places = [(place, _Wanted(_entry(frontend, place, self.backends), owner)) for place in _places(frontend)]
+            known = self._known[id(frontend)] = (frontend, places)
+        return known[1]
 
 
 def plan(views: Iterable[tuple[int, View]], reverse: bool = False) -> Plan:
     """The maps' contents for these (number, view) pairs. View 0, if given, is written once for all: the other views
     get what differs from it. With `reverse`, endpoints of services that the proxy serves lead to their service too,
     for hosts where another program has rewritten the virtual address before us."""
-    backends: dict[int, tuple[Backend, ...]] = {}
-    seen = {number: _see(view, backends, reverse) for number, view in views}
+    reading = _Reading()
+    seen = {number: _see(view, reading, reverse) for number, view in views}
     base = seen.get(0, {})
     content: dict[Key, _Wanted] = {}
     for number, places in seen.items():
@@ -93,7 +114,7 @@ def plan(views: Iterable[tuple[int, View]], reverse: bool = False) -> Plan:
     used = {entry.backends for entry in entries.values() if entry.slots}
     return Plan(
         entries=entries,
-        backends={name: backends[name] for name in used},
+        backends={name: reading.backends[name] for name in used},
         owners={key: wanted.owner for key, wanted in content.items()},
     )
 
@@ -118,20 +139,25 @@ def _is_network(place: _Place) -> bool:
     return place.prefix < 128 or place.port == 0
 
 
-def _see(view: View, backends: dict[int, tuple[Backend, ...]], reverse: bool) -> dict[_Place, _Wanted]:
+def _see(view: View, reading: _Reading, reverse: bool) -> dict[_Place, _Wanted]:
     """One view's contents, complete by itself; the first of several frontends for a place counts."""
     places: dict[_Place, _Wanted] = {}
     passed: dict[_Place, _Wanted] = {}
     frontends = [frontend for frontend in view.frontends() if frontend.protocol is not PortProtocol.UDP]
     for frontend in frontends:
-        kept = passed if frontend.mode is routing.Mode.PASS or _is_api_server(frontend) else places
-        for place in _places(frontend):
+        for place, wanted in reading.read(frontend):
             if place not in places and place not in passed:
-                kept[place] = _Wanted(_entry(frontend, place, backends), _owner(frontend))
+                kept = passed if wanted.entry.mode is Mode.PASS else places
+                kept[place] = wanted
+    for place, wanted in list(places.items()):
+        # IPv4 addresses are kept as ::ffff:a.b.c.d, but no IPv6 network means them.
+        mapped = _IPV4._replace(port=place.port)
+        if place.prefix < mapped.prefix and place.covers(mapped):
+            places.setdefault(mapped, _Wanted(_PASS, wanted.owner))
     networks = [place for place in places if _is_network(place)]
     for place, wanted in passed.items():
         # Passing is what happens anyway, except inside a network that does not pass.
-        if any(network.covers(place) for network in networks):
+        if networks and any(network.covers(place) for network in networks):
             places[place] = wanted
     if reverse:
         _add_endpoints(frontends, places)
@@ -160,12 +186,13 @@ def _places(frontend: Frontend) -> Iterator[_Place]:
             continue
     if _is_api_server(frontend):
         # Its real port differs from the service's, and clients outside the mesh's DNS dial it directly.
-        assert frontend.service is not None
-        for endpoint in frontend.service.endpoints.get(frontend.port, ()):
+        for endpoint in _endpoints(frontend):
             yield _place(endpoint.address, endpoint.port)
 
 
 def _place(address: str, port: int) -> _Place:
+    if "/" not in address:
+        return _Place(pack_address(address), 128, port)
     network: IPv4Network | IPv6Network = ip_network(address, strict=False)
     prefix = network.prefixlen + (96 if network.version == 4 else 0)
     return _Place(pack_address(str(network.network_address)), prefix, port)
@@ -175,6 +202,11 @@ def _is_api_server(frontend: Frontend) -> bool:
     """The Kubernetes API is never taken over: what the cluster's own controllers need must not depend on us."""
     service = frontend.service
     return service is not None and service.name == "kubernetes" and service.namespace == "default"
+
+
+def _endpoints(frontend: Frontend) -> tuple[Endpoint, ...]:
+    service = frontend.service
+    return service.endpoints.get(frontend.service_port or frontend.port, ()) if service is not None else ()
 
 
 def _owner(frontend: Frontend) -> str:
@@ -203,11 +235,10 @@ def _entry(frontend: Frontend, place: _Place, backends: dict[int, tuple[Backend,
 def _add_endpoints(frontends: list[Frontend], places: dict[_Place, _Wanted]) -> None:
     """Entries for the endpoints of services that the proxy serves, with the service's own address as alias."""
     for frontend in frontends:
-        service = frontend.service
-        if service is None or frontend.mode is not routing.Mode.PROXY or _is_api_server(frontend):
+        if frontend.mode is not routing.Mode.PROXY or _is_api_server(frontend):
             continue
         virtual = {place.address.startswith(MAPPED_PREFIX): place for place in _places(frontend) if place.prefix == 128}
-        for endpoint in service.endpoints.get(frontend.port, ()):
+        for endpoint in _endpoints(frontend):
             try:
                 place = _place(endpoint.address, endpoint.port)
             except ValueError:

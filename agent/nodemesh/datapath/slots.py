@@ -21,7 +21,7 @@ REFUSED6 = Backend(pack_address("::1"), 0)
 def slots(route: Route, v4: bool) -> tuple[Backend, ...]:
     """The slots of a TCP route for clients that dialled an IPv4 (`v4`) or IPv6 address. IPv4 sockets cannot reach IPv6
     endpoints; IPv6 ones reach IPv4 endpoints as ::ffff:a.b.c.d, where a cluster has no others."""
-    shares: dict[Backend, Fraction] = {}
+    shares: dict[Backend, int | Fraction] = {}
     refused = REFUSED4 if v4 else REFUSED6
     for destination in route.destinations:
         if destination.weight <= 0:
@@ -29,23 +29,26 @@ def slots(route: Route, v4: bool) -> tuple[Backend, ...]:
         weights = cluster_weights(destination.cluster, v4) if destination.cluster is not None else {}
         total = sum(weights.values())
         if not total:
-            weights, total = {refused: Fraction(1)}, Fraction(1)
+            weights, total = {refused: 1}, 1
+        if len(route.destinations) == 1:
+            shares = weights
+            break
         for backend, weight in weights.items():
-            shares[backend] = shares.get(backend, Fraction(0)) + destination.weight * weight / total
+            shares[backend] = shares.get(backend, 0) + Fraction(destination.weight) * weight / total
     return mix(apportion(shares))
 
 
-def cluster_weights(cluster: Cluster, v4: bool) -> dict[Backend, Fraction]:
+def cluster_weights(cluster: Cluster, v4: bool) -> dict[Backend, int | Fraction]:
     """Each usable endpoint's weight inside its cluster: those of the first priority that has any, by locality shares
     where `distribute` gives them."""
     if cluster.priorities is None:
         return _weights(cluster.endpoints, v4)
-    shared: dict[Backend, Fraction] = {}
+    shared: dict[Backend, int | Fraction] = {}
     for weight, indices in cluster.priorities.shares:
         group = _weights((cluster.endpoints[index] for index in indices), v4)
         total = sum(group.values())
         for backend, own in group.items():
-            shared[backend] = shared.get(backend, Fraction(0)) + weight * own / total
+            shared[backend] = shared.get(backend, 0) + Fraction(weight) * own / total
     if shared:
         return shared
     for level in cluster.priorities.levels:
@@ -55,10 +58,10 @@ def cluster_weights(cluster: Cluster, v4: bool) -> dict[Backend, Fraction]:
     return {}
 
 
-def _weights(endpoints: Iterable[Endpoint], v4: bool) -> dict[Backend, Fraction]:
+def _weights(endpoints: Iterable[Endpoint], v4: bool) -> dict[Backend, int | Fraction]:
     """By address and port; host names have no place in the kernel."""
-    native: dict[Backend, Fraction] = {}
-    mapped: dict[Backend, Fraction] = {}
+    native: dict[Backend, int | Fraction] = {}
+    mapped: dict[Backend, int | Fraction] = {}
     for endpoint in endpoints:
         if endpoint.health is not Health.READY or endpoint.weight <= 0:
             continue
@@ -68,11 +71,11 @@ def _weights(endpoints: Iterable[Endpoint], v4: bool) -> dict[Backend, Fraction]
             continue
         side = native if address.startswith(MAPPED_PREFIX) == v4 else mapped
         backend = Backend(address, endpoint.port)
-        side[backend] = side.get(backend, Fraction(0)) + endpoint.weight
+        side[backend] = side.get(backend, 0) + endpoint.weight
     return native or ({} if v4 else mapped)
 
 
-def apportion(shares: Mapping[Backend, Fraction], limit: int = MAX_SLOTS) -> dict[Backend, int]:
+def apportion(shares: Mapping[Backend, int | Fraction], limit: int = MAX_SLOTS) -> dict[Backend, int]:
     """Whole slots by share: exact if `limit` allows, else by largest remainder with at least one each (as far as
     `limit` goes)."""
     if not shares:
@@ -99,7 +102,5 @@ def apportion(shares: Mapping[Backend, Fraction], limit: int = MAX_SLOTS) -> dic
 
 def mix(counts: Mapping[Backend, int]) -> tuple[Backend, ...]:
     """Each backend `count` times, spread evenly, so that taking turns alternates; the same for equal counts."""
-    places = [
-        (Fraction(2 * number + 1, 2 * count), backend) for backend, count in counts.items() for number in range(count)
-    ]
+    places = [((2 * number + 1) / count, backend) for backend, count in counts.items() for number in range(count)]
     return tuple(backend for _, backend in sorted(places))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from . import bpf
 from .maps import BACKEND_KEY, Backend, Maps, Mode, NetworkKey, ServiceEntry, ServiceKey
-from .plan import Changes, Key, Plan, diff, set_name
+from .plan import Key, Plan, diff, set_name
 
 #: What the kernel says when a hash map (E2BIG), a trie (ENOSPC) or its memory (ENOMEM) is used up.
 _FULL = frozenset({errno.E2BIG, errno.ENOSPC, errno.ENOMEM})
@@ -47,16 +47,16 @@ class ServiceMaps:
         for key in changes.delete:
             self._delete(key)
         self._drop_broken()
-        groups = _by_owner(changes, wanted)
+        groups = _by_owner(changes.set, wanted)
         deferred = [owner for owner, keys in groups.items() if not self._write(keys, wanted)]
+        every = _by_owner(wanted.entries, wanted) if deferred else {}
         for owner in deferred:  # its old entries hold the room that the new ones need: it passes in between
-            self._leave_out(owner, wanted)
+            self._leave_out(every[owner])
         dropped = self._drop_unused()
         passed = []
         for owner in deferred:
-            every = [key for key, name in wanted.owners.items() if name == owner]
-            if not self._write(every, wanted):
-                self._leave_out(owner, wanted)
+            if not self._write(every[owner], wanted):
+                self._leave_out(every[owner])
                 passed.append(owner)
         dropped += self._drop_unused()
         written = sum(len(keys) for owner, keys in groups.items() if owner not in passed)
@@ -104,10 +104,10 @@ class ServiceMaps:
             raise
         self._sets[name] = slots
 
-    def _leave_out(self, owner: str, wanted: Plan) -> None:
+    def _leave_out(self, keys: Iterable[Key]) -> None:
         """Take every entry of a service port away, old ones as well."""
-        for key, name in wanted.owners.items():
-            if name == owner and key in self._entries:
+        for key in keys:
+            if key in self._entries:
                 self._delete(key)
 
     def _delete(self, key: Key) -> None:
@@ -132,8 +132,8 @@ class ServiceMaps:
         return self._maps["services" if isinstance(key, ServiceKey) else "networks"]
 
 
-def _by_owner(changes: Changes, wanted: Plan) -> dict[str, list[Key]]:
+def _by_owner(keys: Iterable[Key], wanted: Plan) -> dict[str, list[Key]]:
     groups: dict[str, list[Key]] = {}
-    for key in changes.set:
+    for key in keys:
         groups.setdefault(wanted.owners[key], []).append(key)
     return groups

@@ -4,26 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from . import bpffs
 from .attach import attached_pods, detach
 from .pins import Pins
 
 
 def uninstall(pins: Pins) -> list[str]:
     """Detach every pod, unpin every program and map of every layout version, remove the folder; what was removed, one
-    line each. Nothing there is no error: the list is empty."""
-    done = []
+    line each. Nothing there is no error: the list is empty. What others have put into the folder stays, and the folder
+    with it. Raises bpffs.NotMounted for a folder that is no place for pins."""
+    done: list[str] = []
+    if not pins.root.is_dir():
+        return done
+    if not bpffs.is_bpffs(pins.root):
+        raise bpffs.NotMounted(f"{pins.root} is not on a BPF file system: nothing of nodemesh can be pinned there")
     for pod in sorted(attached_pods(pins)):
         detach(pins, pod)
         done.append(f"detached the hooks of pod {pod}")
-    if not pins.root.is_dir():
-        return done
     for layout in sorted(pins.root.glob("layout*")):
         done.append(f"unpinned the programs and maps in {layout}")
-        _remove(layout / "programs")
         _remove(layout)
-    _remove(pins.root)
-    done.append(f"removed {pins.root}")
+    for directory in (pins.links, pins.root):
+        try:
+            directory.rmdir()
+        except OSError:  # never made, or with something of others in it
+            continue
+        done.append(f"removed {directory}")
     return done
+
+
+def remove_other_layouts(pins: Pins) -> list[str]:
+    """Unpin the programs and maps of every layout version but this one: for an upgrade, once every pod's links hold
+    this version's programs. The folders removed."""
+    others = [layout for layout in sorted(pins.root.glob("layout*")) if layout != pins.maps.parent]
+    for layout in others:
+        _remove(layout)
+    return [str(layout) for layout in others]
 
 
 def _remove(directory: Path) -> None:

@@ -13,6 +13,7 @@ A `Lab` is what the agent finds on a Kubernetes node, without Kubernetes. In rea
     forwarder.py   kube-proxy's stand-in, a process of its own: virtual addresses spread over endpoints, in user space
     manifests.py   what kubectl would print about the node, the namespaces, the pods and the services
     lab.py         the whole: made, changed, removed
+    agent.py       an agent under test: `nodemesh run` as a process of the lab
     client.py      sends requests from inside a pod and says what came back
     bookinfo.py    the Bookinfo services of the demo
 

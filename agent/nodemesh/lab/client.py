@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+#: Seconds between the requests of a job with a duration: a stream to watch, not a load.
+_PAUSE = 0.005
+
 
 @dataclass(frozen=True)
 class Job:
@@ -73,6 +76,7 @@ def send_all(job: Job) -> list[Answer]:
         answers = []
         while time.monotonic() < end:
             answers.append(send(job))
+            time.sleep(_PAUSE)
         return answers
     with ThreadPoolExecutor(job.concurrency) as threads:
         return list(threads.map(send, [job] * job.count))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ class Lab:
 
     def __init__(self, name: str, *, dual_stack: bool = False, region: str = "", zone: str = "") -> None:
         self.id = owner.identity(name)
+        self._owner = os.getpid()
         self.node_name = f"{name}-node"
         self.folder = owner.RUN / self.id
         self.manifests_folder = self.folder / "manifests"
@@ -67,6 +69,10 @@ class Lab:
             self.cgroup_root.mkdir()
         except FileExistsError:
             raise LabError(f"a lab named {self.id} runs already: give each lab of a process its own name") from None
+        except OSError as error:
+            raise LabError(
+                f"cannot make the cgroup {self.cgroup_root} ({error.strerror}): is it writable here?"
+            ) from None
         try:
             self._make_node()
         except BaseException:
@@ -83,7 +89,10 @@ class Lab:
             self.close()
 
     def close(self) -> None:
-        """Remove everything: processes, and with them namespaces and links; cgroups, pins, files."""
+        """Remove everything: processes, and with them namespaces and links; cgroups, pins, files. A forked child of the
+        owner, on its way out of the same `with`, removes nothing."""
+        if os.getpid() != self._owner:
+            return
         if hasattr(self, "_network"):
             self._network.close()
         owner.remove(self.id)
@@ -95,7 +104,14 @@ class Lab:
         self._pods.clear()
 
     def keep(self) -> None:
-        """Let the lab live on when its owner ends; `sweep(kept=True)` removes it then."""
+        """Let the lab live on when its owner ends; `sweep(kept=True)` removes it then. The script `enter POD COMMAND…`
+        in its folder starts processes in its pods."""
+        cases = [f'{pod.name}) shift; exec {shlex.join(pod.command([]))} "$@" ;;' for pod in self._pods.values()]
+        names = ", ".join(pod.name for pod in self._pods.values())
+        script = self.folder / "enter"
+        body = "\n".join(cases)
+        script.write_text(f'#!/bin/sh\ncase "$1" in\n{body}\nesac\necho "pods: {names}" >&2\nexit 2\n')
+        script.chmod(0o755)
         owner.keep(self.id)
         self._kept = True
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any
 
 import pyroute2
+from pyroute2.netlink.exceptions import NetlinkError
 
+from ..datapath import namespaces
 from .addresses import POD_NETWORKS, Addresses, family_of
+from .owner import LabError
 
 BRIDGE = "cni0"
 
@@ -28,9 +33,9 @@ class NodeNetwork:
         self._ports = 0
 
     def open(self) -> None:
-        """Bring the node up: loopback, bridge, gateway addresses."""
+        """Bring the node up: loopback, bridge, gateway addresses. LabError where the kernel has no bridges."""
         self._netlink.link("set", index=self._lo, state="up")
-        self._netlink.link("add", ifname=BRIDGE, kind="bridge", address=_BRIDGE_MAC, br_forward_delay=0)
+        self._make("bridge", ifname=BRIDGE, address=_BRIDGE_MAC, br_forward_delay=0)
         self._bridge = self._index(BRIDGE)
         self._netlink.link("set", index=self._bridge, state="up")
         for family in self._addresses.families:
@@ -40,10 +45,11 @@ class NodeNetwork:
         self._netlink.close()
 
     def join(self, pid: int, addresses: tuple[str, ...]) -> None:
-        """Give the network namespace of process `pid` an eth0 on the bridge, with `addresses` and a default route."""
+        """Give the network namespace of process `pid` an eth0 on the bridge, with `addresses` and a default route.
+        LabError where the kernel has no veth pairs."""
         self._ports += 1
         port = f"veth{self._ports}"
-        self._netlink.link("add", ifname=port, kind="veth", peer={"ifname": "eth0", "net_ns_pid": pid})
+        self._make("veth", ifname=port, peer={"ifname": "eth0", "net_ns_pid": pid})
         self._netlink.link("set", index=self._index(port), master=self._bridge, state="up")
         with _netlink(pid) as netlink:
             netlink.link("set", index=netlink.link_lookup(ifname="lo")[0], state="up")
@@ -62,13 +68,28 @@ class NodeNetwork:
     def remove_service_address(self, address: str) -> None:
         self._netlink.addr("del", index=self._lo, address=address, prefixlen=32 if family_of(address) == 4 else 128)
 
+    def _make(self, kind: str, **attributes: Any) -> None:
+        try:
+            self._netlink.link("add", kind=kind, **attributes)
+        except NetlinkError as error:
+            raise LabError(f"the kernel makes no {kind} ({os.strerror(error.code)}): modprobe {kind}") from None
+
     def _index(self, name: str) -> int:
         return int(self._netlink.link_lookup(ifname=name)[0])
 
 
 def _netlink(pid: int) -> Any:
-    """A netlink socket in the network namespace of process `pid` (pyroute2 has no types)."""
-    return pyroute2.IPRoute(netns=f"/proc/{pid}/ns/net", flags=0)  # type: ignore[attr-defined, no-untyped-call]
+    """A netlink socket in the network namespace of process `pid` (pyroute2 has no types).
+
+    pyroute2's own way (`netns=`) forks, and ends its child by SIGTERM: the child of a program that removes its lab on
+    SIGTERM would remove the lab."""
+    namespace = namespaces.netns_fd(pid)
+    try:
+        # asyncio, by which pyroute2 reads, takes datagram sockets only; to netlink the types are one (netlink(7)).
+        socket_fd = namespaces.open_socket(namespace, socket.AF_NETLINK, socket.SOCK_DGRAM).detach()
+    finally:
+        os.close(namespace)
+    return pyroute2.IPRoute(fileno=socket_fd)  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _add_address(netlink: Any, index: int, address: str, prefix: int) -> None:

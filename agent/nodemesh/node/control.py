@@ -14,14 +14,17 @@ import msgspec
 
 from ..admin.http import serve
 from ..config.problems import Severity
-from ..proxy.messages import Message, SetMaps
+from ..proxy.messages import Message, SetDns, SetMaps
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
 from ..registry.store import Store
+from ..routing.client import Client
 from ..routing.compile import compile_tables
 from ..routing.view import Views
 from ..telemetry.totals import Totals
+from . import kernel_traffic
 from .channel import Closed, memfd, read_memfd
+from .counters import SharedCounters
 from .enrol import Enrolment
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
@@ -30,6 +33,7 @@ from .listeners import Listeners
 from .logs import Log, setup
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
+from .resolve import Resolver
 from .status import RunningNode
 from .store import Children, StoreClient
 from .supervisor import HOPELESS
@@ -40,6 +44,9 @@ log = Log("control")
 #: Seconds between looks at the configuration's files, and at the pods' cgroups.
 CONFIG_INTERVAL = 0.25
 POD_INTERVAL = 0.25
+
+#: Seconds between tries of the self-test connection.
+PROOF_INTERVAL = 0.05
 
 #: Seconds between collections of the workers' numbers: what a killed worker had counted since is lost.
 COLLECT_INTERVAL = 2.0
@@ -64,10 +71,13 @@ class Control:
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
         self.kernel = Kernel(options) if options.ebpf is not Ebpf.OFF else None
+        self.unproven = "the self-test connection has not been made yet" if self.kernel is not None else ""
         self.listeners = Listeners(store, self._announce)
         self.exposed = Exposed(options, self.listeners)
-        self.fleet = Fleet(workers, self._replay, self._worker_changed, self._worker_gone)
+        self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.publisher = Publisher(self.fleet)
+        self.counters = SharedCounters(options.workers)
+        self.resolver = Resolver(lambda addresses: self.fleet.tell(SetDns(addresses=addresses)))
         self.views: Views | None = None
         self.numbers = ViewNumbers()
         self.enrolment: Enrolment | None = None
@@ -105,6 +115,8 @@ class Control:
                 tasks.create_task(self._watch_config(), name="config"),
                 tasks.create_task(self._watch_pods(), name="pods"),
                 tasks.create_task(self._collect(), name="collect"),
+                tasks.create_task(self._prove(), name="self-test"),
+                tasks.create_task(self.resolver.run(), name="dns"),
             ]
             await self._stop.wait()
             for duty in duties:
@@ -165,11 +177,16 @@ class Control:
         snapshot = self.snapshot
         tables = compile_tables(snapshot, self.publisher.tables)
         self.views = Views(tables, self.views)
+        pods: dict[str, Client] = {}
+        if self.enrolment is not None:
+            self.enrolment.choose(snapshot)
+            pods = self.enrolment.clients()
+        self.counters.assign(self.views, [*pods.values(), *self.exposed.clients(snapshot)])
         self.publisher.publish(tables)
+        self.resolver.want(snapshot)
         self.exposed.update(snapshot)
         if self.kernel is not None and self.enrolment is not None:
-            self.enrolment.choose(snapshot)
-            self.numbers.assign(self.views, self.enrolment.clients())
+            self.numbers.assign(self.views, pods)
             self.kernel.apply(self.numbers.numbered())
             self.enrolment.reconcile()
 
@@ -186,6 +203,18 @@ class Control:
             except OSError as error:
                 log.error("pods not reconciled", error=error)
 
+    async def _prove(self) -> None:
+        """One redirected connection through the whole data path, before the node calls itself ready."""
+        while self.kernel is not None and self.unproven:
+            await asyncio.sleep(PROOF_INTERVAL)
+            if not any(link.applied for link in self.fleet):
+                continue
+            unproven = await asyncio.to_thread(self.kernel.self_test)
+            if unproven and unproven != self.unproven:
+                log.error("self-test failed", why=unproven)
+            self.unproven = unproven
+            self._changed()
+
     # workers
 
     def _announce(self, message: Message, fds: Sequence[int]) -> None:
@@ -195,10 +224,14 @@ class Control:
         """What a new worker is told: the kernel's side first, then tables, and only then where to accept from."""
         if self.kernel is not None:
             yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
+        yield self.counters.message()
+        yield SetDns(addresses=self.resolver.addresses), ()
         yield from self.publisher.replay(link)
         yield from self.listeners.replay()
 
-    def _worker_changed(self) -> None:
+    def _changed(self) -> None:
+        if self._stop.is_set():
+            return
         missing = self.missing()
         if self._ready != (not missing):
             self._ready = not missing
@@ -209,6 +242,11 @@ class Control:
 
     def _worker_gone(self, key: str) -> None:
         self.totals.retire(key)
+        self.counters.forget(int(key.partition("/")[0]))
+        self._keep_totals()
+
+    def _keep_totals(self) -> None:
+        """Numbers that no living worker has outlive this process, too."""
         fd = memfd("nodemesh-totals", self.totals.save())
         try:
             self._store.put(TOTALS, fd)
@@ -225,6 +263,8 @@ class Control:
             missing.append(
                 f"{behind} of {self.options.workers} workers have not applied tables {self.publisher.version}"
             )
+        if self.unproven:
+            missing.append(self.unproven)
         if self.enrolment is not None:
             missing += [f"pod {key} is not enrolled: {why}" for key, why in self.enrolment.waiting().items()]
         return missing
@@ -235,12 +275,18 @@ class Control:
             await self.collect()
 
     async def collect(self) -> None:
-        """Fetch the workers' numbers."""
+        """Fetch the workers' numbers, and the kernel's."""
         for key, data in (await self.fleet.statistics()).items():
             try:
                 self.totals.update(key, data)
             except msgspec.DecodeError as error:
                 log.error("worker's numbers are of another version", worker=key, error=error)
+        if self.kernel is None or self.enrolment is None or self.views is None:
+            return
+        taken = self.kernel.take_traffic()
+        if taken:
+            self.totals.add(kernel_traffic.dump(taken, self.enrolment.client_of, self.views))
+            self._keep_totals()
 
     # the supervisor
 

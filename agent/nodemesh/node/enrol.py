@@ -67,6 +67,13 @@ class Enrolment:
         """The pods that are wanted, as routing asks for them, by `namespace/name`."""
         return {key: client_of(choice.workload) for key, choice in self._choices.items() if not choice.why_not}
 
+    def client_of(self, cookie: int) -> Client | None:
+        """The enrolled pod whose network namespace has this cookie."""
+        for key, enrolled in self._enrolled.items():
+            if enrolled.cookie == cookie and key in self._choices:
+                return client_of(self._choices[key].workload)
+        return None
+
     def reconcile(self) -> None:
         """Make what is done equal what is wanted, as far as it can be now."""
         for name in self._leaving:

@@ -38,6 +38,10 @@ class Exposed:
                 os.close(entry.fd)  # the same socket, announced before
             self._listeners.add(expose.name, left or (entry.fd,), client, (expose.host, expose.port))
 
+    def clients(self, snapshot: Snapshot) -> list[Client]:
+        """Who speaks through the listeners, if there are any."""
+        return [client_from(snapshot, self._options.client)] if self._options.expose else []
+
     def update(self, snapshot: Snapshot) -> None:
         """The client's labels may have changed."""
         client = client_from(snapshot, self._options.client)

@@ -7,11 +7,13 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..datapath import attach, cgroups, namespaces
+from ..datapath import attach, cgroups, counters, namespaces, traffic
 from ..datapath.loader import LoadError, load
 from ..datapath.maps import LAYOUT, Maps
 from ..datapath.pins import Pins
 from ..datapath.plan import plan
+from ..datapath.probes import Verdict
+from ..datapath.selftest import self_test
 from ..datapath.sync import ServiceMaps
 from ..datapath.uninstall import uninstall
 from ..routing.view import View
@@ -155,6 +157,22 @@ class Kernel:
         self.maps.withdraw(cookie)
         for family in (socket.AF_INET, socket.AF_INET6):
             self.maps.remove_listener(cookie, family)
+
+    def self_test(self) -> str:
+        """Why a test connection did not come through, empty where it did. Takes a moment; the workers must beat."""
+        finding = self_test(self._pins, self._root)
+        return "" if finding.verdict is Verdict.OK else finding.found
+
+    def counters(self) -> dict[tuple[str, str], int]:
+        """The hooks' counts by (hook, reason)."""
+        return {
+            (hook.name.lower(), reason.name.lower()): count
+            for (hook, reason), count in counters.read(self.maps).items()
+        }
+
+    def take_traffic(self) -> dict[traffic.Path, traffic.Traffic]:
+        """What connections in kernel mode did since the last call."""
+        return traffic.take(self.maps)
 
     def attached(self) -> set[str]:
         """The pods that are hooked, those of an earlier run included."""

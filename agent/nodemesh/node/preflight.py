@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 
 import msgspec
 
+from ..datapath import probes
 from .logs import Log
 from .options import Ebpf, RunOptions, StartError
 
 log = Log("supervisor")
-
-MOUNTS = "/proc/self/mountinfo"
-BTF = "/sys/kernel/btf/vmlinux"
-
-
-def cgroup_root() -> str | None:
-    """Where cgroup v2 is mounted (pure, or the unified mount of a hybrid host); None where it is not."""
-    with open(MOUNTS, encoding="utf-8") as mounts:
-        for line in mounts:
-            left, _, right = line.partition(" - ")
-            if right.split(" ", 1)[0] == "cgroup2":
-                return left.split(" ")[4]
-    return None
 
 
 def missing_for_ebpf(options: RunOptions) -> str | None:
     """One sentence on what this machine lacks to take connections over; None where it lacks nothing."""
     if os.geteuid() != 0:
         return "eBPF needs root; run as root, or use --ebpf off with --expose"
-    root = options.cgroup_root or cgroup_root()
-    if root is None:
-        return "cgroup v2 is not mounted; mount it with: mount -t cgroup2 none /sys/fs/cgroup/unified"
-    if not Path(root, "cgroup.procs").exists():
+    root = options.cgroup_root
+    if root and not Path(root, "cgroup.procs").exists():
         return f"{root} is no cgroup v2 folder; give --cgroup-root the mount point of cgroup2"
-    if not Path(BTF).exists():
-        return f"the kernel has no type information ({BTF}); boot one built with CONFIG_DEBUG_INFO_BTF=y"
-    if importlib.util.find_spec("bcc") is None:
-        return "BCC's Python binding is missing; install it with: apt install python3-bpfcc"
-    return None
+    found = probes.failures(probes.probe(Path(root) if root else None))
+    return found[0] if found else None
 
 
 def resolve(options: RunOptions) -> RunOptions:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..admin.state import Explanation, ModeRow, PodRow
+from ..admin.state import Explanation, ModeRow, PodRow, QuestionError
 from ..config.problems import Severity
 from ..registry.snapshot import Service, Snapshot
 from ..routing.client import Client
+from ..routing.explain import explain
+from ..routing.question import QuestionError as UnclearQuestion
+from ..routing.question import client_for
 from ..telemetry.exposition import render
 from ..telemetry.telemetry import Dump
 from .exposed import bound_address
@@ -55,6 +58,7 @@ class RunningNode:
             "ready": not missing,
             "missing": missing,
             "ebpf": "on" if control.options.ebpf is not Ebpf.OFF else "off: only --expose listeners serve",
+            "self_test": "" if control.kernel is None else control.unproven or "passed",
             "tables": {
                 "version": control.publisher.version,
                 "causes": list(tables.causes) if tables is not None else [],
@@ -121,7 +125,16 @@ class RunningNode:
         return ModeRow(mode=frontend.mode.value, mode_reason=frontend.mode_reason)
 
     def explain(self, question: Explanation) -> dict[str, Any]:
-        raise NotImplementedError
+        views = self._control.views
+        if views is None:
+            raise QuestionError("no tables are in force yet; ask again in a moment")
+        try:
+            labels = dict(question.gateway) if question.gateway else None
+            client = client_for(views.tables, question.client, gateway_labels=labels)
+            answer = explain(views, client, question.method, question.url, question.headers, question.sni)
+        except UnclearQuestion as error:
+            raise QuestionError(str(error)) from None
+        return msgspec.json.decode(msgspec.json.encode(answer), type=dict[str, Any])
 
     async def telemetry(self) -> Dump:
         await self._control.collect()
@@ -147,5 +160,6 @@ class RunningNode:
             connected=len(list(control.fleet)),
             pods=self._pod_counts(),
             log_lines_lost=dump.log_lines_lost,
+            kernel=control.kernel.counters() if control.kernel is not None else {},
         )
         return await asyncio.to_thread(render, dump, list(families(numbers)))

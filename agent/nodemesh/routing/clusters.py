@@ -111,9 +111,12 @@ def build_cluster(
     port_spec = service.port(port)
     protocol = port_spec.protocol if port_spec is not None else Protocol.AUTO
     endpoints = select_endpoints(service, port, rule, subset, client)
-    algorithm_and_hash = load_balancer_of(policy.load_balancer)
-    if service.resolution in (Resolution.NONE, Resolution.HEADLESS):
-        algorithm_and_hash = LoadBalancer(algorithm=Algorithm.PASSTHROUGH)
+    balancer = load_balancer_of(policy.load_balancer)
+    resolution = service.resolution
+    if resolution is Resolution.HEADLESS and subset:
+        resolution = Resolution.STATIC  # a rule chose among the endpoints: what was dialled may not be one of them
+    if resolution in (Resolution.NONE, Resolution.HEADLESS):
+        balancer = LoadBalancer(algorithm=Algorithm.PASSTHROUGH)
     tls = tls_of(policy.tls, service, client)
     locality_setting = policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None
     return Cluster(
@@ -125,9 +128,9 @@ def build_cluster(
         service=service.name,
         namespace=service.namespace,
         endpoints=endpoints,
-        resolution=service.resolution,
+        resolution=resolution,
         protocol=protocol,
-        load_balancer=algorithm_and_hash,
+        load_balancer=balancer,
         priorities=priorities(
             endpoints,
             client.locality,

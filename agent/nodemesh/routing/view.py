@@ -13,6 +13,7 @@ from .client import Client
 from .connections import ConnectionRules, connection_rules
 from .decision import Decision, Failure, Route, Rule
 from .frontend import Frontend, Mode
+from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
 from .lookup import Lookup
 from .match import VirtualHost
@@ -57,19 +58,23 @@ class View:
         self._by_authority: dict[tuple[int, bytes], VirtualHost] = {}
         self._by_service: dict[tuple[int, str], VirtualHost] = {}
         self._by_address: dict[tuple[str, int], Frontend] = {}
-        self._unknown = self._builder().unknown_destination()
+        self._gateways: GatewayRoutes | None = None
+        self._gateways_before = previous._gateways if previous is not None else None
+        self._unknown = self.builder().unknown_destination()
         self._unknown_host = VirtualHost("*", (), self._unknown)
 
     def _lookup(self) -> Lookup:
         return Lookup(self.tables, self.client, self.scope)
 
-    def _builder(self) -> RouteBuilder:
+    def builder(self) -> RouteBuilder:
+        """Makes decisions for this client, with a fresh record of what it reads."""
         return RouteBuilder(self._lookup(), self._clusters)
 
     # === what was dialled
 
     def frontend(self, address: str, port: int) -> Frontend:
-        """The meaning of a dialled address: a service's virtual address, an endpoint's own, or nothing known."""
+        """The meaning of a dialled address: a service's virtual address, an endpoint's own, or nothing known. A host
+        name stands for the service of that name (`--expose`)."""
         key = (address, port)
         found = self._by_address.get(key)
         if found is None:
@@ -88,6 +93,9 @@ class View:
             service = lookup.imported_service(host, service_port)
             if service is not None and service.port(service_port) is not None:
                 return self._endpoint_frontend(service, service_port, (address,), port)
+        named = lookup.named_service(strip_port(address), port)
+        if named is not None:
+            return self._service_frontend(named, port)
         return self._unknown_frontend(address, port)
 
     def _hosts_at(self, address: str) -> Iterator[str]:
@@ -120,7 +128,7 @@ class View:
         known = self._service_frontends.get(key)
         if known is not None:
             return known[0]
-        builder = self._builder()
+        builder = self.builder()
         lookup = builder.lookup
         lookup.imported_service(service.host, port)
         spec = service.port(port)
@@ -158,7 +166,7 @@ class View:
         )
 
     def frontend_for_host(self, host: str, port: int) -> Frontend:
-        """The meaning of a host that was dialled by name."""
+        """The meaning of a host that was dialled by name (any alias), or of an address."""
         name = strip_port(host)
         service = self._lookup().named_service(name, port)
         if service is not None:
@@ -229,7 +237,7 @@ class View:
         known = self._virtual_hosts.get(key)
         if known is not None:
             return known[0]
-        builder = self._builder()
+        builder = self.builder()
         lookup = builder.lookup
         virtual_service = lookup.virtual_service(service.host)
         rows = builder.http_rows(virtual_service, port) if virtual_service is not None else ()
@@ -245,7 +253,7 @@ class View:
         known = self._virtual_hosts.get(key)
         if known is not None:
             return known[0]
-        builder = self._builder()
+        builder = self.builder()
         lookup = builder.lookup
         virtual_service = lookup.virtual_service(name)
         if virtual_service is None:
@@ -254,6 +262,36 @@ class View:
         if not rows:
             return None
         return self._virtual_hosts.keep(key, VirtualHost(name, rows, not_found(virtual_service.key)), lookup.reads)
+
+    # === gateways
+
+    @property
+    def gateway(self) -> GatewayRoutes:
+        """What this workload answers as a gateway."""
+        if self._gateways is None:
+            self._gateways = GatewayRoutes(self.tables, self.client, self.scope, self._clusters, self._gateways_before)
+            self._gateways_before = None
+        return self._gateways
+
+    def servers(self) -> tuple[GatewayServer, ...]:
+        """The ports that a gateway workload listens on, with their protocols, TLS settings and hosts."""
+        return self.gateway.servers
+
+    def gateway_server(self, port: int, sni: str = "") -> GatewayServer | None:
+        """The server for a connection to a gateway's port; None: nobody answers there, or not for that name."""
+        return self.gateway.server(port, sni)
+
+    def http_gateway(self, port: int, request: Request, sni: str = "") -> Decision:
+        """The decision for a request that came to a gateway's port, over TLS with that server name or in plain."""
+        return self.gateway.http(port, request, sni)
+
+    def tls_gateway(self, port: int, sni: str) -> Decision:
+        """The decision for a TLS connection that does not end at the gateway."""
+        return self.gateway.tls(port, sni)
+
+    def tcp_gateway(self, port: int, sni: str = "") -> Decision:
+        """The decision for an opaque connection, in plain or (with its server name) behind TLS that ends here."""
+        return self.gateway.tcp(port, sni)
 
     # === connections
 
@@ -280,7 +318,7 @@ class View:
         key = (service.host, port)
         known = self._connections.get(key)
         if known is None:
-            builder = self._builder()
+            builder = self.builder()
             virtual_service = builder.lookup.virtual_service(service.host)
             default = builder.service_route(service, port)
             rules = connection_rules(builder, virtual_service, port, default)

@@ -60,6 +60,10 @@ class WireError(ValueError):
 
 
 def encode_scalar(value: Any) -> Any:
+    if isinstance(value, Duration):
+        return int(value)
+    if isinstance(value, Base64):
+        return bytes(value)
     raise NotImplementedError(f"{type(value).__name__} does not travel")
 
 

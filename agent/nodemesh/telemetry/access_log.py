@@ -16,12 +16,15 @@ WRITE_LIMIT = 4096
 #: A regular file takes more with one call.
 FILE_WRITE_LIMIT = 256 * 1024
 
+#: So many bytes are not kept back for the next flush.
+FLUSH_AT = 64 * 1024
+
 #: Lines wait for a slow reader up to this many bytes; what comes then is lost, and counted.
 BUFFER_LIMIT = 1024 * 1024
 
 
 class AccessLog:
-    """Gathers lines; the worker calls `flush()` once per turn of its loop or less. Lines of several workers do not mix:
+    """Gathers lines; the worker calls `flush()` a few times a second. Lines of several workers do not mix:
     a file is opened for appending, and a pipe gets no more than PIPE_BUF at once (longer lines are cut there)."""
 
     __slots__ = ("lost", "_fd", "_formatter", "_lines", "_size", "_poll", "_limit")
@@ -37,7 +40,7 @@ class AccessLog:
         self._poll.register(fd, select.POLLOUT)
 
     def add(self, record: RequestRecord) -> None:
-        """Take a line; nothing is written yet."""
+        """Take a line; it is written with those that follow."""
         if self._size > BUFFER_LIMIT:
             self.lost += 1
             return
@@ -46,6 +49,8 @@ class AccessLog:
             line = line[: self._limit - 1] + b"\n"
         self._lines.append(line)
         self._size += len(line)
+        if self._size >= FLUSH_AT:
+            self.flush()
 
     @property
     def pending(self) -> int:

@@ -103,6 +103,16 @@ class Telemetry:
         """Count a TCP connection that has reached its upstream, or has failed to."""
         self._tcp_series(record).opened += 1
 
+    def add_connections(
+        self, record: RequestRecord, *, opened: int = 0, closed: int = 0, sent: int = 0, received: int = 0
+    ) -> None:
+        """Count TCP connections that somebody else has counted already; the record only names them."""
+        series = self._tcp_series(record)
+        series.opened += opened
+        series.closed += closed
+        series.sent += sent
+        series.received += received
+
     def dump(self) -> bytes:
         """Everything counted so far, as msgpack of `Dump`."""
         http = [

@@ -64,6 +64,10 @@ class Totals:
         """Take a worker's newest dump in place of its last. Raises msgspec.DecodeError on one of another version."""
         self._live[worker] = msgspec.msgpack.decode(data, type=Dump)
 
+    def add(self, data: bytes) -> None:
+        """Take numbers that belong to no worker, for good."""
+        self._retired = merge(self._retired, msgspec.msgpack.decode(data, type=Dump))
+
     def retire(self, worker: str) -> None:
         """The worker is gone; what it had counted stays."""
         last = self._live.pop(worker, None)
@@ -83,4 +87,4 @@ class Totals:
 
     def restore(self, data: bytes) -> None:
         """Take over what `save()` gave."""
-        self._retired = merge(self._retired, msgspec.msgpack.decode(data, type=Dump))
+        self.add(data)

@@ -38,6 +38,15 @@ def test_missing_headers_name_the_package(tmp_path):
         make_tree(tmp_path / "tree", tmp_path / "absent")
 
 
+def test_a_read_only_cache_is_no_obstacle(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    tree = cached_tree()
+    assert tree.parent == tmp_path
+    assert (tree / "include/linux/kconfig.h").is_file()
+
+
 def test_the_cached_tree_is_made_once(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     tree = cached_tree()

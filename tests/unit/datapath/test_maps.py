@@ -30,8 +30,10 @@ STRUCTS = {
     "backend_key": (maps.BACKEND_KEY, ["set", "slot"]),
     "backend": (maps.BACKEND, ["address", "port"]),
     "pod": (maps.POD, ["view", "flags"]),
-    "origin": (maps.ORIGIN, ["netns", "address", "port", "mode"]),
+    "origin": (maps.ORIGIN, ["netns", "address", "port", "mode", "tracked", "started"]),
     "flow": (maps.FLOW, ["netns", "source", "destination", "source_port", "destination_port"]),
+    "traffic_key": (maps.TRAFFIC_KEY, ["netns", "dialled", "backend", "dialled_port", "backend_port"]),
+    "traffic": (maps.TRAFFIC, ["opened", "failed", "closed", "sent", "received", "duration", "rtt"]),
     "listener_key": (maps.LISTENER_KEY, ["netns", "family"]),
     "settings": (maps.SETTINGS, ["heartbeat_limit", "proxy_port", "workers"]),
 }

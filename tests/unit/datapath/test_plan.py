@@ -100,6 +100,14 @@ def test_networks_and_every_port():
     }
 
 
+def test_an_ipv6_network_does_not_mean_ipv4_addresses():
+    made = plan([(0, View(frontend("::/0", port=0)))]).entries
+    assert found_for(made, 0, "fd00::1") == PROXY
+    assert found_for(made, 0, "10.96.0.1") == PASS
+    both = plan([(0, View(frontend("::/0", "0.0.0.0/0", port=0)))]).entries
+    assert found_for(both, 0, "10.96.0.1") == PROXY
+
+
 def test_udp_and_host_names_have_no_entries():
     """RC-20."""
     udp = Frontend(addresses=("10.96.0.10",), port=53, protocol=Protocol.UDP)
@@ -154,7 +162,7 @@ def test_reverse_leads_endpoints_to_the_service_that_was_dialled():
     assert key("10.1.0.1", port=8080) not in plan(views).entries
 
 
-addresses = st.sampled_from(["10.96.0.1", "10.96.0.2", "fd00::1", "10.96.0.0/24", "10.0.0.0/8"])
+addresses = st.sampled_from(["10.96.0.1", "10.96.0.2", "fd00::1", "10.96.0.0/24", "10.0.0.0/8", "::/0"])
 frontends = st.one_of(
     st.builds(
         frontend,

@@ -105,7 +105,7 @@ def _endpoints(spec: ServiceEntrySpec, resolution: Resolution, findings: Finding
         findings.error("too-many", path, message)
     if resolution in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN) and not spec.endpoints and not spec.workload_selector:
         for index, host in enumerate(spec.hosts):
-            if "*" in host:
+            if "*" in host and host != "*":
                 message = f"`{host}` cannot be looked up; name it without `*`, or list endpoints"
                 findings.bad_value("wildcard-lookup", ("spec", "hosts", index), message)
     for index, endpoint in enumerate(spec.endpoints):
@@ -128,10 +128,6 @@ def _endpoint(endpoint: WorkloadEntrySpec, resolution: Resolution, path: Path, f
         return
     if resolution is Resolution.STATIC and not is_ip(address):
         message = f"with the resolution STATIC an endpoint is an IP address; `{address}` needs the resolution DNS"
-        findings.bad_value("bad-address", (*path, "address"), message)
-    dns = resolution in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN)
-    if dns and not is_ip(address) and host_fault(address, wildcard=False):
-        message = f"`{address}` is neither a host name nor an address"
         findings.bad_value("bad-address", (*path, "address"), message)
 
 

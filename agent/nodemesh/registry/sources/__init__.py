@@ -1,0 +1,1 @@
+"""Where objects come from: `directory.py` reads files and folders of YAML, `kubernetes.py` an API server."""

@@ -1,0 +1,174 @@
+"""What a demo row expects of the answers, and how it is judged; pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from ..lab.client import Answer
+
+#: How far a random share may lie from its mean: 4.5 standard deviations, once in 150,000 runs.
+_SIGMAS = 4.5
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What was measured, as a phrase, and whether it is what was expected."""
+
+    measured: str
+    holds: bool
+
+
+#: Judges the answers to a row's requests; `moment` is when the row's deed was done (monotonic clock), 0 without one.
+Judge = Callable[[Sequence[Answer], float], Verdict]
+
+
+class Expectation(msgspec.Struct, frozen=True):
+    """A phrase for people, and its judge."""
+
+    text: str
+    judge: Judge
+
+
+def reviews_version(answer: Answer) -> str:
+    """Which version of reviews stands behind an answer of reviews itself or of the page; else what went wrong."""
+    said = answer.json() if answer.status == 200 else None
+    if not isinstance(said, dict):
+        return failure(answer)
+    if said.get("service") != "productpage":
+        return str(said.get("version"))
+    reviews = said.get("reviews", {})
+    return str(reviews["answer"]["version"]) if "answer" in reviews else f"reviews: {reviews.get('error')}"
+
+
+def failure(answer: Answer) -> str:
+    return str(answer.status) if answer.status else answer.error
+
+
+def version(wanted: str) -> Expectation:
+    """Every answer comes by this version of reviews."""
+
+    def judge(answers: Sequence[Answer], _moment: float) -> Verdict:
+        seen = Counter(map(reviews_version, answers))
+        return Verdict(_counts(seen), set(seen) == {wanted})
+
+    return Expectation(f"{wanted} every time", judge)
+
+
+def version_share(rare: str, common: str, share: float) -> Expectation:
+    """The version `rare` answers this share of the requests, `common` the others."""
+
+    def judge(answers: Sequence[Answer], _moment: float) -> Verdict:
+        seen = Counter(map(reviews_version, answers))
+        low, high = binomial_bounds(len(answers), share)
+        holds = low <= seen[rare] <= high and set(seen) <= {rare, common}
+        return Verdict(f"{_counts(seen)} ({seen[rare] / len(answers):.1%} {rare})", holds)
+
+    return Expectation(f"{share:.0%} {rare}, the rest {common}", judge)
+
+
+def status_share(status: int, share: float) -> Expectation:
+    """This share of the answers has the status, the others have 200."""
+
+    def judge(answers: Sequence[Answer], _moment: float) -> Verdict:
+        seen = Counter(map(failure, answers))
+        low, high = binomial_bounds(len(answers), share)
+        holds = low <= seen[str(status)] <= high and set(seen) <= {str(status), "200"}
+        return Verdict(f"{_counts(seen)} ({seen[str(status)] / len(answers):.1%} {status})", holds)
+
+    return Expectation(f"{share:.0%} {status}, the rest 200", judge)
+
+
+def path_seen(path: str) -> Expectation:
+    """The service sees this path."""
+
+    def judge(answers: Sequence[Answer], _moment: float) -> Verdict:
+        seen = Counter(str((answer.json() or {}).get("path", failure(answer))) for answer in answers)
+        return Verdict(_counts(seen), set(seen) == {path})
+
+    return Expectation(f"the service sees {path}", judge)
+
+
+def redirected(status: int, location: str) -> Expectation:
+    """The client is sent elsewhere."""
+
+    def judge(answers: Sequence[Answer], _moment: float) -> Verdict:
+        seen = Counter(f"{failure(answer)} {answer.headers.get('location', '')}" for answer in answers)
+        return Verdict(_counts(seen), set(seen) == {f"{status} {location}"})
+
+    return Expectation(f"{status} {location}", judge)
+
+
+def answered(status: int, after: float, before: float) -> Expectation:
+    """The status comes no sooner than `after` and sooner than `before` seconds."""
+
+    def judge(answers: Sequence[Answer], _moment: float) -> Verdict:
+        seen = Counter(map(failure, answers))
+        slowest, fastest = max(one.seconds for one in answers), min(one.seconds for one in answers)
+        holds = set(seen) == {str(status)} and after <= fastest and slowest < before
+        return Verdict(f"{_counts(seen)} after {slowest:.2f} s", holds)
+
+    return Expectation(f"{status} after {after:g} s", judge)
+
+
+def some_fail(status: int) -> Expectation:
+    """The status is seen, beside 200."""
+
+    def judge(answers: Sequence[Answer], _moment: float) -> Verdict:
+        seen = Counter(map(failure, answers))
+        return Verdict(_counts(seen), seen[str(status)] > 0 and set(seen) == {str(status), "200"})
+
+    return Expectation(f"some {status}", judge)
+
+
+def none_fails() -> Expectation:
+    """Every answer is 200."""
+
+    def judge(answers: Sequence[Answer], _moment: float) -> Verdict:
+        seen = Counter(map(failure, answers))
+        return Verdict(_counts(seen), set(seen) == {"200"})
+
+    return Expectation("200 every time", judge)
+
+
+def changes(old: str, new: str, within: float) -> Expectation:
+    """From one version of reviews to the other within seconds of the deed, and not one request is lost."""
+
+    def judge(answers: Sequence[Answer], moment: float) -> Verdict:
+        seen = [(answer.began - moment, reviews_version(answer)) for answer in answers]
+        lost = sum(one not in (old, new) for _, one in seen)
+        stale = max((at for at, one in seen if one != new), default=0.0)
+        first = min((at for at, one in seen if one == new), default=math.inf)
+        holds = lost == 0 and first >= 0.0 and stale < within and seen[-1][1] == new
+        return Verdict(f"{new} after {first:.2f} s, {lost} of {len(seen)} requests lost", holds)
+
+    return Expectation(f"{new} within {within:g} s, no request lost", judge)
+
+
+def goes_direct(ruled: str, versions: Sequence[str], within: float) -> Expectation:
+    """Before the proxy's end the rule holds: one version. Within seconds of it every request is answered, and without
+    rules: by all versions."""
+
+    def judge(answers: Sequence[Answer], moment: float) -> Verdict:
+        before = {reviews_version(one) for one in answers if one.began + one.seconds < moment}
+        after = [one for one in answers if one.began > moment]
+        failed = [one.began - moment for one in after if one.status != 200]
+        direct = [one for one in after if one.status == 200 and one.began - moment > max(failed, default=0.0)]
+        seen = sorted({reviews_version(one) for one in direct})
+        since = min((one.began - moment for one in direct), default=math.inf)
+        holds = before == {ruled} and since < within and seen == sorted(versions)
+        return Verdict(f"direct after {since:.2f} s by {', '.join(seen) or 'nobody'}, {len(failed)} lost", holds)
+
+    return Expectation(f"direct within {within:g} s, by {', '.join(versions)}", judge)
+
+
+def binomial_bounds(count: int, share: float) -> tuple[float, float]:
+    """Between which numbers of hits a fair draw stays."""
+    mean, deviation = count * share, math.sqrt(count * share * (1 - share))
+    return mean - _SIGMAS * deviation, mean + _SIGMAS * deviation
+
+
+def _counts(seen: Counter[str]) -> str:
+    return ", ".join(f"{count} × {what}" for what, count in sorted(seen.items()))

@@ -1,0 +1,124 @@
+"""The support table: every field of Istio's kinds, and whether nodemesh acts upon it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import inspect
+
+from .kinds import ISTIO_GROUP, ISTIO_KINDS, UNSUPPORTED
+from .schema import walk
+
+
+class Support(msgspec.Struct, frozen=True):
+    """One row: a field (or one value of it, behind `=`), whether it has its effect, and why not."""
+
+    kind: str
+    path: str
+    supported: bool
+    note: str = ""
+
+
+_INBOUND = "inbound traffic is not intercepted"
+_MTLS = "nodemesh has no certificate authority of its own; use MUTUAL with a credential"
+
+#: What has no effect: (struct, JSON name) and the reason. All below such a field has none either.
+UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
+    ("HTTPMatchRequest", "statPrefix"): "our metrics are named by service and rule",
+    ("Abort", "http2Error"): "Istio refuses it as well",
+    ("Delay", "exponentialDelay"): "Istio refuses it as well",
+    ("TrafficPolicy", "tunnel"): "connections are not tunnelled through HTTP",
+    ("TrafficPolicy", "proxyProtocol"): "the PROXY protocol is not spoken to endpoints",
+    ("OutlierDetection", "consecutiveErrors"): "it has no effect in Istio either; use consecutive5xxErrors",
+    ("ConsistentHashLB", "minimumRingSize"): "deprecated; use ringHash.minimumRingSize",
+    ("Server", "defaultEndpoint"): "Istio does not use it either",
+    ("Port", "targetPort"): "Istio refuses it as well; the gateway's Service has the target port",
+    ("ServerTLSSettings", "verifyCertificateSpki"): "clients are verified by CA and subjectAltNames",
+    ("ServerTLSSettings", "verifyCertificateHash"): "clients are verified by CA and subjectAltNames",
+    ("TLSCertificate", "caCertificates"): "Istio refuses it as well",
+    ("SidecarSpec", "ingress"): _INBOUND,
+    ("SidecarSpec", "inboundConnectionPool"): _INBOUND,
+    ("OutboundTrafficPolicy", "egressProxy"): "unknown destinations are dialled directly",
+    ("IstioEgressListener", "bind"): "the proxy listens where connections are redirected to, not where a Sidecar says",
+    ("IstioEgressListener", "captureMode"): "connections are taken over by eBPF at connect()",
+    ("SidecarPort", "targetPort"): "Istio refuses it as well",
+    ("WorkloadGroupSpec", "metadata"): "workloads register themselves with Istio's agent only",
+    ("WorkloadGroupSpec", "template"): "workloads register themselves with Istio's agent only",
+    ("WorkloadGroupSpec", "probe"): "workloads outside Kubernetes are not probed",
+    ("WorkloadEntrySpec", "network"): "one flat network is assumed; the endpoint is dialled by its address",
+}
+
+#: Values that have no effect where their fields have: (struct, JSON name, value) and the reason.
+UNSUPPORTED_VALUES: dict[tuple[str, str, str], str] = {
+    ("ClientTLSSettings", "mode", "ISTIO_MUTUAL"): _MTLS,
+    ("ServerTLSSettings", "mode", "ISTIO_MUTUAL"): _MTLS,
+    ("ServerTLSSettings", "mode", "AUTO_PASSTHROUGH"): "it serves several networks, and one flat network is assumed",
+}
+
+#: Fields that are no part of a spec, and the fields of kinds that are set aside whole.
+OTHERS: tuple[Support, ...] = (
+    *(
+        Support("ServiceEntry", f"status.{name}", False, "the status is Istio's to write; it is not read")
+        for name in (
+            "conditions",
+            "validationMessages",
+            "observedGeneration",
+            "addresses",
+            "addresses[].value",
+            "addresses[].host",
+        )
+    ),
+    *(
+        Support("ProxyConfig", f"spec.{name}", False, UNSUPPORTED[ISTIO_GROUP, "ProxyConfig"])
+        for name in ("selector", "concurrency", "environmentVariables", "image", "image.imageType")
+    ),
+)
+
+
+def rows() -> tuple[Support, ...]:
+    """The whole table, kind by kind, in the order of the API."""
+    return (*(row for kind in ISTIO_KINDS for row in _rows(kind.name, kind.spec)), *OTHERS)
+
+
+def _rows(kind: str, spec: type[msgspec.Struct]) -> Iterator[Support]:
+    cut: tuple[str, str] | None = None  # the last unsupported field, and why: what stands below shares it
+    for path, struct, name, type_ in walk(spec):
+        if cut is not None and path.startswith((f"{cut[0]}.", f"{cut[0]}[", f"{cut[0]}{{")):
+            yield Support(kind, path, False, cut[1])
+            continue
+        reason = UNSUPPORTED_FIELDS.get((struct, name))
+        cut = (path, reason) if reason is not None else None
+        yield Support(kind, path, reason is None, reason or "")
+        if reason is None and isinstance(type_, inspect.EnumType):
+            for value in type_.cls:
+                why = UNSUPPORTED_VALUES.get((struct, name, str(value.value)))
+                if why is not None:
+                    yield Support(kind, f"{path}={value.value}", False, why)
+
+
+def support_markdown() -> str:
+    """The page `manifests/SUPPORT.md`."""
+    table = rows()
+    fields = [row for row in table if "=" not in row.path]
+    supported = sum(row.supported for row in fields)
+    lines = [
+        "# What nodemesh supports of Istio's traffic API",
+        "",
+        "Generated from the code (`agent/nodemesh/config/support.py`); a test keeps it in step.",
+        "",
+        f"{supported} of {len(fields)} fields have their effect. A field without effect is accepted and judged by",
+        "Istio's rules all the same, so the same YAML serves both.",
+        "",
+        "## Kinds without effect",
+        "",
+        "| API group | kind | why |",
+        "|---|---|---|",
+        *(f"| `{group}` | {kind} | {reason} |" for (group, kind), reason in sorted(UNSUPPORTED.items())),
+    ]
+    for kind in dict.fromkeys(row.kind for row in table):
+        lines += ["", f"## {kind}", "", "| field | supported | note |", "|---|---|---|"]
+        for row in table:
+            if row.kind == kind:
+                lines.append(f"| `{row.path}` | {'yes' if row.supported else '**no**'} | {row.note} |")
+    return "\n".join(lines) + "\n"

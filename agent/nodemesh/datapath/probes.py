@@ -1,0 +1,241 @@
+"""What the datapath needs of the host, found out by trying; each finding with its mend. Leaves nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import socket
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from . import bpf, bpffs, cgroups, headers, namespaces
+from .hooks import HOOKS, HookProgram
+
+# capabilities(7)
+_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
+
+#: `return 1;`: what every cgroup hook accepts.
+_RETURN_1 = bytes.fromhex("b700000001000000 9500000000000000")
+
+_OURS = "nodemesh_"
+
+
+class Verdict(StrEnum):
+    """ok; warning: works, but somebody should know; failed: redirects cannot work."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+class Finding(NamedTuple):
+    """One probe's outcome: what was found and, unless all is well, what would mend it."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    mend: str = ""
+
+
+class ForeignProgram(NamedTuple):
+    """Somebody else's program at one of our hooks, as a pod of `cgroup` meets it. `first`: it runs before ours and may
+    have changed the address that we see."""
+
+    hook: str
+    name: str
+    id: int
+    first: bool
+
+
+def probe(cgroup: Path | None = None) -> list[Finding]:
+    """Every finding, in the order in which they should be mended. `cgroup` is where foreign programs are looked for: a
+    pod's, or None for the hierarchy's root."""
+    return [
+        capabilities(),
+        *kernel(),
+        btf(),
+        jit(),
+        *cgroup_v2(cgroup),
+        bpf_file_system(),
+        bcc(),
+        kernel_headers(),
+    ]
+
+
+def failures(findings: list[Finding]) -> list[str]:
+    """One sentence with its mend for each finding without which nothing works."""
+    return [f"{one.found}: {one.mend}" for one in findings if one.verdict is Verdict.FAILED]
+
+
+def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
+    """The effective capabilities; CAP_SYS_ADMIN is for entering pods' network namespaces (setns(2))."""
+    line = next(line for line in status.read_text().splitlines() if line.startswith("CapEff:"))
+    effective = int(line.split()[1], 16)
+    missing = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
+    if missing:
+        return Finding(
+            "capabilities",
+            Verdict.FAILED,
+            f"the process lacks {', '.join(missing)}",
+            "run as root, or give the container these capabilities",
+        )
+    return Finding("capabilities", Verdict.OK, ", ".join(_CAPABILITIES))
+
+
+def kernel() -> Iterator[Finding]:
+    """The kernel's features, each tried."""
+    release = os.uname().release
+    missing = [hook for hook in HOOKS if not _accepts(hook)]
+    if missing:
+        yield Finding(
+            "hooks",
+            Verdict.FAILED,
+            f"Linux {release} refuses {', '.join(f'{hook.name} (since {hook.since})' for hook in missing)}",
+            "use Linux 5.14 or newer with CONFIG_CGROUP_BPF, and allow bpf(2) in the container's seccomp profile",
+        )
+    else:
+        yield Finding("hooks", Verdict.OK, f"Linux {release} has {', '.join(hook.name for hook in HOOKS)}")
+    absent = [
+        name for name, there in (("SO_NETNS_COOKIE", _netns_cookie()), ("lookup and delete", _take())) if not there
+    ]
+    if absent:
+        yield Finding(
+            "kernel", Verdict.FAILED, f"Linux {release} lacks {' and '.join(absent)}", "use Linux 5.14 or newer"
+        )
+    else:
+        yield Finding("kernel", Verdict.OK, "namespace cookies, and map entries taken in one step")
+
+
+def btf(path: Path = Path("/sys/kernel/btf/vmlinux")) -> Finding:
+    """The programs use stable context structs only, so this is for tools that show maps with their fields."""
+    if path.exists():
+        return Finding("btf", Verdict.OK, "the kernel describes its types")
+    return Finding("btf", Verdict.OK, "the kernel does not describe its types; nodemesh does not need it")
+
+
+def jit(path: Path = Path("/proc/sys/net/core/bpf_jit_enable")) -> Finding:
+    try:
+        on = path.read_text().strip() != "0"
+    except OSError:  # built in for good (CONFIG_BPF_JIT_ALWAYS_ON hides it from containers)
+        return Finding("jit", Verdict.OK, "not switchable here")
+    if on:
+        return Finding("jit", Verdict.OK, "eBPF is compiled to machine code")
+    return Finding("jit", Verdict.WARNING, "eBPF is interpreted, which is slow", "sysctl net.core.bpf_jit_enable=1")
+
+
+def cgroup_v2(cgroup: Path | None) -> Iterator[Finding]:
+    try:
+        mount = cgroups.find_mount()
+    except cgroups.NoCgroup2 as error:
+        found, _, mend = str(error).partition(": ")
+        yield Finding("cgroup", Verdict.FAILED, found, mend)
+        return
+    yield Finding("cgroup", Verdict.OK, f"cgroup v2 at {mount}")
+    try:
+        programs = foreign_programs(cgroup or mount)
+    except OSError as error:
+        yield Finding(
+            "foreign programs",
+            Verdict.WARNING,
+            f"the programs at {cgroup or mount} cannot be listed ({error.strerror})",
+            "run as root",
+        )
+        return
+    first = [one for one in programs if one.first]
+    said = ", ".join(f"{one.name} ({one.hook}, id {one.id})" for one in programs)
+    if first:
+        yield Finding(
+            "foreign programs",
+            Verdict.WARNING,
+            f"{said}: these run before ours and may rewrite service addresses first",
+            "exempt meshed pods from the other's socket load balancing (Cilium: socketLB.hostNamespaceOnly=true); "
+            "until then services are recognised by their endpoints",
+        )
+    elif programs:
+        yield Finding("foreign programs", Verdict.OK, f"{said}: attached above the pods, so they run after ours")
+    else:
+        yield Finding("foreign programs", Verdict.OK, "none at our hooks")
+
+
+def foreign_programs(cgroup: Path) -> list[ForeignProgram]:
+    """Other people's programs that run for processes of `cgroup`, by hook and in running order. The kernel runs a
+    cgroup's own programs before its parents' (kernel/bpf/cgroup.c, compute_effective_progs), so only those that are
+    attached to the pod itself, and before ours, can be first. Raises OSError."""
+    found: list[ForeignProgram] = []
+    fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for hook in HOOKS:
+            own = bpf.programs_of_cgroup(fd, hook.attach_type)
+            names = {number: bpf.program_info_by_id(number).name for number in own}
+            ours = next((place for place, number in enumerate(own) if names[number].startswith(_OURS)), len(own))
+            for number in bpf.programs_of_cgroup(fd, hook.attach_type, effective=True):
+                name = names.get(number) or bpf.program_info_by_id(number).name
+                if not name.startswith(_OURS):
+                    first = number in own and own.index(number) < ours
+                    found.append(ForeignProgram(hook.name, name or "unnamed", number, first))
+    finally:
+        os.close(fd)
+    return found
+
+
+def bpf_file_system() -> Finding:
+    if bpffs.is_bpffs(bpffs.MOUNT_POINT):
+        return Finding("bpffs", Verdict.OK, f"mounted at {bpffs.MOUNT_POINT}")
+    if bpffs.MOUNT_POINT.is_dir():
+        return Finding("bpffs", Verdict.OK, f"not mounted at {bpffs.MOUNT_POINT}; nodemesh does it at start")
+    return Finding("bpffs", Verdict.FAILED, f"{bpffs.MOUNT_POINT} is missing", "mount sysfs at /sys")
+
+
+def bcc() -> Finding:
+    """Found, not imported: that would bring LLVM into this process."""
+    if importlib.util.find_spec("bcc") is not None:
+        return Finding("bcc", Verdict.OK, "BCC's Python binding is installed")
+    return Finding(
+        "bcc",
+        Verdict.FAILED,
+        "BCC's Python binding is missing",
+        "install python3-bpfcc and run nodemesh with the distribution's python3",
+    )
+
+
+def kernel_headers(user_headers: Path = headers.USER_HEADERS) -> Finding:
+    if os.environ.get("BCC_KERNEL_SOURCE"):
+        return Finding("headers", Verdict.OK, f"BCC_KERNEL_SOURCE={os.environ['BCC_KERNEL_SOURCE']}")
+    if (user_headers / "linux" / "version.h").is_file():
+        return Finding("headers", Verdict.OK, f"user-space headers in {user_headers}; the kernel's own are not needed")
+    return Finding("headers", Verdict.FAILED, f"no headers in {user_headers}/linux", "install linux-libc-dev")
+
+
+def _accepts(hook: HookProgram) -> bool:
+    """Whether the kernel loads a program for the hook."""
+    try:
+        os.close(bpf.program_load(hook.program_type, hook.attach_type, _RETURN_1, "probe"))
+    except OSError:
+        return False
+    return True
+
+
+def _netns_cookie() -> bool:
+    with socket.socket() as sock:
+        try:
+            return namespaces.netns_cookie(sock) > 0
+        except OSError:
+            return False
+
+
+def _take() -> bool:
+    """Whether hash maps know BPF_MAP_LOOKUP_AND_DELETE_ELEM: looking for what is not there says ENOENT then."""
+    try:
+        probed = bpf.Map(bpf.map_create("hash", 8, 8, 1))
+    except OSError:
+        return False
+    try:
+        probed.take(bytes(8))
+    except OSError as error:
+        return error.errno == errno.ENOENT
+    finally:
+        probed.close()
+    return True

@@ -1,0 +1,48 @@
+"""What connections in kernel mode have done: counted by sockops, taken by control for metrics and graph."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .maps import TRAFFIC, TRAFFIC_KEY, Maps, unpack_address
+
+
+class Path(NamedTuple):
+    """Who dialled what, and where it went: the namespace's cookie, and (address, port) pairs."""
+
+    netns: int
+    dialled: tuple[str, int]
+    backend: tuple[str, int]
+
+
+class Traffic(NamedTuple):
+    """Sums. Bytes, `duration` (seconds) and `rtt` (seconds, the sum of smoothed ones) are those of closed connections;
+    `failed` ones were never established. TCP counts SYN and FIN as one byte each."""
+
+    opened: int
+    failed: int
+    closed: int
+    sent: int
+    received: int
+    duration: float
+    rtt: float
+
+
+def take(maps: Maps) -> dict[Path, Traffic]:
+    """What has happened since the last call. Entries are taken in one step each, so that nothing is lost or counted
+    twice; a connection opened before and closed after is `opened` in one call and `closed` in another."""
+    taken: dict[Path, Traffic] = {}
+    for raw in list(maps["traffic"].keys()):
+        try:
+            value = maps["traffic"].take(raw)
+        except FileNotFoundError:  # a key that the walk met twice, or that the LRU let go
+            continue
+        netns, dialled, backend, dialled_port, backend_port = TRAFFIC_KEY.unpack(raw)
+        path = Path(
+            netns,
+            (unpack_address(dialled), int.from_bytes(dialled_port, "big")),
+            (unpack_address(backend), int.from_bytes(backend_port, "big")),
+        )
+        opened, failed, closed, sent, received, nanoseconds, microseconds = TRAFFIC.unpack(value)
+        taken[path] = Traffic(opened, failed, closed, sent, received, nanoseconds / 1e9, microseconds / 1e6)
+    return taken

@@ -1,0 +1,55 @@
+"""What connections in kernel mode have done, under the same labels as those that pass the proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..datapath.traffic import Path, Traffic
+from ..reasons import Reason
+from ..routing.client import Client
+from ..routing.decision import Cluster, Route
+from ..routing.view import Views
+from ..telemetry.record import RequestRecord
+from ..telemetry.telemetry import Telemetry
+
+#: The client behind a network namespace's cookie, None where it is not known any more.
+ClientOf = Callable[[int], Client | None]
+
+
+def cluster_at(views: Views, client: Client, path: Path) -> Cluster | None:
+    """The cluster whose endpoint the kernel picked; None where the tables have changed since."""
+    route = views.for_client(client).frontend(*path.dialled).tcp
+    if not isinstance(route, Route):
+        return None
+    for destination in route.destinations:
+        cluster = destination.cluster
+        if cluster is not None and any((end.address, end.port) == path.backend for end in cluster.endpoints):
+            return cluster
+    return None
+
+
+def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views) -> bytes:
+    """The traffic as a worker's dump (`telemetry.Dump` in msgpack). TCP's own bytes for SYN and FIN are left out."""
+    telemetry = Telemetry()
+    for path, traffic in taken.items():
+        client = client_of(path.netns)
+        if client is None:
+            continue
+        record = RequestRecord(client)
+        record.cluster = cluster_at(views, client, path)
+        record.authority = f"{path.dialled[0]}:{path.dialled[1]}".encode()
+        address, port = path.backend
+        record.upstream_host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        # The app's side counts what it sent; Istio counts `sent` towards the client.
+        overhead = 2 * traffic.closed
+        telemetry.add_connections(
+            record,
+            opened=traffic.opened,
+            closed=traffic.closed,
+            sent=max(0, traffic.received - overhead),
+            received=max(0, traffic.sent - overhead),
+        )
+        if traffic.failed:
+            record.reasons = (Reason.UPSTREAM_CONNECTION_FAILURE,)
+            telemetry.add_connections(record, opened=traffic.failed, closed=traffic.failed)
+    return telemetry.dump()

@@ -1,0 +1,79 @@
+"""The proxy's one clock: monotonic seconds, frozen during one turn of the loop, and the timers that hang on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+#: Timers fire on whole ticks, never early. A millisecond is what Envoy's timers resolve, too.
+TICKS_PER_SECOND = 1000
+
+
+class Timer:
+    """A call that is due at `tick`; `Clock.cancel` takes it back."""
+
+    __slots__ = ("tick", "callback")
+
+    def __init__(self, tick: int, callback: Callable[[], None]) -> None:
+        self.tick = tick
+        self.callback = callback
+
+
+class Clock:
+    """Timers live in one slot per tick, so arming and cancelling cost the same however many wait; the heap holds each
+    slot once. Most timers are cancelled: their slot goes when it is due, and costs one dictionary until then."""
+
+    __slots__ = ("now", "epoch", "_slots", "_ticks")
+
+    def __init__(self, now: float = 0.0, epoch: float = 0.0) -> None:
+        self.now = now
+        self.epoch = epoch  # what to add to `now` to get seconds since 1970
+        self._slots: dict[int, dict[Timer, None]] = {}
+        self._ticks: list[int] = []
+
+    def time(self) -> float:
+        """Seconds since 1970."""
+        return self.now + self.epoch
+
+    def read(self) -> float:
+        """`now`, for those who want a callable."""
+        return self.now
+
+    def after(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Call back in `delay` seconds, from within `advance`."""
+        tick = int((self.now + delay) * TICKS_PER_SECOND) + 1
+        timer = Timer(tick, callback)
+        slot = self._slots.get(tick)
+        if slot is None:
+            slot = self._slots[tick] = {}
+            heappush(self._ticks, tick)
+        slot[timer] = None
+        return timer
+
+    def cancel(self, timer: Timer) -> None:
+        """Take a timer back; one that has fired or was cancelled is ignored."""
+        slot = self._slots.get(timer.tick)
+        if slot is not None:
+            slot.pop(timer, None)
+
+    def wait(self) -> float | None:
+        """Seconds until the next timer, None if there is none."""
+        while self._ticks:
+            tick = self._ticks[0]
+            if self._slots[tick]:
+                return max(0.0, tick / TICKS_PER_SECOND - self.now)
+            del self._slots[tick]
+            heappop(self._ticks)
+        return None
+
+    def advance(self, now: float) -> None:
+        """Move to `now` and fire what is due. A callback may arm and cancel timers."""
+        self.now = now
+        due = int(now * TICKS_PER_SECOND + 1e-3)  # what floats lose is no reason to wait again
+        while self._ticks and self._ticks[0] <= due:
+            slot = self._slots[self._ticks[0]]
+            while slot:
+                timer = next(iter(slot))
+                del slot[timer]
+                timer.callback()
+            del self._slots[heappop(self._ticks)]

@@ -1,0 +1,329 @@
+"""A client's HTTP/1.1 connection: reads requests, makes an exchange of each, and writes the answers in their order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..reasons import Reason
+from ..routing.frontend import Frontend
+from ..telemetry.record import RequestRecord
+from .exchange import Exchange
+from .head import RequestHead, ResponseHead
+from .http1.body import BodyReader, ChunkedReader, LengthReader
+from .http1.errors import ProtocolError
+from .http1.receive import MAX_HEAD, HeadBuffer
+from .http1.request import read_request
+from .http1.write import CONTINUE, write_chunk, write_last_chunk, write_response
+from .local_reply import http_reply
+from .relay import Relay
+from .transport import Buffer, Handler, Transport
+from .upstream import BULK_LENGTH
+
+if TYPE_CHECKING:
+    from .pod import Pod
+
+#: Seconds for a request's head to come in full once it has begun (nginx's client_header_timeout).
+HEAD_TIMEOUT: Final = 60.0
+
+#: Seconds a connection may stay without a request (Envoy's idle_timeout).
+IDLE_TIMEOUT: Final = 3600.0
+
+#: Seconds during which a client that we close may still send (RFC 9112 section 9.6): a RST would destroy our answer.
+LINGER: Final = 1.0
+
+
+#: What the log says about a refusal; all others are protocol errors.
+REASONS: Final[dict[int, Reason]] = {
+    403: Reason.UPGRADE_REFUSED,
+    426: Reason.HTTP10_REFUSED,
+    431: Reason.REQUEST_HEADERS_TOO_LARGE,
+}
+
+
+class Downstream(Handler):
+    """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
+
+    __slots__ = (
+        "pod", "transport", "frontend", "dialled", "exchange", "_view", "_buffer", "_body", "_held",
+        "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_since", "_timer",
+    )  # fmt: skip
+
+    def __init__(self, pod: Pod, transport: Transport, frontend: Frontend, dialled: tuple[str, int] | None) -> None:
+        self.pod = pod
+        self.transport = transport
+        self.frontend = frontend
+        self.dialled = dialled
+        self.exchange: Exchange | None = None
+        self._view = pod.view
+        self._buffer = HeadBuffer()
+        self._body: BodyReader | None = None  # of the present request, while it is not complete
+        self._held = b""  # what came after the present request
+        self._chunked = False  # how the present response is framed
+        self._bodiless = False
+        self._close = False  # after the present response
+        self._closing = False
+        self._ended = False  # the client has sent its FIN
+        self._reading = False  # inside `_read`
+        self._since = pod.proxy.clock.now
+        self._timer = pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
+        transport.handler = self
+        pod.connections[self] = None
+
+    @property
+    def dialled_port(self) -> int:
+        return self.dialled[1] if self.dialled is not None else self.frontend.port
+
+    # --- what the transport calls
+
+    def received(self, data: Buffer) -> None:
+        if self._closing:
+            return
+        if self._body is not None:
+            self._receive_body(self._body, data)
+        elif self.exchange is not None:
+            self._held += data
+            if len(self._held) > MAX_HEAD:
+                self.transport.pause()
+        else:
+            self._read(bytes(data))
+
+    def ended(self) -> None:
+        self._ended = True
+        exchange = self.exchange
+        if exchange is None:
+            self._shut()
+        elif self._body is not None:
+            self._drop()  # the request will never be complete
+        else:
+            self._close = True  # a client that closed its half still gets its answer
+
+    def drained(self) -> None:
+        if self.exchange is not None:
+            self.exchange.downstream_drained()
+
+    def lost(self, error: OSError) -> None:
+        self._drop()
+
+    def drain(self) -> None:
+        self._close = True
+        if self.exchange is None and not self._buffer.data:
+            self._shut()
+
+    def describe(self) -> dict[str, str]:
+        request = self.exchange.record.path.decode("latin-1") if self.exchange is not None else ""
+        return {
+            "protocol": "HTTP/1.1",
+            "client": self.transport.remote,
+            "destination": self.transport.local,
+            "request": request,
+        }
+
+    # --- requests
+
+    def _read(self, data: bytes) -> None:
+        """Read requests until one is not answered yet, or what has come is used up."""
+        self._reading = True
+        self._since = self.pod.proxy.clock.now
+        try:
+            while data and not self._closing:
+                end = self._buffer.add(data)
+                if not end:
+                    break
+                head = read_request(self._buffer.data[: end - 4], self.pod.scheme)
+                data = self._begin(head, self._buffer.take(end))
+                if self.exchange is not None:
+                    break
+        except ProtocolError as error:
+            self._refuse(error)
+        finally:
+            self._reading = False
+
+    def _begin(self, head: RequestHead, rest: bytes) -> bytes:
+        """Start the exchange; returns what belongs to the next request if this one is over already."""
+        pod = self.pod
+        if head.http10 and not pod.proxy.accept_http10:
+            raise ProtocolError("HTTP/1.0 is not accepted", 426)
+        self._close = head.close or pod.proxy.draining or self._ended
+        self._bodiless = head.request.method == b"HEAD"
+        if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh
+            self._view = pod.view
+            if self.dialled is not None:
+                self.frontend = pod.view.frontend(*self.dialled)
+        length = head.length
+        data: Buffer = b""
+        if length:
+            body = LengthReader(length) if length > 0 else ChunkedReader()
+            data = body.read(rest) if rest else b""
+            rest = body.rest
+            if not body.done:
+                self._body = body
+                self.transport.bulk = length >= BULK_LENGTH
+        exchange = Exchange(self, head)
+        self.exchange = exchange
+        exchange.start(data, self._body is None)
+        if self.exchange is not None:
+            self._held = rest
+            return b""
+        return rest
+
+    def _receive_body(self, body: BodyReader, data: Buffer) -> None:
+        exchange = self.exchange
+        assert exchange is not None
+        try:
+            payload = body.read(data)
+        except ProtocolError as error:
+            exchange.abandoned()
+            self._refuse(error)
+            return
+        if payload:
+            exchange.request_data(payload)
+        if body.done and self._body is body:
+            self._body = None
+            self.transport.bulk = False
+            self._held = body.rest
+            exchange.request_ended(body.trailers)
+
+    # --- what the exchange calls
+
+    def inform(self, head: ResponseHead) -> None:
+        """Pass an interim response on."""
+        if head.status == 100:
+            self.transport.send(CONTINUE)
+        else:
+            self.transport.send(write_response(head, False, True, False, False))
+
+    def respond(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
+        """The response's head, and as much of its body as there is."""
+        exchange = self.exchange
+        assert exchange is not None
+        status = head.status
+        self._bodiless = self._bodiless or status == 304 or status == 204
+        if self._body is not None:
+            self._close = True  # what is left of the request stands before the next one
+        self._chunked = head.length < 0 and not self._bodiless
+        if exchange.head.http10:
+            self._chunked = False
+        if not ended and not self._chunked and head.length < 0 and not self._bodiless:
+            self._close = True  # for HTTP/1.0 only closing ends such a body
+        message = write_response(head, self._chunked, self._bodiless, self._close, exchange.head.http10)
+        if data and not self._bodiless:
+            message += write_chunk(data) if self._chunked else data
+        if ended and self._chunked:
+            message += write_last_chunk([])
+        self.transport.send(message)
+        if not ended and self.transport.pending:
+            exchange.pause()
+
+    def send(self, data: Buffer) -> bool:
+        """More of the body; False where no more should come until `Exchange.downstream_drained`."""
+        self.transport.send(write_chunk(data) if self._chunked else data)
+        return not self.transport.pending
+
+    def finish(self, data: Buffer, trailers: list[bytes]) -> None:
+        """The end of the body."""
+        if self._chunked:
+            self.transport.send(write_chunk(data) + write_last_chunk(trailers))
+        elif data:
+            self.transport.send(data)
+
+    def done(self, exchange: Exchange) -> None:
+        """The exchange is over: on to the next request, or close."""
+        self.exchange = None
+        if self._closing:
+            return
+        if self._close:
+            self._shut()
+            return
+        self._since = self.pod.proxy.clock.now
+        self.transport.resume()
+        if self._held and not self._reading:
+            held, self._held = self._held, b""
+            self._read(held)
+
+    def reset(self) -> None:
+        """The response cannot be completed: the client must see it as broken."""
+        self._forget()
+        self.transport.abort()
+
+    def pause(self) -> None:
+        """Read no more of the request's body for now."""
+        self.transport.pause()
+
+    def resume(self) -> None:
+        """Read on; a client that waits for it is told to go on by the upstream's 100."""
+        if self._body is not None:
+            self.transport.resume()
+
+    def switch(self, head: ResponseHead, upstream: Transport, data: bytes, record: RequestRecord) -> None:
+        """Both sides speak another protocol from here on: relay bytes."""
+        self.transport.send(write_response(head, False, True, False, False))
+        held, self._held = self._held, b""
+        self.exchange = None
+        self._closing = True
+        self.pod.proxy.clock.cancel(self._timer)
+        self.pod.connections.pop(self, None)
+        relay = Relay(self.pod, record, IDLE_TIMEOUT, None)
+        relay.client.take(self.transport)
+        relay.upstream.take(upstream)
+        relay.start(held, data)
+
+    # --- the end
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """Answer a request that is none, and close."""
+        pod = self.pod
+        record = RequestRecord(pod.client)
+        record.started = pod.proxy.clock.time()
+        record.method = b"-"
+        record.status = error.status
+        record.duration = 0.0
+        record.reasons = (REASONS.get(error.status, Reason.DOWNSTREAM_PROTOCOL_ERROR),)
+        record.downstream_remote = self.transport.remote
+        record.termination = str(error)
+        pod.proxy.telemetry.record(record)
+        head = http_reply(error.status, b"", [pod.proxy.date_line(), pod.server])
+        self.transport.send(write_response(head, False, False, True, False))
+        self._shut()
+
+    def _shut(self) -> None:
+        """Send our FIN, and listen for a moment to a client that is still sending."""
+        self._closing = True
+        if self._ended:
+            self._forget()
+            self.transport.close()
+            return
+        self.transport.end()
+        self.transport.resume()
+        clock = self.pod.proxy.clock
+        clock.cancel(self._timer)
+        self._timer = clock.after(LINGER, self._lingered)
+
+    def _lingered(self) -> None:
+        self._forget()
+        self.transport.close()
+
+    def _drop(self) -> None:
+        """The client is gone."""
+        self._closing = True
+        self._forget()
+        self.transport.close()
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.abandoned()
+
+    def _forget(self) -> None:
+        self._closing = True
+        self.pod.proxy.clock.cancel(self._timer)
+        self.pod.forget(self)
+
+    def _check(self) -> None:
+        """Close a connection that is slow with its head, or without a request for too long."""
+        clock = self.pod.proxy.clock
+        waited = clock.now - self._since
+        if self.exchange is None and (waited >= IDLE_TIMEOUT or (self._buffer.data and waited >= HEAD_TIMEOUT)):
+            if self._buffer.data:
+                self._refuse(ProtocolError("the head did not come in time", 408))
+            else:
+                self._shut()
+            return
+        self._timer = clock.after(HEAD_TIMEOUT, self._check)

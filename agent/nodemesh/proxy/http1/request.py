@@ -1,0 +1,197 @@
+"""Reading a request's head."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ...routing.request import Request
+from ...routing.rewrite import normalize_path
+from ..head import UNKNOWN, RequestHead
+from .errors import ProtocolError
+from .lines import (
+    CACHE,
+    CONNECTION,
+    CONTENT_LENGTH,
+    CONTROL,
+    EXPECT,
+    HOST,
+    OURS,
+    PLAIN,
+    REQUEST_ID,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    FieldLine,
+    name_of,
+    read_field,
+)
+from .receive import MAX_FIELDS
+
+REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])")
+
+#: scheme "://" authority, then the path (RFC 9112 section 3.2.2)
+ABSOLUTE: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)(.*)", re.DOTALL)
+
+#: A Host's value (RFC 9110 section 7.2) may not have what would end or split an authority.
+AUTHORITY: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=%:\[\]]*")
+
+#: More digits than any body has.
+MAX_LENGTH_DIGITS: Final = 18
+
+
+class Framing:
+    """What the framing fields of one message say together."""
+
+    __slots__ = ("hosts", "host", "lengths", "codings", "options", "te")
+
+    def __init__(self) -> None:
+        self.hosts = 0
+        self.host = b""
+        self.lengths: tuple[bytes, ...] = ()
+        self.codings: tuple[bytes, ...] = ()
+        self.options: tuple[bytes, ...] = ()  # of Connection
+        self.te: tuple[bytes, ...] = ()
+
+
+def read_request(data: bytes, scheme: bytes) -> RequestHead:
+    """A complete head, without its empty line. Raises ProtocolError with the status to answer."""
+    lines = data.split(b"\r\n")
+    start = REQUEST_LINE.fullmatch(lines[0])
+    if start is None:
+        raise ProtocolError(f"malformed request line {lines[0][:60]!r}")
+    if len(lines) > MAX_FIELDS + 1:
+        raise ProtocolError(f"more than {MAX_FIELDS} fields", 431)
+    method, target, major, minor = start.groups()
+    if major != b"1":
+        raise ProtocolError(f"HTTP/{major.decode()} is not spoken here", 505)
+    headers: dict[bytes, bytes] = {}
+    kept: list[bytes] = []
+    request = Request(method, scheme, b"", target, b"", headers)
+    head = RequestHead(request, kept)
+    framing = Framing()
+    cached = CACHE.get
+    for index in range(1, len(lines)):
+        line = lines[index]
+        field = cached(line)
+        if field is None:
+            field = read_field(line)
+        kind = field.kind
+        if kind == HOST:
+            framing.hosts += 1
+            framing.host = field.value
+            continue
+        if kind != PLAIN and not note_field(head, framing, field):
+            continue
+        name = field.name
+        headers[name] = headers[name] + b"," + field.value if name in headers else field.value
+        kept.append(line)
+    if minor == b"0":
+        head.http10 = True
+        head.close = b"keep-alive" not in framing.options
+    set_target(head, framing)
+    if framing.lengths or framing.codings:
+        set_length(head, framing)
+    if framing.options or head.upgrade:
+        set_connection(head, framing)
+    return head
+
+
+def note_field(head: RequestHead, framing: Framing, field: FieldLine) -> bool:
+    """Remember a field that means something to us; tells whether it is forwarded as it is."""
+    kind = field.kind
+    if kind == CONTENT_LENGTH:
+        framing.lengths += (field.value,)
+    elif kind == TRANSFER_ENCODING:
+        framing.codings += field.tokens
+    elif kind == CONNECTION:
+        framing.options += field.tokens
+    elif kind == TE:
+        framing.te += field.tokens
+        head.trailers = head.trailers or b"trailers" in field.tokens
+    elif kind == UPGRADE:
+        head.upgrade = field.value
+    elif kind == EXPECT:
+        if field.value.lower() != b"100-continue":
+            raise ProtocolError(f"unknown expectation {field.value[:60]!r}", 417)
+        head.expect = True
+        return True
+    elif kind == REQUEST_ID:
+        head.request_id = field.value
+        return True
+    elif kind == CONTROL:
+        head.controlled = True
+        head.request.headers[field.name] = field.value
+    else:
+        return kind > OURS
+    return False
+
+
+def set_target(head: RequestHead, framing: Framing) -> None:
+    """Path, query and authority from the request target (RFC 9112 sections 3.2 and 3.3)."""
+    request = head.request
+    target = request.path
+    if framing.hosts != 1 and (framing.hosts or not head.http10):
+        raise ProtocolError("a request needs exactly one Host")
+    if AUTHORITY.fullmatch(framing.host) is None:
+        raise ProtocolError(f"malformed Host {framing.host[:60]!r}")
+    request.authority = framing.host
+    if request.method == b"CONNECT":
+        raise ProtocolError("CONNECT is refused", 403)
+    if not target.startswith(b"/"):
+        absolute = ABSOLUTE.fullmatch(target)
+        if absolute is not None:
+            if AUTHORITY.fullmatch(absolute[2]) is None or not absolute[2]:
+                raise ProtocolError("malformed authority in the request target")
+            request.authority = absolute[2]  # section 3.2.2: Host is ignored then
+            target = absolute[3] if absolute[3].startswith(b"/") else b"/" + absolute[3]
+        elif target != b"*" or request.method != b"OPTIONS":
+            raise ProtocolError(f"malformed request target {target[:60]!r}")
+    fragment = target.find(b"#")
+    if fragment >= 0:
+        target = target[:fragment]  # Envoy strips it, too: it is no part of a request
+    query = target.find(b"?")
+    if query >= 0:
+        request.query = target[query + 1 :]
+        target = target[:query]
+    request.path = normalize_path(target)
+
+
+def set_length(head: RequestHead, framing: Framing) -> None:
+    """The body's length: RFC 9112 section 6.3, with what section 11.2 says about smuggling taken strictly."""
+    # 3. Both fields: whoever reads the other one sees another message. Refused, as RFC 9112 allows.
+    if framing.codings and framing.lengths:
+        raise ProtocolError("both content-length and transfer-encoding")
+    # 4. Chunked must be there, last and once; other codings are not for a proxy to undo.
+    if framing.codings:
+        if head.http10:
+            raise ProtocolError("transfer-encoding in HTTP/1.0")
+        if framing.codings != (b"chunked",):
+            raise ProtocolError("transfer-encoding other than chunked", 501)
+        head.length = UNKNOWN
+        return
+    # 5. and 6. One valid length. The same length twice is refused, too: it is never an honest client's.
+    head.length = read_length(framing.lengths)
+
+
+def read_length(lengths: tuple[bytes, ...]) -> int:
+    """Content-Length's value. Raises ProtocolError."""
+    if len(lengths) != 1 or not lengths[0].isdigit():
+        raise ProtocolError("malformed content-length")
+    if len(lengths[0]) > MAX_LENGTH_DIGITS:
+        raise ProtocolError("content-length too large", 413)
+    return int(lengths[0])
+
+
+def set_connection(head: RequestHead, framing: Framing) -> None:
+    """What Connection says: persistence, upgrades, and which fields are for this hop only (RFC 9110 section 7.6.1)."""
+    options = framing.options
+    if b"close" in options:
+        head.close = True
+    if b"upgrade" not in options or head.http10:
+        head.upgrade = b""
+    named = set(options) - {b"close", b"keep-alive", b"upgrade", b"te", b""}
+    if named:
+        head.lines[:] = [line for line in head.lines if name_of(line) not in named]
+        for name in named:
+            head.request.headers.pop(name, None)

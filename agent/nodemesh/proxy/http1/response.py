@@ -1,0 +1,130 @@
+"""Reading a response's head."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..head import UNKNOWN, ResponseHead
+from .errors import ProtocolError
+from .lines import (
+    CACHE,
+    CONNECTION,
+    CONTENT_LENGTH,
+    DATE,
+    EXPECT,
+    GRPC_STATUS,
+    PLAIN,
+    REQUEST_ID,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    FieldLine,
+    name_of,
+    read_field,
+)
+from .receive import MAX_FIELDS
+from .request import Framing, read_length
+
+STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
+
+#: Status lines that were understood before: (minor version, status, reason phrase).
+STATUS_CACHE: Final[dict[bytes, tuple[bytes, int, bytes]]] = {}
+STATUS_CACHE_SIZE: Final = 256
+
+
+def read_status(line: bytes) -> tuple[bytes, int, bytes]:
+    """A status line that `STATUS_CACHE` does not know yet."""
+    match = STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise ProtocolError(f"malformed status line {line[:60]!r}")
+    status = (match[1], int(match[2]), match[3] or b"")
+    if len(STATUS_CACHE) < STATUS_CACHE_SIZE:
+        STATUS_CACHE[line] = status
+    return status
+
+
+def read_response(data: bytes, method: bytes) -> ResponseHead:
+    """A complete head, without its empty line, as the answer to `method`. Raises ProtocolError."""
+    lines = data.split(b"\r\n")
+    minor, status, phrase = STATUS_CACHE.get(lines[0]) or read_status(lines[0])
+    if len(lines) > MAX_FIELDS + 1:
+        raise ProtocolError(f"more than {MAX_FIELDS} fields")
+    kept: list[bytes] = []
+    head = ResponseHead(status, phrase, kept)
+    framing = Framing()
+    cached = CACHE.get
+    for index in range(1, len(lines)):
+        line = lines[index]
+        field = cached(line)
+        if field is None:
+            field = read_field(line)
+        if field.kind == PLAIN or note_field(head, framing, field, line):
+            kept.append(line)
+    if minor == b"0":
+        head.close = b"keep-alive" not in framing.options
+    if framing.options or head.upgrade:
+        set_connection(head, framing)
+    set_length(head, framing, method)
+    return head
+
+
+def note_field(head: ResponseHead, framing: Framing, field: FieldLine, line: bytes) -> bool:
+    """Remember a field that means something to us; tells whether it is forwarded as it is."""
+    kind = field.kind
+    if kind == CONTENT_LENGTH:
+        framing.lengths += (field.value,)
+    elif kind == DATE:
+        head.date = line
+    elif kind == TRANSFER_ENCODING:
+        framing.codings += field.tokens
+    elif kind == CONNECTION:
+        framing.options += field.tokens
+    elif kind == UPGRADE:
+        head.upgrade = field.value
+    elif kind == GRPC_STATUS:
+        head.grpc_status = int(field.value) if field.value.isdigit() else -1
+        return True
+    else:
+        return kind in (EXPECT, REQUEST_ID)
+    return False
+
+
+def set_length(head: ResponseHead, framing: Framing, method: bytes) -> None:
+    """How long the body is: the numbered cases of RFC 9112 section 6.3."""
+    status = head.status
+    # 1. No body, whatever the fields say. For HEAD and 304 the length is what GET would have had: kept as a field.
+    if method == b"HEAD" or status == 304:
+        if len(framing.lengths) == 1 and framing.lengths[0].isdigit():
+            head.lines.append(b"content-length: " + framing.lengths[0])
+        return
+    if status < 200 or status == 204:
+        return
+    # 2. CONNECT: the tunnel is the exchange's business.
+    # 3. Both: an upstream that is confused, or attacked.
+    if framing.codings and framing.lengths:
+        raise ProtocolError("both content-length and transfer-encoding")
+    # 4. Transfer-Encoding.
+    if framing.codings:
+        if framing.codings != (b"chunked",):
+            raise ProtocolError("transfer-encoding other than chunked")
+        head.length = UNKNOWN
+    # 5. and 6. Content-Length.
+    elif framing.lengths:
+        head.length = read_length(framing.lengths)
+    # 8. Neither: until the connection closes.
+    else:
+        head.length = UNKNOWN
+        head.close = True
+        head.until_close = True
+
+
+def set_connection(head: ResponseHead, framing: Framing) -> None:
+    """What Connection says, as for requests."""
+    options = framing.options
+    if b"close" in options:
+        head.close = True
+    if b"upgrade" not in options:
+        head.upgrade = b""
+    named = set(options) - {b"close", b"keep-alive", b"upgrade", b""}
+    if named:
+        head.lines[:] = [line for line in head.lines if name_of(line) not in named]

@@ -1,0 +1,128 @@
+"""Mirrors: copies of a request, sent elsewhere and forgotten."""
+
+from __future__ import annotations
+
+from ..reasons import Reason
+from ..routing.decision import Mirror
+from ..telemetry.record import RequestRecord
+from .call import Call, Caller
+from .fault import hits
+from .head import ResponseHead
+from .request_body import RequestBody
+from .transport import Buffer
+
+#: What a mirror may lag behind with its copy of the body before it is given up.
+LAG: int = 1024 * 1024
+
+
+class Shadow(Caller):
+    """One copy on its way. The response is read and dropped, so that the connection can be used again."""
+
+    __slots__ = ("call", "record", "_began")
+
+    def __init__(self, original: Call, mirror: Mirror, record: RequestRecord) -> None:
+        cluster = mirror.cluster
+        assert cluster is not None
+        proxy = original.target.proxy
+        body: RequestBody | None = None
+        if original.body is not None:
+            body = RequestBody()
+            body.complete = original.body.complete
+            held = original.body.take()
+            if held:
+                body.hold(held)
+        self.record = record
+        self._began = proxy.clock.now
+        record.cluster = cluster
+        record.started = proxy.clock.time()
+        self.call = Call(
+            self,
+            original.pod,
+            proxy.target(cluster),
+            original.head,
+            original.path,
+            original.authority,
+            list(original.lines),
+            body,
+        )
+        self.call.timeout = original.timeout
+        self.call.dialled = original.dialled
+
+    def send(self, data: Buffer) -> None:
+        """More of the body; a mirror that cannot follow is given up, since nobody waits for it."""
+        if not self.call.send(data) and self.call.lag > LAG:
+            self.call.cancel()
+
+    def finish(self, trailers: list[bytes]) -> None:
+        body = self.call.body
+        if body is not None:
+            body.complete = True
+            body.trailers = trailers
+            self.call.finish()
+
+    def answered(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
+        self.record.status = head.status
+        self.record.grpc_status = head.grpc_status
+        self.record.bytes_sent += len(data)
+        if ended:
+            self._done()
+
+    def answer_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
+        self.record.bytes_sent += len(data)
+        if ended:
+            self._done()
+
+    def call_failed(self, reason: Reason, detail: str) -> None:
+        self.record.reasons += (reason,)
+        self.record.transport_failure = detail
+        self._done()
+
+    def _done(self) -> None:
+        proxy = self.call.target.proxy
+        self.record.attempts = self.call.attempts
+        self.record.upstream_host = self.call.host_name
+        self.record.duration = proxy.clock.now - self._began
+        proxy.telemetry.record(self.record)
+
+
+class Mirrors:
+    """All copies of one request."""
+
+    __slots__ = ("shadows",)
+
+    def __init__(self, original: Call, mirrors: tuple[Mirror, ...], record: RequestRecord) -> None:
+        rng = original.target.proxy.rng
+        self.shadows = [
+            Shadow(original, mirror, copy_of(record))
+            for mirror in mirrors
+            if mirror.cluster is not None and hits(mirror.percent, rng)
+        ]
+
+    def start(self) -> None:
+        for shadow in self.shadows:
+            shadow.call.start()
+
+    def send(self, data: Buffer) -> None:
+        for shadow in self.shadows:
+            shadow.send(data)
+
+    def finish(self, trailers: list[bytes]) -> None:
+        for shadow in self.shadows:
+            shadow.finish(trailers)
+
+
+def copy_of(record: RequestRecord) -> RequestRecord:
+    """A record of the same request, for one of its copies."""
+    copy = RequestRecord(record.client)
+    copy.method = record.method
+    copy.path = record.path
+    copy.original_path = record.original_path
+    copy.protocol = record.protocol
+    copy.authority = record.authority
+    copy.user_agent = record.user_agent
+    copy.forwarded_for = record.forwarded_for
+    copy.request_id = record.request_id
+    copy.route_name = record.route_name
+    copy.downstream_remote = record.downstream_remote
+    copy.downstream_local = record.downstream_local
+    return copy

@@ -1,0 +1,32 @@
+"""What a worker asks of the machine below it; the plain platform of a worker without eBPF (`--expose`)."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+class Platform:
+    """The plain platform: every listener knows its destination, and upstream sockets are the worker's own. The node
+    package derives the one that works with eBPF."""
+
+    def original_destination(self, connection: socket.socket) -> tuple[str, int] | None:
+        """The address that the client dialled, None if it is not known."""
+        return None
+
+    def beat(self) -> None:
+        """The data plane lives: called from the loop at least every 0.5 s."""
+
+    def open_socket(self, namespace_fd: int, family: int) -> socket.socket:
+        """A stream socket inside the network namespace with this fd; -1 stands for the worker's own.
+
+        Raises OSError, also where the platform knows no namespaces."""
+        if namespace_fd >= 0:
+            raise OSError("sockets in other network namespaces need the eBPF data path")
+        return socket.socket(family, socket.SOCK_STREAM)
+
+    def set_maps(self, fds: list[int], slot: int) -> None:
+        """The kernel's maps (original destinations, heartbeats) and this worker's slot in the latter; the fds are ours
+        from here on."""
+        for fd in fds:
+            os.close(fd)

@@ -1,0 +1,88 @@
+"""A pod as the proxy's client: what it sees of the mesh, where its upstream sockets are made, what it may use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..balance.fairness import PodBudget
+from ..reasons import Reason
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
+from ..routing.client import Client
+from ..routing.view import View
+from ..telemetry.record import RequestRecord
+from .downstream import Downstream
+from .sniff import Sniffer
+from .tcp import start_tcp
+from .transport import Acceptor, Handler, Transport
+
+if TYPE_CHECKING:
+    from .proxy import Proxy
+
+
+#: Protocols whose first bytes are looked at.
+SNIFFED = HTTP_PROTOCOLS | TLS_PROTOCOLS | {Protocol.AUTO}
+
+
+class Pod(Acceptor):
+    """The listener that a connection came from is the client's identity: each has one of these."""
+
+    __slots__ = (
+        "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "connections", "server",
+        "scheme", "tls", "_removed",
+    )  # fmt: skip
+
+    def __init__(self, proxy: Proxy, client: Client, view: View, namespace: int, lane: int) -> None:
+        self.proxy = proxy
+        self.client = client
+        self.view = view
+        self.namespace = namespace  # fd of the network namespace for upstream sockets; -1: the worker's own
+        self.lane = lane
+        self.gateway_port = 0
+        self.budget = PodBudget(proxy.limits, proxy.workers)
+        self.connections: dict[Handler, None] = {}
+        self.server = b"server: istio-envoy" if client.gateway else b"server: envoy"
+        self.scheme = b"http"
+        self.tls = False
+        self._removed = False
+
+    def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
+        """Serve a new connection as its port's protocol says, or its first bytes where none is declared."""
+        if not self.budget.try_connection():
+            self._turn_away(transport, Reason.LIMIT_PER_POD)
+            return
+        if dialled is None:
+            self.budget.release_connection()
+            self._turn_away(transport, Reason.ORIGINAL_DESTINATION_UNKNOWN)
+            return
+        transport.local = f"[{dialled[0]}]:{dialled[1]}" if ":" in dialled[0] else f"{dialled[0]}:{dialled[1]}"
+        frontend = self.view.frontend(dialled[0], dialled[1])
+        protocol = frontend.protocol
+        if protocol is Protocol.HTTP:
+            Downstream(self, transport, frontend, dialled)
+        elif protocol in SNIFFED:
+            Sniffer(self, transport, frontend, dialled, protocol is Protocol.AUTO)
+        else:
+            start_tcp(self, transport, self.view.tcp(frontend), dialled, b"", "")
+
+    def forget(self, connection: Handler) -> None:
+        """A connection is closed."""
+        if self.connections.pop(connection, self) is None:
+            self.budget.release_connection()
+            if self._removed and not self.connections:
+                self.proxy.pod_emptied(self)
+
+    def remove(self) -> None:
+        """The pod's listener is gone; its connections run out."""
+        self._removed = True
+        if not self.connections:
+            self.proxy.pod_emptied(self)
+
+    def _turn_away(self, transport: Transport, reason: Reason) -> None:
+        record = RequestRecord(self.client)
+        record.started = self.proxy.clock.time()
+        record.protocol = b"TCP"
+        record.downstream_remote = transport.remote
+        record.duration = 0.0
+        record.reasons = (reason,)
+        transport.abort()
+        self.proxy.telemetry.record(record)

@@ -1,0 +1,192 @@
+"""Two connections that are joined: bytes go through as they come, and so do ends and resets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..reasons import Reason
+from ..telemetry.record import RequestRecord
+from .clock import Timer
+from .transport import Buffer, Handler, Transport
+
+if TYPE_CHECKING:
+    from .pod import Pod
+
+
+class Side(Handler):
+    """One of the two connections: hands everything to the other."""
+
+    __slots__ = ("relay", "transport", "other", "finished", "count")
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+        self.transport: Transport | None = None
+        self.other: Side = self
+        self.finished = False  # its FIN has come
+        self.count = 0  # bytes that came from it
+
+    def take(self, transport: Transport) -> None:
+        """Have a connection from here on."""
+        self.transport = transport
+        transport.handler = self
+        transport.bulk = True
+
+    def name(self) -> str:
+        """Who is there, for the access log."""
+        return self.transport.remote if self.transport is not None else ""
+
+    def connected(self) -> None:
+        self.relay.established()
+
+    def received(self, data: Buffer) -> None:
+        self.count += len(data)
+        self.relay.touched = self.relay.pod.proxy.clock.now
+        out = self.other.transport
+        assert out is not None and self.transport is not None
+        out.send(data)
+        if out.pending:
+            self.transport.pause()
+
+    def describe(self) -> dict[str, str]:
+        return {
+            "protocol": self.relay.record.protocol.decode(),
+            "client": self.relay.client.name(),
+            "destination": self.relay.record.downstream_local,
+            "upstream": self.relay.upstream.name(),
+        }
+
+    def ended(self) -> None:
+        self.finished = True
+        other = self.other
+        assert other.transport is not None
+        other.transport.end()
+        if other.finished:
+            self.relay.close()
+
+    def drained(self) -> None:
+        other = self.other
+        if not other.finished and other.transport is not None:
+            other.transport.resume()
+
+    def lost(self, error: OSError) -> None:
+        self.relay.broken(self, error)
+
+
+class Relay:
+    """Half-closed connections stay joined; a RST on one side is a RST on the other.
+
+    Its owner, if it has one, hears of the upstream connection's making and of the end."""
+
+    __slots__ = (
+        "pod", "record", "client", "upstream", "touched", "_idle_timeout", "_timer", "_began", "_owner", "_open",
+    )  # fmt: skip
+
+    def __init__(self, pod: Pod, record: RequestRecord, idle_timeout: float, owner: RelayOwner | None) -> None:
+        self.pod = pod
+        self.record = record
+        self.client = Side(self)
+        self.upstream = Side(self)
+        self.client.other = self.upstream
+        self.upstream.other = self.client
+        self._idle_timeout = idle_timeout
+        clock = pod.proxy.clock
+        self.touched = self._began = clock.now
+        self._timer: Timer | None = clock.after(idle_timeout, self._check) if idle_timeout else None
+        self._owner = owner
+        self._open = True
+        pod.connections[self.client] = None
+
+    def start(self, to_upstream: bytes, to_client: bytes) -> None:
+        """Both sides have their connections: send what has come already, and read on."""
+        client, upstream = self.client.transport, self.upstream.transport
+        assert client is not None and upstream is not None
+        if to_upstream:
+            self.client.count += len(to_upstream)
+            upstream.send(to_upstream)
+        if to_client:
+            self.upstream.count += len(to_client)
+            client.send(to_client)
+        if client.pending:
+            upstream.pause()
+        else:
+            upstream.resume()
+        if upstream.pending:
+            client.pause()
+        else:
+            client.resume()
+
+    def established(self) -> None:
+        if self._owner is not None:
+            self._owner.relay_established(self)
+
+    def connect_timed_out(self) -> None:
+        self.record.reasons += (Reason.UPSTREAM_CONNECTION_TIMEOUT,)
+        self.close(reset=True)
+
+    def broken(self, side: Side, error: OSError) -> None:
+        """One connection broke: the other one gets a RST, too."""
+        if side is self.client:
+            self.record.reasons += (Reason.DOWNSTREAM_CONNECTION_TERMINATION,)
+        elif side.transport is None or not side.transport.established:
+            self.record.reasons += (Reason.UPSTREAM_CONNECTION_FAILURE,)
+            self.record.transport_failure = str(error)
+        else:
+            self.record.reasons += (Reason.UPSTREAM_REMOTE_RESET,)
+        self.close(reset=True)
+
+    def close(self, reset: bool = False) -> None:
+        """Close both connections and write the record."""
+        if not self._open:
+            return
+        self._open = False
+        clock = self.pod.proxy.clock
+        if self._timer is not None:
+            clock.cancel(self._timer)
+        for side in (self.client, self.upstream):
+            if side.transport is not None:
+                if reset:
+                    side.transport.abort()
+                else:
+                    side.transport.close()
+        record = self.record
+        record.bytes_received += self.client.count
+        record.bytes_sent += self.upstream.count
+        record.duration = clock.now - self._began
+        if self._owner is not None:
+            self._owner.relay_closed(self)
+        self.pod.proxy.telemetry.record(record)
+        self.pod.forget(self.client)
+
+    def release_client(self) -> None:
+        """The client's connection is wanted elsewhere: close only the other one. Nothing of it is recorded."""
+        self._open = False
+        if self._timer is not None:
+            self.pod.proxy.clock.cancel(self._timer)
+        if self.upstream.transport is not None:
+            self.upstream.transport.close()
+        if self._owner is not None:
+            self._owner.relay_closed(self)
+        self.pod.connections.pop(self.client, None)
+
+    def _check(self) -> None:
+        """Close when nothing came for too long."""
+        clock = self.pod.proxy.clock
+        left = self.touched + self._idle_timeout - clock.now
+        if left > 0.0:
+            self._timer = clock.after(left, self._check)
+            return
+        self._timer = None
+        self.record.reasons += (Reason.IDLE_TIMEOUT,)
+        self.close()
+
+
+class RelayOwner:
+    """Who has made a relay, and keeps accounts of it."""
+
+    __slots__ = ()
+
+    def relay_established(self, relay: Relay) -> None:
+        """The upstream connection stands."""
+
+    def relay_closed(self, relay: Relay) -> None:
+        """Both connections are closed; the record is about to be written."""

@@ -1,0 +1,112 @@
+"""What the proxy sees of the outside: byte streams, whom they call, and the network that makes them.
+
+`reactor` implements these over sockets and epoll, `sim` in memory under a virtual clock; nothing else knows
+which it runs on."""
+
+from __future__ import annotations
+
+from ..registry.snapshot import Endpoint
+from ..routing.decision import Keepalive
+
+#: Received bytes: a memoryview (of a buffer that is used again after the call) only while `Transport.bulk` is set.
+Buffer = bytes | memoryview
+
+
+class Handler:
+    """Whom a transport calls. After `lost` it calls no more; after `Transport.close` or `abort` neither."""
+
+    __slots__ = ()
+
+    def connected(self) -> None:
+        """An outgoing connection is established."""
+
+    def received(self, data: Buffer) -> None:
+        """Bytes have come; never empty."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """The peer has sent its FIN: nothing more will come, though it may still read."""
+        raise NotImplementedError
+
+    def drained(self) -> None:
+        """Everything that had to wait (`Transport.pending`) is written."""
+
+    def lost(self, error: OSError) -> None:
+        """The connection failed, or was never made; the transport is closed."""
+        raise NotImplementedError
+
+    def drain(self) -> None:
+        """The worker is to end: finish what is under way and take nothing new."""
+
+    def describe(self) -> dict[str, str]:
+        """What is going on, for `nodemesh connections`."""
+        return {}
+
+
+class Transport:
+    """One connection. Sends never fail: what is broken is told by `Handler.lost` on a later turn.
+
+    Back-pressure: whoever forwards looks at `pending` after sending and pauses its source until `Handler.drained`."""
+
+    __slots__ = ("handler", "bulk", "pending", "established", "closed", "local", "remote")
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.bulk = False  # large reads are worth sparing their copy
+        self.pending = 0  # bytes waiting to be written
+        self.established = False
+        self.closed = False
+        self.local = ""  # "address:port", for the access log
+        self.remote = ""
+
+    def send(self, data: Buffer) -> None:
+        """Write, or keep a copy of what the peer does not take yet."""
+        raise NotImplementedError
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        """Read again."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Send a FIN after what is pending; the other direction stays open."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close after what is pending is written; the handler hears no more."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Close with a RST, and forget what is pending."""
+        raise NotImplementedError
+
+
+class Acceptor:
+    """Whom a listener hands its connections to."""
+
+    __slots__ = ()
+
+    def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
+        """Take a new connection over: set `transport.handler`, or close it. `dialled` is the address that the client
+        called connect() with, None where nobody knows it."""
+        raise NotImplementedError
+
+
+class Network:
+    """Makes outgoing connections."""
+
+    __slots__ = ()
+
+    def connect(
+        self, endpoint: Endpoint | None, namespace: int, lane: int, keepalive: Keepalive | None, handler: Handler
+    ) -> Transport:
+        """Start to connect, from within the network namespace with this fd (-1: our own). The transport may be written
+        to at once; failure, an immediate one too, is told by `Handler.lost` on a later turn: no `endpoint` (a name
+        without addresses) is such a failure. `lane` is the pod on whose account the connection is served."""
+        raise NotImplementedError
+
+    def drop_lane(self, lane: int, namespace: int) -> None:
+        """A pod is gone for good, with all its clients' connections: give up its lane and its namespace's fd."""

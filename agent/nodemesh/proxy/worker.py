@@ -1,0 +1,204 @@
+"""A worker process: one reactor, one proxy, and the conversation with control that feeds them."""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+from typing import Final
+
+import msgspec
+
+from ..balance.shared import Share
+from ..routing.tables import Tables
+from ..routing.wire import apply_update
+from ..telemetry.telemetry import Telemetry
+from . import messages
+from .messages import FromControl, Message
+from .platform import Platform
+from .proxy import Proxy
+from .reactor import Listener, Reactor, Watcher
+
+#: The collector's thresholds: with everything that lives long frozen after each table, its passes are short and rare.
+COLLECTOR: Final = (50_000, 20, 100)
+
+#: The largest packet of the control socket; what may be larger travels in a memfd.
+PACKET: Final = 64 * 1024
+
+MAX_FDS: Final = 16
+
+#: Seconds between two tries to reach control again.
+RECONNECT: Final = 0.5
+
+
+class Worker(Watcher):
+    """Serves until control says to drain, or the supervisor kills it. If control dies, the last good tables stay, and
+    `reconnect` is asked for a new socket until it gives one."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        platform: Platform,
+        telemetry: Telemetry,
+        number: int = 0,
+        workers: int = 1,
+        reconnect: Callable[[], socket.socket | None] | None = None,
+    ) -> None:
+        self.platform = platform
+        self.telemetry = telemetry
+        self.number = number
+        self.reactor = Reactor(platform)
+        self.tables = Tables()
+        self.proxy = Proxy(self.reactor, self.reactor.clock, Random(), telemetry, self.tables, workers)
+        self.listeners: dict[int, Listener] = {}
+        self._reconnect = reconnect
+        self._decoder = msgspec.msgpack.Decoder(FromControl)
+        self._control = control
+        self._attach(control)
+
+    def run(self) -> None:
+        """Serve. Returns when drained, or when control is gone for good (there is no way to reconnect)."""
+        gc.set_threshold(*COLLECTOR)
+        gc.freeze()
+        self.reactor.run()
+
+    # --- the control socket
+
+    def _attach(self, control: socket.socket) -> None:
+        control.setblocking(False)
+        self._control = control
+        self.reactor.watch(control.fileno(), self)
+        self._say(messages.Hello(worker=self.number, pid=os.getpid()))
+
+    def readable(self) -> None:
+        try:
+            packet, fds, flags, _ = socket.recv_fds(self._control, PACKET, MAX_FDS)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet, fds = b"", []
+        if not packet:
+            self._lost_control()
+            return
+        self._obey(self._decoder.decode(packet), fds)
+
+    def _say(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+        with suppress(OSError):  # where control is gone, reading will tell
+            socket.send_fds(self._control, [msgspec.msgpack.encode(message)], fds)
+
+    def _lost_control(self) -> None:
+        self.reactor.unwatch(self._control.fileno())
+        self._control.close()
+        if self._reconnect is None:
+            self.reactor.stop()
+        else:
+            self._find_control()
+
+    def _find_control(self) -> None:
+        assert self._reconnect is not None
+        control = self._reconnect()
+        if control is not None:
+            self._attach(control)
+        else:
+            self.reactor.clock.after(RECONNECT, self._find_control)
+
+    # --- what control says
+
+    def _obey(self, message: FromControl, fds: list[int]) -> None:
+        if isinstance(message, messages.SetTables):
+            self._set_tables(message, fds[0])
+        elif isinstance(message, messages.AddListener):
+            self._add_listener(message, fds)
+        elif isinstance(message, messages.UpdateClient):
+            if message.id in self.proxy.pods:
+                self.proxy.update_pod(message.id, message.client)
+        elif isinstance(message, messages.RemoveListener):
+            self._remove_listener(message.id)
+        elif isinstance(message, messages.SetMaps):
+            self.platform.set_maps(fds, message.heartbeat_slot)
+        elif isinstance(message, messages.SetDns):
+            self.proxy.addresses = message.addresses
+        elif isinstance(message, messages.SetCounters):
+            self._set_counters(fds[0])
+        elif isinstance(message, messages.GetStatistics):
+            self._answer(messages.Statistics(id=message.id), self.telemetry.dump())
+        elif isinstance(message, messages.GetConnections):
+            self._answer(messages.Connections(id=message.id), msgspec.msgpack.encode(self._connections()))
+        else:
+            self.drain(message.grace)
+
+    def _set_tables(self, message: messages.SetTables, fd: int) -> None:
+        """Take new tables over, or keep what we have."""
+        try:
+            if message.base not in (0, self.tables.version):
+                raise ValueError(f"the update builds on version {message.base}, here is {self.tables.version}")
+            size = os.fstat(fd).st_size
+            with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as memory:
+                tables = apply_update(self.tables if message.base else None, memory[:])
+        except (ValueError, msgspec.MsgspecError, OSError) as error:
+            self._say(messages.Refused(version=message.version, error=str(error)))
+            return
+        finally:
+            os.close(fd)
+        self.tables = tables
+        self.proxy.set_tables(tables)
+        gc.collect()
+        gc.freeze()
+        self._say(messages.Applied(version=message.version))
+
+    def _set_counters(self, fd: int) -> None:
+        """Count where all workers of the node count."""
+        memory = mmap.mmap(fd, os.fstat(fd).st_size)
+        os.close(fd)
+        self.proxy.share = Share(memoryview(memory), self.number)
+
+    def _add_listener(self, message: messages.AddListener, fds: list[int]) -> None:
+        if message.id in self.listeners:
+            self._remove_listener(message.id)
+        sock = socket.socket(fileno=fds[0])
+        namespace = fds[1] if len(fds) > 1 else -1
+        lane = self.reactor.add_lane()
+        pod = self.proxy.add_pod(message.id, message.client, namespace, lane)
+        pod.gateway_port = message.gateway_port
+        self.listeners[message.id] = self.reactor.listen(sock, lane, pod, message.destination)
+
+    def _remove_listener(self, number: int) -> None:
+        listener = self.listeners.pop(number, None)
+        if listener is not None:
+            listener.close()
+            self.proxy.remove_pod(number)
+
+    def _answer(self, message: Message, body: bytes) -> None:
+        """A message with its body in a memfd."""
+        fd = os.memfd_create("nodemesh-answer", os.MFD_CLOEXEC)
+        try:
+            os.write(fd, body)
+            self._say(message, (fd,))
+        finally:
+            os.close(fd)
+
+    def _connections(self) -> list[dict[str, object]]:
+        """What is open: one record per client connection."""
+        return [
+            {"pod": pod.client.name, "namespace": pod.client.namespace, **connection.describe()}
+            for pod in (*self.proxy.pods.values(), *self.proxy.leaving.values())
+            for connection in pod.connections
+        ]
+
+    def drain(self, grace: float) -> None:
+        """Accept no more, let what is under way come to its end, then stop."""
+        for number in list(self.listeners):
+            self.listeners.pop(number).close()
+        self.proxy.start_draining()
+        self.reactor.clock.after(grace, self.reactor.stop)
+        self._check_drained()
+
+    def _check_drained(self) -> None:
+        if self.proxy.idle:
+            self.reactor.stop()
+        else:
+            self.reactor.clock.after(0.05, self._check_drained)

@@ -1,0 +1,135 @@
+"""`explain`: one question answered by the data path's own views, with every rule and clause that led there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..registry.snapshot import HTTP_PROTOCOLS, Protocol
+from .answer import Explanation, conclude
+from .client import Client
+from .decision import Decision
+from .frontend import Frontend, Mode
+from .question import Question, question_of
+from .request import Request
+from .routes import RouteBuilder
+from .trace import Recorder, considered, trace_connection, trace_http
+from .view import View, Views
+
+
+def explain(
+    views: Views, client: Client, method: str, url: str, headers: Iterable[tuple[str, str]] = (), sni: str = ""
+) -> Explanation:
+    """What becomes of a request or connection of `client` (a gateway workload if it says so). Raises QuestionError."""
+    question = question_of(method, url, headers, sni)
+    view = views.for_client(client)
+    recorder = Recorder(views.tables.snapshot)
+    if client.gateway:
+        return explain_gateway(view, question, recorder)
+    return explain_mesh(view, question, recorder)
+
+
+# === clients in the mesh
+
+
+def explain_mesh(view: View, question: Question, recorder: Recorder) -> Explanation:
+    host, port = question.host, question.port
+    frontend = view.frontend_for_host(host, port)
+    service = frontend.service
+    if service is not None:
+        origin = f"{service.kind} {service.namespace}/{service.name}"
+        recorder.note(f"{host}:{port} is {service.host}, of {origin}", True, service.location)
+        recorder.note(f"its protocol is {frontend.protocol.value}")
+    else:
+        recorder.note(f"{host}:{port} is not in the registry", False)
+    recorder.note(f"mode {frontend.mode.value}: {frontend.mode_reason}")
+    if question.scheme == "http" and speaks_http(frontend):
+        decision = explain_http(view, frontend, question, recorder)
+    else:
+        decision = explain_connection(view, frontend, question, recorder)
+    return conclude(decision, question, recorder, frontend)
+
+
+def speaks_http(frontend: Frontend) -> bool:
+    return frontend.protocol in HTTP_PROTOCOLS or frontend.protocol is Protocol.AUTO
+
+
+def explain_http(view: View, frontend: Frontend, question: Question, recorder: Recorder) -> Decision:
+    request, port = question.request, frontend.logical_port
+    virtual_host = view.virtual_host(frontend, request.authority)
+    decision = view.http(frontend, request)
+    shown = request.authority.decode(errors="replace")
+    if virtual_host.host == "*":
+        recorder.note(f"Host {shown} is no host that is known on port {port}", False)
+        return decision
+    recorder.note(f"Host {shown} is {virtual_host.host}", True)
+    builder = view.builder()
+    considered(recorder, builder.lookup, virtual_host.host)
+    virtual_service = builder.lookup.virtual_service(virtual_host.host)
+    if virtual_service is None:
+        recorder.note("no VirtualService applies: the service's default route")
+    else:
+        trace_rules(recorder, builder, virtual_service.key, port, request)
+    return decision
+
+
+def trace_rules(recorder: Recorder, builder: RouteBuilder, key: str, port: int, request: Request) -> None:
+    virtual_service = builder.lookup.tables.virtual_services[key]
+    if not builder.http_rows(virtual_service, port):
+        recorder.note(f"no HTTP rule of {key} is for this client and port: the service's default route")
+    elif trace_http(recorder, builder, virtual_service, port, request) is None:
+        recorder.note(f"no rule of {key} matches, and there is no way past them", False)
+
+
+def explain_connection(view: View, frontend: Frontend, question: Question, recorder: Recorder) -> Decision:
+    sni = question.sni if question.scheme in ("https", "tls") else None
+    builder = view.builder()
+    address = frontend.addresses[0] if frontend.addresses else ""
+    service = frontend.service
+    if service is None and sni:
+        service = builder.lookup.named_service(sni, frontend.logical_port)
+        recorder.note(f"server name {sni} is {service.host if service else 'unknown'}", service is not None)
+    if service is not None:
+        considered(recorder, builder.lookup, service.host)
+        virtual_service = builder.lookup.virtual_service(service.host)
+        if virtual_service is not None:
+            trace_connection(recorder, builder, virtual_service, frontend.logical_port, sni, address)
+    return view.tls(frontend, sni) if sni is not None else view.tcp(frontend)
+
+
+# === gateways
+
+
+def explain_gateway(view: View, question: Question, recorder: Recorder) -> Explanation:
+    port, request = question.port, question.request
+    sni = question.sni if question.scheme in ("https", "tls") else ""
+    listening = [server for server in view.servers() if server.port == port]
+    if not listening:
+        recorder.note(f"no Gateway that selects this workload has a server on port {port}", False)
+        return Explanation(outcome="no_listener", reason="", mode=Mode.PROXY.value, steps=tuple(recorder.steps))
+    server = view.gateway_server(port, sni)
+    if server is None:
+        recorder.note(f"no server on port {port} has the name {sni or '(none)'}", False)
+        return Explanation(outcome="refused", reason="", mode=Mode.PROXY.value, steps=tuple(recorder.steps))
+    hosts = ", ".join(exposed.host for exposed in server.hosts)
+    recorder.note(f"port {port} is a server of Gateway {server.gateway} for {hosts}", True)
+    if not server.is_http:
+        decision = view.tls_gateway(port, sni) if not server.terminates and sni else view.tcp_gateway(port, sni)
+    else:
+        decision = view.http_gateway(port, request, sni)
+        trace_gateway(view, question, sni, recorder)
+    return conclude(decision, question, recorder, None)
+
+
+def trace_gateway(view: View, question: Question, sni: str, recorder: Recorder) -> None:
+    shown = question.request.authority.decode(errors="replace")
+    domain, bounds = view.gateway.answering(question.port, sni, question.request.authority)
+    if domain is None:
+        recorder.note(f"Host {shown} is no host of a VirtualService bound to this gateway", False)
+        return
+    recorder.note(f"Host {shown} falls to {domain}", True)
+    for bound in bounds:
+        virtual_service = view.tables.virtual_services[bound.key]
+        recorder.note(f"VirtualService {bound.key} answers by Gateway {bound.gateway}", True, virtual_service.location)
+        builder = view.gateway.builder(bound.gateway)
+        if trace_http(recorder, builder, virtual_service, question.port, question.request) is not None:
+            return

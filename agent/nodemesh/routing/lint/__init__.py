@@ -1,0 +1,28 @@
+"""Findings across objects: what no single object shows, such as hosts that nobody has and rules that never apply.
+
+`findings.py` collects them with their places; the checks stand in `hosts.py` (destinations, subsets, short names),
+`conflicts.py` (objects that cancel each other out), `gateways.py` and `services.py`."""
+
+from __future__ import annotations
+
+from ...config.problems import Problem
+from ...registry.snapshot import Snapshot
+from ..compile import compile_tables
+from . import conflicts, gateways, hosts, services
+from .findings import Findings
+
+
+def lint(snapshot: Snapshot) -> tuple[Problem, ...]:
+    """All findings across objects, in the order of their places. Checks against the registry are left out where it is
+    empty: then only rules were given, and every host would be unknown."""
+    findings = Findings(snapshot, compile_tables(snapshot))
+    conflicts.check(findings)
+    gateways.check(findings)
+    if snapshot.services:
+        hosts.check(findings)
+        services.check(findings)
+    return tuple(sorted(findings.problems, key=order))
+
+
+def order(problem: Problem) -> tuple[str, int, int, str]:
+    return problem.location.file, problem.location.line, problem.location.column, problem.code

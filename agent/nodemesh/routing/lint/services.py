@@ -1,0 +1,52 @@
+"""Services against rules: ports whose name or protocol keeps the rules from applying."""
+
+from __future__ import annotations
+
+from ...registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Service, ServicePort
+from ..names import MESH_GATEWAY
+from ..tables import VirtualService
+from .findings import Findings, known_hosts
+
+
+def check(findings: Findings) -> None:
+    tables = findings.tables
+    for virtual_service in tables.virtual_services.values():
+        if MESH_GATEWAY not in virtual_service.gateways:
+            continue
+        for index, host in enumerate(virtual_service.hosts):
+            for known in known_hosts(tables, host):
+                check_ports(findings, virtual_service, tables.services[known][0], index)
+
+
+def check_ports(findings: Findings, virtual_service: VirtualService, service: Service, index: int) -> None:
+    """HTTP rules need a port that speaks HTTP, TLS rules one that speaks TLS; an undeclared port is sniffed."""
+    if not service.ports:
+        return
+    item = findings.snapshot.virtual_services[virtual_service.key]
+    path = ("spec", "hosts", index)
+    protocols = {port.protocol for port in service.ports}
+    where = f"({service.location})" if service.location.line else ""
+    if virtual_service.http and not protocols & {*HTTP_PROTOCOLS, Protocol.AUTO}:
+        message = (
+            f"its HTTP rules never apply: no port of {service.host} speaks HTTP, they are {described(service)}; "
+            f"name the port http-… or set appProtocol {where}"
+        )
+        findings.warn("protocol-hides-rules", item, path, message.rstrip())
+    elif virtual_service.http and Protocol.AUTO in protocols and not protocols & HTTP_PROTOCOLS:
+        message = (
+            f"the protocol of {service.host} is not declared and has to be guessed from the first bytes "
+            f"({described(service)}); name the port http-… or set appProtocol {where}"
+        )
+        findings.warn("undeclared-protocol", item, path, message.rstrip())
+    if virtual_service.tls and not protocols & {*TLS_PROTOCOLS, Protocol.AUTO}:
+        message = f"its TLS rules never apply: no port of {service.host} speaks TLS, they are {described(service)}"
+        findings.warn("protocol-hides-rules", item, path, message)
+
+
+def described(service: Service) -> str:
+    return ", ".join(described_port(port) for port in service.ports)
+
+
+def described_port(port: ServicePort) -> str:
+    name = f" `{port.name}`" if port.name else ""
+    return f"{port.number}{name} {'undeclared' if port.protocol is Protocol.AUTO else port.protocol.value}"

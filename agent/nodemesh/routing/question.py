@@ -1,0 +1,86 @@
+"""What `explain` is asked: who asks, what is dialled, and what is asked for there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import msgspec
+
+from .client import Client
+from .names import strip_port
+from .request import Request
+from .rewrite import normalize_path
+from .tables import Tables
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "tls": 443}
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked: the URL says what is dialled, the headers what is asked for there."""
+
+    scheme: str
+    host: str
+    port: int
+    request: Request
+    sni: str = ""
+
+
+class QuestionError(ValueError):
+    """The URL says too little or nonsense."""
+
+
+def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), sni: str = "") -> Question:
+    """Raises QuestionError. A Host header stands for the URL's host; `sni` for the server name of https and tls."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    scheme = parts.scheme.lower()
+    try:
+        port = parts.port or DEFAULT_PORTS.get(scheme)
+    except ValueError as error:
+        raise QuestionError(f"{url} has no valid port: {error}") from None
+    if scheme not in ("http", "https", "tls", "tcp"):
+        raise QuestionError(f"{url} has the scheme {scheme}; right are http, https, tls and tcp")
+    if not parts.hostname:
+        raise QuestionError(f"{url} names no host; right is for instance http://reviews:9080/path")
+    if port is None:
+        raise QuestionError(f"{url} names no port; a {scheme} URL needs one")
+    fields: dict[bytes, bytes] = {}
+    authority = parts.netloc.rpartition("@")[2]
+    for name, value in headers:
+        key = name.strip().lower().encode()
+        if key in (b"host", b":authority"):
+            authority = value.strip()
+            continue
+        text = value.strip().encode()
+        fields[key] = fields[key] + b"," + text if key in fields else text
+    request = Request(
+        method.upper().encode(),
+        b"https" if scheme == "https" else b"http",
+        authority.encode(),
+        normalize_path((parts.path or "/").encode()),
+        parts.query.encode(),
+        fields,
+    )
+    return Question(scheme=scheme, host=parts.hostname, port=port, request=request, sni=sni or strip_port(authority))
+
+
+def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | None = None) -> Client:
+    """The client that `--as NS/POD` or `--as NS` means, or the gateway workload with the given labels. Raises
+    QuestionError for a pod that is not there."""
+    snapshot = tables.snapshot
+    namespace, _, name = (who or "default").partition("/")
+    if not name:
+        return Client(namespace=namespace, labels=gateway_labels or {}, gateway=gateway_labels is not None)
+    workload = snapshot.workloads.get(f"{namespace}/{name}") if snapshot is not None else None
+    if workload is None:
+        raise QuestionError(f"there is no pod {name} in namespace {namespace}")
+    return Client(
+        namespace=namespace,
+        name=name,
+        labels=gateway_labels if gateway_labels is not None else workload.labels,
+        locality=workload.locality,
+        node=workload.node,
+        gateway=gateway_labels is not None,
+        service_account=workload.service_account,
+        owner=workload.owner,
+    )

@@ -1,0 +1,83 @@
+"""The simulated network: who listens where, and what becomes of connections."""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import Callable
+
+from ..proxy.transport import Handler, Network, Transport
+from ..registry.snapshot import Endpoint
+from ..routing.decision import Keepalive
+from .pipe import Events, MemoryTransport, Peer
+
+
+class Server:
+    """A fake upstream: collects its connections; `silent` ones never complete the handshake."""
+
+    def __init__(self, silent: bool = False) -> None:
+        self.silent = silent
+        self.connections: list[Peer] = []
+        self.namespaces: list[int] = []  # where each was opened from
+        self._taken = 0
+
+    def accept(self) -> Peer:
+        """The next connection that was not accepted yet."""
+        peer = self.connections[self._taken]
+        self._taken += 1
+        return peer
+
+    @property
+    def waiting(self) -> int:
+        """Connections that were not accepted yet."""
+        return len(self.connections) - self._taken
+
+
+class MemoryNetwork(Network):
+    """Connects to the servers that it knows; all else is refused."""
+
+    def __init__(self) -> None:
+        self.events: Events = deque()
+        self.servers: dict[tuple[str, int], Server] = {}
+        self.dropped_lanes: list[int] = []
+
+    def connect(
+        self, endpoint: Endpoint | None, namespace: int, lane: int, keepalive: Keepalive | None, handler: Handler
+    ) -> Transport:
+        transport = MemoryTransport(self.events, handler)
+        if endpoint is None:
+            self.later(transport, errno.EADDRNOTAVAIL)
+            return transport
+        transport.remote = f"{endpoint.address}:{endpoint.port}"
+        server = self.servers.get((endpoint.address, endpoint.port))
+        if server is None:
+            self.later(transport, errno.ECONNREFUSED)
+        elif not server.silent:
+            server.connections.append(transport.peer)
+            server.namespaces.append(namespace)
+            self.events.append(transport.establish)
+        return transport
+
+    def drop_lane(self, lane: int, namespace: int) -> None:
+        self.dropped_lanes.append(lane)
+
+    def later(self, transport: MemoryTransport, code: int) -> None:
+        """Refuse on a later turn."""
+        self.events.append(Refusal(transport, code))
+
+    def run(self) -> None:
+        """Let everything happen that is under way."""
+        while self.events:
+            event: Callable[[], None] = self.events.popleft()
+            event()
+
+
+class Refusal:
+    """An event that refuses one connection."""
+
+    def __init__(self, transport: MemoryTransport, code: int) -> None:
+        self.transport = transport
+        self.code = code
+
+    def __call__(self) -> None:
+        self.transport.refuse(self.code)

@@ -1,0 +1,148 @@
+"""A connection in memory: the proxy's transport at one end, a peer that is played by hand at the other."""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from collections.abc import Callable
+
+from ..proxy.transport import Buffer, Handler, Transport
+
+#: Things to do, in their order: what the kernel's event queue is to the reactor.
+Events = deque[Callable[[], None]]
+
+
+class MemoryTransport(Transport):
+    """The proxy's end. What it sends arrives at once, as far as the peer's window takes it."""
+
+    __slots__ = ("peer", "_events", "_out", "_in", "_paused", "_ending", "_lost")
+
+    def __init__(self, events: Events, handler: Handler) -> None:
+        super().__init__(handler)
+        self.peer = Peer(self, events)
+        self._events = events
+        self._out = b""
+        self._in: deque[bytes | OSError] = deque()  # b"" is a FIN
+        self._paused = False
+        self._ending = False
+        self._lost = False
+
+    def send(self, data: Buffer) -> None:
+        if self.closed or self._lost:
+            return
+        self._out += bytes(data)
+        if self.established:
+            self._flush()
+        self.pending = len(self._out)
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        if self._in:
+            self._events.append(self._deliver)
+
+    def end(self) -> None:
+        self._ending = True
+        if self.established and not self._out:
+            self.peer.ended = True
+
+    def close(self) -> None:
+        self.closed = True
+        if not self._out:
+            self.peer.ended = True
+
+    def abort(self) -> None:
+        self.closed = True
+        self._out = b""
+        self.peer.reset_seen = True
+
+    def establish(self) -> None:
+        """The connection stands."""
+        if self.closed:
+            return
+        self.established = True
+        self.handler.connected()
+        self.writable()
+
+    def refuse(self, code: int) -> None:
+        """It does not come about."""
+        if not self.closed:
+            self.closed = True
+            self.handler.lost(OSError(code, errno.errorcode[code]))
+
+    def writable(self) -> None:
+        """The peer takes more."""
+        if not self._out:
+            return
+        self._flush()
+        self.pending = len(self._out)
+        if self._out:
+            return
+        if self._ending or self.closed:
+            self.peer.ended = True
+        if not self.closed:
+            self.handler.drained()
+
+    def arrive(self, item: bytes | OSError) -> None:
+        """Something comes from the peer."""
+        self._in.append(item)
+        self._events.append(self._deliver)
+
+    def _flush(self) -> None:
+        room = self.peer.window - len(self.peer.inbox)
+        if room > 0:
+            self.peer.inbox += self._out[:room]
+            self._out = self._out[room:]
+
+    def _deliver(self) -> None:
+        if self.closed or not self._in:
+            return
+        if self._paused and not isinstance(self._in[0], OSError):
+            return
+        item = self._in.popleft()
+        if self._in:
+            self._events.append(self._deliver)
+        if isinstance(item, OSError):
+            self.closed = True
+            self.handler.lost(item)
+        elif item:
+            self.handler.received(memoryview(item) if self.bulk else item)
+        else:
+            self.handler.ended()
+
+
+class Peer:
+    """The other end: a client or an upstream, played by a test."""
+
+    def __init__(self, transport: MemoryTransport, events: Events) -> None:
+        self.transport = transport
+        self.inbox = b""
+        self.window = 1 << 30  # bytes it takes without being read
+        self.ended = False  # the proxy has sent its FIN
+        self.reset_seen = False  # the proxy has sent a RST
+        self._events = events
+
+    def send(self, data: bytes) -> None:
+        if data:
+            self.transport.arrive(data)
+
+    def end(self) -> None:
+        """Send a FIN."""
+        self.transport.arrive(b"")
+
+    def reset(self) -> None:
+        """Send a RST."""
+        self.transport.arrive(OSError(errno.ECONNRESET, "ECONNRESET"))
+
+    def take(self, size: int = 1 << 30) -> bytes:
+        """Read what has come, at most `size` bytes."""
+        taken, self.inbox = self.inbox[:size], self.inbox[size:]
+        self._events.append(self.transport.writable)
+        return taken
+
+    @property
+    def closed(self) -> bool:
+        """Whether the proxy has closed or reset the connection."""
+        return self.ended or self.reset_seen

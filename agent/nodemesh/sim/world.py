@@ -1,0 +1,102 @@
+"""A mesh in one process: a proxy over the simulated network, its tables from YAML, its records at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+
+from ..config.load import load_text
+from ..proxy.clock import Clock
+from ..proxy.proxy import Proxy
+from ..proxy.transport import Handler
+from ..registry.store import Store
+from ..routing.client import Client
+from ..routing.compile import compile_tables
+from ..routing.tables import Tables
+from ..telemetry.record import RequestRecord
+from ..telemetry.telemetry import Telemetry
+from .network import MemoryNetwork, Server
+from .pipe import MemoryTransport, Peer
+
+
+class Recorder(Telemetry):
+    """Telemetry that also keeps the records themselves."""
+
+    __slots__ = ("records",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[RequestRecord] = []
+
+    def record(self, record: RequestRecord) -> None:
+        self.records.append(record)
+        super().record(record)
+
+
+class World:
+    """`run` lets happen what is under way; `advance` lets time pass. The random numbers are the seed's."""
+
+    def __init__(self, config: str, seed: int = 1) -> None:
+        self.network = MemoryNetwork()
+        self.clock = Clock(1000.0, 1_700_000_000.0)
+        self.telemetry = Recorder()
+        self._store = Store()
+        self.proxy = Proxy(self.network, self.clock, Random(seed), self.telemetry, self._compile(config))
+        self._pods: dict[tuple[str, str], int] = {}
+
+    @property
+    def records(self) -> list[RequestRecord]:
+        return self.telemetry.records
+
+    def configure(self, config: str) -> None:
+        """Replace the configuration; open connections stay."""
+        self._store = Store()
+        self.proxy.set_tables(self._compile(config))
+
+    def serve(self, address: str, port: int, silent: bool = False) -> Server:
+        """Have someone listen there."""
+        server = self.network.servers[address, port] = Server(silent)
+        return server
+
+    def stop_serving(self, address: str, port: int) -> None:
+        """Refuse new connections there from now on."""
+        del self.network.servers[address, port]
+
+    def connect(
+        self, address: str, port: int, namespace: str = "default", name: str = "client", labels: Mapping[str, str] = {}
+    ) -> Peer:
+        """A pod dials an address."""
+        number = self._pods.get((namespace, name))
+        if number is None:
+            number = self._pods[namespace, name] = len(self._pods) + 1
+            self.proxy.add_pod(number, Client(namespace=namespace, name=name, labels=labels), 100 + number, number)
+        transport = MemoryTransport(self.network.events, Handler())
+        transport.established = True
+        transport.remote = "10.1.0.9:40000"
+        self.proxy.pods[number].accepted(transport, (address, port))
+        return transport.peer
+
+    def _compile(self, config: str) -> Tables:
+        loaded = load_text(config, "mesh.yaml")
+        if loaded.problems:
+            raise ValueError("; ".join(str(problem) for problem in loaded.problems))
+        return compile_tables(self._store.apply("sim", loaded.objects))
+
+    def run(self) -> None:
+        """Let happen what is under way, at this very moment."""
+        self.network.run()
+        self.clock.advance(self.clock.now)
+        self.network.run()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, one timer after the other."""
+        end = self.clock.now + seconds
+        self.network.run()
+        while True:
+            wait = self.clock.wait()
+            if wait is None or self.clock.now + wait > end:
+                break
+            self.clock.advance(self.clock.now + wait)
+            self.network.run()
+        self.clock.advance(end)
+        self.network.run()

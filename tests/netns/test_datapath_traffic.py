@@ -1,0 +1,72 @@
+"""Connections in kernel mode are counted although nothing of nodemesh is on their way."""
+
+import time
+
+from tests.netns.conftest import View
+
+from nodemesh.datapath import traffic
+from nodemesh.datapath.plan import plan
+from nodemesh.datapath.sync import ServiceMaps
+from nodemesh.registry.snapshot import Endpoint, Protocol
+from nodemesh.routing.decision import Cluster, Destination, Route
+from nodemesh.routing.frontend import Frontend, Mode
+
+
+def balance(maps, addresses, *endpoints):
+    cluster = Cluster(
+        name="c",
+        key="c",
+        host="h",
+        port=80,
+        endpoints=tuple(Endpoint(address=address, port=port) for address, port in endpoints),
+    )
+    route = Route(destinations=(Destination(cluster=cluster, cluster_name="c"),), total_weight=100)
+    service = Frontend(addresses=addresses, port=80, protocol=Protocol.TCP, mode=Mode.KERNEL, tcp=route)
+    ServiceMaps(maps).apply(plan([(0, View(service))]))
+
+
+def sums_when(maps, condition):
+    """All that was taken until `condition` holds for the sums: the kernel closes a little after the app."""
+    sums = {}
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        for path, found in traffic.take(maps).items():
+            sums[path] = traffic.Traffic(*map(sum, zip(sums.get(path, (0,) * 7), found, strict=True)))
+        if condition(sums):
+            break
+        time.sleep(0.01)
+    return sums
+
+
+def test_connections_are_counted_by_client_service_and_endpoint(node, client, maps):
+    for index, vip in enumerate(node.service.addresses):
+        ip = node.second.record.ips[index]
+        balance(maps, node.service.addresses, *((one, 80) for one in node.second.record.ips))
+        for _ in range(3):
+            assert client.dial(vip) == ["second", vip, "80"]
+        path = traffic.Path(client.cookie, (vip, 80), (ip, 80))
+        sums = sums_when(maps, lambda sums, path=path: path in sums and sums[path].closed == 3)
+        found = sums[path]
+        assert (found.opened, found.failed, found.closed) == (3, 0, 3)
+        assert len("second") * 3 <= found.received <= (len("second") + 1) * 3
+        assert 0 < found.duration < 5
+        assert 0 < found.rtt < 1
+    assert list(maps["origins"].keys()) == []
+
+
+def test_a_failed_attempt_is_counted_as_such(node, client, maps):
+    vip = node.service.addresses[0]
+    balance(maps, (vip,), (node.second.ip, 81))
+    assert client.dial(vip) == ["ConnectionRefusedError"]
+    path = traffic.Path(client.cookie, (vip, 80), (node.second.ip, 81))
+    sums = sums_when(maps, lambda sums: path in sums and sums[path].failed)
+    assert (sums[path].opened, sums[path].failed, sums[path].closed) == (1, 1, 0)
+    assert list(maps["origins"].keys()) == []
+
+
+def test_what_was_taken_is_not_taken_again(node, client, maps):
+    vip = node.service.addresses[0]
+    balance(maps, (vip,), (node.second.ip, 80))
+    client.dial(vip)
+    sums_when(maps, lambda sums: sums and all(one.closed for one in sums.values()))
+    assert traffic.take(maps) == {}

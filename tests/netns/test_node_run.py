@@ -1,0 +1,204 @@
+"""The agent on a node with pods: real eBPF, real processes, killed in every way."""
+
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodemesh.datapath.attach import attached
+from nodemesh.datapath.maps import LAYOUT
+from nodemesh.datapath.pins import Pins
+from nodemesh.lab import Lab, Pod
+from nodemesh.lab.agent import Agent
+
+SERVER = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True
+    def do_GET(self):
+        body = (sys.argv[1] + ' ' + self.client_address[0]).encode()
+        self.send_response(200)
+        self.send_header('content-length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(('0.0.0.0', 80), Handler).serve_forever()
+"""
+
+RULES = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: default}
+spec:
+  hosts: [web]
+  http:
+  - match: [{uri: {prefix: /teapot}}]
+    directResponse: {status: 418, body: {string: teapot}}
+  - route: [{destination: {host: web}}]
+"""
+
+
+def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab("run") as made:
+        server = made.pod("web-1", labels={"app": "web"}, ports={"http": 80})
+        server.popen(["python3", "-c", SERVER, "web-1"])
+        server.wait_listening(80)
+        made.service("web", ports=[80], selector={"app": "web"})
+        yield made
+
+
+@pytest.fixture
+def client(lab: Lab) -> Pod:
+    return lab.pod("client", labels={"app": "client"})
+
+
+@pytest.fixture
+def agent(lab: Lab, client: Pod) -> Iterator[Agent]:
+    made = Agent(lab)
+    made.apply(RULES, "rules")
+    made.start()
+    made.wait_enrolled(lab.pods.values())
+    yield made
+    made.stop()
+
+
+def test_requests_are_routed_and_keep_the_pods_address(lab, client, agent):
+    assert client.request("http://web/teapot")[0].status == 418
+    assert client.request("http://web/")[0].body == f"web-1 {client.ip}"
+
+
+def process(agent: Agent, module: str) -> int:
+    """The pid of the agent's process that runs this module; 0 if there is none."""
+    for pid in agent.pids():
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"nodemesh.node.{module}".encode() in command:
+            return pid
+    return 0
+
+
+class Load:
+    """Requests from a pod in the background while something is done to the agent."""
+
+    def __init__(self, pod: Pod, seconds: float) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._answers = self._pool.submit(pod.request, "http://web/", duration=seconds, concurrency=4, timeout=5.0)
+
+    def failures(self) -> list[str]:
+        """Everything but a 200, once the time is over."""
+        answers = self._answers.result()
+        self._pool.shutdown()
+        assert len(answers) > 100
+        return [answer.error or str(answer.status) for answer in answers if answer.status != 200]
+
+
+def test_a_pod_that_comes_later_works_from_its_first_request_and_is_enrolled(lab, agent):
+    """RC-04, RC-18."""
+    late = lab.pod("late")
+    assert late.request("http://web/")[0].status == 200
+    agent.wait_enrolled([late])
+    assert late.request("http://web/teapot")[0].status == 418
+
+
+def test_a_pod_that_restarts_under_the_same_name_is_enrolled_anew(lab, client, agent):
+    lab.delete(client)
+    again = lab.pod("client", labels={"app": "client"})
+    agent.wait_enrolled([again])
+    until(lambda: again.request("http://web/teapot")[0].status == 418)
+    assert {link.pod for link in attached(Pins(lab.bpffs, LAYOUT))} == {pod.record.uid for pod in lab.pods.values()}
+
+
+def test_every_pod_is_listed_as_enrolled_or_exactly_why_not(lab, agent):
+    """RC-26."""
+    lab.pod("aloof", annotations={"nodemesh.io/mesh": "disabled"})
+    rows = until(lambda: {row["name"]: row for row in agent.get("/pods")} if len(agent.get("/pods")) == 3 else None)
+    assert rows["aloof"]["why_not"] == "the pod opts out (nodemesh.io/mesh: disabled)"
+    assert [rows[name]["enrolled"] for name in ("aloof", "client", "web-1")] == [False, True, True]
+
+
+def test_control_killed_under_load_costs_no_request(client, agent):
+    """RC-10, RC-13."""
+    load = Load(client, 4.0)
+    victim = process(agent, "control")
+    time.sleep(0.5)
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: process(agent, "control") not in (0, victim))
+    until(agent.ready)
+    assert load.failures() == []
+    assert client.request("http://web/teapot")[0].status == 418
+
+
+def test_all_killed_under_load_pods_reach_each_other_directly_and_the_next_agent_takes_over(lab, client, agent):
+    """RC-10, RC-11: what was in flight may fail, nothing else."""
+    load = Load(client, 6.0)
+    time.sleep(0.5)
+    agent.kill()
+    killed = time.monotonic()
+    until(lambda: client.request("http://web/")[0].status == 200, 5.0)
+    assert time.monotonic() - killed < 2.0
+    assert client.request("http://web/teapot")[0].status == 200  # nobody is there to make tea
+    links = len(attached(Pins(lab.bpffs, LAYOUT)))
+    agent.start()
+    agent.wait_enrolled(lab.pods.values())
+    assert client.request("http://web/teapot")[0].status == 418
+    assert len(attached(Pins(lab.bpffs, LAYOUT))) == links
+    assert len(load.failures()) <= 4  # one per connection that was open at the kill
+
+
+def test_an_orderly_end_leaves_nothing_and_costs_no_request(lab, client, agent):
+    load = Load(client, 3.0)
+    time.sleep(0.5)
+    assert agent.stop() == 0
+    assert agent.pids() == []
+    assert not lab.bpffs.exists()
+    assert not (lab.folder / "run").exists()
+    assert client.request("http://web/")[0].status == 200
+    assert load.failures() == []
+    agent.start()
+
+
+def test_a_namespace_opts_out_and_in_again_live(lab, client, agent):
+    namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {nodemesh.io/mesh: disabled}}\n"
+    manifests = lab.manifests_folder
+    before = {path: path.read_text() for path in manifests.glob("*.yaml")}
+    for path, text in before.items():
+        documents = [part for part in text.split("\n---\n") if "kind: Namespace" not in part]
+        path.write_text("\n---\n".join([namespace, *documents]))
+    until(lambda: not any(row["enrolled"] for row in agent.get("/pods")))
+    assert client.request("http://web/teapot")[0].status == 200
+    for path, text in before.items():
+        path.write_text(text)
+    agent.wait_enrolled([client])
+    assert client.request("http://web/teapot")[0].status == 418
+
+
+def test_a_service_without_rules_is_balanced_by_the_kernel_and_counted(lab, client, agent):
+    agent.withdraw("rules")
+    (port,) = agent.get("/services")[0]["ports"]
+    assert port["mode"] == "kernel", port
+    assert client.request("http://web/", count=5)[-1].status == 200
+
+    def counted() -> bool:
+        edges = agent.get("/graph")["edges"]
+        return any(edge["protocol"] == "tcp" and edge["requests"] == 5 and edge["sent"] > 0 for edge in edges)
+
+    until(counted)
+    with urllib.request.urlopen(f"http://{agent.admin}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    assert 'nodemesh_kernel_events_total{hook="connect4",reason="balanced"}' in page

@@ -1,0 +1,311 @@
+"""Conversations about what goes wrong upstream: retries, timeouts, faults, breakers, and the answers in its stead."""
+
+import pytest
+
+from nodemesh.reasons import Reason
+from nodemesh.sim.world import World
+
+from .conftest import ROUTE, SECOND, SERVICE, rule
+from .test_http import GET, OK, ask, split
+
+RESET = b"upstream connect error or disconnect/reset before headers. "
+
+
+def test_no_listener_is_retried_and_then_a_503(world):
+    client = ask(world)
+    world.advance(1.0)
+    start, headers, body = split(client.take())
+    assert start.startswith(b"HTTP/1.1 503") and headers[b"content-type"] == b"text/plain"
+    assert body == (
+        RESET + b"retried and the latest reset reason: remote connection failure, "
+        b"transport failure reason: delayed connect error: Connection refused"
+    )
+    (record,) = world.records
+    assert record.reasons == (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED, Reason.UPSTREAM_CONNECTION_FAILURE)
+    assert record.attempts == 3
+
+
+def test_a_dead_endpoint_is_invisible_to_callers():
+    world = World(SERVICE + SECOND)
+    server = world.serve("10.1.0.2", 9080)
+    for _ in range(20):
+        client = ask(world)
+        world.advance(0.5)
+        server.connections[-1].send(OK)
+        world.run()
+        assert client.take().startswith(b"HTTP/1.1 200")
+        client.reset()
+    assert any(record.attempts > 1 for record in world.records)
+
+
+def test_a_stale_connection_is_replaced_without_a_word(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    stale = server.accept()
+    stale.send(OK)
+    world.run()
+    client.take()
+    client.send(GET)
+    stale.end()  # crosses the request
+    world.run()
+    world.run()
+    fresh = server.accept()
+    assert b"attempt-count: 1" in fresh.take()
+    fresh.send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200") and world.records[1].reasons == ()
+
+
+def test_an_idle_connection_that_ends_is_not_used_again(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    first = server.accept()
+    first.send(OK)
+    first.end()
+    world.run()
+    assert first.closed
+    client.send(GET)
+    world.run()
+    assert server.accept().take().startswith(b"GET")
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\n", b"HTT"])
+def test_an_upstream_that_closes_before_the_head_is_a_503(world, sent):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    upstream = server.accept()
+    upstream.send(sent)
+    upstream.end()
+    world.run()
+    start, _, body = split(client.take())
+    assert start.startswith(b"HTTP/1.1 503") and body == RESET + b"reset reason: connection termination"
+    assert world.records[0].reasons == (Reason.UPSTREAM_CONNECTION_TERMINATION,)
+
+
+def test_an_upstream_that_resets_is_a_503(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    server.accept().reset()
+    world.run()
+    assert split(client.take())[2] == RESET + b"reset reason: remote reset"
+    assert world.records[0].reasons == (Reason.UPSTREAM_REMOTE_RESET,)
+
+
+def test_an_upstream_that_closes_in_mid_body_breaks_the_answer(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    upstream = server.accept()
+    upstream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+    upstream.end()
+    world.run()
+    assert client.take().endswith(b"abc") and client.reset_seen
+    assert world.records[0].reasons == (Reason.UPSTREAM_CONNECTION_TERMINATION,)
+
+
+def test_a_slow_upstream_is_a_504():
+    world = World(SERVICE + rule(ROUTE + "\ntimeout: 1s"))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    upstream = server.accept()
+    assert b"x-envoy-expected-rq-timeout-ms: 1000" in upstream.take()
+    world.advance(0.99)
+    assert not client.take()
+    world.advance(0.02)
+    start, _, body = split(client.take())
+    assert start.startswith(b"HTTP/1.1 504") and body == b"upstream request timeout"
+    assert upstream.closed and world.records[0].reasons == (Reason.RESPONSE_TIMEOUT,)
+    assert world.records[0].duration == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_timeout_counts_from_the_end_of_the_request():
+    world = World(SERVICE + rule(ROUTE + "\ntimeout: 1s"))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, b"PUT / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 3\r\n\r\n")
+    world.advance(5.0)
+    client.send(b"abc")
+    world.run()
+    server.accept().send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200")
+
+
+def test_a_try_that_is_too_slow_is_replaced():
+    world = World(SERVICE + rule(ROUTE + "\nretries: {attempts: 1, perTryTimeout: 500ms, retryOn: 5xx}"))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    first = server.accept()
+    assert b"x-envoy-expected-rq-timeout-ms: 500" in first.take()
+    world.advance(0.6)
+    assert first.closed
+    second = server.accept()
+    assert b"x-envoy-attempt-count: 2" in second.take()
+    second.send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200") and world.records[0].attempts == 2
+
+
+def test_a_503_is_retried_only_where_asked_for(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    server.accept().send(OK.replace(b"200 OK", b"503 No"))
+    world.advance(1.0)
+    assert client.take().startswith(b"HTTP/1.1 503") and world.records[0].attempts == 1
+
+    world = World(SERVICE + rule(ROUTE + "\nretries: {attempts: 2, retryOn: gateway-error}"))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    upstream = server.accept()
+    upstream.send(OK.replace(b"200 OK", b"503 No"))
+    world.advance(1.0)
+    assert b"attempt-count: 2" in upstream.take(), "the connection that answered is used again"
+    upstream.send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_is_sent_again_with_a_retry():
+    world = World(SERVICE + rule(ROUTE + "\nretries: {attempts: 1, retryOn: reset}"))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, b"POST / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 6\r\n\r\nabc")
+    first = server.accept()
+    assert first.take().endswith(b"abc")
+    first.reset()
+    world.advance(0.5)
+    second = server.accept()
+    assert second.take().endswith(b"abc")
+    client.send(b"def")
+    world.run()
+    assert second.take() == b"def"
+    second.send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_too_large_to_keep_is_not_sent_again():
+    world = World(SERVICE + rule(ROUTE + "\nretries: {attempts: 1, retryOn: reset}"))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, b"POST / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 3000000\r\n\r\n")
+    for _ in range(200):
+        client.send(b"x" * 10_000)
+    world.run()
+    server.accept().reset()
+    world.advance(0.5)
+    assert client.take().startswith(b"HTTP/1.1 503") and server.waiting == 0
+
+
+def test_a_fault_delays_and_another_aborts():
+    fault = "fault: {delay: {fixedDelay: 2s, percentage: {value: 100}}}\n"
+    world = World(SERVICE + rule(fault + ROUTE))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    world.advance(1.9)
+    assert server.waiting == 0
+    world.advance(0.2)
+    server.accept().send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200") and world.records[0].reasons == (Reason.FAULT_DELAY,)
+
+    world = World(SERVICE + rule("fault: {abort: {httpStatus: 555, percentage: {value: 100}}}\n" + ROUTE))
+    client = ask(world)
+    start, _, body = split(client.take())
+    assert start.startswith(b"HTTP/1.1 555") and body == b"fault filter abort"
+    assert world.records[0].reasons == (Reason.FAULT_ABORT,)
+
+
+def test_grpc_clients_get_grpc_answers():
+    world = World(SERVICE.replace("10.1.0.1", "10.1.0.9"))
+    client = ask(world, GET[:-2] + b"Content-Type: application/grpc\r\n\r\n")
+    world.advance(1.0)
+    start, headers, body = split(client.take())
+    assert start == b"HTTP/1.1 200 OK" and headers[b"grpc-status"] == b"14" and body == b""
+    assert headers[b"grpc-message"].startswith(b"upstream connect error")
+    assert world.records[0].grpc_status == 14
+
+
+def test_a_breaker_overflows():
+    policy = """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, namespace: default}
+spec:
+  host: reviews
+  trafficPolicy:
+    connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}
+"""
+    world = World(SERVICE + policy)
+    server = world.serve("10.1.0.1", 9080)
+    clients = [ask(world) for _ in range(3)]
+    start, headers, body = split(clients[2].take())
+    assert start.startswith(b"HTTP/1.1 503") and headers[b"x-envoy-overloaded"] == b"true"
+    assert body == RESET + b"reset reason: overflow"
+    assert world.records[0].reasons == (Reason.UPSTREAM_OVERFLOW,)
+    for client in clients[:2]:
+        server.connections[-1].send(OK)
+        world.run()
+        assert client.take().startswith(b"HTTP/1.1 200")
+    assert len(server.connections) == 1
+
+
+def test_a_mirror_gets_a_copy_and_its_answer_is_dropped():
+    other = SERVICE.replace("reviews", "ratings").replace("10.96.0.10", "10.96.0.11").replace("10.1.0.1", "10.1.0.7")
+    world = World(SERVICE + "---" + other + rule(ROUTE + "\nmirror: {host: ratings, port: {number: 80}}"))
+    server = world.serve("10.1.0.1", 9080)
+    mirror = world.serve("10.1.0.7", 9080)
+    client = ask(world, b"POST /m HTTP/1.1\r\nHost: reviews\r\nContent-Length: 4\r\n\r\nab")
+    client.send(b"cd")
+    world.run()
+    copy = mirror.accept().take()
+    assert copy.startswith(b"POST /m ") and copy.endswith(b"abcd") and b"host: reviews\r\n" in copy
+    mirror.connections[0].send(OK.replace(b"200 OK", b"500 Bad"))
+    world.run()
+    assert not client.take()
+    server.accept().send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200")
+    assert sorted(record.status for record in world.records) == [200, 500]
+
+
+def test_preflights_are_answered_here():
+    cors = "corsPolicy: {allowOrigins: [{exact: 'http://a'}], allowMethods: [GET, PUT], maxAge: 1h}\n"
+    world = World(SERVICE + rule(cors + ROUTE))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(
+        world,
+        b"OPTIONS / HTTP/1.1\r\nHost: reviews\r\nOrigin: http://a\r\nAccess-Control-Request-Method: PUT\r\n\r\n",
+    )
+    _, headers, _ = split(client.take())
+    assert headers[b"access-control-allow-origin"] == b"http://a"
+    assert headers[b"access-control-allow-methods"] == b"GET,PUT" and headers[b"access-control-max-age"] == b"3600"
+    client.send(GET[:-2] + b"Origin: http://a\r\n\r\n")
+    world.run()
+    server.accept().send(OK[:-6] + b"\r\naccess-control-allow-origin: *\r\n\r\nhi")
+    world.run()
+    assert client.take().count(b"access-control-allow-origin: http://a") == 1
+
+
+def test_rewrites_redirects_and_header_changes():
+    text = (
+        """
+match: [{uri: {prefix: /a}}]
+rewrite: {uri: /z, authority: other.example}
+headers:
+  request: {set: {x-set: v}, remove: [x-gone]}
+  response: {add: {x-added: w}}
+"""
+        + ROUTE
+    )
+    world = World(SERVICE + rule(text))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, b"GET /a/b?q=1 HTTP/1.1\r\nHost: reviews\r\nX-Gone: 1\r\nX-Set: old\r\n\r\n")
+    upstream = server.accept()
+    start, headers, _ = split(upstream.take())
+    assert start == b"GET /z/b?q=1 HTTP/1.1" and headers[b"host"] == b"other.example"
+    assert headers[b"x-set"] == b"v" and b"x-gone" not in headers
+    assert headers[b"x-envoy-original-path"] == b"/a/b?q=1"
+    upstream.send(OK)
+    world.run()
+    assert split(client.take())[1][b"x-added"] == b"w"
+    world = World(SERVICE + rule("redirect: {uri: /new, authority: b.example, redirectCode: 302}"))
+    start, headers, _ = split(ask(world).take())
+    assert start.startswith(b"HTTP/1.1 302") and headers[b"location"] == b"http://b.example/new?b=c"

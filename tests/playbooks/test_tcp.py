@@ -1,0 +1,98 @@
+"""Conversations without HTTP: relays with their ends, and ports whose protocol the first bytes tell."""
+
+from nodemesh.reasons import Reason
+
+from .test_http import GET, OK, ask
+
+
+def test_bytes_and_ends_go_both_ways(world):
+    server = world.serve("10.1.0.1", 9081)
+    client = ask(world, b"hello", 81)
+    upstream = server.accept()
+    assert upstream.take() == b"hello"
+    client.end()
+    world.run()
+    assert upstream.ended and not client.ended
+    upstream.send(b"bye")
+    upstream.end()
+    world.run()
+    assert client.take() == b"bye" and client.ended
+    (record,) = world.records
+    assert (record.bytes_received, record.bytes_sent, record.reasons) == (5, 3, ())
+    assert world.proxy.pods[1].budget.connections == 0
+
+
+def test_a_reset_is_passed_on(world):
+    server = world.serve("10.1.0.1", 9081)
+    client = ask(world, b"hello", 81)
+    server.accept().reset()
+    world.run()
+    assert client.reset_seen and world.records[0].reasons == (Reason.UPSTREAM_REMOTE_RESET,)
+
+
+def test_nobody_there_resets_the_client(world):
+    client = ask(world, b"hello", 81)
+    assert client.reset_seen and world.records[0].reasons == (Reason.UPSTREAM_CONNECTION_FAILURE,)
+
+
+def test_connecting_takes_too_long(world):
+    world.serve("10.1.0.1", 9081, silent=True)
+    client = ask(world, b"hello", 81)
+    world.advance(11.0)
+    assert client.reset_seen and world.records[0].reasons == (Reason.UPSTREAM_CONNECTION_TIMEOUT,)
+
+
+def test_a_slow_reader_stops_the_writer(world):
+    server = world.serve("10.1.0.1", 9081)
+    client = ask(world, b"x", 81)
+    upstream = server.accept()
+    client.window = 100
+    for _ in range(10):
+        upstream.send(b"y" * 1000)
+    world.run()
+    assert client.transport.pending < 2000
+    client.window = 1 << 20
+    got = 0
+    while got < 10_000:
+        got += len(client.take())
+        world.run()
+
+
+def test_a_server_that_speaks_first_is_heard(world):
+    server = world.serve("10.1.0.1", 9082)
+    client = world.connect("10.96.0.10", 82)
+    world.advance(0.02)
+    upstream = server.accept()
+    upstream.send(b"220 mail")
+    world.run()
+    assert client.take() == b"220 mail"
+    client.send(b"GET ")  # not HTTP: the server has spoken before
+    world.run()
+    assert upstream.take() == b"GET "
+
+
+def test_a_client_that_speaks_late_is_still_understood(world):
+    server = world.serve("10.1.0.1", 9082)
+    client = world.connect("10.96.0.10", 82)
+    world.advance(5.0)
+    in_vain = server.accept()
+    client.send(GET)
+    world.run()
+    assert in_vain.closed
+    server.accept().send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200")
+
+
+def test_http_by_its_first_bytes_however_they_come(world):
+    server = world.serve("10.1.0.1", 9082)
+    client = ask(world, GET[:2], 82)
+    client.send(GET[2:])
+    world.run()
+    assert server.accept().take().startswith(b"GET /a")
+
+
+def test_other_bytes_are_relayed_at_once(world):
+    server = world.serve("10.1.0.1", 9082)
+    ask(world, b"\x00\x01\x02", 82)
+    assert server.accept().take() == b"\x00\x01\x02"

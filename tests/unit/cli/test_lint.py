@@ -1,0 +1,58 @@
+import json
+
+from click.testing import CliRunner
+
+from nodemesh.cli.main import cli
+
+BROKEN = """apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews, namespace: default}
+spec:
+  hots: [reviews]
+  http: [{route: [{destination: {host: reviews}}]}]
+"""
+GOOD = BROKEN.replace("hots", "hosts")
+SERVICE = """---
+apiVersion: v1
+kind: Service
+metadata: {name: reviews, namespace: default}
+spec: {ports: [{port: 9080, name: http}]}
+"""
+
+
+def lint(tmp_path, text, *options):
+    (tmp_path / "mesh.yaml").write_text(text)
+    return CliRunner().invoke(cli, ["lint", str(tmp_path), *options])
+
+
+def test_a_clean_folder_is_clean(tmp_path):
+    result = lint(tmp_path, GOOD + SERVICE, "--format", "json")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, [])
+
+
+def test_an_error_is_told_with_its_place_and_exit_code(tmp_path):
+    result = lint(tmp_path, BROKEN)
+    assert result.exit_code == 1
+    assert f"{tmp_path}/mesh.yaml:5:3: error: " in result.stdout
+
+
+def test_json_has_the_documented_fields(tmp_path):
+    result = lint(tmp_path, BROKEN, "--format", "json")
+    finding = json.loads(result.stdout)[0]
+    assert set(finding) == {
+        "file", "line", "column", "kind", "namespace", "name", "path", "severity", "refused", "code", "message",
+    }  # fmt: skip
+    assert (finding["line"], finding["kind"], finding["name"]) == (5, "VirtualService", "reviews")
+    assert finding["refused"] is True
+
+
+def test_sarif_points_at_the_line(tmp_path):
+    result = lint(tmp_path, BROKEN, "--format", "sarif")
+    (run,) = json.loads(result.stdout)["runs"]
+    location = run["results"][0]["locations"][0]["physicalLocation"]
+    assert location["region"] == {"startLine": 5, "startColumn": 3}
+    assert run["results"][0]["ruleId"] in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+
+
+def test_a_path_that_is_not_there_is_wrong_usage():
+    assert CliRunner().invoke(cli, ["lint", "/no/such/place"]).exit_code == 2

@@ -1,0 +1,20 @@
+def entry(told, **spec):
+    ports = [{"number": 80, "name": "http", "protocol": "HTTP"}]
+    return told("ServiceEntry", {"hosts": ["a.com"], "ports": ports, "resolution": "DNS", **spec})
+
+
+def test_endpoints_by_resolution(told):
+    address, name = [{"address": "1.2.3.4"}], [{"address": "b.com"}]
+    assert entry(told, resolution="STATIC", endpoints=address) == []
+    assert entry(told, resolution="STATIC", endpoints=name) == ["bad-address spec.endpoints[0].address"]
+    assert entry(told, endpoints=name) == []
+    assert entry(told, resolution="NONE", endpoints=address) == ["endpoints-without-resolution spec.endpoints"]
+
+
+def test_a_wildcard_with_endpoints_needs_no_lookup(told):
+    assert entry(told, hosts=["*.a.com"], endpoints=[{"address": "b.com"}]) == []
+    assert entry(told, hosts=["*.a.com"]) == ["wildcard-lookup spec.hosts[0]"]
+
+
+def test_unset_enums_have_istios_zero_values(told):
+    assert told("ServiceEntry", {"hosts": ["a.com"]}) == []

@@ -1,0 +1,39 @@
+import mmap
+import os
+
+from tests.unit.cli.mesh import Upstream, cluster, rules
+
+from nodemesh.balance.shared import Memory, cluster_key, host_key
+from nodemesh.config.load import load_text
+from nodemesh.node.counters import CAPACITY, SharedCounters, policed_clusters
+from nodemesh.registry.store import Store
+from nodemesh.routing.client import Client
+from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.view import Views
+
+CLIENT = Client(namespace="default")
+
+
+def views(text: str) -> Views:
+    return Views(compile_tables(Store().apply("files", load_text(text, "mesh.yaml").objects)))
+
+
+def test_clusters_under_a_destination_rule_have_a_place_that_workers_find():
+    upstream = Upstream("v1")
+    upstream.close()
+    made = views(cluster(upstream) + rules("- route: [{destination: {host: reviews}}]"))
+    names = {found.name for found in policed_clusters(made.for_client(CLIENT))}
+    assert names == {f"outbound|9080|{subset}|reviews.default.svc.cluster.local" for subset in ("", "v1", "v2")}
+    counters = SharedCounters(2)
+    counters.assign(made, [CLIENT, CLIENT])
+    _, (fd,) = counters.message()
+    seen = Memory(memoryview(mmap.mmap(fd, os.fstat(fd).st_size)), 2, CAPACITY)
+    (v1,) = [found for found in policed_clusters(made.for_client(CLIENT)) if found.subset == "v1"]
+    assert seen.find(cluster_key(v1.key)) >= 0
+    assert seen.find(host_key(v1.key, "127.0.0.1", upstream.port)) >= 0
+    assert seen.find(cluster_key("outbound|1||nobody")) < 0
+
+
+def test_services_without_a_policy_need_no_place():
+    made = views(cluster())
+    assert list(policed_clusters(made.for_client(CLIENT))) == []

@@ -1,0 +1,35 @@
+import msgspec
+from tests.unit.cli.mesh import Upstream, cluster
+
+from nodemesh.config.load import load_text
+from nodemesh.datapath.traffic import Path, Traffic
+from nodemesh.node import kernel_traffic
+from nodemesh.registry.store import Store
+from nodemesh.routing.client import Client
+from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.view import Views
+from nodemesh.telemetry.labels import TCP_LABELS
+from nodemesh.telemetry.telemetry import Dump
+
+CLIENT = Client(namespace="default", name="app", labels={"app": "app"})
+
+
+def test_kernel_connections_stand_under_the_labels_of_their_service():
+    upstream = Upstream("v1")
+    upstream.close()
+    snapshot = Store().apply("files", load_text(cluster(upstream, port_name="tcp-x"), "mesh.yaml").objects)
+    views = Views(compile_tables(snapshot))
+    path = Path(7, ("10.96.0.7", 9080), ("127.0.0.1", upstream.port))
+    taken = {
+        path: Traffic(opened=5, failed=1, closed=3, sent=106, received=1006, duration=1.0, rtt=0.1),
+        Path(8, ("10.96.0.7", 9080), ("127.0.0.1", upstream.port)): Traffic(1, 0, 1, 2, 2, 0.0, 0.0),
+    }
+    data = kernel_traffic.dump(taken, {7: CLIENT}.get, views)
+    found = msgspec.msgpack.decode(data, type=Dump).tcp
+    flows = {flow.labels[TCP_LABELS.index("response_flags")]: flow for flow in found}
+    assert (flows["-"].opened, flows["-"].closed, flows["-"].sent, flows["-"].received) == (5, 3, 1000, 100)
+    assert (flows["UF"].opened, flows["UF"].closed) == (1, 1)
+    labels = dict(zip(TCP_LABELS, flows["-"].labels, strict=True))
+    assert labels["destination_service_name"] == "reviews"
+    assert labels["destination_version"] == "v1"
+    assert labels["source_workload"] == "app"

@@ -1,0 +1,51 @@
+import os
+
+import pytest
+
+from nodemesh.datapath import probes
+from nodemesh.datapath.probes import Finding, Verdict
+from nodemesh.node import preflight
+from nodemesh.node.options import Address, Ebpf, Expose, RunOptions, StartError
+
+EXPOSE = (Expose(host="a", port=1, listen=Address("127.0.0.1", 0)),)
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "mesh.yaml").write_text("")
+    return (str(tmp_path),)
+
+
+def test_a_missing_config_path_is_named():
+    with pytest.raises(StartError, match="/no/such/place: there is no such file"):
+        preflight.resolve(RunOptions(config=("/no/such/place",), ebpf=Ebpf.OFF, expose=EXPOSE))
+
+
+def test_nothing_to_do_is_told(config):
+    with pytest.raises(StartError, match="--expose HOST:PORT=ADDR"):
+        preflight.resolve(RunOptions(config=config, ebpf=Ebpf.OFF))
+
+
+def test_auto_falls_back_only_where_plain_listeners_are_asked_for(config, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert preflight.resolve(RunOptions(config=config, expose=EXPOSE)).ebpf is Ebpf.OFF
+    with pytest.raises(StartError, match="needs root"):
+        preflight.resolve(RunOptions(config=config))
+    with pytest.raises(StartError, match="eBPF needs root; run as root, or use --ebpf off"):
+        preflight.resolve(RunOptions(config=config, expose=EXPOSE, ebpf=Ebpf.REQUIRE))
+
+
+def test_what_the_machine_lacks_is_named_with_its_mend(config, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    lacks = preflight.missing_for_ebpf(RunOptions(config=config, cgroup_root=str(tmp_path)))
+    assert lacks is not None and "is no cgroup v2 folder; give --cgroup-root" in lacks
+    finding = Finding("cgroup2", Verdict.FAILED, "cgroup v2 is not mounted", "mount it")
+    monkeypatch.setattr(probes, "probe", lambda cgroup: [finding])
+    with pytest.raises(StartError, match="cgroup v2 is not mounted: mount it"):
+        preflight.resolve(RunOptions(config=config, ebpf=Ebpf.REQUIRE))
+
+
+def test_workers_and_node_are_filled_in(config):
+    options = preflight.resolve(RunOptions(config=config, expose=EXPOSE, ebpf=Ebpf.OFF, workers=0))
+    assert options.workers == len(os.sched_getaffinity(0))
+    assert options.node == os.uname().nodename

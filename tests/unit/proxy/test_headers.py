@@ -1,0 +1,59 @@
+"""Header operations in their order, and format commands."""
+
+import pytest
+
+from nodemesh.proxy.headers import change, expand
+from nodemesh.routing.client import Client
+from nodemesh.routing.decision import HeaderOp, HeaderOps
+from nodemesh.telemetry.record import RequestRecord
+
+
+@pytest.fixture
+def record() -> RequestRecord:
+    record = RequestRecord(Client(namespace="default"))
+    record.started = 1_700_000_000.25
+    record.method = b"GET"
+    record.path = b"/p?q"
+    record.authority = b"reviews:80"
+    record.downstream_remote = "10.1.0.9:40000"
+    record.status = 503
+    return record
+
+
+def op(name: bytes, value: bytes, formatted: bool = False) -> HeaderOp:
+    return HeaderOp(name=name, value=value, formatted=formatted)
+
+
+def test_removed_then_set_then_added(record):
+    lines = [b"X-A: 1", b"x-a: 2", b"Keep: k", b"x-b: 3"]
+    ops = HeaderOps(remove=(b"x-b",), set=(op(b"x-a", b"new"),), add=(op(b"x-b", b"again"), op(b"keep", b"too")))
+    change(ops, lines, record, {})
+    assert lines == [b"Keep: k", b"x-a: new", b"x-b: again", b"keep: too"]
+
+
+def test_an_empty_value_changes_nothing(record):
+    lines = [b"x-a: 1"]
+    change(HeaderOps(set=(op(b"x-a", b"%REQ(none)%", True),)), lines, record, {})
+    assert lines == [b"x-a: 1"]
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        (b"plain", b"plain"),
+        (b"100%%", b"100%"),
+        (b"%REQ(X-User)%!", b"jason!"),
+        (b"%REQ(none?x-user)%", b"jason"),
+        (b"%REQ(:path)%", b"/p?q"),
+        (b"%REQ(:AUTHORITY)%", b"reviews:80"),
+        (b"%DOWNSTREAM_REMOTE_ADDRESS%", b"10.1.0.9:40000"),
+        (b"%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", b"10.1.0.9"),
+        (b"%PROTOCOL% %RESPONSE_CODE%", b"HTTP/1.1 503"),
+        (b"%START_TIME%", b"2023-11-14T22:13:20.250Z"),
+        (b"%ENVIRONMENT(NODEMESH_NOT_SET)%", b""),
+        (b"%UNKNOWN%", b"%UNKNOWN%"),
+        (b"50% off", b"50% off"),
+    ],
+)
+def test_format_commands(record, template, value):
+    assert expand(template, record, {b"x-user": b"jason"}) == value

@@ -1,0 +1,255 @@
+"""A worker over real sockets: it obeys control, serves, survives what clients and upstreams do, and drains."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+import struct
+import threading
+import time
+
+import msgspec
+import pytest
+from tests.playbooks.conftest import SERVICE, rule
+
+from nodemesh.config.load import load_text
+from nodemesh.proxy import messages
+from nodemesh.proxy.messages import FromWorker
+from nodemesh.proxy.platform import Platform
+from nodemesh.proxy.worker import Worker
+from nodemesh.registry.store import Store
+from nodemesh.routing.client import Client
+from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.wire import encode_update
+from nodemesh.telemetry.telemetry import Telemetry
+
+GET = b"GET / HTTP/1.1\r\nHost: reviews\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+
+
+class Control:
+    """A worker in a thread, and control's end of its socket."""
+
+    def __init__(self) -> None:
+        self.socket, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(5)
+        self.worker = Worker(far, Platform(), Telemetry())
+        self.thread = threading.Thread(target=self.worker.run)
+        self.thread.start()
+        assert isinstance(self.hear(), messages.Hello)
+
+    def say(self, message: messages.Message, *fds: int) -> None:
+        socket.send_fds(self.socket, [msgspec.msgpack.encode(message)], fds)
+
+    def hear(self) -> object:
+        packet, self.fds, _, _ = socket.recv_fds(self.socket, 65536, 4)
+        return msgspec.msgpack.decode(packet, type=FromWorker)
+
+    def configure(self, config: str, version: int = 1, base: int = 0) -> object:
+        tables = compile_tables(Store().apply("test", load_text(config, "mesh.yaml").objects))
+        fd = os.memfd_create("tables")
+        os.write(fd, encode_update(None, msgspec.structs.replace(tables, version=version)))
+        self.say(messages.SetTables(version=version, base=base), fd)
+        os.close(fd)
+        return self.hear()
+
+    def listen(self, port: int) -> tuple[str, int]:
+        """A plain listener for the service's port."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        address: tuple[str, int] = listener.getsockname()
+        client = Client(namespace="default", name="client")
+        self.say(messages.AddListener(id=port, client=client, destination=("10.96.0.10", port)), listener.fileno())
+        listener.close()
+        return address
+
+    def ask(self, message: messages.Message) -> bytes:
+        self.say(message)
+        self.hear()
+        with mmap.mmap(self.fds[0], 0, access=mmap.ACCESS_READ) as memory:
+            body = memory[:]
+        os.close(self.fds[0])
+        return body
+
+    def settle(self, condition) -> None:
+        """Wait until the worker has done something, at most 5 s."""
+        end = time.monotonic() + 5
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
+
+@pytest.fixture
+def control():
+    control = Control()
+    yield control
+    control.socket.close()
+    control.thread.join(5)
+    assert not control.thread.is_alive()
+
+
+@pytest.fixture
+def upstream():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+        yield server
+
+
+def mesh(upstream: socket.socket) -> str:
+    port = upstream.getsockname()[1]
+    config = SERVICE.replace("10.1.0.1", "127.0.0.1")
+    for declared in ("9080", "9081", "9082"):
+        config = config.replace(f"port: {declared}", f"port: {port}")
+    return config
+
+
+def connect(address: tuple[str, int]) -> socket.socket:
+    return socket.create_connection(address, 5)
+
+
+def read_until(sock: socket.socket, end: bytes) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        piece = sock.recv(65536)
+        assert piece, data
+        data += piece
+    return data
+
+
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def test_requests_flow_and_are_counted(control, upstream):
+    assert control.configure(mesh(upstream)) == messages.Applied(version=1)
+    with connect(control.listen(80)) as client:
+        client.sendall(GET)
+        served, _ = upstream.accept()
+        for _ in range(2):
+            assert read_until(served, b"\r\n\r\n").startswith(b"GET / HTTP/1.1\r\nhost: reviews\r\n")
+            served.sendall(OK)
+            assert read_until(client, b"hi").startswith(b"HTTP/1.1 200 OK\r\n")
+            client.sendall(GET)
+        read_until(served, b"\r\n\r\n")
+        (connection,) = msgspec.msgpack.decode(control.ask(messages.GetConnections(id=1)))
+        assert connection["destination"] == "10.96.0.10:80" and connection["request"] == "/"
+        assert b"reviews.default.svc.cluster.local" in control.ask(messages.GetStatistics(id=2))
+        served.close()
+
+
+def test_new_tables_count_at_once_and_bad_ones_not_at_all(control, upstream):
+    control.configure(mesh(upstream))
+    with connect(control.listen(80)) as client:
+        assert isinstance(control.configure(mesh(upstream), version=9, base=5), messages.Refused)
+        control.configure(mesh(upstream) + rule("directResponse: {status: 418}"), version=2)
+        client.sendall(GET)
+        assert client.recv(1000).startswith(b"HTTP/1.1 418")
+
+
+def test_a_body_arrives_as_it_was_sent(control, upstream):
+    control.configure(mesh(upstream))
+    body = os.urandom(3 << 20)
+    message = b"PUT / HTTP/1.1\r\nHost: reviews\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    with connect(control.listen(80)) as client:
+        sender = threading.Thread(target=client.sendall, args=(message,))
+        sender.start()
+        served, _ = upstream.accept()
+        served.settimeout(5)
+        got = b""
+        while body[-50:] not in got[-60:]:
+            got += served.recv(1 << 20)
+        assert got.endswith(body)
+        sender.join(5)
+        answer = threading.Thread(
+            target=served.sendall, args=(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body,)
+        )
+        answer.start()
+        assert read_until(client, body[-50:]).endswith(body)
+        answer.join(5)
+        served.close()
+
+
+def test_a_relay_passes_bytes_ends_and_resets(control, upstream):
+    control.configure(mesh(upstream))
+    address = control.listen(81)
+    with connect(address) as client:
+        client.sendall(b"hello")
+        served, _ = upstream.accept()
+        assert served.recv(100) == b"hello"
+        client.shutdown(socket.SHUT_WR)
+        assert served.recv(100) == b""
+        served.sendall(b"bye")
+        served.close()
+        assert read_until(client, b"bye") == b"bye" and client.recv(1) == b""
+    with connect(address) as client:
+        client.sendall(b"hello")
+        served, _ = upstream.accept()
+        served.recv(100)
+        reset(served)
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+
+
+def test_clients_that_reset_leave_nothing_behind_and_nothing_spins(control, upstream):
+    control.configure(mesh(upstream))
+    address = control.listen(80)
+    for _ in range(20):
+        client = connect(address)
+        client.sendall(b"PUT / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 200_000)
+        served, _ = upstream.accept()
+        served.recv(1000)
+        reset(client)
+        served.close()
+    pod = control.worker.proxy.pods[80]
+    control.settle(lambda: not pod.connections)
+    control.settle(lambda: len(control.worker.reactor.lanes[pod.lane].transports) == 0)
+    assert pod.budget.connections == 0 and pod.budget.requests == 0
+    before = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.15
+
+
+def test_no_upstream_is_a_503(control, upstream):
+    control.configure(mesh(upstream))
+    upstream.close()
+    with connect(control.listen(80)) as client:
+        client.sendall(GET)
+        assert b"remote connection failure" in read_until(client, b"refused")
+
+
+def test_draining_ends_the_worker_when_all_is_done(control, upstream):
+    control.configure(mesh(upstream))
+    address = control.listen(80)
+    with connect(address) as client:
+        client.sendall(GET)
+        served, _ = upstream.accept()
+        read_until(served, b"\r\n\r\n")
+        control.say(messages.Drain(grace=30.0))
+        control.settle(lambda: control.worker.proxy.draining)
+        served.sendall(OK)
+        assert b"connection: close" in read_until(client, b"hi")
+    control.thread.join(5)
+    assert not control.thread.is_alive()
+    served.close()
+
+
+def test_control_may_die(upstream):
+    control = Control()
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sockets = [far, None]
+    control.worker._reconnect = lambda: sockets.pop()
+    control.configure(mesh(upstream))
+    address = control.listen(80)
+    with connect(address) as client:
+        control.socket.close()
+        client.sendall(GET)
+        served, _ = upstream.accept()
+        served.sendall(OK)
+        assert read_until(client, b"hi")
+        near.settimeout(5)
+        assert isinstance(msgspec.msgpack.decode(near.recv(1000), type=FromWorker), messages.Hello)
+        served.close()
+    near.send(msgspec.msgpack.encode(messages.Drain(grace=0.0)))
+    control.thread.join(5)
+    assert not control.thread.is_alive()

@@ -1,0 +1,79 @@
+from tests.meshes import bookinfo, make, pod, service
+
+from nodemesh.config.problems import Problem
+from nodemesh.registry.assemble import ObjectKey, key_of
+from nodemesh.registry.store import Store
+
+
+def test_versions_and_causes():
+    store = Store()
+    first = store.apply("files", bookinfo())
+    assert first.version == 1 and "VirtualService default/r" not in first.causes
+    rule = make("VirtualService", "r", {"hosts": ["reviews"]})
+    second = store.apply("files", [rule])
+    assert second.version == 2
+    assert second.causes == ("VirtualService default/r added (virtualservice-r.yaml:1)",)
+    third = store.apply("files", removed=[key_of(rule)])
+    assert third.causes == ("VirtualService default/r removed",) and "default/r" not in third.virtual_services
+
+
+def test_nothing_new_is_the_same_snapshot():
+    store = Store()
+    first = store.apply("files", bookinfo())
+    assert store.apply("files", bookinfo()) is first
+    assert store.apply("files", removed=[ObjectKey("Pod", "default", "nobody")]) is first
+
+
+def test_unaffected_parts_are_the_same_objects():
+    store = Store()
+    first = store.apply("files", bookinfo())
+    second = store.apply("files", [pod("ratings-v1", "10.1.0.77", {"app": "ratings", "version": "v1"})])
+    reviews, ratings = "reviews.default.svc.cluster.local", "ratings.default.svc.cluster.local"
+    assert second.services[reviews] is first.services[reviews]
+    assert second.services[ratings] is not first.services[ratings]
+    assert second.workloads["default/reviews-v1"] is first.workloads["default/reviews-v1"]
+    assert second.destination_rules is first.destination_rules
+
+
+def test_the_first_source_of_an_object_counts_and_the_next_takes_over():
+    store = Store()
+    store.apply("files", [service("web", "10.96.0.1")])
+    held = store.apply("cluster", [service("web", "10.96.0.2")])
+    assert held.services["web.default.svc.cluster.local"][0].addresses == ("10.96.0.1",)
+    after = store.apply("files", removed=[ObjectKey("Service", "default", "web")])
+    assert after.services["web.default.svc.cluster.local"][0].addresses == ("10.96.0.2",)
+
+
+def test_problems_are_those_of_all_sources_as_they_are_now():
+    store = Store()
+    bad = Problem(code="x", message="bad")
+    assert store.apply("a", problems=[bad]).problems == (bad,)
+    assert store.apply("b", bookinfo()).problems == (bad,)
+    assert store.apply("a", problems=[]).problems == ()
+
+
+def test_discovery_selectors_hide_and_reveal_namespaces():
+    store = Store()
+    mesh = make(
+        "MeshConfig", "mesh", {"discoverySelectors": [{"matchLabels": {"mesh": "on"}}]}, namespace="istio-system"
+    )
+    hidden = store.apply("t", [mesh, make("Namespace", "default"), *bookinfo()])
+    assert not hidden.services and not hidden.workloads and not hidden.destination_rules
+    shown = store.apply("t", [make("Namespace", "default", labels={"mesh": "on"})])
+    assert len(shown.services) == 2 and "default/reviews" in shown.destination_rules
+
+
+def test_the_clusters_domain_is_the_meshs():
+    snapshot = Store().apply("t", [service("web", "10.96.0.1"), make("MeshConfig", "m", {"clusterDomain": "corp"})])
+    assert set(snapshot.services) == {"web.default.svc.corp"}
+
+
+def test_pods_tell_owner_and_service_account():
+    spec = {
+        "owners": [{"kind": "ReplicaSet", "name": "web-5d4f", "controller": True}],
+        "serviceAccountName": "web",
+        "status": {"podIP": "10.1.0.1", "phase": "Running"},
+    }
+    snapshot = Store().apply("t", [make("Pod", "web-5d4f-x", spec, labels={"pod-template-hash": "5d4f"})])
+    workload = snapshot.workloads["default/web-5d4f-x"]
+    assert (workload.owner, workload.service_account, workload.ready) == ("web", "web", True)

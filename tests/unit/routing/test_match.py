@@ -1,0 +1,103 @@
+import pytest
+from tests.meshes import request
+
+from nodemesh.config.virtualservice import HTTPMatchRequest, StringMatch
+from nodemesh.routing.decision import Decision
+from nodemesh.routing.match import Row, VirtualHost
+
+YES, NO = Decision(name="yes"), Decision(name="no")
+
+
+def decide(req, **match):
+    return VirtualHost("h", (Row(HTTPMatchRequest(**match), YES, 0),), NO).decide(req) is YES
+
+
+@pytest.mark.parametrize(
+    ("uri", "path", "held"),
+    [
+        (StringMatch(exact="/foo"), "/foo", True),
+        (StringMatch(exact="/foo"), "/foo/", False),
+        (StringMatch(exact="/foo"), "/foo?x=1", True),
+        (StringMatch(prefix="/foo"), "/foobar", True),
+        (StringMatch(prefix="/foo"), "/fo", False),
+        (StringMatch(prefix="/Foo"), "/foo", False),
+        (StringMatch(regex="/v[12]"), "/v1", True),
+        (StringMatch(regex="/v[12]"), "/v1/x", False),
+        (StringMatch(prefix=""), "/anything", True),
+    ],
+)
+def test_uri(uri, path, held):
+    assert decide(request(path), uri=uri) is held
+
+
+def test_ignore_uri_case_is_for_exact_and_prefix_only():
+    assert decide(request("/FOO"), uri=StringMatch(exact="/foo"), ignore_uri_case=True)
+    assert decide(request("/fooBAR"), uri=StringMatch(prefix="/Foob"), ignore_uri_case=True)
+    assert not decide(request("/FOO"), uri=StringMatch(regex="/foo"), ignore_uri_case=True)
+
+
+@pytest.mark.parametrize(
+    ("match", "headers", "held"),
+    [
+        (StringMatch(exact="jason"), {"End-User": "jason"}, True),
+        (StringMatch(exact="jason"), {"End-User": "Jason"}, False),
+        (StringMatch(exact="jason"), {}, False),
+        (StringMatch(prefix="ja"), {"End-User": "jason"}, True),
+        (StringMatch(regex="j.*"), {"End-User": "jason,x"}, True),
+        (StringMatch(), {"End-User": ""}, True),
+        (StringMatch(regex="*"), {"End-User": "x"}, True),
+        (StringMatch(), {}, False),
+    ],
+)
+def test_headers(match, headers, held):
+    assert decide(request(headers=headers), headers={"end-User": match}) is held
+
+
+@pytest.mark.parametrize(
+    ("match", "headers", "held"),
+    [
+        (StringMatch(exact="jason"), {"end-user": "jason"}, False),
+        (StringMatch(exact="jason"), {"end-user": "other"}, True),
+        (StringMatch(exact="jason"), {}, True),  # a missing header counts as empty
+        (StringMatch(regex=".*"), {}, False),
+        (StringMatch(regex="*"), {}, True),
+        (StringMatch(), {"end-user": ""}, False),
+    ],
+)
+def test_without_headers(match, headers, held):
+    assert decide(request(headers=headers), without_headers={"end-user": match}) is held
+
+
+def test_pseudo_headers_and_host():
+    req = request("/p?q=1", host="Reviews:9080", method="POST")
+    assert decide(req, headers={":method": StringMatch(exact="POST")})
+    assert decide(req, headers={":path": StringMatch(exact="/p?q=1")})
+    assert decide(req, headers={"host": StringMatch(exact="Reviews:9080")})
+    assert decide(req, authority=StringMatch(exact="Reviews:9080"))
+    assert not decide(req, authority=StringMatch(exact="reviews"))
+
+
+def test_method_scheme_and_query_hold_together():
+    req = request("/p?a=1&b&a=2", method="PUT")
+    assert decide(req, method=StringMatch(exact="PUT"), scheme=StringMatch(exact="http"))
+    assert not decide(req, method=StringMatch(exact="put"))
+    assert decide(req, query_params={"a": StringMatch(exact="1")})
+    assert not decide(req, query_params={"a": StringMatch(exact="2")})  # the first value counts
+    assert decide(req, query_params={"b": StringMatch()})
+    assert not decide(req, query_params={"c": StringMatch()})
+    assert not decide(req, method=StringMatch(exact="PUT"), query_params={"c": StringMatch()})
+
+
+@pytest.mark.parametrize(
+    ("match", "held"),
+    [
+        (None, True),
+        (HTTPMatchRequest(), True),
+        (HTTPMatchRequest(uri=StringMatch(prefix="/")), True),
+        (HTTPMatchRequest(uri=StringMatch(regex=".*")), True),
+        (HTTPMatchRequest(uri=StringMatch(prefix="/x")), False),
+        (HTTPMatchRequest(uri=StringMatch(prefix="/"), headers={"a": StringMatch()}), False),
+    ],
+)
+def test_a_row_that_matches_all_is_known_as_such(match, held):
+    assert Row(match, YES, 0).matches_all is held

@@ -1,0 +1,124 @@
+import pytest
+from tests.meshes import make, pod, service, view_of
+
+from nodemesh.config.meshconfig import FailurePolicy
+from nodemesh.routing.frontend import Mode
+
+
+def web(port="http", **annotations):
+    return service("web", "10.96.0.1", (80, port), annotations={f"nodemesh.io/{k}": v for k, v in annotations.items()})
+
+
+def policy(**policy):
+    return make("DestinationRule", "web", {"host": "web", "trafficPolicy": policy})
+
+
+def rules(**spec):
+    return make("VirtualService", "web", {"hosts": ["web"], **spec})
+
+
+POD = pod("p", "10.1.0.1", {"app": "web"})
+TO_WEB = {"route": [{"destination": {"host": "web"}}]}
+
+
+def frontend(*objects, address="10.96.0.1", port=80):
+    return view_of(POD, *objects).frontend(address, port)
+
+
+@pytest.mark.parametrize(
+    ("objects", "mode", "reason"),
+    [
+        ([web()], Mode.KERNEL, "no rule needs L7"),
+        ([web("tcp")], Mode.KERNEL, "no rule needs L7"),
+        ([web(), rules(http=[TO_WEB])], Mode.PROXY, "VirtualService default/web has HTTP rules"),
+        ([web(""), rules(http=[TO_WEB])], Mode.PROXY, "VirtualService default/web has HTTP rules"),
+        ([web("tcp"), rules(http=[TO_WEB])], Mode.KERNEL, "no rule needs L7"),
+        ([web("tcp"), rules(tcp=[TO_WEB])], Mode.KERNEL, "no rule needs L7"),
+        (
+            [web("tcp"), rules(tcp=[{"match": [{"destinationSubnets": ["10.0.0.0/8"]}], **TO_WEB}])],
+            Mode.PROXY,
+            "VirtualService default/web matches subnets",
+        ),
+        ([web("https"), rules(tls=[{"match": [{"sniHosts": ["web"]}], **TO_WEB}])], Mode.PROXY, "has TLS rules"),
+        ([web(), policy(outlierDetection={})], Mode.PROXY, "DestinationRule default/web asks for outlier detection"),
+        ([web(), policy(tls={"mode": "SIMPLE"})], Mode.PROXY, "asks for TLS origination"),
+        ([web(), policy(tls={"mode": "ISTIO_MUTUAL"})], Mode.KERNEL, "no rule needs L7"),
+        ([web(), policy(connectionPool={"tcp": {"maxConnections": 1}})], Mode.PROXY, "connection pool settings"),
+        ([web(), policy(loadBalancer={"simple": "RANDOM"})], Mode.KERNEL, "no rule needs L7"),
+        ([web(), policy(loadBalancer={"consistentHash": {"useSourceIp": True}})], Mode.PROXY, "a consistent hash"),
+        ([web(l7="always")], Mode.PROXY, "nodemesh.io/l7 of Service default/web is always"),
+        ([web(l7="never"), rules(http=[TO_WEB])], Mode.KERNEL, "nodemesh.io/l7 of Service default/web is never"),
+        ([web(), make("MeshConfig", "m", {"l7": "always"})], Mode.PROXY, "MeshConfig's l7 is always"),
+        ([web(l7="auto"), make("MeshConfig", "m", {"l7": "always"})], Mode.KERNEL, "no rule needs L7"),
+    ],
+)
+def test_mode_and_its_reason(objects, mode, reason):
+    found = frontend(*objects)
+    assert found.mode is mode and reason in found.mode_reason
+    assert (found.tcp is not None) is (mode is Mode.KERNEL)
+
+
+def test_the_kernels_decision_follows_the_tcp_rules():
+    other = service("other", "10.96.0.2", (80, "tcp"), selector={"app": "web"})
+    split = [{"destination": {"host": "web"}, "weight": 9}, {"destination": {"host": "other"}, "weight": 1}]
+    found = frontend(web("tcp"), other, rules(tcp=[{"route": split}]))
+    assert [(entry.cluster.service, entry.weight) for entry in found.tcp.destinations] == [("web", 9), ("other", 1)]
+
+
+def test_headless_services_pass_unless_rules_apply():
+    headless = service("web", "None", (80, "http"))
+    view = view_of(POD, headless)
+    (found,) = view.frontends()
+    assert (found.mode, found.addresses, found.port) == (Mode.PASS, ("10.1.0.1",), 80)
+    (found,) = view_of(POD, headless, rules(http=[TO_WEB])).frontends()
+    assert found.mode is Mode.PROXY
+
+
+def test_an_endpoint_dialled_directly_passes_unless_rules_apply():
+    assert frontend(web(), address="10.1.0.1").mode is Mode.PASS
+    assert frontend(web(), rules(http=[TO_WEB]), address="10.1.0.1").mode is Mode.PROXY
+
+
+def test_an_endpoints_own_port_leads_to_the_service_port():
+    moved = make(
+        "Service",
+        "web",
+        {
+            "clusterIP": "10.96.0.1",
+            "selector": {"app": "web"},
+            "ports": [{"port": 80, "name": "http", "targetPort": 81}],
+        },
+    )
+    found = frontend(moved, address="10.1.0.1", port=81)
+    assert (found.port, found.service_port, found.logical_port) == (81, 80, 80)
+
+
+def test_udp_is_left_alone_and_host_names_need_the_proxy():
+    ports = [{"port": 53, "name": "dns", "protocol": "UDP"}]
+    assert frontend(make("Service", "web", {"clusterIP": "10.96.0.1", "ports": ports}), port=53).mode is Mode.PASS
+    entry = make(
+        "ServiceEntry",
+        "e",
+        {
+            "hosts": ["db.example.com"],
+            "addresses": ["10.97.0.1"],
+            "ports": [{"number": 5432, "name": "tcp", "protocol": "TCP"}],
+            "resolution": "DNS",
+        },
+    )
+    found = frontend(entry, address="10.97.0.1", port=5432)
+    assert found.mode is Mode.PROXY and "host names" in found.mode_reason
+
+
+def test_unknown_addresses_pass_or_are_the_proxys_to_refuse():
+    assert frontend(address="192.0.2.1").mode is Mode.PASS
+    only = make("MeshConfig", "m", {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}})
+    found = frontend(only, address="192.0.2.1")
+    assert found.mode is Mode.PROXY and "REGISTRY_ONLY" in found.mode_reason
+
+
+def test_failure_policy_is_the_services_own_else_the_meshs():
+    closed = make("MeshConfig", "m", {"failurePolicy": "closed"})
+    assert frontend(web()).failure_policy is FailurePolicy.OPEN
+    assert frontend(web(), closed).failure_policy is FailurePolicy.CLOSED
+    assert frontend(web(**{"failure-policy": "open"}), closed).failure_policy is FailurePolicy.OPEN
