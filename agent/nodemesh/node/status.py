@@ -69,6 +69,7 @@ class RunningNode:
                 "errors": errors,
                 "warnings": warnings,
             },
+            "cluster": control.cluster.status() if control.cluster is not None else None,
             "workers": self._workers(),
             "control": {
                 "pid": control.children.pids.get("control", 0),

@@ -59,6 +59,7 @@ class ClusterSource:
         self._resources = resources(node)
         reader = Reader()
         self.reflectors = tuple(Reflector(api, item, self, reader, random) for item in self._resources)
+        self.save_error = ""  # why the state could not be written to disk
         self._restored = False
         self._cache = cache
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {item.name: {} for item in self._resources}
@@ -242,4 +243,8 @@ class ClusterSource:
             if self.waiting_for() or not self._unsaved:
                 continue
             self._unsaved = False
-            await asyncio.to_thread(cache.save, {name: dict(held) for name, held in self._held.items()})
+            try:
+                await asyncio.to_thread(cache.save, {name: dict(held) for name, held in self._held.items()})
+                self.save_error = ""
+            except OSError as error:
+                self.save_error = str(error)
