@@ -54,13 +54,15 @@ class Etcd:
         before = held.get(key)
         if expected and (before is None or before["metadata"]["resourceVersion"] != expected):
             raise Conflict(f"the object {key[1]} has been modified; take the latest version and try again")
-        self.revision += 1
-        meta = {**data["metadata"], "resourceVersion": str(self.revision)}
-        meta.setdefault("uid", f"00000000-0000-4000-8000-{self.revision:012d}")
+        meta = dict(data["metadata"])
+        meta.setdefault("uid", f"00000000-0000-4000-8000-{self.revision + 1:012d}")
         meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
         if before is not None:
-            meta |= {field: before["metadata"][field] for field in ("uid", "creationTimestamp")}
-        stored = {**data, "metadata": meta}
+            meta |= {field: before["metadata"][field] for field in ("uid", "creationTimestamp", "resourceVersion")}
+            if {**data, "metadata": meta} == before:
+                return before  # what changes nothing is not written
+        self.revision += 1
+        stored = {**data, "metadata": {**meta, "resourceVersion": str(self.revision)}}
         held[key] = stored
         self._append(store, "ADDED" if before is None else "MODIFIED", stored, before)
         return stored
