@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from pathlib import Path
@@ -11,9 +12,14 @@ import msgspec
 
 from ..registry.sources.directory import Changes
 from .options import RunOptions, StartError
+from .reporter import Reporter
 
 #: The file of the last good state, in the folder that --state-dir names.
 STATE_FILE = "cluster.msgpack"
+
+#: Where the agents are (manifests/agent/namespace.yaml), and where a pod finds out where it is.
+NAMESPACE = "nodemesh-system"
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def kubeconfig_of(options: RunOptions, environment: dict[str, str]) -> str:
@@ -29,6 +35,14 @@ def kubeconfig_of(options: RunOptions, environment: dict[str, str]) -> str:
     return found
 
 
+def own_namespace() -> str:
+    """The namespace of the pod that this is, or where the agents usually are."""
+    try:
+        return NAMESPACE_FILE.read_text().strip()
+    except OSError:
+        return NAMESPACE
+
+
 class Cluster:
     """One API server. The client library takes 50 MB: it is loaded here, and only for those who want it."""
 
@@ -40,12 +54,15 @@ class Cluster:
         self.api = ApiServer(login_by(options.kubeconfig))
         cache = Cache(Path(options.state_dir, STATE_FILE), options.node) if options.state_dir else None
         self.source = ClusterSource(self.api, options.node, cache, random.random)
+        self._reporter = Reporter(self.api, self.source.refusals, options.node, own_namespace(), random.random)
         self.started = False  # the first batch is in force
 
     async def run(self) -> None:
-        """Follow the cluster until cancelled."""
+        """Follow the cluster, and tell it what is refused, until cancelled."""
         try:
-            await self.source.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.source.run(), name="source")
+                tasks.create_task(self._reporter.run(), name="reporter")
         finally:
             await self.api.close()
 

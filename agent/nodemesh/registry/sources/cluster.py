@@ -71,7 +71,7 @@ class ClusterSource:
         self._debounce = Debounce()
         self._wake = asyncio.Event()
         self._started = False  # the first batch is out
-        self._handed: float | None = None  # when the last batch went out
+        self._handed = 0.0  # when the last batch went out
         self._unsaved = False
 
     # life
@@ -91,15 +91,20 @@ class ClusterSource:
         if not self._started:
             await self._first(clock() + PATIENCE)
             self._started = True
-        elif self._handed is not None:
+        else:
             self._debounce.applied(clock(), clock() - self._handed)
+            await self._ripe()
+        self._handed = clock()
+        return self._changes()
+
+    async def _ripe(self) -> None:
+        """Until there is something to hand on, and it is time."""
+        clock = asyncio.get_running_loop().time
         while True:
             due = self._debounce.due()
             if due is not None and due <= clock():
-                break
+                return
             await self._wait(None if due is None else due - clock())
-        self._handed = clock()
-        return self._changes()
 
     async def _first(self, deadline: float) -> None:
         clock = asyncio.get_running_loop().time
