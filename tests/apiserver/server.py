@@ -53,7 +53,7 @@ class ApiServer:
     def application(self) -> web.Application:
         """A new one each time: aiohttp serves an application once."""
         app = web.Application(client_max_size=64 * 2**20)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:.*}", self.handle)
         return app
 
     # for tests
@@ -84,7 +84,7 @@ class ApiServer:
 
     # requests
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         watch = request.query.get("watch") in ("true", "1")
         row = ("watch" if watch else request.method, request.path)
         self.requests[row] = self.requests.get(row, 0) + 1
