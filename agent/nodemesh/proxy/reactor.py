@@ -92,7 +92,8 @@ class Listener:
         transport.remote = show(address)
         if self.destination is not None:
             transport.entrance = show(sock.getsockname())
-        self.acceptor.accepted(transport, self.destination or self.reactor.platform.original_destination(sock))
+        dialled = self.destination or self.reactor.platform.original_destination(sock, address)
+        self.acceptor.accepted(transport, dialled)
 
     def close(self) -> None:
         """Accept no more; the socket itself lives on where others hold it."""

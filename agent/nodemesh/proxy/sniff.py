@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ..routing.decision import Decision
 from ..routing.frontend import Frontend
 from ..telemetry.record import RequestRecord
-from .client_hello import MAX_HELLO, server_name
+from .client_hello import HANDSHAKE, MAX_HELLO, server_name
 from .clock import Timer
 from .downstream import Downstream
 from .early import EarlyConnection, Waiting, give_up, start_early
@@ -34,9 +34,6 @@ METHODS: Final = (
 
 #: RFC 9113 section 3.4.
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-#: A TLS record of type handshake, version 3.x.
-HANDSHAKE: Final = b"\x16\x03"
 
 #: Seconds a client may be silent before the upstream connection is made. Most that speak first do so with their SYN's
 #: acknowledgement; the others cost one connection in vain.
