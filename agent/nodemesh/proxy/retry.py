@@ -54,6 +54,8 @@ def wants_response(policy: Retry, head: ResponseHead) -> bool:
     """Whether a response is to be replaced by another try."""
     status = head.status
     conditions = policy.on
+    if head.limited:
+        return "envoy-ratelimited" in conditions
     if status >= 500:
         if "5xx" in conditions or (status in GATEWAY_ERRORS and "gateway-error" in conditions):
             return True

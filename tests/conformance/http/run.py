@@ -52,6 +52,7 @@ class Run:
             time.sleep(step.pause)
         if step.http is not None:
             self.worker.apply(objects(self.case, self.namespace, self.upstreams.port, step.http))
+        self.door(self.port_of(step))
         before = {name: len(got) for name, got in self.upstreams.got.items()}
         wanted = step.expect
         logged = identity if wanted.log else ""
@@ -78,6 +79,10 @@ class Run:
             self.doors[port] = self.worker.listen(self.case.client, self.namespace, destination)
         return self.doors[port]
 
+    def port_of(self, step: Step) -> int:
+        """The port that the client dials; 0 in a case is the pods' own."""
+        return step.port or self.case.port or self.upstreams.port
+
     def ask(self, step: Step, identity: str) -> Answer:
         filled = fill(
             {"send": step.send, "host": step.host, "headers": list(step.headers), "raw": step.raw}, self.words
@@ -85,8 +90,7 @@ class Run:
         step = Step(**{name: getattr(step, name) for name in step.__struct_fields__} | filled)
         connection = self.kept.get(step.via)
         if connection is None:
-            port = step.port or (self.upstreams.port if self.case.port == 0 else self.case.port)
-            connection = Connection(self.door(port))
+            connection = Connection(self.door(self.port_of(step)))
             if step.via:
                 self.kept[step.via] = connection
         try:
@@ -103,7 +107,7 @@ class Run:
     def leave(self, step: Step, identity: str) -> None:
         """Go when the request has reached a pod."""
         before = self.upstreams.total()
-        connection = Connection(self.door(step.port or self.case.port))
+        connection = Connection(self.door(self.port_of(step)))
         connection.sock.sendall(request(step, identity))
         settle(lambda: self.upstreams.total() > before, lambda: "no pod got the request")
         connection.reset()
