@@ -89,6 +89,7 @@ class Expect(Part):
     closed: bool = False  # the proxy closes the connection afterwards
     broken: bool = False  # the answer breaks off
     same_pod: bool = False  # all requests of the step went to one pod
+    tries: int = 0  # how many requests one pod got in this step, all the others none
     gaps: tuple[float, ...] = ()  # the most seconds between the tries that one pod saw
 
 
@@ -105,6 +106,7 @@ class Step(Part):
     raw: str = ""
     then: str = ""  # sent after an upgrade, and expected back
     half_close: bool = False  # a FIN after the request
+    hold: bool = False  # the answer is not waited for: the next step comes while a pod has the request
     leave: bool = False  # a RST when a pod has got the request
     count: int = 1
     parallel: int = 1

@@ -28,7 +28,7 @@ class Run:
         self.upstreams = upstreams
         self.kept: dict[str, Connection] = {}
         self.doors: dict[int, tuple[str, int]] = {}
-        self.words = {"$port": str(upstreams.port), "$ns": self.namespace}
+        self.words = {"$long": "x" * 70_000, "$port": str(upstreams.port), "$ns": self.namespace}
         self.words |= {f"${name}": address for name, address in addresses_of(case).items()}
 
     def __call__(self) -> None:
@@ -56,8 +56,8 @@ class Run:
         before = {name: len(got) for name, got in self.upstreams.got.items()}
         wanted = step.expect
         logged = identity if wanted.log else ""
-        if step.leave:
-            self.leave(step, logged)
+        if step.leave or step.hold:
+            self.reach(step, logged)
             answers = []
         elif step.parallel > 1:
             with ThreadPoolExecutor(step.parallel) as pool:
@@ -104,13 +104,16 @@ class Run:
             if not step.via:
                 connection.close()
 
-    def leave(self, step: Step, identity: str) -> None:
-        """Go when the request has reached a pod."""
+    def reach(self, step: Step, identity: str) -> None:
+        """Send until the request has reached a pod; then leave, or go on with the next step."""
         before = self.upstreams.total()
         connection = Connection(self.door(self.port_of(step)))
         connection.sock.sendall(request(step, identity))
         settle(lambda: self.upstreams.total() > before, lambda: "no pod got the request")
-        connection.reset()
+        if step.leave:
+            connection.reset()
+        else:
+            self.kept[f"held {identity}"] = connection
 
     def judge_answers(self, wanted: Expect, answers: list[Answer]) -> None:
         statuses = Counter(answer.status for answer in answers)
@@ -151,6 +154,9 @@ class Run:
             settle(
                 lambda: within(len(fresh(name)), count), lambda: f"{name} got {len(fresh(name))} requests, not {count}"
             )
+        if wanted.tries:
+            counts = sorted(len(fresh(name)) for name in self.upstreams.got)
+            expect(counts[-1] == sum(counts) == wanted.tries, f"the pods got {counts} requests")
         for name, count in wanted.connections.items():
             accepted = self.upstreams.accepted[name]
             expect(within(accepted, count), f"{name} has accepted {accepted} connections, not {count}")
