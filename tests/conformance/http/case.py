@@ -1,8 +1,8 @@
 """What a case may say: a mesh, what its upstreams do, what the client sends, and what each side must see.
 
-A file of this folder is a list of cases. The mesh that all start from has the services `reviews` (10.96.0.10:80, pods v1,
-v2 and v3, a DestinationRule with a subset for each) and `ratings` (10.96.0.11:80, pod r1); each case gets it in
-a namespace of its own. Text may have `$v1` for a pod's address, `$port` for the port that every pod listens on, `$ns`
+A file of this folder is a list of cases. The mesh that all start from has the services `reviews` (10.96.0.10:80, pods
+v1, v2 and v3, a DestinationRule with a subset for each) and `ratings` (10.96.0.11:80, pod r1); each case gets it in a
+namespace of its own. Text may have `$v1` for a pod's address, `$port` for the port that every pod listens on, `$ns`
 for the namespace."""
 
 from __future__ import annotations
