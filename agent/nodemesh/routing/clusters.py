@@ -337,6 +337,12 @@ def tls_of(settings: ClientTLSSettings | None, service: Service, client: Client)
         ca_crl=settings.ca_crl or "",
         client_certificate=settings.client_certificate or "",
         private_key=settings.private_key or "",
-        credential=f"{client.namespace}/{settings.credential_name}" if settings.credential_name else "",
+        credential=credential_key(settings.credential_name, client.namespace) if settings.credential_name else "",
         insecure_skip_verify=bool(settings.insecure_skip_verify),
     )
+
+
+def credential_key(name: str, namespace: str) -> str:
+    """`namespace/name` of the Secret (or ConfigMap) that a credentialName names; Istio's schemes may stand before."""
+    bare = name.partition("://")[2] or name
+    return bare if "/" in bare else f"{namespace}/{bare}"
