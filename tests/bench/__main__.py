@@ -31,9 +31,12 @@ def main(names: tuple[str, ...], case: str, quick: bool, beside: tuple[str, ...]
     try:
         for name in names or SUITES:
             outcomes[name] = SUITES[name](options)
-            report.show(console, name, outcomes[name])
+            if outcomes[name].figures or outcomes[name].mistakes:
+                report.show(console, name, outcomes[name])
     except Failed as error:
         sys.exit(f"bench: {error}")
+    if case and not any(outcome.figures or outcome.mistakes for outcome in outcomes.values()):
+        raise click.UsageError(f"no case has {case!r} in its name")
     verdicts = thresholds.judge(outcomes)
     if path is not None:
         report.write(path, outcomes, verdicts)

@@ -72,8 +72,9 @@ def run(options: Options) -> Outcome:
         before = {proxy: proxy.process.usage() for proxy in proxies}
         for proxy in proxies:
             outcome.mistakes.extend(verify.check(proxy, upstream)[:SHOWN])
+        sound = not outcome.mistakes  # figures of a proxy that answers wrong mean nothing
         for case in CASES:
-            if options.wants(case.name) and not outcome.mistakes:
+            if sound and options.wants(case.name) and all(proxy.process.alive() for proxy in proxies):
                 measure(case, proxies, upstream, pace, cores, folder, outcome)
         for proxy in proxies:
             rude.visit(proxy)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.netns.mesh import clean_mesh, client_pod, shared_mesh  # noqa: F401 (fixtures)
+from tests.netns.mesh import clean_mesh, client_pod, own_lab, shared_mesh  # noqa: F401 (fixtures)
 
 from nodemesh.datapath import cgroups, namespaces
 from nodemesh.datapath.attach import attach, detach

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,14 @@ class Mesh:
 
     def _endpoints(self) -> list[str]:
         return sorted(row["address"] for row in self.agent.get("/endpoints"))
+
+
+@pytest.fixture(name="lab")
+def own_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A lab of the test's own, without an agent; IPv4 alone, as most clusters have it."""
+    name = re.sub("[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))[:30].strip("-")
+    with Lab(name, region="region-1", zone="zone-1") as lab:
+        yield lab
 
 
 @contextmanager

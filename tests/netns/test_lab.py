@@ -14,19 +14,18 @@ def serve(pod: Pod, service: str = "web", version: str = "v1", port: int = 8080)
     pod.wait_listening(port)
 
 
-def test_a_pod_lives_in_its_cgroup_its_network_and_its_name():
-    with Lab("place") as lab:
-        pod = lab.pod("client")
-        seen = pod.python(
-            "import os, socket\n"
-            "print(open('/proc/self/cgroup').read().splitlines()[-1])\n"
-            "print(os.stat('/proc/self/ns/net').st_ino, socket.gethostname())"
-        ).split()
-        assert seen[0] == f"0::/{lab.id}/kubepods/besteffort/pod{pod.record.uid}/{pod.record.container_id}"
-        assert int(seen[1]) == os.stat(f"/proc/{pod.pid}/ns/net").st_ino != os.stat("/proc/self/ns/net").st_ino
-        assert seen[2] == "client"
-        assert str(pod.pid) in (pod.cgroup / "cgroup.procs").read_text().split()
-        assert lab.cgroup_root in pod.cgroup.parents
+def test_a_pod_lives_in_its_cgroup_its_network_and_its_name(lab):
+    pod = lab.pod("client")
+    seen = pod.python(
+        "import os, socket\n"
+        "print(open('/proc/self/cgroup').read().splitlines()[-1])\n"
+        "print(os.stat('/proc/self/ns/net').st_ino, socket.gethostname())"
+    ).split()
+    assert seen[0] == f"0::/{lab.id}/kubepods/besteffort/pod{pod.record.uid}/{pod.record.container_id}"
+    assert int(seen[1]) == os.stat(f"/proc/{pod.pid}/ns/net").st_ino != os.stat("/proc/self/ns/net").st_ino
+    assert seen[2] == "client"
+    assert str(pod.pid) in (pod.cgroup / "cgroup.procs").read_text().split()
+    assert lab.cgroup_root in pod.cgroup.parents
 
 
 def test_pods_reach_each_other_over_both_families():
@@ -38,52 +37,49 @@ def test_pods_reach_each_other_over_both_families():
         assert [answer.json()["pod"] for answer in answers] == ["server", "server"]
 
 
-def test_a_service_spreads_over_its_ready_pods_and_resets_on_a_dead_one():
-    with Lab("spread") as lab:
-        client = lab.pod("client")
-        pods = [lab.pod(name, labels={"app": "web"}, ports={"http": 8080}) for name in ("web-1", "web-2")]
-        lab.service("web", ports=[Port(80, "http", name="http")], selector={"app": "web"})
-        for pod in pods:
-            serve(pod)
-        assert {answer.json()["pod"] for answer in client.request("http://web/", count=4)} == {"web-1", "web-2"}
+def test_a_service_spreads_over_its_ready_pods_and_resets_on_a_dead_one(lab):
+    client = lab.pod("client")
+    pods = [lab.pod(name, labels={"app": "web"}, ports={"http": 8080}) for name in ("web-1", "web-2")]
+    lab.service("web", ports=[Port(80, "http", name="http")], selector={"app": "web"})
+    for pod in pods:
+        serve(pod)
+    assert {answer.json()["pod"] for answer in client.request("http://web/", count=4)} == {"web-1", "web-2"}
 
-        lab.set_ready(pods[0], False)
-        assert {answer.json()["pod"] for answer in client.request("http://web/", count=4)} == {"web-2"}
+    lab.set_ready(pods[0], False)
+    assert {answer.json()["pod"] for answer in client.request("http://web/", count=4)} == {"web-2"}
 
-        lab.delete(pods[1])
-        assert "ConnectionRefusedError" in client.request("http://web/")[0].error
+    lab.delete(pods[1])
+    assert "ConnectionRefusedError" in client.request("http://web/")[0].error
 
-        lab.pod("dead", labels={"app": "web"}, ports={"http": 8080})
-        assert "ConnectionResetError" in client.request("http://web/")[0].error
-
-
-def test_names_resolve_as_in_a_cluster():
-    with Lab("names") as lab:
-        shop, other = lab.pod("shop", namespace="shop"), lab.pod("other", namespace="other")
-        web = lab.pod("web", namespace="shop", labels={"app": "web"})
-        service = lab.service("web", namespace="shop", ports=[80], selector={"app": "web"})
-        headless = lab.service("db", namespace="shop", ports=[80], selector={"app": "web"}, addresses=())
-        look = "import socket, sys\nprint(*[socket.gethostbyname(name) for name in sys.argv[1:]])"
-        assert shop.python(look, "web", "web.shop", "web.shop.svc.cluster.local").split() == list(service.addresses) * 3
-        assert other.python(look, "db.shop", "localhost").split() == [web.ip, "127.0.0.1"]
-        with pytest.raises(LabError, match="gaierror"):
-            other.python(look, "web")
-        lab.delete_service(headless)
-        with pytest.raises(LabError, match="gaierror"):
-            shop.python(look, "db")
-        assert "web.shop" not in Path("/etc/hosts").read_text()
+    lab.pod("dead", labels={"app": "web"}, ports={"http": 8080})
+    assert "ConnectionResetError" in client.request("http://web/")[0].error
 
 
-def test_manifests_follow_the_pods():
-    with Lab("manifests", zone="z1") as lab:
-        written = lab.manifests_folder / "lab.yaml"
-        pod = lab.pod("client", labels={"app": "client"})
-        assert written.read_text() == lab.manifests()
-        assert f"uid: {pod.record.uid}" in written.read_text().replace('"', "")
-        assert "topology.kubernetes.io/zone: z1\n" in written.read_text()
-        lab.delete(pod)
-        assert "kind: Pod" not in written.read_text()
-        assert not pod.cgroup.exists() and not Path(f"/proc/{pod.pid}").exists()
+def test_names_resolve_as_in_a_cluster(lab):
+    shop, other = lab.pod("shop", namespace="shop"), lab.pod("other", namespace="other")
+    web = lab.pod("web", namespace="shop", labels={"app": "web"})
+    service = lab.service("web", namespace="shop", ports=[80], selector={"app": "web"})
+    headless = lab.service("db", namespace="shop", ports=[80], selector={"app": "web"}, addresses=())
+    look = "import socket, sys\nprint(*[socket.gethostbyname(name) for name in sys.argv[1:]])"
+    assert shop.python(look, "web", "web.shop", "web.shop.svc.cluster.local").split() == list(service.addresses) * 3
+    assert other.python(look, "db.shop", "localhost").split() == [web.ip, "127.0.0.1"]
+    with pytest.raises(LabError, match="gaierror"):
+        other.python(look, "web")
+    lab.delete_service(headless)
+    with pytest.raises(LabError, match="gaierror"):
+        shop.python(look, "db")
+    assert "web.shop" not in Path("/etc/hosts").read_text()
+
+
+def test_manifests_follow_the_pods(lab):
+    written = lab.manifests_folder / "lab.yaml"
+    pod = lab.pod("client", labels={"app": "client"})
+    assert written.read_text() == lab.manifests()
+    assert f"uid: {pod.record.uid}" in written.read_text().replace('"', "")
+    assert "topology.kubernetes.io/zone: zone-1\n" in written.read_text()
+    lab.delete(pod)
+    assert "kind: Pod" not in written.read_text()
+    assert not pod.cgroup.exists() and not Path(f"/proc/{pod.pid}").exists()
 
 
 def test_two_labs_at_once_share_addresses_but_nothing_else():

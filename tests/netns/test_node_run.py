@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from nodemesh.datapath.maps import LAYOUT
 from nodemesh.datapath.pins import Pins
 from nodemesh.lab import Lab, Pod
 from nodemesh.lab.agent import Agent
+from nodemesh.node.child import environment
 
 SERVER = """
 import http.server, sys
@@ -202,3 +204,25 @@ def test_a_service_without_rules_is_balanced_by_the_kernel_and_counted(lab, clie
     with urllib.request.urlopen(f"http://{agent.admin}/metrics", timeout=10) as answer:
         page = answer.read().decode()
     assert 'nodemesh_kernel_events_total{hook="connect4",reason="balanced"}' in page
+
+
+def test_an_upgrade_under_load_costs_no_request_and_hooks_stay_single(lab, client, agent):
+    """RC-11, RC-12."""
+    links = attached(Pins(lab.bpffs, LAYOUT))
+    before = set(agent.pids())
+    load = Load(client, 5.0)
+    time.sleep(0.5)
+    with agent.log.open("ab") as log:
+        command = [sys.executable, "-m", "nodemesh", *agent.arguments, "--replace"]
+        successor = agent._place.popen(command, env=environment(), stdout=log, stderr=log)
+    try:
+        until(lambda: not before & set(agent.pids()))
+        until(agent.ready)
+        assert load.failures() == []
+        assert client.request("http://web/teapot")[0].status == 418
+        assert len(attached(Pins(lab.bpffs, LAYOUT))) == len(links)
+    finally:
+        successor.terminate()
+        successor.wait(20)
+    assert not lab.bpffs.exists()
+    agent.start()  # for the fixture to stop

@@ -5,7 +5,7 @@ import pytest
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
-from .conftest import ROUTE, SECOND, SERVICE, rule
+from .mesh import ROUTE, SECOND, SERVICE, rule
 from .test_http import GET, OK, ask, split
 
 RESET = b"upstream connect error or disconnect/reset before headers. "
@@ -309,3 +309,46 @@ headers:
     world = World(SERVICE + rule("redirect: {uri: /new, authority: b.example, redirectCode: 302}"))
     start, headers, _ = split(ask(world).take())
     assert start.startswith(b"HTTP/1.1 302") and headers[b"location"] == b"http://b.example/new?b=c"
+
+
+def test_one_pod_cannot_take_all_requests_in_flight():
+    limits = """
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: default, namespace: istio-system}
+spec: {limits: {requests: 1}}
+"""
+    world = World(SERVICE + limits)
+    server = world.serve("10.1.0.1", 9080)
+    ask(world)
+    refused = ask(world)
+    start, headers, _ = split(refused.take())
+    assert start.startswith(b"HTTP/1.1 503") and headers[b"x-envoy-overloaded"] == b"true"
+    assert world.records[0].reasons == (Reason.LIMIT_PER_POD,)
+    other = world.connect("10.96.0.10", 80, name="other")
+    other.send(GET)
+    world.run()
+    assert server.waiting == 2, "the other pod has its own share"
+
+
+def test_a_grpc_client_keeps_its_own_deadline(world):
+    world.serve("10.1.0.1", 9080)
+    client = ask(world, GET[:-2] + b"Content-Type: application/grpc\r\ngrpc-timeout: 200m\r\n\r\n")
+    world.advance(0.3)
+    _, headers, _ = split(client.take())
+    assert headers[b"grpc-status"] == b"14" and world.records[0].reasons == (Reason.RESPONSE_TIMEOUT,)
+
+
+def test_an_upstream_that_needs_tls_is_never_spoken_to_in_clear_text():
+    policy = """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, namespace: default}
+spec: {host: reviews, trafficPolicy: {tls: {mode: SIMPLE}}}
+"""
+    world = World(SERVICE + policy)
+    server = world.serve("10.1.0.1", 9080)
+    ask(world)
+    assert server.accept().take().startswith(b"\x16\x03"), "a ClientHello, and nothing of the request"

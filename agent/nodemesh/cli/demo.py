@@ -44,7 +44,9 @@ def demo(keep: bool, remove: bool, form: str) -> None:
     """Show the mesh on this machine: Bookinfo in network namespaces, real eBPF, nothing left behind.
 
     Needs root and cgroup v2. Exit status 0 if every row came out as expected."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the hangup: so do we
+            signal.signal(number, _terminate)
     console = Console(stderr=form == "json")
     if not console.is_terminal:
         console.width = 160
@@ -139,6 +141,6 @@ def _manual(stage: Stage) -> str:
     )
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
+def _terminate(number: int, _frame: FrameType | None) -> None:
     """End as after Ctrl-C: what was set up is removed on the way out."""
-    sys.exit(128 + signal.SIGTERM)
+    sys.exit(128 + number)

@@ -15,9 +15,15 @@ from .output import Failure, format_option, print_json
 @click.argument("method")
 @click.argument("url")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A request header; Host too.")
-@click.option("--config", multiple=True, metavar="PATH", help="Ask these files instead of a running agent.")
+@click.option(
+    "--config",
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(exists=True),
+    help="Ask these files instead of a running agent.",
+)
 @click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", help="The agent to ask.")
-@click.option("--as", "client", default="default", metavar="NS/POD", help="Who asks.")
+@click.option("--as", "client", default="default", metavar="NS/POD", help="Who asks: a pod, or anyone in NS.")
 @click.option("--gateway", default="", metavar="K=V,...", help="Ask the gateway workload with these labels.")
 @click.option("--sni", default="", help="The server name of a TLS connection.")
 @format_option("text", "json")
@@ -26,8 +32,15 @@ def explain(
     sni: str, form: str,
 ) -> None:  # fmt: skip
     """Say what becomes of METHOD URL, by the same matcher that serves it."""
+    from ..routing.answer import Explanation, render_text
+    from ..routing.question import QuestionError, question_of
+
     pairs = [_pair(header, ":", "-H", "'name: value'") for header in headers]
     labels = [_pair(part, "=", "--gateway", "istio=ingressgateway") for part in gateway.split(",") if part]
+    try:
+        question_of(method, url, pairs, sni)
+    except QuestionError as error:
+        raise click.UsageError(str(error)) from None
     if config:
         found = _from_files(config, method, url, pairs, client, dict(labels) if labels else None, sni)
     else:
@@ -36,7 +49,7 @@ def explain(
     if form == "json":
         print_json(found)
     else:
-        click.echo("\n".join(lines(found)))
+        click.echo(render_text(msgspec.convert(found, Explanation)), nl=False)
 
 
 def _pair(text: str, separator: str, option: str, example: str) -> tuple[str, str]:
@@ -70,29 +83,3 @@ def _from_files(
     except QuestionError as error:
         raise Failure(str(error)) from None
     return msgspec.json.decode(msgspec.json.encode(answer))
-
-
-def lines(found: dict[str, Any]) -> list[str]:
-    """The answer for people: the outcome, where it leads, and the steps."""
-    rule = found["rule"] or {}
-    place = f" ({rule['file']}:{rule['line']})" if rule.get("line") else ""
-    text = [
-        f"outcome:   {found['outcome']}" + (f", status {found['status']}" if found["status"] else ""),
-        f"service:   {found['service'] or '-'}, mode {found['mode']}: {found['modeReason']}",
-        f"rule:      {found['virtualService'] or '-'} {rule.get('path', '')}{place}",
-    ]
-    if found["location"]:
-        text.append(f"location:  {found['location']}")
-    for target in found["destinations"]:
-        text.append(f"to:        {target['weight']:>3} {target['cluster']}")
-        text += [f"               {end['address']}:{end['port']} {end['workload']}" for end in target["endpoints"]]
-    for name in ("rewrite", "headers", "timeout", "retries", "fault", "mirrors"):
-        if found[name]:
-            value = found[name] if isinstance(found[name], str) else msgspec.json.encode(found[name]).decode()
-            text.append(f"{name + ':':<10} {value}")
-    text.append("because:")
-    for step in found["steps"]:
-        mark = {True: "+", False: "-", None: " "}[step["held"]]
-        at = f"  [{step['file']}:{step['line']}]" if step["line"] else ""
-        text.append(f"  {mark} {'  ' * step['depth']}{step['text']}{at}")
-    return text

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import __version__
 from ..config.problems import Problem, Severity
 from .output import format_option, print_json
+
+if TYPE_CHECKING:
+    from ..registry.sources.directory import DirectorySource
 
 #: Severities in SARIF's words (SARIF 2.1.0, section 3.27.10).
 SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -22,7 +26,10 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 @format_option("text", "json", "sarif")
 def lint(paths: tuple[str, ...], form: str) -> None:
     """Check files and folders of YAML. Exit code 1 if there are errors."""
-    problems = find(paths)
+    from ..registry.sources.directory import DirectorySource
+
+    source = DirectorySource(paths)
+    problems = find(source)
     if form == "json":
         print_json([as_row(problem) for problem in problems])
     elif form == "sarif":
@@ -30,23 +37,31 @@ def lint(paths: tuple[str, ...], form: str) -> None:
     else:
         for problem in problems:
             click.echo(as_line(problem))
-        errors = sum(problem.severity is Severity.ERROR for problem in problems)
-        click.echo(f"{errors} errors, {len(problems) - errors} other findings", err=True)
+        click.echo(summary(problems, len(source.files)), err=True)
     sys.exit(any(problem.severity is Severity.ERROR for problem in problems))
 
 
-def find(paths: Sequence[str]) -> list[Problem]:
+def find(source: DirectorySource) -> list[Problem]:
     """All findings in the order of files and lines."""
-    from ..registry.sources.directory import DirectorySource
     from ..registry.store import Store
     from ..routing.lint import lint as across
 
-    changes = DirectorySource(paths).scan()
+    changes = source.scan()
     if changes is None:
         return []
     snapshot = Store().apply("files", changes.changed, changes.removed, changes.problems)
     problems = dict.fromkeys((*snapshot.problems, *across(snapshot)))
     return sorted(problems, key=lambda problem: (problem.location.file, problem.location.line, problem.location.column))
+
+
+def summary(problems: Sequence[Problem], files: int) -> str:
+    """How many files were read, and how many findings of each severity there are."""
+    counted = Counter(problem.severity for problem in problems)
+    words = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+    said = [f"{counted[key]} {word}{'s' * (counted[key] != 1)}" for key, word in words.items() if counted[key]]
+    if not files:
+        return "there is no YAML or JSON file to check"
+    return f"{files} file{'s' * (files != 1)}: {', '.join(said) or 'no problems found'}"
 
 
 def as_row(problem: Problem) -> dict[str, Any]:

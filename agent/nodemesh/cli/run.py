@@ -25,12 +25,13 @@ from .output import Failure
 @click.option("--access-log", default="", metavar="FILE", help="Where requests are logged; - is standard output.")
 @click.option("--grace", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds to drain.")
 @click.option("--run-dir", default="", metavar="DIR", help="Sockets and lock (default: /run/nodemesh with eBPF).")
+@click.option("--replace", is_flag=True, help="Take over from the agent that runs there, without a gap.")
 @click.option("--cgroup-root", default="", hidden=True)
 @click.option("--bpffs", default="/sys/fs/bpf/nodemesh", hidden=True)
 def run(
     config: tuple[str, ...], kubernetes: bool, kubeconfig: str, state_dir: str, node: str, expose: tuple[str, ...],
-    client: str, admin: str, workers: int, ebpf: str, access_log: str, grace: float, run_dir: str, cgroup_root: str,
-    bpffs: str,
+    client: str, admin: str, workers: int, ebpf: str, access_log: str, grace: float, run_dir: str, replace: bool,
+    cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import supervisor
@@ -55,6 +56,7 @@ def run(
             cgroup_root=cgroup_root,
             bpffs=bpffs,
             run_dir=run_dir,
+            replace=replace,
             grace=grace,
         )
         status = supervisor.run(options)

@@ -33,6 +33,7 @@ from .fleet import Fleet, WorkerLink
 from .kernel import Kernel
 from .listeners import Listeners
 from .logs import Log, setup
+from .materials import MaterialSource
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
 from .resolve import Resolver
@@ -85,6 +86,7 @@ class Control:
         self.publisher = Publisher(self.fleet)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(lambda addresses: self.fleet.tell(SetDns(addresses=addresses)))
+        self.materials = MaterialSource(self._announce)
         self.views: Views | None = None
         self.numbers = ViewNumbers()
         self.enrolment: Enrolment | None = None
@@ -211,6 +213,7 @@ class Control:
         while True:
             await asyncio.sleep(CONFIG_INTERVAL)
             try:
+                self.materials.scan()
                 changes = await asyncio.to_thread(self.source.scan)
             except Exception:
                 log.exception("configuration not read")
@@ -229,6 +232,7 @@ class Control:
             self.enrolment.choose(snapshot)
             pods = self.enrolment.clients()
         self.counters.assign(self.views, [*pods.values(), *self.exposed.clients(snapshot)])
+        self.materials.want(snapshot, self.registry.secrets)
         self.publisher.publish(tables)
         self.resolver.want(snapshot)
         self.exposed.update(snapshot)
@@ -275,6 +279,7 @@ class Control:
             yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
         yield self.counters.message()
         yield SetDns(addresses=self.resolver.addresses), ()
+        yield from self.materials.replay()
         yield from self.publisher.replay(link)
         yield from self.listeners.replay()
 
@@ -285,9 +290,16 @@ class Control:
         if self._ready != (not missing):
             self._ready = not missing
             if self._ready:
+                self._say_ready()
                 log.info("ready", version=self.publisher.version, workers=self.options.workers)
             else:
                 log.warning("not ready", missing="; ".join(missing))
+
+    def _say_ready(self) -> None:
+        try:
+            self._store.ready()
+        except Closed:
+            self._stop.set()
 
     def _worker_gone(self, key: str) -> None:
         self.totals.retire(key)
@@ -295,7 +307,7 @@ class Control:
         self._keep_totals()
 
     def _keep_totals(self) -> None:
-        """Numbers that no living worker has outlive this process, too."""
+        """Have the numbers outlive this process, too."""
         fd = memfd("nodemesh-totals", self.totals.save())
         try:
             self._store.put(TOTALS, fd)
@@ -306,7 +318,8 @@ class Control:
 
     def missing(self) -> list[str]:
         """What is missing for readiness."""
-        missing = self.cluster.missing() if self.cluster is not None else []
+        missing = [] if self.publisher.version else ["no configuration is in force yet"]
+        missing += self.cluster.missing() if self.cluster is not None else []
         behind = self.options.workers - sum(link.applied == self.publisher.version for link in self.fleet)
         if behind:
             missing.append(
@@ -330,12 +343,11 @@ class Control:
                 self.totals.update(key, data)
             except msgspec.DecodeError as error:
                 log.error("worker's numbers are of another version", worker=key, error=error)
-        if self.kernel is None or self.enrolment is None or self.views is None:
-            return
-        taken = self.kernel.take_traffic()
-        if taken:
-            self.totals.add(kernel_traffic.dump(taken, self.enrolment.client_of, self.views))
-            self._keep_totals()
+        if self.kernel is not None and self.enrolment is not None and self.views is not None:
+            taken = self.kernel.take_traffic()
+            if taken:
+                self.totals.add(kernel_traffic.dump(taken, self.enrolment.client_of, self.views))
+        self._keep_totals()
 
     # the supervisor
 

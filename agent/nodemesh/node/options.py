@@ -61,6 +61,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     cgroup_root: str = ""
     bpffs: str = "/sys/fs/bpf/nodemesh"
     run_dir: str = ""
+    control_socket: str = ""  # of this generation, in the run folder
+    replace: bool = False
     grace: float = 10.0
 
 

@@ -26,6 +26,12 @@ def make(options: RunOptions) -> tuple[str, bool]:
     return str(path), not existed
 
 
+def sweep(run_dir: str) -> None:
+    """Remove the sockets that killed agents left; only for who holds the lock."""
+    for path in Path(run_dir).glob("*.sock"):
+        path.unlink(missing_ok=True)
+
+
 def lock(run_dir: str) -> int:
     """A lock that lasts as long as this process; the descriptor holds it. Raises StartError."""
     fd = os.open(f"{run_dir}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

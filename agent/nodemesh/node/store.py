@@ -39,6 +39,10 @@ class Started(Word, frozen=True, kw_only=True):
     """Control to supervisor: the start succeeded, from now on a death is worth a restart."""
 
 
+class Ready(Word, frozen=True, kw_only=True):
+    """Control to supervisor: the node is ready for the first time; a predecessor is not needed any more."""
+
+
 class Children(Word, frozen=True, kw_only=True):
     """Supervisor to control: the processes it looks after, and how often each was started anew."""
 
@@ -47,7 +51,7 @@ class Children(Word, frozen=True, kw_only=True):
 
 
 ToControl = Put | Complete | Children
-ToSupervisor = Put | Drop | Started
+ToSupervisor = Put | Drop | Started | Ready
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,14 +75,24 @@ class FdStore:
         self.drop(name)
         self._kept[name] = Kept(fd=fd, note=note)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._kept
+
+    def note(self, name: str) -> str:
+        """The owner's note, empty where nothing is kept."""
+        kept = self._kept.get(name)
+        return kept.note if kept is not None else ""
+
     def drop(self, name: str) -> None:
         kept = self._kept.pop(name, None)
         if kept is not None:
             os.close(kept.fd)
 
-    def clear(self) -> None:
+    def clear(self, keep: str = "") -> None:
+        """Close everything, but for what is kept under `keep`."""
         for name in list(self._kept):
-            self.drop(name)
+            if name != keep:
+                self.drop(name)
 
     def give(self, channel: Channel[ToSupervisor]) -> None:
         """Show everything to a new control process."""
@@ -112,3 +126,6 @@ class StoreClient:
 
     def started(self) -> None:
         self.channel.send(Started())
+
+    def ready(self) -> None:
+        self.channel.send(Ready())

@@ -12,15 +12,16 @@ import signal
 import socket
 import time
 from enum import Enum, auto
+from pathlib import Path
 
 import msgspec
 
-from . import channel, preflight, rundir
+from . import channel, preflight, rundir, upgrade
 from .channel import Channel, Closed
 from .child import Child
 from .logs import Log, setup
 from .options import Address, RunOptions, StartError
-from .store import Children, Drop, FdStore, Put, Started, ToSupervisor
+from .store import Children, Drop, FdStore, Put, Ready, Started, ToSupervisor
 
 log = Log("supervisor")
 
@@ -34,10 +35,13 @@ BACKLOG = 1024
 
 
 class State(Enum):
-    """starting -> running -> stopping; starting -> stopping where the start is hopeless."""
+    """starting -> running -> stopping; starting -> stopping where the start is hopeless; running -> handing over ->
+    replaced, or back to running where the successor dies."""
 
     STARTING = auto()
     RUNNING = auto()
+    HANDING_OVER = auto()
+    REPLACED = auto()
     STOPPING = auto()
 
 
@@ -59,11 +63,11 @@ def bind(address: Address, option: str) -> socket.socket:
 class Supervisor:
     """Owns the store, the children and the run folder."""
 
-    def __init__(self, options: RunOptions) -> None:
+    def __init__(self, options: RunOptions, store: FdStore, predecessor: upgrade.Predecessor | None = None) -> None:
         self.options = options
         self.state = State.STARTING
         self.status = 0
-        self.store = FdStore()
+        self.store = store
         arguments = [msgspec.json.encode(options).decode()]
         self.control = Child("control", "nodemesh.node.control", arguments)
         self.workers = [
@@ -71,11 +75,16 @@ class Supervisor:
             for number in range(options.workers)
         ]
         self._channel: Channel[ToSupervisor] | None = None
-        self._listener = channel.listen(f"{options.run_dir}/control.sock")
+        self._listener = channel.listen(options.control_socket)
+        self._predecessor = predecessor
+        self._successor: upgrade.Successor | None = None
+        self._door: socket.socket | None = None  # where a successor knocks
         self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._signals: list[int] = []
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
+        if predecessor is None:
+            self._open_door()
 
     # the loop
 
@@ -85,7 +94,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, self._on_signal)
         try:
-            while self.state is not State.STOPPING:
+            while self.state not in (State.STOPPING, State.REPLACED):
                 self._start_due()
                 self._wait(self._timeout())
                 self._take_signals()
@@ -107,7 +116,8 @@ class Supervisor:
                     worker.signal(signal.SIGHUP)
 
     def _timeout(self) -> float:
-        due = [child.due for child in self._children() if child.due is not None]
+        children = self.workers if self._successor is not None else self._children()
+        due = [child.due for child in children if child.due is not None]
         return max(0.0, min(due) - time.monotonic()) if due else 60.0
 
     def _wait(self, seconds: float) -> None:
@@ -116,6 +126,10 @@ class Supervisor:
                 os.read(self._wake, 4096)
             elif self._channel is not None and fd == self._channel.fileno():
                 self._hear()
+            elif self._door is not None and fd == self._door.fileno():
+                self._hand_over()
+            elif self._successor is not None and fd == self._successor.fileno():
+                self._hear_successor()
 
     # children
 
@@ -126,7 +140,7 @@ class Supervisor:
         now = time.monotonic()
         started = False
         for child in self._children():
-            if child.due is None or child.due > now:
+            if child.due is None or child.due > now or (child is self.control and self._successor is not None):
                 continue
             if child is self.control:
                 self._start_control(now)
@@ -174,6 +188,8 @@ class Supervisor:
                     self.state = State.STOPPING
                     self.status = 1
                     return
+                if self.state is State.HANDING_OVER:
+                    continue
             how = signal.Signals(-status).name if status < 0 else status
             delay = max(0.0, (child.due or now) - now)
             log.warning("process died, starting it again", process=child.name, status=how, delay=f"{delay:.1f}s")
@@ -208,8 +224,12 @@ class Supervisor:
             self.store.put(word.name, fds.pop(0), word.note)
         elif isinstance(word, Drop):
             self.store.drop(word.name)
-        elif isinstance(word, Started):
+        elif isinstance(word, Started) and self.state is State.STARTING:
             self.state = State.RUNNING
+        elif isinstance(word, Ready) and self._predecessor is not None:
+            self._predecessor.relieve()
+            self._predecessor = None
+            self._open_door()
         for fd in fds:
             os.close(fd)
 
@@ -219,20 +239,63 @@ class Supervisor:
             self._channel.close()
             self._channel = None
 
+    # upgrades
+
+    def _open_door(self) -> None:
+        self._door = channel.listen(upgrade.path(self.options.run_dir))
+        self._poll.register(self._door, select.POLLIN)
+
+    def _hand_over(self) -> None:
+        """A successor knocks: give it everything. Our control process has to end first, without cleaning up."""
+        assert self._door is not None
+        sock, _ = self._door.accept()
+        if self.state is not State.RUNNING:
+            sock.close()
+            return
+        log.info("handing over to a successor")
+        self.state = State.HANDING_OVER
+        self.control.signal(signal.SIGKILL)
+        try:
+            self._successor = upgrade.Successor(sock, self.store)
+        except Closed:
+            self._take_back()
+            return
+        self._poll.register(self._successor.fileno(), select.POLLIN)
+
+    def _hear_successor(self) -> None:
+        assert self._successor is not None
+        try:
+            ready = self._successor.ready()
+        except (Closed, msgspec.DecodeError):
+            ready = False
+        self._poll.unregister(self._successor.fileno())
+        self._successor.close()
+        if ready:
+            self.state = State.REPLACED
+        else:
+            self._take_back()
+
+    def _take_back(self) -> None:
+        log.warning("the successor died, going on")
+        self._successor = None
+        self.state = State.RUNNING
+
     # the end
 
     def _stop(self) -> None:
         """Control first: nothing new is redirected any more. Then the workers finish what they have. A second signal
         ends the patience."""
+        replaced = self.state is State.REPLACED
         self._signals.clear()
-        self.control.signal(signal.SIGTERM)
+        self.control.signal(signal.SIGKILL if replaced else signal.SIGTERM)
         self._await([self.control], CONTROL_GRACE)
-        self.store.clear()
+        self.store.clear(keep=upgrade.LOCK)
         for worker in self.workers:
-            worker.signal(signal.SIGTERM)
+            worker.signal(upgrade.REPLACED if replaced else signal.SIGTERM)
         self._await(self.workers, self.options.grace + 1.0)
         self._listener.close()
-        log.info("stopped")
+        Path(self.options.control_socket).unlink(missing_ok=True)
+        log.info("replaced" if replaced else "stopped")
 
     def _await(self, children: list[Child], seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -252,10 +315,12 @@ class Supervisor:
 
 
 def _bind_all(options: RunOptions, store: FdStore) -> None:
-    """The listeners that the user asked for, into the store. Raises StartError."""
-    admin = bind(options.admin, "--admin")
-    store.put("admin", admin.detach())
+    """The listeners that the user asked for, into the store where they are not in it yet. Raises StartError."""
+    if "admin" not in store:
+        store.put("admin", bind(options.admin, "--admin").detach())
     for expose in options.expose:
+        if expose.name in store:
+            continue
         sock = bind(expose.listen, "--expose")
         host, port = sock.getsockname()[:2]
         log.info("listening", dialled=f"{expose.host}:{expose.port}", at=Address(host, port))
@@ -267,15 +332,24 @@ def run(options: RunOptions) -> int:
     setup("supervisor")
     options = preflight.resolve(options)
     run_dir, ours = rundir.make(options)
-    lock = rundir.lock(run_dir)
+    store = FdStore()
+    replaced = False
     try:
-        supervisor = Supervisor(msgspec.structs.replace(options, run_dir=run_dir))
-        try:
-            _bind_all(options, supervisor.store)
-            return supervisor.run()
-        finally:
-            supervisor.store.clear()
+        predecessor = upgrade.knock(run_dir) if options.replace else None
+        if predecessor is not None:
+            predecessor.load(store)
+            ours = store.note(upgrade.LOCK) == upgrade.OURS
+        else:
+            store.put(upgrade.LOCK, rundir.lock(run_dir), upgrade.OURS if ours else "")
+            rundir.sweep(run_dir)
+        socket_path = f"{run_dir}/control-{os.getpid()}.sock"
+        options = msgspec.structs.replace(options, run_dir=run_dir, control_socket=socket_path)
+        supervisor = Supervisor(options, store, predecessor)
+        _bind_all(options, store)
+        status = supervisor.run()
+        replaced = supervisor.state is State.REPLACED or (predecessor is not None and status != 0)
+        return status
     finally:
-        if ours:
+        store.clear()
+        if ours and not replaced:
             shutil.rmtree(run_dir, ignore_errors=True)
-        os.close(lock)

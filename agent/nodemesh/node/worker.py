@@ -18,6 +18,7 @@ from ..telemetry.telemetry import Telemetry
 from .logs import Log, setup
 from .options import Ebpf, RunOptions
 from .platform import EbpfPlatform
+from .upgrade import REPLACED
 
 log = Log("worker")
 
@@ -29,18 +30,18 @@ JSON = "JSON"
 
 
 class NodeWorker(Worker):
-    """The proxy's worker, ended by SIGTERM within the grace, its log opened anew by SIGHUP."""
+    """The proxy's worker, ended by SIGTERM or REPLACED within the grace, its log opened anew by SIGHUP."""
 
     def __init__(self, options: RunOptions, number: int, platform: Platform) -> None:
         self._options = options
         self._signals = Signals(self)
         super().__init__(
-            connect(options.run_dir),
+            connect(options.control_socket),
             platform,
             Telemetry(),
             number=number,
             workers=options.workers,
-            reconnect=lambda: reconnect(options.run_dir),
+            reconnect=lambda: reconnect(options.control_socket),
         )
         self._log_settings: tuple[str, str, str] = ("", "", "")
         self._log_fd = -1
@@ -48,9 +49,10 @@ class NodeWorker(Worker):
         self._configure_log()
         self._flush()
 
-    def finish(self) -> None:
-        """Finish what is under way, within the grace, then end."""
-        if isinstance(self.platform, EbpfPlatform):
+    def finish(self, *, replaced: bool = False) -> None:
+        """Finish what is under way, within the grace, then end. Where another worker has taken our place, what is
+        redirected from now on is its own: the heartbeat stays."""
+        if not replaced and isinstance(self.platform, EbpfPlatform):
             self.platform.stop()
         self.drain(self._options.grace)
 
@@ -101,7 +103,7 @@ class Signals(Watcher):
     def __init__(self, worker: NodeWorker) -> None:
         self._worker = worker
         self.fd, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGHUP, REPLACED):
             signal.signal(number, lambda number, frame: None)
         signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
 
@@ -109,24 +111,26 @@ class Signals(Watcher):
         for number in os.read(self.fd, 64):
             if number == signal.SIGTERM:
                 self._worker.finish()
+            elif number == REPLACED:
+                self._worker.finish(replaced=True)
             elif number == signal.SIGHUP:
                 self._worker.reopen_log()
 
 
-def connect(run_dir: str) -> socket.socket:
+def connect(path: str) -> socket.socket:
     """A socket to control; while none runs, the supervisor's queue holds it. Raises OSError."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     try:
-        sock.connect(f"{run_dir}/control.sock")
+        sock.connect(path)
     except OSError:
         sock.close()
         raise
     return sock
 
 
-def reconnect(run_dir: str) -> socket.socket | None:
+def reconnect(path: str) -> socket.socket | None:
     try:
-        return connect(run_dir)
+        return connect(path)
     except OSError:
         return None
 

@@ -10,7 +10,6 @@ from typing import Final
 from .call import NO_RETRY, Call
 from .retry import asked_by_client
 
-
 #: grpc-timeout's units in seconds (the gRPC over HTTP/2 protocol, "Timeout").
 GRPC_UNITS: Final[dict[bytes, float]] = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ..reasons import Reason
 from ..routing.frontend import Frontend
 from ..telemetry.record import RequestRecord
+from .edge import admit
 from .exchange import Exchange
 from .head import RequestHead, ResponseHead
 from .http1.body import BodyReader, ChunkedReader, LengthReader
@@ -17,9 +18,11 @@ from .http1.write import CONTINUE, write_chunk, write_last_chunk, write_response
 from .local_reply import http_reply
 from .relay import Relay
 from .transport import Buffer, Handler, Transport
+from .tunnel import Tunnel
 from .upstream import BULK_LENGTH
 
 if TYPE_CHECKING:
+    from .gateway import Security
     from .pod import Pod
 
 #: Seconds for a request's head to come in full once it has begun (nginx's client_header_timeout).
@@ -44,15 +47,24 @@ class Downstream(Handler):
     """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
 
     __slots__ = (
-        "pod", "transport", "frontend", "dialled", "exchange", "_view", "_buffer", "_body", "_held",
-        "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_since", "_timer",
+        "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "_view", "_buffer", "_body",
+        "_held", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
     )  # fmt: skip
 
-    def __init__(self, pod: Pod, transport: Transport, frontend: Frontend, dialled: tuple[str, int] | None) -> None:
+    def __init__(
+        self,
+        pod: Pod,
+        transport: Transport,
+        frontend: Frontend | None,
+        dialled: tuple[str, int] | None,
+        security: Security | None = None,
+    ) -> None:
         self.pod = pod
         self.transport = transport
         self.frontend = frontend
         self.dialled = dialled
+        self.security = security
+        self.scheme = b"http" if security is None else b"https"
         self.exchange: Exchange | None = None
         self._view = pod.view
         self._buffer = HeadBuffer()
@@ -64,6 +76,7 @@ class Downstream(Handler):
         self._closing = False
         self._ended = False  # the client has sent its FIN
         self._reading = False  # inside `_read`
+        self._served = False  # a request has come
         self._since = pod.proxy.clock.now
         self._timer = pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
         transport.handler = self
@@ -71,7 +84,8 @@ class Downstream(Handler):
 
     @property
     def dialled_port(self) -> int:
-        return self.dialled[1] if self.dialled is not None else self.frontend.port
+        """The port that the client dialled, for redirects."""
+        return self.dialled[1] if self.dialled is not None else self.pod.gateway_port
 
     # --- what the transport calls
 
@@ -105,8 +119,9 @@ class Downstream(Handler):
         self._drop()
 
     def drain(self) -> None:
+        """Close an idle connection; a fresh one may have its first request on the way, and gets its answer."""
         self._close = True
-        if self.exchange is None and not self._buffer.data:
+        if self._served and self.exchange is None and not self._buffer.data:
             self._shut()
 
     def describe(self) -> dict[str, str]:
@@ -129,7 +144,7 @@ class Downstream(Handler):
                 end = self._buffer.add(data)
                 if not end:
                     break
-                head = read_request(self._buffer.data[: end - 4], self.pod.scheme)
+                head = read_request(self._buffer.data[: end - 4], self.scheme)
                 data = self._begin(head, self._buffer.take(end))
                 if self.exchange is not None:
                     break
@@ -143,6 +158,9 @@ class Downstream(Handler):
         pod = self.pod
         if head.http10 and not pod.proxy.accept_http10:
             raise ProtocolError("HTTP/1.0 is not accepted", 426)
+        self._served = True
+        if pod.gateway_port:
+            admit(head, self.transport.remote, self.security)
         self._close = head.close or pod.proxy.draining or self._ended
         self._bodiless = head.request.method == b"HEAD"
         if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh
@@ -161,10 +179,10 @@ class Downstream(Handler):
         exchange = Exchange(self, head)
         self.exchange = exchange
         exchange.start(data, self._body is None)
-        if self.exchange is not None:
-            self._held = rest
-            return b""
-        return rest
+        if exchange.is_over:
+            return rest
+        self._held = rest
+        return b""
 
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
         exchange = self.exchange
@@ -254,7 +272,9 @@ class Downstream(Handler):
         if self._body is not None:
             self.transport.resume()
 
-    def switch(self, head: ResponseHead, upstream: Transport, data: bytes, record: RequestRecord) -> None:
+    def switch(
+        self, head: ResponseHead, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
+    ) -> None:
         """Both sides speak another protocol from here on: relay bytes."""
         self.transport.send(write_response(head, False, True, False, False))
         held, self._held = self._held, b""
@@ -262,7 +282,7 @@ class Downstream(Handler):
         self._closing = True
         self.pod.proxy.clock.cancel(self._timer)
         self.pod.connections.pop(self, None)
-        relay = Relay(self.pod, record, IDLE_TIMEOUT, None)
+        relay = Relay(self.pod, record, tunnel.idle_timeout, tunnel)
         relay.client.take(self.transport)
         relay.upstream.take(upstream)
         relay.start(held, data)

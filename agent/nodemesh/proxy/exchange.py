@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from ..reasons import Reason
 from ..routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, Redirect, Route
 from ..routing.rewrite import redirect_location, rewrite_path
-from ..telemetry.record import RequestRecord
 from . import cors, fault
 from .call import Call, Caller
 from .clock import Timer
@@ -19,8 +18,10 @@ from .head import RequestHead, ResponseHead, is_grpc
 from .headers import change
 from .local_reply import REPLIES, body_of, grpc_reply, http_reply
 from .mirror import Mirrors
+from .records import begin_record
 from .request_body import RequestBody
 from .transport import Buffer, Transport
+from .tunnel import Tunnel
 
 if TYPE_CHECKING:
     from .downstream import Downstream
@@ -68,11 +69,17 @@ class Exchange(Caller):
         self._began = self.proxy.clock.now
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
-        self.record = self._new_record()
+        self.record = begin_record(self.pod, head, downstream.transport)
+        if downstream.security is not None:
+            self.record.sni = downstream.security.name
 
     def __repr__(self) -> str:
         request = self.head.request
         return f"<Exchange {request.method!r} {request.path!r} state={self.state} {self._call!r}>"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state == DONE
 
     # --- what the downstream codec calls
 
@@ -88,7 +95,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.pod.view.http(self.downstream.frontend, self.head.request)
+        decision = self.pod.decide(self.downstream, self.head.request)
         self._decision = decision
         self.record.route_name = decision.name
         if isinstance(decision, Route):
@@ -154,22 +161,6 @@ class Exchange(Caller):
 
     # --- before the upstream
 
-    def _new_record(self) -> RequestRecord:
-        head = self.head
-        request = head.request
-        headers = request.headers
-        record = RequestRecord(self.pod.client)
-        record.started = self.proxy.clock.time()
-        record.method = request.method
-        record.path = request.path + b"?" + request.query if request.query else request.path
-        record.authority = request.authority
-        record.request_id = head.request_id or self.proxy.request_ids.next()
-        record.user_agent = headers.get(b"user-agent", b"")
-        record.forwarded_for = headers.get(b"x-forwarded-for", b"")
-        record.downstream_remote = self.downstream.transport.remote
-        record.downstream_local = self.downstream.transport.local
-        return record
-
     def _delay(self, route: Route) -> bool:
         """Start the fault's delay, if this request is one of those."""
         assert route.fault is not None
@@ -218,9 +209,6 @@ class Exchange(Caller):
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
         self.record.cluster = cluster
-        if cluster.tls is not None:  # never in clear text instead
-            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, "TLS origination is not supported")
-            return
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)
@@ -273,7 +261,10 @@ class Exchange(Caller):
     def _redirect(self, redirect: Redirect) -> None:
         self._note(redirect.reason)
         location = redirect_location(
-            redirect, self.head.request, listener_port=self.downstream.dialled_port, tls=self.pod.tls
+            redirect,
+            self.head.request,
+            listener_port=self.downstream.dialled_port,
+            tls=self.downstream.security is not None,
         )
         self._reply(redirect.status, b"", [b"location: " + location], -1)
 
@@ -324,8 +315,7 @@ class Exchange(Caller):
         self.record.status = head.status
         self._dress(head.lines, head.date)
         self._enter(DONE)
-        self.pod.budget.release_request()
-        self.downstream.switch(head, transport, data, self.record)
+        self.downstream.switch(head, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
 
     def call_failed(self, reason: Reason, detail: str) -> None:
         assert self._call is not None
@@ -400,6 +390,7 @@ class Exchange(Caller):
         record.attempts = call.attempts
         if call.host is not None:
             record.upstream_host = call.host_name
+            record.upstream_local = call.local_name
         if call.reasons:
             record.reasons += call.reasons
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..reasons import Reason
 from ..routing.decision import Mirror
 from ..telemetry.record import RequestRecord
 from .call import Call, Caller
 from .fault import hits
 from .head import ResponseHead
+from .records import copy_of
 from .request_body import RequestBody
-from .transport import Buffer
+from .transport import Buffer, Transport
 
 #: What a mirror may lag behind with its copy of the body before it is given up.
-LAG: int = 1024 * 1024
+LAG: Final = 1024 * 1024
 
 
 class Shadow(Caller):
@@ -72,6 +75,12 @@ class Shadow(Caller):
         if ended:
             self._done()
 
+    def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
+        """A copy has nothing to say in another protocol."""
+        self.record.status = head.status
+        self.call.cancel()
+        self._done()
+
     def call_failed(self, reason: Reason, detail: str) -> None:
         self.record.reasons += (reason,)
         self.record.transport_failure = detail
@@ -109,20 +118,3 @@ class Mirrors:
     def finish(self, trailers: list[bytes]) -> None:
         for shadow in self.shadows:
             shadow.finish(trailers)
-
-
-def copy_of(record: RequestRecord) -> RequestRecord:
-    """A record of the same request, for one of its copies."""
-    copy = RequestRecord(record.client)
-    copy.method = record.method
-    copy.path = record.path
-    copy.original_path = record.original_path
-    copy.protocol = record.protocol
-    copy.authority = record.authority
-    copy.user_agent = record.user_agent
-    copy.forwarded_for = record.forwarded_for
-    copy.request_id = record.request_id
-    copy.route_name = record.route_name
-    copy.downstream_remote = record.downstream_remote
-    copy.downstream_local = record.downstream_local
-    return copy

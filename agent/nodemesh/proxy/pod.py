@@ -8,9 +8,13 @@ from ..balance.fairness import PodBudget
 from ..reasons import Reason
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
 from ..routing.client import Client
+from ..routing.decision import Decision
+from ..routing.frontend import Frontend
+from ..routing.request import Request
 from ..routing.view import View
 from ..telemetry.record import RequestRecord
 from .downstream import Downstream
+from .gateway import Arrival
 from .sniff import Sniffer
 from .tcp import start_tcp
 from .transport import Acceptor, Handler, Transport
@@ -28,7 +32,7 @@ class Pod(Acceptor):
 
     __slots__ = (
         "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "connections", "server",
-        "scheme", "tls", "_removed",
+        "_removed",
     )  # fmt: skip
 
     def __init__(self, proxy: Proxy, client: Client, view: View, namespace: int, lane: int) -> None:
@@ -41,14 +45,15 @@ class Pod(Acceptor):
         self.budget = PodBudget(proxy.limits, proxy.workers)
         self.connections: dict[Handler, None] = {}
         self.server = b"server: istio-envoy" if client.gateway else b"server: envoy"
-        self.scheme = b"http"
-        self.tls = False
         self._removed = False
 
     def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
         """Serve a new connection as its port's protocol says, or its first bytes where none is declared."""
         if not self.budget.try_connection():
             self._turn_away(transport, Reason.LIMIT_PER_POD)
+            return
+        if self.gateway_port:
+            self._accept_as_gateway(transport)
             return
         if dialled is None:
             self.budget.release_connection()
@@ -63,6 +68,34 @@ class Pod(Acceptor):
             Sniffer(self, transport, frontend, dialled, protocol is Protocol.AUTO)
         else:
             start_tcp(self, transport, self.view.tcp(frontend), dialled, b"", "")
+
+    def decide(self, downstream: Downstream, request: Request) -> Decision:
+        """What is to become of a request; it came to a gateway where there is no frontend."""
+        frontend = downstream.frontend
+        if frontend is None:
+            security = downstream.security
+            return self.view.http_gateway(self.gateway_port, request, security.name if security is not None else "")
+        return self.view.http(frontend, request)
+
+    def decide_tls(self, frontend: Frontend | None, name: str) -> Decision:
+        """What is to become of a TLS connection for that server name."""
+        if frontend is None:
+            return self.view.tls_gateway(self.gateway_port, name)
+        return self.view.tls(frontend, name)
+
+    def _accept_as_gateway(self, transport: Transport) -> None:
+        protocol = self.view.gateway_protocol(self.gateway_port)
+        if protocol is None:
+            self.budget.release_connection()
+            self._turn_away(transport, Reason.ROUTE_NOT_FOUND)
+        elif protocol is Protocol.HTTP:
+            Downstream(self, transport, None, None)
+        elif protocol in HTTP_PROTOCOLS:
+            Sniffer(self, transport, None, None, False)
+        elif protocol in TLS_PROTOCOLS:
+            Arrival(self, transport)
+        else:
+            start_tcp(self, transport, self.view.tcp_gateway(self.gateway_port), None, b"", "")
 
     def forget(self, connection: Handler) -> None:
         """A connection is closed."""

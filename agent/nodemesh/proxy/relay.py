@@ -149,6 +149,8 @@ class Relay:
                 else:
                     side.transport.close()
         record = self.record
+        if self.upstream.transport is not None:
+            record.upstream_local = self.upstream.transport.local
         record.bytes_received += self.client.count
         record.bytes_sent += self.upstream.count
         record.duration = clock.now - self._began

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..routing.frontend import Frontend
-from .client_hello import MAX_HELLO, server_name
+from .client_hello import HANDSHAKE, MAX_HELLO, server_name
 from .clock import Timer
 from .downstream import Downstream
 from .relay import Relay
@@ -31,9 +31,6 @@ METHODS: Final = (
 
 #: RFC 9113 section 3.4.
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-#: A TLS record of type handshake, version 3.x.
-HANDSHAKE: Final = b"\x16\x03"
 
 #: Seconds a client may be silent before the upstream connection is made. Most that speak first do so with their SYN's
 #: acknowledgement; the others cost one connection in vain.
@@ -59,7 +56,12 @@ class Sniffer(Handler):
     __slots__ = ("pod", "transport", "frontend", "dialled", "_data", "_relay", "_timer")
 
     def __init__(
-        self, pod: Pod, transport: Transport, frontend: Frontend, dialled: tuple[str, int], early: bool
+        self,
+        pod: Pod,
+        transport: Transport,
+        frontend: Frontend | None,
+        dialled: tuple[str, int] | None,
+        early: bool,
     ) -> None:
         self.pod = pod
         self.transport = transport
@@ -85,7 +87,7 @@ class Sniffer(Handler):
             if name is None and len(self._data) < MAX_HELLO:
                 return  # more of the ClientHello is to come
             self._leave(True)
-            decision = self.pod.view.tls(self.frontend, name or "")
+            decision = self.pod.decide_tls(self.frontend, name or "")
             start_tcp(self.pod, self.transport, decision, self.dialled, self._data, name or "")
         elif kind == HTTP1:
             self._leave(True)
@@ -94,7 +96,7 @@ class Sniffer(Handler):
             self._join(relay)
         else:
             self._leave(False)
-            start_tcp(self.pod, self.transport, self.pod.view.tcp(self.frontend), self.dialled, self._data, "")
+            self._start_tcp()
 
     def ended(self) -> None:
         relay = self._relay
@@ -103,7 +105,7 @@ class Sniffer(Handler):
             relay.client.ended()
         elif self._data or self._timer is not None:  # half-closed early: only TCP does that
             self._leave(False)
-            relay = start_tcp(self.pod, self.transport, self.pod.view.tcp(self.frontend), self.dialled, self._data, "")
+            relay = self._start_tcp()
             if relay is not None:
                 relay.client.ended()
         else:
@@ -120,8 +122,7 @@ class Sniffer(Handler):
             self._close()
 
     def drain(self) -> None:
-        if self._relay is None and not self._data:
-            self._close()
+        """A fresh connection may have its first bytes on the way: it stays until they have been answered."""
 
     def _silent(self) -> None:
         """The client waits: so does, perhaps, the server's greeting."""
@@ -129,10 +130,16 @@ class Sniffer(Handler):
         if self._data:
             return
         self._stop()
-        self._relay = start_tcp(self.pod, self.transport, self.pod.view.tcp(self.frontend), self.dialled, b"", "")
+        self._relay = self._start_tcp()
         if self._relay is not None:
             self.transport.handler = self
             self.transport.bulk = False
+
+    def _start_tcp(self) -> Relay | None:
+        """Relay it as its port's rules say; at a gateway only TLS and HTTP lead anywhere."""
+        pod = self.pod
+        decision = pod.decide_tls(None, "") if self.frontend is None else pod.view.tcp(self.frontend)
+        return start_tcp(pod, self.transport, decision, self.dialled, self._data, "")
 
     def _join(self, relay: Relay) -> None:
         """It is TCP, and its relay stands already."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -22,6 +23,8 @@ FAILURES = {
     Reason.HOST_NOT_FOUND: "no_host",
     Reason.BLACKHOLE: "blackhole",
 }
+
+GATEWAY_MODE = "gateways are served by the proxy"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -78,7 +81,10 @@ class Explanation(Answer, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
 
 
-def conclude(decision: Decision, question: Question, recorder: Recorder, frontend: Frontend | None) -> Explanation:
+def conclude(
+    decision: Decision, question: Question, recorder: Recorder, frontend: Frontend | None, *, is_request: bool
+) -> Explanation:
+    """`is_request` is false where a connection was decided as a whole: it has no retries."""
     rule = decision.rule
     destinations = decision.destinations if isinstance(decision, Route) else ()
     explained = tuple(explained_destination(entry) for entry in destinations)
@@ -88,17 +94,17 @@ def conclude(decision: Decision, question: Question, recorder: Recorder, fronten
         outcome=outcome,
         reason=reason_word(reason_of(outcome, decision)),
         mode=frontend.mode.value if frontend is not None else Mode.PROXY.value,
-        mode_reason=frontend.mode_reason if frontend is not None else "gateways are served by the proxy",
+        mode_reason=frontend.mode_reason if frontend is not None else GATEWAY_MODE,
         service=service.host if service is not None else None,
         virtual_service=rule.virtual_service or None,
         rule=explained_rule(rule.path, decision.name, recorder.place(rule)) if rule.path else None,
-        status=status if question.scheme in ("http", "https") or not isinstance(decision, Failure) else None,
+        status=status if question.scheme in ("http", "https") else None,
         location=location_of(decision, question),
         destinations=explained,
         rewrite=explained_rewrite(decision, question.request),
         headers=explained_headers(decision),
         timeout=duration(decision.timeout) if isinstance(decision, Route) and decision.timeout else None,
-        retries=explained_retries(decision),
+        retries=explained_retries(decision) if is_request else None,
         fault=explained_fault(decision),
         mirrors=tuple(
             {"cluster": mirror.cluster_name, "percentage": mirror.percent}
@@ -246,30 +252,42 @@ def duration(seconds: float) -> str:
 
 # === as text
 
+MARKS = {True: "✓", False: "✗", None: "·"}
+
 
 def render_text(explanation: Explanation) -> str:
     """The explanation for people: first how it came about, then what becomes of it."""
-    lines = []
-    for step in explanation.steps:
-        mark = {True: "✓", False: "✗", None: "·"}[step.held]
-        place = f"  ({step.file}:{step.line})" if step.line else ""
-        lines.append(f"{'  ' * step.depth}{mark} {step.text}{place}")
+    lines = [rendered_step(step) for step in explanation.steps]
     status = f" {explanation.status}" if explanation.status is not None else ""
     lines.append(f"=> {explanation.outcome}{status}" + (f" ({explanation.reason})" if explanation.reason else ""))
+    lines += [f"   {name:<8} {value}" for name, value in results(explanation)]
+    return "\n".join(lines) + "\n"
+
+
+def rendered_step(step: Step) -> str:
+    place = f"  ({step.file}:{step.line})" if step.line else ""
+    return f"{'  ' * step.depth}{MARKS[step.held]} {step.text}{place}"
+
+
+def results(explanation: Explanation) -> Iterator[tuple[str, str]]:
+    """What there is to tell of the outcome, line by line."""
+    if explanation.service is not None:
+        yield "service", explanation.service
+    yield "mode", explanation.mode + (f": {explanation.mode_reason}" if explanation.mode_reason else "")
     if explanation.rule is not None:
         rule = explanation.rule
-        name = f" {rule.name}" if rule.name else ""
-        lines.append(f"   rule {explanation.virtual_service} {rule.path}{name} ({rule.file}:{rule.line})")
+        name = f" `{rule.name}`" if rule.name else ""
+        yield "rule", f"{explanation.virtual_service} {rule.path}{name}  ({rule.file}:{rule.line})"
     if explanation.location:
-        lines.append(f"   location {explanation.location}")
+        yield "location", explanation.location
     for destination in explanation.destinations:
-        lines.append(f"   {destination.weight:>3}  {destination.cluster}" + ("" if destination.known else "  unknown"))
+        note = "" if destination.known else "  (no such service, port or subset)"
+        yield "to", f"{destination.weight:>3}  {destination.cluster}{note}"
         for endpoint in destination.endpoints:
-            lines.append(f"        {endpoint.address}:{endpoint.port}  {endpoint.health}  {endpoint.workload}".rstrip())
+            yield "", f"     {endpoint.address}:{endpoint.port}  {endpoint.health}  {endpoint.workload}".rstrip()
     for name in ("rewrite", "headers", "timeout", "retries", "fault"):
         value = getattr(explanation, name)
         if value:
-            lines.append(f"   {name} {value if isinstance(value, str) else msgspec.json.encode(value).decode()}")
+            yield name, value if isinstance(value, str) else msgspec.json.encode(value).decode()
     for mirror in explanation.mirrors:
-        lines.append(f"   mirror {mirror['percentage']:g} % to {mirror['cluster']}")
-    return "\n".join(lines) + "\n"
+        yield "mirror", f"{mirror['percentage']:g} % to {mirror['cluster']}"

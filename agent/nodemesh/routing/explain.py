@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..registry.snapshot import HTTP_PROTOCOLS, Protocol
-from .answer import Explanation, conclude
+from .answer import GATEWAY_MODE, Explanation, conclude
 from .client import Client
 from .decision import Decision
 from .frontend import Frontend, Mode
@@ -42,11 +42,12 @@ def explain_mesh(view: View, question: Question, recorder: Recorder) -> Explanat
     else:
         recorder.note(f"{host}:{port} is not in the registry", False)
     recorder.note(f"mode {frontend.mode.value}: {frontend.mode_reason}")
-    if question.scheme == "http" and speaks_http(frontend):
+    is_request = question.scheme == "http" and speaks_http(frontend)
+    if is_request:
         decision = explain_http(view, frontend, question, recorder)
     else:
         decision = explain_connection(view, frontend, question, recorder)
-    return conclude(decision, question, recorder, frontend)
+    return conclude(decision, question, recorder, frontend, is_request=is_request)
 
 
 def speaks_http(frontend: Frontend) -> bool:
@@ -105,11 +106,11 @@ def explain_gateway(view: View, question: Question, recorder: Recorder) -> Expla
     listening = [server for server in view.servers() if server.port == port]
     if not listening:
         recorder.note(f"no Gateway that selects this workload has a server on port {port}", False)
-        return Explanation(outcome="no_listener", reason="", mode=Mode.PROXY.value, steps=tuple(recorder.steps))
+        return unanswered("no_listener", recorder)
     server = view.gateway_server(port, sni)
     if server is None:
         recorder.note(f"no server on port {port} has the name {sni or '(none)'}", False)
-        return Explanation(outcome="refused", reason="", mode=Mode.PROXY.value, steps=tuple(recorder.steps))
+        return unanswered("refused", recorder)
     hosts = ", ".join(exposed.host for exposed in server.hosts)
     recorder.note(f"port {port} is a server of Gateway {server.gateway} for {hosts}", True)
     if not server.is_http:
@@ -117,7 +118,13 @@ def explain_gateway(view: View, question: Question, recorder: Recorder) -> Expla
     else:
         decision = view.http_gateway(port, request, sni)
         trace_gateway(view, question, sni, recorder)
-    return conclude(decision, question, recorder, None)
+    return conclude(decision, question, recorder, None, is_request=server.is_http)
+
+
+def unanswered(outcome: str, recorder: Recorder) -> Explanation:
+    return Explanation(
+        outcome=outcome, reason="", mode=Mode.PROXY.value, mode_reason=GATEWAY_MODE, steps=tuple(recorder.steps)
+    )
 
 
 def trace_gateway(view: View, question: Question, sni: str, recorder: Recorder) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..registry.services import selects
 from .client import Client
 from .names import strip_port
 from .request import Request
@@ -70,6 +71,8 @@ def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | Non
     snapshot = tables.snapshot
     namespace, _, name = (who or "default").partition("/")
     if not name:
+        if gateway_labels and namespace == "default":
+            namespace = gateway_namespace(tables, gateway_labels)
         return Client(namespace=namespace, labels=gateway_labels or {}, gateway=gateway_labels is not None)
     workload = snapshot.workloads.get(f"{namespace}/{name}") if snapshot is not None else None
     if workload is None:
@@ -84,3 +87,10 @@ def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | Non
         service_account=workload.service_account,
         owner=workload.owner,
     )
+
+
+def gateway_namespace(tables: Tables, labels: dict[str, str]) -> str:
+    """Where the workload with these labels runs; `default` if none is known."""
+    workloads = tables.snapshot.workloads if tables.snapshot is not None else {}
+    found = sorted(workload.namespace for workload in workloads.values() if selects(labels, workload.labels))
+    return found[0] if found and "default" not in found else "default"

@@ -129,6 +129,10 @@ class RouteBuilder:
         """What becomes of traffic to a host that the registry does not know."""
         if self.lookup.scope.policy is OutboundMode.REGISTRY_ONLY:
             return Failure(name=BLACKHOLE_CLUSTER, reason=Reason.BLACKHOLE, status=502)
+        if self.lookup.scope.egress_proxy is not None:
+            proxy, name = self.target(self.lookup.scope.egress_proxy, 0)
+            destination = Destination(cluster=proxy, cluster_name=name)
+            return Route(name="egress_proxy", destinations=(destination,), total_weight=destination.weight)
         cluster = passthrough_cluster(self.lookup.tables.mesh)
         destination = Destination(cluster=cluster, cluster_name=PASSTHROUGH_CLUSTER)
         return Route(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from ..config.meshconfig import MeshConfigSpec, OutboundMode
 from ..config.sidecar import Mode
+from ..config.virtualservice import Destination
 from ..registry.services import selects
 from .client import Client
 from .names import covers, resolve_host
@@ -30,17 +33,22 @@ class Import:
 class Scope:
     """The part of the mesh that one client sees. Without a Sidecar everything that is exported to it."""
 
-    __slots__ = ("_imports", "policy", "sidecar")
+    __slots__ = ("_imports", "egress_proxy", "policy", "sidecar")
 
     def __init__(self, sidecar: Sidecar | None, mesh: MeshConfigSpec) -> None:
         self.sidecar = sidecar
         self.policy = mesh.outbound_traffic_policy.mode
+        self.egress_proxy: Destination | None = None  # where unknown destinations go instead of passing through
         self._imports: tuple[Import, ...] | None = None
         if sidecar is None:
             return
         policy = sidecar.spec.outbound_traffic_policy
         if policy is not None:  # the enum's zero value is REGISTRY_ONLY
             self.policy = OutboundMode.ALLOW_ANY if policy.mode is Mode.ALLOW_ANY else OutboundMode.REGISTRY_ONLY
+            proxy = policy.egress_proxy
+            if proxy is not None:
+                host = resolve_host(proxy.host or "", sidecar.namespace, mesh.cluster_domain)
+                self.egress_proxy = replace(proxy, host=host)
         if sidecar.spec.egress:
             self._imports = tuple(
                 Import(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
 from msgspec.structs import replace
@@ -173,9 +173,10 @@ class View:
             return self._service_frontend(service, port)
         return self.frontend(name, port)
 
-    def frontends(self) -> Iterator[Frontend]:
+    def frontends(self, resolved: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Frontend]:
         """Everything that the kernel may have to know: each service port with its virtual addresses, a headless
-        service's with its endpoints' addresses."""
+        service's with its endpoints' addresses. `resolved` has the addresses of hosts that clients resolve by
+        themselves, by host: those of ServiceEntries without addresses of their own."""
         lookup = self._lookup()
         for host in self.tables.services:
             service = lookup.imported_service(host)
@@ -189,6 +190,8 @@ class View:
                     yield self._service_frontend(service, port.number)
                 elif service.resolution is Resolution.HEADLESS:
                     yield from self._headless_frontends(service, port)
+                elif resolved and service.host in resolved:
+                    yield replace(self._service_frontend(service, port.number), addresses=resolved[service.host])
 
     def _headless_frontends(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
         addresses: dict[int, dict[str, None]] = {}
@@ -211,7 +214,9 @@ class View:
         if service is not None and frontend.protocol is Protocol.AUTO:
             of_service = self._by_service.get((port, service.host))
             if of_service is None:
-                of_service = self._by_service[(port, service.host)] = self._service_host(service, port)
+                current = self._current(service, port)
+                of_service = self._service_host(current, port) if current is not None else self._unknown_host
+                self._by_service[(port, service.host)] = of_service
             return of_service
         found = self._by_authority.get((port, authority))
         if found is None:
@@ -220,6 +225,11 @@ class View:
             found = self._find_host(strip_port(authority.decode("latin-1")), port)
             self._by_authority[(port, authority)] = found
         return found
+
+    def _current(self, service: Service, port: int) -> Service | None:
+        """The service as it is in these tables: a connection may bring a frontend from before a change."""
+        current = self._lookup().imported_service(service.host, port)
+        return current if current is not None and current.port(port) is not None else None
 
     def _find_host(self, name: str, port: int) -> VirtualHost:
         lookup = self._lookup()
@@ -277,6 +287,10 @@ class View:
         """The ports that a gateway workload listens on, with their protocols, TLS settings and hosts."""
         return self.gateway.servers
 
+    def gateway_protocol(self, port: int) -> Protocol | None:
+        """What is spoken on a gateway's port (several TLS servers share one); None: no server is there."""
+        return next((server.protocol for server in self.gateway.servers if server.port == port), None)
+
     def gateway_server(self, port: int, sni: str = "") -> GatewayServer | None:
         """The server for a connection to a gateway's port; None: nobody answers there, or not for that name."""
         return self.gateway.server(port, sni)
@@ -297,10 +311,10 @@ class View:
 
     def tls(self, frontend: Frontend, sni: str) -> Decision:
         """The decision for a TLS connection, by the server name that its ClientHello asks for (empty: none)."""
-        service = frontend.service
         port = frontend.logical_port
         name = strip_port(sni)
-        if service is None and name:
+        service = self._current(frontend.service, port) if frontend.service is not None else None
+        if frontend.service is None and name:
             service = self._lookup().named_service(name, port)
         if service is None:
             return self._unknown
@@ -308,9 +322,11 @@ class View:
 
     def tcp(self, frontend: Frontend) -> Decision:
         """The decision for a connection of unknown or opaque protocol."""
-        if frontend.service is None:
+        port = frontend.logical_port
+        service = self._current(frontend.service, port) if frontend.service is not None else None
+        if service is None:
             return self._unknown
-        rules = self._connection_rules(frontend.service, frontend.logical_port, self._lookup())
+        rules = self._connection_rules(service, port, self._lookup())
         return rules.tcp(dialled(frontend))
 
     def _connection_rules(self, service: Service, port: int, lookup: Lookup) -> ConnectionRules:

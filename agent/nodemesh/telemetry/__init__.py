@@ -3,6 +3,7 @@
 In reading order:
 
 - `record.py`: what the proxy knows of one request or connection when it ends.
+- `memo.py`: results that repeat from record to record, remembered.
 - `labels.py`: that record as the labels of Istio's standard metrics.
 - `histogram.py`: the buckets, counted as plain integers.
 - `telemetry.py`: a worker's `Telemetry`: counts records, keeps the last ones, writes the log; `dump()` for control.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from ..reasons import TEXTS, Reason
-from .labels import flags_of
+from .labels import FLAGS
+from .memo import Memo
 from .record import RequestRecord
 
 #: Istio's default text format (pilot/pkg/model: EnvoyTextLogFormat).
@@ -51,130 +53,126 @@ DEFAULT_JSON = {
 
 _OPERATOR = re.compile(r"%%|%([A-Z0-9_]+)(?:\(([^)]*)\))?(?::(\d+))?%")
 
-#: A field's value; None where there is none (`-` in text, null in JSON).
-Value = str | int | None
-Getter = Callable[[RequestRecord], Value]
-
 
 class FormatError(ValueError):
     """The access log's format has an operator that is not recorded; the message names it and those that are."""
 
 
-def _clean(value: bytes) -> str | None:
+class Printable(Memo[bytes, str]):
     """Bytes of a client as a line may hold them: no control characters and no quote that would end the field."""
-    if not value:
-        return None
-    text = value.decode("latin-1")
-    if text.isprintable() and '"' not in text:
-        return text
-    return "".join(char if char.isprintable() and char != '"' else f"\\x{ord(char):02x}" for char in text)
+
+    def make(self, key: bytes) -> str:
+        text = key.decode("latin-1")
+        if text.isprintable() and '"' not in text:
+            return text
+        return "".join(char if char.isprintable() and char != '"' else f"\\x{ord(char):02x}" for char in text)
 
 
-def _milliseconds(seconds: float) -> int | None:
-    return int(seconds * 1000) if seconds >= 0 else None
+class Seconds(Memo[int, str]):
+    """A second since 1970 in ISO format."""
+
+    def make(self, key: int) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(key))
 
 
-def _start_time(record: RequestRecord) -> str:
-    seconds = int(record.started)
-    return f"{_second(seconds)}.{int((record.started - seconds) * 1000):03d}Z"
+class Details(Memo[tuple[Reason, ...], str]):
+    """Envoy's words for how a request ended: its last reason's."""
+
+    def make(self, key: tuple[Reason, ...]) -> str:
+        return TEXTS[key[-1] if key else Reason.NONE].details
 
 
-_last_second: list[tuple[int, str]] = [(0, "1970-01-01T00:00:00")]
+def start_time(pattern: str, started: float) -> str:
+    """START_TIME in a format of strftime, with %3f for the milliseconds."""
+    text = time.strftime(pattern.replace("%3f", "{milliseconds}"), time.gmtime(started))
+    return text.replace("{milliseconds}", f"{int(started % 1 * 1000):03d}")
 
 
-def _second(seconds: int) -> str:
-    """The second in ISO format; strftime runs once per second, not once per line."""
-    known, text = _last_second[0]
-    if known != seconds:
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-        _last_second[0] = (seconds, text)
-    return text
-
-
-def _details(record: RequestRecord) -> str:
-    return TEXTS[record.reasons[-1] if record.reasons else Reason.NONE].details
-
-
-def _port_less(address: str) -> str | None:
-    return address.rpartition(":")[0] or None
-
-
-_HEADERS: dict[str, Getter] = {
-    ":METHOD": lambda record: _clean(record.method),
-    ":PATH": lambda record: _clean(record.path),
-    ":AUTHORITY": lambda record: _clean(record.authority),
-    "HOST": lambda record: _clean(record.authority),
-    "X-ENVOY-ORIGINAL-PATH": lambda record: _clean(record.original_path),
-    "X-FORWARDED-FOR": lambda record: _clean(record.forwarded_for),
-    "USER-AGENT": lambda record: _clean(record.user_agent),
-    "X-REQUEST-ID": lambda record: _clean(record.request_id),
-}
-_RESPONSE_HEADERS: dict[str, Getter] = {
-    "X-ENVOY-UPSTREAM-SERVICE-TIME": lambda record: _milliseconds(record.upstream_time),
-}
-_OPERATORS: dict[str, Getter] = {
-    "START_TIME": _start_time,
-    "PROTOCOL": lambda record: _clean(record.protocol) if record.method else None,
-    "RESPONSE_CODE": lambda record: record.status,
-    "RESPONSE_FLAGS": lambda record: None if (flags := flags_of(record)) == "-" else flags,
-    "RESPONSE_CODE_DETAILS": lambda record: _details(record) if record.method else None,
-    "CONNECTION_TERMINATION_DETAILS": lambda record: record.termination or None,
-    "UPSTREAM_TRANSPORT_FAILURE_REASON": lambda record: record.transport_failure or None,
-    "BYTES_RECEIVED": lambda record: record.bytes_received,
-    "BYTES_SENT": lambda record: record.bytes_sent,
-    "DURATION": lambda record: _milliseconds(record.duration),
-    "UPSTREAM_HOST": lambda record: record.upstream_host or None,
-    "UPSTREAM_CLUSTER": lambda record: record.cluster.name if record.cluster is not None else None,
-    "UPSTREAM_CLUSTER_RAW": lambda record: record.cluster.name if record.cluster is not None else None,
-    "UPSTREAM_LOCAL_ADDRESS": lambda record: record.upstream_local or None,
-    "UPSTREAM_REQUEST_ATTEMPT_COUNT": lambda record: record.attempts,
-    "DOWNSTREAM_LOCAL_ADDRESS": lambda record: record.downstream_local or None,
-    "DOWNSTREAM_REMOTE_ADDRESS": lambda record: record.downstream_remote or None,
-    "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": lambda record: _port_less(record.downstream_remote),
-    "REQUESTED_SERVER_NAME": lambda record: record.sni or None,
-    "ROUTE_NAME": lambda record: record.route_name or None,
-    "GRPC_STATUS_NUMBER": lambda record: record.grpc_status if record.grpc_status >= 0 else None,
+#: What the expressions below may use. NONE is what a field without a value shows: `-` in text, null in JSON.
+_NAMES = {
+    "text": Printable(),
+    "printable": Printable().make,
+    "second": Seconds(),
+    "flags": FLAGS,
+    "details": Details(),
+    "start_time": start_time,
 }
 
+#: Fields of the request, as Python expressions over its record; empty where there is none.
+_REQUEST_HEADERS = {
+    ":METHOD": "text[record.method]",
+    ":PATH": "text[record.path]",
+    ":AUTHORITY": "text[record.authority]",
+    "HOST": "text[record.authority]",
+    "X-ENVOY-ORIGINAL-PATH": "text[record.original_path]",
+    "X-FORWARDED-FOR": "text[record.forwarded_for]",
+    "USER-AGENT": "text[record.user_agent]",
+    "X-REQUEST-ID": "printable(record.request_id)",
+}
 
-def _header(table: dict[str, Getter], operator: str, argument: str) -> Getter:
-    names = argument.upper().split("?")
+#: Fields of the response; empty where there is none.
+_RESPONSE_HEADERS = {
+    "X-ENVOY-UPSTREAM-SERVICE-TIME": "(str(int(record.upstream_time * 1000.0)) if record.upstream_time >= 0.0 else '')",
+}
+
+#: The other operators, each as the expression that gives its value.
+_OPERATORS = {
+    "START_TIME": "'%s.%03dZ' % (second[int(record.started)], int(record.started % 1.0 * 1000.0))",
+    "PROTOCOL": "text[record.protocol] if record.method else NONE",
+    "RESPONSE_CODE": "record.status",
+    "RESPONSE_FLAGS": "flags[record.reasons] or NONE",
+    "RESPONSE_CODE_DETAILS": "details[record.reasons] if record.method else NONE",
+    "CONNECTION_TERMINATION_DETAILS": "record.termination or NONE",
+    "UPSTREAM_TRANSPORT_FAILURE_REASON": "record.transport_failure or NONE",
+    "BYTES_RECEIVED": "record.bytes_received",
+    "BYTES_SENT": "record.bytes_sent",
+    "DURATION": "int(record.duration * 1000.0) if record.duration >= 0.0 else NONE",
+    "UPSTREAM_HOST": "record.upstream_host or NONE",
+    "UPSTREAM_CLUSTER": "record.cluster.name if record.cluster is not None else NONE",
+    "UPSTREAM_CLUSTER_RAW": "record.cluster.name if record.cluster is not None else NONE",
+    "UPSTREAM_LOCAL_ADDRESS": "record.upstream_local or NONE",
+    "UPSTREAM_REQUEST_ATTEMPT_COUNT": "record.attempts",
+    "DOWNSTREAM_LOCAL_ADDRESS": "record.downstream_local or NONE",
+    "DOWNSTREAM_REMOTE_ADDRESS": "record.downstream_remote or NONE",
+    "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": "record.downstream_remote.rpartition(':')[0] or NONE",
+    "REQUESTED_SERVER_NAME": "record.sni or NONE",
+    "ROUTE_NAME": "record.route_name or NONE",
+    "GRPC_STATUS_NUMBER": "record.grpc_status if record.grpc_status >= 0 else NONE",
+}
+
+
+def header_expression(table: dict[str, str], operator: str, argument: str) -> str:
+    """The expression of REQ or RESP: the first of the named fields that is there."""
+    names = argument.upper().split("?")[:2]
     missing = [name for name in names if name not in table]
     if missing:
         known = ", ".join(table)
         raise FormatError(f"%{operator}({argument})% is not recorded; {operator} may name {known}")
-    getters = [table[name] for name in names]
-    if len(getters) == 1:
-        return getters[0]
-    first, second = getters[:2]
-    return lambda record: value if (value := first(record)) is not None else second(record)
+    return " or ".join([*(table[name] for name in names), "NONE"])
 
 
-def _getter(operator: str, argument: str | None, length: str | None) -> Getter:
+def expression(operator: str, argument: str | None, length: str | None) -> str:
+    """The Python expression that gives a command operator's value. Raises FormatError."""
     if operator == "REQ":
-        getter = _header(_HEADERS, operator, argument or "")
+        found = header_expression(_REQUEST_HEADERS, operator, argument or "")
     elif operator == "RESP":
-        getter = _header(_RESPONSE_HEADERS, operator, argument or "")
+        found = header_expression(_RESPONSE_HEADERS, operator, argument or "")
     elif operator in _OPERATORS and argument is None:
-        getter = _OPERATORS[operator]
+        found = _OPERATORS[operator]
     elif operator == "START_TIME" and argument is not None:
-        pattern = argument.replace("%3f", "{ms:03d}")
-        getter = lambda record: time.strftime(pattern, time.gmtime(record.started)).replace(  # noqa: E731
-            "{ms:03d}", f"{int(record.started % 1 * 1000):03d}"
-        )
+        found = f"start_time({argument!r}, record.started)"
     else:
         shown = f"%{operator}({argument})%" if argument is not None else f"%{operator}%"
         raise FormatError(f"{shown} is not an operator of the access log; there are {', '.join(_OPERATORS)}, REQ, RESP")
     if length is None:
-        return getter
-    limit = int(length)
-    return lambda record: value[:limit] if isinstance(value := getter(record), str) else value
+        return f"({found})"
+    return f"(value[:{int(length)}] if isinstance(value := ({found}), str) else value)"
 
 
-def parse(text: str) -> tuple[str, list[Getter]]:
-    """A format as a %-template and its getters. Raises FormatError."""
+def parse(text: str) -> tuple[str, list[str]]:
+    """A format as a %-template and the expressions of its values. Raises FormatError."""
     parts: list[str] = []
-    getters: list[Getter] = []
+    expressions: list[str] = []
     end = 0
     for found in _OPERATOR.finditer(text):
         parts.append(text[end : found.start()].replace("%", "%%"))
@@ -183,43 +181,58 @@ def parse(text: str) -> tuple[str, list[Getter]]:
             parts.append("%%")
             continue
         parts.append("%s")
-        getters.append(_getter(found[1], found[2], found[3]))
+        expressions.append(expression(found[1], found[2], found[3]))
     parts.append(text[end:].replace("%", "%%"))
-    return "".join(parts), getters
+    return "".join(parts), expressions
+
+
+def joined(template: str, expressions: list[str]) -> str:
+    """The expression of a whole text."""
+    return f"({template!r} % ({''.join(f'{value}, ' for value in expressions)}))"
+
+
+def compiled(source: str, none: str | None) -> Callable[[RequestRecord], Any]:
+    """A function of a record. The source is made of the tables above and of literals, nothing else."""
+    function: Callable[[RequestRecord], Any] = eval(f"lambda record: {source}", {**_NAMES, "NONE": none})
+    return function
 
 
 class Formatter:
-    """Makes lines out of records."""
+    """Makes lines out of records. A format becomes one Python function: a line costs no more than its values."""
 
-    __slots__ = ("_template", "_getters", "_fields")
+    __slots__ = ("_text", "_fields")
 
     def __init__(self, text: str = "", *, json: bool = False) -> None:
         """`text` is a text format, or with `json` an object of formats by key; empty stands for Istio's default.
         Raises FormatError."""
-        self._template = ""
-        self._getters: list[Getter] = []
-        self._fields: list[tuple[str, str, list[Getter]]] = []
-        if not json:
-            self._template, self._getters = parse(text or DEFAULT_TEXT)
-            if not self._template.endswith("\n"):
-                self._template += "\n"
-            return
-        try:
-            formats = msgspec.json.decode(text, type=dict[str, str]) if text else DEFAULT_JSON
-        except msgspec.DecodeError as error:
-            raise FormatError(f"the access log's JSON format is to be an object of strings: {error}") from None
-        self._fields = [(key, *parse(value)) for key, value in formats.items()]
+        self._text: Callable[[RequestRecord], str] | None = None
+        self._fields: Callable[[RequestRecord], dict[str, str | int | None]] | None = None
+        if json:
+            self._fields = compiled(fields_expression(text), None)
+        else:
+            template, expressions = parse(text or DEFAULT_TEXT)
+            self._text = compiled(joined(template if template.endswith("\n") else template + "\n", expressions), "-")
 
     def line(self, record: RequestRecord) -> bytes:
         """One line with its line feed."""
-        if not self._fields:
-            values = tuple(["-" if (value := getter(record)) is None else value for getter in self._getters])
-            return (self._template % values).encode()
-        fields: dict[str, Value] = {}
-        for key, template, getters in self._fields:
-            if template == "%s":
-                fields[key] = getters[0](record)
-            else:
-                values = tuple(["-" if (value := getter(record)) is None else value for getter in getters])
-                fields[key] = template % values
-        return msgspec.json.encode(fields) + b"\n"
+        if self._text is not None:
+            return self._text(record).encode()
+        assert self._fields is not None
+        return msgspec.json.encode(self._fields(record)) + b"\n"
+
+
+def fields_expression(text: str) -> str:
+    """A JSON format as the expression of a dictionary: an operator that stands alone keeps its type."""
+    try:
+        formats = msgspec.json.decode(text, type=dict[str, str]) if text else DEFAULT_JSON
+    except msgspec.DecodeError as error:
+        raise FormatError(f"the access log's JSON format is to be an object of strings: {error}") from None
+    members: list[str] = []
+    for key, value in formats.items():
+        template, expressions = parse(value)
+        if template == "%s":
+            members.append(f"{key!r}: {expressions[0]}")
+        else:
+            shown = [f"('-' if (value := {each}) is None else value)" for each in expressions]
+            members.append(f"{key!r}: {joined(template, shown)}")
+    return "{" + ", ".join(members) + "}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..reasons import TEXTS
+from ..reasons import TEXTS, Reason
 from ..registry.snapshot import Endpoint
 from ..routing.client import Client
 from ..routing.decision import Cluster
+from .memo import Memo
 from .record import RequestRecord
 
 UNKNOWN = "unknown"
@@ -121,10 +122,20 @@ def _destination(cluster: Cluster | None, upstream_host: str, host: str) -> tupl
     )
 
 
+class Flags(Memo[tuple[Reason, ...], str]):
+    """Envoy's response flags of some reasons, comma separated."""
+
+    def make(self, key: tuple[Reason, ...]) -> str:
+        found = [flag for reason in key if (flag := TEXTS[reason].flag) != "-"]
+        return ",".join(dict.fromkeys(found))
+
+
+FLAGS = Flags()
+
+
 def flags_of(record: RequestRecord) -> str:
-    """Envoy's response flags, comma separated, `-` where there is none."""
-    found = [flag for reason in record.reasons if (flag := TEXTS[reason].flag) != "-"]
-    return ",".join(dict.fromkeys(found)) or "-"
+    """A record's response flags, `-` where there is none."""
+    return FLAGS[record.reasons] or "-"
 
 
 def common_labels(record: RequestRecord, host: str, protocol: str) -> tuple[str, ...]:

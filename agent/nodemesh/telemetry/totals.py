@@ -53,6 +53,13 @@ def merge(one: Dump, other: Dump, decisions: int = 0) -> Dump:
     )
 
 
+class Saved(msgspec.Struct, frozen=True, array_like=True):
+    """The totals of a control process, for its successor."""
+
+    retired: Dump
+    live: dict[str, Dump]
+
+
 class Totals:
     """Sums by worker process. A worker is named by its pid and start, so a number never counts twice."""
 
@@ -82,9 +89,13 @@ class Totals:
         return total
 
     def save(self) -> bytes:
-        """The dead workers' share, for a successor of this process."""
-        return msgspec.msgpack.encode(self._retired)
+        """Everything, for a successor of this process."""
+        live = {key: msgspec.structs.replace(dump, decisions=[]) for key, dump in self._live.items()}
+        return msgspec.msgpack.encode(Saved(self._retired, live))
 
     def restore(self, data: bytes) -> None:
-        """Take over what `save()` gave."""
-        self.add(data)
+        """Take over what `save()` gave. A worker that still lives will send newer numbers under the same key; what the
+        others had counted stays."""
+        saved = msgspec.msgpack.decode(data, type=Saved)
+        self._retired = merge(self._retired, saved.retired)
+        self._live = {**saved.live, **self._live}

@@ -119,6 +119,15 @@ class Mesh:
                 self.process.kill()
                 self.process.wait()
 
+    def replace(self) -> "subprocess.Popen[bytes]":
+        """Start a successor with the same options; answers the predecessor, and speaks of the successor from now on."""
+        before = self.process
+        assert before is not None
+        command = [*[str(part) for part in before.args], "--replace"]  # type: ignore[union-attr]
+        with self.stderr.open("ab") as stderr:
+            self.process = subprocess.Popen(command, env=environment(), stderr=stderr, stdout=subprocess.DEVNULL)
+        return before
+
     @property
     def pid(self) -> int:
         assert self.process is not None

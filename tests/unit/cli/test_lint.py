@@ -56,3 +56,24 @@ def test_sarif_points_at_the_line(tmp_path):
 
 def test_a_path_that_is_not_there_is_wrong_usage():
     assert CliRunner().invoke(cli, ["lint", "/no/such/place"]).exit_code == 2
+
+
+def test_the_summary_counts_files_and_findings(tmp_path):
+    assert lint(tmp_path, BROKEN).stderr == "1 file: 1 error\n"
+    assert lint(tmp_path, GOOD + SERVICE).stderr == "1 file: no problems found\n"
+
+
+def test_a_folder_without_yaml_is_clean_and_says_so(tmp_path):
+    result = CliRunner().invoke(cli, ["lint", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "there is no YAML or JSON file to check\n"
+
+
+def test_no_path_at_all_is_wrong_usage():
+    assert CliRunner().invoke(cli, ["lint"]).exit_code == 2
+
+
+def test_paths_are_shown_as_they_were_given(tmp_path, monkeypatch):
+    lint(tmp_path, BROKEN)
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(cli, ["lint", "mesh.yaml"]).stdout.startswith("mesh.yaml:5:3: error: ")

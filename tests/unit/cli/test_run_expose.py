@@ -215,3 +215,46 @@ def test_limits_count_for_the_node_not_for_one_worker(folder, v1):
         v1.release.set()
         slow.join(10)
         until(lambda: mesh.curl().status == 200)
+
+
+def test_a_successor_takes_over_without_a_gap(folder, v1, tmp_path):
+    """RC-12."""
+    (folder / "mesh.yaml").write_text(cluster(v1) + rules(TO_V1))
+    with Mesh(folder, "--run-dir", str(tmp_path / "run")) as mesh:
+        assert mesh.curl() == (200, "v1")
+        old_worker = mesh.children()["worker-0"]
+        slow_answers = []
+        slow = threading.Thread(target=lambda: slow_answers.append(mesh.curl("/slow")))
+        slow.start()
+        assert v1.waiting.acquire(timeout=10)
+        before = mesh.replace()
+        answers = []
+        until(lambda: answers.append(mesh.curl()) or "handing over" in mesh.log())
+        until(lambda: answers.append(mesh.curl()) or mesh.log().count("control: ready") == 2)
+        answers += [mesh.curl() for _ in range(10)]
+        assert set(answers) == {(200, "v1")}
+        assert alive(old_worker)  # it has a request to finish
+        v1.release.set()
+        slow.join(10)
+        assert slow_answers == [(200, "v1")]
+        assert before.wait(10) == 0
+        assert "the successor died" not in mesh.log()
+        assert not alive(old_worker)
+        assert mesh.curl() == (200, "v1")
+        assert mesh.ready()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_successor_that_cannot_start_leaves_everything_as_it_was(folder, v1, tmp_path):
+    (folder / "mesh.yaml").write_text(cluster(v1) + rules(TO_V1))
+    with Mesh(folder, "--run-dir", str(tmp_path / "run")) as mesh:
+        broken = tmp_path / "broken.yaml"
+        broken.write_text("kind: [")
+        options = ["--ebpf", "off", "--admin", mesh.admin, "--run-dir", str(tmp_path / "run")]
+        expose = ["--expose", f"reviews:9080=127.0.0.1:{mesh.exposed['reviews:9080']}"]
+        assert "another nodemesh runs in" in run("--config", str(folder), *options, *expose).stderr
+        done = run("--config", str(broken), *options, *expose, "--replace")
+        assert done.returncode == 1
+        assert mesh.curl() == (200, "v1")
+        until(lambda: mesh.ready() and mesh.children().get("control"))
+        assert mesh.curl() == (200, "v1")

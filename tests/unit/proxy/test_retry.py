@@ -62,7 +62,7 @@ def test_backoff_grows_to_its_ceiling():
     rng, plan = Random(1), policy("5xx")
     for retry, ceiling in ((1, 0.025), (2, 0.075), (3, 0.175), (4, 0.25), (9, 0.25)):
         draws = [backoff(plan, retry, rng) for _ in range(300)]
-        assert 0.0 <= min(draws) and 0.9 * ceiling < max(draws) <= ceiling
+        assert min(draws) >= 0.0 and 0.9 * ceiling < max(draws) <= ceiling
 
 
 def test_clients_may_ask_for_more():

@@ -11,7 +11,7 @@ import time
 
 import msgspec
 import pytest
-from tests.playbooks.conftest import SERVICE, rule
+from tests.playbooks.mesh import SERVICE, rule
 
 from nodemesh.config.load import load_text
 from nodemesh.proxy import messages

@@ -107,6 +107,14 @@ spec:
 """
 
 
+GATEWAY_POD = """\
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: ingress, namespace: edge, labels: {istio: ingress}}
+status: {podIP: 10.1.0.7}
+"""
+
 URI = "    - uri: {prefix: /api}"
 HEADER = "        End-User: {exact: jason}"
 OLD = "  - match: [{uri: {exact: /old}}]"
@@ -225,7 +233,7 @@ def test_json_and_text(views):
     text = render_text(found)
     assert f"✗ uri exact '/old': saw '/nowhere'  (mesh.yaml:{MESH.splitlines().index(OLD) + 1})" in text
     assert "=> unknown_destination 503 (cluster_not_found)" in text
-    assert "outbound|9080||gone.default.svc.cluster.local  unknown" in text
+    assert "outbound|9080||gone.default.svc.cluster.local  (no such service, port or subset)" in text
 
 
 @pytest.mark.parametrize("url", ["ftp://x/", "tcp://x", "http:///path", "http://x:99999/"])
@@ -240,3 +248,12 @@ def test_who_asks(views):
     assert client_for(views.tables, "prod").namespace == "prod"
     with pytest.raises(QuestionError):
         client_for(views.tables, "default/nobody")
+
+
+def test_a_gateway_workload_is_found_by_its_labels(views):
+    client = client_for(views.tables, "", gateway_labels={"istio": "ingress"})
+    assert (client.namespace, client.gateway) == ("default", True)
+    text = MESH + GATEWAY_POD
+    tables = compile_tables(Store().apply("test", load_text(text, "mesh.yaml").objects))
+    assert client_for(tables, "default", gateway_labels={"istio": "ingress"}).namespace == "edge"
+    assert client_for(tables, "prod", gateway_labels={"istio": "ingress"}).namespace == "prod"

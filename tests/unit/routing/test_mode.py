@@ -122,3 +122,13 @@ def test_failure_policy_is_the_services_own_else_the_meshs():
     assert frontend(web()).failure_policy is FailurePolicy.OPEN
     assert frontend(web(), closed).failure_policy is FailurePolicy.CLOSED
     assert frontend(web(**{"failure-policy": "open"}), closed).failure_policy is FailurePolicy.OPEN
+
+
+def test_hosts_that_clients_resolve_themselves_have_frontends_once_resolved():
+    port = {"number": 80, "name": "http", "protocol": "HTTP"}
+    entry = make("ServiceEntry", "e", {"hosts": ["ext.example.com"], "ports": [port], "resolution": "DNS"})
+    rule = make("VirtualService", "ext", {"hosts": ["ext.example.com"], "http": [{"redirect": {"uri": "/"}}]})
+    view = view_of(entry, rule)
+    assert list(view.frontends()) == []
+    (found,) = view.frontends({"ext.example.com": ("192.0.2.1", "192.0.2.2")})
+    assert (found.addresses, found.port, found.mode) == (("192.0.2.1", "192.0.2.2"), 80, Mode.PROXY)

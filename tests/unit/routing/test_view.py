@@ -1,8 +1,13 @@
 from tests.meshes import bookinfo, make, pod, request, service, view_of
 
 from nodemesh.reasons import Reason
+from nodemesh.registry.assemble import key_of
+from nodemesh.registry.store import Store
+from nodemesh.routing.client import Client
+from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import DirectResponse, Failure, Redirect, Route
 from nodemesh.routing.frontend import Mode
+from nodemesh.routing.view import Views
 
 
 def reviews_rules(*http, **extra):
@@ -117,3 +122,36 @@ def test_undeclared_protocol_routes_by_the_dialled_service_whatever_the_host():
     view = view_of(service("plain", "10.96.0.20", (7000, "")), pod("p", "10.1.0.20", {"app": "plain"}))
     decision = decide(view, request(host="anything.example"), "10.96.0.20", 7000)
     assert clusters(decision) == ["outbound|7000||plain.default.svc.cluster.local"]
+
+
+def test_a_frontend_from_before_a_change_meets_the_mesh_as_it_is_now():
+    store = Store()
+    plain = service("plain", "10.96.0.20", (7000, ""), (7001, "tcp"))
+    tables = compile_tables(store.apply("t", [plain, pod("p", "10.1.0.20", {"app": "plain"})]))
+    views = Views(tables)
+    client = Client(namespace="default")
+    before = views.for_client(client)
+    http, tcp = before.frontend("10.96.0.20", 7000), before.frontend("10.96.0.20", 7001)
+    moved = pod("p", "10.1.0.21", {"app": "plain"})
+    tables = compile_tables(store.apply("t", [moved]), tables)
+    after = Views(tables, views).for_client(client)
+    for decision in (after.http(http, request()), after.tcp(tcp), after.tls(tcp, "plain")):
+        (endpoint,) = decision.destinations[0].cluster.endpoints
+        assert endpoint.address == "10.1.0.21"
+    tables = compile_tables(store.apply("t", removed=[key_of(plain)]), tables)
+    gone = Views(tables, views).for_client(client)
+    assert gone.http(http, request()).reason is gone.tcp(tcp).reason is Reason.PASSTHROUGH
+
+
+def test_what_a_change_does_not_concern_is_kept():
+    store = Store()
+    tables = compile_tables(store.apply("t", [*bookinfo(), reviews_rules({"route": [to("v2")]})]))
+    views = Views(tables)
+    client = Client(namespace="default")
+    before = decide(views.for_client(client), request())
+    changed = pod("ratings-v1", "10.1.0.99", {"app": "ratings"})
+    tables = compile_tables(store.apply("t", [changed]), tables)
+    views = Views(tables, views)
+    assert decide(views.for_client(client), request()) is before
+    tables = compile_tables(store.apply("t", [reviews_rules({"route": [to("v3")]})]), tables)
+    assert "|v3|" in clusters(decide(Views(tables, views).for_client(client), request()))[0]

@@ -188,3 +188,10 @@ def test_clients_that_no_rule_tells_apart_share_a_view():
     assert views.for_client(Client(namespace="a", labels={"app": "y", "pod": "2"}, name="p2")) is one
     assert views.for_client(Client(namespace="a", labels={"app": "x"})) is not one
     assert views.for_client(Client(namespace="b", labels={"app": "y"})) is not one
+
+
+def test_unknown_destinations_go_to_the_sidecars_egress_proxy():
+    policy_spec = {"mode": "ALLOW_ANY", "egressProxy": {"host": HOST, "port": {"number": 80}}}
+    sidecar = make("Sidecar", "s", {"outboundTrafficPolicy": policy_spec})
+    decision = ask([sidecar], host="unknown.example.com")
+    assert [entry.cluster_name for entry in decision.destinations] == [f"outbound|80||{HOST}"]

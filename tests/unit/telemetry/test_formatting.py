@@ -29,6 +29,20 @@ def test_flags_and_details_name_the_reason():
     assert line == b"UF,URX upstream_retry_limit_exceeded\n"
 
 
+def test_a_reason_without_a_flag_shows_none():
+    record = request(status=200, reasons=(Reason.DIRECT_RESPONSE,))
+    assert Formatter("%RESPONSE_FLAGS%").line(record) == b"-\n"
+    assert msgspec.json.decode(Formatter('{"flags": "%RESPONSE_FLAGS%"}', json=True).line(record)) == {"flags": None}
+
+
+def test_a_format_is_text_and_nothing_else():
+    """Whatever a format holds between its operators is written as it is: it never becomes code."""
+    text = '{record.path}\' % () """ \\n %(status)s %REQ(:METHOD)% {0} \\'
+    assert Formatter(text).line(request()).decode() == text.replace("%REQ(:METHOD)%", "GET") + "\n"
+    found = msgspec.json.decode(Formatter(msgspec.json.encode({text: text}).decode(), json=True).line(request()))
+    assert found == {text: text.replace("%REQ(:METHOD)%", "GET")}
+
+
 def test_original_path_comes_before_the_rewritten_one():
     record = request()
     record.original_path = b"/old"

@@ -34,10 +34,14 @@ def test_a_dead_workers_numbers_stay():
     assert totals.sum().http[0].requests == 5
 
 
-def test_a_successor_takes_over_what_the_dead_had_counted():
+def test_a_successor_counts_the_dead_and_hears_of_the_living_again():
     totals = Totals()
-    totals.update("a", worker(3))
-    totals.retire("a")
+    totals.update("dead", worker(3))
+    totals.retire("dead")
+    totals.update("living", worker(4))
+    totals.update("dies meanwhile", worker(5))
     successor = Totals()
     successor.restore(totals.save())
-    assert successor.sum().http[0].requests == 3
+    assert successor.sum().http[0].requests == 12
+    successor.update("living", worker(6))
+    assert successor.sum().http[0].requests == 14

@@ -170,15 +170,10 @@ def _locality(locality: str, path: Path, findings: Findings) -> None:
 def _overlapping(localities: Iterable[str], path: Path, findings: Findings) -> None:
     seen: list[str] = []
     for locality in localities:
-        bare = locality.removesuffix("/*")
+        bare = f"{locality.removesuffix('/*')}/"
         for other in seen:
-            if (
-                bare == "*"
-                or other == "*"
-                or bare == other
-                or f"{bare}/".startswith(f"{other}/")
-                or (f"{other}/".startswith(f"{bare}/"))
-            ):
-                findings.error("bad-locality", path, f"the localities `{locality}` and `{other}` overlap")
+            if "*/" in (bare, other) or bare.startswith(other) or other.startswith(bare):
+                message = f"the localities `{locality}` and `{other.removesuffix('/')}` overlap"
+                findings.error("bad-locality", path, message)
                 return
         seen.append(bare)

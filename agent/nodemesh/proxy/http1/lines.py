@@ -52,14 +52,16 @@ KINDS: Final[dict[bytes, int]] = {
     b"grpc-status": GRPC_STATUS,
 }
 
-#: Fields whose values differ from message to message would only push the others out of the cache.
+#: Fields whose values hardly ever come twice, or are secrets.
 UNCACHED: Final = frozenset(
     {
-        b"age", b"authorization", b"b3", b"cookie", b"content-length", b"date", b"etag", b"expires", b"if-none-match",
-        b"last-modified", b"location", b"referer", b"set-cookie", b"traceparent", b"tracestate", b"x-b3-parentspanid",
-        b"x-b3-spanid", b"x-b3-traceid", b"x-forwarded-for", b"x-request-id",
+        b"authorization", b"b3", b"cookie", b"location", b"referer", b"set-cookie", b"traceparent", b"tracestate",
+        b"x-b3-parentspanid", b"x-b3-spanid", b"x-b3-traceid", b"x-forwarded-for", b"x-request-id",
     }
 )  # fmt: skip
+
+#: Options of Connection that name no other field.
+OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b""})
 
 #: When the cache is full it starts anew: what matters comes back at once.
 CACHE_SIZE: Final = 8192
@@ -111,3 +113,9 @@ def name_of(line: bytes) -> bytes:
     """The lower-case name of a well-formed line."""
     field = CACHE.get(line)
     return field.name if field is not None else line[: line.index(b":")].lower()
+
+
+def without(lines: list[bytes], name: bytes) -> list[bytes]:
+    """Well-formed lines less those of one field, whose name is given in lower case."""
+    end = len(name)
+    return [line for line in lines if line[end : end + 1] != b":" or line[:end].lower() != name]

@@ -16,6 +16,7 @@ from .lines import (
     CONTROL,
     EXPECT,
     HOST,
+    OPTIONS,
     OURS,
     PLAIN,
     REQUEST_ID,
@@ -71,8 +72,7 @@ def read_request(data: bytes, scheme: bytes) -> RequestHead:
     head = RequestHead(request, kept)
     framing = Framing()
     cached = CACHE.get
-    for index in range(1, len(lines)):
-        line = lines[index]
+    for line in lines[1:]:
         field = cached(line)
         if field is None:
             field = read_field(line)
@@ -190,8 +190,8 @@ def set_connection(head: RequestHead, framing: Framing) -> None:
         head.close = True
     if b"upgrade" not in options or head.http10:
         head.upgrade = b""
-    named = set(options) - {b"close", b"keep-alive", b"upgrade", b"te", b""}
-    if named:
+    if not OPTIONS.issuperset(options):
+        named = set(options) - OPTIONS
         head.lines[:] = [line for line in head.lines if name_of(line) not in named]
         for name in named:
             head.request.headers.pop(name, None)

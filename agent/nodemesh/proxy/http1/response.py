@@ -14,8 +14,10 @@ from .lines import (
     DATE,
     EXPECT,
     GRPC_STATUS,
+    OPTIONS,
     PLAIN,
     REQUEST_ID,
+    SERVER,
     TRANSFER_ENCODING,
     UPGRADE,
     FieldLine,
@@ -53,12 +55,18 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     head = ResponseHead(status, phrase, kept)
     framing = Framing()
     cached = CACHE.get
-    for index in range(1, len(lines)):
-        line = lines[index]
+    for line in lines[1:]:
         field = cached(line)
         if field is None:
             field = read_field(line)
-        if field.kind == PLAIN or note_field(head, framing, field, line):
+        kind = field.kind
+        if kind == PLAIN:
+            kept.append(line)
+        elif kind == DATE:
+            head.date = line
+        elif kind == CONTENT_LENGTH:
+            framing.lengths += (field.value,)
+        elif kind != SERVER and note_field(head, framing, field):
             kept.append(line)
     if minor == b"0":
         head.close = b"keep-alive" not in framing.options
@@ -68,14 +76,10 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     return head
 
 
-def note_field(head: ResponseHead, framing: Framing, field: FieldLine, line: bytes) -> bool:
+def note_field(head: ResponseHead, framing: Framing, field: FieldLine) -> bool:
     """Remember a field that means something to us; tells whether it is forwarded as it is."""
     kind = field.kind
-    if kind == CONTENT_LENGTH:
-        framing.lengths += (field.value,)
-    elif kind == DATE:
-        head.date = line
-    elif kind == TRANSFER_ENCODING:
+    if kind == TRANSFER_ENCODING:
         framing.codings += field.tokens
     elif kind == CONNECTION:
         framing.options += field.tokens
@@ -125,6 +129,6 @@ def set_connection(head: ResponseHead, framing: Framing) -> None:
         head.close = True
     if b"upgrade" not in options:
         head.upgrade = b""
-    named = set(options) - {b"close", b"keep-alive", b"upgrade", b""}
-    if named:
+    if not OPTIONS.issuperset(options):
+        named = set(options) - OPTIONS
         head.lines[:] = [line for line in head.lines if name_of(line) not in named]

@@ -51,6 +51,11 @@ class DirectorySource:
         self._problems: tuple[Problem, ...] = ()
         self._missing: tuple[str, ...] = ()
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that the last scan found."""
+        return tuple(self._files)
+
     def scan(self) -> Changes | None:
         """What changed since the last scan; None if nothing did. A file that cannot be read any more, or an object in
         it that has become invalid, stays as it last was; a file that is gone takes its objects along."""

@@ -1,0 +1,47 @@
+"""Records of requests: begun from a head, copied for mirrors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..telemetry.record import RequestRecord
+from .head import RequestHead
+from .transport import Transport
+
+if TYPE_CHECKING:
+    from .pod import Pod
+
+
+def begin_record(pod: Pod, head: RequestHead, transport: Transport) -> RequestRecord:
+    """What is known of a request when its head has come; it gets its identifier here if it has none."""
+    request = head.request
+    headers = request.headers
+    proxy = pod.proxy
+    record = RequestRecord(pod.client)
+    record.started = proxy.clock.time()
+    record.method = request.method
+    record.path = request.path + b"?" + request.query if request.query else request.path
+    record.authority = request.authority
+    record.request_id = head.request_id or proxy.request_ids.next()
+    record.user_agent = headers.get(b"user-agent", b"")
+    record.forwarded_for = headers.get(b"x-forwarded-for", b"")
+    record.downstream_remote = transport.remote
+    record.downstream_local = transport.local
+    return record
+
+
+def copy_of(record: RequestRecord) -> RequestRecord:
+    """A record of the same request, for one of its copies."""
+    copy = RequestRecord(record.client)
+    copy.method = record.method
+    copy.path = record.path
+    copy.original_path = record.original_path
+    copy.protocol = record.protocol
+    copy.authority = record.authority
+    copy.user_agent = record.user_agent
+    copy.forwarded_for = record.forwarded_for
+    copy.request_id = record.request_id
+    copy.route_name = record.route_name
+    copy.downstream_remote = record.downstream_remote
+    copy.downstream_local = record.downstream_local
+    return copy

@@ -1,0 +1,297 @@
+"""Sockets as transports: non-blocking reads and writes, as epoll says that they are possible."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import suppress
+from select import EPOLLIN, EPOLLOUT
+from typing import TYPE_CHECKING, Final
+
+from ..routing.decision import Keepalive
+from .transport import Buffer, Handler, Transport
+
+if TYPE_CHECKING:
+    from .reactor import Lane, Reactor
+
+#: What one read takes; large bodies are read into the reactor's own buffer instead.
+READ_SIZE: Final = 16 * 1024
+
+#: Seconds that a closed connection has to take what is still to be written.
+CLOSE_GRACE: Final = 10.0
+
+#: (onoff, linger) of SO_LINGER that turns close() into a RST.
+RESET_ON_CLOSE: Final = b"\1\0\0\0\0\0\0\0"
+
+
+class SocketTransport(Transport):
+    """A non-blocking socket, registered level-triggered for just what it waits for."""
+
+    __slots__ = (
+        "reactor",
+        "lane",
+        "sock",
+        "fd",
+        "error",
+        "_out",
+        "_mask",
+        "_paused",
+        "_over",
+        "_ending",
+        "_closing",
+        "_urgent",
+    )
+
+    def __init__(self, reactor: Reactor, lane: Lane, sock: socket.socket, handler: Handler, accepted: bool) -> None:
+        super().__init__(handler)
+        self.reactor = reactor
+        self.lane = lane
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.established = accepted
+        self.error: OSError | None = None
+        self._out: list[bytes] = []
+        self._paused = False
+        self._over = False  # the peer's FIN was read
+        self._ending = False
+        self._closing = False
+        self._urgent = accepted  # a client's reset counts at once, even while we do not read from it
+        self._mask = EPOLLIN if accepted else EPOLLOUT
+        lane.transports[self.fd] = self
+        lane.poller.register(self.fd, self._mask)
+
+    # what the proxy calls
+
+    def send(self, data: Buffer) -> None:
+        if self.pending or not self.established:
+            self._keep(bytes(data))
+            return
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._broken(error)
+            return
+        if sent < len(data):
+            self._keep(bytes(data[sent:]))
+
+    def pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._watch()
+
+    def resume(self) -> None:
+        if self._paused and not self._over:
+            self._paused = False
+            self._watch()
+
+    def end(self) -> None:
+        self._ending = True
+        if not self.pending and self.established:
+            self._shut()
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        if self.pending and self.error is None and self.established:
+            self._closing = True
+            self.handler = SILENT
+            self.reactor.clock.after(CLOSE_GRACE, self.expire)
+            self._watch()
+        else:
+            self._release()
+
+    def abort(self) -> None:
+        if self.closed:
+            return
+        with suppress(OSError):  # nothing may be left to reset
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self._release()
+
+    # what the loop calls
+
+    def ready(self, mask: int) -> None:
+        """Serve one event of epoll."""
+        if mask & EPOLLOUT or not self.established:
+            self._writable()
+            if self.closed:
+                return
+        if mask & ~EPOLLOUT:
+            if self._paused:
+                self._hung()
+            elif self.established:
+                self._readable()
+
+    def _readable(self) -> None:
+        try:
+            if self.bulk:
+                size = self.sock.recv_into(self.reactor.buffer)
+                if size:
+                    self.handler.received(self.reactor.view[:size])
+                    return
+            else:
+                data = self.sock.recv(READ_SIZE)
+                if data:
+                    self.handler.received(data)
+                    return
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(self.error or error)
+            return
+        if self.error is not None:
+            self._lose(self.error)
+            return
+        self._over = True
+        self.pause()  # the end of the stream stays readable
+        self.handler.ended()
+
+    def _writable(self) -> None:
+        if not self.established and not self._establish():
+            return
+        while self._out:
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            try:
+                sent = self.sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self._broken(error)
+                return
+            self.pending -= sent
+            self._out = [data[sent:]] if sent < len(data) else []
+            if self._out:
+                return
+        self._watch()
+        if self._closing:
+            self._release()
+            return
+        if self._ending:
+            self._shut()
+        self.handler.drained()
+
+    def _establish(self) -> bool:
+        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._lose(OSError(code, errno.errorcode.get(code, "")))
+            return False
+        self.established = True
+        self.local = show(self.sock.getsockname())
+        self.handler.connected()
+        return not self.closed
+
+    def _hung(self) -> None:
+        """EPOLLHUP and EPOLLERR come even unasked: leave epoll until someone wants to read, lest the loop spins."""
+        self._unwatch()
+        if self._urgent:
+            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code or self.error is not None or self._closing:
+                self._lose(self.error or OSError(code, errno.errorcode.get(code, "")))
+
+    def expire(self) -> None:
+        """A closed connection whose peer does not take the rest: give up."""
+        if not self.closed:
+            self._release()
+
+    def doom(self, error: OSError) -> None:
+        """Connecting failed at once; `fail` will tell."""
+        self.error = error
+        self._unwatch()
+
+    def fail(self) -> None:
+        """Tell the error with which connecting failed at once."""
+        self._lose(self.error or OSError(errno.ECONNREFUSED, "cannot connect"))
+
+    def _keep(self, data: bytes) -> None:
+        if self.error is not None:
+            return
+        self._out.append(data)
+        self.pending += len(data)
+        self._watch()
+
+    def _broken(self, error: OSError) -> None:
+        """A write failed: forget the rest; what the peer sent before is still read, then `lost` is told."""
+        self.error = error
+        self._out.clear()
+        self.pending = 0
+
+    def _shut(self) -> None:
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._broken(error)
+
+    def _watch(self) -> None:
+        mask = 0 if self._paused else EPOLLIN
+        if self.pending or not self.established:
+            mask |= EPOLLOUT
+        if mask == self._mask or self.closed or (self.error is not None and not self.established):
+            return
+        if self._mask < 0:
+            self.lane.poller.register(self.fd, mask)
+        else:
+            self.lane.poller.modify(self.fd, mask)
+        self._mask = mask
+
+    def _unwatch(self) -> None:
+        if self._mask >= 0:
+            self.lane.poller.unregister(self.fd)
+            self._mask = -1
+
+    def _lose(self, error: OSError) -> None:
+        if not self.closed:
+            handler = self.handler
+            self._release()
+            handler.lost(error)
+
+    def _release(self) -> None:
+        self.closed = True
+        self.handler = SILENT
+        self._out.clear()
+        self._unwatch()
+        lane = self.lane
+        lane.transports.pop(self.fd, None)
+        if lane.leaving and not lane.transports:
+            self.reactor.close_lane(lane.poller.fileno())
+        self.reactor.release(self.sock)
+
+
+class Silent(Handler):
+    """Hears nothing: the handler of a transport that is closed, or closes."""
+
+    __slots__ = ()
+
+    def received(self, data: Buffer) -> None:
+        pass
+
+    def ended(self) -> None:
+        pass
+
+    def lost(self, error: OSError) -> None:
+        pass
+
+
+SILENT: Final = Silent()
+
+
+def tune(sock: socket.socket, keepalive: Keepalive | None) -> None:
+    """TCP options of an upstream socket."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if keepalive is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPCNT, keepalive.probes),
+        (socket.TCP_KEEPIDLE, keepalive.time),
+        (socket.TCP_KEEPINTVL, keepalive.interval),
+    ):
+        if value:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def show(address: tuple[str, int] | str) -> str:
+    """`host:port`, as the access log has it."""
+    if isinstance(address, str):
+        return address
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"

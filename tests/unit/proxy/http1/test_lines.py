@@ -1,0 +1,40 @@
+import pytest
+
+from nodemesh.proxy.http1.errors import ProtocolError
+from nodemesh.proxy.http1.lines import CACHE, CONNECTION, OPTIONS, name_of, read_field, without
+
+
+def test_a_line_is_understood_once():
+    line = b"X-Once:  a value \t"
+    field = read_field(line)
+    assert CACHE[line] is field
+    assert (field.name, field.value) == (b"x-once", b"a value")
+
+
+def test_lists_have_lower_case_members():
+    field = read_field(b"Connection: Keep-Alive, X-Hop")
+    assert field.kind == CONNECTION
+    assert field.tokens == (b"keep-alive", b"x-hop")
+    assert not OPTIONS.issuperset(field.tokens)
+
+
+@pytest.mark.parametrize("line", [b"authorization: Basic c2VjcmV0", b"cookie: session=1", b"x-request-id: 1"])
+def test_secrets_and_what_never_comes_twice_are_not_kept(line):
+    read_field(line)
+    assert line not in CACHE
+
+
+@pytest.mark.parametrize("line", [b"no colon", b"space : x", b" folded: x", b"x: a\x00b", b"x: a\rb", b": x"])
+def test_malformed_lines_are_refused(line):
+    with pytest.raises(ProtocolError):
+        read_field(line)
+
+
+def test_without_takes_every_line_of_the_field_whatever_its_case():
+    lines = [b"X-Mesh: 1", b"x-mesh:2", b"x-mesh-more: 3", b"x-me: x-mesh: 4", b"a:b"]
+    assert without(lines, b"x-mesh") == [b"x-mesh-more: 3", b"x-me: x-mesh: 4", b"a:b"]
+    assert without(lines, b"a") == lines[:4]
+
+
+def test_name_of_a_line_that_is_not_cached():
+    assert name_of(b"X-Never-Seen: x") == b"x-never-seen"

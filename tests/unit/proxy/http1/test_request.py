@@ -1,0 +1,94 @@
+"""Request heads: targets, hosts, framing, hop-by-hop fields, and the status for each breach."""
+
+import pytest
+
+from nodemesh.proxy.head import UNKNOWN
+from nodemesh.proxy.http1.errors import ProtocolError
+from nodemesh.proxy.http1.receive import MAX_HEAD, HeadBuffer
+from nodemesh.proxy.http1.request import read_request
+
+
+def read(text: bytes):
+    return read_request(text.replace(b"\n", b"\r\n"), b"http")
+
+
+def status(text: bytes) -> int:
+    with pytest.raises(ProtocolError) as caught:
+        read(text)
+    return caught.value.status
+
+
+@pytest.mark.parametrize(
+    ("target", "authority", "path", "query"),
+    [
+        (b"/a?b=c?d", b"h:80", b"/a", b"b=c?d"),
+        (b"/a/../b/./c", b"h:80", b"/b/c", b""),
+        (b"http://other:81/x?y", b"other:81", b"/x", b"y"),
+        (b"http://other", b"other", b"/", b""),
+        (b"/a#frag", b"h:80", b"/a", b""),
+    ],
+)
+def test_targets(target, authority, path, query):
+    request = read(b"GET " + target + b" HTTP/1.1\nHost: h:80").request
+    assert (request.authority, request.path, request.query) == (authority, path, query)
+
+
+def test_the_asterisk_is_for_options():
+    assert read(b"OPTIONS * HTTP/1.1\nHost: h").request.path == b"*"
+    assert status(b"GET * HTTP/1.1\nHost: h") == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (b"GET / HTTP/1.1", 400),
+        (b"GET / HTTP/1.1\nHost: a\nHost: a", 400),
+        (b"GET / HTTP/1.1\nHost: a b", 400),
+        (b"GET /\xff /x HTTP/1.1\nHost: a", 400),
+        (b"GET  / HTTP/1.1\nHost: a", 400),
+        (b"GET / HTTP/2.0\nHost: a", 505),
+        (b"CONNECT a:443 HTTP/1.1\nHost: a", 403),
+        (b"POST / HTTP/1.1\nHost: a\nContent-Length: 9999999999999999999", 413),
+        (b"POST / HTTP/1.1\nHost: a\nTransfer-Encoding: gzip, chunked", 501),
+        (b"POST / HTTP/1.0\nHost: a\nTransfer-Encoding: chunked", 400),
+        (b"POST / HTTP/1.1\nHost: a\nExpect: miracles", 417),
+        (b"GET / HTTP/1.1\nHost: a" + b"\nx: y" * 100, 431),
+    ],
+)
+def test_breaches(text, answer):
+    assert status(text) == answer
+
+
+def test_bodies():
+    assert read(b"GET / HTTP/1.1\nHost: a").length == 0
+    assert read(b"PUT / HTTP/1.1\nHost: a\nContent-Length: 12").length == 12
+    assert read(b"PUT / HTTP/1.1\nHost: a\nTransfer-Encoding: Chunked").length == UNKNOWN
+
+
+def test_only_end_to_end_fields_are_forwarded_and_as_they_came():
+    head = read(
+        b"GET / HTTP/1.1\nHost: a\nConnection: X-Hop, keep-alive\nX-Hop: 1\nKeep-Alive: 5\nTE: trailers\n"
+        b"Proxy-Connection: x\nX-Envoy-Attempt-Count: 7\nX-Envoy-Retry-On: 5xx\nX-Kept:  As It Came "
+    )
+    assert head.lines == [b"X-Kept:  As It Came "]
+    assert head.trailers and head.controlled and not head.close
+    assert head.request.headers[b"x-kept"] == b"As It Came"
+
+
+def test_several_values_are_joined_for_matching():
+    head = read(b"GET / HTTP/1.1\nHost: a\nX: 1\nx: 2")
+    assert head.request.headers == {b"x": b"1,2"} and head.lines == [b"X: 1", b"x: 2"]
+
+
+def test_http_1_0_closes_unless_asked_not_to():
+    assert read(b"GET / HTTP/1.0\nHost: a").close
+    assert not read(b"GET / HTTP/1.0\nConnection: keep-alive").close
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"), [(b"GET /" + b"x" * MAX_HEAD, 414), (b"GET / HTTP/1.1\r\nx: " + b"x" * MAX_HEAD, 431)]
+)
+def test_heads_have_a_bound(data, answer):
+    with pytest.raises(ProtocolError) as caught:
+        HeadBuffer().add(data)
+    assert caught.value.status == answer

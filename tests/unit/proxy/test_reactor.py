@@ -1,0 +1,185 @@
+"""Sockets as transports: fairness between pods, back-pressure, resets, and events that come unasked."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from contextlib import suppress
+
+import pytest
+
+from nodemesh.proxy.platform import Platform
+from nodemesh.proxy.reactor import QUANTUM, Reactor
+from nodemesh.proxy.transport import Acceptor, Buffer, Handler, Transport
+from nodemesh.registry.snapshot import Endpoint
+
+
+class Ear(Handler):
+    """Writes down what it hears."""
+
+    def __init__(self, name: str = "", log: list[str] | None = None) -> None:
+        self.name = name
+        self.log = log if log is not None else []
+        self.data = b""
+        self.transport: Transport | None = None
+
+    def connected(self) -> None:
+        self.log.append("connected")
+
+    def received(self, data: Buffer) -> None:
+        self.log.append(f"received{self.name}")
+        self.data += bytes(data)
+
+    def ended(self) -> None:
+        self.log.append("ended")
+
+    def drained(self) -> None:
+        self.log.append("drained")
+
+    def lost(self, error: OSError) -> None:
+        self.log.append(f"lost {error.strerror}")
+
+
+class Door(Acceptor):
+    """Gives each connection the next ear."""
+
+    def __init__(self, *ears: Ear) -> None:
+        self.ears = list(ears)
+
+    def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
+        ear = self.ears.pop(0)
+        ear.transport = transport
+        transport.handler = ear
+
+
+@pytest.fixture
+def reactor():
+    return Reactor(Platform())
+
+
+def turn_until(reactor: Reactor, condition) -> None:
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end
+        reactor.turn()
+
+
+def open_to(reactor: Reactor, lane: int, *ears: Ear) -> list[socket.socket]:
+    """Clients of a new listener, accepted."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=len(ears) + 1)
+    reactor.listen(listener, lane, Door(*ears), ("10.0.0.1", 80))
+    clients = []
+    for ear in ears:
+        clients.append(socket.create_connection(listener.getsockname()))
+        turn_until(reactor, lambda ear=ear: ear.transport is not None)
+    return clients
+
+
+def test_a_busy_pod_does_not_keep_a_quiet_one_waiting(reactor):
+    log: list[str] = []
+    many, few = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, many, *(Ear(" crowd", log) for _ in range(3 * QUANTUM)))
+    (single,) = open_to(reactor, few, Ear(" single", log))
+    for client in [*crowd, single]:
+        client.sendall(b"x")
+    reactor.turn()
+    assert log.count("received crowd") == QUANTUM and log.count("received single") == 1
+    turn_until(reactor, lambda: len(log) == 3 * QUANTUM + 1)
+
+
+def test_what_the_peer_does_not_take_waits_and_then_drains(reactor):
+    ear = Ear()
+    (client,) = open_to(reactor, reactor.add_lane(), ear)
+    data = bytes(8 << 20)
+    ear.transport.send(data)
+    assert ear.transport.pending > 0
+    client.settimeout(0.01)
+    while "drained" not in ear.log:
+        with suppress(TimeoutError):
+            client.recv(1 << 20)
+        reactor.turn()
+    assert ear.transport.pending == 0
+
+
+def test_a_paused_transport_hears_nothing_and_does_not_spin(reactor):
+    ear = Ear()
+    (client,) = open_to(reactor, reactor.add_lane(), ear)
+    ear.transport.pause()
+    client.sendall(b"x")
+    client.close()
+    start = time.monotonic()
+    for _ in range(3):
+        reactor.turn()
+    assert ear.log == [] and time.monotonic() - start > 0.2
+    ear.transport.resume()
+    turn_until(reactor, lambda: ear.log == ["received", "ended"])
+
+
+def test_a_reset_is_heard_even_while_paused(reactor):
+    ear = Ear()
+    (client,) = open_to(reactor, reactor.add_lane(), ear)
+    ear.transport.pause()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    turn_until(reactor, lambda: ear.log)
+    assert ear.log == ["lost ECONNRESET"] and ear.transport.closed
+
+
+def test_abort_is_a_reset_and_close_is_not(reactor):
+    ears = Ear(), Ear()
+    first, second = open_to(reactor, reactor.add_lane(), *ears)
+    ears[0].transport.abort()
+    ears[1].transport.send(b"bye")
+    ears[1].transport.close()
+    reactor.turn()
+    with pytest.raises(ConnectionResetError):
+        first.recv(1)
+    assert second.recv(10) == b"bye" and second.recv(10) == b""
+
+
+def test_connecting_and_failing_to(reactor):
+    lane = reactor.add_lane()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        ear = Ear()
+        transport = reactor.connect(Endpoint(address="127.0.0.1", port=port), -1, lane, None, ear)
+        transport.send(b"early")
+        turn_until(reactor, lambda: ear.log)
+        connection, peer = server.accept()
+        assert connection.recv(10) == b"early" and transport.local == f"{peer[0]}:{peer[1]}"
+    for endpoint, words in (
+        (Endpoint(address="127.0.0.1", port=port), "ECONNREFUSED"),
+        (None, "EADDRNOTAVAIL"),
+        (Endpoint(address="unix:///nowhere/at/all", port=0), "ENOENT"),
+    ):
+        ear = Ear()
+        reactor.connect(endpoint, -1, lane, None, ear)
+        assert ear.log == []
+        turn_until(reactor, lambda ear=ear: ear.log)
+        assert ear.log == [f"lost {words}"]
+
+
+def test_a_defect_costs_one_connection(reactor, caplog):
+    class Broken(Ear):
+        def received(self, data: Buffer) -> None:
+            raise ZeroDivisionError
+
+    ears = Broken(), Ear()
+    first, second = open_to(reactor, reactor.add_lane(), *ears)
+    first.sendall(b"x")
+    second.sendall(b"y")
+    turn_until(reactor, lambda: ears[1].data == b"y" and ears[0].log)
+    assert ears[0].log == ["lost ECONNABORTED"] and "ZeroDivisionError" in caplog.text
+
+
+def test_a_lane_outlives_its_pod_until_its_last_socket(reactor):
+    ear = Ear()
+    lane = reactor.add_lane()
+    (client,) = open_to(reactor, lane, ear)
+    reactor.drop_lane(lane, -1)
+    client.sendall(b"x")
+    turn_until(reactor, lambda: ear.data == b"x")
+    ear.transport.close()
+    reactor.turn()
+    assert lane not in reactor.lanes
