@@ -189,7 +189,8 @@ class Call(Requester):
 
     def _connect(self, host: Host) -> None:
         """Take a connection and send, or wait for one."""
-        upstream = self.target.upstream(host, self.pod, self._fresh)
+        name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
+        upstream = self.target.upstream(host, self.pod, self._fresh, name)
         if upstream is not None:
             self._send(host, upstream)
         elif self.target.wait(self):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ..reasons import Reason
 from ..routing.frontend import Frontend
 from ..telemetry.record import RequestRecord
+from .edge import admit
 from .exchange import Exchange
 from .head import RequestHead, ResponseHead
 from .http1.body import BodyReader, ChunkedReader, LengthReader
@@ -21,6 +22,7 @@ from .tunnel import Tunnel
 from .upstream import BULK_LENGTH
 
 if TYPE_CHECKING:
+    from .gateway import Security
     from .pod import Pod
 
 #: Seconds for a request's head to come in full once it has begun (nginx's client_header_timeout).
@@ -45,17 +47,24 @@ class Downstream(Handler):
     """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
 
     __slots__ = (
-        "pod", "transport", "frontend", "dialled", "exchange", "_view", "_buffer", "_body", "_held",
-        "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
+        "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "_view", "_buffer", "_body",
+        "_held", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
     )  # fmt: skip
 
     def __init__(
-        self, pod: Pod, transport: Transport, frontend: Frontend | None, dialled: tuple[str, int] | None
+        self,
+        pod: Pod,
+        transport: Transport,
+        frontend: Frontend | None,
+        dialled: tuple[str, int] | None,
+        security: Security | None = None,
     ) -> None:
         self.pod = pod
         self.transport = transport
         self.frontend = frontend
         self.dialled = dialled
+        self.security = security
+        self.scheme = b"http" if security is None else b"https"
         self.exchange: Exchange | None = None
         self._view = pod.view
         self._buffer = HeadBuffer()
@@ -135,7 +144,7 @@ class Downstream(Handler):
                 end = self._buffer.add(data)
                 if not end:
                     break
-                head = read_request(self._buffer.data[: end - 4], self.pod.scheme)
+                head = read_request(self._buffer.data[: end - 4], self.scheme)
                 data = self._begin(head, self._buffer.take(end))
                 if self.exchange is not None:
                     break
@@ -150,6 +159,8 @@ class Downstream(Handler):
         if head.http10 and not pod.proxy.accept_http10:
             raise ProtocolError("HTTP/1.0 is not accepted", 426)
         self._served = True
+        if pod.gateway_port:
+            admit(head, self.transport.remote, self.security)
         self._close = head.close or pod.proxy.draining or self._ended
         self._bodiless = head.request.method == b"HEAD"
         if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh

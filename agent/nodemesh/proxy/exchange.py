@@ -70,6 +70,8 @@ class Exchange(Caller):
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
         self.record = begin_record(self.pod, head, downstream.transport)
+        if downstream.security is not None:
+            self.record.sni = downstream.security.name
 
     def __repr__(self) -> str:
         request = self.head.request
@@ -93,7 +95,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.pod.decide(self.downstream.frontend, self.head.request)
+        decision = self.pod.decide(self.downstream, self.head.request)
         self._decision = decision
         self.record.route_name = decision.name
         if isinstance(decision, Route):
@@ -207,9 +209,6 @@ class Exchange(Caller):
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
         self.record.cluster = cluster
-        if cluster.tls is not None:  # never in clear text instead
-            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, "TLS origination is not supported")
-            return
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)
@@ -262,7 +261,10 @@ class Exchange(Caller):
     def _redirect(self, redirect: Redirect) -> None:
         self._note(redirect.reason)
         location = redirect_location(
-            redirect, self.head.request, listener_port=self.downstream.dialled_port, tls=self.pod.tls
+            redirect,
+            self.head.request,
+            listener_port=self.downstream.dialled_port,
+            tls=self.downstream.security is not None,
         )
         self._reply(redirect.status, b"", [b"location: " + location], -1)
 

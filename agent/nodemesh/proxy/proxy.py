@@ -15,6 +15,7 @@ from ..routing.decision import Cluster
 from ..routing.tables import Tables
 from ..routing.view import Views
 from ..telemetry.telemetry import Telemetry
+from .certificates import Certificates
 from .clock import Clock
 from .pod import Pod
 from .request_id import RequestIds
@@ -52,6 +53,7 @@ class Proxy:
         self.leaving: dict[int, Pod] = {}  # removed pods with open connections, by lane
         self.targets: dict[str, Target] = {}
         self.addresses: dict[str, tuple[str, ...]] = {}
+        self.certificates = Certificates()
         self.request_ids = RequestIds()
         self.draining = False
         self.accept_http10 = tables.mesh.http10

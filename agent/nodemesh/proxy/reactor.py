@@ -115,7 +115,8 @@ class Listener:
         sock.setblocking(False)
         transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
         transport.remote = show(address)
-        self.acceptor.accepted(transport, self.destination or self.reactor.platform.original_destination(sock))
+        dialled = self.destination or self.reactor.platform.original_destination(sock, address)
+        self.acceptor.accepted(transport, dialled)
         return True
 
     def _unwatch(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..routing.frontend import Frontend
-from .client_hello import MAX_HELLO, server_name
+from .client_hello import HANDSHAKE, MAX_HELLO, server_name
 from .clock import Timer
 from .downstream import Downstream
 from .relay import Relay
@@ -31,9 +31,6 @@ METHODS: Final = (
 
 #: RFC 9113 section 3.4.
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-#: A TLS record of type handshake, version 3.x.
-HANDSHAKE: Final = b"\x16\x03"
 
 #: Seconds a client may be silent before the upstream connection is made. Most that speak first do so with their SYN's
 #: acknowledgement; the others cost one connection in vain.

@@ -61,11 +61,6 @@ def connect(
     """Pick an endpoint and join the client to it."""
     target = pod.proxy.target(cluster)
     record.cluster = cluster
-    if cluster.tls is not None:  # never in clear text instead
-        record.reasons = (Reason.UPSTREAM_CONNECTION_FAILURE,)
-        record.transport_failure = "TLS origination is not supported"
-        refuse(pod, transport, record)
-        return None
     key = None
     hashing = cluster.load_balancer.hash
     if hashing is not None and hashing.source_ip:
@@ -110,7 +105,8 @@ class TcpConnection(RelayOwner):
         self.host.begin()
         relay.client.take(client)
         self._timer = self.pod.proxy.clock.after(settings.connect_timeout, relay.connect_timed_out)
-        relay.upstream.take(self.target.connect(self.host, self.pod, relay.upstream))
+        name = self.target.server_name(b"")
+        relay.upstream.take(self.target.connect(self.host, self.pod, relay.upstream, name))
         self.record.upstream_host = relay.upstream.name()
         relay.start(first, b"")
         return relay

@@ -14,6 +14,7 @@ from .http1.errors import ProtocolError
 from .http1.receive import HeadBuffer
 from .http1.response import read_response
 from .http1.write import write_chunk, write_last_chunk, write_request
+from .tls import TlsError
 from .transport import Buffer, Handler, Transport
 
 if TYPE_CHECKING:
@@ -63,12 +64,13 @@ class Upstream(Handler):
 
     __slots__ = (
         "pool", "pod", "transport", "requester", "requests", "opened", "idle_since", "responding", "_timer", "_buffer",
-        "_body", "_method", "_chunked", "_sent", "_close",
+        "_body", "_method", "_chunked", "_sent", "_close", "name",
     )  # fmt: skip
 
-    def __init__(self, pool: Pool, pod: Pod) -> None:
+    def __init__(self, pool: Pool, pod: Pod, name: str) -> None:
         self.pool = pool
         self.pod = pod
+        self.name = name  # the TLS server's
         self.requester: Requester | None = None
         self.requests = 0  # sent so far
         self.opened = pool.clock.now
@@ -82,7 +84,7 @@ class Upstream(Handler):
         self._close = False
         target = pool.target
         self._timer: Timer | None = pool.clock.after(target.cluster.pool.connect_timeout, self.timed_out)
-        self.transport: Transport = target.connect(pool.host, pod, self)
+        self.transport: Transport = target.connect(pool.host, pod, self, name)
 
     # what the requester calls
 
@@ -169,6 +171,8 @@ class Upstream(Handler):
             self._fail(Reason.UPSTREAM_REMOTE_RESET, "")
         elif error.errno == errno.ETIMEDOUT:
             self._fail(Reason.UPSTREAM_CONNECTION_TIMEOUT, "")
+        elif isinstance(error, TlsError):
+            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, str(error))
         else:
             self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, f"delayed connect error: {describe(error)}")
 

@@ -18,6 +18,7 @@ from ..routing.tables import Tables
 from ..routing.wire import apply_update
 from ..telemetry.telemetry import Telemetry
 from . import messages
+from .certificates import Materials
 from .messages import FromControl, Message
 from .platform import Platform
 from .proxy import Proxy
@@ -122,6 +123,8 @@ class Worker(Watcher):
             self.platform.set_maps(fds, message.heartbeat_slot)
         elif isinstance(message, messages.SetDns):
             self.proxy.addresses = message.addresses
+        elif isinstance(message, messages.SetMaterials):
+            self._set_materials(fds[0])
         elif isinstance(message, messages.SetCounters):
             self._set_counters(fds[0])
         elif isinstance(message, messages.GetStatistics):
@@ -149,6 +152,12 @@ class Worker(Watcher):
         gc.collect()
         gc.freeze()
         self._say(messages.Applied(version=message.version))
+
+    def _set_materials(self, fd: int) -> None:
+        """Have other certificates from now on."""
+        content = os.pread(fd, os.fstat(fd).st_size, 0)  # the descriptor's position is shared with other workers
+        os.close(fd)
+        self.proxy.certificates.replace(msgspec.msgpack.decode(content, type=Materials))
 
     def _set_counters(self, fd: int) -> None:
         """Count where all workers of the node count."""

@@ -306,7 +306,7 @@ def outlier_of(settings: OutlierDetection | None) -> Outlier | None:
         consecutive = base.consecutive_5xx
     return Outlier(
         consecutive_5xx=consecutive,
-        consecutive_gateway_errors=settings.consecutive_gateway_errors or settings.consecutive_errors or 0,
+        consecutive_gateway_errors=settings.consecutive_gateway_errors or 0,
         split_local_origin=bool(settings.split_external_local_origin_errors),
         consecutive_local_origin=base.consecutive_local_origin
         if settings.consecutive_local_origin_failures is None
@@ -317,6 +317,7 @@ def outlier_of(settings: OutlierDetection | None) -> Outlier | None:
         if settings.max_ejection_percent is None
         else settings.max_ejection_percent,
         min_health_percent=settings.min_health_percent or 0,
+        error_codes=frozenset(settings.outlier_detection_http_error_codes),
     )
 
 
@@ -329,8 +330,15 @@ def tls_of(settings: ClientTLSSettings | None, service: Service, client: Client)
         sni=settings.sni or "",
         subject_alt_names=settings.subject_alt_names or service.subject_alt_names,
         ca_certificates=settings.ca_certificates or "",
+        ca_crl=settings.ca_crl or "",
         client_certificate=settings.client_certificate or "",
         private_key=settings.private_key or "",
-        credential=f"{client.namespace}/{settings.credential_name}" if settings.credential_name else "",
+        credential=credential_key(settings.credential_name, client.namespace) if settings.credential_name else "",
         insecure_skip_verify=bool(settings.insecure_skip_verify),
     )
+
+
+def credential_key(name: str, namespace: str) -> str:
+    """`namespace/name` of the Secret (or ConfigMap) that a credentialName names; Istio's schemes may stand before."""
+    bare = name.partition("://")[2] or name
+    return bare if "/" in bare else f"{namespace}/{bare}"

@@ -287,6 +287,10 @@ class View:
         """The ports that a gateway workload listens on, with their protocols, TLS settings and hosts."""
         return self.gateway.servers
 
+    def gateway_protocol(self, port: int) -> Protocol | None:
+        """What is spoken on a gateway's port (several TLS servers share one); None: no server is there."""
+        return next((server.protocol for server in self.gateway.servers if server.port == port), None)
+
     def gateway_server(self, port: int, sni: str = "") -> GatewayServer | None:
         """The server for a connection to a gateway's port; None: nobody answers there, or not for that name."""
         return self.gateway.server(port, sni)
