@@ -62,6 +62,7 @@ class View:
         self._gateways_before = previous._gateways if previous is not None else None
         self._unknown = self.builder().unknown_destination()
         self._unknown_host = VirtualHost("*", (), self._unknown)
+        self._default_frontends = self._defaults()
 
     def _lookup(self) -> Lookup:
         return Lookup(self.tables, self.client, self.scope)
@@ -121,6 +122,17 @@ class View:
             if known
             else "the registry does not know the address, and outboundTrafficPolicy is REGISTRY_ONLY",
             failure_policy=failure_policy_of(None, self.tables.mesh),
+        )
+
+    def _defaults(self) -> tuple[Frontend, ...]:
+        """What holds for all other addresses: nothing where they pass anyway; else everything but the client itself."""
+        everything = self._unknown_frontend("0.0.0.0/0", 0)
+        if everything.mode is Mode.PASS:
+            return ()
+        own = replace(everything, mode=Mode.PASS, mode_reason="the client's own loopback")
+        return (
+            replace(own, addresses=("127.0.0.0/8", "::1")),
+            replace(everything, addresses=("0.0.0.0/0", "::/0")),
         )
 
     def _service_frontend(self, service: Service, port: int) -> Frontend:
@@ -192,6 +204,7 @@ class View:
                     yield from self._headless_frontends(service, port)
                 elif resolved and service.host in resolved:
                     yield replace(self._service_frontend(service, port.number), addresses=resolved[service.host])
+        yield from self._default_frontends
 
     def _headless_frontends(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
         addresses: dict[int, dict[str, None]] = {}
