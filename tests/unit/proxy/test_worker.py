@@ -234,6 +234,22 @@ def test_draining_ends_the_worker_when_all_is_done(control, upstream):
     served.close()
 
 
+@pytest.mark.parametrize("last", [messages.RemoveListener(id=80), messages.Drain(grace=30.0)])
+def test_who_waits_at_a_listener_that_closes_is_served(control, upstream, last):
+    control.configure(mesh(upstream) + rule("directResponse: {status: 418}"))
+    address = control.listen(80)
+    gate = threading.Event()
+    control.worker.platform.beat = lambda: gate.wait(5)  # the loop stands still while clients come
+    clients = [connect(address) for _ in range(50)]
+    control.say(last)
+    gate.set()
+    control.settle(lambda: not control.worker.listeners)
+    for client in clients:
+        client.sendall(GET)
+        assert client.recv(1000).startswith(b"HTTP/1.1 418")
+        client.close()
+
+
 def test_control_may_die(upstream):
     control = Control()
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
