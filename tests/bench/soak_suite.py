@@ -3,6 +3,8 @@ right, memory and descriptors are where they were, and nothing turns over."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import sys
 import tempfile
 import time
@@ -21,6 +23,7 @@ from .soak_mesh import HOST, KINDS, NAMESPACE, objects
 CASE = "mixed load"
 SECONDS, QUICK_SECONDS = 600.0, 30.0
 MIB = 1024 * 1024
+WARM_UP = 60.0  # at most
 REWRITE = 5.0  # seconds between two changes of the rules
 
 #: What may remain after the load: allocators keep some of what was used.
@@ -54,7 +57,13 @@ class Soak:
 
     def start(self) -> None:
         self.pods.wait_for_port("127.78.0.1", self.pod_port)
-        self.agent.wait_for_port(LOOPBACK, self.port)
+        self.agent.wait_until(self.answers, "answer a request")
+
+    def answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=2) as peer:
+            peer.sendall(f"GET /steady/first/5 HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n".encode())
+            return peer.recv(12) == b"HTTP/1.1 200"
+        return False
 
     def rewrite(self) -> None:
         """Change the rules in one step."""
@@ -114,7 +123,7 @@ def run(options: Options) -> Outcome:
 def measure(soak: Soak, seconds: float, outcome: Outcome) -> None:
     """The whole course, with what it found put into the outcome."""
     before = soak.agent.usage().descriptors
-    judge_answers(soak.load(seconds / 3), outcome)  # what is made on first use is there then
+    judge_answers(soak.load(min(seconds / 3, WARM_UP)), outcome)  # what is made on first use is there then
     soak.settle(before + DESCRIPTORS)
     warm = soak.agent.usage()
     judge_answers(soak.load(seconds), outcome)
@@ -131,9 +140,8 @@ def measure(soak: Soak, seconds: float, outcome: Outcome) -> None:
     ):
         outcome.figures.append(Figure(CASE, "", name, value, unit))
     if end.proportional > warm.proportional * MEMORY_GROWTH + MEMORY_SLACK:
-        outcome.mistakes.append(
-            f"{CASE}: memory grew from {warm.proportional / MIB:.1f} to {end.proportional / MIB:.1f} MiB"
-        )
+        grown = (end.proportional - warm.proportional) / MIB
+        outcome.mistakes.append(f"{CASE}: memory has grown by {grown:.1f} MiB since the warm-up")
     if descriptors > before + DESCRIPTORS:
         outcome.mistakes.append(f"{CASE}: {descriptors} descriptors are open, {before} were before the load")
     if idle > IDLE_SHARE:
