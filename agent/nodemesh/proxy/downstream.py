@@ -18,6 +18,7 @@ from .http1.write import CONTINUE, write_chunk, write_last_chunk, write_response
 from .local_reply import http_reply
 from .relay import Relay
 from .transport import Buffer, Handler, Transport
+from .tunnel import Tunnel
 from .upstream import BULK_LENGTH
 
 if TYPE_CHECKING:
@@ -271,7 +272,9 @@ class Downstream(Handler):
         if self._body is not None:
             self.transport.resume()
 
-    def switch(self, head: ResponseHead, upstream: Transport, data: bytes, record: RequestRecord) -> None:
+    def switch(
+        self, head: ResponseHead, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
+    ) -> None:
         """Both sides speak another protocol from here on: relay bytes."""
         self.transport.send(write_response(head, False, True, False, False))
         held, self._held = self._held, b""
@@ -279,7 +282,7 @@ class Downstream(Handler):
         self._closing = True
         self.pod.proxy.clock.cancel(self._timer)
         self.pod.connections.pop(self, None)
-        relay = Relay(self.pod, record, IDLE_TIMEOUT, None)
+        relay = Relay(self.pod, record, tunnel.idle_timeout, tunnel)
         relay.client.take(self.transport)
         relay.upstream.take(upstream)
         relay.start(held, data)

@@ -21,6 +21,7 @@ from .mirror import Mirrors
 from .records import begin_record
 from .request_body import RequestBody
 from .transport import Buffer, Transport
+from .tunnel import Tunnel
 
 if TYPE_CHECKING:
     from .downstream import Downstream
@@ -314,8 +315,7 @@ class Exchange(Caller):
         self.record.status = head.status
         self._dress(head.lines, head.date)
         self._enter(DONE)
-        self.pod.budget.release_request()
-        self.downstream.switch(head, transport, data, self.record)
+        self.downstream.switch(head, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
 
     def call_failed(self, reason: Reason, detail: str) -> None:
         assert self._call is not None

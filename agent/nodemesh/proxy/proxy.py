@@ -56,7 +56,7 @@ class Proxy:
         self.certificates = Certificates()
         self.request_ids = RequestIds()
         self.draining = False
-        self.accept_http10 = False
+        self.accept_http10 = tables.mesh.http10
         self._date = b""
         self._date_until = 0.0
         clock.after(HOUSEKEEPING, self._keep_house)
@@ -65,6 +65,7 @@ class Proxy:
         """Answer by these tables from now on, on open connections too."""
         self.views = Views(tables, self.views)
         self.limits = tables.mesh.limits
+        self.accept_http10 = tables.mesh.http10
         for pod in self.pods.values():
             pod.view = self.views.for_client(pod.client)
             pod.budget.configure(self.limits, self.workers)

@@ -90,7 +90,8 @@ class Listener:
         sock.setblocking(False)
         transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
         transport.remote = show(address)
-        self.acceptor.accepted(transport, self.destination or self.reactor.platform.original_destination(sock))
+        dialled = self.destination or self.reactor.platform.original_destination(sock, address)
+        self.acceptor.accepted(transport, dialled)
 
     def close(self) -> None:
         """Accept no more; the socket itself lives on where others hold it."""

@@ -47,7 +47,8 @@ class Requester:
         raise NotImplementedError
 
     def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
-        """101: the connection speaks another protocol from here on, and belongs to the requester."""
+        """101: the connection speaks another protocol from here on. Whoever takes it over has it counted until
+        `Upstream.close`."""
         raise NotImplementedError
 
     def failed(self, reason: Reason, detail: str) -> None:
@@ -195,7 +196,7 @@ class Upstream(Handler):
                 if not head.upgrade:
                     raise ProtocolError("101 without an upgrade")
                 self.requester = None
-                self.pool.forget(self)
+                self._stop_timer()
                 requester.switched(head, self.transport, rest)
                 return
             requester.informed(head)

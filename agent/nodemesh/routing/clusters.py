@@ -306,7 +306,7 @@ def outlier_of(settings: OutlierDetection | None) -> Outlier | None:
         consecutive = base.consecutive_5xx
     return Outlier(
         consecutive_5xx=consecutive,
-        consecutive_gateway_errors=settings.consecutive_gateway_errors or settings.consecutive_errors or 0,
+        consecutive_gateway_errors=settings.consecutive_gateway_errors or 0,
         split_local_origin=bool(settings.split_external_local_origin_errors),
         consecutive_local_origin=base.consecutive_local_origin
         if settings.consecutive_local_origin_failures is None
@@ -317,6 +317,7 @@ def outlier_of(settings: OutlierDetection | None) -> Outlier | None:
         if settings.max_ejection_percent is None
         else settings.max_ejection_percent,
         min_health_percent=settings.min_health_percent or 0,
+        error_codes=frozenset(settings.outlier_detection_http_error_codes),
     )
 
 

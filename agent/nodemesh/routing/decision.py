@@ -136,13 +136,6 @@ class UpstreamTls(Value, frozen=True, kw_only=True):
     insecure_skip_verify: bool = False
 
 
-class LocalityShare(Value, frozen=True, kw_only=True):
-    """One line of `distribute`: endpoints whose locality matches `to` (with `*` as a wildcard) get `weight` shares."""
-
-    to: str
-    weight: int
-
-
 class Priorities(Value, frozen=True, kw_only=True):
     """Endpoints by priority (0 is tried first), each a tuple of indices into `Cluster.endpoints`, and, where
     `distribute` applies, the weight of each locality group inside priority 0."""
