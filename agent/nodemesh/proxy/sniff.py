@@ -87,7 +87,8 @@ class Sniffer(Handler):
             if name is None and len(self._data) < MAX_HELLO:
                 return  # more of the ClientHello is to come
             self._leave(True)
-            decision = self.pod.decide_tls(self.frontend, name or "")
+            address = self.dialled[0] if self.dialled is not None else ""
+            decision = self.pod.decide_tls(self.frontend, name or "", address)
             start_tcp(self.pod, self.transport, decision, self.dialled, self._data, name or "")
         elif kind == HTTP1:
             self._leave(True)
@@ -138,7 +139,11 @@ class Sniffer(Handler):
     def _start_tcp(self) -> Relay | None:
         """Relay it as its port's rules say; at a gateway only TLS and HTTP lead anywhere."""
         pod = self.pod
-        decision = pod.decide_tls(None, "") if self.frontend is None else pod.view.tcp(self.frontend)
+        frontend, dialled = self.frontend, self.dialled
+        if frontend is None:
+            decision = pod.decide_tls(None, "")
+        else:
+            decision = pod.view.tcp(frontend, dialled[0] if dialled is not None else "")
         return start_tcp(pod, self.transport, decision, self.dialled, self._data, "")
 
     def _join(self, relay: Relay) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..balance.host import Host
 from ..balance.outlier import Outcome
@@ -16,6 +16,9 @@ from .transport import Transport
 
 if TYPE_CHECKING:
     from .pod import Pod
+
+#: Endpoints that are tried for one connection: as often as a request is, by default.
+CONNECT_ATTEMPTS: Final = 3
 
 
 def start_tcp(
@@ -71,7 +74,7 @@ def connect(
     elif not target.limits.connections.try_acquire():
         record.reasons = (Reason.UPSTREAM_OVERFLOW,)
     else:
-        return TcpConnection(pod, target, host, record).open(transport, first)
+        return TcpConnection(pod, target, host, record, key).open(transport, first)
     refuse(pod, transport, record)
     return None
 
@@ -86,46 +89,72 @@ def refuse(pod: Pod, transport: Transport, record: RequestRecord) -> None:
 
 
 class TcpConnection(RelayOwner):
-    """Accounts of one relayed connection: breaker, load, outlier detection, metrics."""
+    """Accounts of one relayed connection: breaker, load, outlier detection, metrics. Where an endpoint does not take
+    the connection, others are tried: nothing has been said yet."""
 
-    __slots__ = ("pod", "target", "host", "record", "_timer", "_told")
+    __slots__ = ("pod", "target", "host", "record", "_key", "_tried", "_timer", "_told")
 
-    def __init__(self, pod: Pod, target: Target, host: Host, record: RequestRecord) -> None:
+    def __init__(self, pod: Pod, target: Target, host: Host, record: RequestRecord, key: int | None) -> None:
         self.pod = pod
         self.target = target
-        self.host = host
+        self.host: Host | None = host
         self.record = record
-        self._timer: Timer | None = None  # of connecting
+        self._key = key
+        self._tried: list[Host] = []
+        self._timer: Timer | None = None  # of connecting, then of the whole
         self._told = False
 
     def open(self, client: Transport, first: bytes) -> Relay:
-        """Start connecting, and relay; the client is not read until the upstream connection stands."""
-        settings = self.target.cluster.pool
-        relay = Relay(self.pod, self.record, settings.tcp_idle_timeout, self)
-        self.host.begin()
+        """Start connecting, and relay."""
+        assert self.host is not None
+        relay = Relay(self.pod, self.record, self.target.cluster.pool.tcp_idle_timeout, self)
         relay.client.take(client)
-        self._timer = self.pod.proxy.clock.after(settings.connect_timeout, relay.connect_timed_out)
-        name = self.target.server_name(b"")
-        relay.upstream.take(self.target.connect(self.host, self.pod, relay.upstream, name))
-        self.record.upstream_host = relay.upstream.name()
+        relay.upstream.take(self._connect(self.host, relay))
         relay.start(first, b"")
         return relay
 
+    def _connect(self, host: Host, relay: Relay) -> Transport:
+        host.begin()
+        target = self.target
+        self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
+        transport = target.connect(host, self.pod, relay.upstream, target.server_name(b""))
+        self.record.upstream_host = transport.remote
+        return transport
+
     def relay_established(self, relay: Relay) -> None:
         self._stop_timer()
-        self.target.group.report(self.host, 0, Outcome.COMPLETED)
+        longest = self.target.cluster.pool.max_connection_duration
+        if longest:
+            self._timer = self.pod.proxy.clock.after(longest, relay.outlived)
+        if self.host is not None:
+            self.target.group.report(self.host, 0, Outcome.COMPLETED)
         self._told = True
         self.pod.proxy.telemetry.opened(self.record)
 
+    def relay_unconnected(self, relay: Relay, reason: Reason) -> Transport | None:
+        self._stop_timer()
+        host = self.host
+        if host is None:
+            return None
+        timed_out = reason is Reason.UPSTREAM_CONNECTION_TIMEOUT
+        self.target.group.report(host, 0, Outcome.TIMEOUT if timed_out else Outcome.CONNECT_FAILED)
+        host.end()
+        self.host = None
+        self._tried.append(host)
+        if len(self._tried) >= CONNECT_ATTEMPTS:
+            return None
+        other = self.target.pick(self._key, self._tried, False, None)
+        if other is None or other in self._tried:
+            return None
+        self.host = other
+        return self._connect(other, relay)
+
     def relay_closed(self, relay: Relay) -> None:
         self._stop_timer()
-        self.host.end()
+        if self.host is not None:
+            self.host.end()
         self.target.limits.connections.release()
         if not self._told:
-            if Reason.UPSTREAM_CONNECTION_FAILURE in self.record.reasons:
-                self.target.group.report(self.host, 0, Outcome.CONNECT_FAILED)
-            elif Reason.UPSTREAM_CONNECTION_TIMEOUT in self.record.reasons:
-                self.target.group.report(self.host, 0, Outcome.TIMEOUT)
             self.pod.proxy.telemetry.opened(self.record)
 
     def _stop_timer(self) -> None:

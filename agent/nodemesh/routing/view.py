@@ -309,8 +309,9 @@ class View:
 
     # === connections
 
-    def tls(self, frontend: Frontend, sni: str) -> Decision:
-        """The decision for a TLS connection, by the server name that its ClientHello asks for (empty: none)."""
+    def tls(self, frontend: Frontend, sni: str, address: str = "") -> Decision:
+        """The decision for a TLS connection, by the server name that its ClientHello asks for (empty: none); `address`
+        is the dialled one, where the frontend has several."""
         port = frontend.logical_port
         name = strip_port(sni)
         service = self._current(frontend.service, port) if frontend.service is not None else None
@@ -318,16 +319,16 @@ class View:
             service = self._lookup().named_service(name, port)
         if service is None:
             return self._unknown
-        return self._connection_rules(service, port, self._lookup()).tls(name, dialled(frontend))
+        return self._connection_rules(service, port, self._lookup()).tls(name, address or dialled(frontend))
 
-    def tcp(self, frontend: Frontend) -> Decision:
-        """The decision for a connection of unknown or opaque protocol."""
+    def tcp(self, frontend: Frontend, address: str = "") -> Decision:
+        """The decision for a connection of unknown or opaque protocol; `address` as in `tls`."""
         port = frontend.logical_port
         service = self._current(frontend.service, port) if frontend.service is not None else None
         if service is None:
             return self._unknown
         rules = self._connection_rules(service, port, self._lookup())
-        return rules.tcp(dialled(frontend))
+        return rules.tcp(address or dialled(frontend))
 
     def _connection_rules(self, service: Service, port: int, lookup: Lookup) -> ConnectionRules:
         """What was read goes down in `lookup` too."""
