@@ -260,3 +260,41 @@ def test_a_sidecar_narrows_what_one_pod_sees(mesh, pod, outside):
     assert {answer.status for answer in narrow.request("http://web:9080/", count=5)} == {200}
     assert curl(pod, "http://strange.example/", outside.ip)[0] == 200
     assert curl(narrow, "http://strange.example/", outside.ip)[0] == 502
+
+
+WILD = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: wild, namespace: default}
+spec:
+  hosts: ['*.wikipedia.org']
+  ports:
+  - {number: 80, name: http, protocol: HTTP}
+  - {number: 443, name: tls, protocol: TLS}
+  location: MESH_EXTERNAL
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: wild, namespace: default}
+spec:
+  hosts: ['*.wikipedia.org']
+  http:
+  - match: [{uri: {prefix: /secret}}]
+    directResponse: {status: 403}
+  - route: [{destination: {host: '*.wikipedia.org'}}]
+"""
+
+OWN = """
+import http.server, threading, urllib.request
+server = http.server.HTTPServer(("127.0.0.1", 80), http.server.SimpleHTTPRequestHandler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(urllib.request.urlopen("http://127.0.0.1/proc/version").status)
+"""
+
+
+def test_wildcard_hosts_have_rules_at_whatever_address(mesh, pod, outside, tmp_path):
+    mesh.apply(WILD)
+    assert curl(pod, "http://en.wikipedia.org/wiki", outside.ip)[0] == 200
+    assert curl(pod, "http://en.wikipedia.org/secret", outside.ip)[0] == 403
+    assert curl(pod, "http://other.example/secret", outside.ip)[0] == 200
+    assert pod.run(["sh", "-c", f"cd / && exec {sys.executable} -c '{OWN}'"]).stdout.strip() == "200"

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from msgspec.structs import replace
 
 from ..reasons import Reason
-from ..registry.snapshot import Locality, Protocol, Resolution, Service, ServicePort
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Locality, Protocol, Resolution, Service, ServicePort
 from .client import Client
 from .connections import ConnectionRules, connection_rules
 from .decision import Decision, Failure, Route, Rule
@@ -27,6 +27,14 @@ from .tables import Tables
 
 #: How many different Host headers and addresses a view remembers: they come from outside and may be anything.
 MAX_REMEMBERED = 8192
+
+#: Every address, for where unknown ones are not let pass; what stays inside a pod is none of the mesh's business.
+EVERYWHERE = ("0.0.0.0/0", "::/0")
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+ANY_PORT = 0
+
+#: Protocols that say which host is meant, whatever address was dialled.
+TELL_NAMES = HTTP_PROTOCOLS | TLS_PROTOCOLS
 
 #: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
 UNREGISTERED_PORT = 80
@@ -111,17 +119,29 @@ class View:
                 yield host
 
     def _unknown_frontend(self, address: str, port: int) -> Frontend:
-        known = isinstance(self._unknown, Route)
+        return self._nobodys_frontend((address,), port)
+
+    def _nobodys_frontend(self, addresses: tuple[str, ...], port: int) -> Frontend:
+        """Addresses that the registry does not know."""
+        passes = self._passes_unknown
         return Frontend(
-            addresses=(address,),
+            addresses=addresses,
             port=port,
             protocol=Protocol.AUTO,
-            mode=Mode.PASS if known else Mode.PROXY,
+            mode=Mode.PASS if passes else Mode.PROXY,
             mode_reason="the registry does not know the address"
-            if known
-            else "the registry does not know the address, and outboundTrafficPolicy is REGISTRY_ONLY",
+            if passes
+            else f"the registry does not know the address, and outboundTrafficPolicy is {self._unknown_policy}",
             failure_policy=failure_policy_of(None, self.tables.mesh),
         )
+
+    @property
+    def _unknown_policy(self) -> str:
+        return "REGISTRY_ONLY" if isinstance(self._unknown, Failure) else "to send it to an egressProxy"
+
+    @property
+    def _passes_unknown(self) -> bool:
+        return self._unknown.reason is Reason.PASSTHROUGH
 
     def _service_frontend(self, service: Service, port: int) -> Frontend:
         key = (service.host, port)
@@ -175,8 +195,30 @@ class View:
 
     def frontends(self, resolved: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Frontend]:
         """Everything that the kernel may have to know: each service port with its virtual addresses, a headless
-        service's with its endpoints' addresses. `resolved` has the addresses of hosts that clients resolve by
-        themselves, by host: those of ServiceEntries without addresses of their own."""
+        service's with its endpoints' addresses. Hosts without any (ServiceEntries whose clients use the world's DNS)
+        come with every address where the protocol tells names, as Istio's listeners do, else with those that `resolved`
+        has. Where unknown destinations may not pass, all networks come last."""
+        by_name: dict[int, Frontend] = {}
+        for service, port in self._seen_ports():
+            if service.addresses:
+                yield self._service_frontend(service, port.number)
+            elif service.resolution is Resolution.HEADLESS:
+                yield from self._headless_frontends(service, port)
+            elif port.protocol in TELL_NAMES:
+                frontend = self._service_frontend(service, port.number)
+                if frontend.mode is Mode.PROXY:
+                    by_name.setdefault(port.number, frontend)
+            elif resolved and service.host in resolved:
+                yield replace(self._service_frontend(service, port.number), addresses=resolved[service.host])
+        for frontend in by_name.values():
+            yield replace(frontend, addresses=EVERYWHERE)
+            yield loopback_frontend(frontend.port)
+        if not self._passes_unknown:
+            yield self._nobodys_frontend(EVERYWHERE, ANY_PORT)
+            yield loopback_frontend(ANY_PORT)
+
+    def _seen_ports(self) -> Iterator[tuple[Service, ServicePort]]:
+        """The service ports that the client imports."""
         lookup = self._lookup()
         for host in self.tables.services:
             service = lookup.imported_service(host)
@@ -184,14 +226,8 @@ class View:
             if service is None:
                 continue
             for port in service.ports:
-                if not self.scope.sees(service.namespace, service.host, port.number):
-                    continue
-                if service.addresses:
-                    yield self._service_frontend(service, port.number)
-                elif service.resolution is Resolution.HEADLESS:
-                    yield from self._headless_frontends(service, port)
-                elif resolved and service.host in resolved:
-                    yield replace(self._service_frontend(service, port.number), addresses=resolved[service.host])
+                if self.scope.sees(service.namespace, service.host, port.number):
+                    yield service, port
 
     def _headless_frontends(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
         addresses: dict[int, dict[str, None]] = {}
@@ -343,6 +379,17 @@ class View:
             self._connections.keep(key, *known)
         lookup.reads.extend(known[1])
         return known[0]
+
+
+def loopback_frontend(port: int) -> Frontend:
+    """What stays inside a pod passes."""
+    return Frontend(
+        addresses=LOOPBACK,
+        port=port,
+        protocol=Protocol.TCP,
+        mode=Mode.PASS,
+        mode_reason="a pod's loopback is its own",
+    )
 
 
 def dialled(frontend: Frontend) -> str:
