@@ -147,14 +147,15 @@ class Relay:
 
     def _unconnected(self, reason: Reason, detail: str) -> None:
         """The upstream connection was not made: the owner has another one, or this is the end."""
-        if self._owner is not None:
-            other = self._owner.relay_unconnected(self, reason)
-            if other is not None:
-                self._reconnect(other)
-                return
+        owner = self._owner
+        other = owner.relay_unconnected(self, reason) if owner is not None else None
+        if other is not None:
+            self._reconnect(other)
+            return
         self.record.reasons += (reason,)
         self.record.transport_failure = detail
-        self.close(reset=True)
+        if owner is None or not owner.relay_failed(self):
+            self.close(reset=True)
 
     def _reconnect(self, upstream: Transport) -> None:
         """Say to another upstream what the client has said so far."""
@@ -198,8 +199,6 @@ class Relay:
             self.pod.proxy.clock.cancel(self._timer)
         if self.upstream.transport is not None:
             self.upstream.transport.close()
-        if self._owner is not None:
-            self._owner.relay_closed(self)
         self.pod.connections.pop(self.client, None)
 
     def _check(self) -> None:
@@ -225,6 +224,10 @@ class RelayOwner:
     def relay_unconnected(self, relay: Relay, reason: Reason) -> Transport | None:
         """The upstream connection was not made; another one, if it is worth a try."""
         return None
+
+    def relay_failed(self, relay: Relay) -> bool:
+        """No upstream connection could be made. Tells whether that is taken care of; if not, the client gets a RST."""
+        return False
 
     def relay_closed(self, relay: Relay) -> None:
         """Both connections are closed; the record is about to be written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..balance.host import Host
 from ..balance.outlier import Outcome
@@ -17,14 +17,32 @@ from .transport import Transport
 if TYPE_CHECKING:
     from .pod import Pod
 
-#: Endpoints that are tried for one connection: as often as a request is, by default.
+#: Endpoints that are tried for one connection: as many as for a request, by default.
 CONNECT_ATTEMPTS: Final = 3
+
+
+class Found(NamedTuple):
+    """An endpoint for a connection; `key` is of consistent hashing."""
+
+    target: Target
+    host: Host
+    key: int | None
 
 
 def start_tcp(
     pod: Pod, transport: Transport, decision: Decision, dialled: tuple[str, int] | None, first: bytes, sni: str
 ) -> Relay | None:
     """Connect a client's TCP connection as decided; `first` is what it has said so far. None: it was closed."""
+    record = begin(pod, transport, decision, sni)
+    found = find(pod, transport, record, decision, dialled)
+    if found is None:
+        refuse(pod, transport, record)
+        return None
+    return TcpConnection(pod, found, record).open(transport, first)
+
+
+def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> RequestRecord:
+    """What is known of a connection when it has been decided about."""
     record = RequestRecord(pod.client)
     record.started = pod.proxy.clock.time()
     record.protocol = b"TCP"
@@ -32,14 +50,21 @@ def start_tcp(
     record.downstream_local = transport.local
     record.route_name = decision.name
     record.sni = sni
+    record.duration = 0.0
+    return record
+
+
+def find(
+    pod: Pod, transport: Transport, record: RequestRecord, decision: Decision, dialled: tuple[str, int] | None
+) -> Found | None:
+    """The endpoint for a connection, with its place under the breaker taken; None where the record says why."""
     if isinstance(decision, Route):
         destination = choose(decision, pod)
         if destination.cluster is not None:
-            return connect(pod, transport, record, destination.cluster, dialled, first)
+            return pick(pod, transport, record, destination.cluster, dialled)
         record.reasons = (Reason.CLUSTER_NOT_FOUND,)
     elif isinstance(decision, Failure):
         record.reasons = (decision.reason,)
-    refuse(pod, transport, record)
     return None
 
 
@@ -53,15 +78,10 @@ def choose(route: Route, pod: Pod) -> Destination:
     return route.destinations[-1]
 
 
-def connect(
-    pod: Pod,
-    transport: Transport,
-    record: RequestRecord,
-    cluster: Cluster,
-    dialled: tuple[str, int] | None,
-    first: bytes,
-) -> Relay | None:
-    """Pick an endpoint and join the client to it."""
+def pick(
+    pod: Pod, transport: Transport, record: RequestRecord, cluster: Cluster, dialled: tuple[str, int] | None
+) -> Found | None:
+    """An endpoint of a cluster."""
     target = pod.proxy.target(cluster)
     record.cluster = cluster
     key = None
@@ -74,14 +94,12 @@ def connect(
     elif not target.limits.connections.try_acquire():
         record.reasons = (Reason.UPSTREAM_OVERFLOW,)
     else:
-        return TcpConnection(pod, target, host, record, key).open(transport, first)
-    refuse(pod, transport, record)
+        return Found(target, host, key)
     return None
 
 
 def refuse(pod: Pod, transport: Transport, record: RequestRecord) -> None:
     """Close a connection that leads nowhere."""
-    record.duration = 0.0
     transport.abort()
     pod.proxy.telemetry.opened(record)
     pod.proxy.telemetry.record(record)
@@ -92,17 +110,17 @@ class TcpConnection(RelayOwner):
     """Accounts of one relayed connection: breaker, load, outlier detection, metrics. Where an endpoint does not take
     the connection, others are tried: nothing has been said yet."""
 
-    __slots__ = ("pod", "target", "host", "record", "_key", "_tried", "_timer", "_told")
+    __slots__ = ("pod", "target", "host", "record", "_key", "_tried", "_timer", "_counted")
 
-    def __init__(self, pod: Pod, target: Target, host: Host, record: RequestRecord, key: int | None) -> None:
+    def __init__(self, pod: Pod, found: Found, record: RequestRecord) -> None:
         self.pod = pod
-        self.target = target
-        self.host: Host | None = host
+        self.target = found.target
+        self.host: Host | None = found.host  # None: given up
         self.record = record
-        self._key = key
+        self._key = found.key
         self._tried: list[Host] = []
         self._timer: Timer | None = None  # of connecting, then of the whole
-        self._told = False
+        self._counted = False
 
     def open(self, client: Transport, first: bytes) -> Relay:
         """Start connecting, and relay."""
@@ -122,22 +140,16 @@ class TcpConnection(RelayOwner):
         return transport
 
     def relay_established(self, relay: Relay) -> None:
-        self._stop_timer()
-        longest = self.target.cluster.pool.max_connection_duration
-        if longest:
-            self._timer = self.pod.proxy.clock.after(longest, relay.outlived)
-        if self.host is not None:
-            self.target.group.report(self.host, 0, Outcome.COMPLETED)
-        self._told = True
-        self.pod.proxy.telemetry.opened(self.record)
+        self._report(Outcome.COMPLETED)
+        self._count()
+        self._limit(relay)
 
     def relay_unconnected(self, relay: Relay, reason: Reason) -> Transport | None:
-        self._stop_timer()
+        timed_out = reason is Reason.UPSTREAM_CONNECTION_TIMEOUT
+        self._report(Outcome.TIMEOUT if timed_out else Outcome.CONNECT_FAILED)
         host = self.host
         if host is None:
             return None
-        timed_out = reason is Reason.UPSTREAM_CONNECTION_TIMEOUT
-        self.target.group.report(host, 0, Outcome.TIMEOUT if timed_out else Outcome.CONNECT_FAILED)
         host.end()
         self.host = None
         self._tried.append(host)
@@ -150,12 +162,33 @@ class TcpConnection(RelayOwner):
         return self._connect(other, relay)
 
     def relay_closed(self, relay: Relay) -> None:
+        self._release()
+        self._count()
+
+    def _report(self, outcome: Outcome) -> None:
+        """Connecting has come to an end: tell outlier detection."""
+        self._stop_timer()
+        if self.host is not None:
+            self.target.group.report(self.host, 0, outcome)
+
+    def _limit(self, relay: Relay) -> None:
+        """No connection stands longer than its cluster says."""
+        longest = self.target.cluster.pool.max_connection_duration
+        if longest:
+            self._timer = self.pod.proxy.clock.after(longest, relay.outlived)
+
+    def _count(self) -> None:
+        """Count the connection as opened, once."""
+        if not self._counted:
+            self._counted = True
+            self.pod.proxy.telemetry.opened(self.record)
+
+    def _release(self) -> None:
+        """Give back what the connection has taken."""
         self._stop_timer()
         if self.host is not None:
             self.host.end()
         self.target.limits.connections.release()
-        if not self._told:
-            self.pod.proxy.telemetry.opened(self.record)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

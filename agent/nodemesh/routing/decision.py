@@ -196,6 +196,7 @@ class Retry(Value, frozen=True, kw_only=True):
     per_try_timeout: float = 0.0  # 0: none
     on: frozenset[str] = frozenset()
     status_codes: frozenset[int] = frozenset()
+    header_names: frozenset[bytes] = frozenset()  # of responses that `retriable-headers` means
     backoff_base: float = 0.025
     backoff_max: float = 0.25
     ignore_previous_hosts: bool = True

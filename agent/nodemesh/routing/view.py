@@ -15,6 +15,7 @@ from .decision import Decision, Failure, Route, Rule
 from .frontend import Frontend, Mode
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
+from .listing import Listed, Listing, Place, ReadSets, changed_places
 from .lookup import Lookup
 from .match import VirtualHost
 from .memo import Memo
@@ -36,6 +37,9 @@ ANY_PORT = 0
 #: Protocols that say which host is meant, whatever address was dialled.
 TELL_NAMES = HTTP_PROTOCOLS | TLS_PROTOCOLS
 
+#: How many different sets of reads are held for each host of the registry before they are forgotten.
+SETS_PER_HOST = 8
+
 #: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
 UNREGISTERED_PORT = 80
 
@@ -43,7 +47,16 @@ UNREGISTERED_PORT = 80
 class View:
     """One client's mesh. Equal clients share one view, so `client` stands for all of them."""
 
-    def __init__(self, tables: Tables, client: Client, index: EndpointIndex, previous: View | None = None) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        client: Client,
+        index: EndpointIndex,
+        read_sets: ReadSets,
+        previous: View | None = None,
+        changed: frozenset[Place] = frozenset(),
+    ) -> None:
+        """`changed` is what differs between the tables of `previous` and these."""
         self.client = client
         self.tables = tables
         self.version = tables.version
@@ -53,6 +66,8 @@ class View:
         ):
             previous = None
         self._index = index
+        self._read_sets = read_sets
+        self._listing: Listing = Listing(previous._listing if previous is not None else None, changed)
         self._clusters: Clusters = Clusters(previous._clusters.made if previous is not None else {})
         self._virtual_hosts: Memo[tuple[str, int], VirtualHost] = Memo(
             tables, previous._virtual_hosts if previous is not None else None
@@ -199,17 +214,15 @@ class View:
         come with every address where the protocol tells names, as Istio's listeners do, else with those that `resolved`
         has. Where unknown destinations may not pass, all networks come last."""
         by_name: dict[int, Frontend] = {}
-        for service, port in self._seen_ports():
-            if service.addresses:
-                yield self._service_frontend(service, port.number)
-            elif service.resolution is Resolution.HEADLESS:
-                yield from self._headless_frontends(service, port)
-            elif port.protocol in TELL_NAMES:
-                frontend = self._service_frontend(service, port.number)
-                if frontend.mode is Mode.PROXY:
-                    by_name.setdefault(port.number, frontend)
-            elif resolved and service.host in resolved:
-                yield replace(self._service_frontend(service, port.number), addresses=resolved[service.host])
+        for listed in self._listing.hosts(self.tables.services, self._list).values():
+            yield from listed.frontends
+            for frontend in listed.unaddressed:
+                assert frontend.service is not None
+                if frontend.protocol in TELL_NAMES:
+                    if frontend.mode is Mode.PROXY:
+                        by_name.setdefault(frontend.port, frontend)
+                elif resolved and frontend.service.host in resolved:
+                    yield replace(frontend, addresses=resolved[frontend.service.host])
         for frontend in by_name.values():
             yield replace(frontend, addresses=EVERYWHERE)
             yield loopback_frontend(frontend.port)
@@ -217,17 +230,27 @@ class View:
             yield self._nobodys_frontend(EVERYWHERE, ANY_PORT)
             yield loopback_frontend(ANY_PORT)
 
-    def _seen_ports(self) -> Iterator[tuple[Service, ServicePort]]:
-        """The service ports that the client imports."""
+    def _list(self, host: str) -> Listed:
         lookup = self._lookup()
-        for host in self.tables.services:
-            service = lookup.imported_service(host)
-            lookup.reads.clear()
-            if service is None:
+        service = lookup.imported_service(host)
+        reads = lookup.reads
+        addressed: list[Frontend] = []
+        unaddressed: list[Frontend] = []
+        for port in service.ports if service is not None else ():
+            assert service is not None
+            if not self.scope.sees(service.namespace, service.host, port.number):
                 continue
-            for port in service.ports:
-                if self.scope.sees(service.namespace, service.host, port.number):
-                    yield service, port
+            frontend = self._service_frontend(service, port.number)
+            known = self._service_frontends.get((service.host, port.number))
+            assert known is not None
+            reads += known[1]
+            if service.addresses:
+                addressed.append(frontend)
+            elif service.resolution is Resolution.HEADLESS:
+                addressed.extend(self._headless_frontends(service, port))
+            else:
+                unaddressed.append(frontend)
+        return Listed(tuple(addressed), tuple(unaddressed), self._read_sets.of(reads))
 
     def _headless_frontends(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
         addresses: dict[int, dict[str, None]] = {}
@@ -413,6 +436,9 @@ class Views:
         self.version = tables.version
         self._index: EndpointIndex = previous._index if previous is not None else EndpointIndex()
         self._index.update(tables.services)  # shared with the views before, which look up services of their own tables
+        self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
+        self._read_sets.trim(SETS_PER_HOST * len(tables.services))
+        self._changed = changed_places(tables, previous.tables) if previous is not None else frozenset()
         self._views: dict[ClientKey, View] = {}
         self._before: dict[ClientKey, View] = dict(previous._views) if previous is not None else {}
 
@@ -432,6 +458,6 @@ class Views:
         )
         view = self._views.get(key)
         if view is None:
-            view = View(self.tables, client, self._index, self._before.pop(key, None))
+            view = View(self.tables, client, self._index, self._read_sets, self._before.pop(key, None), self._changed)
             self._views[key] = view
         return view
