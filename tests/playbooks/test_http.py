@@ -1,13 +1,45 @@
 """Conversations over one HTTP/1.1 connection: persistence, framing, ends of all kinds."""
 
+import pytest
+
 from nodemesh.reasons import Reason
 from nodemesh.sim.pipe import Peer
 from nodemesh.sim.world import World
 
-from .mesh import SERVICE, rule
+from .mesh import ROUTE, SERVICE, rule
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: reviews\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+
+UPGRADE = GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+HTTP10 = """
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: default, namespace: istio-system}
+spec: {http10: true}
+"""
+
+LIMITS = """
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {{name: default, namespace: istio-system}}
+spec: {{limits: {{{}}}}}
+"""
+
+
+def pool_of(settings: str) -> str:
+    """A DestinationRule for `reviews` with these connection pool settings."""
+    return f"""
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: reviews, namespace: default}}
+spec: {{host: reviews, trafficPolicy: {{connectionPool: {{{settings}}}}}}}
+"""
 
 
 def ask(world: World, data: bytes = GET, port: int = 80) -> Peer:
@@ -170,6 +202,74 @@ def test_a_websocket_is_relayed_with_its_half_close(world):
     assert world.proxy.pods[1].budget.connections == 0
 
 
+def test_a_websocket_counts_as_a_request_until_it_ends():
+    world = World(
+        SERVICE
+        + pool_of("tcp: {maxConnections: 2, idleTimeout: 60s}, http: {http2MaxRequests: 1}")
+        + LIMITS.format("requests: 3")
+    )
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, UPGRADE)
+    upstream = server.accept()
+    upstream.send(SWITCHING)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 101")
+    (target,) = world.proxy.targets.values()
+    budget = world.proxy.pods[1].budget
+    assert target.limits.requests.active == target.limits.connections.active == budget.requests == 1
+    assert [host.load for host in target.group.by_address.values()] == [1]
+    assert b"reset reason: overflow" in ask(world).take()
+    assert world.records[-1].reasons == (Reason.UPSTREAM_OVERFLOW,)
+
+    world.advance(45.0)
+    client.send(b"ping")
+    world.advance(45.0)
+    assert upstream.take().endswith(b"ping") and not client.closed
+    world.advance(20.0)
+    assert client.ended and upstream.ended
+    record = world.records[-1]
+    assert (record.status, record.reasons, record.duration) == (
+        101,
+        (Reason.IDLE_TIMEOUT,),
+        pytest.approx(105.0, abs=1.0),
+    )
+    assert target.limits.requests.active == target.limits.connections.active == budget.requests == 0
+    assert [host.load for host in target.group.by_address.values()] == [0] and budget.connections == 1
+    ask(world)
+    assert server.waiting == 1
+
+
+def test_either_side_of_a_websocket_may_end_first(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, UPGRADE)
+    upstream = server.accept()
+    upstream.send(SWITCHING)
+    upstream.end()
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 101") and client.ended and not upstream.ended
+    client.send(b"last words")
+    client.reset()
+    world.run()
+    assert upstream.take().endswith(b"last words") and upstream.reset_seen
+    assert world.records[-1].reasons == (Reason.DOWNSTREAM_CONNECTION_TERMINATION,)
+    (target,) = world.proxy.targets.values()
+    assert target.limits.requests.active == target.limits.connections.active == 0
+
+
+def test_a_copy_of_an_upgrade_ends_with_its_answer():
+    other = SERVICE.replace("reviews", "ratings").replace("10.96.0.10", "10.96.0.11").replace("10.1.0.1", "10.1.0.7")
+    world = World(SERVICE + "---" + other + rule(ROUTE + "\nmirror: {host: ratings, port: {number: 80}}"))
+    server, shadow = world.serve("10.1.0.1", 9080), world.serve("10.1.0.7", 9080)
+    client = ask(world, UPGRADE)
+    copy = shadow.accept()
+    copy.send(SWITCHING)
+    server.accept().send(SWITCHING)
+    world.run()
+    assert copy.closed and not client.closed and client.take().startswith(b"HTTP/1.1 101")
+    counts = {target.cluster.host: target.limits.requests.active for target in world.proxy.targets.values()}
+    assert sorted(counts.values()) == [0, 1]
+
+
 def test_other_upgrades_are_refused(world):
     world.serve("10.1.0.1", 9080)
     client = ask(world, GET[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
@@ -181,7 +281,7 @@ def test_http_1_0_gets_426_unless_accepted(world):
     client = ask(world, b"GET / HTTP/1.0\r\nHost: reviews\r\n\r\n")
     assert client.take().startswith(b"HTTP/1.1 426") and client.ended
     assert world.records[0].reasons == (Reason.HTTP10_REFUSED,)
-    world.proxy.accept_http10 = True
+    world.configure(SERVICE + HTTP10)
     client = ask(world, b"GET / HTTP/1.0\r\nHost: reviews\r\n\r\n")
     server.accept().send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
     world.run()

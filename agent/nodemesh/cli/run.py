@@ -11,6 +11,9 @@ from .output import Failure
 
 @click.command()
 @click.option("--config", "config", multiple=True, metavar="PATH", help="File or folder of YAML; reloaded on change.")
+@click.option("--kubernetes", is_flag=True, help="Follow the cluster whose API server is at hand.")
+@click.option("--kubeconfig", default="", metavar="FILE", help="How to reach it (default: the pod's service account).")
+@click.option("--state-dir", default="", metavar="DIR", help="Where the cluster's last good state is kept.")
 @click.option("--node", default="", metavar="NAME", help="This node's name (default: the host's).")
 @click.option(
     "--expose", multiple=True, metavar="HOST:PORT=ADDR", help="Listen at ADDR for what is meant for HOST:PORT."
@@ -26,18 +29,23 @@ from .output import Failure
 @click.option("--cgroup-root", default="", hidden=True)
 @click.option("--bpffs", default="/sys/fs/bpf/nodemesh", hidden=True)
 def run(
-    config: tuple[str, ...], node: str, expose: tuple[str, ...], client: str, admin: str, workers: int, ebpf: str,
-    access_log: str, grace: float, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
+    config: tuple[str, ...], kubernetes: bool, kubeconfig: str, state_dir: str, node: str, expose: tuple[str, ...],
+    client: str, admin: str, workers: int, ebpf: str, access_log: str, grace: float, run_dir: str, replace: bool,
+    cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import supervisor
     from ..node.options import Ebpf, RunOptions, StartError, parse_address, parse_expose
 
-    if not config:
-        raise click.UsageError("--config PATH is missing: a file or folder of Kubernetes YAML")
+    kubernetes = kubernetes or bool(kubeconfig)
+    if not config and not kubernetes:
+        raise click.UsageError("give --config PATH, a file or folder of Kubernetes YAML, or --kubernetes")
     try:
         options = RunOptions(
             config=config,
+            kubernetes=kubernetes,
+            kubeconfig=kubeconfig,
+            state_dir=state_dir,
             node=node,
             expose=tuple(parse_expose(text) for text in expose),
             client=client,

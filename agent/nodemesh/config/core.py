@@ -144,3 +144,6 @@ class SecretSpec(CoreModel, frozen=True, kw_only=True):
 
     type: str = "Opaque"
     data: dict[str, bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"<Secret of {self.type} with {', '.join(self.data) or 'nothing'}>"

@@ -12,7 +12,7 @@ from .schema import walk
 
 
 class Support(msgspec.Struct, frozen=True):
-    """One row: a field (or one value of it, behind `=`), whether it has its effect, and why not."""
+    """One row: a field (or one value of it, behind `=`), whether it has its effect, and why not or how far."""
 
     kind: str
     path: str
@@ -20,18 +20,27 @@ class Support(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+_HTTP1 = "requests go upstream as HTTP/1.1"
 _INBOUND = "inbound traffic is not intercepted"
 _MTLS = "nodemesh has no certificate authority of its own; use MUTUAL with a credential"
 
 #: What has no effect: (struct, JSON name) and the reason. All below such a field has none either.
 UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
     ("HTTPMatchRequest", "statPrefix"): "our metrics are named by service and rule",
+    ("L4MatchAttributes", "sourceSubnet"): "it has no effect in Istio either",
     ("Abort", "http2Error"): "Istio refuses it as well",
     ("Delay", "exponentialDelay"): "Istio refuses it as well",
     ("TrafficPolicy", "tunnel"): "connections are not tunnelled through HTTP",
     ("TrafficPolicy", "proxyProtocol"): "the PROXY protocol is not spoken to endpoints",
+    ("HTTPSettings", "h2UpgradePolicy"): _HTTP1,
+    ("HTTPSettings", "useClientProtocol"): _HTTP1,
+    ("HTTPSettings", "maxConcurrentStreams"): _HTTP1,
+    ("HTTPSettings", "http2KeepAlive"): _HTTP1,
     ("OutlierDetection", "consecutiveErrors"): "it has no effect in Istio either; use consecutive5xxErrors",
-    ("ConsistentHashLB", "minimumRingSize"): "deprecated; use ringHash.minimumRingSize",
+    (
+        "LoadBalancerSettings",
+        "zoneAwareLbSetting",
+    ): "zones' loads are not compared; use localityLbSetting",
     ("Server", "defaultEndpoint"): "Istio does not use it either",
     ("Port", "targetPort"): "Istio refuses it as well; the gateway's Service has the target port",
     ("ServerTLSSettings", "verifyCertificateSpki"): "clients are verified by CA and subjectAltNames",
@@ -39,14 +48,21 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
     ("TLSCertificate", "caCertificates"): "Istio refuses it as well",
     ("SidecarSpec", "ingress"): _INBOUND,
     ("SidecarSpec", "inboundConnectionPool"): _INBOUND,
-    ("OutboundTrafficPolicy", "egressProxy"): "unknown destinations are dialled directly",
     ("IstioEgressListener", "bind"): "the proxy listens where connections are redirected to, not where a Sidecar says",
     ("IstioEgressListener", "captureMode"): "connections are taken over by eBPF at connect()",
+    ("SidecarPort", "protocol"): "the protocol is that of the imported services' own ports",
     ("SidecarPort", "targetPort"): "Istio refuses it as well",
     ("WorkloadGroupSpec", "metadata"): "workloads register themselves with Istio's agent only",
     ("WorkloadGroupSpec", "template"): "workloads register themselves with Istio's agent only",
     ("WorkloadGroupSpec", "probe"): "workloads outside Kubernetes are not probed",
-    ("WorkloadEntrySpec", "network"): "one flat network is assumed; the endpoint is dialled by its address",
+    ("WorkloadEntrySpec", "serviceAccount"): "there are no mesh identities",
+}
+
+#: What has its effect, with a word on how far: (struct, JSON name).
+NOTES: dict[tuple[str, str], str] = {
+    ("ConsistentHashLB", "minimumRingSize"): "deprecated; use ringHash.minimumRingSize",
+    ("WorkloadEntrySpec", "network"): "only failoverPriority reads it; the endpoint is dialled by its address",
+    **dict.fromkeys((("Port", "name"), ("Server", "name"), ("SidecarPort", "name")), "a name for people"),
 }
 
 #: Values that have no effect where their fields have: (struct, JSON name, value) and the reason.
@@ -89,7 +105,7 @@ def _rows(kind: str, spec: type[msgspec.Struct]) -> Iterator[Support]:
             continue
         reason = UNSUPPORTED_FIELDS.get((struct, name))
         cut = (path, reason) if reason is not None else None
-        yield Support(kind, path, reason is None, reason or "")
+        yield Support(kind, path, reason is None, reason or NOTES.get((struct, name), ""))
         if reason is None and isinstance(type_, inspect.EnumType):
             for value in type_.cls:
                 why = UNSUPPORTED_VALUES.get((struct, name, str(value.value)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from ..routing.view import Views
 from ..telemetry.totals import Totals
 from . import kernel_traffic
 from .channel import Closed, memfd, read_memfd
+from .cluster import Cluster
 from .counters import SharedCounters
 from .enrol import Enrolment
 from .exposed import Exposed
@@ -31,6 +33,7 @@ from .fleet import Fleet, WorkerLink
 from .kernel import Kernel
 from .listeners import Listeners
 from .logs import Log, setup
+from .materials import MaterialSource
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
 from .resolve import Resolver
@@ -54,6 +57,10 @@ COLLECT_INTERVAL = 2.0
 #: New findings in the configuration that are logged one by one.
 PROBLEMS_LOGGED = 20
 
+#: The registry's names of the sources. A file's object counts before the cluster's of the same name.
+FILES = "files"
+CLUSTER = "cluster"
+
 #: The name under which the numbers of dead workers stand in the supervisor's store.
 TOTALS = "totals"
 
@@ -66,6 +73,7 @@ class Control:
         self.started = time.time()
         self.children = Children(pids={}, restarts={})
         self.source = DirectorySource(options.config)
+        self.cluster = Cluster(options) if options.kubernetes else None
         self.registry = Store()
         self.totals = Totals()
         self.error = ""  # why the newest configuration is not in force
@@ -78,6 +86,7 @@ class Control:
         self.publisher = Publisher(self.fleet)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(lambda addresses: self.fleet.tell(SetDns(addresses=addresses)))
+        self.materials = MaterialSource(self._announce)
         self.views: Views | None = None
         self.numbers = ViewNumbers()
         self.enrolment: Enrolment | None = None
@@ -86,6 +95,7 @@ class Control:
         self._store = store
         self._stop = asyncio.Event()
         self._ready = False
+        self._begun = False  # a first snapshot is in force
         if TOTALS in store.kept:
             self.totals.restore(read_memfd(store.kept[TOTALS].fd))
 
@@ -101,18 +111,15 @@ class Control:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         self._first_load()
-        self.exposed.open(self._store.kept, self.snapshot)
-        self._apply()
-        if self.enrolment is not None:
-            self.enrolment.finish_start()
-        self.listeners.drop_left()
+        if self.cluster is None:
+            self._begin()
         admin = await serve(RunningNode(self), socket.socket(fileno=self._store.kept["admin"].fd))
         self._store.channel.sock.setblocking(False)
         loop.add_reader(self._store.channel.fileno(), self._hear_supervisor)
         self._store.started()
         async with asyncio.TaskGroup() as tasks:
             duties = [
-                tasks.create_task(self._watch_config(), name="config"),
+                *self._follow(tasks),
                 tasks.create_task(self._watch_pods(), name="pods"),
                 tasks.create_task(self._collect(), name="collect"),
                 tasks.create_task(self._prove(), name="self-test"),
@@ -131,7 +138,7 @@ class Control:
     def _first_load(self) -> None:
         """Raises StartError where there is nothing but errors."""
         changes = self.source.scan()
-        self._take(changes if changes is not None else Changes((), (), ()))
+        self._take(FILES, changes if changes is not None else Changes((), (), ()))
         snapshot = self.snapshot
         errors = [problem for problem in snapshot.problems if problem.severity is Severity.ERROR]
         if errors and not snapshot.services and not snapshot.workloads and not snapshot.virtual_services:
@@ -141,12 +148,33 @@ class Control:
                 f"{first.message}"
             )
 
-    def _take(self, changes: Changes) -> None:
-        """Take what a scan found into the registry, and say what was refused. What was good before stays in force in
+    def _begin(self) -> None:
+        """Put the first snapshot in force, and take over or remove what an earlier process left."""
+        self.exposed.open(self._store.kept, self.snapshot)
+        self._apply()
+        if self.enrolment is not None:
+            self.enrolment.finish_start()
+        self.listeners.drop_left()
+        self._begun = True
+        # What a big cluster's first state consists of lives long: looking through it for garbage takes half a second.
+        gc.collect()
+        gc.freeze()
+
+    def _follow(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Follow the sources."""
+        if self.cluster is None:
+            return [tasks.create_task(self._watch_config(), name="config")]
+        return [
+            tasks.create_task(self.cluster.run(), name="cluster"),
+            tasks.create_task(self._follow_cluster(self.cluster), name="config"),
+        ]
+
+    def _take(self, source: str, changes: Changes) -> None:
+        """Take a source's changes into the registry, and say what was refused. What was good before stays in force in
         the place of what is refused now."""
         known = set(self.snapshot.problems)
-        self.registry.apply("files", changes.changed, changes.removed, changes.problems)
-        refused = [problem for problem in changes.problems if problem.refused]
+        problems = self.registry.apply(source, changes.changed, changes.removed, changes.problems).problems
+        refused = [problem for problem in problems if problem.refused]
         self.error = ""
         if refused:
             first = refused[0]
@@ -156,21 +184,43 @@ class Control:
             say = log.error if problem.severity is Severity.ERROR else log.warning
             say(problem.message, at=problem.location, field=problem.path)
 
+    async def _follow_cluster(self, cluster: Cluster) -> None:
+        """Wait for the cluster's first state, put it in force, then follow it and the files."""
+        self._take(CLUSTER, await cluster.next())
+        self._begin()
+        cluster.started = True
+        log.info("the cluster is known", version=self.publisher.version, from_disk=cluster.source.from_disk)
+        self._changed()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_config(), name="files")
+            while True:
+                changes = await cluster.next()
+                self._renew(CLUSTER, changes)
+
+    def _renew(self, source: str, changes: Changes) -> None:
+        """Bring a source's changes into force. Whatever fails: the last good tables serve on, and the next change is
+        tried."""
+        try:
+            self._take(source, changes)
+            self._apply()
+            self.reloads["failed" if self.error else "ok"] += 1
+        except Exception:
+            self.error = "an internal error kept the newest configuration out; the agent's log has it"
+            self.reloads["failed"] += 1
+            log.exception("configuration not applied")
+
     async def _watch_config(self) -> None:
         while True:
             await asyncio.sleep(CONFIG_INTERVAL)
             try:
+                self.materials.scan()
                 changes = await asyncio.to_thread(self.source.scan)
-                if changes is None:
-                    continue
-                self._take(changes)
-                self._apply()
-                self.reloads["failed" if self.error else "ok"] += 1
+            except Exception:
+                log.exception("configuration not read")
+                continue
+            if changes is not None:
+                self._renew(FILES, changes)
                 log.info("configuration read again", version=self.publisher.version, refused=bool(self.error))
-            except Exception:  # whatever it is: the last good tables serve on, and the next change is tried
-                self.error = "an internal error kept the newest configuration out; the agent's log has it"
-                self.reloads["failed"] += 1
-                log.exception("configuration not applied")
 
     def _apply(self) -> None:
         """Bring everything to the newest snapshot: workers, then kernel, then pods."""
@@ -182,6 +232,7 @@ class Control:
             self.enrolment.choose(snapshot)
             pods = self.enrolment.clients()
         self.counters.assign(self.views, [*pods.values(), *self.exposed.clients(snapshot)])
+        self.materials.want(snapshot, self.registry.secrets)
         self.publisher.publish(tables)
         self.resolver.want(snapshot)
         self.exposed.update(snapshot)
@@ -198,6 +249,8 @@ class Control:
             return
         while True:
             await asyncio.sleep(POD_INTERVAL)
+            if not self._begun:
+                continue
             try:
                 self.enrolment.reconcile()
             except OSError as error:
@@ -226,6 +279,7 @@ class Control:
             yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
         yield self.counters.message()
         yield SetDns(addresses=self.resolver.addresses), ()
+        yield from self.materials.replay()
         yield from self.publisher.replay(link)
         yield from self.listeners.replay()
 
@@ -265,6 +319,7 @@ class Control:
     def missing(self) -> list[str]:
         """What is missing for readiness."""
         missing = [] if self.publisher.version else ["no configuration is in force yet"]
+        missing += self.cluster.missing() if self.cluster is not None else []
         behind = self.options.workers - sum(link.applied == self.publisher.version for link in self.fleet)
         if behind:
             missing.append(

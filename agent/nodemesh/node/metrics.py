@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from .. import __version__
+from ..registry.assemble import ObjectKey
+from ..registry.sources.cluster import ResourceStatus
 from ..telemetry.exposition import Family
+
+#: Refused objects that are named one by one.
+REFUSED_SHOWN = 100
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -30,6 +35,8 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     pods: Mapping[str, int]
     log_lines_lost: int
     kernel: Mapping[tuple[str, str], int] = {}
+    watches: Sequence[ResourceStatus] = ()
+    refused: Sequence[ObjectKey] = ()
 
 
 def _gauge(name: str, text: str, value: float) -> Family:
@@ -93,3 +100,27 @@ def families(numbers: Numbers) -> Iterator[Family]:
             labels=("hook", "reason"),
             samples=list(numbers.kernel.items()),
         )
+    yield from watch_families(numbers.watches)
+    yield Family(
+        name="nodemesh_refused_objects",
+        help="1 for each object that is not in force as it stands in the configuration.",
+        kind="gauge",
+        labels=("kind", "namespace", "name"),
+        samples=[(tuple(key), 1) for key in numbers.refused[:REFUSED_SHOWN]],
+    )
+
+
+def watch_families(watches: Sequence[ResourceStatus]) -> Iterator[Family]:
+    """How the API server is followed; nothing where none is."""
+    if not watches:
+        return
+    yield _by("watch_objects", "Objects held.", "gauge", "resource", {row.name: row.objects for row in watches})
+    yield _by("watch_events", "Events of watches.", "counter", "resource", {row.name: row.events for row in watches})
+    yield _by(
+        "watch_starts", "Times that all objects were asked for.", "counter", "resource",
+        {row.name: row.starts for row in watches},
+    )  # fmt: skip
+    yield _by(
+        "watch_failures", "Lists and watches that failed.", "counter", "resource",
+        {row.name: row.failures for row in watches},
+    )  # fmt: skip

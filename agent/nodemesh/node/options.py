@@ -43,10 +43,14 @@ class Expose(msgspec.Struct, frozen=True, kw_only=True):
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`client` is the `namespace/name` behind the plain listeners; `grace` is seconds given to open connections when
-    the agent stops; `workers` 0 stands for one per processor. The supervisor resolves all that depends on the machine:
-    in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
+    the agent stops; `workers` 0 stands for one per processor. With `kubernetes`, an empty `kubeconfig` stands for the
+    pod's service account, and an empty `state_dir` for keeping nothing on disk. The supervisor resolves all that
+    depends on the machine: in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
 
     config: tuple[str, ...] = ()
+    kubernetes: bool = False
+    kubeconfig: str = ""
+    state_dir: str = ""
     node: str = ""
     expose: tuple[Expose, ...] = ()
     client: str = "default"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 from ..datapath import namespaces
 from ..datapath.heartbeat import Heartbeat
@@ -17,8 +18,8 @@ class EbpfPlatform(Platform):
         self._origins: OriginalDestinations | None = None
         self._heartbeat: Heartbeat | None = None
 
-    def original_destination(self, connection: socket.socket) -> tuple[str, int] | None:
-        return self._origins.take(connection) if self._origins is not None else None
+    def original_destination(self, connection: socket.socket, peer: tuple[Any, ...]) -> tuple[str, int] | None:
+        return self._origins.take(connection, peer) if self._origins is not None else None
 
     def beat(self) -> None:
         if self._heartbeat is not None:

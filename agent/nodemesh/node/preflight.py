@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ..datapath import probes
+from .cluster import kubeconfig_of
 from .logs import Log
 from .options import Ebpf, RunOptions, StartError
 
@@ -33,6 +34,8 @@ def resolve(options: RunOptions) -> RunOptions:
         if not os.access(path, os.R_OK):
             raise StartError(f"--config {path} cannot be read by this user; mend its permissions")
     changes: dict[str, object] = {"workers": options.workers or len(os.sched_getaffinity(0))}
+    if options.kubernetes:
+        changes["kubeconfig"] = kubeconfig_of(options, dict(os.environ))
     if options.ebpf is not Ebpf.OFF:
         missing = missing_for_ebpf(options)
         if missing is not None and options.ebpf is Ebpf.REQUIRE:

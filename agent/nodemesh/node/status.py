@@ -11,6 +11,7 @@ import msgspec
 
 from ..admin.state import Explanation, ModeRow, PodRow, QuestionError
 from ..config.problems import Severity
+from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Service, Snapshot
 from ..routing.client import Client
 from ..routing.explain import explain
@@ -69,6 +70,7 @@ class RunningNode:
                 "errors": errors,
                 "warnings": warnings,
             },
+            "cluster": control.cluster.status() if control.cluster is not None else None,
             "workers": self._workers(),
             "control": {
                 "pid": control.children.pids.get("control", 0),
@@ -160,6 +162,14 @@ class RunningNode:
             connected=len(list(control.fleet)),
             pods=self._pod_counts(),
             log_lines_lost=dump.log_lines_lost,
+            watches=control.cluster.source.status() if control.cluster is not None else (),
+            refused=refused_objects(self.snapshot),
             kernel=control.kernel.counters() if control.kernel is not None else {},
         )
         return await asyncio.to_thread(render, dump, list(families(numbers)))
+
+
+def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:
+    """The objects that are not in force as they are written, each once."""
+    refused = (problem for problem in snapshot.problems if problem.refused and problem.name)
+    return list(dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name) for problem in refused))

@@ -24,15 +24,17 @@ QUEUED: Final = 1  # no connection may be opened yet
 SENT: Final = 2  # to an upstream that has not answered
 RESTING: Final = 3  # between two tries
 ANSWERED: Final = 4  # the response's body is coming
-ENDED: Final = 5
+SWITCHED: Final = 5  # the connection speaks another protocol now
+ENDED: Final = 6
 
 #: What may follow each state; all changes go through `Call._enter`.
 NEXT: Final[dict[int, frozenset[int]]] = {
     NEW: frozenset({QUEUED, SENT, ENDED}),
     QUEUED: frozenset({SENT, ENDED}),
-    SENT: frozenset({QUEUED, SENT, RESTING, ANSWERED, ENDED}),
+    SENT: frozenset({QUEUED, SENT, RESTING, ANSWERED, SWITCHED, ENDED}),
     RESTING: frozenset({QUEUED, SENT, ENDED}),
     ANSWERED: frozenset({ENDED}),
+    SWITCHED: frozenset({ENDED}),
     ENDED: frozenset(),
 }
 
@@ -59,8 +61,9 @@ class Caller:
         raise NotImplementedError
 
     def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
-        """The upstream changed the protocol (101); the connection is the caller's now."""
-        transport.abort()
+        """The upstream changed the protocol (101); the connection is the caller's now, who cancels the call when it is
+        closed."""
+        raise NotImplementedError
 
     def call_failed(self, reason: Reason, detail: str) -> None:
         """No try gave a complete response. The reasons before the last are in `Call.reasons`."""
@@ -186,7 +189,8 @@ class Call(Requester):
 
     def _connect(self, host: Host) -> None:
         """Take a connection and send, or wait for one."""
-        upstream = self.target.upstream(host, self.pod, self._fresh)
+        name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
+        upstream = self.target.upstream(host, self.pod, self._fresh, name)
         if upstream is not None:
             self._send(host, upstream)
         elif self.target.wait(self):
@@ -274,9 +278,7 @@ class Call(Requester):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
         if self.body is not None:
             self.body.forget()  # there will be no other try
-        if self._try_timer is not None:  # it has no say once a response is passed on
-            self._clock.cancel(self._try_timer)
-            self._try_timer = None
+        self._stop_try_timer()  # it has no say once a response is passed on
         if ended:
             self._release_upstream()
             self._end()
@@ -291,8 +293,9 @@ class Call(Requester):
         self.caller.answer_data(data, ended, trailers)
 
     def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
-        self._release_upstream()
-        self._end()
+        self._enter(SWITCHED)
+        self.local_name = transport.local
+        self._stop_timers()
         self.caller.switched(head, transport, data)
 
     def upstream_drained(self) -> None:
@@ -381,9 +384,7 @@ class Call(Requester):
         if self.upstream is not None and self.host is not None:
             self.upstream = None
             self.host.end()
-        if self._try_timer is not None:
-            self._clock.cancel(self._try_timer)
-            self._try_timer = None
+        self._stop_try_timer()
 
     def _end(self) -> None:
         self._enter(ENDED)
@@ -391,12 +392,21 @@ class Call(Requester):
         if self._retrying:
             self._retrying = False
             self.target.limits.retries.release()
+        self._stop_timers()
+
+    def _stop_timers(self) -> None:
+        self._stop_try_timer()
         if self._timer is not None:
             self._clock.cancel(self._timer)
             self._timer = None
         if self._rest_timer is not None:
             self._clock.cancel(self._rest_timer)
             self._rest_timer = None
+
+    def _stop_try_timer(self) -> None:
+        if self._try_timer is not None:
+            self._clock.cancel(self._try_timer)
+            self._try_timer = None
 
     def _enter(self, state: int) -> None:
         assert state in NEXT[self.state], f"{self!r} cannot become {state}"

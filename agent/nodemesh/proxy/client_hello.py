@@ -7,6 +7,9 @@ from typing import Final
 #: A ClientHello in one record is not larger than this; in several it is not looked into.
 MAX_HELLO: Final = 5 + 16 * 1024
 
+#: A TLS record of type handshake, version 3.x.
+HANDSHAKE: Final = b"\x16\x03"
+
 CLIENT_HELLO: Final = 1
 SERVER_NAME: Final = 0
 HOST_NAME: Final = 0

@@ -8,6 +8,11 @@ from heapq import heappop, heappush
 #: Timers fire on whole ticks, never early. A millisecond is what Envoy's timers resolve, too.
 TICKS_PER_SECOND = 1000
 
+#: Timers that wait this long (seconds) fire on every COARSE-th tick only: nearly all of them guard connections, are
+#: cancelled soon and leave their slots behind, so there must not be one for every millisecond of an hour.
+LONG = 30.0
+COARSE = 250
+
 
 class Timer:
     """A call that is due at `tick`; `Clock.cancel` takes it back."""
@@ -42,6 +47,8 @@ class Clock:
     def after(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call back in `delay` seconds, from within `advance`."""
         tick = int((self.now + delay) * TICKS_PER_SECOND) + 1
+        if delay >= LONG:
+            tick = -(-tick // COARSE) * COARSE
         timer = Timer(tick, callback)
         slot = self._slots.get(tick)
         if slot is None:

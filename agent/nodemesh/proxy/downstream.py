@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ..reasons import Reason
 from ..routing.frontend import Frontend
 from ..telemetry.record import RequestRecord
+from .edge import admit
 from .exchange import Exchange
 from .head import RequestHead, ResponseHead
 from .http1.body import BodyReader, ChunkedReader, LengthReader
@@ -17,9 +18,11 @@ from .http1.write import CONTINUE, write_chunk, write_last_chunk, write_response
 from .local_reply import http_reply
 from .relay import Relay
 from .transport import Buffer, Handler, Transport
+from .tunnel import Tunnel
 from .upstream import BULK_LENGTH
 
 if TYPE_CHECKING:
+    from .gateway import Security
     from .pod import Pod
 
 #: Seconds for a request's head to come in full once it has begun (nginx's client_header_timeout).
@@ -44,18 +47,27 @@ class Downstream(Handler):
     """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
 
     __slots__ = (
-        "pod", "transport", "frontend", "dialled", "exchange", "_view", "_buffer", "_body", "_held",
-        "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
+        "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "_view", "_buffer", "_body",
+        "_held", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
+        "_entrances",
     )  # fmt: skip
 
     def __init__(
-        self, pod: Pod, transport: Transport, frontend: Frontend | None, dialled: tuple[str, int] | None
+        self,
+        pod: Pod,
+        transport: Transport,
+        frontend: Frontend | None,
+        dialled: tuple[str, int] | None,
+        security: Security | None = None,
     ) -> None:
         self.pod = pod
         self.transport = transport
         self.frontend = frontend
         self.dialled = dialled
+        self.security = security
+        self.scheme = b"http" if security is None else b"https"
         self.exchange: Exchange | None = None
+        self._entrances = entrances(transport.entrance)
         self._view = pod.view
         self._buffer = HeadBuffer()
         self._body: BodyReader | None = None  # of the present request, while it is not complete
@@ -134,7 +146,7 @@ class Downstream(Handler):
                 end = self._buffer.add(data)
                 if not end:
                     break
-                head = read_request(self._buffer.data[: end - 4], self.pod.scheme)
+                head = read_request(self._buffer.data[: end - 4], self.scheme)
                 data = self._begin(head, self._buffer.take(end))
                 if self.exchange is not None:
                     break
@@ -149,12 +161,16 @@ class Downstream(Handler):
         if head.http10 and not pod.proxy.accept_http10:
             raise ProtocolError("HTTP/1.0 is not accepted", 426)
         self._served = True
+        if pod.gateway_port:
+            admit(head, self.transport.remote, self.security)
         self._close = head.close or pod.proxy.draining or self._ended
         self._bodiless = head.request.method == b"HEAD"
         if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh
             self._view = pod.view
             if self.dialled is not None:
                 self.frontend = pod.view.frontend(*self.dialled)
+        if self._entrances and self.dialled is not None and head.request.authority in self._entrances:
+            head.request.authority = authority_of(*self.dialled)
         length = head.length
         data: Buffer = b""
         if length:
@@ -260,7 +276,9 @@ class Downstream(Handler):
         if self._body is not None:
             self.transport.resume()
 
-    def switch(self, head: ResponseHead, upstream: Transport, data: bytes, record: RequestRecord) -> None:
+    def switch(
+        self, head: ResponseHead, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
+    ) -> None:
         """Both sides speak another protocol from here on: relay bytes."""
         self.transport.send(write_response(head, False, True, False, False))
         held, self._held = self._held, b""
@@ -268,7 +286,7 @@ class Downstream(Handler):
         self._closing = True
         self.pod.proxy.clock.cancel(self._timer)
         self.pod.connections.pop(self, None)
-        relay = Relay(self.pod, record, IDLE_TIMEOUT, None)
+        relay = Relay(self.pod, record, tunnel.idle_timeout, tunnel)
         relay.client.take(self.transport)
         relay.upstream.take(upstream)
         relay.start(held, data)
@@ -333,3 +351,20 @@ class Downstream(Handler):
                 self._shut()
             return
         self._timer = clock.after(HEAD_TIMEOUT, self._check)
+
+
+def entrances(address: str) -> tuple[bytes, ...]:
+    """The Hosts by which a client may mean the plain listener that it talks to, hence what stands behind it."""
+    host, _, port = address.rpartition(":")
+    if not port:
+        return ()
+    names = [host, "localhost"] if host in ("127.0.0.1", "[::1]") else [host]
+    return tuple(
+        f"{name}{end}".encode() for name in names for end in ([f":{port}", ""] if port == "80" else [f":{port}"])
+    )
+
+
+def authority_of(host: str, port: int) -> bytes:
+    """The Host of a client that dials this itself; HTTP's own port goes without saying."""
+    name = f"[{host}]" if ":" in host else host
+    return name.encode() if port == 80 else f"{name}:{port}".encode()

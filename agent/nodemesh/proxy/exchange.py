@@ -21,6 +21,7 @@ from .mirror import Mirrors
 from .records import begin_record
 from .request_body import RequestBody
 from .transport import Buffer, Transport
+from .tunnel import Tunnel
 
 if TYPE_CHECKING:
     from .downstream import Downstream
@@ -69,6 +70,8 @@ class Exchange(Caller):
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
         self.record = begin_record(self.pod, head, downstream.transport)
+        if downstream.security is not None:
+            self.record.sni = downstream.security.name
 
     def __repr__(self) -> str:
         request = self.head.request
@@ -92,7 +95,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.pod.decide(self.downstream.frontend, self.head.request)
+        decision = self.pod.decide(self.downstream, self.head.request)
         self._decision = decision
         self.record.route_name = decision.name
         if isinstance(decision, Route):
@@ -206,9 +209,6 @@ class Exchange(Caller):
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
         self.record.cluster = cluster
-        if cluster.tls is not None:  # never in clear text instead
-            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, "TLS origination is not supported")
-            return
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)
@@ -261,7 +261,10 @@ class Exchange(Caller):
     def _redirect(self, redirect: Redirect) -> None:
         self._note(redirect.reason)
         location = redirect_location(
-            redirect, self.head.request, listener_port=self.downstream.dialled_port, tls=self.pod.tls
+            redirect,
+            self.head.request,
+            listener_port=self.downstream.dialled_port,
+            tls=self.downstream.security is not None,
         )
         self._reply(redirect.status, b"", [b"location: " + location], -1)
 
@@ -312,8 +315,7 @@ class Exchange(Caller):
         self.record.status = head.status
         self._dress(head.lines, head.date)
         self._enter(DONE)
-        self.pod.budget.release_request()
-        self.downstream.switch(head, transport, data, self.record)
+        self.downstream.switch(head, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
 
     def call_failed(self, reason: Reason, detail: str) -> None:
         assert self._call is not None
@@ -343,14 +345,16 @@ class Exchange(Caller):
             self._timer = None
         decision = self._decision
         self._enter(ANSWERING)
-        ruled = isinstance(decision, (Redirect, DirectResponse))  # the rule's own answer, not one for want of another
-        if ruled and decision is not None and decision.response_headers is not None:
+        if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
             change(decision.response_headers, lines, self.record, self.head.request.headers)
-        if not ruled and is_grpc(self.head.request):
+        if is_grpc(self.head.request):
             head = grpc_reply(status, body, grpc_status, lines)
             body = b""
         else:
             head = http_reply(status, body, lines)
+            if self.head.request.method == b"HEAD":
+                lines.append(b"content-length: %d" % len(body))
+                body = b""
         self.record.status = head.status
         self.record.grpc_status = head.grpc_status
         self.record.bytes_sent = len(body)

@@ -63,6 +63,11 @@ class SetDns(Message, frozen=True, kw_only=True):
     addresses: dict[str, tuple[str, ...]]
 
 
+class SetMaterials(Message, frozen=True, kw_only=True):
+    """The certificates and keys that rules name, all of them. fds: a memfd with `certificates.Materials` (msgpack).
+    Comes before the tables that need them; nothing of it is logged or shown."""
+
+
 class SetCounters(Message, frozen=True, kw_only=True):
     """The counters that the node's workers share. fds: a memfd that control laid out with `balance.shared.Ledger`; the
     worker takes the column of the number that it said in Hello. Comes before the first SetTables."""
@@ -129,6 +134,7 @@ FromControl = (
     | RemoveListener
     | SetMaps
     | SetDns
+    | SetMaterials
     | SetCounters
     | GetStatistics
     | GetConnections

@@ -12,7 +12,7 @@ from .fault import hits
 from .head import ResponseHead
 from .records import copy_of
 from .request_body import RequestBody
-from .transport import Buffer
+from .transport import Buffer, Transport
 
 #: What a mirror may lag behind with its copy of the body before it is given up.
 LAG: Final = 1024 * 1024
@@ -74,6 +74,12 @@ class Shadow(Caller):
         self.record.bytes_sent += len(data)
         if ended:
             self._done()
+
+    def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
+        """A copy has nothing to say in another protocol."""
+        self.record.status = head.status
+        self.call.cancel()
+        self._done()
 
     def call_failed(self, reason: Reason, detail: str) -> None:
         self.record.reasons += (reason,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import Any
 
 from mypy_extensions import mypyc_attr
 
@@ -13,8 +14,9 @@ class Platform:
     """The plain platform: every listener knows its destination, and upstream sockets are the worker's own. The node
     package derives the one that works with eBPF."""
 
-    def original_destination(self, connection: socket.socket) -> tuple[str, int] | None:
-        """The address that the client dialled, None if it is not known."""
+    def original_destination(self, connection: socket.socket, peer: tuple[Any, ...]) -> tuple[str, int] | None:
+        """The address that the client dialled, None if it is not known. `peer` is the address that accept() gave: a
+        client that has reset the connection since cannot be asked for it any more."""
         return None
 
     def beat(self) -> None:

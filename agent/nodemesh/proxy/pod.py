@@ -14,6 +14,7 @@ from ..routing.request import Request
 from ..routing.view import View
 from ..telemetry.record import RequestRecord
 from .downstream import Downstream
+from .gateway import Arrival
 from .sniff import Sniffer
 from .tcp import start_tcp
 from .transport import Acceptor, Handler, Transport
@@ -31,7 +32,7 @@ class Pod(Acceptor):
 
     __slots__ = (
         "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "connections", "server",
-        "scheme", "tls", "_removed",
+        "_removed",
     )  # fmt: skip
 
     def __init__(self, proxy: Proxy, client: Client, view: View, namespace: int, lane: int) -> None:
@@ -44,8 +45,6 @@ class Pod(Acceptor):
         self.budget = PodBudget(proxy.limits, proxy.workers)
         self.connections: dict[Handler, None] = {}
         self.server = b"server: istio-envoy" if client.gateway else b"server: envoy"
-        self.scheme = b"http"
-        self.tls = False
         self._removed = False
 
     def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
@@ -70,10 +69,12 @@ class Pod(Acceptor):
         else:
             start_tcp(self, transport, self.view.tcp(frontend), dialled, b"", "")
 
-    def decide(self, frontend: Frontend | None, request: Request) -> Decision:
+    def decide(self, downstream: Downstream, request: Request) -> Decision:
         """What is to become of a request; it came to a gateway where there is no frontend."""
+        frontend = downstream.frontend
         if frontend is None:
-            return self.view.http_gateway(self.gateway_port, request)
+            security = downstream.security
+            return self.view.http_gateway(self.gateway_port, request, security.name if security is not None else "")
         return self.view.http(frontend, request)
 
     def decide_tls(self, frontend: Frontend | None, name: str) -> Decision:
@@ -83,14 +84,18 @@ class Pod(Acceptor):
         return self.view.tls(frontend, name)
 
     def _accept_as_gateway(self, transport: Transport) -> None:
-        server = self.view.gateway_server(self.gateway_port)
-        if server is not None and server.protocol is Protocol.HTTP:
-            Downstream(self, transport, None, None)
-        elif server is None or not server.terminates:
-            Sniffer(self, transport, None, None, False)
-        else:
+        protocol = self.view.gateway_protocol(self.gateway_port)
+        if protocol is None:
             self.budget.release_connection()
             self._turn_away(transport, Reason.ROUTE_NOT_FOUND)
+        elif protocol is Protocol.HTTP:
+            Downstream(self, transport, None, None)
+        elif protocol in HTTP_PROTOCOLS:
+            Sniffer(self, transport, None, None, False)
+        elif protocol in TLS_PROTOCOLS:
+            Arrival(self, transport)
+        else:
+            start_tcp(self, transport, self.view.tcp_gateway(self.gateway_port), None, b"", "")
 
     def forget(self, connection: Handler) -> None:
         """A connection is closed."""

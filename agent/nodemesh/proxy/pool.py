@@ -28,10 +28,17 @@ class Pool:
         self._idle: dict[int, list[Upstream]] = {}
         self._timer: Timer | None = None
 
-    def take(self, lane: int) -> Upstream | None:
-        """An idle connection of this pod, if there is one."""
+    def take(self, lane: int, name: str) -> Upstream | None:
+        """An idle connection of this pod, if there is one; over TLS, one that was made for this server name."""
         idle = self._idle.get(lane)
-        return idle.pop() if idle else None
+        if not idle:
+            return None
+        if not name:
+            return idle.pop()
+        for index in range(len(idle) - 1, -1, -1):
+            if idle[index].name == name:
+                return idle.pop(index)
+        return None
 
     def give(self, upstream: Upstream) -> None:
         """A connection has done its request."""

@@ -15,6 +15,7 @@ from ..routing.decision import Cluster
 from ..routing.tables import Tables
 from ..routing.view import Views
 from ..telemetry.telemetry import Telemetry
+from .certificates import Certificates
 from .clock import Clock
 from .pod import Pod
 from .request_id import RequestIds
@@ -52,9 +53,10 @@ class Proxy:
         self.leaving: dict[int, Pod] = {}  # removed pods with open connections, by lane
         self.targets: dict[str, Target] = {}
         self.addresses: dict[str, tuple[str, ...]] = {}
+        self.certificates = Certificates()
         self.request_ids = RequestIds()
         self.draining = False
-        self.accept_http10 = False
+        self.accept_http10 = tables.mesh.http10
         self._date = b""
         self._date_until = 0.0
         clock.after(HOUSEKEEPING, self._keep_house)
@@ -63,6 +65,7 @@ class Proxy:
         """Answer by these tables from now on, on open connections too."""
         self.views = Views(tables, self.views)
         self.limits = tables.mesh.limits
+        self.accept_http10 = tables.mesh.http10
         for pod in self.pods.values():
             pod.view = self.views.for_client(pod.client)
             pod.budget.configure(self.limits, self.workers)

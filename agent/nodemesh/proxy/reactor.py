@@ -33,6 +33,9 @@ LONGEST_WAIT: Final = 0.25
 #: Seconds without accepting after the process ran out of file descriptors.
 ACCEPT_PAUSE: Final = 0.1
 
+#: The most that a listener's queue holds (Linux' net.core.somaxconn).
+BACKLOG: Final = 4096
+
 
 class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
@@ -49,7 +52,7 @@ class Lane:
 class Listener:
     """One listening socket, shared with the other workers: each wakes for as many connections as it can take."""
 
-    __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination")
+    __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination", "_watched")
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Listener:
         self.lane = lane
         self.acceptor = acceptor
         self.destination = destination
+        self._watched = False
         sock.setblocking(False)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what is accepted
@@ -74,31 +78,55 @@ class Listener:
     def watch(self) -> None:
         if self.reactor.listeners.get(self.fd) is self:
             self.reactor.poller.register(self.fd, EPOLLIN | EPOLLEXCLUSIVE)
+            self._watched = True
 
     def ready(self) -> None:
         """Accept one connection: with several workers, the others get theirs."""
+        self._accept()
+
+    def close(self) -> None:
+        """Accept no more than what waits already, which closing might reset; the socket itself lives on where others
+        hold it."""
+        if self.reactor.listeners.get(self.fd) is not self:
+            return
+        try:
+            for _ in range(BACKLOG):
+                if not self._accept():
+                    break
+        finally:
+            self._unwatch()
+            del self.reactor.listeners[self.fd]
+            self.sock.close()
+
+    def _accept(self) -> bool:
+        """Take one connection from the queue; False where there is none to be had."""
         try:
             fd, address = self.sock._accept()  # type: ignore[attr-defined]  # as socket.accept does
-        except (BlockingIOError, ConnectionAbortedError):
-            return
+        except BlockingIOError:
+            return False
+        except ConnectionAbortedError:
+            return True
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 raise
-            self.reactor.poller.unregister(self.fd)
+            self._unwatch()
             self.reactor.clock.after(ACCEPT_PAUSE, self.watch)
-            return
+            return False
         # Family, type and protocol are known: naming them spares the socket object three system calls.
         sock = socket.socket(self.sock.family, socket.SOCK_STREAM, 0, fd)
         sock.setblocking(False)
         transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
         transport.remote = show(address)
-        self.acceptor.accepted(transport, self.destination or self.reactor.platform.original_destination(sock))
+        if self.destination is not None:
+            transport.entrance = show(sock.getsockname())
+        dialled = self.destination or self.reactor.platform.original_destination(sock, address)
+        self.acceptor.accepted(transport, dialled)
+        return True
 
-    def close(self) -> None:
-        """Accept no more; the socket itself lives on where others hold it."""
-        if self.reactor.listeners.pop(self.fd, None) is not None:
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._watched = False
             self.reactor.poller.unregister(self.fd)
-            self.sock.close()
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

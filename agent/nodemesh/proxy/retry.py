@@ -9,6 +9,7 @@ from ..balance.outlier import Outcome
 from ..reasons import Reason
 from ..routing.decision import Retry
 from .head import ResponseHead
+from .http1.lines import name_of
 
 #: Conditions that a failure without a response meets, by what failed. A retry needs one of them in the policy.
 RESET_CONDITIONS: Final[dict[Reason, frozenset[str]]] = {
@@ -46,12 +47,26 @@ GRPC_CONDITIONS: Final[dict[int, str]] = {
     14: "unavailable",
 }
 
+GRPC_NAMES: Final = frozenset(GRPC_CONDITIONS.values())
+
+RATE_LIMITED: Final = frozenset({b"x-envoy-ratelimited"})
+
 #: Methods that may be sent again without being asked to (RFC 9110 section 9.2.2).
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
 
 def wants_response(policy: Retry, head: ResponseHead) -> bool:
-    """Whether a response is to be replaced by another try."""
+    """Whether a response is to be replaced by another try. One that says `x-envoy-ratelimited` is, where the policy has
+    `envoy-ratelimited`, and never else."""
+    wanted = meets_condition(policy, head)
+    asked = "envoy-ratelimited" in policy.on
+    if (wanted or asked) and has_field(head, RATE_LIMITED):
+        return asked
+    return wanted
+
+
+def meets_condition(policy: Retry, head: ResponseHead) -> bool:
+    """Whether a response's status, or a field of its head, is one that the policy names."""
     status = head.status
     conditions = policy.on
     if status >= 500:
@@ -61,7 +76,13 @@ def wants_response(policy: Retry, head: ResponseHead) -> bool:
         return True
     if status in policy.status_codes and "retriable-status-codes" in conditions:
         return True
-    return head.grpc_status > 0 and GRPC_CONDITIONS.get(head.grpc_status, "") in conditions
+    if head.grpc_status > 0 and GRPC_CONDITIONS.get(head.grpc_status, "") in conditions:
+        return True
+    return bool(policy.header_names) and "retriable-headers" in conditions and has_field(head, policy.header_names)
+
+
+def has_field(head: ResponseHead, names: frozenset[bytes]) -> bool:
+    return any(name_of(line) in names for line in head.lines)
 
 
 def wants_failure(policy: Retry, reason: Reason) -> bool:
@@ -81,14 +102,16 @@ def asked_by_client(policy: Retry | None, headers: dict[bytes, bytes]) -> Retry 
     conditions = set(policy.on) if policy is not None else set()
     codes = set(policy.status_codes) if policy is not None else set()
     asked = False
-    for name in (b"x-envoy-retry-on", b"x-envoy-retry-grpc-on"):
-        if name in headers:
-            conditions |= {token.strip() for token in headers[name].decode("latin-1").split(",")}
-            asked = True
+    if b"x-envoy-retry-on" in headers:
+        conditions |= tokens_of(headers[b"x-envoy-retry-on"]) - GRPC_NAMES
+        asked = True
+    if b"x-envoy-retry-grpc-on" in headers:
+        conditions |= tokens_of(headers[b"x-envoy-retry-grpc-on"]) & GRPC_NAMES
+        asked = True
     listed = headers.get(b"x-envoy-retriable-status-codes", b"")
     for code in listed.split(b","):
         if code.strip().isdigit():
-            codes.add(int(code))
+            codes.add(int(code.strip()[:9]))
     attempts = policy.attempts if policy is not None else 1
     most = headers.get(b"x-envoy-max-retries", b"")
     if most.isdigit():
@@ -105,8 +128,16 @@ def asked_by_client(policy: Retry | None, headers: dict[bytes, bytes]) -> Retry 
         per_try_timeout=per_try,
         on=frozenset(conditions),
         status_codes=frozenset(codes),
+        header_names=frozenset(
+            name.strip().lower() for name in headers.get(b"x-envoy-retriable-header-names", b"").split(b",") if name
+        ),
         backoff_base=base.backoff_base,
         backoff_max=base.backoff_max,
         ignore_previous_hosts=base.ignore_previous_hosts,
         remote_localities=base.remote_localities,
     )
+
+
+def tokens_of(value: bytes) -> set[str]:
+    """The members of a comma-separated list."""
+    return {token.strip() for token in value.decode("latin-1").split(",")}

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from ..balance.group import Group
 from ..balance.host import Host
-from ..registry.snapshot import Endpoint
+from ..registry.snapshot import HTTP_PROTOCOLS, Endpoint
 from ..routing.decision import Algorithm, Cluster
+from ..routing.names import strip_port
 from .pool import Pool
+from .tls import Doomed, Records, TlsError, TlsTransport
 from .transport import Handler, Transport
 from .upstream import Requester, Upstream
 
@@ -50,21 +52,29 @@ class Target:
             return self.group.pick_address(dialled[0], dialled[1])
         return self.group.pick(key, tried, remote)
 
-    def upstream(self, host: Host, pod: Pod, fresh: bool) -> Upstream | None:
+    def server_name(self, authority: bytes) -> str:
+        """Whom a connection to this cluster calls over TLS: empty without TLS or where the rule has the name, else the
+        request's Host, or the cluster's for connections that have none."""
+        tls = self.cluster.tls
+        if tls is None or tls.sni:
+            return ""
+        return strip_port(authority.decode("latin-1")) or self.cluster.host
+
+    def upstream(self, host: Host, pod: Pod, fresh: bool, name: str) -> Upstream | None:
         """A connection for one request: an idle one (not if it has to be `fresh`) or a new one; None where the breaker
-        allows no more."""
+        allows no more. `name` is `server_name`'s."""
         pool = host.pool
         if not isinstance(pool, Pool):
             pool = host.pool = Pool(self, host)
         if not fresh:
-            idle = pool.take(pod.lane)
+            idle = pool.take(pod.lane, name)
             if idle is not None:
                 return idle
         if not self.limits.connections.try_acquire() and not (
             self.evict_one() and self.limits.connections.try_acquire()
         ):
             return None
-        return Upstream(pool, pod)
+        return Upstream(pool, pod, name)
 
     def wait(self, requester: Requester) -> bool:
         """Queue for a connection; False where the queue is full (flag UO)."""
@@ -94,8 +104,23 @@ class Target:
                 return True
         return False
 
-    def connect(self, host: Host, pod: Pod, handler: Handler) -> Transport:
-        """Open a connection to one endpoint on a pod's account."""
+    def connect(self, host: Host, pod: Pod, handler: Handler, name: str) -> Transport:
+        """Open a connection to one endpoint on a pod's account, with TLS where the cluster has it."""
+        tls = self.cluster.tls
+        if tls is None:
+            return self._open(host, pod, handler)
+        proxy = self.proxy
+        try:
+            terms = proxy.certificates.client_terms(tls, name, self.cluster.protocol in HTTP_PROTOCOLS)
+            transport = TlsTransport(handler, proxy.clock, terms)
+        except TlsError as error:
+            return Doomed(handler, proxy.clock, error)
+        except ValueError as error:
+            return Doomed(handler, proxy.clock, TlsError(f"{name!r} is no server name: {error}"))
+        transport.attach(self._open(host, pod, Records(transport)))
+        return transport
+
+    def _open(self, host: Host, pod: Pod, handler: Handler) -> Transport:
         endpoint: Endpoint | None = host.endpoint
         if not is_literal(host.address):
             endpoint = self.proxy.resolve(host.endpoint)

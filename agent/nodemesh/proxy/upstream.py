@@ -14,6 +14,7 @@ from .http1.errors import ProtocolError
 from .http1.receive import HeadBuffer
 from .http1.response import read_response
 from .http1.write import write_chunk, write_last_chunk, write_request
+from .tls import TlsError
 from .transport import Buffer, Handler, Transport
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Requester:
         raise NotImplementedError
 
     def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
-        """101: the connection speaks another protocol from here on, and belongs to the requester."""
+        """101: the connection speaks another protocol from here on. Whoever takes it over has it counted until
+        `Upstream.close`."""
         raise NotImplementedError
 
     def failed(self, reason: Reason, detail: str) -> None:
@@ -62,12 +64,13 @@ class Upstream(Handler):
 
     __slots__ = (
         "pool", "pod", "transport", "requester", "requests", "opened", "idle_since", "responding", "_timer", "_buffer",
-        "_body", "_method", "_chunked", "_sent", "_close",
+        "_body", "_method", "_chunked", "_sent", "_close", "name",
     )  # fmt: skip
 
-    def __init__(self, pool: Pool, pod: Pod) -> None:
+    def __init__(self, pool: Pool, pod: Pod, name: str) -> None:
         self.pool = pool
         self.pod = pod
+        self.name = name  # the TLS server's
         self.requester: Requester | None = None
         self.requests = 0  # sent so far
         self.opened = pool.clock.now
@@ -81,7 +84,7 @@ class Upstream(Handler):
         self._close = False
         target = pool.target
         self._timer: Timer | None = pool.clock.after(target.cluster.pool.connect_timeout, self.timed_out)
-        self.transport: Transport = target.connect(pool.host, pod, self)
+        self.transport: Transport = target.connect(pool.host, pod, self, name)
 
     # what the requester calls
 
@@ -168,6 +171,8 @@ class Upstream(Handler):
             self._fail(Reason.UPSTREAM_REMOTE_RESET, "")
         elif error.errno == errno.ETIMEDOUT:
             self._fail(Reason.UPSTREAM_CONNECTION_TIMEOUT, "")
+        elif isinstance(error, TlsError):
+            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, str(error))
         else:
             self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, f"delayed connect error: {describe(error)}")
 
@@ -191,7 +196,7 @@ class Upstream(Handler):
                 if not head.upgrade:
                     raise ProtocolError("101 without an upgrade")
                 self.requester = None
-                self.pool.forget(self)
+                self._stop_timer()
                 requester.switched(head, self.transport, rest)
                 return
             requester.informed(head)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..config.core import SecretSpec
 from ..config.meshconfig import LabelSelector
 from ..config.meta import Object
 from ..config.problems import Problem
@@ -55,6 +56,12 @@ class Store:
         if problems is not None:
             self._problems[source] = tuple(problems)
         return self._advance(self._changes(touched))
+
+    @property
+    def secrets(self) -> dict[str, SecretSpec]:
+        """By `namespace/name`. They are no part of the Snapshot, so that nothing made of it can show one."""
+        found = ((key, item) for key, item in self._in_force.items() if key.kind == "Secret")
+        return {f"{key.namespace}/{key.name}": item.spec for key, item in found}
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
         return next((held[key] for held in self._held.values() if key in held), None)

@@ -129,17 +129,11 @@ class UpstreamTls(Value, frozen=True, kw_only=True):
     sni: str = ""
     subject_alt_names: tuple[str, ...] = ()
     ca_certificates: str = ""
+    ca_crl: str = ""
     client_certificate: str = ""
     private_key: str = ""
     credential: str = ""  # namespace/name of a Secret
     insecure_skip_verify: bool = False
-
-
-class LocalityShare(Value, frozen=True, kw_only=True):
-    """One line of `distribute`: endpoints whose locality matches `to` (with `*` as a wildcard) get `weight` shares."""
-
-    to: str
-    weight: int
 
 
 class Priorities(Value, frozen=True, kw_only=True):
@@ -202,6 +196,7 @@ class Retry(Value, frozen=True, kw_only=True):
     per_try_timeout: float = 0.0  # 0: none
     on: frozenset[str] = frozenset()
     status_codes: frozenset[int] = frozenset()
+    header_names: frozenset[bytes] = frozenset()  # of responses that `retriable-headers` means
     backoff_base: float = 0.025
     backoff_max: float = 0.25
     ignore_previous_hosts: bool = True

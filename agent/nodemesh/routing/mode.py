@@ -67,7 +67,7 @@ def rule_needs_proxy(virtual_service: VirtualService, port: ServicePort) -> str:
     if virtual_service.tls and (protocol in TLS_PROTOCOLS or protocol is Protocol.AUTO):
         return f"VirtualService {virtual_service.key} has TLS rules ({virtual_service.tls[0].rule.location})"
     for rule in virtual_service.tcp:
-        if any(match.destination_subnets or match.source_subnet for match in rule.route.match):
+        if any(match.destination_subnets for match in rule.route.match):
             return f"VirtualService {virtual_service.key} matches subnets ({rule.rule.location})"
     return ""
 

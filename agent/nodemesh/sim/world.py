@@ -7,6 +7,7 @@ from random import Random
 
 from ..config.load import load_text
 from ..proxy.clock import Clock
+from ..proxy.pod import Pod
 from ..proxy.proxy import Proxy
 from ..proxy.transport import Handler
 from ..registry.store import Store
@@ -66,14 +67,28 @@ class World:
         self, address: str, port: int, namespace: str = "default", name: str = "client", labels: Mapping[str, str] = {}
     ) -> Peer:
         """A pod dials an address."""
+        pod = self._pod(namespace, name, Client(namespace=namespace, name=name, labels=labels))
+        return self._accept(pod, "10.1.0.9:40000", (address, port))
+
+    def arrive(self, port: int, labels: Mapping[str, str], remote: str = "203.0.113.9:40000") -> Peer:
+        """Someone outside dials a port of the gateway with these labels."""
+        client = Client(namespace="istio-system", name=f"gateway-{port}", labels=labels, gateway=True)
+        pod = self._pod(client.namespace, client.name, client)
+        pod.gateway_port = port
+        return self._accept(pod, remote, None)
+
+    def _pod(self, namespace: str, name: str, client: Client) -> Pod:
         number = self._pods.get((namespace, name))
         if number is None:
             number = self._pods[namespace, name] = len(self._pods) + 1
-            self.proxy.add_pod(number, Client(namespace=namespace, name=name, labels=labels), 100 + number, number)
+            self.proxy.add_pod(number, client, 100 + number, number)
+        return self.proxy.pods[number]
+
+    def _accept(self, pod: Pod, remote: str, dialled: tuple[str, int] | None) -> Peer:
         transport = MemoryTransport(self.network.events, Handler())
         transport.established = True
-        transport.remote = "10.1.0.9:40000"
-        self.proxy.pods[number].accepted(transport, (address, port))
+        transport.remote = remote
+        pod.accepted(transport, dialled)
         return transport.peer
 
     def _compile(self, config: str) -> Tables:

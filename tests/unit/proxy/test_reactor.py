@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import struct
 import time
@@ -171,6 +173,54 @@ def test_a_defect_costs_one_connection(reactor, caplog):
     second.sendall(b"y")
     turn_until(reactor, lambda: ears[1].data == b"y" and ears[0].log)
     assert ears[0].log == ["lost ECONNABORTED"] and "ZeroDivisionError" in caplog.text
+
+
+def test_a_listener_that_closes_takes_what_waits(reactor):
+    ears = Ear(), Ear(), Ear()
+    sock = socket.create_server(("127.0.0.1", 0))
+    address = sock.getsockname()
+    listener = reactor.listen(sock, reactor.add_lane(), Door(*ears), ("10.0.0.1", 80))
+    clients = [socket.create_connection(address) for _ in ears]
+    listener.close()
+    for client, ear in zip(clients, ears, strict=True):
+        assert ear.transport is not None, "nobody is reset"
+        ear.transport.send(b"welcome")
+        assert client.recv(10) == b"welcome"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    listener.close()
+    reactor.turn()
+
+
+def test_a_listener_rests_while_descriptors_are_short_and_may_be_closed_meanwhile(reactor):
+    ears = Ear(), Ear()
+    sock = socket.create_server(("127.0.0.1", 0))
+    listener = reactor.listen(sock, reactor.add_lane(), Door(*ears), ("10.0.0.1", 80))
+    clients = [socket.socket() for _ in ears]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        clients[0].connect(sock.getsockname())
+        clients[1].connect(sock.getsockname())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, limits[1]))
+        held = fill_descriptors()
+        listener.ready()
+        assert ears[0].transport is None and reactor.clock.wait() is not None
+        for fd in held:
+            os.close(fd)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    turn_until(reactor, lambda: ears[0].transport is not None)
+    listener.close()
+    assert ears[1].transport is not None
+
+
+def fill_descriptors() -> list[int]:
+    """Open files until there is no descriptor left."""
+    held = []
+    with suppress(OSError):
+        while True:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    return held
 
 
 def test_a_lane_outlives_its_pod_until_its_last_socket(reactor):

@@ -58,6 +58,31 @@ def test_failures(reason, conditions):
         assert wants_failure(policy(condition), reason) is (condition in conditions)
 
 
+def test_a_rate_limited_response_is_retried_only_where_that_is_asked_for():
+    limited = ResponseHead(503, b"", [b"X-Envoy-RateLimited: true"])
+    assert not wants_response(policy("5xx", "gateway-error"), limited)
+    assert wants_response(policy("5xx", "envoy-ratelimited"), limited)
+    limited.status = 429
+    assert wants_response(policy("envoy-ratelimited"), limited)
+    assert not wants_response(policy("envoy-ratelimited"), ResponseHead(429, b"", []))
+
+
+def test_a_field_of_the_response_may_ask_for_a_retry():
+    head = ResponseHead(200, b"", [b"X-Try-Again: please"])
+    assert wants_response(policy("retriable-headers", header_names=frozenset({b"x-try-again"})), head)
+    assert not wants_response(policy("retriable-headers", header_names=frozenset({b"x-other"})), head)
+    assert not wants_response(policy("5xx", header_names=frozenset({b"x-try-again"})), head)
+
+
+def test_each_list_of_the_client_takes_its_own_conditions():
+    asked = asked_by_client(None, {b"x-envoy-retry-on": b"5xx,cancelled", b"x-envoy-retry-grpc-on": b"internal, reset"})
+    assert asked is not None and asked.on == {"5xx", "internal"} and asked.attempts == 1
+    named = asked_by_client(
+        None, {b"x-envoy-retry-on": b"retriable-headers", b"x-envoy-retriable-header-names": b"X-One, x-two"}
+    )
+    assert named is not None and named.header_names == {b"x-one", b"x-two"}
+
+
 def test_backoff_grows_to_its_ceiling():
     rng, plan = Random(1), policy("5xx")
     for retry, ceiling in ((1, 0.025), (2, 0.075), (3, 0.175), (4, 0.25), (9, 0.25)):
@@ -71,5 +96,7 @@ def test_clients_may_ask_for_more():
     assert asked is not None and asked.on == {"5xx", "reset"} and asked.attempts == 3
     extended = asked_by_client(policy("reset"), {b"x-envoy-retriable-status-codes": b"418,429"})
     assert extended is not None and extended.on == {"reset"} and extended.status_codes == {418, 429}
+    endless = {b"x-envoy-retriable-status-codes": b"9" * 10_000, b"x-envoy-max-retries": b"9" * 10_000}
+    assert asked_by_client(policy("reset"), endless) is not None, "no number is too long to be read"
     hurried = asked_by_client(None, {b"x-envoy-upstream-rq-per-try-timeout-ms": b"250"})
     assert hurried is not None and hurried.per_try_timeout == 0.25 and hurried.attempts == 0

@@ -43,6 +43,7 @@ KINDS: Final[dict[bytes, int]] = {
     b"x-envoy-retry-grpc-on": CONTROL,
     b"x-envoy-max-retries": CONTROL,
     b"x-envoy-retriable-status-codes": CONTROL,
+    b"x-envoy-retriable-header-names": CONTROL,
     b"x-envoy-attempt-count": OURS,
     b"x-envoy-expected-rq-timeout-ms": OURS,
     b"x-envoy-original-path": OURS,

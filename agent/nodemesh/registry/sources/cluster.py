@@ -59,6 +59,7 @@ class ClusterSource:
         self._resources = resources(node)
         reader = Reader()
         self.reflectors = tuple(Reflector(api, item, self, reader, random) for item in self._resources)
+        self.save_error = ""  # why the state could not be written to disk
         self._restored = False
         self._cache = cache
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {item.name: {} for item in self._resources}
@@ -70,7 +71,7 @@ class ClusterSource:
         self._debounce = Debounce()
         self._wake = asyncio.Event()
         self._started = False  # the first batch is out
-        self._handed: float | None = None  # when the last batch went out
+        self._handed = 0.0  # when the last batch went out
         self._unsaved = False
 
     # life
@@ -90,15 +91,20 @@ class ClusterSource:
         if not self._started:
             await self._first(clock() + PATIENCE)
             self._started = True
-        elif self._handed is not None:
+        else:
             self._debounce.applied(clock(), clock() - self._handed)
+            await self._ripe()
+        self._handed = clock()
+        return self._changes()
+
+    async def _ripe(self) -> None:
+        """Until there is something to hand on, and it is time."""
+        clock = asyncio.get_running_loop().time
         while True:
             due = self._debounce.due()
             if due is not None and due <= clock():
-                break
+                return
             await self._wait(None if due is None else due - clock())
-        self._handed = clock()
-        return self._changes()
 
     async def _first(self, deadline: float) -> None:
         clock = asyncio.get_running_loop().time
@@ -242,4 +248,8 @@ class ClusterSource:
             if self.waiting_for() or not self._unsaved:
                 continue
             self._unsaved = False
-            await asyncio.to_thread(cache.save, {name: dict(held) for name, held in self._held.items()})
+            try:
+                await asyncio.to_thread(cache.save, {name: dict(held) for name, held in self._held.items()})
+                self.save_error = ""
+            except OSError as error:
+                self.save_error = str(error)

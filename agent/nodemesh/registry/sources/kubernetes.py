@@ -87,6 +87,15 @@ async def in_cluster(
     return configuration
 
 
+def login_by(kubeconfig: str) -> Login:
+    """By a kubeconfig, or as the pod that this is where none is named."""
+
+    async def login() -> Configuration:
+        return await (from_kubeconfig(kubeconfig) if kubeconfig else in_cluster())
+
+    return login
+
+
 class ApiServer:
     """An Api. Credentials that the server does not take (any more) are read anew before the next request."""
 

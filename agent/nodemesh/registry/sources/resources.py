@@ -76,6 +76,6 @@ def pods(kind: Kind, node: str) -> Iterable[Resource]:
 
 
 def plural_of(kind: Kind) -> str:
-    """The resource's name in paths; none of our kinds has a plural that is not regular."""
+    """The resource's name in paths (entries, but gateways; nothing else among our kinds is out of the ordinary)."""
     name = kind.name.lower()
-    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
+    return f"{name[:-1]}ies" if name.endswith("try") else f"{name}s"

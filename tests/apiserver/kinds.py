@@ -1,0 +1,123 @@
+"""Which resources the server has, and which of them a path names."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """One resource in one API version."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def root(self) -> str:
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+    @property
+    def store(self) -> str:
+        """The versions of a kind share their objects."""
+        return f"{self.plural}.{self.group}"
+
+
+BUILT_IN = (
+    Kind("", "v1", "Namespace", "namespaces", False),
+    Kind("", "v1", "Node", "nodes", False),
+    Kind("", "v1", "Pod", "pods"),
+    Kind("", "v1", "Service", "services"),
+    Kind("", "v1", "Secret", "secrets"),
+    Kind("", "v1", "ConfigMap", "configmaps"),
+    Kind("", "v1", "ServiceAccount", "serviceaccounts"),
+    Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
+    Kind("events.k8s.io", "v1", "Event", "events"),
+    Kind("coordination.k8s.io", "v1", "Lease", "leases"),
+    Kind("apps", "v1", "DaemonSet", "daemonsets"),
+    Kind("apps", "v1", "Deployment", "deployments"),
+    Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
+    Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False),
+    Kind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", False),
+    Kind("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", False),
+    Kind("rbac.authorization.k8s.io", "v1", "Role", "roles"),
+    Kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings"),
+    Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False),
+    Kind("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", False),
+    Kind(
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        False,
+    ),
+)
+
+ISTIO_VERSIONS = ("v1", "v1beta1", "v1alpha3")
+ISTIO = {
+    "VirtualService": "virtualservices",
+    "DestinationRule": "destinationrules",
+    "Gateway": "gateways",
+    "ServiceEntry": "serviceentries",
+    "WorkloadEntry": "workloadentries",
+    "WorkloadGroup": "workloadgroups",
+    "Sidecar": "sidecars",
+}
+
+
+def mesh_kinds(versions: tuple[str, ...] = ISTIO_VERSIONS) -> list[Kind]:
+    """Istio's kinds and ours, as if their CRDs were installed."""
+    found = [
+        Kind("networking.istio.io", version, kind, plural) for version in versions for kind, plural in ISTIO.items()
+    ]
+    return [*found, Kind("nodemesh.io", "v1alpha1", "MeshConfig", "meshconfigs", False)]
+
+
+class Target(NamedTuple):
+    """What a path names: all objects of a kind, those of a namespace, or one; `part` is a subresource."""
+
+    kind: Kind
+    namespace: str = ""
+    name: str = ""
+    part: str = ""
+
+
+class Kinds:
+    def __init__(self, kinds: tuple[Kind, ...]) -> None:
+        self._kinds = {(kind.group, kind.version, kind.plural): kind for kind in kinds}
+
+    def __iter__(self):
+        return iter(list(self._kinds.values()))
+
+    def add(self, kind: Kind) -> None:
+        self._kinds[kind.group, kind.version, kind.plural] = kind
+
+    def remove(self, kind: Kind) -> None:
+        self._kinds.pop((kind.group, kind.version, kind.plural), None)
+
+    def of(self, name: str) -> Kind:
+        """The first version of a kind."""
+        return next(kind for kind in self._kinds.values() if kind.kind == name)
+
+    def target(self, path: str) -> Target | None:
+        parts = path.strip("/").split("/")
+        if parts[0] == "api" and len(parts) > 2:
+            group, version, rest = "", parts[1], parts[2:]
+        elif parts[0] == "apis" and len(parts) > 3:
+            group, version, rest = parts[1], parts[2], parts[3:]
+        else:
+            return None
+        namespace = ""
+        if rest[0] == "namespaces" and len(rest) > 2 and (group, version, rest[2]) in self._kinds:
+            namespace, rest = rest[1], rest[2:]
+        kind = self._kinds.get((group, version, rest[0]))
+        if kind is None or len(rest) > 3:
+            return None
+        return Target(kind, namespace, *rest[1:])

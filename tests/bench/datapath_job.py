@@ -1,0 +1,205 @@
+"""The measured half of suite `datapath`: a node in the lab with the agent on it, and a client that dials four ways.
+
+direct      from a process of the client's namespace that is in no pod's cgroup: no hook runs
+passed      an endpoint's own address from inside the pod: the hooks look, and let pass
+kernel      a service's address, balanced at connect()
+proxy       a service's address with an HTTP rule: redirected, and through the whole proxy
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nodemesh.datapath.maps import LAYOUT, Maps
+from nodemesh.datapath.pins import Pins
+from nodemesh.lab import Lab, Pod
+from nodemesh.lab.agent import Agent
+from nodemesh.lab.place import Place
+from nodemesh.lab.service import Port
+
+from .processes import busy
+
+APP = str(Path(__file__).with_name("datapath_app.py"))
+PORT = 9080
+WAYS = ("direct", "passed", "kernel", "proxy")
+BULK = 16 * 1024 * 1024
+WARM_UP = 0.3  # of a storm's connections, before memory is first looked at
+CONCURRENCY = 4
+
+RULE = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: proxied, namespace: default}
+spec:
+  hosts: [proxied]
+  http: [{route: [{destination: {host: proxied}}]}]
+"""
+
+
+class Dialler:
+    """The dialling app, started once, given one job after the other."""
+
+    def __init__(self, place: Place, core: int) -> None:
+        command = ["taskset", "-c", str(core), sys.executable, "-IS", APP, "dial"]
+        self._process = place.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def dial(self, address: str, host: str, count: int, size: int = 0, concurrency: int = 1) -> dict[str, Any]:
+        job = {"address": address, "port": PORT, "host": host, "count": count, "size": size, "concurrency": concurrency}
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        found: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return found
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Stage(NamedTuple):
+    """The node: who dials, and what each way is dialled at."""
+
+    lab: Lab
+    agent: Agent
+    inside: Dialler  # in the pod
+    outside: Dialler  # in the pod's namespace alone
+    targets: dict[str, tuple[Dialler, str, str]]  # way -> who dials, the address, the Host header
+
+
+def cores() -> tuple[int, int]:
+    """The client's and the server's."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[0], allowed[-1]
+
+
+def serve(pod: Pod) -> None:
+    command = ["taskset", "-c", str(cores()[1]), sys.executable, "-IS", APP, "answer", str(PORT)]
+    pod.popen(command, stdin=subprocess.DEVNULL)
+    pod.wait_listening(PORT)
+
+
+def build(lab: Lab) -> Stage:
+    server = lab.pod("server", labels={"app": "server"})
+    serve(server)
+    client = lab.pod("client")
+    kernel = lab.service("kernel", ports=[Port(PORT, name="tcp")], selector={"app": "server"})
+    proxied = lab.service("proxied", ports=[PORT], selector={"app": "server"})
+    agent = Agent(lab)
+    agent.apply(RULE)
+    agent.start()
+    agent.wait_enrolled([client, server])
+    inside = Dialler(client, cores()[0])
+    outside = Dialler(Place("outside", lab.host.cgroup, client.pid), cores()[0])
+    targets = {
+        "direct": (outside, server.ip, "server"),
+        "passed": (inside, server.ip, "server"),
+        "kernel": (inside, kernel.addresses[0], "kernel"),
+        "proxy": (inside, proxied.addresses[0], "proxied"),
+    }
+    return Stage(lab, agent, inside, outside, targets)
+
+
+def latency(stage: Stage, rounds: int, count: int) -> dict[str, float]:
+    """Microseconds of connect() and of a whole connection with one request, by way; ratios to direct round by round,
+    so that what disturbs a round disturbs both."""
+    seen: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+    for number in range(rounds + 1):
+        turn = number % len(WAYS)
+        for way in (*WAYS[turn:], *WAYS[:turn]):
+            dialler, address, host = stage.targets[way]
+            found = dialler.dial(address, host, count)
+            if number:  # the first is the warm-up
+                seen[way].append(found)
+    figures = {f"{way} failed": float(sum(run["failed"] for run in runs)) for way, runs in seen.items()}
+    for what in ("connect", "request"):
+        for way, runs in seen.items():
+            figures[f"{way} {what}"] = statistics.median(run[what] for run in runs)
+            pairs = zip(runs, seen["direct"], strict=True)
+            figures[f"{way} {what} ratio"] = statistics.median(run[what] / base[what] for run, base in pairs)
+    return figures
+
+
+def throughput(stage: Stage, rounds: int) -> dict[str, float]:
+    """GB/s of one answer of BULK bytes, by way: the best tenth of the rounds, since whatever else runs on the machine
+    only ever slows a transfer down, and by much."""
+    seen: dict[str, list[float]] = {way: [] for way in WAYS}
+    for number in range(rounds + 1):
+        turn = number % len(WAYS)
+        for way in (*WAYS[turn:], *WAYS[:turn]):
+            dialler, address, host = stage.targets[way]
+            found = dialler.dial(address, host, 1, BULK)
+            if number:
+                seen[way].append(0.0 if found["failed"] else BULK / found["request"] / 1e3)
+    figures = {f"{way} throughput": statistics.quantiles(runs, n=10)[-1] for way, runs in seen.items()}
+    for way in WAYS:
+        figures[f"{way} throughput ratio"] = figures[f"{way} throughput"] / figures["direct throughput"]
+    return figures
+
+
+def storm(stage: Stage, count: int) -> dict[str, float]:
+    """`count` redirected connections, some at a time; what became of them, and what they left."""
+    dialler, address, host = stage.targets["proxy"]
+    first = int(count * WARM_UP)
+    failed = dialler.dial(address, host, first, concurrency=CONCURRENCY)["failed"]
+    before = resident(stage.agent)
+    failed += dialler.dial(address, host, count - first, concurrency=CONCURRENCY)["failed"]
+    return {
+        "storm failed": float(failed),
+        "storm left in maps": float(left(stage)),
+        "storm growth": (resident(stage.agent) - before) / 2**20,
+    }
+
+
+def resident(agent: Agent) -> int:
+    """Bytes of all the agent's processes (proc(5), statm)."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page for pid in agent.pids())
+
+
+def left(stage: Stage) -> int:
+    """Records of connections that are still in the maps once the last has had time to close."""
+
+    def count() -> int:
+        with Maps(Pins(stage.lab.bpffs, LAYOUT)) as maps:
+            return sum(len(list(maps[name].keys())) for name in ("flows", "origins"))
+
+    try:
+        stage.agent.wait_for(lambda: count() == 0, "the maps to be empty", 5.0)
+    except Exception:
+        return count()
+    return 0
+
+
+def others(lab: Lab) -> float:
+    """Seconds that all but the lab's processes have spent on our cores so far (cgroup-v2's cpu.stat)."""
+    used = (lab.cgroup_root / "cpu.stat").read_text().split()
+    return sum(busy(core) for core in os.sched_getaffinity(0)) - int(used[used.index("usage_usec") + 1]) / 1e6
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`latency ROUNDS COUNT`, `throughput ROUNDS` or `storm COUNT`."""
+    what, *numbers = arguments
+    with Lab("bench") as lab:
+        stage = build(lab)
+        try:
+            measure = {"latency": latency, "throughput": throughput, "storm": storm}[what]
+            began, used = time.monotonic(), others(lab)
+            figures = measure(stage, *map(int, numbers))
+            figures["others"] = (others(lab) - used) / (time.monotonic() - began) / len(os.sched_getaffinity(0))
+            print(json.dumps(figures))
+        finally:
+            stage.inside.close()
+            stage.outside.close()
+            stage.agent.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,113 @@
+"""Small clusters for tests: objects as an API server holds them, and a source that follows one."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nodemesh.registry.snapshot import Snapshot
+from nodemesh.registry.sources.cache import Cache
+from nodemesh.registry.sources.cluster import ClusterSource
+from nodemesh.registry.sources.kubernetes import ApiServer, from_kubeconfig
+from nodemesh.registry.store import Store
+
+from .apiserver.running import Running
+
+NODE = "node-a"
+
+#: Seconds after which a condition that is waited for will not come any more.
+PATIENCE = 15.0
+
+
+def pod(name: str, node: str = "node-b", ip: str = "10.1.0.1", **labels: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", "labels": {"app": name, **labels}},
+        "spec": {"nodeName": node, "containers": [{"name": "app", "image": "app", "ports": [{"containerPort": 80}]}]},
+        "status": {"phase": "Running", "podIP": ip, "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def service(name: str, port: int = 80) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"clusterIP": "10.96.0.10", "selector": {"app": name}, "ports": [{"name": "http", "port": port}]},
+    }
+
+
+def endpoint_slice(name: str, *pods: tuple[str, str]) -> dict[str, Any]:
+    """Each pod is its name and its address."""
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": f"{name}-x1",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080}],
+        "endpoints": [
+            {"addresses": [ip], "conditions": {"ready": True}, "targetRef": {"kind": "Pod", "name": pod}}
+            for pod, ip in pods
+        ],
+    }
+
+
+def virtual_service(name: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"hosts": [name], "http": [{"route": [{"destination": {"host": name}}]}], **spec},
+    }
+
+
+class Follower:
+    """What control does with a source: every batch goes into a store."""
+
+    def __init__(self, running: Running, config: Path, cache: Path | None = None) -> None:
+        self.server = running.server
+        self.running = running
+        self.api = ApiServer(lambda: from_kubeconfig(str(config)))
+        kept = Cache(cache, NODE) if cache is not None else None
+        self.source = ClusterSource(self.api, NODE, kept, random.random)
+        self.store = Store()
+        self.batches = 0
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.store.snapshot
+
+    async def follow(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.source.run())
+            while True:
+                changes = await self.source.next()
+                self.store.apply("cluster", changes.changed, changes.removed, changes.problems)
+                self.batches += 1
+
+    async def until(self, condition: Callable[[], object], patience: float = PATIENCE) -> None:
+        """Wait for a condition, with a bound."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + patience
+        while not condition():
+            assert clock() < end, (self.source.waiting_for(), self.source.status())
+            await asyncio.sleep(0.01)
+
+    def names(self, kind: str) -> set[str]:
+        """What the source holds of a kind."""
+        return {item.meta.name for name in self.source._names[kind] for item in self.source._held[name].values()}
+
+    def agrees(self) -> bool:
+        """Whether the source holds exactly what the server does."""
+        return all(
+            self.names(kind) == {data["metadata"]["name"] for data in self.server.objects(kind)}
+            for kind in self.source._names
+        )

@@ -1,0 +1,129 @@
+"""kubectl applies every kustomization; nothing in them is unknown, unused or more than it says."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.apiserver.kinds import Kind
+from tests.apiserver.running import kubeconfig, running
+from tests.apiserver.server import ApiServer
+
+from nodemesh.cli.main import cli
+from nodemesh.registry.sources.resources import resources
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+KUSTOMIZATIONS = [".", "gateway", "overlays/monitoring", "overlays/admission"]
+
+#: kubectl keeps what it applied in an annotation, and annotations have a bound.
+MAX_APPLIED = 256 * 1024
+
+
+def kubectl(config: Path, *arguments: str) -> str:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(config.parent)}
+    command = ["kubectl", "--kubeconfig", str(config), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def built(folder: str, tmp_path: Path) -> list[dict]:
+    return list(yaml.safe_load_all(kubectl(tmp_path / "none", "kustomize", str(MANIFESTS / folder))))
+
+
+def find(objects: list[dict], kind: str) -> dict:
+    (found,) = [item for item in objects if item["kind"] == kind]
+    return found
+
+
+@pytest.fixture
+def server():
+    made = ApiServer(with_mesh=False)
+    made.kinds.add(Kind("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"))
+    with running(made) as found:
+        yield found
+
+
+def test_kubectl_applies_everything_and_again_changes_nothing(server, tmp_path):
+    config = kubeconfig(tmp_path / "kubeconfig", server.url)
+    wanted = 0
+    for folder in KUSTOMIZATIONS:
+        objects = built(folder, tmp_path)
+        wanted += len(objects)
+        # The server validates strictly, whatever the client thinks of it.
+        kubectl(config, "apply", "-k", str(MANIFESTS / folder))
+        revision = server.call(lambda api: api.etcd.revision)
+        again = kubectl(config, "apply", "-k", str(MANIFESTS / folder)).splitlines()
+        assert len(again) == len(objects)
+        # kubectl patches a budget's selector each time (patchStrategy=replace); for the server that is no change.
+        assert [line for line in again if not line.endswith("unchanged") and "poddisruptionbudget" not in line] == []
+        assert server.call(lambda api: api.etcd.revision) == revision
+    held = server.call(lambda api: [data for kind in {k.store: k for k in api.kinds}.values()
+                                    for data in api.etcd.all(kind.store)])  # fmt: skip
+    assert len(held) == wanted
+
+
+def test_an_unknown_field_would_be_found(server, tmp_path):
+    config = kubeconfig(tmp_path / "kubeconfig", server.url)
+    bad = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labls": {}}, "data": {}}
+    (tmp_path / "bad.json").write_text(json.dumps(bad))
+    with pytest.raises(AssertionError, match="labls"):
+        kubectl(config, "apply", "-f", str(tmp_path / "bad.json"))
+
+
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS)
+def test_every_object_fits_into_the_annotation(folder, tmp_path):
+    for item in built(folder, tmp_path):
+        assert len(json.dumps(item, separators=(",", ":"))) < MAX_APPLIED, item["metadata"]["name"]
+
+
+def test_the_agent_may_read_what_it_reads_and_nothing_else(tmp_path):
+    rules = find(built("agent", tmp_path), "ClusterRole")["rules"]
+    read = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]
+            if rule["verbs"] == ["list", "watch"]}  # fmt: skip
+    assert read == {(resource.group, resource.plural) for resource in resources("node-a")}
+    written = [rule for rule in rules if rule["verbs"] != ["list", "watch"]]
+    assert [(rule["resources"], rule["verbs"]) for rule in written] == [(["events"], ["create"])]
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("agent", "DaemonSet")])
+def test_the_command_lines_are_understood(folder, kind, tmp_path):
+    (container,) = find(built(folder, tmp_path), kind)["spec"]["template"]["spec"]["containers"]
+    command, *arguments = container["args"]
+    found = cli.get_command(cli.make_context("nodemesh", [command]), command)
+    found.make_context(command, arguments)
+    assert not container["securityContext"].get("privileged")
+
+
+def test_selectors_and_ports_belong_together(tmp_path):
+    agent, gateway = built("agent", tmp_path), built("gateway", tmp_path)
+    metrics = find(built("overlays/monitoring", tmp_path), "Service")
+    service = find(gateway, "Service")
+    for workload in (find(agent, "DaemonSet"), find(gateway, "Deployment")):
+        template = workload["spec"]["template"]
+        labels = template["metadata"]["labels"]
+        (container,) = template["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        assert workload["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        assert metrics["spec"]["selector"].items() <= labels.items()
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            assert container[probe]["httpGet"]["port"] in ports
+        assert f"--admin=0.0.0.0:{ports['admin']}" in container["args"]
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in template["spec"]["volumes"]}
+    assert service["spec"]["selector"].items() <= labels.items()
+    assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports.keys()
+    assert find(gateway, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"] == "nodemesh-gateway"
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are(tmp_path):
+    """The names of our own metrics, against the code that exposes them."""
+    text = find(built("overlays/monitoring", tmp_path), "ConfigMap")["data"]["nodemesh.json"]
+    code = (MANIFESTS.parent / "agent/nodemesh/node/metrics.py").read_text()
+    asked = {word for panel in json.loads(text)["panels"] for target in panel["targets"]
+             for word in target["expr"].replace("(", " ").replace("[", " ").replace("{", " ").split()
+             if word.startswith("nodemesh_")}  # fmt: skip
+    assert len(asked) > 5
+    for name in asked:
+        assert name.removeprefix("nodemesh_").removesuffix(")").removesuffix("_total") in code, name

@@ -1,0 +1,66 @@
+"""What is refused is told in the cluster, by one agent."""
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+
+from tests.apiserver.server import ApiServer
+from tests.clusters import virtual_service
+
+from nodemesh.node.reporter import LEASE_SECONDS, Reporter
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def reporter(follower, name="node-a", moment=NOON):
+    return Reporter(follower.api, follower.source.refusals, name, "nodemesh-system", random.random, lambda: moment)
+
+
+def cluster() -> ApiServer:
+    api = ApiServer()
+    api.apply(virtual_service("bad", htpp=[]), virtual_service("good"))
+    return api
+
+
+def test_a_refused_object_gets_one_event_that_says_why(play):
+    async def story(follower):
+        await follower.until(lambda: follower.source.refusals())
+        teller = reporter(follower)
+        assert await teller.report() and await teller.report()
+        (event,) = follower.server.objects("Event")
+        (bad, _) = follower.server.objects("VirtualService")
+        assert (event["type"], event["reason"]) == ("Warning", "Refused") and "htpp" in event["note"]
+        assert event["regarding"]["uid"] == bad["metadata"]["uid"]
+        follower.server.apply(virtual_service("bad", htppp=[]))
+        await follower.until(lambda: "htppp" in follower.source.refusals()[0].problems[0].message)
+        assert await teller.report()
+        assert len(follower.server.objects("Event")) == 2
+
+    play(story, cluster())
+
+
+def test_one_agent_tells_until_it_falls_silent(play):
+    async def story(follower):
+        await follower.until(lambda: follower.source.refusals())
+        first, second = reporter(follower), reporter(follower, "node-b")
+        results = await asyncio.gather(first.report(), second.report())
+        assert sorted(results) == [False, True]
+        loser = ("node-a", "node-b")[results.index(False)]
+        late = reporter(follower, loser, NOON + timedelta(seconds=LEASE_SECONDS - 1))
+        assert not await late.report()
+        later = reporter(follower, loser, NOON + timedelta(seconds=LEASE_SECONDS))
+        assert await later.report()
+        (lease,) = follower.server.objects("Lease")
+        assert lease["spec"]["holderIdentity"] == loser and lease["spec"]["leaseTransitions"] == 1
+        assert len(follower.server.objects("Event")) == 1  # the same words under the same name
+
+    play(story, cluster())
+
+
+def test_where_nothing_is_refused_nobody_asks_for_the_lease(play):
+    async def story(follower):
+        await follower.until(lambda: follower.batches)
+        assert await reporter(follower).report()
+        assert not any("leases" in path for _, path in follower.server.requests)
+
+    play(story, ApiServer())

@@ -1,0 +1,261 @@
+"""Conversations at a gateway: servers by name, certificates of clients, what is told of them, plain ports."""
+
+import ssl
+
+import pytest
+
+from nodemesh.lab.certificates import Authority
+from nodemesh.proxy.certificates import Materials
+from nodemesh.reasons import Reason
+from nodemesh.sim.world import World
+
+from .conftest import SERVICE
+from .test_http import OK, split
+from .tls_peer import TlsPeer, client_context, server_context, settle
+
+RULES = """
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gateway, namespace: default}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+SERVERS
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: default}
+spec:
+  hosts: ['*']
+  gateways: [gateway]
+  http: [{route: [{destination: {host: reviews, port: {number: 80}}}]}]
+  tls:
+  - match: [{port: 443, sniHosts: ['*.pass.example']}]
+    route: [{destination: {host: reviews, port: {number: 81}}}]
+  tcp:
+  - match: [{port: 27018}]
+    route: [{destination: {host: reviews, port: {number: 81}}}]
+"""
+
+TLS = "  - {{port: {{number: 443, name: {0}, protocol: {1}}}, hosts: ['{2}'], tls: {3}}}\n"
+A = TLS.format("a", "HTTPS", "a.example", "{mode: SIMPLE, credentialName: a}")
+B = TLS.format("b", "HTTPS", "*.b.example", "{mode: SIMPLE, credentialName: b}")
+PASS = TLS.format("pass", "TLS", "*.pass.example", "{mode: PASSTHROUGH}")
+MUTUAL = TLS.format("m", "HTTPS", "a.example", "{mode: MUTUAL, credentialName: a}")
+OPTIONAL = TLS.format("m", "HTTPS", "a.example", "{mode: OPTIONAL_MUTUAL, credentialName: a}")
+PLAIN = "  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}\n"
+REDIRECT = "  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ['*'], tls: {httpsRedirect: true}}\n"
+RAW = "  - {port: {number: 27018, name: mongo, protocol: TCP}, hosts: ['*']}\n"
+
+LABELS = {"istio": "ingressgateway"}
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return Authority()
+
+
+def get(host: str, *lines: bytes) -> bytes:
+    return b"\r\n".join((b"GET /status HTTP/1.1", b"Host: " + host.encode(), *lines, b"", b""))
+
+
+def gateway(authority, *servers: str) -> World:
+    world = World(SERVICE + RULES.replace("SERVERS", "".join(servers)))
+    world.server = world.serve("10.1.0.1", 9080)
+    give(world, authority)
+    return world
+
+
+def give(world, authority) -> None:
+    a, b = authority.issue("a.example"), authority.issue("x.b.example")
+    secrets = {
+        "istio-system/a": {"tls.crt": a.certificate, "tls.key": a.key},
+        "istio-system/a-cacert": {"cacert": authority.certificate},
+        "istio-system/b": {"cert": b.certificate, "key": b.key},
+    }
+    world.proxy.certificates.replace(Materials({}, secrets))
+
+
+def dial(world, authority, name, pair=None, **limits) -> TlsPeer:
+    context = client_context(authority.certificate, pair)
+    for limit, value in limits.items():
+        setattr(context, limit, value)
+    client = TlsPeer(world.arrive(443, LABELS), context, name=name)
+    settle(world, client)
+    return client
+
+
+def served(world, client: TlsPeer, request: bytes) -> dict[bytes, bytes]:
+    """Send a request through; the headers that the upstream got."""
+    client.send(request)
+    world.run()
+    upstream = world.server.accept()
+    _, headers, _ = split(upstream.take())
+    upstream.send(OK)
+    settle(world, client)
+    assert client.take().endswith(b"hi")
+    return headers
+
+
+def test_the_name_chooses_the_certificate(authority):
+    world = gateway(authority, A, B)
+    for name in ("a.example", "x.b.example"):
+        client = dial(world, authority, name)
+        assert client.ready and client.connection.getpeercert()["subjectAltName"] == (("DNS", name),)
+        headers = served(world, client, get(name))
+        assert headers[b"x-forwarded-proto"] == b"https"
+        assert world.records[-1].sni == name
+        world.server._taken = len(world.server.connections) - 1
+
+
+@pytest.mark.parametrize("name", ["c.example", None])
+def test_a_name_that_nobody_has_closes(authority, name):
+    world = gateway(authority, A, B)
+    peer = world.arrive(443, LABELS)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    TlsPeer(peer, context, name=name).step()
+    world.run()
+    assert peer.reset_seen and world.records[0].reasons == (Reason.HOST_NOT_FOUND,)
+    assert world.proxy.pods[1].budget.connections == 0
+
+
+def test_what_passes_through_is_not_opened(authority):
+    world = gateway(authority, A, PASS)
+    behind = world.serve("10.1.0.1", 9081)
+    client = TlsPeer(world.arrive(443, LABELS), client_context(authority.certificate), name="x.pass.example")
+    client.step()
+    world.run()
+    upstream = TlsPeer(behind.accept(), server_context(authority.issue("x.pass.example")), server=True)
+    settle(world, upstream, client)
+    client.send(b"secret")
+    settle(world, upstream)
+    assert upstream.take() == b"secret"
+
+
+def test_a_client_without_certificate_gets_nothing(authority):
+    world = gateway(authority, MUTUAL)
+    with pytest.raises(ssl.SSLError, match="(?i)certificate.required"):
+        client = dial(world, authority, "a.example")
+        client.send(get("a.example"))
+        settle(world, client)
+    assert not world.server.connections
+    assert "peer did not return a certificate" in world.records[0].termination
+
+
+@pytest.mark.parametrize("servers", [MUTUAL, OPTIONAL])
+def test_a_clients_certificate_is_told(authority, servers):
+    world = gateway(authority, servers)
+    client = dial(world, authority, "a.example", authority.issue("client.example", "spiffe://client"))
+    headers = served(world, client, get("a.example", b"X-Forwarded-Client-Cert: forged"))
+    told = headers[b"x-forwarded-client-cert"]
+    assert told.startswith(b"Hash=") and b';Cert="-----BEGIN%20CERTIFICATE-----%0A' in told
+    assert told.endswith(b';Subject="CN=client.example";URI=spiffe://client;DNS=client.example')
+
+
+def test_an_optional_certificate_may_be_missing(authority):
+    world = gateway(authority, OPTIONAL)
+    client = dial(world, authority, "a.example")
+    assert b"x-forwarded-client-cert" not in served(world, client, get("a.example", b"X-Forwarded-Client-Cert: forged"))
+
+
+def test_a_strangers_certificate_is_refused(authority):
+    world = gateway(authority, OPTIONAL)
+    with pytest.raises(ssl.SSLError, match="(?i)unknown.ca"):
+        client = dial(world, authority, "a.example", Authority("stranger").issue("client.example"))
+        client.send(get("a.example"))
+        settle(world, client)
+    assert not world.server.connections
+
+
+@pytest.mark.parametrize(
+    ("settings", "limits", "fits"),
+    [
+        ("", {"maximum_version": ssl.TLSVersion.TLSv1_2}, True),
+        (", minProtocolVersion: TLSV1_3", {"maximum_version": ssl.TLSVersion.TLSv1_2}, False),
+        (", maxProtocolVersion: TLSV1_2", {"minimum_version": ssl.TLSVersion.TLSv1_3}, False),
+        (", cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384]", {"maximum_version": ssl.TLSVersion.TLSv1_2}, True),
+        (", cipherSuites: [ECDHE-RSA-AES256-GCM-SHA384]", {"maximum_version": ssl.TLSVersion.TLSv1_2}, False),
+    ],
+)
+def test_versions_and_ciphers(authority, settings, limits, fits):
+    world = gateway(authority, A.replace("credentialName: a", "credentialName: a" + settings))
+    if fits:
+        assert dial(world, authority, "a.example", **limits).ready
+    else:
+        with pytest.raises(ssl.SSLError):
+            dial(world, authority, "a.example", **limits)
+
+
+def test_certificates_are_replaced_under_open_connections(authority):
+    world = gateway(authority, A)
+    client = dial(world, authority, "a.example")
+    first = client.connection.getpeercert()["serialNumber"]
+    give(world, authority)
+    assert served(world, client, get("a.example"))
+    assert dial(world, authority, "a.example").connection.getpeercert()["serialNumber"] != first
+
+
+def test_plain_requests_are_told_apart_from_inside_and_outside(authority):
+    world = gateway(authority, PLAIN)
+    forged = (
+        b"X-Forwarded-For: 1.2.3.4",
+        b"X-Forwarded-Proto: https",
+        b"X-Request-Id: mine",
+        b"X-Envoy-Max-Retries: 9",
+    )
+    seen = []
+    for remote in ("203.0.113.9:4000", "10.0.0.7:4000"):
+        peer = world.arrive(80, LABELS, remote)
+        peer.send(get("any.example", *forged))
+        world.run()
+        upstream = world.server.connections[0]
+        seen.append(split(upstream.take())[1])
+        upstream.send(OK)
+        world.run()
+        assert split(peer.take())[1][b"server"] == b"istio-envoy"
+    outside, inside = seen
+    assert outside[b"x-forwarded-for"] == b"1.2.3.4,203.0.113.9" and inside[b"x-forwarded-for"] == b"1.2.3.4,10.0.0.7"
+    assert outside[b"x-forwarded-proto"] == inside[b"x-forwarded-proto"] == b"http"
+    assert outside[b"x-request-id"] != b"mine" and inside[b"x-request-id"] == b"mine"
+    assert outside[b"x-envoy-external-address"] == b"203.0.113.9" and inside[b"x-envoy-internal"] == b"true"
+
+
+def test_plain_http_is_sent_to_https(authority):
+    world = gateway(authority, REDIRECT)
+    peer = world.arrive(80, LABELS)
+    peer.send(get("any.example:80"))
+    world.run()
+    start, headers, _ = split(peer.take())
+    assert start.startswith(b"HTTP/1.1 301") and headers[b"location"] == b"https://any.example/status"
+
+
+def test_opaque_ports_and_ports_that_nobody_has(authority):
+    world = gateway(authority, RAW)
+    behind = world.serve("10.1.0.1", 9081)
+    peer = world.arrive(27018, LABELS)
+    peer.send(b"\x01\x02")
+    world.run()
+    assert behind.accept().take() == b"\x01\x02"
+    assert world.arrive(8443, LABELS).reset_seen
+    assert world.records[-1].reasons == (Reason.ROUTE_NOT_FOUND,)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x16\x03\x01\x02\x00\x01", b"\x16"])
+def test_a_handshake_that_does_not_come(authority, data):
+    world = gateway(authority, A)
+    peer = world.arrive(443, LABELS)
+    peer.send(data)
+    world.advance(14.0)
+    assert not peer.closed
+    world.advance(2.0)
+    assert peer.reset_seen and world.proxy.pods[1].budget.connections == 0
+
+
+def test_no_tls_on_a_port_for_tls(authority):
+    world = gateway(authority, A)
+    peer = world.arrive(443, LABELS)
+    peer.send(get("a.example"))
+    world.run()
+    assert peer.reset_seen and world.records[0].termination == "no TLS on a port for TLS"

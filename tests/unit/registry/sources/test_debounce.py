@@ -1,0 +1,36 @@
+import pytest
+
+from nodemesh.registry.sources.debounce import Debounce
+
+
+def test_nothing_is_due_without_a_change():
+    assert Debounce().due() is None
+
+
+def test_rules_wait_for_a_quiet_moment_but_not_forever():
+    debounce = Debounce()
+    debounce.changed(5.0, urgent=False)
+    assert debounce.due() == pytest.approx(5.1)
+    debounce.changed(5.09, urgent=False)
+    assert debounce.due() == pytest.approx(5.19)
+    for moment in range(600, 2000):
+        debounce.changed(moment / 100, urgent=False)
+    assert debounce.due() == 15.0
+
+
+def test_endpoints_do_not_wait_for_quiet():
+    debounce = Debounce()
+    debounce.changed(5.0, urgent=True)
+    debounce.changed(5.04, urgent=True)
+    assert debounce.due() == pytest.approx(5.05)
+    debounce.handed_on()
+    assert debounce.due() is None
+
+
+def test_a_slow_application_gets_its_pause():
+    debounce = Debounce()
+    debounce.applied(8.0, 0.3)
+    debounce.changed(8.0, urgent=True)
+    assert debounce.due() == 8.3
+    debounce.applied(8.0, 30.0)
+    assert debounce.due() == 9.0

@@ -1,0 +1,20 @@
+from tests.apiserver.kinds import BUILT_IN, mesh_kinds
+
+from nodemesh.registry.sources.resources import METADATA, METADATA_LIST, resources
+
+
+def test_every_resource_has_the_path_that_servers_serve():
+    served = {kind.root + "/" + kind.plural: kind.kind for kind in (*BUILT_IN, *mesh_kinds())}
+    for resource in resources("node-a"):
+        for version in resource.versions:
+            assert served[resource.path(version)] == resource.kind
+
+
+def test_own_pods_in_full_and_before_the_others_by_their_metadata():
+    own, others = [resource for resource in resources("node-a") if resource.kind == "Pod"]
+    assert own.field_selector == "spec.nodeName=node-a" and not own.metadata_only
+    assert not others.field_selector and (others.accept_list, others.accept_watch) == (METADATA_LIST, METADATA)
+
+
+def test_secrets_are_not_watched():
+    assert "Secret" not in {resource.kind for resource in resources("")}
