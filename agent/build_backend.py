@@ -28,8 +28,8 @@ HOT = (
     "telemetry/telemetry.py",
 )
 
-#: What is not: stories, and messages, which msgspec makes classes of.
-PLAIN = {"__init__.py", "messages.py"}
+#: What is not: stories, and what msgspec makes classes of.
+PLAIN = {"__init__.py", "certificates.py", "messages.py"}
 
 COMPILE = os.environ.get("NODEMESH_COMPILE") == "1"
 

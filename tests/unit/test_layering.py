@@ -44,8 +44,10 @@ HOMES = {
     "prometheus_client": {"telemetry/exposition.py"},
     "xxhash": {"balance/hashing.py"},
     "mypy_extensions": {
+        "proxy/early.py",
         "proxy/platform.py",
         "proxy/reactor.py",
+        "proxy/tls.py",
         "proxy/transport.py",
         "proxy/worker.py",
         "telemetry/telemetry.py",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mypy_extensions import trait
+
 from ..balance.host import Host
 from ..balance.outlier import Outcome
 from ..routing.decision import Decision
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from .pod import Pod
 
 
+@trait
 class Waiting:
     """Who waits for either side to speak."""
 
