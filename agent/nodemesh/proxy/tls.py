@@ -251,7 +251,8 @@ class TlsTransport(Transport):
         view = memoryview(data)
         try:
             while view:
-                view = view[self.connection.write(view) :]
+                written = self.connection.write(view)
+                view = view[written:]
         except ssl.SSLError:
             return  # the connection is broken: reading tells
         self._flush()
