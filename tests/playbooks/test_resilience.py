@@ -117,6 +117,19 @@ def test_a_slow_upstream_is_a_504():
     assert world.records[0].duration == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    "limit", ["timeout: 1s", "retries: {attempts: 1, perTryTimeout: 1s, retryOn: connect-failure}"]
+)
+def test_a_client_may_ask_for_a_204_instead(limit):
+    world = World(SERVICE + rule(ROUTE + "\n" + limit))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, GET[:-2] + b"X-Envoy-Upstream-Rq-Timeout-Alt-Response: 1\r\n\r\n")
+    assert b"alt-response" not in server.accept().take().lower()
+    world.advance(1.1)
+    start, _, body = split(client.take())
+    assert start.startswith(b"HTTP/1.1 204") and not body
+
+
 def test_the_timeout_counts_from_the_end_of_the_request():
     world = World(SERVICE + rule(ROUTE + "\ntimeout: 1s"))
     server = world.serve("10.1.0.1", 9080)
@@ -191,6 +204,40 @@ def test_a_body_too_large_to_keep_is_not_sent_again():
     server.accept().reset()
     world.advance(0.5)
     assert client.take().startswith(b"HTTP/1.1 503") and server.waiting == 0
+
+
+def test_a_body_that_outgrows_its_buffer_between_two_tries_is_a_507():
+    world = World(SERVICE + rule(ROUTE + "\nretries: {attempts: 1, retryOn: reset, backoff: 10s}"))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, b"POST / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 1_000_000)
+    server.accept().reset()
+    world.run()
+    client.send(b"x" * 40_000)
+    world.run()
+    assert not client.take()
+    client.send(b"x" * 10_000)
+    world.run()
+    start, _, body = split(client.take())
+    assert start.startswith(b"HTTP/1.1 507") and body == b"exceeded request buffer limit while retrying upstream"
+    assert client.ended and world.records[0].reasons == (Reason.RETRY_BUFFER_LIMIT,)
+    world.advance(20.0)
+    assert server.waiting == 0
+    (target,) = world.proxy.targets.values()
+    assert target.limits.requests.active == target.limits.retries.active == 0
+
+
+def test_a_copy_ends_with_an_original_that_is_never_complete():
+    other = SERVICE.replace("reviews", "ratings").replace("10.96.0.10", "10.96.0.11").replace("10.1.0.1", "10.1.0.7")
+    world = World(SERVICE + "---" + other + rule(ROUTE + "\nmirror: {host: ratings, port: {number: 80}}"))
+    world.serve("10.1.0.1", 9080)
+    shadow = world.serve("10.1.0.7", 9080)
+    client = ask(world, b"POST / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 6\r\n\r\nabc")
+    copy = shadow.accept()
+    client.reset()
+    world.run()
+    assert copy.take().endswith(b"abc") and copy.closed
+    assert all(target.limits.requests.active == 0 for target in world.proxy.targets.values())
+    assert [record.reasons for record in world.records] == [(Reason.DOWNSTREAM_CONNECTION_TERMINATION,)] * 2
 
 
 def test_a_fault_delays_and_another_aborts():

@@ -9,7 +9,7 @@ from ..reasons import Reason
 from ..routing.decision import Retry
 from .clock import Timer
 from .head import RequestHead, ResponseHead
-from .request_body import RequestBody
+from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .target import Target
 from .transport import Buffer, Transport
@@ -147,6 +147,9 @@ class Call(Requester):
         body = self.body
         assert body is not None
         if self.upstream is None:
+            if self.state == RESTING and body.size + len(data) > KEPT:
+                self._give_up(Reason.RETRY_BUFFER_LIMIT, "")
+                return True
             if self.state != ENDED:
                 body.hold(data)
             return not body.full

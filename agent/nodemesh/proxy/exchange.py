@@ -42,6 +42,8 @@ NEXT: Final[dict[int, frozenset[int]]] = {
     DONE: frozenset(),
 }
 
+TIMEOUTS: Final = frozenset({Reason.RESPONSE_TIMEOUT, Reason.PER_TRY_TIMEOUT})
+
 SERVICE_TIME: Final = [b"x-envoy-upstream-service-time: %d" % milliseconds for milliseconds in range(1024)]
 
 
@@ -124,7 +126,7 @@ class Exchange(Caller):
             return
         if not call.send(data):
             self.downstream.pause()
-        if self._mirrors is not None:
+        if self._mirrors is not None and self.state != DONE:
             self._mirrors.send(data)
 
     def request_ended(self, trailers: list[bytes]) -> None:
@@ -333,6 +335,9 @@ class Exchange(Caller):
         """Answer in the upstream's stead."""
         reply = REPLIES[reason]
         self._note(reason)
+        if reason in TIMEOUTS and b"x-envoy-upstream-rq-timeout-alt-response" in self.head.request.headers:
+            self._reply(204, b"", [], -1)
+            return
         self.record.transport_failure = detail
         lines = [b"x-envoy-overloaded: true"] if reply.overloaded else []
         retried = self._call is not None and self._call.attempts > 1
@@ -402,6 +407,8 @@ class Exchange(Caller):
             self._timer = None
         if self._admitted:
             self.pod.budget.release_request()
+        if self._mirrors is not None and self._body is not None and not self._body.complete:
+            self._mirrors.cancel()
         record = self.record
         record.duration = self.proxy.clock.now - self._began
         self.proxy.telemetry.record(record)
