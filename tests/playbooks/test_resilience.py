@@ -56,6 +56,46 @@ def test_a_stale_connection_is_replaced_without_a_word(world):
     assert client.take().startswith(b"HTTP/1.1 200") and world.records[1].reasons == ()
 
 
+POST = b"POST / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 3\r\n\r\nabc"
+
+
+@pytest.mark.parametrize("rules", ["", rule(ROUTE + "\nretries: {attempts: 0}")])
+@pytest.mark.parametrize("end", ["end", "reset"])
+def test_a_post_is_not_sent_to_whom_has_closed(end, rules):
+    world = World(SERVICE + rules)
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    stale = server.accept()
+    stale.send(OK)
+    world.run()
+    client.take(), stale.take()
+    client.send(POST)
+    getattr(stale, end)()  # has come when the request is about to leave, but nobody has looked yet
+    world.run()
+    world.run()
+    fresh = server.accept()
+    assert not stale.take() and fresh.take().endswith(b"abc")
+    fresh.send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200") and world.records[1].reasons == ()
+
+
+def test_a_post_that_may_have_been_seen_is_not_sent_again(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    stale = server.accept()
+    stale.send(OK)
+    world.run()
+    client.take(), stale.take()
+    client.send(POST)
+    world.run()
+    assert stale.take().endswith(b"abc")
+    stale.reset()
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 503") and server.waiting == 0
+    assert world.records[1].reasons == (Reason.UPSTREAM_REMOTE_RESET,)
+
+
 def test_an_idle_connection_that_ends_is_not_used_again(world):
     server = world.serve("10.1.0.1", 9080)
     client = ask(world)

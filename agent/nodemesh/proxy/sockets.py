@@ -76,6 +76,15 @@ class SocketTransport(Transport):
         if sent < len(data):
             self._keep(bytes(data[sent:]))
 
+    @property
+    def stale(self) -> bool:
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def pause(self) -> None:
         if not self._paused:
             self._paused = True

@@ -63,6 +63,11 @@ class Transport:
         """Write, or keep a copy of what the peer does not take yet."""
         raise NotImplementedError
 
+    @property
+    def stale(self) -> bool:
+        """Whether the peer's FIN or RST has come, though the handler does not know it yet. Costs a system call."""
+        return False
+
     def pause(self) -> None:
         """Read no more for now."""
         raise NotImplementedError

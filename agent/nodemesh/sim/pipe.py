@@ -35,6 +35,10 @@ class MemoryTransport(Transport):
             self._flush()
         self.pending = len(self._out)
 
+    @property
+    def stale(self) -> bool:
+        return bool(self._in) and (isinstance(self._in[0], OSError) or not self._in[0])
+
     def pause(self) -> None:
         self._paused = True
 
