@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -157,7 +158,8 @@ class ApiServer:
         await response.prepare(request)
         self._watches[id(request)] = request
         try:
-            await self._follow(request, response, target, initial)
+            with contextlib.suppress(ConnectionResetError):  # the client has gone, or was cut off
+                await self._follow(request, response, target, initial)
         finally:
             del self._watches[id(request)]
         return response

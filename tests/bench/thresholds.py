@@ -33,6 +33,7 @@ THRESHOLDS = (
     Threshold("tables", f"{FULL}: first compile", "", "value", "<=", 10.0),
     Threshold("tables", f"{FULL}: one endpoint", "", "value", "<=", 50.0),
     Threshold("tables", f"{FULL}: one rule", "", "value", "<=", 50.0),
+    Threshold("tables", f"{FULL}: one change in that view", "", "value", "<=", 50.0),
     Threshold("tables", f"{FULL}: memory", "", "value", "<=", 500.0),
     Threshold("tables", f"{FULL_OBJECTS:,} objects of YAML: parse and validate", "", "value", "<=", 5.0),
 )

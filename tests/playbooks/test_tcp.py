@@ -1,6 +1,9 @@
 """Conversations without HTTP: relays with their ends, and ports whose protocol the first bytes tell."""
 
+import msgspec
+
 from nodemesh.reasons import Reason
+from nodemesh.telemetry.telemetry import Dump
 
 from .test_http import GET, OK, ask
 
@@ -96,3 +99,68 @@ def test_other_bytes_are_relayed_at_once(world):
     server = world.serve("10.1.0.1", 9082)
     ask(world, b"\x00\x01\x02", 82)
     assert server.accept().take() == b"\x00\x01\x02"
+
+
+def test_nobody_there_does_not_end_a_client_that_may_speak_yet(world):
+    client = world.connect("10.96.0.10", 82)
+    world.advance(5.0)  # the early connection has failed
+    assert not client.closed and not world.records
+    server = world.serve("10.1.0.1", 9082)
+    client.send(GET)
+    world.run()
+    server.accept().send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200")
+    assert [record.method for record in world.records] == [b"GET"]
+
+
+def test_tcp_is_tried_again_when_the_client_speaks(world):
+    client = world.connect("10.96.0.10", 82)
+    world.advance(5.0)
+    server = world.serve("10.1.0.1", 9082)
+    client.send(b"\x00\x01")
+    world.run()
+    assert server.accept().take() == b"\x00\x01"
+    client.end()
+    server.connections[0].end()
+    world.run()
+    assert [record.reasons for record in world.records] == [()]
+    assert world.proxy.pods[1].budget.connections == 0
+
+
+def test_a_client_that_stays_silent_with_nobody_there_is_reset_in_the_end(world):
+    client = world.connect("10.96.0.10", 82)
+    world.advance(11.0)
+    assert client.reset_seen and world.records[0].reasons == (Reason.UPSTREAM_CONNECTION_FAILURE,)
+    assert world.proxy.pods[1].budget.connections == 0 and world.proxy.idle
+
+
+def test_a_client_that_leaves_while_nobody_is_there_is_forgotten(world):
+    client = world.connect("10.96.0.10", 82)
+    world.advance(5.0)
+    client.end()
+    world.advance(20.0)
+    assert client.closed and world.proxy.pods[1].budget.connections == 0 and world.proxy.idle
+
+
+def test_a_connection_made_in_vain_is_not_counted(world):
+    world.serve("10.1.0.1", 9082)
+    client = world.connect("10.96.0.10", 82)
+    world.advance(5.0)
+    client.send(GET)
+    world.run()
+    assert msgspec.msgpack.decode(world.telemetry.dump(), type=Dump).tcp == []
+    target = next(iter(world.proxy.targets.values()))
+    assert [host.load for host in target.group.by_address.values()] == [1]  # the request's
+
+
+def test_a_destination_given_by_name_has_its_ports_protocol(world):
+    client = world.connect("reviews", 80)
+    client.send(b"no HTTP\r\n\r\n")
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 400")
+    server = world.serve("10.1.0.1", 9081)
+    client = world.connect("reviews.default", 81)
+    client.send(GET)
+    world.run()
+    assert server.accept().take() == GET

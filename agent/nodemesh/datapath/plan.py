@@ -80,43 +80,89 @@ class _Wanted(NamedTuple):
     owner: str
 
 
-class _Reading:
-    """What frontends mean, each read once however many views share it."""
+class _Read(NamedTuple):
+    """What a frontend means: what to write where, and the sets that this names."""
+
+    frontend: Frontend
+    places: list[tuple[_Place, _Wanted]]
+    sets: dict[int, tuple[Backend, ...]]
+
+
+class Planner:
+    """Makes one plan after the other. What a frontend means is read once, however many views share it and however many
+    plans it outlives: a change costs what changed, and a comparison of the rest."""
 
     def __init__(self) -> None:
-        self.backends: dict[int, tuple[Backend, ...]] = {}
-        self._known: dict[int, tuple[Frontend, list[tuple[_Place, _Wanted]]]] = {}  # the frontend keeps its id taken
+        self._known: dict[int, _Read] = {}  # by the frontend's id, which the value keeps taken
+        self._without: frozenset[Backend] = frozenset()
 
-    def read(self, frontend: Frontend) -> list[tuple[_Place, _Wanted]]:
-        known = self._known.get(id(frontend))
+    def plan(
+        self, views: Iterable[tuple[int, View]], reverse: bool = False, without: frozenset[Backend] = frozenset()
+    ) -> Plan:
+        """The maps' contents for these (number, view) pairs. View 0, if given, is written once for all: the other
+        views get what differs from it. With `reverse`, endpoints of services that the proxy serves lead to their
+        service too, for hosts where another program has rewritten the virtual address before us. The endpoints in
+        `without` are left out wherever others remain."""
+        before = self._known if without == self._without else {}
+        self._known = {}
+        self._without = without
+        seen = {number: self._see(view, before, reverse) for number, view in views}
+        base = seen.get(0, {})
+        content: dict[Key, _Wanted] = {}
+        for number, places in seen.items():
+            for place, wanted in places.items():
+                if _is_network(place):
+                    content[NetworkKey(number, place.address, place.prefix, place.port)] = wanted
+            for place, wanted in _differences(base if number else {}, places):
+                content[ServiceKey(number, place.address, place.port)] = wanted
+        entries = {key: wanted.entry for key, wanted in content.items()}
+        used = {entry.backends for entry in entries.values() if entry.slots}
+        return Plan(
+            entries=entries,
+            backends={name: set_ for one in self._known.values() for name, set_ in one.sets.items() if name in used},
+            owners={key: wanted.owner for key, wanted in content.items()},
+        )
+
+    def _read(self, frontend: Frontend, before: Mapping[int, _Read]) -> _Read:
+        known = self._known.get(id(frontend)) or before.get(id(frontend))
         if known is None:
             owner = _owner(frontend)
-            places = [(place, _Wanted(_entry(frontend, place, self.backends), owner)) for place in _places(frontend)]
-            known = self._known[id(frontend)] = (frontend, places)
-        return known[1]
+            sets: dict[int, tuple[Backend, ...]] = {}
+            places = [
+                (place, _Wanted(_entry(frontend, place, self._without, sets), owner)) for place in _places(frontend)
+            ]
+            known = _Read(frontend, places, sets)
+        self._known[id(frontend)] = known
+        return known
+
+    def _see(self, view: View, before: Mapping[int, _Read], reverse: bool) -> dict[_Place, _Wanted]:
+        """One view's contents, complete by itself; the first of several frontends for a place counts."""
+        places: dict[_Place, _Wanted] = {}
+        passed: dict[_Place, _Wanted] = {}
+        frontends = [frontend for frontend in view.frontends() if frontend.protocol is not PortProtocol.UDP]
+        for frontend in frontends:
+            for place, wanted in self._read(frontend, before).places:
+                if place not in places and place not in passed:
+                    kept = passed if wanted.entry.mode is Mode.PASS else places
+                    kept[place] = wanted
+        for place, wanted in list(places.items()):
+            # IPv4 addresses are kept as ::ffff:a.b.c.d, but no IPv6 network means them.
+            mapped = _IPV4._replace(port=place.port)
+            if place.prefix < mapped.prefix and place.covers(mapped):
+                places.setdefault(mapped, _Wanted(_PASS, wanted.owner))
+        networks = [place for place in places if _is_network(place)]
+        for place, wanted in passed.items():
+            # Passing is what happens anyway, except inside a network that does not pass.
+            if networks and any(network.covers(place) for network in networks):
+                places[place] = wanted
+        if reverse:
+            _add_endpoints(frontends, places)
+        return places
 
 
-def plan(views: Iterable[tuple[int, View]], reverse: bool = False) -> Plan:
-    """The maps' contents for these (number, view) pairs. View 0, if given, is written once for all: the other views
-    get what differs from it. With `reverse`, endpoints of services that the proxy serves lead to their service too,
-    for hosts where another program has rewritten the virtual address before us."""
-    reading = _Reading()
-    seen = {number: _see(view, reading, reverse) for number, view in views}
-    base = seen.get(0, {})
-    content: dict[Key, _Wanted] = {}
-    for number, places in seen.items():
-        for place, wanted in places.items():
-            if _is_network(place):
-                content[NetworkKey(number, place.address, place.prefix, place.port)] = wanted
-        for place, wanted in _differences(base if number else {}, places):
-            content[ServiceKey(number, place.address, place.port)] = wanted
-    entries = {key: wanted.entry for key, wanted in content.items()}
-    used = {entry.backends for entry in entries.values() if entry.slots}
-    return Plan(
-        entries=entries,
-        backends={name: reading.backends[name] for name in used},
-        owners={key: wanted.owner for key, wanted in content.items()},
-    )
+def plan(views: Iterable[tuple[int, View]], reverse: bool = False, without: frozenset[Backend] = frozenset()) -> Plan:
+    """A plan from scratch; see Planner.plan."""
+    return Planner().plan(views, reverse, without)
 
 
 def diff(current: Plan, wanted: Plan) -> Changes:
@@ -137,31 +183,6 @@ def set_name(slots_: tuple[Backend, ...]) -> int:
 
 def _is_network(place: _Place) -> bool:
     return place.prefix < 128 or place.port == 0
-
-
-def _see(view: View, reading: _Reading, reverse: bool) -> dict[_Place, _Wanted]:
-    """One view's contents, complete by itself; the first of several frontends for a place counts."""
-    places: dict[_Place, _Wanted] = {}
-    passed: dict[_Place, _Wanted] = {}
-    frontends = [frontend for frontend in view.frontends() if frontend.protocol is not PortProtocol.UDP]
-    for frontend in frontends:
-        for place, wanted in reading.read(frontend):
-            if place not in places and place not in passed:
-                kept = passed if wanted.entry.mode is Mode.PASS else places
-                kept[place] = wanted
-    for place, wanted in list(places.items()):
-        # IPv4 addresses are kept as ::ffff:a.b.c.d, but no IPv6 network means them.
-        mapped = _IPV4._replace(port=place.port)
-        if place.prefix < mapped.prefix and place.covers(mapped):
-            places.setdefault(mapped, _Wanted(_PASS, wanted.owner))
-    networks = [place for place in places if _is_network(place)]
-    for place, wanted in passed.items():
-        # Passing is what happens anyway, except inside a network that does not pass.
-        if networks and any(network.covers(place) for network in networks):
-            places[place] = wanted
-    if reverse:
-        _add_endpoints(frontends, places)
-    return places
 
 
 def _differences(base: Mapping[_Place, _Wanted], places: Mapping[_Place, _Wanted]) -> Iterator[tuple[_Place, _Wanted]]:
@@ -214,16 +235,18 @@ def _owner(frontend: Frontend) -> str:
     return f"{host}:{frontend.port}"
 
 
-def _entry(frontend: Frontend, place: _Place, backends: dict[int, tuple[Backend, ...]]) -> ServiceEntry:
+def _entry(
+    frontend: Frontend, place: _Place, without: frozenset[Backend], sets: dict[int, tuple[Backend, ...]]
+) -> ServiceEntry:
     mode = Mode.PASS if _is_api_server(frontend) else _MODES[frontend.mode]
     if mode is Mode.PASS:
         return _PASS
     if mode is Mode.KERNEL:
         if frontend.tcp is None:
             return _PASS
-        chosen = slots(frontend.tcp, v4=place.address.startswith(MAPPED_PREFIX))
+        chosen = slots(frontend.tcp, place.address.startswith(MAPPED_PREFIX), without)
         name = set_name(chosen)
-        backends[name] = chosen
+        sets[name] = chosen
         turns = any(one.cluster and one.cluster.load_balancer.algorithm is Algorithm.ROUND_ROBIN
                     for one in frontend.tcp.destinations)  # fmt: skip
         flags = ServiceFlag.ROUND_ROBIN if turns else ServiceFlag.NONE

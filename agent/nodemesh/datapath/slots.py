@@ -18,15 +18,17 @@ REFUSED4 = Backend(pack_address("127.0.0.1"), 0)
 REFUSED6 = Backend(pack_address("::1"), 0)
 
 
-def slots(route: Route, v4: bool) -> tuple[Backend, ...]:
+def slots(route: Route, v4: bool, without: frozenset[Backend] = frozenset()) -> tuple[Backend, ...]:
     """The slots of a TCP route for clients that dialled an IPv4 (`v4`) or IPv6 address. IPv4 sockets cannot reach IPv6
-    endpoints; IPv6 ones reach IPv4 endpoints as ::ffff:a.b.c.d, where a cluster has no others."""
+    endpoints; IPv6 ones reach IPv4 endpoints as ::ffff:a.b.c.d, where a cluster has no others. Endpoints in `without`
+    get nothing as long as their cluster has others: a share of doubtful ones is better than a refusal."""
     shares: dict[Backend, int | Fraction] = {}
     refused = REFUSED4 if v4 else REFUSED6
     for destination in route.destinations:
         if destination.weight <= 0:
             continue
         weights = cluster_weights(destination.cluster, v4) if destination.cluster is not None else {}
+        weights = {backend: weight for backend, weight in weights.items() if backend not in without} or weights
         total = sum(weights.values())
         if not total:
             weights, total = {refused: 1}, 1

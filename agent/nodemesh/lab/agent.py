@@ -62,16 +62,27 @@ class Agent:
 
     def start(self, timeout: float = 30.0) -> None:
         """Start it and wait until it is ready; LabError with the end of its log if it is not."""
-        environment = {**os.environ, "PYTHONPATH": str(_AGENT_ROOT)}
+        self._process = self._launch()
+        self.wait_for(self.ready, "the agent to be ready", timeout)
+
+    def upgrade(self, timeout: float = 30.0) -> None:
+        """Start a successor beside it that takes over, and wait until it is ready and alone."""
+        before = set(self.pids())
+        predecessor, self._process = self._process, self._launch("--replace")
+        self.wait_for(lambda: not before & set(self.pids()), "the predecessor to end", timeout)
+        self.wait_for(self.ready, "the successor to be ready", timeout)
+        if predecessor is not None:
+            predecessor.wait()
+
+    def _launch(self, *options: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            self._process = self._place.popen(
-                [sys.executable, "-m", "nodemesh", *self.arguments],
-                env=environment,
+            return self._place.popen(
+                [sys.executable, "-m", "nodemesh", *self.arguments, *options],
+                env={**os.environ, "PYTHONPATH": str(_AGENT_ROOT)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        self.wait_for(self.ready, "the agent to be ready", timeout)
 
     def stop(self, timeout: float = 30.0) -> int:
         """Ask it to end (SIGTERM) and return its exit status."""

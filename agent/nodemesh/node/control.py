@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -155,6 +156,9 @@ class Control:
             self.enrolment.finish_start()
         self.listeners.drop_left()
         self._begun = True
+        # What a big cluster's first state consists of lives long: looking through it for garbage takes half a second.
+        gc.collect()
+        gc.freeze()
 
     def _follow(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Follow the sources."""

@@ -1,7 +1,8 @@
 """The data path: what comes from pods goes where the tables say, byte by byte.
 
 A connection's way through the files: `reactor` (or `sim`) makes a `transport` of a socket and hands it to the `pod`
-whose listener it came from; `sniff` tells what an undeclared port carries; `tcp` joins plain connections by a `relay`;
+whose listener it came from; `sniff` tells what an undeclared port carries, with an `early` connection for servers that
+speak first; `tcp` joins plain connections by a `relay`;
 `downstream` reads HTTP/1.1 with the codec in `http1` and makes an `exchange` of each request. The exchange has routing
 decide, applies `fault` and `cors`, changes `headers`, and makes a `call` to the chosen cluster: the call picks an
 endpoint of its `target`, takes an `upstream` connection from the endpoint's `pool`, and tries again as `retry` says.

@@ -49,6 +49,7 @@ class Downstream(Handler):
     __slots__ = (
         "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "_view", "_buffer", "_body",
         "_held", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
+        "_entrances",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Downstream(Handler):
         self.security = security
         self.scheme = b"http" if security is None else b"https"
         self.exchange: Exchange | None = None
+        self._entrances = entrances(transport.entrance)
         self._view = pod.view
         self._buffer = HeadBuffer()
         self._body: BodyReader | None = None  # of the present request, while it is not complete
@@ -167,6 +169,8 @@ class Downstream(Handler):
             self._view = pod.view
             if self.dialled is not None:
                 self.frontend = pod.view.frontend(*self.dialled)
+        if self._entrances and self.dialled is not None and head.request.authority in self._entrances:
+            head.request.authority = authority_of(*self.dialled)
         length = head.length
         data: Buffer = b""
         if length:
@@ -347,3 +351,20 @@ class Downstream(Handler):
                 self._shut()
             return
         self._timer = clock.after(HEAD_TIMEOUT, self._check)
+
+
+def entrances(address: str) -> tuple[bytes, ...]:
+    """The Hosts by which a client may mean the plain listener that it talks to, hence what stands behind it."""
+    host, _, port = address.rpartition(":")
+    if not port:
+        return ()
+    names = [host, "localhost"] if host in ("127.0.0.1", "[::1]") else [host]
+    return tuple(
+        f"{name}{end}".encode() for name in names for end in ([f":{port}", ""] if port == "80" else [f":{port}"])
+    )
+
+
+def authority_of(host: str, port: int) -> bytes:
+    """The Host of a client that dials this itself; HTTP's own port goes without saying."""
+    name = f"[{host}]" if ":" in host else host
+    return name.encode() if port == 80 else f"{name}:{port}".encode()

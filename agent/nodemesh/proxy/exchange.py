@@ -350,14 +350,16 @@ class Exchange(Caller):
             self._timer = None
         decision = self._decision
         self._enter(ANSWERING)
-        ruled = isinstance(decision, (Redirect, DirectResponse))  # the rule's own answer, not one for want of another
-        if ruled and decision is not None and decision.response_headers is not None:
+        if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
             change(decision.response_headers, lines, self.record, self.head.request.headers)
-        if not ruled and is_grpc(self.head.request):
+        if is_grpc(self.head.request):
             head = grpc_reply(status, body, grpc_status, lines)
             body = b""
         else:
             head = http_reply(status, body, lines)
+            if self.head.request.method == b"HEAD":
+                lines.append(b"content-length: %d" % len(body))
+                body = b""
         self.record.status = head.status
         self.record.grpc_status = head.grpc_status
         self.record.bytes_sent = len(body)

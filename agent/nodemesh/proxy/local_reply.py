@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from ..reasons import Reason
 from .head import ResponseHead
+from .http1.lines import name_of
 
 #: HTTP status -> gRPC status (Envoy's Grpc::Utility::httpToGrpcStatus); others are UNKNOWN.
 GRPC_STATUS: Final[dict[int, int]] = {
@@ -72,7 +73,7 @@ def body_of(reason: Reason, retried: bool, transport_failure: str) -> bytes:
 
 def http_reply(status: int, body: bytes, lines: list[bytes]) -> ResponseHead:
     """A plain reply's head; text/plain unless `lines` name another type."""
-    if body and not any(line[:13].lower() == b"content-type:" for line in lines):
+    if body and not any(name_of(line) == b"content-type" for line in lines):
         lines.append(b"content-type: text/plain")
     head = ResponseHead(status, b"", lines)
     head.length = len(body)
@@ -82,6 +83,7 @@ def http_reply(status: int, body: bytes, lines: list[bytes]) -> ResponseHead:
 def grpc_reply(status: int, body: bytes, grpc_status: int, lines: list[bytes]) -> ResponseHead:
     """The same for a gRPC client: 200, with gRPC's status (-1: the one that stands for the HTTP status) and the body as
     its message, all in the head (the gRPC protocol's Trailers-Only)."""
+    lines[:] = [line for line in lines if name_of(line) != b"content-type"]
     if grpc_status < 0:
         grpc_status = GRPC_STATUS.get(status, GRPC_UNKNOWN)
     lines.append(b"content-type: application/grpc")

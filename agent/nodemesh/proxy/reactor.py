@@ -115,6 +115,8 @@ class Listener:
         sock.setblocking(False)
         transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
         transport.remote = show(address)
+        if self.destination is not None:
+            transport.entrance = show(sock.getsockname())
         dialled = self.destination or self.reactor.platform.original_destination(sock, address)
         self.acceptor.accepted(transport, dialled)
         return True

@@ -121,7 +121,7 @@ class Relay:
 
     def connect_timed_out(self) -> None:
         self.record.reasons += (Reason.UPSTREAM_CONNECTION_TIMEOUT,)
-        self.close(reset=True)
+        self._fail()
 
     def broken(self, side: Side, error: OSError) -> None:
         """One connection broke: the other one gets a RST, too."""
@@ -130,9 +130,16 @@ class Relay:
         elif side.transport is None or not side.transport.established:
             self.record.reasons += (Reason.UPSTREAM_CONNECTION_FAILURE,)
             self.record.transport_failure = str(error)
+            self._fail()
+            return
         else:
             self.record.reasons += (Reason.UPSTREAM_REMOTE_RESET,)
         self.close(reset=True)
+
+    def _fail(self) -> None:
+        """The upstream connection was not made."""
+        if self._owner is None or not self._owner.relay_failed(self):
+            self.close(reset=True)
 
     def close(self, reset: bool = False) -> None:
         """Close both connections and write the record."""
@@ -166,8 +173,6 @@ class Relay:
             self.pod.proxy.clock.cancel(self._timer)
         if self.upstream.transport is not None:
             self.upstream.transport.close()
-        if self._owner is not None:
-            self._owner.relay_closed(self)
         self.pod.connections.pop(self.client, None)
 
     def _check(self) -> None:
@@ -189,6 +194,10 @@ class RelayOwner:
 
     def relay_established(self, relay: Relay) -> None:
         """The upstream connection stands."""
+
+    def relay_failed(self, relay: Relay) -> bool:
+        """The upstream connection was not made. Tells whether that is taken care of; if not, the client gets a RST."""
+        return False
 
     def relay_closed(self, relay: Relay) -> None:
         """Both connections are closed; the record is about to be written."""

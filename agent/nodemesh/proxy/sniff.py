@@ -1,16 +1,19 @@
 """The first bytes of a connection decide what it is, where the port does not say: HTTP/1, HTTP/2, TLS, or plain TCP.
 
 Nobody waits for anybody: a client that is silent for a moment may be waiting for its server's greeting, so that the
-upstream connection is made meanwhile, and whoever speaks first is forwarded."""
+upstream connection is made meanwhile (`early`), and whoever speaks first is forwarded."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..routing.decision import Decision
 from ..routing.frontend import Frontend
+from ..telemetry.record import RequestRecord
 from .client_hello import HANDSHAKE, MAX_HELLO, server_name
 from .clock import Timer
 from .downstream import Downstream
+from .early import EarlyConnection, Waiting, give_up, start_early
 from .relay import Relay
 from .tcp import start_tcp
 from .transport import Buffer, Handler, Transport
@@ -36,6 +39,9 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #: acknowledgement; the others cost one connection in vain.
 SILENCE: Final = 0.005
 
+#: Seconds that a silent client has to speak where no server could be reached for it (Istio's connectTimeout).
+PATIENCE: Final = 10.0
+
 
 def classify(data: bytes) -> int:
     """What a connection that begins like this is."""
@@ -49,11 +55,11 @@ def classify(data: bytes) -> int:
     return UNDECIDED if any(start.startswith(data) for start in possible) else TCP
 
 
-class Sniffer(Handler):
+class Sniffer(Handler, Waiting):
     """Reads until it knows, then hands the connection over. `early` says that the port may belong to a protocol whose
     server speaks first."""
 
-    __slots__ = ("pod", "transport", "frontend", "dialled", "_data", "_relay", "_timer")
+    __slots__ = ("pod", "transport", "frontend", "dialled", "_data", "_early", "_timer", "_failure")
 
     def __init__(
         self,
@@ -68,16 +74,17 @@ class Sniffer(Handler):
         self.frontend = frontend
         self.dialled = dialled
         self._data = b""
-        self._relay: Relay | None = None  # to the server that may speak first
+        self._early: EarlyConnection | None = None  # to the server that may speak first
         self._timer: Timer | None = pod.proxy.clock.after(SILENCE, self._silent) if early else None
+        self._failure: RequestRecord | None = None  # why there is no such server
         transport.handler = self
         pod.connections[self] = None
 
     def received(self, data: Buffer) -> None:
         self._data += data
-        relay = self._relay
-        if relay is not None and relay.upstream.count:  # the server has spoken: it is no HTTP and no TLS
-            self._join(relay)
+        early = self._early
+        if early is not None and early.server_spoke:  # it is no HTTP and no TLS
+            self._join(early)
             return
         kind = classify(self._data)
         if kind == UNDECIDED:
@@ -86,85 +93,96 @@ class Sniffer(Handler):
             name = server_name(self._data)
             if name is None and len(self._data) < MAX_HELLO:
                 return  # more of the ClientHello is to come
-            self._leave(True)
+            self._leave()
             decision = self.pod.decide_tls(self.frontend, name or "")
             start_tcp(self.pod, self.transport, decision, self.dialled, self._data, name or "")
         elif kind == HTTP1:
-            self._leave(True)
+            self._leave()
             Downstream(self.pod, self.transport, self.frontend, self.dialled).received(self._data)
-        elif relay is not None:
-            self._join(relay)
+        elif early is not None:
+            self._join(early)
         else:
-            self._leave(False)
-            self._start_tcp()
+            self._leave()
+            start_tcp(self.pod, self.transport, self._decide(), self.dialled, self._data, "")
 
     def ended(self) -> None:
-        relay = self._relay
-        if relay is not None:
-            self._join(relay)
-            relay.client.ended()
-        elif self._data or self._timer is not None:  # half-closed early: only TCP does that
-            self._leave(False)
-            relay = self._start_tcp()
+        early = self._early
+        if early is not None:
+            self._join(early).client.ended()
+        elif self._data or (self._timer is not None and self._failure is None):  # half-closed: only TCP does that
+            self._leave()
+            relay = start_tcp(self.pod, self.transport, self._decide(), self.dialled, self._data, "")
             if relay is not None:
                 relay.client.ended()
         else:
             self._close()
 
     def drained(self) -> None:
-        if self._relay is not None:
-            self._relay.client.drained()
+        relay = self._early.relay if self._early is not None else None
+        if relay is not None:
+            relay.client.drained()
 
     def lost(self, error: OSError) -> None:
-        if self._relay is not None:
-            self._relay.client.lost(error)
+        relay = self._early.relay if self._early is not None else None
+        if relay is not None:
+            relay.client.lost(error)
         else:
             self._close()
 
     def drain(self) -> None:
         """A fresh connection may have its first bytes on the way: it stays until they have been answered."""
 
+    def early_failed(self, record: RequestRecord) -> None:
+        """Nobody is there. What the client may yet say can lead elsewhere, so that it gets some time to speak."""
+        self._early = None
+        self._failure = record
+        self.pod.connections[self] = None
+        self._timer = self.pod.proxy.clock.after(PATIENCE, self._despair)
+
     def _silent(self) -> None:
         """The client waits: so does, perhaps, the server's greeting."""
         self._timer = None
         if self._data:
             return
-        self._stop()
-        self._relay = self._start_tcp()
-        if self._relay is not None:
+        self._early = start_early(self.pod, self.transport, self._decide(), self.dialled, self)
+        if self._early is not None:
+            self.pod.connections.pop(self, None)
             self.transport.handler = self
             self.transport.bulk = False
 
-    def _start_tcp(self) -> Relay | None:
-        """Relay it as its port's rules say; at a gateway only TLS and HTTP lead anywhere."""
-        pod = self.pod
-        decision = pod.decide_tls(None, "") if self.frontend is None else pod.view.tcp(self.frontend)
-        return start_tcp(pod, self.transport, decision, self.dialled, self._data, "")
+    def _despair(self) -> None:
+        """Neither has the client spoken, nor is there a server that might."""
+        self._timer = None
+        assert self._failure is not None
+        self.pod.connections.pop(self, None)
+        give_up(self.pod, self.transport, self._failure)
 
-    def _join(self, relay: Relay) -> None:
+    def _decide(self) -> Decision:
+        """What its port's rules say of plain TCP; at a gateway only TLS and HTTP lead anywhere."""
+        return self.pod.decide_tls(None, "") if self.frontend is None else self.pod.view.tcp(self.frontend)
+
+    def _join(self, early: EarlyConnection) -> Relay:
         """It is TCP, and its relay stands already."""
-        self._relay = None
-        relay.client.take(self.transport)
+        self._early = None
+        relay = early.join(self.transport)
         if self._data:
             relay.client.received(self._data)
+        return relay
 
-    def _leave(self, undo: bool) -> None:
-        """Someone else takes the connection; a relay that was made in vain is undone."""
-        if self._relay is not None and undo:
-            self._relay.release_client()
-            self._relay = None
-            return
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self.pod.proxy.clock.cancel(self._timer)
-            self._timer = None
+    def _leave(self) -> None:
+        """Someone else takes the connection; one that was made in vain is undone."""
+        if self._early is not None:
+            self._early.release()
+            self._early = None
+        self._stop_timer()
         self.pod.connections.pop(self, None)
 
-    def _close(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self.pod.proxy.clock.cancel(self._timer)
             self._timer = None
+
+    def _close(self) -> None:
+        self._stop_timer()
         self.transport.close()
         self.pod.forget(self)

@@ -22,6 +22,16 @@ def start_tcp(
     pod: Pod, transport: Transport, decision: Decision, dialled: tuple[str, int] | None, first: bytes, sni: str
 ) -> Relay | None:
     """Connect a client's TCP connection as decided; `first` is what it has said so far. None: it was closed."""
+    record = begin(pod, transport, decision, sni)
+    found = find(pod, transport, record, decision, dialled)
+    if found is None:
+        refuse(pod, transport, record)
+        return None
+    return TcpConnection(pod, *found, record).open(transport, first)
+
+
+def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> RequestRecord:
+    """What is known of a connection when it has been decided about."""
     record = RequestRecord(pod.client)
     record.started = pod.proxy.clock.time()
     record.protocol = b"TCP"
@@ -29,14 +39,21 @@ def start_tcp(
     record.downstream_local = transport.local
     record.route_name = decision.name
     record.sni = sni
+    record.duration = 0.0
+    return record
+
+
+def find(
+    pod: Pod, transport: Transport, record: RequestRecord, decision: Decision, dialled: tuple[str, int] | None
+) -> tuple[Target, Host] | None:
+    """The endpoint for a connection, with its place under the breaker taken; None where the record says why."""
     if isinstance(decision, Route):
         destination = choose(decision, pod)
         if destination.cluster is not None:
-            return connect(pod, transport, record, destination.cluster, dialled, first)
+            return pick(pod, transport, record, destination.cluster, dialled)
         record.reasons = (Reason.CLUSTER_NOT_FOUND,)
     elif isinstance(decision, Failure):
         record.reasons = (decision.reason,)
-    refuse(pod, transport, record)
     return None
 
 
@@ -50,15 +67,10 @@ def choose(route: Route, pod: Pod) -> Destination:
     return route.destinations[-1]
 
 
-def connect(
-    pod: Pod,
-    transport: Transport,
-    record: RequestRecord,
-    cluster: Cluster,
-    dialled: tuple[str, int] | None,
-    first: bytes,
-) -> Relay | None:
-    """Pick an endpoint and join the client to it."""
+def pick(
+    pod: Pod, transport: Transport, record: RequestRecord, cluster: Cluster, dialled: tuple[str, int] | None
+) -> tuple[Target, Host] | None:
+    """An endpoint of a cluster."""
     target = pod.proxy.target(cluster)
     record.cluster = cluster
     key = None
@@ -71,14 +83,12 @@ def connect(
     elif not target.limits.connections.try_acquire():
         record.reasons = (Reason.UPSTREAM_OVERFLOW,)
     else:
-        return TcpConnection(pod, target, host, record).open(transport, first)
-    refuse(pod, transport, record)
+        return target, host
     return None
 
 
 def refuse(pod: Pod, transport: Transport, record: RequestRecord) -> None:
     """Close a connection that leads nowhere."""
-    record.duration = 0.0
     transport.abort()
     pod.proxy.telemetry.opened(record)
     pod.proxy.telemetry.record(record)
@@ -88,7 +98,7 @@ def refuse(pod: Pod, transport: Transport, record: RequestRecord) -> None:
 class TcpConnection(RelayOwner):
     """Accounts of one relayed connection: breaker, load, outlier detection, metrics."""
 
-    __slots__ = ("pod", "target", "host", "record", "_timer", "_told")
+    __slots__ = ("pod", "target", "host", "record", "_timer", "_counted")
 
     def __init__(self, pod: Pod, target: Target, host: Host, record: RequestRecord) -> None:
         self.pod = pod
@@ -96,7 +106,7 @@ class TcpConnection(RelayOwner):
         self.host = host
         self.record = record
         self._timer: Timer | None = None  # of connecting
-        self._told = False
+        self._counted = False
 
     def open(self, client: Transport, first: bytes) -> Relay:
         """Start connecting, and relay; the client is not read until the upstream connection stands."""
@@ -114,19 +124,27 @@ class TcpConnection(RelayOwner):
     def relay_established(self, relay: Relay) -> None:
         self._stop_timer()
         self.target.group.report(self.host, 0, Outcome.COMPLETED)
-        self._told = True
-        self.pod.proxy.telemetry.opened(self.record)
+        self._count()
 
     def relay_closed(self, relay: Relay) -> None:
+        self._release()
+        self._count()
+
+    def _count(self) -> None:
+        """Count the connection as opened, once."""
+        if not self._counted:
+            self._counted = True
+            self.pod.proxy.telemetry.opened(self.record)
+
+    def _release(self) -> None:
+        """Give back what the connection has taken, and tell outlier detection if it was not made."""
         self._stop_timer()
         self.host.end()
         self.target.limits.connections.release()
-        if not self._told:
-            if Reason.UPSTREAM_CONNECTION_FAILURE in self.record.reasons:
-                self.target.group.report(self.host, 0, Outcome.CONNECT_FAILED)
-            elif Reason.UPSTREAM_CONNECTION_TIMEOUT in self.record.reasons:
-                self.target.group.report(self.host, 0, Outcome.TIMEOUT)
-            self.pod.proxy.telemetry.opened(self.record)
+        if Reason.UPSTREAM_CONNECTION_FAILURE in self.record.reasons:
+            self.target.group.report(self.host, 0, Outcome.CONNECT_FAILED)
+        elif Reason.UPSTREAM_CONNECTION_TIMEOUT in self.record.reasons:
+            self.target.group.report(self.host, 0, Outcome.TIMEOUT)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

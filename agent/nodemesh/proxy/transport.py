@@ -48,7 +48,7 @@ class Transport:
 
     Back-pressure: whoever forwards looks at `pending` after sending and pauses its source until `Handler.drained`."""
 
-    __slots__ = ("handler", "bulk", "pending", "established", "closed", "local", "remote")
+    __slots__ = ("handler", "bulk", "pending", "established", "closed", "local", "remote", "entrance")
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
@@ -58,6 +58,7 @@ class Transport:
         self.closed = False
         self.local = ""  # "address:port", for the access log
         self.remote = ""
+        self.entrance = ""  # "address:port" of a plain listener that the client reached in its destination's stead
 
     def send(self, data: Buffer) -> None:
         """Write, or keep a copy of what the peer does not take yet."""

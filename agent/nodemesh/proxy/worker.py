@@ -56,6 +56,7 @@ class Worker(Watcher):
         self.tables = Tables()
         self.proxy = Proxy(self.reactor, self.reactor.clock, Random(), telemetry, self.tables, workers)
         self.listeners: dict[int, Listener] = {}
+        self._early: dict[int, tuple[messages.AddListener, list[int]]] = {}  # to accept from once there are tables
         self._reconnect = reconnect
         self._decoder = msgspec.msgpack.Decoder(FromControl)
         self._control = control
@@ -115,8 +116,7 @@ class Worker(Watcher):
         elif isinstance(message, messages.AddListener):
             self._add_listener(message, fds)
         elif isinstance(message, messages.UpdateClient):
-            if message.id in self.proxy.pods:
-                self.proxy.update_pod(message.id, message.client)
+            self._update_client(message)
         elif isinstance(message, messages.RemoveListener):
             self._remove_listener(message.id)
         elif isinstance(message, messages.SetMaps):
@@ -152,6 +152,9 @@ class Worker(Watcher):
         gc.collect()
         gc.freeze()
         self._say(messages.Applied(version=message.version))
+        early, self._early = self._early, {}
+        for listener, fds in early.values():
+            self._add_listener(listener, fds)
 
     def _set_materials(self, fd: int) -> None:
         """Have other certificates from now on."""
@@ -166,8 +169,11 @@ class Worker(Watcher):
         self.proxy.share = Share(memoryview(memory), self.number)
 
     def _add_listener(self, message: messages.AddListener, fds: list[int]) -> None:
-        if message.id in self.listeners:
-            self._remove_listener(message.id)
+        """Accept from a listener; until the first tables say what connections mean, they wait in its backlog."""
+        self._remove_listener(message.id)
+        if not self.tables.version:
+            self._early[message.id] = message, fds
+            return
         sock = socket.socket(fileno=fds[0])
         namespace = fds[1] if len(fds) > 1 else -1
         lane = self.reactor.add_lane()
@@ -175,11 +181,20 @@ class Worker(Watcher):
         pod.gateway_port = message.gateway_port
         self.listeners[message.id] = self.reactor.listen(sock, lane, pod, message.destination)
 
+    def _update_client(self, message: messages.UpdateClient) -> None:
+        if message.id in self._early:
+            early, fds = self._early[message.id]
+            self._early[message.id] = msgspec.structs.replace(early, client=message.client), fds
+        elif message.id in self.proxy.pods:
+            self.proxy.update_pod(message.id, message.client)
+
     def _remove_listener(self, number: int) -> None:
         listener = self.listeners.pop(number, None)
         if listener is not None:
             listener.close()
             self.proxy.remove_pod(number)
+        for fd in self._early.pop(number, (None, ()))[1]:
+            os.close(fd)
 
     def _answer(self, message: Message, body: bytes) -> None:
         """A message with its body in a memfd."""
@@ -200,6 +215,8 @@ class Worker(Watcher):
 
     def drain(self, grace: float) -> None:
         """Accept no more, let what is under way come to its end, then stop."""
+        for number in list(self._early):
+            self._remove_listener(number)
         for number in list(self.listeners):
             self.listeners.pop(number).close()
         self.proxy.start_draining()

@@ -53,6 +53,7 @@ class Assembler:
         self.services: Mapping[str, tuple[Service, ...]] = {}
         self._objects: dict[str, dict[str, dict[str, Object[Any]]]] = {}
         self._slices: dict[tuple[str, str], dict[str, Object[Any]]] = {}  # by the service's namespace and name
+        self._referring: dict[str, tuple[Source, ...]] = {}  # services whose slices name a workload, by its key
         self._pods_by_label: dict[str, dict[tuple[str, str], dict[str, Object[Any]]]] = {}  # by namespace
         self._built: dict[Source, tuple[Service, ...]] = {}
         self._sources: dict[str, set[Source]] = {}  # by host
@@ -82,6 +83,7 @@ class Assembler:
                 sources |= {Source("Service", *slice_service(item)) for item in items}
             elif key.kind in ("Pod", "WorkloadEntry"):
                 touched.setdefault(key.namespace, []).extend(labels_of(item) for item in items)
+                sources.update(self._referring.get(f"{key.namespace}/{key.name}", ()))
         for namespace, label_sets in touched.items():
             sources |= self._selecting(namespace, label_sets)
         self._rebuild(pods, entries, sources)
@@ -92,13 +94,32 @@ class Assembler:
         if item is not None:
             names[key.name] = item
         if key.kind == "EndpointSlice":
-            if before is not None:
-                self._slices.get(slice_service(before), {}).pop(key.name, None)
-            if item is not None:
-                self._slices.setdefault(slice_service(item), {})[key.name] = item
+            self._index_slice(key, before, item)
         elif key.kind == "Pod":
             self._index_pod(key, before, item)
         return before
+
+    def _index_slice(self, key: ObjectKey, before: Object[Any] | None, after: Object[Any] | None) -> None:
+        """Slices by their service, and services by the workloads that their slices name (which may be others than the
+        selector selects)."""
+        if before is not None:
+            pieces = self._slices.get(slice_service(before), {})
+            pieces.pop(key.name, None)
+            source = Source("Service", *slice_service(before))
+            still = {target for piece in pieces.values() for target in targets_of(piece)}
+            for target in targets_of(before) - still:
+                rest = tuple(other for other in self._referring.get(target, ()) if other != source)
+                if rest:
+                    self._referring[target] = rest
+                else:
+                    self._referring.pop(target, None)
+        if after is not None:
+            self._slices.setdefault(slice_service(after), {})[key.name] = after
+            alone = (Source("Service", *slice_service(after)),)
+            for target in targets_of(after):
+                held = self._referring.get(target, ())
+                if alone[0] not in held:
+                    self._referring[target] = held + alone if held else alone
 
     def _index_pod(self, key: ObjectKey, before: Object[Any] | None, after: Object[Any] | None) -> None:
         index = self._pods_by_label.setdefault(key.namespace, {})
@@ -250,3 +271,9 @@ def labels_of(item: Object[Any]) -> Mapping[str, str]:
 
 def slice_service(item: Object[Any]) -> tuple[str, str]:
     return item.meta.namespace, item.meta.labels.get(SERVICE_NAME_LABEL, "")
+
+
+def targets_of(piece: Object[Any]) -> set[str]:
+    """The workloads that a slice's endpoints are, as `namespace/name`."""
+    refs = (entry.target_ref for entry in piece.spec.endpoints)
+    return {f"{ref.namespace or piece.meta.namespace}/{ref.name}" for ref in refs if ref.name}

@@ -24,7 +24,7 @@ from ..registry.snapshot import Endpoint, Health, Protocol, Resolution, Service
 from . import decision
 from .client import Client
 from .decision import Algorithm, Cluster, HashPolicy, Keepalive, LoadBalancer, Outlier, Pool, UpstreamTls, Warmup
-from .locality import priorities
+from .locality import client_part, priorities, setting_in_force
 from .tables import DestinationRule
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
@@ -118,10 +118,15 @@ def build_cluster(
     if resolution in (Resolution.NONE, Resolution.HEADLESS):
         balancer = LoadBalancer(algorithm=Algorithm.PASSTHROUGH)
     tls = tls_of(policy.tls, service, client)
-    locality_setting = policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None
+    locality_setting = setting_in_force(
+        policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None,
+        mesh=mesh.locality_lb_setting,
+        traffic_distribution=service.traffic_distribution,
+        outlier_detection=policy.outlier_detection is not None,
+    )
     return Cluster(
         name=name,
-        key=cluster_key(name, service, rule, shadowed, tls),
+        key=cluster_key(name, service, rule, shadowed, tls, client, client_part(locality_setting, client)),
         host=service.host,
         port=port,
         subset=subset,
@@ -131,17 +136,7 @@ def build_cluster(
         resolution=resolution,
         protocol=protocol,
         load_balancer=balancer,
-        priorities=priorities(
-            endpoints,
-            client.locality,
-            client.labels,
-            locality_setting,
-            mesh=mesh.locality_lb_setting,
-            traffic_distribution=service.traffic_distribution,
-            outlier_detection=policy.outlier_detection is not None,
-            client_node=client.node,
-            client_network=client.network,
-        ),
+        priorities=priorities(endpoints, client, locality_setting),
         pool=pool_of(policy.connection_pool, mesh),
         retry_budget=retry_budget_of(policy.retry_budget),
         outlier=outlier_of(policy.outlier_detection),
@@ -151,15 +146,24 @@ def build_cluster(
 
 
 def cluster_key(
-    name: str, service: Service, rule: DestinationRule | None, shadowed: bool, tls: UpstreamTls | None
+    name: str,
+    service: Service,
+    rule: DestinationRule | None,
+    shadowed: bool,
+    tls: UpstreamTls | None,
+    client: Client,
+    place: str,
 ) -> str:
-    """The name, and beside it whatever makes one client's group differ from another's."""
+    """The name, and beside it whatever makes one client's group differ from another's. `place` is what the order of
+    the endpoints depends on in the client."""
     key = f"{name}@{service.namespace}" if shadowed else name
     if tls is not None and tls.credential:
         key = f"{key}!{tls.credential}"
-    if rule is None or (rule.namespace == service.namespace and not rule.selector):
-        return key
-    return f"{key}#{rule.key}"
+    if rule is not None and (rule.namespace != service.namespace or rule.selector):
+        key = f"{key}#{rule.key}"
+    if service.internal_traffic_policy == "Local" and client.node:
+        place = f"{place}@{client.node}"
+    return f"{key}~{place}" if place else key
 
 
 def select_endpoints(

@@ -7,10 +7,11 @@ applies only together with outlier detection, since without ejections no priorit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from ..config.destinationrule import Distribute, LocalityFailover, LocalityLoadBalancerSetting
 from ..registry.snapshot import Endpoint, Locality
+from .client import Client
 from .decision import Priorities
 
 REGION = "topology.kubernetes.io/region"
@@ -42,55 +43,70 @@ NOT_FAILED_OVER_TO = 4  # the distance of one in a region that `failover` does n
 
 
 def priorities(
-    endpoints: Sequence[Endpoint],
-    client_locality: Locality,
-    client_labels: Mapping[str, str],
+    endpoints: Sequence[Endpoint], client: Client, chosen: LocalityLoadBalancerSetting | None
+) -> Priorities | None:
+    """How one client is to spread its load over `endpoints` by the setting in force; None where they are equal."""
+    if chosen is None:
+        return None
+    if chosen.distribute:
+        return distributed(endpoints, client.locality, chosen.distribute)
+    ranks = [0] * len(endpoints)
+    if chosen.failover_priority:
+        place = as_endpoint(client)
+        ranks = [label_rank(place, endpoint, chosen.failover_priority) for endpoint in endpoints]
+    if by_distance(chosen):
+        # Regional failover refines the order that the labels gave: five distances fit between two ranks.
+        ranks = [
+            rank * (NOT_FAILED_OVER_TO + 1) + distance(client.locality, endpoint.locality, chosen.failover)
+            for rank, endpoint in zip(ranks, endpoints, strict=True)
+        ]
+    return levelled(ranks)
+
+
+def setting_in_force(
     setting: LocalityLoadBalancerSetting | None,
     *,
     mesh: LocalityLoadBalancerSetting | None = None,
     traffic_distribution: str = "",
     outlier_detection: bool = False,
-    client_node: str = "",
-    client_network: str = "",
-    client_cluster: str = "",
-) -> Priorities | None:
-    """How one client is to spread its load over `endpoints`; None where all of them are equal.
+) -> LocalityLoadBalancerSetting | None:
+    """The setting that spreads the load; None where all endpoints are equal.
 
     `setting` is the DestinationRule's, `mesh` MeshConfig's (None: enabled, as Istio's default), `outlier_detection`
     says whether the DestinationRule has any."""
     if setting is not None:
-        if setting.enabled is False:
-            return None
         chosen, failover = setting, outlier_detection
     elif labels := TRAFFIC_DISTRIBUTION.get(traffic_distribution):
         chosen, failover = LocalityLoadBalancerSetting(failover_priority=labels), True
     else:
-        if mesh is not None and mesh.enabled is False:
-            return None
         chosen, failover = mesh or LocalityLoadBalancerSetting(), outlier_detection
-    if chosen.distribute:
-        return distributed(endpoints, client_locality, chosen.distribute)
-    if not failover:
+    if chosen.enabled is False or not (chosen.distribute or failover):
         return None
-    ranks = [0] * len(endpoints)
-    if chosen.failover_priority:
-        client = Endpoint(
-            address="",
-            port=0,
-            labels=client_labels,
-            locality=client_locality,
-            node=client_node,
-            network=client_network,
-            cluster=client_cluster,
-        )
-        ranks = [label_rank(client, endpoint, chosen.failover_priority) for endpoint in endpoints]
-    if chosen.failover or not chosen.failover_priority:
-        # Regional failover refines the order that the labels gave: five distances fit between two ranks.
-        ranks = [
-            rank * (NOT_FAILED_OVER_TO + 1) + distance(client_locality, endpoint.locality, chosen.failover)
-            for rank, endpoint in zip(ranks, endpoints, strict=True)
-        ]
-    return levelled(ranks)
+    return chosen
+
+
+def by_distance(setting: LocalityLoadBalancerSetting) -> bool:
+    """Whether failover goes by region, zone and subzone."""
+    return bool(setting.failover) or not setting.failover_priority
+
+
+def client_part(setting: LocalityLoadBalancerSetting | None, client: Client) -> str:
+    """What `priorities` reads of the client: clients that are equal in this have equal priorities."""
+    if setting is None:
+        return ""
+    if setting.distribute:
+        return str(client.locality)
+    place = as_endpoint(client)
+    parts = [str(client.locality)] if by_distance(setting) else []
+    parts += [f"{key}={label(place, key)}" for key in setting.failover_priority if "=" not in key]
+    return ",".join(parts)
+
+
+def as_endpoint(client: Client) -> Endpoint:
+    """The client as if it were dialled, to compare its labels and place with those of endpoints."""
+    return Endpoint(
+        address="", port=0, labels=client.labels, locality=client.locality, node=client.node, network=client.network
+    )
 
 
 def distance(client: Locality, endpoint: Locality, failover: Sequence[LocalityFailover]) -> int:

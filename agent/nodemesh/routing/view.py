@@ -15,6 +15,7 @@ from .decision import Decision, Failure, Route, Rule
 from .frontend import Frontend, Mode
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
+from .listing import Listed, Listing, Place, ReadSets, changed_places
 from .lookup import Lookup
 from .match import VirtualHost
 from .memo import Memo
@@ -28,6 +29,9 @@ from .tables import Tables
 #: How many different Host headers and addresses a view remembers: they come from outside and may be anything.
 MAX_REMEMBERED = 8192
 
+#: How many different sets of reads are held for each host of the registry before they are forgotten.
+SETS_PER_HOST = 8
+
 #: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
 UNREGISTERED_PORT = 80
 
@@ -35,7 +39,16 @@ UNREGISTERED_PORT = 80
 class View:
     """One client's mesh. Equal clients share one view, so `client` stands for all of them."""
 
-    def __init__(self, tables: Tables, client: Client, index: EndpointIndex, previous: View | None = None) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        client: Client,
+        index: EndpointIndex,
+        read_sets: ReadSets,
+        previous: View | None = None,
+        changed: frozenset[Place] = frozenset(),
+    ) -> None:
+        """`changed` is what differs between the tables of `previous` and these."""
         self.client = client
         self.tables = tables
         self.version = tables.version
@@ -45,6 +58,8 @@ class View:
         ):
             previous = None
         self._index = index
+        self._read_sets = read_sets
+        self._listing: Listing = Listing(previous._listing if previous is not None else None, changed)
         self._clusters: Clusters = Clusters(previous._clusters.made if previous is not None else {})
         self._virtual_hosts: Memo[tuple[str, int], VirtualHost] = Memo(
             tables, previous._virtual_hosts if previous is not None else None
@@ -177,21 +192,34 @@ class View:
         """Everything that the kernel may have to know: each service port with its virtual addresses, a headless
         service's with its endpoints' addresses. `resolved` has the addresses of hosts that clients resolve by
         themselves, by host: those of ServiceEntries without addresses of their own."""
+        for listed in self._listing.hosts(self.tables.services, self._list).values():
+            yield from listed.frontends
+            for frontend in listed.unaddressed if resolved else ():
+                assert resolved is not None and frontend.service is not None
+                if frontend.service.host in resolved:
+                    yield replace(frontend, addresses=resolved[frontend.service.host])
+
+    def _list(self, host: str) -> Listed:
         lookup = self._lookup()
-        for host in self.tables.services:
-            service = lookup.imported_service(host)
-            lookup.reads.clear()
-            if service is None:
+        service = lookup.imported_service(host)
+        reads = lookup.reads
+        addressed: list[Frontend] = []
+        unaddressed: list[Frontend] = []
+        for port in service.ports if service is not None else ():
+            assert service is not None
+            if not self.scope.sees(service.namespace, service.host, port.number):
                 continue
-            for port in service.ports:
-                if not self.scope.sees(service.namespace, service.host, port.number):
-                    continue
-                if service.addresses:
-                    yield self._service_frontend(service, port.number)
-                elif service.resolution is Resolution.HEADLESS:
-                    yield from self._headless_frontends(service, port)
-                elif resolved and service.host in resolved:
-                    yield replace(self._service_frontend(service, port.number), addresses=resolved[service.host])
+            frontend = self._service_frontend(service, port.number)
+            known = self._service_frontends.get((service.host, port.number))
+            assert known is not None
+            reads += known[1]
+            if service.addresses:
+                addressed.append(frontend)
+            elif service.resolution is Resolution.HEADLESS:
+                addressed.extend(self._headless_frontends(service, port))
+            else:
+                unaddressed.append(frontend)
+        return Listed(tuple(addressed), tuple(unaddressed), self._read_sets.of(reads))
 
     def _headless_frontends(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
         addresses: dict[int, dict[str, None]] = {}
@@ -365,6 +393,9 @@ class Views:
         self.version = tables.version
         self._index: EndpointIndex = previous._index if previous is not None else EndpointIndex()
         self._index.update(tables.services)  # shared with the views before, which look up services of their own tables
+        self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
+        self._read_sets.trim(SETS_PER_HOST * len(tables.services))
+        self._changed = changed_places(tables, previous.tables) if previous is not None else frozenset()
         self._views: dict[ClientKey, View] = {}
         self._before: dict[ClientKey, View] = dict(previous._views) if previous is not None else {}
 
@@ -384,6 +415,6 @@ class Views:
         )
         view = self._views.get(key)
         if view is None:
-            view = View(self.tables, client, self._index, self._before.pop(key, None))
+            view = View(self.tables, client, self._index, self._read_sets, self._before.pop(key, None), self._changed)
             self._views[key] = view
         return view

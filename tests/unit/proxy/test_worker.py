@@ -269,3 +269,42 @@ def test_control_may_die(upstream):
     near.send(msgspec.msgpack.encode(messages.Drain(grace=0.0)))
     control.thread.join(5)
     assert not control.thread.is_alive()
+
+
+def test_connections_wait_for_the_first_tables(control, upstream):
+    address = control.listen(80)
+    control.say(messages.UpdateClient(id=80, client=Client(namespace="default", name="client", labels={"app": "late"})))
+    with connect(address) as client:
+        client.sendall(GET)
+        assert msgspec.msgpack.decode(control.ask(messages.GetConnections(id=1))) == []
+        config = mesh(upstream) + rule("match: [{sourceLabels: {app: late}}]\ndirectResponse: {status: 418}")
+        assert control.configure(config) == messages.Applied(version=1)
+        assert client.recv(1000).startswith(b"HTTP/1.1 418")
+
+
+def test_a_listener_that_goes_before_the_first_tables_is_never_served(control, upstream):
+    address = control.listen(80)
+    control.say(messages.RemoveListener(id=80))
+    control.configure(mesh(upstream))
+    with pytest.raises(ConnectionRefusedError):
+        connect(address)
+
+
+def test_the_listeners_own_address_means_what_stands_behind_it(control, upstream):
+    config = mesh(upstream) + rule(
+        "match: [{authority: {exact: '10.96.0.10:9080'}}]\nroute: [{destination: {host: reviews}}]"
+    )
+    control.configure(config.replace("port: 80}", "port: 9080}"))
+    host, port = control.listen(9080)
+    for name, meant in ((host, True), ("localhost", True), ("127.0.0.2", False)):
+        with connect((host, port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: %s:%d\r\n\r\n" % (name.encode(), port))
+            if meant:
+                served, _ = upstream.accept()
+                assert b"\r\nhost: 10.96.0.10:9080\r\n" in read_until(served, b"\r\n\r\n")
+                served.close()
+            else:
+                assert client.recv(1000)
+                upstream.settimeout(0)
+                with pytest.raises(BlockingIOError):
+                    upstream.accept()

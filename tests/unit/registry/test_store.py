@@ -77,3 +77,21 @@ def test_pods_tell_owner_and_service_account():
     snapshot = Store().apply("t", [make("Pod", "web-5d4f-x", spec, labels={"pod-template-hash": "5d4f"})])
     workload = snapshot.workloads["default/web-5d4f-x"]
     assert (workload.owner, workload.service_account, workload.ready) == ("web", "web", True)
+
+
+def test_endpoints_follow_the_pods_that_their_slices_name_whatever_the_selector_says():
+    store = Store()
+    target = {"kind": "Pod", "name": "a"}
+    piece = {"endpoints": [{"addresses": ["10.1.0.1"], "targetRef": target}], "ports": [{"name": "http", "port": 8080}]}
+    labels = {"kubernetes.io/service-name": "web"}
+    slices = [make("EndpointSlice", name, piece, labels=labels) for name in ("web-4", "web-6")]
+    store.apply("cluster", [service("web", "10.96.0.1"), *slices])
+
+    def endpoint_labels(*changed, removed=()):
+        (found,) = store.apply("cluster", changed, removed).services["web.default.svc.cluster.local"]
+        return [endpoint.labels for endpoint in found.endpoints[80]]
+
+    assert endpoint_labels(pod("a", "10.1.0.1", {"version": "v1"})) == [{"version": "v1"}]
+    assert endpoint_labels(removed=[key_of(slices[0])]) == [{"version": "v1"}]
+    assert endpoint_labels(pod("a", "10.1.0.1", {"version": "v2"})) == [{"version": "v2"}]
+    assert endpoint_labels(removed=[ObjectKey("Pod", "default", "a")]) == [{}]

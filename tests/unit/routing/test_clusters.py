@@ -1,6 +1,8 @@
-from tests.meshes import make, pod, request, service, view_of
+from msgspec.structs import replace
+from tests.meshes import make, pod, request, service, view_of, views_of
 
 from nodemesh.registry.snapshot import Resolution
+from nodemesh.routing.client import Client
 from nodemesh.routing.decision import UNLIMITED, Algorithm, HashPolicy, LoadBalancer, Outlier, Pool, Warmup
 
 
@@ -127,3 +129,39 @@ def test_a_headless_service_is_dialled_as_the_client_did_but_a_subset_is_balance
     assert (plain.resolution, plain.load_balancer.algorithm) == (Resolution.HEADLESS, Algorithm.PASSTHROUGH)
     chosen = view.http(frontend, request("/v1", "web")).destinations[0].cluster
     assert (chosen.resolution, chosen.load_balancer.algorithm) == (Resolution.STATIC, Algorithm.LEAST_REQUEST)
+
+
+def keys(*objects, clients):
+    views = views_of(service("web", "10.96.0.1", (80, "http")), pod("web-1", "10.1.0.1", {"app": "web"}), *objects)
+    found = []
+    for client in clients:
+        view = views.for_client(client)
+        decision = view.http(view.frontend("10.96.0.1", 80), request(host="web"))
+        found.append(decision.destinations[0].cluster.key)
+    return found
+
+
+def test_clients_with_other_priorities_have_groups_of_their_own():
+    setting = {"loadBalancer": {"localityLbSetting": {"failoverPriority": ["tier"]}}, "outlierDetection": {}}
+    rule = make("DestinationRule", "web", {"host": "web", "trafficPolicy": setting})
+    clients = [Client(namespace="default", labels=labels) for labels in ({"tier": "a"}, {"tier": "b"}, {"tier": "a"})]
+    first, second, third = keys(rule, clients=clients)
+    assert first == third != second
+    assert first.startswith("outbound|80||web.default.svc.cluster.local~")
+
+
+def test_clients_of_other_nodes_have_groups_of_their_own_where_traffic_stays_on_the_node():
+    local = service("local", "10.96.0.2", (80, "http"), selector={"app": "web"})
+    local = replace(local, spec=replace(local.spec, internal_traffic_policy="Local"))
+    views = views_of(local, pod("web-1", "10.1.0.1", {"app": "web"}, node="a"))
+    clusters = []
+    for node in ("a", "b"):
+        view = views.for_client(Client(namespace="default", node=node))
+        clusters.append(view.tcp(view.frontend("10.96.0.2", 80)).destinations[0].cluster)
+    assert [len(found.endpoints) for found in clusters] == [1, 0]
+    assert clusters[0].key != clusters[1].key
+
+
+def test_where_all_clients_are_equal_the_key_is_the_name():
+    clients = [Client(namespace="default", labels={"tier": tier}, node=tier) for tier in "ab"]
+    assert set(keys(clients=clients)) == {"outbound|80||web.default.svc.cluster.local"}

@@ -2,7 +2,9 @@ import pytest
 
 from nodemesh.config.destinationrule import Distribute, LocalityFailover, LocalityLoadBalancerSetting
 from nodemesh.registry.snapshot import Endpoint, Locality
-from nodemesh.routing.locality import distance, matches, priorities
+from nodemesh.routing import locality
+from nodemesh.routing.client import Client
+from nodemesh.routing.locality import client_part, distance, matches, setting_in_force
 
 
 def place(text):
@@ -15,6 +17,11 @@ def endpoints(*places, weight=1, **more):
         Endpoint(address=f"10.0.0.{number}", port=80, locality=place(text), weight=weight, **more)
         for number, text in enumerate(places)
     ]
+
+
+def priorities(some, where, labels, setting, *, client_node="", **site):
+    client = Client(namespace="default", locality=where, labels=labels, node=client_node)
+    return locality.priorities(some, client, setting_in_force(setting, **site))
 
 
 def levels(result):
@@ -170,3 +177,19 @@ def test_distribute_to_where_nobody_is_leaves_no_endpoint():
 )
 def test_patterns_match_part_by_part(where, pattern, expected):
     assert matches(place(where), pattern) is expected
+
+
+def client(where="eu/a/1", **labels):
+    return Client(namespace="default", locality=place(where), labels=labels)
+
+
+def test_clients_are_told_apart_by_what_their_priorities_read():
+    by_tier = LocalityLoadBalancerSetting(failover_priority=("tier", "version=v1"))
+    assert client_part(by_tier, client(tier="gold")) == client_part(by_tier, client("us/b/2", tier="gold", other="x"))
+    assert client_part(by_tier, client(tier="gold")) != client_part(by_tier, client(tier="silver"))
+    both = LocalityLoadBalancerSetting(failover_priority=("tier",), failover=failing_over(("eu", "us")).failover)
+    assert client_part(both, client("eu", tier="gold")) != client_part(both, client("us", tier="gold"))
+    assert client_part(distributing("eu", eu=100), client("eu")) != client_part(
+        distributing("eu", eu=100), client("us")
+    )
+    assert client_part(None, client()) == ""

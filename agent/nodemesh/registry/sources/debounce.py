@@ -8,6 +8,8 @@ QUIET = 0.1
 LIMIT = 10.0
 #: Seconds that changed endpoints wait for company: traffic to a pod that is gone is worse than one more version.
 ENDPOINTS = 0.05
+#: The most that a slow application holds up what follows, seconds.
+PAUSE = 1.0
 
 
 class Debounce:
@@ -43,5 +45,5 @@ class Debounce:
         self._first = self._urgent = None
 
     def applied(self, now: float, seconds: float) -> None:
-        """Applying it took so long: at least as long is left for everything else."""
-        self._not_before = now + min(seconds, LIMIT)
+        """Applying it took so long: as long is left for everything else, within reason."""
+        self._not_before = now + min(seconds, PAUSE)

@@ -29,6 +29,8 @@ def test_endpoints_do_not_wait_for_quiet():
 
 def test_a_slow_application_gets_its_pause():
     debounce = Debounce()
-    debounce.applied(8.0, 3.0)
+    debounce.applied(8.0, 0.3)
     debounce.changed(8.0, urgent=True)
-    assert debounce.due() == 11.0
+    assert debounce.due() == 8.3
+    debounce.applied(8.0, 30.0)
+    assert debounce.due() == 9.0

@@ -1,0 +1,101 @@
+"""An upstream connection that is made before the client has spoken, since its server may be the one to speak first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..balance.host import Host
+from ..balance.outlier import Outcome
+from ..routing.decision import Decision
+from ..telemetry.record import RequestRecord
+from .relay import Relay
+from .target import Target
+from .tcp import TcpConnection, begin, find, refuse
+from .transport import Transport
+
+if TYPE_CHECKING:
+    from .pod import Pod
+
+
+class Waiting:
+    """Who waits for either side to speak."""
+
+    __slots__ = ()
+
+    def early_failed(self, record: RequestRecord) -> None:
+        """The upstream connection was not made, for the reasons in the record; the client knows nothing of it."""
+        raise NotImplementedError
+
+
+class EarlyConnection(TcpConnection):
+    """Nothing of it is recorded while the client may turn out to speak HTTP or TLS: it was made in vain then."""
+
+    __slots__ = ("waiting", "relay", "_established")
+
+    def __init__(self, pod: Pod, target: Target, host: Host, record: RequestRecord, waiting: Waiting) -> None:
+        super().__init__(pod, target, host, record)
+        self.waiting: Waiting | None = waiting
+        self.relay: Relay | None = None
+        self._established = False
+
+    def start(self, client: Transport) -> Relay:
+        """Connect; the client's bytes are not the relay's until `join`."""
+        self.relay = self.open(client, b"")
+        return self.relay
+
+    def join(self, client: Transport) -> Relay:
+        """It is TCP: the client's connection is the relay's from here on."""
+        relay = self.relay
+        assert relay is not None
+        self.waiting = None
+        if self._established:
+            self._count()
+        relay.client.take(client)
+        return relay
+
+    def release(self) -> None:
+        """It was made in vain: only the upstream connection is closed."""
+        assert self.relay is not None
+        self.waiting = None
+        self.relay.release_client()
+        self._release()
+
+    @property
+    def server_spoke(self) -> bool:
+        return self.relay is not None and self.relay.upstream.count > 0
+
+    def relay_established(self, relay: Relay) -> None:
+        if self.waiting is None:
+            super().relay_established(relay)
+            return
+        self._established = True
+        self._stop_timer()
+        self.target.group.report(self.host, 0, Outcome.COMPLETED)
+
+    def relay_failed(self, relay: Relay) -> bool:
+        waiting = self.waiting
+        if waiting is None:
+            return False
+        self.release()
+        waiting.early_failed(self.record)
+        return True
+
+
+def start_early(
+    pod: Pod, transport: Transport, decision: Decision, dialled: tuple[str, int] | None, waiting: Waiting
+) -> EarlyConnection | None:
+    """Connect to where a silent client's connection would lead. None: nowhere, and `waiting` was told."""
+    record = begin(pod, transport, decision, "")
+    found = find(pod, transport, record, decision, dialled)
+    if found is None:
+        waiting.early_failed(record)
+        return None
+    early = EarlyConnection(pod, *found, record, waiting)
+    early.start(transport)
+    return early
+
+
+def give_up(pod: Pod, transport: Transport, record: RequestRecord) -> None:
+    """Reset a client that has not spoken, nor was there anybody to speak to it."""
+    record.duration = pod.proxy.clock.time() - record.started
+    refuse(pod, transport, record)

@@ -1,0 +1,78 @@
+"""Everything that one client can dial, host by host, taken over from one version of the tables to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from .compile import changed_keys
+from .frontend import Frontend
+from .lookup import Read
+from .tables import Tables
+
+#: A place in the tables: the attribute and the key in it (None: the attribute itself).
+Place = tuple[str, str | None]
+
+MAPPINGS = ("services", "addresses", "virtual_hosts", "virtual_services", "destination_rules")
+WHOLES = ("wildcard_services", "wildcard_virtual_hosts", "wildcard_destination_rules")
+
+
+def changed_places(now: Tables, before: Tables) -> frozenset[Place]:
+    """Where a lookup finds another object than before."""
+    found: set[Place] = set()
+    for attribute in MAPPINGS:
+        keys = changed_keys(getattr(now, attribute), getattr(before, attribute))
+        found.update((attribute, key) for key in keys)
+    found.update((attribute, None) for attribute in WHOLES if getattr(now, attribute) is not getattr(before, attribute))
+    return frozenset(found)
+
+
+class ReadSets:
+    """Sets of places, each held once however many views have read just these."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[frozenset[Place], frozenset[Place]] = {}
+
+    def of(self, reads: Iterable[Read]) -> frozenset[Place]:
+        places = frozenset((attribute, key) for attribute, key, _ in reads)
+        return self._known.setdefault(places, places)
+
+    def trim(self, bound: int) -> None:
+        """Start anew if there are more than `bound`: those of hosts long gone are never asked for again."""
+        if len(self._known) > bound:
+            self._known = {}
+
+
+class Listed(NamedTuple):
+    """What a client can dial of one host, and what that was made from. `unaddressed` are ports of hosts that have no
+    address of their own: clients resolve them."""
+
+    frontends: tuple[Frontend, ...]
+    unaddressed: tuple[Frontend, ...]
+    reads: frozenset[Place]
+
+
+class Listing:
+    """A client's hosts. `before` is the listing of the version before, `changed` what is different since then."""
+
+    __slots__ = ("_changed", "_current", "_hosts")
+
+    def __init__(self, before: Listing | None, changed: frozenset[Place]) -> None:
+        self._hosts: dict[str, Listed] = before._hosts if before is not None else {}
+        self._changed: frozenset[Place] = before._changed | changed if before is not None else changed
+        self._current = False
+
+    def hosts(self, services: Mapping[str, object], make: Callable[[str], Listed]) -> dict[str, Listed]:
+        """All hosts of the registry, in its order; only those are made anew whose reads changed."""
+        if not self._current:
+            known, changed = self._hosts, self._changed
+            found: dict[str, Listed] = {}
+            for host in services:
+                listed = known.get(host)
+                if listed is None or not listed.reads.isdisjoint(changed):
+                    listed = make(host)
+                found[host] = listed
+            self._hosts, self._changed, self._current = found, frozenset(), True
+        return self._hosts

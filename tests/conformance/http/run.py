@@ -1,0 +1,206 @@
+"""One case from its mesh to its verdict."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from .case import Case, Expect, Seen, Step, within
+from .mesh import addresses_of, fill, objects
+from .upstream import Got, Upstreams
+from .wire import Answer, Connection, request
+from .worker import WorkerUnderTest
+
+#: Seconds within which what is not part of the answer must show: copies, log lines.
+PATIENCE = 5.0
+
+
+class Run:
+    """A case under way."""
+
+    def __init__(self, case: Case, number: int, worker: WorkerUnderTest, upstreams: Upstreams) -> None:
+        self.case = case
+        self.namespace = f"case-{number}"
+        self.worker = worker
+        self.upstreams = upstreams
+        self.kept: dict[str, Connection] = {}
+        self.doors: dict[int, tuple[str, int]] = {}
+        self.words = {"$port": str(upstreams.port), "$ns": self.namespace}
+        self.words |= {f"${name}": address for name, address in addresses_of(case).items()}
+
+    def __call__(self) -> None:
+        case = self.case
+        self.upstreams.start(addresses_of(case), case.upstreams)
+        try:
+            self.worker.apply(objects(case, self.namespace, self.upstreams.port))
+            for number, step in enumerate(case.steps):
+                self.step(step, f"{self.namespace}-{number}")
+            for metric in case.metrics:
+                labels = fill(metric.labels, self.words)
+                expect(within(self.worker.requests(labels), metric.requests), f"metrics: {labels}")
+        finally:
+            for connection in self.kept.values():
+                connection.close()
+            self.worker.forget_listeners()
+            self.upstreams.stop()
+
+    def step(self, step: Step, identity: str) -> None:
+        if step.pause:
+            time.sleep(step.pause)
+        if step.http is not None:
+            self.worker.apply(objects(self.case, self.namespace, self.upstreams.port, step.http))
+        before = {name: len(got) for name, got in self.upstreams.got.items()}
+        wanted = step.expect
+        logged = identity if wanted.log else ""
+        if step.leave:
+            self.leave(step, logged)
+            answers = []
+        elif step.parallel > 1:
+            with ThreadPoolExecutor(step.parallel) as pool:
+                answers = list(pool.map(lambda _: self.ask(step, logged), range(step.count)))
+        else:
+            answers = [self.ask(step, logged) for _ in range(step.count)]
+        if answers:
+            self.judge_answers(wanted, answers)
+        self.judge_pods(wanted, before)
+        if wanted.log:
+            log = fill(dict(wanted.log), self.words)
+            settle(lambda: any(matches(line, log) for line in self.worker.lines(identity)),
+                   lambda: f"log: wanted {log}, got {self.worker.lines(identity)}")  # fmt: skip
+
+    def door(self, port: int) -> tuple[str, int]:
+        """The listener for a port that the client dials."""
+        if port not in self.doors:
+            destination = fill(self.case.address, self.words), port
+            self.doors[port] = self.worker.listen(self.case.client, self.namespace, destination)
+        return self.doors[port]
+
+    def ask(self, step: Step, identity: str) -> Answer:
+        filled = fill(
+            {"send": step.send, "host": step.host, "headers": list(step.headers), "raw": step.raw}, self.words
+        )
+        step = Step(**{name: getattr(step, name) for name in step.__struct_fields__} | filled)
+        connection = self.kept.get(step.via)
+        if connection is None:
+            port = step.port or (self.upstreams.port if self.case.port == 0 else self.case.port)
+            connection = Connection(self.door(port))
+            if step.via:
+                self.kept[step.via] = connection
+        try:
+            answer = connection.ask(step, identity)
+            if step.then:
+                expect(connection.echoed(step.then), f"{step.then!r} does not come back")
+            if step.expect.closed:
+                expect(connection.ended(), "the connection stays open")
+            return answer
+        finally:
+            if not step.via:
+                connection.close()
+
+    def leave(self, step: Step, identity: str) -> None:
+        """Go when the request has reached a pod."""
+        before = self.upstreams.total()
+        connection = Connection(self.door(step.port or self.case.port))
+        connection.sock.sendall(request(step, identity))
+        settle(lambda: self.upstreams.total() > before, lambda: "no pod got the request")
+        connection.reset()
+
+    def judge_answers(self, wanted: Expect, answers: list[Answer]) -> None:
+        statuses = Counter(answer.status for answer in answers)
+        if isinstance(wanted.status, int):
+            expect(set(statuses) == {wanted.status}, f"status {dict(statuses)}, not {wanted.status}: {answers[0]}")
+        else:
+            expect(set(statuses) <= set(wanted.status), f"status {dict(statuses)}, not {wanted.status}")
+            for status, most in wanted.status.items():
+                expect(within(statuses[status], most), f"{statuses[status]} answers of {status}, not {most}")
+        for answer in answers:
+            self.judge(wanted, answer)
+        if wanted.same_pod:
+            expect(len({answer.field("x-pod") for answer in answers}) == 1, "several pods have answered")
+
+    def judge(self, wanted: Expect, answer: Answer) -> None:
+        expect(answer.broken == wanted.broken, f"broken: {answer}")
+        for name, value in fill(wanted.headers, self.words).items():
+            expect(fits(answer.field(name), value), f"{name} is {answer.field(name)!r}, not {value!r}: {answer.lines}")
+        lines = [f"{name}: {value}" for name, value in answer.lines]
+        for line in wanted.lines:
+            expect(line in lines, f"no {line!r} in {lines}")
+        if wanted.body is not None:
+            body = fill(wanted.body, self.words).encode()
+            expect(answer.body == body, f"body {answer.body!r}, not {body!r}")
+        for piece in wanted.body_has:
+            expect(piece.encode() in answer.body, f"body {answer.body!r} without {piece!r}")
+        expect(not wanted.interim or tuple(answer.interim) == wanted.interim, f"interim {answer.interim}")
+        for name, value in wanted.trailers.items():
+            expect(answer.trailers.get(name) == value, f"trailers {answer.trailers}")
+        expect(answer.seconds >= wanted.at_least, f"answered after {answer.seconds} s, before {wanted.at_least}")
+
+    def judge_pods(self, wanted: Expect, before: dict[str, int]) -> None:
+        def fresh(name: str) -> list[Got]:
+            with self.upstreams.lock:
+                return self.upstreams.got[name][before.get(name, 0) :]
+
+        for name, count in wanted.pods.items():
+            settle(
+                lambda: within(len(fresh(name)), count), lambda: f"{name} got {len(fresh(name))} requests, not {count}"
+            )
+        for name, count in wanted.connections.items():
+            accepted = self.upstreams.accepted[name]
+            expect(within(accepted, count), f"{name} has accepted {accepted} connections, not {count}")
+        for name, seen in wanted.saw.items():
+            settle(lambda: bool(fresh(name)), lambda: f"{name} got nothing")
+            self.judge_seen(name, seen, fresh(name)[-1])
+        if wanted.gaps:
+            tries = sorted(got.at for name in self.upstreams.got for got in fresh(name))
+            gaps = [after - earlier for earlier, after in zip(tries, tries[1:], strict=False)]
+            expect(len(gaps) == len(wanted.gaps), f"{len(gaps)} retries")
+            expect(all(gap <= most for gap, most in zip(gaps, wanted.gaps, strict=True)), f"gaps {gaps}")
+
+    def judge_seen(self, name: str, seen: Seen, got: Got) -> None:
+        for what, wanted, found in (
+            ("method", seen.method, got.method),
+            ("target", seen.target, got.target),
+            ("host", fill(seen.host, self.words), got.field("host")),
+        ):
+            expect(not wanted or found == wanted, f"{name} saw the {what} {found!r}, not {wanted!r}")
+        for field, value in fill(seen.headers, self.words).items():
+            expect(fits(got.field(field), value), f"{name} saw {field} as {got.field(field)!r}, not {value!r}")
+        for line in seen.lines:
+            expect(line in got.lines, f"{name} saw no {line!r} in {got.lines}")
+        if seen.body is not None:
+            expect(got.body == seen.body.encode(), f"{name} saw the body {got.body!r}")
+
+
+def fits(value: str | None, wanted: str | None) -> bool:
+    """`*` is any value, `/…/` a pattern, None none."""
+    if wanted is None or value is None:
+        return value is None and wanted is None
+    if wanted.startswith("/") and wanted.endswith("/") and len(wanted) > 2:
+        return re.fullmatch(wanted[1:-1], value) is not None
+    return wanted in ("*", value)
+
+
+def matches(line: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    for name, value in wanted.items():
+        found = line[name]
+        if isinstance(value, str) and isinstance(found, str):
+            if not fits(found, value):
+                return False
+        elif found != value:
+            return False
+    return True
+
+
+def settle(condition: Callable[[], bool], words: Callable[[], str]) -> None:
+    """Wait for what is to come, within a bound."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, words()
+        time.sleep(0.005)
+
+
+def expect(true: bool, words: str) -> None:
+    assert true, words
