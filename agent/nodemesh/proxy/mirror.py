@@ -29,7 +29,7 @@ class Shadow(Caller):
         proxy = original.target.proxy
         body: RequestBody | None = None
         if original.body is not None:
-            body = RequestBody()
+            body = RequestBody(original.pod.gate)
             body.complete = original.body.complete
             held = original.body.take()
             if held:
@@ -94,6 +94,8 @@ class Shadow(Caller):
         self._done()
 
     def _done(self) -> None:
+        if self.call.body is not None:
+            self.call.body.forget()
         proxy = self.call.target.proxy
         self.record.attempts = self.call.attempts
         self.record.upstream_host = self.call.host_name
