@@ -42,7 +42,9 @@ NEXT: Final[dict[int, frozenset[int]]] = {
     DONE: frozenset(),
 }
 
-TIMEOUTS: Final = frozenset({Reason.RESPONSE_TIMEOUT, Reason.PER_TRY_TIMEOUT})
+#: A client that has the second gets 204 in place of a 504 (Envoy's x-envoy-upstream-rq-timeout-alt-response).
+TIMEOUTS: Final = (Reason.RESPONSE_TIMEOUT, Reason.PER_TRY_TIMEOUT)
+ALTERNATIVE: Final = b"x-envoy-upstream-rq-timeout-alt-response"
 
 SERVICE_TIME: Final = [b"x-envoy-upstream-service-time: %d" % milliseconds for milliseconds in range(1024)]
 
@@ -337,13 +339,13 @@ class Exchange(Caller):
         """Answer in the upstream's stead."""
         reply = REPLIES[reason]
         self._note(reason)
-        if reason in TIMEOUTS and b"x-envoy-upstream-rq-timeout-alt-response" in self.head.request.headers:
-            self._reply(204, b"", [], -1)
-            return
         self.record.transport_failure = detail
         lines = [b"x-envoy-overloaded: true"] if reply.overloaded else []
         retried = self._call is not None and self._call.attempts > 1
-        self._reply(status or reply.status, body_of(reason, retried, detail), lines, grpc_status)
+        body = body_of(reason, retried, detail)
+        if reason in TIMEOUTS and self.head.controlled and ALTERNATIVE in self.head.request.headers:
+            status, body = 204, b""
+        self._reply(status or reply.status, body, lines, grpc_status)
 
     def _reply(self, status: int, body: bytes, lines: list[bytes], grpc_status: int) -> None:
         """Answer without an upstream."""
