@@ -20,6 +20,7 @@ from ..routing.question import client_for
 from ..telemetry.dump import Dump
 from ..telemetry.exposition import render
 from .exposed import bound_address
+from .kernel import show
 from .metrics import Numbers, families
 from .options import Ebpf
 
@@ -58,8 +59,9 @@ class RunningNode:
             "started": control.started,
             "ready": not missing,
             "missing": missing,
-            "ebpf": "on" if control.options.ebpf is not Ebpf.OFF else "off: only --expose listeners serve",
+            "ebpf": "on" if control.options.ebpf is not Ebpf.OFF else "off: only --expose and gateway listeners serve",
             "self_test": "" if control.kernel is None else control.unproven or "passed",
+            "kernel": self._kernel(),
             "tables": {
                 "version": control.publisher.version,
                 "causes": list(tables.causes) if tables is not None else [],
@@ -80,6 +82,16 @@ class RunningNode:
             "pods": pods,
         }
 
+    def _kernel(self) -> dict[str, list[str]]:
+        kernel = self._control.kernel
+        if kernel is None:
+            return {}
+        return {
+            "foreign_programs": list(kernel.foreign),
+            "ports_without_room": list(kernel.passed),
+            "endpoints_out": sorted(map(show, kernel.out)),
+        }
+
     def _workers(self) -> list[dict[str, Any]]:
         control = self._control
         return [
@@ -98,12 +110,15 @@ class RunningNode:
         for listener in self._control.listeners:
             message = listener.message
             destination = message.destination
+            dialled = f"{destination[0]}:{destination[1]}" if destination is not None else ""
+            if message.gateway_port:
+                dialled = f"gateway port {message.gateway_port}"
             rows.append(
                 {
                     "name": listener.name,
                     "client": f"{message.client.namespace}/{message.client.name}",
-                    "destination": f"{destination[0]}:{destination[1]}" if destination is not None else "",
-                    "address": str(bound_address(listener.fds[0])) if destination is not None else "",
+                    "destination": dialled,
+                    "address": str(bound_address(listener.fds[0])) if dialled else "",
                 }
             )
         return rows
@@ -165,6 +180,8 @@ class RunningNode:
             watches=control.cluster.source.status() if control.cluster is not None else (),
             refused=refused_objects(self.snapshot),
             kernel=control.kernel.counters() if control.kernel is not None else {},
+            ports_without_room=len(control.kernel.passed) if control.kernel is not None else 0,
+            endpoints_out=len(control.kernel.out) if control.kernel is not None else 0,
         )
         return await asyncio.to_thread(render, dump, list(families(numbers)))
 

@@ -16,6 +16,7 @@ from .lines import (
     GRPC_STATUS,
     OPTIONS,
     PLAIN,
+    RATE_LIMITED,
     REQUEST_ID,
     TRANSFER_ENCODING,
     UPGRADE,
@@ -77,6 +78,9 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
             head.upgrade = field.value
         elif kind == GRPC_STATUS:
             head.grpc_status = int(field.value) if field.value.isdigit() else -1
+            kept.append(line)
+        elif kind == RATE_LIMITED:
+            head.limited = True
             kept.append(line)
     if minor == b"0":
         head.close = b"keep-alive" not in options
