@@ -5,6 +5,8 @@ which it runs on."""
 
 from __future__ import annotations
 
+from mypy_extensions import mypyc_attr
+
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 
@@ -12,6 +14,7 @@ from ..routing.decision import Keepalive
 Buffer = bytes | memoryview
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Handler:
     """Whom a transport calls. After `lost` it calls no more; after `Transport.close` or `abort` neither."""
 
@@ -43,6 +46,7 @@ class Handler:
         return {}
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Transport:
     """One connection. Sends never fail: what is broken is told by `Handler.lost` on a later turn.
 
@@ -85,6 +89,7 @@ class Transport:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Acceptor:
     """Whom a listener hands its connections to."""
 
@@ -96,6 +101,7 @@ class Acceptor:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Network:
     """Makes outgoing connections."""
 

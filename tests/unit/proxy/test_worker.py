@@ -234,12 +234,22 @@ def test_draining_ends_the_worker_when_all_is_done(control, upstream):
     served.close()
 
 
+class Halted(Platform):
+    """Stops the loop until the gate is open."""
+
+    def __init__(self, gate):
+        self.gate = gate
+
+    def beat(self):
+        self.gate.wait(5)
+
+
 @pytest.mark.parametrize("last", [messages.RemoveListener(id=80), messages.Drain(grace=30.0)])
 def test_who_waits_at_a_listener_that_closes_is_served(control, upstream, last):
     control.configure(mesh(upstream) + rule("directResponse: {status: 418}"))
     address = control.listen(80)
     gate = threading.Event()
-    control.worker.platform.beat = lambda: gate.wait(5)  # the loop stands still while clients come
+    control.worker.reactor.platform = Halted(gate)  # the loop stands still while clients come
     clients = [connect(address) for _ in range(50)]
     control.say(last)
     gate.set()
