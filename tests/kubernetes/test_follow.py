@@ -214,6 +214,18 @@ def test_pods_of_this_node_are_known_in_full_as_long_as_they_are_here(play):
     play(story, small_cluster())
 
 
+def test_endpoints_are_what_the_slices_say_and_not_the_pods_of_this_node(play):
+    api = small_cluster()
+    api.apply(service("client"))
+
+    async def story(follower):
+        await follower.until(lambda: follower.batches)
+        (client,) = follower.snapshot.services["client.default.svc.cluster.local"]
+        assert client.endpoints == {80: ()}
+
+    play(story, api)
+
+
 def test_updates_that_say_nothing_new_make_no_snapshot(play):
     async def story(follower):
         await follower.until(lambda: follower.batches)

@@ -175,7 +175,7 @@ class Assembler:
         found: set[Source] = set()
         for name, service in self._objects.get("Service", {}).get(namespace, {}).items():
             selector = service.spec.selector
-            if not selector or all(pair in pairs for pair in selector.items()):
+            if selector and all(pair in pairs for pair in selector.items()):
                 found.add(Source("Service", namespace, name))
         for name, entry in self._objects.get("ServiceEntry", {}).get(namespace, {}).items():
             if entry.spec.workload_selector is not None:

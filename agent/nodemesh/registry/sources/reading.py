@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ...config.core import OwnerReference, PodSpec
+from ...config.core import OwnerReference, PodSpec, ServiceSpec
 from ...config.load import load_object
 from ...config.meta import Location, Meta, Object
 from ...config.problems import Problem
@@ -105,5 +105,9 @@ def slim(item: Object[Any]) -> Object[Any]:
     labels = meta.labels
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}
+    spec = item.spec
+    if isinstance(spec, ServiceSpec) and spec.selector:
+        # A cluster's endpoints are its EndpointSlices, which its controllers make; the selector is theirs.
+        spec = msgspec.structs.replace(spec, selector={})
     slimmed = msgspec.structs.replace(meta, annotations=annotations, labels=labels, resource_version="")
-    return msgspec.structs.replace(item, meta=slimmed)
+    return msgspec.structs.replace(item, meta=slimmed, spec=spec)
