@@ -46,7 +46,7 @@ def test_the_first_snapshot_is_the_whole_cluster(play, watch_lists):
         (endpoint,) = snapshot.services[REVIEWS][0].endpoints[80]
         assert endpoint.labels == {"app": "reviews-1", "version": "v1"}  # from the remote pod's metadata
         assert snapshot.workloads["default/client"].addresses == ("10.2.0.1",)
-        assert snapshot.workloads["default/reviews-1"].addresses == ()
+        assert snapshot.workloads["default/reviews-1"].addresses == ("10.1.0.1",)  # by the slice's targetRef
         assert "default/reviews" in snapshot.virtual_services
         lists = [row for row in follower.server.requests if row[0] == "GET"]
         assert bool(lists) is not watch_lists
