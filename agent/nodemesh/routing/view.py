@@ -77,6 +77,7 @@ class View:
         self._gateways_before = previous._gateways if previous is not None else None
         self._unknown = self.builder().unknown_destination()
         self._unknown_host = VirtualHost("*", (), self._unknown)
+        self._default_frontends = self._defaults()
 
     def _lookup(self) -> Lookup:
         return Lookup(self.tables, self.client, self.scope)
@@ -136,6 +137,17 @@ class View:
             if known
             else "the registry does not know the address, and outboundTrafficPolicy is REGISTRY_ONLY",
             failure_policy=failure_policy_of(None, self.tables.mesh),
+        )
+
+    def _defaults(self) -> tuple[Frontend, ...]:
+        """What holds for all other addresses: nothing where they pass anyway; else everything but the client itself."""
+        everything = self._unknown_frontend("0.0.0.0/0", 0)
+        if everything.mode is Mode.PASS:
+            return ()
+        own = replace(everything, mode=Mode.PASS, mode_reason="the client's own loopback")
+        return (
+            replace(own, addresses=("127.0.0.0/8", "::1")),
+            replace(everything, addresses=("0.0.0.0/0", "::/0")),
         )
 
     def _service_frontend(self, service: Service, port: int) -> Frontend:
@@ -198,6 +210,7 @@ class View:
                 assert resolved is not None and frontend.service is not None
                 if frontend.service.host in resolved:
                     yield replace(frontend, addresses=resolved[frontend.service.host])
+        yield from self._default_frontends
 
     def _list(self, host: str) -> Listed:
         lookup = self._lookup()

@@ -117,6 +117,14 @@ def test_unknown_addresses_pass_or_are_the_proxys_to_refuse():
     assert found.mode is Mode.PROXY and "REGISTRY_ONLY" in found.mode_reason
 
 
+def test_the_kernel_is_told_of_all_addresses_where_unknown_ones_are_refused():
+    only = make("MeshConfig", "m", {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}})
+    own, everything = view_of(only).frontends()
+    assert (own.addresses, own.port, own.mode) == (("127.0.0.0/8", "::1"), 0, Mode.PASS)
+    assert (everything.addresses, everything.port, everything.mode) == (("0.0.0.0/0", "::/0"), 0, Mode.PROXY)
+    assert list(view_of().frontends()) == []
+
+
 def test_failure_policy_is_the_services_own_else_the_meshs():
     closed = make("MeshConfig", "m", {"failurePolicy": "closed"})
     assert frontend(web()).failure_policy is FailurePolicy.OPEN
