@@ -19,6 +19,9 @@ ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
 #: Annotations that are long and say nothing to the mesh.
 BULKY = ("kubectl.kubernetes.io/last-applied-configuration",)
 
+#: How many label sets are remembered for sharing.
+MAX_SHARED = 100_000
+
 _NOWHERE = Location("kubernetes")
 
 
@@ -68,12 +71,10 @@ class Reader:
         item = slim(loaded.objects[0]) if loaded.objects else None
         return Reading(key, head, item, loaded.problems)
 
-    def forget_unused(self) -> None:
-        """Let go of what was shared, for instance before everything is listed anew."""
-        self._labels.clear()
-        self._specs.clear()
-
     def _pod(self, pod: _PodMeta) -> Reading:
+        if len(self._labels) > MAX_SHARED:  # rollouts leave label sets behind that nobody has any more
+            self._labels.clear()
+            self._specs.clear()
         labels = pod.labels or {}
         shared = self._labels.setdefault(frozenset(labels.items()), labels)
         owners = tuple(owner for owner in pod.owner_references if owner.controller)
