@@ -91,7 +91,7 @@ def test_the_agent_may_read_what_it_reads_and_nothing_else(tmp_path):
     assert [(rule["resources"], rule["verbs"]) for rule in written] == [(["events"], ["create"])]
 
 
-@pytest.mark.parametrize(("folder", "kind"), [("agent", "DaemonSet")])
+@pytest.mark.parametrize(("folder", "kind"), [("agent", "DaemonSet"), ("gateway", "Deployment")])
 def test_the_command_lines_are_understood(folder, kind, tmp_path):
     (container,) = find(built(folder, tmp_path), kind)["spec"]["template"]["spec"]["containers"]
     command, *arguments = container["args"]
