@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..datapath import attach, cgroups, counters, namespaces, traffic
@@ -19,8 +19,12 @@ from ..datapath.uninstall import uninstall
 from ..routing.view import View
 from .logs import Log
 from .options import RunOptions, StartError
+from .views import Seen
 
 log = Log("control")
+
+#: No names are resolved.
+NOTHING: Mapping[str, tuple[str, ...]] = {}
 
 #: Where a redirected connection arrives in its pod's namespace.
 PROXY_PORT = 15001
@@ -84,9 +88,10 @@ class Kernel:
     def close(self) -> None:
         self.maps.close()
 
-    def apply(self, views: Iterable[tuple[int, View]]) -> None:
-        """Bring the service maps to what these views say. A service port for which there is no room passes."""
-        applied = self._services.apply(plan(views))
+    def apply(self, views: Iterable[tuple[int, View]], resolved: Mapping[str, tuple[str, ...]] = NOTHING) -> None:
+        """Bring the service maps to what these views say, with the addresses that hosts have in the DNS. A service port
+        for which there is no room passes."""
+        applied = self._services.apply(plan((number, Seen(view, resolved)) for number, view in views))
         if applied.passed != self.passed:
             self.passed = applied.passed
             if self.passed:
