@@ -44,6 +44,7 @@ HOMES = {
     "prometheus_client": {"telemetry/exposition.py"},
     "xxhash": {"balance/hashing.py"},
     "re2": {"config/regex.py"},
+    "dns": {"node/resolve.py"},
     "cryptography": {"proxy/certificates.py", "lab/certificates.py"},
 }
 
