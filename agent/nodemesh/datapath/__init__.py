@@ -6,8 +6,8 @@ under the pod's view, then under view 0, then in `networks`. pass: untouched. ke
 `backends` and the address rewritten. proxy: the address becomes 127.0.0.1:15001 or [::1]:15001 in the pod's own
 namespace, if the pod's listener stands in `listeners` and a worker's slot in `heartbeats` is fresh; if not, the
 connection passes, or is refused where the service says so. sockops writes what was dialled to `flows` before the SYN
-leaves; the proxy takes it from there after accept. getpeername4 and 6 show the app the address that it dialled. Where a pod asks for
-it, sendmsg and recvmsg hooks do the same for its DNS queries.
+leaves; the proxy takes it from there after accept. getpeername4 and 6 show the app the address that it dialled. Where
+a pod asks for it, sendmsg and recvmsg hooks do the same for its DNS queries.
 
 How the node composes it (in this order; everything is idempotent and adopts what an earlier run left):
 
@@ -44,8 +44,8 @@ A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
     open_socket(netns, family)                            namespaces.py: an upstream socket in the pod's namespace
 
 Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers and
-loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, traffic, ejection, bpffs, probes,
-selftest, uninstall.
+loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, traffic, ejection, bpffs,
+probes, selftest, uninstall.
 
 Needs Linux 5.14 (SO_NETNS_COOKIE, and taking hash entries in one step), cgroup v2 and a BPF file system.
 """
