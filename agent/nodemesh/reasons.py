@@ -45,6 +45,7 @@ class Reason(IntEnum):
     RESPONSE_TIMEOUT = 87
     PER_TRY_TIMEOUT = 88
     IDLE_TIMEOUT = 89
+    MAX_CONNECTION_DURATION = 90
     # downstream
     DOWNSTREAM_PROTOCOL_ERROR = 96
     DOWNSTREAM_CONNECTION_TERMINATION = 97
@@ -105,6 +106,7 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.RESPONSE_TIMEOUT: ReasonText("UT", "response_timeout"),
     Reason.PER_TRY_TIMEOUT: ReasonText("UT", "upstream_per_try_timeout"),
     Reason.IDLE_TIMEOUT: ReasonText("SI", "stream_idle_timeout"),
+    Reason.MAX_CONNECTION_DURATION: ReasonText("DT", "max_duration_timeout"),
     Reason.DOWNSTREAM_PROTOCOL_ERROR: ReasonText("DPE", "http1.codec_error"),
     Reason.DOWNSTREAM_CONNECTION_TERMINATION: ReasonText("DC", "downstream_remote_disconnect"),
     Reason.FAULT_ABORT: ReasonText("FI", "fault_filter_abort"),

@@ -9,7 +9,7 @@ from nodemesh.proxy.certificates import Materials
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
-from .conftest import SERVICE
+from .mesh import SERVICE
 from .test_http import OK, split
 from .tls_peer import TlsPeer, client_context, server_context, settle
 

@@ -1,7 +1,12 @@
 """Conversations about what goes wrong upstream: retries, timeouts, faults, breakers, and the answers in its stead."""
 
+import gc
+
 import pytest
 
+from nodemesh.proxy.call import Call
+from nodemesh.proxy.exchange import Exchange
+from nodemesh.proxy.mirror import Shadow
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
@@ -332,6 +337,29 @@ spec:
         world.run()
         assert client.take().startswith(b"HTTP/1.1 200")
     assert len(server.connections) == 1
+
+
+def test_no_request_waits_for_the_garbage_collector():
+    other = SERVICE.replace("reviews", "ratings").replace("10.96.0.10", "10.96.0.20").replace("10.1.0.1", "10.1.0.7")
+    world = World(SERVICE + "---" + other + rule(ROUTE + "\nmirror: {host: ratings, port: {number: 80}}"))
+    server = world.serve("10.1.0.1", 9080)
+    mirror = world.serve("10.1.0.7", 9080)
+
+    def alive() -> int:
+        return sum(isinstance(found, (Call, Exchange, Shadow)) for found in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    before = alive()
+    try:
+        client = ask(world)
+        server.accept().send(OK)
+        mirror.accept().send(OK)
+        world.run()
+        assert client.take().endswith(b"hi")
+        assert alive() == before
+    finally:
+        gc.enable()
 
 
 def test_a_mirror_gets_a_copy_and_its_answer_is_dropped():

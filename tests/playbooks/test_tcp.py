@@ -1,10 +1,13 @@
 """Conversations without HTTP: relays with their ends, and ports whose protocol the first bytes tell."""
 
 import msgspec
+import pytest
 
 from nodemesh.reasons import Reason
+from nodemesh.sim.world import World
 from nodemesh.telemetry.telemetry import Dump
 
+from .mesh import SERVICE
 from .test_http import GET, OK, ask
 
 
@@ -99,6 +102,97 @@ def test_other_bytes_are_relayed_at_once(world):
     server = world.serve("10.1.0.1", 9082)
     ask(world, b"\x00\x01\x02", 82)
     assert server.accept().take() == b"\x00\x01\x02"
+
+
+TWO = SERVICE + "- {addresses: [10.1.0.2], conditions: {ready: true}}\n"
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_another_endpoint_is_tried_and_told_what_was_said(silent):
+    world = World(TWO)
+    if silent:
+        world.serve("10.1.0.1", 9081, silent=True)
+    server = world.serve("10.1.0.2", 9081)
+    for _ in range(4):
+        client = ask(world, b"hello", 81)
+        client.send(b" world")
+        client.end()
+        world.advance(11.0)
+        upstream = server.accept()
+        assert upstream.take() == b"hello world" and upstream.ended
+        upstream.end()
+        world.run()
+        assert client.ended and world.records[-1].reasons == ()
+        assert world.records[-1].bytes_received == 11
+    (target,) = world.proxy.targets.values()
+    assert target.limits.connections.active == 0
+    assert [host.load for host in target.group.by_address.values()] == [0, 0]
+
+
+def test_nobody_takes_it():
+    world = World(TWO)
+    client = ask(world, b"hello", 81)
+    assert client.reset_seen and world.records[0].reasons == (Reason.UPSTREAM_CONNECTION_FAILURE,)
+    assert world.proxy.pods[1].budget.connections == 0
+
+
+def test_a_connection_may_stand_so_long():
+    policy = """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, namespace: default}
+spec: {host: reviews, trafficPolicy: {connectionPool: {tcp: {maxConnectionDuration: 60s}}}}
+"""
+    world = World(SERVICE + policy)
+    server = world.serve("10.1.0.1", 9081)
+    client = ask(world, b"hello", 81)
+    world.advance(59.0)
+    server.accept().send(b"still")
+    world.run()
+    assert client.take() == b"still" and not client.closed
+    world.advance(2.0)
+    assert client.ended and world.records[0].reasons == (Reason.MAX_CONNECTION_DURATION,)
+
+
+ENTRY = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: db, namespace: default}
+spec:
+  hosts: [db.example]
+  addresses: [10.8.0.0/16]
+  ports: [{number: 5432, name: tcp, protocol: TCP}]
+  resolution: NONE
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db, namespace: default}
+spec:
+  hosts: [db.example]
+  tcp:
+  - match: [{destinationSubnets: [10.8.1.0/24]}]
+    route: [{destination: {host: other.example}}]
+  - route: [{destination: {host: db.example}}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: other, namespace: default}
+spec:
+  hosts: [other.example]
+  ports: [{number: 5432, name: tcp, protocol: TCP}]
+  resolution: STATIC
+  endpoints: [{address: 10.9.0.1}]
+"""
+
+
+def test_the_dialled_address_decides_inside_a_network():
+    world = World(ENTRY)
+    other, own = world.serve("10.9.0.1", 5432), world.serve("10.8.2.7", 5432)
+    for address in ("10.8.1.9", "10.8.2.7"):
+        world.connect(address, 5432).send(address.encode())
+        world.run()
+    assert other.accept().take() == b"10.8.1.9" and own.accept().take() == b"10.8.2.7"
 
 
 def test_nobody_there_does_not_end_a_client_that_may_speak_yet(world):

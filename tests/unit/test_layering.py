@@ -43,6 +43,15 @@ HOMES = {
     "yaml": {"config/yaml.py"},
     "prometheus_client": {"telemetry/exposition.py"},
     "xxhash": {"balance/hashing.py"},
+    "mypy_extensions": {
+        "proxy/early.py",
+        "proxy/platform.py",
+        "proxy/reactor.py",
+        "proxy/tls.py",
+        "proxy/transport.py",
+        "proxy/worker.py",
+        "telemetry/telemetry.py",
+    },
     "re2": {"config/regex.py"},
     "cryptography": {"proxy/certificates.py", "lab/certificates.py"},
 }

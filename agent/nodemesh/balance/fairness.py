@@ -10,11 +10,10 @@ class PodBudget:
     back; a refusal is answered with reason LIMIT_PER_POD. Bytes buffered on its behalf are counted where they flow
     (`proxy.gate`), against `buffer_share`."""
 
-    __slots__ = ("connections", "limits", "refusals", "requests", "workers")
+    __slots__ = ("connections", "limits", "refusals", "requests", "share_of_requests", "workers")
 
     def __init__(self, limits: PodLimits, workers: int = 1) -> None:
-        self.limits = limits
-        self.workers = workers
+        self.configure(limits, workers)
         self.connections = 0
         self.requests = 0
         self.refusals = 0
@@ -23,6 +22,7 @@ class PodBudget:
         """Take new limits; what is in use stays counted."""
         self.limits = limits
         self.workers = workers
+        self.share_of_requests = self.share(limits.requests)
 
     def share(self, limit: int) -> int:
         """This worker's part of the pod's limit, rounded up: connections spread evenly over the workers."""
@@ -44,7 +44,7 @@ class PodBudget:
         self.connections -= 1
 
     def try_request(self) -> bool:
-        if self.requests >= self.share(self.limits.requests):
+        if self.requests >= self.share_of_requests:
             self.refusals += 1
             return False
         self.requests += 1

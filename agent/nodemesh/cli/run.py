@@ -19,6 +19,8 @@ from .output import Failure
     "--expose", multiple=True, metavar="HOST:PORT=ADDR", help="Listen at ADDR for what is meant for HOST:PORT."
 )
 @click.option("--as", "client", default="default", metavar="NS/POD", help="Who speaks through --expose.")
+@click.option("--gateway", default="", metavar="K=V,...", help="Serve as the gateway workload with these labels.")
+@click.option("--gateway-listen", multiple=True, metavar="PORT=ADDR", help="Listen at ADDR for the Gateways' PORT.")
 @click.option("--admin", default="127.0.0.1:15000", metavar="ADDR", show_default=True, help="The admin API.")
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Worker processes (default: one per core).")
 @click.option("--ebpf", type=click.Choice(["auto", "off", "require"]), default="auto", show_default=True)
@@ -30,16 +32,26 @@ from .output import Failure
 @click.option("--bpffs", default="/sys/fs/bpf/nodemesh", hidden=True)
 def run(
     config: tuple[str, ...], kubernetes: bool, kubeconfig: str, state_dir: str, node: str, expose: tuple[str, ...],
-    client: str, admin: str, workers: int, ebpf: str, access_log: str, grace: float, run_dir: str, replace: bool,
-    cgroup_root: str, bpffs: str,
+    client: str, gateway: str, gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str,
+    grace: float, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import supervisor
-    from ..node.options import Ebpf, RunOptions, StartError, parse_address, parse_expose
+    from ..node.options import (
+        Ebpf,
+        RunOptions,
+        StartError,
+        parse_address,
+        parse_expose,
+        parse_gateway_listen,
+        parse_labels,
+    )
 
     kubernetes = kubernetes or bool(kubeconfig)
     if not config and not kubernetes:
         raise click.UsageError("give --config PATH, a file or folder of Kubernetes YAML, or --kubernetes")
+    if bool(gateway) != bool(gateway_listen):
+        raise click.UsageError("--gateway K=V and --gateway-listen PORT=ADDR belong together: who serves, and where")
     try:
         options = RunOptions(
             config=config,
@@ -49,6 +61,8 @@ def run(
             node=node,
             expose=tuple(parse_expose(text) for text in expose),
             client=client,
+            gateway=parse_labels(gateway),
+            gateway_listen=tuple(parse_gateway_listen(text) for text in gateway_listen),
             admin=parse_address(admin, 15000),
             workers=workers,
             ebpf=Ebpf(ebpf),

@@ -41,11 +41,23 @@ class Expose(msgspec.Struct, frozen=True, kw_only=True):
         return f"expose:{self.host}:{self.port}={self.listen}"
 
 
+class GatewayListen(msgspec.Struct, frozen=True, kw_only=True):
+    """A listener at `listen` for what the Gateways' servers of port `port` are to answer."""
+
+    port: int
+    listen: Address
+
+    @property
+    def name(self) -> str:
+        return f"gateway:{self.port}={self.listen}"
+
+
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`client` is the `namespace/name` behind the plain listeners; `grace` is seconds given to open connections when
-    the agent stops; `workers` 0 stands for one per processor. With `kubernetes`, an empty `kubeconfig` stands for the
-    pod's service account, and an empty `state_dir` for keeping nothing on disk. The supervisor resolves all that
-    depends on the machine: in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
+    """`client` is the `namespace/name` behind the plain listeners; `gateway` has the labels of the gateway workload
+    that this process serves as, in addition; `grace` is seconds given to open connections when the agent stops;
+    `workers` 0 stands for one per processor. With `kubernetes`, an empty `kubeconfig` stands for the pod's service
+    account, and an empty `state_dir` for keeping nothing on disk. The supervisor resolves all that depends on the
+    machine: in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
 
     config: tuple[str, ...] = ()
     kubernetes: bool = False
@@ -54,6 +66,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     node: str = ""
     expose: tuple[Expose, ...] = ()
     client: str = "default"
+    gateway: dict[str, str] = {}
+    gateway_listen: tuple[GatewayListen, ...] = ()
     admin: Address = Address("127.0.0.1", 15000)
     workers: int = 1
     ebpf: Ebpf = Ebpf.AUTO
@@ -64,6 +78,11 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     control_socket: str = ""  # of this generation, in the run folder
     replace: bool = False
     grace: float = 10.0
+
+    @property
+    def listeners(self) -> tuple[Expose | GatewayListen, ...]:
+        """What is listened for apart from pods."""
+        return (*self.expose, *self.gateway_listen)
 
 
 def parse_address(text: str, default_port: int = 0) -> Address:
@@ -83,3 +102,19 @@ def parse_expose(text: str) -> Expose:
     if not found or not colon or not host or not port.isdigit() or not 0 < int(port) <= 65535:
         raise StartError(f"--expose {text!r} is not HOST:PORT=ADDR; write it as reviews:9080=127.0.0.1:19080")
     return Expose(host=host.strip("[]"), port=int(port), listen=parse_address(listen))
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    """`k=v,…`. Raises StartError."""
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    if not all(found and name.strip() for name, found, _ in pairs):
+        raise StartError(f"--gateway {text!r} has no labels; write it as istio=ingressgateway,app=gateway")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def parse_gateway_listen(text: str) -> GatewayListen:
+    """`PORT=ADDR`. Raises StartError."""
+    port, found, listen = text.partition("=")
+    if not found or not port.isdigit() or not 0 < int(port) <= 65535:
+        raise StartError(f"--gateway-listen {text!r} is not PORT=ADDR; write it as 443=0.0.0.0:8443")
+    return GatewayListen(port=int(port), listen=parse_address(listen))

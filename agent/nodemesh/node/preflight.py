@@ -18,7 +18,7 @@ log = Log("supervisor")
 def missing_for_ebpf(options: RunOptions) -> str | None:
     """One sentence on what this machine lacks to take connections over; None where it lacks nothing."""
     if os.geteuid() != 0:
-        return "eBPF needs root; run as root, or use --ebpf off with --expose"
+        return "eBPF needs root; run as root, or use --ebpf off with --expose or --gateway-listen"
     root = options.cgroup_root
     if root and not Path(root, "cgroup.procs").exists():
         return f"{root} is no cgroup v2 folder; give --cgroup-root the mount point of cgroup2"
@@ -40,13 +40,15 @@ def resolve(options: RunOptions) -> RunOptions:
         missing = missing_for_ebpf(options)
         if missing is not None and options.ebpf is Ebpf.REQUIRE:
             raise StartError(missing)
-        if missing is not None and not options.expose:
-            raise StartError(f"there is nothing to do: no --expose is given, and {missing}")
+        if missing is not None and not options.listeners:
+            raise StartError(f"there is nothing to do: neither --expose nor --gateway-listen is given, and {missing}")
         if missing is not None:
-            log.warning("running without eBPF, only --expose listeners serve", why=missing)
+            log.warning("running without eBPF, only --expose and gateway listeners serve", why=missing)
         changes["ebpf"] = Ebpf.OFF if missing is not None else Ebpf.REQUIRE
-    elif not options.expose:
-        raise StartError("there is nothing to do: with --ebpf off give at least one --expose HOST:PORT=ADDR")
+    elif not options.listeners:
+        raise StartError(
+            "there is nothing to do: with --ebpf off give at least one --expose HOST:PORT=ADDR, or --gateway-listen"
+        )
     if not options.node:
         changes["node"] = os.uname().nodename
     return msgspec.structs.replace(options, **changes)

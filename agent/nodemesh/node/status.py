@@ -17,8 +17,8 @@ from ..routing.client import Client
 from ..routing.explain import explain
 from ..routing.question import QuestionError as UnclearQuestion
 from ..routing.question import client_for
+from ..telemetry.dump import Dump
 from ..telemetry.exposition import render
-from ..telemetry.telemetry import Dump
 from .exposed import bound_address
 from .kernel import show
 from .metrics import Numbers, families
@@ -59,7 +59,7 @@ class RunningNode:
             "started": control.started,
             "ready": not missing,
             "missing": missing,
-            "ebpf": "on" if control.options.ebpf is not Ebpf.OFF else "off: only --expose listeners serve",
+            "ebpf": "on" if control.options.ebpf is not Ebpf.OFF else "off: only --expose and gateway listeners serve",
             "self_test": "" if control.kernel is None else control.unproven or "passed",
             "kernel": self._kernel(),
             "tables": {
@@ -110,12 +110,15 @@ class RunningNode:
         for listener in self._control.listeners:
             message = listener.message
             destination = message.destination
+            dialled = f"{destination[0]}:{destination[1]}" if destination is not None else ""
+            if message.gateway_port:
+                dialled = f"gateway port {message.gateway_port}"
             rows.append(
                 {
                     "name": listener.name,
                     "client": f"{message.client.namespace}/{message.client.name}",
-                    "destination": f"{destination[0]}:{destination[1]}" if destination is not None else "",
-                    "address": str(bound_address(listener.fds[0])) if destination is not None else "",
+                    "destination": dialled,
+                    "address": str(bound_address(listener.fds[0])) if dialled else "",
                 }
             )
         return rows

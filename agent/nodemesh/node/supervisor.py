@@ -325,6 +325,12 @@ def _bind_all(options: RunOptions, store: FdStore) -> None:
         host, port = sock.getsockname()[:2]
         log.info("listening", dialled=f"{expose.host}:{expose.port}", at=Address(host, port))
         store.put(expose.name, sock.detach())
+    for wanted in options.gateway_listen:
+        if wanted.name not in store:
+            sock = bind(wanted.listen, "--gateway-listen")
+            host, port = sock.getsockname()[:2]
+            log.info("listening as gateway", port=wanted.port, at=Address(host, port))
+            store.put(wanted.name, sock.detach())
 
 
 def run(options: RunOptions) -> int:

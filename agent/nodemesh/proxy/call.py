@@ -74,6 +74,11 @@ class Caller:
         """The upstream takes more of the request's body."""
 
 
+#: Whom a call that has ended would tell. Caller and call know each other: undone, lest each request waits for the
+#: garbage collector, whose passes all others would feel.
+NOBODY: Final = Caller()
+
+
 class Call(Requester):
     """One request to one target. `start` it, feed it the request's body by `send` and `finish`; `cancel` ends it."""
 
@@ -138,8 +143,9 @@ class Call(Requester):
     def start(self) -> None:
         """Set out; the caller may hear of failure before this returns."""
         if not self.target.limits.requests.try_acquire():
+            caller, self.caller = self.caller, NOBODY
             self.state = ENDED
-            self.caller.call_failed(Reason.UPSTREAM_OVERFLOW, "")
+            caller.call_failed(Reason.UPSTREAM_OVERFLOW, "")
             return
         self._try()
 
@@ -287,18 +293,20 @@ class Call(Requester):
         if self.body is not None:
             self.body.forget()  # there will be no other try
         self._stop_try_timer()  # it has no say once a response is passed on
+        caller = self.caller
         if ended:
             self._release_upstream()
             self._end()
         else:
             self._enter(ANSWERED)
-        self.caller.answered(head, data, ended)
+        caller.answered(head, data, ended)
 
     def response_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
+        caller = self.caller
         if ended:
             self._release_upstream()
             self._end()
-        self.caller.answer_data(data, ended, trailers)
+        caller.answer_data(data, ended, trailers)
 
     def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
         self._enter(SWITCHED)
@@ -380,8 +388,9 @@ class Call(Requester):
     # --- the end
 
     def _give_up(self, reason: Reason, detail: str) -> None:
+        caller = self.caller
         self._end()
-        self.caller.call_failed(reason, detail)
+        caller.call_failed(reason, detail)
 
     def _leave_upstream(self) -> None:
         """Break the present try off."""
@@ -401,6 +410,7 @@ class Call(Requester):
 
     def _end(self) -> None:
         self._enter(ENDED)
+        self.caller = NOBODY
         self.target.limits.requests.release()
         if self._retrying:
             self._retrying = False

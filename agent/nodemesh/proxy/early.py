@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..balance.host import Host
+from mypy_extensions import trait
+
 from ..balance.outlier import Outcome
 from ..routing.decision import Decision
 from ..telemetry.record import RequestRecord
 from .relay import Relay
-from .target import Target
-from .tcp import TcpConnection, begin, find, refuse
+from .tcp import Found, TcpConnection, begin, find, refuse
 from .transport import Transport
 
 if TYPE_CHECKING:
     from .pod import Pod
 
 
+@trait
 class Waiting:
     """Who waits for either side to speak."""
 
@@ -32,8 +33,8 @@ class EarlyConnection(TcpConnection):
 
     __slots__ = ("waiting", "relay", "_established")
 
-    def __init__(self, pod: Pod, target: Target, host: Host, record: RequestRecord, waiting: Waiting) -> None:
-        super().__init__(pod, target, host, record)
+    def __init__(self, pod: Pod, found: Found, record: RequestRecord, waiting: Waiting) -> None:
+        super().__init__(pod, found, record)
         self.waiting: Waiting | None = waiting
         self.relay: Relay | None = None
         self._established = False
@@ -50,6 +51,7 @@ class EarlyConnection(TcpConnection):
         self.waiting = None
         if self._established:
             self._count()
+            self._limit(relay)
         relay.client.take(client)
         return relay
 
@@ -69,8 +71,7 @@ class EarlyConnection(TcpConnection):
             super().relay_established(relay)
             return
         self._established = True
-        self._stop_timer()
-        self.target.group.report(self.host, 0, Outcome.COMPLETED)
+        self._report(Outcome.COMPLETED)
 
     def relay_failed(self, relay: Relay) -> bool:
         waiting = self.waiting
@@ -90,7 +91,7 @@ def start_early(
     if found is None:
         waiting.early_failed(record)
         return None
-    early = EarlyConnection(pod, *found, record, waiting)
+    early = EarlyConnection(pod, found, record, waiting)
     early.start(transport)
     return early
 

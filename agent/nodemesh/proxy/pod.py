@@ -84,7 +84,7 @@ class Pod(Acceptor):
         elif protocol in SNIFFED:
             Sniffer(self, transport, frontend, dialled, protocol is Protocol.AUTO)
         else:
-            start_tcp(self, transport, self.view.tcp(frontend), dialled, b"", "")
+            start_tcp(self, transport, self.view.tcp(frontend, dialled[0]), dialled, b"", "")
 
     def decide(self, downstream: Downstream, request: Request) -> Decision:
         """What is to become of a request; it came to a gateway where there is no frontend."""
@@ -94,11 +94,11 @@ class Pod(Acceptor):
             return self.view.http_gateway(self.gateway_port, request, security.name if security is not None else "")
         return self.view.http(frontend, request)
 
-    def decide_tls(self, frontend: Frontend | None, name: str) -> Decision:
-        """What is to become of a TLS connection for that server name."""
+    def decide_tls(self, frontend: Frontend | None, name: str, address: str = "") -> Decision:
+        """What is to become of a TLS connection for that server name; `address` was dialled."""
         if frontend is None:
             return self.view.tls_gateway(self.gateway_port, name)
-        return self.view.tls(frontend, name)
+        return self.view.tls(frontend, name, address)
 
     def _accept_as_gateway(self, transport: Transport) -> None:
         protocol = self.view.gateway_protocol(self.gateway_port)

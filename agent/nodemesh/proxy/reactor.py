@@ -10,6 +10,8 @@ import time
 from select import EPOLLEXCLUSIVE, EPOLLIN, epoll
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .clock import Clock
@@ -129,6 +131,7 @@ class Listener:
             self.reactor.poller.unregister(self.fd)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Watcher:
     """Something else that the loop watches: the socket to control."""
 

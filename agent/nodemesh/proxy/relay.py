@@ -44,6 +44,8 @@ class Side(Handler):
         self.relay.touched = self.relay.pod.proxy.clock.now
         out = self.other.transport
         assert out is not None and self.transport is not None
+        if not out.established:
+            self.relay.early.append(bytes(data))
         out.send(data)
         if out.pending:
             self.transport.pause()
@@ -79,7 +81,8 @@ class Relay:
     Its owner, if it has one, hears of the upstream connection's making and of the end."""
 
     __slots__ = (
-        "pod", "record", "client", "upstream", "touched", "_idle_timeout", "_timer", "_began", "_owner", "_open",
+        "pod", "record", "client", "upstream", "early", "touched", "_idle_timeout", "_timer", "_began", "_owner",
+        "_open",
     )  # fmt: skip
 
     def __init__(self, pod: Pod, record: RequestRecord, idle_timeout: float, owner: RelayOwner | None) -> None:
@@ -89,6 +92,7 @@ class Relay:
         self.upstream = Side(self)
         self.client.other = self.upstream
         self.upstream.other = self.client
+        self.early: list[bytes] = []  # what came before the upstream connection stood, for another one
         self._idle_timeout = idle_timeout
         clock = pod.proxy.clock
         self.touched = self._began = clock.now
@@ -103,6 +107,8 @@ class Relay:
         assert client is not None and upstream is not None
         if to_upstream:
             self.client.count += len(to_upstream)
+            if not upstream.established:
+                self.early.append(to_upstream)
             upstream.send(to_upstream)
         if to_client:
             self.upstream.count += len(to_client)
@@ -117,32 +123,52 @@ class Relay:
             client.resume()
 
     def established(self) -> None:
+        self.early = []
         if self._owner is not None:
             self._owner.relay_established(self)
 
     def connect_timed_out(self) -> None:
-        self.record.reasons += (Reason.UPSTREAM_CONNECTION_TIMEOUT,)
-        self._fail()
+        self._unconnected(Reason.UPSTREAM_CONNECTION_TIMEOUT, "")
+
+    def outlived(self) -> None:
+        """The longest that a connection may stand is over."""
+        self.record.reasons += (Reason.MAX_CONNECTION_DURATION,)
+        self.close()
 
     def broken(self, side: Side, error: OSError) -> None:
         """One connection broke: the other one gets a RST, too."""
+        if side is self.upstream and (side.transport is None or not side.transport.established):
+            self._unconnected(Reason.UPSTREAM_CONNECTION_FAILURE, str(error))
+            return
         if error.errno == errno.ENOBUFS:  # `Pod.relieve`
             self.record.reasons += (Reason.LIMIT_PER_POD,)
         elif side is self.client:
             self.record.reasons += (Reason.DOWNSTREAM_CONNECTION_TERMINATION,)
-        elif side.transport is None or not side.transport.established:
-            self.record.reasons += (Reason.UPSTREAM_CONNECTION_FAILURE,)
-            self.record.transport_failure = str(error)
-            self._fail()
-            return
         else:
             self.record.reasons += (Reason.UPSTREAM_REMOTE_RESET,)
         self.close(reset=True)
 
-    def _fail(self) -> None:
-        """The upstream connection was not made."""
-        if self._owner is None or not self._owner.relay_failed(self):
+    def _unconnected(self, reason: Reason, detail: str) -> None:
+        """The upstream connection was not made: the owner has another one, or this is the end."""
+        owner = self._owner
+        other = owner.relay_unconnected(self, reason) if owner is not None else None
+        if other is not None:
+            self._reconnect(other)
+            return
+        self.record.reasons += (reason,)
+        self.record.transport_failure = detail
+        if owner is None or not owner.relay_failed(self):
             self.close(reset=True)
+
+    def _reconnect(self, upstream: Transport) -> None:
+        """Say to another upstream what the client has said so far."""
+        if self.upstream.transport is not None:
+            self.upstream.transport.abort()
+        self.upstream.take(upstream)
+        for data in self.early:
+            upstream.send(data)
+        if self.client.finished:
+            upstream.end()
 
     def close(self, reset: bool = False) -> None:
         """Close both connections and write the record."""
@@ -198,8 +224,12 @@ class RelayOwner:
     def relay_established(self, relay: Relay) -> None:
         """The upstream connection stands."""
 
+    def relay_unconnected(self, relay: Relay, reason: Reason) -> Transport | None:
+        """The upstream connection was not made; another one, if it is worth a try."""
+        return None
+
     def relay_failed(self, relay: Relay) -> bool:
-        """The upstream connection was not made. Tells whether that is taken care of; if not, the client gets a RST."""
+        """No upstream connection could be made. Tells whether that is taken care of; if not, the client gets a RST."""
         return False
 
     def relay_closed(self, relay: Relay) -> None:

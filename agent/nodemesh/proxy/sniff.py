@@ -94,7 +94,7 @@ class Sniffer(Handler, Waiting):
             if name is None and len(self._data) < MAX_HELLO:
                 return  # more of the ClientHello is to come
             self._leave()
-            decision = self.pod.decide_tls(self.frontend, name or "")
+            decision = self.pod.decide_tls(self.frontend, name or "", self._address)
             start_tcp(self.pod, self.transport, decision, self.dialled, self._data, name or "")
         elif kind == HTTP1:
             self._leave()
@@ -159,7 +159,13 @@ class Sniffer(Handler, Waiting):
 
     def _decide(self) -> Decision:
         """What its port's rules say of plain TCP; at a gateway only TLS and HTTP lead anywhere."""
-        return self.pod.decide_tls(None, "") if self.frontend is None else self.pod.view.tcp(self.frontend)
+        frontend = self.frontend
+        return self.pod.decide_tls(None, "") if frontend is None else self.pod.view.tcp(frontend, self._address)
+
+    @property
+    def _address(self) -> str:
+        """The dialled one."""
+        return self.dialled[0] if self.dialled is not None else ""
 
     def _join(self, early: EarlyConnection) -> Relay:
         """It is TCP, and its relay stands already."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..balance.host import Host
 from ..balance.outlier import Outcome
@@ -17,6 +17,17 @@ from .transport import Transport
 if TYPE_CHECKING:
     from .pod import Pod
 
+#: Endpoints that are tried for one connection: as many as for a request, by default.
+CONNECT_ATTEMPTS: Final = 3
+
+
+class Found(NamedTuple):
+    """An endpoint for a connection; `key` is of consistent hashing."""
+
+    target: Target
+    host: Host
+    key: int | None
+
 
 def start_tcp(
     pod: Pod, transport: Transport, decision: Decision, dialled: tuple[str, int] | None, first: bytes, sni: str
@@ -27,7 +38,7 @@ def start_tcp(
     if found is None:
         refuse(pod, transport, record)
         return None
-    return TcpConnection(pod, *found, record).open(transport, first)
+    return TcpConnection(pod, found, record).open(transport, first)
 
 
 def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> RequestRecord:
@@ -44,7 +55,7 @@ def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> Reque
 
 def find(
     pod: Pod, transport: Transport, record: RequestRecord, decision: Decision, dialled: tuple[str, int] | None
-) -> tuple[Target, Host] | None:
+) -> Found | None:
     """The endpoint for a connection, with its place under the breaker taken; None where the record says why."""
     if isinstance(decision, Route):
         destination = choose(decision, pod)
@@ -68,7 +79,7 @@ def choose(route: Route, pod: Pod) -> Destination:
 
 def pick(
     pod: Pod, transport: Transport, record: RequestRecord, cluster: Cluster, dialled: tuple[str, int] | None
-) -> tuple[Target, Host] | None:
+) -> Found | None:
     """An endpoint of a cluster."""
     target = pod.proxy.target(cluster)
     record.cluster = cluster
@@ -82,7 +93,7 @@ def pick(
     elif not target.limits.connections.try_acquire():
         record.reasons = (Reason.UPSTREAM_OVERFLOW,)
     else:
-        return target, host
+        return Found(target, host, key)
     return None
 
 
@@ -96,39 +107,75 @@ def refuse(pod: Pod, transport: Transport, record: RequestRecord) -> None:
 
 
 class TcpConnection(RelayOwner):
-    """Accounts of one relayed connection: breaker, load, outlier detection, metrics."""
+    """Accounts of one relayed connection: breaker, load, outlier detection, metrics. Where an endpoint does not take
+    the connection, others are tried: nothing has been said yet."""
 
-    __slots__ = ("pod", "target", "host", "record", "_timer", "_counted")
+    __slots__ = ("pod", "target", "host", "record", "_key", "_tried", "_timer", "_counted")
 
-    def __init__(self, pod: Pod, target: Target, host: Host, record: RequestRecord) -> None:
+    def __init__(self, pod: Pod, found: Found, record: RequestRecord) -> None:
         self.pod = pod
-        self.target = target
-        self.host = host
+        self.target = found.target
+        self.host: Host | None = found.host  # None: given up
         self.record = record
-        self._timer: Timer | None = None  # of connecting
+        self._key = found.key
+        self._tried: list[Host] = []
+        self._timer: Timer | None = None  # of connecting, then of the whole
         self._counted = False
 
     def open(self, client: Transport, first: bytes) -> Relay:
-        """Start connecting, and relay; the client is not read until the upstream connection stands."""
-        settings = self.target.cluster.pool
-        relay = Relay(self.pod, self.record, settings.tcp_idle_timeout, self)
-        self.host.begin()
+        """Start connecting, and relay."""
+        assert self.host is not None
+        relay = Relay(self.pod, self.record, self.target.cluster.pool.tcp_idle_timeout, self)
         relay.client.take(client)
-        self._timer = self.pod.proxy.clock.after(settings.connect_timeout, relay.connect_timed_out)
-        name = self.target.server_name(b"")
-        relay.upstream.take(self.target.connect(self.host, self.pod, relay.upstream, name))
-        self.record.upstream_host = relay.upstream.name()
+        relay.upstream.take(self._connect(self.host, relay))
         relay.start(first, b"")
         return relay
 
+    def _connect(self, host: Host, relay: Relay) -> Transport:
+        host.begin()
+        target = self.target
+        self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
+        transport = target.connect(host, self.pod, relay.upstream, target.server_name(b""))
+        self.record.upstream_host = transport.remote
+        return transport
+
     def relay_established(self, relay: Relay) -> None:
-        self._stop_timer()
-        self.target.group.report(self.host, 0, Outcome.COMPLETED)
+        self._report(Outcome.COMPLETED)
         self._count()
+        self._limit(relay)
+
+    def relay_unconnected(self, relay: Relay, reason: Reason) -> Transport | None:
+        timed_out = reason is Reason.UPSTREAM_CONNECTION_TIMEOUT
+        self._report(Outcome.TIMEOUT if timed_out else Outcome.CONNECT_FAILED)
+        host = self.host
+        if host is None:
+            return None
+        host.end()
+        self.host = None
+        self._tried.append(host)
+        if len(self._tried) >= CONNECT_ATTEMPTS:
+            return None
+        other = self.target.pick(self._key, self._tried, False, None)
+        if other is None or other in self._tried:
+            return None
+        self.host = other
+        return self._connect(other, relay)
 
     def relay_closed(self, relay: Relay) -> None:
         self._release()
         self._count()
+
+    def _report(self, outcome: Outcome) -> None:
+        """Connecting has come to an end: tell outlier detection."""
+        self._stop_timer()
+        if self.host is not None:
+            self.target.group.report(self.host, 0, outcome)
+
+    def _limit(self, relay: Relay) -> None:
+        """No connection stands longer than its cluster says."""
+        longest = self.target.cluster.pool.max_connection_duration
+        if longest:
+            self._timer = self.pod.proxy.clock.after(longest, relay.outlived)
 
     def _count(self) -> None:
         """Count the connection as opened, once."""
@@ -137,14 +184,11 @@ class TcpConnection(RelayOwner):
             self.pod.proxy.telemetry.opened(self.record)
 
     def _release(self) -> None:
-        """Give back what the connection has taken, and tell outlier detection if it was not made."""
+        """Give back what the connection has taken."""
         self._stop_timer()
-        self.host.end()
+        if self.host is not None:
+            self.host.end()
         self.target.limits.connections.release()
-        if Reason.UPSTREAM_CONNECTION_FAILURE in self.record.reasons:
-            self.target.group.report(self.host, 0, Outcome.CONNECT_FAILED)
-        elif Reason.UPSTREAM_CONNECTION_TIMEOUT in self.record.reasons:
-            self.target.group.report(self.host, 0, Outcome.TIMEOUT)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

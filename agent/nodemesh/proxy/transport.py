@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mypy_extensions import mypyc_attr
+
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 Buffer = bytes | memoryview
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Handler:
     """Whom a transport calls. After `lost` it calls no more; after `Transport.close` or `abort` neither."""
 
@@ -48,6 +51,7 @@ class Handler:
         return {}
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Transport:
     """One connection. Sends never fail: what is broken is told by `Handler.lost` on a later turn.
 
@@ -99,6 +103,7 @@ class Transport:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Acceptor:
     """Whom a listener hands its connections to."""
 
@@ -110,6 +115,7 @@ class Acceptor:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Network:
     """Makes outgoing connections."""
 

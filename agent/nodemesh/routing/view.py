@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from msgspec.structs import replace
 
 from ..reasons import Reason
-from ..registry.snapshot import Locality, Protocol, Resolution, Service, ServicePort
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Locality, Protocol, Resolution, Service, ServicePort
 from .client import Client
 from .connections import ConnectionRules, connection_rules
 from .decision import Decision, Failure, Route, Rule
@@ -28,6 +28,14 @@ from .tables import Tables
 
 #: How many different Host headers and addresses a view remembers: they come from outside and may be anything.
 MAX_REMEMBERED = 8192
+
+#: Every address, for where unknown ones are not let pass; what stays inside a pod is none of the mesh's business.
+EVERYWHERE = ("0.0.0.0/0", "::/0")
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+ANY_PORT = 0
+
+#: Protocols that say which host is meant, whatever address was dialled.
+TELL_NAMES = HTTP_PROTOCOLS | TLS_PROTOCOLS
 
 #: How many different sets of reads are held for each host of the registry before they are forgotten.
 SETS_PER_HOST = 8
@@ -77,7 +85,6 @@ class View:
         self._gateways_before = previous._gateways if previous is not None else None
         self._unknown = self.builder().unknown_destination()
         self._unknown_host = VirtualHost("*", (), self._unknown)
-        self._default_frontends = self._defaults()
 
     def _lookup(self) -> Lookup:
         return Lookup(self.tables, self.client, self.scope)
@@ -127,28 +134,29 @@ class View:
                 yield host
 
     def _unknown_frontend(self, address: str, port: int) -> Frontend:
-        known = isinstance(self._unknown, Route)
+        return self._nobodys_frontend((address,), port)
+
+    def _nobodys_frontend(self, addresses: tuple[str, ...], port: int) -> Frontend:
+        """Addresses that the registry does not know."""
+        passes = self._passes_unknown
         return Frontend(
-            addresses=(address,),
+            addresses=addresses,
             port=port,
             protocol=Protocol.AUTO,
-            mode=Mode.PASS if known else Mode.PROXY,
+            mode=Mode.PASS if passes else Mode.PROXY,
             mode_reason="the registry does not know the address"
-            if known
-            else "the registry does not know the address, and outboundTrafficPolicy is REGISTRY_ONLY",
+            if passes
+            else f"the registry does not know the address, and outboundTrafficPolicy is {self._unknown_policy}",
             failure_policy=failure_policy_of(None, self.tables.mesh),
         )
 
-    def _defaults(self) -> tuple[Frontend, ...]:
-        """What holds for all other addresses: nothing where they pass anyway; else everything but the client itself."""
-        everything = self._unknown_frontend("0.0.0.0/0", 0)
-        if everything.mode is Mode.PASS:
-            return ()
-        own = replace(everything, mode=Mode.PASS, mode_reason="the client's own loopback")
-        return (
-            replace(own, addresses=("127.0.0.0/8", "::1")),
-            replace(everything, addresses=("0.0.0.0/0", "::/0")),
-        )
+    @property
+    def _unknown_policy(self) -> str:
+        return "REGISTRY_ONLY" if isinstance(self._unknown, Failure) else "to send it to an egressProxy"
+
+    @property
+    def _passes_unknown(self) -> bool:
+        return self._unknown.reason is Reason.PASSTHROUGH
 
     def _service_frontend(self, service: Service, port: int) -> Frontend:
         key = (service.host, port)
@@ -202,15 +210,25 @@ class View:
 
     def frontends(self, resolved: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Frontend]:
         """Everything that the kernel may have to know: each service port with its virtual addresses, a headless
-        service's with its endpoints' addresses. `resolved` has the addresses of hosts that clients resolve by
-        themselves, by host: those of ServiceEntries without addresses of their own."""
+        service's with its endpoints' addresses. Hosts without any (ServiceEntries whose clients use the world's DNS)
+        come with every address where the protocol tells names, as Istio's listeners do, else with those that `resolved`
+        has. Where unknown destinations may not pass, all networks come last."""
+        by_name: dict[int, Frontend] = {}
         for listed in self._listing.hosts(self.tables.services, self._list).values():
             yield from listed.frontends
-            for frontend in listed.unaddressed if resolved else ():
-                assert resolved is not None and frontend.service is not None
-                if frontend.service.host in resolved:
+            for frontend in listed.unaddressed:
+                assert frontend.service is not None
+                if frontend.protocol in TELL_NAMES:
+                    if frontend.mode is Mode.PROXY:
+                        by_name.setdefault(frontend.port, frontend)
+                elif resolved and frontend.service.host in resolved:
                     yield replace(frontend, addresses=resolved[frontend.service.host])
-        yield from self._default_frontends
+        for frontend in by_name.values():
+            yield replace(frontend, addresses=EVERYWHERE)
+            yield loopback_frontend(frontend.port)
+        if not self._passes_unknown:
+            yield self._nobodys_frontend(EVERYWHERE, ANY_PORT)
+            yield loopback_frontend(ANY_PORT)
 
     def _list(self, host: str) -> Listed:
         lookup = self._lookup()
@@ -350,8 +368,9 @@ class View:
 
     # === connections
 
-    def tls(self, frontend: Frontend, sni: str) -> Decision:
-        """The decision for a TLS connection, by the server name that its ClientHello asks for (empty: none)."""
+    def tls(self, frontend: Frontend, sni: str, address: str = "") -> Decision:
+        """The decision for a TLS connection, by the server name that its ClientHello asks for (empty: none); `address`
+        is the dialled one, where the frontend has several."""
         port = frontend.logical_port
         name = strip_port(sni)
         service = self._current(frontend.service, port) if frontend.service is not None else None
@@ -359,16 +378,16 @@ class View:
             service = self._lookup().named_service(name, port)
         if service is None:
             return self._unknown
-        return self._connection_rules(service, port, self._lookup()).tls(name, dialled(frontend))
+        return self._connection_rules(service, port, self._lookup()).tls(name, address or dialled(frontend))
 
-    def tcp(self, frontend: Frontend) -> Decision:
-        """The decision for a connection of unknown or opaque protocol."""
+    def tcp(self, frontend: Frontend, address: str = "") -> Decision:
+        """The decision for a connection of unknown or opaque protocol; `address` as in `tls`."""
         port = frontend.logical_port
         service = self._current(frontend.service, port) if frontend.service is not None else None
         if service is None:
             return self._unknown
         rules = self._connection_rules(service, port, self._lookup())
-        return rules.tcp(dialled(frontend))
+        return rules.tcp(address or dialled(frontend))
 
     def _connection_rules(self, service: Service, port: int, lookup: Lookup) -> ConnectionRules:
         """What was read goes down in `lookup` too."""
@@ -383,6 +402,17 @@ class View:
             self._connections.keep(key, *known)
         lookup.reads.extend(known[1])
         return known[0]
+
+
+def loopback_frontend(port: int) -> Frontend:
+    """What stays inside a pod passes."""
+    return Frontend(
+        addresses=LOOPBACK,
+        port=port,
+        protocol=Protocol.TCP,
+        mode=Mode.PASS,
+        mode_reason="a pod's loopback is its own",
+    )
 
 
 def dialled(frontend: Frontend) -> str:

@@ -1,6 +1,6 @@
 import socket
 
-from nodemesh.node.exposed import bound_address, client_from
+from nodemesh.node.exposed import bound_address, client_from, gateway_from
 from nodemesh.node.options import Address
 from nodemesh.registry.snapshot import Snapshot, Workload
 
@@ -11,6 +11,15 @@ def test_the_client_is_the_pod_where_the_registry_knows_it():
     assert client_from(snapshot, "shop/a").labels == {"app": "a"}
     assert client_from(snapshot, "shop/b").name == "b"
     assert (client_from(snapshot, "shop").namespace, client_from(snapshot, "shop").name) == ("shop", "")
+
+
+def test_a_gateway_is_the_pod_with_its_labels():
+    labels = {"istio": "ingressgateway"}
+    pod = Workload(name="gw", namespace="istio-system", labels={**labels, "app": "gw"})
+    found = gateway_from(Snapshot(workloads={"istio-system/gw": pod}), labels, "default")
+    assert (found.namespace, found.gateway, found.labels) == ("istio-system", True, pod.labels)
+    alone = gateway_from(Snapshot(), labels, "edge")
+    assert (alone.namespace, alone.gateway, alone.labels) == ("edge", True, labels)
 
 
 def test_a_bound_address_is_read_without_closing_the_socket():

@@ -1,6 +1,13 @@
 import pytest
 
-from nodemesh.node.options import Address, StartError, parse_address, parse_expose
+from nodemesh.node.options import (
+    Address,
+    StartError,
+    parse_address,
+    parse_expose,
+    parse_gateway_listen,
+    parse_labels,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,3 +39,21 @@ def test_a_wrong_expose_is_told_with_the_right_form(text):
 def test_a_wrong_port_is_told():
     with pytest.raises(StartError, match="127.0.0.1:8080"):
         parse_address("127.0.0.1:http")
+
+
+def test_gateways_have_labels_and_ports():
+    assert parse_labels("istio=ingressgateway,app=gw") == {"istio": "ingressgateway", "app": "gw"}
+    listen = parse_gateway_listen("443=0.0.0.0:8443")
+    assert (listen.port, listen.listen) == (443, Address("0.0.0.0", 8443))
+    assert parse_gateway_listen("80=8080").listen == Address("127.0.0.1", 8080)
+
+
+@pytest.mark.parametrize("text", ["8443", "http=8443", "=8443", "0=8443"])
+def test_a_wrong_gateway_listener_is_told_with_the_right_form(text):
+    with pytest.raises(StartError, match="443=0.0.0.0:8443"):
+        parse_gateway_listen(text)
+
+
+def test_wrong_labels_are_told_with_the_right_form():
+    with pytest.raises(StartError, match="istio=ingressgateway"):
+        parse_labels("ingressgateway")

@@ -78,7 +78,7 @@ def test_a_new_sidecar_lists_everything_anew():
 def test_hosts_without_addresses_are_listed_as_they_resolve():
     spec = {
         "hosts": ["ext.example"],
-        "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+        "ports": [{"number": 80, "name": "tcp", "protocol": "TCP"}],
         "resolution": "DNS",
     }
     mesh = Mesh(make("ServiceEntry", "ext", spec))

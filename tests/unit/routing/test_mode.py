@@ -115,14 +115,10 @@ def test_unknown_addresses_pass_or_are_the_proxys_to_refuse():
     only = make("MeshConfig", "m", {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}})
     found = frontend(only, address="192.0.2.1")
     assert found.mode is Mode.PROXY and "REGISTRY_ONLY" in found.mode_reason
-
-
-def test_the_kernel_is_told_of_all_addresses_where_unknown_ones_are_refused():
-    only = make("MeshConfig", "m", {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}})
-    own, everything = view_of(only).frontends()
-    assert (own.addresses, own.port, own.mode) == (("127.0.0.0/8", "::1"), 0, Mode.PASS)
-    assert (everything.addresses, everything.port, everything.mode) == (("0.0.0.0/0", "::/0"), 0, Mode.PROXY)
-    assert list(view_of().frontends()) == []
+    assert list(view_of(web()).frontends())[1:] == []
+    everywhere, loopback = list(view_of(web(), only).frontends())[1:]
+    assert (everywhere.addresses, everywhere.port, everywhere.mode) == (("0.0.0.0/0", "::/0"), 0, Mode.PROXY)
+    assert (loopback.addresses, loopback.port, loopback.mode) == (("127.0.0.0/8", "::1/128"), 0, Mode.PASS)
 
 
 def test_failure_policy_is_the_services_own_else_the_meshs():
@@ -133,10 +129,20 @@ def test_failure_policy_is_the_services_own_else_the_meshs():
 
 
 def test_hosts_that_clients_resolve_themselves_have_frontends_once_resolved():
-    port = {"number": 80, "name": "http", "protocol": "HTTP"}
+    port = {"number": 5432, "name": "db", "protocol": "TCP"}
     entry = make("ServiceEntry", "e", {"hosts": ["ext.example.com"], "ports": [port], "resolution": "DNS"})
-    rule = make("VirtualService", "ext", {"hosts": ["ext.example.com"], "http": [{"redirect": {"uri": "/"}}]})
+    rule = make("DestinationRule", "ext", {"host": "ext.example.com", "trafficPolicy": {"outlierDetection": {}}})
     view = view_of(entry, rule)
     assert list(view.frontends()) == []
     (found,) = view.frontends({"ext.example.com": ("192.0.2.1", "192.0.2.2")})
-    assert (found.addresses, found.port, found.mode) == (("192.0.2.1", "192.0.2.2"), 80, Mode.PROXY)
+    assert (found.addresses, found.port, found.mode) == (("192.0.2.1", "192.0.2.2"), 5432, Mode.PROXY)
+
+
+def test_where_names_are_told_any_address_may_be_dialled_if_a_rule_needs_the_proxy():
+    port = {"number": 80, "name": "http", "protocol": "HTTP"}
+    entry = make("ServiceEntry", "e", {"hosts": ["*.example.com"], "ports": [port], "resolution": "NONE"})
+    assert list(view_of(entry).frontends()) == []
+    rule = make("VirtualService", "ext", {"hosts": ["*.example.com"], "http": [{"redirect": {"uri": "/"}}]})
+    everywhere, loopback = view_of(entry, rule).frontends()
+    assert (everywhere.addresses, everywhere.port, everywhere.mode) == (("0.0.0.0/0", "::/0"), 80, Mode.PROXY)
+    assert (loopback.addresses, loopback.port, loopback.mode) == (("127.0.0.0/8", "::1/128"), 80, Mode.PASS)
