@@ -1,5 +1,5 @@
 # Everything a developer runs. `make demo` and `make test` set up what is missing by themselves.
-.PHONY: setup demo test fast check bench clean
+.PHONY: setup demo test fast check bench image clean
 
 setup:
 	@.ci/setup
@@ -20,6 +20,10 @@ check: setup
 
 bench: setup
 	@.venv/bin/python -m tests.bench
+
+image: setup
+	@command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap >/dev/null
+	@manifests/image/assemble build/image nodemesh doctor
 
 clean:
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis agent/*.egg-info

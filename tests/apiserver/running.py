@@ -58,6 +58,14 @@ class Running:
             self._runner = None
 
 
+async def end_tasks() -> None:
+    """Cancel what the loop still does for clients that are gone."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+
+
 @contextmanager
 def running(server: ApiServer | None = None) -> Iterator[Running]:
     loop = asyncio.new_event_loop()
@@ -75,6 +83,7 @@ def running(server: ApiServer | None = None) -> Iterator[Running]:
     finally:
         if made is not None:
             made.stop()
+        asyncio.run_coroutine_threadsafe(end_tasks(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()

@@ -184,9 +184,14 @@ def latencies(server: Server, agent: Agent, ends: list[Answering], changes: int)
     return found
 
 
+def name(size: Size, nodes: int) -> str:
+    """The case's name."""
+    return f"{size.services:,} services, {size.services * size.endpoints:,} pods, {nodes:,} nodes"
+
+
 def run(options: Options) -> Outcome:
     size, nodes = (QUICK, QUICK_NODES) if options.quick else (FULL, FULL_NODES)
-    case = f"{size.services:,} services, {size.services * size.endpoints:,} pods, {nodes:,} nodes"
+    case = name(size, nodes)
     outcome = Outcome([], [], [f"one agent of {nodes:,}; churn is {CHURN} changed endpoint slices a second"])
     if not options.wants(case):
         return outcome
@@ -211,5 +216,5 @@ def run(options: Options) -> Outcome:
             ("cores under churn", (agent.cpu() - cpu) / spent, ""),
             ("memory of control", agent.control() / 2**20, "MiB"),
         ]
-    outcome.figures.extend(Figure(f"{case}: {name}", "", "value", value, unit) for name, value, unit in figures)
+    outcome.figures.extend(Figure(f"{case}: {title}", "", "value", value, unit) for title, value, unit in figures)
     return outcome

@@ -6,8 +6,11 @@ import operator
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from . import cluster_suite
 from .outcome import Figure, Outcome
 from .tables_suite import FULL, FULL_OBJECTS
+
+CLUSTER = cluster_suite.name(cluster_suite.FULL, cluster_suite.FULL_NODES)
 
 COMPARISONS = {">=": operator.ge, "<=": operator.le}
 
@@ -29,6 +32,10 @@ class Threshold(NamedTuple):
 THRESHOLDS = (
     # Envoy's CPU per request ÷ ours, uncompiled.
     Threshold("http", "small-32", "nodemesh", "ratio", ">=", 1.0),
+    # From an API server to the first table, one change to a worker, and what that takes.
+    Threshold("cluster", f"{CLUSTER}: start to first answer", "", "value", "<=", 15.0),
+    Threshold("cluster", f"{CLUSTER}: change to worker, churn", "", "value", "<=", 200.0),
+    Threshold("cluster", f"{CLUSTER}: memory of control", "", "value", "<=", 600.0),
     # What a big cluster may cost the control process.
     Threshold("tables", f"{FULL}: first compile", "", "value", "<=", 10.0),
     Threshold("tables", f"{FULL}: one endpoint", "", "value", "<=", 50.0),

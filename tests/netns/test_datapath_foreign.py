@@ -73,6 +73,7 @@ def test_a_program_above_the_pods_runs_after_ours(node, client, maps):
         finish(process)
         [found] = probes.foreign_programs(node.cgroup(node.client))
         assert (found.hook, found.name, found.first) == ("connect4", "cil_sock4_conn", False)
+        assert probes.foreign_programs(node.lab.cgroup_root, above=True) == [found]
 
 
 def test_a_program_at_the_pod_that_runs_first_is_named_and_services_are_still_known(node, maps):

@@ -91,6 +91,11 @@ def as_line(problem: Problem) -> str:
 
 def as_sarif(problems: Sequence[Problem]) -> dict[str, Any]:
     """SARIF 2.1.0, as code hosts show findings."""
+    from ..config.codes import CODES
+    from ..registry.sources.directory import FILE_CODES
+    from ..routing.lint.codes import ACROSS_CODES
+
+    meanings = CODES | FILE_CODES | ACROSS_CODES
     results = [
         {
             "ruleId": problem.code,
@@ -110,6 +115,7 @@ def as_sarif(problems: Sequence[Problem]) -> dict[str, Any]:
         }
         for problem in problems
     ]
-    rules = [{"id": code} for code in sorted({problem.code for problem in problems})]
+    codes = sorted({problem.code for problem in problems})
+    rules = [{"id": code, "shortDescription": {"text": meanings[code]}} for code in codes]
     driver = {"name": "nodemesh", "version": __version__, "rules": rules}
     return {"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}

@@ -55,6 +55,9 @@ def status(admin: str, form: str) -> None:
     ]
     if found["config"]["error"]:
         lines.append(("config NOT in force", found["config"]["error"]))
+    for what, names in found["kernel"].items():
+        if names:
+            lines.append((what.replace("_", " "), ", ".join(names)))
     for name, value in lines:
         click.echo(f"{name + ':':<20} {value}")
     rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,15 @@ def pod_directory_names(uid: str) -> tuple[str, ...]:
     """How a pod's directory ends under the cgroupfs driver (`pod<uid>`) and the systemd driver
     (`kubepods[-<qos>]-pod<uid with _>.slice`)."""
     return (f"pod{uid}", f"-pod{uid.replace('-', '_')}.slice")
+
+
+#: A pod's directory under either driver, by the uid at its end.
+_POD = re.compile(r"(.*-)?pod[0-9a-f]{8}([-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}(\.slice)?")
+
+
+def all_pods(root: Path) -> list[Path]:
+    """The directories of all pods somewhere under `root`, whoever they belong to."""
+    return [directory for directory in _walk(root, _DEPTH) if _POD.fullmatch(directory.name)]
 
 
 def find_pod(root: Path, uid: str) -> Path | None:

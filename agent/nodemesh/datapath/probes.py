@@ -52,7 +52,7 @@ class ForeignProgram(NamedTuple):
 
 def probe(cgroup: Path | None = None) -> list[Finding]:
     """Every finding, in the order in which they should be mended. `cgroup` is where foreign programs are looked for: a
-    pod's, or None for the hierarchy's root."""
+    pod's, or None for the hierarchy's root and every pod."""
     return [
         capabilities(),
         *kernel(),
@@ -130,40 +130,47 @@ def cgroup_v2(cgroup: Path | None) -> Iterator[Finding]:
     try:
         mount = cgroups.find_mount()
     except cgroups.NoCgroup2 as error:
-        found, _, mend = str(error).partition(": ")
-        yield Finding("cgroup", Verdict.FAILED, found, mend)
+        lacking, _, mend = str(error).partition(": ")
+        yield Finding("cgroup", Verdict.FAILED, lacking, mend)
         return
     yield Finding("cgroup", Verdict.OK, f"cgroup v2 at {mount}")
-    try:
-        programs = foreign_programs(cgroup or mount)
-    except OSError as error:
-        yield Finding(
-            "foreign programs",
-            Verdict.WARNING,
-            f"the programs at {cgroup or mount} cannot be listed ({error.strerror})",
-            "run as root",
-        )
-        return
-    first = [one for one in programs if one.first]
-    said = ", ".join(f"{one.name} ({one.hook}, id {one.id})" for one in programs)
-    if first:
-        yield Finding(
+    places = [cgroup] if cgroup is not None else [mount, *cgroups.all_pods(mount)]
+    found: dict[ForeignProgram, None] = {}
+    for place in places:
+        try:
+            found |= dict.fromkeys(foreign_programs(place, above=place == mount))
+        except OSError as error:
+            if not place.is_dir() and place is not cgroup:
+                continue  # a pod that has ended meanwhile
+            why = f"the programs at {place} cannot be listed ({error.strerror})"
+            yield Finding("foreign programs", Verdict.WARNING, why, "run as root, on a folder of cgroup v2")
+            return
+    yield _judge(list(found))
+
+
+def _judge(programs: list[ForeignProgram]) -> Finding:
+    """What other people's programs mean for us; those that run before ours first."""
+    programs.sort(key=lambda one: not one.first)
+    said = ", ".join(f"{one.name} ({one.hook}, id {one.id})" for one in programs if one.first)
+    if said:
+        return Finding(
             "foreign programs",
             Verdict.WARNING,
             f"{said}: these run before ours and may rewrite service addresses first",
             "exempt meshed pods from the other's socket load balancing (Cilium: socketLB.hostNamespaceOnly=true); "
             "until then services are recognised by their endpoints",
         )
-    elif programs:
-        yield Finding("foreign programs", Verdict.OK, f"{said}: attached above the pods, so they run after ours")
-    else:
-        yield Finding("foreign programs", Verdict.OK, "none at our hooks")
+    said = ", ".join(f"{one.name} ({one.hook}, id {one.id})" for one in programs)
+    if said:
+        return Finding("foreign programs", Verdict.OK, f"{said}: attached above the pods, so they run after ours")
+    return Finding("foreign programs", Verdict.OK, "none at our hooks")
 
 
-def foreign_programs(cgroup: Path) -> list[ForeignProgram]:
+def foreign_programs(cgroup: Path, above: bool = False) -> list[ForeignProgram]:
     """Other people's programs that run for processes of `cgroup`, by hook and in running order. The kernel runs a
     cgroup's own programs before its parents' (kernel/bpf/cgroup.c, compute_effective_progs), so only those that are
-    attached to the pod itself, and before ours, can be first. Raises OSError."""
+    attached to the pod itself, and before ours, can be first. `above`: the cgroup is no pod's but one that holds pods.
+    Raises OSError."""
     found: list[ForeignProgram] = []
     fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -174,7 +181,7 @@ def foreign_programs(cgroup: Path) -> list[ForeignProgram]:
             for number in bpf.programs_of_cgroup(fd, hook.attach_type, effective=True):
                 name = names.get(number) or bpf.program_info_by_id(number).name
                 if not name.startswith(_OURS):
-                    first = number in own and own.index(number) < ours
+                    first = not above and number in own and own.index(number) < ours
                     found.append(ForeignProgram(hook.name, name or "unnamed", number, first))
     finally:
         os.close(fd)

@@ -297,6 +297,8 @@ class Control:
             self._ready = not missing
             if self._ready:
                 self._say_ready()
+                if self.kernel is not None:
+                    self.kernel.remove_other_layouts()
                 log.info("ready", version=self.publisher.version, workers=self.options.workers)
             else:
                 log.warning("not ready", missing="; ".join(missing))

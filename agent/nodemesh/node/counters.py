@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import mmap
+import operator
 import os
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from ..balance.shared import Ledger, size_of
 from ..proxy.messages import SetCounters
 from ..routing.client import Client
 from ..routing.decision import Cluster
+from ..routing.lookup import Read, still_holds
+from ..routing.tables import Tables
 from ..routing.view import View, Views
 from .logs import Log
 
@@ -19,20 +23,56 @@ log = Log("control")
 CAPACITY = 16 * 1024
 
 
-def policed_clusters(view: View) -> Iterator[Cluster]:
-    """The clusters with a policy of a DestinationRule, in which loads, limits and ejections matter."""
+class Policed(NamedTuple):
+    """The clusters of one host that have a policy, and what of the tables they were made from."""
+
+    reads: list[Read]
+    clusters: tuple[Cluster, ...]
+
+
+class PolicedClusters:
+    """The clusters with a policy of a DestinationRule, in which loads, limits and ejections matter, for one client.
+    Of a big mesh little changes at a time: what still holds of the tables before is not made again."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._made: dict[str, Policed] = {}
+        self._basis: tuple[object, ...] = ()
+
+    def of(self, view: View) -> Iterator[Cluster]:
+        """`view` is this client's."""
+        tables = view.tables
+        basis = (tables.mesh, tables.sidecars)
+        same = len(self._basis) == len(basis) and all(map(operator.is_, self._basis, basis))
+        before, self._basis, self._made = self._made if same else {}, basis, {}
+        for host in hosts_with_rules(tables):
+            policed = before.get(host)
+            if policed is None or not still_holds(policed.reads, tables):
+                policed = policed_by(view, host)
+            self._made[host] = policed
+            yield from policed.clusters
+
+
+def hosts_with_rules(tables: Tables) -> Iterable[str]:
+    """The services that a DestinationRule may be about."""
+    if tables.wildcard_destination_rules:
+        return tables.services
+    return tables.destination_rules.keys() & tables.services.keys()
+
+
+def policed_by(view: View, host: str) -> Policed:
     builder = view.builder()
     lookup = builder.lookup
-    for host in view.tables.services:
-        service = lookup.imported_service(host)
-        rule = lookup.destination_rule(service) if service is not None else None
-        if service is None or rule is None:
-            continue
+    service = lookup.imported_service(host)
+    rule = lookup.destination_rule(service) if service is not None else None
+    clusters: list[Cluster] = []
+    if service is not None and rule is not None:
         for port in service.ports:
             for subset in ("", *(subset.name or "" for subset in rule.subsets)):
                 cluster = builder.cluster(service, port.number, subset)
                 if cluster is not None:
-                    yield cluster
+                    clusters.append(cluster)
+    return Policed(lookup.reads, tuple(clusters))
 
 
 class SharedCounters:
@@ -44,12 +84,23 @@ class SharedCounters:
         self.fd = os.memfd_create("nodemesh-counters", os.MFD_CLOEXEC)
         os.ftruncate(self.fd, size)
         self._ledger = Ledger(memoryview(mmap.mmap(self.fd, size)), workers, CAPACITY)
+        self._policed: dict[tuple[str, str], PolicedClusters] = {}  # by one client of each view
         self._without = 0
 
     def assign(self, views: Views, clients: Iterable[Client]) -> None:
         """Give places to all that these clients may use; called before the tables that name it are sent."""
-        seen = {id(view): view for view in map(views.for_client, clients)}
-        without = self._ledger.assign(cluster for view in seen.values() for cluster in policed_clusters(view))
+        seen = {id(view): (client, view) for client, view in ((client, views.for_client(client)) for client in clients)}
+        before, self._policed = self._policed, {}
+        for client, _ in seen.values():
+            known = before.get((client.namespace, client.name))
+            if known is None or known.client != client:
+                known = PolicedClusters(client)
+            self._policed[client.namespace, client.name] = known
+        without = self._ledger.assign(
+            cluster
+            for client, view in seen.values()
+            for cluster in self._policed[client.namespace, client.name].of(view)
+        )
         if without and not self._without:
             log.warning("counters are full, some are kept by each worker for itself", without=without)
         self._without = without

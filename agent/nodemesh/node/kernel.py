@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..datapath import attach, cgroups, counters, namespaces, traffic
+from ..datapath import attach, cgroups, counters, namespaces, probes, traffic
+from ..datapath.ejection import Ejections
 from ..datapath.loader import LoadError, load
-from ..datapath.maps import LAYOUT, Maps
+from ..datapath.maps import LAYOUT, Backend, Maps, unpack_address
 from ..datapath.pins import Pins
-from ..datapath.plan import plan
-from ..datapath.probes import Verdict
+from ..datapath.plan import Planner
 from ..datapath.selftest import self_test
 from ..datapath.sync import ServiceMaps
-from ..datapath.uninstall import uninstall
+from ..datapath.uninstall import remove_other_layouts, uninstall
 from ..routing.view import View
 from .logs import Log
 from .options import RunOptions, StartError
@@ -62,6 +63,11 @@ def sources() -> Path:
     raise StartError(f"the eBPF sources are missing; they belong in {SOURCES[1]}")
 
 
+def show(backend: Backend) -> str:
+    address = unpack_address(backend.address)
+    return f"[{address}]:{backend.port}" if ":" in address else f"{address}:{backend.port}"
+
+
 class Kernel:
     """One node's programs and maps, pinned under `bpffs`; pods are known by the uid that their cgroup carries."""
 
@@ -78,7 +84,12 @@ class Kernel:
         self.maps = Maps(self._pins)
         self.maps.configure(HEARTBEAT_LIMIT, PROXY_PORT, options.workers)
         self.passed: tuple[str, ...] = ()  # service ports that found no room in the maps
+        self.out: frozenset[Backend] = frozenset()  # endpoints that only fail, left out for a while
+        self.foreign: tuple[str, ...] = ()  # other people's connect programs that run before ours
         self._services = ServiceMaps(self.maps)
+        self._planner = Planner()
+        self._views: list[tuple[int, Seen]] = []
+        self._ejections = Ejections()
 
     @property
     def worker_fds(self) -> tuple[int, int]:
@@ -91,7 +102,11 @@ class Kernel:
     def apply(self, views: Iterable[tuple[int, View]], resolved: Mapping[str, tuple[str, ...]] = NOTHING) -> None:
         """Bring the service maps to what these views say, with the addresses that hosts have in the DNS. A service port
         for which there is no room passes."""
-        applied = self._services.apply(plan((number, Seen(view, resolved)) for number, view in views))
+        self._views = [(number, Seen(view, resolved)) for number, view in views]
+        self._replan()
+
+    def _replan(self) -> None:
+        applied = self._services.apply(self._planner.plan(self._views, bool(self.foreign), self.out))
         if applied.passed != self.passed:
             self.passed = applied.passed
             if self.passed:
@@ -150,7 +165,21 @@ class Kernel:
         except (OSError, attach.AttachError) as error:
             self.withdraw(uid, cookie)
             raise NotEnrolled(str(error)) from None
+        self._look_for_others(place.cgroup)
         return cookie
+
+    def _look_for_others(self, cgroup: Path) -> None:
+        """Where another program at a pod runs before ours, it may have rewritten a service's address to an endpoint's:
+        from then on endpoints lead to their services, too."""
+        found = {
+            f"{one.name} ({one.hook})"
+            for one in probes.foreign_programs(cgroup)
+            if one.first and one.hook in ("connect4", "connect6")
+        }
+        if not found <= set(self.foreign):
+            self.foreign = tuple(sorted(found.union(self.foreign)))
+            log.warning("another program runs before ours", cgroup=cgroup, programs=", ".join(self.foreign))
+            self._replan()
 
     def move(self, cookie: int, view: int) -> None:
         """Have an enrolled pod's connects looked up in another view."""
@@ -166,7 +195,7 @@ class Kernel:
     def self_test(self) -> str:
         """Why a test connection did not come through, empty where it did. Takes a moment; the workers must beat."""
         finding = self_test(self._pins, self._root)
-        return "" if finding.verdict is Verdict.OK else finding.found
+        return "" if finding.verdict is probes.Verdict.OK else finding.found
 
     def counters(self) -> dict[tuple[str, str], int]:
         """The hooks' counts by (hook, reason)."""
@@ -176,8 +205,25 @@ class Kernel:
         }
 
     def take_traffic(self) -> dict[traffic.Path, traffic.Traffic]:
-        """What connections in kernel mode did since the last call."""
-        return traffic.take(self.maps)
+        """What connections in kernel mode did since the last call. Endpoints that only failed are taken out for a
+        while: to be called every few seconds."""
+        taken = traffic.take(self.maps)
+        now = time.monotonic()
+        self._ejections.observe(taken, now)
+        out = self._ejections.out(now)
+        if out != self.out:
+            for backend in out - self.out:
+                log.warning("endpoint refuses connections, left out for a while", endpoint=show(backend))
+            for backend in self.out - out:
+                log.info("endpoint gets connections again", endpoint=show(backend))
+            self.out = out
+            self._replan()
+        return taken
+
+    def remove_other_layouts(self) -> None:
+        """Once every pod's hooks are of this version: drop what another version's programs and maps held."""
+        for layout in remove_other_layouts(self._pins):
+            log.info("programs and maps of another version removed", folder=layout)
 
     def attached(self) -> set[str]:
         """The pods that are hooked, those of an earlier run included."""

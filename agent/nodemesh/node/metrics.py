@@ -35,6 +35,8 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     pods: Mapping[str, int]
     log_lines_lost: int
     kernel: Mapping[tuple[str, str], int] = {}
+    ports_without_room: int = 0
+    endpoints_out: int = 0
     watches: Sequence[ResourceStatus] = ()
     refused: Sequence[ObjectKey] = ()
 
@@ -100,6 +102,10 @@ def families(numbers: Numbers) -> Iterator[Family]:
             labels=("hook", "reason"),
             samples=list(numbers.kernel.items()),
         )
+    yield _gauge(
+        "kernel_ports_without_room", "Service ports that pass, since a map is full.", numbers.ports_without_room
+    )
+    yield _gauge("kernel_endpoints_out", "Endpoints left out for a while, since they refuse.", numbers.endpoints_out)
     yield from watch_families(numbers.watches)
     yield Family(
         name="nodemesh_refused_objects",

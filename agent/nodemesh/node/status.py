@@ -20,6 +20,7 @@ from ..routing.question import client_for
 from ..telemetry.exposition import render
 from ..telemetry.telemetry import Dump
 from .exposed import bound_address
+from .kernel import show
 from .metrics import Numbers, families
 from .options import Ebpf
 
@@ -60,6 +61,7 @@ class RunningNode:
             "missing": missing,
             "ebpf": "on" if control.options.ebpf is not Ebpf.OFF else "off: only --expose and gateway listeners serve",
             "self_test": "" if control.kernel is None else control.unproven or "passed",
+            "kernel": self._kernel(),
             "tables": {
                 "version": control.publisher.version,
                 "causes": list(tables.causes) if tables is not None else [],
@@ -78,6 +80,16 @@ class RunningNode:
             },
             "listeners": self._listeners(),
             "pods": pods,
+        }
+
+    def _kernel(self) -> dict[str, list[str]]:
+        kernel = self._control.kernel
+        if kernel is None:
+            return {}
+        return {
+            "foreign_programs": list(kernel.foreign),
+            "ports_without_room": list(kernel.passed),
+            "endpoints_out": sorted(map(show, kernel.out)),
         }
 
     def _workers(self) -> list[dict[str, Any]]:
@@ -168,6 +180,8 @@ class RunningNode:
             watches=control.cluster.source.status() if control.cluster is not None else (),
             refused=refused_objects(self.snapshot),
             kernel=control.kernel.counters() if control.kernel is not None else {},
+            ports_without_room=len(control.kernel.passed) if control.kernel is not None else 0,
+            endpoints_out=len(control.kernel.out) if control.kernel is not None else 0,
         )
         return await asyncio.to_thread(render, dump, list(families(numbers)))
 

@@ -9,6 +9,7 @@ from ..reasons import Reason
 from ..routing.decision import Retry
 from .clock import Timer
 from .head import RequestHead, ResponseHead
+from .local_reply import HTTP_STATUS
 from .request_body import RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .target import Target
@@ -266,7 +267,8 @@ class Call(Requester):
         assert host is not None and upstream is not None
         self.local_name = upstream.transport.local
         if self.target.group.detector is not None:
-            self.target.group.report(host, head.status)
+            grpc = head.grpc_status
+            self.target.group.report(host, HTTP_STATUS[grpc] if 0 <= grpc < len(HTTP_STATUS) else head.status)
         if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
             if ended:
                 self._release_upstream()

@@ -42,6 +42,10 @@ NEXT: Final[dict[int, frozenset[int]]] = {
     DONE: frozenset(),
 }
 
+#: A client that has the second gets 204 in place of a 504 (Envoy's x-envoy-upstream-rq-timeout-alt-response).
+TIMEOUTS: Final = (Reason.RESPONSE_TIMEOUT, Reason.PER_TRY_TIMEOUT)
+ALTERNATIVE: Final = b"x-envoy-upstream-rq-timeout-alt-response"
+
 SERVICE_TIME: Final = [b"x-envoy-upstream-service-time: %d" % milliseconds for milliseconds in range(1024)]
 
 
@@ -336,7 +340,10 @@ class Exchange(Caller):
         self.record.transport_failure = detail
         lines = [b"x-envoy-overloaded: true"] if reply.overloaded else []
         retried = self._call is not None and self._call.attempts > 1
-        self._reply(status or reply.status, body_of(reason, retried, detail), lines, grpc_status)
+        body = body_of(reason, retried, detail)
+        if reason in TIMEOUTS and self.head.controlled and ALTERNATIVE in self.head.request.headers:
+            status, body = 204, b""
+        self._reply(status or reply.status, body, lines, grpc_status)
 
     def _reply(self, status: int, body: bytes, lines: list[bytes], grpc_status: int) -> None:
         """Answer without an upstream."""

@@ -34,7 +34,18 @@ class RequestHead:
 class ResponseHead:
     """A response without its body; `lines` as in RequestHead, also without date and server."""
 
-    __slots__ = ("status", "phrase", "lines", "length", "close", "until_close", "upgrade", "date", "grpc_status")
+    __slots__ = (
+        "status",
+        "phrase",
+        "lines",
+        "length",
+        "close",
+        "until_close",
+        "upgrade",
+        "date",
+        "grpc_status",
+        "limited",
+    )
 
     def __init__(self, status: int, phrase: bytes, lines: list[bytes]) -> None:
         self.status = status
@@ -46,6 +57,7 @@ class ResponseHead:
         self.upgrade = b""
         self.date = b""  # the whole field line
         self.grpc_status = -1
+        self.limited = False  # x-envoy-ratelimited: by a rate limit of the upstream's own
 
 
 def is_grpc(request: Request) -> bool:

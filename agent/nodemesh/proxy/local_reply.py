@@ -21,6 +21,9 @@ GRPC_STATUS: Final[dict[int, int]] = {
 }
 GRPC_UNKNOWN: Final = 2
 
+#: gRPC status -> HTTP status (Envoy's Grpc::Utility::grpcToHttpStatus): what a gRPC answer means to outlier detection.
+HTTP_STATUS: Final = (200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401)
+
 RESET: Final = "upstream connect error or disconnect/reset before headers. reset reason: "
 RESET_AGAIN: Final = "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
 

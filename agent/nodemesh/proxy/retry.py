@@ -69,6 +69,8 @@ def meets_condition(policy: Retry, head: ResponseHead) -> bool:
     """Whether a response's status, or a field of its head, is one that the policy names."""
     status = head.status
     conditions = policy.on
+    if head.limited:
+        return "envoy-ratelimited" in conditions
     if status >= 500:
         if "5xx" in conditions or (status in GATEWAY_ERRORS and "gateway-error" in conditions):
             return True

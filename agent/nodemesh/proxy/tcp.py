@@ -50,7 +50,6 @@ def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> Reque
     record.downstream_local = transport.local
     record.route_name = decision.name
     record.sni = sni
-    record.duration = 0.0
     return record
 
 
@@ -100,6 +99,7 @@ def pick(
 
 def refuse(pod: Pod, transport: Transport, record: RequestRecord) -> None:
     """Close a connection that leads nowhere."""
+    record.duration = max(record.duration, 0.0)
     transport.abort()
     pod.proxy.telemetry.opened(record)
     pod.proxy.telemetry.record(record)

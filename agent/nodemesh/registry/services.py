@@ -47,7 +47,8 @@ class Backends(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def service_host(name: str, namespace: str, domain: str) -> str:
-    return f"{name}.{namespace}.svc.{domain}"
+    """In lower case, as names are compared everywhere: a file's namespace may be written in another."""
+    return f"{name}.{namespace}.svc.{domain}".lower()
 
 
 def resolve_export_to(values: Iterable[str], namespace: str, default: tuple[str, ...]) -> tuple[str, ...]:

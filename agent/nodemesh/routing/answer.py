@@ -259,7 +259,8 @@ def render_text(explanation: Explanation) -> str:
     """The explanation for people: first how it came about, then what becomes of it."""
     lines = [rendered_step(step) for step in explanation.steps]
     status = f" {explanation.status}" if explanation.status is not None else ""
-    lines.append(f"=> {explanation.outcome}{status}" + (f" ({explanation.reason})" if explanation.reason else ""))
+    reason = f" ({explanation.reason})" if explanation.reason not in ("", explanation.outcome) else ""
+    lines.append(f"=> {explanation.outcome}{status}{reason}")
     lines += [f"   {name:<8} {value}" for name, value in results(explanation)]
     return "\n".join(lines) + "\n"
 

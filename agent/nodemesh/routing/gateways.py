@@ -18,7 +18,7 @@ from .decision import Decision, Failure, Redirect, Rule
 from .lookup import Lookup
 from .match import Row, VirtualHost
 from .memo import Memo
-from .names import by_specificity, covers, is_visible, strip_port
+from .names import by_specificity, covers, is_visible, specificity, strip_port
 from .request import Request
 from .routes import Clusters, RouteBuilder
 from .scope import Scope
@@ -319,11 +319,6 @@ class GatewayRoutes:
         missing = Failure(reason=Reason.ROUTE_NOT_FOUND, status=404)
         known = self._connections[position] = ConnectionRules(tuple(tls_rows), tuple(tcp_rows), missing)
         return known
-
-
-def specificity(pattern: str) -> int:
-    """Exact names above all wildcards, long wildcards above short ones."""
-    return len(pattern) if pattern.startswith("*") else 1000 + len(pattern)
 
 
 def https_redirect(authority: bytes) -> Redirect:

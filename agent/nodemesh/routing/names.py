@@ -50,6 +50,11 @@ def by_specificity(hosts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted((host for host in hosts if host.startswith("*")), key=lambda host: (-len(host), host)))
 
 
+def specificity(pattern: str) -> int:
+    """Exact names above all wildcards, long wildcards above short ones."""
+    return len(pattern) if pattern.startswith("*") else 1000 + len(pattern)
+
+
 def expand_alias(host: str, namespace: str, domain: str) -> str | None:
     """The full name behind `name` (in the client's namespace), `name.ns` or `name.ns.svc`; None if it has another
     shape."""

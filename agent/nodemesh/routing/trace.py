@@ -13,7 +13,7 @@ from .connections import connection_applies, rows_of
 from .decision import Decision, Rule
 from .lookup import Lookup
 from .match import FIELD_NAMES, HEADER, QUERY, WITHOUT, Check, Row
-from .names import covers, is_visible
+from .names import covers, is_visible, specificity
 from .request import Request
 from .routes import RouteBuilder
 from .tables import HttpRule, TcpRule, TlsRule, VirtualService
@@ -54,16 +54,16 @@ class Recorder:
 def considered(recorder: Recorder, lookup: Lookup, host: str) -> None:
     """Every VirtualService whose hosts cover `host`, the one that applies and why the others do not."""
     tables = lookup.tables
-    winner: str | None = None
+    winner: VirtualService | None = None
     for key in lookup.virtual_service_keys(host):
         virtual_service = tables.virtual_services[key]
         if winner is None:
-            winner = key
+            winner = virtual_service
             recorder.note(f"VirtualService {key} applies to {host}", True, virtual_service.location)
         else:
             recorder.note(
-                f"VirtualService {key} covers {host} too, but {winner} comes before it (a more specific host, a "
-                "narrower exportTo, or the older of two)",
+                f"VirtualService {key} covers {host} too, but {winner.key} comes before it: "
+                f"{why_first(winner, virtual_service, host)}",
                 False,
                 virtual_service.location,
             )
@@ -80,6 +80,18 @@ def considered(recorder: Recorder, lookup: Lookup, host: str) -> None:
         else:
             continue
         recorder.note(f"VirtualService {virtual_service.key} {text}", False, virtual_service.location)
+
+
+def why_first(first: VirtualService, second: VirtualService, host: str) -> str:
+    """What decides between two VirtualServices that both apply to a host; `first` comes before `second`."""
+    nearest, other = (
+        max((name for name in entry.hosts if covers(name, host)), key=specificity) for entry in (first, second)
+    )
+    if nearest != other:
+        return f"its host {nearest} is more specific than {other}"
+    if first.export_to != second.export_to and "*" not in first.export_to:
+        return f"it is exported to {', '.join(first.export_to)} alone"
+    return "it is older" if first.created < second.created else "both are of the same age, and its name comes first"
 
 
 def trace_http(

@@ -122,12 +122,16 @@ def _destination(cluster: Cluster | None, upstream_host: str, host: str) -> tupl
     )
 
 
+#: The order in which Envoy writes response flags (its CoreResponseFlag).
+FLAG_ORDER = ("UH", "UT", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "DC", "URX", "SI", "DPE", "DT", "UPE", "NC")
+
+
 class Flags(Memo[tuple[Reason, ...], str]):
     """Envoy's response flags of some reasons, comma separated."""
 
     def make(self, key: tuple[Reason, ...]) -> str:
-        found = [flag for reason in key if (flag := TEXTS[reason].flag) != "-"]
-        return ",".join(dict.fromkeys(found))
+        found = {flag for reason in key if (flag := TEXTS[reason].flag) != "-"}
+        return ",".join(sorted(found, key=FLAG_ORDER.index))
 
 
 FLAGS = Flags()

@@ -1,8 +1,8 @@
 """What a case may say: a mesh, what its upstreams do, what the client sends, and what each side must see.
 
-A file of this folder is a list of cases. The mesh that all start from has the services `reviews` (10.96.0.10:80, pods v1,
-v2 and v3, a DestinationRule with a subset for each) and `ratings` (10.96.0.11:80, pod r1); each case gets it in
-a namespace of its own. Text may have `$v1` for a pod's address, `$port` for the port that every pod listens on, `$ns`
+A file of this folder is a list of cases. The mesh that all start from has the services `reviews` (10.96.0.10:80, pods
+v1, v2 and v3, a DestinationRule with a subset for each) and `ratings` (10.96.0.11:80, pod r1); each case gets it in a
+namespace of its own. Text may have `$v1` for a pod's address, `$port` for the port that every pod listens on, `$ns`
 for the namespace."""
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class Expect(Part):
     closed: bool = False  # the proxy closes the connection afterwards
     broken: bool = False  # the answer breaks off
     same_pod: bool = False  # all requests of the step went to one pod
+    tries: int = 0  # how many requests one pod got in this step, all the others none
     gaps: tuple[float, ...] = ()  # the most seconds between the tries that one pod saw
 
 
@@ -105,6 +106,7 @@ class Step(Part):
     raw: str = ""
     then: str = ""  # sent after an upgrade, and expected back
     half_close: bool = False  # a FIN after the request
+    hold: bool = False  # the answer is not waited for: the next step comes while a pod has the request
     leave: bool = False  # a RST when a pod has got the request
     count: int = 1
     parallel: int = 1

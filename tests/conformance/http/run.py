@@ -7,8 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-from .case import Case, Expect, Seen, Step, within
+from .case import Case, Expect, Range, Seen, Step, within
 from .mesh import addresses_of, fill, objects
 from .upstream import Got, Upstreams
 from .wire import Answer, Connection, request
@@ -16,6 +17,9 @@ from .worker import WorkerUnderTest
 
 #: Seconds within which what is not part of the answer must show: copies, log lines.
 PATIENCE = 5.0
+
+#: The proxy's clock stands still during one turn of its loop: a time may seem that much shorter from outside.
+GRAIN = 0.01
 
 
 class Run:
@@ -28,7 +32,7 @@ class Run:
         self.upstreams = upstreams
         self.kept: dict[str, Connection] = {}
         self.doors: dict[int, tuple[str, int]] = {}
-        self.words = {"$port": str(upstreams.port), "$ns": self.namespace}
+        self.words = {"$long": "x" * 70_000, "$port": str(upstreams.port), "$ns": self.namespace}
         self.words |= {f"${name}": address for name, address in addresses_of(case).items()}
 
     def __call__(self) -> None:
@@ -52,11 +56,12 @@ class Run:
             time.sleep(step.pause)
         if step.http is not None:
             self.worker.apply(objects(self.case, self.namespace, self.upstreams.port, step.http))
+        self.door(self.port_of(step))
         before = {name: len(got) for name, got in self.upstreams.got.items()}
         wanted = step.expect
         logged = identity if wanted.log else ""
-        if step.leave:
-            self.leave(step, logged)
+        if step.leave or step.hold:
+            self.reach(step, logged)
             answers = []
         elif step.parallel > 1:
             with ThreadPoolExecutor(step.parallel) as pool:
@@ -78,6 +83,10 @@ class Run:
             self.doors[port] = self.worker.listen(self.case.client, self.namespace, destination)
         return self.doors[port]
 
+    def port_of(self, step: Step) -> int:
+        """The port that the client dials; 0 in a case is the pods' own."""
+        return step.port or self.case.port or self.upstreams.port
+
     def ask(self, step: Step, identity: str) -> Answer:
         filled = fill(
             {"send": step.send, "host": step.host, "headers": list(step.headers), "raw": step.raw}, self.words
@@ -85,8 +94,7 @@ class Run:
         step = Step(**{name: getattr(step, name) for name in step.__struct_fields__} | filled)
         connection = self.kept.get(step.via)
         if connection is None:
-            port = step.port or (self.upstreams.port if self.case.port == 0 else self.case.port)
-            connection = Connection(self.door(port))
+            connection = Connection(self.door(self.port_of(step)))
             if step.via:
                 self.kept[step.via] = connection
         try:
@@ -100,13 +108,16 @@ class Run:
             if not step.via:
                 connection.close()
 
-    def leave(self, step: Step, identity: str) -> None:
-        """Go when the request has reached a pod."""
+    def reach(self, step: Step, identity: str) -> None:
+        """Send until the request has reached a pod; then leave, or go on with the next step."""
         before = self.upstreams.total()
-        connection = Connection(self.door(step.port or self.case.port))
+        connection = Connection(self.door(self.port_of(step)))
         connection.sock.sendall(request(step, identity))
         settle(lambda: self.upstreams.total() > before, lambda: "no pod got the request")
-        connection.reset()
+        if step.leave:
+            connection.reset()
+        else:
+            self.kept[f"held {identity}"] = connection
 
     def judge_answers(self, wanted: Expect, answers: list[Answer]) -> None:
         statuses = Counter(answer.status for answer in answers)
@@ -136,28 +147,35 @@ class Run:
         expect(not wanted.interim or tuple(answer.interim) == wanted.interim, f"interim {answer.interim}")
         for name, value in wanted.trailers.items():
             expect(answer.trailers.get(name) == value, f"trailers {answer.trailers}")
-        expect(answer.seconds >= wanted.at_least, f"answered after {answer.seconds} s, before {wanted.at_least}")
+        expect(answer.seconds >= wanted.at_least - GRAIN, f"answered after {answer.seconds} s, before {wanted.at_least}")
 
     def judge_pods(self, wanted: Expect, before: dict[str, int]) -> None:
-        def fresh(name: str) -> list[Got]:
-            with self.upstreams.lock:
-                return self.upstreams.got[name][before.get(name, 0) :]
-
+        fresh = partial(self.fresh, before)
         for name, count in wanted.pods.items():
-            settle(
-                lambda: within(len(fresh(name)), count), lambda: f"{name} got {len(fresh(name))} requests, not {count}"
-            )
+            self.settle_count(name, partial(fresh, name), count)
+        if wanted.tries:
+            counts = sorted(len(fresh(name)) for name in self.upstreams.got)
+            expect(counts[-1] == sum(counts) == wanted.tries, f"the pods got {counts} requests")
         for name, count in wanted.connections.items():
             accepted = self.upstreams.accepted[name]
             expect(within(accepted, count), f"{name} has accepted {accepted} connections, not {count}")
         for name, seen in wanted.saw.items():
-            settle(lambda: bool(fresh(name)), lambda: f"{name} got nothing")
+            self.settle_count(name, partial(fresh, name), (1, 1_000_000))
             self.judge_seen(name, seen, fresh(name)[-1])
         if wanted.gaps:
             tries = sorted(got.at for name in self.upstreams.got for got in fresh(name))
             gaps = [after - earlier for earlier, after in zip(tries, tries[1:], strict=False)]
             expect(len(gaps) == len(wanted.gaps), f"{len(gaps)} retries")
             expect(all(gap <= most for gap, most in zip(gaps, wanted.gaps, strict=True)), f"gaps {gaps}")
+
+    def fresh(self, before: dict[str, int], name: str) -> list[Got]:
+        """What a pod got in the present step."""
+        with self.upstreams.lock:
+            return self.upstreams.got[name][before.get(name, 0) :]
+
+    def settle_count(self, name: str, fresh: Callable[[], list[Got]], count: Range) -> None:
+        """Copies may come after the answer."""
+        settle(lambda: within(len(fresh()), count), lambda: f"{name} got {len(fresh())} requests, not {count}")
 
     def judge_seen(self, name: str, seen: Seen, got: Got) -> None:
         for what, wanted, found in (

@@ -56,7 +56,7 @@ class Connection:
                 self.sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        return self._answer(method if method.isalpha() else "GET", time.monotonic())
+        return self._answer(method if method.isalpha() else "GET", bool(step.then), time.monotonic())
 
     def echoed(self, text: str) -> bool:
         """Whether what is sent comes back (after an upgrade)."""
@@ -81,9 +81,10 @@ class Connection:
             return True
         return True
 
-    def _answer(self, method: str, since: float) -> Answer:
+    def _answer(self, method: str, upgrade: bool, since: float) -> Answer:
         parser = h11.Connection(h11.CLIENT)
-        parser.send(h11.Request(method=method, target="/", headers=[("host", "h")]))
+        fields = [("host", "h"), *([("connection", "upgrade"), ("upgrade", "websocket")] if upgrade else [])]
+        parser.send(h11.Request(method=method, target="/", headers=fields))
         parser.send(h11.EndOfMessage())
         if self.rest:
             parser.receive_data(self.rest)

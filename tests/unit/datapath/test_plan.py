@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodemesh.config.meshconfig import FailurePolicy
-from nodemesh.datapath.maps import Mode, NetworkKey, ServiceEntry, ServiceFlag, ServiceKey, pack_address
-from nodemesh.datapath.plan import Plan, diff, plan
+from nodemesh.datapath.maps import Backend, Mode, NetworkKey, ServiceEntry, ServiceFlag, ServiceKey, pack_address
+from nodemesh.datapath.plan import Plan, Planner, diff, plan
 from nodemesh.registry.snapshot import Endpoint, Protocol, Service
 from nodemesh.routing import frontend as routing
 from nodemesh.routing.decision import Algorithm, Cluster, Destination, LoadBalancer, Route
@@ -202,3 +202,24 @@ def test_applying_the_difference_gives_what_is_wanted(before, after):
     assert (entries, backends) == (wanted.entries, wanted.backends)
     assert not diff(wanted, wanted)
     assert bool(diff(Plan(), wanted)) == bool(wanted.entries)
+
+
+def test_plans_made_one_after_the_other_equal_those_from_scratch():
+    planner = Planner()
+    kept, first, second = kernel("10.96.0.1", "10.1.0.1"), frontend("10.96.0.2"), kernel("10.96.0.2", "10.1.0.2")
+    without = frozenset({Backend(pack_address("10.1.0.1"), 8080)})
+    steps = [
+        ([(0, View(kept, first))], frozenset()),
+        ([(0, View(kept, second)), (1, View(first))], frozenset()),
+        ([(0, View(kept, second, kernel("10.96.0.3", "10.1.0.1", "10.1.0.3")))], without),
+        ([(0, View(kept))], frozenset()),
+    ]
+    for views, out in steps:
+        assert planner.plan(views, without=out) == plan(views, without=out)
+
+
+def test_a_frontend_that_stays_is_not_read_again():
+    planner, kept = Planner(), kernel("10.96.0.1", "10.1.0.1")
+    (before,) = planner.plan([(0, View(kept))]).entries.values()
+    (after,) = planner.plan([(0, View(kept))]).entries.values()
+    assert after is before

@@ -35,6 +35,12 @@ def test_weights_of_destinations_are_shared_by_their_endpoints():
     assert Counter(found) == {backend(1): 3, backend(2): 3, backend(3): 3, backend(4): 1}
 
 
+def test_those_that_are_out_get_nothing_as_long_as_others_remain():
+    both = route((cluster(endpoint(1), endpoint(2)), 100))
+    assert slots(both, True, frozenset({backend(1)})) == (backend(2),)
+    assert Counter(slots(both, True, frozenset({backend(1), backend(2)}))) == {backend(1): 1, backend(2): 1}
+
+
 def test_an_endpoint_of_two_destinations_adds_up():
     found = slots(route((cluster(endpoint(1), endpoint(2)), 50), (cluster(endpoint(1)), 50)), v4=True)
     assert Counter(found) == {backend(1): 3, backend(2): 1}

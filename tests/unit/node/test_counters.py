@@ -5,7 +5,7 @@ from tests.unit.cli.mesh import Upstream, cluster, rules
 
 from nodemesh.balance.shared import Memory, cluster_key, host_key
 from nodemesh.config.load import load_text
-from nodemesh.node.counters import CAPACITY, SharedCounters, policed_clusters
+from nodemesh.node.counters import CAPACITY, PolicedClusters, SharedCounters
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
@@ -22,13 +22,13 @@ def test_clusters_under_a_destination_rule_have_a_place_that_workers_find():
     upstream = Upstream("v1")
     upstream.close()
     made = views(cluster(upstream) + rules("- route: [{destination: {host: reviews}}]"))
-    names = {found.name for found in policed_clusters(made.for_client(CLIENT))}
+    names = {found.name for found in PolicedClusters(CLIENT).of(made.for_client(CLIENT))}
     assert names == {f"outbound|9080|{subset}|reviews.default.svc.cluster.local" for subset in ("", "v1", "v2")}
     counters = SharedCounters(2)
     counters.assign(made, [CLIENT, CLIENT])
     _, (fd,) = counters.message()
     seen = Memory(memoryview(mmap.mmap(fd, os.fstat(fd).st_size)), 2, CAPACITY)
-    (v1,) = [found for found in policed_clusters(made.for_client(CLIENT)) if found.subset == "v1"]
+    (v1,) = [found for found in PolicedClusters(CLIENT).of(made.for_client(CLIENT)) if found.subset == "v1"]
     assert seen.find(cluster_key(v1.key)) >= 0
     assert seen.find(host_key(v1.key, "127.0.0.1", upstream.port)) >= 0
     assert seen.find(cluster_key("outbound|1||nobody")) < 0
@@ -36,4 +36,29 @@ def test_clusters_under_a_destination_rule_have_a_place_that_workers_find():
 
 def test_services_without_a_policy_need_no_place():
     made = views(cluster())
-    assert list(policed_clusters(made.for_client(CLIENT))) == []
+    assert list(PolicedClusters(CLIENT).of(made.for_client(CLIENT))) == []
+
+
+def test_after_a_change_the_clusters_are_those_of_new_tables_and_the_others_the_same_objects():
+    first, second, third = (Upstream(name) for name in ("v1", "v2", "v3"))
+    for upstream in (first, second, third):
+        upstream.close()
+    other = rules("- route: [{destination: {host: reviews}}]")
+    store, held = Store(), []
+
+    def revised(*upstreams: Upstream) -> Views:
+        text = cluster(*upstreams) + other
+        extra = text.replace("reviews", "ratings").replace("10.96.0.7", "10.96.0.8") if upstreams[0] is first else ""
+        store.apply("files", load_text(text + "---\n" + extra, "mesh.yaml").objects)
+        held.append(compile_tables(store.snapshot, held[-1] if held else None))
+        return Views(held[-1])
+
+    policed = PolicedClusters(CLIENT)
+    before = {found.name: found for found in policed.of(revised(first, second).for_client(CLIENT))}
+    changed = revised(third)
+    after = {found.name: found for found in policed.of(changed.for_client(CLIENT))}
+    fresh = {found.name: found for found in PolicedClusters(CLIENT).of(changed.for_client(CLIENT))}
+    assert after == fresh and before.keys() == after.keys()
+    reviews, ratings = (f"outbound|9080||{name}.default.svc.cluster.local" for name in ("reviews", "ratings"))
+    assert after[reviews] != before[reviews]
+    assert after[ratings] is before[ratings]

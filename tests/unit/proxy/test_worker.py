@@ -272,6 +272,7 @@ def test_control_may_die(upstream):
 
 
 def test_connections_wait_for_the_first_tables(control, upstream):
+    """RC-18."""
     address = control.listen(80)
     control.say(messages.UpdateClient(id=80, client=Client(namespace="default", name="client", labels={"app": "late"})))
     with connect(address) as client:

@@ -5,7 +5,8 @@ import itertools
 import pytest
 from tests.meshes import bookinfo, make, request, view_of
 
-from nodemesh.routing.trace import Recorder, trace_http
+from nodemesh.routing.tables import VirtualService
+from nodemesh.routing.trace import Recorder, trace_http, why_first
 
 CLAUSES = (
     {},
@@ -40,3 +41,19 @@ def test_the_trace_agrees_with_the_data_path(first, second):
         traced = trace_http(Recorder(None), builder, virtual_service, 9080, probe)
         decided = view.http(frontend, probe)
         assert getattr(traced, "status", 404) == decided.status
+
+
+def test_why_one_virtual_service_comes_before_another():
+    def compiled(name, host, created=0.0, export_to=("*",)):
+        return VirtualService(
+            key=f"default/{name}", namespace="default", hosts=(host,), gateways=("mesh",), export_to=export_to,
+            created=created,
+        )  # fmt: skip
+
+    exact, wild = compiled("a", "a.example", 2.0), compiled("b", "*.example", 1.0)
+    assert why_first(exact, wild, "a.example") == "its host a.example is more specific than *.example"
+    own = compiled("c", "a.example", 3.0, ("default",))
+    assert why_first(own, exact, "a.example") == "it is exported to default alone"
+    younger = compiled("d", "a.example", 4.0)
+    assert why_first(exact, younger, "a.example") == "it is older"
+    assert why_first(exact, exact, "a.example") == "both are of the same age, and its name comes first"

@@ -23,6 +23,7 @@ OURS: Final = 11  # the proxy writes it itself
 SERVER: Final = 12
 DATE: Final = 13
 GRPC_STATUS: Final = 14
+RATE_LIMITED: Final = 15
 
 KINDS: Final[dict[bytes, int]] = {
     b"host": HOST,
@@ -51,6 +52,7 @@ KINDS: Final[dict[bytes, int]] = {
     b"server": SERVER,
     b"date": DATE,
     b"grpc-status": GRPC_STATUS,
+    b"x-envoy-ratelimited": RATE_LIMITED,
 }
 
 #: Fields whose values hardly ever come twice, or are secrets.

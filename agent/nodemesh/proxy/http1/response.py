@@ -16,6 +16,7 @@ from .lines import (
     GRPC_STATUS,
     OPTIONS,
     PLAIN,
+    RATE_LIMITED,
     REQUEST_ID,
     SERVER,
     TRANSFER_ENCODING,
@@ -87,6 +88,9 @@ def note_field(head: ResponseHead, framing: Framing, field: FieldLine) -> bool:
         head.upgrade = field.value
     elif kind == GRPC_STATUS:
         head.grpc_status = int(field.value) if field.value.isdigit() else -1
+        return True
+    elif kind == RATE_LIMITED:
+        head.limited = True
         return True
     else:
         return kind in (EXPECT, REQUEST_ID)

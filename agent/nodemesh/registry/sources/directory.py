@@ -15,6 +15,13 @@ from ...config.meta import Location, Object
 from ...config.problems import Problem
 from ..assemble import ObjectKey, key_of
 
+#: The codes of what can be wrong with files and between them.
+FILE_CODES: dict[str, str] = {
+    "duplicate-object": "An object is defined twice; the first one counts, in the order of the files' names.",
+    "no-such-path": "There is no such file or folder.",
+    "unreadable-file": "The file cannot be read.",
+}
+
 SUFFIXES = (".yaml", ".yml", ".json")
 
 

@@ -1,7 +1,8 @@
 """Findings across objects: what no single object shows, such as hosts that nobody has and rules that never apply.
 
-`findings.py` collects them with their places; the checks stand in `hosts.py` (destinations, subsets, short names),
-`conflicts.py` (objects that cancel each other out), `gateways.py` and `services.py`."""
+`findings.py` collects them with their places, `codes.py` lists their codes; the checks stand in `hosts.py`
+(destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `gateways.py` and
+`services.py`."""
 
 from __future__ import annotations
 

@@ -55,9 +55,8 @@ def check_destination(
     host = resolve_host(written, namespace, tables.mesh.cluster_domain)
     services = tables.services.get(host)
     if not services:
-        findings.error(
-            "unknown-host", item, (*path, "host"), f"{unknown_host(tables, written, host)}; requests get a 503"
-        )
+        message = unknown_host(tables, written, host, "requests get a 503")
+        findings.error("unknown-host", item, (*path, "host"), message)
         return
     visible = [service for service in services if is_visible(service.export_to, namespace)]
     if not visible:
@@ -90,12 +89,12 @@ def check_subset(
     if subset in names:
         return
     if rule is None:
-        reason = f"no DestinationRule for {service.host} is visible in {item.meta.namespace}"
+        reason, hint = f"no DestinationRule for {service.host} is visible in {item.meta.namespace}", ""
     else:
         close = difflib.get_close_matches(subset, names, 1, 0.6)
         hint = f"; did you mean `{close[0]}`?" if close else f"; it has {', '.join(names) or 'none'}"
-        reason = f"DestinationRule {rule.key} ({rule.location}) has no subset `{subset}`{hint}"
-    findings.error("unknown-subset", item, (*path, "subset"), f"{reason}; requests get a 503")
+        reason = f"DestinationRule {rule.key} ({rule.location}) has no subset `{subset}`"
+    findings.error("unknown-subset", item, (*path, "subset"), f"{reason}; requests get a 503{hint}")
 
 
 def rule_for(tables: Tables, service: Service, namespace: str) -> DestinationRule | None:
@@ -103,18 +102,19 @@ def rule_for(tables: Tables, service: Service, namespace: str) -> DestinationRul
     return Lookup(tables, client, Scope(None, tables.mesh)).destination_rule(service)
 
 
-def unknown_host(tables: Tables, written: str, host: str) -> str:
-    """Says that a host is unknown, and what its author may have meant."""
-    namesakes = sorted(other for other in tables.services if other.split(".")[0] == written.split(".")[0])
-    if "." not in written:
-        meant = f"`{written}` is short for {host}, in the rule's own namespace, and there is no such service"
-        return f"{meant}; did you mean {namesakes[0]}?" if namesakes else meant
-    message = f"no Service or ServiceEntry has the host {host}"
+def unknown_host(tables: Tables, written: str, host: str, consequence: str) -> str:
+    """Says that a host is unknown, what follows, and what its author may have meant."""
     full = f"{host}.svc.{tables.mesh.cluster_domain}"
-    if full in tables.services:
-        return f"{message}; only names without dots are completed, write {full}"
-    close = difflib.get_close_matches(host, tables.services, 1, 0.8)
-    return f"{message}; did you mean {close[0]}?" if close else message
+    if "." not in written:
+        reason = f"`{written}` is short for {host}, in the rule's own namespace, and there is no such service"
+    elif full in tables.services:
+        reason = f"no Service or ServiceEntry has the host {host}, and only names without dots are completed"
+        return f"{reason}; {consequence}; write {full}"
+    else:
+        reason = f"no Service or ServiceEntry has the host {host}"
+    namesakes = sorted(other for other in tables.services if other.split(".")[0] == written.split(".")[0])
+    meant = namesakes or difflib.get_close_matches(host, tables.services, 1, 0.8)
+    return f"{reason}; {consequence}" + (f"; did you mean {meant[0]}?" if meant else "")
 
 
 def check_virtual_host(findings: Findings, item: Object[VirtualServiceSpec], written: str, index: int) -> None:
@@ -122,7 +122,7 @@ def check_virtual_host(findings: Findings, item: Object[VirtualServiceSpec], wri
     host = resolve_host(written, item.meta.namespace, tables.mesh.cluster_domain)
     if known_hosts(tables, host):
         return
-    message = f"{unknown_host(tables, written, host)}; in the mesh the rules apply on port 80 only"
+    message = unknown_host(tables, written, host, "in the mesh the rules apply on port 80 only")
     findings.warn("unregistered-host", item, ("spec", "hosts", index), message)
 
 
@@ -132,7 +132,7 @@ def check_destination_rules(findings: Findings) -> None:
         host = resolve_host(item.spec.host or "", item.meta.namespace, tables.mesh.cluster_domain)
         covered = [tables.services[known][0] for known in known_hosts(tables, host) if covers(host, known)]
         if not covered:
-            message = f"{unknown_host(tables, item.spec.host or '', host)}; the rule applies to nothing"
+            message = unknown_host(tables, item.spec.host or "", host, "the rule applies to nothing")
             findings.warn("unknown-host", item, ("spec", "host"), message)
             continue
         endpoints = [endpoint for service in covered for group in service.endpoints.values() for endpoint in group]

@@ -1,0 +1,26 @@
+"""Every code that a finding across objects can have, with what it says in one line."""
+
+from __future__ import annotations
+
+ACROSS_CODES: dict[str, str] = {
+    "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",
+    "delegate-conflict": "A delegate's rule matches nothing of what its root lets through.",
+    "delegate-not-exported": "A delegate is not exported to its root's namespace.",
+    "empty-subset": "No endpoint has the labels of a subset.",
+    "gateway-without-workload": "No pod has the labels that a Gateway selects.",
+    "host-not-exported": "A destination is not exported to the rule's namespace.",
+    "host-not-exposed": "A Gateway does not expose the host of a VirtualService that is bound to it.",
+    "no-weight": "A destination among several has no weight, and gets no traffic.",
+    "not-a-delegate": "The VirtualService that is delegated to has hosts.",
+    "policy-ignored": "An older DestinationRule of the same host has a trafficPolicy, which counts alone.",
+    "protocol-hides-rules": "The protocol of the host's ports keeps the rules from applying.",
+    "rule-not-seen": "A DestinationRule stands where most clients do not get it.",
+    "subset-ignored": "An older DestinationRule of the same host defines the subset.",
+    "undeclared-protocol": "The host's protocol is not declared, and has to be guessed.",
+    "unknown-delegate": "There is no VirtualService of that name to delegate to.",
+    "unknown-gateway": "There is no Gateway of that name.",
+    "unknown-host": "No service has that host.",
+    "unknown-port": "The service has no such port.",
+    "unknown-subset": "The host's DestinationRule has no such subset.",
+    "unregistered-host": "The rules are for a host that no service has.",
+}

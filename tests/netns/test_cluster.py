@@ -1,0 +1,186 @@
+"""Two nodes of one cluster: an agent each, which knows the other's pods from the API server alone, with no more
+privileges than the DaemonSet gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.apiserver.running import Running, kubeconfig, running
+from tests.clusters import virtual_service
+
+from nodemesh.lab import Lab, Place, Pod, Port, bookinfo
+
+PORT = 9080
+URL = f"http://web:{PORT}/"
+ROOT = Path(__file__).parents[2]
+DAEMONSET = ROOT / "manifests/agent/daemonset.yaml"
+PATIENCE = 30.0
+
+SUBSETS = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "DestinationRule",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {"host": "web", "subsets": [{"name": name, "labels": {"version": name}} for name in ("v1", "v2")]},
+}
+
+
+def capabilities() -> list[str]:
+    """Those that the DaemonSet names, as setpriv(1) writes them."""
+    (container,) = yaml.safe_load(DAEMONSET.read_text())["spec"]["template"]["spec"]["containers"]
+    named = container["securityContext"]["capabilities"]
+    assert named["drop"] == ["ALL"]
+    return [name.lower() for name in named["add"]]
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+class NodeAgent:
+    """`nodemesh run --kubernetes` for a node of the cluster, which is a part of the lab's pods."""
+
+    def __init__(self, lab: Lab, node: str, config: Path, port: int) -> None:
+        self.log = lab.folder / f"{node}.log"
+        self.admin = f"127.0.0.1:{port}"
+        self._place = Place(node, lab.cgroup_root / node)
+        self._place.cgroup.mkdir()
+        limits = ",".join(["-all", *(f"+{name}" for name in capabilities())])
+        with self.log.open("wb") as log:
+            self.process = self._place.popen(
+                [
+                    *("setpriv", "--no-new-privs", f"--bounding-set={limits}"),
+                    *(sys.executable, "-m", "nodemesh", "run", "--kubernetes", "--kubeconfig", config),
+                    *("--node", node, "--ebpf", "require", "--workers", "1", "--admin", self.admin),
+                    *("--cgroup-root", lab.cgroup_root, "--bpffs", lab.bpffs / node),
+                    *("--run-dir", lab.folder / f"run-{node}", "--state-dir", lab.folder / f"state-{node}"),
+                ],
+                env={**os.environ, "PYTHONPATH": str(ROOT / "agent")},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return bool(self.get("/readyz")["ready"])
+        except OSError:
+            return False
+
+    def enrolled(self) -> set[str]:
+        return {row["name"] for row in self.get("/pods") if row["enrolled"]}
+
+
+class Cluster:
+    """The lab's pods on the nodes `a` and `b`, behind an API server."""
+
+    def __init__(self, lab: Lab, server: Running) -> None:
+        self.lab = lab
+        self.server = server
+        self._nodes: dict[str, str] = {}
+
+    def pod(self, name: str, node: str, **labels: str) -> Pod:
+        made = self.lab.pod(name, labels=labels)
+        self._nodes[name] = node
+        if "version" in labels:
+            arguments = [labels["app"], labels["version"], str(PORT)]
+            made.popen([sys.executable, "-IS", bookinfo.__file__, *arguments], stdin=subprocess.DEVNULL)
+            made.wait_listening(PORT)
+        return made
+
+    def publish(self) -> None:
+        """Put the lab's objects on the server, each pod on its node, and the service's endpoints as slices."""
+        objects = [data for data in yaml.safe_load_all(self.lab.manifests()) if data]
+        objects = [data for data in objects if data["kind"] in ("Namespace", "Service", "Pod")]
+        for data in objects:
+            if data["kind"] == "Pod":
+                data["spec"]["nodeName"] = self._nodes[data["metadata"]["name"]]
+        pods = [data for data in objects if data["kind"] == "Pod" and "version" in data["metadata"]["labels"]]
+        self.server.call(lambda api: api.apply(*objects, endpoints(pods)))
+
+
+def endpoints(pods: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "web-1", "namespace": "default", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": PORT}],
+        "endpoints": [
+            {
+                "addresses": [data["status"]["podIP"]],
+                "conditions": {"ready": True},
+                "nodeName": data["spec"]["nodeName"],
+                "targetRef": {"kind": "Pod", "name": data["metadata"]["name"], "namespace": "default"},
+            }
+            for data in pods
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[tuple[Cluster, dict[str, NodeAgent]]]:
+    with running() as server, Lab("cluster") as lab:
+        cluster = Cluster(lab, server)
+        lab.service("web", ports=[Port(PORT, name="http")], selector={"app": "web"})
+        cluster.pod("client", "a", app="client")
+        cluster.pod("web-v1", "b", app="web", version="v1")
+        cluster.pod("web-v2", "b", app="web", version="v2")
+        cluster.publish()
+        config = kubeconfig(lab.folder / "kubeconfig", server.url)
+        agents = {name: NodeAgent(lab, name, config, 15400 + place) for place, name in enumerate("ab")}
+        for agent in agents.values():
+            until(agent.ready, f"{agent.log} to say that it is ready")
+        yield cluster, agents
+
+
+def versions(pod: Pod, count: int = 10) -> set[str]:
+    answers = pod.request(URL, count=count)
+    assert [answer.error or answer.status for answer in answers if answer.status != 200] == []
+    return {answer.json()["version"] for answer in answers}
+
+
+def test_each_agent_enrols_the_pods_of_its_node(nodes):
+    cluster, agents = nodes
+    assert agents["a"].enrolled() == {"client"}
+    assert agents["b"].enrolled() == {"web-v1", "web-v2"}
+
+
+def test_a_pod_reaches_subsets_of_another_nodes_pods(nodes):
+    cluster, agents = nodes
+    client = cluster.lab.pods["default/client"]
+    assert versions(client, 20) == {"v1", "v2"}
+    for version in ("v2", "v1"):
+        rule = [{"route": [{"destination": {"host": "web", "subset": version}}]}]
+        cluster.server.call(lambda api, rule=rule: api.apply(SUBSETS, virtual_service("web", http=rule)))
+        until(lambda version=version: versions(client, 4) == {version}, f"requests to reach {version}")
+    cluster.server.call(lambda api: api.delete("VirtualService", "web"))
+    until(lambda: versions(client, 10) == {"v1", "v2"}, "the rule to be gone")
+
+
+def test_a_deleted_pod_of_another_node_gets_no_new_connection(nodes):
+    cluster, agents = nodes
+    client = cluster.lab.pods["default/client"]
+    cluster.server.call(lambda api: api.delete("Pod", "web-v2"))
+    remaining = [data for data in cluster.server.call(lambda api: api.objects("Pod"))
+                 if data["metadata"]["name"] == "web-v1"]  # fmt: skip
+    cluster.server.call(lambda api: api.apply(endpoints(remaining)))
+    time.sleep(0.2)
+    assert versions(client, 20) == {"v1"}
