@@ -13,6 +13,7 @@ from typing import Final
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .clock import Clock
+from .pipes import Pipes
 from .platform import Platform
 from .sockets import SILENT, SocketTransport, show, tune
 from .transport import Acceptor, Handler, Network, Transport
@@ -147,6 +148,7 @@ class Reactor(Network):
         "listeners",
         "watchers",
         "buffer",
+        "pipes",
         "view",
         "running",
         "_released",
@@ -161,6 +163,7 @@ class Reactor(Network):
         self.lanes: dict[int, Lane] = {}
         self.listeners: dict[int, Listener] = {}
         self.watchers: dict[int, Watcher] = {}
+        self.pipes = Pipes()
         self.buffer = bytearray(BULK_SIZE)
         self.view = memoryview(self.buffer)
         self.running = False
