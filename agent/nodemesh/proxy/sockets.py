@@ -23,6 +23,9 @@ READ_SIZE: Final = 16 * 1024
 #: From so many bytes at once on, moving them by `splice` costs less than copying them.
 SPLICED: Final = 64 * 1024
 
+#: Pipes full of one socket's bytes that are moved before the next socket's turn.
+SPLICES: Final = 4
+
 SPLICE_FLAGS: Final = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 #: Seconds that a closed connection has to take what is still to be written.
@@ -178,20 +181,27 @@ class SocketTransport(Transport):
         self._large = False
         if other is None or self._side is not self.handler or other.pending or other.closed or not other.established:
             return False
-        pipe = self.reactor.pipes.take()
-        if pipe is None:
+        pipes, total = self.reactor.pipes, 0
+        for _ in range(SPLICES):
+            pipe = pipes.take()
+            if pipe is None:
+                break
+            try:
+                size = splice(self.fd, pipe.write_end, pipe.size, flags=SPLICE_FLAGS)
+            except OSError:
+                size = 0
+            if not size:
+                pipes.give(pipe)
+                break
+            total += size
+            pipe.held = size
+            other.pour(pipe)
+            if other.pending or other.error is not None:
+                break
+        if not total:
             return False
-        try:
-            size = splice(self.fd, pipe.write_end, pipe.size, flags=SPLICE_FLAGS)
-        except OSError:
-            size = 0
-        if not size:
-            self.reactor.pipes.give(pipe)
-            return False
-        self._large = size >= SPLICED
-        pipe.held = size
-        other.pour(pipe)
-        self.handler.passed(size)
+        self._large = total >= SPLICED
+        self.handler.passed(total)
         return True
 
     def pour(self, pipe: Pipe) -> None:
