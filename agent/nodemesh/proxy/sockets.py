@@ -47,6 +47,7 @@ class SocketTransport(Transport):
         "_out",
         "_mask",
         "_paused",
+        "_stopped",
         "_over",
         "_ending",
         "_closing",
@@ -64,9 +65,11 @@ class SocketTransport(Transport):
         self.sock = sock
         self.fd = sock.fileno()
         self.established = accepted
+        self.accepted = accepted
         self.error: OSError | None = None
         self._out: list[bytes] = []
         self._paused = False
+        self._stopped = False  # the pod as a whole is not read
         self._over = False  # the peer's FIN was read
         self._ending = False
         self._closing = False
@@ -100,10 +103,23 @@ class SocketTransport(Transport):
             self._joined = other
             self._side = self.handler
 
+    @property
+    def stale(self) -> bool:
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def pause(self) -> None:
         if not self._paused:
             self._paused = True
             self._watch()
+
+    def reopened(self) -> None:
+        self._stopped = False
+        self._watch()
 
     def resume(self) -> None:
         if self._paused and not self._over:
@@ -142,10 +158,14 @@ class SocketTransport(Transport):
             if self.closed:
                 return
         if mask & ~EPOLLOUT:
-            if self._paused:
+            if self._paused or self._stopped:
                 self._hung()
             elif self.established:
-                self._readable()
+                if self.lane.gate.crowded and self.lane.gate.stops(self):
+                    self._stopped = True
+                    self._watch()
+                else:
+                    self._readable()
 
     def _readable(self) -> None:
         if self._large and self._splice():
@@ -207,9 +227,9 @@ class SocketTransport(Transport):
     def pour(self, pipe: Pipe) -> None:
         """Write what the pipe holds, now or as the peer takes it; nothing else is waiting."""
         self._pipe = pipe
-        self.pending = pipe.held
         self._pour()
-        if self.pending:
+        if self._pipe is not None:
+            self._change_pending(pipe.held)
             self._watch()
 
     def _pour(self) -> None:
@@ -217,9 +237,7 @@ class SocketTransport(Transport):
         assert pipe is not None
         try:
             while pipe.held:
-                sent = splice(pipe.read_end, self.fd, pipe.held, flags=SPLICE_FLAGS)
-                pipe.held -= sent
-                self.pending -= sent
+                pipe.held -= splice(pipe.read_end, self.fd, pipe.held, flags=SPLICE_FLAGS)
         except BlockingIOError:
             return
         except OSError as error:
@@ -228,13 +246,19 @@ class SocketTransport(Transport):
         self._pipe = None
         self.reactor.pipes.give(pipe)
 
+    def _pour_on(self, pipe: Pipe) -> bool:
+        """The peer takes more of what the pipe holds; tells whether that was all."""
+        before = pipe.held
+        self._pour()
+        if self.error is None:
+            self._change_pending(pipe.held - before)
+        return self._pipe is None and self.error is None
+
     def _writable(self) -> None:
         if not self.established and not self._establish():
             return
-        if self._pipe is not None:
-            self._pour()
-            if self._pipe is not None or self.error is not None:
-                return
+        if self._pipe is not None and not self._pour_on(self._pipe):
+            return
         while self._out:
             data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
             try:
@@ -244,7 +268,7 @@ class SocketTransport(Transport):
             except OSError as error:
                 self._broken(error)
                 return
-            self.pending -= sent
+            self._change_pending(-sent)
             self._out = [data[sent:]] if sent < len(data) else []
             if self._out:
                 return
@@ -292,17 +316,23 @@ class SocketTransport(Transport):
         if self.error is not None:
             return
         self._out.append(data)
-        self.pending += len(data)
+        self._change_pending(len(data))
         self._watch()
+
+    def _change_pending(self, size: int) -> None:
+        self.pending += size
+        self.lane.gate.change_pending(size)
 
     def _broken(self, error: OSError) -> None:
         """A write failed: forget the rest; what the peer sent before is still read, then `lost` is told."""
         self.error = error
-        self._out.clear()
-        self.pending = 0
-        self._drop_pipe()
+        self._drop()
 
-    def _drop_pipe(self) -> None:
+    def _drop(self) -> None:
+        """Forget what is to be written."""
+        self._out.clear()
+        if self.pending:
+            self._change_pending(-self.pending)
         if self._pipe is not None:
             self.reactor.pipes.give(self._pipe)
             self._pipe = None
@@ -314,7 +344,7 @@ class SocketTransport(Transport):
             self._broken(error)
 
     def _watch(self) -> None:
-        mask = 0 if self._paused else EPOLLIN
+        mask = 0 if self._paused or self._stopped else EPOLLIN
         if self.pending or not self.established:
             mask |= EPOLLOUT
         if mask == self._mask or self.closed or (self.error is not None and not self.established):
@@ -340,10 +370,11 @@ class SocketTransport(Transport):
         self.closed = True
         self.handler = SILENT
         self._joined = None
-        self._out.clear()
-        self._drop_pipe()
+        self._drop()
         self._unwatch()
         lane = self.lane
+        if self._stopped:
+            lane.gate.forget(self)
         lane.transports.pop(self.fd, None)
         if lane.leaving and not lane.transports:
             self.reactor.close_lane(lane.poller.fileno())

@@ -10,6 +10,8 @@ import ssl
 from contextlib import suppress
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from .clock import Clock
 from .transport import Buffer, Handler, Transport
 
@@ -17,6 +19,7 @@ from .transport import Buffer, Handler, Transport
 RECORD: Final = 16 * 1024
 
 
+@mypyc_attr(native_class=False)
 class TlsError(OSError):
     """A handshake or a record failed; the text is Envoy's `TLS_error:` with OpenSSL's words, or ours."""
 
@@ -24,6 +27,7 @@ class TlsError(OSError):
         super().__init__(f"TLS_error: {text}")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Terms:
     """What a handshake is made with: certificates, names, versions."""
 
@@ -71,6 +75,7 @@ class TlsTransport(Transport):
         lower.bulk = True  # records are copied into OpenSSL's buffer anyway
         self.local = lower.local
         self.remote = lower.remote
+        self.accepted = lower.accepted
 
     def adopt(self, lower: Transport, data: bytes) -> None:
         """Have an established connection and the bytes that it has brought so far."""
@@ -88,6 +93,10 @@ class TlsTransport(Transport):
             self.pending += len(data)
             return
         self._encrypt(data)
+
+    @property
+    def stale(self) -> bool:
+        return self.lower is not None and self.lower.stale
 
     def pause(self) -> None:
         self._paused = True
@@ -247,7 +256,8 @@ class TlsTransport(Transport):
         view = memoryview(data)
         try:
             while view:
-                view = view[self.connection.write(view) :]
+                written = self.connection.write(view)
+                view = view[written:]
         except ssl.SSLError:
             return  # the connection is broken: reading tells
         self._flush()

@@ -141,7 +141,10 @@ class Assembler:
             for name, item in self._objects.get("Namespace", {}).get("", {}).items()
         }
         if namespaces != self.namespaces:
-            self.namespaces = namespaces
+            before = self.namespaces
+            self.namespaces = {
+                name: before[name] if before.get(name) == found else found for name, found in namespaces.items()
+            }
         localities: dict[str, Locality] = {
             name: locality_of_labels(node.meta.labels)
             for name, node in self._objects.get("Node", {}).get("", {}).items()
