@@ -477,14 +477,7 @@ class Views:
         )
         view = self._views.get(key)
         if view is None:
-            view = View(
-                self.tables,
-                client,
-                self._index,
-                self._read_sets,
-                self._changes,
-                self._resolved,
-                self._before.pop(key, None),
-            )
+            previous = self._before.pop(key, None)
+            view = View(self.tables, client, self._index, self._read_sets, self._changes, self._resolved, previous)
             self._views[key] = view
         return view
