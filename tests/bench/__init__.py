@@ -12,5 +12,8 @@ Suite `exchange` (`exchange_suite.py`, `exchange_job.py`): the proxy's own code 
 
 Suite `tables` (`tables_suite.py`, `tables_job.py`): `cluster.py` makes up a cluster for registry and compiler.
 
+Suite `soak` (`soak_suite.py`, only when it is named): `soak_mesh.py` says what there is and what may be answered,
+`soak_upstream.py` plays pods that die, hang, reset and trickle, `soak_load.py` the clients.
+
 `jobs.py` runs the measured halves (`…_job.py`), which import nodemesh, in processes of their own.
 """

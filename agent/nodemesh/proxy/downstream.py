@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Final
 
 from ..reasons import Reason
@@ -48,8 +49,8 @@ class Downstream(Handler):
 
     __slots__ = (
         "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "_view", "_buffer", "_body",
-        "_held", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
-        "_entrances",
+        "_held", "_counted", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since",
+        "_timer", "_entrances",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +73,7 @@ class Downstream(Handler):
         self._buffer = HeadBuffer()
         self._body: BodyReader | None = None  # of the present request, while it is not complete
         self._held = b""  # what came after the present request
+        self._counted = 0  # bytes of heads that the pod's gate knows of
         self._chunked = False  # how the present response is framed
         self._bodiless = False
         self._close = False  # after the present response
@@ -98,6 +100,7 @@ class Downstream(Handler):
             self._receive_body(self._body, data)
         elif self.exchange is not None:
             self._held += data
+            self._count_held()
             if len(self._held) > MAX_HEAD:
                 self.transport.pause()
         else:
@@ -109,7 +112,7 @@ class Downstream(Handler):
         if exchange is None:
             self._shut()
         elif self._body is not None:
-            self._drop()  # the request will never be complete
+            self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)  # the request will never be complete
         else:
             self._close = True  # a client that closed its half still gets its answer
 
@@ -118,7 +121,8 @@ class Downstream(Handler):
             self.exchange.downstream_drained()
 
     def lost(self, error: OSError) -> None:
-        self._drop()
+        full = error.errno == errno.ENOBUFS  # `Pod.relieve`
+        self._drop(Reason.LIMIT_PER_POD if full else Reason.DOWNSTREAM_CONNECTION_TERMINATION)
 
     def drain(self) -> None:
         """Close an idle connection; a fresh one may have its first request on the way, and gets its answer."""
@@ -145,6 +149,7 @@ class Downstream(Handler):
             while data and not self._closing:
                 end = self._buffer.add(data)
                 if not end:
+                    self._count_held()
                     break
                 head = read_request(self._buffer.data[: end - 4], self.scheme)
                 data = self._begin(head, self._buffer.take(end))
@@ -186,6 +191,8 @@ class Downstream(Handler):
         if exchange.is_over:
             return rest
         self._held = rest
+        if rest or self._counted:
+            self._count_held()
         return b""
 
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
@@ -194,7 +201,7 @@ class Downstream(Handler):
         try:
             payload = body.read(data)
         except ProtocolError as error:
-            exchange.abandoned()
+            exchange.abandoned(Reason.DOWNSTREAM_PROTOCOL_ERROR)
             self._refuse(error)
             return
         if payload:
@@ -203,6 +210,8 @@ class Downstream(Handler):
             self._body = None
             self.transport.bulk = False
             self._held = body.rest
+            if body.rest:
+                self._count_held()
             exchange.request_ended(body.trailers)
 
     # --- what the exchange calls
@@ -258,6 +267,8 @@ class Downstream(Handler):
             return
         self._since = self.pod.proxy.clock.now
         self.transport.resume()
+        if self._counted and not self._held:
+            self._count_held()
         if self._held and not self._reading:
             held, self._held = self._held, b""
             self._read(held)
@@ -282,6 +293,7 @@ class Downstream(Handler):
         """Both sides speak another protocol from here on: relay bytes."""
         self.transport.send(write_response(head, False, True, False, False))
         held, self._held = self._held, b""
+        self._count_held()
         self.exchange = None
         self._closing = True
         self.pod.proxy.clock.cancel(self._timer)
@@ -290,6 +302,13 @@ class Downstream(Handler):
         relay.client.take(self.transport)
         relay.upstream.take(upstream)
         relay.start(held, data)
+
+    def _count_held(self) -> None:
+        """Tell the pod's gate what is kept here of requests that have not begun."""
+        size = len(self._held) + len(self._buffer.data)
+        if size != self._counted:
+            change, self._counted = size - self._counted, size
+            self.pod.gate.change_held(change)
 
     # --- the end
 
@@ -326,17 +345,19 @@ class Downstream(Handler):
         self._forget()
         self.transport.close()
 
-    def _drop(self) -> None:
-        """The client is gone."""
+    def _drop(self, reason: Reason) -> None:
+        """The client is gone, or sent away."""
         self._closing = True
         self._forget()
         self.transport.close()
         exchange = self.exchange
         if exchange is not None:
-            exchange.abandoned()
+            exchange.abandoned(reason)
 
     def _forget(self) -> None:
         self._closing = True
+        self._held = self._buffer.data = b""
+        self._count_held()
         self.pod.proxy.clock.cancel(self._timer)
         self.pod.forget(self)
 
