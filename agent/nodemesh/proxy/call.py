@@ -10,7 +10,7 @@ from ..routing.decision import Retry
 from .clock import Timer
 from .head import RequestHead, ResponseHead
 from .local_reply import HTTP_STATUS
-from .request_body import RequestBody
+from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .target import Target
 from .transport import Buffer, Transport
@@ -154,6 +154,9 @@ class Call(Requester):
         body = self.body
         assert body is not None
         if self.upstream is None:
+            if self.state == RESTING and body.size + len(data) > KEPT:
+                self._give_up(Reason.RETRY_BUFFER_LIMIT, "")
+                return True
             if self.state != ENDED:
                 body.hold(data)
             return not body.full
@@ -198,6 +201,9 @@ class Call(Requester):
         """Take a connection and send, or wait for one."""
         name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
         upstream = self.target.upstream(host, self.pod, self._fresh, name)
+        while upstream is not None and upstream.requests and not self._is_light() and upstream.transport.stale:
+            upstream.close()  # what is sent there would be lost, and nobody may or can send it again
+            upstream = self.target.upstream(host, self.pod, self._fresh, name)
         if upstream is not None:
             self._send(host, upstream)
         elif self.target.wait(self):
@@ -320,7 +326,8 @@ class Call(Requester):
             self._report(reason)
             self._give_up(reason, detail)
         elif stale and not self._fresh and self._is_safe() and self.host is not None:
-            # The upstream closed an idle connection while our request was on its way: it never saw the request.
+            # The upstream closed an idle connection while our request was on its way. Whether it saw the request is
+            # not known, so that others than idempotent ones fail (RFC 9110 section 9.2.2).
             self._fresh = True
             self._connect(self.host)
         else:
@@ -332,6 +339,10 @@ class Call(Requester):
     def _is_safe(self) -> bool:
         """Whether sending again does no harm and is possible."""
         return self.head.request.method in IDEMPOTENT and (self.body is None or self.body.whole)
+
+    def _is_light(self) -> bool:
+        """Whether sending again will do no harm and be possible, whatever happens."""
+        return self.body is None and self.head.request.method in IDEMPOTENT
 
     def _may_retry(self) -> bool:
         """Whether one more retry is possible and allowed; takes its place under the limit of retries."""
@@ -395,7 +406,8 @@ class Call(Requester):
         if self.upstream is not None and self.host is not None:
             self.upstream = None
             self.host.end()
-        self._stop_try_timer()
+        if self._try_timer is not None:
+            self._stop_try_timer()
 
     def _end(self) -> None:
         self._enter(ENDED)

@@ -15,6 +15,8 @@ from mypy_extensions import mypyc_attr
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .clock import Clock
+from .gate import Gate
+from .pipes import Pipes
 from .platform import Platform
 from .sockets import SILENT, SocketTransport, show, tune
 from .transport import Acceptor, Handler, Network, Transport
@@ -41,11 +43,12 @@ class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
     pod with one."""
 
-    __slots__ = ("poller", "transports", "leaving")
+    __slots__ = ("poller", "transports", "gate", "leaving")
 
     def __init__(self) -> None:
         self.poller = epoll()
         self.transports: dict[int, SocketTransport] = {}
+        self.gate = Gate(self.transports)
         self.leaving = False  # the pod is gone: close with the last socket
 
 
@@ -150,6 +153,7 @@ class Reactor(Network):
         "listeners",
         "watchers",
         "buffer",
+        "pipes",
         "view",
         "running",
         "_released",
@@ -164,6 +168,7 @@ class Reactor(Network):
         self.lanes: dict[int, Lane] = {}
         self.listeners: dict[int, Listener] = {}
         self.watchers: dict[int, Watcher] = {}
+        self.pipes = Pipes()
         self.buffer = bytearray(BULK_SIZE)
         self.view = memoryview(self.buffer)
         self.running = False
@@ -177,6 +182,9 @@ class Reactor(Network):
         self.lanes[number] = lane
         self.poller.register(number, EPOLLIN)
         return number
+
+    def gate(self, lane: int) -> Gate:
+        return self.lanes[lane].gate
 
     def drop_lane(self, lane: int, namespace: int) -> None:
         if namespace >= 0:

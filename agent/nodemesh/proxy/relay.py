@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from ..reasons import Reason
@@ -30,6 +31,10 @@ class Side(Handler):
         self.transport = transport
         transport.handler = self
         transport.bulk = True
+        other = self.other.transport
+        if other is not None:
+            transport.join(other)
+            other.join(transport)
 
     def name(self) -> str:
         """Who is there, for the access log."""
@@ -47,6 +52,13 @@ class Side(Handler):
             self.relay.early.append(bytes(data))
         out.send(data)
         if out.pending:
+            self.transport.pause()
+
+    def passed(self, size: int) -> None:
+        self.count += size
+        self.relay.touched = self.relay.pod.proxy.clock.now
+        assert self.other.transport is not None and self.transport is not None
+        if self.other.transport.pending:
             self.transport.pause()
 
     def describe(self) -> dict[str, str]:
@@ -136,10 +148,12 @@ class Relay:
 
     def broken(self, side: Side, error: OSError) -> None:
         """One connection broke: the other one gets a RST, too."""
-        if side is self.upstream and (side.transport is None or not side.transport.established):
+        if error.errno == errno.ENOBUFS:  # `Pod.relieve`
+            self.record.reasons += (Reason.LIMIT_PER_POD,)
+        elif side is self.upstream and (side.transport is None or not side.transport.established):
             self._unconnected(Reason.UPSTREAM_CONNECTION_FAILURE, str(error))
             return
-        if side is self.client:
+        elif side is self.client:
             self.record.reasons += (Reason.DOWNSTREAM_CONNECTION_TERMINATION,)
         else:
             self.record.reasons += (Reason.UPSTREAM_REMOTE_RESET,)

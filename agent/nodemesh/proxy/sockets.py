@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from contextlib import suppress
+from os import splice
 from select import EPOLLIN, EPOLLOUT
 from typing import TYPE_CHECKING, Final
 
 from ..routing.decision import Keepalive
+from .pipes import Pipe
 from .transport import Buffer, Handler, Transport
 
 if TYPE_CHECKING:
@@ -16,6 +19,14 @@ if TYPE_CHECKING:
 
 #: What one read takes; large bodies are read into the reactor's own buffer instead.
 READ_SIZE: Final = 16 * 1024
+
+#: From so many bytes at once on, moving them by `splice` costs less than copying them.
+SPLICED: Final = 64 * 1024
+
+#: Pipes full of one socket's bytes that are moved before the next socket's turn.
+SPLICES: Final = 4
+
+SPLICE_FLAGS: Final = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 #: Seconds that a closed connection has to take what is still to be written.
 CLOSE_GRACE: Final = 10.0
@@ -36,10 +47,15 @@ class SocketTransport(Transport):
         "_out",
         "_mask",
         "_paused",
+        "_stopped",
         "_over",
         "_ending",
         "_closing",
         "_urgent",
+        "_joined",
+        "_side",
+        "_large",
+        "_pipe",
     )
 
     def __init__(self, reactor: Reactor, lane: Lane, sock: socket.socket, handler: Handler, accepted: bool) -> None:
@@ -49,12 +65,18 @@ class SocketTransport(Transport):
         self.sock = sock
         self.fd = sock.fileno()
         self.established = accepted
+        self.accepted = accepted
         self.error: OSError | None = None
         self._out: list[bytes] = []
         self._paused = False
+        self._stopped = False  # the pod as a whole is not read
         self._over = False  # the peer's FIN was read
         self._ending = False
         self._closing = False
+        self._joined: SocketTransport | None = None  # where what comes goes unseen
+        self._side = handler  # for as long as this is the handler
+        self._large = False  # much came at once: worth more system calls to spare the copies
+        self._pipe: Pipe | None = None  # with what comes before `_out`
         self._urgent = accepted  # a client's reset counts at once, even while we do not read from it
         self._mask = EPOLLIN if accepted else EPOLLOUT
         lane.transports[self.fd] = self
@@ -76,10 +98,28 @@ class SocketTransport(Transport):
         if sent < len(data):
             self._keep(bytes(data[sent:]))
 
+    def join(self, other: Transport) -> None:
+        if isinstance(other, SocketTransport):
+            self._joined = other
+            self._side = self.handler
+
+    @property
+    def stale(self) -> bool:
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def pause(self) -> None:
         if not self._paused:
             self._paused = True
             self._watch()
+
+    def reopened(self) -> None:
+        self._stopped = False
+        self._watch()
 
     def resume(self) -> None:
         if self._paused and not self._over:
@@ -118,16 +158,23 @@ class SocketTransport(Transport):
             if self.closed:
                 return
         if mask & ~EPOLLOUT:
-            if self._paused:
+            if self._paused or self._stopped:
                 self._hung()
             elif self.established:
-                self._readable()
+                if self.lane.gate.crowded and self.lane.gate.stops(self):
+                    self._stopped = True
+                    self._watch()
+                else:
+                    self._readable()
 
     def _readable(self) -> None:
+        if self._large and self._splice():
+            return
         try:
             if self.bulk:
                 size = self.sock.recv_into(self.reactor.buffer)
                 if size:
+                    self._large = size >= SPLICED and self._joined is not None and self._side is self.handler
                     self.handler.received(self.reactor.view[:size])
                     return
             else:
@@ -147,8 +194,70 @@ class SocketTransport(Transport):
         self.pause()  # the end of the stream stays readable
         self.handler.ended()
 
+    def _splice(self) -> bool:
+        """Move what has come to the joined socket by way of a pipe, without a copy; False where reading does better, or
+        has to tell what is the matter."""
+        other = self._joined
+        self._large = False
+        if other is None or self._side is not self.handler or other.pending or other.closed or not other.established:
+            return False
+        pipes, total = self.reactor.pipes, 0
+        for _ in range(SPLICES):
+            pipe = pipes.take()
+            if pipe is None:
+                break
+            try:
+                size = splice(self.fd, pipe.write_end, pipe.size, flags=SPLICE_FLAGS)
+            except OSError:
+                size = 0
+            if not size:
+                pipes.give(pipe)
+                break
+            total += size
+            pipe.held = size
+            other.pour(pipe)
+            if other.pending or other.error is not None:
+                break
+        if not total:
+            return False
+        self._large = total >= SPLICED
+        self.handler.passed(total)
+        return True
+
+    def pour(self, pipe: Pipe) -> None:
+        """Write what the pipe holds, now or as the peer takes it; nothing else is waiting."""
+        self._pipe = pipe
+        self._pour()
+        if self._pipe is not None:
+            self._change_pending(pipe.held)
+            self._watch()
+
+    def _pour(self) -> None:
+        pipe = self._pipe
+        assert pipe is not None
+        try:
+            while pipe.held:
+                pipe.held -= splice(pipe.read_end, self.fd, pipe.held, flags=SPLICE_FLAGS)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._broken(error)
+            return
+        self._pipe = None
+        self.reactor.pipes.give(pipe)
+
+    def _pour_on(self, pipe: Pipe) -> bool:
+        """The peer takes more of what the pipe holds; tells whether that was all."""
+        before = pipe.held
+        self._pour()
+        if self.error is None:
+            self._change_pending(pipe.held - before)
+        return self._pipe is None and self.error is None
+
     def _writable(self) -> None:
         if not self.established and not self._establish():
+            return
+        if self._pipe is not None and not self._pour_on(self._pipe):
             return
         while self._out:
             data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
@@ -159,7 +268,7 @@ class SocketTransport(Transport):
             except OSError as error:
                 self._broken(error)
                 return
-            self.pending -= sent
+            self._change_pending(-sent)
             self._out = [data[sent:]] if sent < len(data) else []
             if self._out:
                 return
@@ -207,14 +316,26 @@ class SocketTransport(Transport):
         if self.error is not None:
             return
         self._out.append(data)
-        self.pending += len(data)
+        self._change_pending(len(data))
         self._watch()
+
+    def _change_pending(self, size: int) -> None:
+        self.pending += size
+        self.lane.gate.change_pending(size)
 
     def _broken(self, error: OSError) -> None:
         """A write failed: forget the rest; what the peer sent before is still read, then `lost` is told."""
         self.error = error
+        self._drop()
+
+    def _drop(self) -> None:
+        """Forget what is to be written."""
         self._out.clear()
-        self.pending = 0
+        if self.pending:
+            self._change_pending(-self.pending)
+        if self._pipe is not None:
+            self.reactor.pipes.give(self._pipe)
+            self._pipe = None
 
     def _shut(self) -> None:
         try:
@@ -223,7 +344,7 @@ class SocketTransport(Transport):
             self._broken(error)
 
     def _watch(self) -> None:
-        mask = 0 if self._paused else EPOLLIN
+        mask = 0 if self._paused or self._stopped else EPOLLIN
         if self.pending or not self.established:
             mask |= EPOLLOUT
         if mask == self._mask or self.closed or (self.error is not None and not self.established):
@@ -248,9 +369,12 @@ class SocketTransport(Transport):
     def _release(self) -> None:
         self.closed = True
         self.handler = SILENT
-        self._out.clear()
+        self._joined = None
+        self._drop()
         self._unwatch()
         lane = self.lane
+        if self._stopped:
+            lane.gate.forget(self)
         lane.transports.pop(self.fd, None)
         if lane.leaving and not lane.transports:
             self.reactor.close_lane(lane.poller.fileno())

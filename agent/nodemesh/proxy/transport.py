@@ -5,10 +5,15 @@ which it runs on."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mypy_extensions import mypyc_attr
 
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
+
+if TYPE_CHECKING:
+    from .gate import Gate
 
 #: Received bytes: a memoryview (of a buffer that is used again after the call) only while `Transport.bulk` is set.
 Buffer = bytes | memoryview
@@ -26,6 +31,9 @@ class Handler:
     def received(self, data: Buffer) -> None:
         """Bytes have come; never empty."""
         raise NotImplementedError
+
+    def passed(self, size: int) -> None:
+        """So many bytes have gone to the transport that this one is joined to, unseen."""
 
     def ended(self) -> None:
         """The peer has sent its FIN: nothing more will come, though it may still read."""
@@ -52,13 +60,14 @@ class Transport:
 
     Back-pressure: whoever forwards looks at `pending` after sending and pauses its source until `Handler.drained`."""
 
-    __slots__ = ("handler", "bulk", "pending", "established", "closed", "local", "remote", "entrance")
+    __slots__ = ("handler", "bulk", "pending", "established", "accepted", "closed", "local", "remote", "entrance")
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.bulk = False  # large reads are worth sparing their copy
         self.pending = 0  # bytes waiting to be written
         self.established = False
+        self.accepted = False  # the pod's own connection to us, not ours to an upstream
         self.closed = False
         self.local = ""  # "address:port", for the access log
         self.remote = ""
@@ -67,6 +76,18 @@ class Transport:
     def send(self, data: Buffer) -> None:
         """Write, or keep a copy of what the peer does not take yet."""
         raise NotImplementedError
+
+    def join(self, other: Transport) -> None:
+        """While the handler stays, what comes is for `other` as it is: it may go there without being shown to the
+        handler, which is told its size."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether the peer's FIN or RST has come, though the handler does not know it yet. Costs a system call."""
+        return False
+
+    def reopened(self) -> None:
+        """The pod may be read again, which it might not when this connection last had something (`Gate.stops`)."""
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -113,6 +134,10 @@ class Network:
         """Start to connect, from within the network namespace with this fd (-1: our own). The transport may be written
         to at once; failure, an immediate one too, is told by `Handler.lost` on a later turn: no `endpoint` (a name
         without addresses) is such a failure. `lane` is the pod on whose account the connection is served."""
+        raise NotImplementedError
+
+    def gate(self, lane: int) -> Gate:
+        """What is buffered on that lane's account."""
         raise NotImplementedError
 
     def drop_lane(self, lane: int, namespace: int) -> None:

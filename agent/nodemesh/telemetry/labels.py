@@ -123,10 +123,7 @@ def _destination(cluster: Cluster | None, upstream_host: str, host: str) -> tupl
 
 
 #: The order in which Envoy writes response flags (its CoreResponseFlag).
-FLAG_ORDER = (
-    "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC", "URX", "SI", "IH",
-    "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR",
-)  # fmt: skip
+FLAG_ORDER = ("UH", "UT", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "DC", "URX", "SI", "DPE", "DT", "UPE", "NC")
 
 
 class Flags(Memo[tuple[Reason, ...], str]):

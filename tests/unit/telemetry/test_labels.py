@@ -1,20 +1,15 @@
-"""Response flags in Envoy's order."""
-
-from tests.unit.telemetry.samples import request
+"""Labels of records: flags in Envoy's order."""
 
 from nodemesh.reasons import TEXTS, Reason
-from nodemesh.telemetry.labels import FLAG_ORDER, flags_of
+from nodemesh.telemetry.labels import FLAG_ORDER, FLAGS
 
 
-def test_every_flag_has_its_place():
-    assert {text.flag for text in TEXTS.values()} - {"-"} <= set(FLAG_ORDER)
+def test_every_reasons_flag_has_its_place():
+    flags = {text.flag for text in TEXTS.values()} - {"-"}
+    assert flags == set(FLAG_ORDER)
+    assert all(FLAGS[(reason,)] in flags | {""} for reason in Reason)
 
 
-def test_flags_come_in_envoys_order_and_once():
-    found = request()
-    found.reasons = (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED, Reason.UPSTREAM_CONNECTION_FAILURE)
-    assert flags_of(found) == "UF,URX"
-    found.reasons = (Reason.ROUTE_NOT_FOUND, Reason.HOST_NOT_FOUND)
-    assert flags_of(found) == "NR"
-    found.reasons = (Reason.DIRECT_RESPONSE,)
-    assert flags_of(found) == "-"
+def test_flags_come_once_and_in_envoys_order():
+    assert FLAGS[(Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED, Reason.UPSTREAM_CONNECTION_FAILURE)] == "UF,URX"
+    assert FLAGS[(Reason.RESPONSE_TIMEOUT, Reason.FAULT_DELAY, Reason.PER_TRY_TIMEOUT)] == "UT,DI"
