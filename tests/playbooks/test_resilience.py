@@ -381,6 +381,21 @@ def test_a_mirror_gets_a_copy_and_its_answer_is_dropped():
     assert sorted(record.status for record in world.records) == [200, 500]
 
 
+def test_a_mirror_that_never_answers_is_given_up():
+    other = SERVICE.replace("reviews", "ratings").replace("10.96.0.10", "10.96.0.11").replace("10.1.0.1", "10.1.0.7")
+    world = World(SERVICE + "---" + other + rule(ROUTE + "\nmirror: {host: ratings, port: {number: 80}}"))
+    server = world.serve("10.1.0.1", 9080)
+    mirror = world.serve("10.1.0.7", 9080)
+    client = ask(world)
+    server.accept().send(OK)
+    copy = mirror.accept()
+    world.advance(60.0)
+    assert client.take().startswith(b"HTTP/1.1 200") and not copy.closed
+    world.advance(250.0)
+    assert copy.closed and world.records[-1].reasons == (Reason.RESPONSE_TIMEOUT,)
+    assert all(target.limits.requests.active == 0 for target in world.proxy.targets.values())
+
+
 def test_preflights_are_answered_here():
     cors = "corsPolicy: {allowOrigins: [{exact: 'http://a'}], allowMethods: [GET, PUT], maxAge: 1h}\n"
     world = World(SERVICE + rule(cors + ROUTE))

@@ -8,6 +8,7 @@ from ..reasons import Reason
 from ..routing.decision import Mirror
 from ..telemetry.record import RequestRecord
 from .call import ENDED, Call, Caller
+from .clock import Timer
 from .fault import hits
 from .head import ResponseHead
 from .records import copy_of
@@ -17,11 +18,15 @@ from .transport import Buffer, Transport
 #: What a mirror may lag behind with its copy of the body before it is given up.
 LAG: Final = 1024 * 1024
 
+#: Seconds after which a copy is given up whose route has no timeout (Envoy's stream_idle_timeout): nobody waits for it,
+#: and a mirror that answers nothing would collect connections for ever.
+LONGEST: Final = 300.0
+
 
 class Shadow(Caller):
     """One copy on its way. The response is read and dropped, so that the connection can be used again."""
 
-    __slots__ = ("call", "record", "_began")
+    __slots__ = ("call", "record", "_began", "_timer")
 
     def __init__(self, original: Call, mirror: Mirror, record: RequestRecord) -> None:
         cluster = mirror.cluster
@@ -49,6 +54,7 @@ class Shadow(Caller):
             body,
         )
         self.call.timeout = original.timeout
+        self._timer: Timer | None = proxy.clock.after(LONGEST, self._overdue)
         self.call.dialled = original.dialled
 
     def send(self, data: Buffer) -> None:
@@ -69,6 +75,10 @@ class Shadow(Caller):
             self.call.cancel()
             self.record.reasons += (reason,)
             self._done()
+
+    def _overdue(self) -> None:
+        self._timer = None
+        self.cancel(Reason.RESPONSE_TIMEOUT)
 
     def answered(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
         self.record.status = head.status
@@ -97,6 +107,9 @@ class Shadow(Caller):
         if self.call.body is not None:
             self.call.body.forget()
         proxy = self.call.target.proxy
+        if self._timer is not None:
+            proxy.clock.cancel(self._timer)
+            self._timer = None
         self.record.attempts = self.call.attempts
         self.record.upstream_host = self.call.host_name
         self.record.duration = proxy.clock.now - self._began
