@@ -48,7 +48,7 @@ class EarlyConnection(TcpConnection):
         """It is TCP: the client's connection is the relay's from here on."""
         relay = self.relay
         assert relay is not None
-        self.waiting = None
+        self.waiting = self.relay = None
         if self._established:
             self._count()
             self._limit(relay)
@@ -57,9 +57,10 @@ class EarlyConnection(TcpConnection):
 
     def release(self) -> None:
         """It was made in vain: only the upstream connection is closed."""
-        assert self.relay is not None
-        self.waiting = None
-        self.relay.release_client()
+        relay = self.relay
+        assert relay is not None
+        self.waiting = self.relay = None
+        relay.release_client()
         self._release()
 
     @property
@@ -80,6 +81,10 @@ class EarlyConnection(TcpConnection):
         self.release()
         waiting.early_failed(self.record)
         return True
+
+    def relay_closed(self, relay: Relay) -> None:
+        self.waiting = self.relay = None
+        super().relay_closed(relay)
 
 
 def start_early(
