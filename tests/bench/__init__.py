@@ -12,5 +12,8 @@ Suite `exchange` (`exchange_suite.py`, `exchange_job.py`): the proxy's own code 
 
 Suite `tables` (`tables_suite.py`, `tables_job.py`): `cluster.py` makes up a cluster for registry and compiler.
 
+Suite `datapath` (`datapath_suite.py`, `datapath_job.py`): a node in the lab with the agent on it; `datapath_app.py`
+runs in its pods, dials four ways in turn and answers.
+
 `jobs.py` runs the measured halves (`…_job.py`), which import nodemesh, in processes of their own.
 """
