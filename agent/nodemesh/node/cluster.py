@@ -39,7 +39,9 @@ class Cluster:
 
         self.api = ApiServer(login_by(options.kubeconfig))
         cache = Cache(Path(options.state_dir, STATE_FILE), options.node) if options.state_dir else None
-        self.source = ClusterSource(self.api, options.node, cache, random.random)
+        self.source = ClusterSource(
+            self.api, options.node, cache, random.random, own_namespace() if options.gateway else ""
+        )
         self._reporter = Reporter(self.api, self.source.refusals, options.node, own_namespace(), random.random)
         self.started = False  # the first batch is in force
 

@@ -9,7 +9,7 @@ from ..reasons import Reason
 from ..routing.frontend import Frontend
 from ..telemetry.record import RequestRecord
 from .edge import admit
-from .exchange import Exchange
+from .exchange import ANSWERING, Exchange
 from .head import RequestHead, ResponseHead
 from .http1.body import BodyReader, ChunkedReader, LengthReader
 from .http1.errors import ProtocolError
@@ -31,6 +31,9 @@ HEAD_TIMEOUT: Final = 60.0
 
 #: Seconds a connection may stay without a request (Envoy's idle_timeout).
 IDLE_TIMEOUT: Final = 3600.0
+
+#: Requests of one connection that are answered without an upstream before other connections get their turn.
+AT_ONCE: Final = 16
 
 #: Seconds during which a client that we close may still send (RFC 9112 section 9.6): a RST would destroy our answer.
 LINGER: Final = 1.0
@@ -98,7 +101,7 @@ class Downstream(Handler):
             return
         if self._body is not None:
             self._receive_body(self._body, data)
-        elif self.exchange is not None:
+        elif self.exchange is not None or self._held:
             self._held += data
             self._count_held()
             if len(self._held) > MAX_HEAD:
@@ -113,8 +116,8 @@ class Downstream(Handler):
             self._shut()
         elif self._body is not None:
             self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)  # the request will never be complete
-        else:
-            self._close = True  # a client that closed its half still gets its answer
+        elif not self._held:
+            self._close = True  # a client that closed its half still gets its answers
 
     def drained(self) -> None:
         if self.exchange is not None:
@@ -127,7 +130,7 @@ class Downstream(Handler):
     def drain(self) -> None:
         """Close an idle connection; a fresh one may have its first request on the way, and gets its answer."""
         self._close = True
-        if self._served and self.exchange is None and not self._buffer.data:
+        if self._served and self.exchange is None and not self._buffer.data and not self._held:
             self._shut()
 
     def describe(self) -> dict[str, str]:
@@ -144,9 +147,15 @@ class Downstream(Handler):
     def _read(self, data: bytes) -> None:
         """Read requests until one is not answered yet, or what has come is used up."""
         self._reading = True
-        self._since = self.pod.proxy.clock.now
+        if not self._buffer.data:  # a head that comes in drops has begun with its first one
+            self._since = self.pod.proxy.clock.now
+        served = 0
         try:
             while data and not self._closing:
+                if served == AT_ONCE:
+                    self._rest(data)
+                    break
+                served += 1
                 end = self._buffer.add(data)
                 if not end:
                     self._count_held()
@@ -168,7 +177,7 @@ class Downstream(Handler):
         self._served = True
         if pod.gateway_port:
             admit(head, self.transport.remote, self.security)
-        self._close = head.close or pod.proxy.draining or self._ended
+        self._close = head.close or pod.proxy.draining
         self._bodiless = head.request.method == b"HEAD"
         if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh
             self._view = pod.view
@@ -185,6 +194,8 @@ class Downstream(Handler):
             if not body.done:
                 self._body = body
                 self.transport.bulk = length >= BULK_LENGTH
+        if self._ended and not rest:
+            self._close = True
         exchange = Exchange(self, head)
         self.exchange = exchange
         exchange.start(data, self._body is None)
@@ -198,11 +209,11 @@ class Downstream(Handler):
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
         exchange = self.exchange
         assert exchange is not None
+        self._since = self.pod.proxy.clock.now
         try:
             payload = body.read(data)
         except ProtocolError as error:
-            exchange.abandoned(Reason.DOWNSTREAM_PROTOCOL_ERROR)
-            self._refuse(error)
+            self._break_off(exchange, error)
             return
         if payload:
             exchange.request_data(payload)
@@ -214,10 +225,40 @@ class Downstream(Handler):
                 self._count_held()
             exchange.request_ended(body.trailers)
 
+    def _break_off(self, exchange: Exchange, error: ProtocolError) -> None:
+        """The request's body is malformed: answer that, unless another answer has begun."""
+        answering = exchange.state == ANSWERING
+        if not answering:
+            exchange.record.status = error.status
+        exchange.record.termination = str(error)
+        exchange.abandoned(Reason.DOWNSTREAM_PROTOCOL_ERROR)
+        if answering:
+            self.reset()
+        else:
+            self._answer_refusal(error.status)
+
+    def _rest(self, data: bytes) -> None:
+        """Go on with what has come when the others have had their turn."""
+        self._held = data
+        self._count_held()
+        self.transport.pause()
+        self._timer, timer = self.pod.proxy.clock.after(0.0, self._go_on), self._timer
+        self.pod.proxy.clock.cancel(timer)
+
+    def _go_on(self) -> None:
+        self._timer = self.pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
+        self.transport.resume()
+        held, self._held = self._held, b""
+        self._read(held)
+        if self._ended and self.exchange is None and not self._held and not self._closing:
+            self._shut()
+
     # --- what the exchange calls
 
     def inform(self, head: ResponseHead) -> None:
-        """Pass an interim response on."""
+        """Pass an interim response on; HTTP/1.0 knows none (RFC 9110 section 15.2)."""
+        if self.exchange is not None and self.exchange.head.http10:
+            return
         if head.status == 100:
             self.transport.send(CONTINUE)
         else:
@@ -272,6 +313,8 @@ class Downstream(Handler):
         if self._held and not self._reading:
             held, self._held = self._held, b""
             self._read(held)
+            if self._ended and self.exchange is None and not self._held and not self._closing:
+                self._shut()  # what is left is no complete request
 
     def reset(self) -> None:
         """The response cannot be completed: the client must see it as broken."""
@@ -324,7 +367,11 @@ class Downstream(Handler):
         record.downstream_remote = self.transport.remote
         record.termination = str(error)
         pod.proxy.telemetry.record(record)
-        head = http_reply(error.status, b"", [pod.proxy.date_line(), pod.server])
+        self._answer_refusal(error.status)
+
+    def _answer_refusal(self, status: int) -> None:
+        pod = self.pod
+        head = http_reply(status, b"", [pod.proxy.date_line(), pod.server])
         self.transport.send(write_response(head, False, False, True, False))
         self._shut()
 
@@ -362,16 +409,22 @@ class Downstream(Handler):
         self.pod.forget(self)
 
     def _check(self) -> None:
-        """Close a connection that is slow with its head, or without a request for too long."""
+        """Close a connection that is slow with its head, or sends nothing of what it owes for too long."""
         clock = self.pod.proxy.clock
         waited = clock.now - self._since
-        if self.exchange is None and (waited >= IDLE_TIMEOUT or (self._buffer.data and waited >= HEAD_TIMEOUT)):
-            if self._buffer.data:
+        left = HEAD_TIMEOUT
+        if self._buffer.data:
+            left = HEAD_TIMEOUT - waited
+            if left <= 0.0:
                 self._refuse(ProtocolError("the head did not come in time", 408))
-            else:
-                self._shut()
+                return
+        elif waited >= IDLE_TIMEOUT and self._body is not None:
+            self._drop(Reason.IDLE_TIMEOUT)
             return
-        self._timer = clock.after(HEAD_TIMEOUT, self._check)
+        elif waited >= IDLE_TIMEOUT and self.exchange is None:
+            self._shut()
+            return
+        self._timer = clock.after(left, self._check)
 
 
 def entrances(address: str) -> tuple[bytes, ...]:

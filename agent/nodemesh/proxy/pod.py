@@ -135,4 +135,5 @@ class Pod(Acceptor):
         record.duration = 0.0
         record.reasons = (reason,)
         transport.abort()
+        self.proxy.telemetry.opened(record)
         self.proxy.telemetry.record(record)

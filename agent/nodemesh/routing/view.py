@@ -57,7 +57,8 @@ class View:
         resolved: Mapping[str, tuple[str, ...]],
         previous: View | None = None,
     ) -> None:
-        """`resolved` has the hosts by their addresses in the DNS."""
+        """`changes` tells what differs between versions of the tables; `resolved` has the hosts by their addresses in
+        the DNS."""
         self.client = client
         self.tables = tables
         self.version = tables.version
@@ -68,8 +69,8 @@ class View:
             previous = None
         self._index = index
         self._read_sets = read_sets
-        self._resolved = resolved
         self._changes = changes
+        self._resolved = resolved
         self._listing: Listing = Listing(previous._listing if previous is not None else None)
         self._clusters: Clusters = Clusters(previous._clusters.made if previous is not None else {})
         self._virtual_hosts: Memo[tuple[str, int], VirtualHost] = Memo(
@@ -446,8 +447,8 @@ class Views:
         self._index.update(tables.services)  # shared with the views before, which look up services of their own tables
         self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
         self._read_sets.trim(SETS_PER_HOST * len(tables.services))
-        self._resolved: dict[str, tuple[str, ...]] = previous._resolved if previous is not None else {}
         self._changes = Changes(tables)
+        self._resolved: dict[str, tuple[str, ...]] = previous._resolved if previous is not None else {}
         self._views: dict[ClientKey, View] = {}
         self._before: dict[ClientKey, View] = dict(previous._views) if previous is not None else {}
 
