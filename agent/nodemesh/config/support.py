@@ -60,6 +60,10 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
 
 #: What has its effect, with a word on how far: (struct, JSON name).
 NOTES: dict[tuple[str, str], str] = {
+    (
+        "ServiceEntrySpec",
+        "resolution",
+    ): "with DYNAMIC_DNS the address that the client dialled counts; gateways have none",
     ("ServerTLSSettings", "insecureSkipVerify"): "a client's certificate that cannot be verified is always refused",
     ("ConsistentHashLB", "minimumRingSize"): "deprecated; use ringHash.minimumRingSize",
     ("WorkloadEntrySpec", "network"): "only failoverPriority reads it; the endpoint is dialled by its address",

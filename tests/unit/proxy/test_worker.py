@@ -406,8 +406,11 @@ spec: {{limits: {{bufferedBytes: {share}}}}}
     BigUpstream(upstream)
     control.configure(mesh(upstream) + limits)
     address, other = control.listen(80), control.listen(82)
-    clients = [connect(address) for _ in range(8)]
+    clients = [socket.socket() for _ in range(8)]
     for client in clients:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # the kernel would take all of it else
+        client.settimeout(5)
+        client.connect(address)
         client.sendall(GET)
     pods = control.worker.proxy.pods
     control.settle(lambda: 82 in pods)
