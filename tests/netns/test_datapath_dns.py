@@ -66,11 +66,13 @@ class Answers:
 
     def __init__(self, netns):
         self.sockets = []
+        self.threads = []
         for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
             sock = namespaces.open_socket(netns, family, socket.SOCK_DGRAM)
             sock.bind((address, DNS_PORT))
             self.sockets.append(sock)
-            threading.Thread(target=self.answer, args=(sock,), daemon=True).start()
+            self.threads.append(threading.Thread(target=self.answer, args=(sock,), daemon=True))
+            self.threads[-1].start()
 
     def answer(self, sock):
         while True:
@@ -86,6 +88,8 @@ class Answers:
             sock.sendto(b"end", ("127.0.0.1", DNS_PORT))
         with namespaces.open_socket(netns, socket.AF_INET6, socket.SOCK_DGRAM) as sock:
             sock.sendto(b"end", ("::1", DNS_PORT))
+        for thread in self.threads:
+            thread.join()
 
 
 @pytest.fixture
