@@ -38,9 +38,10 @@ class Pipe:
 class Pipes:
     """A worker's pipes."""
 
-    __slots__ = ("_free", "_count")
+    __slots__ = ("_limit", "_free", "_count")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_PIPES) -> None:
+        self._limit = limit
         self._free: list[Pipe] = []
         self._count = 0
 
@@ -48,7 +49,7 @@ class Pipes:
         """An empty pipe, None where there are too many."""
         if self._free:
             return self._free.pop()
-        if self._count >= MAX_PIPES:
+        if self._count >= self._limit:
             return None
         try:
             pipe = Pipe()

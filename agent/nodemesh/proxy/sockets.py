@@ -227,37 +227,38 @@ class SocketTransport(Transport):
     def pour(self, pipe: Pipe) -> None:
         """Write what the pipe holds, now or as the peer takes it; nothing else is waiting."""
         self._pipe = pipe
-        self._pour()
-        if self._pipe is not None:
+        if not self._pour(pipe):
             self._change_pending(pipe.held)
             self._watch()
 
-    def _pour(self) -> None:
-        pipe = self._pipe
-        assert pipe is not None
+    def _pour(self, pipe: Pipe) -> bool:
+        """Write from the pipe; False where something stays in it for later."""
         try:
             while pipe.held:
                 pipe.held -= splice(pipe.read_end, self.fd, pipe.held, flags=SPLICE_FLAGS)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             self._broken(error)
-            return
+            return True
         self._pipe = None
         self.reactor.pipes.give(pipe)
+        return True
 
     def _pour_on(self, pipe: Pipe) -> bool:
-        """The peer takes more of what the pipe holds; tells whether that was all."""
+        """The peer takes more of what the pipe holds; tells whether what stands behind it has its turn."""
         before = pipe.held
-        self._pour()
-        if self.error is None:
-            self._change_pending(pipe.held - before)
-        return self._pipe is None and self.error is None
+        done = self._pour(pipe)
+        if self.error is not None:
+            return False
+        self._change_pending(pipe.held - before)
+        return done
 
     def _writable(self) -> None:
         if not self.established and not self._establish():
             return
-        if self._pipe is not None and not self._pour_on(self._pipe):
+        pipe = self._pipe
+        if pipe is not None and not self._pour_on(pipe):
             return
         while self._out:
             data = self._out[0] if len(self._out) == 1 else b"".join(self._out)

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from nodemesh.proxy import pipes
 from nodemesh.proxy.pipes import Pipes
 from nodemesh.proxy.platform import Platform
 from nodemesh.proxy.reactor import Reactor
@@ -128,9 +127,9 @@ def test_everything_comes_through_in_order(joined, pause):
     assert writer.recv(10) == b"back"
 
 
-def test_without_pipes_it_is_copied(joined, monkeypatch):
-    monkeypatch.setattr(pipes, "MAX_PIPES", 0)
+def test_without_pipes_it_is_copied(joined):
     reactor, one, _, writer, reader = joined
+    reactor.pipes = Pipes(0)
     threads, sent, got = pump(writer, reader)
     for thread in threads:
         turn_while(reactor, thread)
@@ -180,9 +179,8 @@ def test_a_reader_that_resets_is_told(joined):
     assert reactor.pipes.take() is not None and len(os.listdir("/proc/self/fd")) <= descriptors + 2
 
 
-def test_pipes_are_used_again_and_bounded(monkeypatch):
-    monkeypatch.setattr(pipes, "MAX_PIPES", 2)
-    pool = Pipes()
+def test_pipes_are_used_again_and_bounded():
+    pool = Pipes(2)
     first, second = pool.take(), pool.take()
     assert first is not None and second is not None and pool.take() is None
     pool.give(first)
