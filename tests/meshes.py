@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from nodemesh.config.base import Duration
+from nodemesh.config.base import Base64, Duration
 from nodemesh.config.core import EndpointSliceSpec, NamespaceSpec, NodeSpec, PodSpec, ServiceSpec
 from nodemesh.config.destinationrule import DestinationRuleSpec
 from nodemesh.config.gateway import GatewaySpec
@@ -39,9 +39,11 @@ SPECS: dict[str, type] = {
 
 
 def convert(kind: type, value: Any) -> Any:
-    """Durations are written as seconds (a number) here."""
+    """Durations are written as seconds (a number) here, bytes as they are."""
     if kind is Duration:
         return Duration(round(float(value) * 1000))
+    if kind is Base64:
+        return Base64(value)
     raise NotImplementedError(kind)
 
 

@@ -1,10 +1,10 @@
-"""What kubectl asks before it applies anything: versions, groups, resources, and whether fields are validated."""
+"""What kubectl asks before it applies anything: versions, groups and resources."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .kinds import Kind, Kinds
+from .kinds import Kinds
 
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 
@@ -27,11 +27,6 @@ def answer(path: str, kinds: Kinds) -> dict[str, Any] | None:
             return resource_list("", version, kinds)
         case ["apis", group, version]:
             return resource_list(group, version, kinds)
-        case ["openapi", "v3"]:
-            roots = {kind.root for kind in kinds}
-            return {"paths": {root[1:]: {"serverRelativeURL": f"/openapi/v3{root}"} for root in sorted(roots)}}
-        case ["openapi", "v3", *root]:
-            return open_api("/" + "/".join(root), kinds)
     return None
 
 
@@ -65,19 +60,3 @@ def resource_list(group: str, version: str, kinds: Kinds) -> dict[str, Any] | No
         return None
     name = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": rows}
-
-
-def open_api(root: str, kinds: Kinds) -> dict[str, Any]:
-    """Just enough of it to say that the server validates fields itself."""
-    return {
-        "openapi": "3.0.0",
-        "info": {"title": "tests", "version": "v1"},
-        "paths": {f"{kind.root}/{kind.plural}/{{name}}": path_item(kind) for kind in kinds if kind.root == root},
-    }
-
-
-def path_item(kind: Kind) -> dict[str, Any]:
-    named = {"group": kind.group, "version": kind.version, "kind": kind.kind}
-    parameters = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in ("fieldValidation", "dryRun")]
-    patch = {"x-kubernetes-group-version-kind": named, "parameters": parameters, "responses": {}}
-    return {"patch": patch}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ T = TypeVar("T")
 class Running:
     """`stop` and `start` are an outage: the port stays the same."""
 
-    def __init__(self, server: ApiServer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: ApiServer, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext | None = None) -> None:
         self.server = server
+        self.tls = tls
         self._loop = loop
         self._runner: web.AppRunner | None = None
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -49,7 +51,7 @@ class Running:
     async def open(self) -> None:
         self._runner = web.AppRunner(self.server.application(), access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=self.tls).start()
 
     async def close(self) -> None:
         if self._runner is not None:

@@ -15,5 +15,8 @@ Suite `tables` (`tables_suite.py`, `tables_job.py`): `cluster.py` makes up a clu
 Suite `datapath` (`datapath_suite.py`, `datapath_job.py`): a node in the lab with the agent on it; `datapath_app.py`
 runs in its pods, dials four ways in turn and answers.
 
+Suite `soak` (`soak_suite.py`, only when it is named): `soak_mesh.py` says what there is and what may be answered,
+`soak_upstream.py` plays pods that die, hang, reset and trickle, `soak_load.py` the clients.
+
 `jobs.py` runs the measured halves (`…_job.py`), which import nodemesh, in processes of their own.
 """

@@ -12,7 +12,7 @@ from . import report, thresholds
 from .http_suite import SUBJECTS
 from .outcome import Options, Outcome
 from .processes import Failed
-from .suites import SUITES
+from .suites import STANDARD, SUITES
 
 
 @click.command()
@@ -29,7 +29,7 @@ def main(names: tuple[str, ...], case: str, quick: bool, beside: tuple[str, ...]
     options = Options(quick=quick, case=case, beside=beside)
     outcomes: dict[str, Outcome] = {}
     try:
-        for name in names or SUITES:
+        for name in names or STANDARD:
             outcomes[name] = SUITES[name](options)
             if outcomes[name].figures or outcomes[name].mistakes:
                 report.show(console, name, outcomes[name])

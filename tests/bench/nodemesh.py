@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.machinery
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from . import rules
 from .processes import free_port
 from .proxy import LOOPBACK, Proxy
 
-AGENT = Path(__file__).parents[2] / "agent"
+#: The agent under test: with NODEMESH_COMPILE=1 the one that `make compiled` has built.
+AGENT = Path(__file__).parents[2] / ("build/compiled" if os.environ.get("NODEMESH_COMPILE") == "1" else "agent")
 CLIENT = "client"  # the pod as which the load is taken
 
 
@@ -39,7 +41,7 @@ class Nodemesh(Proxy):
 def compiled() -> bool:
     """Whether the worker's modules are extensions built by mypyc (NODEMESH_COMPILE=1) in this tree."""
     suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
-    return any(path.name.endswith(suffixes) for path in (AGENT / "nodemesh").rglob("*.so"))
+    return any(path.name.endswith(suffixes) for path in (AGENT / "nodemesh" / "proxy").iterdir())
 
 
 def objects(pod_port: int) -> Iterator[dict[str, Any]]:

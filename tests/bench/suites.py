@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import cluster_suite, datapath_suite, exchange_suite, http_suite, tables_suite
+from . import cluster_suite, datapath_suite, exchange_suite, http_suite, soak_suite, tables_suite
 from .outcome import Options, Outcome
 
 SUITES: dict[str, Callable[[Options], Outcome]] = {
@@ -13,4 +13,8 @@ SUITES: dict[str, Callable[[Options], Outcome]] = {
     "tables": tables_suite.run,
     "cluster": cluster_suite.run,
     "datapath": datapath_suite.run,
+    "soak": soak_suite.run,
 }
+
+#: What runs unless suites are named: all that measure; the soak test takes its ten minutes only when asked for.
+STANDARD = tuple(name for name in SUITES if name != "soak")

@@ -9,6 +9,9 @@ from tests.apiserver.kinds import Kind
 from tests.apiserver.server import ApiServer
 from tests.clusters import NODE, Follower, endpoint_slice, pod, service, virtual_service
 
+from nodemesh.registry.sources.cache import Cache
+from nodemesh.registry.sources.cluster import ClusterSource
+
 REVIEWS = "reviews.default.svc.cluster.local"
 
 
@@ -46,7 +49,7 @@ def test_the_first_snapshot_is_the_whole_cluster(play, watch_lists):
         (endpoint,) = snapshot.services[REVIEWS][0].endpoints[80]
         assert endpoint.labels == {"app": "reviews-1", "version": "v1"}  # from the remote pod's metadata
         assert snapshot.workloads["default/client"].addresses == ("10.2.0.1",)
-        assert snapshot.workloads["default/reviews-1"].addresses == ()
+        assert snapshot.workloads["default/reviews-1"].addresses == ("10.1.0.1",)  # by the slice's targetRef
         assert "default/reviews" in snapshot.virtual_services
         lists = [row for row in follower.server.requests if row[0] == "GET"]
         assert bool(lists) is not watch_lists
@@ -214,6 +217,18 @@ def test_pods_of_this_node_are_known_in_full_as_long_as_they_are_here(play):
     play(story, small_cluster())
 
 
+def test_endpoints_are_what_the_slices_say_and_not_the_pods_of_this_node(play):
+    api = small_cluster()
+    api.apply(service("client"))
+
+    async def story(follower):
+        await follower.until(lambda: follower.batches)
+        (client,) = follower.snapshot.services["client.default.svc.cluster.local"]
+        assert client.endpoints == {80: ()}
+
+    play(story, api)
+
+
 def test_updates_that_say_nothing_new_make_no_snapshot(play):
     async def story(follower):
         await follower.until(lambda: follower.batches)
@@ -253,3 +268,25 @@ def test_a_node_that_boots_without_api_server_serves_what_it_knew(play, monkeypa
 
     play(first, api, cache=True)
     play(second, api, up=False, cache=True)
+
+
+def test_a_gateway_reads_the_secrets_of_its_namespace_and_keeps_none_on_disk(play, tmp_path, monkeypatch):
+    monkeypatch.setattr("nodemesh.registry.sources.cluster.SAVE_INTERVAL", 0.1)
+    api = small_cluster()
+    for namespace in ("edge", "other"):
+        meta = {"name": "certificate", "namespace": namespace}
+        api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": {"tls.key": "c2VjcmV0bHk="}})
+
+    async def story(follower):
+        path = tmp_path / "gateway.msgpack"
+        source = ClusterSource(follower.api, NODE, Cache(path, NODE), lambda: 0.5, "edge")
+        task = asyncio.create_task(source.run())
+        changes = await source.next()
+        secrets = {item.meta.key: item.spec.data for item in changes.changed if item.kind == "Secret"}
+        assert secrets == {"edge/certificate": {"tls.key": b"secretly"}}
+        await follower.until(path.exists)
+        assert b"secretly" not in path.read_bytes()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    play(story, api)

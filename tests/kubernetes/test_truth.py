@@ -40,12 +40,15 @@ def change(api: ApiServer, dice: random.Random, number: int) -> None:
 
 
 def truth(follower: Follower) -> Snapshot:
-    """What a store makes of the server's objects, taken in all at once; of remote pods only the metadata."""
+    """What a store makes of the server's objects, taken in all at once; of remote pods only the metadata, of
+    services no selector."""
     objects = []
     for kind in ("Namespace", "Node", "Service", "EndpointSlice", "VirtualService", "Pod"):
         for data in follower.server.objects(kind):
             if kind == "Pod" and data["spec"]["nodeName"] != "node-a":
                 data = {**data, "spec": {}, "status": {}}
+            if kind == "Service":
+                data = {**data, "spec": {**data["spec"], "selector": {}}}
             plain = {key: value for key, value in data["metadata"].items() if key != "resourceVersion"}
             objects += load_object({**data, "metadata": plain}, "truth").objects
     return Store().apply("truth", objects)

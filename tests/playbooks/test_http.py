@@ -1,10 +1,12 @@
 """Conversations over one HTTP/1.1 connection: persistence, framing, ends of all kinds."""
 
+import msgspec
 import pytest
 
 from nodemesh.reasons import Reason
 from nodemesh.sim.pipe import Peer
 from nodemesh.sim.world import World
+from nodemesh.telemetry.telemetry import Dump
 
 from .mesh import ROUTE, SERVICE, rule
 
@@ -425,3 +427,123 @@ def test_draining_says_so_closes_what_is_idle_and_waits_for_what_is_fresh(world)
     assert fresh.ended and b"connection: close" in fresh.take()
     world.advance(2.0)
     assert world.proxy.idle
+
+
+def test_a_head_that_comes_in_drops_is_too_late(world):
+    client = world.connect("10.96.0.10", 80)
+    for byte in b"GET /" + b"a" * 35:
+        client.send(bytes((byte,)))
+        world.advance(1.4)
+    assert not client.take()
+    world.advance(6.0)
+    assert client.take().startswith(b"HTTP/1.1 408") and client.ended
+    assert world.records[0].reasons == (Reason.DOWNSTREAM_PROTOCOL_ERROR,)
+
+
+def test_a_connection_without_a_request_is_closed_in_the_end(world):
+    server = world.serve("10.1.0.1", 9080)
+    silent = world.connect("10.96.0.10", 80)
+    client = ask(world)
+    world.advance(3500.0)
+    assert not silent.closed
+    world.advance(200.0)
+    assert silent.ended and not client.closed, "an answer may take as long as the route allows"
+    server.accept().send(OK)
+    world.run()
+    assert client.take().endswith(b"hi")
+    world.advance(3700.0)
+    assert client.ended
+
+
+def test_a_body_that_stops_coming_is_given_up_in_the_end(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, b"PUT / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 6\r\n\r\n")
+    world.advance(3000.0)
+    client.send(b"abc")
+    world.advance(3000.0)
+    assert not client.closed
+    world.advance(700.0)
+    assert client.closed and server.accept().closed
+    assert world.records[0].reasons == (Reason.IDLE_TIMEOUT,)
+
+
+def test_what_was_asked_before_the_end_is_answered(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = world.connect("10.96.0.10", 80)
+    client.send(GET + GET + b"GET /unfinished")
+    client.end()
+    world.run()
+    upstream = server.accept()
+    for last in (False, True):
+        assert upstream.take().startswith(b"GET /a")
+        upstream.send(OK)
+        world.run()
+        assert client.take().endswith(b"hi") and client.ended is last
+
+
+def test_pipelined_answers_of_ours_leave_others_their_turn():
+    world = World(SERVICE + rule("directResponse: {status: 418}"))
+    client, other = world.connect("10.96.0.10", 80), world.connect("10.96.0.10", 80, name="other")
+    client.send(GET * 100)
+    other.send(GET)
+    world.network.run()
+    assert client.take().count(b" 418 ") == 16 and other.take().count(b" 418 ") == 1
+    client.end()
+    world.advance(0.1)
+    assert client.take().count(b" 418 ") == 84 and client.ended
+
+
+def test_a_client_that_pipelines_too_much_is_not_read(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    for _ in range(30):
+        client.send(GET * 100)
+    world.run()
+    assert world.proxy.pods[1].gate.held < 70_000
+    upstream = server.accept()
+    for _ in range(3001):
+        upstream.take()
+        upstream.send(OK)
+        world.run()
+    assert client.take().count(b"HTTP/1.1 200") == 3001 and world.proxy.pods[1].gate.held == 0
+
+
+def test_an_interim_response_is_not_for_http_1_0():
+    world = World(SERVICE + HTTP10)
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, b"POST / HTTP/1.0\r\nHost: reviews\r\nContent-Length: 0\r\n\r\n")
+    server.accept().send(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200")
+
+
+def test_a_malformed_body_is_told_unless_an_answer_has_begun(world):
+    server = world.serve("10.1.0.1", 9080)
+    chunked = b"PUT / HTTP/1.1\r\nHost: reviews\r\nTransfer-Encoding: chunked\r\n\r\n"
+    client = ask(world, chunked)
+    client.send(b"nonsense\r\n")
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 400") and client.ended and server.accept().closed
+    client = ask(world, chunked)
+    server.accept().send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+    world.run()
+    client.send(b"nonsense\r\n")
+    world.run()
+    assert client.take().endswith(b"half") and client.reset_seen
+    assert [(record.status, record.reasons) for record in world.records] == [
+        (400, (Reason.DOWNSTREAM_PROTOCOL_ERROR,)),
+        (200, (Reason.DOWNSTREAM_PROTOCOL_ERROR,)),
+    ]
+
+
+def test_connections_beyond_a_pods_limit_are_reset_and_counted():
+    world = World(SERVICE + LIMITS.format("connections: 1"))
+    first, second = world.connect("10.96.0.10", 80), world.connect("10.96.0.10", 80)
+    assert second.reset_seen and not first.closed
+    assert world.records[0].reasons == (Reason.LIMIT_PER_POD,)
+    (tcp,) = msgspec.msgpack.decode(world.telemetry.dump(), type=Dump).tcp
+    assert (tcp.opened, tcp.closed) == (1, 1) and "UO" in tcp.labels
+    assert not world.connect("10.96.0.10", 80, name="other").closed
+    first.end()
+    world.run()
+    assert not world.connect("10.96.0.10", 80).closed

@@ -1,7 +1,12 @@
 """Conversations about what goes wrong upstream: retries, timeouts, faults, breakers, and the answers in its stead."""
 
+import gc
+
 import pytest
 
+from nodemesh.proxy.call import Call
+from nodemesh.proxy.exchange import Exchange
+from nodemesh.proxy.mirror import Shadow
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
@@ -54,6 +59,46 @@ def test_a_stale_connection_is_replaced_without_a_word(world):
     fresh.send(OK)
     world.run()
     assert client.take().startswith(b"HTTP/1.1 200") and world.records[1].reasons == ()
+
+
+POST = b"POST / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 3\r\n\r\nabc"
+
+
+@pytest.mark.parametrize("rules", ["", rule(ROUTE + "\nretries: {attempts: 0}")])
+@pytest.mark.parametrize("end", ["end", "reset"])
+def test_a_post_is_not_sent_to_whom_has_closed(end, rules):
+    world = World(SERVICE + rules)
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    stale = server.accept()
+    stale.send(OK)
+    world.run()
+    client.take(), stale.take()
+    client.send(POST)
+    getattr(stale, end)()  # has come when the request is about to leave, but nobody has looked yet
+    world.run()
+    world.run()
+    fresh = server.accept()
+    assert not stale.take() and fresh.take().endswith(b"abc")
+    fresh.send(OK)
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200") and world.records[1].reasons == ()
+
+
+def test_a_post_that_may_have_been_seen_is_not_sent_again(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    stale = server.accept()
+    stale.send(OK)
+    world.run()
+    client.take(), stale.take()
+    client.send(POST)
+    world.run()
+    assert stale.take().endswith(b"abc")
+    stale.reset()
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 503") and server.waiting == 0
+    assert world.records[1].reasons == (Reason.UPSTREAM_REMOTE_RESET,)
 
 
 def test_an_idle_connection_that_ends_is_not_used_again(world):
@@ -115,6 +160,19 @@ def test_a_slow_upstream_is_a_504():
     assert start.startswith(b"HTTP/1.1 504") and body == b"upstream request timeout"
     assert upstream.closed and world.records[0].reasons == (Reason.RESPONSE_TIMEOUT,)
     assert world.records[0].duration == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "limit", ["timeout: 1s", "retries: {attempts: 1, perTryTimeout: 1s, retryOn: connect-failure}"]
+)
+def test_a_client_may_ask_for_a_204_instead(limit):
+    world = World(SERVICE + rule(ROUTE + "\n" + limit))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, GET[:-2] + b"X-Envoy-Upstream-Rq-Timeout-Alt-Response: 1\r\n\r\n")
+    assert b"alt-response" not in server.accept().take().lower()
+    world.advance(1.1)
+    start, _, body = split(client.take())
+    assert start.startswith(b"HTTP/1.1 204") and not body
 
 
 def test_the_timeout_counts_from_the_end_of_the_request():
@@ -193,6 +251,40 @@ def test_a_body_too_large_to_keep_is_not_sent_again():
     assert client.take().startswith(b"HTTP/1.1 503") and server.waiting == 0
 
 
+def test_a_body_that_outgrows_its_buffer_between_two_tries_is_a_507():
+    world = World(SERVICE + rule(ROUTE + "\nretries: {attempts: 1, retryOn: reset, backoff: 10s}"))
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world, b"POST / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 1_000_000)
+    server.accept().reset()
+    world.run()
+    client.send(b"x" * 40_000)
+    world.run()
+    assert not client.take()
+    client.send(b"x" * 10_000)
+    world.run()
+    start, _, body = split(client.take())
+    assert start.startswith(b"HTTP/1.1 507") and body == b"exceeded request buffer limit while retrying upstream"
+    assert client.ended and world.records[0].reasons == (Reason.RETRY_BUFFER_LIMIT,)
+    world.advance(20.0)
+    assert server.waiting == 0
+    (target,) = world.proxy.targets.values()
+    assert target.limits.requests.active == target.limits.retries.active == 0
+
+
+def test_a_copy_ends_with_an_original_that_is_never_complete():
+    other = SERVICE.replace("reviews", "ratings").replace("10.96.0.10", "10.96.0.11").replace("10.1.0.1", "10.1.0.7")
+    world = World(SERVICE + "---" + other + rule(ROUTE + "\nmirror: {host: ratings, port: {number: 80}}"))
+    world.serve("10.1.0.1", 9080)
+    shadow = world.serve("10.1.0.7", 9080)
+    client = ask(world, b"POST / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 6\r\n\r\nabc")
+    copy = shadow.accept()
+    client.reset()
+    world.run()
+    assert copy.take().endswith(b"abc") and copy.closed
+    assert all(target.limits.requests.active == 0 for target in world.proxy.targets.values())
+    assert [record.reasons for record in world.records] == [(Reason.DOWNSTREAM_CONNECTION_TERMINATION,)] * 2
+
+
 def test_a_fault_delays_and_another_aborts():
     fault = "fault: {delay: {fixedDelay: 2s, percentage: {value: 100}}}\n"
     world = World(SERVICE + rule(fault + ROUTE))
@@ -245,6 +337,29 @@ spec:
         world.run()
         assert client.take().startswith(b"HTTP/1.1 200")
     assert len(server.connections) == 1
+
+
+def test_no_request_waits_for_the_garbage_collector():
+    other = SERVICE.replace("reviews", "ratings").replace("10.96.0.10", "10.96.0.20").replace("10.1.0.1", "10.1.0.7")
+    world = World(SERVICE + "---" + other + rule(ROUTE + "\nmirror: {host: ratings, port: {number: 80}}"))
+    server = world.serve("10.1.0.1", 9080)
+    mirror = world.serve("10.1.0.7", 9080)
+
+    def alive() -> int:
+        return sum(isinstance(found, (Call, Exchange, Shadow)) for found in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    before = alive()
+    try:
+        client = ask(world)
+        server.accept().send(OK)
+        mirror.accept().send(OK)
+        world.run()
+        assert client.take().endswith(b"hi")
+        assert alive() == before
+    finally:
+        gc.enable()
 
 
 def test_a_mirror_gets_a_copy_and_its_answer_is_dropped():
@@ -330,6 +445,92 @@ spec: {limits: {requests: 1}}
     other.send(GET)
     world.run()
     assert server.waiting == 2, "the other pod has its own share"
+
+
+def small_share(share: int) -> str:
+    return f"""
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {{name: default, namespace: istio-system}}
+spec: {{limits: {{bufferedBytes: {share}}}}}
+"""
+
+
+def test_slow_readers_of_one_pod_stay_within_its_share():
+    """A thousand slow readers, and an upstream that has more for each than the pod may have buffered in all."""
+    world = World(SERVICE + small_share(20_000))
+    server = world.serve("10.1.0.1", 9080)
+    clients = []
+    for _ in range(1000):
+        client = world.connect("10.96.0.10", 80)
+        client.window = 100
+        client.send(GET)
+        clients.append(client)
+    world.run()
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 3000\r\n\r\n"
+    for upstream in server.connections:
+        upstream.send(answer)
+        for _ in range(3):
+            upstream.send(b"x" * 1000)
+    world.run()
+    gate = world.proxy.pods[1].gate
+    assert gate.full and 20_000 <= gate.pending < 22_000
+    assert gate.pending == sum(client.transport.pending for client in clients)
+
+    other = world.connect("10.96.0.10", 80, name="other")
+    other.send(GET)
+    world.run()
+    server.connections[-1].send(OK)
+    world.run()
+    assert other.take().endswith(b"hi"), "the other pod has its own share"
+
+    got = [b""] * len(clients)
+    while not all(text.endswith(b"x" * 3_000) for text in got):  # they do read, at last
+        before = sum(map(len, got))
+        for index, client in enumerate(clients):
+            got[index] += client.take()
+        world.run()
+        assert sum(map(len, got)) > before and gate.pending < 22_000
+    assert gate.pending == 0
+
+
+def test_bodies_and_heads_of_one_pod_stay_within_its_share():
+    world = World(SERVICE + small_share(20_000))
+    server = world.serve("10.1.0.1", 9080, silent=True)
+    clients = [ask(world, b"PUT / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 9000\r\n\r\n") for _ in range(50)]
+    clients += [ask(world, b"GET / HTTP/1.1\r\n") for _ in range(50)]
+    for _ in range(9):
+        for client in clients[:50]:
+            client.send(b"x" * 1000)
+        for client in clients[50:]:
+            client.send(b"field: " + b"x" * 991 + b"\r\n")
+    world.run()
+    gate = world.proxy.pods[1].gate
+    assert gate.crowded and 20_000 <= gate.held + gate.pending < 22_000 and not server.connections
+    for client in clients:
+        client.reset()
+    world.run()
+    assert gate.held == gate.pending == 0
+    assert ask(world, b"GET / HTTP/1.0\r\n\r\n").take().startswith(b"HTTP/1.1 426"), "the pod goes on"
+
+
+def test_a_pod_that_is_stuck_loses_its_largest_connection():
+    world = World(SERVICE + small_share(20_000))
+    server = world.serve("10.1.0.1", 9080)
+    clients = [ask(world) for _ in range(3)]
+    for client, size in zip(clients, (6_000, 15_000, 3_000), strict=True):
+        client.window = 0
+        upstream = server.accept()
+        upstream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 90000\r\n\r\n" + b"x" * size)
+    world.run()
+    gate = world.proxy.pods[1].gate
+    assert gate.full
+    world.advance(29.0)
+    assert not any(client.closed for client in clients)
+    world.advance(5.0)
+    assert [client.reset_seen for client in clients] == [False, True, False]
+    assert world.records[-1].reasons == (Reason.LIMIT_PER_POD,) and not gate.full
 
 
 def test_a_grpc_client_keeps_its_own_deadline(world):

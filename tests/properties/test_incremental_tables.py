@@ -4,10 +4,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.meshes import make, pod, request, service
 
+from nodemesh.config.kinds import KINDS as KNOWN_KINDS
 from nodemesh.registry.assemble import key_of
+from nodemesh.registry.snapshot import Locality
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.listing import changed_places
 from nodemesh.routing.view import Views
 from nodemesh.routing.wire import apply_update, encode_update
 
@@ -34,9 +37,8 @@ def services(draw):
 def pods(draw):
     name, namespace, number = draw(names), draw(namespaces), draw(st.integers(1, 2))
     labels = {"app": name, "version": draw(st.sampled_from(("v1", "v2")))}
-    return pod(
-        f"{name}-{number}", f"10.1.0.{draw(st.integers(1, 9))}", labels, ready=draw(st.booleans()), namespace=namespace
-    )
+    address, ready, node = f"10.1.0.{draw(st.integers(1, 9))}", draw(st.booleans()), draw(st.sampled_from(("", "n0")))
+    return pod(f"{name}-{number}", address, labels, ready=ready, node=node, namespace=namespace)
 
 
 @st.composite
@@ -77,7 +79,10 @@ def virtual_services(draw):
         )
     if draw(st.booleans()):
         rules.insert(0, {"match": [{"uri": {"prefix": "/d"}}], "delegate": {"name": "d"}})
-    spec = {"hosts": [draw(hosts)], "http": rules, "exportTo": draw(export_to)}
+    gateways = draw(st.sampled_from(([], ["g0"], ["mesh", "a/g0"])))
+    spec = {"hosts": [draw(hosts)], "http": rules, "exportTo": draw(export_to), "gateways": gateways}
+    if draw(st.booleans()):
+        spec["tcp"] = [{"route": [{"destination": {"host": draw(hosts)}}]}]
     return make("VirtualService", draw(st.sampled_from(("r0", "r1"))), spec, namespace=draw(namespaces))
 
 
@@ -85,6 +90,10 @@ def virtual_services(draw):
 def delegates(draw):
     spec = {"http": [{"match": [{"uri": {"prefix": "/d/e"}}], "route": [{"destination": {"host": draw(hosts)}}]}]}
     return make("VirtualService", "d", spec, namespace=draw(namespaces))
+
+
+#: Prefers endpoints with the client's own version.
+NEAR = {"outlierDetection": {}, "loadBalancer": {"localityLbSetting": {"failoverPriority": ["version"]}}}
 
 
 @st.composite
@@ -95,21 +104,101 @@ def destination_rules(draw):
         "exportTo": draw(export_to),
         "subsets": [{"name": name, "labels": {"version": name}} for name in sorted(versions)],
     }
+    policy = draw(st.sampled_from(({}, {"outlierDetection": {}}, NEAR, {"loadBalancer": {"simple": "RANDOM"}})))
+    if policy:
+        spec["trafficPolicy"] = policy
     if draw(st.booleans()):
-        spec["trafficPolicy"] = {"outlierDetection": {}}
+        spec["workloadSelector"] = {"matchLabels": {"app": "web"}}
     return make("DestinationRule", draw(st.sampled_from(("d0", "d1"))), spec, namespace=draw(namespaces))
 
 
 @st.composite
-def others(draw):
+def slices(draw):
+    name, namespace = draw(names), draw(namespaces)
+    target = {"kind": "Pod", "namespace": namespace, "name": f"{name}-1"}
+    ready = {"ready": draw(st.booleans())}
+    endpoints = [{"addresses": [f"10.1.0.{draw(st.integers(1, 9))}"], "targetRef": target, "conditions": ready}]
+    port = draw(st.sampled_from(({"name": "http", "port": 8080}, {"name": "", "port": 8080})))
+    labels = {"kubernetes.io/service-name": name}
+    return make(
+        "EndpointSlice", f"{name}-slice", {"endpoints": endpoints, "ports": [port]}, namespace=namespace, labels=labels
+    )
+
+
+@st.composite
+def workload_entries(draw):
+    spec = {"address": f"192.0.2.{draw(st.integers(1, 3))}", "labels": {"app": draw(names)}}
     if draw(st.booleans()):
-        spec = {"egress": [{"hosts": draw(st.sampled_from((["./*"], ["*/*"], ["b/*"])))}]}
-        return make("Sidecar", "sidecar", spec, namespace=draw(namespaces))
-    mode = draw(st.sampled_from(("ALLOW_ANY", "REGISTRY_ONLY")))
-    return make("MeshConfig", "mesh", {"outboundTrafficPolicy": {"mode": mode}}, namespace="istio-system")
+        spec["locality"] = "r1/z2"
+    return make("WorkloadEntry", "w", spec, namespace=draw(namespaces))
 
 
-objects = st.one_of(services(), pods(), entries(), virtual_services(), delegates(), destination_rules(), others())
+@st.composite
+def nodes(draw):
+    labels = {"topology.kubernetes.io/region": "r1", "topology.kubernetes.io/zone": draw(st.sampled_from(("z1", "z2")))}
+    return make("Node", draw(st.sampled_from(("n0", "n1"))), {}, labels=labels)
+
+
+@st.composite
+def namespace_objects(draw):
+    return make("Namespace", draw(namespaces), {}, labels={"mesh": draw(st.sampled_from(("in", "out")))})
+
+
+@st.composite
+def gateways(draw):
+    protocol = draw(st.sampled_from(("HTTP", "TCP")))
+    servers = [
+        {
+            "port": {"number": draw(st.sampled_from((80, 81))), "name": "p", "protocol": protocol},
+            "hosts": draw(st.sampled_from((["*"], ["ext.example.com"], ["./*"], ["b/*"]))),
+        }
+    ]
+    spec = {"selector": {"istio": "ingress"}, "servers": servers}
+    return make("Gateway", draw(st.sampled_from(("g0", "g1"))), spec, namespace=draw(namespaces))
+
+
+@st.composite
+def sidecars(draw):
+    spec = {"egress": [{"hosts": draw(st.sampled_from((["./*"], ["*/*"], ["b/*"])))}]}
+    if draw(st.booleans()):
+        spec["workloadSelector"] = {"labels": {"app": "web"}}
+    if draw(st.booleans()):
+        spec["outboundTrafficPolicy"] = {"mode": "REGISTRY_ONLY"}
+    return make("Sidecar", draw(st.sampled_from(("c0", "c1"))), spec, namespace=draw(namespaces))
+
+
+@st.composite
+def mesh_configs(draw):
+    spec = draw(
+        st.sampled_from(
+            (
+                {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}},
+                {"defaultServiceExportTo": ["."]},
+                {"defaultDestinationRuleExportTo": ["."], "rootNamespace": "b"},
+                {"l7": "always"},
+                {"localityLbSetting": {"enabled": False}},
+                {"discoverySelectors": [{"matchLabels": {"mesh": "in"}}]},
+            )
+        )
+    )
+    return make("MeshConfig", "mesh", spec, namespace="istio-system")
+
+
+KINDS = {
+    "Service": services(),
+    "Pod": pods(),
+    "EndpointSlice": slices(),
+    "Node": nodes(),
+    "Namespace": namespace_objects(),
+    "ServiceEntry": entries(),
+    "WorkloadEntry": workload_entries(),
+    "VirtualService": st.one_of(virtual_services(), delegates()),
+    "DestinationRule": destination_rules(),
+    "Gateway": gateways(),
+    "Sidecar": sidecars(),
+    "MeshConfig": mesh_configs(),
+}
+objects = st.one_of(*KINDS.values())
 changes = st.lists(st.lists(st.tuples(st.booleans(), objects), min_size=1, max_size=4), min_size=1, max_size=6)
 
 #: Where every sequence begins, so that changes meet something that depends on them.
@@ -134,9 +223,10 @@ BASE = [
 
 CLIENTS = (
     Client(namespace="a"),
-    Client(namespace="a", labels={"app": "web"}),
+    Client(namespace="a", labels={"app": "web", "version": "v1"}, locality=Locality(region="r1", zone="z1")),
     Client(namespace="b"),
 )
+GATEWAY = Client(namespace="a", labels={"istio": "ingress"}, gateway=True)
 PROBES = [
     request(path, host, headers=headers)
     for path in ("/", "/x/y", "/d/e/f")
@@ -164,15 +254,55 @@ def meaning(views):
             frontend = view.frontend(address, port)
             found.append((frontend, view.tcp(frontend), view.tls(frontend, "ext.example.com")))
             found.extend(view.http(frontend, probe) for probe in PROBES)
+    view = views.for_client(GATEWAY)
+    found.append(view.servers())
+    for port in (80, 81):
+        found.extend(view.http_gateway(port, probe) for probe in PROBES)
+        found.append(view.tcp_gateway(port))
     return found
 
 
 def assert_shared(before, after):
-    """What is equal must be the same object."""
-    for attribute in ("services", "virtual_services", "virtual_hosts", "destination_rules"):
-        old, new = getattr(before, attribute), getattr(after, attribute)
+    """What is equal must be the same object, in the snapshots and (with the same mesh settings) in the tables."""
+    pairs = [
+        (attribute, getattr(before.snapshot, attribute), getattr(after.snapshot, attribute))
+        for attribute in ("services", "workloads", "namespaces", "virtual_services", "destination_rules", "gateways")
+    ]
+    if before.mesh is after.mesh:
+        maps = ("virtual_services", "virtual_hosts", "destination_rules", "addresses")
+        pairs += [(attribute, getattr(before, attribute), getattr(after, attribute)) for attribute in maps]
+        for attribute in ("wildcard_services", "wildcard_virtual_hosts", "wildcard_destination_rules"):
+            old, new = getattr(before, attribute), getattr(after, attribute)
+            assert (old == new) == (old is new), attribute
+    for attribute, old, new in pairs:
         for key in old.keys() & new.keys():
             assert (old[key] == new[key]) == (old[key] is new[key]), (attribute, key)
+
+
+def listed(view):
+    """A client's frontends by host, and what they were made from."""
+    list(view.frontends())
+    return view._listing._hosts
+
+
+def assert_frontends_kept(before, after):
+    """Frontends of hosts that no change concerns are the same objects as before."""
+    changed = changed_places(after.tables, before.tables)
+    for client in CLIENTS:
+        old, new = before.for_client(client), after.for_client(client)
+        if old.tables.mesh is not new.tables.mesh or old.scope.sidecar is not new.scope.sidecar:
+            continue
+        if before.tables.client_labels != after.tables.client_labels:
+            continue  # clients are told apart in another way: their views start anew
+        old_hosts, new_hosts = listed(old), listed(new)
+        for host in old_hosts.keys() & new_hosts.keys():
+            if old_hosts[host].reads.isdisjoint(changed):
+                assert new_hosts[host] is old_hosts[host], host
+
+
+def test_every_kind_that_counts_is_among_the_changes():
+    unread = {"WorkloadGroup", "Secret"}  # nothing of the tables is made of them
+    assert KINDS.keys() == {name for _, name in KNOWN_KINDS} - unread
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -192,11 +322,14 @@ def test_step_by_step_means_the_same_as_at_once(batches):
         if tables is not None and snapshot is tables.snapshot:
             continue
         previous, tables = tables, compile_tables(snapshot, tables)
-        if previous is not None and previous.mesh is tables.mesh:
+        if previous is not None:
             assert_shared(previous, tables)
         remote = apply_update(remote, encode_update(previous, tables))
+        views_before = views
         views, remote_views = Views(tables, views), Views(remote, remote_views)
         at_once = Views(compile_tables(Store().apply("test", held.values())))
         expected = meaning(at_once)
         assert meaning(views) == expected
         assert meaning(remote_views) == expected
+        if views_before is not None:
+            assert_frontends_kept(views_before, views)

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from ..telemetry.dump import Dump
 from ..telemetry.histogram import BOUNDS
 from ..telemetry.labels import HTTP_LABELS, TCP_LABELS
-from ..telemetry.telemetry import Dump
 
 
 class Edge(msgspec.Struct):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ..registry.snapshot import Service, Snapshot
-from ..telemetry.telemetry import Dump
+from ..telemetry.dump import Dump
 
 
 class PodRow(msgspec.Struct, frozen=True, kw_only=True):

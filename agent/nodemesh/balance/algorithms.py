@@ -14,6 +14,7 @@ from random import Random
 
 from ..routing.decision import Algorithm, Warmup
 from .host import Host
+from .rows import ACTIVE
 
 
 class Balancer:
@@ -61,7 +62,7 @@ class LeastRequest(Balancer):
             return hosts[0] if count else None
         first = hosts[int(self.rng.random() * count)]
         second = hosts[int(self.rng.random() * count)]
-        return second if second.load < first.load else first
+        return second if second.row.total(ACTIVE) < first.row.total(ACTIVE) else first
 
 
 class RandomChoice(Balancer):

@@ -6,28 +6,32 @@ from ..config.meshconfig import PodLimits
 
 
 class PodBudget:
-    """One pod's use in one worker: connections, requests in flight, bytes buffered on its behalf. Each `try_…` that
-    answers True is to be paid back. A refusal is answered with reason LIMIT_PER_POD; where buffering is refused, the
-    proxy stops reading from that pod until `buffers_low`."""
+    """One pod's use in one worker: connections and requests in flight. Each `try_…` that answers True is to be paid
+    back; a refusal is answered with reason LIMIT_PER_POD. Bytes buffered on its behalf are counted where they flow
+    (`proxy.gate`), against `buffer_share`."""
 
-    __slots__ = ("buffered", "connections", "limits", "refusals", "requests", "workers")
+    __slots__ = ("connections", "limits", "refusals", "requests", "share_of_requests", "workers")
 
     def __init__(self, limits: PodLimits, workers: int = 1) -> None:
-        self.limits = limits
-        self.workers = workers
+        self.configure(limits, workers)
         self.connections = 0
         self.requests = 0
-        self.buffered = 0
         self.refusals = 0
 
     def configure(self, limits: PodLimits, workers: int) -> None:
         """Take new limits; what is in use stays counted."""
         self.limits = limits
         self.workers = workers
+        self.share_of_requests = self.share(limits.requests)
 
     def share(self, limit: int) -> int:
         """This worker's part of the pod's limit, rounded up: connections spread evenly over the workers."""
         return -(-limit // self.workers)
+
+    @property
+    def buffer_share(self) -> int:
+        """Bytes that may be buffered here on the pod's behalf."""
+        return self.share(self.limits.buffered_bytes)
 
     def try_connection(self) -> bool:
         if self.connections >= self.share(self.limits.connections):
@@ -40,7 +44,7 @@ class PodBudget:
         self.connections -= 1
 
     def try_request(self) -> bool:
-        if self.requests >= self.share(self.limits.requests):
+        if self.requests >= self.share_of_requests:
             self.refusals += 1
             return False
         self.requests += 1
@@ -48,18 +52,3 @@ class PodBudget:
 
     def release_request(self) -> None:
         self.requests -= 1
-
-    def try_buffer(self, size: int) -> bool:
-        """Whether `size` more bytes may be held. One piece may pass the limit, lest a large one never gets through."""
-        if self.buffered >= self.share(self.limits.buffered_bytes):
-            return False
-        self.buffered += size
-        return True
-
-    def release_buffer(self, size: int) -> None:
-        self.buffered -= size
-
-    @property
-    def buffers_low(self) -> bool:
-        """Whether a pod that was stopped may be read from again: half of its share is free."""
-        return self.buffered * 2 <= self.share(self.limits.buffered_bytes)

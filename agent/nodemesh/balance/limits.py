@@ -60,7 +60,7 @@ class RequestLimit(Limit):
             self.row.set(RECENT, 0)
 
     def try_acquire(self) -> bool:
-        if not super().try_acquire():
+        if not Limit.try_acquire(self):
             return False
         if self.slot_length:
             self.advance()

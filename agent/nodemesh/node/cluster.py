@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ..registry.sources.directory import Changes
-from .options import RunOptions, StartError
+from .options import RunOptions
 from .reporter import Reporter
 
 #: The file of the last good state, in the folder that --state-dir names.
@@ -20,19 +19,6 @@ STATE_FILE = "cluster.msgpack"
 #: Where the agents are (manifests/agent/namespace.yaml), and where a pod finds out where it is.
 NAMESPACE = "nodemesh-system"
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-
-
-def kubeconfig_of(options: RunOptions, environment: dict[str, str]) -> str:
-    """The kubeconfig to read, empty for the pod's own service account. Raises StartError."""
-    if options.kubeconfig:
-        found = options.kubeconfig
-    elif "KUBERNETES_SERVICE_HOST" in environment:
-        return ""
-    else:
-        found = environment.get("KUBECONFIG", "").partition(os.pathsep)[0] or str(Path.home() / ".kube" / "config")
-    if not Path(found).is_file():
-        raise StartError(f"there is no kubeconfig at {found}; name one with --kubeconfig")
-    return found
 
 
 def own_namespace() -> str:
@@ -53,7 +39,9 @@ class Cluster:
 
         self.api = ApiServer(login_by(options.kubeconfig))
         cache = Cache(Path(options.state_dir, STATE_FILE), options.node) if options.state_dir else None
-        self.source = ClusterSource(self.api, options.node, cache, random.random)
+        self.source = ClusterSource(
+            self.api, options.node, cache, random.random, own_namespace() if options.gateway else ""
+        )
         self._reporter = Reporter(self.api, self.source.refusals, options.node, own_namespace(), random.random)
         self.started = False  # the first batch is in force
 

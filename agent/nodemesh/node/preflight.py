@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ..datapath import probes
-from .cluster import kubeconfig_of
+from .kubeconfig import kubeconfig_of
 from .logs import Log
 from .options import Ebpf, RunOptions, StartError
 

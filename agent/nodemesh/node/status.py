@@ -17,8 +17,8 @@ from ..routing.client import Client
 from ..routing.explain import explain
 from ..routing.question import QuestionError as UnclearQuestion
 from ..routing.question import client_for
+from ..telemetry.dump import Dump
 from ..telemetry.exposition import render
-from ..telemetry.telemetry import Dump
 from .exposed import bound_address
 from .kernel import show
 from .metrics import Numbers, families

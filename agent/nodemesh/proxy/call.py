@@ -10,7 +10,7 @@ from ..routing.decision import Retry
 from .clock import Timer
 from .head import RequestHead, ResponseHead
 from .local_reply import HTTP_STATUS
-from .request_body import RequestBody
+from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .target import Target
 from .transport import Buffer, Transport
@@ -72,6 +72,11 @@ class Caller:
 
     def call_drained(self) -> None:
         """The upstream takes more of the request's body."""
+
+
+#: Whom a call that has ended would tell. Caller and call know each other: undone, lest each request waits for the
+#: garbage collector, whose passes all others would feel.
+NOBODY: Final = Caller()
 
 
 class Call(Requester):
@@ -138,8 +143,9 @@ class Call(Requester):
     def start(self) -> None:
         """Set out; the caller may hear of failure before this returns."""
         if not self.target.limits.requests.try_acquire():
+            caller, self.caller = self.caller, NOBODY
             self.state = ENDED
-            self.caller.call_failed(Reason.UPSTREAM_OVERFLOW, "")
+            caller.call_failed(Reason.UPSTREAM_OVERFLOW, "")
             return
         self._try()
 
@@ -148,6 +154,9 @@ class Call(Requester):
         body = self.body
         assert body is not None
         if self.upstream is None:
+            if self.state == RESTING and body.size + len(data) > KEPT:
+                self._give_up(Reason.RETRY_BUFFER_LIMIT, "")
+                return True
             if self.state != ENDED:
                 body.hold(data)
             return not body.full
@@ -192,6 +201,9 @@ class Call(Requester):
         """Take a connection and send, or wait for one."""
         name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
         upstream = self.target.upstream(host, self.pod, self._fresh, name)
+        while upstream is not None and upstream.requests and not self._is_light() and upstream.transport.stale:
+            upstream.close()  # what is sent there would be lost, and nobody may or can send it again
+            upstream = self.target.upstream(host, self.pod, self._fresh, name)
         if upstream is not None:
             self._send(host, upstream)
         elif self.target.wait(self):
@@ -281,18 +293,20 @@ class Call(Requester):
         if self.body is not None:
             self.body.forget()  # there will be no other try
         self._stop_try_timer()  # it has no say once a response is passed on
+        caller = self.caller
         if ended:
             self._release_upstream()
             self._end()
         else:
             self._enter(ANSWERED)
-        self.caller.answered(head, data, ended)
+        caller.answered(head, data, ended)
 
     def response_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
+        caller = self.caller
         if ended:
             self._release_upstream()
             self._end()
-        self.caller.answer_data(data, ended, trailers)
+        caller.answer_data(data, ended, trailers)
 
     def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
         self._enter(SWITCHED)
@@ -312,7 +326,8 @@ class Call(Requester):
             self._report(reason)
             self._give_up(reason, detail)
         elif stale and not self._fresh and self._is_safe() and self.host is not None:
-            # The upstream closed an idle connection while our request was on its way: it never saw the request.
+            # The upstream closed an idle connection while our request was on its way. Whether it saw the request is
+            # not known, so that others than idempotent ones fail (RFC 9110 section 9.2.2).
             self._fresh = True
             self._connect(self.host)
         else:
@@ -324,6 +339,10 @@ class Call(Requester):
     def _is_safe(self) -> bool:
         """Whether sending again does no harm and is possible."""
         return self.head.request.method in IDEMPOTENT and (self.body is None or self.body.whole)
+
+    def _is_light(self) -> bool:
+        """Whether sending again will do no harm and be possible, whatever happens."""
+        return self.body is None and self.head.request.method in IDEMPOTENT
 
     def _may_retry(self) -> bool:
         """Whether one more retry is possible and allowed; takes its place under the limit of retries."""
@@ -369,8 +388,9 @@ class Call(Requester):
     # --- the end
 
     def _give_up(self, reason: Reason, detail: str) -> None:
+        caller = self.caller
         self._end()
-        self.caller.call_failed(reason, detail)
+        caller.call_failed(reason, detail)
 
     def _leave_upstream(self) -> None:
         """Break the present try off."""
@@ -390,6 +410,7 @@ class Call(Requester):
 
     def _end(self) -> None:
         self._enter(ENDED)
+        self.caller = NOBODY
         self.target.limits.requests.release()
         if self._retrying:
             self._retrying = False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Final
 
 from ..reasons import Reason
 from ..routing.frontend import Frontend
 from ..telemetry.record import RequestRecord
 from .edge import admit
-from .exchange import Exchange
+from .exchange import ANSWERING, Exchange
 from .head import RequestHead, ResponseHead
 from .http1.body import BodyReader, ChunkedReader, LengthReader
 from .http1.errors import ProtocolError
@@ -31,6 +32,9 @@ HEAD_TIMEOUT: Final = 60.0
 #: Seconds a connection may stay without a request (Envoy's idle_timeout).
 IDLE_TIMEOUT: Final = 3600.0
 
+#: Requests of one connection that are answered without an upstream before other connections get their turn.
+AT_ONCE: Final = 16
+
 #: Seconds during which a client that we close may still send (RFC 9112 section 9.6): a RST would destroy our answer.
 LINGER: Final = 1.0
 
@@ -48,8 +52,8 @@ class Downstream(Handler):
 
     __slots__ = (
         "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "_view", "_buffer", "_body",
-        "_held", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
-        "_entrances",
+        "_held", "_counted", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since",
+        "_timer", "_entrances",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +76,7 @@ class Downstream(Handler):
         self._buffer = HeadBuffer()
         self._body: BodyReader | None = None  # of the present request, while it is not complete
         self._held = b""  # what came after the present request
+        self._counted = 0  # bytes of heads that the pod's gate knows of
         self._chunked = False  # how the present response is framed
         self._bodiless = False
         self._close = False  # after the present response
@@ -96,8 +101,9 @@ class Downstream(Handler):
             return
         if self._body is not None:
             self._receive_body(self._body, data)
-        elif self.exchange is not None:
+        elif self.exchange is not None or self._held:
             self._held += data
+            self._count_held()
             if len(self._held) > MAX_HEAD:
                 self.transport.pause()
         else:
@@ -109,21 +115,22 @@ class Downstream(Handler):
         if exchange is None:
             self._shut()
         elif self._body is not None:
-            self._drop()  # the request will never be complete
-        else:
-            self._close = True  # a client that closed its half still gets its answer
+            self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)  # the request will never be complete
+        elif not self._held:
+            self._close = True  # a client that closed its half still gets its answers
 
     def drained(self) -> None:
         if self.exchange is not None:
             self.exchange.downstream_drained()
 
     def lost(self, error: OSError) -> None:
-        self._drop()
+        full = error.errno == errno.ENOBUFS  # `Pod.relieve`
+        self._drop(Reason.LIMIT_PER_POD if full else Reason.DOWNSTREAM_CONNECTION_TERMINATION)
 
     def drain(self) -> None:
         """Close an idle connection; a fresh one may have its first request on the way, and gets its answer."""
         self._close = True
-        if self._served and self.exchange is None and not self._buffer.data:
+        if self._served and self.exchange is None and not self._buffer.data and not self._held:
             self._shut()
 
     def describe(self) -> dict[str, str]:
@@ -140,11 +147,18 @@ class Downstream(Handler):
     def _read(self, data: bytes) -> None:
         """Read requests until one is not answered yet, or what has come is used up."""
         self._reading = True
-        self._since = self.pod.proxy.clock.now
+        if not self._buffer.data:  # a head that comes in drops has begun with its first one
+            self._since = self.pod.proxy.clock.now
+        served = 0
         try:
             while data and not self._closing:
+                if served == AT_ONCE:
+                    self._rest(data)
+                    break
+                served += 1
                 end = self._buffer.add(data)
                 if not end:
+                    self._count_held()
                     break
                 head = read_request(self._buffer.data[: end - 4], self.scheme)
                 data = self._begin(head, self._buffer.take(end))
@@ -163,7 +177,7 @@ class Downstream(Handler):
         self._served = True
         if pod.gateway_port:
             admit(head, self.transport.remote, self.security)
-        self._close = head.close or pod.proxy.draining or self._ended
+        self._close = head.close or pod.proxy.draining
         self._bodiless = head.request.method == b"HEAD"
         if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh
             self._view = pod.view
@@ -180,22 +194,26 @@ class Downstream(Handler):
             if not body.done:
                 self._body = body
                 self.transport.bulk = length >= BULK_LENGTH
+        if self._ended and not rest:
+            self._close = True
         exchange = Exchange(self, head)
         self.exchange = exchange
         exchange.start(data, self._body is None)
         if exchange.is_over:
             return rest
         self._held = rest
+        if rest or self._counted:
+            self._count_held()
         return b""
 
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
         exchange = self.exchange
         assert exchange is not None
+        self._since = self.pod.proxy.clock.now
         try:
             payload = body.read(data)
         except ProtocolError as error:
-            exchange.abandoned()
-            self._refuse(error)
+            self._break_off(exchange, error)
             return
         if payload:
             exchange.request_data(payload)
@@ -203,12 +221,44 @@ class Downstream(Handler):
             self._body = None
             self.transport.bulk = False
             self._held = body.rest
+            if body.rest:
+                self._count_held()
             exchange.request_ended(body.trailers)
+
+    def _break_off(self, exchange: Exchange, error: ProtocolError) -> None:
+        """The request's body is malformed: answer that, unless another answer has begun."""
+        answering = exchange.state == ANSWERING
+        if not answering:
+            exchange.record.status = error.status
+        exchange.record.termination = str(error)
+        exchange.abandoned(Reason.DOWNSTREAM_PROTOCOL_ERROR)
+        if answering:
+            self.reset()
+        else:
+            self._answer_refusal(error.status)
+
+    def _rest(self, data: bytes) -> None:
+        """Go on with what has come when the others have had their turn."""
+        self._held = data
+        self._count_held()
+        self.transport.pause()
+        self._timer, timer = self.pod.proxy.clock.after(0.0, self._go_on), self._timer
+        self.pod.proxy.clock.cancel(timer)
+
+    def _go_on(self) -> None:
+        self._timer = self.pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
+        self.transport.resume()
+        held, self._held = self._held, b""
+        self._read(held)
+        if self._ended and self.exchange is None and not self._held and not self._closing:
+            self._shut()
 
     # --- what the exchange calls
 
     def inform(self, head: ResponseHead) -> None:
-        """Pass an interim response on."""
+        """Pass an interim response on; HTTP/1.0 knows none (RFC 9110 section 15.2)."""
+        if self.exchange is not None and self.exchange.head.http10:
+            return
         if head.status == 100:
             self.transport.send(CONTINUE)
         else:
@@ -258,9 +308,13 @@ class Downstream(Handler):
             return
         self._since = self.pod.proxy.clock.now
         self.transport.resume()
+        if self._counted and not self._held:
+            self._count_held()
         if self._held and not self._reading:
             held, self._held = self._held, b""
             self._read(held)
+            if self._ended and self.exchange is None and not self._held and not self._closing:
+                self._shut()  # what is left is no complete request
 
     def reset(self) -> None:
         """The response cannot be completed: the client must see it as broken."""
@@ -282,6 +336,7 @@ class Downstream(Handler):
         """Both sides speak another protocol from here on: relay bytes."""
         self.transport.send(write_response(head, False, True, False, False))
         held, self._held = self._held, b""
+        self._count_held()
         self.exchange = None
         self._closing = True
         self.pod.proxy.clock.cancel(self._timer)
@@ -290,6 +345,13 @@ class Downstream(Handler):
         relay.client.take(self.transport)
         relay.upstream.take(upstream)
         relay.start(held, data)
+
+    def _count_held(self) -> None:
+        """Tell the pod's gate what is kept here of requests that have not begun."""
+        size = len(self._held) + len(self._buffer.data)
+        if size != self._counted:
+            change, self._counted = size - self._counted, size
+            self.pod.gate.change_held(change)
 
     # --- the end
 
@@ -305,7 +367,11 @@ class Downstream(Handler):
         record.downstream_remote = self.transport.remote
         record.termination = str(error)
         pod.proxy.telemetry.record(record)
-        head = http_reply(error.status, b"", [pod.proxy.date_line(), pod.server])
+        self._answer_refusal(error.status)
+
+    def _answer_refusal(self, status: int) -> None:
+        pod = self.pod
+        head = http_reply(status, b"", [pod.proxy.date_line(), pod.server])
         self.transport.send(write_response(head, False, False, True, False))
         self._shut()
 
@@ -326,31 +392,39 @@ class Downstream(Handler):
         self._forget()
         self.transport.close()
 
-    def _drop(self) -> None:
-        """The client is gone."""
+    def _drop(self, reason: Reason) -> None:
+        """The client is gone, or sent away."""
         self._closing = True
         self._forget()
         self.transport.close()
         exchange = self.exchange
         if exchange is not None:
-            exchange.abandoned()
+            exchange.abandoned(reason)
 
     def _forget(self) -> None:
         self._closing = True
+        self._held = self._buffer.data = b""
+        self._count_held()
         self.pod.proxy.clock.cancel(self._timer)
         self.pod.forget(self)
 
     def _check(self) -> None:
-        """Close a connection that is slow with its head, or without a request for too long."""
+        """Close a connection that is slow with its head, or sends nothing of what it owes for too long."""
         clock = self.pod.proxy.clock
         waited = clock.now - self._since
-        if self.exchange is None and (waited >= IDLE_TIMEOUT or (self._buffer.data and waited >= HEAD_TIMEOUT)):
-            if self._buffer.data:
+        left = HEAD_TIMEOUT
+        if self._buffer.data:
+            left = HEAD_TIMEOUT - waited
+            if left <= 0.0:
                 self._refuse(ProtocolError("the head did not come in time", 408))
-            else:
-                self._shut()
+                return
+        elif waited >= IDLE_TIMEOUT and self._body is not None:
+            self._drop(Reason.IDLE_TIMEOUT)
             return
-        self._timer = clock.after(HEAD_TIMEOUT, self._check)
+        elif waited >= IDLE_TIMEOUT and self.exchange is None:
+            self._shut()
+            return
+        self._timer = clock.after(left, self._check)
 
 
 def entrances(address: str) -> tuple[bytes, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mypy_extensions import trait
+
 from ..balance.outlier import Outcome
 from ..routing.decision import Decision
 from ..telemetry.record import RequestRecord
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from .pod import Pod
 
 
+@trait
 class Waiting:
     """Who waits for either side to speak."""
 

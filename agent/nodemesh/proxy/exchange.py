@@ -90,7 +90,7 @@ class Exchange(Caller):
     def start(self, data: Buffer, ended: bool) -> None:
         """Decide about the request and set out; `data` is the part of its body that came with the head."""
         if not ended or data:
-            body = self._body = RequestBody()
+            body = self._body = RequestBody(self.pod.gate)
             body.complete = ended
             if data:
                 body.hold(data)
@@ -128,7 +128,7 @@ class Exchange(Caller):
             return
         if not call.send(data):
             self.downstream.pause()
-        if self._mirrors is not None:
+        if self._mirrors is not None and self.state != DONE:
             self._mirrors.send(data)
 
     def request_ended(self, trailers: list[bytes]) -> None:
@@ -153,11 +153,11 @@ class Exchange(Caller):
         if self._call is not None:
             self._call.pause()
 
-    def abandoned(self) -> None:
-        """The client is gone."""
+    def abandoned(self, reason: Reason) -> None:
+        """The client is gone, or was sent away."""
         if self.state == DONE:
             return
-        self._note(Reason.DOWNSTREAM_CONNECTION_TERMINATION)
+        self._note(reason)
         if self._call is not None:
             self._take_call_notes(self._call)
             self._call.cancel()
@@ -319,6 +319,8 @@ class Exchange(Caller):
         self.record.status = head.status
         self._dress(head.lines, head.date)
         self._enter(DONE)
+        if self._body is not None:
+            self._body.forget()
         self.downstream.switch(head, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
 
     def call_failed(self, reason: Reason, detail: str) -> None:
@@ -411,6 +413,10 @@ class Exchange(Caller):
             self._timer = None
         if self._admitted:
             self.pod.budget.release_request()
+        if self._body is not None:
+            self._body.forget()
+            if self._mirrors is not None and not self._body.complete:
+                self._mirrors.cancel()
         record = self.record
         record.duration = self.proxy.clock.now - self._began
         self.proxy.telemetry.record(record)

@@ -7,7 +7,7 @@ from typing import Final
 from ..reasons import Reason
 from ..routing.decision import Mirror
 from ..telemetry.record import RequestRecord
-from .call import Call, Caller
+from .call import ENDED, Call, Caller
 from .fault import hits
 from .head import ResponseHead
 from .records import copy_of
@@ -29,7 +29,7 @@ class Shadow(Caller):
         proxy = original.target.proxy
         body: RequestBody | None = None
         if original.body is not None:
-            body = RequestBody()
+            body = RequestBody(original.pod.gate)
             body.complete = original.body.complete
             held = original.body.take()
             if held:
@@ -53,8 +53,8 @@ class Shadow(Caller):
 
     def send(self, data: Buffer) -> None:
         """More of the body; a mirror that cannot follow is given up, since nobody waits for it."""
-        if not self.call.send(data) and self.call.lag > LAG:
-            self.call.cancel()
+        if self.call.state != ENDED and not self.call.send(data) and self.call.lag > LAG:
+            self.cancel(Reason.RETRY_BUFFER_LIMIT)
 
     def finish(self, trailers: list[bytes]) -> None:
         body = self.call.body
@@ -62,6 +62,13 @@ class Shadow(Caller):
             body.complete = True
             body.trailers = trailers
             self.call.finish()
+
+    def cancel(self, reason: Reason) -> None:
+        """Give the copy up, unless it is over already."""
+        if self.call.state != ENDED:
+            self.call.cancel()
+            self.record.reasons += (reason,)
+            self._done()
 
     def answered(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
         self.record.status = head.status
@@ -87,6 +94,8 @@ class Shadow(Caller):
         self._done()
 
     def _done(self) -> None:
+        if self.call.body is not None:
+            self.call.body.forget()
         proxy = self.call.target.proxy
         self.record.attempts = self.call.attempts
         self.record.upstream_host = self.call.host_name
@@ -118,3 +127,8 @@ class Mirrors:
     def finish(self, trailers: list[bytes]) -> None:
         for shadow in self.shadows:
             shadow.finish(trailers)
+
+    def cancel(self) -> None:
+        """The original has ended before its body was complete."""
+        for shadow in self.shadows:
+            shadow.cancel(Reason.DOWNSTREAM_CONNECTION_TERMINATION)

@@ -6,7 +6,10 @@ import os
 import socket
 from typing import Any
 
+from mypy_extensions import mypyc_attr
 
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Platform:
     """The plain platform: every listener knows its destination, and upstream sockets are the worker's own. The node
     package derives the one that works with eBPF."""

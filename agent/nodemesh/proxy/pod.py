@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from ..balance.fairness import PodBudget
+from ..config.meshconfig import PodLimits
 from ..reasons import Reason
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
 from ..routing.client import Client
@@ -31,7 +33,7 @@ class Pod(Acceptor):
     """The listener that a connection came from is the client's identity: each has one of these."""
 
     __slots__ = (
-        "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "connections", "server",
+        "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "gate", "connections", "server",
         "_removed",
     )  # fmt: skip
 
@@ -43,9 +45,24 @@ class Pod(Acceptor):
         self.lane = lane
         self.gateway_port = 0
         self.budget = PodBudget(proxy.limits, proxy.workers)
+        self.gate = proxy.network.gate(lane)
+        self.gate.share = self.budget.buffer_share
         self.connections: dict[Handler, None] = {}
         self.server = b"server: istio-envoy" if client.gateway else b"server: envoy"
         self._removed = False
+
+    def limit(self, limits: PodLimits, workers: int) -> None:
+        """Take new limits."""
+        self.budget.configure(limits, workers)
+        self.gate.share = self.budget.buffer_share
+
+    def relieve(self, now: float) -> None:
+        """Give up the connection that has kept all others of the pod from being read for too long."""
+        transport = self.gate.overdue(now)
+        if transport is not None:
+            handler = transport.handler
+            transport.abort()
+            handler.lost(OSError(errno.ENOBUFS, "the pod's buffers are full"))
 
     def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
         """Serve a new connection as its port's protocol says, or its first bytes where none is declared."""
@@ -118,4 +135,5 @@ class Pod(Acceptor):
         record.duration = 0.0
         record.reasons = (reason,)
         transport.abort()
+        self.proxy.telemetry.opened(record)
         self.proxy.telemetry.record(record)

@@ -68,9 +68,10 @@ class Proxy:
         self.accept_http10 = tables.mesh.http10
         for pod in self.pods.values():
             pod.view = self.views.for_client(pod.client)
-            pod.budget.configure(self.limits, self.workers)
+            pod.limit(self.limits, self.workers)
         for pod in self.leaving.values():
             pod.view = self.views.for_client(pod.client)
+            pod.limit(self.limits, self.workers)
 
     def set_addresses(self, addresses: dict[str, tuple[str, ...]]) -> None:
         """Names have these addresses from now on."""
@@ -144,8 +145,10 @@ class Proxy:
                 connection.drain()
 
     def _keep_house(self) -> None:
-        """End ejections, drain what left, give up targets that are out of use."""
+        """End ejections, drain what left, give up targets that are out of use and connections that stop their pod."""
         now = self.clock.now
+        for pod in (*self.pods.values(), *self.leaving.values()):
+            pod.relieve(now)
         for key, target in list(self.targets.items()):
             if now >= target.group.next_sweep:
                 for host in target.group.sweep(now):

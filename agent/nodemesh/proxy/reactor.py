@@ -10,9 +10,12 @@ import time
 from select import EPOLLEXCLUSIVE, EPOLLIN, epoll
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .clock import Clock
+from .gate import Gate
 from .platform import Platform
 from .sockets import SILENT, SocketTransport, show, tune
 from .transport import Acceptor, Handler, Network, Transport
@@ -39,11 +42,12 @@ class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
     pod with one."""
 
-    __slots__ = ("poller", "transports", "leaving")
+    __slots__ = ("poller", "transports", "gate", "leaving")
 
     def __init__(self) -> None:
         self.poller = epoll()
         self.transports: dict[int, SocketTransport] = {}
+        self.gate = Gate(self.transports)
         self.leaving = False  # the pod is gone: close with the last socket
 
 
@@ -127,6 +131,7 @@ class Listener:
             self.reactor.poller.unregister(self.fd)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Watcher:
     """Something else that the loop watches: the socket to control."""
 
@@ -174,6 +179,9 @@ class Reactor(Network):
         self.lanes[number] = lane
         self.poller.register(number, EPOLLIN)
         return number
+
+    def gate(self, lane: int) -> Gate:
+        return self.lanes[lane].gate
 
     def drop_lane(self, lane: int, namespace: int) -> None:
         if namespace >= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from ..reasons import Reason
@@ -136,10 +137,12 @@ class Relay:
 
     def broken(self, side: Side, error: OSError) -> None:
         """One connection broke: the other one gets a RST, too."""
-        if side is self.upstream and (side.transport is None or not side.transport.established):
+        if error.errno == errno.ENOBUFS:  # `Pod.relieve`
+            self.record.reasons += (Reason.LIMIT_PER_POD,)
+        elif side is self.upstream and (side.transport is None or not side.transport.established):
             self._unconnected(Reason.UPSTREAM_CONNECTION_FAILURE, str(error))
             return
-        if side is self.client:
+        elif side is self.client:
             self.record.reasons += (Reason.DOWNSTREAM_CONNECTION_TERMINATION,)
         else:
             self.record.reasons += (Reason.UPSTREAM_REMOTE_RESET,)

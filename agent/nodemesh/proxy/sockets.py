@@ -36,6 +36,7 @@ class SocketTransport(Transport):
         "_out",
         "_mask",
         "_paused",
+        "_stopped",
         "_over",
         "_ending",
         "_closing",
@@ -49,9 +50,11 @@ class SocketTransport(Transport):
         self.sock = sock
         self.fd = sock.fileno()
         self.established = accepted
+        self.accepted = accepted
         self.error: OSError | None = None
         self._out: list[bytes] = []
         self._paused = False
+        self._stopped = False  # the pod as a whole is not read
         self._over = False  # the peer's FIN was read
         self._ending = False
         self._closing = False
@@ -76,10 +79,23 @@ class SocketTransport(Transport):
         if sent < len(data):
             self._keep(bytes(data[sent:]))
 
+    @property
+    def stale(self) -> bool:
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def pause(self) -> None:
         if not self._paused:
             self._paused = True
             self._watch()
+
+    def reopened(self) -> None:
+        self._stopped = False
+        self._watch()
 
     def resume(self) -> None:
         if self._paused and not self._over:
@@ -118,10 +134,14 @@ class SocketTransport(Transport):
             if self.closed:
                 return
         if mask & ~EPOLLOUT:
-            if self._paused:
+            if self._paused or self._stopped:
                 self._hung()
             elif self.established:
-                self._readable()
+                if self.lane.gate.crowded and self.lane.gate.stops(self):
+                    self._stopped = True
+                    self._watch()
+                else:
+                    self._readable()
 
     def _readable(self) -> None:
         try:
@@ -159,7 +179,7 @@ class SocketTransport(Transport):
             except OSError as error:
                 self._broken(error)
                 return
-            self.pending -= sent
+            self._change_pending(-sent)
             self._out = [data[sent:]] if sent < len(data) else []
             if self._out:
                 return
@@ -207,14 +227,23 @@ class SocketTransport(Transport):
         if self.error is not None:
             return
         self._out.append(data)
-        self.pending += len(data)
+        self._change_pending(len(data))
         self._watch()
+
+    def _change_pending(self, size: int) -> None:
+        self.pending += size
+        self.lane.gate.change_pending(size)
 
     def _broken(self, error: OSError) -> None:
         """A write failed: forget the rest; what the peer sent before is still read, then `lost` is told."""
         self.error = error
+        self._drop()
+
+    def _drop(self) -> None:
+        """Forget what is to be written."""
         self._out.clear()
-        self.pending = 0
+        if self.pending:
+            self._change_pending(-self.pending)
 
     def _shut(self) -> None:
         try:
@@ -223,7 +252,7 @@ class SocketTransport(Transport):
             self._broken(error)
 
     def _watch(self) -> None:
-        mask = 0 if self._paused else EPOLLIN
+        mask = 0 if self._paused or self._stopped else EPOLLIN
         if self.pending or not self.established:
             mask |= EPOLLOUT
         if mask == self._mask or self.closed or (self.error is not None and not self.established):
@@ -248,9 +277,11 @@ class SocketTransport(Transport):
     def _release(self) -> None:
         self.closed = True
         self.handler = SILENT
-        self._out.clear()
+        self._drop()
         self._unwatch()
         lane = self.lane
+        if self._stopped:
+            lane.gate.forget(self)
         lane.transports.pop(self.fd, None)
         if lane.leaving and not lane.transports:
             self.reactor.close_lane(lane.poller.fileno())

@@ -10,6 +10,8 @@ import ssl
 from contextlib import suppress
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from .clock import Clock
 from .transport import Buffer, Handler, Transport
 
@@ -17,6 +19,7 @@ from .transport import Buffer, Handler, Transport
 RECORD: Final = 16 * 1024
 
 
+@mypyc_attr(native_class=False)
 class TlsError(OSError):
     """A handshake or a record failed; the text is Envoy's `TLS_error:` with OpenSSL's words, or ours."""
 
@@ -24,6 +27,7 @@ class TlsError(OSError):
         super().__init__(f"TLS_error: {text}")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Terms:
     """What a handshake is made with: certificates, names, versions."""
 
@@ -247,7 +251,8 @@ class TlsTransport(Transport):
         view = memoryview(data)
         try:
             while view:
-                view = view[self.connection.write(view) :]
+                written = self.connection.write(view)
+                view = view[written:]
         except ssl.SSLError:
             return  # the connection is broken: reading tells
         self._flush()

@@ -5,13 +5,21 @@ which it runs on."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from mypy_extensions import mypyc_attr
+
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
+
+if TYPE_CHECKING:
+    from .gate import Gate
 
 #: Received bytes: a memoryview (of a buffer that is used again after the call) only while `Transport.bulk` is set.
 Buffer = bytes | memoryview
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Handler:
     """Whom a transport calls. After `lost` it calls no more; after `Transport.close` or `abort` neither."""
 
@@ -43,18 +51,20 @@ class Handler:
         return {}
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Transport:
     """One connection. Sends never fail: what is broken is told by `Handler.lost` on a later turn.
 
     Back-pressure: whoever forwards looks at `pending` after sending and pauses its source until `Handler.drained`."""
 
-    __slots__ = ("handler", "bulk", "pending", "established", "closed", "local", "remote", "entrance")
+    __slots__ = ("handler", "bulk", "pending", "established", "accepted", "closed", "local", "remote", "entrance")
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.bulk = False  # large reads are worth sparing their copy
         self.pending = 0  # bytes waiting to be written
         self.established = False
+        self.accepted = False  # the pod's own connection to us, not ours to an upstream
         self.closed = False
         self.local = ""  # "address:port", for the access log
         self.remote = ""
@@ -63,6 +73,14 @@ class Transport:
     def send(self, data: Buffer) -> None:
         """Write, or keep a copy of what the peer does not take yet."""
         raise NotImplementedError
+
+    @property
+    def stale(self) -> bool:
+        """Whether the peer's FIN or RST has come, though the handler does not know it yet. Costs a system call."""
+        return False
+
+    def reopened(self) -> None:
+        """The pod may be read again, which it might not when this connection last had something (`Gate.stops`)."""
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -85,6 +103,7 @@ class Transport:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Acceptor:
     """Whom a listener hands its connections to."""
 
@@ -96,6 +115,7 @@ class Acceptor:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Network:
     """Makes outgoing connections."""
 
@@ -107,6 +127,10 @@ class Network:
         """Start to connect, from within the network namespace with this fd (-1: our own). The transport may be written
         to at once; failure, an immediate one too, is told by `Handler.lost` on a later turn: no `endpoint` (a name
         without addresses) is such a failure. `lane` is the pod on whose account the connection is served."""
+        raise NotImplementedError
+
+    def gate(self, lane: int) -> Gate:
+        """What is buffered on that lane's account."""
         raise NotImplementedError
 
     def drop_lane(self, lane: int, namespace: int) -> None:

@@ -167,7 +167,9 @@ class Upstream(Handler):
             self.requester.upstream_drained()
 
     def lost(self, error: OSError) -> None:
-        if self.transport.established:
+        if error.errno == errno.ENOBUFS:  # `Pod.relieve`
+            self._fail(Reason.LIMIT_PER_POD, "")
+        elif self.transport.established:
             self._fail(Reason.UPSTREAM_REMOTE_RESET, "")
         elif error.errno == errno.ETIMEDOUT:
             self._fail(Reason.UPSTREAM_CONNECTION_TIMEOUT, "")

@@ -12,6 +12,7 @@ from random import Random
 from typing import Final
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 from ..balance.shared import Share
 from ..routing.tables import Tables
@@ -36,6 +37,7 @@ MAX_FDS: Final = 16
 RECONNECT: Final = 0.5
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Worker(Watcher):
     """Serves until control says to drain, or the supervisor kills it. If control dies, the last good tables stay, and
     `reconnect` is asked for a new socket until it gives one."""

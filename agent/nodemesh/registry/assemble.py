@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from .entries import services_of
@@ -43,6 +45,14 @@ class Source(NamedTuple):
     name: str
 
 
+class Reference(NamedTuple):
+    """A service's slice names a workload and its addresses."""
+
+    source: Source
+    piece: str
+    addresses: tuple[str, ...]
+
+
 class Assembler:
     """Holds the objects in force and what they make. The mappings it shows are never changed, only replaced."""
 
@@ -53,7 +63,7 @@ class Assembler:
         self.services: Mapping[str, tuple[Service, ...]] = {}
         self._objects: dict[str, dict[str, dict[str, Object[Any]]]] = {}
         self._slices: dict[tuple[str, str], dict[str, Object[Any]]] = {}  # by the service's namespace and name
-        self._referring: dict[str, tuple[Source, ...]] = {}  # services whose slices name a workload, by its key
+        self._references: dict[str, tuple[Reference, ...]] = {}  # by the workload's key
         self._pods_by_label: dict[str, dict[tuple[str, str], dict[str, Object[Any]]]] = {}  # by namespace
         self._built: dict[Source, tuple[Service, ...]] = {}
         self._sources: dict[str, set[Source]] = {}  # by host
@@ -81,9 +91,10 @@ class Assembler:
             items = [item for item in (before[key], after) if item is not None]
             if key.kind == "EndpointSlice":
                 sources |= {Source("Service", *slice_service(item)) for item in items}
+                pods |= {pod for item in items for pod in map(pod_key, targets_of(item)) if self._lacks_address(pod)}
             elif key.kind in ("Pod", "WorkloadEntry"):
                 touched.setdefault(key.namespace, []).extend(labels_of(item) for item in items)
-                sources.update(self._referring.get(f"{key.namespace}/{key.name}", ()))
+                sources.update(ref.source for ref in self._references.get(f"{key.namespace}/{key.name}", ()))
         for namespace, label_sets in touched.items():
             sources |= self._selecting(namespace, label_sets)
         self._rebuild(pods, entries, sources)
@@ -103,23 +114,28 @@ class Assembler:
         """Slices by their service, and services by the workloads that their slices name (which may be others than the
         selector selects)."""
         if before is not None:
-            pieces = self._slices.get(slice_service(before), {})
-            pieces.pop(key.name, None)
-            source = Source("Service", *slice_service(before))
-            still = {target for piece in pieces.values() for target in targets_of(piece)}
-            for target in targets_of(before) - still:
-                rest = tuple(other for other in self._referring.get(target, ()) if other != source)
+            self._slices.get(slice_service(before), {}).pop(key.name, None)
+            for target in targets_of(before):
+                rest = tuple(
+                    ref
+                    for ref in self._references.get(target, ())
+                    if (ref.source.namespace, ref.piece) != (key.namespace, key.name)
+                )
                 if rest:
-                    self._referring[target] = rest
+                    self._references[target] = rest
                 else:
-                    self._referring.pop(target, None)
+                    self._references.pop(target, None)
         if after is not None:
+            source = Source("Service", *slice_service(after))
             self._slices.setdefault(slice_service(after), {})[key.name] = after
-            alone = (Source("Service", *slice_service(after)),)
-            for target in targets_of(after):
-                held = self._referring.get(target, ())
-                if alone[0] not in held:
-                    self._referring[target] = held + alone if held else alone
+            for target, addresses in targets_of(after).items():
+                held = self._references.get(target, ())
+                self._references[target] = (*held, Reference(source, key.name, addresses))
+
+    def _lacks_address(self, key: ObjectKey) -> bool:
+        """Whether it is a pod of which only the metadata is known."""
+        pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
+        return pod is not None and not pod.spec.status.pod_ip
 
     def _index_pod(self, key: ObjectKey, before: Object[Any] | None, after: Object[Any] | None) -> None:
         index = self._pods_by_label.setdefault(key.namespace, {})
@@ -141,7 +157,10 @@ class Assembler:
             for name, item in self._objects.get("Namespace", {}).get("", {}).items()
         }
         if namespaces != self.namespaces:
-            self.namespaces = namespaces
+            before = self.namespaces
+            self.namespaces = {
+                name: before[name] if before.get(name) == found else found for name, found in namespaces.items()
+            }
         localities: dict[str, Locality] = {
             name: locality_of_labels(node.meta.labels)
             for name, node in self._objects.get("Node", {}).get("", {}).items()
@@ -175,7 +194,7 @@ class Assembler:
         found: set[Source] = set()
         for name, service in self._objects.get("Service", {}).get(namespace, {}).items():
             selector = service.spec.selector
-            if not selector or all(pair in pairs for pair in selector.items()):
+            if selector and all(pair in pairs for pair in selector.items()):
                 found.add(Source("Service", namespace, name))
         for name, entry in self._objects.get("ServiceEntry", {}).get(namespace, {}).items():
             if entry.spec.workload_selector is not None:
@@ -218,6 +237,9 @@ class Assembler:
             entry = self._objects.get("WorkloadEntry", {}).get(key.namespace, {}).get(key.name)
             if pod is not None:
                 workload = workload_of_pod(pod, self._site.localities)
+                if not workload.addresses and name in self._references:
+                    found = dict.fromkeys(item for ref in self._references[name] for item in ref.addresses)
+                    workload = msgspec.structs.replace(workload, addresses=tuple(found))
             elif entry is not None:
                 workload = workload_of_entry(entry)
             else:
@@ -273,7 +295,14 @@ def slice_service(item: Object[Any]) -> tuple[str, str]:
     return item.meta.namespace, item.meta.labels.get(SERVICE_NAME_LABEL, "")
 
 
-def targets_of(piece: Object[Any]) -> set[str]:
-    """The workloads that a slice's endpoints are, as `namespace/name`."""
-    refs = (entry.target_ref for entry in piece.spec.endpoints)
-    return {f"{ref.namespace or piece.meta.namespace}/{ref.name}" for ref in refs if ref.name}
+def targets_of(piece: Object[Any]) -> dict[str, tuple[str, ...]]:
+    """The workloads that a slice's endpoints are, as `namespace/name`, with their addresses in it."""
+    return {
+        f"{entry.target_ref.namespace or piece.meta.namespace}/{entry.target_ref.name}": entry.addresses
+        for entry in piece.spec.endpoints
+        if entry.target_ref.name
+    }
+
+
+def pod_key(workload: str) -> ObjectKey:
+    return ObjectKey("Pod", *workload.split("/", 1))

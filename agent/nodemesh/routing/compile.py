@@ -9,6 +9,7 @@ from ..config.destinationrule import DestinationRuleSpec
 from ..config.meta import Object
 from ..registry.snapshot import Service, Snapshot
 from .destinationrules import merge_destination_rules, rule_host
+from .locality import HOSTNAME
 from .names import by_specificity
 from .tables import DestinationRule, Gateway, Sidecar, Tables, VirtualService
 from .virtualservices import compile_virtual_service, delegate_keys
@@ -30,6 +31,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     destination_rules = compile_destination_rules(snapshot, before, previous)
     sidecars = previous.sidecars if before.sidecars is snapshot.sidecars else compile_sidecars(snapshot)
     gateways = previous.gateways if before.gateways is snapshot.gateways else compile_gateways(snapshot)
+    labels = client_labels(virtual_services.values(), destination_rules.values(), sidecars, snapshot)
     return Tables(
         version=snapshot.version,
         causes=snapshot.causes,
@@ -47,8 +49,8 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         ),
         sidecars=sidecars,
         gateways=gateways,
-        client_labels=client_labels(virtual_services.values(), destination_rules.values(), sidecars, snapshot),
-        client_nodes=tells_nodes_apart(snapshot, before, previous),
+        client_labels=labels,
+        client_nodes=HOSTNAME in labels or tells_nodes_apart(snapshot, before, previous),
         snapshot=snapshot,
     )
 
@@ -234,7 +236,7 @@ def client_labels(
 
 def tells_nodes_apart(snapshot: Snapshot, before: Snapshot, previous: Tables) -> bool:
     """Whether any service prefers endpoints of the client's own node."""
-    if snapshot.services is before.services:
+    if snapshot.services is before.services and HOSTNAME not in previous.client_labels:
         return previous.client_nodes
     return any(
         service.internal_traffic_policy == "Local" or service.traffic_distribution == "PreferSameNode"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from .compile import changed_keys
@@ -54,25 +54,42 @@ class Listed(NamedTuple):
     reads: frozenset[Place]
 
 
+class Changes:
+    """What is different in these tables from earlier ones, found when it is asked for: a worker never asks, and
+    comparing would decode every service there."""
+
+    __slots__ = ("_since", "_tables")
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._since: dict[int, frozenset[Place]] = {}
+
+    def since(self, before: Tables) -> frozenset[Place]:
+        found = self._since.get(before.version)
+        if found is None:
+            found = self._since[before.version] = changed_places(self._tables, before)
+        return found
+
+
 class Listing:
-    """A client's hosts. `before` is the listing of the version before, `changed` what is different since then."""
+    """A client's hosts. Those of `before`, the listing of an earlier version, are taken over where they still hold."""
 
-    __slots__ = ("_changed", "_current", "_hosts")
+    __slots__ = ("_hosts", "_tables")
 
-    def __init__(self, before: Listing | None, changed: frozenset[Place]) -> None:
+    def __init__(self, before: Listing | None) -> None:
         self._hosts: dict[str, Listed] = before._hosts if before is not None else {}
-        self._changed: frozenset[Place] = before._changed | changed if before is not None else changed
-        self._current = False
+        self._tables: Tables | None = before._tables if before is not None else None  # what they were made from
 
-    def hosts(self, services: Mapping[str, object], make: Callable[[str], Listed]) -> dict[str, Listed]:
+    def hosts(self, tables: Tables, changes: Changes, make: Callable[[str], Listed]) -> dict[str, Listed]:
         """All hosts of the registry, in its order; only those are made anew whose reads changed."""
-        if not self._current:
-            known, changed = self._hosts, self._changed
+        if self._tables is not tables:
+            known = self._hosts
+            changed = changes.since(self._tables) if self._tables is not None else frozenset()
             found: dict[str, Listed] = {}
-            for host in services:
+            for host in tables.services:
                 listed = known.get(host)
                 if listed is None or not listed.reads.isdisjoint(changed):
                     listed = make(host)
                 found[host] = listed
-            self._hosts, self._changed, self._current = found, frozenset(), True
+            self._hosts, self._tables = found, tables
         return self._hosts

@@ -89,13 +89,14 @@ def encoded(text: str, folded: bool) -> bytes:
 class Check:
     """One condition on one part of a request other than its path."""
 
-    __slots__ = ("field", "key", "match", "pseudo")
+    __slots__ = ("exact_header", "field", "key", "match", "pseudo")
 
     def __init__(self, field: int, key: str, match: TextMatch) -> None:
         self.field = field
         self.match = match
         self.key = key.encode() if field == QUERY else key.lower().encode()
         self.pseudo = self.key.startswith(b":") or self.key == b"host"
+        self.exact_header = field == HEADER and match.kind == EXACT and not self.pseudo  # most checks are
 
     def seen(self, request: Request) -> bytes | None:
         """The value that the condition looks at; None where the request has none."""
@@ -203,6 +204,7 @@ class VirtualHost:
 
     def decide(self, request: Request) -> Decision:
         path = request.path
+        headers = request.headers
         for row in self.rows:
             kind = row.path_kind
             if kind == PREFIX:
@@ -216,7 +218,10 @@ class VirtualHost:
                 if uri is not None and not uri.matches(path):
                     continue
             for check in row.checks:
-                if not check.holds(request):
+                if check.exact_header:
+                    if headers.get(check.key) != check.match.value:
+                        break
+                elif not check.holds(request):
                     break
             else:
                 return row.decision

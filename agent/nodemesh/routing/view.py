@@ -15,7 +15,7 @@ from .decision import Decision, Failure, Route, Rule
 from .frontend import Frontend, Mode
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
-from .listing import Listed, Listing, Place, ReadSets, changed_places
+from .listing import Changes, Listed, Listing, ReadSets
 from .lookup import Lookup
 from .match import VirtualHost
 from .memo import Memo
@@ -53,12 +53,12 @@ class View:
         client: Client,
         index: EndpointIndex,
         read_sets: ReadSets,
+        changes: Changes,
         resolved: Mapping[str, tuple[str, ...]],
         previous: View | None = None,
-        changed: frozenset[Place] = frozenset(),
     ) -> None:
-        """`resolved` has the hosts by their addresses in the DNS; `changed` is what differs between the tables of
-        `previous` and these."""
+        """`changes` tells what differs between versions of the tables; `resolved` has the hosts by their addresses in
+        the DNS."""
         self.client = client
         self.tables = tables
         self.version = tables.version
@@ -69,8 +69,9 @@ class View:
             previous = None
         self._index = index
         self._read_sets = read_sets
+        self._changes = changes
         self._resolved = resolved
-        self._listing: Listing = Listing(previous._listing if previous is not None else None, changed)
+        self._listing: Listing = Listing(previous._listing if previous is not None else None)
         self._clusters: Clusters = Clusters(previous._clusters.made if previous is not None else {})
         self._virtual_hosts: Memo[tuple[str, int], VirtualHost] = Memo(
             tables, previous._virtual_hosts if previous is not None else None
@@ -222,7 +223,7 @@ class View:
         come with every address where the protocol tells names, as Istio's listeners do, else with those that `resolved`
         has. Where unknown destinations may not pass, all networks come last."""
         by_name: dict[int, Frontend] = {}
-        for listed in self._listing.hosts(self.tables.services, self._list).values():
+        for listed in self._listing.hosts(self.tables, self._changes, self._list).values():
             yield from listed.frontends
             for frontend in listed.unaddressed:
                 assert frontend.service is not None
@@ -446,7 +447,7 @@ class Views:
         self._index.update(tables.services)  # shared with the views before, which look up services of their own tables
         self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
         self._read_sets.trim(SETS_PER_HOST * len(tables.services))
-        self._changed = changed_places(tables, previous.tables) if previous is not None else frozenset()
+        self._changes = Changes(tables)
         self._resolved: dict[str, tuple[str, ...]] = previous._resolved if previous is not None else {}
         self._views: dict[ClientKey, View] = {}
         self._before: dict[ClientKey, View] = dict(previous._views) if previous is not None else {}
@@ -481,9 +482,9 @@ class Views:
                 client,
                 self._index,
                 self._read_sets,
+                self._changes,
                 self._resolved,
                 self._before.pop(key, None),
-                self._changed,
             )
             self._views[key] = view
         return view

@@ -6,6 +6,7 @@ import errno
 from collections import deque
 from collections.abc import Callable
 
+from ..proxy.gate import Gate
 from ..proxy.transport import Handler, Network, Transport
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
@@ -40,11 +41,13 @@ class MemoryNetwork(Network):
         self.events: Events = deque()
         self.servers: dict[tuple[str, int], Server] = {}
         self.dropped_lanes: list[int] = []
+        self.gates: dict[int, Gate] = {}
+        self._transports: dict[int, dict[int, Transport]] = {}
 
     def connect(
         self, endpoint: Endpoint | None, namespace: int, lane: int, keepalive: Keepalive | None, handler: Handler
     ) -> Transport:
-        transport = MemoryTransport(self.events, handler)
+        transport = self.transport(lane, handler, False)
         if endpoint is None:
             self.later(transport, errno.EADDRNOTAVAIL)
             return transport
@@ -57,6 +60,19 @@ class MemoryNetwork(Network):
             server.namespaces.append(namespace)
             self.events.append(transport.establish)
         return transport
+
+    def transport(self, lane: int, handler: Handler, accepted: bool) -> MemoryTransport:
+        """A new connection on a lane's account."""
+        gate = self.gate(lane)
+        transport = MemoryTransport(self.events, handler, gate, accepted)
+        self._transports[lane][len(self._transports[lane])] = transport
+        return transport
+
+    def gate(self, lane: int) -> Gate:
+        if lane not in self.gates:
+            transports = self._transports[lane] = {}
+            self.gates[lane] = Gate(transports)
+        return self.gates[lane]
 
     def drop_lane(self, lane: int, namespace: int) -> None:
         self.dropped_lanes.append(lane)

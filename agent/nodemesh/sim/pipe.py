@@ -6,6 +6,7 @@ import errno
 from collections import deque
 from collections.abc import Callable
 
+from ..proxy.gate import Gate
 from ..proxy.transport import Buffer, Handler, Transport
 
 #: Things to do, in their order: what the kernel's event queue is to the reactor.
@@ -15,10 +16,12 @@ Events = deque[Callable[[], None]]
 class MemoryTransport(Transport):
     """The proxy's end. What it sends arrives at once, as far as the peer's window takes it."""
 
-    __slots__ = ("peer", "_events", "_out", "_in", "_paused", "_ending", "_lost")
+    __slots__ = ("peer", "_events", "_gate", "_out", "_in", "_paused", "_ending", "_lost")
 
-    def __init__(self, events: Events, handler: Handler) -> None:
+    def __init__(self, events: Events, handler: Handler, gate: Gate, accepted: bool) -> None:
         super().__init__(handler)
+        self.accepted = self.established = accepted
+        self._gate = gate
         self.peer = Peer(self, events)
         self._events = events
         self._out = b""
@@ -33,10 +36,17 @@ class MemoryTransport(Transport):
         self._out += bytes(data)
         if self.established:
             self._flush()
-        self.pending = len(self._out)
+        self._count()
+
+    @property
+    def stale(self) -> bool:
+        return bool(self._in) and (isinstance(self._in[0], OSError) or not self._in[0])
 
     def pause(self) -> None:
         self._paused = True
+
+    def reopened(self) -> None:
+        self._events.append(self._deliver)
 
     def resume(self) -> None:
         self._paused = False
@@ -50,12 +60,16 @@ class MemoryTransport(Transport):
 
     def close(self) -> None:
         self.closed = True
+        if not self.established:
+            self._out = b""
+            self._count()
         if not self._out:
             self.peer.ended = True
 
     def abort(self) -> None:
         self.closed = True
         self._out = b""
+        self._count()
         self.peer.reset_seen = True
 
     def establish(self) -> None:
@@ -77,7 +91,7 @@ class MemoryTransport(Transport):
         if not self._out:
             return
         self._flush()
-        self.pending = len(self._out)
+        self._count()
         if self._out:
             return
         if self._ending or self.closed:
@@ -90,6 +104,13 @@ class MemoryTransport(Transport):
         self._in.append(item)
         self._events.append(self._deliver)
 
+    def _count(self) -> None:
+        """Tell the pod's gate how much waits here."""
+        size = len(self._out)
+        if size != self.pending:
+            change, self.pending = size - self.pending, size
+            self._gate.change_pending(change)
+
     def _flush(self) -> None:
         room = self.peer.window - len(self.peer.inbox)
         if room > 0:
@@ -99,13 +120,17 @@ class MemoryTransport(Transport):
     def _deliver(self) -> None:
         if self.closed or not self._in:
             return
-        if self._paused and not isinstance(self._in[0], OSError):
-            return
+        if not isinstance(self._in[0], OSError) and (self._paused or self._gate.stops(self)):
+            if not self.accepted or not isinstance(self._in[-1], OSError):
+                return
+            self._in = deque([self._in[-1]])  # a client's reset counts at once
         item = self._in.popleft()
         if self._in:
             self._events.append(self._deliver)
         if isinstance(item, OSError):
             self.closed = True
+            self._out = b""
+            self._count()
             self.handler.lost(item)
         elif item:
             self.handler.received(memoryview(item) if self.bulk else item)

@@ -17,7 +17,7 @@ from ..routing.tables import Tables
 from ..telemetry.record import RequestRecord
 from ..telemetry.telemetry import Telemetry
 from .network import MemoryNetwork, Server
-from .pipe import MemoryTransport, Peer
+from .pipe import Peer
 
 
 class Recorder(Telemetry):
@@ -85,8 +85,7 @@ class World:
         return self.proxy.pods[number]
 
     def _accept(self, pod: Pod, remote: str, dialled: tuple[str, int] | None) -> Peer:
-        transport = MemoryTransport(self.network.events, Handler())
-        transport.established = True
+        transport = self.network.transport(pod.lane, Handler(), True)
         transport.remote = remote
         pod.accepted(transport, dialled)
         return transport.peer

@@ -6,8 +6,9 @@ In reading order:
 - `memo.py`: results that repeat from record to record, remembered.
 - `labels.py`: that record as the labels of Istio's standard metrics.
 - `histogram.py`: the buckets, counted as plain integers.
-- `telemetry.py`: a worker's `Telemetry`: counts records, keeps the last ones, writes the log; `dump()` for control.
 - `decisions.py`: the ring of the last requests.
+- `dump.py`: all numbers of a worker, as control gets them.
+- `telemetry.py`: a worker's `Telemetry`: counts records, keeps the last ones, writes the log; `dump()` for control.
 - `formatting.py`: Envoy's command operators, Istio's default text and JSON formats.
 - `access_log.py`: the log's lines, written in batches without ever blocking.
 - `totals.py`: control's side: the dumps of all workers, dead ones included, added up.

@@ -11,9 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from .dump import Dump
 from .histogram import BOUNDS
 from .labels import HTTP_LABELS, TCP_LABELS
-from .telemetry import Dump
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

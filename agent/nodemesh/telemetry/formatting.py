@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -96,6 +95,7 @@ _NAMES = {
     "flags": FLAGS,
     "details": Details(),
     "start_time": start_time,
+    "json": msgspec.json.encode,
 }
 
 #: Fields of the request, as Python expressions over its record; empty where there is none.
@@ -191,34 +191,28 @@ def joined(template: str, expressions: list[str]) -> str:
     return f"({template!r} % ({''.join(f'{value}, ' for value in expressions)}))"
 
 
-def compiled(source: str, none: str | None) -> Callable[[RequestRecord], Any]:
+def compiled(source: str, none: str | None) -> Callable[[RequestRecord], bytes]:
     """A function of a record. The source is made of the tables above and of literals, nothing else."""
-    function: Callable[[RequestRecord], Any] = eval(f"lambda record: {source}", {**_NAMES, "NONE": none})
+    function: Callable[[RequestRecord], bytes] = eval(f"lambda record: {source}", {**_NAMES, "NONE": none})
     return function
 
 
 class Formatter:
-    """Makes lines out of records. A format becomes one Python function: a line costs no more than its values."""
+    """Makes lines out of records: `line` gives one with its line feed. It is one Python function made of the format: a
+    line costs no more than its values."""
 
-    __slots__ = ("_text", "_fields")
+    __slots__ = ("line",)
 
     def __init__(self, text: str = "", *, json: bool = False) -> None:
         """`text` is a text format, or with `json` an object of formats by key; empty stands for Istio's default.
         Raises FormatError."""
-        self._text: Callable[[RequestRecord], str] | None = None
-        self._fields: Callable[[RequestRecord], dict[str, str | int | None]] | None = None
+        self.line: Callable[[RequestRecord], bytes]
         if json:
-            self._fields = compiled(fields_expression(text), None)
+            self.line = compiled(f"json({fields_expression(text)}) + b'\\n'", None)
         else:
             template, expressions = parse(text or DEFAULT_TEXT)
-            self._text = compiled(joined(template if template.endswith("\n") else template + "\n", expressions), "-")
-
-    def line(self, record: RequestRecord) -> bytes:
-        """One line with its line feed."""
-        if self._text is not None:
-            return self._text(record).encode()
-        assert self._fields is not None
-        return msgspec.json.encode(self._fields(record)) + b"\n"
+            whole = template if template.endswith("\n") else template + "\n"
+            self.line = compiled(f"{joined(whole, expressions)}.encode()", "-")
 
 
 def fields_expression(text: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 from .access_log import AccessLog
-from .decisions import DecisionRecord, Decisions
+from .decisions import Decisions
+from .dump import Dump, HttpCounts, TcpCounts
 from .histogram import Histogram
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels
 from .record import RequestRecord
@@ -15,35 +17,6 @@ CACHE_LIMIT = 20_000
 
 #: Hosts that no service of the registry answers for come from clients: only so many get series of their own.
 FOREIGN_HOST_LIMIT = 500
-
-
-class HttpCounts(msgspec.Struct, array_like=True):
-    """One label set's HTTP numbers on their way to control: histograms as (counts by bucket, sum)."""
-
-    labels: tuple[str, ...]
-    requests: int
-    duration: tuple[list[int], float]
-    request_bytes: tuple[list[int], float]
-    response_bytes: tuple[list[int], float]
-
-
-class TcpCounts(msgspec.Struct, array_like=True):
-    """One label set's TCP numbers on their way to control."""
-
-    labels: tuple[str, ...]
-    opened: int
-    closed: int
-    sent: int
-    received: int
-
-
-class Dump(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one worker has counted since it started; `decisions` are the last requests, oldest first."""
-
-    http: list[HttpCounts] = []
-    tcp: list[TcpCounts] = []
-    decisions: list[DecisionRecord] = []
-    log_lines_lost: int = 0
 
 
 class HttpSeries:
@@ -70,6 +43,7 @@ class TcpSeries:
         self.received = 0
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Telemetry:
     """What the proxy tells of its work. `record()` costs a dictionary look-up and three bisections once the labels of
     a (client, cluster, endpoint, status, reasons) have been made."""

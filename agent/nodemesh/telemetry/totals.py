@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from .decisions import DecisionRecord
-from .telemetry import Dump, HttpCounts, TcpCounts
+from .dump import Dump, HttpCounts, TcpCounts
 
 
 def _add_histogram(one: tuple[list[int], float], other: tuple[list[int], float]) -> tuple[list[int], float]:

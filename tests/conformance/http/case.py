@@ -7,6 +7,7 @@ for the namespace."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ class Case(Part, kw_only=True):
     metrics: list[Metric] = []
 
 
+@cache
 def cases() -> dict[str, list[Case]]:
     """All cases by file."""
     found = {}

@@ -12,12 +12,12 @@ from tests.conformance.http.upstream import Upstreams
 from tests.conformance.http.wire import Connection
 from tests.conformance.http.worker import WorkerUnderTest
 
-from nodemesh.config.load import load_text
+from nodemesh.config.load import load_object, load_text
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.explain import explain
-from nodemesh.routing.question import Question
+from nodemesh.routing.view import Views
 
 NAMESPACE = "reliability"
 BANNER = b"220 ready\r\n"
@@ -37,10 +37,10 @@ def upstreams() -> Iterator[Upstreams]:
     upstreams.stop()
 
 
-def mesh(worker: WorkerUnderTest, upstreams: Upstreams, **parts: object) -> Case:
+def mesh(worker: WorkerUnderTest, servers: Upstreams, **parts: object) -> Case:
     case = Case(name="", sentences=(), steps=[], **parts)  # type: ignore[arg-type]
-    upstreams.start(addresses_of(case), case.upstreams)
-    worker.apply(objects(case, NAMESPACE, upstreams.port))
+    servers.start(addresses_of(case), case.upstreams)
+    worker.apply(objects(case, NAMESPACE, servers.port))
     return case
 
 
@@ -120,30 +120,20 @@ def test_the_rule_that_explain_names_is_the_one_that_the_proxy_follows(worker, u
     ]
     case = mesh(worker, upstreams, http=rules)
     door = worker.listen(Who(), NAMESPACE, ("10.96.0.10", 80))
-    loaded = Store().apply("test", load_all(objects(case, NAMESPACE, upstreams.port)))
-    tables = compile_tables(loaded)
+    loaded = [load_object(item, "mesh") for item in objects(case, NAMESPACE, upstreams.port)]
+    views = Views(compile_tables(Store().apply("test", [item for one in loaded for item in one.objects])))
+    client = Client(namespace=NAMESPACE, name="client", labels={"app": "client"})
     for number, (path, headers) in enumerate((("/api", ("end-user: jason",)), ("/api/x", ()), ("/", ()))):
         identity = f"explained-{number}"
         connection = Connection(door)
         status = connection.ask(Step(send=f"GET {path}", headers=headers), identity).status
         connection.close()
         settle(lambda name=identity: bool(worker.lines(name)), lambda: "no line in the log")
-        answer = explained(tables, path, headers)
+        fields = [tuple(line.split(": ")) for line in headers]
+        answer = explain(views, client, "GET", f"http://reviews{path}", fields)
         assert answer.status == status == 201 + number
         assert worker.lines(identity)[0]["route_name"] == rules[number]["name"]
         assert f"spec.http[{number}]" in str(answer.rule)
-
-
-def load_all(items):
-    from nodemesh.config.load import load_object
-
-    return [item for one in items for item in load_object(one, "mesh").objects]
-
-
-def explained(tables, path, headers):
-    fields = tuple((name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in headers))
-    question = Question(url=f"http://reviews{path}", headers=fields)
-    return explain(tables, Client(namespace=NAMESPACE, name="client", labels={"app": "client"}), question)
 
 
 def test_a_match_that_slipped_out_of_its_place_is_refused_with_its_place():
@@ -159,9 +149,10 @@ def test_a_match_that_slipped_out_of_its_place_is_refused_with_its_place():
 
 def test_a_pod_that_takes_all_it_can_leaves_the_others_their_part(worker, upstreams):
     """RC-25."""
-    mesh(worker, upstreams, mesh={"limits": {"requests": 4, "connections": 8}}, upstreams={"v1": Script(hang=True)},
-         http=[{"match": [{"uri": {"exact": "/hang"}}], "route": [{"destination": {"host": "reviews", "subset": "v1"}}]},
-               {"route": [{"destination": {"host": "reviews", "subset": "v2"}}]}])  # fmt: skip
+    hang = {"match": [{"uri": {"exact": "/hang"}}], "route": [{"destination": {"host": "reviews", "subset": "v1"}}]}
+    other = {"route": [{"destination": {"host": "reviews", "subset": "v2"}}]}
+    limits = {"limits": {"requests": 4, "connections": 8}}
+    mesh(worker, upstreams, mesh=limits, http=[hang, other], upstreams={"v1": Script(hang=True)})
     noisy = worker.listen(Who(labels={"app": "noisy"}), NAMESPACE, ("10.96.0.10", 80))
     quiet = worker.listen(Who(labels={"app": "quiet"}), NAMESPACE, ("10.96.0.10", 80))
     held = []

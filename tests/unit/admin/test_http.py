@@ -16,7 +16,8 @@ from nodemesh.admin.state import Explanation, ModeRow, PodRow, QuestionError
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
 from nodemesh.registry.snapshot import Endpoint, Health, Protocol, Service, ServicePort, Snapshot
-from nodemesh.telemetry.telemetry import Dump, Telemetry
+from nodemesh.telemetry.dump import Dump
+from nodemesh.telemetry.telemetry import Telemetry
 
 REVIEWS = Service(
     host="reviews.default.svc.cluster.local",

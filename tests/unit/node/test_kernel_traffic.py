@@ -8,8 +8,8 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.view import Views
+from nodemesh.telemetry.dump import Dump
 from nodemesh.telemetry.labels import TCP_LABELS
-from nodemesh.telemetry.telemetry import Dump
 
 CLIENT = Client(namespace="default", name="app", labels={"app": "app"})
 

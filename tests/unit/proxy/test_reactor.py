@@ -128,6 +128,20 @@ def test_a_reset_is_heard_even_while_paused(reactor):
     assert ear.log == ["lost ECONNRESET"] and ear.transport.closed
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_transport_whose_peer_has_gone_is_stale(reactor, hard):
+    ear = Ear()
+    (client,) = open_to(reactor, reactor.add_lane(), ear)
+    assert not ear.transport.stale
+    client.sendall(b"x")
+    turn_until(reactor, lambda: ear.data)
+    assert not ear.transport.stale
+    if hard:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    assert ear.transport.stale and ear.log == ["received"]
+
+
 def test_abort_is_a_reset_and_close_is_not(reactor):
     ears = Ear(), Ear()
     first, second = open_to(reactor, reactor.add_lane(), *ears)

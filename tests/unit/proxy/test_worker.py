@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 import socket
 import struct
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import msgspec
 import pytest
@@ -17,15 +20,26 @@ from nodemesh.config.load import load_text
 from nodemesh.proxy import messages
 from nodemesh.proxy.messages import FromWorker
 from nodemesh.proxy.platform import Platform
+from nodemesh.proxy.reactor import BULK_SIZE, QUANTUM
 from nodemesh.proxy.worker import Worker
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.wire import encode_update
-from nodemesh.telemetry.telemetry import Telemetry
+from nodemesh.sim.world import Recorder
 
 GET = b"GET / HTTP/1.1\r\nHost: reviews\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+
+
+class Watched(Platform):
+    """Lets a test act between two turns of the loop."""
+
+    def __init__(self) -> None:
+        self.after_turn: Callable[[], object] = int
+
+    def beat(self) -> None:
+        self.after_turn()
 
 
 class Control:
@@ -34,7 +48,8 @@ class Control:
     def __init__(self) -> None:
         self.socket, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(5)
-        self.worker = Worker(far, Platform(), Telemetry())
+        self.platform = Watched()
+        self.worker = Worker(far, self.platform, Recorder())
         self.thread = threading.Thread(target=self.worker.run)
         self.thread.start()
         assert isinstance(self.hear(), messages.Hello)
@@ -62,6 +77,21 @@ class Control:
         self.say(messages.AddListener(id=port, client=client, destination=("10.96.0.10", port)), listener.fileno())
         listener.close()
         return address
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The loop takes no turn meanwhile: what comes is ready all at once."""
+        reached, gate = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            reached.set()
+            gate.wait(5)
+
+        self.platform.after_turn = wait
+        assert reached.wait(5)
+        self.platform.after_turn = int
+        yield
+        gate.set()
 
     def ask(self, message: messages.Message) -> bytes:
         self.say(message)
@@ -238,11 +268,9 @@ def test_draining_ends_the_worker_when_all_is_done(control, upstream):
 def test_who_waits_at_a_listener_that_closes_is_served(control, upstream, last):
     control.configure(mesh(upstream) + rule("directResponse: {status: 418}"))
     address = control.listen(80)
-    gate = threading.Event()
-    control.worker.platform.beat = lambda: gate.wait(5)  # the loop stands still while clients come
-    clients = [connect(address) for _ in range(50)]
-    control.say(last)
-    gate.set()
+    with control.standing_still():
+        clients = [connect(address) for _ in range(50)]
+        control.say(last)
     control.settle(lambda: not control.worker.listeners)
     for client in clients:
         client.sendall(GET)
@@ -309,3 +337,96 @@ def test_the_listeners_own_address_means_what_stands_behind_it(control, upstream
                 upstream.settimeout(0)
                 with pytest.raises(BlockingIOError):
                     upstream.accept()
+
+
+def test_a_pod_with_many_connections_does_not_starve_another(control, upstream):
+    """RC-25, counted in requests and turns: whatever the crowd has ready, the single one is served in the same turn."""
+    control.configure(mesh(upstream) + rule("directResponse: {status: 418}"))
+    crowded, quiet = control.listen(80), control.listen(82)
+    crowd = [connect(crowded) for _ in range(4 * QUANTUM)]
+    pods = control.worker.proxy.pods
+    control.settle(lambda: 82 in pods and len(pods[80].connections) == len(crowd))
+    with control.standing_still():  # and a queue of those who want in
+        newcomers = [connect(crowded) for _ in range(100)]
+        single = connect(quiet)
+        turns = []
+        control.platform.after_turn = lambda: turns.append(
+            (len(pods[82].connections), len(pods[80].connections) - len(crowd))
+        )
+    control.settle(lambda: len(pods[80].connections) == len(crowd) + 100)
+    assert turns[0] == (1, 1), "one is accepted per listener and turn"
+    records = control.worker.telemetry.records
+    for _ in range(3):
+        before = len(records)
+        with control.standing_still():
+            for client in crowd:
+                client.sendall(GET * 2)
+            single.sendall(GET)
+        control.settle(lambda before=before: len(records) == before + 2 * len(crowd) + 1)
+        served = [record.downstream_local for record in records[before:]]
+        assert served.index("10.96.0.10:82") <= 2 * QUANTUM, "at most one quantum of the crowd comes first"
+        assert single.recv(1000).startswith(b"HTTP/1.1 418")
+    for client in (*crowd, *newcomers, single):
+        client.close()
+
+
+BIG = 12 << 20
+
+
+class BigUpstream(threading.Thread):
+    """Answers each request with more than any socket takes."""
+
+    def __init__(self, server: socket.socket) -> None:
+        super().__init__(daemon=True)
+        self.server = server
+        self.start()
+
+    def run(self) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=self.answer, args=(self.server.accept()[0],), daemon=True).start()
+
+    def answer(self, served: socket.socket) -> None:
+        with served, suppress(OSError):
+            while served.recv(65536):
+                served.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % BIG)
+                for _ in range(BIG >> 20):
+                    served.sendall(bytes(1 << 20))
+
+
+def test_slow_readers_stay_within_their_pods_share(control, upstream):
+    share = 1 << 18
+    limits = f"""
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {{name: default, namespace: istio-system}}
+spec: {{limits: {{bufferedBytes: {share}}}}}
+"""
+    BigUpstream(upstream)
+    control.configure(mesh(upstream) + limits)
+    address, other = control.listen(80), control.listen(82)
+    clients = [connect(address) for _ in range(8)]
+    for client in clients:
+        client.sendall(GET)
+    pods = control.worker.proxy.pods
+    control.settle(lambda: 82 in pods)
+    gate = pods[80].gate
+    control.settle(lambda: gate.full)
+    with connect(other) as neighbour:  # reads all it asked for while the first pod stands still
+        neighbour.sendall(GET)
+        received = 0
+        while received < BIG:
+            received += len(neighbour.recv(1 << 20))
+            assert gate.pending <= share + BULK_SIZE
+    assert gate.full and control.worker.proxy.pods[82].gate.pending == 0
+
+    left = dict.fromkeys(clients, BIG)
+    while left:
+        for client in select.select(list(left), [], [], 5)[0]:
+            left[client] -= len(client.recv(1 << 20))
+            assert gate.pending <= share + BULK_SIZE
+            if left[client] <= 0:
+                del left[client]
+                client.close()
+    control.settle(lambda: gate.pending == 0 and not gate.full)

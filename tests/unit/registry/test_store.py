@@ -95,3 +95,22 @@ def test_endpoints_follow_the_pods_that_their_slices_name_whatever_the_selector_
     assert endpoint_labels(removed=[key_of(slices[0])]) == [{"version": "v1"}]
     assert endpoint_labels(pod("a", "10.1.0.1", {"version": "v2"})) == [{"version": "v2"}]
     assert endpoint_labels(removed=[ObjectKey("Pod", "default", "a")]) == [{}]
+
+
+def test_a_pod_without_a_status_has_the_addresses_that_slices_give_it():
+    store = Store()
+    entry = {"addresses": ["10.1.0.1"], "targetRef": {"kind": "Pod", "name": "a"}}
+    labels = {"kubernetes.io/service-name": "web"}
+    piece = make("EndpointSlice", "web-4", {"endpoints": [entry]}, labels=labels)
+    bare = make("Pod", "a", {}, labels={"app": "web"})
+
+    def addresses(*changed, removed=()):
+        return store.apply("cluster", changed, removed).workloads["default/a"].addresses
+
+    assert addresses(bare) == ()
+    assert addresses(piece) == ("10.1.0.1",)
+    moved = make("EndpointSlice", "web-4", {"endpoints": [{**entry, "addresses": ["10.1.0.2"]}]}, labels=labels)
+    assert addresses(moved) == ("10.1.0.2",)
+    assert addresses(pod("a", "10.1.0.9", {"app": "web"})) == ("10.1.0.9",)
+    assert addresses(bare) == ("10.1.0.2",)
+    assert addresses(removed=[key_of(piece)]) == ()

@@ -165,3 +165,19 @@ def test_clients_of_other_nodes_have_groups_of_their_own_where_traffic_stays_on_
 def test_where_all_clients_are_equal_the_key_is_the_name():
     clients = [Client(namespace="default", labels={"tier": tier}, node=tier) for tier in "ab"]
     assert set(keys(clients=clients)) == {"outbound|80||web.default.svc.cluster.local"}
+
+
+def test_clients_of_other_nodes_are_told_apart_where_failover_goes_by_the_node():
+    setting = {"localityLbSetting": {"failoverPriority": ["kubernetes.io/hostname"]}}
+    policy = {"loadBalancer": setting, "outlierDetection": {}}
+    views = views_of(
+        service("web", "10.96.0.1", (80, "http")),
+        *(pod(f"web-{node}", f"10.1.0.{number}", {"app": "web"}, node=node) for number, node in enumerate("ab", 1)),
+        make("DestinationRule", "web", {"host": "web", "trafficPolicy": policy}),
+    )
+    levels = []
+    for node in ("", "a", "b"):
+        view = views.for_client(Client(namespace="default", node=node))
+        cluster = view.http(view.frontend("10.96.0.1", 80), request(host="web")).destinations[0].cluster
+        levels.append(cluster.priorities and cluster.priorities.levels)
+    assert levels == [None, ((0,), (1,)), ((1,), (0,))]

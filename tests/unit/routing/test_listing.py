@@ -1,3 +1,4 @@
+import msgspec
 from tests.meshes import bookinfo, make, pod, service
 
 from nodemesh.registry.assemble import ObjectKey
@@ -6,6 +7,7 @@ from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.listing import ReadSets, changed_places
 from nodemesh.routing.view import Views
+from nodemesh.routing.wire import apply_update, encode_update
 
 CLIENT = Client(namespace="default")
 
@@ -106,3 +108,15 @@ def test_what_changed_is_told_by_place():
         ("wildcard_virtual_hosts", None),
     }
     assert changed_places(before, before) == frozenset()
+
+
+def test_a_worker_that_lists_nothing_decodes_no_service():
+    mesh = Mesh(*bookinfo())
+    first = mesh.views.tables
+    mesh.change(service("details", "10.96.0.12"))
+    here = apply_update(None, encode_update(None, first))
+    views = Views(here)
+    views.for_client(CLIENT)
+    after = Views(apply_update(here, encode_update(first, mesh.views.tables)), views)
+    after.for_client(CLIENT)
+    assert all(isinstance(item, msgspec.Raw) for item in after.tables.services._items.values())

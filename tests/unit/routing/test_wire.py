@@ -1,10 +1,12 @@
+import msgspec
 import pytest
 from tests.meshes import bookinfo, make, pod
 
+from nodemesh.config.base import Base64, Duration
 from nodemesh.registry.assemble import key_of
 from nodemesh.registry.store import Store
 from nodemesh.routing.compile import compile_tables
-from nodemesh.routing.wire import WireError, apply_update, encode_update
+from nodemesh.routing.wire import ENCODER, WireError, apply_update, decode_scalar, encode_scalar, encode_update
 
 
 def rules(**spec):
@@ -55,3 +57,49 @@ def test_an_update_for_other_tables_is_refused():
         apply_update(None, data)
     with pytest.raises(WireError, match="cannot be read"):
         apply_update(None, b"\x93\x01")
+
+
+class Scalars(msgspec.Struct):
+    """The two types that msgpack does not know."""
+
+    time: Duration | None = None
+    body: Base64 | None = None
+
+
+def travelled(scalars):
+    return msgspec.msgpack.Decoder(Scalars, dec_hook=decode_scalar).decode(ENCODER.encode(scalars))
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 1500, 86_400_000, 315_576_000_000_000])
+def test_durations_travel_in_milliseconds(milliseconds):
+    arrived = travelled(Scalars(time=Duration(milliseconds))).time
+    assert (type(arrived), arrived) == (Duration, milliseconds)
+    assert msgspec.msgpack.decode(ENCODER.encode(Duration(milliseconds))) == milliseconds
+
+
+@pytest.mark.parametrize("body", [b"", b"teapot", bytes(range(256))])
+def test_bytes_travel_raw_and_not_in_base64(body):
+    arrived = travelled(Scalars(body=Base64(body))).body
+    assert (type(arrived), arrived) == (Base64, body)
+    assert msgspec.msgpack.decode(ENCODER.encode(Base64(body))) == body
+
+
+def test_what_is_unset_stays_unset():
+    assert travelled(Scalars()) == Scalars()
+
+
+def test_durations_and_bytes_arrive_inside_tables():
+    response = {"status": 200, "body": {"bytes": b"\x00\xff"}}
+    http = [{"directResponse": response}, {"timeout": 1.5, "route": [{"destination": {"host": "reviews"}}]}]
+    item = make("VirtualService", "reviews", {"hosts": ["reviews"], "http": http})
+    arrived = apply_update(None, encode_update(None, compile_tables(Store().apply("t", [item]))))
+    first, second = arrived.virtual_services["default/reviews"].http
+    assert first.route.direct_response.body.bytes == b"\x00\xff"
+    assert second.route.timeout == Duration(1500)
+
+
+def test_other_types_do_not_travel():
+    with pytest.raises(NotImplementedError, match="complex does not travel"):
+        encode_scalar(1j)
+    with pytest.raises(NotImplementedError, match="complex does not travel"):
+        decode_scalar(complex, 1)

@@ -2,8 +2,9 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 from tests.unit.telemetry.samples import connection, request
 
+from nodemesh.telemetry.dump import Dump
 from nodemesh.telemetry.exposition import Family, render
-from nodemesh.telemetry.telemetry import Dump, Telemetry
+from nodemesh.telemetry.telemetry import Telemetry
 
 
 def page(*own: Family) -> dict[str, list]:

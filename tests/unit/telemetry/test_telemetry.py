@@ -2,8 +2,9 @@ import msgspec
 from tests.unit.telemetry.samples import connection, request
 
 from nodemesh.reasons import Reason
+from nodemesh.telemetry.dump import Dump
 from nodemesh.telemetry.labels import HTTP_LABELS
-from nodemesh.telemetry.telemetry import FOREIGN_HOST_LIMIT, Dump, Telemetry
+from nodemesh.telemetry.telemetry import FOREIGN_HOST_LIMIT, Telemetry
 
 
 def dump_of(telemetry: Telemetry) -> Dump:

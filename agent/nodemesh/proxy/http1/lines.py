@@ -55,19 +55,18 @@ KINDS: Final[dict[bytes, int]] = {
     b"x-envoy-ratelimited": RATE_LIMITED,
 }
 
-#: Fields whose values hardly ever come twice, or are secrets.
-UNCACHED: Final = frozenset(
-    {
-        b"authorization", b"b3", b"cookie", b"location", b"referer", b"set-cookie", b"traceparent", b"tracestate",
-        b"x-b3-parentspanid", b"x-b3-spanid", b"x-b3-traceid", b"x-forwarded-for", b"x-request-id",
-    }
-)  # fmt: skip
+#: Fields that hold secrets, or a whole story.
+UNCACHED: Final = frozenset({b"authorization", b"cookie", b"location", b"referer", b"set-cookie"})
 
 #: Options of Connection that name no other field.
 OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b""})
 
-#: When the cache is full it starts anew: what matters comes back at once.
-CACHE_SIZE: Final = 8192
+#: A field with more values than this has another one in each message: they are not worth their place.
+CACHED_VALUES: Final = 64
+
+#: When the cache holds so many lines, or one field had so many values, it starts anew: what matters comes back at once,
+#: and what changes by the second has its place again.
+CACHE_SIZE: Final = 4096
 
 #: Longer lines are not kept.
 CACHED_LENGTH: Final = 512
@@ -92,6 +91,9 @@ class FieldLine:
 
 CACHE: Final[dict[bytes, FieldLine]] = {}
 
+#: How many values of each field were read since the cache was empty.
+VALUES: Final[dict[bytes, int]] = {}
+
 
 def read_field(line: bytes) -> FieldLine:
     """The meaning of a line that `CACHE` does not know yet. Raises ProtocolError."""
@@ -106,9 +108,12 @@ def read_field(line: bytes) -> FieldLine:
         tokens = tuple(token.strip(b" \t").lower() for token in value.split(b","))
     field = FieldLine(kind, name, value, tokens)
     if name not in UNCACHED and len(line) <= CACHED_LENGTH:
-        if len(CACHE) >= CACHE_SIZE:
+        values = VALUES[name] = VALUES.get(name, 0) + 1
+        if values <= CACHED_VALUES:
+            CACHE[line] = field
+        if len(CACHE) >= CACHE_SIZE or values >= CACHE_SIZE:
             CACHE.clear()
-        CACHE[line] = field
+            VALUES.clear()
     return field
 
 

@@ -41,20 +41,6 @@ AUTHORITY: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=%:\[\]]*")
 MAX_LENGTH_DIGITS: Final = 18
 
 
-class Framing:
-    """What the framing fields of one message say together."""
-
-    __slots__ = ("hosts", "host", "lengths", "codings", "options", "te")
-
-    def __init__(self) -> None:
-        self.hosts = 0
-        self.host = b""
-        self.lengths: tuple[bytes, ...] = ()
-        self.codings: tuple[bytes, ...] = ()
-        self.options: tuple[bytes, ...] = ()  # of Connection
-        self.te: tuple[bytes, ...] = ()
-
-
 def read_request(data: bytes, scheme: bytes) -> RequestHead:
     """A complete head, without its empty line. Raises ProtocolError with the status to answer."""
     lines = data.split(b"\r\n")
@@ -68,46 +54,44 @@ def read_request(data: bytes, scheme: bytes) -> RequestHead:
         raise ProtocolError(f"HTTP/{major.decode()} is not spoken here", 505)
     headers: dict[bytes, bytes] = {}
     kept: list[bytes] = []
-    request = Request(method, scheme, b"", target, b"", headers)
-    head = RequestHead(request, kept)
-    framing = Framing()
+    head = RequestHead(Request(method, scheme, b"", target, b"", headers), kept)
+    hosts: tuple[bytes, ...] = ()
+    lengths: tuple[bytes, ...] = ()
+    codings: tuple[bytes, ...] = ()
+    options: tuple[bytes, ...] = ()  # of Connection
     cached = CACHE.get
     for line in lines[1:]:
         field = cached(line)
         if field is None:
             field = read_field(line)
         kind = field.kind
-        if kind == HOST:
-            framing.hosts += 1
-            framing.host = field.value
-            continue
-        if kind != PLAIN and not note_field(head, framing, field):
-            continue
-        name = field.name
-        headers[name] = headers[name] + b"," + field.value if name in headers else field.value
-        kept.append(line)
+        if kind == PLAIN or (kind > CONNECTION and note_field(head, field)):
+            name = field.name
+            headers[name] = headers[name] + b"," + field.value if name in headers else field.value
+            kept.append(line)
+        elif kind == HOST:
+            hosts += (field.value,)
+        elif kind == CONTENT_LENGTH:
+            lengths += (field.value,)
+        elif kind == TRANSFER_ENCODING:
+            codings += field.tokens
+        elif kind == CONNECTION:
+            options += field.tokens
     if minor == b"0":
         head.http10 = True
-        head.close = b"keep-alive" not in framing.options
-    set_target(head, framing)
-    if framing.lengths or framing.codings:
-        set_length(head, framing)
-    if framing.options or head.upgrade:
-        set_connection(head, framing)
+        head.close = b"keep-alive" not in options
+    set_target(head, hosts)
+    if lengths or codings:
+        set_length(head, lengths, codings)
+    if options or head.upgrade:
+        set_connection(head, options)
     return head
 
 
-def note_field(head: RequestHead, framing: Framing, field: FieldLine) -> bool:
+def note_field(head: RequestHead, field: FieldLine) -> bool:
     """Remember a field that means something to us; tells whether it is forwarded as it is."""
     kind = field.kind
-    if kind == CONTENT_LENGTH:
-        framing.lengths += (field.value,)
-    elif kind == TRANSFER_ENCODING:
-        framing.codings += field.tokens
-    elif kind == CONNECTION:
-        framing.options += field.tokens
-    elif kind == TE:
-        framing.te += field.tokens
+    if kind == TE:
         head.trailers = head.trailers or b"trailers" in field.tokens
     elif kind == UPGRADE:
         head.upgrade = field.value
@@ -127,15 +111,16 @@ def note_field(head: RequestHead, framing: Framing, field: FieldLine) -> bool:
     return False
 
 
-def set_target(head: RequestHead, framing: Framing) -> None:
+def set_target(head: RequestHead, hosts: tuple[bytes, ...]) -> None:
     """Path, query and authority from the request target (RFC 9112 sections 3.2 and 3.3)."""
     request = head.request
     target = request.path
-    if framing.hosts != 1 and (framing.hosts or not head.http10):
+    if len(hosts) != 1 and (hosts or not head.http10):
         raise ProtocolError("a request needs exactly one Host")
-    if AUTHORITY.fullmatch(framing.host) is None:
-        raise ProtocolError(f"malformed Host {framing.host[:60]!r}")
-    request.authority = framing.host
+    host = hosts[0] if hosts else b""
+    if AUTHORITY.fullmatch(host) is None:
+        raise ProtocolError(f"malformed Host {host[:60]!r}")
+    request.authority = host
     if request.method == b"CONNECT":
         raise ProtocolError("CONNECT is refused", 403)
     if not target.startswith(b"/"):
@@ -157,21 +142,21 @@ def set_target(head: RequestHead, framing: Framing) -> None:
     request.path = normalize_path(target)
 
 
-def set_length(head: RequestHead, framing: Framing) -> None:
+def set_length(head: RequestHead, lengths: tuple[bytes, ...], codings: tuple[bytes, ...]) -> None:
     """The body's length: RFC 9112 section 6.3, with what section 11.2 says about smuggling taken strictly."""
     # 3. Both fields: whoever reads the other one sees another message. Refused, as RFC 9112 allows.
-    if framing.codings and framing.lengths:
+    if codings and lengths:
         raise ProtocolError("both content-length and transfer-encoding")
     # 4. Chunked must be there, last and once; other codings are not for a proxy to undo.
-    if framing.codings:
+    if codings:
         if head.http10:
             raise ProtocolError("transfer-encoding in HTTP/1.0")
-        if framing.codings != (b"chunked",):
+        if codings != (b"chunked",):
             raise ProtocolError("transfer-encoding other than chunked", 501)
         head.length = UNKNOWN
         return
     # 5. and 6. One valid length. The same length twice is refused, too: it is never an honest client's.
-    head.length = read_length(framing.lengths)
+    head.length = read_length(lengths)
 
 
 def read_length(lengths: tuple[bytes, ...]) -> int:
@@ -183,9 +168,8 @@ def read_length(lengths: tuple[bytes, ...]) -> int:
     return int(lengths[0])
 
 
-def set_connection(head: RequestHead, framing: Framing) -> None:
+def set_connection(head: RequestHead, options: tuple[bytes, ...]) -> None:
     """What Connection says: persistence, upgrades, and which fields are for this hop only (RFC 9110 section 7.6.1)."""
-    options = framing.options
     if b"close" in options:
         head.close = True
     if b"upgrade" not in options or head.http10:

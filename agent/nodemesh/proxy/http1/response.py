@@ -18,17 +18,18 @@ from .lines import (
     PLAIN,
     RATE_LIMITED,
     REQUEST_ID,
-    SERVER,
     TRANSFER_ENCODING,
     UPGRADE,
-    FieldLine,
     name_of,
     read_field,
 )
 from .receive import MAX_FIELDS
-from .request import Framing, read_length
+from .request import read_length
 
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
+
+#: Fields that mean something in requests only.
+FORWARDED: Final = (EXPECT, REQUEST_ID)
 
 #: Status lines that were understood before: (minor version, status, reason phrase).
 STATUS_CACHE: Final[dict[bytes, tuple[bytes, int, bytes]]] = {}
@@ -54,71 +55,63 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
         raise ProtocolError(f"more than {MAX_FIELDS} fields")
     kept: list[bytes] = []
     head = ResponseHead(status, phrase, kept)
-    framing = Framing()
+    lengths: tuple[bytes, ...] = ()
+    codings: tuple[bytes, ...] = ()
+    options: tuple[bytes, ...] = ()  # of Connection
     cached = CACHE.get
     for line in lines[1:]:
         field = cached(line)
         if field is None:
             field = read_field(line)
         kind = field.kind
-        if kind == PLAIN:
+        if kind == PLAIN or kind in FORWARDED:
             kept.append(line)
         elif kind == DATE:
             head.date = line
         elif kind == CONTENT_LENGTH:
-            framing.lengths += (field.value,)
-        elif kind != SERVER and note_field(head, framing, field):
+            lengths += (field.value,)
+        elif kind == CONNECTION:
+            options += field.tokens
+        elif kind == TRANSFER_ENCODING:
+            codings += field.tokens
+        elif kind == UPGRADE:
+            head.upgrade = field.value
+        elif kind == GRPC_STATUS:
+            head.grpc_status = int(field.value) if field.value.isdigit() else -1
+            kept.append(line)
+        elif kind == RATE_LIMITED:
+            head.limited = True
             kept.append(line)
     if minor == b"0":
-        head.close = b"keep-alive" not in framing.options
-    if framing.options or head.upgrade:
-        set_connection(head, framing)
-    set_length(head, framing, method)
+        head.close = b"keep-alive" not in options
+    if options or head.upgrade:
+        set_connection(head, options)
+    set_length(head, lengths, codings, method)
     return head
 
 
-def note_field(head: ResponseHead, framing: Framing, field: FieldLine) -> bool:
-    """Remember a field that means something to us; tells whether it is forwarded as it is."""
-    kind = field.kind
-    if kind == TRANSFER_ENCODING:
-        framing.codings += field.tokens
-    elif kind == CONNECTION:
-        framing.options += field.tokens
-    elif kind == UPGRADE:
-        head.upgrade = field.value
-    elif kind == GRPC_STATUS:
-        head.grpc_status = int(field.value) if field.value.isdigit() else -1
-        return True
-    elif kind == RATE_LIMITED:
-        head.limited = True
-        return True
-    else:
-        return kind in (EXPECT, REQUEST_ID)
-    return False
-
-
-def set_length(head: ResponseHead, framing: Framing, method: bytes) -> None:
+def set_length(head: ResponseHead, lengths: tuple[bytes, ...], codings: tuple[bytes, ...], method: bytes) -> None:
     """How long the body is: the numbered cases of RFC 9112 section 6.3."""
     status = head.status
     # 1. No body, whatever the fields say. For HEAD and 304 the length is what GET would have had: kept as a field.
     if method == b"HEAD" or status == 304:
-        if len(framing.lengths) == 1 and framing.lengths[0].isdigit():
-            head.lines.append(b"content-length: " + framing.lengths[0])
+        if len(lengths) == 1 and lengths[0].isdigit():
+            head.lines.append(b"content-length: " + lengths[0])
         return
     if status < 200 or status == 204:
         return
     # 2. CONNECT: the tunnel is the exchange's business.
     # 3. Both: an upstream that is confused, or attacked.
-    if framing.codings and framing.lengths:
+    if codings and lengths:
         raise ProtocolError("both content-length and transfer-encoding")
     # 4. Transfer-Encoding.
-    if framing.codings:
-        if framing.codings != (b"chunked",):
+    if codings:
+        if codings != (b"chunked",):
             raise ProtocolError("transfer-encoding other than chunked")
         head.length = UNKNOWN
     # 5. and 6. Content-Length.
-    elif framing.lengths:
-        head.length = read_length(framing.lengths)
+    elif lengths:
+        head.length = read_length(lengths)
     # 8. Neither: until the connection closes.
     else:
         head.length = UNKNOWN
@@ -126,9 +119,8 @@ def set_length(head: ResponseHead, framing: Framing, method: bytes) -> None:
         head.until_close = True
 
 
-def set_connection(head: ResponseHead, framing: Framing) -> None:
+def set_connection(head: ResponseHead, options: tuple[bytes, ...]) -> None:
     """What Connection says, as for requests."""
-    options = framing.options
     if b"close" in options:
         head.close = True
     if b"upgrade" not in options:

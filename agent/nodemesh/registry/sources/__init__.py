@@ -1,1 +1,17 @@
-"""Where objects come from: `directory.py` reads files and folders of YAML, `kubernetes.py` an API server."""
+"""Where objects come from: files, or a cluster's API server. Every source hands over `Changes`, and keeps what was good
+before in the place of what is refused.
+
+directory.py   files and folders of YAML, polled
+
+A cluster, from the outside in:
+
+cluster.py     all that is read of it, in batches; falls back on disk at a start without a server
+debounce.py    when a batch is handed on
+cache.py       the last good state on disk
+reflector.py   one kind's list and watch, through cuts, expiry and outages
+resources.py   which kinds, and how little of each is asked for
+reading.py     an object's JSON to the model, with only what the mesh reads
+watch.py       the wire format: list pages, watch events
+backoff.py     how long to wait before the server is asked again
+api.py         what all this needs of a client
+kubernetes.py  that client: address, credentials and TLS by the official library"""

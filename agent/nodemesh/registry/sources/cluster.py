@@ -55,8 +55,8 @@ class ClusterSource:
     """`run` keeps it up to date; `next` gives what changed, first of all everything. Both are to be awaited side by
     side, each once."""
 
-    def __init__(self, api: Api, node: str, cache: Cache | None, random: Random) -> None:
-        self._resources = resources(node)
+    def __init__(self, api: Api, node: str, cache: Cache | None, random: Random, secrets_in: str = "") -> None:
+        self._resources = resources(node, secrets_in)
         reader = Reader()
         self.reflectors = tuple(Reflector(api, item, self, reader, random) for item in self._resources)
         self.save_error = ""  # why the state could not be written to disk
@@ -249,7 +249,8 @@ class ClusterSource:
                 continue
             self._unsaved = False
             try:
-                await asyncio.to_thread(cache.save, {name: dict(held) for name, held in self._held.items()})
+                kept = {item.name: dict(self._held[item.name]) for item in self._resources if item.kind != "Secret"}
+                await asyncio.to_thread(cache.save, kept)
                 self.save_error = ""
             except OSError as error:
                 self.save_error = str(error)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ...config.core import OwnerReference, PodSpec
+from ...config.core import OwnerReference, PodSpec, ServiceSpec
 from ...config.load import load_object
 from ...config.meta import Location, Meta, Object
 from ...config.problems import Problem
@@ -18,6 +18,9 @@ from .watch import Decoder, Head, decode_object
 ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
 #: Annotations that are long and say nothing to the mesh.
 BULKY = ("kubectl.kubernetes.io/last-applied-configuration",)
+
+#: How many label sets are remembered for sharing.
+MAX_SHARED = 100_000
 
 _NOWHERE = Location("kubernetes")
 
@@ -68,12 +71,10 @@ class Reader:
         item = slim(loaded.objects[0]) if loaded.objects else None
         return Reading(key, head, item, loaded.problems)
 
-    def forget_unused(self) -> None:
-        """Let go of what was shared, for instance before everything is listed anew."""
-        self._labels.clear()
-        self._specs.clear()
-
     def _pod(self, pod: _PodMeta) -> Reading:
+        if len(self._labels) > MAX_SHARED:  # rollouts leave label sets behind that nobody has any more
+            self._labels.clear()
+            self._specs.clear()
         labels = pod.labels or {}
         shared = self._labels.setdefault(frozenset(labels.items()), labels)
         owners = tuple(owner for owner in pod.owner_references if owner.controller)
@@ -105,5 +106,9 @@ def slim(item: Object[Any]) -> Object[Any]:
     labels = meta.labels
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}
+    spec = item.spec
+    if isinstance(spec, ServiceSpec) and spec.selector:
+        # A cluster's endpoints are its EndpointSlices, which its controllers make; the selector is theirs.
+        spec = msgspec.structs.replace(spec, selector={})
     slimmed = msgspec.structs.replace(meta, annotations=annotations, labels=labels, resource_version="")
-    return msgspec.structs.replace(item, meta=slimmed)
+    return msgspec.structs.replace(item, meta=slimmed, spec=spec)

@@ -15,7 +15,7 @@ JSON = "application/json"
 
 #: Kinds of which nothing but the metadata matters.
 METADATA_KINDS = frozenset({"Namespace", "Node"})
-#: Secrets are read one by one, where a gateway names them; a WorkloadGroup is a template that nothing refers to.
+#: Secrets are for gateways alone; a WorkloadGroup is a template that nothing refers to.
 UNWATCHED = frozenset({"Secret", "WorkloadGroup"})
 
 
@@ -27,13 +27,14 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     versions: tuple[str, ...]  # the best first
     plural: str
+    namespace: str = ""  # empty: all
     metadata_only: bool = False
     field_selector: str = ""
     optional: bool = False
 
     def path(self, version: str) -> str:
         root = f"/apis/{self.group}/{version}" if self.group else f"/api/{version}"
-        return f"{root}/{self.plural}"
+        return f"{root}/namespaces/{self.namespace}/{self.plural}" if self.namespace else f"{root}/{self.plural}"
 
     @property
     def accept_list(self) -> str:
@@ -44,10 +45,13 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         return METADATA if self.metadata_only else JSON
 
 
-def resources(node: str) -> tuple[Resource, ...]:
-    """Everything that the agent of `node` reads: of the node's own pods all, of the other pods the metadata."""
+def resources(node: str, secrets_in: str = "") -> tuple[Resource, ...]:
+    """Everything that the agent of `node` reads: of the node's own pods all, of the other pods the metadata. Gateways
+    also read the Secrets of a namespace, their own."""
     found: list[Resource] = []
     for kind in (*CORE_KINDS, MESH_CONFIG, *ISTIO_KINDS):
+        if kind.name == "Secret" and secrets_in:
+            found.append(msgspec.structs.replace(resource(kind), namespace=secrets_in))
         if kind.name in UNWATCHED:
             continue
         if kind.name == "Pod":

@@ -1,7 +1,17 @@
 import pytest
 
 from nodemesh.proxy.http1.errors import ProtocolError
-from nodemesh.proxy.http1.lines import CACHE, CONNECTION, OPTIONS, name_of, read_field, without
+from nodemesh.proxy.http1.lines import (
+    CACHE,
+    CACHE_SIZE,
+    CACHED_VALUES,
+    CONNECTION,
+    OPTIONS,
+    VALUES,
+    name_of,
+    read_field,
+    without,
+)
 
 
 def test_a_line_is_understood_once():
@@ -18,10 +28,28 @@ def test_lists_have_lower_case_members():
     assert not OPTIONS.issuperset(field.tokens)
 
 
-@pytest.mark.parametrize("line", [b"authorization: Basic c2VjcmV0", b"cookie: session=1", b"x-request-id: 1"])
-def test_secrets_and_what_never_comes_twice_are_not_kept(line):
+@pytest.mark.parametrize("line", [b"authorization: Basic c2VjcmV0", b"cookie: session=1", b"x-long: " + b"x" * 512])
+def test_secrets_and_long_lines_are_not_kept(line):
     read_field(line)
     assert line not in CACHE
+
+
+def test_a_field_that_is_never_the_same_gets_no_more_than_its_places():
+    CACHE.clear()
+    VALUES.clear()
+    read_field(b"x-often: 1")
+    for number in range(CACHE_SIZE - 1):
+        assert read_field(b"x-varied: %d" % number).value == b"%d" % number
+    assert sum(line.startswith(b"x-varied") for line in CACHE) == CACHED_VALUES
+    assert b"x-often: 1" in CACHE
+    read_field(b"x-varied: last")
+    assert not CACHE and not VALUES
+
+
+def test_the_cache_starts_anew_when_it_is_full():
+    for number in range(2 * CACHE_SIZE):
+        read_field(b"x-%d: 1" % number)
+        assert len(CACHE) < CACHE_SIZE and len(VALUES) < CACHE_SIZE
 
 
 @pytest.mark.parametrize("line", [b"no colon", b"space : x", b" folded: x", b"x: a\x00b", b"x: a\rb", b": x"])

@@ -1,0 +1,68 @@
+"""The build backend: setuptools, and where NODEMESH_COMPILE=1 the hot path's modules become extensions by mypyc.
+
+pyproject.toml names this file. The modules stay plain Python beside their extensions, which come first on import."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from setuptools import build_meta, setup
+
+PACKAGE = Path("agent/nodemesh")  # a backend runs in the project's root (PEP 517)
+
+#: What runs for each connection and request.
+HOT = (
+    "balance/*.py",
+    "proxy/*.py",
+    "proxy/http1/*.py",
+    "routing/match.py",
+    "routing/request.py",
+    "routing/rewrite.py",
+    "telemetry/access_log.py",
+    "telemetry/histogram.py",
+    "telemetry/record.py",
+    "telemetry/telemetry.py",
+)
+
+#: What is not: stories, and what msgspec makes classes of.
+PLAIN = {"__init__.py", "certificates.py", "messages.py"}
+
+COMPILE = os.environ.get("NODEMESH_COMPILE") == "1"
+
+
+def modules() -> list[str]:
+    """The files to compile, all into one library: calls between them are C calls."""
+    found = (path for pattern in HOT for path in PACKAGE.glob(pattern) if path.name not in PLAIN)
+    return sorted(map(str, found))
+
+
+def extensions() -> list[Any]:
+    from mypyc.build import mypycify
+
+    os.environ["MYPYPATH"] = str(PACKAGE.parent)
+    return list(mypycify(modules(), opt_level="3", group_name="nodemesh"))
+
+
+class Backend(build_meta._BuildMetaBackend):
+    """Setuptools' own, with the extensions where something is built."""
+
+    def run_setup(self, setup_script: str = "setup.py") -> None:
+        building = bool({"bdist_wheel", "editable_wheel"} & set(sys.argv))
+        setup(ext_modules=extensions() if COMPILE and building else [])
+
+    def get_requires_for_build_wheel(self, config_settings: Any = None) -> list[str]:
+        """mypyc, and what it needs to know the types of."""
+        if not COMPILE:
+            return []
+        project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+        mypy = [need for need in project["optional-dependencies"]["dev"] if need.startswith("mypy")]
+        return [*mypy, *project["dependencies"]]
+
+    get_requires_for_build_editable = get_requires_for_build_wheel
+
+
+backend = Backend()

@@ -1,0 +1,74 @@
+"""The framings of bodies, piece by piece."""
+
+import pytest
+
+from nodemesh.proxy.http1.body import MAX_SIZE_LINE, MAX_TRAILERS, ChunkedReader, CloseReader, LengthReader
+from nodemesh.proxy.http1.errors import ProtocolError
+
+
+def read_all(reader, data: bytes, size: int) -> bytes:
+    """Everything, `size` bytes at a time, until the body is done."""
+    out = b""
+    for start in range(0, len(data), size):
+        out += bytes(reader.read(data[start : start + size]))
+        if reader.done:
+            reader.rest += data[start + size :]
+            break
+    return out
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+def test_a_length(size):
+    reader = LengthReader(5)
+    assert read_all(reader, b"helloGET /", size) == b"hello"
+    assert reader.done and reader.rest == b"GET /" and reader.end()
+    assert LengthReader(0).done
+
+
+def test_a_length_that_is_cut_short():
+    reader = LengthReader(5)
+    assert reader.read(memoryview(b"hel")) == b"hel" and not reader.done and not reader.end()
+
+
+def test_until_the_end():
+    reader = CloseReader()
+    assert reader.read(b"hello") == b"hello" and not reader.done
+    assert reader.end() and reader.done
+
+
+CHUNKED = b"5;name=value\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\nx-sum: 1\r\n\r\nGET /"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_chunks(size):
+    reader = ChunkedReader()
+    assert read_all(reader, CHUNKED, size) == b"hello world"
+    assert reader.done and reader.rest == b"GET /" and reader.trailers == [b"x-sum: 1"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"x\r\n",
+        b"-1\r\n",
+        b"0x5\r\n",
+        b"5 5\r\n",
+        b"\r\n",
+        b"5\nhello",
+        b"5\r\nhelloo\r\n",
+        b"5\r\nhello\n",
+        b"1" * 16 + b"\r\n",
+        b"0\r\nno colon\r\n\r\n",
+        b"5;" + b"x" * MAX_SIZE_LINE + b"\r\n",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_what_breaks_the_framing_is_refused(data, size):
+    with pytest.raises(ProtocolError):
+        read_all(ChunkedReader(), data, size)
+
+
+def test_trailers_have_a_bound():
+    with pytest.raises(ProtocolError) as caught:
+        read_all(ChunkedReader(), b"0\r\n" + b"x: 12345678\r\n" * (MAX_TRAILERS // 10), 1000)
+    assert caught.value.status == 431

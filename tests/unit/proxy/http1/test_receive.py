@@ -1,0 +1,40 @@
+"""Cutting heads out of a stream."""
+
+import pytest
+
+from nodemesh.proxy.http1.errors import ProtocolError
+from nodemesh.proxy.http1.receive import MAX_HEAD, HeadBuffer
+
+HEAD = b"GET / HTTP/1.1\r\nHost: reviews\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_a_head_in_pieces(size):
+    buffer = HeadBuffer()
+    ends = [buffer.add(HEAD[start : start + size]) for start in range(0, len(HEAD), size)]
+    assert ends[-1] == len(HEAD) and not any(ends[:-1])
+
+
+def test_what_is_behind_a_head_comes_back():
+    buffer = HeadBuffer()
+    end = buffer.add(b"\r\n\r\n" + HEAD + b"body")
+    assert buffer.data[:end] == HEAD, "empty lines before it are nothing"
+    assert buffer.take(end) == b"body" and buffer.data == b""
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_bare_lf_is_refused(size):
+    buffer, data = HeadBuffer(), b"GET / HTTP/1.1\nHost: reviews\n\n"
+    with pytest.raises(ProtocolError):
+        for start in range(0, len(data), size):
+            buffer.add(data[start : start + size])
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [(b"GET /" + b"a" * MAX_HEAD, 414), (b"GET / HTTP/1.1\r\nx: " + b"a" * MAX_HEAD, 431)],
+)
+def test_a_head_has_a_bound(data, status):
+    with pytest.raises(ProtocolError) as caught:
+        HeadBuffer().add(data)
+    assert caught.value.status == status

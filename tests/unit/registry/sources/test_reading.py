@@ -1,0 +1,56 @@
+import json
+
+import pytest
+from tests.clusters import endpoint_slice, pod, service
+
+from nodemesh.registry.sources.reading import Reader
+from nodemesh.registry.sources.resources import resources
+from nodemesh.registry.sources.watch import WireError, read_head
+
+RESOURCES = {resource.name: resource for resource in resources("node-a")}
+
+
+def read(name, data, reader=None):
+    raw = json.dumps(data).encode()
+    return (reader or Reader()).read(RESOURCES[name], "v1", read_head(raw).metadata, raw)
+
+
+def test_items_of_lists_get_the_kind_that_was_asked_for():
+    data = service("web")
+    del data["apiVersion"], data["kind"]
+    assert read("services", data).item.kind == "Service"
+    partial = {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": "n"}}
+    assert read("nodes", partial).item.kind == "Node"
+
+
+def test_a_remote_pods_labels_are_shared_with_its_like():
+    reader = Reader()
+    first, second = (read("pods", pod("a", version="v1") | {"metadata": {
+        "name": name, "namespace": "default", "labels": {"app": "a"}, "managedFields": [{}],
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "a-1", "controller": True}, {"kind": "X", "name": "x"}],
+    }}, reader).item for name in ("a", "b"))  # fmt: skip
+    assert first.meta.labels is second.meta.labels and first.spec is second.spec
+    assert [owner.name for owner in first.spec.owners] == ["a-1"]
+
+
+def test_what_changes_without_meaning_is_left_out():
+    one, two = endpoint_slice("web", ("a", "10.1.0.1")), endpoint_slice("web", ("a", "10.1.0.1"))
+    one["metadata"] |= {
+        "resourceVersion": "1",
+        "annotations": {"endpoints.kubernetes.io/last-change-trigger-time": "1"},
+    }
+    two["metadata"] |= {"resourceVersion": "2", "annotations": {}}
+    assert read("endpointslices", one).item == read("endpointslices", two).item
+
+
+def test_a_refused_object_has_its_name_and_reasons():
+    data = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway",
+            "metadata": {"name": "g", "namespace": "a", "uid": "u"}, "spec": {"serverz": []}}  # fmt: skip
+    reading = read("gateways", data)
+    assert reading.item is None and str(reading.key) == "Gateway a/g" and reading.head.uid == "u"
+    assert "serverz" in reading.problems[0].message
+
+
+def test_what_is_no_object_is_told():
+    with pytest.raises(WireError, match="list"):
+        Reader().read(RESOURCES["services"], "v1", read_head(b"{}").metadata, b"[]")

@@ -1,0 +1,61 @@
+import pytest
+
+from nodemesh.routing import memo
+from nodemesh.routing.memo import Memo
+from nodemesh.routing.tables import Tables
+
+ONE, OTHER = ("default/a",), ("default/b",)
+
+
+def tables(hosts):
+    return Tables(virtual_hosts={"a": hosts})
+
+
+def kept(hosts=ONE, value="made"):
+    """A memory with one thing, made from one place of the tables."""
+    found = Memo(tables(hosts), None)
+    found.keep("key", value, [("virtual_hosts", "a", hosts)])
+    return found
+
+
+def test_what_was_kept_is_found():
+    assert kept().get("key") == ("made", [("virtual_hosts", "a", ONE)])
+    assert kept().get("other") is None
+
+
+def test_it_outlives_tables_while_they_have_the_same_object_there():
+    before = kept()
+    assert Memo(tables(ONE), before).get("key")[0] == "made"
+    assert Memo(tables(OTHER), before).get("key") is None
+    equal = (*ONE, "x")[:1]
+    assert equal is not ONE and Memo(tables(equal), before).get("key") is None
+
+
+def test_versions_that_nobody_asked_lose_nothing():
+    found = kept()
+    for _ in range(3 * memo.MAX_LAYERS):
+        found = Memo(tables(ONE), found)
+    assert found.get("key")[0] == "made"
+
+
+def test_the_newest_counts_also_when_layers_are_put_together():
+    found = kept()
+    for version in range(3 * memo.MAX_LAYERS):
+        found = Memo(tables(ONE), found)
+        found.keep("key", version, [("virtual_hosts", "a", ONE)])
+        assert Memo(tables(ONE), found).get("key")[0] == version
+        assert len(found._layers) <= memo.MAX_LAYERS
+
+
+def test_too_much_is_forgotten(monkeypatch):
+    monkeypatch.setattr(memo, "MAX_KEPT", 0)
+    assert Memo(tables(ONE), kept()).get("key") is None
+
+
+@pytest.mark.parametrize("hosts", [ONE, OTHER])
+def test_what_the_version_before_still_adds_is_checked_too(hosts):
+    before = kept()
+    after = Memo(tables(hosts), before)
+    before.keep("late", "made", [("virtual_hosts", "a", ONE)])
+    found = after.get("late")
+    assert (found is not None) == (hosts is ONE)
