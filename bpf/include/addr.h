@@ -6,6 +6,7 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define NETWORK16(x) __builtin_bswap16(x)
@@ -29,6 +30,14 @@ static inline void address_set4(struct address *address, u32 ip)
 static inline int address_is4(const struct address *address)
 {
 	return address->words[0] == 0 && address->words[1] == 0 && address->words[2] == MAPPED;
+}
+
+static inline int address_is_loopback(const struct address *address)
+{
+	if (address_is4(address))
+		return (address->words[3] & NETWORK32(0xff000000)) == NETWORK32(0x7f000000);
+	return address->words[0] == 0 && address->words[1] == 0 && address->words[2] == 0 &&
+	       address->words[3] == NETWORK32(1);
 }
 
 static inline void address_set_loopback(struct address *address, int v4)

@@ -9,14 +9,9 @@
 
 #include "addr.h"
 #include "count.h"
+#include "liveness.h"
 #include "maps.h"
 #include "reasons.h"
-
-/* The dialled address on the way in, the address to dial on the way out. */
-struct target {
-	struct address address;
-	u16 port;
-};
 
 static inline struct service *service_find_in_network(const struct target *dialled, u32 view, u16 port)
 {
@@ -52,36 +47,6 @@ static inline struct service *service_find(const struct target *dialled, u32 vie
 	return found;
 }
 
-/* A listener leaves the sockhash by itself when its last descriptor is closed: that is known at once, without waiting for
- * the heartbeat to grow old. */
-static inline int listener_present(u64 netns, int v4)
-{
-	struct listener_key key = {};
-	key.netns = netns;
-	key.family = v4 ? AF_INET : AF_INET6;
-	void *listener = listeners.lookup(&key);
-	if (!listener)
-		return 0;
-	bpf_sk_release(listener);
-	return 1;
-}
-
-/* One worker that beats is enough: all of them accept from the same listeners. */
-static inline int heartbeat_fresh(const struct settings *current)
-{
-	u64 now = bpf_ktime_get_ns();
-	for (u32 slot = 0; slot < HEARTBEATS; slot++) {
-		if (slot >= current->workers)
-			break;
-		u32 index = slot;
-		u64 *beat = heartbeats.lookup(&index);
-		/* Beaten after `now` was read: fresh as well, not some centuries old. */
-		if (beat && (*beat >= now || now - *beat < current->heartbeat_limit))
-			return 1;
-	}
-	return 0;
-}
-
 static inline enum reason translate_to_proxy(struct target *target, const struct service *service, u64 netns)
 {
 	u32 zero = 0;
@@ -90,12 +55,7 @@ static inline enum reason translate_to_proxy(struct target *target, const struct
 	enum reason late;
 	if (!current)
 		return REASON_PASS_HEARTBEAT_LATE;
-	if (!listener_present(netns, v4))
-		late = REASON_PASS_NO_LISTENER;
-	else if (!heartbeat_fresh(current))
-		late = REASON_PASS_HEARTBEAT_LATE;
-	else
-		late = REASON_NONE;
+	late = why_not_served(current, netns, v4);
 	if (late != REASON_NONE && !(service->flags & SERVICE_FAIL_CLOSED))
 		return late;
 	address_set_loopback(&target->address, v4);

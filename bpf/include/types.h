@@ -3,7 +3,7 @@
  * and tests/unit/datapath/test_maps.py compares the two; LAYOUT there and here grows with any change. */
 #pragma once
 
-#define LAYOUT 1
+#define LAYOUT 2
 
 struct address {
 	u32 words[4];
@@ -63,12 +63,16 @@ struct backend {
 	u16 unused;
 };
 
+enum pod_flag {
+	POD_DNS = 1, /* its DNS queries go to the listener at settings.dns_port */
+};
+
 struct pod {
 	u32 view;
 	u32 flags;
 };
 
-/* Held per socket, by its cookie, from connect() to the socket's release. */
+/* Held per socket, by its cookie, from connect() (or a DNS query's sendto()) to the socket's release. */
 struct origin {
 	u64 netns;
 	struct address address;
@@ -118,7 +122,7 @@ struct listener_key {
 struct settings {
 	u64 heartbeat_limit; /* nanoseconds */
 	u16 proxy_port;
-	u16 unused;
+	u16 dns_port;
 	u32 workers; /* heartbeat slots in use */
 };
 
@@ -129,7 +133,11 @@ enum hook {
 	HOOK_GETPEERNAME6 = 3,
 	HOOK_SOCKOPS = 4,
 	HOOK_SOCK_RELEASE = 5,
-	HOOKS = 6,
+	HOOK_SENDMSG4 = 6,
+	HOOK_SENDMSG6 = 7,
+	HOOK_RECVMSG4 = 8,
+	HOOK_RECVMSG6 = 9,
+	HOOKS = 10,
 };
 
 #define REASONS 64 /* the kernel's share of reasons.py */

@@ -12,6 +12,9 @@ Suite `exchange` (`exchange_suite.py`, `exchange_job.py`): the proxy's own code 
 
 Suite `tables` (`tables_suite.py`, `tables_job.py`): `cluster.py` makes up a cluster for registry and compiler.
 
+Suite `datapath` (`datapath_suite.py`, `datapath_job.py`): a node in the lab with the agent on it; `datapath_app.py`
+runs in its pods, dials four ways in turn and answers.
+
 Suite `soak` (`soak_suite.py`, only when it is named): `soak_mesh.py` says what there is and what may be answered,
 `soak_upstream.py` plays pods that die, hang, reset and trickle, `soak_load.py` the clients.
 

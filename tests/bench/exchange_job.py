@@ -14,6 +14,7 @@ from typing import Any
 
 from nodemesh.config.load import load_object
 from nodemesh.proxy.clock import Clock
+from nodemesh.proxy.gate import Gate
 from nodemesh.proxy.proxy import Proxy
 from nodemesh.proxy.transport import Buffer, Handler, Network, Transport
 from nodemesh.registry.snapshot import Endpoint
@@ -91,7 +92,10 @@ class Memory(Network):
         self.made.append(pipe)
         return pipe
 
-    def drop_lane(self, lane: int) -> None:
+    def gate(self, lane: int) -> Gate:
+        return Gate({})
+
+    def drop_lane(self, lane: int, namespace: int) -> None:
         """Nothing is served by lanes here."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import cluster_suite, exchange_suite, http_suite, soak_suite, tables_suite
+from . import cluster_suite, datapath_suite, exchange_suite, http_suite, soak_suite, tables_suite
 from .outcome import Options, Outcome
 
 SUITES: dict[str, Callable[[Options], Outcome]] = {
@@ -12,6 +12,7 @@ SUITES: dict[str, Callable[[Options], Outcome]] = {
     "exchange": exchange_suite.run,
     "tables": tables_suite.run,
     "cluster": cluster_suite.run,
+    "datapath": datapath_suite.run,
     "soak": soak_suite.run,
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from . import cluster_suite
+from .datapath_suite import LATENCY, THROUGHPUT
 from .outcome import Figure, Outcome
 from .tables_suite import FULL, FULL_OBJECTS
 
@@ -43,6 +44,9 @@ THRESHOLDS = (
     Threshold("tables", f"{FULL}: one change in that view", "", "value", "<=", 50.0),
     Threshold("tables", f"{FULL}: memory", "", "value", "<=", 500.0),
     Threshold("tables", f"{FULL_OBJECTS:,} objects of YAML: parse and validate", "", "value", "<=", 5.0),
+    # What balancing in the kernel may cost an app, beside a connection without hooks.
+    Threshold("datapath", LATENCY, "kernel", "request ÷ direct", "<=", 1.05),
+    Threshold("datapath", THROUGHPUT, "kernel", "rate ÷ direct", ">=", 0.97),
 )
 
 

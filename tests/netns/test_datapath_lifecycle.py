@@ -12,7 +12,7 @@ from tests.netns.conftest import BPF_DIR, dial, enrol, finish
 
 from nodemesh.datapath import bpf, bpffs, cgroups
 from nodemesh.datapath.attach import AttachError, attach, attached, attached_pods, detach
-from nodemesh.datapath.hooks import HOOKS
+from nodemesh.datapath.hooks import DNS_HOOKS, HOOKS
 from nodemesh.datapath.loader import LoadError, load
 from nodemesh.datapath.maps import LAYOUT, MapMismatch, Maps, Mode, ServiceEntry, ServiceKey, pack_address
 from nodemesh.datapath.pins import Pins
@@ -110,7 +110,7 @@ def test_two_agents_may_load_at_once(own):
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda _: load(BPF_DIR, own), range(3)))
     assert set(our_programs(own)) == set(ONE)
-    assert sorted(path.name for path in own.programs.iterdir()) == sorted(ONE)
+    assert {path.name for path in own.programs.iterdir()} == {hook.name for hook in (*HOOKS, *DNS_HOOKS)}
 
 
 def test_a_listener_that_was_handed_over_serves_on(node, maps):

@@ -281,3 +281,20 @@ def echo(held: subprocess.Popen[str], word: str) -> str:
     held.stdin.write(word + "\n")
     held.stdin.flush()
     return held.stdout.readline().strip()
+
+
+def test_pods_start_whatever_becomes_of_the_agent(lab, agent):
+    """RC-05, RC-18: nothing of ours has a say in a pod's start, and its very first connection works."""
+    started = []
+    for number in range(6):
+        if number == 2:
+            agent.kill()
+        if number == 4:
+            agent.start()
+        pod = lab.pod(f"newcomer-{number}")
+        started.append((pod, pod.request("http://web/")[0]))
+    assert [answer.error or answer.status for _, answer in started] == [200] * 6
+    agent.wait_enrolled([pod for pod, _ in started])
+    assert all(meshed(pod) for pod, _ in started)
+    for pod, _ in started:
+        lab.delete(pod)

@@ -259,3 +259,44 @@ def test_no_tls_on_a_port_for_tls(authority):
     peer.send(get("a.example"))
     world.run()
     assert peer.reset_seen and world.records[0].termination == "no TLS on a port for TLS"
+
+
+def test_large_bodies_go_at_the_slower_sides_pace(authority):
+    world = gateway(authority, A)
+    client = dial(world, authority, "a.example")
+    body = bytes(range(256)) * 8000
+    client.peer.window = 3000
+    client.send(b"GET /status HTTP/1.1\r\nHost: a.example\r\n\r\n")
+    world.run()
+    upstream = world.server.accept()
+    upstream.take()
+    upstream.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body))
+    for start in range(0, len(body), 16384):
+        upstream.send(body[start : start + 16384])
+    world.run()
+    held = world.proxy.pods[1].connections
+    assert len(held) == 1 and client.peer.transport.pending < 40_000
+    got = b""
+    for _ in range(5000):
+        client.step()
+        got += client.take()
+        world.advance(0.002)
+        if len(got) >= len(body):
+            break
+    assert got.partition(b"\r\n\r\n")[2] == body
+
+    client.peer.window = 1 << 30
+    upstream.window = 3000
+    client.send(b"POST /status HTTP/1.1\r\nHost: a.example\r\ncontent-length: %d\r\n\r\n" % len(body))
+    for start in range(0, len(body), 16384):
+        client.send(body[start : start + 16384])
+    world.run()
+    second = world.server.connections[-1]
+    assert second.transport.pending < 300_000
+    got = b""
+    for _ in range(5000):
+        got += second.take()
+        world.advance(0.002)
+        if len(got) >= len(body):
+            break
+    assert got.partition(b"\r\n\r\n")[2] == body

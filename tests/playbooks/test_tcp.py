@@ -258,3 +258,22 @@ def test_a_destination_given_by_name_has_its_ports_protocol(world):
     client.send(GET)
     world.run()
     assert server.accept().take() == GET
+
+
+def test_with_dynamic_dns_the_clients_own_answer_counts():
+    entry = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: wiki, namespace: default}
+spec:
+  hosts: ['*.wikipedia.org']
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: DYNAMIC_DNS
+"""
+    world = World(entry)
+    server = world.serve("198.51.100.7", 80)
+    client = world.connect("198.51.100.7", 80)
+    client.send(GET.replace(b"reviews", b"en.wikipedia.org"))
+    world.run()
+    assert server.accept().take().startswith(b"GET /a")
+    assert world.proxy.targets.keys() == {"outbound|80||*.wikipedia.org"}

@@ -53,6 +53,7 @@ HOMES = {
         "telemetry/telemetry.py",
     },
     "re2": {"config/regex.py"},
+    "dns": {"node/resolve.py"},
     "cryptography": {"proxy/certificates.py", "lab/certificates.py"},
 }
 

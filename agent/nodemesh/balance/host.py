@@ -10,13 +10,28 @@ class Host:
     """`pool` is the proxy's own: its connections to this endpoint. Whoever sends a request (or opens a TCP connection)
     brackets it with `begin` and `end`; `load` is what the whole node has in flight there."""
 
-    __slots__ = ("address", "endpoint", "member", "pool", "port", "priority", "ready_since", "requests", "row", "used")
+    __slots__ = (
+        "address",
+        "cell",
+        "cells",
+        "endpoint",
+        "member",
+        "pool",
+        "port",
+        "priority",
+        "ready_since",
+        "requests",
+        "row",
+        "used",
+    )
 
     def __init__(self, endpoint: Endpoint, row: Row, ready_since: float) -> None:
         self.endpoint = endpoint
         self.address = endpoint.address
         self.port = endpoint.port
         self.row = row
+        self.cells = row.cells
+        self.cell = row.cell(ACTIVE)
         self.ready_since = ready_since  # when it became ready, by the group's clock; warmup counts from here
         self.member = True  # one of its group's endpoints: neither one that left nor a dialled address
         self.priority = 0
@@ -30,10 +45,10 @@ class Host:
 
     def begin(self) -> None:
         self.requests += 1
-        self.row.add(ACTIVE, 1)
+        self.cells[self.cell] += 1
 
     def end(self) -> None:
-        self.row.add(ACTIVE, -1)
+        self.cells[self.cell] -= 1
 
     @property
     def weight(self) -> int:

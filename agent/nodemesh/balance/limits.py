@@ -16,11 +16,13 @@ SLOTS = 10  # of the retry budget's sliding window, as Envoy's
 class Limit:
     """One resource. Whoever gets True from `try_acquire` owes a `release`."""
 
-    __slots__ = ("field", "maximum", "overflows", "row")
+    __slots__ = ("cell", "cells", "field", "maximum", "overflows", "row")
 
     def __init__(self, row: Row, field: int) -> None:
         self.row = row
         self.field = field
+        self.cells = row.cells
+        self.cell = row.cell(field)
         self.maximum = UNLIMITED
         self.overflows = 0  # refusals by this worker
 
@@ -32,11 +34,11 @@ class Limit:
         if self.maximum < UNLIMITED and self.row.total(self.field) >= self.maximum:
             self.overflows += 1
             return False
-        self.row.add(self.field, 1)
+        self.cells[self.cell] += 1
         return True
 
     def release(self) -> None:
-        self.row.add(self.field, -1)
+        self.cells[self.cell] -= 1
 
 
 class RequestLimit(Limit):

@@ -47,6 +47,10 @@ class Row:
         self.column = offset // CELL + worker
         self.unpack = Struct(f"{workers}q").unpack_from
 
+    def cell(self, field: int) -> int:
+        """Which of `cells` is this worker's own for that field: who counts often keeps it."""
+        return self.column + field * self.workers
+
     def own(self, field: int) -> int:
         return self.cells[self.column + field * self.workers]
 

@@ -23,6 +23,7 @@ SHAPE_CODES: dict[str, str] = {
     "unsupported-kind": "The kind is known but has no effect here.",
     "unknown-field": "The field does not exist at this place.",
     "unsupported-field": "The field exists in the API but cannot be used here.",
+    "no-effect": "The value is accepted, but has no effect here.",
     "deprecated-field": "The field has a successor.",
     "missing-field": "A required field is missing.",
     "null-element": "A list's element or a map's value is null.",

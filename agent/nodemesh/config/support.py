@@ -9,6 +9,7 @@ from msgspec import inspect
 
 from .kinds import ISTIO_GROUP, ISTIO_KINDS, UNSUPPORTED
 from .schema import walk
+from .validate.common import NO_AUTHORITY
 
 
 class Support(msgspec.Struct, frozen=True):
@@ -22,7 +23,6 @@ class Support(msgspec.Struct, frozen=True):
 
 _HTTP1 = "requests go upstream as HTTP/1.1"
 _INBOUND = "inbound traffic is not intercepted"
-_MTLS = "nodemesh has no certificate authority of its own; use MUTUAL with a credential"
 
 #: What has no effect: (struct, JSON name) and the reason. All below such a field has none either.
 UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
@@ -60,6 +60,11 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
 
 #: What has its effect, with a word on how far: (struct, JSON name).
 NOTES: dict[tuple[str, str], str] = {
+    (
+        "ServiceEntrySpec",
+        "resolution",
+    ): "with DYNAMIC_DNS the address that the client dialled counts; gateways have none",
+    ("ServerTLSSettings", "insecureSkipVerify"): "a client's certificate that cannot be verified is always refused",
     ("ConsistentHashLB", "minimumRingSize"): "deprecated; use ringHash.minimumRingSize",
     ("WorkloadEntrySpec", "network"): "only failoverPriority reads it; the endpoint is dialled by its address",
     **dict.fromkeys((("Port", "name"), ("Server", "name"), ("SidecarPort", "name")), "a name for people"),
@@ -67,8 +72,8 @@ NOTES: dict[tuple[str, str], str] = {
 
 #: Values that have no effect where their fields have: (struct, JSON name, value) and the reason.
 UNSUPPORTED_VALUES: dict[tuple[str, str, str], str] = {
-    ("ClientTLSSettings", "mode", "ISTIO_MUTUAL"): _MTLS,
-    ("ServerTLSSettings", "mode", "ISTIO_MUTUAL"): _MTLS,
+    ("ClientTLSSettings", "mode", "ISTIO_MUTUAL"): NO_AUTHORITY,
+    ("ServerTLSSettings", "mode", "ISTIO_MUTUAL"): NO_AUTHORITY,
     ("ServerTLSSettings", "mode", "AUTO_PASSTHROUGH"): "it serves several networks, and one flat network is assumed",
 }
 

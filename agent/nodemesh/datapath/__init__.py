@@ -6,7 +6,8 @@ under the pod's view, then under view 0, then in `networks`. pass: untouched. ke
 `backends` and the address rewritten. proxy: the address becomes 127.0.0.1:15001 or [::1]:15001 in the pod's own
 namespace, if the pod's listener stands in `listeners` and a worker's slot in `heartbeats` is fresh; if not, the
 connection passes, or is refused where the service says so. sockops writes what was dialled to `flows` before the SYN
-leaves; the proxy takes it from there after accept. getpeername4 and 6 show the app the address that it dialled.
+leaves; the proxy takes it from there after accept. getpeername4 and 6 show the app the address that it dialled. Where
+a pod asks for it, sendmsg and recvmsg hooks do the same for its DNS queries.
 
 How the node composes it (in this order; everything is idempotent and adopts what an earlier run left):
 
@@ -14,13 +15,14 @@ How the node composes it (in this order; everything is idempotent and adopts wha
     with Maps(pins) as maps:                              maps.py: the pinned maps, layouts checked
         maps.configure(heartbeat_limit, proxy_port, workers)
         service_maps = ServiceMaps(maps)                  sync.py
-        service_maps.apply(plan([(0, view), (1, other)])) plan.py: pure; reverse=True where a foreign program is `first`
+        planner = Planner()                               plan.py: pure; reverse=True where a foreign program is `first`
+        service_maps.apply(planner.plan([(0, view), (1, other)]))   again with each change; without=ejections.out(now)
         # a pod (its uid, a pid in it from cgroups.first_pid):
         netns = netns_fd(pid)                             namespaces.py
         listener = open_listener(netns, "127.0.0.1", 15001)   and "::1", where the pod has IPv6
         cookie = netns_cookie(listener)
         maps.set_listener(cookie, listener)               its descriptor may be closed here once others hold it
-        maps.enrol(cookie, view_number)                   again to move the pod to another view
+        maps.enrol(cookie, view_number)                   again to move the pod to another view; PodFlag.DNS for its DNS
         attach(pins, uid, cgroups.find_pod(root, uid))    attach.py: last, so that nothing is taken over too early
         # and back:
         maps.withdraw(cookie); detach(pins, uid)
@@ -31,6 +33,7 @@ What is told about it:
 
     counters.read(maps)                                   counters.py: connections by hook and reason
     traffic.take(maps)                                    traffic.py: what kernel mode has carried since the last call
+    ejections.observe(taken, now)                         ejection.py: endpoints that only fail, to be left out
     probes.probe(cgroup), probes.failures(findings)       probes.py: what the host lacks, each with its mend
     self_test(pins, cgroup_root, beat)                    selftest.py: one connection through all of it, as a Finding
 
@@ -41,8 +44,8 @@ A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
     open_socket(netns, family)                            namespaces.py: an upstream socket in the pod's namespace
 
 Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers and
-loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, traffic, bpffs, probes,
-selftest, uninstall.
+loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, traffic, ejection, bpffs,
+probes, selftest, uninstall.
 
 Needs Linux 5.14 (SO_NETNS_COOKIE, and taking hash entries in one step), cgroup v2 and a BPF file system.
 """

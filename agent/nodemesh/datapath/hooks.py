@@ -29,3 +29,11 @@ HOOKS = (
     HookProgram("connect4", "nodemesh_connect4", _CGROUP_SOCK_ADDR, 10, "5.8"),
     HookProgram("connect6", "nodemesh_connect6", _CGROUP_SOCK_ADDR, 11, "5.8"),
 )
+
+#: For pods whose DNS queries are to be answered by the mesh; the others are spared a program per UDP message.
+DNS_HOOKS = (
+    HookProgram("recvmsg4", "nodemesh_recvmsg4", _CGROUP_SOCK_ADDR, 19, "5.2"),
+    HookProgram("recvmsg6", "nodemesh_recvmsg6", _CGROUP_SOCK_ADDR, 20, "5.2"),
+    HookProgram("sendmsg4", "nodemesh_sendmsg4", _CGROUP_SOCK_ADDR, 14, "4.18"),
+    HookProgram("sendmsg6", "nodemesh_sendmsg6", _CGROUP_SOCK_ADDR, 15, "4.18"),
+)

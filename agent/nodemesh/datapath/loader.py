@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import bpf, bpffs, headers
-from .hooks import HOOKS, HookProgram
+from .hooks import DNS_HOOKS, HOOKS, HookProgram
 from .maps import LAYOUTS, MapMismatch, check_layout, sizes_with
 from .pins import Pins
 
@@ -164,7 +164,7 @@ def compile_and_pin(bpf_dir: Path, pins: Pins, sizes: Mapping[str, int]) -> None
     pins.programs.mkdir(parents=True, exist_ok=True)
     _drop_unfit_maps(pins, sizes)
     module = _compile(bpf_dir, pins, sizes)
-    programs = {hook.name: _load_program(module, hook) for hook in HOOKS}
+    programs = {hook.name: _load_program(module, hook) for hook in (*HOOKS, *DNS_HOOKS)}
     for name, fd in programs.items():
         bpf.repin(pins.programs / name, fd)
 

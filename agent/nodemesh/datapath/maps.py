@@ -31,7 +31,7 @@ TRAFFIC_KEY = struct.Struct("=Q16s16s2s2s4x")
 TRAFFIC = struct.Struct("=7Q")
 FLOW = struct.Struct("=Q16s16s2s2s4x")
 LISTENER_KEY = struct.Struct("=QI4x")
-SETTINGS = struct.Struct("=Q2s2xI")
+SETTINGS = struct.Struct("=Q2s2sI")
 U32 = struct.Struct("=I")
 U64 = struct.Struct("=Q")
 
@@ -55,6 +55,13 @@ class ServiceFlag(IntFlag):
     ROUND_ROBIN = 2
 
 
+class PodFlag(IntFlag):
+    """enum pod_flag."""
+
+    NONE = 0
+    DNS = 1
+
+
 class Hook(IntEnum):
     """enum hook: what the counters are kept by."""
 
@@ -64,6 +71,10 @@ class Hook(IntEnum):
     GETPEERNAME6 = 3
     SOCKOPS = 4
     SOCK_RELEASE = 5
+    SENDMSG4 = 6
+    SENDMSG6 = 7
+    RECVMSG4 = 8
+    RECVMSG6 = 9
 
 
 #: How packed IPv4 addresses begin.
@@ -237,16 +248,22 @@ class Maps:
     ) -> None:
         self.close()
 
-    def configure(self, heartbeat_limit: float = 2.0, proxy_port: int = 15001, workers: int = 1) -> None:
+    def configure(
+        self, heartbeat_limit: float = 2.0, proxy_port: int = 15001, workers: int = 1, dns_port: int = 15053
+    ) -> None:
         """`heartbeat_limit` in seconds: how old the freshest of the `workers` beats may be for redirects to go on."""
         if not 1 <= workers <= HEARTBEATS:
             raise ValueError(f"{workers} workers: heartbeats have room for 1 to {HEARTBEATS}")
         limit = int(heartbeat_limit * 1e9)
-        self["settings"].update(U32.pack(0), SETTINGS.pack(limit, proxy_port.to_bytes(2, "big"), workers))
+        self["settings"].update(
+            U32.pack(0), SETTINGS.pack(limit, proxy_port.to_bytes(2, "big"), dns_port.to_bytes(2, "big"), workers)
+        )
 
-    def enrol(self, netns: int, view: int) -> None:
-        """Have connections from the namespace with this cookie looked up in `view`. Again with another view: moved."""
-        self["pods"].update(U64.pack(netns), POD.pack(view, 0))
+    def enrol(self, netns: int, view: int, flags: PodFlag = PodFlag.NONE) -> None:
+        """Have connections from the namespace with this cookie looked up in `view`. Again with another view: moved.
+        With PodFlag.DNS its DNS queries over UDP go to the configured port of its own loopback, where the hooks for
+        that are attached."""
+        self["pods"].update(U64.pack(netns), POD.pack(view, flags))
 
     def withdraw(self, netns: int) -> bool:
         """Have the namespace's connections pass from now on; whether it was enrolled."""

@@ -11,8 +11,9 @@ In reading order:
   others) and `upgrade.py` (all of it handed to a successor).
 - `channel.py`: messages with descriptors, as all processes speak to each other.
 - `control.py`, with `fleet.py` (the workers as control sees them), `publish.py` (tables on their way), `listeners.py`
-  (where workers accept, and for whom), `exposed.py` (`--expose`), `resolve.py` (DNS), `counters.py` (limits that
-  workers share) and `status.py`, `metrics.py` (what the admin API is told).
+  (where workers accept, and for whom), `exposed.py` (`--expose`, `--gateway-listen`), `materials.py` (certificates),
+  `resolve.py` (DNS), `counters.py` (limits that workers share) and `status.py`, `metrics.py` (what the admin API is
+  told).
 - `pods.py` (who is to be in the mesh), `enrol.py` (has it done), `kernel.py` (does it), `views.py` (what each pod sees
   of the kernel's maps), `kernel_traffic.py` (what went past the proxy).
 - `worker.py`, `platform.py`: the worker process.

@@ -36,7 +36,7 @@ from .logs import Log, setup
 from .materials import MaterialSource
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
-from .resolve import Resolver
+from .resolve import Addresses, Resolver
 from .status import RunningNode
 from .store import Children, StoreClient
 from .supervisor import HOPELESS
@@ -85,7 +85,7 @@ class Control:
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.publisher = Publisher(self.fleet)
         self.counters = SharedCounters(options.workers)
-        self.resolver = Resolver(lambda addresses: self.fleet.tell(SetDns(addresses=addresses)))
+        self.resolver = Resolver(self._resolved)
         self.materials = MaterialSource(self._announce)
         self.views: Views | None = None
         self.numbers = ViewNumbers()
@@ -238,8 +238,14 @@ class Control:
         self.exposed.update(snapshot)
         if self.kernel is not None and self.enrolment is not None:
             self.numbers.assign(self.views, pods)
-            self.kernel.apply(self.numbers.numbered())
+            self.kernel.apply(self.numbers.numbered(), self.resolver.addresses)
             self.enrolment.reconcile()
+
+    def _resolved(self, addresses: Addresses) -> None:
+        """Names have other addresses."""
+        self.fleet.tell(SetDns(addresses=addresses))
+        if self.kernel is not None:
+            self.kernel.apply(self.numbers.numbered(), addresses)
 
     # pods
 

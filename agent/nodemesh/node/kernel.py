@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..datapath import attach, cgroups, counters, namespaces, probes, traffic
@@ -20,8 +20,12 @@ from ..datapath.uninstall import remove_other_layouts, uninstall
 from ..routing.view import View
 from .logs import Log
 from .options import RunOptions, StartError
+from .views import Seen
 
 log = Log("control")
+
+#: No names are resolved.
+NOTHING: Mapping[str, tuple[str, ...]] = {}
 
 #: Where a redirected connection arrives in its pod's namespace.
 PROXY_PORT = 15001
@@ -84,7 +88,7 @@ class Kernel:
         self.foreign: tuple[str, ...] = ()  # other people's connect programs that run before ours
         self._services = ServiceMaps(self.maps)
         self._planner = Planner()
-        self._views: list[tuple[int, View]] = []
+        self._views: list[tuple[int, Seen]] = []
         self._ejections = Ejections()
 
     @property
@@ -95,9 +99,10 @@ class Kernel:
     def close(self) -> None:
         self.maps.close()
 
-    def apply(self, views: Iterable[tuple[int, View]]) -> None:
-        """Bring the service maps to what these views say. A service port for which there is no room passes."""
-        self._views = list(views)
+    def apply(self, views: Iterable[tuple[int, View]], resolved: Mapping[str, tuple[str, ...]] = NOTHING) -> None:
+        """Bring the service maps to what these views say, with the addresses that hosts have in the DNS. A service port
+        for which there is no room passes."""
+        self._views = [(number, Seen(view, resolved)) for number, view in views]
         self._replan()
 
     def _replan(self) -> None:

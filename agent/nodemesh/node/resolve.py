@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from ipaddress import ip_address
+from pathlib import Path
+from typing import NamedTuple
 
-from ..registry.snapshot import Resolution, Snapshot
+import dns.asyncresolver
+import dns.exception
+
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Resolution, Service, Snapshot
 from .logs import Log
 
 log = Log("control")
 
-#: Envoy's default `dns_refresh_rate`, in seconds.
-REFRESH = 5.0
+#: Seconds until a name that failed is tried again (Envoy's default `dns_refresh_rate`).
+RETRY = 5.0
+
+#: The bounds of a record's time to live, in seconds, within which it is heeded.
+SHORTEST, LONGEST = 1.0, 300.0
 
 #: Names that are looked up at the same time.
 CONCURRENCY = 16
@@ -21,32 +28,73 @@ CONCURRENCY = 16
 #: Seconds for one name.
 TIMEOUT = 5.0
 
+HOSTS = Path("/etc/hosts")
+
 Addresses = dict[str, tuple[str, ...]]
-Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
+
+
+class Found(NamedTuple):
+    """A name's addresses, and for how many seconds they hold."""
+
+    addresses: tuple[str, ...]
+    ttl: float
+
+
+Lookup = Callable[[str], Awaitable[Found]]
 
 _BY_NAME = frozenset({Resolution.DNS, Resolution.DNS_ROUND_ROBIN})
 
 
-async def system_lookup(name: str) -> tuple[str, ...]:
-    """The addresses that this machine's resolver gives: IPv4, or IPv6 where there is no other (Envoy's V4_PREFERRED).
-    Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    by_family: dict[int, set[str]] = {}
-    for family, _, _, _, address in found:
-        by_family.setdefault(family, set()).add(str(address[0]))
-    return tuple(sorted(by_family.get(socket.AF_INET) or by_family.get(socket.AF_INET6) or ()))
+async def dns_lookup(name: str) -> Found:
+    """What this machine's hosts file has, else what its name servers say: IPv4, or IPv6 where there is no other
+    (Envoy's V4_PREFERRED). Raises OSError."""
+    known = in_hosts(name, HOSTS.read_text(errors="replace") if HOSTS.exists() else "")
+    if known:
+        return Found(known, RETRY)
+    try:
+        resolver = dns.asyncresolver.Resolver()  # reads resolv.conf, as it is now
+        for kind in ("A", "AAAA"):
+            search = "." not in name
+            answer = await resolver.resolve(name, kind, search=search, raise_on_no_answer=False, lifetime=TIMEOUT)
+            if answer.rrset:
+                return Found(tuple(sorted(record.to_text() for record in answer.rrset)), answer.rrset.ttl)
+    except dns.exception.DNSException as error:
+        raise OSError(str(error)) from None
+    raise OSError("the name has no address")
+
+
+def in_hosts(name: str, text: str) -> tuple[str, ...]:
+    """A name's addresses in a hosts file (hosts(5)), IPv4 preferred."""
+    found: dict[int, dict[str, None]] = {4: {}, 6: {}}
+    for line in text.splitlines():
+        fields = line.partition("#")[0].split()
+        if name in fields[1:]:
+            try:
+                found[ip_address(fields[0]).version][fields[0]] = None
+            except ValueError:
+                continue
+    return tuple(found[4] or found[6])
 
 
 def names_in(snapshot: Snapshot) -> Iterator[str]:
-    """The host names among the endpoints."""
+    """The host names among the endpoints, and hosts that clients dial by the addresses that the world's DNS gives."""
     for services in snapshot.services.values():
         for service in services:
+            if is_dialled_by_name(service):
+                yield service.host
             if service.resolution not in _BY_NAME:
                 continue
             for endpoints in service.endpoints.values():
                 for endpoint in endpoints:
                     if is_name(endpoint.address):
                         yield endpoint.address
+
+
+def is_dialled_by_name(service: Service) -> bool:
+    """Whether only its addresses in the DNS tell a ServiceEntry's connections from others."""
+    if service.kind != "ServiceEntry" or service.addresses or "*" in service.host:
+        return False
+    return any(port.protocol not in HTTP_PROTOCOLS | TLS_PROTOCOLS for port in service.ports)
 
 
 def is_name(address: str) -> bool:
@@ -60,55 +108,62 @@ def is_name(address: str) -> bool:
 
 
 class Resolver:
-    """Looks names up again and again; `publish` is called with all of them when anything has changed. A name that
-    cannot be looked up any more keeps the addresses it had, as Envoy does."""
+    """Looks names up, and again when their time to live is over; `publish` is called with all of them when anything has
+    changed. A name that cannot be looked up any more keeps the addresses it had, as with Envoy."""
 
-    def __init__(self, publish: Callable[[Addresses], None], lookup: Lookup = system_lookup) -> None:
+    def __init__(self, publish: Callable[[Addresses], None], lookup: Lookup = dns_lookup) -> None:
         self.addresses: Addresses = {}
+        self.names: frozenset[str] = frozenset()
         self._publish = publish
         self._lookup = lookup
-        self._names: set[str] = set()
+        self._due: dict[str, float] = {}  # when each is to be looked up again, by the loop's clock
         self._failing: set[str] = set()
         self._changed = asyncio.Event()
 
     def want(self, snapshot: Snapshot) -> None:
         """Look up the names of this snapshot from now on, new ones at once."""
-        names = set(names_in(snapshot))
-        if names - self._names:
+        names = frozenset(names_in(snapshot))
+        if names != self.names:
             self._changed.set()
-        self._names = names
+        self.names = names
 
     async def run(self) -> None:
         """Until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
-            await self.refresh()
+            self._changed.clear()
+            now = loop.time()
+            await self.refresh([name for name in self.names if self._due.get(name, 0.0) <= now])
+            soonest = min((self._due[name] for name in self.names if name in self._due), default=now + LONGEST)
             try:
-                async with asyncio.timeout(REFRESH):
+                async with asyncio.timeout(max(soonest - loop.time(), 0.0)):
                     await self._changed.wait()
             except TimeoutError:
                 continue
-            finally:
-                self._changed.clear()
 
-    async def refresh(self) -> None:
-        """One round over all names."""
+    async def refresh(self, names: Collection[str]) -> None:
+        """Look these names up, and forget those that nobody wants any more."""
         limit = asyncio.Semaphore(CONCURRENCY)
-        names = sorted(self._names)
         found = dict(zip(names, await asyncio.gather(*(self._one(name, limit) for name in names)), strict=True))
-        addresses = {name: known for name, known in found.items() if known}
+        known = {**self.addresses, **found}
+        addresses = {name: known[name] for name in sorted(self.names) if known.get(name)}
+        self._due = {name: due for name, due in self._due.items() if name in self.names}
         if addresses != self.addresses:
             self.addresses = addresses
             self._publish(addresses)
 
     async def _one(self, name: str, limit: asyncio.Semaphore) -> tuple[str, ...]:
+        loop = asyncio.get_running_loop()
         async with limit:
             try:
                 async with asyncio.timeout(TIMEOUT):
                     found = await self._lookup(name)
             except (OSError, UnicodeError, TimeoutError) as error:
+                self._due[name] = loop.time() + RETRY
                 if name not in self._failing:
                     self._failing.add(name)
                     log.warning("name not resolved", name=name, why=error)
                 return self.addresses.get(name, ())
         self._failing.discard(name)
-        return found
+        self._due[name] = loop.time() + min(max(found.ttl, SHORTEST), LONGEST)
+        return found.addresses

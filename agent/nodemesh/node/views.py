@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..routing.client import Client
+from ..routing.frontend import Frontend
 from ..routing.view import View, Views
 
 #: The view of a client that nothing tells apart: the kernel's maps hold it once, the others as what differs from it.
 BASE = 0
 BASE_CLIENT = Client(namespace="default")
+
+
+class Seen:
+    """What a view has for the kernel, with the addresses of names as they are now."""
+
+    def __init__(self, view: View, resolved: Mapping[str, tuple[str, ...]]) -> None:
+        self._view = view
+        self._resolved = resolved
+
+    def frontends(self) -> Iterator[Frontend]:
+        return self._view.frontends(self._resolved)
 
 
 class ViewNumbers:

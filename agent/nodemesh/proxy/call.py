@@ -406,7 +406,8 @@ class Call(Requester):
         if self.upstream is not None and self.host is not None:
             self.upstream = None
             self.host.end()
-        self._stop_try_timer()
+        if self._try_timer is not None:
+            self._stop_try_timer()
 
     def _end(self) -> None:
         self._enter(ENDED)

@@ -10,7 +10,7 @@ from typing import Final
 
 from ..routing.decision import HeaderOp, HeaderOps
 from ..telemetry.record import RequestRecord
-from .http1.lines import name_of, without
+from .http1.lines import drop, name_of
 
 COMMAND: Final = re.compile(rb"%(?:%|([A-Z_0-9]+)(?:\(([^)]*)\))?(?::[0-9]+)?%)")
 
@@ -24,7 +24,7 @@ def change(ops: HeaderOps, lines: list[bytes], record: RequestRecord, headers: d
     for op in ops.set:
         value = value_of(op, record, headers)
         if value:
-            lines[:] = without(lines, op.name)
+            drop(lines, op.name)
             lines.append(op.name + b": " + value)
     for op in ops.add:
         value = value_of(op, record, headers)

@@ -73,6 +73,11 @@ class Proxy:
             pod.view = self.views.for_client(pod.client)
             pod.limit(self.limits, self.workers)
 
+    def set_addresses(self, addresses: dict[str, tuple[str, ...]]) -> None:
+        """Names have these addresses from now on."""
+        self.addresses = addresses
+        self.views.set_resolved(addresses)
+
     def add_pod(self, number: int, client: Client, namespace: int, lane: int) -> Pod:
         """A new client; `number` is its listener's."""
         pod = Pod(self, client, self.views.for_client(client), namespace, lane)

@@ -16,6 +16,7 @@ from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .clock import Clock
 from .gate import Gate
+from .pipes import Pipes
 from .platform import Platform
 from .sockets import SILENT, SocketTransport, show, tune
 from .transport import Acceptor, Handler, Network, Transport
@@ -152,6 +153,7 @@ class Reactor(Network):
         "listeners",
         "watchers",
         "buffer",
+        "pipes",
         "view",
         "running",
         "_released",
@@ -166,6 +168,7 @@ class Reactor(Network):
         self.lanes: dict[int, Lane] = {}
         self.listeners: dict[int, Listener] = {}
         self.watchers: dict[int, Watcher] = {}
+        self.pipes = Pipes()
         self.buffer = bytearray(BULK_SIZE)
         self.view = memoryview(self.buffer)
         self.running = False

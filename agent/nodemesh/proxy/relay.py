@@ -31,6 +31,10 @@ class Side(Handler):
         self.transport = transport
         transport.handler = self
         transport.bulk = True
+        other = self.other.transport
+        if other is not None:
+            transport.join(other)
+            other.join(transport)
 
     def name(self) -> str:
         """Who is there, for the access log."""
@@ -48,6 +52,13 @@ class Side(Handler):
             self.relay.early.append(bytes(data))
         out.send(data)
         if out.pending:
+            self.transport.pause()
+
+    def passed(self, size: int) -> None:
+        self.count += size
+        self.relay.touched = self.relay.pod.proxy.clock.now
+        assert self.other.transport is not None and self.transport is not None
+        if self.other.transport.pending:
             self.transport.pause()
 
     def describe(self) -> dict[str, str]:

@@ -75,6 +75,7 @@ class TlsTransport(Transport):
         lower.bulk = True  # records are copied into OpenSSL's buffer anyway
         self.local = lower.local
         self.remote = lower.remote
+        self.accepted = lower.accepted
 
     def adopt(self, lower: Transport, data: bytes) -> None:
         """Have an established connection and the bytes that it has brought so far."""
@@ -92,6 +93,10 @@ class TlsTransport(Transport):
             self.pending += len(data)
             return
         self._encrypt(data)
+
+    @property
+    def stale(self) -> bool:
+        return self.lower is not None and self.lower.stale
 
     def pause(self) -> None:
         self._paused = True

@@ -32,6 +32,9 @@ class Handler:
         """Bytes have come; never empty."""
         raise NotImplementedError
 
+    def passed(self, size: int) -> None:
+        """So many bytes have gone to the transport that this one is joined to, unseen."""
+
     def ended(self) -> None:
         """The peer has sent its FIN: nothing more will come, though it may still read."""
         raise NotImplementedError
@@ -73,6 +76,10 @@ class Transport:
     def send(self, data: Buffer) -> None:
         """Write, or keep a copy of what the peer does not take yet."""
         raise NotImplementedError
+
+    def join(self, other: Transport) -> None:
+        """While the handler stays, what comes is for `other` as it is: it may go there without being shown to the
+        handler, which is told its size."""
 
     @property
     def stale(self) -> bool:

@@ -124,7 +124,7 @@ class Worker(Watcher):
         elif isinstance(message, messages.SetMaps):
             self.platform.set_maps(fds, message.heartbeat_slot)
         elif isinstance(message, messages.SetDns):
-            self.proxy.addresses = message.addresses
+            self.proxy.set_addresses(message.addresses)
         elif isinstance(message, messages.SetMaterials):
             self._set_materials(fds[0])
         elif isinstance(message, messages.SetCounters):

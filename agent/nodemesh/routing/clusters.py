@@ -30,6 +30,9 @@ from .tables import DestinationRule
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 BLACKHOLE_CLUSTER = "BlackHoleCluster"
 
+#: The client's own choice of address is dialled. With DYNAMIC_DNS it has resolved the name itself.
+DIALLED = frozenset({Resolution.NONE, Resolution.HEADLESS, Resolution.DYNAMIC_DNS})
+
 #: What a simple load balancer's name means; LEAST_CONN is LEAST_REQUEST's old name.
 SIMPLE = {
     SimpleLB.UNSPECIFIED: Algorithm.LEAST_REQUEST,
@@ -115,7 +118,7 @@ def build_cluster(
     resolution = service.resolution
     if resolution is Resolution.HEADLESS and subset:
         resolution = Resolution.STATIC  # a rule chose among the endpoints: what was dialled may not be one of them
-    if resolution in (Resolution.NONE, Resolution.HEADLESS):
+    if resolution in DIALLED:
         balancer = LoadBalancer(algorithm=Algorithm.PASSTHROUGH)
     tls = tls_of(policy.tls, service, client)
     locality_setting = setting_in_force(

@@ -104,7 +104,7 @@ def cannot_balance(service: Service, port: ServicePort, tcp: Decision) -> str:
     """Why the kernel cannot pick an endpoint at connect(); empty if it can."""
     if service.resolution is Resolution.HEADLESS:
         return "clients of a headless service dial its endpoints themselves"
-    if service.resolution is Resolution.NONE:
+    if service.resolution in (Resolution.NONE, Resolution.DYNAMIC_DNS):
         return "the dialled address is the endpoint"
     if not isinstance(tcp, Route):
         return "its TCP rules leave no destination"

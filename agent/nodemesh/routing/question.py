@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..config.validate.common import is_token
 from ..registry.services import selects
 from .client import Client
 from .names import strip_port
@@ -28,17 +29,21 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuestionError(ValueError):
-    """The URL says too little or nonsense."""
+    """The method or URL says too little or nonsense, or there is no such client."""
 
 
 def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), sni: str = "") -> Question:
     """Raises QuestionError. A Host header stands for the URL's host; `sni` for the server name of https and tls."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    scheme = parts.scheme.lower()
+    if not is_token(method):
+        raise QuestionError(f"{method!r} is no method; right is for instance GET")
+    if any(character.isspace() for character in url):
+        raise QuestionError(f"{url!r} has a blank in it; write it as %20")
     try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        scheme = parts.scheme.lower()
         port = parts.port or DEFAULT_PORTS.get(scheme)
     except ValueError as error:
-        raise QuestionError(f"{url} has no valid port: {error}") from None
+        raise QuestionError(f"{url} has no valid address and port: {error}") from None
     if scheme not in ("http", "https", "tls", "tcp"):
         raise QuestionError(f"{url} has the scheme {scheme}; right are http, https, tls and tcp")
     if not parts.hostname:
@@ -69,7 +74,8 @@ def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | Non
     """The client that `--as NS/POD` or `--as NS` means, or the gateway workload with the given labels. Raises
     QuestionError for a pod that is not there."""
     snapshot = tables.snapshot
-    namespace, _, name = (who or "default").partition("/")
+    namespace, _, name = who.partition("/")
+    namespace = namespace or "default"
     if not name:
         if gateway_labels and namespace == "default":
             namespace = gateway_namespace(tables, gateway_labels)

@@ -54,8 +54,11 @@ class View:
         index: EndpointIndex,
         read_sets: ReadSets,
         changes: Changes,
+        resolved: Mapping[str, tuple[str, ...]],
         previous: View | None = None,
     ) -> None:
+        """`changes` tells what differs between versions of the tables; `resolved` has the hosts by their addresses in
+        the DNS."""
         self.client = client
         self.tables = tables
         self.version = tables.version
@@ -67,6 +70,7 @@ class View:
         self._index = index
         self._read_sets = read_sets
         self._changes = changes
+        self._resolved = resolved
         self._listing: Listing = Listing(previous._listing if previous is not None else None)
         self._clusters: Clusters = Clusters(previous._clusters.made if previous is not None else {})
         self._virtual_hosts: Memo[tuple[str, int], VirtualHost] = Memo(
@@ -106,6 +110,10 @@ class View:
             found = self._by_address[key] = self._find_frontend(canonical(address), port)
         return found
 
+    def forget_addresses(self) -> None:
+        """Some may mean something else from now on."""
+        self._by_address.clear()
+
     def _find_frontend(self, address: str, port: int) -> Frontend:
         lookup = self._lookup()
         for host in self._hosts_at(address):
@@ -123,6 +131,7 @@ class View:
 
     def _hosts_at(self, address: str) -> Iterator[str]:
         yield from self.tables.addresses.get(address, ())
+        yield from self._resolved.get(address, ())
         if not self.tables.networks:
             return
         try:
@@ -439,8 +448,18 @@ class Views:
         self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
         self._read_sets.trim(SETS_PER_HOST * len(tables.services))
         self._changes = Changes(tables)
+        self._resolved: dict[str, tuple[str, ...]] = previous._resolved if previous is not None else {}
         self._views: dict[ClientKey, View] = {}
         self._before: dict[ClientKey, View] = dict(previous._views) if previous is not None else {}
+
+    def set_resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+        """The addresses that hosts have in the DNS, by host, for those without addresses of their own."""
+        self._resolved.clear()
+        for host, found in addresses.items():
+            for address in found:
+                self._resolved[address] = (*self._resolved.get(address, ()), host)
+        for view in self._views.values():
+            view.forget_addresses()
 
     def for_client(self, client: Client) -> View:
         """The view of a client; clients that no rule tells apart share one."""
@@ -458,6 +477,7 @@ class Views:
         )
         view = self._views.get(key)
         if view is None:
-            view = View(self.tables, client, self._index, self._read_sets, self._changes, self._before.pop(key, None))
+            previous = self._before.pop(key, None)
+            view = View(self.tables, client, self._index, self._read_sets, self._changes, self._resolved, previous)
             self._views[key] = view
         return view

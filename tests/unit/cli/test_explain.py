@@ -45,7 +45,7 @@ def test_wrong_questions_are_told_as_wrong_usage(tmp_path):
         (("ftp://reviews",), "right are http, https, tls and tcp"),
         (("http://",), "names no host"),
         (("tcp://reviews",), "names no port"),
-        (("http://reviews:123456/",), "has no valid port"),
+        (("http://reviews:123456/",), "has no valid address and port"),
         (("http://reviews/", "--config", "/no/such/place"), "does not exist"),
     ):
         result = explain(tmp_path, "GET", *arguments)

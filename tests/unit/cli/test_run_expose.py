@@ -258,3 +258,19 @@ def test_a_successor_that_cannot_start_leaves_everything_as_it_was(folder, v1, t
         assert mesh.curl() == (200, "v1")
         until(lambda: mesh.ready() and mesh.children().get("control"))
         assert mesh.curl() == (200, "v1")
+
+
+def test_the_listeners_own_address_will_do(folder, v1, v2):
+    """`curl http://127.0.0.1:PORT/`: a Host that names the plain listener means what stands behind it."""
+    only_there = (
+        "- match: [{authority: {exact: 'reviews:9080'}}]\n  route: [{destination: {host: reviews, subset: v2}}]"
+    )
+    (folder / "mesh.yaml").write_text(cluster(v1, v2) + rules(f"{only_there}\n{TO_V1}"))
+    with Mesh(folder) as mesh:
+        port = mesh.exposed["reviews:9080"]
+        for host in ("127.0.0.1", "localhost"):
+            done = subprocess.run(
+                ["curl", "-sS", "-m", "10", f"http://{host}:{port}/", "-4"], capture_output=True, text=True
+            )
+            assert done.stdout == "v2"
+        assert mesh.curl(name="reviews:9080") == (200, "v2")

@@ -12,6 +12,7 @@ from nodemesh.datapath.maps import (
     Hook,
     Mode,
     NetworkKey,
+    PodFlag,
     ServiceEntry,
     ServiceFlag,
     ServiceKey,
@@ -35,7 +36,7 @@ STRUCTS = {
     "traffic_key": (maps.TRAFFIC_KEY, ["netns", "dialled", "backend", "dialled_port", "backend_port"]),
     "traffic": (maps.TRAFFIC, ["opened", "failed", "closed", "sent", "received", "duration", "rtt"]),
     "listener_key": (maps.LISTENER_KEY, ["netns", "family"]),
-    "settings": (maps.SETTINGS, ["heartbeat_limit", "proxy_port", "workers"]),
+    "settings": (maps.SETTINGS, ["heartbeat_limit", "proxy_port", "dns_port", "workers"]),
 }
 
 _MAIN = """
@@ -59,6 +60,7 @@ def c_says(tmp_path_factory):
     asked += [f"offsetof(struct {name}, {field})" for name, (_, fields) in STRUCTS.items() for field in fields]
     asked += [f"HOOK_{hook.name}" for hook in Hook] + [f"MODE_{mode.name}" for mode in Mode]
     asked += [f"SERVICE_{flag.name}" for flag in ServiceFlag]
+    asked += [f"POD_{flag.name}" for flag in PodFlag]
     asked += [f"REASON_{reason.name}" for reason in Reason if reason < maps.REASONS]
     folder = tmp_path_factory.mktemp("layout")
     lines = "\n".join(f'printf("%ld\\n", (long)({expression}));' for expression in asked)
@@ -94,6 +96,8 @@ def test_enumerations_are_the_same(c_says):
         assert c_says[f"MODE_{mode.name}"] == mode
     for flag in ServiceFlag:
         assert c_says[f"SERVICE_{flag.name}"] == flag
+    for flag in PodFlag:
+        assert c_says[f"POD_{flag.name}"] == flag
 
 
 def test_the_kernels_reasons_are_the_same_in_both_directions(c_says):
@@ -110,10 +114,11 @@ def test_every_map_of_the_header_is_known_with_its_type_and_the_other_way_round(
 
 
 def test_every_hook_has_one_file_with_its_function():
-    for hook in hooks.HOOKS:
+    known = (*hooks.HOOKS, *hooks.DNS_HOOKS)
+    for hook in known:
         assert f"int {hook.function}(" in (BPF / f"{hook.name}.bpf.c").read_text()
-    assert {path.name.removesuffix(".bpf.c") for path in BPF.glob("*.bpf.c")} == {hook.name for hook in hooks.HOOKS}
-    assert {hook.name.upper() for hook in hooks.HOOKS} == {hook.name for hook in Hook}
+    assert {path.name.removesuffix(".bpf.c") for path in BPF.glob("*.bpf.c")} == {hook.name for hook in known}
+    assert {hook.name.upper() for hook in known} == {hook.name for hook in Hook}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import asyncio
 
-from nodemesh.node.resolve import Addresses, Resolver, names_in, system_lookup
-from nodemesh.registry.snapshot import Endpoint, Resolution, Service, Snapshot
+from nodemesh.node.resolve import Addresses, Found, Resolver, dns_lookup, in_hosts, names_in
+from nodemesh.registry.snapshot import Endpoint, Protocol, Resolution, Service, ServicePort, Snapshot
 
 
 def snapshot(*addresses: str, resolution: Resolution = Resolution.DNS) -> Snapshot:
@@ -15,13 +15,19 @@ class Dns:
 
     def __init__(self, **answers: tuple[str, ...]) -> None:
         self.answers = answers
+        self.ttl = 60.0
+        self.asked: list[str] = []
         self.published: list[Addresses] = []
         self.resolver = Resolver(self.published.append, self.lookup)
 
-    async def lookup(self, name: str) -> tuple[str, ...]:
+    async def lookup(self, name: str) -> Found:
+        self.asked.append(name)
         if name not in self.answers:
             raise OSError("no such name")
-        return self.answers[name]
+        return Found(self.answers[name], self.ttl)
+
+    async def refresh(self) -> None:
+        await self.resolver.refresh(sorted(self.resolver.names))
 
 
 def test_only_names_of_dns_services_are_looked_up():
@@ -33,14 +39,14 @@ def test_changes_are_published_once_and_failures_keep_what_was_known():
     async def scenario() -> None:
         dns = Dns(a=("10.0.0.1",), b=("10.0.0.2",))
         dns.resolver.want(snapshot("a", "b", "unknown"))
-        await dns.resolver.refresh()
-        await dns.resolver.refresh()
+        await dns.refresh()
+        await dns.refresh()
         assert dns.published == [{"a": ("10.0.0.1",), "b": ("10.0.0.2",)}]
         dns.answers = {"b": ("10.0.0.3", "10.0.0.4")}
-        await dns.resolver.refresh()
+        await dns.refresh()
         assert dns.published[1:] == [{"a": ("10.0.0.1",), "b": ("10.0.0.3", "10.0.0.4")}]
         dns.resolver.want(snapshot("b"))
-        await dns.resolver.refresh()
+        await dns.refresh()
         assert dns.published[2:] == [{"b": ("10.0.0.3", "10.0.0.4")}]
 
     asyncio.run(scenario())
@@ -60,5 +66,40 @@ def test_a_new_name_does_not_wait_for_the_next_round():
     asyncio.run(scenario())
 
 
-def test_the_machines_resolver_prefers_ipv4():
-    assert asyncio.run(system_lookup("localhost")) == ("127.0.0.1",)
+def test_names_are_looked_up_again_when_their_time_is_over():
+    async def scenario() -> None:
+        dns = Dns(a=("10.0.0.1",), b=("10.0.0.2",))
+        dns.ttl = 0.0  # heeded as one second
+        dns.resolver.want(snapshot("a"))
+        running = asyncio.ensure_future(dns.resolver.run())
+        async with asyncio.timeout(5):
+            while dns.asked != ["a", "a"]:
+                await asyncio.sleep(0.01)
+            dns.ttl = 3600.0
+            dns.resolver.want(snapshot("a", "b"))
+            while "b" not in dns.asked:
+                await asyncio.sleep(0.01)
+        assert dns.asked == ["a", "a", "b"], "a new name does not ask for the others again"
+        running.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_hosts_that_only_their_addresses_tell_apart_are_looked_up():
+    def entry(protocol: Protocol, *addresses: str, host: str = "db.example") -> Snapshot:
+        port = ServicePort(number=5432, protocol=protocol)
+        kind = {"kind": "ServiceEntry", "ports": (port,), "addresses": addresses}
+        return Snapshot(services={host: (Service(host=host, name=host, namespace="default", **kind),)})
+
+    assert list(names_in(entry(Protocol.TCP))) == ["db.example"]
+    assert list(names_in(entry(Protocol.TCP, "10.0.0.1"))) == []
+    assert list(names_in(entry(Protocol.HTTP))) == []
+    assert list(names_in(entry(Protocol.TCP, host="*.example"))) == []
+
+
+def test_the_hosts_file_comes_first_and_prefers_ipv4():
+    text = "::1 db db.example\n10.0.0.1 db.example # theirs\n10.0.0.2 x db.example\nfe80::1 six\n"
+    assert in_hosts("db.example", text) == ("10.0.0.1", "10.0.0.2")
+    assert in_hosts("six", text) == ("fe80::1",)
+    assert in_hosts("theirs", text) == ()
+    assert asyncio.run(dns_lookup("localhost")).addresses == ("127.0.0.1",)

@@ -236,16 +236,25 @@ def test_json_and_text(views):
     assert "outbound|9080||gone.default.svc.cluster.local  (no such service, port or subset)" in text
 
 
-@pytest.mark.parametrize("url", ["ftp://x/", "tcp://x", "http:///path", "http://x:99999/"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x/", "tcp://x", "http:///path", "http://x:99999/", "http://[::1/", "http://a b/"]
+)
 def test_a_url_that_says_too_little_is_refused(url):
     with pytest.raises(QuestionError):
         question_of("GET", url)
 
 
+@pytest.mark.parametrize("method", ["", "GET /", "GÉT"])
+def test_what_is_no_method_is_refused(method):
+    with pytest.raises(QuestionError, match="no method"):
+        question_of(method, "http://x/")
+
+
 def test_who_asks(views):
     client = client_for(views.tables, "default/reviews-v1")
     assert (client.name, client.labels["version"]) == ("reviews-v1", "v1")
-    assert client_for(views.tables, "prod").namespace == "prod"
+    assert client_for(views.tables, "prod").namespace == client_for(views.tables, "prod/").namespace == "prod"
+    assert client_for(views.tables, "/reviews-v1").namespace == "default"
     with pytest.raises(QuestionError):
         client_for(views.tables, "default/nobody")
 

@@ -1,4 +1,4 @@
-from tests.meshes import bookinfo, make, pod, request, service, view_of
+from tests.meshes import bookinfo, make, pod, request, service, view_of, views_of
 
 from nodemesh.reasons import Reason
 from nodemesh.registry.assemble import key_of
@@ -155,3 +155,19 @@ def test_what_a_change_does_not_concern_is_kept():
     assert decide(views.for_client(client), request()) is before
     tables = compile_tables(store.apply("t", [reviews_rules({"route": [to("v3")]})]), tables)
     assert "|v3|" in clusters(decide(Views(tables, views).for_client(client), request()))[0]
+
+
+def test_addresses_of_hosts_that_have_none_of_their_own_are_those_of_the_dns():
+    port = {"number": 5432, "name": "db", "protocol": "TCP"}
+    entry = make("ServiceEntry", "e", {"hosts": ["db.example"], "ports": [port], "resolution": "DNS"})
+    views = views_of(entry)
+    view = views.for_client(Client(namespace="default"))
+    assert view.frontend("192.0.2.1", 5432).service is None
+    views.set_resolved({"db.example": ("192.0.2.1",)})
+    found = view.frontend("192.0.2.1", 5432).service
+    assert found is not None and found.host == "db.example"
+    assert view.frontend("192.0.2.1", 80).service is None
+    later = Views(views.tables, views).for_client(Client(namespace="default"))
+    assert later.frontend("192.0.2.1", 5432).service is not None
+    views.set_resolved({})
+    assert view.frontend("192.0.2.1", 5432).service is None

@@ -171,3 +171,7 @@ def check_export_to(names: tuple[str, ...], meta: Meta, findings: Findings, *, n
         if real in seen:
             findings.bad_value("bad-export-to", here, f"`{name}` names a namespace a second time; remove it")
         seen.add(real)
+
+
+#: Why ISTIO_MUTUAL is without effect.
+NO_AUTHORITY = "nodemesh has no certificate authority of its own; use MUTUAL with a credential"

@@ -17,6 +17,7 @@ from ..destinationrule import (
 from ..meta import Meta, Path
 from ..problems import Findings
 from .common import (
+    NO_AUTHORITY,
     check_duration,
     check_export_to,
     check_host,
@@ -181,6 +182,8 @@ def _tls(tls: ClientTLSSettings, path: Path, findings: Findings) -> None:
             message = "SIMPLE takes only the CA from its credential, and insecureSkipVerify verifies nothing"
             findings.error("one-of", (*path, "credentialName"), message)
     if tls.mode is ClientTLSMode.ISTIO_MUTUAL:
+        message = f"ISTIO_MUTUAL has no effect here, connections stay as they are: {NO_AUTHORITY}"
+        findings.warning("no-effect", (*path, "mode"), message)
         for name, value in (*((file, True) for file in files), ("credentialName", tls.credential_name)):
             if value:
                 findings.error("one-of", (*path, name), f"ISTIO_MUTUAL brings its own certificates; remove {name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..gateway import GatewaySpec, Port, Server, ServerTLSMode, ServerTLSSettings, TLSProtocol
 from ..meta import Meta, Path
 from ..problems import Findings
-from .common import check_labels, check_port, host_fault, is_ip, is_label
+from .common import NO_AUTHORITY, check_labels, check_port, host_fault, is_ip, is_label
 
 PROTOCOLS = ("HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB", "MONGO", "REDIS", "MYSQL", "TCP", "TLS")
 TLS_PROTOCOLS = ("HTTPS", "TLS")
@@ -138,6 +138,8 @@ def _server_tls(tls: ServerTLSSettings, path: Path, findings: Findings) -> None:
     mode = tls.mode or ServerTLSMode.PASSTHROUGH
     _one_certificate_source(tls, path, findings)
     if mode is ServerTLSMode.ISTIO_MUTUAL:
+        message = f"ISTIO_MUTUAL cannot be served here, connections are closed: {NO_AUTHORITY}"
+        findings.warning("no-effect", (*path, "mode"), message)
         for name, value in (
             ("serverCertificate", tls.server_certificate),
             ("privateKey", tls.private_key),

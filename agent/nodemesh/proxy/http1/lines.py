@@ -123,7 +123,12 @@ def name_of(line: bytes) -> bytes:
     return field.name if field is not None else line[: line.index(b":")].lower()
 
 
-def without(lines: list[bytes], name: bytes) -> list[bytes]:
-    """Well-formed lines less those of one field, whose name is given in lower case."""
+def drop(lines: list[bytes], name: bytes) -> None:
+    """Take the lines of one field, whose name is given in lower case, out of well-formed ones."""
     end = len(name)
-    return [line for line in lines if line[end : end + 1] != b":" or line[:end].lower() != name]
+    for line in lines:
+        if line[end : end + 1] == b":" and line[:end].lower() == name:
+            break
+    else:
+        return
+    lines[:] = [line for line in lines if line[end : end + 1] != b":" or line[:end].lower() != name]

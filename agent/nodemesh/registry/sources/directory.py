@@ -6,6 +6,7 @@ thousand files, and it works on any file system (ConfigMap mounts, network share
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,7 +87,7 @@ class DirectorySource:
                     folders[:] = sorted(name for name in folders if not name.startswith("."))
                     for name in sorted(names):
                         if name.endswith(SUFFIXES) and not name.startswith("."):
-                            yield from stamp_of(os.path.join(folder, name))
+                            yield from stamp_of(os.path.join(folder, name), regular=True)
             else:
                 yield from stamp_of(path)
 
@@ -135,11 +136,14 @@ class DirectorySource:
         return Changes(tuple(changed), removed, problems)
 
 
-def stamp_of(path: str) -> Iterator[tuple[str, Stamp]]:
-    """Nothing for a file that has vanished in between."""
+def stamp_of(path: str, *, regular: bool = False) -> Iterator[tuple[str, Stamp]]:
+    """Nothing for a file that has vanished in between; with `regular` nothing for pipes and devices either, which would
+    be waited for."""
     try:
         found = os.stat(path)
     except OSError:
+        return
+    if regular and not stat.S_ISREG(found.st_mode):
         return
     yield path, Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
 

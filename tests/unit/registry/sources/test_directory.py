@@ -1,3 +1,5 @@
+import os
+
 from nodemesh.registry.sources.directory import DirectorySource
 
 SERVICE = """\
@@ -92,3 +94,9 @@ def test_a_file_emptied_in_the_middle_of_a_write_is_not_taken_at_once(tmp_path):
     assert source.scan() is None
     write(file, ("a", 80), ("b", 81))
     assert names(source.scan()) == ["b"]
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "link.yaml").symlink_to("nowhere")
+    assert DirectorySource([tmp_path]).scan() is None

@@ -1,0 +1,186 @@
+"""DNS queries of pods that ask for it go to the listener in their own namespace, and to the cluster's server whenever
+nobody serves there."""
+
+import socket
+import threading
+
+import pytest
+
+from nodemesh.datapath import counters, namespaces
+from nodemesh.datapath.attach import attach, attached
+from nodemesh.datapath.hooks import DNS_HOOKS, HOOKS
+from nodemesh.datapath.maps import Hook, PodFlag
+from nodemesh.reasons import Reason
+
+DNS_PORT = 15053
+
+#: A nameserver and, at another port, something that is none.
+SERVER = """
+import selectors, socket
+selector = selectors.DefaultSelector()
+for port in (53, 54):
+    server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    server.bind(("::", port))
+    selector.register(server, selectors.EVENT_READ)
+print("up", flush=True)
+while True:
+    for key, _ in selector.select():
+        data, peer = key.fileobj.recvfrom(512)
+        key.fileobj.sendto(b"cluster", peer)
+"""
+
+#: Asks as a resolver does, `connected` or not; tells the answers, who seems to have given them, and whom it is with.
+ASK = """
+import socket, sys
+family, address, port, way = sys.argv[1:]
+sock = socket.socket(getattr(socket, family), socket.SOCK_DGRAM)
+sock.settimeout(3)
+try:
+    if way == "connected":
+        sock.connect((address, int(port)))
+        sock.send(b"query")
+        print(sock.recvfrom(512)[0].decode(), *sock.getpeername()[:2])
+    else:
+        sock.sendto(b"query", (address, int(port)))
+        answer, peer = sock.recvfrom(512)
+        print(answer.decode(), *peer[:2])
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+WAYS = ("connected", "unconnected")
+FAMILIES = {"v4": ("AF_INET", "{}", 0), "mapped": ("AF_INET6", "::ffff:{}", 0), "v6": ("AF_INET6", "{}", 1)}
+
+
+@pytest.fixture(scope="module")
+def nameserver(node):
+    process = node.first.popen(["python3", "-c", SERVER], stdout=-1, text=True)
+    assert process.stdout.readline() == "up\n"
+    yield node.first.record.ips
+    process.kill()
+    process.communicate()
+
+
+class Answers:
+    """The mesh's DNS listener in the pod: one socket for each family, answered by a thread."""
+
+    def __init__(self, netns):
+        self.sockets = []
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            sock = namespaces.open_socket(netns, family, socket.SOCK_DGRAM)
+            sock.bind((address, DNS_PORT))
+            self.sockets.append(sock)
+            threading.Thread(target=self.answer, args=(sock,), daemon=True).start()
+
+    def answer(self, sock):
+        while True:
+            data, peer = sock.recvfrom(512)
+            if data == b"end":
+                sock.close()
+                return
+            sock.sendto(b"mesh", peer)
+
+    def close(self, netns):
+        """Have both threads close their sockets: a blocked recvfrom would keep them open."""
+        with namespaces.open_socket(netns, socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"end", ("127.0.0.1", DNS_PORT))
+        with namespaces.open_socket(netns, socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"end", ("::1", DNS_PORT))
+
+
+@pytest.fixture
+def captured(node, client, maps, nameserver):
+    """The client, with its DNS taken over."""
+    netns = namespaces.netns_fd(node.client.pid)
+    answers = Answers(netns)
+    maps.enrol(client.cookie, 0, PodFlag.DNS)
+    attach(node.pins, node.client.record.uid, node.cgroup(node.client), dns=True)
+    yield client
+    answers.close(netns)
+
+
+def ask(client, address, way, family="AF_INET", port=53):
+    return client.pod.python(ASK, family, address, str(port), way).split()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_query_is_answered_by_the_mesh_and_seems_to_come_from_the_server(captured, nameserver, maps, family, way):
+    """RC-16, RC-20."""
+    name, form, index = FAMILIES[family]
+    address = form.format(nameserver[index])
+    assert ask(captured, address, way, name) == ["mesh", address, "53"]
+    assert list(maps["origins"].keys()) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_dns_never_depends_on_our_being_alive(captured, nameserver, maps, family, way):
+    """RC-21: a heartbeat that stops, then a listener that is gone."""
+    name, form, index = FAMILIES[family]
+    address = form.format(nameserver[index])
+    captured.heartbeat.stop()
+    assert ask(captured, address, way, name) == ["cluster", address, "53"]
+    captured.heartbeat.beat()
+    for listener in captured.listeners.values():
+        listener.close()
+    assert ask(captured, address, way, name) == ["cluster", address, "53"]
+    assert {reason for hook, reason in counters.read(maps)} >= {Reason.PASS_HEARTBEAT_LATE, Reason.PASS_NO_LISTENER}
+
+
+def test_a_socket_that_outlives_the_mesh_asks_the_clusters_server_next(captured, nameserver):
+    """RC-20, RC-21: each query of an unconnected socket is decided afresh."""
+    code = (
+        "import socket, sys\n"
+        "sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); sock.settimeout(3)\n"
+        "for line in sys.stdin:\n"
+        "    sock.sendto(b'query', (sys.argv[1], 53))\n"
+        "    answer, peer = sock.recvfrom(512)\n"
+        "    print(answer.decode(), peer[0], flush=True)\n"
+    )
+    process = captured.pod.popen(["python3", "-c", code, nameserver[0]], stdin=-1, stdout=-1, text=True)
+
+    def again():
+        process.stdin.write("\n")
+        process.stdin.flush()
+        return process.stdout.readline().split()
+
+    assert again() == ["mesh", nameserver[0]]
+    captured.heartbeat.stop()
+    assert again() == ["cluster", nameserver[0]]
+    captured.heartbeat.beat()
+    assert again() == ["mesh", nameserver[0]]
+    process.stdin.close()
+    process.wait(5)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_other_udp_is_left_alone(captured, nameserver, way):
+    """RC-20."""
+    assert ask(captured, nameserver[0], way, port=54) == ["cluster", nameserver[0], "54"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_pod_that_has_not_asked_for_it_keeps_its_server(captured, nameserver, maps, way):
+    maps.enrol(captured.cookie, 0)
+    assert ask(captured, nameserver[0], way) == ["cluster", nameserver[0], "53"]
+
+
+def test_the_pods_own_resolver_at_its_loopback_is_left_alone(captured):
+    assert ask(captured, "127.0.0.1", "connected") == ["ConnectionRefusedError"]
+
+
+def test_hooks_for_dns_come_and_go_with_the_wish(node, captured, maps):
+    def at_client():
+        return {one.hook for one in attached(node.pins) if one.pod == node.client.record.uid}
+
+    every = {hook.name for hook in HOOKS}
+    assert at_client() == every | {hook.name for hook in DNS_HOOKS}
+    attach(node.pins, node.client.record.uid, node.cgroup(node.client))
+    assert at_client() == every
+
+
+def test_answers_are_counted(captured, nameserver, maps):
+    before = counters.read(maps).get((Hook.RECVMSG4, Reason.ORIGIN_SHOWN), 0)
+    ask(captured, nameserver[0], "unconnected")
+    assert counters.read(maps)[Hook.RECVMSG4, Reason.ORIGIN_SHOWN] == before + 1
