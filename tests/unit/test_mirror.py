@@ -1,0 +1,164 @@
+"""tests/unit mirrors the package: which source file is tested where."""
+
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+SOURCE = TESTS.parent / "agent" / "nodemesh"
+
+#: Source files without a test file of their own, and the test that would fail first if they broke. Whole packages of
+#: structs (`config`) and what needs root, namespaces or an API server are tested where they do their work.
+ELSEWHERE = {
+    "admin/graph.py": "unit/admin/test_http.py",
+    "admin/pages.py": "unit/admin/test_http.py",
+    "admin/state.py": "unit/admin/test_http.py",
+    "cli/client.py": "unit/cli/test_show.py",
+    "cli/crds.py": "unit/cli/test_main.py",
+    "cli/demo.py": "netns/test_demo.py",
+    "cli/doctor.py": "netns/test_doctor.py",
+    "cli/output.py": "unit/cli/test_show.py",
+    "cli/run.py": "unit/cli/test_run_expose.py",
+    "cli/stage.py": "unit/cli/test_scenarios.py",
+    "config/core.py": "unit/config/test_decode.py",
+    "config/destinationrule.py": "unit/config/test_decode.py",
+    "config/gateway.py": "conformance/config/test_inventory.py",
+    "config/meshconfig.py": "unit/config/test_decode.py",
+    "config/meta.py": "unit/config/test_load.py",
+    "config/serviceentry.py": "conformance/config/test_inventory.py",
+    "config/sidecar.py": "conformance/config/test_inventory.py",
+    "config/virtualservice.py": "unit/config/test_decode.py",
+    "config/workload.py": "conformance/config/test_inventory.py",
+    "datapath/attach.py": "netns/test_datapath_lifecycle.py",
+    "datapath/bpf.py": "netns/test_datapath_lifecycle.py",
+    "datapath/bpffs.py": "netns/test_datapath_lifecycle.py",
+    "datapath/counters.py": "netns/test_datapath_kernel.py",
+    "datapath/heartbeat.py": "netns/test_datapath_redirect.py",
+    "datapath/hooks.py": "unit/datapath/test_maps.py",
+    "datapath/namespaces.py": "netns/test_datapath_redirect.py",
+    "datapath/origin.py": "netns/test_node_enrol.py",
+    "datapath/pins.py": "netns/test_datapath_lifecycle.py",
+    "datapath/selftest.py": "netns/test_datapath_selftest.py",
+    "datapath/sync.py": "netns/test_datapath_sync.py",
+    "datapath/traffic.py": "netns/test_datapath_traffic.py",
+    "datapath/uninstall.py": "netns/test_datapath_lifecycle.py",
+    "lab/agent.py": "netns/test_node_run.py",
+    "lab/certificates.py": "playbooks/test_tls.py",
+    "lab/cgroup.py": "netns/test_lab.py",
+    "lab/lab.py": "netns/test_lab.py",
+    "lab/network.py": "netns/test_lab.py",
+    "lab/pause.py": "netns/test_lab.py",
+    "lab/place.py": "netns/test_lab.py",
+    "lab/pod.py": "unit/lab/test_service.py",
+    "node/cluster.py": "kubernetes/test_run.py",
+    "node/control.py": "unit/cli/test_run_expose.py",
+    "node/enrol.py": "netns/test_node_enrol.py",
+    "node/kernel.py": "netns/test_node_enrol.py",
+    "node/kubeconfig.py": "kubernetes/test_login.py",
+    "node/platform.py": "netns/test_node_run.py",
+    "node/publish.py": "unit/cli/test_run_expose.py",
+    "node/reporter.py": "kubernetes/test_report.py",
+    "node/rundir.py": "unit/cli/test_run_expose.py",
+    "node/status.py": "unit/cli/test_run_expose.py",
+    "node/supervisor.py": "unit/cli/test_run_expose.py",
+    "node/upgrade.py": "netns/test_node_run.py",
+    "node/worker.py": "unit/cli/test_run_expose.py",
+    "proxy/call.py": "playbooks/test_resilience.py",
+    "proxy/certificates.py": "playbooks/test_tls.py",
+    "proxy/downstream.py": "playbooks/test_http.py",
+    "proxy/early.py": "playbooks/test_tcp.py",
+    "proxy/edge.py": "playbooks/test_gateway.py",
+    "proxy/exchange.py": "playbooks/test_http.py",
+    "proxy/gateway.py": "playbooks/test_gateway.py",
+    "proxy/head.py": "unit/proxy/http1/test_request.py",
+    "proxy/http1/errors.py": "unit/proxy/http1/test_request.py",
+    "proxy/messages.py": "unit/proxy/test_worker.py",
+    "proxy/pod.py": "playbooks/test_http.py",
+    "proxy/proxy.py": "playbooks/test_http.py",
+    "proxy/records.py": "playbooks/test_http.py",
+    "proxy/relay.py": "playbooks/test_tcp.py",
+    "proxy/request_id.py": "playbooks/test_http.py",
+    "proxy/sockets.py": "unit/proxy/test_reactor.py",
+    "proxy/target.py": "playbooks/test_resilience.py",
+    "proxy/tcp.py": "playbooks/test_tcp.py",
+    "proxy/tls.py": "playbooks/test_tls.py",
+    "proxy/transport.py": "unit/proxy/test_reactor.py",
+    "proxy/tunnel.py": "playbooks/test_http.py",
+    "proxy/upstream.py": "playbooks/test_resilience.py",
+    "reasons.py": "unit/telemetry/test_labels.py",
+    "registry/assemble.py": "unit/registry/test_services.py",
+    "registry/snapshot.py": "unit/registry/test_services.py",
+    "registry/sources/api.py": "kubernetes/test_follow.py",
+    "registry/sources/cluster.py": "kubernetes/test_follow.py",
+    "registry/sources/kubernetes.py": "kubernetes/test_follow.py",
+    "registry/sources/reflector.py": "kubernetes/test_follow.py",
+    "registry/workloads.py": "unit/routing/test_routes.py",
+    "routing/answer.py": "unit/routing/test_explain.py",
+    "routing/client.py": "unit/routing/test_view.py",
+    "routing/compile.py": "unit/routing/test_routes.py",
+    "routing/decision.py": "unit/routing/test_view.py",
+    "routing/destinationrules.py": "unit/routing/test_clusters.py",
+    "routing/frontend.py": "unit/routing/test_view.py",
+    "routing/headers.py": "unit/routing/test_routes.py",
+    "routing/lint/codes.py": "unit/routing/test_lint.py",
+    "routing/lint/conflicts.py": "unit/routing/test_lint.py",
+    "routing/lint/findings.py": "unit/routing/test_lint.py",
+    "routing/lint/gateways.py": "unit/routing/test_lint.py",
+    "routing/lint/hosts.py": "unit/routing/test_lint.py",
+    "routing/lint/services.py": "unit/routing/test_lint.py",
+    "routing/lookup.py": "unit/routing/test_visibility.py",
+    "routing/policies.py": "unit/routing/test_routes.py",
+    "routing/question.py": "unit/routing/test_explain.py",
+    "routing/request.py": "unit/routing/test_match.py",
+    "routing/scope.py": "unit/routing/test_visibility.py",
+    "routing/tables.py": "unit/routing/test_view.py",
+    "routing/virtualservices.py": "unit/routing/test_routes.py",
+    "sim/network.py": "playbooks/test_http.py",
+    "sim/pipe.py": "playbooks/test_http.py",
+    "sim/world.py": "playbooks/test_http.py",
+    "telemetry/decisions.py": "unit/telemetry/test_telemetry.py",
+    "telemetry/dump.py": "unit/telemetry/test_telemetry.py",
+    "telemetry/histogram.py": "unit/telemetry/test_telemetry.py",
+    "telemetry/record.py": "unit/telemetry/test_access_log.py",
+}
+
+#: Tested by nothing: what the command calls is (netns/test_datapath_lifecycle.py), the command itself is not.
+UNTESTED = {"cli/uninstall.py"}
+
+#: Tests of what several files do together, and the file where that begins.
+TOGETHER = {
+    "cli/test_run_expose.py": "cli/run.py",
+    "cli/test_run_gateway.py": "cli/run.py",
+    "config/test_fuzz.py": "config/load.py",
+    "routing/test_lint.py": "routing/lint/findings.py",
+    "routing/test_visibility.py": "routing/lookup.py",
+}
+
+
+def sources() -> set[str]:
+    return {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py") if not path.name.startswith("__")}
+
+
+def mirrored() -> dict[str, str]:
+    """Test file -> the source file that it is named for."""
+    found = {}
+    for path in TESTS.glob("unit/*/**/test_*.py"):
+        test = path.relative_to(TESTS / "unit")
+        found[str(test)] = str(test.with_name(test.name.removeprefix("test_")))
+    return found
+
+
+def test_each_test_file_names_a_source_file():
+    known = sources()
+    assert not {test for test, source in mirrored().items() if source not in known and test not in TOGETHER}
+    assert not {test for test in TOGETHER if test not in mirrored() or mirrored()[test] in known}
+    assert set(TOGETHER.values()) <= known
+
+
+def test_each_source_file_has_its_own_test_or_a_line_in_a_table():
+    own = set(mirrored().values())
+    assert sources() - own - set(ELSEWHERE) - UNTESTED == set(), "add a test file, or a line to the table"
+    assert (set(ELSEWHERE) | UNTESTED) & own == set(), "has a test file of its own by now: take it out of the table"
+    assert (set(ELSEWHERE) | UNTESTED) - sources() == set(), "is gone: take it out of the table"
+
+
+def test_the_tests_of_the_table_exist():
+    assert not {test for test in ELSEWHERE.values() if not (TESTS / test).is_file()}
