@@ -165,8 +165,11 @@ def test_a_forbidden_kind_is_named(play):
     api.faults.refuse("/endpointslices", 403, times=1000, message="endpointslices is forbidden: User cannot list")
 
     async def story(follower):
-        await follower.until(lambda: any("forbidden" in line for line in follower.source.waiting_for()))
-        assert [line.partition(":")[0] for line in follower.source.waiting_for()] == ["endpointslices"]
+        def waiting():
+            return [line.partition(":") for line in follower.source.waiting_for()]
+
+        await follower.until(lambda: [name for name, _, _ in waiting()] == ["endpointslices"])
+        await follower.until(lambda: "forbidden" in waiting()[0][2])
         assert not follower.batches
 
     play(story, api)
