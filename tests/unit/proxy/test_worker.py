@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -32,13 +32,24 @@ GET = b"GET / HTTP/1.1\r\nHost: reviews\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
 
+class Paced(Platform):
+    """Does after each turn of the loop what a test wants."""
+
+    def __init__(self) -> None:
+        self.after_turn: Callable[[], object] = lambda: None
+
+    def beat(self) -> None:
+        self.after_turn()
+
+
 class Control:
     """A worker in a thread, and control's end of its socket."""
 
     def __init__(self) -> None:
         self.socket, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(5)
-        self.worker = Worker(far, Platform(), Recorder())
+        self.platform = Paced()
+        self.worker = Worker(far, self.platform, Recorder())
         self.thread = threading.Thread(target=self.worker.run)
         self.thread.start()
         assert isinstance(self.hear(), messages.Hello)
@@ -76,14 +87,11 @@ class Control:
             reached.set()
             gate.wait(5)
 
-        self.worker.platform.beat = wait
+        self.platform.after_turn = wait
         assert reached.wait(5)
+        self.platform.after_turn = lambda: None
         yield
-        self.worker.platform.beat = self.after_turn
         gate.set()
-
-    def after_turn(self) -> None:
-        """Called by the loop itself; a test may want to look then."""
 
     def ask(self, message: messages.Message) -> bytes:
         self.say(message)
@@ -256,16 +264,6 @@ def test_draining_ends_the_worker_when_all_is_done(control, upstream):
     served.close()
 
 
-class Halted(Platform):
-    """Stops the loop until the gate is open."""
-
-    def __init__(self, gate):
-        self.gate = gate
-
-    def beat(self):
-        self.gate.wait(5)
-
-
 @pytest.mark.parametrize("last", [messages.RemoveListener(id=80), messages.Drain(grace=30.0)])
 def test_who_waits_at_a_listener_that_closes_is_served(control, upstream, last):
     control.configure(mesh(upstream) + rule("directResponse: {status: 418}"))
@@ -352,7 +350,9 @@ def test_a_pod_with_many_connections_does_not_starve_another(control, upstream):
         newcomers = [connect(crowded) for _ in range(100)]
         single = connect(quiet)
         turns = []
-        control.after_turn = lambda: turns.append((len(pods[82].connections), len(pods[80].connections) - len(crowd)))
+        control.platform.after_turn = lambda: turns.append(
+            (len(pods[82].connections), len(pods[80].connections) - len(crowd))
+        )
     control.settle(lambda: len(pods[80].connections) == len(crowd) + 100)
     assert turns[0] == (1, 1), "one is accepted per listener and turn"
     records = control.worker.telemetry.records
