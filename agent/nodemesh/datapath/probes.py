@@ -94,7 +94,7 @@ def kernel() -> Iterator[Finding]:
             "hooks",
             Verdict.FAILED,
             f"Linux {release} refuses {', '.join(f'{hook.name} (since {hook.since})' for hook in missing)}",
-            "use Linux 5.14 or newer with CONFIG_CGROUP_BPF, and allow bpf(2) in the container's seccomp profile",
+            "use Linux 5.15 or newer with CONFIG_CGROUP_BPF, and allow bpf(2) in the container's seccomp profile",
         )
     else:
         yield Finding("hooks", Verdict.OK, f"Linux {release} has {', '.join(hook.name for hook in HOOKS)}")
@@ -103,7 +103,7 @@ def kernel() -> Iterator[Finding]:
     ]
     if absent:
         yield Finding(
-            "kernel", Verdict.FAILED, f"Linux {release} lacks {' and '.join(absent)}", "use Linux 5.14 or newer"
+            "kernel", Verdict.FAILED, f"Linux {release} lacks {' and '.join(absent)}", "use Linux 5.15 or newer"
         )
     else:
         yield Finding("kernel", Verdict.OK, "namespace cookies, and map entries taken in one step")
