@@ -279,7 +279,7 @@ def _problems(findings: Findings, origin: Origin, kind: str, meta: Meta) -> list
     if not findings.items:
         return []
     root = origin.node()
-    namespace = meta.namespace or ("" if kind in (MESH_CONFIG.name, "Namespace", "Node") else "default")
+    namespace = meta.namespace or ("" if kind in ("", MESH_CONFIG.name, "Namespace", "Node") else "default")
     return [
         Problem(
             code=item.code,

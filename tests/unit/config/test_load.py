@@ -159,3 +159,8 @@ def test_equal_texts_give_equal_objects():
 def test_bytes_that_are_no_text():
     (problem,) = load_text(b"a: \xff", "a.yaml").problems
     assert (problem.code, problem.refused, str(problem.location)) == ("not-utf8", True, "a.yaml:1:4")
+
+
+def test_what_is_no_object_has_no_namespace():
+    (problem,) = load_text("- 1\n", "f.yaml").problems
+    assert (problem.code, problem.kind, problem.namespace, problem.name) == ("not-an-object", "", "", "")
