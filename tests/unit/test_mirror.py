@@ -36,6 +36,7 @@ ELSEWHERE = {
     "datapath/namespaces.py": "netns/test_datapath_redirect.py",
     "datapath/origin.py": "netns/test_node_enrol.py",
     "datapath/pins.py": "netns/test_datapath_lifecycle.py",
+    "datapath/places.py": "unit/datapath/test_plan.py",
     "datapath/selftest.py": "netns/test_datapath_selftest.py",
     "datapath/sync.py": "netns/test_datapath_sync.py",
     "datapath/traffic.py": "netns/test_datapath_traffic.py",

@@ -43,6 +43,12 @@ def host_key(cluster: str, address: str, port: int) -> int:
     return nonzero(hash_key(f"{cluster}\0{address}\0{port}".encode()))
 
 
+def keys_of(cluster: Cluster) -> dict[int, tuple[int, ...]]:
+    """The keys of a cluster and its endpoints, each with the fields that show its row in use."""
+    hosts = (host_key(cluster.key, endpoint.address, endpoint.port) for endpoint in cluster.endpoints)
+    return {cluster_key(cluster.key): CLUSTER_IN_FLIGHT, **dict.fromkeys(hosts, HOST_IN_FLIGHT)}
+
+
 def nonzero(value: int) -> int:
     """A signed cell's positive value; 0 marks a free place of the index."""
     return value >> 1 or 1
@@ -89,7 +95,7 @@ class Memory:
 class Ledger:
     """Control's side: gives rows to keys and takes them back."""
 
-    __slots__ = ("free", "in_flight", "leaving", "memory", "rows")
+    __slots__ = ("free", "in_flight", "known", "leaving", "memory", "rows", "without")
 
     def __init__(self, buffer: memoryview, workers: int, capacity: int) -> None:
         self.memory = Memory(buffer, workers, capacity)
@@ -100,22 +106,29 @@ class Ledger:
         self.rows: dict[int, int] = {}
         self.in_flight: dict[int, tuple[int, ...]] = {}  # by key: the fields that show a row in use
         self.leaving: set[int] = set()
+        self.known: dict[int, tuple[Cluster, dict[int, tuple[int, ...]]]] = {}  # by id, which the value keeps taken
+        self.without = 0
         self.free: list[int] = []
 
     def assign(self, clusters: Iterable[Cluster]) -> int:
         """Give all these clusters and their endpoints rows, before the tables with them are sent, and take back the
         rows of others. Returns how many keys must do without."""
-        wanted: dict[int, tuple[int, ...]] = {}
+        before, self.known = self.known, {}
         for cluster in clusters:
-            wanted[cluster_key(cluster.key)] = CLUSTER_IN_FLIGHT
-            for endpoint in cluster.endpoints:
-                wanted[host_key(cluster.key, endpoint.address, endpoint.port)] = HOST_IN_FLIGHT
+            kept = before.get(id(cluster))
+            self.known[id(cluster)] = kept if kept is not None else (cluster, keys_of(cluster))
+        if self.known.keys() == before.keys() and not self.leaving:
+            return self.without
+        wanted: dict[int, tuple[int, ...]] = {}
+        for _, keys in self.known.values():
+            wanted.update(keys)
         unwanted = self.rows.keys() - wanted.keys()
         for key in unwanted & self.leaving:
             if self._idle(key):
                 self._take_back(key)
         self.leaving = unwanted & self.rows.keys()
-        return sum(not self._place(key, fields) for key, fields in wanted.items() if key not in self.rows)
+        self.without = sum(not self._place(key, fields) for key, fields in wanted.items() if key not in self.rows)
+        return self.without
 
     def forget(self, worker: int) -> None:
         """A worker died and will not come back."""

@@ -44,8 +44,8 @@ A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
     open_socket(netns, family)                            namespaces.py: an upstream socket in the pod's namespace
 
 Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers and
-loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, traffic, ejection, bpffs,
-probes, selftest, uninstall.
+loader, attach, namespaces, cgroups, heartbeat, origin, slots, places and plan (pure), sync, counters, traffic,
+ejection, bpffs, probes, selftest, uninstall.
 
 Needs Linux 5.15 (namespace cookies in sockops, SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
 file system.

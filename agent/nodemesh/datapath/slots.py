@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from hashlib import blake2b
 from math import gcd, lcm
 
 from ..registry.snapshot import Endpoint, Health
@@ -106,3 +107,9 @@ def mix(counts: Mapping[Backend, int]) -> tuple[Backend, ...]:
     """Each backend `count` times, spread evenly, so that taking turns alternates; the same for equal counts."""
     places = [((2 * number + 1) / count, backend) for backend, count in counts.items() for number in range(count)]
     return tuple(backend for _, backend in sorted(places))
+
+
+def set_name(slots_: tuple[Backend, ...]) -> int:
+    """A set's name: a hash of its slots, never 0."""
+    digest = blake2b(b"".join(backend.pack() for backend in slots_), digest_size=8).digest()
+    return int.from_bytes(digest, "little") or 1

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from . import bpf
 from .maps import BACKEND_KEY, Backend, Maps, Mode, NetworkKey, ServiceEntry, ServiceKey
-from .plan import Key, Plan, diff, set_name
+from .plan import Key, Plan, diff
+from .slots import set_name
 
 #: What the kernel says when a hash map (E2BIG), a trie (ENOSPC) or its memory (ENOMEM) is used up.
 _FULL = frozenset({errno.E2BIG, errno.ENOSPC, errno.ENOMEM})

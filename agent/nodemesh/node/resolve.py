@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import dns.asyncresolver
 import dns.exception
 
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Resolution, Service, Snapshot
+from ..routing.compile import changed_keys
 from .logs import Log
 
 log = Log("control")
@@ -76,18 +77,17 @@ def in_hosts(name: str, text: str) -> tuple[str, ...]:
     return tuple(found[4] or found[6])
 
 
-def names_in(snapshot: Snapshot) -> Iterator[str]:
+def names_in(services: Iterable[Service]) -> Iterator[str]:
     """The host names among the endpoints, and hosts that clients dial by the addresses that the world's DNS gives."""
-    for services in snapshot.services.values():
-        for service in services:
-            if is_dialled_by_name(service):
-                yield service.host
-            if service.resolution not in _BY_NAME:
-                continue
-            for endpoints in service.endpoints.values():
-                for endpoint in endpoints:
-                    if is_name(endpoint.address):
-                        yield endpoint.address
+    for service in services:
+        if is_dialled_by_name(service):
+            yield service.host
+        if service.resolution not in _BY_NAME:
+            continue
+        for endpoints in service.endpoints.values():
+            for endpoint in endpoints:
+                if is_name(endpoint.address):
+                    yield endpoint.address
 
 
 def is_dialled_by_name(service: Service) -> bool:
@@ -114,6 +114,8 @@ class Resolver:
     def __init__(self, publish: Callable[[Addresses], None], lookup: Lookup = dns_lookup) -> None:
         self.addresses: Addresses = {}
         self.names: frozenset[str] = frozenset()
+        self._services: Mapping[str, tuple[Service, ...]] = {}
+        self._by_host: dict[str, tuple[str, ...]] = {}  # what each service has to look up, if anything
         self._publish = publish
         self._lookup = lookup
         self._due: dict[str, float] = {}  # when each is to be looked up again, by the loop's clock
@@ -122,7 +124,12 @@ class Resolver:
 
     def want(self, snapshot: Snapshot) -> None:
         """Look up the names of this snapshot from now on, new ones at once."""
-        names = frozenset(names_in(snapshot))
+        for host in changed_keys(snapshot.services, self._services):
+            self._by_host[host] = tuple(names_in(snapshot.services.get(host, ())))
+            if not self._by_host[host]:
+                del self._by_host[host]
+        self._services = snapshot.services
+        names = frozenset(name for found in self._by_host.values() for name in found)
         if names != self.names:
             self._changed.set()
         self.names = names

@@ -33,6 +33,7 @@ class Store:
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._in_force: dict[ObjectKey, Object[Any]] = {}  # after discoverySelectors
+        self._selectors: tuple[LabelSelector, ...] = ()
         self._assembler = Assembler()
 
     def apply(
@@ -60,8 +61,7 @@ class Store:
     @property
     def secrets(self) -> dict[str, SecretSpec]:
         """By `namespace/name`. They are no part of the Snapshot, so that nothing made of it can show one."""
-        found = ((key, item) for key, item in self._in_force.items() if key.kind == "Secret")
-        return {f"{key.namespace}/{key.name}": item.spec for key, item in found}
+        return {key: item.spec for key, item in self._assembler.of_kind("Secret").items()}
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
         return next((held[key] for held in self._held.values() if key in held), None)
@@ -69,13 +69,14 @@ class Store:
     def _changes(self, touched: Iterable[ObjectKey]) -> dict[ObjectKey, Object[Any] | None]:
         """What changes among the objects in force. New namespace labels or selectors may reveal or hide any object."""
         keys = dict.fromkeys(touched)
-        selectors = self._selectors()
+        if any(key.kind == "MeshConfig" for key in keys):
+            self._selectors = self._find_selectors()
         if any(key.kind in ("MeshConfig", "Namespace") for key in keys):
             keys = dict.fromkeys([*keys, *(key for held in self._held.values() for key in held)])
         changes: dict[ObjectKey, Object[Any] | None] = {}
         for key in keys:
             item = self._winner(key)
-            if item is not None and not self._discovered(key, selectors):
+            if item is not None and not self._discovered(key, self._selectors):
                 item = None
             before = self._in_force.get(key)
             if item is before or item == before:
@@ -83,7 +84,7 @@ class Store:
             changes[key] = item
         return changes
 
-    def _selectors(self) -> tuple[LabelSelector, ...]:
+    def _find_selectors(self) -> tuple[LabelSelector, ...]:
         meshes = [item for held in self._held.values() for key, item in held.items() if key.kind == "MeshConfig"]
         mesh = min(meshes, key=lambda item: (item.meta.created, item.meta.key), default=None)
         return mesh.spec.discovery_selectors if mesh is not None else ()

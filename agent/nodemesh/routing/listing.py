@@ -85,11 +85,9 @@ class Listing:
         if self._tables is not tables:
             known = self._hosts
             changed = changes.since(self._tables) if self._tables is not None else frozenset()
-            found: dict[str, Listed] = {}
-            for host in tables.services:
-                listed = known.get(host)
-                if listed is None or not listed.reads.isdisjoint(changed):
-                    listed = make(host)
-                found[host] = listed
+            stale = {host for host, listed in known.items() if not changed.isdisjoint(listed.reads)}
+            found = {
+                host: known[host] if host in known and host not in stale else make(host) for host in tables.services
+            }
             self._hosts, self._tables = found, tables
         return self._hosts

@@ -10,6 +10,7 @@ import msgspec
 from ..config.base import Base64, Duration
 from ..config.meshconfig import MeshConfigSpec
 from ..registry.snapshot import Service
+from .compile import changed_keys
 from .tables import DestinationRule, Gateway, Part, Sidecar, Tables, VirtualService
 
 V = TypeVar("V")
@@ -130,11 +131,9 @@ def encode_update(previous: Tables | None, tables: Tables) -> bytes:
 
 
 def difference(before: Mapping[str, V], now: Mapping[str, V]) -> dict[str, V | None]:
-    if before is now:
-        return {}
-    changes: dict[str, V | None] = {key: value for key, value in now.items() if before.get(key) is not value}
-    changes.update((key, None) for key in before if key not in now)
-    return changes
+    if not before:
+        return dict(now)
+    return {key: now.get(key) for key in changed_keys(now, before)}
 
 
 def apply_update(tables: Tables | None, data: bytes) -> Tables:

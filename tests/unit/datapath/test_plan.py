@@ -162,6 +162,8 @@ def test_reverse_leads_endpoints_to_the_service_that_was_dialled():
     assert key("10.1.0.1", port=8080) not in plan(views).entries
 
 
+OUT = frozenset({Backend(pack_address("10.1.0.1"), 8080)})
+
 addresses = st.sampled_from(["10.96.0.1", "10.96.0.2", "fd00::1", "10.96.0.0/24", "10.0.0.0/8", "::/0"])
 frontends = st.one_of(
     st.builds(
@@ -207,7 +209,7 @@ def test_applying_the_difference_gives_what_is_wanted(before, after):
 def test_plans_made_one_after_the_other_equal_those_from_scratch():
     planner = Planner()
     kept, first, second = kernel("10.96.0.1", "10.1.0.1"), frontend("10.96.0.2"), kernel("10.96.0.2", "10.1.0.2")
-    without = frozenset({Backend(pack_address("10.1.0.1"), 8080)})
+    without = OUT
     steps = [
         ([(0, View(kept, first))], frozenset()),
         ([(0, View(kept, second)), (1, View(first))], frozenset()),
@@ -216,6 +218,25 @@ def test_plans_made_one_after_the_other_equal_those_from_scratch():
     ]
     for views, out in steps:
         assert planner.plan(views, without=out) == plan(views, without=out)
+
+
+@st.composite
+def stories(draw):
+    """Versions of several views that share what stays from one to the next."""
+    pool = draw(st.lists(frontends, min_size=1, max_size=8))
+    several = st.dictionaries(st.integers(0, 2), st.lists(st.sampled_from(pool), max_size=6), max_size=3)
+    versions = draw(st.lists(st.tuples(several, st.booleans(), st.booleans()), min_size=2, max_size=6))
+    return [
+        ([(number, View(*seen)) for number, seen in views.items()], reverse, OUT if some else frozenset())
+        for views, reverse, some in versions
+    ]
+
+
+@given(stories())
+def test_a_plan_from_the_one_before_equals_the_one_from_scratch(versions):
+    planner = Planner()
+    for views, reverse, without in versions:
+        assert planner.plan(views, reverse, without) == plan(views, reverse, without)
 
 
 def test_a_frontend_that_stays_is_not_read_again():

@@ -10,6 +10,10 @@ def snapshot(*addresses: str, resolution: Resolution = Resolution.DNS) -> Snapsh
     return Snapshot(services={"x": (service,)})
 
 
+def names(*addresses: str, resolution: Resolution = Resolution.DNS) -> list[str]:
+    return list(names_in(snapshot(*addresses, resolution=resolution).services["x"]))
+
+
 class Dns:
     """A resolver's answers by name; an absent name fails."""
 
@@ -31,8 +35,8 @@ class Dns:
 
 
 def test_only_names_of_dns_services_are_looked_up():
-    assert list(names_in(snapshot("a.example", "10.0.0.1", "fd00::1", "unix:///run/x"))) == ["a.example"]
-    assert list(names_in(snapshot("a.example", resolution=Resolution.STATIC))) == []
+    assert names("a.example", "10.0.0.1", "fd00::1", "unix:///run/x") == ["a.example"]
+    assert names("a.example", resolution=Resolution.STATIC) == []
 
 
 def test_changes_are_published_once_and_failures_keep_what_was_known():
@@ -86,15 +90,15 @@ def test_names_are_looked_up_again_when_their_time_is_over():
 
 
 def test_hosts_that_only_their_addresses_tell_apart_are_looked_up():
-    def entry(protocol: Protocol, *addresses: str, host: str = "db.example") -> Snapshot:
+    def looked_up(protocol: Protocol, *addresses: str, host: str = "db.example") -> list[str]:
         port = ServicePort(number=5432, protocol=protocol)
         kind = {"kind": "ServiceEntry", "ports": (port,), "addresses": addresses}
-        return Snapshot(services={host: (Service(host=host, name=host, namespace="default", **kind),)})
+        return list(names_in([Service(host=host, name=host, namespace="default", **kind)]))
 
-    assert list(names_in(entry(Protocol.TCP))) == ["db.example"]
-    assert list(names_in(entry(Protocol.TCP, "10.0.0.1"))) == []
-    assert list(names_in(entry(Protocol.HTTP))) == []
-    assert list(names_in(entry(Protocol.TCP, host="*.example"))) == []
+    assert looked_up(Protocol.TCP) == ["db.example"]
+    assert looked_up(Protocol.TCP, "10.0.0.1") == []
+    assert looked_up(Protocol.HTTP) == []
+    assert looked_up(Protocol.TCP, host="*.example") == []
 
 
 def test_the_hosts_file_comes_first_and_prefers_ipv4():
