@@ -13,6 +13,8 @@ from nodemesh.registry.sources.cache import Cache
 from nodemesh.registry.sources.cluster import ClusterSource
 from nodemesh.registry.sources.kubernetes import ApiServer, from_kubeconfig
 from nodemesh.registry.store import Store
+from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.tables import Tables
 
 from .apiserver.running import Running
 
@@ -70,7 +72,7 @@ def virtual_service(name: str, **spec: Any) -> dict[str, Any]:
 
 
 class Follower:
-    """What control does with a source: every batch goes into a store."""
+    """What control does with a source: every batch goes into a store, and becomes tables."""
 
     def __init__(self, running: Running, config: Path, cache: Path | None = None) -> None:
         self.server = running.server
@@ -79,6 +81,7 @@ class Follower:
         kept = Cache(cache, NODE) if cache is not None else None
         self.source = ClusterSource(self.api, NODE, kept, random.random)
         self.store = Store()
+        self.tables: Tables | None = None
         self.batches = 0
 
     @property
@@ -90,7 +93,8 @@ class Follower:
             tasks.create_task(self.source.run())
             while True:
                 changes = await self.source.next()
-                self.store.apply("cluster", changes.changed, changes.removed, changes.problems)
+                snapshot = self.store.apply("cluster", changes.changed, changes.removed, changes.problems)
+                self.tables = compile_tables(snapshot, self.tables)
                 self.batches += 1
 
     async def until(self, condition: Callable[[], object], patience: float = PATIENCE) -> None:

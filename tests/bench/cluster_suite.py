@@ -19,6 +19,7 @@ from typing import Any
 
 from tests.apiserver.running import kubeconfig
 
+from . import jobs
 from .cluster import Size
 from .nodemesh import AGENT
 from .outcome import Figure, Options, Outcome
@@ -32,6 +33,15 @@ QUICK, QUICK_NODES = Size(services=1_000, rules=100, namespaces=100), 100
 CHURN = 30
 SECONDS = 20.0
 CHANGES = 30
+
+#: Changes a second under which the tables must stay true, whatever happens; and for how many seconds.
+STORM = 1_000
+STORM_SECONDS = 60
+STORM_UNITS = {
+    "seconds of changes": "s",
+    "longest until true again": "s",
+    "processor for a change, server included": "ms",
+}
 
 ROOT = Path(__file__).parents[2]
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
@@ -189,12 +199,8 @@ def name(size: Size, nodes: int) -> str:
     return f"{size.services:,} services, {size.services * size.endpoints:,} pods, {nodes:,} nodes"
 
 
-def run(options: Options) -> Outcome:
-    size, nodes = (QUICK, QUICK_NODES) if options.quick else (FULL, FULL_NODES)
-    case = name(size, nodes)
-    outcome = Outcome([], [], [f"one agent of {nodes:,}; churn is {CHURN} changed endpoint slices a second"])
-    if not options.wants(case):
-        return outcome
+def churned(size: Size, nodes: int, quick: bool) -> Iterator[tuple[str, float, str]]:
+    """The agent beside a big cluster: figures of its start, of single changes, and of what it costs."""
     with cluster(size, nodes) as (server, agent, ends, first):
         listed = server.ask("GET", "/bench")
         quiet = latencies(server, agent, ends, CHANGES)
@@ -202,19 +208,38 @@ def run(options: Options) -> Outcome:
         time.sleep(1)
         before, cpu, start = server.ask("GET", "/bench"), agent.cpu(), time.perf_counter()
         busy = latencies(server, agent, ends, CHANGES)
-        while time.perf_counter() - start < (3.0 if options.quick else SECONDS):
+        while time.perf_counter() - start < (3.0 if quick else SECONDS):
             time.sleep(0.1)
-        after, spent = server.ask("GET", "/bench"), time.perf_counter() - start
-        figures = [
-            ("start to first answer", first, "s"),
-            ("sent for the start", listed["sent"] / 1e6, "MB"),
-            ("watches", after["watches"], ""),
-            ("change to worker, quiet", statistics.median(quiet) * 1000, "ms"),
-            ("change to worker, churn", statistics.median(busy) * 1000, "ms"),
-            ("change to worker, churn, longest", max(busy) * 1000, "ms"),
-            ("sent under churn", (after["sent"] - before["sent"]) / spent / 1e3, "kB/s"),
-            ("cores under churn", (agent.cpu() - cpu) / spent, ""),
-            ("memory of control", agent.control() / 2**20, "MiB"),
-        ]
-    outcome.figures.extend(Figure(f"{case}: {title}", "", "value", value, unit) for title, value, unit in figures)
+        after, spent, used = server.ask("GET", "/bench"), time.perf_counter() - start, agent.cpu() - cpu
+        server.ask("POST", f"/bench/churn/{STORM}")
+        time.sleep(1)
+        stormy = latencies(server, agent, ends, CHANGES)
+        server.ask("POST", "/bench/churn/0")
+        made = after["changes"] - before["changes"]
+        yield "start to first answer", first, "s"
+        yield "sent for the start", listed["sent"] / 1e6, "MB"
+        yield "watches", after["watches"], ""
+        yield "change to worker, quiet", statistics.median(quiet) * 1000, "ms"
+        yield "change to worker, churn", statistics.median(busy) * 1000, "ms"
+        yield "change to worker, churn, longest", max(busy) * 1000, "ms"
+        yield f"change to worker, {STORM:,} changes a second", statistics.median(stormy) * 1000, "ms"
+        yield "sent under churn", (after["sent"] - before["sent"]) / spent / 1e3, "kB/s"
+        yield "cores under churn", used / spent, ""
+        yield "processor for a change", used / made * 1000, "ms"
+        yield "memory of control", agent.control() / 2**20, "MiB"
+
+
+def run(options: Options) -> Outcome:
+    size, nodes = (QUICK, QUICK_NODES) if options.quick else (FULL, FULL_NODES)
+    seconds = 5 if options.quick else STORM_SECONDS
+    case, storm = name(size, nodes), f"{STORM:,} changes a second for {seconds} s"
+    outcome = Outcome([], [], [f"one agent of {nodes:,}; churn is {CHURN} changed endpoint slices a second"])
+    if options.wants(case):
+        for title, value, unit in churned(size, nodes, options.quick):
+            outcome.figures.append(Figure(f"{case}: {title}", "", "value", value, unit))
+    if options.wants(storm):
+        for title, value in jobs.run("churn_job", [str(STORM), str(seconds)], 600.0).items():
+            unit = STORM_UNITS.get(title, "")
+            scaled = value * 1000 if unit == "ms" else value
+            outcome.figures.append(Figure(f"{storm}: {title}", "", "value", scaled, unit))
     return outcome

@@ -10,13 +10,15 @@ import pytest
 from tests.apiserver import server
 from tests.apiserver.running import Running, kubeconfig
 from tests.clusters import Follower
+from tests.jumping import JumpingLoop
 
 Story = Callable[[Follower], Awaitable[None]]
 
 
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[..., None]:
-    """Runs a story: a coroutine function that is given a Follower of a running server."""
+    """Runs a story: a coroutine function that is given a Follower of a running server, on a loop whose clock can
+    jump."""
 
     def play(story: Story, api: server.ApiServer | None = None, *, up: bool = True, cache: bool = False) -> None:
         async def main() -> None:
@@ -34,6 +36,7 @@ def play(tmp_path: Path) -> Callable[..., None]:
                 await follower.api.close()
                 await running.close()
 
-        asyncio.run(main())
+        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+            runner.run(main())
 
     return play

@@ -45,9 +45,9 @@ def test_a_pod_uses_its_service_account_and_notices_when_it_is_rotated(tmp_path)
         try:
             assert json.loads(await api.get(NAMESPACES, {}, "application/json"))["kind"] == "NamespaceList"
             server.faults.token = "two"
-            token.write_text("two")
             with pytest.raises(ApiError, match="401"):
                 await api.get(NAMESPACES, {}, "application/json")
+            token.write_text("two")
             await api.get(NAMESPACES, {}, "application/json")
             await running.close()
             certificate, running.tls = authority(tmp_path, "second")

@@ -97,7 +97,8 @@ def login_by(kubeconfig: str) -> Login:
 
 
 class ApiServer:
-    """An Api. Credentials that the server does not take (any more) are read anew before the next request."""
+    """An Api. Credentials that the server does not take (any more) are read anew, and where they have changed, the
+    request is made again at once."""
 
     def __init__(self, login: Login) -> None:
         self._login = login
@@ -129,9 +130,12 @@ class ApiServer:
         try:
             client = await self._logged_in()
             response = await self._ask(client, method, path, query, accept, seconds, body)
+            if response.status == 401 and await self._renewed(client):
+                response.close()
+                response = await self._ask(await self._logged_in(), method, path, query, accept, seconds, body)
             try:
                 if response.status >= 300:
-                    await self._refused(response, client)
+                    await refused(response)
                 keep_alive(response)
                 yield response
             finally:
@@ -171,31 +175,34 @@ class ApiServer:
         response: aiohttp.ClientResponse = answer.response
         return response
 
-    async def _refused(self, response: aiohttp.ClientResponse, client: ApiClient) -> None:
-        """Raises the ApiError that an answer is."""
-        body = await response.content.read(65536)
-        try:
-            status = read_status(body)
-            message, reason = status.message, status.reason
-        except WireError:
-            message, reason = body[:200].decode("utf-8", "replace"), ""
-        if response.status == 401 and self._client is client:
-            await self._renew(client)
-        after = response.headers.get("Retry-After", "")
-        raise ApiError(
-            response.status,
-            f"the API server answers {response.status}: {message or response.reason}",
-            reason,
-            float(after) if after.isdigit() else 0.0,
-        )
-
-    async def _renew(self, client: ApiClient) -> None:
-        """Read the credentials anew. Other requests go on with the same connections unless a certificate counts."""
-        fresh = await self._login()
+    async def _renewed(self, client: ApiClient) -> bool:
+        """Read the credentials anew; whether they are others than this client's were. Other requests go on with the
+        same connections unless a certificate counts."""
         used = client.configuration
+        if self._client is not client:
+            return True  # another request was faster
+        before, fresh = used.api_key, await self._login()
         if fresh.cert_file or fresh.host != used.host:
             await self.close()
         used.api_key, used.refresh_api_key_hook = fresh.api_key, fresh.refresh_api_key_hook
+        return fresh.api_key != before or self._client is None
+
+
+async def refused(response: aiohttp.ClientResponse) -> None:
+    """Raises the ApiError that an answer is."""
+    body = await response.content.read(65536)
+    try:
+        status = read_status(body)
+        message, reason = status.message, status.reason
+    except WireError:
+        message, reason = body[:200].decode("utf-8", "replace"), ""
+    after = response.headers.get("Retry-After", "")
+    raise ApiError(
+        response.status,
+        f"the API server answers {response.status}: {message or response.reason}",
+        reason,
+        float(after) if after.isdigit() else 0.0,
+    )
 
 
 async def body_of(response: aiohttp.ClientResponse) -> bytes:

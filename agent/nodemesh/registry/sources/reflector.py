@@ -106,6 +106,8 @@ class Reflector:
         self.failures += 1
         self.phase = Phase.PAUSED
         self.error = str(error)
+        if status == 410 and self._at:
+            self._backoff.reset()  # it was long away, but it answers; and what is asked next is something else
         if not refused or status in (404, 410, 504):  # 504: the server knows no such resourceVersion (yet)
             self._at = ""
             self._start_from = ""
