@@ -1,5 +1,5 @@
-"""The acceptance test of the cluster source at full length: a thousand changes a second for a minute, each misfortune of
-tests/churn.py, an hour's outage; the tables are held against the server's truth after each. Server, source, registry
+"""The acceptance test of the cluster source at full length: a thousand changes a second for a minute, each misfortune
+of tests/churn.py, an hour's outage; the tables are held against the server's truth after each. Server, source, registry
 and compiler share this process and its core."""
 
 from __future__ import annotations
