@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..routing.compile import changed_keys
+from ..registry.changed import changed_keys
 from ..routing.frontend import Frontend
 from .maps import Backend, NetworkKey, ServiceEntry, ServiceKey
 from .places import PASS, Place, Places, Wanted, is_network

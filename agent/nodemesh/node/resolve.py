@@ -11,8 +11,8 @@ from typing import NamedTuple
 import dns.asyncresolver
 import dns.exception
 
+from ..registry.changed import changed_keys
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Resolution, Service, Snapshot
-from ..routing.compile import changed_keys
 from .logs import Log
 
 log = Log("control")

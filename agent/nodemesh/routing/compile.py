@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import operator
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from ..config.destinationrule import DestinationRuleSpec
 from ..config.meta import Object
+from ..registry.changed import changed_keys
 from ..registry.snapshot import Service, Snapshot
 from .destinationrules import merge_destination_rules, rule_host
 from .locality import HOSTNAME
 from .names import by_specificity
 from .tables import DestinationRule, Gateway, Sidecar, Tables, VirtualService
 from .virtualservices import compile_virtual_service, delegate_keys
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables:
@@ -38,6 +34,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         version=snapshot.version,
         causes=snapshot.causes,
         mesh=snapshot.mesh,
+        network=snapshot.network,
         services=snapshot.services,
         wildcard_services=wildcards(snapshot.services, previous.services, previous.wildcard_services),
         addresses=addresses,
@@ -55,17 +52,6 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         client_nodes=HOSTNAME in labels or tells_nodes_apart(snapshot, before, previous),
         snapshot=snapshot,
     )
-
-
-def changed_keys(now: Mapping[K, V], before: Mapping[K, V]) -> set[K]:
-    """Keys whose values are not the very same object."""
-    if now is before:
-        return set()
-    if len(now) == len(before) and all(map(operator.eq, now, before)):  # as good as always, and ten times as fast
-        return set(itertools.compress(now, map(operator.is_not, now.values(), before.values())))
-    changed = {key for key, value in now.items() if before.get(key) is not value}
-    changed.update(key for key in before if key not in now)
-    return changed
 
 
 def wildcards(now: Mapping[str, Any], before: Mapping[str, Any], known: tuple[str, ...]) -> tuple[str, ...]:

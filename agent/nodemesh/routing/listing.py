@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from .compile import changed_keys
+from ..registry.changed import changed_keys
 from .frontend import Frontend
 from .lookup import Read
 from .tables import Tables
