@@ -62,6 +62,8 @@ def endpoints(snapshot: Snapshot) -> list[dict[str, Any]]:
             "workload": endpoint.workload,
             "node": endpoint.node,
             "locality": str(endpoint.locality),
+            "cluster": endpoint.cluster,
+            "network": endpoint.network,
             "weight": endpoint.weight,
             "labels": dict(endpoint.labels),
         }

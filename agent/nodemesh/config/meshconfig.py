@@ -60,6 +60,40 @@ class LabelSelector(Model, frozen=True, kw_only=True):
     match_expressions: tuple[LabelSelectorRequirement, ...] = ()
 
 
+class NetworkEndpoints(Model, frozen=True, kw_only=True):
+    """What is in a network: addresses, or all pods of a cluster (Istio's Network.NetworkEndpoints)."""
+
+    from_cidr: str | None = None
+    from_registry: str | None = None
+
+
+class NetworkGateway(Model, frozen=True, kw_only=True):
+    """The east-west gateway through which a network is reached from others (Istio's Network.IstioNetworkGateway)."""
+
+    address: str
+    port: int
+
+
+class MeshNetwork(Model, frozen=True, kw_only=True):
+    """One network of Istio's MeshNetworks."""
+
+    endpoints: tuple[NetworkEndpoints, ...] = ()
+    gateways: tuple[NetworkGateway, ...] = ()
+
+
+class ClusterLocal(Model, frozen=True, kw_only=True):
+    """Whether a service's endpoints are kept from other clusters."""
+
+    cluster_local: bool = False
+
+
+class ServiceSettings(Model, frozen=True, kw_only=True):
+    """Settings of the services with these hosts, which may begin with `*`."""
+
+    settings: ClusterLocal = ClusterLocal()
+    hosts: tuple[str, ...] = ()
+
+
 class PodLimits(Model, frozen=True, kw_only=True):
     """What one pod may take of the shared proxy."""
 
@@ -71,7 +105,7 @@ class PodLimits(Model, frozen=True, kw_only=True):
 class MeshConfigSpec(Model, frozen=True, kw_only=True):
     """The settings of the whole mesh. `connect_timeout` is in milliseconds; access_log_file is a path or
     /dev/stdout; without discovery_selectors all namespaces are seen. `http10` accepts HTTP/1.0 requests, which get 426
-    otherwise: istiod's PILOT_HTTP10."""
+    otherwise: istiod's PILOT_HTTP10. `networks` is Istio's MeshNetworks."""
 
     root_namespace: str = "istio-system"
     cluster_domain: str = "cluster.local"
@@ -86,6 +120,8 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     default_service_export_to: tuple[str, ...] = ("*",)
     default_virtual_service_export_to: tuple[str, ...] = ("*",)
     default_destination_rule_export_to: tuple[str, ...] = ("*",)
+    networks: dict[str, MeshNetwork] = {}
+    service_settings: tuple[ServiceSettings, ...] = ()
     l7: L7 = L7.AUTO
     failure_policy: FailurePolicy = FailurePolicy.OPEN
     sockmap: Sockmap = Sockmap.OFF

@@ -66,7 +66,6 @@ NOTES: dict[tuple[str, str], str] = {
     ): "with DYNAMIC_DNS the address that the client dialled counts; gateways have none",
     ("ServerTLSSettings", "insecureSkipVerify"): "a client's certificate that cannot be verified is always refused",
     ("ConsistentHashLB", "minimumRingSize"): "deprecated; use ringHash.minimumRingSize",
-    ("WorkloadEntrySpec", "network"): "only failoverPriority reads it; the endpoint is dialled by its address",
     **dict.fromkeys((("Port", "name"), ("Server", "name"), ("SidecarPort", "name")), "a name for people"),
 }
 
@@ -74,7 +73,11 @@ NOTES: dict[tuple[str, str], str] = {
 UNSUPPORTED_VALUES: dict[tuple[str, str, str], str] = {
     ("ClientTLSSettings", "mode", "ISTIO_MUTUAL"): NO_AUTHORITY,
     ("ServerTLSSettings", "mode", "ISTIO_MUTUAL"): NO_AUTHORITY,
-    ("ServerTLSSettings", "mode", "AUTO_PASSTHROUGH"): "it serves several networks, and one flat network is assumed",
+    (
+        "ServerTLSSettings",
+        "mode",
+        "AUTO_PASSTHROUGH",
+    ): "it goes by Istio's names for mutual TLS; an east-west gateway here goes by Host or SNI",
 }
 
 #: Fields that are no part of a spec, and the fields of kinds that are set aside whole.

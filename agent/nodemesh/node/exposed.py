@@ -23,7 +23,7 @@ def client_from(snapshot: Snapshot, text: str) -> Client:
     namespace."""
     namespace, _, name = text.partition("/")
     pod = snapshot.workloads.get(f"{namespace}/{name}") if name else None
-    return client_of(pod) if pod is not None else Client(namespace=namespace, name=name)
+    return client_of(pod) if pod is not None else nobody(snapshot, namespace, name)
 
 
 def gateway_from(snapshot: Snapshot, labels: Mapping[str, str], text: str) -> Client:
@@ -33,8 +33,13 @@ def gateway_from(snapshot: Snapshot, labels: Mapping[str, str], text: str) -> Cl
     pods = [snapshot.workloads.get(f"{namespace}/{name}")] if name else []
     pods += (pod for _, pod in sorted(snapshot.workloads.items()) if selects(labels, pod.labels) and not pod.finished)
     pod = next((pod for pod in pods if pod is not None), None)
-    client = client_of(pod) if pod is not None else Client(namespace=namespace, name=name)
+    client = client_of(pod) if pod is not None else nobody(snapshot, namespace, name)
     return msgspec.structs.replace(client, labels={**client.labels, **labels}, gateway=True)
+
+
+def nobody(snapshot: Snapshot, namespace: str, name: str) -> Client:
+    """A client that is no pod."""
+    return Client(namespace=namespace, name=name, network=snapshot.network, cluster=snapshot.cluster)
 
 
 class Exposed:

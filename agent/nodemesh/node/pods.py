@@ -69,6 +69,8 @@ def client_of(pod: Workload) -> Client:
         labels=pod.labels,
         locality=pod.locality,
         node=pod.node,
+        network=pod.network,
+        cluster=pod.cluster,
         service_account=pod.service_account,
         owner=pod.owner,
     )

@@ -10,9 +10,10 @@ import msgspec
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from .entries import services_of
-from .services import Backends, Site, service_of
-from .snapshot import Locality, Namespace, Service, Workload
-from .workloads import locality_of_labels, workload_of_entry, workload_of_pod
+from .services import Backends, service_of
+from .site import Site, site_of
+from .snapshot import Namespace, Service, Workload
+from .workloads import workload_of_entry, workload_of_pod
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 #: Objects that stand in no namespace.
@@ -56,7 +57,9 @@ class Reference(NamedTuple):
 class Assembler:
     """Holds the objects in force and what they make. The mappings it shows are never changed, only replaced."""
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: str = "", *, remote: bool = False) -> None:
+        self._cluster = cluster
+        self._remote = remote
         self.mesh = MeshConfigSpec()
         self.namespaces: Mapping[str, Namespace] = {}
         self.workloads: Mapping[str, Workload] = {}
@@ -67,7 +70,7 @@ class Assembler:
         self._pods_by_label: dict[str, dict[tuple[str, str], dict[str, Object[Any]]]] = {}  # by namespace
         self._built: dict[Source, tuple[Service, ...]] = {}
         self._sources: dict[str, set[Source]] = {}  # by host
-        self._site = Site()
+        self.site = Site(cluster=cluster, remote=remote)
 
     def of_kind(self, kind: str) -> dict[str, Object[Any]]:
         """All objects of a kind by `namespace/name`."""
@@ -161,17 +164,11 @@ class Assembler:
             self.namespaces = {
                 name: before[name] if before.get(name) == found else found for name, found in namespaces.items()
             }
-        localities: dict[str, Locality] = {
-            name: locality_of_labels(node.meta.labels)
-            for name, node in self._objects.get("Node", {}).get("", {}).items()
-        }
-        site = Site(
-            domain=self.mesh.cluster_domain,
-            export_to=self.mesh.default_service_export_to,
-            localities=localities,
-        )
-        changed = site != self._site
-        self._site = site
+        labels = {name: namespace.labels for name, namespace in self.namespaces.items()}
+        nodes = self._objects.get("Node", {}).get("", {}).values()
+        site = site_of(self.mesh, labels, nodes, self._cluster, remote=self._remote)
+        changed = site != self.site
+        self.site = site
         return changed
 
     def _keys(self, kind: str) -> set[ObjectKey]:
@@ -236,10 +233,13 @@ class Assembler:
             pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
             entry = self._objects.get("WorkloadEntry", {}).get(key.namespace, {}).get(key.name)
             if pod is not None:
-                workload = workload_of_pod(pod, self._site.localities)
+                workload = workload_of_pod(pod, self.site.localities)
                 if not workload.addresses and name in self._references:
                     found = dict.fromkeys(item for ref in self._references[name] for item in ref.addresses)
                     workload = msgspec.structs.replace(workload, addresses=tuple(found))
+                network = self.site.network_of(pod.meta.labels, next(iter(workload.addresses), ""))
+                if network or self.site.cluster:
+                    workload = msgspec.structs.replace(workload, network=network, cluster=self.site.cluster)
             elif entry is not None:
                 workload = workload_of_entry(entry)
             else:
@@ -257,9 +257,9 @@ class Assembler:
             after: tuple[Service, ...] = ()
         elif source.kind == "Service":
             slices = self._slices.get((source.namespace, source.name), {})
-            after = (service_of(item, slices.values(), backends, self._site),)
+            after = (service_of(item, slices.values(), backends, self.site),)
         else:
-            after = services_of(item, backends, self._site)
+            after = services_of(item, backends, self.site)
         kept = {service.host: service for service in before}
         after = tuple(kept[new.host] if kept.get(new.host) == new else new for new in after)
         if after:

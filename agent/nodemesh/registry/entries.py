@@ -9,7 +9,8 @@ from ..config.meta import Object
 from ..config.serviceentry import ServiceEntrySpec
 from ..config.workload import WorkloadEntrySpec
 from .protocols import protocol_of_name
-from .services import Backends, Site, canonical_address, resolve_export_to, selects
+from .services import Backends, canonical_address, resolve_export_to, selects
+from .site import Site
 from .snapshot import Endpoint, Health, Protocol, Resolution, Service, ServicePort, Workload
 from .workloads import locality_of_entry
 
@@ -94,7 +95,7 @@ def selected_endpoints(
         workload = backends.workloads.get(pod.meta.key)
         if workload is None or workload.finished or not workload.addresses:
             continue
-        yield endpoint_of(workload, port.target_port or port.number or 0, weight=1, network=None)
+        yield endpoint_of(workload, port.target_port or port.number or 0, weight=1, network=workload.network)
 
 
 def endpoint_of(workload: Workload, port: int, *, weight: int, network: str | None) -> Endpoint:

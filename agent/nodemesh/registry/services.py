@@ -11,18 +11,11 @@ from ..config.core import EndpointSliceSpec, PodSpec, ServicePortSpec, ServiceSp
 from ..config.meta import Object
 from ..config.workload import WorkloadEntrySpec
 from .protocols import select_protocol
+from .site import Site
 from .snapshot import Endpoint, Health, Locality, Resolution, Service, ServicePort, Workload
 
 EXPORT_TO_ANNOTATION = "networking.istio.io/exportTo"
 TRAFFIC_DISTRIBUTION_ANNOTATION = "networking.istio.io/traffic-distribution"
-
-
-class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What every service is read against: the cluster's domain, the default visibility and the Nodes' localities."""
-
-    domain: str = "cluster.local"
-    export_to: tuple[str, ...] = ("*",)
-    localities: Mapping[str, Locality] = {}
 
 
 #: Pods by one label: key and value, then name.
@@ -77,7 +70,7 @@ def service_of(
     elif slices:
         endpoints = endpoints_of_slices(spec, slices, backends, site)
     else:
-        endpoints = endpoints_of_selector(spec, meta.name, backends)
+        endpoints = endpoints_of_selector(spec, meta.name, backends, site)
     return Service(
         host=service_host(meta.name, meta.namespace, site.domain),
         name=meta.name,
@@ -164,20 +157,24 @@ def endpoints_of_entry(
             locality=locality,
             health=health,
             workload=workload.key if workload else "",
-            node=entry.node_name or (workload.node if workload else ""),
+            node=site.node_of(entry.node_name or (workload.node if workload else "")),
             hostname=entry.hostname,
+            network=site.network_of(workload.labels if workload else {}, address),
+            cluster=site.cluster,
         )
 
 
-def endpoints_of_selector(spec: ServiceSpec, service: str, backends: Backends) -> dict[int, tuple[Endpoint, ...]]:
+def endpoints_of_selector(
+    spec: ServiceSpec, service: str, backends: Backends, site: Site
+) -> dict[int, tuple[Endpoint, ...]]:
     if not spec.selector:
         return {port.port: () for port in spec.ports}
     selected = backends.selected_pods(spec.selector)
     found: dict[int, tuple[Endpoint, ...]] = {}
     for port in spec.ports:
-        of_pods = [endpoint_of_pod(pod, port, service, backends) for pod in selected]
+        of_pods = [endpoint_of_pod(pod, port, service, backends, site) for pod in selected]
         of_entries = [
-            endpoint_of_workload_entry(entry, port, backends)
+            endpoint_of_workload_entry(entry, port, backends, site)
             for _, entry in sorted(backends.entries.items())
             if selects(spec.selector, {**entry.spec.labels, **entry.meta.labels})
         ]
@@ -189,7 +186,9 @@ def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in selector.items())
 
 
-def endpoint_of_pod(pod: Object[PodSpec], port: ServicePortSpec, service: str, backends: Backends) -> Endpoint | None:
+def endpoint_of_pod(
+    pod: Object[PodSpec], port: ServicePortSpec, service: str, backends: Backends, site: Site
+) -> Endpoint | None:
     workload = backends.workloads.get(pod.meta.key)
     number = target_port(pod.spec, port)
     if workload is None or not workload.addresses or workload.finished or number is None:
@@ -206,6 +205,8 @@ def endpoint_of_pod(pod: Object[PodSpec], port: ServicePortSpec, service: str, b
         workload=workload.key,
         node=workload.node,
         hostname=pod.spec.hostname if pod.spec.subdomain == service else "",
+        network=workload.network,
+        cluster=site.cluster,
     )
 
 
@@ -224,7 +225,7 @@ def target_port(pod: PodSpec, port: ServicePortSpec) -> int | None:
 
 
 def endpoint_of_workload_entry(
-    entry: Object[WorkloadEntrySpec], port: ServicePortSpec, backends: Backends
+    entry: Object[WorkloadEntrySpec], port: ServicePortSpec, backends: Backends, site: Site
 ) -> Endpoint | None:
     workload = backends.workloads.get(entry.meta.key)
     if workload is None or not workload.addresses:
@@ -238,4 +239,5 @@ def endpoint_of_workload_entry(
         weight=entry.spec.weight or 1,
         workload=workload.key,
         network=entry.spec.network or "",
+        cluster=site.cluster,
     )

@@ -132,6 +132,8 @@ class Workload(Record, frozen=True, kw_only=True):
     ready: bool = True
     finished: bool = False  # phase Succeeded or Failed
     kind: str = "Pod"
+    network: str = ""
+    cluster: str = ""
 
     @property
     def key(self) -> str:
@@ -146,10 +148,13 @@ class Namespace(Record, frozen=True, kw_only=True):
 
 class Snapshot(Record, frozen=True, kw_only=True):
     """Everything at one version. Maps are keyed by `namespace/name`; values are shared by identity between versions
-    where nothing changed. `problems` are those of the objects that were read, refused ones included."""
+    where nothing changed. `problems` are those of the objects that were read, refused ones included. `cluster` and
+    `network` are the own cluster's; other clusters are there through their services only."""
 
     version: int = 0
     causes: tuple[str, ...] = ()
+    cluster: str = ""
+    network: str = ""
     mesh: MeshConfigSpec = MeshConfigSpec()
     namespaces: Mapping[str, Namespace] = {}
     workloads: Mapping[str, Workload] = {}

@@ -28,13 +28,14 @@ class Store:
     """Objects of several sources and the Snapshot they make. Where two sources hold an object of the same kind and
     name, the one whose source came first counts."""
 
-    def __init__(self) -> None:
-        self.snapshot = Snapshot()
+    def __init__(self, cluster: str = "", *, remote: bool = False) -> None:
+        """`cluster` is the name of the cluster whose objects these are; `remote` where this node is none of its."""
+        self.snapshot = Snapshot(cluster=cluster)
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._in_force: dict[ObjectKey, Object[Any]] = {}  # after discoverySelectors
         self._selectors: tuple[LabelSelector, ...] = ()
-        self._assembler = Assembler()
+        self._assembler = Assembler(cluster, remote=remote)
 
     def apply(
         self,
@@ -57,6 +58,10 @@ class Store:
         if problems is not None:
             self._problems[source] = tuple(problems)
         return self._advance(self._changes(touched))
+
+    def meshes(self) -> list[Object[Any]]:
+        """The MeshConfigs in force."""
+        return list(self._assembler.of_kind("MeshConfig").values())
 
     @property
     def secrets(self) -> dict[str, SecretSpec]:
@@ -118,6 +123,8 @@ class Store:
             version=previous.version + 1,
             causes=shortened(causes) or ("the list of problems changed",),
             mesh=previous.mesh if assembler.mesh == previous.mesh else assembler.mesh,
+            cluster=previous.cluster,
+            network=assembler.site.network_of({}),
             namespaces=assembler.namespaces,
             workloads=assembler.workloads,
             services=assembler.services,

@@ -18,6 +18,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     locality: Locality = Locality()
     node: str = ""
     network: str = ""
+    cluster: str = ""
     gateway: bool = False
     service_account: str = ""
     owner: str = ""

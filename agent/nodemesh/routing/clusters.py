@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec.structs import replace
 
@@ -24,7 +26,8 @@ from ..registry.snapshot import Endpoint, Health, Protocol, Resolution, Service
 from . import decision
 from .client import Client
 from .decision import Algorithm, Cluster, HashPolicy, Keepalive, LoadBalancer, Outlier, Pool, UpstreamTls, Warmup
-from .locality import client_part, priorities, setting_in_force
+from .locality import client_part, label, priorities, setting_in_force
+from .networks import reachable
 from .tables import DestinationRule
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
@@ -113,7 +116,8 @@ def build_cluster(
     name = cluster_name(service.host, port, subset)
     port_spec = service.port(port)
     protocol = port_spec.protocol if port_spec is not None else Protocol.AUTO
-    endpoints = select_endpoints(service, port, rule, subset, client)
+    listed = select_endpoints(service, port, rule, subset, client)
+    endpoints = reachable(listed, client.network, mesh.networks, protocol)
     balancer = load_balancer_of(policy.load_balancer)
     resolution = service.resolution
     if resolution is Resolution.HEADLESS and subset:
@@ -129,7 +133,9 @@ def build_cluster(
     )
     return Cluster(
         name=name,
-        key=cluster_key(name, service, rule, shadowed, tls, client, client_part(locality_setting, client)),
+        key=cluster_key(
+            name, service, rule, shadowed, tls, client, client_part(locality_setting, client), endpoints is not listed
+        ),
         host=service.host,
         port=port,
         subset=subset,
@@ -156,9 +162,10 @@ def cluster_key(
     tls: UpstreamTls | None,
     client: Client,
     place: str,
+    by_network: bool,
 ) -> str:
     """The name, and beside it whatever makes one client's group differ from another's. `place` is what the order of
-    the endpoints depends on in the client."""
+    the endpoints depends on in the client; `by_network` where its network decides which they are."""
     key = f"{name}@{service.namespace}" if shadowed else name
     if tls is not None and tls.credential:
         key = f"{key}!{tls.credential}"
@@ -166,6 +173,8 @@ def cluster_key(
         key = f"{key}#{rule.key}"
     if service.internal_traffic_policy == "Local" and client.node:
         place = f"{place}@{client.node}"
+    if by_network:
+        place = f"{place}%{client.network}"
     return f"{key}~{place}" if place else key
 
 
@@ -175,12 +184,17 @@ def select_endpoints(
     endpoints = service.endpoints.get(port, ())
     chosen = rule.subset(subset) if rule is not None and subset else None
     if chosen is not None and chosen.labels:
-        endpoints = tuple(endpoint for endpoint in endpoints if selects(chosen.labels, endpoint.labels))
+        endpoints = tuple(endpoint for endpoint in endpoints if is_of_subset(endpoint, chosen.labels))
     if service.internal_traffic_policy == "Local" and client.node:
         endpoints = tuple(endpoint for endpoint in endpoints if endpoint.node == client.node)
     if service.publish_not_ready and any(endpoint.health is not Health.READY for endpoint in endpoints):
         endpoints = tuple(replace(endpoint, health=Health.READY) for endpoint in endpoints)
     return endpoints
+
+
+def is_of_subset(endpoint: Endpoint, labels: Mapping[str, str]) -> bool:
+    """Labels that name a place, such as topology.istio.io/cluster, are every endpoint's, as in Istio."""
+    return selects(labels, endpoint.labels) or all(label(endpoint, key) == value for key, value in labels.items())
 
 
 def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:

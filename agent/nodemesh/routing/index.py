@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..registry.snapshot import Service
+from .networks import is_elsewhere
 
 #: Host and service port.
 Backing = tuple[str, int]
@@ -12,22 +13,27 @@ Backing = tuple[str, int]
 
 class EndpointIndex:
     """Kept up to date from one version of the services to the next, but not before it is asked: many a process never
-    sees an endpoint dialled."""
+    sees an endpoint dialled. Addresses of another network mean something else here."""
 
-    __slots__ = ("_backings", "_services", "_wanted")
+    __slots__ = ("_backings", "_network", "_services", "_wanted", "_wanted_network")
 
     def __init__(self) -> None:
+        self._network = self._wanted_network = ""
         self._services: Mapping[str, tuple[Service, ...]] = {}
         self._wanted: Mapping[str, tuple[Service, ...]] = {}
         self._backings: dict[tuple[str, int], tuple[Backing, ...]] = {}
 
     def find(self, address: str, port: int) -> tuple[Backing, ...]:
+        if self._network != self._wanted_network:
+            self._network, self._services, self._backings = self._wanted_network, {}, {}
         if self._services is not self._wanted:
             self._catch_up(self._wanted)
         return self._backings.get((address, port), ())
 
-    def update(self, services: Mapping[str, tuple[Service, ...]]) -> None:
+    def update(self, services: Mapping[str, tuple[Service, ...]], network: str = "") -> None:
+        """`network` is the own cluster's."""
         self._wanted = services
+        self._wanted_network = network
 
     def _catch_up(self, services: Mapping[str, tuple[Service, ...]]) -> None:
         before = self._services
@@ -42,7 +48,7 @@ class EndpointIndex:
 
     def _replace(self, host: str, before: tuple[Service, ...], now: tuple[Service, ...]) -> None:
         backings = self._backings
-        old, new = set(pairs(before)), set(pairs(now))
+        old, new = set(pairs(before, self._network)), set(pairs(now, self._network))
         for place, port in old - new:
             kept = tuple(entry for entry in backings.get(place, ()) if entry != (host, port))
             if kept:
@@ -53,8 +59,10 @@ class EndpointIndex:
             backings[place] = tuple(sorted({*backings.get(place, ()), (host, port)}))
 
 
-def pairs(services: Iterable[Service]) -> Iterable[tuple[tuple[str, int], int]]:
+def pairs(services: Iterable[Service], network: str) -> Iterable[tuple[tuple[str, int], int]]:
     for service in services:
         for port, endpoints in service.endpoints.items():
             for endpoint in endpoints:
+                if network and is_elsewhere(endpoint, network):
+                    continue
                 yield (endpoint.address, endpoint.port), port

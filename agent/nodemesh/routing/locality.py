@@ -105,7 +105,13 @@ def client_part(setting: LocalityLoadBalancerSetting | None, client: Client) -> 
 def as_endpoint(client: Client) -> Endpoint:
     """The client as if it were dialled, to compare its labels and place with those of endpoints."""
     return Endpoint(
-        address="", port=0, labels=client.labels, locality=client.locality, node=client.node, network=client.network
+        address="",
+        port=0,
+        labels=client.labels,
+        locality=client.locality,
+        node=client.node,
+        network=client.network,
+        cluster=client.cluster,
     )
 
 

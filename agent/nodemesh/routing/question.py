@@ -79,7 +79,13 @@ def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | Non
     if not name:
         if gateway_labels and namespace == "default":
             namespace = gateway_namespace(tables, gateway_labels)
-        return Client(namespace=namespace, labels=gateway_labels or {}, gateway=gateway_labels is not None)
+        return Client(
+            namespace=namespace,
+            labels=gateway_labels or {},
+            network=snapshot.network if snapshot is not None else "",
+            cluster=snapshot.cluster if snapshot is not None else "",
+            gateway=gateway_labels is not None,
+        )
     workload = snapshot.workloads.get(f"{namespace}/{name}") if snapshot is not None else None
     if workload is None:
         raise QuestionError(f"there is no pod {name} in namespace {namespace}")
@@ -89,6 +95,8 @@ def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | Non
         labels=gateway_labels if gateway_labels is not None else workload.labels,
         locality=workload.locality,
         node=workload.node,
+        network=workload.network,
+        cluster=workload.cluster,
         gateway=gateway_labels is not None,
         service_account=workload.service_account,
         owner=workload.owner,

@@ -98,6 +98,7 @@ class Tables(Part, frozen=True, kw_only=True):
     version: int = 0
     causes: tuple[str, ...] = ()
     mesh: MeshConfigSpec = MeshConfigSpec()
+    network: str = ""  # the own cluster's
     services: Mapping[str, tuple[Service, ...]] = {}  # by host, in order of precedence
     wildcard_services: tuple[str, ...] = ()
     addresses: Mapping[str, tuple[str, ...]] = {}  # virtual address -> hosts

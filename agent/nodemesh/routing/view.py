@@ -21,6 +21,7 @@ from .match import VirtualHost
 from .memo import Memo
 from .mode import choose_mode, failure_policy_of
 from .names import canonical, strip_port
+from .networks import is_elsewhere
 from .request import Request
 from .routes import Clusters, RouteBuilder
 from .scope import Scope, sidecar_of
@@ -264,6 +265,8 @@ class View:
     def _headless_frontends(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
         addresses: dict[int, dict[str, None]] = {}
         for endpoint in service.endpoints.get(port.number, ()):
+            if self.client.network and is_elsewhere(endpoint, self.client.network):
+                continue
             addresses.setdefault(endpoint.port, {})[endpoint.address] = None
         for number, found in addresses.items():
             yield self._endpoint_frontend(service, port.number, tuple(found), number)
@@ -444,7 +447,9 @@ class Views:
         self.tables = tables
         self.version = tables.version
         self._index: EndpointIndex = previous._index if previous is not None else EndpointIndex()
-        self._index.update(tables.services)  # shared with the views before, which look up services of their own tables
+        self._index.update(
+            tables.services, tables.network
+        )  # shared with the views before, which look up services of their own tables
         self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
         self._read_sets.trim(SETS_PER_HOST * len(tables.services))
         self._changes = Changes(tables)

@@ -9,8 +9,8 @@ import msgspec
 
 from ..config.base import Base64, Duration
 from ..config.meshconfig import MeshConfigSpec
+from ..registry.changed import changed_keys
 from ..registry.snapshot import Service
-from .compile import changed_keys
 from .tables import DestinationRule, Gateway, Part, Sidecar, Tables, VirtualService
 
 V = TypeVar("V")
@@ -39,6 +39,7 @@ class Update(Part, frozen=True, kw_only=True, array_like=True):
     gateways: tuple[Gateway, ...] | None = None
     client_labels: frozenset[str] | None = None
     client_nodes: bool | None = None
+    network: str | None = None
 
 
 #: Attributes of the tables that travel as differences by key, and those that travel whole where they changed.
@@ -53,6 +54,7 @@ WHOLES = (
     "gateways",
     "client_labels",
     "client_nodes",
+    "network",
 )
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from ..meshconfig import MeshConfigSpec, Sockmap
 from ..meta import Meta, Path
 from ..problems import Findings
-from .common import check_duration, check_labels, check_range, host_fault, is_label
+from .common import (
+    check_duration,
+    check_host,
+    check_labels,
+    check_port,
+    check_range,
+    host_fault,
+    is_ip,
+    is_label,
+    is_subnet,
+)
 from .httppolicy import check_retries
 from .loadbalancer import check_locality
 
@@ -41,12 +51,33 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
                 message = f"`{value}` is not a namespace, nor `.`, `*` or `~`"
                 findings.bad_value("bad-export-to", ("spec", name, index), message)
     _selectors(spec, findings)
+    _networks(spec, findings)
+    for index, entry in enumerate(spec.service_settings):
+        for number, host in enumerate(entry.hosts):
+            check_host(host, ("spec", "serviceSettings", index, "hosts", number), findings)
     for name, limit in (
         ("connections", spec.limits.connections),
         ("requests", spec.limits.requests),
         ("bufferedBytes", spec.limits.buffered_bytes),
     ):
         check_range(limit, 1, float("inf"), ("spec", "limits", name), findings)
+
+
+def _networks(spec: MeshConfigSpec, findings: Findings) -> None:
+    for name, network in spec.networks.items():
+        for index, entry in enumerate(network.endpoints):
+            here: Path = ("spec", "networks", name, "endpoints", index)
+            if bool(entry.from_cidr) == bool(entry.from_registry):
+                findings.error("one-of", here, "give either fromCidr or fromRegistry, the name of a cluster")
+            elif entry.from_cidr and not is_subnet(entry.from_cidr):
+                message = f"`{entry.from_cidr}` is not a subnet; write it as 10.1.0.0/16"
+                findings.bad_value("bad-address", (*here, "fromCidr"), message)
+        for index, gateway in enumerate(network.gateways):
+            here = ("spec", "networks", name, "gateways", index)
+            check_port(gateway.port, (*here, "port"), findings)
+            if not is_ip(gateway.address):
+                message = f"`{gateway.address}` is not an IP address; gateways of networks are dialled by theirs"
+                findings.bad_value("bad-address", (*here, "address"), message)
 
 
 def _selectors(spec: MeshConfigSpec, findings: Findings) -> None:

@@ -14,4 +14,5 @@ reading.py     an object's JSON to the model, with only what the mesh reads
 watch.py       the wire format: list pages, watch events
 backoff.py     how long to wait before the server is asked again
 api.py         what all this needs of a client
+kubeconfig.py  what a kubeconfig from a Secret may hold
 kubernetes.py  that client: address, credentials and TLS by the official library"""

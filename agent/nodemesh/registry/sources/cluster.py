@@ -55,8 +55,20 @@ class ClusterSource:
     """`run` keeps it up to date; `next` gives what changed, first of all everything. Both are to be awaited side by
     side, each once."""
 
-    def __init__(self, api: Api, node: str, cache: Cache | None, random: Random, secrets_in: str = "") -> None:
-        self._resources = resources(node, secrets_in)
+    def __init__(
+        self,
+        api: Api,
+        node: str,
+        cache: Cache | None,
+        random: Random,
+        secrets_in: str = "",
+        wanted: tuple[Resource, ...] | None = None,
+        patience: float | None = None,
+    ) -> None:
+        """Reads `wanted`, else everything that the agent of `node` needs of its own cluster. `patience` is in seconds,
+        PATIENCE if not given."""
+        self._patience = patience
+        self._resources = resources(node, secrets_in) if wanted is None else wanted
         reader = Reader()
         self.reflectors = tuple(Reflector(api, item, self, reader, random) for item in self._resources)
         self.save_error = ""  # why the state could not be written to disk
@@ -89,7 +101,7 @@ class ClusterSource:
         not answer, as it was when it was last saved."""
         clock = asyncio.get_running_loop().time
         if not self._started:
-            await self._first(clock() + PATIENCE)
+            await self._first(clock() + (PATIENCE if self._patience is None else self._patience))
             self._started = True
         else:
             self._debounce.applied(clock(), clock() - self._handed)

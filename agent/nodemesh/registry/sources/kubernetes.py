@@ -23,10 +23,11 @@ from kubernetes.aio.config.incluster_config import (
     SERVICE_TOKEN_FILENAME,
     InClusterConfigLoader,
 )
-from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config
+from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config, load_kube_config_from_dict
 
 from ... import __version__
 from .api import ApiError, Query
+from .kubeconfig import KubeconfigError, read_kubeconfig
 from .watch import WireError, read_status
 
 #: The largest body that is read as a whole: a list of 100,000 pods from a server that does not cut lists into chunks.
@@ -61,6 +62,22 @@ async def from_kubeconfig(path: str, context: str = "") -> Configuration:
         raise LoginError(f"{path} is not a usable kubeconfig: {error}") from None
     if hasattr(loader, "exec_plugin_expiry"):
         configuration.refresh_api_key_hook = renewing(loader)  # type: ignore[assignment]
+    return configuration
+
+
+async def from_kubeconfig_text(data: bytes) -> Configuration:
+    """A kubeconfig that came in a Secret. Raises LoginError; what it says holds nothing of the text."""
+    try:
+        plain = read_kubeconfig(data)
+    except KubeconfigError as error:
+        raise LoginError(str(error)) from None
+    configuration = Configuration()
+    try:
+        await load_kube_config_from_dict(config_dict=plain, client_configuration=configuration)
+    except ConfigException as error:
+        raise LoginError(f"the kubeconfig cannot be used: {error}") from None
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise LoginError(f"the kubeconfig cannot be used ({type(error).__name__})") from None
     return configuration
 
 

@@ -166,8 +166,8 @@ class Reflector:
         self.synced, self.error = True, ""
 
     def _query(self, query: dict[str, str]) -> dict[str, str]:
-        selector = self.resource.field_selector
-        return {**query, "fieldSelector": selector} if selector else query
+        selectors = {"fieldSelector": self.resource.field_selector, "labelSelector": self.resource.label_selector}
+        return query | {name: selector for name, selector in selectors.items() if selector}
 
     # watch
 

@@ -15,6 +15,10 @@ JSON = "application/json"
 
 #: Kinds of which nothing but the metadata matters.
 METADATA_KINDS = frozenset({"Namespace", "Node"})
+#: Kinds that are read of other clusters.
+REMOTE_KINDS = frozenset({"Namespace", "Node", "Pod", "Service", "EndpointSlice"})
+#: The label on Secrets that hold the kubeconfig of another cluster.
+REMOTE_SECRET_LABEL = "istio/multiCluster"
 #: Secrets are for gateways alone; a WorkloadGroup is a template that nothing refers to.
 UNWATCHED = frozenset({"Secret", "WorkloadGroup"})
 
@@ -30,6 +34,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str = ""  # empty: all
     metadata_only: bool = False
     field_selector: str = ""
+    label_selector: str = ""
     optional: bool = False
 
     def path(self, version: str) -> str:
@@ -59,6 +64,20 @@ def resources(node: str, secrets_in: str = "") -> tuple[Resource, ...]:
         else:
             found.append(resource(kind))
     return tuple(found)
+
+
+def remote_resources() -> tuple[Resource, ...]:
+    """What is read of another cluster: its services, and what stands behind them."""
+    found = [resource(kind) for kind in CORE_KINDS if kind.name in REMOTE_KINDS]
+    return tuple(msgspec.structs.replace(item, metadata_only=True) if item.kind == "Pod" else item for item in found)
+
+
+def remote_secrets(namespace: str) -> Resource:
+    """The Secrets that name other clusters, as `istioctl create-remote-secret` writes them."""
+    secret = next(kind for kind in CORE_KINDS if kind.name == "Secret")
+    return msgspec.structs.replace(
+        resource(secret), name="remote-secrets", namespace=namespace, label_selector=f"{REMOTE_SECRET_LABEL}=true"
+    )
 
 
 def resource(kind: Kind) -> Resource:
