@@ -14,6 +14,9 @@ from .output import Failure
 @click.option("--kubernetes", is_flag=True, help="Follow the cluster whose API server is at hand.")
 @click.option("--kubeconfig", default="", metavar="FILE", help="How to reach it (default: the pod's service account).")
 @click.option("--state-dir", default="", metavar="DIR", help="Where the cluster's last good state is kept.")
+@click.option("--cluster", default="", metavar="NAME", help="This cluster's name, where there are several.")
+@click.option("--remote", multiple=True, metavar="NAME=FILE", help="Another cluster of the mesh, by its kubeconfig.")
+@click.option("--remote-secrets", is_flag=True, help="And those that Istio's remote Secrets in this namespace name.")
 @click.option("--node", default="", metavar="NAME", help="This node's name (default: the host's).")
 @click.option(
     "--expose", multiple=True, metavar="HOST:PORT=ADDR", help="Listen at ADDR for what is meant for HOST:PORT."
@@ -31,9 +34,10 @@ from .output import Failure
 @click.option("--cgroup-root", default="", hidden=True)
 @click.option("--bpffs", default="/sys/fs/bpf/nodemesh", hidden=True)
 def run(
-    config: tuple[str, ...], kubernetes: bool, kubeconfig: str, state_dir: str, node: str, expose: tuple[str, ...],
-    client: str, gateway: str, gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str,
-    grace: float, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
+    config: tuple[str, ...], kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str, remote: tuple[str, ...],
+    remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
+    gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str, grace: float, run_dir: str,
+    replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import supervisor
@@ -45,11 +49,14 @@ def run(
         parse_expose,
         parse_gateway_listen,
         parse_labels,
+        parse_remote,
     )
 
     kubernetes = kubernetes or bool(kubeconfig)
     if not config and not kubernetes:
         raise click.UsageError("give --config PATH, a file or folder of Kubernetes YAML, or --kubernetes")
+    if (remote or remote_secrets) and not kubernetes:
+        raise click.UsageError("--remote and --remote-secrets add clusters to the one of --kubernetes; give that, too")
     if bool(gateway) != bool(gateway_listen):
         raise click.UsageError("--gateway K=V and --gateway-listen PORT=ADDR belong together: who serves, and where")
     try:
@@ -58,6 +65,9 @@ def run(
             kubernetes=kubernetes,
             kubeconfig=kubeconfig,
             state_dir=state_dir,
+            cluster=cluster,
+            remotes=tuple(parse_remote(text) for text in remote),
+            remote_secrets=remote_secrets,
             node=node,
             expose=tuple(parse_expose(text) for text in expose),
             client=client,

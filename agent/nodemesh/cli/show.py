@@ -58,6 +58,8 @@ def status(admin: str, form: str) -> None:
     for what, names in found["kernel"].items():
         if names:
             lines.append((what.replace("_", " "), ", ".join(names)))
+    for network, why in ((found["cluster"] or {}).get("out_of_reach") or {}).items():
+        lines.append((f"network {network}", why))
     for name, value in lines:
         click.echo(f"{name + ':':<20} {value}")
     rows = [
@@ -65,6 +67,10 @@ def status(admin: str, form: str) -> None:
         for worker in found["workers"]
     ]
     print_table(["WORKER", "PID", "TABLES", "RESTARTS", "ERROR"], rows, "no worker is connected")
+    cluster = found["cluster"] or {}
+    if cluster.get("remotes"):
+        rows = [[row["name"], row["state"], row["services"], row["origin"], row["error"]] for row in cluster["remotes"]]
+        print_table(["CLUSTER", "STATE", "SERVICES", "BY", "ERROR"], rows, "")
     rows = [[row["destination"], row["address"], row["client"]] for row in found["listeners"] if row["address"]]
     if rows:
         print_table(["EXPOSED", "AT", "AS"], rows, "")

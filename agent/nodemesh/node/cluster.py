@@ -11,6 +11,7 @@ import msgspec
 
 from ..registry.sources.directory import Changes
 from .options import RunOptions
+from .remotes import Remotes, Take
 from .reporter import Reporter
 
 #: The file of the last good state, in the folder that --state-dir names.
@@ -30,9 +31,11 @@ def own_namespace() -> str:
 
 
 class Cluster:
-    """One API server. The client library takes 50 MB: it is loaded here, and only for those who want it."""
+    """One API server, and those of the other clusters. The client library takes 50 MB: it is loaded here, and only for
+    those who want it."""
 
-    def __init__(self, options: RunOptions) -> None:
+    def __init__(self, options: RunOptions, take_remote: Take) -> None:
+        """`take_remote` is given what other clusters of the mesh say."""
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer, login_by
@@ -43,6 +46,7 @@ class Cluster:
             self.api, options.node, cache, random.random, own_namespace() if options.gateway else ""
         )
         self._reporter = Reporter(self.api, self.source.refusals, options.node, own_namespace(), random.random)
+        self.remotes = Remotes(options, self.api, own_namespace(), take_remote)
         self.started = False  # the first batch is in force
 
     async def run(self) -> None:
@@ -51,8 +55,15 @@ class Cluster:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.source.run(), name="source")
                 tasks.create_task(self._reporter.run(), name="reporter")
+                tasks.create_task(self.remotes.run(), name="remotes")
         finally:
             await self.api.close()
+
+    async def first(self) -> Changes:
+        """The first batch, once it is worth putting in force: other clusters get a moment to tell theirs."""
+        changes = await self.source.next()
+        await self.remotes.settled()
+        return changes
 
     async def next(self) -> Changes:
         return await self.source.next()
@@ -68,5 +79,6 @@ class Cluster:
         return {
             "from_disk": self.source.from_disk,
             "save_error": self.source.save_error,
+            "remotes": [msgspec.to_builtins(row) for row in self.remotes.status()],
             "resources": [msgspec.to_builtins(row) for row in self.source.status()],
         }

@@ -9,16 +9,17 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
 from ..admin.http import serve
 from ..config.problems import Severity
 from ..proxy.messages import Message, SetDns, SetMaps
+from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
-from ..registry.store import Store
 from ..routing.client import Client
 from ..routing.compile import compile_tables
 from ..routing.view import Views
@@ -73,8 +74,8 @@ class Control:
         self.started = time.time()
         self.children = Children(pids={}, restarts={})
         self.source = DirectorySource(options.config)
-        self.cluster = Cluster(options) if options.kubernetes else None
-        self.registry = Store()
+        self.cluster = Cluster(options, self._take_remote) if options.kubernetes else None
+        self.registry = Registry(options.cluster)
         self.totals = Totals()
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
@@ -186,7 +187,7 @@ class Control:
 
     async def _follow_cluster(self, cluster: Cluster) -> None:
         """Wait for the cluster's first state, put it in force, then follow it and the files."""
-        self._take(CLUSTER, await cluster.next())
+        self._take(CLUSTER, await cluster.first())
         self._begin()
         cluster.started = True
         log.info("the cluster is known", version=self.publisher.version, from_disk=cluster.source.from_disk)
@@ -195,14 +196,22 @@ class Control:
             tasks.create_task(self._watch_config(), name="files")
             while True:
                 changes = await cluster.next()
-                self._renew(CLUSTER, changes)
+                self._renew(partial(self._take, CLUSTER, changes))
 
-    def _renew(self, source: str, changes: Changes) -> None:
-        """Bring a source's changes into force. Whatever fails: the last good tables serve on, and the next change is
-        tried."""
+    def _take_remote(self, cluster: str, changes: Changes | None, whole: bool) -> None:
+        """Bring another cluster's changes into force; before the own one is known they wait in the registry."""
+        if changes is None:
+            self._renew(partial(self.registry.remove_remote, cluster))
+        else:
+            self._renew(partial(self.registry.apply_remote, cluster, changes.changed, changes.removed, whole=whole))
+
+    def _renew(self, take: Callable[[], object]) -> None:
+        """Take changes in and bring them into force. Whatever fails: the last good tables serve on, and the next change
+        is tried."""
         try:
-            self._take(source, changes)
-            self._apply()
+            take()
+            if self._begun:
+                self._apply()
             self.reloads["failed" if self.error else "ok"] += 1
         except Exception:
             self.error = "an internal error kept the newest configuration out; the agent's log has it"
@@ -219,7 +228,7 @@ class Control:
                 log.exception("configuration not read")
                 continue
             if changes is not None:
-                self._renew(FILES, changes)
+                self._renew(partial(self._take, FILES, changes))
                 log.info("configuration read again", version=self.publisher.version, refused=bool(self.error))
 
     def _apply(self) -> None:

@@ -12,6 +12,7 @@ from .. import __version__
 from ..registry.assemble import ObjectKey
 from ..registry.sources.cluster import ResourceStatus
 from ..telemetry.exposition import Family
+from .remotes import RemoteStatus
 
 #: Refused objects that are named one by one.
 REFUSED_SHOWN = 100
@@ -38,6 +39,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     ports_without_room: int = 0
     endpoints_out: int = 0
     watches: Sequence[ResourceStatus] = ()
+    remotes: Sequence[RemoteStatus] = ()
     refused: Sequence[ObjectKey] = ()
 
 
@@ -107,6 +109,7 @@ def families(numbers: Numbers) -> Iterator[Family]:
     )
     yield _gauge("kernel_endpoints_out", "Endpoints left out for a while, since they refuse.", numbers.endpoints_out)
     yield from watch_families(numbers.watches)
+    yield from remote_families(numbers.remotes)
     yield Family(
         name="nodemesh_refused_objects",
         help="1 for each object that is not in force as it stands in the configuration.",
@@ -114,6 +117,16 @@ def families(numbers: Numbers) -> Iterator[Family]:
         labels=("kind", "namespace", "name"),
         samples=[(tuple(key), 1) for key in numbers.refused[:REFUSED_SHOWN]],
     )
+
+
+def remote_families(remotes: Sequence[RemoteStatus]) -> Iterator[Family]:
+    """How the other clusters are followed; nothing where there are none."""
+    rows = [row for row in remotes if row.name]
+    if rows:
+        synced = {row.name: float(row.state == "synced") for row in rows}
+        services = {row.name: float(row.services) for row in rows}
+        yield _by("remote_cluster_synced", "1 where another cluster is followed.", "gauge", "cluster", synced)
+        yield _by("remote_cluster_services", "Services that it has.", "gauge", "cluster", services)
 
 
 def watch_families(watches: Sequence[ResourceStatus]) -> Iterator[Family]:

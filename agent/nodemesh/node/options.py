@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 import msgspec
+
+#: What a cluster may be called: its name becomes a file's, and a metric's label.
+CLUSTER_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 
 
 class StartError(Exception):
@@ -52,17 +56,28 @@ class GatewayListen(msgspec.Struct, frozen=True, kw_only=True):
         return f"gateway:{self.port}={self.listen}"
 
 
+class RemoteCluster(msgspec.Struct, frozen=True):
+    """Another cluster by its name, and the kubeconfig file that reaches it."""
+
+    name: str
+    kubeconfig: str
+
+
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`client` is the `namespace/name` behind the plain listeners; `gateway` has the labels of the gateway workload
     that this process serves as, in addition; `grace` is seconds given to open connections when the agent stops;
     `workers` 0 stands for one per processor. With `kubernetes`, an empty `kubeconfig` stands for the pod's service
-    account, and an empty `state_dir` for keeping nothing on disk. The supervisor resolves all that depends on the
-    machine: in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
+    account, and an empty `state_dir` for keeping nothing on disk. `cluster` is the own cluster's name; `remote_secrets`
+    follows the clusters that Secrets of the own namespace name, beside the `remotes`. The supervisor resolves all that
+    depends on the machine: in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
 
     config: tuple[str, ...] = ()
     kubernetes: bool = False
     kubeconfig: str = ""
     state_dir: str = ""
+    cluster: str = ""
+    remotes: tuple[RemoteCluster, ...] = ()
+    remote_secrets: bool = False
     node: str = ""
     expose: tuple[Expose, ...] = ()
     client: str = "default"
@@ -102,6 +117,14 @@ def parse_expose(text: str) -> Expose:
     if not found or not colon or not host or not port.isdigit() or not 0 < int(port) <= 65535:
         raise StartError(f"--expose {text!r} is not HOST:PORT=ADDR; write it as reviews:9080=127.0.0.1:19080")
     return Expose(host=host.strip("[]"), port=int(port), listen=parse_address(listen))
+
+
+def parse_remote(text: str) -> RemoteCluster:
+    """`NAME=FILE`. Raises StartError."""
+    name, found, kubeconfig = text.partition("=")
+    if not found or not re.fullmatch(CLUSTER_NAME, name) or not kubeconfig:
+        raise StartError(f"--remote {text!r} is not NAME=FILE; write it as west=/etc/nodemesh/west.kubeconfig")
+    return RemoteCluster(name, kubeconfig)
 
 
 def parse_labels(text: str) -> dict[str, str]:

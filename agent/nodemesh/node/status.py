@@ -15,6 +15,7 @@ from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Service, Snapshot
 from ..routing.client import Client
 from ..routing.explain import explain
+from ..routing.networks import out_of_reach
 from ..routing.question import QuestionError as UnclearQuestion
 from ..routing.question import client_for
 from ..telemetry.dump import Dump
@@ -72,7 +73,7 @@ class RunningNode:
                 "errors": errors,
                 "warnings": warnings,
             },
-            "cluster": control.cluster.status() if control.cluster is not None else None,
+            "cluster": self._cluster(),
             "workers": self._workers(),
             "control": {
                 "pid": control.children.pids.get("control", 0),
@@ -81,6 +82,12 @@ class RunningNode:
             "listeners": self._listeners(),
             "pods": pods,
         }
+
+    def _cluster(self) -> dict[str, Any] | None:
+        cluster = self._control.cluster
+        if cluster is None:
+            return None
+        return {**cluster.status(), "name": self.snapshot.cluster, "out_of_reach": out_of_reach(self.snapshot)}
 
     def _kernel(self) -> dict[str, list[str]]:
         kernel = self._control.kernel
@@ -178,6 +185,7 @@ class RunningNode:
             pods=self._pod_counts(),
             log_lines_lost=dump.log_lines_lost,
             watches=control.cluster.source.status() if control.cluster is not None else (),
+            remotes=control.cluster.remotes.status() if control.cluster is not None else (),
             refused=refused_objects(self.snapshot),
             kernel=control.kernel.counters() if control.kernel is not None else {},
             ports_without_room=len(control.kernel.passed) if control.kernel is not None else 0,

@@ -84,8 +84,15 @@ class Mesh:
     """The agent as a process; a context manager that leaves nothing behind."""
 
     def __init__(
-        self, folder: Path, *options: str, workers: int = 1, expose: tuple[str, ...] = ("reviews:9080",)
+        self,
+        folder: Path,
+        *options: str,
+        workers: int = 1,
+        expose: tuple[str, ...] = ("reviews:9080",),
+        patience: float = 15.0,
     ) -> None:
+        """`patience` is how many seconds it may take to be ready."""
+        self.patience = patience
         self.folder = folder
         self.options = options
         self.workers = workers
@@ -103,7 +110,7 @@ class Mesh:
         with self.stderr.open("wb") as stderr, self.stdout.open("wb") as stdout:
             self.process = subprocess.Popen([*command, *self.options], env=environment(), stderr=stderr, stdout=stdout)
         try:
-            until(self.ready)
+            until(self.ready, self.patience)
         except BaseException:
             self.__exit__()
             raise
