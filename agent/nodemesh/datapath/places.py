@@ -128,11 +128,12 @@ class Places:
             mapped = _IPV4._replace(port=place.port)
             if place.prefix < mapped.prefix and place.covers(mapped):
                 places.setdefault(mapped, Wanted(PASS, wanted.owner))
-        self.networks = sorted(filter(is_network, places), key=lambda place: (place.port == 0, -place.prefix))
+        networks = [place for place in places if is_network(place)]
         for place, wanted in passed.items():
             # Passing is what happens anyway, except inside a network that does not pass.
-            if self.networks and any(network.covers(place) for network in self.networks):
+            if networks and any(network.covers(place) for network in networks):
                 places[place] = wanted
+        self.networks = sorted(filter(is_network, places), key=lambda place: (place.port == 0, -place.prefix))
         if reverse:
             _add_endpoints([self._reads[key].frontend for key in self._order], places)
 
