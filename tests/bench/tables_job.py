@@ -14,11 +14,12 @@ from typing import Any
 import yaml
 
 from nodemesh.config.load import load_object, load_text
+from nodemesh.datapath.plan import Planner, diff
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.tables import Tables
-from nodemesh.routing.view import Views
+from nodemesh.routing.view import View, Views
 
 from . import cluster
 from .cluster import Size
@@ -67,6 +68,13 @@ class Control:
         view = self.views.for_client(Client(namespace="team-0", name="client"))
         return sum(1 for _ in view.frontends())
 
+    def views_of_two(self) -> list[tuple[int, View]]:
+        """By the kernel's numbers: what everybody sees, and what a client of the first namespace does."""
+        self.look()
+        assert self.views is not None
+        clients = (Client(namespace="default"), Client(namespace="team-0", name="client"))
+        return [(number, self.views.for_client(client)) for number, client in enumerate(clients)]
+
     def take(self, data: dict[str, Any]) -> None:
         self.apply(loaded(data))
 
@@ -107,6 +115,10 @@ def compiling(size: Size) -> dict[str, float]:
     control.look()
     control.take(cluster.endpoint_slice(size, 1, CHANGES + 1))
     next_view = seconds(look)
+    planner = Planner()
+    current = planner.plan(control.views_of_two())
+    control.take(cluster.endpoint_slice(size, size.services - 1, CHANGES + 2))
+    kernel = seconds(lambda: diff(current, planner.plan(control.views_of_two())))
     return {
         "load from the API": reading,
         "first compile": first,
@@ -116,6 +128,7 @@ def compiling(size: Size) -> dict[str, float]:
         "one rule, longest": max(rule),
         "first view of a client": first_view,
         "one change in that view": next_view,
+        "one change for the kernel, two views": kernel,
         "memory": resident(),
     }
 

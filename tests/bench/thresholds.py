@@ -42,6 +42,7 @@ THRESHOLDS = (
     Threshold("tables", f"{FULL}: one endpoint", "", "value", "<=", 50.0),
     Threshold("tables", f"{FULL}: one rule", "", "value", "<=", 50.0),
     Threshold("tables", f"{FULL}: one change in that view", "", "value", "<=", 50.0),
+    Threshold("tables", f"{FULL}: one change for the kernel, two views", "", "value", "<=", 50.0),
     Threshold("tables", f"{FULL}: memory", "", "value", "<=", 500.0),
     Threshold("tables", f"{FULL_OBJECTS:,} objects of YAML: parse and validate", "", "value", "<=", 5.0),
     # What balancing in the kernel may cost an app, beside a connection without hooks.
