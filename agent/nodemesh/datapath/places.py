@@ -72,14 +72,21 @@ class Places:
         self._reverse = False
         self._without = without
 
-    def update(self, frontends: Iterable[Frontend], reverse: bool = False) -> set[Place] | None:
+    def update(
+        self, frontends: Iterable[Frontend], reverse: bool = False, base: Places | None = None
+    ) -> set[Place] | None:
         """Follow the view; the places whose content is another one now, None where any may be. With `reverse`,
-        endpoints of services that the proxy serves lead to their service too."""
+        endpoints of services that the proxy serves lead to their service too. What `base` has read is shared."""
         listed = list(frontends)
         order, before = list(map(id, listed)), self._order
         new = set(order).difference(self._reads)
         gone = [self._reads.pop(key) for key in self._reads.keys() - set(order)]
-        fresh = [self._read(frontend) for frontend in listed if id(frontend) in new] if new else []
+        shared = base._reads if base is not None else {}
+        fresh = (
+            [shared.get(id(frontend)) or self._read(frontend) for frontend in listed if id(frontend) in new]
+            if new
+            else []
+        )
         self._reads.update((id(read.frontend), read) for read in fresh)
         whole = reverse or self._reverse or not before or bool(self._contested) and reordered(before, order)
         self._order, self._reverse = order, reverse

@@ -78,7 +78,9 @@ class Planner:
         base: Mapping[Place, Wanted] = {}
         for number in sorted(given, key=lambda number: number != BASE):
             places = self._views[number] = before.get(number) or Places(without)
-            touched = places.update(given[number].frontends(), reverse)
+            touched = places.update(
+                given[number].frontends(), reverse, self._views[BASE] if number and BASE in given else None
+            )
             if number == BASE:
                 base_touched = touched
                 self._follow(number, places, {}, touched)

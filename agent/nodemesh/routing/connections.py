@@ -52,6 +52,15 @@ class ConnectionRules:
         self.tcp_rows = tcp_rows
         self.otherwise = otherwise
 
+    def __eq__(self, other: object) -> bool:
+        """Rows are each their own: what has any is equal to itself only."""
+        if not isinstance(other, ConnectionRules):
+            return False
+        return (self.tls_rows, self.tcp_rows, self.otherwise) == (other.tls_rows, other.tcp_rows, other.otherwise)
+
+    def __hash__(self) -> int:
+        return id(self)
+
     def tls(self, name: str, address: str) -> Decision:
         for row in self.tls_rows:
             if row.matches(name, address):

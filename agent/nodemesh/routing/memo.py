@@ -18,14 +18,41 @@ MAX_LAYERS = 16
 Kept = dict[K, tuple[V, list[Read]]]
 
 
+class Pool(Generic[K, V]):
+    """Has several memories hold once what is equal in them: of a big mesh most clients see most the same."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: Kept[K, V] = {}
+
+    def of(self, key: K, value: V, reads: list[Read]) -> tuple[V, list[Read]]:
+        """The pair as it is held, where it has the same value from the very same objects; else as it is given."""
+        held = self._held.get(key)
+        if held is not None and same_reads(held[1], reads) and held[0] == value:
+            return held
+        if len(self._held) >= MAX_KEPT:
+            self._held.clear()
+        self._held[key] = value, reads
+        return self._held[key]
+
+
+def same_reads(some: list[Read], others: list[Read]) -> bool:
+    return len(some) == len(others) and all(
+        one[2] is other[2] and one[1] == other[1] and one[0] == other[0]
+        for one, other in zip(some, others, strict=True)
+    )
+
+
 class Memo(Generic[K, V]):
     """Values by key, each with what it was made from. Those of earlier versions lie in layers, the newest first, so
     that a new version costs nothing for all that nobody asks for."""
 
-    __slots__ = ("_kept", "_layers", "_tables")
+    __slots__ = ("_kept", "_layers", "_pool", "_tables")
 
-    def __init__(self, tables: Tables, before: Memo[K, V] | None) -> None:
+    def __init__(self, tables: Tables, before: Memo[K, V] | None, pool: Pool[K, V] | None = None) -> None:
         self._tables = tables
+        self._pool = pool
         self._kept: Kept[K, V] = {}
         self._layers: tuple[Kept[K, V], ...] = layers_of(before) if before is not None else ()
 
@@ -43,8 +70,9 @@ class Memo(Generic[K, V]):
         return None
 
     def keep(self, key: K, value: V, reads: list[Read]) -> V:
-        self._kept[key] = (value, reads)
-        return value
+        kept = self._pool.of(key, value, reads) if self._pool is not None else (value, reads)
+        self._kept[key] = kept
+        return kept[0]
 
 
 def layers_of(before: Memo[K, V]) -> tuple[Kept[K, V], ...]:

@@ -34,6 +34,7 @@ from .decision import (
 from .headers import authority_of, header_ops, joined
 from .lookup import Lookup, Read
 from .match import Row
+from .memo import Pool
 from .policies import cors_of, fault_of, matched_prefix, retry_of, rewrite_of
 from .tables import HttpRule, TcpRule, TlsRule, VirtualService
 
@@ -55,20 +56,22 @@ class Made(NamedTuple):
 
 
 class Clusters:
-    """The clusters of one view, so that equal groups are one object; equal ones of the view before are taken over."""
+    """The clusters of one view, so that equal groups are one object; equal ones of the view before, and of the other
+    views in `pool`, are taken over."""
 
-    __slots__ = ("_before", "made")
+    __slots__ = ("_before", "_pool", "made")
 
-    def __init__(self, before: dict[ClusterKey, Made]) -> None:
+    def __init__(self, before: dict[ClusterKey, Made], pool: Pool[ClusterKey, Cluster | None]) -> None:
         self._before = before
+        self._pool = pool
         self.made: dict[ClusterKey, Made] = {}
 
     def keep(self, key: ClusterKey, cluster: Cluster | None, reads: list[Read]) -> Cluster | None:
         before = self._before.get(key)
         if before is not None and before.cluster == cluster:
             cluster = before.cluster
-        self.made[key] = Made(cluster, reads)
-        return cluster
+        self.made[key] = Made(*self._pool.of(key, cluster, reads))
+        return self.made[key].cluster
 
 
 class RouteBuilder:

@@ -11,19 +11,19 @@ from ..reasons import Reason
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Locality, Protocol, Resolution, Service, ServicePort
 from .client import Client
 from .connections import ConnectionRules, connection_rules
-from .decision import Decision, Failure, Route, Rule
+from .decision import Cluster, Decision, Failure, Route, Rule
 from .frontend import Frontend, Mode
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
 from .listing import Changes, Listed, Listing, ReadSets
 from .lookup import Lookup
 from .match import VirtualHost
-from .memo import Memo
+from .memo import Memo, Pool
 from .mode import choose_mode, failure_policy_of
 from .names import canonical, strip_port
 from .networks import is_elsewhere
 from .request import Request
-from .routes import Clusters, RouteBuilder
+from .routes import ClusterKey, Clusters, RouteBuilder
 from .scope import Scope, sidecar_of
 from .tables import Tables
 
@@ -45,6 +45,17 @@ SETS_PER_HOST = 8
 UNREGISTERED_PORT = 80
 
 
+class Pools:
+    """What views have in common."""
+
+    __slots__ = ("clusters", "connections", "frontends")
+
+    def __init__(self) -> None:
+        self.clusters: Pool[ClusterKey, Cluster | None] = Pool()
+        self.connections: Pool[tuple[str, int], ConnectionRules] = Pool()
+        self.frontends: Pool[tuple[str, int], Frontend] = Pool()
+
+
 class View:
     """One client's mesh. Equal clients share one view, so `client` stands for all of them."""
 
@@ -56,10 +67,11 @@ class View:
         read_sets: ReadSets,
         changes: Changes,
         resolved: Mapping[str, tuple[str, ...]],
+        pools: Pools,
         previous: View | None = None,
     ) -> None:
         """`changes` tells what differs between versions of the tables; `resolved` has the hosts by their addresses in
-        the DNS."""
+        the DNS; `pools` are those of all views."""
         self.client = client
         self.tables = tables
         self.version = tables.version
@@ -73,15 +85,15 @@ class View:
         self._changes = changes
         self._resolved = resolved
         self._listing: Listing = Listing(previous._listing if previous is not None else None)
-        self._clusters: Clusters = Clusters(previous._clusters.made if previous is not None else {})
+        self._clusters: Clusters = Clusters(previous._clusters.made if previous is not None else {}, pools.clusters)
         self._virtual_hosts: Memo[tuple[str, int], VirtualHost] = Memo(
             tables, previous._virtual_hosts if previous is not None else None
         )
         self._connections: Memo[tuple[str, int], ConnectionRules] = Memo(
-            tables, previous._connections if previous is not None else None
+            tables, previous._connections if previous is not None else None, pools.connections
         )
         self._service_frontends: Memo[tuple[str, int], Frontend] = Memo(
-            tables, previous._service_frontends if previous is not None else None
+            tables, previous._service_frontends if previous is not None else None, pools.frontends
         )
         self._by_authority: dict[tuple[int, bytes], VirtualHost] = {}
         self._by_service: dict[tuple[int, str], VirtualHost] = {}
@@ -453,6 +465,7 @@ class Views:
         self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
         self._read_sets.trim(SETS_PER_HOST * len(tables.services))
         self._changes = Changes(tables)
+        self._pools: Pools = previous._pools if previous is not None else Pools()
         self._resolved: dict[str, tuple[str, ...]] = previous._resolved if previous is not None else {}
         self._views: dict[ClientKey, View] = {}
         self._before: dict[ClientKey, View] = dict(previous._views) if previous is not None else {}
@@ -483,6 +496,15 @@ class Views:
         view = self._views.get(key)
         if view is None:
             previous = self._before.pop(key, None)
-            view = View(self.tables, client, self._index, self._read_sets, self._changes, self._resolved, previous)
+            view = View(
+                self.tables,
+                client,
+                self._index,
+                self._read_sets,
+                self._changes,
+                self._resolved,
+                self._pools,
+                previous,
+            )
             self._views[key] = view
         return view

@@ -52,6 +52,17 @@ def test_a_rule_that_leads_elsewhere_depends_on_both():
     assert after[REVIEWS] is not before[REVIEWS]
 
 
+def test_clients_of_different_namespaces_share_what_they_see_alike():
+    rule = make(
+        "DestinationRule", "own", {"host": REVIEWS[0], "trafficPolicy": {"outlierDetection": {}}}, namespace="a"
+    )
+    mesh = Mesh(*bookinfo(), rule)
+    one, other = (mesh.listed(Client(namespace=namespace)) for namespace in ("a", "b"))
+    assert one[RATINGS] is other[RATINGS]
+    assert one[REVIEWS] != other[REVIEWS]
+    assert mesh.listed(Client(namespace="b"))[REVIEWS] is other[REVIEWS]
+
+
 def test_changes_that_nobody_looked_at_count_as_well():
     mesh = Mesh(*bookinfo())
     mesh.listed()

@@ -1,7 +1,7 @@
 import pytest
 
 from nodemesh.routing import memo
-from nodemesh.routing.memo import Memo
+from nodemesh.routing.memo import Memo, Pool
 from nodemesh.routing.tables import Tables
 
 ONE, OTHER = ("default/a",), ("default/b",)
@@ -59,3 +59,30 @@ def test_what_the_version_before_still_adds_is_checked_too(hosts):
     before.keep("late", "made", [("virtual_hosts", "a", ONE)])
     found = after.get("late")
     assert (found is not None) == (hosts is ONE)
+
+
+def test_equal_things_from_the_same_places_are_held_once():
+    pool = Pool()
+    reads = [("virtual_hosts", "a", ONE)]
+    first = Memo(tables(ONE), None, pool).keep("key", ["made"], reads)
+    assert Memo(tables(ONE), None, pool).keep("key", ["made"], list(reads)) is first
+    assert Memo(tables(ONE), None, pool).keep("key", ["otherwise"], reads) == ["otherwise"]
+
+
+def test_what_is_equal_but_made_from_other_objects_is_not_shared():
+    """It would not outlive the next version of the tables."""
+    pool = Pool()
+    first = Memo(tables(ONE), None, pool).keep("key", ["made"], [("virtual_hosts", "a", ONE)])
+    equal = (*ONE, "x")[:1]
+    second = Memo(tables(equal), None, pool)
+    assert second.keep("key", ["made"], [("virtual_hosts", "a", equal)]) is not first
+    assert second.get("key") == (["made"], [("virtual_hosts", "a", equal)])
+
+
+def test_a_pool_has_a_bound(monkeypatch):
+    monkeypatch.setattr(memo, "MAX_KEPT", 2)
+    pool = Pool()
+    first = pool.of("a", ["made"], [])
+    for key in "bc":
+        pool.of(key, ["made"], [])
+    assert pool.of("a", ["made"], []) is not first
