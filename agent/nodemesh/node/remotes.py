@@ -213,13 +213,14 @@ class Remotes:
 
     def _follow_wanted(self) -> None:
         """Begin and end what is to be followed, as it is wanted now. What is refused leaves in force what was there."""
-        wanted, self._refused = dict(self._given), {}
+        wanted, known, self._refused = dict(self._given), self._refused, {}
         own = self._options.cluster or OWN_CLUSTER
         for item in (item for _, found in sorted(self._from_secrets.items()) for item in found.values()):
             why = why_not(item, wanted) if item.name != own else ""
             if why:
-                log.error("cluster refused", cluster=item.name, by=item.origin, why=why)
-                self._refused[f"{item.name} {item.origin}"] = refused(item, why)
+                row = self._refused[f"{item.name} {item.origin}"] = refused(item, why)
+                if row not in known.values():
+                    log.error("cluster refused", cluster=item.name, by=item.origin, why=why)
                 before = self._remotes.get(item.name)
                 if before is not None and before.wanted.origin == item.origin:
                     wanted[item.name] = before.wanted

@@ -83,7 +83,7 @@ def _source(client: Client) -> tuple[str, ...]:
         UNKNOWN,  # principal: known under mutual TLS only
         app,
         version,
-        DEFAULT_CLUSTER,
+        client.cluster or DEFAULT_CLUSTER,
     )
 
 
