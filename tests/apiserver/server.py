@@ -6,12 +6,13 @@ import asyncio
 import base64
 import contextlib
 import json
-from typing import Any
+from collections import deque
+from typing import Any, NamedTuple
 
 import yaml
 from aiohttp import web
 
-from . import discovery, schemas
+from . import discovery, rights, schemas
 from .etcd import Change, Conflict, Data, Etcd, encode, key_of, partial
 from .faults import Faults
 from .kinds import BUILT_IN, Kind, Kinds, Target, mesh_kinds
@@ -37,14 +38,26 @@ def status(code: int, message: str, reason: str = "") -> Data:
     return {**named, "message": message, "reason": reason or REASONS.get(code, ""), "code": code}
 
 
+class Asked(NamedTuple):
+    """One request."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+
+
 class ApiServer:
-    """One cluster. `requests` counts what was asked, by method (or "watch") and path."""
+    """One cluster. `requests` counts what was asked, by method (or "watch") and path, `asked` has the newest of it in
+    full. `accounts` has the service
+    account, `namespace/name`, behind each bearer token; where there is none, everybody may do everything."""
 
     def __init__(self, *, with_mesh: bool = True) -> None:
         self.etcd = Etcd()
         self.faults = Faults()
         self.kinds = Kinds(BUILT_IN)
         self.requests: dict[tuple[str, str], int] = {}
+        self.asked: deque[Asked] = deque(maxlen=1000)
+        self.accounts: dict[str, str] = {}
         self.sent = 0  # bytes of watches and lists
         self._watches: dict[int, web.Request] = {}
         if with_mesh:
@@ -89,6 +102,7 @@ class ApiServer:
         watch = request.query.get("watch") in ("true", "1")
         row = ("watch" if watch else request.method, request.path)
         self.requests[row] = self.requests.get(row, 0) + 1
+        self.asked.append(Asked(*row, dict(request.query)))
         try:
             self._admit(request, watch)
             found = discovery.answer(request.path, self.kinds) if request.method == "GET" else None
@@ -97,6 +111,7 @@ class ApiServer:
             target = self.kinds.target(request.path)
             if target is None:
                 raise Refused(404, "the server could not find the requested resource")
+            self._authorize(request, target)
             if request.method == "GET" and not target.name:
                 return await (self._watch(request, target) if watch else self._list(request, target))
             return await self._one(request, target)
@@ -112,6 +127,16 @@ class ApiServer:
         refusal = self.faults.refusal(request.path, watch)
         if refusal is not None:
             raise Refused(refusal.status, refusal.message, retry_after=refusal.retry_after)
+
+    def _authorize(self, request: web.Request, target: Target) -> None:
+        if not self.accounts:
+            return
+        account = self.accounts.get(request.headers.get("Authorization", "").partition(" ")[2])
+        if account is None:
+            raise Refused(401, "Unauthorized")
+        why = rights.refusal(self.etcd, account, rights.access_of(request.method, request.query, target))
+        if why:
+            raise Refused(403, why)
 
     # lists
 
