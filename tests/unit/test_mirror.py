@@ -90,6 +90,7 @@ ELSEWHERE = {
     "registry/sources/cluster.py": "kubernetes/test_follow.py",
     "registry/sources/kubernetes.py": "kubernetes/test_follow.py",
     "registry/sources/reflector.py": "kubernetes/test_follow.py",
+    "registry/sources/secrets.py": "kubernetes/test_secrets.py",
     "registry/workloads.py": "unit/routing/test_routes.py",
     "routing/answer.py": "unit/routing/test_explain.py",
     "routing/client.py": "unit/routing/test_view.py",

@@ -55,8 +55,8 @@ class ClusterSource:
     """`run` keeps it up to date; `next` gives what changed, first of all everything. Both are to be awaited side by
     side, each once."""
 
-    def __init__(self, api: Api, node: str, cache: Cache | None, random: Random, secrets_in: str = "") -> None:
-        self._resources = resources(node, secrets_in)
+    def __init__(self, api: Api, node: str, cache: Cache | None, random: Random) -> None:
+        self._resources = resources(node)
         reader = Reader()
         self.reflectors = tuple(Reflector(api, item, self, reader, random) for item in self._resources)
         self.save_error = ""  # why the state could not be written to disk
@@ -249,7 +249,7 @@ class ClusterSource:
                 continue
             self._unsaved = False
             try:
-                kept = {item.name: dict(self._held[item.name]) for item in self._resources if item.kind != "Secret"}
+                kept = {item.name: dict(self._held[item.name]) for item in self._resources}
                 await asyncio.to_thread(cache.save, kept)
                 self.save_error = ""
             except OSError as error:

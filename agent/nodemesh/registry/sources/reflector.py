@@ -71,6 +71,7 @@ class Reflector:
         self.phase = Phase.STARTING
         self.synced = False  # the sink has had the whole of it once
         self.error = ""  # why it does not go on
+        self.forbidden = False  # the error is that the server lets nobody like us read it
         self.events = 0
         self.starts = 0
         self.failures = 0
@@ -106,6 +107,7 @@ class Reflector:
         self.failures += 1
         self.phase = Phase.PAUSED
         self.error = str(error)
+        self.forbidden = status == 403
         if not refused or status in (404, 410, 504):  # 504: the server knows no such resourceVersion (yet)
             self._at = ""
             self._start_from = ""

@@ -15,7 +15,7 @@ JSON = "application/json"
 
 #: Kinds of which nothing but the metadata matters.
 METADATA_KINDS = frozenset({"Namespace", "Node"})
-#: Secrets are for gateways alone; a WorkloadGroup is a template that nothing refers to.
+#: Secrets are read one by one (secrets.py); a WorkloadGroup is a template that nothing refers to.
 UNWATCHED = frozenset({"Secret", "WorkloadGroup"})
 
 
@@ -45,13 +45,10 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         return METADATA if self.metadata_only else JSON
 
 
-def resources(node: str, secrets_in: str = "") -> tuple[Resource, ...]:
-    """Everything that the agent of `node` reads: of the node's own pods all, of the other pods the metadata. Gateways
-    also read the Secrets of a namespace, their own."""
+def resources(node: str) -> tuple[Resource, ...]:
+    """Everything that the agent of `node` follows: of the node's own pods all, of the other pods the metadata."""
     found: list[Resource] = []
     for kind in (*CORE_KINDS, MESH_CONFIG, *ISTIO_KINDS):
-        if kind.name == "Secret" and secrets_in:
-            found.append(msgspec.structs.replace(resource(kind), namespace=secrets_in))
         if kind.name in UNWATCHED:
             continue
         if kind.name == "Pod":
