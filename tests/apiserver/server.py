@@ -75,7 +75,8 @@ class ApiServer:
     def apply(self, *objects: Data) -> None:
         """Put objects in place, whatever was there."""
         for data in objects:
-            self.etcd.put(self.kinds.of(data["kind"]).store, self._complete(self.kinds.of(data["kind"]), data))
+            kind = self.kinds.of(data["kind"])
+            self.etcd.put(kind.store, self._versioned(kind, self._complete(kind, data)))
 
     def delete(self, kind: str, name: str, namespace: str = "default") -> None:
         found = self.kinds.of(kind)
@@ -245,6 +246,8 @@ class ApiServer:
 
     async def _one(self, request: web.Request, target: Target) -> web.Response:
         store, key = target.kind.store, (target.namespace, target.name)
+        if target.part and not (target.part == "status" and target.kind.status):
+            raise Refused(404, "the server could not find the requested resource")
         found = self.etcd.get(store, key) if target.name else None
         if target.name and found is None:
             raise Refused(404, f'{target.kind.plural} "{target.name}" not found')
@@ -289,6 +292,7 @@ class ApiServer:
 
     def _stored(self, target: Target, data: Data) -> Data:
         expected = data["metadata"].get("resourceVersion", "")
+        data = self._versioned(target.kind, data, target.part)
         try:
             stored = self.etcd.put(target.kind.store, data, expected=expected)
         except Conflict as conflict:
@@ -297,14 +301,33 @@ class ApiServer:
             self._serve(stored)
         return stored
 
+    def _versioned(self, kind: Kind, data: Data, part: str = "") -> Data:
+        """Of a kind with the status subresource: what is written by one path changes nothing of what the other writes,
+        and the generation counts the changes of all but the status and the metadata (CRDs, "Status subresource")."""
+        if not kind.status:
+            return data
+        before = self.etcd.get(kind.store, key_of(data))
+        if before is not None and part == "status":
+            return {**before, "status": data.get("status")}
+        kept = {"status": before["status"]} if before is not None and "status" in before else {}
+        data = {name: value for name, value in data.items() if name != "status"} | kept
+        generation = before["metadata"]["generation"] if before is not None else 0
+        if before is None or any(data.get(name) != before.get(name) for name in {*data, *before} - {"metadata"}):
+            generation += 1
+        return {**data, "metadata": {**data["metadata"], "generation": generation}}
+
     def _serve(self, crd: Data) -> None:
         """Serve what a CRD defines, and say so in its status as kubectl expects it."""
         spec = crd["spec"]
         for version in spec["versions"]:
             names = spec["names"]
+            has_status = "status" in version.get("subresources", {})
             self.kinds.add(
-                Kind(spec["group"], version["name"], names["kind"], names["plural"], spec["scope"] == "Namespaced")
-            )
+                Kind(
+                    spec["group"], version["name"], names["kind"], names["plural"], spec["scope"] == "Namespaced",
+                    has_status,
+                )
+            )  # fmt: skip
 
 
 def selected(data: Data, query: Any) -> bool:
