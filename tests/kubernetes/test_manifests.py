@@ -15,7 +15,7 @@ from nodemesh.cli.main import cli
 from nodemesh.registry.sources.resources import resources
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-KUSTOMIZATIONS = [".", "gateway", "overlays/monitoring", "overlays/admission"]
+KUSTOMIZATIONS = [".", "gateway", "overlays/monitoring", "overlays/admission", "overlays/status"]
 
 #: kubectl keeps what it applied in an annotation, and annotations have a bound.
 MAX_APPLIED = 256 * 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import msgspec
 
 from ..registry.sources.directory import Changes
 from .credentials import Use
+from .election import Election
 from .kubeconfig import own_namespace
 from .options import RunOptions
 from .reporter import Reporter
+from .statuses import StatusWriter
 
 #: The file of the last good state, in the folder that --state-dir names.
 STATE_FILE = "cluster.msgpack"
@@ -33,7 +36,13 @@ class Cluster:
         cache = Cache(Path(options.state_dir, STATE_FILE), options.node) if options.state_dir else None
         self.source = ClusterSource(self.api, options.node, cache, random.random)
         self.secrets = SecretSource(self.api, random.random, secrets_changed)
-        self._reporter = Reporter(self.api, self.source.refusals, options.node, own_namespace(), random.random)
+        election = Election(self.api, options.node, own_namespace(), time.monotonic)
+        self._reporter = Reporter(self.api, self.source.refusals, election, options.node, random.random)
+        self._statuses = StatusWriter(
+            self.api, self.source.verdicts, lambda: self.statuses_wanted, election, random.random
+        )
+        self._speaks = not options.gateway  # what there is to say of rules, the nodes' agents say
+        self.statuses_wanted = False  # MeshConfig's enableStatus
         self.started = False  # the first batch is in force
 
     async def run(self) -> None:
@@ -42,7 +51,9 @@ class Cluster:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.source.run(), name="source")
                 tasks.create_task(self.secrets.run(), name="secrets")
-                tasks.create_task(self._reporter.run(), name="reporter")
+                if self._speaks:
+                    tasks.create_task(self._reporter.run(), name="reporter")
+                    tasks.create_task(self._statuses.run(), name="statuses")
         finally:
             await self.api.close()
 

@@ -238,6 +238,7 @@ class Control:
         uses = self.credentials.uses(snapshot, clients)
         if self.cluster is not None:
             self.cluster.want_secrets(uses)
+            self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
         self.resolver.want(snapshot)

@@ -86,6 +86,11 @@ class Reflector:
         self._streams_lists = True
         self._initial: list[Reading] | None = None  # a watch's initial events, until they have ended
 
+    @property
+    def version(self) -> str:
+        """The API version in use."""
+        return self._versions[0]
+
     async def run(self) -> None:
         while True:
             try:

@@ -36,6 +36,11 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         root = f"/apis/{self.group}/{version}" if self.group else f"/api/{version}"
         return f"{root}/namespaces/{self.namespace}/{self.plural}" if self.namespace else f"{root}/{self.plural}"
 
+    def object_path(self, version: str, namespace: str, name: str) -> str:
+        """Of one object; `namespace` is empty where the kind has none."""
+        within = msgspec.structs.replace(self, namespace=namespace)
+        return f"{within.path(version)}/{name}"
+
     @property
     def accept_list(self) -> str:
         return METADATA_LIST if self.metadata_only else JSON
