@@ -254,7 +254,7 @@ class Control:
         if self.cluster is None:
             return only(own)
         cluster = self.cluster.secrets
-        return Secrets({**cluster.secrets, **own}, lambda key: "" if key in own else cluster.why_absent(key))
+        return Secrets({**cluster.secrets, **own}, lambda key: "" if key in own else cluster.why_absent(key), True)
 
     def _secrets_changed(self) -> None:
         """The cluster has other Secrets."""

@@ -6,7 +6,7 @@ sees the rule would need its namespace's Secret, and its node the right to read 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..config.destinationrule import ClientTLSSettings, DestinationRuleSpec, TrafficPolicy
@@ -54,31 +54,32 @@ class _Naming(NamedTuple):
 
 
 class Credentials:
-    """Finds the uses; what rules name is looked up anew only when the rules have changed."""
+    """Finds the uses; anew only when rules or clients have changed, for a cluster's endpoints change all the time."""
 
     def __init__(self) -> None:
-        self._rules: Mapping[str, Object[DestinationRuleSpec]] = {}
-        self._gateways: Mapping[str, Object[GatewaySpec]] = {}
-        self._in_rules: list[_Naming] = []
-        self._in_gateways: list[_Naming] = []
+        self._read: tuple[object, ...] = ()  # what the uses were found in
+        self._clients: list[Client] = []
+        self._uses: tuple[Use, ...] = ()
 
-    def uses(self, snapshot: Snapshot, clients: Iterable[Client]) -> list[Use]:
-        if snapshot.destination_rules is not self._rules:
-            self._rules = snapshot.destination_rules
-            self._in_rules = [naming for item in self._rules.values() for naming in named_by_rule(item)]
-        if snapshot.gateways is not self._gateways:
-            self._gateways = snapshot.gateways
-            self._in_gateways = [naming for item in self._gateways.values() for naming in named_by_gateway(item)]
-        clients = list(clients)
-        found = [
-            server_use(naming, client)
-            for naming in self._in_gateways
-            for client in one_each(clients)
-            if client.gateway and selects(naming.item.spec.selector, client.labels)
-        ]
-        for naming in self._in_rules:
-            found += client_uses(naming, clients, snapshot)
-        return list(dict.fromkeys(found))
+    def uses(self, snapshot: Snapshot, clients: Iterable[Client]) -> tuple[Use, ...]:
+        read, clients = (snapshot.destination_rules, snapshot.gateways, snapshot.mesh), list(clients)
+        same = len(self._read) == len(read) and all(a is b for a, b in zip(self._read, read, strict=True))
+        if not same or clients != self._clients:
+            self._read, self._clients = read, clients
+            self._uses = tuple(dict.fromkeys(find(snapshot, clients)))
+        return self._uses
+
+
+def find(snapshot: Snapshot, clients: list[Client]) -> Iterator[Use]:
+    gateways = [client for client in one_each(clients) if client.gateway]
+    for gateway in snapshot.gateways.values():
+        for naming in named_by_gateway(gateway):
+            for client in gateways:
+                if selects(gateway.spec.selector, client.labels):
+                    yield server_use(naming, client)
+    for rule in snapshot.destination_rules.values():
+        for naming in named_by_rule(rule):
+            yield from client_uses(naming, clients, snapshot)
 
 
 def named_by_rule(item: Object[DestinationRuleSpec]) -> Iterator[_Naming]:
@@ -116,7 +117,7 @@ def server_use(naming: _Naming, client: Client) -> Use:
     secrets = tuple(credential_key(name, client.namespace) for name in (*names, *authority))
     mutual = tls.mode is not ServerTLSMode.SIMPLE
     beside = (secrets[0] + AUTHORITY_SUFFIX,) if secrets and mutual and not authority else ()
-    return use_of(naming, "credentialName", tls, client, secrets, beside)
+    return use_of(naming, "credentialNames" if tls.credential_names else "credentialName", tls, client, secrets, beside)
 
 
 def client_uses(naming: _Naming, clients: list[Client], snapshot: Snapshot) -> Iterator[Use]:
@@ -124,8 +125,8 @@ def client_uses(naming: _Naming, clients: list[Client], snapshot: Snapshot) -> I
     assert isinstance(tls, ClientTLSSettings)
     selector = spec.workload_selector.labels if spec.workload_selector is not None else {}
     visible = resolve_export_to(spec.export_to, meta.namespace, snapshot.mesh.default_destination_rule_export_to)
-    for client in {(client.namespace, client.gateway): client for client in clients if selects(selector, client.labels)
-                   }.values():  # fmt: skip
+    chosen = [client for client in clients if selects(selector, client.labels)]
+    for client in {(client.namespace, client.gateway): client for client in chosen}.values():
         if selector and client.namespace != meta.namespace or not is_visible(visible, client.namespace):
             continue
         made = tls_of(tls, _NO_SERVICE, client)

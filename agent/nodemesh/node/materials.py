@@ -32,10 +32,11 @@ class Fault(NamedTuple):
 
 class Secrets(NamedTuple):
     """The Secrets at hand by `namespace/name`; `why_absent` is a sentence for one that is not there or not good, empty
-    where it is good or nothing is known yet."""
+    where it is good or nothing is known yet. A cluster is not asked for all of them (Use.withheld)."""
 
     specs: Mapping[str, SecretSpec]
     why_absent: Callable[[str], str]
+    of_cluster: bool = False
 
 
 def only(specs: Mapping[str, SecretSpec]) -> Secrets:
@@ -112,7 +113,8 @@ class MaterialSource:
     def _why_not(self, use: Use) -> str:
         for key in use.secrets:
             absent = key not in self._secrets.specs
-            why = use.withheld if absent and use.withheld else self._secrets.why_absent(key)
+            withheld = use.withheld if absent and self._secrets.of_cluster else ""
+            why = withheld or self._secrets.why_absent(key)
             if why:
                 return f"{why}; what was read before serves on" if key in self._kept else why
             if absent:

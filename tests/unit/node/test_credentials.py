@@ -64,9 +64,9 @@ def test_the_place_is_told():
 
 
 def test_what_does_not_apply_is_not_read():
-    assert gateway("{mode: SIMPLE, credentialName: web}", INGRESS, selected="egress") == []
-    assert gateway("{mode: SIMPLE, credentialName: web}", POD) == []
-    assert gateway("{mode: PASSTHROUGH}", INGRESS) == []
+    assert gateway("{mode: SIMPLE, credentialName: web}", INGRESS, selected="egress") == ()
+    assert gateway("{mode: SIMPLE, credentialName: web}", POD) == ()
+    assert gateway("{mode: PASSTHROUGH}", INGRESS) == ()
 
 
 def test_another_namespaces_secret_is_withheld():
@@ -79,10 +79,23 @@ def test_a_pods_credential_takes_a_selector():
     (use,) = uses(RULE.format(more=selecting, name="client"), POD, OTHER)
     assert (use.secrets, use.beside, use.withheld) == (("shop/client",), ("shop/client-cacert",), "")
     assert use.path == "spec.trafficPolicy.portLevelSettings[0].tls.credentialName"
-    assert uses(RULE.format(more=selecting.replace("cart", "desk"), name="client"), POD) == []
+    assert uses(RULE.format(more=selecting.replace("cart", "desk"), name="client"), POD) == ()
     everybody = uses(RULE.format(more="exportTo: ['*']", name="client"), POD, OTHER, INGRESS)
     assert {use.secrets[0]: use.withheld for use in everybody} == {
         "shop/client": NOT_SELECTED, "other/client": NOT_SELECTED, "edge/client": "",
     }  # fmt: skip
     (own,) = uses(RULE.format(more="exportTo: ['.']", name="client"), POD, OTHER, INGRESS)
     assert own.secrets == ("shop/client",)
+
+
+def test_only_rules_and_clients_that_changed_are_looked_at_again():
+    store, credentials = Store(), Credentials()
+    text = GATEWAY.format(name="web", selected="ingress", tls="{mode: SIMPLE, credentialName: web}")
+    first = credentials.uses(store.apply("test", load_text(text, "x.yaml").objects), [INGRESS])
+    other = load_text("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80}]}", "y.yaml")
+    snapshot = store.apply("test", other.objects)
+    assert credentials.uses(snapshot, [INGRESS]) is first
+    assert credentials.uses(snapshot, [POD]) == ()
+    assert (
+        len(credentials.uses(store.apply("test", load_text(text.replace("web", "shop"), "z").objects), [INGRESS])) == 2
+    )

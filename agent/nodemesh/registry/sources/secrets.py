@@ -18,6 +18,9 @@ from .reading import Reader, Reading
 from .reflector import Reflector
 from .resources import Resource, resource
 
+#: Seconds between looks at what is still waited for.
+LOOK_INTERVAL = 0.1
+
 
 def by_name(key: str) -> Resource:
     """The list and watch of one Secret, `namespace/name`. A Role's resourceNames cover it (Kubernetes' RBAC page,
@@ -74,6 +77,10 @@ class SecretSource:
             self._tasks = tasks
             for key, watch in self._watches.items():
                 self._start(key, watch)
+            while self._first is None or self._first:
+                await asyncio.sleep(LOOK_INTERVAL)
+                if self._first and not self.waiting_for():
+                    self._changed()  # a refusal ends the waiting as well
             await asyncio.get_running_loop().create_future()
 
     def want(self, keys: Iterable[str]) -> None:
