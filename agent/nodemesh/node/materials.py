@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..config.core import SecretSpec
-from ..proxy.certificates import Certificates, Materials
+from ..proxy.certificates import KEYS, Certificates, Materials
 from ..proxy.messages import SetMaterials
 from .channel import memfd
 from .credentials import Use
@@ -42,6 +42,11 @@ class Secrets(NamedTuple):
 def only(specs: Mapping[str, SecretSpec]) -> Secrets:
     """All Secrets there are."""
     return Secrets(specs, lambda key: "" if key in specs else f"there is no Secret {key}")
+
+
+def useful(spec: SecretSpec) -> dict[str, bytes]:
+    """What TLS is made of; what else a Secret may hold is none of the workers' business."""
+    return {name: content for name, content in spec.data.items() if name in KEYS}
 
 
 class MaterialSource:
@@ -81,7 +86,7 @@ class MaterialSource:
             del self._files[path], self._stamps[path]
         keys = {key for use in self.uses for key in (*use.secrets, *use.beside)}
         specs = self._secrets.specs
-        self._kept = {key: specs[key].data if key in specs else self._kept[key]
+        self._kept = {key: useful(specs[key]) if key in specs else self._kept[key]
                       for key in keys if key in specs or key in self._kept}  # fmt: skip
         materials = Materials(dict(self._files), self._kept)
         if materials != self.materials:

@@ -57,7 +57,7 @@ def opinion_of(verdict: Verdict) -> Opinion:
     told = "; ".join(f"{item.path}: {item.message}" if item.path else item.message for item in verdict.problems)
     refused = any(item.refused for item in verdict.problems)
     if refused:
-        message = f"refused, the version before stays in force: {told}"
+        message = f"refused, the version before (if any) stays in force: {told}"
     else:
         message = f"in force; {told}" if told else "in force"
     return Opinion(verdict.uid, verdict.generation, refused, message[:MAX_MESSAGE])

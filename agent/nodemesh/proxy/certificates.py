@@ -27,6 +27,7 @@ SYSTEM: Final = "system"
 PAIRS: Final = (("cert", "key"), ("tls.crt", "tls.key"))
 AUTHORITY: Final = ("cacert", "ca.crt")
 REVOKED: Final = ("crl", "ca.crl")
+KEYS: Final = frozenset((*PAIRS[0], *PAIRS[1], *AUTHORITY, *REVOKED))
 
 #: A Secret beside another one that has only the authority (Istio's Gateway, credentialName).
 AUTHORITY_SUFFIX: Final = "-cacert"

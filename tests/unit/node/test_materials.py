@@ -35,7 +35,7 @@ spec:
 apiVersion: v1
 kind: Secret
 metadata: {name: ours, namespace: default}
-stringData: {cacert: authority}
+stringData: {cacert: authority, password: private}
 ---
 apiVersion: v1
 kind: Secret
