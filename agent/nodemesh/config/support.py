@@ -66,12 +66,13 @@ NOTES: dict[tuple[str, str], str] = {
     ): "with DYNAMIC_DNS the address that the client dialled counts; gateways have none",
     **dict.fromkeys(
         (("ServerTLSSettings", name) for name in ("credentialName", "credentialNames", "caCertCredentialName")),
-        "a Secret in the gateway workload's namespace",
+        "a Secret in the gateway workload's namespace; ConfigMaps are not read",
     ),
     (
         "ClientTLSSettings",
         "credentialName",
-    ): "a Secret in the client's namespace; in a cluster, pods need a workloadSelector, and their agent the right",
+    ): "a Secret in the client's namespace, never a ConfigMap; in a cluster, pods need a workloadSelector, and their "
+    "agent the right",
     ("ServerTLSSettings", "insecureSkipVerify"): "a client's certificate that cannot be verified is always refused",
     ("ConsistentHashLB", "minimumRingSize"): "deprecated; use ringHash.minimumRingSize",
     ("WorkloadEntrySpec", "network"): "only failoverPriority reads it; the endpoint is dialled by its address",

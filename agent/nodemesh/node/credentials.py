@@ -25,6 +25,10 @@ from ..routing.names import is_visible
 #: Modes of a gateway's server that end TLS.
 TERMINATING = (ServerTLSMode.SIMPLE, ServerTLSMode.MUTUAL, ServerTLSMode.OPTIONAL_MUTUAL)
 
+#: Istio's scheme for an authority in a ConfigMap.
+CONFIG_MAP = "configmap://"
+
+NO_CONFIG_MAPS = "ConfigMaps are not read; put the authority into a Secret"
 NOT_SELECTED = "a pod's credential is read from the cluster only where the DestinationRule has a workloadSelector"
 
 _NO_SERVICE = Service(host="", name="", namespace="")
@@ -134,8 +138,7 @@ def client_uses(naming: _Naming, clients: list[Client], snapshot: Snapshot) -> I
             continue
         secrets = (made.credential,) if made.credential else ()
         beside = tuple(key + AUTHORITY_SUFFIX for key in secrets)
-        use = use_of(naming, "credentialName", made, client, secrets, beside)
-        yield use if client.gateway or selector or not secrets else use._replace(withheld=NOT_SELECTED)
+        yield use_of(naming, "credentialName", made, client, secrets, beside)
 
 
 def use_of(
@@ -147,7 +150,6 @@ def use_of(
     beside: tuple[str, ...],
 ) -> Use:
     path = (*naming.path, field) if secrets else naming.path
-    elsewhere = any(key.partition("/")[0] != client.namespace for key in secrets)
     return Use(
         holder=key_of(naming.item),
         location=naming.item.locate(*path),
@@ -157,8 +159,24 @@ def use_of(
         paths=tuple(path for path in files_of(naming.tls) if path and path != SYSTEM),
         secrets=secrets,
         beside=beside,
-        withheld=f"Secrets are read from the namespace of the workload, {client.namespace}" if elsewhere else "",
+        withheld=why_withheld(naming, client, secrets) if secrets else "",
     )
+
+
+def why_withheld(naming: _Naming, client: Client, secrets: tuple[str, ...]) -> str:
+    tls = naming.tls
+    if isinstance(tls, ClientTLSSettings):
+        names = [tls.credential_name]
+        selected = naming.item.spec.workload_selector
+        if not client.gateway and not (selected is not None and selected.labels):
+            return NOT_SELECTED
+    else:
+        names = [tls.ca_cert_credential_name]
+    if any(name and name.startswith(CONFIG_MAP) for name in names):
+        return NO_CONFIG_MAPS
+    if any(key.partition("/")[0] != client.namespace for key in secrets):
+        return f"Secrets are read from the namespace of the workload, {client.namespace}"
+    return ""
 
 
 def files_of(tls: ClientTLSSettings | ServerTLSSettings) -> Iterator[str | None]:

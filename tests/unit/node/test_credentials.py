@@ -1,7 +1,7 @@
 import pytest
 
 from nodemesh.config.load import load_text
-from nodemesh.node.credentials import NOT_SELECTED, Credentials
+from nodemesh.node.credentials import NO_CONFIG_MAPS, NOT_SELECTED, Credentials
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 
@@ -72,6 +72,11 @@ def test_what_does_not_apply_is_not_read():
 def test_another_namespaces_secret_is_withheld():
     (use,) = gateway("{mode: SIMPLE, credentialName: kubernetes://shop/web}", INGRESS)
     assert use.secrets == ("shop/web",) and "namespace of the workload, edge" in use.withheld
+
+
+def test_an_authority_in_a_config_map_is_not_taken_for_a_secret():
+    (use,) = gateway("{mode: MUTUAL, credentialName: web, caCertCredentialName: configmap://ca}", INGRESS)
+    assert use.withheld == NO_CONFIG_MAPS
 
 
 def test_a_pods_credential_takes_a_selector():
