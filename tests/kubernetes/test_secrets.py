@@ -74,6 +74,21 @@ def test_only_what_is_wanted_is_asked_for_and_followed(play):
     play(story, api)
 
 
+def test_every_watch_has_a_connection(play):
+    """aiohttp's pools are bounded, unless told otherwise: what is beyond would wait for ever."""
+    api = guarded()
+    names = [f"web-{number}" for number in range(120)]
+    api.apply(*(secret(name, tls_key=name) for name in names))
+
+    async def story(follower):
+        async with source(follower, *(f"nodemesh-system/{name}" for name in names)) as made:
+            await follower.until(lambda: len(made.secrets) == len(names))
+            api.apply(secret(names[-1], tls_key="new"))
+            await follower.until(lambda: data(made)[f"nodemesh-system/{names[-1]}"] == {"tls.key": b"new"})
+
+    play(story, api)
+
+
 def test_what_is_absent_is_told_when_the_server_has_said_so(play):
     api = guarded()
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from ..config.core import SecretSpec
 from ..registry.sources.directory import Changes
 from .credentials import Use
 from .election import Election
 from .kubeconfig import own_namespace
+from .materials import Secrets
 from .options import RunOptions
 from .reporter import Reporter
 from .statuses import StatusWriter
@@ -63,6 +65,11 @@ class Cluster:
     def want_secrets(self, uses: Iterable[Use]) -> None:
         """Follow the Secrets that are used."""
         self.secrets.want({key for use in uses if not use.withheld for key in (*use.secrets, *use.beside)})
+
+    def secrets_beside(self, own: Mapping[str, SecretSpec]) -> Secrets:
+        """The cluster's Secrets, and others that count before those of the same names."""
+        found = self.secrets
+        return Secrets({**found.secrets, **own}, lambda key: "" if key in own else found.why_absent(key), True)
 
     def missing(self) -> list[str]:
         """What is missing before the node knows the cluster."""

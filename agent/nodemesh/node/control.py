@@ -249,12 +249,8 @@ class Control:
             self.enrolment.reconcile()
 
     def _secrets(self) -> Secrets:
-        """The Secrets at hand; a file's counts before the cluster's of the same name."""
         own = self.registry.secrets
-        if self.cluster is None:
-            return only(own)
-        cluster = self.cluster.secrets
-        return Secrets({**cluster.secrets, **own}, lambda key: "" if key in own else cluster.why_absent(key), True)
+        return self.cluster.secrets_beside(own) if self.cluster is not None else only(own)
 
     def _secrets_changed(self) -> None:
         """The cluster has other Secrets."""
