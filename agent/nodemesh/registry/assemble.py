@@ -10,7 +10,7 @@ import msgspec
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from .entries import services_of
-from .services import Backends, service_of
+from .services import Backends, distribution_of, service_of
 from .site import Site, site_of
 from .snapshot import Namespace, Service, Workload
 from .workloads import workload_of_entry, workload_of_pod
@@ -164,9 +164,12 @@ class Assembler:
             self.namespaces = {
                 name: before[name] if before.get(name) == found else found for name, found in namespaces.items()
             }
-        labels = {name: namespace.labels for name, namespace in self.namespaces.items()}
         nodes = self._objects.get("Node", {}).get("", {}).values()
-        site = site_of(self.mesh, labels, nodes, self._cluster, remote=self._remote)
+        distributions = {
+            name: found for name, item in namespaces.items() if (found := distribution_of("", item.annotations))
+        }
+        labels = {name: namespace.labels for name, namespace in self.namespaces.items()}
+        site = site_of(self.mesh, labels, nodes, self._cluster, remote=self._remote, distributions=distributions)
         changed = site != self.site
         self.site = site
         return changed

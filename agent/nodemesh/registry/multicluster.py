@@ -156,7 +156,8 @@ class Merger:
             port: (*mine, *(endpoint for service in alike for endpoint in service.endpoints.get(port, ())))
             for port, mine in base.endpoints.items()
         }
-        return (msgspec.structs.replace(base, endpoints=endpoints), *rest)
+        hints_nodes = any(service.hints_nodes for service in (base, *alike))
+        return (msgspec.structs.replace(base, endpoints=endpoints, hints_nodes=hints_nodes), *rest)
 
     def _claim(self, wanted: Mapping[str, tuple[Service, ...]]) -> set[str]:
         """Note who wants which address; the hosts for which that decides anew. Clusters hand out the same addresses:

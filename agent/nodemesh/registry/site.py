@@ -21,11 +21,13 @@ SYSTEM_NAMESPACE = "nodemesh-system"
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What every service of a cluster is read against. `cluster` is empty for a cluster without a name; `remote` is
-    one that this node is not part of. `network` is what the system namespace's label says."""
+    one that this node is not part of. `network` is what the system namespace's label says, `distributions` the
+    namespaces' own trafficDistribution."""
 
     domain: str = "cluster.local"
     export_to: tuple[str, ...] = ("*",)
     localities: Mapping[str, Locality] = {}
+    distributions: Mapping[str, str] = {}
     cluster: str = ""
     remote: bool = False
     network: str = ""
@@ -57,6 +59,7 @@ def site_of(
     cluster: str,
     *,
     remote: bool,
+    distributions: Mapping[str, str],
 ) -> Site:
     """`namespaces` are the labels of each."""
     system = (namespaces.get(name, {}).get(NETWORK_LABEL, "") for name in (mesh.root_namespace, SYSTEM_NAMESPACE))
@@ -64,6 +67,7 @@ def site_of(
         domain=mesh.cluster_domain,
         export_to=mesh.default_service_export_to,
         localities={node.meta.name: locality_of_labels(node.meta.labels) for node in nodes},
+        distributions=distributions,
         cluster=cluster,
         remote=remote,
         network=next(filter(None, system), ""),

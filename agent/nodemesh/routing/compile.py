@@ -230,7 +230,9 @@ def tells_nodes_apart(snapshot: Snapshot, before: Snapshot, previous: Tables) ->
     if not previous.client_nodes:
         hosts = changed_keys(snapshot.services, before.services)
     return any(
-        service.internal_traffic_policy == "Local" or service.traffic_distribution == "PreferSameNode"
+        service.internal_traffic_policy == "Local"
+        or service.traffic_distribution == "PreferSameNode"
+        or service.hints_nodes
         for host in hosts
         for service in snapshot.services.get(host, ())
     )
