@@ -63,7 +63,7 @@ class Registry:
             before_meshes, self._meshes = self._meshes, {key_of(item): item for item in self._own.meshes()}
             for store in self._remotes.values():
                 store.apply(SETTINGS, self._meshes.values(), before_meshes.keys() - self._meshes.keys())
-        return self._advance(own.causes if own is not before else ())
+        return self._advance(own.causes if own is not before else (), of_own=True)
 
     def apply_remote(
         self, cluster: str, changed: Iterable[Object[Any]], removed: Iterable[ObjectKey], *, whole: bool = False
@@ -91,11 +91,12 @@ class Registry:
             return self.snapshot
         return self._advance((f"cluster {cluster} removed",))
 
-    def _advance(self, causes: Sequence[str]) -> Snapshot:
+    def _advance(self, causes: Sequence[str], *, of_own: bool = False) -> Snapshot:
+        """Other clusters count by their services alone: what changes none of them is no new version."""
         own = self._own.snapshot
         remotes = {name: store.snapshot for name, store in sorted(self._remotes.items())}
         services = self._merged.update(own, remotes)
-        if causes:
+        if causes and (of_own or services is not self.snapshot.services):
             self.snapshot = msgspec.structs.replace(
                 own, version=self.snapshot.version + 1, causes=shortened(list(causes)), services=services
             )
@@ -124,6 +125,8 @@ class Merger:
         if list(now) != list(self._before) or own.mesh is not self._mesh:
             dirty |= own.services.keys() | {host for services in now.values() for host in services}
         self._own, self._before, self._mesh = own.services, now, own.mesh
+        if now and not dirty:
+            return self._merged
         merged = dict(self._merged)
         wanted = {host: self._merge(host) for host in dirty}
         for host in self._claim(wanted) - wanted.keys():

@@ -49,6 +49,8 @@ def test_the_workloads_are_the_own_cluster_s():
     registry = two_clusters()
     registry.apply_remote("west", [pod("stranger", "10.2.0.9", {})], ())
     assert "default/stranger" not in registry.snapshot.workloads
+    before = registry.snapshot
+    assert registry.apply_remote("west", [pod("stranger", "10.2.0.9", {"a": "b"})], ()) is before
 
 
 def test_a_change_in_one_cluster_leaves_the_rest_alone():
