@@ -24,7 +24,7 @@ READ_SIZE: Final = 16 * 1024
 SPLICED: Final = 64 * 1024
 
 #: Pipes full of one socket's bytes that are moved before the next socket's turn.
-SPLICES: Final = 4
+SPLICES: Final = 2
 
 SPLICE_FLAGS: Final = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
