@@ -85,6 +85,7 @@ class View:
         self._by_authority: dict[tuple[int, bytes], VirtualHost] = {}
         self._by_service: dict[tuple[int, str], VirtualHost] = {}
         self._by_address: dict[tuple[str, int], Frontend] = {}
+        self._by_host: dict[tuple[str, int], ConnectionRules] = {}
         self._gateways: GatewayRoutes | None = None
         self._gateways_before = previous._gateways if previous is not None else None
         self._unknown = self.builder().unknown_destination()
@@ -391,11 +392,15 @@ class View:
 
     def tcp(self, frontend: Frontend, address: str = "") -> Decision:
         """The decision for a connection of unknown or opaque protocol; `address` as in `tls`."""
-        port = frontend.logical_port
-        service = self._current(frontend.service, port) if frontend.service is not None else None
-        if service is None:
+        if frontend.service is None:
             return self._unknown
-        rules = self._connection_rules(service, port, self._lookup())
+        key = (frontend.service.host, frontend.logical_port)
+        rules = self._by_host.get(key)
+        if rules is None:
+            service = self._current(frontend.service, frontend.logical_port)
+            if service is None:
+                return self._unknown
+            rules = self._by_host[key] = self._connection_rules(service, frontend.logical_port, self._lookup())
         return rules.tcp(address or dialled(frontend))
 
     def _connection_rules(self, service: Service, port: int, lookup: Lookup) -> ConnectionRules:
