@@ -8,7 +8,7 @@ from typing import Any
 from ..datapath import namespaces
 from ..datapath.heartbeat import Heartbeat
 from ..datapath.origin import OriginalDestinations
-from ..proxy.platform import Platform
+from ..proxy.platform import STREAM, Platform
 
 
 class EbpfPlatform(Platform):
@@ -27,8 +27,8 @@ class EbpfPlatform(Platform):
 
     def open_socket(self, namespace_fd: int, family: int) -> socket.socket:
         if namespace_fd < 0:
-            return socket.socket(family, socket.SOCK_STREAM)
-        return namespaces.open_socket(namespace_fd, family)
+            return socket.socket(family, STREAM)
+        return namespaces.open_socket(namespace_fd, family, STREAM)
 
     def set_maps(self, fds: list[int], slot: int) -> None:
         """The maps stay open for as long as the process lives: a successor of control sends the same ones again."""

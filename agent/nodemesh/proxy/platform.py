@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any
+from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
+
+#: Asked for like this, a socket needs no further system call to be non-blocking.
+STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -23,12 +26,12 @@ class Platform:
         """The data plane lives: called from the loop at least every 0.5 s."""
 
     def open_socket(self, namespace_fd: int, family: int) -> socket.socket:
-        """A stream socket inside the network namespace with this fd; -1 stands for the worker's own.
+        """A non-blocking stream socket inside the network namespace with this fd; -1 stands for the worker's own.
 
         Raises OSError, also where the platform knows no namespaces."""
         if namespace_fd >= 0:
             raise OSError("sockets in other network namespaces need the eBPF data path")
-        return socket.socket(family, socket.SOCK_STREAM)
+        return socket.socket(family, STREAM)
 
     def set_maps(self, fds: list[int], slot: int) -> None:
         """The kernel's maps (original destinations, heartbeats) and this worker's slot in the latter; the fds are ours

@@ -39,6 +39,10 @@ ACCEPT_PAUSE: Final = 0.1
 BACKLOG: Final = 4096
 
 
+#: Addresses of listeners on all of them.
+ANYWHERE: Final = ("0.0.0.0:", "[::]:")
+
+
 class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
     pod with one."""
@@ -55,7 +59,7 @@ class Lane:
 class Listener:
     """One listening socket, shared with the other workers: each wakes for as many connections as it can take."""
 
-    __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination", "_watched")
+    __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination", "_watched", "_entrance")
 
     def __init__(
         self,
@@ -72,6 +76,8 @@ class Listener:
         self.acceptor = acceptor
         self.destination = destination
         self._watched = False
+        bound = show(sock.getsockname())
+        self._entrance = "" if bound.startswith(ANYWHERE) else bound  # empty: each connection has its own
         sock.setblocking(False)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what is accepted
@@ -121,7 +127,7 @@ class Listener:
         transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
         transport.remote = show(address)
         if self.destination is not None:
-            transport.entrance = show(sock.getsockname())
+            transport.entrance = self._entrance or show(sock.getsockname())
         dialled = self.destination or self.reactor.platform.original_destination(sock, address)
         self.acceptor.accepted(transport, dialled)
         return True
@@ -224,7 +230,6 @@ class Reactor(Network):
             if not address:
                 raise OSError(errno.EADDRNOTAVAIL, "the name has no address")
             sock = self.platform.open_socket(-1 if unix else namespace, family)
-            sock.setblocking(False)
             if not unix:
                 tune(sock, keepalive)
             error = sock.connect_ex(address.removeprefix("unix://") if unix else (address, port))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..reasons import Reason
 from ..telemetry.record import RequestRecord
@@ -12,6 +12,9 @@ from .transport import Buffer, Handler, Transport
 
 if TYPE_CHECKING:
     from .pod import Pod
+
+#: Bytes of a client that wait for the upstream connection before it is not read any more.
+MAX_EARLY: Final = 64 * 1024
 
 
 class Side(Handler):
@@ -48,10 +51,11 @@ class Side(Handler):
         self.relay.touched = self.relay.pod.proxy.clock.now
         out = self.other.transport
         assert out is not None and self.transport is not None
-        if not out.established:
+        early = not out.established
+        if early:
             self.relay.early.append(bytes(data))
         out.send(data)
-        if out.pending:
+        if out.pending and (out.pending > MAX_EARLY or not early):
             self.transport.pause()
 
     def passed(self, size: int) -> None:
@@ -72,10 +76,11 @@ class Side(Handler):
     def ended(self) -> None:
         self.finished = True
         other = self.other
-        assert other.transport is not None
-        other.transport.end()
         if other.finished:
             self.relay.close()
+        else:
+            assert other.transport is not None
+            other.transport.end()
 
     def drained(self) -> None:
         other = self.other
