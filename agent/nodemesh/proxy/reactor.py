@@ -59,7 +59,7 @@ class Lane:
 class Listener:
     """One listening socket, shared with the other workers: each wakes for as many connections as it can take."""
 
-    __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination", "_watched", "_entrance")
+    __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination", "_watched", "_family", "_entrance")
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class Listener:
         self.acceptor = acceptor
         self.destination = destination
         self._watched = False
+        self._family = int(sock.family)
         bound = show(sock.getsockname())
         self._entrance = "" if bound.startswith(ANYWHERE) else bound  # empty: each connection has its own
         sock.setblocking(False)
@@ -122,7 +123,7 @@ class Listener:
             self.reactor.clock.after(ACCEPT_PAUSE, self.watch)
             return False
         # Family, type and protocol are known: naming them spares the socket object three system calls.
-        sock = socket.socket(self.sock.family, socket.SOCK_STREAM, 0, fd)
+        sock = socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
         sock.setblocking(False)
         transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
         transport.remote = show(address)
