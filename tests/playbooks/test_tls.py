@@ -217,6 +217,25 @@ def test_a_slow_client_stops_the_upstream(authority):
     assert got == sent
 
 
+def test_a_client_that_ends_before_it_has_read_everything(authority):
+    world = shop(SIMPLE, authority)
+    client = ask(world, b"hello", 81)
+    upstream = answer(world, server_context(authority.issue("shop.example")))
+    client.window = 1000
+    sent = bytes(range(256)) * 1000
+    upstream.send(sent)  # comes at once, and is more than the client takes
+    world.run()
+    client.end()
+    settle(world, upstream)
+    assert upstream.ended
+    upstream.end()
+    got = b""
+    for _ in range(len(sent) // 500):
+        world.advance(0.002)
+        got += client.take()
+    assert got == sent and client.ended and world.records[0].reasons == ()
+
+
 def test_a_server_that_does_not_speak_tls(authority):
     world = shop(SIMPLE, authority)
     client = ask(world, b"hello", 81)

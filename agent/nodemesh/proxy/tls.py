@@ -263,9 +263,12 @@ class TlsTransport(Transport):
         self._flush()
 
     def _notify(self) -> None:
-        """Send a close_notify; what the peer still sends can be read."""
+        """Send a close_notify; what the peer still sends can be read. Python's `unwrap` would look for the peer's own
+        at once and break the connection where there is text before it: nothing is there for as long as it looks."""
+        unread = self._incoming.read()
         with suppress(ssl.SSLError):
             self.connection.unwrap()
+        self._incoming.write(unread)
         self._flush()
 
     def _flush(self) -> None:
