@@ -236,6 +236,17 @@ def test_a_client_that_ends_before_it_has_read_everything(authority):
     assert got == sent and client.ended and world.records[0].reasons == ()
 
 
+def test_what_comes_before_a_broken_record_is_handed_on(authority):
+    world = shop(SIMPLE, authority)
+    client = ask(world, b"hello", 81)
+    upstream = answer(world, server_context(authority.issue("shop.example")))
+    upstream.connection.write(b"x" * 100_000)
+    upstream.peer.send(upstream.outgoing.read() + b"\x17\x03\x03\x00\x20" + bytes(32))
+    world.run()
+    assert client.take() == b"x" * 100_000 and client.reset_seen
+    assert world.records[0].reasons == (Reason.UPSTREAM_REMOTE_RESET,)
+
+
 def test_a_server_that_does_not_speak_tls(authority):
     world = shop(SIMPLE, authority)
     client = ask(world, b"hello", 81)
