@@ -13,6 +13,9 @@ from .transport import Buffer, Handler, Transport
 if TYPE_CHECKING:
     from .pod import Pod
 
+#: Messages up to this size are worth a copy, to be sent with others (`SocketTransport.send`).
+SMALL: Final = 4 * 1024
+
 #: Bytes of a client that wait for the upstream connection before it is not read any more.
 MAX_EARLY: Final = 64 * 1024
 
@@ -54,7 +57,7 @@ class Side(Handler):
         early = not out.established
         if early:
             self.relay.early.append(bytes(data))
-        out.send(data)
+        out.send(bytes(data) if len(data) <= SMALL else data)
         if out.pending and (out.pending > MAX_EARLY or not early):
             self.transport.pause()
 
