@@ -401,7 +401,7 @@ class SocketTransport(Transport):
 
     def _release(self) -> None:
         self.closed = True
-        self.handler = SILENT
+        self.handler = self._side = SILENT
         self._joined = None
         self._drop()
         lane = self.lane

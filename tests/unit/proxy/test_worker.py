@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import select
@@ -219,6 +220,34 @@ def test_a_relay_passes_bytes_ends_and_resets(control, upstream):
         reset(served)
         with pytest.raises(ConnectionResetError):
             client.recv(1)
+
+
+def test_relays_that_are_over_leave_nothing_to_the_collector(control, upstream):
+    """Passes over tens of thousands of them would stop everybody for tens of milliseconds."""
+    control.configure(mesh(upstream))
+    address = control.listen(81)
+    pods = control.worker.proxy.pods
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for resets in (False, True):
+            with connect(address) as client:
+                client.sendall(b"hello")
+                served, _ = upstream.accept()
+                served.recv(100)
+                served.close()
+                if resets:
+                    reset(client)
+            control.settle(lambda: not pods[81].connections)
+        control.settle(lambda: not pods[81].budget.connections)
+        gc.collect()
+        left = {type(item).__name__ for item in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not left & {"Relay", "Side", "TcpConnection", "SocketTransport", "Timer"}
 
 
 def test_clients_that_reset_leave_nothing_behind_and_nothing_spins(control, upstream):
