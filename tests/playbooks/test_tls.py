@@ -236,6 +236,40 @@ def test_a_client_that_ends_before_it_has_read_everything(authority):
     assert got == sent and client.ended and world.records[0].reasons == ()
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_server_that_leaves_before_its_client_has_read_everything(authority, told):
+    world = shop(SIMPLE, authority)
+    client = ask(world, b"hello", 81)
+    upstream = answer(world, server_context(authority.issue("shop.example")))
+    client.window = 1000
+    sent = bytes(range(256)) * 1000
+    upstream.send(sent)
+    if told:
+        upstream.end()
+    upstream.peer.end()
+    got = b""
+    for _ in range(len(sent) // 500):
+        world.advance(0.002)
+        got += client.take()
+    assert got == sent and client.ended
+
+
+def test_a_fin_is_told_after_what_was_held_back(authority):
+    """A loop may bring the FIN before the timer that goes on with the text."""
+    world = shop(SIMPLE, authority)
+    client = ask(world, b"hello", 81)
+    upstream = answer(world, server_context(authority.issue("shop.example")))
+    side = next(iter(world.proxy.pods[1].connections)).other
+    side.transport.pause()
+    upstream.send(b"x" * 100_000)
+    side.transport.lower.resume()
+    world.run()
+    side.transport.resume()
+    side.transport.lower.handler.ended()
+    world.advance(0.002)
+    assert client.take() == b"x" * 100_000 and client.ended
+
+
 def test_what_comes_before_a_broken_record_is_handed_on(authority):
     world = shop(SIMPLE, authority)
     client = ask(world, b"hello", 81)

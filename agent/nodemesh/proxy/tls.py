@@ -56,8 +56,8 @@ class TlsTransport(Transport):
     `adopt`."""
 
     __slots__ = (
-        "lower", "connection", "_clock", "_terms", "_incoming", "_outgoing", "_early", "_paused", "_over", "_ending",
-        "_remembered", "_pumping", "_failure",
+        "lower", "connection", "_clock", "_terms", "_incoming", "_outgoing", "_early", "_paused", "_over", "_cut",
+        "_ending", "_remembered", "_pumping", "_failure",
     )  # fmt: skip
 
     def __init__(self, handler: Handler, clock: Clock, terms: Terms) -> None:
@@ -70,7 +70,8 @@ class TlsTransport(Transport):
         self.connection = terms.begin(self._incoming, self._outgoing)
         self._early: list[bytes] = []  # sent before the handshake's end
         self._paused = False
-        self._over = False  # the peer will send no more
+        self._over = False  # the handler knows that the peer will send no more
+        self._cut = False  # the peer's FIN has come
         self._ending = False  # we shall send no more
         self._remembered = False
         self._pumping = False
@@ -167,8 +168,8 @@ class TlsTransport(Transport):
         if not self.established:
             self.fail(TlsError("the peer closed the connection during the handshake"))
             return
-        self._over = True
-        self.handler.ended()
+        self._cut = True
+        self._pump()  # what is held back comes before the end
 
     def written(self) -> None:
         """The lower connection has written everything."""
@@ -232,7 +233,9 @@ class TlsTransport(Transport):
             while not self._paused and not self.closed and not self._over:
                 data = self._decipher()
                 if data is None:
-                    break
+                    if not self._cut or self._failure is not None:
+                        break
+                    data = b""
                 if not data:
                     self._over = True
                     self.handler.ended()
