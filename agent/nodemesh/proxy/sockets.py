@@ -357,7 +357,7 @@ class SocketTransport(Transport):
 
     def _broken(self, error: OSError) -> None:
         """A write failed: forget the rest; what the peer sent before is still read, then `lost` is told."""
-        self.error = error
+        self.error = error.with_traceback(None)  # whose frames know us: a circle for the collector
         self._drop()
 
     def _drop(self) -> None:
