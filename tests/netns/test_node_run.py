@@ -226,3 +226,38 @@ def test_an_upgrade_under_load_costs_no_request_and_hooks_stay_single(lab, clien
         successor.wait(20)
     assert not lab.bpffs.exists()
     agent.start()  # for the fixture to stop
+
+
+def test_annotations_include_and_exclude_live(lab, client, agent):
+    """traffic.sidecar.istio.io/…, on a pod that runs on."""
+    manifests = {path: path.read_text() for path in lab.manifests_folder.glob("*.yaml")}
+    annotations = "  annotations:\n    traffic.sidecar.istio.io/{}: '{}'\n"
+
+    def annotate(name: str, value: str) -> None:
+        for path, text in manifests.items():
+            changed = text.replace("  name: client\n", "  name: client\n" + annotations.format(name, value))
+            path.write_text(changed)
+
+    def status() -> int:
+        return client.request("http://web/teapot")[0].status
+
+    def capture() -> Any:
+        return next(row["capture"] for row in agent.get("/pods") if row["name"] == "client")
+
+    vip = lab.services["default/web"].addresses[0]
+    for name, value in (
+        ("excludeOutboundPorts", "80"),
+        ("excludeOutboundIPRanges", f"{vip}/32"),
+        ("includeOutboundIPRanges", "192.0.2.0/24"),
+    ):
+        assert status() == 418
+        annotate(name, value)
+        until(lambda: status() == 200)
+        assert capture() == {name: value}
+        answer = agent.get("/explain?url=http://web/teapot&as=default/client")
+        assert (answer["outcome"], answer["mode"]) == ("passthrough", "pass")
+        assert name in answer["modeReason"]
+        for path, text in manifests.items():
+            path.write_text(text)
+        until(lambda: status() == 418)
+    assert agent.get("/explain?url=http://web/teapot&as=default/client")["outcome"] == "direct_response"

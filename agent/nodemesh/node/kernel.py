@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..config.capture import Capture
 from ..datapath import attach, cgroups, counters, namespaces, probes, traffic
+from ..datapath.capture import Captures
 from ..datapath.ejection import Ejections
 from ..datapath.loader import LoadError, load
 from ..datapath.maps import LAYOUT, Backend, Maps, unpack_address
@@ -87,6 +89,7 @@ class Kernel:
         self.out: frozenset[Backend] = frozenset()  # endpoints that only fail, left out for a while
         self.foreign: tuple[str, ...] = ()  # other people's connect programs that run before ours
         self._services = ServiceMaps(self.maps)
+        self._captures = Captures(self.maps)
         self._planner = Planner()
         self._views: list[tuple[int, Seen]] = []
         self._ejections = Ejections()
@@ -154,6 +157,14 @@ class Kernel:
                 ) from None
         return opened
 
+    def capture(self, cookie: int, capture: Capture) -> None:
+        """Have only these of a namespace's connections taken over; before it is enrolled, so that the first one counts.
+        Raises NotEnrolled."""
+        try:
+            self._captures.set(cookie, capture)
+        except OSError as error:
+            raise NotEnrolled(f"there is no room for what its annotations include and exclude ({error})") from None
+
     def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int) -> int:
         """Hook the pod's connects; answers its namespace's cookie. Raises NotEnrolled; then nothing is left hooked."""
         cookie = namespaces.netns_cookie(sockets[0])
@@ -189,6 +200,7 @@ class Kernel:
         """Unhook the pod: its connects are its own again from now on."""
         attach.detach(self._pins, uid)
         self.maps.withdraw(cookie)
+        self._captures.drop(cookie)
         for family in (socket.AF_INET, socket.AF_INET6):
             self.maps.remove_listener(cookie, family)
 
@@ -224,6 +236,12 @@ class Kernel:
         """Once every pod's hooks are of this version: drop what another version's programs and maps held."""
         for layout in remove_other_layouts(self._pins):
             log.info("programs and maps of another version removed", folder=layout)
+
+    def keep_only(self, cookies: set[int]) -> None:
+        """Forget every namespace but these: those of pods that went while no agent ran."""
+        for cookie in self.maps.enrolled().keys() - cookies:
+            self.maps.withdraw(cookie)
+        self._captures.keep(cookies)
 
     def attached(self) -> set[str]:
         """The pods that are hooked, those of an earlier run included."""
