@@ -6,9 +6,9 @@ kernel      a service's address, balanced at connect()
 proxy       a service's address with an HTTP rule: redirected, and through the whole proxy
 
 Each way is measured in pairs with `direct`, one right after the other and in turns the first, by the same process,
-which is moved into the pod's cgroup and out of it: whatever else differs from moment to moment or from process to process
-is in both halves of a pair. The figure is the median of the pairs' ratios. `direct` beside itself tells how far chance
-alone goes.
+which is moved into the pod's cgroup and out of it: whatever else differs from moment to moment or from process to
+process is in both halves of a pair. The figure is the median of the pairs' ratios. `direct` beside itself tells how
+far chance alone goes.
 """
 
 from __future__ import annotations

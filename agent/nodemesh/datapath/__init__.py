@@ -17,7 +17,7 @@ How the node composes it (in this order; everything is idempotent and adopts wha
         service_maps = ServiceMaps(maps)                  sync.py
         planner = Planner()                               plan.py: pure; reverse=True where a foreign program is `first`
         service_maps.apply(planner.plan([(0, view), (1, other)]))   again with each change; without=ejections.out(now)
-        # a pod (its uid, a pid in it from cgroups.first_pid):
+        # a pod (its uid, a pid in it from cgroups.pids):
         netns = netns_fd(pid)                             namespaces.py
         listener = open_listener(netns, "127.0.0.1", 15001)   and "::1", where the pod has IPv6
         cookie = netns_cookie(listener)

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ..config.capture import Capture
@@ -70,13 +71,21 @@ def show(backend: Backend) -> str:
     return f"[{address}]:{backend.port}" if ":" in address else f"{address}:{backend.port}"
 
 
+def _host_namespaces() -> frozenset[int]:
+    """The inodes of the agent's own network namespace and of the host's, whose first process it sees as a DaemonSet."""
+    found = {os.stat("/proc/self/ns/net").st_ino}
+    with suppress(PermissionError):  # then those of the host's processes in a pod's cgroup cannot be opened, either
+        found.add(os.stat("/proc/1/ns/net").st_ino)
+    return frozenset(found)
+
+
 class Kernel:
     """One node's programs and maps, pinned under `bpffs`; pods are known by the uid that their cgroup carries."""
 
     def __init__(self, options: RunOptions) -> None:
         self._pins = Pins(Path(options.bpffs), LAYOUT)
         self._root = Path(options.cgroup_root) if options.cgroup_root else cgroups.find_mount()
-        self._own_namespace = os.stat("/proc/self/ns/net").st_ino
+        self._hosts = _host_namespaces()
         try:
             load(sources(), self._pins)
         except LoadError as error:
@@ -121,18 +130,22 @@ class Kernel:
 
     def place(self, cgroup: Path) -> Place:
         """A pod's place by its cgroup. Raises NotEnrolled."""
-        pid = cgroups.first_pid(cgroup)
-        if pid is None:
-            raise NotEnrolled(f"no process runs in its cgroup {cgroup} yet")
-        try:
-            namespace = namespaces.netns_fd(pid)
-        except OSError as error:
-            raise NotEnrolled(f"its network namespace cannot be opened ({error.strerror})") from None
-        inode = os.fstat(namespace).st_ino
-        if inode == self._own_namespace:
+        why = f"no process runs in its cgroup {cgroup} yet"
+        for pid in cgroups.pids(cgroup):
+            try:
+                namespace = namespaces.netns_fd(pid)
+            except FileNotFoundError:  # it has ended
+                continue
+            except OSError as error:
+                why = f"its network namespace cannot be opened ({error.strerror})"
+                continue
+            inode = os.fstat(namespace).st_ino
+            if inode not in self._hosts:
+                return Place(cgroup, pid, namespace, inode)
+            # Beside a pod's own processes there may be the runtime's: CRI-O's conmon, for instance.
+            why = "its processes use the host's network, which is never touched"
             os.close(namespace)
-            raise NotEnrolled("its processes use the host's network, which is never touched")
-        return Place(cgroup, pid, namespace, inode)
+        raise NotEnrolled(why)
 
     @staticmethod
     def lives_in(pid: int, inode: int) -> bool:
