@@ -47,6 +47,6 @@ Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/type
 loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, traffic, ejection, bpffs,
 probes, selftest, uninstall.
 
-Needs Linux 5.15 (namespace cookies in sockops, SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
+Needs Linux 5.14 (SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
 file system.
 """
