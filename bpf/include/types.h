@@ -3,7 +3,7 @@
  * and tests/unit/datapath/test_maps.py compares the two; LAYOUT there and here grows with any change. */
 #pragma once
 
-#define LAYOUT 2
+#define LAYOUT 3
 
 struct address {
 	u32 words[4];
@@ -70,6 +70,22 @@ enum pod_flag {
 struct pod {
 	u32 view;
 	u32 flags;
+};
+
+/* What a pod leaves out of the mesh, or takes in, by port and network: a key of the longest-prefix trie. Sets are named by
+ * numbers, and a set never changes while a pod uses it. */
+struct range_key {
+	u32 prefix_length; /* counts the 64 bits of set and port too */
+	u32 set;
+	u16 port; /* 0: whatever the port */
+	u16 unused;
+	struct address address;
+};
+
+enum range {
+	RANGE_NONE = 0,
+	RANGE_INCLUDED = 1,
+	RANGE_EXCLUDED = 2,
 };
 
 /* Held per socket, by its cookie, from connect() (or a DNS query's sendto()) to the socket's release. */
@@ -150,6 +166,7 @@ _Static_assert(sizeof(struct service) == 40, "service");
 _Static_assert(sizeof(struct backend_key) == 16, "backend_key");
 _Static_assert(sizeof(struct backend) == 20, "backend");
 _Static_assert(sizeof(struct pod) == 8, "pod");
+_Static_assert(sizeof(struct range_key) == 28, "range_key");
 _Static_assert(sizeof(struct origin) == 40, "origin");
 _Static_assert(sizeof(struct flow) == 48, "flow");
 _Static_assert(sizeof(struct traffic_key) == 48, "traffic_key");

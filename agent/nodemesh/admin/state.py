@@ -13,7 +13,7 @@ from ..telemetry.dump import Dump
 
 class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     """One pod of this node. `why_not` is a sentence, empty where the pod is enrolled; `since` is seconds since the
-    epoch, 0 where it is not."""
+    epoch, 0 where it is not; `capture` is what Istio's annotations on it include and exclude, by their short names."""
 
     namespace: str
     name: str
@@ -22,6 +22,7 @@ class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     why_not: str = ""
     cgroup: str = ""
     since: float = 0.0
+    capture: dict[str, str] = {}
 
 
 class ModeRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -132,11 +132,12 @@ def pods(admin: str, form: str) -> None:
     def rows(found: Any) -> list[list[object]]:
         return [
             [f"{row['namespace']}/{row['name']}", ",".join(row["addresses"]), "yes" if row["enrolled"] else "no",
-             row["why_not"], _ago(row["since"])]
+             row["why_not"], " ".join(f"{name}={value}" for name, value in row["capture"].items()), _ago(row["since"])]
             for row in found
         ]  # fmt: skip
 
-    _show(admin, form, "/pods", ["POD", "ADDRESSES", "ENROLLED", "WHY NOT", "SINCE"], rows, "this node has no pods")
+    columns = ["POD", "ADDRESSES", "ENROLLED", "WHY NOT", "CAPTURE", "SINCE"]
+    _show(admin, form, "/pods", columns, rows, "this node has no pods")
 
 
 @click.command()

@@ -26,6 +26,7 @@ SERVICE = struct.Struct("=QIIBB2s4x16s")
 BACKEND_KEY = struct.Struct("=QI4x")
 BACKEND = struct.Struct("=16s2s2x")
 POD = struct.Struct("=II")
+RANGE_KEY = struct.Struct("=II2s2x16s")
 ORIGIN = struct.Struct("=Q16s2sBB4xQ")
 TRAFFIC_KEY = struct.Struct("=Q16s16s2s2s4x")
 TRAFFIC = struct.Struct("=7Q")
@@ -35,7 +36,7 @@ SETTINGS = struct.Struct("=Q2s2sI")
 U32 = struct.Struct("=I")
 U64 = struct.Struct("=Q")
 
-#: Bits of a network key in front of the address: view, port, protocol.
+#: Bits of a network key in front of the address (view, port, protocol), and of a range's (set, port).
 NETWORK_KEY_FIXED_BITS = 64
 
 
@@ -53,6 +54,14 @@ class ServiceFlag(IntFlag):
     NONE = 0
     FAIL_CLOSED = 1
     ROUND_ROBIN = 2
+
+
+class Range(IntEnum):
+    """enum range."""
+
+    NONE = 0
+    INCLUDED = 1
+    EXCLUDED = 2
 
 
 class PodFlag(IntFlag):
@@ -129,6 +138,24 @@ class NetworkKey(NamedTuple):
         return cls(view, address, bits - NETWORK_KEY_FIXED_BITS, int.from_bytes(port, "big"), protocol)
 
 
+class RangeKey(NamedTuple):
+    """A network and port of one set of ranges; as with NetworkKey, port 0 means every port."""
+
+    set: int
+    address: bytes
+    prefix: int
+    port: int
+
+    def pack(self) -> bytes:
+        port = self.port.to_bytes(2, "big")
+        return RANGE_KEY.pack(NETWORK_KEY_FIXED_BITS + self.prefix, self.set, port, self.address)
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> RangeKey:
+        bits, number, port, address = RANGE_KEY.unpack(raw)
+        return cls(number, address, bits - NETWORK_KEY_FIXED_BITS, int.from_bytes(port, "big"))
+
+
 class ServiceEntry(NamedTuple):
     """What to do with connections to a key. `backends` names a set and `slots` its size (kernel mode); `alias` is told
     to the proxy as the dialled address instead of the key's own."""
@@ -185,6 +212,8 @@ LAYOUTS: dict[str, Layout] = {
     "listeners": Layout("sockhash", LISTENER_KEY, U64, 8192),
     "services": Layout("hash", SERVICE_KEY, SERVICE, 131_072, _NO_PREALLOC),
     "networks": Layout("lpm_trie", NETWORK_KEY, SERVICE, 16_384, _NO_PREALLOC),
+    "captures": Layout("hash", U64, U32, 4096, _NO_PREALLOC),
+    "ranges": Layout("lpm_trie", RANGE_KEY, U32, 16_384, _NO_PREALLOC),
     "backends": Layout("hash", BACKEND_KEY, BACKEND, 262_144, _NO_PREALLOC),
     "origins": Layout("lru_hash", U64, ORIGIN, 65_536),
     "flows": Layout("lru_hash", FLOW, ORIGIN, 65_536),
@@ -193,7 +222,9 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 #: Maps whose size the loader may be asked to change.
-RESIZABLE = ("pods", "listeners", "services", "networks", "backends", "origins", "flows", "traffic")
+RESIZABLE = (
+    "pods", "listeners", "services", "networks", "captures", "ranges", "backends", "origins", "flows", "traffic"
+)  # fmt: skip
 
 
 def sizes_with(changed: Mapping[str, int] | None = None) -> dict[str, int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from ..admin.state import PodRow
+from ..datapath.namespaces import netns_cookie
 from ..registry.snapshot import Snapshot
 from ..routing.client import Client
 from .kernel import Kernel, NotEnrolled, Place
@@ -103,6 +104,7 @@ class Enrolment:
         for uid in self._kernel.attached() - known:
             log.info("hooks of an earlier run taken away", pod_uid=uid)
             self._kernel.detach(uid)
+        self._kernel.keep_only({enrolled.cookie for enrolled in self._enrolled.values()})
 
     def waiting(self) -> dict[str, str]:
         """The pods that are wanted and ready to run, but not hooked, with the reasons."""
@@ -123,6 +125,7 @@ class Enrolment:
                     why_not=choice.why_not or self._waiting.get(key, ""),
                     cgroup=str(enrolled.cgroup) if enrolled is not None else "",
                     since=enrolled.since if enrolled is not None else 0.0,
+                    capture=choice.workload.capture.shown(),
                 )
             )
         return rows
@@ -134,6 +137,7 @@ class Enrolment:
         if enrolled is not None and not self._moved(enrolled):
             for name in enrolled.names:
                 self._listeners.update(name, client)
+            self._kernel.capture(enrolled.cookie, choice.workload.capture)
             view = self._view_of(key)
             if view != enrolled.view:
                 self._kernel.move(enrolled.cookie, view)
@@ -168,6 +172,7 @@ class Enrolment:
         sockets = [socket.socket(fileno=fds[0]) for fds in left] or self._kernel.listeners(place)
         view = self._view_of(key)
         try:
+            self._kernel.capture(netns_cookie(sockets[0]), choice.workload.capture)
             cookie = self._kernel.enrol(choice.uid, place, sockets, view)
         except NotEnrolled:
             for sock in sockets:

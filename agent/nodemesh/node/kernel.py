@@ -6,9 +6,12 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from ..config.capture import Capture
 from ..datapath import attach, cgroups, counters, namespaces, probes, traffic
+from ..datapath.capture import Captures
 from ..datapath.ejection import Ejections
 from ..datapath.loader import LoadError, load
 from ..datapath.maps import LAYOUT, Backend, Maps, unpack_address
@@ -68,13 +71,21 @@ def show(backend: Backend) -> str:
     return f"[{address}]:{backend.port}" if ":" in address else f"{address}:{backend.port}"
 
 
+def _host_namespaces() -> frozenset[int]:
+    """The inodes of the agent's own network namespace and of the host's, whose first process it sees as a DaemonSet."""
+    found = {os.stat("/proc/self/ns/net").st_ino}
+    with suppress(PermissionError):  # then those of the host's processes in a pod's cgroup cannot be opened, either
+        found.add(os.stat("/proc/1/ns/net").st_ino)
+    return frozenset(found)
+
+
 class Kernel:
     """One node's programs and maps, pinned under `bpffs`; pods are known by the uid that their cgroup carries."""
 
     def __init__(self, options: RunOptions) -> None:
         self._pins = Pins(Path(options.bpffs), LAYOUT)
         self._root = Path(options.cgroup_root) if options.cgroup_root else cgroups.find_mount()
-        self._own_namespace = os.stat("/proc/self/ns/net").st_ino
+        self._hosts = _host_namespaces()
         try:
             load(sources(), self._pins)
         except LoadError as error:
@@ -87,6 +98,7 @@ class Kernel:
         self.out: frozenset[Backend] = frozenset()  # endpoints that only fail, left out for a while
         self.foreign: tuple[str, ...] = ()  # other people's connect programs that run before ours
         self._services = ServiceMaps(self.maps)
+        self._captures = Captures(self.maps)
         self._planner = Planner()
         self._views: list[tuple[int, Seen]] = []
         self._ejections = Ejections()
@@ -118,18 +130,22 @@ class Kernel:
 
     def place(self, cgroup: Path) -> Place:
         """A pod's place by its cgroup. Raises NotEnrolled."""
-        pid = cgroups.first_pid(cgroup)
-        if pid is None:
-            raise NotEnrolled(f"no process runs in its cgroup {cgroup} yet")
-        try:
-            namespace = namespaces.netns_fd(pid)
-        except OSError as error:
-            raise NotEnrolled(f"its network namespace cannot be opened ({error.strerror})") from None
-        inode = os.fstat(namespace).st_ino
-        if inode == self._own_namespace:
+        why = f"no process runs in its cgroup {cgroup} yet"
+        for pid in cgroups.pids(cgroup):
+            try:
+                namespace = namespaces.netns_fd(pid)
+            except FileNotFoundError:  # it has ended
+                continue
+            except OSError as error:
+                why = f"its network namespace cannot be opened ({error.strerror})"
+                continue
+            inode = os.fstat(namespace).st_ino
+            if inode not in self._hosts:
+                return Place(cgroup, pid, namespace, inode)
+            # Beside a pod's own processes there may be the runtime's: CRI-O's conmon, for instance.
+            why = "its processes use the host's network, which is never touched"
             os.close(namespace)
-            raise NotEnrolled("its processes use the host's network, which is never touched")
-        return Place(cgroup, pid, namespace, inode)
+        raise NotEnrolled(why)
 
     @staticmethod
     def lives_in(pid: int, inode: int) -> bool:
@@ -153,6 +169,14 @@ class Kernel:
                     "the pod must leave that port alone"
                 ) from None
         return opened
+
+    def capture(self, cookie: int, capture: Capture) -> None:
+        """Have only these of a namespace's connections taken over; before it is enrolled, so that the first one counts.
+        Raises NotEnrolled."""
+        try:
+            self._captures.set(cookie, capture)
+        except OSError as error:
+            raise NotEnrolled(f"there is no room for what its annotations include and exclude ({error})") from None
 
     def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int) -> int:
         """Hook the pod's connects; answers its namespace's cookie. Raises NotEnrolled; then nothing is left hooked."""
@@ -189,6 +213,7 @@ class Kernel:
         """Unhook the pod: its connects are its own again from now on."""
         attach.detach(self._pins, uid)
         self.maps.withdraw(cookie)
+        self._captures.drop(cookie)
         for family in (socket.AF_INET, socket.AF_INET6):
             self.maps.remove_listener(cookie, family)
 
@@ -224,6 +249,12 @@ class Kernel:
         """Once every pod's hooks are of this version: drop what another version's programs and maps held."""
         for layout in remove_other_layouts(self._pins):
             log.info("programs and maps of another version removed", folder=layout)
+
+    def keep_only(self, cookies: set[int]) -> None:
+        """Forget every namespace but these: those of pods that went while no agent ran."""
+        for cookie in self.maps.enrolled().keys() - cookies:
+            self.maps.withdraw(cookie)
+        self._captures.keep(cookies)
 
     def attached(self) -> set[str]:
         """The pods that are hooked, those of an earlier run included."""

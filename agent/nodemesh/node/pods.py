@@ -6,13 +6,16 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ..config.annotations import DISABLED, ENABLED, MESH
 from ..registry.snapshot import Namespace, Snapshot, Workload
 from ..routing.client import Client
 
-#: The label or annotation on a Pod or its Namespace that takes pods out of the mesh, and on a Pod back in.
-MESH = "nodemesh.io/mesh"
-DISABLED = "disabled"
-ENABLED = "enabled"
+#: What Istio itself writes on the pods whose connections it takes over, and the value (empty: any). Its proxy holds the
+#: port in the pod at which ours would listen.
+ISTIOS_OWN = {
+    "sidecar.istio.io/status": ("", "Istio's sidecar"),
+    "ambient.istio.io/redirection": ("enabled", "Istio's ambient mode"),
+}
 
 #: A static pod's cgroup carries the hash of its manifest in place of the mirror pod's uid.
 STATIC_POD_HASH = "kubernetes.io/config.hash"
@@ -47,6 +50,9 @@ def why_not(pod: Workload, namespace: Namespace | None) -> str:
     whole = mesh_setting(namespace.labels, namespace.annotations) if namespace is not None else ""
     if own != ENABLED and whole == DISABLED:
         return f"the namespace {pod.namespace} opts out ({MESH}: {DISABLED})"
+    for name, (value, what) in ISTIOS_OWN.items():
+        if name in pod.annotations and value in ("", pod.annotations[name]):
+            return f"{what} takes the pod's connections already (annotation {name})"
     if not pod.uid:
         return "the pod has no uid (metadata.uid), by which its cgroup is found"
     return ""

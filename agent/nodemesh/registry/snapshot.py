@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from ..config.capture import EVERYTHING, Capture
 from ..config.destinationrule import DestinationRuleSpec
 from ..config.gateway import GatewaySpec
 from ..config.meshconfig import MeshConfigSpec
@@ -134,6 +135,7 @@ class Workload(Record, frozen=True, kw_only=True):
     host_network: bool = False
     ready: bool = True
     finished: bool = False  # phase Succeeded or Failed
+    capture: Capture = EVERYTHING  # which of its outgoing connections are the mesh's
     kind: str = "Pod"
 
     @property

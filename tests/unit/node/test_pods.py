@@ -33,10 +33,17 @@ def test_pods_of_other_nodes_are_not_ours_to_list():
         ({"labels": {"nodemesh.io/mesh": "disabled"}}, "the pod opts out"),
         ({"annotations": {"nodemesh.io/mesh": "disabled"}}, "the pod opts out"),
         ({"uid": ""}, "no uid"),
+        ({"annotations": {"sidecar.istio.io/status": "{}"}}, "Istio's sidecar"),
+        ({"annotations": {"ambient.istio.io/redirection": "enabled"}}, "Istio's ambient mode"),
     ],
 )
 def test_the_exact_reason_is_told(pod, words):
     assert words in why(**pod)
+
+
+def test_what_istio_would_do_to_a_pod_is_no_word_to_us():
+    assert why(labels={"sidecar.istio.io/inject": "false", "istio.io/dataplane-mode": "none"}) == ""
+    assert why(annotations={"ambient.istio.io/redirection": "disabled"}) == ""
 
 
 def test_a_namespace_opts_all_its_pods_out_and_a_pod_itself_back_in():
