@@ -18,11 +18,12 @@ TRAFFIC_DISTRIBUTION_ANNOTATION = "networking.istio.io/traffic-distribution"
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What every service is read against: the cluster's domain, the default visibility and the Nodes' localities."""
+    """What every service is read against: the cluster's domain, the default visibility, the Nodes' localities."""
 
     domain: str = "cluster.local"
     export_to: tuple[str, ...] = ("*",)
     localities: Mapping[str, Locality] = {}
+    allocate: bool = False  # whether hosts without addresses get some of the mesh's own
 
 
 #: Pods by one label: key and value, then name.
@@ -83,6 +84,7 @@ def service_of(
         name=meta.name,
         namespace=meta.namespace,
         addresses=virtual_addresses(spec),
+        external_addresses=tuple(canonical_address(address) for address in spec.external_ips),
         ports=ports,
         endpoints=endpoints,
         resolution=resolution_of(spec),
