@@ -52,6 +52,7 @@ def status(admin: str, form: str) -> None:
         ("config", f"{found['config']['errors']} errors, {found['config']['warnings']} warnings"),
         ("eBPF", found["ebpf"] + (f", self-test {found['self_test']}" if found["self_test"] else "")),
         ("pods", f"{found['pods']['enrolled']} enrolled, {found['pods']['not_enrolled']} not"),
+        ("DNS", f"of {found['dns']['pods']} pods; dnsCapture is {'on' if found['dns']['capture'] else 'off'}"),
     ]
     if found["config"]["error"]:
         lines.append(("config NOT in force", found["config"]["error"]))
@@ -129,11 +130,11 @@ def pods(admin: str, form: str) -> None:
     def rows(found: Any) -> list[list[object]]:
         return [
             [f"{row['namespace']}/{row['name']}", ",".join(row["addresses"]), "yes" if row["enrolled"] else "no",
-             row["why_not"], _ago(row["since"])]
+             "yes" if row["dns"] else "no", row["why_not"] or row["dns_why_not"], _ago(row["since"])]
             for row in found
         ]  # fmt: skip
 
-    _show(admin, form, "/pods", ["POD", "ADDRESSES", "ENROLLED", "WHY NOT", "SINCE"], rows, "this node has no pods")
+    _show(admin, form, "/pods", ["POD", "ADDRESSES", "ENROLLED", "DNS", "WHY NOT", "SINCE"], rows, "this node has no pods")
 
 
 @click.command()

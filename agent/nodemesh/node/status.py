@@ -80,6 +80,7 @@ class RunningNode:
             },
             "listeners": self._listeners(),
             "pods": pods,
+            "dns": {"capture": self.snapshot.mesh.dns_capture, "pods": self._pods_dns()},
         }
 
     def _kernel(self) -> dict[str, list[str]]:
@@ -127,6 +128,9 @@ class RunningNode:
         rows = self.pods()
         enrolled = sum(row.enrolled for row in rows)
         return {"enrolled": enrolled, "not_enrolled": len(rows) - enrolled}
+
+    def _pods_dns(self) -> int:
+        return sum(row.dns for row in self.pods())
 
     def _problem_counts(self) -> tuple[int, int]:
         found = Counter(problem.severity for problem in self.snapshot.problems)
@@ -182,6 +186,8 @@ class RunningNode:
             kernel=control.kernel.counters() if control.kernel is not None else {},
             ports_without_room=len(control.kernel.passed) if control.kernel is not None else 0,
             endpoints_out=len(control.kernel.out) if control.kernel is not None else 0,
+            pods_dns=self._pods_dns(),
+            names=dump.names,
         )
         return await asyncio.to_thread(render, dump, list(families(numbers)))
 

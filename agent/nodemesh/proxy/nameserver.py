@@ -67,7 +67,6 @@ class Nameserver:
 
     def received(self, wire: bytes, entrance: Entrance, peer: Peer) -> None:
         """A datagram has come."""
-        self.counts.queries += 1
         try:
             query = read_query(wire)
             if query is None:

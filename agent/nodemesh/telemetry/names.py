@@ -8,7 +8,6 @@ import msgspec
 class Names(msgspec.Struct, array_like=True):
     """Of all pods together. A query is answered here, forwarded, refused or malformed; a forwarded one may fail."""
 
-    queries: int = 0
     answered: int = 0
     forwarded: int = 0
     refused: int = 0  # too many wait already, or nobody knows for whom it was meant
