@@ -1,12 +1,15 @@
 """DNS of pods that the mesh answers: its own names by the mesh, all others by the server that was asked, whatever becomes of
 the agent. The clients are real ones: glibc's resolver, dnspython, and sockets used as c-ares uses them."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -253,6 +256,14 @@ def test_parallel_queries_through_one_socket(mesh, client):
     assert told.strip() == f"('{web}', 50) ('192.0.2.1', 50) ('192.0.2.2', 50)"
 
 
+def refused(held):
+    """Whether the held socket fails by now: nobody listens there any more."""
+    with contextlib.suppress(BrokenPipeError):
+        held.stdin.write("both.internal A\n")
+        held.stdin.flush()
+    return held.stdout.readline() == "" and held.wait(5) == 1
+
+
 def test_the_switch_works_on_running_pods(mesh, client):
     held = client.popen([sys.executable, "-c", HOLD, GATEWAY], stdin=-1, stdout=-1, text=True)
     held.stdin.write("both.internal A\n")
@@ -261,8 +272,7 @@ def test_the_switch_works_on_running_pods(mesh, client):
     mesh.apply(MESH_CONFIG.format("false"), "mesh")
     mesh.agent.wait_for(lambda: captured(mesh) == set(), "the pods' DNS to be let go of")
     mesh.agent.wait_for(lambda: ask(client, "both.internal") == ["NOERROR", "-", "192.0.2.99"], "the cluster to answer")
-    held.communicate("both.internal A\n")  # told to open another (ECONNREFUSED): it has ended
-    assert held.returncode == 1
+    mesh.agent.wait_for(lambda: refused(held), "a socket of before to be told to open another")
     willing = mesh.lab.pod("willing", annotations={"nodemesh.io/dns": "enabled"})
     mesh.agent.wait_for(lambda: captured(mesh) == {"willing"}, "a pod to opt in")
     assert ask(willing, "both.internal") == ["NOERROR", "-", "192.0.2.2"]
@@ -274,19 +284,39 @@ def test_the_switch_works_on_running_pods(mesh, client):
     mesh.lab.delete(willing)
 
 
+#: Has the port of the mesh's listener until its input ends.
+OCCUPY = """
+import socket, sys
+sock = socket.socket(type=socket.SOCK_DGRAM)
+sock.bind(("127.0.0.1", 15053))
+print("up", flush=True)
+sys.stdin.readline()
+"""
+
+
 def test_a_port_that_the_pod_uses_itself_is_named(mesh):
-    code = "import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 15053)); print(1, flush=True); time.sleep(99)"
-    taken = mesh.lab.pod("taken", annotations={"nodemesh.io/dns": "disabled"})
-    process_ = taken.popen([sys.executable, "-c", code], stdout=-1, text=True)
-    process_.stdout.readline()
-    mesh.agent.wait_enrolled([taken])
-    mesh.lab.delete(taken)
+    mesh.lab.namespace("rival", {"nodemesh.io/dns": "disabled"})
+    rival = mesh.lab.pod("rival", namespace="rival")
+    mesh.agent.wait_enrolled([rival])
+    holder = rival.popen([sys.executable, "-c", OCCUPY], stdin=-1, stdout=-1, text=True)
+    assert holder.stdout.readline() == "up\n"
+    mesh.lab.namespace("rival", {"nodemesh.io/dns": "enabled"})
+
+    def row():
+        return next(row for row in mesh.agent.get("/pods") if row["name"] == "rival")
+
+    mesh.agent.wait_for(lambda: row()["dns_why_not"], "the reason to be told")
+    assert "15053 (UDP) inside the pod (Address already in use)" in row()["dns_why_not"]
+    assert row()["enrolled"] and not row()["dns"]
+    assert ask(rival, "both.internal") == ["NOERROR", "-", "192.0.2.99"]
+    holder.communicate("\n")
+    wait_captured(mesh, "rival")
+    assert ask(rival, "both.internal") == ["NOERROR", "-", "192.0.2.2"]
+    mesh.lab.delete(rival)
 
 
 def numbers(mesh):
     """The counters of queries by outcome."""
-    import urllib.request
-
     page = urllib.request.urlopen(f"http://{mesh.agent.admin}/metrics").read().decode()
     return {key: float(value) for key, value in re.findall(r'nodemesh_dns_\w+_total{\w+="(\w+)"} (\S+)', page)}
 
@@ -323,6 +353,7 @@ def query(name):
         data, peer = sock.recvfrom(65535)
         if int.from_bytes(data[:2]) == asked.id and peer == (server, 53):
             return dns.message.from_wire(data).answer[0][0].to_text()
+print("up", flush=True)
 while not select.select([sys.stdin], [], [], max(0.0, began + count / 40 - time.monotonic()))[0]:
     count += 1
     name, wanted = [("both.internal", ("192.0.2.2", "192.0.2.99")), ("known.test", ("192.0.2.1",))][count % 2]
@@ -342,11 +373,17 @@ json.dump({"count": count, "failures": failures, "retried": retried}, sys.stdout
 
 
 def kill_worker(mesh):
-    os.kill(process(mesh.agent, "worker"), signal.SIGKILL)
+    kill(mesh, "worker")
 
 
 def kill_control(mesh):
-    os.kill(process(mesh.agent, "control"), signal.SIGKILL)
+    kill(mesh, "control")
+
+
+def kill(mesh, module):
+    pid = process(mesh.agent, module)
+    os.kill(pid, signal.SIGKILL)
+    mesh.agent.wait_for(lambda: process(mesh.agent, module) not in (0, pid), "another process")
 
 
 def kill_all(mesh):
@@ -363,13 +400,28 @@ def upgrade(mesh):
     mesh.agent.upgrade()
 
 
-@pytest.mark.parametrize("deed", [kill_worker, kill_control, kill_all, stop_and_start, upgrade], ids=lambda one: one.__name__)
+def hang(mesh):
+    """Longer than a heartbeat may be late."""
+    pids = mesh.agent.pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+DEEDS = [kill_worker, kill_control, kill_all, stop_and_start, upgrade, hang]
+
+
+@pytest.mark.parametrize("deed", DEEDS, ids=lambda one: one.__name__)
 def test_names_are_resolved_whatever_becomes_of_the_agent(mesh, client, deed):
     """RC-21."""
     crowd = [
         client.popen([sys.executable, "-c", CROWD, GATEWAY, way], stdin=-1, stdout=-1, text=True)
         for way in ("connected", "unconnected", "kept")
     ]
+    for one in crowd:
+        assert one.stdout.readline() == "up\n"
     deed(mesh)
     mesh.agent.wait_for(mesh.agent.ready, "the agent to be ready again")
     wait_captured(mesh)

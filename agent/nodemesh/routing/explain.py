@@ -41,6 +41,9 @@ def explain_mesh(view: View, question: Question, recorder: Recorder) -> Explanat
         recorder.note(f"its protocol is {frontend.protocol.value}")
     else:
         recorder.note(f"{host}:{port} is not in the registry", False)
+    named = view.named(host)
+    if named is not None:
+        recorder.note(f"where the mesh answers DNS, {host} stands for {', '.join(named.addresses)}")
     recorder.note(f"mode {frontend.mode.value}: {frontend.mode_reason}")
     is_request = question.scheme == "http" and speaks_http(frontend)
     if is_request:

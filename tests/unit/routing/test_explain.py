@@ -266,3 +266,9 @@ def test_a_gateway_workload_is_found_by_its_labels(views):
     tables = compile_tables(Store().apply("test", load_text(text, "mesh.yaml").objects))
     assert client_for(tables, "default", gateway_labels={"istio": "ingress"}).namespace == "edge"
     assert client_for(tables, "prod", gateway_labels={"istio": "ingress"}).namespace == "prod"
+
+
+def test_what_a_name_stands_for_in_the_dns_is_told(views):
+    texts = [step.text for step in ask(views, "http://reviews:9080/").steps]
+    assert "where the mesh answers DNS, reviews stands for 10.96.0.10" in texts
+    assert not any("DNS" in step.text for step in ask(views, "http://10.96.0.10:9080/").steps)
