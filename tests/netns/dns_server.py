@@ -32,7 +32,9 @@ def answer_to(query, peer):
     elif name == "whoami.test":
         response.answer.append(dns.rrset.from_text(question.name, 5, "IN", "TXT", f"{NAME} {peer[0]} {peer[1]}"))
     elif name == "big.test":
-        response.answer.append(dns.rrset.from_text_list(question.name, 5, "IN", "TXT", [f"{n:0200}" for n in range(10)]))
+        response.answer.append(
+            dns.rrset.from_text_list(question.name, 5, "IN", "TXT", [f"{n:0200}" for n in range(10)])
+        )
     elif name in RECORDS or name == "slow.test":
         found = [one for one in RECORDS.get(name, ["192.0.2.1"]) if (":" in one) == (kind == "AAAA")]
         if found and kind in ("A", "AAAA"):

@@ -1,5 +1,5 @@
-"""DNS of pods that the mesh answers: its own names by the mesh, all others by the server that was asked, whatever becomes of
-the agent. The clients are real ones: glibc's resolver, dnspython, and sockets used as c-ares uses them."""
+"""DNS of pods: the mesh answers its own names, the server that was asked all others, whatever becomes of the agent. The
+clients are real ones: glibc's resolver, dnspython, and sockets used as c-ares uses them."""
 
 import contextlib
 import json
@@ -331,8 +331,9 @@ def test_queries_are_counted(mesh, client):
     assert after["forwarded"] - before["forwarded"] == 2
 
 
-#: Asks for a name of the mesh and for one of the cluster's in turn, 20 times a second each, by a new socket for each query,
-#: connected or not, or by one that it keeps until it fails; each is tried three times, as resolvers do. Tells what failed.
+#: Asks for a name of the mesh and for one of the cluster's in turn, 20 times a second each, by a new socket for each
+#: query, connected or not, or by one that it keeps until it fails; each is tried three times, as resolvers do. Tells
+#: what failed.
 CROWD = """
 import json, select, socket, sys, time, dns.message
 server, way = sys.argv[1:]

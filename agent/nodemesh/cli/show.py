@@ -134,7 +134,9 @@ def pods(admin: str, form: str) -> None:
             for row in found
         ]  # fmt: skip
 
-    _show(admin, form, "/pods", ["POD", "ADDRESSES", "ENROLLED", "DNS", "WHY NOT", "SINCE"], rows, "this node has no pods")
+    _show(
+        admin, form, "/pods", ["POD", "ADDRESSES", "ENROLLED", "DNS", "WHY NOT", "SINCE"], rows, "this node has no pods"
+    )
 
 
 @click.command()

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 
 from ..admin.state import PodRow
-from ..registry.snapshot import Snapshot
 from ..datapath.maps import NAMESERVERS
 from ..proxy.messages import DnsSockets
+from ..registry.snapshot import Snapshot
 from ..routing.client import Client
 from .kernel import Kernel, NotEnrolled, Place
 from .listeners import Listeners
@@ -206,8 +206,8 @@ class Enrolment:
             log.warning("the pod's DNS is left alone", pod=key, why=why_not)
 
     def _open_dns(self, choice: Choice, place: Place, client: Client) -> tuple[str, str]:
-        """Listen for a pod's DNS queries, if it is to be so, by what a predecessor left or anew: the listener's name, and
-        why there is none."""
+        """Listen for a pod's DNS queries, if it is to be so, by what a predecessor left or anew: the listener's name,
+        and why there is none."""
         if not choice.dns:
             return "", ""
         name = f"{choice.uid}/{place.inode}/dns"

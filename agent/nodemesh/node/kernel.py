@@ -159,8 +159,8 @@ class Kernel:
         return opened
 
     def query_sockets(self, place: Place) -> list[socket.socket]:
-        """Fresh UDP sockets inside the pod for its DNS queries: one for each server that it may ask, in the order of their
-        slots, IPv4 first; IPv6 only where the pod has it. Raises NotEnrolled."""
+        """Fresh UDP sockets inside the pod for its DNS queries: one for each server that it may ask, in the order of
+        their slots, IPv4 first; IPv6 only where the pod has it. Raises NotEnrolled."""
         opened: list[socket.socket] = []
         for address in LOOPBACKS:
             for port in range(DNS_PORT, DNS_PORT + NAMESERVERS):

@@ -132,7 +132,7 @@ def dns_families(numbers: Numbers) -> Iterator[Family]:
         },
     )  # fmt: skip
     yield _by(
-        "dns_failures", "Forwarded DNS queries without an answer, and what came in an answer's stead.", "counter", "reason",
+        "dns_failures", "Forwarded DNS queries without an answer, and strangers' answers.", "counter", "reason",
         {"timeout": names.timeouts, "unreachable": names.unreachable, "mismatched": names.mismatched},
     )  # fmt: skip
 

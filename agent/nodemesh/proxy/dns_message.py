@@ -42,9 +42,9 @@ class FormatError(Exception):
 
 
 class Query:
-    """The part of a query that decides what becomes of it. `family` is that of the addresses that are asked for, 0 where
-    it asks for something else; `name` is in lower case, without the dot at its end; `question` as it stands in the
-    message."""
+    """The part of a query that decides what becomes of it. `family` is that of the addresses that are asked for, 0
+    where it asks for something else; `name` is in lower case, without the dot at its end; `question` as it stands in
+    the message."""
 
     __slots__ = ("number", "name", "family", "question")
 
@@ -85,9 +85,9 @@ def text_of(name: dns.name.Name) -> str:
 
 
 def answer_with(wire: bytes, addresses: Sequence[str], alias: str) -> bytes:
-    """The answer to a query for addresses: these (none: the name exists, but not in this family), under the name that was
-    asked for or the alias behind it. As many as the client can take, then with the flag that tells it to ask by TCP.
-    Raises FormatError."""
+    """The answer to a query for addresses: these (none: the name exists, but not in this family), under the name that
+    was asked for or the alias behind it. As many as the client can take, then with the flag that tells it to ask by
+    TCP. Raises FormatError."""
     try:
         query = dns.message.from_wire(wire)
         response = dns.message.make_response(query, recursion_available=True, our_payload=OUR_SIZE)

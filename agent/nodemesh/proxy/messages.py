@@ -28,8 +28,8 @@ class SetTables(Message, frozen=True, kw_only=True):
 
 
 class DnsSockets(msgspec.Struct, frozen=True, kw_only=True):
-    """What a listener for DNS is: `slots` tells of each of its sockets which of the pod's servers it stands for; `families`
-    (4, 6) are those of the pod's addresses, empty where they are not known."""
+    """What a listener for DNS is: `slots` tells of each of its sockets which of the pod's servers it stands for;
+    `families` (4, 6) are those of the pod's addresses, empty where they are not known."""
 
     slots: tuple[int, ...]
     families: tuple[int, ...] = ()

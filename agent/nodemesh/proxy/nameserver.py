@@ -54,8 +54,8 @@ class Entrance:
 
 
 class Nameserver:
-    """Serves one pod. `families` are those of its addresses, empty where they are not known: the mesh's own addresses are
-    given in these alone, since their other half would seem to lead nowhere."""
+    """Serves one pod. `families` are those of its addresses, empty where they are not known: the mesh's own addresses
+    are given in these alone, as the pod's system takes the others for unreachable."""
 
     __slots__ = ("pod", "families", "waiting", "counts")
 
@@ -111,8 +111,8 @@ class Nameserver:
 
 
 class Forwarded(Asker):
-    """A query that waits for its server's answer. It has a socket, and with it a port, and a number of its own that nobody
-    can guess: what comes there is believed only from the server, under that number, for the same question."""
+    """A query that waits for its server's answer. It has a socket, and with it a port, and a number of its own that
+    nobody can guess: what comes there is believed only from the server, under that number, for the same question."""
 
     __slots__ = ("server", "number", "original", "question", "head", "entrance", "peer", "datagram", "timer")
 

@@ -23,8 +23,8 @@ class Platform:
         """The data plane lives: called from the loop at least every 0.5 s."""
 
     def nameserver(self, sock: socket.socket, slot: int) -> str:
-        """The server that queries to this socket, which stands for that slot of its pod, are meant for; empty where nobody
-        knows."""
+        """The server that queries to this socket, which stands for that slot of its pod, are meant for; empty where
+        nobody knows."""
         return ""
 
     def open_socket(self, namespace_fd: int, family: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
@@ -36,7 +36,7 @@ class Platform:
         return socket.socket(family, kind)
 
     def set_maps(self, fds: list[int], slot: int) -> None:
-        """The kernel's maps (original destinations, heartbeats, nameservers) and this worker's slot in the latter; the fds are ours
-        from here on."""
+        """The kernel's maps (original destinations, heartbeats, nameservers) and this worker's slot among the
+        heartbeats; the fds are ours from here on."""
         for fd in fds:
             os.close(fd)

@@ -187,8 +187,13 @@ class Worker(Watcher):
         if message.dns is not None:
             server = Nameserver(pod, message.dns.families)
             socks = [sock, *(socket.socket(fileno=fd) for fd in fds[2:])]
-            found = [QuerySocket(self.reactor, one, slot, server) for one, slot in zip(socks, message.dns.slots)]
-            self.nameservers[message.id] = server, found
+            self.nameservers[message.id] = (
+                server,
+                [
+                    QuerySocket(self.reactor, one, slot, server)
+                    for one, slot in zip(socks, message.dns.slots, strict=True)
+                ],
+            )
             return
         pod.gateway_port = message.gateway_port
         self.listeners[message.id] = self.reactor.listen(sock, lane, pod, message.destination)

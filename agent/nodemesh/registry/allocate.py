@@ -45,8 +45,8 @@ def applies(service: Service, default: bool) -> bool:
 
 
 def allocate(applicants: Iterable[Applicant]) -> Mapping[tuple[str, str], tuple[str, str]]:
-    """An IPv4 and an IPv6 address for each (namespace, host). They depend on the hosts alone, so that all nodes give the
-    same: a hash says where a host begins to look for a free place, and in which steps it goes on."""
+    """An IPv4 and an IPv6 address for each (namespace, host). They depend on the hosts alone, so that all nodes give
+    the same: a hash says where a host begins to look for a free place, and in which steps it goes on."""
     taken: dict[int, tuple[str, str]] = {}
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for _, namespace, host in sorted(applicants):

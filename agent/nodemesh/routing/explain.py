@@ -42,7 +42,7 @@ def explain_mesh(view: View, question: Question, recorder: Recorder) -> Explanat
     else:
         recorder.note(f"{host}:{port} is not in the registry", False)
     named = view.named(host)
-    if named is not None:
+    if named is not None and (named.allocated or view.tables.mesh.dns_capture):
         recorder.note(f"where the mesh answers DNS, {host} stands for {', '.join(named.addresses)}")
     recorder.note(f"mode {frontend.mode.value}: {frontend.mode_reason}")
     is_request = question.scheme == "http" and speaks_http(frontend)

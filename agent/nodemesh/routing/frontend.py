@@ -50,6 +50,8 @@ def allocated_frontend(frontend: Frontend) -> Frontend:
         frontend,
         addresses=frontend.service.allocated,
         mode=Mode.PROXY if passes else frontend.mode,
-        mode_reason="its address is the mesh's own, in the place of one that it lacks" if passes else frontend.mode_reason,
+        mode_reason="its address is the mesh's own, in the place of one that it lacks"
+        if passes
+        else frontend.mode_reason,
         failure_policy=FailurePolicy.CLOSED,
     )

@@ -13,8 +13,8 @@ from .names import covers, expand_alias
 
 class Named(NamedTuple):
     """What a name stands for: addresses of both families, not empty. `alias` is the host whose addresses they are,
-    where the client's resolver had put its search domain behind it; else empty. `allocated`: they are the mesh's own, and
-    mean something to its hooks only."""
+    where the client's resolver had put its search domain behind it; else empty. `allocated`: they are the mesh's own,
+    and mean something to its hooks only."""
 
     addresses: tuple[str, ...]
     alias: str = ""
@@ -57,7 +57,7 @@ def _host(lookup: Lookup, host: str, kind: str = "") -> Named | None:
 
 
 def addresses_of(service: Service) -> Iterator[str]:
-    """Those that its name stands for. Networks cannot be dialled; a name in the world's DNS is the world's to answer."""
+    """Those that its name stands for. Networks cannot be dialled."""
     if service.resolution is not Resolution.HEADLESS:
         for address in service.addresses:
             if "/" not in address and address not in service.external_addresses:

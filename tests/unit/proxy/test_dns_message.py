@@ -61,7 +61,9 @@ def test_what_is_no_query_gets_no_answer():
     assert read_query(answer_with(query(), ["192.0.2.1"], "")) is None
 
 
-@pytest.mark.parametrize("wire", [query()[:12], query()[:-3], query()[:12] + b"\xc0\x0c\0\1\0\1", query()[:12] + b"\x7f"])
+@pytest.mark.parametrize(
+    "wire", [query()[:12], query()[:-3], query()[:12] + b"\xc0\x0c\0\1\0\1", query()[:12] + b"\x7f"]
+)
 def test_what_cannot_be_read_is_told(wire):
     with pytest.raises(FormatError):
         read_query(wire)

@@ -10,8 +10,6 @@ def entry(name, host, **spec):
     return make("ServiceEntry", name, {"hosts": [host], "ports": ports, **spec})
 
 
-
-
 CAPTURE = make("MeshConfig", "default", {"dnsCapture": True})
 
 
@@ -102,7 +100,9 @@ def test_allocated_addresses_stand_for_hosts_without_any_and_lead_to_the_proxy()
     hosts = {(frontend.service.host, frontend.addresses[0][:4], frontend.mode) for frontend in view.frontends()}
     assert hosts == {("db.example", "240.", Mode.PROXY), ("ab.example", "240.", Mode.PROXY)}
     resolved = {"db.example": ("198.51.100.1",)}
-    assert ("198.51.100.1",) in [frontend.addresses for frontend in view.frontends(resolved)], "clients that ask elsewhere"
+    assert ("198.51.100.1",) in [frontend.addresses for frontend in view.frontends(resolved)], (
+        "clients that ask elsewhere"
+    )
 
 
 @pytest.mark.parametrize("host", ["db.example", "db.example.default.svc.cluster.local"])
