@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from .nameserver import Entrance, Nameserver, Peer
-from .transport import Asker, Datagram, Watcher
+from .transport import Asker, Datagram
 
 if TYPE_CHECKING:
     from .reactor import Reactor
@@ -21,7 +21,7 @@ QUANTUM: Final = 32
 DNS_PORT: Final = 53
 
 
-class QuerySocket(Watcher, Entrance):
+class QuerySocket(Entrance):
     """One of the sockets inside a pod that the kernel sends its queries to, shared with the other workers; `slot` tells
     the server that they are meant for."""
 
@@ -56,7 +56,7 @@ class QuerySocket(Watcher, Entrance):
         self.reactor.release(self.sock)
 
 
-class Question(Watcher, Datagram):
+class Question(Datagram):
     """A query to one server, by a socket that hears from nobody else."""
 
     __slots__ = ("reactor", "sock", "fd", "asker")

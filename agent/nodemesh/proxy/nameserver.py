@@ -22,7 +22,7 @@ from .dns_message import (
     read_query,
     with_number,
 )
-from .transport import Asker, Datagram
+from .transport import Asker, Datagram, Watcher
 
 if TYPE_CHECKING:
     from .clock import Timer
@@ -39,7 +39,7 @@ Peer = tuple[object, ...]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Entrance:
+class Entrance(Watcher):
     """A socket that queries come by."""
 
     __slots__ = ()

@@ -148,7 +148,7 @@ class Asker:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Datagram:
+class Datagram(Watcher):
     """One datagram that waits for its answer."""
 
     __slots__ = ()
