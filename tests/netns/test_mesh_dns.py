@@ -99,8 +99,6 @@ def own_mesh() -> Iterator[Mesh]:
 def mesh(own_mesh) -> Iterator[Mesh]:
     yield own_mesh
     own_mesh.apply(MESH_CONFIG.format("true"), "mesh")
-    if not own_mesh.agent.ready():
-        own_mesh.agent.start()
     wait_captured(own_mesh)
 
 
@@ -332,8 +330,8 @@ def test_queries_are_counted(mesh, client):
 
 
 #: Asks for a name of the mesh and for one of the cluster's in turn, 20 times a second each, by a new socket for each
-#: query, connected or not, or by one that it keeps until it fails; each is tried three times, as resolvers do. Tells
-#: what failed.
+#: query, connected or not, or by one that it keeps until it fails; each is tried three times, as resolvers do. Goes on
+#: until its input ends, a second and a half at least; tells what failed.
 CROWD = """
 import json, select, socket, sys, time, dns.message
 server, way = sys.argv[1:]
@@ -355,7 +353,8 @@ def query(name):
         if int.from_bytes(data[:2]) == asked.id and peer == (server, 53):
             return dns.message.from_wire(data).answer[0][0].to_text()
 print("up", flush=True)
-while not select.select([sys.stdin], [], [], max(0.0, began + count / 40 - time.monotonic()))[0]:
+while count < 60 or not select.select([sys.stdin], [], [], 0)[0]:
+    time.sleep(max(0.0, began + count / 40 - time.monotonic()))
     count += 1
     name, wanted = [("both.internal", ("192.0.2.2", "192.0.2.99")), ("known.test", ("192.0.2.1",))][count % 2]
     for attempt in range(3):
@@ -369,7 +368,7 @@ while not select.select([sys.stdin], [], [], max(0.0, began + count / 40 - time.
             sock = None
     else:
         failures.append([time.monotonic() - began, name])
-json.dump({"count": count, "failures": failures, "retried": retried}, sys.stdout)
+json.dump({"failures": failures, "retried": retried}, sys.stdout)
 """
 
 
@@ -428,5 +427,4 @@ def test_names_are_resolved_whatever_becomes_of_the_agent(mesh, client, deed):
     wait_captured(mesh)
     told = [json.loads(one.communicate("\n", timeout=30)[0]) for one in crowd]
     assert [one["failures"] for one in told] == [[], [], []]
-    assert all(one["count"] > 10 for one in told)
     assert ask(client, "both.internal") == ["NOERROR", "-", "192.0.2.2"]
