@@ -64,6 +64,7 @@ NOTES: dict[tuple[str, str], str] = {
         "ServiceEntrySpec",
         "resolution",
     ): "with DYNAMIC_DNS the address that the client dialled counts; gateways have none",
+    ("ServiceEntrySpec", "addresses"): "with MeshConfig's dnsCapture hosts without any get some, as from Istio",
     ("ServerTLSSettings", "insecureSkipVerify"): "a client's certificate that cannot be verified is always refused",
     ("ConsistentHashLB", "minimumRingSize"): "deprecated; use ringHash.minimumRingSize",
     ("WorkloadEntrySpec", "network"): "only failoverPriority reads it; the endpoint is dialled by its address",
