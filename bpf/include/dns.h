@@ -50,6 +50,9 @@ static inline enum reason dns_translate(struct bpf_sock_addr *ctx, struct target
 	struct origin origin = {};
 	enum reason late;
 	int v4 = address_is4(&target->address);
+	cookie = socket_cookie(ctx);
+	if (connecting)
+		origins.delete(&cookie); /* of an earlier connect() of this socket */
 	if (target->port != DNS_PORT || address_is_loopback(&target->address))
 		return REASON_NONE;
 	netns = bpf_get_netns_cookie(ctx);
@@ -57,7 +60,6 @@ static inline enum reason dns_translate(struct bpf_sock_addr *ctx, struct target
 	current = settings.lookup(&zero);
 	if (!pod || !(pod->flags & POD_DNS) || !current)
 		return REASON_NONE;
-	cookie = socket_cookie(ctx);
 	late = why_not_served(current, netns, v4);
 	if (late == REASON_NONE) {
 		slot = nameserver_slot(netns, &target->address);
@@ -66,15 +68,13 @@ static inline enum reason dns_translate(struct bpf_sock_addr *ctx, struct target
 		origin.address = target->address;
 		origin.port = target->port;
 		if (slot < NAMESERVERS &&
-		    ((!connecting && origins.lookup(&cookie)) || origins.update(&cookie, &origin) == 0)) {
+		    (origins.lookup(&cookie) || origins.update(&cookie, &origin) == 0)) {
 			address_set_loopback(&target->address, v4);
 			target->port = NETWORK16((u16)(NETWORK16(current->dns_port) + slot));
 			return REASON_REDIRECTED;
 		}
 		late = REASON_MAP_FULL;
 	}
-	if (connecting)
-		origins.delete(&cookie); /* of an earlier connect() of this socket */
 	return late;
 }
 

@@ -213,3 +213,16 @@ def test_answers_are_counted(captured, nameserver, maps):
     before = counters.read(maps).get((Hook.RECVMSG4, Reason.ORIGIN_SHOWN), 0)
     ask(captured, nameserver[0], "unconnected")
     assert counters.read(maps)[Hook.RECVMSG4, Reason.ORIGIN_SHOWN] == before + 1
+
+
+RECONNECT = """
+import socket, sys
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for address, port in ((sys.argv[1], 53), ("127.0.0.1", 54)):
+    sock.connect((address, port))
+    print(*sock.getpeername())
+"""
+
+
+def test_a_socket_that_connects_to_something_else_is_seen_to(captured, nameserver):
+    assert captured.pod.python(RECONNECT, nameserver[0]).split() == [nameserver[0], "53", "127.0.0.1", "54"]

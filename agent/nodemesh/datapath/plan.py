@@ -241,19 +241,17 @@ def _entry(
     mode = Mode.PASS if _is_api_server(frontend) else _MODES[frontend.mode]
     if mode is Mode.PASS:
         return _PASS
-    closed = frontend.failure_policy is FailurePolicy.CLOSED
     if mode is Mode.KERNEL:
         if frontend.tcp is None:
             return _PASS
         chosen = slots(frontend.tcp, place.address.startswith(MAPPED_PREFIX), without)
-        if not chosen and closed:  # nobody else may answer there: the proxy, which can cross families, or refuses
-            return ServiceEntry(Mode.PROXY, ServiceFlag.FAIL_CLOSED)
         name = set_name(chosen)
         sets[name] = chosen
         turns = any(one.cluster and one.cluster.load_balancer.algorithm is Algorithm.ROUND_ROBIN
                     for one in frontend.tcp.destinations)  # fmt: skip
         flags = ServiceFlag.ROUND_ROBIN if turns else ServiceFlag.NONE
         return ServiceEntry(mode, flags, name, len(chosen))
+    closed = frontend.failure_policy is FailurePolicy.CLOSED
     return ServiceEntry(mode, ServiceFlag.FAIL_CLOSED if closed else ServiceFlag.NONE)
 
 

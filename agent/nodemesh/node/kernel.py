@@ -167,7 +167,7 @@ class Kernel:
                 try:
                     opened.append(namespaces.open_datagrams(place.namespace, address, port))
                 except OSError as error:
-                    if error.errno == errno.EADDRNOTAVAIL and opened:
+                    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and opened:
                         break  # a pod without IPv6
                     for sock in opened:
                         sock.close()
