@@ -87,6 +87,7 @@ def own_mesh() -> Iterator[Mesh]:
             ENTRY.format(name=name, host=f"{name}.internal", endpoint=lab.pods[f"default/{name}"].ip, more="")
             for name in ("red", "blue")
         )
+        text += ENTRY.format(name="far", host="far.internal", endpoint="far.test", more="").replace("STATIC", "DNS")
         text += ENTRY.format(name="both", host="both.internal", endpoint="192.0.2.3", more="addresses: [192.0.2.2]")
         mesh.apply(text, "entries")
         mesh.agent.wait_enrolled(lab.pods.values())
@@ -164,6 +165,9 @@ def test_a_pod_that_opts_out_asks_the_cluster(mesh):
     unwilling = mesh.lab.pods["default/unwilling"]
     assert ask(unwilling, "both.internal") == ["NOERROR", "-", "192.0.2.99"]
     assert ask(unwilling, "web") == ["NXDOMAIN", "-"]
+    for name, by in (("unwilling", "its own nameserver alone"), ("client", "the mesh")):
+        told = mesh.agent.get(f"/explain?method=GET&url=tcp://red.internal:3306&as=default/{name}")
+        assert told["steps"][0]["text"] == f"pod default/{name} is enrolled, its DNS is answered by {by}"
 
 
 RESOLVE = """
@@ -386,8 +390,23 @@ def kill(mesh, module):
     mesh.agent.wait_for(lambda: process(mesh.agent, module) not in (0, pid), "another process")
 
 
+#: Tells how connecting to the first of these addresses fails, and what answers at the second.
+DIAL = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 3306), 5)
+except OSError as error:
+    print(type(error).__name__)
+print(socket.create_connection((sys.argv[2], 3306), 5).recv(99).decode())
+"""
+
+
 def kill_all(mesh):
+    """What only the proxy leads to is refused at once; what the kernel leads to goes on."""
+    addresses = {row["host"]: row["allocated"] for row in mesh.agent.get("/services")}
     mesh.agent.kill()
+    dialled = (addresses["far.internal"][0], addresses["red.internal"][0])
+    assert mesh.lab.pods["default/client"].python(DIAL, *dialled).split() == ["ConnectionRefusedError", "red"]
     mesh.agent.start()
 
 
