@@ -257,8 +257,11 @@ class Assembler:
     def _allocate(self, sources: set[Source]) -> set[str]:
         """Give addresses to the hosts of these sources that are to have some and, where that leads to others, to all;
         the hosts whose addresses changed."""
+        entries = [source for source in sources if source.kind == "ServiceEntry"]
+        if not entries:
+            return set()
         applicants = dict(self._applicants)
-        for source in sources:
+        for source in entries:
             found = tuple(
                 Applicant(service.created, service.namespace, service.host)
                 for service in self._built.get(source, ())
