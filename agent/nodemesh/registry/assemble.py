@@ -11,7 +11,7 @@ from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from .allocate import Applicant, allocate, applies
 from .entries import services_of
-from .services import Backends, Site, service_of
+from .services import Backends, Site, distribution_of, service_of
 from .snapshot import Locality, Namespace, Service, Workload
 from .workloads import locality_of_labels, workload_of_entry, workload_of_pod
 
@@ -168,11 +168,15 @@ class Assembler:
             name: locality_of_labels(node.meta.labels)
             for name, node in self._objects.get("Node", {}).get("", {}).items()
         }
+        distributions = {
+            name: found for name, item in namespaces.items() if (found := distribution_of("", item.annotations))
+        }
         site = Site(
             domain=self.mesh.cluster_domain,
             export_to=self.mesh.default_service_export_to,
             localities=localities,
             allocate=self.mesh.dns_capture,
+            distributions=distributions,
         )
         changed = site != self._site
         self._site = site
