@@ -26,6 +26,7 @@ MAP("hash", struct backend_key, struct backend, backends, BACKENDS_SIZE, BPF_F_N
 
 /* Written by the hooks. LRU, so that what an app or a detached pod leaves behind makes room by itself. */
 MAP("lru_hash", u64, struct origin, origins, ORIGINS_SIZE, 0);
+MAP("lru_hash", struct nameserver_key, struct address, nameservers, NAMESERVERS_SIZE, 0);
 MAP("lru_hash", struct flow, struct origin, flows, FLOWS_SIZE, 0);
 MAP("lru_hash", struct traffic_key, struct traffic, traffic, TRAFFIC_SIZE, 0);
 MAP("percpu_array", u32, u64, counters, HOOKS * REASONS, 0);

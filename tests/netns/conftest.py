@@ -89,7 +89,7 @@ def maps(node: Node) -> Iterator[Maps]:
     with Maps(node.pins) as opened:
         opened.configure(HEARTBEAT_LIMIT)
         yield opened
-        for name in ("pods", "services", "networks", "backends", "origins", "flows", "traffic"):
+        for name in ("pods", "services", "networks", "backends", "origins", "nameservers", "flows", "traffic"):
             for key in list(opened[name].keys()):
                 opened[name].delete(key)
 

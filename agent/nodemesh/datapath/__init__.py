@@ -22,7 +22,8 @@ How the node composes it (in this order; everything is idempotent and adopts wha
         listener = open_listener(netns, "127.0.0.1", 15001)   and "::1", where the pod has IPv6
         cookie = netns_cookie(listener)
         maps.set_listener(cookie, listener)               its descriptor may be closed here once others hold it
-        maps.enrol(cookie, view_number)                   again to move the pod to another view; PodFlag.DNS for its DNS
+        maps.enrol(cookie, view_number)                   again to move the pod to another view; PodFlag.DNS where
+                                                          sockets of open_datagrams wait for its queries
         attach(pins, uid, cgroups.find_pod(root, uid))    attach.py: last, so that nothing is taken over too early
         # and back:
         maps.withdraw(cookie); detach(pins, uid)

@@ -19,6 +19,9 @@ from .pins import Pins
 HEARTBEATS = 64
 REASONS = 64
 
+#: Ports that DNS queries of one pod go to: one for each server that it asks.
+NAMESERVERS = 4
+
 # In the words of types.h; `=` packs without padding, which types.h spells out as `unused`.
 SERVICE_KEY = struct.Struct("=16sI2sBx")
 NETWORK_KEY = struct.Struct("=II2sBx16s")
@@ -27,6 +30,8 @@ BACKEND_KEY = struct.Struct("=QI4x")
 BACKEND = struct.Struct("=16s2s2x")
 POD = struct.Struct("=II")
 RANGE_KEY = struct.Struct("=II2s2x16s")
+NAMESERVER_KEY = struct.Struct("=QI4x")
+NAMESERVER = struct.Struct("=16s")
 ORIGIN = struct.Struct("=Q16s2sBB4xQ")
 TRAFFIC_KEY = struct.Struct("=Q16s16s2s2s4x")
 TRAFFIC = struct.Struct("=7Q")
@@ -216,6 +221,7 @@ LAYOUTS: dict[str, Layout] = {
     "ranges": Layout("lpm_trie", RANGE_KEY, U32, 16_384, _NO_PREALLOC),
     "backends": Layout("hash", BACKEND_KEY, BACKEND, 262_144, _NO_PREALLOC),
     "origins": Layout("lru_hash", U64, ORIGIN, 65_536),
+    "nameservers": Layout("lru_hash", NAMESERVER_KEY, NAMESERVER, 16_384),
     "flows": Layout("lru_hash", FLOW, ORIGIN, 65_536),
     "traffic": Layout("lru_hash", TRAFFIC_KEY, TRAFFIC, 16_384),
     "counters": Layout("percpu_array", U32, U64, len(Hook) * REASONS),
@@ -223,7 +229,8 @@ LAYOUTS: dict[str, Layout] = {
 
 #: Maps whose size the loader may be asked to change.
 RESIZABLE = (
-    "pods", "listeners", "services", "networks", "captures", "ranges", "backends", "origins", "flows", "traffic"
+    "pods", "listeners", "services", "networks", "captures", "ranges", "backends", "origins", "nameservers", "flows",
+    "traffic",
 )  # fmt: skip
 
 
@@ -292,12 +299,14 @@ class Maps:
 
     def enrol(self, netns: int, view: int, flags: PodFlag = PodFlag.NONE) -> None:
         """Have connections from the namespace with this cookie looked up in `view`. Again with another view: moved.
-        With PodFlag.DNS its DNS queries over UDP go to the configured port of its own loopback, where the hooks for
+        With PodFlag.DNS its DNS queries over UDP go to the configured ports of its own loopback, where the hooks for
         that are attached."""
         self["pods"].update(U64.pack(netns), POD.pack(view, flags))
 
     def withdraw(self, netns: int) -> bool:
         """Have the namespace's connections pass from now on; whether it was enrolled."""
+        for slot in range(NAMESERVERS):
+            self["nameservers"].delete(NAMESERVER_KEY.pack(netns, slot))
         return self["pods"].delete(U64.pack(netns))
 
     def enrolled(self) -> dict[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -14,7 +15,7 @@ from ..datapath import attach, cgroups, counters, namespaces, probes, traffic
 from ..datapath.capture import Captures
 from ..datapath.ejection import Ejections
 from ..datapath.loader import LoadError, load
-from ..datapath.maps import LAYOUT, Backend, Maps, unpack_address
+from ..datapath.maps import LAYOUT, NAMESERVERS, Backend, Maps, PodFlag, unpack_address
 from ..datapath.pins import Pins
 from ..datapath.plan import Planner
 from ..datapath.selftest import self_test
@@ -32,6 +33,9 @@ NOTHING: Mapping[str, tuple[str, ...]] = {}
 
 #: Where a redirected connection arrives in its pod's namespace.
 PROXY_PORT = 15001
+
+#: The first of the ports that its DNS queries arrive at: Istio's own.
+DNS_PORT = 15053
 LOOPBACKS = ("127.0.0.1", "::1")
 
 #: Seconds after which a data plane that does not beat counts as dead.
@@ -93,7 +97,7 @@ class Kernel:
                 log.error("loader", said=line)
             raise StartError(f"eBPF cannot be loaded: {error}") from None
         self.maps = Maps(self._pins)
-        self.maps.configure(HEARTBEAT_LIMIT, PROXY_PORT, options.workers)
+        self.maps.configure(HEARTBEAT_LIMIT, PROXY_PORT, options.workers, DNS_PORT)
         self.passed: tuple[str, ...] = ()  # service ports that found no room in the maps
         self.out: frozenset[Backend] = frozenset()  # endpoints that only fail, left out for a while
         self.foreign: tuple[str, ...] = ()  # other people's connect programs that run before ours
@@ -104,9 +108,9 @@ class Kernel:
         self._ejections = Ejections()
 
     @property
-    def worker_fds(self) -> tuple[int, int]:
-        """What workers need: the map of original destinations and the heartbeats."""
-        return self.maps["flows"].fd, self.maps["heartbeats"].fd
+    def worker_fds(self) -> tuple[int, int, int]:
+        """What workers need: the maps of original destinations, heartbeats and nameservers."""
+        return self.maps["flows"].fd, self.maps["heartbeats"].fd, self.maps["nameservers"].fd
 
     def close(self) -> None:
         self.maps.close()
@@ -178,14 +182,34 @@ class Kernel:
         except OSError as error:
             raise NotEnrolled(f"there is no room for what its annotations include and exclude ({error})") from None
 
-    def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int) -> int:
-        """Hook the pod's connects; answers its namespace's cookie. Raises NotEnrolled; then nothing is left hooked."""
+    def query_sockets(self, place: Place) -> list[socket.socket]:
+        """Fresh UDP sockets inside the pod for its DNS queries: one for each server that it may ask, in the order of
+        their slots, IPv4 first; IPv6 only where the pod has it. Raises NotEnrolled."""
+        opened: list[socket.socket] = []
+        for address in LOOPBACKS:
+            for port in range(DNS_PORT, DNS_PORT + NAMESERVERS):
+                try:
+                    opened.append(namespaces.open_datagrams(place.namespace, address, port))
+                except OSError as error:
+                    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and opened:
+                        break  # a pod without IPv6
+                    for sock in opened:
+                        sock.close()
+                    raise NotEnrolled(
+                        f"cannot listen at {address}:{port} (UDP) inside the pod ({error.strerror}); "
+                        "the pod must leave that port alone"
+                    ) from None
+        return opened
+
+    def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int, dns: bool) -> int:
+        """Hook the pod's connects and, with `dns`, its DNS queries; answers its namespace's cookie. Raises NotEnrolled;
+        then nothing is left hooked."""
         cookie = namespaces.netns_cookie(sockets[0])
         try:
             for sock in sockets:
                 self.maps.set_listener(cookie, sock)
-            self.maps.enrol(cookie, view)
-            attach.attach(self._pins, uid, place.cgroup)
+            self.maps.enrol(cookie, view, PodFlag.DNS if dns else PodFlag.NONE)
+            attach.attach(self._pins, uid, place.cgroup, dns)
         except (OSError, attach.AttachError) as error:
             self.withdraw(uid, cookie)
             raise NotEnrolled(str(error)) from None
@@ -205,9 +229,16 @@ class Kernel:
             log.warning("another program runs before ours", cgroup=cgroup, programs=", ".join(self.foreign))
             self._replan()
 
-    def move(self, cookie: int, view: int) -> None:
-        """Have an enrolled pod's connects looked up in another view."""
-        self.maps.enrol(cookie, view)
+    def move(self, cookie: int, view: int, dns: bool) -> None:
+        """Have an enrolled pod's connects looked up in another view, and its DNS queries taken over or not."""
+        self.maps.enrol(cookie, view, PodFlag.DNS if dns else PodFlag.NONE)
+
+    def hook_dns(self, uid: str, cgroup: Path, dns: bool) -> None:
+        """Have the hooks for DNS at an enrolled pod, or not. Raises NotEnrolled."""
+        try:
+            attach.attach(self._pins, uid, cgroup, dns)
+        except (OSError, attach.AttachError) as error:
+            raise NotEnrolled(str(error)) from None
 
     def withdraw(self, uid: str, cookie: int) -> None:
         """Unhook the pod: its connects are its own again from now on."""

@@ -10,16 +10,15 @@ import time
 from select import EPOLLEXCLUSIVE, EPOLLIN, epoll
 from typing import Final
 
-from mypy_extensions import mypyc_attr
-
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .clock import Clock
+from .datagrams import ask
 from .gate import Gate
 from .pipes import Pipes
 from .platform import Platform
 from .sockets import SILENT, SocketTransport, show, tune
-from .transport import Acceptor, Handler, Network, Transport
+from .transport import Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
 
 log = logging.getLogger(__name__)
 
@@ -139,16 +138,6 @@ class Listener:
             self.reactor.poller.unregister(self.fd)
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Watcher:
-    """Something else that the loop watches: the socket to control."""
-
-    __slots__ = ()
-
-    def readable(self) -> None:
-        raise NotImplementedError
-
-
 class Reactor(Network):
     """The loop. Each turn takes one quantum from every pod that has something ready, then fires the timers."""
 
@@ -214,9 +203,10 @@ class Reactor(Network):
         the platform is asked for each."""
         return Listener(self, sock, self.lanes[lane], acceptor, destination)
 
-    def watch(self, fd: int, watcher: Watcher) -> None:
+    def watch(self, fd: int, watcher: Watcher, shared: bool = False) -> None:
+        """Tell `watcher` when there is something to read; where workers share the socket, not all of them."""
         self.watchers[fd] = watcher
-        self.poller.register(fd, EPOLLIN)
+        self.poller.register(fd, EPOLLIN | EPOLLEXCLUSIVE if shared else EPOLLIN)
 
     def unwatch(self, fd: int) -> None:
         if self.watchers.pop(fd, None) is not None:
@@ -245,6 +235,9 @@ class Reactor(Network):
             transport.doom(OSError(error, errno.errorcode.get(error, "")))
             self._failed.append(transport)
         return transport
+
+    def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
+        return ask(self, server, namespace, data, asker)
 
     def release(self, sock: socket.socket) -> None:
         """Close a socket when this turn is over: its number must not come again while events for it are waiting."""

@@ -48,6 +48,9 @@ def explain_mesh(view: View, client: Client, question: Question, recorder: Recor
     if excluded:
         recorder.note(f"mode {Mode.PASS.value}: {excluded}")
         return left_alone(frontend, excluded, recorder)
+    named = view.named(host)
+    if named is not None and (named.allocated or view.tables.mesh.dns_capture):
+        recorder.note(f"where the mesh answers DNS, {host} stands for {', '.join(named.addresses)}")
     recorder.note(f"mode {frontend.mode.value}: {frontend.mode_reason}")
     is_request = question.scheme == "http" and speaks_http(frontend)
     if is_request:

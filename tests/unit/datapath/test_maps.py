@@ -34,6 +34,7 @@ STRUCTS = {
     "backend": (maps.BACKEND, ["address", "port"]),
     "pod": (maps.POD, ["view", "flags"]),
     "range_key": (maps.RANGE_KEY, ["prefix_length", "set", "port", "address"]),
+    "nameserver_key": (maps.NAMESERVER_KEY, ["netns", "slot"]),
     "origin": (maps.ORIGIN, ["netns", "address", "port", "mode", "tracked", "started"]),
     "flow": (maps.FLOW, ["netns", "source", "destination", "source_port", "destination_port"]),
     "traffic_key": (maps.TRAFFIC_KEY, ["netns", "dialled", "backend", "dialled_port", "backend_port"]),
@@ -58,7 +59,7 @@ return 0; }
 @pytest.fixture(scope="module")
 def c_says(tmp_path_factory):
     """What the C compiler makes of every expression that the tests ask for."""
-    asked = ["LAYOUT", "REASONS", "HEARTBEATS", "HOOKS"]
+    asked = ["LAYOUT", "REASONS", "HEARTBEATS", "HOOKS", "NAMESERVERS"]
     asked += [f"sizeof(struct {name})" for name in STRUCTS]
     asked += [f"offsetof(struct {name}, {field})" for name, (_, fields) in STRUCTS.items() for field in fields]
     asked += [f"HOOK_{hook.name}" for hook in Hook] + [f"MODE_{mode.name}" for mode in Mode]
@@ -93,6 +94,7 @@ def test_enumerations_are_the_same(c_says):
     assert c_says["REASONS"] == maps.REASONS
     assert c_says["HEARTBEATS"] == maps.HEARTBEATS
     assert c_says["HOOKS"] == len(Hook)
+    assert c_says["NAMESERVERS"] == maps.NAMESERVERS
     for hook in Hook:
         assert c_says[f"HOOK_{hook.name}"] == hook
     for mode in Mode:

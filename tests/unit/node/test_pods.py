@@ -1,5 +1,7 @@
+import msgspec
 import pytest
 
+from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.node.pods import choose, client_of
 from nodemesh.registry.snapshot import Namespace, Snapshot, Workload
 
@@ -61,3 +63,22 @@ def test_a_static_pods_cgroup_is_found_by_its_manifests_hash():
 def test_the_client_is_the_pod():
     client = client_of(snapshot(labels={"app": "a"}, owner="a-deployment").workloads["shop/a"])
     assert (client.namespace, client.name, client.labels, client.owner) == ("shop", "a", {"app": "a"}, "a-deployment")
+
+
+@pytest.mark.parametrize(
+    ("mesh", "namespace", "pod", "wanted"),
+    [
+        (False, "", "", False),
+        (True, "", "", True),
+        (True, "disabled", "", False),
+        (False, "enabled", "", True),
+        (False, "disabled", "enabled", True),
+        (True, "enabled", "disabled", False),
+        (True, "", "perhaps", True),
+    ],
+)
+@pytest.mark.parametrize("kind", ["labels", "annotations"])
+def test_whose_dns_is_taken_over(mesh, namespace, pod, wanted, kind):
+    found = snapshot({"nodemesh.io/dns": namespace}, **{kind: {"nodemesh.io/dns": pod}})
+    found = msgspec.structs.replace(found, mesh=MeshConfigSpec(dns_capture=mesh))
+    assert choose(found, "here")["shop/a"].dns == wanted

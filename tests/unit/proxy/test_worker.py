@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+import dns.message
+import dns.rcode
 import msgspec
 import pytest
 from tests.playbooks.mesh import SERVICE, rule
@@ -462,3 +464,31 @@ spec: {{limits: {{bufferedBytes: {share}}}}}
                 del left[client]
                 client.close()
     control.settle(lambda: gate.pending == 0 and not gate.full)
+
+
+def test_names_are_answered_until_the_listener_goes(control, upstream):
+    """Before the first tables queries wait in the socket, as connections do in a listener's backlog."""
+    entrance = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    entrance.bind(("127.0.0.1", 0))
+    address = entrance.getsockname()
+    namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
+    message = messages.AddListener(
+        id=9, client=Client(namespace="default", name="client"), dns=messages.DnsSockets(slots=(0,))
+    )
+    control.say(message, entrance.fileno(), namespace)
+    entrance.close()
+    os.close(namespace)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(5)
+        client.connect(address)
+        client.send(dns.message.make_query("reviews", "A").to_wire())
+        control.configure(mesh(upstream))
+        answer = dns.message.from_wire(client.recv(512))
+        assert [record.to_text() for record in answer.answer[0]] == ["10.96.0.10"]
+        client.send(dns.message.make_query("example.com", "A").to_wire())
+        assert dns.message.from_wire(client.recv(512)).rcode() == dns.rcode.SERVFAIL, "nobody knows whom it was for"
+        control.say(messages.RemoveListener(id=9))
+        control.settle(lambda: not control.worker.proxy.pods)
+        client.send(b"late")
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(512)

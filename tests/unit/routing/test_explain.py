@@ -283,3 +283,19 @@ def test_what_a_pods_annotations_leave_out_passes():
         assert found.service == "reviews.default.svc.cluster.local"
     assert answer("http://reviews:9080/teapot", "default/reviews-v2").outcome == "direct_response"
     assert answer("http://empty/").outcome == "no_endpoints"
+
+
+CAPTURE = """---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: default, namespace: istio-system}
+spec: {dnsCapture: true}
+"""
+
+
+def test_what_a_name_stands_for_in_the_dns_is_told_where_the_mesh_answers(views):
+    capturing = Views(compile_tables(Store().apply("test", load_text(MESH + CAPTURE, "mesh.yaml").objects)))
+    texts = [step.text for step in ask(capturing, "http://reviews:9080/").steps]
+    assert "where the mesh answers DNS, reviews stands for 10.96.0.10" in texts
+    for known, url in ((capturing, "http://10.96.0.10:9080/"), (views, "http://reviews:9080/")):
+        assert not any("DNS" in step.text for step in ask(known, url).steps)
