@@ -25,6 +25,7 @@ class Reason(IntEnum):
     ORIGIN_RECORDED = 11
     ORIGIN_SHOWN = 12
     ORIGIN_DROPPED = 13
+    PASS_EXCLUDED = 24
     # routing
     ROUTE_NOT_FOUND = 64
     HOST_NOT_FOUND = 65
@@ -84,6 +85,7 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.ORIGIN_RECORDED: ReasonText("-", "origin_recorded"),
     Reason.ORIGIN_SHOWN: ReasonText("-", "origin_shown"),
     Reason.ORIGIN_DROPPED: ReasonText("-", "origin_dropped"),
+    Reason.PASS_EXCLUDED: ReasonText("-", "pass_excluded"),
     Reason.ROUTE_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.HOST_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.CLUSTER_NOT_FOUND: ReasonText("NC", "cluster_not_found"),

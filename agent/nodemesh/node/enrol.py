@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from ..admin.state import PodRow
+from ..datapath.maps import NAMESERVERS
+from ..datapath.namespaces import netns_cookie
+from ..proxy.messages import DnsSockets
 from ..registry.snapshot import Snapshot
 from ..routing.client import Client
 from .kernel import Kernel, NotEnrolled, Place
@@ -40,6 +44,8 @@ class Enrolled(msgspec.Struct, kw_only=True):
     view: int
     names: tuple[str, ...]  # of its listeners
     since: float
+    dns: str = ""  # the name of the listener for its DNS queries, where they are taken over
+    dns_why_not: str = ""  # why they are not, though they are to be
 
 
 class Enrolment:
@@ -57,6 +63,7 @@ class Enrolment:
         self._choices: dict[str, Choice] = {}
         self._enrolled: dict[str, Enrolled] = {}
         self._leaving: list[str] = []  # listeners of pods that were unhooked
+        self._unhooking: list[str] = []  # pods whose DNS is let go of
         self._waiting: dict[str, str] = {}  # why a chosen pod is not enrolled yet
 
     def choose(self, snapshot: Snapshot) -> None:
@@ -76,9 +83,7 @@ class Enrolment:
 
     def reconcile(self) -> None:
         """Make what is done equal what is wanted, as far as it can be now."""
-        for name in self._leaving:
-            self._listeners.remove(name)
-        self._leaving = []
+        self._finish_leaving()
         wanted = {key: choice for key, choice in self._choices.items() if not choice.why_not}
         places = {enrolled.uid: enrolled.cgroup for enrolled in self._enrolled.values() if enrolled.cgroup.exists()}
         missing = {choice.uid for choice in wanted.values()} - places.keys()
@@ -103,6 +108,7 @@ class Enrolment:
         for uid in self._kernel.attached() - known:
             log.info("hooks of an earlier run taken away", pod_uid=uid)
             self._kernel.detach(uid)
+        self._kernel.keep_only({enrolled.cookie for enrolled in self._enrolled.values()})
 
     def waiting(self) -> dict[str, str]:
         """The pods that are wanted and ready to run, but not hooked, with the reasons."""
@@ -122,7 +128,10 @@ class Enrolment:
                     enrolled=enrolled is not None,
                     why_not=choice.why_not or self._waiting.get(key, ""),
                     cgroup=str(enrolled.cgroup) if enrolled is not None else "",
+                    dns=enrolled is not None and bool(enrolled.dns),
+                    dns_why_not=enrolled.dns_why_not if enrolled is not None else "",
                     since=enrolled.since if enrolled is not None else 0.0,
+                    capture=choice.workload.capture.shown(),
                 )
             )
         return rows
@@ -132,12 +141,14 @@ class Enrolment:
         client = client_of(choice.workload)
         enrolled = self._enrolled.get(key)
         if enrolled is not None and not self._moved(enrolled):
-            for name in enrolled.names:
+            for name in (*enrolled.names, *filter(None, [enrolled.dns])):
                 self._listeners.update(name, client)
+            self._kernel.capture(enrolled.cookie, choice.workload.capture)
             view = self._view_of(key)
             if view != enrolled.view:
-                self._kernel.move(enrolled.cookie, view)
+                self._kernel.move(enrolled.cookie, view, bool(enrolled.dns))
                 enrolled.view = view
+            self._keep_dns(key, enrolled, choice, client)
             return
         if enrolled is not None:
             self._withdraw(key, "its network namespace was made anew")
@@ -167,9 +178,12 @@ class Enrolment:
         left = [fds for name in names if (fds := self._listeners.left(name)) is not None]
         sockets = [socket.socket(fileno=fds[0]) for fds in left] or self._kernel.listeners(place)
         view = self._view_of(key)
+        dns, why_not = self._open_dns(choice, place, client)
         try:
-            cookie = self._kernel.enrol(choice.uid, place, sockets, view)
+            self._kernel.capture(netns_cookie(sockets[0]), choice.workload.capture)
+            cookie = self._kernel.enrol(choice.uid, place, sockets, view, bool(dns))
         except NotEnrolled:
+            self._listeners.remove(dns)
             for sock in sockets:
                 if left:
                     sock.detach()
@@ -189,12 +203,81 @@ class Enrolment:
             view=view,
             names=names[: len(sockets)],
             since=self._now(),
+            dns=dns,
+            dns_why_not=why_not,
         )
-        log.info("pod enrolled", pod=key, cgroup=place.cgroup)
+        log.info("pod enrolled", pod=key, cgroup=place.cgroup, dns=bool(dns))
+        if why_not:
+            log.warning("the pod's DNS is left alone", pod=key, why=why_not)
+
+    def _open_dns(self, choice: Choice, place: Place, client: Client) -> tuple[str, str]:
+        """Listen for a pod's DNS queries, if it is to be so, by what a predecessor left or anew: the listener's name,
+        and why there is none."""
+        if not choice.dns:
+            return "", ""
+        name = f"{choice.uid}/{place.inode}/dns"
+        fds = self._listeners.left(name)
+        if fds is None:
+            try:
+                first, *others = (sock.detach() for sock in self._kernel.query_sockets(place))
+            except NotEnrolled as error:
+                return "", str(error)
+            fds = (first, os.dup(place.namespace), *others)
+        slots = tuple(number % NAMESERVERS for number in range(len(fds) - 1))
+        families = sorted({6 if ":" in address else 4 for address in choice.workload.addresses})
+        self._listeners.add(name, fds, client, dns=DnsSockets(slots=slots, families=tuple(families)))
+        return name, ""
+
+    def _keep_dns(self, key: str, enrolled: Enrolled, choice: Choice, client: Client) -> None:
+        """Take an enrolled pod's DNS over, or let go of it, as is wanted now. Raises NotEnrolled."""
+        if choice.dns == bool(enrolled.dns):
+            enrolled.dns_why_not = ""
+        elif choice.dns:
+            self._take_dns(key, enrolled, choice, client)
+        else:
+            # Queries are the pod's own from now on; those on their way still get their answers.
+            self._kernel.move(enrolled.cookie, enrolled.view, dns=False)
+            self._unhooking.append(key)
+            self._leaving.append(enrolled.dns)
+            enrolled.dns = ""
+            log.info("the pod's DNS is let go of", pod=key)
+
+    def _take_dns(self, key: str, enrolled: Enrolled, choice: Choice, client: Client) -> None:
+        place = self._kernel.place(enrolled.cgroup)
+        try:
+            name, why_not = self._open_dns(choice, place, client)
+        finally:
+            place.close()
+        if why_not != enrolled.dns_why_not:
+            enrolled.dns_why_not = why_not
+            if why_not:
+                log.warning("the pod's DNS is left alone", pod=key, why=why_not)
+        if not name:
+            return
+        enrolled.dns = name
+        try:
+            self._kernel.hook_dns(enrolled.uid, enrolled.cgroup, dns=True)
+        except NotEnrolled:  # the other hooks are gone, too
+            self._withdraw(key, "the hooks for its DNS cannot be attached")
+            raise
+        self._kernel.move(enrolled.cookie, enrolled.view, dns=True)
+        log.info("the pod's DNS is taken over", pod=key)
+
+    def _finish_leaving(self) -> None:
+        """Close what was unhooked before, now that nothing more arrives there."""
+        for key in self._unhooking:
+            enrolled = self._enrolled.get(key)
+            if enrolled is not None and not enrolled.dns:
+                with suppress(NotEnrolled):  # its cgroup is gone, as is about to be found
+                    self._kernel.hook_dns(enrolled.uid, enrolled.cgroup, dns=False)
+        self._unhooking = []
+        for name in self._leaving:
+            self._listeners.remove(name)
+        self._leaving = []
 
     def _withdraw(self, key: str, why: str) -> None:
         """Unhook at once; the listeners stay until the next reconcile, for what was redirected a moment ago."""
         enrolled = self._enrolled.pop(key)
         self._kernel.withdraw(enrolled.uid, enrolled.cookie)
-        self._leaving += enrolled.names
+        self._leaving += (*enrolled.names, *filter(None, [enrolled.dns]))
         log.info("pod withdrawn", pod=key, why=why)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
+from ..config.annotations import DISABLED, ENABLED, MESH
 from ..registry.snapshot import Namespace, Snapshot, Workload
 from ..routing.client import Client
 
-#: The label or annotation on a Pod or its Namespace that takes pods out of the mesh, and on a Pod back in.
-MESH = "nodemesh.io/mesh"
-DISABLED = "disabled"
-ENABLED = "enabled"
+#: What Istio itself writes on the pods whose connections it takes over, and the value (empty: any). Its proxy holds the
+#: port in the pod at which ours would listen.
+ISTIOS_OWN = {
+    "sidecar.istio.io/status": ("", "Istio's sidecar"),
+    "ambient.istio.io/redirection": ("enabled", "Istio's ambient mode"),
+}
+
+#: The same for their DNS: whether the mesh answers it, whatever MeshConfig's dnsCapture says.
+DNS = "nodemesh.io/dns"
 
 #: A static pod's cgroup carries the hash of its manifest in place of the mirror pod's uid.
 STATIC_POD_HASH = "kubernetes.io/config.hash"
@@ -23,6 +27,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
     workload: Workload
     why_not: str = ""
+    dns: bool = False  # whether its DNS queries are to be taken over
 
     @property
     def uid(self) -> str:
@@ -30,9 +35,18 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return self.workload.annotations.get(STATIC_POD_HASH, self.workload.uid)
 
 
-def mesh_setting(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
-    """The value of `nodemesh.io/mesh`, the label before the annotation; empty where it is not set."""
-    return labels.get(MESH, annotations.get(MESH, ""))
+def setting(thing: Workload | Namespace | None, name: str) -> str:
+    """The value of a label, else of the annotation of that name; empty where neither is set."""
+    return thing.labels.get(name, thing.annotations.get(name, "")) if thing is not None else ""
+
+
+def wants_dns(pod: Workload, namespace: Namespace | None, default: bool) -> bool:
+    """Whether the mesh is to answer the pod's DNS: by its own word, its namespace's, or the mesh's `default`."""
+    for thing in (pod, namespace):
+        said = setting(thing, DNS)
+        if said in (ENABLED, DISABLED):
+            return said == ENABLED
+    return default
 
 
 def why_not(pod: Workload, namespace: Namespace | None) -> str:
@@ -41,12 +55,14 @@ def why_not(pod: Workload, namespace: Namespace | None) -> str:
         return "the pod has finished"
     if pod.host_network:
         return "the pod uses the host's network (hostNetwork), which is never touched"
-    own = mesh_setting(pod.labels, pod.annotations)
+    own = setting(pod, MESH)
     if own == DISABLED:
         return f"the pod opts out ({MESH}: {DISABLED})"
-    whole = mesh_setting(namespace.labels, namespace.annotations) if namespace is not None else ""
-    if own != ENABLED and whole == DISABLED:
+    if own != ENABLED and setting(namespace, MESH) == DISABLED:
         return f"the namespace {pod.namespace} opts out ({MESH}: {DISABLED})"
+    for name, (value, what) in ISTIOS_OWN.items():
+        if name in pod.annotations and value in ("", pod.annotations[name]):
+            return f"{what} takes the pod's connections already (annotation {name})"
     if not pod.uid:
         return "the pod has no uid (metadata.uid), by which its cgroup is found"
     return ""
@@ -54,8 +70,13 @@ def why_not(pod: Workload, namespace: Namespace | None) -> str:
 
 def choose(snapshot: Snapshot, node: str) -> dict[str, Choice]:
     """The pods of this node by `namespace/name`."""
+    namespaces, default = snapshot.namespaces, snapshot.mesh.dns_capture
     return {
-        key: Choice(workload=pod, why_not=why_not(pod, snapshot.namespaces.get(pod.namespace)))
+        key: Choice(
+            workload=pod,
+            why_not=why_not(pod, namespaces.get(pod.namespace)),
+            dns=wants_dns(pod, namespaces.get(pod.namespace), default),
+        )
         for key, pod in snapshot.workloads.items()
         if pod.kind == "Pod" and pod.node == node
     }

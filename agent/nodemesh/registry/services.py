@@ -92,6 +92,7 @@ def service_of(
         name=meta.name,
         namespace=meta.namespace,
         addresses=virtual_addresses(spec),
+        external_addresses=tuple(canonical_address(address) for address in spec.external_ips),
         ports=ports,
         endpoints=endpoints,
         resolution=resolution_of(spec),

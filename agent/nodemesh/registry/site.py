@@ -27,6 +27,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = "cluster.local"
     export_to: tuple[str, ...] = ("*",)
     localities: Mapping[str, Locality] = {}
+    allocate: bool = False  # whether hosts without addresses get some of the mesh's own
     distributions: Mapping[str, str] = {}
     cluster: str = ""
     remote: bool = False
@@ -67,6 +68,7 @@ def site_of(
         domain=mesh.cluster_domain,
         export_to=mesh.default_service_export_to,
         localities={node.meta.name: locality_of_labels(node.meta.labels) for node in nodes},
+        allocate=mesh.dns_capture,
         distributions=distributions,
         cluster=cluster,
         remote=remote,

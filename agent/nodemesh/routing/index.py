@@ -63,6 +63,6 @@ def pairs(services: Iterable[Service], network: str) -> Iterable[tuple[tuple[str
     for service in services:
         for port, endpoints in service.endpoints.items():
             for endpoint in endpoints:
-                if network and is_elsewhere(endpoint, network):
+                if is_elsewhere(endpoint, network):
                     continue
                 yield (endpoint.address, endpoint.port), port

@@ -23,7 +23,7 @@ def reachable(
     endpoints: tuple[Endpoint, ...], network: str, networks: Mapping[str, MeshNetwork], protocol: Protocol
 ) -> tuple[Endpoint, ...]:
     """The endpoints that a client of `network` dials; the same object where all are its own network's."""
-    if not network or not any(is_elsewhere(endpoint, network) for endpoint in endpoints):
+    if not any(is_elsewhere(endpoint, network) for endpoint in endpoints):
         return endpoints
     own = [endpoint for endpoint in endpoints if not is_elsewhere(endpoint, network)]
     others: dict[str, list[Endpoint]] = {}
@@ -52,7 +52,8 @@ def reachable(
 
 
 def is_elsewhere(endpoint: Endpoint, network: str) -> bool:
-    return bool(endpoint.network) and endpoint.network != network
+    """Whether it cannot be dialled from this network; from everywhere for a client without one."""
+    return bool(network and endpoint.network) and endpoint.network != network
 
 
 def out_of_reach(snapshot: Snapshot) -> dict[str, str]:
