@@ -14,7 +14,8 @@ from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import Decision
 from nodemesh.routing.explain import explain, speaks_http
 from nodemesh.routing.question import Question, client_for, question_of
-from nodemesh.routing.view import View, Views
+from nodemesh.routing.view import View
+from nodemesh.routing.views import Views
 
 PARSER = argparse.ArgumentParser()
 PARSER.add_argument("method")

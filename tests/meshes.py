@@ -20,7 +20,8 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.request import Request
-from nodemesh.routing.view import View, Views
+from nodemesh.routing.view import View
+from nodemesh.routing.views import Views
 
 SPECS: dict[str, type] = {
     "Namespace": NamespaceSpec,

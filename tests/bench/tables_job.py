@@ -19,7 +19,8 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.tables import Tables
-from nodemesh.routing.view import View, Views
+from nodemesh.routing.view import View
+from nodemesh.routing.views import Views
 
 from . import cluster
 from .cluster import Size

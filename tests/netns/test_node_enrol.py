@@ -27,7 +27,7 @@ from nodemesh.node.store import FdStore, Put, StoreClient, ToSupervisor
 from nodemesh.node.views import ViewNumbers
 from nodemesh.registry.store import Store
 from nodemesh.routing.compile import compile_tables
-from nodemesh.routing.view import Views
+from nodemesh.routing.views import Views
 
 RULE = """
 apiVersion: networking.istio.io/v1

@@ -119,6 +119,7 @@ ELSEWHERE = {
     "routing/request.py": "unit/routing/test_match.py",
     "routing/scope.py": "unit/routing/test_visibility.py",
     "routing/tables.py": "unit/routing/test_view.py",
+    "routing/views.py": "unit/routing/test_view.py",
     "routing/virtualservices.py": "unit/routing/test_routes.py",
     "sim/network.py": "playbooks/test_http.py",
     "sim/pipe.py": "playbooks/test_http.py",

@@ -68,7 +68,7 @@ def _from_files(
     from ..routing.compile import compile_tables
     from ..routing.explain import explain as ask
     from ..routing.question import QuestionError, client_for
-    from ..routing.view import Views
+    from ..routing.views import Views
 
     store = Store()
     changes = DirectorySource(paths).scan()

@@ -22,7 +22,7 @@ from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
 from ..routing.client import Client
 from ..routing.compile import compile_tables
-from ..routing.view import Views
+from ..routing.views import Views
 from ..telemetry.totals import Totals
 from . import kernel_traffic
 from .channel import Closed, memfd, read_memfd

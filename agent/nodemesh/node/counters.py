@@ -14,7 +14,8 @@ from ..routing.client import Client
 from ..routing.decision import Cluster
 from ..routing.lookup import Read, still_holds
 from ..routing.tables import Tables
-from ..routing.view import View, Views
+from ..routing.view import View
+from ..routing.views import Views
 from .logs import Log
 
 log = Log("control")

@@ -8,7 +8,7 @@ from ..datapath.traffic import Path, Traffic
 from ..reasons import Reason
 from ..routing.client import Client
 from ..routing.decision import Cluster, Route
-from ..routing.view import Views
+from ..routing.views import Views
 from ..telemetry.record import RequestRecord
 from ..telemetry.telemetry import Telemetry
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from ..routing.client import Client
 from ..routing.frontend import Frontend
-from ..routing.view import View, Views
+from ..routing.view import View
+from ..routing.views import Views
 
 #: The view of a client that nothing tells apart: the kernel's maps hold it once, the others as what differs from it.
 BASE = 0

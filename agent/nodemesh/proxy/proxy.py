@@ -13,7 +13,7 @@ from ..registry.snapshot import Endpoint
 from ..routing.client import Client
 from ..routing.decision import Cluster
 from ..routing.tables import Tables
-from ..routing.view import Views
+from ..routing.views import Views
 from ..telemetry.telemetry import Telemetry
 from .certificates import Certificates
 from .clock import Clock

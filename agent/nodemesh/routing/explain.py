@@ -16,7 +16,8 @@ from .question import Question, question_of
 from .request import Request
 from .routes import RouteBuilder
 from .trace import Recorder, considered, trace_connection, trace_http
-from .view import View, Views
+from .view import View
+from .views import Views
 
 
 def explain(

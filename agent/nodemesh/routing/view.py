@@ -1,4 +1,4 @@
-"""Views: what one client sees of the tables, made on first use and kept while its inputs stay the same objects."""
+"""A view: what one client sees of the tables, made on first use and kept while its inputs stay the same objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from msgspec.structs import replace
 
 from ..reasons import Reason
-from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Locality, Protocol, Resolution, Service, ServicePort
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
 from .client import Client
 from .connections import ConnectionRules, connection_rules
 from .decision import Cluster, Decision, Failure, Route, Rule
@@ -38,9 +38,6 @@ ANY_PORT = 0
 
 #: Protocols that say which host is meant, whatever address was dialled.
 TELL_NAMES = HTTP_PROTOCOLS | TLS_PROTOCOLS
-
-#: How many different sets of reads are held for each host of the registry before they are forgotten.
-SETS_PER_HOST = 8
 
 #: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
 UNREGISTERED_PORT = 80
@@ -465,67 +462,4 @@ def dialled(frontend: Frontend) -> str:
 
 
 def not_found(virtual_service: str) -> Failure:
-
     return Failure(rule=Rule(virtual_service=virtual_service), reason=Reason.ROUTE_NOT_FOUND, status=404)
-
-
-#: All that rules may look at in a client.
-ClientKey = tuple[str, tuple[tuple[str, str], ...], Locality, str, str, bool]
-
-
-class Views:
-    """The views of one version of the tables; those of the version before hand on what still holds."""
-
-    def __init__(self, tables: Tables, previous: Views | None = None) -> None:
-        self.tables = tables
-        self.version = tables.version
-        self._index: EndpointIndex = previous._index if previous is not None else EndpointIndex()
-        self._index.update(
-            tables.services, tables.network
-        )  # shared with the views before, which look up services of their own tables
-        self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
-        self._read_sets.trim(SETS_PER_HOST * len(tables.services))
-        self._changes = Changes(tables)
-        self._pools: Pools = previous._pools if previous is not None else Pools()
-        self._resolved: dict[str, tuple[str, ...]] = previous._resolved if previous is not None else {}
-        self._views: dict[ClientKey, View] = {}
-        self._before: dict[ClientKey, View] = dict(previous._views) if previous is not None else {}
-
-    def set_resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
-        """The addresses that hosts have in the DNS, by host, for those without addresses of their own."""
-        self._resolved.clear()
-        for host, found in addresses.items():
-            for address in found:
-                self._resolved[address] = (*self._resolved.get(address, ()), host)
-        for view in self._views.values():
-            view.forget_addresses()
-
-    def for_client(self, client: Client) -> View:
-        """The view of a client; clients that no rule tells apart share one."""
-        labels = {key: value for key, value in client.labels.items() if key in self.tables.client_labels}
-        if client.gateway:
-            labels = dict(client.labels)
-        node = client.node if self.tables.client_nodes else ""
-        key = (
-            client.namespace,
-            tuple(sorted(labels.items())),
-            client.locality,
-            node,
-            client.network,
-            client.gateway,
-        )
-        view = self._views.get(key)
-        if view is None:
-            previous = self._before.pop(key, None)
-            view = View(
-                self.tables,
-                client,
-                self._index,
-                self._read_sets,
-                self._changes,
-                self._resolved,
-                self._pools,
-                previous,
-            )
-            self._views[key] = view
-        return view

@@ -17,7 +17,7 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.explain import explain
-from nodemesh.routing.view import Views
+from nodemesh.routing.views import Views
 
 NAMESPACE = "reliability"
 BANNER = b"220 ready\r\n"

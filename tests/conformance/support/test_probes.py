@@ -27,7 +27,7 @@ from nodemesh.config.schema import walk
 from nodemesh.config.support import NOTES, rows
 from nodemesh.registry.store import Store
 from nodemesh.routing.compile import compile_tables
-from nodemesh.routing.view import Views
+from nodemesh.routing.views import Views
 
 HERE = Path(__file__).parent
 

@@ -9,7 +9,7 @@ from nodemesh.node.counters import CAPACITY, PolicedClusters, SharedCounters
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
-from nodemesh.routing.view import Views
+from nodemesh.routing.views import Views
 
 CLIENT = Client(namespace="default")
 

@@ -7,7 +7,7 @@ from nodemesh.node import kernel_traffic
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
-from nodemesh.routing.view import Views
+from nodemesh.routing.views import Views
 from nodemesh.telemetry.dump import Dump
 from nodemesh.telemetry.labels import TCP_LABELS
 

@@ -2,7 +2,7 @@ from nodemesh.node.views import BASE, ViewNumbers
 from nodemesh.registry.snapshot import Snapshot
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
-from nodemesh.routing.view import Views
+from nodemesh.routing.views import Views
 
 
 def views(before: Views | None = None) -> Views:

@@ -8,7 +8,7 @@ from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.explain import explain
 from nodemesh.routing.question import QuestionError, client_for, question_of
-from nodemesh.routing.view import Views
+from nodemesh.routing.views import Views
 
 MESH = """\
 apiVersion: v1

@@ -6,7 +6,7 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.listing import ReadSets, changed_places
-from nodemesh.routing.view import Views
+from nodemesh.routing.views import Views
 from nodemesh.routing.wire import apply_update, encode_update
 
 CLIENT = Client(namespace="default")

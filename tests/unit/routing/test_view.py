@@ -7,7 +7,7 @@ from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import DirectResponse, Failure, Redirect, Route
 from nodemesh.routing.frontend import Mode
-from nodemesh.routing.view import Views
+from nodemesh.routing.views import Views
 
 
 def reviews_rules(*http, **extra):
