@@ -8,7 +8,19 @@ from typing import Any
 from ..datapath import namespaces
 from ..datapath.heartbeat import Heartbeat
 from ..datapath.origin import OriginalDestinations
-from ..proxy.platform import Platform
+from ..datapath.sockmap import Sockmap
+from ..proxy.platform import AppQueue, Platform
+
+
+class Queue(AppQueue):
+    """One app's, found by its connection's flow."""
+
+    def __init__(self, sockmap: Sockmap, flow: bytes) -> None:
+        self._sockmap = sockmap
+        self._flow = flow
+
+    def depth(self) -> int:
+        return self._sockmap.depth(self._flow)
 
 
 class EbpfPlatform(Platform):
@@ -17,9 +29,16 @@ class EbpfPlatform(Platform):
     def __init__(self) -> None:
         self._origins: OriginalDestinations | None = None
         self._heartbeat: Heartbeat | None = None
+        self._sockmap: Sockmap | None = None
 
     def original_destination(self, connection: socket.socket, peer: tuple[Any, ...]) -> tuple[str, int] | None:
         return self._origins.take(connection, peer) if self._origins is not None else None
+
+    def app_queue(self, connection: socket.socket) -> AppQueue | None:
+        if self._sockmap is None or self._origins is None or not self._origins.joined:
+            return None
+        flow = self._origins.flow
+        return Queue(self._sockmap, flow) if self._sockmap.join(connection, flow) else None
 
     def beat(self) -> None:
         if self._heartbeat is not None:
@@ -36,6 +55,10 @@ class EbpfPlatform(Platform):
         self._origins = OriginalDestinations(origins)
         self._heartbeat = Heartbeat(heartbeats, slot)
         self._heartbeat.beat()
+
+    def set_sockmap(self, fds: list[int]) -> None:
+        """As with the maps."""
+        self._sockmap = Sockmap(*fds)
 
     def stop(self) -> None:
         """Let new connections pass this worker by at once."""

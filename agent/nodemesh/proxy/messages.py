@@ -57,6 +57,11 @@ class SetMaps(Message, frozen=True, kw_only=True):
     heartbeat_slot: int
 
 
+class SetSockmap(Message, frozen=True, kw_only=True):
+    """Bytes may skip TCP between apps and the worker where the kernel's map of sockets has the app's. fds: that map, then
+    the program that tells a queue's depth."""
+
+
 class SetDns(Message, frozen=True, kw_only=True):
     """Addresses that control resolved for host names of clusters (DNS resolutions): host -> addresses."""
 
@@ -133,6 +138,7 @@ FromControl = (
     | UpdateClient
     | RemoveListener
     | SetMaps
+    | SetSockmap
     | SetDns
     | SetMaterials
     | SetCounters

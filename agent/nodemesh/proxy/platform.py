@@ -10,6 +10,17 @@ from mypy_extensions import mypyc_attr
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class AppQueue:
+    """Bytes that went to an app without TCP and wait for it to read them. Nothing else bounds them than who writes."""
+
+    __slots__ = ()
+
+    def depth(self) -> int:
+        """So many bytes wait; 0 also where the connection goes by TCP. Costs a system call."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Platform:
     """The plain platform: every listener knows its destination, and upstream sockets are the worker's own. The node
     package derives the one that works with eBPF."""
@@ -17,6 +28,11 @@ class Platform:
     def original_destination(self, connection: socket.socket, peer: tuple[Any, ...]) -> tuple[str, int] | None:
         """The address that the client dialled, None if it is not known. `peer` is the address that accept() gave: a
         client that has reset the connection since cannot be asked for it any more."""
+        return None
+
+    def app_queue(self, connection: socket.socket) -> AppQueue | None:
+        """Asked right after `original_destination` has told one: where the app's end is of the kind that the kernel can
+        hand bytes to without TCP, ours becomes so, too, and this is the app's queue of them."""
         return None
 
     def beat(self) -> None:
@@ -29,6 +45,12 @@ class Platform:
         if namespace_fd >= 0:
             raise OSError("sockets in other network namespaces need the eBPF data path")
         return socket.socket(family, socket.SOCK_STREAM)
+
+    def set_sockmap(self, fds: list[int]) -> None:
+        """Bytes may skip TCP from now on: the map of sockets, and the program that tells a queue's depth. The fds are
+        ours from here on."""
+        for fd in fds:
+            os.close(fd)
 
     def set_maps(self, fds: list[int], slot: int) -> None:
         """The kernel's maps (original destinations, heartbeats) and this worker's slot in the latter; the fds are ours

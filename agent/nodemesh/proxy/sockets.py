@@ -273,6 +273,10 @@ class SocketTransport(Transport):
             self._out = [data[sent:]] if sent < len(data) else []
             if self._out:
                 return
+        self._written()
+
+    def _written(self) -> None:
+        """Nothing waits to be written any more."""
         self._watch()
         if self._closing:
             self._release()
@@ -344,10 +348,15 @@ class SocketTransport(Transport):
         except OSError as error:
             self._broken(error)
 
-    def _watch(self) -> None:
+    def _interest(self) -> int:
+        """What epoll is to tell."""
         mask = 0 if self._paused or self._stopped else EPOLLIN
         if self.pending or not self.established:
             mask |= EPOLLOUT
+        return mask
+
+    def _watch(self) -> None:
+        mask = self._interest()
         if mask == self._mask or self.closed or (self.error is not None and not self.established):
             return
         if self._mask < 0:

@@ -1,0 +1,62 @@
+"""The proxy's share of sockmap: its sockets in the map beside the apps', and the depth of the apps' queues."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+
+from . import bpf
+from .maps import FLOW, U64, End, Maps
+
+#: What queue_depth.bpf.c answers for a connection that goes by TCP.
+_UNKNOWN = 0xFFFFFFFF
+
+#: Where union bpf_attr has `test.retval`, and how long it is up to `test.batch_size`.
+_RETVAL = 4
+_ATTRIBUTES = 80
+
+
+class Sockmap:
+    """By the descriptors of the map `sockets` and of the program `queue_depth`, which become this object's. One thread at a
+    time: the buffers are the object's own."""
+
+    def __init__(self, sockets_fd: int, depth_fd: int) -> None:
+        self._sockets = bpf.Map(sockets_fd)
+        self._depth_fd = depth_fd
+        self._flow = ctypes.create_string_buffer(FLOW.size)
+        head = struct.pack("=IIIIQQIIIIQQ", depth_fd, 0, 0, 0, 0, 0, 0, 0, FLOW.size, 0, ctypes.addressof(self._flow), 0)
+        self._attributes = ctypes.create_string_buffer(head, _ATTRIBUTES)
+
+    def close(self) -> None:
+        self._sockets.close()
+        os.close(self._depth_fd)
+
+    def join(self, sock: socket.socket, flow: bytes) -> bool:
+        """Put the proxy's end of the app's `flow` (FLOW) into the map; False where the kernel does not take it: the
+        connection goes by TCP then, as it does until both ends are in."""
+        try:
+            self._sockets.update(flow[: -_END.size] + _END.pack(End.PROXY), U64.pack(sock.fileno()))
+        except OSError:
+            return False
+        return True
+
+    def depth(self, flow: bytes) -> int:
+        """Bytes that wait for the app to read them; 0 where the connection is not in the maps. About 1 µs."""
+        self._flow.raw = flow
+        if bpf.test_run(self._attributes) < 0:
+            return 0
+        depth: int = struct.unpack_from("=I", self._attributes, _RETVAL)[0]
+        return 0 if depth == _UNKNOWN else depth
+
+
+_END = struct.Struct("=I")
+
+
+def sweep(maps: Maps) -> int:
+    """Delete the pairs whose app's socket is gone: sockops deletes them where it still sees the end. How many there were."""
+    gone = [key for key in maps["pairs"].keys() if maps["sockets"].lookup(key) is None]
+    for key in gone:
+        maps["pairs"].delete(key)
+    return len(gone)
