@@ -17,6 +17,8 @@ static inline enum reason why_not_to_proxy(const struct pair *pair, u64 me, u32 
 		return REASON_TCP_UNVERIFIED;
 	if (!pair->proxy)
 		return REASON_TCP_NO_PEER;
+	if (has_ulp(me))
+		return REASON_TCP_ULP;
 	if (!tcp_is_read(me, pair->proxy))
 		return REASON_TCP_UNREAD;
 	psock = psock_of(pair->proxy);
@@ -26,7 +28,8 @@ static inline enum reason why_not_to_proxy(const struct pair *pair, u64 me, u32 
 }
 
 /* An app may take a short read for the end of what is there and wait for the next event: from the first redirected byte on
- * nothing comes to it by TCP that could lie beside it. So nothing here bounds its queue; the proxy does. */
+ * nothing comes to it by TCP that could lie beside it, unless it hands its socket to kTLS. So nothing here bounds its
+ * queue; the proxy does. */
 static inline enum reason why_not_to_app(struct pair *pair, u64 me)
 {
 	if (pair->refused)
@@ -37,6 +40,8 @@ static inline enum reason why_not_to_app(struct pair *pair, u64 me)
 		pair->refused = 1;
 		return REASON_TCP_SERVER_FIRST;
 	}
+	if (has_ulp(pair->app))
+		return REASON_TCP_ULP;
 	return pair->begun || tcp_is_read(me, pair->app) ? REASON_NONE : REASON_TCP_UNREAD;
 }
 

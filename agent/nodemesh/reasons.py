@@ -34,6 +34,7 @@ class Reason(IntEnum):
     TCP_UNREAD = 20
     TCP_QUEUE_FULL = 21
     TCP_NO_PEER = 22
+    TCP_ULP = 23
     # routing
     ROUTE_NOT_FOUND = 64
     HOST_NOT_FOUND = 65
@@ -102,6 +103,7 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.TCP_UNREAD: ReasonText("-", "tcp_unread"),
     Reason.TCP_QUEUE_FULL: ReasonText("-", "tcp_queue_full"),
     Reason.TCP_NO_PEER: ReasonText("-", "tcp_no_peer"),
+    Reason.TCP_ULP: ReasonText("-", "tcp_ulp"),
     Reason.ROUTE_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.HOST_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.CLUSTER_NOT_FOUND: ReasonText("NC", "cluster_not_found"),

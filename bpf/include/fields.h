@@ -47,6 +47,12 @@ static inline int tcp_is_read(u64 writer, u64 reader)
 	return FIELD(u32, writer, tcp_sock, write_seq) == FIELD(u32, reader, tcp_sock, copied_seq);
 }
 
+/* Whether something else (kTLS) has the socket's bytes first. */
+static inline int has_ulp(u64 sk)
+{
+	return FIELD(u64, sk, inet_connection_sock, icsk_ulp_ops) != 0;
+}
+
 static inline int has_sent(u64 sk)
 {
 	return FIELD(u32, sk, tcp_sock, data_segs_out) != 0;

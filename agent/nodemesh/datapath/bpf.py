@@ -103,8 +103,8 @@ def lookup_and_delete(attributes: ctypes.Array[ctypes.c_char]) -> int:
 
 
 def test_run(attributes: ctypes.Array[ctypes.c_char]) -> int:
-    """BPF_PROG_TEST_RUN without a copy of the attributes, for hot paths; what the program returned is in them. Negative on
-    failure."""
+    """BPF_PROG_TEST_RUN without a copy of the attributes, for hot paths; what the program returned is in them. Negative
+    on failure."""
     result: int = _libc.syscall(_SYSCALL, PROG_TEST_RUN, attributes, len(attributes))
     return result
 
@@ -145,7 +145,8 @@ def link_detach(link: int) -> None:
 
 
 def program_attach(program: int, target: int, attach_type: int) -> None:
-    """Attach `program` to a map (both descriptors) in place of what was there, for as long as somebody holds the map."""
+    """Attach `program` to a map (both descriptors) in place of what was there, for as long as somebody holds the
+    map."""
     call(PROG_ATTACH, struct.pack("=IIII", target, program, attach_type, 0))
 
 

@@ -1,4 +1,5 @@
-"""Where the fields of the kernel's own structs stand, from the BTF by which it describes its types (Documentation/bpf/btf.rst)."""
+"""Where the fields of the kernel's own structs stand, from the BTF by which it describes its types
+(Documentation/bpf/btf.rst)."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ class BtfError(Exception):
 
 
 def offsets(fields: Iterable[tuple[str, str]], path: Path = VMLINUX) -> dict[tuple[str, str], int]:
-    """Bytes from each struct's beginning to the field, for (struct, field) pairs. Fields must be the struct's own, not of an
-    anonymous part of it. Raises BtfError."""
+    """Bytes from each struct's beginning to the field, for (struct, field) pairs. Fields must be the struct's own, not
+    of an anonymous part of it. Raises BtfError."""
     wanted: dict[str, list[str]] = {}
     for name, field in fields:
         wanted.setdefault(name, []).append(field)

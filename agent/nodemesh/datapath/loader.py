@@ -119,9 +119,7 @@ class _Verifier:
         return self._file.read().decode(errors="replace")
 
 
-def _compile(
-    bpf_dir: Path, names: set[str], pins: Pins, sizes: Mapping[str, int], defines: Mapping[str, int]
-) -> Any:
+def _compile(bpf_dir: Path, names: set[str], pins: Pins, sizes: Mapping[str, int], defines: Mapping[str, int]) -> Any:
     """The module of these files."""
     os.environ.setdefault("BCC_KERNEL_SOURCE", str(headers.cached_tree()))
     try:

@@ -19,17 +19,20 @@ _ATTRIBUTES = 80
 
 
 class Sockmap:
-    """By the descriptors of the map `sockets` and of the program `queue_depth`, which become this object's. One thread at a
-    time: the buffers are the object's own."""
+    """By the descriptors of the map `sockets` and of the program `queue_depth`, which become this object's. One thread
+    at a time: the buffers are the object's own."""
 
     def __init__(self, sockets_fd: int, depth_fd: int) -> None:
         self._sockets = bpf.Map(sockets_fd)
         self._depth_fd = depth_fd
         self._flow = ctypes.create_string_buffer(FLOW.size)
-        head = struct.pack("=IIIIQQIIIIQQ", depth_fd, 0, 0, 0, 0, 0, 0, 0, FLOW.size, 0, ctypes.addressof(self._flow), 0)
+        head = struct.pack(
+            "=IIIIQQIIIIQQ", depth_fd, 0, 0, 0, 0, 0, 0, 0, FLOW.size, 0, ctypes.addressof(self._flow), 0
+        )
         self._attributes = ctypes.create_string_buffer(head, _ATTRIBUTES)
 
-    def close(self) -> None:
+    def __del__(self) -> None:
+        """Connections may outlive the worker's interest in this object, and their queues must stay known."""
         self._sockets.close()
         os.close(self._depth_fd)
 
@@ -43,10 +46,12 @@ class Sockmap:
         return True
 
     def depth(self, flow: bytes) -> int:
-        """Bytes that wait for the app to read them; 0 where the connection is not in the maps. About 1 µs."""
+        """Bytes that wait for the app to read them; 0 where the connection is not in the maps. About 1 µs. Raises
+        OSError."""
         self._flow.raw = flow
         if bpf.test_run(self._attributes) < 0:
-            return 0
+            code = ctypes.get_errno()
+            raise OSError(code, f"queue depth: {os.strerror(code)}")
         depth: int = struct.unpack_from("=I", self._attributes, _RETVAL)[0]
         return 0 if depth == _UNKNOWN else depth
 
@@ -55,8 +60,7 @@ _END = struct.Struct("=I")
 
 
 def sweep(maps: Maps) -> int:
-    """Delete the pairs whose app's socket is gone: sockops deletes them where it still sees the end. How many there were."""
-    gone = [key for key in maps["pairs"].keys() if maps["sockets"].lookup(key) is None]
-    for key in gone:
-        maps["pairs"].delete(key)
-    return len(gone)
+    """Delete the pairs whose app's socket is gone: sockops deletes them where it still sees the end. How many there
+    were."""
+    pairs, sockets = maps["pairs"], maps["sockets"]
+    return sum(pairs.delete(key) for key in list(pairs.keys()) if sockets.lookup(key) is None)

@@ -1,5 +1,6 @@
-"""Whether sockmap is sound on this very kernel, and what it gains: an app in a scratch namespace and cgroup does what real
-apps do (torture_app.py) to a proxy that does what the worker does (torture_proxy.py), through the pinned programs."""
+"""Whether sockmap is sound on this very kernel, and what it gains: an app in a scratch namespace and cgroup does what
+real apps do (torture_app.py) to a proxy that does what the worker does (torture_proxy.py), through the pinned
+programs."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..reasons import Reason
 from . import bpf, counters, namespaces
 from .attach import AttachError, attach, detach
 from .heartbeat import Heartbeat
@@ -19,11 +21,11 @@ from .hooks import QUEUE_DEPTH
 from .maps import FLOW, Hook, Maps, Mode, PodFlag, ServiceEntry, ServiceKey, pack_address
 from .pins import Pins
 from .selftest import remove_cgroup
-from .torture_app import BLOCKING, NONBLOCKING
-from ..reasons import Reason
+from .torture_app import BLOCKING, NONBLOCKING, SPEAKS_FIRST
 
 #: What the app dials: TEST-NET-1 and the documentation's network (RFC 5737, RFC 3849); in a view of its own.
 DIALLED = (("192.0.2.1", 7), ("2001:db8::1", 7))
+PORTS = (7, SPEAKS_FIRST)
 LOOPBACKS = ("127.0.0.1", "::1")
 VIEW = 2**32 - 2
 _PORT = 15001
@@ -41,7 +43,8 @@ LEAST_GAIN = 1.05
 
 
 class Verdict(NamedTuple):
-    """`wrong` is a sentence, empty where all went well; `gain` how many times as many round trips sockmap makes as TCP."""
+    """`wrong` is a sentence, empty where all went well; `gain` how many times as many round trips a core makes as with
+    TCP."""
 
     wrong: str
     gain: float
@@ -55,13 +58,13 @@ class Verdict(NamedTuple):
     def __str__(self) -> str:
         if self.wrong:
             return self.wrong
-        text = f"{self.cases} cases passed in {self.seconds:.1f} s, {self.gain:.2f} times as many round trips"
+        text = f"{self.cases} cases passed in {self.seconds:.1f} s, {self.gain:.2f} times as many round trips per core"
         return text if self.worthwhile else f"{text}: not worth it"
 
 
 def torture(pins: Pins, cgroup_root: Path, beat: bool = False, scale: float = 1.0) -> Verdict:
-    """Run every case `scale` times as often as at a start. Needs the programs for sockmap (loader.load_sockmap) and a fresh
-    heartbeat: the workers', or with `beat` (only where none run) one made here. Leaves nothing behind."""
+    """Run every case `scale` times as often as at a start. Needs the programs for sockmap (loader.load_sockmap) and a
+    fresh heartbeat: the workers', or with `beat` (only where none run) one made here. Leaves nothing behind."""
     name = f"torture-{os.getpid()}"
     cgroup = cgroup_root / f"nodemesh-{name}"
     began = time.monotonic()
@@ -122,7 +125,7 @@ class _Scene:
             self._maps.set_listener(cookie, listener)
         self._maps.enrol(cookie, VIEW, PodFlag.SOCKMAP)
         self._undo.callback(self._maps.withdraw, cookie)
-        for address, port in self._addresses:
+        for address, port in ((address, port) for address, _ in self._addresses for port in PORTS):
             key = ServiceKey(VIEW, pack_address(address), port).pack()
             self._maps["services"].update(key, ServiceEntry(Mode.PROXY).pack())
             self._undo.callback(self._maps["services"].delete, key)
@@ -130,7 +133,8 @@ class _Scene:
         self._undo.callback(os.close, depth)
         fds = [self._maps["flows"].fd, self._maps["sockets"].fd, depth, *(one.fileno() for one in listeners)]
         command = [sys.executable, "-m", f"{__package__}.torture_proxy", *map(str, fds)]
-        self._start(command, pass_fds=fds, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        self._proxy = self._start(command, pass_fds=fds, env=environment)
         self._undo.callback(detach, self._pins, self._name)
         attach(self._pins, self._name, self._cgroup, sockmap=True)
 
@@ -180,7 +184,11 @@ class _Scene:
         return counters.read(self._maps).get((Hook.SK_MSG, Reason.SOCKMAP_REDIRECTED), 0)
 
     def measure(self) -> float:
-        """Beside a connection straight to the listener, which is never joined."""
+        """Beside a connection straight to the listener, which is never joined; all on one core, so that it is the work
+        which is compared, not where the scheduler happens to put who."""
+        core = {min(os.sched_getaffinity(0))}
+        for process in (self._app, self._proxy):
+            os.sched_setaffinity(process.pid, core)
         pair = [self._addresses[0], (LOOPBACKS[0], _PORT)]
         job = {"do": "measure", "addresses": pair, "blocking": False, "size": _MEASURED}
         return float(self._do({**job, "rounds": _ROUNDS, "count": _COUNT}))

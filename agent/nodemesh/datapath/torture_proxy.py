@@ -1,4 +1,5 @@
-"""The proxy's end of the sockmap torture, a process of its own: takes each connection as a worker does, and does what it asks."""
+"""The proxy's end of the sockmap torture, a process of its own: takes each connection as a worker does, and does what
+it asks."""
 
 from __future__ import annotations
 
@@ -24,14 +25,17 @@ from .torture_app import (
     FLOOD,
     GIVE,
     GIVE_AND_CLOSE,
+    GO,
     GREETING,
     LATE_DIGEST,
     NUMBER,
     ORDER,
     ORDER_ANSWER,
+    PATIENT,
     QUOTE,
     RESET,
     SILENT,
+    SPEAKS_FIRST,
     TIMEOUT,
     pattern,
 )
@@ -98,6 +102,8 @@ class Connection:
         ask, second, number = ASK.unpack(self.receive_all(ASK.size))
         if not ask & SILENT:
             self.send(GREETING)
+        if ask & PATIENT and self.receive(1) != GO:
+            return
         deeds: dict[int, Callable[[], None]] = {
             ECHO: self._echo,
             DIGEST: lambda: self._digest(0),
@@ -111,7 +117,11 @@ class Connection:
             COUNT: self._count,
             COUNTED: self._counted,
         }
-        deeds[ask & ~SILENT]()
+        deeds[ask & ~(SILENT | PATIENT)]()
+
+    def speak_first(self) -> None:
+        self.send(pattern(300))
+        self._echo()
 
     def _echo(self) -> None:
         while data := self.receive():
@@ -170,10 +180,10 @@ class Connection:
         self.send(NUMBER.pack(_counts.get(timeout=TIMEOUT)))
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, port: int) -> None:
     with connection.sock:
         try:
-            connection.serve()
+            connection.speak_first() if port == SPEAKS_FIRST else connection.serve()
         except (OSError, struct.error, queue.Empty):
             return  # the app says what it missed
 
@@ -183,7 +193,8 @@ def accept(listener: socket.socket, destinations: OriginalDestinations, sockmap:
     dialled = destinations.take(sock, peer)
     flow = destinations.flow if dialled is not None and destinations.joined else b""
     connection = Connection(sock, sockmap, flow if flow and sockmap.join(sock, flow) else b"")
-    threading.Thread(target=serve, args=(connection,), daemon=True).start()
+    port = dialled[1] if dialled is not None else 0
+    threading.Thread(target=serve, args=(connection, port), daemon=True).start()
 
 
 def main() -> None:

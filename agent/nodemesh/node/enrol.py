@@ -38,6 +38,7 @@ class Enrolled(msgspec.Struct, kw_only=True):
     inode: int  # of its network namespace
     cookie: int  # of its network namespace, as the kernel's maps have it
     view: int
+    sockmap: bool
     names: tuple[str, ...]  # of its listeners
     since: float
 
@@ -54,6 +55,7 @@ class Enrolment:
         self._node = node
         self._view_of = view_of
         self._now = now
+        self._sockmap = False  # the node offers it
         self._choices: dict[str, Choice] = {}
         self._enrolled: dict[str, Enrolled] = {}
         self._leaving: list[str] = []  # listeners of pods that were unhooked
@@ -62,6 +64,15 @@ class Enrolment:
     def choose(self, snapshot: Snapshot) -> None:
         """Take in what is wanted now; `reconcile` does it."""
         self._choices = choose(snapshot, self._node)
+
+    def offer_sockmap(self, offered: bool) -> None:
+        """Whether pods that ask for sockmap get it; `reconcile` does it."""
+        self._sockmap = offered
+
+    @property
+    def asks_for_sockmap(self) -> bool:
+        """Whether any pod that is wanted does."""
+        return any(choice.sockmap and not choice.why_not for choice in self._choices.values())
 
     def clients(self) -> dict[str, Client]:
         """The pods that are wanted, as routing asks for them, by `namespace/name`."""
@@ -120,6 +131,7 @@ class Enrolment:
                     name=choice.workload.name,
                     addresses=choice.workload.addresses,
                     enrolled=enrolled is not None,
+                    sockmap=enrolled is not None and enrolled.sockmap,
                     why_not=choice.why_not or self._waiting.get(key, ""),
                     cgroup=str(enrolled.cgroup) if enrolled is not None else "",
                     since=enrolled.since if enrolled is not None else 0.0,
@@ -134,10 +146,14 @@ class Enrolment:
         if enrolled is not None and not self._moved(enrolled):
             for name in enrolled.names:
                 self._listeners.update(name, client)
-            view = self._view_of(key)
+            view, sockmap = self._view_of(key), choice.sockmap and self._sockmap
             if view != enrolled.view:
-                self._kernel.move(enrolled.cookie, view)
+                self._kernel.move(enrolled.cookie, view, sockmap)
                 enrolled.view = view
+            if sockmap != enrolled.sockmap:
+                self._kernel.switch_sockmap(enrolled.uid, enrolled.cgroup, enrolled.cookie, view, sockmap)
+                enrolled.sockmap = sockmap
+                log.info("sockmap", pod=key, on=sockmap)
             return
         if enrolled is not None:
             self._withdraw(key, "its network namespace was made anew")
@@ -166,9 +182,9 @@ class Enrolment:
         names = tuple(f"{choice.uid}/{place.inode}/{family}" for family in FAMILIES)
         left = [fds for name in names if (fds := self._listeners.left(name)) is not None]
         sockets = [socket.socket(fileno=fds[0]) for fds in left] or self._kernel.listeners(place)
-        view = self._view_of(key)
+        view, sockmap = self._view_of(key), choice.sockmap and self._sockmap
         try:
-            cookie = self._kernel.enrol(choice.uid, place, sockets, view)
+            cookie = self._kernel.enrol(choice.uid, place, sockets, view, sockmap)
         except NotEnrolled:
             for sock in sockets:
                 if left:
@@ -187,6 +203,7 @@ class Enrolment:
             inode=place.inode,
             cookie=cookie,
             view=view,
+            sockmap=sockmap,
             names=names[: len(sockets)],
             since=self._now(),
         )

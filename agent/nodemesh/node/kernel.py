@@ -8,14 +8,17 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..datapath import attach, cgroups, counters, namespaces, probes, traffic
+from ..datapath import attach, bpf, cgroups, counters, namespaces, probes, traffic
 from ..datapath.ejection import Ejections
-from ..datapath.loader import LoadError, load
-from ..datapath.maps import LAYOUT, Backend, Maps, unpack_address
+from ..datapath.hooks import QUEUE_DEPTH
+from ..datapath.loader import LoadError, load, load_sockmap
+from ..datapath.maps import LAYOUT, Backend, Maps, PodFlag, unpack_address
 from ..datapath.pins import Pins
 from ..datapath.plan import Planner
 from ..datapath.selftest import self_test
+from ..datapath.sockmap import sweep
 from ..datapath.sync import ServiceMaps
+from ..datapath.torture import Verdict, torture
 from ..datapath.uninstall import remove_other_layouts, uninstall
 from ..routing.view import View
 from .logs import Log
@@ -63,6 +66,10 @@ def sources() -> Path:
     raise StartError(f"the eBPF sources are missing; they belong in {SOURCES[1]}")
 
 
+def flags(sockmap: bool) -> PodFlag:
+    return PodFlag.SOCKMAP if sockmap else PodFlag.NONE
+
+
 def show(backend: Backend) -> str:
     address = unpack_address(backend.address)
     return f"[{address}]:{backend.port}" if ":" in address else f"{address}:{backend.port}"
@@ -90,6 +97,7 @@ class Kernel:
         self._planner = Planner()
         self._views: list[tuple[int, Seen]] = []
         self._ejections = Ejections()
+        self._depth_fd = -1  # of sockmap's program, where that is loaded
 
     @property
     def worker_fds(self) -> tuple[int, int]:
@@ -154,14 +162,14 @@ class Kernel:
                 ) from None
         return opened
 
-    def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int) -> int:
+    def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int, sockmap: bool = False) -> int:
         """Hook the pod's connects; answers its namespace's cookie. Raises NotEnrolled; then nothing is left hooked."""
         cookie = namespaces.netns_cookie(sockets[0])
         try:
             for sock in sockets:
                 self.maps.set_listener(cookie, sock)
-            self.maps.enrol(cookie, view)
-            attach.attach(self._pins, uid, place.cgroup)
+            self.maps.enrol(cookie, view, flags(sockmap))
+            attach.attach(self._pins, uid, place.cgroup, sockmap=sockmap)
         except (OSError, attach.AttachError) as error:
             self.withdraw(uid, cookie)
             raise NotEnrolled(str(error)) from None
@@ -181,9 +189,34 @@ class Kernel:
             log.warning("another program runs before ours", cgroup=cgroup, programs=", ".join(self.foreign))
             self._replan()
 
-    def move(self, cookie: int, view: int) -> None:
+    def move(self, cookie: int, view: int, sockmap: bool = False) -> None:
         """Have an enrolled pod's connects looked up in another view."""
-        self.maps.enrol(cookie, view)
+        self.maps.enrol(cookie, view, flags(sockmap))
+
+    def switch_sockmap(self, uid: str, cgroup: Path, cookie: int, view: int, on: bool) -> None:
+        """Have bytes of an enrolled pod's new connections skip TCP, or not; those that stand go on as they are. Raises
+        NotEnrolled; then nothing is left hooked."""
+        try:
+            self.maps.enrol(cookie, view, flags(on))
+            attach.attach(self._pins, uid, cgroup, sockmap=on)
+        except (OSError, attach.AttachError) as error:
+            self.withdraw(uid, cookie)
+            raise NotEnrolled(str(error)) from None
+
+    def load_sockmap(self) -> None:
+        """Load what sockmap needs beside the rest. Raises LoadError: this kernel does not offer it. Takes a moment."""
+        load_sockmap(sources(), self._pins)
+        if self._depth_fd < 0:
+            self._depth_fd = bpf.get(self._pins.programs / QUEUE_DEPTH.name)
+
+    @property
+    def sockmap_fds(self) -> tuple[int, int]:
+        """What workers need of it: the map of sockets, and the program that tells a queue's depth."""
+        return self.maps["sockets"].fd, self._depth_fd
+
+    def torture(self) -> Verdict:
+        """Whether sockmap is sound here, and worth it. Takes some seconds; the workers must beat."""
+        return torture(self._pins, self._root)
 
     def withdraw(self, uid: str, cookie: int) -> None:
         """Unhook the pod: its connects are its own again from now on."""
@@ -207,6 +240,7 @@ class Kernel:
     def take_traffic(self) -> dict[traffic.Path, traffic.Traffic]:
         """What connections in kernel mode did since the last call. Endpoints that only failed are taken out for a
         while: to be called every few seconds."""
+        sweep(self.maps)
         taken = traffic.take(self.maps)
         now = time.monotonic()
         self._ejections.observe(taken, now)

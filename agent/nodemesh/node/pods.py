@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from ..registry.snapshot import Namespace, Snapshot, Workload
@@ -11,6 +9,9 @@ from ..routing.client import Client
 
 #: The label or annotation on a Pod or its Namespace that takes pods out of the mesh, and on a Pod back in.
 MESH = "nodemesh.io/mesh"
+#: The label or annotation on a Pod or its Namespace that lets the kernel move bytes between its sockets and the proxy's
+#: without TCP, where MeshConfig has `sockmap` on.
+SOCKMAP = "nodemesh.io/sockmap"
 DISABLED = "disabled"
 ENABLED = "enabled"
 
@@ -19,10 +20,12 @@ STATIC_POD_HASH = "kubernetes.io/config.hash"
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted of one local pod. `why_not` is a sentence, empty where it is to be enrolled."""
+    """What is wanted of one local pod. `why_not` is a sentence, empty where it is to be enrolled; `sockmap` is what it
+    or its namespace asks for."""
 
     workload: Workload
     why_not: str = ""
+    sockmap: bool = False
 
     @property
     def uid(self) -> str:
@@ -30,9 +33,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return self.workload.annotations.get(STATIC_POD_HASH, self.workload.uid)
 
 
-def mesh_setting(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
-    """The value of `nodemesh.io/mesh`, the label before the annotation; empty where it is not set."""
-    return labels.get(MESH, annotations.get(MESH, ""))
+def setting(name: str, owner: Workload | Namespace | None) -> str:
+    """The value of a label or annotation, the label before the annotation; empty where it is not set."""
+    return owner.labels.get(name, owner.annotations.get(name, "")) if owner is not None else ""
 
 
 def why_not(pod: Workload, namespace: Namespace | None) -> str:
@@ -41,24 +44,29 @@ def why_not(pod: Workload, namespace: Namespace | None) -> str:
         return "the pod has finished"
     if pod.host_network:
         return "the pod uses the host's network (hostNetwork), which is never touched"
-    own = mesh_setting(pod.labels, pod.annotations)
+    own = setting(MESH, pod)
     if own == DISABLED:
         return f"the pod opts out ({MESH}: {DISABLED})"
-    whole = mesh_setting(namespace.labels, namespace.annotations) if namespace is not None else ""
-    if own != ENABLED and whole == DISABLED:
+    if own != ENABLED and setting(MESH, namespace) == DISABLED:
         return f"the namespace {pod.namespace} opts out ({MESH}: {DISABLED})"
     if not pod.uid:
         return "the pod has no uid (metadata.uid), by which its cgroup is found"
     return ""
 
 
+def wants_sockmap(pod: Workload, namespace: Namespace | None) -> bool:
+    """Whether the pod, or failing a word of its own its namespace, asks for sockmap."""
+    return (setting(SOCKMAP, pod) or setting(SOCKMAP, namespace)) == ENABLED
+
+
 def choose(snapshot: Snapshot, node: str) -> dict[str, Choice]:
     """The pods of this node by `namespace/name`."""
-    return {
-        key: Choice(workload=pod, why_not=why_not(pod, snapshot.namespaces.get(pod.namespace)))
-        for key, pod in snapshot.workloads.items()
-        if pod.kind == "Pod" and pod.node == node
-    }
+    chosen: dict[str, Choice] = {}
+    for key, pod in snapshot.workloads.items():
+        if pod.kind == "Pod" and pod.node == node:
+            namespace = snapshot.namespaces.get(pod.namespace)
+            chosen[key] = Choice(workload=pod, why_not=why_not(pod, namespace), sockmap=wants_sockmap(pod, namespace))
+    return chosen
 
 
 def client_of(pod: Workload) -> Client:

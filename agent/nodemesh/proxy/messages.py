@@ -58,8 +58,8 @@ class SetMaps(Message, frozen=True, kw_only=True):
 
 
 class SetSockmap(Message, frozen=True, kw_only=True):
-    """Bytes may skip TCP between apps and the worker where the kernel's map of sockets has the app's. fds: that map, then
-    the program that tells a queue's depth."""
+    """Bytes may skip TCP between apps and the worker where the kernel's map of sockets has the app's. fds: that map,
+    then the program that tells a queue's depth."""
 
 
 class SetDns(Message, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ class AppQueue:
     __slots__ = ()
 
     def depth(self) -> int:
-        """So many bytes wait; 0 also where the connection goes by TCP. Costs a system call."""
+        """So many bytes wait; 0 also where the connection goes by TCP. Costs a system call. Raises OSError."""
         raise NotImplementedError
 
 

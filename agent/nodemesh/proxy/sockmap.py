@@ -1,8 +1,8 @@
 """A pod's connection whose bytes the kernel hands from socket to socket, without TCP, where it can.
 
 Towards the app nothing but the proxy bounds what waits: it asks for the queue's depth each time that it has written as
-much as may wait, and where the app has not read meanwhile, it looks again after a moment. Nobody tells when the app reads.
-Towards the proxy all is as ever, but for splice(2), which sees only what came by TCP."""
+much as may wait, and where the app has not read meanwhile, it looks again after a moment. Nobody tells when the app
+reads. Towards the proxy all is as ever, but for splice(2), which sees only what came by TCP."""
 
 from __future__ import annotations
 
@@ -83,15 +83,14 @@ class SockmapTransport(SocketTransport):
         """Write as much as the queue has room for and the kernel takes; how much that was."""
         sent, size = 0, len(data)
         while sent < size:
-            if self._room < MIN_WRITE and self._room < size - sent:
-                self._room = MAX_DEPTH - self._queue.depth()
-                if self._room < MIN_WRITE:
-                    self._wait()
-                    break
-            room = self._room
-            part = data if size <= room and not sent else data[sent : sent + room]
             try:
-                taken = self.sock.send(part)
+                if self._room < MIN_WRITE and self._room < size - sent:
+                    self._room = MAX_DEPTH - self._queue.depth()
+                    if self._room < MIN_WRITE:
+                        self._wait()
+                        break
+                room = self._room
+                taken = self.sock.send(data if size <= room and not sent else data[sent : sent + room])
             except BlockingIOError:
                 break
             except OSError as error:
