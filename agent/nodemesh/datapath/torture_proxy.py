@@ -41,7 +41,7 @@ from .torture_app import (
 )
 
 #: Bytes that may wait for an app, as the worker has it.
-MAX_DEPTH = 1024 * 1024
+MAX_DEPTH = 2 * 1024 * 1024
 
 _counts: queue.Queue[int] = queue.Queue()
 

@@ -20,8 +20,8 @@ from .transport import Buffer, Transport
 if TYPE_CHECKING:
     from .reactor import Lane, Reactor
 
-#: Bytes that may wait for an app; TCP's own buffers let some four times as many wait.
-MAX_DEPTH: Final = 1024 * 1024
+#: Bytes that may wait for an app; TCP's own buffers let twice as many wait.
+MAX_DEPTH: Final = 2 * 1024 * 1024
 
 #: With less room than that, waiting for more spares system calls.
 MIN_WRITE: Final = 64 * 1024
