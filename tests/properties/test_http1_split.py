@@ -37,11 +37,11 @@ def events(pieces: list[bytes]) -> list[object]:
         while data:
             try:
                 if body is None:
-                    end = buffer.add(data)
-                    if not end:
+                    said = buffer.cut(data)
+                    if not said:
                         break
-                    head = read_request(buffer.data[: end - 4], b"http")
-                    data = buffer.take(end)
+                    head = read_request(said, b"http")
+                    data = buffer.rest
                     found.append((head.request.method, head.request.path, head.request.authority, tuple(head.lines)))
                     if head.length:
                         body = ChunkedReader() if head.length == UNKNOWN else LengthReader(head.length)

@@ -156,12 +156,11 @@ class Downstream(Handler):
                     self._rest(data)
                     break
                 served += 1
-                end = self._buffer.add(data)
-                if not end:
+                head = self._buffer.cut(data)
+                if not head:
                     self._count_held()
                     break
-                head = read_request(self._buffer.data[: end - 4], self.scheme)
-                data = self._begin(head, self._buffer.take(end))
+                data = self._begin(read_request(head, self.scheme), self._buffer.rest)
                 if self.exchange is not None:
                     break
         except ProtocolError as error:

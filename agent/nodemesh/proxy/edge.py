@@ -36,8 +36,7 @@ def admit(head: RequestHead, remote: str, security: Security | None) -> None:
     address = client.encode()
     forwarded = forwarded + b"," + address if forwarded else address
     head.lines[:] = [line for line in head.lines if keeps(name_of(line), internal)]
-    for name in [name for name in headers if not keeps(name, internal)]:
-        del headers[name]
+    headers = head.request.headers = {name: value for name, value in headers.items() if keeps(name, internal)}
     if not internal:
         head.request_id = b""
         head.controlled = False

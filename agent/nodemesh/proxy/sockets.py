@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: What one read takes; large bodies are read into the reactor's own buffer instead.
 READ_SIZE: Final = 16 * 1024
 
+#: Messages up to this size wait for the others of their batch (`Reactor.flush`).
+SMALL: Final = 16 * 1024
+
 #: From so many bytes at once on, moving them by `splice` costs less than copying them.
 SPLICED: Final = 64 * 1024
 
@@ -56,6 +59,7 @@ class SocketTransport(Transport):
         "_side",
         "_large",
         "_pipe",
+        "_unsent",
     )
 
     def __init__(self, reactor: Reactor, lane: Lane, sock: socket.socket, handler: Handler, accepted: bool) -> None:
@@ -68,6 +72,7 @@ class SocketTransport(Transport):
         self.accepted = accepted
         self.error: OSError | None = None
         self._out: list[bytes] = []
+        self._unsent = b""  # stands before nothing else: with `pending` it is empty
         self._paused = False
         self._stopped = False  # the pod as a whole is not read
         self._over = False  # the peer's FIN was read
@@ -86,6 +91,23 @@ class SocketTransport(Transport):
 
     def send(self, data: Buffer) -> None:
         if self.pending or not self.established:
+            self._keep(bytes(data))
+        elif isinstance(data, bytes) and len(data) <= SMALL:
+            if not self._unsent:
+                self.reactor.unsent.append(self)
+            self._unsent += data
+        else:
+            self.flush()
+            self._send(data)
+
+    def flush(self) -> None:
+        """Write what waits for its batch."""
+        if self._unsent:
+            data, self._unsent = self._unsent, b""
+            self._send(data)
+
+    def _send(self, data: Buffer) -> None:
+        if self.pending:
             self._keep(bytes(data))
             return
         try:
@@ -127,6 +149,7 @@ class SocketTransport(Transport):
             self._watch()
 
     def end(self) -> None:
+        self.flush()
         self._ending = True
         if not self.pending and self.established:
             self._shut()
@@ -134,6 +157,7 @@ class SocketTransport(Transport):
     def close(self) -> None:
         if self.closed:
             return
+        self.flush()
         if self.pending and self.error is None and self.established:
             self._closing = True
             self.handler = SILENT
@@ -199,6 +223,8 @@ class SocketTransport(Transport):
         has to tell what is the matter."""
         other = self._joined
         self._large = False
+        if other is not None:
+            other.flush()
         if other is None or self._side is not self.handler or other.pending or other.closed or not other.established:
             return False
         pipes, total = self.reactor.pipes, 0
@@ -335,6 +361,7 @@ class SocketTransport(Transport):
 
     def _drop(self) -> None:
         """Forget what is to be written."""
+        self._unsent = b""
         self._out.clear()
         if self.pending:
             self._change_pending(-self.pending)

@@ -74,7 +74,7 @@ class Transport:
         self.entrance = ""  # "address:port" of a plain listener that the client reached in its destination's stead
 
     def send(self, data: Buffer) -> None:
-        """Write, or keep a copy of what the peer does not take yet."""
+        """Write before the loop waits again, or keep a copy of what the peer does not take yet."""
         raise NotImplementedError
 
     def join(self, other: Transport) -> None:

@@ -187,10 +187,10 @@ class Upstream(Handler):
 
     def _receive_head(self, requester: Requester, data: bytes) -> None:
         buffer = self._buffer
-        end = buffer.add(data)
-        while end:
-            head = read_response(buffer.data[: end - 4], self._method)
-            rest = buffer.take(end)
+        said = buffer.cut(data)
+        while said:
+            head = read_response(said, self._method)
+            rest = buffer.rest
             if head.status >= 200:
                 self._start_body(requester, head, rest)
                 return
@@ -204,7 +204,7 @@ class Upstream(Handler):
             requester.informed(head)
             if self.requester is not requester:
                 return
-            end = buffer.add(rest) if rest else 0
+            said = buffer.cut(rest) if rest else b""
 
     def _start_body(self, requester: Requester, head: ResponseHead, rest: bytes) -> None:
         self._close = head.close

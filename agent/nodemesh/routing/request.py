@@ -5,7 +5,8 @@ from __future__ import annotations
 
 class Request:
     """Bytes as received. `path` has no query; `headers` has lower-case names, several values joined by `,` and holds
-    neither host nor pseudo headers. `authority` is the Host header or :authority with its port."""
+    neither host nor pseudo headers; requests with the same fields share it, so it may be replaced but never changed.
+    `authority` is the Host header or :authority with its port."""
 
     __slots__ = ("method", "scheme", "authority", "path", "query", "headers")
 

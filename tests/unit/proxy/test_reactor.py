@@ -104,6 +104,44 @@ def test_what_the_peer_does_not_take_waits_and_then_drains(reactor):
     assert ear.transport.pending == 0
 
 
+def test_small_messages_of_one_turn_are_sent_together(reactor):
+    """And in their order, whatever is sent between them at once."""
+
+    class Teller(Ear):
+        def received(self, data: Buffer) -> None:
+            for part in (b"a", b"b"):
+                self.transport.send(part)
+            with pytest.raises(BlockingIOError):
+                client.recv(9)
+            self.log.append("told")
+            if data == b"much":
+                self.transport.send(memoryview(b"large"))
+                self.transport.send(b"c")
+            if data == b"end":
+                self.transport.end()
+
+    ear = Teller()
+    (client,) = open_to(reactor, reactor.add_lane(), ear)
+    client.setblocking(False)
+    for asked, answer in ((b"x", b"ab"), (b"much", b"ablargec"), (b"end", b"ab")):
+        client.sendall(asked)
+        turn_until(reactor, lambda: ear.log)
+        assert ear.log == ["told"] and client.recv(99) == answer
+        ear.log.clear()
+    assert client.recv(9) == b""
+
+
+def test_a_timer_s_message_is_sent_before_the_loop_waits_again(reactor):
+    ear = Ear()
+    (client,) = open_to(reactor, reactor.add_lane(), ear)
+    client.setblocking(False)
+    fired: list[bool] = []
+    reactor.clock.after(0.0, lambda: fired.append(True) or ear.transport.send(b"late"))
+    turn_until(reactor, lambda: fired)
+    reactor.turn()
+    assert client.recv(9) == b"late"
+
+
 def test_a_paused_transport_hears_nothing_and_does_not_spin(reactor):
     ear = Ear()
     (client,) = open_to(reactor, reactor.add_lane(), ear)
@@ -199,6 +237,7 @@ def test_a_listener_that_closes_takes_what_waits(reactor):
     for client, ear in zip(clients, ears, strict=True):
         assert ear.transport is not None, "nobody is reset"
         ear.transport.send(b"welcome")
+        reactor.turn()
         assert client.recv(10) == b"welcome"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)

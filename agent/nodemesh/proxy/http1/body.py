@@ -7,7 +7,7 @@ from typing import Final
 
 from ..transport import Buffer
 from .errors import ProtocolError
-from .lines import FIELD_LINE
+from .lines import read_field
 
 CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
@@ -143,8 +143,7 @@ class ChunkedReader(BodyReader):
         elif not line:
             self.done = True
         else:
-            if FIELD_LINE.fullmatch(line) is None:
-                raise ProtocolError(f"malformed trailer {line[:60]!r}")
+            read_field(line)  # may find it malformed
             self.trailers.append(line)
             if sum(map(len, self.trailers)) > MAX_TRAILERS:
                 raise ProtocolError("trailers too large", 431)

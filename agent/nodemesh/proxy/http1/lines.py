@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from .errors import ProtocolError
+
+H = TypeVar("H")
 
 # What a field is to a proxy. Small numbers, so that the codecs compare integers.
 PLAIN: Final = 0
@@ -71,9 +73,32 @@ CACHE_SIZE: Final = 4096
 #: Longer lines are not kept.
 CACHED_LENGTH: Final = 512
 
-# RFC 9110 section 5.1 and 5.5: a token, a colon, visible characters with spaces and tabs. No line folding (RFC 9112
-# section 5.2), no bare CR, LF or NUL, no space before the colon (section 5.1).
-FIELD_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+#: So many whole heads are kept of either kind, and none that is longer.
+KNOWN_HEADS: Final = 1024
+KNOWN_LENGTH: Final = 2048
+
+#: RFC 9110 section 5.1: a field's name is a token.
+TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+#: RFC 9110 section 5.5: visible characters with spaces and tabs are in a value. So no line folding (RFC 9112 section
+#: 5.2), no bare CR, LF or NUL.
+VALUE_BYTES: Final = bytes(byte for byte in range(256) if byte >= 0x20 and byte != 0x7F or byte == 0x09)
+
+#: Fields whose values are lists of tokens to us.
+LISTS: Final = (CONNECTION, TRANSFER_ENCODING, TE)
+
+
+class FieldName:
+    """One spelling of a field's name: in lower case, what it is to the proxy, whether its lines may be kept, and how
+    many were read since the cache was empty."""
+
+    __slots__ = ("name", "kind", "cached", "lines")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.kind = KINDS.get(name, PLAIN)
+        self.cached = name not in UNCACHED
+        self.lines = 0
 
 
 class FieldLine:
@@ -91,30 +116,61 @@ class FieldLine:
 
 CACHE: Final[dict[bytes, FieldLine]] = {}
 
-#: How many values of each field were read since the cache was empty.
-VALUES: Final[dict[bytes, int]] = {}
+NAMES: Final[dict[bytes, FieldName]] = {}
 
 
 def read_field(line: bytes) -> FieldLine:
     """The meaning of a line that `CACHE` does not know yet. Raises ProtocolError."""
-    match = FIELD_LINE.fullmatch(line)
-    if match is None:
+    end = line.find(b":")
+    known = NAMES.get(line[:end]) if end >= 0 else None
+    if known is None:
+        known = read_name(line)
+    if line.translate(None, VALUE_BYTES):
         raise ProtocolError(f"malformed field line {line[:60]!r}")
-    name = match[1].lower()
-    value = match[2].rstrip(b" \t")
-    kind = KINDS.get(name, PLAIN)
+    value = line[end + 1 :].strip(b" \t")
+    kind = known.kind
     tokens: tuple[bytes, ...] = ()
-    if kind in (CONNECTION, TRANSFER_ENCODING, TE):
+    if kind in LISTS:
         tokens = tuple(token.strip(b" \t").lower() for token in value.split(b","))
-    field = FieldLine(kind, name, value, tokens)
-    if name not in UNCACHED and len(line) <= CACHED_LENGTH:
-        values = VALUES[name] = VALUES.get(name, 0) + 1
-        if values <= CACHED_VALUES:
+    field = FieldLine(kind, known.name, value, tokens)
+    if known.cached and len(line) <= CACHED_LENGTH:
+        known.lines += 1
+        if known.lines <= CACHED_VALUES:
             CACHE[line] = field
-        if len(CACHE) >= CACHE_SIZE or values >= CACHE_SIZE:
+        if len(CACHE) >= CACHE_SIZE or known.lines >= CACHE_SIZE:
             CACHE.clear()
-            VALUES.clear()
+            NAMES.clear()
     return field
+
+
+def read_name(line: bytes) -> FieldName:
+    """The name of a line that `NAMES` does not know yet. Raises ProtocolError."""
+    spelling, colon, _ = line.partition(b":")
+    if not colon or TOKEN.fullmatch(spelling) is None:  # no space before the colon, either (RFC 9112 section 5.1)
+        raise ProtocolError(f"malformed field line {line[:60]!r}")
+    name = FieldName(spelling.lower())
+    if len(spelling) <= CACHED_LENGTH:
+        if len(NAMES) >= CACHE_SIZE:
+            NAMES.clear()
+        NAMES[spelling] = name
+    return name
+
+
+class Known(Generic[H]):
+    """Whole heads by their bytes, for who sends the same again and again. What is kept is shared, and never changed."""
+
+    __slots__ = ("heads",)
+
+    def __init__(self) -> None:
+        self.heads: dict[bytes, H] = {}
+
+    def keep(self, data: bytes, head: H) -> None:
+        """Remember what `data` means: only where each of its lines is in `CACHE`, so that it holds no secrets, and
+        nothing that differs each time."""
+        if len(data) <= KNOWN_LENGTH:
+            if len(self.heads) >= KNOWN_HEADS:
+                self.heads.clear()
+            self.heads[data] = head
 
 
 def name_of(line: bytes) -> bytes:

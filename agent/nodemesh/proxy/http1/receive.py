@@ -9,36 +9,52 @@ from .errors import ProtocolError
 #: Envoy's max_request_headers_kb; nginx takes 32 KB, node 16 KB, Go 1 MB.
 MAX_HEAD: Final = 60 * 1024
 
+CR: Final = 0x0D
+
 #: Envoy's max_headers_count.
 MAX_FIELDS: Final = 100
 
 
-class HeadBuffer:
-    """Collects one head. `data` is what has come and was not taken yet."""
+#: What ends a head: the last field line's end, and an empty line.
+END: Final = b"\r\n\r\n"
 
-    __slots__ = ("data", "_searched")
+
+class HeadBuffer:
+    """Collects one head. `data` is what has come of it, `rest` what stood behind the last one."""
+
+    __slots__ = ("data", "rest", "_searched")
 
     def __init__(self) -> None:
         self.data = b""
+        self.rest = b""
         self._searched = 0
 
-    def add(self, data: bytes) -> int:
-        """Append; returns the length of a complete head with its empty line, 0 while there is none.
+    def cut(self, data: bytes) -> bytes:
+        """Append; returns a complete head without its empty line, nothing while there is none.
 
         Raises ProtocolError for a head that is too large, or has line ends other than CRLF."""
-        if self.data:
-            self.data += data
-        else:
-            self.data = data
+        if not self.data:
+            end = data.find(END)  # the usual case: all of it at once
+            if 0 < end < MAX_HEAD and data[0] != CR:
+                self.rest = data[end + len(END) :]
+                return data[:end]
+        self.data += data
+        return self._cut()
+
+    def _cut(self) -> bytes:
+        """A head that comes in pieces, or after empty lines."""
         while self.data.startswith(b"\r\n"):  # RFC 9112 section 2.2: empty lines before a request are ignored
             self.data = self.data[2:]
             self._searched = 0
-        end = self.data.find(b"\r\n\r\n", max(0, self._searched - 3)) + 4
-        if end >= 4:
-            if end > MAX_HEAD:
+        end = self.data.find(END, max(0, self._searched - len(END) + 1))
+        if end >= 0:
+            if end >= MAX_HEAD:
                 self._too_large()
+            head = self.data[:end]
+            self.rest = self.data[end + len(END) :]
+            self.data = b""
             self._searched = 0
-            return end
+            return head
         start = max(0, self._searched - 1)
         fresh = self.data[start:]
         if fresh.startswith(b"\n") and start:
@@ -48,13 +64,7 @@ class HeadBuffer:
         self._searched = len(self.data)
         if self._searched > MAX_HEAD:
             self._too_large()
-        return 0
-
-    def take(self, end: int) -> bytes:
-        """The rest of `data` after a head that was read."""
-        rest = self.data[end:]
-        self.data = b""
-        return rest
+        return b""
 
     def _too_large(self) -> None:
         if b"\r\n" not in self.data[:MAX_HEAD]:

@@ -24,12 +24,14 @@ from .lines import (
     TRANSFER_ENCODING,
     UPGRADE,
     FieldLine,
+    Known,
     name_of,
     read_field,
 )
 from .receive import MAX_FIELDS
 
-REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])")
+REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")
+VERSION_LENGTH: Final = len(b"HTTP/1.1")
 
 #: scheme "://" authority, then the path (RFC 9112 section 3.2.2)
 ABSOLUTE: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)(.*)", re.DOTALL)
@@ -41,29 +43,48 @@ AUTHORITY: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=%:\[\]]*")
 MAX_LENGTH_DIGITS: Final = 18
 
 
+#: What requests say after their target (version and field lines), as it was understood before.
+KNOWN: Final[Known[RequestHead]] = Known()
+
+
 def read_request(data: bytes, scheme: bytes) -> RequestHead:
     """A complete head, without its empty line. Raises ProtocolError with the status to answer."""
-    lines = data.split(b"\r\n")
-    start = REQUEST_LINE.fullmatch(lines[0])
+    end = data.find(b"\r\n")
+    if end < 0:
+        end = len(data)
+    start = REQUEST_LINE.fullmatch(data, 0, end)
     if start is None:
-        raise ProtocolError(f"malformed request line {lines[0][:60]!r}")
-    if len(lines) > MAX_FIELDS + 1:
+        raise ProtocolError(f"malformed request line {data[: min(end, 60)]!r}")
+    said = data[end - VERSION_LENGTH :]
+    known = KNOWN.heads.get(said)
+    if known is None:
+        known = read_fields(said)
+    request = Request(start[1], scheme, known.request.authority, start[2], b"", known.request.headers)
+    set_target(request)
+    return known.again(request)
+
+
+def read_fields(said: bytes) -> RequestHead:
+    """The meaning of a version and field lines that `KNOWN` does not have yet: a head without method and target."""
+    version, *lines = said.split(b"\r\n")
+    if len(lines) > MAX_FIELDS:
         raise ProtocolError(f"more than {MAX_FIELDS} fields", 431)
-    method, target, major, minor = start.groups()
-    if major != b"1":
-        raise ProtocolError(f"HTTP/{major.decode()} is not spoken here", 505)
+    if not version.startswith(b"HTTP/1."):
+        raise ProtocolError(f"{version.decode()} is not spoken here", 505)
     headers: dict[bytes, bytes] = {}
     kept: list[bytes] = []
-    head = RequestHead(Request(method, scheme, b"", target, b"", headers), kept)
+    head = RequestHead(Request(b"", b"", b"", b"", b"", headers), kept)
     hosts: tuple[bytes, ...] = ()
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     options: tuple[bytes, ...] = ()  # of Connection
+    common = True  # no line but such that are kept
     cached = CACHE.get
-    for line in lines[1:]:
+    for line in lines:
         field = cached(line)
         if field is None:
             field = read_field(line)
+            common = common and line in CACHE
         kind = field.kind
         if kind == PLAIN or (kind > CONNECTION and note_field(head, field)):
             name = field.name
@@ -77,14 +98,16 @@ def read_request(data: bytes, scheme: bytes) -> RequestHead:
             codings += field.tokens
         elif kind == CONNECTION:
             options += field.tokens
-    if minor == b"0":
+    if version == b"HTTP/1.0":
         head.http10 = True
         head.close = b"keep-alive" not in options
-    set_target(head, hosts)
+    set_host(head, hosts)
     if lengths or codings:
         set_length(head, lengths, codings)
     if options or head.upgrade:
         set_connection(head, options)
+    if common:
+        KNOWN.keep(said, head)
     return head
 
 
@@ -98,7 +121,6 @@ def note_field(head: RequestHead, field: FieldLine) -> bool:
     elif kind == EXPECT:
         if field.value.lower() != b"100-continue":
             raise ProtocolError(f"unknown expectation {field.value[:60]!r}", 417)
-        head.expect = True
         return True
     elif kind == REQUEST_ID:
         head.request_id = field.value
@@ -111,27 +133,23 @@ def note_field(head: RequestHead, field: FieldLine) -> bool:
     return False
 
 
-def set_target(head: RequestHead, hosts: tuple[bytes, ...]) -> None:
-    """Path, query and authority from the request target (RFC 9112 sections 3.2 and 3.3)."""
-    request = head.request
-    target = request.path
+def set_host(head: RequestHead, hosts: tuple[bytes, ...]) -> None:
+    """The one Host of a request (RFC 9112 section 3.2)."""
     if len(hosts) != 1 and (hosts or not head.http10):
         raise ProtocolError("a request needs exactly one Host")
     host = hosts[0] if hosts else b""
     if AUTHORITY.fullmatch(host) is None:
         raise ProtocolError(f"malformed Host {host[:60]!r}")
-    request.authority = host
+    head.request.authority = host
+
+
+def set_target(request: Request) -> None:
+    """Path and query from the request target, and the authority of one that has its own (RFC 9112 section 3.2)."""
+    target = request.path
     if request.method == b"CONNECT":
         raise ProtocolError("CONNECT is refused", 403)
     if not target.startswith(b"/"):
-        absolute = ABSOLUTE.fullmatch(target)
-        if absolute is not None:
-            if AUTHORITY.fullmatch(absolute[2]) is None or not absolute[2]:
-                raise ProtocolError("malformed authority in the request target")
-            request.authority = absolute[2]  # section 3.2.2: Host is ignored then
-            target = absolute[3] if absolute[3].startswith(b"/") else b"/" + absolute[3]
-        elif target != b"*" or request.method != b"OPTIONS":
-            raise ProtocolError(f"malformed request target {target[:60]!r}")
+        target = other_form(request, target)
     fragment = target.find(b"#")
     if fragment >= 0:
         target = target[:fragment]  # Envoy strips it, too: it is no part of a request
@@ -140,6 +158,19 @@ def set_target(head: RequestHead, hosts: tuple[bytes, ...]) -> None:
         request.query = target[query + 1 :]
         target = target[:query]
     request.path = normalize_path(target)
+
+
+def other_form(request: Request, target: bytes) -> bytes:
+    """The path of a target in absolute or asterisk form (sections 3.2.2 and 3.2.4)."""
+    absolute = ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        if target != b"*" or request.method != b"OPTIONS":
+            raise ProtocolError(f"malformed request target {target[:60]!r}")
+        return target
+    if AUTHORITY.fullmatch(absolute[2]) is None or not absolute[2]:
+        raise ProtocolError("malformed authority in the request target")
+    request.authority = absolute[2]  # Host is ignored then
+    return absolute[3] if absolute[3].startswith(b"/") else b"/" + absolute[3]
 
 
 def set_length(head: RequestHead, lengths: tuple[bytes, ...], codings: tuple[bytes, ...]) -> None:

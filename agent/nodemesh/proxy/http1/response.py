@@ -20,6 +20,7 @@ from .lines import (
     REQUEST_ID,
     TRANSFER_ENCODING,
     UPGRADE,
+    Known,
     name_of,
     read_field,
 )
@@ -47,8 +48,15 @@ def read_status(line: bytes) -> tuple[bytes, int, bytes]:
     return status
 
 
+#: Heads that were understood before, as answers to other methods than HEAD.
+KNOWN: Final[Known[ResponseHead]] = Known()
+
+
 def read_response(data: bytes, method: bytes) -> ResponseHead:
     """A complete head, without its empty line, as the answer to `method`. Raises ProtocolError."""
+    known = KNOWN.heads.get(data)
+    if known is not None and method != b"HEAD":
+        return known.again()
     lines = data.split(b"\r\n")
     minor, status, phrase = STATUS_CACHE.get(lines[0]) or read_status(lines[0])
     if len(lines) > MAX_FIELDS + 1:
@@ -58,11 +66,13 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     options: tuple[bytes, ...] = ()  # of Connection
+    common = True  # no line but such that are kept
     cached = CACHE.get
     for line in lines[1:]:
         field = cached(line)
         if field is None:
             field = read_field(line)
+            common = common and line in CACHE
         kind = field.kind
         if kind == PLAIN or kind in FORWARDED:
             kept.append(line)
@@ -87,6 +97,9 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     if options or head.upgrade:
         set_connection(head, options)
     set_length(head, lengths, codings, method)
+    if common and method != b"HEAD":
+        KNOWN.keep(data, head)
+        return head.again()
     return head
 
 

@@ -6,8 +6,8 @@ from nodemesh.proxy.http1.lines import (
     CACHE_SIZE,
     CACHED_VALUES,
     CONNECTION,
+    NAMES,
     OPTIONS,
-    VALUES,
     drop,
     name_of,
     read_field,
@@ -36,20 +36,20 @@ def test_secrets_and_long_lines_are_not_kept(line):
 
 def test_a_field_that_is_never_the_same_gets_no_more_than_its_places():
     CACHE.clear()
-    VALUES.clear()
+    NAMES.clear()
     read_field(b"x-often: 1")
     for number in range(CACHE_SIZE - 1):
         assert read_field(b"x-varied: %d" % number).value == b"%d" % number
     assert sum(line.startswith(b"x-varied") for line in CACHE) == CACHED_VALUES
     assert b"x-often: 1" in CACHE
     read_field(b"x-varied: last")
-    assert not CACHE and not VALUES
+    assert not CACHE and not NAMES
 
 
 def test_the_cache_starts_anew_when_it_is_full():
     for number in range(2 * CACHE_SIZE):
         read_field(b"x-%d: 1" % number)
-        assert len(CACHE) < CACHE_SIZE and len(VALUES) < CACHE_SIZE
+        assert len(CACHE) < CACHE_SIZE and len(NAMES) < CACHE_SIZE
 
 
 @pytest.mark.parametrize("line", [b"no colon", b"space : x", b" folded: x", b"x: a\x00b", b"x: a\rb", b": x"])

@@ -11,15 +11,15 @@ HEAD = b"GET / HTTP/1.1\r\nHost: reviews\r\n\r\n"
 @pytest.mark.parametrize("size", [1, 2, 3, 10])
 def test_a_head_in_pieces(size):
     buffer = HeadBuffer()
-    ends = [buffer.add(HEAD[start : start + size]) for start in range(0, len(HEAD), size)]
-    assert ends[-1] == len(HEAD) and not any(ends[:-1])
+    *before, head = [buffer.cut(HEAD[start : start + size]) for start in range(0, len(HEAD), size)]
+    assert head == HEAD[:-4] and not any(before)
 
 
 def test_what_is_behind_a_head_comes_back():
     buffer = HeadBuffer()
-    end = buffer.add(b"\r\n\r\n" + HEAD + b"body")
-    assert buffer.data[:end] == HEAD, "empty lines before it are nothing"
-    assert buffer.take(end) == b"body" and buffer.data == b""
+    assert buffer.cut(b"\r\n\r\n" + HEAD + b"body") == HEAD[:-4], "empty lines before it are nothing"
+    assert buffer.rest == b"body" and buffer.data == b""
+    assert buffer.cut(HEAD) == HEAD[:-4] and buffer.rest == b""
 
 
 @pytest.mark.parametrize("size", [1, 100])
@@ -27,7 +27,7 @@ def test_a_bare_lf_is_refused(size):
     buffer, data = HeadBuffer(), b"GET / HTTP/1.1\nHost: reviews\n\n"
     with pytest.raises(ProtocolError):
         for start in range(0, len(data), size):
-            buffer.add(data[start : start + size])
+            buffer.cut(data[start : start + size])
 
 
 @pytest.mark.parametrize(
@@ -36,5 +36,5 @@ def test_a_bare_lf_is_refused(size):
 )
 def test_a_head_has_a_bound(data, status):
     with pytest.raises(ProtocolError) as caught:
-        HeadBuffer().add(data)
+        HeadBuffer().cut(data)
     assert caught.value.status == status

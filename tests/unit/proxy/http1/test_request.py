@@ -4,8 +4,9 @@ import pytest
 
 from nodemesh.proxy.head import UNKNOWN
 from nodemesh.proxy.http1.errors import ProtocolError
+from nodemesh.proxy.http1.lines import KNOWN_HEADS
 from nodemesh.proxy.http1.receive import MAX_HEAD, HeadBuffer
-from nodemesh.proxy.http1.request import read_request
+from nodemesh.proxy.http1.request import KNOWN, read_request
 
 
 def read(text: bytes):
@@ -90,5 +91,30 @@ def test_http_1_0_closes_unless_asked_not_to():
 )
 def test_heads_have_a_bound(data, answer):
     with pytest.raises(ProtocolError) as caught:
-        HeadBuffer().add(data)
+        HeadBuffer().cut(data)
     assert caught.value.status == answer
+
+
+def test_the_same_fields_are_understood_once_and_never_mixed_up():
+    """What one request's rules do to its lines is not seen by the next, whatever its target."""
+    first = read(b"GET /a?b HTTP/1.1\nHost: known\nX-Same: 1\nContent-Length: 3")
+    first.lines.append(b"x-added: 1")
+    second = read(b"PUT http://other/c HTTP/1.1\nHost: known\nX-Same: 1\nContent-Length: 3")
+    assert second.request.headers is first.request.headers
+    assert second.lines == [b"X-Same: 1"] and second.length == 3
+    assert (second.request.method, second.request.authority, second.request.path) == (b"PUT", b"other", b"/c")
+    assert read(b"GET / HTTP/1.1\nHost: known\nX-Same: 1\nContent-Length: 3").request.authority == b"known"
+
+
+@pytest.mark.parametrize(
+    "line", [b"Cookie: session=1", b"X-Long: " + b"x" * 600, b"\n".join([b"X: " + b"y" * 500] * 5)]
+)
+def test_secrets_and_long_heads_are_not_kept(line):
+    text = b"GET / HTTP/1.1\nHost: secret\n" + line
+    assert read(text).request.headers is not read(text).request.headers
+
+
+def test_the_known_heads_have_a_bound():
+    for number in range(KNOWN_HEADS + 2):
+        read(b"GET / HTTP/1.1\nHost: h%d\nX-%d: 1" % (number % 50, number))
+        assert len(KNOWN.heads) <= KNOWN_HEADS

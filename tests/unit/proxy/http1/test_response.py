@@ -55,3 +55,11 @@ def test_what_is_ours_and_what_is_for_this_hop_is_left_out():
 
 def test_a_grpc_status_in_the_head_is_seen():
     assert read(b"HTTP/1.1 200 OK\ngrpc-status: 14\nContent-Length: 0").grpc_status == 14
+
+
+def test_the_same_head_is_understood_once_and_never_mixed_up():
+    text = b"HTTP/1.1 200 OK\nX-Pod: reviews-v1\nContent-Length: 5"
+    first = read(text)
+    first.lines.append(b"x-added: 1")
+    assert read(text).lines == [b"X-Pod: reviews-v1"]
+    assert (read(text).length, read(text, b"HEAD").length, read(text).length) == (5, 0, 5)
