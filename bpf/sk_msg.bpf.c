@@ -1,6 +1,7 @@
 /* What a socket in `sockets` sends: sk_msg. It goes into the other end's queue without TCP wherever that keeps the order
  * of bytes and bounds the queue; by TCP otherwise. The rules differ, since the app knows nothing of this and the proxy
- * does: it reads whatever comes in whichever way, and asks for its queue's depth before it writes much. */
+ * does: it reads whatever comes in whichever way, and asks queue_depth before it writes for the first time, and then
+ * before it writes much. */
 #include <uapi/linux/bpf.h>
 
 #include "include/count.h"
@@ -13,10 +14,8 @@
 static inline enum reason why_not_to_proxy(const struct pair *pair, u64 me, u32 size)
 {
 	u64 psock;
-	if (pair->refused || !pair->verified)
+	if (!pair->begun || !pair->proxy)
 		return REASON_TCP_UNVERIFIED;
-	if (!pair->proxy)
-		return REASON_TCP_NO_PEER;
 	if (has_ulp(me))
 		return REASON_TCP_ULP;
 	if (!tcp_is_read(me, pair->proxy))
@@ -27,22 +26,14 @@ static inline enum reason why_not_to_proxy(const struct pair *pair, u64 me, u32 
 	return queued(psock) + size > TO_PROXY_LIMIT ? REASON_TCP_QUEUE_FULL : REASON_NONE;
 }
 
-/* An app may take a short read for the end of what is there and wait for the next event: from the first redirected byte on
- * nothing comes to it by TCP that could lie beside it, unless it hands its socket to kTLS. So nothing here bounds its
- * queue; the proxy does. */
+/* An app gets all that it is ever sent in the one way or in the other: it may take a short read for the end of what is
+ * there, or ask by FIONREAD, which knows of one way only. So nothing here bounds its queue. */
 static inline enum reason why_not_to_app(struct pair *pair, u64 me)
 {
-	if (pair->refused)
+	pair->proxy = me;
+	if (!pair->begun)
 		return REASON_TCP_UNVERIFIED;
-	if (!pair->verified) {
-		if (has_sent(pair->app))
-			return REASON_TCP_UNVERIFIED;
-		pair->refused = 1;
-		return REASON_TCP_SERVER_FIRST;
-	}
-	if (has_ulp(pair->app))
-		return REASON_TCP_ULP;
-	return pair->begun || tcp_is_read(me, pair->app) ? REASON_NONE : REASON_TCP_UNREAD;
+	return has_ulp(pair->app) ? REASON_TCP_ULP : REASON_NONE;
 }
 
 int nodemesh_sk_msg(struct sk_msg_md *ctx)
@@ -57,15 +48,11 @@ int nodemesh_sk_msg(struct sk_msg_md *ctx)
 	pair = pairs.lookup(&flow);
 	if (!pair)
 		return SK_PASS;
-	if (!from_app)
-		pair->proxy = me;
 	reason = from_app ? why_not_to_proxy(pair, me, ctx->size) : why_not_to_app(pair, me);
 	if (reason == REASON_NONE) {
 		flow.end = from_app ? END_PROXY : END_APP;
 		int verdict = sockets.msg_redirect_hash(ctx, &flow, BPF_F_INGRESS); /* BCC ends the statement here */
 		reason = verdict == SK_PASS ? REASON_SOCKMAP_REDIRECTED : REASON_TCP_NO_PEER;
-		if (reason == REASON_SOCKMAP_REDIRECTED && !from_app)
-			pair->begun = 1;
 	}
 	count(HOOK_SK_MSG, reason);
 	/* Even where redirecting failed: the helper's own verdict would lose the bytes, and SK_DROP would stay with the socket

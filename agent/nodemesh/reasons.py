@@ -27,10 +27,10 @@ class Reason(IntEnum):
     ORIGIN_DROPPED = 13
     SOCKMAP_JOINED = 14
     SOCKMAP_VERIFIED = 15
-    SOCKMAP_REDIRECTED = 16
-    TCP_BLOCKING = 17
-    TCP_UNVERIFIED = 18
-    TCP_SERVER_FIRST = 19
+    SOCKMAP_BEGUN = 16
+    SOCKMAP_REDIRECTED = 17
+    TCP_BLOCKING = 18
+    TCP_UNVERIFIED = 19
     TCP_UNREAD = 20
     TCP_QUEUE_FULL = 21
     TCP_NO_PEER = 22
@@ -96,10 +96,10 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.ORIGIN_DROPPED: ReasonText("-", "origin_dropped"),
     Reason.SOCKMAP_JOINED: ReasonText("-", "sockmap_joined"),
     Reason.SOCKMAP_VERIFIED: ReasonText("-", "sockmap_verified"),
+    Reason.SOCKMAP_BEGUN: ReasonText("-", "sockmap_begun"),
     Reason.SOCKMAP_REDIRECTED: ReasonText("-", "sockmap_redirected"),
     Reason.TCP_BLOCKING: ReasonText("-", "tcp_blocking"),
     Reason.TCP_UNVERIFIED: ReasonText("-", "tcp_unverified"),
-    Reason.TCP_SERVER_FIRST: ReasonText("-", "tcp_server_first"),
     Reason.TCP_UNREAD: ReasonText("-", "tcp_unread"),
     Reason.TCP_QUEUE_FULL: ReasonText("-", "tcp_queue_full"),
     Reason.TCP_NO_PEER: ReasonText("-", "tcp_no_peer"),

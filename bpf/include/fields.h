@@ -52,8 +52,3 @@ static inline int has_ulp(u64 sk)
 {
 	return FIELD(u64, sk, inet_connection_sock, icsk_ulp_ops) != 0;
 }
-
-static inline int has_sent(u64 sk)
-{
-	return FIELD(u32, sk, tcp_sock, data_segs_out) != 0;
-}

@@ -105,8 +105,8 @@ struct pair {
 	u64 app;
 	u64 proxy; /* 0 until the proxy has sent something */
 	u8 verified; /* the app's socket did not block when its first request had arrived */
-	u8 refused; /* for good: it did, or the server spoke first */
-	u8 begun; /* the app has been sent bytes without TCP: it gets all further ones so */
+	u8 begun; /* it was when the proxy was about to write: the app gets all that it is sent without TCP */
+	u8 refused; /* it was not: the app gets nothing without TCP */
 	u8 unused[5];
 };
 
@@ -156,7 +156,8 @@ enum hook {
 	HOOK_RECVMSG6 = 9,
 	HOOK_SOCKOPS_SOCKMAP = 10,
 	HOOK_SK_MSG = 11,
-	HOOKS = 12,
+	HOOK_QUEUE_DEPTH = 12,
+	HOOKS = 13,
 };
 
 #define REASONS 64 /* the kernel's share of reasons.py */

@@ -79,6 +79,7 @@ class Hook(IntEnum):
     RECVMSG6 = 9
     SOCKOPS_SOCKMAP = 10
     SK_MSG = 11
+    QUEUE_DEPTH = 12
 
 
 class End(IntEnum):

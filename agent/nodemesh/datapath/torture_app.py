@@ -60,6 +60,9 @@ BOUND = 24 * 1024 * 1024
 #: The port behind which the server speaks first, 300 bytes, before it sends back what comes.
 SPEAKS_FIRST = 25
 
+#: ioctl_tty(2)
+FIONREAD = 0x541B
+
 TIMEOUT = 3.0
 _PATTERN = b"".join(struct.pack("=I", number) for number in range(16384)) * 66
 
@@ -330,6 +333,22 @@ def peek(app: App) -> str:
         return "" if seen and app.receive_all(sock, 500) == b"p" * 500 else "what was peeked at did not come"
 
 
+def ask_how_much_there_is(app: App) -> str:
+    """As nginx does by FIONREAD after each read that filled its buffer: told that nothing is left, it waits."""
+    by_tcp = app.connect((app.address[0], SPEAKS_FIRST)), 300, 100
+    without = app.dial(GIVE, 100_000, 100_000), 100_000, 4096
+    for sock, size, piece in (by_tcp, without):
+        with sock:
+            wait(sock, select.POLLIN)
+            time.sleep(0.005)
+            came = len(sock.recv(piece))
+            (left,) = struct.unpack("=i", fcntl.ioctl(sock, FIONREAD, bytes(4)))
+            rest = len(app.receive_all(sock, size - came))
+            if left <= 0 or rest != size - came:
+                return f"{left} bytes are said to be there while {size - came} wait, of which {rest} came"
+    return ""
+
+
 def empty_write(app: App) -> str:
     with app.dial(ECHO) as sock:
         sock.send(b"")
@@ -411,6 +430,7 @@ NONBLOCKING = (
     Case("server does not read", 1, server_does_not_read),
     Case("app does not read", 1, app_does_not_read),
     Case("peek", 20, peek),
+    Case("ask how much there is", 20, ask_how_much_there_is),
     Case("empty write", 5, empty_write),
     Case("edge-triggered", 6, edge_triggered),
     Case("edge-triggered after two answers", 6, edge_triggered_after_two_answers),

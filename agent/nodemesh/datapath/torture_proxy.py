@@ -45,6 +45,9 @@ MAX_DEPTH = 2 * 1024 * 1024
 
 _counts: queue.Queue[int] = queue.Queue()
 
+#: Sockmap is for one thread at a time.
+_asking = threading.Lock()
+
 
 class Connection:
     """One connection of an app. `flow` is its name in the maps where it may skip TCP, else empty."""
@@ -76,7 +79,13 @@ class Connection:
         return data
 
     def room(self) -> int:
-        return MAX_DEPTH - (self._sockmap.depth(self._flow) if self._flow else 0)
+        if not self._flow:
+            return MAX_DEPTH
+        with _asking:
+            depth = self._sockmap.depth(self._flow)
+        if depth < 0:
+            self._flow = b""  # by TCP
+        return MAX_DEPTH - max(depth, 0)
 
     def send(self, data: bytes) -> None:
         view, deadline = memoryview(data), time.monotonic() + TIMEOUT

@@ -37,13 +37,13 @@ class SockmapTransport(SocketTransport):
     __slots__ = ("_queue", "_room", "_full", "_look")
 
     def __init__(self, reactor: Reactor, lane: Lane, sock: socket.socket, queue: AppQueue) -> None:
-        self._queue = queue
-        self._room = MAX_DEPTH  # what may be written before the queue is looked at
+        self._queue: AppQueue | None = queue  # None: the app gets its bytes by TCP
+        self._room = 0  # what may be written before the queue is looked at
         self._full = False  # a look is due
         self._look = FIRST_LOOK
         super().__init__(reactor, lane, sock, SILENT, True)
 
-    def send(self, data: Buffer) -> None:
+    def _send(self, data: Buffer) -> None:
         if self.pending:
             self._keep(bytes(data))
             return
@@ -58,7 +58,7 @@ class SockmapTransport(SocketTransport):
         data = os.read(pipe.read_end, pipe.held)
         pipe.held = 0
         self.reactor.pipes.give(pipe)
-        self.send(data)
+        self._send(data)
 
     def _interest(self) -> int:
         mask = super()._interest()
@@ -84,12 +84,10 @@ class SockmapTransport(SocketTransport):
         sent, size = 0, len(data)
         while sent < size:
             try:
-                if self._room < MIN_WRITE and self._room < size - sent:
-                    self._room = MAX_DEPTH - self._queue.depth()
-                    if self._room < MIN_WRITE:
-                        self._wait()
-                        break
-                room = self._room
+                room = self._find_room(size - sent)
+                if not room:
+                    self._wait()
+                    break
                 taken = self.sock.send(data if size <= room and not sent else data[sent : sent + room])
             except BlockingIOError:
                 break
@@ -103,6 +101,20 @@ class SockmapTransport(SocketTransport):
             self._room -= taken
             sent += taken
         return sent
+
+    def _find_room(self, size: int) -> int:
+        """How much of so many bytes may be written now. Raises OSError."""
+        if self._queue is None:
+            return size
+        if self._room < MIN_WRITE and self._room < size:
+            depth = self._queue.depth()
+            if depth < 0:
+                self._queue = None
+                return size
+            self._room = MAX_DEPTH - depth
+            if self._room < MIN_WRITE:
+                return 0
+        return self._room
 
     def _wait(self) -> None:
         """Look again after a moment, a longer one each time."""
