@@ -5,6 +5,7 @@ import hashlib
 import os
 import signal
 import sys
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 
@@ -218,12 +219,10 @@ class Counts:
         self._before = self._read()
 
     def _read(self) -> Counter[str]:
-        import urllib.request
-
         page = urllib.request.urlopen(f"http://{self._agent.admin}/metrics", timeout=10).read().decode()
         found: Counter[str] = Counter()
         for line in page.splitlines():
-            if line.startswith("nodemesh_kernel_events_total{") and ('"sk_msg"' in line or '"sockops_sockmap"' in line):
+            if line.startswith("nodemesh_kernel_events_total{") and any(f'"{one.name}"' in line for one in SOCKMAP_PROGRAMS):
                 found[line.split('reason="')[1].split('"')[0]] += int(float(line.split()[-1]))
         return found
 
