@@ -1,5 +1,5 @@
-"""RC-09: sockmap under a whole agent, with real apps: what skips TCP arrives as it would by TCP, who did not ask or blocks
-stays on TCP, and whatever dies or is taken back leaves connections and kernel in order."""
+"""RC-09: sockmap under a whole agent, with real apps: what skips TCP arrives as it would by TCP, who did not ask or
+blocks stays on TCP, and whatever dies or is taken back leaves connections and kernel in order."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ from nodemesh.proxy.sockmap import MAX_DEPTH
 ASKS = {"nodemesh.io/sockmap": "enabled"}
 LARGE = 64 << 20
 
-#: Files of known sizes at port 80; at port 82 whatever the first server answers, over connections of its own that are kept.
+#: Files of known sizes at port 80; at port 82 whatever the first server answers, over kept connections of its own.
 NGINX = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log warn; user root;
 events {{ worker_connections 512; }}
@@ -38,7 +38,9 @@ http {{
 }}
 """
 FILES = "root {folder}/files; listen [::]:80;"
-FORWARD = 'location / {{ proxy_pass http://web; proxy_http_version 1.1; proxy_set_header connection ""; proxy_buffering off; }}'
+FORWARD = """location / {{
+  proxy_pass http://web; proxy_http_version 1.1; proxy_set_header connection ""; proxy_buffering off;
+}}"""
 
 #: At port 81: the SHA-256 of what comes until a half-close, read only after as many seconds as the first line says.
 DIGEST = """
@@ -222,7 +224,9 @@ class Counts:
         page = urllib.request.urlopen(f"http://{self._agent.admin}/metrics", timeout=10).read().decode()
         found: Counter[str] = Counter()
         for line in page.splitlines():
-            if line.startswith("nodemesh_kernel_events_total{") and any(f'"{one.name}"' in line for one in SOCKMAP_PROGRAMS):
+            if line.startswith("nodemesh_kernel_events_total{") and any(
+                f'"{one.name}"' in line for one in SOCKMAP_PROGRAMS
+            ):
                 found[line.split('reason="')[1].split('"')[0]] += int(float(line.split()[-1]))
         return found
 
@@ -361,7 +365,7 @@ def test_a_killed_worker_ends_its_connections_and_no_other(agent, pod, pins, cou
     assert kept(pod, "nonblocking", 60) == expected(content, 60)
     assert counts.since()["sockmap_redirected"] >= 2 * 58
     with Maps(pins) as maps:
-        until(lambda: not [key for key in maps["pairs"].keys() if not maps["sockets"].lookup(key)])
+        until(lambda: all(map(maps["sockets"].lookup, maps["pairs"].keys())))
 
 
 def test_connections_outlive_control_and_new_ones_are_joined_again(agent, pod, counts, content):
@@ -431,5 +435,3 @@ def alive(program: int) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-

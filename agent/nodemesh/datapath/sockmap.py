@@ -46,8 +46,8 @@ class Sockmap:
         return True
 
     def depth(self, flow: bytes) -> int:
-        """Bytes that wait for the app to read them; negative where it gets them by TCP, which it does for good then. To be
-        asked before the first byte is written. About 1 µs. Raises OSError."""
+        """Bytes that wait for the app to read them; negative where it gets them by TCP, which it does for good then. To
+        be asked before the first byte is written. About 1 µs. Raises OSError."""
         self._flow.raw = flow
         if bpf.test_run(self._attributes) < 0:
             code = ctypes.get_errno()

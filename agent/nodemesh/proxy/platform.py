@@ -16,8 +16,8 @@ class AppQueue:
     __slots__ = ()
 
     def depth(self) -> int:
-        """So many bytes wait; negative where the app gets all its bytes by TCP, which is decided when this is first asked,
-        before anything is written. Costs a system call. Raises OSError."""
+        """So many bytes wait; negative where the app gets all its bytes by TCP, which is decided when this is first
+        asked, before anything is written. Costs a system call. Raises OSError."""
         raise NotImplementedError
 
 
