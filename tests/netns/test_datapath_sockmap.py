@@ -47,7 +47,10 @@ def test_it_passes_with_more_of_everything(tortured):
     assert verdict.gain > 1.0
 
 
-@pytest.mark.parametrize(("verdict", "words"), [(1, "ask how much there is, non-blocking app: "), (0, "half-close, non-blocking app: ")])
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [(1, "ask how much there is, non-blocking app: "), (0, "half-close, non-blocking app: ")],
+)
 def test_it_says_what_is_wrong_where_messages_go_astray(tortured, pins, maps, verdict, words):
     """Another program in the place of ours: one that lets all pass, one that drops all."""
     ours = bpf.get(pins.programs / SK_MSG.name)
