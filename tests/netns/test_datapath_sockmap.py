@@ -3,17 +3,18 @@
 import os
 
 import pytest
-from tests.netns.conftest import BPF_DIR
+from tests.netns.conftest import BPF_DIR, finish
 from tests.netns.test_datapath_lifecycle import ONE, programs_at
 
 from nodemesh.datapath import bpf, loader
 from nodemesh.datapath.attach import attach, attached, attached_pods, detach
-from nodemesh.datapath.hooks import SK_MSG, SOCKMAP_PROGRAMS
+from nodemesh.datapath.hooks import QUEUE_DEPTH, SK_MSG, SOCKMAP_PROGRAMS
 from nodemesh.datapath.loader import LoadError, load_sockmap
-from nodemesh.datapath.maps import FLOW, PAIR, Maps
+from nodemesh.datapath.maps import FLOW, PAIR, End, Maps, Mode, PodFlag, ServiceEntry
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.sockmap import sweep
 from nodemesh.datapath.torture import torture
+from nodemesh.node.platform import EbpfPlatform
 
 _SK_MSG = 16  # enum bpf_prog_type
 
@@ -81,6 +82,49 @@ def test_a_second_load_takes_the_place_of_the_first(pins):
     after = identities(pins)
     assert before.keys() == after.keys() == {one.name for one in SOCKMAP_PROGRAMS}
     assert not set(before.values()) & set(after.values())
+
+
+@pytest.fixture
+def joined(node, pins, maps, client):
+    """A redirected connection of an app that does not block, as a worker accepts it: the platform, the connection and
+    its peer's address."""
+    maps.enrol(client.cookie, 0, PodFlag.SOCKMAP)
+    attach(pins, client.pod.record.uid, node.cgroup(client.pod), sockmap=True)
+    vip = node.service.addresses[0]
+    client.serve(vip, ServiceEntry(Mode.PROXY))
+    process = client.start_dial(vip)
+    listener = client.listeners["127.0.0.1"]
+    listener.settimeout(5)
+    connection, peer = listener.accept()
+    connection.settimeout(5)
+    platform = EbpfPlatform()
+    platform.set_maps([os.dup(maps[name].fd) for name in ("flows", "heartbeats", "sockets")], 0)
+    assert ends(maps) == [End.APP]
+    with connection:
+        yield platform, connection, peer
+        connection.sendall(b"proxy")
+    assert finish(process)[0] == "proxy"
+
+
+def ends(maps):
+    return sorted(FLOW.unpack(key)[-1] for key in maps["sockets"].keys())
+
+
+def test_a_worker_that_was_not_told_of_sockmap_takes_the_app_out_again(joined, maps):
+    platform, connection, peer = joined
+    assert platform.original_destination(connection, peer) is not None
+    assert platform.app_queue(connection) is None
+    assert ends(maps) == []
+
+
+def test_a_server_that_speaks_first_does_so_by_tcp(joined, pins, maps):
+    platform, connection, peer = joined
+    platform.set_sockmap([bpf.get(pins.programs / QUEUE_DEPTH.name)])
+    assert platform.original_destination(connection, peer) is not None
+    queue = platform.app_queue(connection)
+    assert ends(maps) == [End.APP, End.PROXY]
+    assert queue.depth() < 0, "the app has not sent anything"
+    assert ends(maps) == [End.PROXY]
 
 
 def identities(pins):

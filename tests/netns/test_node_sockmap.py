@@ -343,7 +343,7 @@ def test_an_app_that_does_not_read_has_a_bounded_queue(pod, pins, content):
         process = pod.popen([sys.executable, "-c", SLOW, str(LARGE)], stdin=-1, stdout=-1, text=True)
         assert process.stdout.readline() == "asked\n"
         (flow,) = set(maps["pairs"].keys()) - before
-        sockmap = Sockmap(os.dup(maps["sockets"].fd), bpf.get(pins.programs / QUEUE_DEPTH.name))
+        sockmap = Sockmap(maps["sockets"], bpf.get(pins.programs / QUEUE_DEPTH.name))
         until(lambda: sockmap.depth(flow) > MAX_DEPTH * 3 // 4)
         deepest = max(sockmap.depth(flow) for _ in range(2000))
     assert deepest <= MAX_DEPTH

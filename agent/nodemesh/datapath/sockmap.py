@@ -19,22 +19,16 @@ _ATTRIBUTES = 80
 
 
 class Sockmap:
-    """By the descriptors of the map `sockets` and of the program `queue_depth`, which become this object's. One thread
-    at a time: the buffers are the object's own."""
+    """By the map `sockets` and the descriptor of the program `queue_depth`. One thread at a time: the buffers are the
+    object's own."""
 
-    def __init__(self, sockets_fd: int, depth_fd: int) -> None:
-        self._sockets = bpf.Map(sockets_fd)
-        self._depth_fd = depth_fd
+    def __init__(self, sockets: bpf.Map, depth_fd: int) -> None:
+        self._sockets = sockets
         self._flow = ctypes.create_string_buffer(FLOW.size)
         head = struct.pack(
             "=IIIIQQIIIIQQ", depth_fd, 0, 0, 0, 0, 0, 0, 0, FLOW.size, 0, ctypes.addressof(self._flow), 0
         )
         self._attributes = ctypes.create_string_buffer(head, _ATTRIBUTES)
-
-    def __del__(self) -> None:
-        """Connections may outlive the worker's interest in this object, and their queues must stay known."""
-        self._sockets.close()
-        os.close(self._depth_fd)
 
     def join(self, sock: socket.socket, flow: bytes) -> bool:
         """Put the proxy's end of the app's `flow` (FLOW) into the map; False where the kernel does not take it: the
@@ -54,12 +48,18 @@ class Sockmap:
             raise OSError(code, f"queue depth: {os.strerror(code)}")
         depth: int = struct.unpack_from("=I", self._attributes, _RETVAL)[0]
         if depth == _UNKNOWN:
-            self._sockets.delete(flow)
+            leave(self._sockets, flow)
             return -1
         return depth
 
 
 _END = struct.Struct("=I")
+
+
+def leave(sockets: bpf.Map, flow: bytes) -> None:
+    """Take the app's socket out of the map `sockets`, for an app that is to get its bytes by TCP: what it asks the
+    kernel about them (FIONREAD) is answered rightly then. Only as long as nothing waits for it that came otherwise."""
+    sockets.delete(flow)
 
 
 def sweep(maps: Maps) -> int:

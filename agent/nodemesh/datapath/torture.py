@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,9 +63,16 @@ class Verdict(NamedTuple):
         return text if self.worthwhile else f"{text}: not worth it"
 
 
-def torture(pins: Pins, cgroup_root: Path, beat: bool = False, scale: float = 1.0) -> Verdict:
+def torture(
+    pins: Pins,
+    cgroup_root: Path,
+    beat: bool = False,
+    scale: float = 1.0,
+    abandoned: Callable[[], bool] = lambda: False,
+) -> Verdict:
     """Run every case `scale` times as often as at a start. Needs the programs for sockmap (loader.load_sockmap) and a
-    fresh heartbeat: the workers', or with `beat` (only where none run) one made here. Leaves nothing behind."""
+    fresh heartbeat: the workers', or with `beat` (only where none run) one made here. `abandoned` is
+    asked before each case whether to give up. Leaves nothing behind."""
     name = f"torture-{os.getpid()}"
     cgroup = cgroup_root / f"nodemesh-{name}"
     began = time.monotonic()
@@ -72,7 +80,7 @@ def torture(pins: Pins, cgroup_root: Path, beat: bool = False, scale: float = 1.
     try:
         cgroup.mkdir()
         with Maps(pins) as maps, _Scene(pins, maps, name, cgroup, beat) as scene:
-            wrong = scene.run(scale)
+            wrong = scene.run(scale, abandoned)
             gain = scene.measure() if not wrong else 0.0
     except (OSError, AttachError, subprocess.SubprocessError, ValueError) as error:
         wrong = str(error) or type(error).__name__
@@ -164,13 +172,13 @@ class _Scene:
             raise OSError(f"the app ended with status {self._app.wait(_TIMEOUT)}")
         return json.loads(line)
 
-    def run(self, scale: float) -> str:
+    def run(self, scale: float, abandoned: Callable[[], bool]) -> str:
         """The first thing that went wrong, or nothing."""
         for blocking, cases in ((False, NONBLOCKING), (True, BLOCKING)):
             before = self._redirected()
             for case in cases:
                 job = {"do": case.name, "addresses": self._addresses, "blocking": blocking, "scale": scale}
-                wrong = self._do(job)
+                wrong = "given up" if abandoned() else self._do(job)
                 if wrong:
                     return f"{case.name}, {'blocking' if blocking else 'non-blocking'} app: {wrong}"
             redirected = self._redirected() - before

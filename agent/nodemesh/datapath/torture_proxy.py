@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from . import bpf
 from .origin import OriginalDestinations
 from .sockmap import Sockmap
 from .torture_app import (
@@ -207,16 +208,18 @@ def accept(listener: socket.socket, destinations: OriginalDestinations, sockmap:
 
 
 def main() -> None:
-    """`FLOWS SOCKETS DEPTH LISTENER …`: descriptors. Until it is killed."""
+    """`FLOWS SOCKETS DEPTH LISTENER …`: descriptors. Until its standard input ends."""
     flows, sockets, depth, *listeners = map(int, sys.argv[1:])
-    destinations, sockmap = OriginalDestinations(flows), Sockmap(sockets, depth)
+    destinations, sockmap = OriginalDestinations(flows), Sockmap(bpf.Map(sockets), depth)
     poll = select.poll()
     opened = {fd: socket.socket(fileno=fd) for fd in listeners}
-    for fd in opened:
+    for fd in (*opened, sys.stdin.fileno()):
         poll.register(fd, select.POLLIN)
     print("ready", flush=True)
     while True:
         for fd, _ in poll.poll():
+            if fd not in opened:
+                return  # whoever started this is gone
             accept(opened[fd], destinations, sockmap)
 
 

@@ -280,7 +280,10 @@ class Control:
             self._changed()
         while self.sockmap is not None:
             await asyncio.sleep(POD_INTERVAL)
-            await self.sockmap.decide()
+            try:
+                await self.sockmap.decide()
+            except OSError as error:
+                log.error("sockmap not decided", error=error)
 
     def _sockmap_changed(self) -> None:
         """Workers first: an app's socket that is entered before they know goes by TCP."""

@@ -151,9 +151,7 @@ class Enrolment:
                 self._kernel.move(enrolled.cookie, view, sockmap)
                 enrolled.view = view
             if sockmap != enrolled.sockmap:
-                self._kernel.switch_sockmap(enrolled.uid, enrolled.cgroup, enrolled.cookie, view, sockmap)
-                enrolled.sockmap = sockmap
-                log.info("sockmap", pod=key, on=sockmap)
+                self._switch_sockmap(key, enrolled, sockmap)
             return
         if enrolled is not None:
             self._withdraw(key, "its network namespace was made anew")
@@ -164,6 +162,16 @@ class Enrolment:
             self._enrol(key, choice, client, place)
         finally:
             place.close()
+
+    def _switch_sockmap(self, key: str, enrolled: Enrolled, on: bool) -> None:
+        """Raises NotEnrolled."""
+        try:
+            self._kernel.switch_sockmap(enrolled.uid, enrolled.cgroup, enrolled.cookie, enrolled.view, on)
+        except NotEnrolled as error:
+            self._withdraw(key, str(error))
+            raise
+        enrolled.sockmap = on
+        log.info("sockmap", pod=key, on=on)
 
     def _moved(self, enrolled: Enrolled) -> bool:
         """Whether the pod's processes live in another namespace than the one with our listeners (a new sandbox). A pod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ..datapath import attach, bpf, cgroups, counters, namespaces, probes, traffic
@@ -100,9 +100,9 @@ class Kernel:
         self._depth_fd = -1  # of sockmap's program, where that is loaded
 
     @property
-    def worker_fds(self) -> tuple[int, int]:
-        """What workers need: the map of original destinations and the heartbeats."""
-        return self.maps["flows"].fd, self.maps["heartbeats"].fd
+    def worker_fds(self) -> tuple[int, int, int]:
+        """What workers need: the maps of original destinations, heartbeats and sockets."""
+        return self.maps["flows"].fd, self.maps["heartbeats"].fd, self.maps["sockets"].fd
 
     def close(self) -> None:
         self.maps.close()
@@ -210,13 +210,14 @@ class Kernel:
             self._depth_fd = bpf.get(self._pins.programs / QUEUE_DEPTH.name)
 
     @property
-    def sockmap_fds(self) -> tuple[int, int]:
-        """What workers need of it: the map of sockets, and the program that tells a queue's depth."""
-        return self.maps["sockets"].fd, self._depth_fd
+    def sockmap_fds(self) -> tuple[int]:
+        """What workers need for it: the program that tells a queue's depth."""
+        return (self._depth_fd,)
 
-    def torture(self) -> Verdict:
-        """Whether sockmap is sound here, and worth it. Takes some seconds; the workers must beat."""
-        return torture(self._pins, self._root)
+    def torture(self, abandoned: Callable[[], bool]) -> Verdict:
+        """Whether sockmap is sound here, and worth it. Takes some seconds, or less once it is `abandoned`; the workers
+        must beat."""
+        return torture(self._pins, self._root, abandoned=abandoned)
 
     def withdraw(self, uid: str, cookie: int) -> None:
         """Unhook the pod: its connects are its own again from now on."""

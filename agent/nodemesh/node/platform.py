@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from ..datapath import namespaces
+from ..datapath import bpf, namespaces
 from ..datapath.heartbeat import Heartbeat
 from ..datapath.origin import OriginalDestinations
-from ..datapath.sockmap import Sockmap
+from ..datapath.sockmap import Sockmap, leave
 from ..proxy.platform import AppQueue, Platform
 
 
@@ -29,16 +29,21 @@ class EbpfPlatform(Platform):
     def __init__(self) -> None:
         self._origins: OriginalDestinations | None = None
         self._heartbeat: Heartbeat | None = None
+        self._sockets: bpf.Map | None = None
         self._sockmap: Sockmap | None = None
 
     def original_destination(self, connection: socket.socket, peer: tuple[Any, ...]) -> tuple[str, int] | None:
         return self._origins.take(connection, peer) if self._origins is not None else None
 
     def app_queue(self, connection: socket.socket) -> AppQueue | None:
-        if self._sockmap is None or self._origins is None or not self._origins.joined:
+        if self._origins is None or not self._origins.joined:
             return None
         flow = self._origins.flow
-        return Queue(self._sockmap, flow) if self._sockmap.join(connection, flow) else None
+        if self._sockmap is not None and self._sockmap.join(connection, flow):
+            return Queue(self._sockmap, flow)
+        assert self._sockets is not None
+        leave(self._sockets, flow)
+        return None
 
     def beat(self) -> None:
         if self._heartbeat is not None:
@@ -51,14 +56,16 @@ class EbpfPlatform(Platform):
 
     def set_maps(self, fds: list[int], slot: int) -> None:
         """The maps stay open for as long as the process lives: a successor of control sends the same ones again."""
-        origins, heartbeats = fds
+        origins, heartbeats, sockets = fds
         self._origins = OriginalDestinations(origins)
+        self._sockets = bpf.Map(sockets)
         self._heartbeat = Heartbeat(heartbeats, slot)
         self._heartbeat.beat()
 
     def set_sockmap(self, fds: list[int]) -> None:
-        """As with the maps."""
-        self._sockmap = Sockmap(*fds)
+        """Comes after the maps. The program, too, stays open."""
+        assert self._sockets is not None
+        self._sockmap = Sockmap(self._sockets, fds[0])
 
     def stop(self) -> None:
         """Let new connections pass this worker by at once."""

@@ -33,6 +33,7 @@ class SockmapOffer:
         self._changed = changed
         self._setting = Sockmap.OFF
         self._asked = False
+        self._turn = 0  # grows with each change of the setting, and at the end
         self.state = State.OFF
         self.why = ""  # what the torture found, or what the kernel lacks
 
@@ -55,6 +56,7 @@ class SockmapOffer:
         self._asked = asked
         if setting is not self._setting:
             self._setting = setting
+            self._turn += 1
             self._enter(State.OFF if setting is Sockmap.OFF else State.UNASKED)
 
     async def decide(self) -> None:
@@ -62,16 +64,22 @@ class SockmapOffer:
         it is, which takes some seconds."""
         if self.state is not State.UNASKED or not self._asked:
             return
-        setting = self._setting
+        setting, turn = self._setting, self._turn
         self._enter(State.TRYING)
-        sound, why = await asyncio.to_thread(self._try, setting)
-        if self._setting is not setting:
+        trying = asyncio.ensure_future(asyncio.to_thread(self._try, setting, turn))
+        try:
+            sound, why = await asyncio.shield(trying)
+        except asyncio.CancelledError:  # it has hooks and processes of its own to take away
+            self._turn += 1
+            await trying
+            raise
+        if self._turn != turn:
             return  # decided anew
         self.why = why
         (log.info if sound else log.warning)("sockmap", setting=setting, on=sound, why=why)
         self._enter(State.ON if sound else State.REFUSED)
 
-    def _try(self, setting: Sockmap) -> tuple[bool, str]:
+    def _try(self, setting: Sockmap, turn: int) -> tuple[bool, str]:
         """Whether to offer it, and why."""
         try:
             self._kernel.load_sockmap()
@@ -79,9 +87,11 @@ class SockmapOffer:
             for line in error.log.splitlines()[-20:]:
                 log.warning("loader", said=line)
             return False, str(error)
+        except OSError as error:
+            return False, f"its programs cannot be loaded ({error})"
         if setting is Sockmap.ON:
             return True, "untested, as the setting says"
-        verdict = self._kernel.torture()
+        verdict = self._kernel.torture(lambda: self._turn != turn)
         return verdict.worthwhile, str(verdict)
 
     def _enter(self, state: State) -> None:

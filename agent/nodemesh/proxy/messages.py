@@ -10,7 +10,7 @@ import msgspec
 from ..routing.client import Client
 
 #: Raised when a message changes its shape; a worker refuses a control process that speaks another one (RC-13).
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -52,14 +52,14 @@ class RemoveListener(Message, frozen=True, kw_only=True):
 
 
 class SetMaps(Message, frozen=True, kw_only=True):
-    """The kernel's side. fds: the map of original destinations, then the heartbeat's map."""
+    """The kernel's side. fds: the map of original destinations, the heartbeat's map, the map of sockets."""
 
     heartbeat_slot: int
 
 
 class SetSockmap(Message, frozen=True, kw_only=True):
-    """Bytes may skip TCP between apps and the worker where the kernel's map of sockets has the app's. fds: that map,
-    then the program that tells a queue's depth."""
+    """Bytes may skip TCP between apps and the worker where the kernel's map of sockets has the app's. fds: the program
+    that tells a queue's depth. Until then such apps are taken out of the map as they come."""
 
 
 class SetDns(Message, frozen=True, kw_only=True):

@@ -48,13 +48,12 @@ class Platform:
         return socket.socket(family, socket.SOCK_STREAM)
 
     def set_sockmap(self, fds: list[int]) -> None:
-        """Bytes may skip TCP from now on: the map of sockets, and the program that tells a queue's depth. The fds are
-        ours from here on."""
+        """Bytes may skip TCP from now on: the program that tells a queue's depth. The fds are ours from here on."""
         for fd in fds:
             os.close(fd)
 
     def set_maps(self, fds: list[int], slot: int) -> None:
-        """The kernel's maps (original destinations, heartbeats) and this worker's slot in the latter; the fds are ours
-        from here on."""
+        """The kernel's maps (original destinations, heartbeats, sockets) and this worker's slot in the second; the fds
+        are ours from here on."""
         for fd in fds:
             os.close(fd)

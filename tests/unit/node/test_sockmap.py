@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
 
@@ -25,7 +27,7 @@ class Kernel:
         if self.error:
             raise LoadError(self.error)
 
-    def torture(self) -> Verdict:
+    def torture(self, abandoned) -> Verdict:
         self.did.append("torture")
         return self.verdict
 
@@ -97,10 +99,37 @@ def test_a_setting_that_changes_meanwhile_makes_the_verdict_void():
     offer.want(Sockmap.AUTO, True)
     torture = kernel.torture
 
-    def change() -> Verdict:
+    def change(abandoned) -> Verdict:
         offer.want(Sockmap.OFF, True)
-        return torture()
+        assert abandoned()
+        return torture(abandoned)
 
     kernel.torture = change
     asyncio.run(offer.decide())
     assert not offer.offered and str(offer) == "off"
+
+
+def test_an_end_of_control_waits_for_the_torture_to_clean_up():
+    kernel = Kernel(GOOD)
+    began, done = threading.Event(), threading.Event()
+
+    def slow(abandoned) -> Verdict:
+        began.set()
+        while not abandoned():
+            time.sleep(0.001)
+        done.set()
+        return GOOD
+
+    kernel.torture = slow
+    offer = SockmapOffer(kernel, lambda: None)
+    offer.want(Sockmap.AUTO, True)
+
+    async def end() -> None:
+        deciding = asyncio.create_task(offer.decide())
+        await asyncio.to_thread(began.wait, 5)
+        deciding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await deciding
+        assert done.is_set() and not offer.offered
+
+    asyncio.run(end())
