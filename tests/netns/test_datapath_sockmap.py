@@ -107,7 +107,7 @@ def joined(node, pins, maps, client):
 
 
 def ends(maps):
-    return sorted(FLOW.unpack(key)[-1] for key in maps["sockets"].keys())
+    return sorted(found[-1] for found in map(FLOW.unpack, maps["sockets"].keys()))
 
 
 def test_a_worker_that_was_not_told_of_sockmap_takes_the_app_out_again(joined, maps):
