@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """One resource in one API version."""
+    """One resource in one API version; `status` is that it has a status of its own, and generations."""
 
     group: str
     version: str
     kind: str
     plural: str
     namespaced: bool = True
+    status: bool = False
 
     @property
     def api_version(self) -> str:
@@ -75,9 +76,11 @@ ISTIO = {
 def mesh_kinds(versions: tuple[str, ...] = ISTIO_VERSIONS) -> list[Kind]:
     """Istio's kinds and ours, as if their CRDs were installed."""
     found = [
-        Kind("networking.istio.io", version, kind, plural) for version in versions for kind, plural in ISTIO.items()
+        Kind("networking.istio.io", version, kind, plural, status=True)
+        for version in versions
+        for kind, plural in ISTIO.items()
     ]
-    return [*found, Kind("nodemesh.io", "v1alpha1", "MeshConfig", "meshconfigs", False)]
+    return [*found, Kind("nodemesh.io", "v1alpha1", "MeshConfig", "meshconfigs", False, status=True)]
 
 
 class Target(NamedTuple):

@@ -6,12 +6,13 @@ import asyncio
 import base64
 import contextlib
 import json
-from typing import Any
+from collections import deque
+from typing import Any, NamedTuple
 
 import yaml
 from aiohttp import web
 
-from . import discovery, schemas
+from . import discovery, rights, schemas
 from .etcd import Change, Conflict, Data, Etcd, encode, key_of, partial
 from .faults import Faults
 from .kinds import BUILT_IN, Kind, Kinds, Target, mesh_kinds
@@ -37,14 +38,26 @@ def status(code: int, message: str, reason: str = "") -> Data:
     return {**named, "message": message, "reason": reason or REASONS.get(code, ""), "code": code}
 
 
+class Asked(NamedTuple):
+    """One request."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+
+
 class ApiServer:
-    """One cluster. `requests` counts what was asked, by method (or "watch") and path."""
+    """One cluster. `requests` counts what was asked, by method (or "watch") and path, `asked` has the newest of it in
+    full. `accounts` has the service
+    account, `namespace/name`, behind each bearer token; where there is none, everybody may do everything."""
 
     def __init__(self, *, with_mesh: bool = True) -> None:
         self.etcd = Etcd()
         self.faults = Faults()
         self.kinds = Kinds(BUILT_IN)
         self.requests: dict[tuple[str, str], int] = {}
+        self.asked: deque[Asked] = deque(maxlen=1000)
+        self.accounts: dict[str, str] = {}
         self.sent = 0  # bytes of watches and lists
         self._watches: dict[int, web.Request] = {}
         if with_mesh:
@@ -62,7 +75,8 @@ class ApiServer:
     def apply(self, *objects: Data) -> None:
         """Put objects in place, whatever was there."""
         for data in objects:
-            self.etcd.put(self.kinds.of(data["kind"]).store, self._complete(self.kinds.of(data["kind"]), data))
+            kind = self.kinds.of(data["kind"])
+            self.etcd.put(kind.store, self._versioned(kind, self._complete(kind, data)))
 
     def delete(self, kind: str, name: str, namespace: str = "default") -> None:
         found = self.kinds.of(kind)
@@ -89,6 +103,7 @@ class ApiServer:
         watch = request.query.get("watch") in ("true", "1")
         row = ("watch" if watch else request.method, request.path)
         self.requests[row] = self.requests.get(row, 0) + 1
+        self.asked.append(Asked(*row, dict(request.query)))
         try:
             self._admit(request, watch)
             found = discovery.answer(request.path, self.kinds) if request.method == "GET" else None
@@ -97,6 +112,7 @@ class ApiServer:
             target = self.kinds.target(request.path)
             if target is None:
                 raise Refused(404, "the server could not find the requested resource")
+            self._authorize(request, target)
             if request.method == "GET" and not target.name:
                 return await (self._watch(request, target) if watch else self._list(request, target))
             return await self._one(request, target)
@@ -112,6 +128,16 @@ class ApiServer:
         refusal = self.faults.refusal(request.path, watch)
         if refusal is not None:
             raise Refused(refusal.status, refusal.message, retry_after=refusal.retry_after)
+
+    def _authorize(self, request: web.Request, target: Target) -> None:
+        if not self.accounts:
+            return
+        account = self.accounts.get(request.headers.get("Authorization", "").partition(" ")[2])
+        if account is None:
+            raise Refused(401, "Unauthorized")
+        why = rights.refusal(self.etcd, account, rights.access_of(request.method, request.query, target))
+        if why:
+            raise Refused(403, why)
 
     # lists
 
@@ -220,6 +246,8 @@ class ApiServer:
 
     async def _one(self, request: web.Request, target: Target) -> web.Response:
         store, key = target.kind.store, (target.namespace, target.name)
+        if target.part and not (target.part == "status" and target.kind.status):
+            raise Refused(404, "the server could not find the requested resource")
         found = self.etcd.get(store, key) if target.name else None
         if target.name and found is None:
             raise Refused(404, f'{target.kind.plural} "{target.name}" not found')
@@ -264,6 +292,7 @@ class ApiServer:
 
     def _stored(self, target: Target, data: Data) -> Data:
         expected = data["metadata"].get("resourceVersion", "")
+        data = self._versioned(target.kind, data, target.part)
         try:
             stored = self.etcd.put(target.kind.store, data, expected=expected)
         except Conflict as conflict:
@@ -272,14 +301,33 @@ class ApiServer:
             self._serve(stored)
         return stored
 
+    def _versioned(self, kind: Kind, data: Data, part: str = "") -> Data:
+        """Of a kind with the status subresource: what is written by one path changes nothing of what the other writes,
+        and the generation counts the changes of all but the status and the metadata (CRDs, "Status subresource")."""
+        if not kind.status:
+            return data
+        before = self.etcd.get(kind.store, key_of(data))
+        if before is not None and part == "status":
+            return {**before, "status": data.get("status")}
+        kept = {"status": before["status"]} if before is not None and "status" in before else {}
+        data = {name: value for name, value in data.items() if name != "status"} | kept
+        generation = before["metadata"]["generation"] if before is not None else 0
+        if before is None or any(data.get(name) != before.get(name) for name in {*data, *before} - {"metadata"}):
+            generation += 1
+        return {**data, "metadata": {**data["metadata"], "generation": generation}}
+
     def _serve(self, crd: Data) -> None:
         """Serve what a CRD defines, and say so in its status as kubectl expects it."""
         spec = crd["spec"]
         for version in spec["versions"]:
             names = spec["names"]
+            has_status = "status" in version.get("subresources", {})
             self.kinds.add(
-                Kind(spec["group"], version["name"], names["kind"], names["plural"], spec["scope"] == "Namespaced")
-            )
+                Kind(
+                    spec["group"], version["name"], names["kind"], names["plural"], spec["scope"] == "Namespaced",
+                    has_status,
+                )
+            )  # fmt: skip
 
 
 def selected(data: Data, query: Any) -> bool:

@@ -9,9 +9,6 @@ from tests.apiserver.kinds import Kind
 from tests.apiserver.server import ApiServer
 from tests.clusters import NODE, Follower, endpoint_slice, pod, service, virtual_service
 
-from nodemesh.registry.sources.cache import Cache
-from nodemesh.registry.sources.cluster import ClusterSource
-
 REVIEWS = "reviews.default.svc.cluster.local"
 
 
@@ -271,25 +268,3 @@ def test_a_node_that_boots_without_api_server_serves_what_it_knew(play, monkeypa
 
     play(first, api, cache=True)
     play(second, api, up=False, cache=True)
-
-
-def test_a_gateway_reads_the_secrets_of_its_namespace_and_keeps_none_on_disk(play, tmp_path, monkeypatch):
-    monkeypatch.setattr("nodemesh.registry.sources.cluster.SAVE_INTERVAL", 0.1)
-    api = small_cluster()
-    for namespace in ("edge", "other"):
-        meta = {"name": "certificate", "namespace": namespace}
-        api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": {"tls.key": "c2VjcmV0bHk="}})
-
-    async def story(follower):
-        path = tmp_path / "gateway.msgpack"
-        source = ClusterSource(follower.api, NODE, Cache(path, NODE), lambda: 0.5, "edge")
-        task = asyncio.create_task(source.run())
-        changes = await source.next()
-        secrets = {item.meta.key: item.spec.data for item in changes.changed if item.kind == "Secret"}
-        assert secrets == {"edge/certificate": {"tls.key": b"secretly"}}
-        await follower.until(path.exists)
-        assert b"secretly" not in path.read_bytes()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    play(story, api)

@@ -15,7 +15,7 @@ from nodemesh.cli.main import cli
 from nodemesh.registry.sources.resources import resources
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-KUSTOMIZATIONS = [".", "gateway", "overlays/monitoring", "overlays/admission"]
+KUSTOMIZATIONS = [".", "gateway", "overlays/monitoring", "overlays/admission", "overlays/status"]
 
 #: kubectl keeps what it applied in an annotation, and annotations have a bound.
 MAX_APPLIED = 256 * 1024
@@ -83,12 +83,22 @@ def test_every_object_fits_into_the_annotation(folder, tmp_path):
 
 
 def test_the_agent_may_read_what_it_reads_and_nothing_else(tmp_path):
-    rules = find(built("agent", tmp_path), "ClusterRole")["rules"]
-    read = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]
-            if rule["verbs"] == ["list", "watch"]}  # fmt: skip
+    roles = {item["metadata"]["name"]: item["rules"] for item in built("agent", tmp_path)
+             if item["kind"] == "ClusterRole"}  # fmt: skip
+    rules = roles.pop("nodemesh-agent")
+    read = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
     assert read == {(resource.group, resource.plural) for resource in resources("node-a")}
-    written = [rule for rule in rules if rule["verbs"] != ["list", "watch"]]
-    assert [(rule["resources"], rule["verbs"]) for rule in written] == [(["events"], ["create"])]
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
+    (written,) = roles.pop("nodemesh-reporter")
+    assert (written["resources"], written["verbs"], roles) == (["events"], ["create"], {})
+
+
+def test_a_gateway_may_read_what_the_agents_do_and_its_own_secrets(tmp_path):
+    objects = built("gateway", tmp_path)
+    assert find(objects, "ClusterRoleBinding")["roleRef"]["name"] == "nodemesh-agent"
+    (rule,) = find(objects, "Role")["rules"]
+    assert (rule["resources"], rule["verbs"]) == (["secrets"], ["list", "watch"])
+    assert find(objects, "Role")["metadata"]["namespace"] == "nodemesh-system"
 
 
 @pytest.mark.parametrize(("folder", "kind"), [("agent", "DaemonSet"), ("gateway", "Deployment")])

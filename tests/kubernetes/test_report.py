@@ -2,18 +2,20 @@
 
 import asyncio
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from tests.apiserver.server import ApiServer
 from tests.clusters import virtual_service
 
-from nodemesh.node.reporter import LEASE_SECONDS, Reporter
+from nodemesh.node.election import LEASE_SECONDS, Election
+from nodemesh.node.reporter import Reporter
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def reporter(follower, name="node-a", moment=NOON):
-    return Reporter(follower.api, follower.source.refusals, name, "nodemesh-system", random.random, lambda: moment)
+def reporter(follower, name="node-a", clock=lambda: 0.0):
+    election = Election(follower.api, name, "nodemesh-system", clock)
+    return Reporter(follower.api, follower.source.refusals, election, name, random.random, lambda: NOON)
 
 
 def cluster() -> ApiServer:
@@ -42,16 +44,14 @@ def test_a_refused_object_gets_one_event_that_says_why(play):
 def test_one_agent_tells_until_it_falls_silent(play):
     async def story(follower):
         await follower.until(lambda: follower.source.refusals())
-        first, second = reporter(follower), reporter(follower, "node-b")
-        results = await asyncio.gather(first.report(), second.report())
+        now = 0.0
+        tellers = [reporter(follower, name, lambda: now) for name in ("node-a", "node-b")]
+        results = await asyncio.gather(*(teller.report() for teller in tellers))
         assert sorted(results) == [False, True]
-        loser = ("node-a", "node-b")[results.index(False)]
-        late = reporter(follower, loser, NOON + timedelta(seconds=LEASE_SECONDS - 1))
-        assert not await late.report()
-        later = reporter(follower, loser, NOON + timedelta(seconds=LEASE_SECONDS))
-        assert await later.report()
-        (lease,) = follower.server.objects("Lease")
-        assert lease["spec"]["holderIdentity"] == loser and lease["spec"]["leaseTransitions"] == 1
+        loser = tellers[results.index(False)]
+        assert not await loser.report()
+        now = LEASE_SECONDS
+        assert await loser.report()
         assert len(follower.server.objects("Event")) == 1  # the same words under the same name
 
     play(story, cluster())

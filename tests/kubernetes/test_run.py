@@ -74,6 +74,8 @@ def test_rules_of_the_cluster_apply_and_follow(tmp_path, server, upstreams):
         until(lambda: agent.api("/status")["config"]["error"])
         assert "httpp" in agent.api("/status")["config"]["error"]
         assert agent.curl("/") == (200, "v2")
+        assert agent.metric("nodemesh_refused_objects", kind="VirtualService", namespace="default") == 1
+        until(lambda: server.call(lambda api: [event["regarding"]["name"] for event in api.objects("Event")]))
         rows = {row["name"]: row for row in agent.api("/status")["cluster"]["resources"]}
         assert rows["virtualservices"]["phase"] == "watching" and rows["services"]["objects"] == 1
 

@@ -175,6 +175,50 @@ def test_a_pod_reaches_subsets_of_another_nodes_pods(nodes):
     until(lambda: versions(client, 10) == {"v1", "v2"}, "the rule to be gone")
 
 
+def served(cluster: Cluster) -> list[dict[str, Any]]:
+    """The pods behind `web`."""
+    pods = cluster.server.call(lambda api: api.objects("Pod"))
+    return [data for data in pods if "version" in data["metadata"]["labels"]]
+
+
+def test_the_kernel_heeds_hints_for_nodes_and_zones(nodes):
+    cluster, agents = nodes
+    client = cluster.lab.pods["default/client"]
+    (web,) = [row for row in agents["a"].get("/services") if row["host"].startswith("web.")]
+    assert web["ports"][0]["mode"] == "kernel"
+    zone = {"topology.kubernetes.io/zone": "east"}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "labels": zone}}
+    hints = {"v1": {"forNodes": [{"name": "a"}], "forZones": [{"name": "west"}]},
+             "v2": {"forNodes": [{"name": "b"}], "forZones": [{"name": "east"}]}}  # fmt: skip
+
+    def hint(*kinds: str) -> None:
+        piece = endpoints(served(cluster))
+        for entry, version in zip(piece["endpoints"], ("v1", "v2"), strict=True):
+            entry["hints"] = {kind: hints[version][kind] for kind in kinds}
+        cluster.server.call(lambda api: api.apply(node, piece))
+
+    for kinds, expected in [
+        (("forNodes", "forZones"), {"v1"}), (("forZones",), {"v2"}), ((), {"v1", "v2"}),
+    ]:  # fmt: skip
+        hint(*kinds)
+        until(lambda expected=expected: versions(client, 10) == expected, f"hints {kinds} to be heeded")
+
+
+def test_local_traffic_stays_on_the_node_or_is_refused(nodes):
+    cluster, agents = nodes
+    client, neighbour = (cluster.lab.pods[f"default/{name}"] for name in ("client", "web-v1"))
+    (web,) = [data for data in cluster.server.call(lambda api: api.objects("Service"))
+              if data["metadata"]["name"] == "web"]  # fmt: skip
+    local = {**web, "spec": {**web["spec"], "internalTrafficPolicy": "Local"}}
+    cluster.server.call(lambda api: api.apply(local))
+    until(
+        lambda: all(answer.error for answer in client.request(URL, count=4)), "the other node's pods to be left alone"
+    )
+    assert versions(neighbour, 10) == {"v1", "v2"}
+    cluster.server.call(lambda api: api.apply(web))
+    until(lambda: not any(answer.error for answer in client.request(URL, count=4)), "all pods to be reached again")
+
+
 def test_a_deleted_pod_of_another_node_gets_no_new_connection(nodes):
     cluster, agents = nodes
     client = cluster.lab.pods["default/client"]

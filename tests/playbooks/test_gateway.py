@@ -109,6 +109,26 @@ def test_the_name_chooses_the_certificate(authority):
         world.server._taken = len(world.server.connections) - 1
 
 
+def test_a_certificate_that_is_gone_serves_on(authority):
+    world = gateway(authority, A)
+    assert dial(world, authority, "a.example").ready
+    world.proxy.certificates.replace(Materials())
+    assert dial(world, authority, "a.example").ready, "control may have started anew and know nothing yet"
+
+
+def test_generic_keys_count_before_those_of_the_tls_type_and_the_authority_that_stands_apart_before_all(authority):
+    world = gateway(authority, MUTUAL)
+    new, old, other = authority.issue("a.example"), authority.issue("a.example"), Authority("other")
+    secret = {"cert": new.certificate, "key": new.key, "tls.crt": old.certificate, "tls.key": old.key,
+              "cacert": other.certificate}  # fmt: skip
+    apart = {"cacert": authority.certificate}
+    world.proxy.certificates.replace(Materials({}, {"istio-system/a": secret, "istio-system/a-cacert": apart}))
+    client = dial(world, authority, "a.example", authority.issue("client.example"))
+    served(world, client, get("a.example"))
+    shown = client.connection.getpeercert(True)
+    assert shown == ssl.PEM_cert_to_DER_cert(new.certificate.decode())
+
+
 @pytest.mark.parametrize("name", ["c.example", None])
 def test_a_name_that_nobody_has_closes(authority, name):
     world = gateway(authority, A, B)

@@ -18,7 +18,9 @@ from .output import Failure
 @click.option(
     "--expose", multiple=True, metavar="HOST:PORT=ADDR", help="Listen at ADDR for what is meant for HOST:PORT."
 )
-@click.option("--as", "client", default="default", metavar="NS/POD", help="Who speaks through --expose.")
+@click.option(
+    "--as", "client", default="", metavar="NS/POD", help="Who speaks through --expose, or who the gateway is."
+)
 @click.option("--gateway", default="", metavar="K=V,...", help="Serve as the gateway workload with these labels.")
 @click.option("--gateway-listen", multiple=True, metavar="PORT=ADDR", help="Listen at ADDR for the Gateways' PORT.")
 @click.option("--admin", default="127.0.0.1:15000", metavar="ADDR", show_default=True, help="The admin API.")

@@ -56,6 +56,9 @@ def status(admin: str, form: str) -> None:
     ]
     if found["config"]["error"]:
         lines.append(("config NOT in force", found["config"]["error"]))
+    for row in found["certificates"]:
+        if row["error"]:
+            lines.append(("certificates", f"{row['used_by']}, {row['field']} ({row['at']}): {row['error']}"))
     for what, names in found["kernel"].items():
         if names:
             lines.append((what.replace("_", " "), ", ".join(names)))

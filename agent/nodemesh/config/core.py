@@ -98,12 +98,15 @@ class EndpointConditions(CoreModel, frozen=True, kw_only=True):
     terminating: bool | None = None
 
 
-class ForZone(CoreModel, frozen=True, kw_only=True):
+class HintedPlace(CoreModel, frozen=True, kw_only=True):
+    """discovery/v1 ForZone and ForNode."""
+
     name: str = ""
 
 
 class EndpointHints(CoreModel, frozen=True, kw_only=True):
-    for_zones: tuple[ForZone, ...] = ()
+    for_zones: tuple[HintedPlace, ...] = ()
+    for_nodes: tuple[HintedPlace, ...] = ()
 
 
 class TargetRef(CoreModel, frozen=True, kw_only=True):

@@ -260,12 +260,7 @@ def _spec(
     if kind.spec is EndpointSliceSpec:
         return decode(data, kind.spec, (), findings, root)
     if kind.spec is SecretSpec:
-        secret = decode({"type": data.get("type"), "data": data.get("data")}, SecretSpec, (), findings, root)
-        plain = data.get("stringData")
-        if secret is not None and isinstance(plain, dict):
-            added = {key: value.encode() for key, value in plain.items() if isinstance(value, str)}
-            secret = msgspec.structs.replace(secret, data=secret.data | added)
-        return secret
+        return _secret(data, findings, root)
     spec = decode(data.get("spec") or {}, kind.spec, ("spec",), findings, root)
     if isinstance(spec, PodSpec):
         status = decode({"status": data.get("status")}, PodSpec, (), findings, root)
@@ -273,6 +268,20 @@ def _spec(
             return None
         return msgspec.structs.replace(spec, status=status.status, owners=written.owner_references)
     return spec
+
+
+def _secret(data: dict[str, Any], findings: Findings, root: Node | None) -> SecretSpec | None:
+    """A Secret's contents. What is wrong with them is told without a word of them."""
+    found = Findings()
+    secret = decode({"type": data.get("type"), "data": data.get("data")}, SecretSpec, (), found, root)
+    for item in found.items:
+        message = "`data` is a map of names to base64 strings (`stringData`: to plain ones); this value is none"
+        findings.bad_value(item.code, item.path, message)
+    plain = data.get("stringData")
+    if secret is not None and isinstance(plain, dict):
+        added = {key: value.encode() for key, value in plain.items() if isinstance(value, str)}
+        secret = msgspec.structs.replace(secret, data=secret.data | added)
+    return secret
 
 
 def _problems(findings: Findings, origin: Origin, kind: str, meta: Meta) -> list[Problem]:

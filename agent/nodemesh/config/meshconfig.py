@@ -72,7 +72,8 @@ class PodLimits(Model, frozen=True, kw_only=True):
 class MeshConfigSpec(Model, frozen=True, kw_only=True):
     """The settings of the whole mesh. `connect_timeout` is in milliseconds; access_log_file is a path or
     /dev/stdout; without discovery_selectors all namespaces are seen. `http10` accepts HTTP/1.0 requests, which get 426
-    otherwise: istiod's PILOT_HTTP10."""
+    otherwise: istiod's PILOT_HTTP10. `enable_status` writes what becomes of Istio's objects into their status: istiod's
+    PILOT_ENABLE_STATUS."""
 
     root_namespace: str = "istio-system"
     cluster_domain: str = "cluster.local"
@@ -92,4 +93,5 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     sockmap: Sockmap = Sockmap.OFF
     dns_capture: bool = False
     http10: bool = False
+    enable_status: bool = False
     limits: PodLimits = PodLimits()

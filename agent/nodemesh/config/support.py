@@ -64,6 +64,15 @@ NOTES: dict[tuple[str, str], str] = {
         "ServiceEntrySpec",
         "resolution",
     ): "with DYNAMIC_DNS the address that the client dialled counts; gateways have none",
+    **dict.fromkeys(
+        (("ServerTLSSettings", name) for name in ("credentialName", "credentialNames", "caCertCredentialName")),
+        "a Secret in the gateway workload's namespace; ConfigMaps are not read",
+    ),
+    (
+        "ClientTLSSettings",
+        "credentialName",
+    ): "a Secret in the client's namespace, never a ConfigMap; in a cluster, pods need a workloadSelector, and their "
+    "agent the right",
     ("ServerTLSSettings", "insecureSkipVerify"): "a client's certificate that cannot be verified is always refused",
     ("ConsistentHashLB", "minimumRingSize"): "deprecated; use ringHash.minimumRingSize",
     ("WorkloadEntrySpec", "network"): "only failoverPriority reads it; the endpoint is dialled by its address",
@@ -80,15 +89,12 @@ UNSUPPORTED_VALUES: dict[tuple[str, str, str], str] = {
 #: Fields that are no part of a spec, and the fields of kinds that are set aside whole.
 OTHERS: tuple[Support, ...] = (
     *(
+        Support("ServiceEntry", f"status.{name}", True, "written where MeshConfig's enableStatus asks for it")
+        for name in ("conditions", "validationMessages", "observedGeneration")
+    ),
+    *(
         Support("ServiceEntry", f"status.{name}", False, "the status is Istio's to write; it is not read")
-        for name in (
-            "conditions",
-            "validationMessages",
-            "observedGeneration",
-            "addresses",
-            "addresses[].value",
-            "addresses[].host",
-        )
+        for name in ("addresses", "addresses[].value", "addresses[].host")
     ),
     *(
         Support("ProxyConfig", f"spec.{name}", False, UNSUPPORTED[ISTIO_GROUP, "ProxyConfig"])

@@ -4,45 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from ..config.core import SecretSpec
 from ..registry.sources.directory import Changes
+from .credentials import Use
+from .election import Election
+from .kubeconfig import own_namespace
+from .materials import Secrets
 from .options import RunOptions
 from .reporter import Reporter
+from .statuses import StatusWriter
 
 #: The file of the last good state, in the folder that --state-dir names.
 STATE_FILE = "cluster.msgpack"
-
-#: Where the agents are (manifests/agent/namespace.yaml), and where a pod finds out where it is.
-NAMESPACE = "nodemesh-system"
-NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-
-
-def own_namespace() -> str:
-    """The namespace of the pod that this is, or where the agents usually are."""
-    try:
-        return NAMESPACE_FILE.read_text().strip()
-    except OSError:
-        return NAMESPACE
 
 
 class Cluster:
     """One API server. The client library takes 50 MB: it is loaded here, and only for those who want it."""
 
-    def __init__(self, options: RunOptions) -> None:
+    def __init__(self, options: RunOptions, secrets_changed: Callable[[], None]) -> None:
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer, login_by
+        from ..registry.sources.secrets import SecretSource
 
         self.api = ApiServer(login_by(options.kubeconfig))
         cache = Cache(Path(options.state_dir, STATE_FILE), options.node) if options.state_dir else None
-        self.source = ClusterSource(
-            self.api, options.node, cache, random.random, own_namespace() if options.gateway else ""
+        self.source = ClusterSource(self.api, options.node, cache, random.random)
+        self.secrets = SecretSource(self.api, random.random, secrets_changed)
+        election = Election(self.api, options.node, own_namespace(), time.monotonic)
+        self._reporter = Reporter(self.api, self.source.refusals, election, options.node, random.random)
+        self._statuses = StatusWriter(
+            self.api, self.source.verdicts, lambda: self.statuses_wanted, election, random.random
         )
-        self._reporter = Reporter(self.api, self.source.refusals, options.node, own_namespace(), random.random)
+        self._speaks = not options.gateway  # what there is to say of rules, the nodes' agents say
+        self.statuses_wanted = False  # MeshConfig's enableStatus
         self.started = False  # the first batch is in force
 
     async def run(self) -> None:
@@ -50,17 +52,29 @@ class Cluster:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.source.run(), name="source")
-                tasks.create_task(self._reporter.run(), name="reporter")
+                tasks.create_task(self.secrets.run(), name="secrets")
+                if self._speaks:
+                    tasks.create_task(self._reporter.run(), name="reporter")
+                    tasks.create_task(self._statuses.run(), name="statuses")
         finally:
             await self.api.close()
 
     async def next(self) -> Changes:
         return await self.source.next()
 
+    def want_secrets(self, uses: Iterable[Use]) -> None:
+        """Follow the Secrets that are used."""
+        self.secrets.want({key for use in uses if not use.withheld for key in (*use.secrets, *use.beside)})
+
+    def secrets_beside(self, own: Mapping[str, SecretSpec]) -> Secrets:
+        """The cluster's Secrets, and others that count before those of the same names."""
+        found = self.secrets
+        return Secrets({**found.secrets, **own}, lambda key: "" if key in own else found.why_absent(key), True)
+
     def missing(self) -> list[str]:
         """What is missing before the node knows the cluster."""
         if self.started:
-            return []
+            return [f"the API server has not told {line}" for line in self.secrets.waiting_for()]
         return [f"the API server has not told {line}" for line in self.source.waiting_for()] or ["the first tables"]
 
     def status(self) -> dict[str, Any]:

@@ -27,13 +27,14 @@ from . import kernel_traffic
 from .channel import Closed, memfd, read_memfd
 from .cluster import Cluster
 from .counters import SharedCounters
+from .credentials import Credentials
 from .enrol import Enrolment
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
 from .kernel import Kernel
 from .listeners import Listeners
 from .logs import Log, setup
-from .materials import MaterialSource
+from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
 from .resolve import Addresses, Resolver
@@ -74,7 +75,7 @@ class Control:
         self.started = time.time()
         self.children = Children(pids={}, restarts={})
         self.source = DirectorySource(options.config)
-        self.cluster = Cluster(options) if options.kubernetes else None
+        self.cluster = Cluster(options, self._secrets_changed) if options.kubernetes else None
         self.registry = Store()
         self.totals = Totals()
         self.error = ""  # why the newest configuration is not in force
@@ -88,6 +89,7 @@ class Control:
         self.publisher = Publisher(self.fleet)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
+        self.credentials = Credentials()
         self.materials = MaterialSource(self._announce)
         self.views: Views | None = None
         self.numbers = ViewNumbers()
@@ -233,8 +235,13 @@ class Control:
         if self.enrolment is not None:
             self.enrolment.choose(snapshot)
             pods = self.enrolment.clients()
-        self.counters.assign(self.views, [*pods.values(), *self.exposed.clients(snapshot)])
-        self.materials.want(snapshot, self.registry.secrets)
+        clients = [*pods.values(), *self.exposed.clients(snapshot)]
+        self.counters.assign(self.views, clients)
+        uses = self.credentials.uses(snapshot, clients)
+        if self.cluster is not None:
+            self.cluster.want_secrets(uses)
+            self.cluster.statuses_wanted = snapshot.mesh.enable_status
+        self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
         self.resolver.want(snapshot)
         self.exposed.update(snapshot)
@@ -244,6 +251,15 @@ class Control:
             self.enrolment.reconcile()
             assert self.sockmap is not None
             self.sockmap.want(snapshot.mesh.sockmap, self.enrolment.asks_for_sockmap)
+
+    def _secrets(self) -> Secrets:
+        own = self.registry.secrets
+        return self.cluster.secrets_beside(own) if self.cluster is not None else only(own)
+
+    def _secrets_changed(self) -> None:
+        """The cluster has other Secrets."""
+        self.materials.renew(self._secrets())
+        self._changed()
 
     def _resolved(self, addresses: Addresses) -> None:
         """Names have other addresses."""

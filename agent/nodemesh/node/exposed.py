@@ -17,23 +17,30 @@ from .options import Address, Expose, GatewayListen, RunOptions
 from .pods import client_of
 from .store import Kept
 
+DEFAULT_NAMESPACE = "default"
+
 
 def client_from(snapshot: Snapshot, text: str) -> Client:
     """The client that `--as` names: a pod that the registry knows, else one without labels. A bare name is a
-    namespace."""
-    namespace, _, name = text.partition("/")
+    namespace, and nothing is `default`."""
+    namespace, _, name = (text or DEFAULT_NAMESPACE).partition("/")
     pod = snapshot.workloads.get(f"{namespace}/{name}") if name else None
     return client_of(pod) if pod is not None else Client(namespace=namespace, name=name)
 
 
 def gateway_from(snapshot: Snapshot, labels: Mapping[str, str], text: str) -> Client:
-    """The gateway workload with these labels: the pod that `--as` names or that carries them, with its namespace (where
-    Secrets are looked for) and locality; else one of the namespace that `--as` names."""
+    """The gateway workload with these labels: the pod that `--as` names or, in the namespace that it names, one that
+    carries them; else one that nothing more is known of. Its namespace is where Secrets are looked for. Where nothing
+    is named, a pod of any namespace will do, else `default`."""
     namespace, _, name = text.partition("/")
     pods = [snapshot.workloads.get(f"{namespace}/{name}")] if name else []
-    pods += (pod for _, pod in sorted(snapshot.workloads.items()) if selects(labels, pod.labels) and not pod.finished)
+    pods += (
+        pod
+        for _, pod in sorted(snapshot.workloads.items())
+        if selects(labels, pod.labels) and not pod.finished and namespace in ("", pod.namespace)
+    )
     pod = next((pod for pod in pods if pod is not None), None)
-    client = client_of(pod) if pod is not None else Client(namespace=namespace, name=name)
+    client = client_of(pod) if pod is not None else Client(namespace=namespace or DEFAULT_NAMESPACE, name=name)
     return msgspec.structs.replace(client, labels={**client.labels, **labels}, gateway=True)
 
 

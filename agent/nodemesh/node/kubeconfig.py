@@ -1,4 +1,5 @@
-"""Which cluster to follow. The supervisor asks this much, and loads nothing of what following one takes."""
+"""Which cluster to follow, and where in it this is. The supervisor asks this much, and loads nothing of what following
+one takes."""
 
 from __future__ import annotations
 
@@ -6,6 +7,10 @@ import os
 from pathlib import Path
 
 from .options import RunOptions, StartError
+
+#: Where the agents are (manifests/agent/namespace.yaml), and where a pod finds out where it is.
+NAMESPACE = "nodemesh-system"
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def kubeconfig_of(options: RunOptions, environment: dict[str, str]) -> str:
@@ -19,3 +24,11 @@ def kubeconfig_of(options: RunOptions, environment: dict[str, str]) -> str:
     if not Path(found).is_file():
         raise StartError(f"there is no kubeconfig at {found}; name one with --kubeconfig")
     return found
+
+
+def own_namespace() -> str:
+    """The namespace of the pod that this is, or where the agents usually are."""
+    try:
+        return NAMESPACE_FILE.read_text().strip()
+    except OSError:
+        return NAMESPACE

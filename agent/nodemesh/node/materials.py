@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from ..config.core import SecretSpec
-from ..config.destinationrule import ClientTLSSettings, DestinationRuleSpec
-from ..config.gateway import ServerTLSSettings
-from ..proxy.certificates import AUTHORITY_SUFFIX, SYSTEM, Materials
+from ..proxy.certificates import KEYS, Certificates, Materials
 from ..proxy.messages import SetMaterials
-from ..registry.snapshot import Snapshot
-from ..routing.clusters import credential_key
 from .channel import memfd
+from .credentials import Use
 from .logs import Log
 
 log = Log("control")
@@ -26,92 +23,108 @@ MAX_FILE = 4 * 1024 * 1024
 Stamp = tuple[int, int, int]
 
 
-class Wanted(NamedTuple):
-    """What rules name: paths, and Secrets by their bare name (which namespace counts is the client's matter)."""
+class Fault(NamedTuple):
+    """Why the newest form of what a rule names is not in force."""
 
-    paths: frozenset[str]
-    secrets: frozenset[str]
-
-
-def wanted_by(snapshot: Snapshot) -> Wanted:
-    settings: list[ClientTLSSettings | ServerTLSSettings | None] = []
-    for rule in snapshot.destination_rules.values():
-        settings += client_settings(rule.spec)
-    for gateway in snapshot.gateways.values():
-        settings += [server.tls for server in gateway.spec.servers]
-    paths: set[str] = set()
-    secrets: set[str] = set()
-    for tls in settings:
-        if tls is not None:
-            paths |= set(paths_in(tls))
-            secrets |= {credential_key(name, "").rpartition("/")[2] for name in names_in(tls)}
-    return Wanted(frozenset(paths), frozenset(secrets | {name + AUTHORITY_SUFFIX for name in secrets}))
+    use: Use
+    why: str
 
 
-def client_settings(rule: DestinationRuleSpec) -> Iterator[ClientTLSSettings | None]:
-    policies = [rule.traffic_policy, *(subset.traffic_policy for subset in rule.subsets)]
-    for policy in policies:
-        if policy is not None:
-            yield policy.tls
-            yield from (settings.tls for settings in policy.port_level_settings)
+class Secrets(NamedTuple):
+    """The Secrets at hand by `namespace/name`; `why_absent` is a sentence for one that is not there or not good, empty
+    where it is good or nothing is known yet. A cluster is not asked for all of them (Use.withheld)."""
+
+    specs: Mapping[str, SecretSpec]
+    why_absent: Callable[[str], str]
+    of_cluster: bool = False
 
 
-def paths_in(tls: ClientTLSSettings | ServerTLSSettings) -> Iterator[str]:
-    found = [tls.ca_certificates, tls.ca_crl, tls.private_key]
-    if isinstance(tls, ClientTLSSettings):
-        found.append(tls.client_certificate)
-    else:
-        found.append(tls.server_certificate)
-        for pair in tls.tls_certificates:
-            found += [pair.server_certificate, pair.private_key]
-    yield from (path for path in found if path and path != SYSTEM)
+def only(specs: Mapping[str, SecretSpec]) -> Secrets:
+    """All Secrets there are."""
+    return Secrets(specs, lambda key: "" if key in specs else f"there is no Secret {key}")
 
 
-def names_in(tls: ClientTLSSettings | ServerTLSSettings) -> Iterator[str]:
-    found = [tls.credential_name]
-    if isinstance(tls, ServerTLSSettings):
-        found += [*tls.credential_names, tls.ca_cert_credential_name]
-    yield from (name for name in found if name)
+def useful(spec: SecretSpec) -> dict[str, bytes]:
+    """What TLS is made of; what else a Secret may hold is none of the workers' business."""
+    return {name: content for name, content in spec.data.items() if name in KEYS}
 
 
 class MaterialSource:
-    """Looks at the files again and again; `announce` is called when anything has changed. A file that is gone or
-    cannot be read keeps the content that it had."""
+    """Looks at the files again and again; `announce` is called when anything has changed. A file or Secret that is gone
+    or cannot be read keeps the content that it had, as Envoy keeps what it was given: a certificate that was deleted
+    by mistake is no outage. What is to be served no more is taken out of the rule."""
 
     def __init__(self, announce: Callable[[SetMaterials, tuple[int]], None]) -> None:
         self.materials = Materials()
+        self.faults: tuple[Fault, ...] = ()
+        self.uses: tuple[Use, ...] = ()
         self._announce = announce
-        self._wanted = Wanted(frozenset(), frozenset())
-        self._secrets: Mapping[str, SecretSpec] = {}
+        self._secrets = only({})
+        self._certificates = Certificates()  # to know what the workers will find
         self._stamps: dict[str, Stamp] = {}
         self._files: dict[str, bytes] = {}
+        self._kept: dict[str, Mapping[str, bytes]] = {}
         self._missing: set[str] = set()
+        self._told: set[Fault] = set()
 
-    def want(self, snapshot: Snapshot, secrets: Mapping[str, SecretSpec]) -> None:
-        """Have what this snapshot names from now on; announced before this returns."""
-        self._wanted = wanted_by(snapshot)
+    def want(self, uses: Iterable[Use], secrets: Secrets) -> None:
+        """Have what is used from now on; announced before this returns."""
+        self.uses = tuple(uses)
+        self.renew(secrets)
+
+    def renew(self, secrets: Secrets) -> None:
+        """Other Secrets are at hand."""
         self._secrets = secrets
         self.scan()
 
     def scan(self) -> None:
         """Read what has changed. One stat per file where nothing has."""
-        for path in self._wanted.paths:
+        paths = {path for use in self.uses for path in use.paths}
+        for path in paths:
             self._read(path)
-        for path in self._files.keys() - self._wanted.paths:
+        for path in self._files.keys() - paths:
             del self._files[path], self._stamps[path]
-        names = self._wanted.secrets
-        secrets = {key: spec.data for key, spec in self._secrets.items() if key.rpartition("/")[2] in names}
-        materials = Materials(dict(self._files), secrets)
+        keys = {key for use in self.uses for key in (*use.secrets, *use.beside)}
+        specs = self._secrets.specs
+        self._kept = {key: useful(specs[key]) if key in specs else self._kept[key]
+                      for key in keys if key in specs or key in self._kept}  # fmt: skip
+        materials = Materials(dict(self._files), self._kept)
         if materials != self.materials:
             self.materials = materials
+            self._certificates.replace(materials)
             for message, fds in self.replay():
                 self._announce(message, fds)
+        self._judge()
 
     def replay(self) -> Iterator[tuple[SetMaterials, tuple[int]]]:
         """What a worker is told."""
         fd = memfd("nodemesh-materials", msgspec.msgpack.encode(self.materials))
         yield SetMaterials(), (fd,)
         os.close(fd)
+
+    def _judge(self) -> None:
+        """Find what is wrong and say it once. Files are replaced one after the other: what is wrong with them only
+        until the next look is nothing to tell."""
+        before = set(self.faults)
+        self.faults = tuple(Fault(use, why) for use in self.uses if (why := self._why_not(use)))
+        now = set(self.faults)
+        self._told &= now
+        for fault in self.faults:
+            if fault in before and fault not in self._told:
+                self._told.add(fault)
+                use = fault.use
+                log.error("certificates not usable", at=use.location, field=use.path, of=use.holder, why=fault.why)
+
+    def _why_not(self, use: Use) -> str:
+        for key in use.secrets:
+            absent = key not in self._secrets.specs
+            withheld = use.withheld if absent and self._secrets.of_cluster else ""
+            why = withheld or self._secrets.why_absent(key)
+            if why:
+                return f"{why}; what was read before serves on" if key in self._kept else why
+            if absent:
+                return ""  # nothing is known of it yet
+        return self._certificates.fault(use.tls, use.namespace)
 
     def _read(self, path: str) -> None:
         try:

@@ -13,8 +13,8 @@ from ..registry.assemble import ObjectKey
 from ..registry.sources.cluster import ResourceStatus
 from ..telemetry.exposition import Family
 
-#: Refused objects that are named one by one.
-REFUSED_SHOWN = 100
+#: Refused objects, and places in rules, that are named one by one.
+SHOWN = 100
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -39,6 +39,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     endpoints_out: int = 0
     watches: Sequence[ResourceStatus] = ()
     refused: Sequence[ObjectKey] = ()
+    certificate_faults: Sequence[tuple[ObjectKey, str]] = ()
 
 
 def _gauge(name: str, text: str, value: float) -> Family:
@@ -112,7 +113,15 @@ def families(numbers: Numbers) -> Iterator[Family]:
         help="1 for each object that is not in force as it stands in the configuration.",
         kind="gauge",
         labels=("kind", "namespace", "name"),
-        samples=[(tuple(key), 1) for key in numbers.refused[:REFUSED_SHOWN]],
+        samples=[(tuple(key), 1) for key in numbers.refused[:SHOWN]],
+    )
+    places = dict.fromkeys((*key, field) for key, field in numbers.certificate_faults)
+    yield Family(
+        name="nodemesh_certificate_faults",
+        help="1 for each field of a rule whose certificates cannot be used in their newest form.",
+        kind="gauge",
+        labels=("kind", "namespace", "name", "field"),
+        samples=[(place, 1) for place in list(places)[:SHOWN]],
     )
 
 

@@ -53,11 +53,11 @@ class GatewayListen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`client` is the `namespace/name` behind the plain listeners; `gateway` has the labels of the gateway workload
-    that this process serves as, in addition; `grace` is seconds given to open connections when the agent stops;
-    `workers` 0 stands for one per processor. With `kubernetes`, an empty `kubeconfig` stands for the pod's service
-    account, and an empty `state_dir` for keeping nothing on disk. The supervisor resolves all that depends on the
-    machine: in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
+    """`client` is the `namespace/name` behind the plain listeners, empty where nobody said; `gateway` has the labels of
+    the gateway workload that this process serves as, in addition; `grace` is seconds given to open connections when the
+    agent stops; `workers` 0 stands for one per processor. With `kubernetes`, an empty `kubeconfig` stands for the pod's
+    service account, and an empty `state_dir` for keeping nothing on disk. The supervisor resolves all that depends on
+    the machine: in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
 
     config: tuple[str, ...] = ()
     kubernetes: bool = False
@@ -65,7 +65,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str = ""
     node: str = ""
     expose: tuple[Expose, ...] = ()
-    client: str = "default"
+    client: str = ""
     gateway: dict[str, str] = {}
     gateway_listen: tuple[GatewayListen, ...] = ()
     admin: Address = Address("127.0.0.1", 15000)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ..datapath import probes
-from .kubeconfig import kubeconfig_of
+from .kubeconfig import kubeconfig_of, own_namespace
 from .logs import Log
 from .options import Ebpf, RunOptions, StartError
 
@@ -36,6 +36,8 @@ def resolve(options: RunOptions) -> RunOptions:
     changes: dict[str, object] = {"workers": options.workers or len(os.sched_getaffinity(0))}
     if options.kubernetes:
         changes["kubeconfig"] = kubeconfig_of(options, dict(os.environ))
+        if options.gateway and not options.client:
+            changes["client"] = own_namespace()  # a gateway's labels may be on anybody's pods
     if options.ebpf is not Ebpf.OFF:
         missing = missing_for_ebpf(options)
         if missing is not None and options.ebpf is Ebpf.REQUIRE:

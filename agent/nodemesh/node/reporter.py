@@ -1,15 +1,14 @@
 """Says in the cluster what was refused: an Event for each object that is not in force as it stands there.
 
-Every agent refuses the same objects, but one writes: the holder of a Lease, for which they try only while there is
-something to say. A cluster whose rules are good sees none of this. Should two write after all (clocks differ), they
-write the same Event under the same name."""
+Every agent refuses the same objects, but one writes: the chosen one, and they ask who that is only while there is
+something to say. A cluster whose rules are good sees none of this."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,14 +16,10 @@ import msgspec
 from ..config.kinds import KINDS
 from ..registry.sources.api import Api, ApiError
 from ..registry.sources.cluster import Refusal
+from .election import LEASE_SECONDS, Clock, Election, micro_time, utc_now
 from .logs import Log
 
 log = Log("control")
-
-LEASE = "nodemesh-reporter"
-
-#: Seconds that a Lease is good for without being renewed; also the others' pause before they look again.
-LEASE_SECONDS = 300
 
 #: Seconds between looks for something to say.
 INTERVAL = 2.0
@@ -34,35 +29,23 @@ MAX_NOTE = 1024
 
 Mark = tuple[str, str]
 
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def micro_time(moment: datetime) -> str:
-    """meta/v1 MicroTime."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
 
 class Reporter:
-    """`identity` is this agent's name, `namespace` where the Lease stands."""
+    """`identity` is this agent's name."""
 
     def __init__(
         self,
         api: Api,
         refusals: Callable[[], Iterable[Refusal]],
+        election: Election,
         identity: str,
-        namespace: str,
         random: Callable[[], float],
         now: Clock = utc_now,
     ) -> None:
         self._api = api
         self._refusals = refusals
+        self._election = election
         self._identity = identity
-        self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
-        self._namespace = namespace
         self._random = random
         self._now = now
         self._told: set[Mark] = set()
@@ -85,7 +68,7 @@ class Reporter:
         due = [refusal for key, refusal in refusals.items() if key not in self._told]
         if not due:
             return True
-        if not await self._elected():
+        if not await self._election.hold():
             return False
         for refusal in due:
             event = event_of(refusal, self._identity, self._now())
@@ -103,46 +86,6 @@ class Reporter:
                 raise
             return False
         return True
-
-    async def _elected(self) -> bool:
-        """Hold the Lease, if nobody else does."""
-        try:
-            lease = msgspec.json.decode(await self._api.get(f"{self._leases}/{LEASE}", {}, "application/json"))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return await self._create(self._leases, self._lease({"name": LEASE, "namespace": self._namespace}, {}))
-        spec = lease.get("spec") or {}
-        if spec.get("holderIdentity") not in ("", None, self._identity) and self._fresh(spec):
-            return False
-        renewed = self._lease(lease["metadata"], spec)
-        try:
-            body = msgspec.Raw(msgspec.json.encode(renewed))
-            await self._api.send("PUT", f"{self._leases}/{LEASE}", body)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-            return False
-        return True
-
-    def _fresh(self, spec: dict[str, Any]) -> bool:
-        try:
-            renewed = datetime.fromisoformat(spec["renewTime"])
-        except (KeyError, TypeError, ValueError):
-            return False
-        return self._now() - renewed < timedelta(seconds=spec.get("leaseDurationSeconds") or LEASE_SECONDS)
-
-    def _lease(self, meta: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-        now = micro_time(self._now())
-        kept = before.get("holderIdentity") == self._identity
-        spec = {
-            "holderIdentity": self._identity,
-            "leaseDurationSeconds": LEASE_SECONDS,
-            "acquireTime": before.get("acquireTime", now) if kept else now,
-            "renewTime": now,
-            "leaseTransitions": (before.get("leaseTransitions") or 0) + (0 if kept or not before else 1),
-        }
-        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec}
 
 
 def mark(refusal: Refusal) -> Mark:

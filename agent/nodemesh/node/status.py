@@ -73,6 +73,7 @@ class RunningNode:
                 "errors": errors,
                 "warnings": warnings,
             },
+            "certificates": self._certificates(),
             "cluster": control.cluster.status() if control.cluster is not None else None,
             "workers": self._workers(),
             "control": {
@@ -92,6 +93,21 @@ class RunningNode:
             "ports_without_room": list(kernel.passed),
             "endpoints_out": sorted(map(show, kernel.out)),
         }
+
+    def _certificates(self) -> list[dict[str, Any]]:
+        """Each place in a rule that names certificates which this node's workloads use; nothing of what is in them."""
+        faults = {fault.use: fault.why for fault in self._control.materials.faults}
+        return [
+            {
+                "used_by": str(use.holder),
+                "field": use.path,
+                "at": str(use.location),
+                "secrets": list(use.secrets),
+                "files": list(use.paths),
+                "error": faults.get(use, ""),
+            }
+            for use in self._control.materials.uses
+        ]
 
     def _workers(self) -> list[dict[str, Any]]:
         control = self._control
@@ -180,6 +196,7 @@ class RunningNode:
             log_lines_lost=dump.log_lines_lost,
             watches=control.cluster.source.status() if control.cluster is not None else (),
             refused=refused_objects(self.snapshot),
+            certificate_faults=[(fault.use.holder, fault.use.path) for fault in control.materials.faults],
             kernel=control.kernel.counters() if control.kernel is not None else {},
             ports_without_room=len(control.kernel.passed) if control.kernel is not None else 0,
             endpoints_out=len(control.kernel.out) if control.kernel is not None else 0,

@@ -22,11 +22,12 @@ from .tls import Terms, TlsError
 #: `caCertificates` for the system's own authorities.
 SYSTEM: Final = "system"
 
-#: Keys of a Secret: Istio's generic ones, those of `kubernetes.io/tls`, and what cert-manager writes.
-CERTIFICATE: Final = ("tls.crt", "cert")
-KEY: Final = ("tls.key", "key")
-AUTHORITY: Final = ("ca.crt", "cacert")
-REVOKED: Final = ("ca.crl", "crl")
+#: Keys of a Secret in the order in which Istio looks: its generic ones, then those of `kubernetes.io/tls` with what
+#: cert-manager writes beside them. Of a pair both halves count, or neither.
+PAIRS: Final = (("cert", "key"), ("tls.crt", "tls.key"))
+AUTHORITY: Final = ("cacert", "ca.crt")
+REVOKED: Final = ("crl", "ca.crl")
+KEYS: Final = frozenset((*PAIRS[0], *PAIRS[1], *AUTHORITY, *REVOKED))
 
 #: A Secret beside another one that has only the authority (Istio's Gateway, credentialName).
 AUTHORITY_SUFFIX: Final = "-cacert"
@@ -106,22 +107,35 @@ class Certificates:
     def client_terms(self, tls: UpstreamTls, name: str, http: bool) -> ClientTerms:
         """To originate TLS. `name` is the server's where the rule has no SNI: then the certificate must be for it,
         unless the rule lists names. Raises TlsError."""
-        kept = self._keep(
-            (tls, http), lambda: self._client_source(tls), lambda source: client_context(tls, source, http)
-        )
-        assert kept.context is not None
+        kept = self._client(tls, http)
+        if kept.context is None:
+            raise TlsError(kept.error)
         allowed = tls.subject_alt_names or (() if tls.sni else (name,))
         return ClientTerms(kept.context, tls.sni or name, () if tls.insecure_skip_verify else allowed, kept.sessions)
 
     def server_terms(self, tls: ServerTLSSettings, namespace: str) -> ServerTerms:
         """To end TLS at a gateway's server whose Secrets are in `namespace`. Raises TlsError."""
-        kept = self._keep(
+        kept = self._server(tls, namespace)
+        if kept.context is None:
+            raise TlsError(kept.error)
+        return ServerTerms(kept.context, tls.subject_alt_names)
+
+    def fault(self, tls: UpstreamTls | ServerTLSSettings, namespace: str) -> str:
+        """Why the newest contents of what these settings name cannot be used; empty where they can."""
+        kept = self._client(tls, False) if isinstance(tls, UpstreamTls) else self._server(tls, namespace)
+        return kept.error
+
+    def _client(self, tls: UpstreamTls, http: bool) -> Kept:
+        return self._keep(
+            (tls, http), lambda: self._client_source(tls), lambda source: client_context(tls, source, http)
+        )
+
+    def _server(self, tls: ServerTLSSettings, namespace: str) -> Kept:
+        return self._keep(
             (tls, namespace),
             lambda: self._server_source(tls, namespace),
             lambda source: server_context(tls, source),
         )
-        assert kept.context is not None
-        return ServerTerms(kept.context, tls.subject_alt_names)
 
     def _keep(
         self, key: tuple[object, ...], find: Callable[[], Source], make: Callable[[Source], ssl.SSLContext]
@@ -135,8 +149,6 @@ class Certificates:
         if kept not in self._fresh:
             self._fresh.add(kept)
             kept.update(find, make)
-        if kept.context is None:
-            raise TlsError(kept.error)
         return kept
 
     # where contents are
@@ -171,11 +183,13 @@ class Certificates:
         )
 
     def _secret_source(self, keys: tuple[str, ...], authority: str, paired: bool) -> Source:
-        secrets = [self._secret(key) for key in keys]
-        pairs = tuple((first_of(secret, CERTIFICATE), first_of(secret, KEY)) for secret in secrets) if paired else ()
-        beside = self.materials.secrets.get(keys[0] + AUTHORITY_SUFFIX, {})
+        held = self.materials.secrets
+        beside = held.get(keys[0] + AUTHORITY_SUFFIX, {})
+        # Where nothing but the authority is asked for, the Secret that has only that is enough.
+        secrets = [self._secret(key) if paired or not beside else held.get(key, {}) for key in keys]
+        pairs = tuple(map(pair_of, secrets)) if paired else ()
         chosen = self._secret(authority) if authority else {}
-        found = first_of(chosen, AUTHORITY) or first_of(secrets[0], AUTHORITY) or first_of(beside, AUTHORITY)
+        found = first_of(chosen, AUTHORITY) or first_of(beside, AUTHORITY) or first_of(secrets[0], AUTHORITY)
         return Source(pairs, found, first_of(secrets[0], REVOKED))
 
     def _secret(self, key: str) -> Mapping[str, bytes]:
@@ -293,7 +307,7 @@ def trust(context: ssl.SSLContext, source: Source) -> None:
 def load_pairs(context: ssl.SSLContext, source: Source) -> None:
     for certificate, key in source.pairs:
         if not certificate or not key:
-            raise ValueError("certificate or key is missing")
+            raise ValueError("certificate or key is missing: a Secret has tls.crt and tls.key, or cert and key")
         with_file(
             certificate + b"\n" + key,
             lambda path: context.load_cert_chain(path, password=no_password),
@@ -319,6 +333,10 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
     return str(error)
+
+
+def pair_of(secret: Mapping[str, bytes]) -> tuple[bytes, bytes]:
+    return next(((secret[crt], secret[key]) for crt, key in PAIRS if secret.get(crt) and secret.get(key)), (b"", b""))
 
 
 def first_of(secret: Mapping[str, bytes], keys: tuple[str, ...]) -> bytes:

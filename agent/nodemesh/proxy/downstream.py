@@ -247,10 +247,14 @@ class Downstream(Handler):
     def _go_on(self) -> None:
         self._timer = self.pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
         self.transport.resume()
+        self._read_held()
+
+    def _read_held(self) -> None:
+        """Read what came while the last request was served."""
         held, self._held = self._held, b""
         self._read(held)
         if self._ended and self.exchange is None and not self._held and not self._closing:
-            self._shut()
+            self._shut()  # what is left is no complete request
 
     # --- what the exchange calls
 
@@ -310,10 +314,7 @@ class Downstream(Handler):
         if self._counted and not self._held:
             self._count_held()
         if self._held and not self._reading:
-            held, self._held = self._held, b""
-            self._read(held)
-            if self._ended and self.exchange is None and not self._held and not self._closing:
-                self._shut()  # what is left is no complete request
+            self._read_held()
 
     def reset(self) -> None:
         """The response cannot be completed: the client must see it as broken."""

@@ -10,7 +10,7 @@ import msgspec
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from .entries import services_of
-from .services import Backends, Site, service_of
+from .services import Backends, Site, distribution_of, service_of
 from .snapshot import Locality, Namespace, Service, Workload
 from .workloads import locality_of_labels, workload_of_entry, workload_of_pod
 
@@ -165,10 +165,14 @@ class Assembler:
             name: locality_of_labels(node.meta.labels)
             for name, node in self._objects.get("Node", {}).get("", {}).items()
         }
+        distributions = {
+            name: found for name, item in namespaces.items() if (found := distribution_of("", item.annotations))
+        }
         site = Site(
             domain=self.mesh.cluster_domain,
             export_to=self.mesh.default_service_export_to,
             localities=localities,
+            distributions=distributions,
         )
         changed = site != self._site
         self._site = site

@@ -9,7 +9,7 @@ from ..config.meta import Object
 from ..config.serviceentry import ServiceEntrySpec
 from ..config.workload import WorkloadEntrySpec
 from .protocols import protocol_of_name
-from .services import Backends, Site, canonical_address, resolve_export_to, selects
+from .services import Backends, Site, canonical_address, distribution_of, resolve_export_to, selects
 from .snapshot import Endpoint, Health, Protocol, Resolution, Service, ServicePort, Workload
 from .workloads import locality_of_entry
 
@@ -41,6 +41,7 @@ def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site)
             annotations=meta.annotations,
             export_to=resolve_export_to(spec.export_to, meta.namespace, site.export_to),
             subject_alt_names=spec.subject_alt_names,
+            traffic_distribution=distribution_of("", meta.annotations, site.distributions.get(meta.namespace, "")),
             created=meta.created,
             location=entry.location,
         )

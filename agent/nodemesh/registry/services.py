@@ -16,13 +16,22 @@ from .snapshot import Endpoint, Health, Locality, Resolution, Service, ServicePo
 EXPORT_TO_ANNOTATION = "networking.istio.io/exportTo"
 TRAFFIC_DISTRIBUTION_ANNOTATION = "networking.istio.io/traffic-distribution"
 
+#: What trafficDistribution can be, in lower case, and what it means (KEP-3015).
+TRAFFIC_DISTRIBUTIONS = {
+    "preferclose": "PreferSameZone",  # the older name
+    "prefersamezone": "PreferSameZone",
+    "prefersamenode": "PreferSameNode",
+}
+
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What every service is read against: the cluster's domain, the default visibility and the Nodes' localities."""
+    """What every service is read against: the cluster's domain, the default visibility, the Nodes' localities and the
+    namespaces' own trafficDistribution."""
 
     domain: str = "cluster.local"
     export_to: tuple[str, ...] = ("*",)
     localities: Mapping[str, Locality] = {}
+    distributions: Mapping[str, str] = {}
 
 
 #: Pods by one label: key and value, then name.
@@ -55,6 +64,15 @@ def resolve_export_to(values: Iterable[str], namespace: str, default: tuple[str,
     """exportTo with `.` written out; `~` (nobody) becomes the empty tuple."""
     given = tuple(values) or default
     return tuple(sorted({namespace if value == "." else value for value in given if value != "~"}))
+
+
+def distribution_of(given: str, annotations: Mapping[str, str], default: str = "") -> str:
+    """trafficDistribution by Istio's order: the Service's field, its annotation, its namespace's. An annotation that
+    says nothing known means none."""
+    annotated = annotations.get(TRAFFIC_DISTRIBUTION_ANNOTATION, "")
+    return TRAFFIC_DISTRIBUTIONS.get(given.lower(), "") or (
+        TRAFFIC_DISTRIBUTIONS.get(annotated.lower(), "") if annotated else default
+    )
 
 
 def service_of(
@@ -95,8 +113,11 @@ def service_of(
             site.export_to,
         ),
         publish_not_ready=spec.publish_not_ready_addresses,
-        traffic_distribution=meta.annotations.get(TRAFFIC_DISTRIBUTION_ANNOTATION, spec.traffic_distribution),
+        traffic_distribution=distribution_of(
+            spec.traffic_distribution, meta.annotations, site.distributions.get(meta.namespace, "")
+        ),
         internal_traffic_policy=spec.internal_traffic_policy,
+        hints_nodes=any(endpoint.nodes for of_port in endpoints.values() for endpoint in of_port),
         created=meta.created,
         location=service.location,
     )
@@ -156,6 +177,8 @@ def endpoints_of_entry(
         locality = workload.locality
     elif not locality.zone and entry.zone:
         locality = Locality(region=locality.region, zone=entry.zone, subzone=locality.subzone)
+    zones = tuple(place.name for place in entry.hints.for_zones)
+    nodes = tuple(place.name for place in entry.hints.for_nodes)
     for address in entry.addresses:
         yield Endpoint(
             address=canonical_address(address),
@@ -166,6 +189,8 @@ def endpoints_of_entry(
             workload=workload.key if workload else "",
             node=entry.node_name or (workload.node if workload else ""),
             hostname=entry.hostname,
+            zones=zones,
+            nodes=nodes,
         )
 
 

@@ -81,6 +81,8 @@ class Endpoint(Record, frozen=True, kw_only=True):
     hostname: str = ""  # a StatefulSet pod's own name under the service's host
     network: str = ""
     cluster: str = ""
+    zones: tuple[str, ...] = ()  # for whose clients an EndpointSlice's hints mean it
+    nodes: tuple[str, ...] = ()
 
 
 class ServicePort(Record, frozen=True, kw_only=True):
@@ -106,8 +108,9 @@ class Service(Record, frozen=True, kw_only=True):
     export_to: tuple[str, ...] = ("*",)
     subject_alt_names: tuple[str, ...] = ()
     publish_not_ready: bool = False
-    traffic_distribution: str = ""
+    traffic_distribution: str = ""  # PreferSameZone, PreferSameNode, or none
     internal_traffic_policy: str = "Cluster"
+    hints_nodes: bool = False  # whether hints tell clients apart by their nodes
     created: float = 0.0
     location: Location = Location()
 

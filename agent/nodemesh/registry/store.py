@@ -60,8 +60,7 @@ class Store:
     @property
     def secrets(self) -> dict[str, SecretSpec]:
         """By `namespace/name`. They are no part of the Snapshot, so that nothing made of it can show one."""
-        found = ((key, item) for key, item in self._in_force.items() if key.kind == "Secret")
-        return {f"{key.namespace}/{key.name}": item.spec for key, item in found}
+        return {key: item.spec for key, item in self._assembler.of_kind("Secret").items()}
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
         return next((held[key] for held in self._held.values() if key in held), None)

@@ -24,6 +24,7 @@ from ..registry.snapshot import Endpoint, Health, Protocol, Resolution, Service
 from . import decision
 from .client import Client
 from .decision import Algorithm, Cluster, HashPolicy, Keepalive, LoadBalancer, Outlier, Pool, UpstreamTls, Warmup
+from .hints import hinted
 from .locality import client_part, priorities, setting_in_force
 from .tables import DestinationRule
 
@@ -121,15 +122,20 @@ def build_cluster(
     if resolution in DIALLED:
         balancer = LoadBalancer(algorithm=Algorithm.PASSTHROUGH)
     tls = tls_of(policy.tls, service, client)
+    own_setting = policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None
     locality_setting = setting_in_force(
-        policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None,
+        own_setting,
         mesh=mesh.locality_lb_setting,
         traffic_distribution=service.traffic_distribution,
         outlier_detection=policy.outlier_detection is not None,
     )
+    place = client_part(locality_setting, client)
+    local = service.internal_traffic_policy == "Local"
+    if locality_setting is None and own_setting is None and not local and resolution not in DIALLED:
+        endpoints, place = hinted(endpoints, client)
     return Cluster(
         name=name,
-        key=cluster_key(name, service, rule, shadowed, tls, client, client_part(locality_setting, client)),
+        key=cluster_key(name, service, rule, shadowed, tls, client, place),
         host=service.host,
         port=port,
         subset=subset,

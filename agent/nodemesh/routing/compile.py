@@ -239,7 +239,9 @@ def tells_nodes_apart(snapshot: Snapshot, before: Snapshot, previous: Tables) ->
     if snapshot.services is before.services and HOSTNAME not in previous.client_labels:
         return previous.client_nodes
     return any(
-        service.internal_traffic_policy == "Local" or service.traffic_distribution == "PreferSameNode"
+        service.internal_traffic_policy == "Local"
+        or service.traffic_distribution == "PreferSameNode"
+        or service.hints_nodes
         for services in snapshot.services.values()
         for service in services
     )

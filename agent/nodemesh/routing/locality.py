@@ -31,9 +31,8 @@ PLACE: dict[str, Callable[[Endpoint], str]] = {
     HOSTNAME: lambda endpoint: endpoint.node,
 }
 
-#: trafficDistribution -> the failoverPriority that it stands for (Kubernetes KEP-3015: PreferClose is PreferSameZone).
+#: trafficDistribution -> the failoverPriority that it stands for.
 TRAFFIC_DISTRIBUTION: dict[str, tuple[str, ...]] = {
-    "PreferClose": (NETWORK, REGION, ZONE, SUBZONE),
     "PreferSameZone": (NETWORK, REGION, ZONE, SUBZONE),
     "PreferSameNode": (NETWORK, REGION, ZONE, SUBZONE, HOSTNAME),
 }

@@ -8,6 +8,14 @@ from tests.unit.cli.mesh import Mesh, Upstream, cluster, rules
 
 from nodemesh.cli.main import cli
 
+UNSECURED = """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: outside, namespace: default}
+spec: {host: outside.example, trafficPolicy: {tls: {mode: MUTUAL, credentialName: nowhere}}}
+"""
+
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory):
@@ -15,7 +23,7 @@ def mesh(tmp_path_factory):
     folder = tmp_path_factory.mktemp("show") / "config"
     folder.mkdir()
     (folder / "mesh.yaml").write_text(
-        cluster(upstream) + rules("- route: [{destination: {host: reviews, subset: v1}}]")
+        cluster(upstream) + rules("- route: [{destination: {host: reviews, subset: v1}}]") + UNSECURED
     )
     with Mesh(folder) as running:
         running.curl()
@@ -32,7 +40,18 @@ def show(mesh: Mesh, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("status", ["ready:               yes", "WORKER", "reviews:9080"]),
+        (
+            "status",
+            [
+                "ready:               yes",
+                "WORKER",
+                "reviews:9080",
+                "DestinationRule default/outside",
+                "spec.trafficPolicy.tls.credentialName",
+                "mesh.yaml:",
+                "there is no Secret default/nowhere",
+            ],
+        ),
         ("services", ["reviews.default.svc.cluster.local", "9080", "1/1", "proxy", "has HTTP rules"]),
         ("endpoints", ["127.0.0.1:", "default/reviews-v1", "ready"]),
         ("routes", ["default/reviews", "spec.http[0]", '"subset":"v1"', "mesh.yaml:"]),

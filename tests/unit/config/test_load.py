@@ -141,6 +141,14 @@ def test_a_secret_is_decoded():
     assert load_text(text.replace("aGk=", "'*'"), "a.yaml").problems[0].code == "bad-base64"
 
 
+def test_what_is_wrong_with_a_secret_is_told_without_a_word_of_it():
+    text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: DATA\n"
+    for data in ("{a: '-private-'}", "-private-", "{a: [-private-]}"):
+        (problem,) = load_text(text.replace("DATA", data), "a.yaml").problems
+        assert problem.refused and problem.path.startswith("data") and problem.location.line == 4
+        assert "private" not in problem.message and "base64" in problem.message
+
+
 def test_json_from_an_api_server():
     data = (
         b'{"apiVersion":"networking.istio.io/v1","kind":"DestinationRule","metadata":{"name":"a"},"spec":{"host":"b"}}'

@@ -16,8 +16,11 @@ def test_the_client_is_the_pod_where_the_registry_knows_it():
 def test_a_gateway_is_the_pod_with_its_labels():
     labels = {"istio": "ingressgateway"}
     pod = Workload(name="gw", namespace="istio-system", labels={**labels, "app": "gw"})
-    found = gateway_from(Snapshot(workloads={"istio-system/gw": pod}), labels, "default")
-    assert (found.namespace, found.gateway, found.labels) == ("istio-system", True, pod.labels)
+    snapshot = Snapshot(workloads={"istio-system/gw": pod})
+    for said in ("", "istio-system", "istio-system/gw"):
+        found = gateway_from(snapshot, labels, said)
+        assert (found.namespace, found.gateway, found.labels) == ("istio-system", True, pod.labels)
+    assert gateway_from(snapshot, labels, "edge").namespace == "edge", "labels make nobody a gateway of a namespace"
     alone = gateway_from(Snapshot(), labels, "edge")
     assert (alone.namespace, alone.gateway, alone.labels) == ("edge", True, labels)
 

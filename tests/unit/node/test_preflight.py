@@ -1,11 +1,13 @@
 import os
 
+import msgspec
 import pytest
 
 from nodemesh.datapath import probes
 from nodemesh.datapath.probes import Finding, Verdict
 from nodemesh.node import preflight
-from nodemesh.node.options import Address, Ebpf, Expose, RunOptions, StartError
+from nodemesh.node.kubeconfig import NAMESPACE
+from nodemesh.node.options import Address, Ebpf, Expose, GatewayListen, RunOptions, StartError
 
 EXPOSE = (Expose(host="a", port=1, listen=Address("127.0.0.1", 0)),)
 
@@ -49,3 +51,14 @@ def test_workers_and_node_are_filled_in(config):
     options = preflight.resolve(RunOptions(config=config, expose=EXPOSE, ebpf=Ebpf.OFF, workers=0))
     assert options.workers == len(os.sched_getaffinity(0))
     assert options.node == os.uname().nodename
+
+
+def test_a_clusters_gateway_is_of_its_own_namespace(tmp_path):
+    (tmp_path / "config").touch()
+    listen = (GatewayListen(port=443, listen=Address("127.0.0.1", 0)),)
+    asked = RunOptions(
+        kubernetes=True, kubeconfig=str(tmp_path / "config"), ebpf=Ebpf.OFF, gateway={"a": "b"}, gateway_listen=listen
+    )
+    assert preflight.resolve(asked).client == NAMESPACE
+    named = msgspec.structs.replace(asked, client="edge/gateway-1")
+    assert preflight.resolve(named).client == "edge/gateway-1"

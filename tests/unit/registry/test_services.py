@@ -116,3 +116,25 @@ def test_export_to_is_the_annotation_else_the_meshs_default():
     assert exported(annotations={"networking.istio.io/exportTo": "., prod"}) == ("default", "prod")
     assert exported(annotations={"networking.istio.io/exportTo": "~"}) == ()
     assert exported(make("MeshConfig", "mesh", {"defaultServiceExportTo": ["."]})) == ("default",)
+
+
+def test_traffic_distribution_is_the_field_else_the_annotation_else_the_namespaces():
+    annotation = "networking.istio.io/traffic-distribution"
+
+    def distribution(given="", own=None, namespace=None):
+        objects = [make("Namespace", "default", annotations={annotation: namespace} if namespace else {})]
+        annotations = {annotation: own} if own is not None else {}
+        spec = {"clusterIP": "10.96.0.1", "ports": [{"port": 80}], "trafficDistribution": given}
+        return host_of([*objects, make("Service", "web", spec, annotations=annotations)]).traffic_distribution
+
+    assert distribution("PreferClose", "PreferSameNode") == "PreferSameZone"
+    assert distribution("", "prefersamenode", "PreferSameZone") == "PreferSameNode"
+    assert distribution("", None, "PreferSameZone") == "PreferSameZone"
+    assert distribution("", "Any", "PreferSameZone") == distribution() == ""
+
+
+def test_an_entrys_traffic_distribution_is_its_annotation():
+    annotation = {"networking.istio.io/traffic-distribution": "PreferClose"}
+    spec = {"hosts": ["web.example"], "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}]}
+    entry = make("ServiceEntry", "web", spec, annotations=annotation)
+    assert host_of([entry], "web.example").traffic_distribution == "PreferSameZone"

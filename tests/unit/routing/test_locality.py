@@ -64,8 +64,8 @@ def test_failover_names_the_region_that_comes_first():
         ({"outlier_detection": True}, True),
         ({"outlier_detection": True, "mesh": LocalityLoadBalancerSetting(enabled=False)}, False),
         ({"outlier_detection": True, "mesh": LocalityLoadBalancerSetting(enabled=True)}, True),
-        ({"traffic_distribution": "PreferClose"}, True),
-        ({"traffic_distribution": "PreferClose", "mesh": LocalityLoadBalancerSetting(enabled=False)}, True),
+        ({"traffic_distribution": "PreferSameZone"}, True),
+        ({"traffic_distribution": "PreferSameZone", "mesh": LocalityLoadBalancerSetting(enabled=False)}, True),
         ({"traffic_distribution": "Unknown"}, False),
     ],
 )
@@ -75,9 +75,9 @@ def test_when_failover_applies(arguments, applies):
 
 def test_the_rules_own_setting_comes_before_all():
     off = LocalityLoadBalancerSetting(enabled=False)
-    assert priorities(FOUR, HERE, {}, off, outlier_detection=True, traffic_distribution="PreferClose") is None
+    assert priorities(FOUR, HERE, {}, off, outlier_detection=True, traffic_distribution="PreferSameZone") is None
     own = LocalityLoadBalancerSetting()
-    assert priorities(FOUR, HERE, {}, own, traffic_distribution="PreferClose") is None
+    assert priorities(FOUR, HERE, {}, own, traffic_distribution="PreferSameZone") is None
 
 
 def test_where_all_endpoints_are_alike_there_are_no_levels():
@@ -88,7 +88,6 @@ def test_where_all_endpoints_are_alike_there_are_no_levels():
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("PreferClose", ((0, 1), (2,), (3,))),
         ("PreferSameZone", ((0, 1), (2,), (3,))),
         ("PreferSameNode", ((0,), (1,), (2,), (3,))),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -39,6 +39,16 @@ class Refusal(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
 
 
+class Verdict(msgspec.Struct, frozen=True):
+    """What the mesh makes of one generation of an object of its own kinds, which stands at `path`."""
+
+    key: ObjectKey
+    uid: str
+    generation: int
+    path: str
+    problems: tuple[Problem, ...]
+
+
 class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How one list and watch stands."""
 
@@ -55,8 +65,8 @@ class ClusterSource:
     """`run` keeps it up to date; `next` gives what changed, first of all everything. Both are to be awaited side by
     side, each once."""
 
-    def __init__(self, api: Api, node: str, cache: Cache | None, random: Random, secrets_in: str = "") -> None:
-        self._resources = resources(node, secrets_in)
+    def __init__(self, api: Api, node: str, cache: Cache | None, random: Random) -> None:
+        self._resources = resources(node)
         reader = Reader()
         self.reflectors = tuple(Reflector(api, item, self, reader, random) for item in self._resources)
         self.save_error = ""  # why the state could not be written to disk
@@ -64,6 +74,9 @@ class ClusterSource:
         self._cache = cache
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {item.name: {} for item in self._resources}
         self._noted: dict[str, dict[ObjectKey, Refusal]] = {item.name: {} for item in self._resources}
+        self._generations: dict[str, dict[ObjectKey, tuple[str, int]]] = {
+            item.name: {} for item in self._resources if item.optional
+        }  # uid and generation
         self._names: dict[str, tuple[str, ...]] = {}  # of resources, by kind; the first that has an object counts
         for item in self._resources:
             self._names[item.kind] = (*self._names.get(item.kind, ()), item.name)
@@ -161,6 +174,18 @@ class ClusterSource:
             if any(problem.refused for problem in refusal.problems)
         ]
 
+    def verdicts(self) -> Iterator[Verdict]:
+        """On all objects of Istio's kinds and ours that the server has told."""
+        for reflector in self.reflectors:
+            resource = reflector.resource
+            if resource.name not in self._generations or not reflector.synced:
+                continue
+            noted = self._noted[resource.name]
+            for key, (uid, generation) in self._generations[resource.name].items():
+                path = resource.object_path(reflector.version, key.namespace, key.name)
+                problems = noted[key].problems if key in noted else ()
+                yield Verdict(key, uid, generation, path, problems)
+
     # what the reflectors say
 
     def replace(self, resource: Resource, readings: Iterable[Reading]) -> None:
@@ -175,6 +200,9 @@ class ClusterSource:
         for key in [key for key in noted if key not in seen]:
             del noted[key]
             self._touch(key)
+        generations = self._generations.get(resource.name, {})
+        for key in generations.keys() - seen:
+            del generations[key]
         self._wake.set()
 
     def put(self, resource: Resource, reading: Reading) -> None:
@@ -184,6 +212,7 @@ class ClusterSource:
     def remove(self, resource: Resource, key: ObjectKey) -> None:
         held = self._held[resource.name].pop(key, None)
         noted = self._noted[resource.name].pop(key, None)
+        self._generations.get(resource.name, {}).pop(key, None)
         if held is not None or noted is not None:
             self._touch(key)
         self._wake.set()
@@ -191,6 +220,8 @@ class ClusterSource:
     def _put(self, resource: Resource, reading: Reading) -> None:
         """A refused object leaves the one before it in force."""
         key, noted = reading.key, self._noted[resource.name]
+        if resource.name in self._generations:
+            self._generations[resource.name][key] = (reading.head.uid, reading.head.generation)
         before = noted.get(key)
         if reading.problems:
             noted[key] = Refusal(key, reading.head, reading.problems)
@@ -249,7 +280,7 @@ class ClusterSource:
                 continue
             self._unsaved = False
             try:
-                kept = {item.name: dict(self._held[item.name]) for item in self._resources if item.kind != "Secret"}
+                kept = {item.name: dict(self._held[item.name]) for item in self._resources}
                 await asyncio.to_thread(cache.save, kept)
                 self.save_error = ""
             except OSError as error:

@@ -150,6 +150,7 @@ class ApiServer:
         if self._client is None:
             configuration = await self._login()
             if self._client is None:  # another request may have been faster
+                configuration.connection_pool_maxsize = 0  # no bound of its own: every watch holds a connection
                 self._client = ApiClient(configuration)
                 self._client.user_agent = f"nodemesh/{__version__}"
         return self._client

@@ -71,6 +71,7 @@ class Reflector:
         self.phase = Phase.STARTING
         self.synced = False  # the sink has had the whole of it once
         self.error = ""  # why it does not go on
+        self.forbidden = False  # the error is that the server lets nobody like us read it
         self.events = 0
         self.starts = 0
         self.failures = 0
@@ -84,6 +85,11 @@ class Reflector:
         self._start_from = "0"  # "0": whatever the server has in its cache; "": what etcd has
         self._streams_lists = True
         self._initial: list[Reading] | None = None  # a watch's initial events, until they have ended
+
+    @property
+    def version(self) -> str:
+        """The API version in use."""
+        return self._versions[0]
 
     async def run(self) -> None:
         while True:
@@ -106,6 +112,7 @@ class Reflector:
         self.failures += 1
         self.phase = Phase.PAUSED
         self.error = str(error)
+        self.forbidden = status == 403
         if not refused or status in (404, 410, 504):  # 504: the server knows no such resourceVersion (yet)
             self._at = ""
             self._start_from = ""

@@ -15,7 +15,7 @@ JSON = "application/json"
 
 #: Kinds of which nothing but the metadata matters.
 METADATA_KINDS = frozenset({"Namespace", "Node"})
-#: Secrets are for gateways alone; a WorkloadGroup is a template that nothing refers to.
+#: Secrets are read one by one (secrets.py); a WorkloadGroup is a template that nothing refers to.
 UNWATCHED = frozenset({"Secret", "WorkloadGroup"})
 
 
@@ -36,6 +36,11 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         root = f"/apis/{self.group}/{version}" if self.group else f"/api/{version}"
         return f"{root}/namespaces/{self.namespace}/{self.plural}" if self.namespace else f"{root}/{self.plural}"
 
+    def object_path(self, version: str, namespace: str, name: str) -> str:
+        """Of one object; `namespace` is empty where the kind has none."""
+        within = msgspec.structs.replace(self, namespace=namespace)
+        return f"{within.path(version)}/{name}"
+
     @property
     def accept_list(self) -> str:
         return METADATA_LIST if self.metadata_only else JSON
@@ -45,13 +50,10 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         return METADATA if self.metadata_only else JSON
 
 
-def resources(node: str, secrets_in: str = "") -> tuple[Resource, ...]:
-    """Everything that the agent of `node` reads: of the node's own pods all, of the other pods the metadata. Gateways
-    also read the Secrets of a namespace, their own."""
+def resources(node: str) -> tuple[Resource, ...]:
+    """Everything that the agent of `node` follows: of the node's own pods all, of the other pods the metadata."""
     found: list[Resource] = []
     for kind in (*CORE_KINDS, MESH_CONFIG, *ISTIO_KINDS):
-        if kind.name == "Secret" and secrets_in:
-            found.append(msgspec.structs.replace(resource(kind), namespace=secrets_in))
         if kind.name in UNWATCHED:
             continue
         if kind.name == "Pod":

@@ -42,6 +42,7 @@ class Head(msgspec.Struct, frozen=True, rename="camel"):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
+    generation: int = 0
     annotations: dict[str, str] | None = None
 
 

@@ -16,7 +16,5 @@ def test_own_pods_in_full_and_before_the_others_by_their_metadata():
     assert not others.field_selector and (others.accept_list, others.accept_watch) == (METADATA_LIST, METADATA)
 
 
-def test_secrets_are_for_gateways_and_of_one_namespace():
+def test_secrets_are_not_followed_with_the_rest():
     assert "Secret" not in {resource.kind for resource in resources("node-a")}
-    (secrets,) = [resource for resource in resources("node-a", "edge") if resource.kind == "Secret"]
-    assert secrets.path("v1") == "/api/v1/namespaces/edge/secrets"

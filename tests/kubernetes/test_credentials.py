@@ -1,0 +1,119 @@
+"""A pod's client certificate out of its namespace's Secret: for those that a workloadSelector selects, by a right that
+somebody gave."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+import threading
+
+import pytest
+import yaml
+from tests.apiserver.running import kubeconfig, running
+from tests.apiserver.server import ApiServer
+from tests.clusters import NODE, pod
+from tests.kubernetes.test_manifests import MANIFESTS
+from tests.unit.cli.mesh import Mesh, until
+
+from nodemesh.lab.certificates import Authority
+
+RBAC = "rbac.authorization.k8s.io"
+OUTSIDE = "outside.example"
+ROLE = {
+    "apiVersion": f"{RBAC}/v1",
+    "kind": "Role",
+    "metadata": {"name": "client", "namespace": "default"},
+    "rules": [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["client"], "verbs": ["list", "watch"]}],
+}
+BINDING = {
+    "apiVersion": f"{RBAC}/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "client", "namespace": "default"},
+    "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "client"},
+    "subjects": [{"kind": "ServiceAccount", "name": "nodemesh-agent", "namespace": "nodemesh-system"}],
+}
+
+
+@pytest.fixture
+def authority():
+    return Authority()
+
+
+@pytest.fixture
+def outside(authority, tmp_path):
+    """A server that wants its clients' certificates and answers with their names; its port."""
+    pair = authority.issue(OUTSIDE)
+    (tmp_path / "server.pem").write_bytes(pair.certificate + pair.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    context.load_verify_locations(cadata=authority.certificate.decode())
+    context.verify_mode = ssl.CERT_REQUIRED
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+                with context.wrap_socket(plain, server_side=True) as sock:
+                    sock.recv(65536)
+                    name = sock.getpeercert()["subject"][0][0][1].encode()
+                    head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(name)}\r\nconnection: close\r\n\r\n"
+                    sock.sendall(head.encode() + name)
+            except ssl.SSLError:
+                continue
+            except OSError:
+                return
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield listener.getsockname()[1]
+    listener.close()
+
+
+def rules(port: int, selector: dict | None) -> list[dict]:
+    entry = {
+        "hosts": [OUTSIDE],
+        "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+        "resolution": "STATIC",
+        "endpoints": [{"address": "127.0.0.1", "ports": {"http": port}}],
+    }
+    rule = {"host": OUTSIDE, "trafficPolicy": {"tls": {"mode": "MUTUAL", "credentialName": "client"}}}
+    if selector is not None:
+        rule["workloadSelector"] = {"matchLabels": selector}
+    meta = {"name": "outside", "namespace": "default"}
+    version = "networking.istio.io/v1"
+    return [
+        {"apiVersion": version, "kind": "ServiceEntry", "metadata": meta, "spec": entry},
+        {"apiVersion": version, "kind": "DestinationRule", "metadata": meta, "spec": rule},
+    ]
+
+
+def test_a_selected_pods_secret_is_read_by_the_right_that_was_given(tmp_path, authority, outside):
+    api = ApiServer()
+    api.apply(*yaml.safe_load_all((MANIFESTS / "agent/rbac.yaml").read_text()))
+    api.accounts["agent"] = "nodemesh-system/nodemesh-agent"
+    pair = authority.issue("cart")
+    data = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority.certificate}
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    meta = {"name": "client", "namespace": "default"}
+    api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "kubernetes.io/tls", "data": encoded})
+    api.apply(pod("client", node=NODE, ip="10.9.0.1"), *rules(outside, None))
+    (tmp_path / "config").mkdir()
+    with running(api) as server:
+        config = kubeconfig(tmp_path / "kubeconfig", server.url, {"token": "agent"})
+        name = f"{OUTSIDE}:80"
+        with Mesh(tmp_path / "config", "--kubeconfig", str(config), "--node", NODE, expose=(name,)) as agent:
+
+            def error() -> str:
+                (row,) = agent.api("/status")["certificates"]
+                assert row["used_by"] == "DestinationRule default/outside" and row["secrets"] == ["default/client"]
+                return row["error"]
+
+            assert "workloadSelector" in error() and agent.curl(name=name).status == 503
+            assert not server.call(lambda api: [row for row in api.asked if row.path.endswith("/secrets")])
+            server.call(lambda api: api.apply(*rules(outside, {"app": "client"})))
+            until(lambda: 'cannot watch resource "secrets"' in error())
+            assert agent.curl(name=name).status == 503, "what a rule secures is never sent in plain text"
+            server.call(lambda api: api.apply(ROLE, BINDING))
+            until(lambda: error() == "")
+            until(lambda: agent.curl(name=name) == (200, "cart"))
