@@ -13,7 +13,7 @@ from nodemesh.datapath.loader import LoadError, load_sockmap
 from nodemesh.datapath.maps import FLOW, PAIR, End, Maps, Mode, PodFlag, ServiceEntry
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.sockmap import sweep
-from nodemesh.datapath.torture import torture
+from nodemesh.datapath.torture.run import torture
 from nodemesh.node.platform import EbpfPlatform
 
 _SK_MSG = 16  # enum bpf_prog_type

@@ -78,7 +78,7 @@ def _sockmap(pins: Pins) -> Finding:
     from ..datapath.loader import LoadError, load_sockmap
     from ..datapath.maps import Maps
     from ..datapath.probes import Finding, Verdict
-    from ..datapath.torture import torture
+    from ..datapath.torture.run import torture
     from ..node.kernel import sources
 
     try:

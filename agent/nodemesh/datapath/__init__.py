@@ -29,7 +29,7 @@ How the node composes it (in this order; everything is idempotent and adopts wha
         maps.withdraw(cookie); detach(pins, uid)
     # sockmap, for those who ask for it, once the rest works:
     load_sockmap(bpf_dir, pins)                           loader.py: LoadError where the kernel cannot
-    torture(pins, cgroup_root)                            torture.py: whether it is sound here, and what it gains
+    torture(pins, cgroup_root)                            torture/run.py: whether it is sound here, and what it gains
     maps.enrol(cookie, view_number, PodFlag.SOCKMAP); attach(pins, uid, cgroup, sockmap=True)
     remove_other_layouts(pins)                            uninstall.py: after an upgrade, once every pod is attached
     uninstall(pins)                                       uninstall.py: nothing is left
@@ -51,7 +51,7 @@ A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
 
 Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers,
 btf and loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, traffic,
-ejection, bpffs, probes, selftest, sockmap, torture with torture_proxy and torture_app, uninstall.
+ejection, bpffs, probes, selftest, sockmap, torture/, uninstall.
 
 Needs Linux 5.15 (namespace cookies in sockops, SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
 file system.

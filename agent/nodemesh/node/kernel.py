@@ -18,7 +18,7 @@ from ..datapath.plan import Planner
 from ..datapath.selftest import self_test
 from ..datapath.sockmap import sweep
 from ..datapath.sync import ServiceMaps
-from ..datapath.torture import Verdict, torture
+from ..datapath.torture.run import Verdict, torture
 from ..datapath.uninstall import remove_other_layouts, uninstall
 from ..routing.view import View
 from .logs import Log

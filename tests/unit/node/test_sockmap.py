@@ -10,7 +10,7 @@ import pytest
 
 from nodemesh.config.meshconfig import Sockmap
 from nodemesh.datapath.loader import LoadError
-from nodemesh.datapath.torture import Verdict
+from nodemesh.datapath.torture.run import Verdict
 from nodemesh.node.sockmap import SockmapOffer
 
 

@@ -1,6 +1,4 @@
-"""Whether sockmap is sound on this very kernel, and what it gains: an app in a scratch namespace and cgroup does what
-real apps do (torture_app.py) to a proxy that does what the worker does (torture_proxy.py), through the pinned
-programs."""
+"""Puts the torture together, and judges by it."""
 
 from __future__ import annotations
 
@@ -9,20 +7,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..reasons import Reason
-from . import bpf, counters, namespaces
-from .attach import AttachError, attach, detach
-from .heartbeat import Heartbeat
-from .hooks import QUEUE_DEPTH
-from .maps import FLOW, Hook, Maps, Mode, PodFlag, ServiceEntry, ServiceKey, pack_address
-from .pins import Pins
-from .selftest import remove_cgroup
-from .torture_app import BLOCKING, NONBLOCKING, SPEAKS_FIRST
+from ...reasons import Reason
+from .. import bpf, counters, namespaces
+from ..attach import AttachError, attach, detach
+from ..heartbeat import Heartbeat
+from ..hooks import QUEUE_DEPTH
+from ..maps import FLOW, Hook, Maps, Mode, PodFlag, ServiceEntry, ServiceKey, pack_address
+from ..pins import Pins
+from ..selftest import remove_cgroup
+from .cases import BLOCKING, NONBLOCKING
+from .client import SPEAKS_FIRST
 
 #: What the app dials: TEST-NET-1 and the documentation's network (RFC 5737, RFC 3849); in a view of its own.
 DIALLED = (("192.0.2.1", 7), ("2001:db8::1", 7))
@@ -113,8 +112,7 @@ class _Scene:
         self._undo.close()
 
     def _build(self) -> None:
-        app = Path(__file__).with_name("torture_app.py")
-        self._app = self._start([sys.executable, "-IS", str(app), str(self._cgroup)])
+        self._app = self._start("app", [str(self._cgroup)])
         netns = namespaces.netns_fd(self._app.pid)
         self._undo.callback(os.close, netns)
         listeners = []
@@ -140,14 +138,17 @@ class _Scene:
         depth = bpf.get(self._pins.programs / QUEUE_DEPTH.name)
         self._undo.callback(os.close, depth)
         fds = [self._maps["flows"].fd, self._maps["sockets"].fd, depth, *(one.fileno() for one in listeners)]
-        command = [sys.executable, "-m", f"{__package__}.torture_proxy", *map(str, fds)]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        self._proxy = self._start(command, pass_fds=fds, env=environment)
+        self._proxy = self._start("proxy", map(str, fds), fds)
         self._undo.callback(detach, self._pins, self._name)
         attach(self._pins, self._name, self._cgroup, sockmap=True)
 
-    def _start(self, command: list[str], **options: Any) -> subprocess.Popen[str]:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
+    def _start(self, part: str, arguments: Iterable[str], fds: Sequence[int] = ()) -> subprocess.Popen[str]:
+        """One of the two processes, ready."""
+        command = [sys.executable, "-S", "-m", f"{__package__}.{part}", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=fds, env=environment
+        )
         self._undo.callback(process.communicate)
         self._undo.callback(process.kill)
         assert process.stdout is not None

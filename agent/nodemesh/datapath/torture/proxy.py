@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from . import bpf
-from .origin import OriginalDestinations
-from .sockmap import Sockmap
-from .torture_app import (
+from .. import bpf
+from ..origin import OriginalDestinations
+from ..sockmap import Sockmap
+from .client import (
     ASK,
     COUNT,
     COUNTED,
