@@ -8,7 +8,7 @@ import socket
 from contextlib import suppress
 from os import splice
 from select import EPOLLIN, EPOLLOUT
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..routing.decision import Keepalive
 from .pipes import Pipe
@@ -451,7 +451,7 @@ def tune(sock: socket.socket, keepalive: Keepalive | None) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def show(address: tuple[str, int] | str) -> str:
+def show(address: tuple[Any, ...] | str) -> str:
     """`host:port`, as the access log has it."""
     if isinstance(address, str):
         return address
