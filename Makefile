@@ -1,6 +1,6 @@
 # Everything a developer runs. `make demo` and `make test` set up what is missing by themselves.
 # With NODEMESH_COMPILE=1, tests and bench run on the hot path compiled by mypyc (into build/compiled).
-.PHONY: setup compiled demo test fast check bench image clean
+.PHONY: setup compiled demo test fast check bench kernels image clean
 
 agent := agent
 built := setup
@@ -33,6 +33,10 @@ check: setup
 
 bench: $(built)
 	@.venv/bin/python -m tests.bench
+
+# The eBPF tests on the kernels that the distribution offers, in virtual machines: some minutes each. See vagrant/.
+kernels: setup
+	@vagrant/boot
 
 image: setup
 	@command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap >/dev/null

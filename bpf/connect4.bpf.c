@@ -12,7 +12,7 @@ int nodemesh_connect4(struct bpf_sock_addr *ctx)
 		return 1;
 	address_set4(&target.address, ctx->user_ip4);
 	target.port = ctx->user_port;
-	reason = ctx->protocol == IPPROTO_TCP ? connect_translate(ctx, &target) : dns_translate(ctx, &target);
+	reason = ctx->protocol == IPPROTO_TCP ? connect_translate(ctx, &target) : dns_translate(ctx, &target, 1);
 	if (reason == REASON_NONE)
 		return 1;
 	count(HOOK_CONNECT4, reason);

@@ -9,11 +9,10 @@ int nodemesh_recvmsg4(struct bpf_sock_addr *ctx)
 	struct target source = {};
 	address_set4(&source.address, ctx->user_ip4);
 	source.port = ctx->user_port;
-	struct origin *origin = dns_origin(ctx, &source);
-	if (!origin)
+	if (!dns_restore(ctx, &source))
 		return 1;
-	ctx->user_ip4 = origin->address.words[3];
-	ctx->user_port = origin->port;
+	ctx->user_ip4 = source.address.words[3];
+	ctx->user_port = source.port;
 	count(HOOK_RECVMSG4, REASON_ORIGIN_SHOWN);
 	return 1;
 }

@@ -10,12 +10,11 @@ int nodemesh_recvmsg6(struct bpf_sock_addr *ctx)
 	for (int i = 0; i < 4; i++)
 		source.address.words[i] = ctx->user_ip6[i];
 	source.port = ctx->user_port;
-	struct origin *origin = dns_origin(ctx, &source);
-	if (!origin)
+	if (!dns_restore(ctx, &source))
 		return 1;
 	for (int i = 0; i < 4; i++)
-		ctx->user_ip6[i] = origin->address.words[i];
-	ctx->user_port = origin->port;
+		ctx->user_ip6[i] = source.address.words[i];
+	ctx->user_port = source.port;
 	count(HOOK_RECVMSG6, REASON_ORIGIN_SHOWN);
 	return 1;
 }

@@ -9,7 +9,7 @@ int nodemesh_sendmsg4(struct bpf_sock_addr *ctx)
 	struct target target = {};
 	address_set4(&target.address, ctx->user_ip4);
 	target.port = ctx->user_port;
-	enum reason reason = dns_translate(ctx, &target);
+	enum reason reason = dns_translate(ctx, &target, 0);
 	if (reason == REASON_NONE)
 		return 1;
 	count(HOOK_SENDMSG4, reason);

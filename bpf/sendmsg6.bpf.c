@@ -10,7 +10,7 @@ int nodemesh_sendmsg6(struct bpf_sock_addr *ctx)
 	for (int i = 0; i < 4; i++)
 		target.address.words[i] = ctx->user_ip6[i];
 	target.port = ctx->user_port;
-	enum reason reason = dns_translate(ctx, &target);
+	enum reason reason = dns_translate(ctx, &target, 0);
 	if (reason == REASON_NONE)
 		return 1;
 	count(HOOK_SENDMSG6, reason);

@@ -35,6 +35,7 @@ class Reason(IntEnum):
     TCP_QUEUE_FULL = 21
     TCP_NO_PEER = 22
     TCP_ULP = 23
+    PASS_EXCLUDED = 24
     # routing
     ROUTE_NOT_FOUND = 64
     HOST_NOT_FOUND = 65
@@ -104,6 +105,7 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.TCP_QUEUE_FULL: ReasonText("-", "tcp_queue_full"),
     Reason.TCP_NO_PEER: ReasonText("-", "tcp_no_peer"),
     Reason.TCP_ULP: ReasonText("-", "tcp_ulp"),
+    Reason.PASS_EXCLUDED: ReasonText("-", "pass_excluded"),
     Reason.ROUTE_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.HOST_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.CLUSTER_NOT_FOUND: ReasonText("NC", "cluster_not_found"),

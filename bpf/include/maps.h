@@ -34,10 +34,13 @@ MAP("hash", u64, struct pod, pods, PODS_SIZE, BPF_F_NO_PREALLOC);
 MAP("sockhash", struct listener_key, u64, listeners, LISTENERS_SIZE, 0);
 MAP("hash", struct service_key, struct service, services, SERVICES_SIZE, BPF_F_NO_PREALLOC);
 MAP("lpm_trie", struct network_key, struct service, networks, NETWORKS_SIZE, BPF_F_NO_PREALLOC);
+MAP("hash", u64, u32, captures, CAPTURES_SIZE, BPF_F_NO_PREALLOC);
+MAP("lpm_trie", struct range_key, u32, ranges, RANGES_SIZE, BPF_F_NO_PREALLOC);
 MAP("hash", struct backend_key, struct backend, backends, BACKENDS_SIZE, BPF_F_NO_PREALLOC);
 
 /* Written by the hooks. LRU, so that what an app or a detached pod leaves behind makes room by itself. */
 MAP("lru_hash", u64, struct origin, origins, ORIGINS_SIZE, 0);
+MAP("lru_hash", struct nameserver_key, struct address, nameservers, NAMESERVERS_SIZE, 0);
 MAP("lru_hash", struct flow, struct origin, flows, FLOWS_SIZE, 0);
 MAP("lru_hash", struct traffic_key, struct traffic, traffic, TRAFFIC_SIZE, 0);
 MAP("hash", struct flow, struct pair, pairs, PAIRS_SIZE, BPF_F_NO_PREALLOC);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "addr.h"
+#include "capture.h"
 #include "count.h"
 #include "liveness.h"
 #include "maps.h"
@@ -108,10 +109,14 @@ static inline enum reason connect_translate(struct bpf_sock_addr *ctx, struct ta
 	if (!pod)
 		return REASON_PASS_NOT_MESHED;
 	u64 cookie = socket_cookie(ctx);
-	struct service *service = service_find(target, pod->view);
 	struct target dialled = *target;
 	struct origin origin = {};
-	enum reason reason = REASON_PASS_NOT_MESHED;
+	struct service *service = 0;
+	enum reason reason = REASON_PASS_EXCLUDED;
+	if (captured(netns, target)) {
+		service = service_find(target, pod->view);
+		reason = REASON_PASS_NOT_MESHED;
+	}
 	if (service) {
 		origin.netns = netns;
 		origin.address = service->alias_port ? service->alias : dialled.address;

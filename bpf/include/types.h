@@ -3,7 +3,7 @@
  * and tests/unit/datapath/test_maps.py compares the two; LAYOUT there and here grows with any change. */
 #pragma once
 
-#define LAYOUT 3
+#define LAYOUT 4
 
 struct address {
 	u32 words[4];
@@ -64,13 +64,37 @@ struct backend {
 };
 
 enum pod_flag {
-	POD_DNS = 1, /* its DNS queries go to the listener at settings.dns_port */
+	POD_DNS = 1, /* its DNS queries go to the listeners from settings.dns_port on */
 	POD_SOCKMAP = 2, /* bytes between its sockets and the proxy's may skip TCP */
 };
 
 struct pod {
 	u32 view;
 	u32 flags;
+};
+
+/* What a pod leaves out of the mesh, or takes in, by port and network: a key of the longest-prefix trie. Sets are named by
+ * numbers, and a set never changes while a pod uses it. */
+struct range_key {
+	u32 prefix_length; /* counts the 64 bits of set and port too */
+	u32 set;
+	u16 port; /* 0: whatever the port */
+	u16 unused;
+	struct address address;
+};
+
+enum range {
+	RANGE_NONE = 0,
+	RANGE_INCLUDED = 1,
+	RANGE_EXCLUDED = 2,
+};
+
+/* The servers that a pod has asked, in the order of the first queries: queries to the one in slot n go to port
+ * settings.dns_port + n, which tells the listeners there whom they were meant for. */
+struct nameserver_key {
+	u64 netns;
+	u32 slot;
+	u32 unused;
 };
 
 /* Held per socket, by its cookie, from connect() (or a DNS query's sendto()) to the socket's release. */
@@ -162,6 +186,7 @@ enum hook {
 
 #define REASONS 64 /* the kernel's share of reasons.py */
 #define HEARTBEATS 64 /* slots: one per worker */
+#define NAMESERVERS 4 /* slots of a pod: resolv.conf holds three, and a fourth that somebody tries */
 
 _Static_assert(sizeof(struct address) == 16, "address");
 _Static_assert(sizeof(struct service_key) == 24, "service_key");
@@ -170,6 +195,8 @@ _Static_assert(sizeof(struct service) == 40, "service");
 _Static_assert(sizeof(struct backend_key) == 16, "backend_key");
 _Static_assert(sizeof(struct backend) == 20, "backend");
 _Static_assert(sizeof(struct pod) == 8, "pod");
+_Static_assert(sizeof(struct range_key) == 28, "range_key");
+_Static_assert(sizeof(struct nameserver_key) == 16, "nameserver_key");
 _Static_assert(sizeof(struct origin) == 40, "origin");
 _Static_assert(sizeof(struct flow) == 48, "flow");
 _Static_assert(sizeof(struct pair) == 24, "pair");

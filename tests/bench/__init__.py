@@ -8,6 +8,10 @@ it into a running `proxy.Proxy` each; `upstream.py` plays the pods, `load.py` is
 `verify.py` holds answers against what is right, `rude.py` are clients that break off; `processes.py` pins, accounts and
 ends everything.
 
+Suite `relay` (`relay_suite.py`): opaque TCP, and TLS that ends at the proxy; `relay_proxies.py` are Envoy and nodemesh
+for it, `relay_load.py` the client, `relay_upstream.py` the server, `relay_bytes.py` what they send and compare.
+`aftermath.py` is what both suites with proxies look at when a load has gone.
+
 Suite `exchange` (`exchange_suite.py`, `exchange_job.py`): the proxy's own code on an in-memory network.
 
 Suite `tables` (`tables_suite.py`, `tables_job.py`): `cluster.py` makes up a cluster for registry and compiler.

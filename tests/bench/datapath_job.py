@@ -1,11 +1,16 @@
 """The measured half of suite `datapath`: a node in the lab with the agent on it, and a client that dials four ways.
 
-direct      from a process of the client's namespace that is in no pod's cgroup: no hook runs
+direct      from outside of every pod's cgroup: no hook runs
 passed      an endpoint's own address from inside the pod: the hooks look, and let pass
 kernel      a service's address, balanced at connect()
 proxy       a service's address with an HTTP rule: redirected, and through the whole proxy
 
-and, for sockmap, a second client in a pod that has asked for it, beside the first: both through the proxy.
+Each way is measured in pairs with `direct`, one right after the other and in turns the first, by the same process,
+which is moved into the pod's cgroup and out of it: whatever else differs from moment to moment or from process to
+process is in both halves of a pair. The figure is the median of the pairs' ratios. `direct` beside itself tells how
+far chance alone goes.
+
+For sockmap, a second client in a pod that has asked for it dials beside the first: both through the proxy.
 """
 
 from __future__ import annotations
@@ -31,7 +36,6 @@ from .processes import busy
 
 APP = str(Path(__file__).with_name("datapath_app.py"))
 PORT = 9080
-WAYS = ("direct", "passed", "kernel", "proxy")
 BULK = 16 * 1024 * 1024
 WARM_UP = 0.3  # of a storm's connections, before memory is first looked at
 CONCURRENCY = 4
@@ -61,18 +65,28 @@ spec: {sockmap: 'on'}
 """
 
 
+class Way(NamedTuple):
+    """Where a connection is dialled from, the address, and the Host header."""
+
+    cgroup: Path
+    address: str
+    host: str
+
+
 class Dialler:
-    """The dialling app, started once, given one job after the other."""
+    """The dialling app, started once in the client's namespaces, given one job after the other."""
 
     def __init__(self, place: Place, core: int) -> None:
         command = ["taskset", "-c", str(core), sys.executable, "-IS", APP, "dial"]
         self._process = place.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._cgroup = place.cgroup
 
-    def dial(
-        self, address: str, host: str, count: int, size: int = 0, concurrency: int = 1, keep: bool = False
-    ) -> dict[str, Any]:
-        job = {"address": address, "port": PORT, "host": host, "count": count, "size": size}
-        job |= {"concurrency": concurrency, "keep": keep}
+    def dial(self, way: Way, count: int, size: int = 0, concurrency: int = 1, keep: bool = False) -> dict[str, Any]:
+        if way.cgroup != self._cgroup:  # the sockets that it makes from now on belong there
+            (way.cgroup / "cgroup.procs").write_text(str(self._process.pid))
+            self._cgroup = way.cgroup
+        dialled = {"address": way.address, "port": PORT, "host": way.host}
+        job = {**dialled, "count": count, "size": size, "concurrency": concurrency, "keep": keep}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
@@ -85,13 +99,10 @@ class Dialler:
 
 
 class Stage(NamedTuple):
-    """The node: who dials, and what each way is dialled at."""
-
     lab: Lab
     agent: Agent
-    inside: Dialler  # in the pod
-    outside: Dialler  # in the pod's namespace alone
-    targets: dict[str, tuple[Dialler, str, str]]  # way -> who dials, the address, the Host header
+    dialler: Dialler
+    ways: dict[str, Way]
 
 
 def cores() -> tuple[int, int]:
@@ -116,61 +127,62 @@ def build(lab: Lab) -> Stage:
     agent.apply(RULE)
     agent.start()
     agent.wait_enrolled([client, server])
-    inside = Dialler(client, cores()[0])
-    outside = Dialler(Place("outside", lab.host.cgroup, client.pid), cores()[0])
-    targets = {
-        "direct": (outside, server.ip, "server"),
-        "passed": (inside, server.ip, "server"),
-        "kernel": (inside, kernel.addresses[0], "kernel"),
-        "proxy": (inside, proxied.addresses[0], "proxied"),
+    ways = {
+        "direct": Way(lab.host.cgroup, server.ip, "server"),
+        "passed": Way(client.cgroup, server.ip, "server"),
+        "kernel": Way(client.cgroup, kernel.addresses[0], "kernel"),
+        "proxy": Way(client.cgroup, proxied.addresses[0], "proxied"),
     }
-    return Stage(lab, agent, inside, outside, targets)
+    return Stage(lab, agent, Dialler(client, cores()[0]), ways)
+
+
+#: What a pair's two jobs have found: `direct`, and the way beside it.
+Pair = tuple[dict[str, Any], dict[str, Any]]
+
+
+def pairs(stage: Stage, rounds: int, count: int, size: int = 0) -> dict[str, list[Pair]]:
+    """`rounds` pairs of `count` connections by way."""
+    found: dict[str, list[Pair]] = {way: [] for way in stage.ways}
+    for number in range(rounds + 1):
+        for name, way in stage.ways.items():
+            both = [stage.ways["direct"], way]
+            swapped = number % 2 == 1
+            runs = [stage.dialler.dial(one, count, size) for one in (reversed(both) if swapped else both)]
+            base, own = reversed(runs) if swapped else runs
+            if number:  # the first is the warm-up
+                found[name].append((base, own))
+    return found
 
 
 def latency(stage: Stage, rounds: int, count: int) -> dict[str, float]:
-    """Microseconds of connect() and of a whole connection with one request, by way; ratios to direct round by round,
-    so that what disturbs a round disturbs both."""
-    seen: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
-    for number in range(rounds + 1):
-        turn = number % len(WAYS)
-        for way in (*WAYS[turn:], *WAYS[:turn]):
-            dialler, address, host = stage.targets[way]
-            found = dialler.dial(address, host, count)
-            if number:  # the first is the warm-up
-                seen[way].append(found)
-    figures = {f"{way} failed": float(sum(run["failed"] for run in runs)) for way, runs in seen.items()}
-    for what in ("connect", "request"):
-        for way, runs in seen.items():
-            figures[f"{way} {what}"] = statistics.median(run[what] for run in runs)
-            pairs = zip(runs, seen["direct"], strict=True)
-            figures[f"{way} {what} ratio"] = statistics.median(run[what] / base[what] for run, base in pairs)
+    """Microseconds of connect() and of a whole connection with one request, by way."""
+    figures: dict[str, float] = {}
+    for way, found in pairs(stage, rounds, count).items():
+        figures[f"{way} failed"] = float(sum(run["failed"] for pair in found for run in pair))
+        for what in ("connect", "request"):
+            figures[f"{way} {what}"] = statistics.median(own[what] for _, own in found)
+            figures[f"{way} {what} ratio"] = statistics.median(own[what] / base[what] for base, own in found)
     return figures
 
 
 def throughput(stage: Stage, rounds: int) -> dict[str, float]:
-    """GB/s of one answer of BULK bytes, by way: the best tenth of the rounds, since whatever else runs on the machine
-    only ever slows a transfer down, and by much."""
-    seen: dict[str, list[float]] = {way: [] for way in WAYS}
-    for number in range(rounds + 1):
-        turn = number % len(WAYS)
-        for way in (*WAYS[turn:], *WAYS[:turn]):
-            dialler, address, host = stage.targets[way]
-            found = dialler.dial(address, host, 1, BULK)
-            if number:
-                seen[way].append(0.0 if found["failed"] else BULK / found["request"] / 1e3)
-    figures = {f"{way} throughput": statistics.quantiles(runs, n=10)[-1] for way, runs in seen.items()}
-    for way in WAYS:
-        figures[f"{way} throughput ratio"] = figures[f"{way} throughput"] / figures["direct throughput"]
+    """GB/s of one answer of BULK bytes, by way."""
+    figures: dict[str, float] = {}
+    for way, found in pairs(stage, rounds, 1, BULK).items():
+        whole = [(base["request"], own["request"]) for base, own in found if not base["failed"] and not own["failed"]]
+        figures[f"{way} failed"] = float(len(found) - len(whole))
+        figures[f"{way} throughput"] = BULK / statistics.median(own for _, own in whole) / 1e3
+        figures[f"{way} throughput ratio"] = statistics.median(base / own for base, own in whole)
     return figures
 
 
 def storm(stage: Stage, count: int) -> dict[str, float]:
     """`count` redirected connections, some at a time; what became of them, and what they left."""
-    dialler, address, host = stage.targets["proxy"]
+    way = stage.ways["proxy"]
     first = int(count * WARM_UP)
-    failed = dialler.dial(address, host, first, concurrency=CONCURRENCY)["failed"]
+    failed = stage.dialler.dial(way, first, concurrency=CONCURRENCY)["failed"]
     before = resident(stage.agent)
-    failed += dialler.dial(address, host, count - first, concurrency=CONCURRENCY)["failed"]
+    failed += stage.dialler.dial(way, count - first, concurrency=CONCURRENCY)["failed"]
     return {
         "storm failed": float(failed),
         "storm left in maps": float(left(stage)),
@@ -185,16 +197,18 @@ def sockmap(stage: Stage, rounds: int) -> dict[str, float]:
     joined = lab.pod("joined", annotations={"nodemesh.io/sockmap": "enabled"})
     agent.apply(SOCKMAP, "sockmap")
     agent.wait_for(lambda: any(row["sockmap"] for row in agent.get("/pods")), "the pod to have sockmap", 20.0)
-    on, (off, address, host) = Dialler(joined, cores()[0]), stage.targets["proxy"]
+    way = stage.ways["proxy"]
+    off = stage.dialler, way
+    on = Dialler(joined, cores()[0]), way._replace(cgroup=joined.cgroup)
     figures: dict[str, float] = {}
     try:
         for name, size, count, keep in SIZES:
             ratios: list[tuple[float, float]] = []
             for number in range(rounds + 1):
                 found = []
-                for dialler in (off, on) if number % 2 else (on, off):
+                for dialler, dialled in (off, on) if number % 2 else (on, off):
                     before = used(lab)
-                    took = dialler.dial(address, host, count, size, keep=keep)["request"]
+                    took = dialler.dial(dialled, count, size, keep=keep)["request"]
                     found.append((took, used(lab) - before))
                 (time_off, cpu_off), (time_on, cpu_on) = found if number % 2 else found[::-1]
                 if number:
@@ -202,7 +216,7 @@ def sockmap(stage: Stage, rounds: int) -> dict[str, float]:
             figures[f"{name} request on ÷ off"] = statistics.median(ratio[0] for ratio in ratios)
             figures[f"{name} CPU on ÷ off"] = statistics.median(ratio[1] for ratio in ratios)
     finally:
-        on.close()
+        on[0].close()
     return figures
 
 
@@ -249,8 +263,7 @@ def main(arguments: Sequence[str]) -> None:
             figures["others"] = (others(lab) - before) / (time.monotonic() - began) / len(os.sched_getaffinity(0))
             print(json.dumps(figures))
         finally:
-            stage.inside.close()
-            stage.outside.close()
+            stage.dialler.close()
             stage.agent.stop()
 
 

@@ -26,13 +26,13 @@ def run(options: Options) -> Outcome:
         outcome.notes.append("left out: the data path needs root")
         return outcome
     if options.wants(LATENCY):
-        found = measure(outcome, LATENCY, "latency", *(("5", "50") if options.quick else ("40", "100")))
+        found = measure(outcome, LATENCY, "latency", *(("6", "50") if options.quick else ("150", "50")))
         outcome.figures.extend(latency_figures(found))
-        failed = {key: int(value) for key, value in found.items() if key.endswith(" failed") and value}
-        outcome.mistakes.extend(f"{key}: {value} connections" for key, value in failed.items())
+        outcome.mistakes.extend(failures(found))
     if options.wants(THROUGHPUT):
-        found = measure(outcome, THROUGHPUT, "throughput", "10" if options.quick else "150")
+        found = measure(outcome, THROUGHPUT, "throughput", "10" if options.quick else "400")
         outcome.figures.extend(throughput_figures(found))
+        outcome.mistakes.extend(failures(found))
     if options.wants(STORM):
         count = 3_000 if options.quick else 100_000
         found = measure(outcome, STORM, "storm", str(count))
@@ -55,6 +55,11 @@ def measure(outcome: Outcome, case: str, *arguments: str) -> dict[str, float]:
     if found["others"] > QUIET:
         outcome.notes.append(f"{case}: others took {found['others']:.0%} of the cores")
     return found
+
+
+def failures(found: dict[str, float]) -> list[str]:
+    failed = {key: int(value) for key, value in found.items() if key.endswith(" failed") and value}
+    return [f"{key}: {value} connections" for key, value in failed.items()]
 
 
 def latency_figures(found: dict[str, float]) -> list[Figure]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from . import load, rude, verify
+from .aftermath import FULL, QUICK, Pace, leftovers, restless, subfolder
 from .cases import CASES, HEADERS, Case
 from .envoy import Envoy, PlainEnvoy
 from .nodemesh import Nodemesh, compiled
@@ -23,21 +23,8 @@ SUBJECTS: dict[str, type[Proxy]] = {proxy.name: proxy for proxy in (Envoy, Plain
 BASE = Envoy.name  # whose cost is divided by the others'
 
 QUIET = 0.05  # of the proxy's core; what others may take of it before the reader is told
-IDLE_LIMIT = 0.05  # of a core; what a proxy may use when nobody asks it anything
-SETTLE = 2.0  # seconds from the last client's end to the look at idleness
 SHOWN = 8  # mistakes of one kind
 LOG_FIELDS = 21
-DESCRIPTOR_SLACK = 8  # log files and sockets that a proxy opens once on its first use
-
-
-class Pace(NamedTuple):
-    rounds: int
-    seconds: float
-    idle: float  # seconds over which idleness is measured
-
-
-FULL = Pace(rounds=5, seconds=3, idle=1.0)
-QUICK = Pace(rounds=1, seconds=1, idle=0.5)
 
 
 class Run(NamedTuple):
@@ -83,13 +70,6 @@ def run(options: Options) -> Outcome:
         upstream.stop()
         outcome.mistakes.extend(leftovers(proxies, before, pace))
     return outcome
-
-
-def subfolder(folder: Path, name: str) -> Path:
-    path = folder / name
-    path.mkdir()
-    folder.chmod(0o755)
-    return path
 
 
 def notes(names: dict[str, None], cores: Cores) -> list[str]:
@@ -196,33 +176,3 @@ def disturbed(case: Case, runs: list[Run]) -> list[str]:
     """A warning if the machine was not ours alone: cold caches make every request dearer."""
     share = statistics.mean(r.others / r.seen.seconds for r in runs)
     return [f"{case.name}: others took {share:.0%} of the proxy's core"] if share > QUIET else []
-
-
-def restless(proxies: list[Proxy], pace: Pace) -> list[str]:
-    """Which proxies still hold clients or use CPU some seconds after the load has gone."""
-    time.sleep(SETTLE)
-    before = {proxy: proxy.process.usage().cpu for proxy in proxies}
-    time.sleep(pace.idle)
-    found = []
-    for proxy in proxies:
-        used = (proxy.process.usage().cpu - before[proxy]) / pace.idle
-        if not proxy.process.alive():
-            found.append(f"{proxy.name} has died:\n{proxy.process.tail()}")
-        if used > IDLE_LIMIT:
-            found.append(f"{proxy.name} uses {used:.0%} of a core with nothing to do")
-        if clients := proxy.clients():
-            found.append(f"{proxy.name} still holds {clients} connections of clients that have gone")
-    return found
-
-
-def leftovers(proxies: list[Proxy], before: dict[Proxy, Usage], pace: Pace) -> list[str]:
-    """With load and upstream gone, what a proxy holds must be back to where it was before its first request."""
-    found = restless(proxies, pace)
-    for proxy in proxies:
-        now = proxy.process.usage()
-        gained = now.descriptors - before[proxy].descriptors
-        if gained > DESCRIPTOR_SLACK:
-            found.append(f"{proxy.name} holds {gained} descriptors more than before the load")
-        if now.processes != before[proxy].processes:
-            found.append(f"{proxy.name} has {now.processes} processes, at first it had {before[proxy].processes}")
-    return found

@@ -1,4 +1,4 @@
-"""What the HTTP suite needs of any proxy: started in a folder with the ten rules, reached at a port, with a log."""
+"""What the suites need of any proxy: started in a folder, reached at a port, with a log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Proxy(abc.ABC):
         self.access_log = folder / "access.log"
         self.process = Process(self.name, self.command(), cores.proxy, folder / "output.txt", self.environment)
         try:
-            self.process.wait_until(lambda: answers(self.port), "answer a request")
+            self.process.wait_until(self.ready, "answer a request")
         except BaseException:
             self.process.stop()
             raise
@@ -39,16 +39,24 @@ class Proxy(abc.ABC):
     def command(self) -> Sequence[str]:
         """Writes what configuration the proxy reads into its folder, and returns the command that runs it."""
 
+    def ready(self) -> bool:
+        """Whether what is asked gets through."""
+        return answers(self.port)
+
+    def ports(self) -> tuple[int, ...]:
+        """Where it listens for clients."""
+        return (self.port,)
+
     @property
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
 
     def clients(self) -> int:
         """How many connections of clients it still holds open, half-closed ones included."""
-        port, established, close_wait = f"{self.port:04X}", "01", "08"
+        ports, established, close_wait = tuple(f":{port:04X}" for port in self.ports()), "01", "08"
         lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
         entries = (line.split() for line in lines)
-        return sum(e[1].endswith(f":{port}") and e[3] in (established, close_wait) for e in entries)
+        return sum(e[1].endswith(ports) and e[3] in (established, close_wait) for e in entries)
 
     def logged(self) -> tuple[int, int]:
         """How many lines the access log holds, and how many fields the last of them."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from . import cluster_suite
 from .datapath_suite import LATENCY, THROUGHPUT
 from .outcome import Figure, Outcome
+from .relay_suite import SHORT, WRITES_1M, WRITES_16K
 from .tables_suite import FULL, FULL_OBJECTS
 
 CLUSTER = cluster_suite.name(cluster_suite.FULL, cluster_suite.FULL_NODES)
@@ -33,6 +34,12 @@ class Threshold(NamedTuple):
 THRESHOLDS = (
     # Envoy's CPU per request ÷ ours, uncompiled.
     Threshold("http", "small-32", "nodemesh", "ratio", ">=", 1.0),
+    # Envoy's CPU per GiB or connection ÷ ours, and our throughput ÷ Envoy's.
+    Threshold("relay", WRITES_16K, "nodemesh", "ratio", ">=", 1.2),
+    Threshold("relay", WRITES_1M, "nodemesh", "ratio", ">=", 1.4),
+    Threshold("relay", WRITES_16K, "nodemesh", "speed", ">=", 0.85),
+    Threshold("relay", WRITES_1M, "nodemesh", "speed", ">=", 0.85),
+    Threshold("relay", SHORT, "nodemesh", "ratio", ">=", 1.2),
     # From an API server to the first table, one change to a worker, and what that takes.
     Threshold("cluster", f"{CLUSTER}: start to first answer", "", "value", "<=", 15.0),
     Threshold("cluster", f"{CLUSTER}: change to worker, churn", "", "value", "<=", 200.0),

@@ -26,6 +26,9 @@ from nodemesh.routing.frontend import Frontend
 BPF_DIR = Path(__file__).parents[2] / "bpf"
 PROXY_PORT = 15001
 
+#: Seconds, enough for a slow machine to start an app between a test's beat and the app's `connect()`.
+HEARTBEAT_LIMIT = 20.0
+
 _SERVER = """
 import socket, sys
 server = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=99)
@@ -38,7 +41,7 @@ while True:
 _DIAL = """
 import socket, sys
 sock = socket.socket(getattr(socket, sys.argv[1]))
-sock.settimeout(5)
+sock.settimeout(20)
 try:
     sock.connect((sys.argv[2], int(sys.argv[3])))
     print(sock.recv(99).decode(), *sock.getpeername()[:2])
@@ -84,9 +87,9 @@ def node() -> Iterator[Node]:
 def maps(node: Node) -> Iterator[Maps]:
     """The maps, empty but for the settings, and emptied again."""
     with Maps(node.pins) as opened:
-        opened.configure()
+        opened.configure(HEARTBEAT_LIMIT)
         yield opened
-        for name in ("pods", "services", "networks", "backends", "origins", "flows", "traffic"):
+        for name in ("pods", "services", "networks", "backends", "origins", "nameservers", "flows", "traffic"):
             for key in list(opened[name].keys()):
                 opened[name].delete(key)
 
@@ -115,7 +118,7 @@ class Enrolled:
 
     def answer(self, listener: str = "127.0.0.1", text: bytes = b"proxy") -> tuple[str, int] | None:
         """Accept one connection as the proxy does and answer it; its original destination."""
-        self.listeners[listener].settimeout(5)
+        self.listeners[listener].settimeout(20)
         accepted, peer = self.listeners[listener].accept()
         with accepted:
             dialled = self.destinations.take(accepted, peer)
@@ -144,7 +147,7 @@ def dial(pod: Pod, address: str, port: int = 80, family: str = "") -> list[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> list[str]:
-    return process.communicate(timeout=10)[0].split()
+    return process.communicate(timeout=30)[0].split()
 
 
 @contextmanager

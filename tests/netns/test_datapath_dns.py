@@ -1,6 +1,7 @@
 """DNS queries of pods that ask for it go to the listener in their own namespace, and to the cluster's server whenever
 nobody serves there."""
 
+import selectors
 import socket
 import threading
 
@@ -9,7 +10,7 @@ import pytest
 from nodemesh.datapath import counters, namespaces
 from nodemesh.datapath.attach import attach, attached
 from nodemesh.datapath.hooks import DNS_HOOKS, HOOKS
-from nodemesh.datapath.maps import Hook, PodFlag
+from nodemesh.datapath.maps import NAMESERVERS, Hook, PodFlag
 from nodemesh.reasons import Reason
 
 DNS_PORT = 15053
@@ -62,34 +63,36 @@ def nameserver(node):
 
 
 class Answers:
-    """The mesh's DNS listener in the pod: one socket for each family, answered by a thread."""
+    """The mesh's DNS listeners in the pod: a socket for each family and each server that it may ask, answered by a
+    thread."""
 
     def __init__(self, netns):
-        self.sockets = []
-        self.threads = []
+        self.selector = selectors.DefaultSelector()
         for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-            sock = namespaces.open_socket(netns, family, socket.SOCK_DGRAM)
-            sock.bind((address, DNS_PORT))
-            self.sockets.append(sock)
-            self.threads.append(threading.Thread(target=self.answer, args=(sock,), daemon=True))
-            self.threads[-1].start()
+            for slot in range(NAMESERVERS):
+                sock = namespaces.open_socket(netns, family, socket.SOCK_DGRAM)
+                sock.bind((address, DNS_PORT + slot))
+                self.selector.register(sock, selectors.EVENT_READ)
+        self.wake, self.waker = socket.socketpair()
+        self.selector.register(self.wake, selectors.EVENT_READ)
+        self.thread = threading.Thread(target=self.answer, daemon=True)
+        self.thread.start()
 
-    def answer(self, sock):
+    def answer(self):
         while True:
-            data, peer = sock.recvfrom(512)
-            if data == b"end":
-                sock.close()
-                return
-            sock.sendto(b"mesh", peer)
+            for key, _ in self.selector.select():
+                if key.fileobj is self.wake:
+                    return
+                _, peer = key.fileobj.recvfrom(512)
+                key.fileobj.sendto(b"mesh", peer)
 
-    def close(self, netns):
-        """Have both threads close their sockets: a blocked recvfrom would keep them open."""
-        with namespaces.open_socket(netns, socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.sendto(b"end", ("127.0.0.1", DNS_PORT))
-        with namespaces.open_socket(netns, socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-            sock.sendto(b"end", ("::1", DNS_PORT))
-        for thread in self.threads:
-            thread.join()
+    def close(self):
+        self.waker.send(b"end")
+        self.thread.join()
+        for key in list(self.selector.get_map().values()):
+            key.fileobj.close()
+        self.selector.close()
+        self.waker.close()
 
 
 @pytest.fixture
@@ -100,7 +103,7 @@ def captured(node, client, maps, nameserver):
     maps.enrol(client.cookie, 0, PodFlag.DNS)
     attach(node.pins, node.client.record.uid, node.cgroup(node.client), dns=True)
     yield client
-    answers.close(netns)
+    answers.close()
 
 
 def ask(client, address, way, family="AF_INET", port=53):
@@ -158,6 +161,28 @@ def test_a_socket_that_outlives_the_mesh_asks_the_clusters_server_next(captured,
     process.wait(5)
 
 
+#: Asks each server through one socket before it listens to any; tells who answered what.
+ASK_ALL = """
+import socket, sys
+sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+sock.settimeout(3)
+for address in sys.argv[1:]:
+    sock.sendto(b"query", (address, 53))
+for address in sys.argv[1:]:
+    answer, peer = sock.recvfrom(512)
+    print(answer.decode(), peer[0].removeprefix("::ffff:"))
+"""
+
+
+def test_one_socket_asks_several_servers_at_once(node, captured, nameserver):
+    """Each server has a port; the first one that finds none left is asked itself, and so is none of the others."""
+    strangers = [f"10.244.0.{number}" for number in (201, 202)]
+    servers = [nameserver[1], *strangers, node.second.record.ips[0], nameserver[0]]
+    dialled = [address if ":" in address else f"::ffff:{address}" for address in servers]
+    answers = captured.pod.python(ASK_ALL, *dialled).splitlines()
+    assert sorted(answers) == sorted([*(f"mesh {address}" for address in servers[:4]), f"cluster {nameserver[0]}"])
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_other_udp_is_left_alone(captured, nameserver, way):
     """RC-20."""
@@ -188,3 +213,16 @@ def test_answers_are_counted(captured, nameserver, maps):
     before = counters.read(maps).get((Hook.RECVMSG4, Reason.ORIGIN_SHOWN), 0)
     ask(captured, nameserver[0], "unconnected")
     assert counters.read(maps)[Hook.RECVMSG4, Reason.ORIGIN_SHOWN] == before + 1
+
+
+RECONNECT = """
+import socket, sys
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for address, port in ((sys.argv[1], 53), ("127.0.0.1", 54)):
+    sock.connect((address, port))
+    print(*sock.getpeername())
+"""
+
+
+def test_a_socket_that_connects_to_something_else_is_seen_to(captured, nameserver):
+    assert captured.pod.python(RECONNECT, nameserver[0]).split() == [nameserver[0], "53", "127.0.0.1", "54"]

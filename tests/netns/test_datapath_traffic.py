@@ -1,6 +1,9 @@
 """Connections in kernel mode are counted although nothing of nodemesh is on their way."""
 
+import json
+import subprocess
 import time
+from pathlib import Path
 
 from tests.netns.conftest import View
 
@@ -10,6 +13,15 @@ from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.registry.snapshot import Endpoint, Protocol
 from nodemesh.routing.decision import Cluster, Destination, Route
 from nodemesh.routing.frontend import Frontend, Mode
+
+#: Sends as many bytes as it is asked for.
+_SENDER = """
+import socket
+server = socket.create_server(("", 82))
+while True:
+    with server.accept()[0] as accepted:
+        accepted.sendall(bytes(int(accepted.recv(99))))
+"""
 
 
 def balance(maps, addresses, *endpoints):
@@ -70,3 +82,32 @@ def test_what_was_taken_is_not_taken_again(node, client, maps):
     client.dial(vip)
     sums_when(maps, lambda sums: sums and all(one.closed for one in sums.values()))
     assert traffic.take(maps) == {}
+
+
+def sockops_runs(node):
+    """How often the kernel has run the program, by its own statistics (kernel.bpf_stats_enabled)."""
+    shown = ["bpftool", "-j", "prog", "show", "pinned", node.pins.programs / "sockops"]
+    return json.loads(subprocess.run(shown, check=True, capture_output=True).stdout).get("run_cnt", 0)
+
+
+def test_bytes_cost_no_calls(node, client, maps):
+    """A connection's program runs at its changes of state, not for its segments."""
+    vip = node.service.addresses[0]
+    balance(maps, (vip,), (node.second.ip, 82))
+    server = node.second.popen(["python3", "-c", _SENDER])
+    node.second.wait_listening(82)
+    ask = f"import socket\ns = socket.create_connection(({vip!r}, 80))\ns.sendall(b'SIZE')\nwhile s.recv(1 << 16): pass"
+    switch = Path("/proc/sys/kernel/bpf_stats_enabled")
+    before = switch.read_text()
+    switch.write_text("1")
+    try:
+        runs = []
+        for size in ("1", "67108864"):
+            began = sockops_runs(node)
+            client.pod.python(ask.replace("SIZE", size))
+            sums_when(maps, lambda sums: any(one.closed for one in sums.values()))
+            runs.append(sockops_runs(node) - began)
+    finally:
+        switch.write_text(before)
+        server.kill()
+    assert 0 < runs[0] <= runs[1] <= runs[0] + 5, runs

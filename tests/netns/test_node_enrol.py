@@ -17,6 +17,7 @@ from nodemesh.datapath.origin import OriginalDestinations
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.uninstall import uninstall
 from nodemesh.lab import Lab, Pod
+from nodemesh.lab.place import Place
 from nodemesh.node.channel import Channel
 from nodemesh.node.enrol import Enrolment
 from nodemesh.node.kernel import Kernel
@@ -177,6 +178,21 @@ def test_a_pod_without_a_cgroup_yet_is_named_with_the_reason_and_enrolled_when_i
     (lab.cgroup_root / "kubepods" / f"pod{late.record.uid}").rmdir()
 
 
+def test_pods_that_went_while_no_agent_ran_leave_nothing(lab):
+    gone = lab.pod("gone", annotations={"traffic.sidecar.istio.io/excludeOutboundPorts": "25"})
+    serve(lab)
+    node = Node(lab)
+    node.look()
+    maps = node.kernel.maps
+    assert (len(maps.enrolled()), len(list(maps["captures"].keys()))) == (2, 1)
+    lab.delete(gone)
+    node.restart()
+    node.look()
+    node.enrolment.finish_start()
+    assert len(node.kernel.maps.enrolled()) == 1
+    assert list(maps["captures"].keys()) == list(maps["ranges"].keys()) == []
+
+
 def test_a_successor_takes_hooks_and_listeners_over(lab):
     client = lab.pod("client")
     serve(lab)
@@ -200,3 +216,30 @@ def test_a_successor_takes_hooks_and_listeners_over(lab):
         node.restart()
         node.look()
     assert len(attach.attached(node.pins)) == len(links)
+
+
+def test_a_pod_that_moves_through_init_containers_and_has_a_monitor_from_the_host(lab):
+    """RC-18. As CRI-O lays pods out: a conmon of the host's network beside the containers, which come one after the
+    other, each with its own cgroup. The pod is enrolled once, in its own namespace, from the first container on."""
+    client = lab.pod("client")
+    serve(lab)
+    pod = client.cgroup.parent
+    conmon = Place("conmon", pod).popen(["sleep", "60"])  # in the pod's own directory it is the first that is found
+    node = Node(lab)
+    assert node.look()["default/client"] == ""
+    cookies = node.kernel.maps.enrolled().keys()
+    for name in ("crio-init.scope", "crio-app.scope"):
+        container = pod / name
+        container.mkdir()
+        place = Place(name, container, client.pid)
+        node.heartbeat.beat()
+        answering = threading.Thread(target=node.answer_one, daemon=True)
+        answering.start()
+        # Dials at once, from its very first instruction on.
+        said = place.python("import urllib.request; print(urllib.request.urlopen('http://web/').read().decode())")
+        assert said == "proxy\n"
+        place.reap()
+        assert node.look()["default/client"] == ""
+    assert node.kernel.maps.enrolled().keys() == cookies
+    conmon.kill()
+    conmon.wait()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 import urllib.request
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.netns.test_datapath_lifecycle import NONE, programs_at
 
 from nodemesh.datapath.attach import attached
 from nodemesh.datapath.maps import LAYOUT
@@ -226,3 +228,84 @@ def test_an_upgrade_under_load_costs_no_request_and_hooks_stay_single(lab, clien
         successor.wait(20)
     assert not lab.bpffs.exists()
     agent.start()  # for the fixture to stop
+
+
+def test_annotations_include_and_exclude_live(lab, client, agent):
+    """traffic.sidecar.istio.io/…, on a pod that runs on."""
+    manifests = {path: path.read_text() for path in lab.manifests_folder.glob("*.yaml")}
+    annotations = "  annotations:\n    traffic.sidecar.istio.io/{}: '{}'\n"
+
+    def annotate(name: str, value: str) -> None:
+        for path, text in manifests.items():
+            changed = text.replace("  name: client\n", "  name: client\n" + annotations.format(name, value))
+            path.write_text(changed)
+
+    def status() -> int:
+        return client.request("http://web/teapot")[0].status
+
+    def capture() -> Any:
+        return next(row["capture"] for row in agent.get("/pods") if row["name"] == "client")
+
+    vip = lab.services["default/web"].addresses[0]
+    for name, value in (
+        ("excludeOutboundPorts", "80"),
+        ("excludeOutboundIPRanges", f"{vip}/32"),
+        ("includeOutboundIPRanges", "192.0.2.0/24"),
+    ):
+        assert status() == 418
+        annotate(name, value)
+        until(lambda: status() == 200)
+        assert capture() == {name: value}
+        answer = agent.get("/explain?url=http://web/teapot&as=default/client")
+        assert (answer["outcome"], answer["mode"]) == ("passthrough", "pass")
+        assert name in answer["modeReason"]
+        for path, text in manifests.items():
+            path.write_text(text)
+        until(lambda: status() == 418)
+    assert agent.get("/explain?url=http://web/teapot&as=default/client")["outcome"] == "direct_response"
+
+
+@pytest.mark.parametrize("address", ["web", "{vip}", "{pod}", "127.0.0.1"])
+def test_a_pod_reaches_itself(lab, client, agent, address):
+    """RC-03: through the proxy by its service's name and address, and by itself."""
+    (server,) = (pod for pod in lab.pods.values() if pod.name == "web-1")
+    host = address.format(vip=lab.services["default/web"].addresses[0], pod=server.ip)
+    source = {"127.0.0.1": "127.0.0.1"}.get(host, server.ip)
+    assert server.request(f"http://{host}/", headers={"host": "web"})[0].body == f"web-1 {source}"
+    meshed = address in ("web", "{vip}")
+    assert server.request(f"http://{host}/teapot", headers={"host": "web"})[0].status == (418 if meshed else 200)
+
+
+def test_each_service_fails_open_or_closed_as_it_says(lab, client, agent):
+    lab.service(
+        "strict", ports=[80], selector={"app": "web"},
+        annotations={"nodemesh.io/l7": "always", "nodemesh.io/failure-policy": "closed"},
+    )  # fmt: skip
+    until(lambda: {row["host"].partition(".")[0] for row in agent.get("/services")} == {"web", "strict"})
+    assert client.request("http://strict/")[0].status == 200
+    agent.kill()
+    assert client.request("http://strict/")[0].error.startswith("ConnectionRefusedError")
+    assert client.request("http://web/")[0].status == 200
+    agent.start()
+    assert client.request("http://strict/")[0].status == 200
+
+
+def test_uninstall_is_refused_while_an_agent_runs_and_leaves_nothing_after_one_that_was_killed(lab, client, agent):
+    """RC-11."""
+
+    def uninstall() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "nodemesh", "uninstall", "--run-dir", lab.folder / "run", "--bpffs", lab.bpffs]
+        return subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+
+    refused = uninstall()
+    assert refused.returncode == 1 and "runs" in refused.stderr
+    assert client.request("http://web/teapot")[0].status == 418
+    agent.kill()
+    assert attached(Pins(lab.bpffs, LAYOUT)) != []
+    done = uninstall()
+    assert done.returncode == 0 and "detached the hooks of pod" in done.stdout, done.stderr
+    assert not lab.bpffs.exists()
+    assert not (lab.folder / "run").exists()
+    assert [programs_at(pod.cgroup.parent) for pod in lab.pods.values()] == [NONE, NONE]
+    assert client.request("http://web/teapot")[0].status == 200
+    assert uninstall().stdout == "nothing of nodemesh is in the kernel\n"

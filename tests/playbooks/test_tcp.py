@@ -129,6 +129,45 @@ def test_another_endpoint_is_tried_and_told_what_was_said(silent):
     assert [host.load for host in target.group.by_address.values()] == [0, 0]
 
 
+def test_what_is_said_before_the_upstream_stands_is_bounded(world):
+    world.serve("10.1.0.1", 9081, silent=True)
+    client = world.connect("10.96.0.10", 81)
+    for _ in range(100):
+        client.send(b"x" * 10_000)
+        world.run()
+    assert 64 * 1024 < world.proxy.pods[1].gate.pending < 80 * 1024
+
+
+def test_an_endpoint_that_takes_no_connection_is_ejected():
+    policy = """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, namespace: default}
+spec:
+  host: reviews
+  trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3, baseEjectionTime: 60s, maxEjectionPercent: 100}}
+"""
+    world = World(TWO + policy)
+    server = world.serve("10.1.0.2", 9081)
+
+    ask(world, b"hello", 81)
+    (target,) = world.proxy.targets.values()
+
+    def picked() -> set[str]:
+        return {target.group.pick().address for _ in range(50)}
+
+    assert picked() == {"10.1.0.1", "10.1.0.2"}
+    for _ in range(20):
+        client = ask(world, b"hello", 81)
+        server.accept().end()
+        client.end()
+        world.run()
+    assert picked() == {"10.1.0.2"}
+    world.advance(75.0)
+    assert picked() == {"10.1.0.1", "10.1.0.2"}
+
+
 def test_nobody_takes_it():
     world = World(TWO)
     client = ask(world, b"hello", 81)

@@ -217,6 +217,70 @@ def test_a_slow_client_stops_the_upstream(authority):
     assert got == sent
 
 
+def test_a_client_that_ends_before_it_has_read_everything(authority):
+    world = shop(SIMPLE, authority)
+    client = ask(world, b"hello", 81)
+    upstream = answer(world, server_context(authority.issue("shop.example")))
+    client.window = 1000
+    sent = bytes(range(256)) * 1000
+    upstream.send(sent)  # comes at once, and is more than the client takes
+    world.run()
+    client.end()
+    settle(world, upstream)
+    assert upstream.ended
+    upstream.end()
+    got = b""
+    for _ in range(len(sent) // 500):
+        world.advance(0.002)
+        got += client.take()
+    assert got == sent and client.ended and world.records[0].reasons == ()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_server_that_leaves_before_its_client_has_read_everything(authority, told):
+    world = shop(SIMPLE, authority)
+    client = ask(world, b"hello", 81)
+    upstream = answer(world, server_context(authority.issue("shop.example")))
+    client.window = 1000
+    sent = bytes(range(256)) * 1000
+    upstream.send(sent)
+    if told:
+        upstream.end()
+    upstream.peer.end()
+    got = b""
+    for _ in range(len(sent) // 500):
+        world.advance(0.002)
+        got += client.take()
+    assert got == sent and client.ended
+
+
+def test_a_fin_is_told_after_what_was_held_back(authority):
+    """A loop may bring the FIN before the timer that goes on with the text."""
+    world = shop(SIMPLE, authority)
+    client = ask(world, b"hello", 81)
+    upstream = answer(world, server_context(authority.issue("shop.example")))
+    side = next(iter(world.proxy.pods[1].connections)).other
+    side.transport.pause()
+    upstream.send(b"x" * 100_000)
+    side.transport.lower.resume()
+    world.run()
+    side.transport.resume()
+    side.transport.lower.handler.ended()
+    world.advance(0.002)
+    assert client.take() == b"x" * 100_000 and client.ended
+
+
+def test_what_comes_before_a_broken_record_is_handed_on(authority):
+    world = shop(SIMPLE, authority)
+    client = ask(world, b"hello", 81)
+    upstream = answer(world, server_context(authority.issue("shop.example")))
+    upstream.connection.write(b"x" * 100_000)
+    upstream.peer.send(upstream.outgoing.read() + b"\x17\x03\x03\x00\x20" + bytes(32))
+    world.run()
+    assert client.take() == b"x" * 100_000 and client.reset_seen
+    assert world.records[0].reasons == (Reason.UPSTREAM_REMOTE_RESET,)
+
+
 def test_a_server_that_does_not_speak_tls(authority):
     world = shop(SIMPLE, authority)
     client = ask(world, b"hello", 81)

@@ -15,8 +15,8 @@ class TlsPeer:
         self, peer: Peer, context: ssl.SSLContext, *, name: str | None = None, server: bool = False, session=None
     ):
         self.peer = peer
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.connection = context.wrap_bio(self._incoming, self._outgoing, server, name, session)
+        self._incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.connection = context.wrap_bio(self._incoming, self.outgoing, server, name, session)
         self.text = b""
         self.ready = False
         self.ended = False
@@ -36,7 +36,7 @@ class TlsPeer:
         self.flush()
 
     def flush(self) -> None:
-        self.peer.send(self._outgoing.read())
+        self.peer.send(self.outgoing.read())
 
     def send(self, data: bytes) -> None:
         self.connection.write(data)

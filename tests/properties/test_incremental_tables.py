@@ -176,6 +176,7 @@ def mesh_configs(draw):
                 {"defaultServiceExportTo": ["."]},
                 {"defaultDestinationRuleExportTo": ["."], "rootNamespace": "b"},
                 {"l7": "always"},
+                {"dnsCapture": True},
                 {"localityLbSetting": {"enabled": False}},
                 {"discoverySelectors": [{"matchLabels": {"mesh": "in"}}]},
             )

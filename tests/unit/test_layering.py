@@ -45,15 +45,15 @@ HOMES = {
     "xxhash": {"balance/hashing.py"},
     "mypy_extensions": {
         "proxy/early.py",
+        "proxy/nameserver.py",
         "proxy/platform.py",
-        "proxy/reactor.py",
         "proxy/tls.py",
         "proxy/transport.py",
         "proxy/worker.py",
         "telemetry/telemetry.py",
     },
     "re2": {"config/regex.py"},
-    "dns": {"node/resolve.py"},
+    "dns": {"node/resolve.py", "proxy/dns_message.py"},
     "cryptography": {"proxy/certificates.py", "lab/certificates.py"},
 }
 

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "datapath/heartbeat.py": "netns/test_datapath_redirect.py",
     "datapath/hooks.py": "unit/datapath/test_maps.py",
     "datapath/namespaces.py": "netns/test_datapath_redirect.py",
+    "datapath/nameservers.py": "netns/test_mesh_dns.py",
     "datapath/origin.py": "netns/test_node_enrol.py",
     "datapath/pins.py": "netns/test_datapath_lifecycle.py",
     "datapath/selftest.py": "netns/test_datapath_selftest.py",
@@ -71,6 +72,7 @@ ELSEWHERE = {
     "node/worker.py": "unit/cli/test_run_expose.py",
     "proxy/call.py": "playbooks/test_resilience.py",
     "proxy/certificates.py": "playbooks/test_tls.py",
+    "proxy/datagrams.py": "netns/test_mesh_dns.py",
     "proxy/downstream.py": "playbooks/test_http.py",
     "proxy/early.py": "playbooks/test_tcp.py",
     "proxy/edge.py": "playbooks/test_gateway.py",
@@ -79,6 +81,7 @@ ELSEWHERE = {
     "proxy/head.py": "unit/proxy/http1/test_request.py",
     "proxy/http1/errors.py": "unit/proxy/http1/test_request.py",
     "proxy/messages.py": "unit/proxy/test_worker.py",
+    "proxy/nameserver.py": "playbooks/test_dns.py",
     "proxy/pod.py": "playbooks/test_http.py",
     "proxy/proxy.py": "playbooks/test_http.py",
     "proxy/records.py": "playbooks/test_http.py",
@@ -126,6 +129,7 @@ ELSEWHERE = {
     "telemetry/decisions.py": "unit/telemetry/test_telemetry.py",
     "telemetry/dump.py": "unit/telemetry/test_telemetry.py",
     "telemetry/histogram.py": "unit/telemetry/test_telemetry.py",
+    "telemetry/names.py": "unit/telemetry/test_totals.py",
     "telemetry/record.py": "unit/telemetry/test_access_log.py",
 }
 

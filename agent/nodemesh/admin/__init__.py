@@ -20,7 +20,7 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /endpoints`: `[{service, port, address, target_port, health, workload, node, locality, weight, labels}]`.
 - `GET /routes`: `[{virtual_service, hosts, gateways, protocol, rule, name, match, action, location}]`.
 - `GET /pods`: the pods of this node: `[{namespace, name, addresses, enrolled, why_not, cgroup, since,
-  sockmap}]`.
+  sockmap, capture}]`.
 - `GET /connections`: `{open: [...], recent: [...]}`: what is open now, and the last requests, newest first.
 - `GET /graph`: `{nodes: [{id, kind, namespace, name}], edges: [{source, target, protocol, requests, errors, p50_ms,
   p99_ms, sent, received}]}`.

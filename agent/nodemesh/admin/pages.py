@@ -43,6 +43,7 @@ def _service(service: Service, mode: Mode) -> dict[str, Any]:
         "namespace": service.namespace,
         "kind": service.kind,
         "addresses": list(service.addresses),
+        "allocated": list(service.allocated),
         "resolution": service.resolution.value,
         "external": service.external,
         "ports": ports,

@@ -13,7 +13,8 @@ from ..telemetry.dump import Dump
 
 class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     """One pod of this node. `why_not` is a sentence, empty where the pod is enrolled; `since` is seconds since the
-    epoch, 0 where it is not."""
+    epoch, 0 where it is not; `capture` is what Istio's annotations on it include and exclude, by their short names.
+    `dns` says whether its DNS queries are taken over, `dns_why_not` why not, though they are to be."""
 
     namespace: str
     name: str
@@ -23,6 +24,9 @@ class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     cgroup: str = ""
     since: float = 0.0
     sockmap: bool = False  # its bytes may reach the proxy without TCP
+    capture: dict[str, str] = {}
+    dns: bool = False
+    dns_why_not: str = ""
 
 
 class ModeRow(msgspec.Struct, frozen=True, kw_only=True):

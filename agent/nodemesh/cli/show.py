@@ -53,6 +53,7 @@ def status(admin: str, form: str) -> None:
         ("eBPF", found["ebpf"] + (f", self-test {found['self_test']}" if found["self_test"] else "")),
         ("sockmap", found["sockmap"]),
         ("pods", f"{found['pods']['enrolled']} enrolled, {found['pods']['not_enrolled']} not"),
+        ("DNS", f"of {found['dns']['pods']} pods; dnsCapture is {'on' if found['dns']['capture'] else 'off'}"),
     ]
     if found["config"]["error"]:
         lines.append(("config NOT in force", found["config"]["error"]))
@@ -133,11 +134,13 @@ def pods(admin: str, form: str) -> None:
     def rows(found: Any) -> list[list[object]]:
         return [
             [f"{row['namespace']}/{row['name']}", ",".join(row["addresses"]), "yes" if row["enrolled"] else "no",
-             row["why_not"], _ago(row["since"])]
+             "yes" if row["dns"] else "no", row["why_not"] or row["dns_why_not"],
+             " ".join(f"{name}={value}" for name, value in row["capture"].items()), _ago(row["since"])]
             for row in found
         ]  # fmt: skip
 
-    _show(admin, form, "/pods", ["POD", "ADDRESSES", "ENROLLED", "WHY NOT", "SINCE"], rows, "this node has no pods")
+    columns = ["POD", "ADDRESSES", "ENROLLED", "DNS", "WHY NOT", "CAPTURE", "SINCE"]
+    _show(admin, form, "/pods", columns, rows, "this node has no pods")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`nodemesh uninstall`: nothing of the mesh is left in this machine's kernel."""
+"""`nodemesh uninstall`: nothing of the mesh is left in this machine's kernel, nor in a killed agent's run folder."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from .output import Failure
 @click.option("--run-dir", default="/run/nodemesh", hidden=True)
 @click.option("--bpffs", default="/sys/fs/bpf/nodemesh", hidden=True)
 def uninstall(run_dir: str, bpffs: str) -> None:
-    """Take all hooks, programs and maps out of the kernel. Pods reach each other directly from then on."""
+    """Take all hooks, programs and maps out of the kernel, and a killed agent's run folder away. Pods reach each other
+    directly from then on."""
     from ..datapath.maps import LAYOUT
     from ..datapath.pins import Pins
     from ..datapath.uninstall import uninstall as remove
     from ..node.options import StartError
-    from ..node.rundir import lock
+    from ..node.rundir import clear, lock
 
     try:
-        if Path(run_dir).is_dir():
-            lock(run_dir)
+        held = lock(run_dir) if Path(run_dir).is_dir() else None
         done = remove(Pins(Path(bpffs), LAYOUT))
+        if held is not None:
+            clear(run_dir)
+            done.append(f"removed {run_dir}")
     except StartError as error:
         raise Failure(str(error)) from None
     except PermissionError as error:

@@ -40,6 +40,7 @@ SHAPE_CODES: dict[str, str] = {
 #: Names, addresses and values.
 VALUE_CODES: dict[str, str] = {
     "bad-address": "The value is not an address, subnet or socket as the field needs it.",
+    "bad-annotation": "An annotation's value, or a part of it, cannot be read and is passed over.",
     "bad-credential": "The credential cannot hold what the TLS mode needs.",
     "bad-export-to": "exportTo names no namespace, or contradicts itself.",
     "bad-gateway": "The value is not a gateway's name.",

@@ -71,7 +71,8 @@ class PodLimits(Model, frozen=True, kw_only=True):
 
 class MeshConfigSpec(Model, frozen=True, kw_only=True):
     """The settings of the whole mesh. `connect_timeout` is in milliseconds; access_log_file is a path or
-    /dev/stdout; without discovery_selectors all namespaces are seen. `http10` accepts HTTP/1.0 requests, which get 426
+    /dev/stdout; without discovery_selectors all namespaces are seen. `dns_capture` has the mesh answer DNS for its
+    own names and gives addresses to ServiceEntries without any. `http10` accepts HTTP/1.0 requests, which get 426
     otherwise: istiod's PILOT_HTTP10. `enable_status` writes what becomes of Istio's objects into their status: istiod's
     PILOT_ENABLE_STATUS."""
 

@@ -64,6 +64,7 @@ NOTES: dict[tuple[str, str], str] = {
         "ServiceEntrySpec",
         "resolution",
     ): "with DYNAMIC_DNS the address that the client dialled counts; gateways have none",
+    ("ServiceEntrySpec", "addresses"): "with MeshConfig's dnsCapture hosts without any get some, as from Istio",
     **dict.fromkeys(
         (("ServerTLSSettings", name) for name in ("credentialName", "credentialNames", "caCertCredentialName")),
         "a Secret in the gateway workload's namespace; ConfigMaps are not read",

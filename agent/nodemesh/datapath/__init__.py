@@ -18,12 +18,13 @@ How the node composes it (in this order; everything is idempotent and adopts wha
         service_maps = ServiceMaps(maps)                  sync.py
         planner = Planner()                               plan.py: pure; reverse=True where a foreign program is `first`
         service_maps.apply(planner.plan([(0, view), (1, other)]))   again with each change; without=ejections.out(now)
-        # a pod (its uid, a pid in it from cgroups.first_pid):
+        # a pod (its uid, a pid in it from cgroups.pids):
         netns = netns_fd(pid)                             namespaces.py
         listener = open_listener(netns, "127.0.0.1", 15001)   and "::1", where the pod has IPv6
         cookie = netns_cookie(listener)
         maps.set_listener(cookie, listener)               its descriptor may be closed here once others hold it
-        maps.enrol(cookie, view_number)                   again to move the pod to another view; PodFlag.DNS for its DNS
+        maps.enrol(cookie, view_number)                   again to move the pod to another view; PodFlag.DNS where
+                                                          sockets of open_datagrams wait for its queries
         attach(pins, uid, cgroups.find_pod(root, uid))    attach.py: last, so that nothing is taken over too early
         # and back:
         maps.withdraw(cookie); detach(pins, uid)
@@ -53,6 +54,6 @@ Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/type
 btf and loader, attach, namespaces, cgroups, heartbeat, origin, slots and plan (pure), sync, counters, traffic,
 ejection, bpffs, probes, selftest, sockmap, torture/, uninstall.
 
-Needs Linux 5.15 (namespace cookies in sockops, SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
+Needs Linux 5.14 (SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
 file system.
 """

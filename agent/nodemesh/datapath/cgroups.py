@@ -79,16 +79,11 @@ def _walk(root: Path, depth: int) -> Iterator[Path]:
 
 
 def pids(cgroup: Path) -> Iterator[int]:
-    """The processes of the subtree. A pod's own cgroup.procs is usually empty: they live in its containers'."""
+    """The processes of the subtree. A pod's own cgroup.procs is usually empty: they live in its containers'. Those of
+    other pid namespaces, which the kernel shows as 0, are left out."""
     for directory, _, _ in os.walk(cgroup):
         try:
             listed = (Path(directory) / "cgroup.procs").read_text().split()
         except OSError:  # removed meanwhile, or a threaded domain
             continue
-        yield from map(int, listed)
-
-
-def first_pid(cgroup: Path) -> int | None:
-    """A living process of the subtree, to find the pod's network namespace by; None while there is none. Pids of other
-    pid namespaces (0) do not count."""
-    return next((pid for pid in pids(cgroup) if pid > 0 and os.path.exists(f"/proc/{pid}/ns/net")), None)
+        yield from filter(None, map(int, listed))

@@ -19,6 +19,9 @@ from .pins import Pins
 HEARTBEATS = 64
 REASONS = 64
 
+#: Ports that DNS queries of one pod go to: one for each server that it asks.
+NAMESERVERS = 4
+
 # In the words of types.h; `=` packs without padding, which types.h spells out as `unused`.
 SERVICE_KEY = struct.Struct("=16sI2sBx")
 NETWORK_KEY = struct.Struct("=II2sBx16s")
@@ -26,6 +29,9 @@ SERVICE = struct.Struct("=QIIBB2s4x16s")
 BACKEND_KEY = struct.Struct("=QI4x")
 BACKEND = struct.Struct("=16s2s2x")
 POD = struct.Struct("=II")
+RANGE_KEY = struct.Struct("=II2s2x16s")
+NAMESERVER_KEY = struct.Struct("=QI4x")
+NAMESERVER = struct.Struct("=16s")
 ORIGIN = struct.Struct("=Q16s2sBBIQ")
 TRAFFIC_KEY = struct.Struct("=Q16s16s2s2s4x")
 TRAFFIC = struct.Struct("=7Q")
@@ -36,7 +42,7 @@ SETTINGS = struct.Struct("=Q2s2sI")
 U32 = struct.Struct("=I")
 U64 = struct.Struct("=Q")
 
-#: Bits of a network key in front of the address: view, port, protocol.
+#: Bits of a network key in front of the address (view, port, protocol), and of a range's (set, port).
 NETWORK_KEY_FIXED_BITS = 64
 
 
@@ -54,6 +60,14 @@ class ServiceFlag(IntFlag):
     NONE = 0
     FAIL_CLOSED = 1
     ROUND_ROBIN = 2
+
+
+class Range(IntEnum):
+    """enum range."""
+
+    NONE = 0
+    INCLUDED = 1
+    EXCLUDED = 2
 
 
 class PodFlag(IntFlag):
@@ -141,6 +155,24 @@ class NetworkKey(NamedTuple):
         return cls(view, address, bits - NETWORK_KEY_FIXED_BITS, int.from_bytes(port, "big"), protocol)
 
 
+class RangeKey(NamedTuple):
+    """A network and port of one set of ranges; as with NetworkKey, port 0 means every port."""
+
+    set: int
+    address: bytes
+    prefix: int
+    port: int
+
+    def pack(self) -> bytes:
+        port = self.port.to_bytes(2, "big")
+        return RANGE_KEY.pack(NETWORK_KEY_FIXED_BITS + self.prefix, self.set, port, self.address)
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> RangeKey:
+        bits, number, port, address = RANGE_KEY.unpack(raw)
+        return cls(number, address, bits - NETWORK_KEY_FIXED_BITS, int.from_bytes(port, "big"))
+
+
 class ServiceEntry(NamedTuple):
     """What to do with connections to a key. `backends` names a set and `slots` its size (kernel mode); `alias` is told
     to the proxy as the dialled address instead of the key's own."""
@@ -197,8 +229,11 @@ LAYOUTS: dict[str, Layout] = {
     "listeners": Layout("sockhash", LISTENER_KEY, U64, 8192),
     "services": Layout("hash", SERVICE_KEY, SERVICE, 131_072, _NO_PREALLOC),
     "networks": Layout("lpm_trie", NETWORK_KEY, SERVICE, 16_384, _NO_PREALLOC),
+    "captures": Layout("hash", U64, U32, 4096, _NO_PREALLOC),
+    "ranges": Layout("lpm_trie", RANGE_KEY, U32, 16_384, _NO_PREALLOC),
     "backends": Layout("hash", BACKEND_KEY, BACKEND, 262_144, _NO_PREALLOC),
     "origins": Layout("lru_hash", U64, ORIGIN, 65_536),
+    "nameservers": Layout("lru_hash", NAMESERVER_KEY, NAMESERVER, 16_384),
     "flows": Layout("lru_hash", FLOW, ORIGIN, 65_536),
     "traffic": Layout("lru_hash", TRAFFIC_KEY, TRAFFIC, 16_384),
     "pairs": Layout("hash", FLOW, PAIR, 16_384, _NO_PREALLOC),
@@ -207,7 +242,10 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 #: Maps whose size the loader may be asked to change.
-RESIZABLE = ("pods", "listeners", "services", "networks", "backends", "origins", "flows", "traffic", "pairs", "sockets")
+RESIZABLE = (
+    "pods", "listeners", "services", "networks", "captures", "ranges", "backends", "origins", "nameservers", "flows",
+    "traffic", "pairs", "sockets",
+)  # fmt: skip
 
 
 def sizes_with(changed: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -275,12 +313,14 @@ class Maps:
 
     def enrol(self, netns: int, view: int, flags: PodFlag = PodFlag.NONE) -> None:
         """Have connections from the namespace with this cookie looked up in `view`. Again with another view: moved.
-        With PodFlag.DNS its DNS queries over UDP go to the configured port of its own loopback, where the hooks for
+        With PodFlag.DNS its DNS queries over UDP go to the configured ports of its own loopback, where the hooks for
         that are attached."""
         self["pods"].update(U64.pack(netns), POD.pack(view, flags))
 
     def withdraw(self, netns: int) -> bool:
         """Have the namespace's connections pass from now on; whether it was enrolled."""
+        for slot in range(NAMESERVERS):
+            self["nameservers"].delete(NAMESERVER_KEY.pack(netns, slot))
         return self["pods"].delete(U64.pack(netns))
 
     def enrolled(self) -> dict[int, int]:

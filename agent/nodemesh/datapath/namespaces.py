@@ -69,6 +69,19 @@ def open_listener(netns_fd: int, address: str, port: int) -> socket.socket:
     return listener
 
 
+def open_datagrams(netns_fd: int, address: str, port: int) -> socket.socket:
+    """A non-blocking UDP socket at that address of the namespace. Raises OSError as `open_listener` does."""
+    family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
+    sock = open_socket(netns_fd, family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.bind((address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def netns_cookie(sock: socket.socket) -> int:
     """The kernel's number of the socket's network namespace (SO_NETNS_COOKIE, Linux 5.14), as programs see it."""
     cookie: int = struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]

@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from ..admin.state import PodRow
+from ..datapath.maps import NAMESERVERS, PodFlag
+from ..datapath.namespaces import netns_cookie
+from ..proxy.messages import DnsSockets
 from ..registry.snapshot import Snapshot
 from ..routing.client import Client
 from .kernel import Kernel, NotEnrolled, Place
@@ -41,6 +45,17 @@ class Enrolled(msgspec.Struct, kw_only=True):
     sockmap: bool
     names: tuple[str, ...]  # of its listeners
     since: float
+    dns: str = ""  # the name of the listener for its DNS queries, where they are taken over
+    dns_why_not: str = ""  # why they are not, though they are to be
+
+    @property
+    def flags(self) -> PodFlag:
+        """What the kernel is to do for it beside its connects."""
+        return flags(bool(self.dns), self.sockmap)
+
+
+def flags(dns: bool, sockmap: bool) -> PodFlag:
+    return (PodFlag.DNS if dns else PodFlag.NONE) | (PodFlag.SOCKMAP if sockmap else PodFlag.NONE)
 
 
 class Enrolment:
@@ -59,6 +74,7 @@ class Enrolment:
         self._choices: dict[str, Choice] = {}
         self._enrolled: dict[str, Enrolled] = {}
         self._leaving: list[str] = []  # listeners of pods that were unhooked
+        self._unhooking: list[str] = []  # pods whose DNS is let go of
         self._waiting: dict[str, str] = {}  # why a chosen pod is not enrolled yet
 
     def choose(self, snapshot: Snapshot) -> None:
@@ -87,9 +103,7 @@ class Enrolment:
 
     def reconcile(self) -> None:
         """Make what is done equal what is wanted, as far as it can be now."""
-        for name in self._leaving:
-            self._listeners.remove(name)
-        self._leaving = []
+        self._finish_leaving()
         wanted = {key: choice for key, choice in self._choices.items() if not choice.why_not}
         places = {enrolled.uid: enrolled.cgroup for enrolled in self._enrolled.values() if enrolled.cgroup.exists()}
         missing = {choice.uid for choice in wanted.values()} - places.keys()
@@ -114,6 +128,7 @@ class Enrolment:
         for uid in self._kernel.attached() - known:
             log.info("hooks of an earlier run taken away", pod_uid=uid)
             self._kernel.detach(uid)
+        self._kernel.keep_only({enrolled.cookie for enrolled in self._enrolled.values()})
 
     def waiting(self) -> dict[str, str]:
         """The pods that are wanted and ready to run, but not hooked, with the reasons."""
@@ -134,7 +149,10 @@ class Enrolment:
                     sockmap=enrolled is not None and enrolled.sockmap,
                     why_not=choice.why_not or self._waiting.get(key, ""),
                     cgroup=str(enrolled.cgroup) if enrolled is not None else "",
+                    dns=enrolled is not None and bool(enrolled.dns),
+                    dns_why_not=enrolled.dns_why_not if enrolled is not None else "",
                     since=enrolled.since if enrolled is not None else 0.0,
+                    capture=choice.workload.capture.shown(),
                 )
             )
         return rows
@@ -144,14 +162,15 @@ class Enrolment:
         client = client_of(choice.workload)
         enrolled = self._enrolled.get(key)
         if enrolled is not None and not self._moved(enrolled):
-            for name in enrolled.names:
+            for name in (*enrolled.names, *filter(None, [enrolled.dns])):
                 self._listeners.update(name, client)
-            view, sockmap = self._view_of(key), choice.sockmap and self._sockmap
+            self._kernel.capture(enrolled.cookie, choice.workload.capture)
+            view = self._view_of(key)
             if view != enrolled.view:
-                self._kernel.move(enrolled.cookie, view, sockmap)
                 enrolled.view = view
-            if sockmap != enrolled.sockmap:
-                self._switch_sockmap(key, enrolled, sockmap)
+                self._kernel.move(enrolled.cookie, view, enrolled.flags)
+            self._keep_dns(key, enrolled, choice, client)
+            self._keep_sockmap(key, enrolled, choice)
             return
         if enrolled is not None:
             self._withdraw(key, "its network namespace was made anew")
@@ -162,16 +181,6 @@ class Enrolment:
             self._enrol(key, choice, client, place)
         finally:
             place.close()
-
-    def _switch_sockmap(self, key: str, enrolled: Enrolled, on: bool) -> None:
-        """Raises NotEnrolled."""
-        try:
-            self._kernel.switch_sockmap(enrolled.uid, enrolled.cgroup, enrolled.cookie, enrolled.view, on)
-        except NotEnrolled as error:
-            self._withdraw(key, str(error))
-            raise
-        enrolled.sockmap = on
-        log.info("sockmap", pod=key, on=on)
 
     def _moved(self, enrolled: Enrolled) -> bool:
         """Whether the pod's processes live in another namespace than the one with our listeners (a new sandbox). A pod
@@ -190,10 +199,14 @@ class Enrolment:
         names = tuple(f"{choice.uid}/{place.inode}/{family}" for family in FAMILIES)
         left = [fds for name in names if (fds := self._listeners.left(name)) is not None]
         sockets = [socket.socket(fileno=fds[0]) for fds in left] or self._kernel.listeners(place)
-        view, sockmap = self._view_of(key), choice.sockmap and self._sockmap
+        view = self._view_of(key)
+        sockmap = choice.sockmap and self._sockmap
+        dns, why_not = self._open_dns(choice, place, client)
         try:
-            cookie = self._kernel.enrol(choice.uid, place, sockets, view, sockmap)
+            self._kernel.capture(netns_cookie(sockets[0]), choice.workload.capture)
+            cookie = self._kernel.enrol(choice.uid, place, sockets, view, flags(bool(dns), sockmap))
         except NotEnrolled:
+            self._listeners.remove(dns)
             for sock in sockets:
                 if left:
                     sock.detach()
@@ -214,12 +227,96 @@ class Enrolment:
             sockmap=sockmap,
             names=names[: len(sockets)],
             since=self._now(),
+            dns=dns,
+            dns_why_not=why_not,
         )
-        log.info("pod enrolled", pod=key, cgroup=place.cgroup)
+        log.info("pod enrolled", pod=key, cgroup=place.cgroup, dns=bool(dns))
+        if why_not:
+            log.warning("the pod's DNS is left alone", pod=key, why=why_not)
+
+    def _open_dns(self, choice: Choice, place: Place, client: Client) -> tuple[str, str]:
+        """Listen for a pod's DNS queries, if it is to be so, by what a predecessor left or anew: the listener's name,
+        and why there is none."""
+        if not choice.dns:
+            return "", ""
+        name = f"{choice.uid}/{place.inode}/dns"
+        fds = self._listeners.left(name)
+        if fds is None:
+            try:
+                first, *others = (sock.detach() for sock in self._kernel.query_sockets(place))
+            except NotEnrolled as error:
+                return "", str(error)
+            fds = (first, os.dup(place.namespace), *others)
+        slots = tuple(number % NAMESERVERS for number in range(len(fds) - 1))
+        families = sorted({6 if ":" in address else 4 for address in choice.workload.addresses})
+        self._listeners.add(name, fds, client, dns=DnsSockets(slots=slots, families=tuple(families)))
+        return name, ""
+
+    def _keep_dns(self, key: str, enrolled: Enrolled, choice: Choice, client: Client) -> None:
+        """Take an enrolled pod's DNS over, or let go of it, as is wanted now. Raises NotEnrolled."""
+        if choice.dns == bool(enrolled.dns):
+            enrolled.dns_why_not = ""
+        elif choice.dns:
+            self._take_dns(key, enrolled, choice, client)
+        else:
+            # Queries are the pod's own from now on; those on their way still get their answers.
+            self._leaving.append(enrolled.dns)
+            enrolled.dns = ""
+            self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags)
+            self._unhooking.append(key)
+            log.info("the pod's DNS is let go of", pod=key)
+
+    def _keep_sockmap(self, key: str, enrolled: Enrolled, choice: Choice) -> None:
+        """Have bytes of an enrolled pod's new connections skip TCP, or not, as is wanted now; those that stand go on as
+        they are. Raises NotEnrolled."""
+        wanted = choice.sockmap and self._sockmap
+        if wanted == enrolled.sockmap:
+            return
+        enrolled.sockmap = wanted
+        try:
+            self._kernel.hook(enrolled.uid, enrolled.cgroup, enrolled.flags)
+        except NotEnrolled:  # the other hooks are gone, too
+            self._withdraw(key, "the hooks for sockmap cannot be attached")
+            raise
+        self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags)
+        log.info("sockmap", pod=key, on=wanted)
+
+    def _take_dns(self, key: str, enrolled: Enrolled, choice: Choice, client: Client) -> None:
+        place = self._kernel.place(enrolled.cgroup)
+        try:
+            name, why_not = self._open_dns(choice, place, client)
+        finally:
+            place.close()
+        if why_not != enrolled.dns_why_not:
+            enrolled.dns_why_not = why_not
+            if why_not:
+                log.warning("the pod's DNS is left alone", pod=key, why=why_not)
+        if not name:
+            return
+        enrolled.dns = name
+        try:
+            self._kernel.hook(enrolled.uid, enrolled.cgroup, enrolled.flags)
+        except NotEnrolled:  # the other hooks are gone, too
+            self._withdraw(key, "the hooks for its DNS cannot be attached")
+            raise
+        self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags)
+        log.info("the pod's DNS is taken over", pod=key)
+
+    def _finish_leaving(self) -> None:
+        """Close what was unhooked before, now that nothing more arrives there."""
+        for key in self._unhooking:
+            enrolled = self._enrolled.get(key)
+            if enrolled is not None and not enrolled.dns:
+                with suppress(NotEnrolled):  # its cgroup is gone, as is about to be found
+                    self._kernel.hook(enrolled.uid, enrolled.cgroup, enrolled.flags)
+        self._unhooking = []
+        for name in self._leaving:
+            self._listeners.remove(name)
+        self._leaving = []
 
     def _withdraw(self, key: str, why: str) -> None:
         """Unhook at once; the listeners stay until the next reconcile, for what was redirected a moment ago."""
         enrolled = self._enrolled.pop(key)
         self._kernel.withdraw(enrolled.uid, enrolled.cookie)
-        self._leaving += enrolled.names
+        self._leaving += (*enrolled.names, *filter(None, [enrolled.dns]))
         log.info("pod withdrawn", pod=key, why=why)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from ..config.capture import Capture
 from ..datapath import attach, bpf, cgroups, counters, namespaces, probes, traffic
+from ..datapath.capture import Captures
 from ..datapath.ejection import Ejections
 from ..datapath.hooks import QUEUE_DEPTH
 from ..datapath.loader import LoadError, load, load_sockmap
-from ..datapath.maps import LAYOUT, Backend, Maps, PodFlag, unpack_address
+from ..datapath.maps import LAYOUT, NAMESERVERS, Backend, Maps, PodFlag, unpack_address
 from ..datapath.pins import Pins
 from ..datapath.plan import Planner
 from ..datapath.selftest import self_test
@@ -32,6 +36,9 @@ NOTHING: Mapping[str, tuple[str, ...]] = {}
 
 #: Where a redirected connection arrives in its pod's namespace.
 PROXY_PORT = 15001
+
+#: The first of the ports that its DNS queries arrive at: Istio's own.
+DNS_PORT = 15053
 LOOPBACKS = ("127.0.0.1", "::1")
 
 #: Seconds after which a data plane that does not beat counts as dead.
@@ -66,13 +73,17 @@ def sources() -> Path:
     raise StartError(f"the eBPF sources are missing; they belong in {SOURCES[1]}")
 
 
-def flags(sockmap: bool) -> PodFlag:
-    return PodFlag.SOCKMAP if sockmap else PodFlag.NONE
-
-
 def show(backend: Backend) -> str:
     address = unpack_address(backend.address)
     return f"[{address}]:{backend.port}" if ":" in address else f"{address}:{backend.port}"
+
+
+def _host_namespaces() -> frozenset[int]:
+    """The inodes of the agent's own network namespace and of the host's, whose first process it sees as a DaemonSet."""
+    found = {os.stat("/proc/self/ns/net").st_ino}
+    with suppress(PermissionError):  # then those of the host's processes in a pod's cgroup cannot be opened, either
+        found.add(os.stat("/proc/1/ns/net").st_ino)
+    return frozenset(found)
 
 
 class Kernel:
@@ -81,7 +92,7 @@ class Kernel:
     def __init__(self, options: RunOptions) -> None:
         self._pins = Pins(Path(options.bpffs), LAYOUT)
         self._root = Path(options.cgroup_root) if options.cgroup_root else cgroups.find_mount()
-        self._own_namespace = os.stat("/proc/self/ns/net").st_ino
+        self._hosts = _host_namespaces()
         try:
             load(sources(), self._pins)
         except LoadError as error:
@@ -89,20 +100,21 @@ class Kernel:
                 log.error("loader", said=line)
             raise StartError(f"eBPF cannot be loaded: {error}") from None
         self.maps = Maps(self._pins)
-        self.maps.configure(HEARTBEAT_LIMIT, PROXY_PORT, options.workers)
+        self.maps.configure(HEARTBEAT_LIMIT, PROXY_PORT, options.workers, DNS_PORT)
         self.passed: tuple[str, ...] = ()  # service ports that found no room in the maps
         self.out: frozenset[Backend] = frozenset()  # endpoints that only fail, left out for a while
         self.foreign: tuple[str, ...] = ()  # other people's connect programs that run before ours
         self._services = ServiceMaps(self.maps)
+        self._captures = Captures(self.maps)
         self._planner = Planner()
         self._views: list[tuple[int, Seen]] = []
         self._ejections = Ejections()
         self._depth_fd = -1  # of sockmap's program, where that is loaded
 
     @property
-    def worker_fds(self) -> tuple[int, int, int]:
-        """What workers need: the maps of original destinations, heartbeats and sockets."""
-        return self.maps["flows"].fd, self.maps["heartbeats"].fd, self.maps["sockets"].fd
+    def worker_fds(self) -> tuple[int, ...]:
+        """What workers need: the maps of original destinations, heartbeats, nameservers and sockets."""
+        return tuple(self.maps[name].fd for name in ("flows", "heartbeats", "nameservers", "sockets"))
 
     def close(self) -> None:
         self.maps.close()
@@ -126,18 +138,22 @@ class Kernel:
 
     def place(self, cgroup: Path) -> Place:
         """A pod's place by its cgroup. Raises NotEnrolled."""
-        pid = cgroups.first_pid(cgroup)
-        if pid is None:
-            raise NotEnrolled(f"no process runs in its cgroup {cgroup} yet")
-        try:
-            namespace = namespaces.netns_fd(pid)
-        except OSError as error:
-            raise NotEnrolled(f"its network namespace cannot be opened ({error.strerror})") from None
-        inode = os.fstat(namespace).st_ino
-        if inode == self._own_namespace:
+        why = f"no process runs in its cgroup {cgroup} yet"
+        for pid in cgroups.pids(cgroup):
+            try:
+                namespace = namespaces.netns_fd(pid)
+            except FileNotFoundError:  # it has ended
+                continue
+            except OSError as error:
+                why = f"its network namespace cannot be opened ({error.strerror})"
+                continue
+            inode = os.fstat(namespace).st_ino
+            if inode not in self._hosts:
+                return Place(cgroup, pid, namespace, inode)
+            # Beside a pod's own processes there may be the runtime's: CRI-O's conmon, for instance.
+            why = "its processes use the host's network, which is never touched"
             os.close(namespace)
-            raise NotEnrolled("its processes use the host's network, which is never touched")
-        return Place(cgroup, pid, namespace, inode)
+        raise NotEnrolled(why)
 
     @staticmethod
     def lives_in(pid: int, inode: int) -> bool:
@@ -162,14 +178,42 @@ class Kernel:
                 ) from None
         return opened
 
-    def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int, sockmap: bool = False) -> int:
-        """Hook the pod's connects; answers its namespace's cookie. Raises NotEnrolled; then nothing is left hooked."""
+    def capture(self, cookie: int, capture: Capture) -> None:
+        """Have only these of a namespace's connections taken over; before it is enrolled, so that the first one counts.
+        Raises NotEnrolled."""
+        try:
+            self._captures.set(cookie, capture)
+        except OSError as error:
+            raise NotEnrolled(f"there is no room for what its annotations include and exclude ({error})") from None
+
+    def query_sockets(self, place: Place) -> list[socket.socket]:
+        """Fresh UDP sockets inside the pod for its DNS queries: one for each server that it may ask, in the order of
+        their slots, IPv4 first; IPv6 only where the pod has it. Raises NotEnrolled."""
+        opened: list[socket.socket] = []
+        for address in LOOPBACKS:
+            for port in range(DNS_PORT, DNS_PORT + NAMESERVERS):
+                try:
+                    opened.append(namespaces.open_datagrams(place.namespace, address, port))
+                except OSError as error:
+                    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and opened:
+                        break  # a pod without IPv6
+                    for sock in opened:
+                        sock.close()
+                    raise NotEnrolled(
+                        f"cannot listen at {address}:{port} (UDP) inside the pod ({error.strerror}); "
+                        "the pod must leave that port alone"
+                    ) from None
+        return opened
+
+    def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int, flags: PodFlag) -> int:
+        """Hook the pod's connects and what else the flags say; answers its namespace's cookie. Raises NotEnrolled; then
+        nothing is left hooked."""
         cookie = namespaces.netns_cookie(sockets[0])
         try:
             for sock in sockets:
                 self.maps.set_listener(cookie, sock)
-            self.maps.enrol(cookie, view, flags(sockmap))
-            attach.attach(self._pins, uid, place.cgroup, sockmap=sockmap)
+            self.maps.enrol(cookie, view, flags)
+            attach.attach(self._pins, uid, place.cgroup, PodFlag.DNS in flags, PodFlag.SOCKMAP in flags)
         except (OSError, attach.AttachError) as error:
             self.withdraw(uid, cookie)
             raise NotEnrolled(str(error)) from None
@@ -189,18 +233,15 @@ class Kernel:
             log.warning("another program runs before ours", cgroup=cgroup, programs=", ".join(self.foreign))
             self._replan()
 
-    def move(self, cookie: int, view: int, sockmap: bool = False) -> None:
-        """Have an enrolled pod's connects looked up in another view."""
-        self.maps.enrol(cookie, view, flags(sockmap))
+    def move(self, cookie: int, view: int, flags: PodFlag) -> None:
+        """Have an enrolled pod's connects looked up in another view, and what else the flags say done or not."""
+        self.maps.enrol(cookie, view, flags)
 
-    def switch_sockmap(self, uid: str, cgroup: Path, cookie: int, view: int, on: bool) -> None:
-        """Have bytes of an enrolled pod's new connections skip TCP, or not; those that stand go on as they are. Raises
-        NotEnrolled; then nothing is left hooked."""
+    def hook(self, uid: str, cgroup: Path, flags: PodFlag) -> None:
+        """Have the hooks for what the flags say at an enrolled pod, and no others. Raises NotEnrolled."""
         try:
-            self.maps.enrol(cookie, view, flags(on))
-            attach.attach(self._pins, uid, cgroup, sockmap=on)
+            attach.attach(self._pins, uid, cgroup, PodFlag.DNS in flags, PodFlag.SOCKMAP in flags)
         except (OSError, attach.AttachError) as error:
-            self.withdraw(uid, cookie)
             raise NotEnrolled(str(error)) from None
 
     def load_sockmap(self) -> None:
@@ -223,6 +264,7 @@ class Kernel:
         """Unhook the pod: its connects are its own again from now on."""
         attach.detach(self._pins, uid)
         self.maps.withdraw(cookie)
+        self._captures.drop(cookie)
         for family in (socket.AF_INET, socket.AF_INET6):
             self.maps.remove_listener(cookie, family)
 
@@ -259,6 +301,12 @@ class Kernel:
         """Once every pod's hooks are of this version: drop what another version's programs and maps held."""
         for layout in remove_other_layouts(self._pins):
             log.info("programs and maps of another version removed", folder=layout)
+
+    def keep_only(self, cookies: set[int]) -> None:
+        """Forget every namespace but these: those of pods that went while no agent ran."""
+        for cookie in self.maps.enrolled().keys() - cookies:
+            self.maps.withdraw(cookie)
+        self._captures.keep(cookies)
 
     def attached(self) -> set[str]:
         """The pods that are hooked, those of an earlier run included."""

@@ -7,19 +7,26 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from ..proxy.messages import AddListener, Message, RemoveListener, UpdateClient
+from ..proxy.messages import AddListener, DnsSockets, Message, RemoveListener, UpdateClient
 from ..routing.client import Client
 from .store import StoreClient
 
-#: Where a listener stands in the store: its socket, and beside it the namespace for upstream sockets.
+#: Where a listener's descriptors stand in the store: its socket, beside it the namespace for upstream sockets, and
+#: further sockets of the same listener.
 SOCKET = "listener:"
 NAMESPACE = "namespace:"
+
+
+def stored_as(name: str, position: int) -> str:
+    """The key of one of a listener's descriptors."""
+    return (SOCKET, NAMESPACE)[position] + name if position < 2 else f"socket-{position}:{name}"
+
 
 Announce = Callable[[Message, Sequence[int]], None]
 
 
 class Listener(msgspec.Struct):
-    """One listener; `fds` are its socket and, for a pod, its network namespace."""
+    """One listener; `fds` are its socket and, for a pod, its network namespace, then further sockets if it has any."""
 
     name: str
     message: AddListener
@@ -39,9 +46,10 @@ class Listeners:
         for key, kept in store.kept.items():
             if key.startswith(SOCKET):
                 name = key.removeprefix(SOCKET)
-                beside = store.kept.get(NAMESPACE + name)
-                fds = (kept.fd, beside.fd) if beside is not None else (kept.fd,)
-                self._left[name] = (int(kept.note), fds)
+                fds = [kept.fd]
+                while (beside := store.kept.get(stored_as(name, len(fds)))) is not None:
+                    fds.append(beside.fd)
+                self._left[name] = (int(kept.note), tuple(fds))
                 self._next = max(self._next, int(kept.note) + 1)
 
     def __contains__(self, name: str) -> bool:
@@ -62,6 +70,7 @@ class Listeners:
         client: Client,
         destination: tuple[str, int] | None = None,
         gateway_port: int = 0,
+        dns: DnsSockets | None = None,
     ) -> None:
         """Announce a listener; the descriptors are ours from now on. What a predecessor left is known by its number."""
         left = self._left.pop(name, None)
@@ -70,12 +79,11 @@ class Listeners:
                 os.close(fd)
         number = left[0] if left is not None else self._next
         self._next = max(self._next, number + 1)
-        message = AddListener(id=number, client=client, destination=destination, gateway_port=gateway_port)
+        message = AddListener(id=number, client=client, destination=destination, gateway_port=gateway_port, dns=dns)
         self._by_name[name] = Listener(name=name, message=message, fds=fds)
         if left is None or left[1] != fds:
-            self._store.put(SOCKET + name, fds[0], str(number))
-            if len(fds) > 1:
-                self._store.put(NAMESPACE + name, fds[1])
+            for position, fd in enumerate(fds):
+                self._store.put(stored_as(name, position), fd, "" if position else str(number))
         self._announce(message, fds)
 
     def update(self, name: str, client: Client) -> None:
@@ -105,8 +113,6 @@ class Listeners:
 
     def _discard(self, name: str, number: int, fds: tuple[int, ...]) -> None:
         self._announce(RemoveListener(id=number), ())
-        self._store.drop(SOCKET + name)
-        if len(fds) > 1:
-            self._store.drop(NAMESPACE + name)
-        for fd in fds:
+        for position, fd in enumerate(fds):
+            self._store.drop(stored_as(name, position))
             os.close(fd)

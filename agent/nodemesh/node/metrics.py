@@ -12,6 +12,7 @@ from .. import __version__
 from ..registry.assemble import ObjectKey
 from ..registry.sources.cluster import ResourceStatus
 from ..telemetry.exposition import Family
+from ..telemetry.names import Names
 
 #: Refused objects, and places in rules, that are named one by one.
 SHOWN = 100
@@ -37,6 +38,8 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     kernel: Mapping[tuple[str, str], int] = {}
     ports_without_room: int = 0
     endpoints_out: int = 0
+    pods_dns: int = 0
+    names: Names = msgspec.field(default_factory=Names)
     watches: Sequence[ResourceStatus] = ()
     refused: Sequence[ObjectKey] = ()
     certificate_faults: Sequence[tuple[ObjectKey, str]] = ()
@@ -107,6 +110,7 @@ def families(numbers: Numbers) -> Iterator[Family]:
         "kernel_ports_without_room", "Service ports that pass, since a map is full.", numbers.ports_without_room
     )
     yield _gauge("kernel_endpoints_out", "Endpoints left out for a while, since they refuse.", numbers.endpoints_out)
+    yield from dns_families(numbers)
     yield from watch_families(numbers.watches)
     yield Family(
         name="nodemesh_refused_objects",
@@ -123,6 +127,23 @@ def families(numbers: Numbers) -> Iterator[Family]:
         labels=("kind", "namespace", "name", "field"),
         samples=[(place, 1) for place in list(places)[:SHOWN]],
     )
+
+
+def dns_families(numbers: Numbers) -> Iterator[Family]:
+    """DNS queries of pods: what became of them, and how those failed that went on."""
+    names = numbers.names
+    yield _gauge("pods_dns_captured", "Pods whose DNS queries are taken over.", numbers.pods_dns)
+    yield _by(
+        "dns_queries", "DNS queries of pods by what became of them.", "counter", "outcome",
+        {
+            "answered": names.answered, "forwarded": names.forwarded, "refused": names.refused,
+            "malformed": names.malformed,
+        },
+    )  # fmt: skip
+    yield _by(
+        "dns_failures", "Forwarded DNS queries without an answer, and strangers' answers.", "counter", "reason",
+        {"timeout": names.timeouts, "unreachable": names.unreachable, "mismatched": names.mismatched},
+    )  # fmt: skip
 
 
 def watch_families(watches: Sequence[ResourceStatus]) -> Iterator[Family]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..datapath import bpf, namespaces
 from ..datapath.heartbeat import Heartbeat
+from ..datapath.nameservers import Nameservers
 from ..datapath.origin import OriginalDestinations
 from ..datapath.sockmap import Sockmap, leave
-from ..proxy.platform import AppQueue, Platform
+from ..proxy.platform import STREAM, AppQueue, Platform
 
 
 class Queue(AppQueue):
@@ -28,6 +29,7 @@ class EbpfPlatform(Platform):
 
     def __init__(self) -> None:
         self._origins: OriginalDestinations | None = None
+        self._nameservers: Nameservers | None = None
         self._heartbeat: Heartbeat | None = None
         self._sockets: bpf.Map | None = None
         self._sockmap: Sockmap | None = None
@@ -49,15 +51,19 @@ class EbpfPlatform(Platform):
         if self._heartbeat is not None:
             self._heartbeat.beat()
 
-    def open_socket(self, namespace_fd: int, family: int) -> socket.socket:
+    def nameserver(self, sock: socket.socket, slot: int) -> str:
+        return self._nameservers.at(sock, slot) if self._nameservers is not None else ""
+
+    def open_socket(self, namespace_fd: int, family: int, kind: int = STREAM) -> socket.socket:
         if namespace_fd < 0:
-            return socket.socket(family, socket.SOCK_STREAM)
-        return namespaces.open_socket(namespace_fd, family)
+            return socket.socket(family, kind)
+        return namespaces.open_socket(namespace_fd, family, kind)
 
     def set_maps(self, fds: list[int], slot: int) -> None:
         """The maps stay open for as long as the process lives: a successor of control sends the same ones again."""
-        origins, heartbeats, sockets = fds
+        origins, heartbeats, nameservers, sockets = fds
         self._origins = OriginalDestinations(origins)
+        self._nameservers = Nameservers(nameservers)
         self._sockets = bpf.Map(sockets)
         self._heartbeat = Heartbeat(heartbeats, slot)
         self._heartbeat.beat()

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import msgspec
 
+from ..config.annotations import DISABLED, ENABLED, MESH
 from ..registry.snapshot import Namespace, Snapshot, Workload
 from ..routing.client import Client
 
-#: The label or annotation on a Pod or its Namespace that takes pods out of the mesh, and on a Pod back in.
-MESH = "nodemesh.io/mesh"
-#: The label or annotation on a Pod or its Namespace that lets the kernel move bytes between its sockets and the proxy's
-#: without TCP, where MeshConfig has `sockmap` on.
+#: What Istio itself writes on the pods whose connections it takes over, and the value (empty: any). Its proxy holds the
+#: port in the pod at which ours would listen.
+ISTIOS_OWN = {
+    "sidecar.istio.io/status": ("", "Istio's sidecar"),
+    "ambient.istio.io/redirection": ("enabled", "Istio's ambient mode"),
+}
+
+#: The same for their DNS: whether the mesh answers it, whatever MeshConfig's dnsCapture says.
+DNS = "nodemesh.io/dns"
+
+#: The same, for the kernel to move bytes between the pods' sockets and the proxy's without TCP, where MeshConfig's
+#: sockmap says so.
 SOCKMAP = "nodemesh.io/sockmap"
-DISABLED = "disabled"
-ENABLED = "enabled"
 
 #: A static pod's cgroup carries the hash of its manifest in place of the mirror pod's uid.
 STATIC_POD_HASH = "kubernetes.io/config.hash"
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted of one local pod. `why_not` is a sentence, empty where it is to be enrolled; `sockmap` is what it
-    or its namespace asks for."""
+    """What is wanted of one local pod. `why_not` is a sentence, empty where it is to be enrolled."""
 
     workload: Workload
     why_not: str = ""
-    sockmap: bool = False
+    dns: bool = False  # whether its DNS queries are to be taken over
+    sockmap: bool = False  # whether it asks for sockmap, itself or by its namespace
 
     @property
     def uid(self) -> str:
@@ -33,9 +40,18 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return self.workload.annotations.get(STATIC_POD_HASH, self.workload.uid)
 
 
-def setting(name: str, owner: Workload | Namespace | None) -> str:
-    """The value of a label or annotation, the label before the annotation; empty where it is not set."""
-    return owner.labels.get(name, owner.annotations.get(name, "")) if owner is not None else ""
+def setting(thing: Workload | Namespace | None, name: str) -> str:
+    """The value of a label, else of the annotation of that name; empty where neither is set."""
+    return thing.labels.get(name, thing.annotations.get(name, "")) if thing is not None else ""
+
+
+def wants(name: str, pod: Workload, namespace: Namespace | None, default: bool = False) -> bool:
+    """Whether a pod is to have what `name` stands for: by its own word, its namespace's, or the `default`."""
+    for thing in (pod, namespace):
+        said = setting(thing, name)
+        if said in (ENABLED, DISABLED):
+            return said == ENABLED
+    return default
 
 
 def why_not(pod: Workload, namespace: Namespace | None) -> str:
@@ -44,29 +60,32 @@ def why_not(pod: Workload, namespace: Namespace | None) -> str:
         return "the pod has finished"
     if pod.host_network:
         return "the pod uses the host's network (hostNetwork), which is never touched"
-    own = setting(MESH, pod)
+    own = setting(pod, MESH)
     if own == DISABLED:
         return f"the pod opts out ({MESH}: {DISABLED})"
-    if own != ENABLED and setting(MESH, namespace) == DISABLED:
+    if own != ENABLED and setting(namespace, MESH) == DISABLED:
         return f"the namespace {pod.namespace} opts out ({MESH}: {DISABLED})"
+    for name, (value, what) in ISTIOS_OWN.items():
+        if name in pod.annotations and value in ("", pod.annotations[name]):
+            return f"{what} takes the pod's connections already (annotation {name})"
     if not pod.uid:
         return "the pod has no uid (metadata.uid), by which its cgroup is found"
     return ""
 
 
-def wants_sockmap(pod: Workload, namespace: Namespace | None) -> bool:
-    """Whether the pod, or failing a word of its own its namespace, asks for sockmap."""
-    return (setting(SOCKMAP, pod) or setting(SOCKMAP, namespace)) == ENABLED
-
-
 def choose(snapshot: Snapshot, node: str) -> dict[str, Choice]:
     """The pods of this node by `namespace/name`."""
-    chosen: dict[str, Choice] = {}
-    for key, pod in snapshot.workloads.items():
-        if pod.kind == "Pod" and pod.node == node:
-            namespace = snapshot.namespaces.get(pod.namespace)
-            chosen[key] = Choice(workload=pod, why_not=why_not(pod, namespace), sockmap=wants_sockmap(pod, namespace))
-    return chosen
+    namespaces, default = snapshot.namespaces, snapshot.mesh.dns_capture
+    return {
+        key: Choice(
+            workload=pod,
+            why_not=why_not(pod, namespaces.get(pod.namespace)),
+            dns=wants(DNS, pod, namespaces.get(pod.namespace), default),
+            sockmap=wants(SOCKMAP, pod, namespaces.get(pod.namespace)),
+        )
+        for key, pod in snapshot.workloads.items()
+        if pod.kind == "Pod" and pod.node == node
+    }
 
 
 def client_of(pod: Workload) -> Client:

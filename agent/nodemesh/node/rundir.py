@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from .options import Ebpf, RunOptions, StartError
@@ -30,6 +31,15 @@ def sweep(run_dir: str) -> None:
     """Remove the sockets that killed agents left; only for who holds the lock."""
     for path in Path(run_dir).glob("*.sock"):
         path.unlink(missing_ok=True)
+
+
+def clear(run_dir: str) -> None:
+    """Remove the folder that a killed agent left, unless somebody else has put something into it; only for who holds
+    the lock."""
+    sweep(run_dir)
+    Path(run_dir, "lock").unlink(missing_ok=True)
+    with suppress(OSError):
+        Path(run_dir).rmdir()
 
 
 def lock(run_dir: str) -> int:

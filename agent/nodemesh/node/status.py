@@ -13,10 +13,12 @@ from ..admin.state import Explanation, ModeRow, PodRow, QuestionError
 from ..config.problems import Severity
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Service, Snapshot
+from ..routing.answer import Explanation as Answer
 from ..routing.client import Client
 from ..routing.explain import explain
 from ..routing.question import QuestionError as UnclearQuestion
 from ..routing.question import client_for
+from ..routing.trace import Step
 from ..telemetry.dump import Dump
 from ..telemetry.exposition import render
 from .exposed import bound_address
@@ -82,6 +84,7 @@ class RunningNode:
             },
             "listeners": self._listeners(),
             "pods": pods,
+            "dns": {"capture": self.snapshot.mesh.dns_capture, "pods": self._pods_dns()},
         }
 
     def _kernel(self) -> dict[str, list[str]]:
@@ -145,6 +148,9 @@ class RunningNode:
         enrolled = sum(row.enrolled for row in rows)
         return {"enrolled": enrolled, "not_enrolled": len(rows) - enrolled}
 
+    def _pods_dns(self) -> int:
+        return sum(row.dns for row in self.pods())
+
     def _problem_counts(self) -> tuple[int, int]:
         found = Counter(problem.severity for problem in self.snapshot.problems)
         return found[Severity.ERROR], found[Severity.WARNING]
@@ -166,9 +172,20 @@ class RunningNode:
             labels = dict(question.gateway) if question.gateway else None
             client = client_for(views.tables, question.client, gateway_labels=labels)
             answer = explain(views, client, question.method, question.url, question.headers, question.sni)
+            answer = self._with_dns(answer, client)
         except UnclearQuestion as error:
             raise QuestionError(str(error)) from None
         return msgspec.json.decode(msgspec.json.encode(answer), type=dict[str, Any])
+
+    def _with_dns(self, answer: Answer, client: Client) -> Answer:
+        """What is known of the pod that is asked for, beside its view."""
+        pod = next((row for row in self.pods() if (row.namespace, row.name) == (client.namespace, client.name)), None)
+        if pod is None or not pod.enrolled:
+            return answer
+        text = "its DNS is answered by the mesh" if pod.dns else "its DNS is answered by its own nameserver alone"
+        reason = f": {pod.dns_why_not}" if pod.dns_why_not else ""
+        step = Step(text=f"pod {client.namespace}/{client.name} is enrolled, {text}{reason}")
+        return msgspec.structs.replace(answer, steps=(step, *answer.steps))
 
     async def telemetry(self) -> Dump:
         await self._control.collect()
@@ -200,6 +217,8 @@ class RunningNode:
             kernel=control.kernel.counters() if control.kernel is not None else {},
             ports_without_room=len(control.kernel.passed) if control.kernel is not None else 0,
             endpoints_out=len(control.kernel.out) if control.kernel is not None else 0,
+            pods_dns=self._pods_dns(),
+            names=dump.names,
         )
         return await asyncio.to_thread(render, dump, list(families(numbers)))
 

@@ -10,7 +10,7 @@ import sys
 import msgspec
 
 from ..proxy.platform import Platform
-from ..proxy.reactor import Watcher
+from ..proxy.transport import Watcher
 from ..proxy.worker import Worker
 from ..telemetry.access_log import AccessLog, open_log
 from ..telemetry.formatting import FormatError, Formatter

@@ -11,7 +11,10 @@ the call picks an endpoint of its `target`, takes an `upstream` connection from 
 as `retry` says. `mirror` sends copies; `tunnel` keeps the accounts of a request that became a websocket;
 `local_reply` has the answers in an upstream's stead.
 
+DNS queries of pods come by `datagrams`: their `nameserver` answers the names that the pod's view has and passes the
+others on, with the codec in `dns_message`.
+
 `exchange` and `call` know nothing of the codec: they talk in `head`s and bytes. Their states are tables at the top of
 their files. `proxy` is what all connections of a worker share, `clock` its time and timers; `worker` runs it all in a
-process, as `messages` from control say, on the `platform` that the node gives it. Only `reactor`, its `sockets`,
-`worker` and `platform` do IO."""
+process, as `messages` from control say, on the `platform` that the node gives it. Only `reactor`, its `sockets`
+and `datagrams`, `worker` and `platform` do IO."""

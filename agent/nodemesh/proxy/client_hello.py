@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-#: A ClientHello in one record is not larger than this; in several it is not looked into.
+#: A ClientHello that is larger, with the heads of its records, is not looked into: OpenSSL's own limit is near.
 MAX_HELLO: Final = 5 + 16 * 1024
+
+#: Records for one ClientHello: a client that splits it has two or three, one that has more wants to keep us busy.
+MAX_RECORDS: Final = 16
 
 #: A TLS record of type handshake, version 3.x.
 HANDSHAKE: Final = b"\x16\x03"
@@ -41,14 +44,12 @@ class Reader:
 
 
 def server_name(data: bytes) -> str | None:
-    """The name in lower case; empty where there is none, None while the record is not complete."""
-    if len(data) < 5 or len(data) < 5 + int.from_bytes(data[3:5], "big"):
-        return None
+    """The name in lower case; empty where there is none, None while the message is not complete."""
     try:
-        record = Reader(data[5 : 5 + int.from_bytes(data[3:5], "big")])
-        if record.number(1) != CLIENT_HELLO:
-            return ""
-        hello = Reader(record.vector(3))
+        message = handshake(data)
+        if message is None:
+            return None
+        hello = Reader(message)
         hello.take(2 + 32)  # legacy_version, random
         hello.vector(1)  # legacy_session_id
         hello.vector(2)  # cipher_suites
@@ -64,3 +65,27 @@ def server_name(data: bytes) -> str | None:
     except (IndexError, UnicodeDecodeError):
         return ""
     return ""
+
+
+def handshake(data: bytes) -> bytes | None:
+    """The body of the ClientHello, which may come in several records; None while it is not complete. IndexError where
+    it is something else."""
+    message = b""
+    position = 0
+    for _ in range(MAX_RECORDS):
+        if len(data) < position + 5:
+            return None
+        if not data.startswith(HANDSHAKE, position):
+            raise IndexError("a record of another type")
+        end = position + 5 + int.from_bytes(data[position + 3 : position + 5], "big")
+        message += data[position + 5 : end]
+        if message and message[0] != CLIENT_HELLO:
+            raise IndexError("another message")
+        if len(message) >= 4:
+            size = 4 + int.from_bytes(message[1:4], "big")
+            if len(message) >= size:
+                return message[4:size]
+        if len(data) < end:
+            return None
+        position = end
+    raise IndexError("too many records")

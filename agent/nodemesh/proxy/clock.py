@@ -24,6 +24,11 @@ class Timer:
         self.callback = callback
 
 
+def spent() -> None:
+    """What a timer holds that has fired or was cancelled: whoever keeps it is not kept by it, or the two would wait for
+    the collector."""
+
+
 class Clock:
     """Timers live in one slot per tick, so arming and cancelling cost the same however many wait; the heap holds each
     slot once. Most timers are cancelled: their slot goes when it is due, and costs one dictionary until then."""
@@ -59,6 +64,7 @@ class Clock:
 
     def cancel(self, timer: Timer) -> None:
         """Take a timer back; one that has fired or was cancelled is ignored."""
+        timer.callback = spent
         slot = self._slots.get(timer.tick)
         if slot is not None:
             slot.pop(timer, None)
@@ -82,5 +88,6 @@ class Clock:
             while slot:
                 timer = next(iter(slot))
                 del slot[timer]
-                timer.callback()
+                callback, timer.callback = timer.callback, spent
+                callback()
             del self._slots[heappop(self._ticks)]

@@ -10,7 +10,7 @@ import msgspec
 from ..routing.client import Client
 
 #: Raised when a message changes its shape; a worker refuses a control process that speaks another one (RC-13).
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -27,15 +27,25 @@ class SetTables(Message, frozen=True, kw_only=True):
     base: int
 
 
+class DnsSockets(msgspec.Struct, frozen=True, kw_only=True):
+    """What a listener for DNS is: `slots` tells of each of its sockets which of the pod's servers it stands for;
+    `families` (4, 6) are those of the pod's addresses, empty where they are not known."""
+
+    slots: tuple[int, ...]
+    families: tuple[int, ...] = ()
+
+
 class AddListener(Message, frozen=True, kw_only=True):
     """A listener to accept from. fds: the listening socket, then the namespace for upstream sockets (absent: the
     worker's own). The listener is the client's identity. `destination` is set for plain listeners (`--expose`): every
-    connection counts as one to that (host, port). `gateway_port` is set for a gateway's server port."""
+    connection counts as one to that (host, port). `gateway_port` is set for a gateway's server port. With `dns` the
+    socket is a UDP socket for the pod's queries, and further ones come after the namespace."""
 
     id: int
     client: Client
     destination: tuple[str, int] | None = None
     gateway_port: int = 0
+    dns: DnsSockets | None = None
 
 
 class UpdateClient(Message, frozen=True, kw_only=True):
@@ -52,7 +62,7 @@ class RemoveListener(Message, frozen=True, kw_only=True):
 
 
 class SetMaps(Message, frozen=True, kw_only=True):
-    """The kernel's side. fds: the map of original destinations, the heartbeat's map, the map of sockets."""
+    """The kernel's side. fds: the maps of original destinations, heartbeats, pods' nameservers, sockets."""
 
     heartbeat_slot: int
 

@@ -8,11 +8,12 @@ import os
 from contextlib import suppress
 from typing import Final
 
-#: What a pipe should hold.
-CAPACITY: Final = 256 * 1024
+#: What a pipe holds: as much as the kernel lets everybody have (pipe-max-size). A pipe is filled page by page, whatever
+#: the pieces are that a socket has, and each filling wakes both peers: of 256 KiB costs twice as much a byte.
+CAPACITY: Final = 1024 * 1024
 
 #: Pipes at most; beyond, bytes are copied.
-MAX_PIPES: Final = 256
+MAX_PIPES: Final = 64
 
 #: Empty pipes that are kept.
 MAX_FREE: Final = 16
@@ -23,11 +24,11 @@ class Pipe:
 
     __slots__ = ("read_end", "write_end", "size", "held")
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int) -> None:
         self.read_end, self.write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.held = 0
         with suppress(OSError):  # above what the user may have (pipe-user-pages-soft)
-            fcntl.fcntl(self.write_end, fcntl.F_SETPIPE_SZ, CAPACITY)
+            fcntl.fcntl(self.write_end, fcntl.F_SETPIPE_SZ, capacity)
         self.size: int = fcntl.fcntl(self.write_end, fcntl.F_GETPIPE_SZ)
 
     def close(self) -> None:
@@ -38,10 +39,11 @@ class Pipe:
 class Pipes:
     """A worker's pipes."""
 
-    __slots__ = ("_limit", "_free", "_count")
+    __slots__ = ("_limit", "_capacity", "_free", "_count")
 
-    def __init__(self, limit: int = MAX_PIPES) -> None:
+    def __init__(self, limit: int = MAX_PIPES, capacity: int = CAPACITY) -> None:
         self._limit = limit
+        self._capacity = capacity
         self._free: list[Pipe] = []
         self._count = 0
 
@@ -52,8 +54,12 @@ class Pipes:
         if self._count >= self._limit:
             return None
         try:
-            pipe = Pipe()
+            pipe = Pipe(self._capacity)
         except OSError:  # out of descriptors
+            return None
+        if pipe.size < self._capacity:  # one of the default size does worse than copying
+            pipe.close()
+            self._limit = self._count
             return None
         self._count += 1
         return pipe

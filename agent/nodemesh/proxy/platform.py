@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any
+from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
+
+#: Asked for like this, a socket needs no further system call to be non-blocking.
+STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -39,13 +42,18 @@ class Platform:
     def beat(self) -> None:
         """The data plane lives: called from the loop at least every 0.5 s."""
 
-    def open_socket(self, namespace_fd: int, family: int) -> socket.socket:
-        """A stream socket inside the network namespace with this fd; -1 stands for the worker's own.
+    def nameserver(self, sock: socket.socket, slot: int) -> str:
+        """The server that queries to this socket, which stands for that slot of its pod, are meant for; empty where
+        nobody knows."""
+        return ""
+
+    def open_socket(self, namespace_fd: int, family: int, kind: int = STREAM) -> socket.socket:
+        """A non-blocking socket inside the network namespace with this fd; -1 stands for the worker's own.
 
         Raises OSError, also where the platform knows no namespaces."""
         if namespace_fd >= 0:
             raise OSError("sockets in other network namespaces need the eBPF data path")
-        return socket.socket(family, socket.SOCK_STREAM)
+        return socket.socket(family, kind)
 
     def set_sockmap(self, fds: list[int]) -> None:
         """Bytes may skip TCP from now on: the program that tells a queue's depth. The fds are ours from here on."""
@@ -53,7 +61,7 @@ class Platform:
             os.close(fd)
 
     def set_maps(self, fds: list[int], slot: int) -> None:
-        """The kernel's maps (original destinations, heartbeats, sockets) and this worker's slot in the second; the fds
-        are ours from here on."""
+        """The kernel's maps (original destinations, heartbeats, nameservers, sockets) and this worker's slot among the
+        heartbeats; the fds are ours from here on."""
         for fd in fds:
             os.close(fd)

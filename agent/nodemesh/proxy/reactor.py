@@ -10,17 +10,16 @@ import time
 from select import EPOLLEXCLUSIVE, EPOLLIN, epoll
 from typing import Final
 
-from mypy_extensions import mypyc_attr
-
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .clock import Clock
+from .datagrams import ask
 from .gate import Gate
 from .pipes import Pipes
 from .platform import Platform
 from .sockets import SILENT, SocketTransport, show, tune
 from .sockmap import SockmapTransport
-from .transport import Acceptor, Handler, Network, Transport
+from .transport import Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +39,10 @@ ACCEPT_PAUSE: Final = 0.1
 BACKLOG: Final = 4096
 
 
+#: Addresses of listeners on all of them.
+ANYWHERE: Final = ("0.0.0.0:", "[::]:")
+
+
 class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
     pod with one."""
@@ -56,7 +59,7 @@ class Lane:
 class Listener:
     """One listening socket, shared with the other workers: each wakes for as many connections as it can take."""
 
-    __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination", "_watched")
+    __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination", "_watched", "_family", "_entrance")
 
     def __init__(
         self,
@@ -73,6 +76,9 @@ class Listener:
         self.acceptor = acceptor
         self.destination = destination
         self._watched = False
+        self._family = int(sock.family)
+        bound = show(sock.getsockname())
+        self._entrance = "" if bound.startswith(ANYWHERE) else bound  # empty: each connection has its own
         sock.setblocking(False)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what is accepted
@@ -117,7 +123,7 @@ class Listener:
             self.reactor.clock.after(ACCEPT_PAUSE, self.watch)
             return False
         # Family, type and protocol are known: naming them spares the socket object three system calls.
-        sock = socket.socket(self.sock.family, socket.SOCK_STREAM, 0, fd)
+        sock = socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
         sock.setblocking(False)
         dialled, queue = self.destination, None
         if dialled is None:
@@ -130,7 +136,7 @@ class Listener:
             transport = SockmapTransport(self.reactor, self.lane, sock, queue)
         transport.remote = show(address)
         if self.destination is not None:
-            transport.entrance = show(sock.getsockname())
+            transport.entrance = self._entrance or show(sock.getsockname())
         self.acceptor.accepted(transport, dialled)
         return True
 
@@ -138,16 +144,6 @@ class Listener:
         if self._watched:
             self._watched = False
             self.reactor.poller.unregister(self.fd)
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Watcher:
-    """Something else that the loop watches: the socket to control."""
-
-    __slots__ = ()
-
-    def readable(self) -> None:
-        raise NotImplementedError
 
 
 class Reactor(Network):
@@ -215,9 +211,10 @@ class Reactor(Network):
         the platform is asked for each."""
         return Listener(self, sock, self.lanes[lane], acceptor, destination)
 
-    def watch(self, fd: int, watcher: Watcher) -> None:
+    def watch(self, fd: int, watcher: Watcher, shared: bool = False) -> None:
+        """Tell `watcher` when there is something to read; where workers share the socket, not all of them."""
         self.watchers[fd] = watcher
-        self.poller.register(fd, EPOLLIN)
+        self.poller.register(fd, EPOLLIN | EPOLLEXCLUSIVE if shared else EPOLLIN)
 
     def unwatch(self, fd: int) -> None:
         if self.watchers.pop(fd, None) is not None:
@@ -234,7 +231,6 @@ class Reactor(Network):
             if not address:
                 raise OSError(errno.EADDRNOTAVAIL, "the name has no address")
             sock = self.platform.open_socket(-1 if unix else namespace, family)
-            sock.setblocking(False)
             if not unix:
                 tune(sock, keepalive)
             error = sock.connect_ex(address.removeprefix("unix://") if unix else (address, port))
@@ -247,6 +243,9 @@ class Reactor(Network):
             transport.doom(OSError(error, errno.errorcode.get(error, "")))
             self._failed.append(transport)
         return transport
+
+    def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
+        return ask(self, server, namespace, data, asker)
 
     def release(self, sock: socket.socket) -> None:
         """Close a socket when this turn is over: its number must not come again while events for it are waiting."""

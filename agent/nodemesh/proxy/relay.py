@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..reasons import Reason
 from ..telemetry.record import RequestRecord
@@ -13,6 +13,12 @@ from .transport import Buffer, Handler, Transport
 if TYPE_CHECKING:
     from .pod import Pod
 
+#: Messages up to this size are worth a copy, to be sent with others (`SocketTransport.send`).
+SMALL: Final = 4 * 1024
+
+#: Bytes of a client that wait for the upstream connection before it is not read any more.
+MAX_EARLY: Final = 64 * 1024
+
 
 class Side(Handler):
     """One of the two connections: hands everything to the other."""
@@ -20,9 +26,9 @@ class Side(Handler):
     __slots__ = ("relay", "transport", "other", "finished", "count")
 
     def __init__(self, relay: Relay) -> None:
-        self.relay = relay
+        self.relay: Relay | None = relay
         self.transport: Transport | None = None
-        self.other: Side = self
+        self.other: Side | None = None
         self.finished = False  # its FIN has come
         self.count = 0  # bytes that came from it
 
@@ -31,59 +37,75 @@ class Side(Handler):
         self.transport = transport
         transport.handler = self
         transport.bulk = True
-        other = self.other.transport
+        other = self.other.transport if self.other is not None else None
         if other is not None:
             transport.join(other)
             other.join(transport)
+
+    def leave(self) -> None:
+        """The relay is closed: point at nothing, lest the memory waits for the collector and stays cold."""
+        self.relay = self.transport = self.other = None
 
     def name(self) -> str:
         """Who is there, for the access log."""
         return self.transport.remote if self.transport is not None else ""
 
     def connected(self) -> None:
-        self.relay.established()
+        if self.relay is not None:
+            self.relay.established()
 
     def received(self, data: Buffer) -> None:
+        relay, transport, other = self.relay, self.transport, self.other
+        if relay is None or transport is None or other is None or other.transport is None:
+            return
         self.count += len(data)
-        self.relay.touched = self.relay.pod.proxy.clock.now
-        out = self.other.transport
-        assert out is not None and self.transport is not None
-        if not out.established:
-            self.relay.early.append(bytes(data))
-        out.send(data)
-        if out.pending:
-            self.transport.pause()
+        relay.touched = relay.pod.proxy.clock.now
+        out = other.transport
+        early = not out.established
+        if early:
+            relay.early.append(bytes(data))
+        out.send(bytes(data) if len(data) <= SMALL else data)
+        if out.pending and (out.pending > MAX_EARLY or not early):
+            transport.pause()
 
     def passed(self, size: int) -> None:
+        relay, transport, other = self.relay, self.transport, self.other
+        if relay is None or transport is None or other is None or other.transport is None:
+            return
         self.count += size
-        self.relay.touched = self.relay.pod.proxy.clock.now
-        assert self.other.transport is not None and self.transport is not None
-        if self.other.transport.pending:
-            self.transport.pause()
+        relay.touched = relay.pod.proxy.clock.now
+        if other.transport.pending:
+            transport.pause()
 
     def describe(self) -> dict[str, str]:
+        relay = self.relay
+        if relay is None:
+            return {}
         return {
-            "protocol": self.relay.record.protocol.decode(),
-            "client": self.relay.client.name(),
-            "destination": self.relay.record.downstream_local,
-            "upstream": self.relay.upstream.name(),
+            "protocol": relay.record.protocol.decode(),
+            "client": relay.client.name(),
+            "destination": relay.record.downstream_local,
+            "upstream": relay.upstream.name(),
         }
 
     def ended(self) -> None:
         self.finished = True
-        other = self.other
-        assert other.transport is not None
-        other.transport.end()
+        relay, other = self.relay, self.other
+        if relay is None or other is None or other.transport is None:
+            return
         if other.finished:
-            self.relay.close()
+            relay.close()
+        else:
+            other.transport.end()
 
     def drained(self) -> None:
         other = self.other
-        if not other.finished and other.transport is not None:
+        if other is not None and not other.finished and other.transport is not None:
             other.transport.resume()
 
     def lost(self, error: OSError) -> None:
-        self.relay.broken(self, error)
+        if self.relay is not None:
+            self.relay.broken(self, error)
 
 
 class Relay:
@@ -187,8 +209,7 @@ class Relay:
             return
         self._open = False
         clock = self.pod.proxy.clock
-        if self._timer is not None:
-            clock.cancel(self._timer)
+        self._stop_timer()
         for side in (self.client, self.upstream):
             if side.transport is not None:
                 if reset:
@@ -205,15 +226,24 @@ class Relay:
             self._owner.relay_closed(self)
         self.pod.proxy.telemetry.record(record)
         self.pod.forget(self.client)
+        self._leave()
 
     def release_client(self) -> None:
         """The client's connection is wanted elsewhere: close only the other one. Nothing of it is recorded."""
         self._open = False
-        if self._timer is not None:
-            self.pod.proxy.clock.cancel(self._timer)
+        self._stop_timer()
         if self.upstream.transport is not None:
             self.upstream.transport.close()
         self.pod.connections.pop(self.client, None)
+        self._leave()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self.pod.proxy.clock.cancel(self._timer)
+
+    def _leave(self) -> None:
+        self.client.leave()
+        self.upstream.leave()
 
     def _check(self) -> None:
         """Close when nothing came for too long."""

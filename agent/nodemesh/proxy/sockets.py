@@ -7,7 +7,7 @@ import os
 import socket
 from contextlib import suppress
 from os import splice
-from select import EPOLLIN, EPOLLOUT
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from typing import TYPE_CHECKING, Any, Final
 
 from ..routing.decision import Keepalive
@@ -27,7 +27,10 @@ SMALL: Final = 16 * 1024
 SPLICED: Final = 64 * 1024
 
 #: Pipes full of one socket's bytes that are moved before the next socket's turn.
-SPLICES: Final = 4
+SPLICES: Final = 2
+
+#: Events that come unasked.
+FAILED: Final = EPOLLERR | EPOLLHUP
 
 SPLICE_FLAGS: Final = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
@@ -83,7 +86,7 @@ class SocketTransport(Transport):
         self._large = False  # much came at once: worth more system calls to spare the copies
         self._pipe: Pipe | None = None  # with what comes before `_out`
         self._urgent = accepted  # a client's reset counts at once, even while we do not read from it
-        self._mask = EPOLLIN if accepted else EPOLLOUT
+        self._mask = EPOLLIN if accepted else EPOLLIN | EPOLLOUT
         lane.transports[self.fd] = self
         lane.poller.register(self.fd, self._mask)
 
@@ -177,7 +180,9 @@ class SocketTransport(Transport):
 
     def ready(self, mask: int) -> None:
         """Serve one event of epoll."""
-        if mask & EPOLLOUT or not self.established:
+        if not self.established and not self._establish(mask):
+            return
+        if mask & EPOLLOUT:
             self._writable()
             if self.closed:
                 return
@@ -215,8 +220,8 @@ class SocketTransport(Transport):
             self._lose(self.error)
             return
         self._over = True
-        self.pause()  # the end of the stream stays readable
         self.handler.ended()
+        self.pause()  # the end of the stream stays readable
 
     def _splice(self) -> bool:
         """Move what has come to the joined socket by way of a pipe, without a copy; False where reading does better, or
@@ -281,8 +286,6 @@ class SocketTransport(Transport):
         return done
 
     def _writable(self) -> None:
-        if not self.established and not self._establish():
-            return
         pipe = self._pipe
         if pipe is not None and not self._pour_on(pipe):
             return
@@ -311,11 +314,13 @@ class SocketTransport(Transport):
             self._shut()
         self.handler.drained()
 
-    def _establish(self) -> bool:
-        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._lose(OSError(code, errno.errorcode.get(code, "")))
-            return False
+    def _establish(self, mask: int) -> bool:
+        """The first event of an outgoing connection: it stands, or it failed."""
+        if mask & FAILED:
+            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                self._lose(OSError(code, errno.errorcode.get(code, "")))
+                return False
         self.established = True
         self.local = show(self.sock.getsockname())
         self.handler.connected()
@@ -356,7 +361,7 @@ class SocketTransport(Transport):
 
     def _broken(self, error: OSError) -> None:
         """A write failed: forget the rest; what the peer sent before is still read, then `lost` is told."""
-        self.error = error
+        self.error = error.with_traceback(None)  # whose frames know us: a circle for the collector
         self._drop()
 
     def _drop(self) -> None:
@@ -405,10 +410,9 @@ class SocketTransport(Transport):
 
     def _release(self) -> None:
         self.closed = True
-        self.handler = SILENT
+        self.handler = self._side = SILENT
         self._joined = None
         self._drop()
-        self._unwatch()
         lane = self.lane
         if self._stopped:
             lane.gate.forget(self)

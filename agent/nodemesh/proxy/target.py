@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..balance.group import Group
@@ -148,6 +149,7 @@ def drain(host: Host) -> None:
         pool.drain()
 
 
+@lru_cache(4096)
 def is_literal(address: str) -> bool:
     """Whether an endpoint's address needs no name resolution."""
     if address.startswith("unix://"):

@@ -69,6 +69,8 @@ def find(
 
 def choose(route: Route, pod: Pod) -> Destination:
     """One destination by weight."""
+    if len(route.destinations) == 1:
+        return route.destinations[0]
     roll = pod.proxy.rng.random() * route.total_weight
     for destination in route.destinations:
         roll -= destination.weight

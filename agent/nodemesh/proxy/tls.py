@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
@@ -17,6 +17,12 @@ from .transport import Buffer, Handler, Transport
 
 #: More than a record's 16 KiB of plain text (RFC 8446 section 5.1) is never returned by one read.
 RECORD: Final = 16 * 1024
+
+#: Plain text that is handed on at once.
+BULK_SIZE: Final = 256 * 1024
+
+#: Where it stands meanwhile: a worker has one thread, and nobody keeps it longer than `Handler.received` takes.
+_plain: Final = memoryview(bytearray(BULK_SIZE))
 
 
 @mypyc_attr(native_class=False)
@@ -50,8 +56,8 @@ class TlsTransport(Transport):
     `adopt`."""
 
     __slots__ = (
-        "lower", "connection", "_clock", "_terms", "_incoming", "_outgoing", "_early", "_paused", "_over", "_ending",
-        "_remembered", "_pumping",
+        "lower", "connection", "_clock", "_terms", "_incoming", "_outgoing", "_early", "_paused", "_over", "_cut",
+        "_ending", "_remembered", "_pumping", "_failure",
     )  # fmt: skip
 
     def __init__(self, handler: Handler, clock: Clock, terms: Terms) -> None:
@@ -64,10 +70,12 @@ class TlsTransport(Transport):
         self.connection = terms.begin(self._incoming, self._outgoing)
         self._early: list[bytes] = []  # sent before the handshake's end
         self._paused = False
-        self._over = False  # the peer will send no more
+        self._over = False  # the handler knows that the peer will send no more
+        self._cut = False  # the peer's FIN has come
         self._ending = False  # we shall send no more
         self._remembered = False
         self._pumping = False
+        self._failure: TlsError | None = None  # to be told after the text before it
 
     def attach(self, lower: Transport) -> None:
         """Have a connection that is under way; its handler is `Records` of this."""
@@ -160,8 +168,8 @@ class TlsTransport(Transport):
         if not self.established:
             self.fail(TlsError("the peer closed the connection during the handshake"))
             return
-        self._over = True
-        self.handler.ended()
+        self._cut = True
+        self._pump()  # what is held back comes before the end
 
     def written(self) -> None:
         """The lower connection has written everything."""
@@ -225,7 +233,9 @@ class TlsTransport(Transport):
             while not self._paused and not self.closed and not self._over:
                 data = self._decipher()
                 if data is None:
-                    break
+                    if not self._cut or self._failure is not None:
+                        break
+                    data = b""
                 if not data:
                     self._over = True
                     self.handler.ended()
@@ -233,21 +243,39 @@ class TlsTransport(Transport):
                     self.handler.received(data)
         finally:
             self._pumping = False
+        if self._failure is not None and not self._paused:
+            self.fail(self._failure)
 
-    def _decipher(self) -> bytes | None:
-        """The next plain text; empty at the peer's close_notify, None where more records are needed."""
-        try:
-            data = self.connection.read(RECORD)
-        except ssl.SSLWantReadError:
-            self._flush()  # a key update's answer
+    def _decipher(self) -> Buffer | None:
+        """The next plain text, that of many records together where nobody keeps it; empty at the peer's close_notify,
+        None where more records are needed."""
+        if self._failure is not None:
             return None
+        size = 0
+        read_into: Any = self.connection.read  # with a buffer, how much is in it
+        try:
+            if not self.bulk:
+                return self._told(self.connection.read(RECORD))
+            while size <= BULK_SIZE - RECORD:
+                got: int = read_into(RECORD, _plain[size:])
+                if not got:
+                    break
+                size += got
+        except ssl.SSLWantReadError:
+            if not size:
+                self._flush()  # a key update's answer
+                return None
         except ssl.SSLZeroReturnError:
-            return b""
+            pass
         except ssl.SSLError as error:
             self._flush()
-            self.fail(TlsError(words_of(error)))
-            return None
-        if not self._remembered:
+            self._failure = TlsError(words_of(error))
+            if not size:
+                return None
+        return self._told(_plain[:size])
+
+    def _told(self, data: Buffer) -> Buffer:
+        if not self._remembered and data:
             self._remembered = True
             self._terms.remember(self.connection)
         return data
@@ -263,9 +291,12 @@ class TlsTransport(Transport):
         self._flush()
 
     def _notify(self) -> None:
-        """Send a close_notify; what the peer still sends can be read."""
+        """Send a close_notify; what the peer still sends can be read. Python's `unwrap` would look for the peer's own
+        at once and break the connection where there is text before it: nothing is there for as long as it looks."""
+        unread = self._incoming.read()
         with suppress(ssl.SSLError):
             self.connection.unwrap()
+        self._incoming.write(unread)
         self._flush()
 
     def _flush(self) -> None:

@@ -123,6 +123,42 @@ class Acceptor:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class Watcher:
+    """Something else that the loop watches: the socket to control, UDP sockets."""
+
+    __slots__ = ()
+
+    def readable(self) -> None:
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Asker:
+    """Whom a datagram's answers go to, until it is closed."""
+
+    __slots__ = ()
+
+    def heard(self, data: bytes) -> None:
+        """A datagram has come back."""
+        raise NotImplementedError
+
+    def lost(self, error: OSError) -> None:
+        """The peer cannot be reached."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Datagram(Watcher):
+    """One datagram that waits for its answer."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        """Wait no longer."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Network:
     """Makes outgoing connections."""
 
@@ -134,6 +170,10 @@ class Network:
         """Start to connect, from within the network namespace with this fd (-1: our own). The transport may be written
         to at once; failure, an immediate one too, is told by `Handler.lost` on a later turn: no `endpoint` (a name
         without addresses) is such a failure. `lane` is the pod on whose account the connection is served."""
+        raise NotImplementedError
+
+    def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
+        """Send a DNS query to a server from within the network namespace with this fd. Raises OSError."""
         raise NotImplementedError
 
     def gate(self, lane: int) -> Gate:

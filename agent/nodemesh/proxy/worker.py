@@ -20,10 +20,13 @@ from ..routing.wire import apply_update
 from ..telemetry.telemetry import Telemetry
 from . import messages
 from .certificates import Materials
+from .datagrams import QuerySocket
 from .messages import FromControl, Message
+from .nameserver import Nameserver
 from .platform import Platform
 from .proxy import Proxy
-from .reactor import Listener, Reactor, Watcher
+from .reactor import Listener, Reactor
+from .transport import Watcher
 
 #: The collector's thresholds: with everything that lives long frozen after each table, its passes are short and rare.
 COLLECTOR: Final = (50_000, 20, 100)
@@ -58,6 +61,7 @@ class Worker(Watcher):
         self.tables = Tables()
         self.proxy = Proxy(self.reactor, self.reactor.clock, Random(), telemetry, self.tables, workers)
         self.listeners: dict[int, Listener] = {}
+        self.nameservers: dict[int, tuple[Nameserver, list[QuerySocket]]] = {}
         self._early: dict[int, tuple[messages.AddListener, list[int]]] = {}  # to accept from once there are tables
         self._reconnect = reconnect
         self._decoder = msgspec.msgpack.Decoder(FromControl)
@@ -182,6 +186,17 @@ class Worker(Watcher):
         namespace = fds[1] if len(fds) > 1 else -1
         lane = self.reactor.add_lane()
         pod = self.proxy.add_pod(message.id, message.client, namespace, lane)
+        if message.dns is not None:
+            server = Nameserver(pod, message.dns.families)
+            socks = [sock, *(socket.socket(fileno=fd) for fd in fds[2:])]
+            self.nameservers[message.id] = (
+                server,
+                [
+                    QuerySocket(self.reactor, one, slot, server)
+                    for one, slot in zip(socks, message.dns.slots, strict=True)
+                ],
+            )
+            return
         pod.gateway_port = message.gateway_port
         self.listeners[message.id] = self.reactor.listen(sock, lane, pod, message.destination)
 
@@ -196,6 +211,13 @@ class Worker(Watcher):
         listener = self.listeners.pop(number, None)
         if listener is not None:
             listener.close()
+            self.proxy.remove_pod(number)
+        nameserver = self.nameservers.pop(number, None)
+        if nameserver is not None:
+            server, sockets = nameserver
+            server.close()
+            for query_socket in sockets:
+                query_socket.close()
             self.proxy.remove_pod(number)
         for fd in self._early.pop(number, (None, ()))[1]:
             os.close(fd)
@@ -218,7 +240,7 @@ class Worker(Watcher):
         ]
 
     def drain(self, grace: float) -> None:
-        """Accept no more, let what is under way come to its end, then stop."""
+        """Accept no more, let what is under way come to its end, then stop. DNS queries are answered until then."""
         for number in list(self._early):
             self._remove_listener(number)
         for number in list(self.listeners):
@@ -228,7 +250,7 @@ class Worker(Watcher):
         self._check_drained()
 
     def _check_drained(self) -> None:
-        if self.proxy.idle:
+        if self.proxy.idle and not any(server.waiting for server, _ in self.nameservers.values()):
             self.reactor.stop()
         else:
             self.reactor.clock.after(0.05, self._check_drained)

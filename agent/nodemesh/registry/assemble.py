@@ -9,6 +9,7 @@ import msgspec
 
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
+from .allocate import Applicant, allocate, applies
 from .entries import services_of
 from .services import Backends, Site, distribution_of, service_of
 from .snapshot import Locality, Namespace, Service, Workload
@@ -68,6 +69,8 @@ class Assembler:
         self._built: dict[Source, tuple[Service, ...]] = {}
         self._sources: dict[str, set[Source]] = {}  # by host
         self._site = Site()
+        self._applicants: Mapping[Source, tuple[Applicant, ...]] = {}  # for addresses of the mesh's own
+        self._allocated: Mapping[tuple[str, str], tuple[str, ...]] = {}  # by namespace and host
 
     def of_kind(self, kind: str) -> dict[str, Object[Any]]:
         """All objects of a kind by `namespace/name`."""
@@ -172,6 +175,7 @@ class Assembler:
             domain=self.mesh.cluster_domain,
             export_to=self.mesh.default_service_export_to,
             localities=localities,
+            allocate=self.mesh.dns_capture,
             distributions=distributions,
         )
         changed = site != self._site
@@ -218,11 +222,12 @@ class Assembler:
                     workloads=self.workloads,
                 )
             dirty |= self._rebuild_source(source, backends[source.namespace])
+        dirty |= self._allocate(sources)
         if dirty:
             services = dict(self.services)
             for host in dirty:
                 candidates = [
-                    service
+                    self._with_allocated(service, source)
                     for source in self._sources.get(host, ())
                     for service in self._built[source]
                     if service.host == host
@@ -252,6 +257,35 @@ class Assembler:
             if workloads.get(name) != workload:
                 workloads[name] = workload
         return workloads
+
+    def _allocate(self, sources: set[Source]) -> set[str]:
+        """Give addresses to the hosts of these sources that are to have some and, where that leads to others, to all;
+        the hosts whose addresses changed."""
+        entries = [source for source in sources if source.kind == "ServiceEntry"]
+        if not entries:
+            return set()
+        applicants = dict(self._applicants)
+        for source in entries:
+            found = tuple(
+                Applicant(service.created, service.namespace, service.host)
+                for service in self._built.get(source, ())
+                if applies(service, self._site.allocate)
+            )
+            if found:
+                applicants[source] = found
+            else:
+                applicants.pop(source, None)
+        if applicants == self._applicants:
+            return set()
+        before, self._applicants = self._allocated, applicants
+        self._allocated = allocate(one for found in applicants.values() for one in found)
+        keys = before.keys() | self._allocated.keys()
+        return {key[1] for key in keys if before.get(key) != self._allocated.get(key)}
+
+    def _with_allocated(self, service: Service, source: Source) -> Service:
+        if source not in self._applicants or not applies(service, self._site.allocate):
+            return service
+        return msgspec.structs.replace(service, allocated=self._allocated.get((service.namespace, service.host), ()))
 
     def _rebuild_source(self, source: Source, backends: Backends) -> set[str]:
         """Build one source's services anew; the hosts that changed by it."""

@@ -31,6 +31,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     domain: str = "cluster.local"
     export_to: tuple[str, ...] = ("*",)
     localities: Mapping[str, Locality] = {}
+    allocate: bool = False  # whether hosts without addresses get some of the mesh's own
     distributions: Mapping[str, str] = {}
 
 
@@ -101,6 +102,7 @@ def service_of(
         name=meta.name,
         namespace=meta.namespace,
         addresses=virtual_addresses(spec),
+        external_addresses=tuple(canonical_address(address) for address in spec.external_ips),
         ports=ports,
         endpoints=endpoints,
         resolution=resolution_of(spec),

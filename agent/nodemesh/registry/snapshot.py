@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from ..config.capture import EVERYTHING, Capture
 from ..config.destinationrule import DestinationRuleSpec
 from ..config.gateway import GatewaySpec
 from ..config.meshconfig import MeshConfigSpec
@@ -98,6 +99,8 @@ class Service(Record, frozen=True, kw_only=True):
     name: str
     namespace: str
     addresses: tuple[str, ...] = ()  # virtual IPs or CIDRs that clients dial
+    external_addresses: tuple[str, ...] = ()  # those of them that the host's name does not stand for
+    allocated: tuple[str, ...] = ()  # of the mesh's own, for a host that has none: IPv4, IPv6
     ports: tuple[ServicePort, ...] = ()
     endpoints: Mapping[int, tuple[Endpoint, ...]] = {}  # by service port number
     resolution: Resolution = Resolution.STATIC
@@ -134,6 +137,7 @@ class Workload(Record, frozen=True, kw_only=True):
     host_network: bool = False
     ready: bool = True
     finished: bool = False  # phase Succeeded or Failed
+    capture: Capture = EVERYTHING  # which of its outgoing connections are the mesh's
     kind: str = "Pod"
 
     @property

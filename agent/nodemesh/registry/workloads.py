@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..config.capture import read_capture
 from ..config.core import PodSpec
 from ..config.meta import Object
 from ..config.workload import WorkloadEntrySpec
@@ -50,6 +51,7 @@ def workload_of_pod(pod: Object[PodSpec], localities: Mapping[str, Locality]) ->
         host_network=pod.spec.host_network,
         ready=is_ready(pod),
         finished=status.phase in ("Succeeded", "Failed"),
+        capture=read_capture(pod.meta.annotations)[0],
     )
 
 

@@ -72,7 +72,7 @@ def wildcards(now: Mapping[str, Any], before: Mapping[str, Any], known: tuple[st
 
 
 def addresses_of(services: Iterable[Service]) -> set[str]:
-    return {address for service in services for address in service.addresses}
+    return {address for service in services for address in (*service.addresses, *service.allocated)}
 
 
 def index_addresses(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..registry.snapshot import HTTP_PROTOCOLS, Protocol
-from .answer import GATEWAY_MODE, Explanation, conclude
+from ..config.capture import EVERYTHING
+from ..config.validate.common import is_ip
+from ..reasons import Reason
+from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Snapshot
+from .answer import GATEWAY_MODE, Explanation, conclude, reason_word
 from .client import Client
 from .decision import Decision
 from .frontend import Frontend, Mode
@@ -25,13 +28,13 @@ def explain(
     recorder = Recorder(views.tables.snapshot)
     if client.gateway:
         return explain_gateway(view, question, recorder)
-    return explain_mesh(view, question, recorder)
+    return explain_mesh(view, client, question, recorder)
 
 
 # === clients in the mesh
 
 
-def explain_mesh(view: View, question: Question, recorder: Recorder) -> Explanation:
+def explain_mesh(view: View, client: Client, question: Question, recorder: Recorder) -> Explanation:
     host, port = question.host, question.port
     frontend = view.frontend_for_host(host, port)
     service = frontend.service
@@ -41,6 +44,13 @@ def explain_mesh(view: View, question: Question, recorder: Recorder) -> Explanat
         recorder.note(f"its protocol is {frontend.protocol.value}")
     else:
         recorder.note(f"{host}:{port} is not in the registry", False)
+    excluded = why_excluded(view.tables.snapshot, client, frontend, question)
+    if excluded:
+        recorder.note(f"mode {Mode.PASS.value}: {excluded}")
+        return left_alone(frontend, excluded, recorder)
+    named = view.named(host)
+    if named is not None and (named.allocated or view.tables.mesh.dns_capture):
+        recorder.note(f"where the mesh answers DNS, {host} stands for {', '.join(named.addresses)}")
     recorder.note(f"mode {frontend.mode.value}: {frontend.mode_reason}")
     is_request = question.scheme == "http" and speaks_http(frontend)
     if is_request:
@@ -48,6 +58,28 @@ def explain_mesh(view: View, question: Question, recorder: Recorder) -> Explanat
     else:
         decision = explain_connection(view, frontend, question, recorder)
     return conclude(decision, question, recorder, frontend, is_request=is_request)
+
+
+def why_excluded(snapshot: Snapshot | None, client: Client, frontend: Frontend, question: Question) -> str:
+    """Why the client's own annotations leave the connection out of the mesh, at whichever address it dials; empty where
+    they do not."""
+    workload = snapshot.workloads.get(f"{client.namespace}/{client.name}") if snapshot is not None else None
+    if workload is None or workload.capture == EVERYTHING:
+        return ""
+    dialled = (question.host,) if is_ip(question.host) else frontend.addresses
+    found = [workload.capture.why_not(address, question.port) for address in dialled if is_ip(address)]
+    return found[0] if found and all(found) else ""
+
+
+def left_alone(frontend: Frontend, why: str, recorder: Recorder) -> Explanation:
+    return Explanation(
+        outcome="passthrough",
+        reason=reason_word(Reason.PASS_EXCLUDED),
+        mode=Mode.PASS.value,
+        mode_reason=why,
+        service=frontend.service.host if frontend.service is not None else None,
+        steps=tuple(recorder.steps),
+    )
 
 
 def speaks_http(frontend: Frontend) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 from ..config.meshconfig import FailurePolicy
 from ..registry.snapshot import Protocol, Service
@@ -38,3 +39,19 @@ class Frontend(msgspec.Struct, frozen=True, kw_only=True):
     def logical_port(self) -> int:
         """The service port that rules speak of."""
         return self.service_port or self.port
+
+
+def allocated_frontend(frontend: Frontend) -> Frontend:
+    """A service at the addresses that the mesh has given it. They lead nowhere else: what cannot be taken over now is
+    refused, so that clients ask for the name again."""
+    assert frontend.service is not None
+    passes = frontend.mode is Mode.PASS
+    return replace(
+        frontend,
+        addresses=frontend.service.allocated,
+        mode=Mode.PROXY if passes else frontend.mode,
+        mode_reason="its address is the mesh's own, in the place of one that it lacks"
+        if passes
+        else frontend.mode_reason,
+        failure_policy=FailurePolicy.CLOSED,
+    )

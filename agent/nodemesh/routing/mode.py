@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..config.annotations import FAILURE_POLICY_ANNOTATION, L7_ANNOTATION
 from ..config.destinationrule import ClientTLSMode, SimpleLB
 from ..config.meshconfig import L7, FailurePolicy, MeshConfigSpec
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
@@ -10,9 +11,6 @@ from .decision import Decision, Route
 from .frontend import Mode
 from .lookup import Lookup
 from .tables import DestinationRule, VirtualService
-
-L7_ANNOTATION = "nodemesh.io/l7"
-FAILURE_POLICY_ANNOTATION = "nodemesh.io/failure-policy"
 
 Choice = tuple[Mode, str]
 

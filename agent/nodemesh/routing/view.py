@@ -12,7 +12,7 @@ from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Locality, Protoco
 from .client import Client
 from .connections import ConnectionRules, connection_rules
 from .decision import Decision, Failure, Route, Rule
-from .frontend import Frontend, Mode
+from .frontend import Frontend, Mode, allocated_frontend
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
 from .listing import Changes, Listed, Listing, ReadSets
@@ -21,6 +21,7 @@ from .match import VirtualHost
 from .memo import Memo
 from .mode import choose_mode, failure_policy_of
 from .names import canonical, strip_port
+from .nametable import Named, find_name
 from .request import Request
 from .routes import Clusters, RouteBuilder
 from .scope import Scope, sidecar_of
@@ -85,6 +86,8 @@ class View:
         self._by_authority: dict[tuple[int, bytes], VirtualHost] = {}
         self._by_service: dict[tuple[int, str], VirtualHost] = {}
         self._by_address: dict[tuple[str, int], Frontend] = {}
+        self._by_host: dict[tuple[str, int], ConnectionRules] = {}
+        self._by_name: dict[str, Named | None] = {}
         self._gateways: GatewayRoutes | None = None
         self._gateways_before = previous._gateways if previous is not None else None
         self._unknown = self.builder().unknown_destination()
@@ -119,7 +122,8 @@ class View:
         for host in self._hosts_at(address):
             service = lookup.imported_service(host, port)
             if service is not None and service.port(port) is not None:
-                return self._service_frontend(service, port)
+                frontend = self._service_frontend(service, port)
+                return allocated_frontend(frontend) if address in service.allocated else frontend
         for host, service_port in self._index.find(address, port):
             service = lookup.imported_service(host, service_port)
             if service is not None and service.port(service_port) is not None:
@@ -214,8 +218,19 @@ class View:
         name = strip_port(host)
         service = self._lookup().named_service(name, port)
         if service is not None:
-            return self._service_frontend(service, port)
+            frontend = self._service_frontend(service, port)
+            return allocated_frontend(frontend) if service.allocated else frontend
         return self.frontend(name, port)
+
+    def named(self, name: str) -> Named | None:
+        """What the mesh answers for a name in the DNS, None: nothing, the client's own nameserver does. Names come
+        without a dot at the end."""
+        name = name.lower()
+        if name not in self._by_name:
+            if len(self._by_name) >= MAX_REMEMBERED:
+                self._by_name.clear()
+            self._by_name[name] = find_name(self._lookup(), name)
+        return self._by_name[name]
 
     def frontends(self, resolved: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Frontend]:
         """Everything that the kernel may have to know: each service port with its virtual addresses, a headless
@@ -259,6 +274,8 @@ class View:
                 addressed.extend(self._headless_frontends(service, port))
             else:
                 unaddressed.append(frontend)
+            if service.allocated:
+                addressed.append(allocated_frontend(frontend))
         return Listed(tuple(addressed), tuple(unaddressed), self._read_sets.of(reads))
 
     def _headless_frontends(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
@@ -391,11 +408,15 @@ class View:
 
     def tcp(self, frontend: Frontend, address: str = "") -> Decision:
         """The decision for a connection of unknown or opaque protocol; `address` as in `tls`."""
-        port = frontend.logical_port
-        service = self._current(frontend.service, port) if frontend.service is not None else None
-        if service is None:
+        if frontend.service is None:
             return self._unknown
-        rules = self._connection_rules(service, port, self._lookup())
+        key = (frontend.service.host, frontend.logical_port)
+        rules = self._by_host.get(key)
+        if rules is None:
+            service = self._current(frontend.service, frontend.logical_port)
+            if service is None:
+                return self._unknown
+            rules = self._by_host[key] = self._connection_rules(service, frontend.logical_port, self._lookup())
         return rules.tcp(address or dialled(frontend))
 
     def _connection_rules(self, service: Service, port: int, lookup: Lookup) -> ConnectionRules:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ..proxy.gate import Gate
-from ..proxy.transport import Handler, Network, Transport
+from ..proxy.transport import Asker, Datagram, Handler, Network, Transport
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .pipe import Events, MemoryTransport, Peer
@@ -34,12 +34,29 @@ class Server:
         return len(self.connections) - self._taken
 
 
+class Asked(Datagram):
+    """A DNS query on its way: the test answers it, or lets it be."""
+
+    __slots__ = ("server", "namespace", "data", "asker", "closed")
+
+    def __init__(self, server: str, namespace: int, data: bytes, asker: Asker) -> None:
+        self.server = server
+        self.namespace = namespace
+        self.data = data
+        self.asker = asker
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class MemoryNetwork(Network):
     """Connects to the servers that it knows; all else is refused."""
 
     def __init__(self) -> None:
         self.events: Events = deque()
         self.servers: dict[tuple[str, int], Server] = {}
+        self.asked: list[Asked] = []  # DNS queries
         self.dropped_lanes: list[int] = []
         self.gates: dict[int, Gate] = {}
         self._transports: dict[int, dict[int, Transport]] = {}
@@ -67,6 +84,10 @@ class MemoryNetwork(Network):
         transport = MemoryTransport(self.events, handler, gate, accepted)
         self._transports[lane][len(self._transports[lane])] = transport
         return transport
+
+    def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
+        self.asked.append(Asked(server, namespace, data, asker))
+        return self.asked[-1]
 
     def gate(self, lane: int) -> Gate:
         if lane not in self.gates:

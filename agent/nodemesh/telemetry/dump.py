@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from .decisions import DecisionRecord
+from .names import Names
 
 
 class HttpCounts(msgspec.Struct, array_like=True):
@@ -34,3 +35,4 @@ class Dump(msgspec.Struct, frozen=True, kw_only=True):
     tcp: list[TcpCounts] = []
     decisions: list[DecisionRecord] = []
     log_lines_lost: int = 0
+    names: Names = msgspec.field(default_factory=Names)

@@ -10,6 +10,7 @@ from .decisions import Decisions
 from .dump import Dump, HttpCounts, TcpCounts
 from .histogram import Histogram
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels
+from .names import Names
 from .record import RequestRecord
 
 #: Label tuples found before are looked up by what they were made from; beyond this many the index starts anew.
@@ -48,7 +49,7 @@ class Telemetry:
     """What the proxy tells of its work. `record()` costs a dictionary look-up and three bisections once the labels of
     a (client, cluster, endpoint, status, reasons) have been made."""
 
-    __slots__ = ("log", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache", "_held", "_foreign")
+    __slots__ = ("log", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache", "_held", "_foreign", "names")
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
         self.log = log
@@ -59,6 +60,7 @@ class Telemetry:
         self._tcp_cache: dict[tuple[object, ...], TcpSeries] = {}
         self._held: list[object] = []  # clients and clusters whose id() the caches know: kept, so no id comes again
         self._foreign: set[str] = set()
+        self.names = Names()
 
     def record(self, record: RequestRecord) -> None:
         """Count a request, or a TCP connection (without a method), that has ended; the record is ours from now on."""
@@ -104,7 +106,8 @@ class Telemetry:
             for labels, series in self._tcp.items()
         ]
         lost = self.log.lost if self.log is not None else 0
-        return msgspec.msgpack.encode(Dump(http=http, tcp=tcp, decisions=self._decisions.dump(), log_lines_lost=lost))
+        dump = Dump(http=http, tcp=tcp, decisions=self._decisions.dump(), log_lines_lost=lost, names=self.names)
+        return msgspec.msgpack.encode(dump)
 
     def _count_request(self, record: RequestRecord) -> None:
         cluster = record.cluster

@@ -50,6 +50,7 @@ def merge(one: Dump, other: Dump, decisions: int = 0) -> Dump:
         tcp=list(tcp.values()),
         decisions=recent,
         log_lines_lost=one.log_lines_lost + other.log_lines_lost,
+        names=one.names + other.names,
     )
 
 

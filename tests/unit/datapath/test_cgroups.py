@@ -23,7 +23,8 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_a_pod_is_found_by_its_uid(tmp_path, layout):
     directory = tmp_path / layout
-    (directory / "cri-containerd-0123.scope").mkdir(parents=True)
+    for container in ("cri-containerd-0123.scope", "crio-0123.scope", "crio-conmon-0123.scope", "0123"):
+        (directory / container).mkdir(parents=True)
     (tmp_path / layout.replace("0a1b", "ffff")).mkdir()
     assert cgroups.find_pod(tmp_path, UID) == directory
     assert cgroups.find_pods(tmp_path, {UID, "absent"}) == {UID: directory}
@@ -39,10 +40,8 @@ def test_processes_are_those_of_the_whole_subtree(tmp_path):
     container.mkdir(parents=True)
     (tmp_path / "pod" / "cgroup.procs").write_text("")
     (container / "cgroup.procs").write_text(f"0\n{os.getpid()}\n")
-    assert list(cgroups.pids(tmp_path / "pod")) == [0, os.getpid()]
-    assert cgroups.first_pid(tmp_path / "pod") == os.getpid()
-    (container / "cgroup.procs").write_text("999999999\n")
-    assert cgroups.first_pid(tmp_path / "pod") is None
+    assert list(cgroups.pids(tmp_path / "pod")) == [os.getpid()]
+    assert list(cgroups.pids(tmp_path / "gone")) == []
 
 
 @pytest.mark.parametrize(

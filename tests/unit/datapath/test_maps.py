@@ -14,6 +14,8 @@ from nodemesh.datapath.maps import (
     Mode,
     NetworkKey,
     PodFlag,
+    Range,
+    RangeKey,
     ServiceEntry,
     ServiceFlag,
     ServiceKey,
@@ -32,6 +34,8 @@ STRUCTS = {
     "backend_key": (maps.BACKEND_KEY, ["set", "slot"]),
     "backend": (maps.BACKEND, ["address", "port"]),
     "pod": (maps.POD, ["view", "flags"]),
+    "range_key": (maps.RANGE_KEY, ["prefix_length", "set", "port", "address"]),
+    "nameserver_key": (maps.NAMESERVER_KEY, ["netns", "slot"]),
     "origin": (maps.ORIGIN, ["netns", "address", "port", "mode", "tracked", "joined", "started"]),
     "flow": (maps.FLOW, ["netns", "source", "destination", "source_port", "destination_port", "end"]),
     "pair": (maps.PAIR, ["app", "proxy", "verified", "begun", "refused"]),
@@ -57,12 +61,12 @@ return 0; }
 @pytest.fixture(scope="module")
 def c_says(tmp_path_factory):
     """What the C compiler makes of every expression that the tests ask for."""
-    asked = ["LAYOUT", "REASONS", "HEARTBEATS", "HOOKS"]
+    asked = ["LAYOUT", "REASONS", "HEARTBEATS", "HOOKS", "NAMESERVERS"]
     asked += [f"sizeof(struct {name})" for name in STRUCTS]
     asked += [f"offsetof(struct {name}, {field})" for name, (_, fields) in STRUCTS.items() for field in fields]
     asked += [f"HOOK_{hook.name}" for hook in Hook] + [f"MODE_{mode.name}" for mode in Mode]
     asked += [f"SERVICE_{flag.name}" for flag in ServiceFlag]
-    asked += [f"POD_{flag.name}" for flag in PodFlag]
+    asked += [f"POD_{flag.name}" for flag in PodFlag] + [f"RANGE_{one.name}" for one in Range]
     asked += [f"END_{end.name}" for end in End]
     asked += [f"REASON_{reason.name}" for reason in Reason if reason < maps.REASONS]
     folder = tmp_path_factory.mktemp("layout")
@@ -93,12 +97,15 @@ def test_enumerations_are_the_same(c_says):
     assert c_says["REASONS"] == maps.REASONS
     assert c_says["HEARTBEATS"] == maps.HEARTBEATS
     assert c_says["HOOKS"] == len(Hook)
+    assert c_says["NAMESERVERS"] == maps.NAMESERVERS
     for hook in Hook:
         assert c_says[f"HOOK_{hook.name}"] == hook
     for mode in Mode:
         assert c_says[f"MODE_{mode.name}"] == mode
     for flag in ServiceFlag:
         assert c_says[f"SERVICE_{flag.name}"] == flag
+    for verdict in Range:
+        assert c_says[f"RANGE_{verdict.name}"] == verdict
     for flag in PodFlag:
         assert c_says[f"POD_{flag.name}"] == flag
     for end in End:
@@ -133,6 +140,8 @@ def test_every_hook_has_one_file_with_its_function():
         ServiceKey(3, pack_address("10.96.0.10"), 9080),
         NetworkKey(0, pack_address("fd00::"), 16, 443),
         NetworkKey(9, pack_address("10.0.0.0"), 104, 0),
+        RangeKey(7, pack_address("10.0.0.0"), 104, 0),
+        RangeKey(1, bytes(16), 0, 3306),
         ServiceEntry(Mode.PROXY, ServiceFlag.FAIL_CLOSED, 0, 0, pack_address("10.1.2.3"), 80),
         ServiceEntry(Mode.KERNEL, ServiceFlag.ROUND_ROBIN, 2**64 - 1, 1000),
         Backend(pack_address("fd00::7"), 65535),

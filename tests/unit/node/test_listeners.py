@@ -4,7 +4,7 @@ import socket
 from nodemesh.node.channel import Channel
 from nodemesh.node.listeners import Listeners
 from nodemesh.node.store import FdStore, Put, StoreClient, ToSupervisor
-from nodemesh.proxy.messages import AddListener, RemoveListener, UpdateClient
+from nodemesh.proxy.messages import AddListener, DnsSockets, RemoveListener, UpdateClient
 from nodemesh.routing.client import Client
 
 ANNA = Client(namespace="default", name="anna")
@@ -80,3 +80,21 @@ def test_a_successor_finds_the_same_socket_under_the_same_number():
     assert supervisor.told[-1] == (AddListener(id=3, client=ANNA), 1)
     supervisor.pump()
     assert len(supervisor.store) == 2
+
+
+def test_a_listener_of_several_sockets_is_handed_on_whole():
+    supervisor = Supervisor()
+    first = supervisor.restart()
+    dns = DnsSockets(slots=(0, 1), families=(4,))
+    first.add("dns", (listener(), os.dup(0), listener()), ANNA, dns=dns)
+    ports = [socket.socket(fileno=os.dup(fd)).getsockname() for fd in next(iter(first)).fds[::2]]
+    supervisor.pump()
+    second = supervisor.restart()
+    fds = second.left("dns")
+    assert fds is not None
+    assert [socket.socket(fileno=os.dup(fd)).getsockname() for fd in fds[::2]] == ports
+    second.add("dns", fds, ANNA, dns=dns)
+    assert supervisor.told == [(AddListener(id=1, client=ANNA, dns=dns), 3)]
+    second.remove("dns")
+    supervisor.pump()
+    assert len(supervisor.store) == 0

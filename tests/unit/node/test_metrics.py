@@ -1,6 +1,7 @@
 import os
 
 from nodemesh.node.metrics import Numbers, families, process_use
+from nodemesh.telemetry.names import Names
 
 NUMBERS = Numbers(
     ready=True,
@@ -15,6 +16,8 @@ NUMBERS = Numbers(
     pods={"enrolled": 2, "not_enrolled": 1},
     log_lines_lost=9,
     kernel={("connect4", "REDIRECTED"): 5},
+    pods_dns=2,
+    names=Names(answered=6, forwarded=5, refused=4, malformed=3, timeouts=2, unreachable=1),
 )
 
 
@@ -25,6 +28,11 @@ def test_every_number_stands_under_its_name():
     assert found["nodemesh_config_reloads"] == {("ok",): 3, ("failed",): 1}
     assert found["nodemesh_process_restarts"][("worker-0",)] == 4
     assert found["nodemesh_kernel_events"] == {("connect4", "REDIRECTED"): 5}
+    assert found["nodemesh_pods_dns_captured"] == {(): 2}
+    assert found["nodemesh_dns_queries"] == {
+        ("answered",): 6, ("forwarded",): 5, ("refused",): 4, ("malformed",): 3,
+    }  # fmt: skip
+    assert found["nodemesh_dns_failures"] == {("timeout",): 2, ("unreachable",): 1, ("mismatched",): 0}
     assert found["nodemesh_access_log_lines_lost"] == {(): 9}
     assert list(found["nodemesh_process_resident_memory_bytes"]) == [("control",)]
 

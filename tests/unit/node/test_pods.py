@@ -1,5 +1,7 @@
+import msgspec
 import pytest
 
+from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.node.pods import choose, client_of
 from nodemesh.registry.snapshot import Namespace, Snapshot, Workload
 
@@ -33,10 +35,17 @@ def test_pods_of_other_nodes_are_not_ours_to_list():
         ({"labels": {"nodemesh.io/mesh": "disabled"}}, "the pod opts out"),
         ({"annotations": {"nodemesh.io/mesh": "disabled"}}, "the pod opts out"),
         ({"uid": ""}, "no uid"),
+        ({"annotations": {"sidecar.istio.io/status": "{}"}}, "Istio's sidecar"),
+        ({"annotations": {"ambient.istio.io/redirection": "enabled"}}, "Istio's ambient mode"),
     ],
 )
 def test_the_exact_reason_is_told(pod, words):
     assert words in why(**pod)
+
+
+def test_what_istio_would_do_to_a_pod_is_no_word_to_us():
+    assert why(labels={"sidecar.istio.io/inject": "false", "istio.io/dataplane-mode": "none"}) == ""
+    assert why(annotations={"ambient.istio.io/redirection": "disabled"}) == ""
 
 
 def test_a_namespace_opts_all_its_pods_out_and_a_pod_itself_back_in():
@@ -69,3 +78,22 @@ def test_a_static_pods_cgroup_is_found_by_its_manifests_hash():
 def test_the_client_is_the_pod():
     client = client_of(snapshot(labels={"app": "a"}, owner="a-deployment").workloads["shop/a"])
     assert (client.namespace, client.name, client.labels, client.owner) == ("shop", "a", {"app": "a"}, "a-deployment")
+
+
+@pytest.mark.parametrize(
+    ("mesh", "namespace", "pod", "wanted"),
+    [
+        (False, "", "", False),
+        (True, "", "", True),
+        (True, "disabled", "", False),
+        (False, "enabled", "", True),
+        (False, "disabled", "enabled", True),
+        (True, "enabled", "disabled", False),
+        (True, "", "perhaps", True),
+    ],
+)
+@pytest.mark.parametrize("kind", ["labels", "annotations"])
+def test_whose_dns_is_taken_over(mesh, namespace, pod, wanted, kind):
+    found = snapshot({"nodemesh.io/dns": namespace}, **{kind: {"nodemesh.io/dns": pod}})
+    found = msgspec.structs.replace(found, mesh=MeshConfigSpec(dns_capture=mesh))
+    assert choose(found, "here")["shop/a"].dns == wanted

@@ -191,3 +191,10 @@ def test_pipes_are_used_again_and_bounded():
     assert replaced is not None and replaced is not second, "one with bytes in it is never used again"
     for pipe in (first, replaced):
         pipe.close()
+
+
+def test_a_pipe_that_cannot_grow_is_none_at_all():
+    pool = Pipes(capacity=2**31 - 1)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    assert pool.take() is None and pool.take() is None
+    assert len(os.listdir("/proc/self/fd")) == descriptors

@@ -239,6 +239,17 @@ def test_a_defect_costs_one_connection(reactor, caplog):
     assert ears[0].log == ["lost ECONNABORTED"] and "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0"])
+def test_a_connection_knows_the_address_of_a_plain_listener_that_it_came_by(reactor, bound):
+    ear = Ear()
+    listener = socket.create_server((bound, 0))
+    reactor.listen(listener, reactor.add_lane(), Door(ear), ("10.0.0.1", 80))
+    there = ("127.0.0.1", listener.getsockname()[1])
+    with socket.create_connection(there):
+        turn_until(reactor, lambda: ear.transport is not None)
+    assert ear.transport.entrance == f"{there[0]}:{there[1]}"
+
+
 def test_a_listener_that_closes_takes_what_waits(reactor):
     ears = Ear(), Ear(), Ear()
     sock = socket.create_server(("127.0.0.1", 0))

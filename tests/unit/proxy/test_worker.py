@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import select
@@ -12,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+import dns.message
+import dns.rcode
 import msgspec
 import pytest
 from tests.playbooks.mesh import SERVICE, rule
@@ -219,6 +222,34 @@ def test_a_relay_passes_bytes_ends_and_resets(control, upstream):
         reset(served)
         with pytest.raises(ConnectionResetError):
             client.recv(1)
+
+
+def test_relays_that_are_over_leave_nothing_to_the_collector(control, upstream):
+    """Passes over tens of thousands of them would stop everybody for tens of milliseconds."""
+    control.configure(mesh(upstream))
+    address = control.listen(81)
+    pods = control.worker.proxy.pods
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for resets in (False, True):
+            with connect(address) as client:
+                client.sendall(b"hello")
+                served, _ = upstream.accept()
+                served.recv(100)
+                served.close()
+                if resets:
+                    reset(client)
+            control.settle(lambda: not pods[81].connections)
+        control.settle(lambda: not pods[81].budget.connections)
+        gc.collect()
+        left = {type(item).__name__ for item in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not left & {"Relay", "Side", "TcpConnection", "SocketTransport", "Timer"}
 
 
 def test_clients_that_reset_leave_nothing_behind_and_nothing_spins(control, upstream):
@@ -433,3 +464,31 @@ spec: {{limits: {{bufferedBytes: {share}}}}}
                 del left[client]
                 client.close()
     control.settle(lambda: gate.pending == 0 and not gate.full)
+
+
+def test_names_are_answered_until_the_listener_goes(control, upstream):
+    """Before the first tables queries wait in the socket, as connections do in a listener's backlog."""
+    entrance = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    entrance.bind(("127.0.0.1", 0))
+    address = entrance.getsockname()
+    namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
+    message = messages.AddListener(
+        id=9, client=Client(namespace="default", name="client"), dns=messages.DnsSockets(slots=(0,))
+    )
+    control.say(message, entrance.fileno(), namespace)
+    entrance.close()
+    os.close(namespace)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(5)
+        client.connect(address)
+        client.send(dns.message.make_query("reviews", "A").to_wire())
+        control.configure(mesh(upstream))
+        answer = dns.message.from_wire(client.recv(512))
+        assert [record.to_text() for record in answer.answer[0]] == ["10.96.0.10"]
+        client.send(dns.message.make_query("example.com", "A").to_wire())
+        assert dns.message.from_wire(client.recv(512)).rcode() == dns.rcode.SERVFAIL, "nobody knows whom it was for"
+        control.say(messages.RemoveListener(id=9))
+        control.settle(lambda: not control.worker.proxy.pods)
+        client.send(b"late")
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(512)

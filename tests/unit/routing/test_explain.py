@@ -266,3 +266,36 @@ def test_a_gateway_workload_is_found_by_its_labels(views):
     tables = compile_tables(Store().apply("test", load_text(text, "mesh.yaml").objects))
     assert client_for(tables, "default", gateway_labels={"istio": "ingress"}).namespace == "edge"
     assert client_for(tables, "prod", gateway_labels={"istio": "ingress"}).namespace == "prod"
+
+
+def test_what_a_pods_annotations_leave_out_passes():
+    annotations = "traffic.sidecar.istio.io/excludeOutboundIPRanges: 10.96.0.10/32"
+    text = MESH.replace("{name: reviews-v1, ", f"{{name: reviews-v1, annotations: {{{annotations}}}, ")
+    views = Views(compile_tables(Store().apply("test", load_text(text, "mesh.yaml").objects)))
+
+    def answer(url, who="default/reviews-v1"):
+        return explain(views, client_for(views.tables, who), "GET", url)
+
+    for url in ("http://reviews:9080/teapot", "http://10.96.0.10:9080/teapot", "tcp://reviews:9080"):
+        found = answer(url)
+        assert (found.outcome, found.reason, found.mode) == ("passthrough", "pass_excluded", "pass")
+        assert found.mode_reason.endswith("excludeOutboundIPRanges has 10.96.0.10/32")
+        assert found.service == "reviews.default.svc.cluster.local"
+    assert answer("http://reviews:9080/teapot", "default/reviews-v2").outcome == "direct_response"
+    assert answer("http://empty/").outcome == "no_endpoints"
+
+
+CAPTURE = """---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: default, namespace: istio-system}
+spec: {dnsCapture: true}
+"""
+
+
+def test_what_a_name_stands_for_in_the_dns_is_told_where_the_mesh_answers(views):
+    capturing = Views(compile_tables(Store().apply("test", load_text(MESH + CAPTURE, "mesh.yaml").objects)))
+    texts = [step.text for step in ask(capturing, "http://reviews:9080/").steps]
+    assert "where the mesh answers DNS, reviews stands for 10.96.0.10" in texts
+    for known, url in ((capturing, "http://10.96.0.10:9080/"), (views, "http://reviews:9080/")):
+        assert not any("DNS" in step.text for step in ask(known, url).steps)

@@ -1,5 +1,6 @@
 from tests.unit.telemetry.samples import connection, request
 
+from nodemesh.telemetry.names import Names
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals
 
@@ -10,6 +11,8 @@ def worker(requests: int) -> bytes:
         telemetry.record(request())
     telemetry.opened(connection(0, 0))
     telemetry.record(connection(5, 6))
+    telemetry.names.answered += requests
+    telemetry.names.timeouts += 1
     return telemetry.dump()
 
 
@@ -23,6 +26,7 @@ def test_workers_add_up_and_a_newer_dump_replaces_the_older():
     assert sum(dump.http[0].duration[0]) == 7
     assert dump.tcp[0].sent == 10
     assert len(dump.decisions) == 5
+    assert dump.names == Names(answered=7, timeouts=2)
 
 
 def test_a_dead_workers_numbers_stay():

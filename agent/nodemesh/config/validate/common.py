@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 
+from ..annotations import VALUES
 from ..base import Duration
 from ..meta import Meta, Path
 from ..problems import Findings
@@ -175,3 +176,14 @@ def check_export_to(names: tuple[str, ...], meta: Meta, findings: Findings, *, n
 
 #: Why ISTIO_MUTUAL is without effect.
 NO_AUTHORITY = "nodemesh has no certificate authority of its own; use MUTUAL with a credential"
+
+
+def check_own_words(kind: str, meta: Meta, findings: Findings) -> None:
+    """Labels and annotations of ours (`nodemesh.io/…`) on an object of this kind."""
+    for name, allowed in VALUES.get(kind, {}).items():
+        for place, found in (("labels", meta.labels), ("annotations", meta.annotations)):
+            if name in found and found[name] not in allowed:
+                message = (
+                    f"`{found[name]}` is no value of {name}, which has no effect so; right is {' or '.join(allowed)}"
+                )
+                findings.warning("bad-annotation", ("metadata", place, name), message)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..core import EndpointSliceSpec, ServiceSpec
+from ..capture import read_capture
+from ..core import EndpointSliceSpec, PodSpec, ServiceSpec
 from ..meta import Meta, Path
 from ..problems import Findings
 from .common import check_labels, check_port, is_ip
@@ -32,6 +33,11 @@ def check_service(spec: ServiceSpec, meta: Meta, findings: Findings) -> None:
         _address(address, ("spec", "clusterIPs", index), findings)
     if spec.cluster_ip:
         _address(spec.cluster_ip, ("spec", "clusterIP"), findings)
+
+
+def check_pod(spec: PodSpec, meta: Meta, findings: Findings) -> None:
+    for fault in read_capture(meta.annotations)[1]:
+        findings.warning("bad-annotation", ("metadata", "annotations", fault.annotation), fault.message)
 
 
 def _address(address: str, path: Path, findings: Findings) -> None:

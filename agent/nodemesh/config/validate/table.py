@@ -7,7 +7,8 @@ from typing import Any
 
 from ..meta import Meta
 from ..problems import Findings
-from .core import check_endpoint_slice, check_service
+from .common import check_own_words
+from .core import check_endpoint_slice, check_pod, check_service
 from .destinationrule import check_destination_rule
 from .gateway import check_gateway
 from .meshconfig import check_mesh_config
@@ -25,6 +26,7 @@ RULES: dict[str, Callable[[Any, Meta, Findings], None]] = {
     "WorkloadGroup": check_workload_group,
     "Sidecar": check_sidecar,
     "MeshConfig": check_mesh_config,
+    "Pod": check_pod,
     "Service": check_service,
     "EndpointSlice": check_endpoint_slice,
 }
@@ -37,6 +39,7 @@ def validate(kind: str, spec: Any, meta: Meta, findings: Findings, *, strict: bo
     if strict and DRY_RUN in meta.annotations:
         message = f"the annotation {DRY_RUN} is for authorization policies; remove it"
         findings.error("dry-run", ("metadata", "annotations", DRY_RUN), message)
+    check_own_words(kind, meta, findings)
     rules = RULES.get(kind)
     if rules is not None:
         rules(spec, meta, findings)

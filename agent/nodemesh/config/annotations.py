@@ -1,0 +1,26 @@
+"""nodemesh's own labels and annotations (`nodemesh.io/…`) and the values that they may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .meshconfig import L7, FailurePolicy
+
+#: On a Service: which way connections to it take, and what becomes of them while nobody serves.
+L7_ANNOTATION = "nodemesh.io/l7"
+FAILURE_POLICY_ANNOTATION = "nodemesh.io/failure-policy"
+
+#: The label or annotation on a Pod or its Namespace that takes pods out of the mesh, and on a Pod back in.
+MESH = "nodemesh.io/mesh"
+DISABLED = "disabled"
+ENABLED = "enabled"
+
+#: What may be said by kind, and the values. Another value counts as none.
+VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "Service": {
+        L7_ANNOTATION: tuple(value.value for value in L7),
+        FAILURE_POLICY_ANNOTATION: tuple(value.value for value in FailurePolicy),
+    },
+    "Pod": {MESH: (ENABLED, DISABLED)},
+    "Namespace": {MESH: (ENABLED, DISABLED)},
+}

@@ -1,0 +1,77 @@
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.meshes import make, service
+
+from nodemesh.registry.allocate import LABEL, PLACES, Applicant, addresses_at, allocate
+from nodemesh.registry.store import Store
+
+DNS_CAPTURE = make("MeshConfig", "default", {"dnsCapture": True})
+
+
+def entry(name, host, resolution="DNS", labels=None, **spec):
+    ports = [{"number": 3306, "name": "tcp", "protocol": "TCP"}]
+    return make("ServiceEntry", name, {"hosts": [host], "ports": ports, "resolution": resolution, **spec},
+                labels=labels or {})  # fmt: skip
+
+
+def allocated(*objects):
+    snapshot = Store().apply("test", objects)
+    return {host: found[0].allocated for host, found in snapshot.services.items()}
+
+
+def test_addresses_are_of_istios_networks_and_the_same_everywhere():
+    assert addresses_at(0) == ("240.240.0.1", "2001:2::f0f0:1")
+    assert addresses_at(PLACES - 1) == ("240.240.255.241", "2001:2::f0f0:fff1")
+    assert all(not addresses_at(place)[0].endswith((".0", ".255")) for place in range(0, PLACES, 7))
+    one = Applicant(0.0, "default", "db.internal")
+    assert allocate([one]) == {("default", "db.internal"): ("240.240.151.97", "2001:2::f0f0:9761")}
+
+
+def test_the_older_one_keeps_its_place():
+    """Looked for until two hosts fall on one place."""
+    first = Applicant(1.0, "default", "first.internal")
+    (home,) = allocate([first]).values()
+    others = (Applicant(2.0, "default", f"other-{number}.internal") for number in range(1_000_000))
+    rival = next(other for other in others if next(iter(allocate([other]).values())) == home)
+    both = allocate([rival, first])
+    assert both["default", "first.internal"] == home != both["default", rival.host]
+    elder = rival._replace(created=0.0)
+    assert allocate([elder, first])["default", rival.host] == home
+
+
+@given(st.sets(st.tuples(st.sampled_from("abc"), st.text("xyz", min_size=1, max_size=6)), max_size=60), st.randoms())
+def test_whatever_the_order_each_has_its_own(keys, random):
+    applicants = [Applicant(0.0, namespace, host) for namespace, host in keys]
+    found = allocate(applicants)
+    assert found.keys() == keys and len(set(found.values())) == len(keys)
+    random.shuffle(applicants)
+    assert allocate(applicants) == found
+
+
+def test_only_hosts_that_an_address_tells_apart_get_one():
+    given = allocated(
+        DNS_CAPTURE,
+        entry("dns", "dns.internal"),
+        entry("static", "static.internal", "STATIC", endpoints=[{"address": "192.0.2.1"}]),
+        entry("addressed", "addressed.internal", addresses=["192.0.2.2"]),
+        entry("none", "none.internal", "NONE"),
+        entry("wild", "*.internal", "STATIC"),
+        entry("unwilling", "unwilling.internal", labels={LABEL: "false"}),
+        service("web", "10.96.0.1"),
+    )
+    assert {host for host, addresses in given.items() if addresses} == {"dns.internal", "static.internal"}
+
+
+def test_without_dns_capture_only_those_that_ask_for_it():
+    given = allocated(entry("a", "a.internal"), entry("b", "b.internal", labels={LABEL: "true"}))
+    assert given["a.internal"] == () and len(given["b.internal"]) == 2
+
+
+def test_addresses_come_and_go_with_the_setting_and_leave_others_as_they_are():
+    store = Store()
+    first = store.apply("test", [entry("a", "a.internal"), DNS_CAPTURE])
+    second = store.apply("test", [entry("b", "b.internal")])
+    assert second.services["a.internal"][0] is first.services["a.internal"][0]
+    assert second.services["b.internal"][0].allocated != second.services["a.internal"][0].allocated != ()
+    off = store.apply("test", [make("MeshConfig", "default", {"dnsCapture": False})])
+    assert off.services["a.internal"][0].allocated == ()
