@@ -35,7 +35,9 @@ def tortured(pins, node, maps):
     def run(scale: float):
         verdict = torture(pins, node.lab.cgroup_root, beat=True, scale=scale)
         assert attached_pods(pins) == set() and maps.enrolled() == {}
-        assert not any(list(maps[name].keys()) for name in ("services", "flows", "origins", "pairs"))
+        assert not any(list(maps[name].keys()) for name in ("services", "pairs"))
+        if not verdict.wrong:  # connections that were killed in the proxy's backlog leave a record to the LRU
+            assert not any(list(maps[name].keys()) for name in ("flows", "origins"))
         assert not list(node.lab.cgroup_root.glob("nodemesh-torture-*"))
         return verdict
 
@@ -98,7 +100,7 @@ def joined(node, pins, maps, client):
     connection, peer = listener.accept()
     connection.settimeout(5)
     platform = EbpfPlatform()
-    platform.set_maps([os.dup(maps[name].fd) for name in ("flows", "heartbeats", "sockets")], 0)
+    platform.set_maps([os.dup(maps[name].fd) for name in ("flows", "heartbeats", "nameservers", "sockets")], 0)
     assert ends(maps) == [End.APP]
     with connection:
         yield platform, connection, peer
