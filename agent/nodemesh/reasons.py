@@ -25,6 +25,16 @@ class Reason(IntEnum):
     ORIGIN_RECORDED = 11
     ORIGIN_SHOWN = 12
     ORIGIN_DROPPED = 13
+    SOCKMAP_JOINED = 14
+    SOCKMAP_VERIFIED = 15
+    SOCKMAP_BEGUN = 16
+    SOCKMAP_REDIRECTED = 17
+    TCP_BLOCKING = 18
+    TCP_UNVERIFIED = 19
+    TCP_UNREAD = 20
+    TCP_QUEUE_FULL = 21
+    TCP_NO_PEER = 22
+    TCP_ULP = 23
     PASS_EXCLUDED = 24
     # routing
     ROUTE_NOT_FOUND = 64
@@ -85,6 +95,16 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.ORIGIN_RECORDED: ReasonText("-", "origin_recorded"),
     Reason.ORIGIN_SHOWN: ReasonText("-", "origin_shown"),
     Reason.ORIGIN_DROPPED: ReasonText("-", "origin_dropped"),
+    Reason.SOCKMAP_JOINED: ReasonText("-", "sockmap_joined"),
+    Reason.SOCKMAP_VERIFIED: ReasonText("-", "sockmap_verified"),
+    Reason.SOCKMAP_BEGUN: ReasonText("-", "sockmap_begun"),
+    Reason.SOCKMAP_REDIRECTED: ReasonText("-", "sockmap_redirected"),
+    Reason.TCP_BLOCKING: ReasonText("-", "tcp_blocking"),
+    Reason.TCP_UNVERIFIED: ReasonText("-", "tcp_unverified"),
+    Reason.TCP_UNREAD: ReasonText("-", "tcp_unread"),
+    Reason.TCP_QUEUE_FULL: ReasonText("-", "tcp_queue_full"),
+    Reason.TCP_NO_PEER: ReasonText("-", "tcp_no_peer"),
+    Reason.TCP_ULP: ReasonText("-", "tcp_ulp"),
     Reason.PASS_EXCLUDED: ReasonText("-", "pass_excluded"),
     Reason.ROUTE_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.HOST_NOT_FOUND: ReasonText("NR", "route_not_found"),

@@ -10,6 +10,20 @@
 #define MAP(type, key, value, name, size, flags) \
 	BPF_TABLE_PINNED(type, key, value, name, size, NODEMESH_PINS "/" #name, flags)
 
+/* BCC's own declaration of a sockhash knows no pins, its declaration of a pinned map no sockets. */
+#define SOCKHASH(key_type, name, size)                                          \
+	struct name##_table_t {                                                 \
+		key_type key;                                                   \
+		u64 leaf;                                                       \
+		int (*delete)(key_type *);                                      \
+		int (*sock_hash_update)(void *, void *, u64);                   \
+		int (*msg_redirect_hash)(void *, void *, u64);                  \
+		u32 max_entries;                                                \
+		int flags;                                                      \
+	};                                                                      \
+	__attribute__((section("maps/sockhash:" NODEMESH_PINS "/" #name)))      \
+	struct name##_table_t name = { .flags = 0, .max_entries = (size) }
+
 /* BCC's own declaration (0.26) cuts the cookie down to 32 bits. */
 static u64 (*socket_cookie)(void *ctx) = (void *)BPF_FUNC_get_socket_cookie;
 
@@ -29,4 +43,6 @@ MAP("lru_hash", u64, struct origin, origins, ORIGINS_SIZE, 0);
 MAP("lru_hash", struct nameserver_key, struct address, nameservers, NAMESERVERS_SIZE, 0);
 MAP("lru_hash", struct flow, struct origin, flows, FLOWS_SIZE, 0);
 MAP("lru_hash", struct traffic_key, struct traffic, traffic, TRAFFIC_SIZE, 0);
+MAP("hash", struct flow, struct pair, pairs, PAIRS_SIZE, BPF_F_NO_PREALLOC);
+SOCKHASH(struct flow, sockets, SOCKETS_SIZE);
 MAP("percpu_array", u32, u64, counters, HOOKS * REASONS, 0);

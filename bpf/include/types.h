@@ -3,7 +3,7 @@
  * and tests/unit/datapath/test_maps.py compares the two; LAYOUT there and here grows with any change. */
 #pragma once
 
-#define LAYOUT 3
+#define LAYOUT 4
 
 struct address {
 	u32 words[4];
@@ -65,6 +65,7 @@ struct backend {
 
 enum pod_flag {
 	POD_DNS = 1, /* its DNS queries go to the listeners from settings.dns_port on */
+	POD_SOCKMAP = 2, /* bytes between its sockets and the proxy's may skip TCP */
 };
 
 struct pod {
@@ -103,7 +104,7 @@ struct origin {
 	u16 port;
 	u8 mode;
 	u8 tracked; /* its TCP connection has begun: the end of that, not of the socket, ends the record */
-	u32 unused;
+	u32 joined; /* in `flows`: the app's socket stands in `sockets`, and the proxy's may follow */
 	u64 started; /* of a tracked connection: bpf_ktime_get_ns() */
 };
 
@@ -114,7 +115,23 @@ struct flow {
 	struct address destination;
 	u16 source_port;
 	u16 destination_port;
-	u32 unused;
+	u32 end; /* in `sockets`: which of the two sockets is meant */
+};
+
+enum end {
+	END_APP = 0,
+	END_PROXY = 1,
+};
+
+/* The two sockets of a redirected connection, both in `sockets`: what sk_msg has to know of them to move bytes from one to
+ * the other without TCP. Pointers are for bpf_probe_read_kernel alone. */
+struct pair {
+	u64 app;
+	u64 proxy; /* 0 until the proxy has sent something */
+	u8 verified; /* the app's socket did not block when its first request had arrived */
+	u8 begun; /* it was when the proxy was about to write: the app gets all that it is sent without TCP */
+	u8 refused; /* it was not: the app gets nothing without TCP */
+	u8 unused[5];
 };
 
 /* Connections in MODE_KERNEL, summed up by who dialled what and where it went. */
@@ -161,7 +178,10 @@ enum hook {
 	HOOK_SENDMSG6 = 7,
 	HOOK_RECVMSG4 = 8,
 	HOOK_RECVMSG6 = 9,
-	HOOKS = 10,
+	HOOK_SOCKOPS_SOCKMAP = 10,
+	HOOK_SK_MSG = 11,
+	HOOK_QUEUE_DEPTH = 12,
+	HOOKS = 13,
 };
 
 #define REASONS 64 /* the kernel's share of reasons.py */
@@ -179,6 +199,7 @@ _Static_assert(sizeof(struct range_key) == 28, "range_key");
 _Static_assert(sizeof(struct nameserver_key) == 16, "nameserver_key");
 _Static_assert(sizeof(struct origin) == 40, "origin");
 _Static_assert(sizeof(struct flow) == 48, "flow");
+_Static_assert(sizeof(struct pair) == 24, "pair");
 _Static_assert(sizeof(struct traffic_key) == 48, "traffic_key");
 _Static_assert(sizeof(struct traffic) == 56, "traffic");
 _Static_assert(sizeof(struct listener_key) == 16, "listener_key");

@@ -92,10 +92,29 @@ def one(job: dict[str, Any], buffer: memoryview) -> tuple[int, int]:
     return connected - began, ended - began
 
 
+def kept(job: dict[str, Any], buffer: memoryview) -> list[tuple[int, int]]:
+    """The same for all requests on one connection, which is made before anything is counted."""
+    family = socket.AF_INET6 if ":" in job["address"] else socket.AF_INET
+    asked = request(job["host"], job["size"])
+    times = []
+    with socket.socket(family) as sock:
+        sock.settimeout(_TIMEOUT)
+        sock.connect((job["address"], job["port"]))
+        for _ in range(job["count"] + 1):
+            began = time.perf_counter_ns()
+            sock.sendall(asked)
+            if not read(sock, buffer):
+                raise OSError("an answer that is not a whole 200")
+            times.append((0, time.perf_counter_ns() - began))
+    return times[1:]
+
+
 def dial_some(job: dict[str, Any], count: int) -> tuple[list[tuple[int, int]], list[str]]:
     buffer = memoryview(bytearray(len(_CHUNK)))
     times: list[tuple[int, int]] = []
     failures: list[str] = []
+    if job.get("keep"):
+        return kept(job, buffer), failures
     for _ in range(count):
         try:
             times.append(one(job, buffer))
@@ -105,7 +124,8 @@ def dial_some(job: dict[str, Any], count: int) -> tuple[list[tuple[int, int]], l
 
 
 def dial(job: dict[str, Any]) -> dict[str, Any]:
-    """`count` connections of one request each, `concurrency` at a time; medians in microseconds."""
+    """`count` connections of one request each, `concurrency` at a time, or with `keep` so many requests on one
+    connection; medians in microseconds."""
     share = [job["count"] // job["concurrency"]] * job["concurrency"]
     if len(share) == 1:
         done = [dial_some(job, share[0])]

@@ -9,6 +9,8 @@ Each way is measured in pairs with `direct`, one right after the other and in tu
 which is moved into the pod's cgroup and out of it: whatever else differs from moment to moment or from process to
 process is in both halves of a pair. The figure is the median of the pairs' ratios. `direct` beside itself tells how
 far chance alone goes.
+
+For sockmap, a second client in a pod that has asked for it dials beside the first: both through the proxy.
 """
 
 from __future__ import annotations
@@ -38,6 +40,14 @@ BULK = 16 * 1024 * 1024
 WARM_UP = 0.3  # of a storm's connections, before memory is first looked at
 CONCURRENCY = 4
 
+#: What sockmap is measured at: the name, bytes of an answer, requests of a round, on one connection or one each.
+SIZES = (
+    ("64 B", 64, 300, True),
+    ("1 KB", 1024, 300, True),
+    ("64 KB", 65536, 150, True),
+    ("new connection", 64, 100, False),
+)
+
 RULE = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -45,6 +55,13 @@ metadata: {name: proxied, namespace: default}
 spec:
   hosts: [proxied]
   http: [{route: [{destination: {host: proxied}}]}]
+"""
+
+SOCKMAP = """
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: mesh}
+spec: {sockmap: 'on'}
 """
 
 
@@ -64,12 +81,12 @@ class Dialler:
         self._process = place.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._cgroup = place.cgroup
 
-    def dial(self, way: Way, count: int, size: int = 0, concurrency: int = 1) -> dict[str, Any]:
+    def dial(self, way: Way, count: int, size: int = 0, concurrency: int = 1, keep: bool = False) -> dict[str, Any]:
         if way.cgroup != self._cgroup:  # the sockets that it makes from now on belong there
             (way.cgroup / "cgroup.procs").write_text(str(self._process.pid))
             self._cgroup = way.cgroup
         dialled = {"address": way.address, "port": PORT, "host": way.host}
-        job = {**dialled, "count": count, "size": size, "concurrency": concurrency}
+        job = {**dialled, "count": count, "size": size, "concurrency": concurrency, "keep": keep}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
@@ -173,6 +190,36 @@ def storm(stage: Stage, count: int) -> dict[str, float]:
     }
 
 
+def sockmap(stage: Stage, rounds: int) -> dict[str, float]:
+    """On ÷ off, by what is asked for: time of a request, and CPU seconds of all that takes part, by the medians of
+    rounds in which the two take turns."""
+    lab, agent = stage.lab, stage.agent
+    joined = lab.pod("joined", annotations={"nodemesh.io/sockmap": "enabled"})
+    agent.apply(SOCKMAP, "sockmap")
+    agent.wait_for(lambda: any(row["sockmap"] for row in agent.get("/pods")), "the pod to have sockmap", 20.0)
+    way = stage.ways["proxy"]
+    off = stage.dialler, way
+    on = Dialler(joined, cores()[0]), way._replace(cgroup=joined.cgroup)
+    figures: dict[str, float] = {}
+    try:
+        for name, size, count, keep in SIZES:
+            ratios: list[tuple[float, float]] = []
+            for number in range(rounds + 1):
+                found = []
+                for dialler, dialled in (off, on) if number % 2 else (on, off):
+                    before = used(lab)
+                    took = dialler.dial(dialled, count, size, keep=keep)["request"]
+                    found.append((took, used(lab) - before))
+                (time_off, cpu_off), (time_on, cpu_on) = found if number % 2 else found[::-1]
+                if number:
+                    ratios.append((time_on / time_off, cpu_on / cpu_off))
+            figures[f"{name} request on ÷ off"] = statistics.median(ratio[0] for ratio in ratios)
+            figures[f"{name} CPU on ÷ off"] = statistics.median(ratio[1] for ratio in ratios)
+    finally:
+        on[0].close()
+    return figures
+
+
 def resident(agent: Agent) -> int:
     """Bytes of all the agent's processes (proc(5), statm)."""
     page = os.sysconf("SC_PAGE_SIZE")
@@ -195,20 +242,25 @@ def left(stage: Stage) -> int:
 
 def others(lab: Lab) -> float:
     """Seconds that all but the lab's processes have spent on our cores so far (cgroup-v2's cpu.stat)."""
-    used = (lab.cgroup_root / "cpu.stat").read_text().split()
-    return sum(busy(core) for core in os.sched_getaffinity(0)) - int(used[used.index("usage_usec") + 1]) / 1e6
+    return sum(busy(core) for core in os.sched_getaffinity(0)) - used(lab)
+
+
+def used(lab: Lab) -> float:
+    """Seconds of CPU that the lab's processes have spent so far."""
+    words = (lab.cgroup_root / "cpu.stat").read_text().split()
+    return int(words[words.index("usage_usec") + 1]) / 1e6
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`latency ROUNDS COUNT`, `throughput ROUNDS` or `storm COUNT`."""
+    """`latency ROUNDS COUNT`, `throughput ROUNDS`, `storm COUNT` or `sockmap ROUNDS`."""
     what, *numbers = arguments
     with Lab("bench") as lab:
         stage = build(lab)
         try:
-            measure = {"latency": latency, "throughput": throughput, "storm": storm}[what]
-            began, used = time.monotonic(), others(lab)
+            measure = {"latency": latency, "throughput": throughput, "storm": storm, "sockmap": sockmap}[what]
+            began, before = time.monotonic(), others(lab)
             figures = measure(stage, *map(int, numbers))
-            figures["others"] = (others(lab) - used) / (time.monotonic() - began) / len(os.sched_getaffinity(0))
+            figures["others"] = (others(lab) - before) / (time.monotonic() - began) / len(os.sched_getaffinity(0))
             print(json.dumps(figures))
         finally:
             stage.dialler.close()

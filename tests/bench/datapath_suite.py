@@ -1,5 +1,6 @@
 """Suite `datapath`: what taking a connection over costs its app: hooked and passed, balanced by the kernel, or
-redirected, beside the same connection without hooks; and that many redirected connections leave nothing behind."""
+redirected, beside the same connection without hooks; that many redirected connections leave nothing behind; and what it
+changes when bytes between app and proxy skip TCP."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from . import jobs
 from .outcome import Figure, Options, Outcome
 
 LATENCY, THROUGHPUT, STORM = "connect + request", "throughput", "redirected connections"
+SOCKMAP = "sockmap"
 
 #: What all the agent's processes may grow by over the greater part of a storm, in MiB: allocators round, leaks go on.
 GROWTH = 4.0
@@ -36,6 +38,14 @@ def run(options: Options) -> Outcome:
         found = measure(outcome, STORM, "storm", str(count))
         outcome.figures.append(Figure(STORM, f"{count:,}", "growth", found["storm growth"], "MiB"))
         outcome.mistakes.extend(storm_mistakes(found))
+    if options.wants(SOCKMAP):
+        found = measure(outcome, SOCKMAP, "sockmap", "4" if options.quick else "30")
+        outcome.figures.extend(
+            Figure(SOCKMAP, name.partition(" request ")[0].partition(" CPU ")[0], what, value)
+            for name, value in found.items()
+            if "÷" in name
+            for what in [("CPU" if " CPU " in name else "request") + " on ÷ off"]
+        )
     return outcome
 
 

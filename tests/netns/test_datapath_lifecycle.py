@@ -275,7 +275,7 @@ def test_a_source_that_does_not_compile_or_verify_says_so_and_keeps_the_log(node
 def test_an_empty_folder_of_sources_is_named(node, tmp_path):
     pins = Pins(node.lab.bpffs.with_name(node.lab.bpffs.name + "-empty"), LAYOUT)
     try:
-        with pytest.raises(LoadError, match="holds no"):
+        with pytest.raises(LoadError, match="lacks connect4.bpf.c, "):
             load(tmp_path, pins)
     finally:
         uninstall(pins)

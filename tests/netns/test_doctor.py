@@ -25,14 +25,19 @@ def doctor(*options, before=()):
 
 def left():
     """What a doctor may leave behind."""
-    return [*Path("/sys/fs/bpf").glob("nodemesh-doctor-*"), *Path("/sys/fs/cgroup").glob("**/nodemesh-selftest-*")]
+    return [
+        *Path("/sys/fs/bpf").glob("nodemesh-doctor-*"),
+        *Path("/sys/fs/cgroup").glob("**/nodemesh-selftest-*"),
+        *Path("/sys/fs/cgroup").glob("**/nodemesh-torture-*"),
+    ]
 
 
 def test_a_fit_machine_passes_with_a_test_connection(node):
     """RC-07, RC-08."""
     findings, code = doctor()
     assert code == 0
-    assert findings["self-test"]["verdict"] == "ok"
+    assert findings["self-test"]["verdict"] == findings["sockmap"]["verdict"] == "ok"
+    assert "cases passed" in findings["sockmap"]["found"]
     assert not any(one["mend"] for one in findings.values() if one["verdict"] == "ok")
     assert left() == []
 

@@ -11,7 +11,7 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /readyz`: 200 `{"ready": true, "missing": []}`, or 503 with a sentence for each thing that is missing.
 - `GET /version`: `{version, python, kernel}`.
 - `GET /metrics`: Prometheus text: Istio's metrics and `nodemesh_*`.
-- `GET /status`: `{node, started, ready, missing, ebpf, self_test, tables: {version, causes}, config: {sources,
+- `GET /status`: `{node, started, ready, missing, ebpf, self_test, sockmap, tables: {version, causes}, config: {sources,
   error, errors, warnings}, workers: [{number, pid, applied, restarts, error}], control: {pid, restarts}, listeners:
   [{name, client, destination, address}], pods: {enrolled, not_enrolled}}`. `config.error` is why the newest
   configuration is not the one in force, empty where it is.
@@ -20,7 +20,7 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /endpoints`: `[{service, port, address, target_port, health, workload, node, locality, weight, labels}]`.
 - `GET /routes`: `[{virtual_service, hosts, gateways, protocol, rule, name, match, action, location}]`.
 - `GET /pods`: the pods of this node: `[{namespace, name, addresses, enrolled, why_not, cgroup, since,
-  capture}]`.
+  sockmap, capture}]`.
 - `GET /connections`: `{open: [...], recent: [...]}`: what is open now, and the last requests, newest first.
 - `GET /graph`: `{nodes: [{id, kind, namespace, name}], edges: [{source, target, protocol, requests, errors, p50_ms,
   p99_ms, sent, received}]}`.

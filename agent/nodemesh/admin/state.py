@@ -23,6 +23,7 @@ class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     why_not: str = ""
     cgroup: str = ""
     since: float = 0.0
+    sockmap: bool = False  # its bytes may reach the proxy without TCP
     capture: dict[str, str] = {}
     dns: bool = False
     dns_why_not: str = ""

@@ -14,6 +14,7 @@ import click
 from .output import format_option, print_json
 
 if TYPE_CHECKING:
+    from ..datapath.pins import Pins
     from ..datapath.probes import Finding
 
 MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
@@ -42,11 +43,11 @@ def _findings(cgroup: str, bpffs: str) -> Iterator[Finding]:
     found = probes.probe(Path(cgroup) if cgroup else None)
     yield from found
     if not probes.failures(found):
-        yield _self_test(Path(bpffs))
+        yield from _self_tests(Path(bpffs))
 
 
-def _self_test(bpffs: Path) -> Finding:
-    """A test connection through programs of its own, beside those of a running agent."""
+def _self_tests(bpffs: Path) -> Iterator[Finding]:
+    """A test connection, and the torture of sockmap, through programs of their own beside those of a running agent."""
     from ..datapath import cgroups
     from ..datapath.loader import LoadError, load
     from ..datapath.maps import LAYOUT, Maps
@@ -61,10 +62,32 @@ def _self_test(bpffs: Path) -> Finding:
         load(sources(), pins)
         with Maps(pins) as maps:
             maps.configure()
-        return self_test(pins, cgroups.find_mount(), beat=True)
+        yield self_test(pins, cgroups.find_mount(), beat=True)
+        yield _sockmap(pins)
     except LoadError as error:
         log = Path(tempfile.gettempdir(), "nodemesh-doctor.log")
         log.write_text(error.log)
-        return Finding("self-test", Verdict.FAILED, f"the programs cannot be loaded ({error})", f"see {log}")
+        yield Finding("self-test", Verdict.FAILED, f"the programs cannot be loaded ({error})", f"see {log}")
     finally:
         uninstall(pins)
+
+
+def _sockmap(pins: Pins) -> Finding:
+    """Nothing needs it, so it cannot fail."""
+    from ..datapath import cgroups
+    from ..datapath.loader import LoadError, load_sockmap
+    from ..datapath.maps import Maps
+    from ..datapath.probes import Finding, Verdict
+    from ..datapath.torture.run import torture
+    from ..node.kernel import sources
+
+    try:
+        load_sockmap(sources(), pins)
+    except LoadError as error:
+        return Finding("sockmap", Verdict.OK, f"not to be had here ({error}); nothing needs it")
+    with Maps(pins) as maps:
+        maps.configure(heartbeat_limit=60.0)  # of beats between two cases
+    verdict = torture(pins, cgroups.find_mount(), beat=True)
+    if verdict.wrong:
+        return Finding("sockmap", Verdict.WARNING, f"not sound here ({verdict})", "leave MeshConfig's sockmap off")
+    return Finding("sockmap", Verdict.OK, str(verdict))

@@ -51,6 +51,7 @@ def status(admin: str, form: str) -> None:
         ("tables", f"version {found['tables']['version']}, changed by {', '.join(found['tables']['causes']) or '-'}"),
         ("config", f"{found['config']['errors']} errors, {found['config']['warnings']} warnings"),
         ("eBPF", found["ebpf"] + (f", self-test {found['self_test']}" if found["self_test"] else "")),
+        ("sockmap", found["sockmap"]),
         ("pods", f"{found['pods']['enrolled']} enrolled, {found['pods']['not_enrolled']} not"),
         ("DNS", f"of {found['dns']['pods']} pods; dnsCapture is {'on' if found['dns']['capture'] else 'off'}"),
     ]

@@ -7,7 +7,8 @@ under the pod's view, then under view 0, then in `networks`. pass: untouched. ke
 namespace, if the pod's listener stands in `listeners` and a worker's slot in `heartbeats` is fresh; if not, the
 connection passes, or is refused where the service says so. sockops writes what was dialled to `flows` before the SYN
 leaves; the proxy takes it from there after accept. getpeername4 and 6 show the app the address that it dialled. Where
-a pod asks for it, sendmsg and recvmsg hooks do the same for its DNS queries.
+a pod asks for it, sendmsg and recvmsg hooks do the same for its DNS queries, and bytes between it and the proxy skip
+TCP (sockmap).
 
 How the node composes it (in this order; everything is idempotent and adopts what an earlier run left):
 
@@ -27,6 +28,10 @@ How the node composes it (in this order; everything is idempotent and adopts wha
         attach(pins, uid, cgroups.find_pod(root, uid))    attach.py: last, so that nothing is taken over too early
         # and back:
         maps.withdraw(cookie); detach(pins, uid)
+    # sockmap, for those who ask for it, once the rest works:
+    load_sockmap(bpf_dir, pins)                           loader.py: LoadError where the kernel cannot
+    torture(pins, cgroup_root)                            torture/run.py: whether it is sound here, and what it gains
+    maps.enrol(cookie, view_number, PodFlag.SOCKMAP); attach(pins, uid, cgroup, sockmap=True)
     remove_other_layouts(pins)                            uninstall.py: after an upgrade, once every pod is attached
     uninstall(pins)                                       uninstall.py: nothing is left
 
@@ -43,10 +48,11 @@ A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
     Heartbeat(fd, slot).beat()                            heartbeat.py: every 0.5 s, by its own loop
     OriginalDestinations(fd).take(sock, peer)             origin.py: (address, port) or None
     open_socket(netns, family)                            namespaces.py: an upstream socket in the pod's namespace
+    Sockmap(sockets, depth).join(sock, flow), .depth()    sockmap.py: a connection without TCP, and what waits in it
 
-Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers and
-loader, attach, namespaces, cgroups, heartbeat, origin, slots, places and plan (pure), sync, counters, traffic,
-ejection, bpffs, probes, selftest, uninstall.
+Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers,
+btf and loader, attach, namespaces, cgroups, heartbeat, origin, slots, places and plan (pure), sync, counters, traffic,
+ejection, bpffs, probes, selftest, sockmap, torture/, uninstall.
 
 Needs Linux 5.14 (SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
 file system.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import bpf
-from .hooks import DNS_HOOKS, HOOKS, HookProgram
+from .hooks import DNS_HOOKS, HOOKS, SOCKMAP_HOOKS, HookProgram
 from .pins import Pins
 
 
@@ -26,10 +26,11 @@ class Attached:
     program: int
 
 
-def attach(pins: Pins, pod: str, cgroup: Path, dns: bool = False) -> None:
+def attach(pins: Pins, pod: str, cgroup: Path, dns: bool = False, sockmap: bool = False) -> None:
     """Have every hook of `pins` at `cgroup`, pinned under the pod's name (its uid): links that are there are adopted,
     their programs replaced in one step where they are of an older load, links to another cgroup made anew. Those for
-    DNS are there with `dns` only. Raises AttachError, FileNotFoundError where nothing is loaded."""
+    DNS are there with `dns` only, those for sockmap with `sockmap`. Raises AttachError, FileNotFoundError where nothing
+    is loaded."""
     try:
         target = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -38,9 +39,11 @@ def attach(pins: Pins, pod: str, cgroup: Path, dns: bool = False) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     try:
         identity = os.fstat(target).st_ino
-        for hook in () if dns else reversed(DNS_HOOKS):
-            _remove(directory / hook.name)
-        for hook in (*DNS_HOOKS, *HOOKS) if dns else HOOKS:
+        asked = (*(DNS_HOOKS if dns else ()), *(SOCKMAP_HOOKS if sockmap else ()))
+        for hook in (*SOCKMAP_HOOKS, *reversed(DNS_HOOKS)):
+            if hook not in asked:
+                _remove(directory / hook.name)
+        for hook in (*asked, *HOOKS):
             program = bpf.get(pins.programs / hook.name)
             try:
                 _attach_hook(directory / hook.name, hook, program, target, identity)
@@ -100,7 +103,7 @@ def detach(pins: Pins, pod: str) -> bool:
     directory = pins.links / pod
     if not directory.is_dir():
         return False
-    for hook in reversed((*DNS_HOOKS, *HOOKS)):
+    for hook in reversed((*SOCKMAP_HOOKS, *DNS_HOOKS, *HOOKS)):
         _remove(directory / hook.name)
     for left in directory.iterdir():  # a hook that this version does not know
         _remove(left)

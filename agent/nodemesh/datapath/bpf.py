@@ -24,6 +24,8 @@ MAP_GET_NEXT_KEY = 4
 PROG_LOAD = 5
 OBJ_PIN = 6
 OBJ_GET = 7
+PROG_ATTACH = 8
+PROG_TEST_RUN = 10
 PROG_GET_FD_BY_ID = 13
 OBJ_GET_INFO_BY_FD = 15
 PROG_QUERY = 16
@@ -100,6 +102,13 @@ def lookup_and_delete(attributes: ctypes.Array[ctypes.c_char]) -> int:
     return result
 
 
+def test_run(attributes: ctypes.Array[ctypes.c_char]) -> int:
+    """BPF_PROG_TEST_RUN without a copy of the attributes, for hot paths; what the program returned is in them. Negative
+    on failure."""
+    result: int = _libc.syscall(_SYSCALL, PROG_TEST_RUN, attributes, len(attributes))
+    return result
+
+
 def pin(path: Path, fd: int) -> None:
     name = ctypes.create_string_buffer(os.fsencode(path))
     call(OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), fd, 0))
@@ -133,6 +142,12 @@ def link_detach(link: int) -> None:
     """Take the link's program away now (BPF_LINK_DETACH, Linux 5.9): the last close or unlink does so a little later.
     Nothing happens where the cgroup is gone."""
     call(LINK_DETACH, struct.pack("=I", link))
+
+
+def program_attach(program: int, target: int, attach_type: int) -> None:
+    """Attach `program` to a map (both descriptors) in place of what was there, for as long as somebody holds the
+    map."""
+    call(PROG_ATTACH, struct.pack("=IIII", target, program, attach_type, 0))
 
 
 def _info(fd: int, size: int) -> bytes:

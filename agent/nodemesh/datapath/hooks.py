@@ -7,6 +7,8 @@ from typing import NamedTuple
 # enum bpf_prog_type
 _CGROUP_SOCK = 9
 _SOCK_OPS = 13
+_SK_MSG = 16
+_RAW_TRACEPOINT = 17
 _CGROUP_SOCK_ADDR = 18
 
 
@@ -37,3 +39,13 @@ DNS_HOOKS = (
     HookProgram("sendmsg4", "nodemesh_sendmsg4", _CGROUP_SOCK_ADDR, 14, "4.18"),
     HookProgram("sendmsg6", "nodemesh_sendmsg6", _CGROUP_SOCK_ADDR, 15, "4.18"),
 )
+
+#: For pods whose bytes may reach the proxy without TCP.
+SOCKMAP_HOOKS = (HookProgram("sockops_sockmap", "nodemesh_sockops_sockmap", _SOCK_OPS, 3, "4.18"),)
+
+#: Not at a cgroup: what the sockets of map `sockets` send passes the first, the second is run by the proxy.
+SK_MSG = HookProgram("sk_msg", "nodemesh_sk_msg", _SK_MSG, 7, "5.15")
+QUEUE_DEPTH = HookProgram("queue_depth", "nodemesh_queue_depth", _RAW_TRACEPOINT, 0, "5.10")
+
+#: All that is loaded where sockmap is asked for, and only there.
+SOCKMAP_PROGRAMS = (*SOCKMAP_HOOKS, SK_MSG, QUEUE_DEPTH)

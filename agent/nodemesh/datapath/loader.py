@@ -16,10 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import bpf, bpffs, headers
-from .hooks import DNS_HOOKS, HOOKS, HookProgram
+from . import bpf, bpffs, btf, headers
+from .hooks import DNS_HOOKS, HOOKS, SK_MSG, SOCKMAP_PROGRAMS, HookProgram
 from .maps import LAYOUTS, MapMismatch, check_layout, sizes_with
 from .pins import Pins
+
+_FIELD = re.compile(r"\bFIELD\(u\d+, \w+, (\w+), (\w+)\)")
 
 _INCLUDE = re.compile(r'^#include "([^"]+)"$')
 
@@ -36,8 +38,18 @@ class LoadError(Exception):
 def load(bpf_dir: Path, pins: Pins, sizes: Mapping[str, int] | None = None) -> None:
     """Compile the programs of `bpf_dir` and pin them with their maps, in a process of its own. Maps that are pinned
     already are kept with what they hold; programs are replaced. Raises LoadError."""
+    _run(bpf_dir, pins, sizes)
+
+
+def load_sockmap(bpf_dir: Path, pins: Pins, sizes: Mapping[str, int] | None = None) -> None:
+    """The same with what sockmap needs beside: after `load`, with the same sizes. Raises LoadError, which leaves
+    everything else as it was."""
+    _run(bpf_dir, pins, sizes, "--sockmap")
+
+
+def _run(bpf_dir: Path, pins: Pins, sizes: Mapping[str, int] | None, *options: str) -> None:
     command = [sys.executable, "-m", __name__, "--bpf", str(bpf_dir), "--pins", str(pins.root)]
-    command += ["--layout", str(pins.layout), "--sizes", json.dumps(sizes_with(sizes))]
+    command += ["--layout", str(pins.layout), "--sizes", json.dumps(sizes_with(sizes)), *options]
     paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -107,7 +119,8 @@ class _Verifier:
         return self._file.read().decode(errors="replace")
 
 
-def _compile(bpf_dir: Path, pins: Pins, sizes: Mapping[str, int]) -> Any:
+def _compile(bpf_dir: Path, names: set[str], pins: Pins, sizes: Mapping[str, int], defines: Mapping[str, int]) -> Any:
+    """The module of these files."""
     os.environ.setdefault("BCC_KERNEL_SOURCE", str(headers.cached_tree()))
     try:
         from bcc import BPF
@@ -115,11 +128,13 @@ def _compile(bpf_dir: Path, pins: Pins, sizes: Mapping[str, int]) -> Any:
         raise LoadError(
             "BCC's Python binding is missing: install python3-bpfcc and run nodemesh with the distribution's python3"
         ) from error
-    sources = sorted(bpf_dir.glob("*.bpf.c"))
-    if not sources:
-        raise LoadError(f"{bpf_dir} holds no *.bpf.c: give the folder with nodemesh's eBPF sources")
+    sources = sorted(path for path in bpf_dir.glob("*.bpf.c") if path.name.removesuffix(".bpf.c") in names)
+    if len(sources) < len(names):
+        missing = ", ".join(sorted(f"{name}.bpf.c" for name in names if not (bpf_dir / f"{name}.bpf.c").exists()))
+        raise LoadError(f"{bpf_dir} lacks {missing}: give the folder with nodemesh's eBPF sources")
     flags = [f'-DNODEMESH_PINS="{pins.maps}"', "-Wno-macro-redefined"]
     flags += [f"-D{name.upper()}_SIZE={size}" for name, size in sizes.items()]
+    flags += [f"-D{name}={value}" for name, value in defines.items()]
     with _Verifier() as said:
         try:
             return BPF(text=amalgamate(sources).encode(), cflags=flags)  # type: ignore[no-untyped-call]
@@ -155,18 +170,42 @@ def _verifier_log(module: Any, hook: HookProgram) -> str:
     return ""
 
 
-def compile_and_pin(bpf_dir: Path, pins: Pins, sizes: Mapping[str, int]) -> None:
+def field_offsets(bpf_dir: Path) -> dict[str, int]:
+    """Macros for fields.h: where the running kernel has the fields that it reads. Raises LoadError."""
+    fields = _FIELD.findall((bpf_dir / "include" / "fields.h").read_text())
+    try:
+        found = btf.offsets(fields)
+    except btf.BtfError as error:
+        raise LoadError(str(error)) from error
+    return {f"OFFSET_{structure}__{field}": offset for (structure, field), offset in found.items()}
+
+
+def compile_and_pin(bpf_dir: Path, pins: Pins, sizes: Mapping[str, int], sockmap: bool = False) -> None:
     """What the short-lived process does, one at a time where several agents share the pins. Raises LoadError,
     bpffs.NotMounted, headers.HeadersMissing."""
+    wanted = SOCKMAP_PROGRAMS if sockmap else (*HOOKS, *DNS_HOOKS)
+    defines = field_offsets(bpf_dir) if sockmap else {}
     bpffs.ensure(pins.root)
     fcntl.flock(os.open(pins.root, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX)  # until the process ends
     pins.maps.mkdir(parents=True, exist_ok=True)
     pins.programs.mkdir(parents=True, exist_ok=True)
     _drop_unfit_maps(pins, sizes)
-    module = _compile(bpf_dir, pins, sizes)
-    programs = {hook.name: _load_program(module, hook) for hook in (*HOOKS, *DNS_HOOKS)}
+    module = _compile(bpf_dir, {hook.name for hook in wanted}, pins, sizes, defines)
+    programs = {hook.name: _load_program(module, hook) for hook in wanted}
+    if sockmap:
+        _attach_to_sockets(pins, programs[SK_MSG.name])
     for name, fd in programs.items():
         bpf.repin(pins.programs / name, fd)
+
+
+def _attach_to_sockets(pins: Pins, program: int) -> None:
+    sockets = bpf.Map.open(pins.maps / "sockets")
+    try:
+        bpf.program_attach(program, sockets.fd, SK_MSG.attach_type)
+    except OSError as error:
+        raise LoadError(f"sk_msg cannot be attached to a sockhash ({error.strerror})") from error
+    finally:
+        sockets.close()
 
 
 def main() -> int:
@@ -175,9 +214,11 @@ def main() -> int:
     parser.add_argument("--pins", type=Path, required=True, help="folder under a BPF file system")
     parser.add_argument("--layout", type=int, required=True, help="version of the map layouts")
     parser.add_argument("--sizes", type=json.loads, default={}, help="JSON: entries per map")
+    parser.add_argument("--sockmap", action="store_true", help="the programs for sockmap, not the others")
     options = parser.parse_args()
+    pins = Pins(options.pins, options.layout)
     try:
-        compile_and_pin(options.bpf, Pins(options.pins, options.layout), sizes_with(options.sizes))
+        compile_and_pin(options.bpf, pins, sizes_with(options.sizes), options.sockmap)
     except LoadError as error:
         sys.stderr.write(error.log)
         print(error)

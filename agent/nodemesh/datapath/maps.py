@@ -32,10 +32,11 @@ POD = struct.Struct("=II")
 RANGE_KEY = struct.Struct("=II2s2x16s")
 NAMESERVER_KEY = struct.Struct("=QI4x")
 NAMESERVER = struct.Struct("=16s")
-ORIGIN = struct.Struct("=Q16s2sBB4xQ")
+ORIGIN = struct.Struct("=Q16s2sBBIQ")
 TRAFFIC_KEY = struct.Struct("=Q16s16s2s2s4x")
 TRAFFIC = struct.Struct("=7Q")
-FLOW = struct.Struct("=Q16s16s2s2s4x")
+FLOW = struct.Struct("=Q16s16s2s2sI")
+PAIR = struct.Struct("=QQBBB5x")
 LISTENER_KEY = struct.Struct("=QI4x")
 SETTINGS = struct.Struct("=Q2s2sI")
 U32 = struct.Struct("=I")
@@ -74,6 +75,7 @@ class PodFlag(IntFlag):
 
     NONE = 0
     DNS = 1
+    SOCKMAP = 2
 
 
 class Hook(IntEnum):
@@ -89,6 +91,16 @@ class Hook(IntEnum):
     SENDMSG6 = 7
     RECVMSG4 = 8
     RECVMSG6 = 9
+    SOCKOPS_SOCKMAP = 10
+    SK_MSG = 11
+    QUEUE_DEPTH = 12
+
+
+class End(IntEnum):
+    """enum end: which of a redirected connection's two sockets."""
+
+    APP = 0
+    PROXY = 1
 
 
 #: How packed IPv4 addresses begin.
@@ -224,13 +236,15 @@ LAYOUTS: dict[str, Layout] = {
     "nameservers": Layout("lru_hash", NAMESERVER_KEY, NAMESERVER, 16_384),
     "flows": Layout("lru_hash", FLOW, ORIGIN, 65_536),
     "traffic": Layout("lru_hash", TRAFFIC_KEY, TRAFFIC, 16_384),
+    "pairs": Layout("hash", FLOW, PAIR, 16_384, _NO_PREALLOC),
+    "sockets": Layout("sockhash", FLOW, U64, 32_768),
     "counters": Layout("percpu_array", U32, U64, len(Hook) * REASONS),
 }
 
 #: Maps whose size the loader may be asked to change.
 RESIZABLE = (
     "pods", "listeners", "services", "networks", "captures", "ranges", "backends", "origins", "nameservers", "flows",
-    "traffic",
+    "traffic", "pairs", "sockets",
 )  # fmt: skip
 
 

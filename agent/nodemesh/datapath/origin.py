@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from typing import Any
 
 from . import bpf
@@ -15,6 +16,9 @@ from .namespaces import SO_NETNS_COOKIE
 
 #: FLOW's fields as they come: the cookie in bytes already, the ports in network order.
 _KEY = struct.Struct("!8s16s16sHH4x")
+
+#: Where ORIGIN has `joined`: a number of 0 or 1, of which one byte is enough to look at, whichever comes first.
+_JOINED = 28 if sys.byteorder == "little" else 31
 
 #: Remembered conversions, of each kind: cleared when full.
 _CACHE = 4096
@@ -61,6 +65,16 @@ class OriginalDestinations:
             raise OSError(code, f"original destination: {os.strerror(code)}")
         dialled = self._value.raw[8:26]  # address and port of struct origin
         return self._dialled.get(dialled) or self._unpack(dialled)
+
+    @property
+    def joined(self) -> bool:
+        """Whether the app's socket of the connection that was last taken stands in the map `sockets`."""
+        return self._value.raw[_JOINED] != 0
+
+    @property
+    def flow(self) -> bytes:
+        """The connection that was last taken, as the app's end is named in the maps (FLOW)."""
+        return self._key.raw
 
     def _pack(self, address: str) -> bytes:
         if len(self._packed) >= _CACHE:

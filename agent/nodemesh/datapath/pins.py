@@ -8,7 +8,7 @@ from pathlib import Path
 DEFAULT_ROOT = Path("/sys/fs/bpf/nodemesh")
 
 #: Version of all map layouts: grows with any change to bpf/include/types.h or to maps.py.
-LAYOUT = 3
+LAYOUT = 4
 
 
 @dataclass(frozen=True)

@@ -110,10 +110,10 @@ def kernel() -> Iterator[Finding]:
 
 
 def btf(path: Path = Path("/sys/kernel/btf/vmlinux")) -> Finding:
-    """The programs use stable context structs only, so this is for tools that show maps with their fields."""
+    """Only sockmap needs it: all other programs use stable context structs."""
     if path.exists():
         return Finding("btf", Verdict.OK, "the kernel describes its types")
-    return Finding("btf", Verdict.OK, "the kernel does not describe its types; nodemesh does not need it")
+    return Finding("btf", Verdict.OK, "the kernel does not describe its types; only sockmap needs that")
 
 
 def jit(path: Path = Path("/proc/sys/net/core/bpf_jit_enable")) -> Finding:

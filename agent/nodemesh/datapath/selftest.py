@@ -45,7 +45,7 @@ def self_test(pins: Pins, cgroup_root: Path, beat: bool = False) -> Finding:
     except (OSError, AttachError, subprocess.SubprocessError) as error:
         said = str(error) or type(error).__name__
     finally:
-        _remove(cgroup)
+        remove_cgroup(cgroup)
     if said:
         mend = "see which hook counts connections (nodemesh status), and the findings above"
         return Finding("self-test", Verdict.FAILED, f"a test connection was not redirected ({said})", mend)
@@ -101,7 +101,7 @@ def _accept(app: subprocess.Popen[str], listener: socket.socket, destinations: O
     return "" if seen == wanted else f"the app saw {' '.join(seen)} instead of {' '.join(wanted)}"
 
 
-def _remove(cgroup: Path) -> None:
+def remove_cgroup(cgroup: Path) -> None:
     """The test's process may still be on its way out."""
     deadline = time.monotonic() + _TIMEOUT
     while cgroup.is_dir() and time.monotonic() < deadline:

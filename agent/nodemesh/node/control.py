@@ -16,7 +16,7 @@ import msgspec
 
 from ..admin.http import serve
 from ..config.problems import Severity
-from ..proxy.messages import Message, SetDns, SetMaps
+from ..proxy.messages import Message, SetDns, SetMaps, SetSockmap
 from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
@@ -39,6 +39,7 @@ from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
 from .resolve import Addresses, Resolver
+from .sockmap import SockmapOffer
 from .status import RunningNode
 from .store import Children, StoreClient
 from .supervisor import HOPELESS
@@ -81,6 +82,7 @@ class Control:
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
         self.kernel = Kernel(options) if options.ebpf is not Ebpf.OFF else None
+        self.sockmap = SockmapOffer(self.kernel, self._sockmap_changed) if self.kernel is not None else None
         self.unproven = "the self-test connection has not been made yet" if self.kernel is not None else ""
         self.listeners = Listeners(store, self._announce)
         self.exposed = Exposed(options, self.listeners)
@@ -256,6 +258,8 @@ class Control:
             self.numbers.assign(self.views, pods)
             self.kernel.apply(self.numbers.numbered(), self.resolver.addresses)
             self.enrolment.reconcile()
+            assert self.sockmap is not None
+            self.sockmap.want(snapshot.mesh.sockmap, self.enrolment.asks_for_sockmap)
 
     def _secrets(self) -> Secrets:
         own = self.registry.secrets
@@ -288,7 +292,8 @@ class Control:
                 log.error("pods not reconciled", error=error)
 
     async def _prove(self) -> None:
-        """One redirected connection through the whole data path, before the node calls itself ready."""
+        """One redirected connection through the whole data path, before the node calls itself ready; then sockmap,
+        where it is asked for."""
         while self.kernel is not None and self.unproven:
             await asyncio.sleep(PROOF_INTERVAL)
             if not any(link.applied for link in self.fleet):
@@ -298,6 +303,20 @@ class Control:
                 log.error("self-test failed", why=unproven)
             self.unproven = unproven
             self._changed()
+        while self.sockmap is not None:
+            await asyncio.sleep(POD_INTERVAL)
+            try:
+                await self.sockmap.decide()
+            except OSError as error:
+                log.error("sockmap not decided", error=error)
+
+    def _sockmap_changed(self) -> None:
+        """Workers first: an app's socket that is entered before they know goes by TCP."""
+        assert self.sockmap is not None and self.kernel is not None and self.enrolment is not None
+        if self.sockmap.offered:
+            self.fleet.tell(SetSockmap(), self.kernel.sockmap_fds)
+        self.enrolment.offer_sockmap(self.sockmap.offered)
+        self.enrolment.reconcile()
 
     # workers
 
@@ -308,6 +327,8 @@ class Control:
         """What a new worker is told: the kernel's side first, then tables, and only then where to accept from."""
         if self.kernel is not None:
             yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
+        if self.kernel is not None and self.sockmap is not None and self.sockmap.offered:
+            yield SetSockmap(), self.kernel.sockmap_fds
         yield self.counters.message()
         yield SetDns(addresses=self.resolver.addresses), ()
         yield from self.materials.replay()

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from ..admin.state import PodRow
-from ..datapath.maps import NAMESERVERS
+from ..datapath.maps import NAMESERVERS, PodFlag
 from ..datapath.namespaces import netns_cookie
 from ..proxy.messages import DnsSockets
 from ..registry.snapshot import Snapshot
@@ -42,10 +42,20 @@ class Enrolled(msgspec.Struct, kw_only=True):
     inode: int  # of its network namespace
     cookie: int  # of its network namespace, as the kernel's maps have it
     view: int
+    sockmap: bool
     names: tuple[str, ...]  # of its listeners
     since: float
     dns: str = ""  # the name of the listener for its DNS queries, where they are taken over
     dns_why_not: str = ""  # why they are not, though they are to be
+
+    @property
+    def flags(self) -> PodFlag:
+        """What the kernel is to do for it beside its connects."""
+        return flags(bool(self.dns), self.sockmap)
+
+
+def flags(dns: bool, sockmap: bool) -> PodFlag:
+    return (PodFlag.DNS if dns else PodFlag.NONE) | (PodFlag.SOCKMAP if sockmap else PodFlag.NONE)
 
 
 class Enrolment:
@@ -60,6 +70,7 @@ class Enrolment:
         self._node = node
         self._view_of = view_of
         self._now = now
+        self._sockmap = False  # the node offers it
         self._choices: dict[str, Choice] = {}
         self._enrolled: dict[str, Enrolled] = {}
         self._leaving: list[str] = []  # listeners of pods that were unhooked
@@ -69,6 +80,15 @@ class Enrolment:
     def choose(self, snapshot: Snapshot) -> None:
         """Take in what is wanted now; `reconcile` does it."""
         self._choices = choose(snapshot, self._node)
+
+    def offer_sockmap(self, offered: bool) -> None:
+        """Whether pods that ask for sockmap get it; `reconcile` does it."""
+        self._sockmap = offered
+
+    @property
+    def asks_for_sockmap(self) -> bool:
+        """Whether any pod that is wanted does."""
+        return any(choice.sockmap and not choice.why_not for choice in self._choices.values())
 
     def clients(self) -> dict[str, Client]:
         """The pods that are wanted, as routing asks for them, by `namespace/name`."""
@@ -126,6 +146,7 @@ class Enrolment:
                     name=choice.workload.name,
                     addresses=choice.workload.addresses,
                     enrolled=enrolled is not None,
+                    sockmap=enrolled is not None and enrolled.sockmap,
                     why_not=choice.why_not or self._waiting.get(key, ""),
                     cgroup=str(enrolled.cgroup) if enrolled is not None else "",
                     dns=enrolled is not None and bool(enrolled.dns),
@@ -146,9 +167,10 @@ class Enrolment:
             self._kernel.capture(enrolled.cookie, choice.workload.capture)
             view = self._view_of(key)
             if view != enrolled.view:
-                self._kernel.move(enrolled.cookie, view, bool(enrolled.dns))
                 enrolled.view = view
+                self._kernel.move(enrolled.cookie, view, enrolled.flags)
             self._keep_dns(key, enrolled, choice, client)
+            self._keep_sockmap(key, enrolled, choice)
             return
         if enrolled is not None:
             self._withdraw(key, "its network namespace was made anew")
@@ -178,10 +200,11 @@ class Enrolment:
         left = [fds for name in names if (fds := self._listeners.left(name)) is not None]
         sockets = [socket.socket(fileno=fds[0]) for fds in left] or self._kernel.listeners(place)
         view = self._view_of(key)
+        sockmap = choice.sockmap and self._sockmap
         dns, why_not = self._open_dns(choice, place, client)
         try:
             self._kernel.capture(netns_cookie(sockets[0]), choice.workload.capture)
-            cookie = self._kernel.enrol(choice.uid, place, sockets, view, bool(dns))
+            cookie = self._kernel.enrol(choice.uid, place, sockets, view, flags(bool(dns), sockmap))
         except NotEnrolled:
             self._listeners.remove(dns)
             for sock in sockets:
@@ -201,6 +224,7 @@ class Enrolment:
             inode=place.inode,
             cookie=cookie,
             view=view,
+            sockmap=sockmap,
             names=names[: len(sockets)],
             since=self._now(),
             dns=dns,
@@ -236,11 +260,26 @@ class Enrolment:
             self._take_dns(key, enrolled, choice, client)
         else:
             # Queries are the pod's own from now on; those on their way still get their answers.
-            self._kernel.move(enrolled.cookie, enrolled.view, dns=False)
-            self._unhooking.append(key)
             self._leaving.append(enrolled.dns)
             enrolled.dns = ""
+            self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags)
+            self._unhooking.append(key)
             log.info("the pod's DNS is let go of", pod=key)
+
+    def _keep_sockmap(self, key: str, enrolled: Enrolled, choice: Choice) -> None:
+        """Have bytes of an enrolled pod's new connections skip TCP, or not, as is wanted now; those that stand go on as
+        they are. Raises NotEnrolled."""
+        wanted = choice.sockmap and self._sockmap
+        if wanted == enrolled.sockmap:
+            return
+        enrolled.sockmap = wanted
+        try:
+            self._kernel.hook(enrolled.uid, enrolled.cgroup, enrolled.flags)
+        except NotEnrolled:  # the other hooks are gone, too
+            self._withdraw(key, "the hooks for sockmap cannot be attached")
+            raise
+        self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags)
+        log.info("sockmap", pod=key, on=wanted)
 
     def _take_dns(self, key: str, enrolled: Enrolled, choice: Choice, client: Client) -> None:
         place = self._kernel.place(enrolled.cgroup)
@@ -256,11 +295,11 @@ class Enrolment:
             return
         enrolled.dns = name
         try:
-            self._kernel.hook_dns(enrolled.uid, enrolled.cgroup, dns=True)
+            self._kernel.hook(enrolled.uid, enrolled.cgroup, enrolled.flags)
         except NotEnrolled:  # the other hooks are gone, too
             self._withdraw(key, "the hooks for its DNS cannot be attached")
             raise
-        self._kernel.move(enrolled.cookie, enrolled.view, dns=True)
+        self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags)
         log.info("the pod's DNS is taken over", pod=key)
 
     def _finish_leaving(self) -> None:
@@ -269,7 +308,7 @@ class Enrolment:
             enrolled = self._enrolled.get(key)
             if enrolled is not None and not enrolled.dns:
                 with suppress(NotEnrolled):  # its cgroup is gone, as is about to be found
-                    self._kernel.hook_dns(enrolled.uid, enrolled.cgroup, dns=False)
+                    self._kernel.hook(enrolled.uid, enrolled.cgroup, enrolled.flags)
         self._unhooking = []
         for name in self._leaving:
             self._listeners.remove(name)

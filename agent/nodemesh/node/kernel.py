@@ -6,20 +6,23 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from ..config.capture import Capture
-from ..datapath import attach, cgroups, counters, namespaces, probes, traffic
+from ..datapath import attach, bpf, cgroups, counters, namespaces, probes, traffic
 from ..datapath.capture import Captures
 from ..datapath.ejection import Ejections
-from ..datapath.loader import LoadError, load
+from ..datapath.hooks import QUEUE_DEPTH
+from ..datapath.loader import LoadError, load, load_sockmap
 from ..datapath.maps import LAYOUT, NAMESERVERS, Backend, Maps, PodFlag, unpack_address
 from ..datapath.pins import Pins
 from ..datapath.plan import Planner
 from ..datapath.selftest import self_test
+from ..datapath.sockmap import sweep
 from ..datapath.sync import ServiceMaps
+from ..datapath.torture.run import Verdict, torture
 from ..datapath.uninstall import remove_other_layouts, uninstall
 from ..routing.view import View
 from .logs import Log
@@ -106,11 +109,12 @@ class Kernel:
         self._planner = Planner()
         self._views: list[tuple[int, Seen]] = []
         self._ejections = Ejections()
+        self._depth_fd = -1  # of sockmap's program, where that is loaded
 
     @property
-    def worker_fds(self) -> tuple[int, int, int]:
-        """What workers need: the maps of original destinations, heartbeats and nameservers."""
-        return self.maps["flows"].fd, self.maps["heartbeats"].fd, self.maps["nameservers"].fd
+    def worker_fds(self) -> tuple[int, ...]:
+        """What workers need: the maps of original destinations, heartbeats, nameservers and sockets."""
+        return tuple(self.maps[name].fd for name in ("flows", "heartbeats", "nameservers", "sockets"))
 
     def close(self) -> None:
         self.maps.close()
@@ -201,15 +205,15 @@ class Kernel:
                     ) from None
         return opened
 
-    def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int, dns: bool) -> int:
-        """Hook the pod's connects and, with `dns`, its DNS queries; answers its namespace's cookie. Raises NotEnrolled;
-        then nothing is left hooked."""
+    def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int, flags: PodFlag) -> int:
+        """Hook the pod's connects and what else the flags say; answers its namespace's cookie. Raises NotEnrolled; then
+        nothing is left hooked."""
         cookie = namespaces.netns_cookie(sockets[0])
         try:
             for sock in sockets:
                 self.maps.set_listener(cookie, sock)
-            self.maps.enrol(cookie, view, PodFlag.DNS if dns else PodFlag.NONE)
-            attach.attach(self._pins, uid, place.cgroup, dns)
+            self.maps.enrol(cookie, view, flags)
+            attach.attach(self._pins, uid, place.cgroup, PodFlag.DNS in flags, PodFlag.SOCKMAP in flags)
         except (OSError, attach.AttachError) as error:
             self.withdraw(uid, cookie)
             raise NotEnrolled(str(error)) from None
@@ -229,16 +233,32 @@ class Kernel:
             log.warning("another program runs before ours", cgroup=cgroup, programs=", ".join(self.foreign))
             self._replan()
 
-    def move(self, cookie: int, view: int, dns: bool) -> None:
-        """Have an enrolled pod's connects looked up in another view, and its DNS queries taken over or not."""
-        self.maps.enrol(cookie, view, PodFlag.DNS if dns else PodFlag.NONE)
+    def move(self, cookie: int, view: int, flags: PodFlag) -> None:
+        """Have an enrolled pod's connects looked up in another view, and what else the flags say done or not."""
+        self.maps.enrol(cookie, view, flags)
 
-    def hook_dns(self, uid: str, cgroup: Path, dns: bool) -> None:
-        """Have the hooks for DNS at an enrolled pod, or not. Raises NotEnrolled."""
+    def hook(self, uid: str, cgroup: Path, flags: PodFlag) -> None:
+        """Have the hooks for what the flags say at an enrolled pod, and no others. Raises NotEnrolled."""
         try:
-            attach.attach(self._pins, uid, cgroup, dns)
+            attach.attach(self._pins, uid, cgroup, PodFlag.DNS in flags, PodFlag.SOCKMAP in flags)
         except (OSError, attach.AttachError) as error:
             raise NotEnrolled(str(error)) from None
+
+    def load_sockmap(self) -> None:
+        """Load what sockmap needs beside the rest. Raises LoadError: this kernel does not offer it. Takes a moment."""
+        load_sockmap(sources(), self._pins)
+        if self._depth_fd < 0:
+            self._depth_fd = bpf.get(self._pins.programs / QUEUE_DEPTH.name)
+
+    @property
+    def sockmap_fds(self) -> tuple[int]:
+        """What workers need for it: the program that tells a queue's depth."""
+        return (self._depth_fd,)
+
+    def torture(self, abandoned: Callable[[], bool]) -> Verdict:
+        """Whether sockmap is sound here, and worth it. Takes some seconds, or less once it is `abandoned`; the workers
+        must beat."""
+        return torture(self._pins, self._root, abandoned=abandoned)
 
     def withdraw(self, uid: str, cookie: int) -> None:
         """Unhook the pod: its connects are its own again from now on."""
@@ -263,6 +283,7 @@ class Kernel:
     def take_traffic(self) -> dict[traffic.Path, traffic.Traffic]:
         """What connections in kernel mode did since the last call. Endpoints that only failed are taken out for a
         while: to be called every few seconds."""
+        sweep(self.maps)
         taken = traffic.take(self.maps)
         now = time.monotonic()
         self._ejections.observe(taken, now)

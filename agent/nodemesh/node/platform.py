@@ -5,11 +5,23 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from ..datapath import namespaces
+from ..datapath import bpf, namespaces
 from ..datapath.heartbeat import Heartbeat
 from ..datapath.nameservers import Nameservers
 from ..datapath.origin import OriginalDestinations
-from ..proxy.platform import STREAM, Platform
+from ..datapath.sockmap import Sockmap, leave
+from ..proxy.platform import STREAM, AppQueue, Platform
+
+
+class Queue(AppQueue):
+    """One app's, found by its connection's flow."""
+
+    def __init__(self, sockmap: Sockmap, flow: bytes) -> None:
+        self._sockmap = sockmap
+        self._flow = flow
+
+    def depth(self) -> int:
+        return self._sockmap.depth(self._flow)
 
 
 class EbpfPlatform(Platform):
@@ -19,9 +31,21 @@ class EbpfPlatform(Platform):
         self._origins: OriginalDestinations | None = None
         self._nameservers: Nameservers | None = None
         self._heartbeat: Heartbeat | None = None
+        self._sockets: bpf.Map | None = None
+        self._sockmap: Sockmap | None = None
 
     def original_destination(self, connection: socket.socket, peer: tuple[Any, ...]) -> tuple[str, int] | None:
         return self._origins.take(connection, peer) if self._origins is not None else None
+
+    def app_queue(self, connection: socket.socket) -> AppQueue | None:
+        if self._origins is None or not self._origins.joined:
+            return None
+        flow = self._origins.flow
+        if self._sockmap is not None and self._sockmap.join(connection, flow):
+            return Queue(self._sockmap, flow)
+        assert self._sockets is not None
+        leave(self._sockets, flow)
+        return None
 
     def beat(self) -> None:
         if self._heartbeat is not None:
@@ -37,11 +61,17 @@ class EbpfPlatform(Platform):
 
     def set_maps(self, fds: list[int], slot: int) -> None:
         """The maps stay open for as long as the process lives: a successor of control sends the same ones again."""
-        origins, heartbeats, nameservers = fds
+        origins, heartbeats, nameservers, sockets = fds
         self._origins = OriginalDestinations(origins)
         self._nameservers = Nameservers(nameservers)
+        self._sockets = bpf.Map(sockets)
         self._heartbeat = Heartbeat(heartbeats, slot)
         self._heartbeat.beat()
+
+    def set_sockmap(self, fds: list[int]) -> None:
+        """Comes after the maps. The program, too, stays open."""
+        assert self._sockets is not None
+        self._sockmap = Sockmap(self._sockets, fds[0])
 
     def stop(self) -> None:
         """Let new connections pass this worker by at once."""

@@ -18,6 +18,10 @@ ISTIOS_OWN = {
 #: The same for their DNS: whether the mesh answers it, whatever MeshConfig's dnsCapture says.
 DNS = "nodemesh.io/dns"
 
+#: The same, for the kernel to move bytes between the pods' sockets and the proxy's without TCP, where MeshConfig's
+#: sockmap says so.
+SOCKMAP = "nodemesh.io/sockmap"
+
 #: A static pod's cgroup carries the hash of its manifest in place of the mirror pod's uid.
 STATIC_POD_HASH = "kubernetes.io/config.hash"
 
@@ -28,6 +32,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload
     why_not: str = ""
     dns: bool = False  # whether its DNS queries are to be taken over
+    sockmap: bool = False  # whether it asks for sockmap, itself or by its namespace
 
     @property
     def uid(self) -> str:
@@ -40,10 +45,10 @@ def setting(thing: Workload | Namespace | None, name: str) -> str:
     return thing.labels.get(name, thing.annotations.get(name, "")) if thing is not None else ""
 
 
-def wants_dns(pod: Workload, namespace: Namespace | None, default: bool) -> bool:
-    """Whether the mesh is to answer the pod's DNS: by its own word, its namespace's, or the mesh's `default`."""
+def wants(name: str, pod: Workload, namespace: Namespace | None, default: bool = False) -> bool:
+    """Whether a pod is to have what `name` stands for: by its own word, its namespace's, or the `default`."""
     for thing in (pod, namespace):
-        said = setting(thing, DNS)
+        said = setting(thing, name)
         if said in (ENABLED, DISABLED):
             return said == ENABLED
     return default
@@ -75,7 +80,8 @@ def choose(snapshot: Snapshot, node: str) -> dict[str, Choice]:
         key: Choice(
             workload=pod,
             why_not=why_not(pod, namespaces.get(pod.namespace)),
-            dns=wants_dns(pod, namespaces.get(pod.namespace), default),
+            dns=wants(DNS, pod, namespaces.get(pod.namespace), default),
+            sockmap=wants(SOCKMAP, pod, namespaces.get(pod.namespace)),
         )
         for key, pod in snapshot.workloads.items()
         if pod.kind == "Pod" and pod.node == node

@@ -64,6 +64,7 @@ class RunningNode:
             "missing": missing,
             "ebpf": "on" if control.options.ebpf is not Ebpf.OFF else "off: only --expose and gateway listeners serve",
             "self_test": "" if control.kernel is None else control.unproven or "passed",
+            "sockmap": str(control.sockmap) if control.sockmap is not None else "off",
             "kernel": self._kernel(),
             "tables": {
                 "version": control.publisher.version,

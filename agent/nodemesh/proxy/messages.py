@@ -10,7 +10,7 @@ import msgspec
 from ..routing.client import Client
 
 #: Raised when a message changes its shape; a worker refuses a control process that speaks another one (RC-13).
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -62,9 +62,14 @@ class RemoveListener(Message, frozen=True, kw_only=True):
 
 
 class SetMaps(Message, frozen=True, kw_only=True):
-    """The kernel's side. fds: the map of original destinations, the heartbeats', the one of pods' nameservers."""
+    """The kernel's side. fds: the maps of original destinations, heartbeats, pods' nameservers, sockets."""
 
     heartbeat_slot: int
+
+
+class SetSockmap(Message, frozen=True, kw_only=True):
+    """Bytes may skip TCP between apps and the worker where the kernel's map of sockets has the app's. fds: the program
+    that tells a queue's depth. Until then such apps are taken out of the map as they come."""
 
 
 class SetDns(Message, frozen=True, kw_only=True):
@@ -143,6 +148,7 @@ FromControl = (
     | UpdateClient
     | RemoveListener
     | SetMaps
+    | SetSockmap
     | SetDns
     | SetMaterials
     | SetCounters

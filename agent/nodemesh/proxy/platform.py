@@ -13,6 +13,18 @@ STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class AppQueue:
+    """Bytes that went to an app without TCP and wait for it to read them. Nothing else bounds them than who writes."""
+
+    __slots__ = ()
+
+    def depth(self) -> int:
+        """So many bytes wait; negative where the app gets all its bytes by TCP, which is decided when this is first
+        asked, before anything is written. Costs a system call. Raises OSError."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Platform:
     """The plain platform: every listener knows its destination, and upstream sockets are the worker's own. The node
     package derives the one that works with eBPF."""
@@ -20,6 +32,11 @@ class Platform:
     def original_destination(self, connection: socket.socket, peer: tuple[Any, ...]) -> tuple[str, int] | None:
         """The address that the client dialled, None if it is not known. `peer` is the address that accept() gave: a
         client that has reset the connection since cannot be asked for it any more."""
+        return None
+
+    def app_queue(self, connection: socket.socket) -> AppQueue | None:
+        """Asked right after `original_destination` has told one: where the app's end is of the kind that the kernel can
+        hand bytes to without TCP, ours becomes so, too, and this is the app's queue of them."""
         return None
 
     def beat(self) -> None:
@@ -38,8 +55,13 @@ class Platform:
             raise OSError("sockets in other network namespaces need the eBPF data path")
         return socket.socket(family, kind)
 
+    def set_sockmap(self, fds: list[int]) -> None:
+        """Bytes may skip TCP from now on: the program that tells a queue's depth. The fds are ours from here on."""
+        for fd in fds:
+            os.close(fd)
+
     def set_maps(self, fds: list[int], slot: int) -> None:
-        """The kernel's maps (original destinations, heartbeats, nameservers) and this worker's slot among the
+        """The kernel's maps (original destinations, heartbeats, nameservers, sockets) and this worker's slot among the
         heartbeats; the fds are ours from here on."""
         for fd in fds:
             os.close(fd)

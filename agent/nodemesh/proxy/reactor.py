@@ -18,6 +18,7 @@ from .gate import Gate
 from .pipes import Pipes
 from .platform import Platform
 from .sockets import SILENT, SocketTransport, show, tune
+from .sockmap import SockmapTransport
 from .transport import Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
 
 log = logging.getLogger(__name__)
@@ -124,11 +125,18 @@ class Listener:
         # Family, type and protocol are known: naming them spares the socket object three system calls.
         sock = socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
         sock.setblocking(False)
-        transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
+        dialled, queue = self.destination, None
+        if dialled is None:
+            platform = self.reactor.platform
+            dialled = platform.original_destination(sock, address)
+            queue = platform.app_queue(sock) if dialled is not None else None
+        if queue is None:
+            transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
+        else:
+            transport = SockmapTransport(self.reactor, self.lane, sock, queue)
         transport.remote = show(address)
         if self.destination is not None:
             transport.entrance = self._entrance or show(sock.getsockname())
-        dialled = self.destination or self.reactor.platform.original_destination(sock, address)
         self.acceptor.accepted(transport, dialled)
         return True
 

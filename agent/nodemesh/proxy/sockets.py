@@ -8,7 +8,7 @@ import socket
 from contextlib import suppress
 from os import splice
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..routing.decision import Keepalive
 from .pipes import Pipe
@@ -302,6 +302,10 @@ class SocketTransport(Transport):
             self._out = [data[sent:]] if sent < len(data) else []
             if self._out:
                 return
+        self._written()
+
+    def _written(self) -> None:
+        """Nothing waits to be written any more."""
         self._watch()
         if self._closing:
             self._release()
@@ -376,10 +380,15 @@ class SocketTransport(Transport):
         except OSError as error:
             self._broken(error)
 
-    def _watch(self) -> None:
+    def _interest(self) -> int:
+        """What epoll is to tell."""
         mask = 0 if self._paused or self._stopped else EPOLLIN
         if self.pending or not self.established:
             mask |= EPOLLOUT
+        return mask
+
+    def _watch(self) -> None:
+        mask = self._interest()
         if mask == self._mask or self.closed or (self.error is not None and not self.established):
             return
         if self._mask < 0:
@@ -446,7 +455,7 @@ def tune(sock: socket.socket, keepalive: Keepalive | None) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def show(address: tuple[str, int] | str) -> str:
+def show(address: tuple[Any, ...] | str) -> str:
     """`host:port`, as the access log has it."""
     if isinstance(address, str):
         return address

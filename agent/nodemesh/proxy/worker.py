@@ -127,6 +127,8 @@ class Worker(Watcher):
             self._remove_listener(message.id)
         elif isinstance(message, messages.SetMaps):
             self.platform.set_maps(fds, message.heartbeat_slot)
+        elif isinstance(message, messages.SetSockmap):
+            self.platform.set_sockmap(fds)
         elif isinstance(message, messages.SetDns):
             self.proxy.set_addresses(message.addresses)
         elif isinstance(message, messages.SetMaterials):

@@ -9,6 +9,7 @@ import pytest
 from nodemesh.datapath import hooks, maps
 from nodemesh.datapath.maps import (
     Backend,
+    End,
     Hook,
     Mode,
     NetworkKey,
@@ -35,8 +36,9 @@ STRUCTS = {
     "pod": (maps.POD, ["view", "flags"]),
     "range_key": (maps.RANGE_KEY, ["prefix_length", "set", "port", "address"]),
     "nameserver_key": (maps.NAMESERVER_KEY, ["netns", "slot"]),
-    "origin": (maps.ORIGIN, ["netns", "address", "port", "mode", "tracked", "started"]),
-    "flow": (maps.FLOW, ["netns", "source", "destination", "source_port", "destination_port"]),
+    "origin": (maps.ORIGIN, ["netns", "address", "port", "mode", "tracked", "joined", "started"]),
+    "flow": (maps.FLOW, ["netns", "source", "destination", "source_port", "destination_port", "end"]),
+    "pair": (maps.PAIR, ["app", "proxy", "verified", "begun", "refused"]),
     "traffic_key": (maps.TRAFFIC_KEY, ["netns", "dialled", "backend", "dialled_port", "backend_port"]),
     "traffic": (maps.TRAFFIC, ["opened", "failed", "closed", "sent", "received", "duration", "rtt"]),
     "listener_key": (maps.LISTENER_KEY, ["netns", "family"]),
@@ -65,6 +67,7 @@ def c_says(tmp_path_factory):
     asked += [f"HOOK_{hook.name}" for hook in Hook] + [f"MODE_{mode.name}" for mode in Mode]
     asked += [f"SERVICE_{flag.name}" for flag in ServiceFlag]
     asked += [f"POD_{flag.name}" for flag in PodFlag] + [f"RANGE_{one.name}" for one in Range]
+    asked += [f"END_{end.name}" for end in End]
     asked += [f"REASON_{reason.name}" for reason in Reason if reason < maps.REASONS]
     folder = tmp_path_factory.mktemp("layout")
     lines = "\n".join(f'printf("%ld\\n", (long)({expression}));' for expression in asked)
@@ -105,6 +108,8 @@ def test_enumerations_are_the_same(c_says):
         assert c_says[f"RANGE_{verdict.name}"] == verdict
     for flag in PodFlag:
         assert c_says[f"POD_{flag.name}"] == flag
+    for end in End:
+        assert c_says[f"END_{end.name}"] == end
 
 
 def test_the_kernels_reasons_are_the_same_in_both_directions(c_says):
@@ -117,11 +122,12 @@ def test_the_kernels_reasons_are_the_same_in_both_directions(c_says):
 def test_every_map_of_the_header_is_known_with_its_type_and_the_other_way_round():
     text = (BPF / "include" / "maps.h").read_text()
     found = {name: kind for kind, name in re.findall(r'^MAP\("(\w+)", [^,]+, [^,]+, (\w+), ', text, re.M)}
+    found |= dict.fromkeys(re.findall(r"^SOCKHASH\(struct \w+, (\w+), ", text, re.M), "sockhash")
     assert found == {name: layout.type for name, layout in maps.LAYOUTS.items()}
 
 
 def test_every_hook_has_one_file_with_its_function():
-    known = (*hooks.HOOKS, *hooks.DNS_HOOKS)
+    known = (*hooks.HOOKS, *hooks.DNS_HOOKS, *hooks.SOCKMAP_PROGRAMS)
     for hook in known:
         assert f"int {hook.function}(" in (BPF / f"{hook.name}.bpf.c").read_text()
     assert {path.name.removesuffix(".bpf.c") for path in BPF.glob("*.bpf.c")} == {hook.name for hook in known}

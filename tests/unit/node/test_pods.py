@@ -55,6 +55,21 @@ def test_a_namespace_opts_all_its_pods_out_and_a_pod_itself_back_in():
     assert "hostNetwork" in why(off, labels={"nodemesh.io/mesh": "enabled"}, host_network=True)
 
 
+@pytest.mark.parametrize(
+    ("whole", "own", "asks"),
+    [
+        ({}, {}, False),
+        ({}, {"annotations": {"nodemesh.io/sockmap": "enabled"}}, True),
+        ({}, {"labels": {"nodemesh.io/sockmap": "enabled"}}, True),
+        ({"nodemesh.io/sockmap": "enabled"}, {}, True),
+        ({"nodemesh.io/sockmap": "enabled"}, {"annotations": {"nodemesh.io/sockmap": "disabled"}}, False),
+        ({}, {"annotations": {"nodemesh.io/sockmap": "yes"}}, False),
+    ],
+)
+def test_sockmap_is_for_pods_that_ask_or_whose_namespace_does(whole, own, asks):
+    assert choose(snapshot(whole, **own), "here")["shop/a"].sockmap is asks
+
+
 def test_a_static_pods_cgroup_is_found_by_its_manifests_hash():
     pods = choose(snapshot(annotations={"kubernetes.io/config.hash": "abc"}), "here")
     assert pods["shop/a"].uid == "abc"

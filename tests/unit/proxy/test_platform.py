@@ -23,7 +23,9 @@ def test_nobody_knows_where_a_client_wanted_to():
 
 def test_maps_are_not_kept():
     ends = list(os.pipe())
+    more = list(os.pipe())
     Platform().set_maps(ends, 0)
-    for end in ends:
+    Platform().set_sockmap(more)
+    for end in (*ends, *more):
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(end)

@@ -78,6 +78,18 @@ def open_to(reactor: Reactor, lane: int, *ears: Ear) -> list[socket.socket]:
     return clients
 
 
+def test_both_ends_of_an_ipv6_connection_have_their_names(reactor):
+    """The kernel tells four things of such an address, not two."""
+    lane, ear, caller = reactor.add_lane(), Ear(), Ear()
+    listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    reactor.listen(listener, lane, Door(ear), ("10.0.0.1", 80))
+    port = listener.getsockname()[1]
+    upstream = reactor.connect(Endpoint(address="::1", port=port), -1, lane, None, caller)
+    turn_until(reactor, lambda: ear.transport is not None and "connected" in caller.log)
+    assert ear.transport.remote == upstream.local != ""
+    assert upstream.remote == f"[::1]:{port}"
+
+
 def test_a_busy_pod_does_not_keep_a_quiet_one_waiting(reactor):
     log: list[str] = []
     many, few = reactor.add_lane(), reactor.add_lane()

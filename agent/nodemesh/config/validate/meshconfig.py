@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..meshconfig import MeshConfigSpec, Sockmap
+from ..meshconfig import MeshConfigSpec
 from ..meta import Meta, Path
 from ..problems import Findings
 from .common import (
@@ -38,9 +38,6 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
     if spec.access_log_encoding not in ENCODINGS:
         message = f"`{spec.access_log_encoding}` is not an encoding; right is {' or '.join(ENCODINGS)}"
         findings.bad_value("bad-enum", ("spec", "accessLogEncoding"), message)
-    if spec.sockmap is not Sockmap.OFF:
-        message = f"sockmap {spec.sockmap} has no effect: bytes go through the loopback's TCP; remove it, or say `off`"
-        findings.warning("unsupported-field", ("spec", "sockmap"), message)
     for name, values in (
         ("defaultServiceExportTo", spec.default_service_export_to),
         ("defaultVirtualServiceExportTo", spec.default_virtual_service_export_to),
