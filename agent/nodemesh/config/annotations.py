@@ -12,8 +12,15 @@ FAILURE_POLICY_ANNOTATION = "nodemesh.io/failure-policy"
 
 #: The label or annotation on a Pod or its Namespace that takes pods out of the mesh, and on a Pod back in.
 MESH = "nodemesh.io/mesh"
+#: The same for their DNS: whether the mesh answers it, whatever MeshConfig's dnsCapture says.
+DNS = "nodemesh.io/dns"
+#: The same, for the kernel to move bytes between the pods' sockets and the proxy's without TCP, where MeshConfig's
+#: sockmap says so.
+SOCKMAP = "nodemesh.io/sockmap"
 DISABLED = "disabled"
 ENABLED = "enabled"
+
+_SWITCHES = {name: (ENABLED, DISABLED) for name in (MESH, DNS, SOCKMAP)}
 
 #: What may be said by kind, and the values. Another value counts as none.
 VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -21,6 +28,6 @@ VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         L7_ANNOTATION: tuple(value.value for value in L7),
         FAILURE_POLICY_ANNOTATION: tuple(value.value for value in FailurePolicy),
     },
-    "Pod": {MESH: (ENABLED, DISABLED)},
-    "Namespace": {MESH: (ENABLED, DISABLED)},
+    "Pod": _SWITCHES,
+    "Namespace": _SWITCHES,
 }

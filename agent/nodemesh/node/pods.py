@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..config.annotations import DISABLED, ENABLED, MESH
+from ..config.annotations import DISABLED, DNS, ENABLED, MESH, SOCKMAP
 from ..registry.snapshot import Namespace, Snapshot, Workload
 from ..routing.client import Client
 
@@ -14,13 +14,6 @@ ISTIOS_OWN = {
     "sidecar.istio.io/status": ("", "Istio's sidecar"),
     "ambient.istio.io/redirection": ("enabled", "Istio's ambient mode"),
 }
-
-#: The same for their DNS: whether the mesh answers it, whatever MeshConfig's dnsCapture says.
-DNS = "nodemesh.io/dns"
-
-#: The same, for the kernel to move bytes between the pods' sockets and the proxy's without TCP, where MeshConfig's
-#: sockmap says so.
-SOCKMAP = "nodemesh.io/sockmap"
 
 #: A static pod's cgroup carries the hash of its manifest in place of the mirror pod's uid.
 STATIC_POD_HASH = "kubernetes.io/config.hash"

@@ -8,6 +8,8 @@ from nodemesh.config.load import load_text
     [
         ("Pod", "labels", "nodemesh.io/mesh", "off"),
         ("Namespace", "annotations", "nodemesh.io/mesh", "true"),
+        ("Pod", "annotations", "nodemesh.io/dns", "yes"),
+        ("Namespace", "labels", "nodemesh.io/sockmap", "auto"),
         ("Service", "annotations", "nodemesh.io/l7", "sometimes"),
         ("Service", "annotations", "nodemesh.io/failure-policy", "ajar"),
     ],
