@@ -20,7 +20,7 @@ SOCKMAP = "nodemesh.io/sockmap"
 DISABLED = "disabled"
 ENABLED = "enabled"
 
-_SWITCHES = {name: (ENABLED, DISABLED) for name in (MESH, DNS, SOCKMAP)}
+_SWITCHES = dict.fromkeys((MESH, DNS, SOCKMAP), (ENABLED, DISABLED))
 
 #: What may be said by kind, and the values. Another value counts as none.
 VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
