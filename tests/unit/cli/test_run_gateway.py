@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from tests.unit.cli.mesh import Answer, Mesh, Upstream, cluster, free_port, until
 
 from nodemesh.lab.certificates import Authority
@@ -84,10 +85,12 @@ class Gateway(Mesh):
         self.replace_secret()
         super().__init__(config, *options, workers=2, expose=())
 
-    def replace_certificate(self) -> None:
+    def replace_certificate(self) -> int:
+        """The new one's serial number."""
         pair = self.authority.issue("httpbin.example.com")
         for name, content in (("crt", pair.certificate), ("key", pair.key)):
             put(self.certificates / f"{name}.pem", content)
+        return x509.load_pem_x509_certificate(pair.certificate).serial_number
 
     def replace_secret(self) -> None:
         pair = self.authority.issue("*.bookinfo.com")
@@ -199,7 +202,7 @@ def test_certificates_replaced_fifty_times_fail_no_request(gateway):
                     socket.create_connection(("127.0.0.1", gateway.ports[443]), 5) as plain,
                     context.wrap_socket(plain, server_hostname="httpbin.example.com") as sock,
                 ):
-                    seen.add(sock.getpeercert()["serialNumber"])
+                    seen.add(int(sock.getpeercert()["serialNumber"], 16))
                     sock.sendall(request)
                     answer = b""
                     while data := sock.recv(4096):
@@ -209,17 +212,18 @@ def test_certificates_replaced_fifty_times_fail_no_request(gateway):
             except OSError as error:
                 failed.append(error)
 
-    clients = [threading.Thread(target=load) for _ in range(2)]
+    clients = [threading.Thread(target=load, daemon=True) for _ in range(2)]
     for client in clients:
         client.start()
-    for _ in range(50):
-        gateway.replace_certificate()
-        time.sleep(0.02)
-    before = len(seen)
-    until(lambda: len(seen) > before)
-    done.set()
-    for client in clients:
-        client.join()
+    try:
+        for _ in range(50):
+            last = gateway.replace_certificate()
+            time.sleep(0.02)
+        until(lambda: last in seen)
+    finally:
+        done.set()
+        for client in clients:
+            client.join(10.0)
     assert not failed and len(seen) > 1
 
 
