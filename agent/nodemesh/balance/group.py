@@ -72,6 +72,7 @@ class Group:
         "limits",
         "loads",
         "next_sweep",
+        "only",
         "passing",
         "rng",
         "row",
@@ -93,6 +94,7 @@ class Group:
         self.hosts: list[Host] = []
         self.levels: list[Level] = []
         self.loads: list[int] = []
+        self.only: Balancer | None = None  # where there is one level with one balancer: nothing else to choose
         self.detector: Detector | None = None
         self.changes = 0
         self.stale = True
@@ -206,6 +208,8 @@ class Group:
         return host
 
     def _pick(self, key: int | None, leave: Sequence[Host]) -> Host | None:
+        if self.only is not None:
+            return self.only.pick(key or 0)
         level = self._level(key, leave)
         if level is None or not level.balancers:
             return None
@@ -277,6 +281,8 @@ class Group:
             self.loads = levels.loads([levels.availability(*pair) for pair in zip(serving_counts, totals, strict=True)])
         for index, level in enumerate(self.levels):
             self._equip(level, index, warmup)
+        balancers = [balancer for level in self.levels for balancer in level.balancers]
+        self.only = balancers[0] if len(self.levels) == len(balancers) == 1 else None
 
     def _members(self, excluded: Health) -> list[list[Host]]:
         """The hosts of each priority, without those that do not even count as absent."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ..balance.host import Host
 from ..reasons import Reason
 from ..routing.decision import Retry
-from .clock import Timer
+from .clock import Alarm, Timer
 from .head import RequestHead, ResponseHead
 from .local_reply import HTTP_STATUS
 from .request_body import KEPT, RequestBody
@@ -85,7 +85,7 @@ class Call(Requester):
     __slots__ = (
         "caller", "pod", "target", "head", "path", "authority", "lines", "body", "policy", "timeout", "key", "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
-        "_tried", "_deadline", "_fresh", "_retrying", "_timer", "_try_timer", "_rest_timer",
+        "_tried", "_deadline", "_fresh", "_retrying", "_alarm", "_try_timer", "_rest_timer",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +98,7 @@ class Call(Requester):
         authority: bytes,
         lines: list[bytes],
         body: RequestBody | None,
+        alarm: Alarm,
     ) -> None:
         self.caller = caller
         self.pod = pod
@@ -125,7 +126,7 @@ class Call(Requester):
         self._deadline = 0.0
         self._fresh = False  # a stale connection failed us: take a new one
         self._retrying = False  # holds a place under the limit of retries
-        self._timer: Timer | None = None
+        self._alarm = alarm  # of the timeout; whoever has many calls one after the other has one for all
         self._try_timer: Timer | None = None
         self._rest_timer: Timer | None = None
 
@@ -245,7 +246,7 @@ class Call(Requester):
     def _start_timeout(self) -> None:
         if self.timeout and not self._deadline:
             self._deadline = self._clock.now + self.timeout
-            self._timer = self._clock.after(self.timeout, self._timed_out)
+            self._alarm.set(self.timeout, self._timed_out)
 
     def _limit_try(self, lines: list[bytes]) -> None:
         """Start the per-try timeout, and tell the upstream how long it has (x-envoy-expected-rq-timeout-ms)."""
@@ -257,7 +258,6 @@ class Call(Requester):
         lines.append(b"x-envoy-expected-rq-timeout-ms: %d" % int(left * 1000.0 + 0.5))
 
     def _timed_out(self) -> None:
-        self._timer = None
         self._report(Reason.RESPONSE_TIMEOUT)
         self._leave_upstream()
         self._give_up(Reason.RESPONSE_TIMEOUT, "")
@@ -420,9 +420,8 @@ class Call(Requester):
 
     def _stop_timers(self) -> None:
         self._stop_try_timer()
-        if self._timer is not None:
-            self._clock.cancel(self._timer)
-            self._timer = None
+        if self._deadline:
+            self._alarm.clear()
         if self._rest_timer is not None:
             self._clock.cancel(self._rest_timer)
             self._rest_timer = None

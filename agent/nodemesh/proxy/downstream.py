@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ..reasons import Reason
 from ..routing.frontend import Frontend
 from ..telemetry.record import RequestRecord
+from .clock import Alarm
 from .edge import admit
 from .exchange import ANSWERING, Exchange
 from .head import RequestHead, ResponseHead
@@ -51,9 +52,9 @@ class Downstream(Handler):
     """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
 
     __slots__ = (
-        "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "_view", "_buffer", "_body",
-        "_held", "_counted", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since",
-        "_timer", "_entrances",
+        "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "alarm", "_view", "_buffer",
+        "_body", "_held", "_counted", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served",
+        "_since", "_timer", "_entrances",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +72,7 @@ class Downstream(Handler):
         self.security = security
         self.scheme = b"http" if security is None else b"https"
         self.exchange: Exchange | None = None
+        self.alarm = Alarm(pod.proxy.clock)  # of the exchange's call
         self._entrances = entrances(transport.entrance)
         self._view = pod.view
         self._buffer = HeadBuffer()
@@ -340,6 +342,7 @@ class Downstream(Handler):
         self.exchange = None
         self._closing = True
         self.pod.proxy.clock.cancel(self._timer)
+        self.alarm.close()
         self.pod.connections.pop(self, None)
         relay = Relay(self.pod, record, tunnel.idle_timeout, tunnel)
         relay.client.take(self.transport)
@@ -406,6 +409,7 @@ class Downstream(Handler):
         self._held = self._buffer.data = b""
         self._count_held()
         self.pod.proxy.clock.cancel(self._timer)
+        self.alarm.close()
         self.pod.forget(self)
 
     def _check(self) -> None:

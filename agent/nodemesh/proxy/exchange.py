@@ -247,7 +247,8 @@ class Exchange(Caller):
             change(destination.request_headers, lines, record, request.headers)
         if route.request_headers is not None:
             change(route.request_headers, lines, record, request.headers)
-        call = Call(self, self.pod, self.proxy.target(cluster), head, path, authority, lines, self._body)
+        target, alarm = self.proxy.target(cluster), self.downstream.alarm
+        call = Call(self, self.pod, target, head, path, authority, lines, self._body, alarm)
         call.timeout = route.timeout
         if route.retry is not None:
             call.policy = route.retry

@@ -8,7 +8,7 @@ from ..reasons import Reason
 from ..routing.decision import Mirror
 from ..telemetry.record import RequestRecord
 from .call import ENDED, Call, Caller
-from .clock import Timer
+from .clock import Alarm, Timer
 from .fault import hits
 from .head import ResponseHead
 from .records import copy_of
@@ -26,7 +26,7 @@ LONGEST: Final = 300.0
 class Shadow(Caller):
     """One copy on its way. The response is read and dropped, so that the connection can be used again."""
 
-    __slots__ = ("call", "record", "_began", "_timer")
+    __slots__ = ("call", "record", "_began", "_alarm", "_timer")
 
     def __init__(self, original: Call, mirror: Mirror, record: RequestRecord) -> None:
         cluster = mirror.cluster
@@ -43,6 +43,7 @@ class Shadow(Caller):
         self._began = proxy.clock.now
         record.cluster = cluster
         record.started = proxy.clock.time()
+        self._alarm = Alarm(proxy.clock)
         self.call = Call(
             self,
             original.pod,
@@ -52,6 +53,7 @@ class Shadow(Caller):
             original.authority,
             list(original.lines),
             body,
+            self._alarm,
         )
         self.call.timeout = original.timeout
         self._timer: Timer | None = proxy.clock.after(LONGEST, self._overdue)
@@ -107,6 +109,7 @@ class Shadow(Caller):
         if self.call.body is not None:
             self.call.body.forget()
         proxy = self.call.target.proxy
+        self._alarm.close()
         if self._timer is not None:
             proxy.clock.cancel(self._timer)
             self._timer = None

@@ -1,6 +1,8 @@
 """Timers fire in their order, never early, and cost nothing once cancelled."""
 
-from nodemesh.proxy.clock import Clock
+import pytest
+
+from nodemesh.proxy.clock import Alarm, Clock
 
 
 class Calls(list):
@@ -68,3 +70,48 @@ def test_the_time_of_day_moves_with_the_clock():
     clock = Clock(5.0, 100.0)
     clock.advance(6.5)
     assert clock.time() == 106.5 and clock.read() == 6.5
+
+
+def test_an_alarm_rings_at_the_moment_that_was_set_last_and_once():
+    clock = Clock()
+    alarm = Alarm(clock)
+    rang: list[tuple[str, float]] = []
+    alarm.set(5.0, lambda: rang.append(("first", clock.now)))
+    clock.advance(4.0)
+    alarm.set(3.0, lambda: rang.append(("later", clock.now)))  # at 7
+    clock.advance(6.0)
+    assert not rang
+    clock.advance(7.1)
+    assert rang == [("later", 7.1)]
+    alarm.set(9.0, lambda: rang.append(("never", clock.now)))
+    alarm.set(1.0, lambda: rang.append(("sooner", clock.now)))
+    clock.advance(8.2)
+    clock.advance(30.0)
+    assert rang[1:] == [("sooner", 8.2)]
+
+
+def test_an_alarm_that_is_cleared_or_closed_is_silent():
+    clock = Clock()
+    alarm, rang = Alarm(clock), []
+    alarm.set(1.0, lambda: rang.append(1))
+    alarm.clear()
+    clock.advance(2.0)
+    assert not rang and clock.wait() is None
+    alarm.set(1.0, lambda: rang.append(2))
+    alarm.close()
+    assert clock.wait() is None, "and leaves no timer behind"
+    clock.advance(9.0)
+    assert not rang
+
+
+def test_an_alarm_that_is_put_off_each_time_keeps_one_timer():
+    """And no slot for each tick at which it might have rung."""
+    clock = Clock()
+    alarm = Alarm(clock)
+    for number in range(1000):
+        clock.advance(number / 1000.0)
+        alarm.set(15.0, lambda: None)
+        alarm.clear()
+    assert clock.wait() == pytest.approx(15.0 - 0.999, abs=0.3)
+    clock.advance(16.0)
+    assert clock.wait() is None
