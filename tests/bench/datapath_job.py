@@ -117,10 +117,15 @@ def serve(pod: Pod) -> None:
     pod.wait_listening(PORT)
 
 
+#: Tens of thousands of connections to one address within a minute: more than there are ports while each rests a minute.
+PORTS = "open('/proc/sys/net/ipv4/tcp_tw_reuse', 'w').write('1')"
+
+
 def build(lab: Lab) -> Stage:
     server = lab.pod("server", labels={"app": "server"})
     serve(server)
     client = lab.pod("client")
+    client.python(PORTS)
     kernel = lab.service("kernel", ports=[Port(PORT, name="tcp")], selector={"app": "server"})
     proxied = lab.service("proxied", ports=[PORT], selector={"app": "server"})
     agent = Agent(lab)

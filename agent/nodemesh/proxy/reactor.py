@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 BULK_SIZE: Final = 256 * 1024
 
 #: Sockets of one pod that are served before the next pod's turn; what they have to say is sent together.
-QUANTUM: Final = 16
+QUANTUM: Final = 32
 
 #: The longest sleep: `Platform.beat` is due at least every 0.5 s.
 LONGEST_WAIT: Final = 0.25
