@@ -15,6 +15,7 @@ from .decode import decode
 from .kinds import KINDS, MESH_CONFIG, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
 from .meta import Location, Meta, Object, Path
 from .problems import Finding, Findings, Problem, Severity, path_text
+from .serviceentry import ServiceEntrySpec, ServiceEntryStatus
 from .validate.table import validate
 from .yaml import Document, Flaw, Marks, Node, read
 
@@ -214,7 +215,8 @@ def _load_kind(data: dict[str, Any], kind: Kind, origin: Origin, findings: Findi
         return None
     marks = {} if origin.document is None else Marks(origin.document.chunk, origin.prefix)
     location = Location(origin.file, root.line, root.column) if root is not None else Location(origin.file)
-    return Object(kind=kind.name, meta=meta, spec=spec, location=location, marks=marks)
+    status = _status(data, kind)
+    return Object(kind=kind.name, meta=meta, spec=spec, location=location, marks=marks, status=status)
 
 
 def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
@@ -268,6 +270,15 @@ def _spec(
             return None
         return msgspec.structs.replace(spec, status=status.status, owners=written.owner_references)
     return spec
+
+
+def _status(data: dict[str, Any], kind: Kind) -> msgspec.Struct | None:
+    """What others wrote of the object. It is not its author's mistake: what is wrong with it counts as not there."""
+    if kind.spec is not ServiceEntrySpec:
+        return None
+    status = data.get("status")
+    addresses = status.get("addresses") if isinstance(status, dict) else None
+    return decode({"addresses": addresses}, ServiceEntryStatus, (), Findings(), None) if addresses else None
 
 
 def _secret(data: dict[str, Any], findings: Findings, root: Node | None) -> SecretSpec | None:

@@ -43,13 +43,15 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Object(msgspec.Struct, Generic[Spec], frozen=True, kw_only=True):
-    """One configuration object with a typed spec. `marks` maps field paths to where they were written."""
+    """One configuration object with a typed spec, and its status where we read that. `marks` maps field paths to where
+    they were written."""
 
     kind: str
     meta: Meta
     spec: Spec
     location: Location = Location()
     marks: Mapping[Path, Location] = {}
+    status: msgspec.Struct | None = None
 
     def locate(self, *path: str | int) -> Location:
         """The place of the innermost part of `path` that has a mark, at worst the object's own."""

@@ -97,7 +97,7 @@ OTHERS: tuple[Support, ...] = (
         for name in ("conditions", "validationMessages", "observedGeneration")
     ),
     *(
-        Support("ServiceEntry", f"status.{name}", False, "the status is Istio's to write; it is not read")
+        Support("ServiceEntry", f"status.{name}", True, "read where Istio's control plane has allocated them")
         for name in ("addresses", "addresses[].value", "addresses[].host")
     ),
     *(

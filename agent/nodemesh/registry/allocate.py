@@ -37,7 +37,7 @@ class Applicant(NamedTuple):
 
 def applies(service: Service, default: bool) -> bool:
     """Whether a service is to have addresses of the mesh's own; `default` is what counts without the label."""
-    if service.kind != "ServiceEntry" or service.addresses or "*" in service.host:
+    if service.kind != "ServiceEntry" or service.addresses or service.allocated or "*" in service.host:
         return False
     if service.resolution not in ALLOCATED:
         return False

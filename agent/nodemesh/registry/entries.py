@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from ..config import serviceentry
 from ..config.meta import Object
-from ..config.serviceentry import ServiceEntrySpec
+from ..config.serviceentry import ServiceEntrySpec, ServiceEntryStatus
+from ..config.validate.common import is_ip
 from ..config.workload import WorkloadEntrySpec
+from .allocate import ALLOCATED
 from .protocols import protocol_of_name
 from .services import Backends, canonical_address, distribution_of, resolve_export_to, selects
 from .site import Site
@@ -19,6 +21,7 @@ UNIX = "unix://"
 
 def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site) -> tuple[Service, ...]:
     spec, meta = entry.spec, entry.meta
+    resolution = Resolution(spec.resolution.value) if spec.resolution else Resolution.NONE
     ports = tuple(
         ServicePort(
             number=port.number or 0,
@@ -35,19 +38,29 @@ def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site)
             addresses=tuple(canonical_address(address) for address in spec.addresses),
             ports=ports,
             endpoints={port.number or 0: endpoints_of_port(entry, host, port, backends) for port in spec.ports},
-            resolution=Resolution(spec.resolution.value) if spec.resolution else Resolution.NONE,
+            resolution=resolution,
             external=spec.location is not serviceentry.Location.MESH_INTERNAL,
             kind="ServiceEntry",
             labels=meta.labels,
             annotations=meta.annotations,
             export_to=resolve_export_to(spec.export_to, meta.namespace, site.export_to),
             subject_alt_names=spec.subject_alt_names,
+            allocated=allocated_to(host, entry.status) if resolution in ALLOCATED and not spec.addresses else (),
             traffic_distribution=distribution_of("", meta.annotations, site.distributions.get(meta.namespace, "")),
             created=meta.created,
             location=entry.location,
         )
         for host in spec.hosts
     )
+
+
+def allocated_to(host: str, status: object) -> tuple[str, ...]:
+    """The addresses that Istio's control plane has allocated for a host, where there is one beside us: all proxies and
+    all who answer DNS are to have the same. What is no address counts as none."""
+    if not isinstance(status, ServiceEntryStatus):
+        return ()
+    given = (address.value or "" for address in status.addresses if address.host == host)
+    return tuple(canonical_address(value) for value in given if is_ip(value))
 
 
 def endpoints_of_port(

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.meshes import make, service
 
+from nodemesh.config.load import load_text
 from nodemesh.registry.allocate import LABEL, PLACES, Applicant, addresses_at, allocate
 from nodemesh.registry.store import Store
 
@@ -75,3 +76,40 @@ def test_addresses_come_and_go_with_the_setting_and_leave_others_as_they_are():
     assert second.services["b.internal"][0].allocated != second.services["a.internal"][0].allocated != ()
     off = store.apply("test", [make("MeshConfig", "default", {"dnsCapture": False})])
     assert off.services["a.internal"][0].allocated == ()
+
+
+WITH_STATUS = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: db, namespace: default}
+spec:
+  hosts: [db.internal, other.internal]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: DNS
+status:
+  conditions: [{type: Reconciled, status: "True"}]
+  addresses:
+  - {host: db.internal, value: 240.240.7.7}
+  - {host: db.internal, value: "2001:2::f0f0:0707"}
+  - {host: other.internal, value: nonsense}
+"""
+
+
+def test_what_istio_has_allocated_counts_before_what_we_would():
+    """With and without DNS of ours, and only where it is an address."""
+    (found,) = load_text(WITH_STATUS, "db.yaml").objects
+    assert allocated(found) == {"db.internal": ("240.240.7.7", "2001:2::f0f0:707"), "other.internal": ()}
+    given = allocated(found, DNS_CAPTURE)
+    assert given["db.internal"] == ("240.240.7.7", "2001:2::f0f0:707") and len(given["other.internal"]) == 2
+
+
+def test_a_status_that_is_none_is_nobodys_mistake():
+    for status in ("nonsense", "{addresses: nonsense}", "{addresses: [{value: 1}]}", "{addresses: [x]}"):
+        loaded = load_text(WITH_STATUS.partition("status:")[0] + f"status: {status}\n", "db.yaml")
+        assert not [problem for problem in loaded.problems if problem.refused]
+        assert allocated(*loaded.objects)["db.internal"] == ()
+
+
+def test_an_address_of_its_own_counts_before_istios():
+    (found,) = load_text(WITH_STATUS.replace("hosts:", "addresses: [10.9.9.9]\n  hosts:"), "db.yaml").objects
+    assert allocated(found)["db.internal"] == ()
