@@ -92,7 +92,7 @@ def mesh(
 
 
 def answers(agent: Mesh) -> set[str]:
-    return {agent.curl("/").body for _ in range(8)}
+    return {agent.curl("/").body for _ in range(20)}  # chance leaves nobody out
 
 
 def remotes(agent: Mesh) -> dict[str, tuple[str, str]]:
@@ -172,8 +172,8 @@ def test_a_node_that_boots_without_any_api_server_knows_every_cluster(tmp_path, 
         assert answers(agent) == {"here", "west"} and remotes(agent)["west"] == ("from disk", "")
         own.call(lambda api: api.delete("Secret", "istio-remote-secret-west", SYSTEM))
         own.start()
-        until(lambda: answers(agent) == {"here"}, 60)
-        assert "west" not in remotes(agent) and not list((state / "clusters").glob("*.msgpack"))
+        until(lambda: "west" not in remotes(agent) and not list((state / "clusters").glob("*.msgpack")), 60)
+        until(lambda: answers(agent) == {"here"})
     assert b"server" not in (state / "cluster.msgpack").read_bytes(), "kubeconfigs are not kept"
 
 
