@@ -42,9 +42,10 @@ def events(pieces: list[bytes]) -> list[object]:
                         break
                     head = read_request(said, b"http")
                     data = buffer.rest
-                    found.append((head.request.method, head.request.path, head.request.authority, tuple(head.lines)))
-                    if head.length:
-                        body = ChunkedReader() if head.length == UNKNOWN else LengthReader(head.length)
+                    length = head.fields.length
+                    found.append((head.method, head.path, head.authority, tuple(head.fields.lines)))
+                    if length:
+                        body = ChunkedReader() if length == UNKNOWN else LengthReader(length)
                 else:
                     payload += bytes(body.read(data))
                     data = b""

@@ -8,7 +8,7 @@ from ..balance.host import Host
 from ..reasons import Reason
 from ..routing.decision import Retry
 from .clock import Alarm, Timer
-from .head import RequestHead, ResponseHead
+from .head import Edits, RequestHead, ResponseHead
 from .local_reply import HTTP_STATUS
 from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
@@ -41,7 +41,11 @@ NEXT: Final[dict[int, frozenset[int]]] = {
 
 NO_RETRY: Final = Retry(attempts=0)
 
-#: `x-envoy-attempt-count`, for as many tries as one usually has.
+EXPECTED_TIMEOUT: Final = b"x-envoy-expected-rq-timeout-ms"
+
+ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
+
+#: Its lines, for as many tries as one usually has.
 ATTEMPT_LINES: Final = [b"x-envoy-attempt-count: %d" % count for count in range(16)]
 
 
@@ -83,7 +87,7 @@ class Call(Requester):
     """One request to one target. `start` it, feed it the request's body by `send` and `finish`; `cancel` ends it."""
 
     __slots__ = (
-        "caller", "pod", "target", "head", "path", "authority", "lines", "body", "policy", "timeout", "key", "dialled",
+        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
         "_tried", "_deadline", "_fresh", "_retrying", "_alarm", "_try_timer", "_rest_timer",
     )  # fmt: skip
@@ -96,7 +100,7 @@ class Call(Requester):
         head: RequestHead,
         path: bytes,
         authority: bytes,
-        lines: list[bytes],
+        edits: Edits,
         body: RequestBody | None,
         alarm: Alarm,
     ) -> None:
@@ -106,7 +110,7 @@ class Call(Requester):
         self.head = head
         self.path = path
         self.authority = authority
-        self.lines = lines
+        self.edits = edits
         self.body = body
         self.policy = NO_RETRY
         self.timeout = 0.0  # for all tries together, from the request's end; 0: none
@@ -224,13 +228,14 @@ class Call(Requester):
         self.host_name = upstream.transport.remote
         host.begin()
         attempts = self.attempts
-        lines = [*self.lines, ATTEMPT_LINES[attempts] if attempts < 16 else b"x-envoy-attempt-count: %d" % attempts]
+        edits = self.edits
+        edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < 16 else b"x-envoy-attempt-count: %d" % attempts
         body = self.body
         complete = body is None or body.complete
         if self.timeout or self.policy.per_try_timeout:
             if complete:
                 self._start_timeout()
-            self._limit_try(lines)
+            self._limit_try(edits)
         data = b""
         trailers: list[bytes] = []
         if body is not None:
@@ -239,7 +244,7 @@ class Call(Requester):
             if not self.policy.attempts:
                 body.forget()
         self.sent_at = self._clock.now
-        upstream.request(self, self.head, self.path, self.authority, lines, data, complete, trailers)
+        upstream.request(self, self.head, self.path, self.authority, edits, data, complete, trailers)
         if not complete and not upstream.transport.pending:
             self.caller.call_drained()
 
@@ -248,14 +253,14 @@ class Call(Requester):
             self._deadline = self._clock.now + self.timeout
             self._alarm.set(self.timeout, self._timed_out)
 
-    def _limit_try(self, lines: list[bytes]) -> None:
+    def _limit_try(self, edits: Edits) -> None:
         """Start the per-try timeout, and tell the upstream how long it has (x-envoy-expected-rq-timeout-ms)."""
         left = max(self._deadline - self._clock.now, 0.001) if self._deadline else self.timeout
         per_try = self.policy.per_try_timeout
         if per_try and (not left or per_try < left):
             self._try_timer = self._clock.after(per_try, self._try_timed_out)
             left = per_try
-        lines.append(b"x-envoy-expected-rq-timeout-ms: %d" % int(left * 1000.0 + 0.5))
+        edits[EXPECTED_TIMEOUT] = b"x-envoy-expected-rq-timeout-ms: %d" % int(left * 1000.0 + 0.5)
 
     def _timed_out(self) -> None:
         self._report(Reason.RESPONSE_TIMEOUT)
@@ -338,11 +343,11 @@ class Call(Requester):
 
     def _is_safe(self) -> bool:
         """Whether sending again does no harm and is possible."""
-        return self.head.request.method in IDEMPOTENT and (self.body is None or self.body.whole)
+        return self.head.method in IDEMPOTENT and (self.body is None or self.body.whole)
 
     def _is_light(self) -> bool:
         """Whether sending again will do no harm and be possible, whatever happens."""
-        return self.body is None and self.head.request.method in IDEMPOTENT
+        return self.body is None and self.head.method in IDEMPOTENT
 
     def _may_retry(self) -> bool:
         """Whether one more retry is possible and allowed; takes its place under the limit of retries."""

@@ -11,7 +11,7 @@ from ..telemetry.record import RequestRecord
 from .clock import Alarm
 from .edge import admit
 from .exchange import ANSWERING, Exchange
-from .head import RequestHead, ResponseHead
+from .head import NO_EDITS, Edits, RequestHead, ResponseHead
 from .http1.body import BodyReader, ChunkedReader, LengthReader
 from .http1.errors import ProtocolError
 from .http1.receive import MAX_HEAD, HeadBuffer
@@ -173,20 +173,21 @@ class Downstream(Handler):
     def _begin(self, head: RequestHead, rest: bytes) -> bytes:
         """Start the exchange; returns what belongs to the next request if this one is over already."""
         pod = self.pod
-        if head.http10 and not pod.proxy.accept_http10:
+        fields = head.fields
+        if fields.http10 and not pod.proxy.accept_http10:
             raise ProtocolError("HTTP/1.0 is not accepted", 426)
         self._served = True
         if pod.gateway_port:
             admit(head, self.transport.remote, self.security)
-        self._close = head.close or pod.proxy.draining
-        self._bodiless = head.request.method == b"HEAD"
+        self._close = fields.close or pod.proxy.draining
+        self._bodiless = head.method == b"HEAD"
         if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh
             self._view = pod.view
             if self.dialled is not None:
                 self.frontend = pod.view.frontend(*self.dialled)
-        if self._entrances and self.dialled is not None and head.request.authority in self._entrances:
-            head.request.authority = authority_of(*self.dialled)
-        length = head.length
+        if self._entrances and self.dialled is not None and head.authority in self._entrances:
+            head.authority = authority_of(*self.dialled)
+        length = fields.length
         data: Buffer = b""
         if length:
             body = LengthReader(length) if length > 0 else ChunkedReader()
@@ -262,14 +263,14 @@ class Downstream(Handler):
 
     def inform(self, head: ResponseHead) -> None:
         """Pass an interim response on; HTTP/1.0 knows none (RFC 9110 section 15.2)."""
-        if self.exchange is not None and self.exchange.head.http10:
+        if self.exchange is not None and self.exchange.head.fields.http10:
             return
         if head.status == 100:
             self.transport.send(CONTINUE)
         else:
-            self.transport.send(write_response(head, False, True, False, False))
+            self.transport.send(write_response(head, NO_EDITS, False, True, False, False))
 
-    def respond(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
+    def respond(self, head: ResponseHead, edits: Edits, data: Buffer, ended: bool) -> None:
         """The response's head, and as much of its body as there is."""
         exchange = self.exchange
         assert exchange is not None
@@ -278,11 +279,11 @@ class Downstream(Handler):
         if self._body is not None:
             self._close = True  # what is left of the request stands before the next one
         self._chunked = head.length < 0 and not self._bodiless
-        if exchange.head.http10:
+        if exchange.head.fields.http10:
             self._chunked = False
         if not ended and not self._chunked and head.length < 0 and not self._bodiless:
             self._close = True  # for HTTP/1.0 only closing ends such a body
-        message = write_response(head, self._chunked, self._bodiless, self._close, exchange.head.http10)
+        message = write_response(head, edits, self._chunked, self._bodiless, self._close, exchange.head.fields.http10)
         if data and not self._bodiless:
             message += write_chunk(data) if self._chunked else data
         if ended and self._chunked:
@@ -333,10 +334,10 @@ class Downstream(Handler):
             self.transport.resume()
 
     def switch(
-        self, head: ResponseHead, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
+        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
     ) -> None:
         """Both sides speak another protocol from here on: relay bytes."""
-        self.transport.send(write_response(head, False, True, False, False))
+        self.transport.send(write_response(head, edits, False, True, False, False))
         held, self._held = self._held, b""
         self._count_held()
         self.exchange = None
@@ -374,8 +375,8 @@ class Downstream(Handler):
 
     def _answer_refusal(self, status: int) -> None:
         pod = self.pod
-        head = http_reply(status, b"", [pod.proxy.date_line(), pod.server])
-        self.transport.send(write_response(head, False, False, True, False))
+        edits = {b"date": pod.proxy.date_line(), b"server": pod.server}
+        self.transport.send(write_response(http_reply(status, b"", edits), edits, False, False, True, False))
         self._shut()
 
     def _shut(self) -> None:

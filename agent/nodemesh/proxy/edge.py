@@ -7,7 +7,6 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from .head import RequestHead
-from .http1.lines import name_of
 
 if TYPE_CHECKING:
     from .gateway import Security
@@ -28,25 +27,26 @@ OURS: Final = frozenset({FORWARDED_FOR, FORWARDED_PROTO, CLIENT_CERTIFICATE, EXT
 
 
 def admit(head: RequestHead, remote: str, security: Security | None) -> None:
-    """Change a request's fields in place; `remote` is the client's `address:port`."""
+    """Change what is said of a request; `remote` is the client's `address:port`."""
     client = remote.rpartition(":")[0].strip("[]")
     internal = is_internal(client)
-    headers = head.request.headers
+    headers = head.headers
     forwarded = headers.get(FORWARDED_FOR, b"")
     address = client.encode()
     forwarded = forwarded + b"," + address if forwarded else address
-    head.lines[:] = [line for line in head.lines if keeps(name_of(line), internal)]
-    headers = head.request.headers = {name: value for name, value in headers.items() if keeps(name, internal)}
-    if not internal:
-        head.request_id = b""
-        head.controlled = False
-    said = [(FORWARDED_FOR, forwarded), (FORWARDED_PROTO, head.request.scheme)]
+    refused = [name for name in headers if not keeps(name, internal)]
+    headers = head.headers = headers.copy()
+    for name in refused:
+        head.edits[name] = b""
+        del headers[name]
+    head.controlled = head.controlled and internal
+    said = [(FORWARDED_FOR, forwarded), (FORWARDED_PROTO, head.scheme)]
     said.append((INTERNAL, b"true") if internal else (EXTERNAL_ADDRESS, address))
     if security is not None and security.certificate:
         said.append((CLIENT_CERTIFICATE, security.certificate))
     for name, value in said:
         headers[name] = value
-        head.lines.append(name + b": " + value)
+        head.edits[name] = name + b": " + value
 
 
 def keeps(name: bytes, internal: bool) -> bool:

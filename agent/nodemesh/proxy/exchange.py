@@ -14,8 +14,8 @@ from .call import Call, Caller
 from .clock import Timer
 from .controls import apply_controls, apply_grpc_timeout
 from .hash_key import HashKey
-from .head import RequestHead, ResponseHead, is_grpc
-from .headers import change
+from .head import NO_FIELDS, Edits, RequestHead, ResponseHead, is_grpc
+from .headers import add, change
 from .local_reply import REPLIES, body_of, grpc_reply, http_reply
 from .mirror import Mirrors
 from .records import begin_record
@@ -45,6 +45,14 @@ NEXT: Final[dict[int, frozenset[int]]] = {
 #: A client that has the second gets 204 in place of a 504 (Envoy's x-envoy-upstream-rq-timeout-alt-response).
 TIMEOUTS: Final = (Reason.RESPONSE_TIMEOUT, Reason.PER_TRY_TIMEOUT)
 ALTERNATIVE: Final = b"x-envoy-upstream-rq-timeout-alt-response"
+
+# Fields that the proxy writes.
+ORIGINAL_PATH: Final = b"x-envoy-original-path"
+REQUEST_ID: Final = b"x-request-id"
+FORWARDED_PROTO: Final = b"x-forwarded-proto"
+UPSTREAM_SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
+DATE: Final = b"date"
+SERVER: Final = b"server"
 
 SERVICE_TIME: Final = [b"x-envoy-upstream-service-time: %d" % milliseconds for milliseconds in range(1024)]
 
@@ -78,7 +86,7 @@ class Exchange(Caller):
             self.record.sni = downstream.security.name
 
     def __repr__(self) -> str:
-        request = self.head.request
+        request = self.head
         return f"<Exchange {request.method!r} {request.path!r} state={self.state} {self._call!r}>"
 
     @property
@@ -99,7 +107,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.pod.decide(self.downstream, self.head.request)
+        decision = self.pod.decide(self.downstream, self.head)
         self._decision = decision
         self.record.route_name = decision.name
         if isinstance(decision, Route):
@@ -110,7 +118,7 @@ class Exchange(Caller):
             self._redirect(decision)
         elif isinstance(decision, DirectResponse):
             self._note(decision.reason)
-            self._reply(decision.status, decision.body, [], -1)
+            self._reply(decision.status, decision.body, {}, -1)
         elif isinstance(decision, Failure):
             self._fail(decision.reason, "", decision.status)
 
@@ -186,13 +194,13 @@ class Exchange(Caller):
         if route.fault is not None and fault.is_aborted(route.fault, self.proxy.rng):
             self._fail(Reason.FAULT_ABORT, "", route.fault.abort_status or 200, route.fault.abort_grpc)
             return
-        request = self.head.request
-        if route.cors is not None and cors.is_preflight(request):
-            lines = cors.preflight_lines(route.cors, request)
-            if lines is not None:
-                self._reply(200, b"", lines, -1)
+        if route.cors is not None and cors.is_preflight(self.head):
+            edits = cors.preflight_edits(route.cors, self.head)
+            if edits is not None:
+                self._reply(200, b"", edits, -1)
                 return
-        if self.head.upgrade and self.head.upgrade.lower() != b"websocket":
+        upgrade = self.head.fields.upgrade
+        if upgrade and upgrade.lower() != b"websocket":
             self._fail(Reason.UPGRADE_REFUSED, "")
             return
         self._forward(route)
@@ -224,42 +232,42 @@ class Exchange(Caller):
     def _compose(self, route: Route, destination: Destination, cluster: Cluster) -> Call:
         """The request as the upstream gets it."""
         head = self.head
-        request = head.request
+        edits = head.edits
+        headers = head.headers
         record = self.record
-        lines = head.lines
         path = record.path
-        authority = request.authority
+        authority = head.authority
         rewrite = route.rewrite
         if rewrite is not None:
-            changed = rewrite_path(route, request.path)
-            if changed != request.path:
+            changed = rewrite_path(route, head.path)
+            if changed != head.path:
                 record.original_path = path
-                path = changed + b"?" + request.query if request.query else changed
-                lines.append(b"x-envoy-original-path: " + record.original_path)
+                path = changed + b"?" + head.query if head.query else changed
+                edits[ORIGINAL_PATH] = b"x-envoy-original-path: " + record.original_path
             authority = rewrite.authority or authority
         if destination.authority and (rewrite is None or not rewrite.authority):
             authority = destination.authority
-        if not head.request_id:
-            lines.append(b"x-request-id: " + record.request_id)
-        if b"x-forwarded-proto" not in request.headers:
-            lines.append(b"x-forwarded-proto: " + request.scheme)
+        if not headers.get(REQUEST_ID):
+            edits[REQUEST_ID] = b"x-request-id: " + record.request_id
+        if FORWARDED_PROTO not in headers:
+            edits[FORWARDED_PROTO] = b"x-forwarded-proto: " + head.scheme
         if destination.request_headers is not None:
-            change(destination.request_headers, lines, record, request.headers)
+            change(destination.request_headers, head.fields, edits, record, headers)
         if route.request_headers is not None:
-            change(route.request_headers, lines, record, request.headers)
+            change(route.request_headers, head.fields, edits, record, headers)
         target, alarm = self.proxy.target(cluster), self.downstream.alarm
-        call = Call(self, self.pod, target, head, path, authority, lines, self._body, alarm)
+        call = Call(self, self.pod, target, head, path, authority, edits, self._body, alarm)
         call.timeout = route.timeout
         if route.retry is not None:
             call.policy = route.retry
         if head.controlled:
-            apply_controls(call, request.headers)
-        if b"grpc-timeout" in request.headers:
-            apply_grpc_timeout(call, request.headers[b"grpc-timeout"])
+            apply_controls(call, headers)
+        if b"grpc-timeout" in headers:
+            apply_grpc_timeout(call, headers[b"grpc-timeout"])
         call.dialled = self.downstream.dialled
         policy = cluster.load_balancer.hash
         if policy is not None:
-            self._hash = HashKey(policy, self.head.request, self.record)
+            self._hash = HashKey(policy, head, record)
             call.key = self._hash.value
         return call
 
@@ -267,11 +275,11 @@ class Exchange(Caller):
         self._note(redirect.reason)
         location = redirect_location(
             redirect,
-            self.head.request,
+            self.head,
             listener_port=self.downstream.dialled_port,
             tls=self.downstream.security is not None,
         )
-        self._reply(redirect.status, b"", [b"location: " + location], -1)
+        self._reply(redirect.status, b"", {b"location": b"location: " + location}, -1)
 
     # --- what the call tells
 
@@ -292,12 +300,13 @@ class Exchange(Caller):
         record.bytes_sent = len(data)
         record.upstream_time = self.proxy.clock.now - call.sent_at
         milliseconds = int(record.upstream_time * 1000.0)
-        lines = head.lines
-        lines.append(
-            SERVICE_TIME[milliseconds] if milliseconds < 1024 else b"x-envoy-upstream-service-time: %d" % milliseconds
-        )
-        self._dress(lines, head.date)
-        self.downstream.respond(head, data, ended)
+        edits = {
+            UPSTREAM_SERVICE_TIME: SERVICE_TIME[milliseconds]
+            if milliseconds < 1024
+            else b"x-envoy-upstream-service-time: %d" % milliseconds
+        }
+        self._dress(head, edits)
+        self.downstream.respond(head, edits, data, ended)
         if ended:
             self._finish()
 
@@ -318,11 +327,12 @@ class Exchange(Caller):
         assert self._call is not None
         self._take_call_notes(self._call)
         self.record.status = head.status
-        self._dress(head.lines, head.date)
+        edits: Edits = {}
+        self._dress(head, edits)
         self._enter(DONE)
         if self._body is not None:
             self._body.forget()
-        self.downstream.switch(head, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
+        self.downstream.switch(head, edits, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
 
     def call_failed(self, reason: Reason, detail: str) -> None:
         assert self._call is not None
@@ -341,55 +351,57 @@ class Exchange(Caller):
         reply = REPLIES[reason]
         self._note(reason)
         self.record.transport_failure = detail
-        lines = [b"x-envoy-overloaded: true"] if reply.overloaded else []
+        edits = {b"x-envoy-overloaded": b"x-envoy-overloaded: true"} if reply.overloaded else {}
         retried = self._call is not None and self._call.attempts > 1
         body = body_of(reason, retried, detail)
-        if reason in TIMEOUTS and self.head.controlled and ALTERNATIVE in self.head.request.headers:
+        if reason in TIMEOUTS and self.head.controlled and ALTERNATIVE in self.head.headers:
             status, body = 204, b""
-        self._reply(status or reply.status, body, lines, grpc_status)
+        self._reply(status or reply.status, body, edits, grpc_status)
 
-    def _reply(self, status: int, body: bytes, lines: list[bytes], grpc_status: int) -> None:
+    def _reply(self, status: int, body: bytes, edits: Edits, grpc_status: int) -> None:
         """Answer without an upstream."""
         if self._timer is not None:
             self.proxy.clock.cancel(self._timer)
             self._timer = None
+        request = self.head
         decision = self._decision
         self._enter(ANSWERING)
         if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
-            change(decision.response_headers, lines, self.record, self.head.request.headers)
-        if is_grpc(self.head.request):
-            head = grpc_reply(status, body, grpc_status, lines)
+            change(decision.response_headers, NO_FIELDS, edits, self.record, request.headers)
+        if is_grpc(request):
+            head = grpc_reply(status, body, grpc_status, edits)
             body = b""
         else:
-            head = http_reply(status, body, lines)
-            if self.head.request.method == b"HEAD":
-                lines.append(b"content-length: %d" % len(body))
+            head = http_reply(status, body, edits)
+            if request.method == b"HEAD":
+                edits[b"content-length"] = b"content-length: %d" % len(body)
                 body = b""
         self.record.status = head.status
         self.record.grpc_status = head.grpc_status
         self.record.bytes_sent = len(body)
-        head.lines.append(self.proxy.date_line())
-        head.lines.append(self.pod.server)
-        self.downstream.respond(head, body, True)
+        edits[DATE] = self.proxy.date_line()
+        edits[SERVER] = self.pod.server
+        self.downstream.respond(head, edits, body, True)
         self._finish()
 
-    def _dress(self, lines: list[bytes], date: bytes) -> None:
+    def _dress(self, head: ResponseHead, edits: Edits) -> None:
         """Change an upstream's response as the rules say, and put our own fields in."""
         decision = self._decision
         destination = self._destination
         assert decision is not None and destination is not None
         record = self.record
-        headers = self.head.request.headers
+        headers = self.head.headers
         if destination.response_headers is not None:
-            change(destination.response_headers, lines, record, headers)
+            change(destination.response_headers, head, edits, record, headers)
         if decision.response_headers is not None:
-            change(decision.response_headers, lines, record, headers)
+            change(decision.response_headers, head, edits, record, headers)
         if decision.cors is not None:
-            cors.add_response_lines(decision.cors, headers.get(b"origin", b""), lines)
+            cors.edit_response(decision.cors, headers.get(b"origin", b""), edits)
         if self._hash is not None and self._hash.cookie:
-            lines.append(b"set-cookie: " + self._hash.cookie)
-        lines.append(date or self.proxy.date_line())
-        lines.append(self.pod.server)
+            add(head, edits, b"set-cookie", b"set-cookie: " + self._hash.cookie)
+        if DATE not in head.names:
+            edits[DATE] = self.proxy.date_line()
+        edits[SERVER] = self.pod.server
 
     # --- the end
 

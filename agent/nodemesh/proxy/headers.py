@@ -8,32 +8,37 @@ import socket
 from datetime import UTC, datetime
 from typing import Final
 
-from ..routing.decision import HeaderOp, HeaderOps
+from ..routing.decision import HeaderOps
 from ..telemetry.record import RequestRecord
-from .http1.lines import drop, name_of
+from .head import Edits, Fields
+from .http1.lines import name_of
 
 COMMAND: Final = re.compile(rb"%(?:%|([A-Z_0-9]+)(?:\(([^)]*)\))?(?::[0-9]+)?%)")
 
 HOSTNAME: Final = socket.gethostname().encode()
 
 
-def change(ops: HeaderOps, lines: list[bytes], record: RequestRecord, headers: dict[bytes, bytes]) -> None:
-    """Change field lines in place: remove, then set, then add. An empty value after expansion adds nothing."""
-    if ops.remove:
-        lines[:] = [line for line in lines if name_of(line) not in ops.remove]
+def change(ops: HeaderOps, fields: Fields, edits: Edits, record: RequestRecord, headers: dict[bytes, bytes]) -> None:
+    """Change a message's edits: remove, then set, then add. An empty value after expansion adds nothing; `headers` are
+    the request's."""
+    for name in ops.remove:
+        edits[name] = b""
     for op in ops.set:
-        value = value_of(op, record, headers)
+        value = expand(op.value, record, headers) if op.formatted else op.value
         if value:
-            drop(lines, op.name)
-            lines.append(op.name + b": " + value)
+            edits[op.name] = op.name + b": " + value
     for op in ops.add:
-        value = value_of(op, record, headers)
+        value = expand(op.value, record, headers) if op.formatted else op.value
         if value:
-            lines.append(op.name + b": " + value)
+            add(fields, edits, op.name, op.name + b": " + value)
 
 
-def value_of(op: HeaderOp, record: RequestRecord, headers: dict[bytes, bytes]) -> bytes:
-    return expand(op.value, record, headers) if op.formatted else op.value
+def add(fields: Fields, edits: Edits, name: bytes, line: bytes) -> None:
+    """Put one more line beside those of its name."""
+    said = edits.get(name)
+    if said is None and name in fields.names:
+        said = b"\r\n".join([line for line in fields.lines if name_of(line) == name])
+    edits[name] = said + b"\r\n" + line if said else line
 
 
 def expand(template: bytes, record: RequestRecord, headers: dict[bytes, bytes]) -> bytes:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from ..reasons import Reason
-from .head import ResponseHead
-from .http1.lines import name_of
+from .head import Edits, ResponseHead
 
 #: HTTP status -> gRPC status (Envoy's Grpc::Utility::httpToGrpcStatus); others are UNKNOWN.
 GRPC_STATUS: Final[dict[int, int]] = {
@@ -74,26 +73,23 @@ def body_of(reason: Reason, retried: bool, transport_failure: str) -> bytes:
     return text.encode()
 
 
-def http_reply(status: int, body: bytes, lines: list[bytes]) -> ResponseHead:
-    """A plain reply's head; text/plain unless `lines` name another type."""
-    if body and not any(name_of(line) == b"content-type" for line in lines):
-        lines.append(b"content-type: text/plain")
-    head = ResponseHead(status, b"", lines)
-    head.length = len(body)
-    return head
+def http_reply(status: int, body: bytes, edits: Edits) -> ResponseHead:
+    """A plain reply's head, whose fields are all in `edits`; text/plain unless they name another type."""
+    if body and b"content-type" not in edits:
+        edits[b"content-type"] = b"content-type: text/plain"
+    return ResponseHead(status, b"", [], length=len(body))
 
 
-def grpc_reply(status: int, body: bytes, grpc_status: int, lines: list[bytes]) -> ResponseHead:
+def grpc_reply(status: int, body: bytes, grpc_status: int, edits: Edits) -> ResponseHead:
     """The same for a gRPC client: 200, with gRPC's status (-1: the one that stands for the HTTP status) and the body as
     its message, all in the head (the gRPC protocol's Trailers-Only)."""
-    lines[:] = [line for line in lines if name_of(line) != b"content-type"]
     if grpc_status < 0:
         grpc_status = GRPC_STATUS.get(status, GRPC_UNKNOWN)
-    lines.append(b"content-type: application/grpc")
-    lines.append(b"grpc-status: %d" % grpc_status)
+    edits[b"content-type"] = b"content-type: application/grpc"
+    edits[b"grpc-status"] = b"grpc-status: %d" % grpc_status
     if body:
-        lines.append(b"grpc-message: " + percent_encoded(body))
-    head = ResponseHead(200, b"", lines)
+        edits[b"grpc-message"] = b"grpc-message: " + percent_encoded(body)
+    head = ResponseHead(200, b"", [])
     head.grpc_status = grpc_status
     return head
 

@@ -51,7 +51,7 @@ class Shadow(Caller):
             original.head,
             original.path,
             original.authority,
-            list(original.lines),
+            original.edits.copy(),
             body,
             self._alarm,
         )

@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
 def begin_record(pod: Pod, head: RequestHead, transport: Transport) -> RequestRecord:
     """What is known of a request when its head has come; it gets its identifier here if it has none."""
-    request = head.request
-    headers = request.headers
+    headers = head.headers
     proxy = pod.proxy
     record = RequestRecord(pod.client)
     record.started = proxy.clock.time()
-    record.method = request.method
-    record.path = request.path + b"?" + request.query if request.query else request.path
-    record.authority = request.authority
-    record.request_id = head.request_id or proxy.request_ids.next()
+    record.method = head.method
+    record.path = head.path + b"?" + head.query if head.query else head.path
+    record.authority = head.authority
+    record.request_id = headers.get(b"x-request-id") or proxy.request_ids.next()
     record.user_agent = headers.get(b"user-agent", b"")
     record.forwarded_for = headers.get(b"x-forwarded-for", b"")
     record.downstream_remote = transport.remote

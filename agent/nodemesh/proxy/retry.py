@@ -9,7 +9,6 @@ from ..balance.outlier import Outcome
 from ..reasons import Reason
 from ..routing.decision import Retry
 from .head import ResponseHead
-from .http1.lines import name_of
 
 #: Conditions that a failure without a response meets, by what failed. A retry needs one of them in the policy.
 RESET_CONDITIONS: Final[dict[Reason, frozenset[str]]] = {
@@ -49,27 +48,19 @@ GRPC_CONDITIONS: Final[dict[int, str]] = {
 
 GRPC_NAMES: Final = frozenset(GRPC_CONDITIONS.values())
 
-RATE_LIMITED: Final = frozenset({b"x-envoy-ratelimited"})
+#: An upstream's answer by a rate limit of its own.
+RATE_LIMITED: Final = b"x-envoy-ratelimited"
 
 #: Methods that may be sent again without being asked to (RFC 9110 section 9.2.2).
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
 
 def wants_response(policy: Retry, head: ResponseHead) -> bool:
-    """Whether a response is to be replaced by another try. One that says `x-envoy-ratelimited` is, where the policy has
-    `envoy-ratelimited`, and never else."""
-    wanted = meets_condition(policy, head)
-    asked = "envoy-ratelimited" in policy.on
-    if (wanted or asked) and has_field(head, RATE_LIMITED):
-        return asked
-    return wanted
-
-
-def meets_condition(policy: Retry, head: ResponseHead) -> bool:
-    """Whether a response's status, or a field of its head, is one that the policy names."""
+    """Whether a response is to be replaced by another try, since its status or a field of its head is one that the
+    policy names. One that says `x-envoy-ratelimited` is where the policy has `envoy-ratelimited`, and never else."""
     status = head.status
     conditions = policy.on
-    if head.limited:
+    if RATE_LIMITED in head.names:
         return "envoy-ratelimited" in conditions
     if status >= 500:
         if "5xx" in conditions or (status in GATEWAY_ERRORS and "gateway-error" in conditions):
@@ -80,11 +71,11 @@ def meets_condition(policy: Retry, head: ResponseHead) -> bool:
         return True
     if head.grpc_status > 0 and GRPC_CONDITIONS.get(head.grpc_status, "") in conditions:
         return True
-    return bool(policy.header_names) and "retriable-headers" in conditions and has_field(head, policy.header_names)
-
-
-def has_field(head: ResponseHead, names: frozenset[bytes]) -> bool:
-    return any(name_of(line) in names for line in head.lines)
+    return (
+        bool(policy.header_names)
+        and "retriable-headers" in conditions
+        and not head.names.isdisjoint(policy.header_names)
+    )
 
 
 def wants_failure(policy: Retry, reason: Reason) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..reasons import Reason
 from .clock import Timer
-from .head import RequestHead, ResponseHead
+from .head import Edits, RequestHead, ResponseHead
 from .http1.body import BodyReader, ChunkedReader, CloseReader, LengthReader
 from .http1.errors import ProtocolError
 from .http1.receive import HeadBuffer
@@ -94,7 +94,7 @@ class Upstream(Handler):
         head: RequestHead,
         target: bytes,
         authority: bytes,
-        lines: list[bytes],
+        edits: Edits,
         data: Buffer,
         ended: bool,
         trailers: list[bytes],
@@ -103,11 +103,11 @@ class Upstream(Handler):
         self.requester = requester
         self.requests += 1
         self.responding = False
-        self._method = head.request.method
-        self._chunked = head.length < 0
+        self._method = head.method
+        self._chunked = head.fields.length < 0
         self._close = False
         self._sent = ended
-        message = write_request(head, target, authority, lines)
+        message = write_request(head, target, authority, edits)
         if data:
             message += write_chunk(data) if self._chunked else data
         if ended and self._chunked:

@@ -2,7 +2,10 @@
 
 import pytest
 
+from nodemesh.proxy.head import Edits, Fields
 from nodemesh.proxy.headers import change, expand
+from nodemesh.proxy.http1.lines import name_of
+from nodemesh.proxy.http1.write import unedited
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import HeaderOp, HeaderOps
 from nodemesh.telemetry.record import RequestRecord
@@ -24,17 +27,40 @@ def op(name: bytes, value: bytes, formatted: bool = False) -> HeaderOp:
     return HeaderOp(name=name, value=value, formatted=formatted)
 
 
+def fields(*lines: bytes) -> Fields:
+    return Fields([*lines], frozenset(map(name_of, lines)))
+
+
 def test_removed_then_set_then_added(record):
-    lines = [b"X-A: 1", b"x-a: 2", b"Keep: k", b"x-b: 3"]
-    ops = HeaderOps(remove=(b"x-b",), set=(op(b"x-a", b"new"),), add=(op(b"x-b", b"again"), op(b"keep", b"too")))
-    change(ops, lines, record, {})
-    assert lines == [b"Keep: k", b"x-a: new", b"x-b: again", b"keep: too"]
+    came = fields(b"X-A: 1", b"x-a: 2", b"Keep: k", b"x-b: 3", b"x-c: 4")
+    ops = HeaderOps(
+        remove=(b"x-b", b"x-none"), set=(op(b"x-a", b"new"),), add=(op(b"x-b", b"again"), op(b"keep", b"too"))
+    )
+    edits: Edits = {}
+    change(ops, came, edits, record, {})
+    assert edits == {
+        b"x-b": b"x-b: again",
+        b"x-none": b"",
+        b"x-a": b"x-a: new",
+        b"keep": b"Keep: k\r\nkeep: too",
+    }
+    assert unedited(came, edits) == [b"x-c: 4"]
+
+
+def test_later_operations_see_the_earlier_ones(record):
+    came = fields(b"X-A: 1")
+    edits: Edits = {}
+    change(HeaderOps(set=(op(b"x-a", b"2"),)), came, edits, record, {})
+    change(HeaderOps(add=(op(b"x-a", b"3"),)), came, edits, record, {})
+    assert edits == {b"x-a": b"x-a: 2\r\nx-a: 3"}
+    change(HeaderOps(remove=(b"x-a",)), came, edits, record, {})
+    assert edits == {b"x-a": b""}
 
 
 def test_an_empty_value_changes_nothing(record):
-    lines = [b"x-a: 1"]
-    change(HeaderOps(set=(op(b"x-a", b"%REQ(none)%", True),)), lines, record, {})
-    assert lines == [b"x-a: 1"]
+    edits: Edits = {}
+    change(HeaderOps(set=(op(b"x-a", b"%REQ(none)%", True),)), fields(b"x-a: 1"), edits, record, {})
+    assert not edits
 
 
 @pytest.mark.parametrize(

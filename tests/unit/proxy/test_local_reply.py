@@ -43,10 +43,17 @@ def test_only_overflow_says_overloaded():
     }
 
 
-def test_a_body_is_plain_text_unless_told_otherwise():
-    assert http_reply(503, b"x", []).lines == [b"content-type: text/plain"]
-    assert http_reply(200, b"{}", [b"Content-Type: application/json"]).lines == [b"Content-Type: application/json"]
-    assert http_reply(404, b"", []).lines == []
+@pytest.mark.parametrize(
+    ("body", "said", "edits"),
+    [
+        (b"x", {}, {b"content-type": b"content-type: text/plain"}),
+        (b"{}", {b"content-type": b"content-type: a/b"}, {b"content-type": b"content-type: a/b"}),
+        (b"", {}, {}),
+    ],
+)
+def test_a_body_is_plain_text_unless_told_otherwise(body, said, edits):
+    head = http_reply(503, body, said)
+    assert said == edits and head.lines == [] and head.length == len(body)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +61,18 @@ def test_a_body_is_plain_text_unless_told_otherwise():
     [(400, 13), (401, 16), (403, 7), (404, 12), (429, 14), (502, 14), (503, 14), (504, 14), (418, 2)],
 )
 def test_grpc_statuses(status, grpc):
-    head = grpc_reply(status, b"a b%\n", -1, [])
+    edits = {b"content-type": b"content-type: text/plain"}
+    head = grpc_reply(status, b"a b%\n", -1, edits)
     assert head.status == 200 and head.grpc_status == grpc and head.length == 0
-    assert head.lines == [b"content-type: application/grpc", b"grpc-status: %d" % grpc, b"grpc-message: a b%25%0A"]
+    assert [*edits.values()] == [
+        b"content-type: application/grpc",
+        b"grpc-status: %d" % grpc,
+        b"grpc-message: a b%25%0A",
+    ]
 
 
 def test_a_grpc_abort_has_its_own_status():
-    assert grpc_reply(200, b"fault filter abort", 8, []).grpc_status == 8
+    assert grpc_reply(200, b"fault filter abort", 8, {}).grpc_status == 8
 
 
 def test_percent_encoding_keeps_what_can_be_read():

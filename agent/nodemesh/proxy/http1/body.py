@@ -7,7 +7,7 @@ from typing import Final
 
 from ..transport import Buffer
 from .errors import ProtocolError
-from .lines import read_field
+from .lines import read_name
 
 CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
@@ -143,7 +143,7 @@ class ChunkedReader(BodyReader):
         elif not line:
             self.done = True
         else:
-            read_field(line)  # may find it malformed
+            read_name(line)  # may find it malformed
             self.trailers.append(line)
             if sum(map(len, self.trailers)) > MAX_TRAILERS:
                 raise ProtocolError("trailers too large", 431)

@@ -1,9 +1,11 @@
-"""Field lines: each is checked and understood once, then found again by its own bytes."""
+"""Field lines: the name of each is found and its bytes are checked once; what a head's lines are to the proxy is worked
+out once for all heads that have the same names."""
 
 from __future__ import annotations
 
 import re
-from typing import Final, Generic, TypeVar
+from itertools import compress
+from typing import Any, Final, Generic, TypeVar
 
 from .errors import ProtocolError
 
@@ -19,13 +21,10 @@ HOP: Final = 5  # meant for the next hop only: never forwarded
 TE: Final = 6
 UPGRADE: Final = 7
 EXPECT: Final = 8
-REQUEST_ID: Final = 9
-CONTROL: Final = 10  # steers the proxy, and is not forwarded
-OURS: Final = 11  # the proxy writes it itself
-SERVER: Final = 12
-DATE: Final = 13
-GRPC_STATUS: Final = 14
-RATE_LIMITED: Final = 15
+CONTROL: Final = 9  # steers the proxy, and is not forwarded
+OURS: Final = 10  # the proxy writes it itself
+SERVER: Final = 11
+GRPC_STATUS: Final = 12
 
 KINDS: Final[dict[bytes, int]] = {
     b"host": HOST,
@@ -38,7 +37,6 @@ KINDS: Final[dict[bytes, int]] = {
     b"te": TE,
     b"upgrade": UPGRADE,
     b"expect": EXPECT,
-    b"x-request-id": REQUEST_ID,
     b"x-envoy-upstream-rq-timeout-ms": CONTROL,
     b"x-envoy-upstream-rq-per-try-timeout-ms": CONTROL,
     b"x-envoy-upstream-rq-timeout-alt-response": CONTROL,
@@ -52,9 +50,7 @@ KINDS: Final[dict[bytes, int]] = {
     b"x-envoy-original-path": OURS,
     b"x-envoy-upstream-service-time": OURS,
     b"server": SERVER,
-    b"date": DATE,
     b"grpc-status": GRPC_STATUS,
-    b"x-envoy-ratelimited": RATE_LIMITED,
 }
 
 #: Fields that hold secrets, or a whole story.
@@ -73,7 +69,7 @@ CACHE_SIZE: Final = 4096
 #: Longer lines are not kept.
 CACHED_LENGTH: Final = 512
 
-#: So many whole heads are kept of either kind, and none that is longer.
+#: So many whole heads, and layouts, are kept of either kind, and none that is longer.
 KNOWN_HEADS: Final = 1024
 KNOWN_LENGTH: Final = 2048
 
@@ -81,69 +77,50 @@ KNOWN_LENGTH: Final = 2048
 TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 #: RFC 9110 section 5.5: visible characters with spaces and tabs are in a value. So no line folding (RFC 9112 section
-#: 5.2), no bare CR, LF or NUL.
-VALUE_BYTES: Final = bytes(byte for byte in range(256) if byte >= 0x20 and byte != 0x7F or byte == 0x09)
-
-#: Fields whose values are lists of tokens to us.
-LISTS: Final = (CONNECTION, TRANSFER_ENCODING, TE)
+#: 5.2), no bare CR, LF or NUL: those become 0, all others 1.
+VALUE_BYTES: Final = bytes(byte >= 0x20 and byte != 0x7F or byte == 0x09 for byte in range(256))
 
 
 class FieldName:
-    """One spelling of a field's name: in lower case, what it is to the proxy, whether its lines may be kept, and how
-    many were read since the cache was empty."""
+    """One spelling of a field's name: in lower case, whether its lines may be kept, and how many were read since the
+    cache was empty."""
 
-    __slots__ = ("name", "kind", "cached", "lines")
+    __slots__ = ("name", "cached", "lines")
 
     def __init__(self, name: bytes) -> None:
         self.name = name
-        self.kind = KINDS.get(name, PLAIN)
         self.cached = name not in UNCACHED
         self.lines = 0
 
 
-class FieldLine:
-    """One field line: what it is to the proxy, its name in lower case, its value, and for lists their lower-case
-    members."""
-
-    __slots__ = ("kind", "name", "value", "tokens")
-
-    def __init__(self, kind: int, name: bytes, value: bytes, tokens: tuple[bytes, ...]) -> None:
-        self.kind = kind
-        self.name = name
-        self.value = value
-        self.tokens = tokens
-
-
-CACHE: Final[dict[bytes, FieldLine]] = {}
+#: Well-formed lines that were read before: the names, in lower case.
+CACHE: Final[dict[bytes, bytes]] = {}
 
 NAMES: Final[dict[bytes, FieldName]] = {}
 
+#: The members of lists that were read before: few differ.
+TOKENS: Final[dict[bytes, tuple[bytes, ...]]] = {}
 
-def read_field(line: bytes) -> FieldLine:
-    """The meaning of a line that `CACHE` does not know yet. Raises ProtocolError."""
+
+def read_name(line: bytes) -> bytes:
+    """The name in lower case of a line that `CACHE` does not know yet. Raises ProtocolError."""
     end = line.find(b":")
     known = NAMES.get(line[:end]) if end >= 0 else None
     if known is None:
-        known = read_name(line)
-    if line.translate(None, VALUE_BYTES):
+        known = read_spelling(line)
+    if 0 in line.translate(VALUE_BYTES):
         raise ProtocolError(f"malformed field line {line[:60]!r}")
-    value = line[end + 1 :].strip(b" \t")
-    kind = known.kind
-    tokens: tuple[bytes, ...] = ()
-    if kind in LISTS:
-        tokens = tuple(token.strip(b" \t").lower() for token in value.split(b","))
-    field = FieldLine(kind, known.name, value, tokens)
     if known.cached and len(line) <= CACHED_LENGTH:
         known.lines += 1
         if known.lines <= CACHED_VALUES:
-            CACHE[line] = field
+            CACHE[line] = known.name
         if len(CACHE) >= CACHE_SIZE or known.lines >= CACHE_SIZE:
             CACHE.clear()
             NAMES.clear()
-    return field
+    return known.name
 
 
-def read_name(line: bytes) -> FieldName:
+def read_spelling(line: bytes) -> FieldName:
     """The name of a line that `NAMES` does not know yet. Raises ProtocolError."""
     spelling, colon, _ = line.partition(b":")
     if not colon or TOKEN.fullmatch(spelling) is None:  # no space before the colon, either (RFC 9112 section 5.1)
@@ -156,8 +133,76 @@ def read_name(line: bytes) -> FieldName:
     return name
 
 
+def name_of(line: bytes) -> bytes:
+    """The lower-case name of a well-formed line."""
+    return CACHE.get(line) or line[: line.index(b":")].lower()
+
+
+def value_of(line: bytes) -> bytes:
+    """The value of a well-formed line."""
+    return line[line.index(b":") + 1 :].strip(b" \t")
+
+
+def tokens_of(line: bytes) -> tuple[bytes, ...]:
+    """The members, in lower case, of a field whose value is a list of tokens."""
+    tokens = TOKENS.get(line)
+    if tokens is None:
+        tokens = tuple(token.strip(b" \t") for token in value_of(line).lower().split(b","))
+        if len(line) <= CACHED_LENGTH and len(TOKENS) < CACHE_SIZE:
+            TOKENS[line] = tokens
+    return tokens
+
+
+class Layout:
+    """What the lines of a head are, by their names alone: which of them are forwarded as they come, the set of those
+    lines' names, and the place and kind of each line that has something to say to the proxy."""
+
+    __slots__ = ("kept", "names", "meant")
+
+    def __init__(self, names: tuple[bytes, ...], forwarded: frozenset[int], meant: frozenset[int]) -> None:
+        kinds = [KINDS.get(name, PLAIN) for name in names]
+        self.kept = [kind in forwarded for kind in kinds]
+        self.names = frozenset(compress(names, self.kept))
+        self.meant = tuple((index, kind) for index, kind in enumerate(kinds) if kind in meant)
+
+
+class Layouts:
+    """The layouts of requests, or of responses: `forwarded` are the kinds of lines that go through, `meant` those that
+    the proxy looks into."""
+
+    __slots__ = ("forwarded", "meant", "known")
+
+    def __init__(self, forwarded: frozenset[int], meant: frozenset[int]) -> None:
+        self.forwarded = forwarded
+        self.meant = meant
+        self.known: dict[tuple[bytes, ...], Layout] = {}
+
+    def of(self, names: tuple[bytes, ...]) -> Layout:
+        """The layout of lines with these names."""
+        layout = self.known.get(names)
+        if layout is None:
+            layout = Layout(names, self.forwarded, self.meant)
+            if sum(map(len, names)) <= KNOWN_LENGTH:
+                if len(self.known) >= KNOWN_HEADS:
+                    self.known.clear()
+                self.known[names] = layout
+        return layout
+
+
+def read_names(lines: list[bytes]) -> tuple[tuple[bytes, ...], bool]:
+    """The names of field lines, and whether `CACHE` had all of them. Raises ProtocolError."""
+    names: list[Any] = [*map(CACHE.get, lines)]
+    missing = names.count(None)
+    index = 0
+    for _ in range(missing):
+        index = names.index(None, index)
+        names[index] = read_name(lines[index])
+    return tuple(names), not missing
+
+
 class Known(Generic[H]):
-    """Whole heads by their bytes, for who sends the same again and again. What is kept is shared, and never changed."""
+    """Heads, or their beginnings, by their bytes, for who sends the same again and again. What is kept is shared, and
+    never changed."""
 
     __slots__ = ("heads",)
 
@@ -165,26 +210,8 @@ class Known(Generic[H]):
         self.heads: dict[bytes, H] = {}
 
     def keep(self, data: bytes, head: H) -> None:
-        """Remember what `data` means: only where each of its lines is in `CACHE`, so that it holds no secrets, and
-        nothing that differs each time."""
+        """Remember what `data` means."""
         if len(data) <= KNOWN_LENGTH:
             if len(self.heads) >= KNOWN_HEADS:
                 self.heads.clear()
             self.heads[data] = head
-
-
-def name_of(line: bytes) -> bytes:
-    """The lower-case name of a well-formed line."""
-    field = CACHE.get(line)
-    return field.name if field is not None else line[: line.index(b":")].lower()
-
-
-def drop(lines: list[bytes], name: bytes) -> None:
-    """Take the lines of one field, whose name is given in lower case, out of well-formed ones."""
-    end = len(name)
-    for line in lines:
-        if line[end : end + 1] == b":" and line[:end].lower() == name:
-            break
-    else:
-        return
-    lines[:] = [line for line in lines if line[end : end + 1] != b":" or line[:end].lower() != name]

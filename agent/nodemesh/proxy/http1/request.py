@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import re
+from itertools import compress
 from typing import Final
 
-from ...routing.request import Request
 from ...routing.rewrite import normalize_path
-from ..head import UNKNOWN, RequestHead
+from ..head import UNKNOWN, RequestFields, RequestHead
 from .errors import ProtocolError
 from .lines import (
-    CACHE,
     CONNECTION,
     CONTENT_LENGTH,
     CONTROL,
     EXPECT,
+    GRPC_STATUS,
     HOST,
     OPTIONS,
-    OURS,
     PLAIN,
-    REQUEST_ID,
+    SERVER,
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
-    FieldLine,
     Known,
+    Layouts,
     name_of,
-    read_field,
+    read_names,
+    tokens_of,
+    value_of,
 )
 from .receive import MAX_FIELDS
 
@@ -42,9 +43,19 @@ AUTHORITY: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=%:\[\]]*")
 #: More digits than any body has.
 MAX_LENGTH_DIGITS: Final = 18
 
+LAYOUTS: Final = Layouts(
+    forwarded=frozenset({PLAIN, EXPECT, SERVER, GRPC_STATUS}),
+    meant=frozenset({HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, TE, UPGRADE, EXPECT, CONTROL}),
+)
+
+#: Method, authority (of a target that has its own), path, query.
+Target = tuple[bytes, bytes, bytes, bytes]
+
+#: Request lines that were understood before.
+TARGETS: Final[Known[Target]] = Known()
 
 #: What requests say after their target (version and field lines), as it was understood before.
-KNOWN: Final[Known[RequestHead]] = Known()
+KNOWN: Final[Known[RequestFields]] = Known()
 
 
 def read_request(data: bytes, scheme: bytes) -> RequestHead:
@@ -52,142 +63,134 @@ def read_request(data: bytes, scheme: bytes) -> RequestHead:
     end = data.find(b"\r\n")
     if end < 0:
         end = len(data)
-    start = REQUEST_LINE.fullmatch(data, 0, end)
-    if start is None:
-        raise ProtocolError(f"malformed request line {data[: min(end, 60)]!r}")
+    start = data[:end]
+    method, authority, path, query = TARGETS.heads.get(start) or read_target(start)
     said = data[end - VERSION_LENGTH :]
-    known = KNOWN.heads.get(said)
-    if known is None:
-        known = read_fields(said)
-    request = Request(start[1], scheme, known.request.authority, start[2], b"", known.request.headers)
-    set_target(request)
-    return known.again(request)
+    fields = KNOWN.heads.get(said) or read_fields(said)
+    return RequestHead(method, scheme, authority or fields.authority, path, query, fields)
 
 
-def read_fields(said: bytes) -> RequestHead:
-    """The meaning of a version and field lines that `KNOWN` does not have yet: a head without method and target."""
+def read_target(line: bytes) -> Target:
+    """The meaning of a request line that `TARGETS` does not have yet (RFC 9112 section 3.2)."""
+    start = REQUEST_LINE.fullmatch(line)
+    if start is None:
+        raise ProtocolError(f"malformed request line {line[:60]!r}")
+    method, path = start[1], start[2]
+    authority = query = b""
+    if method == b"CONNECT":
+        raise ProtocolError("CONNECT is refused", 403)
+    if not path.startswith(b"/"):
+        authority, path = other_form(method, path)
+    path = path.partition(b"#")[0]  # Envoy strips a fragment, too: it is no part of a request
+    if b"?" in path:
+        path, _, query = path.partition(b"?")
+    target = method, authority, normalize_path(path), query
+    TARGETS.keep(line, target)
+    return target
+
+
+def other_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
+    """Authority and path of a target in absolute or asterisk form (sections 3.2.2 and 3.2.4)."""
+    absolute = ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        if target != b"*" or method != b"OPTIONS":
+            raise ProtocolError(f"malformed request target {target[:60]!r}")
+        return b"", target
+    if AUTHORITY.fullmatch(absolute[2]) is None or not absolute[2]:
+        raise ProtocolError("malformed authority in the request target")
+    path = absolute[3]
+    return absolute[2], path if path.startswith(b"/") else b"/" + path  # Host is ignored then
+
+
+def read_fields(said: bytes) -> RequestFields:
+    """The meaning of a version and field lines that `KNOWN` does not have yet."""
     version, *lines = said.split(b"\r\n")
     if len(lines) > MAX_FIELDS:
         raise ProtocolError(f"more than {MAX_FIELDS} fields", 431)
     if not version.startswith(b"HTTP/1."):
         raise ProtocolError(f"{version.decode()} is not spoken here", 505)
-    headers: dict[bytes, bytes] = {}
-    kept: list[bytes] = []
-    head = RequestHead(Request(b"", b"", b"", b"", b"", headers), kept)
+    names, familiar = read_names(lines)
+    layout = LAYOUTS.of(names)
+    kept = [*compress(lines, layout.kept)]
+    fields = RequestFields(kept, layout.names, values_of(kept))
     hosts: tuple[bytes, ...] = ()
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     options: tuple[bytes, ...] = ()  # of Connection
-    common = True  # no line but such that are kept
-    cached = CACHE.get
-    for line in lines:
-        field = cached(line)
-        if field is None:
-            field = read_field(line)
-            common = common and line in CACHE
-        kind = field.kind
-        if kind == PLAIN or (kind > CONNECTION and note_field(head, field)):
-            name = field.name
-            headers[name] = headers[name] + b"," + field.value if name in headers else field.value
-            kept.append(line)
-        elif kind == HOST:
-            hosts += (field.value,)
+    for index, kind in layout.meant:
+        line = lines[index]
+        if kind == HOST:
+            hosts += (value_of(line),)
         elif kind == CONTENT_LENGTH:
-            lengths += (field.value,)
+            lengths += (value_of(line),)
         elif kind == TRANSFER_ENCODING:
-            codings += field.tokens
+            codings += tokens_of(line)
         elif kind == CONNECTION:
-            options += field.tokens
+            options += tokens_of(line)
+        else:
+            note_field(fields, kind, line)
     if version == b"HTTP/1.0":
-        head.http10 = True
-        head.close = b"keep-alive" not in options
-    set_host(head, hosts)
+        fields.http10 = True
+        fields.close = b"keep-alive" not in options
+    set_host(fields, hosts)
     if lengths or codings:
-        set_length(head, lengths, codings)
-    if options or head.upgrade:
-        set_connection(head, options)
-    if common:
-        KNOWN.keep(said, head)
-    return head
+        set_length(fields, lengths, codings)
+    if options or fields.upgrade:
+        set_connection(fields, options)
+    if familiar:  # so that what is kept holds no secrets, and nothing that differs each time
+        KNOWN.keep(said, fields)
+    return fields
 
 
-def note_field(head: RequestHead, field: FieldLine) -> bool:
-    """Remember a field that means something to us; tells whether it is forwarded as it is."""
-    kind = field.kind
+def values_of(lines: list[bytes]) -> dict[bytes, bytes]:
+    """The values of field lines by their names."""
+    values: dict[bytes, bytes] = {}
+    for line in lines:
+        name = name_of(line)
+        value = value_of(line)
+        values[name] = values[name] + b"," + value if name in values else value
+    return values
+
+
+def note_field(fields: RequestFields, kind: int, line: bytes) -> None:
+    """Remember a field that means something to us."""
     if kind == TE:
-        head.trailers = head.trailers or b"trailers" in field.tokens
+        fields.trailers = fields.trailers or b"trailers" in tokens_of(line)
     elif kind == UPGRADE:
-        head.upgrade = field.value
+        fields.upgrade = value_of(line)
     elif kind == EXPECT:
-        if field.value.lower() != b"100-continue":
-            raise ProtocolError(f"unknown expectation {field.value[:60]!r}", 417)
-        return True
-    elif kind == REQUEST_ID:
-        head.request_id = field.value
-        return True
+        if value_of(line).lower() != b"100-continue":
+            raise ProtocolError(f"unknown expectation {value_of(line)[:60]!r}", 417)
     elif kind == CONTROL:
-        head.controlled = True
-        head.request.headers[field.name] = field.value
-    else:
-        return kind > OURS
-    return False
+        fields.controlled = True
+        fields.headers[name_of(line)] = value_of(line)
 
 
-def set_host(head: RequestHead, hosts: tuple[bytes, ...]) -> None:
+def set_host(fields: RequestFields, hosts: tuple[bytes, ...]) -> None:
     """The one Host of a request (RFC 9112 section 3.2)."""
-    if len(hosts) != 1 and (hosts or not head.http10):
+    if len(hosts) != 1 and (hosts or not fields.http10):
         raise ProtocolError("a request needs exactly one Host")
     host = hosts[0] if hosts else b""
     if AUTHORITY.fullmatch(host) is None:
         raise ProtocolError(f"malformed Host {host[:60]!r}")
-    head.request.authority = host
+    fields.authority = host
 
 
-def set_target(request: Request) -> None:
-    """Path and query from the request target, and the authority of one that has its own (RFC 9112 section 3.2)."""
-    target = request.path
-    if request.method == b"CONNECT":
-        raise ProtocolError("CONNECT is refused", 403)
-    if not target.startswith(b"/"):
-        target = other_form(request, target)
-    fragment = target.find(b"#")
-    if fragment >= 0:
-        target = target[:fragment]  # Envoy strips it, too: it is no part of a request
-    query = target.find(b"?")
-    if query >= 0:
-        request.query = target[query + 1 :]
-        target = target[:query]
-    request.path = normalize_path(target)
-
-
-def other_form(request: Request, target: bytes) -> bytes:
-    """The path of a target in absolute or asterisk form (sections 3.2.2 and 3.2.4)."""
-    absolute = ABSOLUTE.fullmatch(target)
-    if absolute is None:
-        if target != b"*" or request.method != b"OPTIONS":
-            raise ProtocolError(f"malformed request target {target[:60]!r}")
-        return target
-    if AUTHORITY.fullmatch(absolute[2]) is None or not absolute[2]:
-        raise ProtocolError("malformed authority in the request target")
-    request.authority = absolute[2]  # Host is ignored then
-    return absolute[3] if absolute[3].startswith(b"/") else b"/" + absolute[3]
-
-
-def set_length(head: RequestHead, lengths: tuple[bytes, ...], codings: tuple[bytes, ...]) -> None:
+def set_length(fields: RequestFields, lengths: tuple[bytes, ...], codings: tuple[bytes, ...]) -> None:
     """The body's length: RFC 9112 section 6.3, with what section 11.2 says about smuggling taken strictly."""
     # 3. Both fields: whoever reads the other one sees another message. Refused, as RFC 9112 allows.
     if codings and lengths:
         raise ProtocolError("both content-length and transfer-encoding")
     # 4. Chunked must be there, last and once; other codings are not for a proxy to undo.
     if codings:
-        if head.http10:
+        if fields.http10:
             raise ProtocolError("transfer-encoding in HTTP/1.0")
         if codings != (b"chunked",):
             raise ProtocolError("transfer-encoding other than chunked", 501)
-        head.length = UNKNOWN
+        fields.length = UNKNOWN
         return
     # 5. and 6. One valid length. The same length twice is refused, too: it is never an honest client's.
-    head.length = read_length(lengths)
+    fields.length = read_length(lengths)
 
 
 def read_length(lengths: tuple[bytes, ...]) -> int:
@@ -199,14 +202,15 @@ def read_length(lengths: tuple[bytes, ...]) -> int:
     return int(lengths[0])
 
 
-def set_connection(head: RequestHead, options: tuple[bytes, ...]) -> None:
+def set_connection(fields: RequestFields, options: tuple[bytes, ...]) -> None:
     """What Connection says: persistence, upgrades, and which fields are for this hop only (RFC 9110 section 7.6.1)."""
     if b"close" in options:
-        head.close = True
-    if b"upgrade" not in options or head.http10:
-        head.upgrade = b""
+        fields.close = True
+    if b"upgrade" not in options or fields.http10:
+        fields.upgrade = b""
     if not OPTIONS.issuperset(options):
         named = set(options) - OPTIONS
-        head.lines[:] = [line for line in head.lines if name_of(line) not in named]
+        fields.lines = [line for line in fields.lines if name_of(line) not in named]
+        fields.names -= named
         for name in named:
-            head.request.headers.pop(name, None)
+            fields.headers.pop(name, None)

@@ -3,103 +3,103 @@
 from __future__ import annotations
 
 import re
+from itertools import compress
 from typing import Final
 
-from ..head import UNKNOWN, ResponseHead
+from ..head import NO_FIELDS, UNKNOWN, ResponseHead
 from .errors import ProtocolError
 from .lines import (
-    CACHE,
     CONNECTION,
     CONTENT_LENGTH,
-    DATE,
     EXPECT,
     GRPC_STATUS,
+    KNOWN_HEADS,
+    KNOWN_LENGTH,
     OPTIONS,
     PLAIN,
-    RATE_LIMITED,
-    REQUEST_ID,
     TRANSFER_ENCODING,
     UPGRADE,
     Known,
+    Layout,
+    Layouts,
     name_of,
-    read_field,
+    read_names,
+    tokens_of,
+    value_of,
 )
 from .receive import MAX_FIELDS
 from .request import read_length
 
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
 
-#: Fields that mean something in requests only.
-FORWARDED: Final = (EXPECT, REQUEST_ID)
-
-#: Status lines that were understood before: (minor version, status, reason phrase).
-STATUS_CACHE: Final[dict[bytes, tuple[bytes, int, bytes]]] = {}
-STATUS_CACHE_SIZE: Final = 256
-
-
-def read_status(line: bytes) -> tuple[bytes, int, bytes]:
-    """A status line that `STATUS_CACHE` does not know yet."""
-    match = STATUS_LINE.fullmatch(line)
-    if match is None:
-        raise ProtocolError(f"malformed status line {line[:60]!r}")
-    status = (match[1], int(match[2]), match[3] or b"")
-    if len(STATUS_CACHE) < STATUS_CACHE_SIZE:
-        STATUS_CACHE[line] = status
-    return status
-
+LAYOUTS: Final = Layouts(
+    forwarded=frozenset({PLAIN, EXPECT, GRPC_STATUS}),
+    meant=frozenset({CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE, GRPC_STATUS}),
+)
 
 #: Heads that were understood before, as answers to other methods than HEAD.
 KNOWN: Final[Known[ResponseHead]] = Known()
 
+#: What such heads say by their status line and the lines that mean something to us: the head, without its fields.
+GISTS: Final[dict[tuple[bytes, ...], ResponseHead]] = {}
+
+
+def read_status(line: bytes) -> tuple[bytes, int, bytes]:
+    """Minor version, status and reason phrase of a status line."""
+    match = STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise ProtocolError(f"malformed status line {line[:60]!r}")
+    return match[1], int(match[2]), match[3] or b""
+
 
 def read_response(data: bytes, method: bytes) -> ResponseHead:
     """A complete head, without its empty line, as the answer to `method`. Raises ProtocolError."""
-    known = KNOWN.heads.get(data)
-    if known is not None and method != b"HEAD":
-        return known.again()
-    lines = data.split(b"\r\n")
-    minor, status, phrase = STATUS_CACHE.get(lines[0]) or read_status(lines[0])
-    if len(lines) > MAX_FIELDS + 1:
+    if method != b"HEAD":
+        known = KNOWN.heads.get(data)
+        if known is not None:
+            return known
+    start, *lines = data.split(b"\r\n")
+    if len(lines) > MAX_FIELDS:
         raise ProtocolError(f"more than {MAX_FIELDS} fields")
-    kept: list[bytes] = []
-    head = ResponseHead(status, phrase, kept)
+    names, familiar = read_names(lines)
+    layout = LAYOUTS.of(names)
+    kept = [*compress(lines, layout.kept)]
+    said = (start, *[lines[index] for index, _ in layout.meant])
+    gist = GISTS.get(said) if method != b"HEAD" else None
+    head = gist.with_fields(kept, layout.names) if gist is not None else understand(said, layout, kept, method)
+    if familiar and method != b"HEAD":  # so that what is kept holds no secrets, and nothing that differs each time
+        KNOWN.keep(data, head)
+    return head
+
+
+def understand(said: tuple[bytes, ...], layout: Layout, kept: list[bytes], method: bytes) -> ResponseHead:
+    """A head whose status line and lines that mean something to us are not in `GISTS`."""
+    minor, status, phrase = read_status(said[0])
+    head = ResponseHead(status, phrase, kept, layout.names)
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     options: tuple[bytes, ...] = ()  # of Connection
-    common = True  # no line but such that are kept
-    cached = CACHE.get
-    for line in lines[1:]:
-        field = cached(line)
-        if field is None:
-            field = read_field(line)
-            common = common and line in CACHE
-        kind = field.kind
-        if kind == PLAIN or kind in FORWARDED:
-            kept.append(line)
-        elif kind == DATE:
-            head.date = line
-        elif kind == CONTENT_LENGTH:
-            lengths += (field.value,)
+    for line, (_, kind) in zip(said[1:], layout.meant, strict=True):
+        if kind == CONTENT_LENGTH:
+            lengths += (value_of(line),)
         elif kind == CONNECTION:
-            options += field.tokens
+            options += tokens_of(line)
         elif kind == TRANSFER_ENCODING:
-            codings += field.tokens
+            codings += tokens_of(line)
         elif kind == UPGRADE:
-            head.upgrade = field.value
+            head.upgrade = value_of(line)
         elif kind == GRPC_STATUS:
-            head.grpc_status = int(field.value) if field.value.isdigit() else -1
-            kept.append(line)
-        elif kind == RATE_LIMITED:
-            head.limited = True
-            kept.append(line)
+            value = value_of(line)
+            head.grpc_status = int(value) if value.isdigit() else -1
     if minor == b"0":
         head.close = b"keep-alive" not in options
     if options or head.upgrade:
         set_connection(head, options)
     set_length(head, lengths, codings, method)
-    if common and method != b"HEAD":
-        KNOWN.keep(data, head)
-        return head.again()
+    if method != b"HEAD" and head.names is layout.names and sum(map(len, said)) <= KNOWN_LENGTH:
+        if len(GISTS) >= KNOWN_HEADS:
+            GISTS.clear()
+        GISTS[said] = head.with_fields([], NO_FIELDS.names)
     return head
 
 
@@ -110,6 +110,7 @@ def set_length(head: ResponseHead, lengths: tuple[bytes, ...], codings: tuple[by
     if method == b"HEAD" or status == 304:
         if len(lengths) == 1 and lengths[0].isdigit():
             head.lines.append(b"content-length: " + lengths[0])
+            head.names |= {b"content-length"}
         return
     if status < 200 or status == 204:
         return
@@ -140,4 +141,5 @@ def set_connection(head: ResponseHead, options: tuple[bytes, ...]) -> None:
         head.upgrade = b""
     if not OPTIONS.issuperset(options):
         named = set(options) - OPTIONS
-        head.lines[:] = [line for line in head.lines if name_of(line) not in named]
+        head.lines = [line for line in head.lines if name_of(line) not in named]
+        head.names -= named

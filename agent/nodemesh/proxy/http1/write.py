@@ -5,8 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from ..head import UNKNOWN, RequestHead, ResponseHead
+from ..head import UNKNOWN, Edits, Fields, RequestHead, ResponseHead
 from ..transport import Buffer
+from .lines import name_of
 
 PHRASES: Final[dict[int, bytes]] = {status.value: status.phrase.encode() for status in HTTPStatus}
 
@@ -15,26 +16,49 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
-def write_request(head: RequestHead, target: bytes, authority: bytes, lines: list[bytes]) -> bytes:
-    """A request's head for an upstream; `lines` are the field lines without host and framing."""
-    out = [b"%b %b HTTP/1.1\r\nhost: %b" % (head.request.method, target, authority)]
-    out += lines
-    if head.length == UNKNOWN:
+#: Status lines as they were written before, by status and phrase: few differ.
+STATUS_LINES: Final[dict[tuple[int, bytes], bytes]] = {}
+STATUS_LINES_SIZE: Final = 256
+
+
+def unedited(fields: Fields, edits: Edits) -> list[bytes]:
+    """The lines that came, but for those that something else is said in place of."""
+    if fields.names.isdisjoint(edits):
+        return fields.lines
+    return [line for line in fields.lines if name_of(line) not in edits]
+
+
+def write_request(head: RequestHead, target: bytes, authority: bytes, edits: Edits) -> bytes:
+    """A request's head for an upstream."""
+    fields = head.fields
+    out = [b"%b %b HTTP/1.1\r\nhost: %b" % (head.method, target, authority)]
+    out += unedited(fields, edits)
+    out += filter(None, edits.values())
+    if fields.length == UNKNOWN:
         out.append(b"transfer-encoding: chunked")
-    elif head.length or head.request.method in (b"POST", b"PUT", b"PATCH"):
-        out.append(b"content-length: %d" % head.length)
-    if head.upgrade:
-        out.append(b"connection: upgrade\r\nupgrade: " + head.upgrade)
-    elif head.trailers:
+    elif fields.length or head.method in (b"POST", b"PUT", b"PATCH"):
+        out.append(b"content-length: %d" % fields.length)
+    if fields.upgrade:
+        out.append(b"connection: upgrade\r\nupgrade: " + fields.upgrade)
+    elif fields.trailers:
         out.append(b"connection: te\r\nte: trailers")
     out.append(b"\r\n")
     return b"\r\n".join(out)
 
 
-def write_response(head: ResponseHead, chunked: bool, bodiless: bool, close: bool, http10: bool) -> bytes:
+def status_line(status: int, phrase: bytes) -> bytes:
+    """A status line that `STATUS_LINES` does not have yet; known statuses without a phrase get theirs."""
+    line = b"HTTP/1.1 %d %b" % (status, phrase or PHRASES.get(status, b""))
+    if len(STATUS_LINES) < STATUS_LINES_SIZE:
+        STATUS_LINES[status, phrase] = line
+    return line
+
+
+def write_response(head: ResponseHead, edits: Edits, chunked: bool, bodiless: bool, close: bool, http10: bool) -> bytes:
     """A response's head for a client. `bodiless` responses (HEAD, 204, 304) have no framing field of ours."""
-    out = [b"HTTP/1.1 %d %b" % (head.status, head.phrase or PHRASES.get(head.status, b""))]
-    out += head.lines
+    out = [STATUS_LINES.get((head.status, head.phrase)) or status_line(head.status, head.phrase)]
+    out += unedited(head, edits)
+    out += filter(None, edits.values())
     if chunked:
         out.append(b"transfer-encoding: chunked")
     elif head.length >= 0 and not bodiless:

@@ -2,15 +2,14 @@
 
 import pytest
 
-from nodemesh.proxy.head import UNKNOWN, RequestHead, ResponseHead
+from nodemesh.proxy.head import UNKNOWN, RequestFields, RequestHead, ResponseHead
 from nodemesh.proxy.http1.write import write_chunk, write_last_chunk, write_request, write_response
-from nodemesh.routing.request import Request
 
 
 def request(method: bytes, length: int = 0) -> RequestHead:
-    head = RequestHead(Request(method, b"http", b"reviews", b"/", b"", {}), [])
-    head.length = length
-    return head
+    fields = RequestFields([b"X-Kept: As It Came", b"x-a: 1"], frozenset({b"x-kept", b"x-a"}), {})
+    fields.length = length
+    return RequestHead(method, b"http", b"reviews", b"/", b"", fields)
 
 
 @pytest.mark.parametrize(
@@ -24,34 +23,41 @@ def request(method: bytes, length: int = 0) -> RequestHead:
     ],
 )
 def test_a_request_has_one_framing_at_most(method, length, framing):
-    written = write_request(request(method, length), b"/a?b", b"reviews:80", [b"X-Kept: As It Came"])
-    assert written == method + b" /a?b HTTP/1.1\r\nhost: reviews:80\r\nX-Kept: As It Came\r\n" + framing + b"\r\n"
+    edits = {b"x-none": b"", b"x-a": b"x-a: 2\r\nx-a: 3"}
+    written = write_request(request(method, length), b"/a?b", b"reviews:80", edits)
+    assert written == (
+        method + b" /a?b HTTP/1.1\r\nhost: reviews:80\r\nX-Kept: As It Came\r\nx-a: 2\r\nx-a: 3\r\n" + framing + b"\r\n"
+    )
+
+
+def test_what_is_not_edited_is_written_as_it_came():
+    written = write_request(request(b"GET"), b"/", b"a", {b"x-b": b"x-b: 1"})
+    assert written == b"GET / HTTP/1.1\r\nhost: a\r\nX-Kept: As It Came\r\nx-a: 1\r\nx-b: 1\r\n\r\n"
 
 
 def test_hop_by_hop_fields_are_ours():
     head = request(b"GET")
-    head.trailers = True
-    assert b"\r\nconnection: te\r\nte: trailers\r\n" in write_request(head, b"/", b"a", [])
-    head.upgrade = b"websocket"
-    assert b"\r\nconnection: upgrade\r\nupgrade: websocket\r\n" in write_request(head, b"/", b"a", [])
+    head.fields.trailers = True
+    assert b"\r\nconnection: te\r\nte: trailers\r\n" in write_request(head, b"/", b"a", {})
+    head.fields.upgrade = b"websocket"
+    assert b"\r\nconnection: upgrade\r\nupgrade: websocket\r\n" in write_request(head, b"/", b"a", {})
 
 
 def test_a_response():
-    head = ResponseHead(404, b"", [b"x: 1"])
-    head.length = 3
-    assert write_response(head, False, False, False, False) == (
+    head = ResponseHead(404, b"", [b"x: 1", b"y: 1"], frozenset({b"x", b"y"}), length=3)
+    assert write_response(head, {b"y": b""}, False, False, False, False) == (
         b"HTTP/1.1 404 Not Found\r\nx: 1\r\ncontent-length: 3\r\n\r\n"
     )
-    assert b"transfer-encoding: chunked\r\n" in write_response(head, True, False, False, False)
-    assert b"content-length" not in write_response(head, True, False, False, False)
-    assert b"content-length" not in write_response(head, False, True, False, False)
-    assert write_response(head, False, False, True, False).endswith(b"connection: close\r\n\r\n")
-    assert write_response(head, False, False, False, True).endswith(b"connection: keep-alive\r\n\r\n")
+    assert b"transfer-encoding: chunked\r\n" in write_response(head, {}, True, False, False, False)
+    assert b"content-length" not in write_response(head, {}, True, False, False, False)
+    assert b"content-length" not in write_response(head, {}, False, True, False, False)
+    assert write_response(head, {}, False, False, True, False).endswith(b"connection: close\r\n\r\n")
+    assert write_response(head, {}, False, False, False, True).endswith(b"connection: keep-alive\r\n\r\n")
 
 
 def test_an_unknown_status_keeps_its_phrase():
-    assert write_response(ResponseHead(299, b"Fine", []), False, True, False, False) == b"HTTP/1.1 299 Fine\r\n\r\n"
-    assert write_response(ResponseHead(299, b"", []), False, True, False, False) == b"HTTP/1.1 299 \r\n\r\n"
+    assert write_response(ResponseHead(299, b"Fine", []), {}, False, True, False, False) == b"HTTP/1.1 299 Fine\r\n\r\n"
+    assert write_response(ResponseHead(299, b"", []), {}, False, True, False, False) == b"HTTP/1.1 299 \r\n\r\n"
 
 
 def test_chunks():
