@@ -283,7 +283,7 @@ def assert_shared(before, after):
 def listed(view):
     """A client's frontends by host, and what they were made from."""
     list(view.frontends())
-    return view._listing._hosts
+    return view._frontends._listing._hosts
 
 
 def assert_frontends_kept(before, after):
