@@ -19,6 +19,7 @@ ELSEWHERE = {
     "cli/run.py": "unit/cli/test_run_expose.py",
     "cli/stage.py": "unit/cli/test_scenarios.py",
     "config/core.py": "unit/config/test_decode.py",
+    "config/credential.py": "unit/node/test_credentials.py",
     "config/destinationrule.py": "unit/config/test_decode.py",
     "config/gateway.py": "conformance/config/test_inventory.py",
     "config/meshconfig.py": "unit/config/test_decode.py",

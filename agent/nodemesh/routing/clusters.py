@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec.structs import replace
 
+from ..config.credential import credential_key
 from ..config.destinationrule import (
     ClientTLSMode,
     ClientTLSSettings,
@@ -362,9 +363,3 @@ def tls_of(settings: ClientTLSSettings | None, service: Service, client: Client)
         credential=credential_key(settings.credential_name, client.namespace) if settings.credential_name else "",
         insecure_skip_verify=bool(settings.insecure_skip_verify),
     )
-
-
-def credential_key(name: str, namespace: str) -> str:
-    """`namespace/name` of the Secret (or ConfigMap) that a credentialName names; Istio's schemes may stand before."""
-    bare = name.partition("://")[2] or name
-    return bare if "/" in bare else f"{namespace}/{bare}"
