@@ -190,9 +190,10 @@ class Certificates:
         pairs = tuple(map(pair_of, secrets)) if paired else ()
         chosen = self._secret(authority) if authority else {}
         found = first_of(chosen, AUTHORITY) or first_of(beside, AUTHORITY) or first_of(secrets[0], AUTHORITY)
+        revoked = first_of(chosen, REVOKED) or first_of(beside, REVOKED) or first_of(secrets[0], REVOKED)
         if not paired and not found:
             raise ValueError(f"{described(keys[0])} has no authority: ca.crt, or cacert")
-        return Source(pairs, found, first_of(secrets[0], REVOKED))
+        return Source(pairs, found, revoked)
 
     def _secret(self, key: str) -> Mapping[str, bytes]:
         found = self.materials.secrets.get(key)
