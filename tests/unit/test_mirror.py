@@ -125,6 +125,7 @@ ELSEWHERE = {
     "routing/question.py": "unit/routing/test_explain.py",
     "routing/request.py": "unit/routing/test_match.py",
     "routing/scope.py": "unit/routing/test_visibility.py",
+    "routing/servername.py": "unit/routing/test_gateways.py",
     "routing/sight.py": "unit/routing/test_view.py",
     "routing/tables.py": "unit/routing/test_view.py",
     "routing/views.py": "unit/routing/test_view.py",
@@ -144,6 +145,7 @@ UNTESTED = {"cli/uninstall.py"}
 
 #: Tests of what several files do together, and the file where that begins.
 TOGETHER = {
+    "cli/test_run_east_west.py": "cli/run.py",
     "cli/test_run_expose.py": "cli/run.py",
     "cli/test_run_gateway.py": "cli/run.py",
     "config/test_fuzz.py": "config/load.py",

@@ -87,11 +87,6 @@ NOTES: dict[tuple[str, str], str] = {
 UNSUPPORTED_VALUES: dict[tuple[str, str, str], str] = {
     ("ClientTLSSettings", "mode", "ISTIO_MUTUAL"): NO_AUTHORITY,
     ("ServerTLSSettings", "mode", "ISTIO_MUTUAL"): NO_AUTHORITY,
-    (
-        "ServerTLSSettings",
-        "mode",
-        "AUTO_PASSTHROUGH",
-    ): "it goes by Istio's names for mutual TLS; an east-west gateway here goes by Host or SNI",
 }
 
 #: Fields that are no part of a spec, and the fields of kinds that are set aside whole.
