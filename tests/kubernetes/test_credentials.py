@@ -1,5 +1,5 @@
-"""A pod's client certificate out of its namespace's Secret: for those that a workloadSelector selects, by a right that
-somebody gave."""
+"""A pod's client certificate out of its namespace's Secret, for those that a workloadSelector selects, and a server's
+authority out of a ConfigMap: each by a right that somebody gave."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def authority():
 
 @pytest.fixture
 def outside(authority, tmp_path):
-    """A server that wants its clients' certificates and answers with their names; its port."""
+    """A server that answers with the names in its clients' certificates; its port."""
     pair = authority.issue(OUTSIDE)
     (tmp_path / "server.pem").write_bytes(pair.certificate + pair.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "server.pem")
     context.load_verify_locations(cadata=authority.certificate.decode())
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_OPTIONAL
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -57,7 +57,8 @@ def outside(authority, tmp_path):
                 plain, _ = listener.accept()
                 with context.wrap_socket(plain, server_side=True) as sock:
                     sock.recv(65536)
-                    name = sock.getpeercert()["subject"][0][0][1].encode()
+                    shown = sock.getpeercert()
+                    name = shown["subject"][0][0][1].encode() if shown else b"nobody"
                     head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(name)}\r\nconnection: close\r\n\r\n"
                     sock.sendall(head.encode() + name)
             except ssl.SSLError:
@@ -70,14 +71,14 @@ def outside(authority, tmp_path):
     listener.close()
 
 
-def rules(port: int, selector: dict | None) -> list[dict]:
+def rules(port: int, selector: dict | None, credential: str = "client", mode: str = "MUTUAL") -> list[dict]:
     entry = {
         "hosts": [OUTSIDE],
         "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
         "resolution": "STATIC",
         "endpoints": [{"address": "127.0.0.1", "ports": {"http": port}}],
     }
-    rule = {"host": OUTSIDE, "trafficPolicy": {"tls": {"mode": "MUTUAL", "credentialName": "client"}}}
+    rule = {"host": OUTSIDE, "trafficPolicy": {"tls": {"mode": mode, "credentialName": credential}}}
     if selector is not None:
         rule["workloadSelector"] = {"matchLabels": selector}
     meta = {"name": "outside", "namespace": "default"}
@@ -117,3 +118,48 @@ def test_a_selected_pods_secret_is_read_by_the_right_that_was_given(tmp_path, au
             server.call(lambda api: api.apply(ROLE, BINDING))
             until(lambda: error() == "")
             until(lambda: agent.curl(name=name) == (200, "cart"))
+
+
+CONFIG_MAP = "configmap://default/ca"
+
+
+def config_map(authority: Authority) -> dict:
+    data = {"ca.crt": authority.certificate.decode()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": "default"}, "data": data}
+
+
+def test_a_config_maps_authority_is_read_by_the_right_that_was_given(tmp_path, authority, outside):
+    api = ApiServer()
+    api.apply(*yaml.safe_load_all((MANIFESTS / "agent/rbac.yaml").read_text()))
+    api.accounts["agent"] = "nodemesh-system/nodemesh-agent"
+    api.apply(pod("client", node=NODE, ip="10.9.0.1"), *rules(outside, None, CONFIG_MAP, "SIMPLE"))
+    api.apply(config_map(Authority("another")))
+    (tmp_path / "config").mkdir()
+    with running(api) as server:
+        config = kubeconfig(tmp_path / "kubeconfig", server.url, {"token": "agent"})
+        name = f"{OUTSIDE}:80"
+        with Mesh(tmp_path / "config", "--kubeconfig", str(config), "--node", NODE, expose=(name,)) as agent:
+
+            def error() -> str:
+                (row,) = agent.api("/status")["certificates"]
+                assert row["secrets"] == [CONFIG_MAP]
+                return row["error"]
+
+            until(lambda: 'cannot watch resource "configmaps"' in error())
+            assert agent.curl(name=name).status == 503
+            rule = {**ROLE["rules"][0], "resources": ["configmaps"], "resourceNames": ["ca"]}
+            server.call(lambda api: api.apply({**ROLE, "rules": [rule]}, BINDING))
+            until(lambda: error() == "")
+            assert agent.curl(name=name).status == 503, "it is the authority of others"
+            server.call(lambda api: api.apply(config_map(authority)))
+            until(lambda: agent.curl(name=name) == (200, "nobody"))
+            assert not server.call(lambda api: [row for row in api.asked if row.path.endswith("/secrets")])
+
+
+def test_a_config_map_in_a_folder(tmp_path, authority, outside):
+    (tmp_path / "config").mkdir()
+    objects = [*rules(outside, None, CONFIG_MAP, "SIMPLE"), config_map(authority)]
+    (tmp_path / "config" / "outside.yaml").write_text(yaml.safe_dump_all(objects))
+    name = f"{OUTSIDE}:80"
+    with Mesh(tmp_path / "config", expose=(name,)) as agent:
+        assert agent.curl(name=name) == (200, "nobody")

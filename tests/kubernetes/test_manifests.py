@@ -93,11 +93,11 @@ def test_the_agent_may_read_what_it_reads_and_nothing_else(tmp_path):
     assert (written["resources"], written["verbs"], roles) == (["events"], ["create"], {})
 
 
-def test_a_gateway_may_read_what_the_agents_do_and_its_own_secrets(tmp_path):
+def test_a_gateway_may_read_what_the_agents_do_and_its_own_certificates(tmp_path):
     objects = built("gateway", tmp_path)
     assert find(objects, "ClusterRoleBinding")["roleRef"]["name"] == "nodemesh-agent"
     (rule,) = find(objects, "Role")["rules"]
-    assert (rule["resources"], rule["verbs"]) == (["secrets"], ["list", "watch"])
+    assert (rule["resources"], rule["verbs"]) == (["secrets", "configmaps"], ["list", "watch"])
     assert find(objects, "Role")["metadata"]["namespace"] == "nodemesh-system"
 
 

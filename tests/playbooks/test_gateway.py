@@ -164,6 +164,24 @@ def test_a_client_without_certificate_gets_nothing(authority):
     assert "peer did not return a certificate" in world.records[0].termination
 
 
+@pytest.mark.parametrize("place", ["istio-system/a", "istio-system/a-cacert", "configmap://shop/ca"])
+def test_a_revoked_certificate_is_refused_wherever_the_list_stands(authority, place):
+    named = place == "configmap://shop/ca"
+    more = f"credentialName: a, caCertCredentialName: '{place}'" if named else "credentialName: a"
+    world = gateway(authority, MUTUAL.replace("credentialName: a", more))
+    good, bad = authority.issue("good.example"), authority.issue("bad.example")
+    secrets = {key: dict(held) for key, held in world.proxy.certificates.materials.secrets.items()}
+    if named:
+        secrets[place] = secrets.pop("istio-system/a-cacert")
+    secrets[place]["ca.crl"] = authority.revoked("bad.example")
+    world.proxy.certificates.replace(Materials({}, secrets))
+    served(world, dial(world, authority, "a.example", good), get("a.example"))
+    with pytest.raises(ssl.SSLError, match="(?i)certificate.revoked"):
+        client = dial(world, authority, "a.example", bad)
+        client.send(get("a.example"))
+        settle(world, client)
+
+
 @pytest.mark.parametrize("servers", [MUTUAL, OPTIONAL])
 def test_a_clients_certificate_is_told(authority, servers):
     world = gateway(authority, servers)

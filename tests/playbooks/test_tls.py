@@ -34,6 +34,7 @@ spec:
   trafficPolicy: {tls: TLS}
 """
 
+CONFIG_MAP = "configmap://default/ca"
 SIMPLE = "{mode: SIMPLE, caCertificates: /ca.pem}"
 GET = b"GET /a HTTP/1.1\r\nHost: shop.example\r\n\r\n"
 
@@ -89,6 +90,7 @@ def test_requests_go_out_over_tls_with_the_host_as_server_name(authority):
         ),
         ("{mode: SIMPLE, caCertificates: /missing.pem}", ("shop.example",), "the file /missing.pem cannot be read"),
         ("{mode: SIMPLE, credentialName: shop}", ("shop.example",), "there is no Secret default/shop"),
+        (f"{{mode: SIMPLE, credentialName: '{CONFIG_MAP}'}}", ("shop.example",), "there is no ConfigMap default/ca"),
     ],
 )
 def test_whom_the_certificate_is_not_for_gets_no_request(authority, tls, names, error):
@@ -168,6 +170,19 @@ def test_a_credential_is_a_secret(authority):
     upstream = answer(world, server_context(authority.issue("shop.example"), authority.certificate))
     assert upstream.take().startswith(b"GET /a")
     assert b"PRIVATE" not in repr(world.proxy.certificates.materials).encode()
+
+
+@pytest.mark.parametrize("name", ["ca", CONFIG_MAP])
+def test_the_authority_alone_of_a_secret_or_config_map(authority, name):
+    world = shop(f"{{mode: SIMPLE, credentialName: '{name}'}}", authority)
+    key = name if name == CONFIG_MAP else "default/ca"
+    world.proxy.certificates.replace(Materials({}, {key: {}}))
+    client = ask(world, GET)
+    world.advance(1)
+    assert b"has no authority" in client.take(), "the system's authorities are no substitute"
+    world.proxy.certificates.replace(Materials({}, {key: {"ca.crt": authority.certificate}}))
+    ask(world, GET)
+    assert answer(world, server_context(authority.issue("shop.example"))).take().startswith(b"GET /a")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

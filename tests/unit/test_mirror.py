@@ -19,6 +19,7 @@ ELSEWHERE = {
     "cli/run.py": "unit/cli/test_run_expose.py",
     "cli/stage.py": "unit/cli/test_scenarios.py",
     "config/core.py": "unit/config/test_decode.py",
+    "config/credential.py": "unit/node/test_credentials.py",
     "config/destinationrule.py": "unit/config/test_decode.py",
     "config/gateway.py": "conformance/config/test_inventory.py",
     "config/meshconfig.py": "unit/config/test_decode.py",
@@ -111,7 +112,7 @@ ELSEWHERE = {
     "routing/compile.py": "unit/routing/test_routes.py",
     "routing/decision.py": "unit/routing/test_view.py",
     "routing/destinationrules.py": "unit/routing/test_clusters.py",
-    "routing/frontend.py": "unit/routing/test_view.py",
+    "routing/frontend.py": "unit/routing/test_frontends.py",
     "routing/headers.py": "unit/routing/test_routes.py",
     "routing/lint/codes.py": "unit/routing/test_lint.py",
     "routing/lint/conflicts.py": "unit/routing/test_lint.py",
@@ -124,6 +125,8 @@ ELSEWHERE = {
     "routing/question.py": "unit/routing/test_explain.py",
     "routing/request.py": "unit/routing/test_match.py",
     "routing/scope.py": "unit/routing/test_visibility.py",
+    "routing/servername.py": "unit/routing/test_gateways.py",
+    "routing/sight.py": "unit/routing/test_view.py",
     "routing/tables.py": "unit/routing/test_view.py",
     "routing/views.py": "unit/routing/test_view.py",
     "routing/virtualservices.py": "unit/routing/test_routes.py",
@@ -142,6 +145,7 @@ UNTESTED = {"cli/uninstall.py"}
 
 #: Tests of what several files do together, and the file where that begins.
 TOGETHER = {
+    "cli/test_run_east_west.py": "cli/run.py",
     "cli/test_run_expose.py": "cli/run.py",
     "cli/test_run_gateway.py": "cli/run.py",
     "config/test_fuzz.py": "config/load.py",

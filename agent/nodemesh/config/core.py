@@ -1,6 +1,8 @@
-"""The core Kubernetes objects, as far as they matter: Namespace, Node, Pod, Service, EndpointSlice."""
+"""Kubernetes' core objects as far as they matter: Namespace, Node, Pod, Service, EndpointSlice, Secret, ConfigMap."""
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 from msgspec import field
 
@@ -150,3 +152,13 @@ class SecretSpec(CoreModel, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<Secret of {self.type} with {', '.join(self.data) or 'nothing'}>"
+
+
+class ConfigMapSpec(CoreModel, frozen=True, kw_only=True):
+    """A ConfigMap's data. Of a certificate's parts it may hold the public ones."""
+
+    data: dict[str, str] = {}
+
+
+#: What a credentialName names.
+CredentialSpec: TypeAlias = SecretSpec | ConfigMapSpec

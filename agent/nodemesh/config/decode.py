@@ -8,6 +8,7 @@ import difflib
 import functools
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -16,6 +17,7 @@ from msgspec import inspect
 from .base import Base64, Duration
 from .meta import Path
 from .problems import Findings
+from .scalars import scalar
 from .yaml import Node
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -226,7 +228,8 @@ class _Explainer:
         if data in values:
             return kind.cls(data)
         if not isinstance(data, str):
-            return self._wrong(f"one of {', '.join(values)}", data, path)
+            words = [value for value in values if isinstance(data, bool) and scalar(value, None, plain=True) is data]
+            return self._wrong(f"one of {', '.join(values)}", data, path, words)
         close = difflib.get_close_matches(data.upper(), {value.upper(): value for value in values}, 1, 0.6)
         hint = f"did you mean {next(v for v in values if v.upper() == close[0])}? Right" if close else "right"
         message = f"`{data}` is not a value of {path[-1]}; {hint} is one of {', '.join(values)}"
@@ -248,10 +251,13 @@ class _Explainer:
         message = "this element is empty (null); remove it, or indent what belongs to it further"
         self._findings.error("null-element", path, message)
 
-    def _wrong(self, wanted: str, data: Any, path: Path) -> Any:
+    def _wrong(self, wanted: str, data: Any, path: Path, words: Sequence[str] = ()) -> Any:
+        """`words` are values that YAML takes for the boolean that `data` is."""
         message = f"expected {wanted}, got {_name_of(data)}"
         if wanted == "a string" and isinstance(data, bool | int | float):
             message += f'; put it in quotes: "{self._as_written(data, path)}"'
+        elif words:
+            message += f'; YAML takes a bare {words[0]} for that, put it in quotes: "{words[0]}"'
         elif wanted == "true or false" and isinstance(data, str) and data.lower() in ("true", "false"):
             message += f"; write {data.lower()} without quotes"
         elif isinstance(data, int) and wanted.startswith("a duration") and not isinstance(data, bool):

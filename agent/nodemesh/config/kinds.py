@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .core import EndpointSliceSpec, NamespaceSpec, NodeSpec, PodSpec, SecretSpec, ServiceSpec
+from .core import ConfigMapSpec, EndpointSliceSpec, NamespaceSpec, NodeSpec, PodSpec, SecretSpec, ServiceSpec
 from .destinationrule import DestinationRuleSpec
 from .gateway import GatewaySpec
 from .meshconfig import MeshConfigSpec
@@ -62,6 +62,7 @@ CORE_KINDS: tuple[Kind, ...] = (
     _core("Pod", PodSpec),
     _core("Service", ServiceSpec),
     _core("Secret", SecretSpec),
+    _core("ConfigMap", ConfigMapSpec),
     Kind(name="EndpointSlice", group="discovery.k8s.io", versions=("v1",), spec=EndpointSliceSpec),
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from .base import CoreModel
-from .core import EndpointSliceSpec, OwnerReference, PodSpec, SecretSpec
+from .core import ConfigMapSpec, EndpointSliceSpec, OwnerReference, PodSpec, SecretSpec
 from .decode import decode
 from .kinds import KINDS, MESH_CONFIG, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
 from .meta import Location, Meta, Object, Path
@@ -263,6 +263,8 @@ def _spec(
         return decode(data, kind.spec, (), findings, root)
     if kind.spec is SecretSpec:
         return _secret(data, findings, root)
+    if kind.spec is ConfigMapSpec:
+        return decode({"data": data.get("data")}, kind.spec, (), findings, root)
     spec = decode(data.get("spec") or {}, kind.spec, ("spec",), findings, root)
     if isinstance(spec, PodSpec):
         status = decode({"status": data.get("status")}, PodSpec, (), findings, root)

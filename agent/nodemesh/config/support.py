@@ -66,14 +66,18 @@ NOTES: dict[tuple[str, str], str] = {
     ): "with DYNAMIC_DNS the address that the client dialled counts; gateways have none",
     ("ServiceEntrySpec", "addresses"): "with MeshConfig's dnsCapture hosts without any get some, as from Istio",
     **dict.fromkeys(
-        (("ServerTLSSettings", name) for name in ("credentialName", "credentialNames", "caCertCredentialName")),
-        "a Secret in the gateway workload's namespace; ConfigMaps are not read",
+        (("ServerTLSSettings", name) for name in ("credentialName", "credentialNames")),
+        "a Secret in the gateway workload's namespace",
     ),
+    (
+        "ServerTLSSettings",
+        "caCertCredentialName",
+    ): "a Secret in the gateway workload's namespace, or a ConfigMap as configmap://NAMESPACE/NAME",
     (
         "ClientTLSSettings",
         "credentialName",
-    ): "a Secret in the client's namespace, never a ConfigMap; in a cluster, pods need a workloadSelector, and their "
-    "agent the right",
+    ): "a Secret in the client's namespace (in a cluster, pods need a workloadSelector, and their agent the right), or "
+    "with SIMPLE a ConfigMap in the rule's, as configmap://NAMESPACE/NAME",
     ("ServerTLSSettings", "insecureSkipVerify"): "a client's certificate that cannot be verified is always refused",
     ("ConsistentHashLB", "minimumRingSize"): "deprecated; use ringHash.minimumRingSize",
     **dict.fromkeys((("Port", "name"), ("Server", "name"), ("SidecarPort", "name")), "a name for people"),
@@ -83,11 +87,6 @@ NOTES: dict[tuple[str, str], str] = {
 UNSUPPORTED_VALUES: dict[tuple[str, str, str], str] = {
     ("ClientTLSSettings", "mode", "ISTIO_MUTUAL"): NO_AUTHORITY,
     ("ServerTLSSettings", "mode", "ISTIO_MUTUAL"): NO_AUTHORITY,
-    (
-        "ServerTLSSettings",
-        "mode",
-        "AUTO_PASSTHROUGH",
-    ): "it goes by Istio's names for mutual TLS; an east-west gateway here goes by Host or SNI",
 }
 
 #: Fields that are no part of a spec, and the fields of kinds that are set aside whole.

@@ -54,6 +54,6 @@ Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/type
 btf and loader, attach, namespaces, cgroups, heartbeat, origin, slots, places and plan (pure), sync, counters, traffic,
 ejection, bpffs, probes, selftest, sockmap, torture/, uninstall.
 
-Needs Linux 5.14 (SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
+Needs Linux 5.15 (of 5.14: SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
 file system.
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..config.core import SecretSpec
+from ..config.core import CredentialSpec
 from ..registry.sources.directory import Changes
 from .credentials import Use
 from .election import Election
@@ -77,7 +77,7 @@ class Cluster:
         """Follow the Secrets that are used."""
         self.secrets.want({key for use in uses if not use.withheld for key in (*use.secrets, *use.beside)})
 
-    def secrets_beside(self, own: Mapping[str, SecretSpec]) -> Secrets:
+    def secrets_beside(self, own: Mapping[str, CredentialSpec]) -> Secrets:
         """The cluster's Secrets, and others that count before those of the same names."""
         found = self.secrets
         return Secrets({**found.secrets, **own}, lambda key: "" if key in own else found.why_absent(key), True)

@@ -23,10 +23,10 @@ from ..registry.sources.directory import Changes, DirectorySource
 from ..routing.client import Client
 from ..routing.compile import compile_tables
 from ..routing.views import Views
-from ..telemetry.totals import Totals
 from . import kernel_traffic
-from .channel import Closed, memfd, read_memfd
+from .channel import Closed
 from .cluster import Cluster
+from .collector import Collector
 from .counters import SharedCounters
 from .credentials import Credentials
 from .enrol import Enrolment
@@ -54,18 +54,12 @@ POD_INTERVAL = 0.25
 #: Seconds between tries of the self-test connection.
 PROOF_INTERVAL = 0.05
 
-#: Seconds between collections of the workers' numbers: what a killed worker had counted since is lost.
-COLLECT_INTERVAL = 2.0
-
 #: New findings in the configuration that are logged one by one.
 PROBLEMS_LOGGED = 20
 
 #: The registry's names of the sources. A file's object counts before the cluster's of the same name.
 FILES = "files"
 CLUSTER = "cluster"
-
-#: The name under which the numbers of dead workers stand in the supervisor's store.
-TOTALS = "totals"
 
 
 class Control:
@@ -78,7 +72,6 @@ class Control:
         self.source = DirectorySource(options.config)
         self.cluster = Cluster(options, self._secrets_changed, self._take_remote) if options.kubernetes else None
         self.registry = Registry(options.cluster)
-        self.totals = Totals()
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
         self.kernel = Kernel(options) if options.ebpf is not Ebpf.OFF else None
@@ -87,6 +80,7 @@ class Control:
         self.listeners = Listeners(store, self._announce)
         self.exposed = Exposed(options, self.listeners)
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
+        self.collector = Collector(self.fleet, store, self._take_kernel_traffic)
         self.publisher = Publisher(self.fleet)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
@@ -101,8 +95,6 @@ class Control:
         self._stop = asyncio.Event()
         self._ready = False
         self._begun = False  # a first snapshot is in force
-        if TOTALS in store.kept:
-            self.totals.restore(read_memfd(store.kept[TOTALS].fd))
 
     @property
     def snapshot(self) -> Snapshot:
@@ -126,7 +118,7 @@ class Control:
             duties = [
                 *self._follow(tasks),
                 tasks.create_task(self._watch_pods(), name="pods"),
-                tasks.create_task(self._collect(), name="collect"),
+                tasks.create_task(self.collector.run(), name="collect"),
                 tasks.create_task(self._prove(), name="self-test"),
                 tasks.create_task(self.resolver.run(), name="dns"),
             ]
@@ -356,19 +348,14 @@ class Control:
             self._stop.set()
 
     def _worker_gone(self, key: str) -> None:
-        self.totals.retire(key)
+        self.collector.retire(key)
         self.counters.forget(int(key.partition("/")[0]))
-        self._keep_totals()
 
-    def _keep_totals(self) -> None:
-        """Have the numbers outlive this process, too."""
-        fd = memfd("nodemesh-totals", self.totals.save())
-        try:
-            self._store.put(TOTALS, fd)
-        except Closed:
-            pass
-        finally:
-            os.close(fd)
+    def _take_kernel_traffic(self) -> bytes:
+        if self.kernel is None or self.enrolment is None or self.views is None:
+            return b""
+        taken = self.kernel.take_traffic()
+        return kernel_traffic.dump(taken, self.enrolment.client_of, self.views) if taken else b""
 
     def missing(self) -> list[str]:
         """What is missing for readiness."""
@@ -384,24 +371,6 @@ class Control:
         if self.enrolment is not None:
             missing += [f"pod {key} is not enrolled: {why}" for key, why in self.enrolment.waiting().items()]
         return missing
-
-    async def _collect(self) -> None:
-        while True:
-            await asyncio.sleep(COLLECT_INTERVAL)
-            await self.collect()
-
-    async def collect(self) -> None:
-        """Fetch the workers' numbers, and the kernel's."""
-        for key, data in (await self.fleet.statistics()).items():
-            try:
-                self.totals.update(key, data)
-            except msgspec.DecodeError as error:
-                log.error("worker's numbers are of another version", worker=key, error=error)
-        if self.kernel is not None and self.enrolment is not None and self.views is not None:
-            taken = self.kernel.take_traffic()
-            if taken:
-                self.totals.add(kernel_traffic.dump(taken, self.enrolment.client_of, self.views))
-        self._keep_totals()
 
     # the supervisor
 

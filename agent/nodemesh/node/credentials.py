@@ -1,14 +1,16 @@
-"""Where rules name certificates, by file or Secret, and which of them this node's workloads use.
+"""Where rules name certificates, by file, Secret or ConfigMap, and which of them this node's workloads use.
 
 Only these are read. Secrets are looked for in the namespace of the workload, as in Istio. Of the cluster they are asked
 for gateways, and for pods where the DestinationRule selects them by a workloadSelector: without one, every pod that
-sees the rule would need its namespace's Secret, and its node the right to read it."""
+sees the rule would need its namespace's Secret, and its node the right to read it. A ConfigMap, whose authority is no
+secret and which stands in the rule's namespace, is asked for whoever uses it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ..config.credential import credential_key, kind_of, place_of
 from ..config.destinationrule import ClientTLSSettings, DestinationRuleSpec, TrafficPolicy
 from ..config.gateway import GatewaySpec, ServerTLSMode, ServerTLSSettings
 from ..config.meta import Location, Object, Path
@@ -18,17 +20,13 @@ from ..registry.assemble import ObjectKey, key_of
 from ..registry.services import resolve_export_to, selects
 from ..registry.snapshot import Service, Snapshot
 from ..routing.client import Client
-from ..routing.clusters import credential_key, tls_of
+from ..routing.clusters import tls_of
 from ..routing.decision import UpstreamTls
 from ..routing.names import is_visible
 
 #: Modes of a gateway's server that end TLS.
 TERMINATING = (ServerTLSMode.SIMPLE, ServerTLSMode.MUTUAL, ServerTLSMode.OPTIONAL_MUTUAL)
 
-#: Istio's scheme for an authority in a ConfigMap.
-CONFIG_MAP = "configmap://"
-
-NO_CONFIG_MAPS = "ConfigMaps are not read; put the authority into a Secret"
 NOT_SELECTED = "a pod's credential is read from the cluster only where the DestinationRule has a workloadSelector"
 
 _NO_SERVICE = Service(host="", name="", namespace="")
@@ -36,7 +34,7 @@ _NO_SERVICE = Service(host="", name="", namespace="")
 
 class Use(NamedTuple):
     """TLS settings as some workload of this node uses them. `secrets` must be there, `beside` may be; both are
-    `namespace/name`. `withheld` is why the cluster is not asked for them."""
+    `credential_key`s. `withheld` is why the cluster is not asked for them."""
 
     holder: ObjectKey
     location: Location
@@ -137,7 +135,7 @@ def client_uses(naming: _Naming, clients: list[Client], snapshot: Snapshot) -> I
         if made is None:
             continue
         secrets = (made.credential,) if made.credential else ()
-        beside = tuple(key + AUTHORITY_SUFFIX for key in secrets)
+        beside = tuple(key + AUTHORITY_SUFFIX for key in secrets if kind_of(key) == "Secret")
         yield use_of(naming, "credentialName", made, client, secrets, beside)
 
 
@@ -164,17 +162,12 @@ def use_of(
 
 
 def why_withheld(naming: _Naming, client: Client, secrets: tuple[str, ...]) -> str:
-    tls = naming.tls
-    if isinstance(tls, ClientTLSSettings):
-        names = [tls.credential_name]
+    secrets = tuple(key for key in secrets if kind_of(key) == "Secret")
+    if secrets and isinstance(naming.tls, ClientTLSSettings):
         selected = naming.item.spec.workload_selector
         if not client.gateway and not (selected is not None and selected.labels):
             return NOT_SELECTED
-    else:
-        names = [tls.ca_cert_credential_name]
-    if any(name and name.startswith(CONFIG_MAP) for name in names):
-        return NO_CONFIG_MAPS
-    if any(key.partition("/")[0] != client.namespace for key in secrets):
+    if any(place_of(key)[0] != client.namespace for key in secrets):
         return f"Secrets are read from the namespace of the workload, {client.namespace}"
     return ""
 

@@ -1,4 +1,4 @@
-"""Certificates and keys that rules name, by file or Secret: read here, sent to the workers, shown nowhere."""
+"""Certificates and keys that rules name, by file, Secret or ConfigMap: read here, sent to workers, shown nowhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..config.core import SecretSpec
+from ..config.core import CredentialSpec
+from ..config.credential import described
 from ..proxy.certificates import KEYS, Certificates, Materials
 from ..proxy.messages import SetMaterials
 from .channel import memfd
@@ -31,22 +32,27 @@ class Fault(NamedTuple):
 
 
 class Secrets(NamedTuple):
-    """The Secrets at hand by `namespace/name`; `why_absent` is a sentence for one that is not there or not good, empty
-    where it is good or nothing is known yet. A cluster is not asked for all of them (Use.withheld)."""
+    """The Secrets (and ConfigMaps) at hand by their `credential_key`; `why_absent` is a sentence for one that is not
+    there or not good, empty where it is good or nothing is known yet. A cluster is not asked for all of them
+    (Use.withheld)."""
 
-    specs: Mapping[str, SecretSpec]
+    specs: Mapping[str, CredentialSpec]
     why_absent: Callable[[str], str]
     of_cluster: bool = False
 
 
-def only(specs: Mapping[str, SecretSpec]) -> Secrets:
+def only(specs: Mapping[str, CredentialSpec]) -> Secrets:
     """All Secrets there are."""
-    return Secrets(specs, lambda key: "" if key in specs else f"there is no Secret {key}")
+    return Secrets(specs, lambda key: "" if key in specs else f"there is no {described(key)}")
 
 
-def useful(spec: SecretSpec) -> dict[str, bytes]:
-    """What TLS is made of; what else a Secret may hold is none of the workers' business."""
-    return {name: content for name, content in spec.data.items() if name in KEYS}
+def useful(spec: CredentialSpec) -> dict[str, bytes]:
+    """What TLS is made of; what else there may be is none of the workers' business."""
+    return {
+        name: content.encode() if isinstance(content, str) else content
+        for name, content in spec.data.items()
+        if name in KEYS
+    }
 
 
 class MaterialSource:

@@ -195,8 +195,8 @@ class RunningNode:
         return msgspec.structs.replace(answer, steps=(step, *answer.steps))
 
     async def telemetry(self) -> Dump:
-        await self._control.collect()
-        return self._control.totals.sum(decisions=RECENT)
+        await self._control.collector.collect()
+        return self._control.collector.sum(decisions=RECENT)
 
     async def connections(self) -> list[Any]:
         answers = await self._control.fleet.connections()

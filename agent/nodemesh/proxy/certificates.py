@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from ..config.credential import credential_key, described
 from ..config.gateway import ServerTLSMode, ServerTLSSettings, TLSProtocol
-from ..routing.clusters import credential_key
 from ..routing.decision import UpstreamTls
 from .tls import Terms, TlsError
 
@@ -47,8 +47,8 @@ MAX_SESSIONS: Final = 256
 
 
 class Materials(msgspec.Struct, frozen=True):
-    """Contents of the files by path, and of the Secrets by `namespace/name`. It has no readable form, so that no log
-    shows a key."""
+    """Contents of the files by path, and of the Secrets and ConfigMaps by their `credential_key`. It has no readable
+    form, so that no log shows a key."""
 
     files: Mapping[str, bytes] = {}
     secrets: Mapping[str, Mapping[str, bytes]] = {}
@@ -190,12 +190,15 @@ class Certificates:
         pairs = tuple(map(pair_of, secrets)) if paired else ()
         chosen = self._secret(authority) if authority else {}
         found = first_of(chosen, AUTHORITY) or first_of(beside, AUTHORITY) or first_of(secrets[0], AUTHORITY)
-        return Source(pairs, found, first_of(secrets[0], REVOKED))
+        revoked = first_of(chosen, REVOKED) or first_of(beside, REVOKED) or first_of(secrets[0], REVOKED)
+        if not paired and not found:
+            raise ValueError(f"{described(keys[0])} has no authority: ca.crt, or cacert")
+        return Source(pairs, found, revoked)
 
     def _secret(self, key: str) -> Mapping[str, bytes]:
         found = self.materials.secrets.get(key)
         if found is None:
-            raise ValueError(f"there is no Secret {key}")
+            raise ValueError(f"there is no {described(key)}")
         return found
 
     def _file(self, path: str) -> bytes:

@@ -3,9 +3,9 @@ answers DNS, they tell TCP services on one port apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 from .snapshot import Resolution, Service
@@ -44,10 +44,11 @@ def applies(service: Service, default: bool) -> bool:
     return service.labels.get(LABEL, "true" if default else "false").lower() == "true"
 
 
-def allocate(applicants: Iterable[Applicant]) -> Mapping[tuple[str, str], tuple[str, str]]:
-    """An IPv4 and an IPv6 address for each (namespace, host). They depend on the hosts alone, so that all nodes give
-    the same: a hash says where a host begins to look for a free place, and in which steps it goes on."""
-    taken: dict[int, tuple[str, str]] = {}
+def allocate(applicants: Iterable[Applicant], held: Iterable[int] = ()) -> Mapping[tuple[str, str], tuple[str, str]]:
+    """An IPv4 and an IPv6 address for each (namespace, host), as long as there are any; `held` are places that others
+    have. They depend on these alone, so that all nodes give the same: a hash says where a host begins to look for a
+    free place, and in which steps it goes on."""
+    taken = set(held)
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for _, namespace, host in sorted(applicants):
         key = (namespace, host)
@@ -58,7 +59,7 @@ def allocate(applicants: Iterable[Applicant]) -> Mapping[tuple[str, str], tuple[
         step = 1 + int.from_bytes(digest[8:], "big") % (PLACES - 1)
         while place in taken:
             place = (place + step) % PLACES
-        taken[place] = key
+        taken.add(place)
         found[key] = addresses_at(place)
     return found
 
@@ -67,3 +68,23 @@ def addresses_at(place: int) -> tuple[str, str]:
     """The two addresses of a place, which share their last two octets."""
     host = place // PER_OCTET * 256 + place % PER_OCTET + 1
     return str(IPv4Address(IPV4 + host)), str(IPv6Address(IPV6 + host))
+
+
+def place_of(address: str) -> int | None:
+    """The place that one of its two addresses belongs to; None for all other addresses, and for what is none."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return None
+    host = int(found) - (IPV4 if found.version == 4 else IPV6)
+    octet = host % 256
+    place = host // 256 * PER_OCTET + octet - 1
+    return place if 1 <= octet <= PER_OCTET and 0 <= place < PLACES else None
+
+
+def places_held(service: Service) -> Iterator[int]:
+    """The places of the addresses that a ServiceEntry's host has from others: its author, or Istio's control plane."""
+    for address in (*service.addresses, *service.allocated):
+        place = place_of(address)
+        if place is not None:
+            yield place

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
-from .allocate import Applicant, allocate, applies
+from .allocate import Applicant, allocate, applies, places_held
 from .entries import services_of
 from .services import Backends, distribution_of, service_of
 from .site import Site, site_of
@@ -73,6 +74,7 @@ class Assembler:
         self._sources: dict[str, set[Source]] = {}  # by host
         self.site = Site(cluster=cluster, remote=remote)
         self._applicants: Mapping[Source, tuple[Applicant, ...]] = {}  # for addresses of the mesh's own
+        self._held: Mapping[Source, tuple[int, ...]] = {}  # places of such addresses that hosts have from others
         self._allocated: Mapping[tuple[str, str], tuple[str, ...]] = {}  # by namespace and host
 
     def of_kind(self, kind: str) -> dict[str, Object[Any]]:
@@ -262,21 +264,21 @@ class Assembler:
         entries = [source for source in sources if source.kind == "ServiceEntry"]
         if not entries:
             return set()
-        applicants = dict(self._applicants)
+        applicants, held = dict(self._applicants), dict(self._held)
         for source in entries:
-            found = tuple(
+            services = self._built.get(source, ())
+            applicants[source] = tuple(
                 Applicant(service.created, service.namespace, service.host)
-                for service in self._built.get(source, ())
+                for service in services
                 if applies(service, self.site.allocate)
             )
-            if found:
-                applicants[source] = found
-            else:
-                applicants.pop(source, None)
-        if applicants == self._applicants:
+            held[source] = tuple(place for service in services for place in places_held(service))
+        applicants = {source: found for source, found in applicants.items() if found}
+        held = {source: found for source, found in held.items() if found}
+        if applicants == self._applicants and held == self._held:
             return set()
-        before, self._applicants = self._allocated, applicants
-        self._allocated = allocate(one for found in applicants.values() for one in found)
+        before, self._applicants, self._held = self._allocated, applicants, held
+        self._allocated = allocate(chain.from_iterable(applicants.values()), chain.from_iterable(held.values()))
         keys = before.keys() | self._allocated.keys()
         return {key[1] for key in keys if before.get(key) != self._allocated.get(key)}
 

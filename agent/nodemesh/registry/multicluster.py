@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..config.core import SecretSpec
+from ..config.core import CredentialSpec
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from ..config.problems import Problem
@@ -44,7 +44,7 @@ class Registry:
         self._merged = Merger()
 
     @property
-    def secrets(self) -> dict[str, SecretSpec]:
+    def secrets(self) -> dict[str, CredentialSpec]:
         """The own cluster's, as Store has them."""
         return self._own.secrets
 

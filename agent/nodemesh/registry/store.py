@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..config.core import SecretSpec
+from ..config.core import CredentialSpec
+from ..config.credential import CONFIG_MAP
 from ..config.meshconfig import LabelSelector
 from ..config.meta import Object
 from ..config.problems import Problem
@@ -64,9 +65,14 @@ class Store:
         return list(self._assembler.of_kind("MeshConfig").values())
 
     @property
-    def secrets(self) -> dict[str, SecretSpec]:
-        """By `namespace/name`. They are no part of the Snapshot, so that nothing made of it can show one."""
-        return {key: item.spec for key, item in self._assembler.of_kind("Secret").items()}
+    def secrets(self) -> dict[str, CredentialSpec]:
+        """The Secrets, and the ConfigMaps that rules may name in their place, by their `credential_key`. They are no
+        part of the Snapshot, so that nothing made of it can show one."""
+        secrets, maps = self._assembler.of_kind("Secret"), self._assembler.of_kind("ConfigMap")
+        return {
+            **{key: item.spec for key, item in secrets.items()},
+            **{CONFIG_MAP + key: item.spec for key, item in maps.items()},
+        }
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
         return next((held[key] for held in self._held.values() if key in held), None)

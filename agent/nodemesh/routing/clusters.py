@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec.structs import replace
 
+from ..config.credential import credential_key
 from ..config.destinationrule import (
     ClientTLSMode,
     ClientTLSSettings,
@@ -29,6 +30,7 @@ from .decision import Algorithm, Cluster, HashPolicy, Keepalive, LoadBalancer, O
 from .hints import hinted
 from .locality import client_part, label, priorities, setting_in_force
 from .networks import reachable
+from .servername import ClusterServerName
 from .tables import DestinationRule
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
@@ -110,13 +112,18 @@ def build_cluster(
     mesh: MeshConfigSpec,
     *,
     shadowed: bool = False,
+    passthrough: bool = False,
 ) -> Cluster:
     """The group that `client` reaches. `shadowed`: another service of the same host comes before this one elsewhere,
-    so state must not be shared under the plain name."""
+    so state must not be shared under the plain name. `passthrough`: as an AUTO_PASSTHROUGH server reaches it, with TLS
+    that is none of ours, and in its own network alone, since two of them would send one connection to and fro."""
     policy = effective_policy(rule, subset, port)
-    name = cluster_name(service.host, port, subset)
     port_spec = service.port(port)
-    protocol = port_spec.protocol if port_spec is not None else Protocol.AUTO
+    if passthrough:
+        name, protocol = str(ClusterServerName(port, subset, service.host)), Protocol.TCP
+    else:
+        name = cluster_name(service.host, port, subset)
+        protocol = port_spec.protocol if port_spec is not None else Protocol.AUTO
     listed = select_endpoints(service, port, rule, subset, client)
     endpoints = reachable(listed, client.network, mesh.networks, protocol)
     by_network = endpoints is not listed
@@ -126,7 +133,7 @@ def build_cluster(
         resolution = Resolution.STATIC  # a rule chose among the endpoints: what was dialled may not be one of them
     if resolution in DIALLED:
         balancer = LoadBalancer(algorithm=Algorithm.PASSTHROUGH)
-    tls = tls_of(policy.tls, service, client)
+    tls = tls_of(policy.tls, service, client) if not passthrough else None
     own_setting = policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None
     locality_setting = setting_in_force(
         own_setting,
@@ -362,9 +369,3 @@ def tls_of(settings: ClientTLSSettings | None, service: Service, client: Client)
         credential=credential_key(settings.credential_name, client.namespace) if settings.credential_name else "",
         insecure_skip_verify=bool(settings.insecure_skip_verify),
     )
-
-
-def credential_key(name: str, namespace: str) -> str:
-    """`namespace/name` of the Secret (or ConfigMap) that a credentialName names; Istio's schemes may stand before."""
-    bare = name.partition("://")[2] or name
-    return bare if "/" in bare else f"{namespace}/{bare}"

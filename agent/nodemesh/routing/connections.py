@@ -6,10 +6,13 @@ from ipaddress import ip_address, ip_network
 
 from ..config.virtualservice import L4MatchAttributes, TLSMatchAttributes
 from ..reasons import Reason
+from ..registry.snapshot import Service
 from .decision import Decision, Failure, Route, Rule
 from .lookup import Lookup
+from .memo import Memo, Pool
 from .names import covers
 from .routes import RouteBuilder
+from .sight import Sight
 from .tables import TcpRule, TlsRule, VirtualService
 
 
@@ -72,6 +75,34 @@ class ConnectionRules:
             if row.matches("", address):
                 return row.decision
         return self.otherwise
+
+
+class ServiceConnections:
+    """The rules for each service port that one client can dial, kept while what they were made from lasts."""
+
+    __slots__ = ("_memo", "_sight")
+
+    def __init__(
+        self, sight: Sight, pool: Pool[tuple[str, int], ConnectionRules], previous: ServiceConnections | None = None
+    ) -> None:
+        self._sight = sight
+        self._memo: Memo[tuple[str, int], ConnectionRules] = Memo(
+            sight.tables, previous._memo if previous is not None else None, pool
+        )
+
+    def rules(self, service: Service, port: int, lookup: Lookup) -> ConnectionRules:
+        """What was read goes down in `lookup` too."""
+        key = (service.host, port)
+        known = self._memo.get(key)
+        if known is None:
+            builder = self._sight.builder()
+            virtual_service = builder.lookup.virtual_service(service.host)
+            default = builder.service_route(service, port)
+            rules = connection_rules(builder, virtual_service, port, default)
+            known = rules, builder.lookup.reads
+            self._memo.keep(key, *known)
+        lookup.reads.extend(known[1])
+        return known[0]
 
 
 def connection_rules(

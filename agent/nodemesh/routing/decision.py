@@ -132,7 +132,7 @@ class UpstreamTls(Value, frozen=True, kw_only=True):
     ca_crl: str = ""
     client_certificate: str = ""
     private_key: str = ""
-    credential: str = ""  # namespace/name of a Secret
+    credential: str = ""  # the `credential_key` of a Secret or ConfigMap
     insecure_skip_verify: bool = False
 
 

@@ -11,7 +11,7 @@ from ..config.gateway import Server, ServerTLSMode, ServerTLSSettings
 from ..reasons import Reason
 from ..registry.protocols import protocol_of_name
 from ..registry.services import selects
-from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Service
 from .client import Client
 from .connections import ConnectionRow, ConnectionRules, rows_of
 from .decision import Decision, Failure, Redirect, Rule
@@ -22,6 +22,7 @@ from .names import by_specificity, covers, is_visible, specificity, strip_port
 from .request import Request
 from .routes import Clusters, RouteBuilder
 from .scope import Scope
+from .servername import parse
 from .tables import Gateway, Tables, VirtualService
 
 #: How many different Host headers and SNIs are remembered: they come from outside and may be anything.
@@ -66,8 +67,24 @@ class GatewayServer(msgspec.Struct, frozen=True, kw_only=True):
         """Whether requests are decided, in plain text or behind the TLS that ends here."""
         return self.protocol in HTTP_PROTOCOLS or (self.protocol is Protocol.HTTPS and self.terminates)
 
-    def serves(self, name: str) -> bool:
-        return any(covers(exposed.host, name) for exposed in self.hosts)
+    @property
+    def is_auto_passthrough(self) -> bool:
+        """Whether server names name clusters, and no VirtualService is asked."""
+        return self.tls is not None and self.tls.mode is ServerTLSMode.AUTO_PASSTHROUGH
+
+    def host_in(self, name: str) -> str:
+        """The host that a server name means to this server; empty: none."""
+        if not self.is_auto_passthrough:
+            return name
+        named = parse(name)
+        return named.host if named is not None else ""
+
+    def exposes(self, service: Service) -> bool:
+        """Whether it is one of the mesh's own services, and of the server's hosts."""
+        return not service.external and any(
+            covers(exposed.host, service.host) and exposed.namespace in ("*", service.namespace)
+            for exposed in self.hosts
+        )
 
 
 def servers_of(gateways: tuple[Gateway, ...], client: Client) -> tuple[GatewayServer, ...]:
@@ -189,8 +206,11 @@ class GatewayRoutes:
                 continue
             if server.protocol in HTTP_PROTOCOLS or server.protocol not in TLS_PROTOCOLS:
                 return index
+            host = server.host_in(name)
+            if server.is_auto_passthrough and not host:
+                continue
             for exposed in server.hosts:
-                if covers(exposed.host, name):
+                if covers(exposed.host, host):
                     best = max(best, (specificity(exposed.host), index))
         return best[1]
 
@@ -292,7 +312,23 @@ class GatewayRoutes:
     def tls(self, port: int, sni: str) -> Decision:
         """Where a TLS connection that does not end here goes."""
         position = self._position(port, sni)
-        return self._connection_rules(position).tls(strip_port(sni), "") if position >= 0 else NO_HOST
+        if position < 0:
+            return NO_HOST
+        name = strip_port(sni)
+        if self.servers[position].is_auto_passthrough:
+            return self._auto_passthrough(self.servers[position], name)
+        return self._connection_rules(position).tls(name, "")
+
+    def _auto_passthrough(self, server: GatewayServer, name: str) -> Decision:
+        """The cluster that the server name names, of the services that the server exposes."""
+        named = parse(name)
+        if named is None:
+            return NO_HOST
+        builder = self.builder(server.gateway)
+        service = builder.lookup.imported_service(named.host, named.port)
+        if service is None or not server.exposes(service):
+            return NO_HOST
+        return builder.passthrough_route(service, named.port, named.subset) or NO_HOST
 
     def tcp(self, port: int, sni: str) -> Decision:
         """Where a plain connection goes, or the plain text of a TLS one that ends here."""

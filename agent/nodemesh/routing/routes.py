@@ -36,11 +36,12 @@ from .lookup import Lookup, Read
 from .match import Row
 from .memo import Pool
 from .policies import cors_of, fault_of, matched_prefix, retry_of, rewrite_of
+from .servername import ClusterServerName
 from .tables import HttpRule, TcpRule, TlsRule, VirtualService
 
 Weighted = TypeVar("Weighted", RouteDestination, HTTPRouteDestination)
 
-#: Host, port and subset.
+#: Host (or the server name that stands for it), port and subset.
 ClusterKey = tuple[str, int, str]
 
 DEFAULT_ROUTE = "default"
@@ -85,12 +86,14 @@ class RouteBuilder:
 
     # === destinations
 
-    def cluster(self, service: Service, port: int, subset: str) -> Cluster | None:
-        """None where the service has no such port or subset."""
+    def cluster(self, service: Service, port: int, subset: str, *, passthrough: bool = False) -> Cluster | None:
+        """None where the service has no such port or subset. `passthrough`: for TLS that somebody else has begun."""
         if service.port(port) is None:
             return None
         lookup = self.lookup
-        made = self._clusters.made.get((service.host, port, subset))
+        host = str(ClusterServerName(port, subset, service.host)) if passthrough else service.host
+        key = (host, port, subset)
+        made = self._clusters.made.get(key)
         if made is not None:
             lookup.reads.extend(made.reads)
             return made.cluster
@@ -100,8 +103,10 @@ class RouteBuilder:
         cluster = None
         if not subset or (rule is not None and rule.subset(subset) is not None):
             mesh, shadowed = lookup.tables.mesh, lookup.is_shadowed(service)
-            cluster = build_cluster(service, port, subset, rule, lookup.client, mesh, shadowed=shadowed)
-        return self._clusters.keep((service.host, port, subset), cluster, lookup.reads[start:])
+            cluster = build_cluster(
+                service, port, subset, rule, lookup.client, mesh, shadowed=shadowed, passthrough=passthrough
+            )
+        return self._clusters.keep(key, cluster, lookup.reads[start:])
 
     def target(self, destination: virtualservice.Destination | None, port: int) -> tuple[Cluster | None, str]:
         """The cluster of a destination and its name. The port is the destination's, else the only one that the service
@@ -240,6 +245,14 @@ class RouteBuilder:
         return tuple(mirrors)
 
     # === connections
+
+    def passthrough_route(self, service: Service, port: int, subset: str) -> Route | None:
+        """Where TLS goes on to that asked for a cluster by its server name; None: there is no such port or subset."""
+        cluster = self.cluster(service, port, subset, passthrough=True)
+        if cluster is None:
+            return None
+        destination = Destination(cluster=cluster, cluster_name=cluster.name)
+        return Route(name="auto_passthrough", destinations=(destination,), total_weight=destination.weight)
 
     def connection_route(self, rule: TlsRule | TcpRule, port: int) -> Route | None:
         """A TCP or TLS rule's decision; None for a rule without destinations."""

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address, ip_network
-
-from msgspec.structs import replace
 
 from ..reasons import Reason
-from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
+from ..registry.snapshot import Protocol, Service
 from .client import Client
-from .connections import ConnectionRules, connection_rules
-from .decision import Cluster, Decision, Failure, Route, Rule
-from .frontend import Frontend, Mode, allocated_frontend
+from .connections import ConnectionRules, ServiceConnections
+from .decision import Cluster, Decision, Failure, Rule
+from .frontend import Frontend
+from .frontends import Frontends
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
-from .listing import Changes, Listed, Listing, ReadSets
-from .lookup import Lookup
+from .listing import Changes, ReadSets
 from .match import VirtualHost
 from .memo import Memo, Pool
-from .mode import choose_mode, failure_policy_of
-from .names import canonical, strip_port
+from .names import strip_port
 from .nametable import Named, find_name
-from .networks import is_elsewhere
 from .request import Request
 from .routes import ClusterKey, Clusters, RouteBuilder
 from .scope import Scope, sidecar_of
+from .sight import Sight
 from .tables import Tables
 
-#: How many different Host headers and addresses a view remembers: they come from outside and may be anything.
+#: How many different Host headers and names a view remembers: they come from outside and may be anything.
 MAX_REMEMBERED = 8192
-
-#: Every address, for where unknown ones are not let pass; what stays inside a pod is none of the mesh's business.
-EVERYWHERE = ("0.0.0.0/0", "::/0")
-LOOPBACK = ("127.0.0.0/8", "::1/128")
-ANY_PORT = 0
-
-#: Protocols that say which host is meant, whatever address was dialled.
-TELL_NAMES = HTTP_PROTOCOLS | TLS_PROTOCOLS
 
 #: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
 UNREGISTERED_PORT = 80
@@ -78,159 +66,55 @@ class View:
             previous.tables.mesh is not tables.mesh or previous.scope.sidecar is not self.scope.sidecar
         ):
             previous = None
-        self._index = index
-        self._read_sets = read_sets
-        self._changes = changes
-        self._resolved = resolved
-        self._listing: Listing = Listing(previous._listing if previous is not None else None)
-        self._clusters: Clusters = Clusters(previous._clusters.made if previous is not None else {}, pools.clusters)
+        clusters = Clusters(previous._sight.clusters.made if previous is not None else {}, pools.clusters)
+        self._sight: Sight = Sight(tables, client, self.scope, clusters)
+        self._unknown: Decision = self.builder().unknown_destination()
+        self._unknown_host = VirtualHost("*", (), self._unknown)
+        self._connections: ServiceConnections = ServiceConnections(
+            self._sight, pools.connections, previous._connections if previous is not None else None
+        )
+        self._frontends: Frontends = Frontends(
+            self._sight,
+            self._connections,
+            self._unknown,
+            index,
+            read_sets,
+            changes,
+            resolved,
+            pools.frontends,
+            previous._frontends if previous is not None else None,
+        )
         self._virtual_hosts: Memo[tuple[str, int], VirtualHost] = Memo(
             tables, previous._virtual_hosts if previous is not None else None
         )
-        self._connections: Memo[tuple[str, int], ConnectionRules] = Memo(
-            tables, previous._connections if previous is not None else None, pools.connections
-        )
-        self._service_frontends: Memo[tuple[str, int], Frontend] = Memo(
-            tables, previous._service_frontends if previous is not None else None, pools.frontends
-        )
         self._by_authority: dict[tuple[int, bytes], VirtualHost] = {}
         self._by_service: dict[tuple[int, str], VirtualHost] = {}
-        self._by_address: dict[tuple[str, int], Frontend] = {}
         self._by_host: dict[tuple[str, int], ConnectionRules] = {}
         self._by_name: dict[str, Named | None] = {}
         self._gateways: GatewayRoutes | None = None
         self._gateways_before = previous._gateways if previous is not None else None
-        self._unknown = self.builder().unknown_destination()
-        self._unknown_host = VirtualHost("*", (), self._unknown)
-
-    def _lookup(self) -> Lookup:
-        return Lookup(self.tables, self.client, self.scope)
 
     def builder(self) -> RouteBuilder:
         """Makes decisions for this client, with a fresh record of what it reads."""
-        return RouteBuilder(self._lookup(), self._clusters)
+        return self._sight.builder()
 
     # === what was dialled
 
     def frontend(self, address: str, port: int) -> Frontend:
-        """The meaning of a dialled address: a service's virtual address, an endpoint's own, or nothing known. A host
-        name stands for the service of that name (`--expose`)."""
-        key = (address, port)
-        found = self._by_address.get(key)
-        if found is None:
-            if len(self._by_address) >= MAX_REMEMBERED:
-                self._by_address.clear()
-            found = self._by_address[key] = self._find_frontend(canonical(address), port)
-        return found
+        """As Frontends.at."""
+        return self._frontends.at(address, port)
+
+    def frontend_for_host(self, host: str, port: int) -> Frontend:
+        """As Frontends.for_host."""
+        return self._frontends.for_host(host, port)
+
+    def frontends(self, resolved: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Frontend]:
+        """As Frontends.all."""
+        return self._frontends.all(resolved)
 
     def forget_addresses(self) -> None:
         """Some may mean something else from now on."""
-        self._by_address.clear()
-
-    def _find_frontend(self, address: str, port: int) -> Frontend:
-        lookup = self._lookup()
-        for host in self._hosts_at(address):
-            service = lookup.imported_service(host, port)
-            if service is not None and service.port(port) is not None:
-                frontend = self._service_frontend(service, port)
-                return allocated_frontend(frontend) if address in service.allocated else frontend
-        for host, service_port in self._index.find(address, port):
-            service = lookup.imported_service(host, service_port)
-            if service is not None and service.port(service_port) is not None:
-                return self._endpoint_frontend(service, service_port, (address,), port)
-        named = lookup.named_service(strip_port(address), port)
-        if named is not None:
-            return self._service_frontend(named, port)
-        return self._unknown_frontend(address, port)
-
-    def _hosts_at(self, address: str) -> Iterator[str]:
-        yield from self.tables.addresses.get(address, ())
-        yield from self._resolved.get(address, ())
-        if not self.tables.networks:
-            return
-        try:
-            dialled = ip_address(address)
-        except ValueError:
-            return
-        for network, host in self.tables.networks:
-            if dialled in ip_network(network, strict=False):
-                yield host
-
-    def _unknown_frontend(self, address: str, port: int) -> Frontend:
-        return self._nobodys_frontend((address,), port)
-
-    def _nobodys_frontend(self, addresses: tuple[str, ...], port: int) -> Frontend:
-        """Addresses that the registry does not know."""
-        passes = self._passes_unknown
-        return Frontend(
-            addresses=addresses,
-            port=port,
-            protocol=Protocol.AUTO,
-            mode=Mode.PASS if passes else Mode.PROXY,
-            mode_reason="the registry does not know the address"
-            if passes
-            else f"the registry does not know the address, and outboundTrafficPolicy is {self._unknown_policy}",
-            failure_policy=failure_policy_of(None, self.tables.mesh),
-        )
-
-    @property
-    def _unknown_policy(self) -> str:
-        return "REGISTRY_ONLY" if isinstance(self._unknown, Failure) else "to send it to an egressProxy"
-
-    @property
-    def _passes_unknown(self) -> bool:
-        return self._unknown.reason is Reason.PASSTHROUGH
-
-    def _service_frontend(self, service: Service, port: int) -> Frontend:
-        key = (service.host, port)
-        known = self._service_frontends.get(key)
-        if known is not None:
-            return known[0]
-        builder = self.builder()
-        lookup = builder.lookup
-        lookup.imported_service(service.host, port)
-        spec = service.port(port)
-        assert spec is not None
-        tcp = self._connection_rules(service, port, lookup).tcp(service.addresses[0] if service.addresses else "")
-        mode, reason = choose_mode(service, spec, lookup, tcp)
-        frontend = Frontend(
-            addresses=service.addresses,
-            port=port,
-            protocol=spec.protocol,
-            service=service,
-            mode=mode,
-            mode_reason=reason,
-            failure_policy=failure_policy_of(service, self.tables.mesh),
-            tcp=tcp if mode is Mode.KERNEL and isinstance(tcp, Route) else None,
-        )
-        return self._service_frontends.keep(key, frontend, lookup.reads)
-
-    def _endpoint_frontend(
-        self, service: Service, service_port: int, addresses: tuple[str, ...], port: int
-    ) -> Frontend:
-        """An endpoint dialled by its own address. Only rules bring such a connection to the proxy: it has chosen its
-        endpoint already."""
-        logical = self._service_frontend(service, service_port)
-        return replace(
-            logical,
-            addresses=addresses,
-            port=port,
-            service_port=0 if port == service_port else service_port,
-            mode=Mode.PASS if logical.mode is Mode.KERNEL else logical.mode,
-            mode_reason="an endpoint was dialled by its own address"
-            if logical.mode is Mode.KERNEL
-            else logical.mode_reason,
-            tcp=None,
-        )
-
-    def frontend_for_host(self, host: str, port: int) -> Frontend:
-        """The meaning of a host that was dialled by name (any alias), or of an address."""
-        name = strip_port(host)
-        service = self._lookup().named_service(name, port)
-        if service is not None:
-            frontend = self._service_frontend(service, port)
-            return allocated_frontend(frontend) if service.allocated else frontend
-        return self.frontend(name, port)
+        self._frontends.forget_addresses()
 
     def named(self, name: str) -> Named | None:
         """What the mesh answers for a name in the DNS, None: nothing, the client's own nameserver does. Names come
@@ -239,63 +123,8 @@ class View:
         if name not in self._by_name:
             if len(self._by_name) >= MAX_REMEMBERED:
                 self._by_name.clear()
-            self._by_name[name] = find_name(self._lookup(), name)
+            self._by_name[name] = find_name(self._sight.lookup(), name)
         return self._by_name[name]
-
-    def frontends(self, resolved: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Frontend]:
-        """Everything that the kernel may have to know: each service port with its virtual addresses, a headless
-        service's with its endpoints' addresses. Hosts without any (ServiceEntries whose clients use the world's DNS)
-        come with every address where the protocol tells names, as Istio's listeners do, else with those that `resolved`
-        has. Where unknown destinations may not pass, all networks come last."""
-        by_name: dict[int, Frontend] = {}
-        for listed in self._listing.hosts(self.tables, self._changes, self._list).values():
-            yield from listed.frontends
-            for frontend in listed.unaddressed:
-                assert frontend.service is not None
-                if frontend.protocol in TELL_NAMES:
-                    if frontend.mode is Mode.PROXY:
-                        by_name.setdefault(frontend.port, frontend)
-                elif resolved and frontend.service.host in resolved:
-                    yield replace(frontend, addresses=resolved[frontend.service.host])
-        for frontend in by_name.values():
-            yield replace(frontend, addresses=EVERYWHERE)
-            yield loopback_frontend(frontend.port)
-        if not self._passes_unknown:
-            yield self._nobodys_frontend(EVERYWHERE, ANY_PORT)
-            yield loopback_frontend(ANY_PORT)
-
-    def _list(self, host: str) -> Listed:
-        lookup = self._lookup()
-        service = lookup.imported_service(host)
-        reads = lookup.reads
-        addressed: list[Frontend] = []
-        unaddressed: list[Frontend] = []
-        for port in service.ports if service is not None else ():
-            assert service is not None
-            if not self.scope.sees(service.namespace, service.host, port.number):
-                continue
-            frontend = self._service_frontend(service, port.number)
-            known = self._service_frontends.get((service.host, port.number))
-            assert known is not None
-            reads += known[1]
-            if service.addresses:
-                addressed.append(frontend)
-            elif service.resolution is Resolution.HEADLESS:
-                addressed.extend(self._headless_frontends(service, port))
-            else:
-                unaddressed.append(frontend)
-            if service.allocated:
-                addressed.append(allocated_frontend(frontend))
-        return Listed(tuple(addressed), tuple(unaddressed), self._read_sets.of(reads))
-
-    def _headless_frontends(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
-        addresses: dict[int, dict[str, None]] = {}
-        for endpoint in service.endpoints.get(port.number, ()):
-            if is_elsewhere(endpoint, self.client.network):
-                continue
-            addresses.setdefault(endpoint.port, {})[endpoint.address] = None
-        for number, found in addresses.items():
-            yield self._endpoint_frontend(service, port.number, tuple(found), number)
 
     # === HTTP
 
@@ -325,11 +154,11 @@ class View:
 
     def _current(self, service: Service, port: int) -> Service | None:
         """The service as it is in these tables: a connection may bring a frontend from before a change."""
-        current = self._lookup().imported_service(service.host, port)
+        current = self._sight.lookup().imported_service(service.host, port)
         return current if current is not None and current.port(port) is not None else None
 
     def _find_host(self, name: str, port: int) -> VirtualHost:
-        lookup = self._lookup()
+        lookup = self._sight.lookup()
         service = lookup.named_service(name, port)
         if service is not None:
             return self._service_host(service, port)
@@ -376,7 +205,9 @@ class View:
     def gateway(self) -> GatewayRoutes:
         """What this workload answers as a gateway."""
         if self._gateways is None:
-            self._gateways = GatewayRoutes(self.tables, self.client, self.scope, self._clusters, self._gateways_before)
+            self._gateways = GatewayRoutes(
+                self.tables, self.client, self.scope, self._sight.clusters, self._gateways_before
+            )
             self._gateways_before = None
         return self._gateways
 
@@ -413,10 +244,10 @@ class View:
         name = strip_port(sni)
         service = self._current(frontend.service, port) if frontend.service is not None else None
         if frontend.service is None and name:
-            service = self._lookup().named_service(name, port)
+            service = self._sight.lookup().named_service(name, port)
         if service is None:
             return self._unknown
-        return self._connection_rules(service, port, self._lookup()).tls(name, address or dialled(frontend))
+        return self._connections.rules(service, port, self._sight.lookup()).tls(name, address or dialled(frontend))
 
     def tcp(self, frontend: Frontend, address: str = "") -> Decision:
         """The decision for a connection of unknown or opaque protocol; `address` as in `tls`."""
@@ -428,33 +259,8 @@ class View:
             service = self._current(frontend.service, frontend.logical_port)
             if service is None:
                 return self._unknown
-            rules = self._by_host[key] = self._connection_rules(service, frontend.logical_port, self._lookup())
+            rules = self._by_host[key] = self._connections.rules(service, frontend.logical_port, self._sight.lookup())
         return rules.tcp(address or dialled(frontend))
-
-    def _connection_rules(self, service: Service, port: int, lookup: Lookup) -> ConnectionRules:
-        """What was read goes down in `lookup` too."""
-        key = (service.host, port)
-        known = self._connections.get(key)
-        if known is None:
-            builder = self.builder()
-            virtual_service = builder.lookup.virtual_service(service.host)
-            default = builder.service_route(service, port)
-            rules = connection_rules(builder, virtual_service, port, default)
-            known = rules, builder.lookup.reads
-            self._connections.keep(key, *known)
-        lookup.reads.extend(known[1])
-        return known[0]
-
-
-def loopback_frontend(port: int) -> Frontend:
-    """What stays inside a pod passes."""
-    return Frontend(
-        addresses=LOOPBACK,
-        port=port,
-        protocol=Protocol.TCP,
-        mode=Mode.PASS,
-        mode_reason="a pod's loopback is its own",
-    )
 
 
 def dialled(frontend: Frontend) -> str:

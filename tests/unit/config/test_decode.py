@@ -3,6 +3,7 @@ import pytest
 from nodemesh.config.core import EndpointSliceSpec, ServiceSpec
 from nodemesh.config.decode import decode
 from nodemesh.config.destinationrule import DestinationRuleSpec
+from nodemesh.config.load import load_text
 from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.problems import Findings, path_text
 from nodemesh.config.virtualservice import HTTPRetry, HTTPRoute, StringMatch, VirtualServiceSpec
@@ -80,6 +81,23 @@ def test_enums_name_their_values():
     assert path == "spec.l7"
     assert "did you mean always?" in message
     assert "auto, always, never" in message
+
+
+@pytest.mark.parametrize(
+    ("bare", "mend"),
+    [("on", '"on"'), ("On", '"on"'), ("yes", '"on"'), ("true", '"on"'), ("off", '"off"'), ("no", '"off"')],
+)
+def test_an_enum_of_yamls_booleans_asks_for_quotes(bare, mend):
+    text = (
+        f"apiVersion: nodemesh.io/v1alpha1\nkind: MeshConfig\nmetadata: {{name: default}}\nspec: {{sockmap: {bare}}}\n"
+    )
+    (problem,) = load_text(text, "mesh.yaml").problems
+    assert problem.refused and "expected one of off, auto, on, got the boolean" in problem.message
+    assert problem.message.endswith(f"put it in quotes: {mend}")
+    (mended,) = load_text(text.replace(f": {bare}}}", f": {mend}}}"), "mesh.yaml").objects
+    assert f'"{mended.spec.sockmap}"' == mend
+    others = ({"sockmap": 1}, {"l7": True})
+    assert not any("quotes" in message for data in others for _, _, message in told(data, MeshConfigSpec))
 
 
 def test_mends_are_written_out():

@@ -1,7 +1,7 @@
 import pytest
 
 from nodemesh.config.load import load_text
-from nodemesh.node.credentials import NO_CONFIG_MAPS, NOT_SELECTED, Credentials
+from nodemesh.node.credentials import NOT_SELECTED, Credentials
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 
@@ -74,9 +74,13 @@ def test_another_namespaces_secret_is_withheld():
     assert use.secrets == ("shop/web",) and "namespace of the workload, edge" in use.withheld
 
 
-def test_an_authority_in_a_config_map_is_not_taken_for_a_secret():
-    (use,) = gateway("{mode: MUTUAL, credentialName: web, caCertCredentialName: configmap://ca}", INGRESS)
-    assert use.withheld == NO_CONFIG_MAPS
+def test_a_config_map_is_asked_for_wherever_it_is_and_whoever_uses_it():
+    (use,) = gateway("{mode: MUTUAL, credentialName: web, caCertCredentialName: configmap://shop/ca}", INGRESS)
+    assert (use.secrets, use.beside, use.withheld) == (("edge/web", "configmap://shop/ca"), (), "")
+    rule = RULE.format(more="exportTo: ['*']", name="configmap://shop/ca").replace("MUTUAL", "SIMPLE")
+    everybody = uses(rule, POD, OTHER, INGRESS)
+    assert [use.secrets for use in everybody] == [("configmap://shop/ca",)] * 3
+    assert not any(use.beside or use.withheld for use in everybody)
 
 
 def test_a_pods_credential_takes_a_selector():

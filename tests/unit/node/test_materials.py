@@ -20,7 +20,9 @@ spec:
   host: shop.example
   trafficPolicy:
     tls: {mode: SIMPLE, caCertificates: FOLDER/ca.pem}
-    portLevelSettings: [{port: {number: 443}, tls: {mode: SIMPLE, credentialName: ours}}]
+    portLevelSettings:
+    - {port: {number: 443}, tls: {mode: SIMPLE, credentialName: ours}}
+    - {port: {number: 444}, tls: {mode: SIMPLE, credentialName: configmap://default/ours}}
 ---
 apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -36,6 +38,11 @@ apiVersion: v1
 kind: Secret
 metadata: {name: ours, namespace: default}
 stringData: {cacert: authority, password: private}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ours, namespace: default}
+data: {ca.crt: public, motd: hello}
 ---
 apiVersion: v1
 kind: Secret
@@ -72,7 +79,10 @@ def source(told, tmp_path):
 def test_what_rules_name_is_read_and_nothing_else(source, told, tmp_path):
     (materials,) = told
     assert set(materials.files) == {str(tmp_path / f"{name}.pem") for name in ("ca", "crt", "key")}
-    assert materials.secrets == {"default/ours": {"cacert": b"authority"}}
+    assert materials.secrets == {
+        "default/ours": {"cacert": b"authority"},
+        "configmap://default/ours": {"ca.crt": b"public"},
+    }
 
 
 def test_changes_are_told_once_and_losses_not_at_all(source, told, tmp_path):

@@ -1,9 +1,13 @@
+import json
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.meshes import make, service
 
 from nodemesh.config.load import load_text
-from nodemesh.registry.allocate import LABEL, PLACES, Applicant, addresses_at, allocate
+from nodemesh.registry.allocate import LABEL, PLACES, Applicant, addresses_at, allocate, place_of
+from nodemesh.registry.assemble import ObjectKey
 from nodemesh.registry.store import Store
 
 DNS_CAPTURE = make("MeshConfig", "default", {"dnsCapture": True})
@@ -101,6 +105,48 @@ def test_what_istio_has_allocated_counts_before_what_we_would():
     assert allocated(found) == {"db.internal": ("240.240.7.7", "2001:2::f0f0:707"), "other.internal": ()}
     given = allocated(found, DNS_CAPTURE)
     assert given["db.internal"] == ("240.240.7.7", "2001:2::f0f0:707") and len(given["other.internal"]) == 2
+
+
+def entry_with_status(name, host, *values, **spec):
+    addresses = [{"host": host, "value": value} for value in values]
+    found = {"hosts": [host], "ports": [{"number": 80, "name": "http"}], "resolution": "DNS", **spec}
+    text = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": name},
+            "spec": found, "status": {"addresses": addresses}}  # fmt: skip
+    (made,) = load_text(json.dumps(text), f"{name}.yaml").objects
+    return made
+
+
+@pytest.mark.parametrize("family", (0, 1))
+@pytest.mark.parametrize("by_hand", (False, True))
+def test_ours_keep_off_what_others_have(family, by_hand):
+    """Of Istio or written by hand, of one family or the other: what we would have given is another host's."""
+    store = Store()
+    first = store.apply("test", [DNS_CAPTURE, entry("ours", "ours.internal"), entry("bystander", "bystander.internal")])
+    home = first.services["ours.internal"][0].allocated[family]
+    given = {"addresses": [home]} if by_hand else {}
+    other = entry_with_status("istios", "istios.internal", *(() if by_hand else (home,)), **given)
+    second = store.apply("test", [other]).services
+    ours, theirs = second["ours.internal"][0], second["istios.internal"][0]
+    assert home in (theirs.addresses if by_hand else theirs.allocated)
+    assert len(ours.allocated) == 2 and home not in ours.allocated
+    assert second["bystander.internal"][0] is first.services["bystander.internal"][0]
+    third = store.apply("test", [], [ObjectKey("ServiceEntry", "default", "istios")]).services
+    assert third["ours.internal"][0].allocated == first.services["ours.internal"][0].allocated
+
+
+@given(st.integers(0, PLACES - 1))
+def test_a_place_is_found_again_by_either_of_its_addresses(place):
+    assert [place_of(address) for address in addresses_at(place)] == [place, place]
+
+
+def test_other_addresses_have_no_place():
+    others = ("240.240.0.0", "240.240.3.255", "240.240.255.242", "240.239.0.1", "2001:2::1", "240.240.0.0/24")
+    assert [place_of(address) for address in others] == [None] * len(others)
+
+
+def test_places_end_and_so_do_addresses():
+    one, two = Applicant(0.0, "default", "a.internal"), Applicant(1.0, "default", "b.internal")
+    assert allocate([one, two], range(1, PLACES)) == {("default", "a.internal"): addresses_at(0)}
 
 
 def test_a_status_that_is_none_is_nobodys_mistake():

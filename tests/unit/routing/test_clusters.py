@@ -1,8 +1,10 @@
 from msgspec.structs import replace
 from tests.meshes import make, pod, request, service, view_of, views_of
 
-from nodemesh.registry.snapshot import Resolution
+from nodemesh.config.meshconfig import MeshConfigSpec, MeshNetwork, NetworkGateway
+from nodemesh.registry.snapshot import Endpoint, Protocol, Resolution, Service, ServicePort
 from nodemesh.routing.client import Client
+from nodemesh.routing.clusters import build_cluster
 from nodemesh.routing.decision import UNLIMITED, Algorithm, HashPolicy, LoadBalancer, Outlier, Pool, Warmup
 
 
@@ -181,3 +183,17 @@ def test_clients_of_other_nodes_are_told_apart_where_failover_goes_by_the_node()
         cluster = view.http(view.frontend("10.96.0.1", 80), request(host="web")).destinations[0].cluster
         levels.append(cluster.priorities and cluster.priorities.levels)
     assert levels == [None, ((0,), (1,)), ((1,), (0,))]
+
+
+def test_an_auto_passthrough_server_keeps_to_its_own_network():
+    port = ServicePort(number=443, name="tls", protocol=Protocol.TLS)
+    here, there = (Endpoint(address=f"10.{number}.0.1", port=443, network=f"net-{number}") for number in (1, 2))
+    ledger = Service(host="ledger", name="ledger", namespace="default", ports=(port,), endpoints={443: (here, there)})
+    mesh = MeshConfigSpec(networks={"net-2": MeshNetwork(gateways=(NetworkGateway(address="192.0.2.1", port=15443),))})
+    client = Client(namespace="default", network="net-1", gateway=True)
+
+    def dialled(**how):
+        return [end.address for end in build_cluster(ledger, 443, "", None, client, mesh, **how).endpoints]
+
+    assert dialled() == ["10.1.0.1", "192.0.2.1"]
+    assert dialled(passthrough=True) == ["10.1.0.1"]

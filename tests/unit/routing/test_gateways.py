@@ -101,6 +101,58 @@ def test_https_redirect_needs_no_virtual_service():
     assert (decision.status, decision.scheme, decision.authority) == (301, b"https", b"a.example.com")
 
 
+EAST_WEST = https_server("*.local", mode="AUTO_PASSTHROUGH", port=15443)
+REVIEWS = "reviews.default.svc.cluster.local"
+
+
+def test_auto_passthrough_goes_by_the_cluster_in_the_server_name():
+    subsets = [{"name": "v1", "labels": {"version": "v1"}}]
+    rule = {"host": "reviews", "subsets": subsets, "trafficPolicy": {"tls": {"mode": "SIMPLE"}}}
+    view = view_of(gateway("gw", EAST_WEST), make("DestinationRule", "reviews", rule))
+
+    def cluster(name):
+        decision = view.tls_gateway(15443, name)
+        return decision.destinations[0].cluster if isinstance(decision, Route) else decision.reason
+
+    name = f"outbound_.9080_._.{REVIEWS}"
+    found = cluster(name)
+    assert (found.name, len(found.endpoints)) == (name, 3) and cluster(name) is found
+    assert [endpoint.address for endpoint in cluster(f"outbound_.9080_.v1_.{REVIEWS}").endpoints] == ["10.1.0.1"]
+    own = view.builder().service_route(view.frontend(REVIEWS, 9080).service, 9080).destinations[0].cluster
+    assert own.tls is not None and found.tls is None, "the client's TLS goes on as it is"
+    assert own.key != found.key
+    wrong = [f"outbound_.{rest}.{REVIEWS}" for rest in ("9080_.v9_", "81_._", "x_._", "_._", "9080_")]
+    for name in (*wrong, REVIEWS, f"inbound_.9080_._.{REVIEWS}", "outbound_.9080_._.x.local", "outbound_.9080_._."):
+        assert cluster(name) is Reason.HOST_NOT_FOUND, name
+
+
+def test_auto_passthrough_is_no_way_to_what_its_server_does_not_expose():
+    name = f"outbound_.9080_._.{REVIEWS}"
+
+    def reached(*hosts, more=(), name=name):
+        server = {**EAST_WEST, "hosts": list(hosts)}
+        return isinstance(view_of(gateway("gw", server), *more).tls_gateway(15443, name), Route)
+
+    assert reached("*.local") and reached(REVIEWS) and reached(f"default/{REVIEWS}") and reached("*")
+    assert not reached("ratings.default.svc.cluster.local") and not reached("shop/*.local") and not reached("*.global")
+    ports = [{"number": 9080, "name": "tls", "protocol": "TLS"}]
+    outside = make("ServiceEntry", "e", {"hosts": ["db.local"], "ports": ports, "resolution": "DNS"})
+    assert not reached("*.local", more=[outside], name="outbound_.9080_._.db.local")
+    hidden = make("Service", "reviews", {"clusterIP": "10.96.0.10", "ports": [{"port": 9080}]},
+                  annotations={"networking.istio.io/exportTo": "."})  # fmt: skip
+    assert not reached("*.local", more=[hidden])
+
+
+def test_auto_passthrough_stands_beside_other_servers_of_its_port():
+    rule = {"match": [{"sniHosts": ["a.example"]}], "route": [{"destination": {"host": "ratings"}}]}
+    view = view_of(
+        gateway("gw", EAST_WEST, https_server("a.example", mode="PASSTHROUGH", port=15443)),
+        routes("a", ["a.example"], ["gw"], tls=[rule]),
+    )
+    assert target(view.tls_gateway(15443, f"outbound_.9080_._.{REVIEWS}")).startswith("outbound_.9080_._.reviews")
+    assert "ratings" in target(view.tls_gateway(15443, "a.example"))
+
+
 def test_passthrough_goes_by_sni_and_tcp_by_port():
     tcp = {"port": {"number": 9000, "name": "tcp", "protocol": "TCP"}, "hosts": ["*"]}
     view = view_of(

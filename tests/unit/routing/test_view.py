@@ -1,4 +1,4 @@
-from tests.meshes import bookinfo, make, pod, request, service, view_of, views_of
+from tests.meshes import bookinfo, make, pod, request, service, view_of
 
 from nodemesh.reasons import Reason
 from nodemesh.registry.assemble import key_of
@@ -6,7 +6,6 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import DirectResponse, Failure, Redirect, Route
-from nodemesh.routing.frontend import Mode
 from nodemesh.routing.views import Views
 
 
@@ -100,24 +99,6 @@ def test_source_labels_are_the_clients():
     assert "|v1|" in clusters(decide(view_of(*objects, labels={"app": "other"}), request()))[0]
 
 
-def test_frontend_of_virtual_address_endpoint_and_unknown():
-    view = view_of(*bookinfo(), reviews_rules({"route": [to("v3")]}))
-    by_vip = view.frontend("10.96.0.10", 9080)
-    assert by_vip.service.host == "reviews.default.svc.cluster.local"
-    assert by_vip.mode is Mode.PROXY and "VirtualService default/reviews" in by_vip.mode_reason
-    by_endpoint = view.frontend("10.1.0.2", 9080)
-    assert by_endpoint.service is by_vip.service and by_endpoint.addresses == ("10.1.0.2",)
-    assert view.frontend("192.0.2.1", 80).service is None
-    assert view.frontend("10.96.0.10", 81).service is None
-    assert view.frontend_for_host("reviews.default", 9080) is by_vip
-
-
-def test_plain_service_is_balanced_in_the_kernel():
-    frontend = view_of(*bookinfo()).frontend("10.96.0.11", 9080)
-    assert frontend.mode is Mode.KERNEL
-    assert [endpoint.address for endpoint in frontend.tcp.destinations[0].cluster.endpoints] == ["10.1.0.9"]
-
-
 def test_undeclared_protocol_routes_by_the_dialled_service_whatever_the_host():
     view = view_of(service("plain", "10.96.0.20", (7000, "")), pod("p", "10.1.0.20", {"app": "plain"}))
     decision = decide(view, request(host="anything.example"), "10.96.0.20", 7000)
@@ -155,19 +136,3 @@ def test_what_a_change_does_not_concern_is_kept():
     assert decide(views.for_client(client), request()) is before
     tables = compile_tables(store.apply("t", [reviews_rules({"route": [to("v3")]})]), tables)
     assert "|v3|" in clusters(decide(Views(tables, views).for_client(client), request()))[0]
-
-
-def test_addresses_of_hosts_that_have_none_of_their_own_are_those_of_the_dns():
-    port = {"number": 5432, "name": "db", "protocol": "TCP"}
-    entry = make("ServiceEntry", "e", {"hosts": ["db.example"], "ports": [port], "resolution": "DNS"})
-    views = views_of(entry)
-    view = views.for_client(Client(namespace="default"))
-    assert view.frontend("192.0.2.1", 5432).service is None
-    views.set_resolved({"db.example": ("192.0.2.1",)})
-    found = view.frontend("192.0.2.1", 5432).service
-    assert found is not None and found.host == "db.example"
-    assert view.frontend("192.0.2.1", 80).service is None
-    later = Views(views.tables, views).for_client(Client(namespace="default"))
-    assert later.frontend("192.0.2.1", 5432).service is not None
-    views.set_resolved({})
-    assert view.frontend("192.0.2.1", 5432).service is None

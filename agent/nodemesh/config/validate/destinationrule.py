@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..credential import CONFIG_MAP, config_map_fault, place_of
 from ..destinationrule import (
     ClientTLSMode,
     ClientTLSSettings,
@@ -41,10 +42,10 @@ def check_destination_rule(spec: DestinationRuleSpec, meta: Meta, findings: Find
     else:
         check_host(spec.host, ("spec", "host"), findings)
     if spec.traffic_policy is not None:
-        _traffic_policy(spec.traffic_policy, ("spec", "trafficPolicy"), findings)
+        _traffic_policy(spec.traffic_policy, meta, ("spec", "trafficPolicy"), findings)
     names: set[str] = set()
     for index, subset in enumerate(spec.subsets):
-        _subset(subset, names, ("spec", "subsets", index), findings)
+        _subset(subset, names, meta, ("spec", "subsets", index), findings)
     check_export_to(spec.export_to, meta, findings)
     if spec.workload_selector is not None:
         here: Path = ("spec", "workloadSelector", "matchLabels")
@@ -54,7 +55,7 @@ def check_destination_rule(spec: DestinationRuleSpec, meta: Meta, findings: Find
             findings.error("bad-export-to", ("spec", "exportTo"), message)
 
 
-def _subset(subset: Subset, names: set[str], path: Path, findings: Findings) -> None:
+def _subset(subset: Subset, names: set[str], meta: Meta, path: Path, findings: Findings) -> None:
     if not subset.name:
         findings.error("missing-field", (*path, "name"), "the subset's name is required")
     else:
@@ -65,13 +66,13 @@ def _subset(subset: Subset, names: set[str], path: Path, findings: Findings) -> 
         names.add(subset.name)
     check_labels(subset.labels, (*path, "labels"), findings)
     if subset.traffic_policy is not None:
-        _traffic_policy(subset.traffic_policy, (*path, "trafficPolicy"), findings)
+        _traffic_policy(subset.traffic_policy, meta, (*path, "trafficPolicy"), findings)
 
 
-def _traffic_policy(policy: TrafficPolicy, path: Path, findings: Findings) -> None:
+def _traffic_policy(policy: TrafficPolicy, meta: Meta, path: Path, findings: Findings) -> None:
     if policy == TrafficPolicy():
         findings.error("empty-policy", path, "the trafficPolicy sets nothing; remove it or set one of its fields")
-    _blocks(policy, path, findings)
+    _blocks(policy, meta, path, findings)
     if policy.tunnel is not None and policy.proxy_protocol is not None:
         message = "only one of tunnel and proxyProtocol can be set"
         findings.error("one-of", (*path, "proxyProtocol"), message)
@@ -96,10 +97,10 @@ def _traffic_policy(policy: TrafficPolicy, path: Path, findings: Findings) -> No
         if settings == PortTrafficPolicy(port=settings.port):
             message = "the port's policy sets nothing; set loadBalancer, connectionPool, outlierDetection or tls"
             findings.error("empty-policy", here, message)
-        _blocks(settings, here, findings)
+        _blocks(settings, meta, here, findings)
 
 
-def _blocks(policy: TrafficPolicy | PortTrafficPolicy, path: Path, findings: Findings) -> None:
+def _blocks(policy: TrafficPolicy | PortTrafficPolicy, meta: Meta, path: Path, findings: Findings) -> None:
     """The four blocks that a destination and a port have in common."""
     if policy.load_balancer is not None:
         outlier = policy.outlier_detection is not None
@@ -109,7 +110,7 @@ def _blocks(policy: TrafficPolicy | PortTrafficPolicy, path: Path, findings: Fin
     if policy.outlier_detection is not None:
         _outlier(policy.outlier_detection, (*path, "outlierDetection"), findings)
     if policy.tls is not None:
-        _tls(policy.tls, (*path, "tls"), findings)
+        _tls(policy.tls, meta, (*path, "tls"), findings)
 
 
 def check_connection_pool(pool: ConnectionPoolSettings, path: Path, findings: Findings) -> None:
@@ -163,7 +164,7 @@ def _outlier(outlier: OutlierDetection, path: Path, findings: Findings) -> None:
         check_range(code, 100, 599, (*path, "outlierDetectionHttpErrorCodes", index), findings)
 
 
-def _tls(tls: ClientTLSSettings, path: Path, findings: Findings) -> None:
+def _tls(tls: ClientTLSSettings, meta: Meta, path: Path, findings: Findings) -> None:
     files = [
         name
         for name, value in (
@@ -192,13 +193,22 @@ def _tls(tls: ClientTLSSettings, path: Path, findings: Findings) -> None:
         if tls.mode in (ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL):
             for name in files:
                 findings.error("one-of", (*path, name), f"only one of credentialName and {name} can be set")
-        if tls.mode is ClientTLSMode.MUTUAL and tls.credential_name.startswith("configmap://"):
-            message = "a ConfigMap holds no private key; a MUTUAL mode's credential is a Secret"
-            findings.bad_value("bad-credential", (*path, "credentialName"), message)
+        if tls.credential_name.startswith(CONFIG_MAP):
+            _config_map(tls.credential_name, tls.mode, meta, (*path, "credentialName"), findings)
     elif tls.mode is ClientTLSMode.MUTUAL:
         for name, value in (("clientCertificate", tls.client_certificate), ("privateKey", tls.private_key)):
             if not value:
                 findings.error("missing-field", (*path, name), f"MUTUAL needs {name}, or a credentialName")
+
+
+def _config_map(name: str, mode: ClientTLSMode | None, meta: Meta, path: Path, findings: Findings) -> None:
+    message = config_map_fault(name)
+    if not message and place_of(name)[0] != meta.namespace:
+        message = f"a rule's ConfigMap is of its own namespace, {meta.namespace}"
+    if mode is ClientTLSMode.MUTUAL:
+        message = "a ConfigMap holds no private key; a MUTUAL mode's credential is a Secret"
+    if message:
+        findings.bad_value("bad-credential", path, message)
 
 
 def _tunnel(tunnel: TunnelSettings, path: Path, findings: Findings) -> None:

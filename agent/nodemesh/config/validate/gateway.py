@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..credential import CONFIG_MAP, config_map_fault
 from ..gateway import GatewaySpec, Port, Server, ServerTLSMode, ServerTLSSettings, TLSProtocol
 from ..meta import Meta, Path
 from ..problems import Findings
@@ -196,6 +197,7 @@ def _one_certificate_source(tls: ServerTLSSettings, path: Path, findings: Findin
 
 def _certificates(tls: ServerTLSSettings, mode: ServerTLSMode, path: Path, findings: Findings) -> None:
     """Where the server's certificate and, for mutual modes, the clients' CA come from."""
+    _config_maps(tls, path, findings)
     if tls.credential_name or tls.credential_names:
         return
     if not tls.tls_certificates:
@@ -205,6 +207,19 @@ def _certificates(tls: ServerTLSSettings, mode: ServerTLSMode, path: Path, findi
     if mode is not ServerTLSMode.SIMPLE and not tls.ca_certificates and not tls.ca_cert_credential_name:
         message = f"{mode} checks clients' certificates and needs caCertificates, or a credentialName"
         findings.error("missing-field", (*path, "caCertificates"), message)
+
+
+def _config_maps(tls: ServerTLSSettings, path: Path, findings: Findings) -> None:
+    names = [((*path, "credentialName"), tls.credential_name or "")]
+    names += [((*path, "credentialNames", index), name) for index, name in enumerate(tls.credential_names)]
+    for here, name in names:
+        if name.startswith(CONFIG_MAP):
+            message = "a ConfigMap holds no private key; it can be the caCertCredentialName beside a Secret"
+            findings.bad_value("bad-credential", here, message)
+    authority = tls.ca_cert_credential_name or ""
+    message = config_map_fault(authority) if authority.startswith(CONFIG_MAP) else ""
+    if message:
+        findings.bad_value("bad-credential", (*path, "caCertCredentialName"), message)
 
 
 def _versions(tls: ServerTLSSettings, path: Path, findings: Findings) -> None:

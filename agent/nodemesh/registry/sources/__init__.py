@@ -6,7 +6,7 @@ directory.py   files and folders of YAML, polled
 A cluster, from the outside in:
 
 cluster.py     all that is read of it, in batches; falls back on disk at a start without a server
-secrets.py     the Secrets that rules name, one by one, and never on disk
+secrets.py     the Secrets and ConfigMaps that rules name, one by one, and never on disk
 debounce.py    when a batch is handed on
 cache.py       the last good state on disk
 reflector.py   one kind's list and watch, through cuts, expiry and outages

@@ -19,8 +19,8 @@ METADATA_KINDS = frozenset({"Namespace", "Node"})
 REMOTE_KINDS = frozenset({"Namespace", "Node", "Pod", "Service", "EndpointSlice"})
 #: The label on Secrets that hold the kubeconfig of another cluster.
 REMOTE_SECRET_LABEL = "istio/multiCluster"
-#: Secrets are read one by one (secrets.py); a WorkloadGroup is a template that nothing refers to.
-UNWATCHED = frozenset({"Secret", "WorkloadGroup"})
+#: Secrets and ConfigMaps are read one by one (secrets.py); a WorkloadGroup is a template that nothing refers to.
+UNWATCHED = frozenset({"Secret", "ConfigMap", "WorkloadGroup"})
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,5 @@
-"""The Secrets that rules name, each watched by its name, so that nobody needs the right to read any other.
+"""The Secrets that rules name, and ConfigMaps in their place, each watched by its name, so that nobody needs the right
+to read any other.
 
 They go no further than the process that asked for them: no cache on disk, no Snapshot, no page."""
 
@@ -9,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from ...config.core import SecretSpec
+from ...config.core import CredentialSpec
+from ...config.credential import described, kind_of, place_of
 from ...config.kinds import KINDS
 from ..assemble import ObjectKey
 from .api import Api
@@ -23,20 +25,20 @@ LOOK_INTERVAL = 0.1
 
 
 def by_name(key: str) -> Resource:
-    """The list and watch of one Secret, `namespace/name`. A Role's resourceNames cover it (Kubernetes' RBAC page,
+    """The list and watch of one, by its `credential_key`. A Role's resourceNames cover it (Kubernetes' RBAC page,
     "Referring to resources")."""
-    namespace, _, name = key.partition("/")
-    found = resource(KINDS["", "Secret"])
+    namespace, name = place_of(key)
+    found = resource(KINDS["", kind_of(key)])
     selector = f"metadata.name={name}"
-    return msgspec.structs.replace(found, name=f"Secret {key}", namespace=namespace, field_selector=selector)
+    return msgspec.structs.replace(found, name=described(key), namespace=namespace, field_selector=selector)
 
 
 class Watch:
-    """One Secret: a reflector's sink that holds at most one object. What cannot be read leaves what was there."""
+    """One of them: a reflector's sink that holds at most one object. What cannot be read leaves what was there."""
 
     def __init__(self, key: str, api: Api, random: Random, changed: Callable[[], None]) -> None:
         self.reflector = Reflector(api, by_name(key), self, Reader(), random)
-        self.spec: SecretSpec | None = None
+        self.spec: CredentialSpec | None = None
         self.refused = ""  # why the newest state is not in force
         self.task: asyncio.Task[None] | None = None
         self._changed = changed
@@ -60,8 +62,8 @@ class Watch:
 
 
 class SecretSource:
-    """`run` keeps `secrets` equal to what the API server has of those that are wanted; `changed` is called when that
-    is something else."""
+    """`run` keeps `secrets` equal to what the API server has of those that are wanted, each by its `credential_key`;
+    `changed` is called when that is something else."""
 
     def __init__(self, api: Api, random: Random, changed: Callable[[], None]) -> None:
         self._api = api
@@ -84,7 +86,7 @@ class SecretSource:
             await asyncio.get_running_loop().create_future()
 
     def want(self, keys: Iterable[str]) -> None:
-        """Follow these, `namespace/name`, and no others."""
+        """Follow these and no others."""
         wanted = frozenset(keys)
         for key in self._watches.keys() - wanted:
             task = self._watches.pop(key).task
@@ -101,31 +103,31 @@ class SecretSource:
             watch.task = self._tasks.create_task(watch.reflector.run(), name=f"secret-{key}")
 
     @property
-    def secrets(self) -> Mapping[str, SecretSpec]:
-        """By `namespace/name`, those that are there."""
+    def secrets(self) -> Mapping[str, CredentialSpec]:
+        """Those that are there."""
         return {key: watch.spec for key, watch in self._watches.items() if watch.spec is not None}
 
     def why_absent(self, key: str) -> str:
-        """Why a Secret is not there, or not as it stands in the cluster; empty where nothing is known yet, or all is
+        """Why one is not there, or not as it stands in the cluster; empty where nothing is known yet, or all is
         well."""
         watch = self._watches.get(key)
         if watch is None:
             return ""
         if watch.refused:
-            return f"Secret {key} is not in force as it stands in the cluster: {watch.refused}"
+            return f"{described(key)} is not in force as it stands in the cluster: {watch.refused}"
         if watch.reflector.synced:
-            return "" if watch.spec is not None else f"there is no Secret {key}"
-        return f"Secret {key} is not known: {watch.reflector.error}" if watch.reflector.error else ""
+            return "" if watch.spec is not None else f"there is no {described(key)}"
+        return f"{described(key)} is not known: {watch.reflector.error}" if watch.reflector.error else ""
 
     def waiting_for(self) -> list[str]:
-        """Of the Secrets that were wanted first, those of which the server has said nothing: neither what is in them
+        """Of those that were wanted first, those of which the server has said nothing: neither what is in them
         nor that they are not to be read. Later ones are nothing to wait for: what is served goes on."""
         if not self._first:
             return []
         waiting = [key for key in self._first if (watch := self._watches.get(key)) is not None and not told(watch)]
         if not waiting:
             self._first = frozenset()
-        return [f"Secret {key}" for key in sorted(waiting)]
+        return [described(key) for key in sorted(waiting)]
 
 
 def told(watch: Watch) -> bool:

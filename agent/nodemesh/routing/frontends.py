@@ -1,0 +1,243 @@
+"""What one client can dial, each address made out on first use and kept while its inputs stay the same objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
+
+from msgspec.structs import replace
+
+from ..reasons import Reason
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
+from .connections import ServiceConnections
+from .decision import Decision, Failure, Route
+from .frontend import Frontend, Mode, allocated_frontend
+from .index import EndpointIndex
+from .listing import Changes, Listed, Listing, ReadSets
+from .memo import Memo, Pool
+from .mode import choose_mode, failure_policy_of
+from .names import canonical, strip_port
+from .networks import is_elsewhere
+from .sight import Sight
+
+#: How many different addresses are remembered: they come from outside and may be anything.
+MAX_REMEMBERED = 8192
+
+#: Every address, for where unknown ones are not let pass; what stays inside a pod is none of the mesh's business.
+EVERYWHERE = ("0.0.0.0/0", "::/0")
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+ANY_PORT = 0
+
+#: Protocols that say which host is meant, whatever address was dialled.
+TELL_NAMES = HTTP_PROTOCOLS | TLS_PROTOCOLS
+
+
+class Frontends:
+    """`unknown` is what becomes of connections to addresses that the registry does not know, `resolved` has the hosts
+    by their addresses in the DNS, `changes` tells what differs between versions of the tables."""
+
+    def __init__(
+        self,
+        sight: Sight,
+        connections: ServiceConnections,
+        unknown: Decision,
+        index: EndpointIndex,
+        read_sets: ReadSets,
+        changes: Changes,
+        resolved: Mapping[str, tuple[str, ...]],
+        pool: Pool[tuple[str, int], Frontend],
+        previous: Frontends | None = None,
+    ) -> None:
+        self._sight = sight
+        self._connections = connections
+        self._unknown = unknown
+        self._index = index
+        self._read_sets = read_sets
+        self._changes = changes
+        self._resolved = resolved
+        self._listing: Listing = Listing(previous._listing if previous is not None else None)
+        self._by_port: Memo[tuple[str, int], Frontend] = Memo(
+            sight.tables, previous._by_port if previous is not None else None, pool
+        )
+        self._by_address: dict[tuple[str, int], Frontend] = {}
+
+    def at(self, address: str, port: int) -> Frontend:
+        """The meaning of a dialled address: a service's virtual address, an endpoint's own, or nothing known. A host
+        name stands for the service of that name (`--expose`)."""
+        key = (address, port)
+        found = self._by_address.get(key)
+        if found is None:
+            if len(self._by_address) >= MAX_REMEMBERED:
+                self._by_address.clear()
+            found = self._by_address[key] = self._find(canonical(address), port)
+        return found
+
+    def forget_addresses(self) -> None:
+        """Some may mean something else from now on."""
+        self._by_address.clear()
+
+    def _find(self, address: str, port: int) -> Frontend:
+        lookup = self._sight.lookup()
+        for host in self._hosts_at(address):
+            service = lookup.imported_service(host, port)
+            if service is not None and service.port(port) is not None:
+                frontend = self._of_service(service, port)
+                return allocated_frontend(frontend) if address in service.allocated else frontend
+        for host, service_port in self._index.find(address, port):
+            service = lookup.imported_service(host, service_port)
+            if service is not None and service.port(service_port) is not None:
+                return self._of_endpoint(service, service_port, (address,), port)
+        named = lookup.named_service(strip_port(address), port)
+        if named is not None:
+            return self._of_service(named, port)
+        return self._of_nobody((address,), port)
+
+    def _hosts_at(self, address: str) -> Iterator[str]:
+        yield from self._sight.tables.addresses.get(address, ())
+        yield from self._resolved.get(address, ())
+        if not self._sight.tables.networks:
+            return
+        try:
+            dialled = ip_address(address)
+        except ValueError:
+            return
+        for network, host in self._sight.tables.networks:
+            if dialled in ip_network(network, strict=False):
+                yield host
+
+    def _of_nobody(self, addresses: tuple[str, ...], port: int) -> Frontend:
+        """Addresses that the registry does not know."""
+        passes = self._passes_unknown
+        return Frontend(
+            addresses=addresses,
+            port=port,
+            protocol=Protocol.AUTO,
+            mode=Mode.PASS if passes else Mode.PROXY,
+            mode_reason="the registry does not know the address"
+            if passes
+            else f"the registry does not know the address, and outboundTrafficPolicy is {self._unknown_policy}",
+            failure_policy=failure_policy_of(None, self._sight.tables.mesh),
+        )
+
+    @property
+    def _unknown_policy(self) -> str:
+        return "REGISTRY_ONLY" if isinstance(self._unknown, Failure) else "to send it to an egressProxy"
+
+    @property
+    def _passes_unknown(self) -> bool:
+        return self._unknown.reason is Reason.PASSTHROUGH
+
+    def _of_service(self, service: Service, port: int) -> Frontend:
+        key = (service.host, port)
+        known = self._by_port.get(key)
+        if known is not None:
+            return known[0]
+        builder = self._sight.builder()
+        lookup = builder.lookup
+        lookup.imported_service(service.host, port)
+        spec = service.port(port)
+        assert spec is not None
+        tcp = self._connections.rules(service, port, lookup).tcp(service.addresses[0] if service.addresses else "")
+        mode, reason = choose_mode(service, spec, lookup, tcp)
+        frontend = Frontend(
+            addresses=service.addresses,
+            port=port,
+            protocol=spec.protocol,
+            service=service,
+            mode=mode,
+            mode_reason=reason,
+            failure_policy=failure_policy_of(service, self._sight.tables.mesh),
+            tcp=tcp if mode is Mode.KERNEL and isinstance(tcp, Route) else None,
+        )
+        return self._by_port.keep(key, frontend, lookup.reads)
+
+    def _of_endpoint(self, service: Service, service_port: int, addresses: tuple[str, ...], port: int) -> Frontend:
+        """An endpoint dialled by its own address. Only rules bring such a connection to the proxy: it has chosen its
+        endpoint already."""
+        logical = self._of_service(service, service_port)
+        return replace(
+            logical,
+            addresses=addresses,
+            port=port,
+            service_port=0 if port == service_port else service_port,
+            mode=Mode.PASS if logical.mode is Mode.KERNEL else logical.mode,
+            mode_reason="an endpoint was dialled by its own address"
+            if logical.mode is Mode.KERNEL
+            else logical.mode_reason,
+            tcp=None,
+        )
+
+    def for_host(self, host: str, port: int) -> Frontend:
+        """The meaning of a host that was dialled by name (any alias), or of an address."""
+        name = strip_port(host)
+        service = self._sight.lookup().named_service(name, port)
+        if service is not None:
+            frontend = self._of_service(service, port)
+            return allocated_frontend(frontend) if service.allocated else frontend
+        return self.at(name, port)
+
+    def all(self, resolved: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Frontend]:
+        """Everything that the kernel may have to know: each service port with its virtual addresses, a headless
+        service's with its endpoints' addresses. Hosts without any (ServiceEntries whose clients use the world's DNS)
+        come with every address where the protocol tells names, as Istio's listeners do, else with those that `resolved`
+        has. Where unknown destinations may not pass, all networks come last."""
+        by_name: dict[int, Frontend] = {}
+        for listed in self._listing.hosts(self._sight.tables, self._changes, self._list).values():
+            yield from listed.frontends
+            for frontend in listed.unaddressed:
+                assert frontend.service is not None
+                if frontend.protocol in TELL_NAMES:
+                    if frontend.mode is Mode.PROXY:
+                        by_name.setdefault(frontend.port, frontend)
+                elif resolved and frontend.service.host in resolved:
+                    yield replace(frontend, addresses=resolved[frontend.service.host])
+        for frontend in by_name.values():
+            yield replace(frontend, addresses=EVERYWHERE)
+            yield loopback_frontend(frontend.port)
+        if not self._passes_unknown:
+            yield self._of_nobody(EVERYWHERE, ANY_PORT)
+            yield loopback_frontend(ANY_PORT)
+
+    def _list(self, host: str) -> Listed:
+        lookup = self._sight.lookup()
+        service = lookup.imported_service(host)
+        reads = lookup.reads
+        addressed: list[Frontend] = []
+        unaddressed: list[Frontend] = []
+        for port in service.ports if service is not None else ():
+            assert service is not None
+            if not self._sight.scope.sees(service.namespace, service.host, port.number):
+                continue
+            frontend = self._of_service(service, port.number)
+            known = self._by_port.get((service.host, port.number))
+            assert known is not None
+            reads += known[1]
+            if service.addresses:
+                addressed.append(frontend)
+            elif service.resolution is Resolution.HEADLESS:
+                addressed.extend(self._of_headless(service, port))
+            else:
+                unaddressed.append(frontend)
+            if service.allocated:
+                addressed.append(allocated_frontend(frontend))
+        return Listed(tuple(addressed), tuple(unaddressed), self._read_sets.of(reads))
+
+    def _of_headless(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
+        addresses: dict[int, dict[str, None]] = {}
+        for endpoint in service.endpoints.get(port.number, ()):
+            if is_elsewhere(endpoint, self._sight.client.network):
+                continue
+            addresses.setdefault(endpoint.port, {})[endpoint.address] = None
+        for number, found in addresses.items():
+            yield self._of_endpoint(service, port.number, tuple(found), number)
+
+
+def loopback_frontend(port: int) -> Frontend:
+    """What stays inside a pod passes."""
+    return Frontend(
+        addresses=LOOPBACK,
+        port=port,
+        protocol=Protocol.TCP,
+        mode=Mode.PASS,
+        mode_reason="a pod's loopback is its own",
+    )

@@ -1,0 +1,105 @@
+import asyncio
+import socket
+
+import msgspec
+import pytest
+
+from nodemesh.node.channel import Channel, listen, memfd
+from nodemesh.node.collector import Collector
+from nodemesh.node.fleet import Fleet
+from nodemesh.node.store import FdStore, Put, StoreClient, ToSupervisor
+from nodemesh.proxy.messages import FromControl, GetStatistics, Hello, Statistics
+from nodemesh.telemetry.dump import Dump
+
+
+def numbers(lost):
+    return msgspec.msgpack.encode(Dump(log_lines_lost=lost))
+
+
+class Node:
+    """A collector between a real fleet and a real store; `kernel` is what the kernel has counted so far."""
+
+    def __init__(self, path, store):
+        self.store = store
+        self.supervisor, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        store.give(Channel(self.supervisor, ToSupervisor))
+        client = StoreClient(ours)
+        client.load()
+        self.kernel = b""
+        self.path = path
+        self.fleet = Fleet(listen(path), lambda link: (), lambda: None, lambda key: self.collector.retire(key))
+        self.collector = Collector(self.fleet, client, self._take_kernel)
+
+    def _take_kernel(self):
+        taken, self.kernel = self.kernel, b""
+        return taken
+
+    async def worker(self, number, pid):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sock.connect(self.path)
+        channel = Channel(sock, FromControl)
+        channel.send(Hello(worker=number, pid=pid))
+        while not any(link.pid == pid for link in self.fleet):
+            await asyncio.sleep(0.005)
+        return channel
+
+    async def collect(self, answers):
+        """One round in which each channel's worker answers with its bytes."""
+        asked = asyncio.create_task(self.collector.collect())
+        for channel, data in answers.items():
+            question, _ = await asyncio.to_thread(channel.receive)
+            assert isinstance(question, GetStatistics)
+            channel.send(Statistics(id=question.id), (memfd("numbers", data),))
+        await asked
+        return self.collector.sum(decisions=0).log_lines_lost
+
+    def keep(self):
+        """What the supervisor does with what it is told."""
+        self.supervisor.setblocking(False)
+        channel = Channel(self.supervisor, ToSupervisor)
+        while True:
+            try:
+                word, fds = channel.receive()
+            except BlockingIOError:
+                return
+            assert isinstance(word, Put)
+            self.store.put(word.name, fds[0])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "control.sock")
+
+
+def test_numbers_outlive_workers_and_the_process_that_collects_them(path, tmp_path):
+    async def scenario():
+        store = FdStore()
+        node = Node(path, store)
+        one, two = await node.worker(0, 1000), await node.worker(1, 1001)
+        node.kernel = numbers(100)
+        assert await node.collect({one: numbers(1), two: numbers(10)}) == 111
+        assert await node.collect({one: numbers(2), two: numbers(10)}) == 112  # newer ones replace, the kernel's add up
+        one.close()
+        while len(list(node.fleet)) == 2:
+            await asyncio.sleep(0.005)
+        anew = await node.worker(0, 1002)
+        assert await node.collect({anew: numbers(1), two: numbers(10)}) == 113
+        node.keep()
+        node.fleet.close()
+        successor = Node(str(tmp_path / "successor.sock"), store)
+        assert successor.collector.sum(decisions=0).log_lines_lost == 113
+        two = await successor.worker(1, 1001)
+        assert await successor.collect({two: numbers(11)}) == 114
+        successor.fleet.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_a_worker_of_another_version_spoils_nothing(path):
+    async def scenario():
+        node = Node(path, FdStore())
+        one, two = await node.worker(0, 1000), await node.worker(1, 1001)
+        assert await node.collect({one: b"\xc1", two: numbers(10)}) == 10
+        node.fleet.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
