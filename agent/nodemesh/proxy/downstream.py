@@ -6,11 +6,14 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from ..reasons import Reason
+from ..routing.decision import Decision
 from ..routing.frontend import Frontend
+from ..routing.match import VirtualHost
+from ..routing.request import Request
 from ..telemetry.record import RequestRecord
 from .clock import Alarm
 from .edge import admit
-from .exchange import ANSWERING, Exchange
+from .exchange import ANSWERING, DONE, Exchange
 from .head import NO_EDITS, Edits, RequestHead, ResponseHead
 from .http1.body import BodyReader, ChunkedReader, LengthReader
 from .http1.errors import ProtocolError
@@ -52,7 +55,7 @@ class Downstream(Handler):
     """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
 
     __slots__ = (
-        "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "alarm", "_view", "_buffer",
+        "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "alarm", "_view", "_rules", "_authority", "_buffer",
         "_body", "_held", "_counted", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served",
         "_since", "_timer", "_entrances",
     )  # fmt: skip
@@ -75,6 +78,8 @@ class Downstream(Handler):
         self.alarm = Alarm(pod.proxy.clock)  # of the exchange's call
         self._entrances = entrances(transport.entrance)
         self._view = pod.view
+        self._rules: VirtualHost | None = None  # for the authority of the last request
+        self._authority = b""
         self._buffer = HeadBuffer()
         self._body: BodyReader | None = None  # of the present request, while it is not complete
         self._held = b""  # what came after the present request
@@ -183,6 +188,7 @@ class Downstream(Handler):
         self._bodiless = head.method == b"HEAD"
         if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh
             self._view = pod.view
+            self._rules = None
             if self.dialled is not None:
                 self.frontend = pod.view.frontend(*self.dialled)
         if self._entrances and self.dialled is not None and head.authority in self._entrances:
@@ -201,12 +207,25 @@ class Downstream(Handler):
         exchange = Exchange(self, head)
         self.exchange = exchange
         exchange.start(data, self._body is None)
-        if exchange.is_over:
+        if exchange.state == DONE:
             return rest
         self._held = rest
         if rest or self._counted:
             self._count_held()
         return b""
+
+    def decide(self, request: Request) -> Decision:
+        """What is to become of a request; it came to a gateway where there is no frontend."""
+        frontend = self.frontend
+        if frontend is None:
+            security = self.security
+            name = security.name if security is not None else ""
+            return self._view.http_gateway(self.pod.gateway_port, request, name)
+        rules = self._rules
+        if rules is None or self._authority != request.authority:
+            rules = self._rules = self._view.virtual_host(frontend, request.authority)
+            self._authority = request.authority
+        return rules.decide(request)
 
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
         exchange = self.exchange

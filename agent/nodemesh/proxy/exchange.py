@@ -89,10 +89,6 @@ class Exchange(Caller):
         request = self.head
         return f"<Exchange {request.method!r} {request.path!r} state={self.state} {self._call!r}>"
 
-    @property
-    def is_over(self) -> bool:
-        return self.state == DONE
-
     # --- what the downstream codec calls
 
     def start(self, data: Buffer, ended: bool) -> None:
@@ -107,7 +103,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.pod.decide(self.downstream, self.head)
+        decision = self.downstream.decide(self.head)
         self._decision = decision
         self.record.route_name = decision.name
         if isinstance(decision, Route):

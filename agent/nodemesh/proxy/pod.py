@@ -12,7 +12,6 @@ from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
 from ..routing.client import Client
 from ..routing.decision import Decision
 from ..routing.frontend import Frontend
-from ..routing.request import Request
 from ..routing.view import View
 from ..telemetry.record import RequestRecord
 from .downstream import Downstream
@@ -85,14 +84,6 @@ class Pod(Acceptor):
             Sniffer(self, transport, frontend, dialled, protocol is Protocol.AUTO)
         else:
             start_tcp(self, transport, self.view.tcp(frontend, dialled[0]), dialled, b"", "")
-
-    def decide(self, downstream: Downstream, request: Request) -> Decision:
-        """What is to become of a request; it came to a gateway where there is no frontend."""
-        frontend = downstream.frontend
-        if frontend is None:
-            security = downstream.security
-            return self.view.http_gateway(self.gateway_port, request, security.name if security is not None else "")
-        return self.view.http(frontend, request)
 
     def decide_tls(self, frontend: Frontend | None, name: str, address: str = "") -> Decision:
         """What is to become of a TLS connection for that server name; `address` was dialled."""
