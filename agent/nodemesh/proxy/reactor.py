@@ -33,6 +33,10 @@ QUANTUM: Final = 32
 #: The longest sleep: `Platform.beat` is due at least every 0.5 s.
 LONGEST_WAIT: Final = 0.25
 
+#: Connections that the workers together take from a listener in one turn: each is as much work as several sockets that
+#: are ready.
+ACCEPTS: Final = 8
+
 #: Seconds without accepting after the process ran out of file descriptors.
 ACCEPT_PAUSE: Final = 0.1
 
@@ -59,7 +63,7 @@ class Lane:
 
 
 class Listener:
-    """One listening socket, shared with the other workers: each wakes for as many connections as it can take."""
+    """One listening socket, shared with the other workers: each that wakes takes its share of what waits."""
 
     __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination", "_watched", "_family", "_entrance")
 
@@ -93,8 +97,10 @@ class Listener:
             self._watched = True
 
     def ready(self) -> None:
-        """Accept one connection: with several workers, the others get theirs."""
-        self._accept()
+        """Accept what waits, as much of it as is our share: what a turn does for several together costs less."""
+        for _ in range(self.reactor.accepts):
+            if not self._accept():
+                break
 
     def close(self) -> None:
         """Accept no more than what waits already, which closing might reset; the socket itself lives on where others
@@ -154,6 +160,7 @@ class Reactor(Network):
     __slots__ = (
         "clock",
         "platform",
+        "accepts",
         "poller",
         "lanes",
         "streaming",
@@ -169,10 +176,11 @@ class Reactor(Network):
         "_failed",
     )
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, workers: int = 1) -> None:
         now = time.monotonic()
         self.clock = Clock(now, time.time() - now)
         self.platform = platform
+        self.accepts = max(ACCEPTS // workers, 1)
         self.poller = epoll()
         self.lanes: dict[int, Lane] = {}
         self.streaming: dict[int, Lane] = {}  # by the descriptor of the streams' epoll
