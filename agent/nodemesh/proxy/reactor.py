@@ -19,6 +19,7 @@ from .pipes import Pipes
 from .platform import Platform
 from .sockets import SILENT, SocketTransport, show, tune
 from .sockmap import SockmapTransport
+from .streams import Rest, Streams
 from .transport import Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,10 @@ QUANTUM: Final = 32
 
 #: The longest sleep: `Platform.beat` is due at least every 0.5 s.
 LONGEST_WAIT: Final = 0.25
+
+#: Connections that the workers together take from a listener in one turn: each is as much work as several sockets that
+#: are ready.
+ACCEPTS: Final = 8
 
 #: Seconds without accepting after the process ran out of file descriptors.
 ACCEPT_PAUSE: Final = 0.1
@@ -45,19 +50,20 @@ ANYWHERE: Final = ("0.0.0.0:", "[::]:")
 
 class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
-    pod with one."""
+    pod with one, and another one for streams."""
 
-    __slots__ = ("poller", "transports", "gate", "leaving")
+    __slots__ = ("poller", "streams", "transports", "gate", "leaving")
 
     def __init__(self) -> None:
         self.poller = epoll()
+        self.streams: Streams | None = None  # from the first one on
         self.transports: dict[int, SocketTransport] = {}
         self.gate = Gate(self.transports)
         self.leaving = False  # the pod is gone: close with the last socket
 
 
 class Listener:
-    """One listening socket, shared with the other workers: each wakes for as many connections as it can take."""
+    """One listening socket, shared with the other workers: each that wakes takes its share of what waits."""
 
     __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination", "_watched", "_family", "_entrance")
 
@@ -91,8 +97,10 @@ class Listener:
             self._watched = True
 
     def ready(self) -> None:
-        """Accept one connection: with several workers, the others get theirs."""
-        self._accept()
+        """Accept what waits, as much of it as is our share: what a turn does for several together costs less."""
+        for _ in range(self.reactor.accepts):
+            if not self._accept():
+                break
 
     def close(self) -> None:
         """Accept no more than what waits already, which closing might reset; the socket itself lives on where others
@@ -152,8 +160,11 @@ class Reactor(Network):
     __slots__ = (
         "clock",
         "platform",
+        "accepts",
         "poller",
         "lanes",
+        "streaming",
+        "rest",
         "listeners",
         "watchers",
         "buffer",
@@ -165,12 +176,15 @@ class Reactor(Network):
         "_failed",
     )
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, workers: int = 1) -> None:
         now = time.monotonic()
         self.clock = Clock(now, time.time() - now)
         self.platform = platform
+        self.accepts = max(ACCEPTS // workers, 1)
         self.poller = epoll()
         self.lanes: dict[int, Lane] = {}
+        self.streaming: dict[int, Lane] = {}  # by the descriptor of the streams' epoll
+        self.rest = Rest(self.poller)
         self.listeners: dict[int, Listener] = {}
         self.watchers: dict[int, Watcher] = {}
         self.pipes = Pipes()
@@ -201,8 +215,24 @@ class Reactor(Network):
 
     def close_lane(self, number: int) -> None:
         """The last socket of a pod that is gone is closed."""
+        lane = self.lanes.pop(number)
+        streams = lane.streams
+        if streams is not None:
+            del self.streaming[streams.fd]
+            self.rest.forget(streams)
+            self.poller.unregister(streams.fd)
+            streams.poller.close()
         self.poller.unregister(number)
-        self.lanes.pop(number).poller.close()
+        lane.poller.close()
+
+    def stream_poller(self, lane: Lane) -> epoll:
+        """The epoll of a pod's streams."""
+        streams = lane.streams
+        if streams is None:
+            streams = lane.streams = Streams()
+            self.streaming[streams.fd] = lane
+            self.poller.register(streams.fd, EPOLLIN)
+        return streams.poller
 
     def listen(
         self, sock: socket.socket, lane: int, acceptor: Acceptor, destination: tuple[str, int] | None
@@ -256,12 +286,16 @@ class Reactor(Network):
         self.flush()
         wait = self.clock.wait()
         timeout = LONGEST_WAIT if wait is None or wait > LONGEST_WAIT else wait
-        events = self.poller.poll(0.0 if self._failed else timeout, 256)
+        if self._failed or (self.rest.until and not self.rest.wait()):
+            timeout = 0.0
+        events = self.poller.poll(timeout, 256)
         self.clock.now = time.monotonic()
         for fd, _ in events:
             lane = self.lanes.get(fd)
             if lane is not None:
-                self._serve(lane)
+                self._serve(lane.poller, lane)
+            elif fd in self.streaming:
+                self._serve_streams(self.streaming[fd])
             else:
                 self._serve_other(fd)
         try:
@@ -278,10 +312,12 @@ class Reactor(Network):
                 sock.close()
         self.platform.beat()
 
-    def _serve(self, lane: Lane) -> None:
-        """One quantum of a pod's ready sockets. A defect of ours costs the connection that it shows on, no other."""
+    def _serve(self, poller: epoll, lane: Lane) -> int:
+        """One quantum of a pod's ready sockets; tells how many. A defect of ours costs the connection that it shows on,
+        no other."""
         transports = lane.transports
-        for number, mask in lane.poller.poll(0, QUANTUM):
+        events = poller.poll(0, QUANTUM)
+        for number, mask in events:
             transport = transports.get(number)
             if transport is None:
                 continue
@@ -291,6 +327,13 @@ class Reactor(Network):
                 log.exception("a connection failed: %s", transport.remote)
                 self._give_up(transport)
         self.flush()
+        return len(events)
+
+    def _serve_streams(self, lane: Lane) -> None:
+        """One quantum of a pod's streams, then a rest if those were all."""
+        streams = lane.streams
+        if streams is not None and self._serve(streams.poller, lane) < QUANTUM and streams.fd in self.streaming:
+            self.rest.served(streams, self.clock.now)
 
     def flush(self) -> None:
         """Send what the connections that were served have to say. In one go, since a peer that sleeps is woken by the

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..routing.decision import Keepalive
 from .pipes import Pipe
+from .streams import STREAM
 from .transport import Buffer, Handler, Transport
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class SocketTransport(Transport):
         "fd",
         "error",
         "_out",
+        "_poller",
         "_mask",
         "_paused",
         "_stopped",
@@ -61,6 +63,8 @@ class SocketTransport(Transport):
         "_joined",
         "_side",
         "_large",
+        "_run",
+        "_streaming",
         "_pipe",
         "_unsent",
     )
@@ -84,11 +88,14 @@ class SocketTransport(Transport):
         self._joined: SocketTransport | None = None  # where what comes goes unseen
         self._side = handler  # for as long as this is the handler
         self._large = False  # much came at once: worth more system calls to spare the copies
+        self._run = 0  # bytes that have come since the last one the other way
+        self._streaming = False  # they are many: watched by the epoll of the pod's streams
         self._pipe: Pipe | None = None  # with what comes before `_out`
         self._urgent = accepted  # a client's reset counts at once, even while we do not read from it
         self._mask = EPOLLIN if accepted else EPOLLIN | EPOLLOUT
         lane.transports[self.fd] = self
-        lane.poller.register(self.fd, self._mask)
+        self._poller = lane.poller
+        self._poller.register(self.fd, self._mask)
 
     # what the proxy calls
 
@@ -203,7 +210,10 @@ class SocketTransport(Transport):
             if self.bulk:
                 size = self.sock.recv_into(self.reactor.buffer)
                 if size:
-                    self._large = size >= SPLICED and self._joined is not None and self._side is self.handler
+                    other = self._joined
+                    if other is not None and self._side is self.handler:
+                        self._large = size >= SPLICED
+                        self._flow(size, other)
                     self.handler.received(self.reactor.view[:size])
                     return
             else:
@@ -252,8 +262,27 @@ class SocketTransport(Transport):
         if not total:
             return False
         self._large = total >= SPLICED
+        self._flow(total, other)
         self.handler.passed(total)
         return True
+
+    def _flow(self, size: int, other: SocketTransport) -> None:
+        """Bytes have come for the joined socket: enough of them are a stream, and an answer to one ends it."""
+        self._run += size
+        if self._run >= STREAM and not self._streaming:
+            self._move(True)
+        other._run = 0
+        if other._streaming:
+            other._move(False)
+
+    def _move(self, streaming: bool) -> None:
+        """Be watched with the pod's streams, or with its other sockets."""
+        mask = self._mask
+        self._unwatch()
+        self._streaming = streaming
+        self._poller = self.reactor.stream_poller(self.lane) if streaming else self.lane.poller
+        if mask >= 0:
+            self._watch()
 
     def pour(self, pipe: Pipe) -> None:
         """Write what the pipe holds, now or as the peer takes it; nothing else is waiting."""
@@ -392,14 +421,14 @@ class SocketTransport(Transport):
         if mask == self._mask or self.closed or (self.error is not None and not self.established):
             return
         if self._mask < 0:
-            self.lane.poller.register(self.fd, mask)
+            self._poller.register(self.fd, mask)
         else:
-            self.lane.poller.modify(self.fd, mask)
+            self._poller.modify(self.fd, mask)
         self._mask = mask
 
     def _unwatch(self) -> None:
         if self._mask >= 0:
-            self.lane.poller.unregister(self.fd)
+            self._poller.unregister(self.fd)
             self._mask = -1
 
     def _lose(self, error: OSError) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from .pipes import Pipe
 from .platform import AppQueue
 from .sockets import SILENT, SocketTransport
-from .transport import Buffer, Transport
+from .transport import Buffer
 
 if TYPE_CHECKING:
     from .reactor import Lane, Reactor
@@ -51,8 +51,10 @@ class SockmapTransport(SocketTransport):
         if sent < len(data):
             self._keep(bytes(data[sent:]))
 
-    def join(self, other: Transport) -> None:
+    def _splice(self) -> bool:
         """What came without TCP cannot be spliced away from here."""
+        self._large = False
+        return False
 
     def pour(self, pipe: Pipe) -> None:
         data = os.read(pipe.read_end, pipe.held)

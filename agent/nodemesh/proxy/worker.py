@@ -57,7 +57,7 @@ class Worker(Watcher):
         self.platform = platform
         self.telemetry = telemetry
         self.number = number
-        self.reactor = Reactor(platform)
+        self.reactor = Reactor(platform, workers)
         self.tables = Tables()
         self.proxy = Proxy(self.reactor, self.reactor.clock, Random(), telemetry, self.tables, workers)
         self.listeners: dict[int, Listener] = {}

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from nodemesh.proxy.platform import Platform
-from nodemesh.proxy.reactor import QUANTUM, Reactor
+from nodemesh.proxy.reactor import ACCEPTS, QUANTUM, Reactor
 from nodemesh.proxy.transport import Acceptor, Buffer, Handler, Transport
 from nodemesh.registry.snapshot import Endpoint
 
@@ -248,6 +248,20 @@ def test_a_connection_knows_the_address_of_a_plain_listener_that_it_came_by(reac
     with socket.create_connection(there):
         turn_until(reactor, lambda: ear.transport is not None)
     assert ear.transport.entrance == f"{there[0]}:{there[1]}"
+
+
+@pytest.mark.parametrize(("workers", "share"), [(1, ACCEPTS), (3, ACCEPTS // 3), (100, 1)])
+def test_a_turn_takes_what_waits_for_a_listener_but_leaves_the_other_workers_their_share(workers, share):
+    reactor = Reactor(Platform(), workers)
+    ears = [Ear() for _ in range(2 * ACCEPTS)]
+    listener = socket.create_server(("127.0.0.1", 0), backlog=len(ears))
+    reactor.listen(listener, reactor.add_lane(), Door(*ears), ("10.0.0.1", 80))
+    clients = [socket.create_connection(listener.getsockname()) for _ in ears]
+    reactor.turn()
+    assert sum(ear.transport is not None for ear in ears) == share
+    turn_until(reactor, lambda: ears[-1].transport is not None)
+    for client in clients:
+        client.close()
 
 
 def test_a_listener_that_closes_takes_what_waits(reactor):
