@@ -154,16 +154,17 @@ def tokens_of(line: bytes) -> tuple[bytes, ...]:
 
 
 class Layout:
-    """What the lines of a head are, by their names alone: which of them are forwarded as they come, the set of those
-    lines' names, and the place and kind of each line that has something to say to the proxy."""
+    """What the lines of a head are, by their names alone: which of them are forwarded as they come (`kept`, and the set
+    of those lines' names), and which have something to say to the proxy (`meant`, and their kinds)."""
 
-    __slots__ = ("kept", "names", "meant")
+    __slots__ = ("kept", "names", "meant", "kinds")
 
     def __init__(self, names: tuple[bytes, ...], forwarded: frozenset[int], meant: frozenset[int]) -> None:
         kinds = [KINDS.get(name, PLAIN) for name in names]
         self.kept = [kind in forwarded for kind in kinds]
         self.names = frozenset(compress(names, self.kept))
-        self.meant = tuple((index, kind) for index, kind in enumerate(kinds) if kind in meant)
+        self.meant = [kind in meant for kind in kinds]
+        self.kinds = [*compress(kinds, self.meant)]
 
 
 class Layouts:

@@ -117,8 +117,7 @@ def read_fields(said: bytes) -> RequestFields:
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     options: tuple[bytes, ...] = ()  # of Connection
-    for index, kind in layout.meant:
-        line = lines[index]
+    for line, kind in zip(compress(lines, layout.meant), layout.kinds, strict=True):
         if kind == HOST:
             hosts += (value_of(line),)
         elif kind == CONTENT_LENGTH:

@@ -64,7 +64,7 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     names, familiar = read_names(lines)
     layout = LAYOUTS.of(names)
     kept = [*compress(lines, layout.kept)]
-    said = (start, *[lines[index] for index, _ in layout.meant])
+    said = (start, *compress(lines, layout.meant))
     gist = GISTS.get(said) if method != b"HEAD" else None
     head = gist.with_fields(kept, layout.names) if gist is not None else understand(said, layout, kept, method)
     if familiar and method != b"HEAD":  # so that what is kept holds no secrets, and nothing that differs each time
@@ -79,7 +79,7 @@ def understand(said: tuple[bytes, ...], layout: Layout, kept: list[bytes], metho
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     options: tuple[bytes, ...] = ()  # of Connection
-    for line, (_, kind) in zip(said[1:], layout.meant, strict=True):
+    for line, kind in zip(said[1:], layout.kinds, strict=True):
         if kind == CONTENT_LENGTH:
             lengths += (value_of(line),)
         elif kind == CONNECTION:
