@@ -106,10 +106,8 @@ def test_a_row_that_matches_all_is_known_as_such(match, held):
 
 
 PATHS = ("/", "/a", "/a/b", "/A", "/b", "/b/c")
-URIS = st.one_of(
-    st.none(),
-    st.builds(lambda kind, path: StringMatch(**{kind: path}), st.sampled_from(["exact", "prefix", "regex"]), st.sampled_from(PATHS)),
-)  # fmt: skip
+KINDS = st.sampled_from(["exact", "prefix", "regex"])
+URIS = st.none() | st.builds(lambda kind, path: StringMatch(**{kind: path}), KINDS, st.sampled_from(PATHS))
 HEADERS = st.sampled_from([{}, {"x": StringMatch(exact="1")}, {"y": StringMatch(prefix="")}])
 
 
