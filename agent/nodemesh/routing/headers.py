@@ -10,6 +10,10 @@ from .decision import HeaderOp, HeaderOps
 #: Names under which header operations write the Host.
 AUTHORITY_NAMES = (":authority", "host")
 
+#: How a message ends is told by whoever writes it: a rule's word against it would let the next hop see another message
+#: in its place (request smuggling, RFC 9112 section 11.2). Envoy writes what it is told.
+FRAMING_NAMES = ("content-length", "transfer-encoding")
+
 
 def header_ops(operations: HeaderOperations | None) -> HeaderOps | None:
     """None if there is nothing to do."""
@@ -25,7 +29,7 @@ def header_ops(operations: HeaderOperations | None) -> HeaderOps | None:
 
 def ops_of(values: Mapping[str, str]) -> Iterable[HeaderOp]:
     for name, value in sorted(values.items()):
-        if name.lower() not in AUTHORITY_NAMES:
+        if name.lower() not in (*AUTHORITY_NAMES, *FRAMING_NAMES):
             yield HeaderOp(name=name.lower().encode(), value=value.encode(), formatted="%" in value)
 
 
