@@ -13,6 +13,7 @@ from ..routing.request import Request
 from ..telemetry.record import RequestRecord
 from .clock import Alarm
 from .edge import admit
+from .entrance import authority_of, entrances
 from .exchange import ANSWERING, DONE, Exchange
 from .head import NO_EDITS, Edits, RequestHead, ResponseHead
 from .http1.body import BodyReader, ChunkedReader, LengthReader
@@ -21,6 +22,7 @@ from .http1.receive import MAX_HEAD, HeadBuffer
 from .http1.request import read_request
 from .http1.write import CONTINUE, write_chunk, write_last_chunk, write_response
 from .local_reply import http_reply
+from .records import refused_record
 from .relay import Relay
 from .transport import Buffer, Handler, Transport
 from .tunnel import Tunnel
@@ -41,14 +43,6 @@ AT_ONCE: Final = 16
 
 #: Seconds during which a client that we close may still send (RFC 9112 section 9.6): a RST would destroy our answer.
 LINGER: Final = 1.0
-
-
-#: What the log says about a refusal; all others are protocol errors.
-REASONS: Final[dict[int, Reason]] = {
-    403: Reason.UPGRADE_REFUSED,
-    426: Reason.HTTP10_REFUSED,
-    431: Reason.REQUEST_HEADERS_TOO_LARGE,
-}
 
 
 class Downstream(Handler):
@@ -381,16 +375,8 @@ class Downstream(Handler):
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer a request that is none, and close."""
-        pod = self.pod
-        record = RequestRecord(pod.client)
-        record.started = pod.proxy.clock.time()
-        record.method = b"-"
-        record.status = error.status
-        record.duration = 0.0
-        record.reasons = (REASONS.get(error.status, Reason.DOWNSTREAM_PROTOCOL_ERROR),)
-        record.downstream_remote = self.transport.remote
-        record.termination = str(error)
-        pod.proxy.telemetry.record(record)
+        record = refused_record(self.pod, self.transport, error)
+        self.pod.proxy.telemetry.record(record)
         self._answer_refusal(error.status)
 
     def _answer_refusal(self, status: int) -> None:
@@ -450,20 +436,3 @@ class Downstream(Handler):
             self._shut()
             return
         self._timer = clock.after(left, self._check)
-
-
-def entrances(address: str) -> tuple[bytes, ...]:
-    """The Hosts by which a client may mean the plain listener that it talks to, hence what stands behind it."""
-    host, _, port = address.rpartition(":")
-    if not port:
-        return ()
-    names = [host, "localhost"] if host in ("127.0.0.1", "[::1]") else [host]
-    return tuple(
-        f"{name}{end}".encode() for name in names for end in ([f":{port}", ""] if port == "80" else [f":{port}"])
-    )
-
-
-def authority_of(host: str, port: int) -> bytes:
-    """The Host of a client that dials this itself; HTTP's own port goes without saying."""
-    name = f"[{host}]" if ":" in host else host
-    return name.encode() if port == 80 else f"{name}:{port}".encode()

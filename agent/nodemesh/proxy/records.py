@@ -1,15 +1,24 @@
-"""Records of requests: begun from a head, copied for mirrors."""
+"""Records of requests: begun from a head, copied for mirrors, made of what is no request."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from ..reasons import Reason
 from ..telemetry.record import RequestRecord
 from .head import RequestHead
+from .http1.errors import ProtocolError
 from .transport import Transport
 
 if TYPE_CHECKING:
     from .pod import Pod
+
+#: Why a refusal with that status; all others are protocol errors.
+REASONS: Final[dict[int, Reason]] = {
+    403: Reason.UPGRADE_REFUSED,
+    426: Reason.HTTP10_REFUSED,
+    431: Reason.REQUEST_HEADERS_TOO_LARGE,
+}
 
 
 def begin_record(pod: Pod, head: RequestHead, transport: Transport) -> RequestRecord:
@@ -44,3 +53,16 @@ def copy_of(record: RequestRecord) -> RequestRecord:
     copy.downstream_remote = record.downstream_remote
     copy.downstream_local = record.downstream_local
     return copy
+
+
+def refused_record(pod: Pod, transport: Transport, error: ProtocolError) -> RequestRecord:
+    """The record of something that could not be read as a request."""
+    record = RequestRecord(pod.client)
+    record.started = pod.proxy.clock.time()
+    record.method = b"-"
+    record.status = error.status
+    record.duration = 0.0
+    record.reasons = (REASONS.get(error.status, Reason.DOWNSTREAM_PROTOCOL_ERROR),)
+    record.downstream_remote = transport.remote
+    record.termination = str(error)
+    return record
