@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from select import EPOLLEXCLUSIVE, EPOLLIN, epoll
+from socket import SocketType
 from typing import Final
 
 from ..registry.snapshot import Endpoint
@@ -131,7 +132,7 @@ class Listener:
             self.reactor.clock.after(ACCEPT_PAUSE, self.watch)
             return False
         # Family, type and protocol are known: naming them spares the socket object three system calls.
-        sock = socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
+        sock = SocketType(self._family, socket.SOCK_STREAM, 0, fd)
         sock.setblocking(False)
         dialled, queue = self.destination, None
         if dialled is None:
@@ -192,7 +193,7 @@ class Reactor(Network):
         self.view = memoryview(self.buffer)
         self.running = False
         self.unsent: list[SocketTransport] = []
-        self._released: list[socket.socket] = []
+        self._released: list[SocketType] = []
         self._failed: list[SocketTransport] = []
 
     def add_lane(self) -> int:
@@ -266,7 +267,7 @@ class Reactor(Network):
             error = sock.connect_ex(address.removeprefix("unix://") if unix else (address, port))
         except OSError as failure:
             error = failure.errno or errno.ECONNREFUSED
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # stands in until the failure is told
+            sock = SocketType(socket.AF_UNIX, socket.SOCK_STREAM)  # stands in until the failure is told
         transport = SocketTransport(self, self.lanes[lane], sock, handler, False)
         transport.remote = address if unix else show((address, port))
         if error and error != errno.EINPROGRESS:
@@ -277,7 +278,7 @@ class Reactor(Network):
     def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
         return ask(self, server, namespace, data, asker)
 
-    def release(self, sock: socket.socket) -> None:
+    def release(self, sock: SocketType) -> None:
         """Close a socket when this turn is over: its number must not come again while events for it are waiting."""
         self._released.append(sock)
 

@@ -8,6 +8,7 @@ import socket
 from contextlib import suppress
 from os import splice
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
+from socket import SocketType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..routing.decision import Keepalive
@@ -69,7 +70,7 @@ class SocketTransport(Transport):
         "_unsent",
     )
 
-    def __init__(self, reactor: Reactor, lane: Lane, sock: socket.socket, handler: Handler, accepted: bool) -> None:
+    def __init__(self, reactor: Reactor, lane: Lane, sock: SocketType, handler: Handler, accepted: bool) -> None:
         super().__init__(handler)
         self.reactor = reactor
         self.lane = lane
@@ -469,7 +470,7 @@ class Silent(Handler):
 SILENT: Final = Silent()
 
 
-def tune(sock: socket.socket, keepalive: Keepalive | None) -> None:
+def tune(sock: SocketType, keepalive: Keepalive | None) -> None:
     """TCP options of an upstream socket."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if keepalive is None:
