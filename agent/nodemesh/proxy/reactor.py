@@ -18,7 +18,7 @@ from .datagrams import ask
 from .gate import Gate
 from .pipes import Pipes
 from .platform import Platform
-from .sockets import SILENT, SocketTransport, show, tune
+from .sockets import SILENT, SocketTransport, show, stands, tune
 from .sockmap import SockmapTransport
 from .streams import Rest, Streams
 from .transport import Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
@@ -140,7 +140,7 @@ class Listener:
             dialled = platform.original_destination(sock, address)
             queue = platform.app_queue(sock) if dialled is not None else None
         if queue is None:
-            transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
+            transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True, True)
         else:
             transport = SockmapTransport(self.reactor, self.lane, sock, queue)
         transport.remote = show(address)
@@ -174,6 +174,7 @@ class Reactor(Network):
         "running",
         "unsent",
         "_released",
+        "_stood",
         "_failed",
     )
 
@@ -194,6 +195,7 @@ class Reactor(Network):
         self.running = False
         self.unsent: list[SocketTransport] = []
         self._released: list[SocketType] = []
+        self._stood: list[SocketTransport] = []  # at once, which is still to be told
         self._failed: list[SocketTransport] = []
 
     def add_lane(self) -> int:
@@ -268,9 +270,12 @@ class Reactor(Network):
         except OSError as failure:
             error = failure.errno or errno.ECONNREFUSED
             sock = SocketType(socket.AF_UNIX, socket.SOCK_STREAM)  # stands in until the failure is told
-        transport = SocketTransport(self, self.lanes[lane], sock, handler, False)
+        stood = not error or (error == errno.EINPROGRESS and stands(sock))
+        transport = SocketTransport(self, self.lanes[lane], sock, handler, False, stood)
         transport.remote = address if unix else show((address, port))
-        if error and error != errno.EINPROGRESS:
+        if stood:
+            self._stood.append(transport)
+        elif error != errno.EINPROGRESS:
             transport.doom(OSError(error, errno.errorcode.get(error, "")))
             self._failed.append(transport)
         return transport
@@ -337,13 +342,26 @@ class Reactor(Network):
             self.rest.served(streams, self.clock.now)
 
     def flush(self) -> None:
-        """Send what the connections that were served have to say. In one go, since a peer that sleeps is woken by the
-        first message and awake for the rest: waking it is the dearest part of sending a small one."""
+        """Tell of connections that stood at once, and send what the ones that were served have to say. In one go, since
+        a peer that sleeps is woken by the first message and awake for the rest: waking it is the dearest part of
+        sending a small one."""
+        while self._stood:
+            stood, self._stood = self._stood, []
+            for transport in stood:
+                self._tell(transport)
         unsent = self.unsent
         if unsent:
             self.unsent = []
             for transport in unsent:
                 transport.flush()
+
+    def _tell(self, transport: SocketTransport) -> None:
+        """Connecting was done at once; whoever asked for it has the transport by now."""
+        try:
+            transport.stood()
+        except Exception:
+            log.exception("a connection failed: %s", transport.remote)
+            self._give_up(transport)
 
     def _give_up(self, transport: SocketTransport) -> None:
         handler = transport.handler
@@ -364,6 +382,7 @@ class Reactor(Network):
                 watcher.readable()
         except Exception:
             log.exception("serving a %s failed", "listener" if listener is not None else "message")
+        self.flush()
 
     def run(self) -> None:
         """Turn until `stop`."""

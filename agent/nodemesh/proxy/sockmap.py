@@ -41,7 +41,7 @@ class SockmapTransport(SocketTransport):
         self._room = 0  # what may be written before the queue is looked at
         self._full = False  # a look is due
         self._look = FIRST_LOOK
-        super().__init__(reactor, lane, sock, SILENT, True)
+        super().__init__(reactor, lane, sock, SILENT, True, True)
 
     def _send(self, data: Buffer) -> None:
         if self.pending:

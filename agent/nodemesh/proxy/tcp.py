@@ -136,8 +136,9 @@ class TcpConnection(RelayOwner):
     def _connect(self, host: Host, relay: Relay) -> Transport:
         host.begin()
         target = self.target
-        self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
         transport = target.connect(host, self.pod, relay.upstream, target.server_name(b""))
+        if not transport.established:
+            self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
         self.record.upstream_host = transport.remote
         return transport
 
