@@ -54,7 +54,7 @@ class QuerySocket(Entrance):
 
     def close(self) -> None:
         self.reactor.unwatch(self.fd)
-        self.reactor.release(self.sock)
+        self.reactor.released.append(self.sock)
 
 
 class Question(Datagram):
@@ -81,7 +81,7 @@ class Question(Datagram):
 
     def close(self) -> None:
         self.reactor.unwatch(self.fd)
-        self.reactor.release(self.sock)
+        self.reactor.released.append(self.sock)
 
 
 def ask(reactor: Reactor, server: str, namespace: int, data: bytes, asker: Asker) -> Question:

@@ -173,7 +173,7 @@ class Reactor(Network):
         "view",
         "running",
         "unsent",
-        "_released",
+        "released",
         "_stood",
         "_failed",
     )
@@ -194,7 +194,8 @@ class Reactor(Network):
         self.view = memoryview(self.buffer)
         self.running = False
         self.unsent: list[SocketTransport] = []
-        self._released: list[SocketType] = []
+        #: Sockets to close when this turn is over: a number must not come again while events for it are waiting.
+        self.released: list[SocketType] = []
         self._stood: list[SocketTransport] = []  # at once, which is still to be told
         self._failed: list[SocketTransport] = []
 
@@ -283,10 +284,6 @@ class Reactor(Network):
     def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
         return ask(self, server, namespace, data, asker)
 
-    def release(self, sock: SocketType) -> None:
-        """Close a socket when this turn is over: its number must not come again while events for it are waiting."""
-        self._released.append(sock)
-
     def turn(self) -> None:
         """Wait for events, serve them, fire the timers."""
         self.flush()
@@ -312,8 +309,8 @@ class Reactor(Network):
             failed, self._failed = self._failed, []
             for transport in failed:
                 transport.fail()
-        if self._released:
-            released, self._released = self._released, []
+        if self.released:
+            released, self.released = self.released, []
             for sock in released:
                 sock.close()
         self.platform.beat()

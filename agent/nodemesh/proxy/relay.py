@@ -208,7 +208,6 @@ class Relay:
         if not self._open:
             return
         self._open = False
-        clock = self.pod.proxy.clock
         self._stop_timer()
         for side in (self.client, self.upstream):
             if side.transport is not None:
@@ -221,7 +220,7 @@ class Relay:
             record.upstream_local = self.upstream.transport.local
         record.bytes_received += self.client.count
         record.bytes_sent += self.upstream.count
-        record.duration = clock.now - self._began
+        record.duration = self.pod.proxy.clock.now - self._began
         if self._owner is not None:
             self._owner.relay_closed(self)
         self.pod.proxy.telemetry.record(record)

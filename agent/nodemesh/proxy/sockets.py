@@ -63,7 +63,6 @@ class SocketTransport(Transport):
         "_over",
         "_ending",
         "_closing",
-        "_urgent",
         "_joined",
         "_side",
         "_large",
@@ -76,7 +75,7 @@ class SocketTransport(Transport):
     def __init__(
         self, reactor: Reactor, lane: Lane, sock: SocketType, handler: Handler, accepted: bool, established: bool
     ) -> None:
-        super().__init__(handler)
+        Transport.__init__(self, handler)  # super() costs as much as all that is set here
         self.reactor = reactor
         self.lane = lane
         self.sock = sock
@@ -97,7 +96,6 @@ class SocketTransport(Transport):
         self._run = 0  # bytes that have come since the last one the other way
         self._streaming = False  # they are many: watched by the epoll of the pod's streams
         self._pipe: Pipe | None = None  # with what comes before `_out`
-        self._urgent = accepted  # a client's reset counts at once, even while we do not read from it
         self._mask = EPOLLIN if established else EPOLLIN | EPOLLOUT
         lane.transports[self.fd] = self
         self._poller = lane.poller
@@ -165,7 +163,8 @@ class SocketTransport(Transport):
             self._watch()
 
     def end(self) -> None:
-        self.flush()
+        if self._unsent:
+            self.flush()
         self._ending = True
         if not self.pending and self.established:
             self._shut()
@@ -173,7 +172,8 @@ class SocketTransport(Transport):
     def close(self) -> None:
         if self.closed:
             return
-        self.flush()
+        if self._unsent:
+            self.flush()
         if self.pending and self.error is None and self.established:
             self._closing = True
             self.handler = SILENT
@@ -237,7 +237,8 @@ class SocketTransport(Transport):
             return
         self._over = True
         self.handler.ended()
-        self.pause()  # the end of the stream stays readable
+        if not self.closed:
+            self.pause()  # the end of the stream stays readable
 
     def _splice(self) -> bool:
         """Move what has come to the joined socket by way of a pipe, without a copy; False where reading does better, or
@@ -369,7 +370,7 @@ class SocketTransport(Transport):
     def _hung(self) -> None:
         """EPOLLHUP and EPOLLERR come even unasked: leave epoll until someone wants to read, lest the loop spins."""
         self._unwatch()
-        if self._urgent:
+        if self.accepted:  # a client's reset counts at once, even while we do not read from it
             code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code or self.error is not None or self._closing:
                 self._lose(self.error or OSError(code, errno.errorcode.get(code, "")))
@@ -452,14 +453,15 @@ class SocketTransport(Transport):
         self.closed = True
         self.handler = self._side = SILENT
         self._joined = None
-        self._drop()
+        if self._unsent or self.pending:
+            self._drop()
         lane = self.lane
         if self._stopped:
             lane.gate.forget(self)
         lane.transports.pop(self.fd, None)
         if lane.leaving and not lane.transports:
             self.reactor.close_lane(lane.poller.fileno())
-        self.reactor.release(self.sock)
+        self.reactor.released.append(self.sock)
 
 
 class Silent(Handler):
