@@ -34,7 +34,7 @@ class Threshold(NamedTuple):
 
 THRESHOLDS = (
     # Envoy's CPU per request ÷ ours.
-    Threshold("http", "small-32", "nodemesh", "ratio", ">=", 1.8 if compiled() else 1.0),
+    Threshold("http", "small-32", "nodemesh", "ratio", ">=", 1.8 if compiled() else 1.2),
     # Envoy's CPU per GiB or connection ÷ ours, and our throughput ÷ Envoy's.
     Threshold("relay", WRITES_16K, "nodemesh", "ratio", ">=", 1.2),
     Threshold("relay", WRITES_1M, "nodemesh", "ratio", ">=", 1.4),

@@ -89,7 +89,6 @@ ELSEWHERE = {
     "proxy/proxy.py": "playbooks/test_http.py",
     "proxy/records.py": "playbooks/test_http.py",
     "proxy/relay.py": "playbooks/test_tcp.py",
-    "proxy/request_id.py": "playbooks/test_http.py",
     "proxy/sockets.py": "unit/proxy/test_reactor.py",
     "proxy/target.py": "playbooks/test_resilience.py",
     "proxy/tcp.py": "playbooks/test_tcp.py",

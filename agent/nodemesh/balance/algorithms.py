@@ -60,9 +60,10 @@ class LeastRequest(Balancer):
         count = len(hosts)
         if count < 2:
             return hosts[0] if count else None
-        first = hosts[int(self.rng.random() * count)]
-        second = hosts[int(self.rng.random() * count)]
-        return second if second.row.total(ACTIVE) < first.row.total(ACTIVE) else first
+        draw = self.rng.random
+        first = hosts[int(draw() * count)]
+        second = hosts[int(draw() * count)]
+        return second if first is not second and second.row.total(ACTIVE) < first.row.total(ACTIVE) else first
 
 
 class RandomChoice(Balancer):

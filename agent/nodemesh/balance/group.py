@@ -78,6 +78,7 @@ class Group:
         "row",
         "shared",
         "stale",
+        "sticky",
         "sweep_at",
         "warm_at",
     )
@@ -97,6 +98,7 @@ class Group:
         self.only: Balancer | None = None  # where there is one level with one balancer: nothing else to choose
         self.detector: Detector | None = None
         self.changes = 0
+        self.sticky = False  # the key decides
         self.stale = True
         self.warm_at = 0.0  # when the last host's warmup ends; 0: none is warming up
         self.sweep_at = inf  # outlier detection's next interval
@@ -143,6 +145,7 @@ class Group:
         self._watch(cluster, now)
         self.limits.configure(cluster.pool, cluster.retry_budget)
         self.cluster = cluster
+        self.sticky = cluster.load_balancer.algorithm in HASHING
         self.stale = True
 
     def _host_row(self, key: str, endpoint: Endpoint) -> Row:
@@ -182,12 +185,13 @@ class Group:
             or (self.warm_at and self.clock() >= self.warm_at)
         ):
             self._draw()
-        sticky = self.cluster.load_balancer.algorithm in HASHING
-        if sticky and key is None:
+        if self.sticky and key is None:
             key = self.rng.getrandbits(64)
+        if self.only is not None and not tried:
+            return self.only.pick(key or 0)
         leave = tried if remote else ()
         host = self._pick(key, leave)
-        if tried and not sticky:
+        if tried and not self.sticky:
             repicks = REPICKS
             while repicks and host in tried:
                 host = self._pick(key, leave)
@@ -318,14 +322,14 @@ class Group:
             if some:
                 places.append(some)
                 weights.append(levels.locality_weight(weight, len(some), len(hosts)))
-        if self.cluster.load_balancer.algorithm in HASHING:
+        if self.sticky:
             level.balancers = [self._hashing_over(places, weights)] if places else []
         else:
             level.balancers = [self._balancer(hosts, warmup) for hosts in places]
             level.bounds = list(accumulate(weights))
 
     def _balancer(self, hosts: Sequence[Host], warmup: Warmup | None) -> Balancer:
-        if self.cluster.load_balancer.algorithm in HASHING:
+        if self.sticky:
             return hashing(self.cluster.load_balancer, hosts, [float(host.weight) for host in hosts])
         return balancer(self.cluster.load_balancer.algorithm, hosts, self.rng, self.clock, warmup)
 

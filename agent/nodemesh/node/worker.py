@@ -63,8 +63,7 @@ class NodeWorker(Worker):
 
     def _flush(self) -> None:
         self._configure_log()
-        if self.telemetry.log is not None:
-            self.telemetry.log.flush()
+        self.telemetry.flush()
         self.reactor.clock.after(FLUSH_INTERVAL, self._flush)
 
     def _configure_log(self) -> None:
@@ -75,8 +74,7 @@ class NodeWorker(Worker):
         if settings == self._log_settings:
             return
         self._log_settings = settings
-        if self.telemetry.log is not None:
-            self.telemetry.log.flush()
+        self.telemetry.flush()
         self.telemetry.log = None
         if self._log_fd > 2:
             os.close(self._log_fd)
@@ -143,8 +141,7 @@ def main(arguments: list[str]) -> int:
     platform = Platform() if options.ebpf is Ebpf.OFF else EbpfPlatform()
     worker = NodeWorker(options, number, platform)
     worker.run()
-    if worker.telemetry.log is not None:
-        worker.telemetry.log.flush()
+    worker.telemetry.flush()
     return 0
 
 

@@ -43,10 +43,23 @@ NO_RETRY: Final = Retry(attempts=0)
 
 EXPECTED_TIMEOUT: Final = b"x-envoy-expected-rq-timeout-ms"
 
+#: Its lines by seconds, as they were made before: mostly a rule's timeout.
+EXPECTED_LINES: Final[dict[float, bytes]] = {}
+EXPECTED_LINES_SIZE: Final = 256
+
 ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
 
 #: Its lines, for as many tries as one usually has.
 ATTEMPT_LINES: Final = [b"x-envoy-attempt-count: %d" % count for count in range(16)]
+
+
+def expected_line(seconds: float) -> bytes:
+    """How long the upstream has, where `EXPECTED_LINES` does not have that yet."""
+    line = b"x-envoy-expected-rq-timeout-ms: %d" % int(seconds * 1000.0 + 0.5)
+    if len(EXPECTED_LINES) >= EXPECTED_LINES_SIZE:
+        EXPECTED_LINES.clear()
+    EXPECTED_LINES[seconds] = line
+    return line
 
 
 class Caller:
@@ -235,7 +248,8 @@ class Call(Requester):
         if self.timeout or self.policy.per_try_timeout:
             if complete:
                 self._start_timeout()
-            self._limit_try(edits)
+            left = self._limit_try()
+            edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
         data = b""
         trailers: list[bytes] = []
         if body is not None:
@@ -253,14 +267,16 @@ class Call(Requester):
             self._deadline = self._clock.now + self.timeout
             self._alarm.set(self.timeout, self._timed_out)
 
-    def _limit_try(self, edits: Edits) -> None:
-        """Start the per-try timeout, and tell the upstream how long it has (x-envoy-expected-rq-timeout-ms)."""
-        left = max(self._deadline - self._clock.now, 0.001) if self._deadline else self.timeout
+    def _limit_try(self) -> float:
+        """Start the per-try timeout; tells how many seconds the upstream has."""
+        left = self.timeout
+        if self._deadline and self.attempts > 1:
+            left = max(self._deadline - self._clock.now, 0.001)
         per_try = self.policy.per_try_timeout
         if per_try and (not left or per_try < left):
             self._try_timer = self._clock.after(per_try, self._try_timed_out)
             left = per_try
-        edits[EXPECTED_TIMEOUT] = b"x-envoy-expected-rq-timeout-ms: %d" % int(left * 1000.0 + 0.5)
+        return left
 
     def _timed_out(self) -> None:
         self._report(Reason.RESPONSE_TIMEOUT)
@@ -297,7 +313,8 @@ class Call(Requester):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
         if self.body is not None:
             self.body.forget()  # there will be no other try
-        self._stop_try_timer()  # it has no say once a response is passed on
+        if self._try_timer is not None:
+            self._stop_try_timer()  # it has no say once a response is passed on
         caller = self.caller
         if ended:
             self._release_upstream()
@@ -424,9 +441,10 @@ class Call(Requester):
         self._stop_timers()
 
     def _stop_timers(self) -> None:
-        self._stop_try_timer()
         if self._deadline:
             self._alarm.clear()
+        if self._try_timer is not None:
+            self._stop_try_timer()
         if self._rest_timer is not None:
             self._clock.cancel(self._rest_timer)
             self._rest_timer = None

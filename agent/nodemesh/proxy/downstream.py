@@ -55,9 +55,9 @@ class Downstream(Handler):
     """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
 
     __slots__ = (
-        "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "alarm", "_view", "_rules", "_authority", "_buffer",
-        "_body", "_held", "_counted", "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served",
-        "_since", "_timer", "_entrances",
+        "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "alarm", "_view", "_rules",
+        "_authority", "_buffer", "_body", "_held", "_counted", "_chunked", "_bodiless", "_close", "_closing", "_ended",
+        "_reading", "_served", "_since", "_timer", "_entrances",
     )  # fmt: skip
 
     def __init__(
@@ -294,18 +294,19 @@ class Downstream(Handler):
         exchange = self.exchange
         assert exchange is not None
         status = head.status
-        self._bodiless = self._bodiless or status == 304 or status == 204
+        http10 = exchange.head.fields.http10
+        bodiless = self._bodiless = self._bodiless or status == 304 or status == 204
         if self._body is not None:
             self._close = True  # what is left of the request stands before the next one
-        self._chunked = head.length < 0 and not self._bodiless
-        if exchange.head.fields.http10:
-            self._chunked = False
-        if not ended and not self._chunked and head.length < 0 and not self._bodiless:
-            self._close = True  # for HTTP/1.0 only closing ends such a body
-        message = write_response(head, edits, self._chunked, self._bodiless, self._close, exchange.head.fields.http10)
-        if data and not self._bodiless:
-            message += write_chunk(data) if self._chunked else data
-        if ended and self._chunked:
+        chunked = head.length < 0 and not bodiless
+        if chunked and http10:
+            chunked = False
+            self._close = self._close or not ended  # only closing ends such a body
+        self._chunked = chunked
+        message = write_response(head, edits, chunked, bodiless, self._close, http10)
+        if data and not bodiless:
+            message += write_chunk(data) if chunked else data
+        if ended and chunked:
             message += write_last_chunk([])
         self.transport.send(message)
         if not ended and self.transport.pending:

@@ -42,7 +42,12 @@ class Pool:
 
     def give(self, upstream: Upstream) -> None:
         """A connection has done its request."""
-        if self.draining or self.target.limits.used_up(upstream.requests) or self._too_old(upstream):
+        target = self.target
+        if (
+            self.draining
+            or 0 < target.limits.requests_per_connection <= upstream.requests
+            or (target.cluster.pool.max_connection_duration and self._too_old(upstream))
+        ):
             upstream.close()
             return
         upstream.idle_since = self.clock.now
@@ -54,8 +59,8 @@ class Pool:
             idle.append(upstream)
         if self._timer is None:
             self._timer = self.clock.after(SWEEP, self._sweep)
-        if self.target.waiting:
-            self.target.serve_waiting()
+        if target.waiting:
+            target.serve_waiting()
 
     def forget(self, upstream: Upstream) -> None:
         """A connection is gone."""

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import os
+from struct import iter_unpack
 from typing import Final
 
-#: Random bytes are fetched for this many identifiers at a time: one system call instead of a thousand.
-BATCH: Final = 1024
+#: So many identifiers are made at a time: one system call instead of a hundred.
+BATCH: Final = 128
+
+#: Where a UUID's five groups stand in its 32 digits; the version's digit is left out, and the variant's.
+GROUPS: Final = "8s4sx3sx3s12s"
 
 
 class RequestIds:
     """A source of UUIDs from the kernel's randomness."""
 
-    __slots__ = ("_digits", "_position")
+    __slots__ = ("_made",)
 
     def __init__(self) -> None:
-        self._digits = b""
-        self._position = 0
+        self._made: list[bytes] = []
 
     def next(self) -> bytes:
         """One UUID in its text form."""
-        start = self._position
-        if start >= len(self._digits):
-            self._digits = os.urandom(16 * BATCH).hex().encode()
-            start = 0
-        self._position = start + 32
-        digits = self._digits[start : start + 32]
-        # Version 4; the variant's two bits cost one digit its randomness here.
-        return b"%b-%b-4%b-a%b-%b" % (digits[:8], digits[8:12], digits[13:16], digits[17:20], digits[20:])
+        if not self._made:
+            digits = os.urandom(16 * BATCH).hex().encode()
+            # Version 4; the variant's two bits cost one digit its randomness here.
+            self._made = [b"%b-%b-4%b-a%b-%b" % groups for groups in iter_unpack(GROUPS, digits)]
+        return self._made.pop()

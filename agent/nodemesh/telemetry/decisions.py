@@ -58,11 +58,11 @@ def describe(record: RequestRecord) -> DecisionRecord:
 class Decisions:
     """The last `capacity` records; the proxy gives each away for good, so they are described only when asked for."""
 
-    __slots__ = ("_ring", "append")
+    __slots__ = ("_ring", "extend")
 
     def __init__(self, capacity: int = 256) -> None:
         self._ring: deque[RequestRecord] = deque(maxlen=capacity)
-        self.append = self._ring.append
+        self.extend = self._ring.extend
 
     def dump(self) -> list[DecisionRecord]:
         """Oldest first."""

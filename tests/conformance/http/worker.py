@@ -113,7 +113,7 @@ class WorkerUnderTest:
         return sum(row.requests for row in dump.http if all(row.labels[place] == value for place, value in wanted))
 
     def _flush(self) -> None:
-        self.log.flush()
+        self.worker.telemetry.flush()
         self.worker.reactor.clock.after(FLUSH, self._flush)
 
     def _say(self, message: messages.Message, *fds: int) -> None:

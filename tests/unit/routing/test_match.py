@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.meshes import request
 
 from nodemesh.config.virtualservice import HTTPMatchRequest, StringMatch
@@ -101,3 +103,20 @@ def test_method_scheme_and_query_hold_together():
 )
 def test_a_row_that_matches_all_is_known_as_such(match, held):
     assert Row(match, YES, 0).matches_all is held
+
+
+PATHS = ("/", "/a", "/a/b", "/A", "/b", "/b/c")
+KINDS = st.sampled_from(["exact", "prefix", "regex"])
+URIS = st.none() | st.builds(lambda kind, path: StringMatch(**{kind: path}), KINDS, st.sampled_from(PATHS))
+HEADERS = st.sampled_from([{}, {"x": StringMatch(exact="1")}, {"y": StringMatch(prefix="")}])
+
+
+@given(st.lists(st.tuples(URIS, st.booleans(), HEADERS), max_size=12), st.sampled_from(PATHS), st.booleans())
+def test_the_first_row_that_matches_decides_however_rows_stand_together(matches, path, header):
+    rows = [
+        Row(HTTPMatchRequest(uri=uri, ignore_uri_case=folded, headers=headers), Decision(name=str(number)), number)
+        for number, (uri, folded, headers) in enumerate(matches)
+    ]
+    asked = request(path, headers={"x": "1"} if header else {})
+    first = next((row.decision for row in rows if row.matches(asked)), NO)
+    assert VirtualHost("h", rows, NO).decide(asked) is first

@@ -1,10 +1,14 @@
+import os
+
 import msgspec
 from tests.unit.telemetry.samples import connection, request
 
 from nodemesh.reasons import Reason
+from nodemesh.telemetry.access_log import AccessLog, open_log
 from nodemesh.telemetry.dump import Dump
+from nodemesh.telemetry.formatting import Formatter
 from nodemesh.telemetry.labels import HTTP_LABELS
-from nodemesh.telemetry.telemetry import FOREIGN_HOST_LIMIT, Telemetry
+from nodemesh.telemetry.telemetry import BATCH, FOREIGN_HOST_LIMIT, Telemetry
 
 
 def dump_of(telemetry: Telemetry) -> Dump:
@@ -55,6 +59,23 @@ def test_requests_that_differ_only_in_time_share_a_series():
     assert by_code["200"].duration[1] == 3 * 12.5
     assert by_code["200"].response_bytes[1] == 360
     assert by_code["503"].labels[HTTP_LABELS.index("response_flags")] == "UH"
+
+
+def test_what_has_ended_is_accounted_for_in_batches_and_when_it_is_asked_for(tmp_path):
+    fd = open_log(str(tmp_path / "log"))
+    telemetry = Telemetry(AccessLog(fd, Formatter("%REQ(:METHOD)%")))
+    telemetry.record(request())
+    assert not telemetry.log.pending
+    for _ in range(BATCH - 1):
+        telemetry.record(request())
+    assert telemetry.log.pending == BATCH * len(b"GET\n")
+    telemetry.record(request())
+    telemetry.flush()
+    assert (tmp_path / "log").read_bytes() == (BATCH + 1) * b"GET\n"
+    telemetry.record(request())
+    (counts,) = dump_of(telemetry).http
+    assert counts.requests == BATCH + 2
+    os.close(fd)
 
 
 def test_hosts_invented_by_clients_do_not_make_series_without_end():

@@ -9,7 +9,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from .errors import ProtocolError
 
-H = TypeVar("H")
+K = TypeVar("K")
+V = TypeVar("V")
 
 # What a field is to a proxy. Small numbers, so that the codecs compare integers.
 PLAIN: Final = 0
@@ -69,7 +70,7 @@ CACHE_SIZE: Final = 4096
 #: Longer lines are not kept.
 CACHED_LENGTH: Final = 512
 
-#: So many whole heads, and layouts, are kept of either kind, and none that is longer.
+#: So many whole heads, or parts, are kept of each kind, and none that is longer.
 KNOWN_HEADS: Final = 1024
 KNOWN_LENGTH: Final = 2048
 
@@ -153,17 +154,35 @@ def tokens_of(line: bytes) -> tuple[bytes, ...]:
     return tokens
 
 
-class Layout:
-    """What the lines of a head are, by their names alone: which of them are forwarded as they come, the set of those
-    lines' names, and the place and kind of each line that has something to say to the proxy."""
+class Known(Generic[K, V]):
+    """What heads, or parts of them, were found to mean, for who sends the same again and again. It is shared by all of
+    them, and never changed."""
 
-    __slots__ = ("kept", "names", "meant")
+    __slots__ = ("found",)
+
+    def __init__(self) -> None:
+        self.found: dict[K, V] = {}
+
+    def keep(self, key: K, size: int, meaning: V) -> None:
+        """Remember what something of this size, in bytes, means."""
+        if size <= KNOWN_LENGTH:
+            if len(self.found) >= KNOWN_HEADS:
+                self.found.clear()
+            self.found[key] = meaning
+
+
+class Layout:
+    """What the lines of a head are, by their names alone: which of them are forwarded as they come (`kept`, and the set
+    of those lines' names), and which have something to say to the proxy (`meant`, and their kinds)."""
+
+    __slots__ = ("kept", "names", "meant", "kinds")
 
     def __init__(self, names: tuple[bytes, ...], forwarded: frozenset[int], meant: frozenset[int]) -> None:
         kinds = [KINDS.get(name, PLAIN) for name in names]
         self.kept = [kind in forwarded for kind in kinds]
         self.names = frozenset(compress(names, self.kept))
-        self.meant = tuple((index, kind) for index, kind in enumerate(kinds) if kind in meant)
+        self.meant = [kind in meant for kind in kinds]
+        self.kinds = [*compress(kinds, self.meant)]
 
 
 class Layouts:
@@ -175,17 +194,14 @@ class Layouts:
     def __init__(self, forwarded: frozenset[int], meant: frozenset[int]) -> None:
         self.forwarded = forwarded
         self.meant = meant
-        self.known: dict[tuple[bytes, ...], Layout] = {}
+        self.known: Known[tuple[bytes, ...], Layout] = Known()
 
     def of(self, names: tuple[bytes, ...]) -> Layout:
         """The layout of lines with these names."""
-        layout = self.known.get(names)
+        layout = self.known.found.get(names)
         if layout is None:
             layout = Layout(names, self.forwarded, self.meant)
-            if sum(map(len, names)) <= KNOWN_LENGTH:
-                if len(self.known) >= KNOWN_HEADS:
-                    self.known.clear()
-                self.known[names] = layout
+            self.known.keep(names, sum(map(len, names)), layout)
         return layout
 
 
@@ -198,20 +214,3 @@ def read_names(lines: list[bytes]) -> tuple[tuple[bytes, ...], bool]:
         index = names.index(None, index)
         names[index] = read_name(lines[index])
     return tuple(names), not missing
-
-
-class Known(Generic[H]):
-    """Heads, or their beginnings, by their bytes, for who sends the same again and again. What is kept is shared, and
-    never changed."""
-
-    __slots__ = ("heads",)
-
-    def __init__(self) -> None:
-        self.heads: dict[bytes, H] = {}
-
-    def keep(self, data: bytes, head: H) -> None:
-        """Remember what `data` means."""
-        if len(data) <= KNOWN_LENGTH:
-            if len(self.heads) >= KNOWN_HEADS:
-                self.heads.clear()
-            self.heads[data] = head

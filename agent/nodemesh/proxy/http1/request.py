@@ -52,10 +52,10 @@ LAYOUTS: Final = Layouts(
 Target = tuple[bytes, bytes, bytes, bytes]
 
 #: Request lines that were understood before.
-TARGETS: Final[Known[Target]] = Known()
+TARGETS: Final[Known[bytes, Target]] = Known()
 
 #: What requests say after their target (version and field lines), as it was understood before.
-KNOWN: Final[Known[RequestFields]] = Known()
+KNOWN: Final[Known[bytes, RequestFields]] = Known()
 
 
 def read_request(data: bytes, scheme: bytes) -> RequestHead:
@@ -64,9 +64,9 @@ def read_request(data: bytes, scheme: bytes) -> RequestHead:
     if end < 0:
         end = len(data)
     start = data[:end]
-    method, authority, path, query = TARGETS.heads.get(start) or read_target(start)
+    method, authority, path, query = TARGETS.found.get(start) or read_target(start)
     said = data[end - VERSION_LENGTH :]
-    fields = KNOWN.heads.get(said) or read_fields(said)
+    fields = KNOWN.found.get(said) or read_fields(said)
     return RequestHead(method, scheme, authority or fields.authority, path, query, fields)
 
 
@@ -85,7 +85,7 @@ def read_target(line: bytes) -> Target:
     if b"?" in path:
         path, _, query = path.partition(b"?")
     target = method, authority, normalize_path(path), query
-    TARGETS.keep(line, target)
+    TARGETS.keep(line, len(line), target)
     return target
 
 
@@ -117,8 +117,7 @@ def read_fields(said: bytes) -> RequestFields:
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     options: tuple[bytes, ...] = ()  # of Connection
-    for index, kind in layout.meant:
-        line = lines[index]
+    for line, kind in zip(compress(lines, layout.meant), layout.kinds, strict=True):
         if kind == HOST:
             hosts += (value_of(line),)
         elif kind == CONTENT_LENGTH:
@@ -138,7 +137,7 @@ def read_fields(said: bytes) -> RequestFields:
     if options or fields.upgrade:
         set_connection(fields, options)
     if familiar:  # so that what is kept holds no secrets, and nothing that differs each time
-        KNOWN.keep(said, fields)
+        KNOWN.keep(said, len(said), fields)
     return fields
 
 

@@ -13,8 +13,6 @@ from .lines import (
     CONTENT_LENGTH,
     EXPECT,
     GRPC_STATUS,
-    KNOWN_HEADS,
-    KNOWN_LENGTH,
     OPTIONS,
     PLAIN,
     TRANSFER_ENCODING,
@@ -38,10 +36,10 @@ LAYOUTS: Final = Layouts(
 )
 
 #: Heads that were understood before, as answers to other methods than HEAD.
-KNOWN: Final[Known[ResponseHead]] = Known()
+KNOWN: Final[Known[bytes, ResponseHead]] = Known()
 
 #: What such heads say by their status line and the lines that mean something to us: the head, without its fields.
-GISTS: Final[dict[tuple[bytes, ...], ResponseHead]] = {}
+GISTS: Final[Known[tuple[bytes, ...], ResponseHead]] = Known()
 
 
 def read_status(line: bytes) -> tuple[bytes, int, bytes]:
@@ -55,7 +53,7 @@ def read_status(line: bytes) -> tuple[bytes, int, bytes]:
 def read_response(data: bytes, method: bytes) -> ResponseHead:
     """A complete head, without its empty line, as the answer to `method`. Raises ProtocolError."""
     if method != b"HEAD":
-        known = KNOWN.heads.get(data)
+        known = KNOWN.found.get(data)
         if known is not None:
             return known
     start, *lines = data.split(b"\r\n")
@@ -64,11 +62,11 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     names, familiar = read_names(lines)
     layout = LAYOUTS.of(names)
     kept = [*compress(lines, layout.kept)]
-    said = (start, *[lines[index] for index, _ in layout.meant])
-    gist = GISTS.get(said) if method != b"HEAD" else None
+    said = (start, *compress(lines, layout.meant))
+    gist = GISTS.found.get(said) if method != b"HEAD" else None
     head = gist.with_fields(kept, layout.names) if gist is not None else understand(said, layout, kept, method)
     if familiar and method != b"HEAD":  # so that what is kept holds no secrets, and nothing that differs each time
-        KNOWN.keep(data, head)
+        KNOWN.keep(data, len(data), head)
     return head
 
 
@@ -79,7 +77,7 @@ def understand(said: tuple[bytes, ...], layout: Layout, kept: list[bytes], metho
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     options: tuple[bytes, ...] = ()  # of Connection
-    for line, (_, kind) in zip(said[1:], layout.meant, strict=True):
+    for line, kind in zip(said[1:], layout.kinds, strict=True):
         if kind == CONTENT_LENGTH:
             lengths += (value_of(line),)
         elif kind == CONNECTION:
@@ -96,10 +94,8 @@ def understand(said: tuple[bytes, ...], layout: Layout, kept: list[bytes], metho
     if options or head.upgrade:
         set_connection(head, options)
     set_length(head, lengths, codings, method)
-    if method != b"HEAD" and head.names is layout.names and sum(map(len, said)) <= KNOWN_LENGTH:
-        if len(GISTS) >= KNOWN_HEADS:
-            GISTS.clear()
-        GISTS[said] = head.with_fields([], NO_FIELDS.names)
+    if method != b"HEAD" and head.names is layout.names:  # no field is special to this head
+        GISTS.keep(said, sum(map(len, said)), head.with_fields([], NO_FIELDS.names))
     return head
 
 

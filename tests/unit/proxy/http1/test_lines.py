@@ -86,6 +86,7 @@ def test_a_layout_tells_what_goes_through_and_what_is_looked_into():
     layouts = Layouts(forwarded=frozenset({PLAIN}), meant=frozenset({SERVER}))
     layout = layouts.of((b"x", b"server", b"keep-alive", b"x", b"y"))
     assert layout.kept == [True, False, False, True, True]
-    assert layout.names == {b"x", b"y"} and layout.meant == ((1, SERVER),)
+    assert layout.meant == [False, True, False, False, False]
+    assert layout.names == {b"x", b"y"} and layout.kinds == [SERVER]
     assert layouts.of((b"x", b"server", b"keep-alive", b"x", b"y")) is layout
     assert layouts.of((b"server", b"x")).kept == [False, True]

@@ -110,7 +110,7 @@ def test_the_same_fields_are_understood_once_and_never_mixed_up():
 
 def test_a_request_line_is_understood_once():
     read(b"GET /once?a=b HTTP/1.1\nHost: a")
-    assert TARGETS.heads[b"GET /once?a=b HTTP/1.1"] == (b"GET", b"", b"/once", b"a=b")
+    assert TARGETS.found[b"GET /once?a=b HTTP/1.1"] == (b"GET", b"", b"/once", b"a=b")
     request = read(b"GET /once?a=b HTTP/1.1\nHost: b")
     assert (request.authority, request.path, request.query) == (b"b", b"/once", b"a=b")
 
@@ -127,5 +127,5 @@ def test_the_known_heads_have_a_bound():
     for number in range(KNOWN_HEADS + 2):
         for _ in range(2):
             read(b"GET /%d HTTP/1.1\nHost: h%d\nX-%d: 1" % (number, number % 50, number))
-        assert len(KNOWN.heads) <= KNOWN_HEADS and len(LAYOUTS.known) <= KNOWN_HEADS
-        assert len(TARGETS.heads) <= KNOWN_HEADS
+        assert len(KNOWN.found) <= KNOWN_HEADS and len(LAYOUTS.known.found) <= KNOWN_HEADS
+        assert len(TARGETS.found) <= KNOWN_HEADS

@@ -98,8 +98,8 @@ def test_what_is_kept_has_a_bound():
     for number in range(KNOWN_HEADS + 2):
         for _ in range(2):
             read(b"HTTP/1.1 200 OK\nContent-Length: %d\nX-%d: 1" % (number, number))
-        assert max(len(KNOWN.heads), len(GISTS), len(LAYOUTS.known)) <= KNOWN_HEADS
-    long = len(KNOWN.heads), len(GISTS), len(LAYOUTS.known)
+        assert max(len(KNOWN.found), len(GISTS.found), len(LAYOUTS.known.found)) <= KNOWN_HEADS
+    long = len(KNOWN.found), len(GISTS.found), len(LAYOUTS.known.found)
     for _ in range(2):
         read(b"HTTP/1.1 200 OK\nContent-Length: 1\nUpgrade: %b\n%b: 1" % (b"u" * 3000, b"x" * 3000))
-    assert (len(KNOWN.heads), len(GISTS), len(LAYOUTS.known)) == long
+    assert (len(KNOWN.found), len(GISTS.found), len(LAYOUTS.known.found)) == long
