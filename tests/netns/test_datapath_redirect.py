@@ -3,6 +3,7 @@
 import errno
 import socket
 import time
+from contextlib import closing
 
 import pytest
 from tests.netns.conftest import dial, enrol, finish
@@ -160,7 +161,7 @@ def test_other_cgroups_are_never_touched(node, proxied):
     """RC-17, RC-28: a process of the node in the very same namespace, as the agent's own next hop."""
     vip = node.service.addresses[0]
     netns = namespaces.netns_fd(proxied.pod.pid)
-    with namespaces.open_socket(netns, socket.AF_INET) as upstream:
+    with closing(namespaces.open_socket(netns, socket.AF_INET)) as upstream:
         upstream.settimeout(5)
         upstream.connect((vip, 80))
         assert upstream.recv(9) == b"first"

@@ -44,6 +44,7 @@ HOMES = {
     "prometheus_client": {"telemetry/exposition.py"},
     "xxhash": {"balance/hashing.py"},
     "mypy_extensions": {
+        "proxy/clock.py",
         "proxy/early.py",
         "proxy/nameserver.py",
         "proxy/platform.py",

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from ipaddress import ip_address
+from socket import SocketType
 
 _CLONE_NEWNET = 0x40000000
 #: asm-generic/socket.h; Linux 5.14
@@ -40,12 +41,12 @@ def _enter(fd: int) -> None:
         raise OSError(code, f"cannot enter network namespace: {os.strerror(code)}")
 
 
-def open_socket(netns_fd: int, family: int, type: int = socket.SOCK_STREAM) -> socket.socket:
+def open_socket(netns_fd: int, family: int, type: int = socket.SOCK_STREAM) -> SocketType:
     """A blocking, close-on-exec socket in the namespace behind `netns_fd`. Raises OSError."""
     home = _home()
     _enter(netns_fd)
     try:
-        return socket.socket(family, type)
+        return SocketType(family, type)
     finally:
         # Failing here would leave the thread in the pod's namespace: the error goes up and must end the process.
         _enter(home)
@@ -55,7 +56,7 @@ def open_listener(netns_fd: int, address: str, port: int) -> socket.socket:
     """A non-blocking TCP listener in the namespace. Port 0 lets the kernel choose. Raises OSError: EADDRINUSE where the
     pod listens there itself, EADDRNOTAVAIL where it has no such address (IPv6 switched off)."""
     family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
-    listener = open_socket(netns_fd, family)
+    listener = socket.socket(fileno=open_socket(netns_fd, family).detach())
     try:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -72,7 +73,7 @@ def open_listener(netns_fd: int, address: str, port: int) -> socket.socket:
 def open_datagrams(netns_fd: int, address: str, port: int) -> socket.socket:
     """A non-blocking UDP socket at that address of the namespace. Raises OSError as `open_listener` does."""
     family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
-    sock = open_socket(netns_fd, family, socket.SOCK_DGRAM)
+    sock = socket.socket(fileno=open_socket(netns_fd, family, socket.SOCK_DGRAM).detach())
     try:
         sock.setblocking(False)
         sock.bind((address, port))

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import sys
+from socket import SocketType
 from typing import Any
 
 from . import bpf
@@ -38,7 +39,7 @@ class OriginalDestinations:
         self._packed: dict[str, bytes] = {}
         self._dialled: dict[bytes, tuple[str, int]] = {}
 
-    def take(self, sock: socket.socket, peer: tuple[Any, ...] | None = None) -> tuple[str, int] | None:
+    def take(self, sock: SocketType, peer: tuple[Any, ...] | None = None) -> tuple[str, int] | None:
         """The dialled (address, port), IPv4 also where the app used ::ffff:a.b.c.d, and forget it; None for a
         connection that was not redirected, or was taken before. `peer` is what accept() returned: it saves asking
         again, which a client that has reset the connection meanwhile would leave without an answer."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-import socket
 import struct
+from socket import SocketType
 
 from . import bpf
 from .maps import FLOW, U64, End, Maps
@@ -30,7 +30,7 @@ class Sockmap:
         )
         self._attributes = ctypes.create_string_buffer(head, _ATTRIBUTES)
 
-    def join(self, sock: socket.socket, flow: bytes) -> bool:
+    def join(self, sock: SocketType, flow: bytes) -> bool:
         """Put the proxy's end of the app's `flow` (FLOW) into the map; False where the kernel does not take it: the
         connection goes by TCP then, as it does until both ends are in."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from socket import SocketType
 from typing import Any
 
 from ..datapath import bpf, namespaces
@@ -34,10 +35,10 @@ class EbpfPlatform(Platform):
         self._sockets: bpf.Map | None = None
         self._sockmap: Sockmap | None = None
 
-    def original_destination(self, connection: socket.socket, peer: tuple[Any, ...]) -> tuple[str, int] | None:
+    def original_destination(self, connection: SocketType, peer: tuple[Any, ...]) -> tuple[str, int] | None:
         return self._origins.take(connection, peer) if self._origins is not None else None
 
-    def app_queue(self, connection: socket.socket) -> AppQueue | None:
+    def app_queue(self, connection: SocketType) -> AppQueue | None:
         if self._origins is None or not self._origins.joined:
             return None
         flow = self._origins.flow
@@ -54,9 +55,9 @@ class EbpfPlatform(Platform):
     def nameserver(self, sock: socket.socket, slot: int) -> str:
         return self._nameservers.at(sock, slot) if self._nameservers is not None else ""
 
-    def open_socket(self, namespace_fd: int, family: int, kind: int = STREAM) -> socket.socket:
+    def open_socket(self, namespace_fd: int, family: int, kind: int = STREAM) -> SocketType:
         if namespace_fd < 0:
-            return socket.socket(family, kind)
+            return SocketType(family, kind)
         return namespaces.open_socket(namespace_fd, family, kind)
 
     def set_maps(self, fds: list[int], slot: int) -> None:

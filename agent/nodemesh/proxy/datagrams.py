@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from socket import SocketType
 from typing import TYPE_CHECKING, Final
 
 from .nameserver import Entrance, Nameserver, Peer
@@ -53,7 +54,7 @@ class QuerySocket(Entrance):
 
     def close(self) -> None:
         self.reactor.unwatch(self.fd)
-        self.reactor.release(self.sock)
+        self.reactor.released.append(self.sock)
 
 
 class Question(Datagram):
@@ -61,7 +62,7 @@ class Question(Datagram):
 
     __slots__ = ("reactor", "sock", "fd", "asker")
 
-    def __init__(self, reactor: Reactor, sock: socket.socket, asker: Asker) -> None:
+    def __init__(self, reactor: Reactor, sock: SocketType, asker: Asker) -> None:
         self.reactor = reactor
         self.sock = sock
         self.fd = sock.fileno()
@@ -80,7 +81,7 @@ class Question(Datagram):
 
     def close(self) -> None:
         self.reactor.unwatch(self.fd)
-        self.reactor.release(self.sock)
+        self.reactor.released.append(self.sock)
 
 
 def ask(reactor: Reactor, server: str, namespace: int, data: bytes, asker: Asker) -> Question:

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from select import EPOLLEXCLUSIVE, EPOLLIN, epoll
+from socket import SocketType
 from typing import Final
 
 from ..registry.snapshot import Endpoint
@@ -17,7 +18,7 @@ from .datagrams import ask
 from .gate import Gate
 from .pipes import Pipes
 from .platform import Platform
-from .sockets import SILENT, SocketTransport, show, tune
+from .sockets import SILENT, SocketTransport, show, stands, tune
 from .sockmap import SockmapTransport
 from .streams import Rest, Streams
 from .transport import Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
@@ -131,7 +132,7 @@ class Listener:
             self.reactor.clock.after(ACCEPT_PAUSE, self.watch)
             return False
         # Family, type and protocol are known: naming them spares the socket object three system calls.
-        sock = socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
+        sock = SocketType(self._family, socket.SOCK_STREAM, 0, fd)
         sock.setblocking(False)
         dialled, queue = self.destination, None
         if dialled is None:
@@ -139,7 +140,7 @@ class Listener:
             dialled = platform.original_destination(sock, address)
             queue = platform.app_queue(sock) if dialled is not None else None
         if queue is None:
-            transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True)
+            transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True, True)
         else:
             transport = SockmapTransport(self.reactor, self.lane, sock, queue)
         transport.remote = show(address)
@@ -172,7 +173,8 @@ class Reactor(Network):
         "view",
         "running",
         "unsent",
-        "_released",
+        "released",
+        "_stood",
         "_failed",
     )
 
@@ -192,7 +194,9 @@ class Reactor(Network):
         self.view = memoryview(self.buffer)
         self.running = False
         self.unsent: list[SocketTransport] = []
-        self._released: list[socket.socket] = []
+        #: Sockets to close when this turn is over: a number must not come again while events for it are waiting.
+        self.released: list[SocketType] = []
+        self._stood: list[SocketTransport] = []  # at once, which is still to be told
         self._failed: list[SocketTransport] = []
 
     def add_lane(self) -> int:
@@ -266,20 +270,19 @@ class Reactor(Network):
             error = sock.connect_ex(address.removeprefix("unix://") if unix else (address, port))
         except OSError as failure:
             error = failure.errno or errno.ECONNREFUSED
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # stands in until the failure is told
-        transport = SocketTransport(self, self.lanes[lane], sock, handler, False)
+            sock = SocketType(socket.AF_UNIX, socket.SOCK_STREAM)  # stands in until the failure is told
+        stood = not error or (error == errno.EINPROGRESS and stands(sock))
+        transport = SocketTransport(self, self.lanes[lane], sock, handler, False, stood)
         transport.remote = address if unix else show((address, port))
-        if error and error != errno.EINPROGRESS:
+        if stood:
+            self._stood.append(transport)
+        elif error != errno.EINPROGRESS:
             transport.doom(OSError(error, errno.errorcode.get(error, "")))
             self._failed.append(transport)
         return transport
 
     def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
         return ask(self, server, namespace, data, asker)
-
-    def release(self, sock: socket.socket) -> None:
-        """Close a socket when this turn is over: its number must not come again while events for it are waiting."""
-        self._released.append(sock)
 
     def turn(self) -> None:
         """Wait for events, serve them, fire the timers."""
@@ -306,8 +309,8 @@ class Reactor(Network):
             failed, self._failed = self._failed, []
             for transport in failed:
                 transport.fail()
-        if self._released:
-            released, self._released = self._released, []
+        if self.released:
+            released, self.released = self.released, []
             for sock in released:
                 sock.close()
         self.platform.beat()
@@ -336,13 +339,26 @@ class Reactor(Network):
             self.rest.served(streams, self.clock.now)
 
     def flush(self) -> None:
-        """Send what the connections that were served have to say. In one go, since a peer that sleeps is woken by the
-        first message and awake for the rest: waking it is the dearest part of sending a small one."""
+        """Tell of connections that stood at once, and send what the ones that were served have to say. In one go, since
+        a peer that sleeps is woken by the first message and awake for the rest: waking it is the dearest part of
+        sending a small one."""
+        while self._stood:
+            stood, self._stood = self._stood, []
+            for transport in stood:
+                self._tell(transport)
         unsent = self.unsent
         if unsent:
             self.unsent = []
             for transport in unsent:
                 transport.flush()
+
+    def _tell(self, transport: SocketTransport) -> None:
+        """Connecting was done at once; whoever asked for it has the transport by now."""
+        try:
+            transport.stood()
+        except Exception:
+            log.exception("a connection failed: %s", transport.remote)
+            self._give_up(transport)
 
     def _give_up(self, transport: SocketTransport) -> None:
         handler = transport.handler
@@ -363,6 +379,7 @@ class Reactor(Network):
                 watcher.readable()
         except Exception:
             log.exception("serving a %s failed", "listener" if listener is not None else "message")
+        self.flush()
 
     def run(self) -> None:
         """Turn until `stop`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..reasons import Reason
 from ..telemetry.record import RequestRecord
-from .clock import Timer
+from .clock import CommonTimeout, Timer, Waiter
 from .transport import Buffer, Handler, Transport
 
 if TYPE_CHECKING:
@@ -108,14 +108,13 @@ class Side(Handler):
             self.relay.broken(self, error)
 
 
-class Relay:
+class Relay(Waiter):
     """Half-closed connections stay joined; a RST on one side is a RST on the other.
 
     Its owner, if it has one, hears of the upstream connection's making and of the end."""
 
     __slots__ = (
-        "pod", "record", "client", "upstream", "early", "touched", "_idle_timeout", "_timer", "_began", "_owner",
-        "_open",
+        "pod", "record", "client", "upstream", "early", "touched", "_idle", "_timer", "_began", "_owner", "_open",
     )  # fmt: skip
 
     def __init__(self, pod: Pod, record: RequestRecord, idle_timeout: float, owner: RelayOwner | None) -> None:
@@ -126,10 +125,13 @@ class Relay:
         self.client.other = self.upstream
         self.upstream.other = self.client
         self.early: list[bytes] = []  # what came before the upstream connection stood, for another one
-        self._idle_timeout = idle_timeout
         clock = pod.proxy.clock
         self.touched = self._began = clock.now
-        self._timer: Timer | None = clock.after(idle_timeout, self._check) if idle_timeout else None
+        self._idle: CommonTimeout | None = None
+        self._timer: Timer | None = None  # of one that was found to be in use when it had stood as long as it may idle
+        if idle_timeout:
+            self._idle = clock.common(idle_timeout)
+            self._idle.join(self)
         self._owner = owner
         self._open = True
         pod.connections[self.client] = None
@@ -208,8 +210,7 @@ class Relay:
         if not self._open:
             return
         self._open = False
-        clock = self.pod.proxy.clock
-        self._stop_timer()
+        self._stop_waiting()
         for side in (self.client, self.upstream):
             if side.transport is not None:
                 if reset:
@@ -221,7 +222,7 @@ class Relay:
             record.upstream_local = self.upstream.transport.local
         record.bytes_received += self.client.count
         record.bytes_sent += self.upstream.count
-        record.duration = clock.now - self._began
+        record.duration = self.pod.proxy.clock.now - self._began
         if self._owner is not None:
             self._owner.relay_closed(self)
         self.pod.proxy.telemetry.record(record)
@@ -231,13 +232,15 @@ class Relay:
     def release_client(self) -> None:
         """The client's connection is wanted elsewhere: close only the other one. Nothing of it is recorded."""
         self._open = False
-        self._stop_timer()
+        self._stop_waiting()
         if self.upstream.transport is not None:
             self.upstream.transport.close()
         self.pod.connections.pop(self.client, None)
         self._leave()
 
-    def _stop_timer(self) -> None:
+    def _stop_waiting(self) -> None:
+        if self._idle is not None:
+            self._idle.leave(self)
         if self._timer is not None:
             self.pod.proxy.clock.cancel(self._timer)
 
@@ -245,12 +248,13 @@ class Relay:
         self.client.leave()
         self.upstream.leave()
 
-    def _check(self) -> None:
+    def expired(self) -> None:
         """Close when nothing came for too long."""
+        assert self._idle is not None
         clock = self.pod.proxy.clock
-        left = self.touched + self._idle_timeout - clock.now
+        left = self.touched + self._idle.delay - clock.now
         if left > 0.0:
-            self._timer = clock.after(left, self._check)
+            self._timer = clock.after(left, self.expired)
             return
         self._timer = None
         self.record.reasons += (Reason.IDLE_TIMEOUT,)

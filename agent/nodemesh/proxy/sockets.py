@@ -8,6 +8,7 @@ import socket
 from contextlib import suppress
 from os import splice
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
+from socket import SocketType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..routing.decision import Keepalive
@@ -38,6 +39,9 @@ SPLICE_FLAGS: Final = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 #: Seconds that a closed connection has to take what is still to be written.
 CLOSE_GRACE: Final = 10.0
 
+#: The state that TCP_INFO tells first (include/net/tcp_states.h).
+TCP_ESTABLISHED: Final = 1
+
 #: (onoff, linger) of SO_LINGER that turns close() into a RST.
 RESET_ON_CLOSE: Final = b"\1\0\0\0\0\0\0\0"
 
@@ -59,7 +63,6 @@ class SocketTransport(Transport):
         "_over",
         "_ending",
         "_closing",
-        "_urgent",
         "_joined",
         "_side",
         "_large",
@@ -69,13 +72,15 @@ class SocketTransport(Transport):
         "_unsent",
     )
 
-    def __init__(self, reactor: Reactor, lane: Lane, sock: socket.socket, handler: Handler, accepted: bool) -> None:
-        super().__init__(handler)
+    def __init__(
+        self, reactor: Reactor, lane: Lane, sock: SocketType, handler: Handler, accepted: bool, established: bool
+    ) -> None:
+        Transport.__init__(self, handler)  # super() costs as much as all that is set here
         self.reactor = reactor
         self.lane = lane
         self.sock = sock
         self.fd = sock.fileno()
-        self.established = accepted
+        self.established = established
         self.accepted = accepted
         self.error: OSError | None = None
         self._out: list[bytes] = []
@@ -91,8 +96,7 @@ class SocketTransport(Transport):
         self._run = 0  # bytes that have come since the last one the other way
         self._streaming = False  # they are many: watched by the epoll of the pod's streams
         self._pipe: Pipe | None = None  # with what comes before `_out`
-        self._urgent = accepted  # a client's reset counts at once, even while we do not read from it
-        self._mask = EPOLLIN if accepted else EPOLLIN | EPOLLOUT
+        self._mask = EPOLLIN if established else EPOLLIN | EPOLLOUT
         lane.transports[self.fd] = self
         self._poller = lane.poller
         self._poller.register(self.fd, self._mask)
@@ -159,7 +163,8 @@ class SocketTransport(Transport):
             self._watch()
 
     def end(self) -> None:
-        self.flush()
+        if self._unsent:
+            self.flush()
         self._ending = True
         if not self.pending and self.established:
             self._shut()
@@ -167,7 +172,8 @@ class SocketTransport(Transport):
     def close(self) -> None:
         if self.closed:
             return
-        self.flush()
+        if self._unsent:
+            self.flush()
         if self.pending and self.error is None and self.established:
             self._closing = True
             self.handler = SILENT
@@ -231,7 +237,8 @@ class SocketTransport(Transport):
             return
         self._over = True
         self.handler.ended()
-        self.pause()  # the end of the stream stays readable
+        if not self.closed:
+            self.pause()  # the end of the stream stays readable
 
     def _splice(self) -> bool:
         """Move what has come to the joined socket by way of a pipe, without a copy; False where reading does better, or
@@ -351,14 +358,19 @@ class SocketTransport(Transport):
                 self._lose(OSError(code, errno.errorcode.get(code, "")))
                 return False
         self.established = True
-        self.local = show(self.sock.getsockname())
-        self.handler.connected()
+        self.stood()
         return not self.closed
+
+    def stood(self) -> None:
+        """The outgoing connection stands: tell so."""
+        if not self.closed:
+            self.local = show(self.sock.getsockname())
+            self.handler.connected()
 
     def _hung(self) -> None:
         """EPOLLHUP and EPOLLERR come even unasked: leave epoll until someone wants to read, lest the loop spins."""
         self._unwatch()
-        if self._urgent:
+        if self.accepted:  # a client's reset counts at once, even while we do not read from it
             code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code or self.error is not None or self._closing:
                 self._lose(self.error or OSError(code, errno.errorcode.get(code, "")))
@@ -441,14 +453,15 @@ class SocketTransport(Transport):
         self.closed = True
         self.handler = self._side = SILENT
         self._joined = None
-        self._drop()
+        if self._unsent or self.pending:
+            self._drop()
         lane = self.lane
         if self._stopped:
             lane.gate.forget(self)
         lane.transports.pop(self.fd, None)
         if lane.leaving and not lane.transports:
             self.reactor.close_lane(lane.poller.fileno())
-        self.reactor.release(self.sock)
+        self.reactor.released.append(self.sock)
 
 
 class Silent(Handler):
@@ -469,7 +482,13 @@ class Silent(Handler):
 SILENT: Final = Silent()
 
 
-def tune(sock: socket.socket, keepalive: Keepalive | None) -> None:
+def stands(sock: SocketType) -> bool:
+    """Whether connecting, just begun, is done: so it is with a peer on this machine, which answers within the call. To
+    ask costs less than the event would."""
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_ESTABLISHED
+
+
+def tune(sock: SocketType, keepalive: Keepalive | None) -> None:
     """TCP options of an upstream socket."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if keepalive is None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from select import EPOLLOUT
+from socket import SocketType
 from typing import TYPE_CHECKING, Final
 
 from .pipes import Pipe
@@ -36,12 +36,12 @@ class SockmapTransport(SocketTransport):
 
     __slots__ = ("_queue", "_room", "_full", "_look")
 
-    def __init__(self, reactor: Reactor, lane: Lane, sock: socket.socket, queue: AppQueue) -> None:
+    def __init__(self, reactor: Reactor, lane: Lane, sock: SocketType, queue: AppQueue) -> None:
         self._queue: AppQueue | None = queue  # None: the app gets its bytes by TCP
         self._room = 0  # what may be written before the queue is looked at
         self._full = False  # a look is due
         self._look = FIRST_LOOK
-        super().__init__(reactor, lane, sock, SILENT, True)
+        super().__init__(reactor, lane, sock, SILENT, True, True)
 
     def _send(self, data: Buffer) -> None:
         if self.pending:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from ..balance.host import Host
 from ..balance.outlier import Outcome
@@ -21,12 +21,8 @@ if TYPE_CHECKING:
 CONNECT_ATTEMPTS: Final = 3
 
 
-class Found(NamedTuple):
-    """An endpoint for a connection; `key` is of consistent hashing."""
-
-    target: Target
-    host: Host
-    key: int | None
+#: An endpoint for a connection: its cluster's state, the host, and the key of consistent hashing.
+Found = tuple[Target, Host, int | None]
 
 
 def start_tcp(
@@ -95,7 +91,7 @@ def pick(
     elif not target.limits.connections.try_acquire():
         record.reasons = (Reason.UPSTREAM_OVERFLOW,)
     else:
-        return Found(target, host, key)
+        return target, host, key
     return None
 
 
@@ -116,10 +112,9 @@ class TcpConnection(RelayOwner):
 
     def __init__(self, pod: Pod, found: Found, record: RequestRecord) -> None:
         self.pod = pod
-        self.target = found.target
-        self.host: Host | None = found.host  # None: given up
+        self.target, host, self._key = found
+        self.host: Host | None = host  # None: given up
         self.record = record
-        self._key = found.key
         self._tried: list[Host] = []
         self._timer: Timer | None = None  # of connecting, then of the whole
         self._counted = False
@@ -130,14 +125,16 @@ class TcpConnection(RelayOwner):
         relay = Relay(self.pod, self.record, self.target.cluster.pool.tcp_idle_timeout, self)
         relay.client.take(client)
         relay.upstream.take(self._connect(self.host, relay))
-        relay.start(first, b"")
+        if first:
+            relay.start(first, b"")
         return relay
 
     def _connect(self, host: Host, relay: Relay) -> Transport:
         host.begin()
         target = self.target
-        self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
         transport = target.connect(host, self.pod, relay.upstream, target.server_name(b""))
+        if not transport.established:
+            self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
         self.record.upstream_host = transport.remote
         return transport
 
@@ -169,7 +166,8 @@ class TcpConnection(RelayOwner):
 
     def _report(self, outcome: Outcome) -> None:
         """Connecting has come to an end: tell outlier detection."""
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         if self.host is not None:
             self.target.group.report(self.host, 0, outcome)
 
@@ -187,7 +185,8 @@ class TcpConnection(RelayOwner):
 
     def _release(self) -> None:
         """Give back what the connection has taken."""
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         if self.host is not None:
             self.host.end()
         self.target.limits.connections.release()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodemesh.proxy.clock import Alarm, Clock
+from nodemesh.proxy.clock import Alarm, Clock, Waiter
 
 
 class Calls(list):
@@ -115,3 +115,64 @@ def test_an_alarm_that_is_put_off_each_time_keeps_one_timer():
     assert clock.wait() == pytest.approx(15.0 - 0.999, abs=0.3)
     clock.advance(16.0)
     assert clock.wait() is None
+
+
+class Waiting(Waiter):
+    def __init__(self, name, expired):
+        self.name = name
+        self.log = expired
+
+    def expired(self):
+        self.log.append(self.name)
+
+
+def test_those_that_wait_equally_long_expire_each_at_its_time():
+    clock, log = Clock(), []
+    common = clock.common(10.0)
+    assert clock.common(10.0) is common is not clock.common(11.0)
+    common.join(Waiting("a", log))
+    clock.advance(4.0)
+    common.join(Waiting("b", log))
+    clock.advance(9.9)
+    assert log == []
+    clock.advance(10.01)
+    assert log == ["a"]
+    clock.advance(13.9)
+    assert log == ["a"]
+    clock.advance(14.01)
+    assert log == ["a", "b"] and clock.wait() is None
+    common.join(Waiting("c", log))
+    clock.advance(24.1)
+    assert log == ["a", "b", "c"]
+
+
+def test_who_leaves_a_common_timeout_hears_nothing_and_delays_nobody():
+    clock, log = Clock(), []
+    common = clock.common(10.0)
+    first, second = Waiting("a", log), Waiting("b", log)
+    common.join(first)
+    clock.advance(1.0)
+    common.join(second)
+    common.leave(first)
+    common.leave(first)
+    clock.advance(10.5)
+    assert log == [] and clock.wait() == pytest.approx(0.5, abs=0.01)
+    clock.advance(11.01)
+    assert log == ["b"]
+
+
+def test_one_that_leaves_or_fails_while_others_expire():
+    class Failing(Waiting):
+        def expired(self):
+            common.leave(second)
+            raise ZeroDivisionError
+
+    clock, log = Clock(), []
+    common = clock.common(1.0)
+    second = Waiting("b", log)
+    for waiter in (Failing("a", log), second, Waiting("c", log)):
+        common.join(waiter)
+    with pytest.raises(ZeroDivisionError):
+        clock.advance(1.01)
+    clock.advance(1.02)
+    assert log == ["c"]

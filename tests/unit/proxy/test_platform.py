@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import closing
 
 import pytest
 
@@ -9,7 +10,7 @@ from nodemesh.proxy.platform import Platform
 
 
 def test_sockets_are_the_workers_own():
-    with Platform().open_socket(-1, socket.AF_INET) as sock:
+    with closing(Platform().open_socket(-1, socket.AF_INET)) as sock:
         assert (sock.family, sock.type) == (socket.AF_INET, socket.SOCK_STREAM)
     with pytest.raises(OSError, match="eBPF"):
         Platform().open_socket(3, socket.AF_INET)

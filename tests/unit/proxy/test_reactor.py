@@ -226,6 +226,40 @@ def test_connecting_and_failing_to(reactor):
         assert ear.log == [f"lost {words}"]
 
 
+def test_a_connection_that_stands_at_once_is_told_of_before_it_brings_anything(reactor):
+    lane, ear = reactor.add_lane(), Ear()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport = reactor.connect(Endpoint(address="127.0.0.1", port=server.getsockname()[1]), -1, lane, None, ear)
+        assert transport.established and ear.log == []  # whoever connects has no transport to hear of yet
+        connection, _ = server.accept()
+        connection.sendall(b"greeting")
+        transport.send(b"early")
+        assert not transport.pending
+        turn_until(reactor, lambda: ear.data)
+        assert connection.recv(10) == b"early" and ear.log == ["connected", "received"]
+
+
+def test_a_peer_that_does_not_answer_at_once_is_waited_for(reactor):
+    ear = Ear()
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):
+        transport = reactor.connect(
+            Endpoint(address="127.0.0.1", port=server.getsockname()[1]), -1, reactor.add_lane(), None, ear
+        )
+        reactor.turn()
+        assert not transport.established and ear.log == []
+        server.accept()[0].close()
+        turn_until(reactor, lambda: "connected" in ear.log)  # by the SYN's repetition, after 1 s
+
+
+def test_one_that_is_closed_before_it_was_told_of_hears_nothing(reactor):
+    lane, ear = reactor.add_lane(), Ear()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport = reactor.connect(Endpoint(address="127.0.0.1", port=server.getsockname()[1]), -1, lane, None, ear)
+        transport.close()
+        reactor.turn()
+        assert ear.log == []
+
+
 def test_a_defect_costs_one_connection(reactor, caplog):
     class Broken(Ear):
         def received(self, data: Buffer) -> None:
