@@ -89,7 +89,7 @@ class View:
         )
         self._by_authority: dict[tuple[int, bytes], VirtualHost] = {}
         self._by_service: dict[tuple[int, str], VirtualHost] = {}
-        self._by_host: dict[tuple[str, int], ConnectionRules] = {}
+        self._by_dialled: dict[tuple[str, int, str], Decision] = {}
         self._by_name: dict[str, Named | None] = {}
         self._gateways: GatewayRoutes | None = None
         self._gateways_before = previous._gateways if previous is not None else None
@@ -253,14 +253,17 @@ class View:
         """The decision for a connection of unknown or opaque protocol; `address` as in `tls`."""
         if frontend.service is None:
             return self._unknown
-        key = (frontend.service.host, frontend.logical_port)
-        rules = self._by_host.get(key)
-        if rules is None:
+        key = (frontend.service.host, frontend.logical_port, address)
+        decision = self._by_dialled.get(key)
+        if decision is None:
             service = self._current(frontend.service, frontend.logical_port)
             if service is None:
                 return self._unknown
-            rules = self._by_host[key] = self._connections.rules(service, frontend.logical_port, self._sight.lookup())
-        return rules.tcp(address or dialled(frontend))
+            rules = self._connections.rules(service, frontend.logical_port, self._sight.lookup())
+            if len(self._by_dialled) >= MAX_REMEMBERED:
+                self._by_dialled.clear()
+            decision = self._by_dialled[key] = rules.tcp(address or dialled(frontend))
+        return decision
 
 
 def dialled(frontend: Frontend) -> str:
