@@ -17,4 +17,4 @@ others on, with the codec in `dns_message`.
 `exchange` and `call` know nothing of the codec: they talk in `head`s and bytes. Their states are tables at the top of
 their files. `proxy` is what all connections of a worker share, `clock` its time and timers; `worker` runs it all in a
 process, as `messages` from control say, on the `platform` that the node gives it. Only `reactor`, its `sockets`,
-`streams` and `datagrams`, `worker` and `platform` do IO."""
+`dial`, `streams` and `datagrams`, `worker` and `platform` do IO."""

@@ -15,13 +15,14 @@ from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .clock import Clock
 from .datagrams import ask
+from .dial import dial
 from .gate import Gate
 from .pipes import Pipes
 from .platform import Platform
-from .sockets import SILENT, SocketTransport, show, stands, tune
+from .sockets import SocketTransport, show
 from .sockmap import SockmapTransport
 from .streams import Rest, Streams
-from .transport import Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
+from .transport import SILENT, Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
 
 log = logging.getLogger(__name__)
 
@@ -257,24 +258,12 @@ class Reactor(Network):
     def connect(
         self, endpoint: Endpoint | None, namespace: int, lane: int, keepalive: Keepalive | None, handler: Handler
     ) -> Transport:
-        address = endpoint.address if endpoint is not None else ""
-        port = endpoint.port if endpoint is not None else 0
-        unix = address.startswith("unix://")
-        family = socket.AF_UNIX if unix else socket.AF_INET6 if ":" in address else socket.AF_INET
-        try:
-            if not address:
-                raise OSError(errno.EADDRNOTAVAIL, "the name has no address")
-            sock = self.platform.open_socket(-1 if unix else namespace, family)
-            if not unix:
-                tune(sock, keepalive)
-            error = sock.connect_ex(address.removeprefix("unix://") if unix else (address, port))
-        except OSError as failure:
-            error = failure.errno or errno.ECONNREFUSED
-            sock = SocketType(socket.AF_UNIX, socket.SOCK_STREAM)  # stands in until the failure is told
-        stood = not error or (error == errno.EINPROGRESS and stands(sock))
-        transport = SocketTransport(self, self.lanes[lane], sock, handler, False, stood)
-        transport.remote = address if unix else show((address, port))
-        if stood:
+        sock, error = dial(self.platform, endpoint, namespace, keepalive)
+        transport = SocketTransport(self, self.lanes[lane], sock, handler, False, not error)
+        if endpoint is not None:
+            unix = endpoint.address.startswith("unix://")
+            transport.remote = endpoint.address if unix else show((endpoint.address, endpoint.port))
+        if not error:
             self._stood.append(transport)
         elif error != errno.EINPROGRESS:
             transport.doom(OSError(error, errno.errorcode.get(error, "")))

@@ -11,10 +11,9 @@ from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from socket import SocketType
 from typing import TYPE_CHECKING, Any, Final
 
-from ..routing.decision import Keepalive
 from .pipes import Pipe
 from .streams import STREAM
-from .transport import Buffer, Handler, Transport
+from .transport import SILENT, Buffer, Handler, Transport
 
 if TYPE_CHECKING:
     from .reactor import Lane, Reactor
@@ -38,9 +37,6 @@ SPLICE_FLAGS: Final = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 #: Seconds that a closed connection has to take what is still to be written.
 CLOSE_GRACE: Final = 10.0
-
-#: The state that TCP_INFO tells first (include/net/tcp_states.h).
-TCP_ESTABLISHED: Final = 1
 
 #: (onoff, linger) of SO_LINGER that turns close() into a RST.
 RESET_ON_CLOSE: Final = b"\1\0\0\0\0\0\0\0"
@@ -462,45 +458,6 @@ class SocketTransport(Transport):
         if lane.leaving and not lane.transports:
             self.reactor.close_lane(lane.poller.fileno())
         self.reactor.released.append(self.sock)
-
-
-class Silent(Handler):
-    """Hears nothing: the handler of a transport that is closed, or closes."""
-
-    __slots__ = ()
-
-    def received(self, data: Buffer) -> None:
-        pass
-
-    def ended(self) -> None:
-        pass
-
-    def lost(self, error: OSError) -> None:
-        pass
-
-
-SILENT: Final = Silent()
-
-
-def stands(sock: SocketType) -> bool:
-    """Whether connecting, just begun, is done: so it is with a peer on this machine, which answers within the call. To
-    ask costs less than the event would."""
-    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_ESTABLISHED
-
-
-def tune(sock: SocketType, keepalive: Keepalive | None) -> None:
-    """TCP options of an upstream socket."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if keepalive is None:
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        (socket.TCP_KEEPCNT, keepalive.probes),
-        (socket.TCP_KEEPIDLE, keepalive.time),
-        (socket.TCP_KEEPINTVL, keepalive.interval),
-    ):
-        if value:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def show(address: tuple[Any, ...] | str) -> str:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from .pipes import Pipe
 from .platform import AppQueue
-from .sockets import SILENT, SocketTransport
-from .transport import Buffer
+from .sockets import SocketTransport
+from .transport import SILENT, Buffer
 
 if TYPE_CHECKING:
     from .reactor import Lane, Reactor

@@ -5,7 +5,7 @@ which it runs on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import mypyc_attr
 
@@ -52,6 +52,24 @@ class Handler:
     def describe(self) -> dict[str, str]:
         """What is going on, for `nodemesh connections`."""
         return {}
+
+
+class Silent(Handler):
+    """Hears nothing: the handler of a transport that is closed, or closes."""
+
+    __slots__ = ()
+
+    def received(self, data: Buffer) -> None:
+        pass
+
+    def ended(self) -> None:
+        pass
+
+    def lost(self, error: OSError) -> None:
+        pass
+
+
+SILENT: Final = Silent()
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from nodemesh.proxy.gate import STUCK, Gate
-from nodemesh.proxy.sockets import SILENT
-from nodemesh.proxy.transport import Transport
+from nodemesh.proxy.transport import SILENT, Transport
 
 
 class Connection(Transport):
