@@ -99,9 +99,6 @@ CACHE: Final[dict[bytes, bytes]] = {}
 
 NAMES: Final[dict[bytes, FieldName]] = {}
 
-#: The members of lists that were read before: few differ.
-TOKENS: Final[dict[bytes, tuple[bytes, ...]]] = {}
-
 
 def read_name(line: bytes) -> bytes:
     """The name in lower case of a line that `CACHE` does not know yet. Raises ProtocolError."""
@@ -144,16 +141,6 @@ def value_of(line: bytes) -> bytes:
     return line[line.index(b":") + 1 :].strip(b" \t")
 
 
-def tokens_of(line: bytes) -> tuple[bytes, ...]:
-    """The members, in lower case, of a field whose value is a list of tokens."""
-    tokens = TOKENS.get(line)
-    if tokens is None:
-        tokens = tuple(token.strip(b" \t") for token in value_of(line).lower().split(b","))
-        if len(line) <= CACHED_LENGTH and len(TOKENS) < CACHE_SIZE:
-            TOKENS[line] = tokens
-    return tokens
-
-
 class Known(Generic[K, V]):
     """What heads, or parts of them, were found to mean, for who sends the same again and again. It is shared by all of
     them, and never changed."""
@@ -169,6 +156,19 @@ class Known(Generic[K, V]):
             if len(self.found) >= KNOWN_HEADS:
                 self.found.clear()
             self.found[key] = meaning
+
+
+#: The members of lists: few differ.
+TOKENS: Final[Known[bytes, tuple[bytes, ...]]] = Known()
+
+
+def tokens_of(line: bytes) -> tuple[bytes, ...]:
+    """The members, in lower case, of a field whose value is a list of tokens."""
+    tokens = TOKENS.found.get(line)
+    if tokens is None:
+        tokens = tuple(token.strip(b" \t") for token in value_of(line).lower().split(b","))
+        TOKENS.keep(line, len(line), tokens)
+    return tokens
 
 
 class Layout:
