@@ -123,7 +123,7 @@ class Limits:
         self.pending = Limit(row, PENDING)
         self.requests = RequestLimit(row, clock)
         self.retries = RetryLimit(row, self.requests)
-        self.requests_per_connection = 0
+        self.requests_per_connection = 0  # maxRequestsPerConnection; 0: any number
 
     def configure(self, pool: Pool, budget: RetryBudget | None) -> None:
         """Take new maxima; what is in flight stays counted."""
@@ -134,7 +134,3 @@ class Limits:
         self.retries.maximum = pool.max_retries
         self.retries.budget = budget
         self.requests_per_connection = pool.max_requests_per_connection
-
-    def used_up(self, requests: int) -> bool:
-        """Whether a connection that has carried this many requests is to be closed (maxRequestsPerConnection)."""
-        return 0 < self.requests_per_connection <= requests

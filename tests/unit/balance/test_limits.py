@@ -112,10 +112,3 @@ def test_a_worker_that_fell_idle_drops_out_of_the_budget():
     assert one.retries.allowance(budget) == 2
     clock.advance(11.0)
     assert one.retries.allowance(budget) == 0
-
-
-@pytest.mark.parametrize(
-    ("maximum", "carried", "expected"), [(0, 1000, False), (1, 0, False), (1, 1, True), (3, 4, True)]
-)
-def test_a_connection_is_used_up_after_its_requests(maximum, carried, expected):
-    assert limits(Pool(max_requests_per_connection=maximum)).used_up(carried) is expected
