@@ -9,7 +9,7 @@ from ..reasons import Reason
 from ..routing.client import Client
 from ..routing.decision import Cluster, Route
 from ..routing.views import Views
-from ..telemetry.record import RequestRecord
+from ..telemetry.record import ConnectionRecord
 from ..telemetry.telemetry import Telemetry
 
 #: The client behind a network namespace's cookie, None where it is not known any more.
@@ -35,7 +35,7 @@ def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views) -> by
         client = client_of(path.netns)
         if client is None:
             continue
-        record = RequestRecord(client)
+        record = ConnectionRecord(client)
         record.cluster = cluster_at(views, client, path)
         record.authority = f"{path.dialled[0]}:{path.dialled[1]}".encode()
         address, port = path.backend

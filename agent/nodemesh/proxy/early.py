@@ -8,7 +8,7 @@ from mypy_extensions import trait
 
 from ..balance.outlier import Outcome
 from ..routing.decision import Decision
-from ..telemetry.record import RequestRecord
+from ..telemetry.record import ConnectionRecord
 from .relay import Relay
 from .tcp import Found, TcpConnection, begin, find, refuse
 from .transport import Transport
@@ -23,7 +23,7 @@ class Waiting:
 
     __slots__ = ()
 
-    def early_failed(self, record: RequestRecord) -> None:
+    def early_failed(self, record: ConnectionRecord) -> None:
         """The upstream connection was not made, for the reasons in the record; the client knows nothing of it."""
         raise NotImplementedError
 
@@ -33,7 +33,7 @@ class EarlyConnection(TcpConnection):
 
     __slots__ = ("waiting", "relay", "_established")
 
-    def __init__(self, pod: Pod, found: Found, record: RequestRecord, waiting: Waiting) -> None:
+    def __init__(self, pod: Pod, found: Found, record: ConnectionRecord, waiting: Waiting) -> None:
         super().__init__(pod, found, record)
         self.waiting: Waiting | None = waiting
         self.relay: Relay | None = None
@@ -101,7 +101,7 @@ def start_early(
     return early
 
 
-def give_up(pod: Pod, transport: Transport, record: RequestRecord) -> None:
+def give_up(pod: Pod, transport: Transport, record: ConnectionRecord) -> None:
     """Reset a client that has not spoken, nor was there anybody to speak to it."""
     record.duration = pod.proxy.clock.time() - record.started
     refuse(pod, transport, record)

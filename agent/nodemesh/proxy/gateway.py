@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..reasons import Reason
 from ..routing.gateways import GatewayServer
-from ..telemetry.record import RequestRecord
+from ..telemetry.record import ConnectionRecord
 from .certificates import forwarded_certificate
 from .client_hello import HANDSHAKE, MAX_HELLO, server_name
 from .clock import Timer
@@ -121,9 +121,8 @@ class Arrival(Handler):
     def _refuse(self, reason: Reason, detail: str) -> None:
         pod = self.pod
         self._leave()
-        record = RequestRecord(pod.client)
+        record = ConnectionRecord(pod.client)
         record.started = pod.proxy.clock.time()
-        record.protocol = b"TCP"
         record.downstream_remote = self.transport.remote
         record.downstream_local = self.transport.local
         record.sni = self._name

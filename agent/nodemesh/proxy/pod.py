@@ -13,7 +13,7 @@ from ..routing.client import Client
 from ..routing.decision import Decision
 from ..routing.frontend import Frontend
 from ..routing.view import View
-from ..telemetry.record import RequestRecord
+from ..telemetry.record import ConnectionRecord
 from .downstream import Downstream
 from .gateway import Arrival
 from .sniff import Sniffer
@@ -119,9 +119,8 @@ class Pod(Acceptor):
             self.proxy.pod_emptied(self)
 
     def _turn_away(self, transport: Transport, reason: Reason) -> None:
-        record = RequestRecord(self.client)
+        record = ConnectionRecord(self.client)
         record.started = self.proxy.clock.time()
-        record.protocol = b"TCP"
         record.downstream_remote = transport.remote
         record.duration = 0.0
         record.reasons = (reason,)

@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from ..reasons import Reason
-from ..telemetry.record import RequestRecord
+from ..telemetry.record import ConnectionRecord
 from .clock import CommonTimeout, Timer, Waiter
 from .transport import Buffer, Handler, Transport
 
@@ -117,7 +117,7 @@ class Relay(Waiter):
         "pod", "record", "client", "upstream", "early", "touched", "_idle", "_timer", "_began", "_owner", "_open",
     )  # fmt: skip
 
-    def __init__(self, pod: Pod, record: RequestRecord, idle_timeout: float, owner: RelayOwner | None) -> None:
+    def __init__(self, pod: Pod, record: ConnectionRecord, idle_timeout: float, owner: RelayOwner | None) -> None:
         self.pod = pod
         self.record = record
         self.client = Side(self)

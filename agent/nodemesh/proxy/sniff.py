@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..routing.decision import Decision
 from ..routing.frontend import Frontend
-from ..telemetry.record import RequestRecord
+from ..telemetry.record import ConnectionRecord
 from .client_hello import HANDSHAKE, MAX_HELLO, server_name
 from .clock import Timer
 from .downstream import Downstream
@@ -76,7 +76,7 @@ class Sniffer(Handler, Waiting):
         self._data = b""
         self._early: EarlyConnection | None = None  # to the server that may speak first
         self._timer: Timer | None = pod.proxy.clock.after(SILENCE, self._silent) if early else None
-        self._failure: RequestRecord | None = None  # why there is no such server
+        self._failure: ConnectionRecord | None = None  # why there is no such server
         transport.handler = self
         pod.connections[self] = None
 
@@ -132,7 +132,7 @@ class Sniffer(Handler, Waiting):
     def drain(self) -> None:
         """A fresh connection may have its first bytes on the way: it stays until they have been answered."""
 
-    def early_failed(self, record: RequestRecord) -> None:
+    def early_failed(self, record: ConnectionRecord) -> None:
         """Nobody is there. What the client may yet say can lead elsewhere, so that it gets some time to speak."""
         self._early = None
         self._failure = record

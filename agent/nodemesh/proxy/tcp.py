@@ -8,7 +8,7 @@ from ..balance.host import Host
 from ..balance.outlier import Outcome
 from ..reasons import Reason
 from ..routing.decision import Cluster, Decision, Destination, Failure, Route
-from ..telemetry.record import RequestRecord
+from ..telemetry.record import ConnectionRecord
 from .clock import Timer
 from .relay import Relay, RelayOwner
 from .target import Target
@@ -37,11 +37,10 @@ def start_tcp(
     return TcpConnection(pod, found, record).open(transport, first)
 
 
-def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> RequestRecord:
+def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> ConnectionRecord:
     """What is known of a connection when it has been decided about."""
-    record = RequestRecord(pod.client)
+    record = ConnectionRecord(pod.client)
     record.started = pod.proxy.clock.time()
-    record.protocol = b"TCP"
     record.downstream_remote = transport.remote
     record.downstream_local = transport.local
     record.route_name = decision.name
@@ -50,7 +49,7 @@ def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> Reque
 
 
 def find(
-    pod: Pod, transport: Transport, record: RequestRecord, decision: Decision, dialled: tuple[str, int] | None
+    pod: Pod, transport: Transport, record: ConnectionRecord, decision: Decision, dialled: tuple[str, int] | None
 ) -> Found | None:
     """The endpoint for a connection, with its place under the breaker taken; None where the record says why."""
     if isinstance(decision, Route):
@@ -76,7 +75,7 @@ def choose(route: Route, pod: Pod) -> Destination:
 
 
 def pick(
-    pod: Pod, transport: Transport, record: RequestRecord, cluster: Cluster, dialled: tuple[str, int] | None
+    pod: Pod, transport: Transport, record: ConnectionRecord, cluster: Cluster, dialled: tuple[str, int] | None
 ) -> Found | None:
     """An endpoint of a cluster."""
     target = pod.proxy.target(cluster)
@@ -95,7 +94,7 @@ def pick(
     return None
 
 
-def refuse(pod: Pod, transport: Transport, record: RequestRecord) -> None:
+def refuse(pod: Pod, transport: Transport, record: ConnectionRecord) -> None:
     """Close a connection that leads nowhere."""
     record.duration = max(record.duration, 0.0)
     transport.abort()
@@ -110,7 +109,7 @@ class TcpConnection(RelayOwner):
 
     __slots__ = ("pod", "target", "host", "record", "_key", "_tried", "_timer", "_counted")
 
-    def __init__(self, pod: Pod, found: Found, record: RequestRecord) -> None:
+    def __init__(self, pod: Pod, found: Found, record: ConnectionRecord) -> None:
         self.pod = pod
         self.target, host, self._key = found
         self.host: Host | None = host  # None: given up

@@ -14,7 +14,7 @@ from ..registry.store import Store
 from ..routing.client import Client
 from ..routing.compile import compile_tables
 from ..routing.tables import Tables
-from ..telemetry.record import RequestRecord
+from ..telemetry.record import ConnectionRecord
 from ..telemetry.telemetry import Telemetry
 from .network import MemoryNetwork, Server
 from .pipe import Peer
@@ -27,9 +27,9 @@ class Recorder(Telemetry):
 
     def __init__(self) -> None:
         super().__init__()
-        self.records: list[RequestRecord] = []
+        self.records: list[ConnectionRecord] = []
 
-    def record(self, record: RequestRecord) -> None:
+    def record(self, record: ConnectionRecord) -> None:
         self.records.append(record)
         super().record(record)
 
@@ -46,7 +46,7 @@ class World:
         self._pods: dict[tuple[str, str], int] = {}
 
     @property
-    def records(self) -> list[RequestRecord]:
+    def records(self) -> list[ConnectionRecord]:
         return self.telemetry.records
 
     def configure(self, config: str) -> None:

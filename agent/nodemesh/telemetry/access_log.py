@@ -6,9 +6,10 @@ import os
 import select
 import stat
 from collections import deque
+from collections.abc import Sequence
 
 from .formatting import Formatter
-from .record import RequestRecord
+from .record import ConnectionRecord
 
 #: A pipe that polls as writable takes this much at once, whole (pipe(7), PIPE_BUF).
 WRITE_LIMIT = 4096
@@ -33,22 +34,26 @@ class AccessLog:
         self.lost = 0
         self._fd = fd
         self._formatter = formatter
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[bytes] = deque()  # each one whole line, or several
         self._size = 0
         self._limit = FILE_WRITE_LIMIT if stat.S_ISREG(os.fstat(fd).st_mode) else WRITE_LIMIT
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
 
-    def add(self, record: RequestRecord) -> None:
-        """Take a line; it is written with those that follow."""
+    def add(self, records: Sequence[ConnectionRecord]) -> None:
+        """Take a line of each; they are written with those that follow."""
         if self._size > BUFFER_LIMIT:
-            self.lost += 1
+            self.lost += len(records)
             return
-        line = self._formatter.line(record)
-        if len(line) > self._limit:
-            line = line[: self._limit - 1] + b"\n"
-        self._lines.append(line)
-        self._size += len(line)
+        limit, line_of = self._limit, self._formatter.line
+        lines = [line_of(record) for record in records]
+        together = b"".join(lines)
+        if len(together) <= limit:
+            lines = [together]
+        elif len(max(lines, key=len)) > limit:
+            lines = [line if len(line) <= limit else line[: limit - 1] + b"\n" for line in lines]
+        self._lines.extend(lines)
+        self._size += sum(map(len, lines))
         if self._size >= FLUSH_AT:
             self.flush()
 
@@ -73,7 +78,7 @@ class AccessLog:
             try:
                 os.write(self._fd, b"".join(batch))
             except OSError:
-                self.lost += len(batch)
+                self.lost += sum(each.count(b"\n") for each in batch)
 
 
 def open_log(path: str) -> int:

@@ -8,7 +8,7 @@ import msgspec
 
 from ..reasons import TEXTS, Reason
 from .labels import flags_of
-from .record import RequestRecord
+from .record import ConnectionRecord, RequestRecord
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,23 +32,24 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     bytes_sent: int
 
 
-def describe(record: RequestRecord) -> DecisionRecord:
+def describe(record: ConnectionRecord) -> DecisionRecord:
     """The record in words."""
     client = record.client
+    request = record if isinstance(record, RequestRecord) else None
     return DecisionRecord(
         started=record.started,
         client=f"{client.namespace}/{client.name}",
-        method=record.method.decode("latin-1"),
+        method=request.method.decode("latin-1") if request is not None else "",
         authority=record.authority.decode("latin-1"),
-        path=record.path.decode("latin-1"),
+        path=request.path.decode("latin-1") if request is not None else "",
         protocol=record.protocol.decode("latin-1"),
-        status=record.status,
+        status=request.status if request is not None else 0,
         flags=flags_of(record),
         details=TEXTS[record.reasons[-1] if record.reasons else Reason.NONE].details,
         cluster=record.cluster.name if record.cluster is not None else "",
         upstream_host=record.upstream_host,
         route=record.route_name,
-        attempts=record.attempts,
+        attempts=request.attempts if request is not None else 0,
         duration_ms=round(record.duration * 1000, 3),
         bytes_received=record.bytes_received,
         bytes_sent=record.bytes_sent,
@@ -61,7 +62,7 @@ class Decisions:
     __slots__ = ("_ring", "extend")
 
     def __init__(self, capacity: int = 256) -> None:
-        self._ring: deque[RequestRecord] = deque(maxlen=capacity)
+        self._ring: deque[ConnectionRecord] = deque(maxlen=capacity)
         self.extend = self._ring.extend
 
     def dump(self) -> list[DecisionRecord]:

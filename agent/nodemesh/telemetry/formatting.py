@@ -11,7 +11,7 @@ import msgspec
 from ..reasons import TEXTS, Reason
 from .labels import FLAGS
 from .memo import Memo
-from .record import RequestRecord
+from .record import ConnectionRecord, RequestRecord
 
 #: Istio's default text format (pilot/pkg/model: EnvoyTextLogFormat).
 DEFAULT_TEXT = (
@@ -106,7 +106,11 @@ _NAMES = {
     "details": Details(),
     "start_time": start_time,
     "json": msgspec.json.encode,
+    "RequestRecord": RequestRecord,
 }
+
+#: The expression of what has no value.
+_NONE = "NONE"
 
 #: Fields of the request, as Python expressions over its record; empty where there is none.
 _REQUEST_HEADERS = {
@@ -128,10 +132,10 @@ _RESPONSE_HEADERS = {
 #: The other operators, each as the expression that gives its value.
 _OPERATORS = {
     "START_TIME": "moment[record.started]",
-    "PROTOCOL": "text[record.protocol] if record.method else NONE",
+    "PROTOCOL": "text[record.protocol]",
     "RESPONSE_CODE": "record.status",
     "RESPONSE_FLAGS": "flags[record.reasons] or NONE",
-    "RESPONSE_CODE_DETAILS": "details[record.reasons] if record.method else NONE",
+    "RESPONSE_CODE_DETAILS": "details[record.reasons]",
     "CONNECTION_TERMINATION_DETAILS": "record.termination or NONE",
     "UPSTREAM_TRANSPORT_FAILURE_REASON": "record.transport_failure or NONE",
     "BYTES_RECEIVED": "record.bytes_received",
@@ -150,6 +154,17 @@ _OPERATORS = {
     "GRPC_STATUS_NUMBER": "record.grpc_status if record.grpc_status >= 0 else NONE",
 }
 
+#: Those of them that a TCP connection knows nothing of, and REQ and RESP, which it has no more.
+_OF_REQUESTS = {
+    "PROTOCOL": _NONE,
+    "RESPONSE_CODE": "0",
+    "RESPONSE_CODE_DETAILS": _NONE,
+    "UPSTREAM_REQUEST_ATTEMPT_COUNT": "0",
+    "GRPC_STATUS_NUMBER": _NONE,
+    "REQ": _NONE,
+    "RESP": _NONE,
+}
+
 
 def header_expression(table: dict[str, str], operator: str, argument: str) -> str:
     """The expression of REQ or RESP: the first of the named fields that is there."""
@@ -158,11 +173,14 @@ def header_expression(table: dict[str, str], operator: str, argument: str) -> st
     if missing:
         known = ", ".join(table)
         raise FormatError(f"%{operator}({argument})% is not recorded; {operator} may name {known}")
-    return " or ".join([*(table[name] for name in names), "NONE"])
+    return " or ".join([*(table[name] for name in names), _NONE])
 
 
-def expression(operator: str, argument: str | None, length: str | None) -> str:
-    """The Python expression that gives a command operator's value. Raises FormatError."""
+def expression(operator: str, argument: str | None, length: str | None, of_request: bool) -> str:
+    """The Python expression that gives a command operator's value for a request, or for a connection. Raises
+    FormatError."""
+    if not of_request and operator in _OF_REQUESTS:
+        return _OF_REQUESTS[operator]
     if operator == "REQ":
         found = header_expression(_REQUEST_HEADERS, operator, argument or "")
     elif operator == "RESP":
@@ -179,31 +197,41 @@ def expression(operator: str, argument: str | None, length: str | None) -> str:
     return f"(value[:{int(length)}] if isinstance(value := ({found}), str) else value)"
 
 
-def parse(text: str) -> tuple[str, list[str]]:
-    """A format as a %-template and the expressions of its values. Raises FormatError."""
-    parts: list[str] = []
+def parse(text: str, of_request: bool) -> tuple[list[str], list[str]]:
+    """A format as the texts around its values, one more than those, and the values' expressions. Raises FormatError."""
+    texts = [""]
     expressions: list[str] = []
     end = 0
     for found in _OPERATOR.finditer(text):
-        parts.append(text[end : found.start()].replace("%", "%%"))
+        texts[-1] += text[end : found.start()]
         end = found.end()
         if found[0] == "%%":
-            parts.append("%%")
+            texts[-1] += "%"
             continue
-        parts.append("%s")
-        expressions.append(expression(found[1], found[2], found[3]))
-    parts.append(text[end:].replace("%", "%%"))
-    return "".join(parts), expressions
+        texts.append("")
+        expressions.append(expression(found[1], found[2], found[3], of_request))
+    texts[-1] += text[end:]
+    return texts, expressions
 
 
-def joined(template: str, expressions: list[str]) -> str:
-    """The expression of a whole text."""
-    return f"({template!r} % ({''.join(f'{value}, ' for value in expressions)}))"
+def joined(texts: list[str], expressions: list[str]) -> str:
+    """The expression of a whole text, in which a dash stands for what has no value."""
+    template = texts[0].replace("%", "%%")
+    shown: list[str] = []
+    for value, text in zip(expressions, texts[1:], strict=True):
+        if value == _NONE:
+            template += "-"
+        else:
+            template += "%s"
+            shown.append(value)
+        template += text.replace("%", "%%")
+    return f"({template!r} % ({''.join(f'{value}, ' for value in shown)}))"
 
 
-def compiled(source: str, none: str | None) -> Callable[[RequestRecord], bytes]:
-    """A function of a record. The source is made of the tables above and of literals, nothing else."""
-    function: Callable[[RequestRecord], bytes] = eval(f"lambda record: {source}", {**_NAMES, "NONE": none})
+def compiled(of_request: str, of_connection: str, none: str | None) -> Callable[[ConnectionRecord], bytes]:
+    """A function of a record of either kind. The sources are made of the tables above and of literals, nothing else."""
+    source = f"lambda record: {of_request} if isinstance(record, RequestRecord) else {of_connection}"
+    function: Callable[[ConnectionRecord], bytes] = eval(source, {**_NAMES, _NONE: none})
     return function
 
 
@@ -216,27 +244,32 @@ class Formatter:
     def __init__(self, text: str = "", *, json: bool = False) -> None:
         """`text` is a text format, or with `json` an object of formats by key; empty stands for Istio's default.
         Raises FormatError."""
-        self.line: Callable[[RequestRecord], bytes]
-        if json:
-            self.line = compiled(f"json({fields_expression(text)}) + b'\\n'", None)
-        else:
-            template, expressions = parse(text or DEFAULT_TEXT)
-            whole = template if template.endswith("\n") else template + "\n"
-            self.line = compiled(f"{joined(whole, expressions)}.encode()", "-")
+        expression_of = json_expression if json else text_expression
+        self.line = compiled(expression_of(text, True), expression_of(text, False), None if json else "-")
 
 
-def fields_expression(text: str) -> str:
-    """A JSON format as the expression of a dictionary: an operator that stands alone keeps its type."""
+def text_expression(text: str, of_request: bool) -> str:
+    """The expression of a text format's line."""
+    texts, expressions = parse(text or DEFAULT_TEXT, of_request)
+    if not texts[-1].endswith("\n"):
+        texts[-1] += "\n"
+    return f"{joined(texts, expressions)}.encode()"
+
+
+def json_expression(text: str, of_request: bool) -> str:
+    """The expression of a JSON format's line: an operator that stands alone keeps its type."""
     try:
         formats = msgspec.json.decode(text, type=dict[str, str]) if text else DEFAULT_JSON
     except msgspec.DecodeError as error:
         raise FormatError(f"the access log's JSON format is to be an object of strings: {error}") from None
     members: list[str] = []
     for key, value in formats.items():
-        template, expressions = parse(value)
-        if template == "%s":
+        texts, expressions = parse(value, of_request)
+        if texts == ["", ""]:
             members.append(f"{key!r}: {expressions[0]}")
         else:
-            shown = [f"('-' if (value := {each}) is None else value)" for each in expressions]
-            members.append(f"{key!r}: {joined(template, shown)}")
-    return "{" + ", ".join(members) + "}"
+            shown = [
+                each if each == _NONE else f"('-' if (value := {each}) is None else value)" for each in expressions
+            ]
+            members.append(f"{key!r}: {joined(texts, shown)}")
+    return "json({" + ", ".join(members) + "}) + b'\\n'"

@@ -9,7 +9,7 @@ from ..registry.snapshot import Endpoint
 from ..routing.client import Client
 from ..routing.decision import Cluster
 from .memo import Memo
-from .record import RequestRecord
+from .record import ConnectionRecord, RequestRecord
 
 UNKNOWN = "unknown"
 
@@ -137,12 +137,12 @@ class Flags(Memo[tuple[Reason, ...], str]):
 FLAGS = Flags()
 
 
-def flags_of(record: RequestRecord) -> str:
+def flags_of(record: ConnectionRecord) -> str:
     """A record's response flags, `-` where there is none."""
     return FLAGS[record.reasons] or "-"
 
 
-def common_labels(record: RequestRecord, host: str, protocol: str) -> tuple[str, ...]:
+def common_labels(record: ConnectionRecord, host: str, protocol: str) -> tuple[str, ...]:
     """The labels of `TCP_LABELS`. `host` is the request's, used where no service of the registry answers for it."""
     return (
         "source",

@@ -7,37 +7,26 @@ from ..routing.client import Client
 from ..routing.decision import Cluster
 
 
-class RequestRecord:
-    """One HTTP request (or TCP connection, then `method` is empty). Times: `started` is seconds since the epoch,
-    durations are seconds; -1 where a point was never reached. Sizes are body bytes."""
+class ConnectionRecord:
+    """One TCP connection. Times: `started` is seconds since the epoch, durations are seconds; -1 where a point was never
+    reached. Sizes are bytes of what was relayed."""
 
     __slots__ = (
-        "client", "cluster", "started", "method", "path", "original_path", "protocol", "authority", "status",
-        "grpc_status", "reasons", "bytes_received", "bytes_sent", "duration", "upstream_time", "attempts",
-        "forwarded_for", "user_agent", "request_id", "upstream_host", "upstream_local", "downstream_local",
-        "downstream_remote", "sni", "route_name", "transport_failure", "termination",
+        "client", "cluster", "started", "protocol", "authority", "reasons", "bytes_received", "bytes_sent", "duration",
+        "upstream_host", "upstream_local", "downstream_local", "downstream_remote", "sni", "route_name",
+        "transport_failure", "termination",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.cluster: Cluster | None = None
         self.started = 0.0
-        self.method = b""
-        self.path = b""  # as it came, with the query
-        self.original_path = b""  # x-envoy-original-path, if the path was rewritten
-        self.protocol = b"HTTP/1.1"
-        self.authority = b""
-        self.status = 0
-        self.grpc_status = -1
+        self.protocol = b"TCP"
+        self.authority = b""  # what was asked for, by which metrics name a host that is no service's
         self.reasons: tuple[Reason, ...] = ()
         self.bytes_received = 0
         self.bytes_sent = 0
         self.duration = -1.0
-        self.upstream_time = -1.0
-        self.attempts = 0
-        self.forwarded_for = b""
-        self.user_agent = b""
-        self.request_id = b""
         self.upstream_host = ""
         self.upstream_local = ""
         self.downstream_local = ""
@@ -46,3 +35,26 @@ class RequestRecord:
         self.route_name = ""
         self.transport_failure = ""
         self.termination = ""
+
+
+class RequestRecord(ConnectionRecord):
+    """One HTTP request. Sizes are body bytes."""
+
+    __slots__ = (
+        "method", "path", "original_path", "status", "grpc_status", "upstream_time", "attempts", "forwarded_for",
+        "user_agent", "request_id",
+    )  # fmt: skip
+
+    def __init__(self, client: Client) -> None:
+        ConnectionRecord.__init__(self, client)  # super() costs as much as a good part of what is set here
+        self.protocol = b"HTTP/1.1"
+        self.method = b""
+        self.path = b""  # as it came, with the query
+        self.original_path = b""  # x-envoy-original-path, if the path was rewritten
+        self.status = 0
+        self.grpc_status = -1
+        self.upstream_time = -1.0
+        self.attempts = 0
+        self.forwarded_for = b""
+        self.user_agent = b""
+        self.request_id = b""

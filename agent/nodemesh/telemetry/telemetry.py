@@ -11,7 +11,7 @@ from .dump import Dump, HttpCounts, TcpCounts
 from .histogram import Histogram
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels
 from .names import Names
-from .record import RequestRecord
+from .record import ConnectionRecord, RequestRecord
 
 #: Label tuples found before are looked up by what they were made from; beyond this many the index starts anew.
 CACHE_LIMIT = 20_000
@@ -59,7 +59,7 @@ class Telemetry:
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
         self.log = log
-        self._ended: list[RequestRecord] = []  # not accounted for yet
+        self._ended: list[ConnectionRecord] = []  # not accounted for yet
         self._decisions = decisions if decisions is not None else Decisions()
         self._http: dict[tuple[str, ...], HttpSeries] = {}
         self._tcp: dict[tuple[str, ...], TcpSeries] = {}
@@ -69,8 +69,8 @@ class Telemetry:
         self._foreign: set[str] = set()
         self.names = Names()
 
-    def record(self, record: RequestRecord) -> None:
-        """Take a request, or a TCP connection (without a method), that has ended; the record is ours from now on."""
+    def record(self, record: ConnectionRecord) -> None:
+        """Take a request or a TCP connection that has ended; the record is ours from now on."""
         self._ended.append(record)
         if len(self._ended) >= BATCH:
             self.account()
@@ -79,7 +79,7 @@ class Telemetry:
         """Count and log what has ended."""
         ended, self._ended = self._ended, []
         for record in ended:
-            if record.method:
+            if isinstance(record, RequestRecord):
                 self._count_request(record)
             else:
                 series = self._tcp_series(record)
@@ -87,9 +87,8 @@ class Telemetry:
                 series.sent += record.bytes_sent
                 series.received += record.bytes_received
         self._decisions.extend(ended)
-        if self.log is not None:
-            for record in ended:
-                self.log.add(record)
+        if ended and self.log is not None:
+            self.log.add(ended)
 
     def flush(self) -> None:
         """Account for what has ended, and write what the log's reader takes now; called a few times a second."""
@@ -97,12 +96,12 @@ class Telemetry:
         if self.log is not None:
             self.log.flush()
 
-    def opened(self, record: RequestRecord) -> None:
+    def opened(self, record: ConnectionRecord) -> None:
         """Count a TCP connection that has reached its upstream, or has failed to."""
         self._tcp_series(record).opened += 1
 
     def add_connections(
-        self, record: RequestRecord, *, opened: int = 0, closed: int = 0, sent: int = 0, received: int = 0
+        self, record: ConnectionRecord, *, opened: int = 0, closed: int = 0, sent: int = 0, received: int = 0
     ) -> None:
         """Count TCP connections that somebody else has counted already; the record only names them."""
         series = self._tcp_series(record)
@@ -155,7 +154,7 @@ class Telemetry:
         series.request_bytes.add(record.bytes_received)
         series.response_bytes.add(record.bytes_sent)
 
-    def _tcp_series(self, record: RequestRecord) -> TcpSeries:
+    def _tcp_series(self, record: ConnectionRecord) -> TcpSeries:
         cluster = record.cluster
         key = (id(record.client), id(cluster), record.upstream_host, record.reasons, record.authority)
         series = self._tcp_cache.get(key)
@@ -167,7 +166,7 @@ class Telemetry:
             self._hold(record)
         return series
 
-    def _hold(self, record: RequestRecord) -> None:
+    def _hold(self, record: ConnectionRecord) -> None:
         """Called after an entry was made: keep what its key's ids stand for, and bound the index."""
         self._held.append(record.client)
         self._held.append(record.cluster)

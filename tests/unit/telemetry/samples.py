@@ -4,7 +4,7 @@ from nodemesh.reasons import Reason
 from nodemesh.registry.snapshot import Endpoint
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import Cluster
-from nodemesh.telemetry.record import RequestRecord
+from nodemesh.telemetry.record import ConnectionRecord, RequestRecord
 
 CLIENT = Client(
     namespace="default", name="productpage-v1-7d5c-abcde", labels={"app": "productpage", "pod-template-hash": "7d5c"}
@@ -56,10 +56,16 @@ def request(
     return record
 
 
-def connection(sent: int, received: int) -> RequestRecord:
-    record = request()
-    record.method = b""
-    record.status = 0
+def connection(sent: int, received: int) -> ConnectionRecord:
+    record = ConnectionRecord(CLIENT)
+    record.cluster = REVIEWS
+    record.started = 1_700_000_000.25
     record.bytes_sent = sent
     record.bytes_received = received
+    record.duration = 0.0125
+    record.upstream_host = "10.0.0.7:9080"
+    record.upstream_local = "10.0.0.1:40000"
+    record.downstream_local = "10.96.0.5:9080"
+    record.downstream_remote = "10.0.0.1:39999"
+    record.route_name = "default"
     return record

@@ -2,18 +2,18 @@ import os
 
 from tests.unit.telemetry.samples import request
 
-from nodemesh.telemetry.access_log import BUFFER_LIMIT, AccessLog, open_log
+from nodemesh.telemetry.access_log import BUFFER_LIMIT, WRITE_LIMIT, AccessLog, open_log
 from nodemesh.telemetry.formatting import Formatter
 
 
 def test_lines_reach_the_file_when_flushed(tmp_path):
     fd = open_log(str(tmp_path / "log"))
     log = AccessLog(fd, Formatter("%REQ(:METHOD)%"))
-    log.add(request())
-    log.add(request())
+    log.add([request(), request()])
+    log.add([request()])
     assert (tmp_path / "log").read_bytes() == b""
     log.flush()
-    assert (tmp_path / "log").read_bytes() == b"GET\nGET\n"
+    assert (tmp_path / "log").read_bytes() == b"GET\n" * 3
     assert log.pending == 0
     os.close(fd)
 
@@ -24,9 +24,9 @@ def test_a_reader_that_does_not_read_loses_lines_and_blocks_nobody():
     line = len(Formatter("%REQ(:PATH)%" * 50).line(request()))
     total = 0
     while log.lost == 0:
-        log.add(request())
+        log.add([request(), request()])
         log.flush()
-        total += 1
+        total += 2
     assert log.pending >= BUFFER_LIMIT
     os.set_blocking(read_end, False)
     got = b""
@@ -48,7 +48,20 @@ def test_a_vanished_reader_does_not_stop_the_worker():
     read_end, write_end = os.pipe()
     log = AccessLog(write_end, Formatter())
     os.close(read_end)
-    log.add(request())
+    log.add([request(), request()])
     log.flush()
-    assert (log.lost, log.pending) == (1, 0)
+    assert (log.lost, log.pending) == (2, 0)
+    os.close(write_end)
+
+
+def test_a_line_that_no_write_takes_is_cut_alone():
+    read_end, write_end = os.pipe()
+    log = AccessLog(write_end, Formatter("%REQ(:PATH)%"))
+    long = request()
+    long.path = b"/" * WRITE_LIMIT
+    log.add([request(), long, request()])
+    log.flush()
+    short = b"/reviews/1?full=1\n"
+    assert os.read(read_end, 1 << 20) == short + b"/" * (WRITE_LIMIT - 1) + b"\n" + short
+    os.close(read_end)
     os.close(write_end)

@@ -62,7 +62,15 @@ def test_custom_json_keeps_types_where_an_operator_stands_alone():
 
 
 def test_a_tcp_connection_has_no_request_part():
-    assert Formatter("%REQ(:METHOD)% %PROTOCOL% %BYTES_SENT%").line(connection(7, 9)) == b"- - 7\n"
+    assert Formatter().line(connection(7, 9)).decode() == (
+        '[2023-11-14T22:13:20.250Z] "- - -" 0 - - - "-" 9 7 12 - "-" "-" "-" "-" "10.0.0.7:9080" '
+        "outbound|9080|v2|reviews.default.svc.cluster.local 10.0.0.1:40000 10.96.0.5:9080 10.0.0.1:39999 - default\n"
+    )
+    line = msgspec.json.decode(Formatter(json=True).line(connection(7, 9)))
+    assert (line["method"], line["protocol"], line["response_code"], line["bytes_sent"]) == (None, None, 0, 7)
+    assert Formatter("100%% %REQ(:PATH):4%%BYTES_SENT%").line(connection(7, 9)) == b"100% -7\n"
+    mixed = Formatter('{"what": "%PROTOCOL% 100%% of %BYTES_SENT%"}', json=True)
+    assert msgspec.json.decode(mixed.line(connection(7, 9))) == {"what": "- 100% of 7"}
 
 
 @pytest.mark.parametrize("text", ["%NONSENSE%", "%REQ(X-SECRET)%", "%BYTES_SENT(x)%"])
