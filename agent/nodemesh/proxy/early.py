@@ -50,7 +50,7 @@ class EarlyConnection(TcpConnection):
         assert relay is not None
         self.waiting = self.relay = None
         if self._established:
-            self._count()
+            self.pod.proxy.telemetry.opened(self.record)
             self._limit(relay)
         relay.client.take(client)
         return relay

@@ -107,7 +107,7 @@ class TcpConnection(RelayOwner):
     """Accounts of one relayed connection: breaker, load, outlier detection, metrics. Where an endpoint does not take
     the connection, others are tried: nothing has been said yet."""
 
-    __slots__ = ("pod", "target", "host", "record", "_key", "_tried", "_timer", "_counted")
+    __slots__ = ("pod", "target", "host", "record", "_key", "_tried", "_timer")
 
     def __init__(self, pod: Pod, found: Found, record: ConnectionRecord) -> None:
         self.pod = pod
@@ -116,7 +116,6 @@ class TcpConnection(RelayOwner):
         self.record = record
         self._tried: list[Host] = []
         self._timer: Timer | None = None  # of connecting, then of the whole
-        self._counted = False
 
     def open(self, client: Transport, first: bytes) -> Relay:
         """Start connecting, and relay."""
@@ -139,7 +138,7 @@ class TcpConnection(RelayOwner):
 
     def relay_established(self, relay: Relay) -> None:
         self._report(Outcome.COMPLETED)
-        self._count()
+        self.pod.proxy.telemetry.opened(self.record)
         self._limit(relay)
 
     def relay_unconnected(self, relay: Relay, reason: Reason) -> Transport | None:
@@ -161,7 +160,7 @@ class TcpConnection(RelayOwner):
 
     def relay_closed(self, relay: Relay) -> None:
         self._release()
-        self._count()
+        self.pod.proxy.telemetry.opened(self.record)
 
     def _report(self, outcome: Outcome) -> None:
         """Connecting has come to an end: tell outlier detection."""
@@ -175,12 +174,6 @@ class TcpConnection(RelayOwner):
         longest = self.target.cluster.pool.max_connection_duration
         if longest:
             self._timer = self.pod.proxy.clock.after(longest, relay.outlived)
-
-    def _count(self) -> None:
-        """Count the connection as opened, once."""
-        if not self._counted:
-            self._counted = True
-            self.pod.proxy.telemetry.opened(self.record)
 
     def _release(self) -> None:
         """Give back what the connection has taken."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..reasons import Reason
 from ..routing.client import Client
 from ..routing.decision import Cluster
 
+if TYPE_CHECKING:
+    from .series import TcpSeries
+
 
 class ConnectionRecord:
-    """One TCP connection. Times: `started` is seconds since the epoch, durations are seconds; -1 where a point was never
-    reached. Sizes are bytes of what was relayed."""
+    """One TCP connection. Times: `started` is seconds since the epoch, durations are seconds; -1 where a point was
+    never reached. Sizes are bytes of what was relayed."""
 
     __slots__ = (
         "client", "cluster", "started", "protocol", "authority", "reasons", "bytes_received", "bytes_sent", "duration",
         "upstream_host", "upstream_local", "downstream_local", "downstream_remote", "sni", "route_name",
-        "transport_failure", "termination",
+        "transport_failure", "termination", "series",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
@@ -35,6 +40,7 @@ class ConnectionRecord:
         self.route_name = ""
         self.transport_failure = ""
         self.termination = ""
+        self.series: TcpSeries | None = None  # under which it was counted as opened
 
 
 class RequestRecord(ConnectionRecord):

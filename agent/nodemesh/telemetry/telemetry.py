@@ -8,10 +8,10 @@ from mypy_extensions import mypyc_attr
 from .access_log import AccessLog
 from .decisions import Decisions
 from .dump import Dump, HttpCounts, TcpCounts
-from .histogram import Histogram
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels
 from .names import Names
 from .record import ConnectionRecord, RequestRecord
+from .series import HttpSeries, TcpSeries
 
 #: Label tuples found before are looked up by what they were made from; beyond this many the index starts anew.
 CACHE_LIMIT = 20_000
@@ -22,30 +22,6 @@ BATCH = 64
 
 #: Hosts that no service of the registry answers for come from clients: only so many get series of their own.
 FOREIGN_HOST_LIMIT = 500
-
-
-class HttpSeries:
-    """The numbers under one set of HTTP labels."""
-
-    __slots__ = ("requests", "duration", "request_bytes", "response_bytes")
-
-    def __init__(self) -> None:
-        self.requests = 0
-        self.duration = Histogram()
-        self.request_bytes = Histogram()
-        self.response_bytes = Histogram()
-
-
-class TcpSeries:
-    """The numbers under one set of TCP labels."""
-
-    __slots__ = ("opened", "closed", "sent", "received")
-
-    def __init__(self) -> None:
-        self.opened = 0
-        self.closed = 0
-        self.sent = 0
-        self.received = 0
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -82,7 +58,9 @@ class Telemetry:
             if isinstance(record, RequestRecord):
                 self._count_request(record)
             else:
-                series = self._tcp_series(record)
+                series = record.series
+                if series is None or record.reasons:  # flags are labels, too
+                    series = self._tcp_series(record)
                 series.closed += 1
                 series.sent += record.bytes_sent
                 series.received += record.bytes_received
@@ -97,8 +75,10 @@ class Telemetry:
             self.log.flush()
 
     def opened(self, record: ConnectionRecord) -> None:
-        """Count a TCP connection that has reached its upstream, or has failed to."""
-        self._tcp_series(record).opened += 1
+        """Count a TCP connection that has reached its upstream, or has failed to; once, however often told."""
+        if record.series is None:
+            series = record.series = self._tcp_series(record)
+            series.opened += 1
 
     def add_connections(
         self, record: ConnectionRecord, *, opened: int = 0, closed: int = 0, sent: int = 0, received: int = 0
