@@ -7,29 +7,30 @@ import socket
 from socket import SocketType
 from typing import Final
 
-from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
+from .addresses import Address
 from .platform import Platform
+
+AF_UNIX: Final = int(socket.AF_UNIX)
 
 #: The state that TCP_INFO tells first (include/net/tcp_states.h).
 TCP_ESTABLISHED: Final = 1
 
 
 def dial(
-    platform: Platform, endpoint: Endpoint | None, namespace: int, keepalive: Keepalive | None
+    platform: Platform, address: Address | None, namespace: int, keepalive: Keepalive | None
 ) -> tuple[SocketType, int]:
-    """A socket that connects to an endpoint, from within the network namespace with this fd, and the error so far: 0
-    where it stands already, EINPROGRESS where that is not known yet."""
-    address = endpoint.address if endpoint is not None else ""
-    unix = address.startswith("unix://")
-    family = socket.AF_UNIX if unix else socket.AF_INET6 if ":" in address else socket.AF_INET
+    """A socket that connects to an endpoint's address, from within the network namespace with this fd, and the error so
+    far: 0 where it stands already, EINPROGRESS where that is not known yet."""
     try:
-        if endpoint is None:
+        if address is None:
             raise OSError(errno.EADDRNOTAVAIL, "the name has no address")
-        sock = platform.open_socket(-1 if unix else namespace, family)
-        if not unix:
+        if address.family == AF_UNIX:
+            sock = platform.open_socket(-1, AF_UNIX)
+        else:
+            sock = platform.open_socket(namespace, address.family)
             tune(sock, keepalive)
-        error = sock.connect_ex(address.removeprefix("unix://") if unix else (address, endpoint.port))
+        error = sock.connect_ex(address.sockaddr)
     except OSError as failure:
         # another socket stands in until the failure is told
         return SocketType(socket.AF_UNIX, socket.SOCK_STREAM), failure.errno or errno.ECONNREFUSED

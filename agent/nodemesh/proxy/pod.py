@@ -14,6 +14,7 @@ from ..routing.decision import Decision
 from ..routing.frontend import Frontend
 from ..routing.view import View
 from ..telemetry.record import ConnectionRecord
+from .addresses import ADDRESSES
 from .downstream import Downstream
 from .gateway import Arrival
 from .sniff import Sniffer
@@ -75,7 +76,7 @@ class Pod(Acceptor):
             self.budget.release_connection()
             self._turn_away(transport, Reason.ORIGINAL_DESTINATION_UNKNOWN)
             return
-        transport.local = f"[{dialled[0]}]:{dialled[1]}" if ":" in dialled[0] else f"{dialled[0]}:{dialled[1]}"
+        transport.local = ADDRESSES[dialled].text
         frontend = self.view.frontend(dialled[0], dialled[1])
         protocol = frontend.protocol
         if protocol is Protocol.HTTP:

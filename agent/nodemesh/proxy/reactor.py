@@ -13,13 +13,14 @@ from typing import Final
 
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
+from .addresses import ADDRESSES, show
 from .clock import Clock
 from .datagrams import ask
 from .dial import dial
 from .gate import Gate
 from .pipes import Pipes
 from .platform import Platform
-from .sockets import SocketTransport, show
+from .sockets import SocketTransport
 from .sockmap import SockmapTransport
 from .streams import Rest, Streams
 from .transport import SILENT, Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
@@ -258,11 +259,11 @@ class Reactor(Network):
     def connect(
         self, endpoint: Endpoint | None, namespace: int, lane: int, keepalive: Keepalive | None, handler: Handler
     ) -> Transport:
-        sock, error = dial(self.platform, endpoint, namespace, keepalive)
+        address = ADDRESSES[endpoint.address, endpoint.port] if endpoint is not None else None
+        sock, error = dial(self.platform, address, namespace, keepalive)
         transport = SocketTransport(self, self.lanes[lane], sock, handler, False, not error)
-        if endpoint is not None:
-            unix = endpoint.address.startswith("unix://")
-            transport.remote = endpoint.address if unix else show((endpoint.address, endpoint.port))
+        if address is not None:
+            transport.remote = address.text
         if not error:
             self._stood.append(transport)
         elif error != errno.EINPROGRESS:

@@ -13,9 +13,6 @@ from .transport import Buffer, Handler, Transport
 if TYPE_CHECKING:
     from .pod import Pod
 
-#: Messages up to this size are worth a copy, to be sent with others (`SocketTransport.send`).
-SMALL: Final = 4 * 1024
-
 #: Bytes of a client that wait for the upstream connection before it is not read any more.
 MAX_EARLY: Final = 64 * 1024
 
@@ -23,12 +20,13 @@ MAX_EARLY: Final = 64 * 1024
 class Side(Handler):
     """One of the two connections: hands everything to the other."""
 
-    __slots__ = ("relay", "transport", "other", "finished", "count")
+    __slots__ = ("relay", "transport", "other", "out", "finished", "count")
 
     def __init__(self, relay: Relay) -> None:
         self.relay: Relay | None = relay
         self.transport: Transport | None = None
         self.other: Side | None = None
+        self.out: Transport | None = None  # the other one's
         self.finished = False  # its FIN has come
         self.count = 0  # bytes that came from it
 
@@ -37,14 +35,17 @@ class Side(Handler):
         self.transport = transport
         transport.handler = self
         transport.bulk = True
-        other = self.other.transport if self.other is not None else None
+        other = self.other
         if other is not None:
-            transport.join(other)
-            other.join(transport)
+            other.out = transport
+        out = self.out
+        if out is not None:
+            transport.join(out)
+            out.join(transport)
 
     def leave(self) -> None:
         """The relay is closed: point at nothing, lest the memory waits for the collector and stays cold."""
-        self.relay = self.transport = self.other = None
+        self.relay = self.transport = self.other = self.out = None
 
     def name(self) -> str:
         """Who is there, for the access log."""
@@ -55,27 +56,30 @@ class Side(Handler):
             self.relay.established()
 
     def received(self, data: Buffer) -> None:
-        relay, transport, other = self.relay, self.transport, self.other
-        if relay is None or transport is None or other is None or other.transport is None:
+        relay, out = self.relay, self.out
+        if relay is None or out is None:
             return
         self.count += len(data)
-        relay.touched = relay.pod.proxy.clock.now
-        out = other.transport
-        early = not out.established
-        if early:
+        relay.touched = relay.clock.now
+        if not out.established:
             relay.early.append(bytes(data))
-        out.send(bytes(data) if len(data) <= SMALL else data)
-        if out.pending and (out.pending > MAX_EARLY or not early):
-            transport.pause()
+        out.send(data)
+        if out.pending and (out.established or out.pending > MAX_EARLY):
+            self.pause()
 
     def passed(self, size: int) -> None:
-        relay, transport, other = self.relay, self.transport, self.other
-        if relay is None or transport is None or other is None or other.transport is None:
+        relay, out = self.relay, self.out
+        if relay is None or out is None:
             return
         self.count += size
-        relay.touched = relay.pod.proxy.clock.now
-        if other.transport.pending:
-            transport.pause()
+        relay.touched = relay.clock.now
+        if out.pending:
+            self.pause()
+
+    def pause(self) -> None:
+        """Read no more until the other connection has taken what waits."""
+        if self.transport is not None:
+            self.transport.pause()
 
     def describe(self) -> dict[str, str]:
         relay = self.relay
@@ -90,13 +94,13 @@ class Side(Handler):
 
     def ended(self) -> None:
         self.finished = True
-        relay, other = self.relay, self.other
-        if relay is None or other is None or other.transport is None:
+        relay, other, out = self.relay, self.other, self.out
+        if relay is None or other is None or out is None:
             return
         if other.finished:
             relay.close()
         else:
-            other.transport.end()
+            out.end()
 
     def drained(self) -> None:
         other = self.other
@@ -114,7 +118,8 @@ class Relay(Waiter):
     Its owner, if it has one, hears of the upstream connection's making and of the end."""
 
     __slots__ = (
-        "pod", "record", "client", "upstream", "early", "touched", "_idle", "_timer", "_began", "_owner", "_open",
+        "pod", "clock", "record", "client", "upstream", "early", "touched", "_idle", "_timer", "_began", "_owner",
+        "_open",
     )  # fmt: skip
 
     def __init__(self, pod: Pod, record: ConnectionRecord, idle_timeout: float, owner: RelayOwner | None) -> None:
@@ -125,7 +130,7 @@ class Relay(Waiter):
         self.client.other = self.upstream
         self.upstream.other = self.client
         self.early: list[bytes] = []  # what came before the upstream connection stood, for another one
-        clock = pod.proxy.clock
+        clock = self.clock = pod.proxy.clock
         self.touched = self._began = clock.now
         self._idle: CommonTimeout | None = None
         self._timer: Timer | None = None  # of one that was found to be in use when it had stood as long as it may idle
@@ -211,23 +216,24 @@ class Relay(Waiter):
             return
         self._open = False
         self._stop_waiting()
-        for side in (self.client, self.upstream):
-            if side.transport is not None:
+        client, upstream, record = self.client, self.upstream, self.record
+        for transport in (client.transport, upstream.transport):
+            if transport is not None:
                 if reset:
-                    side.transport.abort()
+                    transport.abort()
                 else:
-                    side.transport.close()
-        record = self.record
-        if self.upstream.transport is not None:
-            record.upstream_local = self.upstream.transport.local
-        record.bytes_received += self.client.count
-        record.bytes_sent += self.upstream.count
-        record.duration = self.pod.proxy.clock.now - self._began
+                    transport.close()
+        if upstream.transport is not None:
+            record.upstream_local = upstream.transport.local
+        record.bytes_received += client.count
+        record.bytes_sent += upstream.count
+        record.duration = self.clock.now - self._began
         if self._owner is not None:
             self._owner.relay_closed(self)
         self.pod.proxy.telemetry.record(record)
-        self.pod.forget(self.client)
-        self._leave()
+        self.pod.forget(client)
+        client.leave()
+        upstream.leave()
 
     def release_client(self) -> None:
         """The client's connection is wanted elsewhere: close only the other one. Nothing of it is recorded."""
@@ -236,25 +242,21 @@ class Relay(Waiter):
         if self.upstream.transport is not None:
             self.upstream.transport.close()
         self.pod.connections.pop(self.client, None)
-        self._leave()
+        self.client.leave()
+        self.upstream.leave()
 
     def _stop_waiting(self) -> None:
         if self._idle is not None:
             self._idle.leave(self)
         if self._timer is not None:
-            self.pod.proxy.clock.cancel(self._timer)
-
-    def _leave(self) -> None:
-        self.client.leave()
-        self.upstream.leave()
+            self.clock.cancel(self._timer)
 
     def expired(self) -> None:
         """Close when nothing came for too long."""
         assert self._idle is not None
-        clock = self.pod.proxy.clock
-        left = self.touched + self._idle.delay - clock.now
+        left = self.touched + self._idle.delay - self.clock.now
         if left > 0.0:
-            self._timer = clock.after(left, self.expired)
+            self._timer = self.clock.after(left, self.expired)
             return
         self._timer = None
         self.record.reasons += (Reason.IDLE_TIMEOUT,)

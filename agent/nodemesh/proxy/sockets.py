@@ -9,8 +9,9 @@ from contextlib import suppress
 from os import splice
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from socket import SocketType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from .addresses import show
 from .pipes import Pipe
 from .streams import STREAM
 from .transport import SILENT, Buffer, Handler, Transport
@@ -18,7 +19,7 @@ from .transport import SILENT, Buffer, Handler, Transport
 if TYPE_CHECKING:
     from .reactor import Lane, Reactor
 
-#: What one read takes; large bodies are read into the reactor's own buffer instead.
+#: What one read takes; where more has come of bytes in bulk, the next one goes into the reactor's own buffer.
 READ_SIZE: Final = 16 * 1024
 
 #: Messages up to this size wait for the others of their batch (`Reactor.flush`).
@@ -61,6 +62,7 @@ class SocketTransport(Transport):
         "_closing",
         "_joined",
         "_side",
+        "_full",
         "_large",
         "_run",
         "_streaming",
@@ -71,13 +73,11 @@ class SocketTransport(Transport):
     def __init__(
         self, reactor: Reactor, lane: Lane, sock: SocketType, handler: Handler, accepted: bool, established: bool
     ) -> None:
-        Transport.__init__(self, handler)  # super() costs as much as all that is set here
+        Transport.__init__(self, handler, accepted, established)  # super() costs as much as all that is set here
         self.reactor = reactor
         self.lane = lane
         self.sock = sock
         self.fd = sock.fileno()
-        self.established = established
-        self.accepted = accepted
         self.error: OSError | None = None
         self._out: list[bytes] = []
         self._unsent = b""  # stands before nothing else: with `pending` it is empty
@@ -88,6 +88,7 @@ class SocketTransport(Transport):
         self._closing = False
         self._joined: SocketTransport | None = None  # where what comes goes unseen
         self._side = handler  # for as long as this is the handler
+        self._full = False  # the last read took all that one takes
         self._large = False  # much came at once: worth more system calls to spare the copies
         self._run = 0  # bytes that have come since the last one the other way
         self._streaming = False  # they are many: watched by the epoll of the pod's streams
@@ -195,39 +196,42 @@ class SocketTransport(Transport):
             self._writable()
             if self.closed:
                 return
-        if mask & ~EPOLLOUT:
+        if mask != EPOLLOUT:
             if self._paused or self._stopped:
                 self._hung()
-            elif self.established:
-                if self.lane.gate.crowded and self.lane.gate.stops(self):
-                    self._stopped = True
-                    self._watch()
-                else:
-                    self._readable()
+            elif self.lane.gate.crowded and self.lane.gate.stops(self):
+                self._stopped = True
+                self._watch()
+            else:
+                self._readable()
 
     def _readable(self) -> None:
         if self._large and self._splice():
             return
+        data: Buffer
         try:
-            if self.bulk:
+            if self._full and self.bulk:
                 size = self.sock.recv_into(self.reactor.buffer)
-                if size:
-                    other = self._joined
-                    if other is not None and self._side is self.handler:
-                        self._large = size >= SPLICED
-                        self._flow(size, other)
-                    self.handler.received(self.reactor.view[:size])
-                    return
+                data = self.reactor.view[:size]
             else:
                 data = self.sock.recv(READ_SIZE)
-                if data:
-                    self.handler.received(data)
-                    return
+                size = len(data)
         except BlockingIOError:
             return
         except OSError as error:
             self._lose(self.error or error)
             return
+        if not size:
+            self._finished()
+            return
+        self._full = size >= READ_SIZE
+        other = self._joined
+        if other is not None and self._side is self.handler:
+            self._flow(size, other)
+        self.handler.received(data)
+
+    def _finished(self) -> None:
+        """The peer's FIN was read."""
         if self.error is not None:
             self._lose(self.error)
             return
@@ -264,13 +268,13 @@ class SocketTransport(Transport):
                 break
         if not total:
             return False
-        self._large = total >= SPLICED
         self._flow(total, other)
         self.handler.passed(total)
         return True
 
     def _flow(self, size: int, other: SocketTransport) -> None:
         """Bytes have come for the joined socket: enough of them are a stream, and an answer to one ends it."""
+        self._large = size >= SPLICED
         self._run += size
         if self._run >= STREAM and not self._streaming:
             self._move(True)
@@ -458,10 +462,3 @@ class SocketTransport(Transport):
         if lane.leaving and not lane.transports:
             self.reactor.close_lane(lane.poller.fileno())
         self.reactor.released.append(self.sock)
-
-
-def show(address: tuple[Any, ...] | str) -> str:
-    """`host:port`, as the access log has it."""
-    if isinstance(address, str):
-        return address
-    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"

@@ -80,12 +80,12 @@ class Transport:
 
     __slots__ = ("handler", "bulk", "pending", "established", "accepted", "closed", "local", "remote", "entrance")
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, accepted: bool = False, established: bool = False) -> None:
         self.handler = handler
         self.bulk = False  # large reads are worth sparing their copy
         self.pending = 0  # bytes waiting to be written
-        self.established = False
-        self.accepted = False  # the pod's own connection to us, not ours to an upstream
+        self.established = established
+        self.accepted = accepted  # the pod's own connection to us, not ours to an upstream
         self.closed = False
         self.local = ""  # "address:port", for the access log
         self.remote = ""

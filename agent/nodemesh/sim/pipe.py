@@ -19,8 +19,7 @@ class MemoryTransport(Transport):
     __slots__ = ("peer", "_events", "_gate", "_out", "_in", "_paused", "_ending", "_lost")
 
     def __init__(self, events: Events, handler: Handler, gate: Gate, accepted: bool) -> None:
-        super().__init__(handler)
-        self.accepted = self.established = accepted
+        super().__init__(handler, accepted, accepted)
         self._gate = gate
         self.peer = Peer(self, events)
         self._events = events
