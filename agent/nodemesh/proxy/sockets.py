@@ -19,7 +19,7 @@ from .transport import SILENT, Buffer, Handler, Transport
 if TYPE_CHECKING:
     from .reactor import Lane, Reactor
 
-#: What one read takes; where more has come of bytes in bulk, the next one goes into the reactor's own buffer.
+#: What one read takes; where so much has come at once of bytes in bulk, they go into the reactor's own buffer.
 READ_SIZE: Final = 16 * 1024
 
 #: Messages up to this size wait for the others of their batch (`Reactor.flush`).
@@ -88,7 +88,7 @@ class SocketTransport(Transport):
         self._closing = False
         self._joined: SocketTransport | None = None  # where what comes goes unseen
         self._side = handler  # for as long as this is the handler
-        self._full = False  # the last read took all that one takes
+        self._full = False  # a read has taken all that one takes
         self._large = False  # much came at once: worth more system calls to spare the copies
         self._run = 0  # bytes that have come since the last one the other way
         self._streaming = False  # they are many: watched by the epoll of the pod's streams
@@ -224,7 +224,8 @@ class SocketTransport(Transport):
         if not size:
             self._finished()
             return
-        self._full = size >= READ_SIZE
+        if size >= READ_SIZE:
+            self._full = True
         other = self._joined
         if other is not None and self._side is self.handler:
             self._flow(size, other)
