@@ -10,7 +10,9 @@ class PodBudget:
     back; a refusal is answered with reason LIMIT_PER_POD. Bytes buffered on its behalf are counted where they flow
     (`proxy.gate`), against `buffer_share`."""
 
-    __slots__ = ("connections", "limits", "refusals", "requests", "share_of_requests", "workers")
+    __slots__ = (
+        "connections", "limits", "refusals", "requests", "share_of_connections", "share_of_requests", "workers",
+    )  # fmt: skip
 
     def __init__(self, limits: PodLimits, workers: int = 1) -> None:
         self.configure(limits, workers)
@@ -22,6 +24,7 @@ class PodBudget:
         """Take new limits; what is in use stays counted."""
         self.limits = limits
         self.workers = workers
+        self.share_of_connections = self.share(limits.connections)
         self.share_of_requests = self.share(limits.requests)
 
     def share(self, limit: int) -> int:
@@ -34,7 +37,7 @@ class PodBudget:
         return self.share(self.limits.buffered_bytes)
 
     def try_connection(self) -> bool:
-        if self.connections >= self.share(self.limits.connections):
+        if self.connections >= self.share_of_connections:
             self.refusals += 1
             return False
         self.connections += 1

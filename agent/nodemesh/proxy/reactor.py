@@ -306,8 +306,7 @@ class Reactor(Network):
         self.platform.beat()
 
     def _serve(self, poller: epoll, lane: Lane) -> int:
-        """One quantum of a pod's ready sockets; tells how many. A defect of ours costs the connection that it shows on,
-        no other."""
+        """One quantum of a pod's ready sockets; tells how many."""
         transports = lane.transports
         events = poller.poll(0, QUANTUM)
         for number, mask in events:
@@ -317,7 +316,6 @@ class Reactor(Network):
             try:
                 transport.ready(mask)
             except Exception:
-                log.exception("a connection failed: %s", transport.remote)
                 self._give_up(transport)
         self.flush()
         return len(events)
@@ -329,28 +327,25 @@ class Reactor(Network):
             self.rest.served(streams, self.clock.now)
 
     def flush(self) -> None:
-        """Tell of connections that stood at once, and send what the ones that were served have to say. In one go, since
-        a peer that sleeps is woken by the first message and awake for the rest: waking it is the dearest part of
-        sending a small one."""
+        """Tell of connections that stood at once (whoever asked for them has the transports by now), and send what the
+        ones that were served have to say. In one go, since a peer that sleeps is woken by the first message and awake
+        for the rest: waking it is the dearest part of sending a small one."""
         while self._stood:
             stood, self._stood = self._stood, []
             for transport in stood:
-                self._tell(transport)
+                try:
+                    transport.stood()
+                except Exception:
+                    self._give_up(transport)
         unsent = self.unsent
         if unsent:
             self.unsent = []
             for transport in unsent:
                 transport.flush()
 
-    def _tell(self, transport: SocketTransport) -> None:
-        """Connecting was done at once; whoever asked for it has the transport by now."""
-        try:
-            transport.stood()
-        except Exception:
-            log.exception("a connection failed: %s", transport.remote)
-            self._give_up(transport)
-
     def _give_up(self, transport: SocketTransport) -> None:
+        """Called where an exception came up: a defect of ours costs the connection that it shows on, no other."""
+        log.exception("a connection failed: %s", transport.remote)
         handler = transport.handler
         transport.abort()
         try:

@@ -41,7 +41,6 @@ class Side(Handler):
         out = self.out
         if out is not None:
             transport.join(out)
-            out.join(transport)
 
     def leave(self) -> None:
         """The relay is closed: point at nothing, lest the memory waits for the collector and stays cold."""

@@ -90,7 +90,7 @@ class SocketTransport(Transport):
         self._side = handler  # for as long as this is the handler
         self._full = False  # a read has taken all that one takes
         self._large = False  # much came at once: worth more system calls to spare the copies
-        self._run = 0  # bytes that have come since the last one the other way
+        self._run = 0  # bytes that have come since the last one the other way, from the first full read on
         self._streaming = False  # they are many: watched by the epoll of the pod's streams
         self._pipe: Pipe | None = None  # with what comes before `_out`
         self._mask = EPOLLIN if established else EPOLLIN | EPOLLOUT
@@ -135,6 +135,8 @@ class SocketTransport(Transport):
         if isinstance(other, SocketTransport):
             self._joined = other
             self._side = self.handler
+            other._joined = self
+            other._side = other.handler
 
     @property
     def stale(self) -> bool:
@@ -227,7 +229,7 @@ class SocketTransport(Transport):
         if size >= READ_SIZE:
             self._full = True
         other = self._joined
-        if other is not None and self._side is self.handler:
+        if other is not None and (self._full or other._run) and self._side is self.handler:
             self._flow(size, other)
         self.handler.received(data)
 
@@ -239,7 +241,8 @@ class SocketTransport(Transport):
         self._over = True
         self.handler.ended()
         if not self.closed:
-            self.pause()  # the end of the stream stays readable
+            self._paused = True  # the end of the stream stays readable
+            self._watch()
 
     def _splice(self) -> bool:
         """Move what has come to the joined socket by way of a pipe, without a copy; False where reading does better, or

@@ -96,8 +96,8 @@ class Transport:
         raise NotImplementedError
 
     def join(self, other: Transport) -> None:
-        """While the handler stays, what comes is for `other` as it is: it may go there without being shown to the
-        handler, which is told its size."""
+        """While its handler stays, what comes to one of the two is for the other as it is: it may go there without
+        being shown to the handler, which is told its size."""
 
     @property
     def stale(self) -> bool:
