@@ -7,7 +7,7 @@ from nodemesh.reasons import Reason
 from nodemesh.telemetry.access_log import AccessLog, open_log
 from nodemesh.telemetry.dump import Dump
 from nodemesh.telemetry.formatting import Formatter
-from nodemesh.telemetry.labels import HTTP_LABELS
+from nodemesh.telemetry.labels import HTTP_LABELS, TCP_LABELS
 from nodemesh.telemetry.telemetry import BATCH, FOREIGN_HOST_LIMIT, Telemetry
 
 
@@ -96,6 +96,17 @@ def test_tcp_connections_count_by_opening_and_closing():
     telemetry.record(connection(sent=10, received=20))
     (flow,) = dump_of(telemetry).tcp
     assert (flow.opened, flow.closed, flow.sent, flow.received) == (2, 1, 10, 20)
+
+
+def test_a_tcp_connection_is_opened_once_and_closes_under_its_flags():
+    telemetry = Telemetry()
+    record = connection(sent=10, received=20)
+    telemetry.opened(record)
+    telemetry.opened(record)
+    record.reasons = (Reason.UPSTREAM_REMOTE_RESET,)
+    telemetry.record(record)
+    flows = {flow.labels[TCP_LABELS.index("response_flags")]: flow for flow in dump_of(telemetry).tcp}
+    assert {flags: (flow.opened, flow.closed) for flags, flow in flows.items()} == {"-": (1, 0), "UR": (0, 1)}
 
 
 def test_the_last_requests_are_kept_in_words():
