@@ -182,6 +182,16 @@ def test_a_revoked_certificate_is_refused_wherever_the_list_stands(authority, pl
         settle(world, client)
 
 
+def test_files_take_their_authority_from_a_secret_where_one_is_named(authority):
+    files = "serverCertificate: /a.pem, privateKey: /a.key, caCertificates: /other.pem, caCertCredentialName: clients"
+    world = gateway(authority, MUTUAL.replace("credentialName: a", files))
+    pair, secrets = authority.issue("a.example"), dict(world.proxy.certificates.materials.secrets)
+    held = {"/a.pem": pair.certificate, "/a.key": pair.key, "/other.pem": Authority("other").certificate}
+    secrets["istio-system/clients"] = {"ca.crt": authority.certificate}
+    world.proxy.certificates.replace(Materials(held, secrets))
+    served(world, dial(world, authority, "a.example", authority.issue("client.example")), get("a.example"))
+
+
 @pytest.mark.parametrize("servers", [MUTUAL, OPTIONAL])
 def test_a_clients_certificate_is_told(authority, servers):
     world = gateway(authority, servers)

@@ -115,11 +115,12 @@ def server_use(naming: _Naming, client: Client) -> Use:
     tls = naming.tls
     assert isinstance(tls, ServerTLSSettings)
     names = tls.credential_names or ((tls.credential_name,) if tls.credential_name else ())
-    authority = (tls.ca_cert_credential_name,) if names and tls.ca_cert_credential_name else ()
+    authority = (tls.ca_cert_credential_name,) if tls.ca_cert_credential_name else ()
     secrets = tuple(credential_key(name, client.namespace) for name in (*names, *authority))
     mutual = tls.mode is not ServerTLSMode.SIMPLE
-    beside = (secrets[0] + AUTHORITY_SUFFIX,) if secrets and mutual and not authority else ()
-    return use_of(naming, "credentialNames" if tls.credential_names else "credentialName", tls, client, secrets, beside)
+    beside = (secrets[0] + AUTHORITY_SUFFIX,) if names and mutual and not authority else ()
+    named = "credentialNames" if tls.credential_names else "credentialName" if names else "caCertCredentialName"
+    return use_of(naming, named, tls, client, secrets, beside)
 
 
 def client_uses(naming: _Naming, clients: list[Client], snapshot: Snapshot) -> Iterator[Use]:

@@ -170,16 +170,17 @@ class Certificates:
         if tls.mode is ServerTLSMode.ISTIO_MUTUAL:
             raise ValueError("ISTIO_MUTUAL is not supported, for nodemesh issues no identities: use MUTUAL")
         names = tls.credential_names or ((tls.credential_name,) if tls.credential_name else ())
+        authority = credential_key(tls.ca_cert_credential_name, namespace) if tls.ca_cert_credential_name else ""
         if names:
-            other = tls.ca_cert_credential_name
-            keys = tuple(credential_key(name, namespace) for name in names)
-            return self._secret_source(keys, credential_key(other, namespace) if other else "", True)
+            return self._secret_source(tuple(credential_key(name, namespace) for name in names), authority, True)
         files = [(entry.server_certificate or "", entry.private_key or "") for entry in tls.tls_certificates]
         files = files or [(tls.server_certificate or "", tls.private_key or "")]
+        pairs = tuple((self._file(certificate), self._file(key)) for certificate, key in files)
+        chosen = self._secret(authority) if authority else {}
         return Source(
-            tuple((self._file(certificate), self._file(key)) for certificate, key in files),
-            self._file(tls.ca_certificates) if tls.ca_certificates else b"",
-            self._file(tls.ca_crl) if tls.ca_crl else b"",
+            pairs,
+            first_of(chosen, AUTHORITY) or (self._file(tls.ca_certificates) if tls.ca_certificates else b""),
+            first_of(chosen, REVOKED) or (self._file(tls.ca_crl) if tls.ca_crl else b""),
         )
 
     def _secret_source(self, keys: tuple[str, ...], authority: str, paired: bool) -> Source:

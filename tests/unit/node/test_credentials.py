@@ -49,18 +49,21 @@ def gateway(tls: str, *clients: Client, selected: str = "ingress"):
         ("{mode: OPTIONAL_MUTUAL, credentialNames: [rsa, ec]}", ("edge/rsa", "edge/ec"), ("edge/rsa-cacert",)),
         ("{mode: MUTUAL, credentialName: web, caCertCredentialName: ca}", ("edge/web", "edge/ca"), ()),
         ("{mode: SIMPLE, serverCertificate: /c, privateKey: /k}", (), ()),
+        ("{mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertCredentialName: ca}", ("edge/ca",), ()),
     ],
 )
 def test_a_gateways_secrets_stand_in_its_own_namespace(tls, secrets, beside):
     (use,) = gateway(tls, INGRESS, POD)
     assert (use.secrets, use.beside, use.withheld) == (secrets, beside, "")
-    assert set(use.paths) == (set() if secrets else {"/c", "/k"})
+    assert set(use.paths) == ({"/c", "/k"} if "/c" in tls else set())
 
 
 def test_the_place_is_told():
     (use,) = gateway("{mode: SIMPLE, credentialName: web}", INGRESS)
     assert str(use.holder) == "Gateway shop/web" and use.path == "spec.servers[0].tls.credentialName"
     assert (use.location.line, use.location.column) == (10, 25)
+    (use,) = gateway("{mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertCredentialName: ca}", INGRESS)
+    assert use.path == "spec.servers[0].tls.caCertCredentialName"
 
 
 def test_what_does_not_apply_is_not_read():
