@@ -7,10 +7,13 @@ import base64
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import yaml
-from tests.apiserver.running import kubeconfig, running
+from tests.apiserver.running import Running, kubeconfig, running
 from tests.apiserver.server import ApiServer
 from tests.clusters import NODE, pod
 from tests.kubernetes.test_manifests import MANIFESTS
@@ -20,6 +23,7 @@ from nodemesh.lab.certificates import Authority
 
 RBAC = "rbac.authorization.k8s.io"
 OUTSIDE = "outside.example"
+NAME = f"{OUTSIDE}:80"
 ROLE = {
     "apiVersion": f"{RBAC}/v1",
     "kind": "Role",
@@ -89,35 +93,46 @@ def rules(port: int, selector: dict | None, credential: str = "client", mode: st
     ]
 
 
-def test_a_selected_pods_secret_is_read_by_the_right_that_was_given(tmp_path, authority, outside):
+@contextmanager
+def meshed(tmp_path: Path, *objects: dict) -> Iterator[tuple[Running, Mesh]]:
+    """A cluster with these objects and a pod, `default/client`, and an agent with the rights of the manifests."""
     api = ApiServer()
     api.apply(*yaml.safe_load_all((MANIFESTS / "agent/rbac.yaml").read_text()))
     api.accounts["agent"] = "nodemesh-system/nodemesh-agent"
+    api.apply(pod("client", node=NODE, ip="10.9.0.1"), *objects)
+    (tmp_path / "config").mkdir()
+    with running(api) as server:
+        config = kubeconfig(tmp_path / "kubeconfig", server.url, {"token": "agent"})
+        with Mesh(tmp_path / "config", "--kubeconfig", str(config), "--node", NODE, expose=(NAME,)) as agent:
+            yield server, agent
+
+
+def error(agent: Mesh, *secrets: str) -> str:
+    """Why the agent does not have what the rule names; empty where it has."""
+    (row,) = agent.api("/status")["certificates"]
+    assert row["used_by"] == "DestinationRule default/outside" and row["secrets"] == [*secrets]
+    return row["error"]
+
+
+def asked_for_secrets(server: Running) -> bool:
+    return server.call(lambda api: any(row.path.endswith("/secrets") for row in api.asked))
+
+
+def test_a_selected_pods_secret_is_read_by_the_right_that_was_given(tmp_path, authority, outside):
     pair = authority.issue("cart")
     data = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority.certificate}
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
     meta = {"name": "client", "namespace": "default"}
-    api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "kubernetes.io/tls", "data": encoded})
-    api.apply(pod("client", node=NODE, ip="10.9.0.1"), *rules(outside, None))
-    (tmp_path / "config").mkdir()
-    with running(api) as server:
-        config = kubeconfig(tmp_path / "kubeconfig", server.url, {"token": "agent"})
-        name = f"{OUTSIDE}:80"
-        with Mesh(tmp_path / "config", "--kubeconfig", str(config), "--node", NODE, expose=(name,)) as agent:
-
-            def error() -> str:
-                (row,) = agent.api("/status")["certificates"]
-                assert row["used_by"] == "DestinationRule default/outside" and row["secrets"] == ["default/client"]
-                return row["error"]
-
-            assert "workloadSelector" in error() and agent.curl(name=name).status == 503
-            assert not server.call(lambda api: [row for row in api.asked if row.path.endswith("/secrets")])
-            server.call(lambda api: api.apply(*rules(outside, {"app": "client"})))
-            until(lambda: 'cannot watch resource "secrets"' in error())
-            assert agent.curl(name=name).status == 503, "what a rule secures is never sent in plain text"
-            server.call(lambda api: api.apply(ROLE, BINDING))
-            until(lambda: error() == "")
-            until(lambda: agent.curl(name=name) == (200, "cart"))
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "kubernetes.io/tls", "data": encoded}
+    with meshed(tmp_path, secret, *rules(outside, None)) as (server, agent):
+        assert "workloadSelector" in error(agent, "default/client") and agent.curl(name=NAME).status == 503
+        assert not asked_for_secrets(server)
+        server.call(lambda api: api.apply(*rules(outside, {"app": "client"})))
+        until(lambda: 'cannot watch resource "secrets"' in error(agent, "default/client"))
+        assert agent.curl(name=NAME).status == 503, "what a rule secures is never sent in plain text"
+        server.call(lambda api: api.apply(ROLE, BINDING))
+        until(lambda: error(agent, "default/client") == "")
+        until(lambda: agent.curl(name=NAME) == (200, "cart"))
 
 
 CONFIG_MAP = "configmap://default/ca"
@@ -129,37 +144,22 @@ def config_map(authority: Authority) -> dict:
 
 
 def test_a_config_maps_authority_is_read_by_the_right_that_was_given(tmp_path, authority, outside):
-    api = ApiServer()
-    api.apply(*yaml.safe_load_all((MANIFESTS / "agent/rbac.yaml").read_text()))
-    api.accounts["agent"] = "nodemesh-system/nodemesh-agent"
-    api.apply(pod("client", node=NODE, ip="10.9.0.1"), *rules(outside, None, CONFIG_MAP, "SIMPLE"))
-    api.apply(config_map(Authority("another")))
-    (tmp_path / "config").mkdir()
-    with running(api) as server:
-        config = kubeconfig(tmp_path / "kubeconfig", server.url, {"token": "agent"})
-        name = f"{OUTSIDE}:80"
-        with Mesh(tmp_path / "config", "--kubeconfig", str(config), "--node", NODE, expose=(name,)) as agent:
-
-            def error() -> str:
-                (row,) = agent.api("/status")["certificates"]
-                assert row["secrets"] == [CONFIG_MAP]
-                return row["error"]
-
-            until(lambda: 'cannot watch resource "configmaps"' in error())
-            assert agent.curl(name=name).status == 503
-            rule = {**ROLE["rules"][0], "resources": ["configmaps"], "resourceNames": ["ca"]}
-            server.call(lambda api: api.apply({**ROLE, "rules": [rule]}, BINDING))
-            until(lambda: error() == "")
-            assert agent.curl(name=name).status == 503, "it is the authority of others"
-            server.call(lambda api: api.apply(config_map(authority)))
-            until(lambda: agent.curl(name=name) == (200, "nobody"))
-            assert not server.call(lambda api: [row for row in api.asked if row.path.endswith("/secrets")])
+    others = config_map(Authority("another"))
+    with meshed(tmp_path, others, *rules(outside, None, CONFIG_MAP, "SIMPLE")) as (server, agent):
+        until(lambda: 'cannot watch resource "configmaps"' in error(agent, CONFIG_MAP))
+        assert agent.curl(name=NAME).status == 503
+        rule = {**ROLE["rules"][0], "resources": ["configmaps"], "resourceNames": ["ca"]}
+        server.call(lambda api: api.apply({**ROLE, "rules": [rule]}, BINDING))
+        until(lambda: error(agent, CONFIG_MAP) == "")
+        assert agent.curl(name=NAME).status == 503, "it is the authority of others"
+        server.call(lambda api: api.apply(config_map(authority)))
+        until(lambda: agent.curl(name=NAME) == (200, "nobody"))
+        assert not asked_for_secrets(server)
 
 
 def test_a_config_map_in_a_folder(tmp_path, authority, outside):
     (tmp_path / "config").mkdir()
     objects = [*rules(outside, None, CONFIG_MAP, "SIMPLE"), config_map(authority)]
     (tmp_path / "config" / "outside.yaml").write_text(yaml.safe_dump_all(objects))
-    name = f"{OUTSIDE}:80"
-    with Mesh(tmp_path / "config", expose=(name,)) as agent:
-        assert agent.curl(name=name) == (200, "nobody")
+    with Mesh(tmp_path / "config", expose=(NAME,)) as agent:
+        assert agent.curl(name=NAME) == (200, "nobody")
