@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,3 +20,10 @@ def unused_descriptors_are_closed() -> Iterator[None]:
     if len(os.listdir("/proc/self/fd")) > MANY:
         gc.unfreeze()
         gc.collect()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interrupts_are_heard() -> None:
+    """A shell's background jobs ignore SIGINT, and so would the programs that the tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
