@@ -138,6 +138,7 @@ ELSEWHERE = {
     "telemetry/histogram.py": "unit/telemetry/test_telemetry.py",
     "telemetry/names.py": "unit/telemetry/test_totals.py",
     "telemetry/record.py": "unit/telemetry/test_access_log.py",
+    "telemetry/series.py": "unit/telemetry/test_telemetry.py",
 }
 
 #: Tested by nothing: what the command calls is (netns/test_datapath_lifecycle.py), the command itself is not.
