@@ -130,6 +130,10 @@ class MaterialSource:
                 return f"{why}; what was read before serves on" if key in self._kept else why
             if absent:
                 return ""  # nothing is known of it yet
+        if not use.withheld and not all(
+            key in self._secrets.specs or self._secrets.why_absent(key) for key in use.beside
+        ):
+            return ""  # nor of what may stand beside it
         return self._certificates.fault(use.tls, use.namespace)
 
     def _read(self, path: str) -> None:

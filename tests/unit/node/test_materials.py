@@ -132,12 +132,16 @@ def cluster():
     return Cluster()
 
 
-@pytest.fixture
-def secure(told, cluster):
+def secured(told, cluster, rules: str) -> MaterialSource:
     source = MaterialSource(lambda message, fds: told.append(os.pread(fds[0], 1 << 20, 0)))
-    snapshot = Store().apply("test", load_text(SECURE, "x.yaml").objects)
+    snapshot = Store().apply("test", load_text(rules, "x.yaml").objects)
     source.want(Credentials().uses(snapshot, CLIENTS), cluster.secrets())
     return source
+
+
+@pytest.fixture
+def secure(told, cluster):
+    return secured(told, cluster, SECURE)
 
 
 def whys(source):
@@ -153,6 +157,19 @@ def test_a_missing_secret_is_told_once_with_its_place(secure, cluster, caplog):
     (record,) = caplog.records
     line = record.getMessage()
     assert "x.yaml:8:" in line and "spec.servers[0].tls.credentialName" in line and "no Secret default/web" in line
+
+
+def test_nothing_is_judged_before_it_is_known_whether_the_authority_stands_beside(told, cluster, caplog):
+    mutual = secured(told, cluster, SECURE.replace("SIMPLE", "MUTUAL"))
+    pair = Authority().issue("web.example")
+    cluster.specs["default/web"] = SecretSpec(data={"tls.crt": pair.certificate, "tls.key": pair.key})
+    for _ in range(2):
+        mutual.renew(cluster.secrets())
+    assert whys(mutual) == [] and not caplog.records
+    cluster.known = True
+    for _ in range(2):
+        mutual.renew(cluster.secrets())
+    assert whys(mutual) == ["MUTUAL needs the clients' authority"] and len(caplog.records) == 1
 
 
 def test_what_is_deleted_or_broken_leaves_what_was_good(secure, cluster, told):
