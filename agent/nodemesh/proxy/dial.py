@@ -29,7 +29,9 @@ def dial(
             sock = platform.open_socket(-1, AF_UNIX)
         else:
             sock = platform.open_socket(namespace, address.family)
-            tune(sock, keepalive)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if keepalive is not None:
+                keep_alive(sock, keepalive)
         error = sock.connect_ex(address.sockaddr)
     except OSError as failure:
         # another socket stands in until the failure is told
@@ -43,11 +45,8 @@ def stands(sock: SocketType) -> bool:
     return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_ESTABLISHED
 
 
-def tune(sock: SocketType, keepalive: Keepalive | None) -> None:
-    """TCP options of an upstream socket."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if keepalive is None:
-        return
+def keep_alive(sock: SocketType, keepalive: Keepalive) -> None:
+    """Let TCP ask from time to time whether an upstream is still there."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (
         (socket.TCP_KEEPCNT, keepalive.probes),

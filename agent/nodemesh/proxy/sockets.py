@@ -113,8 +113,9 @@ class SocketTransport(Transport):
 
     def flush(self) -> None:
         """Write what waits for its batch."""
-        if self._unsent:
-            data, self._unsent = self._unsent, b""
+        data = self._unsent
+        if data:
+            self._unsent = b""
             self._send(data)
 
     def _send(self, data: Buffer) -> None:
@@ -192,22 +193,15 @@ class SocketTransport(Transport):
 
     def ready(self, mask: int) -> None:
         """Serve one event of epoll."""
-        if not self.established and not self._establish(mask):
+        if (mask != EPOLLIN or not self.established) and not self._attend(mask):
             return
-        if mask & EPOLLOUT:
-            self._writable()
-            if self.closed:
-                return
-        if mask != EPOLLOUT:
-            if self._paused or self._stopped:
-                self._hung()
-            elif self.lane.gate.crowded and self.lane.gate.stops(self):
-                self._stopped = True
-                self._watch()
-            else:
-                self._readable()
-
-    def _readable(self) -> None:
+        if self._paused or self._stopped:
+            self._hung()
+            return
+        if self.lane.gate.crowded and self.lane.gate.stops(self):
+            self._stopped = True
+            self._watch()
+            return
         if self._large and self._splice():
             return
         data: Buffer
@@ -232,6 +226,17 @@ class SocketTransport(Transport):
         if other is not None and (self._full or other._run) and self._side is self.handler:
             self._flow(size, other)
         self.handler.received(data)
+
+    def _attend(self, mask: int) -> bool:
+        """An event that is not, or not only, bytes to read: the connection stands or failed, there is room to write.
+        Tells whether to read, too."""
+        if not self.established and not self._establish(mask):
+            return False
+        if mask & EPOLLOUT:
+            self._writable()
+            if self.closed:
+                return False
+        return mask != EPOLLOUT
 
     def _finished(self) -> None:
         """The peer's FIN was read."""

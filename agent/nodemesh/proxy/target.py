@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..balance.group import Group
 from ..balance.host import Host
-from ..registry.snapshot import HTTP_PROTOCOLS, Endpoint
+from ..registry.snapshot import HTTP_PROTOCOLS
 from ..routing.decision import Algorithm, Cluster
 from ..routing.names import strip_port
 from .pool import Pool
@@ -107,10 +107,10 @@ class Target:
 
     def connect(self, host: Host, pod: Pod, handler: Handler, name: str) -> Transport:
         """Open a connection to one endpoint on a pod's account, with TLS where the cluster has it."""
-        tls = self.cluster.tls
+        proxy, tls, keepalive = self.proxy, self.cluster.tls, self.cluster.pool.keepalive
+        endpoint = host.endpoint if is_literal(host.address) else proxy.resolve(host.endpoint)
         if tls is None:
-            return self._open(host, pod, handler)
-        proxy = self.proxy
+            return proxy.network.connect(endpoint, pod.namespace, pod.lane, keepalive, handler)
         try:
             terms = proxy.certificates.client_terms(tls, name, self.cluster.protocol in HTTP_PROTOCOLS)
             transport = TlsTransport(handler, proxy.clock, terms)
@@ -118,14 +118,8 @@ class Target:
             return Doomed(handler, proxy.clock, error)
         except ValueError as error:
             return Doomed(handler, proxy.clock, TlsError(f"{name!r} is no server name: {error}"))
-        transport.attach(self._open(host, pod, Records(transport)))
+        transport.attach(proxy.network.connect(endpoint, pod.namespace, pod.lane, keepalive, Records(transport)))
         return transport
-
-    def _open(self, host: Host, pod: Pod, handler: Handler) -> Transport:
-        endpoint: Endpoint | None = host.endpoint
-        if not is_literal(host.address):
-            endpoint = self.proxy.resolve(host.endpoint)
-        return self.proxy.network.connect(endpoint, pod.namespace, pod.lane, self.cluster.pool.keepalive, handler)
 
     def drop_lane(self, lane: int) -> None:
         """A pod is gone: close its idle connections."""

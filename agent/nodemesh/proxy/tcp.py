@@ -130,7 +130,8 @@ class TcpConnection(RelayOwner):
     def _connect(self, host: Host, relay: Relay) -> Transport:
         host.begin()
         target = self.target
-        transport = target.connect(host, self.pod, relay.upstream, target.server_name(b""))
+        name = target.server_name(b"") if target.cluster.tls is not None else ""
+        transport = target.connect(host, self.pod, relay.upstream, name)
         if not transport.established:
             self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
         self.record.upstream_host = transport.remote
@@ -160,7 +161,8 @@ class TcpConnection(RelayOwner):
 
     def relay_closed(self, relay: Relay) -> None:
         self._release()
-        self.pod.proxy.telemetry.opened(self.record)
+        if self.record.series is None:
+            self.pod.proxy.telemetry.opened(self.record)
 
     def _report(self, outcome: Outcome) -> None:
         """Connecting has come to an end: tell outlier detection."""
