@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .processes import Usage
 from .proxy import Proxy
+
+P = TypeVar("P", bound=Proxy)
 
 IDLE_LIMIT = 0.05  # of a core; what a proxy may use when nobody asks it anything
 SETTLE = 2.0  # seconds from the last client's end to the look at idleness
@@ -20,8 +22,13 @@ class Pace(NamedTuple):
     seconds: float
     idle: float  # seconds over which idleness is measured
 
+    def turns(self, proxies: Sequence[P]) -> Iterator[P]:
+        """Who is measured when: each once a round, and first by turns, so that what drifts meanwhile favours nobody."""
+        for number in range(self.rounds):
+            yield from proxies if number % 2 == 0 else reversed(proxies)
 
-FULL = Pace(rounds=5, seconds=3, idle=1.0)
+
+FULL = Pace(rounds=8, seconds=2, idle=1.0)
 QUICK = Pace(rounds=1, seconds=1, idle=0.5)
 
 

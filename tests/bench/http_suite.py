@@ -92,9 +92,8 @@ def measure(
             one_run(case, proxy, 1, cores, folder)
         outcome.mistakes.extend(sampler.wrong)
     runs: dict[Proxy, list[Run]] = {proxy: [] for proxy in proxies}
-    for _ in range(pace.rounds):
-        for proxy in proxies:
-            runs[proxy].append(one_run(case, proxy, pace.seconds, cores, folder))
+    for proxy in pace.turns(proxies):
+        runs[proxy].append(one_run(case, proxy, pace.seconds, cores, folder))
     for proxy in proxies:
         outcome.mistakes.extend(f"{case.name}: {fault}" for r in runs[proxy] for fault in faults(case, proxy, r.seen))
         outcome.figures.extend(figures(case, proxy, runs[proxy]))

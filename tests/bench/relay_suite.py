@@ -122,9 +122,8 @@ def measure(case: Case, proxies: list[Relaying], pace: Pace, cores: Cores, outco
     for proxy in proxies:
         one_run(case, proxy, 0.5, cores)
     runs: dict[Relaying, list[Run]] = {proxy: [] for proxy in proxies}
-    for _ in range(pace.rounds):
-        for proxy in proxies:
-            runs[proxy].append(one_run(case, proxy, pace.seconds, cores))
+    for proxy in pace.turns(proxies):
+        runs[proxy].append(one_run(case, proxy, pace.seconds, cores))
     for proxy in proxies:
         outcome.mistakes.extend(fault for each in runs[proxy] for fault in faults(case, proxy, each))
         outcome.figures.extend(figures(case, proxy, runs[proxy]))
