@@ -1,11 +1,13 @@
 """Conversations over TLS that the proxy originates: names, certificates, resumption, ends."""
 
+import gc
 import ssl
 
 import pytest
 
 from nodemesh.lab.certificates import Authority
 from nodemesh.proxy.certificates import Materials
+from nodemesh.proxy.relay import Side
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
@@ -213,6 +215,25 @@ def test_plain_tcp_in_tls_out_and_half_closed_ends(authority):
     world.run()
     assert client.take() == b"x" * 100_000 and client.ended
     assert world.records[0].reasons == () and world.records[0].bytes_sent == 100_000
+
+
+def test_a_relay_that_is_over_holds_no_connection(authority):
+    """Its TLS connection points back at it: the two would wait for the garbage collector."""
+    world = shop(SIMPLE, authority)
+
+    def holding() -> int:
+        return sum(isinstance(found, Side) and found.transport is not None for found in gc.get_objects())
+
+    gc.collect()
+    before = holding()
+    client = ask(world, b"hello", 81)
+    upstream = answer(world, server_context(authority.issue("shop.example")))
+    assert holding() == before + 2
+    client.end()
+    settle(world, upstream)
+    upstream.end()
+    world.run()
+    assert client.ended and holding() == before
 
 
 def test_a_slow_client_stops_the_upstream(authority):

@@ -43,9 +43,8 @@ class Side(Handler):
             transport.join(out)
 
     def leave(self) -> None:
-        """The relay is closed: point at nothing that points back, lest the memory waits for the collector and stays
-        cold."""
-        self.relay = self.other = None
+        """The relay is closed: point at nothing, lest the memory waits for the collector and stays cold."""
+        self.relay = self.transport = self.other = self.out = None
 
     def name(self) -> str:
         """Who is there, for the access log."""
