@@ -192,6 +192,11 @@ def test_files_take_their_authority_from_a_secret_where_one_is_named(authority):
     served(world, dial(world, authority, "a.example", authority.issue("client.example")), get("a.example"))
 
 
+def test_who_asks_for_no_certificate_needs_no_authority(authority):
+    world = gateway(authority, A.replace("credentialName: a", "credentialName: a, caCertCredentialName: nobodys"))
+    served(world, dial(world, authority, "a.example"), get("a.example"))
+
+
 @pytest.mark.parametrize("servers", [MUTUAL, OPTIONAL])
 def test_a_clients_certificate_is_told(authority, servers):
     world = gateway(authority, servers)

@@ -115,9 +115,9 @@ def server_use(naming: _Naming, client: Client) -> Use:
     tls = naming.tls
     assert isinstance(tls, ServerTLSSettings)
     names = tls.credential_names or ((tls.credential_name,) if tls.credential_name else ())
-    authority = (tls.ca_cert_credential_name,) if tls.ca_cert_credential_name else ()
-    secrets = tuple(credential_key(name, client.namespace) for name in (*names, *authority))
     mutual = tls.mode is not ServerTLSMode.SIMPLE
+    authority = (tls.ca_cert_credential_name,) if mutual and tls.ca_cert_credential_name else ()
+    secrets = tuple(credential_key(name, client.namespace) for name in (*names, *authority))
     beside = (secrets[0] + AUTHORITY_SUFFIX,) if names and mutual and not authority else ()
     named = "credentialNames" if tls.credential_names else "credentialName" if names else "caCertCredentialName"
     return use_of(naming, named, tls, client, secrets, beside)

@@ -170,7 +170,8 @@ class Certificates:
         if tls.mode is ServerTLSMode.ISTIO_MUTUAL:
             raise ValueError("ISTIO_MUTUAL is not supported, for nodemesh issues no identities: use MUTUAL")
         names = tls.credential_names or ((tls.credential_name,) if tls.credential_name else ())
-        authority = credential_key(tls.ca_cert_credential_name, namespace) if tls.ca_cert_credential_name else ""
+        other = tls.ca_cert_credential_name if tls.mode is not ServerTLSMode.SIMPLE else None
+        authority = credential_key(other, namespace) if other else ""
         if names:
             return self._secret_source(tuple(credential_key(name, namespace) for name in names), authority, True)
         files = [(entry.server_certificate or "", entry.private_key or "") for entry in tls.tls_certificates]

@@ -49,6 +49,7 @@ def gateway(tls: str, *clients: Client, selected: str = "ingress"):
         ("{mode: OPTIONAL_MUTUAL, credentialNames: [rsa, ec]}", ("edge/rsa", "edge/ec"), ("edge/rsa-cacert",)),
         ("{mode: MUTUAL, credentialName: web, caCertCredentialName: ca}", ("edge/web", "edge/ca"), ()),
         ("{mode: SIMPLE, serverCertificate: /c, privateKey: /k}", (), ()),
+        ("{mode: SIMPLE, serverCertificate: /c, privateKey: /k, caCertCredentialName: ca}", (), ()),
         ("{mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertCredentialName: ca}", ("edge/ca",), ()),
     ],
 )
