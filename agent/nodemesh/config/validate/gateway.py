@@ -205,7 +205,8 @@ def _certificates(tls: ServerTLSSettings, mode: ServerTLSMode, path: Path, findi
             if not value:
                 findings.error("missing-field", (*path, name), f"{mode} needs {name}, or a credentialName")
     if mode is not ServerTLSMode.SIMPLE and not tls.ca_certificates and not tls.ca_cert_credential_name:
-        message = f"{mode} checks clients' certificates and needs caCertificates, or a credentialName"
+        ways = "caCertificates, a caCertCredentialName, or a credentialName"
+        message = f"{mode} checks clients' certificates and needs {ways}"
         findings.error("missing-field", (*path, "caCertificates"), message)
 
 
