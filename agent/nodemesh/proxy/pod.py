@@ -14,11 +14,11 @@ from ..routing.decision import Decision
 from ..routing.frontend import Frontend
 from ..routing.view import View
 from ..telemetry.record import ConnectionRecord
+from .accept.arrival import Arrival
+from .accept.sniff import Sniffer
 from .addresses import ADDRESSES
-from .downstream import Downstream
-from .gateway import Arrival
-from .sniff import Sniffer
-from .tcp import start_tcp
+from .http1.server import Downstream
+from .tcp.connection import start_tcp
 from .transport import Acceptor, Handler, Transport
 
 if TYPE_CHECKING:

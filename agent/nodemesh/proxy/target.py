@@ -12,10 +12,10 @@ from ..balance.host import Host
 from ..registry.snapshot import HTTP_PROTOCOLS
 from ..routing.decision import Algorithm, Cluster
 from ..routing.names import strip_port
-from .pool import Pool
-from .tls import Doomed, Records, TlsError, TlsTransport
+from .http.pool import Pool
+from .http1.client import Requester, Upstream
+from .tls.transport import Doomed, Records, TlsError, TlsTransport
 from .transport import Handler, Transport
-from .upstream import Requester, Upstream
 
 if TYPE_CHECKING:
     from .pod import Pod

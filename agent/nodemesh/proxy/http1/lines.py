@@ -7,7 +7,7 @@ import re
 from itertools import compress
 from typing import Any, Final, Generic, TypeVar
 
-from .errors import ProtocolError
+from ..http.errors import ProtocolError
 
 K = TypeVar("K")
 V = TypeVar("V")

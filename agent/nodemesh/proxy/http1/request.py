@@ -7,8 +7,8 @@ from itertools import compress
 from typing import Final
 
 from ...routing.rewrite import normalize_path
-from ..head import UNKNOWN, RequestFields, RequestHead
-from .errors import ProtocolError
+from ..http.errors import ProtocolError
+from ..http.head import UNKNOWN, RequestFields, RequestHead
 from .lines import (
     CONNECTION,
     CONTENT_LENGTH,

@@ -6,8 +6,8 @@ import re
 from itertools import compress
 from typing import Final
 
-from ..head import NO_FIELDS, UNKNOWN, ResponseHead
-from .errors import ProtocolError
+from ..http.errors import ProtocolError
+from ..http.head import NO_FIELDS, UNKNOWN, ResponseHead
 from .lines import (
     CONNECTION,
     CONTENT_LENGTH,

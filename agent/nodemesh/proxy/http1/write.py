@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from ..head import UNKNOWN, Edits, Fields, RequestHead, ResponseHead
+from ..http.head import UNKNOWN, Edits, Fields, RequestHead, ResponseHead
 from ..transport import Buffer
 from .lines import name_of
 

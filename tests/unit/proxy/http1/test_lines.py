@@ -1,6 +1,6 @@
 import pytest
 
-from nodemesh.proxy.http1.errors import ProtocolError
+from nodemesh.proxy.http.errors import ProtocolError
 from nodemesh.proxy.http1.lines import (
     CACHE,
     CACHE_SIZE,
