@@ -7,6 +7,7 @@ import re
 from itertools import compress
 from typing import Any, Final, Generic, TypeVar
 
+from ...routing.fields import WRITTEN, members
 from ..http.errors import ProtocolError
 
 K = TypeVar("K")
@@ -46,19 +47,13 @@ KINDS: Final[dict[bytes, int]] = {
     b"x-envoy-max-retries": CONTROL,
     b"x-envoy-retriable-status-codes": CONTROL,
     b"x-envoy-retriable-header-names": CONTROL,
-    b"x-envoy-attempt-count": OURS,
-    b"x-envoy-expected-rq-timeout-ms": OURS,
-    b"x-envoy-original-path": OURS,
-    b"x-envoy-upstream-service-time": OURS,
+    **dict.fromkeys(WRITTEN, OURS),
     b"server": SERVER,
     b"grpc-status": GRPC_STATUS,
 }
 
 #: Fields that hold secrets, or a whole story.
 UNCACHED: Final = frozenset({b"authorization", b"cookie", b"location", b"referer", b"set-cookie"})
-
-#: Options of Connection that name no other field.
-OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b""})
 
 #: A field with more values than this has another one in each message: they are not worth their place.
 CACHED_VALUES: Final = 64
@@ -166,7 +161,7 @@ def tokens_of(line: bytes) -> tuple[bytes, ...]:
     """The members, in lower case, of a field whose value is a list of tokens."""
     tokens = TOKENS.found.get(line)
     if tokens is None:
-        tokens = tuple(token.strip(b" \t") for token in value_of(line).lower().split(b","))
+        tokens = members(value_of(line))
         TOKENS.keep(line, len(line), tokens)
     return tokens
 

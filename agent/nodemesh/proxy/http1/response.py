@@ -6,6 +6,7 @@ import re
 from itertools import compress
 from typing import Final
 
+from ...routing.fields import OPTIONS
 from ..http.errors import ProtocolError
 from ..http.head import NO_FIELDS, UNKNOWN, ResponseHead
 from .lines import (
@@ -13,7 +14,6 @@ from .lines import (
     CONTENT_LENGTH,
     EXPECT,
     GRPC_STATUS,
-    OPTIONS,
     PLAIN,
     TRANSFER_ENCODING,
     UPGRADE,

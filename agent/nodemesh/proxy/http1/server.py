@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...reasons import Reason
 from ...routing.decision import Decision
+from ...routing.fields import said_scheme
 from ...routing.frontend import Frontend
 from ...routing.match import VirtualHost
 from ...routing.request import Request
@@ -178,6 +179,8 @@ class Downstream(Handler):
         self._served = True
         if pod.gateway_port:
             admit(head, self.transport.remote, self.security)
+        else:
+            head.scheme = said_scheme(head.headers, head.scheme)
         self._close = fields.close or pod.proxy.draining
         self._bodiless = head.method == b"HEAD"
         if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh

@@ -6,7 +6,6 @@ from nodemesh.proxy.http1.lines import (
     CACHE_SIZE,
     CACHED_VALUES,
     NAMES,
-    OPTIONS,
     PLAIN,
     SERVER,
     Layouts,
@@ -16,6 +15,7 @@ from nodemesh.proxy.http1.lines import (
     tokens_of,
     value_of,
 )
+from nodemesh.routing.fields import OPTIONS
 
 
 def test_a_line_is_read_once():
