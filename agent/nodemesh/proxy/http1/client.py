@@ -13,7 +13,7 @@ from ..http.head import Edits, RequestHead, ResponseHead
 from ..tls.transport import TlsError
 from ..transport import Buffer, Handler, Transport
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
-from .receive import HeadBuffer
+from .receive import MAX_RESPONSE_HEAD, HeadBuffer
 from .response import read_response
 from .write import write_chunk, write_last_chunk, write_request
 
@@ -76,7 +76,7 @@ class Upstream(Handler):
         self.opened = pool.clock.now
         self.idle_since = 0.0
         self.responding = False  # bytes of the present response have come
-        self._buffer = HeadBuffer()
+        self._buffer = HeadBuffer(MAX_RESPONSE_HEAD)
         self._body: BodyReader | None = None
         self._method = b""
         self._upgrade = b""  # the protocol that the present request asks to change to
