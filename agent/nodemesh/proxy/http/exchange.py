@@ -284,7 +284,6 @@ class Exchange(Caller):
             redirect,
             self.head,
             listener_port=self.downstream.dialled_port,
-            tls=self.downstream.security is not None,
         )
         self._reply(redirect.status, b"", {b"location": b"location: " + location}, -1)
 

@@ -33,7 +33,7 @@ def begin_record(pod: Pod, head: RequestHead, transport: Transport) -> RequestRe
     record.request_id = headers.get(b"x-request-id") or proxy.request_ids.next()
     record.user_agent = headers.get(b"user-agent", b"")
     record.forwarded_for = headers.get(b"x-forwarded-for", b"")
-    record.downstream_remote = transport.remote
+    record.downstream_remote = head.client or transport.remote
     record.downstream_local = transport.local
     return record
 

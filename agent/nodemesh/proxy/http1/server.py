@@ -181,7 +181,7 @@ class Downstream(Handler):
             raise ProtocolError("HTTP/1.0 is not accepted", 426)
         self._served = True
         if pod.gateway_port:
-            admit(head, self.transport.remote, self.security)
+            admit(pod.edge, head, self.transport.remote, self.security)
         else:
             head.scheme = said_scheme(head.headers, head.scheme)
         self._close = fields.close or pod.proxy.draining
