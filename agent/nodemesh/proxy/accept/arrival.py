@@ -11,8 +11,8 @@ from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
 from ..http1.server import Downstream
 from ..tcp.connection import refuse, start_tcp
-from ..tls.certificates import forwarded_certificate
 from ..tls.client_hello import HANDSHAKE, MAX_HELLO, server_name
+from ..tls.peer import forwarded_certificate
 from ..tls.transport import TlsError, TlsTransport
 from ..transport import Buffer, Handler, Transport
 
@@ -27,11 +27,12 @@ class Security:
     """The TLS that a client's connection came over: the name it asked for, and the certificate it showed, as
     x-forwarded-client-cert has it (empty: none)."""
 
-    __slots__ = ("name", "certificate")
+    __slots__ = ("name", "certificate", "connection")
 
-    def __init__(self, name: str, certificate: bytes) -> None:
+    def __init__(self, name: str, certificate: bytes, connection: ssl.SSLObject) -> None:
         self.name = name
         self.certificate = certificate
+        self.connection = connection
 
 
 class Arrival(Handler):
@@ -66,7 +67,8 @@ class Arrival(Handler):
         assert server is not None and isinstance(transport, TlsTransport)
         self._leave()
         if server.is_http:
-            Downstream(pod, transport, None, None, Security(self._name, shown_certificate(transport.connection)))
+            connection = transport.connection
+            Downstream(pod, transport, None, None, Security(self._name, shown_certificate(connection), connection))
         else:
             decision = pod.view.tcp_gateway(pod.gateway_port, self._name)
             start_tcp(pod, transport, decision, None, b"", self._name)
