@@ -81,6 +81,7 @@ ELSEWHERE = {
     "proxy/http1/server.py": "playbooks/test_http.py",
     "proxy/tcp/early.py": "playbooks/test_tcp.py",
     "proxy/http/edge.py": "playbooks/test_gateway.py",
+    "proxy/http/fields.py": "unit/proxy/http/test_lines.py",
     "proxy/http/exchange.py": "playbooks/test_http.py",
     "proxy/accept/arrival.py": "playbooks/test_gateway.py",
     "proxy/http/head.py": "unit/proxy/http1/test_request.py",
