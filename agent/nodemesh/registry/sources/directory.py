@@ -174,9 +174,13 @@ def read_file(path: str, stamp: Stamp, before: File | None) -> File:
             continue
         for key, item in kept.items():
             # A flaw without a name may be in any object: all that the file had stays.
-            if not problem.name or (problem.kind, problem.namespace, problem.name) == (key.kind, *names(key)):
+            if not problem.name or (problem.group, problem.kind, *named(problem)) == (key.group, key.kind, *names(key)):
                 objects.setdefault(key, item)
     return File(stamp, objects, (*loaded.problems, *clashes))
+
+
+def named(problem: Problem) -> tuple[str, str]:
+    return problem.namespace, problem.name
 
 
 def names(key: ObjectKey) -> tuple[str, str]:
@@ -190,6 +194,7 @@ def duplicate(key: ObjectKey, item: Object[Any], first: Object[Any]) -> Problem:
         refused=True,
         location=item.location,
         kind=key.kind,
+        group=key.group,
         namespace=key.namespace,
         name=key.name,
     )
