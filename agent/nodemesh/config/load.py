@@ -12,7 +12,7 @@ import msgspec
 from .base import CoreModel
 from .core import ConfigMapSpec, EndpointSliceSpec, OwnerReference, PodSpec, SecretSpec
 from .decode import decode
-from .kinds import KINDS, MESH_CONFIG, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
+from .kinds import KINDS, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
 from .meta import Location, Meta, Object, Path
 from .problems import Finding, Findings, Problem, Severity, path_text
 from .serviceentry import ServiceEntrySpec, ServiceEntryStatus
@@ -302,7 +302,9 @@ def _problems(findings: Findings, origin: Origin, group: str, kind: str, meta: M
     if not findings.items:
         return []
     root = origin.node()
-    namespace = meta.namespace or ("" if kind in ("", MESH_CONFIG.name, "Namespace", "Node") else "default")
+    found = KINDS.get((group, kind))
+    unscoped = not kind or (found is not None and not found.namespaced)
+    namespace = meta.namespace or ("" if unscoped else "default")
     return [
         Problem(
             code=item.code,

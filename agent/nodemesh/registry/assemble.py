@@ -20,7 +20,7 @@ from .workloads import workload_of_entry, workload_of_pod
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 #: Objects that stand in no namespace.
-CLUSTER_SCOPED = frozenset({"Namespace", "Node"})
+CLUSTER_SCOPED = frozenset({"Namespace", "Node", "GatewayClass", "XMesh"})
 #: The kinds that services, workloads and the site are made of, by name, and those that are looked up by name alone; no
 #: two groups have the same.
 GROUPS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..gatewayapi import GROUP, X_GROUP
 from ..kinds import ISTIO_GROUP, MESH_CONFIG, Kind
 from ..meta import Meta
 from ..problems import Findings
@@ -12,6 +13,9 @@ from .common import check_own_words
 from .core import check_endpoint_slice, check_pod, check_service
 from .destinationrule import check_destination_rule
 from .gateway import check_gateway
+from .gatewayapi.gateways import check_kubernetes_gateway, check_listener_set
+from .gatewayapi.policies import check_backend_spec, check_backend_tls_policy, check_backend_traffic_policy
+from .gatewayapi.routes import check_connection_route, check_grpc_route, check_http_route, check_tls_route
 from .meshconfig import check_mesh_config
 from .serviceentry import check_service_entry
 from .sidecar import check_sidecar
@@ -28,6 +32,16 @@ RULES: dict[tuple[str, str], Callable[[Any, Meta, Findings], None]] = {
     (ISTIO_GROUP, "WorkloadGroup"): check_workload_group,
     (ISTIO_GROUP, "Sidecar"): check_sidecar,
     (MESH_CONFIG.group, MESH_CONFIG.name): check_mesh_config,
+    (GROUP, "Gateway"): check_kubernetes_gateway,
+    (GROUP, "ListenerSet"): check_listener_set,
+    (GROUP, "HTTPRoute"): check_http_route,
+    (GROUP, "GRPCRoute"): check_grpc_route,
+    (GROUP, "TLSRoute"): check_tls_route,
+    (GROUP, "TCPRoute"): check_connection_route,
+    (GROUP, "UDPRoute"): check_connection_route,
+    (GROUP, "BackendTLSPolicy"): check_backend_tls_policy,
+    (X_GROUP, "XBackendTrafficPolicy"): check_backend_traffic_policy,
+    (X_GROUP, "XBackend"): check_backend_spec,
     ("", "Pod"): check_pod,
     ("", "Service"): check_service,
     ("discovery.k8s.io", "EndpointSlice"): check_endpoint_slice,

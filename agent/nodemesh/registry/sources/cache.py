@@ -34,7 +34,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(kind: type[Any], value: Any) -> Any:
-    if kind in (Duration, Base64):
+    if issubclass(kind, Duration | Base64):
         return kind(value)
     raise NotImplementedError(kind)
 
