@@ -120,9 +120,9 @@ def families(numbers: Numbers) -> Iterator[Family]:
         help="1 for each object that is not in force as it stands in the configuration.",
         kind="gauge",
         labels=("kind", "namespace", "name"),
-        samples=[(tuple(key), 1) for key in numbers.refused[:SHOWN]],
+        samples=[(place, 1) for place in list(dict.fromkeys(map(labels_of, numbers.refused)))[:SHOWN]],
     )
-    places = dict.fromkeys((*key, field) for key, field in numbers.certificate_faults)
+    places = dict.fromkeys((*labels_of(key), field) for key, field in numbers.certificate_faults)
     yield Family(
         name="nodemesh_certificate_faults",
         help="1 for each field of a rule whose certificates cannot be used in their newest form.",
@@ -130,6 +130,10 @@ def families(numbers: Numbers) -> Iterator[Family]:
         labels=("kind", "namespace", "name", "field"),
         samples=[(place, 1) for place in list(places)[:SHOWN]],
     )
+
+
+def labels_of(key: ObjectKey) -> tuple[str, str, str]:
+    return key.kind, key.namespace, key.name
 
 
 def remote_families(remotes: Sequence[RemoteStatus]) -> Iterator[Family]:

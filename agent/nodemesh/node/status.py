@@ -234,4 +234,6 @@ class RunningNode:
 def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:
     """The objects that are not in force as they are written, each once."""
     refused = (problem for problem in snapshot.problems if problem.refused and problem.name)
-    return list(dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name) for problem in refused))
+    return list(
+        dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name, problem.group) for problem in refused)
+    )
