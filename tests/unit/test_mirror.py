@@ -76,6 +76,7 @@ ELSEWHERE = {
     "node/kernel.py": "netns/test_node_enrol.py",
     "node/kubeconfig.py": "kubernetes/test_login.py",
     "node/platform.py": "netns/test_node_run.py",
+    "node/pod_events.py": "kubernetes/test_pod_events.py",
     "node/publish.py": "unit/cli/test_run_expose.py",
     "node/remotes.py": "kubernetes/test_clusters.py",
     "node/reporter.py": "kubernetes/test_report.py",
