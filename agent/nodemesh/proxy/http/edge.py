@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...routing.edge import Edge
 from .head import RequestHead
-
-if TYPE_CHECKING:
-    from ..accept.arrival import Security
+from .security import Security
 
 
 def admit(edge: Edge, head: RequestHead, remote: str, security: Security | None) -> None:

@@ -6,8 +6,8 @@ from typing import Final
 
 from ...config.commands import CommandError, parse
 from ...routing.decision import HeaderOps
-from ..http1.lines import name_of
 from .head import Edits, Fields
+from .lines import name_of
 from .variables import Facts, Variable
 
 #: Values that were taken apart before: few differ, all of them are in rules.

@@ -19,12 +19,11 @@ from ...routing.client import Client
 from ...routing.match import pseudo_header, query_value
 from ...telemetry.labels import FLAGS
 from ...telemetry.record import RequestRecord
-from ..http1.lines import name_of, value_of
 from ..tls.peer import of_connection
 from .head import RequestFields, RequestHead, ResponseHead
+from .lines import name_of, value_of
 
 if TYPE_CHECKING:
-    from ..transport import Transport
     from .call import Call
     from .request_id import RequestIds
 
@@ -55,14 +54,14 @@ class Facts:
     the proxy's clock's, `received` when the request was complete (0: it is not yet)."""
 
     __slots__ = (
-        "record", "request", "response", "client", "security", "call", "began", "received", "now", "wall", "ids",
+        "record", "request", "response", "remote", "security", "call", "began", "received", "now", "wall", "ids",
     )  # fmt: skip
 
-    def __init__(self, record: RequestRecord, request: RequestHead, client: Transport | None) -> None:
+    def __init__(self, record: RequestRecord, request: RequestHead, remote: str) -> None:
         self.record = record
         self.request = request
         self.response: ResponseHead | None = None
-        self.client = client
+        self.remote = remote  # of the client's connection, whoever the client is
         self.security: ssl.SSLObject | None = None  # of the client's connection
         self.call: Call | None = None
         self.began = 0.0
@@ -82,7 +81,7 @@ class Facts:
 
 #: For values without variables.
 NO_FACTS: Final = Facts(
-    RequestRecord(Client(namespace="")), RequestHead(b"", b"", b"", b"", b"", RequestFields([], frozenset(), {})), None
+    RequestRecord(Client(namespace="")), RequestHead(b"", b"", b"", b"", b"", RequestFields([], frozenset(), {})), ""
 )
 
 Value = Callable[[Facts, str], str]
@@ -284,11 +283,6 @@ def subnet(address: str, argument: str) -> str:
         return host
 
 
-def remote(facts: Facts) -> str:
-    """The peer of the client's connection, whoever the client is."""
-    return facts.client.remote if facts.client is not None else facts.record.downstream_remote
-
-
 def upstream_host(facts: Facts) -> str:
     return facts.record.upstream_host if facts.response is not None else ""
 
@@ -359,9 +353,9 @@ VALUES: Final[dict[str, Value]] = {
     "DOWNSTREAM_REMOTE_ADDRESS": lambda facts, argument: facts.record.downstream_remote,
     "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(facts.record.downstream_remote, argument),
     "DOWNSTREAM_REMOTE_PORT": lambda facts, argument: port_of(facts.record.downstream_remote),
-    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS": lambda facts, argument: remote(facts),
-    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(remote(facts), argument),
-    "DOWNSTREAM_DIRECT_REMOTE_PORT": lambda facts, argument: port_of(remote(facts)),
+    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS": lambda facts, argument: facts.remote,
+    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(facts.remote, argument),
+    "DOWNSTREAM_DIRECT_REMOTE_PORT": lambda facts, argument: port_of(facts.remote),
     "DOWNSTREAM_LOCAL_ADDRESS": lambda facts, argument: facts.record.downstream_local,
     "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(facts.record.downstream_local, argument),
     "DOWNSTREAM_LOCAL_PORT": lambda facts, argument: port_of(facts.record.downstream_local),

@@ -4,8 +4,8 @@ import pytest
 
 from nodemesh.proxy.http.head import Edits, Fields
 from nodemesh.proxy.http.headers import change, expand
+from nodemesh.proxy.http.lines import name_of
 from nodemesh.proxy.http.variables import NO_FACTS
-from nodemesh.proxy.http1.lines import name_of
 from nodemesh.proxy.http1.write import unedited
 from nodemesh.routing.decision import HeaderOp, HeaderOps
 
