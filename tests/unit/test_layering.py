@@ -47,6 +47,8 @@ HOMES = {
         "proxy/clock.py",
         "proxy/tcp/early.py",
         "proxy/dns/nameserver.py",
+        "proxy/http/responder.py",
+        "proxy/http/stream.py",
         "proxy/io/platform.py",
         "proxy/tls/transport.py",
         "proxy/transport.py",

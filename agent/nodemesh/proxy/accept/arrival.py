@@ -9,7 +9,9 @@ from ...reasons import Reason
 from ...routing.gateways import GatewayServer
 from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
-from ..http1.server import Downstream
+from ..http.security import Security
+from ..http.session import Session
+from ..http1.server import Http1Server
 from ..tcp.connection import refuse, start_tcp
 from ..tls.certificates import forwarded_certificate
 from ..tls.client_hello import HANDSHAKE, MAX_HELLO, server_name
@@ -21,17 +23,6 @@ if TYPE_CHECKING:
 
 #: Seconds for ClientHello and handshake (Istio's listener filters have 15 s, too).
 HANDSHAKE_TIMEOUT: Final = 15.0
-
-
-class Security:
-    """The TLS that a client's connection came over: the name it asked for, and the certificate it showed, as
-    x-forwarded-client-cert has it (empty: none)."""
-
-    __slots__ = ("name", "certificate")
-
-    def __init__(self, name: str, certificate: bytes) -> None:
-        self.name = name
-        self.certificate = certificate
 
 
 class Arrival(Handler):
@@ -66,7 +57,8 @@ class Arrival(Handler):
         assert server is not None and isinstance(transport, TlsTransport)
         self._leave()
         if server.is_http:
-            Downstream(pod, transport, None, None, Security(self._name, shown_certificate(transport.connection)))
+            security = Security(self._name, shown_certificate(transport.connection))
+            Http1Server(Session(pod, transport, None, None, security), transport)
         else:
             decision = pod.view.tcp_gateway(pod.gateway_port, self._name)
             start_tcp(pod, transport, decision, None, b"", self._name)

@@ -11,7 +11,8 @@ from ...routing.decision import Decision
 from ...routing.frontend import Frontend
 from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
-from ..http1.server import Downstream
+from ..http.session import Session
+from ..http1.server import Http1Server
 from ..tcp.connection import start_tcp
 from ..tcp.early import EarlyConnection, Waiting, give_up, start_early
 from ..tcp.relay import Relay
@@ -98,7 +99,8 @@ class Sniffer(Handler, Waiting):
             start_tcp(self.pod, self.transport, decision, self.dialled, self._data, name or "")
         elif kind == HTTP1:
             self._leave()
-            Downstream(self.pod, self.transport, self.frontend, self.dialled).received(self._data)
+            session = Session(self.pod, self.transport, self.frontend, self.dialled)
+            Http1Server(session, self.transport).received(self._data)
         elif early is not None:
             self._join(early)
         else:

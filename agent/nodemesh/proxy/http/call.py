@@ -8,13 +8,13 @@ from ...balance.host import Host
 from ...reasons import Reason
 from ...routing.decision import Retry
 from ..clock import Alarm, Timer
-from ..http1.client import Requester, Upstream
 from ..target import Target
 from ..transport import Buffer, Transport
 from .head import Edits, RequestHead, ResponseHead
 from .local_reply import HTTP_STATUS
 from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
+from .stream import Requester, Stream
 
 if TYPE_CHECKING:
     from ..pod import Pod
@@ -132,7 +132,7 @@ class Call(Requester):
         self.state = NEW
         self.attempts = 0
         self.reasons: tuple[Reason, ...] = ()
-        self.upstream: Upstream | None = None
+        self.upstream: Stream | None = None
         self.host: Host | None = None
         self.host_name = ""  # "address:port" of the last try
         self.local_name = ""  # our end of the connection that answered
@@ -153,7 +153,7 @@ class Call(Requester):
     @property
     def lag(self) -> int:
         """Bytes of the request's body that wait here."""
-        waiting = self.upstream.transport.pending if self.upstream is not None else 0
+        waiting = self.upstream.pending if self.upstream is not None else 0
         return waiting + (self.body.size if self.body is not None else 0)
 
     # --- what the caller calls
@@ -180,7 +180,7 @@ class Call(Requester):
             return not body.full
         body.passed(data)
         self.upstream.send(data)
-        return not self.upstream.transport.pending
+        return not self.upstream.pending
 
     def finish(self) -> None:
         """The request's body is complete."""
@@ -192,12 +192,12 @@ class Call(Requester):
     def resume(self) -> None:
         """The caller takes more of the response."""
         if self.upstream is not None:
-            self.upstream.transport.resume()
+            self.upstream.resume()
 
     def pause(self) -> None:
         """The caller takes no more of the response for now."""
         if self.upstream is not None:
-            self.upstream.transport.pause()
+            self.upstream.pause()
 
     def cancel(self) -> None:
         """Nobody wants the response any more."""
@@ -219,8 +219,8 @@ class Call(Requester):
         """Take a connection and send, or wait for one."""
         name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
         upstream = self.target.upstream(host, self.pod, self._fresh, name)
-        while upstream is not None and upstream.requests and not self._is_light() and upstream.transport.stale:
-            upstream.close()  # what is sent there would be lost, and nobody may or can send it again
+        while upstream is not None and upstream.reused and not self._is_light() and upstream.stale:
+            upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
             upstream = self.target.upstream(host, self.pod, self._fresh, name)
         if upstream is not None:
             self._send(host, upstream)
@@ -233,12 +233,12 @@ class Call(Requester):
         assert self.host is not None
         self._connect(self.host)
 
-    def _send(self, host: Host, upstream: Upstream) -> None:
+    def _send(self, host: Host, upstream: Stream) -> None:
         self._enter(SENT)
         self.upstream = upstream
         if not self._fresh:
             self.attempts += 1
-        self.host_name = upstream.transport.remote
+        self.host_name = upstream.remote
         host.begin()
         attempts = self.attempts
         edits = self.edits
@@ -259,7 +259,7 @@ class Call(Requester):
                 body.forget()
         self.sent_at = self._clock.now
         upstream.request(self, self.head, self.path, self.authority, edits, data, complete, trailers)
-        if not complete and not upstream.transport.pending:
+        if not complete and not upstream.pending:
             self.caller.call_drained()
 
     def _start_timeout(self) -> None:
@@ -298,7 +298,7 @@ class Call(Requester):
     def responded(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
         host, upstream = self.host, self.upstream
         assert host is not None and upstream is not None
-        self.local_name = upstream.transport.local
+        self.local_name = upstream.local
         if self.target.group.detector is not None:
             grpc = head.grpc_status
             self.target.group.report(host, HTTP_STATUS[grpc] if 0 <= grpc < len(HTTP_STATUS) else head.status)
@@ -342,12 +342,12 @@ class Call(Requester):
     def failed(self, reason: Reason, detail: str) -> None:
         upstream = self.upstream
         assert upstream is not None
-        stale = upstream.requests > 1 and not upstream.responding
+        untouched = upstream.untouched
         self._release_upstream()
         if self.state == ANSWERED:
             self._report(reason)
             self._give_up(reason, detail)
-        elif stale and not self._fresh and self._is_safe() and self.host is not None:
+        elif untouched and not self._fresh and self._is_safe() and self.host is not None:
             # The upstream closed an idle connection while our request was on its way. Whether it saw the request is
             # not known, so that others than idempotent ones fail (RFC 9110 section 9.2.2).
             self._fresh = True

@@ -4,12 +4,10 @@ is removed (Envoy's `use_remote_address`, without trusted hops)."""
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from .head import RequestHead
-
-if TYPE_CHECKING:
-    from ..accept.arrival import Security
+from .security import Security
 
 FORWARDED_FOR: Final = b"x-forwarded-for"
 FORWARDED_PROTO: Final = b"x-forwarded-proto"

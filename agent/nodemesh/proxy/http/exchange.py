@@ -4,12 +4,12 @@ A decision says what is to become of the request; the exchange does it: fault, c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...reasons import Reason
 from ...routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, Redirect, Route
 from ...routing.rewrite import redirect_location, rewrite_path
-from ..clock import Timer
+from ..clock import Alarm, Timer
 from ..transport import Buffer, Transport
 from . import cors, fault
 from .call import Call, Caller
@@ -21,10 +21,9 @@ from .local_reply import REPLIES, body_of, grpc_reply, http_reply
 from .mirror import Mirrors
 from .records import begin_record
 from .request_body import RequestBody
+from .responder import Responder
+from .session import Session
 from .tunnel import Tunnel
-
-if TYPE_CHECKING:
-    from ..http1.server import Downstream
 
 # The states of an exchange.
 RECEIVED: Final = 0  # not decided yet
@@ -58,19 +57,21 @@ SERVICE_TIME: Final = [b"x-envoy-upstream-service-time: %d" % milliseconds for m
 
 
 class Exchange(Caller):
-    """Made by a downstream codec for each request, which it answers through that codec. `start` comes first, then the
-    request's body by `request_data` and `request_ended`; `abandoned` if the client goes."""
+    """Made for each request, which it answers through its `responder`. `start` comes first, then the request's body by
+    `request_data` and `request_ended`; `abandoned` if the client goes. `alarm` is for the call's timeout."""
 
     __slots__ = (
-        "proxy", "pod", "downstream", "head", "record", "state", "_call", "_body", "_decision", "_destination",
-        "_hash", "_mirrors", "_began", "_admitted", "_timer",
+        "proxy", "pod", "session", "head", "record", "state", "_responder", "_alarm", "_call", "_body", "_decision",
+        "_destination", "_hash", "_mirrors", "_began", "_admitted", "_timer",
     )  # fmt: skip
 
-    def __init__(self, downstream: Downstream, head: RequestHead) -> None:
-        self.downstream = downstream
-        self.pod = downstream.pod
-        self.proxy = downstream.pod.proxy
+    def __init__(self, session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> None:
+        self.session = session
+        self.pod = session.pod
+        self.proxy = session.pod.proxy
         self.head = head
+        self._responder = responder
+        self._alarm = alarm
         self.state = RECEIVED
         self._call: Call | None = None
         self._body: RequestBody | None = None
@@ -81,15 +82,13 @@ class Exchange(Caller):
         self._began = self.proxy.clock.now
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
-        self.record = begin_record(self.pod, head, downstream.transport)
-        if downstream.security is not None:
-            self.record.sni = downstream.security.name
+        self.record = begin_record(session, head)
 
     def __repr__(self) -> str:
         request = self.head
         return f"<Exchange {request.method!r} {request.path!r} state={self.state} {self._call!r}>"
 
-    # --- what the downstream codec calls
+    # --- what the codec calls
 
     def start(self, data: Buffer, ended: bool) -> None:
         """Decide about the request and set out; `data` is the part of its body that came with the head."""
@@ -103,7 +102,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.downstream.decide(self.head)
+        decision = self.session.decide(self.head)
         self._decision = decision
         self.record.route_name = decision.name
         if isinstance(decision, Route):
@@ -128,10 +127,10 @@ class Exchange(Caller):
         if call is None:
             body.hold(data)
             if body.full:
-                self.downstream.pause()
+                self._responder.pause()
             return
         if not call.send(data):
-            self.downstream.pause()
+            self._responder.pause()
         if self._mirrors is not None and self.state != DONE:
             self._mirrors.send(data)
 
@@ -251,7 +250,7 @@ class Exchange(Caller):
             change(destination.request_headers, head.fields, edits, record, headers)
         if route.request_headers is not None:
             change(route.request_headers, head.fields, edits, record, headers)
-        target, alarm = self.proxy.target(cluster), self.downstream.alarm
+        target, alarm = self.proxy.target(cluster), self._alarm
         call = Call(self, self.pod, target, head, path, authority, edits, self._body, alarm)
         call.timeout = route.timeout
         if route.retry is not None:
@@ -260,7 +259,7 @@ class Exchange(Caller):
             apply_controls(call, headers)
         if b"grpc-timeout" in headers:
             apply_grpc_timeout(call, headers[b"grpc-timeout"])
-        call.dialled = self.downstream.dialled
+        call.dialled = self.session.dialled
         policy = cluster.load_balancer.hash
         if policy is not None:
             self._hash = HashKey(policy, head, record)
@@ -272,18 +271,18 @@ class Exchange(Caller):
         location = redirect_location(
             redirect,
             self.head,
-            listener_port=self.downstream.dialled_port,
-            tls=self.downstream.security is not None,
+            listener_port=self.session.dialled_port,
+            tls=self.session.security is not None,
         )
         self._reply(redirect.status, b"", {b"location": b"location: " + location}, -1)
 
     # --- what the call tells
 
     def informed(self, head: ResponseHead) -> None:
-        self.downstream.inform(head)
+        self._responder.inform(head)
 
     def call_drained(self) -> None:
-        self.downstream.resume()
+        self._responder.resume()
 
     def answered(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
         call = self._call
@@ -302,7 +301,7 @@ class Exchange(Caller):
             else b"x-envoy-upstream-service-time: %d" % milliseconds
         }
         self._dress(head, edits)
-        self.downstream.respond(head, edits, data, ended)
+        self._responder.respond(head, edits, data, ended)
         if ended:
             self._finish()
 
@@ -312,9 +311,9 @@ class Exchange(Caller):
             for line in trailers:
                 if line.lower().startswith(b"grpc-status:") and line[12:].strip().isdigit():
                     self.record.grpc_status = int(line[12:])
-            self.downstream.finish(data, trailers)
+            self._responder.finish(data, trailers)
             self._finish()
-        elif not self.downstream.send(data):
+        elif not self._responder.send(data):
             assert self._call is not None
             self._call.pause()
 
@@ -328,14 +327,14 @@ class Exchange(Caller):
         self._enter(DONE)
         if self._body is not None:
             self._body.forget()
-        self.downstream.switch(head, edits, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
+        self._responder.switch(head, edits, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
 
     def call_failed(self, reason: Reason, detail: str) -> None:
         assert self._call is not None
         self._take_call_notes(self._call)
         if self.state == ANSWERING:
             self._note(reason)
-            self.downstream.reset()
+            self._responder.reset()
             self._finish()
         else:
             self._fail(reason, detail)
@@ -377,7 +376,7 @@ class Exchange(Caller):
         self.record.bytes_sent = len(body)
         edits[DATE] = self.proxy.date_line()
         edits[SERVER] = self.pod.server
-        self.downstream.respond(head, edits, body, True)
+        self._responder.respond(head, edits, body, True)
         self._finish()
 
     def _dress(self, head: ResponseHead, edits: Edits) -> None:
@@ -429,7 +428,7 @@ class Exchange(Caller):
         record = self.record
         record.duration = self.proxy.clock.now - self._began
         self.proxy.telemetry.record(record)
-        self.downstream.done(self)
+        self._responder.done()
 
     def _enter(self, state: int) -> None:
         assert state in NEXT[self.state], f"{self!r} cannot become {state}"

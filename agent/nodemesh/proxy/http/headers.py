@@ -10,8 +10,8 @@ from typing import Final
 
 from ...routing.decision import HeaderOps
 from ...telemetry.record import RequestRecord
-from ..http1.lines import name_of
 from .head import Edits, Fields
+from .lines import name_of
 
 COMMAND: Final = re.compile(rb"%(?:%|([A-Z_0-9]+)(?:\(([^)]*)\))?(?::[0-9]+)?%)")
 

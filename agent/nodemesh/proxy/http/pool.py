@@ -8,7 +8,7 @@ from ...balance.host import Host
 from ..clock import Clock, Timer
 
 if TYPE_CHECKING:
-    from ..http1.client import Upstream
+    from ..http1.client import Http1Client
     from ..target import Target
 
 #: How often idle connections are looked at.
@@ -25,10 +25,10 @@ class Pool:
         self.host = host
         self.clock: Clock = target.proxy.clock
         self.draining = False
-        self._idle: dict[int, list[Upstream]] = {}
+        self._idle: dict[int, list[Http1Client]] = {}
         self._timer: Timer | None = None
 
-    def take(self, lane: int, name: str) -> Upstream | None:
+    def take(self, lane: int, name: str) -> Http1Client | None:
         """An idle connection of this pod, if there is one; over TLS, one that was made for this server name."""
         idle = self._idle.get(lane)
         if not idle:
@@ -40,7 +40,7 @@ class Pool:
                 return idle.pop(index)
         return None
 
-    def give(self, upstream: Upstream) -> None:
+    def give(self, upstream: Http1Client) -> None:
         """A connection has done its request."""
         target = self.target
         if (
@@ -62,7 +62,7 @@ class Pool:
         if target.waiting:
             target.serve_waiting()
 
-    def forget(self, upstream: Upstream) -> None:
+    def forget(self, upstream: Http1Client) -> None:
         """A connection is gone."""
         idle = self._idle.get(upstream.pod.lane)
         if idle and upstream in idle:
@@ -93,7 +93,7 @@ class Pool:
         for upstream in list(self._idle.get(lane, ())):
             upstream.close()
 
-    def _too_old(self, upstream: Upstream) -> bool:
+    def _too_old(self, upstream: Http1Client) -> bool:
         longest = self.target.cluster.pool.max_connection_duration
         return longest > 0.0 and self.clock.now - upstream.opened >= longest
 

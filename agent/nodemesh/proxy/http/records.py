@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...reasons import Reason
 from ...telemetry.record import RequestRecord
-from ..transport import Transport
 from .errors import ProtocolError
 from .head import RequestHead
-
-if TYPE_CHECKING:
-    from ..pod import Pod
+from .session import Session
 
 #: Why a refusal with that status; all others are protocol errors.
 REASONS: Final[dict[int, Reason]] = {
@@ -21,11 +18,11 @@ REASONS: Final[dict[int, Reason]] = {
 }
 
 
-def begin_record(pod: Pod, head: RequestHead, transport: Transport) -> RequestRecord:
+def begin_record(session: Session, head: RequestHead) -> RequestRecord:
     """What is known of a request when its head has come; it gets its identifier here if it has none."""
     headers = head.headers
-    proxy = pod.proxy
-    record = RequestRecord(pod.client)
+    proxy = session.pod.proxy
+    record = RequestRecord(session.pod.client)
     record.started = proxy.clock.time()
     record.method = head.method
     record.path = head.path + b"?" + head.query if head.query else head.path
@@ -33,8 +30,10 @@ def begin_record(pod: Pod, head: RequestHead, transport: Transport) -> RequestRe
     record.request_id = headers.get(b"x-request-id") or proxy.request_ids.next()
     record.user_agent = headers.get(b"user-agent", b"")
     record.forwarded_for = headers.get(b"x-forwarded-for", b"")
-    record.downstream_remote = transport.remote
-    record.downstream_local = transport.local
+    record.downstream_remote = session.remote
+    record.downstream_local = session.local
+    if session.security is not None:
+        record.sni = session.security.name
     return record
 
 
@@ -55,14 +54,14 @@ def copy_of(record: RequestRecord) -> RequestRecord:
     return copy
 
 
-def refused_record(pod: Pod, transport: Transport, error: ProtocolError) -> RequestRecord:
+def refused_record(session: Session, error: ProtocolError) -> RequestRecord:
     """The record of something that could not be read as a request."""
-    record = RequestRecord(pod.client)
-    record.started = pod.proxy.clock.time()
+    record = RequestRecord(session.pod.client)
+    record.started = session.pod.proxy.clock.time()
     record.method = b"-"
     record.status = error.status
     record.duration = 0.0
     record.reasons = (REASONS.get(error.status, Reason.DOWNSTREAM_PROTOCOL_ERROR),)
-    record.downstream_remote = transport.remote
+    record.downstream_remote = session.remote
     record.termination = str(error)
     return record

@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 from ..http.errors import ProtocolError
+from ..http.lines import read_name
 from ..transport import Buffer
-from .lines import read_name
 
 CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 

@@ -10,6 +10,7 @@ from ...reasons import Reason
 from ..clock import Timer
 from ..http.errors import ProtocolError
 from ..http.head import Edits, RequestHead, ResponseHead
+from ..http.stream import Requester, Stream
 from ..tls.transport import TlsError
 from ..transport import Buffer, Handler, Transport
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
@@ -25,41 +26,7 @@ if TYPE_CHECKING:
 BULK_LENGTH: Final = 64 * 1024
 
 
-class Requester:
-    """Who has sent a request upstream. After the call that ends it (`responded` or `response_data` with `ended`, or
-    `failed`) the connection is no longer the requester's."""
-
-    __slots__ = ()
-
-    def proceed(self) -> None:
-        """Having waited for a connection: one may be had now, ask again."""
-        raise NotImplementedError
-
-    def informed(self, head: ResponseHead) -> None:
-        """An interim response (1xx) has come."""
-
-    def responded(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
-        """The response's head has come, with the part of its body that came along."""
-        raise NotImplementedError
-
-    def response_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
-        """More of the body."""
-        raise NotImplementedError
-
-    def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
-        """101: the connection speaks another protocol from here on. Whoever takes it over has it counted until
-        `Upstream.close`."""
-        raise NotImplementedError
-
-    def failed(self, reason: Reason, detail: str) -> None:
-        """The connection broke before the response was complete."""
-        raise NotImplementedError
-
-    def upstream_drained(self) -> None:
-        """The upstream takes more of the request's body."""
-
-
-class Upstream(Handler):
+class Http1Client(Handler, Stream):
     """One connection. It is its pool's while it has no requester."""
 
     __slots__ = (
@@ -92,7 +59,7 @@ class Upstream(Handler):
         self,
         requester: Requester,
         head: RequestHead,
-        target: bytes,
+        path: bytes,
         authority: bytes,
         edits: Edits,
         data: Buffer,
@@ -107,7 +74,7 @@ class Upstream(Handler):
         self._chunked = head.fields.length < 0
         self._close = False
         self._sent = ended
-        message = write_request(head, target, authority, edits)
+        message = write_request(head, path, authority, edits)
         if data:
             message += write_chunk(data) if self._chunked else data
         if ended and self._chunked:
@@ -127,6 +94,36 @@ class Upstream(Handler):
     def cancel(self) -> None:
         """The requester wants no answer any more: HTTP/1.1 can only say so by closing."""
         self.close()
+
+    def pause(self) -> None:
+        self.transport.pause()
+
+    def resume(self) -> None:
+        self.transport.resume()
+
+    @property
+    def pending(self) -> int:
+        return self.transport.pending
+
+    @property
+    def reused(self) -> bool:
+        return self.requests > 0
+
+    @property
+    def stale(self) -> bool:
+        return self.transport.stale
+
+    @property
+    def untouched(self) -> bool:
+        return self.requests > 1 and not self.responding
+
+    @property
+    def remote(self) -> str:
+        return self.transport.remote
+
+    @property
+    def local(self) -> str:
+        return self.transport.local
 
     def close(self) -> None:
         """Give the connection up; nobody is told."""

@@ -8,8 +8,7 @@ from typing import Final
 
 from ...routing.rewrite import normalize_path
 from ..http.errors import ProtocolError
-from ..http.head import UNKNOWN, RequestFields, RequestHead
-from .lines import (
+from ..http.fields import (
     CONNECTION,
     CONTENT_LENGTH,
     CONTROL,
@@ -22,13 +21,10 @@ from .lines import (
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
-    Known,
     Layouts,
-    name_of,
-    read_names,
-    tokens_of,
-    value_of,
 )
+from ..http.head import UNKNOWN, RequestFields, RequestHead
+from ..http.lines import Known, name_of, read_names, tokens_of, value_of
 from .receive import MAX_FIELDS
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...reasons import Reason
-from ...routing.decision import Decision
-from ...routing.frontend import Frontend
-from ...routing.match import VirtualHost
-from ...routing.request import Request
 from ...telemetry.record import RequestRecord
-from ..accept.entrance import authority_of, entrances
 from ..clock import Alarm
-from ..http.edge import admit
 from ..http.errors import ProtocolError
 from ..http.exchange import ANSWERING, DONE, Exchange
 from ..http.head import NO_EDITS, Edits, RequestHead, ResponseHead
 from ..http.local_reply import http_reply
 from ..http.records import refused_record
+from ..http.responder import Responder
+from ..http.session import Session
 from ..http.tunnel import Tunnel
 from ..tcp.relay import Relay
 from ..transport import Buffer, Handler, Transport
@@ -27,10 +23,6 @@ from .client import BULK_LENGTH
 from .receive import MAX_HEAD, HeadBuffer
 from .request import read_request
 from .write import CONTINUE, write_chunk, write_last_chunk, write_response
-
-if TYPE_CHECKING:
-    from ..accept.arrival import Security
-    from ..pod import Pod
 
 #: Seconds for a request's head to come in full once it has begun (nginx's client_header_timeout).
 HEAD_TIMEOUT: Final = 60.0
@@ -45,35 +37,21 @@ AT_ONCE: Final = 16
 LINGER: Final = 1.0
 
 
-class Downstream(Handler):
+class Http1Server(Handler, Responder):
     """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
 
     __slots__ = (
-        "pod", "transport", "frontend", "dialled", "security", "scheme", "exchange", "alarm", "_view", "_rules",
-        "_authority", "_buffer", "_body", "_held", "_counted", "_chunked", "_bodiless", "_close", "_closing", "_ended",
-        "_reading", "_served", "_since", "_timer", "_entrances",
+        "session", "pod", "transport", "exchange", "alarm", "_buffer", "_body", "_held", "_counted", "_chunked",
+        "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        pod: Pod,
-        transport: Transport,
-        frontend: Frontend | None,
-        dialled: tuple[str, int] | None,
-        security: Security | None = None,
-    ) -> None:
+    def __init__(self, session: Session, transport: Transport) -> None:
+        pod = session.pod
+        self.session = session
         self.pod = pod
         self.transport = transport
-        self.frontend = frontend
-        self.dialled = dialled
-        self.security = security
-        self.scheme = b"http" if security is None else b"https"
         self.exchange: Exchange | None = None
         self.alarm = Alarm(pod.proxy.clock)  # of the exchange's call
-        self._entrances = entrances(transport.entrance)
-        self._view = pod.view
-        self._rules: VirtualHost | None = None  # for the authority of the last request
-        self._authority = b""
         self._buffer = HeadBuffer()
         self._body: BodyReader | None = None  # of the present request, while it is not complete
         self._held = b""  # what came after the present request
@@ -89,11 +67,6 @@ class Downstream(Handler):
         self._timer = pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
         transport.handler = self
         pod.connections[self] = None
-
-    @property
-    def dialled_port(self) -> int:
-        """The port that the client dialled, for redirects."""
-        return self.dialled[1] if self.dialled is not None else self.pod.gateway_port
 
     # --- what the transport calls
 
@@ -161,7 +134,7 @@ class Downstream(Handler):
                 if not head:
                     self._count_held()
                     break
-                data = self._begin(read_request(head, self.scheme), self._buffer.rest)
+                data = self._begin(read_request(head, self.session.scheme), self._buffer.rest)
                 if self.exchange is not None:
                     break
         except ProtocolError as error:
@@ -176,17 +149,9 @@ class Downstream(Handler):
         if fields.http10 and not pod.proxy.accept_http10:
             raise ProtocolError("HTTP/1.0 is not accepted", 426)
         self._served = True
-        if pod.gateway_port:
-            admit(head, self.transport.remote, self.security)
+        self.session.admit(head)
         self._close = fields.close or pod.proxy.draining
         self._bodiless = head.method == b"HEAD"
-        if self._view is not pod.view:  # the mesh has changed since: each request is decided afresh
-            self._view = pod.view
-            self._rules = None
-            if self.dialled is not None:
-                self.frontend = pod.view.frontend(*self.dialled)
-        if self._entrances and self.dialled is not None and head.authority in self._entrances:
-            head.authority = authority_of(*self.dialled)
         length = fields.length
         data: Buffer = b""
         if length:
@@ -198,7 +163,7 @@ class Downstream(Handler):
                 self.transport.bulk = length >= BULK_LENGTH
         if self._ended and not rest:
             self._close = True
-        exchange = Exchange(self, head)
+        exchange = Exchange(self.session, head, self, self.alarm)
         self.exchange = exchange
         exchange.start(data, self._body is None)
         if exchange.state == DONE:
@@ -207,19 +172,6 @@ class Downstream(Handler):
         if rest or self._counted:
             self._count_held()
         return b""
-
-    def decide(self, request: Request) -> Decision:
-        """What is to become of a request; it came to a gateway where there is no frontend."""
-        frontend = self.frontend
-        if frontend is None:
-            security = self.security
-            name = security.name if security is not None else ""
-            return self._view.http_gateway(self.pod.gateway_port, request, name)
-        rules = self._rules
-        if rules is None or self._authority != request.authority:
-            rules = self._rules = self._view.virtual_host(frontend, request.authority)
-            self._authority = request.authority
-        return rules.decide(request)
 
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
         exchange = self.exchange
@@ -318,7 +270,7 @@ class Downstream(Handler):
         elif data:
             self.transport.send(data)
 
-    def done(self, exchange: Exchange) -> None:
+    def done(self) -> None:
         """The exchange is over: on to the next request, or close."""
         self.exchange = None
         if self._closing:
@@ -375,7 +327,7 @@ class Downstream(Handler):
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer a request that is none, and close."""
-        record = refused_record(self.pod, self.transport, error)
+        record = refused_record(self.session, error)
         self.pod.proxy.telemetry.record(record)
         self._answer_refusal(error.status)
 

@@ -6,8 +6,8 @@ from http import HTTPStatus
 from typing import Final
 
 from ..http.head import UNKNOWN, Edits, Fields, RequestHead, ResponseHead
+from ..http.lines import name_of
 from ..transport import Buffer
-from .lines import name_of
 
 PHRASES: Final[dict[int, bytes]] = {status.value: status.phrase.encode() for status in HTTPStatus}
 

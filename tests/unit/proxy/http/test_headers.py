@@ -4,7 +4,7 @@ import pytest
 
 from nodemesh.proxy.http.head import Edits, Fields
 from nodemesh.proxy.http.headers import change, expand
-from nodemesh.proxy.http1.lines import name_of
+from nodemesh.proxy.http.lines import name_of
 from nodemesh.proxy.http1.write import unedited
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import HeaderOp, HeaderOps

@@ -4,7 +4,7 @@ import pytest
 
 from nodemesh.proxy.http.errors import ProtocolError
 from nodemesh.proxy.http.head import UNKNOWN
-from nodemesh.proxy.http1.lines import KNOWN_HEADS
+from nodemesh.proxy.http.lines import KNOWN_HEADS
 from nodemesh.proxy.http1.response import GISTS, KNOWN, LAYOUTS, read_response
 
 

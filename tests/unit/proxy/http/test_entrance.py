@@ -1,6 +1,6 @@
 import pytest
 
-from nodemesh.proxy.accept.entrance import authority_of, entrances
+from nodemesh.proxy.http.entrance import authority_of, entrances
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,12 @@
 import pytest
 
 from nodemesh.proxy.http.errors import ProtocolError
-from nodemesh.proxy.http1.lines import (
+from nodemesh.proxy.http.fields import OPTIONS, PLAIN, SERVER, Layouts
+from nodemesh.proxy.http.lines import (
     CACHE,
     CACHE_SIZE,
     CACHED_VALUES,
     NAMES,
-    OPTIONS,
-    PLAIN,
-    SERVER,
-    Layouts,
     name_of,
     read_name,
     read_names,
