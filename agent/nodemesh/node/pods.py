@@ -93,4 +93,5 @@ def client_of(pod: Workload) -> Client:
         cluster=pod.cluster,
         service_account=pod.service_account,
         owner=pod.owner,
+        addresses=pod.addresses,
     )

@@ -10,7 +10,8 @@ from ..registry.snapshot import Locality
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """A client workload: a pod, or a gateway (then `gateway` is true and its labels select Gateway objects)."""
+    """A client workload: a pod, or a gateway (then `gateway` is true and its labels select Gateway objects). By
+    `owner` and `addresses` metrics and the log name it; no rule looks at them."""
 
     namespace: str
     name: str = ""
@@ -22,3 +23,4 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     gateway: bool = False
     service_account: str = ""
     owner: str = ""
+    addresses: tuple[str, ...] = ()

@@ -236,6 +236,12 @@ class Rule(Value, frozen=True, kw_only=True):
     path: str = ""
     location: Location = Location()
 
+    def __str__(self) -> str:
+        """`bookinfo/reviews spec.http[0] (mesh.yaml:12:5)`, empty where nothing was written."""
+        if not self.virtual_service:
+            return ""
+        return " ".join(part for part in (self.virtual_service, self.path, f"({self.location})") if part)
+
 
 class Decision(Value, frozen=True, kw_only=True):
     """Base of what can become of a request or connection."""
