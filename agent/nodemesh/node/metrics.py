@@ -16,7 +16,7 @@ from ..telemetry.names import Names
 from ..telemetry.totals import Gone
 from .remotes import RemoteStatus
 
-#: Refused objects, and places in rules, that are named one by one.
+#: Refused objects, places in rules, and pods, that are named one by one.
 SHOWN = 100
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -41,6 +41,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     ports_without_room: int = 0
     endpoints_out: int = 0
     pods_dns: int = 0
+    pods_not_served: Sequence[tuple[str, str]] = ()
     names: Names = msgspec.field(default_factory=Names)
     series: Mapping[str, int] = {}
     gone: Gone = msgspec.field(default_factory=Gone)
@@ -94,6 +95,13 @@ def families(numbers: Numbers) -> Iterator[Family]:
     yield _gauge("workers_connected", "Workers that take orders.", numbers.connected)
     yield _by("process_restarts", "Deaths of processes.", "counter", "process", numbers.restarts)
     yield _by("pods", "Pods of this node.", "gauge", "state", numbers.pods)
+    yield Family(
+        name="nodemesh_pod_not_served",
+        help="1 for each pod that is to be in the mesh and cannot be as it is; `nodemesh pods` says why.",
+        kind="gauge",
+        labels=("namespace", "name"),
+        samples=[(pod, 1) for pod in numbers.pods_not_served[:SHOWN]],
+    )
     yield _counter("access_log_lines_lost", "Lines that could not be written.", numbers.log_lines_lost)
     uses = {name: use for name, pid in numbers.pids.items() if pid and (use := process_use(pid)) is not None}
     yield _by(
@@ -125,9 +133,9 @@ def families(numbers: Numbers) -> Iterator[Family]:
         help="1 for each object that is not in force as it stands in the configuration.",
         kind="gauge",
         labels=("kind", "namespace", "name"),
-        samples=[(tuple(key), 1) for key in numbers.refused[:SHOWN]],
+        samples=[(place, 1) for place in list(dict.fromkeys(map(labels_of, numbers.refused)))[:SHOWN]],
     )
-    places = dict.fromkeys((*key, field) for key, field in numbers.certificate_faults)
+    places = dict.fromkeys((*labels_of(key), field) for key, field in numbers.certificate_faults)
     yield Family(
         name="nodemesh_certificate_faults",
         help="1 for each field of a rule whose certificates cannot be used in their newest form.",
@@ -135,6 +143,10 @@ def families(numbers: Numbers) -> Iterator[Family]:
         labels=("kind", "namespace", "name", "field"),
         samples=[(place, 1) for place in list(places)[:SHOWN]],
     )
+
+
+def labels_of(key: ObjectKey) -> tuple[str, str, str]:
+    return key.kind, key.namespace, key.name
 
 
 def series_families(numbers: Numbers) -> Iterator[Family]:

@@ -82,6 +82,7 @@ class RunningNode:
             },
             "listeners": self._listeners(),
             "pods": pods,
+            "pods_not_served": self._not_served(),
             "dns": {"capture": self.snapshot.mesh.dns_capture, "pods": self._pods_dns()},
         }
 
@@ -151,6 +152,9 @@ class RunningNode:
         rows = self.pods()
         enrolled = sum(row.enrolled for row in rows)
         return {"enrolled": enrolled, "not_enrolled": len(rows) - enrolled}
+
+    def _not_served(self) -> list[str]:
+        return [f"{one.pod.namespace}/{one.pod.name}: {one.why}" for one in self._control.failing()]
 
     def _pods_dns(self) -> int:
         return sum(row.dns for row in self.pods())
@@ -224,6 +228,7 @@ class RunningNode:
             ports_without_room=len(control.kernel.passed) if control.kernel is not None else 0,
             endpoints_out=len(control.kernel.out) if control.kernel is not None else 0,
             pods_dns=self._pods_dns(),
+            pods_not_served=[(one.pod.namespace, one.pod.name) for one in control.failing()],
             names=totals.names,
             series={"http": len(totals.http), "tcp": len(totals.tcp)},
             gone=totals.gone,
@@ -241,4 +246,6 @@ class RunningNode:
 def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:
     """The objects that are not in force as they are written, each once."""
     refused = (problem for problem in snapshot.problems if problem.refused and problem.name)
-    return list(dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name) for problem in refused))
+    return list(
+        dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name, problem.group) for problem in refused)
+    )

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from tests.meshes import bookinfo, make, pod, service
 
@@ -146,3 +147,13 @@ def test_endpoints_know_the_owner_of_their_pod(kind, name, owner):
     snapshot = Store().apply("test", objects)
     (endpoint,) = snapshot.services["x.default.svc.cluster.local"][0].endpoints[80]
     assert endpoint.owner == snapshot.workloads[f"default/{name}-0"].owner == owner
+
+
+def test_kinds_of_one_name_in_two_groups_are_two():
+    store = Store()
+    istios = make("Gateway", "edge", {"selector": {"app": "edge"}, "servers": []})
+    other = msgspec.structs.replace(istios, group="gateway.example.com")
+    snapshot = store.apply("files", [istios, other])
+    assert [*snapshot.gateways.values()] == [istios]
+    assert store.apply("files", [], [key_of(other)]).gateways["default/edge"] is istios
+    assert not store.apply("files", [], [key_of(istios)]).gateways

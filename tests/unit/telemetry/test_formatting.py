@@ -5,8 +5,10 @@ from tests.unit.telemetry.samples import connection, request
 from nodemesh.config.log_format import OPERATORS, WITH_ARGUMENT, FormatError
 from nodemesh.config.meta import Location
 from nodemesh.reasons import Reason
-from nodemesh.routing.decision import Rule
+from nodemesh.routing.decision import Owner, Rule
 from nodemesh.telemetry.formatting import FIELD_LIMIT, Formatter
+
+REVIEWS = Owner(kind="VirtualService", namespace="shop", name="reviews")
 
 
 def test_default_text_is_istios():
@@ -110,7 +112,7 @@ def test_the_operators_that_people_use():
     record.grpc_status = 14
     record.received_at, record.answered_at = 0.002, 0.0125
     record.path, record.original_path = b"/new?x=1", b"/old?user=a%20b&x=2"
-    record.rule = Rule(virtual_service="shop/reviews", path="spec.http[0]", location=Location("mesh.yaml", 3, 5))
+    record.rule = Rule(owner=REVIEWS, path="spec.http[0]", location=Location("mesh.yaml", 3, 5))
     record.fields = {b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
     expected = {
         "RESPONSE_FLAGS_LONG": "DelayInjected,UpstreamConnectionFailure",
@@ -137,7 +139,7 @@ def test_the_operators_that_people_use():
         "TRACE_ID": "0af7651916cd43dd8448eb211c80319c",
         "SOURCE_WORKLOAD": "productpage-v1",
         "DESTINATION_WORKLOAD": "reviews-v2",
-        "RULE": "shop/reviews spec.http[0] (mesh.yaml:3:5)",
+        "RULE": "VirtualService shop/reviews spec.http[0] (mesh.yaml:3:5)",
         "CEL(request.path)": "-",
         "DOWNSTREAM_TLS_VERSION": "-",
         "ACCESS_LOG_TYPE": "DownstreamEnd",
