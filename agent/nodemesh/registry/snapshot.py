@@ -79,6 +79,7 @@ class Endpoint(Record, frozen=True, kw_only=True):
     weight: int = 1
     health: Health = Health.READY
     workload: str = ""  # "namespace/name" of the Pod or WorkloadEntry
+    owner: str = ""  # the Deployment's, StatefulSet's … name as metrics show it
     node: str = ""
     hostname: str = ""  # a StatefulSet pod's own name under the service's host
     network: str = ""

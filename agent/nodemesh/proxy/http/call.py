@@ -379,7 +379,7 @@ class Call(Requester):
             return True
         self._retrying = self.target.limits.retries.try_acquire()
         if not self._retrying:
-            self.reasons += (Reason.UPSTREAM_OVERFLOW,)
+            self.reasons += (Reason.UPSTREAM_RETRY_OVERFLOW,)
         return self._retrying
 
     def _retry_or_give_up(self, reason: Reason, detail: str) -> None:
