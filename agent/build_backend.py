@@ -19,6 +19,7 @@ HOT = (
     "balance/*.py",
     "proxy/*.py",
     "proxy/http1/*.py",
+    "proxy/http2/*.py",
     "routing/match.py",
     "routing/request.py",
     "routing/rewrite.py",

@@ -46,6 +46,7 @@ HOMES = {
     "mypy_extensions": {
         "proxy/clock.py",
         "proxy/early.py",
+        "proxy/http2/roles.py",
         "proxy/nameserver.py",
         "proxy/platform.py",
         "proxy/tls.py",
