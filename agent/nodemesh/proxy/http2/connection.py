@@ -73,6 +73,11 @@ class Connection(Sections):
                 self._held = bytearray()
                 self._break(error.fault)
 
+    @property
+    def held(self) -> int:
+        """Bytes of the peer that are kept because something is not complete yet."""
+        return len(self._held) + self._block_size
+
     def _read(self, data: bytes) -> None:
         """Read all frames that are complete. Raises ConnectionFault."""
         position = 0

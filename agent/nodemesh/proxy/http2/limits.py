@@ -36,7 +36,7 @@ class Limits:
         self.connection_window = connection_window
         self.head = head  # bytes of a field section, decoded, as RFC 9113 section 6.5.2 counts them
         self.fields = fields  # of a section, pseudo fields and cookies' crumbs among them
-        self.block = 4 * MAX_FRAME  # bytes of a field section as it comes
+        self.block = 6 * MAX_FRAME  # bytes of a field section as it comes, so that more than `head` can be answered
         self.continuations = 8
         self.block_time = 10.0  # seconds for a field section's frames to come
         self.connect = connect  # extended CONNECT is served

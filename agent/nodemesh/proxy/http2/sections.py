@@ -74,6 +74,7 @@ class Sections(Sending):
             id = self._block_id
             self._block_id = 0
             self._block = []
+            self._block_size = 0
             self.block_since = -1.0
             self._read_section(id, block, self._block_ended)
 

@@ -26,7 +26,7 @@ from .head import Pair
 from .limits import Limits
 from .roles import Receiver, Role
 from .settings import DEFAULT_WINDOW, Settings
-from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, RESET_BY_US, SENT_END, Stream
+from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, RESET, RESET_BY_US, SENT_END, Stream
 from .watch import Watch
 
 #: Streams that we open before the peer has said how many it takes (as .NET and Go do).
@@ -146,7 +146,7 @@ class Sending:
     def _fail_streams(self, fault: Fault) -> None:
         for stream in list(self.streams.values()):
             if stream.state != CLOSED:  # one's end may be another's
-                self._release(stream, ENDED)
+                self._abandon(stream, ENDED)
                 stream.receiver.failed(fault)
 
     # --- streams
@@ -311,7 +311,6 @@ class Sending:
 
     def _release(self, stream: Stream, fate: int) -> None:
         """A stream is no more; how it ended is remembered for frames that come late."""
-        stream.state = CLOSED
         stream.waiting.clear()
         stream.pending = 0
         stream.trailers = None
@@ -324,7 +323,8 @@ class Sending:
 
     def _abandon(self, stream: Stream, fate: int) -> None:
         """A stream is no more before its end: nobody will take what came."""
-        if stream.untaken:
+        stream.advance(RESET)
+        if stream.untaken and not self.broken:
             self._give_back(stream.untaken)
             stream.untaken = 0
         self._release(stream, fate)
