@@ -123,7 +123,7 @@ def _destination(cluster: Cluster | None, upstream_host: str, host: str) -> tupl
 
 
 #: The order in which Envoy writes response flags (its CoreResponseFlag).
-FLAG_ORDER = ("UH", "UT", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "DC", "URX", "SI", "DPE", "DT", "UPE", "NC")
+FLAG_ORDER = ("UH", "UT", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "DC", "URX", "SI", "DPE", "DT", "UPE", "NC", "DR")
 
 
 class Flags(Memo[tuple[Reason, ...], str]):
