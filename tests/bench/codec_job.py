@@ -41,7 +41,7 @@ MESSAGE = b"\x00\x00\x00\x00\x07\x0a\x05world"
 
 
 def heads(varying: bool) -> list[list[Pair]]:
-    """The heads of all calls of a round: the same, or with another deadline, id and trace in each, as meshes have it."""
+    """The heads of a round: the same, or with another deadline, id and trace in each call, as meshes have it."""
     found = []
     for number in range(CALLS):
         own = number if varying else 0

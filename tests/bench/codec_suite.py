@@ -1,4 +1,4 @@
-"""Suite `codec`: what HTTP/2's heads and a unary gRPC call cost in our own code, beside python-hyper's `h2` and `hpack`."""
+"""Suite `codec`: what heads and unary gRPC calls cost in our own code, beside python-hyper's `h2` and `hpack`."""
 
 from __future__ import annotations
 
