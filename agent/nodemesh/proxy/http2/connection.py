@@ -222,8 +222,7 @@ class Connection(Sections):
             self._find_closed(id, "RST_STREAM")
             self._late(id, False, True)
             return
-        self._abandon(stream, RESET_BY_PEER)
-        stream.receiver.failed(remote_reset(self.server, int.from_bytes(data, "big")))
+        self._fail(stream, RESET_BY_PEER, remote_reset(self.server, int.from_bytes(data, "big")))
         if self.server and not stream.answered:
             self.watch.reset(self.now)
 
@@ -317,8 +316,7 @@ class Connection(Sections):
         if not self.server:  # a client's word is only a hint: it opens all streams itself
             for stream in [stream for stream in self.streams.values() if stream.id > last]:
                 if stream.id in self.streams:
-                    self._abandon(stream, ENDED)
-                    stream.receiver.failed(fault)
+                    self._fail(stream, ENDED, fault)
         self.role.leaving(fault)
 
     def _read_priority(self, id: int, size: int) -> None:

@@ -217,8 +217,7 @@ class Sections(Sending):
     def _refuse(self, stream: Stream, fault: Fault, ended: bool) -> None:
         """End a stream for what its peer did. To make us do so is as good as to reset it (CVE-2025-8671)."""
         self._answer(write_reset(stream.name, fault.code))
-        self._abandon(stream, ENDED if ended or not stream.reading else RESET_BY_US)
-        stream.receiver.failed(fault)
+        self._fail(stream, ENDED if ended or not stream.reading else RESET_BY_US, fault)
         if self.server:
             self.watch.reset(self.now)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import Final
 
 from ...reasons import Reason
@@ -24,7 +24,7 @@ from .frames import (
 )
 from .head import Pair
 from .limits import Limits
-from .roles import Receiver, Role
+from .roles import NOBODY, Receiver, Role
 from .settings import DEFAULT_WINDOW, Settings
 from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, RESET, RESET_BY_US, SENT_END, Stream
 from .watch import Watch
@@ -75,7 +75,7 @@ class Sending:
         self.control = 0  # answers to the peer's frames since `flushed`
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
         self._encoder = Encoder()
-        self._blocked: deque[Stream] = deque()  # with data, and a window of their own: they wait for the connection's
+        self._blocked: OrderedDict[int, Stream] = OrderedDict()  # they wait for the connection's window alone
         self._closed = [0] * REMEMBERED  # id and fate of the last closed streams, at a place by their id
         self._resets: dict[int, None] = {}
         greeting = write_settings(limits.announced(server))
@@ -146,8 +146,7 @@ class Sending:
     def _fail_streams(self, fault: Fault) -> None:
         for stream in list(self.streams.values()):
             if stream.state != CLOSED:  # one's end may be another's
-                self._abandon(stream, ENDED)
-                stream.receiver.failed(fault)
+                self._fail(stream, ENDED, fault)
 
     # --- streams
 
@@ -181,7 +180,11 @@ class Sending:
         if not stream.writing:
             return
         size = len(data)
-        if not stream.pending and size <= self.peer.frame and (not size or size <= min(stream.window, self.window)):
+        if (
+            not stream.pending
+            and size <= self.peer.frame
+            and (not size or (size <= stream.window and size <= self.window))
+        ):
             if size or ended:
                 self._write_data(stream, data, size, ended)
                 if ended:
@@ -276,7 +279,7 @@ class Sending:
         if stream.pending:
             if stream.window > 0 and not stream.queued:
                 stream.queued = True
-                self._blocked.append(stream)
+                self._blocked[stream.id] = stream
         elif stream.finishing:
             self._finish_stream(stream)
 
@@ -290,10 +293,9 @@ class Sending:
         """The connection's window has opened: streams that waited for it get a frame each by turns."""
         blocked = self._blocked
         while self.window > 0 and blocked:
-            stream = blocked.popleft()
+            stream = blocked.popitem(last=False)[1]
             stream.queued = False
-            if stream.pending:
-                self._resume(stream, self.peer.frame)
+            self._resume(stream, self.peer.frame)
 
     def _finish_stream(self, stream: Stream) -> None:
         """Everything that waited is sent, END_STREAM with it unless trailers have it."""
@@ -311,9 +313,13 @@ class Sending:
 
     def _release(self, stream: Stream, fate: int) -> None:
         """A stream is no more; how it ended is remembered for frames that come late."""
+        stream.receiver = NOBODY  # who may know the stream
         stream.waiting.clear()
         stream.pending = 0
         stream.trailers = None
+        if stream.queued:
+            del self._blocked[stream.id]
+            stream.queued = False
         if fate == RESET_BY_US:
             self._remember_reset(stream.id)
         else:
@@ -328,6 +334,12 @@ class Sending:
             self._give_back(stream.untaken)
             stream.untaken = 0
         self._release(stream, fate)
+
+    def _fail(self, stream: Stream, fate: int, fault: Fault) -> None:
+        """The same, and its receiver is told."""
+        receiver = stream.receiver
+        self._abandon(stream, fate)
+        receiver.failed(fault)
 
     def _remember(self, id: int, fate: int) -> None:
         self._closed[id // 2 % REMEMBERED] = id * 4 + fate

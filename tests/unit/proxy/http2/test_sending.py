@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from tests.unit.proxy.http2.peer import (
     REQUEST,
     RESPONSE,
+    Log,
     Recorder,
     data,
     frame,
@@ -19,7 +22,9 @@ from tests.unit.proxy.http2.peer import (
 from nodemesh.proxy.http2.codes import CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR
 from nodemesh.proxy.http2.fault import Fault
 from nodemesh.proxy.http2.frames import CONTINUATION, DATA, GOAWAY, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE
+from nodemesh.proxy.http2.head import Head
 from nodemesh.proxy.http2.limits import Limits
+from nodemesh.proxy.http2.stream import Stream
 from nodemesh.reasons import Reason
 
 WINDOW = 4
@@ -107,6 +112,35 @@ def test_a_byte_of_window_does_not_cost_a_look_at_all_streams():
     for _ in range(50):
         assert [size for _, size in sizes(peer.receive(update(0, 1)))] == [1]
         assert len(peer.connection._blocked) == waiting
+
+
+def test_a_stream_that_is_reset_does_not_stay_in_the_queue():
+    peer = served((WINDOW, 1 << 20))
+    peer.connection.send_data(peer.stream(1), bytes(65536), False)
+    for id in range(3, 2001, 2):
+        peer.receive(headers(id))
+        peer.connection.send_head(peer.stream(id), RESPONSE, False)
+        peer.connection.send_data(peer.stream(id), b"x", False)
+        peer.receive(reset(id))
+    assert list(peer.connection._blocked) == [1] and not peer.connection.broken
+    assert sizes(peer.receive(update(0, 5))) == [(1, 1)]
+
+
+def test_streams_that_are_over_leave_nothing_for_the_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        peer = served((WINDOW, 1), streams=4)
+        peer.connection.send_data(peer.stream(1), b"x", True)
+        peer.connection.send_data(peer.stream(3), b"xyz", False)
+        peer.connection.reset(peer.stream(3), CANCEL)
+        peer.receive(reset(5) + update(7, 0))
+        peer.receive(headers(9, [*REQUEST, (b"connection", b"close")]))
+        assert not peer.connection.streams
+        peer.receivers.clear()
+        assert not [found for found in gc.get_objects() if type(found) in (Stream, Head, Log)]
+    finally:
+        gc.enable()
 
 
 def test_what_waits_is_kept_in_few_pieces():
