@@ -61,14 +61,27 @@ def integer(value: int, bits: int, first: int) -> bytes:
     return bytes(written)
 
 
-def build_static() -> tuple[dict[Pair, bytes], dict[bytes, int]]:
-    """What is written for a pair, and the index of a name, of the static table: the first where there are several."""
-    pairs: dict[Pair, bytes] = {}
+class Known:
+    """A field that came before: what is written for it without a table, and what it costs in one. The static table's
+    need no other."""
+
+    __slots__ = ("pair", "written", "size", "indexable")
+
+    def __init__(self, pair: Pair, written: bytes, indexable: bool) -> None:
+        self.pair = pair
+        self.written = written
+        self.size = len(pair[0]) + len(pair[1]) + OVERHEAD
+        self.indexable = indexable
+
+
+def build_static() -> tuple[dict[Pair, Known], dict[bytes, int]]:
+    """The fields, and the indices of names, of the static table: the first where there are several."""
+    pairs: dict[Pair, Known] = {}
     names: dict[bytes, int] = {}
     for index, (name, value) in enumerate(STATIC_PAIRS, 1):
         names.setdefault(name, index)
         if value:
-            pairs[name, value] = bytes((INDEXED | index,))
+            pairs[name, value] = Known((name, value), bytes((INDEXED | index,)), False)
     return pairs, names
 
 
@@ -99,8 +112,15 @@ class Name:
 
 NAMES: Final[dict[bytes, Name]] = {}
 
-#: Fields that came before, as literals without indexing.
-SEEN: Final[dict[Pair, bytes]] = {}
+#: Fields that came before, and those of the static table.
+SEEN: Final[dict[Pair, Known]] = dict(STATIC)
+
+
+def forget() -> None:
+    """Start anew: what matters comes back at once."""
+    NAMES.clear()
+    SEEN.clear()
+    SEEN.update(STATIC)
 
 
 def name_of(name: bytes) -> Name:
@@ -109,8 +129,7 @@ def name_of(name: bytes) -> Name:
         known = Name(name)
         if len(name) <= REMEMBERED_LENGTH:
             if len(NAMES) >= REMEMBERED:
-                NAMES.clear()
-                SEEN.clear()
+                forget()
             NAMES[name] = known
     return known
 
@@ -130,9 +149,8 @@ def write_first(pair: Pair) -> bytes:
     if name.values < REMEMBERED_VALUES and len(literal) <= REMEMBERED_LENGTH:
         name.values += 1
         if len(SEEN) >= REMEMBERED:
-            SEEN.clear()
-            NAMES.clear()
-        SEEN[pair] = literal
+            forget()
+        SEEN[pair] = Known(pair, literal, not name.volatile)
     return literal
 
 
@@ -143,9 +161,9 @@ class Encoder:
 
     def __init__(self) -> None:
         self.limit = DEFAULT_TABLE
-        self._entries: list[Pair] = []
+        self._entries: list[Known] = []
         self._size = 0
-        self._numbers: dict[Pair, int] = {}  # of what is in the table: how many were added before
+        self._numbers: dict[Known, int] = {}  # of what is in the table: how many were added before
         self._added = 0
         self._lowest = 0  # size since the last section, while `_resized`
         self._resized = False
@@ -171,41 +189,35 @@ class Encoder:
             if never and pair[0] in never:
                 parts.append(write_literal(name_of(pair[0]).never, pair[1]))
                 continue
-            number = self._numbers.get(pair)
-            if number is not None:
-                parts.append(INDICES[STATIC_SIZE + self._added - number])
-                continue
-            static = STATIC.get(pair)
-            if static is not None:
-                parts.append(static)
-                continue
-            literal = SEEN.get(pair)
-            if literal is None:
+            known = SEEN.get(pair)
+            if known is None:
                 parts.append(write_first(pair))
+            elif known.indexable:
+                number = self._numbers.get(known)
+                parts.append(self._add(known) if number is None else INDICES[STATIC_SIZE + self._added - number])
             else:
-                parts.append(self._write_again(pair, literal))
+                parts.append(known.written)
         return b"".join(parts)
 
-    def _write_again(self, pair: Pair, literal: bytes) -> bytes:
+    def _add(self, known: Known) -> bytes:
         """A field that came before: it has a place in the table from now on."""
-        name = name_of(pair[0])
-        size = len(pair[0]) + len(pair[1]) + OVERHEAD
-        if name.volatile or size * LARGEST_PART > self.limit:
-            return literal
+        size = known.size
+        if size * LARGEST_PART > self.limit:
+            return known.written
         self._evict(self.limit - size)
-        self._entries.append(pair)
+        self._entries.append(known)
         self._size += size
-        self._numbers[pair] = self._added
+        self._numbers[known] = self._added
         self._added += 1
-        return write_literal(name.indexing, pair[1])
+        return write_literal(name_of(known.pair[0]).indexing, known.pair[1])
 
     def _evict(self, limit: int) -> None:
         """Make room, as the peer will."""
         count = 0
         while self._size > limit:
-            pair = self._entries[count]
-            self._size -= len(pair[0]) + len(pair[1]) + OVERHEAD
-            del self._numbers[pair]
+            known = self._entries[count]
+            self._size -= known.size
+            del self._numbers[known]
             count += 1
         if count:
             del self._entries[:count]

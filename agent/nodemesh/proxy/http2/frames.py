@@ -34,9 +34,20 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 ZERO: Final = b"\x00\x00\x00\x00"
 
 
+#: The headers of small frames, as far as they were needed.
+SMALL: Final = 256
+BEGUN: Final[dict[int, bytes]] = {}
+
+
 def begin(length: int, kind: int, flags: int) -> bytes:
     """A frame's header without its last part, the stream's id in four bytes."""
-    return (length << 16 | kind << 8 | flags).to_bytes(5, "big")
+    number = length << 16 | kind << 8 | flags
+    if length >= SMALL:
+        return number.to_bytes(5, "big")
+    known = BEGUN.get(number)
+    if known is None:
+        known = BEGUN[number] = number.to_bytes(5, "big")
+    return known
 
 
 def write_settings(values: list[tuple[int, int]]) -> bytes:

@@ -53,6 +53,18 @@ def test_secrets_are_never_indexed():
     assert not [pair for pair in module.SEEN if pair[1] == b"secret"]
 
 
+def test_what_was_forgotten_is_remembered_again():
+    encoder, decoder = Encoder(), Decoder()
+    fields = [(b":status", b"200"), (b"x-kept", b"some other value")]
+    for _ in range(3):
+        read(decoder, encoder.encode(fields, ()))
+    module.forget()
+    for _ in range(3):
+        block = encoder.encode(fields, ())
+        assert read(decoder, block) == fields
+    assert len(block) == 2
+
+
 def test_eviction_is_the_peers():
     encoder, decoder = Encoder(), Decoder()
     fields = [(b"x-%d" % number, b"v" * 100) for number in range(60)]  # 60 * 135 bytes: more than the table has
