@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
+from ..http.trailers import is_trailer
 from .codes import PROTOCOL_ERROR
 from .fault import StreamFault
 from .field import (
@@ -108,10 +109,10 @@ def read_trailers(fields: list[Field]) -> list[Pair]:
     trailers: list[Pair] = []
     for field in fields:
         kind = field.kind
-        if kind in (PLAIN, COOKIE):
-            trailers.append(field.pair)
-        elif kind == MALFORMED or kind <= LAST_PSEUDO:
+        if kind == MALFORMED or (PLAIN < kind <= LAST_PSEUDO):
             raise invalid(f"{shown(field.name)} in trailers")
+        if is_trailer(field.name):
+            trailers.append(field.pair)
     return trailers
 
 
