@@ -41,6 +41,7 @@ from .roles import Role
 from .sections import Sections, wrong
 from .sending import remote_reset
 from .stream import BREAK, ENDED, FOR_DATA, FOR_OTHERS, RECEIVED_END, REFUSE, RESET_BY_PEER, Stream
+from .watch import PREMATURE
 
 SETTING_SIZE: Final = 6
 
@@ -223,7 +224,7 @@ class Connection(Sections):
             self._late(id, False, True)
             return
         self._fail(stream, RESET_BY_PEER, remote_reset(self.server, int.from_bytes(data, "big")))
-        if self.server and not stream.answered:
+        if self.server and not stream.answered and self.now - stream.since < PREMATURE:
             self.watch.reset(self.now)
 
     # --- windows and settings

@@ -133,7 +133,7 @@ class Sections(Sending):
         self.watch.opened()
         self.watch.filled()
         excess = self._decoder.excess
-        stream = Stream(id, NOBODY, self.limits.window, self.peer.window)
+        stream = Stream(id, NOBODY, self.limits.window, self.peer.window, self.now)
         if ended:
             stream.state = REMOTE
         if len(self.streams) >= self.limits.streams:

@@ -61,7 +61,7 @@ class Sending:
         self.server = server
         self.limits = limits
         self.peer = Settings()
-        self.watch = Watch(now)
+        self.watch = Watch(limits.streams, now)
         self.streams: dict[int, Stream] = {}
         self.last = 0 if server else -1  # the highest id of the side that opens streams
         self.now = now
@@ -153,7 +153,7 @@ class Sending:
     def open(self, receiver: Receiver, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> Stream:
         """Client: send a request's head, :method first, then other pseudo fields; only where there is `capacity`."""
         self.last += 2
-        stream = Stream(self.last, receiver, self.limits.window, self.peer.window)
+        stream = Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
         stream.bodiless = fields[0][1] == b"HEAD"
         self.streams[stream.id] = stream
         self.watch.opened()

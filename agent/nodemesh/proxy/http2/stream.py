@@ -50,13 +50,14 @@ class Stream:
     """A stream that both sides know. `receiver` is who uses it."""
 
     __slots__ = (
-        "id", "name", "receiver", "state", "headed", "answered", "informed", "bodiless", "expected", "credit",
+        "id", "name", "since", "receiver", "state", "headed", "answered", "informed", "bodiless", "expected", "credit",
         "untaken", "owed", "window", "waiting", "offset", "pending", "finishing", "trailers", "queued",
     )  # fmt: skip
 
-    def __init__(self, id: int, receiver: Receiver, credit: int, window: int) -> None:
+    def __init__(self, id: int, receiver: Receiver, credit: int, window: int, now: float) -> None:
         self.id = id
         self.name = id.to_bytes(4, "big")
+        self.since = now
         self.receiver = receiver
         self.state = OPEN
         # what comes

@@ -11,12 +11,14 @@ from ...reasons import Reason
 from .codes import ENHANCE_YOUR_CALM
 from .fault import ConnectionFault
 
-#: Streams that end before their answer has begun: so many at once, coming back at so many per second.
+#: Streams that the client ends before their answer has begun, or has us end: as many at once as it may have open, since
+#: all its calls may come to their deadline together, and this many at least; so many per second come back.
 RESETS: Final = 100
 RESETS_PER_SECOND: Final = 100.0
 
-#: Of so many streams, at most half may end so (Envoy's premature_reset_total_stream_count).
-STREAMS_LOOKED_AT: Final = 500
+#: Seconds after which a reset is no attack, but a call that took too long (Envoy's
+#: premature_reset_min_stream_lifetime_seconds).
+PREMATURE: Final = 1.0
 
 #: PING and SETTINGS: so many at once, coming back within ten seconds, or by frames with data, which clients of a
 #: bandwidth estimator answer with a PING each.
@@ -63,13 +65,11 @@ class Allowance:
 class Watch:
     """One connection's counts."""
 
-    __slots__ = ("streams", "_resets", "_premature", "_looked", "_questions", "_empty", "_idle", "_updates", "_sent")
+    __slots__ = ("streams", "_resets", "_questions", "_empty", "_idle", "_updates", "_sent")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, streams: int, now: float) -> None:
         self.streams = 0  # opened so far
-        self._resets = Allowance(RESETS, RESETS_PER_SECOND, now)
-        self._premature = 0
-        self._looked = 0  # streams when `_premature` began
+        self._resets = Allowance(max(RESETS, streams), RESETS_PER_SECOND, now)
         self._questions = Allowance(QUESTIONS, QUESTIONS_PER_SECOND, now)
         self._empty = 0
         self._idle = 0
@@ -78,14 +78,10 @@ class Watch:
 
     def opened(self) -> None:
         self.streams += 1
-        if self.streams - self._looked >= STREAMS_LOOKED_AT:
-            self._looked = self.streams
-            self._premature = 0
 
     def reset(self, now: float) -> None:
         """A stream ended before its answer began, by the peer's reset or by its fault. Raises ConnectionFault."""
-        self._premature += 1
-        if not self._resets.take(now) or self._premature * 2 > STREAMS_LOOKED_AT:
+        if not self._resets.take(now):
             raise flood(Reason.HTTP2_RESET_FLOOD, "too many streams reset")
 
     def asked(self, now: float) -> None:

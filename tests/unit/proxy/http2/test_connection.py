@@ -7,6 +7,7 @@ from tests.unit.proxy.http2.peer import RESPONSE, Recorder, block, data, frame, 
 
 from nodemesh.proxy.http2.codes import ENHANCE_YOUR_CALM, NAMES, name_of
 from nodemesh.proxy.http2.frames import CONTINUATION, GOAWAY, HEADERS, PRIORITY, RST_STREAM
+from nodemesh.proxy.http2.limits import Limits
 from nodemesh.reasons import TEXTS, Reason
 
 
@@ -37,14 +38,27 @@ def test_each_reason_has_its_text():
 
 def test_rapid_reset():
     """CVE-2023-44487."""
-    peer = Recorder().start()
+    peer = Recorder(limits=Limits(streams=100)).start()
     assert flood(peer, (headers(id) + reset(id) for id in ids())) == 100
     assert peer.events[-1][2:] == (ENHANCE_YOUR_CALM, Reason.HTTP2_RESET_FLOOD)
     assert not peer.connection.streams
 
 
 def test_rapid_reset_that_takes_its_time():
-    assert flood(Recorder().start(), (headers(id) + reset(id) for id in ids()), per_second=50.0) == 250
+    peer = Recorder(limits=Limits(streams=100)).start()
+    assert 190 <= flood(peer, (headers(id) + reset(id) for id in ids()), per_second=200.0) <= 210
+
+
+def test_calls_that_come_to_their_deadline_together_are_no_attack():
+    """An upstream hangs, and a client gives all its calls up, again and again."""
+    peer = Recorder().start()
+    now = 0.0
+    for first in range(1, 20_000, 2048):
+        ids = range(first, first + 2048, 2)
+        peer.receive(b"".join(headers(id) for id in ids), now)
+        peer.receive(b"".join(reset(id) for id in ids), now + 1.0)
+        now += 1.0
+    assert not peer.connection.broken and not peer.connection.streams
 
 
 def test_resets_of_streams_that_are_answered_are_no_attack():
@@ -68,20 +82,18 @@ def test_resets_of_streams_that_are_answered_are_no_attack():
 )
 def test_made_you_reset(trick):
     """CVE-2025-8671: the client has us reset what we have begun to work on."""
-    peer = Recorder().start()
+    peer = Recorder(limits=Limits(streams=100)).start()
     assert flood(peer, (headers(id) + trick(id) for id in ids())) <= 100
     assert peer.events[-1][3] is Reason.HTTP2_RESET_FLOOD and not peer.connection.streams
 
 
 def test_malformed_requests_are_not_for_ever():
-    peer = Recorder().start()
+    peer = Recorder(limits=Limits(streams=100)).start()
     assert flood(peer, (headers(id, [(b"X", b"")]) for id in ids())) == 100
 
 
 def test_excess_streams_are_not_for_ever_once_the_limit_is_known():
-    peer = Recorder()
-    peer.connection.limits.streams = 1
-    peer.start()
+    peer = Recorder(limits=Limits(streams=1)).start()
     assert flood(peer, (headers(id, ended=False) for id in ids())) == 101
 
 

@@ -34,47 +34,31 @@ def test_an_allowance_comes_back():
     assert allowance.take(100.0)
 
 
-def test_resets_at_once():
-    watch = Watch(0.0)
-    assert until(lambda: watch.reset(0.0)) == (100, Reason.HTTP2_RESET_FLOOD)
+@pytest.mark.parametrize(("streams", "most"), [(10, 100), (100, 100), (1024, 1024)])
+def test_resets_at_once(streams, most):
+    """All calls of a client may come to their deadline together."""
+    watch = Watch(streams, 0.0)
+    assert until(lambda: watch.reset(0.0)) == (most, Reason.HTTP2_RESET_FLOOD)
 
 
-def test_resets_of_half_of_all_streams():
-    watch = Watch(0.0)
-    clock = iter(range(10_000))
-
-    def one():
-        watch.opened()
-        watch.reset(float(next(clock)))
-
-    assert until(one) == (250, Reason.HTTP2_RESET_FLOOD)
-
-
-def test_fewer_resets_go_on_for_ever():
-    watch = Watch(0.0)
-    now = 0.0
-
-    def three():
-        nonlocal now
-        now += 1.0
-        for _ in range(3):
-            watch.opened()
-        watch.reset(now)
-
-    assert until(three) == (10_000, Reason.NONE)
+@pytest.mark.parametrize(("per_second", "most"), [(99, 10_000), (200, 200)])
+def test_resets_per_second(per_second, most):
+    watch = Watch(100, 0.0)
+    times = iter(range(1, 20_000))
+    assert until(lambda: watch.reset(next(times) / per_second))[0] == pytest.approx(most, abs=2)
 
 
 def test_questions():
-    watch = Watch(0.0)
+    watch = Watch(100, 0.0)
     assert until(lambda: watch.asked(0.0)) == (100, Reason.HTTP2_CONTROL_FLOOD)
-    watch = Watch(0.0)
+    watch = Watch(100, 0.0)
     times = iter(range(10_000))
     assert until(lambda: watch.asked(next(times) / 10.0)) == (10_000, Reason.NONE)
 
 
 @pytest.mark.parametrize("explain", [Watch.filled, Watch.sent])
 def test_questions_that_data_explains(explain):
-    watch = Watch(0.0)
+    watch = Watch(100, 0.0)
 
     def both():
         explain(watch)
@@ -84,9 +68,9 @@ def test_questions_that_data_explains(explain):
 
 
 def test_empty_frames():
-    watch = Watch(0.0)
+    watch = Watch(100, 0.0)
     assert until(watch.empty) == (10, Reason.HTTP2_EMPTY_FRAMES_FLOOD)
-    watch = Watch(0.0)
+    watch = Watch(100, 0.0)
 
     def both():
         watch.empty()
@@ -96,17 +80,17 @@ def test_empty_frames():
 
 
 def test_idle_frames():
-    watch = Watch(0.0)
+    watch = Watch(100, 0.0)
     assert until(watch.idle) == (100, Reason.HTTP2_IDLE_FRAMES_FLOOD)
-    watch = Watch(0.0)
+    watch = Watch(100, 0.0)
     watch.opened()
     assert until(watch.idle) == (200, Reason.HTTP2_IDLE_FRAMES_FLOOD)
 
 
 def test_window_updates():
-    watch = Watch(0.0)
+    watch = Watch(100, 0.0)
     assert until(watch.updated) == (100, Reason.HTTP2_WINDOW_UPDATE_FLOOD)
-    watch = Watch(0.0)
+    watch = Watch(100, 0.0)
     watch.opened()
     watch.sent()
     assert until(watch.updated) == (112, Reason.HTTP2_WINDOW_UPDATE_FLOOD)
