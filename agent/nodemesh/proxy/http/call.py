@@ -8,10 +8,10 @@ from ...balance.host import Host
 from ...reasons import Reason
 from ...routing.decision import Retry
 from ..clock import Alarm, Timer
+from ..grpc.status import http_status_of
 from ..target import Target
 from ..transport import Buffer, Transport
 from .head import Edits, RequestHead, ResponseHead
-from .local_reply import HTTP_STATUS
 from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .stream import Requester, Stream
@@ -306,7 +306,7 @@ class Call(Requester):
         self.local_name = upstream.local
         if self.target.group.detector is not None:
             grpc = head.grpc_status
-            self.target.group.report(host, HTTP_STATUS[grpc] if 0 <= grpc < len(HTTP_STATUS) else head.status)
+            self.target.group.report(host, http_status_of(grpc, head.status))
         if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
             if ended:
                 self._release_upstream()
