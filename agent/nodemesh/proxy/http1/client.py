@@ -31,8 +31,16 @@ class Requester:
 
     __slots__ = ()
 
-    def proceed(self) -> None:
-        """Having waited for a connection: one may be had now, ask again."""
+    def proceed(self) -> bool:
+        """Having waited for a connection: one may be had now, ask again. False where there is still none."""
+        raise NotImplementedError
+
+    def redirected(self) -> None:
+        """Having waited for a connection: that endpoint is gone, choose another one."""
+        raise NotImplementedError
+
+    def waited_too_long(self) -> None:
+        """Having waited for a connection: there was none in time."""
         raise NotImplementedError
 
     def informed(self, head: ResponseHead) -> None:
@@ -82,6 +90,7 @@ class Upstream(Handler):
         self._chunked = False
         self._sent = False  # the present request is sent completely
         self._close = False
+        pool.open += 1
         target = pool.target
         self._timer: Timer | None = pool.clock.after(target.cluster.pool.connect_timeout, self.timed_out)
         self.transport: Transport = target.connect(pool.host, pod, self, name)
