@@ -59,11 +59,15 @@ def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), 
             continue
         text = value.strip().encode()
         fields[key] = fields[key] + b"," + text if key in fields else text
+    try:
+        path = normalize_path((parts.path or "/").encode())
+    except ValueError as error:
+        raise QuestionError(f"the URL has a path with {error}") from error
     request = Request(
         method.upper().encode(),
         b"https" if scheme == "https" else b"http",
         authority.encode(),
-        normalize_path((parts.path or "/").encode()),
+        path,
         parts.query.encode(),
         fields,
     )

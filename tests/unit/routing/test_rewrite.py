@@ -3,7 +3,7 @@ from tests.meshes import request
 
 from nodemesh.routing.decision import Redirect, Rewrite, Route
 from nodemesh.routing.policies import Substitution
-from nodemesh.routing.rewrite import normalize_path, redirect_location, rewrite_path
+from nodemesh.routing.rewrite import MAX_UNUSUAL, normalize_path, redirect_location, rewrite_path
 
 
 def route(rewrite):
@@ -70,3 +70,10 @@ def test_redirect_location(redirect, host, port, location):
 )
 def test_normalize_path(path, after):
     assert normalize_path(path) == after
+
+
+@pytest.mark.parametrize("part", [b"/.", b"/..", b"/.a", b"%61"])
+def test_what_is_work_in_a_path_has_a_bound(part):
+    normalize_path(b"/" + part * (MAX_UNUSUAL - 2))
+    with pytest.raises(ValueError, match=str(MAX_UNUSUAL)):
+        normalize_path(b"/" + part * MAX_UNUSUAL)

@@ -11,7 +11,7 @@ from ..clock import Timer
 from ..http.errors import ProtocolError
 from ..http.head import Edits, RequestHead, ResponseHead
 from ..tls.transport import TlsError
-from ..transport import Buffer, Handler, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Transport
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
 from .receive import HeadBuffer
 from .response import read_response
@@ -20,6 +20,9 @@ from .write import write_chunk, write_last_chunk, write_request
 if TYPE_CHECKING:
     from ..http.pool import Pool
     from ..pod import Pod
+
+#: Interim responses (1xx) to one request; Go's client takes five.
+MAX_INTERIM: Final = 16
 
 #: From this size on a body is read without copying.
 BULK_LENGTH: Final = 64 * 1024
@@ -72,7 +75,7 @@ class Upstream(Handler):
 
     __slots__ = (
         "pool", "pod", "transport", "requester", "requests", "opened", "idle_since", "responding", "_timer", "_buffer",
-        "_body", "_method", "_chunked", "_sent", "_close", "name",
+        "_body", "_method", "_chunked", "_sent", "_close", "_interim", "name",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, pod: Pod, name: str) -> None:
@@ -90,6 +93,7 @@ class Upstream(Handler):
         self._chunked = False
         self._sent = False  # the present request is sent completely
         self._close = False
+        self._interim = 0  # responses (1xx) to the present request
         pool.open += 1
         target = pool.target
         self._timer: Timer | None = pool.clock.after(target.cluster.pool.connect_timeout, self.timed_out)
@@ -210,6 +214,9 @@ class Upstream(Handler):
                 self._stop_timer()
                 requester.switched(head, self.transport, rest)
                 return
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise ProtocolError(f"more than {MAX_INTERIM} interim responses")
             requester.informed(head)
             if self.requester is not requester:
                 return
@@ -233,6 +240,7 @@ class Upstream(Handler):
             body = ChunkedReader()
         self._body = body
         data = body.read(rest)
+        self.transport.appetite = body.appetite
         if body.done:
             self._release(self._sent and not body.rest)
         requester.responded(head, data, body.done and not body.trailers)
@@ -241,6 +249,7 @@ class Upstream(Handler):
 
     def _receive_body(self, body: BodyReader, requester: Requester, data: Buffer) -> None:
         payload = body.read(data)
+        self.transport.appetite = body.appetite
         done = body.done
         if done:
             self._release(self._sent and not body.rest)
@@ -253,7 +262,9 @@ class Upstream(Handler):
         """The exchange is over: back to the pool, or close."""
         self.requester = None
         self._body = None
+        self._interim = 0
         self.transport.bulk = False
+        self.transport.appetite = READ_SIZE
         if reusable and not self._close:
             self.pool.give(self)
         else:

@@ -13,6 +13,7 @@ from .lines import (
     CONTENT_LENGTH,
     EXPECT,
     GRPC_STATUS,
+    MAX_FIELDS,
     OPTIONS,
     PLAIN,
     TRANSFER_ENCODING,
@@ -25,7 +26,6 @@ from .lines import (
     tokens_of,
     value_of,
 )
-from .receive import MAX_FIELDS
 from .request import read_length
 
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")

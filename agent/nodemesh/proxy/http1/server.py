@@ -21,7 +21,7 @@ from ..http.local_reply import http_reply
 from ..http.records import refused_record
 from ..http.tunnel import Tunnel
 from ..tcp.relay import Relay
-from ..transport import Buffer, Handler, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Transport
 from .body import BodyReader, ChunkedReader, LengthReader
 from .client import BULK_LENGTH
 from .receive import MAX_HEAD, HeadBuffer
@@ -39,7 +39,7 @@ HEAD_TIMEOUT: Final = 60.0
 IDLE_TIMEOUT: Final = 3600.0
 
 #: Requests of one connection that are answered without an upstream before other connections get their turn.
-AT_ONCE: Final = 16
+AT_ONCE: Final = 4
 
 #: Seconds during which a client that we close may still send (RFC 9112 section 9.6): a RST would destroy our answer.
 LINGER: Final = 1.0
@@ -196,6 +196,7 @@ class Downstream(Handler):
             if not body.done:
                 self._body = body
                 self.transport.bulk = length >= BULK_LENGTH
+                self.transport.appetite = body.appetite
         if self._ended and not rest:
             self._close = True
         exchange = Exchange(self, head)
@@ -230,11 +231,13 @@ class Downstream(Handler):
         except ProtocolError as error:
             self._break_off(exchange, error)
             return
+        self.transport.appetite = body.appetite
         if payload:
             exchange.request_data(payload)
         if body.done and self._body is body:
             self._body = None
             self.transport.bulk = False
+            self.transport.appetite = READ_SIZE
             self._held = body.rest
             if body.rest:
                 self._count_held()
@@ -413,7 +416,8 @@ class Downstream(Handler):
 
     def _forget(self) -> None:
         self._closing = True
-        self._held = self._buffer.data = b""
+        self._held = b""
+        self._buffer.clear()
         self._count_held()
         self.pod.proxy.clock.cancel(self._timer)
         self.alarm.close()

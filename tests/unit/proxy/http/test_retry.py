@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from nodemesh.proxy.http.head import ResponseHead
-from nodemesh.proxy.http.retry import asked_by_client, backoff, wants_failure, wants_response
+from nodemesh.proxy.http.retry import MAX_MEMBERS, asked_by_client, backoff, wants_failure, wants_response
 from nodemesh.reasons import Reason
 from nodemesh.routing.decision import Retry
 
@@ -100,3 +100,18 @@ def test_clients_may_ask_for_more():
     assert asked_by_client(policy("reset"), endless) is not None, "no number is too long to be read"
     hurried = asked_by_client(None, {b"x-envoy-upstream-rq-per-try-timeout-ms": b"250"})
     assert hurried is not None and hurried.per_try_timeout == 0.25 and hurried.attempts == 0
+
+
+def test_of_a_long_list_only_the_beginning_counts():
+    codes = b",".join(b"%d" % number for number in range(100, 100 + 2 * MAX_MEMBERS))
+    names = b",".join(b"x-%d" % number for number in range(2 * MAX_MEMBERS))
+    asked = asked_by_client(
+        None,
+        {
+            b"x-envoy-retry-on": b"5xx" + b",x" * 2 * MAX_MEMBERS + b",reset",
+            b"x-envoy-retriable-status-codes": codes,
+            b"x-envoy-retriable-header-names": names,
+        },
+    )
+    assert asked is not None and asked.on == {"5xx", "x"}
+    assert len(asked.status_codes) == len(asked.header_names) == MAX_MEMBERS
