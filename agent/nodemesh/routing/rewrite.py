@@ -78,19 +78,29 @@ def normalize_path(path: bytes) -> bytes:
         return path
     if path.count(b"/.") >= MAX_UNUSUAL:
         raise ValueError(f"{MAX_UNUSUAL} or more segments that begin with a dot")
-    kept: list[bytes] = []
-    segments = path.split(b"/")[1:]
-    for position, segment in enumerate(segments):
-        last = position == len(segments) - 1
-        if segment == b"..":
-            if kept:
-                kept.pop()
-        elif segment != b".":
-            kept.append(segment)
-            continue
-        if last:
-            kept.append(b"")
-    return b"/" + b"/".join(kept)
+    return without_dots(path)
+
+
+def without_dots(path: bytes) -> bytes:
+    """A path that begins with `/`, its segments `.` and `..` resolved; what stands between these is only copied."""
+    kept = bytearray()
+    copied = 0  # so much of the path is dealt with
+    dot = path.find(b"/.")
+    while dot >= 0:
+        end = path.find(b"/", dot + 1)
+        if end < 0:
+            end = len(path)
+        segment = path[dot + 1 : end]
+        if segment == b"." or segment == b"..":
+            kept += path[copied:dot]
+            if segment == b"..":
+                del kept[max(kept.rfind(b"/"), 0) :]
+            copied = end
+            if end == len(path):
+                kept += b"/"
+        dot = path.find(b"/.", end)
+    kept += path[copied:]
+    return bytes(kept)
 
 
 def decoded(match: re.Match[bytes]) -> bytes:

@@ -120,23 +120,32 @@ class ChunkedReader(BodyReader):
         position = 0
         size = len(said)
         while position < size:
-            if self._state == self.DATA:
+            state = self._state
+            if state == self.DATA:
                 end = position + self._remaining
                 pieces.append(said[position:end])
+                position = end
                 if end > size:
                     self._remaining = end - size
-                    position = size
                     break
-                position = end
                 self._remaining = 0
                 self._state = self.DATA_END
+                if said.startswith(CRLF, position):  # as usual
+                    position += len(CRLF)
+                    self._state = self.SIZE
                 continue
             end = self._line_end(said, position)
             if end < 0:
                 self._held = said[position:]
                 break
-            self._take(said[position : end - 1])
+            line = said[position : end - 1]
             position = end + 1
+            known = SIZES.get(line) if state == self.SIZE else None
+            if known:
+                self._remaining = known
+                self._state = self.DATA
+                continue
+            self._take(line)
             if self.done:
                 self.rest = said[position:]
                 break
@@ -157,8 +166,7 @@ class ChunkedReader(BodyReader):
     def _take(self, line: bytes) -> None:
         """Act on one complete line of the framing."""
         if self._state == self.SIZE:
-            size = SIZES.get(line)
-            self._remaining = size if size is not None else read_size(line)
+            self._remaining = read_size(line)
             self._state = self.DATA if self._remaining else self.TRAILER
         elif self._state == self.DATA_END:
             if line:

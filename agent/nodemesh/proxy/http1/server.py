@@ -21,8 +21,8 @@ from ..http.local_reply import http_reply
 from ..http.records import refused_record
 from ..http.tunnel import Tunnel
 from ..tcp.relay import Relay
-from ..transport import READ_SIZE, Buffer, Handler, Transport
-from .body import BodyReader, ChunkedReader, LengthReader
+from ..transport import Buffer, Handler, Transport
+from .body import FRAMED_READ, BodyReader, ChunkedReader, LengthReader
 from .client import BULK_LENGTH
 from .receive import MAX_HEAD, HeadBuffer
 from .request import read_request
@@ -87,6 +87,7 @@ class Downstream(Handler):
         self._served = False  # a request has come
         self._since = pod.proxy.clock.now
         self._timer = pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
+        transport.appetite = FRAMED_READ
         transport.handler = self
         pod.connections[self] = None
 
@@ -237,7 +238,7 @@ class Downstream(Handler):
         if body.done and self._body is body:
             self._body = None
             self.transport.bulk = False
-            self.transport.appetite = READ_SIZE
+            self.transport.appetite = FRAMED_READ
             self._held = body.rest
             if body.rest:
                 self._count_held()

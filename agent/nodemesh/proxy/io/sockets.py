@@ -224,6 +224,10 @@ class SocketTransport(Transport):
             self._flow(size, other)
         self.handler.received(data)
 
+    def due(self, mask: int) -> int:
+        """Which of these events, told in an earlier turn, are still waited for."""
+        return mask & (self._mask | FAILED) if self._mask >= 0 and not self.closed else 0
+
     def _attend(self, mask: int) -> bool:
         """An event that is not, or not only, bytes to read: the connection stands or failed, there is room to write.
         Tells whether to read, too."""
