@@ -33,8 +33,8 @@ BULK_SIZE: Final = 256 * 1024
 #: Sockets of one pod that are served before the next pod's turn; what they have to say is sent together.
 QUANTUM: Final = 32
 
-#: Seconds of a pod's turn, after which the rest of its ready sockets waits for the next one: while other pods are at work
-#: as well, and while it is alone.
+#: Seconds of a pod's turn, after which its other ready sockets wait for the next one: while other pods are at work as
+#: well, and while it is alone.
 TURN: Final = 0.00025
 LONE_TURN: Final = 0.001
 
