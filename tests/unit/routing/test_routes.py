@@ -63,6 +63,7 @@ def test_one_destinations_headers_join_the_rules_and_win():
         remove=(b"gone",),
         set=(HeaderOp(name=b"y", value=b"1"), HeaderOp(name=b"x", value=b"dest")),
         add=(HeaderOp(name=b"z", value=b"%REQ(a)%", formatted=True),),
+        formatted=True,
     )
     assert decision.destinations[0].request_headers is None
 

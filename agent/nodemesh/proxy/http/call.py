@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Final
 
 from ...balance.host import Host
@@ -103,7 +104,7 @@ class Call(Requester):
         "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
         "_tried", "_deadline", "_fresh", "_retrying", "_alarm", "_try_timer", "_rest_timer",
-        "_counting", "_telling",
+        "_counting", "_telling", "security",
     )  # fmt: skip
 
     def __init__(
@@ -137,6 +138,7 @@ class Call(Requester):
         self.host: Host | None = None
         self.host_name = ""  # "address:port" of the last try
         self.local_name = ""  # our end of the connection that answered
+        self.security: ssl.SSLObject | None = None  # of the connection that answered
         self.sent_at = 0.0
         self._counting = ATTEMPT_COUNT not in edits  # else a rule has its own word there
         self._telling = EXPECTED_TIMEOUT not in edits
@@ -158,6 +160,11 @@ class Call(Requester):
         """Bytes of the request's body that wait here."""
         waiting = self.upstream.pending if self.upstream is not None else 0
         return waiting + (self.body.size if self.body is not None else 0)
+
+    def attempted(self) -> list[str]:
+        """The endpoints that were tried, `address:port`, as far as they were not tried again."""
+        before = [f"{host.endpoint.address}:{host.endpoint.port}" for host in self._tried]
+        return [*before, self.host_name]
 
     # --- what the caller calls
 
@@ -328,6 +335,7 @@ class Call(Requester):
         host, upstream = self.host, self.upstream
         assert host is not None and upstream is not None
         self.local_name = upstream.local
+        self.security = upstream.security
         if self.target.group.detector is not None:
             grpc = head.grpc_status
             self.target.group.report(host, http_status_of(grpc, head.status))

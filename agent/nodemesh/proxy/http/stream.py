@@ -3,6 +3,8 @@ request, and so does one stream of an HTTP/2 connection."""
 
 from __future__ import annotations
 
+from ssl import SSLObject
+
 from mypy_extensions import trait
 
 from ...reasons import Reason
@@ -121,4 +123,9 @@ class Stream:
     @property
     def local(self) -> str:
         """Our end's."""
+        raise NotImplementedError
+
+    @property
+    def security(self) -> SSLObject | None:
+        """The TLS that it goes over."""
         raise NotImplementedError

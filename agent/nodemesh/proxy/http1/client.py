@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from ssl import SSLObject
 from typing import TYPE_CHECKING, Final
 
 from ...reasons import Reason
@@ -11,7 +12,7 @@ from ..clock import Timer
 from ..http.errors import ProtocolError
 from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.stream import Requester, Stream
-from ..tls.transport import TlsError
+from ..tls.transport import TlsError, TlsTransport
 from ..transport import READ_SIZE, Buffer, Handler, Transport
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
 from .receive import MAX_RESPONSE_HEAD, HeadBuffer
@@ -131,6 +132,10 @@ class Http1Client(Handler, Stream):
     @property
     def local(self) -> str:
         return self.transport.local
+
+    @property
+    def security(self) -> SSLObject | None:
+        return self.transport.connection if isinstance(self.transport, TlsTransport) else None
 
     def close(self) -> None:
         """Give the connection up; nobody is told."""

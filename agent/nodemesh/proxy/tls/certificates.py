@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 
@@ -383,22 +382,3 @@ def same_address(value: str, wanted: str) -> bool:
         return ip_address(value.strip()) == ip_address(wanted)
     except ValueError:
         return False
-
-
-def forwarded_certificate(der: bytes) -> bytes:
-    """x-forwarded-client-cert with what Istio's gateways tell of the client: hash, certificate, subject and names."""
-    from cryptography import x509  # 10 MB that a worker without such clients is spared
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    certificate = x509.load_der_x509_certificate(der)
-    parts = [f"Hash={certificate.fingerprint(SHA256()).hex()}"]
-    parts.append(f'Cert="{quote(ssl.DER_cert_to_PEM_cert(der), safe="")}"')
-    subject = certificate.subject.rfc4514_string().replace("\\", "\\\\").replace('"', '\\"')
-    parts.append(f'Subject="{subject}"')
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ";".join(parts).encode()
-    parts += [f"URI={uri}" for uri in names.get_values_for_type(x509.UniformResourceIdentifier)]
-    parts += [f"DNS={name}" for name in names.get_values_for_type(x509.DNSName)]
-    return ";".join(parts).encode()
