@@ -16,8 +16,16 @@ class Requester:
 
     __slots__ = ()
 
-    def proceed(self) -> None:
-        """Having waited for a stream: one may be had now, ask again."""
+    def proceed(self) -> bool:
+        """Having waited for a stream: one may be had now, ask again. False where there is still none."""
+        raise NotImplementedError
+
+    def redirected(self) -> None:
+        """Having waited for a stream: that endpoint is gone, choose another one."""
+        raise NotImplementedError
+
+    def waited_too_long(self) -> None:
+        """Having waited for a stream: there was none in time."""
         raise NotImplementedError
 
     def informed(self, head: ResponseHead) -> None:

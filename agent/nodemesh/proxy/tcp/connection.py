@@ -88,7 +88,7 @@ def pick(
     host = target.pick(key, [], False, dialled)
     if host is None:
         record.reasons = (Reason.NO_HEALTHY_UPSTREAM,)
-    elif not target.limits.connections.try_acquire():
+    elif not target.admit():
         record.reasons = (Reason.UPSTREAM_OVERFLOW,)
     else:
         return target, host, key
