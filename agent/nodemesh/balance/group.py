@@ -179,7 +179,8 @@ class Group:
         """A host for one request, or None where none serves (503, flag UH).
 
         `key` is the hash of a consistent-hash policy, `tried` the hosts of the earlier attempts of a retried request:
-        they are avoided if five further draws find another. A hashing algorithm draws for other keys then, always the same ones.
+        they are avoided if five further draws find another. A hashing algorithm draws for other keys then, always the
+        same ones.
         `remote` says that retries are to leave the priorities that were tried (retryRemoteLocalities)."""
         if (
             self.stale
