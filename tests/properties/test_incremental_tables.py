@@ -21,6 +21,7 @@ names = st.sampled_from(NAMES)
 namespaces = st.sampled_from(NAMESPACES)
 subsets = st.sampled_from(("", "v1", "v2", "missing"))
 hosts = st.sampled_from(("s0", "s1", "s0.a.svc.cluster.local", "s1.b.svc.cluster.local", "ext.example.com", "nowhere"))
+wide = st.sampled_from(("*.a.svc.cluster.local", "*.example.com", "*.ext.example.com"))
 export_to = st.sampled_from(([], ["."], ["*"], ["a"]))
 
 
@@ -80,7 +81,8 @@ def virtual_services(draw):
     if draw(st.booleans()):
         rules.insert(0, {"match": [{"uri": {"prefix": "/d"}}], "delegate": {"name": "d"}})
     gateways = draw(st.sampled_from(([], ["g0"], ["mesh", "a/g0"])))
-    spec = {"hosts": [draw(hosts)], "http": rules, "exportTo": draw(export_to), "gateways": gateways}
+    own = draw(st.lists(st.one_of(hosts, wide), min_size=1, max_size=2, unique=True))
+    spec = {"hosts": own, "http": rules, "exportTo": draw(export_to), "gateways": gateways}
     if draw(st.booleans()):
         spec["tcp"] = [{"route": [{"destination": {"host": draw(hosts)}}]}]
     return make("VirtualService", draw(st.sampled_from(("r0", "r1"))), spec, namespace=draw(namespaces))
@@ -159,7 +161,7 @@ def gateways(draw):
 
 @st.composite
 def sidecars(draw):
-    spec = {"egress": [{"hosts": draw(st.sampled_from((["./*"], ["*/*"], ["b/*"])))}]}
+    spec = {"egress": [{"hosts": draw(st.sampled_from((["./*"], ["*/*"], ["b/*"], ["*/s0.a.svc.cluster.local"])))}]}
     if draw(st.booleans()):
         spec["workloadSelector"] = {"labels": {"app": "web"}}
     if draw(st.booleans()):
@@ -231,7 +233,7 @@ GATEWAY = Client(namespace="a", labels={"istio": "ingress"}, gateway=True)
 PROBES = [
     request(path, host, headers=headers)
     for path in ("/", "/x/y", "/d/e/f")
-    for host in ("s0", "s1.b", "ext.example.com", "nowhere", "10.96.0.0")
+    for host in ("s0", "s1.b", "ext.example.com", "x.ext.example.com", "x.a.svc.cluster.local", "nowhere", "10.96.0.0")
     for headers in ({}, {"h": "1"})
 ]
 DIALLED = (

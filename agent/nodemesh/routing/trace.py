@@ -75,7 +75,7 @@ def considered(recorder: Recorder, lookup: Lookup, host: str) -> None:
             text = f"is exported to {shown}, not to {lookup.client.namespace}"
         elif not lookup.is_bound(virtual_service):
             text = f"is for {', '.join(virtual_service.gateways)}, not for {', '.join(lookup.gateways)}"
-        elif not lookup.scope.sees(virtual_service.namespace, host):
+        elif not lookup.scope.imports(virtual_service.namespace, virtual_service.hosts):
             text = "is not imported by the client's Sidecar"
         else:
             continue

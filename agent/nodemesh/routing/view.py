@@ -27,9 +27,6 @@ from .tables import Tables
 #: How many different Host headers and names a view remembers: they come from outside and may be anything.
 MAX_REMEMBERED = 8192
 
-#: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
-UNREGISTERED_PORT = 80
-
 
 class Pools:
     """What views have in common."""
@@ -158,15 +155,18 @@ class View:
         return current if current is not None and current.port(port) is not None else None
 
     def _find_host(self, name: str, port: int) -> VirtualHost:
+        """As Envoy looks for a domain: names before wildcards. A wildcard of the registry and one of a VirtualService
+        that stands for no service cannot both cover a name."""
         lookup = self._sight.lookup()
-        service = lookup.named_service(name, port)
+        service = lookup.exact_service(name, port)
+        if service is None:
+            named = self._unregistered_host(name, port, wildcards=False)
+            if named is not None:
+                return named
+            service = lookup.wildcard_service(name, port)
         if service is not None:
             return self._service_host(service, port)
-        if port == UNREGISTERED_PORT:
-            unregistered = self._unregistered_host(name, port)
-            if unregistered is not None:
-                return unregistered
-        return self._unknown_host
+        return self._unregistered_host(name, port, wildcards=True) or self._unknown_host
 
     def _service_host(self, service: Service, port: int) -> VirtualHost:
         key = (service.host, port)
@@ -183,15 +183,15 @@ class View:
             otherwise = builder.service_route(service, port)
         return self._virtual_hosts.keep(key, VirtualHost(service.host, rows, otherwise), lookup.reads)
 
-    def _unregistered_host(self, name: str, port: int) -> VirtualHost | None:
-        """A VirtualService for a host that no service has."""
+    def _unregistered_host(self, name: str, port: int, *, wildcards: bool) -> VirtualHost | None:
+        """A VirtualService for a host that no service has; as Lookup.unregistered."""
         key = (name, -port)
         known = self._virtual_hosts.get(key)
         if known is not None:
             return known[0]
         builder = self.builder()
         lookup = builder.lookup
-        virtual_service = lookup.virtual_service(name)
+        virtual_service = lookup.unregistered(name, port, wildcards=wildcards)
         if virtual_service is None:
             return None
         rows = builder.http_rows(virtual_service, port)
