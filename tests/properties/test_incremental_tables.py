@@ -46,7 +46,7 @@ def pods(draw):
 def entries(draw):
     spec = {
         "hosts": draw(st.sampled_from((["ext.example.com"], ["*.example.com"], ["s0.a.svc.cluster.local"]))),
-        "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+        "ports": [{"number": draw(st.sampled_from((80, 81))), "name": "http", "protocol": "HTTP"}],
         "resolution": "STATIC",
         "addresses": draw(st.sampled_from(([], ["10.97.0.1"], ["10.98.0.0/24"]))),
         "exportTo": draw(export_to),

@@ -109,6 +109,7 @@ class Service(Record, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
     export_to: tuple[str, ...] = ("*",)
+    selector: Mapping[str, str] = {}  # a ServiceEntry's workloadSelector
     subject_alt_names: tuple[str, ...] = ()
     publish_not_ready: bool = False
     traffic_distribution: str = ""  # PreferSameZone, PreferSameNode, or none
