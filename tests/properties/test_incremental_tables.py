@@ -31,6 +31,10 @@ def services(draw):
     index = NAMES.index(name) * 2 + NAMESPACES.index(namespace)
     ip = draw(st.sampled_from((f"10.96.0.{index}", f"10.96.1.{index}", "None")))
     port = draw(st.sampled_from(((80, "http"), (80, ""), (80, "tcp"), (81, "http"))))
+    target = draw(st.sampled_from(("", "", "s0.a.svc.cluster.local", "s1.b.svc.cluster.local", "ext.example.com")))
+    if target:
+        spec = {"type": "ExternalName", "externalName": target, "ports": [{"port": 80, "name": "http"}]}
+        return make("Service", name, spec, namespace=namespace)
     return service(name, ip, port, namespace=namespace)
 
 

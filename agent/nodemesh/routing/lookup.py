@@ -17,6 +17,9 @@ from .tables import DestinationRule, Tables, VirtualService
 #: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
 UNREGISTERED_PORT = 80
 
+#: How many aliases may lead from one to the next.
+MAX_ALIASES = 8
+
 MAY_BE_HTTP = HTTP_PROTOCOLS | {Protocol.AUTO}
 
 #: One value that was read: the attribute of the tables, the key in it (None: the attribute itself), the value.
@@ -36,7 +39,17 @@ class Lookup:
         self.reads: list[Read] = []
 
     def service(self, host: str) -> Service | None:
-        """The service of that host which the client means: of its own namespace, else the first by precedence."""
+        """The service of that host which the client means; for an alias what it leads to. One that leads back to itself
+        is nobody's, as in the DNS."""
+        service = self.declared_service(host)
+        hops = 0
+        while service is not None and service.alias_of:
+            hops += 1
+            service = self.declared_service(service.alias_of) if hops <= MAX_ALIASES else None
+        return service
+
+    def declared_service(self, host: str) -> Service | None:
+        """The service of that host, an alias as it is: of the client's own namespace, else the first by precedence."""
         candidates = self.tables.services.get(host)
         self.reads.append(("services", host, candidates))
         if candidates is None:
@@ -56,6 +69,8 @@ class Lookup:
         service = self.service(host)
         if service is None or not self.scope.sees(service.namespace, service.host, port):
             return None
+        if service.host != host and not self.scope.sees(service.namespace, host, port):
+            return None  # an alias has to be imported beside its target
         return service
 
     def is_shadowed(self, service: Service) -> bool:
@@ -71,6 +86,17 @@ class Lookup:
     def exact_service(self, name: str, port: int) -> Service | None:
         """The same without the wildcards."""
         return self._first_of(self._meanings(name), port)
+
+    def alias_rules(self, name: str, port: int) -> VirtualService | None:
+        """The VirtualService of an alias's own, which comes before its target's where it has that port (and on that of
+        hosts outside of the registry)."""
+        for host in (name, expand_alias(name, self.client.namespace, self.tables.mesh.cluster_domain)):
+            declared = self.declared_service(host) if host is not None else None
+            if declared is not None and declared.alias_of:
+                own = declared.port(port)
+                if port == UNREGISTERED_PORT or (own is not None and own.protocol in MAY_BE_HTTP):
+                    return self.virtual_service(declared.host)
+        return None
 
     def wildcard_service(self, name: str, port: int) -> Service | None:
         """The service with the most specific wildcard that covers the name."""

@@ -164,6 +164,10 @@ class View:
             if named is not None:
                 return named
             service = lookup.wildcard_service(name, port)
+        elif service.host != name:
+            alias = self._alias_host(name, port)
+            if alias is not None:
+                return alias
         if service is not None:
             return self._service_host(service, port)
         return self._unregistered_host(name, port, wildcards=True) or self._unknown_host
@@ -182,6 +186,15 @@ class View:
         else:
             otherwise = builder.service_route(service, port)
         return self._virtual_hosts.keep(key, VirtualHost(service.host, rows, otherwise), lookup.reads)
+
+    def _alias_host(self, name: str, port: int) -> VirtualHost | None:
+        """An alias with a VirtualService of its own."""
+        builder = self.builder()
+        virtual_service = builder.lookup.alias_rules(name, port)
+        rows = builder.http_rows(virtual_service, port) if virtual_service is not None else ()
+        if virtual_service is None or not rows:
+            return None
+        return VirtualHost(name, rows, not_found(virtual_service.key))
 
     def _unregistered_host(self, name: str, port: int, *, wildcards: bool) -> VirtualHost | None:
         """A VirtualService for a host that no service has; as Lookup.unregistered."""

@@ -224,3 +224,93 @@ def test_a_service_that_a_wildcard_comes_to_cover_takes_it_over():
         view = views.for_client(Client(namespace="default"))
         decision = view.http(view.frontend("192.0.2.1", 80), request(host=name))
         assert getattr(decision, "status", 0) == status
+
+
+# === aliases
+
+
+def alias(name, target, *ports, **meta):
+    spec = {"type": "ExternalName", "externalName": target, "ports": [{"port": port} for port in ports]}
+    return make("Service", name, spec, **meta)
+
+
+REVIEWS = "reviews.default.svc.cluster.local"
+
+
+def test_an_external_name_is_another_name_of_its_target():
+    rules = reviews_rules({"match": [{"uri": {"prefix": "/v2"}}], "route": [to("v2")]}, {"route": [to("v1")]})
+    for ports in ((), (9080,), (80,)):
+        view = view_of(*bookinfo(), rules, alias("old", f"{REVIEWS}.", *ports, namespace="legacy"))
+        for host in ("old.legacy", "old.legacy.svc", "old.legacy.svc.cluster.local", "old.legacy:9080"):
+            assert clusters(decide(view, request("/v2", host))) == [f"outbound|9080|v2|{REVIEWS}"]
+            assert clusters(decide(view, request("/", host))) == [f"outbound|9080|v1|{REVIEWS}"]
+            assert view.frontend_for_host(host, 9080) is view.frontend("10.96.0.10", 9080)
+        assert decide(view, request("/", "old.legacy"), port=81).reason is Reason.PASSTHROUGH  # no port of the target's
+        assert [front.service.host for front in view.frontends()].count(REVIEWS) == 1
+
+
+def test_rules_and_policies_of_the_target_hold_for_destinations_that_name_the_alias():
+    old = alias("old", REVIEWS, 1234)
+    rules = make("VirtualService", "r", {"hosts": ["ratings"], "http": [{"route": [to("v2", host="old")]}]})
+    decision = decide(view_of(*bookinfo(), old, rules), request(host="ratings"))
+    assert clusters(decision) == [f"outbound|9080|v2|{REVIEWS}"]
+    assert [endpoint.address for endpoint in decision.destinations[0].cluster.endpoints] == ["10.1.0.2"]
+
+
+def test_aliases_lead_to_aliases_but_not_round():
+    chain = [alias(f"a{index}", f"a{index + 1}.default.svc.cluster.local") for index in range(3)]
+    view = view_of(*bookinfo(), *chain, alias("a3", REVIEWS))
+    assert clusters(decide(view, request(host="a0"))) == [f"outbound|9080||{REVIEWS}"]
+    ring = [alias("a0", "a1.default.svc.cluster.local", 9080), alias("a1", "a0.default.svc.cluster.local", 9080)]
+    itself = alias("me", "me.default.svc.cluster.local", 9080)
+    rules = make("VirtualService", "r", {"hosts": ["ratings"], "http": [{"route": [to("", host="a0")]}]})
+    view = view_of(*bookinfo(), *ring, itself, rules)
+    for host in ("a0", "a1", "me"):
+        assert decide(view, request(host=host)).reason is Reason.PASSTHROUGH
+        assert view.frontend_for_host(host, 9080).service is None and view.named(host) is None
+    assert decide(view, request(host="ratings")).destinations[0].cluster is None
+
+
+def test_an_alias_of_what_the_registry_does_not_know_is_unknown():
+    objects = [*bookinfo(), alias("old", "www.example.com", 9080)]
+    assert decide(view_of(*objects), request(host="old")).reason is Reason.PASSTHROUGH
+    mesh = make("MeshConfig", "mesh", {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}})
+    assert decide(view_of(*objects, mesh), request(host="old")).reason is Reason.BLACKHOLE
+    known = entry_of("www.example.com", port=9080)
+    assert clusters(decide(view_of(*objects, known), request(host="old"))) == ["outbound|9080||www.example.com"]
+
+
+def test_rules_of_an_aliass_own_come_first():
+    own = make("VirtualService", "own", {"hosts": ["old"], "http": [{"directResponse": {"status": 299}}]})
+    targets = reviews_rules({"directResponse": {"status": 298}})
+
+    def status(host, *ports, **meta):
+        view = view_of(*bookinfo(), alias("old", REVIEWS, *ports, **meta), own, targets)
+        return getattr(decide(view, request(host=host)), "status", 0)
+
+    assert status("old", 9080) == status("old.default.svc.cluster.local", 9080) == 299
+    assert status("old") == status("old", 81) == status("reviews", 9080) == 298
+
+
+def test_an_alias_is_imported_beside_its_target():
+    def known(*hosts):
+        sidecar = make("Sidecar", "s", {"egress": [{"hosts": list(hosts)}]})
+        view = view_of(*bookinfo(), alias("old", REVIEWS), sidecar)
+        return decide(view, request(host="old")).reason is not Reason.PASSTHROUGH
+
+    assert known("./*") and known("*/*")
+    assert known(f"./{REVIEWS}", "./old.default.svc.cluster.local")
+    assert not known(f"./{REVIEWS}") and not known("./old.default.svc.cluster.local")
+
+
+def test_an_alias_follows_its_target():
+    store = Store()
+    tables = compile_tables(store.apply("t", [*bookinfo(), alias("old", REVIEWS)]))
+    views = Views(tables)
+    for target in (None, "ratings.default.svc.cluster.local", "gone.default.svc.cluster.local"):
+        if target is not None:
+            tables = compile_tables(store.apply("t", [alias("old", target)]), tables)
+            views = Views(tables, views)
+        decision = decide(views.for_client(Client(namespace="default")), request(host="old"))
+        expected = "PassthroughCluster" if target and "gone" in target else f"outbound|9080||{target or REVIEWS}"
+        assert clusters(decision) == [expected]
