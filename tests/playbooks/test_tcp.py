@@ -1,5 +1,7 @@
 """Conversations without HTTP: relays with their ends, and ports whose protocol the first bytes tell."""
 
+import ssl
+
 import msgspec
 import pytest
 
@@ -366,3 +368,57 @@ spec:
     world.run()
     assert server.accept().take().startswith(b"GET /a")
     assert world.proxy.targets.keys() == {"outbound|80||*.wikipedia.org"}
+
+
+ENTRIES = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: api, namespace: default}
+spec:
+  hosts: [api.example]
+  addresses: [203.0.113.0/24]
+  ports: [{number: 443, name: tls, protocol: TLS}]
+  resolution: STATIC
+  endpoints: [{address: 10.1.0.7}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: www, namespace: default}
+spec:
+  hosts: [www.example]
+  ports: [{number: 443, name: tls, protocol: TLS}]
+  resolution: STATIC
+  endpoints: [{address: 10.1.0.8}]
+"""
+CLOSED = """
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: default, namespace: istio-system}
+spec: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}}
+"""
+
+
+def client_hello(name: str) -> bytes:
+    written = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), written, server_hostname=name).do_handshake()
+    return written.read()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_the_server_name_decides_where_the_address_does_not(closed):
+    world = World(SERVICE + ENTRIES + (CLOSED if closed else ""))
+    servers = {address: world.serve(address, 443) for address in ("10.1.0.7", "10.1.0.8", "203.0.113.9")}
+    unknown = None if closed else "203.0.113.9"
+    for name, address in (("api.example", "10.1.0.7"), ("www.example", "10.1.0.8"), ("other.example", unknown)):
+        hello = client_hello(name)
+        client = world.connect("203.0.113.9", 443)
+        client.send(hello)
+        world.run()
+        if address is None:
+            assert client.reset_seen and world.records[-1].reasons == (Reason.BLACKHOLE,)
+        else:
+            assert servers[address].accept().take() == hello
+    assert [len(server.connections) for server in servers.values()] == [1, 1, 0 if closed else 1]

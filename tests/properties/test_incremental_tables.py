@@ -50,7 +50,10 @@ def pods(draw):
 def entries(draw):
     spec = {
         "hosts": draw(st.sampled_from((["ext.example.com"], ["*.example.com"], ["s0.a.svc.cluster.local"]))),
-        "ports": [{"number": draw(st.sampled_from((80, 81))), "name": "http", "protocol": "HTTP"}],
+        "ports": [
+            {"number": draw(st.sampled_from((80, 81))), "name": "http", "protocol": "HTTP"},
+            {"number": 443, "name": "tls", "protocol": "TLS"},
+        ],
         "resolution": "STATIC",
         "addresses": draw(st.sampled_from(([], ["10.97.0.1"], ["10.98.0.0/24"]))),
         "exportTo": draw(export_to),
@@ -89,6 +92,9 @@ def virtual_services(draw):
     spec = {"hosts": own, "http": rules, "exportTo": draw(export_to), "gateways": gateways}
     if draw(st.booleans()):
         spec["tcp"] = [{"route": [{"destination": {"host": draw(hosts)}}]}]
+    if draw(st.booleans()):
+        route = [{"destination": {"host": draw(hosts)}}]
+        spec["tls"] = [{"match": [{"sniHosts": ["ext.example.com"]}], "route": route}]
     return make("VirtualService", draw(st.sampled_from(("r0", "r1"))), spec, namespace=draw(namespaces))
 
 
@@ -247,6 +253,9 @@ DIALLED = (
     ("10.97.0.1", 80),
     ("10.98.0.9", 80),
     ("203.0.113.1", 80),
+    ("10.97.0.1", 443),
+    ("10.98.0.9", 443),
+    ("203.0.113.1", 443),
 )
 
 
@@ -259,7 +268,8 @@ def meaning(views):
         )
         for address, port in DIALLED:
             frontend = view.frontend(address, port)
-            found.append((frontend, view.tcp(frontend), view.tls(frontend, "ext.example.com")))
+            found.append((frontend, view.tcp(frontend)))
+            found.extend(view.tls(frontend, name, address) for name in ("ext.example.com", "s0.a", "no", ""))
             found.extend(view.http(frontend, probe) for probe in PROBES)
     view = views.for_client(GATEWAY)
     found.append(view.servers())

@@ -143,6 +143,21 @@ class Lookup:
         for pattern in self._virtual_hosts(host):
             yield from self._keys_at(pattern)
 
+    def connection_keys(self, host: str) -> list[str]:
+        """The VirtualServices whose rules for connections count for a service: all that share a name with it, in their
+        order (Istio's getConfigsForHost)."""
+        patterns = [*self._virtual_hosts(host)]
+        if host.startswith("*"):
+            held = self.tables.virtual_hosts
+            self.reads.append(("virtual_hosts", None, held))
+            patterns += [pattern for pattern in held if pattern != host and covers(host, pattern)]
+        keys = {key for pattern in patterns for key in self._keys_at(pattern)}
+        return sorted(keys, key=self._order)
+
+    def _order(self, key: str) -> tuple[int, float, str]:
+        virtual_service = self.tables.virtual_services[key]
+        return self._remoteness(virtual_service), virtual_service.created, key
+
     def _virtual_hosts(self, host: str) -> Iterator[str]:
         """The hosts of VirtualServices that cover one, the most specific first."""
         wildcards = self.tables.wildcard_virtual_hosts
