@@ -1,3 +1,4 @@
+import msgspec
 from tests.meshes import bookinfo, make, pod, service
 
 from nodemesh.config.problems import Problem
@@ -114,3 +115,13 @@ def test_a_pod_without_a_status_has_the_addresses_that_slices_give_it():
     assert addresses(pod("a", "10.1.0.9", {"app": "web"})) == ("10.1.0.9",)
     assert addresses(bare) == ("10.1.0.2",)
     assert addresses(removed=[key_of(piece)]) == ()
+
+
+def test_kinds_of_one_name_in_two_groups_are_two():
+    store = Store()
+    istios = make("Gateway", "edge", {"selector": {"app": "edge"}, "servers": []})
+    other = msgspec.structs.replace(istios, group="gateway.example.com")
+    snapshot = store.apply("files", [istios, other])
+    assert [*snapshot.gateways.values()] == [istios]
+    assert store.apply("files", [], [key_of(other)]).gateways["default/edge"] is istios
+    assert not store.apply("files", [], [key_of(istios)]).gateways
