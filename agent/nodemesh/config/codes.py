@@ -43,6 +43,7 @@ SHAPE_CODES: dict[str, str] = {
 VALUE_CODES: dict[str, str] = {
     "bad-address": "The value is not an address, subnet or socket as the field needs it.",
     "bad-annotation": "An annotation's value, or a part of it, cannot be read and is passed over.",
+    "bad-capture-mode": "The captureMode does not fit the listener.",
     "bad-credential": "The credential cannot hold what the TLS mode needs.",
     "bad-export-to": "exportTo names no namespace, or contradicts itself.",
     "bad-gateway": "The value is not a gateway's name.",
@@ -112,7 +113,7 @@ OTHER_CODES: dict[str, str] = {
     "hosts-share-tcp-port": "Several hosts share a port that cannot tell them apart.",
     "partial-wildcard": "A `*` stands for a part of a label.",
     "tcp-without-address": "A TCP port without addresses takes all traffic to its number.",
-    "unix-endpoint": "A unix socket's endpoint does not fit the ports.",
+    "unix-endpoint": "A unix socket's endpoint does not fit the ports or the resolution.",
     "unknown-port-name": "An endpoint's port names no port of the ServiceEntry.",
     "wildcard-lookup": "A wildcard host cannot be looked up in DNS.",
     "no-address": "The workload has a network but no address.",
