@@ -94,4 +94,5 @@ def client_of(pod: Workload) -> Client:
         service_account=pod.service_account,
         owner=pod.owner,
         topology=pod.topology,
+        addresses=pod.addresses,
     )

@@ -18,7 +18,7 @@ from ..telemetry.record import ConnectionRecord
 from .accept.arrival import Arrival
 from .accept.proxy_protocol import Announced
 from .accept.sniff import Sniffer
-from .addresses import ADDRESSES
+from .addresses import ADDRESSES, show
 from .http.session import Session
 from .http1.server import Http1Server
 from .tcp.connection import start_tcp
@@ -90,6 +90,8 @@ class Pod(Acceptor):
             self._turn_away(transport, Reason.ORIGINAL_DESTINATION_UNKNOWN)
             return
         transport.local = ADDRESSES[dialled].text
+        if self.client.addresses:
+            transport.remote = self._name_of(transport.remote, dialled[0])
         frontend = self.view.frontend(dialled[0], dialled[1])
         protocol = frontend.protocol
         if protocol is Protocol.HTTP:
@@ -98,6 +100,12 @@ class Pod(Acceptor):
             Sniffer(self, transport, frontend, dialled, protocol is Protocol.AUTO)
         else:
             start_tcp(self, transport, self.view.tcp(frontend, dialled[0]), dialled, b"", "")
+
+    def _name_of(self, peer: str, dialled: str) -> str:
+        """The app's end as others see it: what is redirected comes from the pod's loopback."""
+        addresses = self.client.addresses
+        same = [address for address in addresses if (":" in address) == (":" in dialled)]
+        return show(((same or addresses)[0], peer.rpartition(":")[2]))
 
     def decide_tls(self, frontend: Frontend | None, name: str, address: str = "") -> Decision:
         """What is to become of a TLS connection for that server name; `address` was dialled."""

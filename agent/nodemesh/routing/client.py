@@ -11,7 +11,8 @@ from ..registry.snapshot import Locality
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """A client workload: a pod, or a gateway (then `gateway` is true and its labels select Gateway objects)."""
+    """A client workload: a pod, or a gateway (then `gateway` is true and its labels select Gateway objects). By
+    `owner` and `addresses` metrics and the log name it; no rule looks at them."""
 
     namespace: str
     name: str = ""
@@ -24,3 +25,4 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     service_account: str = ""
     owner: str = ""
     topology: Topology | None = None  # where a gateway's pod says that it stands
+    addresses: tuple[str, ...] = ()

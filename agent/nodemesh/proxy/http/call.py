@@ -9,10 +9,10 @@ from ...balance.host import Host
 from ...reasons import Reason
 from ...routing.decision import Retry
 from ..clock import Alarm, Timer
+from ..grpc.status import http_status_of
 from ..target import Target
 from ..transport import Buffer, Transport
 from .head import Edits, RequestHead, ResponseHead
-from .local_reply import HTTP_STATUS
 from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .stream import Requester, Stream
@@ -32,7 +32,7 @@ ENDED: Final = 6
 #: What may follow each state; all changes go through `Call._enter`.
 NEXT: Final[dict[int, frozenset[int]]] = {
     NEW: frozenset({QUEUED, SENT, ENDED}),
-    QUEUED: frozenset({SENT, ENDED}),
+    QUEUED: frozenset({QUEUED, SENT, ENDED}),  # again where the endpoint is gone for which it waited
     SENT: frozenset({QUEUED, SENT, RESTING, ANSWERED, SWITCHED, ENDED}),
     RESTING: frozenset({QUEUED, SENT, ENDED}),
     ANSWERED: frozenset({ENDED}),
@@ -197,7 +197,8 @@ class Call(Requester):
         if self.upstream is not None:
             assert self.body is not None
             self.upstream.finish(self.body.trailers)
-            self._start_timeout()
+        if self.state != ENDED:
+            self._start_timeout()  # whether there is an upstream yet or not
 
     def resume(self) -> None:
         """The caller takes more of the response."""
@@ -227,21 +228,43 @@ class Call(Requester):
 
     def _connect(self, host: Host) -> None:
         """Take a connection and send, or wait for one."""
+        upstream = self._obtain(host)
+        if upstream is not None:
+            self._send(host, upstream)
+        elif self.target.wait(self, host):
+            self._enter(QUEUED)
+            if self.body is None or self.body.complete:
+                self._start_timeout()
+        else:
+            self._give_up(Reason.UPSTREAM_OVERFLOW, "")
+
+    def _obtain(self, host: Host) -> Stream | None:
+        """A connection that will do; None where there is none to be had."""
         name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
         upstream = self.target.upstream(host, self.pod, self._fresh, name)
         while upstream is not None and upstream.reused and not self._is_light() and upstream.stale:
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
             upstream = self.target.upstream(host, self.pod, self._fresh, name)
-        if upstream is not None:
-            self._send(host, upstream)
-        elif self.target.wait(self):
-            self._enter(QUEUED)
-        else:
-            self._give_up(Reason.UPSTREAM_OVERFLOW, "")
+        return upstream
 
-    def proceed(self) -> None:
+    def proceed(self) -> bool:
+        host = self.host
+        assert host is not None
+        upstream = self._obtain(host)
+        if upstream is None:
+            return False
+        self.target.leave(self, host)
+        self._send(host, upstream)
+        return True
+
+    def redirected(self) -> None:
         assert self.host is not None
-        self._connect(self.host)
+        self.target.leave(self, self.host)
+        self._try()
+
+    def waited_too_long(self) -> None:
+        self._leave_upstream()
+        self._give_up(Reason.UPSTREAM_OVERFLOW, "")
 
     def _send(self, host: Host, upstream: Stream) -> None:
         self._enter(SENT)
@@ -291,7 +314,8 @@ class Call(Requester):
         return left
 
     def _timed_out(self) -> None:
-        self._report(Reason.RESPONSE_TIMEOUT)
+        if self.upstream is not None:  # who was not asked has not failed
+            self._report(Reason.RESPONSE_TIMEOUT)
         self._leave_upstream()
         self._give_up(Reason.RESPONSE_TIMEOUT, "")
 
@@ -311,11 +335,10 @@ class Call(Requester):
         host, upstream = self.host, self.upstream
         assert host is not None and upstream is not None
         self.local_name = upstream.local
-        if self.target.cluster.tls is not None:
-            self.security = upstream.security
+        self.security = upstream.security
         if self.target.group.detector is not None:
             grpc = head.grpc_status
-            self.target.group.report(host, HTTP_STATUS[grpc] if 0 <= grpc < len(HTTP_STATUS) else head.status)
+            self.target.group.report(host, http_status_of(grpc, head.status))
         if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
             if ended:
                 self._release_upstream()
@@ -388,7 +411,7 @@ class Call(Requester):
             return True
         self._retrying = self.target.limits.retries.try_acquire()
         if not self._retrying:
-            self.reasons += (Reason.UPSTREAM_OVERFLOW,)
+            self.reasons += (Reason.UPSTREAM_RETRY_OVERFLOW,)
         return self._retrying
 
     def _retry_or_give_up(self, reason: Reason, detail: str) -> None:
@@ -434,8 +457,8 @@ class Call(Requester):
         if upstream is not None:
             self._release_upstream()
             upstream.cancel()
-        elif self.state == QUEUED:
-            self.target.leave(self)
+        elif self.state == QUEUED and self.host is not None:
+            self.target.leave(self, self.host)
 
     def _release_upstream(self) -> None:
         """The connection is not ours any more."""

@@ -19,7 +19,7 @@ from .head import NO_FIELDS, Edits, Fields, RequestHead, ResponseHead, is_grpc
 from .headers import add, change
 from .local_reply import REPLIES, body_of, grpc_reply, http_reply
 from .mirror import Mirrors
-from .records import begin_record
+from .records import begin_record, fields_of
 from .request_body import RequestBody
 from .responder import Responder
 from .session import Session
@@ -104,6 +104,8 @@ class Exchange(Caller):
             if data:
                 body.hold(data)
                 self.record.bytes_received = len(data)
+        if ended:
+            self.record.received_at = 0.0
         self._admitted = self.pod.budget.try_request()
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
@@ -111,7 +113,9 @@ class Exchange(Caller):
         decision = self.session.decide(self.head)
         self._decision = decision
         self.record.route_name = decision.name
+        self.record.rule = decision.rule
         if isinstance(decision, Route):
+            self._choose(decision)
             if decision.fault is not None and self._delay(decision):
                 return
             self._filter(decision)
@@ -150,10 +154,16 @@ class Exchange(Caller):
         self._received = self.proxy.clock.now
         body.complete = True
         body.trailers = trailers
+        self.record.received_at = self.proxy.clock.now - self._began
         if self._call is not None:
             self._call.finish()
         if self._mirrors is not None:
             self._mirrors.finish(trailers)
+
+    @property
+    def delayed(self) -> bool:
+        """Whether a fault holds the request back."""
+        return self.state == DELAYED
 
     def downstream_drained(self) -> None:
         """The client takes more of the response."""
@@ -216,8 +226,8 @@ class Exchange(Caller):
         self._reply(200, b"", edits, -1)
         return True
 
-    def _forward(self, route: Route) -> None:
-        """Choose a destination by weight and call it."""
+    def _choose(self, route: Route) -> None:
+        """Choose a destination by weight: what becomes of the request counts there, even if it is never called."""
         destinations = route.destinations
         destination = destinations[0]
         if len(destinations) > 1:
@@ -227,11 +237,16 @@ class Exchange(Caller):
                 if roll < 0.0:
                     break
         self._destination = destination
+        self.record.cluster = destination.cluster
+
+    def _forward(self, route: Route) -> None:
+        """Call the destination."""
+        destination = self._destination
+        assert destination is not None
         cluster = destination.cluster
         if cluster is None:
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
-        self.record.cluster = cluster
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)
@@ -309,6 +324,10 @@ class Exchange(Caller):
         record.grpc_status = head.grpc_status
         record.bytes_sent = len(data)
         record.upstream_time = self.proxy.clock.now - call.sent_at
+        record.answered_at = self.proxy.clock.now - self._began
+        wanted = self.proxy.telemetry.wanted
+        if wanted is not None and wanted.response:
+            record.response_fields = fields_of(head.lines, wanted.response)
         milliseconds = int(record.upstream_time * 1000.0)
         edits = {
             UPSTREAM_SERVICE_TIME: SERVICE_TIME[milliseconds]
@@ -326,6 +345,9 @@ class Exchange(Caller):
             for line in trailers:
                 if line.lower().startswith(b"grpc-status:") and line[12:].strip().isdigit():
                     self.record.grpc_status = int(line[12:])
+            wanted = self.proxy.telemetry.wanted
+            if wanted is not None and wanted.trailers and trailers:
+                self.record.trailer_fields = fields_of(trailers, wanted.trailers)
             self._responder.finish(data, trailers)
             self._finish()
         elif not self._responder.send(data):

@@ -6,8 +6,8 @@ import ssl
 
 
 class Security:
-    """The name that the client asked for, and the certificate that it showed, as x-forwarded-client-cert has it (empty:
-    none). `connection` knows the rest."""
+    """The name that the client asked for, the certificate that it showed, as x-forwarded-client-cert has it (empty:
+    none), and the TLS itself."""
 
     __slots__ = ("name", "certificate", "connection")
 

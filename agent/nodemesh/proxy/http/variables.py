@@ -54,14 +54,14 @@ class Facts:
     the proxy's clock's, `received` when the request was complete (0: it is not yet)."""
 
     __slots__ = (
-        "record", "request", "response", "remote", "security", "call", "began", "received", "now", "wall", "ids",
+        "record", "request", "response", "peer", "security", "call", "began", "received", "now", "wall", "ids",
     )  # fmt: skip
 
-    def __init__(self, record: RequestRecord, request: RequestHead, remote: str) -> None:
+    def __init__(self, record: RequestRecord, request: RequestHead, peer: str) -> None:
         self.record = record
         self.request = request
         self.response: ResponseHead | None = None
-        self.remote = remote  # of the client's connection, whoever the client is
+        self.peer = peer  # the client's end of its connection, "address:port"
         self.security: ssl.SSLObject | None = None  # of the client's connection
         self.call: Call | None = None
         self.began = 0.0
@@ -283,6 +283,11 @@ def subnet(address: str, argument: str) -> str:
         return host
 
 
+def remote(facts: Facts) -> str:
+    """The peer of the client's connection, whoever the client is."""
+    return facts.peer or facts.record.downstream_remote
+
+
 def upstream_host(facts: Facts) -> str:
     return facts.record.upstream_host if facts.response is not None else ""
 
@@ -353,9 +358,9 @@ VALUES: Final[dict[str, Value]] = {
     "DOWNSTREAM_REMOTE_ADDRESS": lambda facts, argument: facts.record.downstream_remote,
     "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(facts.record.downstream_remote, argument),
     "DOWNSTREAM_REMOTE_PORT": lambda facts, argument: port_of(facts.record.downstream_remote),
-    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS": lambda facts, argument: facts.remote,
-    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(facts.remote, argument),
-    "DOWNSTREAM_DIRECT_REMOTE_PORT": lambda facts, argument: port_of(facts.remote),
+    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS": lambda facts, argument: remote(facts),
+    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(remote(facts), argument),
+    "DOWNSTREAM_DIRECT_REMOTE_PORT": lambda facts, argument: port_of(remote(facts)),
     "DOWNSTREAM_LOCAL_ADDRESS": lambda facts, argument: facts.record.downstream_local,
     "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(facts.record.downstream_local, argument),
     "DOWNSTREAM_LOCAL_PORT": lambda facts, argument: port_of(facts.record.downstream_local),
