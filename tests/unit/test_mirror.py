@@ -77,7 +77,6 @@ ELSEWHERE = {
     "proxy/call.py": "playbooks/test_resilience.py",
     "proxy/certificates.py": "playbooks/test_tls.py",
     "proxy/datagrams.py": "netns/test_mesh_dns.py",
-    "proxy/dial.py": "unit/proxy/test_reactor.py",
     "proxy/downstream.py": "playbooks/test_http.py",
     "proxy/early.py": "playbooks/test_tcp.py",
     "proxy/edge.py": "playbooks/test_gateway.py",

@@ -20,6 +20,7 @@ from ..proxy.messages import Message, SetDns, SetMaps, SetSockmap
 from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
+from ..registry.store import CLUSTER, FILES
 from ..routing.client import Client
 from ..routing.compile import compile_tables
 from ..routing.views import Views
@@ -57,10 +58,6 @@ PROOF_INTERVAL = 0.05
 #: New findings in the configuration that are logged one by one.
 PROBLEMS_LOGGED = 20
 
-#: The registry's names of the sources. A file's object counts before the cluster's of the same name.
-FILES = "files"
-CLUSTER = "cluster"
-
 
 class Control:
     """Puts the parts together; one per process. Built by `start`, which raises StartError."""
@@ -71,7 +68,7 @@ class Control:
         self.children = Children(pids={}, restarts={})
         self.source = DirectorySource(options.config)
         self.cluster = Cluster(options, self._secrets_changed, self._take_remote) if options.kubernetes else None
-        self.registry = Registry(options.cluster)
+        self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
         self.kernel = Kernel(options) if options.ebpf is not Ebpf.OFF else None
@@ -171,13 +168,15 @@ class Control:
         the place of what is refused now."""
         known = set(self.snapshot.problems)
         problems = self.registry.apply(source, changes.changed, changes.removed, changes.problems).problems
+        if self.cluster is not None:
+            self.cluster.source.objections = self.registry.objections
         refused = [problem for problem in problems if problem.refused]
         self.error = ""
         if refused:
             first = refused[0]
             count = "" if len(refused) == 1 else f" (and {len(refused) - 1} more)"
             self.error = f"{first.location}: {first.message}{count}; what was good before stays in force"
-        for problem in [problem for problem in changes.problems if problem not in known][:PROBLEMS_LOGGED]:
+        for problem in [problem for problem in problems if problem not in known][:PROBLEMS_LOGGED]:
             say = log.error if problem.severity is Severity.ERROR else log.warning
             say(problem.message, at=problem.location, field=problem.path)
 
@@ -238,7 +237,7 @@ class Control:
             pods = self.enrolment.clients()
         clients = [*pods.values(), *self.exposed.clients(snapshot)]
         self.counters.assign(self.views, clients)
-        uses = self.credentials.uses(snapshot, clients)
+        uses = self.credentials.uses(snapshot, clients, self.registry.reach)
         if self.cluster is not None:
             self.cluster.want_secrets(uses)
             self.cluster.statuses_wanted = snapshot.mesh.enable_status

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 import msgspec
 
+from ..config.meshconfig import MeshConfigSpec
+from ..config.reach import GATEWAY_FOLDERS
+
 #: What a cluster may be called: its name becomes a file's, and a metric's label.
 CLUSTER_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 
@@ -93,6 +96,16 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     control_socket: str = ""  # of this generation, in the run folder
     replace: bool = False
     grace: float = 10.0
+
+    @property
+    def serves_gateways_alone(self) -> bool:
+        """Whether this is a gateway's own pod: what is in its file system is there for the gateway."""
+        return bool(self.gateway) and self.ebpf is Ebpf.OFF
+
+    def folders(self, mesh: MeshConfigSpec) -> tuple[str, ...] | None:
+        """Where unix sockets are upstreams: anywhere for who has written all of the configuration."""
+        mounted = GATEWAY_FOLDERS if self.serves_gateways_alone else ()
+        return (*mesh.allowed_folders, *mounted) if self.kubernetes else None
 
     @property
     def listeners(self) -> tuple[Expose | GatewayListen, ...]:

@@ -63,6 +63,7 @@ class NodeWorker(Worker):
 
     def _flush(self) -> None:
         self._configure_log()
+        self.platform.folders = self._options.folders(self.tables.mesh)
         self.telemetry.flush()
         self.reactor.clock.after(FLUSH_INTERVAL, self._flush)
 

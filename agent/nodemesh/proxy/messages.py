@@ -10,7 +10,7 @@ import msgspec
 from ..routing.client import Client
 
 #: Raised when a message changes its shape; a worker refuses a control process that speaks another one (RC-13).
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -19,7 +19,7 @@ from ..routing.tables import Tables
 from ..routing.wire import apply_update
 from ..telemetry.telemetry import Telemetry
 from . import messages
-from .certificates import Materials
+from .certificates import unpack
 from .datagrams import QuerySocket
 from .messages import FromControl, Message
 from .nameserver import Nameserver
@@ -168,7 +168,7 @@ class Worker(Watcher):
         """Have other certificates from now on."""
         content = os.pread(fd, os.fstat(fd).st_size, 0)  # the descriptor's position is shared with other workers
         os.close(fd)
-        self.proxy.certificates.replace(msgspec.msgpack.decode(content, type=Materials))
+        self.proxy.certificates.replace(unpack(content))
 
     def _set_counters(self, fd: int) -> None:
         """Count where all workers of the node count."""
