@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ..proxy.beneath import find
+from ..proxy.io.beneath import find
 
 #: A certificate bundle is no larger; all of them together, and how many there are, are bounded, too.
 MAX_FILE = 1024 * 1024

@@ -9,7 +9,7 @@ import sys
 
 import msgspec
 
-from ..proxy.platform import Platform
+from ..proxy.io.platform import Platform
 from ..proxy.transport import Watcher
 from ..proxy.worker import Worker
 from ..telemetry.access_log import AccessLog, open_log

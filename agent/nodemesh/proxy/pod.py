@@ -14,11 +14,12 @@ from ..routing.decision import Decision
 from ..routing.frontend import Frontend
 from ..routing.view import View
 from ..telemetry.record import ConnectionRecord
+from .accept.arrival import Arrival
+from .accept.sniff import Sniffer
 from .addresses import ADDRESSES
-from .downstream import Downstream
-from .gateway import Arrival
-from .sniff import Sniffer
-from .tcp import start_tcp
+from .http.session import Session
+from .http1.server import Http1Server
+from .tcp.connection import start_tcp
 from .transport import Acceptor, Handler, Transport
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Pod(Acceptor):
         frontend = self.view.frontend(dialled[0], dialled[1])
         protocol = frontend.protocol
         if protocol is Protocol.HTTP:
-            Downstream(self, transport, frontend, dialled)
+            Http1Server(Session(self, transport, frontend, dialled), transport)
         elif protocol in SNIFFED:
             Sniffer(self, transport, frontend, dialled, protocol is Protocol.AUTO)
         else:
@@ -98,7 +99,7 @@ class Pod(Acceptor):
             self.budget.release_connection()
             self._turn_away(transport, Reason.ROUTE_NOT_FOUND)
         elif protocol is Protocol.HTTP:
-            Downstream(self, transport, None, None)
+            Http1Server(Session(self, transport, None, None), transport)
         elif protocol in HTTP_PROTOCOLS:
             Sniffer(self, transport, None, None, False)
         elif protocol in TLS_PROTOCOLS:

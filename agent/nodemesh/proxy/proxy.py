@@ -15,11 +15,11 @@ from ..routing.decision import Cluster
 from ..routing.tables import Tables
 from ..routing.views import Views
 from ..telemetry.telemetry import Telemetry
-from .certificates import Certificates
 from .clock import Clock
+from .http.request_id import RequestIds
 from .pod import Pod
-from .request_id import RequestIds
 from .target import Target, drain
+from .tls.certificates import Certificates
 from .transport import Network
 
 #: Seconds between two rounds of housekeeping over all targets.

@@ -12,10 +12,11 @@ from ..balance.host import Host
 from ..registry.snapshot import HTTP_PROTOCOLS
 from ..routing.decision import Algorithm, Cluster
 from ..routing.names import strip_port
-from .pool import Pool
-from .tls import Doomed, Records, TlsError, TlsTransport
+from .http.pool import Pool
+from .http.stream import Requester
+from .http1.client import Http1Client
+from .tls.transport import Doomed, Records, TlsError, TlsTransport
 from .transport import Handler, Transport
-from .upstream import Requester, Upstream
 
 if TYPE_CHECKING:
     from .pod import Pod
@@ -61,7 +62,7 @@ class Target:
             return ""
         return strip_port(authority.decode("latin-1")) or self.cluster.host
 
-    def upstream(self, host: Host, pod: Pod, fresh: bool, name: str) -> Upstream | None:
+    def upstream(self, host: Host, pod: Pod, fresh: bool, name: str) -> Http1Client | None:
         """A connection for one request: an idle one (not if it has to be `fresh`) or a new one; None where the breaker
         allows no more. `name` is `server_name`'s."""
         pool = host.pool
@@ -75,7 +76,7 @@ class Target:
             self.evict_one() and self.limits.connections.try_acquire()
         ):
             return None
-        return Upstream(pool, pod, name)
+        return Http1Client(pool, pod, name)
 
     def wait(self, requester: Requester) -> bool:
         """Queue for a connection; False where the queue is full (flag UO)."""

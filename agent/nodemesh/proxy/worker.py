@@ -19,13 +19,13 @@ from ..routing.tables import Tables
 from ..routing.wire import apply_update
 from ..telemetry.telemetry import Telemetry
 from . import messages
-from .certificates import unpack
-from .datagrams import QuerySocket
+from .dns.nameserver import Nameserver
+from .io.datagrams import QuerySocket
+from .io.platform import Platform
+from .io.reactor import Listener, Reactor
 from .messages import FromControl, Message
-from .nameserver import Nameserver
-from .platform import Platform
 from .proxy import Proxy
-from .reactor import Listener, Reactor
+from .tls.certificates import unpack
 from .transport import Watcher
 
 #: The collector's thresholds: with everything that lives long frozen after each table, its passes are short and rare.

@@ -14,8 +14,8 @@ import msgspec
 
 from nodemesh.config.load import load_object
 from nodemesh.proxy import messages
+from nodemesh.proxy.io.platform import Platform
 from nodemesh.proxy.messages import FromWorker
-from nodemesh.proxy.platform import Platform
 from nodemesh.proxy.worker import Worker
 from nodemesh.registry.snapshot import Locality
 from nodemesh.registry.store import Store

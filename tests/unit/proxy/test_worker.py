@@ -21,9 +21,9 @@ from tests.playbooks.mesh import SERVICE, rule
 
 from nodemesh.config.load import load_text
 from nodemesh.proxy import messages
+from nodemesh.proxy.io.platform import Platform
+from nodemesh.proxy.io.reactor import ACCEPTS, BULK_SIZE, QUANTUM
 from nodemesh.proxy.messages import FromWorker
-from nodemesh.proxy.platform import Platform
-from nodemesh.proxy.reactor import ACCEPTS, BULK_SIZE, QUANTUM
 from nodemesh.proxy.worker import Worker
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client

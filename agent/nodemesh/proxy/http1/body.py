@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ..http.errors import ProtocolError
+from ..http.lines import read_name
 from ..transport import Buffer
-from .errors import ProtocolError
-from .lines import read_name
 
 CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 

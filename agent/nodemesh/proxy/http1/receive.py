@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .errors import ProtocolError
+from ..http.errors import ProtocolError
 
 #: Envoy's max_request_headers_kb; nginx takes 32 KB, node 16 KB, Go 1 MB.
 MAX_HEAD: Final = 60 * 1024

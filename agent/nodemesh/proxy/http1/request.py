@@ -7,9 +7,8 @@ from itertools import compress
 from typing import Final
 
 from ...routing.rewrite import normalize_path
-from ..head import UNKNOWN, RequestFields, RequestHead
-from .errors import ProtocolError
-from .lines import (
+from ..http.errors import ProtocolError
+from ..http.fields import (
     CONNECTION,
     CONTENT_LENGTH,
     CONTROL,
@@ -22,13 +21,10 @@ from .lines import (
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
-    Known,
     Layouts,
-    name_of,
-    read_names,
-    tokens_of,
-    value_of,
 )
+from ..http.head import UNKNOWN, RequestFields, RequestHead
+from ..http.lines import Known, name_of, read_names, tokens_of, value_of
 from .receive import MAX_FIELDS
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")

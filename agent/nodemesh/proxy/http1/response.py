@@ -6,9 +6,8 @@ import re
 from itertools import compress
 from typing import Final
 
-from ..head import NO_FIELDS, UNKNOWN, ResponseHead
-from .errors import ProtocolError
-from .lines import (
+from ..http.errors import ProtocolError
+from ..http.fields import (
     CONNECTION,
     CONTENT_LENGTH,
     EXPECT,
@@ -17,14 +16,11 @@ from .lines import (
     PLAIN,
     TRANSFER_ENCODING,
     UPGRADE,
-    Known,
     Layout,
     Layouts,
-    name_of,
-    read_names,
-    tokens_of,
-    value_of,
 )
+from ..http.head import NO_FIELDS, UNKNOWN, ResponseHead
+from ..http.lines import Known, name_of, read_names, tokens_of, value_of
 from .receive import MAX_FIELDS
 from .request import read_length
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from ..head import UNKNOWN, Edits, Fields, RequestHead, ResponseHead
+from ..http.head import UNKNOWN, Edits, Fields, RequestHead, ResponseHead
+from ..http.lines import name_of
 from ..transport import Buffer
-from .lines import name_of
 
 PHRASES: Final[dict[int, bytes]] = {status.value: status.phrase.encode() for status in HTTPStatus}
 

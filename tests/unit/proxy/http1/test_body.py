@@ -2,8 +2,8 @@
 
 import pytest
 
+from nodemesh.proxy.http.errors import ProtocolError
 from nodemesh.proxy.http1.body import MAX_SIZE_LINE, MAX_TRAILERS, ChunkedReader, CloseReader, LengthReader
-from nodemesh.proxy.http1.errors import ProtocolError
 
 
 def read_all(reader, data: bytes, size: int) -> bytes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodemesh.proxy.http1.errors import ProtocolError
+from nodemesh.proxy.http.errors import ProtocolError
 from nodemesh.proxy.http1.receive import MAX_HEAD, HeadBuffer
 
 HEAD = b"GET / HTTP/1.1\r\nHost: reviews\r\n\r\n"
