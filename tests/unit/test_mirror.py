@@ -151,6 +151,7 @@ TOGETHER = {
     "cli/test_run_east_west.py": "cli/run.py",
     "cli/test_run_expose.py": "cli/run.py",
     "cli/test_run_gateway.py": "cli/run.py",
+    "cli/test_run_hangs.py": "node/supervisor.py",
     "config/test_fuzz.py": "config/load.py",
     "routing/test_lint.py": "routing/lint/findings.py",
     "routing/test_visibility.py": "routing/lookup.py",

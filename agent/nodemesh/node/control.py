@@ -39,6 +39,7 @@ from .logs import Log, setup
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
+from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
 from .sockmap import SockmapOffer
 from .status import RunningNode
@@ -113,6 +114,7 @@ class Control:
         self._store.started()
         async with asyncio.TaskGroup() as tasks:
             duties = [
+                tasks.create_task(self._beat(), name="pulse"),
                 *self._follow(tasks),
                 tasks.create_task(self._watch_pods(), name="pods"),
                 tasks.create_task(self.collector.run(), name="collect"),
@@ -126,6 +128,13 @@ class Control:
             self.kernel.clear()
         await admin.cleanup()
         self.fleet.close()
+
+    async def _beat(self) -> None:
+        """Tell the supervisor that the event loop turns."""
+        heart = Heart()
+        while True:
+            heart.beat()
+            await asyncio.sleep(BEAT)
 
     # the configuration
 

@@ -18,6 +18,7 @@ from ..telemetry.telemetry import Telemetry
 from .logs import Log, setup
 from .options import Ebpf, RunOptions
 from .platform import EbpfPlatform
+from .pulse import BEAT, Heart
 from .upgrade import REPLACED
 
 log = Log("worker")
@@ -46,8 +47,10 @@ class NodeWorker(Worker):
         self._log_settings: tuple[str, str, str] = ("", "", "")
         self._log_fd = -1
         self.reactor.watch(self._signals.fd, self._signals)
+        self._heart = Heart()
         self._configure_log()
         self._flush()
+        self._beat()
 
     def finish(self, *, replaced: bool = False) -> None:
         """Finish what is under way, within the grace, then end. Where another worker has taken our place, what is
@@ -60,6 +63,10 @@ class NodeWorker(Worker):
         """After a rotation: the old file was moved away."""
         self._log_settings = ("", "", "")
         self._configure_log()
+
+    def _beat(self) -> None:
+        self._heart.beat()
+        self.reactor.clock.after(BEAT, self._beat)
 
     def _flush(self) -> None:
         self._configure_log()
