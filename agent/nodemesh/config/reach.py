@@ -30,6 +30,13 @@ TERMINATING = (ServerTLSMode.SIMPLE, ServerTLSMode.MUTUAL, ServerTLSMode.OPTIONA
 GATEWAY_FOLDERS = ("/etc/istio", "/etc/certs")
 
 
+#: Stands before what is withheld: no file has such a name.
+WITHHELD = "(not allowed) "
+
+#: The kinds that secure traffic by what they name: without them it would go in plain text.
+SECURING = frozenset({"DestinationRule", "Gateway"})
+
+
 class Reach(msgspec.Struct, frozen=True):
     """The folders below which files and sockets of the agent may be named, None for all there are. `gateway` says that
     this process serves Gateways: elsewhere it is all the same what their servers name."""
@@ -133,6 +140,31 @@ def objections(item: Object[Any], given: Reach) -> tuple[Problem, ...]:
         for found in named(item)
         if not any(beneath(found.place, folder) for folder in folders)
     )
+
+
+def admitted(item: Object[Any], before: Object[Any] | None, given: Reach) -> Object[Any] | None:
+    """What is in force in the place of an object that names what it may not: the one before it, where that does not.
+    Else what secures traffic goes on to, with files that cannot be read, so that nothing is sent in plain text."""
+    if before is not None and not objections(before, given):
+        return before
+    if item.kind not in SECURING:
+        return None
+    spec = item.spec
+    for found in named(item):
+        if not any(beneath(found.place, folder) for folder in given.folders or ()):
+            spec = replaced(spec, found.field[1:], WITHHELD + found.place)
+    return msgspec.structs.replace(item, spec=spec)
+
+
+def replaced(value: Any, path: Path, new: str) -> Any:
+    """A frozen struct or tuple with another text at this place."""
+    if not path:
+        return new
+    head, rest = path[0], path[1:]
+    if isinstance(head, int):
+        return (*value[:head], replaced(value[head], rest, new), *value[head + 1 :])
+    name = next(field.name for field in msgspec.structs.fields(value) if field.encode_name == head)
+    return msgspec.structs.replace(value, **{name: replaced(getattr(value, name), rest, new)})
 
 
 def refusal(item: Object[Any], found: Named, folders: tuple[str, ...]) -> Problem:

@@ -13,7 +13,7 @@ from ..config.credential import CONFIG_MAP
 from ..config.meshconfig import LabelSelector, MeshConfigSpec
 from ..config.meta import Object, Origin
 from ..config.problems import Problem
-from ..config.reach import GATEWAY_FOLDERS, Reach, objections
+from ..config.reach import GATEWAY_FOLDERS, Reach, admitted, objections
 from .assemble import Assembler, ObjectKey, key_of
 from .snapshot import Snapshot
 
@@ -123,9 +123,9 @@ class Store:
                 item = None
             before = self._in_force.get(key)
             found = objections(item, reach) if item is not None and item.kind in REACHING else ()
-            if found:
+            if item is not None and found:
                 self._objections[key] = found
-                item = before if before is not None and not objections(before, reach) else None
+                item = admitted(item, before, reach)
             if item is before or item == before:
                 continue
             changes[key] = item

@@ -1,11 +1,12 @@
 """Whatever an object can name of the agent's machine is listed; nothing of it is a tenant's unless allowed."""
 
+import msgspec
 import pytest
 from tests.meshes import make
 
 from nodemesh.config.load import load_text
 from nodemesh.config.meta import Origin
-from nodemesh.config.reach import EVERYWHERE, Reach, beneath, named, objections
+from nodemesh.config.reach import EVERYWHERE, Reach, admitted, beneath, named, objections
 
 TLS = {
     "mode": "MUTUAL",
@@ -72,6 +73,16 @@ def test_by_default_a_tenant_names_nothing_and_the_operator_anything(kind, spec)
     assert not objections(make(kind, "x", spec), nothing)
 
 
+@pytest.mark.parametrize(("kind", "spec"), [("DestinationRule", RULE), ("Gateway", GATEWAY)])
+def test_what_secures_traffic_stays_and_names_nothing_that_can_be_read(kind, spec):
+    found = admitted(of_tenant(kind, spec), None, Reach(("/other",), True))
+    assert found is not None and {place.place[:14] for place in named(found)} == {"(not allowed) "}
+    assert objections(found, Reach(("/other",), True))
+    good = of_tenant(kind, {"host": "a"} if kind == "DestinationRule" else {})
+    assert admitted(of_tenant(kind, spec), good, Reach(gateway=True)) is good
+    assert admitted(of_tenant("ServiceEntry", ENTRY), of_tenant("ServiceEntry", ENTRY), Reach()) is None
+
+
 def test_a_gateway_is_all_the_same_where_none_is_served():
     assert not objections(of_tenant("Gateway", GATEWAY), Reach())
 
@@ -102,8 +113,8 @@ spec:
       caCertificates: /dev/ptmx
 """
     (item,) = load_text(text, "rule.yaml").objects
-    (problem,) = objections(type(item)(**{**{f: getattr(item, f) for f in item.__struct_fields__},
-                                          "origin": Origin.API_SERVER}), Reach(("/certs",)))  # fmt: skip
+    item = msgspec.structs.replace(item, origin=Origin.API_SERVER)
+    (problem,) = objections(item, Reach(("/certs",)))
     assert str(problem.location) == "rule.yaml:9:7" and problem.refused
     assert (problem.path, problem.code) == ("spec.trafficPolicy.tls.caCertificates", "out-of-reach")
     assert "/dev/ptmx" in problem.message and "/certs" in problem.message and "credentialName" in problem.message

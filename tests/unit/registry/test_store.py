@@ -138,28 +138,34 @@ def test_an_object_that_names_what_is_not_its_own_leaves_the_one_before_in_force
     assert not snapshot.problems and not store.objections
 
 
-def test_one_that_never_was_good_is_not_in_force_and_goes_without_a_trace():
+def named_by(snapshot):
+    (rule,) = snapshot.destination_rules.values()
+    return rule.spec.traffic_policy.tls.ca_certificates
+
+
+def test_one_that_never_was_good_secures_what_it_is_for_by_what_cannot_be_read_and_goes_without_a_trace():
     store = Store()
     bad = tls_rule("/dev/ptmx")
-    assert not store.apply(CLUSTER, [bad]).destination_rules
+    assert named_by(store.apply(CLUSTER, [bad])) == "(not allowed) /dev/ptmx"
+    assert store.apply(CLUSTER, [bad]) is store.snapshot
     snapshot = store.apply(CLUSTER, removed=[key_of(bad)])
-    assert not snapshot.problems and not store.objections
+    assert not snapshot.problems and not store.objections and not snapshot.destination_rules
 
 
 def test_what_the_operator_allows_counts_at_once_and_what_he_takes_back_too():
     store = Store()
     store.apply(CLUSTER, [tls_rule("/certs/ca.pem")])
     snapshot = store.apply(CLUSTER, [allowing("/certs")])
-    assert snapshot.destination_rules["default/r"] and not snapshot.problems
+    assert named_by(snapshot) == "/certs/ca.pem" and not snapshot.problems
     snapshot = store.apply(CLUSTER, [allowing("/other")])
-    assert not snapshot.destination_rules and snapshot.problems
+    assert named_by(snapshot) == "(not allowed) /certs/ca.pem" and snapshot.problems
 
 
 def test_a_file_of_the_operator_may_name_any_file_and_a_gateways_pod_has_folders_of_its_own():
-    assert Store().apply(FILES, [tls_rule("/any/ca.pem")]).destination_rules
-    assert Store(gateway=True).apply(CLUSTER, [tls_rule("/etc/istio/certs/ca.pem")]).destination_rules
-    assert not Store(gateway=True).apply(CLUSTER, [tls_rule("/etc/kubernetes/ca.pem")]).destination_rules
-    assert not Store(remote=True).apply("west", [tls_rule("/any/ca.pem")]).destination_rules
+    assert not Store().apply(FILES, [tls_rule("/any/ca.pem")]).problems
+    assert not Store(gateway=True).apply(CLUSTER, [tls_rule("/etc/istio/certs/ca.pem")]).problems
+    assert Store(gateway=True).apply(CLUSTER, [tls_rule("/etc/kubernetes/ca.pem")]).problems
+    assert Store(remote=True).apply("west", [tls_rule("/any/ca.pem")]).problems
 
 
 def test_an_entrys_unix_socket_is_refused_whole():
