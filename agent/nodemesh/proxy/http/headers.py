@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Final
 
 from ...routing.decision import HeaderOps
 from ...telemetry.record import RequestRecord
+from .environment import variable
 from .head import Edits, Fields
 from .lines import name_of
 
@@ -62,7 +62,7 @@ def command(name: str, argument: bytes, record: RequestRecord, headers: dict[byt
     if name == "REQ":
         return requested(argument, record, headers)
     if name == "ENVIRONMENT":
-        return os.environ.get(argument.decode("latin-1"), "").encode()
+        return variable(argument)
     if name == "START_TIME":
         started = datetime.fromtimestamp(record.started, UTC)
         return started.strftime("%Y-%m-%dT%H:%M:%S.").encode() + b"%03dZ" % (started.microsecond // 1000)

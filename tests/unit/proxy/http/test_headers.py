@@ -77,6 +77,7 @@ def test_an_empty_value_changes_nothing(record):
         (b"%PROTOCOL% %RESPONSE_CODE%", b"HTTP/1.1 503"),
         (b"%START_TIME%", b"2023-11-14T22:13:20.250Z"),
         (b"%ENVIRONMENT(NODEMESH_NOT_SET)%", b""),
+        (b"%ENVIRONMENT(PATH)%%ENVIRONMENT()%%REQ(a%)%%ENVIRONMENT(HOME)%", b""),
         (b"%UNKNOWN%", b"%UNKNOWN%"),
         (b"50% off", b"50% off"),
     ],
