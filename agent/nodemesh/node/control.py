@@ -15,7 +15,7 @@ from functools import partial
 import msgspec
 
 from ..admin.http import serve
-from ..config.problems import Severity
+from ..config.problems import Problem, Severity
 from ..proxy.messages import Message, SetDns, SetMaps, SetSockmap
 from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
@@ -23,6 +23,7 @@ from ..registry.sources.directory import Changes, DirectorySource
 from ..registry.store import CLUSTER, FILES
 from ..routing.client import Client
 from ..routing.compile import compile_tables
+from ..routing.lint import ownership
 from ..routing.views import Views
 from . import kernel_traffic
 from .channel import Closed
@@ -52,6 +53,9 @@ log = Log("control")
 #: Seconds between looks at the configuration's files, and at the pods' cgroups.
 CONFIG_INTERVAL = 0.25
 POD_INTERVAL = 0.25
+
+#: Seconds between looks at who claims what of whom.
+CLAIMS_INTERVAL = 2.0
 
 #: Seconds between tries of the self-test connection.
 PROOF_INTERVAL = 0.05
@@ -89,6 +93,7 @@ class Control:
         self.enrolment: Enrolment | None = None
         if self.kernel is not None:
             self.enrolment = Enrolment(self.kernel, self.listeners, options.node, self.numbers.number, time.time)
+        self.claims: tuple[Problem, ...] = ()  # on what is another namespace's
         self._store = store
         self._stop = asyncio.Event()
         self._ready = False
@@ -115,6 +120,7 @@ class Control:
         async with asyncio.TaskGroup() as tasks:
             duties = [
                 tasks.create_task(self._beat(), name="pulse"),
+                tasks.create_task(self._watch_claims(), name="claims"),
                 *self._follow(tasks),
                 tasks.create_task(self._watch_pods(), name="pods"),
                 tasks.create_task(self.collector.run(), name="collect"),
@@ -234,6 +240,20 @@ class Control:
             if changes is not None:
                 self._renew(partial(self._take, FILES, changes))
                 log.info("configuration read again", version=self.publisher.version, refused=bool(self.error))
+
+    async def _watch_claims(self) -> None:
+        """Name what one namespace claims of another's. It takes a look at everything: 5 % of a processor at most."""
+        looked, took = -1, 0.0
+        while True:
+            await asyncio.sleep(max(CLAIMS_INTERVAL, 20 * took))
+            snapshot, tables = self.snapshot, self.publisher.tables
+            if tables is None or snapshot.version == looked:
+                continue
+            looked, began = snapshot.version, time.monotonic()
+            found = tuple(await asyncio.to_thread(ownership.found, snapshot, tables))
+            for claim in [claim for claim in found if claim not in self.claims][:PROBLEMS_LOGGED]:
+                log.warning(claim.message, at=claim.location, field=claim.path)
+            self.claims, took = found, time.monotonic() - began
 
     def _apply(self) -> None:
         """Bring everything to the newest snapshot: workers, then kernel, then pods."""

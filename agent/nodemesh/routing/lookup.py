@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..config.meshconfig import HostOwnership
 from ..registry.services import selects
 from ..registry.snapshot import Service
 from .client import Client
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
+from .ownership import ENTRY, is_taken, may_speak_for
 from .scope import Scope
 from .tables import DestinationRule, Tables, VirtualService
 
@@ -63,9 +65,16 @@ class Lookup:
         under a headless service, or the most specific wildcard."""
         for host in self._meanings(name):
             service = self.imported_service(host, port)
-            if service is not None and service.port(port) is not None:
+            if service is not None and service.port(port) is not None and not self._is_taken(name, service):
                 return service
         return None
+
+    def _is_taken(self, name: str, service: Service) -> bool:
+        """Whether an address names a ServiceEntry, and is another namespace's."""
+        if service.kind != ENTRY or name not in self.tables.addresses:
+            return False
+        self.reads.append(("owned", None, self.tables.owned))
+        return is_taken(self.tables, name, service)
 
     def _meanings(self, name: str) -> Iterator[str]:
         yield name
@@ -119,6 +128,10 @@ class Lookup:
                 yield key
 
     def _applies(self, virtual_service: VirtualService, host: str) -> bool:
+        if self.tables.mesh.host_ownership is HostOwnership.NAMESPACE:
+            self.reads.append(("services", host, self.tables.services.get(host)))
+            if not may_speak_for(self.tables, virtual_service.namespace, host, self.client.namespace):
+                return False
         return (
             is_visible(virtual_service.export_to, self.client.namespace)
             and self.is_bound(virtual_service)

@@ -53,6 +53,9 @@ class FakeNode:
         self.open: list[dict[str, str]] = [{"client": "default/a"}]
         self.snapshot = Snapshot(services={REVIEWS.host: (REVIEWS,)}, problems=(PROBLEM,))
 
+    def problems(self) -> tuple[Problem, ...]:
+        return self.snapshot.problems
+
     def missing(self) -> list[str]:
         return self.lacking
 
