@@ -82,8 +82,8 @@ class AccessLog:
 
 
 def open_log(path: str) -> int:
-    """The descriptor of `--access-log`: standard output for `-` (and Istio's /dev/stdout), else a file to append to. A pipe
-    that nobody reads is an error, and is not waited for. Raises OSError."""
+    """The descriptor of `--access-log`: standard output for `-` (and Istio's /dev/stdout), else a file to append to. A
+    pipe that nobody reads is an error, and is not waited for. Raises OSError."""
     if path in ("-", "/dev/stdout"):
         return 1
     if path == "/dev/stderr":
