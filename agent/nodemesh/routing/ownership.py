@@ -28,18 +28,26 @@ class Claim(NamedTuple):
     sentence: str
 
 
+class Owned(NamedTuple):
+    """The namespaces of the pods and Services whose addresses ServiceEntries claim: by address, and of each network
+    that is claimed all of them."""
+
+    addresses: Mapping[str, str]
+    networks: Mapping[str, tuple[str, ...]]
+
+
 class Ranges:
     """The addresses that ServiceEntries claim: exact ones, and networks."""
 
-    __slots__ = ("_exact", "_networks", "given")
+    __slots__ = ("_exact", "given", "networks")
 
     def __init__(self, given: frozenset[str]) -> None:
         self.given = given
         self._exact = frozenset(address for address in given if "/" not in address)
-        self._networks = tuple(network for address in given if (network := network_of(address)) is not None)
+        self.networks = {address: network for address in given if (network := network_of(address)) is not None}
 
     def cover(self, address: str) -> bool:
-        return address in self._exact or any(within(address, network) for network in self._networks)
+        return address in self._exact or any(within(address, network) for network in self.networks.values())
 
 
 def network_of(address: str) -> IPv4Network | IPv6Network | None:
@@ -69,28 +77,47 @@ def claimed(services: Iterable[tuple[Service, ...]]) -> frozenset[str]:
     )
 
 
-def compile_owned(snapshot: Snapshot, before: Snapshot, previous: Tables) -> Mapping[str, str]:
-    """The namespaces of the pods whose addresses ServiceEntries claim, by address."""
+def compile_owned(snapshot: Snapshot, before: Snapshot, previous: Tables) -> Owned:
+    """Of what changed alone, unless other addresses are claimed than before."""
+    known = Owned(previous.owned, previous.claimed_networks)
     services_same = snapshot.services is before.services
     if services_same and snapshot.workloads is before.workloads:
-        return previous.owned
+        return known
     ranges = Ranges(claimed(snapshot.services.values()))
     if not ranges.given:
-        return previous.owned if not previous.owned else {}
+        return Owned({}, {}) if known.addresses or known.networks else known
     if services_same or ranges.given == claimed(before.services.values()):
-        keys: Iterable[str] = changed_keys(snapshot.workloads, before.workloads)
-        owned = dict(previous.owned)
+        pods: Iterable[str] = changed_keys(snapshot.workloads, before.workloads)
+        hosts: Iterable[str] = changed_keys(snapshot.services, before.services)
+        owned = dict(known.addresses)
     else:
-        keys, owned = snapshot.workloads, {}
-    for key in keys:
-        for address in pod_addresses(before.workloads.get(key)):
-            owned.pop(address, None)
-    for key in keys:
+        pods, hosts, owned = snapshot.workloads, snapshot.services, {}
+    for _, address in held_by(before, pods, hosts):
+        owned.pop(address, None)
+    for namespace, address in held_by(snapshot, pods, hosts):
+        if ranges.cover(address):
+            owned[address] = namespace
+    if owned == known.addresses and ranges.networks.keys() == known.networks.keys():
+        return known
+    return Owned(owned, {text: namespaces_in(network, owned) for text, network in ranges.networks.items()})
+
+
+def held_by(snapshot: Snapshot, pods: Iterable[str], hosts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The addresses of these pods and Services, each with its namespace."""
+    for key in pods:
         workload = snapshot.workloads.get(key)
         for address in pod_addresses(workload):
-            if workload is not None and ranges.cover(address):
-                owned[address] = workload.namespace
-    return previous.owned if owned == previous.owned else owned
+            if workload is not None:
+                yield workload.namespace, address
+    for host in hosts:
+        for service in snapshot.services.get(host, ()):
+            if service.kind == "Service":
+                for address in service.addresses:
+                    yield service.namespace, address
+
+
+def namespaces_in(network: IPv4Network | IPv6Network, owned: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted({namespace for address, namespace in owned.items() if within(address, network)}))
 
 
 def pod_addresses(workload: Workload | None) -> tuple[str, ...]:
@@ -107,11 +134,21 @@ def is_taken(tables: Tables, address: str, service: Service) -> bool:
     owner = tables.owned.get(address)
     if owner is not None:
         return owner != service.namespace
-    return any(
+    return any(  # by a name in the DNS
         other.kind == "Service" and other.namespace != service.namespace and address in other.addresses
         for host in tables.addresses.get(address, ())
         for other in tables.services.get(host, ())
     )
+
+
+def others_in(tables: Tables, service: Service) -> str:
+    """Another namespace with addresses in a network that a ServiceEntry claims; empty where there is none."""
+    if service.kind == ENTRY:
+        for address in service.addresses:
+            for namespace in tables.claimed_networks.get(address, ()):
+                if namespace != service.namespace:
+                    return namespace
+    return ""
 
 
 def may_speak_for(tables: Tables, namespace: str, host: str, client: str) -> bool:
@@ -141,18 +178,18 @@ def rules_of_tenants(tables: Tables) -> Iterator[VirtualService]:
             yield virtual_service
 
 
-def claims_of_entry(service: Service, snapshot: Snapshot, tables: Tables) -> Iterator[Claim]:
+def claims_of_entry(service: Service, tables: Tables) -> Iterator[Claim]:
     """The addresses, and the host, of a ServiceEntry that another namespace has."""
     for index, address in enumerate(service.addresses):
         sentence = ""
         network = network_of(address)
         if network is None:
             if is_taken(tables, address, service):
-                sentence = f"it is {owner_of(address, tables)}'s, and connections to it stay there"
+                sentence = f"it is namespace {tables.owned[address]}'s, and connections to it stay there"
         elif network.prefixlen == 0:
             sentence = "it takes all connections to addresses outside of the mesh, of all who see this entry"
-        elif owner := next(foreign(service, network, snapshot, tables), ""):
-            sentence = f"addresses of {owner} are in it, and connections to these stay there"
+        elif owners := [name for name in tables.claimed_networks.get(address, ()) if name != service.namespace]:
+            sentence = f"addresses of namespace {owners[0]} are in it, and connections to these stay there"
         if sentence:
             yield Claim(address, ("spec", "addresses", index), sentence)
     others = (other for other in tables.services.get(service.host, ()) if other.namespace != service.namespace)
@@ -160,23 +197,6 @@ def claims_of_entry(service: Service, snapshot: Snapshot, tables: Tables) -> Ite
     if first is not None and set(service.export_to) != {service.namespace}:
         sentence = f"it is the Service of namespace {first.namespace}, where other namespaces' clients go"
         yield Claim(service.host, ("spec", "hosts"), sentence)
-
-
-def owner_of(address: str, tables: Tables) -> str:
-    if address in tables.owned:
-        return f"a pod of namespace {tables.owned[address]}"
-    return f"Service {tables.addresses[address][0]}" if address in tables.addresses else "another namespace"
-
-
-def foreign(service: Service, network: IPv4Network | IPv6Network, snapshot: Snapshot, tables: Tables) -> Iterator[str]:
-    for address, namespace in tables.owned.items():
-        if namespace != service.namespace and within(address, network):
-            yield f"namespace {namespace}'s pods"
-    for candidates in snapshot.services.values():
-        for other in candidates:
-            theirs = other.kind == "Service" and other.namespace != service.namespace
-            if theirs and any("/" not in address and within(address, network) for address in other.addresses):
-                yield f"namespace {other.namespace}'s Services"
 
 
 def claims_of_rules(virtual_service: VirtualService, tables: Tables) -> Iterator[Claim]:

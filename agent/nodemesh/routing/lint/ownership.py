@@ -17,7 +17,7 @@ def check(findings: Findings) -> None:
         item = Object(
             kind=service.kind, meta=Meta(name="", namespace=service.namespace), spec=None, location=service.location
         )
-        for claim in claims_of_entry(service, snapshot, tables):
+        for claim in claims_of_entry(service, tables):
             message = f"it claims `{claim.what}`, which is not its namespace's: {claim.sentence}"
             findings.warn("address-of-another", item, claim.path, message)
     for virtual_service in rules_of_tenants(tables):
