@@ -35,6 +35,7 @@ class NodeWorker(Worker):
 
     def __init__(self, options: RunOptions, number: int, platform: Platform) -> None:
         self._options = options
+        platform.admin_port = options.admin.port
         self._signals = Signals(self)
         super().__init__(
             connect(options.control_socket),

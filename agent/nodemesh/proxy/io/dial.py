@@ -29,6 +29,8 @@ def dial(
             raise OSError(errno.EADDRNOTAVAIL, "the name has no address")
         if address.family == AF_UNIX:
             return dial_unix(platform, str(address.sockaddr), namespace)
+        if namespace < 0 and address.port == platform.admin_port and address.port and is_own(address):
+            raise OSError(errno.EACCES, "it is the agent's own admin API")
         sock = platform.open_socket(namespace, address.family)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if keepalive is not None:
@@ -56,6 +58,18 @@ def dial_unix(platform: Platform, place: str, namespace: int) -> tuple[SocketTyp
     finally:
         if found >= 0:
             os.close(found)
+
+
+def is_own(address: Address) -> bool:
+    """Whether an address is this machine's: then, and only then, a socket can have it."""
+    sock = SocketType(address.family, socket.SOCK_STREAM)
+    try:
+        sock.bind((str(address.sockaddr[0]), 0))
+    except OSError:
+        return False
+    finally:
+        sock.close()
+    return True
 
 
 def stands(sock: SocketType) -> bool:

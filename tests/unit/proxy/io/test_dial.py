@@ -11,6 +11,9 @@ from nodemesh.proxy.addresses import Address
 from nodemesh.proxy.io.dial import dial
 from nodemesh.proxy.io.platform import Platform
 
+#: What becomes of an address that nobody has, as the machine's routes are.
+NOT_YET = (errno.EINPROGRESS, errno.ENETUNREACH, errno.EHOSTUNREACH)
+
 
 @pytest.fixture
 def server(tmp_path):
@@ -64,3 +67,21 @@ def test_an_abstract_socket_lies_in_no_folder():
 
 def test_a_name_with_nul_is_an_error_and_no_exception():
     assert error_of("/run/a\0b", None) == errno.EINVAL
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"])
+def test_the_agents_own_api_is_nobodys_upstream(host):
+    with closing(socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)) as server:
+        platform = Platform()
+        platform.admin_port = server.getsockname()[1]
+        for place, expected in (
+            (Address(host, platform.admin_port), {errno.EACCES}),
+            (Address("192.0.2.1", 9), {0, *NOT_YET}),
+        ):
+            sock, error = dial(platform, place, -1, None)
+            sock.close()
+            assert error in expected
+        platform.admin_port = 0
+        sock, error = dial(platform, Address(host, server.getsockname()[1]), -1, None)
+        sock.close()
+        assert error in (0, errno.EINPROGRESS)
