@@ -10,6 +10,7 @@ from nodemesh.config.base import Base64, Duration
 from nodemesh.config.core import EndpointSliceSpec, NamespaceSpec, NodeSpec, PodSpec, ServiceSpec
 from nodemesh.config.destinationrule import DestinationRuleSpec
 from nodemesh.config.gateway import GatewaySpec
+from nodemesh.config.kinds import KINDS
 from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location, Meta, Object, Origin
 from nodemesh.config.serviceentry import ServiceEntrySpec
@@ -37,6 +38,7 @@ SPECS: dict[str, type] = {
     "Sidecar": SidecarSpec,
     "MeshConfig": MeshConfigSpec,
 }
+GROUPS = {kind.spec: kind.group for kind in KINDS.values()}
 
 
 def convert(kind: type, value: Any) -> Any:
@@ -53,7 +55,8 @@ def make(kind: str, name: str, spec: dict[str, Any] | None = None, **meta: Any) 
     location = meta.pop("location", Location(f"{kind.lower()}-{name}.yaml", 1, 1))
     origin = meta.pop("origin", Origin.OPERATOR)
     typed = msgspec.convert(spec or {}, SPECS[kind], dec_hook=convert)
-    return Object(kind=kind, meta=Meta(name=name, **meta), spec=typed, location=location, origin=origin)
+    named = Meta(name=name, **meta)
+    return Object(kind=kind, group=GROUPS[SPECS[kind]], meta=named, spec=typed, location=location, origin=origin)
 
 
 def service(name: str, ip: str, *ports: Any, selector: dict[str, str] | None = None, **meta: Any) -> Object[Any]:

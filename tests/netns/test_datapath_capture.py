@@ -76,7 +76,8 @@ def test_equal_pods_share_a_set_and_the_last_one_takes_it_along(maps, captures):
 
 def test_a_full_map_keeps_what_held_before(node, client, maps, captures):
     captures.set(client.cookie, Capture(exclude_ports=(80,)))
-    many = Capture(exclude_ranges=tuple(f"10.{n >> 8}.{n & 255}.0/24" for n in range(LAYOUTS["ranges"].size)))
+    places = range(LAYOUTS["ranges"].size)
+    many = Capture(exclude_ranges=tuple(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}/32" for n in places))
     with pytest.raises(OSError) as caught:
         captures.set(client.cookie, many)
     assert caught.value.errno == errno.ENOSPC

@@ -1,5 +1,6 @@
 """Enrolment against real pods: hooked, unhooked, found again by a successor."""
 
+import errno
 import os
 import socket
 import threading
@@ -243,3 +244,31 @@ def test_a_pod_that_moves_through_init_containers_and_has_a_monitor_from_the_hos
     assert node.kernel.maps.enrolled().keys() == cookies
     conmon.kill()
     conmon.wait()
+
+
+def test_one_pods_trouble_is_that_pods_and_readiness_does_not_wait_for_it(lab):
+    """RC-25: what a pod does to itself, by its annotations or its ports, costs the other pods and the node nothing."""
+    serve(lab)
+    client = lab.pod("client")
+    networks = ",".join(f"10.{number // 250}.{number % 250}.0/24" for number in range(16_000))
+    lab.pod("greedy", annotations={"traffic.sidecar.istio.io/excludeOutboundIPRanges": networks})
+    node = Node(lab)
+    why_not = node.look()
+    assert why_not.pop("default/greedy").startswith("the pod's annotations") and not any(why_not.values())
+    assert node.enrolment.waiting() == {}
+    assert [one.pod.name for one in node.enrolment.failing()] == ["greedy"]
+    assert node.ask(client) == "proxy"
+
+
+def test_what_the_node_has_run_out_of_is_the_nodes_trouble(lab, monkeypatch):
+    lab.pod("client")
+    node = Node(lab)
+
+    def exhausted(place):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.kernel, "listeners", exhausted)
+        node.look()
+        assert list(node.enrolment.waiting()) == ["default/client"]
+    assert node.look() == {"default/client": ""} and not node.enrolment.waiting() and not node.enrolment.failing()

@@ -136,6 +136,21 @@ def test_every_pod_is_listed_as_enrolled_or_exactly_why_not(lab, agent):
     assert [rows[name]["enrolled"] for name in ("aloof", "client", "web-1")] == [False, True, True]
 
 
+def test_a_pod_that_cannot_be_served_is_named_and_stops_neither_the_node_nor_an_upgrade(lab, client, agent):
+    """RC-25, RC-26."""
+    ports = ",".join(map(str, range(1, 301)))
+    lab.pod("tenant", annotations={"traffic.sidecar.istio.io/excludeOutboundPorts": ports})
+    until(lambda: "default/tenant" in {f"{row['namespace']}/{row['name']}" for row in agent.get("/pods")})
+    agent.upgrade()
+    assert agent.get("/readyz") == {"ready": True, "missing": []}
+    (line,) = agent.get("/status")["pods_not_served"]
+    assert line.startswith("default/tenant: the pod's annotations")
+    with urllib.request.urlopen(f"http://{agent.admin}/metrics", timeout=10) as page:
+        assert b'nodemesh_pod_not_served{name="tenant",namespace="default"} 1.0' in page.read()
+    (answer,) = client.request("http://web/teapot")
+    assert answer.status == 418
+
+
 def test_control_killed_under_load_costs_no_request(client, agent):
     """RC-10, RC-13."""
     load = Load(client, 4.0)

@@ -303,7 +303,8 @@ def assert_frontends_kept(before, after):
 
 def test_every_kind_that_counts_is_among_the_changes():
     unread = {"WorkloadGroup", "Secret", "ConfigMap"}  # nothing of the tables is made of them
-    assert KINDS.keys() == {name for _, name in KNOWN_KINDS} - unread
+    read = {name for group, name in KNOWN_KINDS if not group.startswith("gateway.networking.")} - unread
+    assert KINDS.keys() == read
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

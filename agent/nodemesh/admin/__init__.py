@@ -13,8 +13,9 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /metrics`: Prometheus text: Istio's metrics and `nodemesh_*`.
 - `GET /status`: `{node, started, ready, missing, ebpf, self_test, sockmap, tables: {version, causes}, config: {sources,
   error, errors, warnings}, workers: [{number, pid, applied, restarts, error}], control: {pid, restarts}, listeners:
-  [{name, client, destination, address}], pods: {enrolled, not_enrolled}}`. `config.error` is why the newest
-  configuration is not the one in force, empty where it is.
+  [{name, client, destination, address}], pods: {enrolled, not_enrolled}, pods_not_served}`. `config.error` is why the
+  newest configuration is not the one in force, empty where it is; `pods_not_served` has a sentence for each pod that
+  runs, is to be in the mesh, and cannot be.
 - `GET /services`: `[{host, namespace, kind, addresses, resolution, external, ports: [{port, name, protocol, endpoints,
   ready, mode, mode_reason}], location}]`.
 - `GET /endpoints`: `[{service, port, address, target_port, health, workload, node, locality, weight, labels}]`.

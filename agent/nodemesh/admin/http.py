@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from .. import __version__
-from ..telemetry.exposition import CONTENT_TYPE
+from ..telemetry.exposition import CONTENT_TYPE, zipped
 from . import graph, pages
 from .state import Explanation, Node, QuestionError
 
@@ -90,8 +90,17 @@ class Api:
             {"version": __version__, "python": platform.python_version(), "kernel": platform.release()}
         )
 
-    async def metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=await self._node.metrics(), headers={"Content-Type": CONTENT_TYPE})
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        pieces = await self._node.metrics()
+        headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
+        if takes_gzip(request.headers.get("Accept-Encoding", "")):
+            headers["Content-Encoding"] = "gzip"
+            return web.Response(body=await asyncio.to_thread(b"".join, zipped(pieces)), headers=headers)
+        answer = web.StreamResponse(headers=headers)
+        await answer.prepare(request)
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            await answer.write(piece)
+        return answer
 
     async def status(self, _request: web.Request) -> web.Response:
         return json_response(self._node.status())
@@ -115,7 +124,7 @@ class Api:
         is_open, counted = await asyncio.gather(self._node.connections(), self._node.telemetry())
         recent = [
             msgspec.structs.replace(decision, path=without_query(decision.path))
-            for decision in counted.decisions[: -RECENT - 1 : -1]
+            for decision in list(counted.recent)[: -RECENT - 1 : -1]
         ]
         is_open = [{**row, "request": without_query(row["request"])} if "request" in row else row for row in is_open]
         return json_response({"open": is_open, "recent": recent})
@@ -160,6 +169,16 @@ def is_own(host: str, transport: asyncio.BaseTransport | None, listed: tuple[str
 def mapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """IPv4 for the IPv6 form in which a socket of both families shows it."""
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding names gzip, and does not refuse it (RFC 9110 section 12.5.3)."""
+    for member in accepted.lower().split(","):
+        coding, _, weight = member.partition(";")
+        if coding.strip() in ("gzip", "x-gzip"):
+            quality = weight.replace(" ", "").removeprefix("q=")
+            return not quality or bool(quality.strip("0."))
+    return False
 
 
 def _pairs(values: list[str], separator: str, what: str) -> tuple[tuple[str, str], ...]:

@@ -53,6 +53,7 @@ def status(admin: str, form: str) -> None:
         ("eBPF", found["ebpf"] + (f", self-test {found['self_test']}" if found["self_test"] else "")),
         ("sockmap", found["sockmap"]),
         ("pods", f"{found['pods']['enrolled']} enrolled, {found['pods']['not_enrolled']} not"),
+        *(("cannot be served", line) for line in found.get("pods_not_served", ())),
         ("DNS", f"of {found['dns']['pods']} pods; dnsCapture is {'on' if found['dns']['capture'] else 'off'}"),
     ]
     if found["config"]["error"]:

@@ -18,8 +18,14 @@ EXCLUDE_RANGES = PREFIX + "excludeOutboundIPRanges"
 INCLUDE_PORTS = PREFIX + "includeOutboundPorts"
 EXCLUDE_PORTS = PREFIX + "excludeOutboundPorts"
 
+NAMES = (INCLUDE_RANGES, EXCLUDE_RANGES, INCLUDE_PORTS, EXCLUDE_PORTS)
+
 #: includeOutboundIPRanges: every address; also where the annotation is not set.
 ALL = "*"
+
+#: Networks and ports that the annotations of one pod may name together: they take room in a map that all pods of a node
+#: share, and time of whoever reads them.
+LIMIT = 256
 
 Network = IPv4Network | IPv6Network
 Item = TypeVar("Item")
@@ -33,6 +39,7 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exclude_ranges: tuple[str, ...] = ()
     include_ports: tuple[int, ...] = ()
     exclude_ports: tuple[int, ...] = ()
+    refused: str = ""  # why the annotations as a whole do not count, as a sentence: the pod cannot be in the mesh
 
     def why_not(self, address: str, port: int) -> str:
         """Why a connection to this address and port is left alone, as a sentence; empty where it is taken. Raises
@@ -70,8 +77,17 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def read_capture(annotations: Mapping[str, str]) -> tuple[Capture, tuple[Fault, ...]]:
-    """What a pod's annotations say, and what of them cannot be read."""
+    """What a pod's annotations say, and what of them cannot be read. Of annotations beyond the limit nothing is: a part
+    of them would take over what the rest leaves out."""
     faults: list[Fault] = []
+    longest, items = max(((name, annotations.get(name, "").count(",") + 1) for name in NAMES), key=lambda pair: pair[1])
+    total = sum(annotations[name].count(",") + 1 for name in NAMES if name in annotations)
+    if total > LIMIT:
+        refused = (
+            f"the pod's annotations {PREFIX}* name {total} networks and ports ({longest} has {items}), of which a pod "
+            f"may have {LIMIT}; fewer, wider networks are right"
+        )
+        return Capture(refused=refused), (Fault(longest, f"{refused}; the pod is not taken into the mesh"),)
     ranges = annotations.get(INCLUDE_RANGES, ALL).strip()
     included = None if ranges == ALL else _items(annotations, INCLUDE_RANGES, _network, faults)
     if ranges and not included:  # every item was unreadable: taking nothing is not what was meant

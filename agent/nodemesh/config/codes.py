@@ -33,7 +33,9 @@ SHAPE_CODES: dict[str, str] = {
     "bad-base64": "The value is not base64.",
     "bad-time": "The value is not an RFC 3339 time.",
     "out-of-range": "The number is too small or too large.",
-    "too-many": "The list is longer than allowed.",
+    "too-many": "The list or text is longer than allowed.",
+    "too-few": "The list or text is shorter than allowed, or empty.",
+    "bad-value": "The value does not have the form that the field needs.",
     "one-of": "Fields that exclude each other are set, or none of them is.",
 }
 

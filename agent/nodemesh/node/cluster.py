@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from ..config.core import CredentialSpec
 from ..registry.sources.directory import Changes
 from .credentials import Use
 from .election import Election
+from .enrol import Failing
 from .kubeconfig import own_namespace
 from .materials import Secrets
 from .options import RunOptions
+from .pod_events import PodEvents
 from .remotes import Remotes, Take
 from .reporter import Reporter
 from .statuses import StatusWriter
@@ -30,8 +32,15 @@ class Cluster:
     """One API server, and those of the other clusters. The client library takes 50 MB: it is loaded here, and only for
     those who want it."""
 
-    def __init__(self, options: RunOptions, secrets_changed: Callable[[], None], take_remote: Take) -> None:
-        """`take_remote` is given what other clusters of the mesh say."""
+    def __init__(
+        self,
+        options: RunOptions,
+        secrets_changed: Callable[[], None],
+        take_remote: Take,
+        failing: Callable[[], Sequence[Failing]],
+    ) -> None:
+        """`take_remote` is given what other clusters of the mesh say; `failing` tells this node's pods that cannot be
+        served."""
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer, login_by
@@ -43,6 +52,7 @@ class Cluster:
         self.secrets = SecretSource(self.api, random.random, secrets_changed)
         election = Election(self.api, options.node, own_namespace(), time.monotonic)
         self._reporter = Reporter(self.api, self.source.refusals, election, options.node, random.random)
+        self._pod_events = PodEvents(self.api, failing, options.node, time.monotonic)
         self._statuses = StatusWriter(
             self.api, self.source.verdicts, lambda: self.statuses_wanted, election, random.random
         )
@@ -52,7 +62,7 @@ class Cluster:
         self.started = False  # the first batch is in force
 
     async def run(self) -> None:
-        """Follow the cluster, and tell it what is refused, until cancelled."""
+        """Follow the cluster, and tell it what is refused and who cannot be served, until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.source.run(), name="source")
@@ -60,6 +70,7 @@ class Cluster:
                 tasks.create_task(self.remotes.run(), name="remotes")
                 if self._speaks:
                     tasks.create_task(self._reporter.run(), name="reporter")
+                    tasks.create_task(self._pod_events.run(), name="pod events")
                     tasks.create_task(self._statuses.run(), name="statuses")
         finally:
             await self.api.close()

@@ -31,7 +31,7 @@ from .cluster import Cluster
 from .collector import Collector
 from .counters import SharedCounters
 from .credentials import Credentials
-from .enrol import Enrolment
+from .enrol import Enrolment, Failing
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
 from .kernel import Kernel
@@ -72,7 +72,9 @@ class Control:
         self.started = time.time()
         self.children = Children(pids={}, restarts={})
         self.source = DirectorySource(options.config)
-        self.cluster = Cluster(options, self._secrets_changed, self._take_remote) if options.kubernetes else None
+        self.cluster: Cluster | None = None
+        if options.kubernetes:
+            self.cluster = Cluster(options, self._secrets_changed, self._take_remote, self.failing)
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
@@ -399,6 +401,10 @@ class Control:
         if self.enrolment is not None:
             missing += [f"pod {key} is not enrolled: {why}" for key, why in self.enrolment.waiting().items()]
         return missing
+
+    def failing(self) -> list[Failing]:
+        """The node's pods that run and cannot be served as they are to be: no trouble of the others'."""
+        return self.enrolment.failing() if self.enrolment is not None else []
 
     # the supervisor
 

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,9 +19,9 @@ from ..admin.state import PodRow
 from ..datapath.maps import NAMESERVERS, PodFlag
 from ..datapath.namespaces import netns_cookie
 from ..proxy.messages import DnsSockets
-from ..registry.snapshot import Snapshot
+from ..registry.snapshot import Snapshot, Workload
 from ..routing.client import Client
-from .kernel import Kernel, NotEnrolled, Place
+from .kernel import Kernel, NotEnrolled, Place, Trouble
 from .listeners import Listeners
 from .logs import Log
 from .pods import Choice, choose, client_of
@@ -54,6 +55,13 @@ class Enrolled(msgspec.Struct, kw_only=True):
         return flags(bool(self.dns), self.sockmap)
 
 
+class Failing(NamedTuple):
+    """A pod that runs and is not as it is wanted, and the sentence why."""
+
+    pod: Workload
+    why: str
+
+
 def flags(dns: bool, sockmap: bool) -> PodFlag:
     return (PodFlag.DNS if dns else PodFlag.NONE) | (PodFlag.SOCKMAP if sockmap else PodFlag.NONE)
 
@@ -75,7 +83,7 @@ class Enrolment:
         self._enrolled: dict[str, Enrolled] = {}
         self._leaving: list[str] = []  # listeners of pods that were unhooked
         self._unhooking: list[str] = []  # pods whose DNS is let go of
-        self._waiting: dict[str, str] = {}  # why a chosen pod is not enrolled yet
+        self._failed: dict[str, NotEnrolled] = {}  # why a chosen pod is not as it is wanted
 
     def choose(self, snapshot: Snapshot) -> None:
         """Take in what is wanted now; `reconcile` does it."""
@@ -102,7 +110,7 @@ class Enrolment:
         return None
 
     def reconcile(self) -> None:
-        """Make what is done equal what is wanted, as far as it can be now."""
+        """Make what is done equal what is wanted, as far as it can be now. What fails for a pod fails for it alone."""
         self._finish_leaving()
         wanted = {key: choice for key, choice in self._choices.items() if not choice.why_not}
         places = {enrolled.uid: enrolled.cgroup for enrolled in self._enrolled.values() if enrolled.cgroup.exists()}
@@ -115,12 +123,17 @@ class Enrolment:
                 self._withdraw(key, "it left the mesh or this node")
             elif places.get(enrolled.uid) != enrolled.cgroup:
                 self._withdraw(key, "its cgroup is gone")
-        self._waiting = {}
+        before, self._failed = self._failed, {}
         for key, choice in wanted.items():
             try:
                 self._keep(key, choice, places.get(choice.uid))
             except NotEnrolled as error:
-                self._waiting[key] = str(error)
+                self._failed[key] = error
+            except OSError as error:
+                self._failed[key] = NotEnrolled.by(error, str(error))
+        for key, failed in self._failed.items():
+            if failed.trouble is not Trouble.STARTING and str(failed) != str(before.get(key)):
+                log.warning("pod cannot be enrolled", pod=key, why=failed)
 
     def finish_start(self) -> None:
         """After the first reconcile: unhook what an earlier run had hooked and nobody wants any more."""
@@ -131,8 +144,17 @@ class Enrolment:
         self._kernel.keep_only({enrolled.cookie for enrolled in self._enrolled.values()})
 
     def waiting(self) -> dict[str, str]:
-        """The pods that are wanted and ready to run, but not hooked, with the reasons."""
-        return self._waiting
+        """The pods that could be served but for this node's own trouble, with the reasons: readiness waits for these,
+        and for no pod that stands in its own way."""
+        return {key: str(error) for key, error in self._failed.items() if error.trouble is Trouble.NODE}
+
+    def failing(self) -> list[Failing]:
+        """The pods that run and are not as they are wanted, whoever is to blame."""
+        return [
+            Failing(self._choices[key].workload, str(error))
+            for key, error in sorted(self._failed.items())
+            if error.trouble is not Trouble.STARTING
+        ]
 
     def rows(self) -> list[PodRow]:
         """/pods."""
@@ -147,7 +169,7 @@ class Enrolment:
                     addresses=choice.workload.addresses,
                     enrolled=enrolled is not None,
                     sockmap=enrolled is not None and enrolled.sockmap,
-                    why_not=choice.why_not or self._waiting.get(key, ""),
+                    why_not=choice.why_not or str(self._failed.get(key, "")),
                     cgroup=str(enrolled.cgroup) if enrolled is not None else "",
                     dns=enrolled is not None and bool(enrolled.dns),
                     dns_why_not=enrolled.dns_why_not if enrolled is not None else "",
@@ -175,7 +197,7 @@ class Enrolment:
         if enrolled is not None:
             self._withdraw(key, "its network namespace was made anew")
         if cgroup is None:
-            raise NotEnrolled(f"its cgroup (pod{choice.uid}) does not exist yet")
+            raise NotEnrolled(f"its cgroup (pod{choice.uid}) does not exist yet", Trouble.STARTING)
         place = self._kernel.place(cgroup)
         try:
             self._enrol(key, choice, client, place)
@@ -317,6 +339,9 @@ class Enrolment:
     def _withdraw(self, key: str, why: str) -> None:
         """Unhook at once; the listeners stay until the next reconcile, for what was redirected a moment ago."""
         enrolled = self._enrolled.pop(key)
-        self._kernel.withdraw(enrolled.uid, enrolled.cookie)
         self._leaving += (*enrolled.names, *filter(None, [enrolled.dns]))
+        try:
+            self._kernel.withdraw(enrolled.uid, enrolled.cookie)
+        except OSError as error:
+            log.error("pod's hooks not taken away", pod=key, error=error)
         log.info("pod withdrawn", pod=key, why=why)

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 
 from ..config.capture import Capture
@@ -48,8 +49,28 @@ HEARTBEAT_LIMIT = 2.0
 SOURCES = (Path(__file__).resolve().parents[3] / "bpf", Path("/usr/share/nodemesh/bpf"))
 
 
+class Trouble(StrEnum):
+    """Whose trouble it is that a pod is not enrolled."""
+
+    STARTING = "starting"  # nobody's: the pod has no process yet, and so nothing to serve
+    POD = "pod"  # its own, whatever the agent does
+    NODE = "node"  # the agent's or the node's: the pod could be served
+
+
+#: What the kernel says where the agent or the node has run out of something.
+_NODES_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+
+
 class NotEnrolled(Exception):
     """A pod cannot be enrolled now; the message is a sentence that says why."""
+
+    def __init__(self, message: str, trouble: Trouble = Trouble.POD) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+
+    @classmethod
+    def by(cls, error: OSError, message: str) -> NotEnrolled:
+        return cls(message, Trouble.NODE if error.errno in _NODES_ERRORS else Trouble.POD)
 
 
 class Place:
@@ -138,22 +159,22 @@ class Kernel:
 
     def place(self, cgroup: Path) -> Place:
         """A pod's place by its cgroup. Raises NotEnrolled."""
-        why = f"no process runs in its cgroup {cgroup} yet"
+        why = NotEnrolled(f"no process runs in its cgroup {cgroup} yet", Trouble.STARTING)
         for pid in cgroups.pids(cgroup):
             try:
                 namespace = namespaces.netns_fd(pid)
             except FileNotFoundError:  # it has ended
                 continue
             except OSError as error:
-                why = f"its network namespace cannot be opened ({error.strerror})"
+                why = NotEnrolled.by(error, f"its network namespace cannot be opened ({error.strerror})")
                 continue
             inode = os.fstat(namespace).st_ino
             if inode not in self._hosts:
                 return Place(cgroup, pid, namespace, inode)
             # Beside a pod's own processes there may be the runtime's: CRI-O's conmon, for instance.
-            why = "its processes use the host's network, which is never touched"
+            why = NotEnrolled("its processes use the host's network, which is never touched")
             os.close(namespace)
-        raise NotEnrolled(why)
+        raise why
 
     @staticmethod
     def lives_in(pid: int, inode: int) -> bool:
@@ -172,19 +193,23 @@ class Kernel:
             except OSError as error:
                 if opened:
                     break  # a pod without IPv6
-                raise NotEnrolled(
+                raise NotEnrolled.by(
+                    error,
                     f"cannot listen at {address}:{PROXY_PORT} inside the pod ({error.strerror}); "
-                    "the pod must leave that port alone"
+                    "the pod must leave that port alone",
                 ) from None
         return opened
 
     def capture(self, cookie: int, capture: Capture) -> None:
         """Have only these of a namespace's connections taken over; before it is enrolled, so that the first one counts.
-        Raises NotEnrolled."""
+        Raises NotEnrolled; what held before holds on."""
+        if capture.refused:
+            raise NotEnrolled(capture.refused)
         try:
             self._captures.set(cookie, capture)
         except OSError as error:
-            raise NotEnrolled(f"there is no room for what its annotations include and exclude ({error})") from None
+            message = f"there is no room for what its annotations include and exclude ({error})"
+            raise NotEnrolled.by(error, message) from None
 
     def query_sockets(self, place: Place) -> list[socket.socket]:
         """Fresh UDP sockets inside the pod for its DNS queries: one for each server that it may ask, in the order of

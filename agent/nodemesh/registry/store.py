@@ -10,6 +10,7 @@ import msgspec
 
 from ..config.core import CredentialSpec
 from ..config.credential import CONFIG_MAP
+from ..config.kinds import ISTIO_GROUP
 from ..config.meshconfig import LabelSelector, MeshConfigSpec
 from ..config.meta import Object, Origin
 from ..config.problems import Problem
@@ -27,12 +28,12 @@ CLUSTER = "cluster"
 #: The kinds that may name something of the agent's own machine.
 REACHING = frozenset({"DestinationRule", "Gateway", "ServiceEntry", "WorkloadEntry"})
 
-#: The kinds that a Snapshot carries as they were written, with the attribute that holds them.
+#: The kinds that a Snapshot carries as they were written, by group and name, with the attribute that holds them.
 RULE_KINDS = {
-    "VirtualService": "virtual_services",
-    "DestinationRule": "destination_rules",
-    "Gateway": "gateways",
-    "Sidecar": "sidecars",
+    (ISTIO_GROUP, "VirtualService"): "virtual_services",
+    (ISTIO_GROUP, "DestinationRule"): "destination_rules",
+    (ISTIO_GROUP, "Gateway"): "gateways",
+    (ISTIO_GROUP, "Sidecar"): "sidecars",
 }
 
 
@@ -184,9 +185,13 @@ class Store:
 
     @staticmethod
     def _rules(
-        kind: str, before: Mapping[str, Object[Any]], changes: Mapping[ObjectKey, Object[Any] | None]
+        kind: tuple[str, str], before: Mapping[str, Object[Any]], changes: Mapping[ObjectKey, Object[Any] | None]
     ) -> Mapping[str, Object[Any]]:
-        own = {f"{key.namespace}/{key.name}": item for key, item in changes.items() if key.kind == kind}
+        own = {
+            f"{key.namespace}/{key.name}" if key.namespace else key.name: item
+            for key, item in changes.items()
+            if (key.group, key.kind) == kind
+        }
         if not own:
             return before
         return {key: item for key, item in {**before, **own}.items() if item is not None}

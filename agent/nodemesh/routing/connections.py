@@ -120,7 +120,7 @@ def connection_rules(
         tcp_rows += rows_of(builder, virtual_service, tcp_rule, port)
     otherwise = default
     if tls_rows or tcp_rows:
-        otherwise = Failure(rule=Rule(virtual_service=virtual_service.key), reason=Reason.ROUTE_NOT_FOUND, status=404)
+        otherwise = Failure(rule=Rule(owner=virtual_service.owner), reason=Reason.ROUTE_NOT_FOUND, status=404)
     return ConnectionRules(tuple(tls_rows), tuple(tcp_rows), otherwise)
 
 

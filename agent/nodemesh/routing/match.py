@@ -8,7 +8,14 @@ from itertools import groupby
 from ..config import regex
 from ..config.virtualservice import HTTPMatchRequest, StringMatch
 from .decision import Decision
+from .fields import NO_REPEATED
 from .request import Request
+
+#: What the proxy writes where a request lacks it: rules see it as if the client had sent it (Envoy makes both before it
+#: routes). An identifier that is yet to be made is seen by its form alone.
+REQUEST_ID = b"x-request-id"
+FORWARDED_PROTO = b"x-forwarded-proto"
+MADE_ID = b"00000000-0000-4000-8000-000000000000"
 
 # How a text is compared.
 ANY = 0
@@ -92,20 +99,28 @@ def encoded(text: str, folded: bool) -> bytes:
 class Check:
     """One condition on one part of a request other than its path."""
 
-    __slots__ = ("exact_header", "field", "key", "match", "pseudo")
+    __slots__ = ("exact_header", "field", "key", "made", "match", "pseudo")
 
     def __init__(self, field: int, key: str, match: TextMatch) -> None:
         self.field = field
         self.match = match
         self.key = key.encode() if field == QUERY else key.lower().encode()
         self.pseudo = self.key.startswith(b":") or self.key == b"host"
-        self.exact_header = field == HEADER and match.kind == EXACT and not self.pseudo  # most checks are
+        self.made = field <= WITHOUT and self.key in (REQUEST_ID, FORWARDED_PROTO)
+        self.exact_header = (
+            field == HEADER and match.kind == EXACT and not self.pseudo and not self.made
+        )  # most checks are
 
     def seen(self, request: Request) -> bytes | None:
         """The value that the condition looks at; None where the request has none."""
         field = self.field
         if field <= WITHOUT:
-            return pseudo_header(request, self.key) if self.pseudo else request.headers.get(self.key)
+            if self.pseudo:
+                return pseudo_header(request, self.key)
+            value = request.headers.get(self.key)
+            if self.made and not value:
+                return MADE_ID if self.key == REQUEST_ID else value or request.scheme
+            return value
         if field == METHOD:
             return request.method
         if field == AUTHORITY:
@@ -115,6 +130,9 @@ class Check:
         return query_value(request.query, self.key)
 
     def holds(self, request: Request) -> bool:
+        if self.field <= WITHOUT and self.key in request.repeated:  # each counts by itself, as in Envoy
+            found = any(self.match.matches(each) for each in request.repeated[self.key])
+            return found is (self.field == HEADER)
         value = self.seen(request)
         if self.field == WITHOUT:
             if self.match.kind == PRESENT:
@@ -220,6 +238,7 @@ class VirtualHost:
     def decide(self, request: Request) -> Decision:
         path = request.path
         headers = request.headers
+        single = request.repeated is NO_REPEATED
         for block in self.blocks:
             if block.prefixes and not path.startswith(block.prefixes):
                 continue
@@ -236,7 +255,7 @@ class VirtualHost:
                     if uri is not None and not uri.matches(path):
                         continue
                 for check in row.checks:
-                    if check.exact_header:
+                    if check.exact_header and single:
                         if headers.get(check.key) != check.match.value:
                             break
                     elif not check.holds(request):

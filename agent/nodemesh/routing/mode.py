@@ -37,7 +37,7 @@ def choose_mode(service: Service, port: ServicePort, lookup: Lookup, tcp: Decisi
     if reason:
         return Mode.PROXY, reason
     if unbalanced:
-        plain = isinstance(tcp, Route) and not tcp.rule.virtual_service
+        plain = isinstance(tcp, Route) and not tcp.rule.owner.kind
         return (Mode.PASS if plain and not has_virtual_address(service) else Mode.PROXY), unbalanced
     return Mode.KERNEL, "no rule needs L7"
 

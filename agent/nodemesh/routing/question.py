@@ -10,6 +10,7 @@ import msgspec
 from ..config.validate.common import is_token
 from ..registry.services import selects
 from .client import Client
+from .fields import NO_REPEATED, WRITTEN, asked_upgrade, gather, leave_hop, members, said_scheme
 from .names import strip_port
 from .request import Request
 from .rewrite import normalize_path
@@ -51,22 +52,25 @@ def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), 
     if port is None:
         raise QuestionError(f"{url} names no port; a {scheme} URL needs one")
     fields: dict[bytes, bytes] = {}
+    repeated = NO_REPEATED
     authority = parts.netloc.rpartition("@")[2]
     for name, value in headers:
         key = name.strip().lower().encode()
         if key in (b"host", b":authority"):
             authority = value.strip()
-            continue
-        text = value.strip().encode()
-        fields[key] = fields[key] + b"," + text if key in fields else text
+        elif key not in WRITTEN:
+            repeated = gather(fields, repeated, key, value.strip().encode())
+    options = members(fields.get(b"connection", b""))
+    leave_hop(fields, repeated, asked_upgrade(fields.get(b"upgrade", b""), options))
     request = Request(
-        method.upper().encode(),
-        b"https" if scheme == "https" else b"http",
+        method.encode(),
+        said_scheme(fields, b"https" if scheme == "https" else b"http"),
         authority.encode(),
         normalize_path((parts.path or "/").encode()),
         parts.query.encode(),
         fields,
     )
+    request.repeated = repeated
     return Question(scheme=scheme, host=parts.hostname, port=port, request=request, sni=sni or strip_port(authority))
 
 

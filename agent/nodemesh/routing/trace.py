@@ -16,7 +16,7 @@ from .match import FIELD_NAMES, HEADER, QUERY, WITHOUT, Check, Row
 from .names import covers, is_visible, specificity
 from .request import Request
 from .routes import RouteBuilder
-from .tables import HttpRule, TcpRule, TlsRule, VirtualService
+from .tables import VIRTUAL_SERVICE, HttpRule, TcpRule, TlsRule, VirtualService
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -44,7 +44,9 @@ class Recorder:
 
     def place(self, rule: Rule, *path: str | int) -> Location:
         """Where a part of a rule was written; the rule's own place where that is not known."""
-        item = self._snapshot.virtual_services.get(rule.virtual_service) if self._snapshot is not None else None
+        if self._snapshot is None or rule.owner.kind != VIRTUAL_SERVICE:
+            return rule.location
+        item = self._snapshot.virtual_services.get(rule.owner.key)
         if item is None or not rule.path:
             return rule.location
         kind, _, index = rule.path.removeprefix("spec.").rstrip("]").partition("[")
@@ -104,7 +106,7 @@ def trace_http(
         recorder.note(f"{rule.rule.path}{name}", None, place, depth=1)
         if rule.delegate is not None:
             delegate = rule.delegate
-            recorder.note(f"delegated to {delegate.virtual_service} {delegate.path}", None, delegate.location, depth=2)
+            recorder.note(f"delegated to {delegate.owner.key} {delegate.path}", None, delegate.location, depth=2)
         for index, match in enumerate(rule.route.match) if rule.route.match else [(-1, None)]:
             if trace_entry(recorder, builder.lookup, virtual_service, rule, match, index, port, request):
                 decision = builder.http_decision(rule, match, port)

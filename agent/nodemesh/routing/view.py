@@ -8,7 +8,7 @@ from ..reasons import Reason
 from ..registry.snapshot import Protocol, Service
 from .client import Client
 from .connections import ConnectionRules, ServiceConnections
-from .decision import Cluster, Decision, Failure, Rule
+from .decision import Cluster, Decision, Failure, Owner, Rule
 from .frontend import Frontend
 from .frontends import Frontends
 from .gateways import GatewayRoutes, GatewayServer
@@ -178,7 +178,7 @@ class View:
         virtual_service = lookup.virtual_service(service.host)
         rows = builder.http_rows(virtual_service, port) if virtual_service is not None else ()
         if rows and virtual_service is not None:
-            otherwise: Decision = not_found(virtual_service.key)
+            otherwise: Decision = not_found(virtual_service.owner)
         else:
             otherwise = builder.service_route(service, port)
         return self._virtual_hosts.keep(key, VirtualHost(service.host, rows, otherwise), lookup.reads)
@@ -197,7 +197,7 @@ class View:
         rows = builder.http_rows(virtual_service, port)
         if not rows:
             return None
-        return self._virtual_hosts.keep(key, VirtualHost(name, rows, not_found(virtual_service.key)), lookup.reads)
+        return self._virtual_hosts.keep(key, VirtualHost(name, rows, not_found(virtual_service.owner)), lookup.reads)
 
     # === gateways
 
@@ -270,5 +270,5 @@ def dialled(frontend: Frontend) -> str:
     return frontend.addresses[0] if frontend.addresses else ""
 
 
-def not_found(virtual_service: str) -> Failure:
-    return Failure(rule=Rule(virtual_service=virtual_service), reason=Reason.ROUTE_NOT_FOUND, status=404)
+def not_found(owner: Owner) -> Failure:
+    return Failure(rule=Rule(owner=owner), reason=Reason.ROUTE_NOT_FOUND, status=404)

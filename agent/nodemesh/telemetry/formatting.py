@@ -57,11 +57,16 @@ class FormatError(ValueError):
     """The access log's format has an operator that is not recorded; the message names it and those that are."""
 
 
+#: Bytes of one field that a line shows: a client or an upstream decides on them.
+FIELD_LIMIT = 4096
+
+
 class Printable(Memo[bytes, str]):
-    """Bytes of a client as a line may hold them: no control characters and no quote that would end the field."""
+    """Bytes of a client as a line may hold them: no control characters, no quote that would end the field, not too
+    many."""
 
     def make(self, key: bytes) -> str:
-        text = key.decode("latin-1")
+        text = key.decode("latin-1") if len(key) <= FIELD_LIMIT else key[:FIELD_LIMIT].decode("latin-1") + "..."
         if text.isprintable() and '"' not in text:
             return text
         return "".join(char if char.isprintable() and char != '"' else f"\\x{ord(char):02x}" for char in text)

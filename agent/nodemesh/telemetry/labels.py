@@ -154,11 +154,11 @@ def common_labels(record: ConnectionRecord, host: str, protocol: str) -> tuple[s
     )
 
 
-def http_labels(record: RequestRecord, host: str) -> tuple[str, ...]:
-    """The labels of `HTTP_LABELS`."""
-    grpc = record.grpc_status >= 0
+def http_labels(record: RequestRecord, host: str, status: int, grpc_status: int) -> tuple[str, ...]:
+    """The labels of `HTTP_LABELS`; the statuses are within what HTTP and gRPC have, -1 for no gRPC status."""
+    grpc = grpc_status >= 0
     return (
         *common_labels(record, host, "grpc" if grpc else "http"),
-        str(record.status),
-        str(record.grpc_status) if grpc else "",
+        str(status),
+        str(grpc_status) if grpc else "",
     )

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..reasons import Reason
 from ..routing.client import Client
 from ..routing.decision import Cluster
-
-if TYPE_CHECKING:
-    from .series import TcpSeries
 
 
 class ConnectionRecord:
@@ -19,7 +14,7 @@ class ConnectionRecord:
     __slots__ = (
         "client", "cluster", "started", "protocol", "authority", "reasons", "bytes_received", "bytes_sent", "duration",
         "upstream_host", "upstream_local", "downstream_local", "downstream_remote", "sni", "route_name",
-        "transport_failure", "termination", "series",
+        "transport_failure", "termination", "opened",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
@@ -40,7 +35,7 @@ class ConnectionRecord:
         self.route_name = ""
         self.transport_failure = ""
         self.termination = ""
-        self.series: TcpSeries | None = None  # under which it was counted as opened
+        self.opened = False  # was counted as such
 
 
 class RequestRecord(ConnectionRecord):

@@ -1,6 +1,6 @@
 import pytest
 
-from nodemesh.config.capture import EVERYTHING, PREFIX, Capture, read_capture
+from nodemesh.config.capture import EVERYTHING, LIMIT, PREFIX, Capture, read_capture
 from nodemesh.config.load import load_text
 from nodemesh.config.problems import Severity
 
@@ -91,3 +91,16 @@ def test_what_is_in_force_is_shown_by_the_short_names():
         "excludeOutboundPorts": "22,25",
     }
     assert EVERYTHING.shown() == {}
+
+
+def test_more_networks_and_ports_than_a_pod_may_name_refuse_the_pod_and_are_not_read():
+    few = ",".join(f"10.{number}.0.0/16" for number in range(LIMIT - 1))
+    assert capture(excludeOutboundIPRanges=few, excludeOutboundPorts="1").refused == ""
+    for annotations in (
+        {"excludeOutboundIPRanges": few, "excludeOutboundPorts": "1,2"},
+        {"includeOutboundIPRanges": "not one of these is read," * 16_000},
+    ):
+        found, (fault,) = read_capture({PREFIX + name: value for name, value in annotations.items()})
+        assert found == Capture(refused=found.refused)
+        assert f"of which a pod may have {LIMIT}" in found.refused
+        assert fault.message.startswith(found.refused) and next(iter(annotations)) in found.refused

@@ -1,3 +1,4 @@
+import msgspec
 from tests.meshes import bookinfo, make, pod, service
 
 from nodemesh.config.problems import Problem
@@ -173,3 +174,13 @@ def test_an_entrys_unix_socket_is_refused_whole():
                  "resolution": "STATIC", "endpoints": [{"address": "unix:///run/containerd.sock"}]})  # fmt: skip
     assert not Store().apply(CLUSTER, [entry]).services
     assert Store().apply(FILES, [entry]).services
+
+
+def test_kinds_of_one_name_in_two_groups_are_two():
+    store = Store()
+    istios = make("Gateway", "edge", {"selector": {"app": "edge"}, "servers": []})
+    other = msgspec.structs.replace(istios, group="gateway.example.com")
+    snapshot = store.apply("files", [istios, other])
+    assert [*snapshot.gateways.values()] == [istios]
+    assert store.apply("files", [], [key_of(other)]).gateways["default/edge"] is istios
+    assert not store.apply("files", [], [key_of(istios)]).gateways

@@ -3,7 +3,7 @@ import pytest
 from tests.unit.telemetry.samples import connection, request
 
 from nodemesh.reasons import Reason
-from nodemesh.telemetry.formatting import FormatError, Formatter
+from nodemesh.telemetry.formatting import FIELD_LIMIT, FormatError, Formatter
 
 
 def test_default_text_is_istios():
@@ -54,6 +54,14 @@ def test_custom_formats_cut_escape_and_time():
     record.user_agent = b'evil"\x1b[31m'
     formatter = Formatter("%START_TIME(%Y.%3f)% 100%% %REQ(:PATH):4% %REQ(USER-AGENT)%")
     assert formatter.line(record) == b"2023.250 100% /rev evil\\x22\\x1b[31m\n"
+
+
+def test_a_field_is_no_longer_than_its_limit():
+    record = request()
+    record.path = record.user_agent = b"x" * 60_000
+    assert (
+        Formatter("%REQ(:PATH)% %REQ(USER-AGENT)%").line(record) == b" ".join([b"x" * FIELD_LIMIT + b"..."] * 2) + b"\n"
+    )
 
 
 def test_custom_json_keeps_types_where_an_operator_stands_alone():

@@ -90,11 +90,13 @@ class Exchange(Caller):
 
     # --- what the codec calls
 
-    def start(self, data: Buffer, ended: bool) -> None:
-        """Decide about the request and set out; `data` is the part of its body that came with the head."""
-        if not ended or data:
+    def start(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
+        """Decide about the request and set out; `data` is the part of its body that came with the head, `trailers` what
+        stood behind it."""
+        if not ended or data or trailers:
             body = self._body = RequestBody(self.pod.gate)
             body.complete = ended
+            body.trailers = trailers
             if data:
                 body.hold(data)
                 self.record.bytes_received = len(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import compress
 from typing import Final
 
+from ...routing.fields import WRITTEN
 from .lines import Known
 
 # What a field is to a proxy. Small numbers, so that the codecs compare integers.
@@ -41,16 +42,10 @@ KINDS: Final[dict[bytes, int]] = {
     b"x-envoy-max-retries": CONTROL,
     b"x-envoy-retriable-status-codes": CONTROL,
     b"x-envoy-retriable-header-names": CONTROL,
-    b"x-envoy-attempt-count": OURS,
-    b"x-envoy-expected-rq-timeout-ms": OURS,
-    b"x-envoy-original-path": OURS,
-    b"x-envoy-upstream-service-time": OURS,
+    **dict.fromkeys(WRITTEN, OURS),
     b"server": SERVER,
     b"grpc-status": GRPC_STATUS,
 }
-
-#: Options of Connection that name no other field.
-OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b""})
 
 
 class Layout:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...routing.fields import NO_REPEATED, Repeated
 from ...routing.request import Request
 
 #: The length of a body whose end is told by the codec's own framing.
@@ -35,14 +36,16 @@ NO_FIELDS: Final = Fields([], frozenset())
 
 class RequestFields(Fields):
     """What a request says beside its method and target; `lines` are without Host. `headers` are the values by their
-    names, those of one name joined by `,`, with what steers the proxy and is not forwarded."""
+    names, those of one name joined by `,`, with what steers the proxy and is not forwarded, and what rules see of the
+    fields for one hop; `repeated` are the values of each name that came several times."""
 
-    __slots__ = ("headers", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers")
+    __slots__ = ("headers", "repeated", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers")
 
     def __init__(self, lines: list[bytes], names: frozenset[bytes], headers: dict[bytes, bytes]) -> None:
         self.lines = lines
         self.names = names
         self.headers = headers
+        self.repeated: Repeated = NO_REPEATED
         self.authority = b""
         self.length = 0  # of the body, in bytes, or UNKNOWN
         self.close = False  # the connection ends with this request
@@ -66,6 +69,7 @@ class RequestHead(Request):
         self.path = path
         self.query = query
         self.headers = fields.headers
+        self.repeated = fields.repeated
         self.fields = fields
         self.edits: Edits = {}  # for the upstream
         self.controlled = fields.controlled

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, Generic, TypeVar
 
+from ...routing.fields import members
 from .errors import ProtocolError
 
 K = TypeVar("K")
@@ -122,7 +123,7 @@ def tokens_of(line: bytes) -> tuple[bytes, ...]:
     """The members, in lower case, of a field whose value is a list of tokens."""
     tokens = TOKENS.found.get(line)
     if tokens is None:
-        tokens = tuple(token.strip(b" \t") for token in value_of(line).lower().split(b","))
+        tokens = members(value_of(line))
         TOKENS.keep(line, len(line), tokens)
     return tokens
 

@@ -36,6 +36,7 @@ class Shadow(Caller):
         if original.body is not None:
             body = RequestBody(original.pod.gate)
             body.complete = original.body.complete
+            body.trailers = original.body.trailers
             held = original.body.take()
             if held:
                 body.hold(held)

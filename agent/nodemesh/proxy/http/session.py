@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...routing.decision import Decision
+from ...routing.fields import said_scheme
 from ...routing.frontend import Frontend
 from ...routing.match import VirtualHost
 from ...routing.request import Request
@@ -57,6 +58,8 @@ class Session:
         pod = self.pod
         if pod.gateway_port:
             admit(head, self.remote, self.security)
+        else:
+            head.scheme = said_scheme(head.headers, head.scheme)
         if self._view is not pod.view:  # the mesh has changed since: each request is decided by the newest rules
             self._view = pod.view
             self._rules = None

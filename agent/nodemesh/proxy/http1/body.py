@@ -7,6 +7,7 @@ from typing import Final
 
 from ..http.errors import ProtocolError
 from ..http.lines import read_name
+from ..http.trailers import is_trailer
 from ..transport import Buffer
 
 CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
@@ -73,9 +74,10 @@ class CloseReader(BodyReader):
 
 
 class ChunkedReader(BodyReader):
-    """The chunked coding: payload without its framing, extensions dropped (RFC 9112 section 7.1.1), trailers kept."""
+    """The chunked coding: payload without its framing, extensions dropped (RFC 9112 section 7.1.1); of the trailers
+    those are kept that may be any (RFC 9110 section 6.5.1)."""
 
-    __slots__ = ("_held", "_remaining", "_state")
+    __slots__ = ("_held", "_remaining", "_state", "_trailers")
 
     # what comes next
     SIZE: Final = 0
@@ -88,6 +90,7 @@ class ChunkedReader(BodyReader):
         self._held = b""  # a line that is not complete yet
         self._remaining = 0
         self._state = 0
+        self._trailers = 0  # bytes of the trailer section so far
 
     def read(self, data: Buffer) -> Buffer:
         if self._held:
@@ -143,7 +146,8 @@ class ChunkedReader(BodyReader):
         elif not line:
             self.done = True
         else:
-            read_name(line)  # may find it malformed
-            self.trailers.append(line)
-            if sum(map(len, self.trailers)) > MAX_TRAILERS:
+            if is_trailer(read_name(line)):  # may find it malformed
+                self.trailers.append(line)
+            self._trailers += len(line)
+            if self._trailers > MAX_TRAILERS:
                 raise ProtocolError("trailers too large", 431)

@@ -31,7 +31,7 @@ class Http1Client(Handler, Stream):
 
     __slots__ = (
         "pool", "pod", "transport", "requester", "requests", "opened", "idle_since", "responding", "_timer", "_buffer",
-        "_body", "_method", "_chunked", "_sent", "_close", "name",
+        "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "name",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, pod: Pod, name: str) -> None:
@@ -46,6 +46,7 @@ class Http1Client(Handler, Stream):
         self._buffer = HeadBuffer()
         self._body: BodyReader | None = None
         self._method = b""
+        self._upgrade = b""  # the protocol that the present request asks to change to
         self._chunked = False
         self._sent = False  # the present request is sent completely
         self._close = False
@@ -71,6 +72,7 @@ class Http1Client(Handler, Stream):
         self.requests += 1
         self.responding = False
         self._method = head.method
+        self._upgrade = head.fields.upgrade
         self._chunked = head.fields.length < 0
         self._close = False
         self._sent = ended
@@ -192,8 +194,8 @@ class Http1Client(Handler, Stream):
                 self._start_body(requester, head, rest)
                 return
             if head.status == 101:
-                if not head.upgrade:
-                    raise ProtocolError("101 without an upgrade")
+                if not head.upgrade or head.upgrade.lower() != self._upgrade.lower():
+                    raise ProtocolError("101 to a protocol that was not asked for")  # RFC 9110 section 15.2.2
                 self.requester = None
                 self._stop_timer()
                 requester.switched(head, self.transport, rest)

@@ -6,13 +6,13 @@ import re
 from itertools import compress
 from typing import Final
 
+from ...routing.fields import OPTIONS
 from ..http.errors import ProtocolError
 from ..http.fields import (
     CONNECTION,
     CONTENT_LENGTH,
     EXPECT,
     GRPC_STATUS,
-    OPTIONS,
     PLAIN,
     TRANSFER_ENCODING,
     UPGRADE,
@@ -129,8 +129,8 @@ def set_connection(head: ResponseHead, options: tuple[bytes, ...]) -> None:
     """What Connection says, as for requests."""
     if b"close" in options:
         head.close = True
-    if b"upgrade" not in options:
-        head.upgrade = b""
+    if b"upgrade" not in options or head.status != 101:
+        head.upgrade = b""  # what else a server could speak it offers to its own client, us (RFC 9110 section 7.8)
     if not OPTIONS.issuperset(options):
         named = set(options) - OPTIONS
         head.lines = [line for line in head.lines if name_of(line) not in named]

@@ -33,6 +33,9 @@ IDLE_TIMEOUT: Final = 3600.0
 #: Requests of one connection that are answered without an upstream before other connections get their turn.
 AT_ONCE: Final = 16
 
+#: Of a request without a body.
+NO_TRAILERS: Final[list[bytes]] = []
+
 #: Seconds during which a client that we close may still send (RFC 9112 section 9.6): a RST would destroy our answer.
 LINGER: Final = 1.0
 
@@ -154,10 +157,12 @@ class Http1Server(Handler, Responder):
         self._bodiless = head.method == b"HEAD"
         length = fields.length
         data: Buffer = b""
+        trailers = NO_TRAILERS
         if length:
             body = LengthReader(length) if length > 0 else ChunkedReader()
             data = body.read(rest) if rest else b""
             rest = body.rest
+            trailers = body.trailers
             if not body.done:
                 self._body = body
                 self.transport.bulk = length >= BULK_LENGTH
@@ -165,7 +170,7 @@ class Http1Server(Handler, Responder):
             self._close = True
         exchange = Exchange(self.session, head, self, self.alarm)
         self.exchange = exchange
-        exchange.start(data, self._body is None)
+        exchange.start(data, self._body is None, trailers)
         if exchange.state == DONE:
             return rest
         self._held = rest

@@ -161,7 +161,7 @@ class TcpConnection(RelayOwner):
 
     def relay_closed(self, relay: Relay) -> None:
         self._release()
-        if self.record.series is None:
+        if not self.record.opened:
             self.pod.proxy.telemetry.opened(self.record)
 
     def _report(self, outcome: Outcome) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from nodemesh.proxy.http.errors import ProtocolError
-from nodemesh.proxy.http.fields import OPTIONS, PLAIN, SERVER, Layouts
+from nodemesh.proxy.http.fields import PLAIN, SERVER, Layouts
 from nodemesh.proxy.http.lines import (
     CACHE,
     CACHE_SIZE,
@@ -13,6 +13,7 @@ from nodemesh.proxy.http.lines import (
     tokens_of,
     value_of,
 )
+from nodemesh.routing.fields import OPTIONS
 
 
 def test_a_line_is_read_once():

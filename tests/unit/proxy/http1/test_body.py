@@ -72,3 +72,12 @@ def test_trailers_have_a_bound():
     with pytest.raises(ProtocolError) as caught:
         read_all(ChunkedReader(), b"0\r\n" + b"x: 12345678\r\n" * (MAX_TRAILERS // 10), 1000)
     assert caught.value.status == 431
+
+
+def test_trailers_that_may_be_none_are_dropped_and_count_all_the_same():
+    reader = ChunkedReader()
+    reader.read(b"0\r\nContent-Length: 5\r\nx-sum: 1\r\nAuthorization: me\r\nHost: b\r\n\r\n")
+    assert reader.done and reader.trailers == [b"x-sum: 1"]
+    reader = ChunkedReader()
+    with pytest.raises(ProtocolError):
+        reader.read(b"0\r\n" + b"host: b\r\n" * (MAX_TRAILERS // 7 + 1))

@@ -74,7 +74,7 @@ def test_only_end_to_end_fields_are_forwarded_and_as_they_came():
     fields = head.fields
     assert fields.lines == [b"X-Kept:  As It Came "] and fields.names == {b"x-kept"}
     assert fields.trailers and head.controlled and not fields.close
-    assert head.headers == {b"x-kept": b"As It Came", b"x-envoy-retry-on": b"5xx"}
+    assert head.headers == {b"x-kept": b"As It Came", b"x-envoy-retry-on": b"5xx", b"te": b"trailers"}
 
 
 def test_several_values_are_joined_for_matching():
