@@ -49,6 +49,7 @@ class Proxy:
         self.workers = workers
         self.views = Views(tables)
         self.limits: PodLimits = tables.mesh.limits
+        self._share_buffers()
         self.pods: dict[int, Pod] = {}
         self.leaving: dict[int, Pod] = {}  # removed pods with open connections, by lane
         self.targets: dict[str, Target] = {}
@@ -65,6 +66,7 @@ class Proxy:
         """Answer by these tables from now on, on open connections too."""
         self.views = Views(tables, self.views)
         self.limits = tables.mesh.limits
+        self._share_buffers()
         self.accept_http10 = tables.mesh.http10
         for pod in self.pods.values():
             pod.view = self.views.for_client(pod.client)
@@ -72,6 +74,10 @@ class Proxy:
         for pod in self.leaving.values():
             pod.view = self.views.for_client(pod.client)
             pod.limit(self.limits, self.workers)
+
+    def _share_buffers(self) -> None:
+        """This worker's part of what the node may have buffered."""
+        self.network.buffers.share = -(-self.limits.node_buffered_bytes // self.workers)
 
     def set_addresses(self, addresses: dict[str, tuple[str, ...]]) -> None:
         """Names have these addresses from now on."""

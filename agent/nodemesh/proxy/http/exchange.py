@@ -94,7 +94,7 @@ class Exchange(Caller):
     def start(self, data: Buffer, ended: bool) -> None:
         """Decide about the request and set out; `data` is the part of its body that came with the head."""
         if not ended or data:
-            body = self._body = RequestBody(self.pod.gate)
+            body = self._body = RequestBody(self.downstream.gate)
             body.complete = ended
             if data:
                 body.hold(data)

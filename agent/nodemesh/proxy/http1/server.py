@@ -30,6 +30,7 @@ from .write import CONTINUE, write_chunk, write_last_chunk, write_response
 
 if TYPE_CHECKING:
     from ..accept.arrival import Security
+    from ..gate import Gate
     from ..pod import Pod
 
 #: Seconds for a request's head to come in full once it has begun (nginx's client_header_timeout).
@@ -92,6 +93,15 @@ class Downstream(Handler):
         pod.connections[self] = None
 
     @property
+    def gate(self) -> Gate:
+        """On whose account the client's bytes are kept."""
+        return self.transport.gate
+
+    @property
+    def idle(self) -> bool:
+        return self.exchange is None and not self._held
+
+    @property
     def dialled_port(self) -> int:
         """The port that the client dialled, for redirects."""
         return self.dialled[1] if self.dialled is not None else self.pod.gateway_port
@@ -149,7 +159,7 @@ class Downstream(Handler):
     def _read(self, data: bytes) -> None:
         """Read requests until one is not answered yet, or what has come is used up."""
         self._reading = True
-        if not self._buffer.data:  # a head that comes in drops has begun with its first one
+        if not self._buffer.data and not self._is_owed:  # a head that comes in drops has begun with its first one
             self._since = self.pod.proxy.clock.now
         served = 0
         try:
@@ -373,7 +383,7 @@ class Downstream(Handler):
         size = len(self._held) + len(self._buffer.data)
         if size != self._counted:
             change, self._counted = size - self._counted, size
-            self.pod.gate.change_held(change)
+            self.gate.change_held(change)
 
     # --- the end
 
@@ -424,11 +434,20 @@ class Downstream(Handler):
         self.alarm.close()
         self.pod.forget(self)
 
+    @property
+    def _is_owed(self) -> bool:
+        """Whether the first request of a gateway's client is still to come: its time counts from accepting on, since
+        clients from outside of the mesh may mean ill by saying nothing."""
+        return bool(self.pod.gateway_port) and not self._served
+
     def _check(self) -> None:
         """Close a connection that is slow with its head, or sends nothing of what it owes for too long."""
         clock = self.pod.proxy.clock
         waited = clock.now - self._since
         left = HEAD_TIMEOUT
+        if self._is_owed and waited >= HEAD_TIMEOUT and not self._buffer.data:
+            self._shut()
+            return
         if self._buffer.data:
             left = HEAD_TIMEOUT - waited
             if left <= 0.0:

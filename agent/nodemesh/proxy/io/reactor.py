@@ -15,10 +15,11 @@ from ...registry.snapshot import Endpoint
 from ...routing.decision import Keepalive
 from ..addresses import ADDRESSES, show
 from ..clock import Clock
-from ..gate import Gate
+from ..gate import Account, Gate
 from ..transport import SILENT, Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
 from .datagrams import ask
 from .dial import dial
+from .memory import LOOK, Allocator
 from .pipes import Pipes
 from .platform import Platform
 from .sockets import SocketTransport
@@ -72,13 +73,13 @@ class Lane:
 
     __slots__ = ("poller", "left", "streams", "streams_left", "transports", "gate", "leaving")
 
-    def __init__(self) -> None:
+    def __init__(self, buffers: Account) -> None:
         self.poller = epoll()
         self.left: Ready = []
         self.streams: Streams | None = None  # from the first one on
         self.streams_left: Ready = []
         self.transports: dict[int, SocketTransport] = {}
-        self.gate = Gate(self.transports)
+        self.gate = Gate(self.transports, buffers)
         self.leaving = False  # the pod is gone: close with the last socket
 
 
@@ -196,6 +197,8 @@ class Reactor(Network):
         "released",
         "shared_turn",
         "lone_turn",
+        "allocator",
+        "_buffers",
         "_last",
         "_crowd",
         "_stood",
@@ -222,6 +225,9 @@ class Reactor(Network):
         self.released: list[SocketType] = []
         self.shared_turn = TURN
         self.lone_turn = LONE_TURN
+        self.allocator = Allocator()
+        self._buffers = Account()
+        self.clock.after(LOOK, self._look)
         self._last: Lane | None = None  # whose turn was the last one
         self._crowd = 0.0  # until when more than one pod counts as at work
         self._stood: list[SocketTransport] = []  # at once, which is still to be told
@@ -229,7 +235,7 @@ class Reactor(Network):
 
     def add_lane(self) -> int:
         """A new pod's lane; its number is what `connect` and `listen` take."""
-        lane = Lane()
+        lane = Lane(self._buffers)
         number = lane.poller.fileno()
         self.lanes[number] = lane
         self.poller.register(number, EPOLLIN)
@@ -237,6 +243,15 @@ class Reactor(Network):
 
     def gate(self, lane: int) -> Gate:
         return self.lanes[lane].gate
+
+    @property
+    def buffers(self) -> Account:
+        return self._buffers
+
+    def _look(self) -> None:
+        """Let go of memory that is not needed any more."""
+        self.allocator.look(self._buffers)
+        self.clock.after(LOOK, self._look)
 
     def drop_lane(self, lane: int, namespace: int) -> None:
         if namespace >= 0:

@@ -6,13 +6,16 @@ import errno
 import os
 import socket
 from contextlib import suppress
+from fcntl import ioctl
 from os import splice
-from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from socket import SocketType
+from sys import byteorder
+from termios import FIONREAD
 from typing import TYPE_CHECKING, Final
 
 from ..addresses import show
-from ..transport import READ_SIZE, SILENT, Buffer, Handler, Transport
+from ..transport import LAST_WORDS, READ_SIZE, SILENT, Buffer, Handler, Transport
 from .pipes import Pipe
 from .streams import STREAM
 
@@ -91,6 +94,7 @@ class SocketTransport(Transport):
         self._streaming = False  # they are many: watched by the epoll of the pod's streams
         self._pipe: Pipe | None = None  # with what comes before `_out`
         self._mask = EPOLLIN if established else EPOLLIN | EPOLLOUT
+        self.gate = lane.gate
         lane.transports[self.fd] = self
         self._poller = lane.poller
         self._poller.register(self.fd, self._mask)
@@ -193,9 +197,10 @@ class SocketTransport(Transport):
         if (mask != EPOLLIN or not self.established) and not self._attend(mask):
             return
         if self._paused or self._stopped:
-            self._hung()
-            return
-        if self.lane.gate.crowded and self.lane.gate.stops(self):
+            if self._paused or not mask & EPOLLRDHUP or not self._ends_soon():
+                self._hung()
+                return
+        elif self.gate.crowded and self.gate.stops(self):
             self._stopped = True
             self._watch()
             return
@@ -227,6 +232,13 @@ class SocketTransport(Transport):
     def due(self, mask: int) -> int:
         """Which of these events, told in an earlier turn, are still waited for."""
         return mask & (self._mask | FAILED) if self._mask >= 0 and not self.closed else 0
+
+    def _ends_soon(self) -> bool:
+        """Whether so little is left to read before the peer's FIN that it may be heard although the pod's buffers are
+        crowded: who has left gives back what is held for it."""
+        left = bytearray(4)
+        ioctl(self.fd, FIONREAD, left)
+        return int.from_bytes(left, byteorder) <= LAST_WORDS
 
     def _attend(self, mask: int) -> bool:
         """An event that is not, or not only, bytes to read: the connection stands or failed, there is room to write.
@@ -408,7 +420,7 @@ class SocketTransport(Transport):
 
     def _change_pending(self, size: int) -> None:
         self.pending += size
-        self.lane.gate.change_pending(size)
+        self.gate.change_pending(size)
 
     def _broken(self, error: OSError) -> None:
         """A write failed: forget the rest; what the peer sent before is still read, then `lost` is told."""
@@ -433,7 +445,7 @@ class SocketTransport(Transport):
 
     def _interest(self) -> int:
         """What epoll is to tell."""
-        mask = 0 if self._paused or self._stopped else EPOLLIN
+        mask = 0 if self._paused else EPOLLRDHUP if self._stopped else EPOLLIN
         if self.pending or not self.established:
             mask |= EPOLLOUT
         return mask
@@ -466,8 +478,8 @@ class SocketTransport(Transport):
         if self._unsent or self.pending:
             self._drop()
         lane = self.lane
-        if self._stopped:
-            lane.gate.forget(self)
+        if self._stopped or self.gate is not lane.gate:
+            self.gate.forget(self)
         lane.transports.pop(self.fd, None)
         if lane.leaving and not lane.transports:
             self.reactor.close_lane(lane.poller.fileno())

@@ -84,6 +84,7 @@ class TlsTransport(Transport):
         self.local = lower.local
         self.remote = lower.remote
         self.accepted = lower.accepted
+        self.gate = lower.gate
 
     def adopt(self, lower: Transport, data: bytes) -> None:
         """Have an established connection and the bytes that it has brought so far."""
@@ -315,6 +316,10 @@ class Records(Handler):
 
     def __init__(self, tls: TlsTransport) -> None:
         self.tls = tls
+
+    @property
+    def idle(self) -> bool:
+        return self.tls.handler.idle
 
     def connected(self) -> None:
         self.tls.opened()

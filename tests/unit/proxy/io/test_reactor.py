@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import socket
 import struct
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from nodemesh.proxy.io.platform import Platform
 from nodemesh.proxy.io.reactor import ACCEPTS, AT_WORK, QUANTUM, TIMERS, Reactor
-from nodemesh.proxy.transport import Acceptor, Buffer, Handler, Transport
+from nodemesh.proxy.transport import LAST_WORDS, Acceptor, Buffer, Handler, Transport
 from nodemesh.registry.snapshot import Endpoint
 
 
@@ -250,6 +251,38 @@ def test_a_reset_is_heard_even_while_paused(reactor):
     client.close()
     turn_until(reactor, lambda: ear.log)
     assert ear.log == ["lost ECONNRESET"] and ear.transport.closed
+
+
+@pytest.mark.parametrize("left", [1, LAST_WORDS])
+def test_a_fin_is_heard_though_the_pod_is_crowded(reactor, left):
+    lane, ear = reactor.add_lane(), Ear()
+    (client,) = open_to(reactor, lane, ear)
+    gate = reactor.gate(lane)
+    gate.share = 1000
+    gate.change_held(1000)
+    client.sendall(bytes(left))
+    for _ in range(5):
+        reactor.turn()
+    assert not ear.data
+    client.close()
+    turn_until(reactor, lambda: "ended" in ear.log)
+    assert len(ear.data) == left
+
+
+def test_a_fin_behind_much_waits_for_room(reactor):
+    lane, ear = reactor.add_lane(), Ear()
+    (client,) = open_to(reactor, lane, ear)
+    gate = reactor.gate(lane)
+    gate.share = 1000
+    gate.change_held(1000)
+    client.sendall(bytes(LAST_WORDS + 1))
+    client.close()
+    for _ in range(5):
+        reactor.turn()
+    assert not ear.data and not select.select([reactor.poller.fileno()], [], [], 0)[0], "nor does the loop spin"
+    gate.change_held(-1000)
+    turn_until(reactor, lambda: "ended" in ear.log)
+    assert len(ear.data) == LAST_WORDS + 1
 
 
 @pytest.mark.parametrize("hard", [False, True])
