@@ -57,6 +57,7 @@ class Reason(IntEnum):
     PER_TRY_TIMEOUT = 88
     IDLE_TIMEOUT = 89
     MAX_CONNECTION_DURATION = 90
+    LOCAL_CONNECTION_FAILURE = 91
     # downstream
     DOWNSTREAM_PROTOCOL_ERROR = 96
     DOWNSTREAM_CONNECTION_TERMINATION = 97
@@ -116,6 +117,9 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.PASSTHROUGH: ReasonText("-", "via_upstream"),
     Reason.UPSTREAM_CONNECTION_FAILURE: ReasonText(
         "UF", "upstream_reset_before_response_started{remote_connection_failure}"
+    ),
+    Reason.LOCAL_CONNECTION_FAILURE: ReasonText(
+        "UF", "upstream_reset_before_response_started{local_connection_failure}"
     ),
     Reason.UPSTREAM_CONNECTION_TIMEOUT: ReasonText("UF", "upstream_reset_before_response_started{connection_timeout}"),
     Reason.UPSTREAM_CONNECTION_TERMINATION: ReasonText(

@@ -74,6 +74,7 @@ ELSEWHERE = {
     "node/supervisor.py": "unit/cli/test_run_expose.py",
     "node/upgrade.py": "netns/test_node_run.py",
     "node/worker.py": "unit/cli/test_run_expose.py",
+    "proxy/io/listener.py": "unit/proxy/io/test_reactor.py",
     "proxy/http/call.py": "playbooks/test_resilience.py",
     "proxy/tls/certificates.py": "playbooks/test_tls.py",
     "proxy/io/datagrams.py": "netns/test_mesh_dns.py",

@@ -10,10 +10,14 @@ Choudhury and Hahne, 1998): alone it gets half, several get as much each, and th
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Final
 
 from .transport import Transport
+
+#: The errno of a connection that is given up for what its pod has buffered, or for another client's.
+OVER_QUOTA: Final = errno.EDQUOT
 
 #: Seconds without a byte taken from a full pod's buffers until the largest of them is given up.
 STUCK: Final = 30.0

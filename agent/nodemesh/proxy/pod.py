@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 
 from ..balance.fairness import PodBudget
@@ -18,6 +17,7 @@ from .accept.arrival import Arrival
 from .accept.sniff import Sniffer
 from .accept.sources import Sources
 from .addresses import ADDRESSES
+from .gate import OVER_QUOTA
 from .http1.server import Downstream
 from .tcp.connection import start_tcp
 from .transport import Acceptor, Handler, Transport
@@ -145,4 +145,4 @@ def give_up(transport: Transport, why: str) -> None:
     """Reset a connection for what others need."""
     handler = transport.handler
     transport.abort()
-    handler.lost(OSError(errno.ENOBUFS, why))
+    handler.lost(OSError(OVER_QUOTA, why))

@@ -156,6 +156,11 @@ class Call(Requester):
         waiting = self.upstream.transport.pending if self.upstream is not None else 0
         return waiting + (self.body.size if self.body is not None else 0)
 
+    @property
+    def asked(self) -> bool:
+        """Whether an upstream has the request."""
+        return self.upstream is not None
+
     # --- what the caller calls
 
     def start(self) -> None:

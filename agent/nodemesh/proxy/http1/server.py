@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Final
 
 from ...reasons import Reason
@@ -13,6 +12,7 @@ from ...routing.request import Request
 from ...telemetry.record import RequestRecord
 from ..accept.entrance import authority_of, entrances
 from ..clock import Alarm
+from ..gate import OVER_QUOTA, Gate
 from ..http.edge import admit
 from ..http.errors import ProtocolError
 from ..http.exchange import ANSWERING, DONE, Exchange
@@ -30,7 +30,6 @@ from .write import CONTINUE, write_chunk, write_last_chunk, write_response
 
 if TYPE_CHECKING:
     from ..accept.arrival import Security
-    from ..gate import Gate
     from ..pod import Pod
 
 #: Seconds for a request's head to come in full once it has begun (nginx's client_header_timeout).
@@ -128,6 +127,8 @@ class Downstream(Handler):
             self._shut()
         elif self._body is not None:
             self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)  # the request will never be complete
+        elif not exchange.half_closed():
+            self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)
         elif not self._held:
             self._close = True  # a client that closed its half still gets its answers
 
@@ -136,7 +137,7 @@ class Downstream(Handler):
             self.exchange.downstream_drained()
 
     def lost(self, error: OSError) -> None:
-        full = error.errno == errno.ENOBUFS  # `Pod.relieve`
+        full = error.errno == OVER_QUOTA
         self._drop(Reason.LIMIT_PER_POD if full else Reason.DOWNSTREAM_CONNECTION_TERMINATION)
 
     def drain(self) -> None:
@@ -218,6 +219,8 @@ class Downstream(Handler):
         self._held = rest
         if rest or self._counted:
             self._count_held()
+        if self._ended and not exchange.half_closed():
+            self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)
         return b""
 
     def decide(self, request: Request) -> Decision:

@@ -19,24 +19,27 @@ TCP_ESTABLISHED: Final = 1
 
 def dial(
     platform: Platform, address: Address | None, namespace: int, keepalive: Keepalive | None
-) -> tuple[SocketType, int]:
-    """A socket that connects to an endpoint's address, from within the network namespace with this fd, and the error so
-    far: 0 where it stands already, EINPROGRESS where that is not known yet."""
+) -> tuple[SocketType, bool]:
+    """A socket that connects to an endpoint's address, from within the network namespace with this fd, and whether it
+    stands already. Raises OSError where it cannot be made, or is refused at once."""
+    if address is None:
+        raise OSError(errno.EADDRNOTAVAIL, "the name has no address")
+    if address.family == AF_UNIX:
+        sock = platform.open_socket(-1, AF_UNIX)
+    else:
+        sock = platform.open_socket(namespace, address.family)
     try:
-        if address is None:
-            raise OSError(errno.EADDRNOTAVAIL, "the name has no address")
-        if address.family == AF_UNIX:
-            sock = platform.open_socket(-1, AF_UNIX)
-        else:
-            sock = platform.open_socket(namespace, address.family)
+        if address.family != AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if keepalive is not None:
                 keep_alive(sock, keepalive)
         error = sock.connect_ex(address.sockaddr)
-    except OSError as failure:
-        # another socket stands in until the failure is told
-        return SocketType(socket.AF_UNIX, socket.SOCK_STREAM), failure.errno or errno.ECONNREFUSED
-    return sock, 0 if error == errno.EINPROGRESS and stands(sock) else error
+        if error not in (0, errno.EINPROGRESS):
+            raise OSError(error, errno.errorcode.get(error, ""))
+        return sock, not error or stands(sock)
+    except OSError:
+        sock.close()
+        raise
 
 
 def stands(sock: SocketType) -> bool:

@@ -95,9 +95,9 @@ class SocketTransport(Transport):
         self._pipe: Pipe | None = None  # with what comes before `_out`
         self._mask = EPOLLIN if established else EPOLLIN | EPOLLOUT
         self.gate = lane.gate
-        lane.transports[self.fd] = self
         self._poller = lane.poller
-        self._poller.register(self.fd, self._mask)
+        self._poller.register(self.fd, self._mask)  # may find that the kernel has no room
+        lane.transports[self.fd] = self
 
     # what the proxy calls
 
@@ -401,15 +401,6 @@ class SocketTransport(Transport):
         """A closed connection whose peer does not take the rest: give up."""
         if not self.closed:
             self._release()
-
-    def doom(self, error: OSError) -> None:
-        """Connecting failed at once; `fail` will tell."""
-        self.error = error
-        self._unwatch()
-
-    def fail(self) -> None:
-        """Tell the error with which connecting failed at once."""
-        self._lose(self.error or OSError(errno.ECONNREFUSED, "cannot connect"))
 
     def _keep(self, data: bytes) -> None:
         if self.error is not None:

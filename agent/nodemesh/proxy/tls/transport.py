@@ -337,40 +337,6 @@ class Records(Handler):
         self.tls.fail(error)
 
 
-class Doomed(Transport):
-    """A connection that cannot be made for want of a certificate: told on a later turn, as all failures are."""
-
-    __slots__ = ("_error",)
-
-    def __init__(self, handler: Handler, clock: Clock, error: OSError) -> None:
-        super().__init__(handler)
-        self._error = error
-        clock.after(0.0, self._tell)
-
-    def _tell(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self.handler.lost(self._error)
-
-    def send(self, data: Buffer) -> None:
-        pass
-
-    def pause(self) -> None:
-        pass
-
-    def resume(self) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = True
-
-
 def words_of(error: ssl.SSLError) -> str:
     """What OpenSSL says, without Python's file and line."""
     if isinstance(error, ssl.SSLCertVerificationError):
