@@ -72,6 +72,7 @@ class Reason(IntEnum):
     DRAINING = 106
     HTTPS_REDIRECT = 107
     ORIGINAL_DESTINATION_UNKNOWN = 108
+    RULES_TOO_COSTLY = 109
 
 
 class ReasonText(NamedTuple):
@@ -146,4 +147,5 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.DRAINING: ReasonText("-", "draining"),
     Reason.HTTPS_REDIRECT: ReasonText("-", "https_redirect"),
     Reason.ORIGINAL_DESTINATION_UNKNOWN: ReasonText("-", "original_destination_unknown"),
+    Reason.RULES_TOO_COSTLY: ReasonText("-", "rules_too_costly"),
 }

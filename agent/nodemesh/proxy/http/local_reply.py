@@ -60,6 +60,7 @@ REPLIES: Final[dict[Reason, Reply]] = {
     Reason.REQUEST_HEADERS_TOO_LARGE: Reply(431),
     Reason.LIMIT_PER_POD: Reply(503, "overflow", True, True),
     Reason.ORIGINAL_DESTINATION_UNKNOWN: Reply(503),
+    Reason.RULES_TOO_COSTLY: Reply(503, "the regular expressions of this host's rules are too costly for this request"),
 }
 
 
