@@ -82,8 +82,8 @@ class PatternSet:
             self.usable = False
 
     def fullmatch(self, subject: bytes) -> frozenset[int] | None:
-        """The indices of those that match all of `subject`; None where memory did not suffice to tell. RE2 says then that
-        none matches: so there is one that always does."""
+        """The indices of those that match all of `subject`; None where memory did not suffice to tell. RE2 says then
+        that none matches: so there is one that always does."""
         found = self._set.Match(subject) or ()
         return frozenset(found) if self._always in found else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 ACROSS_CODES: dict[str, str] = {
     "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",
+    "costly-regexes": "The regular expressions of a host are too costly together to be one pass over a path.",
     "delegate-conflict": "A delegate's rule matches nothing of what its root lets through.",
     "delegate-not-exported": "A delegate is not exported to its root's namespace.",
     "empty-subset": "No endpoint has the labels of a subset.",
