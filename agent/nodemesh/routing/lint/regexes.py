@@ -22,8 +22,8 @@ def check(findings: Findings) -> None:
             reach = max(BUDGET // len(texts) - ATTEMPT, 0)
             message = (
                 f"its {len(texts)} regular expressions for paths are too costly to be matched together: each is tried, "
-                f"and a path longer than {reach} bytes that none of them matches gets 503 (rules_too_costly); use prefix "
-                "or exact, or expressions without large repeats"
+                f"and a path longer than {reach} bytes that none of them matches gets 503 (rules_too_costly); use "
+                "prefix or exact, or expressions without large repeats"
             )
             findings.warn("costly-regexes", item, ("spec", "http"), message)
 
