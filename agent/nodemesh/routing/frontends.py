@@ -15,7 +15,7 @@ from .frontend import Frontend, Mode, allocated_frontend
 from .index import EndpointIndex
 from .listing import Changes, Listed, Listing, ReadSets
 from .memo import Memo, Pool
-from .mode import choose_mode, failure_policy_of
+from .mode import choose_mode, failure_policy_of, http_rules
 from .names import canonical, strip_port
 from .networks import is_elsewhere
 from .sight import Sight
@@ -148,6 +148,7 @@ class Frontends:
             mode_reason=reason,
             failure_policy=failure_policy_of(service, self._sight.tables.mesh),
             tcp=tcp if mode is Mode.KERNEL and isinstance(tcp, Route) else None,
+            http_rules=http_rules(service, spec, lookup),
         )
         return self._by_port.keep(key, frontend, lookup.reads)
 
