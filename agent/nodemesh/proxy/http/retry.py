@@ -23,6 +23,9 @@ RESET_CONDITIONS: Final[dict[Reason, frozenset[str]]] = {
     ),
     Reason.UPSTREAM_CONNECTION_TERMINATION: frozenset({"5xx", "gateway-error", "reset"}),
     Reason.UPSTREAM_REMOTE_RESET: frozenset({"5xx", "gateway-error", "reset"}),
+    Reason.UPSTREAM_REFUSED_STREAM: frozenset(
+        {"refused-stream", "5xx", "gateway-error", "reset", "reset-before-request"}
+    ),
     Reason.UPSTREAM_PROTOCOL_ERROR: frozenset({"5xx", "gateway-error", "reset"}),
     Reason.PER_TRY_TIMEOUT: frozenset({"5xx", "gateway-error", "reset"}),
 }

@@ -19,6 +19,7 @@ ACROSS_CODES: dict[str, str] = {
     "protocol-hides-rules": "The protocol of the host's ports keeps the rules from applying.",
     "rule-not-seen": "A DestinationRule stands where most clients do not get it.",
     "subset-ignored": "An older DestinationRule of the same host defines the subset.",
+    "pinned-streams": "A port stays in the kernel, where all streams of an HTTP/2 connection reach one endpoint.",
     "undeclared-protocol": "The host's protocol is not declared, and has to be guessed.",
     "unknown-delegate": "There is no VirtualService of that name to delegate to.",
     "unknown-gateway": "There is no Gateway of that name.",
@@ -26,4 +27,5 @@ ACROSS_CODES: dict[str, str] = {
     "unknown-port": "The service has no such port.",
     "unknown-subset": "The host's DestinationRule has no such subset.",
     "unregistered-host": "The rules are for a host that no service has.",
+    "upgrade-ignored": "An h2UpgradePolicy has no effect, since the port's protocol is not declared.",
 }
