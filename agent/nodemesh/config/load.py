@@ -241,6 +241,7 @@ def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
         uid=written.uid,
         created=_seconds(written.creation_timestamp, findings),
         resource_version=written.resource_version,
+        generation=written.generation,
         deleting=bool(written.deletion_timestamp),
     )
 

@@ -10,6 +10,15 @@ import msgspec
 from ..config.capture import EVERYTHING, Capture
 from ..config.destinationrule import DestinationRuleSpec
 from ..config.gateway import GatewaySpec
+from ..config.gatewayapi.gateways import GatewayClassSpec, KubernetesGatewaySpec, ListenerSetSpec
+from ..config.gatewayapi.policies import (
+    BackendSpec,
+    BackendTLSPolicySpec,
+    BackendTrafficPolicySpec,
+    MeshSpec,
+    ReferenceGrantSpec,
+)
+from ..config.gatewayapi.routes import GRPCRouteSpec, HTTPRouteSpec, TCPRouteSpec, TLSRouteSpec, UDPRouteSpec
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Location, Object
 from ..config.problems import Problem
@@ -170,4 +179,18 @@ class Snapshot(Record, frozen=True, kw_only=True):
     destination_rules: Mapping[str, Object[DestinationRuleSpec]] = {}
     gateways: Mapping[str, Object[GatewaySpec]] = {}
     sidecars: Mapping[str, Object[SidecarSpec]] = {}
+    # the Kubernetes Gateway API's
+    gateway_classes: Mapping[str, Object[GatewayClassSpec]] = {}
+    kubernetes_gateways: Mapping[str, Object[KubernetesGatewaySpec]] = {}
+    listener_sets: Mapping[str, Object[ListenerSetSpec]] = {}
+    http_routes: Mapping[str, Object[HTTPRouteSpec]] = {}
+    grpc_routes: Mapping[str, Object[GRPCRouteSpec]] = {}
+    tls_routes: Mapping[str, Object[TLSRouteSpec]] = {}
+    tcp_routes: Mapping[str, Object[TCPRouteSpec]] = {}
+    udp_routes: Mapping[str, Object[UDPRouteSpec]] = {}
+    reference_grants: Mapping[str, Object[ReferenceGrantSpec]] = {}
+    backend_tls_policies: Mapping[str, Object[BackendTLSPolicySpec]] = {}
+    backend_traffic_policies: Mapping[str, Object[BackendTrafficPolicySpec]] = {}
+    meshes: Mapping[str, Object[MeshSpec]] = {}
+    external_backends: Mapping[str, Object[BackendSpec]] = {}
     problems: tuple[Problem, ...] = ()

@@ -2,79 +2,18 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
-
 from ..config.virtualservice import L4MatchAttributes, TLSMatchAttributes
 from ..reasons import Reason
 from ..registry.snapshot import Service
 from .decision import Decision, Failure, Route, Rule
+from .gatewayapi.rows import connection_row
 from .lookup import Lookup
 from .memo import Memo, Pool
-from .names import covers
+from .names import specificity
 from .routes import RouteBuilder
 from .sight import Sight
+from .streams import ConnectionRow, ConnectionRules
 from .tables import TcpRule, TlsRule, VirtualService
-
-
-class ConnectionRow:
-    """One way into a rule. `names` are the server names it takes; empty: any, also none at all."""
-
-    __slots__ = ("decision", "entry", "names", "rule", "subnets")
-
-    def __init__(
-        self, names: tuple[str, ...], subnets: tuple[str, ...], decision: Decision, rule: Rule, entry: int
-    ) -> None:
-        self.names = names
-        self.subnets = tuple(ip_network(subnet, strict=False) for subnet in subnets)
-        self.decision = decision
-        self.rule = rule
-        self.entry = entry
-
-    def matches(self, name: str, address: str) -> bool:
-        if self.names and not any(covers(pattern, name) for pattern in self.names):
-            return False
-        return not self.subnets or self.in_subnets(address)
-
-    def in_subnets(self, address: str) -> bool:
-        try:
-            dialled = ip_address(address)
-        except ValueError:
-            return False
-        return any(dialled in subnet for subnet in self.subnets if subnet.version == dialled.version)
-
-
-class ConnectionRules:
-    """The rules for one service port: TLS rows count where a server name was sent, TCP rows for every connection."""
-
-    __slots__ = ("otherwise", "tcp_rows", "tls_rows")
-
-    def __init__(
-        self, tls_rows: tuple[ConnectionRow, ...], tcp_rows: tuple[ConnectionRow, ...], otherwise: Decision
-    ) -> None:
-        self.tls_rows = tls_rows
-        self.tcp_rows = tcp_rows
-        self.otherwise = otherwise
-
-    def __eq__(self, other: object) -> bool:
-        """Rows are each their own: what has any is equal to itself only."""
-        if not isinstance(other, ConnectionRules):
-            return False
-        return (self.tls_rows, self.tcp_rows, self.otherwise) == (other.tls_rows, other.tcp_rows, other.otherwise)
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def tls(self, name: str, address: str) -> Decision:
-        for row in self.tls_rows:
-            if row.matches(name, address):
-                return row.decision
-        return self.tcp(address)
-
-    def tcp(self, address: str) -> Decision:
-        for row in self.tcp_rows:
-            if row.matches("", address):
-                return row.decision
-        return self.otherwise
 
 
 class ServiceConnections:
@@ -98,11 +37,29 @@ class ServiceConnections:
             builder = self._sight.builder()
             virtual_service = builder.lookup.virtual_service(service.host)
             default = builder.service_route(service, port)
-            rules = connection_rules(builder, virtual_service, port, default)
+            rules = routed(builder, service, port) or connection_rules(builder, virtual_service, port, default)
             known = rules, builder.lookup.reads
             self._memo.keep(key, *known)
         lookup.reads.extend(known[1])
         return known[0]
+
+
+def routed(builder: RouteBuilder, service: Service, port: int) -> ConnectionRules | None:
+    """The Gateway API's routes for connections; None where the port has none. What no TLSRoute takes is refused; of
+    several TCPRoutes the oldest counts."""
+    lookup = builder.lookup
+    places = [place for place in lookup.mesh_routes(service, port) if place.kind in ("TLSRoute", "TCPRoute")]
+    if not places:
+        return None
+    routes = sorted(((place, lookup.route(place.key)) for place in places), key=lambda entry: entry[1].age)
+    named = [(host, route) for place, route in routes if place.kind == "TLSRoute" for host in route.hostnames]
+    named.sort(key=lambda entry: -specificity(entry[0]))
+    plain = [route for place, route in routes if place.kind == "TCPRoute"]
+    return ConnectionRules(
+        tuple(connection_row(builder, route, (host,)) for host, route in named),
+        tuple(connection_row(builder, route, ()) for route in plain[:1]),
+        Failure(rule=Rule(owner=routes[0][1].owner), reason=Reason.ROUTE_NOT_FOUND, status=404),
+    )
 
 
 def connection_rules(

@@ -178,6 +178,9 @@ class Destination(Value, frozen=True, kw_only=True):
     request_headers: HeaderOps | None = None
     response_headers: HeaderOps | None = None
     authority: bytes = b""  # a Host written by the destination's own header operations
+    rewrite: Rewrite | None = None  # in place of the route's
+    mirrors: tuple[Mirror, ...] = ()  # beside the route's
+    instead: Decision | None = None  # a Redirect or Failure that answers for this share
 
 
 class Rewrite(Value, frozen=True, kw_only=True):
@@ -199,6 +202,7 @@ class Retry(Value, frozen=True, kw_only=True):
     header_names: frozenset[bytes] = frozenset()  # of responses that `retriable-headers` means
     backoff_base: float = 0.025
     backoff_max: float = 0.25
+    backoff_min: float = 0.0
     ignore_previous_hosts: bool = True
     remote_localities: bool = False
 
@@ -227,6 +231,7 @@ class Cors(Value, frozen=True, kw_only=True):
     max_age: bytes = b""
     credentials: bool = False
     forward_unmatched: bool = True
+    expose_to_preflights: bool = False
 
 
 class Owner(Value, frozen=True, kw_only=True):
@@ -285,6 +290,8 @@ class Redirect(Decision, frozen=True, kw_only=True):
     from_request_port: bool = False
     uri: bytes | None = None
     prefix: int = -1  # >= 0: replace only the matched prefix's length (prefixRewrite)
+    substitute: Callable[[bytes], bytes] | None = None  # of the path, in place of `uri`
+    listener_port: bool = False  # without a port it is the scheme's, else the listener's; the Host's own never counts
 
 
 class DirectResponse(Decision, frozen=True, kw_only=True):

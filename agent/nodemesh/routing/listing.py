@@ -13,7 +13,9 @@ from .tables import Tables
 #: A place in the tables: the attribute and the key in it (None: the attribute itself).
 Place = tuple[str, str | None]
 
-MAPPINGS = ("services", "addresses", "virtual_hosts", "virtual_services", "destination_rules")
+MAPPINGS = (
+    "services", "addresses", "virtual_hosts", "virtual_services", "destination_rules", "routes", "mesh_routes",
+)  # fmt: skip
 WHOLES = ("wildcard_services", "wildcard_virtual_hosts", "wildcard_destination_rules")
 
 

@@ -9,6 +9,8 @@ from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Resolut
 from .clusters import effective_policy
 from .decision import Decision, Route
 from .frontend import Mode
+from .gatewayapi.rules import MeshRoute
+from .gatewayapi.rules import Route as RouteTable
 from .lookup import Lookup
 from .tables import DestinationRule, VirtualService
 
@@ -49,6 +51,10 @@ def has_virtual_address(service: Service) -> bool:
 
 def needs_proxy(service: Service, port: ServicePort, lookup: Lookup) -> str:
     """The rule that takes the proxy to carry out; empty if none does."""
+    for place in lookup.mesh_routes(service, port.number):
+        reason = route_needs_proxy(place, lookup.route(place.key), port)
+        if reason:
+            return reason
     virtual_service = lookup.virtual_service(service.host)
     if virtual_service is not None:
         reason = rule_needs_proxy(virtual_service, port)
@@ -56,6 +62,13 @@ def needs_proxy(service: Service, port: ServicePort, lookup: Lookup) -> str:
             return reason
     rule = lookup.destination_rule(service)
     return policy_needs_proxy(rule, port.number) if rule is not None else ""
+
+
+def route_needs_proxy(place: MeshRoute, route: RouteTable, port: ServicePort) -> str:
+    http = place.kind in ("HTTPRoute", "GRPCRoute") and port.protocol in {*HTTP_PROTOCOLS, Protocol.AUTO}
+    if http or (place.kind == "TLSRoute" and port.protocol in {*TLS_PROTOCOLS, Protocol.AUTO}):
+        return f"{route.owner} routes it ({route.owner.location})"
+    return ""
 
 
 def rule_needs_proxy(virtual_service: VirtualService, port: ServicePort) -> str:

@@ -33,7 +33,7 @@ from .decision import (
 )
 from .headers import authority_of, header_ops, joined
 from .lookup import Lookup, Read
-from .match import Row
+from .match import Row, http_row
 from .memo import Pool
 from .policies import cors_of, fault_of, matched_prefix, retry_of, rewrite_of
 from .servername import ClusterServerName
@@ -161,7 +161,7 @@ class RouteBuilder:
                 decision = self.http_decision(rule, match, port)
                 if decision is None:
                     continue
-                rows.append(Row(match, decision, index))
+                rows.append(http_row(match, decision, index))
                 if rows[-1].matches_all:
                     return tuple(rows)
         return tuple(rows)

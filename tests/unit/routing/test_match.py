@@ -5,13 +5,13 @@ from tests.meshes import request
 
 from nodemesh.config.virtualservice import HTTPMatchRequest, StringMatch
 from nodemesh.routing.decision import Decision
-from nodemesh.routing.match import Row, VirtualHost
+from nodemesh.routing.match import VirtualHost, http_row
 
 YES, NO = Decision(name="yes"), Decision(name="no")
 
 
 def decide(req, **match):
-    return VirtualHost("h", (Row(HTTPMatchRequest(**match), YES, 0),), NO).decide(req) is YES
+    return VirtualHost("h", (http_row(HTTPMatchRequest(**match), YES, 0),), NO).decide(req) is YES
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_method_scheme_and_query_hold_together():
     ],
 )
 def test_a_row_that_matches_all_is_known_as_such(match, held):
-    assert Row(match, YES, 0).matches_all is held
+    assert http_row(match, YES, 0).matches_all is held
 
 
 PATHS = ("/", "/a", "/a/b", "/A", "/b", "/b/c")
@@ -114,7 +114,7 @@ HEADERS = st.sampled_from([{}, {"x": StringMatch(exact="1")}, {"y": StringMatch(
 @given(st.lists(st.tuples(URIS, st.booleans(), HEADERS), max_size=12), st.sampled_from(PATHS), st.booleans())
 def test_the_first_row_that_matches_decides_however_rows_stand_together(matches, path, header):
     rows = [
-        Row(HTTPMatchRequest(uri=uri, ignore_uri_case=folded, headers=headers), Decision(name=str(number)), number)
+        http_row(HTTPMatchRequest(uri=uri, ignore_uri_case=folded, headers=headers), Decision(name=str(number)), number)
         for number, (uri, folded, headers) in enumerate(matches)
     ]
     asked = request(path, headers={"x": "1"} if header else {})

@@ -347,7 +347,7 @@ class Call(Requester):
         if self.state == ANSWERED:
             self._report(reason)
             self._give_up(reason, detail)
-        elif untouched and not self._fresh and self._is_safe() and self.host is not None:
+        elif untouched and not self._fresh and self._is_safe() and self.host is not None and not self._may_try(reason):
             # The upstream closed an idle connection while our request was on its way. Whether it saw the request is
             # not known, so that others than idempotent ones fail (RFC 9110 section 9.2.2).
             self._fresh = True
@@ -376,6 +376,10 @@ class Call(Requester):
         if not self._retrying:
             self.reasons += (Reason.UPSTREAM_OVERFLOW,)
         return self._retrying
+
+    def _may_try(self, reason: Reason) -> bool:
+        """Whether the policy itself takes this for a try that failed."""
+        return self.policy.attempts > 0 and wants_failure(self.policy, reason)
 
     def _retry_or_give_up(self, reason: Reason, detail: str) -> None:
         policy = self.policy

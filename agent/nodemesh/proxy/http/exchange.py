@@ -8,7 +8,7 @@ from typing import Final
 
 from ...reasons import Reason
 from ...routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, Redirect, Route
-from ...routing.rewrite import redirect_location, rewrite_path
+from ...routing.rewrite import redirect_location, rewritten
 from ..clock import Alarm, Timer
 from ..transport import Buffer, Transport
 from . import cors, fault
@@ -111,7 +111,12 @@ class Exchange(Caller):
             if decision.fault is not None and self._delay(decision):
                 return
             self._filter(decision)
-        elif isinstance(decision, Redirect):
+        else:
+            self._answer(decision)
+
+    def _answer(self, decision: Decision) -> None:
+        """Without an upstream."""
+        if isinstance(decision, Redirect):
             self._redirect(decision)
         elif isinstance(decision, DirectResponse):
             self._note(decision.reason)
@@ -213,6 +218,10 @@ class Exchange(Caller):
                 if roll < 0.0:
                     break
         self._destination = destination
+        if destination.instead is not None:
+            self._decision = destination.instead
+            self._answer(destination.instead)
+            return
         cluster = destination.cluster
         if cluster is None:
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
@@ -221,8 +230,8 @@ class Exchange(Caller):
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)
-        if route.mirrors:
-            self._mirrors = Mirrors(call, route.mirrors, self.record)
+        if route.mirrors or destination.mirrors:
+            self._mirrors = Mirrors(call, route.mirrors + destination.mirrors, self.record)
             self._mirrors.start()
         call.start()
 
@@ -234,9 +243,9 @@ class Exchange(Caller):
         record = self.record
         path = record.path
         authority = head.authority
-        rewrite = route.rewrite
+        rewrite = destination.rewrite or route.rewrite
         if rewrite is not None:
-            changed = rewrite_path(route, head.path)
+            changed = rewritten(rewrite, head.path)
             if changed != head.path:
                 record.original_path = path
                 path = changed + b"?" + head.query if head.query else changed
