@@ -59,6 +59,7 @@ class Reason(IntEnum):
     PER_TRY_TIMEOUT = 88
     IDLE_TIMEOUT = 89
     MAX_CONNECTION_DURATION = 90
+    UPSTREAM_RETRY_OVERFLOW = 91
     # downstream
     DOWNSTREAM_PROTOCOL_ERROR = 96
     DOWNSTREAM_CONNECTION_TERMINATION = 97
@@ -128,7 +129,8 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.UPSTREAM_REMOTE_RESET: ReasonText("UR", "upstream_reset_before_response_started{remote_reset}"),
     Reason.UPSTREAM_OVERFLOW: ReasonText("UO", "upstream_reset_before_response_started{overflow}"),
     Reason.UPSTREAM_PROTOCOL_ERROR: ReasonText("UPE", "upstream_reset_before_response_started{protocol_error}"),
-    Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED: ReasonText("URX", "upstream_retry_limit_exceeded"),
+    Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED: ReasonText("URX", "via_upstream"),
+    Reason.UPSTREAM_RETRY_OVERFLOW: ReasonText("UO", "via_upstream"),
     Reason.RESPONSE_TIMEOUT: ReasonText("UT", "response_timeout"),
     Reason.PER_TRY_TIMEOUT: ReasonText("UT", "upstream_per_try_timeout"),
     Reason.IDLE_TIMEOUT: ReasonText("SI", "stream_idle_timeout"),
@@ -136,7 +138,7 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.DOWNSTREAM_PROTOCOL_ERROR: ReasonText("DPE", "http1.codec_error"),
     Reason.DOWNSTREAM_CONNECTION_TERMINATION: ReasonText("DC", "downstream_remote_disconnect"),
     Reason.FAULT_ABORT: ReasonText("FI", "fault_filter_abort"),
-    Reason.FAULT_DELAY: ReasonText("DI", "fault_filter_delay"),
+    Reason.FAULT_DELAY: ReasonText("DI", "via_upstream"),
     Reason.REQUEST_HEADERS_TOO_LARGE: ReasonText("DPE", "http1.headers_too_large"),
     Reason.RETRY_BUFFER_LIMIT: ReasonText("-", "request_payload_exceeded_retry_buffer_limit"),
     Reason.UPGRADE_REFUSED: ReasonText("-", "upgrade_failed"),

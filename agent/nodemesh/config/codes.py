@@ -50,6 +50,7 @@ VALUE_CODES: dict[str, str] = {
     "bad-host": "The value is not a host name as the field needs it.",
     "bad-label": "The value is not a label's name or value.",
     "bad-locality": "The value is not a locality, or localities overlap.",
+    "bad-log-format": "The format of the access log has an operator that is unknown or written wrongly.",
     "bad-method": "The value is not an HTTP method.",
     "bad-name": "The value is not a name of the needed form.",
     "bad-percentage": "The value is not a percentage.",

@@ -122,6 +122,7 @@ def endpoint_of(workload: Workload, port: int, *, weight: int, network: str | No
         weight=weight,
         health=Health.READY if workload.ready else Health.UNREADY,
         workload=workload.key,
+        owner=workload.owner,
         node=workload.node,
         network=network or "",
     )

@@ -179,6 +179,7 @@ def endpoints_of_entry(
             locality=locality,
             health=health,
             workload=workload.key if workload else "",
+            owner=workload.owner if workload else "",
             node=site.node_of(entry.node_name or (workload.node if workload else "")),
             hostname=entry.hostname,
             network=site.network_of(workload.labels if workload else {}, address),
@@ -227,6 +228,7 @@ def endpoint_of_pod(
         locality=workload.locality,
         health=health,
         workload=workload.key,
+        owner=workload.owner,
         node=workload.node,
         hostname=pod.spec.hostname if pod.spec.subdomain == service else "",
         network=workload.network,
@@ -262,6 +264,7 @@ def endpoint_of_workload_entry(
         locality=workload.locality,
         weight=entry.spec.weight or 1,
         workload=workload.key,
+        owner=workload.owner,
         network=entry.spec.network or "",
         cluster=site.cluster,
     )

@@ -22,6 +22,7 @@ from ..config.gatewayapi.routes import GRPCRouteSpec, HTTPRouteSpec, TCPRouteSpe
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Location, Object
 from ..config.problems import Problem
+from ..config.proxyconfig import Topology
 from ..config.sidecar import SidecarSpec
 from ..config.virtualservice import VirtualServiceSpec
 
@@ -87,6 +88,7 @@ class Endpoint(Record, frozen=True, kw_only=True):
     weight: int = 1
     health: Health = Health.READY
     workload: str = ""  # "namespace/name" of the Pod or WorkloadEntry
+    owner: str = ""  # the Deployment's, StatefulSet's … name as metrics show it
     node: str = ""
     hostname: str = ""  # a StatefulSet pod's own name under the service's host
     network: str = ""
@@ -147,6 +149,7 @@ class Workload(Record, frozen=True, kw_only=True):
     ready: bool = True
     finished: bool = False  # phase Succeeded or Failed
     capture: Capture = EVERYTHING  # which of its outgoing connections are the mesh's
+    topology: Topology | None = None  # where it stands as a gateway, by its own word
     kind: str = "Pod"
     network: str = ""
     cluster: str = ""

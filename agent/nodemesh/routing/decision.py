@@ -258,6 +258,12 @@ class Rule(Value, frozen=True, kw_only=True):
     path: str = ""
     location: Location = Location()
 
+    def __str__(self) -> str:
+        """`VirtualService bookinfo/reviews spec.http[0] (mesh.yaml:12:5)`, empty where nobody wrote it."""
+        if not self.owner.kind:
+            return ""
+        return " ".join(part for part in (str(self.owner), self.path, f"({self.location})") if part)
+
 
 class Decision(Value, frozen=True, kw_only=True):
     """Base of what can become of a request or connection."""

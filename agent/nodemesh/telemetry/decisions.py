@@ -6,7 +6,7 @@ from collections import deque
 
 import msgspec
 
-from ..reasons import TEXTS, Reason
+from .formatting import details_of
 from .labels import FLAGS, flags_of
 from .record import ConnectionRecord, RequestRecord
 
@@ -38,6 +38,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     bytes_sent: int
     request_id: str = ""
     failed: bool = False
+    rule: str = ""
 
 
 def describe(record: ConnectionRecord) -> DecisionRecord:
@@ -53,7 +54,7 @@ def describe(record: ConnectionRecord) -> DecisionRecord:
         protocol=record.protocol.decode("latin-1"),
         status=request.status if request is not None else 0,
         flags=flags_of(record),
-        details=TEXTS[record.reasons[-1] if record.reasons else Reason.NONE].details,
+        details=details_of(record),
         cluster=record.cluster.name if record.cluster is not None else "",
         upstream_host=record.upstream_host,
         route=record.route_name,
@@ -63,6 +64,7 @@ def describe(record: ConnectionRecord) -> DecisionRecord:
         bytes_sent=record.bytes_sent,
         request_id=request.request_id.decode("latin-1") if request is not None else "",
         failed=has_failed(record),
+        rule=str(record.rule) if record.rule is not None else "",
     )
 
 
@@ -109,6 +111,7 @@ def shorten(record: ConnectionRecord) -> None:
         record.transport_failure, record.termination = record.transport_failure[:SHOWN], record.termination[:SHOWN]
     if isinstance(record, RequestRecord):
         record.user_agent = record.forwarded_for = record.original_path = b""
+        record.fields = record.response_fields = record.trailer_fields = None
         if len(record.path) + len(record.method) + len(record.request_id) > SHOWN:
             record.path = record.path[:SHOWN] + b"..."
             record.method = record.method[:SHOWN]

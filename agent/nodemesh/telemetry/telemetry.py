@@ -9,6 +9,7 @@ from .access_log import AccessLog
 from .bounds import Bounds
 from .decisions import Decisions
 from .dump import Dump, HttpCounts, Numbered, TcpCounts, parts
+from .formatting import Wanted
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels
 from .names import Names
 from .record import ConnectionRecord, RequestRecord
@@ -46,19 +47,20 @@ class Telemetry:
     (client, cluster, endpoint, status, reasons) have been made, and a line of the log if there is one."""
 
     __slots__ = (
-        "log", "names", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache", "_held", "_foreign",
-        "_bounds", "_names_told", "_number", "_waiting",
+        "log", "wanted", "names", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache", "_held",
+        "_foreign", "_bounds", "_names_told", "_number", "_waiting",
     )  # fmt: skip
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
         self.log = log
+        self.wanted: Wanted | None = None  # fields that records are to hold for the log
         self._ended: list[ConnectionRecord] = []  # not accounted for yet
         self._decisions = decisions if decisions is not None else Decisions()
         self._http: dict[tuple[str, ...], HttpSeries] = {}
         self._tcp: dict[tuple[str, ...], TcpSeries] = {}
         self._http_cache: dict[tuple[object, ...], HttpSeries] = {}
         self._tcp_cache: dict[tuple[object, ...], TcpSeries] = {}
-        self._held: list[object] = []  # clients and clusters whose id() the caches know: kept, so no id comes again
+        self._held: list[object] = []  # clients, clusters and services whose id() the caches know
         self._foreign: set[str] = set()
         self.names = Names()
         self._names_told = Names()
@@ -191,6 +193,7 @@ class Telemetry:
     def _count_request(self, record: RequestRecord) -> None:
         cluster = record.cluster
         foreign = cluster is None or cluster.name in ANONYMOUS_CLUSTERS
+        named = cluster is None and record.service is not None
         status, grpc_status = record.status, record.grpc_status
         if status < HTTP_LEAST or status > HTTP_GREATEST:
             status = 0
@@ -203,11 +206,12 @@ class Telemetry:
             status,
             record.reasons,
             grpc_status,
-            record.authority if foreign and len(record.authority) <= FOREIGN_HOST_LONGEST else b"",
+            b"" if not foreign or named or len(record.authority) > FOREIGN_HOST_LONGEST else record.authority,
+            id(record.service) if named else 0,
         )
         series = self._http_cache.get(key)
         if series is None:
-            host = self._foreign_host(record.authority) if foreign else ""
+            host = self._foreign_host(record.authority) if foreign and not named else ""
             labels = self._bounds.place(http_labels(record, host, status, grpc_status), self._http)
             series = self._http.setdefault(labels, HttpSeries())
             self._http_cache[key] = series
@@ -240,7 +244,8 @@ class Telemetry:
         """Called after an entry was made: keep what its key's ids stand for, and bound the index."""
         self._held.append(record.client)
         self._held.append(record.cluster)
-        if len(self._held) > 2 * CACHE_LIMIT:
+        self._held.append(record.service)
+        if len(self._held) > 3 * CACHE_LIMIT:
             self._clear()
 
     def _clear(self) -> None:

@@ -4,6 +4,7 @@ import msgspec
 from tests.unit.telemetry.samples import connection, request
 
 from nodemesh.reasons import Reason
+from nodemesh.registry.snapshot import Service
 from nodemesh.telemetry.access_log import AccessLog, open_log
 from nodemesh.telemetry.dump import Dump
 from nodemesh.telemetry.formatting import Formatter
@@ -153,3 +154,14 @@ def test_a_dump_has_what_is_new():
     assert (len(first.http), first.names.answered) == (1, 3)
     second = dump_of(telemetry)
     assert (second.http, second.names.answered) == ([], 0)
+
+
+def test_a_service_that_was_dialled_has_one_series_whatever_host_was_asked_for():
+    telemetry = Telemetry()
+    service = Service(host="reviews.default.svc.cluster.local", name="reviews", namespace="default")
+    for number in range(200):
+        record = request(cluster=None, status=404, reasons=(Reason.ROUTE_NOT_FOUND,), authority=b"h%d" % number)
+        record.service = service
+        telemetry.record(record)
+    (counts,) = dump_of(telemetry).http
+    assert (counts.requests, counts.labels[HTTP_LABELS.index("destination_service_name")]) == (200, "reviews")

@@ -103,6 +103,7 @@ class Call(Requester):
         "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
         "_tried", "_deadline", "_fresh", "_retrying", "_alarm", "_try_timer", "_rest_timer",
+        "_counting", "_telling",
     )  # fmt: skip
 
     def __init__(
@@ -137,6 +138,8 @@ class Call(Requester):
         self.host_name = ""  # "address:port" of the last try
         self.local_name = ""  # our end of the connection that answered
         self.sent_at = 0.0
+        self._counting = ATTEMPT_COUNT not in edits  # else a rule has its own word there
+        self._telling = EXPECTED_TIMEOUT not in edits
         self._clock = target.proxy.clock
         self._retries = 0
         self._tried: list[Host] = []
@@ -242,14 +245,16 @@ class Call(Requester):
         host.begin()
         attempts = self.attempts
         edits = self.edits
-        edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < 16 else b"x-envoy-attempt-count: %d" % attempts
+        if self._counting:
+            edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < 16 else b"x-envoy-attempt-count: %d" % attempts
         body = self.body
         complete = body is None or body.complete
         if self.timeout or self.policy.per_try_timeout:
             if complete:
                 self._start_timeout()
             left = self._limit_try()
-            edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
+            if self._telling:
+                edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
         data = b""
         trailers: list[bytes] = []
         if body is not None:
@@ -374,7 +379,7 @@ class Call(Requester):
             return True
         self._retrying = self.target.limits.retries.try_acquire()
         if not self._retrying:
-            self.reasons += (Reason.UPSTREAM_OVERFLOW,)
+            self.reasons += (Reason.UPSTREAM_RETRY_OVERFLOW,)
         return self._retrying
 
     def _may_try(self, reason: Reason) -> bool:

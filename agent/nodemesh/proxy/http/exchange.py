@@ -19,7 +19,7 @@ from .head import NO_FIELDS, Edits, RequestHead, ResponseHead, is_grpc
 from .headers import add, change
 from .local_reply import REPLIES, body_of, grpc_reply, http_reply
 from .mirror import Mirrors
-from .records import begin_record
+from .records import begin_record, fields_of
 from .request_body import RequestBody
 from .responder import Responder
 from .session import Session
@@ -100,6 +100,8 @@ class Exchange(Caller):
             if data:
                 body.hold(data)
                 self.record.bytes_received = len(data)
+        if ended:
+            self.record.received_at = 0.0
         self._admitted = self.pod.budget.try_request()
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
@@ -107,11 +109,13 @@ class Exchange(Caller):
         decision = self.session.decide(self.head)
         self._decision = decision
         self.record.route_name = decision.name
+        self.record.rule = decision.rule
         if isinstance(decision, Route):
+            self._choose(decision)
             if decision.fault is not None and self._delay(decision):
                 return
             self._filter(decision)
-        else:
+        elif not self._answers_preflight(decision):
             self._answer(decision)
 
     def _answer(self, decision: Decision) -> None:
@@ -148,10 +152,16 @@ class Exchange(Caller):
             return
         body.complete = True
         body.trailers = trailers
+        self.record.received_at = self.proxy.clock.now - self._began
         if self._call is not None:
             self._call.finish()
         if self._mirrors is not None:
             self._mirrors.finish(trailers)
+
+    @property
+    def delayed(self) -> bool:
+        """Whether a fault holds the request back."""
+        return self.state == DELAYED
 
     def downstream_drained(self) -> None:
         """The client takes more of the response."""
@@ -196,19 +206,26 @@ class Exchange(Caller):
         if route.fault is not None and fault.is_aborted(route.fault, self.proxy.rng):
             self._fail(Reason.FAULT_ABORT, "", route.fault.abort_status or 200, route.fault.abort_grpc)
             return
-        if route.cors is not None and cors.is_preflight(self.head):
-            edits = cors.preflight_edits(route.cors, self.head)
-            if edits is not None:
-                self._reply(200, b"", edits, -1)
-                return
+        if self._answers_preflight(route):
+            return
         upgrade = self.head.fields.upgrade
         if upgrade and upgrade.lower() != b"websocket":
             self._fail(Reason.UPGRADE_REFUSED, "")
             return
         self._forward(route)
 
-    def _forward(self, route: Route) -> None:
-        """Choose a destination by weight and call it."""
+    def _answers_preflight(self, decision: Decision) -> bool:
+        """Answer the preflight of a rule with CORS, unless that is the upstream's to do."""
+        if decision.cors is None or not cors.is_preflight(self.head):
+            return False
+        edits = cors.preflight_edits(decision.cors, self.head)
+        if edits is None:
+            return False
+        self._reply(200, b"", edits, -1)
+        return True
+
+    def _choose(self, route: Route) -> None:
+        """Choose a destination by weight: what becomes of the request counts there, even if it is never called."""
         destinations = route.destinations
         destination = destinations[0]
         if len(destinations) > 1:
@@ -218,6 +235,12 @@ class Exchange(Caller):
                 if roll < 0.0:
                     break
         self._destination = destination
+        self.record.cluster = destination.cluster
+
+    def _forward(self, route: Route) -> None:
+        """Call the destination."""
+        destination = self._destination
+        assert destination is not None
         if destination.instead is not None:
             self._decision = destination.instead
             self._answer(destination.instead)
@@ -226,7 +249,6 @@ class Exchange(Caller):
         if cluster is None:
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
-        self.record.cluster = cluster
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)
@@ -283,7 +305,6 @@ class Exchange(Caller):
             redirect,
             self.head,
             listener_port=self.session.dialled_port,
-            tls=self.session.security is not None,
         )
         self._reply(redirect.status, b"", {b"location": b"location: " + location}, -1)
 
@@ -305,6 +326,10 @@ class Exchange(Caller):
         record.grpc_status = head.grpc_status
         record.bytes_sent = len(data)
         record.upstream_time = self.proxy.clock.now - call.sent_at
+        record.answered_at = self.proxy.clock.now - self._began
+        wanted = self.proxy.telemetry.wanted
+        if wanted is not None and wanted.response:
+            record.response_fields = fields_of(head.lines, wanted.response)
         milliseconds = int(record.upstream_time * 1000.0)
         edits = {
             UPSTREAM_SERVICE_TIME: SERVICE_TIME[milliseconds]
@@ -322,6 +347,9 @@ class Exchange(Caller):
             for line in trailers:
                 if line.lower().startswith(b"grpc-status:") and line[12:].strip().isdigit():
                     self.record.grpc_status = int(line[12:])
+            wanted = self.proxy.telemetry.wanted
+            if wanted is not None and wanted.trailers and trailers:
+                self.record.trailer_fields = fields_of(trailers, wanted.trailers)
             self._responder.finish(data, trailers)
             self._finish()
         elif not self._responder.send(data):
@@ -374,6 +402,8 @@ class Exchange(Caller):
         self._enter(ANSWERING)
         if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
             change(decision.response_headers, NO_FIELDS, edits, self.record, request.headers)
+        if decision is not None and decision.cors is not None:
+            cors.edit_response(decision.cors, request.headers.get(b"origin", b""), edits)
         if is_grpc(request):
             head = grpc_reply(status, body, grpc_status, edits)
             body = b""
@@ -385,7 +415,8 @@ class Exchange(Caller):
         self.record.status = head.status
         self.record.grpc_status = head.grpc_status
         self.record.bytes_sent = len(body)
-        edits[DATE] = self.proxy.date_line()
+        if not edits.get(DATE):
+            edits[DATE] = self.proxy.date_line()
         edits[SERVER] = self.pod.server
         self._responder.respond(head, edits, body, True)
         self._finish()
@@ -405,7 +436,7 @@ class Exchange(Caller):
             cors.edit_response(decision.cors, headers.get(b"origin", b""), edits)
         if self._hash is not None and self._hash.cookie:
             add(head, edits, b"set-cookie", b"set-cookie: " + self._hash.cookie)
-        if DATE not in head.names:
+        if not edits.get(DATE) and (DATE in edits or DATE not in head.names):  # it may be changed, and not be missing
             edits[DATE] = self.proxy.date_line()
         edits[SERVER] = self.pod.server
 

@@ -30,11 +30,28 @@ def begin_record(session: Session, head: RequestHead) -> RequestRecord:
     record.request_id = headers.get(b"x-request-id") or proxy.request_ids.next()
     record.user_agent = headers.get(b"user-agent", b"")
     record.forwarded_for = headers.get(b"x-forwarded-for", b"")
-    record.downstream_remote = session.remote
+    record.downstream_remote = head.client or session.remote
     record.downstream_local = session.local
     if session.security is not None:
         record.sni = session.security.name
+    if session.frontend is not None:
+        record.service = session.frontend.service
+    wanted = proxy.telemetry.wanted
+    if wanted is not None and wanted.request:
+        record.fields = {name: headers[name] for name in wanted.request if name in headers}
     return record
+
+
+def fields_of(lines: list[bytes], wanted: set[bytes]) -> dict[bytes, bytes]:
+    """Of some field lines those that are wanted; several of one name are joined with commas."""
+    found: dict[bytes, bytes] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        name = name.lower()
+        if name in wanted:
+            value = value.strip()
+            found[name] = found[name] + b"," + value if name in found else value
+    return found
 
 
 def copy_of(record: RequestRecord) -> RequestRecord:
@@ -45,6 +62,9 @@ def copy_of(record: RequestRecord) -> RequestRecord:
     copy.original_path = record.original_path
     copy.protocol = record.protocol
     copy.authority = record.authority
+    copy.service = record.service
+    copy.rule = record.rule
+    copy.fields = record.fields
     copy.user_agent = record.user_agent
     copy.forwarded_for = record.forwarded_for
     copy.request_id = record.request_id

@@ -91,8 +91,9 @@ class Http1Server(Handler, Responder):
         exchange = self.exchange
         if exchange is None:
             self._shut()
-        elif self._body is not None:
-            self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)  # the request will never be complete
+        elif self._body is not None or exchange.delayed:
+            # The request will never be complete; or its client, as Envoy sees it, did not wait for a fault to pass.
+            self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)
         elif not self._held:
             self._close = True  # a client that closed its half still gets its answers
 

@@ -44,6 +44,7 @@ def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> Conne
     record.downstream_remote = transport.remote
     record.downstream_local = transport.local
     record.route_name = decision.name
+    record.rule = decision.rule
     record.sni = sni
     return record
 
