@@ -75,7 +75,7 @@ class ApiServer:
     def apply(self, *objects: Data) -> None:
         """Put objects in place, whatever was there."""
         for data in objects:
-            kind = self.kinds.of(data["kind"])
+            kind = self.kinds.of(data["kind"], data["apiVersion"].rpartition("/")[0])
             self.etcd.put(kind.store, self._versioned(kind, self._complete(kind, data)))
 
     def delete(self, kind: str, name: str, namespace: str = "default") -> None:

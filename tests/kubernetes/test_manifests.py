@@ -89,6 +89,9 @@ def test_the_agent_may_read_what_it_reads_and_nothing_else(tmp_path):
     read = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
     assert read == {(resource.group, resource.plural) for resource in resources("node-a")}
     assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
+    routes = roles.pop("nodemesh-route-status")
+    assert {verb for rule in routes for verb in rule["verbs"]} == {"get", "update"}
+    assert all(name.endswith("/status") for rule in routes if "update" in rule["verbs"] for name in rule["resources"])
     (written,) = roles.pop("nodemesh-reporter")
     assert (written["resources"], written["verbs"], roles) == (["events"], ["create"], {})
 

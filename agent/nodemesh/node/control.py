@@ -17,6 +17,7 @@ import msgspec
 from ..admin.http import serve
 from ..config.problems import Severity
 from ..proxy.messages import Message, SetDns, SetMaps, SetSockmap
+from ..registry.assemble import ObjectKey
 from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
@@ -32,13 +33,17 @@ from .credentials import Credentials
 from .enrol import Enrolment, Failing
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
+from .gatewayports import GatewayPorts
 from .kernel import Kernel
+from .listener_credentials import listener_uses
 from .listeners import Listeners
 from .logs import Log, setup
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
 from .resolve import Addresses, Resolver
+from .route_facts import Judge
+from .routestatus import Wanted
 from .sockmap import SockmapOffer
 from .status import RunningNode
 from .store import Children, StoreClient
@@ -72,7 +77,7 @@ class Control:
         self.source = DirectorySource(options.config)
         self.cluster: Cluster | None = None
         if options.kubernetes:
-            self.cluster = Cluster(options, self._secrets_changed, self._take_remote, self.failing)
+            self.cluster = Cluster(options, self._secrets_changed, self._take_remote, self.failing, self._statuses)
         self.registry = Registry(options.cluster)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
@@ -81,6 +86,7 @@ class Control:
         self.unproven = "the self-test connection has not been made yet" if self.kernel is not None else ""
         self.listeners = Listeners(store, self._announce)
         self.exposed = Exposed(options, self.listeners)
+        self.gateway_ports = GatewayPorts(options, self.listeners)
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.collector = Collector(self.fleet, store, self._take_kernel_traffic)
         self.publisher = Publisher(self.fleet)
@@ -238,9 +244,9 @@ class Control:
         if self.enrolment is not None:
             self.enrolment.choose(snapshot)
             pods = self.enrolment.clients()
-        clients = [*pods.values(), *self.exposed.clients(snapshot)]
+        clients = [*pods.values(), *self.exposed.clients(snapshot), *self.gateway_ports.clients(snapshot)]
         self.counters.assign(self.views, clients)
-        uses = self.credentials.uses(snapshot, clients)
+        uses = (*self.credentials.uses(snapshot, clients), *listener_uses(tables, clients))
         if self.cluster is not None:
             self.cluster.want_secrets(uses)
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
@@ -248,12 +254,23 @@ class Control:
         self.publisher.publish(tables)
         self.resolver.want(snapshot)
         self.exposed.update(snapshot)
+        self.gateway_ports.update(self.views, snapshot)
         if self.kernel is not None and self.enrolment is not None:
             self.numbers.assign(self.views, pods)
             self.kernel.apply(self.numbers.numbered(), self.resolver.addresses)
             self.enrolment.reconcile()
             assert self.sockmap is not None
             self.sockmap.want(snapshot.mesh.sockmap, self.enrolment.asks_for_sockmap)
+
+    def _statuses(self, judge: Judge, path_of: Callable[[ObjectKey], str]) -> list[Wanted]:
+        """Of the Gateway API's objects, as they are in force."""
+        tables, secrets = self.publisher.tables, self._secrets()
+        if tables is None or self.cluster is None:
+            return []
+        told = self.cluster.secrets.absence_told
+        wanted = judge.wanted(self.snapshot, tables.attached, secrets.specs, told, path_of)
+        self.cluster.want_judged()
+        return wanted
 
     def _secrets(self) -> Secrets:
         own = self.registry.secrets

@@ -111,6 +111,7 @@ class Service(Record, frozen=True, kw_only=True):
     namespace: str
     addresses: tuple[str, ...] = ()  # virtual IPs or CIDRs that clients dial
     external_addresses: tuple[str, ...] = ()  # those of them that the host's name does not stand for
+    published: tuple[str, ...] = ()  # where a load balancer offers it
     allocated: tuple[str, ...] = ()  # of the mesh's own, for a host that has none: IPv4, IPv6
     ports: tuple[ServicePort, ...] = ()
     endpoints: Mapping[int, tuple[Endpoint, ...]] = {}  # by service port number

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ...config.gatewayapi import GROUP, X_GROUP
 from ...config.meta import Object
 from ...config.problems import Problem
 from ..assemble import ObjectKey
@@ -86,7 +87,7 @@ class ClusterSource:
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {item.name: {} for item in self._resources}
         self._noted: dict[str, dict[ObjectKey, Refusal]] = {item.name: {} for item in self._resources}
         self._generations: dict[str, dict[ObjectKey, tuple[str, int]]] = {
-            item.name: {} for item in self._resources if item.optional
+            item.name: {} for item in self._resources if item.optional and item.group not in (GROUP, X_GROUP)
         }  # uid and generation
         self._names: dict[tuple[str, str], tuple[str, ...]] = {}  # of resources; the first that has it counts
         for item in self._resources:
@@ -197,6 +198,14 @@ class ClusterSource:
                 path = resource.object_path(reflector.version, key.namespace, key.name)
                 problems = noted[key].problems if key in noted else ()
                 yield Verdict(key, uid, generation, path, problems)
+
+    def path_of(self, key: ObjectKey) -> str:
+        """Where an object stands at the server; empty where its kind is not followed, or not known yet."""
+        for reflector in self.reflectors:
+            resource = reflector.resource
+            if (resource.group, resource.kind) == (key.group, key.kind) and reflector.synced:
+                return resource.object_path(reflector.version, key.namespace, key.name)
+        return ""
 
     # what the reflectors say
 

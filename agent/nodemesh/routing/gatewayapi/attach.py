@@ -51,6 +51,7 @@ class Attached:
         self.routes: dict[str, Route] = {}
         self.spots: dict[str, list[Spot]] = {}  # by Gateway
         self.resolved: dict[str, Resolved] = {}  # by the route's key in `routes`
+        self.grants = Grants(())
         self.reads: dict[str, object] = {}  # the services that were looked at, by host
 
     def services_hold(self, snapshot: Snapshot) -> bool:
@@ -74,6 +75,7 @@ class Attachment:
         self._facts = facts
         self._grants = Grants(snapshot.reference_grants.values())
         self._result = Attached()
+        self._result.grants = self._grants
         self._known = previous.resolved if previous is not None else {}
         self._by_set: dict[str, list[Spot]] = {}
         self._on_listeners: dict[tuple[str, str, str], list[tuple[ListenerRoute, Object[Any], ParentReference]]] = {}
