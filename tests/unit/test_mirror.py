@@ -152,6 +152,7 @@ ELSEWHERE = {
     "routing/lint/findings.py": "unit/routing/test_lint.py",
     "routing/lint/gateways.py": "unit/routing/test_lint.py",
     "routing/lint/hosts.py": "unit/routing/test_lint.py",
+    "routing/lint/routes.py": "unit/routing/gatewayapi/test_tracing.py",
     "routing/lint/services.py": "unit/routing/test_lint.py",
     "routing/lookup.py": "unit/routing/test_visibility.py",
     "routing/policies.py": "unit/routing/test_routes.py",

@@ -12,10 +12,12 @@ from .decision import Cluster, Decision, Failure, Owner, Rule
 from .frontend import Frontend
 from .frontends import Frontends
 from .gatewayapi.rows import HTTP_KINDS, http_rows
+from .gatewayapi.rules import Route
 from .gatewayapi.serve import ListenerRoutes
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
 from .listing import Changes, ReadSets
+from .lookup import Lookup
 from .match import VirtualHost
 from .memo import Memo, Pool
 from .names import strip_port
@@ -178,17 +180,26 @@ class View:
         known = self._routed.get(key)
         if known is not None:
             return known[0]
-        current = self._current(service, port)
         builder = self.builder()
         lookup = builder.lookup
         lookup.service(service.host)
-        places = lookup.mesh_routes(current, port) if current is not None else ()
-        routes = [lookup.route(place.key) for place in places if place.kind in HTTP_KINDS]
+        routes = self._routes(service, port, lookup)
         found = None
         if routes:
             missing = not_found(min(routes, key=lambda route: route.age).owner)
             found = VirtualHost(service.host, http_rows(builder, routes), missing)
         return self._routed.keep(key, found, lookup.reads)
+
+    def _routes(self, service: Service, port: int, lookup: Lookup) -> list[Route]:
+        current = self._current(service, port)
+        places = lookup.mesh_routes(current, port) if current is not None else ()
+        return [lookup.route(place.key) for place in places if place.kind in HTTP_KINDS]
+
+    def routes(self, frontend: Frontend) -> list[Route]:
+        """The Gateway API's routes that requests by this frontend fall to."""
+        if frontend.service is None or frontend.endpoint:
+            return []
+        return self._routes(frontend.service, frontend.logical_port, self._sight.lookup())
 
     def _current(self, service: Service, port: int) -> Service | None:
         """The service as it is in these tables: a connection may bring a frontend from before a change."""

@@ -36,16 +36,21 @@ def rank_of(match: HTTPRouteMatch, route: RouteTable, rule: int, place: int) -> 
     return order, -length, method, -len(match.headers), -len(match.query_params), created, key, rule, place
 
 
-def http_rows(builder: RouteBuilder, routes: Iterable[RouteTable]) -> tuple[Row, ...]:
-    """Those behind a row that matches everything are out of reach."""
-    ranked: list[tuple[Rank, HTTPRouteMatch, RouteRule]] = []
+def ranked(routes: Iterable[RouteTable]) -> list[tuple[Rank, HTTPRouteMatch, RouteRule]]:
+    """Every match of all routes, in the order in which they are tried."""
+    found: list[tuple[Rank, HTTPRouteMatch, RouteRule]] = []
     for route in routes:
         for index, rule in enumerate(route.rules):
             for place, match in enumerate(rule.spec.matches or (HTTPRouteMatch(),)):
-                ranked.append((rank_of(match, route, index, place), match, rule))
-    ranked.sort(key=lambda entry: entry[0])
+                found.append((rank_of(match, route, index, place), match, rule))
+    found.sort(key=lambda entry: entry[0])
+    return found
+
+
+def http_rows(builder: RouteBuilder, routes: Iterable[RouteTable]) -> tuple[Row, ...]:
+    """Those behind a row that matches everything are out of reach."""
     rows: list[Row] = []
-    for rank, match, rule in ranked:
+    for rank, match, rule in ranked(routes):
         rows.append(Row(path_match(match), checks_of(match), http_decision(builder, rule, match), rank[-1]))
         if rows[-1].matches_all:
             break

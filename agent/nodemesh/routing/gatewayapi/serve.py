@@ -19,7 +19,7 @@ from ..tables import Tables
 from . import GATEWAY_NAME_LABEL
 from .hosts import best, host_covers, specificity
 from .rows import HTTP_KINDS, connection_row, http_rows
-from .rules import Listener, Route
+from .rules import Listener, ListenerRoute, Route
 
 #: How many different Host headers and server names are remembered: they come from outside and may be anything.
 MAX_REMEMBERED = 8192
@@ -90,10 +90,16 @@ class ListenerRoutes:
                 return MISDIRECTED
         return self._virtual_host(*found, name) or NO_HOST
 
+    def answering(self, port: int, authority: bytes) -> tuple[str | None, list[Route]]:
+        """The host that a request falls to, and the routes that answer for it."""
+        name = strip_port(authority.decode("latin-1"))
+        found = self._at(port, name)
+        domain, places = domain_of(found[1], name) if found is not None else (None, [])
+        return domain, [self._tables.routes[place.key] for place in places if domain in place.hosts]
+
     def _virtual_host(self, key: str, listener: Listener, name: str) -> VirtualHost | None:
         """The rules of the most specific host of a listener's routes."""
-        places = [route for route in listener.routes if route.kind in HTTP_KINDS]
-        domain = best({host for route in places for host in route.hosts}, name)
+        domain, places = domain_of(listener, name)
         if domain is None:
             return None
         known = self._hosts.get((key, domain))
@@ -147,6 +153,12 @@ class ListenerRoutes:
         )
         self._connections[key] = rules
         return rules
+
+
+def domain_of(listener: Listener, name: str) -> tuple[str | None, list[ListenerRoute]]:
+    """The most specific host of a listener's routes for HTTP that takes a name, and all of these routes."""
+    places = [route for route in listener.routes if route.kind in HTTP_KINDS]
+    return best({host for route in places for host in route.hosts}, name), places
 
 
 def server_of(listener: Listener) -> GatewayServer:

@@ -1,15 +1,15 @@
 """Findings across objects: what no single object shows, such as hosts that nobody has and rules that never apply.
 
 `findings.py` collects them with their places, `codes.py` lists their codes; the checks stand in `hosts.py`
-(destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `gateways.py` and
-`services.py`."""
+(destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `gateways.py`,
+`services.py` and `routes.py` (the Gateway API)."""
 
 from __future__ import annotations
 
 from ...config.problems import Problem
 from ...registry.snapshot import Snapshot
 from ..compile import compile_tables
-from . import conflicts, gateways, hosts, services
+from . import conflicts, gateways, hosts, routes, services
 from .findings import Findings
 
 
@@ -19,6 +19,7 @@ def lint(snapshot: Snapshot) -> tuple[Problem, ...]:
     findings = Findings(snapshot, compile_tables(snapshot))
     conflicts.check(findings)
     gateways.check(findings)
+    routes.check(findings)
     if snapshot.services:
         hosts.check(findings)
         services.check(findings)
