@@ -25,6 +25,7 @@ from .output import Failure
     "--as", "client", default="", metavar="NS/POD", help="Who speaks through --expose, or who the gateway is."
 )
 @click.option("--gateway", default="", metavar="K=V,...", help="Serve as the gateway workload with these labels.")
+@click.option("--gateway-image", default="", metavar="IMAGE", help="Deploy this for each Gateway of our class.")
 @click.option(
     "--gateway-listen",
     multiple=True,
@@ -42,7 +43,7 @@ from .output import Failure
 @click.option("--bpffs", default="/sys/fs/bpf/nodemesh", hidden=True)
 def run(
     config: tuple[str, ...], kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str, remote: tuple[str, ...],
-    remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
+    remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str, gateway_image: str,
     gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str, grace: float, run_dir: str,
     replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
@@ -82,6 +83,7 @@ def run(
             expose=tuple(parse_expose(text) for text in expose),
             client=client,
             gateway=parse_labels(gateway),
+            gateway_image=gateway_image,
             gateway_listen=tuple(parse_gateway_listen(text) for text in gateway_listen if "=" in text),
             gateway_bind=next((parse_gateway_bind(text) for text in gateway_listen if "=" not in text), ""),
             admin=parse_address(admin, 15000),

@@ -18,6 +18,7 @@ from .credentials import Use
 from .election import Election
 from .enrol import Failing
 from .kubeconfig import own_namespace
+from .managed_gateways import ManagedGateways, Placed
 from .materials import Secrets
 from .options import RunOptions
 from .pod_events import PodEvents
@@ -43,9 +44,10 @@ class Cluster:
         take_remote: Take,
         failing: Callable[[], Sequence[Failing]],
         statuses: Callable[[Judge, Callable[[ObjectKey], str]], Iterable[Wanted]],
+        managed: Callable[[], Iterable[Placed]],
     ) -> None:
         """`take_remote` is given what other clusters of the mesh say; `failing` tells this node's pods that cannot be
-        served; `statuses` judges the Gateway API's objects."""
+        served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get."""
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer, login_by
@@ -66,6 +68,8 @@ class Cluster:
         self._route_statuses = RouteStatuses(
             self.api, lambda: statuses(self._judge, self.source.path_of), election, random.random
         )
+        self._managed = ManagedGateways(self.api, managed, election, random.random)
+        self._manages = bool(options.gateway_image)
         self._speaks = not options.gateway  # what there is to say of rules, the nodes' agents say
         self.statuses_wanted = False  # MeshConfig's enableStatus
         self._used: set[str] = set()  # Secrets that rules in use name
@@ -83,6 +87,8 @@ class Cluster:
                     tasks.create_task(self._pod_events.run(), name="pod events")
                     tasks.create_task(self._statuses.run(), name="statuses")
                     tasks.create_task(self._route_statuses.run(), name="route statuses")
+                if self._speaks and self._manages:
+                    tasks.create_task(self._managed.run(), name="managed gateways")
         finally:
             await self.api.close()
 

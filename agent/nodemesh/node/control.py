@@ -23,6 +23,7 @@ from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
 from ..routing.client import Client
 from ..routing.compile import compile_tables
+from ..routing.gatewayapi.attach import Attached
 from ..routing.views import Views
 from . import kernel_traffic
 from .channel import Closed
@@ -38,6 +39,8 @@ from .kernel import Kernel
 from .listener_credentials import listener_uses
 from .listeners import Listeners
 from .logs import Log, setup
+from .managed import managed, objects_of, reader_binding
+from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
 from .publish import Publisher
@@ -77,7 +80,9 @@ class Control:
         self.source = DirectorySource(options.config)
         self.cluster: Cluster | None = None
         if options.kubernetes:
-            self.cluster = Cluster(options, self._secrets_changed, self._take_remote, self.failing, self._statuses)
+            self.cluster = Cluster(
+                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed
+            )
         self.registry = Registry(options.cluster)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
@@ -271,6 +276,17 @@ class Control:
         wanted = judge.wanted(self.snapshot, tables.attached, secrets.specs, told, path_of)
         self.cluster.want_judged()
         return wanted
+
+    def _managed(self) -> Iterator[Placed]:
+        """What the Gateways that we deploy for are to have."""
+        tables = self.publisher.tables
+        if tables is None or not isinstance(tables.attached, Attached):
+            return
+        items = managed(self.snapshot.kubernetes_gateways.values(), tables.attached)
+        for item in items:
+            yield from objects_of(item, tables.attached, self.options.gateway_image)
+        if items:
+            yield reader_binding(items)
 
     def _secrets(self) -> Secrets:
         own = self.registry.secrets

@@ -84,6 +84,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     client: str = ""
     gateway: dict[str, str] = {}
     gateway_listen: tuple[GatewayListen, ...] = ()
+    gateway_image: str = ""  # of the workloads that managed Gateways get; empty: they get none
     gateway_bind: str = ""  # the address for every port that the Gateways ask for
     admin: Address = Address("127.0.0.1", 15000)
     workers: int = 1

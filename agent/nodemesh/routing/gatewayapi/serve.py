@@ -18,6 +18,7 @@ from ..streams import ConnectionRules
 from ..tables import Tables
 from . import GATEWAY_NAME_LABEL
 from .hosts import best, host_covers, specificity
+from .names import label_value
 from .rows import HTTP_KINDS, connection_row, http_rows
 from .rules import Listener, ListenerRoute, Route
 
@@ -31,7 +32,9 @@ MISDIRECTED = Failure(reason=Reason.MISDIRECTED, status=421)
 def serves(listener: Listener, client: Client) -> bool:
     """Whether a workload is one of the Gateway's: by its label (GEP-1762)."""
     namespace, _, name = listener.gateway.partition("/")
-    return client.gateway and client.namespace == namespace and client.labels.get(GATEWAY_NAME_LABEL) == name
+    return (
+        client.gateway and client.namespace == namespace and client.labels.get(GATEWAY_NAME_LABEL) == label_value(name)
+    )
 
 
 class ListenerRoutes:
