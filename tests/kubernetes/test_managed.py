@@ -11,9 +11,8 @@ from tests.kubernetes.test_election import Agent
 from tests.kubernetes.test_manifests import MANIFESTS
 from tests.kubernetes.test_route_statuses import CLASS, EDGE, found, made
 
-from nodemesh.node.managed import managed, objects_of, reader_binding
+from nodemesh.node.managed import wanted_objects
 from nodemesh.node.managed_gateways import ManagedGateways
-from nodemesh.routing.gatewayapi.attach import attach
 from nodemesh.routing.gatewayapi.names import label_value, object_name
 
 IMAGE = "registry.example/nodemesh:1"
@@ -24,15 +23,13 @@ class Deployer(ManagedGateways):
     def __init__(self, follower, name: str = "node-a") -> None:
         self.agent = Agent(follower, name)
 
-        def wanted():
-            attached = attach(follower.snapshot)
-            items = managed(follower.snapshot.kubernetes_gateways.values(), attached)
-            for item in items:
-                yield from objects_of(item, attached, IMAGE)
-            if items:
-                yield reader_binding(items)
-
-        super().__init__(follower.api, wanted, self.agent.election, lambda: 0.0, pace=0.0)
+        super().__init__(
+            follower.api,
+            lambda: wanted_objects(follower.tables, follower.snapshot, IMAGE),
+            self.agent.election,
+            lambda: 0.0,
+            pace=0.0,
+        )
 
 
 def guarded(*objects: dict[str, Any]) -> ApiServer:

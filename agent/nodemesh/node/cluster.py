@@ -13,7 +13,9 @@ import msgspec
 
 from ..config.core import CredentialSpec
 from ..registry.assemble import ObjectKey
+from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes
+from ..routing.tables import Tables
 from .credentials import Use
 from .election import Election
 from .enrol import Failing
@@ -110,8 +112,19 @@ class Cluster:
     def _judged(self) -> set[str]:
         return self._judge.secrets if self._route_statuses.leads else set()
 
-    def want_judged(self) -> None:
+    def judged(
+        self,
+        judge: Judge,
+        snapshot: Snapshot,
+        tables: Tables,
+        secrets: Secrets,
+        path_of: Callable[[ObjectKey], str],
+    ) -> list[Wanted]:
+        """The statuses as they should be; the Secrets that they speak of are followed from now on."""
+        told = self.secrets.absence_told
+        wanted = judge.wanted(snapshot, tables.attached, secrets.specs, told, path_of)
         self.secrets.want(self._used | self._judged)
+        return wanted
 
     def secrets_beside(self, own: Mapping[str, CredentialSpec]) -> Secrets:
         """The cluster's Secrets, and others that count before those of the same names."""

@@ -23,7 +23,6 @@ from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
 from ..routing.client import Client
 from ..routing.compile import compile_tables
-from ..routing.gatewayapi.attach import Attached
 from ..routing.views import Views
 from . import kernel_traffic
 from .channel import Closed
@@ -39,7 +38,7 @@ from .kernel import Kernel
 from .listener_credentials import listener_uses
 from .listeners import Listeners
 from .logs import Log, setup
-from .managed import managed, objects_of, reader_binding
+from .managed import wanted_objects
 from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
@@ -269,24 +268,14 @@ class Control:
 
     def _statuses(self, judge: Judge, path_of: Callable[[ObjectKey], str]) -> list[Wanted]:
         """Of the Gateway API's objects, as they are in force."""
-        tables, secrets = self.publisher.tables, self._secrets()
+        tables = self.publisher.tables
         if tables is None or self.cluster is None:
             return []
-        told = self.cluster.secrets.absence_told
-        wanted = judge.wanted(self.snapshot, tables.attached, secrets.specs, told, path_of)
-        self.cluster.want_judged()
-        return wanted
+        return self.cluster.judged(judge, self.snapshot, tables, self._secrets(), path_of)
 
     def _managed(self) -> Iterator[Placed]:
         """What the Gateways that we deploy for are to have."""
-        tables = self.publisher.tables
-        if tables is None or not isinstance(tables.attached, Attached):
-            return
-        items = managed(self.snapshot.kubernetes_gateways.values(), tables.attached)
-        for item in items:
-            yield from objects_of(item, tables.attached, self.options.gateway_image)
-        if items:
-            yield reader_binding(items)
+        return wanted_objects(self.publisher.tables, self.snapshot, self.options.gateway_image)
 
     def _secrets(self) -> Secrets:
         own = self.registry.secrets

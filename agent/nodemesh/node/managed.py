@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..config.gatewayapi import GROUP
 from ..config.gatewayapi.gateways import KubernetesGatewaySpec
 from ..config.meta import Object
+from ..registry.snapshot import Snapshot
 from ..routing.gatewayapi import GATEWAY_NAME_LABEL
 from ..routing.gatewayapi.attach import Attached
 from ..routing.gatewayapi.conditions import holds
 from ..routing.gatewayapi.names import label_value, object_name
+from ..routing.tables import Tables
 
 Manifest = dict[str, Any]
 
@@ -52,6 +54,17 @@ def managed(
         and holds(attached.gateways[item.meta.key].conditions, "Accepted")
         and is_managed(item)
     ]
+
+
+def wanted_objects(tables: Tables | None, snapshot: Snapshot, image: str) -> Iterator[tuple[str, Manifest]]:
+    """Everything that all managed Gateways are to have."""
+    if tables is None or not isinstance(tables.attached, Attached):
+        return
+    items = managed(snapshot.kubernetes_gateways.values(), tables.attached)
+    for item in items:
+        yield from objects_of(item, tables.attached, image)
+    if items:
+        yield reader_binding(items)
 
 
 def ports_of(item: Object[KubernetesGatewaySpec], attached: Attached) -> list[int]:

@@ -15,10 +15,8 @@ from .backends import Resolved, Resolver, shape_of
 from .conditions import (
     Condition,
     GatewayVerdict,
-    ListenerVerdict,
     ParentVerdict,
     accepted,
-    find,
     holds,
     refused,
 )
@@ -27,6 +25,7 @@ from .grants import Grants
 from .hosts import intersection
 from .listeners import UDP_TEXT, Judge, Spot, allows_namespace, sets_by_gateway
 from .rules import Listener, ListenerRoute, MeshRoute, Route
+from .verdicts import GatewayVerdicts
 
 #: The attributes of a Snapshot that hold routes, the most specific kind first.
 ROUTES = ("grpc_routes", "http_routes", "tls_routes", "tcp_routes", "udp_routes")
@@ -93,7 +92,9 @@ class Attachment:
         self._settle_listeners()
         self._settle_services()
         self._finish_routes()
-        self._finish_gateways()
+        said = GatewayVerdicts(self._snapshot, self._facts, self._grants, self._result.spots)
+        self._result.gateways = said.gateways
+        self._result.sets |= said.sets
         return self._result
 
     # === classes and Gateways
@@ -355,97 +356,6 @@ class Attachment:
             else:
                 conditions.append(Condition("PartiallyInvalid", True, "UnsupportedValue", f"Dropped Rule: {text}"))
         return verdict._replace(conditions=tuple(conditions))
-
-    def _finish_gateways(self) -> None:
-        for key, spots in self._result.spots.items():
-            item = self._snapshot.kubernetes_gateways[key]
-            sets = {spot.item.meta.key: spot.item for spot in spots if spot.item.kind == "ListenerSet"}
-            own = [spot for spot in spots if spot.item.kind == "Gateway"]
-            good_sets = 0
-            for name, one in sets.items():
-                verdict = self._set_verdict([spot for spot in spots if spot.item is one])
-                self._result.sets[name] = verdict
-                good_sets += holds(verdict.conditions, "Accepted")
-            self._result.gateways[key] = GatewayVerdict(
-                tuple(self._gateway_conditions(item, own)), tuple(map(listener_verdict, own)), good_sets
-            )
-
-    def _set_verdict(self, spots: list[Spot]) -> GatewayVerdict:
-        good = [spot for spot in spots if holds(spot.conditions, "Programmed")]
-        listeners = tuple(map(listener_verdict, spots))
-        if not good:
-            text = "no listener of the set can be served"
-            conditions = (refused("ListenersNotValid", text), Condition("Programmed", False, "ListenersNotValid", text))
-            return GatewayVerdict(conditions, listeners)
-        reason = "Accepted" if len(good) == len(spots) else "ListenersNotValid"
-        return GatewayVerdict((accepted(reason), Condition("Programmed", True, "Programmed")), listeners)
-
-    def _gateway_conditions(self, item: Object[Any], spots: list[Spot]) -> Iterator[Condition]:
-        good = [spot for spot in spots if spot.valid]
-        infrastructure = item.spec.infrastructure
-        unsupported = [one.type for one in item.spec.addresses if one.type not in ("IPAddress", "Hostname")]
-        if infrastructure is not None and infrastructure.parameters_ref is not None:
-            verdict = refused("InvalidParameters", "infrastructure.parametersRef: there are no parameters; remove it")
-        elif unsupported:
-            verdict = refused("UnsupportedAddress", f"addresses of the type {unsupported[0]} cannot be had")
-        elif not good:
-            verdict = refused("ListenersNotValid", "no listener can be served")
-        elif len(good) < len(spots) or any(not holds(spot.conditions, "Programmed") for spot in spots):
-            verdict = accepted("ListenersNotValid", "some listeners cannot be served")
-        else:
-            verdict = accepted()
-        yield verdict
-        yield from self._programmed(item, verdict, spots)
-        yield from self._frontend(item)
-
-    def _programmed(self, item: Object[Any], verdict: Condition, spots: list[Spot]) -> Iterator[Condition]:
-        addresses = self._facts.addresses
-        if not verdict.status:
-            yield Condition("Programmed", False, "Invalid", verdict.message)
-        elif addresses is not None and not addresses.get(item.meta.key):
-            yield Condition("Programmed", False, "AddressNotAssigned", "its Service has no address yet")
-        else:
-            yield Condition("Programmed", True, "Programmed")
-        bad = [entry for spot in spots if (entry := find(spot.conditions, "ResolvedRefs")) and not entry.status]
-        backend = self._client_certificate(item)
-        if backend is not None:
-            yield backend
-        elif bad:
-            yield Condition("ResolvedRefs", False, "ListenersNotResolved", bad[0].message)
-        else:
-            yield Condition("ResolvedRefs", True, "ResolvedRefs")
-
-    def _client_certificate(self, item: Object[Any]) -> Condition | None:
-        """Why the certificate for backends cannot be used."""
-        tls = item.spec.tls
-        ref = tls.backend.client_certificate_ref if tls is not None and tls.backend is not None else None
-        if ref is None:
-            return None
-        if ref.group or ref.kind != "Secret":
-            return Condition("ResolvedRefs", False, "InvalidClientCertificateRef", f"{ref.kind} is not a Secret")
-        namespace = ref.namespace or item.meta.namespace
-        if not self._grants.allows((GROUP, "Gateway", item.meta.namespace), "", "Secret", namespace, ref.name):
-            return Condition(
-                "ResolvedRefs", False, "RefNotPermitted", f"Secret {ref.name} of {namespace} is not granted"
-            )
-        fault = self._facts.certificate_fault(f"{namespace}/{ref.name}")
-        if fault:
-            return Condition("ResolvedRefs", False, "InvalidClientCertificateRef", f"Secret {ref.name}: {fault}")
-        return None
-
-    def _frontend(self, item: Object[Any]) -> Iterator[Condition]:
-        tls = item.spec.tls
-        if tls is None or tls.frontend is None:
-            return
-        modes = [tls.frontend.default.validation, *(entry.tls.validation for entry in tls.frontend.per_port)]
-        if any(entry is not None and entry.mode == "AllowInsecureFallback" for entry in modes):
-            text = "clients without a valid certificate are let in (AllowInsecureFallback)"
-            yield Condition("InsecureFrontendValidationMode", True, "ConfigurationChanged", text)
-
-
-def listener_verdict(spot: Spot) -> ListenerVerdict:
-    kinds = tuple((GROUP, kind) for kind in spot.kinds if kind != "UDPRoute")
-    return ListenerVerdict(spot.listener.name, kinds, spot.count, spot.conditions)
 
 
 def routes_of(snapshot: Snapshot) -> Iterable[Object[Any]]:
