@@ -11,7 +11,7 @@ from ...config.kinds import ISTIO_GROUP
 from ...config.meta import Object
 from ...registry.snapshot import Resolution, Service, Snapshot
 from . import CLASS, GATEWAY_CONTROLLER, MESH_CONTROLLER
-from .backends import Resolved, Resolver, shape_of
+from .backends import Resolved, Resolver, ServiceReads, stands
 from .conditions import (
     Condition,
     GatewayVerdict,
@@ -51,12 +51,12 @@ class Attached:
         self.spots: dict[str, list[Spot]] = {}  # by Gateway
         self.resolved: dict[str, Resolved] = {}  # by the route's key in `routes`
         self.grants = Grants(())
-        self.reads: dict[str, object] = {}  # the services that were looked at, by host
+        self.reads: ServiceReads = {}  # the services that were looked at, by host
 
     def services_hold(self, snapshot: Snapshot) -> bool:
         """Whether it would come out the same with these services."""
         services = snapshot.services
-        if any(shape_of(services.get(host)) != shape for host, shape in self.reads.items()):
+        if not stands(services, self.reads):
             return False
         return all(found.services_hold(services) for found in self.resolved.values())
 
@@ -218,9 +218,9 @@ class Attachment:
         trouble = refused("NoMatchingParent", f"there is no {ref.kind} {ref.name}")
         attached = False
         for host in hosts:
-            services = self._snapshot.services.get(host, ())
-            self._result.reads[host] = shape_of(services)
-            service = next((one for one in services if one.kind == ref.kind), None)
+            services = self._snapshot.services.get(host)
+            self._result.reads[host] = services
+            service = next((one for one in services or () if one.kind == ref.kind), None)
             fault = self._service_fault(item, ref, service) if service is not None else trouble
             if fault is not None or service is None:
                 trouble = fault or trouble
@@ -342,13 +342,15 @@ class Attachment:
             self._result.parents[kind, key] = tuple(self._finish_parent(kind, key, verdict) for verdict in verdicts)
 
     def _finish_parent(self, kind: str, key: str, verdict: ParentVerdict) -> ParentVerdict:
+        lost = self._lost.get((kind, key, verdict.parent)) if self._lost else None
+        mesh = verdict.controller == MESH_CONTROLLER
+        resolution = self._result.resolved[f"{kind} {key} mesh" if mesh else f"{kind} {key}"]
+        faults = resolution.faults
+        if lost is None and not faults:
+            return verdict
         conditions = list(verdict.conditions)
-        lost = self._lost.get((kind, key, verdict.parent))
         if lost is not None:
             conditions[0] = refused("Conflicted", lost)
-        mesh = verdict.controller == MESH_CONTROLLER
-        resolution = self._result.resolved[f"{kind} {key}{' mesh' if mesh else ''}"]
-        faults = resolution.faults
         if faults and conditions[0].status:
             text = "; ".join(faults)
             if len(faults) == len(resolution.route.rules):

@@ -32,8 +32,17 @@ from .conditions import Condition, resolved, unresolved
 from .grants import Grants
 from .rules import Route, RouteBackend, RouteRule
 
-#: What was read of the snapshot's services while a route was resolved: host and the shape of what stood there.
-ServiceReads = list[tuple[str, object]]
+#: What was read of the snapshot's services while a route was resolved: by host what stood there.
+ServiceReads = dict[str, tuple[Service, ...] | None]
+
+
+def stands(services: Mapping[str, tuple[Service, ...]], reads: ServiceReads) -> bool:
+    """Whether what was read is the same as far as routes care. Most of it is the very same object."""
+    for host, seen in reads.items():
+        now = services.get(host)
+        if now is not seen and shape_of(now) != shape_of(seen):
+            return False
+    return True
 
 
 def shape_of(services: Iterable[Service] | None) -> tuple[object, ...]:
@@ -67,7 +76,7 @@ class Resolved:
         return self.item is item and self.services_hold(snapshot.services)
 
     def services_hold(self, services: Mapping[str, tuple[Service, ...]]) -> bool:
-        return all(shape_of(services.get(host)) == value for host, value in self.reads)
+        return stands(services, self.reads)
 
 
 class Resolver:
@@ -78,12 +87,12 @@ class Resolver:
         self._domain = snapshot.mesh.cluster_domain
         self._grants = grants
         self._mesh = mesh
-        self._reads: ServiceReads = []
+        self._reads: ServiceReads = {}
         self._conditions: list[Condition] = []
 
     def route(self, item: Object[HTTPRouteSpec]) -> Resolved:
         """Of any kind of route."""
-        self._reads, self._conditions = [], []
+        self._reads, self._conditions = {}, []
         faults: list[str] = []
         rules = []
         for index, spec in enumerate(rules_of(item.spec)):
@@ -149,7 +158,7 @@ class Resolver:
 
     def _named(self, item: Object[HTTPRouteSpec], ref: BackendReference, host: str) -> RouteBackend:
         services = self._services.get(host)
-        self._reads.append((host, shape_of(services)))
+        self._reads[host] = services
         wanted = "Service" if ref.kind == "Service" else ""
         service = next((entry for entry in services or () if not wanted or entry.kind == wanted), None)
         if service is None:
