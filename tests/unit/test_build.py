@@ -1,6 +1,7 @@
 """What runs for each connection and request is compiled where that was asked for: an extension that is missing falls
 back to its Python without a word, and a hot module outside the list would never be one."""
 
+import ast
 import importlib
 import os
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -35,6 +36,16 @@ def test_every_file_of_the_data_path_is_in_the_list():
         if path.name not in backend.PLAIN and path not in listed
     ]
     assert missing == []
+
+
+def test_what_msgspec_makes_classes_of_is_not_compiled():
+    structs = [
+        f"{path}: {node.name}"
+        for path in absolute_modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and "Struct" in "".join(map(ast.unparse, node.bases))
+    ]
+    assert not structs
 
 
 def test_each_pattern_of_the_list_finds_something():

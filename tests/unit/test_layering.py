@@ -48,7 +48,9 @@ HOMES = {
         "proxy/tcp/early.py",
         "proxy/dns/nameserver.py",
         "proxy/http/responder.py",
+        "proxy/http2/server_stream.py",
         "proxy/http/stream.py",
+        "proxy/http2/roles.py",
         "proxy/io/platform.py",
         "proxy/tls/transport.py",
         "proxy/transport.py",
@@ -57,7 +59,7 @@ HOMES = {
     },
     "re2": {"config/regex.py"},
     "dns": {"node/resolve.py", "proxy/dns/message.py"},
-    "cryptography": {"proxy/tls/certificates.py", "lab/certificates.py"},
+    "cryptography": {"proxy/tls/peer.py", "lab/certificates.py"},
 }
 
 

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from ..config.credential import credential_key
 from ..config.gatewayapi import GROUP
 from ..config.problems import path_text
+from ..config.reach import TERMINATING
 from ..registry.assemble import ObjectKey
 from ..routing.client import Client
 from ..routing.gatewayapi.rules import Listener
 from ..routing.gatewayapi.serve import serves
 from ..routing.tables import Tables
-from .credentials import TERMINATING, Use
+from .credentials import Use
 
 
 def listener_uses(tables: Tables, clients: Iterable[Client]) -> Iterator[Use]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..config.virtualservice import L4MatchAttributes, TLSMatchAttributes
 from ..reasons import Reason
-from ..registry.snapshot import Service
-from .decision import Decision, Failure, Route, Rule
+from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Service
+from .decision import Failure, Route, Rule
 from .gatewayapi.rows import connection_row
 from .lookup import Lookup
 from .memo import Memo, Pool
@@ -35,9 +35,7 @@ class ServiceConnections:
         known = self._memo.get(key)
         if known is None:
             builder = self._sight.builder()
-            virtual_service = builder.lookup.virtual_service(service.host)
-            default = builder.service_route(service, port)
-            rules = routed(builder, service, port) or connection_rules(builder, virtual_service, port, default)
+            rules = routed(builder, service, port) or connection_rules(builder, service, port)
             known = rules, builder.lookup.reads
             self._memo.keep(key, *known)
         lookup.reads.extend(known[1])
@@ -62,23 +60,27 @@ def routed(builder: RouteBuilder, service: Service, port: int) -> ConnectionRule
     )
 
 
-def connection_rules(
-    builder: RouteBuilder, virtual_service: VirtualService | None, port: int, default: Decision
-) -> ConnectionRules:
-    """`default` is the answer where no rule of that kind applies to the port; rules that apply but do not match leave
-    the connection without a route."""
-    if virtual_service is None:
-        return ConnectionRules((), (), default)
+def connection_rules(builder: RouteBuilder, service: Service, port: int) -> ConnectionRules:
+    """The rules of all VirtualServices that share a name with the service. TLS rules are for ports of TLS, where names
+    that none of them has are unknown destinations; elsewhere the service itself takes what no TCP rule does (Istio's
+    buildSidecarOutboundTLSFilterChainOpts and buildSidecarOutboundTCPFilterChainOpts)."""
+    spec = service.port(port)
+    protocol = spec.protocol if spec is not None else Protocol.AUTO
     tls_rows: list[ConnectionRow] = []
     tcp_rows: list[ConnectionRow] = []
-    for tls_rule in virtual_service.tls:
-        tls_rows += rows_of(builder, virtual_service, tls_rule, port)
-    for tcp_rule in virtual_service.tcp:
-        tcp_rows += rows_of(builder, virtual_service, tcp_rule, port)
-    otherwise = default
-    if tls_rows or tcp_rows:
-        otherwise = Failure(rule=Rule(owner=virtual_service.owner), reason=Reason.ROUTE_NOT_FOUND, status=404)
-    return ConnectionRules(tuple(tls_rows), tuple(tcp_rows), otherwise)
+    lookup = builder.lookup
+    for key in lookup.connection_keys(service.host):
+        virtual_service = lookup.tables.virtual_services[key]
+        if protocol in TLS_PROTOCOLS or protocol is Protocol.AUTO:
+            for tls_rule in virtual_service.tls:
+                tls_rows += rows_of(builder, virtual_service, tls_rule, port)
+        if protocol not in TLS_PROTOCOLS:
+            for tcp_rule in virtual_service.tcp:
+                if not any(not row.subnets for row in tcp_rows):  # such a row takes everything
+                    tcp_rows += rows_of(builder, virtual_service, tcp_rule, port)
+    default = builder.service_route(service, port)
+    unnamed = builder.unknown_destination() if tls_rows and protocol in TLS_PROTOCOLS else None
+    return ConnectionRules(tuple(tls_rows), tuple(tcp_rows), default, unnamed)
 
 
 def rows_of(

@@ -16,7 +16,7 @@ Place = tuple[str, str | None]
 MAPPINGS = (
     "services", "addresses", "virtual_hosts", "virtual_services", "destination_rules", "routes", "mesh_routes",
 )  # fmt: skip
-WHOLES = ("wildcard_services", "wildcard_virtual_hosts", "wildcard_destination_rules")
+WHOLES = ("owned", "claimed_networks", "wildcard_services", "wildcard_virtual_hosts", "wildcard_destination_rules")
 
 
 def changed_places(now: Tables, before: Tables) -> frozenset[Place]:

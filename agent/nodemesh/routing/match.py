@@ -7,7 +7,8 @@ from itertools import groupby
 
 from ..config import regex
 from ..config.virtualservice import HTTPMatchRequest, StringMatch
-from .decision import Decision
+from ..reasons import Reason
+from .decision import Decision, Failure
 from .fields import NO_REPEATED
 from .request import Request
 
@@ -37,6 +38,13 @@ KIND_NAMES = {
 }
 
 SLASH = 47
+
+#: From so many regexes of a host on, a path is held against all of them in one pass.
+MANY = 8
+
+#: What the regexes of one request may cost, in bytes that they look at; each one tried counts as ATTEMPT bytes more.
+BUDGET = 512 * 1024
+ATTEMPT = 400
 
 # Which part of the request a check looks at.
 HEADER = 0
@@ -88,9 +96,9 @@ class TextMatch:
             assert pattern is not None
             return pattern.fullmatch(text)
         if kind == EXACT_FOLDED:
-            return text.lower() == self.value
+            return len(text) == len(self.value) and text.lower() == self.value
         if kind == PREFIX_FOLDED:
-            return text.lower().startswith(self.value)
+            return text[: len(self.value)].lower() == self.value
         if kind == SEGMENTS:
             end = len(self.value)
             return text.startswith(self.value) and (len(text) == end or text[end] == SLASH)
@@ -109,13 +117,14 @@ def encoded(text: str, folded: bool) -> bytes:
 class Check:
     """One condition on one part of a request other than its path."""
 
-    __slots__ = ("exact_header", "field", "key", "made", "match", "pseudo")
+    __slots__ = ("costly", "exact_header", "field", "key", "made", "match", "pseudo")
 
     def __init__(self, field: int, key: str, match: TextMatch) -> None:
         self.field = field
         self.match = match
         self.key = key.encode() if field == QUERY else key.lower().encode()
         self.pseudo = self.key.startswith(b":") or self.key == b"host"
+        self.costly = match.kind == REGEX
         self.made = field <= WITHOUT and self.key in (REQUEST_ID, FORWARDED_PROTO)
         self.exact_header = (
             field == HEADER and match.kind == EXACT and not self.pseudo and not self.made
@@ -169,12 +178,19 @@ def pseudo_header(request: Request, name: bytes) -> bytes | None:
 
 
 def query_value(query: bytes, key: bytes) -> bytes | None:
-    """The first value of a query parameter, undecoded, as Envoy compares it."""
-    for part in query.split(b"&"):
-        name, _, value = part.partition(b"=")
-        if name == key and part:
-            return value
-    return None
+    """The first value of a query parameter, undecoded, as Envoy compares it. Many rules may ask one long
+    query for theirs: it is searched, never taken apart."""
+    if not query or key.find(b"=") >= 0 or key.find(b"&") >= 0:
+        return None
+    query = b"&" + query + b"&"
+    with_value = query.find(b"&" + key + b"=")
+    bare = query.find(b"&" + key + b"&") if key else -1
+    if bare >= 0 and (with_value < 0 or bare < with_value):
+        return b""
+    if with_value < 0:
+        return None
+    start = with_value + len(key) + 2
+    return query[start : query.index(b"&", start)]
 
 
 class Row:
@@ -234,13 +250,27 @@ def checks_of(match: HTTPMatchRequest) -> tuple[Check, ...]:
 
 class Block:
     """Consecutive rows. Where all of them want certain paths, none matches one that begins with none of `prefixes`:
-    told at once, however many they are."""
+    told at once, however many they are. Where many of them have regexes for paths, `patterns` holds these, and
+    `numbers` tells each row's place among them (-1: it has none)."""
 
-    __slots__ = ("prefixes", "rows")
+    __slots__ = ("numbers", "patterns", "prefixes", "rows")
 
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
+        self.patterns: regex.PatternSet | None = None
+        self.numbers: list[int] = []
+        found = [row.uri.pattern for row in rows if row.uri is not None and row.uri.pattern is not None]
+        if len(found) >= MANY:
+            patterns = regex.PatternSet(found)
+            if patterns.usable:
+                self.patterns = patterns
+                count = iter(range(len(found)))
+                self.numbers = [next(count) if row.path_kind == REGEX else -1 for row in rows]
         self.prefixes = tuple(row.path_value for row in rows) if len(rows) > 1 and rows[0].wants_path else ()
+
+
+#: Where the regexes of a host cost more than one request may: others wait as long.
+TOO_COSTLY = Failure(reason=Reason.RULES_TOO_COSTLY, status=503)
 
 
 class VirtualHost:
@@ -257,10 +287,15 @@ class VirtualHost:
         path = request.path
         headers = request.headers
         single = request.repeated is NO_REPEATED
+        spent = 0
         for block in self.blocks:
             if block.prefixes and not path.startswith(block.prefixes):
                 continue
-            for row in block.rows:
+            rows = block.rows
+            if block.patterns is not None:
+                rows = self._narrow(block, path)
+                spent += len(path)
+            for row in rows:
                 kind = row.path_kind
                 if kind == PREFIX:
                     if not path.startswith(row.path_value):
@@ -270,14 +305,31 @@ class VirtualHost:
                         continue
                 elif kind >= REGEX:
                     uri = row.uri
+                    if kind == REGEX:
+                        spent += len(path) + ATTEMPT
+                        if spent > BUDGET:
+                            return TOO_COSTLY
                     if uri is not None and not uri.matches(path):
                         continue
                 for check in row.checks:
                     if check.exact_header and single:
                         if headers.get(check.key) != check.match.value:
                             break
-                    elif not check.holds(request):
-                        break
+                    else:
+                        if check.costly:
+                            spent += len(check.seen(request) or b"") + ATTEMPT
+                            if spent > BUDGET:
+                                return TOO_COSTLY
+                        if not check.holds(request):
+                            break
                 else:
                     return row.decision
         return self.otherwise
+
+    def _narrow(self, block: Block, path: bytes) -> list[Row]:
+        """The rows of a block whose regexes match this path, and those that have none; all where that is not known."""
+        assert block.patterns is not None
+        found = block.patterns.fullmatch(path)
+        if found is None:
+            return block.rows
+        return [row for row, number in zip(block.rows, block.numbers, strict=True) if number < 0 or number in found]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
 from .decision import Decision, Rule
-from .names import covers
+from .names import covers, specificity
 
 
 class ConnectionRow:
@@ -28,42 +29,70 @@ class ConnectionRow:
         return not self.subnets or self.in_subnets(address)
 
     def in_subnets(self, address: str) -> bool:
+        return self.nearness(address) >= 0
+
+    def nearness(self, address: str) -> int:
+        """The length of the longest prefix of the row's subnets that holds the address; -1: none does."""
         try:
             dialled = ip_address(address)
         except ValueError:
-            return False
-        return any(dialled in subnet for subnet in self.subnets if subnet.version == dialled.version)
+            return -1
+        return max(
+            (subnet.prefixlen for subnet in self.subnets if subnet.version == dialled.version and dialled in subnet),
+            default=-1,
+        )
+
+    def rank(self, name: str, address: str) -> tuple[int, int]:
+        """How exactly it matches, as Envoy weighs filter chains: by the address, then by the server name."""
+        return self.nearness(address), max(
+            (specificity(pattern) for pattern in self.names if covers(pattern, name)), default=0
+        )
+
+
+def best(rows: Iterable[ConnectionRow], name: str, address: str) -> ConnectionRow | None:
+    """The row that matches most exactly; of equals the first."""
+    matching = [row for row in rows if row.matches(name, address)]
+    return max(matching, key=lambda row: row.rank(name, address), default=None)
 
 
 class ConnectionRules:
-    """The rules for one service port: TLS rows count where a server name was sent, TCP rows for every connection."""
+    """The rules for one service port: TLS rows count where a server name was sent, TCP rows for every connection.
+    `unnamed` is the answer for server names that no TLS row has."""
 
-    __slots__ = ("otherwise", "tcp_rows", "tls_rows")
+    __slots__ = ("otherwise", "tcp_rows", "tls_rows", "unnamed")
 
     def __init__(
-        self, tls_rows: tuple[ConnectionRow, ...], tcp_rows: tuple[ConnectionRow, ...], otherwise: Decision
+        self,
+        tls_rows: tuple[ConnectionRow, ...],
+        tcp_rows: tuple[ConnectionRow, ...],
+        otherwise: Decision,
+        unnamed: Decision | None = None,
     ) -> None:
         self.tls_rows = tls_rows
         self.tcp_rows = tcp_rows
         self.otherwise = otherwise
+        self.unnamed = unnamed
 
     def __eq__(self, other: object) -> bool:
         """Rows are each their own: what has any is equal to itself only."""
         if not isinstance(other, ConnectionRules):
             return False
-        return (self.tls_rows, self.tcp_rows, self.otherwise) == (other.tls_rows, other.tcp_rows, other.otherwise)
+        return (self.tls_rows, self.tcp_rows, self.otherwise, self.unnamed) == (
+            other.tls_rows,
+            other.tcp_rows,
+            other.otherwise,
+            other.unnamed,
+        )
 
     def __hash__(self) -> int:
         return id(self)
 
     def tls(self, name: str, address: str) -> Decision:
-        for row in self.tls_rows:
-            if row.matches(name, address):
-                return row.decision
-        return self.tcp(address)
+        row = best(self.tls_rows, name, address)
+        return row.decision if row is not None else self.tcp(address)
 
     def tcp(self, address: str) -> Decision:
-        for row in self.tcp_rows:
-            if row.matches("", address):
-                return row.decision
-        return self.otherwise
+        row = best(self.tcp_rows, "", address)
+        if row is not None:
+            return row.decision
+        return self.otherwise if self.unnamed is None else self.unnamed

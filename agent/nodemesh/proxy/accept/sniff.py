@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ...registry.snapshot import Protocol
 from ...routing.decision import Decision
 from ...routing.frontend import Frontend
 from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
 from ..http.session import Session
-from ..http1.server import Http1Server
+from ..http1.server import HEAD_TIMEOUT, IDLE_TIMEOUT, Http1Server
 from ..tcp.connection import start_tcp
 from ..tcp.early import EarlyConnection, Waiting, give_up, start_early
 from ..tcp.relay import Relay
@@ -28,6 +29,7 @@ HTTP1: Final = 1
 HTTP2: Final = 2
 TLS: Final = 3
 TCP: Final = 4
+HTTP10: Final = 5
 
 METHODS: Final = (
     b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"CONNECT ", b"OPTIONS ", b"TRACE ", b"PATCH ",
@@ -39,6 +41,9 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #: Seconds a client may be silent before the upstream connection is made. Most that speak first do so with their SYN's
 #: acknowledgement; the others cost one connection in vain.
 SILENCE: Final = 0.005
+
+#: Bytes of a first line that are looked at; a longer one is for HTTP to refuse.
+MAX_LINE: Final = 16 * 1024
 
 #: Seconds that a silent client has to speak where no server could be reached for it (Istio's connectTimeout).
 PATIENCE: Final = 10.0
@@ -56,11 +61,34 @@ def classify(data: bytes) -> int:
     return UNDECIDED if any(start.startswith(data) for start in possible) else TCP
 
 
+def version(data: bytes) -> int:
+    """What begins like a request of HTTP/1 is by its first line, as Envoy's HTTP inspector reads it: only HTTP/1.1 and
+    1.0 are; other protocols have such words too."""
+    end = data.find(b"\n")
+    if end < 0:
+        return UNDECIDED if len(data) < MAX_LINE else HTTP1
+    line = data[:end].rstrip(b"\r")
+    if line.endswith(b" HTTP/1.1"):
+        return HTTP1
+    return HTTP10 if line.endswith(b" HTTP/1.0") else TCP
+
+
 class Sniffer(Handler, Waiting):
     """Reads until it knows, then hands the connection over. `early` says that the port may belong to a protocol whose
     server speaks first."""
 
-    __slots__ = ("pod", "transport", "frontend", "dialled", "_data", "_early", "_timer", "_failure")
+    __slots__ = (
+        "pod",
+        "transport",
+        "frontend",
+        "dialled",
+        "_data",
+        "_held",
+        "_may_be_tcp",
+        "_early",
+        "_timer",
+        "_failure",
+    )
 
     def __init__(
         self,
@@ -75,19 +103,31 @@ class Sniffer(Handler, Waiting):
         self.frontend = frontend
         self.dialled = dialled
         self._data = b""
+        self._held = 0  # bytes of it that the gate knows of
+        self._may_be_tcp = early
         self._early: EarlyConnection | None = None  # to the server that may speak first
-        self._timer: Timer | None = pod.proxy.clock.after(SILENCE, self._silent) if early else None
+        clock = pod.proxy.clock
+        self._timer: Timer | None
+        if early:
+            self._timer = clock.after(SILENCE, self._silent)
+        else:
+            self._timer = clock.after(IDLE_TIMEOUT if frontend is not None else HEAD_TIMEOUT, self._close)
         self._failure: ConnectionRecord | None = None  # why there is no such server
         transport.handler = self
         pod.connections[self] = None
 
     def received(self, data: Buffer) -> None:
         self._data += data
+        self._count(len(data))
         early = self._early
         if early is not None and early.server_spoke:  # it is no HTTP and no TLS
             self._join(early)
             return
         kind = classify(self._data)
+        if kind == HTTP1 and self._undeclared:
+            kind = version(self._data)
+            if kind == HTTP10 and self.pod.proxy.accept_http10:
+                kind = HTTP1
         if kind == UNDECIDED:
             return
         if kind == TLS:
@@ -111,7 +151,7 @@ class Sniffer(Handler, Waiting):
         early = self._early
         if early is not None:
             self._join(early).client.ended()
-        elif self._data or (self._timer is not None and self._failure is None):  # half-closed: only TCP does that
+        elif self._data or (self._may_be_tcp and self._failure is None):  # half-closed: only TCP does that
             self._leave()
             relay = start_tcp(self.pod, self.transport, self._decide(), self.dialled, self._data, "")
             if relay is not None:
@@ -131,6 +171,10 @@ class Sniffer(Handler, Waiting):
         else:
             self._close()
 
+    @property
+    def idle(self) -> bool:
+        return self._early is None
+
     def drain(self) -> None:
         """A fresh connection may have its first bytes on the way: it stays until they have been answered."""
 
@@ -145,6 +189,7 @@ class Sniffer(Handler, Waiting):
         """The client waits: so does, perhaps, the server's greeting."""
         self._timer = None
         if self._data:
+            self._timer = self.pod.proxy.clock.after(PATIENCE, self._settle)
             return
         self._early = start_early(self.pod, self.transport, self._decide(), self.dialled, self)
         if self._early is not None:
@@ -152,9 +197,20 @@ class Sniffer(Handler, Waiting):
             self.transport.handler = self
             self.transport.bulk = False
 
+    def _settle(self) -> None:
+        """What has been said for so long decides: HTTP has a timeout of its own, all else is TCP."""
+        self._timer = None
+        self._leave()
+        if classify(self._data) == HTTP1:
+            session = Session(self.pod, self.transport, self.frontend, self.dialled)
+            Http1Server(session, self.transport).received(self._data)
+        else:
+            start_tcp(self.pod, self.transport, self._decide(), self.dialled, self._data, "")
+
     def _despair(self) -> None:
         """Neither has the client spoken, nor is there a server that might."""
         self._timer = None
+        self._count(-self._held)
         assert self._failure is not None
         self.pod.connections.pop(self, None)
         give_up(self.pod, self.transport, self._failure)
@@ -165,12 +221,23 @@ class Sniffer(Handler, Waiting):
         return self.pod.decide_tls(None, "") if frontend is None else self.pod.view.tcp(frontend, self._address)
 
     @property
+    def _undeclared(self) -> bool:
+        """Whether nobody has said that the port is HTTP's."""
+        return self.frontend is not None and self.frontend.protocol is Protocol.AUTO
+
+    @property
     def _address(self) -> str:
         """The dialled one."""
         return self.dialled[0] if self.dialled is not None else ""
 
+    def _count(self, size: int) -> None:
+        """Tell the pod's gate what is kept here."""
+        self._held += size
+        self.transport.gate.change_held(size)
+
     def _join(self, early: EarlyConnection) -> Relay:
         """It is TCP, and its relay stands already."""
+        self._count(-self._held)
         self._early = None
         relay = early.join(self.transport)
         if self._data:
@@ -179,6 +246,7 @@ class Sniffer(Handler, Waiting):
 
     def _leave(self) -> None:
         """Someone else takes the connection; one that was made in vain is undone."""
+        self._count(-self._held)
         if self._early is not None:
             self._early.release()
             self._early = None
@@ -191,6 +259,7 @@ class Sniffer(Handler, Waiting):
             self._timer = None
 
     def _close(self) -> None:
+        self._count(-self._held)
         self._stop_timer()
         self.transport.close()
         self.pod.forget(self)

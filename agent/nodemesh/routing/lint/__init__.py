@@ -1,15 +1,16 @@
 """Findings across objects: what no single object shows, such as hosts that nobody has and rules that never apply.
 
 `findings.py` collects them with their places, `codes.py` lists their codes; the checks stand in `hosts.py`
-(destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `gateways.py`,
-`services.py` and `routes.py` (the Gateway API)."""
+(destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `ownership.py`
+(claims on what is another namespace's), `gateways.py`, `regexes.py`, `services.py` and
+`routes.py` (the Gateway API)."""
 
 from __future__ import annotations
 
 from ...config.problems import Problem
 from ...registry.snapshot import Snapshot
 from ..compile import compile_tables
-from . import conflicts, gateways, hosts, routes, services
+from . import conflicts, gateways, hosts, ownership, regexes, routes, services
 from .findings import Findings
 
 
@@ -20,9 +21,11 @@ def lint(snapshot: Snapshot) -> tuple[Problem, ...]:
     conflicts.check(findings)
     gateways.check(findings)
     routes.check(findings)
+    regexes.check(findings)
     if snapshot.services:
         hosts.check(findings)
         services.check(findings)
+        ownership.check(findings)
     return tuple(sorted(findings.problems, key=order))
 
 

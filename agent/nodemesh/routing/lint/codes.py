@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 ACROSS_CODES: dict[str, str] = {
+    "address-of-another": "A ServiceEntry claims addresses or a host that another namespace has.",
     "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",
-    "delegate-conflict": "A delegate's rule matches nothing of what its root lets through.",
+    "costly-regexes": "The regular expressions of a host are too costly together to be one pass over a path.",
+    "delegate-conflict": "A match of a delegate's rule is outside of what its root lets through; the rule falls whole.",
     "delegate-not-exported": "A delegate is not exported to its root's namespace.",
     "displaced-by-route": "A route of the Gateway API is on the same Service, and counts in the rule's place.",
     "empty-subset": "No endpoint has the labels of a subset.",
     "gateway-without-workload": "No pod has the labels that a Gateway selects.",
     "host-not-exported": "A destination is not exported to the rule's namespace.",
     "host-not-exposed": "A Gateway does not expose the host of a VirtualService that is bound to it.",
+    "host-of-another": "A VirtualService for other namespaces' clients has a host that is another namespace's.",
     "listener-not-served": "A listener cannot be served.",
     "no-weight": "A destination among several has no weight, and gets no traffic.",
     "not-a-delegate": "The VirtualService that is delegated to has hosts.",
@@ -20,6 +23,7 @@ ACROSS_CODES: dict[str, str] = {
     "route-unresolved": "A route refers to something that is not there, or not granted.",
     "rule-not-seen": "A DestinationRule stands where most clients do not get it.",
     "subset-ignored": "An older DestinationRule of the same host defines the subset.",
+    "pinned-streams": "A port stays in the kernel, where all streams of an HTTP/2 connection reach one endpoint.",
     "undeclared-protocol": "The host's protocol is not declared, and has to be guessed.",
     "unknown-class": "There is no GatewayClass of that name.",
     "unknown-delegate": "There is no VirtualService of that name to delegate to.",
@@ -29,4 +33,5 @@ ACROSS_CODES: dict[str, str] = {
     "unknown-port": "The service has no such port.",
     "unknown-subset": "The host's DestinationRule has no such subset.",
     "unregistered-host": "The rules are for a host that no service has.",
+    "upgrade-ignored": "An h2UpgradePolicy has no effect, since the port's protocol is not declared.",
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
+import select
 import socket
 import struct
 import time
@@ -12,8 +14,8 @@ from contextlib import suppress
 import pytest
 
 from nodemesh.proxy.io.platform import Platform
-from nodemesh.proxy.io.reactor import ACCEPTS, QUANTUM, Reactor
-from nodemesh.proxy.transport import Acceptor, Buffer, Handler, Transport
+from nodemesh.proxy.io.reactor import ACCEPTS, AT_WORK, QUANTUM, TIMERS, Reactor
+from nodemesh.proxy.transport import LAST_WORDS, Acceptor, Buffer, Handler, Transport
 from nodemesh.registry.snapshot import Endpoint
 
 
@@ -57,7 +59,10 @@ class Door(Acceptor):
 
 @pytest.fixture
 def reactor():
-    return Reactor(Platform())
+    """One whose turns do not end early on a slow machine."""
+    reactor = Reactor(Platform())
+    reactor.shared_turn = reactor.lone_turn = 60.0
+    return reactor
 
 
 def turn_until(reactor: Reactor, condition) -> None:
@@ -100,6 +105,77 @@ def test_a_busy_pod_does_not_keep_a_quiet_one_waiting(reactor):
     reactor.turn()
     assert log.count("received crowd") == QUANTUM and log.count("received single") == 1
     turn_until(reactor, lambda: len(log) == 3 * QUANTUM + 1)
+
+
+def test_a_turn_ends_after_its_time_and_nobody_is_left_out(reactor):
+    """However long each socket takes: here the first one's time is all of the turn."""
+    log: list[str] = []
+    many, few = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, many, *(Ear(f" {number}", log) for number in range(QUANTUM + 8)))
+    (single,) = open_to(reactor, few, Ear(" single", log))
+    reactor.shared_turn = reactor.lone_turn = 0.0
+    for client in crowd:
+        client.sendall(b"x")
+    for turn in range(1, len(crowd) + 1):
+        single.sendall(b"x")
+        turn_until(reactor, lambda turn=turn: log.count("received single") == turn)
+        assert len(log) == 2 * turn, "one of the crowd for one of the other pod"
+    assert len(set(log)) == len(crowd) + 1, "each had its turn"
+
+
+def test_a_pod_alone_has_longer_turns(reactor):
+    log: list[str] = []
+    lane, other = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, lane, *(Ear(log=log) for _ in range(4)))
+    (single,) = open_to(reactor, other, Ear(" single", log))
+    reactor.shared_turn = 0.0
+    single.sendall(b"x")
+    turn_until(reactor, lambda: log == ["received single"])
+    for client in crowd:
+        client.sendall(b"x")
+    reactor.turn()
+    assert len(log) == 2, "the other pod was at work a moment ago"
+    turn_until(reactor, lambda: len(log) == 5)
+    reactor.clock.now = time.monotonic()
+    end = reactor.clock.now + AT_WORK
+    turn_until(reactor, lambda: time.monotonic() > end)
+    for client in crowd:
+        client.sendall(b"x")
+    reactor.turn()
+    assert len(log) == 9
+
+
+@pytest.mark.parametrize("deed", ["close", "abort", "pause"])
+def test_what_was_left_of_a_turn_hears_nothing_if_it_is_not_to(reactor, deed):
+    ears: list[Ear] = []
+
+    class First(Ear):
+        def received(self, data: Buffer) -> None:
+            super().received(data)
+            for ear in ears:
+                if ear is not self and ear.transport is not None:
+                    getattr(ear.transport, deed)()
+
+    ears += [First(), First(), First()]
+    lane = reactor.add_lane()
+    clients = open_to(reactor, lane, *ears)
+    reactor.shared_turn = reactor.lone_turn = 0.0
+    for client in clients:
+        client.sendall(b"x")
+    for _ in range(6):
+        reactor.turn()
+    assert sorted(bool(ear.data) for ear in ears) == [False, False, True]
+    assert not any(entry.startswith("lost") for ear in ears for entry in ear.log)
+
+
+def test_timers_of_one_moment_leave_room_for_others(reactor):
+    fired: list[int] = []
+    for number in range(3 * TIMERS):
+        reactor.clock.after(0.0, lambda number=number: fired.append(number))
+    end = time.monotonic() + 0.01
+    turn_until(reactor, lambda: time.monotonic() > end)
+    assert len(fired) > 0 and len(fired) % TIMERS == 0
+    turn_until(reactor, lambda: len(fired) == 3 * TIMERS)
 
 
 def test_what_the_peer_does_not_take_waits_and_then_drains(reactor):
@@ -178,6 +254,38 @@ def test_a_reset_is_heard_even_while_paused(reactor):
     assert ear.log == ["lost ECONNRESET"] and ear.transport.closed
 
 
+@pytest.mark.parametrize("left", [1, LAST_WORDS])
+def test_a_fin_is_heard_though_the_pod_is_crowded(reactor, left):
+    lane, ear = reactor.add_lane(), Ear()
+    (client,) = open_to(reactor, lane, ear)
+    gate = reactor.gate(lane)
+    gate.share = 1000
+    gate.change_held(1000)
+    client.sendall(bytes(left))
+    for _ in range(5):
+        reactor.turn()
+    assert not ear.data
+    client.close()
+    turn_until(reactor, lambda: "ended" in ear.log)
+    assert len(ear.data) == left
+
+
+def test_a_fin_behind_much_waits_for_room(reactor):
+    lane, ear = reactor.add_lane(), Ear()
+    (client,) = open_to(reactor, lane, ear)
+    gate = reactor.gate(lane)
+    gate.share = 1000
+    gate.change_held(1000)
+    client.sendall(bytes(LAST_WORDS + 1))
+    client.close()
+    for _ in range(5):
+        reactor.turn()
+    assert not ear.data and not select.select([reactor.poller.fileno()], [], [], 0)[0], "nor does the loop spin"
+    gate.change_held(-1000)
+    turn_until(reactor, lambda: "ended" in ear.log)
+    assert len(ear.data) == LAST_WORDS + 1
+
+
 @pytest.mark.parametrize("hard", [False, True])
 def test_a_transport_whose_peer_has_gone_is_stale(reactor, hard):
     ear = Ear()
@@ -224,6 +332,68 @@ def test_connecting_and_failing_to(reactor):
         assert ear.log == []
         turn_until(reactor, lambda ear=ear: ear.log)
         assert ear.log == [f"lost {words}"]
+
+
+@pytest.mark.parametrize(
+    "code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EACCES]
+)
+def test_what_is_short_while_dialling_is_told_like_any_other_failure(code):
+    class Short(Platform):
+        def open_socket(self, namespace_fd: int, family: int, kind: int = socket.SOCK_STREAM) -> socket.SocketType:
+            raise OSError(code, os.strerror(code))
+
+    reactor, ear = Reactor(Short()), Ear()
+    lane = reactor.add_lane()
+    transport = reactor.connect(Endpoint(address="127.0.0.1", port=80), -1, lane, None, ear)
+    transport.send(b"early")
+    assert ear.log == [] and transport.remote == "127.0.0.1:80" and not reactor.lanes[lane].transports
+    turn_until(reactor, lambda: ear.log)
+    assert ear.log == [f"lost {errno.errorcode[code]}"]
+
+
+def test_dialling_without_a_descriptor_left(reactor):
+    lane, ear = reactor.add_lane(), Ear()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(map(int, os.listdir("/proc/self/fd")))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept = [os.dup(0) for _ in range(used)]  # whatever numbers are free below
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(kept), hard))
+        try:
+            reactor.connect(Endpoint(address="127.0.0.1", port=server.getsockname()[1]), -1, lane, None, ear)
+            turn_until(reactor, lambda: ear.log)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for fd in kept:
+                os.close(fd)
+    assert ear.log == ["lost EMFILE"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOMEM, errno.ENETDOWN, errno.EPROTO])
+def test_a_listener_rests_after_any_error_of_accept(reactor, code):
+    class Faulty:
+        """A listening socket whose first accept fails."""
+
+        def __init__(self, sock: socket.socket) -> None:
+            self.sock = sock
+            self.failed = False
+
+        def _accept(self) -> object:
+            if not self.failed:
+                self.failed = True
+                raise OSError(code, os.strerror(code))
+            return self.sock._accept()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.sock, name)
+
+    ear = Ear()
+    server = socket.create_server(("127.0.0.1", 0))
+    listener = reactor.listen(server, reactor.add_lane(), Door(ear), ("10.0.0.1", 80))
+    listener.sock = Faulty(server)
+    with socket.create_connection(server.getsockname()):
+        turn_until(reactor, lambda: listener.failure == code)
+        turn_until(reactor, lambda: ear.transport is not None)
+    assert listener.failure is None
 
 
 def test_a_connection_that_stands_at_once_is_told_of_before_it_brings_anything(reactor):
