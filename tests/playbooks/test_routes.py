@@ -448,3 +448,49 @@ def test_a_tcp_backend_that_is_not_there_is_refused():
     client.send(b"\x00raw")
     world.advance(1)
     assert client.closed
+
+
+# === sessions
+
+SPLIT = "{name: cart, port: 80, weight: 1}, {name: stock, port: 80, weight: 1}"
+
+
+def session(text):
+    return f"  sessionPersistence: {text}\n"
+
+
+def test_a_session_stays_with_its_endpoint_whatever_the_weights():
+    shop = at_gateway(rule(backends=SPLIT, more=session("{cookie: {name: s, path: /a}}")))
+    _, fields, first = shop.ask()
+    cookie = fields[b"set-cookie"].decode()
+    assert cookie.startswith("s=") and "; Path=/a" in cookie and "Max-Age" not in cookie
+    token = cookie.partition(";")[0]
+    for _ in range(30):
+        _, fields, name = shop.ask(lines=[f"cookie: a=b; {token}"])
+        assert name == first and b"set-cookie" not in fields
+    assert {shop.ask()[2] for _ in range(30)} == {"cart", "stock"}
+
+
+def test_a_header_carries_a_session_as_well():
+    shop = at_gateway(rule(backends=SPLIT, more=session("{type: Header, header: {name: X-Session}}")))
+    _, fields, first = shop.ask()
+    token = fields[b"x-session"].decode()
+    assert {shop.ask(lines=[f"x-session: {token}"])[2] for _ in range(20)} == {first}
+
+
+@pytest.mark.parametrize("token", ["", "x", "!!!!", "MTAuOS45Ljk6ODA4MEAx", "a" * 300])
+def test_a_token_that_names_nobody_gets_another_endpoint_and_a_new_one(token):
+    shop = at_gateway(rule(backends=SPLIT, more=session("{cookie: {name: s}}")))
+    status, fields, name = shop.ask(lines=[f"cookie: s={token}"])
+    assert status == 200 and name in ("cart", "stock") and fields[b"set-cookie"].startswith(b"s=")
+
+
+def test_a_session_ends_with_its_time():
+    wish = "{sessionName: s, absoluteTimeout: 1h, cookieConfig: {lifetimeType: Permanent}}"
+    shop = at_gateway(rule(backends=SPLIT, more=session(wish)))
+    cookie = shop.ask()[1][b"set-cookie"].decode()
+    assert "Max-Age=3600" in cookie
+    lines = [f"cookie: {cookie.partition(';')[0]}"]
+    assert b"set-cookie" not in shop.ask(lines=lines)[1]
+    shop.world.advance(3601)
+    assert b"set-cookie" in shop.ask(lines=lines)[1]

@@ -121,6 +121,7 @@ ELSEWHERE = {
     "proxy/tls/transport.py": "playbooks/test_tls.py",
     "proxy/transport.py": "unit/proxy/io/test_reactor.py",
     "proxy/http/paths.py": "unit/proxy/http1/test_request.py",
+    "proxy/http/sticky.py": "playbooks/test_routes.py",
     "proxy/http2/heads.py": "playbooks/test_http2.py",
     "proxy/http2/server.py": "playbooks/test_http2.py",
     "proxy/http2/server_stream.py": "playbooks/test_http2.py",

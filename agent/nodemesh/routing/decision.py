@@ -299,6 +299,16 @@ class Decision(Value, frozen=True, kw_only=True):
     cors: Cors | None = None
 
 
+class Session(Value, frozen=True, kw_only=True):
+    """How a client brings the endpoint of its session back: a cookie or a header. `limit` is seconds (0: none)."""
+
+    cookie: bytes = b""
+    header: bytes = b""
+    path: bytes = b"/"
+    limit: float = 0.0
+    permanent: bool = False  # the cookie outlives the browser's session
+
+
 class Route(Decision, frozen=True, kw_only=True):
     """Forward to one of `destinations`, drawn by weight."""
 
@@ -308,6 +318,7 @@ class Route(Decision, frozen=True, kw_only=True):
     timeout: float = 0.0  # 0: none
     retry: Retry | None = None
     mirrors: tuple[Mirror, ...] = ()
+    session: Session | None = None
 
 
 class Redirect(Decision, frozen=True, kw_only=True):

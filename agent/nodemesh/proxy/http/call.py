@@ -101,7 +101,8 @@ class Call(Requester):
     """One request to one target. `start` it, feed it the request's body by `send` and `finish`; `cancel` ends it."""
 
     __slots__ = (
-        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
+        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "wanted",
+        "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
         "_tried", "_deadline", "_fresh", "_retrying", "_alarm", "_try_timer", "_rest_timer",
         "_counting", "_telling", "security",
@@ -130,6 +131,7 @@ class Call(Requester):
         self.policy = NO_RETRY
         self.timeout = 0.0  # for all tries together, from the request's end; 0: none
         self.key: int | None = None  # of consistent hashing
+        self.wanted: tuple[str, int] | None = None  # the endpoint of a session, for the first try
         self.dialled: tuple[str, int] | None = None
         self.state = NEW
         self.attempts = 0
@@ -224,7 +226,10 @@ class Call(Requester):
     # --- tries
 
     def _try(self) -> None:
-        host = self.target.pick(self.key, self._tried, self.policy.remote_localities, self.dialled)
+        host = None
+        if self.wanted is not None and not self._tried:
+            host = self.target.group.find(*self.wanted)
+        host = host or self.target.pick(self.key, self._tried, self.policy.remote_localities, self.dialled)
         if host is None:
             self._give_up(Reason.NO_HEALTHY_UPSTREAM, "")
             return

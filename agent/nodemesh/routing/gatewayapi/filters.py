@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 
@@ -15,11 +16,12 @@ from ...config.gatewayapi.filters import (
     HTTPRequestRedirectFilter,
     HTTPRouteFilter,
 )
+from ...config.gatewayapi.policies import CookieLifetimeType, SessionPersistenceType
 from ...config.gatewayapi.routes import HTTPRouteMatch, HTTPRouteRule, PathMatchType
 from ...config.meshconfig import MeshConfigSpec
 from ...reasons import Reason
 from ..clusters import seconds
-from ..decision import Cors, HeaderOp, HeaderOps, Redirect, Retry, Rewrite, Rule
+from ..decision import Cors, HeaderOp, HeaderOps, Redirect, Retry, Rewrite, Rule, Session
 from ..headers import AUTHORITY_NAMES, FRAMING_NAMES
 from ..policies import retry_of
 
@@ -173,6 +175,25 @@ def percent_of(mirror: HTTPRequestMirrorFilter) -> float:
     if mirror.fraction is not None:
         return 100.0 * mirror.fraction.numerator / mirror.fraction.denominator
     return 100.0
+
+
+def session_of(rule: HTTPRouteRule, place: str) -> Session | None:
+    """Both spellings; without a name of its own a session is known by the place of its rule."""
+    wish = rule.session_persistence
+    if wish is None:
+        return None
+    limit = seconds(wish.absolute_timeout)
+    name = wish.session_name or f"nodemesh-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    if wish.type is SessionPersistenceType.HEADER:
+        header = wish.header.name if wish.header is not None else name
+        return Session(header=header.lower().encode(), limit=limit)
+    lifetimes = [one.lifetime_type for one in (wish.cookie, wish.cookie_config) if one is not None]
+    return Session(
+        cookie=(wish.cookie.name if wish.cookie is not None else name).encode(),
+        path=(wish.cookie.path if wish.cookie is not None else "/").encode(),
+        limit=limit,
+        permanent=CookieLifetimeType.PERMANENT in lifetimes,
+    )
 
 
 def retries_of(rule: HTTPRouteRule, mesh: MeshConfigSpec, *, hashed: bool) -> Retry | None:

@@ -121,6 +121,7 @@ def http_decision(builder: RouteBuilder, rule: RouteRule, match: HTTPRouteMatch)
         timeout=seconds(spec.timeouts.request) if spec.timeouts is not None else 0.0,
         retry=filters.retries_of(spec, builder.lookup.tables.mesh, hashed=is_hashed(destinations)),
         mirrors=mirrors_of(builder, rule.mirrors, spec.filters),
+        session=filters.session_of(spec, f"{rule.rule.owner} {rule.rule.path}"),
     )
 
 
