@@ -1,12 +1,15 @@
 """Conversations by the Gateway API's routes: the order of matches, filters, shares, the mesh's and a gateway's."""
 
 import pytest
-from tests.routes import SERVED, gateway, mesh_route, route
+from tests.routes import SERVED, gateway, made, mesh_route, route
 
+from nodemesh.lab.certificates import Authority
+from nodemesh.proxy.tls.certificates import Materials
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
 from .test_http import split
+from .tls_peer import TlsPeer, server_context, settle
 
 CART, STOCK, OTHER = "10.1.0.1", "10.1.0.2", "10.1.0.3"
 PLACES = {CART: "cart", STOCK: "stock", OTHER: "other cart"}
@@ -494,3 +497,34 @@ def test_a_session_ends_with_its_time():
     assert b"set-cookie" not in shop.ask(lines=lines)[1]
     shop.world.advance(3601)
     assert b"set-cookie" in shop.ask(lines=lines)[1]
+
+
+# === TLS to backends
+
+POLICY = """
+targetRefs: [{group: '', kind: Service, name: cart}]
+validation: {hostname: cart.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}]}
+"""
+
+
+@pytest.mark.parametrize(("name", "held"), [("cart.example", True), ("other.example", False)])
+def test_a_gateway_speaks_tls_to_a_service_by_its_policy(name, held):
+    authority = Authority()
+    shop = Shop(gateway(HTTP) + route("r", rule()) + made("BackendTLSPolicy", "p", POLICY))
+    secrets = {"configmap://shop/ca": {"ca.crt": authority.certificate}}
+    shop.world.proxy.certificates.replace(Materials({}, secrets))
+    peer = shop.world.arrive(80, LABELS, namespace="shop")
+    peer.send(b"GET / HTTP/1.1\r\nHost: cart.shop\r\n\r\n")
+    shop.world.run()
+    upstream = TlsPeer(shop.servers[CART].accept(), server_context(authority.issue(name)), server=True)
+    settle(shop.world, upstream)
+    if held:
+        assert upstream.take().startswith(b"GET / HTTP/1.1\r\n")
+        upstream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    else:
+        assert upstream.take() == b""
+    for _ in range(3):  # retries
+        shop.world.advance(0.5)
+        while shop.servers[CART].waiting:
+            settle(shop.world, TlsPeer(shop.servers[CART].accept(), server_context(authority.issue(name)), server=True))
+    assert split(peer.take())[0].split()[1] == (b"200" if held else b"503")

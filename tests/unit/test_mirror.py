@@ -148,6 +148,7 @@ ELSEWHERE = {
     "routing/decision.py": "unit/routing/test_view.py",
     "routing/destinationrules.py": "unit/routing/test_clusters.py",
     "routing/frontend.py": "unit/routing/test_frontends.py",
+    "routing/gatewayapi/backend_tls.py": "unit/routing/gatewayapi/test_attach.py",
     "routing/gatewayapi/backends.py": "unit/routing/gatewayapi/test_attach.py",
     "routing/gatewayapi/conditions.py": "unit/routing/gatewayapi/test_attach.py",
     "routing/gatewayapi/facts.py": "unit/routing/gatewayapi/test_attach.py",

@@ -37,7 +37,7 @@ from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
 from .gatewayports import GatewayPorts
 from .kernel import Kernel
-from .listener_credentials import listener_uses
+from .listener_credentials import backend_uses, listener_uses
 from .listeners import Listeners
 from .logs import Log, setup
 from .managed import wanted_objects
@@ -281,6 +281,7 @@ class Control:
         uses = (
             *self.credentials.uses(snapshot, clients, self.registry.reach),
             *listener_uses(tables, clients),
+            *backend_uses(tables, clients),
         )
         if self.cluster is not None:
             self.cluster.want_secrets(uses)

@@ -29,6 +29,25 @@ def listener_uses(tables: Tables, clients: Iterable[Client]) -> Iterator[Use]:
             yield use_of(listener)
 
 
+def backend_uses(tables: Tables, clients: Iterable[Client]) -> Iterator[Use]:
+    """The authorities that BackendTLSPolicies name, where gateways are served."""
+    if not any(client.gateway for client in clients):
+        return
+    for policies in tables.backend_tls.values():
+        for policy in policies:
+            if policy.tls.credential:
+                owner = policy.owner
+                yield Use(
+                    holder=ObjectKey(owner.kind, owner.namespace, owner.name, GROUP),
+                    location=owner.location,
+                    path=path_text(("spec", "validation", "caCertificateRefs")),
+                    tls=policy.tls,
+                    namespace=owner.namespace,
+                    paths=(),
+                    secrets=(policy.tls.credential,),
+                )
+
+
 def use_of(listener: Listener) -> Use:
     tls, owner = listener.tls, listener.owner
     assert tls is not None

@@ -68,7 +68,9 @@ def references(snapshot: Snapshot, attached: Attached) -> set[str]:
                 origin = (GROUP, spot.item.kind, spot.item.meta.namespace)
                 if not ref.group and attached.grants.allows(origin, "", ref.kind, namespace, ref.name):
                     found.add(f"{namespace}/{ref.name}")
-    return found
+    return found | {
+        policy.tls.credential for one in attached.backend_tls.values() for policy in one if policy.tls.credential
+    }
 
 
 def authorities(gateway: Object[KubernetesGatewaySpec]) -> Iterator[str]:

@@ -47,6 +47,7 @@ def wanted_statuses(
         *classes(snapshot, attached),
         *gateways(snapshot, attached, addresses),
         *routes(snapshot, attached),
+        *policies(snapshot, attached),
     ):
         key = key_of(item)
         path = path_of(key)
@@ -107,6 +108,17 @@ def routes(snapshot: Snapshot, attached: Attached) -> Iterator[Entry]:
         yield item, {"parents": [of_parent(entry, item) for entry in parents[:MAX_PARENTS]]}, "parents"
 
 
+def policies(snapshot: Snapshot, attached: Attached) -> Iterator[Entry]:
+    for key, item in snapshot.backend_tls_policies.items():
+        ancestors = []
+        for verdict in attached.policies.get(key, ()):
+            namespace, _, name = verdict.gateway.partition("/")
+            ref = {"group": GROUP, "kind": "Gateway", "namespace": namespace, "name": name}
+            conditions = written(verdict.conditions, item)
+            ancestors.append({"ancestorRef": ref, "controllerName": verdict.controller, "conditions": conditions})
+        yield item, {"ancestors": ancestors}, "ancestors"
+
+
 def of_parent(verdict: ParentVerdict, item: Object[Any]) -> Status:
     return {
         "parentRef": msgspec.to_builtins(verdict.parent) | {"group": verdict.parent.group, "kind": verdict.parent.kind},
@@ -153,10 +165,12 @@ def joined(before: Status, wanted: Wanted, now: datetime) -> Status | None:
 
 
 def partner(entry: Status, known: list[Status]) -> Status:
-    """The entry for the same parent."""
-    ref = entry.get("parentRef")
-    same = (one for one in known if (one.get("parentRef"), one.get("controllerName")) == (ref, entry["controllerName"]))
-    return next(same, {})
+    """The entry for the same parent or ancestor."""
+    return next((one for one in known if named_by(one) == named_by(entry)), {})
+
+
+def named_by(entry: Status) -> tuple[Any, Any]:
+    return entry.get("parentRef") or entry.get("ancestorRef"), entry.get("controllerName")
 
 
 def timed(entry: Status, before: Status, moment: str) -> Status:

@@ -57,6 +57,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         routes=kept(attached.routes, previous.routes),
         mesh_routes=kept(attached.mesh_routes, previous.mesh_routes),
         listeners=kept(attached.listeners, previous.listeners),
+        backend_tls=kept(attached.backend_tls, previous.backend_tls),
         client_labels=labels,
         client_nodes=HOSTNAME in labels or tells_nodes_apart(snapshot, before, previous),
         snapshot=snapshot,
@@ -66,7 +67,8 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
 
 #: The attributes of a Snapshot that attachments depend on.
 ATTACHED = (
-    "gateway_classes", "kubernetes_gateways", "listener_sets", "reference_grants", "meshes", "namespaces", *ROUTES,
+    "gateway_classes", "kubernetes_gateways", "listener_sets", "reference_grants", "backend_tls_policies", "meshes",
+    "namespaces", *ROUTES,
 )  # fmt: skip
 
 

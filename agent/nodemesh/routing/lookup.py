@@ -11,6 +11,8 @@ from ..config.meshconfig import HostOwnership
 from ..registry.services import selects
 from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Service
 from .client import Client
+from .decision import UpstreamTls
+from .gatewayapi.backend_tls import tls_for
 from .gatewayapi.rules import MeshRoute, Route
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
 from .ownership import ENTRY, is_taken, may_speak_for
@@ -262,6 +264,15 @@ class Lookup:
             if chosen:
                 return chosen
         return ()
+
+    def backend_tls(self, service: Service, port: int) -> UpstreamTls | None:
+        """How a gateway speaks to a Service's port by a BackendTLSPolicy."""
+        if not self.client.gateway:
+            return None
+        found = self.tables.backend_tls.get(service.host)
+        self.reads.append(("backend_tls", service.host, found))
+        spec = service.port(port)
+        return tls_for(found, spec.name if spec is not None else "") if found else None
 
     def route(self, key: str) -> Route:
         """One of the tables' routes."""

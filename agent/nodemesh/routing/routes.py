@@ -106,6 +106,9 @@ class RouteBuilder:
             cluster = build_cluster(
                 service, port, subset, rule, lookup.client, mesh, shadowed=shadowed, passthrough=passthrough
             )
+            tls = lookup.backend_tls(service, port)
+            if tls is not None and cluster.tls is None and not passthrough:
+                cluster = replace(cluster, tls=tls, key=f"{cluster.key}|tls")  # others speak to it in plain
         return self._clusters.keep(key, cluster, lookup.reads[start:])
 
     def target(self, destination: virtualservice.Destination | None, port: int) -> tuple[Cluster | None, str]:

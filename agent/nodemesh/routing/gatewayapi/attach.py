@@ -11,8 +11,10 @@ from ...config.kinds import ISTIO_GROUP
 from ...config.meta import Object
 from ...registry.snapshot import Resolution, Service, Snapshot
 from . import CLASS, GATEWAY_CONTROLLER, MESH_CONTROLLER
+from .backend_tls import BackendPolicies
 from .backends import Resolved, Resolver, ServiceReads, stands
 from .conditions import (
+    AncestorVerdict,
     Condition,
     GatewayVerdict,
     ParentVerdict,
@@ -24,7 +26,7 @@ from .facts import AllIsWell, Facts
 from .grants import Grants
 from .hosts import intersection
 from .listeners import UDP_TEXT, Judge, Spot, allows_namespace, sets_by_gateway
-from .rules import Listener, ListenerRoute, MeshRoute, Route
+from .rules import BackendTls, Listener, ListenerRoute, MeshRoute, Route
 from .verdicts import GatewayVerdicts
 
 #: The attributes of a Snapshot that hold routes, the most specific kind first.
@@ -50,6 +52,8 @@ class Attached:
         self.routes: dict[str, Route] = {}
         self.spots: dict[str, list[Spot]] = {}  # by Gateway
         self.resolved: dict[str, Resolved] = {}  # by the route's key in `routes`
+        self.backend_tls: dict[str, tuple[BackendTls, ...]] = {}  # by the Service's host
+        self.policies: dict[str, tuple[AncestorVerdict, ...]] = {}  # by BackendTLSPolicy
         self.grants = Grants(())
         self.reads: ServiceReads = {}  # the services that were looked at, by host
 
@@ -95,6 +99,8 @@ class Attachment:
         said = GatewayVerdicts(self._snapshot, self._facts, self._grants, self._result.spots)
         self._result.gateways = said.gateways
         self._result.sets |= said.sets
+        policies = BackendPolicies(self._snapshot, self._facts, self._result.listeners, self._result.routes)
+        self._result.backend_tls, self._result.policies = policies.tls, policies.said
         return self._result
 
     # === classes and Gateways

@@ -6,6 +6,8 @@ from typing import Final
 
 #: In the order of their names, as a GatewayClass's status has them.
 GATEWAY_FEATURES: Final = (
+    "BackendTLSPolicy",
+    "BackendTLSPolicySANValidation",
     "Gateway",
     "GatewayFrontendClientCertificateValidation",
     "GatewayHTTPListenerIsolation",

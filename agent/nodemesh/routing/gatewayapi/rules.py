@@ -6,7 +6,7 @@ import msgspec
 
 from ...config.gateway import ServerTLSSettings
 from ...config.gatewayapi.routes import HTTPRouteRule
-from ..decision import Owner, Rule
+from ..decision import Owner, Rule, UpstreamTls
 
 
 class RoutePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,6 +64,14 @@ class ListenerRoute(RoutePart, frozen=True, kw_only=True):
     key: str
     kind: str
     hosts: tuple[str, ...] = ("",)
+
+
+class BackendTls(RoutePart, frozen=True, kw_only=True):
+    """How a Service, or one port of it by its name, is spoken to in TLS."""
+
+    owner: Owner
+    tls: UpstreamTls
+    section: str = ""
 
 
 class Listener(RoutePart, frozen=True, kw_only=True):
