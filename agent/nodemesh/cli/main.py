@@ -25,6 +25,7 @@ COMMANDS = {
     "graph": ("show", "graph"),
     "doctor": ("doctor", "doctor"),
     "crds": ("crds", "crds"),
+    "migrate": ("migrate", "migrate"),
     "uninstall": ("uninstall", "uninstall"),
 }
 
