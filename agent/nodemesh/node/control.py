@@ -67,7 +67,8 @@ PROBLEMS_LOGGED = 20
 class Control:
     """Puts the parts together; one per process. Built by `start`, which raises StartError."""
 
-    def __init__(self, options: RunOptions, store: StoreClient, workers: socket.socket) -> None:
+    def __init__(self, options: RunOptions, store: StoreClient, workers: socket.socket, first: bool) -> None:
+        """`first` where the agent has just been started, and this process does not stand for one that died."""
         self.options = options
         self.started = time.time()
         self.children = Children(pids={}, restarts={})
@@ -96,6 +97,7 @@ class Control:
         if self.kernel is not None:
             self.enrolment = Enrolment(self.kernel, self.listeners, options.node, self.numbers.number, time.time)
         self.claims: tuple[Problem, ...] = ()  # on what is another namespace's
+        self._first = first
         self._store = store
         self._stop = asyncio.Event()
         self._ready = False
@@ -147,7 +149,8 @@ class Control:
     # the configuration
 
     def _first_load(self) -> None:
-        """Raises StartError where there is nothing but errors."""
+        """Raises StartError where there is nothing but errors, or anything broken at the agent's first start that its
+        user does not want to go on with. A control process that is started again goes on: the workers serve."""
         changes = self.source.scan()
         self._take(FILES, changes if changes is not None else Changes((), (), ()))
         snapshot = self.snapshot
@@ -157,6 +160,12 @@ class Control:
             raise StartError(
                 f"the configuration has nothing but errors ({len(errors)} in all); the first is at {first.location}: "
                 f"{first.message}"
+            )
+        refused = [problem for problem in snapshot.problems if problem.refused]
+        if refused and self._first and not self.options.keep_going:
+            raise StartError(
+                f"{refused[0].location}: {refused[0].message} ({len(refused)} in all); mend it, or start by what is "
+                "good in the configuration, with --keep-going"
             )
 
     def _begin(self) -> None:
@@ -275,7 +284,7 @@ class Control:
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
         self.resolver.want(snapshot)
-        self.exposed.update(snapshot)
+        self.exposed.update(snapshot, self.views)
         if self.kernel is not None and self.enrolment is not None:
             self.numbers.assign(self.views, pods)
             self.kernel.apply(self.numbers.numbered(), self.resolver.addresses)
@@ -423,18 +432,18 @@ class Control:
             os.close(fd)
 
 
-async def _main(options: RunOptions, store_fd: int, workers_fd: int) -> None:
+async def _main(options: RunOptions, store_fd: int, workers_fd: int, first: bool) -> None:
     store = StoreClient(socket.socket(fileno=store_fd))
     store.load()
-    await Control(options, store, socket.socket(fileno=workers_fd)).run()
+    await Control(options, store, socket.socket(fileno=workers_fd), first).run()
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m nodemesh.node.control OPTIONS STORE_FD WORKERS_FD`; the supervisor calls it."""
+    """`python -m nodemesh.node.control OPTIONS STORE_FD WORKERS_FD [first]`; the supervisor calls it."""
     setup("control")
     try:
         options = msgspec.json.decode(arguments[0], type=RunOptions)
-        asyncio.run(_main(options, int(arguments[1]), int(arguments[2])))
+        asyncio.run(_main(options, int(arguments[1]), int(arguments[2]), "first" in arguments[3:]))
     except StartError as error:
         print(f"nodemesh: {error}", file=sys.stderr)
         return HOPELESS

@@ -17,6 +17,7 @@ ACROSS_CODES: dict[str, str] = {
     "policy-ignored": "An older DestinationRule of the same host has a trafficPolicy, which counts alone.",
     "protocol-hides-rules": "The protocol of the host's ports keeps the rules from applying.",
     "rule-not-seen": "A DestinationRule stands where most clients do not get it.",
+    "service-without-endpoints": "Other services have endpoints, this one has none.",
     "subset-ignored": "An older DestinationRule of the same host defines the subset.",
     "undeclared-protocol": "The host's protocol is not declared, and has to be guessed.",
     "unknown-delegate": "There is no VirtualService of that name to delegate to.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...config.meta import Object, Path
+from ...config.meta import Location, Object, Path
 from ...config.problems import Problem, Severity, path_text
 from ...registry.snapshot import Snapshot
 from ..names import covers
@@ -34,6 +34,20 @@ class Findings:
     def error(self, code: str, item: Object[Any], path: Path, message: str) -> None:
         """Traffic will fail."""
         self._add(code, item, path, message, Severity.ERROR)
+
+    def note(self, code: str, place: Location, kind: str, namespace: str, name: str, message: str) -> None:
+        """Nothing is wrong by itself, but somebody may expect something else."""
+        self.problems.append(
+            Problem(
+                code=code,
+                message=message,
+                severity=Severity.INFO,
+                location=place,
+                kind=kind,
+                namespace=namespace,
+                name=name,
+            )
+        )
 
     def _add(self, code: str, item: Object[Any], path: Path, message: str, severity: Severity) -> None:
         problem = Problem(
