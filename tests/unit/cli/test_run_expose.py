@@ -224,6 +224,14 @@ def test_a_broken_file_at_the_first_start_is_an_error_unless_told_to_go_on(folde
         assert mesh.curl() == (200, "v1")
 
 
+def test_an_empty_configuration_is_one(folder, v1):
+    """It is ready, and follows what comes."""
+    with Mesh(folder) as mesh:
+        assert mesh.api("/status")["tables"]["version"] == 1
+        (folder / "mesh.yaml").write_text(cluster(v1) + rules(TO_V1))
+        until(lambda: mesh.curl() == (200, "v1"))
+
+
 def test_words_that_find_nothing_are_named(folder, v1):
     (folder / "mesh.yaml").write_text(cluster(v1) + rules(TO_V1))
     with Mesh(folder, expose=("reviews:9080", "rewiews:9080", "reviews:81")) as mesh:
