@@ -15,6 +15,7 @@ from functools import partial
 import msgspec
 
 from ..admin.http import serve
+from ..config.meshconfig import EnrolmentMode
 from ..config.problems import Problem, Severity
 from ..proxy.messages import Message, SetDns, SetMaps, SetSockmap
 from ..registry.multicluster import Registry
@@ -35,10 +36,12 @@ from .enrol import Enrolment, Failing
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
 from .kernel import Kernel
+from .kubeconfig import own_namespace
 from .listeners import Listeners
 from .logs import Log, setup
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
+from .pods import KUBE_SYSTEM, Custom
 from .publish import Publisher
 from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
@@ -95,7 +98,12 @@ class Control:
         self.numbers = ViewNumbers()
         self.enrolment: Enrolment | None = None
         if self.kernel is not None:
-            self.enrolment = Enrolment(self.kernel, self.listeners, options.node, self.numbers.number, time.time)
+            custom = Custom(
+                mode=EnrolmentMode.LABELLED if options.kubernetes else EnrolmentMode.ALL,
+                apart=frozenset({KUBE_SYSTEM, own_namespace()}),
+            )
+            number = self.numbers.number
+            self.enrolment = Enrolment(self.kernel, self.listeners, options.node, number, time.time, custom)
         self.claims: tuple[Problem, ...] = ()  # on what is another namespace's
         self._first = first
         self._store = store
