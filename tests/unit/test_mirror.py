@@ -188,6 +188,7 @@ ELSEWHERE = {
     "routing/tables.py": "unit/routing/test_view.py",
     "routing/views.py": "unit/routing/test_view.py",
     "routing/virtualservices.py": "unit/routing/test_routes.py",
+    "share.py": "unit/test_share.py",
     "sim/network.py": "playbooks/test_http.py",
     "sim/pipe.py": "playbooks/test_http.py",
     "sim/world.py": "playbooks/test_http.py",

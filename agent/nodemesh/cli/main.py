@@ -14,6 +14,7 @@ from .output import Failure
 COMMANDS = {
     "run": ("run", "run"),
     "demo": ("demo", "demo"),
+    "example": ("example", "example"),
     "lint": ("lint", "lint"),
     "explain": ("explain", "explain"),
     "status": ("show", "status"),

@@ -11,6 +11,7 @@ from .output import Failure
 
 @click.command()
 @click.option("--config", "config", multiple=True, metavar="PATH", help="File or folder of YAML; reloaded on change.")
+@click.option("--keep-going", is_flag=True, help="Start although files are broken (always with --kubernetes).")
 @click.option("--kubernetes", is_flag=True, help="Follow the cluster whose API server is at hand.")
 @click.option("--kubeconfig", default="", metavar="FILE", help="How to reach it (default: the pod's service account).")
 @click.option("--state-dir", default="", metavar="DIR", help="Where the cluster's last good state is kept.")
@@ -56,8 +57,8 @@ from .output import Failure
 @click.option("--cgroup-root", default="", hidden=True)
 @click.option("--bpffs", default="/sys/fs/bpf/nodemesh", hidden=True)
 def run(
-    config: tuple[str, ...], kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str, remote: tuple[str, ...],
-    remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str, gateway_image: str,
+    config: tuple[str, ...], keep_going: bool, kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str,
+    remote: tuple[str, ...], remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str, gateway_image: str,
     gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str, grace: float,
     worker_limit: float, control_limit: float, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
@@ -87,6 +88,7 @@ def run(
     try:
         options = RunOptions(
             config=config,
+            keep_going=keep_going or kubernetes,
             kubernetes=kubernetes,
             kubeconfig=kubeconfig,
             state_dir=state_dir,

@@ -68,8 +68,9 @@ class RemoteCluster(msgspec.Struct, frozen=True):
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`client` is the `namespace/name` behind the plain listeners, empty where nobody said; `gateway` has the labels of
-    the gateway workload that this process serves as, in addition; `grace` is seconds given to open connections when the
+    """`client` is the `namespace/name` behind the plain listeners, empty where nobody said; `keep_going` starts
+    although some of the files' objects are refused; `gateway` has the labels of the gateway workload that this process
+    serves as, in addition; `grace` is seconds given to open connections when the
     agent stops;
     `worker_limit` and `control_limit` are seconds without a sign of life after which a process is replaced, 0 for
     never; `workers` 0 stands for one per processor. With `kubernetes`, an empty `kubeconfig` stands for the
@@ -78,6 +79,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     resolves all that depends on the machine: in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
 
     config: tuple[str, ...] = ()
+    keep_going: bool = False
     kubernetes: bool = False
     kubeconfig: str = ""
     state_dir: str = ""

@@ -51,6 +51,10 @@ RULE_KINDS = {
 }
 
 
+#: Why there is a new snapshot although no object changed: by whether there was one before.
+_WITHOUT_OBJECTS = ("the configuration is empty", "the list of problems changed")
+
+
 class Store:
     """Objects of several sources and the Snapshot they make. Where two sources hold an object of the same kind and
     name, the one whose source came first counts."""
@@ -76,7 +80,7 @@ class Store:
         problems: Iterable[Problem] | None = None,
     ) -> Snapshot:
         """Take in a source's changes; `problems`, if given, replaces those that the source reported before. The
-        snapshot stays the same object if nothing changed."""
+        snapshot stays the same object if nothing changed; version 0 is of a registry that no source has spoken to."""
         held = self._held.setdefault(source, {})
         foreign = self._remote or source == CLUSTER
         touched: dict[ObjectKey, None] = {}
@@ -162,7 +166,7 @@ class Store:
     def _advance(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> Snapshot:
         previous = self.snapshot
         problems = tuple(chain(*self._problems.values(), *self._objections.values()))
-        if not changes and problems == previous.problems:
+        if previous.version and not changes and problems == previous.problems:
             return previous
         causes = [self._cause(key, item) for key, item in changes.items()]
         for key, item in changes.items():
@@ -178,7 +182,7 @@ class Store:
         }
         self.snapshot = Snapshot(
             version=previous.version + 1,
-            causes=shortened(causes) or ("the list of problems changed",),
+            causes=shortened(causes) or (_WITHOUT_OBJECTS[bool(previous.version)],),
             mesh=previous.mesh if assembler.mesh == previous.mesh else assembler.mesh,
             cluster=previous.cluster,
             network=assembler.site.network_of({}),

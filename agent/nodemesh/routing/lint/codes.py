@@ -22,6 +22,7 @@ ACROSS_CODES: dict[str, str] = {
     "route-not-accepted": "A route does not attach to one of its parents, or has rules that cannot be carried out.",
     "route-unresolved": "A route refers to something that is not there, or not granted.",
     "rule-not-seen": "A DestinationRule stands where most clients do not get it.",
+    "service-without-endpoints": "Other services have endpoints, this one has none.",
     "subset-ignored": "An older DestinationRule of the same host defines the subset.",
     "pinned-streams": "A port stays in the kernel, where all streams of an HTTP/2 connection reach one endpoint.",
     "undeclared-protocol": "The host's protocol is not declared, and has to be guessed.",
