@@ -58,9 +58,9 @@ from .output import Failure
 @click.option("--bpffs", default="/sys/fs/bpf/nodemesh", hidden=True)
 def run(
     config: tuple[str, ...], keep_going: bool, kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str,
-    remote: tuple[str, ...], remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str, gateway_image: str,
-    gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str, grace: float,
-    worker_limit: float, control_limit: float, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
+    remote: tuple[str, ...], remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
+    gateway_image: str, gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str,
+    grace: float, worker_limit: float, control_limit: float, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import supervisor
