@@ -2,7 +2,8 @@
  *
  *   10.96.0.10:9080  pass    -> unchanged
  *                    kernel  -> 10.244.1.7:9080, one slot of the service's set
- *                    proxy   -> 127.0.0.1:15001 in the pod's own namespace, if somebody there listens and lives
+ *                    proxy   -> 127.0.0.1 in the pod's own namespace, if somebody there listens and lives, at a port of
+ *                               this socket's own, from where sk_lookup hands it to that listener
  *                               otherwise unchanged (fail open) or 127.0.0.1:0, where the kernel refuses (fail closed)
  */
 #pragma once
@@ -12,7 +13,10 @@
 #include "count.h"
 #include "liveness.h"
 #include "maps.h"
+#include "origin.h"
 #include "reasons.h"
+
+#define LOOPBACK_DEVICE 1 /* in every network namespace */
 
 static inline struct service *service_find_in_network(const struct target *dialled, u32 view, u16 port)
 {
@@ -48,7 +52,14 @@ static inline struct service *service_find(const struct target *dialled, u32 vie
 	return found;
 }
 
-static inline enum reason translate_to_proxy(struct target *target, const struct service *service, u64 netns)
+/* Connections of sockets that live at the same time differ in it, so that they share no ports: else a pod could have as many
+ * in all as it has local ports, and one port could not be bound for two of them. */
+static inline u16 port_of(u64 cookie)
+{
+	return NETWORK16((u16)(1 + cookie % 65535));
+}
+
+static inline enum reason translate_to_proxy(struct target *target, const struct service *service, u64 netns, u64 cookie)
 {
 	u32 zero = 0;
 	struct settings *current = settings.lookup(&zero);
@@ -60,7 +71,7 @@ static inline enum reason translate_to_proxy(struct target *target, const struct
 	if (late != REASON_NONE && !(service->flags & SERVICE_FAIL_CLOSED))
 		return late;
 	address_set_loopback(&target->address, v4);
-	target->port = late == REASON_NONE ? current->proxy_port : 0;
+	target->port = late == REASON_NONE ? port_of(cookie) : 0;
 	if (late == REASON_PASS_NO_LISTENER)
 		return REASON_REFUSED_NO_LISTENER;
 	return late == REASON_NONE ? REASON_REDIRECTED : REASON_REFUSED_HEARTBEAT_LATE;
@@ -91,10 +102,10 @@ static inline enum reason translate_to_backend(struct target *target, struct ser
 	return REASON_BALANCED;
 }
 
-static inline enum reason translate(struct target *target, struct service *service, u64 netns)
+static inline enum reason translate(struct target *target, struct service *service, u64 netns, u64 cookie)
 {
 	if (service->mode == MODE_PROXY)
-		return translate_to_proxy(target, service, netns);
+		return translate_to_proxy(target, service, netns, cookie);
 	if (service->mode == MODE_KERNEL)
 		return translate_to_backend(target, service);
 	return REASON_PASS_MODE;
@@ -102,7 +113,20 @@ static inline enum reason translate(struct target *target, struct service *servi
 
 /* The whole of a connect hook but for reading and writing the context. `target` is changed where the connection is to go
  * elsewhere; the reason says why. */
-static inline enum reason connect_translate(struct bpf_sock_addr *ctx, struct target *target)
+/* A socket that is bound to a device cannot reach the loopback: its connect() would hang. What is bound to an address can. */
+static inline int bound_elsewhere(struct bpf_sock *sk)
+{
+	return sk && sk->bound_dev_if && sk->bound_dev_if != LOOPBACK_DEVICE;
+}
+
+static inline int source_chosen(struct bpf_sock *sk, int v4)
+{
+	if (v4)
+		return sk && !sk->src_ip4;
+	return sk && !(sk->src_ip6[0] | sk->src_ip6[1] | sk->src_ip6[2] | sk->src_ip6[3]);
+}
+
+static inline enum reason connect_translate(struct bpf_sock_addr *ctx, struct target *target, int v4)
 {
 	u64 netns = bpf_get_netns_cookie(ctx);
 	struct pod *pod = pods.lookup(&netns);
@@ -122,15 +146,21 @@ static inline enum reason connect_translate(struct bpf_sock_addr *ctx, struct ta
 		origin.address = service->alias_port ? service->alias : dialled.address;
 		origin.port = service->alias_port ? service->alias_port : dialled.port;
 		origin.mode = service->mode;
-		reason = translate(target, service, netns);
+		origin.chosen = source_chosen(ctx->sk, v4);
+		reason = translate(target, service, netns, cookie);
+	}
+	if (address_is_loopback(&target->address) && bound_elsewhere(ctx->sk) && !address_is_loopback(&dialled.address)) {
+		*target = dialled;
+		reason = reason == REASON_REDIRECTED && !(service->flags & SERVICE_FAIL_CLOSED) ? REASON_PASS_DEVICE :
+											   REASON_REFUSED_DEVICE;
 	}
 	if (reason == REASON_REDIRECTED || reason == REASON_BALANCED) {
-		if (origins.update(&cookie, &origin) == 0)
+		if (origin_keep(ctx->sk, &origin))
 			return reason;
 		*target = dialled;
 		reason = REASON_MAP_FULL;
 	}
 	/* An earlier attempt of this socket may have left its record. */
-	origins.delete(&cookie);
+	origin_forget(ctx->sk);
 	return reason;
 }

@@ -207,8 +207,8 @@ def test_a_successor_takes_hooks_and_listeners_over(lab):
     node.enrolment.finish_start()
     node.listeners.drop_left()
     after = attach.attached(node.pins)
-    assert [(link.pod, link.hook, link.cgroup) for link in after] == [
-        (link.pod, link.hook, link.cgroup) for link in links
+    assert [(link.pod, link.hook, link.target) for link in after] == [
+        (link.pod, link.hook, link.target) for link in links
     ]
     assert {listener.name: os.fstat(listener.fds[0]).st_ino for listener in node.listeners} == before
     assert {listener.name: listener.message.id for listener in node.listeners} == numbers

@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -220,6 +221,24 @@ def _accepts(hook: HookProgram) -> bool:
     """Whether the kernel loads a program for the hook."""
     try:
         os.close(bpf.program_load(hook.program_type, hook.attach_type, _RETURN_1, "probe"))
+    except OSError:
+        return False
+    return True
+
+
+def knows_mptcp() -> bool:
+    """Whether the kernel tells MPTCP's sockets from others (bpf_skc_to_mptcp_sock, Linux 5.19)."""
+    code = b"".join(
+        (
+            struct.pack("=BBhi", 0x79, 0x11, 64, 0),  # r1 = context->sk
+            struct.pack("=BBhi", 0x15, 0x01, 1, 0),  # if it is NULL, the next one is skipped
+            struct.pack("=BBhi", 0x85, 0x00, 0, 196),  # bpf_skc_to_mptcp_sock(r1)
+            _RETURN_1,
+        )
+    )
+    connect4 = next(hook for hook in HOOKS if hook.name == "connect4")
+    try:
+        os.close(bpf.program_load(connect4.program_type, connect4.attach_type, code, "probe"))
     except OSError:
         return False
     return True
