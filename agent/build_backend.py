@@ -18,7 +18,7 @@ PACKAGE = Path("agent/nodemesh")  # a backend runs in the project's root (PEP 51
 HOT = (
     "balance/*.py",
     "proxy/*.py",
-    "proxy/http1/*.py",
+    "proxy/*/*.py",
     "routing/match.py",
     "routing/request.py",
     "routing/rewrite.py",

@@ -105,13 +105,14 @@ class Follower:
             assert clock() < end, (self.source.waiting_for(), self.source.status())
             await asyncio.sleep(0.01)
 
-    def names(self, kind: str) -> set[str]:
+    def names(self, kind: str, group: str = "") -> set[str]:
         """What the source holds of a kind."""
-        return {item.meta.name for name in self.source._names[kind] for item in self.source._held[name].values()}
+        names = self.source._names[group, kind]
+        return {item.meta.name for name in names for item in self.source._held[name].values()}
 
     def agrees(self) -> bool:
         """Whether the source holds exactly what the server does."""
         return all(
-            self.names(kind) == {data["metadata"]["name"] for data in self.server.objects(kind)}
-            for kind in self.source._names
+            self.names(kind, group) == {data["metadata"]["name"] for data in self.server.objects(kind, group)}
+            for group, kind in self.source._names
         )

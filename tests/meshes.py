@@ -10,6 +10,7 @@ from nodemesh.config.base import Base64, Duration
 from nodemesh.config.core import EndpointSliceSpec, NamespaceSpec, NodeSpec, PodSpec, ServiceSpec
 from nodemesh.config.destinationrule import DestinationRuleSpec
 from nodemesh.config.gateway import GatewaySpec
+from nodemesh.config.kinds import KINDS
 from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location, Meta, Object
 from nodemesh.config.serviceentry import ServiceEntrySpec
@@ -37,6 +38,7 @@ SPECS: dict[str, type] = {
     "Sidecar": SidecarSpec,
     "MeshConfig": MeshConfigSpec,
 }
+GROUPS = {kind.spec: kind.group for kind in KINDS.values()}
 
 
 def convert(kind: type, value: Any) -> Any:
@@ -52,7 +54,7 @@ def make(kind: str, name: str, spec: dict[str, Any] | None = None, **meta: Any) 
     meta.setdefault("namespace", "" if kind in ("Namespace", "Node") else "default")
     location = meta.pop("location", Location(f"{kind.lower()}-{name}.yaml", 1, 1))
     typed = msgspec.convert(spec or {}, SPECS[kind], dec_hook=convert)
-    return Object(kind=kind, meta=Meta(name=name, **meta), spec=typed, location=location)
+    return Object(kind=kind, group=GROUPS[SPECS[kind]], meta=Meta(name=name, **meta), spec=typed, location=location)
 
 
 def service(name: str, ip: str, *ports: Any, selector: dict[str, str] | None = None, **meta: Any) -> Object[Any]:

@@ -105,9 +105,9 @@ class Kinds:
     def remove(self, kind: Kind) -> None:
         self._kinds.pop((kind.group, kind.version, kind.plural), None)
 
-    def of(self, name: str) -> Kind:
-        """The first version of a kind."""
-        return next(kind for kind in self._kinds.values() if kind.kind == name)
+    def of(self, name: str, group: str | None = None) -> Kind:
+        """The first version of a kind, of the first group that has it where none is named."""
+        return next(kind for kind in self._kinds.values() if kind.kind == name and group in (None, kind.group))
 
     def target(self, path: str) -> Target | None:
         parts = path.strip("/").split("/")

@@ -82,8 +82,8 @@ class ApiServer:
         found = self.kinds.of(kind)
         self.etcd.delete(found.store, (namespace if found.namespaced else "", name))
 
-    def objects(self, kind: str) -> list[Data]:
-        return self.etcd.all(self.kinds.of(kind).store)
+    def objects(self, kind: str, group: str | None = None) -> list[Data]:
+        return self.etcd.all(self.kinds.of(kind, group).store)
 
     def cut(self) -> int:
         """Break every watch's connection; how many there were."""

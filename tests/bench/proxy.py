@@ -22,6 +22,7 @@ class Proxy(abc.ABC):
 
     name: ClassVar[str]
     environment: ClassVar[dict[str, str]] = {}
+    patience: ClassVar[float] = 20.0  # seconds for it to answer
 
     def __init__(self, folder: Path, upstream_port: int, cores: Cores) -> None:
         self.folder = folder
@@ -30,7 +31,7 @@ class Proxy(abc.ABC):
         self.access_log = folder / "access.log"
         self.process = Process(self.name, self.command(), cores.proxy, folder / "output.txt", self.environment)
         try:
-            self.process.wait_until(self.ready, "answer a request")
+            self.process.wait_until(self.ready, "answer a request", self.patience)
         except BaseException:
             self.process.stop()
             raise

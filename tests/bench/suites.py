@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import cluster_suite, datapath_suite, exchange_suite, http_suite, relay_suite, soak_suite, tables_suite
+from . import (
+    cluster_suite,
+    codec_suite,
+    datapath_suite,
+    exchange_suite,
+    fairness_suite,
+    http_suite,
+    instructions_suite,
+    relay_suite,
+    soak_suite,
+    tables_suite,
+)
 from .outcome import Options, Outcome
 
 SUITES: dict[str, Callable[[Options], Outcome]] = {
     "http": http_suite.run,
     "relay": relay_suite.run,
+    "fairness": fairness_suite.run,
     "exchange": exchange_suite.run,
+    "codec": codec_suite.run,
+    "instructions": instructions_suite.run,
     "tables": tables_suite.run,
     "cluster": cluster_suite.run,
     "datapath": datapath_suite.run,

@@ -21,7 +21,7 @@ from nodemesh.datapath.sockmap import Sockmap
 from nodemesh.lab import Lab, Pod
 from nodemesh.lab.agent import Agent
 from nodemesh.lab.service import Port
-from nodemesh.proxy.sockmap import MAX_DEPTH
+from nodemesh.proxy.io.sockmap import MAX_DEPTH
 
 ASKS = {"nodemesh.io/sockmap": "enabled"}
 LARGE = 64 << 20

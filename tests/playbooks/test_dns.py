@@ -6,7 +6,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from nodemesh.proxy.nameserver import MAX_WAITING, PATIENCE, Entrance, Nameserver
+from nodemesh.proxy.dns.nameserver import MAX_WAITING, PATIENCE, Entrance, Nameserver
 from nodemesh.routing.client import Client
 from nodemesh.sim.world import World
 from nodemesh.telemetry.names import Names

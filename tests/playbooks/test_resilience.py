@@ -4,9 +4,9 @@ import gc
 
 import pytest
 
-from nodemesh.proxy.call import Call
-from nodemesh.proxy.exchange import Exchange
-from nodemesh.proxy.mirror import Shadow
+from nodemesh.proxy.http.call import Call
+from nodemesh.proxy.http.exchange import Exchange
+from nodemesh.proxy.http.mirror import Shadow
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 

@@ -6,8 +6,8 @@ import ssl
 import pytest
 
 from nodemesh.lab.certificates import Authority
-from nodemesh.proxy.certificates import Materials
-from nodemesh.proxy.relay import Side
+from nodemesh.proxy.tcp.relay import Side
+from nodemesh.proxy.tls.certificates import Materials
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodemesh.proxy.head import UNKNOWN
+from nodemesh.proxy.http.errors import ProtocolError
+from nodemesh.proxy.http.head import UNKNOWN
 from nodemesh.proxy.http1.body import BodyReader, ChunkedReader, LengthReader
-from nodemesh.proxy.http1.errors import ProtocolError
 from nodemesh.proxy.http1.receive import HeadBuffer
 from nodemesh.proxy.http1.request import read_request
 from nodemesh.proxy.http1.response import read_response

@@ -45,17 +45,20 @@ HOMES = {
     "xxhash": {"balance/hashing.py"},
     "mypy_extensions": {
         "proxy/clock.py",
-        "proxy/early.py",
-        "proxy/nameserver.py",
-        "proxy/platform.py",
-        "proxy/tls.py",
+        "proxy/tcp/early.py",
+        "proxy/dns/nameserver.py",
+        "proxy/http/responder.py",
+        "proxy/http/stream.py",
+        "proxy/http2/roles.py",
+        "proxy/io/platform.py",
+        "proxy/tls/transport.py",
         "proxy/transport.py",
         "proxy/worker.py",
         "telemetry/telemetry.py",
     },
     "re2": {"config/regex.py"},
-    "dns": {"node/resolve.py", "proxy/dns_message.py"},
-    "cryptography": {"proxy/certificates.py", "lab/certificates.py"},
+    "dns": {"node/resolve.py", "proxy/dns/message.py"},
+    "cryptography": {"proxy/tls/peer.py", "lab/certificates.py"},
 }
 
 

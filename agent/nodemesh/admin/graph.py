@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from ..telemetry.dump import Dump
 from ..telemetry.histogram import BOUNDS
 from ..telemetry.labels import HTTP_LABELS, TCP_LABELS
+from ..telemetry.totals import Totals
 
 
 class Edge(msgspec.Struct):
@@ -45,10 +45,10 @@ def _ends(labels: dict[str, str]) -> tuple[Node, Node, Node | None]:
     return source, service, answered
 
 
-def build(dump: Dump) -> dict[str, Any]:
+def build(totals: Totals) -> dict[str, Any]:
     """/graph."""
     edges: dict[tuple[Node, Node, str], Edge] = {}
-    for counts in dump.http:
+    for counts in [row.counts for row in totals.http.values()]:
         labels = dict(zip(HTTP_LABELS, counts.labels, strict=True))
         source, service, answered = _ends(labels)
         code = int(labels["response_code"])
@@ -59,7 +59,7 @@ def build(dump: Dump) -> dict[str, Any]:
             edge.sent += counts.response_bytes[1]
             edge.received += counts.request_bytes[1]
             edge.duration = [left + right for left, right in zip(edge.duration, counts.duration[0], strict=True)]
-    for flow in dump.tcp:
+    for flow in [row.counts for row in totals.tcp.values()]:
         labels = dict(zip(TCP_LABELS, flow.labels, strict=True))
         source, service, answered = _ends(labels)
         for ends in ((source, service), *(((service, answered),) if answered else ())):

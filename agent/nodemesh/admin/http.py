@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from .. import __version__
-from ..telemetry.exposition import CONTENT_TYPE
+from ..telemetry.exposition import CONTENT_TYPE, zipped
 from . import graph, pages
 from .state import Explanation, Node, QuestionError
 
@@ -77,8 +77,17 @@ class Api:
             {"version": __version__, "python": platform.python_version(), "kernel": platform.release()}
         )
 
-    async def metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=await self._node.metrics(), headers={"Content-Type": CONTENT_TYPE})
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        pieces = await self._node.metrics()
+        headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
+        if takes_gzip(request.headers.get("Accept-Encoding", "")):
+            headers["Content-Encoding"] = "gzip"
+            return web.Response(body=await asyncio.to_thread(b"".join, zipped(pieces)), headers=headers)
+        answer = web.StreamResponse(headers=headers)
+        await answer.prepare(request)
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            await answer.write(piece)
+        return answer
 
     async def status(self, _request: web.Request) -> web.Response:
         return json_response(self._node.status())
@@ -100,7 +109,7 @@ class Api:
 
     async def connections(self, _request: web.Request) -> web.Response:
         is_open, counted = await asyncio.gather(self._node.connections(), self._node.telemetry())
-        return json_response({"open": is_open, "recent": counted.decisions[: -RECENT - 1 : -1]})
+        return json_response({"open": is_open, "recent": list(counted.recent)[: -RECENT - 1 : -1]})
 
     async def graph(self, _request: web.Request) -> web.Response:
         return json_response(graph.build(await self._node.telemetry()))
@@ -110,6 +119,16 @@ class Api:
             return json_response(self._node.explain(question(request)))
         except QuestionError as error:
             return json_response({"error": str(error)}, 400)
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding names gzip, and does not refuse it (RFC 9110 section 12.5.3)."""
+    for member in accepted.lower().split(","):
+        coding, _, weight = member.partition(";")
+        if coding.strip() in ("gzip", "x-gzip"):
+            quality = weight.replace(" ", "").removeprefix("q=")
+            return not quality or bool(quality.strip("0."))
+    return False
 
 
 def _pairs(values: list[str], separator: str, what: str) -> tuple[tuple[str, str], ...]:

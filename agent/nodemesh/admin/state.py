@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from ..registry.snapshot import Service, Snapshot
-from ..telemetry.dump import Dump
+from ..telemetry.totals import Totals
 
 
 class PodRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,11 +73,11 @@ class Node(Protocol):
     def explain(self, question: Explanation) -> dict[str, Any]:
         """The matcher's own account. Raises QuestionError."""
 
-    async def telemetry(self) -> Dump:
-        """The sum of all workers' numbers."""
+    async def telemetry(self) -> Totals:
+        """The sum of all workers' numbers, fetched now."""
 
     async def connections(self) -> list[Any]:
         """What is open now, from all workers."""
 
-    async def metrics(self) -> bytes:
-        """The /metrics page."""
+    async def metrics(self) -> Iterator[bytes]:
+        """The /metrics page, made piece by piece; any thread may do it."""

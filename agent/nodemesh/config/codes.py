@@ -33,7 +33,9 @@ SHAPE_CODES: dict[str, str] = {
     "bad-base64": "The value is not base64.",
     "bad-time": "The value is not an RFC 3339 time.",
     "out-of-range": "The number is too small or too large.",
-    "too-many": "The list is longer than allowed.",
+    "too-many": "The list or text is longer than allowed.",
+    "too-few": "The list or text is shorter than allowed, or empty.",
+    "bad-value": "The value does not have the form that the field needs.",
     "one-of": "Fields that exclude each other are set, or none of them is.",
 }
 
@@ -41,6 +43,7 @@ SHAPE_CODES: dict[str, str] = {
 VALUE_CODES: dict[str, str] = {
     "bad-address": "The value is not an address, subnet or socket as the field needs it.",
     "bad-annotation": "An annotation's value, or a part of it, cannot be read and is passed over.",
+    "bad-capture-mode": "The captureMode does not fit the listener.",
     "bad-credential": "The credential cannot hold what the TLS mode needs.",
     "bad-export-to": "exportTo names no namespace, or contradicts itself.",
     "bad-gateway": "The value is not a gateway's name.",
@@ -48,6 +51,7 @@ VALUE_CODES: dict[str, str] = {
     "bad-host": "The value is not a host name as the field needs it.",
     "bad-label": "The value is not a label's name or value.",
     "bad-locality": "The value is not a locality, or localities overlap.",
+    "bad-log-format": "The format of the access log has an operator that is unknown or written wrongly.",
     "bad-method": "The value is not an HTTP method.",
     "bad-name": "The value is not a name of the needed form.",
     "bad-percentage": "The value is not a percentage.",
@@ -109,7 +113,7 @@ OTHER_CODES: dict[str, str] = {
     "hosts-share-tcp-port": "Several hosts share a port that cannot tell them apart.",
     "partial-wildcard": "A `*` stands for a part of a label.",
     "tcp-without-address": "A TCP port without addresses takes all traffic to its number.",
-    "unix-endpoint": "A unix socket's endpoint does not fit the ports.",
+    "unix-endpoint": "A unix socket's endpoint does not fit the ports or the resolution.",
     "unknown-port-name": "An endpoint's port names no port of the ServiceEntry.",
     "wildcard-lookup": "A wildcard host cannot be looked up in DNS.",
     "no-address": "The workload has a network but no address.",

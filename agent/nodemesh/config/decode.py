@@ -42,8 +42,8 @@ def _scalar(kind: type[Any], data: Any) -> Any:
     """The types that msgspec does not know; raises ValueError where `data` says none."""
     if not isinstance(data, str):
         raise ValueError("not a string")
-    if kind is Duration:
-        return Duration.parse(data)
+    if issubclass(kind, Duration):
+        return kind.parse(data)
     if kind is Base64:
         return _base64(data)
     raise TypeError(kind)
@@ -103,7 +103,7 @@ class _Explainer:
             case inspect.DictType():
                 return self._map(kind, data, path)
             case inspect.StrType():
-                return data if isinstance(data, str) else self._wrong("a string", data, path)
+                return self._string(kind, data, path)
             case inspect.IntType():
                 return self._integer(kind, data, path)
             case inspect.FloatType():
@@ -177,7 +177,7 @@ class _Explainer:
             value = self.value(kind.item_type, item, (*path, index))
             if value is not _INVALID:
                 values.append(value)
-        return tuple(values)
+        return tuple(values) if self._fits(kind, len(data), "elements", path) else _INVALID
 
     def _map(self, kind: inspect.DictType, data: Any, path: Path) -> Any:
         if not isinstance(data, dict):
@@ -190,7 +190,28 @@ class _Explainer:
             value = self.value(kind.value_type, item, (*path, key))
             if value is not _INVALID:
                 values[key] = value
-        return values
+        return values if self._fits(kind, len(data), "entries", path) else _INVALID
+
+    def _string(self, kind: inspect.StrType, data: Any, path: Path) -> Any:
+        if not isinstance(data, str):
+            return self._wrong("a string", data, path)
+        if not self._fits(kind, len(data), "characters", path):
+            return _INVALID
+        if kind.pattern is not None and re.search(kind.pattern, data) is None:
+            right = kind.pattern.removeprefix("\\A").removesuffix("\\Z")
+            self._findings.bad_value("bad-value", path, f"`{data[:64]}` is not right here; it has to match {right}")
+            return _INVALID
+        return data
+
+    def _fits(self, kind: Any, length: int, unit: str, path: Path) -> bool:
+        """Whether the length is within the bounds that the field has."""
+        low, high = kind.min_length or 0, kind.max_length
+        if low <= length and (high is None or length <= high):
+            return True
+        right = f"at least {low}" if high is None else f"{low} to {high}" if low else f"at most {high}"
+        code = "too-few" if length < low else "too-many"
+        self._findings.bad_value(code, path, f"{path[-1]} has {length} {unit}; right is {right}")
+        return False
 
     def _integer(self, kind: inspect.IntType, data: Any, path: Path) -> Any:
         number = data
@@ -207,7 +228,14 @@ class _Explainer:
             number = int(number)
         low, high = kind.ge, kind.le
         if (low is not None and number < low) or (high is not None and number > high):
-            message = f"{number} is out of range; right is {low} to {high}"
+            right = (
+                f"{low} to {high}"
+                if None not in (low, high)
+                else f"{low} or more"
+                if high is None
+                else f"{high} or less"
+            )
+            message = f"{number} is out of range; right is {right}"
             self._findings.bad_value("out-of-range", path, message)
             return _INVALID
         return number
@@ -238,12 +266,12 @@ class _Explainer:
 
     def _custom(self, kind: type[Any], data: Any, path: Path) -> Any:
         if not isinstance(data, str):
-            shown = 'a duration such as "5s"' if kind is Duration else "a base64 string"
+            shown = 'a duration such as "5s"' if issubclass(kind, Duration) else "a base64 string"
             return self._wrong(shown, data, path)
         try:
             return _scalar(kind, data)
         except ValueError as error:
-            code = "bad-duration" if kind is Duration else "bad-base64"
+            code = "bad-duration" if issubclass(kind, Duration) else "bad-base64"
             self._findings.bad_value(code, path, f"`{data[:64]}` is not right: {error}")
             return _INVALID
 

@@ -7,6 +7,16 @@ import msgspec
 from .core import ConfigMapSpec, EndpointSliceSpec, NamespaceSpec, NodeSpec, PodSpec, SecretSpec, ServiceSpec
 from .destinationrule import DestinationRuleSpec
 from .gateway import GatewaySpec
+from .gatewayapi import GROUP, X_GROUP
+from .gatewayapi.gateways import GatewayClassSpec, KubernetesGatewaySpec, ListenerSetSpec
+from .gatewayapi.policies import (
+    BackendSpec,
+    BackendTLSPolicySpec,
+    BackendTrafficPolicySpec,
+    MeshSpec,
+    ReferenceGrantSpec,
+)
+from .gatewayapi.routes import GRPCRouteSpec, HTTPRouteSpec, TCPRouteSpec, TLSRouteSpec, UDPRouteSpec
 from .meshconfig import MeshConfigSpec
 from .serviceentry import ServiceEntrySpec
 from .sidecar import SidecarSpec
@@ -47,6 +57,29 @@ ISTIO_KINDS: tuple[Kind, ...] = (
     _istio("Sidecar", SidecarSpec),
 )
 
+
+def _gateway_api(
+    name: str, spec: type[msgspec.Struct], *versions: str, namespaced: bool = True, group: str = GROUP
+) -> Kind:
+    return Kind(name=name, group=group, versions=versions, spec=spec, namespaced=namespaced, strict=True)
+
+
+GATEWAY_API_KINDS: tuple[Kind, ...] = (
+    _gateway_api("GatewayClass", GatewayClassSpec, "v1", "v1beta1", namespaced=False),
+    _gateway_api("Gateway", KubernetesGatewaySpec, "v1", "v1beta1"),
+    _gateway_api("ListenerSet", ListenerSetSpec, "v1"),
+    _gateway_api("HTTPRoute", HTTPRouteSpec, "v1", "v1beta1"),
+    _gateway_api("GRPCRoute", GRPCRouteSpec, "v1"),
+    _gateway_api("TLSRoute", TLSRouteSpec, "v1", "v1alpha3", "v1alpha2"),
+    _gateway_api("TCPRoute", TCPRouteSpec, "v1", "v1alpha2"),
+    _gateway_api("UDPRoute", UDPRouteSpec, "v1", "v1alpha2"),
+    _gateway_api("ReferenceGrant", ReferenceGrantSpec, "v1", "v1beta1"),
+    _gateway_api("BackendTLSPolicy", BackendTLSPolicySpec, "v1", "v1alpha3"),
+    _gateway_api("XBackendTrafficPolicy", BackendTrafficPolicySpec, "v1alpha1", group=X_GROUP),
+    _gateway_api("XMesh", MeshSpec, "v1alpha1", namespaced=False, group=X_GROUP),
+    _gateway_api("XBackend", BackendSpec, "v1alpha1", group=X_GROUP),
+)
+
 MESH_CONFIG = Kind(
     name="MeshConfig",
     group="nodemesh.io",
@@ -67,10 +100,10 @@ CORE_KINDS: tuple[Kind, ...] = (
 )
 
 KINDS: dict[tuple[str, str], Kind] = {
-    (kind.group, kind.name): kind for kind in (*ISTIO_KINDS, MESH_CONFIG, *CORE_KINDS)
+    (kind.group, kind.name): kind for kind in (*ISTIO_KINDS, *GATEWAY_API_KINDS, MESH_CONFIG, *CORE_KINDS)
 }
 
-#: Kinds of Istio's groups and the Gateway API that nodemesh does not act upon, each with the reason.
+#: Kinds of Istio's groups that nodemesh does not act upon, each with the reason.
 UNSUPPORTED: dict[tuple[str, str], str] = {
     (ISTIO_GROUP, "EnvoyFilter"): "it patches Envoy's own configuration, and there is no Envoy here",
     (ISTIO_GROUP, "ProxyConfig"): "it sets up sidecar containers, and there are none here",
@@ -84,27 +117,10 @@ UNSUPPORTED: dict[tuple[str, str], str] = {
     ("config.istio.io", "RouteRule"): "Istio 0.8 replaced it with VirtualService",
     ("config.istio.io", "DestinationPolicy"): "Istio 0.8 replaced it with DestinationRule",
     ("config.istio.io", "EgressRule"): "Istio 0.8 replaced it with ServiceEntry",
-} | {
-    (
-        "gateway.networking.k8s.io",
-        name,
-    ): "the Gateway API is not read; use networking.istio.io's Gateway"
-    for name in (
-        "GatewayClass",
-        "Gateway",
-        "HTTPRoute",
-        "GRPCRoute",
-        "TLSRoute",
-        "TCPRoute",
-        "UDPRoute",
-        "ReferenceGrant",
-        "BackendTLSPolicy",
-        "ListenerSet",
-    )
 }
 
 #: Groups whose every kind is ours, Istio's or the Gateway API's: an unknown kind in them is a mistake worth telling.
-WATCHED_GROUPS = frozenset({ISTIO_GROUP, MESH_CONFIG.group} | {group for group, _ in UNSUPPORTED})
+WATCHED_GROUPS = frozenset({ISTIO_GROUP, GROUP, X_GROUP, MESH_CONFIG.group} | {group for group, _ in UNSUPPORTED})
 
 
 def split_api_version(api_version: str) -> tuple[str, str]:

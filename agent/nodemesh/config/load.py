@@ -12,7 +12,7 @@ import msgspec
 from .base import CoreModel
 from .core import ConfigMapSpec, EndpointSliceSpec, OwnerReference, PodSpec, SecretSpec
 from .decode import decode
-from .kinds import KINDS, MESH_CONFIG, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
+from .kinds import KINDS, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
 from .meta import Location, Meta, Object, Path
 from .problems import Finding, Findings, Problem, Severity, path_text
 from .serviceentry import ServiceEntrySpec, ServiceEntryStatus
@@ -128,7 +128,8 @@ def _load(data: Any, origin: Origin, objects: list[Object[Any]], problems: list[
             if loaded is not None:
                 objects.append(loaded)
                 meta = loaded.meta
-    problems.extend(_problems(findings, origin, kind_name, meta))
+    group = split_api_version(str(data.get("apiVersion") or ""))[0] if isinstance(data, dict) else ""
+    problems.extend(_problems(findings, origin, group, kind_name, meta))
 
 
 def _load_items(data: dict[str, Any], origin: Origin, objects: list[Object[Any]], problems: list[Problem]) -> None:
@@ -210,13 +211,13 @@ def _load_kind(data: dict[str, Any], kind: Kind, origin: Origin, findings: Findi
     meta = _meta(written, kind, findings) if written is not None else None
     spec = _spec(data, kind, written, findings, root)
     if meta is not None and spec is not None:
-        validate(kind.name, spec, meta, findings, strict=kind.strict)
+        validate(kind, spec, meta, findings)
     if meta is None or spec is None or any(item.severity is Severity.ERROR for item in findings.items):
         return None
     marks = {} if origin.document is None else Marks(origin.document.chunk, origin.prefix)
     location = Location(origin.file, root.line, root.column) if root is not None else Location(origin.file)
     status = _status(data, kind)
-    return Object(kind=kind.name, meta=meta, spec=spec, location=location, marks=marks, status=status)
+    return Object(kind=kind.name, group=kind.group, meta=meta, spec=spec, location=location, marks=marks, status=status)
 
 
 def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
@@ -297,11 +298,13 @@ def _secret(data: dict[str, Any], findings: Findings, root: Node | None) -> Secr
     return secret
 
 
-def _problems(findings: Findings, origin: Origin, kind: str, meta: Meta) -> list[Problem]:
+def _problems(findings: Findings, origin: Origin, group: str, kind: str, meta: Meta) -> list[Problem]:
     if not findings.items:
         return []
     root = origin.node()
-    namespace = meta.namespace or ("" if kind in ("", MESH_CONFIG.name, "Namespace", "Node") else "default")
+    found = KINDS.get((group, kind))
+    unscoped = not kind or (found is not None and not found.namespaced)
+    namespace = meta.namespace or ("" if unscoped else "default")
     return [
         Problem(
             code=item.code,
@@ -310,6 +313,7 @@ def _problems(findings: Findings, origin: Origin, kind: str, meta: Meta) -> list
             refused=item.severity is Severity.ERROR,
             location=_place(item, root, origin.file),
             kind=kind,
+            group=group,
             namespace=namespace,
             name=meta.name,
             path=path_text(item.path),

@@ -47,6 +47,7 @@ class Object(msgspec.Struct, Generic[Spec], frozen=True, kw_only=True):
     they were written."""
 
     kind: str
+    group: str = ""  # the API group: Istio's Gateway and the Gateway API's are two kinds
     meta: Meta
     spec: Spec
     location: Location = Location()

@@ -25,6 +25,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     refused: bool = False
     location: Location = Location()
     kind: str = ""
+    group: str = ""  # the kind's API group
     namespace: str = ""
     name: str = ""
     path: str = ""

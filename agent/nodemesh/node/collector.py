@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 
 import msgspec
 
-from ..telemetry.dump import Dump
 from ..telemetry.totals import Totals
 from .channel import Closed, memfd, read_memfd
 from .fleet import Fleet
@@ -25,15 +25,20 @@ TOTALS = "totals"
 
 
 class Collector:
-    """`take_kernel` gives what the kernel has counted since it was asked last, as a worker's dump; empty: nothing."""
+    """`take_kernel` gives what the kernel has counted since it was asked last, as a dump; empty: nothing."""
 
     def __init__(self, fleet: Fleet, store: StoreClient, take_kernel: Callable[[], bytes]) -> None:
-        self._totals = Totals()
+        self.totals = Totals()
         self._fleet = fleet
         self._store = store
         self._take_kernel = take_kernel
+        self._kept: dict[str, int] = {}  # by worker, the dump that would outlive this process
+        self._busy = asyncio.Lock()
         if TOTALS in store.kept:
-            self._totals.restore(read_memfd(store.kept[TOTALS].fd))
+            try:
+                self.totals.restore(read_memfd(store.kept[TOTALS].fd), time.monotonic())
+            except msgspec.DecodeError as error:
+                log.error("numbers begin anew, those kept are of another version", error=error)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -42,32 +47,35 @@ class Collector:
             await self.collect()
 
     async def collect(self) -> None:
-        """Fetch the newest numbers."""
-        for key, data in (await self._fleet.statistics()).items():
-            try:
-                self._totals.update(key, data)
-            except msgspec.DecodeError as error:
-                log.error("worker's numbers are of another version", worker=key, error=error)
-        taken = self._take_kernel()
-        if taken:
-            self._totals.add(taken)
-        self._keep()
+        """Fetch the newest numbers. A dump is counted at a time: other duties get their turn."""
+        async with self._busy:
+            answers = await self._fleet.statistics(lambda key: self._kept.get(key, 0))
+            now = time.monotonic()
+            for key, data in answers.items():
+                try:
+                    for _dump in self.totals.update(key, data, now):
+                        await asyncio.sleep(0)
+                except msgspec.DecodeError as error:
+                    log.error("worker's numbers are of another version", worker=key, error=error)
+            taken = self._take_kernel()
+            if taken:
+                self.totals.add(taken, now)
+            self.totals.expire(now)
+            if self._keep():
+                self._kept = {key: self.totals.kept(key) for key in answers}
 
     def retire(self, worker: str) -> None:
         """A worker is gone; what it had counted stays."""
-        self._totals.retire(worker)
-        self._keep()
+        self.totals.retire(worker)
+        self._kept.pop(worker, None)
 
-    def sum(self, decisions: int) -> Dump:
-        """All numbers, with the last `decisions` requests."""
-        return self._totals.sum(decisions)
-
-    def _keep(self) -> None:
+    def _keep(self) -> bool:
         """Have the numbers outlive this process, too."""
-        fd = memfd("nodemesh-totals", self._totals.save())
+        fd = memfd("nodemesh-totals", self.totals.save())
         try:
             self._store.put(TOTALS, fd)
         except Closed:
-            pass
+            return False
         finally:
             os.close(fd)
+        return True

@@ -15,7 +15,7 @@ from ..config.destinationrule import ClientTLSSettings, DestinationRuleSpec, Tra
 from ..config.gateway import GatewaySpec, ServerTLSMode, ServerTLSSettings
 from ..config.meta import Location, Object, Path
 from ..config.problems import path_text
-from ..proxy.certificates import AUTHORITY_SUFFIX, SYSTEM
+from ..proxy.tls.certificates import AUTHORITY_SUFFIX, SYSTEM
 from ..registry.assemble import ObjectKey, key_of
 from ..registry.services import resolve_export_to, selects
 from ..registry.snapshot import Service, Snapshot

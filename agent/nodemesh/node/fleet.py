@@ -132,22 +132,23 @@ class Fleet:
             log.warning("worker is lost", worker=link.number, error=error)
             self._drop(link)
 
-    async def statistics(self) -> dict[str, bytes]:
-        """The telemetry of each worker that answers in time, by the worker's key."""
-        return await self._ask(lambda number: GetStatistics(id=number))
+    async def statistics(self, kept: Callable[[str], int]) -> dict[str, bytes]:
+        """The telemetry of each worker that answers in time, by the worker's key; `kept` is the number of its dump that
+        need not come again."""
+        return await self._ask(lambda number, key: GetStatistics(id=number, kept=kept(key)))
 
     async def connections(self) -> dict[str, bytes]:
         """The connections of each worker that answers in time, by the worker's key."""
-        return await self._ask(lambda number: GetConnections(id=number))
+        return await self._ask(lambda number, _key: GetConnections(id=number))
 
-    async def _ask(self, question: Callable[[int], Message]) -> dict[str, bytes]:
+    async def _ask(self, question: Callable[[int, str], Message]) -> dict[str, bytes]:
         self._questions += 1
         number = self._questions
         asked: dict[str, asyncio.Future[bytes]] = {}
         for link in list(self):
             future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
             link.asked[number] = asked[link.key] = future
-            self.tell_one(link, question(number))
+            self.tell_one(link, question(number, link.key))
         if asked:
             await asyncio.wait(asked.values(), timeout=ANSWER_TIMEOUT)
         for link in self._links:

@@ -10,8 +10,8 @@ import msgspec
 
 from ..config.core import CredentialSpec
 from ..config.credential import described
-from ..proxy.certificates import KEYS, Certificates, Materials
 from ..proxy.messages import SetMaterials
+from ..proxy.tls.certificates import KEYS, Certificates, Materials
 from .channel import memfd
 from .credentials import Use
 from .logs import Log

@@ -13,6 +13,7 @@ from ..registry.assemble import ObjectKey
 from ..registry.sources.cluster import ResourceStatus
 from ..telemetry.exposition import Family
 from ..telemetry.names import Names
+from ..telemetry.totals import Gone
 from .remotes import RemoteStatus
 
 #: Refused objects, places in rules, and pods, that are named one by one.
@@ -42,6 +43,8 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     pods_dns: int = 0
     pods_not_served: Sequence[tuple[str, str]] = ()
     names: Names = msgspec.field(default_factory=Names)
+    series: Mapping[str, int] = {}
+    gone: Gone = msgspec.field(default_factory=Gone)
     watches: Sequence[ResourceStatus] = ()
     remotes: Sequence[RemoteStatus] = ()
     refused: Sequence[ObjectKey] = ()
@@ -50,6 +53,10 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
 
 def _gauge(name: str, text: str, value: float) -> Family:
     return Family(name=f"nodemesh_{name}", help=text, kind="gauge", samples=[((), value)])
+
+
+def _counter(name: str, text: str, value: float) -> Family:
+    return Family(name=f"nodemesh_{name}", help=text, kind="counter", samples=[((), value)])
 
 
 def _by(name: str, text: str, kind: str, label: str, values: Mapping[str, float]) -> Family:
@@ -95,10 +102,7 @@ def families(numbers: Numbers) -> Iterator[Family]:
         labels=("namespace", "name"),
         samples=[(pod, 1) for pod in numbers.pods_not_served[:SHOWN]],
     )
-    lost = [((), numbers.log_lines_lost)]
-    yield Family(
-        name="nodemesh_access_log_lines_lost", help="Lines that could not be written.", kind="counter", samples=lost
-    )
+    yield _counter("access_log_lines_lost", "Lines that could not be written.", numbers.log_lines_lost)
     uses = {name: use for name, pid in numbers.pids.items() if pid and (use := process_use(pid)) is not None}
     yield _by(
         "process_cpu_seconds", "CPU time of each process.", "counter", "process",
@@ -121,6 +125,7 @@ def families(numbers: Numbers) -> Iterator[Family]:
     )
     yield _gauge("kernel_endpoints_out", "Endpoints left out for a while, since they refuse.", numbers.endpoints_out)
     yield from dns_families(numbers)
+    yield from series_families(numbers)
     yield from watch_families(numbers.watches)
     yield from remote_families(numbers.remotes)
     yield Family(
@@ -128,9 +133,9 @@ def families(numbers: Numbers) -> Iterator[Family]:
         help="1 for each object that is not in force as it stands in the configuration.",
         kind="gauge",
         labels=("kind", "namespace", "name"),
-        samples=[(tuple(key), 1) for key in numbers.refused[:SHOWN]],
+        samples=[(place, 1) for place in list(dict.fromkeys(map(labels_of, numbers.refused)))[:SHOWN]],
     )
-    places = dict.fromkeys((*key, field) for key, field in numbers.certificate_faults)
+    places = dict.fromkeys((*labels_of(key), field) for key, field in numbers.certificate_faults)
     yield Family(
         name="nodemesh_certificate_faults",
         help="1 for each field of a rule whose certificates cannot be used in their newest form.",
@@ -138,6 +143,33 @@ def families(numbers: Numbers) -> Iterator[Family]:
         labels=("kind", "namespace", "name", "field"),
         samples=[(place, 1) for place in list(places)[:SHOWN]],
     )
+
+
+def labels_of(key: ObjectKey) -> tuple[str, str, str]:
+    return key.kind, key.namespace, key.name
+
+
+def series_families(numbers: Numbers) -> Iterator[Family]:
+    """How many of Istio's series there are, and what is not among them."""
+    gone = numbers.gone
+    yield _by("series", "Label sets of Istio's metrics.", "gauge", "kind", numbers.series)
+    yield _counter(
+        "series_expired", "Label sets that left, since nothing was counted under them for long.", gone.series
+    )
+    yield _counter("series_folded", "Label sets that found no room and were counted under coarser ones.", gone.folded)
+    yield _counter("expired_requests", "Requests that were counted under label sets that have left.", gone.requests)
+    yield _counter(
+        "expired_connections", "TCP connections that were counted under label sets that have left.", gone.connections
+    )
+
+
+def page_families(left_out: Sequence[str], seconds: float) -> Iterator[Family]:
+    """What is to be said of the page itself, when the rest of it is made."""
+    yield _by(
+        "metric_left_out", "1 for each histogram that would make the page too big.", "gauge", "metric",
+        dict.fromkeys(left_out, 1.0),
+    )  # fmt: skip
+    yield _gauge("scrape_seconds", "Time that it took to make this page.", seconds)
 
 
 def remote_families(remotes: Sequence[RemoteStatus]) -> Iterator[Family]:

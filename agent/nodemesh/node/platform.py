@@ -11,7 +11,7 @@ from ..datapath.heartbeat import Heartbeat
 from ..datapath.nameservers import Nameservers
 from ..datapath.origin import OriginalDestinations
 from ..datapath.sockmap import Sockmap, leave
-from ..proxy.platform import STREAM, AppQueue, Platform
+from ..proxy.io.platform import STREAM, AppQueue, Platform
 
 
 class Queue(AppQueue):

@@ -96,7 +96,7 @@ def mark(refusal: Refusal) -> Mark:
 def event_of(refusal: Refusal, identity: str, now: datetime) -> dict[str, Any]:
     """An events.k8s.io/v1 Event. Its name follows from what it says, so that it is written once."""
     key, head = refusal.key, refusal.head
-    kind = next(kind for kind in KINDS.values() if kind.name == key.kind)
+    kind = KINDS[key.group, key.kind]
     note = "; ".join(f"{item.path}: {item.message}" if item.path else item.message for item in refusal.problems)
     digest = hashlib.sha256("\0".join((*mark(refusal), note)).encode()).hexdigest()[:16]
     return {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,18 +20,15 @@ from ..routing.networks import out_of_reach
 from ..routing.question import QuestionError as UnclearQuestion
 from ..routing.question import client_for
 from ..routing.trace import Step
-from ..telemetry.dump import Dump
-from ..telemetry.exposition import render
+from ..telemetry.exposition import Page, render
+from ..telemetry.totals import Totals
 from .exposed import bound_address
 from .kernel import show
-from .metrics import Numbers, families
+from .metrics import Numbers, families, page_families
 from .options import Ebpf
 
 if TYPE_CHECKING:
     from .control import Control
-
-#: How many of the last requests are kept for /connections.
-RECENT = 256
 
 
 class RunningNode:
@@ -198,17 +195,18 @@ class RunningNode:
         step = Step(text=f"pod {client.namespace}/{client.name} is enrolled, {text}{reason}")
         return msgspec.structs.replace(answer, steps=(step, *answer.steps))
 
-    async def telemetry(self) -> Dump:
+    async def telemetry(self) -> Totals:
         await self._control.collector.collect()
-        return self._control.collector.sum(decisions=RECENT)
+        return self._control.collector.totals
 
     async def connections(self) -> list[Any]:
         answers = await self._control.fleet.connections()
         return [row for data in answers.values() for row in msgspec.msgpack.decode(data)]
 
-    async def metrics(self) -> bytes:
+    async def metrics(self) -> Iterator[bytes]:
+        began = time.perf_counter()
         control = self._control
-        dump = await self.telemetry()
+        totals = await self.telemetry()
         errors, warnings = self._problem_counts()
         numbers = Numbers(
             ready=not self.missing(),
@@ -221,7 +219,7 @@ class RunningNode:
             restarts=control.children.restarts,
             connected=len(list(control.fleet)),
             pods=self._pod_counts(),
-            log_lines_lost=dump.log_lines_lost,
+            log_lines_lost=totals.log_lines_lost,
             watches=control.cluster.source.status() if control.cluster is not None else (),
             remotes=control.cluster.remotes.status() if control.cluster is not None else (),
             refused=refused_objects(self.snapshot),
@@ -231,12 +229,23 @@ class RunningNode:
             endpoints_out=len(control.kernel.out) if control.kernel is not None else 0,
             pods_dns=self._pods_dns(),
             pods_not_served=[(one.pod.namespace, one.pod.name) for one in control.failing()],
-            names=dump.names,
+            names=totals.names,
+            series={"http": len(totals.http), "tcp": len(totals.tcp)},
+            gone=totals.gone,
         )
-        return await asyncio.to_thread(render, dump, list(families(numbers)))
+        own = list(families(numbers))
+        return render(
+            Page(
+                http=list(totals.http.values()),
+                tcp=list(totals.tcp.values()),
+                own=lambda left_out: (*own, *page_families(left_out, time.perf_counter() - began)),
+            )
+        )
 
 
 def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:
     """The objects that are not in force as they are written, each once."""
     refused = (problem for problem in snapshot.problems if problem.refused and problem.name)
-    return list(dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name) for problem in refused))
+    return list(
+        dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name, problem.group) for problem in refused)
+    )

@@ -9,11 +9,12 @@ import sys
 
 import msgspec
 
-from ..proxy.platform import Platform
+from ..config.log_format import FormatError
+from ..proxy.io.platform import Platform
 from ..proxy.transport import Watcher
 from ..proxy.worker import Worker
 from ..telemetry.access_log import AccessLog, open_log
-from ..telemetry.formatting import FormatError, Formatter
+from ..telemetry.formatting import Formatter
 from ..telemetry.telemetry import Telemetry
 from .logs import Log, setup
 from .options import Ebpf, RunOptions
@@ -75,7 +76,7 @@ class NodeWorker(Worker):
             return
         self._log_settings = settings
         self.telemetry.flush()
-        self.telemetry.log = None
+        self.telemetry.log = self.telemetry.wanted = None
         if self._log_fd > 2:
             os.close(self._log_fd)
         self._log_fd = -1
@@ -89,6 +90,7 @@ class NodeWorker(Worker):
         try:
             self._log_fd = open_log(path)
             self.telemetry.log = AccessLog(self._log_fd, formatter)
+            self.telemetry.wanted = formatter.wanted
         except OSError as error:
             log.error("no access log", file=path, error=error.strerror)
 

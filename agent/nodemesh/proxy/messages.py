@@ -10,7 +10,7 @@ import msgspec
 from ..routing.client import Client
 
 #: Raised when a message changes its shape; a worker refuses a control process that speaks another one (RC-13).
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -89,9 +89,10 @@ class SetCounters(Message, frozen=True, kw_only=True):
 
 
 class GetStatistics(Message, frozen=True, kw_only=True):
-    """Ask for Statistics."""
+    """Ask for Statistics: the dumps after number `kept`, which control has for good."""
 
     id: int
+    kept: int
 
 
 class GetConnections(Message, frozen=True, kw_only=True):
@@ -131,7 +132,7 @@ class Refused(Message, frozen=True, kw_only=True):
 
 
 class Statistics(Message, frozen=True, kw_only=True):
-    """Answer to GetStatistics. fds: a memfd with telemetry's counters (msgpack)."""
+    """Answer to GetStatistics. fds: a memfd with telemetry's new counts (msgpack)."""
 
     id: int
 

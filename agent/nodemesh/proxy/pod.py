@@ -11,14 +11,16 @@ from ..reasons import Reason
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
 from ..routing.client import Client
 from ..routing.decision import Decision
+from ..routing.edge import Edge
 from ..routing.frontend import Frontend
 from ..routing.view import View
 from ..telemetry.record import ConnectionRecord
-from .addresses import ADDRESSES
-from .downstream import Downstream
-from .gateway import Arrival
-from .sniff import Sniffer
-from .tcp import start_tcp
+from .accept.arrival import Arrival
+from .accept.sniff import Sniffer
+from .addresses import ADDRESSES, show
+from .http.session import Session
+from .http1.server import Http1Server
+from .tcp.connection import start_tcp
 from .transport import Acceptor, Handler, Transport
 
 if TYPE_CHECKING:
@@ -34,13 +36,14 @@ class Pod(Acceptor):
 
     __slots__ = (
         "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "gate", "connections", "server",
-        "_removed",
+        "edge", "_removed",
     )  # fmt: skip
 
     def __init__(self, proxy: Proxy, client: Client, view: View, namespace: int, lane: int) -> None:
         self.proxy = proxy
         self.client = client
         self.view = view
+        self.edge = Edge(view.tables.mesh, client)
         self.namespace = namespace  # fd of the network namespace for upstream sockets; -1: the worker's own
         self.lane = lane
         self.gateway_port = 0
@@ -50,6 +53,12 @@ class Pod(Acceptor):
         self.connections: dict[Handler, None] = {}
         self.server = b"server: istio-envoy" if client.gateway else b"server: envoy"
         self._removed = False
+
+    def see(self, client: Client, view: View) -> None:
+        """The mesh, or the workload, has changed."""
+        self.client = client
+        self.view = view
+        self.edge = Edge(view.tables.mesh, client)
 
     def limit(self, limits: PodLimits, workers: int) -> None:
         """Take new limits."""
@@ -77,14 +86,22 @@ class Pod(Acceptor):
             self._turn_away(transport, Reason.ORIGINAL_DESTINATION_UNKNOWN)
             return
         transport.local = ADDRESSES[dialled].text
+        if self.client.addresses:
+            transport.remote = self._name_of(transport.remote, dialled[0])
         frontend = self.view.frontend(dialled[0], dialled[1])
         protocol = frontend.protocol
         if protocol is Protocol.HTTP:
-            Downstream(self, transport, frontend, dialled)
+            Http1Server(Session(self, transport, frontend, dialled), transport)
         elif protocol in SNIFFED:
             Sniffer(self, transport, frontend, dialled, protocol is Protocol.AUTO)
         else:
             start_tcp(self, transport, self.view.tcp(frontend, dialled[0]), dialled, b"", "")
+
+    def _name_of(self, peer: str, dialled: str) -> str:
+        """The app's end as others see it: what is redirected comes from the pod's loopback."""
+        addresses = self.client.addresses
+        same = [address for address in addresses if (":" in address) == (":" in dialled)]
+        return show(((same or addresses)[0], peer.rpartition(":")[2]))
 
     def decide_tls(self, frontend: Frontend | None, name: str, address: str = "") -> Decision:
         """What is to become of a TLS connection for that server name; `address` was dialled."""
@@ -98,7 +115,7 @@ class Pod(Acceptor):
             self.budget.release_connection()
             self._turn_away(transport, Reason.ROUTE_NOT_FOUND)
         elif protocol is Protocol.HTTP:
-            Downstream(self, transport, None, None)
+            Http1Server(Session(self, transport, None, None), transport)
         elif protocol in HTTP_PROTOCOLS:
             Sniffer(self, transport, None, None, False)
         elif protocol in TLS_PROTOCOLS:

@@ -15,11 +15,11 @@ from ..routing.decision import Cluster
 from ..routing.tables import Tables
 from ..routing.views import Views
 from ..telemetry.telemetry import Telemetry
-from .certificates import Certificates
 from .clock import Clock
+from .http.request_id import RequestIds
 from .pod import Pod
-from .request_id import RequestIds
 from .target import Target, drain
+from .tls.certificates import Certificates
 from .transport import Network
 
 #: Seconds between two rounds of housekeeping over all targets.
@@ -67,10 +67,10 @@ class Proxy:
         self.limits = tables.mesh.limits
         self.accept_http10 = tables.mesh.http10
         for pod in self.pods.values():
-            pod.view = self.views.for_client(pod.client)
+            pod.see(pod.client, self.views.for_client(pod.client))
             pod.limit(self.limits, self.workers)
         for pod in self.leaving.values():
-            pod.view = self.views.for_client(pod.client)
+            pod.see(pod.client, self.views.for_client(pod.client))
             pod.limit(self.limits, self.workers)
 
     def set_addresses(self, addresses: dict[str, tuple[str, ...]]) -> None:
@@ -86,9 +86,7 @@ class Proxy:
 
     def update_pod(self, number: int, client: Client) -> None:
         """The workload behind a listener has changed."""
-        pod = self.pods[number]
-        pod.client = client
-        pod.view = self.views.for_client(client)
+        self.pods[number].see(client, self.views.for_client(client))
 
     def remove_pod(self, number: int) -> None:
         """Its listener is gone."""

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from random import Random
 from typing import Final
 
@@ -19,13 +20,13 @@ from ..routing.tables import Tables
 from ..routing.wire import apply_update
 from ..telemetry.telemetry import Telemetry
 from . import messages
-from .certificates import Materials
-from .datagrams import QuerySocket
+from .dns.nameserver import Nameserver
+from .io.datagrams import QuerySocket
+from .io.platform import Platform
+from .io.reactor import Listener, Reactor
 from .messages import FromControl, Message
-from .nameserver import Nameserver
-from .platform import Platform
 from .proxy import Proxy
-from .reactor import Listener, Reactor
+from .tls.certificates import Materials
 from .transport import Watcher
 
 #: The collector's thresholds: with everything that lives long frozen after each table, its passes are short and rare.
@@ -38,6 +39,11 @@ MAX_FDS: Final = 16
 
 #: Seconds between two tries to reach control again.
 RECONNECT: Final = 0.5
+
+
+#: Open connections of a pod that control is told of when it asks, and characters of each field: peers choose some.
+LISTED: Final = 64
+LISTED_TEXT: Final = 512
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -136,7 +142,7 @@ class Worker(Watcher):
         elif isinstance(message, messages.SetCounters):
             self._set_counters(fds[0])
         elif isinstance(message, messages.GetStatistics):
-            self._answer(messages.Statistics(id=message.id), self.telemetry.dump())
+            self._answer(messages.Statistics(id=message.id), self.telemetry.dumps(message.kept))
         elif isinstance(message, messages.GetConnections):
             self._answer(messages.Connections(id=message.id), msgspec.msgpack.encode(self._connections()))
         else:
@@ -231,12 +237,13 @@ class Worker(Watcher):
         finally:
             os.close(fd)
 
-    def _connections(self) -> list[dict[str, object]]:
-        """What is open: one record per client connection."""
+    def _connections(self) -> list[dict[str, str]]:
+        """What is open: one record per client connection, the oldest of each pod."""
         return [
-            {"pod": pod.client.name, "namespace": pod.client.namespace, **connection.describe()}
+            {"pod": pod.client.name, "namespace": pod.client.namespace}
+            | {name: text[:LISTED_TEXT] for name, text in connection.describe().items()}
             for pod in (*self.proxy.pods.values(), *self.proxy.leaving.values())
-            for connection in pod.connections
+            for connection in islice(pod.connections, LISTED)
         ]
 
     def drain(self, grace: float) -> None:

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ..config.kinds import CORE_KINDS, KINDS
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from .allocate import Applicant, allocate, applies, places_held
 from .entries import services_of
+from .merge import merged
 from .services import Backends, distribution_of, service_of
 from .site import Site, site_of
 from .snapshot import Namespace, Service, Workload
@@ -19,7 +21,14 @@ from .workloads import workload_of_entry, workload_of_pod
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 #: Objects that stand in no namespace.
-CLUSTER_SCOPED = frozenset({"Namespace", "Node"})
+CLUSTER_SCOPED = frozenset({"Namespace", "Node", "GatewayClass", "XMesh"})
+#: The kinds that services, workloads and the site are made of, by name, and those that are looked up by name alone; no
+#: two groups have the same.
+GROUPS = {
+    kind.name: kind.group
+    for kind in KINDS.values()
+    if kind.name in ("ServiceEntry", "WorkloadEntry", "MeshConfig") or kind in CORE_KINDS
+}
 #: Kinds that every service depends on.
 SITE_KINDS = frozenset({"MeshConfig", "Namespace", "Node"})
 
@@ -30,6 +39,7 @@ class ObjectKey(NamedTuple):
     kind: str
     namespace: str
     name: str
+    group: str = ""  # the API group, which is part of what a kind is
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
@@ -37,7 +47,7 @@ class ObjectKey(NamedTuple):
 
 def key_of(item: Object[Any]) -> ObjectKey:
     namespace = "" if item.kind in CLUSTER_SCOPED else item.meta.namespace
-    return ObjectKey(item.kind, namespace, item.meta.name)
+    return ObjectKey(item.kind, namespace, item.meta.name, item.group)
 
 
 class Source(NamedTuple):
@@ -78,11 +88,12 @@ class Assembler:
         self._allocated: Mapping[tuple[str, str], tuple[str, ...]] = {}  # by namespace and host
 
     def of_kind(self, kind: str) -> dict[str, Object[Any]]:
-        """All objects of a kind by `namespace/name`."""
+        """All objects of a kind of GROUPS by `namespace/name`."""
         return {item.meta.key: item for names in self._objects.get(kind, {}).values() for item in names.values()}
 
     def update(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> None:
         """Put objects in force (None removes). Afterwards mesh, namespaces, workloads and services are up to date."""
+        changes = {key: item for key, item in changes.items() if GROUPS.get(key.kind) == key.group}
         before = {key: self._put(key, item) for key, item in changes.items()}
         if any(key.kind in SITE_KINDS for key in changes) and self._update_site():
             self._rebuild(
@@ -93,7 +104,7 @@ class Assembler:
             return
         pods = {key for key in changes if key.kind == "Pod"}
         entries = {key for key in changes if key.kind == "WorkloadEntry"}
-        sources = {Source(*key) for key in changes if key.kind in ("Service", "ServiceEntry")}
+        sources = {source_of(key) for key in changes if key.kind in ("Service", "ServiceEntry")}
         touched: dict[str, list[Mapping[str, str]]] = {}  # namespace -> labels of pods and entries before and after
         for key, after in changes.items():
             items = [item for item in (before[key], after) if item is not None]
@@ -181,7 +192,7 @@ class Assembler:
 
     def _keys(self, kind: str) -> set[ObjectKey]:
         return {
-            ObjectKey(kind, namespace, name)
+            ObjectKey(kind, namespace, name, GROUPS[kind])
             for namespace, names in self._objects.get(kind, {}).items()
             for name in names
         }
@@ -191,7 +202,7 @@ class Assembler:
         return {key for key, item in changes.items() if key.kind == kind and item is None}
 
     def _all_sources(self) -> set[Source]:
-        return {Source(*key) for kind in ("Service", "ServiceEntry") for key in self._keys(kind)}
+        return {source_of(key) for kind in ("Service", "ServiceEntry") for key in self._keys(kind)}
 
     def _selecting(self, namespace: str, label_sets: list[Mapping[str, str]]) -> set[Source]:
         """The services and entries of the namespace that may have a workload with such labels as an endpoint."""
@@ -230,7 +241,9 @@ class Assembler:
                     if service.host == host
                 ]
                 if candidates:
-                    services[host] = tuple(sorted(candidates, key=precedence))
+                    found = merged(sorted(candidates, key=precedence))
+                    if services.get(host) != found:
+                        services[host] = found
                 else:
                     services.pop(host, None)
             self.services = services
@@ -315,6 +328,10 @@ class Assembler:
                 if not sources:
                     del self._sources[host]
         return changed
+
+
+def source_of(key: ObjectKey) -> Source:
+    return Source(key.kind, key.namespace, key.name)
 
 
 def precedence(service: Service) -> tuple[bool, float, str, str]:

@@ -153,7 +153,7 @@ class Merger:
         if base is None or not others:
             return own
         alike = [service for service in others if service is not base and service.resolution is base.resolution]
-        if not alike or base.resolution is Resolution.DNS:  # ExternalName: its endpoint is a name
+        if not alike or base.resolution is Resolution.ALIAS:  # it has no endpoints
             return (base, *rest)
         endpoints = {
             port: (*mine, *(endpoint for service in alike for endpoint in service.endpoints.get(port, ())))

@@ -13,6 +13,7 @@ from ..config.gateway import GatewaySpec
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Location, Object
 from ..config.problems import Problem
+from ..config.proxyconfig import Topology
 from ..config.sidecar import SidecarSpec
 from ..config.virtualservice import VirtualServiceSpec
 
@@ -47,6 +48,7 @@ class Resolution(StrEnum):
     DNS = "DNS"
     DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
     DYNAMIC_DNS = "DYNAMIC_DNS"
+    ALIAS = "ALIAS"  # an ExternalName Service: its names are further names of its target
 
 
 class Health(StrEnum):
@@ -78,6 +80,7 @@ class Endpoint(Record, frozen=True, kw_only=True):
     weight: int = 1
     health: Health = Health.READY
     workload: str = ""  # "namespace/name" of the Pod or WorkloadEntry
+    owner: str = ""  # the Deployment's, StatefulSet's … name as metrics show it
     node: str = ""
     hostname: str = ""  # a StatefulSet pod's own name under the service's host
     network: str = ""
@@ -109,6 +112,8 @@ class Service(Record, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
     export_to: tuple[str, ...] = ("*",)
+    alias_of: str = ""  # an ExternalName Service's target
+    selector: Mapping[str, str] = {}  # a ServiceEntry's workloadSelector
     subject_alt_names: tuple[str, ...] = ()
     publish_not_ready: bool = False
     traffic_distribution: str = ""  # PreferSameZone, PreferSameNode, or none
@@ -138,6 +143,7 @@ class Workload(Record, frozen=True, kw_only=True):
     ready: bool = True
     finished: bool = False  # phase Succeeded or Failed
     capture: Capture = EVERYTHING  # which of its outgoing connections are the mesh's
+    topology: Topology | None = None  # where it stands as a gateway, by its own word
     kind: str = "Pod"
     network: str = ""
     cluster: str = ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..config.core import CredentialSpec
 from ..config.credential import CONFIG_MAP
+from ..config.kinds import ISTIO_GROUP
 from ..config.meshconfig import LabelSelector
 from ..config.meta import Object
 from ..config.problems import Problem
@@ -16,12 +17,12 @@ from .snapshot import Snapshot
 #: How many changes a snapshot names one by one.
 MAX_CAUSES = 50
 
-#: The kinds that a Snapshot carries as they were written, with the attribute that holds them.
+#: The kinds that a Snapshot carries as they were written, by group and name, with the attribute that holds them.
 RULE_KINDS = {
-    "VirtualService": "virtual_services",
-    "DestinationRule": "destination_rules",
-    "Gateway": "gateways",
-    "Sidecar": "sidecars",
+    (ISTIO_GROUP, "VirtualService"): "virtual_services",
+    (ISTIO_GROUP, "DestinationRule"): "destination_rules",
+    (ISTIO_GROUP, "Gateway"): "gateways",
+    (ISTIO_GROUP, "Sidecar"): "sidecars",
 }
 
 
@@ -148,9 +149,13 @@ class Store:
 
     @staticmethod
     def _rules(
-        kind: str, before: Mapping[str, Object[Any]], changes: Mapping[ObjectKey, Object[Any] | None]
+        kind: tuple[str, str], before: Mapping[str, Object[Any]], changes: Mapping[ObjectKey, Object[Any] | None]
     ) -> Mapping[str, Object[Any]]:
-        own = {f"{key.namespace}/{key.name}": item for key, item in changes.items() if key.kind == kind}
+        own = {
+            f"{key.namespace}/{key.name}" if key.namespace else key.name: item
+            for key, item in changes.items()
+            if (key.group, key.kind) == kind
+        }
         if not own:
             return before
         return {key: item for key, item in {**before, **own}.items() if item is not None}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..config.capture import read_capture
 from ..config.core import PodSpec
 from ..config.meta import Object
+from ..config.proxyconfig import read_topology
 from ..config.workload import WorkloadEntrySpec
 from .snapshot import Locality, Workload
 
@@ -15,6 +17,9 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 SUBZONE_LABEL = "topology.istio.io/subzone"
 #: Overrides a workload's locality; in a label value dots stand for the slashes.
 LOCALITY_LABEL = "istio-locality"
+
+#: The name of a Job that a CronJob has made: its own, and the scheduled time in minutes since 1970.
+CRON_JOB = re.compile(r"(.+)-\d{8,10}")
 
 
 def locality_of_labels(labels: Mapping[str, str]) -> Locality:
@@ -52,6 +57,7 @@ def workload_of_pod(pod: Object[PodSpec], localities: Mapping[str, Locality]) ->
         ready=is_ready(pod),
         finished=status.phase in ("Succeeded", "Failed"),
         capture=read_capture(pod.meta.annotations)[0],
+        topology=read_topology(pod.meta.annotations)[0],
     )
 
 
@@ -89,11 +95,14 @@ def is_ready(pod: Object[PodSpec]) -> bool:
 
 
 def owner_of_pod(pod: Object[PodSpec]) -> str:
-    """The name of the Deployment, StatefulSet, DaemonSet … that the pod belongs to, as Istio's metrics show it."""
+    """The name of the Deployment, StatefulSet, DaemonSet, CronJob … that the pod belongs to, as Istio's metrics show it
+    (its `GetWorkloadMetaFromPod`): a Job whose name ends in a time is a CronJob's."""
     for owner in pod.spec.owners:
         if owner.controller:
             template_hash = pod.meta.labels.get("pod-template-hash", "")
             if owner.kind == "ReplicaSet" and template_hash:
                 return owner.name.removesuffix(f"-{template_hash}")
+            if owner.kind == "Job" and (found := CRON_JOB.fullmatch(owner.name)):
+                return found[1]
             return owner.name
     return pod.meta.name

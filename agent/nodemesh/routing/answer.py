@@ -15,6 +15,7 @@ from .frontend import Frontend, Mode
 from .question import Question
 from .request import Request
 from .rewrite import redirect_location, rewrite_path
+from .tables import VIRTUAL_SERVICE
 from .trace import Recorder, Step
 
 #: What became of it where there is no route, by reason.
@@ -96,7 +97,7 @@ def conclude(
         mode=frontend.mode.value if frontend is not None else Mode.PROXY.value,
         mode_reason=frontend.mode_reason if frontend is not None else GATEWAY_MODE,
         service=service.host if service is not None else None,
-        virtual_service=rule.virtual_service or None,
+        virtual_service=rule.owner.key if rule.owner.kind == VIRTUAL_SERVICE else None,
         rule=explained_rule(rule.path, decision.name, recorder.place(rule)) if rule.path else None,
         status=status if question.scheme in ("http", "https") else None,
         location=location_of(decision, question),
@@ -182,9 +183,7 @@ def explained_rule(path: str, name: str, place: Location) -> ExplainedRule:
 def location_of(decision: Decision, question: Question) -> str | None:
     if not isinstance(decision, Redirect):
         return None
-    location = redirect_location(
-        decision, question.request, listener_port=question.port, tls=question.scheme == "https"
-    )
+    location = redirect_location(decision, question.request, listener_port=question.port)
     return location.decode(errors="replace")
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ..config.proxyconfig import Topology
 from ..registry.snapshot import Locality
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """A client workload: a pod, or a gateway (then `gateway` is true and its labels select Gateway objects)."""
+    """A client workload: a pod, or a gateway (then `gateway` is true and its labels select Gateway objects). By
+    `owner` and `addresses` metrics and the log name it; no rule looks at them."""
 
     namespace: str
     name: str = ""
@@ -22,3 +24,5 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     gateway: bool = False
     service_account: str = ""
     owner: str = ""
+    topology: Topology | None = None  # where a gateway's pod says that it stands
+    addresses: tuple[str, ...] = ()

@@ -30,6 +30,7 @@ class HeaderOps(Value, frozen=True, kw_only=True):
     remove: tuple[bytes, ...] = ()
     set: tuple[HeaderOp, ...] = ()
     add: tuple[HeaderOp, ...] = ()
+    formatted: bool = False  # whether any value is
 
 
 class Algorithm(StrEnum):
@@ -229,12 +230,35 @@ class Cors(Value, frozen=True, kw_only=True):
     forward_unmatched: bool = True
 
 
-class Rule(Value, frozen=True, kw_only=True):
-    """Where a decision was written: the VirtualService (`namespace/name`), the rule's path in it, and its place."""
+class Owner(Value, frozen=True, kw_only=True):
+    """The object that a rule stands in: a VirtualService or a route of the Gateway API, and its place."""
 
-    virtual_service: str = ""
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    location: Location = Location()
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.kind else ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+class Rule(Value, frozen=True, kw_only=True):
+    """Where a decision was written: its owner (without a kind where nobody wrote it), the rule's path in that, and its
+    place."""
+
+    owner: Owner = Owner()
     path: str = ""
     location: Location = Location()
+
+    def __str__(self) -> str:
+        """`VirtualService bookinfo/reviews spec.http[0] (mesh.yaml:12:5)`, empty where nobody wrote it."""
+        if not self.owner.kind:
+            return ""
+        return " ".join(part for part in (str(self.owner), self.path, f"({self.location})") if part)
 
 
 class Decision(Value, frozen=True, kw_only=True):

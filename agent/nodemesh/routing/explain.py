@@ -11,7 +11,10 @@ from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Snapshot
 from .answer import GATEWAY_MODE, Explanation, conclude, reason_word
 from .client import Client
 from .decision import Decision
+from .edge import Edge
+from .fields import said_scheme
 from .frontend import Frontend, Mode
+from .names import strip_port
 from .question import Question, question_of
 from .request import Request
 from .routes import RouteBuilder
@@ -28,7 +31,7 @@ def explain(
     view = views.for_client(client)
     recorder = Recorder(views.tables.snapshot)
     if client.gateway:
-        return explain_gateway(view, question, recorder)
+        return explain_gateway(view, client, question, recorder)
     return explain_mesh(view, client, question, recorder)
 
 
@@ -55,6 +58,7 @@ def explain_mesh(view: View, client: Client, question: Question, recorder: Recor
     recorder.note(f"mode {frontend.mode.value}: {frontend.mode_reason}")
     is_request = question.scheme == "http" and speaks_http(frontend)
     if is_request:
+        question.request.scheme = said_scheme(question.request.headers, question.request.scheme)
         decision = explain_http(view, frontend, question, recorder)
     else:
         decision = explain_connection(view, frontend, question, recorder)
@@ -119,21 +123,20 @@ def explain_connection(view: View, frontend: Frontend, question: Question, recor
     builder = view.builder()
     address = frontend.addresses[0] if frontend.addresses else ""
     service = frontend.service
-    if service is None and sni:
-        service = builder.lookup.named_service(sni, frontend.logical_port)
-        recorder.note(f"server name {sni} is {service.host if service else 'unknown'}", service is not None)
+    if sni is not None:
+        service = view.tls_service(frontend, strip_port(sni), address)
+        if service is None or service is not frontend.service:
+            recorder.note(f"server name {sni or '(none)'} is {service.host if service else 'unknown'}", bool(service))
     if service is not None:
         considered(recorder, builder.lookup, service.host)
-        virtual_service = builder.lookup.virtual_service(service.host)
-        if virtual_service is not None:
-            trace_connection(recorder, builder, virtual_service, frontend.logical_port, sni, address)
+        trace_connection(recorder, builder, service, frontend.logical_port, sni, address)
     return view.tls(frontend, sni) if sni is not None else view.tcp(frontend)
 
 
 # === gateways
 
 
-def explain_gateway(view: View, question: Question, recorder: Recorder) -> Explanation:
+def explain_gateway(view: View, client: Client, question: Question, recorder: Recorder) -> Explanation:
     port, request = question.port, question.request
     sni = question.sni if question.scheme in ("https", "tls") else ""
     listening = [server for server in view.servers() if server.port == port]
@@ -149,6 +152,7 @@ def explain_gateway(view: View, question: Question, recorder: Recorder) -> Expla
     if not server.is_http:
         decision = view.tls_gateway(port, sni) if not server.terminates and sni else view.tcp_gateway(port, sni)
     else:
+        Edge(view.tables.mesh, client).admit(request, b"", b"")
         decision = view.http_gateway(port, request, sni)
         trace_gateway(view, question, sni, recorder)
     return conclude(decision, question, recorder, None, is_request=server.is_http)

@@ -201,6 +201,8 @@ class Frontends:
     def _list(self, host: str) -> Listed:
         lookup = self._sight.lookup()
         service = lookup.imported_service(host)
+        if service is not None and service.host != host:
+            service = None  # an alias: its target is listed
         reads = lookup.reads
         addressed: list[Frontend] = []
         unaddressed: list[Frontend] = []

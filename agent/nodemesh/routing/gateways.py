@@ -304,7 +304,8 @@ class GatewayRoutes:
             reads += builder.lookup.reads
             reads.append(("virtual_services", bound.key, virtual_service))
         rows.sort(key=lambda row: row.matches_all)
-        missing = Failure(rule=Rule(virtual_service=bounds[0].key), reason=Reason.ROUTE_NOT_FOUND, status=404)
+        first = self._tables.virtual_services[bounds[0].key]
+        missing = Failure(rule=Rule(owner=first.owner), reason=Reason.ROUTE_NOT_FOUND, status=404)
         return self._hosts.keep(key, VirtualHost(domain, tuple(rows), missing), reads)
 
     # === connections

@@ -8,7 +8,14 @@ from itertools import groupby
 from ..config import regex
 from ..config.virtualservice import HTTPMatchRequest, StringMatch
 from .decision import Decision
+from .fields import NO_REPEATED
 from .request import Request
+
+#: What the proxy writes where a request lacks it: rules see it as if the client had sent it (Envoy makes both before it
+#: routes). An identifier that is yet to be made is seen by its form alone.
+REQUEST_ID = b"x-request-id"
+FORWARDED_PROTO = b"x-forwarded-proto"
+MADE_ID = b"00000000-0000-4000-8000-000000000000"
 
 # How a text is compared.
 ANY = 0
@@ -71,9 +78,9 @@ class TextMatch:
             assert pattern is not None
             return pattern.fullmatch(text)
         if kind == EXACT_FOLDED:
-            return text.lower() == self.value
+            return len(text) == len(self.value) and text.lower() == self.value
         if kind == PREFIX_FOLDED:
-            return text.lower().startswith(self.value)
+            return text[: len(self.value)].lower() == self.value
         return True
 
     def __str__(self) -> str:
@@ -92,20 +99,28 @@ def encoded(text: str, folded: bool) -> bytes:
 class Check:
     """One condition on one part of a request other than its path."""
 
-    __slots__ = ("exact_header", "field", "key", "match", "pseudo")
+    __slots__ = ("exact_header", "field", "key", "made", "match", "pseudo")
 
     def __init__(self, field: int, key: str, match: TextMatch) -> None:
         self.field = field
         self.match = match
         self.key = key.encode() if field == QUERY else key.lower().encode()
         self.pseudo = self.key.startswith(b":") or self.key == b"host"
-        self.exact_header = field == HEADER and match.kind == EXACT and not self.pseudo  # most checks are
+        self.made = field <= WITHOUT and self.key in (REQUEST_ID, FORWARDED_PROTO)
+        self.exact_header = (
+            field == HEADER and match.kind == EXACT and not self.pseudo and not self.made
+        )  # most checks are
 
     def seen(self, request: Request) -> bytes | None:
         """The value that the condition looks at; None where the request has none."""
         field = self.field
         if field <= WITHOUT:
-            return pseudo_header(request, self.key) if self.pseudo else request.headers.get(self.key)
+            if self.pseudo:
+                return pseudo_header(request, self.key)
+            value = request.headers.get(self.key)
+            if self.made and not value:
+                return MADE_ID if self.key == REQUEST_ID else value or request.scheme
+            return value
         if field == METHOD:
             return request.method
         if field == AUTHORITY:
@@ -115,6 +130,9 @@ class Check:
         return query_value(request.query, self.key)
 
     def holds(self, request: Request) -> bool:
+        if self.field <= WITHOUT and self.key in request.repeated:  # each counts by itself, as in Envoy
+            found = any(self.match.matches(each) for each in request.repeated[self.key])
+            return found is (self.field == HEADER)
         value = self.seen(request)
         if self.field == WITHOUT:
             if self.match.kind == PRESENT:
@@ -141,12 +159,19 @@ def pseudo_header(request: Request, name: bytes) -> bytes | None:
 
 
 def query_value(query: bytes, key: bytes) -> bytes | None:
-    """The first value of a query parameter, undecoded, as Envoy compares it."""
-    for part in query.split(b"&"):
-        name, _, value = part.partition(b"=")
-        if name == key and part:
-            return value
-    return None
+    """The first value of a query parameter, undecoded, as Envoy compares it. Many rules may ask one long
+    query for theirs: it is searched, never taken apart."""
+    if not query or key.find(b"=") >= 0 or key.find(b"&") >= 0:
+        return None
+    query = b"&" + query + b"&"
+    with_value = query.find(b"&" + key + b"=")
+    bare = query.find(b"&" + key + b"&") if key else -1
+    if bare >= 0 and (with_value < 0 or bare < with_value):
+        return b""
+    if with_value < 0:
+        return None
+    start = with_value + len(key) + 2
+    return query[start : query.index(b"&", start)]
 
 
 class Row:
@@ -220,6 +245,7 @@ class VirtualHost:
     def decide(self, request: Request) -> Decision:
         path = request.path
         headers = request.headers
+        single = request.repeated is NO_REPEATED
         for block in self.blocks:
             if block.prefixes and not path.startswith(block.prefixes):
                 continue
@@ -236,7 +262,7 @@ class VirtualHost:
                     if uri is not None and not uri.matches(path):
                         continue
                 for check in row.checks:
-                    if check.exact_header:
+                    if check.exact_header and single:
                         if headers.get(check.key) != check.match.value:
                             break
                     elif not check.holds(request):

@@ -7,9 +7,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..config.proxyconfig import Topology
 from ..config.validate.common import is_token
 from ..registry.services import selects
+from ..registry.snapshot import Workload
 from .client import Client
+from .fields import NO_REPEATED, WRITTEN, asked_upgrade, gather, leave_hop, members
 from .names import strip_port
 from .request import Request
 from .rewrite import normalize_path
@@ -51,22 +54,29 @@ def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), 
     if port is None:
         raise QuestionError(f"{url} names no port; a {scheme} URL needs one")
     fields: dict[bytes, bytes] = {}
+    repeated = NO_REPEATED
     authority = parts.netloc.rpartition("@")[2]
     for name, value in headers:
         key = name.strip().lower().encode()
         if key in (b"host", b":authority"):
             authority = value.strip()
-            continue
-        text = value.strip().encode()
-        fields[key] = fields[key] + b"," + text if key in fields else text
+        elif key not in WRITTEN:
+            repeated = gather(fields, repeated, key, value.strip().encode())
+    options = members(fields.get(b"connection", b""))
+    leave_hop(fields, repeated, asked_upgrade(fields.get(b"upgrade", b""), options))
+    try:
+        path = normalize_path((parts.path or "/").encode())
+    except ValueError as error:
+        raise QuestionError(f"the URL has a path with {error}") from error
     request = Request(
-        method.upper().encode(),
+        method.encode(),
         b"https" if scheme == "https" else b"http",
         authority.encode(),
-        normalize_path((parts.path or "/").encode()),
+        path,
         parts.query.encode(),
         fields,
     )
+    request.repeated = repeated
     return Question(scheme=scheme, host=parts.hostname, port=port, request=request, sni=sni or strip_port(authority))
 
 
@@ -85,6 +95,7 @@ def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | Non
             network=snapshot.network if snapshot is not None else "",
             cluster=snapshot.cluster if snapshot is not None else "",
             gateway=gateway_labels is not None,
+            topology=gateway_topology(tables, gateway_labels) if gateway_labels else None,
         )
     workload = snapshot.workloads.get(f"{namespace}/{name}") if snapshot is not None else None
     if workload is None:
@@ -100,11 +111,22 @@ def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | Non
         gateway=gateway_labels is not None,
         service_account=workload.service_account,
         owner=workload.owner,
+        topology=workload.topology,
     )
 
 
 def gateway_namespace(tables: Tables, labels: dict[str, str]) -> str:
     """Where the workload with these labels runs; `default` if none is known."""
-    workloads = tables.snapshot.workloads if tables.snapshot is not None else {}
-    found = sorted(workload.namespace for workload in workloads.values() if selects(labels, workload.labels))
+    found = sorted(workload.namespace for workload in gateways(tables, labels))
     return found[0] if found and "default" not in found else "default"
+
+
+def gateway_topology(tables: Tables, labels: dict[str, str]) -> Topology | None:
+    """What the first workload with these labels says of itself."""
+    return next((workload.topology for workload in gateways(tables, labels)), None)
+
+
+def gateways(tables: Tables, labels: dict[str, str]) -> list[Workload]:
+    """The workloads that these labels mean."""
+    workloads = tables.snapshot.workloads if tables.snapshot is not None else {}
+    return [workload for _, workload in sorted(workloads.items()) if selects(labels, workload.labels)]

@@ -13,7 +13,10 @@ from ..config.meta import Location
 from ..config.sidecar import SidecarSpec
 from ..config.virtualservice import HTTPRoute, TCPRoute, TLSRoute
 from ..registry.snapshot import Service, Snapshot
-from .decision import Rule
+from .decision import Owner, Rule
+
+#: The kind of owner that a VirtualService is.
+VIRTUAL_SERVICE = "VirtualService"
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,6 +56,11 @@ class VirtualService(Part, frozen=True, kw_only=True):
     tcp: tuple[TcpRule, ...] = ()
     location: Location = Location()
     labels: frozenset[str] = frozenset()  # the keys of client labels that its matches read
+
+    @property
+    def owner(self) -> Owner:
+        name = self.key.rpartition("/")[2]
+        return Owner(kind=VIRTUAL_SERVICE, namespace=self.namespace, name=name, location=self.location)
 
 
 class DestinationRule(Part, frozen=True, kw_only=True):

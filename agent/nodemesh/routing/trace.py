@@ -8,15 +8,15 @@ import msgspec
 
 from ..config.meta import Location
 from ..config.virtualservice import HTTPMatchRequest, L4MatchAttributes, TLSMatchAttributes
-from ..registry.snapshot import Snapshot
-from .connections import connection_applies, rows_of
+from ..registry.snapshot import Service, Snapshot
+from .connections import connection_applies, connection_rules
 from .decision import Decision, Rule
 from .lookup import Lookup
 from .match import FIELD_NAMES, HEADER, QUERY, WITHOUT, Check, Row
 from .names import covers, is_visible, specificity
 from .request import Request
 from .routes import RouteBuilder
-from .tables import HttpRule, TcpRule, TlsRule, VirtualService
+from .tables import VIRTUAL_SERVICE, HttpRule, TcpRule, TlsRule, VirtualService
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -44,7 +44,9 @@ class Recorder:
 
     def place(self, rule: Rule, *path: str | int) -> Location:
         """Where a part of a rule was written; the rule's own place where that is not known."""
-        item = self._snapshot.virtual_services.get(rule.virtual_service) if self._snapshot is not None else None
+        if self._snapshot is None or rule.owner.kind != VIRTUAL_SERVICE:
+            return rule.location
+        item = self._snapshot.virtual_services.get(rule.owner.key)
         if item is None or not rule.path:
             return rule.location
         kind, _, index = rule.path.removeprefix("spec.").rstrip("]").partition("[")
@@ -75,7 +77,7 @@ def considered(recorder: Recorder, lookup: Lookup, host: str) -> None:
             text = f"is exported to {shown}, not to {lookup.client.namespace}"
         elif not lookup.is_bound(virtual_service):
             text = f"is for {', '.join(virtual_service.gateways)}, not for {', '.join(lookup.gateways)}"
-        elif not lookup.scope.sees(virtual_service.namespace, host):
+        elif not lookup.scope.imports(virtual_service.namespace, virtual_service.hosts):
             text = "is not imported by the client's Sidecar"
         else:
             continue
@@ -104,7 +106,7 @@ def trace_http(
         recorder.note(f"{rule.rule.path}{name}", None, place, depth=1)
         if rule.delegate is not None:
             delegate = rule.delegate
-            recorder.note(f"delegated to {delegate.virtual_service} {delegate.path}", None, delegate.location, depth=2)
+            recorder.note(f"delegated to {delegate.owner.key} {delegate.path}", None, delegate.location, depth=2)
         for index, match in enumerate(rule.route.match) if rule.route.match else [(-1, None)]:
             if trace_entry(recorder, builder.lookup, virtual_service, rule, match, index, port, request):
                 decision = builder.http_decision(rule, match, port)
@@ -189,30 +191,27 @@ def shown(value: bytes | str | None) -> str:
 
 
 def trace_connection(
-    recorder: Recorder,
-    builder: RouteBuilder,
-    virtual_service: VirtualService,
-    port: int,
-    sni: str | None,
-    address: str,
+    recorder: Recorder, builder: RouteBuilder, service: Service, port: int, sni: str | None, address: str
 ) -> None:
-    """TLS rules (where a server name was sent) and then TCP rules, up to the first that matches."""
-    rules: tuple[TlsRule | TcpRule, ...] = virtual_service.tcp
-    if sni is not None:
-        rules = (*virtual_service.tls, *virtual_service.tcp)
-    for rule in rules:
-        recorder.note(rule.rule.path, None, recorder.place(rule.rule), depth=1)
-        rows = {row.entry: row for row in rows_of(builder, virtual_service, rule, port)}
-        entries: list[tuple[int, TLSMatchAttributes | L4MatchAttributes | None]] = [(-1, None)]
-        if rule.route.match:
-            entries = list(enumerate(rule.route.match))
-        for index, match in entries:
-            row = rows.get(index)
-            held = row is not None and row.matches(sni or "", address)
-            text = connection_text(match, builder.lookup, virtual_service, port, sni, address)
-            recorder.note(text, held, recorder.place(rule.rule, *(("match", index) if index >= 0 else ())), depth=2)
-            if held:
-                return
+    """TLS rules (where a server name was sent) and TCP rules, as far as the port has them, each match by itself: of
+    several that hold the most exact one decides."""
+    rules = connection_rules(builder, service, port)
+    rows = {(row.rule, row.entry): row for row in (*rules.tls_rows, *rules.tcp_rows)}
+    for key in builder.lookup.connection_keys(service.host):
+        virtual_service = builder.lookup.tables.virtual_services[key]
+        told: tuple[TlsRule | TcpRule, ...] = virtual_service.tcp
+        if sni is not None:
+            told = (*virtual_service.tls, *virtual_service.tcp)
+        for rule in told:
+            recorder.note(rule.rule.path, None, recorder.place(rule.rule), depth=1)
+            entries: list[tuple[int, TLSMatchAttributes | L4MatchAttributes | None]] = [(-1, None)]
+            if rule.route.match:
+                entries = list(enumerate(rule.route.match))
+            for index, match in entries:
+                row = rows.get((rule.rule, index))
+                held = row is not None and row.matches(sni or "", address)
+                text = connection_text(match, builder.lookup, virtual_service, port, sni, address)
+                recorder.note(text, held, recorder.place(rule.rule, *(("match", index) if index >= 0 else ())), depth=2)
 
 
 def connection_text(

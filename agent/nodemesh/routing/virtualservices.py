@@ -19,10 +19,10 @@ from ..config.virtualservice import (
     VirtualServiceSpec,
 )
 from ..registry.services import resolve_export_to
-from .decision import Rule
+from .decision import Owner, Rule
 from .delegates import merge_route
 from .names import MESH_GATEWAY, is_visible, resolve_gateway, resolve_host
-from .tables import HttpRule, TcpRule, TlsRule, VirtualService
+from .tables import VIRTUAL_SERVICE, HttpRule, TcpRule, TlsRule, VirtualService
 
 Objects = Mapping[str, Object[VirtualServiceSpec]]
 
@@ -95,9 +95,13 @@ def compile_virtual_service(
     )
 
 
+def owner_of(item: Object[VirtualServiceSpec]) -> Owner:
+    return Owner(kind=VIRTUAL_SERVICE, namespace=item.meta.namespace, name=item.meta.name, location=item.location)
+
+
 def rule_of(item: Object[VirtualServiceSpec], kind: str, index: int) -> Rule:
     return Rule(
-        virtual_service=item.meta.key,
+        owner=owner_of(item),
         path=f"spec.{kind}[{index}]",
         location=item.locate("spec", kind, index),
     )

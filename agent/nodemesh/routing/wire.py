@@ -71,8 +71,8 @@ def encode_scalar(value: Any) -> Any:
 
 
 def decode_scalar(kind: type, value: Any) -> Any:
-    if kind is Duration:
-        return Duration(value)
+    if issubclass(kind, Duration):
+        return kind(value)
     if kind is Base64:
         return Base64(value)
     raise NotImplementedError(f"{kind.__name__} does not travel")

@@ -6,13 +6,17 @@ In reading order:
 - `memo.py`: results that repeat from record to record, remembered.
 - `labels.py`: that record as the labels of Istio's standard metrics.
 - `histogram.py`: the buckets, counted as plain integers.
+- `bounds.py`: how many series there may be, and under what the rest is counted.
 - `decisions.py`: the ring of the last requests.
-- `dump.py`: all numbers of a worker, as control gets them.
-- `telemetry.py`: a worker's `Telemetry`: counts records, keeps the last ones, writes the log; `dump()` for control.
+- `dump.py`: what a worker has counted since the last time, as control gets it.
+- `telemetry.py`: a worker's `Telemetry`: counts records, keeps the last ones, writes the log; `dumps()` for control.
 - `formatting.py`: Envoy's command operators, Istio's default text and JSON formats.
 - `access_log.py`: the log's lines, written in batches without ever blocking.
-- `totals.py`: control's side: the dumps of all workers, dead ones included, added up.
+- `totals.py`: control's side: the dumps of all workers, dead ones included, added up; idle series leave.
 - `exposition.py`: the totals and the agent's own numbers as a Prometheus text page.
 
-A worker never talks to Prometheus: it counts integers under cached label tuples, and control asks for a dump when
-it is scraped. What a worker had counted when it was last asked outlives the worker."""
+A worker never talks to Prometheus: it counts integers under cached label tuples, and control asks for what is new
+every two seconds and when it is scraped. The worker repeats each dump until control has it kept: none is lost, and none
+counts twice, when control dies. What a worker had counted when it was last asked outlives the worker.
+
+Nearly every label and field is the word of a pod, an upstream or a client: all are bounded in number and in length."""

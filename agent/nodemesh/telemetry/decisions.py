@@ -6,9 +6,15 @@ from collections import deque
 
 import msgspec
 
-from ..reasons import TEXTS, Reason
-from .labels import flags_of
+from .formatting import details_of
+from .labels import FLAGS, flags_of
 from .record import ConnectionRecord, RequestRecord
+
+#: Records of each kind that are kept.
+CAPACITY = 256
+
+#: Characters of a path, a host or a failure's text that are kept: they are peers' words.
+SHOWN = 1024
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +36,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: float
     bytes_received: int
     bytes_sent: int
+    request_id: str = ""
+    failed: bool = False
+    rule: str = ""
 
 
 def describe(record: ConnectionRecord) -> DecisionRecord:
@@ -45,7 +54,7 @@ def describe(record: ConnectionRecord) -> DecisionRecord:
         protocol=record.protocol.decode("latin-1"),
         status=request.status if request is not None else 0,
         flags=flags_of(record),
-        details=TEXTS[record.reasons[-1] if record.reasons else Reason.NONE].details,
+        details=details_of(record),
         cluster=record.cluster.name if record.cluster is not None else "",
         upstream_host=record.upstream_host,
         route=record.route_name,
@@ -53,18 +62,57 @@ def describe(record: ConnectionRecord) -> DecisionRecord:
         duration_ms=round(record.duration * 1000, 3),
         bytes_received=record.bytes_received,
         bytes_sent=record.bytes_sent,
+        request_id=request.request_id.decode("latin-1") if request is not None else "",
+        failed=has_failed(record),
+        rule=str(record.rule) if record.rule is not None else "",
     )
 
 
 class Decisions:
-    """The last `capacity` records; the proxy gives each away for good, so they are described only when asked for."""
+    """The last `capacity` records, and as many of the last that failed; the proxy gives each away for good, so they are
+    described only when asked for."""
 
-    __slots__ = ("_ring", "extend")
+    __slots__ = ("_ring", "_failed")
 
-    def __init__(self, capacity: int = 256) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
         self._ring: deque[ConnectionRecord] = deque(maxlen=capacity)
-        self.extend = self._ring.extend
+        self._failed: deque[ConnectionRecord] = deque(maxlen=capacity)
 
-    def dump(self) -> list[DecisionRecord]:
-        """Oldest first."""
-        return [describe(record) for record in self._ring]
+    def extend(self, records: list[ConnectionRecord]) -> None:
+        """Take what has ended; the access log has no more use for it."""
+        for record in records:
+            shorten(record)
+            if has_failed(record):
+                self._failed.append(record)
+        self._ring.extend(records)
+
+    def take(self) -> list[DecisionRecord]:
+        """What has come since this was asked last, oldest first."""
+        last = set(map(id, self._ring))
+        found = [describe(record) for record in self._failed if id(record) not in last]
+        found += [describe(record) for record in self._ring]
+        self._failed.clear()
+        self._ring.clear()
+        return found
+
+
+def has_failed(record: ConnectionRecord) -> bool:
+    """Whether it is one of those that people look for."""
+    if isinstance(record, RequestRecord) and (record.status >= 500 or not record.status):
+        return True
+    return bool(FLAGS[record.reasons])
+
+
+def shorten(record: ConnectionRecord) -> None:
+    """Let go of what is not shown, and keep no more of what peers have said than that."""
+    if len(record.authority) > SHOWN:
+        record.authority = record.authority[:SHOWN] + b"..."
+    if len(record.transport_failure) + len(record.termination) > SHOWN:
+        record.transport_failure, record.termination = record.transport_failure[:SHOWN], record.termination[:SHOWN]
+    if isinstance(record, RequestRecord):
+        record.user_agent = record.forwarded_for = record.original_path = b""
+        record.fields = record.response_fields = record.trailer_fields = None
+        if len(record.path) + len(record.method) + len(record.request_id) > SHOWN:
+            record.path = record.path[:SHOWN] + b"..."
+            record.method = record.method[:SHOWN]
+            record.request_id = record.request_id[:SHOWN]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from .decisions import DecisionRecord
@@ -29,10 +31,34 @@ class TcpCounts(msgspec.Struct, array_like=True):
 
 
 class Dump(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one worker has counted since it started; `decisions` are the last requests, oldest first."""
+    """What was counted since the dump before; `decisions` are the last requests since then, oldest first. So many label
+    sets as `folded` says have got no series of their own."""
 
     http: list[HttpCounts] = []
     tcp: list[TcpCounts] = []
     decisions: list[DecisionRecord] = []
     log_lines_lost: int = 0
     names: Names = msgspec.field(default_factory=Names)
+    folded: int = 0
+
+
+#: Label sets of one part: control takes some 5 ms for as many, and has other duties.
+PART = 512
+
+
+def parts(dump: Dump) -> Iterator[Dump]:
+    """The same in parts, none of which takes long to count."""
+    rest = dump
+    while len(rest.http) + len(rest.tcp) > PART:
+        http = rest.http[:PART]
+        tcp = rest.tcp[: PART - len(http)]
+        yield Dump(http=http, tcp=tcp)
+        rest = msgspec.structs.replace(rest, http=rest.http[len(http) :], tcp=rest.tcp[len(tcp) :])
+    yield rest
+
+
+class Numbered(msgspec.Struct, frozen=True, array_like=True):
+    """A worker's dump with its number, from 1 on. The worker repeats it until control says that it is kept."""
+
+    number: int
+    dump: msgspec.Raw  # msgpack of Dump

@@ -25,6 +25,13 @@ class Histogram:
         self.counts[bisect_left(BOUNDS, value)] += 1
         self.sum += value
 
+    def take(self) -> tuple[list[int], float]:
+        """Counts and sum, and begin at zero again."""
+        taken = self.counts, self.sum
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.sum = 0.0
+        return taken
+
     def merge(self, counts: list[int], total: float) -> None:
         for index, count in enumerate(counts):
             if count:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..reasons import TEXTS, Reason
-from ..registry.snapshot import Endpoint
+from ..registry.snapshot import Endpoint, Service
 from ..routing.client import Client
 from ..routing.decision import Cluster
 from .memo import Memo
@@ -72,11 +72,21 @@ def _peer(workload: str, labels: Mapping[str, str]) -> tuple[str, str, str, str]
     return app or UNKNOWN, version or UNKNOWN, service or UNKNOWN, revision
 
 
+def source_workload(client: Client) -> str:
+    """The client's Deployment, StatefulSet …"""
+    return client.owner or workload_of_pod(client.name, client.labels) or UNKNOWN
+
+
+def workload_of(endpoint: Endpoint) -> str:
+    """An endpoint's Deployment, StatefulSet …, empty where none is known."""
+    return endpoint.owner or workload_of_pod(endpoint.workload.partition("/")[2], endpoint.labels)
+
+
 def _source(client: Client) -> tuple[str, ...]:
-    workload = client.owner or workload_of_pod(client.name, client.labels)
+    workload = source_workload(client)
     app, version, service, revision = _peer(workload, client.labels)
     return (
-        workload or UNKNOWN,
+        workload,
         service,
         revision,
         client.namespace or UNKNOWN,
@@ -97,15 +107,20 @@ def endpoint_of(cluster: Cluster, upstream_host: str) -> Endpoint | None:
     return None
 
 
-def _destination(cluster: Cluster | None, upstream_host: str, host: str) -> tuple[str, ...]:
+def _destination(cluster: Cluster | None, upstream_host: str, host: str, dialled: Service | None) -> tuple[str, ...]:
+    """`dialled` is what a request without a cluster counts under: the proxy answered in that service's stead."""
     if cluster is None or cluster.name in ANONYMOUS_CLUSTERS:
-        name = cluster.name if cluster is not None else host or UNKNOWN
-        service = (host or UNKNOWN, name, UNKNOWN)
+        if cluster is not None:
+            service = (host or UNKNOWN, cluster.name, UNKNOWN)
+        elif dialled is not None:
+            service = (dialled.host, dialled.name, dialled.namespace or UNKNOWN)
+        else:
+            service = (host or UNKNOWN, host or UNKNOWN, UNKNOWN)
         return (*(UNKNOWN,) * 5, *service, *(UNKNOWN,) * 3)
     endpoint = endpoint_of(cluster, upstream_host)
-    namespace, _, pod = endpoint.workload.partition("/") if endpoint is not None else ("", "", "")
+    namespace = endpoint.workload.partition("/")[0] if endpoint is not None else ""
     labels: Mapping[str, str] = endpoint.labels if endpoint is not None else {}
-    workload = workload_of_pod(pod, labels)
+    workload = workload_of(endpoint) if endpoint is not None else ""
     app, version, service_name, revision = _peer(workload, labels) if endpoint is not None else (UNKNOWN,) * 4
     return (
         workload or UNKNOWN,
@@ -122,16 +137,11 @@ def _destination(cluster: Cluster | None, upstream_host: str, host: str) -> tupl
     )
 
 
-#: The order in which Envoy writes response flags (its CoreResponseFlag).
-FLAG_ORDER = ("UH", "UT", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "DC", "URX", "SI", "DPE", "DT", "UPE", "NC")
-
-
 class Flags(Memo[tuple[Reason, ...], str]):
-    """Envoy's response flags of some reasons, comma separated."""
+    """Envoy's response flags of some reasons, comma separated, each once, in the order in which they came about."""
 
     def make(self, key: tuple[Reason, ...]) -> str:
-        found = {flag for reason in key if (flag := TEXTS[reason].flag) != "-"}
-        return ",".join(sorted(found, key=FLAG_ORDER.index))
+        return ",".join(dict.fromkeys(flag for reason in key if (flag := TEXTS[reason].flag) != "-"))
 
 
 FLAGS = Flags()
@@ -147,18 +157,18 @@ def common_labels(record: ConnectionRecord, host: str, protocol: str) -> tuple[s
     return (
         "source",
         *_source(record.client),
-        *_destination(record.cluster, record.upstream_host, host),
+        *_destination(record.cluster, record.upstream_host, host, record.service),
         protocol,
         flags_of(record),
         UNKNOWN,  # the client's side does not know how the server's side secured it (Istio's source reporter)
     )
 
 
-def http_labels(record: RequestRecord, host: str) -> tuple[str, ...]:
-    """The labels of `HTTP_LABELS`."""
-    grpc = record.grpc_status >= 0
+def http_labels(record: RequestRecord, host: str, status: int, grpc_status: int) -> tuple[str, ...]:
+    """The labels of `HTTP_LABELS`; the statuses are within what HTTP and gRPC have, -1 for no gRPC status."""
+    grpc = grpc_status >= 0
     return (
         *common_labels(record, host, "grpc" if grpc else "http"),
-        str(record.status),
-        str(record.grpc_status) if grpc else "",
+        str(status),
+        str(grpc_status) if grpc else "",
     )

@@ -19,3 +19,7 @@ class Names(msgspec.Struct, array_like=True):
     def __add__(self, other: Names) -> Names:
         mine, theirs = msgspec.structs.astuple(self), msgspec.structs.astuple(other)
         return Names(*(one + another for one, another in zip(mine, theirs, strict=True)))
+
+    def __sub__(self, other: Names) -> Names:
+        mine, theirs = msgspec.structs.astuple(self), msgspec.structs.astuple(other)
+        return Names(*(one - another for one, another in zip(mine, theirs, strict=True)))

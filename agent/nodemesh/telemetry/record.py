@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..reasons import Reason
+from ..registry.snapshot import Service
 from ..routing.client import Client
-from ..routing.decision import Cluster
-
-if TYPE_CHECKING:
-    from .series import TcpSeries
+from ..routing.decision import Cluster, Rule
 
 
 class ConnectionRecord:
@@ -19,7 +15,7 @@ class ConnectionRecord:
     __slots__ = (
         "client", "cluster", "started", "protocol", "authority", "reasons", "bytes_received", "bytes_sent", "duration",
         "upstream_host", "upstream_local", "downstream_local", "downstream_remote", "sni", "route_name",
-        "transport_failure", "termination", "series",
+        "transport_failure", "termination", "service", "rule", "opened",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
@@ -40,7 +36,9 @@ class ConnectionRecord:
         self.route_name = ""
         self.transport_failure = ""
         self.termination = ""
-        self.series: TcpSeries | None = None  # under which it was counted as opened
+        self.service: Service | None = None  # that was dialled, where the registry knows it
+        self.rule: Rule | None = None  # that decided
+        self.opened = False  # was counted as such
 
 
 class RequestRecord(ConnectionRecord):
@@ -48,7 +46,7 @@ class RequestRecord(ConnectionRecord):
 
     __slots__ = (
         "method", "path", "original_path", "status", "grpc_status", "upstream_time", "attempts", "forwarded_for",
-        "user_agent", "request_id",
+        "user_agent", "request_id", "received_at", "answered_at", "fields", "response_fields", "trailer_fields",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
@@ -64,3 +62,8 @@ class RequestRecord(ConnectionRecord):
         self.forwarded_for = b""
         self.user_agent = b""
         self.request_id = b""
+        self.received_at = -1.0  # seconds from the beginning to the end of the request, to the response's head
+        self.answered_at = -1.0
+        self.fields: dict[bytes, bytes] | None = None  # what the log's format shows of the request, the response …
+        self.response_fields: dict[bytes, bytes] | None = None
+        self.trailer_fields: dict[bytes, bytes] | None = None

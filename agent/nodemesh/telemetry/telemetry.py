@@ -6,8 +6,10 @@ import msgspec
 from mypy_extensions import mypyc_attr
 
 from .access_log import AccessLog
+from .bounds import Bounds
 from .decisions import Decisions
-from .dump import Dump, HttpCounts, TcpCounts
+from .dump import Dump, HttpCounts, Numbered, TcpCounts, parts
+from .formatting import Wanted
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels
 from .names import Names
 from .record import ConnectionRecord, RequestRecord
@@ -23,6 +25,21 @@ BATCH = 64
 #: Hosts that no service of the registry answers for come from clients: only so many get series of their own.
 FOREIGN_HOST_LIMIT = 500
 
+#: Longer ones are no host's name (RFC 1035 section 2.3.4) and get none.
+FOREIGN_HOST_LONGEST = 255 + len(":65535")
+
+#: A series that was not counted under for so many dumps makes room.
+IDLE_DUMPS = 30
+
+#: Dumps that wait for control to keep them; it asks no faster than it keeps them, unless it is in trouble.
+DUMPS_KEPT = 16
+
+#: The greatest status that HTTP has (RFC 9110 section 15), and gRPC (its `Status` codes). What an upstream says beyond
+#: is counted as unknown: 0 there, UNKNOWN here.
+HTTP_LEAST, HTTP_GREATEST = 100, 599
+GRPC_GREATEST = 16
+GRPC_UNKNOWN = 2
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Telemetry:
@@ -30,20 +47,26 @@ class Telemetry:
     (client, cluster, endpoint, status, reasons) have been made, and a line of the log if there is one."""
 
     __slots__ = (
-        "log", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache", "_held", "_foreign", "names",
+        "log", "wanted", "names", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache", "_held",
+        "_foreign", "_bounds", "_names_told", "_number", "_waiting",
     )  # fmt: skip
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
         self.log = log
+        self.wanted: Wanted | None = None  # fields that records are to hold for the log
         self._ended: list[ConnectionRecord] = []  # not accounted for yet
         self._decisions = decisions if decisions is not None else Decisions()
         self._http: dict[tuple[str, ...], HttpSeries] = {}
         self._tcp: dict[tuple[str, ...], TcpSeries] = {}
         self._http_cache: dict[tuple[object, ...], HttpSeries] = {}
         self._tcp_cache: dict[tuple[object, ...], TcpSeries] = {}
-        self._held: list[object] = []  # clients and clusters whose id() the caches know: kept, so no id comes again
+        self._held: list[object] = []  # clients, clusters and services whose id() the caches know
         self._foreign: set[str] = set()
         self.names = Names()
+        self._names_told = Names()
+        self._bounds = Bounds()
+        self._number = 0  # of the last dump
+        self._waiting: list[Numbered] = []  # dumps that control may not have
 
     def record(self, record: ConnectionRecord) -> None:
         """Take a request or a TCP connection that has ended; the record is ours from now on."""
@@ -58,15 +81,13 @@ class Telemetry:
             if isinstance(record, RequestRecord):
                 self._count_request(record)
             else:
-                series = record.series
-                if series is None or record.reasons:  # flags are labels, too
-                    series = self._tcp_series(record)
+                series = self._tcp_series(record)  # not the one of its opening: flags are labels, too
                 series.closed += 1
                 series.sent += record.bytes_sent
                 series.received += record.bytes_received
-        self._decisions.extend(ended)
         if ended and self.log is not None:
             self.log.add(ended)
+        self._decisions.extend(ended)
 
     def flush(self) -> None:
         """Account for what has ended, and write what the log's reader takes now; called a few times a second."""
@@ -76,9 +97,9 @@ class Telemetry:
 
     def opened(self, record: ConnectionRecord) -> None:
         """Count a TCP connection that has reached its upstream, or has failed to; once, however often told."""
-        if record.series is None:
-            series = record.series = self._tcp_series(record)
-            series.opened += 1
+        if not record.opened:
+            record.opened = True
+            self._tcp_series(record).opened += 1
 
     def add_connections(
         self, record: ConnectionRecord, *, opened: int = 0, closed: int = 0, sent: int = 0, received: int = 0
@@ -91,41 +112,107 @@ class Telemetry:
         series.received += received
 
     def dump(self) -> bytes:
-        """Everything counted so far, as msgpack of `Dump`."""
+        """What was counted since the last dump, as msgpack of `Dump`."""
+        return msgspec.msgpack.encode(self._take())
+
+    def dumps(self, kept: int) -> bytes:
+        """All dumps that control does not have yet, as msgpack of a list of `Numbered`; up to number `kept` it has
+        them for good."""
+        self._number = max(self._number, kept)
+        self._waiting = [each for each in self._waiting if each.number > kept]
+        if len(self._waiting) < DUMPS_KEPT:
+            for part in parts(self._take()):
+                self._number += 1
+                self._waiting.append(Numbered(self._number, msgspec.Raw(msgspec.msgpack.encode(part))))
+        return msgspec.msgpack.encode(self._waiting)
+
+    def _take(self) -> Dump:
         self.account()
-        http = [
-            HttpCounts(
-                labels,
-                series.requests,
-                (series.duration.counts, series.duration.sum),
-                (series.request_bytes.counts, series.request_bytes.sum),
-                (series.response_bytes.counts, series.response_bytes.sum),
-            )
-            for labels, series in self._http.items()
-        ]
-        tcp = [
-            TcpCounts(labels, series.opened, series.closed, series.sent, series.received)
-            for labels, series in self._tcp.items()
-        ]
-        lost = self.log.lost if self.log is not None else 0
-        dump = Dump(http=http, tcp=tcp, decisions=self._decisions.dump(), log_lines_lost=lost, names=self.names)
-        return msgspec.msgpack.encode(dump)
+        lost = 0
+        if self.log is not None:
+            lost, self.log.lost = self.log.lost, 0
+        names, self._names_told = self.names - self._names_told, self.names + Names()
+        dump = Dump(
+            http=self._take_http(),
+            tcp=self._take_tcp(),
+            decisions=self._decisions.take(),
+            log_lines_lost=lost,
+            names=names,
+            folded=self._bounds.folded,
+        )
+        self._bounds.folded = 0
+        return dump
+
+    def _take_http(self) -> list[HttpCounts]:
+        taken: list[HttpCounts] = []
+        idle: list[tuple[str, ...]] = []
+        for labels, series in self._http.items():
+            if series.requests:
+                taken.append(
+                    HttpCounts(
+                        labels,
+                        series.requests,
+                        series.duration.take(),
+                        series.request_bytes.take(),
+                        series.response_bytes.take(),
+                    )
+                )
+                series.requests = series.idle = 0
+            else:
+                series.idle += 1
+                if series.idle >= IDLE_DUMPS:
+                    idle.append(labels)
+        for labels in idle:
+            del self._http[labels]
+        self._forget(idle)
+        return taken
+
+    def _take_tcp(self) -> list[TcpCounts]:
+        taken: list[TcpCounts] = []
+        idle: list[tuple[str, ...]] = []
+        for labels, series in self._tcp.items():
+            if series.opened or series.closed or series.sent or series.received:
+                taken.append(TcpCounts(labels, series.opened, series.closed, series.sent, series.received))
+                series.opened = series.closed = series.sent = series.received = series.idle = 0
+            else:
+                series.idle += 1
+                if series.idle >= IDLE_DUMPS:
+                    idle.append(labels)
+        for labels in idle:
+            del self._tcp[labels]
+        self._forget(idle)
+        return taken
+
+    def _forget(self, idle: list[tuple[str, ...]]) -> None:
+        """These label sets have no series any more."""
+        for labels in idle:
+            self._bounds.free(labels)
+        if idle:
+            self._clear()
 
     def _count_request(self, record: RequestRecord) -> None:
         cluster = record.cluster
         foreign = cluster is None or cluster.name in ANONYMOUS_CLUSTERS
+        named = cluster is None and record.service is not None
+        status, grpc_status = record.status, record.grpc_status
+        if status < HTTP_LEAST or status > HTTP_GREATEST:
+            status = 0
+        if grpc_status > GRPC_GREATEST:
+            grpc_status = GRPC_UNKNOWN
         key = (
             id(record.client),
             id(cluster),
             record.upstream_host,
-            record.status,
+            status,
             record.reasons,
-            record.grpc_status,
-            record.authority if foreign else b"",
+            grpc_status,
+            b"" if not foreign or named or len(record.authority) > FOREIGN_HOST_LONGEST else record.authority,
+            id(record.service) if named else 0,
         )
         series = self._http_cache.get(key)
         if series is None:
-            labels = http_labels(record, self._foreign_host(record.authority) if foreign else "")
+            host = self._foreign_host(record.authority) if foreign and not named else ""
+            labels = self._bounds.place(http_labels(record, host, status, grpc_status), self._http)
             series = self._http.setdefault(labels, HttpSeries())
             self._http_cache[key] = series
             self._hold(record)
@@ -136,11 +223,18 @@ class Telemetry:
 
     def _tcp_series(self, record: ConnectionRecord) -> TcpSeries:
         cluster = record.cluster
-        key = (id(record.client), id(cluster), record.upstream_host, record.reasons, record.authority)
+        key = (
+            id(record.client),
+            id(cluster),
+            record.upstream_host,
+            record.reasons,
+            record.authority if len(record.authority) <= FOREIGN_HOST_LONGEST else b"",
+        )
         series = self._tcp_cache.get(key)
         if series is None:
             foreign = cluster is None or cluster.name in ANONYMOUS_CLUSTERS
-            labels = common_labels(record, self._foreign_host(record.authority) if foreign else "", "tcp")
+            host = self._foreign_host(record.authority) if foreign else ""
+            labels = self._bounds.place(common_labels(record, host, "tcp"), self._tcp)
             series = self._tcp.setdefault(labels, TcpSeries())
             self._tcp_cache[key] = series
             self._hold(record)
@@ -150,12 +244,18 @@ class Telemetry:
         """Called after an entry was made: keep what its key's ids stand for, and bound the index."""
         self._held.append(record.client)
         self._held.append(record.cluster)
-        if len(self._held) > 2 * CACHE_LIMIT:
-            self._http_cache.clear()
-            self._tcp_cache.clear()
-            self._held.clear()
+        self._held.append(record.service)
+        if len(self._held) > 3 * CACHE_LIMIT:
+            self._clear()
+
+    def _clear(self) -> None:
+        self._http_cache.clear()
+        self._tcp_cache.clear()
+        self._held.clear()
 
     def _foreign_host(self, authority: bytes) -> str:
+        if len(authority) > FOREIGN_HOST_LONGEST:
+            return UNKNOWN
         host = authority.decode("latin-1").lower()
         if host not in self._foreign:
             if len(self._foreign) >= FOREIGN_HOST_LIMIT:

@@ -1,102 +1,187 @@
-"""Control's sum of what all workers have counted; what a worker had counted when last heard outlives it."""
+"""Control's sum of what all workers have counted: it outlives them, and lets go of what nobody has used for long."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+
 import msgspec
 
-from .decisions import DecisionRecord
-from .dump import Dump, HttpCounts, TcpCounts
+from .bounds import Bounds, Labels
+from .decisions import CAPACITY, DecisionRecord
+from .dump import Dump, HttpCounts, Numbered, TcpCounts
+from .names import Names
+
+#: Seconds without a request or connection after which a series leaves.
+EXPIRY = 15 * 60.0
+
+_DUMPS = msgspec.msgpack.Decoder(list[Numbered])
+_DUMP = msgspec.msgpack.Decoder(Dump)
+_ENCODER = msgspec.msgpack.Encoder()
 
 
-def _add_histogram(one: tuple[list[int], float], other: tuple[list[int], float]) -> tuple[list[int], float]:
+class Gone(msgspec.Struct, array_like=True):
+    """What was counted under label sets that have left, and how many have; and those that were folded into others."""
+
+    series: int = 0
+    requests: int = 0
+    connections: int = 0
+    folded: int = 0
+
+
+class HttpRow:
+    """One HTTP series: its numbers, when they last changed, and what is kept of making them into bytes."""
+
+    __slots__ = ("counts", "changed", "text", "saved")
+
+    def __init__(self, counts: HttpCounts, now: float) -> None:
+        self.counts = counts
+        self.changed = now
+        self.text = ""  # the labels as they stand on the page
+        self.saved = b""
+
+    def add(self, more: HttpCounts, now: float) -> None:
+        counts = self.counts
+        counts.requests += more.requests
+        counts.duration = _added(counts.duration, more.duration)
+        counts.request_bytes = _added(counts.request_bytes, more.request_bytes)
+        counts.response_bytes = _added(counts.response_bytes, more.response_bytes)
+        self.changed, self.saved = now, b""
+
+
+class TcpRow:
+    """The same of TCP."""
+
+    __slots__ = ("counts", "changed", "text", "saved")
+
+    def __init__(self, counts: TcpCounts, now: float) -> None:
+        self.counts = counts
+        self.changed = now
+        self.text = ""
+        self.saved = b""
+
+    def add(self, more: TcpCounts, now: float) -> None:
+        counts = self.counts
+        counts.opened += more.opened
+        counts.closed += more.closed
+        counts.sent += more.sent
+        counts.received += more.received
+        self.changed, self.saved = now, b""
+
+
+def _added(one: tuple[list[int], float], other: tuple[list[int], float]) -> tuple[list[int], float]:
     return [left + right for left, right in zip(one[0], other[0], strict=True)], one[1] + other[1]
 
 
-def _add_http(one: HttpCounts, other: HttpCounts) -> HttpCounts:
-    return HttpCounts(
-        one.labels,
-        one.requests + other.requests,
-        _add_histogram(one.duration, other.duration),
-        _add_histogram(one.request_bytes, other.request_bytes),
-        _add_histogram(one.response_bytes, other.response_bytes),
-    )
-
-
-def _add_tcp(one: TcpCounts, other: TcpCounts) -> TcpCounts:
-    return TcpCounts(
-        one.labels,
-        one.opened + other.opened,
-        one.closed + other.closed,
-        one.sent + other.sent,
-        one.received + other.received,
-    )
-
-
-def merge(one: Dump, other: Dump, decisions: int = 0) -> Dump:
-    """The sum of two dumps, with the last `decisions` requests of both."""
-    http = {counts.labels: counts for counts in one.http}
-    for counts in other.http:
-        known = http.get(counts.labels)
-        http[counts.labels] = counts if known is None else _add_http(known, counts)
-    tcp = {counts.labels: counts for counts in one.tcp}
-    for flow in other.tcp:
-        before = tcp.get(flow.labels)
-        tcp[flow.labels] = flow if before is None else _add_tcp(before, flow)
-    recent: list[DecisionRecord] = []
-    if decisions:
-        recent = sorted([*one.decisions, *other.decisions], key=lambda record: record.started)[-decisions:]
-    return Dump(
-        http=list(http.values()),
-        tcp=list(tcp.values()),
-        decisions=recent,
-        log_lines_lost=one.log_lines_lost + other.log_lines_lost,
-        names=one.names + other.names,
-    )
-
-
 class Saved(msgspec.Struct, frozen=True, array_like=True):
-    """The totals of a control process, for its successor."""
+    """The totals of a control process, for its successor. Rows come as `HttpCounts` and `TcpCounts`."""
 
-    retired: Dump
-    live: dict[str, Dump]
+    numbers: dict[str, int]
+    gone: Gone
+    log_lines_lost: int
+    names: Names
+    http: list[msgspec.Raw]
+    tcp: list[msgspec.Raw]
 
 
 class Totals:
-    """Sums by worker process. A worker is named by its pid and start, so a number never counts twice."""
+    """Sums of all workers' dumps, each counted once. Times are seconds of a clock of the caller's."""
 
     def __init__(self) -> None:
-        self._retired = Dump()
-        self._live: dict[str, Dump] = {}
+        self.http: dict[Labels, HttpRow] = {}
+        self.tcp: dict[Labels, TcpRow] = {}
+        self.gone = Gone()
+        self.log_lines_lost = 0
+        self.names = Names()
+        self.recent: deque[DecisionRecord] = deque(maxlen=CAPACITY)
+        self.failed: deque[DecisionRecord] = deque(maxlen=CAPACITY)
+        self._numbers: dict[str, int] = {}
+        self._bounds = Bounds()
 
-    def update(self, worker: str, data: bytes) -> None:
-        """Take a worker's newest dump in place of its last. Raises msgspec.DecodeError on one of another version."""
-        self._live[worker] = msgspec.msgpack.decode(data, type=Dump)
+    def kept(self, worker: str) -> int:
+        """The number of the last dump of a worker, named by its pid and start, that is counted here."""
+        return self._numbers.get(worker, 0)
 
-    def add(self, data: bytes) -> None:
-        """Take numbers that belong to no worker, for good."""
-        self._retired = merge(self._retired, msgspec.msgpack.decode(data, type=Dump))
+    def update(self, worker: str, data: bytes, now: float) -> Iterator[Dump]:
+        """Count the worker's dumps that are new, one by one as they are asked for. Raises msgspec.DecodeError on those
+        of another version."""
+        for numbered in _DUMPS.decode(data):
+            if numbered.number > self.kept(worker):
+                dump = _DUMP.decode(numbered.dump)
+                self._add(dump, now)
+                self._numbers[worker] = numbered.number
+                yield dump
+
+    def add(self, data: bytes, now: float) -> Dump:
+        """Count what belongs to no worker."""
+        dump = _DUMP.decode(data)
+        self._add(dump, now)
+        return dump
 
     def retire(self, worker: str) -> None:
         """The worker is gone; what it had counted stays."""
-        last = self._live.pop(worker, None)
-        if last is not None:
-            self._retired = merge(self._retired, last)
+        self._numbers.pop(worker, None)
 
-    def sum(self, decisions: int = 0) -> Dump:
-        """Everything counted by the living and the dead."""
-        total = self._retired
-        for dump in self._live.values():
-            total = merge(total, dump, decisions)
-        return total
+    def expire(self, now: float) -> None:
+        """Let go of what has not changed for long."""
+        for labels in [labels for labels, row in self.http.items() if row.changed < now - EXPIRY]:
+            self.gone.requests += self.http.pop(labels).counts.requests
+            self._left(labels)
+        for labels in [labels for labels, row in self.tcp.items() if row.changed < now - EXPIRY]:
+            self.gone.connections += self.tcp.pop(labels).counts.opened
+            self._left(labels)
 
     def save(self) -> bytes:
-        """Everything, for a successor of this process."""
-        live = {key: msgspec.structs.replace(dump, decisions=[]) for key, dump in self._live.items()}
-        return msgspec.msgpack.encode(Saved(self._retired, live))
+        """Everything but the last requests, for a successor of this process. What has not changed since the last time
+        is not encoded again."""
+        for row in self.http.values():
+            row.saved = row.saved or _ENCODER.encode(row.counts)
+        for flow in self.tcp.values():
+            flow.saved = flow.saved or _ENCODER.encode(flow.counts)
+        return _ENCODER.encode(
+            Saved(
+                self._numbers,
+                self.gone,
+                self.log_lines_lost,
+                self.names,
+                [msgspec.Raw(row.saved) for row in self.http.values()],
+                [msgspec.Raw(row.saved) for row in self.tcp.values()],
+            )
+        )
 
-    def restore(self, data: bytes) -> None:
-        """Take over what `save()` gave. A worker that still lives will send newer numbers under the same key; what the
-        others had counted stays."""
+    def restore(self, data: bytes, now: float) -> None:
+        """Take over what `save()` gave. Raises msgspec.DecodeError on what another version gave."""
         saved = msgspec.msgpack.decode(data, type=Saved)
-        self._retired = merge(self._retired, saved.retired)
-        self._live = {**saved.live, **self._live}
+        http = [msgspec.msgpack.decode(raw, type=HttpCounts) for raw in saved.http]
+        tcp = [msgspec.msgpack.decode(raw, type=TcpCounts) for raw in saved.tcp]
+        self._numbers = saved.numbers
+        self.gone = saved.gone
+        self._add(Dump(http=http, tcp=tcp, log_lines_lost=saved.log_lines_lost, names=saved.names), now)
+
+    def _add(self, dump: Dump, now: float) -> None:
+        for counts in dump.http:
+            labels = self._bounds.place(counts.labels, self.http)
+            row = self.http.get(labels)
+            if row is None:
+                counts.labels = labels
+                self.http[labels] = HttpRow(counts, now)
+            else:
+                row.add(counts, now)
+        for flow in dump.tcp:
+            labels = self._bounds.place(flow.labels, self.tcp)
+            known = self.tcp.get(labels)
+            if known is None:
+                flow.labels = labels
+                self.tcp[labels] = TcpRow(flow, now)
+            else:
+                known.add(flow, now)
+        self.gone.folded += dump.folded + self._bounds.folded
+        self._bounds.folded = 0
+        self.log_lines_lost += dump.log_lines_lost
+        self.names = self.names + dump.names
+        self.recent.extend(dump.decisions)
+        self.failed.extend(record for record in dump.decisions if record.failed)
+
+    def _left(self, labels: Labels) -> None:
+        self.gone.series += 1
+        self._bounds.free(labels)

@@ -104,6 +104,7 @@ class Step(Part):
     body: str = ""
     size: int = 0  # of a body of zeros
     chunks: tuple[str, ...] = ()  # the body, chunked
+    trailers: tuple[str, ...] = ()  # after the chunks
     raw: str = ""
     then: str = ""  # sent after an upgrade, and expected back
     half_close: bool = False  # a FIN after the request

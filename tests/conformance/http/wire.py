@@ -82,7 +82,7 @@ class Connection:
         return True
 
     def _answer(self, method: str, upgrade: bool, since: float) -> Answer:
-        parser = h11.Connection(h11.CLIENT)
+        parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=128 * 1024)
         fields = [("host", "h"), *([("connection", "upgrade"), ("upgrade", "websocket")] if upgrade else [])]
         parser.send(h11.Request(method=method, target="/", headers=fields))
         parser.send(h11.EndOfMessage())
@@ -137,7 +137,8 @@ def request(step: Step, identity: str) -> bytes:
     body = step.body.encode() or bytes(step.size)
     if step.chunks:
         lines.append("transfer-encoding: chunked")
-        body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk.encode()) for chunk in step.chunks) + b"0\r\n\r\n"
+        body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk.encode()) for chunk in step.chunks)
+        body += "\r\n".join(("0", *step.trailers, "", "")).encode()
     elif body and "content-length" not in names:
         lines.append(f"content-length: {len(body)}")
     return "\r\n".join((*lines, "", "")).encode("latin-1") + body

@@ -14,8 +14,8 @@ import msgspec
 
 from nodemesh.config.load import load_object
 from nodemesh.proxy import messages
+from nodemesh.proxy.io.platform import Platform
 from nodemesh.proxy.messages import FromWorker
-from nodemesh.proxy.platform import Platform
 from nodemesh.proxy.worker import Worker
 from nodemesh.registry.snapshot import Locality
 from nodemesh.registry.store import Store
@@ -25,7 +25,8 @@ from nodemesh.routing.wire import encode_update
 from nodemesh.telemetry.access_log import AccessLog
 from nodemesh.telemetry.formatting import Formatter
 from nodemesh.telemetry.labels import HTTP_LABELS
-from nodemesh.telemetry.telemetry import Dump, Telemetry
+from nodemesh.telemetry.telemetry import Telemetry
+from nodemesh.telemetry.totals import Totals
 
 from .case import Who
 
@@ -41,6 +42,7 @@ class WorkerUnderTest:
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(10)
         self.worker = Worker(far, Platform(), Telemetry(self.log))
+        self._totals = Totals()
         self._version = 0
         self._listeners = 0
         self._fds: list[int] = []
@@ -104,13 +106,14 @@ class WorkerUnderTest:
 
     def requests(self, labels: dict[str, str]) -> int:
         """The sum of `istio_requests_total` over the series with these labels."""
-        self._say(messages.GetStatistics(id=1))
+        self._say(messages.GetStatistics(id=1, kept=self._totals.kept("worker")))
         assert isinstance(self._hear(), messages.Statistics)
         with mmap.mmap(self._fds[0], 0, access=mmap.ACCESS_READ) as memory:
-            dump = msgspec.msgpack.decode(memory[:], type=Dump)
+            list(self._totals.update("worker", memory[:], 0.0))
         os.close(self._fds[0])
         wanted = [(HTTP_LABELS.index(key), value) for key, value in labels.items()]
-        return sum(row.requests for row in dump.http if all(row.labels[place] == value for place, value in wanted))
+        rows = [row.counts for row in self._totals.http.values()]
+        return sum(row.requests for row in rows if all(row.labels[place] == value for place, value in wanted))
 
     def _flush(self) -> None:
         self.worker.telemetry.flush()

@@ -1,11 +1,13 @@
 """The API over a real socket, with a node made of plain values behind it."""
 
 import asyncio
+import gzip
 import json
 import socket
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,8 +18,8 @@ from nodemesh.admin.state import Explanation, ModeRow, PodRow, QuestionError
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
 from nodemesh.registry.snapshot import Endpoint, Health, Protocol, Service, ServicePort, Snapshot
-from nodemesh.telemetry.dump import Dump
 from nodemesh.telemetry.telemetry import Telemetry
+from nodemesh.telemetry.totals import Totals
 
 REVIEWS = Service(
     host="reviews.default.svc.cluster.local",
@@ -68,19 +70,18 @@ class FakeNode:
         self.asked.append(question)
         return {"outcome": "route"}
 
-    async def telemetry(self) -> Dump:
-        import msgspec
-
-        telemetry = Telemetry()
+    async def telemetry(self) -> Totals:
+        telemetry, totals = Telemetry(), Totals()
         telemetry.record(request())
         telemetry.record(request(status=503))
-        return msgspec.msgpack.decode(telemetry.dump(), type=Dump)
+        totals.add(telemetry.dump(), 0.0)
+        return totals
 
     async def connections(self) -> list[Any]:
         return [{"client": "default/a"}]
 
-    async def metrics(self) -> bytes:
-        return b"nodemesh_ready 1.0\n"
+    async def metrics(self) -> Iterator[bytes]:
+        return iter((b"nodemesh_ready ", b"1.0\n"))
 
 
 def ask(node: FakeNode, *paths: str, method: str = "GET") -> list[tuple[int, Any]]:
@@ -137,6 +138,27 @@ def test_endpoints_pods_problems_and_metrics():
     assert metrics == (200, b"nodemesh_ready 1.0\n")
 
 
+def test_metrics_come_zipped_to_who_takes_that():
+    async def scenario(accepted: str) -> tuple[str | None, bytes]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        runner = await serve(FakeNode(), listener)
+        host, port = listener.getsockname()
+        asked = urllib.request.Request(f"http://{host}:{port}/metrics", headers={"Accept-Encoding": accepted})
+        found = await asyncio.to_thread(fetch, asked)
+        await runner.cleanup()
+        return found
+
+    def fetch(asked: urllib.request.Request) -> tuple[str | None, bytes]:
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            return answer.headers["Content-Encoding"], answer.read()
+
+    for accepted in ("gzip", "deflate, gzip;q=0.5"):
+        coding, body = asyncio.run(scenario(accepted))
+        assert (coding, gzip.decompress(body)) == ("gzip", b"nodemesh_ready 1.0\n")
+    for accepted in ("", "identity", "gzip;q=0", "gzip; q=0.0"):
+        assert asyncio.run(scenario(accepted)) == (None, b"nodemesh_ready 1.0\n")
+
+
 def test_connections_show_the_last_requests_newest_first():
     ((_, found),) = ask(FakeNode(), "/connections")
     assert found["open"] == [{"client": "default/a"}]
@@ -183,5 +205,5 @@ def test_unknown_paths_and_methods_are_json_too():
 def test_counts_without_traffic_make_an_empty_graph():
     from nodemesh.admin import graph
 
-    assert graph.build(Dump()) == {"nodes": [], "edges": []}
+    assert graph.build(Totals()) == {"nodes": [], "edges": []}
     assert graph.quantile([0] * 20, 0.5) is None

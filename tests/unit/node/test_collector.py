@@ -9,11 +9,16 @@ from nodemesh.node.collector import Collector
 from nodemesh.node.fleet import Fleet
 from nodemesh.node.store import FdStore, Put, StoreClient, ToSupervisor
 from nodemesh.proxy.messages import FromControl, GetStatistics, Hello, Statistics
-from nodemesh.telemetry.dump import Dump
+from nodemesh.telemetry.dump import Dump, Numbered
 
 
-def numbers(lost):
+def dump(lost):
     return msgspec.msgpack.encode(Dump(log_lines_lost=lost))
+
+
+def dumps(*numbered):
+    """A worker's answer: pairs of a dump's number and what it counts."""
+    return msgspec.msgpack.encode([Numbered(number, msgspec.Raw(dump(lost))) for number, lost in numbered])
 
 
 class Node:
@@ -44,14 +49,17 @@ class Node:
         return channel
 
     async def collect(self, answers):
-        """One round in which each channel's worker answers with its bytes."""
+        """One round in which each channel's worker answers with its bytes; tells the sum, and what was said to be
+        kept."""
+        self.told = []
         asked = asyncio.create_task(self.collector.collect())
         for channel, data in answers.items():
             question, _ = await asyncio.to_thread(channel.receive)
             assert isinstance(question, GetStatistics)
+            self.told.append(question.kept)
             channel.send(Statistics(id=question.id), (memfd("numbers", data),))
         await asked
-        return self.collector.sum(decisions=0).log_lines_lost
+        return self.collector.totals.log_lines_lost
 
     def keep(self):
         """What the supervisor does with what it is told."""
@@ -76,20 +84,23 @@ def test_numbers_outlive_workers_and_the_process_that_collects_them(path, tmp_pa
         store = FdStore()
         node = Node(path, store)
         one, two = await node.worker(0, 1000), await node.worker(1, 1001)
-        node.kernel = numbers(100)
-        assert await node.collect({one: numbers(1), two: numbers(10)}) == 111
-        assert await node.collect({one: numbers(2), two: numbers(10)}) == 112  # newer ones replace, the kernel's add up
+        node.kernel = dump(100)
+        assert await node.collect({one: dumps((1, 1)), two: dumps((1, 10))}) == 111
+        assert node.told == [0, 0]
+        assert await node.collect({one: dumps((2, 1)), two: dumps((1, 10), (2, 0))}) == 112  # none counts twice
+        assert node.told == [1, 1]
         one.close()
         while len(list(node.fleet)) == 2:
             await asyncio.sleep(0.005)
         anew = await node.worker(0, 1002)
-        assert await node.collect({anew: numbers(1), two: numbers(10)}) == 113
+        assert await node.collect({anew: dumps((1, 1)), two: dumps((3, 0))}) == 113
+        assert node.told == [0, 2]
         node.keep()
         node.fleet.close()
         successor = Node(str(tmp_path / "successor.sock"), store)
-        assert successor.collector.sum(decisions=0).log_lines_lost == 113
+        assert successor.collector.totals.log_lines_lost == 113
         two = await successor.worker(1, 1001)
-        assert await successor.collect({two: numbers(11)}) == 114
+        assert await successor.collect({two: dumps((3, 0), (4, 1))}) == 114
         successor.fleet.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
@@ -99,7 +110,31 @@ def test_a_worker_of_another_version_spoils_nothing(path):
     async def scenario():
         node = Node(path, FdStore())
         one, two = await node.worker(0, 1000), await node.worker(1, 1001)
-        assert await node.collect({one: b"\xc1", two: numbers(10)}) == 10
+        assert await node.collect({one: b"\xc1", two: dumps((1, 10))}) == 10
+        node.fleet.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_numbers_of_another_version_are_let_go(path):
+    async def scenario():
+        store = FdStore()
+        store.put("totals", memfd("old", msgspec.msgpack.encode([1, 2])))
+        node = Node(path, store)
+        assert node.collector.totals.log_lines_lost == 0
+        node.fleet.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_what_the_store_does_not_take_is_asked_for_again(path):
+    async def scenario():
+        node = Node(path, FdStore())
+        one = await node.worker(0, 1000)
+        node.supervisor.close()
+        for _ in range(2):
+            assert await node.collect({one: dumps((1, 5))}) == 5
+            assert node.told == [0]
         node.fleet.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))

@@ -8,7 +8,7 @@ from nodemesh.config.load import load_text
 from nodemesh.lab.certificates import Authority
 from nodemesh.node.credentials import Credentials
 from nodemesh.node.materials import MaterialSource, Secrets, only
-from nodemesh.proxy.certificates import Materials
+from nodemesh.proxy.tls.certificates import Materials
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 

@@ -21,10 +21,10 @@ from tests.playbooks.mesh import SERVICE, rule
 
 from nodemesh.config.load import load_text
 from nodemesh.proxy import messages
+from nodemesh.proxy.io.platform import Platform
+from nodemesh.proxy.io.reactor import ACCEPTS, BULK_SIZE, QUANTUM
 from nodemesh.proxy.messages import FromWorker
-from nodemesh.proxy.platform import Platform
-from nodemesh.proxy.reactor import ACCEPTS, BULK_SIZE, QUANTUM
-from nodemesh.proxy.worker import Worker
+from nodemesh.proxy.worker import LISTED, LISTED_TEXT, Worker
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
@@ -167,7 +167,7 @@ def test_requests_flow_and_are_counted(control, upstream):
         read_until(served, b"\r\n\r\n")
         (connection,) = msgspec.msgpack.decode(control.ask(messages.GetConnections(id=1)))
         assert connection["destination"] == "10.96.0.10:80" and connection["request"] == "/"
-        assert b"reviews.default.svc.cluster.local" in control.ask(messages.GetStatistics(id=2))
+        assert b"reviews.default.svc.cluster.local" in control.ask(messages.GetStatistics(id=2, kept=0))
         served.close()
 
 
@@ -492,3 +492,20 @@ def test_names_are_answered_until_the_listener_goes(control, upstream):
         client.send(b"late")
         with pytest.raises(ConnectionRefusedError):
             client.recv(512)
+
+
+def test_the_listing_of_connections_is_bounded_for_each_pod_and_field(control, upstream):
+    """Thousands of connections, or long paths, of one pod are no answer that control could use."""
+    control.configure(mesh(upstream))
+    crowded, quiet = control.listen(80), control.listen(82)
+    clients = [connect(address) for address in (*[crowded] * (LISTED + 5), quiet)]
+    pods = control.worker.proxy.pods
+    control.settle(lambda: 82 in pods and len(pods[80].connections) + len(pods[82].connections) == LISTED + 6)
+    clients[0].sendall(GET.replace(b"GET / ", b"GET /" + b"x" * 5000 + b" "))
+    served, _ = upstream.accept()
+    read_until(served, b"\r\n\r\n")
+    rows = msgspec.msgpack.decode(control.ask(messages.GetConnections(id=1)))
+    assert len(rows) == LISTED + 1
+    assert max(len(row.get("request", "")) for row in rows) == LISTED_TEXT
+    for sock in (*clients, served):
+        sock.close()

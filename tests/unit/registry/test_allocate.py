@@ -130,7 +130,7 @@ def test_ours_keep_off_what_others_have(family, by_hand):
     assert home in (theirs.addresses if by_hand else theirs.allocated)
     assert len(ours.allocated) == 2 and home not in ours.allocated
     assert second["bystander.internal"][0] is first.services["bystander.internal"][0]
-    third = store.apply("test", [], [ObjectKey("ServiceEntry", "default", "istios")]).services
+    third = store.apply("test", [], [ObjectKey("ServiceEntry", "default", "istios", "networking.istio.io")]).services
     assert third["ours.internal"][0].allocated == first.services["ours.internal"][0].allocated
 
 

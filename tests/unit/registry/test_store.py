@@ -1,5 +1,8 @@
+import msgspec
+import pytest
 from tests.meshes import bookinfo, make, pod, service
 
+from nodemesh.config.load import load_object
 from nodemesh.config.problems import Problem
 from nodemesh.registry.assemble import ObjectKey, key_of
 from nodemesh.registry.store import Store
@@ -114,3 +117,43 @@ def test_a_pod_without_a_status_has_the_addresses_that_slices_give_it():
     assert addresses(pod("a", "10.1.0.9", {"app": "web"})) == ("10.1.0.9",)
     assert addresses(bare) == ("10.1.0.2",)
     assert addresses(removed=[key_of(piece)]) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "owner"),
+    [
+        ("StatefulSet", "store", "store"),
+        ("DaemonSet", "logs-12345678", "logs-12345678"),
+        ("Job", "once", "once"),
+        ("Job", "nightly-29301120", "nightly"),
+    ],
+)
+def test_endpoints_know_the_owner_of_their_pod(kind, name, owner):
+    """A CronJob's Jobs come and go: metrics name what stays."""
+    spec = {"ports": [{"port": 80, "targetPort": 8080}], "selector": {"app": "x"}, "clusterIP": "10.96.0.1"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{name}-0",
+            "namespace": "default",
+            "labels": {"app": "x"},
+            "ownerReferences": [{"kind": kind, "name": name, "controller": True, "apiVersion": "v1", "uid": "u"}],
+        },
+        "status": {"podIP": "10.1.0.1", "phase": "Running"},
+    }
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "namespace": "default"}, "spec": spec}
+    objects = [each for item in (pod, service) for each in load_object(item, "test").objects]
+    snapshot = Store().apply("test", objects)
+    (endpoint,) = snapshot.services["x.default.svc.cluster.local"][0].endpoints[80]
+    assert endpoint.owner == snapshot.workloads[f"default/{name}-0"].owner == owner
+
+
+def test_kinds_of_one_name_in_two_groups_are_two():
+    store = Store()
+    istios = make("Gateway", "edge", {"selector": {"app": "edge"}, "servers": []})
+    other = msgspec.structs.replace(istios, group="gateway.example.com")
+    snapshot = store.apply("files", [istios, other])
+    assert [*snapshot.gateways.values()] == [istios]
+    assert store.apply("files", [], [key_of(other)]).gateways["default/edge"] is istios
+    assert not store.apply("files", [], [key_of(istios)]).gateways

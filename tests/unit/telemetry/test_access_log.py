@@ -3,7 +3,7 @@ import os
 from tests.unit.telemetry.samples import request
 
 from nodemesh.telemetry.access_log import BUFFER_LIMIT, WRITE_LIMIT, AccessLog, open_log
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import FIELD_LIMIT, Formatter
 
 
 def test_lines_reach_the_file_when_flushed(tmp_path):
@@ -58,7 +58,7 @@ def test_a_line_that_no_write_takes_is_cut_alone():
     read_end, write_end = os.pipe()
     log = AccessLog(write_end, Formatter("%REQ(:PATH)%"))
     long = request()
-    long.path = b"/" * WRITE_LIMIT
+    long.path = b"/" * FIELD_LIMIT
     log.add([request(), long, request()])
     log.flush()
     short = b"/reviews/1?full=1\n"

@@ -2,8 +2,13 @@ import msgspec
 import pytest
 from tests.unit.telemetry.samples import connection, request
 
+from nodemesh.config.log_format import OPERATORS, WITH_ARGUMENT, FormatError
+from nodemesh.config.meta import Location
 from nodemesh.reasons import Reason
-from nodemesh.telemetry.formatting import FormatError, Formatter
+from nodemesh.routing.decision import Owner, Rule
+from nodemesh.telemetry.formatting import FIELD_LIMIT, Formatter
+
+REVIEWS = Owner(kind="VirtualService", namespace="shop", name="reviews")
 
 
 def test_default_text_is_istios():
@@ -14,11 +19,14 @@ def test_default_text_is_istios():
     )
 
 
-def test_default_json_has_istios_24_keys_with_numbers_and_null():
+def test_default_json_has_istios_24_keys_and_who_asked_with_numbers_and_null():
     line = msgspec.json.decode(Formatter(json=True).line(request()))
-    assert len(line) == 24
+    assert len(line) == 24 + 3
     assert line["response_code"] == 200
-    assert line["response_flags"] is None
+    assert line["response_flags"] == "-"  # as Envoy 1.40; all else that is empty is null
+    assert line["connection_termination_details"] is None
+    assert (line["source_workload"], line["source_namespace"]) == ("productpage-v1", "default")
+    assert line["destination_workload"] == "reviews-v2"
     assert line["start_time"] == "2023-11-14T22:13:20.250Z"
     assert line["upstream_cluster"] == "outbound|9080|v2|reviews.default.svc.cluster.local"
 
@@ -26,21 +34,23 @@ def test_default_json_has_istios_24_keys_with_numbers_and_null():
 def test_flags_and_details_name_the_reason():
     record = request(status=503, reasons=(Reason.UPSTREAM_CONNECTION_FAILURE, Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED))
     line = Formatter("%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%").line(record)
-    assert line == b"UF,URX upstream_retry_limit_exceeded\n"
+    assert line == b"UF,URX via_upstream\n"
 
 
 def test_a_reason_without_a_flag_shows_none():
     record = request(status=200, reasons=(Reason.DIRECT_RESPONSE,))
     assert Formatter("%RESPONSE_FLAGS%").line(record) == b"-\n"
-    assert msgspec.json.decode(Formatter('{"flags": "%RESPONSE_FLAGS%"}', json=True).line(record)) == {"flags": None}
+    assert msgspec.json.decode(Formatter('{"flags": "%RESPONSE_FLAGS%"}', json=True).line(record)) == {"flags": "-"}
 
 
 def test_a_format_is_text_and_nothing_else():
     """Whatever a format holds between its operators is written as it is: it never becomes code."""
-    text = '{record.path}\' % () """ \\n %(status)s %REQ(:METHOD)% {0} \\'
-    assert Formatter(text).line(request()).decode() == text.replace("%REQ(:METHOD)%", "GET") + "\n"
+    text = "{record.path}' %% () \"\"\" \\n %%(status)s %REQ(:METHOD)% {0} %REQ(x'?_)% %ENVIRONMENT('+x)% \\"
+    shown = text.replace("%REQ(:METHOD)%", "GET").replace("%REQ(x'?_)%", "-").replace("%ENVIRONMENT('+x)%", "-")
+    shown = shown.replace("%%", "%")
+    assert Formatter(text).line(request()).decode() == shown + "\n"
     found = msgspec.json.decode(Formatter(msgspec.json.encode({text: text}).decode(), json=True).line(request()))
-    assert found == {text: text.replace("%REQ(:METHOD)%", "GET")}
+    assert found == {text: shown}
 
 
 def test_original_path_comes_before_the_rewritten_one():
@@ -54,6 +64,14 @@ def test_custom_formats_cut_escape_and_time():
     record.user_agent = b'evil"\x1b[31m'
     formatter = Formatter("%START_TIME(%Y.%3f)% 100%% %REQ(:PATH):4% %REQ(USER-AGENT)%")
     assert formatter.line(record) == b"2023.250 100% /rev evil\\x22\\x1b[31m\n"
+
+
+def test_a_field_is_no_longer_than_its_limit():
+    record = request()
+    record.path = record.user_agent = b"x" * 60_000
+    assert (
+        Formatter("%REQ(:PATH)% %REQ(USER-AGENT)%").line(record) == b" ".join([b"x" * FIELD_LIMIT + b"..."] * 2) + b"\n"
+    )
 
 
 def test_custom_json_keeps_types_where_an_operator_stands_alone():
@@ -73,7 +91,82 @@ def test_a_tcp_connection_has_no_request_part():
     assert msgspec.json.decode(mixed.line(connection(7, 9))) == {"what": "- 100% of 7"}
 
 
-@pytest.mark.parametrize("text", ["%NONSENSE%", "%REQ(X-SECRET)%", "%BYTES_SENT(x)%"])
-def test_what_is_not_recorded_is_named(text):
-    with pytest.raises(FormatError, match=text.strip("%").split("(")[0]):
-        Formatter(text)
+def test_any_field_is_shown_and_only_those_that_are_named_are_wanted():
+    formatter = Formatter("%REQ(X-Tenant?REFERER)% %REQ(referer):3% %RESP(Content-Type)% %TRAILER(grpc-message)%")
+    wanted = formatter.wanted
+    assert wanted.request == {b"x-tenant", b"referer"}
+    assert (wanted.response, wanted.trailers) == ({b"content-type"}, {b"grpc-message"})
+    record = request()
+    assert formatter.line(record) == b"- - - -\n"
+    record.fields = {b"referer": b"there"}
+    record.response_fields = {b"content-type": b"text/html"}
+    record.trailer_fields = {b"grpc-message": b'no"pe'}
+    assert formatter.line(record) == b"there the text/html no\\x22pe\n"
+    default = Formatter().wanted
+    assert not default.request and not default.response and not default.trailers
+
+
+def test_the_operators_that_people_use():
+    record = request(status=503, reasons=(Reason.FAULT_DELAY, Reason.UPSTREAM_CONNECTION_FAILURE))
+    record.transport_failure = "delayed connect error: Connection refused"
+    record.grpc_status = 14
+    record.received_at, record.answered_at = 0.002, 0.0125
+    record.path, record.original_path = b"/new?x=1", b"/old?user=a%20b&x=2"
+    record.rule = Rule(owner=REVIEWS, path="spec.http[0]", location=Location("mesh.yaml", 3, 5))
+    record.fields = {b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    expected = {
+        "RESPONSE_FLAGS_LONG": "DelayInjected,UpstreamConnectionFailure",
+        "RESPONSE_CODE_DETAILS": "upstream_reset_before_response_started"
+        "{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+        "UPSTREAM_TRANSPORT_FAILURE_REASON": "delayed_connect_error:_Connection_refused",
+        "GRPC_STATUS": "Unavailable",
+        "GRPC_STATUS(SNAKE_STRING)": "UNAVAILABLE",
+        "GRPC_STATUS(NUMBER)": "14",
+        "REQUEST_DURATION": "2",
+        "RESPONSE_DURATION": "12",
+        "RESPONSE_TX_DURATION": "0",
+        "COMMON_DURATION(DS_RX_BEG:DS_RX_END:us)": "2000",
+        "COMMON_DURATION(US_TX_BEG:US_RX_BEG)": "12",
+        "COMMON_DURATION(US_CX_BEG:US_CX_END:ms)": "-",
+        "REQ_WITHOUT_QUERY(:PATH)": "/new",
+        "PATH": "/old?user=a%20b&x=2",
+        "PATH(NQ:PATH)": "/new",
+        "QUERY_PARAM(user)": "a%20b",
+        "DOWNSTREAM_REMOTE_PORT": "39999",
+        "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT": "10.96.0.5",
+        "UPSTREAM_REMOTE_ADDRESS": "10.0.0.7:9080",
+        "UPSTREAM_LOCAL_PORT": "40000",
+        "TRACE_ID": "0af7651916cd43dd8448eb211c80319c",
+        "SOURCE_WORKLOAD": "productpage-v1",
+        "DESTINATION_WORKLOAD": "reviews-v2",
+        "RULE": "VirtualService shop/reviews spec.http[0] (mesh.yaml:3:5)",
+        "CEL(request.path)": "-",
+        "DOWNSTREAM_TLS_VERSION": "-",
+        "ACCESS_LOG_TYPE": "DownstreamEnd",
+    }
+    text = "\n".join(f"%{name}%" for name in expected)
+    assert dict(zip(expected, Formatter(text).line(record).decode().splitlines(), strict=True)) == expected
+
+
+def test_every_operator_that_is_known_gives_a_line_for_requests_and_connections():
+    for name in sorted(OPERATORS):
+        argument = {"COMMON_DURATION": "(DS_RX_BEG:DS_TX_END:ns)"}.get(name, "(x)")
+        text = f"%{name}{argument if name in WITH_ARGUMENT else ''}%"
+        for json in (False, True):
+            formatter = Formatter(msgspec.json.encode({"": text}).decode() if json else text, json=json)
+            assert formatter.line(request()) and formatter.line(connection(1, 2)), text
+
+
+def test_b3_names_the_trace_too():
+    record = request()
+    many, single = b"64fe8b2a57d3eff7", b"80f198ee56343ba864fe8b2a57d3eff7"
+    record.fields = {b"b3": single + b"-e457b5a2e4d86bd1-1"}
+    assert Formatter("%TRACE_ID%").line(record) == single + b"\n"
+    record.fields = {b"x-b3-traceid": many}
+    assert Formatter("%TRACE_ID%").line(record) == many + b"\n"
+    assert b"b3" in Formatter("%TRACE_ID%").wanted.request
+
+
+def test_an_unknown_operator_makes_no_formatter():
+    with pytest.raises(FormatError, match="NONSENSE"):
+        Formatter("%NONSENSE%")

@@ -4,6 +4,7 @@ import msgspec
 from tests.unit.telemetry.samples import connection, request
 
 from nodemesh.reasons import Reason
+from nodemesh.registry.snapshot import Service
 from nodemesh.telemetry.access_log import AccessLog, open_log
 from nodemesh.telemetry.dump import Dump
 from nodemesh.telemetry.formatting import Formatter
@@ -120,3 +121,47 @@ def test_the_last_requests_are_kept_in_words():
         "NR",
         "route_not_found",
     )
+
+
+def test_what_is_kept_of_peers_words_is_short():
+    telemetry = Telemetry()
+    record = request(cluster=None, status=404, authority=b"h" * 60_000)
+    record.path = b"/" * 60_000
+    record.request_id = b"i" * 60_000
+    record.user_agent = record.forwarded_for = b"a" * 60_000
+    record.transport_failure = record.termination = "f" * 60_000
+    telemetry.record(record)
+    assert len(telemetry.dump()) < 8192
+    assert not record.user_agent and not record.forwarded_for
+
+
+def test_failures_stay_longer_than_what_went_well():
+    telemetry = Telemetry()
+    telemetry.record(request(status=503, reasons=(Reason.UPSTREAM_OVERFLOW,)))
+    for _ in range(1000):
+        telemetry.record(request())
+    decisions = dump_of(telemetry).decisions
+    assert [decision.status for decision in decisions] == [503, *[200] * 256]
+    assert [decision.failed for decision in decisions[:2]] == [True, False]
+    assert not dump_of(telemetry).decisions
+
+
+def test_a_dump_has_what_is_new():
+    telemetry = Telemetry()
+    telemetry.record(request())
+    telemetry.names.answered += 3
+    first = dump_of(telemetry)
+    assert (len(first.http), first.names.answered) == (1, 3)
+    second = dump_of(telemetry)
+    assert (second.http, second.names.answered) == ([], 0)
+
+
+def test_a_service_that_was_dialled_has_one_series_whatever_host_was_asked_for():
+    telemetry = Telemetry()
+    service = Service(host="reviews.default.svc.cluster.local", name="reviews", namespace="default")
+    for number in range(200):
+        record = request(cluster=None, status=404, reasons=(Reason.ROUTE_NOT_FOUND,), authority=b"h%d" % number)
+        record.service = service
+        telemetry.record(record)
+    (counts,) = dump_of(telemetry).http
+    assert (counts.requests, counts.labels[HTTP_LABELS.index("destination_service_name")]) == (200, "reviews")

@@ -1,51 +1,130 @@
+import msgspec
+import pytest
 from tests.unit.telemetry.samples import connection, request
 
+from nodemesh.routing.client import Client
+from nodemesh.telemetry.dump import PART
 from nodemesh.telemetry.names import Names
-from nodemesh.telemetry.telemetry import Telemetry
-from nodemesh.telemetry.totals import Totals
+from nodemesh.telemetry.telemetry import DUMPS_KEPT, IDLE_DUMPS, Telemetry
+from nodemesh.telemetry.totals import EXPIRY, Totals
 
 
-def worker(requests: int) -> bytes:
-    telemetry = Telemetry()
+def worked(telemetry: Telemetry, requests: int) -> Telemetry:
     for _ in range(requests):
         telemetry.record(request())
     telemetry.opened(connection(0, 0))
     telemetry.record(connection(5, 6))
     telemetry.names.answered += requests
     telemetry.names.timeouts += 1
-    return telemetry.dump()
+    return telemetry
 
 
-def test_workers_add_up_and_a_newer_dump_replaces_the_older():
+def take(totals: Totals, worker: str, data: bytes, now: float = 0.0) -> int:
+    return len(list(totals.update(worker, data, now)))
+
+
+def requests_of(totals: Totals) -> int:
+    return sum(row.counts.requests for row in totals.http.values())
+
+
+def test_workers_add_up():
     totals = Totals()
-    totals.update("a", worker(1))
-    totals.update("a", worker(3))
-    totals.update("b", worker(4))
-    dump = totals.sum(decisions=5)
-    assert dump.http[0].requests == 7
-    assert sum(dump.http[0].duration[0]) == 7
-    assert dump.tcp[0].sent == 10
-    assert len(dump.decisions) == 5
-    assert dump.names == Names(answered=7, timeouts=2)
+    one, two = Telemetry(), Telemetry()
+    take(totals, "a", worked(one, 1).dumps(0))
+    take(totals, "a", worked(one, 2).dumps(1))
+    take(totals, "b", worked(two, 4).dumps(0))
+    (row,) = totals.http.values()
+    (flow,) = totals.tcp.values()
+    assert row.counts.requests == 7
+    assert sum(row.counts.duration[0]) == 7
+    assert (flow.counts.opened, flow.counts.sent) == (3, 15)
+    assert len(totals.recent) == 10
+    assert totals.names == Names(answered=7, timeouts=3)
+
+
+def test_a_dump_that_comes_again_counts_once():
+    """Control died after it had asked, and before it had kept what it was told."""
+    totals, telemetry = Totals(), Telemetry()
+    assert take(totals, "a", worked(telemetry, 3).dumps(0)) == 1
+    assert take(totals, "a", telemetry.dumps(0)) == 1  # the first again, and an empty one
+    assert requests_of(totals) == 3
+    assert len(telemetry.dumps(totals.kept("a"))) < 200  # nothing is repeated that is kept
+
+
+def test_a_worker_holds_so_many_dumps_for_a_control_that_keeps_none():
+    telemetry, totals = Telemetry(), Totals()
+    for _ in range(DUMPS_KEPT + 5):
+        data = worked(telemetry, 1).dumps(0)
+    assert take(totals, "a", data) == DUMPS_KEPT
+    assert take(totals, "a", telemetry.dumps(totals.kept("a"))) == 1
+    assert requests_of(totals) == DUMPS_KEPT + 5
+
+
+def test_many_label_sets_come_in_parts():
+    telemetry, totals = Telemetry(), Totals()
+    for number in range(PART + 10):
+        telemetry.record(request(client=Client(namespace="default", name=f"client-{number}")))
+    parts = list(totals.update("a", telemetry.dumps(0), 0.0))
+    assert [len(part.http) for part in parts] == [PART, 10]
+    assert (len(totals.http), len(totals.recent)) == (PART + 10, 256)
 
 
 def test_a_dead_workers_numbers_stay():
     totals = Totals()
-    totals.update("a", worker(3))
+    take(totals, "a", worked(Telemetry(), 3).dumps(0))
     totals.retire("a")
     totals.retire("a")
-    totals.update("b", worker(2))
-    assert totals.sum().http[0].requests == 5
+    take(totals, "b", worked(Telemetry(), 2).dumps(0))
+    assert requests_of(totals) == 5
 
 
-def test_a_successor_counts_the_dead_and_hears_of_the_living_again():
-    totals = Totals()
-    totals.update("dead", worker(3))
+def test_a_successor_goes_on_with_the_dead_and_the_living():
+    totals, living = Totals(), Telemetry()
+    take(totals, "dead", worked(Telemetry(), 3).dumps(0))
     totals.retire("dead")
-    totals.update("living", worker(4))
-    totals.update("dies meanwhile", worker(5))
+    take(totals, "living", worked(living, 4).dumps(0))
+    take(totals, "dies meanwhile", worked(Telemetry(), 5).dumps(0))
     successor = Totals()
-    successor.restore(totals.save())
-    assert successor.sum().http[0].requests == 12
-    successor.update("living", worker(6))
-    assert successor.sum().http[0].requests == 14
+    successor.restore(totals.save(), 0.0)
+    assert requests_of(successor) == 12
+    take(successor, "living", worked(living, 2).dumps(0))
+    assert requests_of(successor) == 14
+    assert totals.save() == totals.save()
+
+
+def test_what_another_version_has_kept_is_refused():
+    with pytest.raises(msgspec.DecodeError):
+        Totals().restore(b"\x93\x01\x02\x03", 0.0)
+
+
+def test_series_of_those_who_have_left_leave_and_are_counted():
+    totals, telemetry = Totals(), Telemetry()
+    for number in range(300):
+        telemetry.record(request(client=Client(namespace="default", name=f"gone-{number}")))
+    take(totals, "a", telemetry.dumps(0), 0.0)
+    take(totals, "a", worked(telemetry, 2).dumps(1), 100.0)
+    totals.expire(EXPIRY)
+    assert len(totals.http) == 301
+    totals.expire(EXPIRY + 1.0)
+    assert (len(totals.http), len(totals.tcp)) == (1, 1)
+    assert (totals.gone.series, totals.gone.requests) == (300, 300)
+    totals.expire(EXPIRY + 101.0)
+    assert (len(totals.http), totals.gone.requests, totals.gone.connections) == (0, 302, 1)
+    successor = Totals()
+    successor.restore(totals.save(), 0.0)
+    assert successor.gone == totals.gone
+
+
+def test_a_worker_lets_go_of_series_in_which_nothing_happens():
+    telemetry, totals = Telemetry(), Totals()
+    record = connection(5, 6)
+    telemetry.opened(record)
+    telemetry.record(request())
+    for number in range(IDLE_DUMPS + 1):
+        take(totals, "a", telemetry.dumps(number))
+    assert not telemetry._http and not telemetry._tcp and not telemetry._bounds._total
+    telemetry.record(record)  # closes after its series has left
+    telemetry.record(request())
+    take(totals, "a", telemetry.dumps(totals.kept("a")))
+    (flow,) = totals.tcp.values()
+    assert (requests_of(totals), flow.counts.opened, flow.counts.closed) == (2, 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..log_format import FormatError, check_format
 from ..meshconfig import MeshConfigSpec
 from ..meta import Meta, Path
 from ..problems import Findings
@@ -38,6 +39,12 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
     if spec.access_log_encoding not in ENCODINGS:
         message = f"`{spec.access_log_encoding}` is not an encoding; right is {' or '.join(ENCODINGS)}"
         findings.bad_value("bad-enum", ("spec", "accessLogEncoding"), message)
+    if spec.access_log_format:
+        try:
+            check_format(spec.access_log_format, spec.access_log_encoding == "JSON")
+        except FormatError as error:
+            message = f"{error} (character {error.offset + 1} of the format)"
+            findings.bad_value("bad-log-format", ("spec", "accessLogFormat"), message)
     for name, values in (
         ("defaultServiceExportTo", spec.default_service_export_to),
         ("defaultVirtualServiceExportTo", spec.default_virtual_service_export_to),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from .errors import ProtocolError
+from ..http.errors import ProtocolError
 
 #: Envoy's max_request_headers_kb; nginx takes 32 KB, node 16 KB, Go 1 MB.
 MAX_HEAD: Final = 60 * 1024
 
+#: The same for responses (Envoy's max_response_headers_kb).
+MAX_RESPONSE_HEAD: Final = 80 * 1024
+
 CR: Final = 0x0D
 
-#: Envoy's max_headers_count.
-MAX_FIELDS: Final = 100
+#: Empty lines that may stand before a request: RFC 9112 section 2.2 has one in mind.
+MAX_EMPTY_LINES: Final = 16
 
+CRLF: Final = b"\r\n"
 
 #: What ends a head: the last field line's end, and an empty line.
 END: Final = b"\r\n\r\n"
@@ -22,12 +26,14 @@ END: Final = b"\r\n\r\n"
 class HeadBuffer:
     """Collects one head. `data` is what has come of it, `rest` what stood behind the last one."""
 
-    __slots__ = ("data", "rest", "_searched")
+    __slots__ = ("data", "rest", "limit", "_searched", "_empty")
 
-    def __init__(self) -> None:
-        self.data = b""
+    def __init__(self, limit: int = MAX_HEAD) -> None:
+        self.limit = limit  # in bytes
+        self.data = bytearray()
         self.rest = b""
         self._searched = 0
+        self._empty = 0  # lines before it
 
     def cut(self, data: bytes) -> bytes:
         """Append; returns a complete head without its empty line, nothing while there is none.
@@ -35,7 +41,7 @@ class HeadBuffer:
         Raises ProtocolError for a head that is too large, or has line ends other than CRLF."""
         if not self.data:
             end = data.find(END)  # the usual case: all of it at once
-            if 0 < end < MAX_HEAD and data[0] != CR:
+            if 0 < end <= self.limit and data[0] != CR:
                 self.rest = data[end + len(END) :]
                 return data[:end]
         self.data += data
@@ -43,30 +49,45 @@ class HeadBuffer:
 
     def _cut(self) -> bytes:
         """A head that comes in pieces, or after empty lines."""
-        while self.data.startswith(b"\r\n"):  # RFC 9112 section 2.2: empty lines before a request are ignored
-            self.data = self.data[2:]
-            self._searched = 0
+        if self.data[0] == CR:
+            self._skip_empty()
         end = self.data.find(END, max(0, self._searched - len(END) + 1))
         if end >= 0:
-            if end >= MAX_HEAD:
+            if end > self.limit:
                 self._too_large()
-            head = self.data[:end]
-            self.rest = self.data[end + len(END) :]
-            self.data = b""
-            self._searched = 0
+            head = bytes(self.data[:end])
+            self.rest = bytes(self.data[end + len(END) :])
+            self.clear()
             return head
         start = max(0, self._searched - 1)
-        fresh = self.data[start:]
+        fresh = bytes(self.data[start:])
         if fresh.startswith(b"\n") and start:
             fresh = fresh[1:]  # its CR was seen the last time
         if fresh.count(b"\n") != fresh.count(b"\r\n"):
             raise ProtocolError("bare LF in the head")
         self._searched = len(self.data)
-        if self._searched > MAX_HEAD:
+        if self._searched > self.limit:
             self._too_large()
         return b""
 
+    def clear(self) -> None:
+        """Forget what has come of a head."""
+        self.data = bytearray()
+        self._searched = self._empty = 0
+
+    def _skip_empty(self) -> None:
+        """RFC 9112 section 2.2: empty lines before a request are ignored."""
+        skipped = 0
+        while self.data.startswith(CRLF, skipped):
+            self._empty += 1
+            if self._empty > MAX_EMPTY_LINES:
+                raise ProtocolError(f"more than {MAX_EMPTY_LINES} empty lines before a request")
+            skipped += len(CRLF)
+        if skipped:
+            del self.data[:skipped]
+            self._searched = 0
+
     def _too_large(self) -> None:
-        if b"\r\n" not in self.data[:MAX_HEAD]:
+        if b"\r\n" not in self.data[: self.limit]:
             raise ProtocolError("request line too long", 414)
-        raise ProtocolError(f"head larger than {MAX_HEAD} bytes", 431)
+        raise ProtocolError(f"head larger than {self.limit} bytes", 431)

@@ -6,30 +6,25 @@ import re
 from itertools import compress
 from typing import Final
 
+from ...routing.fields import OPTIONS, asked_upgrade, gather, leave_hop
 from ...routing.rewrite import normalize_path
-from ..head import UNKNOWN, RequestFields, RequestHead
-from .errors import ProtocolError
-from .lines import (
+from ..http.errors import ProtocolError
+from ..http.fields import (
     CONNECTION,
     CONTENT_LENGTH,
     CONTROL,
     EXPECT,
     GRPC_STATUS,
     HOST,
-    OPTIONS,
     PLAIN,
     SERVER,
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
-    Known,
     Layouts,
-    name_of,
-    read_names,
-    tokens_of,
-    value_of,
 )
-from .receive import MAX_FIELDS
+from ..http.head import UNKNOWN, RequestFields, RequestHead
+from ..http.lines import MAX_FIELDS, Known, name_of, read_names, tokens_of, value_of
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")
 VERSION_LENGTH: Final = len(b"HTTP/1.1")
@@ -84,7 +79,10 @@ def read_target(line: bytes) -> Target:
     path = path.partition(b"#")[0]  # Envoy strips a fragment, too: it is no part of a request
     if b"?" in path:
         path, _, query = path.partition(b"?")
-    target = method, authority, normalize_path(path), query
+    try:
+        target = method, authority, normalize_path(path), query
+    except ValueError as error:
+        raise ProtocolError(f"a path with {error}") from error
     TARGETS.keep(line, len(line), target)
     return target
 
@@ -112,7 +110,14 @@ def read_fields(said: bytes) -> RequestFields:
     names, familiar = read_names(lines)
     layout = LAYOUTS.of(names)
     kept = [*compress(lines, layout.kept)]
-    fields = RequestFields(kept, layout.names, values_of(kept))
+    fields = RequestFields(kept, layout.names, {})
+    headers = fields.headers
+    for line in kept:
+        name = name_of(line)
+        if name in headers:
+            take(fields, line)
+        else:
+            headers[name] = value_of(line)
     hosts: tuple[bytes, ...] = ()
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
@@ -122,10 +127,12 @@ def read_fields(said: bytes) -> RequestFields:
             hosts += (value_of(line),)
         elif kind == CONTENT_LENGTH:
             lengths += (value_of(line),)
+            take(fields, line)
         elif kind == TRANSFER_ENCODING:
             codings += tokens_of(line)
         elif kind == CONNECTION:
             options += tokens_of(line)
+            take(fields, line)
         else:
             note_field(fields, kind, line)
     if version == b"HTTP/1.0":
@@ -134,35 +141,28 @@ def read_fields(said: bytes) -> RequestFields:
     set_host(fields, hosts)
     if lengths or codings:
         set_length(fields, lengths, codings)
-    if options or fields.upgrade:
+    if options or b"te" in fields.headers or b"upgrade" in fields.headers:
         set_connection(fields, options)
     if familiar:  # so that what is kept holds no secrets, and nothing that differs each time
         KNOWN.keep(said, len(said), fields)
     return fields
 
 
-def values_of(lines: list[bytes]) -> dict[bytes, bytes]:
-    """The values of field lines by their names."""
-    values: dict[bytes, bytes] = {}
-    for line in lines:
-        name = name_of(line)
-        value = value_of(line)
-        values[name] = values[name] + b"," + value if name in values else value
-    return values
+def take(fields: RequestFields, line: bytes) -> None:
+    """Put a field's value where rules see it."""
+    fields.repeated = gather(fields.headers, fields.repeated, name_of(line), value_of(line))
 
 
 def note_field(fields: RequestFields, kind: int, line: bytes) -> None:
     """Remember a field that means something to us."""
-    if kind == TE:
-        fields.trailers = fields.trailers or b"trailers" in tokens_of(line)
-    elif kind == UPGRADE:
-        fields.upgrade = value_of(line)
+    if kind in (TE, UPGRADE):
+        take(fields, line)
     elif kind == EXPECT:
         if value_of(line).lower() != b"100-continue":
             raise ProtocolError(f"unknown expectation {value_of(line)[:60]!r}", 417)
     elif kind == CONTROL:
         fields.controlled = True
-        fields.headers[name_of(line)] = value_of(line)
+        take(fields, line)
 
 
 def set_host(fields: RequestFields, hosts: tuple[bytes, ...]) -> None:
@@ -203,13 +203,14 @@ def read_length(lengths: tuple[bytes, ...]) -> int:
 
 def set_connection(fields: RequestFields, options: tuple[bytes, ...]) -> None:
     """What Connection says: persistence, upgrades, and which fields are for this hop only (RFC 9110 section 7.6.1)."""
+    headers = fields.headers
     if b"close" in options:
         fields.close = True
-    if b"upgrade" not in options or fields.http10:
-        fields.upgrade = b""
+    if not fields.http10:
+        fields.upgrade = asked_upgrade(headers.get(b"upgrade", b""), options)
+    leave_hop(headers, fields.repeated, fields.upgrade)
+    fields.trailers = b"te" in headers
     if not OPTIONS.issuperset(options):
         named = set(options) - OPTIONS
         fields.lines = [line for line in fields.lines if name_of(line) not in named]
         fields.names -= named
-        for name in named:
-            fields.headers.pop(name, None)

@@ -6,26 +6,21 @@ import re
 from itertools import compress
 from typing import Final
 
-from ..head import NO_FIELDS, UNKNOWN, ResponseHead
-from .errors import ProtocolError
-from .lines import (
+from ...routing.fields import OPTIONS
+from ..http.errors import ProtocolError
+from ..http.fields import (
     CONNECTION,
     CONTENT_LENGTH,
     EXPECT,
     GRPC_STATUS,
-    OPTIONS,
     PLAIN,
     TRANSFER_ENCODING,
     UPGRADE,
-    Known,
     Layout,
     Layouts,
-    name_of,
-    read_names,
-    tokens_of,
-    value_of,
 )
-from .receive import MAX_FIELDS
+from ..http.head import NO_FIELDS, UNKNOWN, ResponseHead
+from ..http.lines import MAX_FIELDS, Known, name_of, read_names, tokens_of, value_of
 from .request import read_length
 
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
@@ -133,8 +128,8 @@ def set_connection(head: ResponseHead, options: tuple[bytes, ...]) -> None:
     """What Connection says, as for requests."""
     if b"close" in options:
         head.close = True
-    if b"upgrade" not in options:
-        head.upgrade = b""
+    if b"upgrade" not in options or head.status != 101:
+        head.upgrade = b""  # what else a server could speak it offers to its own client, us (RFC 9110 section 7.8)
     if not OPTIONS.issuperset(options):
         named = set(options) - OPTIONS
         head.lines = [line for line in head.lines if name_of(line) not in named]

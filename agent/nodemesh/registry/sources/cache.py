@@ -15,7 +15,7 @@ from ...config.meta import Object
 from ..assemble import ObjectKey, key_of
 
 #: Raised when older files cannot be read any more. Fields with defaults come and go without that.
-FORMAT = 1
+FORMAT = 2
 
 Objects = Mapping[str, Mapping[ObjectKey, Object[Any]]]
 
@@ -23,7 +23,7 @@ Objects = Mapping[str, Mapping[ObjectKey, Object[Any]]]
 class _File(msgspec.Struct, frozen=True):
     format: int
     node: str
-    objects: dict[str, list[tuple[str, msgspec.Raw]]]  # by resource: kind, object
+    objects: dict[str, list[tuple[str, str, msgspec.Raw]]]  # by resource: group, kind, object
 
 
 def encode(value: Any) -> Any:
@@ -34,7 +34,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(kind: type[Any], value: Any) -> Any:
-    if kind in (Duration, Base64):
+    if issubclass(kind, Duration | Base64):
         return kind(value)
     raise NotImplementedError(kind)
 
@@ -47,14 +47,14 @@ class Cache:
         self._node = node
         self._encoder = msgspec.msgpack.Encoder(enc_hook=encode)
         self._decoders = {
-            kind.name: msgspec.msgpack.Decoder(Object[kind.spec], dec_hook=decode)  # type: ignore[name-defined]
+            (kind.group, kind.name): msgspec.msgpack.Decoder(Object[kind.spec], dec_hook=decode)  # type: ignore[name-defined]
             for kind in KINDS.values()
         }
 
     def save(self, objects: Objects) -> None:
         """Raises OSError."""
         encoded = {
-            name: [(item.kind, msgspec.Raw(self._encoder.encode(item))) for item in held.values()]
+            name: [(item.group, item.kind, msgspec.Raw(self._encoder.encode(item))) for item in held.values()]
             for name, held in objects.items()
         }
         data = self._encoder.encode(_File(FORMAT, self._node, encoded))
@@ -78,9 +78,9 @@ class Cache:
         found: dict[str, dict[ObjectKey, Object[Any]]] = {}
         for name, items in file.objects.items():
             held = found[name] = {}
-            for kind, data in items:
+            for group, kind, data in items:
                 try:
-                    item = self._decoders[kind].decode(data)
+                    item = self._decoders[group, kind].decode(data)
                 except (KeyError, msgspec.DecodeError):
                     continue
                 held[key_of(item)] = item

@@ -88,9 +88,10 @@ class ClusterSource:
         self._generations: dict[str, dict[ObjectKey, tuple[str, int]]] = {
             item.name: {} for item in self._resources if item.optional
         }  # uid and generation
-        self._names: dict[str, tuple[str, ...]] = {}  # of resources, by kind; the first that has an object counts
+        self._names: dict[tuple[str, str], tuple[str, ...]] = {}  # of resources; the first that has it counts
         for item in self._resources:
-            self._names[item.kind] = (*self._names.get(item.kind, ()), item.name)
+            kind = (item.group, item.kind)
+            self._names[kind] = (*self._names.get(kind, ()), item.name)
         self._touched: dict[ObjectKey, None] = {}
         self._debounce = Debounce()
         self._wake = asyncio.Event()
@@ -264,7 +265,8 @@ class ClusterSource:
         return Changes(tuple(changed), tuple(removed), tuple(problems))
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
-        return next((held[key] for name in self._names[key.kind] if key in (held := self._held[name])), None)
+        names = self._names[key.group, key.kind]
+        return next((held[key] for name in names if key in (held := self._held[name])), None)
 
     # the disk
 

@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 
 from ...config.load import load_text
 from ...config.meta import Location, Object
-from ...config.problems import Problem
+from ...config.meta import Path as FieldPath
+from ...config.problems import Problem, path_text
+from ...config.validate.updates import changed_field
 from ..assemble import ObjectKey, key_of
 
 #: The codes of what can be wrong with files and between them.
 FILE_CODES: dict[str, str] = {
     "duplicate-object": "An object is defined twice; the first one counts, in the order of the files' names.",
+    "immutable-field": "A field has changed that stays as it was created; the object before stays in force.",
     "no-such-path": "There is no such file or folder.",
     "unreadable-file": "The file cannot be read.",
 }
@@ -166,17 +169,26 @@ def read_file(path: str, stamp: Stamp, before: File | None) -> File:
     objects: dict[ObjectKey, Object[Any]] = {}
     clashes: list[Problem] = []
     for item in loaded.objects:
-        first = objects.setdefault(key_of(item), item)
+        key = key_of(item)
+        changed = changed_field(kept[key], item) if key in kept else None
+        if changed is not None:
+            clashes.append(immutable(key, item, changed))
+            item = kept[key]
+        first = objects.setdefault(key, item)
         if first is not item:
-            clashes.append(duplicate(key_of(item), item, first))
+            clashes.append(duplicate(key, item, first))
     for problem in loaded.problems:
         if not problem.refused:
             continue
         for key, item in kept.items():
             # A flaw without a name may be in any object: all that the file had stays.
-            if not problem.name or (problem.kind, problem.namespace, problem.name) == (key.kind, *names(key)):
+            if not problem.name or (problem.group, problem.kind, *named(problem)) == (key.group, key.kind, *names(key)):
                 objects.setdefault(key, item)
     return File(stamp, objects, (*loaded.problems, *clashes))
+
+
+def named(problem: Problem) -> tuple[str, str]:
+    return problem.namespace, problem.name
 
 
 def names(key: ObjectKey) -> tuple[str, str]:
@@ -190,8 +202,23 @@ def duplicate(key: ObjectKey, item: Object[Any], first: Object[Any]) -> Problem:
         refused=True,
         location=item.location,
         kind=key.kind,
+        group=key.group,
         namespace=key.namespace,
         name=key.name,
+    )
+
+
+def immutable(key: ObjectKey, item: Object[Any], path: FieldPath) -> Problem:
+    return Problem(
+        code="immutable-field",
+        message=f"{path_text(path)} cannot be changed; remove {key} first, or name the new one otherwise",
+        refused=True,
+        location=item.locate(*path),
+        kind=key.kind,
+        group=key.group,
+        namespace=key.namespace,
+        name=key.name,
+        path=path_text(path),
     )
 
 

@@ -66,7 +66,7 @@ class Reader:
         # In lists both are absent; of metadata-only objects they name the envelope.
         plain["apiVersion"] = f"{resource.group}/{version}" if resource.group else version
         plain["kind"] = resource.kind
-        key = key_of_head(resource.kind, head)
+        key = key_of_head(resource, head)
         loaded = load_object(plain, str(key))
         item = slim(loaded.objects[0]) if loaded.objects else None
         return Reading(key, head, item, loaded.problems)
@@ -93,8 +93,9 @@ class Reader:
         return Reading(ObjectKey("Pod", pod.namespace, pod.name), head, item)
 
 
-def key_of_head(kind: str, head: Head) -> ObjectKey:
-    return ObjectKey(kind, "" if kind in CLUSTER_SCOPED else head.namespace, head.name)
+def key_of_head(resource: Resource, head: Head) -> ObjectKey:
+    namespace = "" if resource.kind in CLUSTER_SCOPED else head.namespace
+    return ObjectKey(resource.kind, namespace, head.name, resource.group)
 
 
 def slim(item: Object[Any]) -> Object[Any]:

@@ -234,7 +234,7 @@ class Reflector:
         elif event.type == "DELETED":
             if self._initial is not None:
                 raise WireError("the API server sent a deletion among a watch's initial events")
-            self._sink.remove(self.resource, key_of_head(self.resource.kind, head))
+            self._sink.remove(self.resource, key_of_head(self.resource, head))
         else:
             raise WireError(f"the API server sent a watch event of the unknown type {event.type[:32]!r}")
         self._at = head.resource_version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ACROSS_CODES: dict[str, str] = {
     "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",
-    "delegate-conflict": "A delegate's rule matches nothing of what its root lets through.",
+    "delegate-conflict": "A match of a delegate's rule is outside of what its root lets through; the rule falls whole.",
     "delegate-not-exported": "A delegate is not exported to its root's namespace.",
     "empty-subset": "No endpoint has the labels of a subset.",
     "gateway-without-workload": "No pod has the labels that a Gateway selects.",

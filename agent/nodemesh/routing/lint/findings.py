@@ -42,6 +42,7 @@ class Findings:
             severity=severity,
             location=item.locate(*path),
             kind=item.kind,
+            group=item.group,
             namespace=item.meta.namespace,
             name=item.meta.name,
             path=path_text(path),

@@ -2,9 +2,9 @@
 
 import pytest
 
-from nodemesh.proxy.head import UNKNOWN
-from nodemesh.proxy.http1.errors import ProtocolError
-from nodemesh.proxy.http1.lines import KNOWN_HEADS
+from nodemesh.proxy.http.errors import ProtocolError
+from nodemesh.proxy.http.head import UNKNOWN
+from nodemesh.proxy.http.lines import KNOWN_HEADS
 from nodemesh.proxy.http1.receive import MAX_HEAD, HeadBuffer
 from nodemesh.proxy.http1.request import KNOWN, LAYOUTS, TARGETS, read_request
 
@@ -74,7 +74,7 @@ def test_only_end_to_end_fields_are_forwarded_and_as_they_came():
     fields = head.fields
     assert fields.lines == [b"X-Kept:  As It Came "] and fields.names == {b"x-kept"}
     assert fields.trailers and head.controlled and not fields.close
-    assert head.headers == {b"x-kept": b"As It Came", b"x-envoy-retry-on": b"5xx"}
+    assert head.headers == {b"x-kept": b"As It Came", b"x-envoy-retry-on": b"5xx", b"te": b"trailers"}
 
 
 def test_several_values_are_joined_for_matching():

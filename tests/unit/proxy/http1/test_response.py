@@ -2,9 +2,9 @@
 
 import pytest
 
-from nodemesh.proxy.head import UNKNOWN
-from nodemesh.proxy.http1.errors import ProtocolError
-from nodemesh.proxy.http1.lines import KNOWN_HEADS
+from nodemesh.proxy.http.errors import ProtocolError
+from nodemesh.proxy.http.head import UNKNOWN
+from nodemesh.proxy.http.lines import KNOWN_HEADS
 from nodemesh.proxy.http1.response import GISTS, KNOWN, LAYOUTS, read_response
 
 

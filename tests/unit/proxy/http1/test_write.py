@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodemesh.proxy.head import UNKNOWN, RequestFields, RequestHead, ResponseHead
+from nodemesh.proxy.http.head import UNKNOWN, RequestFields, RequestHead, ResponseHead
 from nodemesh.proxy.http1.write import write_chunk, write_last_chunk, write_request, write_response
 
 

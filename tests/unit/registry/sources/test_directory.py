@@ -100,3 +100,19 @@ def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "link.yaml").symlink_to("nowhere")
     assert DirectorySource([tmp_path]).scan() is None
+
+
+def test_what_may_not_change_stays_as_it_was(tmp_path):
+    text = (
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: a}\n"
+        "spec: {controllerName: one.example/a}\n"
+    )
+    file = tmp_path / "class.yaml"
+    file.write_text(text)
+    source = DirectorySource([file])
+    source.scan()
+    file.write_text(text.replace("one.example", "other.example"))
+    changes = source.scan()
+    (problem,) = changes.problems
+    assert (problem.code, problem.path, problem.location.line) == ("immutable-field", "spec.controllerName", 4)
+    assert problem.refused and not changes.changed and not changes.removed

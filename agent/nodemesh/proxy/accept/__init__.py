@@ -1,0 +1,2 @@
+"""What a new connection is: `sniff` tells what an undeclared port carries; `arrival` serves a gateway's TLS ports,
+where the ClientHello's name chooses who ends it."""

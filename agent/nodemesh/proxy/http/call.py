@@ -1,0 +1,496 @@
+"""A request on its way to one cluster, over all its tries: picks endpoints, retries, and keeps the time limits."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from ...balance.host import Host
+from ...reasons import Reason
+from ...routing.decision import Retry
+from ..clock import Alarm, Timer
+from ..grpc.status import http_status_of
+from ..target import Target
+from ..transport import Buffer, Transport
+from .head import Edits, RequestHead, ResponseHead
+from .request_body import KEPT, RequestBody
+from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
+from .stream import Requester, Stream
+
+if TYPE_CHECKING:
+    from ..pod import Pod
+
+# The states of a call.
+NEW: Final = 0
+QUEUED: Final = 1  # no connection may be opened yet
+SENT: Final = 2  # to an upstream that has not answered
+RESTING: Final = 3  # between two tries
+ANSWERED: Final = 4  # the response's body is coming
+SWITCHED: Final = 5  # the connection speaks another protocol now
+ENDED: Final = 6
+
+#: What may follow each state; all changes go through `Call._enter`.
+NEXT: Final[dict[int, frozenset[int]]] = {
+    NEW: frozenset({QUEUED, SENT, ENDED}),
+    QUEUED: frozenset({QUEUED, SENT, ENDED}),  # again where the endpoint is gone for which it waited
+    SENT: frozenset({QUEUED, SENT, RESTING, ANSWERED, SWITCHED, ENDED}),
+    RESTING: frozenset({QUEUED, SENT, ENDED}),
+    ANSWERED: frozenset({ENDED}),
+    SWITCHED: frozenset({ENDED}),
+    ENDED: frozenset(),
+}
+
+NO_RETRY: Final = Retry(attempts=0)
+
+EXPECTED_TIMEOUT: Final = b"x-envoy-expected-rq-timeout-ms"
+
+#: Its lines by seconds, as they were made before: mostly a rule's timeout.
+EXPECTED_LINES: Final[dict[float, bytes]] = {}
+EXPECTED_LINES_SIZE: Final = 256
+
+ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
+
+#: Its lines, for as many tries as one usually has.
+ATTEMPT_LINES: Final = [b"x-envoy-attempt-count: %d" % count for count in range(16)]
+
+
+def expected_line(seconds: float) -> bytes:
+    """How long the upstream has, where `EXPECTED_LINES` does not have that yet."""
+    line = b"x-envoy-expected-rq-timeout-ms: %d" % int(seconds * 1000.0 + 0.5)
+    if len(EXPECTED_LINES) >= EXPECTED_LINES_SIZE:
+        EXPECTED_LINES.clear()
+    EXPECTED_LINES[seconds] = line
+    return line
+
+
+class Caller:
+    """Who made a call. After `answered` or `answer_data` with `ended`, and after `call_failed`, the call is over."""
+
+    __slots__ = ()
+
+    def informed(self, head: ResponseHead) -> None:
+        """An interim response (1xx)."""
+
+    def answered(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
+        """The response that counts, with the part of its body that came along."""
+        raise NotImplementedError
+
+    def answer_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
+        """More of the response's body."""
+        raise NotImplementedError
+
+    def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
+        """The upstream changed the protocol (101); the connection is the caller's now, who cancels the call when it is
+        closed."""
+        raise NotImplementedError
+
+    def call_failed(self, reason: Reason, detail: str) -> None:
+        """No try gave a complete response. The reasons before the last are in `Call.reasons`."""
+        raise NotImplementedError
+
+    def call_drained(self) -> None:
+        """The upstream takes more of the request's body."""
+
+
+#: Whom a call that has ended would tell. Caller and call know each other: undone, lest each request waits for the
+#: garbage collector, whose passes all others would feel.
+NOBODY: Final = Caller()
+
+
+class Call(Requester):
+    """One request to one target. `start` it, feed it the request's body by `send` and `finish`; `cancel` ends it."""
+
+    __slots__ = (
+        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
+        "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
+        "_tried", "_deadline", "_fresh", "_retrying", "_alarm", "_try_timer", "_rest_timer",
+        "_counting", "_telling", "security",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        caller: Caller,
+        pod: Pod,
+        target: Target,
+        head: RequestHead,
+        path: bytes,
+        authority: bytes,
+        edits: Edits,
+        body: RequestBody | None,
+        alarm: Alarm,
+    ) -> None:
+        self.caller = caller
+        self.pod = pod
+        self.target = target
+        self.head = head
+        self.path = path
+        self.authority = authority
+        self.edits = edits
+        self.body = body
+        self.policy = NO_RETRY
+        self.timeout = 0.0  # for all tries together, from the request's end; 0: none
+        self.key: int | None = None  # of consistent hashing
+        self.dialled: tuple[str, int] | None = None
+        self.state = NEW
+        self.attempts = 0
+        self.reasons: tuple[Reason, ...] = ()
+        self.upstream: Stream | None = None
+        self.host: Host | None = None
+        self.host_name = ""  # "address:port" of the last try
+        self.local_name = ""  # our end of the connection that answered
+        self.security: ssl.SSLObject | None = None  # of the connection that answered
+        self.sent_at = 0.0
+        self._counting = ATTEMPT_COUNT not in edits  # else a rule has its own word there
+        self._telling = EXPECTED_TIMEOUT not in edits
+        self._clock = target.proxy.clock
+        self._retries = 0
+        self._tried: list[Host] = []
+        self._deadline = 0.0
+        self._fresh = False  # a stale connection failed us: take a new one
+        self._retrying = False  # holds a place under the limit of retries
+        self._alarm = alarm  # of the timeout; whoever has many calls one after the other has one for all
+        self._try_timer: Timer | None = None
+        self._rest_timer: Timer | None = None
+
+    def __repr__(self) -> str:
+        return f"<Call {self.target.cluster.name} state={self.state} attempts={self.attempts} host={self.host!r}>"
+
+    @property
+    def lag(self) -> int:
+        """Bytes of the request's body that wait here."""
+        waiting = self.upstream.pending if self.upstream is not None else 0
+        return waiting + (self.body.size if self.body is not None else 0)
+
+    def attempted(self) -> list[str]:
+        """The endpoints that were tried, `address:port`, as far as they were not tried again."""
+        before = [f"{host.endpoint.address}:{host.endpoint.port}" for host in self._tried]
+        return [*before, self.host_name]
+
+    # --- what the caller calls
+
+    def start(self) -> None:
+        """Set out; the caller may hear of failure before this returns."""
+        if not self.target.limits.requests.try_acquire():
+            caller, self.caller = self.caller, NOBODY
+            self.state = ENDED
+            caller.call_failed(Reason.UPSTREAM_OVERFLOW, "")
+            return
+        self._try()
+
+    def send(self, data: Buffer) -> bool:
+        """More of the request's body; False where no more should come until `Caller.call_drained`."""
+        body = self.body
+        assert body is not None
+        if self.upstream is None:
+            if self.state == RESTING and body.size + len(data) > KEPT:
+                self._give_up(Reason.RETRY_BUFFER_LIMIT, "")
+                return True
+            if self.state != ENDED:
+                body.hold(data)
+            return not body.full
+        body.passed(data)
+        self.upstream.send(data)
+        return not self.upstream.pending
+
+    def finish(self) -> None:
+        """The request's body is complete."""
+        if self.upstream is not None:
+            assert self.body is not None
+            self.upstream.finish(self.body.trailers)
+        if self.state != ENDED:
+            self._start_timeout()  # whether there is an upstream yet or not
+
+    def resume(self) -> None:
+        """The caller takes more of the response."""
+        if self.upstream is not None:
+            self.upstream.resume()
+
+    def pause(self) -> None:
+        """The caller takes no more of the response for now."""
+        if self.upstream is not None:
+            self.upstream.pause()
+
+    def cancel(self) -> None:
+        """Nobody wants the response any more."""
+        if self.state != ENDED:
+            self._leave_upstream()
+            self._end()
+
+    # --- tries
+
+    def _try(self) -> None:
+        host = self.target.pick(self.key, self._tried, self.policy.remote_localities, self.dialled)
+        if host is None:
+            self._give_up(Reason.NO_HEALTHY_UPSTREAM, "")
+            return
+        self.host = host
+        self._connect(host)
+
+    def _connect(self, host: Host) -> None:
+        """Take a connection and send, or wait for one."""
+        upstream = self._obtain(host)
+        if upstream is not None:
+            self._send(host, upstream)
+        elif self.target.wait(self, host):
+            self._enter(QUEUED)
+            if self.body is None or self.body.complete:
+                self._start_timeout()
+        else:
+            self._give_up(Reason.UPSTREAM_OVERFLOW, "")
+
+    def _obtain(self, host: Host) -> Stream | None:
+        """A connection that will do; None where there is none to be had."""
+        name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
+        upstream = self.target.upstream(host, self.pod, self._fresh, name)
+        while upstream is not None and upstream.reused and not self._is_light() and upstream.stale:
+            upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
+            upstream = self.target.upstream(host, self.pod, self._fresh, name)
+        return upstream
+
+    def proceed(self) -> bool:
+        host = self.host
+        assert host is not None
+        upstream = self._obtain(host)
+        if upstream is None:
+            return False
+        self.target.leave(self, host)
+        self._send(host, upstream)
+        return True
+
+    def redirected(self) -> None:
+        assert self.host is not None
+        self.target.leave(self, self.host)
+        self._try()
+
+    def waited_too_long(self) -> None:
+        self._leave_upstream()
+        self._give_up(Reason.UPSTREAM_OVERFLOW, "")
+
+    def _send(self, host: Host, upstream: Stream) -> None:
+        self._enter(SENT)
+        self.upstream = upstream
+        if not self._fresh:
+            self.attempts += 1
+        self.host_name = upstream.remote
+        host.begin()
+        attempts = self.attempts
+        edits = self.edits
+        if self._counting:
+            edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < 16 else b"x-envoy-attempt-count: %d" % attempts
+        body = self.body
+        complete = body is None or body.complete
+        if self.timeout or self.policy.per_try_timeout:
+            if complete:
+                self._start_timeout()
+            left = self._limit_try()
+            if self._telling:
+                edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
+        data = b""
+        trailers: list[bytes] = []
+        if body is not None:
+            data = body.take()
+            trailers = body.trailers
+            if not self.policy.attempts:
+                body.forget()
+        self.sent_at = self._clock.now
+        upstream.request(self, self.head, self.path, self.authority, edits, data, complete, trailers)
+        if not complete and not upstream.pending:
+            self.caller.call_drained()
+
+    def _start_timeout(self) -> None:
+        if self.timeout and not self._deadline:
+            self._deadline = self._clock.now + self.timeout
+            self._alarm.set(self.timeout, self._timed_out)
+
+    def _limit_try(self) -> float:
+        """Start the per-try timeout; tells how many seconds the upstream has."""
+        left = self.timeout
+        if self._deadline and self.attempts > 1:
+            left = max(self._deadline - self._clock.now, 0.001)
+        per_try = self.policy.per_try_timeout
+        if per_try and (not left or per_try < left):
+            self._try_timer = self._clock.after(per_try, self._try_timed_out)
+            left = per_try
+        return left
+
+    def _timed_out(self) -> None:
+        if self.upstream is not None:  # who was not asked has not failed
+            self._report(Reason.RESPONSE_TIMEOUT)
+        self._leave_upstream()
+        self._give_up(Reason.RESPONSE_TIMEOUT, "")
+
+    def _try_timed_out(self) -> None:
+        self._try_timer = None
+        self._report(Reason.PER_TRY_TIMEOUT)
+        self._leave_upstream()
+        self._retry_or_give_up(Reason.PER_TRY_TIMEOUT, "")
+
+    # --- what the upstream tells
+
+    def informed(self, head: ResponseHead) -> None:
+        self.policy = NO_RETRY  # Envoy: none after an interim response was passed on
+        self.caller.informed(head)
+
+    def responded(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
+        host, upstream = self.host, self.upstream
+        assert host is not None and upstream is not None
+        self.local_name = upstream.local
+        self.security = upstream.security
+        if self.target.group.detector is not None:
+            grpc = head.grpc_status
+            self.target.group.report(host, http_status_of(grpc, head.status))
+        if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
+            if ended:
+                self._release_upstream()
+            else:
+                self._leave_upstream()
+            self._rest()
+            return
+        if head.status >= 500 and 0 < self.policy.attempts <= self._retries and wants_response(self.policy, head):
+            self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
+        if self.body is not None:
+            self.body.forget()  # there will be no other try
+        if self._try_timer is not None:
+            self._stop_try_timer()  # it has no say once a response is passed on
+        caller = self.caller
+        if ended:
+            self._release_upstream()
+            self._end()
+        else:
+            self._enter(ANSWERED)
+        caller.answered(head, data, ended)
+
+    def response_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
+        caller = self.caller
+        if ended:
+            self._release_upstream()
+            self._end()
+        caller.answer_data(data, ended, trailers)
+
+    def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
+        self._enter(SWITCHED)
+        self.local_name = transport.local
+        self._stop_timers()
+        self.caller.switched(head, transport, data)
+
+    def upstream_drained(self) -> None:
+        self.caller.call_drained()
+
+    def failed(self, reason: Reason, detail: str) -> None:
+        upstream = self.upstream
+        assert upstream is not None
+        untouched = upstream.untouched
+        self._release_upstream()
+        if self.state == ANSWERED:
+            self._report(reason)
+            self._give_up(reason, detail)
+        elif untouched and not self._fresh and self._is_safe() and self.host is not None:
+            # The upstream closed an idle connection while our request was on its way. Whether it saw the request is
+            # not known, so that others than idempotent ones fail (RFC 9110 section 9.2.2).
+            self._fresh = True
+            self._connect(self.host)
+        else:
+            self._report(reason)
+            self._retry_or_give_up(reason, detail)
+
+    # --- retries
+
+    def _is_safe(self) -> bool:
+        """Whether sending again does no harm and is possible."""
+        return self.head.method in IDEMPOTENT and (self.body is None or self.body.whole)
+
+    def _is_light(self) -> bool:
+        """Whether sending again will do no harm and be possible, whatever happens."""
+        return self.body is None and self.head.method in IDEMPOTENT
+
+    def _may_retry(self) -> bool:
+        """Whether one more retry is possible and allowed; takes its place under the limit of retries."""
+        if self.body is not None and not self.body.whole:
+            return False
+        if self._retrying:
+            return True
+        self._retrying = self.target.limits.retries.try_acquire()
+        if not self._retrying:
+            self.reasons += (Reason.UPSTREAM_RETRY_OVERFLOW,)
+        return self._retrying
+
+    def _retry_or_give_up(self, reason: Reason, detail: str) -> None:
+        policy = self.policy
+        if policy.attempts and wants_failure(policy, reason):
+            if self._retries >= policy.attempts:
+                self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
+            elif self._may_retry():
+                self._rest()
+                return
+        self._give_up(reason, detail)
+
+    def _rest(self) -> None:
+        """Wait a little, then try again."""
+        self._retries += 1
+        self._fresh = False
+        if self.policy.ignore_previous_hosts and self.host is not None:
+            self._tried.append(self.host)
+        self._enter(RESTING)
+        pause = backoff(self.policy, self._retries, self.target.proxy.rng)
+        self._rest_timer = self._clock.after(pause, self._rested)
+
+    def _rested(self) -> None:
+        self._rest_timer = None
+        self._try()
+
+    def _report(self, reason: Reason) -> None:
+        """Tell outlier detection of a failure."""
+        outcome = OUTCOMES.get(reason)
+        if outcome is not None and self.host is not None:
+            self.target.group.report(self.host, 0, outcome)
+
+    # --- the end
+
+    def _give_up(self, reason: Reason, detail: str) -> None:
+        caller = self.caller
+        self._end()
+        caller.call_failed(reason, detail)
+
+    def _leave_upstream(self) -> None:
+        """Break the present try off."""
+        upstream = self.upstream
+        if upstream is not None:
+            self._release_upstream()
+            upstream.cancel()
+        elif self.state == QUEUED and self.host is not None:
+            self.target.leave(self, self.host)
+
+    def _release_upstream(self) -> None:
+        """The connection is not ours any more."""
+        if self.upstream is not None and self.host is not None:
+            self.upstream = None
+            self.host.end()
+        if self._try_timer is not None:
+            self._stop_try_timer()
+
+    def _end(self) -> None:
+        self._enter(ENDED)
+        self.caller = NOBODY
+        self.target.limits.requests.release()
+        if self._retrying:
+            self._retrying = False
+            self.target.limits.retries.release()
+        self._stop_timers()
+
+    def _stop_timers(self) -> None:
+        if self._deadline:
+            self._alarm.clear()
+        if self._try_timer is not None:
+            self._stop_try_timer()
+        if self._rest_timer is not None:
+            self._clock.cancel(self._rest_timer)
+            self._rest_timer = None
+
+    def _stop_try_timer(self) -> None:
+        if self._try_timer is not None:
+            self._clock.cancel(self._try_timer)
+            self._try_timer = None
+
+    def _enter(self, state: int) -> None:
+        assert state in NEXT[self.state], f"{self!r} cannot become {state}"
+        self.state = state

@@ -1,0 +1,82 @@
+"""What a field is to a proxy, by its name: forwarded, meant for this hop alone, or one that the proxy looks into."""
+
+from __future__ import annotations
+
+from itertools import compress
+from typing import Final
+
+from ...routing.fields import WRITTEN
+from .lines import Known
+
+# What a field is to a proxy. Small numbers, so that the codecs compare integers.
+PLAIN: Final = 0
+HOST: Final = 1
+CONTENT_LENGTH: Final = 2
+TRANSFER_ENCODING: Final = 3
+CONNECTION: Final = 4
+HOP: Final = 5  # meant for the next hop only: never forwarded
+TE: Final = 6
+UPGRADE: Final = 7
+EXPECT: Final = 8
+CONTROL: Final = 9  # steers the proxy, and is not forwarded
+OURS: Final = 10  # the proxy writes it itself
+SERVER: Final = 11
+GRPC_STATUS: Final = 12
+
+KINDS: Final[dict[bytes, int]] = {
+    b"host": HOST,
+    b"content-length": CONTENT_LENGTH,
+    b"transfer-encoding": TRANSFER_ENCODING,
+    b"connection": CONNECTION,
+    b"keep-alive": HOP,
+    b"proxy-connection": HOP,
+    b"http2-settings": HOP,
+    b"te": TE,
+    b"upgrade": UPGRADE,
+    b"expect": EXPECT,
+    b"x-envoy-upstream-rq-timeout-ms": CONTROL,
+    b"x-envoy-upstream-rq-per-try-timeout-ms": CONTROL,
+    b"x-envoy-upstream-rq-timeout-alt-response": CONTROL,
+    b"x-envoy-retry-on": CONTROL,
+    b"x-envoy-retry-grpc-on": CONTROL,
+    b"x-envoy-max-retries": CONTROL,
+    b"x-envoy-retriable-status-codes": CONTROL,
+    b"x-envoy-retriable-header-names": CONTROL,
+    **dict.fromkeys(WRITTEN, OURS),
+    b"server": SERVER,
+    b"grpc-status": GRPC_STATUS,
+}
+
+
+class Layout:
+    """What the lines of a head are, by their names alone: which of them are forwarded as they come (`kept`, and the set
+    of those lines' names), and which have something to say to the proxy (`meant`, and their kinds)."""
+
+    __slots__ = ("kept", "names", "meant", "kinds")
+
+    def __init__(self, names: tuple[bytes, ...], forwarded: frozenset[int], meant: frozenset[int]) -> None:
+        kinds = [KINDS.get(name, PLAIN) for name in names]
+        self.kept = [kind in forwarded for kind in kinds]
+        self.names = frozenset(compress(names, self.kept))
+        self.meant = [kind in meant for kind in kinds]
+        self.kinds = [*compress(kinds, self.meant)]
+
+
+class Layouts:
+    """The layouts of requests, or of responses: `forwarded` are the kinds of lines that go through, `meant` those that
+    the proxy looks into."""
+
+    __slots__ = ("forwarded", "meant", "known")
+
+    def __init__(self, forwarded: frozenset[int], meant: frozenset[int]) -> None:
+        self.forwarded = forwarded
+        self.meant = meant
+        self.known: Known[tuple[bytes, ...], Layout] = Known()
+
+    def of(self, names: tuple[bytes, ...]) -> Layout:
+        """The layout of lines with these names."""
+        layout = self.known.found.get(names)
+        if layout is None:
+            layout = Layout(names, self.forwarded, self.meant)
+            self.known.keep(names, sum(map(len, names)), layout)
+        return layout

@@ -1,0 +1,124 @@
+"""The heads of messages as the proxy handles them, whichever codec read them.
+
+What came is never changed, so that messages that say the same share it. What the proxy has to say stands beside it, in
+`Edits`, until the two are written together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...routing.fields import NO_REPEATED, Repeated
+from ...routing.request import Request
+
+#: The length of a body whose end is told by the codec's own framing.
+UNKNOWN: Final = -1
+
+#: Whole field lines by their lower-case names, several under one name with CRLF between them: what stands there in
+#: place of the lines that came. Nothing: they are removed.
+Edits = dict[bytes, bytes]
+
+NO_EDITS: Final[Edits] = {}
+
+
+class Fields:
+    """End-to-end field lines as they came (`name: value`), without framing and hop-by-hop fields, and the lower-case
+    names of all of them: what is not edited is forwarded byte for byte."""
+
+    __slots__ = ("lines", "names")
+
+    def __init__(self, lines: list[bytes], names: frozenset[bytes]) -> None:
+        self.lines = lines
+        self.names = names
+
+
+NO_FIELDS: Final = Fields([], frozenset())
+
+
+class RequestFields(Fields):
+    """What a request says beside its method and target; `lines` are without Host. `headers` are the values by their
+    names, those of one name joined by `,`, with what steers the proxy and is not forwarded, and what rules see of the
+    fields for one hop; `repeated` are the values of each name that came several times."""
+
+    __slots__ = ("headers", "repeated", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers")
+
+    def __init__(self, lines: list[bytes], names: frozenset[bytes], headers: dict[bytes, bytes]) -> None:
+        self.lines = lines
+        self.names = names
+        self.headers = headers
+        self.repeated: Repeated = NO_REPEATED
+        self.authority = b""
+        self.length = 0  # of the body, in bytes, or UNKNOWN
+        self.close = False  # the connection ends with this request
+        self.http10 = False
+        self.upgrade = b""  # the protocol that the client wants to change to
+        self.controlled = False  # has x-envoy-* fields that steer retries and timeouts
+        self.trailers = False  # `te: trailers`
+
+
+class RequestHead(Request):
+    """A request without its body."""
+
+    __slots__ = ("fields", "edits", "controlled", "client")
+
+    def __init__(
+        self, method: bytes, scheme: bytes, authority: bytes, path: bytes, query: bytes, fields: RequestFields
+    ) -> None:
+        self.method = method
+        self.scheme = scheme
+        self.authority = authority
+        self.path = path
+        self.query = query
+        self.headers = fields.headers
+        self.repeated = fields.repeated
+        self.fields = fields
+        self.edits: Edits = {}  # for the upstream
+        self.controlled = fields.controlled
+        self.client = ""  # `address:port` that trusted proxies name; empty: the connection's
+
+
+class ResponseHead(Fields):
+    """A response without its body; `lines` are without Server."""
+
+    __slots__ = ("status", "phrase", "length", "close", "until_close", "upgrade", "grpc_status")
+
+    def __init__(
+        self,
+        status: int,
+        phrase: bytes,
+        lines: list[bytes],
+        names: frozenset[bytes] = NO_FIELDS.names,
+        length: int = 0,
+        close: bool = False,
+        until_close: bool = False,
+        upgrade: bytes = b"",
+        grpc_status: int = -1,
+    ) -> None:
+        self.status = status
+        self.phrase = phrase
+        self.lines = lines
+        self.names = names
+        self.length = length  # of the body, in bytes, or UNKNOWN
+        self.close = close  # the connection ends with this response
+        self.until_close = until_close  # the body has no other end
+        self.upgrade = upgrade
+        self.grpc_status = grpc_status
+
+    def with_fields(self, lines: list[bytes], names: frozenset[bytes]) -> ResponseHead:
+        """The same response with these fields."""
+        return ResponseHead(
+            self.status,
+            self.phrase,
+            lines,
+            names,
+            self.length,
+            self.close,
+            self.until_close,
+            self.upgrade,
+            self.grpc_status,
+        )
+
+
+def is_grpc(request: Request) -> bool:
+    """Whether the client speaks gRPC, and expects gRPC's replies."""
+    content_type = request.headers.get(b"content-type", b"")
+    return content_type.startswith(b"application/grpc") and content_type[16:17] in (b"", b"+", b";")

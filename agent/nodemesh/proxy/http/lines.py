@@ -1,0 +1,145 @@
+"""Fields as the proxy handles them, whichever codec carries them: a field is its line, `name: value`, without its end.
+
+HTTP/1.1 sends lines as they came, HTTP/2 takes name and value out of them. The name of each line is found and its bytes
+are checked once, however often it comes again."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Generic, TypeVar
+
+from ...routing.fields import members
+from .errors import ProtocolError
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: Fields that hold secrets, or a whole story.
+UNCACHED: Final = frozenset({b"authorization", b"cookie", b"location", b"referer", b"set-cookie"})
+
+#: A field with more values than this has another one in each message: they are not worth their place.
+CACHED_VALUES: Final = 64
+
+#: When the cache holds so many lines, or one field had so many values, it starts anew: what matters comes back at once,
+#: and what changes by the second has its place again.
+CACHE_SIZE: Final = 4096
+
+#: Longer lines are not kept.
+CACHED_LENGTH: Final = 512
+
+#: So many whole heads, or parts, are kept of each kind, and none that is longer.
+KNOWN_HEADS: Final = 1024
+KNOWN_LENGTH: Final = 2048
+
+#: RFC 9110 section 5.1: a field's name is a token.
+TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+#: RFC 9110 section 5.5: visible characters with spaces and tabs are in a value. So no line folding (RFC 9112 section
+#: 5.2), no bare CR, LF or NUL: those become 0, all others 1.
+VALUE_BYTES: Final = bytes(byte >= 0x20 and byte != 0x7F or byte == 0x09 for byte in range(256))
+
+
+#: Envoy's max_headers_count; trailers have no more, nor has a list of tokens more members.
+MAX_FIELDS: Final = 100
+
+
+class FieldName:
+    """One spelling of a field's name: in lower case, whether its lines may be kept, and how many were read since the
+    cache was empty."""
+
+    __slots__ = ("name", "cached", "lines")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.cached = name not in UNCACHED
+        self.lines = 0
+
+
+#: Well-formed lines that were read before: the names, in lower case.
+CACHE: Final[dict[bytes, bytes]] = {}
+
+NAMES: Final[dict[bytes, FieldName]] = {}
+
+
+def read_name(line: bytes) -> bytes:
+    """The name in lower case of a line that `CACHE` does not know yet. Raises ProtocolError."""
+    end = line.find(b":")
+    known = NAMES.get(line[:end]) if end >= 0 else None
+    if known is None:
+        known = read_spelling(line)
+    if 0 in line.translate(VALUE_BYTES):
+        raise ProtocolError(f"malformed field line {line[:60]!r}")
+    if known.cached and len(line) <= CACHED_LENGTH:
+        known.lines += 1
+        if known.lines <= CACHED_VALUES:
+            CACHE[line] = known.name
+        if len(CACHE) >= CACHE_SIZE or known.lines >= CACHE_SIZE:
+            CACHE.clear()
+            NAMES.clear()
+    return known.name
+
+
+def read_spelling(line: bytes) -> FieldName:
+    """The name of a line that `NAMES` does not know yet. Raises ProtocolError."""
+    spelling, colon, _ = line.partition(b":")
+    if not colon or TOKEN.fullmatch(spelling) is None:  # no space before the colon, either (RFC 9112 section 5.1)
+        raise ProtocolError(f"malformed field line {line[:60]!r}")
+    name = FieldName(spelling.lower())
+    if len(spelling) <= CACHED_LENGTH:
+        if len(NAMES) >= CACHE_SIZE:
+            NAMES.clear()
+        NAMES[spelling] = name
+    return name
+
+
+def name_of(line: bytes) -> bytes:
+    """The lower-case name of a well-formed line."""
+    return CACHE.get(line) or line[: line.index(b":")].lower()
+
+
+def value_of(line: bytes) -> bytes:
+    """The value of a well-formed line."""
+    return line[line.index(b":") + 1 :].strip(b" \t")
+
+
+class Known(Generic[K, V]):
+    """What heads, or parts of them, were found to mean, for who sends the same again and again. It is shared by all of
+    them, and never changed."""
+
+    __slots__ = ("found",)
+
+    def __init__(self) -> None:
+        self.found: dict[K, V] = {}
+
+    def keep(self, key: K, size: int, meaning: V) -> None:
+        """Remember what something of this size, in bytes, means."""
+        if size <= KNOWN_LENGTH:
+            if len(self.found) >= KNOWN_HEADS:
+                self.found.clear()
+            self.found[key] = meaning
+
+
+#: The members of lists: few differ.
+TOKENS: Final[Known[bytes, tuple[bytes, ...]]] = Known()
+
+
+def tokens_of(line: bytes) -> tuple[bytes, ...]:
+    """The members, in lower case, of a field whose value is a list of tokens. Raises ProtocolError."""
+    tokens = TOKENS.found.get(line)
+    if tokens is None:
+        if line.count(b",") >= MAX_FIELDS:
+            raise ProtocolError(f"a list with more than {MAX_FIELDS} members", 431)
+        tokens = members(value_of(line))
+        TOKENS.keep(line, len(line), tokens)
+    return tokens
+
+
+def read_names(lines: list[bytes]) -> tuple[tuple[bytes, ...], bool]:
+    """The names of field lines, and whether `CACHE` had all of them. Raises ProtocolError."""
+    names: list[Any] = [*map(CACHE.get, lines)]
+    missing = names.count(None)
+    index = 0
+    for _ in range(missing):
+        index = names.index(None, index)
+        names[index] = read_name(lines[index])
+    return tuple(names), not missing

@@ -1,0 +1,87 @@
+"""Records of requests: begun from a head, copied for mirrors, made of what is no request."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...reasons import Reason
+from ...telemetry.record import RequestRecord
+from .errors import ProtocolError
+from .head import RequestHead
+from .session import Session
+
+#: Why a refusal with that status; all others are protocol errors.
+REASONS: Final[dict[int, Reason]] = {
+    403: Reason.UPGRADE_REFUSED,
+    426: Reason.HTTP10_REFUSED,
+    431: Reason.REQUEST_HEADERS_TOO_LARGE,
+}
+
+
+def begin_record(session: Session, head: RequestHead) -> RequestRecord:
+    """What is known of a request when its head has come; it gets its identifier here if it has none."""
+    headers = head.headers
+    proxy = session.pod.proxy
+    record = RequestRecord(session.pod.client)
+    record.started = proxy.clock.time()
+    record.method = head.method
+    record.path = head.path + b"?" + head.query if head.query else head.path
+    record.authority = head.authority
+    record.request_id = headers.get(b"x-request-id") or proxy.request_ids.next()
+    record.user_agent = headers.get(b"user-agent", b"")
+    record.forwarded_for = headers.get(b"x-forwarded-for", b"")
+    record.downstream_remote = head.client or session.remote
+    record.downstream_local = session.local
+    if session.security is not None:
+        record.sni = session.security.name
+    if session.frontend is not None:
+        record.service = session.frontend.service
+    wanted = proxy.telemetry.wanted
+    if wanted is not None and wanted.request:
+        record.fields = {name: headers[name] for name in wanted.request if name in headers}
+    return record
+
+
+def fields_of(lines: list[bytes], wanted: set[bytes]) -> dict[bytes, bytes]:
+    """Of some field lines those that are wanted; several of one name are joined with commas."""
+    found: dict[bytes, bytes] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        name = name.lower()
+        if name in wanted:
+            value = value.strip()
+            found[name] = found[name] + b"," + value if name in found else value
+    return found
+
+
+def copy_of(record: RequestRecord) -> RequestRecord:
+    """A record of the same request, for one of its copies."""
+    copy = RequestRecord(record.client)
+    copy.method = record.method
+    copy.path = record.path
+    copy.original_path = record.original_path
+    copy.protocol = record.protocol
+    copy.authority = record.authority
+    copy.service = record.service
+    copy.rule = record.rule
+    copy.fields = record.fields
+    copy.user_agent = record.user_agent
+    copy.forwarded_for = record.forwarded_for
+    copy.request_id = record.request_id
+    copy.route_name = record.route_name
+    copy.downstream_remote = record.downstream_remote
+    copy.downstream_local = record.downstream_local
+    return copy
+
+
+def refused_record(session: Session, error: ProtocolError) -> RequestRecord:
+    """The record of something that could not be read as a request."""
+    record = RequestRecord(session.pod.client)
+    record.started = session.pod.proxy.clock.time()
+    record.method = b"-"
+    record.status = error.status
+    record.duration = 0.0
+    record.reasons = (REASONS.get(error.status, Reason.DOWNSTREAM_PROTOCOL_ERROR),)
+    record.downstream_remote = session.remote
+    record.termination = str(error)
+    return record

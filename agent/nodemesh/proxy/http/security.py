@@ -1,0 +1,17 @@
+"""The TLS that a client's connection came over, as far as requests are told of it."""
+
+from __future__ import annotations
+
+import ssl
+
+
+class Security:
+    """The name that the client asked for, the certificate that it showed, as x-forwarded-client-cert has it (empty:
+    none), and the TLS itself."""
+
+    __slots__ = ("name", "certificate", "connection")
+
+    def __init__(self, name: str, certificate: bytes, connection: ssl.SSLObject) -> None:
+        self.name = name
+        self.certificate = certificate
+        self.connection = connection

@@ -1,0 +1,82 @@
+"""What all requests of one client's connection have in common: who the client is, what it dialled, over which TLS, and
+the rules that hold there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...routing.decision import Decision
+from ...routing.fields import said_scheme
+from ...routing.frontend import Frontend
+from ...routing.match import VirtualHost
+from ...routing.request import Request
+from ..transport import Transport
+from .edge import admit
+from .entrance import authority_of, entrances
+from .head import RequestHead
+from .security import Security
+
+if TYPE_CHECKING:
+    from ..pod import Pod
+
+
+class Session:
+    """Made with the connection. `frontend` and `dialled` are None at a gateway, where the port alone is known."""
+
+    __slots__ = (
+        "pod", "frontend", "dialled", "security", "scheme", "remote", "local", "_view", "_rules", "_authority",
+        "_entrances",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        pod: Pod,
+        transport: Transport,
+        frontend: Frontend | None,
+        dialled: tuple[str, int] | None,
+        security: Security | None = None,
+    ) -> None:
+        self.pod = pod
+        self.frontend = frontend
+        self.dialled = dialled
+        self.security = security
+        self.scheme = b"http" if security is None else b"https"
+        self.remote = transport.remote  # "address:port" of the client
+        self.local = transport.local  # what it dialled, likewise
+        self._view = pod.view
+        self._rules: VirtualHost | None = None  # for the authority of the last request
+        self._authority = b""
+        self._entrances = entrances(transport.entrance)
+
+    @property
+    def dialled_port(self) -> int:
+        """The port that the client dialled, for redirects."""
+        return self.dialled[1] if self.dialled is not None else self.pod.gateway_port
+
+    def admit(self, head: RequestHead) -> None:
+        """Make a request that has just come one of this connection's."""
+        pod = self.pod
+        if pod.gateway_port:
+            admit(pod.edge, head, self.remote, self.security)
+        else:
+            head.scheme = said_scheme(head.headers, head.scheme)
+        if self._view is not pod.view:  # the mesh has changed since: each request is decided by the newest rules
+            self._view = pod.view
+            self._rules = None
+            if self.dialled is not None:
+                self.frontend = pod.view.frontend(*self.dialled)
+        if self._entrances and self.dialled is not None and head.authority in self._entrances:
+            head.authority = authority_of(*self.dialled)
+
+    def decide(self, request: Request) -> Decision:
+        """What is to become of a request; it came to a gateway where there is no frontend."""
+        frontend = self.frontend
+        if frontend is None:
+            security = self.security
+            name = security.name if security is not None else ""
+            return self._view.http_gateway(self.pod.gateway_port, request, name)
+        rules = self._rules
+        if rules is None or self._authority != request.authority:
+            rules = self._rules = self._view.virtual_host(frontend, request.authority)
+            self._authority = request.authority
+        return rules.decide(request)

@@ -1,0 +1,373 @@
+"""TLS as a transport over a transport: OpenSSL between two buffers in memory, so that loop and simulator stay as they
+are.
+
+The lower transport carries records, the upper handler sees plain text. The handshake starts when the lower connection
+stands; what the handler sends before its end waits."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from typing import Any, Final
+
+from mypy_extensions import mypyc_attr
+
+from ..clock import Clock
+from ..transport import Buffer, Handler, Transport
+
+#: More than a record's 16 KiB of plain text (RFC 8446 section 5.1) is never returned by one read.
+RECORD: Final = 16 * 1024
+
+#: Plain text that is handed on at once.
+BULK_SIZE: Final = 256 * 1024
+
+#: Where it stands meanwhile: a worker has one thread, and nobody keeps it longer than `Handler.received` takes.
+_plain: Final = memoryview(bytearray(BULK_SIZE))
+
+
+@mypyc_attr(native_class=False)
+class TlsError(OSError):
+    """A handshake or a record failed; the text is Envoy's `TLS_error:` with OpenSSL's words, or ours."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"TLS_error: {text}")
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Terms:
+    """What a handshake is made with: certificates, names, versions."""
+
+    __slots__ = ()
+
+    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+        """A new connection on these buffers. Raises ValueError for an impossible server name."""
+        raise NotImplementedError
+
+    def objection(self, connection: ssl.SSLObject) -> str:
+        """After the handshake: why this peer is not the one that is wanted; empty if it is."""
+        return ""
+
+    def remember(self, connection: ssl.SSLObject) -> None:
+        """The first plain text has come: the session can be resumed by now."""
+
+
+class TlsTransport(Transport):
+    """One end of a TLS connection. `lower` is given by `attach`, or comes with what it has received already by
+    `adopt`."""
+
+    __slots__ = (
+        "lower", "connection", "_clock", "_terms", "_incoming", "_outgoing", "_early", "_paused", "_over", "_cut",
+        "_ending", "_remembered", "_pumping", "_failure",
+    )  # fmt: skip
+
+    def __init__(self, handler: Handler, clock: Clock, terms: Terms) -> None:
+        super().__init__(handler)
+        self.lower: Transport | None = None
+        self._clock = clock
+        self._terms = terms
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self.connection = terms.begin(self._incoming, self._outgoing)
+        self._early: list[bytes] = []  # sent before the handshake's end
+        self._paused = False
+        self._over = False  # the handler knows that the peer will send no more
+        self._cut = False  # the peer's FIN has come
+        self._ending = False  # we shall send no more
+        self._remembered = False
+        self._pumping = False
+        self._failure: TlsError | None = None  # to be told after the text before it
+
+    def attach(self, lower: Transport) -> None:
+        """Have a connection that is under way; its handler is `Records` of this."""
+        self.lower = lower
+        lower.bulk = True  # records are copied into OpenSSL's buffer anyway
+        self.local = lower.local
+        self.remote = lower.remote
+        self.accepted = lower.accepted
+
+    def adopt(self, lower: Transport, data: bytes) -> None:
+        """Have an established connection and the bytes that it has brought so far."""
+        lower.handler = Records(self)
+        self.attach(lower)
+        self.arrived(data)
+
+    # what the proxy calls
+
+    def send(self, data: Buffer) -> None:
+        if self.closed or self._ending:
+            return
+        if not self.established:
+            self._early.append(bytes(data))
+            self.pending += len(data)
+            return
+        self._encrypt(data)
+
+    @property
+    def stale(self) -> bool:
+        return self.lower is not None and self.lower.stale
+
+    def pause(self) -> None:
+        self._paused = True
+        if self.established and self.lower is not None:
+            self.lower.pause()
+
+    def resume(self) -> None:
+        if not self._paused:
+            return
+        self._paused = False
+        if self.established and not self.closed:
+            self._clock.after(0.0, self._pump)  # what is deciphered already is told on a later turn
+            assert self.lower is not None
+            self.lower.resume()
+
+    def end(self) -> None:
+        self._ending = True
+        if self.established and not self.closed:
+            self._notify()
+            assert self.lower is not None
+            self.lower.end()
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        if self.established and not self._ending:
+            self._notify()
+        self.closed = True
+        if self.lower is not None:
+            self.lower.close()
+
+    def abort(self) -> None:
+        if self.closed:  # an alert may still be on its way
+            return
+        self.closed = True
+        if self.lower is not None:
+            self.lower.abort()
+
+    # what the lower connection tells
+
+    def opened(self) -> None:
+        """The lower connection stands."""
+        if not self.closed:
+            self._shake()
+
+    def arrived(self, data: Buffer) -> None:
+        """Records have come."""
+        if self.closed:
+            return
+        self._incoming.write(data)
+        if not self.established:
+            self._shake()
+        else:
+            self._pump()
+
+    def cut(self) -> None:
+        """The peer's FIN has come. Without a close_notify before it the text may be cut short: what has no other end
+        than the connection's is the handler's to judge, as with Envoy."""
+        if self.closed or self._over:
+            return
+        if not self.established:
+            self.fail(TlsError("the peer closed the connection during the handshake"))
+            return
+        self._cut = True
+        self._pump()  # what is held back comes before the end
+
+    def written(self) -> None:
+        """The lower connection has written everything."""
+        self.pending = sum(map(len, self._early))
+        if self.established and not self.closed:
+            self.handler.drained()
+
+    def fail(self, error: OSError) -> None:
+        """The connection is lost."""
+        if self.closed:
+            return
+        self.closed = True
+        if self.lower is not None:
+            self.lower.close()
+        self.handler.lost(error)
+
+    # OpenSSL
+
+    def _shake(self) -> None:
+        """One step of the handshake."""
+        try:
+            self.connection.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return
+        except ssl.SSLError as error:
+            self._flush()  # the alert
+            self.fail(TlsError(words_of(error)))
+            return
+        objection = self._terms.objection(self.connection)
+        if objection:
+            self.fail(TlsError(objection))
+            return
+        self._flush()
+        self._stand()
+
+    def _stand(self) -> None:
+        """The handshake is done."""
+        self.established = True
+        assert self.lower is not None
+        if self._paused:
+            self.lower.pause()
+        early, self._early = self._early, []
+        self.pending = self.lower.pending
+        for data in early:
+            self._encrypt(data)
+        if self._ending:
+            self.end()
+        self.handler.connected()
+        if not self.closed:
+            self._pump()
+        if early and not self.pending and not self.closed:
+            self.handler.drained()
+
+    def _pump(self) -> None:
+        """Hand on what can be deciphered."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while not self._paused and not self.closed and not self._over:
+                data = self._decipher()
+                if data is None:
+                    if not self._cut or self._failure is not None:
+                        break
+                    data = b""
+                if not data:
+                    self._over = True
+                    self.handler.ended()
+                else:
+                    self.handler.received(data)
+        finally:
+            self._pumping = False
+        if self._failure is not None and not self._paused:
+            self.fail(self._failure)
+
+    def _decipher(self) -> Buffer | None:
+        """The next plain text, that of many records together where nobody keeps it; empty at the peer's close_notify,
+        None where more records are needed."""
+        if self._failure is not None:
+            return None
+        size = 0
+        read_into: Any = self.connection.read  # with a buffer, how much is in it
+        try:
+            if not self.bulk:
+                return self._told(self.connection.read(RECORD))
+            while size <= BULK_SIZE - RECORD:
+                got: int = read_into(RECORD, _plain[size:])
+                if not got:
+                    break
+                size += got
+        except ssl.SSLWantReadError:
+            if not size:
+                self._flush()  # a key update's answer
+                return None
+        except ssl.SSLZeroReturnError:
+            pass
+        except ssl.SSLError as error:
+            self._flush()
+            self._failure = TlsError(words_of(error))
+            if not size:
+                return None
+        return self._told(_plain[:size])
+
+    def _told(self, data: Buffer) -> Buffer:
+        if not self._remembered and data:
+            self._remembered = True
+            self._terms.remember(self.connection)
+        return data
+
+    def _encrypt(self, data: Buffer) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                written = self.connection.write(view)
+                view = view[written:]
+        except ssl.SSLError:
+            return  # the connection is broken: reading tells
+        self._flush()
+
+    def _notify(self) -> None:
+        """Send a close_notify; what the peer still sends can be read. Python's `unwrap` would look for the peer's own
+        at once and break the connection where there is text before it: nothing is there for as long as it looks."""
+        unread = self._incoming.read()
+        with suppress(ssl.SSLError):
+            self.connection.unwrap()
+        self._incoming.write(unread)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send the records that OpenSSL has made."""
+        lower = self.lower
+        if self._outgoing.pending and lower is not None:
+            lower.send(self._outgoing.read())
+            if self.established:
+                self.pending = lower.pending
+
+
+class Records(Handler):
+    """The lower connection's handler."""
+
+    __slots__ = ("tls",)
+
+    def __init__(self, tls: TlsTransport) -> None:
+        self.tls = tls
+
+    def connected(self) -> None:
+        self.tls.opened()
+
+    def received(self, data: Buffer) -> None:
+        self.tls.arrived(data)
+
+    def ended(self) -> None:
+        self.tls.cut()
+
+    def drained(self) -> None:
+        self.tls.written()
+
+    def lost(self, error: OSError) -> None:
+        self.tls.fail(error)
+
+
+class Doomed(Transport):
+    """A connection that cannot be made for want of a certificate: told on a later turn, as all failures are."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self, handler: Handler, clock: Clock, error: OSError) -> None:
+        super().__init__(handler)
+        self._error = error
+        clock.after(0.0, self._tell)
+
+    def _tell(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.handler.lost(self._error)
+
+    def send(self, data: Buffer) -> None:
+        pass
+
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+def words_of(error: ssl.SSLError) -> str:
+    """What OpenSSL says, without Python's file and line."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    return (error.reason or str(error)).lower().replace("_", " ")

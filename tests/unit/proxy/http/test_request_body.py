@@ -1,0 +1,47 @@
+"""What is kept of a request's body, and for how long."""
+
+from nodemesh.proxy.gate import Gate
+from nodemesh.proxy.http.request_body import KEPT, RequestBody
+
+
+def test_what_is_held_is_taken_whole_and_may_be_taken_again():
+    body = RequestBody(Gate({}))
+    body.hold(b"ab")
+    body.passed(memoryview(b"cd"))
+    assert body.take() == b"abcd" == body.take() and body.whole and body.size == 4
+
+
+def test_a_body_over_the_bound_is_not_kept():
+    body = RequestBody(Gate({}))
+    body.passed(bytes(KEPT))
+    assert body.whole and body.full
+    body.passed(b"x")
+    assert not body.whole and body.size == 0
+    body.passed(b"y")
+    assert body.take() == b"", "a part of a body must never pass for the whole"
+
+
+def test_what_is_forgotten_is_gone():
+    body = RequestBody(Gate({}))
+    body.hold(b"ab")
+    body.forget()
+    assert not body.whole and body.take() == b""
+
+
+def test_what_is_kept_counts_until_it_is_forgotten():
+    gate = Gate({})
+    gate.share = 1000
+    body = RequestBody(gate)
+    body.passed(bytes(900))
+    assert gate.held == 900 and body.whole
+    body.passed(bytes(900))
+    assert gate.held == 1800 and body.whole, "one piece may pass the share"
+    other = RequestBody(gate)
+    other.passed(b"x")
+    assert not other.whole, "no room for copies: the request is not tried again"
+    other.hold(b"x")
+    assert gate.held == 1801, "but what no upstream has taken yet is kept"
+    body.forget()
+    body.forget()
+    other.forget()
+    assert gate.held == 0 and not gate.crowded

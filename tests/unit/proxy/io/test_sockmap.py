@@ -1,0 +1,187 @@
+"""Connections whose app gets its bytes without TCP: the queue is asked before it is written to, and nobody spins."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import suppress
+
+import pytest
+from tests.unit.proxy.io.test_reactor import Door, Ear, turn_until
+
+from nodemesh.proxy.io.platform import AppQueue, Platform
+from nodemesh.proxy.io.reactor import Reactor
+from nodemesh.proxy.io.sockmap import MAX_DEPTH, SockmapTransport
+from nodemesh.registry.snapshot import Endpoint
+
+
+class Queue(AppQueue):
+    """As deep as it is told to be; a socket's own TCP carries the bytes."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.asked = 0
+
+    def depth(self) -> int:
+        self.asked += 1
+        if self.now == -errno.EBADF:
+            raise OSError(errno.EBADF, "queue depth")
+        return self.now
+
+
+class Joined(Platform):
+    """Every connection's sockets are both in the map."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    def original_destination(self, connection, peer):
+        return "10.0.0.1", 80
+
+    def app_queue(self, connection):
+        return self.queue
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def reactor(queue) -> Reactor:
+    return Reactor(Joined(queue))
+
+
+@pytest.fixture
+def lane(reactor) -> int:
+    return reactor.add_lane()
+
+
+@pytest.fixture
+def ear() -> Ear:
+    return Ear()
+
+
+@pytest.fixture
+def client(reactor, lane, ear) -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", 0))
+    reactor.listen(listener, lane, Door(ear), None)
+    sock = socket.create_connection(listener.getsockname())
+    turn_until(reactor, lambda: ear.transport is not None)
+    assert isinstance(ear.transport, SockmapTransport)
+    sock.setblocking(False)
+    return sock
+
+
+def drain(reactor: Reactor, client: socket.socket, size: int) -> bytes:
+    came = bytearray()
+
+    def read() -> bool:
+        with suppress(BlockingIOError):
+            came.extend(client.recv(1 << 20))
+        return len(came) >= size
+
+    turn_until(reactor, read)
+    return bytes(came)
+
+
+def test_the_queue_is_asked_before_the_first_byte_and_then_once_in_a_while(reactor, ear, client, queue):
+    assert queue.asked == 0
+    for _ in range(100):
+        ear.transport.send(b"x" * 100)
+        assert drain(reactor, client, 100) == b"x" * 100
+    assert queue.asked == 1
+    data = bytes(range(256)) * 4096
+    for _ in range(4 * MAX_DEPTH // len(data)):
+        ear.transport.send(data)
+        assert drain(reactor, client, len(data)) == data
+    assert 4 <= queue.asked <= 8
+
+
+def test_what_goes_by_tcp_never_asks_again(reactor, ear, client, queue):
+    queue.now = -1
+    data = bytes(3 * MAX_DEPTH)
+    ear.transport.send(data)
+    assert drain(reactor, client, len(data)) == data
+    assert queue.asked == 1
+
+
+def test_a_full_queue_stops_writing_until_the_app_has_read_and_nobody_spins(reactor, ear, client, queue):
+    queue.now = MAX_DEPTH
+    ear.transport.send(b"first")
+    ear.transport.send(b"second" * 10_000)
+    end = reactor.clock.now + 0.1
+    turns = 0
+    while reactor.clock.now < end:
+        reactor.turn()
+        turns += 1
+    assert ear.transport.pending == 60_005 and "drained" not in ear.log
+    assert queue.asked <= 20 and turns <= 40, "a look every few milliseconds, and fewer with time"
+    queue.now = 0
+    assert drain(reactor, client, 60_005) == b"first" + b"second" * 10_000
+    turn_until(reactor, lambda: ear.transport.pending == 0)
+    assert ear.log[-1] == "drained"
+
+
+def test_a_close_waits_for_what_the_queue_does_not_take_yet(reactor, ear, client, queue):
+    queue.now = MAX_DEPTH
+    ear.transport.send(b"late")
+    ear.transport.close()
+    reactor.turn()
+    queue.now = 0
+    assert drain(reactor, client, 4) == b"late"
+    turn_until(reactor, lambda: ear.transport.closed)
+
+
+def test_a_queue_that_cannot_be_asked_ends_the_connection(reactor, ear, client, queue):
+    queue.now = -errno.EBADF
+    ear.transport.send(b"x")
+    client.sendall(b"y")
+    client.shutdown(socket.SHUT_WR)
+    turn_until(reactor, lambda: ear.log and ear.log[-1].startswith("lost"))
+
+
+class Mouth(Ear):
+    """Hands on what it hears, as a relay does."""
+
+    other = None
+
+    def received(self, data):
+        self.other.send(data)
+
+    def passed(self, size):
+        self.log.append(f"passed {size}")
+
+
+def test_bytes_reach_it_from_a_pipe_and_leave_it_unspliced(reactor, lane, ear, client, queue):
+    """Upstream's bytes may come through a pipe; the app's, some of which came without TCP, must not go into one."""
+    server = socket.create_server(("127.0.0.1", 0))
+    mouth = Mouth()
+    endpoint = Endpoint(address="127.0.0.1", port=server.getsockname()[1])
+    upstream = reactor.connect(endpoint, -1, lane, None, mouth)
+    accepted = server.accept()[0]
+    turn_until(reactor, lambda: "connected" in mouth.log)
+    mouth.other = ear.transport
+    upstream.bulk = True
+    upstream.join(ear.transport)
+    ear.transport.join(upstream)
+    data = bytes(range(256)) * (1 << 12)
+    accepted.setblocking(False)
+    came, sent = bytearray(), 0
+
+    def pump() -> bool:
+        nonlocal sent
+        with suppress(BlockingIOError):
+            sent += accepted.send(data[sent:])
+        with suppress(BlockingIOError):
+            came.extend(client.recv(1 << 20))
+        return len(came) == len(data)
+
+    turn_until(reactor, pump)
+    assert came == data
+    assert any(word.startswith("passed") for word in mouth.log), "some of it went through a pipe"
+    ear.transport.bulk = True
+    client.setblocking(True)
+    client.sendall(data[:400_000])
+    turn_until(reactor, lambda: len(ear.data) == 400_000)
+    assert ear.data == data[:400_000]
