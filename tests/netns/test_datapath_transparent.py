@@ -20,7 +20,7 @@ if way == "source":
     sock.bind((source, 0))
 if way == "port":
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("", 45672))
+    sock.bind(("", 23456))
 if way == "fast open":
     sock.setblocking(True)
     sock.sendto(b"", socket.MSG_FASTOPEN, (peer, port))
