@@ -2,7 +2,7 @@
  *
  *   10.96.0.10:9080  pass    -> unchanged
  *                    kernel  -> 10.244.1.7:9080, one slot of the service's set
- *                    proxy   -> 127.0.0.1 in the pod's own namespace, if somebody there listens and lives, at a port of
+ *                    proxy   -> 127.0.0.2 in the pod's own namespace, if somebody there listens and lives, at a port of
  *                               this socket's own, from where sk_lookup hands it to that listener
  *                               otherwise unchanged (fail open) or 127.0.0.1:0, where the kernel refuses (fail closed)
  */
@@ -52,14 +52,31 @@ static inline struct service *service_find(const struct target *dialled, u32 vie
 	return found;
 }
 
-/* Connections of sockets that live at the same time differ in it, so that they share no ports: else a pod could have as many
- * in all as it has local ports, and one port could not be bound for two of them. */
-static inline u16 port_of(u64 cookie)
+/* Sockets that live at the same time have ports of their own to go to: else a pod could have as many connections in all as
+ * it has local ports, and one local port could not be bound for two of them.
+ *
+ * A connection must not have the same address and port at both ends: TCP would connect the socket to itself. IPv4 ones go to
+ * another address than they come from. IPv6 has but one loopback address: they go to a port below those that the kernel
+ * gives to sockets (ip_local_port_range), and not to the one that the app has bound. */
+#define PRIVILEGED 1023
+
+static inline void redirect(struct target *target, struct bpf_sock *sk, u64 cookie, int v4)
 {
-	return NETWORK16((u16)(1 + cookie % 65535));
+	u32 port;
+	if (v4) {
+		address_set4(&target->address, REDIRECT4);
+		target->port = NETWORK16((u16)(1 + cookie % 65535));
+		return;
+	}
+	address_set_loopback(&target->address, 0);
+	port = 1 + cookie % PRIVILEGED;
+	if (sk && port == sk->src_port)
+		port = 1 + port % PRIVILEGED;
+	target->port = NETWORK16((u16)port);
 }
 
-static inline enum reason translate_to_proxy(struct target *target, const struct service *service, u64 netns, u64 cookie)
+static inline enum reason translate_to_proxy(struct target *target, const struct service *service, u64 netns,
+					     struct bpf_sock *sk, u64 cookie)
 {
 	u32 zero = 0;
 	struct settings *current = settings.lookup(&zero);
@@ -70,11 +87,13 @@ static inline enum reason translate_to_proxy(struct target *target, const struct
 	late = why_not_served(current, netns, v4);
 	if (late != REASON_NONE && !(service->flags & SERVICE_FAIL_CLOSED))
 		return late;
+	if (late == REASON_NONE) {
+		redirect(target, sk, cookie, v4);
+		return REASON_REDIRECTED;
+	}
 	address_set_loopback(&target->address, v4);
-	target->port = late == REASON_NONE ? port_of(cookie) : 0;
-	if (late == REASON_PASS_NO_LISTENER)
-		return REASON_REFUSED_NO_LISTENER;
-	return late == REASON_NONE ? REASON_REDIRECTED : REASON_REFUSED_HEARTBEAT_LATE;
+	target->port = 0;
+	return late == REASON_PASS_NO_LISTENER ? REASON_REFUSED_NO_LISTENER : REASON_REFUSED_HEARTBEAT_LATE;
 }
 
 static inline enum reason translate_to_backend(struct target *target, struct service *service)
@@ -102,10 +121,10 @@ static inline enum reason translate_to_backend(struct target *target, struct ser
 	return REASON_BALANCED;
 }
 
-static inline enum reason translate(struct target *target, struct service *service, u64 netns, u64 cookie)
+static inline enum reason translate(struct target *target, struct service *service, u64 netns, struct bpf_sock *sk, u64 cookie)
 {
 	if (service->mode == MODE_PROXY)
-		return translate_to_proxy(target, service, netns, cookie);
+		return translate_to_proxy(target, service, netns, sk, cookie);
 	if (service->mode == MODE_KERNEL)
 		return translate_to_backend(target, service);
 	return REASON_PASS_MODE;
@@ -147,7 +166,7 @@ static inline enum reason connect_translate(struct bpf_sock_addr *ctx, struct ta
 		origin.port = service->alias_port ? service->alias_port : dialled.port;
 		origin.mode = service->mode;
 		origin.chosen = source_chosen(ctx->sk, v4);
-		reason = translate(target, service, netns, cookie);
+		reason = translate(target, service, netns, ctx->sk, cookie);
 	}
 	if (address_is_loopback(&target->address) && bound_elsewhere(ctx->sk) && !address_is_loopback(&dialled.address)) {
 		*target = dialled;

@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 
 import pytest
-from tests.netns.conftest import dial, enrol, finish
+from tests.netns.conftest import HEARTBEAT_LIMIT, dial, enrol, finish
 
 from nodemesh.datapath import bpf, counters, namespaces
 from nodemesh.datapath.heartbeat import Heartbeat
@@ -189,7 +189,7 @@ def test_a_heartbeat_grows_old(node, proxied, maps):
 
 def test_one_fresh_worker_is_enough(node, proxied, maps):
     vip = node.service.addresses[0]
-    maps.configure(workers=3)
+    maps.configure(HEARTBEAT_LIMIT, workers=3)
     proxied.heartbeat.stop()
     last = Heartbeat(maps["heartbeats"].fd, 2)
     last.beat()

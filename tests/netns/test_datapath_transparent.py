@@ -64,6 +64,37 @@ def test_an_app_sees_what_it_dialled_and_its_own_address(node, client, maps, mod
     assert finish(process) == [expected, form.format(vip), "80", form.format(own)]
 
 
+#: Binds the very port that its connection would be sent to, were it not for the app's own, and dials. SO_COOKIE is 57.
+ITSELF = """
+import socket, struct, sys
+family, peer, ports = getattr(socket, sys.argv[1]), sys.argv[2], int(sys.argv[3])
+for _ in range(8):
+    sock = socket.socket(family)
+    sock.settimeout(20)
+    cookie = struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, 57, 8))[0]
+    try:
+        sock.bind(("", 1 + cookie % ports))
+    except OSError:  # somebody has it
+        continue
+    sock.connect((peer, 80))
+    print(sock.recv(99).decode())
+    break
+"""
+
+
+@pytest.mark.parametrize(("family", "ports"), [("v4", 65535), ("mapped", 65535), ("v6", 1023)])
+def test_no_connection_meets_itself(node, client, family, ports):
+    """With the same address and port at both ends, TCP would connect a socket to itself."""
+    name, form, index = FAMILIES[family]
+    vip = node.service.addresses[index]
+    client.serve(vip, ServiceEntry(Mode.PROXY))
+    process = client.pod.popen(
+        ["python3", "-c", ITSELF, name, form.format(vip), str(ports)], stdout=subprocess.PIPE, text=True
+    )
+    assert client.answer(("127.0.0.1", "::1")[index]) == (vip, 80)
+    assert finish(process) == ["proxy"]
+
+
 def to_first(maps, node, index):
     """A set of one backend, by a name of its own."""
     maps["backends"].update(

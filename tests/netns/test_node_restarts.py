@@ -180,7 +180,7 @@ def holders(worker: int, pod: Pod) -> set[int]:
     with open(f"/proc/{pod.pid}/net/tcp") as table:
         for line in table.readlines()[1:]:
             fields = line.split()
-            if fields[9] in inodes and fields[3] == "01" and fields[1].startswith("0100007F:"):  # at 127.0.0.1
+            if fields[9] in inodes and fields[3] == "01" and fields[1].startswith("0200007F:"):  # at 127.0.0.2
                 ports.add(int(fields[2].rpartition(":")[2], 16))
     return ports
 
