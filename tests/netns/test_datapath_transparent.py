@@ -101,3 +101,49 @@ def to_first(maps, node, index):
         BACKEND_KEY.pack(7 + index, 0), Backend(pack_address(node.first.record.ips[index]), 80).pack()
     )
     return {"backends": 7 + index, "slots": 1}
+
+
+#: Ten local ports, for 16 connections to each of two addresses; then one local port for both.
+FEW_PORTS = """
+import socket, sys
+family, peers, own = getattr(socket, sys.argv[1]), sys.argv[2:4], sys.argv[4]
+knob = "/proc/sys/net/ipv4/ip_local_port_range"
+with open(knob) as file:
+    before = file.read()
+kept = []
+
+def dial(peer, port=0):
+    sock = socket.socket(family)
+    sock.settimeout(20)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if port:
+        sock.bind((own, port))
+    sock.connect((peer, 80))
+    kept.append(sock)
+
+try:
+    with open(knob, "w") as file:
+        file.write("40000 40009")
+    for peer in peers:
+        for _ in range(16):
+            dial(peer)
+finally:
+    with open(knob, "w") as file:
+        file.write(before)
+for peer in peers:
+    dial(peer, 23458)
+print(len(kept))
+"""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_connections_share_no_destination(node, client, family):
+    """An app has as many connections to each address as local ports, and a local port serves several addresses."""
+    name, form, index = FAMILIES[family]
+    peers = [service.addresses[index] for service in (node.service, node.own)]
+    for peer in peers:
+        client.serve(peer, ServiceEntry(Mode.PROXY))
+    own = form.format(node.client.record.ips[index])
+    assert client.pod.python(FEW_PORTS, name, *map(form.format, peers), own).strip() == "34"
+    told = [client.answer(("127.0.0.1", "::1")[index]) for _ in range(34)]
+    assert sorted(told) == sorted((peer, 80) for peer in peers for _ in range(17))
