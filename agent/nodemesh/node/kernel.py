@@ -18,6 +18,7 @@ from ..datapath.ejection import Ejections
 from ..datapath.hooks import QUEUE_DEPTH
 from ..datapath.loader import LoadError, load, load_sockmap
 from ..datapath.maps import LAYOUT, NAMESERVERS, Backend, Maps, PodFlag, unpack_address
+from ..datapath.nameservers import inherit
 from ..datapath.pins import Pins
 from ..datapath.plan import Planner
 from ..datapath.selftest import self_test
@@ -122,6 +123,7 @@ class Kernel:
                 log.error("loader", said=line)
             raise StartError(f"eBPF cannot be loaded: {error}") from None
         self.maps = Maps(self._pins)
+        inherit(self._pins, self.maps)
         self.maps.configure(HEARTBEAT_LIMIT, options.workers, DNS_PORT)
         self.passed: tuple[str, ...] = ()  # service ports that found no room in the maps
         self.out: frozenset[Backend] = frozenset()  # endpoints that only fail, left out for a while
