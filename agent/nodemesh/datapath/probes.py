@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import bpf, bpffs, cgroups, headers, namespaces
-from .hooks import HOOKS, HookProgram
+from .hooks import HOOKS, SK_LOOKUP, HookProgram
 
 # capabilities(7)
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
@@ -89,7 +89,8 @@ def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
 def kernel() -> Iterator[Finding]:
     """The kernel's features, each tried."""
     release = os.uname().release
-    missing = [hook for hook in HOOKS if not _accepts(hook)]
+    every = (*HOOKS, SK_LOOKUP)
+    missing = [hook for hook in every if not _accepts(hook)]
     if missing:
         yield Finding(
             "hooks",
@@ -98,7 +99,7 @@ def kernel() -> Iterator[Finding]:
             "use Linux 5.15 or newer with CONFIG_CGROUP_BPF, and allow bpf(2) in the container's seccomp profile",
         )
     else:
-        yield Finding("hooks", Verdict.OK, f"Linux {release} has {', '.join(hook.name for hook in HOOKS)}")
+        yield Finding("hooks", Verdict.OK, f"Linux {release} has {', '.join(hook.name for hook in every)}")
     absent = [
         name for name, there in (("SO_NETNS_COOKIE", _netns_cookie()), ("lookup and delete", _take())) if not there
     ]
@@ -108,6 +109,12 @@ def kernel() -> Iterator[Finding]:
         )
     else:
         yield Finding("kernel", Verdict.OK, "namespace cookies, and map entries taken in one step")
+    if knows_mptcp():
+        yield Finding("mptcp", Verdict.OK, "apps that dial by MPTCP see what they dialled")
+    else:
+        yield Finding(
+            "mptcp", Verdict.OK, "apps that dial by MPTCP see the loopback as their peer; others are spared that"
+        )
 
 
 def btf(path: Path = Path("/sys/kernel/btf/vmlinux")) -> Finding:
