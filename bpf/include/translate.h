@@ -96,7 +96,7 @@ static inline enum reason translate_to_proxy(struct target *target, const struct
 	return late == REASON_PASS_NO_LISTENER ? REASON_REFUSED_NO_LISTENER : REASON_REFUSED_HEARTBEAT_LATE;
 }
 
-static inline enum reason translate_to_backend(struct target *target, struct service *service)
+static inline enum reason translate_to_backend(struct target *target, struct service *service, u64 netns)
 {
 	struct backend_key key = {};
 	struct backend *backend;
@@ -104,7 +104,9 @@ static inline enum reason translate_to_backend(struct target *target, struct ser
 	u32 number;
 	if (slots == 0)
 		return REASON_PASS_NO_ENDPOINT;
-	if (service->flags & SERVICE_ROUND_ROBIN) {
+	if (service->flags & SERVICE_AFFINITY) {
+		number = (netns * 0x9e3779b97f4a7c15ULL) >> 32; /* Fibonacci hashing: cookies follow one another */
+	} else if (service->flags & SERVICE_ROUND_ROBIN) {
 		/* Two connects at once may draw the same slot: without a fetched atomic (Linux 5.12) that is as near as it gets. */
 		number = service->cursor;
 		__sync_fetch_and_add(&service->cursor, 1);
@@ -126,7 +128,7 @@ static inline enum reason translate(struct target *target, struct service *servi
 	if (service->mode == MODE_PROXY)
 		return translate_to_proxy(target, service, netns, sk, cookie);
 	if (service->mode == MODE_KERNEL)
-		return translate_to_backend(target, service);
+		return translate_to_backend(target, service, netns);
 	return REASON_PASS_MODE;
 }
 

@@ -38,6 +38,7 @@ enum mode {
 enum service_flag {
 	SERVICE_FAIL_CLOSED = 1,
 	SERVICE_ROUND_ROBIN = 2,
+	SERVICE_AFFINITY = 4, /* a pod always draws the same slot */
 };
 
 struct service {

@@ -60,6 +60,7 @@ class ServiceFlag(IntFlag):
     NONE = 0
     FAIL_CLOSED = 1
     ROUND_ROBIN = 2
+    AFFINITY = 4
 
 
 class Range(IntEnum):
