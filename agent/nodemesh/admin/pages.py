@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -36,6 +36,9 @@ def _service(service: Service, mode: Mode) -> dict[str, Any]:
                 "ready": sum(endpoint.health is Health.READY for endpoint in endpoints),
                 "mode": row.mode,
                 "mode_reason": row.mode_reason,
+                "upstream_http": row.upstream_http,
+                "http_reason": row.http_reason,
+                "http_rules_bypassed": row.http_rules_bypassed,
             }
         )
     return {
@@ -110,7 +113,7 @@ def as_written(value: Model) -> dict[str, Any]:
     return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str), type=dict[str, Any])
 
 
-def problems(found: tuple[Problem, ...]) -> list[dict[str, Any]]:
+def problems(found: Sequence[Problem]) -> list[dict[str, Any]]:
     """/config/problems."""
     return [
         {

@@ -38,6 +38,13 @@ class FailurePolicy(StrEnum):
     CLOSED = "closed"
 
 
+class MeshH2UpgradePolicy(StrEnum):
+    """Whether requests to ports declared for HTTP go upstream as HTTP/2, where no DestinationRule says otherwise."""
+
+    DO_NOT_UPGRADE = "DO_NOT_UPGRADE"
+    UPGRADE = "UPGRADE"
+
+
 class Sockmap(StrEnum):
     """Whether bytes between the sockets of a pod that asks for it (`nodemesh.io/sockmap: enabled`) and the proxy's skip
     TCP. auto: where a torture of some seconds finds it sound and worth it; on: wherever the kernel can."""
@@ -96,12 +103,22 @@ class ServiceSettings(Model, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
 
 
+class HostOwnership(StrEnum):
+    """Whether a rule or entry may claim what another namespace has declared: a Service's host or address. off: it may,
+    as in Istio, and is named; namespace: what belongs to a namespace is that namespace's and the root namespace's."""
+
+    OFF = "off"
+    NAMESPACE = "namespace"
+
+
 class PodLimits(Model, frozen=True, kw_only=True):
-    """What one pod may take of the shared proxy."""
+    """What one pod may take of the shared proxy; `node_buffered_bytes` is what all pods of a node may have buffered
+    together: each as much as the others leave free."""
 
     connections: int = 10_000
     requests: int = 10_000  # in flight
     buffered_bytes: int = 64 * 1024 * 1024
+    node_buffered_bytes: int = 256 * 1024 * 1024
 
 
 class MeshConfigSpec(Model, frozen=True, kw_only=True):
@@ -109,7 +126,9 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     /dev/stdout; without discovery_selectors all namespaces are seen. `dns_capture` has the mesh answer DNS for its
     own names and gives addresses to ServiceEntries without any. `http10` accepts HTTP/1.0 requests, which get 426
     otherwise: istiod's PILOT_HTTP10. `networks` is Istio's MeshNetworks. `enable_status` writes what becomes of Istio's
-    objects into their status: istiod's PILOT_ENABLE_STATUS."""
+    objects into their status: istiod's PILOT_ENABLE_STATUS. Of the agent's own machine, objects of the API server may
+    name files and sockets below `allowed_folders`, header values the variables in `allowed_environment`; the admin API
+    answers to `admin_hosts` beside its own addresses."""
 
     root_namespace: str = "istio-system"
     cluster_domain: str = "cluster.local"
@@ -117,6 +136,7 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     default_http_retry_policy: HTTPRetry | None = None
     default_config: ProxyConfig | None = None
     connect_timeout: Duration = Duration(10_000)
+    h2_upgrade_policy: MeshH2UpgradePolicy = MeshH2UpgradePolicy.DO_NOT_UPGRADE
     locality_lb_setting: LocalityLoadBalancerSetting | None = None
     access_log_file: str | None = None
     access_log_format: str | None = None
@@ -133,4 +153,8 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     dns_capture: bool = False
     http10: bool = False
     enable_status: bool = False
+    host_ownership: HostOwnership = HostOwnership.OFF
+    allowed_folders: tuple[str, ...] = ()
+    allowed_environment: tuple[str, ...] = ()
+    admin_hosts: tuple[str, ...] = ()
     limits: PodLimits = PodLimits()

@@ -16,6 +16,7 @@ from ..routing.tables import Tables
 from ..routing.views import Views
 from ..telemetry.telemetry import Telemetry
 from .clock import Clock
+from .http import environment
 from .http.request_id import RequestIds
 from .pod import Pod
 from .target import Target, drain
@@ -49,6 +50,7 @@ class Proxy:
         self.workers = workers
         self.views = Views(tables)
         self.limits: PodLimits = tables.mesh.limits
+        self._share_buffers()
         self.pods: dict[int, Pod] = {}
         self.leaving: dict[int, Pod] = {}  # removed pods with open connections, by lane
         self.targets: dict[str, Target] = {}
@@ -65,13 +67,19 @@ class Proxy:
         """Answer by these tables from now on, on open connections too."""
         self.views = Views(tables, self.views)
         self.limits = tables.mesh.limits
+        self._share_buffers()
         self.accept_http10 = tables.mesh.http10
+        environment.allow(tables.mesh.allowed_environment)
         for pod in self.pods.values():
             pod.see(pod.client, self.views.for_client(pod.client))
             pod.limit(self.limits, self.workers)
         for pod in self.leaving.values():
             pod.see(pod.client, self.views.for_client(pod.client))
             pod.limit(self.limits, self.workers)
+
+    def _share_buffers(self) -> None:
+        """This worker's part of what the node may have buffered."""
+        self.network.buffers.share = -(-self.limits.node_buffered_bytes // self.workers)
 
     def set_addresses(self, addresses: dict[str, tuple[str, ...]]) -> None:
         """Names have these addresses from now on."""

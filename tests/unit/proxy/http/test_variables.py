@@ -25,7 +25,7 @@ def facts() -> Facts:
     record.downstream_remote = "127.0.0.1:39580"
     record.downstream_local = "[2001:db8::1]:80"
     record.route_name = "rt"
-    facts = Facts(record, head, None)
+    facts = Facts(record, head, "127.0.0.1:39580")
     facts.began, facts.now, facts.wall = 10.0, 10.25, 1_796_007_242.0
     return facts
 
