@@ -47,6 +47,8 @@ class Reason(IntEnum):
     REDIRECT = 69
     BLACKHOLE = 70
     PASSTHROUGH = 71
+    INVALID_BACKEND = 72
+    MISDIRECTED = 73
     # upstream
     UPSTREAM_CONNECTION_FAILURE = 80
     UPSTREAM_CONNECTION_TIMEOUT = 81
@@ -138,6 +140,8 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.REDIRECT: ReasonText("-", "direct_response"),
     Reason.BLACKHOLE: ReasonText("-", "direct_response"),
     Reason.PASSTHROUGH: ReasonText("-", "via_upstream"),
+    Reason.INVALID_BACKEND: ReasonText("NC", "invalid_backend"),
+    Reason.MISDIRECTED: ReasonText("NR", "misdirected_request"),
     Reason.UPSTREAM_CONNECTION_FAILURE: ReasonText(
         "UF", "upstream_reset_before_response_started{remote_connection_failure}"
     ),

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import bpf, bpffs, btf, headers, probes, steering, storage
+from . import binding, bpf, bpffs, btf, headers, probes, steering, storage
 from .hooks import DNS_HOOKS, HOOKS, SK_LOOKUP, SK_MSG, SOCKMAP_PROGRAMS, HookProgram
 from .maps import LAYOUTS, MapMismatch, check_layout, sizes_with
 from .pins import Pins
@@ -145,11 +145,13 @@ def _compile(bpf_dir: Path, names: set[str], pins: Pins, sizes: Mapping[str, int
     """The module of these files."""
     os.environ.setdefault("BCC_KERNEL_SOURCE", str(headers.cached_tree()))
     try:
-        from bcc import BPF
-    except ImportError as error:
-        raise LoadError(
-            "BCC's Python binding is missing: install python3-bpfcc and run nodemesh with the distribution's python3"
-        ) from error
+        found = binding.provide()
+    except (ImportError, OSError) as error:  # libbcc itself, or what it needs
+        raise LoadError(f"BCC cannot be loaded ({error}): {binding.MEND}") from error
+    if not found:
+        raise LoadError(f"{binding.MISSING}: {binding.MEND}")
+    from bcc import BPF
+
     sources = sorted(path for path in bpf_dir.glob("*.bpf.c") if path.name.removesuffix(".bpf.c") in names)
     if len(sources) < len(names):
         missing = ", ".join(sorted(f"{name}.bpf.c" for name in names if not (bpf_dir / f"{name}.bpf.c").exists()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import socket
 import struct
@@ -12,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from . import bpf, bpffs, cgroups, headers, namespaces
+from . import binding, bpf, bpffs, cgroups, headers, namespaces
 from .hooks import HOOKS, SK_LOOKUP, HookProgram
 
 # capabilities(7)
@@ -206,14 +205,9 @@ def bpf_file_system() -> Finding:
 
 def bcc() -> Finding:
     """Found, not imported: that would bring LLVM into this process."""
-    if importlib.util.find_spec("bcc") is not None:
+    if binding.find() is not None:
         return Finding("bcc", Verdict.OK, "BCC's Python binding is installed")
-    return Finding(
-        "bcc",
-        Verdict.FAILED,
-        "BCC's Python binding is missing",
-        "install python3-bpfcc and run nodemesh with the distribution's python3",
-    )
+    return Finding("bcc", Verdict.FAILED, binding.MISSING, binding.MEND)
 
 
 def kernel_headers(user_headers: Path = headers.USER_HEADERS) -> Finding:

@@ -24,7 +24,7 @@ from ..routing.client import Client
 from .kernel import Kernel, NotEnrolled, Place, Trouble
 from .listeners import Listeners
 from .logs import Log
-from .pods import Choice, choose, client_of
+from .pods import Choice, Custom, choose, client_of
 
 log = Log("control")
 
@@ -72,11 +72,18 @@ class Enrolment:
     times a second besides. `now` is seconds since the epoch."""
 
     def __init__(
-        self, kernel: Kernel, listeners: Listeners, node: str, view_of: ViewOf, now: Callable[[], float]
+        self,
+        kernel: Kernel,
+        listeners: Listeners,
+        node: str,
+        view_of: ViewOf,
+        now: Callable[[], float],
+        custom: Custom | None = None,
     ) -> None:
         self._kernel = kernel
         self._listeners = listeners
         self._node = node
+        self._custom = custom or Custom()
         self._view_of = view_of
         self._now = now
         self._sockmap = False  # the node offers it
@@ -88,7 +95,7 @@ class Enrolment:
 
     def choose(self, snapshot: Snapshot) -> None:
         """Take in what is wanted now; `reconcile` does it."""
-        self._choices = choose(snapshot, self._node)
+        self._choices = choose(snapshot, self._node, self._custom)
 
     def offer_sockmap(self, offered: bool) -> None:
         """Whether pods that ask for sockmap get it; `reconcile` does it."""

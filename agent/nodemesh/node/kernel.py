@@ -11,6 +11,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
+from .. import share
 from ..config.capture import Capture
 from ..datapath import attach, bpf, cgroups, counters, namespaces, probes, traffic
 from ..datapath.capture import Captures
@@ -42,9 +43,6 @@ LOOPBACKS = ("127.0.0.1", "::1")
 
 #: Seconds after which a data plane that does not beat counts as dead.
 HEARTBEAT_LIMIT = 2.0
-
-#: The sources of the programs: beside the package in a checkout, else where the image puts them.
-SOURCES = (Path(__file__).resolve().parents[3] / "bpf", Path("/usr/share/nodemesh/bpf"))
 
 
 class Trouble(StrEnum):
@@ -90,10 +88,10 @@ class Place:
 
 def sources() -> Path:
     """The folder with the programs. Raises StartError."""
-    for folder in SOURCES:
-        if folder.is_dir():
-            return folder
-    raise StartError(f"the eBPF sources are missing; they belong in {SOURCES[1]}")
+    try:
+        return share.folder("bpf")
+    except share.ShareMissing as error:
+        raise StartError(str(error)) from None
 
 
 def show(backend: Backend) -> str:

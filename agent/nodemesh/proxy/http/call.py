@@ -101,7 +101,8 @@ class Call(Requester):
     """One request to one target. `start` it, feed it the request's body by `send` and `finish`; `cancel` ends it."""
 
     __slots__ = (
-        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
+        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "wanted",
+        "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
         "_tried", "_deadline", "_fresh", "_spared", "_retrying", "_alarm", "_try_timer", "_rest_timer",
         "_counting", "_telling", "security",
@@ -130,6 +131,7 @@ class Call(Requester):
         self.policy = NO_RETRY
         self.timeout = 0.0  # for all tries together, from the request's end; 0: none
         self.key: int | None = None  # of consistent hashing
+        self.wanted: tuple[str, int] | None = None  # the endpoint of a session, for the first try
         self.dialled: tuple[str, int] | None = None
         self.state = NEW
         self.attempts = 0
@@ -225,7 +227,10 @@ class Call(Requester):
     # --- tries
 
     def _try(self) -> None:
-        host = self.target.pick(self.key, self._tried, self.policy.remote_localities, self.dialled)
+        host = None
+        if self.wanted is not None and not self._tried:
+            host = self.target.group.find(*self.wanted)
+        host = host or self.target.pick(self.key, self._tried, self.policy.remote_localities, self.dialled)
         if host is None:
             self._give_up(Reason.NO_HEALTHY_UPSTREAM, "")
             return
@@ -393,7 +398,7 @@ class Call(Requester):
         elif unprocessed and not self._spared and (self.body is None or self.body.whole):
             self._spared = True  # nobody has seen the request: another try is as good as the first, and counts as that
             self._try()
-        elif untouched and not self._fresh and self._is_safe() and self.host is not None:
+        elif untouched and not self._fresh and self._is_safe() and self.host is not None and not self._may_try(reason):
             # The upstream closed an idle connection while our request was on its way. Whether it saw the request is
             # not known, so that others than idempotent ones fail (RFC 9110 section 9.2.2).
             self._fresh = True
@@ -422,6 +427,10 @@ class Call(Requester):
         if not self._retrying:
             self.reasons += (Reason.UPSTREAM_RETRY_OVERFLOW,)
         return self._retrying
+
+    def _may_try(self, reason: Reason) -> bool:
+        """Whether the policy itself takes this for a try that failed."""
+        return self.policy.attempts > 0 and wants_failure(self.policy, reason)
 
     def _retry_or_give_up(self, reason: Reason, detail: str) -> None:
         policy = self.policy
