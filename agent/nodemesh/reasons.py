@@ -36,6 +36,8 @@ class Reason(IntEnum):
     TCP_NO_PEER = 22
     TCP_ULP = 23
     PASS_EXCLUDED = 24
+    PASS_DEVICE = 25
+    REFUSED_DEVICE = 26
     # routing
     ROUTE_NOT_FOUND = 64
     HOST_NOT_FOUND = 65
@@ -128,6 +130,8 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.TCP_NO_PEER: ReasonText("-", "tcp_no_peer"),
     Reason.TCP_ULP: ReasonText("-", "tcp_ulp"),
     Reason.PASS_EXCLUDED: ReasonText("-", "pass_excluded"),
+    Reason.PASS_DEVICE: ReasonText("-", "pass_device"),
+    Reason.REFUSED_DEVICE: ReasonText("-", "refused_device"),
     Reason.ROUTE_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.HOST_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.CLUSTER_NOT_FOUND: ReasonText("NC", "cluster_not_found"),

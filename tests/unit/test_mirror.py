@@ -54,6 +54,8 @@ ELSEWHERE = {
     "datapath/places.py": "unit/datapath/test_plan.py",
     "datapath/selftest.py": "netns/test_datapath_selftest.py",
     "datapath/sockmap.py": "netns/test_node_sockmap.py",
+    "datapath/steering.py": "netns/test_datapath_steering.py",
+    "datapath/storage.py": "netns/test_datapath_redirect.py",
     "datapath/sync.py": "netns/test_datapath_sync.py",
     "datapath/torture/app.py": "netns/test_datapath_sockmap.py",
     "datapath/torture/cases.py": "netns/test_datapath_sockmap.py",

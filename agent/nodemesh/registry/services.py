@@ -112,6 +112,7 @@ def service_of(
             spec.traffic_distribution, meta.annotations, site.distributions.get(meta.namespace, "")
         ),
         internal_traffic_policy=spec.internal_traffic_policy,
+        session_affinity=spec.session_affinity,
         hints_nodes=any(endpoint.nodes for of_port in endpoints.values() for endpoint in of_port),
         created=meta.created,
         location=service.location,

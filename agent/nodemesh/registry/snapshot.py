@@ -129,6 +129,7 @@ class Service(Record, frozen=True, kw_only=True):
     publish_not_ready: bool = False
     traffic_distribution: str = ""  # PreferSameZone, PreferSameNode, or none
     internal_traffic_policy: str = "Cluster"
+    session_affinity: str = "None"  # or ClientIP
     hints_nodes: bool = False  # whether hints tell clients apart by their nodes
     created: float = 0.0
     location: Location = Location()
