@@ -122,6 +122,7 @@ ELSEWHERE = {
     "proxy/tcp/connection.py": "playbooks/test_tcp.py",
     "proxy/tls/transport.py": "playbooks/test_tls.py",
     "proxy/transport.py": "unit/proxy/io/test_reactor.py",
+    "proxy/http/grpc_web.py": "playbooks/test_http2.py",
     "proxy/http/paths.py": "unit/proxy/http1/test_request.py",
     "proxy/http/sticky.py": "playbooks/test_routes.py",
     "proxy/http2/heads.py": "playbooks/test_http2.py",

@@ -9,13 +9,14 @@ from ...balance.host import Host
 from ...reasons import Reason
 from ...routing.decision import Retry
 from ..clock import Alarm, Timer
-from ..grpc.status import http_status_of
+from ..grpc.status import NO_STATUS, http_status_of
 from ..target import Target
 from ..transport import Buffer, Transport
-from .head import Edits, RequestHead, ResponseHead
+from .head import Edits, RequestHead, ResponseHead, is_grpc
 from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .stream import Requester, Stream
+from .trailers import grpc_status_of
 
 if TYPE_CHECKING:
     from ..pod import Pod
@@ -104,7 +105,7 @@ class Call(Requester):
         "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "wanted",
         "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
-        "_tried", "_deadline", "_fresh", "_spared", "_retrying", "_alarm", "_try_timer", "_rest_timer",
+        "_tried", "_deadline", "_fresh", "_spared", "_unsettled", "_retrying", "_alarm", "_try_timer", "_rest_timer",
         "_counting", "_telling", "security",
     )  # fmt: skip
 
@@ -150,6 +151,7 @@ class Call(Requester):
         self._deadline = 0.0
         self._fresh = False  # a stale connection failed us: take a new one
         self._spared = False  # the present try stands for one that no endpoint has seen
+        self._unsettled = False  # a gRPC call whose status is still to come
         self._retrying = False  # holds a place under the limit of retries
         self._alarm = alarm  # of the timeout; whoever has many calls one after the other has one for all
         self._try_timer: Timer | None = None
@@ -348,8 +350,9 @@ class Call(Requester):
         self.local_name = upstream.local
         self.security = upstream.security
         if self.target.group.detector is not None:
-            grpc = head.grpc_status
-            self.target.group.report(host, http_status_of(grpc, head.status))
+            self._unsettled = not ended and head.grpc_status == NO_STATUS and head.status == 200 and is_grpc(self.head)
+            if not self._unsettled:  # else its trailers tell how the call ended
+                self.target.group.report(host, http_status_of(head.grpc_status, head.status))
         if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
             if ended:
                 self._release_upstream()
@@ -374,6 +377,8 @@ class Call(Requester):
     def response_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
         caller = self.caller
         if ended:
+            if self._unsettled and self.host is not None:
+                self.target.group.report(self.host, http_status_of(grpc_status_of(trailers), 200))
             self._release_upstream()
             self._end()
         caller.answer_data(data, ended, trailers)

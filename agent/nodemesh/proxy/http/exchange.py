@@ -10,6 +10,7 @@ from ...reasons import Reason
 from ...routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, HeaderOps, Redirect, Route
 from ...routing.rewrite import redirect_location, rewritten
 from ..clock import Alarm, Timer
+from ..grpc.status import NO_STATUS
 from ..transport import Buffer, Transport
 from . import cors, fault
 from .call import NO_RETRY, Call, Caller
@@ -24,6 +25,7 @@ from .request_body import RequestBody
 from .responder import Responder
 from .session import Session
 from .sticky import Sticky
+from .trailers import grpc_status_of
 from .tunnel import Tunnel
 from .variables import NO_FACTS, Facts
 
@@ -313,7 +315,7 @@ class Exchange(Caller):
             call.policy = route.retry
         if head.controlled:
             apply_controls(call, headers)
-        if b"grpc-timeout" in headers:
+        if b"grpc-timeout" in headers and is_grpc(head):
             apply_grpc_timeout(call, headers[b"grpc-timeout"])
         call.dialled = self.session.dialled
         if self._sticky is not None:
@@ -369,9 +371,10 @@ class Exchange(Caller):
     def answer_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
         self.record.bytes_sent += len(data)
         if ended:
-            for line in trailers:
-                if line.lower().startswith(b"grpc-status:") and line[12:].strip().isdigit():
-                    self.record.grpc_status = int(line[12:])
+            if trailers:
+                status = grpc_status_of(trailers)
+                if status != NO_STATUS:
+                    self.record.grpc_status = status
             wanted = self.proxy.telemetry.wanted
             if wanted is not None and wanted.trailers and trailers:
                 self.record.trailer_fields = fields_of(trailers, wanted.trailers)
