@@ -25,9 +25,13 @@ TOTALS = "totals"
 
 
 class Collector:
-    """`take_kernel` gives what the kernel has counted since it was asked last, as a dump; empty: nothing."""
+    """`take_kernel` gives what the kernel has counted since it was asked last, as a dump; empty: nothing. `expiry` are
+    the seconds that a series stays in which nothing happens."""
 
-    def __init__(self, fleet: Fleet, store: StoreClient, take_kernel: Callable[[], bytes]) -> None:
+    def __init__(
+        self, fleet: Fleet, store: StoreClient, take_kernel: Callable[[], bytes], expiry: Callable[[], float]
+    ) -> None:
+        self._expiry = expiry
         self.totals = Totals()
         self._fleet = fleet
         self._store = store
@@ -60,7 +64,7 @@ class Collector:
             taken = self._take_kernel()
             if taken:
                 self.totals.add(taken, now)
-            self.totals.expire(now)
+            self.totals.expire(now - self._expiry())
             if self._keep():
                 self._kept = {key: self.totals.kept(key) for key in answers}
 

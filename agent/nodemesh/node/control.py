@@ -37,6 +37,7 @@ from .listeners import Listeners
 from .logs import Log, setup
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
+from .propagation import Propagation
 from .publish import Publisher
 from .resolve import Addresses, Resolver
 from .sockmap import SockmapOffer
@@ -82,8 +83,9 @@ class Control:
         self.listeners = Listeners(store, self._announce)
         self.exposed = Exposed(options, self.listeners)
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
-        self.collector = Collector(self.fleet, store, self._take_kernel_traffic)
+        self.collector = Collector(self.fleet, store, self._take_kernel_traffic, self._expiry)
         self.publisher = Publisher(self.fleet)
+        self.propagation = Propagation(time.monotonic)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
         self.credentials = Credentials()
@@ -206,6 +208,7 @@ class Control:
     def _renew(self, take: Callable[[], object]) -> None:
         """Take changes in and bring them into force. Whatever fails: the last good tables serve on, and the next change
         is tried."""
+        self.propagation.seen()
         try:
             take()
             if self._begun:
@@ -246,6 +249,7 @@ class Control:
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
+        self.propagation.published(tables.version)
         self.resolver.want(snapshot)
         self.exposed.update(snapshot)
         if self.kernel is not None and self.enrolment is not None:
@@ -332,6 +336,9 @@ class Control:
     def _changed(self) -> None:
         if self._stop.is_set():
             return
+        applied = [link.applied for link in self.fleet]
+        if applied and len(applied) == self.options.workers:
+            self.propagation.applied(min(applied))
         missing = self.missing()
         if self._ready != (not missing):
             self._ready = not missing
@@ -358,6 +365,9 @@ class Control:
             return b""
         taken = self.kernel.take_traffic()
         return kernel_traffic.dump(taken, self.enrolment.client_of, self.views) if taken else b""
+
+    def _expiry(self) -> float:
+        return self.snapshot.mesh.metrics.expiry / 1000.0
 
     def missing(self) -> list[str]:
         """What is missing for readiness."""

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..admin.state import Explanation, ModeRow, PodRow, QuestionError
+from ..config.meshconfig import Reporter
 from ..config.problems import Severity
+from ..proxy.tls.expiry import first_end
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Service, Snapshot
 from ..routing.answer import Explanation as Answer
@@ -24,7 +26,7 @@ from ..telemetry.exposition import Page, render
 from ..telemetry.totals import Totals
 from .exposed import bound_address
 from .kernel import show
-from .metrics import Numbers, families, page_families
+from .metrics import Numbers, Upstream, families, page_families
 from .options import Ebpf
 
 if TYPE_CHECKING:
@@ -230,6 +232,14 @@ class RunningNode:
             pods_dns=self._pods_dns(),
             pods_not_served=[(one.pod.namespace, one.pod.name) for one in control.failing()],
             names=totals.names,
+            reasons=totals.reasons,
+            retries=totals.retries,
+            open={key.partition("/")[0]: count for key, count in totals.open.items()},
+            lag={key.partition("/")[0]: seconds for key, seconds in totals.lag.items()},
+            upstreams=self._upstreams(),
+            expiry=self._expiry(),
+            propagation=control.propagation.histogram,
+            maps=control.kernel.fill if control.kernel is not None else {},
             series={"http": len(totals.http), "tcp": len(totals.tcp)},
             gone=totals.gone,
         )
@@ -238,9 +248,39 @@ class RunningNode:
             Page(
                 http=list(totals.http.values()),
                 tcp=list(totals.tcp.values()),
+                sizes=self.snapshot.mesh.metrics.size_histograms,
+                destination=Reporter.DESTINATION in self.snapshot.mesh.metrics.reporters,
                 own=lambda left_out: (*own, *page_families(left_out, time.perf_counter() - began)),
             )
         )
+
+    def _upstreams(self) -> list[Upstream]:
+        """Clusters with a policy; those that some clients see with another policy are added up."""
+        found: dict[tuple[str, str], Upstream] = {}
+        for cluster, state in self._control.counters.states():
+            key = (f"{cluster.host}:{cluster.port}", cluster.subset)
+            before = found.get(key, Upstream(*key, 0, 0, 0, 0))
+            found[key] = Upstream(
+                *key,
+                before.requests + state.requests,
+                before.connections + state.connections,
+                before.pending + state.pending,
+                max(before.ejected, sum(bool(endpoint.ejected_at) for endpoint in state.endpoints)),
+            )
+        return list(found.values())
+
+    def _expiry(self) -> list[tuple[ObjectKey, str, float]]:
+        """When the first certificate of each place in a rule ends."""
+        source = self._control.materials
+        found = []
+        for use in source.uses:
+            texts = [source.materials.files.get(path, b"") for path in use.paths]
+            for key in (*use.secrets, *use.beside):
+                texts += source.materials.secrets.get(key, {}).values()
+            end = first_end(texts)
+            if end is not None:
+                found.append((use.holder, use.path, end))
+        return found
 
 
 def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:

@@ -46,6 +46,7 @@ class NodeWorker(Worker):
         )
         self._log_settings: tuple[str, str, str] = ("", "", "")
         self._log_fd = -1
+        self._flush_at = self.reactor.clock.now
         self.reactor.watch(self._signals.fd, self._signals)
         self._configure_log()
         self._flush()
@@ -65,7 +66,10 @@ class NodeWorker(Worker):
     def _flush(self) -> None:
         self._configure_log()
         self.telemetry.flush()
-        self.reactor.clock.after(FLUSH_INTERVAL, self._flush)
+        clock = self.reactor.clock
+        self.telemetry.lag = max(self.telemetry.lag, clock.now - self._flush_at)
+        self._flush_at = clock.now + FLUSH_INTERVAL
+        clock.after(FLUSH_INTERVAL, self._flush)
 
     def _configure_log(self) -> None:
         """Have the access log that the command line or, failing that, the mesh's configuration asks for."""

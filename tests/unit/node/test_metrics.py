@@ -1,7 +1,15 @@
 import os
 
-from nodemesh.node.metrics import Numbers, families, process_use
+import msgspec
+
+from nodemesh import __version__
+from nodemesh.node.metrics import Numbers, Upstream, families, process_use
+from nodemesh.reasons import Reason
+from nodemesh.registry.assemble import ObjectKey
+from nodemesh.telemetry.exposition import Page, render
+from nodemesh.telemetry.histogram import Histogram
 from nodemesh.telemetry.names import Names
+from nodemesh.telemetry.totals import Gone, Totals
 
 NUMBERS = Numbers(
     ready=True,
@@ -41,3 +49,44 @@ def test_a_process_that_is_gone_uses_nothing():
     seconds, resident = process_use(os.getpid()) or (0, 0)
     assert seconds > 0 and resident > 1_000_000
     assert process_use(2**22 + 1) is None
+
+
+def test_what_the_data_plane_does_and_what_may_go_wrong():
+    numbers = msgspec.structs.replace(
+        NUMBERS,
+        reasons={int(Reason.UPSTREAM_OVERFLOW): 3},
+        retries=5,
+        open={"0": 7.0},
+        lag={"0": 0.25},
+        upstreams=[Upstream("reviews:80", "v1", 2, 1, 0, 1)],
+        maps={"services": (3, 100)},
+        expiry=[(ObjectKey("Gateway", "default", "g"), "spec.servers[0].tls", 1e9)],
+        findings={("error", "no-host"): 2},
+        propagation=Histogram([1] + [0] * 19, 0.25),
+        gone=Gone(series=4, requests=40, connections=2, folded=9),
+        series={"http": 8, "tcp": 1},
+    )
+    found = {family.name: dict(family.samples) for family in families(numbers)}
+    assert found["nodemesh_early_exits"] == {("upstream_overflow",): 3}
+    assert found["nodemesh_retries"] == {(): 5}
+    assert found["nodemesh_open_connections"] == {("0",): 7.0}
+    assert found["nodemesh_worker_loop_lag_seconds"] == {("0",): 0.25}
+    assert found["nodemesh_upstream_ejected"] == {("reviews:80", "v1"): 1}
+    assert found["nodemesh_upstream_requests"] == {("reviews:80", "v1"): 2}
+    assert (found["nodemesh_kernel_map_entries"], found["nodemesh_kernel_map_size"]) == (
+        {("services",): 3},
+        {("services",): 100},
+    )
+    expiry = found["nodemesh_certificate_expiry_timestamp_seconds"]
+    assert expiry == {("Gateway", "default", "g", "spec.servers[0].tls"): 1e9}
+    assert found["nodemesh_config_findings"] == {("error", "no-host"): 2}
+    assert found["nodemesh_series_folded"] == {(): 9}
+    assert found["nodemesh_expired_requests"] == {(): 40}
+    assert found["nodemesh_series"] == {("http",): 8, ("tcp",): 1}
+    assert found["nodemesh_process_open_fds"][("control",)] > 2
+    assert found["istio_build"].keys() == {("nodemesh", __version__)}
+    totals = Totals()
+    page = Page(http=list(totals.http.values()), tcp=[], own=lambda left_out: families(numbers))
+    text = b"".join(render(page)).decode()
+    assert 'nodemesh_propagation_seconds_bucket{le="0.0005"} 1.0' in text
+    assert "nodemesh_propagation_seconds_sum 0.00025" in text
