@@ -105,7 +105,7 @@ class Api:
         return json_response(list(self._node.pods()))
 
     async def problems(self, _request: web.Request) -> web.Response:
-        return json_response(pages.problems(self._node.snapshot.problems))
+        return json_response(pages.problems(self._node.problems()))
 
     async def connections(self, _request: web.Request) -> web.Response:
         is_open, counted = await asyncio.gather(self._node.connections(), self._node.telemetry())

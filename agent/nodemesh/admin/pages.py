@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -110,7 +110,7 @@ def as_written(value: Model) -> dict[str, Any]:
     return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str), type=dict[str, Any])
 
 
-def problems(found: tuple[Problem, ...]) -> list[dict[str, Any]]:
+def problems(found: Sequence[Problem]) -> list[dict[str, Any]]:
     """/config/problems."""
     return [
         {
@@ -122,6 +122,7 @@ def problems(found: tuple[Problem, ...]) -> list[dict[str, Any]]:
             "line": problem.location.line,
             "column": problem.location.column,
             "kind": problem.kind,
+            "group": problem.group,
             "namespace": problem.namespace,
             "name": problem.name,
             "path": problem.path,

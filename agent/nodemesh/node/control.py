@@ -40,6 +40,7 @@ from .options import Ebpf, RunOptions, StartError
 from .propagation import Propagation
 from .publish import Publisher
 from .resolve import Addresses, Resolver
+from .review import Review
 from .sockmap import SockmapOffer
 from .status import RunningNode
 from .store import Children, StoreClient
@@ -86,6 +87,7 @@ class Control:
         self.collector = Collector(self.fleet, store, self._take_kernel_traffic, self._expiry)
         self.publisher = Publisher(self.fleet)
         self.propagation = Propagation(time.monotonic)
+        self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
         self.credentials = Credentials()
@@ -125,6 +127,7 @@ class Control:
                 tasks.create_task(self.collector.run(), name="collect"),
                 tasks.create_task(self._prove(), name="self-test"),
                 tasks.create_task(self.resolver.run(), name="dns"),
+                tasks.create_task(self.review.run(), name="review"),
             ]
             await self._stop.wait()
             for duty in duties:
@@ -250,6 +253,7 @@ class Control:
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
         self.propagation.published(tables.version)
+        self.review.due()
         self.resolver.want(snapshot)
         self.exposed.update(snapshot)
         if self.kernel is not None and self.enrolment is not None:

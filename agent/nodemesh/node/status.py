@@ -11,7 +11,7 @@ import msgspec
 
 from ..admin.state import Explanation, ModeRow, PodRow, QuestionError
 from ..config.meshconfig import Reporter
-from ..config.problems import Severity
+from ..config.problems import Problem, Severity
 from ..proxy.tls.expiry import first_end
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Service, Snapshot
@@ -45,6 +45,10 @@ class RunningNode:
 
     def missing(self) -> list[str]:
         return self._control.missing()
+
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with single objects, then what they mean together."""
+        return (*self.snapshot.problems, *self._control.review.problems)
 
     def pods(self) -> Sequence[PodRow]:
         enrolment = self._control.enrolment
@@ -162,7 +166,7 @@ class RunningNode:
         return sum(row.dns for row in self.pods())
 
     def _problem_counts(self) -> tuple[int, int]:
-        found = Counter(problem.severity for problem in self.snapshot.problems)
+        found = Counter(problem.severity for problem in self.problems())
         return found[Severity.ERROR], found[Severity.WARNING]
 
     def mode(self, service: Service, port: int) -> ModeRow:
@@ -238,6 +242,7 @@ class RunningNode:
             lag={key.partition("/")[0]: seconds for key, seconds in totals.lag.items()},
             upstreams=self._upstreams(),
             expiry=self._expiry(),
+            findings=Counter((problem.severity.value, problem.code) for problem in self.problems()),
             propagation=control.propagation.histogram,
             maps=control.kernel.fill if control.kernel is not None else {},
             series={"http": len(totals.http), "tcp": len(totals.tcp)},

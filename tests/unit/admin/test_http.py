@@ -52,6 +52,9 @@ class FakeNode:
         self.asked: list[Explanation] = []
         self.snapshot = Snapshot(services={REVIEWS.host: (REVIEWS,)}, problems=(PROBLEM,))
 
+    def problems(self) -> list[Problem]:
+        return list(self.snapshot.problems)
+
     def missing(self) -> list[str]:
         return self.lacking
 

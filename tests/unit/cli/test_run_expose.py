@@ -274,3 +274,21 @@ def test_the_listeners_own_address_will_do(folder, v1, v2):
             )
             assert done.stdout == "v2"
         assert mesh.curl(name="reviews:9080") == (200, "v2")
+
+
+def test_findings_across_objects_are_told_by_the_running_agent(folder, v1, v2):
+    missing = rules("- route: [{destination: {host: reviews, subset: v9}}]")
+    (folder / "mesh.yaml").write_text(cluster(v1, v2) + missing)
+    with Mesh(folder) as mesh:
+        until(lambda: mesh.api("/config/problems"))
+        (problem,) = mesh.api("/config/problems")
+        assert (problem["code"], problem["severity"], problem["refused"]) == ("unknown-subset", "error", False)
+        assert problem["line"] > 0
+        assert mesh.api("/status")["config"]["errors"] == 1
+        assert mesh.metric("nodemesh_config_findings", code="unknown-subset") == 1
+        command = [sys.executable, "-m", "nodemesh", "lint", "--admin", mesh.admin]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment())
+        assert told.returncode == 1 and "has no subset `v9`" in told.stdout
+        assert "the agent at" in told.stderr
+        (folder / "mesh.yaml").write_text(cluster(v1, v2))
+        until(lambda: not mesh.api("/config/problems"))
