@@ -4,9 +4,11 @@
 
 agent := agent
 built := setup
+coverage :=
 ifeq ($(NODEMESH_COMPILE),1)
 agent := build/compiled
 built := compiled
+coverage := no-coverage
 export PYTHONPATH := $(CURDIR)/$(agent)
 endif
 
@@ -21,7 +23,7 @@ demo: setup
 	@.venv/bin/nodemesh demo
 
 test: $(built)
-	@.venv/bin/python -m pytest -o pythonpath="$(agent) ." tests
+	@.ci/lanes $(agent) $(coverage)
 
 fast: $(built)
 	@.venv/bin/python -m pytest -o pythonpath="$(agent) ." tests/unit tests/playbooks tests/properties tests/conformance

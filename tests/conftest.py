@@ -8,6 +8,11 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+#: The clock never decides a test: a busy machine takes long for an example, and for making one.
+settings.register_profile("nodemesh", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("nodemesh")
 
 #: Descriptors that the tests' own process may have before what nobody uses is looked for: select(2) takes 1024.
 MANY = 256

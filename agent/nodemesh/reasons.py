@@ -58,6 +58,7 @@ class Reason(IntEnum):
     IDLE_TIMEOUT = 89
     MAX_CONNECTION_DURATION = 90
     UPSTREAM_RETRY_OVERFLOW = 91
+    UPSTREAM_REFUSED_STREAM = 92
     # downstream
     DOWNSTREAM_PROTOCOL_ERROR = 96
     DOWNSTREAM_CONNECTION_TERMINATION = 97
@@ -72,6 +73,22 @@ class Reason(IntEnum):
     DRAINING = 106
     HTTPS_REDIRECT = 107
     ORIGINAL_DESTINATION_UNKNOWN = 108
+    # what a peer does that HTTP/2, or we, do not allow
+    HTTP2_PROTOCOL_ERROR = 112
+    HTTP2_COMPRESSION_ERROR = 113
+    HTTP2_FLOW_CONTROL = 114
+    HTTP2_INVALID_FIELD = 115
+    HTTP2_MESSAGING_VIOLATION = 116
+    HTTP2_HEAD_TOO_LARGE = 117
+    HTTP2_TOO_MANY_FIELDS = 118
+    HTTP2_STREAM_REFUSED = 119
+    HTTP2_REMOTE_RESET = 120
+    HTTP2_RESET_FLOOD = 121
+    HTTP2_CONTINUATION_FLOOD = 122
+    HTTP2_CONTROL_FLOOD = 123
+    HTTP2_EMPTY_FRAMES_FLOOD = 124
+    HTTP2_IDLE_FRAMES_FLOOD = 125
+    HTTP2_WINDOW_UPDATE_FLOOD = 126
 
 
 class ReasonText(NamedTuple):
@@ -131,6 +148,9 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.PER_TRY_TIMEOUT: ReasonText("UT", "upstream_per_try_timeout"),
     Reason.IDLE_TIMEOUT: ReasonText("SI", "stream_idle_timeout"),
     Reason.MAX_CONNECTION_DURATION: ReasonText("DT", "max_duration_timeout"),
+    Reason.UPSTREAM_REFUSED_STREAM: ReasonText(
+        "UR", "upstream_reset_before_response_started{remote_refused_stream_reset}"
+    ),
     Reason.DOWNSTREAM_PROTOCOL_ERROR: ReasonText("DPE", "http1.codec_error"),
     Reason.DOWNSTREAM_CONNECTION_TERMINATION: ReasonText("DC", "downstream_remote_disconnect"),
     Reason.FAULT_ABORT: ReasonText("FI", "fault_filter_abort"),
@@ -144,4 +164,19 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.DRAINING: ReasonText("-", "draining"),
     Reason.HTTPS_REDIRECT: ReasonText("-", "https_redirect"),
     Reason.ORIGINAL_DESTINATION_UNKNOWN: ReasonText("-", "original_destination_unknown"),
+    Reason.HTTP2_PROTOCOL_ERROR: ReasonText("DPE", "http2.codec_error"),
+    Reason.HTTP2_COMPRESSION_ERROR: ReasonText("DPE", "http2.header_compression_error"),
+    Reason.HTTP2_FLOW_CONTROL: ReasonText("DPE", "http2.flow_control_error"),
+    Reason.HTTP2_INVALID_FIELD: ReasonText("DPE", "http2.invalid.header.field"),
+    Reason.HTTP2_MESSAGING_VIOLATION: ReasonText("DPE", "http2.violation.of.messaging.rule"),
+    Reason.HTTP2_HEAD_TOO_LARGE: ReasonText("DPE", "http2.header_list_size_too_large"),
+    Reason.HTTP2_TOO_MANY_FIELDS: ReasonText("DPE", "http2.too_many_headers"),
+    Reason.HTTP2_STREAM_REFUSED: ReasonText("DPE", "http2.max_concurrent_streams"),
+    Reason.HTTP2_REMOTE_RESET: ReasonText("DR", "http2.remote_reset"),
+    Reason.HTTP2_RESET_FLOOD: ReasonText("DPE", "http2.too_many_premature_resets"),
+    Reason.HTTP2_CONTINUATION_FLOOD: ReasonText("DPE", "http2.continuation_flood"),
+    Reason.HTTP2_CONTROL_FLOOD: ReasonText("DPE", "http2.outbound_control_flood"),
+    Reason.HTTP2_EMPTY_FRAMES_FLOOD: ReasonText("DPE", "http2.inbound_empty_frames_flood"),
+    Reason.HTTP2_IDLE_FRAMES_FLOOD: ReasonText("DPE", "http2.inbound_priority_frames_flood"),
+    Reason.HTTP2_WINDOW_UPDATE_FLOOD: ReasonText("DPE", "http2.inbound_window_update_frames_flood"),
 }

@@ -14,6 +14,8 @@ for it, `relay_load.py` the client, `relay_upstream.py` the server, `relay_bytes
 
 Suite `exchange` (`exchange_suite.py`, `exchange_job.py`): the proxy's own code on an in-memory network.
 
+Suite `codec` (`codec_suite.py`, `codec_job.py`): HTTP/2 and HPACK without IO, beside python-hyper's.
+
 Suite `tables` (`tables_suite.py`, `tables_job.py`): `cluster.py` makes up a cluster for registry and compiler.
 
 Suite `datapath` (`datapath_suite.py`, `datapath_job.py`): a node in the lab with the agent on it; `datapath_app.py`

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from . import (
     cluster_suite,
+    codec_suite,
     datapath_suite,
     exchange_suite,
     http_suite,
@@ -20,6 +21,7 @@ SUITES: dict[str, Callable[[Options], Outcome]] = {
     "http": http_suite.run,
     "relay": relay_suite.run,
     "exchange": exchange_suite.run,
+    "codec": codec_suite.run,
     "instructions": instructions_suite.run,
     "tables": tables_suite.run,
     "cluster": cluster_suite.run,

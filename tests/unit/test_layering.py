@@ -49,6 +49,7 @@ HOMES = {
         "proxy/dns/nameserver.py",
         "proxy/http/responder.py",
         "proxy/http/stream.py",
+        "proxy/http2/roles.py",
         "proxy/io/platform.py",
         "proxy/tls/transport.py",
         "proxy/transport.py",

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from .base import Duration, Model
 from .destinationrule import LocalityLoadBalancerSetting
+from .proxyconfig import ProxyConfig
 from .virtualservice import HTTPRetry
 
 
@@ -130,6 +131,7 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     cluster_domain: str = "cluster.local"
     outbound_traffic_policy: MeshOutboundTrafficPolicy = MeshOutboundTrafficPolicy()
     default_http_retry_policy: HTTPRetry | None = None
+    default_config: ProxyConfig | None = None
     connect_timeout: Duration = Duration(10_000)
     locality_lb_setting: LocalityLoadBalancerSetting | None = None
     access_log_file: str | None = None

@@ -93,5 +93,6 @@ def client_of(pod: Workload) -> Client:
         cluster=pod.cluster,
         service_account=pod.service_account,
         owner=pod.owner,
+        topology=pod.topology,
         addresses=pod.addresses,
     )

@@ -11,6 +11,7 @@ from ..reasons import Reason
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
 from ..routing.client import Client
 from ..routing.decision import Decision
+from ..routing.edge import Edge
 from ..routing.frontend import Frontend
 from ..routing.view import View
 from ..telemetry.record import ConnectionRecord
@@ -35,13 +36,14 @@ class Pod(Acceptor):
 
     __slots__ = (
         "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "gate", "connections", "server",
-        "_removed",
+        "edge", "_removed",
     )  # fmt: skip
 
     def __init__(self, proxy: Proxy, client: Client, view: View, namespace: int, lane: int) -> None:
         self.proxy = proxy
         self.client = client
         self.view = view
+        self.edge = Edge(view.tables.mesh, client)
         self.namespace = namespace  # fd of the network namespace for upstream sockets; -1: the worker's own
         self.lane = lane
         self.gateway_port = 0
@@ -51,6 +53,12 @@ class Pod(Acceptor):
         self.connections: dict[Handler, None] = {}
         self.server = b"server: istio-envoy" if client.gateway else b"server: envoy"
         self._removed = False
+
+    def see(self, client: Client, view: View) -> None:
+        """The mesh, or the workload, has changed."""
+        self.client = client
+        self.view = view
+        self.edge = Edge(view.tables.mesh, client)
 
     def limit(self, limits: PodLimits, workers: int) -> None:
         """Take new limits."""

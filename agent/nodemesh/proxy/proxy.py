@@ -67,10 +67,10 @@ class Proxy:
         self.limits = tables.mesh.limits
         self.accept_http10 = tables.mesh.http10
         for pod in self.pods.values():
-            pod.view = self.views.for_client(pod.client)
+            pod.see(pod.client, self.views.for_client(pod.client))
             pod.limit(self.limits, self.workers)
         for pod in self.leaving.values():
-            pod.view = self.views.for_client(pod.client)
+            pod.see(pod.client, self.views.for_client(pod.client))
             pod.limit(self.limits, self.workers)
 
     def set_addresses(self, addresses: dict[str, tuple[str, ...]]) -> None:
@@ -86,9 +86,7 @@ class Proxy:
 
     def update_pod(self, number: int, client: Client) -> None:
         """The workload behind a listener has changed."""
-        pod = self.pods[number]
-        pod.client = client
-        pod.view = self.views.for_client(client)
+        self.pods[number].see(client, self.views.for_client(client))
 
     def remove_pod(self, number: int) -> None:
         """Its listener is gone."""

@@ -13,6 +13,7 @@ from ..config.gateway import GatewaySpec
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Location, Object
 from ..config.problems import Problem
+from ..config.proxyconfig import Topology
 from ..config.sidecar import SidecarSpec
 from ..config.virtualservice import VirtualServiceSpec
 
@@ -139,6 +140,7 @@ class Workload(Record, frozen=True, kw_only=True):
     ready: bool = True
     finished: bool = False  # phase Succeeded or Failed
     capture: Capture = EVERYTHING  # which of its outgoing connections are the mesh's
+    topology: Topology | None = None  # where it stands as a gateway, by its own word
     kind: str = "Pod"
     network: str = ""
     cluster: str = ""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ..config.capture import read_capture
 from ..config.core import PodSpec
 from ..config.meta import Object
+from ..config.proxyconfig import read_topology
 from ..config.workload import WorkloadEntrySpec
 from .snapshot import Locality, Workload
 
@@ -56,6 +57,7 @@ def workload_of_pod(pod: Object[PodSpec], localities: Mapping[str, Locality]) ->
         ready=is_ready(pod),
         finished=status.phase in ("Succeeded", "Failed"),
         capture=read_capture(pod.meta.annotations)[0],
+        topology=read_topology(pod.meta.annotations)[0],
     )
 
 

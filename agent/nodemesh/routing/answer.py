@@ -183,9 +183,7 @@ def explained_rule(path: str, name: str, place: Location) -> ExplainedRule:
 def location_of(decision: Decision, question: Question) -> str | None:
     if not isinstance(decision, Redirect):
         return None
-    location = redirect_location(
-        decision, question.request, listener_port=question.port, tls=question.scheme == "https"
-    )
+    location = redirect_location(decision, question.request, listener_port=question.port)
     return location.decode(errors="replace")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ..config.proxyconfig import Topology
 from ..registry.snapshot import Locality
 
 
@@ -23,4 +24,5 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     gateway: bool = False
     service_account: str = ""
     owner: str = ""
+    topology: Topology | None = None  # where a gateway's pod says that it stands
     addresses: tuple[str, ...] = ()

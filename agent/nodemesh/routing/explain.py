@@ -11,6 +11,8 @@ from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Snapshot
 from .answer import GATEWAY_MODE, Explanation, conclude, reason_word
 from .client import Client
 from .decision import Decision
+from .edge import Edge
+from .fields import said_scheme
 from .frontend import Frontend, Mode
 from .question import Question, question_of
 from .request import Request
@@ -28,7 +30,7 @@ def explain(
     view = views.for_client(client)
     recorder = Recorder(views.tables.snapshot)
     if client.gateway:
-        return explain_gateway(view, question, recorder)
+        return explain_gateway(view, client, question, recorder)
     return explain_mesh(view, client, question, recorder)
 
 
@@ -55,6 +57,7 @@ def explain_mesh(view: View, client: Client, question: Question, recorder: Recor
     recorder.note(f"mode {frontend.mode.value}: {frontend.mode_reason}")
     is_request = question.scheme == "http" and speaks_http(frontend)
     if is_request:
+        question.request.scheme = said_scheme(question.request.headers, question.request.scheme)
         decision = explain_http(view, frontend, question, recorder)
     else:
         decision = explain_connection(view, frontend, question, recorder)
@@ -133,7 +136,7 @@ def explain_connection(view: View, frontend: Frontend, question: Question, recor
 # === gateways
 
 
-def explain_gateway(view: View, question: Question, recorder: Recorder) -> Explanation:
+def explain_gateway(view: View, client: Client, question: Question, recorder: Recorder) -> Explanation:
     port, request = question.port, question.request
     sni = question.sni if question.scheme in ("https", "tls") else ""
     listening = [server for server in view.servers() if server.port == port]
@@ -149,6 +152,7 @@ def explain_gateway(view: View, question: Question, recorder: Recorder) -> Expla
     if not server.is_http:
         decision = view.tls_gateway(port, sni) if not server.terminates and sni else view.tcp_gateway(port, sni)
     else:
+        Edge(view.tables.mesh, client).admit(request, b"", b"")
         decision = view.http_gateway(port, request, sni)
         trace_gateway(view, question, sni, recorder)
     return conclude(decision, question, recorder, None, is_request=server.is_http)

@@ -7,10 +7,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..config.proxyconfig import Topology
 from ..config.validate.common import is_token
 from ..registry.services import selects
+from ..registry.snapshot import Workload
 from .client import Client
-from .fields import NO_REPEATED, WRITTEN, asked_upgrade, gather, leave_hop, members, said_scheme
+from .fields import NO_REPEATED, WRITTEN, asked_upgrade, gather, leave_hop, members
 from .names import strip_port
 from .request import Request
 from .rewrite import normalize_path
@@ -64,7 +66,7 @@ def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), 
     leave_hop(fields, repeated, asked_upgrade(fields.get(b"upgrade", b""), options))
     request = Request(
         method.encode(),
-        said_scheme(fields, b"https" if scheme == "https" else b"http"),
+        b"https" if scheme == "https" else b"http",
         authority.encode(),
         normalize_path((parts.path or "/").encode()),
         parts.query.encode(),
@@ -89,6 +91,7 @@ def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | Non
             network=snapshot.network if snapshot is not None else "",
             cluster=snapshot.cluster if snapshot is not None else "",
             gateway=gateway_labels is not None,
+            topology=gateway_topology(tables, gateway_labels) if gateway_labels else None,
         )
     workload = snapshot.workloads.get(f"{namespace}/{name}") if snapshot is not None else None
     if workload is None:
@@ -104,11 +107,22 @@ def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | Non
         gateway=gateway_labels is not None,
         service_account=workload.service_account,
         owner=workload.owner,
+        topology=workload.topology,
     )
 
 
 def gateway_namespace(tables: Tables, labels: dict[str, str]) -> str:
     """Where the workload with these labels runs; `default` if none is known."""
-    workloads = tables.snapshot.workloads if tables.snapshot is not None else {}
-    found = sorted(workload.namespace for workload in workloads.values() if selects(labels, workload.labels))
+    found = sorted(workload.namespace for workload in gateways(tables, labels))
     return found[0] if found and "default" not in found else "default"
+
+
+def gateway_topology(tables: Tables, labels: dict[str, str]) -> Topology | None:
+    """What the first workload with these labels says of itself."""
+    return next((workload.topology for workload in gateways(tables, labels)), None)
+
+
+def gateways(tables: Tables, labels: dict[str, str]) -> list[Workload]:
+    """The workloads that these labels mean."""
+    workloads = tables.snapshot.workloads if tables.snapshot is not None else {}
+    return [workload for _, workload in sorted(workloads.items()) if selects(labels, workload.labels)]

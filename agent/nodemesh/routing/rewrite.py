@@ -26,9 +26,9 @@ def rewrite_path(route: Route, path: bytes) -> bytes:
     return rewrite.uri if rewrite.prefix < 0 else rewrite.uri + path[rewrite.prefix :]
 
 
-def redirect_location(redirect: Redirect, request: Request, *, listener_port: int, tls: bool) -> bytes:
+def redirect_location(redirect: Redirect, request: Request, *, listener_port: int) -> bytes:
     """The Location of a redirect. `listener_port` is the port that the client dialled."""
-    old_scheme = b"https" if tls else request.scheme or b"http"
+    old_scheme = request.scheme or b"http"
     scheme = redirect.scheme or old_scheme
     port = b""
     if redirect.port:

@@ -174,7 +174,7 @@ class RouteBuilder:
         request_headers = header_ops(headers.request) if headers is not None else None
         response_headers = header_ops(headers.response) if headers is not None else None
         if route.redirect is not None:
-            return redirect_of(route.redirect, match, name, rule.rule, response_headers)
+            return redirect_of(route, route.redirect, match, name, rule.rule, response_headers)
         if route.direct_response is not None:
             return DirectResponse(
                 name=name,
@@ -293,6 +293,7 @@ def applies_to(match: HTTPMatchRequest, bound: bool, lookup: Lookup, port: int) 
 
 
 def redirect_of(
+    route: virtualservice.HTTPRoute,
     redirect: virtualservice.HTTPRedirect,
     match: HTTPMatchRequest | None,
     name: str,
@@ -308,6 +309,7 @@ def redirect_of(
         rule=rule,
         reason=Reason.REDIRECT,
         response_headers=response_headers,
+        cors=cors_of(route.cors_policy),
         status=status,
         scheme=(redirect.scheme or "").encode(),
         authority=(redirect.authority or "").encode(),

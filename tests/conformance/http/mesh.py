@@ -97,7 +97,7 @@ def fill(value: Any, words: dict[str, str]) -> Any:
     """Put the words in their places; a place that is the whole text becomes a number if it is one."""
     if isinstance(value, dict):
         return {fill(key, words): fill(item, words) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [fill(item, words) for item in value]
     if not isinstance(value, str) or "$" not in value:
         return value

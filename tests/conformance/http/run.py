@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from .case import Case, Expect, Range, Seen, Step, within
+import msgspec
+
+from .case import Case, Expect, Range, Script, Seen, Step, within
 from .mesh import addresses_of, fill, objects
 from .upstream import Got, Upstreams
 from .wire import Answer, Connection, request
@@ -32,12 +34,19 @@ class Run:
         self.upstreams = upstreams
         self.kept: dict[str, Connection] = {}
         self.doors: dict[int, tuple[str, int]] = {}
-        self.words = {"$long": "x" * 70_000, "$port": str(upstreams.port), "$ns": self.namespace}
+        self.words = {
+            "$long": "x" * 70_000,
+            "$large": "x" * 81_000,
+            "$huge": "x" * 82_000,
+            "$port": str(upstreams.port),
+            "$ns": self.namespace,
+        }
         self.words |= {f"${name}": address for name, address in addresses_of(case).items()}
 
     def __call__(self) -> None:
         case = self.case
-        self.upstreams.start(addresses_of(case), case.upstreams)
+        scripts = fill(msgspec.to_builtins(case.upstreams), self.words)
+        self.upstreams.start(addresses_of(case), msgspec.convert(scripts, dict[str, Script | list[Script]]))
         try:
             self.worker.apply(objects(case, self.namespace, self.upstreams.port))
             for number, step in enumerate(case.steps):

@@ -82,7 +82,7 @@ class Connection:
         return True
 
     def _answer(self, method: str, upgrade: bool, since: float) -> Answer:
-        parser = h11.Connection(h11.CLIENT)
+        parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=128 * 1024)
         fields = [("host", "h"), *([("connection", "upgrade"), ("upgrade", "websocket")] if upgrade else [])]
         parser.send(h11.Request(method=method, target="/", headers=fields))
         parser.send(h11.EndOfMessage())

@@ -47,7 +47,7 @@ def test_rewrite_path(rewrite, path, after):
 )
 def test_redirect_location(redirect, host, port, location):
     req = request("/foo?q=1", host)
-    assert redirect_location(redirect, req, listener_port=port, tls=False) == location
+    assert redirect_location(redirect, req, listener_port=port) == location
 
 
 @pytest.mark.parametrize(

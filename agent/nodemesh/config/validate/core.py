@@ -6,6 +6,7 @@ from ..capture import read_capture
 from ..core import EndpointSliceSpec, PodSpec, ServiceSpec
 from ..meta import Meta, Path
 from ..problems import Findings
+from ..proxyconfig import ANNOTATION, read_topology
 from .common import check_labels, check_port, is_ip
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
@@ -38,6 +39,10 @@ def check_service(spec: ServiceSpec, meta: Meta, findings: Findings) -> None:
 def check_pod(spec: PodSpec, meta: Meta, findings: Findings) -> None:
     for fault in read_capture(meta.annotations)[1]:
         findings.warning("bad-annotation", ("metadata", "annotations", fault.annotation), fault.message)
+    fault_text = read_topology(meta.annotations)[1]
+    if fault_text:
+        message = f"the annotation {ANNOTATION} does not count: {fault_text}"
+        findings.warning("bad-annotation", ("metadata", "annotations", ANNOTATION), message)
 
 
 def _address(address: str, path: Path, findings: Findings) -> None:

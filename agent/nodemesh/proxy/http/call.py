@@ -8,10 +8,10 @@ from ...balance.host import Host
 from ...reasons import Reason
 from ...routing.decision import Retry
 from ..clock import Alarm, Timer
+from ..grpc.status import http_status_of
 from ..target import Target
 from ..transport import Buffer, Transport
 from .head import Edits, RequestHead, ResponseHead
-from .local_reply import HTTP_STATUS
 from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .stream import Requester, Stream
@@ -103,6 +103,7 @@ class Call(Requester):
         "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
         "_tried", "_deadline", "_fresh", "_retrying", "_alarm", "_try_timer", "_rest_timer",
+        "_counting", "_telling",
     )  # fmt: skip
 
     def __init__(
@@ -137,6 +138,8 @@ class Call(Requester):
         self.host_name = ""  # "address:port" of the last try
         self.local_name = ""  # our end of the connection that answered
         self.sent_at = 0.0
+        self._counting = ATTEMPT_COUNT not in edits  # else a rule has its own word there
+        self._telling = EXPECTED_TIMEOUT not in edits
         self._clock = target.proxy.clock
         self._retries = 0
         self._tried: list[Host] = []
@@ -242,14 +245,16 @@ class Call(Requester):
         host.begin()
         attempts = self.attempts
         edits = self.edits
-        edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < 16 else b"x-envoy-attempt-count: %d" % attempts
+        if self._counting:
+            edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < 16 else b"x-envoy-attempt-count: %d" % attempts
         body = self.body
         complete = body is None or body.complete
         if self.timeout or self.policy.per_try_timeout:
             if complete:
                 self._start_timeout()
             left = self._limit_try()
-            edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
+            if self._telling:
+                edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
         data = b""
         trailers: list[bytes] = []
         if body is not None:
@@ -301,7 +306,7 @@ class Call(Requester):
         self.local_name = upstream.local
         if self.target.group.detector is not None:
             grpc = head.grpc_status
-            self.target.group.report(host, HTTP_STATUS[grpc] if 0 <= grpc < len(HTTP_STATUS) else head.status)
+            self.target.group.report(host, http_status_of(grpc, head.status))
         if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
             if ended:
                 self._release_upstream()

@@ -35,6 +35,8 @@ def preflight_edits(cors: Cors, request: Request) -> Edits | None:
         said[b"access-control-allow-headers"] = headers
     if cors.max_age:
         said[b"access-control-max-age"] = cors.max_age
+    if cors.expose:
+        said[b"access-control-expose-headers"] = cors.expose
     return as_edits(said)
 
 

@@ -115,6 +115,8 @@ class Exchange(Caller):
             if decision.fault is not None and self._delay(decision):
                 return
             self._filter(decision)
+        elif self._answers_preflight(decision):
+            return
         elif isinstance(decision, Redirect):
             self._redirect(decision)
         elif isinstance(decision, DirectResponse):
@@ -201,16 +203,23 @@ class Exchange(Caller):
         if route.fault is not None and fault.is_aborted(route.fault, self.proxy.rng):
             self._fail(Reason.FAULT_ABORT, "", route.fault.abort_status or 200, route.fault.abort_grpc)
             return
-        if route.cors is not None and cors.is_preflight(self.head):
-            edits = cors.preflight_edits(route.cors, self.head)
-            if edits is not None:
-                self._reply(200, b"", edits, -1)
-                return
+        if self._answers_preflight(route):
+            return
         upgrade = self.head.fields.upgrade
         if upgrade and upgrade.lower() != b"websocket":
             self._fail(Reason.UPGRADE_REFUSED, "")
             return
         self._forward(route)
+
+    def _answers_preflight(self, decision: Decision) -> bool:
+        """Answer the preflight of a rule with CORS, unless that is the upstream's to do."""
+        if decision.cors is None or not cors.is_preflight(self.head):
+            return False
+        edits = cors.preflight_edits(decision.cors, self.head)
+        if edits is None:
+            return False
+        self._reply(200, b"", edits, -1)
+        return True
 
     def _choose(self, route: Route) -> None:
         """Choose a destination by weight: what becomes of the request counts there, even if it is never called."""
@@ -289,7 +298,6 @@ class Exchange(Caller):
             redirect,
             self.head,
             listener_port=self.session.dialled_port,
-            tls=self.session.security is not None,
         )
         self._reply(redirect.status, b"", {b"location": b"location: " + location}, -1)
 
@@ -387,6 +395,8 @@ class Exchange(Caller):
         self._enter(ANSWERING)
         if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
             change(decision.response_headers, NO_FIELDS, edits, self.record, request.headers)
+        if decision is not None and decision.cors is not None:
+            cors.edit_response(decision.cors, request.headers.get(b"origin", b""), edits)
         if is_grpc(request):
             head = grpc_reply(status, body, grpc_status, edits)
             body = b""
@@ -398,7 +408,8 @@ class Exchange(Caller):
         self.record.status = head.status
         self.record.grpc_status = head.grpc_status
         self.record.bytes_sent = len(body)
-        edits[DATE] = self.proxy.date_line()
+        if not edits.get(DATE):
+            edits[DATE] = self.proxy.date_line()
         edits[SERVER] = self.pod.server
         self._responder.respond(head, edits, body, True)
         self._finish()
@@ -418,7 +429,7 @@ class Exchange(Caller):
             cors.edit_response(decision.cors, headers.get(b"origin", b""), edits)
         if self._hash is not None and self._hash.cookie:
             add(head, edits, b"set-cookie", b"set-cookie: " + self._hash.cookie)
-        if DATE not in head.names:
+        if not edits.get(DATE) and (DATE in edits or DATE not in head.names):  # it may be changed, and not be missing
             edits[DATE] = self.proxy.date_line()
         edits[SERVER] = self.pod.server
 

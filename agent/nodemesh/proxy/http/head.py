@@ -58,7 +58,7 @@ class RequestFields(Fields):
 class RequestHead(Request):
     """A request without its body."""
 
-    __slots__ = ("fields", "edits", "controlled")
+    __slots__ = ("fields", "edits", "controlled", "client")
 
     def __init__(
         self, method: bytes, scheme: bytes, authority: bytes, path: bytes, query: bytes, fields: RequestFields
@@ -73,6 +73,7 @@ class RequestHead(Request):
         self.fields = fields
         self.edits: Edits = {}  # for the upstream
         self.controlled = fields.controlled
+        self.client = ""  # `address:port` that trusted proxies name; empty: the connection's
 
 
 class ResponseHead(Fields):

@@ -5,23 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from ...reasons import Reason
+from ..grpc.status import percent_encoded, status_of
 from .head import Edits, ResponseHead
-
-#: HTTP status -> gRPC status (Envoy's Grpc::Utility::httpToGrpcStatus); others are UNKNOWN.
-GRPC_STATUS: Final[dict[int, int]] = {
-    400: 13,  # INTERNAL
-    401: 16,  # UNAUTHENTICATED
-    403: 7,  # PERMISSION_DENIED
-    404: 12,  # UNIMPLEMENTED
-    429: 14,  # UNAVAILABLE
-    502: 14,
-    503: 14,
-    504: 14,
-}
-GRPC_UNKNOWN: Final = 2
-
-#: gRPC status -> HTTP status (Envoy's Grpc::Utility::grpcToHttpStatus): what a gRPC answer means to outlier detection.
-HTTP_STATUS: Final = (200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401)
 
 RESET: Final = "upstream connect error or disconnect/reset before headers. reset reason: "
 RESET_AGAIN: Final = "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
@@ -46,6 +31,7 @@ REPLIES: Final[dict[Reason, Reply]] = {
     Reason.UPSTREAM_CONNECTION_TIMEOUT: Reply(503, "connection timeout", True),
     Reason.UPSTREAM_CONNECTION_TERMINATION: Reply(503, "connection termination", True),
     Reason.UPSTREAM_REMOTE_RESET: Reply(503, "remote reset", True),
+    Reason.UPSTREAM_REFUSED_STREAM: Reply(503, "remote refused stream reset", True),
     Reason.UPSTREAM_OVERFLOW: Reply(503, "overflow", True, True),
     Reason.UPSTREAM_PROTOCOL_ERROR: Reply(502, "protocol error", True),
     Reason.RESPONSE_TIMEOUT: Reply(504, "upstream request timeout"),
@@ -57,6 +43,8 @@ REPLIES: Final[dict[Reason, Reply]] = {
     Reason.MISSING_HOST: Reply(400),
     Reason.DOWNSTREAM_PROTOCOL_ERROR: Reply(400),
     Reason.REQUEST_HEADERS_TOO_LARGE: Reply(431),
+    Reason.HTTP2_HEAD_TOO_LARGE: Reply(431),
+    Reason.HTTP2_TOO_MANY_FIELDS: Reply(431),
     Reason.LIMIT_PER_POD: Reply(503, "overflow", True, True),
     Reason.ORIGINAL_DESTINATION_UNKNOWN: Reply(503),
 }
@@ -84,7 +72,7 @@ def grpc_reply(status: int, body: bytes, grpc_status: int, edits: Edits) -> Resp
     """The same for a gRPC client: 200, with gRPC's status (-1: the one that stands for the HTTP status) and the body as
     its message, all in the head (the gRPC protocol's Trailers-Only)."""
     if grpc_status < 0:
-        grpc_status = GRPC_STATUS.get(status, GRPC_UNKNOWN)
+        grpc_status = status_of(status)
     edits[b"content-type"] = b"content-type: application/grpc"
     edits[b"grpc-status"] = b"grpc-status: %d" % grpc_status
     if body:
@@ -92,8 +80,3 @@ def grpc_reply(status: int, body: bytes, grpc_status: int, edits: Edits) -> Resp
     head = ResponseHead(200, b"", [])
     head.grpc_status = grpc_status
     return head
-
-
-def percent_encoded(message: bytes) -> bytes:
-    """grpc-message's encoding: visible ASCII and spaces as they are, all else, and the percent sign, as %XX."""
-    return b"".join(bytes((byte,)) if 32 <= byte < 127 and byte != 37 else b"%%%02X" % byte for byte in message)

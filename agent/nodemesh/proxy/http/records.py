@@ -30,7 +30,7 @@ def begin_record(session: Session, head: RequestHead) -> RequestRecord:
     record.request_id = headers.get(b"x-request-id") or proxy.request_ids.next()
     record.user_agent = headers.get(b"user-agent", b"")
     record.forwarded_for = headers.get(b"x-forwarded-for", b"")
-    record.downstream_remote = session.remote
+    record.downstream_remote = head.client or session.remote
     record.downstream_local = session.local
     if session.security is not None:
         record.sni = session.security.name

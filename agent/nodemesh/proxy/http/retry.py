@@ -51,6 +51,10 @@ GRPC_NAMES: Final = frozenset(GRPC_CONDITIONS.values())
 #: An upstream's answer by a rate limit of its own.
 RATE_LIMITED: Final = b"x-envoy-ratelimited"
 
+#: A client gets no more retries by x-envoy-max-retries, unless the rule has more: each is a request at an upstream that
+#: is in trouble already. Envoy has no limit.
+MOST_ASKED: Final = 10
+
 #: Methods that may be sent again without being asked to (RFC 9110 section 9.2.2).
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
@@ -108,7 +112,7 @@ def asked_by_client(policy: Retry | None, headers: dict[bytes, bytes]) -> Retry 
     attempts = policy.attempts if policy is not None else 1
     most = headers.get(b"x-envoy-max-retries", b"")
     if most.isdigit():
-        attempts = int(most[:9])
+        attempts = min(int(most[:9]), max(attempts, MOST_ASKED))
     per_try = policy.per_try_timeout if policy is not None else 0.0
     wanted = headers.get(b"x-envoy-upstream-rq-per-try-timeout-ms", b"")
     if wanted.isdigit():

@@ -57,7 +57,7 @@ class Session:
         """Make a request that has just come one of this connection's."""
         pod = self.pod
         if pod.gateway_port:
-            admit(head, self.remote, self.security)
+            admit(pod.edge, head, self.remote, self.security)
         else:
             head.scheme = said_scheme(head.headers, head.scheme)
         if self._view is not pod.view:  # the mesh has changed since: each request is decided by the newest rules

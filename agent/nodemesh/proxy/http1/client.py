@@ -14,7 +14,7 @@ from ..http.stream import Requester, Stream
 from ..tls.transport import TlsError
 from ..transport import Buffer, Handler, Transport
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
-from .receive import HeadBuffer
+from .receive import MAX_RESPONSE_HEAD, HeadBuffer
 from .response import read_response
 from .write import write_chunk, write_last_chunk, write_request
 
@@ -43,7 +43,7 @@ class Http1Client(Handler, Stream):
         self.opened = pool.clock.now
         self.idle_since = 0.0
         self.responding = False  # bytes of the present response have come
-        self._buffer = HeadBuffer()
+        self._buffer = HeadBuffer(MAX_RESPONSE_HEAD)
         self._body: BodyReader | None = None
         self._method = b""
         self._upgrade = b""  # the protocol that the present request asks to change to

@@ -9,6 +9,9 @@ from ..http.errors import ProtocolError
 #: Envoy's max_request_headers_kb; nginx takes 32 KB, node 16 KB, Go 1 MB.
 MAX_HEAD: Final = 60 * 1024
 
+#: The same for responses (Envoy's max_response_headers_kb).
+MAX_RESPONSE_HEAD: Final = 80 * 1024
+
 CR: Final = 0x0D
 
 #: Envoy's max_headers_count.
@@ -22,9 +25,10 @@ END: Final = b"\r\n\r\n"
 class HeadBuffer:
     """Collects one head. `data` is what has come of it, `rest` what stood behind the last one."""
 
-    __slots__ = ("data", "rest", "_searched")
+    __slots__ = ("data", "rest", "limit", "_searched")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_HEAD) -> None:
+        self.limit = limit  # in bytes
         self.data = b""
         self.rest = b""
         self._searched = 0
@@ -35,7 +39,7 @@ class HeadBuffer:
         Raises ProtocolError for a head that is too large, or has line ends other than CRLF."""
         if not self.data:
             end = data.find(END)  # the usual case: all of it at once
-            if 0 < end < MAX_HEAD and data[0] != CR:
+            if 0 < end <= self.limit and data[0] != CR:
                 self.rest = data[end + len(END) :]
                 return data[:end]
         self.data += data
@@ -48,7 +52,7 @@ class HeadBuffer:
             self._searched = 0
         end = self.data.find(END, max(0, self._searched - len(END) + 1))
         if end >= 0:
-            if end >= MAX_HEAD:
+            if end > self.limit:
                 self._too_large()
             head = self.data[:end]
             self.rest = self.data[end + len(END) :]
@@ -62,11 +66,11 @@ class HeadBuffer:
         if fresh.count(b"\n") != fresh.count(b"\r\n"):
             raise ProtocolError("bare LF in the head")
         self._searched = len(self.data)
-        if self._searched > MAX_HEAD:
+        if self._searched > self.limit:
             self._too_large()
         return b""
 
     def _too_large(self) -> None:
-        if b"\r\n" not in self.data[:MAX_HEAD]:
+        if b"\r\n" not in self.data[: self.limit]:
             raise ProtocolError("request line too long", 414)
-        raise ProtocolError(f"head larger than {MAX_HEAD} bytes", 431)
+        raise ProtocolError(f"head larger than {self.limit} bytes", 431)

@@ -38,9 +38,9 @@ def write_request(head: RequestHead, target: bytes, authority: bytes, edits: Edi
         out.append(b"transfer-encoding: chunked")
     elif fields.length or head.method in (b"POST", b"PUT", b"PATCH"):
         out.append(b"content-length: %d" % fields.length)
-    if fields.upgrade:
+    if fields.upgrade and b"upgrade" not in edits:
         out.append(b"connection: upgrade\r\nupgrade: " + fields.upgrade)
-    elif fields.trailers:
+    elif fields.trailers and b"te" not in edits:
         out.append(b"connection: te\r\nte: trailers")
     out.append(b"\r\n")
     return b"\r\n".join(out)

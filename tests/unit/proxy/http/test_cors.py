@@ -39,6 +39,7 @@ def test_an_allowed_origin_is_told_what_it_may():
         b"access-control-allow-methods: GET,PUT",
         b"access-control-allow-headers: x-a",
         b"access-control-max-age: 60",
+        b"access-control-expose-headers: x-b",
     ]
 
 

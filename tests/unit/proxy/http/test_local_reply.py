@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodemesh.proxy.http.local_reply import REPLIES, body_of, grpc_reply, http_reply, percent_encoded
+from nodemesh.proxy.http.local_reply import REPLIES, body_of, grpc_reply, http_reply
 from nodemesh.reasons import Reason
 
 RESET = b"upstream connect error or disconnect/reset before headers. "
@@ -73,7 +73,3 @@ def test_grpc_statuses(status, grpc):
 
 def test_a_grpc_abort_has_its_own_status():
     assert grpc_reply(200, b"fault filter abort", 8, {}).grpc_status == 8
-
-
-def test_percent_encoding_keeps_what_can_be_read():
-    assert percent_encoded("grüß".encode()) == b"gr%C3%BC%C3%9F"

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from nodemesh.proxy.http.head import ResponseHead
-from nodemesh.proxy.http.retry import asked_by_client, backoff, wants_failure, wants_response
+from nodemesh.proxy.http.retry import MOST_ASKED, asked_by_client, backoff, wants_failure, wants_response
 from nodemesh.reasons import Reason
 from nodemesh.routing.decision import Retry
 
@@ -100,3 +100,10 @@ def test_clients_may_ask_for_more():
     assert asked_by_client(policy("reset"), endless) is not None, "no number is too long to be read"
     hurried = asked_by_client(None, {b"x-envoy-upstream-rq-per-try-timeout-ms": b"250"})
     assert hurried is not None and hurried.per_try_timeout == 0.25 and hurried.attempts == 0
+
+
+def test_a_client_gets_no_more_retries_than_are_good_for_all():
+    asked = {b"x-envoy-retry-on": b"5xx", b"x-envoy-max-retries": b"4294967295"}
+    assert asked_by_client(None, asked).attempts == MOST_ASKED
+    assert asked_by_client(Retry(attempts=30), asked).attempts == 30
+    assert asked_by_client(None, asked | {b"x-envoy-max-retries": b"3"}).attempts == 3

@@ -1,0 +1,340 @@
+"""A connection of either side: bytes in, calls to its role and the streams' receivers, bytes out (RFC 9113)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...reasons import Reason
+from .codes import (
+    ENHANCE_YOUR_CALM,
+    FLOW_CONTROL_ERROR,
+    FRAME_SIZE_ERROR,
+    PROTOCOL_ERROR,
+    STREAM_CLOSED,
+    name_of,
+)
+from .fault import ConnectionFault, Fault, StreamFault
+from .frames import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_STREAM,
+    GOAWAY,
+    HEADER_SIZE,
+    HEADERS,
+    MAX_31,
+    MAX_FRAME,
+    PADDED,
+    PING,
+    PREFACE,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    SETTINGS_ACK,
+    WINDOW_UPDATE,
+    write_ping,
+)
+from .head import violation
+from .limits import Limits
+from .roles import Role
+from .sections import Sections, wrong
+from .sending import remote_reset
+from .stream import BREAK, ENDED, FOR_DATA, FOR_OTHERS, RECEIVED_END, REFUSE, RESET_BY_PEER, Stream
+from .watch import PREMATURE
+
+SETTING_SIZE: Final = 6
+
+
+class Connection(Sections):
+    """One connection. `receive` is given what came and the time; afterwards, as after any call that sends, `outgoing`
+    has what to send."""
+
+    __slots__ = ("_held", "_need", "_greeted")
+
+    def __init__(self, role: Role, server: bool, limits: Limits, now: float) -> None:
+        super().__init__(role, server, limits, now)
+        self._held = bytearray()  # the start of a frame
+        self._need = 0  # bytes of it before it is looked at again
+        self._greeted = not server  # the client's preface has come
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Bytes of the peer, cut anywhere."""
+        self.now = now
+        if self._held:
+            self._held += data
+            if len(self._held) < self._need:
+                return
+            data = bytes(self._held)
+            self._held = bytearray()
+        if not self.broken:
+            try:
+                self._read(data)
+            except ConnectionFault as error:
+                self._held = bytearray()
+                self._break(error.fault)
+
+    @property
+    def held(self) -> int:
+        """Bytes of the peer that are kept because something is not complete yet."""
+        return len(self._held) + self._block_size
+
+    def _read(self, data: bytes) -> None:
+        """Read all frames that are complete. Raises ConnectionFault."""
+        position = 0
+        size = len(data)
+        if not self._greeted:
+            position = self._greet(data)
+        need = HEADER_SIZE if self._greeted else len(PREFACE)
+        while self._greeted and size - position >= HEADER_SIZE:
+            length = data[position] << 16 | data[position + 1] << 8 | data[position + 2]
+            kind = data[position + 3]
+            flags = data[position + 4]
+            id = (
+                (data[position + 5] & 127) << 24
+                | data[position + 6] << 16
+                | data[position + 7] << 8
+                | data[position + 8]
+            )
+            self._expect(kind, flags, id, length)
+            end = position + HEADER_SIZE + length
+            if end > size:
+                need = HEADER_SIZE + length
+                break
+            self._frame(kind, flags, id, data, position + HEADER_SIZE, end)
+            position = end
+            if self.broken:
+                return
+        if position < size:
+            self._held += data[position:]
+            self._need = need
+
+    def _greet(self, data: bytes) -> int:
+        """Where the frames begin."""
+        known = data[: len(PREFACE)]
+        if not PREFACE.startswith(known):
+            raise wrong("not HTTP/2's preface")
+        self._greeted = len(known) == len(PREFACE)
+        return len(PREFACE) if self._greeted else 0
+
+    def _expect(self, kind: int, flags: int, id: int, length: int) -> None:
+        """What a frame's header alone tells. Raises ConnectionFault."""
+        if length > MAX_FRAME:
+            raise sized("frame longer than MAX_FRAME_SIZE")
+        if self._block_id:
+            if kind != CONTINUATION or id != self._block_id:
+                raise wrong("another frame inside a field section")
+        elif kind == CONTINUATION:
+            raise wrong("CONTINUATION of no field section")
+        if not self.settled and (kind != SETTINGS or flags & ACK):
+            raise wrong("SETTINGS expected")
+
+    def _frame(self, kind: int, flags: int, id: int, data: bytes, start: int, end: int) -> None:
+        """One frame, of which `data` has the payload between `start` and `end`."""
+        if kind == HEADERS:
+            self._read_headers(id, flags, data, start, end)
+        elif kind == DATA:
+            self._read_data(id, flags, data, start, end)
+        elif kind == WINDOW_UPDATE:
+            self._read_window_update(id, data[start:end])
+        elif kind == PING:
+            self._read_ping(id, flags, data[start:end])
+        elif kind == SETTINGS:
+            self._read_settings(id, flags, data[start:end])
+        elif kind == RST_STREAM:
+            self._read_reset(id, data[start:end])
+        elif kind == CONTINUATION:
+            self._read_continuation(flags, data[start:end])
+        elif kind == GOAWAY:
+            self._read_goaway(id, data[start:end])
+        elif kind == PUSH_PROMISE:
+            raise wrong("PUSH_PROMISE, which is not enabled")
+        else:
+            if kind == PRIORITY:
+                self._read_priority(id, end - start)
+            self.watch.idle()  # RFC 9113 section 4.1 and 5.5 on unknown types
+
+    # --- bodies
+
+    def _read_data(self, id: int, flags: int, data: bytes, start: int, end: int) -> None:
+        size = end - start
+        stream = self.streams.get(id)
+        if stream is None:
+            action = FOR_DATA[self._fate(id)]
+            if action == BREAK:
+                raise wrong("DATA on a stream that has not begun")
+            self._charge(size)
+            self._give_back(size)
+            self._late(id, action == REFUSE, flags & END_STREAM != 0)
+            return
+        if flags & PADDED:
+            if start == end:
+                raise sized("DATA without pad length")
+            end -= data[start]
+            start += 1
+            if start > end:
+                raise wrong("padding longer than DATA")
+        self._charge(size)
+        ended = flags & END_STREAM != 0
+        try:
+            over = self._check_data(stream, size, end - start, ended)
+        except StreamFault as error:
+            self._give_back(size)
+            self._refuse(stream, error.fault, ended)
+            return
+        if size > end - start:
+            self.taken(stream, size - (end - start))
+        stream.receiver.data(data[start:end], ended)
+        if over:
+            self._release(stream, ENDED)
+
+    def _charge(self, size: int) -> None:
+        """The connection's window, for any DATA."""
+        self.credit -= size
+        if self.credit < 0:
+            raise ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the window")
+
+    def _check_data(self, stream: Stream, size: int, length: int, ended: bool) -> bool:
+        """Count a DATA frame of so many bytes with padding and without; tells whether the stream is over with it.
+        Raises StreamFault and ConnectionFault."""
+        if not stream.reading:
+            raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "DATA after END_STREAM")
+        if size > stream.credit:
+            raise StreamFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the stream's window")
+        if not self.server and not stream.headed:
+            raise violation("DATA before the response's head")
+        if length:
+            self.watch.filled()
+        elif not ended:
+            self.watch.empty()
+        if stream.expected >= 0:
+            stream.expected -= length
+            if stream.expected < 0 or (ended and stream.expected):
+                raise violation("body and content-length differ")
+        stream.credit -= size
+        stream.untaken += size
+        return ended and stream.advance(RECEIVED_END)
+
+    def _read_reset(self, id: int, data: bytes) -> None:
+        if len(data) != 4:
+            raise sized("RST_STREAM")
+        stream = self.streams.get(id)
+        if stream is None:
+            self._find_closed(id, "RST_STREAM")
+            self._late(id, False, True)
+            return
+        self._fail(stream, RESET_BY_PEER, remote_reset(self.server, int.from_bytes(data, "big")))
+        if self.server and not stream.answered and self.now - stream.since < PREMATURE:
+            self.watch.reset(self.now)
+
+    # --- windows and settings
+
+    def _read_window_update(self, id: int, data: bytes) -> None:
+        if len(data) != 4:
+            raise sized("WINDOW_UPDATE")
+        increment = int.from_bytes(data, "big") & MAX_31
+        self.watch.updated()
+        if not id:
+            if not increment:
+                raise wrong("WINDOW_UPDATE of 0")
+            self.window += increment
+            if self.window > MAX_31:
+                raise ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "window over 2^31-1")
+            self._unblock()
+            return
+        stream = self.streams.get(id)
+        if stream is None:
+            self._find_closed(id, "WINDOW_UPDATE")
+            self.watch.idle()
+            return
+        stream.window += increment
+        if not increment:
+            self._refuse(stream, Fault(PROTOCOL_ERROR, Reason.HTTP2_PROTOCOL_ERROR, "WINDOW_UPDATE of 0"), False)
+        elif stream.window > MAX_31:
+            text = "stream's window over 2^31-1"
+            self._refuse(stream, Fault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, text), False)
+        elif stream.pending and not stream.queued:
+            self._resume(stream, MAX_31)
+
+    def _read_settings(self, id: int, flags: int, data: bytes) -> None:
+        if id:
+            raise wrong("SETTINGS on a stream")
+        count = len(data) // SETTING_SIZE
+        if len(data) != count * SETTING_SIZE or (flags & ACK and data):
+            raise sized("SETTINGS")
+        self.watch.asked(self.now)
+        if flags & ACK:
+            self.acknowledged = True
+            return
+        if count > self.limits.settings:
+            raise ConnectionFault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTROL_FLOOD, "too many settings")
+        window = self.peer.window
+        for start in range(0, len(data), SETTING_SIZE):
+            key = data[start] << 8 | data[start + 1]
+            self.peer.take(key, int.from_bytes(data[start + 2 : start + 6], "big"), not self.server)
+        self.settled = True
+        self._answer(SETTINGS_ACK)
+        self._encoder.resize(self.peer.table)
+        if self.peer.window != window:
+            self._move_windows(self.peer.window - window)
+        self.role.settled()
+
+    def _move_windows(self, change: int) -> None:
+        """INITIAL_WINDOW_SIZE has changed for all streams (RFC 9113 section 6.9.2)."""
+        streams = list(self.streams.values())
+        for stream in streams:
+            stream.window += change
+            if stream.window > MAX_31:
+                raise ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "window over 2^31-1")
+        if change > 0:
+            for stream in streams:
+                if stream.pending and not stream.queued:
+                    self._resume(stream, MAX_31)
+
+    # --- the rest
+
+    def _read_ping(self, id: int, flags: int, data: bytes) -> None:
+        if id:
+            raise wrong("PING on a stream")
+        if len(data) != 8:
+            raise sized("PING")
+        self.watch.asked(self.now)
+        if flags & ACK:
+            self.role.ponged(data)
+        else:
+            self._answer(write_ping(data, ACK))
+
+    def _read_goaway(self, id: int, data: bytes) -> None:
+        if id:
+            raise wrong("GOAWAY on a stream")
+        if len(data) < 8:
+            raise sized("GOAWAY")
+        self.watch.asked(self.now)
+        last = int.from_bytes(data[:4], "big") & MAX_31
+        code = int.from_bytes(data[4:8], "big")
+        fault = Fault(code, Reason.UPSTREAM_REFUSED_STREAM, f"GOAWAY {name_of(code)}", True, True)
+        self.leaving = True
+        if not self.server:  # a client's word is only a hint: it opens all streams itself
+            for stream in [stream for stream in self.streams.values() if stream.id > last]:
+                if stream.id in self.streams:
+                    self._fail(stream, ENDED, fault)
+        self.role.leaving(fault)
+
+    def _read_priority(self, id: int, size: int) -> None:
+        """Priority is of no use to anyone (RFC 9113 section 5.3.2): only its form counts."""
+        if not id:
+            raise wrong("PRIORITY on stream 0")
+        if size != 5:
+            stream = self.streams.get(id)
+            if stream is None:
+                raise sized("PRIORITY")
+            self._refuse(stream, Fault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, "PRIORITY"), False)
+
+    def _find_closed(self, id: int, text: str) -> None:
+        """A stream that is not known must have been. Raises ConnectionFault."""
+        if FOR_OTHERS[self._fate(id)] == BREAK:
+            raise wrong(f"{text} on a stream that has not begun")
+
+
+def sized(text: str) -> ConnectionFault:
+    return ConnectionFault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, f"wrong size: {text}")

@@ -1,0 +1,189 @@
+"""Reading field sections (RFC 7541): limits act here, before a field becomes an object."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...reasons import Reason
+from .codes import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
+from .fault import ConnectionFault
+from .field import OVERHEAD, Field
+from .huffman import decode
+from .limits import Limits
+from .settings import DEFAULT_TABLE
+from .table import STATIC, STATIC_SIZE, Table
+
+#: A section that is larger than its limit is read on for the table's sake, up to so many times the limit.
+READ_ON: Final = 4
+
+#: At the start of a block: the lowest size that the table had in between, and its last one (RFC 7541 section 4.2).
+MAX_UPDATES: Final = 2
+
+
+class Decoder:
+    """One direction of a connection. After `decode`, `excess` tells whether the section was over the limits: the fields
+    that it returned are then those that fitted, and the table is as if all had been read."""
+
+    __slots__ = ("table", "excess", "_announced", "_update_due", "_limits", "_position")
+
+    def __init__(self, limits: Limits) -> None:
+        self.table = Table(DEFAULT_TABLE)
+        self.excess: Reason | None = None
+        self._announced = DEFAULT_TABLE
+        self._update_due = False
+        self._limits = limits
+        self._position = 0
+
+    def announce(self, size: int) -> None:
+        """The peer has acknowledged our HEADER_TABLE_SIZE; a lower one is followed by its size update."""
+        self._update_due = size < self.table.limit
+        self._announced = size
+
+    def decode(self, block: bytes) -> list[Field]:
+        """The fields of a complete section. Raises ConnectionFault."""
+        fields: list[Field] = []
+        self.excess = None
+        table = self.table
+        entries = table.entries
+        position = self._updates(block)
+        size = len(block)
+        room = self._limits.head
+        most = self._limits.fields
+        while position < size:
+            byte = block[position]
+            position += 1
+            if byte >= 128:  # indexed, the common case
+                index = byte & 127
+                if index == 127:
+                    index = self._integer(block, position, 127)
+                    position = self._position
+                if index <= STATIC_SIZE:
+                    if index == 0:
+                        raise broken("index 0")
+                    field = STATIC[index]
+                else:
+                    index = len(entries) + STATIC_SIZE - index
+                    if index < 0:
+                        raise broken("index beyond the table")
+                    field = entries[index]
+                room -= field.size
+                if room < 0 or len(fields) >= most:
+                    self._exceed(room)
+                else:
+                    fields.append(field)
+                continue
+            if 32 <= byte < 64:
+                raise broken("size update after a field")
+            room = self._literal(block, position, byte, fields, room)
+            position = self._position
+        return fields
+
+    def _updates(self, block: bytes) -> int:
+        """Take the size updates at the block's start; returns where the fields begin."""
+        position = 0
+        count = 0
+        while position < len(block) and 32 <= block[position] < 64:
+            size = block[position] & 31
+            position += 1
+            if size == 31:
+                size = self._integer(block, position, 31)
+                position = self._position
+            count += 1
+            if size > self._announced or count > MAX_UPDATES:
+                raise broken("size update")
+            self._update_due = False
+            self.table.resize(size)
+        if self._update_due and block:
+            raise broken("size update missing")
+        return position
+
+    def _literal(self, block: bytes, position: int, byte: int, fields: list[Field], room: int) -> int:
+        """A field with its value, the first byte of which is before `position`. Returns the room that is left."""
+        indexed = byte >= 64
+        mask = 63 if indexed else 15
+        index = byte & mask
+        if index == mask:
+            index = self._integer(block, position, mask)
+            position = self._position
+        if index:
+            known = self.table.get(index)
+            if known is None:
+                raise broken("index beyond the table")
+            name = known.name
+        else:
+            name = self._string(block, position)
+            position = self._position
+        if not indexed and self.excess is not None:
+            return self._skip(block, position, room)
+        value = self._string(block, position)
+        room -= len(name) + len(value) + OVERHEAD
+        over = room < 0 or len(fields) >= self._limits.fields
+        if over:
+            self._exceed(room)
+            if not indexed:
+                return room
+        field = Field(name, value, (byte & 0xF0) == 16)
+        if indexed:
+            self.table.add(field)
+        if not over:
+            fields.append(field)
+        return room
+
+    def _exceed(self, room: int) -> None:
+        """A field is not within the limits: it is not kept."""
+        if room < -(READ_ON - 1) * self._limits.head:
+            raise ConnectionFault(ENHANCE_YOUR_CALM, Reason.HTTP2_HEAD_TOO_LARGE, "field section far too large")
+        if self.excess is None:
+            self.excess = Reason.HTTP2_HEAD_TOO_LARGE if room < 0 else Reason.HTTP2_TOO_MANY_FIELDS
+
+    def _skip(self, block: bytes, position: int, room: int) -> int:
+        """Pass a value over; returns the room that is left."""
+        size = self._length(block, position)
+        self._position += size
+        room -= size + OVERHEAD
+        self._exceed(room)
+        return room
+
+    def _length(self, block: bytes, position: int) -> int:
+        """The length of the string that begins there; `_position` is then where its bytes are."""
+        if position >= len(block):
+            raise broken("string beyond the block")
+        size = block[position] & 127
+        self._position = position + 1
+        if size == 127:
+            size = self._integer(block, position + 1, 127)
+        if self._position + size > len(block):
+            raise broken("string beyond the block")
+        return size
+
+    def _string(self, block: bytes, position: int) -> bytes:
+        size = self._length(block, position)
+        start = self._position
+        self._position = start + size
+        data = block[start : start + size]
+        if block[position] < 128:
+            return data
+        text = decode(data)
+        if text is None:
+            raise broken("Huffman code")
+        return text
+
+    def _integer(self, block: bytes, position: int, value: int) -> int:
+        """An integer that its first byte did not hold: at most four more, so below 2^28 and a little (RFC 7541 5.1)."""
+        shift = 0
+        while shift < 28:
+            if position >= len(block):
+                break
+            byte = block[position]
+            position += 1
+            value += (byte & 127) << shift
+            if byte < 128:
+                self._position = position
+                return value
+            shift += 7
+        raise broken("integer")
+
+
+def broken(text: str) -> ConnectionFault:
+    """The tables of both sides are out of step from here on (RFC 9113 section 4.3)."""
+    return ConnectionFault(COMPRESSION_ERROR, Reason.HTTP2_COMPRESSION_ERROR, f"HPACK: {text}")

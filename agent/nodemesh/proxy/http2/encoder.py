@@ -1,0 +1,223 @@
+"""Writing field sections (RFC 7541): fields that come again are written from memory, and soon by their index.
+
+No Huffman code: see `huffman`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .field import OVERHEAD
+from .head import Pair
+from .settings import DEFAULT_TABLE
+from .table import STATIC_PAIRS, STATIC_SIZE
+
+#: Secrets: a table that an attacker can try values against would tell them (RFC 7541 section 7.1.3).
+SECRET: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
+
+#: Another value with each message, or each second: they would only push others out of a table.
+VOLATILE: Final = frozenset(
+    {
+        b"age",
+        b"content-length",
+        b"date",
+        b"etag",
+        b"grpc-timeout",
+        b"last-modified",
+        b"traceparent",
+        b"x-envoy-upstream-service-time",
+        b"x-request-id",
+    }
+)
+
+#: A name with more values than this has another one in each message: they are not worth their place.
+REMEMBERED_VALUES: Final = 64
+
+#: So many fields are remembered, of all connections, and none that is longer; then they start anew.
+REMEMBERED: Final = 2048
+REMEMBERED_LENGTH: Final = 256
+
+#: An entry may take this part of the table, so that one does not push all others out.
+LARGEST_PART: Final = 4
+
+# The first bits of a literal (RFC 7541 section 6.2), and of an indexed field and a size update.
+PLAIN: Final = 0x00
+NEVER: Final = 0x10
+INDEXING: Final = 0x40
+INDEXED: Final = 0x80
+RESIZING: Final = 0x20
+
+
+def integer(value: int, bits: int, first: int) -> bytes:
+    """An integer with a prefix of so many bits, beside the bits of `first` (RFC 7541 section 5.1)."""
+    most = (1 << bits) - 1
+    if value < most:
+        return bytes((first | value,))
+    written = [first | most]
+    value -= most
+    while value >= 128:
+        written.append(value & 127 | 128)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
+
+
+class Known:
+    """A field that came before: what is written for it without a table, and what it costs in one. The static table's
+    need no other."""
+
+    __slots__ = ("pair", "written", "size", "indexable")
+
+    def __init__(self, pair: Pair, written: bytes, indexable: bool) -> None:
+        self.pair = pair
+        self.written = written
+        self.size = len(pair[0]) + len(pair[1]) + OVERHEAD
+        self.indexable = indexable
+
+
+def build_static() -> tuple[dict[Pair, Known], dict[bytes, int]]:
+    """The fields, and the indices of names, of the static table: the first where there are several."""
+    pairs: dict[Pair, Known] = {}
+    names: dict[bytes, int] = {}
+    for index, (name, value) in enumerate(STATIC_PAIRS, 1):
+        names.setdefault(name, index)
+        if value:
+            pairs[name, value] = Known((name, value), bytes((INDEXED | index,)), False)
+    return pairs, names
+
+
+STATIC, STATIC_NAMES = build_static()
+
+#: What is written for an index.
+INDICES: Final = [integer(index, 7, INDEXED) for index in range(STATIC_SIZE + DEFAULT_TABLE // OVERHEAD + 2)]
+
+#: What is written for the length of a string.
+LENGTHS: Final = [integer(length, 7, 0) for length in range(REMEMBERED_LENGTH)]
+
+
+class Name:
+    """How a name is written in literals, and whether its fields are remembered."""
+
+    __slots__ = ("plain", "never", "indexing", "secret", "volatile", "values")
+
+    def __init__(self, name: bytes) -> None:
+        index = STATIC_NAMES.get(name, 0)
+        rest = b"" if index else integer(len(name), 7, 0) + name
+        self.plain = integer(index, 4, PLAIN) + rest
+        self.never = integer(index, 4, NEVER) + rest
+        self.indexing = integer(index, 6, INDEXING) + rest
+        self.secret = name in SECRET
+        self.volatile = name in VOLATILE
+        self.values = 0
+
+
+NAMES: Final[dict[bytes, Name]] = {}
+
+#: Fields that came before, and those of the static table.
+SEEN: Final[dict[Pair, Known]] = dict(STATIC)
+
+
+def forget() -> None:
+    """Start anew: what matters comes back at once."""
+    NAMES.clear()
+    SEEN.clear()
+    SEEN.update(STATIC)
+
+
+def name_of(name: bytes) -> Name:
+    known = NAMES.get(name)
+    if known is None:
+        known = Name(name)
+        if len(name) <= REMEMBERED_LENGTH:
+            if len(NAMES) >= REMEMBERED:
+                forget()
+            NAMES[name] = known
+    return known
+
+
+def write_literal(start: bytes, value: bytes) -> bytes:
+    size = len(value)
+    return start + (LENGTHS[size] if size < REMEMBERED_LENGTH else integer(size, 7, 0)) + value
+
+
+def write_first(pair: Pair) -> bytes:
+    """A field that `SEEN` does not have, which then has it where it may come again."""
+    name = name_of(pair[0])
+    value = pair[1]
+    if name.secret:
+        return write_literal(name.never, value)
+    literal = write_literal(name.plain, value)
+    if name.values < REMEMBERED_VALUES and len(literal) <= REMEMBERED_LENGTH:
+        name.values += 1
+        if len(SEEN) >= REMEMBERED:
+            forget()
+        SEEN[pair] = Known(pair, literal, not name.volatile)
+    return literal
+
+
+class Encoder:
+    """One direction of a connection, and the table that the peer has of it, the oldest entry first."""
+
+    __slots__ = ("limit", "_entries", "_size", "_numbers", "_added", "_lowest", "_resized")
+
+    def __init__(self) -> None:
+        self.limit = DEFAULT_TABLE
+        self._entries: list[Known] = []
+        self._size = 0
+        self._numbers: dict[Known, int] = {}  # of what is in the table: how many were added before
+        self._added = 0
+        self._lowest = 0  # size since the last section, while `_resized`
+        self._resized = False
+
+    def resize(self, limit: int) -> None:
+        """The peer's table may have this size (SETTINGS_HEADER_TABLE_SIZE); we use no more than the default."""
+        limit = min(limit, DEFAULT_TABLE)
+        if limit != self.limit:
+            self._lowest = min(self._lowest, limit) if self._resized else limit
+            self._resized = True
+            self._evict(limit)
+            self.limit = limit
+
+    def encode(self, fields: list[Pair], never: tuple[bytes, ...]) -> bytes:
+        """A section. The names in `never` are those that their sender did not want indexed."""
+        parts: list[bytes] = []
+        if self._resized:
+            self._resized = False
+            if self._lowest < self.limit:  # RFC 7541 section 4.2
+                parts.append(integer(self._lowest, 5, RESIZING))
+            parts.append(integer(self.limit, 5, RESIZING))
+        for pair in fields:
+            if never and pair[0] in never:
+                parts.append(write_literal(name_of(pair[0]).never, pair[1]))
+                continue
+            known = SEEN.get(pair)
+            if known is None:
+                parts.append(write_first(pair))
+            elif known.indexable:
+                number = self._numbers.get(known)
+                parts.append(self._add(known) if number is None else INDICES[STATIC_SIZE + self._added - number])
+            else:
+                parts.append(known.written)
+        return b"".join(parts)
+
+    def _add(self, known: Known) -> bytes:
+        """A field that came before: it has a place in the table from now on."""
+        size = known.size
+        if size * LARGEST_PART > self.limit:
+            return known.written
+        self._evict(self.limit - size)
+        self._entries.append(known)
+        self._size += size
+        self._numbers[known] = self._added
+        self._added += 1
+        return write_literal(name_of(known.pair[0]).indexing, known.pair[1])
+
+    def _evict(self, limit: int) -> None:
+        """Make room, as the peer will."""
+        count = 0
+        while self._size > limit:
+            known = self._entries[count]
+            self._size -= known.size
+            del self._numbers[known]
+            count += 1
+        if count:
+            del self._entries[:count]

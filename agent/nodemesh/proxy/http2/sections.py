@@ -1,0 +1,226 @@
+"""Field sections as they come: HEADERS and its CONTINUATIONs, and what they are to their stream."""
+
+from __future__ import annotations
+
+from ...reasons import Reason
+from .codes import ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED
+from .decoder import Decoder
+from .fault import ConnectionFault, Fault, StreamFault
+from .field import Field
+from .frames import END_HEADERS, END_STREAM, PADDED, PRIORITIZED, write_reset
+from .head import Head, read_partly, read_request, read_response, read_trailers, violation
+from .limits import Limits
+from .roles import NOBODY, Role
+from .sending import Sending
+from .stream import (
+    BREAK,
+    BREAK_CLOSED,
+    ENDED,
+    FOR_HEADERS,
+    RECEIVED_END,
+    REFUSE,
+    REMOTE,
+    RESET_BY_US,
+    Stream,
+)
+
+
+class Sections(Sending):
+    """A connection that knows what a field section means. `block_since` is when one began that is not complete, else
+    below 0: who has a clock ends a connection that stays so for longer than `Limits.block_time`."""
+
+    __slots__ = ("block_since", "_decoder", "_block_id", "_block_ended", "_block", "_block_size")
+
+    def __init__(self, role: Role, server: bool, limits: Limits, now: float) -> None:
+        super().__init__(role, server, limits, now)
+        self.block_since = -1.0
+        self._decoder = Decoder(limits)
+        self._block_id = 0  # of the stream whose section is not complete
+        self._block_ended = False
+        self._block: list[bytes] = []
+        self._block_size = 0
+
+    def _read_headers(self, id: int, flags: int, data: bytes, start: int, end: int) -> None:
+        """HEADERS, of which `data` has the payload between `start` and `end`."""
+        if not id:
+            raise wrong("HEADERS on stream 0")
+        if flags & PADDED:
+            if start == end:
+                raise ConnectionFault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS without pad length")
+            end -= data[start]
+            start += 1
+        if flags & PRIORITIZED:  # ignored (RFC 9113 section 5.3.2)
+            start += 5
+        if start > end:
+            raise wrong("padding or priority longer than HEADERS")
+        ended = flags & END_STREAM != 0
+        if flags & END_HEADERS:
+            self._read_section(id, data[start:end], ended)
+            return
+        self._block_id = id
+        self._block_ended = ended
+        self._block = []
+        self._block_size = 0
+        self.block_since = self.now
+        self._add_to_block(data[start:end])
+
+    def _read_continuation(self, flags: int, data: bytes) -> None:
+        """More of the section that is not complete."""
+        if self.now - self.block_since > self.limits.block_time:
+            raise self._endless()
+        self._add_to_block(data)
+        if flags & END_HEADERS:
+            block = b"".join(self._block)
+            id = self._block_id
+            self._block_id = 0
+            self._block = []
+            self._block_size = 0
+            self.block_since = -1.0
+            self._read_section(id, block, self._block_ended)
+
+    def _add_to_block(self, data: bytes) -> None:
+        """A section that never ends (CVE-2024-27919) is bounded in bytes, frames and time."""
+        if not data:
+            self.watch.empty()
+        self._block.append(data)
+        self._block_size += len(data)
+        if self._block_size > self.limits.block or len(self._block) > 1 + self.limits.continuations:
+            raise self._endless()
+
+    def _endless(self) -> ConnectionFault:
+        return ConnectionFault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTINUATION_FLOOD, "field section does not end")
+
+    def _read_section(self, id: int, block: bytes, ended: bool) -> None:
+        """A complete section. Its block is decoded in any case, for the table's sake."""
+        stream = self.streams.get(id)
+        if stream is not None:
+            fields = self._decoder.decode(block)
+            self.watch.filled()
+            try:
+                self._continue_stream(stream, fields, ended)
+            except StreamFault as error:
+                self._refuse(stream, error.fault, ended)
+        elif self.server and id > self.last and id & 1:
+            self._open_stream(id, block, ended)
+        else:
+            action = FOR_HEADERS[self._fate(id)]
+            if action == BREAK:
+                raise wrong("HEADERS on a stream that cannot begin")
+            if action == BREAK_CLOSED:
+                raise ConnectionFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS on a closed stream")
+            self._decoder.decode(block)
+            self._late(id, action == REFUSE, ended)
+
+    def _late(self, id: int, refuse: bool, ended: bool) -> None:
+        """A frame for a stream that is no more has come, and is done with."""
+        self.watch.idle()
+        if ended and id in self._resets:
+            del self._resets[id]
+            self._remember(id, ENDED)
+        if refuse:
+            self._answer(write_reset(id.to_bytes(4, "big"), STREAM_CLOSED))
+
+    # --- a client's streams
+
+    def _open_stream(self, id: int, block: bytes, ended: bool) -> None:
+        """Server: a new stream."""
+        fields = self._decoder.decode(block)
+        self.last = id
+        if id > self._accepted:  # we said so by GOAWAY (RFC 9113 section 6.8)
+            self._remember_reset(id)
+            self._late(id, False, ended)
+            return
+        self.watch.opened()
+        self.watch.filled()
+        excess = self._decoder.excess
+        stream = Stream(id, NOBODY, self.limits.window, self.peer.window, self.now)
+        if ended:
+            stream.state = REMOTE
+        if len(self.streams) >= self.limits.streams:
+            fault = Fault(REFUSED_STREAM, Reason.HTTP2_STREAM_REFUSED, "too many streams at once")
+            self._refuse_new(stream, read_partly(fields), fault)
+            return
+        if excess is not None:
+            self.streams[id] = stream
+            stream.receiver = self.role.opened(stream)
+            fault = Fault(ENHANCE_YOUR_CALM, excess, "field section too large")
+            stream.receiver.oversized(read_partly(fields), fault, ended)
+            return
+        try:
+            head = read_request(fields, self.limits.connect)
+            if head.length > 0 and ended:
+                raise violation("content-length without a body")
+        except StreamFault as error:
+            self._refuse_new(stream, read_partly(fields), error.fault)
+            return
+        stream.expected = head.length
+        self.streams[id] = stream
+        stream.receiver = self.role.opened(stream)
+        stream.receiver.head(head, ended)
+
+    def _refuse_new(self, stream: Stream, head: Head, fault: Fault) -> None:
+        """A stream that is refused with its head. Too many of them are the client's fault once it knows our limit."""
+        self._answer(write_reset(stream.name, fault.code))
+        if stream.reading:
+            self._remember_reset(stream.id)
+        else:
+            self._remember(stream.id, ENDED)
+        self.role.refused(head, fault)
+        if fault.code != REFUSED_STREAM or self.acknowledged:
+            self.watch.reset(self.now)
+
+    # --- any stream
+
+    def _continue_stream(self, stream: Stream, fields: list[Field], ended: bool) -> None:
+        """A section on a stream that is known: a server's head, or trailers. Raises StreamFault."""
+        if not stream.reading:
+            raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS after END_STREAM")
+        excess = self._decoder.excess
+        if excess is not None:
+            raise StreamFault(ENHANCE_YOUR_CALM, excess, "field section too large")
+        if not self.server and not stream.headed:
+            self._read_answer(stream, read_response(fields), ended)
+            return
+        if not ended:
+            raise violation("trailers without END_STREAM")
+        if stream.expected > 0:
+            raise violation("body shorter than content-length")
+        trailers = read_trailers(fields)
+        over = stream.advance(RECEIVED_END)
+        stream.receiver.trailers(trailers)
+        if over:
+            self._release(stream, ENDED)
+
+    def _read_answer(self, stream: Stream, head: Head, ended: bool) -> None:
+        """Client: a response's head. Raises StreamFault."""
+        status = head.status
+        if status < 200:
+            stream.informed += 1
+            if ended:
+                raise violation("interim response with END_STREAM")
+            if stream.informed > self.limits.informed:
+                raise StreamFault(ENHANCE_YOUR_CALM, Reason.HTTP2_MESSAGING_VIOLATION, "too many interim responses")
+            stream.receiver.informed(head)
+            return
+        stream.headed = True
+        if stream.bodiless or status == 204 or status == 304:
+            stream.expected = 0  # its content-length is of no body (RFC 9113 section 8.1.1)
+        else:
+            stream.expected = head.length
+            if head.length > 0 and ended:
+                raise violation("content-length without a body")
+        over = ended and stream.advance(RECEIVED_END)
+        stream.receiver.head(head, ended)
+        if over:
+            self._release(stream, ENDED)
+
+    def _refuse(self, stream: Stream, fault: Fault, ended: bool) -> None:
+        """End a stream for what its peer did. To make us do so is as good as to reset it (CVE-2025-8671)."""
+        self._answer(write_reset(stream.name, fault.code))
+        self._fail(stream, ENDED if ended or not stream.reading else RESET_BY_US, fault)
+        if self.server:
+            self.watch.reset(self.now)
+
+
+def wrong(text: str) -> ConnectionFault:
+    return ConnectionFault(PROTOCOL_ERROR, Reason.HTTP2_PROTOCOL_ERROR, text)

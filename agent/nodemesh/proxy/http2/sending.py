@@ -1,0 +1,369 @@
+"""The outgoing half of a connection: frames in their order, both windows, and what a closed stream leaves behind."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from ...reasons import Reason
+from .codes import ENHANCE_YOUR_CALM, NO_ERROR, REFUSED_STREAM, name_of
+from .encoder import Encoder
+from .fault import ConnectionFault, Fault
+from .frames import (
+    DATA,
+    END_STREAM,
+    MAX_31,
+    PREFACE,
+    begin,
+    write_block,
+    write_goaway,
+    write_ping,
+    write_reset,
+    write_settings,
+    write_window_update,
+)
+from .head import Pair
+from .limits import Limits
+from .roles import NOBODY, Receiver, Role
+from .settings import DEFAULT_WINDOW, Settings
+from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, RESET, RESET_BY_US, SENT_END, Stream
+from .watch import Watch
+
+#: Streams that we open before the peer has said how many it takes (as .NET and Go do).
+UNSETTLED_STREAMS: Final = 100
+
+#: No new streams from here on: a connection's ids do not come back.
+LAST_ID: Final = 1 << 30
+
+#: Bytes of a GOAWAY's text.
+MAX_TEXT: Final = 64
+
+#: Closed streams that are remembered, and how many more that we reset while the peer was still sending: it may go on
+#: for as long as our reset travels.
+REMEMBERED: Final = 128
+REMEMBERED_RESETS: Final = 256
+
+#: What waits is kept in pieces of at least this size, so that their number is bounded by their bytes.
+PIECE: Final = 4096
+
+
+class Sending:
+    """What both sides of a connection may do. `now` is the time of the last call that had one."""
+
+    __slots__ = (
+        "role", "server", "limits", "peer", "watch", "streams", "last", "now", "window", "credit", "owed", "settled",
+        "acknowledged", "leaving", "broken", "control", "_out", "_encoder", "_blocked", "_closed", "_resets",
+        "_accepted",
+    )  # fmt: skip
+
+    def __init__(self, role: Role, server: bool, limits: Limits, now: float) -> None:
+        self.role = role
+        self.server = server
+        self.limits = limits
+        self.peer = Settings()
+        self.watch = Watch(limits.streams, now)
+        self.streams: dict[int, Stream] = {}
+        self.last = 0 if server else -1  # the highest id of the side that opens streams
+        self.now = now
+        self.window = DEFAULT_WINDOW  # bytes of bodies that we may send
+        self.credit = limits.connection_window  # that the peer may
+        self.owed = 0  # bytes taken, and not given back to the peer yet
+        self.settled = False  # the peer's settings have come
+        self.acknowledged = False  # the peer knows ours
+        self.leaving = False  # the peer, or we, said GOAWAY: no new streams of ours
+        self.broken = False  # nothing goes in or out any more
+        self.control = 0  # answers to the peer's frames since `flushed`
+        self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
+        self._encoder = Encoder()
+        self._blocked: OrderedDict[int, Stream] = OrderedDict()  # they wait for the connection's window alone
+        self._closed = [0] * REMEMBERED  # id and fate of the last closed streams, at a place by their id
+        self._resets: dict[int, None] = {}
+        greeting = write_settings(limits.announced(server))
+        if limits.connection_window > DEFAULT_WINDOW:
+            greeting += write_window_update(b"\x00\x00\x00\x00", limits.connection_window - DEFAULT_WINDOW)
+        self._out: list[bytes] = [greeting if server else PREFACE + greeting]
+
+    # --- the connection
+
+    def outgoing(self) -> bytes:
+        """What is to be sent now; the caller has it from here on."""
+        out = self._out
+        if not out:
+            return b""
+        self._out = []
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def flushed(self) -> None:
+        """The transport has sent everything: the peer reads."""
+        self.control = 0
+
+    @property
+    def capacity(self) -> int:
+        """Client: how many streams may be opened now."""
+        if self.leaving or self.broken or self.last + 2 > LAST_ID:
+            return 0
+        most = self.peer.streams if self.settled else UNSETTLED_STREAMS
+        return max(most - len(self.streams), 0)
+
+    def ping(self, payload: bytes) -> None:
+        """Eight bytes that come back to `Role.ponged`."""
+        if not self.broken:
+            self._out.append(write_ping(payload, 0))
+
+    def drain(self) -> None:
+        """The first of two GOAWAYs: the peer is to open no more streams; those on their way are still served."""
+        if not self.broken:
+            self.leaving = True
+            self._out.append(write_goaway(MAX_31 if self.server else 0, NO_ERROR, b""))
+
+    def finish(self) -> None:
+        """The second GOAWAY, a round trip or more after `drain`: streams that come from now on are not looked at. When
+        `streams` is empty the connection can be closed."""
+        if not self.broken:
+            self.leaving = True
+            self._accepted = self._last_accepted()
+            self._out.append(write_goaway(self._accepted, NO_ERROR, b""))
+
+    def lost(self, fault: Fault) -> None:
+        """The transport is gone: all streams fail with this."""
+        if not self.broken:
+            self.broken = True
+            self._fail_streams(fault)
+
+    def _break(self, fault: Fault) -> None:
+        """A connection error."""
+        if not self.broken:
+            text = fault.text.encode("ascii", "replace")[:MAX_TEXT]
+            self._out.append(write_goaway(self._last_accepted(), fault.code, text))
+            self.broken = True
+            self._fail_streams(fault)
+            self.role.broken(fault)
+
+    def _last_accepted(self) -> int:
+        """The peer's last stream that we may have acted on."""
+        return min(self.last, self._accepted) if self.server else 0
+
+    def _fail_streams(self, fault: Fault) -> None:
+        for stream in list(self.streams.values()):
+            if stream.state != CLOSED:  # one's end may be another's
+                self._fail(stream, ENDED, fault)
+
+    # --- streams
+
+    def open(self, receiver: Receiver, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> Stream:
+        """Client: send a request's head, :method first, then other pseudo fields; only where there is `capacity`."""
+        self.last += 2
+        stream = Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
+        stream.bodiless = fields[0][1] == b"HEAD"
+        self.streams[stream.id] = stream
+        self.watch.opened()
+        self.send_head(stream, fields, ended, never)
+        return stream
+
+    def send_informed(self, stream: Stream, fields: list[Pair]) -> None:
+        """Server: an interim response."""
+        if stream.writing and not stream.answered:
+            block = self._encoder.encode(fields, ())
+            self._out.append(write_block(stream.name, block, False, self.peer.frame))
+
+    def send_head(self, stream: Stream, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> None:
+        """A head, pseudo fields first; `ended`: without a body. `never`: names that their sender wants not indexed."""
+        if stream.writing and not stream.answered:
+            stream.answered = True
+            block = self._encoder.encode(fields, never)
+            self._out.append(write_block(stream.name, block, ended, self.peer.frame))
+            if ended:
+                self._ended(stream)
+
+    def send_data(self, stream: Stream, data: bytes, ended: bool) -> None:
+        """Part of a body; `stream.pending` tells how much waits for the peer's windows, until `Receiver.drained`."""
+        if not stream.writing:
+            return
+        size = len(data)
+        if (
+            not stream.pending
+            and size <= self.peer.frame
+            and (not size or (size <= stream.window and size <= self.window))
+        ):
+            if size or ended:
+                self._write_data(stream, data, size, ended)
+                if ended:
+                    self._ended(stream)
+            return
+        waiting = stream.waiting
+        if waiting and len(waiting[-1]) < PIECE:
+            waiting[-1] += data
+        else:
+            waiting.append(data)
+        stream.pending += size
+        stream.finishing = ended
+        self._flush(stream, MAX_31)
+
+    def send_trailers(self, stream: Stream, trailers: list[Pair]) -> None:
+        """The body is complete, and these follow it."""
+        if stream.writing:
+            stream.finishing = True
+            stream.trailers = trailers
+            if not stream.pending:
+                self._finish_stream(stream)
+
+    def reset(self, stream: Stream, code: int) -> None:
+        """End a stream at once; its receiver is not called."""
+        if stream.state != CLOSED and not self.broken:
+            self._out.append(write_reset(stream.name, code))
+            self._abandon(stream, RESET_BY_US if stream.reading else ENDED)
+
+    def taken(self, stream: Stream, size: int) -> None:
+        """The receiver has no more use for so many bytes of the body: the peer may send as many again."""
+        size = min(size, stream.untaken)
+        if size <= 0 or self.broken:
+            return
+        stream.untaken -= size
+        self._give_back(size)
+        if stream.reading:
+            stream.owed += size
+            if stream.owed * 2 >= self.limits.window:
+                stream.credit += stream.owed
+                self._out.append(write_window_update(stream.name, stream.owed))
+                stream.owed = 0
+
+    # --- inside
+
+    def _give_back(self, size: int) -> None:
+        """The connection's window, in pieces of half of it."""
+        self.owed += size
+        if self.owed * 2 >= self.limits.connection_window:
+            self.credit += self.owed
+            self._out.append(write_window_update(b"\x00\x00\x00\x00", self.owed))
+            self.owed = 0
+
+    def _answer(self, frame: bytes) -> None:
+        """Queue an answer to a frame. A peer that asks and does not read ends its connection."""
+        self.control += 1
+        if self.control > self.limits.control:
+            raise ConnectionFault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTROL_FLOOD, "answers are not read")
+        self._out.append(frame)
+
+    def _write_data(self, stream: Stream, data: bytes, size: int, ended: bool) -> None:
+        stream.window -= size
+        self.window -= size
+        self.watch.sent()
+        out = self._out
+        out.append(begin(size, DATA, END_STREAM if ended else 0) + stream.name)
+        if size:
+            out.append(data)
+
+    def _flush(self, stream: Stream, most: int) -> None:
+        """Send what waits in a stream, as far as the windows, and `most`, let it."""
+        waiting = stream.waiting
+        limit = self.peer.frame
+        done = 0  # whole pieces
+        offset = stream.offset
+        while stream.pending > 0:
+            size = min(limit, stream.window, self.window, most)
+            if size <= 0:
+                break
+            piece = waiting[done]
+            size = min(size, len(piece) - offset)
+            most -= size
+            stream.pending -= size
+            ended = stream.finishing and not stream.pending and stream.trailers is None
+            whole = size == len(piece)
+            self._write_data(stream, piece if whole else piece[offset : offset + size], size, ended)
+            offset += size
+            if offset == len(piece):
+                offset = 0
+                done += 1
+        del waiting[:done]
+        stream.offset = offset
+        if stream.pending:
+            if stream.window > 0 and not stream.queued:
+                stream.queued = True
+                self._blocked[stream.id] = stream
+        elif stream.finishing:
+            self._finish_stream(stream)
+
+    def _resume(self, stream: Stream, most: int) -> None:
+        """Send what waited for a window, and tell when nothing waits any more."""
+        self._flush(stream, most)
+        if not stream.pending and stream.writing:
+            stream.receiver.drained()
+
+    def _unblock(self) -> None:
+        """The connection's window has opened: streams that waited for it get a frame each by turns."""
+        blocked = self._blocked
+        while self.window > 0 and blocked:
+            stream = blocked.popitem(last=False)[1]
+            stream.queued = False
+            self._resume(stream, self.peer.frame)
+
+    def _finish_stream(self, stream: Stream) -> None:
+        """Everything that waited is sent, END_STREAM with it unless trailers have it."""
+        trailers = stream.trailers
+        if trailers is not None:
+            block = self._encoder.encode(trailers, ())
+            self._out.append(write_block(stream.name, block, True, self.peer.frame))
+        self._ended(stream)
+
+    def _ended(self, stream: Stream) -> None:
+        """END_STREAM is sent."""
+        stream.finishing = False
+        if stream.advance(SENT_END):
+            self._release(stream, ENDED)
+
+    def _release(self, stream: Stream, fate: int) -> None:
+        """A stream is no more; how it ended is remembered for frames that come late."""
+        stream.receiver = NOBODY  # who may know the stream
+        stream.waiting.clear()
+        stream.pending = 0
+        stream.trailers = None
+        if stream.queued:
+            del self._blocked[stream.id]
+            stream.queued = False
+        if fate == RESET_BY_US:
+            self._remember_reset(stream.id)
+        else:
+            self._remember(stream.id, fate)
+        if self.streams.pop(stream.id, None) is not None:
+            self.role.released(stream)
+
+    def _abandon(self, stream: Stream, fate: int) -> None:
+        """A stream is no more before its end: nobody will take what came."""
+        stream.advance(RESET)
+        if stream.untaken and not self.broken:
+            self._give_back(stream.untaken)
+            stream.untaken = 0
+        self._release(stream, fate)
+
+    def _fail(self, stream: Stream, fate: int, fault: Fault) -> None:
+        """The same, and its receiver is told."""
+        receiver = stream.receiver
+        self._abandon(stream, fate)
+        receiver.failed(fault)
+
+    def _remember(self, id: int, fate: int) -> None:
+        self._closed[id // 2 % REMEMBERED] = id * 4 + fate
+
+    def _remember_reset(self, id: int) -> None:
+        if len(self._resets) >= REMEMBERED_RESETS:
+            del self._resets[next(iter(self._resets))]
+        self._resets[id] = None
+
+    def _fate(self, id: int) -> int:
+        """What became of a stream that is not in `streams`."""
+        if not id & 1 or id > self.last:
+            return IDLE
+        if id in self._resets:
+            return RESET_BY_US
+        known = self._closed[id // 2 % REMEMBERED]
+        return known & 3 if known >> 2 == id else FORGOTTEN
+
+
+def remote_reset(server: bool, code: int) -> Fault:
+    """The peer's RST_STREAM."""
+    refused = code == REFUSED_STREAM
+    if server:
+        reason = Reason.HTTP2_REMOTE_RESET
+    else:
+        reason = Reason.UPSTREAM_REFUSED_STREAM if refused else Reason.UPSTREAM_REMOTE_RESET
+    return Fault(code, reason, f"reset by the peer: {name_of(code)}", True, refused and not server)

@@ -1,0 +1,94 @@
+"""One stream: its state (RFC 9113 section 5.1), its windows, and what waits to be sent on it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .head import UNKNOWN, Pair
+from .roles import Receiver
+
+# States. Reserved ones do not come up: nobody pushes. A closed stream is an object no more, and is remembered by how it
+# was closed.
+OPEN: Final = 0
+LOCAL: Final = 1  # half-closed (local): we have said END_STREAM
+REMOTE: Final = 2  # half-closed (remote): the peer has
+CLOSED: Final = 3
+
+# Events.
+SENT_END: Final = 0
+RECEIVED_END: Final = 1
+RESET: Final = 2
+
+#: The state after an event; -1 is no event of that state.
+NEXT: Final = (
+    (LOCAL, REMOTE, CLOSED),  # OPEN
+    (-1, CLOSED, CLOSED),  # LOCAL
+    (CLOSED, -1, CLOSED),  # REMOTE
+    (-1, -1, CLOSED),  # CLOSED
+)
+
+# How a stream that is no object any more came to its end.
+IDLE: Final = 0  # not at all: it has not begun
+ENDED: Final = 1  # both sides said END_STREAM
+RESET_BY_PEER: Final = 2
+RESET_BY_US: Final = 3  # and the peer may not know yet
+FORGOTTEN: Final = 4
+
+# What to do with a frame for such a stream.
+IGNORE: Final = 0
+REFUSE: Final = 1  # RST_STREAM STREAM_CLOSED
+BREAK: Final = 2  # GOAWAY PROTOCOL_ERROR
+BREAK_CLOSED: Final = 3  # GOAWAY STREAM_CLOSED
+
+#: By the stream's fate. A field section is decoded, and DATA counted, in any case (RFC 9113 section 4.3 and 6.9).
+FOR_DATA: Final = (BREAK, REFUSE, REFUSE, IGNORE, REFUSE)
+FOR_HEADERS: Final = (BREAK, BREAK_CLOSED, REFUSE, IGNORE, BREAK)
+FOR_OTHERS: Final = (BREAK, IGNORE, IGNORE, IGNORE, IGNORE)  # RST_STREAM, WINDOW_UPDATE
+
+
+class Stream:
+    """A stream that both sides know. `receiver` is who uses it."""
+
+    __slots__ = (
+        "id", "name", "since", "receiver", "state", "headed", "answered", "informed", "bodiless", "expected", "credit",
+        "untaken", "owed", "window", "waiting", "offset", "pending", "finishing", "trailers", "queued",
+    )  # fmt: skip
+
+    def __init__(self, id: int, receiver: Receiver, credit: int, window: int, now: float) -> None:
+        self.id = id
+        self.name = id.to_bytes(4, "big")
+        self.since = now
+        self.receiver = receiver
+        self.state = OPEN
+        # what comes
+        self.headed = False  # the final head has come
+        self.informed = 0  # interim heads so far
+        self.bodiless = False  # the answer to HEAD: its content-length is of no body
+        self.expected = UNKNOWN  # bytes of the body that are still to come
+        self.credit = credit  # bytes that the peer may send
+        self.untaken = 0  # bytes that came, and that the receiver has not taken
+        self.owed = 0  # bytes taken, and not given back to the peer yet
+        # what goes
+        self.answered = False  # our final head is sent
+        self.window = window  # bytes that we may send; below 0 after SETTINGS (RFC 9113 section 6.9.2)
+        self.waiting: list[bytes] = []
+        self.offset = 0  # bytes of its first piece that are sent
+        self.pending = 0  # bytes of `waiting` that are not
+        self.finishing = False  # END_STREAM follows `waiting`, with `trailers` if there are any
+        self.trailers: list[Pair] | None = None
+        self.queued = False  # waits for the connection's window
+
+    def advance(self, event: int) -> bool:
+        """Tells whether the stream is closed now."""
+        self.state = NEXT[self.state][event]
+        return self.state == CLOSED
+
+    @property
+    def reading(self) -> bool:
+        """The peer has not said END_STREAM."""
+        return self.state == OPEN or self.state == LOCAL
+
+    @property
+    def writing(self) -> bool:
+        """We have not said END_STREAM, nor will with what waits."""
+        return (self.state == OPEN or self.state == REMOTE) and not self.finishing

@@ -1,0 +1,127 @@
+"""Reading field sections: the forms of RFC 7541, its errors, and limits that keep the table in step."""
+
+from __future__ import annotations
+
+import pytest
+from hpack import Encoder
+from tests.unit.proxy.http2.peer import literal
+
+from nodemesh.proxy.http2.codes import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
+from nodemesh.proxy.http2.decoder import Decoder
+from nodemesh.proxy.http2.fault import ConnectionFault
+from nodemesh.proxy.http2.limits import Limits
+from nodemesh.reasons import Reason
+
+
+def decode(decoder: Decoder, block: bytes) -> list[tuple[bytes, bytes]]:
+    return [field.pair for field in decoder.decode(block)]
+
+
+def test_the_examples_of_the_rfc_with_huffman():
+    """RFC 7541 appendix C.4."""
+    decoder = Decoder(Limits())
+    start = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"www.example.com")]
+    assert decode(decoder, bytes.fromhex("828684418cf1e3c2e5f23a6ba0ab90f4ff")) == start
+    assert decoder.table.size == 57
+    again = decode(decoder, bytes.fromhex("828684be5886a8eb10649cbf"))
+    assert again == [*start, (b"cache-control", b"no-cache")]
+    last = decode(decoder, bytes.fromhex("828785bf408825a849e95ba97d7f8925a849e95bb8e8b4bf"))
+    assert last[-1] == (b"custom-key", b"custom-value") and last[2] == (b":path", b"/index.html")
+    assert decoder.table.size == 164
+
+
+def test_never_indexed_is_kept_in_mind():
+    fields = Decoder(Limits()).decode(literal(b"a", b"b", 0x10) + literal(b"a", b"b") + literal(b"a", b"b", 0x40))
+    assert [field.never for field in fields] == [True, False, False]
+
+
+def test_a_name_may_be_of_the_entry_that_its_field_evicts():
+    decoder = Decoder(Limits())
+    decoder.decode(b"\x3f\x09")  # 40 bytes
+    decoder.decode(literal(b"nam", b"value", 0x40))
+    assert decode(decoder, b"\x7e\x05other\xbe") == [(b"nam", b"other")] * 2
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"\x80",
+        b"\xbe",
+        b"\xff\x00",
+        b"\x7e\x01a",
+        b"\x82\x20",
+        b"\x20\x20\x20",
+        b"\x3f\xe2\x1f",
+        b"\x00\x05abc",
+        b"\x00\x01a",
+        b"\x40",
+        b"\x00\x81\x18\x01a",
+        b"\xff",
+        b"\xff\x80",
+        b"\xff\x80\x80\x80\x80\x01",
+        b"\x00\x7f\xff\xff\xff\xff\xff\x0f",
+    ],
+)
+def test_what_breaks_the_table_breaks_the_connection(block):
+    with pytest.raises(ConnectionFault) as caught:
+        Decoder(Limits()).decode(block)
+    assert (caught.value.fault.code, caught.value.fault.reason) == (COMPRESSION_ERROR, Reason.HTTP2_COMPRESSION_ERROR)
+
+
+def test_a_lower_size_of_ours_is_to_be_followed():
+    for start, works in ((b"", False), (b"\x3f\x21", True), (b"\x20\x3f\x21", True), (b"\x3f\x22", False)):
+        decoder = Decoder(Limits())
+        decoder.announce(64)
+        if works:
+            decoder.decode(start + b"\x82")
+            decoder.decode(b"\x82")  # once is enough
+            assert decoder.table.limit == 64
+        else:
+            with pytest.raises(ConnectionFault):
+                decoder.decode(start + b"\x82")
+
+
+def test_too_many_fields_are_not_made():
+    decoder = Decoder(Limits(fields=100))
+    assert len(decoder.decode(b"\x82" * 100)) == 100 and decoder.excess is None
+    assert len(decoder.decode(b"\x82" * 101)) == 100 and decoder.excess is Reason.HTTP2_TOO_MANY_FIELDS
+    decoder.decode(b"\x82")
+    assert decoder.excess is None
+
+
+def test_too_large_a_section_keeps_the_table_in_step():
+    """What comes behind the limit still goes into the table, as the peer believes."""
+    limits = Limits(head=300)
+    decoder = Decoder(limits)
+    encoder = Encoder()
+    fields = [(b"x-%d" % number, b"v" * 20) for number in range(20)]
+    found = decoder.decode(encoder.encode(fields))
+    assert decoder.excess is Reason.HTTP2_HEAD_TOO_LARGE
+    assert sum(field.size for field in found) <= 300 and [field.pair for field in found] == fields[: len(found)]
+    assert decode(decoder, encoder.encode(fields[15:])) == fields[15:] and decoder.excess is None
+
+
+def test_literals_beyond_the_limit_are_passed_over_with_the_others():
+    decoder = Decoder(Limits(head=100))
+    block = literal(b"a", b"v" * 90) + literal(b"b", b"v", 0) + literal(b"c", b"w", 0x40) + literal(b"d", b"v", 0x10)
+    assert decoder.decode(block) == [] and decoder.excess is Reason.HTTP2_HEAD_TOO_LARGE
+    assert [field.pair for field in decoder.table.entries] == [(b"c", b"w")]
+
+
+def test_a_bomb_ends_the_connection():
+    """CVE-2016-6581: one large entry, and a byte for each reference to it."""
+    decoder = Decoder(Limits())
+    entry = literal(b"x", b"v" * 4000, 0x40)
+    found = decoder.decode(entry + b"\xbe" * 14)
+    assert len(found) == 15
+    with pytest.raises(ConnectionFault) as caught:
+        decoder.decode(b"\xbe" * 65536)
+    assert (caught.value.fault.code, caught.value.fault.reason) == (ENHANCE_YOUR_CALM, Reason.HTTP2_HEAD_TOO_LARGE)
+
+
+def test_small_references_make_no_objects_beyond_the_limit():
+    """CVE-2026-49975: empty cookies by reference, one byte each."""
+    decoder = Decoder(Limits())
+    found = decoder.decode(literal(b"cookie", b"", 0x40) + b"\xbe" * 6000)
+    assert len(found) == 100 and decoder.excess is Reason.HTTP2_TOO_MANY_FIELDS
+    assert len({id(field) for field in found}) == 1
