@@ -1,4 +1,5 @@
-"""The build backend: setuptools, and where NODEMESH_COMPILE=1 the hot path's modules become extensions by mypyc.
+"""The build backend: setuptools, the live page (`build_page.py`), and where NODEMESH_COMPILE=1 the hot path's modules
+become extensions by mypyc.
 
 pyproject.toml names this file. The modules stay plain Python beside their extensions, which come first on import."""
 
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from setuptools import build_meta, setup
+
+import build_page
 
 PACKAGE = Path("agent/nodemesh")  # a backend runs in the project's root (PEP 517)
 
@@ -52,15 +55,18 @@ class Backend(build_meta._BuildMetaBackend):
 
     def run_setup(self, setup_script: str = "setup.py") -> None:
         building = bool({"bdist_wheel", "editable_wheel"} & set(sys.argv))
+        if building:
+            build_page.try_build()
         setup(ext_modules=extensions() if COMPILE and building else [])
 
     def get_requires_for_build_wheel(self, config_settings: Any = None) -> list[str]:
-        """mypyc, and what it needs to know the types of."""
+        """What brings npm where there is none; mypyc, and what it needs to know the types of."""
+        node = [] if build_page.npm() else [build_page.NODE_PACKAGE]
         if not COMPILE:
-            return []
+            return node
         project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
         mypy = [need for need in project["optional-dependencies"]["dev"] if need.startswith("mypy")]
-        return [*mypy, *project["dependencies"]]
+        return [*node, *mypy, *project["dependencies"]]
 
     get_requires_for_build_editable = get_requires_for_build_wheel
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from ..config.meta import Object
 from ..config.problems import Problem
 from ..config.virtualservice import HTTPRoute, VirtualServiceSpec
 from ..registry.snapshot import Health, Service, Snapshot
-from .state import ModeRow
+from .state import EndpointRow, ModeRow
 
 Mode = Callable[[Service, int], ModeRow]
 
@@ -51,8 +51,8 @@ def _service(service: Service, mode: Mode) -> dict[str, Any]:
     }
 
 
-def endpoints(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """/endpoints."""
+def endpoints(snapshot: Snapshot, states: Mapping[tuple[str, int], EndpointRow]) -> list[dict[str, Any]]:
+    """/endpoints. `ejected_for` is null where outlier detection has not ejected it, `in_flight` where none counts."""
     return [
         {
             "service": service.host,
@@ -67,12 +67,18 @@ def endpoints(snapshot: Snapshot) -> list[dict[str, Any]]:
             "network": endpoint.network,
             "weight": endpoint.weight,
             "labels": dict(endpoint.labels),
+            **_state(states.get((endpoint.address, endpoint.port))),
         }
         for host in sorted(snapshot.services)
         for service in snapshot.services[host]
         for port in sorted(service.endpoints)
         for endpoint in service.endpoints[port]
     ]
+
+
+def _state(row: EndpointRow | None) -> dict[str, Any]:
+    ejected = row.ejected_for if row is not None and row.ejected_for >= 0.0 else None
+    return {"in_flight": row.in_flight if row is not None else None, "ejected_for": ejected}
 
 
 def routes(snapshot: Snapshot) -> list[dict[str, Any]]:

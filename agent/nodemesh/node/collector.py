@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from ..telemetry.history import History
 from ..telemetry.totals import Totals
 from .channel import Closed, memfd, read_memfd
 from .fleet import Fleet
@@ -33,6 +34,7 @@ class Collector:
     ) -> None:
         self._expiry = expiry
         self.totals = Totals()
+        self.history = History()
         self._fleet = fleet
         self._store = store
         self._take_kernel = take_kernel
@@ -57,13 +59,14 @@ class Collector:
             now = time.monotonic()
             for key, data in answers.items():
                 try:
-                    for _dump in self.totals.update(key, data, now):
+                    for dump in self.totals.update(key, data, now):
+                        self.history.add(dump, time.time())
                         await asyncio.sleep(0)
                 except msgspec.DecodeError as error:
                     log.error("worker's numbers are of another version", worker=key, error=error)
             taken = self._take_kernel()
             if taken:
-                self.totals.add(taken, now)
+                self.history.add(self.totals.add(taken, now), time.time())
             self.totals.expire(now - self._expiry())
             if self._keep():
                 self._kept = {key: self.totals.kept(key) for key in answers}

@@ -252,7 +252,7 @@ class Control:
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
-        self.propagation.published(tables.version)
+        self.propagation.published(tables.version, tables.causes, time.time())
         self.review.due()
         self.resolver.want(snapshot)
         self.exposed.update(snapshot)

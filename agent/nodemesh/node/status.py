@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..admin.state import Explanation, ModeRow, PodRow, QuestionError
+from ..admin.state import EndpointRow, Explanation, ModeRow, PodRow, QuestionError
 from ..config.meshconfig import Reporter
 from ..config.problems import Problem, Severity
 from ..proxy.tls.expiry import first_end
@@ -22,7 +22,9 @@ from ..routing.networks import out_of_reach
 from ..routing.question import QuestionError as UnclearQuestion
 from ..routing.question import client_for
 from ..routing.trace import Step
+from ..routing.views import Views
 from ..telemetry.exposition import Page, render
+from ..telemetry.history import History
 from ..telemetry.totals import Totals
 from .exposed import bound_address
 from .kernel import show
@@ -38,6 +40,8 @@ class RunningNode:
 
     def __init__(self, control: Control) -> None:
         self._control = control
+        self._modes: dict[tuple[str, str, int], ModeRow] = {}  # of the views that `_modes_of` is
+        self._modes_of: Views | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -174,9 +178,14 @@ class RunningNode:
         views = self._control.views
         if views is None:
             return ModeRow(mode="", mode_reason="no tables are in force yet")
-        client = Client(namespace=service.namespace)
-        frontend = views.for_client(client).frontend_for_host(service.host, port)
-        return ModeRow(mode=frontend.mode.value, mode_reason=frontend.mode_reason)
+        if self._modes_of is not views:
+            self._modes_of, self._modes = views, {}
+        key = (service.namespace, service.host, port)
+        row = self._modes.get(key)
+        if row is None:
+            frontend = views.for_client(Client(namespace=service.namespace)).frontend_for_host(service.host, port)
+            row = self._modes[key] = ModeRow(mode=frontend.mode.value, mode_reason=frontend.mode_reason)
+        return row
 
     def explain(self, question: Explanation) -> dict[str, Any]:
         views = self._control.views
@@ -204,6 +213,42 @@ class RunningNode:
     async def telemetry(self) -> Totals:
         await self._control.collector.collect()
         return self._control.collector.totals
+
+    @property
+    def history(self) -> History:
+        return self._control.collector.history
+
+    def endpoint_states(self) -> Mapping[tuple[str, int], EndpointRow]:
+        now = time.monotonic()
+        found: dict[tuple[str, int], EndpointRow] = {}
+        for cluster, state in self._control.counters.states():
+            for endpoint, row in zip(cluster.endpoints, state.endpoints, strict=True):
+                key = (endpoint.address, endpoint.port)
+                before = found.get(key)
+                ejected = max(0.0, now - row.ejected_at) if row.ejected_at else -1.0
+                found[key] = EndpointRow(
+                    host=cluster.host,
+                    in_flight=row.in_flight + (before.in_flight if before is not None else 0),
+                    ejected_for=max(ejected, before.ejected_for if before is not None else -1.0),
+                )
+        return found
+
+    def changes(self) -> Sequence[Any]:
+        return list(self._control.propagation.changes)
+
+    def why_empty(self) -> list[str]:
+        control = self._control
+        said = [f"this node is not ready: {sentence}" for sentence in self.missing()]
+        rows = self.pods()
+        if control.enrolment is None:
+            said.append("eBPF is off: only what comes through --expose and gateway listeners is seen")
+        elif not any(row.enrolled for row in rows):
+            said.append("no pod of this node is enrolled")
+        left_out = [row for row in rows if not row.enrolled and row.why_not]
+        said += [f"{row.namespace}/{row.name} is not in the mesh: {row.why_not}" for row in left_out[:5]]
+        if len(left_out) > 5:
+            said.append(f"{len(left_out) - 5} more pods are not in the mesh; `nodemesh pods` says why")
+        return said
 
     async def connections(self) -> list[Any]:
         answers = await self._control.fleet.connections()

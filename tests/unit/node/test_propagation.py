@@ -7,13 +7,16 @@ def test_a_change_takes_until_all_workers_have_it():
     propagation.seen()
     now[0] = 10.25
     propagation.seen()  # of the same tables
-    propagation.published(3)
+    propagation.published(3, [f"cause {number}" for number in range(9)], 1000.0)
     propagation.applied(2)
+    (change,) = propagation.changes
+    assert (change.version, len(change.causes), change.count, change.seconds) == (3, 5, 9, -1.0)
     assert not sum(propagation.histogram.counts)
     now[0] = 10.5
     propagation.applied(3)
     propagation.applied(3)
     assert (sum(propagation.histogram.counts), propagation.histogram.sum, propagation.last) == (1, 500.0, 0.5)
+    assert (change.at, change.seconds) == (1000.0, 0.5)
 
 
 def test_tables_that_were_overtaken_are_in_force_with_the_newer_ones():
