@@ -12,6 +12,9 @@ Suite `relay` (`relay_suite.py`): opaque TCP, and TLS that ends at the proxy; `r
 for it, `relay_load.py` the client, `relay_upstream.py` the server, `relay_bytes.py` what they send and compare.
 `aftermath.py` is what both suites with proxies look at when a load has gone.
 
+Suite `fairness` (`fairness_suite.py`): what a pod feels of another one whose bytes are dear to read; these are
+`attack.py`.
+
 Suite `exchange` (`exchange_suite.py`, `exchange_job.py`): the proxy's own code on an in-memory network.
 
 Suite `codec` (`codec_suite.py`, `codec_job.py`): HTTP/2 and HPACK without IO, beside python-hyper's.

@@ -9,6 +9,7 @@ from . import (
     codec_suite,
     datapath_suite,
     exchange_suite,
+    fairness_suite,
     http_suite,
     instructions_suite,
     relay_suite,
@@ -20,6 +21,7 @@ from .outcome import Options, Outcome
 SUITES: dict[str, Callable[[Options], Outcome]] = {
     "http": http_suite.run,
     "relay": relay_suite.run,
+    "fairness": fairness_suite.run,
     "exchange": exchange_suite.run,
     "codec": codec_suite.run,
     "instructions": instructions_suite.run,

@@ -3,6 +3,8 @@
 import msgspec
 import pytest
 
+from nodemesh.proxy.http1.client import MAX_INTERIM
+from nodemesh.proxy.http1.server import AT_ONCE
 from nodemesh.reasons import Reason
 from nodemesh.sim.pipe import Peer
 from nodemesh.sim.world import World
@@ -487,10 +489,10 @@ def test_pipelined_answers_of_ours_leave_others_their_turn():
     client.send(GET * 100)
     other.send(GET)
     world.network.run()
-    assert client.take().count(b" 418 ") == 16 and other.take().count(b" 418 ") == 1
+    assert client.take().count(b" 418 ") == AT_ONCE and other.take().count(b" 418 ") == 1
     client.end()
     world.advance(0.1)
-    assert client.take().count(b" 418 ") == 84 and client.ended
+    assert client.take().count(b" 418 ") == 100 - AT_ONCE and client.ended
 
 
 def test_a_client_that_pipelines_too_much_is_not_read(world):
@@ -547,3 +549,30 @@ def test_connections_beyond_a_pods_limit_are_reset_and_counted():
     first.end()
     world.run()
     assert not world.connect("10.96.0.10", 80).closed
+
+
+def test_interim_responses_have_a_bound(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = ask(world)
+    server.accept().send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * (MAX_INTERIM + 1))
+    world.run()
+    *hints, last = client.take().split(b"HTTP/1.1 ")[1:]
+    assert len(hints) == MAX_INTERIM and last.startswith(b"502 ")
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /" + b"../" * 300 + b" HTTP/1.1\r\nHost: reviews\r\n\r\n", b"400"),
+        (b"\r\n" * 100 + GET, b"400"),
+        (GET[:-2] + b"Connection: " + b"a," * 200 + b"\r\n\r\n", b"431"),
+        (
+            b"POST / HTTP/1.1\r\nHost: reviews\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"a:\r\n" * 200 + b"\r\n",
+            b"431",
+        ),
+    ],
+)
+def test_what_is_too_much_work_is_refused(world, head, status):
+    world.serve("10.1.0.1", 9080)
+    client = ask(world, head)
+    assert client.take().startswith(b"HTTP/1.1 " + status) and client.ended

@@ -1,5 +1,7 @@
 """Conversations without HTTP: relays with their ends, and ports whose protocol the first bytes tell."""
 
+import ssl
+
 import msgspec
 import pytest
 
@@ -8,7 +10,7 @@ from nodemesh.sim.world import World
 from nodemesh.telemetry.telemetry import Dump
 
 from .mesh import SERVICE
-from .test_http import GET, OK, ask
+from .test_http import GET, HTTP10, OK, ask
 
 
 def test_bytes_and_ends_go_both_ways(world):
@@ -96,6 +98,56 @@ def test_http_by_its_first_bytes_however_they_come(world):
     client.send(GET[2:])
     world.run()
     assert server.accept().take().startswith(b"GET /a")
+
+
+OLD = b"GET /a HTTP/1.0\r\nHost: reviews\r\n\r\n"
+
+
+def test_where_no_protocol_is_declared_http_1_0_is_the_servers_to_answer(world):
+    server = world.serve("10.1.0.1", 9082)
+    for pieces in (
+        [OLD],
+        [OLD[:3], OLD[3:20], OLD[20:]],
+        [OLD[:14], b"0\n\n"],
+        [b"GET key\r\n"],
+        [b"PUT / HTTP/2.0\r\n"],
+    ):
+        client = ask(world, pieces[0], 82)
+        for piece in pieces[1:]:
+            client.send(piece)
+            world.run()
+        upstream = server.accept()
+        assert upstream.take() == b"".join(pieces)
+        upstream.send(b"HTTP/1.0 200 OK\r\n\r\nx")
+        upstream.end()
+        world.run()
+        assert client.take() == b"HTTP/1.0 200 OK\r\n\r\nx" and client.ended
+    assert all(record.status == 0 for record in world.records)
+
+
+def test_where_it_is_accepted_it_is_http_there_too(world):
+    server = world.serve("10.1.0.1", 9082)
+    world.configure(SERVICE + HTTP10)
+    ask(world, OLD, 82)
+    assert b"x-request-id" in server.accept().take()
+
+
+@pytest.mark.parametrize(("data", "is_http"), [(b"GET /a", True), (b"GE", False)])
+def test_a_first_line_that_does_not_end_is_decided_on_in_time(world, data, is_http):
+    server = world.serve("10.1.0.1", 9082)
+    client = ask(world, data, 82)
+    world.advance(1.0)
+    assert not server.connections
+    world.advance(10.0)
+    assert bool(server.connections) is not is_http
+    client.send(b"x HTTP/1.1\r\nHost: reviews\r\n\r\n")
+    world.run()
+    assert (b"x-request-id" in server.accept().take()) is is_http
+
+
+def test_a_first_line_of_any_length_is_bounded(world):
+    client = ask(world, b"GET /" + b"a" * 70_000, 82)
+    assert client.take().startswith(b"HTTP/1.1 4") and client.ended
 
 
 def test_other_bytes_are_relayed_at_once(world):
@@ -316,3 +368,57 @@ spec:
     world.run()
     assert server.accept().take().startswith(b"GET /a")
     assert world.proxy.targets.keys() == {"outbound|80||*.wikipedia.org"}
+
+
+ENTRIES = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: api, namespace: default}
+spec:
+  hosts: [api.example]
+  addresses: [203.0.113.0/24]
+  ports: [{number: 443, name: tls, protocol: TLS}]
+  resolution: STATIC
+  endpoints: [{address: 10.1.0.7}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: www, namespace: default}
+spec:
+  hosts: [www.example]
+  ports: [{number: 443, name: tls, protocol: TLS}]
+  resolution: STATIC
+  endpoints: [{address: 10.1.0.8}]
+"""
+CLOSED = """
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: default, namespace: istio-system}
+spec: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}}
+"""
+
+
+def client_hello(name: str) -> bytes:
+    written = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), written, server_hostname=name).do_handshake()
+    return written.read()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_the_server_name_decides_where_the_address_does_not(closed):
+    world = World(SERVICE + ENTRIES + (CLOSED if closed else ""))
+    servers = {address: world.serve(address, 443) for address in ("10.1.0.7", "10.1.0.8", "203.0.113.9")}
+    unknown = None if closed else "203.0.113.9"
+    for name, address in (("api.example", "10.1.0.7"), ("www.example", "10.1.0.8"), ("other.example", unknown)):
+        hello = client_hello(name)
+        client = world.connect("203.0.113.9", 443)
+        client.send(hello)
+        world.run()
+        if address is None:
+            assert client.reset_seen and world.records[-1].reasons == (Reason.BLACKHOLE,)
+        else:
+            assert servers[address].accept().take() == hello
+    assert [len(server.connections) for server in servers.values()] == [1, 1, 0 if closed else 1]

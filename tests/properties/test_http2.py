@@ -299,3 +299,87 @@ def test_a_damaged_stream_is_read_as_h2_reads_it(place, damage):
         if kind == "head" and id in seen:
             method, _, authority, path, _ = rest[0]
             assert [method, path, authority] == seen[id]
+
+
+class Keeping(Log):
+    """Takes nothing of a body by itself."""
+
+
+class Keeper(Recorder):
+    def __init__(self, server: bool) -> None:
+        super().__init__(server, Limits(streams=4, window=20_000, connection_window=70_000))
+        self.taking = False
+        self.open: list = []  # streams that were ever there
+
+    def make(self, stream):
+        self.open.append(stream)
+        return Keeping(self)
+
+
+DEED = st.tuples(
+    st.sampled_from(["open", "data", "data", "data", "end", "trailers", "answer", "take", "take", "reset"]),
+    st.booleans(),  # by the server
+    st.integers(0, 7),  # of which stream
+    st.integers(0, 40_000),
+)
+
+
+def do(deed: tuple[str, bool, int, int], ours: Keeper, theirs: Keeper) -> None:
+    what, by_server, which, size = deed
+    side = theirs if by_server else ours
+    connection = side.connection
+    if what == "open":
+        if ours.connection.capacity:
+            ours.open.append(ours.request(ended=False))
+        return
+    if not side.open:
+        return
+    stream = side.open[which % len(side.open)]
+    if what == "take":
+        connection.taken(stream, size)
+    elif what == "reset":
+        connection.reset(stream, 8)
+    elif what == "answer":
+        if by_server:
+            connection.send_head(stream, RESPONSE, False)
+    elif stream.answered:
+        if what == "data":
+            connection.send_data(stream, bytes(size), False)
+        elif what == "end":
+            connection.send_data(stream, b"", True)
+        else:
+            connection.send_trailers(stream, [(b"x-t", b"1")])
+
+
+def pump(ours: Keeper, theirs: Keeper) -> None:
+    while True:
+        there, here = ours.connection.outgoing(), theirs.connection.outgoing()
+        ours.connection.flushed()
+        theirs.connection.flushed()
+        if not there and not here:
+            return
+        theirs.connection.receive(there, 0.0)
+        ours.connection.receive(here, 0.0)
+
+
+@given(st.lists(DEED, max_size=60), st.integers(1, 10))
+@settings(max_examples=200, deadline=None)
+def test_windows_are_kept_whatever_becomes_of_the_streams(deeds, at_once):
+    """No byte of a window is lost or made up, by any order of bodies, ends, resets and what is taken when."""
+    ours, theirs = Keeper(server=False), Keeper(server=True)
+    pump(ours, theirs)
+    for start in range(0, len(deeds), at_once):
+        for deed in deeds[start : start + at_once]:
+            do(deed, ours, theirs)
+        pump(ours, theirs)
+        for sender, receiver in ((ours.connection, theirs.connection), (theirs.connection, ours.connection)):
+            assert not sender.broken and sender.window == receiver.credit >= 0
+            held = sum(stream.untaken for stream in (theirs if receiver.server else ours).open)
+            assert receiver.credit + receiver.owed + held == 70_000
+    for side in (ours, theirs):
+        for stream in side.open:
+            side.connection.reset(stream, 8)
+            side.connection.taken(stream, 1 << 30)
+    pump(ours, theirs)
+    for connection in (ours.connection, theirs.connection):
+        assert not connection.streams and not connection._blocked and connection.credit + connection.owed == 70_000

@@ -21,6 +21,7 @@ names = st.sampled_from(NAMES)
 namespaces = st.sampled_from(NAMESPACES)
 subsets = st.sampled_from(("", "v1", "v2", "missing"))
 hosts = st.sampled_from(("s0", "s1", "s0.a.svc.cluster.local", "s1.b.svc.cluster.local", "ext.example.com", "nowhere"))
+wide = st.sampled_from(("*.a.svc.cluster.local", "*.example.com", "*.ext.example.com"))
 export_to = st.sampled_from(([], ["."], ["*"], ["a"]))
 
 
@@ -30,6 +31,10 @@ def services(draw):
     index = NAMES.index(name) * 2 + NAMESPACES.index(namespace)
     ip = draw(st.sampled_from((f"10.96.0.{index}", f"10.96.1.{index}", "None")))
     port = draw(st.sampled_from(((80, "http"), (80, ""), (80, "tcp"), (81, "http"))))
+    target = draw(st.sampled_from(("", "", "s0.a.svc.cluster.local", "s1.b.svc.cluster.local", "ext.example.com")))
+    if target:
+        spec = {"type": "ExternalName", "externalName": target, "ports": [{"port": 80, "name": "http"}]}
+        return make("Service", name, spec, namespace=namespace)
     return service(name, ip, port, namespace=namespace)
 
 
@@ -45,7 +50,10 @@ def pods(draw):
 def entries(draw):
     spec = {
         "hosts": draw(st.sampled_from((["ext.example.com"], ["*.example.com"], ["s0.a.svc.cluster.local"]))),
-        "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+        "ports": [
+            {"number": draw(st.sampled_from((80, 81))), "name": "http", "protocol": "HTTP"},
+            {"number": 443, "name": "tls", "protocol": "TLS"},
+        ],
         "resolution": "STATIC",
         "addresses": draw(st.sampled_from(([], ["10.97.0.1"], ["10.98.0.0/24"]))),
         "exportTo": draw(export_to),
@@ -80,9 +88,13 @@ def virtual_services(draw):
     if draw(st.booleans()):
         rules.insert(0, {"match": [{"uri": {"prefix": "/d"}}], "delegate": {"name": "d"}})
     gateways = draw(st.sampled_from(([], ["g0"], ["mesh", "a/g0"])))
-    spec = {"hosts": [draw(hosts)], "http": rules, "exportTo": draw(export_to), "gateways": gateways}
+    own = draw(st.lists(st.one_of(hosts, wide), min_size=1, max_size=2, unique=True))
+    spec = {"hosts": own, "http": rules, "exportTo": draw(export_to), "gateways": gateways}
     if draw(st.booleans()):
         spec["tcp"] = [{"route": [{"destination": {"host": draw(hosts)}}]}]
+    if draw(st.booleans()):
+        route = [{"destination": {"host": draw(hosts)}}]
+        spec["tls"] = [{"match": [{"sniHosts": ["ext.example.com"]}], "route": route}]
     return make("VirtualService", draw(st.sampled_from(("r0", "r1"))), spec, namespace=draw(namespaces))
 
 
@@ -159,7 +171,7 @@ def gateways(draw):
 
 @st.composite
 def sidecars(draw):
-    spec = {"egress": [{"hosts": draw(st.sampled_from((["./*"], ["*/*"], ["b/*"])))}]}
+    spec = {"egress": [{"hosts": draw(st.sampled_from((["./*"], ["*/*"], ["b/*"], ["*/s0.a.svc.cluster.local"])))}]}
     if draw(st.booleans()):
         spec["workloadSelector"] = {"labels": {"app": "web"}}
     if draw(st.booleans()):
@@ -231,7 +243,7 @@ GATEWAY = Client(namespace="a", labels={"istio": "ingress"}, gateway=True)
 PROBES = [
     request(path, host, headers=headers)
     for path in ("/", "/x/y", "/d/e/f")
-    for host in ("s0", "s1.b", "ext.example.com", "nowhere", "10.96.0.0")
+    for host in ("s0", "s1.b", "ext.example.com", "x.ext.example.com", "x.a.svc.cluster.local", "nowhere", "10.96.0.0")
     for headers in ({}, {"h": "1"})
 ]
 DIALLED = (
@@ -241,6 +253,9 @@ DIALLED = (
     ("10.97.0.1", 80),
     ("10.98.0.9", 80),
     ("203.0.113.1", 80),
+    ("10.97.0.1", 443),
+    ("10.98.0.9", 443),
+    ("203.0.113.1", 443),
 )
 
 
@@ -253,7 +268,8 @@ def meaning(views):
         )
         for address, port in DIALLED:
             frontend = view.frontend(address, port)
-            found.append((frontend, view.tcp(frontend), view.tls(frontend, "ext.example.com")))
+            found.append((frontend, view.tcp(frontend)))
+            found.extend(view.tls(frontend, name, address) for name in ("ext.example.com", "s0.a", "no", ""))
             found.extend(view.http(frontend, probe) for probe in PROBES)
     view = views.for_client(GATEWAY)
     found.append(view.servers())

@@ -69,7 +69,7 @@ class Node(Protocol):
         """What the cluster says now."""
 
     def problems(self) -> Sequence[Problem]:
-        """All findings in the configuration."""
+        """What is wrong with the objects, and what they claim of other namespaces."""
 
     def missing(self) -> list[str]:
         """What is missing for readiness, a sentence each."""

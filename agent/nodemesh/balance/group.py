@@ -21,6 +21,8 @@ from .ring import Ring
 from .rows import CHANGES, EJECTED_AT, Row, private_row
 from .shared import Share
 
+ALL_BITS = 2**64 - 1  # of a hash
+STRIDE = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio: five such steps spread over all hashes
 REPICKS = 5  # hostSelectionRetryMaxAttempts of Istio's retry policy
 PRIORITY_FREQUENCY = 2  # update_frequency of Envoy's previous_priorities
 PASSTHROUGH_IDLE = 5.0  # seconds after which an unused dialled address is forgotten (Envoy's cleanup_interval)
@@ -177,7 +179,8 @@ class Group:
         """A host for one request, or None where none serves (503, flag UH).
 
         `key` is the hash of a consistent-hash policy, `tried` the hosts of the earlier attempts of a retried request:
-        they are avoided if five further draws find another (not by hashing algorithms, whose point is to stay).
+        they are avoided if five further draws find another. A hashing algorithm draws for other keys then, always the
+        same ones.
         `remote` says that retries are to leave the priorities that were tried (retryRemoteLocalities)."""
         if (
             self.stale
@@ -191,11 +194,10 @@ class Group:
             return self.only.pick(key or 0)
         leave = tried if remote else ()
         host = self._pick(key, leave)
-        if tried and not self.sticky:
-            repicks = REPICKS
-            while repicks and host in tried:
-                host = self._pick(key, leave)
-                repicks -= 1
+        draw = 0
+        while draw < REPICKS and host in tried:
+            draw += 1
+            host = self._pick(key, leave, draw)
         return host
 
     def pick_address(self, address: str, port: int) -> Host:
@@ -211,9 +213,12 @@ class Group:
         host.used = now
         return host
 
-    def _pick(self, key: int | None, leave: Sequence[Host]) -> Host | None:
+    def _pick(self, key: int | None, leave: Sequence[Host], draw: int = 0) -> Host | None:
+        point = key or 0
+        if draw:
+            point = (point + draw * STRIDE) & ALL_BITS
         if self.only is not None:
-            return self.only.pick(key or 0)
+            return self.only.pick(point)
         level = self._level(key, leave)
         if level is None or not level.balancers:
             return None
@@ -222,7 +227,7 @@ class Group:
             roll = self.rng.random() * level.bounds[-1]
             while roll >= level.bounds[chosen]:
                 chosen += 1
-        return level.balancers[chosen].pick(key or 0)
+        return level.balancers[chosen].pick(point)
 
     def _level(self, key: int | None, leave: Sequence[Host]) -> Level | None:
         if len(self.levels) < 2:

@@ -37,6 +37,10 @@ class Limit:
         self.cells[self.cell] += 1
         return True
 
+    def acquire(self) -> None:
+        """Count one whatever the maximum says."""
+        self.cells[self.cell] += 1
+
     def release(self) -> None:
         self.cells[self.cell] -= 1
 
@@ -134,3 +138,11 @@ class Limits:
         self.retries.maximum = pool.max_retries
         self.retries.budget = budget
         self.requests_per_connection = pool.max_requests_per_connection
+
+    @property
+    def wanted_elsewhere(self) -> bool:
+        """Whether no more connections are allowed while requests of other workers wait for one."""
+        row, maximum = self.connections.row, self.connections.maximum
+        if maximum == UNLIMITED or row.workers == 1 or row.total(CONNECTIONS) < maximum:
+            return False
+        return row.total(PENDING) > row.own(PENDING)

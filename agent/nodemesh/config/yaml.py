@@ -22,7 +22,9 @@ from yaml.events import (
     SequenceStartEvent,
     StreamEndEvent,
 )
+from yaml.scanner import ScannerError
 
+from . import colons
 from .meta import Location, Path
 from .scalars import scalar
 
@@ -198,7 +200,14 @@ def _parse(chunk: Chunk) -> Document | Flaw | None:
     """The chunk's document (libyaml knows no second one without a `---`), None where it is empty."""
     composer = _Composer(chunk)
     try:
-        root = composer.document()
+        try:
+            root = composer.document()
+        except ScannerError as error:
+            text = colons.replaced(chunk.text, error.problem)
+            if not text:
+                raise
+            composer = _Composer(chunk, text)
+            root = composer.document()
     except YAMLError as error:
         return _syntax_flaw(error, chunk)
     except _Refused as refused:
@@ -227,8 +236,11 @@ class _Refused(Exception):
 class _Composer:
     """Builds nodes from libyaml's events, one document after the other."""
 
-    def __init__(self, chunk: Chunk) -> None:
-        self._next: Callable[[], Any] = CParser(chunk.text).get_event
+    def __init__(self, chunk: Chunk, text: str = "") -> None:
+        """`text` is the chunk's with stand-ins for colons, where it has any."""
+        self._next: Callable[[], Any] = CParser(text or chunk.text).get_event
+        if text:
+            self._next = colons.restored(self._next)
         self._file = chunk.file
         self._base = chunk.first_line
         self._anchors: dict[str, Node | None] = {}

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from ..config.capture import LIMIT
 from . import bpf
 from .pins import LAYOUT as LAYOUT
 from .pins import Pins
@@ -225,6 +224,9 @@ _NO_PREALLOC = 1
 #: Pods that a node is reckoned with at most, for maps of which each pod has a part: Kubernetes suggests 110.
 PODS = 512
 
+#: What the annotations of one pod may take of `ranges`: config/capture.py's limit, and what stands for all the rest.
+RANGES_PER_POD = 258
+
 #: Every map with its default size in entries. Where a pod's own doing takes entries, the size is that of the most pods
 #: by the most that one may have.
 LAYOUTS: dict[str, Layout] = {
@@ -235,7 +237,7 @@ LAYOUTS: dict[str, Layout] = {
     "services": Layout("hash", SERVICE_KEY, SERVICE, 131_072, _NO_PREALLOC),
     "networks": Layout("lpm_trie", NETWORK_KEY, SERVICE, 16_384, _NO_PREALLOC),
     "captures": Layout("hash", U64, U32, 4096, _NO_PREALLOC),
-    "ranges": Layout("lpm_trie", RANGE_KEY, U32, PODS * (LIMIT + 2), _NO_PREALLOC),
+    "ranges": Layout("lpm_trie", RANGE_KEY, U32, PODS * RANGES_PER_POD, _NO_PREALLOC),
     "backends": Layout("hash", BACKEND_KEY, BACKEND, 262_144, _NO_PREALLOC),
     "origins": Layout("lru_hash", U64, ORIGIN, 65_536),
     "nameservers": Layout("lru_hash", NAMESERVER_KEY, NAMESERVER, 16_384),

@@ -20,6 +20,7 @@ from ..proxy.messages import Message, SetDns, SetMaps, SetSockmap
 from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
+from ..registry.store import CLUSTER, FILES
 from ..routing.client import Client
 from ..routing.compile import compile_tables
 from ..routing.views import Views
@@ -39,6 +40,7 @@ from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
 from .propagation import Propagation
 from .publish import Publisher
+from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
 from .review import Review
 from .sockmap import SockmapOffer
@@ -59,10 +61,6 @@ PROOF_INTERVAL = 0.05
 #: New findings in the configuration that are logged one by one.
 PROBLEMS_LOGGED = 20
 
-#: The registry's names of the sources. A file's object counts before the cluster's of the same name.
-FILES = "files"
-CLUSTER = "cluster"
-
 
 class Control:
     """Puts the parts together; one per process. Built by `start`, which raises StartError."""
@@ -75,7 +73,7 @@ class Control:
         self.cluster: Cluster | None = None
         if options.kubernetes:
             self.cluster = Cluster(options, self._secrets_changed, self._take_remote, self.failing)
-        self.registry = Registry(options.cluster)
+        self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
         self.kernel = Kernel(options) if options.ebpf is not Ebpf.OFF else None
@@ -122,6 +120,7 @@ class Control:
         self._store.started()
         async with asyncio.TaskGroup() as tasks:
             duties = [
+                tasks.create_task(self._beat(), name="pulse"),
                 *self._follow(tasks),
                 tasks.create_task(self._watch_pods(), name="pods"),
                 tasks.create_task(self.collector.run(), name="collect"),
@@ -136,6 +135,13 @@ class Control:
             self.kernel.clear()
         await admin.cleanup()
         self.fleet.close()
+
+    async def _beat(self) -> None:
+        """Tell the supervisor that the event loop turns."""
+        heart = Heart()
+        while True:
+            heart.beat()
+            await asyncio.sleep(BEAT)
 
     # the configuration
 
@@ -178,13 +184,15 @@ class Control:
         the place of what is refused now."""
         known = set(self.snapshot.problems)
         problems = self.registry.apply(source, changes.changed, changes.removed, changes.problems).problems
+        if self.cluster is not None:
+            self.cluster.source.objections = self.registry.objections
         refused = [problem for problem in problems if problem.refused]
         self.error = ""
         if refused:
             first = refused[0]
             count = "" if len(refused) == 1 else f" (and {len(refused) - 1} more)"
             self.error = f"{first.location}: {first.message}{count}; what was good before stays in force"
-        for problem in [problem for problem in changes.problems if problem not in known][:PROBLEMS_LOGGED]:
+        for problem in [problem for problem in problems if problem not in known][:PROBLEMS_LOGGED]:
             say = log.error if problem.severity is Severity.ERROR else log.warning
             say(problem.message, at=problem.location, field=problem.path)
 
@@ -246,7 +254,7 @@ class Control:
             pods = self.enrolment.clients()
         clients = [*pods.values(), *self.exposed.clients(snapshot)]
         self.counters.assign(self.views, clients)
-        uses = self.credentials.uses(snapshot, clients)
+        uses = self.credentials.uses(snapshot, clients, self.registry.reach)
         if self.cluster is not None:
             self.cluster.want_secrets(uses)
             self.cluster.statuses_wanted = snapshot.mesh.enable_status

@@ -24,6 +24,9 @@ REST = 20.0
 HELD = 1000
 LOGGED = 20
 
+#: The codes of claims on what belongs to another namespace.
+CLAIMS = frozenset({"address-of-another", "host-of-another"})
+
 #: Findings that were logged and are not logged again when they come back.
 REMEMBERED = 10_000
 
@@ -36,6 +39,11 @@ class Review:
         self._inputs = inputs
         self._due = asyncio.Event()
         self._told: set[Problem] = set()
+
+    @property
+    def claims(self) -> list[Problem]:
+        """Those of the findings that tell of one namespace's claims on what is another's."""
+        return [problem for problem in self.problems if problem.code in CLAIMS]
 
     def due(self) -> None:
         """There are new tables."""

@@ -82,6 +82,7 @@ class RunningNode:
                 "error": control.error,
                 "errors": errors,
                 "warnings": warnings,
+                "claims": [f"{claim.location}: {claim.message}" for claim in control.review.claims],
             },
             "certificates": self._certificates(),
             "cluster": self._cluster(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
+from itertools import islice
 
 from mypy_extensions import mypyc_attr
 
@@ -14,6 +15,10 @@ TICKS_PER_SECOND = 1000
 #: cancelled soon and leave their slots behind, so there must not be one for every millisecond of an hour.
 LONG = 30.0
 COARSE = 250
+
+
+#: Of those that wait equally long so many expire at once; the others follow.
+AT_ONCE = 64
 
 
 class Timer:
@@ -89,13 +94,18 @@ class Clock:
             heappop(self._ticks)
         return None
 
-    def advance(self, now: float) -> None:
-        """Move to `now` and fire what is due. A callback may arm and cancel timers."""
+    def advance(self, now: float, most: int = 0) -> None:
+        """Move to `now` and fire what is due, at most so many timers (0: all): `wait` tells of the others. A callback
+        may arm and cancel timers."""
         self.now = now
+        left = most or -1
         due = int(now * TICKS_PER_SECOND + 1e-3)  # what floats lose is no reason to wait again
         while self._ticks and self._ticks[0] <= due:
             slot = self._slots[self._ticks[0]]
             while slot:
+                if left == 0:
+                    return
+                left -= 1
                 timer = next(iter(slot))
                 del slot[timer]
                 callback, timer.callback = timer.callback, spent
@@ -145,7 +155,7 @@ class CommonTimeout:
         """The first one's time is over, unless it has left."""
         self._armed = False
         try:
-            for waiter, since in list(self._waiters.items()):
+            for waiter, since in list(islice(self._waiters.items(), AT_ONCE)):
                 if since + self.delay > self._clock.now:
                     break
                 if self._waiters.pop(waiter, None) is not None:

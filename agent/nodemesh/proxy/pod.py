@@ -16,6 +16,7 @@ from ..routing.frontend import Frontend
 from ..routing.view import View
 from ..telemetry.record import ConnectionRecord
 from .accept.arrival import Arrival
+from .accept.proxy_protocol import Announced
 from .accept.sniff import Sniffer
 from .addresses import ADDRESSES, show
 from .http.session import Session
@@ -79,7 +80,10 @@ class Pod(Acceptor):
             self._turn_away(transport, Reason.LIMIT_PER_POD)
             return
         if self.gateway_port:
-            self._accept_as_gateway(transport)
+            if self.edge.proxy_protocol:
+                Announced(self, transport, self._accept_as_gateway)
+            else:
+                self._accept_as_gateway(transport)
             return
         if dialled is None:
             self.budget.release_connection()

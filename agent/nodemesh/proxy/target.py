@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections import deque
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..balance.group import Group
 from ..balance.host import Host
 from ..registry.snapshot import HTTP_PROTOCOLS
 from ..routing.decision import Algorithm, Cluster
 from ..routing.names import strip_port
+from .clock import Timer
 from .http.pool import Pool
 from .http.stream import Requester
 from .http1.client import Http1Client
@@ -23,18 +23,29 @@ if TYPE_CHECKING:
     from .proxy import Proxy
 
 
-class Target:
-    """State lives as long as the cluster's key does, across changes of its endpoints and policies."""
+#: How often those who wait for a connection ask again unbidden: limits are the node's, and what other workers give back
+#: makes no sound here.
+RECHECK: Final = 0.05
 
-    __slots__ = ("proxy", "cluster", "group", "limits", "waiting", "used")
+#: The longest that a request waits for a connection whose route has no timeout (Envoy's stream_idle_timeout).
+LONGEST_WAIT: Final = 300.0
+
+
+class Target:
+    """State lives as long as the cluster's key does, across changes of its endpoints and policies. `queues` are the
+    pools with waiting requests, in the order in which their first ones came."""
+
+    __slots__ = ("proxy", "cluster", "group", "limits", "queues", "used", "_serving", "_timer")
 
     def __init__(self, proxy: Proxy, cluster: Cluster) -> None:
         self.proxy = proxy
         self.cluster = cluster
         self.group = Group(cluster, proxy.clock.read, proxy.rng, proxy.share)
         self.limits = self.group.limits
-        self.waiting: deque[Requester] = deque()
+        self.queues: dict[Pool, None] = {}
         self.used = proxy.clock.now
+        self._serving = False  # inside `serve_waiting`
+        self._timer: Timer | None = None  # of `_recheck`
 
     def adopt(self, cluster: Cluster) -> None:
         """Newer endpoints or policies; connections to endpoints that left are drained."""
@@ -64,39 +75,76 @@ class Target:
 
     def upstream(self, host: Host, pod: Pod, fresh: bool, name: str) -> Http1Client | None:
         """A connection for one request: an idle one (not if it has to be `fresh`) or a new one; None where the breaker
-        allows no more. `name` is `server_name`'s."""
-        pool = host.pool
-        if not isinstance(pool, Pool):
-            pool = host.pool = Pool(self, host)
+        allows no more. `name` is `server_name`'s.
+
+        The breaker is the node's, and whoever has to wait waits for connections of this worker. So it has one to each
+        endpoint that is picked, whatever the breaker says, as Envoy's workers have (its page "Circuit breaking")."""
+        pool = pool_of(self, host)
         if not fresh:
             idle = pool.take(pod.lane, name)
             if idle is not None:
                 return idle
-        if not self.limits.connections.try_acquire() and not (
-            self.evict_one() and self.limits.connections.try_acquire()
-        ):
-            return None
+        if not self.admit():
+            if pool.open:
+                return None
+            self.limits.connections.acquire()
         return Http1Client(pool, pod, name)
 
-    def wait(self, requester: Requester) -> bool:
-        """Queue for a connection; False where the queue is full (flag UO)."""
+    def admit(self) -> bool:
+        """Take a place under the breaker for one more connection; an idle one may have to go for it."""
+        connections = self.limits.connections
+        return connections.try_acquire() or (self.evict_one() and connections.try_acquire())
+
+    def wait(self, requester: Requester, host: Host) -> bool:
+        """Queue for a connection to an endpoint; False where the queue is full (flag UO)."""
         if not self.limits.pending.try_acquire():
             return False
-        self.waiting.append(requester)
+        pool = pool_of(self, host)
+        pool.waiting[requester] = self.proxy.clock.now
+        self.queues[pool] = None
+        if self._timer is None:
+            self._timer = self.proxy.clock.after(RECHECK, self._recheck)
         return True
 
-    def leave(self, requester: Requester) -> None:
+    def leave(self, requester: Requester, host: Host) -> None:
         """Wait no longer."""
-        if requester in self.waiting:
-            self.waiting.remove(requester)
+        pool = pool_of(self, host)
+        if pool.waiting.pop(requester, None) is not None:
             self.limits.pending.release()
+            if not pool.waiting:
+                del self.queues[pool]
 
-    def serve_waiting(self) -> None:
-        """A connection has become free, or may be opened: let the first in line ask again."""
-        if self.waiting:
-            requester = self.waiting.popleft()
-            self.limits.pending.release()
-            requester.proceed()
+    def serve_waiting(self, pool: Pool | None) -> None:
+        """A connection has become free, or may be opened: let those in line ask again who can be served, first the ones
+        who wait for the same endpoint."""
+        if self._serving:
+            return
+        self._serving = True
+        try:
+            while pool is not None and pool.serve_first():
+                pass
+            exhausted = False
+            for other in list(self.queues):
+                if not exhausted or not other.open:
+                    while other.serve_first():
+                        pass
+                    exhausted = bool(other.waiting)
+        finally:
+            self._serving = False
+
+    def _recheck(self) -> None:
+        """Ask again, and send away who has waited too long."""
+        self._timer = None
+        self.serve_waiting(None)
+        longest = self.proxy.clock.now - LONGEST_WAIT
+        for pool in list(self.queues):
+            while pool.waiting:
+                requester, since = next(iter(pool.waiting.items()))
+                if since > longest:
+                    break
+                requester.waited_too_long()
+        if self.queues:
+            self._timer = self.proxy.clock.after(RECHECK, self._recheck)
 
     def evict_one(self) -> bool:
         """Close one idle connection, to make room where `maxConnections` is reached by other pods' idle ones."""
@@ -131,10 +179,18 @@ class Target:
     @property
     def busy(self) -> bool:
         """Whether requests or connections are under way."""
-        return bool(self.waiting) or any(host.load for host in self._hosts())
+        return bool(self.queues) or any(host.load for host in self._hosts())
 
     def _hosts(self) -> list[Host]:
         return [*self.group.by_address.values(), *self.group.passing.values()]
+
+
+def pool_of(target: Target, host: Host) -> Pool:
+    """An endpoint's connections."""
+    pool = host.pool
+    if not isinstance(pool, Pool):
+        pool = host.pool = Pool(target, host)
+    return pool
 
 
 def drain(host: Host) -> None:

@@ -15,6 +15,9 @@ from ..routing.decision import Keepalive
 if TYPE_CHECKING:
     from .gate import Gate
 
+#: What one read takes.
+READ_SIZE: Final = 16 * 1024
+
 #: Received bytes: a memoryview (of a buffer that is used again after the call) only while `Transport.bulk` is set.
 Buffer = bytes | memoryview
 
@@ -78,11 +81,23 @@ class Transport:
 
     Back-pressure: whoever forwards looks at `pending` after sending and pauses its source until `Handler.drained`."""
 
-    __slots__ = ("handler", "bulk", "pending", "established", "accepted", "closed", "local", "remote", "entrance")
+    __slots__ = (
+        "handler",
+        "bulk",
+        "appetite",
+        "pending",
+        "established",
+        "accepted",
+        "closed",
+        "local",
+        "remote",
+        "entrance",
+    )
 
     def __init__(self, handler: Handler, accepted: bool = False, established: bool = False) -> None:
         self.handler = handler
         self.bulk = False  # large reads are worth sparing their copy
+        self.appetite = READ_SIZE  # bytes that one read takes, but for bytes in bulk
         self.pending = 0  # bytes waiting to be written
         self.established = established
         self.accepted = accepted  # the pod's own connection to us, not ours to an upstream

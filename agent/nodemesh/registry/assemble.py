@@ -13,6 +13,7 @@ from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from .allocate import Applicant, allocate, applies, places_held
 from .entries import services_of
+from .merge import merged
 from .services import Backends, distribution_of, service_of
 from .site import Site, site_of
 from .snapshot import Namespace, Service, Workload
@@ -240,7 +241,9 @@ class Assembler:
                     if service.host == host
                 ]
                 if candidates:
-                    services[host] = tuple(sorted(candidates, key=precedence))
+                    found = merged(sorted(candidates, key=precedence))
+                    if services.get(host) != found:
+                        services[host] = found
                 else:
                     services.pop(host, None)
             self.services = services

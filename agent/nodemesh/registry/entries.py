@@ -44,6 +44,7 @@ def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site)
             labels=meta.labels,
             annotations=meta.annotations,
             export_to=resolve_export_to(spec.export_to, meta.namespace, site.export_to),
+            selector=selector_of(spec),
             subject_alt_names=spec.subject_alt_names,
             allocated=allocated_to(host, entry.status) if resolution in ALLOCATED and not spec.addresses else (),
             traffic_distribution=distribution_of("", meta.annotations, site.distributions.get(meta.namespace, "")),
@@ -52,6 +53,11 @@ def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site)
         )
         for host in spec.hosts
     )
+
+
+def selector_of(spec: ServiceEntrySpec) -> dict[str, str]:
+    selector = spec.workload_selector
+    return (selector.labels or selector.match_labels) if selector is not None else {}
 
 
 def allocated_to(host: str, status: object) -> tuple[str, ...]:
@@ -70,8 +76,7 @@ def endpoints_of_port(
     NONE the dialled address is the endpoint."""
     spec = entry.spec
     if spec.workload_selector is not None:
-        selector = spec.workload_selector.labels or spec.workload_selector.match_labels
-        return tuple(selected_endpoints(selector, port, backends))
+        return tuple(selected_endpoints(selector_of(spec), port, backends))
     if spec.endpoints:
         return tuple(inline_endpoint(endpoint, port, entry.meta.namespace) for endpoint in spec.endpoints)
     if spec.resolution in (serviceentry.Resolution.DNS, serviceentry.Resolution.DNS_ROUND_ROBIN):

@@ -81,8 +81,9 @@ def service_of(
     )
     slices = tuple(slices)
     endpoints: dict[int, tuple[Endpoint, ...]]
-    if spec.type == "ExternalName":
-        endpoints = {port.port: (Endpoint(address=spec.external_name, port=port.port),) for port in spec.ports}
+    alias_of = spec.external_name.lower().rstrip(".") if spec.type == "ExternalName" else ""
+    if alias_of:
+        endpoints = {}
     elif slices:
         endpoints = endpoints_of_slices(spec, slices, backends, site)
     else:
@@ -96,7 +97,8 @@ def service_of(
         ports=ports,
         endpoints=endpoints,
         resolution=resolution_of(spec),
-        external=spec.type == "ExternalName",
+        external=bool(alias_of),
+        alias_of=alias_of,
         labels=meta.labels,
         annotations=meta.annotations,
         export_to=resolve_export_to(
@@ -116,8 +118,8 @@ def service_of(
 
 
 def resolution_of(spec: ServiceSpec) -> Resolution:
-    if spec.type == "ExternalName":
-        return Resolution.DNS
+    if spec.type == "ExternalName" and spec.external_name:
+        return Resolution.ALIAS
     return Resolution.HEADLESS if spec.cluster_ip == "None" else Resolution.STATIC
 
 

@@ -48,6 +48,7 @@ class Resolution(StrEnum):
     DNS = "DNS"
     DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
     DYNAMIC_DNS = "DYNAMIC_DNS"
+    ALIAS = "ALIAS"  # an ExternalName Service: its names are further names of its target
 
 
 class Health(StrEnum):
@@ -111,6 +112,8 @@ class Service(Record, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
     export_to: tuple[str, ...] = ("*",)
+    alias_of: str = ""  # an ExternalName Service's target
+    selector: Mapping[str, str] = {}  # a ServiceEntry's workloadSelector
     subject_alt_names: tuple[str, ...] = ()
     publish_not_ready: bool = False
     traffic_distribution: str = ""  # PreferSameZone, PreferSameNode, or none

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
 from ..config.virtualservice import L4MatchAttributes, TLSMatchAttributes
-from ..reasons import Reason
-from ..registry.snapshot import Service
-from .decision import Decision, Failure, Route, Rule
+from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Service
+from .decision import Decision, Route, Rule
 from .lookup import Lookup
 from .memo import Memo, Pool
-from .names import covers
+from .names import covers, specificity
 from .routes import RouteBuilder
 from .sight import Sight
 from .tables import TcpRule, TlsRule, VirtualService
@@ -36,45 +36,73 @@ class ConnectionRow:
         return not self.subnets or self.in_subnets(address)
 
     def in_subnets(self, address: str) -> bool:
+        return self.nearness(address) >= 0
+
+    def nearness(self, address: str) -> int:
+        """The length of the longest prefix of the row's subnets that holds the address; -1: none does."""
         try:
             dialled = ip_address(address)
         except ValueError:
-            return False
-        return any(dialled in subnet for subnet in self.subnets if subnet.version == dialled.version)
+            return -1
+        return max(
+            (subnet.prefixlen for subnet in self.subnets if subnet.version == dialled.version and dialled in subnet),
+            default=-1,
+        )
+
+    def rank(self, name: str, address: str) -> tuple[int, int]:
+        """How exactly it matches, as Envoy weighs filter chains: by the address, then by the server name."""
+        return self.nearness(address), max(
+            (specificity(pattern) for pattern in self.names if covers(pattern, name)), default=0
+        )
+
+
+def best(rows: Iterable[ConnectionRow], name: str, address: str) -> ConnectionRow | None:
+    """The row that matches most exactly; of equals the first."""
+    matching = [row for row in rows if row.matches(name, address)]
+    return max(matching, key=lambda row: row.rank(name, address), default=None)
 
 
 class ConnectionRules:
-    """The rules for one service port: TLS rows count where a server name was sent, TCP rows for every connection."""
+    """The rules for one service port: TLS rows count where a server name was sent, TCP rows for every connection.
+    `unnamed` is the answer for server names that no TLS row has."""
 
-    __slots__ = ("otherwise", "tcp_rows", "tls_rows")
+    __slots__ = ("otherwise", "tcp_rows", "tls_rows", "unnamed")
 
     def __init__(
-        self, tls_rows: tuple[ConnectionRow, ...], tcp_rows: tuple[ConnectionRow, ...], otherwise: Decision
+        self,
+        tls_rows: tuple[ConnectionRow, ...],
+        tcp_rows: tuple[ConnectionRow, ...],
+        otherwise: Decision,
+        unnamed: Decision | None = None,
     ) -> None:
         self.tls_rows = tls_rows
         self.tcp_rows = tcp_rows
         self.otherwise = otherwise
+        self.unnamed = unnamed
 
     def __eq__(self, other: object) -> bool:
         """Rows are each their own: what has any is equal to itself only."""
         if not isinstance(other, ConnectionRules):
             return False
-        return (self.tls_rows, self.tcp_rows, self.otherwise) == (other.tls_rows, other.tcp_rows, other.otherwise)
+        return (self.tls_rows, self.tcp_rows, self.otherwise, self.unnamed) == (
+            other.tls_rows,
+            other.tcp_rows,
+            other.otherwise,
+            other.unnamed,
+        )
 
     def __hash__(self) -> int:
         return id(self)
 
     def tls(self, name: str, address: str) -> Decision:
-        for row in self.tls_rows:
-            if row.matches(name, address):
-                return row.decision
-        return self.tcp(address)
+        row = best(self.tls_rows, name, address)
+        return row.decision if row is not None else self.tcp(address)
 
     def tcp(self, address: str) -> Decision:
-        for row in self.tcp_rows:
-            if row.matches("", address):
-                return row.decision
-        return self.otherwise
+        row = best(self.tcp_rows, "", address)
+        if row is not None:
+            return row.decision
+        return self.otherwise if self.unnamed is None else self.unnamed
 
 
 class ServiceConnections:
@@ -96,32 +124,34 @@ class ServiceConnections:
         known = self._memo.get(key)
         if known is None:
             builder = self._sight.builder()
-            virtual_service = builder.lookup.virtual_service(service.host)
-            default = builder.service_route(service, port)
-            rules = connection_rules(builder, virtual_service, port, default)
+            rules = connection_rules(builder, service, port)
             known = rules, builder.lookup.reads
             self._memo.keep(key, *known)
         lookup.reads.extend(known[1])
         return known[0]
 
 
-def connection_rules(
-    builder: RouteBuilder, virtual_service: VirtualService | None, port: int, default: Decision
-) -> ConnectionRules:
-    """`default` is the answer where no rule of that kind applies to the port; rules that apply but do not match leave
-    the connection without a route."""
-    if virtual_service is None:
-        return ConnectionRules((), (), default)
+def connection_rules(builder: RouteBuilder, service: Service, port: int) -> ConnectionRules:
+    """The rules of all VirtualServices that share a name with the service. TLS rules are for ports of TLS, where names
+    that none of them has are unknown destinations; elsewhere the service itself takes what no TCP rule does (Istio's
+    buildSidecarOutboundTLSFilterChainOpts and buildSidecarOutboundTCPFilterChainOpts)."""
+    spec = service.port(port)
+    protocol = spec.protocol if spec is not None else Protocol.AUTO
     tls_rows: list[ConnectionRow] = []
     tcp_rows: list[ConnectionRow] = []
-    for tls_rule in virtual_service.tls:
-        tls_rows += rows_of(builder, virtual_service, tls_rule, port)
-    for tcp_rule in virtual_service.tcp:
-        tcp_rows += rows_of(builder, virtual_service, tcp_rule, port)
-    otherwise = default
-    if tls_rows or tcp_rows:
-        otherwise = Failure(rule=Rule(owner=virtual_service.owner), reason=Reason.ROUTE_NOT_FOUND, status=404)
-    return ConnectionRules(tuple(tls_rows), tuple(tcp_rows), otherwise)
+    lookup = builder.lookup
+    for key in lookup.connection_keys(service.host):
+        virtual_service = lookup.tables.virtual_services[key]
+        if protocol in TLS_PROTOCOLS or protocol is Protocol.AUTO:
+            for tls_rule in virtual_service.tls:
+                tls_rows += rows_of(builder, virtual_service, tls_rule, port)
+        if protocol not in TLS_PROTOCOLS:
+            for tcp_rule in virtual_service.tcp:
+                if not any(not row.subnets for row in tcp_rows):  # such a row takes everything
+                    tcp_rows += rows_of(builder, virtual_service, tcp_rule, port)
+    default = builder.service_route(service, port)
+    unnamed = builder.unknown_destination() if tls_rows and protocol in TLS_PROTOCOLS else None
+    return ConnectionRules(tuple(tls_rows), tuple(tcp_rows), default, unnamed)
 
 
 def rows_of(

@@ -30,6 +30,7 @@ class HeaderOps(Value, frozen=True, kw_only=True):
     remove: tuple[bytes, ...] = ()
     set: tuple[HeaderOp, ...] = ()
     add: tuple[HeaderOp, ...] = ()
+    formatted: bool = False  # whether any value is
 
 
 class Algorithm(StrEnum):

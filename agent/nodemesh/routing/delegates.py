@@ -27,7 +27,7 @@ def merge_route(root: HTTPRoute, delegate: HTTPRoute) -> HTTPRoute | None:
     matches = merge_matches(root.match, delegate.match)
     if matches is None:
         return None
-    taken = {field: getattr(root, field) for field in INHERITED if not getattr(delegate, field)}
+    taken = {field: getattr(root, field) for field in INHERITED if getattr(delegate, field) in (None, ())}
     name = "-".join(part for part in (root.name, delegate.name) if part)
     return replace(delegate, match=matches, name=name or None, **taken)
 
@@ -35,13 +35,19 @@ def merge_route(root: HTTPRoute, delegate: HTTPRoute) -> HTTPRoute | None:
 def merge_matches(
     root: tuple[HTTPMatchRequest, ...], delegate: tuple[HTTPMatchRequest, ...]
 ) -> tuple[HTTPMatchRequest, ...] | None:
-    """Every pair that does not contradict; an empty list on one side leaves the other's."""
+    """The delegate's in their order, each joined with all of the root's that let it through; None where one of them is
+    let through by none: the whole rule falls. An empty list on one side leaves the other's."""
     if not root:
         return delegate
     if not delegate:
         return root
-    merged = tuple(match for outer in root for inner in delegate if (match := merge_match(outer, inner)) is not None)
-    return merged or None
+    merged: list[HTTPMatchRequest] = []
+    for inner in delegate:
+        found = [match for outer in root if (match := merge_match(outer, inner)) is not None]
+        if not found:
+            return None
+        merged += found
+    return tuple(merged)
 
 
 def merge_match(root: HTTPMatchRequest, delegate: HTTPMatchRequest) -> HTTPMatchRequest | None:
@@ -60,14 +66,14 @@ def merge_match(root: HTTPMatchRequest, delegate: HTTPMatchRequest) -> HTTPMatch
         source_labels={**root.source_labels, **delegate.source_labels},
         source_namespace=delegate.source_namespace or root.source_namespace,
         gateways=delegate.gateways or root.gateways,
-        ignore_uri_case=delegate.ignore_uri_case if delegate.uri else root.ignore_uri_case,
+        ignore_uri_case=delegate.ignore_uri_case,
         stat_prefix=delegate.stat_prefix or root.stat_prefix,
     )
 
 
 def conflicts(root: HTTPMatchRequest, delegate: HTTPMatchRequest) -> bool:
     """The delegate must ask for a subset of what the root lets through."""
-    if bool(root.ignore_uri_case) != bool(delegate.ignore_uri_case) and root.uri and delegate.uri:
+    if bool(root.ignore_uri_case) != bool(delegate.ignore_uri_case):
         return True
     for outer, inner in (
         (root.uri, delegate.uri),
@@ -86,7 +92,7 @@ def conflicts(root: HTTPMatchRequest, delegate: HTTPMatchRequest) -> bool:
             return True
     if root.port and delegate.port and root.port != delegate.port:
         return True
-    if root.source_namespace and delegate.source_namespace and root.source_namespace != delegate.source_namespace:
+    if root.source_namespace and root.source_namespace != delegate.source_namespace:
         return True
     shared = root.source_labels.keys() & delegate.source_labels.keys()
     if any(root.source_labels[key] != delegate.source_labels[key] for key in shared):
@@ -95,15 +101,13 @@ def conflicts(root: HTTPMatchRequest, delegate: HTTPMatchRequest) -> bool:
 
 
 def strings_conflict(root: StringMatch | None, delegate: StringMatch | None) -> bool:
-    """Whether `delegate` might match what `root` does not. Two regexes always conflict: that cannot be told."""
-    if root is None or delegate is None or root == StringMatch():
+    """Whether `delegate` might match what `root` does not, as far as Istio can tell: beside a regex, and where the root
+    only wants something to be there, nothing is let through."""
+    if root is None or delegate is None:
         return False
-    if root.regex is not None or delegate.regex is not None:
+    if root.regex or delegate.regex:
         return True
-    if delegate.exact is not None:
-        if root.exact is not None:
-            return root.exact != delegate.exact
-        return not delegate.exact.startswith(root.prefix or "")
-    if root.prefix is not None and delegate.prefix is not None:
-        return not delegate.prefix.startswith(root.prefix)
-    return True
+    if root.exact:
+        return delegate.exact != root.exact
+    wanted = delegate.prefix or delegate.exact or ""
+    return not root.prefix or not wanted.startswith(root.prefix)

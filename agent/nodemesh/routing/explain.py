@@ -14,6 +14,7 @@ from .decision import Decision
 from .edge import Edge
 from .fields import said_scheme
 from .frontend import Frontend, Mode
+from .names import strip_port
 from .question import Question, question_of
 from .request import Request
 from .routes import RouteBuilder
@@ -122,14 +123,13 @@ def explain_connection(view: View, frontend: Frontend, question: Question, recor
     builder = view.builder()
     address = frontend.addresses[0] if frontend.addresses else ""
     service = frontend.service
-    if service is None and sni:
-        service = builder.lookup.named_service(sni, frontend.logical_port)
-        recorder.note(f"server name {sni} is {service.host if service else 'unknown'}", service is not None)
+    if sni is not None:
+        service = view.tls_service(frontend, strip_port(sni), address)
+        if service is None or service is not frontend.service:
+            recorder.note(f"server name {sni or '(none)'} is {service.host if service else 'unknown'}", bool(service))
     if service is not None:
         considered(recorder, builder.lookup, service.host)
-        virtual_service = builder.lookup.virtual_service(service.host)
-        if virtual_service is not None:
-            trace_connection(recorder, builder, virtual_service, frontend.logical_port, sni, address)
+        trace_connection(recorder, builder, service, frontend.logical_port, sni, address)
     return view.tls(frontend, sni) if sni is not None else view.tcp(frontend)
 
 

@@ -19,12 +19,14 @@ def header_ops(operations: HeaderOperations | None) -> HeaderOps | None:
     """None if there is nothing to do."""
     if operations is None:
         return None
-    ops = HeaderOps(
-        remove=tuple(sorted({name.lower().encode() for name in operations.remove})),
-        set=tuple(ops_of(operations.set)),
-        add=tuple(ops_of(operations.add)),
-    )
+    remove = tuple(sorted({name.lower().encode() for name in operations.remove}))
+    ops = level(remove, tuple(ops_of(operations.set)), tuple(ops_of(operations.add)))
     return ops if ops.remove or ops.set or ops.add else None
+
+
+def level(remove: tuple[bytes, ...], to_set: tuple[HeaderOp, ...], to_add: tuple[HeaderOp, ...]) -> HeaderOps:
+    formatted = any(op.formatted for op in (*to_set, *to_add))
+    return HeaderOps(remove=remove, set=to_set, add=to_add, formatted=formatted)
 
 
 def ops_of(values: Mapping[str, str]) -> Iterable[HeaderOp]:
@@ -49,8 +51,8 @@ def joined(first: HeaderOps | None, second: HeaderOps | None) -> HeaderOps | Non
     if first is None or second is None:
         return first or second
     overwritten = {op.name for op in second.set}
-    return HeaderOps(
-        remove=tuple(dict.fromkeys((*first.remove, *second.remove))),
-        set=tuple(op for op in first.set if op.name not in overwritten) + second.set,
-        add=tuple(op for op in first.add if op.name not in overwritten) + second.add,
+    return level(
+        tuple(dict.fromkeys((*first.remove, *second.remove))),
+        tuple(op for op in first.set if op.name not in overwritten) + second.set,
+        tuple(op for op in first.add if op.name not in overwritten) + second.add,
     )

@@ -5,14 +5,24 @@ values in these places; that is how views survive changes that do not concern th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from ..config.meshconfig import HostOwnership
 from ..registry.services import selects
-from ..registry.snapshot import Service
+from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Service
 from .client import Client
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
+from .ownership import ENTRY, is_taken, may_speak_for
 from .scope import Scope
 from .tables import DestinationRule, Tables, VirtualService
+
+#: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
+UNREGISTERED_PORT = 80
+
+#: How many aliases may lead from one to the next.
+MAX_ALIASES = 8
+
+MAY_BE_HTTP = HTTP_PROTOCOLS | {Protocol.AUTO}
 
 #: One value that was read: the attribute of the tables, the key in it (None: the attribute itself), the value.
 Read = tuple[str, str | None, object]
@@ -31,7 +41,17 @@ class Lookup:
         self.reads: list[Read] = []
 
     def service(self, host: str) -> Service | None:
-        """The service of that host which the client means: of its own namespace, else the first by precedence."""
+        """The service of that host which the client means; for an alias what it leads to. One that leads back to itself
+        is nobody's, as in the DNS."""
+        service = self.declared_service(host)
+        hops = 0
+        while service is not None and service.alias_of:
+            hops += 1
+            service = self.declared_service(service.alias_of) if hops <= MAX_ALIASES else None
+        return service
+
+    def declared_service(self, host: str) -> Service | None:
+        """The service of that host, an alias as it is: of the client's own namespace, else the first by precedence."""
         candidates = self.tables.services.get(host)
         self.reads.append(("services", host, candidates))
         if candidates is None:
@@ -51,6 +71,8 @@ class Lookup:
         service = self.service(host)
         if service is None or not self.scope.sees(service.namespace, service.host, port):
             return None
+        if service.host != host and not self.scope.sees(service.namespace, host, port):
+            return None  # an alias has to be imported beside its target
         return service
 
     def is_shadowed(self, service: Service) -> bool:
@@ -61,11 +83,42 @@ class Lookup:
     def named_service(self, name: str, port: int) -> Service | None:
         """The service with that port which a Host, SNI or dialled name means: full name, alias, virtual address, a name
         under a headless service, or the most specific wildcard."""
-        for host in self._meanings(name):
+        return self._first_of(name, self._meanings(name), port) or self.wildcard_service(name, port)
+
+    def exact_service(self, name: str, port: int) -> Service | None:
+        """The same without the wildcards."""
+        return self._first_of(name, self._meanings(name), port)
+
+    def alias_rules(self, name: str, port: int) -> VirtualService | None:
+        """The VirtualService of an alias's own, which comes before its target's where it has that port (and on that of
+        hosts outside of the registry)."""
+        for host in (name, expand_alias(name, self.client.namespace, self.tables.mesh.cluster_domain)):
+            declared = self.declared_service(host) if host is not None else None
+            if declared is not None and declared.alias_of:
+                own = declared.port(port)
+                if port == UNREGISTERED_PORT or (own is not None and own.protocol in MAY_BE_HTTP):
+                    return self.virtual_service(declared.host)
+        return None
+
+    def wildcard_service(self, name: str, port: int) -> Service | None:
+        """The service with the most specific wildcard that covers the name."""
+        wildcards = self.tables.wildcard_services
+        self.reads.append(("wildcard_services", None, wildcards))
+        return self._first_of(name, (pattern for pattern in wildcards if covers(pattern, name)), port)
+
+    def _first_of(self, name: str, hosts: Iterable[str], port: int) -> Service | None:
+        for host in hosts:
             service = self.imported_service(host, port)
-            if service is not None and service.port(port) is not None:
+            if service is not None and service.port(port) is not None and not self._is_taken(name, service):
                 return service
         return None
+
+    def _is_taken(self, name: str, service: Service) -> bool:
+        """Whether an address names a ServiceEntry, and is another namespace's."""
+        if service.kind != ENTRY or name not in self.tables.addresses:
+            return False
+        self.reads.append(("owned", None, self.tables.owned))
+        return is_taken(self.tables, name, service)
 
     def _meanings(self, name: str) -> Iterator[str]:
         yield name
@@ -82,10 +135,6 @@ class Lookup:
             for host in (parent, parent_alias):
                 if host is not None and self._is_headless(host):
                     yield host
-        self.reads.append(("wildcard_services", None, self.tables.wildcard_services))
-        for pattern in self.tables.wildcard_services:
-            if covers(pattern, name):
-                yield pattern
 
     def _is_headless(self, host: str) -> bool:
         service = self.service(host)
@@ -100,30 +149,87 @@ class Lookup:
 
     def virtual_service_keys(self, host: str) -> Iterator[str]:
         """All that apply, the winner first."""
+        for pattern in self._virtual_hosts(host):
+            yield from self._keys_at(pattern, host)
+
+    def connection_keys(self, host: str) -> list[str]:
+        """The VirtualServices whose rules for connections count for a service: all that share a name with it, in their
+        order (Istio's getConfigsForHost)."""
+        patterns = [*self._virtual_hosts(host)]
+        if host.startswith("*"):
+            held = self.tables.virtual_hosts
+            self.reads.append(("virtual_hosts", None, held))
+            patterns += [pattern for pattern in held if pattern != host and covers(host, pattern)]
+        keys = {key for pattern in patterns for key in self._keys_at(pattern, host)}
+        return sorted(keys, key=self._order)
+
+    def _order(self, key: str) -> tuple[int, float, str]:
+        virtual_service = self.tables.virtual_services[key]
+        return self._remoteness(virtual_service), virtual_service.created, key
+
+    def _virtual_hosts(self, host: str) -> Iterator[str]:
+        """The hosts of VirtualServices that cover one, the most specific first."""
+        wildcards = self.tables.wildcard_virtual_hosts
+        self.reads.append(("wildcard_virtual_hosts", None, wildcards))
+        yield host
+        for pattern in wildcards:
+            if pattern != host and covers(pattern, host):
+                yield pattern
+
+    def _keys_at(self, pattern: str, host: str) -> list[str]:
+        """The VirtualServices of a host that have this very pattern and apply, the winner first."""
         tables = self.tables
-        self.reads.append(("wildcard_virtual_hosts", None, tables.wildcard_virtual_hosts))
-        patterns = [host, *(pattern for pattern in tables.wildcard_virtual_hosts if pattern != host)]
-        for pattern in patterns:
-            if not covers(pattern, host):
-                continue
-            keys = tables.virtual_hosts.get(pattern)
-            self.reads.append(("virtual_hosts", pattern, keys))
-            found: list[tuple[int, str]] = []
-            for key in keys or ():
-                virtual_service = tables.virtual_services[key]
-                self.reads.append(("virtual_services", key, virtual_service))
-                if self._applies(virtual_service, host):
-                    found.append((self._remoteness(virtual_service), key))
-            found.sort(key=lambda entry: entry[0])  # stable: the oldest first
-            for _, key in found:
-                yield key
+        keys = tables.virtual_hosts.get(pattern)
+        self.reads.append(("virtual_hosts", pattern, keys))
+        found: list[tuple[int, str]] = []
+        for key in keys or ():
+            virtual_service = tables.virtual_services[key]
+            self.reads.append(("virtual_services", key, virtual_service))
+            if self._applies(virtual_service, host):
+                found.append((self._remoteness(virtual_service), key))
+        found.sort(key=lambda entry: entry[0])  # stable: the oldest first
+        return [key for _, key in found]
 
     def _applies(self, virtual_service: VirtualService, host: str) -> bool:
+        if self.tables.mesh.host_ownership is HostOwnership.NAMESPACE:
+            self.reads.append(("services", host, self.tables.services.get(host)))
+            if not may_speak_for(self.tables, virtual_service.namespace, host, self.client.namespace):
+                return False
         return (
             is_visible(virtual_service.export_to, self.client.namespace)
             and self.is_bound(virtual_service)
-            and self.scope.sees(virtual_service.namespace, host)
+            and self.scope.imports(virtual_service.namespace, virtual_service.hosts)
         )
+
+    def unregistered(self, name: str, port: int, *, wildcards: bool) -> VirtualService | None:
+        """The VirtualService whose rules a name gets that is no service's on this port: it has the name among its hosts
+        or (`wildcards`) a wildcard that stands for no service. Such hosts count on port 80, and beside services of the
+        VirtualService on their HTTP ports (Istio's separateVSHostsAndServices)."""
+        for pattern in self._virtual_hosts(name) if wildcards else (name,):
+            if pattern != name and self._service_under(pattern, port):
+                continue
+            for key in self._keys_at(pattern, name):
+                virtual_service = self.tables.virtual_services[key]
+                if port == UNREGISTERED_PORT or any(
+                    self._service_under(host, port, spoken=True) for host in virtual_service.hosts
+                ):
+                    return virtual_service
+        return None
+
+    def _service_under(self, pattern: str, port: int, *, spoken: bool = False) -> bool:
+        """Whether a service with that port (`spoken`: one that may speak HTTP) shares a name with a host."""
+        services = self.tables.services
+        hosts: Iterable[str] = (pattern,)
+        if pattern.startswith("*"):
+            hosts = (host for host in services if covers(pattern, host) or covers(host, pattern))
+        for host in hosts:
+            service = self.imported_service(host, port)
+            spec = service.port(port) if service is not None else None
+            if spec is not None and not (spoken and spec.protocol not in MAY_BE_HTTP):
+                return True
+        if pattern.startswith("*"):
+            self.reads.append(("services", None, services))  # any other one may share it
+        return False
 
     def is_bound(self, virtual_service: VirtualService) -> bool:
         """Whether it is for one of the gateways at hand, by itself or in a match of one of its rules."""

@@ -78,9 +78,9 @@ class TextMatch:
             assert pattern is not None
             return pattern.fullmatch(text)
         if kind == EXACT_FOLDED:
-            return text.lower() == self.value
+            return len(text) == len(self.value) and text.lower() == self.value
         if kind == PREFIX_FOLDED:
-            return text.lower().startswith(self.value)
+            return text[: len(self.value)].lower() == self.value
         return True
 
     def __str__(self) -> str:
@@ -159,12 +159,19 @@ def pseudo_header(request: Request, name: bytes) -> bytes | None:
 
 
 def query_value(query: bytes, key: bytes) -> bytes | None:
-    """The first value of a query parameter, undecoded, as Envoy compares it."""
-    for part in query.split(b"&"):
-        name, _, value = part.partition(b"=")
-        if name == key and part:
-            return value
-    return None
+    """The first value of a query parameter, undecoded, as Envoy compares it. Many rules may ask one long
+    query for theirs: it is searched, never taken apart."""
+    if not query or key.find(b"=") >= 0 or key.find(b"&") >= 0:
+        return None
+    query = b"&" + query + b"&"
+    with_value = query.find(b"&" + key + b"=")
+    bare = query.find(b"&" + key + b"&") if key else -1
+    if bare >= 0 and (with_value < 0 or bare < with_value):
+        return b""
+    if with_value < 0:
+        return None
+    start = with_value + len(key) + 2
+    return query[start : query.index(b"&", start)]
 
 
 class Row:

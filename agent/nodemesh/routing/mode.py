@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ..config.annotations import FAILURE_POLICY_ANNOTATION, L7_ANNOTATION
 from ..config.destinationrule import ClientTLSMode, SimpleLB
-from ..config.meshconfig import L7, FailurePolicy, MeshConfigSpec
-from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
+from ..config.meshconfig import L7, FailurePolicy, MeshConfigSpec, OutboundMode
+from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
 from .clusters import effective_policy
 from .decision import Decision, Route
 from .frontend import Mode
-from .lookup import Lookup
+from .lookup import MAY_BE_HTTP, Lookup
 from .tables import DestinationRule, VirtualService
 
 Choice = tuple[Mode, str]
@@ -50,21 +50,31 @@ def has_virtual_address(service: Service) -> bool:
 def needs_proxy(service: Service, port: ServicePort, lookup: Lookup) -> str:
     """The rule that takes the proxy to carry out; empty if none does."""
     virtual_service = lookup.virtual_service(service.host)
-    if virtual_service is not None:
-        reason = rule_needs_proxy(virtual_service, port)
+    if virtual_service is not None and virtual_service.http and port.protocol in MAY_BE_HTTP:
+        return f"VirtualService {virtual_service.key} has HTTP rules ({virtual_service.http[0].rule.location})"
+    for key in lookup.connection_keys(service.host):
+        reason = rule_needs_proxy(lookup.tables.virtual_services[key], port)
         if reason:
             return reason
+    if names_decide(service, port, lookup):
+        return "only the server name tells who is meant by an address of its network"
     rule = lookup.destination_rule(service)
     return policy_needs_proxy(rule, port.number) if rule is not None else ""
 
 
+def names_decide(service: Service, port: ServicePort, lookup: Lookup) -> bool:
+    """Whether connections to a network are the service's only if they ask for it by name: others would be sent to its
+    endpoints, or pass where nothing unknown may."""
+    if port.protocol not in TLS_PROTOCOLS or not any("/" in address for address in service.addresses):
+        return False
+    return service.resolution is not Resolution.NONE or lookup.scope.policy is not OutboundMode.ALLOW_ANY
+
+
 def rule_needs_proxy(virtual_service: VirtualService, port: ServicePort) -> str:
     protocol = port.protocol
-    if virtual_service.http and (protocol in HTTP_PROTOCOLS or protocol is Protocol.AUTO):
-        return f"VirtualService {virtual_service.key} has HTTP rules ({virtual_service.http[0].rule.location})"
     if virtual_service.tls and (protocol in TLS_PROTOCOLS or protocol is Protocol.AUTO):
         return f"VirtualService {virtual_service.key} has TLS rules ({virtual_service.tls[0].rule.location})"
-    for rule in virtual_service.tcp:
+    for rule in virtual_service.tcp if protocol not in TLS_PROTOCOLS else ():
         if any(match.destination_subnets for match in rule.route.match):
             return f"VirtualService {virtual_service.key} matches subnets ({rule.rule.location})"
     return ""

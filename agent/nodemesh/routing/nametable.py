@@ -49,7 +49,7 @@ def _searched(lookup: Lookup, name: str, suffix: str) -> Named | None:
 
 def _host(lookup: Lookup, host: str, kind: str = "") -> Named | None:
     service = lookup.imported_service(host)
-    if service is not None and kind in ("", service.kind):
+    if service is not None and (kind in ("", service.kind) or service.host != host):  # aliases are Kubernetes' names
         if service.allocated:
             return Named(service.allocated, allocated=True)
         addresses = tuple(dict.fromkeys(addresses_of(service, lookup.client.network)))

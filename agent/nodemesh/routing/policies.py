@@ -36,7 +36,8 @@ GRPC_STATUS = {
 
 
 def retry_of(settings: HTTPRetry | None, mesh: MeshConfigSpec, *, hashed: bool = False) -> Retry | None:
-    """None where retries are off. `hashed`: a consistent hash picks the endpoint, and must not be kept from it."""
+    """None where retries are off. `hashed`: a consistent hash picks the endpoint, and is kept from it only where the
+    rule says so."""
     settings = settings if settings is not None else mesh.default_http_retry_policy
     if settings is None:
         return Retry(attempts=2, on=frozenset(DEFAULT_RETRY_ON), ignore_previous_hosts=not hashed)
@@ -52,6 +53,7 @@ def retry_of(settings: HTTPRetry | None, mesh: MeshConfigSpec, *, hashed: bool =
         elif token:
             tokens.add(token)
     base = seconds(settings.backoff) or 0.025
+    others = settings.retry_ignore_previous_hosts
     return Retry(
         attempts=settings.attempts,
         per_try_timeout=seconds(settings.per_try_timeout),
@@ -59,7 +61,7 @@ def retry_of(settings: HTTPRetry | None, mesh: MeshConfigSpec, *, hashed: bool =
         status_codes=frozenset(codes),
         backoff_base=base,
         backoff_max=base * 10,
-        ignore_previous_hosts=settings.retry_ignore_previous_hosts is not False and not hashed,
+        ignore_previous_hosts=not hashed if others is None else others,
         remote_localities=bool(settings.retry_remote_localities),
     )
 

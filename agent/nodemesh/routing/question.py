@@ -64,11 +64,15 @@ def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), 
             repeated = gather(fields, repeated, key, value.strip().encode())
     options = members(fields.get(b"connection", b""))
     leave_hop(fields, repeated, asked_upgrade(fields.get(b"upgrade", b""), options))
+    try:
+        path = normalize_path((parts.path or "/").encode())
+    except ValueError as error:
+        raise QuestionError(f"the URL has a path with {error}") from error
     request = Request(
         method.encode(),
         b"https" if scheme == "https" else b"http",
         authority.encode(),
-        normalize_path((parts.path or "/").encode()),
+        path,
         parts.query.encode(),
         fields,
     )

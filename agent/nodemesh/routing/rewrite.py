@@ -9,6 +9,10 @@ from .request import Request
 
 DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
+#: Segments that begin with a dot, and encoded characters that mean the same unencoded, in one path: each is work, and
+#: no honest path has so many.
+MAX_UNUSUAL = 256
+
 #: Percent-encoded unreserved characters, which mean the same unencoded (RFC 3986, 6.2.2.2).
 ENCODED_UNRESERVED = re.compile(rb"%(2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aA]|5[fF]|6[1-9a-fA-F]|7[0-9aA]|7[eE])")
 
@@ -63,25 +67,40 @@ def redirected_path(redirect: Redirect, request: Request) -> bytes:
 
 def normalize_path(path: bytes) -> bytes:
     """The path that rules match: `\\` becomes `/`, encoded unreserved characters are decoded, `.` and `..` resolved
-    (RFC 3986, 5.2.4). Repeated slashes and `%2F` stay as they are, as with Istio's defaults."""
+    (RFC 3986, 5.2.4). Repeated slashes and `%2F` stay as they are, as with Istio's defaults. Raises ValueError for more
+    of these than `MAX_UNUSUAL`."""
     if b"/." not in path and b"%" not in path and b"\\" not in path:
         return path
-    path = ENCODED_UNRESERVED.sub(decoded, path.replace(b"\\", b"/"))
+    path, count = ENCODED_UNRESERVED.subn(decoded, path.replace(b"\\", b"/"), MAX_UNUSUAL)
+    if count == MAX_UNUSUAL:
+        raise ValueError(f"{MAX_UNUSUAL} or more encoded characters that need no encoding")
     if b"/." not in path or not path.startswith(b"/"):
         return path
-    kept: list[bytes] = []
-    segments = path.split(b"/")[1:]
-    for position, segment in enumerate(segments):
-        last = position == len(segments) - 1
-        if segment == b"..":
-            if kept:
-                kept.pop()
-        elif segment != b".":
-            kept.append(segment)
-            continue
-        if last:
-            kept.append(b"")
-    return b"/" + b"/".join(kept)
+    if path.count(b"/.") >= MAX_UNUSUAL:
+        raise ValueError(f"{MAX_UNUSUAL} or more segments that begin with a dot")
+    return without_dots(path)
+
+
+def without_dots(path: bytes) -> bytes:
+    """A path that begins with `/`, its segments `.` and `..` resolved; what stands between these is only copied."""
+    kept = bytearray()
+    copied = 0  # so much of the path is dealt with
+    dot = path.find(b"/.")
+    while dot >= 0:
+        end = path.find(b"/", dot + 1)
+        if end < 0:
+            end = len(path)
+        segment = path[dot + 1 : end]
+        if segment == b"." or segment == b"..":
+            kept += path[copied:dot]
+            if segment == b"..":
+                del kept[max(kept.rfind(b"/"), 0) :]
+            copied = end
+            if end == len(path):
+                kept += b"/"
+        dot = path.find(b"/.", end)
+    kept += path[copied:]
+    return bytes(kept)
 
 
 def decoded(match: re.Match[bytes]) -> bytes:

@@ -119,7 +119,8 @@ class RouteBuilder:
         elif service is not None and len(service.ports) == 1:
             port = service.ports[0].number
         if service is None:
-            return None, cluster_name(host, port, subset)
+            declared = self.lookup.declared_service(host)
+            return None, cluster_name(declared.alias_of if declared is not None else host, port, subset)
         return self.cluster(service, port, subset), cluster_name(service.host, port, subset)
 
     def service_route(self, service: Service, port: int) -> Route:

@@ -29,6 +29,10 @@ class Import:
     def covers(self, namespace: str, host: str) -> bool:
         return self.namespace in ("*", namespace) and covers(self.host, host)
 
+    def touches(self, namespace: str, host: str) -> bool:
+        """Whether the two share a name, whichever is the wider one."""
+        return self.covers(namespace, host) or (self.namespace in ("*", namespace) and covers(host, self.host))
+
 
 class Scope:
     """The part of the mesh that one client sees. Without a Sidecar everything that is exported to it."""
@@ -72,6 +76,17 @@ class Scope:
                     return False
                 held = True
         return held
+
+    def imports(self, namespace: str, hosts: tuple[str, ...]) -> bool:
+        """Whether a VirtualService of these hosts is imported: as a whole, if one of them is, and be it in part
+        (Istio's SelectVirtualServices)."""
+        if self._imports is None:
+            return True
+        return any(
+            any(entry.touches(namespace, host) for entry in self._imports if not entry.excluded)
+            and not any(entry.covers(namespace, host) for entry in self._imports if entry.excluded)
+            for host in hosts
+        )
 
 
 def sidecar_of(tables: Tables, client: Client) -> Sidecar | None:

@@ -8,8 +8,8 @@ import msgspec
 
 from ..config.meta import Location
 from ..config.virtualservice import HTTPMatchRequest, L4MatchAttributes, TLSMatchAttributes
-from ..registry.snapshot import Snapshot
-from .connections import connection_applies, rows_of
+from ..registry.snapshot import Service, Snapshot
+from .connections import connection_applies, connection_rules
 from .decision import Decision, Rule
 from .lookup import Lookup
 from .match import FIELD_NAMES, HEADER, QUERY, WITHOUT, Check, Row
@@ -77,7 +77,7 @@ def considered(recorder: Recorder, lookup: Lookup, host: str) -> None:
             text = f"is exported to {shown}, not to {lookup.client.namespace}"
         elif not lookup.is_bound(virtual_service):
             text = f"is for {', '.join(virtual_service.gateways)}, not for {', '.join(lookup.gateways)}"
-        elif not lookup.scope.sees(virtual_service.namespace, host):
+        elif not lookup.scope.imports(virtual_service.namespace, virtual_service.hosts):
             text = "is not imported by the client's Sidecar"
         else:
             continue
@@ -191,30 +191,27 @@ def shown(value: bytes | str | None) -> str:
 
 
 def trace_connection(
-    recorder: Recorder,
-    builder: RouteBuilder,
-    virtual_service: VirtualService,
-    port: int,
-    sni: str | None,
-    address: str,
+    recorder: Recorder, builder: RouteBuilder, service: Service, port: int, sni: str | None, address: str
 ) -> None:
-    """TLS rules (where a server name was sent) and then TCP rules, up to the first that matches."""
-    rules: tuple[TlsRule | TcpRule, ...] = virtual_service.tcp
-    if sni is not None:
-        rules = (*virtual_service.tls, *virtual_service.tcp)
-    for rule in rules:
-        recorder.note(rule.rule.path, None, recorder.place(rule.rule), depth=1)
-        rows = {row.entry: row for row in rows_of(builder, virtual_service, rule, port)}
-        entries: list[tuple[int, TLSMatchAttributes | L4MatchAttributes | None]] = [(-1, None)]
-        if rule.route.match:
-            entries = list(enumerate(rule.route.match))
-        for index, match in entries:
-            row = rows.get(index)
-            held = row is not None and row.matches(sni or "", address)
-            text = connection_text(match, builder.lookup, virtual_service, port, sni, address)
-            recorder.note(text, held, recorder.place(rule.rule, *(("match", index) if index >= 0 else ())), depth=2)
-            if held:
-                return
+    """TLS rules (where a server name was sent) and TCP rules, as far as the port has them, each match by itself: of
+    several that hold the most exact one decides."""
+    rules = connection_rules(builder, service, port)
+    rows = {(row.rule, row.entry): row for row in (*rules.tls_rows, *rules.tcp_rows)}
+    for key in builder.lookup.connection_keys(service.host):
+        virtual_service = builder.lookup.tables.virtual_services[key]
+        told: tuple[TlsRule | TcpRule, ...] = virtual_service.tcp
+        if sni is not None:
+            told = (*virtual_service.tls, *virtual_service.tcp)
+        for rule in told:
+            recorder.note(rule.rule.path, None, recorder.place(rule.rule), depth=1)
+            entries: list[tuple[int, TLSMatchAttributes | L4MatchAttributes | None]] = [(-1, None)]
+            if rule.route.match:
+                entries = list(enumerate(rule.route.match))
+            for index, match in entries:
+                row = rows.get((rule.rule, index))
+                held = row is not None and row.matches(sni or "", address)
+                text = connection_text(match, builder.lookup, virtual_service, port, sni, address)
+                recorder.note(text, held, recorder.place(rule.rule, *(("match", index) if index >= 0 else ())), depth=2)
 
 
 def connection_text(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
 
 from ..reasons import Reason
-from ..registry.snapshot import Protocol, Service
+from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Service
 from .client import Client
 from .connections import ConnectionRules, ServiceConnections
 from .decision import Cluster, Decision, Failure, Owner, Rule
@@ -26,9 +27,6 @@ from .tables import Tables
 
 #: How many different Host headers and names a view remembers: they come from outside and may be anything.
 MAX_REMEMBERED = 8192
-
-#: The port on which VirtualServices for hosts outside the registry apply, as in Istio.
-UNREGISTERED_PORT = 80
 
 
 class Pools:
@@ -158,15 +156,22 @@ class View:
         return current if current is not None and current.port(port) is not None else None
 
     def _find_host(self, name: str, port: int) -> VirtualHost:
+        """As Envoy looks for a domain: names before wildcards. A wildcard of the registry and one of a VirtualService
+        that stands for no service cannot both cover a name."""
         lookup = self._sight.lookup()
-        service = lookup.named_service(name, port)
+        service = lookup.exact_service(name, port)
+        if service is None:
+            named = self._unregistered_host(name, port, wildcards=False)
+            if named is not None:
+                return named
+            service = lookup.wildcard_service(name, port)
+        elif service.host != name:
+            alias = self._alias_host(name, port)
+            if alias is not None:
+                return alias
         if service is not None:
             return self._service_host(service, port)
-        if port == UNREGISTERED_PORT:
-            unregistered = self._unregistered_host(name, port)
-            if unregistered is not None:
-                return unregistered
-        return self._unknown_host
+        return self._unregistered_host(name, port, wildcards=True) or self._unknown_host
 
     def _service_host(self, service: Service, port: int) -> VirtualHost:
         key = (service.host, port)
@@ -183,15 +188,24 @@ class View:
             otherwise = builder.service_route(service, port)
         return self._virtual_hosts.keep(key, VirtualHost(service.host, rows, otherwise), lookup.reads)
 
-    def _unregistered_host(self, name: str, port: int) -> VirtualHost | None:
-        """A VirtualService for a host that no service has."""
+    def _alias_host(self, name: str, port: int) -> VirtualHost | None:
+        """An alias with a VirtualService of its own."""
+        builder = self.builder()
+        virtual_service = builder.lookup.alias_rules(name, port)
+        rows = builder.http_rows(virtual_service, port) if virtual_service is not None else ()
+        if virtual_service is None or not rows:
+            return None
+        return VirtualHost(name, rows, not_found(virtual_service.owner))
+
+    def _unregistered_host(self, name: str, port: int, *, wildcards: bool) -> VirtualHost | None:
+        """A VirtualService for a host that no service has; as Lookup.unregistered."""
         key = (name, -port)
         known = self._virtual_hosts.get(key)
         if known is not None:
             return known[0]
         builder = self.builder()
         lookup = builder.lookup
-        virtual_service = lookup.virtual_service(name)
+        virtual_service = lookup.unregistered(name, port, wildcards=wildcards)
         if virtual_service is None:
             return None
         rows = builder.http_rows(virtual_service, port)
@@ -240,14 +254,20 @@ class View:
     def tls(self, frontend: Frontend, sni: str, address: str = "") -> Decision:
         """The decision for a TLS connection, by the server name that its ClientHello asks for (empty: none); `address`
         is the dialled one, where the frontend has several."""
-        port = frontend.logical_port
-        name = strip_port(sni)
-        service = self._current(frontend.service, port) if frontend.service is not None else None
-        if frontend.service is None and name:
-            service = self._sight.lookup().named_service(name, port)
+        name, address = strip_port(sni), address or dialled(frontend)
+        service = self.tls_service(frontend, name, address)
         if service is None:
             return self._unknown
-        return self._connections.rules(service, port, self._sight.lookup()).tls(name, address or dialled(frontend))
+        return self._connections.rules(service, frontend.logical_port, self._sight.lookup()).tls(name, address)
+
+    def tls_service(self, frontend: Frontend, name: str, address: str) -> Service | None:
+        """Whom a TLS connection means: the service whose own address was dialled, else the one of its server name."""
+        port = frontend.logical_port
+        service = self._current(frontend.service, port) if frontend.service is not None else None
+        if service is not None and not is_named(service, port, address):
+            return service
+        named = self._sight.lookup().named_service(name, port) if name else None
+        return named if named is not None and can_be_named(named, port, address) else None
 
     def tcp(self, frontend: Frontend, address: str = "") -> Decision:
         """The decision for a connection of unknown or opaque protocol; `address` as in `tls`."""
@@ -264,6 +284,29 @@ class View:
                 self._by_dialled.clear()
             decision = self._by_dialled[key] = rules.tcp(address or dialled(frontend))
         return decision
+
+
+def is_named(service: Service, port: int, address: str) -> bool:
+    """Whether a TLS connection to `address`, which led to the service, is its own only if it asks for it by name: the
+    address may be others' too (a name's in the DNS, one of a network)."""
+    spec = service.port(port)
+    if spec is None or spec.protocol not in TLS_PROTOCOLS or service.kind != "ServiceEntry":
+        return False
+    return "/" in address or address not in (*service.addresses, *service.allocated)
+
+
+def can_be_named(service: Service, port: int, address: str) -> bool:
+    """Whether a server name alone leads to a service at `address`: a TLS port, no address of its own, and none outside
+    of its networks (Istio gives such services a filter chain with their name)."""
+    if not is_named(service, port, address):
+        return False
+    networks = [ip_network(network, strict=False) for network in service.addresses if "/" in network]
+    if len(networks) < len(service.addresses):
+        return False
+    try:
+        return not networks or any(ip_address(address) in network for network in networks)
+    except ValueError:
+        return True  # it was dialled by name
 
 
 def dialled(frontend: Frontend) -> str:

@@ -71,7 +71,7 @@ def test_without_a_key_hashing_picks_at_random(algorithm):
 def test_a_retry_stays_with_its_hash(algorithm):
     some = group(5, algorithm, balancer={"table_size": 503})
     first = some.pick(99)
-    assert some.pick(99, [first]) is first
+    assert some.pick(99) is first  # where its hosts before are not to be left
 
 
 @pytest.mark.parametrize("algorithm", SIMPLE)
@@ -168,6 +168,18 @@ def test_hashing_keeps_a_keys_priority_too():
     firsts = {key: some.pick(key) for key in range(0, 2**64, 2**64 // 300)}
     assert {host.priority for host in firsts.values()} == {0, 1}
     assert all(some.pick(key) is host for key, host in firsts.items())
+
+
+@pytest.mark.parametrize("algorithm", STICKY)
+def test_a_hash_goes_on_to_other_hosts_where_those_before_are_to_be_left(algorithm):
+    some = group(8, algorithm)
+    for key in range(0, 2**64, 2**57):
+        first = some.pick(key)
+        others = [some.pick(key, [first]) for _ in range(3)]
+        assert len(set(others)) == 1 and others[0] is not first  # another one, and always the same
+        assert some.pick(key) is first
+    alone = group(1, algorithm)
+    assert alone.pick(7, [alone.pick(7)]) is alone.pick(7)
 
 
 def test_retries_leave_the_priorities_that_were_tried():

@@ -5,9 +5,9 @@ from ipaddress import ip_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodemesh.config.capture import Capture
+from nodemesh.config.capture import LIMIT, Capture
 from nodemesh.datapath.capture import Place, ranges
-from nodemesh.datapath.maps import Range, pack_address
+from nodemesh.datapath.maps import LAYOUTS, PODS, Range, pack_address
 
 #: Few and overlapping, so that they meet.
 NETWORKS = (
@@ -41,6 +41,11 @@ def test_the_trie_says_what_the_annotations_say(capture, address, port):
     by_port, by_address = found(places, address, port), found(places, address, 0)
     taken = Range.EXCLUDED not in (by_port, by_address) and Range.INCLUDED in (by_port, by_address)
     assert taken == (capture.why_not(address, port) == ""), (ip_address(address), places)
+
+
+def test_as_many_pods_as_a_node_has_find_room_with_all_that_each_may_name():
+    most = Capture(exclude_ranges=(*(f"10.{n}.0.0/16" for n in range(LIMIT - 1)), "::/8"))
+    assert PODS * len(ranges(most)) == LAYOUTS["ranges"].size
 
 
 def test_one_port_left_out_takes_two_entries():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodemesh.proxy.clock import Alarm, Clock, Waiter
+from nodemesh.proxy.clock import AT_ONCE, Alarm, Clock, Waiter
 
 
 class Calls(list):
@@ -176,3 +176,27 @@ def test_one_that_leaves_or_fails_while_others_expire():
         clock.advance(1.01)
     clock.advance(1.02)
     assert log == ["c"]
+
+
+def test_so_many_timers_fire_at_once_and_the_others_are_not_forgotten():
+    clock, fired = Clock(), []
+    for number in range(5):
+        clock.after(1.0, lambda number=number: fired.append(number))
+    clock.advance(2.0, 2)
+    assert fired == [0, 1] and clock.wait() == 0.0
+    clock.advance(2.0, 2)
+    assert fired == [0, 1, 2, 3]
+    clock.advance(2.0)
+    assert fired == [0, 1, 2, 3, 4] and clock.wait() is None
+
+
+def test_of_many_that_wait_equally_long_some_expire_at_once():
+    clock, log = Clock(), []
+    common = clock.common(10.0)
+    for number in range(2 * AT_ONCE + 1):
+        common.join(Waiting(number, log))
+    clock.advance(10.001)
+    assert log == list(range(AT_ONCE))
+    clock.advance(10.1)
+    clock.advance(10.2)
+    assert log == list(range(2 * AT_ONCE + 1)) and clock.wait() is None

@@ -104,8 +104,8 @@ def test_headless_external_name_and_both_families():
     dual = host_of([web(clusterIPs=["10.96.0.1", "FD00::00:1"])])
     assert dual.addresses == ("10.96.0.1", "fd00::1")
     alias = host_of([web(type="ExternalName", externalName="db.example.com", clusterIP="")])
-    assert alias.resolution is Resolution.DNS and alias.external
-    assert [(endpoint.address, endpoint.port) for endpoint in alias.endpoints[80]] == [("db.example.com", 80)]
+    assert alias.resolution is Resolution.ALIAS and alias.external
+    assert (alias.alias_of, alias.endpoints) == ("db.example.com", {})
 
 
 def test_export_to_is_the_annotation_else_the_meshs_default():

@@ -3,7 +3,7 @@ from tests.meshes import make, request, service, view_of
 
 from nodemesh.config.virtualservice import HTTPMatchRequest, HTTPRoute, StringMatch
 from nodemesh.routing.decision import DirectResponse
-from nodemesh.routing.delegates import merge_match, merge_route
+from nodemesh.routing.delegates import merge_match, merge_matches, merge_route
 
 
 def uri(**kind):
@@ -33,6 +33,36 @@ def uri(**kind):
         ),
         (HTTPMatchRequest(source_labels={"a": "1"}), HTTPMatchRequest(source_labels={"a": "2"}), None),
         (
+            HTTPMatchRequest(source_labels={"a": "1"}),
+            HTTPMatchRequest(source_labels={"b": "2"}),
+            HTTPMatchRequest(source_labels={"a": "1", "b": "2"}),
+        ),
+        (HTTPMatchRequest(source_namespace="a"), HTTPMatchRequest(source_namespace="b"), None),
+        (HTTPMatchRequest(source_namespace="a"), HTTPMatchRequest(), None),
+        (HTTPMatchRequest(), HTTPMatchRequest(source_namespace="a"), HTTPMatchRequest(source_namespace="a")),
+        (HTTPMatchRequest(ignore_uri_case=True), HTTPMatchRequest(), None),
+        (HTTPMatchRequest(), HTTPMatchRequest(ignore_uri_case=True), None),
+        (uri(regex="/a"), uri(prefix="/a"), None),
+        (uri(prefix="/a"), uri(regex="/a"), None),
+        (uri(regex="/a"), HTTPMatchRequest(), uri(regex="/a")),
+        (HTTPMatchRequest(), uri(regex="/a"), uri(regex="/a")),
+        (uri(exact="/a"), uri(exact="/a"), uri(exact="/a")),
+        (uri(prefix="/a/b"), uri(prefix="/a"), None),
+        (
+            HTTPMatchRequest(without_headers={"a": StringMatch(prefix="1")}),
+            HTTPMatchRequest(without_headers={"a": StringMatch(exact="2")}),
+            None,
+        ),
+        (HTTPMatchRequest(headers={"a": StringMatch()}), HTTPMatchRequest(headers={"a": StringMatch(exact="1")}), None),
+        (HTTPMatchRequest(headers={"a": StringMatch(exact="1")}), HTTPMatchRequest(headers={"a": StringMatch()}), None),
+        (HTTPMatchRequest(gateways=("a",)), HTTPMatchRequest(gateways=("a", "mesh")), None),
+        (
+            HTTPMatchRequest(gateways=("a", "mesh")),
+            HTTPMatchRequest(gateways=("mesh",)),
+            HTTPMatchRequest(gateways=("mesh",)),
+        ),
+        (HTTPMatchRequest(gateways=("a",)), HTTPMatchRequest(), HTTPMatchRequest(gateways=("a",))),
+        (
             HTTPMatchRequest(uri=StringMatch(prefix="/a"), ignore_uri_case=True),
             uri(prefix="/a"),
             None,
@@ -43,11 +73,52 @@ def test_the_delegate_must_ask_for_a_subset(root, delegate, merged):
     assert merge_match(root, delegate) == merged
 
 
+@pytest.mark.parametrize(
+    ("root", "delegate", "merged"),
+    [
+        ([], [], ()),
+        ([uri(prefix="/a")], [], (uri(prefix="/a"),)),
+        ([], [uri(prefix="/a")], (uri(prefix="/a"),)),
+        # each of the delegate's finds its own of the root's
+        (
+            [uri(prefix="/a"), uri(prefix="/b")],
+            [uri(exact="/b/1"), uri(exact="/a/1")],
+            (uri(exact="/b/1"), uri(exact="/a/1")),
+        ),
+        # the delegate's order comes first
+        (
+            [HTTPMatchRequest(port=80), HTTPMatchRequest(port=81)],
+            [uri(prefix="/a"), uri(prefix="/b")],
+            tuple(
+                HTTPMatchRequest(uri=StringMatch(prefix=path), port=port) for path in ("/a", "/b") for port in (80, 81)
+            ),
+        ),
+        # one that finds none takes the whole rule with it
+        ([uri(prefix="/a")], [uri(prefix="/a/x"), uri(prefix="/b")], None),
+        ([uri(prefix="/a")], [uri(exact="/a/1"), uri(exact="/b")], None),
+        (
+            [HTTPMatchRequest(uri=StringMatch(prefix="/a"), port=8080)],
+            [uri(exact="/a/1"), HTTPMatchRequest(uri=StringMatch(exact="/a/2"), port=9090)],
+            None,
+        ),
+        ([HTTPMatchRequest(gateways=("a",))], [HTTPMatchRequest(gateways=(name,)) for name in ("a", "mesh")], None),
+        (
+            [HTTPMatchRequest(gateways=("a", "mesh"))],
+            [HTTPMatchRequest(gateways=(name,)) for name in ("a", "mesh")],
+            tuple(HTTPMatchRequest(gateways=(name,)) for name in ("a", "mesh")),
+        ),
+    ],
+)
+def test_every_match_of_the_delegates_has_to_find_one_of_the_roots(root, delegate, merged):
+    assert merge_matches(tuple(root), tuple(delegate)) == merged
+
+
 def test_the_root_fills_in_what_the_delegate_leaves_out():
     root = HTTPRoute(name="root", timeout=5, match=(uri(prefix="/a"),))
-    merged = merge_route(root, HTTPRoute(name="own", match=(uri(prefix="/b"), uri(prefix="/a/x"))))
+    merged = merge_route(root, HTTPRoute(name="own", match=(uri(prefix="/a/x"),)))
     assert (merged.name, merged.timeout, merged.match) == ("root-own", 5, (uri(prefix="/a/x"),))
     assert merge_route(root, HTTPRoute(timeout=1)).timeout == 1
+    assert merge_route(root, HTTPRoute(timeout=0)).timeout == 0  # none, said by the delegate
     assert merge_route(root, HTTPRoute(match=(uri(prefix="/b"),))) is None
 
 
@@ -77,3 +148,10 @@ def test_a_delegate_that_is_missing_hidden_or_no_delegate_leaves_the_rule_out():
     assert answer([inner(exportTo=["."])]) == 299
     assert answer([inner(exportTo=["default"])]) == 201
     assert answer([inner(hosts=["x"])]) == 299
+
+
+def test_a_rule_of_which_one_match_is_outside_of_the_roots_falls_whole():
+    partly = {"match": [{"uri": {"prefix": "/a/b"}}, {"uri": {"prefix": "/c"}}], "directResponse": {"status": 202}}
+    assert answer([inner(http=[partly])]) == 299
+    whole = {"match": [{"uri": {"prefix": "/a/b"}}], "directResponse": {"status": 203}}
+    assert answer([inner(http=[partly, whole])]) == 203

@@ -145,7 +145,7 @@ def ask(views, url, headers=(), gateway=False, method="GET", sni=""):
         ("http://example.com/", "passthrough", None),
         ("tcp://192.0.2.1:5432", "passthrough", None),
         ("tls://vault:443", "route", None),
-        ("https://vault.default.svc.cluster.local/", "no_rule", 404),
+        ("https://vault.default.svc.cluster.local/", "passthrough", None),
     ],
 )
 def test_outcomes_in_the_mesh(views, url, outcome, status):

@@ -5,7 +5,7 @@ from tests.meshes import request
 
 from nodemesh.config.virtualservice import HTTPMatchRequest, StringMatch
 from nodemesh.routing.decision import Decision
-from nodemesh.routing.match import Row, VirtualHost
+from nodemesh.routing.match import Row, VirtualHost, query_value
 
 YES, NO = Decision(name="yes"), Decision(name="no")
 
@@ -120,3 +120,9 @@ def test_the_first_row_that_matches_decides_however_rows_stand_together(matches,
     asked = request(path, headers={"x": "1"} if header else {})
     first = next((row.decision for row in rows if row.matches(asked)), NO)
     assert VirtualHost("h", rows, NO).decide(asked) is first
+
+
+@given(st.text("ab=&", max_size=12), st.sampled_from(["a", "b", "ab", "="]))
+def test_a_query_parameter_is_the_first_of_its_name(query, key):
+    found = [value for name, _, value in (part.partition("=") for part in query.split("&") if part) if name == key]
+    assert query_value(query.encode(), key.encode()) == (found[0].encode() if found else None)

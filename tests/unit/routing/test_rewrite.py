@@ -1,9 +1,11 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.meshes import request
 
 from nodemesh.routing.decision import Redirect, Rewrite, Route
 from nodemesh.routing.policies import Substitution
-from nodemesh.routing.rewrite import normalize_path, redirect_location, rewrite_path
+from nodemesh.routing.rewrite import MAX_UNUSUAL, normalize_path, redirect_location, rewrite_path
 
 
 def route(rewrite):
@@ -70,3 +72,23 @@ def test_redirect_location(redirect, host, port, location):
 )
 def test_normalize_path(path, after):
     assert normalize_path(path) == after
+
+
+@pytest.mark.parametrize("part", [b"/.", b"/..", b"/.a", b"%61"])
+def test_what_is_work_in_a_path_has_a_bound(part):
+    normalize_path(b"/" + part * (MAX_UNUSUAL - 2))
+    with pytest.raises(ValueError, match=str(MAX_UNUSUAL)):
+        normalize_path(b"/" + part * MAX_UNUSUAL)
+
+
+@given(st.lists(st.sampled_from([".", "..", "a", "", ".b", "..c"]), max_size=8))
+def test_dots_are_resolved_one_after_the_other(segments):
+    kept: list[str] = []
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments and segments[-1] in (".", ".."):
+        kept.append("")
+    assert normalize_path(f"/{'/'.join(segments)}".encode()) == f"/{'/'.join(kept)}".encode()

@@ -45,6 +45,25 @@ def test_retries():
     assert decide(hashed).retry.ignore_previous_hosts is False and decide().retry.ignore_previous_hosts
 
 
+def test_what_a_rule_says_of_the_hosts_before_holds_with_a_consistent_hash_too():
+    hashed = make(
+        "DestinationRule",
+        "aa",
+        {"host": "reviews", "trafficPolicy": {"loadBalancer": {"consistentHash": {"useSourceIp": True}}}},
+    )
+    for objects, said, holds in (
+        ((hashed,), {}, False),
+        ((hashed,), {"retryIgnorePreviousHosts": True}, True),
+        ((hashed,), {"retryIgnorePreviousHosts": False}, False),
+        ((), {}, True),
+        ((), {"retryIgnorePreviousHosts": True}, True),
+        ((), {"retryIgnorePreviousHosts": False}, False),
+    ):
+        assert decide(*objects, retries={"attempts": 1, **said}).retry.ignore_previous_hosts is holds
+    mesh = make("MeshConfig", "m", {"defaultHttpRetryPolicy": {"attempts": 1, "retryIgnorePreviousHosts": True}})
+    assert decide(hashed, mesh).retry.ignore_previous_hosts
+
+
 def test_faults_without_a_percentage_never_happen():
     assert decide(fault={"abort": {"httpStatus": 500}}).fault is None
     assert decide(fault={"delay": {"fixedDelay": 1}}).fault is None
@@ -63,6 +82,7 @@ def test_one_destinations_headers_join_the_rules_and_win():
         remove=(b"gone",),
         set=(HeaderOp(name=b"y", value=b"1"), HeaderOp(name=b"x", value=b"dest")),
         add=(HeaderOp(name=b"z", value=b"%REQ(a)%", formatted=True),),
+        formatted=True,
     )
     assert decision.destinations[0].request_headers is None
 

@@ -69,6 +69,48 @@ def host_fault(host: str, *, wildcard: bool) -> str:
     return ""
 
 
+def named_host_fault(host: str) -> str:
+    """Why `host` cannot stand in a Gateway or a Sidecar, which know no namespace to complete it in (Istio's
+    validateSidecarOrGatewayHostnamePart); "" where it can."""
+    fault = host_fault(host, wildcard=True)
+    if fault or host == "*":
+        return fault
+    if "." not in host:
+        return (
+            f"a short name stands for nothing here; write it in full, for instance {host}.NAMESPACE.svc.cluster.local"
+        )
+    if host.startswith("*") and not host.startswith("*."):
+        return "`*` stands for whole labels, as in *.example.com"
+    return ""
+
+
+#: What the address of a Unix socket begins with.
+UNIX = "unix://"
+
+
+def unix_fault(address: str) -> str:
+    """Why `address` (with its unix://) is no socket (Istio's ValidateUnixAddress); "" where it is one."""
+    place = address.removeprefix(UNIX)
+    if not place.startswith(("/", "@")):
+        return "a unix address is absolute (unix:///path) or abstract (unix://@name)"
+    if place.startswith("/") and place.endswith("/"):
+        return "a unix address names a socket, not a directory"
+    return ""
+
+
+def check_bind(bind: str | None, path: Path, findings: Findings, *, unix: bool = True) -> None:
+    """What a listener is bound to: an address, or (if `unix`) a socket."""
+    if not bind or is_ip(bind):
+        return
+    if unix and bind.startswith(UNIX):
+        fault = unix_fault(bind)
+        if fault:
+            findings.bad_value("bad-address", (*path, "bind"), fault)
+        return
+    right = "an address or unix:///path" if unix else "an address"
+    findings.bad_value("bad-address", (*path, "bind"), f"`{bind}` is no place to listen on; right is {right}")
+
+
 def check_host(host: str | None, path: Path, findings: Findings, *, wildcard: bool = True, ip: bool = False) -> bool:
     fault = host_fault(host or "", wildcard=wildcard)
     if fault and not (ip and host and is_ip(host)):

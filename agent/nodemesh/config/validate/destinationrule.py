@@ -191,7 +191,7 @@ def _tls(tls: ClientTLSSettings, meta: Meta, path: Path, findings: Findings) -> 
         return
     if tls.credential_name:
         if tls.mode in (ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL):
-            for name in files:
+            for name in (*files, *(["caCrl"] if tls.ca_crl else [])):
                 findings.error("one-of", (*path, name), f"only one of credentialName and {name} can be set")
         if tls.credential_name.startswith(CONFIG_MAP):
             _config_map(tls.credential_name, tls.mode, meta, (*path, "credentialName"), findings)

@@ -6,7 +6,7 @@ from ..credential import CONFIG_MAP, config_map_fault
 from ..gateway import GatewaySpec, Port, Server, ServerTLSMode, ServerTLSSettings, TLSProtocol
 from ..meta import Meta, Path
 from ..problems import Findings
-from .common import NO_AUTHORITY, check_labels, check_port, host_fault, is_ip, is_label
+from .common import NO_AUTHORITY, UNIX, check_bind, check_labels, check_port, is_ip, is_label, named_host_fault
 
 PROTOCOLS = ("HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB", "MONGO", "REDIS", "MYSQL", "TCP", "TLS")
 TLS_PROTOCOLS = ("HTTPS", "TLS")
@@ -68,16 +68,14 @@ def _server(server: Server, meta: Meta, path: Path, findings: Findings) -> None:
         findings.error("missing-field", (*path, "hosts"), 'the server\'s hosts are required; "*" stands for all')
     for index, host in enumerate(server.hosts):
         check_gateway_host(host, (*path, "hosts", index), findings)
-    if server.bind and not server.bind.startswith("unix://") and not is_ip(server.bind):
-        message = f"`{server.bind}` is no place to listen on; right is an address or unix:///path"
-        findings.bad_value("bad-address", (*path, "bind"), message)
+    check_bind(server.bind, path, findings)
     _tls_by_protocol(server, path, findings)
     if server.tls is not None:
         _server_tls(server.tls, (*path, "tls"), findings)
 
 
 def _port(port: Port, bind: str | None, path: Path, findings: Findings) -> None:
-    if bind is not None and bind.startswith("unix://"):
+    if bind is not None and bind.startswith(UNIX):
         if port.number:
             findings.bad_value("bad-port", (*path, "number"), "a server bound to unix:// has the port number 0")
     else:
@@ -102,10 +100,8 @@ def check_gateway_host(host: str, path: Path, findings: Findings) -> None:
     namespace, slash, name = host.rpartition("/")
     if slash and namespace not in (".", "*") and not is_label(namespace):
         findings.bad_value("bad-host", path, f"`{namespace}` is not a namespace; right is a name, `.` or `*`")
-    fault = host_fault(name, wildcard=True)
-    if not fault and name.startswith("*") and name != "*" and not name.startswith("*."):
-        fault = "`*` stands for whole labels, as in *.example.com"
-    if fault and not is_ip(name):
+    fault = named_host_fault(name)
+    if fault and not ("." in name and is_ip(name)):
         findings.bad_value("bad-host", path, f"`{host}` is not a host: {fault}")
 
 
@@ -153,9 +149,7 @@ def _server_tls(tls: ServerTLSSettings, path: Path, findings: Findings) -> None:
                 findings.error("one-of", (*path, name), f"ISTIO_MUTUAL brings its own certificates; remove {name}")
     elif mode in (ServerTLSMode.SIMPLE, ServerTLSMode.MUTUAL, ServerTLSMode.OPTIONAL_MUTUAL):
         _certificates(tls, mode, path, findings)
-    if tls.ca_crl and (mode is ServerTLSMode.SIMPLE or tls.credential_name or tls.credential_names):
-        message = "caCrl checks clients by files; it has no place with SIMPLE or a credentialName"
-        findings.error("one-of", (*path, "caCrl"), message)
+    _revocations(tls, mode, path, findings)
     _versions(tls, path, findings)
     seen: set[str] = set()
     for index, cipher in enumerate(tls.cipher_suites):
@@ -167,10 +161,23 @@ def _server_tls(tls: ServerTLSSettings, path: Path, findings: Findings) -> None:
         seen.add(cipher)
 
 
+def _revocations(tls: ServerTLSSettings, mode: ServerTLSMode, path: Path, findings: Findings) -> None:
+    """Where caCrl has no place. Istio does not look at it where a served mode has a credential."""
+    if not tls.ca_crl or mode is ServerTLSMode.ISTIO_MUTUAL:
+        return
+    passes = mode in (ServerTLSMode.PASSTHROUGH, ServerTLSMode.AUTO_PASSTHROUGH)
+    if not passes and (tls.credential_name or tls.credential_names):
+        return
+    if mode is ServerTLSMode.SIMPLE or tls.credential_name:
+        message = "caCrl checks clients by files; it has no place with SIMPLE, nor beside the credentialName of a mode "
+        findings.error("one-of", (*path, "caCrl"), f"{message}that passes TLS on")
+
+
 def _one_certificate_source(tls: ServerTLSSettings, path: Path, findings: Findings) -> None:
     sources = [
         name
         for name, value in (
+            ("serverCertificate", tls.server_certificate and tls.private_key),
             ("credentialName", tls.credential_name),
             ("credentialNames", tls.credential_names),
             ("tlsCertificates", tls.tls_certificates),
@@ -178,10 +185,8 @@ def _one_certificate_source(tls: ServerTLSSettings, path: Path, findings: Findin
         if value
     ]
     if len(sources) > 1:
-        findings.error("one-of", (*path, sources[1]), f"only one of {' and '.join(sources)} can be set")
-    if tls.tls_certificates and (tls.server_certificate or tls.private_key):
-        message = "tlsCertificates takes the place of serverCertificate and privateKey; remove those"
-        findings.error("one-of", (*path, "tlsCertificates"), message)
+        named = " and ".join(sources).replace("serverCertificate", "serverCertificate with privateKey")
+        findings.error("one-of", (*path, sources[1]), f"only one of {named} can be set")
     for name, count in (("credentialNames", len(tls.credential_names)), ("tlsCertificates", len(tls.tls_certificates))):
         if count > 2:
             message = f"{name} has {count} entries; at most two are allowed (one RSA, one ECDSA)"

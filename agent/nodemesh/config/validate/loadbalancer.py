@@ -133,7 +133,12 @@ def check_locality(setting: LocalityLoadBalancerSetting, path: Path, findings: F
 def _zone_aware(setting: ZoneAwareLoadBalancerSetting, path: Path, findings: Findings) -> None:
     check_range(setting.min_cluster_size, 1, float("inf"), (*path, "minClusterSize"), findings)
     pairs = [(failover.from_ or "", failover.to or "") for failover in setting.failover]
-    _failovers(pairs, setting.failover_priority, path, findings)
+    _failovers(pairs, (), path, findings)
+    for index, label in enumerate(setting.failover_priority):
+        name = label.partition("=")[0]
+        if name in (REGION, ZONE, SUBZONE):
+            message = f"the zones' order is Envoy's to know: failoverPriority cannot name `{name}` here"
+            findings.bad_value("bad-failover", (*path, "failoverPriority", index), message)
 
 
 def _failovers(pairs: list[tuple[str, str]], priority: tuple[str, ...], path: Path, findings: Findings) -> None:

@@ -6,7 +6,7 @@ from ..meta import Meta, Path
 from ..problems import Findings
 from ..serviceentry import Resolution, ServiceEntrySpec, ServicePort
 from ..workload import WorkloadEntrySpec
-from .common import check_export_to, check_port, check_selector, host_fault, is_ip, is_label, is_subnet
+from .common import UNIX, check_export_to, check_port, check_selector, host_fault, is_ip, is_label, is_subnet
 from .workload import check_entry
 
 PROTOCOLS = ("HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB", "MONGO", "REDIS", "MYSQL", "TCP", "TLS", "UDP")
@@ -117,16 +117,19 @@ def _endpoints(spec: ServiceEntrySpec, resolution: Resolution, findings: Finding
                 known = ", ".join(sorted(filter(None, names)))
                 message = f"`{name}` is not a port of this ServiceEntry; its ports are {known}"
                 findings.error("unknown-port-name", (*here, "ports", name), message)
-        if (endpoint.address or "").startswith("unix://") and len(spec.ports) != 1:
+        if (endpoint.address or "").startswith(UNIX) and len(spec.ports) != 1:
             message = "a unix endpoint serves exactly one port of the ServiceEntry"
             findings.error("unix-endpoint", (*here, "address"), message)
 
 
 def _endpoint(endpoint: WorkloadEntrySpec, resolution: Resolution, path: Path, findings: Findings) -> None:
     address = endpoint.address or ""
-    if not address or address.startswith("unix://"):
+    if address.startswith(UNIX):
+        if resolution in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN):
+            message = f"a Unix socket cannot be looked up; with the resolution {resolution} an endpoint is a host name"
+            findings.bad_value("unix-endpoint", (*path, "address"), f"{message} or an address")
         return
-    if resolution is Resolution.STATIC and not is_ip(address):
+    if address and resolution is Resolution.STATIC and not is_ip(address):
         message = f"with the resolution STATIC an endpoint is an IP address; `{address}` needs the resolution DNS"
         findings.bad_value("bad-address", (*path, "address"), message)
 

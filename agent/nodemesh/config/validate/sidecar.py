@@ -7,8 +7,16 @@ import re
 from ..gateway import ServerTLSMode
 from ..meta import Meta, Path
 from ..problems import Findings
-from ..sidecar import IstioEgressListener, IstioIngressListener, Mode, OutboundTrafficPolicy, SidecarPort, SidecarSpec
-from .common import check_port, check_selector, host_fault, is_ip, is_label
+from ..sidecar import (
+    CaptureMode,
+    IstioEgressListener,
+    IstioIngressListener,
+    Mode,
+    OutboundTrafficPolicy,
+    SidecarPort,
+    SidecarSpec,
+)
+from .common import UNIX, check_bind, check_port, check_selector, host_fault, is_label, named_host_fault, unix_fault
 from .destinationrule import check_connection_pool
 from .gateway import PROTOCOLS, TLS_PROTOCOLS
 
@@ -36,14 +44,19 @@ def _ingress(listener: IstioIngressListener, numbers: set[int], path: Path, find
     if listener.port is None:
         findings.error("missing-field", (*path, "port"), "an ingress listener needs its port")
     else:
-        _port(listener.port, listener.bind, PROTOCOLS, (*path, "port"), findings)
+        _port(listener.port, PROTOCOLS, (*path, "port"), findings)
+        check_port(listener.port.number, (*path, "port", "number"), findings)
         number = listener.port.number or 0
         if number in numbers:
             findings.error("duplicate-port", (*path, "port", "number"), f"port {number} has a listener already")
         numbers.add(number)
-    _bind(listener.bind, path, findings)
+    check_bind(listener.bind, path, findings, unix=False)
     endpoint = listener.default_endpoint
-    if endpoint and not endpoint.startswith("unix://"):
+    if endpoint and endpoint.startswith(UNIX):
+        fault = unix_fault(endpoint)
+        if fault:
+            findings.bad_value("bad-address", (*path, "defaultEndpoint"), fault)
+    elif endpoint:
         found = _ENDPOINT.fullmatch(endpoint)
         if found is None or not 1 <= int(found.group(1)) <= 65535:
             message = f"`{endpoint}` is no local endpoint; right is 127.0.0.1:PORT, [::1]:PORT, :PORT or unix:///path"
@@ -73,15 +86,7 @@ def _ingress_tls(listener: IstioIngressListener, path: Path, findings: Findings)
         findings.bad_value("unsupported-field", (*path, "mode"), f"the mode {tls.mode} is not possible in a Sidecar")
 
 
-def _port(port: SidecarPort, bind: str | None, protocols: tuple[str, ...], path: Path, findings: Findings) -> None:
-    if not port.number:
-        if not (bind or "").startswith("unix://"):
-            message = "0 is not a port; right is 1 to 65535, or a bind of unix:///path"
-            findings.bad_value("bad-port", (*path, "number"), message)
-    else:
-        check_port(port.number, (*path, "number"), findings)
-        if (bind or "").startswith("unix://"):
-            findings.bad_value("bad-port", (*path, "number"), "a listener bound to unix:// has the port number 0")
+def _port(port: SidecarPort, protocols: tuple[str, ...], path: Path, findings: Findings) -> None:
     if port.protocol and port.protocol.upper() not in protocols:
         message = f"`{port.protocol}` is not a protocol here; right is one of {', '.join(protocols)}"
         findings.bad_value("bad-protocol", (*path, "protocol"), message)
@@ -89,14 +94,25 @@ def _port(port: SidecarPort, bind: str | None, protocols: tuple[str, ...], path:
         findings.error("unsupported-field", (*path, "targetPort"), "targetPort is not used in a Sidecar; remove it")
 
 
-def _bind(bind: str | None, path: Path, findings: Findings) -> None:
-    if bind and not bind.startswith("unix://") and not is_ip(bind):
-        message = f"`{bind}` is no place to listen on; right is an address or unix:///path"
-        findings.bad_value("bad-address", (*path, "bind"), message)
+def _egress_port(listener: IstioEgressListener, port: SidecarPort, path: Path, findings: Findings) -> None:
+    """The port, or 0 and a Unix socket in its place, to which nothing can be redirected."""
+    _port(port, EGRESS_PROTOCOLS, (*path, "port"), findings)
+    here = (*path, "port", "number")
+    on_socket = (listener.bind or "").startswith(UNIX)
+    if port.number:
+        check_port(port.number, here, findings)
+        if on_socket:
+            findings.bad_value("bad-port", here, "a listener bound to unix:// has the port number 0")
+        return
+    if not on_socket:
+        findings.bad_value("bad-port", here, "0 is not a port; right is 1 to 65535, or a bind of unix:///path")
+    if listener.capture_mode is CaptureMode.IPTABLES:
+        message = "a listener on a Unix socket takes captureMode DEFAULT or NONE: no connection can be redirected to it"
+        findings.bad_value("bad-capture-mode", (*path, "captureMode"), message)
 
 
 def _egress_listeners(listeners: tuple[IstioEgressListener, ...], findings: Findings) -> None:
-    numbers: set[int] = set()
+    taken: set[int | str] = set()  # ports and sockets
     catch_all: int | None = None
     seen: set[str] = set()
     for index, listener in enumerate(listeners):
@@ -108,12 +124,13 @@ def _egress_listeners(listeners: tuple[IstioEgressListener, ...], findings: Find
                 findings.error("port-less-listener", path, "the egress listener without a port has to be the last")
             catch_all = index
         else:
-            _port(listener.port, listener.bind, EGRESS_PROTOCOLS, (*path, "port"), findings)
-            number = listener.port.number or 0
-            if number and number in numbers:
-                findings.error("duplicate-port", (*path, "port", "number"), f"port {number} has a listener already")
-            numbers.add(number)
-        _bind(listener.bind, path, findings)
+            _egress_port(listener, listener.port, path, findings)
+            place = listener.port.number or listener.bind or ""
+            if place and place in taken:
+                field, name = (("port", "number"), f"port {place}") if listener.port.number else (("bind",), str(place))
+                findings.error("duplicate-port", (*path, *field), f"{name} has a listener already")
+            taken.add(place)
+        check_bind(listener.bind, path, findings)
         if not listener.hosts:
             findings.error("missing-field", (*path, "hosts"), 'hosts are required, for instance "./*"')
         for position, host in enumerate(listener.hosts):
@@ -135,9 +152,7 @@ def _egress_host(host: str, path: Path, findings: Findings) -> None:
     if namespace not in ("*", ".", "~") and bare != "*" and not is_label(bare):
         message = f"`{namespace}` is not a namespace; right is a name, `.`, `*` or `~`"
         findings.bad_value("bad-host", path, message)
-    fault = host_fault(name, wildcard=True)
-    if not fault and name.startswith("*") and name != "*" and not name.startswith("*."):
-        fault = "`*` stands for whole labels, as in *.example.com"
+    fault = named_host_fault(name)
     if fault:
         findings.bad_value("bad-host", path, f"`{host}` is not a host: {fault}")
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from .. import regex
+from ..commands import CommandError, parse
 from ..meta import Path
 from ..problems import Findings
 from ..virtualservice import HeaderOperations, Headers, StringMatch
@@ -15,7 +16,6 @@ MAX_REGEX = 1024  # characters; Istio's limit for StringMatch.regex
 
 _PSEUDO = frozenset({":method", ":scheme", ":authority", ":path", ":status"})
 _CLAIMS = "@request.auth.claims"
-_FORMAT = re.compile(r"%%|%[A-Z][A-Z0-9_]*(?:\([^)]*\))?(?::[0-9]+)?%")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -102,8 +102,11 @@ def _value(value: str, path: Path, findings: Findings) -> None:
     """A header value in Envoy's format strings: `%%` is a percent sign, `%VARIABLE%` a variable."""
     if _CONTROL.search(value):
         findings.bad_value("bad-header", path, "a header's value cannot hold control characters")
-    if "%" in _FORMAT.sub("", value):
-        findings.bad_value("bad-header", path, "a lone % begins a variable; write %% for a percent sign")
+    if "%" in value:
+        try:
+            parse(value)
+        except CommandError as error:
+            findings.bad_value("bad-header", path, str(error))
 
 
 def writes_authority(headers: Headers | None) -> list[Path]:

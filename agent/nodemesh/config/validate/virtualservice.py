@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from ..meta import Meta, Path
@@ -27,6 +29,9 @@ from .httproute import (
 
 MESH = "mesh"
 
+#: `outbound_.PORT_.SUBSET_.HOST`, in Istio's reading.
+_CLUSTER_NAME = re.compile(r"outbound_[^_]*[0-9][^_]*_[^_]*_[^_]*[a-zA-Z].*")
+
 
 def check_virtual_service(spec: VirtualServiceSpec, meta: Meta, findings: Findings) -> None:
     delegate = not spec.hosts
@@ -35,7 +40,7 @@ def check_virtual_service(spec: VirtualServiceSpec, meta: Meta, findings: Findin
     if delegate:
         _delegate(spec, findings)
     check_gateway_names(spec.gateways, ("spec", "gateways"), findings)
-    _hosts(spec, in_mesh, findings)
+    _hosts(spec, in_mesh, findings, cluster_names=gateway_only and any(m.sni_hosts for r in spec.tls for m in r.match))
     if not (spec.http or spec.tls or spec.tcp):
         findings.error("no-routes", ("spec",), "the VirtualService has no rules; http, tls or tcp is needed")
     for index, route in enumerate(spec.http):
@@ -43,7 +48,8 @@ def check_virtual_service(spec: VirtualServiceSpec, meta: Meta, findings: Findin
         gateway = gateway_only or delegate
         check_http_route(route, ("spec", "http", index), findings, delegate=delegate, gateway=gateway)
     for index, tls in enumerate(spec.tls):
-        _tls_route(tls, spec.hosts, ("spec", "tls", index), findings)
+        cluster_names = MESH not in spec.gateways
+        _tls_route(tls, spec.hosts, ("spec", "tls", index), findings, cluster_names=cluster_names)
     for index, tcp in enumerate(spec.tcp):
         _tcp_route(tcp, ("spec", "tcp", index), findings)
     check_export_to(spec.export_to, meta, findings)
@@ -57,11 +63,19 @@ def _delegate(spec: VirtualServiceSpec, findings: Findings) -> None:
             findings.error("bad-delegate", ("spec", name), message)
 
 
-def _hosts(spec: VirtualServiceSpec, in_mesh: bool, findings: Findings) -> None:
+def _is_cluster_name(name: str) -> bool:
+    """Whether it is a server name that names a cluster, as gateways of other networks are asked for (Istio's
+    ValidateWildcardDomainForVirtualServiceBoundToGateway)."""
+    return len(name) <= 255 and _CLUSTER_NAME.fullmatch(name) is not None
+
+
+def _hosts(spec: VirtualServiceSpec, in_mesh: bool, findings: Findings, *, cluster_names: bool) -> None:
+    """`cluster_names` says that a host may be one."""
     path: Path = ("spec", "hosts")
     good = True
     for index, host in enumerate(spec.hosts):
-        good = check_host(host, (*path, index), findings, ip=True) and good
+        if not (cluster_names and _is_cluster_name(host)):
+            good = check_host(host, (*path, index), findings, ip=True) and good
         if host == "*" and in_mesh:
             message = "the host `*` is for gateways only; name the hosts, or name the gateways and leave mesh out"
             findings.bad_value("wildcard-in-mesh", (*path, index), message)
@@ -75,7 +89,7 @@ def _hosts(spec: VirtualServiceSpec, in_mesh: bool, findings: Findings) -> None:
                 break
 
 
-def _tls_route(route: TLSRoute, hosts: tuple[str, ...], path: Path, findings: Findings) -> None:
+def _tls_route(route: TLSRoute, hosts: tuple[str, ...], path: Path, findings: Findings, *, cluster_names: bool) -> None:
     if not route.match:
         findings.error("missing-field", (*path, "match"), "a tls rule needs a match with sniHosts")
     for index, match in enumerate(route.match):
@@ -86,7 +100,9 @@ def _tls_route(route: TLSRoute, hosts: tuple[str, ...], path: Path, findings: Fi
             place = (*here, "sniHosts", number)
             if is_ip(sni):
                 findings.warning("sni-address", place, f"`{sni}` never matches: clients send no address as SNI")
-            elif check_host(sni, place, findings) and hosts and not any(covers(host, sni) for host in hosts):
+                continue
+            good = (cluster_names and _is_cluster_name(sni)) or check_host(sni, place, findings)
+            if good and hosts and not any(covers(host, sni) for host in hosts):
                 message = f"`{sni}` is not covered by the VirtualService's hosts ({', '.join(hosts)})"
                 findings.bad_value("sni-not-in-hosts", place, message)
         check_subnets(match.destination_subnets, (*here, "destinationSubnets"), findings)

@@ -7,7 +7,7 @@ import re
 from ..meta import Meta, Path
 from ..problems import Findings
 from ..workload import ReadinessProbe, WorkloadEntrySpec, WorkloadGroupSpec
-from .common import check_labels, check_not_negative, check_port, host_fault, is_ip
+from .common import UNIX, check_labels, check_not_negative, check_port, host_fault, is_ip, unix_fault
 
 _PORT_NAME = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _HEADER = re.compile(r"[-_A-Za-z0-9]+")
@@ -27,14 +27,10 @@ def check_entry(entry: WorkloadEntrySpec, path: Path, findings: Findings, *, tem
             findings.warning("no-address", path, message)
         else:
             findings.error("missing-field", here, "the address is required (or a network with a gateway)")
-    elif address.startswith("unix://"):
-        place = address.removeprefix("unix://")
-        if not place.startswith(("/", "@")):
-            findings.bad_value(
-                "bad-address", here, "a unix address is absolute (unix:///path) or abstract (unix://@name)"
-            )
-        elif place.endswith("/"):
-            findings.bad_value("bad-address", here, "a unix address names a socket, not a directory")
+    elif address.startswith(UNIX):
+        fault = unix_fault(address) or ("the name of a socket does not end with `/`" if address.endswith("/") else "")
+        if fault:
+            findings.bad_value("bad-address", here, fault)
         if entry.ports:
             findings.error("unix-endpoint", (*path, "ports"), "a unix address has no ports; remove them")
     elif address and not is_ip(address) and host_fault(address, wildcard=False):

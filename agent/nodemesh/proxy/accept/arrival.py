@@ -13,8 +13,8 @@ from ..http.security import Security
 from ..http.session import Session
 from ..http1.server import Http1Server
 from ..tcp.connection import refuse, start_tcp
-from ..tls.certificates import forwarded_certificate
 from ..tls.client_hello import HANDSHAKE, MAX_HELLO, server_name
+from ..tls.peer import forwarded_certificate
 from ..tls.transport import TlsError, TlsTransport
 from ..transport import Buffer, Handler, Transport
 
@@ -57,7 +57,8 @@ class Arrival(Handler):
         assert server is not None and isinstance(transport, TlsTransport)
         self._leave()
         if server.is_http:
-            security = Security(self._name, shown_certificate(transport.connection))
+            connection = transport.connection
+            security = Security(self._name, shown_certificate(connection), connection)
             Http1Server(Session(pod, transport, None, None, security), transport)
         else:
             decision = pod.view.tcp_gateway(pod.gateway_port, self._name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ...registry.snapshot import Protocol
 from ...routing.decision import Decision
 from ...routing.frontend import Frontend
 from ...telemetry.record import ConnectionRecord
@@ -28,6 +29,7 @@ HTTP1: Final = 1
 HTTP2: Final = 2
 TLS: Final = 3
 TCP: Final = 4
+HTTP10: Final = 5
 
 METHODS: Final = (
     b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"CONNECT ", b"OPTIONS ", b"TRACE ", b"PATCH ",
@@ -39,6 +41,9 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #: Seconds a client may be silent before the upstream connection is made. Most that speak first do so with their SYN's
 #: acknowledgement; the others cost one connection in vain.
 SILENCE: Final = 0.005
+
+#: Bytes of a first line that are looked at; a longer one is for HTTP to refuse.
+MAX_LINE: Final = 16 * 1024
 
 #: Seconds that a silent client has to speak where no server could be reached for it (Istio's connectTimeout).
 PATIENCE: Final = 10.0
@@ -54,6 +59,18 @@ def classify(data: bytes) -> int:
         return HTTP1
     possible = (*METHODS, PREFACE, HANDSHAKE)
     return UNDECIDED if any(start.startswith(data) for start in possible) else TCP
+
+
+def version(data: bytes) -> int:
+    """What begins like a request of HTTP/1 is by its first line, as Envoy's HTTP inspector reads it: only HTTP/1.1 and
+    1.0 are; other protocols have such words too."""
+    end = data.find(b"\n")
+    if end < 0:
+        return UNDECIDED if len(data) < MAX_LINE else HTTP1
+    line = data[:end].rstrip(b"\r")
+    if line.endswith(b" HTTP/1.1"):
+        return HTTP1
+    return HTTP10 if line.endswith(b" HTTP/1.0") else TCP
 
 
 class Sniffer(Handler, Waiting):
@@ -88,6 +105,10 @@ class Sniffer(Handler, Waiting):
             self._join(early)
             return
         kind = classify(self._data)
+        if kind == HTTP1 and self._undeclared:
+            kind = version(self._data)
+            if kind == HTTP10 and self.pod.proxy.accept_http10:
+                kind = HTTP1
         if kind == UNDECIDED:
             return
         if kind == TLS:
@@ -145,12 +166,23 @@ class Sniffer(Handler, Waiting):
         """The client waits: so does, perhaps, the server's greeting."""
         self._timer = None
         if self._data:
+            self._timer = self.pod.proxy.clock.after(PATIENCE, self._settle)
             return
         self._early = start_early(self.pod, self.transport, self._decide(), self.dialled, self)
         if self._early is not None:
             self.pod.connections.pop(self, None)
             self.transport.handler = self
             self.transport.bulk = False
+
+    def _settle(self) -> None:
+        """What has been said for so long decides: HTTP has a timeout of its own, all else is TCP."""
+        self._timer = None
+        self._leave()
+        if classify(self._data) == HTTP1:
+            session = Session(self.pod, self.transport, self.frontend, self.dialled)
+            Http1Server(session, self.transport).received(self._data)
+        else:
+            start_tcp(self.pod, self.transport, self._decide(), self.dialled, self._data, "")
 
     def _despair(self) -> None:
         """Neither has the client spoken, nor is there a server that might."""
@@ -163,6 +195,11 @@ class Sniffer(Handler, Waiting):
         """What its port's rules say of plain TCP; at a gateway only TLS and HTTP lead anywhere."""
         frontend = self.frontend
         return self.pod.decide_tls(None, "") if frontend is None else self.pod.view.tcp(frontend, self._address)
+
+    @property
+    def _undeclared(self) -> bool:
+        """Whether nobody has said that the port is HTTP's."""
+        return self.frontend is not None and self.frontend.protocol is Protocol.AUTO
 
     @property
     def _address(self) -> str:

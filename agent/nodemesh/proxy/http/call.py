@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Final
 
 from ...balance.host import Host
@@ -31,7 +32,7 @@ ENDED: Final = 6
 #: What may follow each state; all changes go through `Call._enter`.
 NEXT: Final[dict[int, frozenset[int]]] = {
     NEW: frozenset({QUEUED, SENT, ENDED}),
-    QUEUED: frozenset({SENT, ENDED}),
+    QUEUED: frozenset({QUEUED, SENT, ENDED}),  # again where the endpoint is gone for which it waited
     SENT: frozenset({QUEUED, SENT, RESTING, ANSWERED, SWITCHED, ENDED}),
     RESTING: frozenset({QUEUED, SENT, ENDED}),
     ANSWERED: frozenset({ENDED}),
@@ -103,7 +104,7 @@ class Call(Requester):
         "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
         "_tried", "_deadline", "_fresh", "_retrying", "_alarm", "_try_timer", "_rest_timer",
-        "_counting", "_telling",
+        "_counting", "_telling", "security",
     )  # fmt: skip
 
     def __init__(
@@ -137,6 +138,7 @@ class Call(Requester):
         self.host: Host | None = None
         self.host_name = ""  # "address:port" of the last try
         self.local_name = ""  # our end of the connection that answered
+        self.security: ssl.SSLObject | None = None  # of the connection that answered
         self.sent_at = 0.0
         self._counting = ATTEMPT_COUNT not in edits  # else a rule has its own word there
         self._telling = EXPECTED_TIMEOUT not in edits
@@ -158,6 +160,11 @@ class Call(Requester):
         """Bytes of the request's body that wait here."""
         waiting = self.upstream.pending if self.upstream is not None else 0
         return waiting + (self.body.size if self.body is not None else 0)
+
+    def attempted(self) -> list[str]:
+        """The endpoints that were tried, `address:port`, as far as they were not tried again."""
+        before = [f"{host.endpoint.address}:{host.endpoint.port}" for host in self._tried]
+        return [*before, self.host_name]
 
     # --- what the caller calls
 
@@ -190,7 +197,8 @@ class Call(Requester):
         if self.upstream is not None:
             assert self.body is not None
             self.upstream.finish(self.body.trailers)
-            self._start_timeout()
+        if self.state != ENDED:
+            self._start_timeout()  # whether there is an upstream yet or not
 
     def resume(self) -> None:
         """The caller takes more of the response."""
@@ -220,21 +228,43 @@ class Call(Requester):
 
     def _connect(self, host: Host) -> None:
         """Take a connection and send, or wait for one."""
+        upstream = self._obtain(host)
+        if upstream is not None:
+            self._send(host, upstream)
+        elif self.target.wait(self, host):
+            self._enter(QUEUED)
+            if self.body is None or self.body.complete:
+                self._start_timeout()
+        else:
+            self._give_up(Reason.UPSTREAM_OVERFLOW, "")
+
+    def _obtain(self, host: Host) -> Stream | None:
+        """A connection that will do; None where there is none to be had."""
         name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
         upstream = self.target.upstream(host, self.pod, self._fresh, name)
         while upstream is not None and upstream.reused and not self._is_light() and upstream.stale:
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
             upstream = self.target.upstream(host, self.pod, self._fresh, name)
-        if upstream is not None:
-            self._send(host, upstream)
-        elif self.target.wait(self):
-            self._enter(QUEUED)
-        else:
-            self._give_up(Reason.UPSTREAM_OVERFLOW, "")
+        return upstream
 
-    def proceed(self) -> None:
+    def proceed(self) -> bool:
+        host = self.host
+        assert host is not None
+        upstream = self._obtain(host)
+        if upstream is None:
+            return False
+        self.target.leave(self, host)
+        self._send(host, upstream)
+        return True
+
+    def redirected(self) -> None:
         assert self.host is not None
-        self._connect(self.host)
+        self.target.leave(self, self.host)
+        self._try()
+
+    def waited_too_long(self) -> None:
+        self._leave_upstream()
+        self._give_up(Reason.UPSTREAM_OVERFLOW, "")
 
     def _send(self, host: Host, upstream: Stream) -> None:
         self._enter(SENT)
@@ -284,7 +314,8 @@ class Call(Requester):
         return left
 
     def _timed_out(self) -> None:
-        self._report(Reason.RESPONSE_TIMEOUT)
+        if self.upstream is not None:  # who was not asked has not failed
+            self._report(Reason.RESPONSE_TIMEOUT)
         self._leave_upstream()
         self._give_up(Reason.RESPONSE_TIMEOUT, "")
 
@@ -304,6 +335,7 @@ class Call(Requester):
         host, upstream = self.host, self.upstream
         assert host is not None and upstream is not None
         self.local_name = upstream.local
+        self.security = upstream.security
         if self.target.group.detector is not None:
             grpc = head.grpc_status
             self.target.group.report(host, http_status_of(grpc, head.status))
@@ -425,8 +457,8 @@ class Call(Requester):
         if upstream is not None:
             self._release_upstream()
             upstream.cancel()
-        elif self.state == QUEUED:
-            self.target.leave(self)
+        elif self.state == QUEUED and self.host is not None:
+            self.target.leave(self, self.host)
 
     def _release_upstream(self) -> None:
         """The connection is not ours any more."""

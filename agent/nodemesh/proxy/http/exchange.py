@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
-from ...routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, Redirect, Route
+from ...routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, HeaderOps, Redirect, Route
 from ...routing.rewrite import redirect_location, rewrite_path
 from ..clock import Alarm, Timer
 from ..transport import Buffer, Transport
@@ -15,7 +15,7 @@ from . import cors, fault
 from .call import Call, Caller
 from .controls import apply_controls, apply_grpc_timeout
 from .hash_key import HashKey
-from .head import NO_FIELDS, Edits, RequestHead, ResponseHead, is_grpc
+from .head import NO_FIELDS, Edits, Fields, RequestHead, ResponseHead, is_grpc
 from .headers import add, change
 from .local_reply import REPLIES, body_of, grpc_reply, http_reply
 from .mirror import Mirrors
@@ -24,6 +24,7 @@ from .request_body import RequestBody
 from .responder import Responder
 from .session import Session
 from .tunnel import Tunnel
+from .variables import NO_FACTS, Facts
 
 # The states of an exchange.
 RECEIVED: Final = 0  # not decided yet
@@ -62,7 +63,7 @@ class Exchange(Caller):
 
     __slots__ = (
         "proxy", "pod", "session", "head", "record", "state", "_responder", "_alarm", "_call", "_body", "_decision",
-        "_destination", "_hash", "_mirrors", "_began", "_admitted", "_timer",
+        "_destination", "_hash", "_mirrors", "_began", "_received", "_admitted", "_timer",
     )  # fmt: skip
 
     def __init__(self, session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> None:
@@ -80,6 +81,7 @@ class Exchange(Caller):
         self._hash: HashKey | None = None
         self._mirrors: Mirrors | None = None
         self._began = self.proxy.clock.now
+        self._received = 0.0  # when the request was complete
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
         self.record = begin_record(session, head)
@@ -93,6 +95,8 @@ class Exchange(Caller):
     def start(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
         """Decide about the request and set out; `data` is the part of its body that came with the head, `trailers` what
         stood behind it."""
+        if ended:
+            self._received = self._began
         if not ended or data or trailers:
             body = self._body = RequestBody(self.pod.gate)
             body.complete = ended
@@ -147,6 +151,7 @@ class Exchange(Caller):
         body = self._body
         if body is None or self.state == DONE:
             return
+        self._received = self.proxy.clock.now
         body.complete = True
         body.trailers = trailers
         self.record.received_at = self.proxy.clock.now - self._began
@@ -273,9 +278,9 @@ class Exchange(Caller):
         if FORWARDED_PROTO not in headers:
             edits[FORWARDED_PROTO] = b"x-forwarded-proto: " + head.scheme
         if destination.request_headers is not None:
-            change(destination.request_headers, head.fields, edits, record, headers)
+            self._change(destination.request_headers, head.fields, edits, None)
         if route.request_headers is not None:
-            change(route.request_headers, head.fields, edits, record, headers)
+            self._change(route.request_headers, head.fields, edits, None)
         target, alarm = self.proxy.target(cluster), self._alarm
         call = Call(self, self.pod, target, head, path, authority, edits, self._body, alarm)
         call.timeout = route.timeout
@@ -394,7 +399,7 @@ class Exchange(Caller):
         decision = self._decision
         self._enter(ANSWERING)
         if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
-            change(decision.response_headers, NO_FIELDS, edits, self.record, request.headers)
+            self._change(decision.response_headers, NO_FIELDS, edits, None)
         if decision is not None and decision.cors is not None:
             cors.edit_response(decision.cors, request.headers.get(b"origin", b""), edits)
         if is_grpc(request):
@@ -419,12 +424,11 @@ class Exchange(Caller):
         decision = self._decision
         destination = self._destination
         assert decision is not None and destination is not None
-        record = self.record
         headers = self.head.headers
         if destination.response_headers is not None:
-            change(destination.response_headers, head, edits, record, headers)
+            self._change(destination.response_headers, head, edits, head)
         if decision.response_headers is not None:
-            change(decision.response_headers, head, edits, record, headers)
+            self._change(decision.response_headers, head, edits, head)
         if decision.cors is not None:
             cors.edit_response(decision.cors, headers.get(b"origin", b""), edits)
         if self._hash is not None and self._hash.cookie:
@@ -432,6 +436,22 @@ class Exchange(Caller):
         if not edits.get(DATE) and (DATE in edits or DATE not in head.names):  # it may be changed, and not be missing
             edits[DATE] = self.proxy.date_line()
         edits[SERVER] = self.pod.server
+
+    def _change(self, ops: HeaderOps, fields: Fields, edits: Edits, response: ResponseHead | None) -> None:
+        """Change a head as the rules say; `response` is the upstream's, once it has answered."""
+        facts = NO_FACTS
+        if ops.formatted:
+            session, clock = self.session, self.proxy.clock
+            facts = Facts(self.record, self.head, session.remote)
+            facts.response = response
+            facts.security = session.security.connection if session.security is not None else None
+            facts.call = self._call
+            facts.began = self._began
+            facts.received = self._received
+            facts.now = clock.now
+            facts.wall = clock.time()
+            facts.ids = self.proxy.request_ids
+        change(ops, fields, edits, facts)
 
     # --- the end
 

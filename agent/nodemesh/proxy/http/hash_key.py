@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from ...balance.hashing import cookie_value, hash_header, hash_key
 from ...routing.decision import HashPolicy
+from ...routing.match import query_value
 from ...routing.request import Request
 from ...telemetry.record import RequestRecord
+
+#: Values of a field that are hashed in whatever order they come; what is behind them is one more.
+MAX_VALUES = 100
 
 
 class HashKey:
@@ -20,7 +27,7 @@ class HashKey:
         if policy.header:
             value = request.authority if policy.header == b"host" else request.headers.get(policy.header)
             if value is not None:
-                self.value = hash_header(value.split(b","))
+                self.value = hash_header(value.split(b",", MAX_VALUES))
         elif policy.cookie:
             self._take_cookie(policy, request, record)
         elif policy.query:
@@ -39,20 +46,14 @@ class HashKey:
 
 def cookie_of(header: bytes, name: bytes) -> bytes | None:
     """A cookie's value (RFC 6265 section 4.2), None if it is not there."""
-    for pair in header.replace(b",", b";").split(b";"):
-        key, equals, value = pair.strip().partition(b"=")
-        if equals and key == name:
-            return value.strip(b'"')
-    return None
+    found = cookie_pattern(name).search(header)
+    return found[1].strip(b" \t").strip(b'"') if found is not None else None
 
 
-def query_value(query: bytes, name: bytes) -> bytes | None:
-    """A query parameter's first value, None if it is not there."""
-    for pair in query.split(b"&"):
-        key, _, value = pair.partition(b"=")
-        if key == name:
-            return value
-    return None
+@lru_cache(1024)
+def cookie_pattern(name: bytes) -> re.Pattern[bytes]:
+    """Finds a cookie's value: a search of the whole, since a header may have thousands of them."""
+    return re.compile(rb"(?:^|[;,])[ \t]*" + re.escape(name) + rb"=([^;,]*)")
 
 
 def set_cookie(policy: HashPolicy, value: bytes) -> bytes:

@@ -1,34 +1,59 @@
-"""Header changes that rules ask for, and the %COMMAND% operators in their values."""
+"""Header changes that rules ask for, with the variables in their values."""
 
 from __future__ import annotations
 
-import os
-import re
-import socket
-from datetime import UTC, datetime
 from typing import Final
 
+from ...config.commands import CommandError, parse
 from ...routing.decision import HeaderOps
-from ...telemetry.record import RequestRecord
 from .head import Edits, Fields
 from .lines import name_of
+from .variables import Facts, Variable
 
-COMMAND: Final = re.compile(rb"%(?:%|([A-Z_0-9]+)(?:\(([^)]*)\))?(?::[0-9]+)?%)")
+#: Values that were taken apart before: few differ, all of them are in rules.
+TEMPLATES: Final[dict[bytes, Template]] = {}
+TEMPLATES_SIZE: Final = 4096
 
-HOSTNAME: Final = socket.gethostname().encode()
+
+class Template:
+    """A value with variables, taken apart once: each variable comes before a text, and the first text before all."""
+
+    __slots__ = ("first", "parts")
+
+    def __init__(self, value: bytes) -> None:
+        self.first = b""
+        self.parts: list[tuple[Variable, bytes]] = []
+        try:
+            found = parse(value.decode())
+        except CommandError:  # such a rule is refused
+            self.first = value
+            return
+        for part in found:
+            if not isinstance(part, str):
+                self.parts.append((Variable(part), b""))
+            elif self.parts:
+                variable, text = self.parts[-1]
+                self.parts[-1] = variable, text + part.encode()
+            else:
+                self.first += part.encode()
+
+    def expand(self, facts: Facts) -> bytes:
+        out = self.first
+        for variable, text in self.parts:
+            out += variable.value(facts) + text
+        return out
 
 
-def change(ops: HeaderOps, fields: Fields, edits: Edits, record: RequestRecord, headers: dict[bytes, bytes]) -> None:
-    """Change a message's edits: remove, then set, then add. An empty value after expansion adds nothing; `headers` are
-    the request's."""
+def change(ops: HeaderOps, fields: Fields, edits: Edits, facts: Facts) -> None:
+    """Change a message's edits: remove, then set, then add. An empty value after expansion adds nothing."""
     for name in ops.remove:
         edits[name] = b""
     for op in ops.set:
-        value = expand(op.value, record, headers) if op.formatted else op.value
+        value = expand(op.value, facts) if op.formatted else op.value
         if value:
             edits[op.name] = op.name + b": " + value
     for op in ops.add:
-        value = expand(op.value, record, headers) if op.formatted else op.value
+        value = expand(op.value, facts) if op.formatted else op.value
         if value:
             add(fields, edits, op.name, op.name + b": " + value)
 
@@ -41,58 +66,11 @@ def add(fields: Fields, edits: Edits, name: bytes, line: bytes) -> None:
     edits[name] = said + b"\r\n" + line if said else line
 
 
-def expand(template: bytes, record: RequestRecord, headers: dict[bytes, bytes]) -> bytes:
-    """Replace the format commands of Envoy's "custom request/response headers"; unknown ones stay as they are."""
-    out: list[bytes] = []
-    position = 0
-    for match in COMMAND.finditer(template):
-        out.append(template[position : match.start()])
-        if match[1] is None:
-            out.append(b"%")
-        else:
-            value = command(match[1].decode(), match[2] or b"", record, headers)
-            out.append(match[0] if value is None else value)
-        position = match.end()
-    out.append(template[position:])
-    return b"".join(out)
-
-
-def command(name: str, argument: bytes, record: RequestRecord, headers: dict[bytes, bytes]) -> bytes | None:
-    """One command's value, None if there is no such command."""
-    if name == "REQ":
-        return requested(argument, record, headers)
-    if name == "ENVIRONMENT":
-        return os.environ.get(argument.decode("latin-1"), "").encode()
-    if name == "START_TIME":
-        started = datetime.fromtimestamp(record.started, UTC)
-        return started.strftime("%Y-%m-%dT%H:%M:%S.").encode() + b"%03dZ" % (started.microsecond // 1000)
-    if name.endswith("_WITHOUT_PORT"):
-        address = command(name.removesuffix("_WITHOUT_PORT"), b"", record, headers)
-        return None if address is None else address.rpartition(b":")[0].strip(b"[]")
-    values: dict[str, bytes] = {
-        "DOWNSTREAM_REMOTE_ADDRESS": record.downstream_remote.encode(),
-        "DOWNSTREAM_LOCAL_ADDRESS": record.downstream_local.encode(),
-        "UPSTREAM_HOST": record.upstream_host.encode(),
-        "UPSTREAM_REMOTE_ADDRESS": record.upstream_host.encode(),
-        "UPSTREAM_CLUSTER": record.cluster.name.encode() if record.cluster is not None else b"",
-        "PROTOCOL": record.protocol,
-        "HOSTNAME": HOSTNAME,
-        "RESPONSE_CODE": b"%d" % record.status if record.status else b"",
-        "ROUTE_NAME": record.route_name.encode(),
-    }
-    return values.get(name)
-
-
-def requested(argument: bytes, record: RequestRecord, headers: dict[bytes, bytes]) -> bytes:
-    """%REQ(name?alternative)%: a request's field or pseudo field."""
-    for name in argument.lower().split(b"?"):
-        value = {
-            b":method": record.method,
-            b":path": record.path,
-            b":authority": record.authority,
-            b"host": record.authority,
-            b"x-request-id": record.request_id,
-        }.get(name) or headers.get(name)
-        if value:
-            return value
-    return b""
+def expand(value: bytes, facts: Facts) -> bytes:
+    """A value with what its variables stand for."""
+    template = TEMPLATES.get(value)
+    if template is None:
+        if len(TEMPLATES) >= TEMPLATES_SIZE:
+            TEMPLATES.clear()
+        template = TEMPLATES[value] = Template(value)
+    return template.expand(facts)

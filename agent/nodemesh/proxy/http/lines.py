@@ -39,6 +39,10 @@ TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 VALUE_BYTES: Final = bytes(byte >= 0x20 and byte != 0x7F or byte == 0x09 for byte in range(256))
 
 
+#: Envoy's max_headers_count; trailers have no more, nor has a list of tokens more members.
+MAX_FIELDS: Final = 100
+
+
 class FieldName:
     """One spelling of a field's name: in lower case, whether its lines may be kept, and how many were read since the
     cache was empty."""
@@ -120,9 +124,11 @@ TOKENS: Final[Known[bytes, tuple[bytes, ...]]] = Known()
 
 
 def tokens_of(line: bytes) -> tuple[bytes, ...]:
-    """The members, in lower case, of a field whose value is a list of tokens."""
+    """The members, in lower case, of a field whose value is a list of tokens. Raises ProtocolError."""
     tokens = TOKENS.found.get(line)
     if tokens is None:
+        if line.count(b",") >= MAX_FIELDS:
+            raise ProtocolError(f"a list with more than {MAX_FIELDS} members", 431)
         tokens = members(value_of(line))
         TOKENS.keep(line, len(line), tokens)
     return tokens

@@ -10,21 +10,25 @@ from ..clock import Clock, Timer
 if TYPE_CHECKING:
     from ..http1.client import Http1Client
     from ..target import Target
+    from .stream import Requester
 
 #: How often idle connections are looked at.
 SWEEP: Final = 5.0
 
 
 class Pool:
-    """HTTP/1.1 connections to one host of a target; the most recently used is taken first."""
+    """HTTP/1.1 connections to one host of a target; the most recently used is taken first. `open` counts all of them,
+    `waiting` holds in their order the requests that wait for one, each with the moment at which it came."""
 
-    __slots__ = ("target", "host", "clock", "draining", "_idle", "_timer")
+    __slots__ = ("target", "host", "clock", "draining", "open", "waiting", "_idle", "_timer")
 
     def __init__(self, target: Target, host: Host) -> None:
         self.target = target
         self.host = host
         self.clock: Clock = target.proxy.clock
         self.draining = False
+        self.open = 0
+        self.waiting: dict[Requester, float] = {}
         self._idle: dict[int, list[Http1Client]] = {}
         self._timer: Timer | None = None
 
@@ -47,6 +51,7 @@ class Pool:
             self.draining
             or 0 < target.limits.requests_per_connection <= upstream.requests
             or (target.cluster.pool.max_connection_duration and self._too_old(upstream))
+            or (not target.queues and target.limits.wanted_elsewhere)
         ):
             upstream.close()
             return
@@ -59,8 +64,8 @@ class Pool:
             idle.append(upstream)
         if self._timer is None:
             self._timer = self.clock.after(SWEEP, self._sweep)
-        if target.waiting:
-            target.serve_waiting()
+        if target.queues:
+            target.serve_waiting(self)
 
     def forget(self, upstream: Http1Client) -> None:
         """A connection is gone."""
@@ -69,9 +74,16 @@ class Pool:
             idle.remove(upstream)
             if not idle:
                 del self._idle[upstream.pod.lane]
+        self.open -= 1
         self.target.limits.connections.release()
-        if self.target.waiting:
-            self.target.serve_waiting()
+        if self.target.queues:
+            self.target.serve_waiting(self)
+
+    def serve_first(self) -> bool:
+        """Let the first in line ask again; False where it has to wait on, or there is none."""
+        for requester in self.waiting:
+            return requester.proceed()
+        return False
 
     def evict_one(self) -> bool:
         """Close the connection that was idle longest of any pod's."""
@@ -87,6 +99,8 @@ class Pool:
         for idle in list(self._idle.values()):
             for upstream in list(idle):
                 upstream.close()
+        for requester in list(self.waiting):
+            requester.redirected()
 
     def drop_lane(self, lane: int) -> None:
         """A pod is gone: close its idle connections."""
@@ -100,12 +114,13 @@ class Pool:
     def _sweep(self) -> None:
         """Close what was idle too long."""
         self._timer = None
-        timeout = self.target.cluster.pool.idle_timeout
+        target = self.target
+        timeout = target.cluster.pool.idle_timeout
         waiting = False
         for idle in list(self._idle.values()):
             for upstream in list(idle):
                 expired = timeout > 0.0 and self.clock.now - upstream.idle_since >= timeout
-                if expired or self._too_old(upstream):
+                if expired or self._too_old(upstream) or target.limits.wanted_elsewhere:
                     upstream.close()
                 else:
                     waiting = True

@@ -55,6 +55,9 @@ RATE_LIMITED: Final = b"x-envoy-ratelimited"
 #: is in trouble already. Envoy has no limit.
 MOST_ASKED: Final = 10
 
+#: Members of a list in a client's field that count; the rest is not looked at.
+MAX_MEMBERS: Final = 100
+
 #: Methods that may be sent again without being asked to (RFC 9110 section 9.2.2).
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
@@ -106,7 +109,7 @@ def asked_by_client(policy: Retry | None, headers: dict[bytes, bytes]) -> Retry 
         conditions |= tokens_of(headers[b"x-envoy-retry-grpc-on"]) & GRPC_NAMES
         asked = True
     listed = headers.get(b"x-envoy-retriable-status-codes", b"")
-    for code in listed.split(b","):
+    for code in listed.split(b",", MAX_MEMBERS)[:MAX_MEMBERS]:
         if code.strip().isdigit():
             codes.add(int(code.strip()[:9]))
     attempts = policy.attempts if policy is not None else 1
@@ -126,7 +129,9 @@ def asked_by_client(policy: Retry | None, headers: dict[bytes, bytes]) -> Retry 
         on=frozenset(conditions),
         status_codes=frozenset(codes),
         header_names=frozenset(
-            name.strip().lower() for name in headers.get(b"x-envoy-retriable-header-names", b"").split(b",") if name
+            name.strip().lower()
+            for name in headers.get(b"x-envoy-retriable-header-names", b"").split(b",", MAX_MEMBERS)[:MAX_MEMBERS]
+            if name
         ),
         backoff_base=base.backoff_base,
         backoff_max=base.backoff_max,
@@ -137,4 +142,4 @@ def asked_by_client(policy: Retry | None, headers: dict[bytes, bytes]) -> Retry 
 
 def tokens_of(value: bytes) -> set[str]:
     """The members of a comma-separated list."""
-    return {token.strip() for token in value.decode("latin-1").split(",")}
+    return {token.strip() for token in value.decode("latin-1").split(",", MAX_MEMBERS)[:MAX_MEMBERS]}

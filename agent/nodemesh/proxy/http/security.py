@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
+
 
 class Security:
-    """The name that the client asked for, and the certificate that it showed, as x-forwarded-client-cert has it (empty:
-    none)."""
+    """The name that the client asked for, the certificate that it showed, as x-forwarded-client-cert has it (empty:
+    none), and the TLS itself."""
 
-    __slots__ = ("name", "certificate")
+    __slots__ = ("name", "certificate", "connection")
 
-    def __init__(self, name: str, certificate: bytes) -> None:
+    def __init__(self, name: str, certificate: bytes, connection: ssl.SSLObject) -> None:
         self.name = name
         self.certificate = certificate
+        self.connection = connection

@@ -3,6 +3,8 @@ request, and so does one stream of an HTTP/2 connection."""
 
 from __future__ import annotations
 
+from ssl import SSLObject
+
 from mypy_extensions import trait
 
 from ...reasons import Reason
@@ -16,8 +18,16 @@ class Requester:
 
     __slots__ = ()
 
-    def proceed(self) -> None:
-        """Having waited for a stream: one may be had now, ask again."""
+    def proceed(self) -> bool:
+        """Having waited for a stream: one may be had now, ask again. False where there is still none."""
+        raise NotImplementedError
+
+    def redirected(self) -> None:
+        """Having waited for a stream: that endpoint is gone, choose another one."""
+        raise NotImplementedError
+
+    def waited_too_long(self) -> None:
+        """Having waited for a stream: there was none in time."""
         raise NotImplementedError
 
     def informed(self, head: ResponseHead) -> None:
@@ -113,4 +123,9 @@ class Stream:
     @property
     def local(self) -> str:
         """Our end's."""
+        raise NotImplementedError
+
+    @property
+    def security(self) -> SSLObject | None:
+        """The TLS that it goes over."""
         raise NotImplementedError

@@ -6,15 +6,27 @@ import re
 from typing import Final
 
 from ..http.errors import ProtocolError
-from ..http.lines import read_name
+from ..http.lines import MAX_FIELDS, read_name
 from ..http.trailers import is_trailer
-from ..transport import Buffer
+from ..transport import READ_SIZE, Buffer
 
 CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+
+#: Size lines that were understood before: few differ, and most are short.
+SIZES: Final[dict[bytes, int]] = {}
+SIZES_KEPT: Final = 1024
+SIZE_LENGTH: Final = 8
 
 #: A chunk's size line with its extensions, and the trailer section: as nginx and Go bound them.
 MAX_SIZE_LINE: Final = 4096
 MAX_TRAILERS: Final = 8192
+
+LF: Final = b"\n"
+CRLF: Final = b"\r\n"
+
+#: What one read takes of a body whose framing comes along with it, beside what is known to be payload: small chunks are
+#: much work for few bytes.
+FRAMED_READ: Final = 4096
 
 
 class BodyReader:
@@ -34,6 +46,11 @@ class BodyReader:
     def end(self) -> bool:
         """The stream has ended; tells whether the body was complete."""
         return self.done
+
+    @property
+    def appetite(self) -> int:
+        """How many bytes to give it at once, so that one turn is not too much work."""
+        return READ_SIZE
 
 
 class LengthReader(BodyReader):
@@ -77,7 +94,7 @@ class ChunkedReader(BodyReader):
     """The chunked coding: payload without its framing, extensions dropped (RFC 9112 section 7.1.1); of the trailers
     those are kept that may be any (RFC 9110 section 6.5.1)."""
 
-    __slots__ = ("_held", "_remaining", "_state", "_trailers")
+    __slots__ = ("_held", "_remaining", "_state", "_trailers_size")
 
     # what comes next
     SIZE: Final = 0
@@ -90,54 +107,68 @@ class ChunkedReader(BodyReader):
         self._held = b""  # a line that is not complete yet
         self._remaining = 0
         self._state = 0
-        self._trailers = 0  # bytes of the trailer section so far
+        self._trailers_size = 0
+
+    @property
+    def appetite(self) -> int:
+        return min(self._remaining + FRAMED_READ, READ_SIZE)
 
     def read(self, data: Buffer) -> Buffer:
+        said = bytes(data)
         if self._held:
-            data = self._held + data
+            said = self._held + said
             self._held = b""
-        pieces: list[Buffer] = []
+        pieces: list[bytes] = []
         position = 0
-        size = len(data)
-        while position < size and not self.done:
-            if self._state == self.DATA:
-                piece = data[position : position + self._remaining]
-                pieces.append(piece)
-                position += len(piece)
-                self._remaining -= len(piece)
-                if not self._remaining:
-                    self._state = self.DATA_END
+        size = len(said)
+        while position < size:
+            state = self._state
+            if state == self.DATA:
+                end = position + self._remaining
+                pieces.append(said[position:end])
+                position = end
+                if end > size:
+                    self._remaining = end - size
+                    break
+                self._remaining = 0
+                self._state = self.DATA_END
+                if said.startswith(CRLF, position):  # as usual
+                    position += len(CRLF)
+                    self._state = self.SIZE
                 continue
-            line = self._line(data, position)
-            if line is None:
-                self._held = bytes(data[position:])
+            end = self._line_end(said, position)
+            if end < 0:
+                self._held = said[position:]
                 break
-            position += len(line) + 2
+            line = said[position : end - 1]
+            position = end + 1
+            known = SIZES.get(line) if state == self.SIZE else None
+            if known:
+                self._remaining = known
+                self._state = self.DATA
+                continue
             self._take(line)
-        if self.done:
-            self.rest = bytes(data[position:])
+            if self.done:
+                self.rest = said[position:]
+                break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _line(self, data: Buffer, position: int) -> bytes | None:
-        """The line that starts there, None while its end has not come."""
+    def _line_end(self, data: bytes, position: int) -> int:
+        """Where the line's LF stands that starts there; -1 while it has not come."""
         limit = MAX_TRAILERS if self._state == self.TRAILER else MAX_SIZE_LINE
-        window = bytes(data[position : position + limit + 2])
-        end = window.find(b"\n")
+        end = data.find(LF, position, position + limit + 2)
         if end < 0:
-            if len(window) > limit:
+            if len(data) - position > limit:
                 raise ProtocolError("line too long in a chunked body")
-            return None
-        if end == 0 or window[end - 1] != 13:
+            return -1
+        if end == position or data[end - 1] != 13:
             raise ProtocolError("bare LF in a chunked body")
-        return window[: end - 1]
+        return end
 
     def _take(self, line: bytes) -> None:
         """Act on one complete line of the framing."""
         if self._state == self.SIZE:
-            match = CHUNK_SIZE.fullmatch(line)
-            if match is None:
-                raise ProtocolError(f"malformed chunk size {line[:60]!r}")
-            self._remaining = int(match[1], 16)
+            self._remaining = read_size(line)
             self._state = self.DATA if self._remaining else self.TRAILER
         elif self._state == self.DATA_END:
             if line:
@@ -146,8 +177,21 @@ class ChunkedReader(BodyReader):
         elif not line:
             self.done = True
         else:
+            self._trailers_size += len(line) + len(CRLF)
+            if self._trailers_size > MAX_TRAILERS or len(self.trailers) >= MAX_FIELDS:
+                raise ProtocolError("trailers too large", 431)
             if is_trailer(read_name(line)):  # may find it malformed
                 self.trailers.append(line)
-            self._trailers += len(line)
-            if self._trailers > MAX_TRAILERS:
-                raise ProtocolError("trailers too large", 431)
+
+
+def read_size(line: bytes) -> int:
+    """The size in a chunk's first line that `SIZES` does not have yet. Raises ProtocolError."""
+    match = CHUNK_SIZE.fullmatch(line)
+    if match is None:
+        raise ProtocolError(f"malformed chunk size {line[:60]!r}")
+    size = int(match[1], 16)
+    if len(line) <= SIZE_LENGTH:
+        if len(SIZES) >= SIZES_KEPT:
+            SIZES.clear()
+        SIZES[line] = size
+    return size

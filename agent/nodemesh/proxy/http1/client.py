@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from ssl import SSLObject
 from typing import TYPE_CHECKING, Final
 
 from ...reasons import Reason
@@ -11,8 +12,8 @@ from ..clock import Timer
 from ..http.errors import ProtocolError
 from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.stream import Requester, Stream
-from ..tls.transport import TlsError
-from ..transport import Buffer, Handler, Transport
+from ..tls.transport import TlsError, TlsTransport
+from ..transport import READ_SIZE, Buffer, Handler, Transport
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
 from .receive import MAX_RESPONSE_HEAD, HeadBuffer
 from .response import read_response
@@ -21,6 +22,9 @@ from .write import write_chunk, write_last_chunk, write_request
 if TYPE_CHECKING:
     from ..http.pool import Pool
     from ..pod import Pod
+
+#: Interim responses (1xx) to one request; Go's client takes five.
+MAX_INTERIM: Final = 16
 
 #: From this size on a body is read without copying.
 BULK_LENGTH: Final = 64 * 1024
@@ -31,7 +35,7 @@ class Http1Client(Handler, Stream):
 
     __slots__ = (
         "pool", "pod", "transport", "requester", "requests", "opened", "idle_since", "responding", "_timer", "_buffer",
-        "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "name",
+        "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, pod: Pod, name: str) -> None:
@@ -50,6 +54,8 @@ class Http1Client(Handler, Stream):
         self._chunked = False
         self._sent = False  # the present request is sent completely
         self._close = False
+        self._interim = 0  # responses (1xx) to the present request
+        pool.open += 1
         target = pool.target
         self._timer: Timer | None = pool.clock.after(target.cluster.pool.connect_timeout, self.timed_out)
         self.transport: Transport = target.connect(pool.host, pod, self, name)
@@ -127,6 +133,10 @@ class Http1Client(Handler, Stream):
     def local(self) -> str:
         return self.transport.local
 
+    @property
+    def security(self) -> SSLObject | None:
+        return self.transport.connection if isinstance(self.transport, TlsTransport) else None
+
     def close(self) -> None:
         """Give the connection up; nobody is told."""
         self.requester = None
@@ -200,6 +210,9 @@ class Http1Client(Handler, Stream):
                 self._stop_timer()
                 requester.switched(head, self.transport, rest)
                 return
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise ProtocolError(f"more than {MAX_INTERIM} interim responses")
             requester.informed(head)
             if self.requester is not requester:
                 return
@@ -223,6 +236,7 @@ class Http1Client(Handler, Stream):
             body = ChunkedReader()
         self._body = body
         data = body.read(rest)
+        self.transport.appetite = body.appetite
         if body.done:
             self._release(self._sent and not body.rest)
         requester.responded(head, data, body.done and not body.trailers)
@@ -231,6 +245,7 @@ class Http1Client(Handler, Stream):
 
     def _receive_body(self, body: BodyReader, requester: Requester, data: Buffer) -> None:
         payload = body.read(data)
+        self.transport.appetite = body.appetite
         done = body.done
         if done:
             self._release(self._sent and not body.rest)
@@ -243,7 +258,9 @@ class Http1Client(Handler, Stream):
         """The exchange is over: back to the pool, or close."""
         self.requester = None
         self._body = None
+        self._interim = 0
         self.transport.bulk = False
+        self.transport.appetite = READ_SIZE
         if reusable and not self._close:
             self.pool.give(self)
         else:

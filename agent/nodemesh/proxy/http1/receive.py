@@ -14,9 +14,10 @@ MAX_RESPONSE_HEAD: Final = 80 * 1024
 
 CR: Final = 0x0D
 
-#: Envoy's max_headers_count.
-MAX_FIELDS: Final = 100
+#: Empty lines that may stand before a request: RFC 9112 section 2.2 has one in mind.
+MAX_EMPTY_LINES: Final = 16
 
+CRLF: Final = b"\r\n"
 
 #: What ends a head: the last field line's end, and an empty line.
 END: Final = b"\r\n\r\n"
@@ -25,13 +26,14 @@ END: Final = b"\r\n\r\n"
 class HeadBuffer:
     """Collects one head. `data` is what has come of it, `rest` what stood behind the last one."""
 
-    __slots__ = ("data", "rest", "limit", "_searched")
+    __slots__ = ("data", "rest", "limit", "_searched", "_empty")
 
     def __init__(self, limit: int = MAX_HEAD) -> None:
         self.limit = limit  # in bytes
-        self.data = b""
+        self.data = bytearray()
         self.rest = b""
         self._searched = 0
+        self._empty = 0  # lines before it
 
     def cut(self, data: bytes) -> bytes:
         """Append; returns a complete head without its empty line, nothing while there is none.
@@ -47,20 +49,18 @@ class HeadBuffer:
 
     def _cut(self) -> bytes:
         """A head that comes in pieces, or after empty lines."""
-        while self.data.startswith(b"\r\n"):  # RFC 9112 section 2.2: empty lines before a request are ignored
-            self.data = self.data[2:]
-            self._searched = 0
+        if self.data[0] == CR:
+            self._skip_empty()
         end = self.data.find(END, max(0, self._searched - len(END) + 1))
         if end >= 0:
             if end > self.limit:
                 self._too_large()
-            head = self.data[:end]
-            self.rest = self.data[end + len(END) :]
-            self.data = b""
-            self._searched = 0
+            head = bytes(self.data[:end])
+            self.rest = bytes(self.data[end + len(END) :])
+            self.clear()
             return head
         start = max(0, self._searched - 1)
-        fresh = self.data[start:]
+        fresh = bytes(self.data[start:])
         if fresh.startswith(b"\n") and start:
             fresh = fresh[1:]  # its CR was seen the last time
         if fresh.count(b"\n") != fresh.count(b"\r\n"):
@@ -69,6 +69,23 @@ class HeadBuffer:
         if self._searched > self.limit:
             self._too_large()
         return b""
+
+    def clear(self) -> None:
+        """Forget what has come of a head."""
+        self.data = bytearray()
+        self._searched = self._empty = 0
+
+    def _skip_empty(self) -> None:
+        """RFC 9112 section 2.2: empty lines before a request are ignored."""
+        skipped = 0
+        while self.data.startswith(CRLF, skipped):
+            self._empty += 1
+            if self._empty > MAX_EMPTY_LINES:
+                raise ProtocolError(f"more than {MAX_EMPTY_LINES} empty lines before a request")
+            skipped += len(CRLF)
+        if skipped:
+            del self.data[:skipped]
+            self._searched = 0
 
     def _too_large(self) -> None:
         if b"\r\n" not in self.data[: self.limit]:

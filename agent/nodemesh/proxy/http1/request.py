@@ -24,8 +24,7 @@ from ..http.fields import (
     Layouts,
 )
 from ..http.head import UNKNOWN, RequestFields, RequestHead
-from ..http.lines import Known, name_of, read_names, tokens_of, value_of
-from .receive import MAX_FIELDS
+from ..http.lines import MAX_FIELDS, Known, name_of, read_names, tokens_of, value_of
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")
 VERSION_LENGTH: Final = len(b"HTTP/1.1")
@@ -80,7 +79,10 @@ def read_target(line: bytes) -> Target:
     path = path.partition(b"#")[0]  # Envoy strips a fragment, too: it is no part of a request
     if b"?" in path:
         path, _, query = path.partition(b"?")
-    target = method, authority, normalize_path(path), query
+    try:
+        target = method, authority, normalize_path(path), query
+    except ValueError as error:
+        raise ProtocolError(f"a path with {error}") from error
     TARGETS.keep(line, len(line), target)
     return target
 

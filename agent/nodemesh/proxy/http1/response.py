@@ -20,8 +20,7 @@ from ..http.fields import (
     Layouts,
 )
 from ..http.head import NO_FIELDS, UNKNOWN, ResponseHead
-from ..http.lines import Known, name_of, read_names, tokens_of, value_of
-from .receive import MAX_FIELDS
+from ..http.lines import MAX_FIELDS, Known, name_of, read_names, tokens_of, value_of
 from .request import read_length
 
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")

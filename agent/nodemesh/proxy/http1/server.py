@@ -18,7 +18,7 @@ from ..http.session import Session
 from ..http.tunnel import Tunnel
 from ..tcp.relay import Relay
 from ..transport import Buffer, Handler, Transport
-from .body import BodyReader, ChunkedReader, LengthReader
+from .body import FRAMED_READ, BodyReader, ChunkedReader, LengthReader
 from .client import BULK_LENGTH
 from .receive import MAX_HEAD, HeadBuffer
 from .request import read_request
@@ -31,7 +31,7 @@ HEAD_TIMEOUT: Final = 60.0
 IDLE_TIMEOUT: Final = 3600.0
 
 #: Requests of one connection that are answered without an upstream before other connections get their turn.
-AT_ONCE: Final = 16
+AT_ONCE: Final = 4
 
 #: Of a request without a body.
 NO_TRAILERS: Final[list[bytes]] = []
@@ -68,6 +68,7 @@ class Http1Server(Handler, Responder):
         self._served = False  # a request has come
         self._since = pod.proxy.clock.now
         self._timer = pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
+        transport.appetite = FRAMED_READ
         transport.handler = self
         pod.connections[self] = None
 
@@ -167,6 +168,7 @@ class Http1Server(Handler, Responder):
             if not body.done:
                 self._body = body
                 self.transport.bulk = length >= BULK_LENGTH
+                self.transport.appetite = body.appetite
         if self._ended and not rest:
             self._close = True
         exchange = Exchange(self.session, head, self, self.alarm)
@@ -188,11 +190,13 @@ class Http1Server(Handler, Responder):
         except ProtocolError as error:
             self._break_off(exchange, error)
             return
+        self.transport.appetite = body.appetite
         if payload:
             exchange.request_data(payload)
         if body.done and self._body is body:
             self._body = None
             self.transport.bulk = False
+            self.transport.appetite = FRAMED_READ
             self._held = body.rest
             if body.rest:
                 self._count_held()
@@ -371,7 +375,8 @@ class Http1Server(Handler, Responder):
 
     def _forget(self) -> None:
         self._closing = True
-        self._held = self._buffer.data = b""
+        self._held = b""
+        self._buffer.clear()
         self._count_held()
         self.pod.proxy.clock.cancel(self._timer)
         self.alarm.close()

@@ -51,8 +51,28 @@ class Receiver:
         raise NotImplementedError
 
 
-#: Before anyone uses a stream.
-NOBODY: Final = Receiver()
+class Nobody(Receiver):
+    """Before and after a stream has a user: nothing is to be told."""
+
+    __slots__ = ()
+
+    def head(self, head: Head, ended: bool) -> None:
+        pass
+
+    def oversized(self, head: Head, fault: Fault, ended: bool) -> None:
+        pass
+
+    def data(self, data: bytes, ended: bool) -> None:
+        pass
+
+    def trailers(self, trailers: list[Pair]) -> None:
+        pass
+
+    def failed(self, fault: Fault) -> None:
+        pass
+
+
+NOBODY: Final = Nobody()
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

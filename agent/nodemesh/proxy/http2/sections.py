@@ -10,11 +10,12 @@ from .field import Field
 from .frames import END_HEADERS, END_STREAM, PADDED, PRIORITIZED, write_reset
 from .head import Head, read_partly, read_request, read_response, read_trailers, violation
 from .limits import Limits
-from .roles import NOBODY, Role
+from .roles import NOBODY, Receiver, Role
 from .sending import Sending
 from .stream import (
     BREAK,
     BREAK_CLOSED,
+    CLOSED,
     ENDED,
     FOR_HEADERS,
     RECEIVED_END,
@@ -141,10 +142,8 @@ class Sections(Sending):
             self._refuse_new(stream, read_partly(fields), fault)
             return
         if excess is not None:
-            self.streams[id] = stream
-            stream.receiver = self.role.opened(stream)
             fault = Fault(ENHANCE_YOUR_CALM, excess, "field section too large")
-            stream.receiver.oversized(read_partly(fields), fault, ended)
+            self._admit(stream).oversized(read_partly(fields), fault, ended)
             return
         try:
             head = read_request(fields, self.limits.connect)
@@ -154,9 +153,15 @@ class Sections(Sending):
             self._refuse_new(stream, read_partly(fields), error.fault)
             return
         stream.expected = head.length
-        self.streams[id] = stream
-        stream.receiver = self.role.opened(stream)
-        stream.receiver.head(head, ended)
+        self._admit(stream).head(head, ended)
+
+    def _admit(self, stream: Stream) -> Receiver:
+        """Find a new stream's user, who may have let it go by then."""
+        self.streams[stream.id] = stream
+        receiver = self.role.opened(stream)
+        if stream.state != CLOSED:
+            stream.receiver = receiver
+        return stream.receiver
 
     def _refuse_new(self, stream: Stream, head: Head, fault: Fault) -> None:
         """A stream that is refused with its head. Too many of them are the client's fault once it knows our limit."""

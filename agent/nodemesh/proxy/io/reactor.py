@@ -33,6 +33,17 @@ BULK_SIZE: Final = 256 * 1024
 #: Sockets of one pod that are served before the next pod's turn; what they have to say is sent together.
 QUANTUM: Final = 32
 
+#: Seconds of a pod's turn, after which its other ready sockets wait for the next one: while other pods are at work as
+#: well, and while it is alone.
+TURN: Final = 0.00025
+LONE_TURN: Final = 0.001
+
+#: Seconds for which a pod counts as at work.
+AT_WORK: Final = 0.1
+
+#: Timers that fire in one turn: thousands of connections may have come at the same moment.
+TIMERS: Final = 64
+
 #: The longest sleep: `Platform.beat` is due at least every 0.5 s.
 LONGEST_WAIT: Final = 0.25
 
@@ -51,15 +62,21 @@ BACKLOG: Final = 4096
 ANYWHERE: Final = ("0.0.0.0:", "[::]:")
 
 
+#: Sockets with the events that were told of them.
+Ready = list[tuple[SocketTransport, int]]
+
+
 class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
-    pod with one, and another one for streams."""
+    pod with one, and another one for streams. `left` are those that were ready when the last turn was over."""
 
-    __slots__ = ("poller", "streams", "transports", "gate", "leaving")
+    __slots__ = ("poller", "left", "streams", "streams_left", "transports", "gate", "leaving")
 
     def __init__(self) -> None:
         self.poller = epoll()
+        self.left: Ready = []
         self.streams: Streams | None = None  # from the first one on
+        self.streams_left: Ready = []
         self.transports: dict[int, SocketTransport] = {}
         self.gate = Gate(self.transports)
         self.leaving = False  # the pod is gone: close with the last socket
@@ -158,7 +175,8 @@ class Listener:
 
 
 class Reactor(Network):
-    """The loop. Each turn takes one quantum from every pod that has something ready, then fires the timers."""
+    """The loop. Each turn gives every pod that has something ready its quantum, of sockets and of time, then fires the
+    timers."""
 
     __slots__ = (
         "clock",
@@ -176,6 +194,10 @@ class Reactor(Network):
         "running",
         "unsent",
         "released",
+        "shared_turn",
+        "lone_turn",
+        "_last",
+        "_crowd",
         "_stood",
         "_failed",
     )
@@ -198,6 +220,10 @@ class Reactor(Network):
         self.unsent: list[SocketTransport] = []
         #: Sockets to close when this turn is over: a number must not come again while events for it are waiting.
         self.released: list[SocketType] = []
+        self.shared_turn = TURN
+        self.lone_turn = LONE_TURN
+        self._last: Lane | None = None  # whose turn was the last one
+        self._crowd = 0.0  # until when more than one pod counts as at work
         self._stood: list[SocketTransport] = []  # at once, which is still to be told
         self._failed: list[SocketTransport] = []
 
@@ -286,13 +312,13 @@ class Reactor(Network):
         for fd, _ in events:
             lane = self.lanes.get(fd)
             if lane is not None:
-                self._serve(lane.poller, lane)
+                lane.left = self._serve(lane, still_due(lane.left) or self._ready(lane.poller, lane))
             elif fd in self.streaming:
                 self._serve_streams(self.streaming[fd])
             else:
                 self._serve_other(fd)
         try:
-            self.clock.advance(self.clock.now)
+            self.clock.advance(self.clock.now, TIMERS)
         except Exception:
             log.exception("a timer failed")
         if self._failed:
@@ -305,25 +331,48 @@ class Reactor(Network):
                 sock.close()
         self.platform.beat()
 
-    def _serve(self, poller: epoll, lane: Lane) -> int:
-        """One quantum of a pod's ready sockets; tells how many."""
-        transports = lane.transports
-        events = poller.poll(0, QUANTUM)
-        for number, mask in events:
-            transport = transports.get(number)
-            if transport is None:
+    def _serve(self, lane: Lane, ready: Ready) -> Ready:
+        """Serve a pod's ready sockets for as long as its turn is; returns those that are left."""
+        if lane is not self._last:
+            self._last = lane
+            self._crowd = self.clock.now + AT_WORK
+        start = time.monotonic()
+        over = start + (self.shared_turn if start < self._crowd else self.lone_turn)
+        left: Ready = []
+        for index in range(len(ready)):
+            transport, mask = ready[index]
+            if transport.closed:
                 continue
             try:
                 transport.ready(mask)
             except Exception:
                 self._give_up(transport)
+            if time.monotonic() >= over:
+                left = ready[index + 1 :]
+                break
         self.flush()
-        return len(events)
+        return left
+
+    def _ready(self, poller: epoll, lane: Lane) -> Ready:
+        """Up to a quantum of sockets that have something."""
+        transports = lane.transports
+        found: Ready = []
+        for number, mask in poller.poll(0, QUANTUM):
+            transport = transports.get(number)
+            if transport is not None:
+                found.append((transport, mask))
+        return found
 
     def _serve_streams(self, lane: Lane) -> None:
         """One quantum of a pod's streams, then a rest if those were all."""
         streams = lane.streams
-        if streams is not None and self._serve(streams.poller, lane) < QUANTUM and streams.fd in self.streaming:
+        if streams is None:
+            return
+        left = still_due(lane.streams_left)
+        ready = left or self._ready(streams.poller, lane)
+        lane.streams_left = self._serve(lane, ready)
+        all_read = not left and not lane.streams_left and len(ready) < QUANTUM
+        if all_read and streams.fd in self.streaming:
             self.rest.served(streams, self.clock.now)
 
     def flush(self) -> None:
@@ -374,3 +423,11 @@ class Reactor(Network):
 
     def stop(self) -> None:
         self.running = False
+
+
+def still_due(left: Ready) -> Ready:
+    """What of the events told in an earlier turn still counts: what nobody waits for any more must not come unasked."""
+    if not left:
+        return left
+    due = [(transport, transport.due(mask)) for transport, mask in left]
+    return [(transport, mask) for transport, mask in due if mask]

@@ -12,15 +12,12 @@ from socket import SocketType
 from typing import TYPE_CHECKING, Final
 
 from ..addresses import show
-from ..transport import SILENT, Buffer, Handler, Transport
+from ..transport import READ_SIZE, SILENT, Buffer, Handler, Transport
 from .pipes import Pipe
 from .streams import STREAM
 
 if TYPE_CHECKING:
     from .reactor import Lane, Reactor
-
-#: What one read takes; where so much has come at once of bytes in bulk, they go into the reactor's own buffer.
-READ_SIZE: Final = 16 * 1024
 
 #: Messages up to this size wait for the others of their batch (`Reactor.flush`).
 SMALL: Final = 16 * 1024
@@ -210,7 +207,7 @@ class SocketTransport(Transport):
                 size = self.sock.recv_into(self.reactor.buffer)
                 data = self.reactor.view[:size]
             else:
-                data = self.sock.recv(READ_SIZE)
+                data = self.sock.recv(self.appetite)
                 size = len(data)
         except BlockingIOError:
             return
@@ -226,6 +223,10 @@ class SocketTransport(Transport):
         if other is not None and (self._full or other._run) and self._side is self.handler:
             self._flow(size, other)
         self.handler.received(data)
+
+    def due(self, mask: int) -> int:
+        """Which of these events, told in an earlier turn, are still waited for."""
+        return mask & (self._mask | FAILED) if self._mask >= 0 and not self.closed else 0
 
     def _attend(self, mask: int) -> bool:
         """An event that is not, or not only, bytes to read: the connection stands or failed, there is room to write.

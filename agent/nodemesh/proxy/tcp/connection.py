@@ -88,7 +88,7 @@ def pick(
     host = target.pick(key, [], False, dialled)
     if host is None:
         record.reasons = (Reason.NO_HEALTHY_UPSTREAM,)
-    elif not target.limits.connections.try_acquire():
+    elif not target.admit():
         record.reasons = (Reason.UPSTREAM_OVERFLOW,)
     else:
         return target, host, key
@@ -154,7 +154,10 @@ class TcpConnection(RelayOwner):
         self._tried.append(host)
         if len(self._tried) >= CONNECT_ATTEMPTS:
             return None
-        other = self.target.pick(self._key, self._tried, False, None)
+        tried = (
+            self._tried if self._key is None else []
+        )  # a hash decides for connections whatever became of earlier ones
+        other = self.target.pick(self._key, tried, False, None)
         if other is None or other in self._tried:
             return None
         self.host = other

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ...reasons import Reason
 from ...telemetry.record import ConnectionRecord
 from ..clock import CommonTimeout, Timer, Waiter
-from ..transport import Buffer, Handler, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Transport
 
 if TYPE_CHECKING:
     from ..pod import Pod
@@ -35,6 +35,7 @@ class Side(Handler):
         self.transport = transport
         transport.handler = self
         transport.bulk = True
+        transport.appetite = READ_SIZE
         other = self.other
         if other is not None:
             other.out = transport

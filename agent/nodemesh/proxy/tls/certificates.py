@@ -10,17 +10,14 @@ import ssl
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 import msgspec
 
 from ...config.credential import credential_key, described
 from ...config.gateway import ServerTLSMode, ServerTLSSettings, TLSProtocol
+from ...config.reach import SYSTEM
 from ...routing.decision import UpstreamTls
 from .transport import Terms, TlsError
-
-#: `caCertificates` for the system's own authorities.
-SYSTEM: Final = "system"
 
 #: Keys of a Secret in the order in which Istio looks: its generic ones, then those of `kubernetes.io/tls` with what
 #: cert-manager writes beside them. Of a pair both halves count, or neither.
@@ -55,6 +52,26 @@ class Materials(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Materials of {len(self.files)} files and {len(self.secrets)} Secrets>"
+
+
+class _Packed(msgspec.Struct, frozen=True):
+    """Materials on their way: what several paths lead to is there once."""
+
+    files: Mapping[str, int]
+    contents: tuple[bytes, ...]
+    secrets: Mapping[str, Mapping[str, bytes]]
+
+
+def pack(materials: Materials) -> bytes:
+    numbers: dict[bytes, int] = {}
+    files = {path: numbers.setdefault(content, len(numbers)) for path, content in materials.files.items()}
+    return msgspec.msgpack.encode(_Packed(files, tuple(numbers), materials.secrets))
+
+
+def unpack(data: bytes) -> Materials:
+    """Raises msgspec.DecodeError."""
+    packed = msgspec.msgpack.decode(data, type=_Packed)
+    return Materials({path: packed.contents[number] for path, number in packed.files.items()}, packed.secrets)
 
 
 class Source(NamedTuple):
@@ -383,22 +400,3 @@ def same_address(value: str, wanted: str) -> bool:
         return ip_address(value.strip()) == ip_address(wanted)
     except ValueError:
         return False
-
-
-def forwarded_certificate(der: bytes) -> bytes:
-    """x-forwarded-client-cert with what Istio's gateways tell of the client: hash, certificate, subject and names."""
-    from cryptography import x509  # 10 MB that a worker without such clients is spared
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    certificate = x509.load_der_x509_certificate(der)
-    parts = [f"Hash={certificate.fingerprint(SHA256()).hex()}"]
-    parts.append(f'Cert="{quote(ssl.DER_cert_to_PEM_cert(der), safe="")}"')
-    subject = certificate.subject.rfc4514_string().replace("\\", "\\\\").replace('"', '\\"')
-    parts.append(f'Subject="{subject}"')
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ";".join(parts).encode()
-    parts += [f"URI={uri}" for uri in names.get_values_for_type(x509.UniformResourceIdentifier)]
-    parts += [f"DNS={name}" for name in names.get_values_for_type(x509.DNSName)]
-    return ";".join(parts).encode()

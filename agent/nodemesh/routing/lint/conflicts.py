@@ -114,7 +114,7 @@ def check_delegates(findings: Findings, item: Object[VirtualServiceSpec]) -> Non
             own = resolved_route(inner, target.meta.namespace, mesh.cluster_domain)
             if inner.delegate is None and merge_route(root, own) is None:
                 message = (
-                    f"VirtualService {item.meta.key} ({item.locate(*path)}) lets nothing through that this rule "
-                    "matches; it is left out there"
+                    f"VirtualService {item.meta.key} ({item.locate(*path)}) does not let through every match of "
+                    "this rule; the whole rule is left out there"
                 )
                 findings.warn("delegate-conflict", target, ("spec", "http", number), message)

@@ -64,11 +64,16 @@ def check_destination(
         message = f"{host} is exported to {shown}, not to {namespace}; its clients get a 503"
         findings.warn("host-not-exported", item, (*path, "host"), message)
         return
-    check_port(findings, item, destination, path, visible[0])
+    service = Lookup(tables, Client(namespace=namespace), Scope(None, tables.mesh)).service(host)
+    if service is None:
+        message = f"{host} is an alias of {services[0].alias_of}, which no Service or ServiceEntry has"
+        findings.error("unknown-host", item, (*path, "host"), f"{message}; requests get a 503")
+        return
+    check_port(findings, item, destination, path, service)
     if findings.live:
-        check_endpoints(findings, item, path, visible[0])
+        check_endpoints(findings, item, path, service)
     if destination.subset:
-        check_subset(findings, item, destination.subset, path, visible[0])
+        check_subset(findings, item, destination.subset, path, service)
 
 
 def check_port(

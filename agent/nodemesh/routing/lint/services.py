@@ -20,7 +20,7 @@ def check(findings: Findings) -> None:
 
 def check_ports(findings: Findings, virtual_service: VirtualService, service: Service, index: int) -> None:
     """HTTP rules need a port that speaks HTTP, TLS rules one that speaks TLS; an undeclared port is sniffed."""
-    if not service.ports:
+    if not service.ports or service.alias_of:
         return
     item = findings.snapshot.virtual_services[virtual_service.key]
     path = ("spec", "hosts", index)

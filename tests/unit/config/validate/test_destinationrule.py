@@ -24,3 +24,14 @@ def test_too_many_ports(told):
     assert told("DestinationRule", {"host": "a", "trafficPolicy": {"portLevelSettings": levels}}) == [
         "too-many spec.trafficPolicy.portLevelSettings"
     ]
+
+
+def test_a_credential_stands_alone(told):
+    def found(**tls):
+        found = told("DestinationRule", {"host": "a", "trafficPolicy": {"tls": tls}})
+        return [item.replace("spec.trafficPolicy.tls.", "") for item in found]
+
+    for mode in ("SIMPLE", "MUTUAL"):
+        for name in ("clientCertificate", "privateKey", "caCertificates", "caCrl"):
+            assert found(mode=mode, credentialName="c", **{name: "/file"}) == [f"one-of {name}"]
+    assert found(mode="SIMPLE", caCertificates="/ca", caCrl="/crl") == []

@@ -28,3 +28,13 @@ def test_table_sizes_are_primes(told):
         assert found(size) == []
     for size in (0, 1, 65536, 5000011):
         assert found(size) == ["bad-table-size consistentHash.maglev.tableSize"]
+
+
+def test_zone_aware_priorities_name_no_zones(told):
+    def found(*labels, **more):
+        return balancer(told, {"zoneAwareLbSetting": {"enabled": True, "failoverPriority": list(labels), **more}})
+
+    assert found("tier", "version=v1") == []
+    for label in ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"):
+        for more in ({}, {"failover": [{"from": "a", "to": "b"}]}):
+            assert found("tier", label, **more) == ["bad-failover zoneAwareLbSetting.failoverPriority[1]"]

@@ -18,3 +18,15 @@ def test_a_wildcard_with_endpoints_needs_no_lookup(told):
 
 def test_unset_enums_have_istios_zero_values(told):
     assert told("ServiceEntry", {"hosts": ["a.com"]}) == []
+
+
+def test_sockets_are_endpoints_of_one_port_and_of_no_name(told):
+    for address in ("unix:///run/x", "unix://@x"):
+        socket = [{"address": address}]
+        assert entry(told, resolution="STATIC", endpoints=socket) == []
+        for resolution in ("DNS", "DNS_ROUND_ROBIN"):
+            assert entry(told, resolution=resolution, endpoints=socket) == ["unix-endpoint spec.endpoints[0].address"]
+    for address in ("unix://x", "unix:///run/"):
+        assert entry(told, resolution="STATIC", endpoints=[{"address": address}]) == [
+            "bad-address spec.endpoints[0].address"
+        ]

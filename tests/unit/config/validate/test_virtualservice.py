@@ -29,3 +29,22 @@ def test_many_rules_are_judged_in_one_pass(told):
 def test_hosts_are_compared_only_when_they_are_hosts(told):
     found = told("VirtualService", {"hosts": ["a b", "a b"], "http": [{"route": ROUTE}]})
     assert found == ["bad-host spec.hosts[0]", "bad-host spec.hosts[1]"]
+
+
+def test_server_names_that_name_a_cluster_are_for_gateways(told):
+    name = "outbound_.443_._.shop.prod.svc.cluster.local"
+
+    def found(host=name, sni=name, gateways=("gw",)):
+        tls = [{"match": [{"sniHosts": [sni]}], "route": ROUTE}] if sni else []
+        http = [] if sni else [{"route": ROUTE}]
+        return told("VirtualService", {"hosts": [host], "gateways": list(gateways), "tls": tls, "http": http})
+
+    assert (
+        found() == found("outbound_.80_.v1_.a.b", "outbound_.80_.v1_.a.b") == found("*.b", "outbound_.80_._.a.b") == []
+    )
+    refused = ["bad-host spec.hosts[0]"]
+    for gateways in ((), ("mesh",), ("gw", "mesh")):
+        assert refused[0] in found(gateways=gateways)
+    assert found(sni="") == refused  # without tls rules the name is none
+    for other in ("outbound_.443_shop", "outbound_.x_._.shop", "outbound_.443_._.80", "inbound_.443_._.shop"):
+        assert refused[0] in found(other, other), other

@@ -3,7 +3,7 @@
 import pytest
 
 from nodemesh.balance.hashing import hash_header, hash_key
-from nodemesh.proxy.http.hash_key import HashKey
+from nodemesh.proxy.http.hash_key import MAX_VALUES, HashKey, cookie_of
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import CookieAttribute, HashPolicy
 from nodemesh.routing.request import Request
@@ -56,3 +56,21 @@ def test_a_cookie_is_made_only_with_a_ttl(record):
     )
     value = made.cookie[3 : made.cookie.index(b'"', 3)]
     assert HashKey(policy, request(cookie=b"s=" + value), record).value == made.value
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        (b"s=v", b"v"), (b" s=v ;a", b"v"), (b"a=s=1; s=v", b"v"), (b"xs=1; s=v", b"v"), (b"s; s=v", b"v"),
+        (b"a=1,s=v", b"v"), (b"s=", b""), (b"s.=1", None), (b"", None),
+    ],
+)  # fmt: skip
+def test_where_a_cookie_stands(header, value):
+    assert cookie_of(header, b"s") == value
+
+
+def test_a_field_with_many_values_is_hashed_in_portions(record):
+    values = [b"%d" % number for number in range(5 * MAX_VALUES)]
+    policy = HashPolicy(header=b"x-user")
+    many = HashKey(policy, request(x_user=b",".join(values)), record).value
+    assert many == hash_header([*values[:MAX_VALUES], b",".join(values[MAX_VALUES:])])

@@ -6,6 +6,7 @@ from nodemesh.proxy.http.lines import (
     CACHE,
     CACHE_SIZE,
     CACHED_VALUES,
+    MAX_FIELDS,
     NAMES,
     name_of,
     read_name,
@@ -88,3 +89,11 @@ def test_a_layout_tells_what_goes_through_and_what_is_looked_into():
     assert layout.names == {b"x", b"y"} and layout.kinds == [SERVER]
     assert layouts.of((b"x", b"server", b"keep-alive", b"x", b"y")) is layout
     assert layouts.of((b"server", b"x")).kept == [False, True]
+
+
+def test_a_list_has_so_many_members():
+    line = b"connection: " + b",".join(b"x" for _ in range(MAX_FIELDS))
+    assert len(tokens_of(line)) == MAX_FIELDS
+    with pytest.raises(ProtocolError) as caught:
+        tokens_of(line + b",x")
+    assert caught.value.status == 431

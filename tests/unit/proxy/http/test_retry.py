@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from nodemesh.proxy.http.head import ResponseHead
-from nodemesh.proxy.http.retry import MOST_ASKED, asked_by_client, backoff, wants_failure, wants_response
+from nodemesh.proxy.http.retry import MAX_MEMBERS, MOST_ASKED, asked_by_client, backoff, wants_failure, wants_response
 from nodemesh.reasons import Reason
 from nodemesh.routing.decision import Retry
 
@@ -107,3 +107,18 @@ def test_a_client_gets_no_more_retries_than_are_good_for_all():
     assert asked_by_client(None, asked).attempts == MOST_ASKED
     assert asked_by_client(Retry(attempts=30), asked).attempts == 30
     assert asked_by_client(None, asked | {b"x-envoy-max-retries": b"3"}).attempts == 3
+
+
+def test_of_a_long_list_only_the_beginning_counts():
+    codes = b",".join(b"%d" % number for number in range(100, 100 + 2 * MAX_MEMBERS))
+    names = b",".join(b"x-%d" % number for number in range(2 * MAX_MEMBERS))
+    asked = asked_by_client(
+        None,
+        {
+            b"x-envoy-retry-on": b"5xx" + b",x" * 2 * MAX_MEMBERS + b",reset",
+            b"x-envoy-retriable-status-codes": codes,
+            b"x-envoy-retriable-header-names": names,
+        },
+    )
+    assert asked is not None and asked.on == {"5xx", "x"}
+    assert len(asked.status_codes) == len(asked.header_names) == MAX_MEMBERS

@@ -3,7 +3,18 @@
 import pytest
 
 from nodemesh.proxy.http.errors import ProtocolError
-from nodemesh.proxy.http1.body import MAX_SIZE_LINE, MAX_TRAILERS, ChunkedReader, CloseReader, LengthReader
+from nodemesh.proxy.http.lines import MAX_FIELDS
+from nodemesh.proxy.http1.body import (
+    FRAMED_READ,
+    MAX_SIZE_LINE,
+    MAX_TRAILERS,
+    SIZES,
+    SIZES_KEPT,
+    ChunkedReader,
+    CloseReader,
+    LengthReader,
+)
+from nodemesh.proxy.transport import READ_SIZE
 
 
 def read_all(reader, data: bytes, size: int) -> bytes:
@@ -81,3 +92,30 @@ def test_trailers_that_may_be_none_are_dropped_and_count_all_the_same():
     reader = ChunkedReader()
     with pytest.raises(ProtocolError):
         reader.read(b"0\r\n" + b"host: b\r\n" * (MAX_TRAILERS // 7 + 1))
+
+
+def test_trailers_are_counted():
+    lines = b"".join(b"a%d:\r\n" % number for number in range(MAX_FIELDS))
+    reader = ChunkedReader()
+    reader.read(b"0\r\n" + lines + b"\r\n")
+    assert reader.done and len(reader.trailers) == MAX_FIELDS
+    with pytest.raises(ProtocolError) as caught:
+        ChunkedReader().read(b"0\r\n" + lines + b"a:\r\n\r\n")
+    assert caught.value.status == 431
+
+
+def test_small_chunks_are_read_in_small_portions():
+    reader = ChunkedReader()
+    reader.read(b"1\r\nx\r\n" * 100)
+    assert reader.appetite == FRAMED_READ
+    reader.read(b"1000\r\nx")
+    assert reader.appetite == FRAMED_READ + 0xFFF
+    reader.read(b"x" * 0xFFF + b"\r\n100000\r\n")
+    assert reader.appetite == READ_SIZE == LengthReader(1).appetite == CloseReader().appetite
+
+
+def test_what_was_read_of_sizes_is_bounded():
+    reader = ChunkedReader()
+    for number in range(1, 3 * SIZES_KEPT):
+        reader.read(b"%x\r\n" % number + b"x" * number + b"\r\n")
+    assert len(SIZES) <= SIZES_KEPT

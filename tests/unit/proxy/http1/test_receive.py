@@ -3,7 +3,7 @@
 import pytest
 
 from nodemesh.proxy.http.errors import ProtocolError
-from nodemesh.proxy.http1.receive import MAX_HEAD, HeadBuffer
+from nodemesh.proxy.http1.receive import MAX_EMPTY_LINES, MAX_HEAD, HeadBuffer
 
 HEAD = b"GET / HTTP/1.1\r\nHost: reviews\r\n\r\n"
 
@@ -38,3 +38,22 @@ def test_a_head_has_a_bound(data, status):
     with pytest.raises(ProtocolError) as caught:
         HeadBuffer().cut(data)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_empty_lines_have_a_bound(size):
+    def read(data: bytes) -> HeadBuffer:
+        buffer = HeadBuffer()
+        for start in range(0, len(data), size):
+            buffer.cut(data[start : start + size])
+        return buffer
+
+    assert not read(b"\r\n" * MAX_EMPTY_LINES).data
+    with pytest.raises(ProtocolError, match="empty lines"):
+        read(b"\r\n" * (MAX_EMPTY_LINES + 1))
+
+
+def test_each_head_has_its_own_empty_lines():
+    buffer = HeadBuffer()
+    for _ in range(3):
+        assert buffer.cut(b"\r\n" * MAX_EMPTY_LINES + HEAD) == HEAD[:-4]

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.proxy.http2.peer import RESPONSE, Recorder, block, data, frame, headers, ping, reset, settings, update
+from tests.unit.proxy.http2.peer import (
+    REQUEST,
+    RESPONSE,
+    Log,
+    Recorder,
+    block,
+    data,
+    frame,
+    headers,
+    ping,
+    reset,
+    settings,
+    update,
+)
 
-from nodemesh.proxy.http2.codes import ENHANCE_YOUR_CALM, NAMES, name_of
+from nodemesh.proxy.http2.codes import ENHANCE_YOUR_CALM, INTERNAL_ERROR, NAMES, name_of
+from nodemesh.proxy.http2.fault import Fault
 from nodemesh.proxy.http2.frames import CONTINUATION, GOAWAY, HEADERS, PRIORITY, RST_STREAM
 from nodemesh.proxy.http2.limits import Limits
 from nodemesh.reasons import TEXTS, Reason
@@ -207,6 +221,33 @@ def test_a_role_may_do_anything_from_inside_a_call():
     answers = peer.receive(update(1, 0))
     assert [(answer.kind, answer.id) for answer in answers] == [(RST_STREAM, 1), (RST_STREAM, 3)]
     assert not peer.connection.streams
+
+
+def test_nothing_is_read_once_its_user_has_let_the_connection_go():
+    peer = Recorder().start()
+    fault = Fault(INTERNAL_ERROR, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "gone")
+    peer.receive(headers(1, ended=False))
+    peer.receivers[1].data = lambda data, ended: peer.connection.lost(fault)
+    peer.receive(data(1, b"x") + headers(3))
+    assert [event[:2] for event in peer.events] == [(1, "head"), (1, "released"), (1, "failed")]
+
+
+@pytest.mark.parametrize("fields", [REQUEST, REQUEST * 40])
+@pytest.mark.parametrize("deed", ["reset", "lost"])
+def test_a_stream_that_is_let_go_when_it_opens_has_no_head(deed, fields):
+    peer = Recorder().start()
+    fault = Fault(INTERNAL_ERROR, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "gone")
+
+    def opened(stream):
+        if deed == "reset":
+            peer.connection.reset(stream, INTERNAL_ERROR)
+        else:
+            peer.connection.lost(fault)
+        return Log(peer)
+
+    peer.opened = opened
+    peer.receive(headers(1, fields))
+    assert peer.events == [(1, "released")] and not peer.connection.streams
 
 
 def test_a_block_is_kept_while_it_is_not_complete_and_no_longer():

@@ -108,6 +108,13 @@ def test_literals_beyond_the_limit_are_passed_over_with_the_others():
     assert [field.pair for field in decoder.table.entries] == [(b"c", b"w")]
 
 
+def test_what_is_passed_over_is_not_decoded():
+    """Neither bytes nor time go into a value that nobody will see: here one that is no Huffman code."""
+    decoder = Decoder(Limits(fields=1))
+    assert len(decoder.decode(b"\x82\x82" + b"\x00\x01a\x81\x00" + b"\x10\x01a\x84\xff\xff\xff\xff")) == 1
+    assert decoder.excess is Reason.HTTP2_TOO_MANY_FIELDS
+
+
 def test_a_bomb_ends_the_connection():
     """CVE-2016-6581: one large entry, and a byte for each reference to it."""
     decoder = Decoder(Limits())

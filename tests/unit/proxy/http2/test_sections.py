@@ -177,3 +177,4 @@ def test_second_goaway_new_streams_are_not_looked_at_but_decoded():
     assert [answer.id for answer in peer.sent()] == [3]
     peer.receive(reset(1))
     assert not peer.connection.streams
+    assert peer.receive(data(0))[-1].payload[:4] == b"\0\0\0\x03"  # a last GOAWAY does not say more

@@ -196,6 +196,17 @@ def test_bodies_are_paid_for_as_they_are_taken():
     assert [(answer.kind, answer.id, answer.number) for answer in answers] == [(RST_STREAM, 1, 3)]
 
 
+def test_padding_is_taken_by_nobody_and_paid_for_at_once():
+    peer = Recorder()
+    peer.taking = False
+    peer.start()
+    peer.receive(headers(1, ended=False))
+    peer.receive(frame(DATA, 8, 1, b"\x64" + b"body" + bytes(100)))
+    stream = peer.stream(1)
+    assert peer.events[-1] == (1, "data", b"body", False)
+    assert stream.untaken == 4 and stream.owed == 101 and peer.connection.owed == 101
+
+
 def test_the_connections_window_holds_for_all_streams():
     peer = Recorder(limits=Limits(window=65535, connection_window=65535))
     peer.taking = False
@@ -278,6 +289,7 @@ def test_a_servers_goaway():
 def test_a_clients_goaway_is_a_hint():
     peer = served()
     peer.receive(frame(GOAWAY, 0, 0, bytes(8)))
+    assert peer.events == [(0, "leaving", 0)] and list(peer.connection.streams) == [1]
     assert peer.receive(headers(3)) == [] and peer.events[-1][:2] == (3, "head")
 
 

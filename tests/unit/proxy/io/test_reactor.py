@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from nodemesh.proxy.io.platform import Platform
-from nodemesh.proxy.io.reactor import ACCEPTS, QUANTUM, Reactor
+from nodemesh.proxy.io.reactor import ACCEPTS, AT_WORK, QUANTUM, TIMERS, Reactor
 from nodemesh.proxy.transport import Acceptor, Buffer, Handler, Transport
 from nodemesh.registry.snapshot import Endpoint
 
@@ -57,7 +57,10 @@ class Door(Acceptor):
 
 @pytest.fixture
 def reactor():
-    return Reactor(Platform())
+    """One whose turns do not end early on a slow machine."""
+    reactor = Reactor(Platform())
+    reactor.shared_turn = reactor.lone_turn = 60.0
+    return reactor
 
 
 def turn_until(reactor: Reactor, condition) -> None:
@@ -100,6 +103,77 @@ def test_a_busy_pod_does_not_keep_a_quiet_one_waiting(reactor):
     reactor.turn()
     assert log.count("received crowd") == QUANTUM and log.count("received single") == 1
     turn_until(reactor, lambda: len(log) == 3 * QUANTUM + 1)
+
+
+def test_a_turn_ends_after_its_time_and_nobody_is_left_out(reactor):
+    """However long each socket takes: here the first one's time is all of the turn."""
+    log: list[str] = []
+    many, few = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, many, *(Ear(f" {number}", log) for number in range(QUANTUM + 8)))
+    (single,) = open_to(reactor, few, Ear(" single", log))
+    reactor.shared_turn = reactor.lone_turn = 0.0
+    for client in crowd:
+        client.sendall(b"x")
+    for turn in range(1, len(crowd) + 1):
+        single.sendall(b"x")
+        turn_until(reactor, lambda turn=turn: log.count("received single") == turn)
+        assert len(log) == 2 * turn, "one of the crowd for one of the other pod"
+    assert len(set(log)) == len(crowd) + 1, "each had its turn"
+
+
+def test_a_pod_alone_has_longer_turns(reactor):
+    log: list[str] = []
+    lane, other = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, lane, *(Ear(log=log) for _ in range(4)))
+    (single,) = open_to(reactor, other, Ear(" single", log))
+    reactor.shared_turn = 0.0
+    single.sendall(b"x")
+    turn_until(reactor, lambda: log == ["received single"])
+    for client in crowd:
+        client.sendall(b"x")
+    reactor.turn()
+    assert len(log) == 2, "the other pod was at work a moment ago"
+    turn_until(reactor, lambda: len(log) == 5)
+    reactor.clock.now = time.monotonic()
+    end = reactor.clock.now + AT_WORK
+    turn_until(reactor, lambda: time.monotonic() > end)
+    for client in crowd:
+        client.sendall(b"x")
+    reactor.turn()
+    assert len(log) == 9
+
+
+@pytest.mark.parametrize("deed", ["close", "abort", "pause"])
+def test_what_was_left_of_a_turn_hears_nothing_if_it_is_not_to(reactor, deed):
+    ears: list[Ear] = []
+
+    class First(Ear):
+        def received(self, data: Buffer) -> None:
+            super().received(data)
+            for ear in ears:
+                if ear is not self and ear.transport is not None:
+                    getattr(ear.transport, deed)()
+
+    ears += [First(), First(), First()]
+    lane = reactor.add_lane()
+    clients = open_to(reactor, lane, *ears)
+    reactor.shared_turn = reactor.lone_turn = 0.0
+    for client in clients:
+        client.sendall(b"x")
+    for _ in range(6):
+        reactor.turn()
+    assert sorted(bool(ear.data) for ear in ears) == [False, False, True]
+    assert not any(entry.startswith("lost") for ear in ears for entry in ear.log)
+
+
+def test_timers_of_one_moment_leave_room_for_others(reactor):
+    fired: list[int] = []
+    for number in range(3 * TIMERS):
+        reactor.clock.after(0.0, lambda number=number: fired.append(number))
+    end = time.monotonic() + 0.01
+    turn_until(reactor, lambda: time.monotonic() > end)
+    assert len(fired) > 0 and len(fired) % TIMERS == 0
+    turn_until(reactor, lambda: len(fired) == 3 * TIMERS)
 
 
 def test_what_the_peer_does_not_take_waits_and_then_drains(reactor):
