@@ -3,6 +3,7 @@
 - `state.py`: what the API asks of the node, as a protocol; the composition root implements it.
 - `pages.py`: snapshot and tables as rows; pure.
 - `graph.py`: the counters as a graph of who calls whom; pure.
+- `sight.py`: what one client sees, as rows; pure.
 - `picture.py`: the last seconds as the live page draws them, with modes, shares and problems; pure.
 - `page.py`: the live page's files. Their sources are in `ui/`; `agent/build_page.py` makes `static/` of them.
 - `http.py`: the routes (aiohttp).
@@ -24,6 +25,7 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /endpoints`: `[{service, port, address, target_port, health, workload, node, locality, weight, labels,
   in_flight, ejected_for}]`.
 - `GET /routes`: `[{virtual_service, hosts, gateways, protocol, rule, name, match, action, location}]`.
+- `GET /routes?as=NS/POD`, `/endpoints?as=…`, `/clusters?as=…`, `/listeners?as=…`: as that client sees them, by its view.
 - `GET /pods`: the pods of this node: `[{namespace, name, addresses, enrolled, why_not, cgroup, since,
   sockmap, capture}]`.
 - `GET /connections`: `{open: [...], recent: [...]}`: what is open now, and the last requests, newest first.

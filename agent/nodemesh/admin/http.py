@@ -16,7 +16,7 @@ from aiohttp import web
 
 from .. import __version__
 from ..telemetry.exposition import CONTENT_TYPE, zipped
-from . import graph, page, pages, picture
+from . import graph, page, pages, picture, sight
 from .state import Explanation, Node, QuestionError
 
 #: How many of the last requests /connections shows.
@@ -43,6 +43,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     """Every error is `{"error": sentence}`."""
     try:
         return await handler(request)
+    except QuestionError as error:
+        return json_response({"error": str(error)}, 400)
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -71,6 +73,8 @@ class Api:
                 web.get("/services", self.services),
                 web.get("/endpoints", self.endpoints),
                 web.get("/routes", self.routes),
+                web.get("/clusters", self.clusters),
+                web.get("/listeners", self.listeners),
                 web.get("/pods", self.pods),
                 web.get("/connections", self.connections),
                 web.get("/graph", self.graph),
@@ -140,10 +144,20 @@ class Api:
     async def services(self, _request: web.Request) -> web.Response:
         return json_response(pages.services(self._node.snapshot, self._node.mode))
 
-    async def endpoints(self, _request: web.Request) -> web.Response:
+    async def endpoints(self, request: web.Request) -> web.Response:
+        if client := request.query.get("as", ""):
+            return json_response(sight.endpoints(self._node.view(client), self._node.endpoint_states()))
         return json_response(pages.endpoints(self._node.snapshot, self._node.endpoint_states()))
 
-    async def routes(self, _request: web.Request) -> web.Response:
+    async def clusters(self, request: web.Request) -> web.Response:
+        return json_response(sight.clusters(self._node.view(request.query.get("as", "default"))))
+
+    async def listeners(self, request: web.Request) -> web.Response:
+        return json_response(sight.listeners(self._node.view(request.query.get("as", "default"))))
+
+    async def routes(self, request: web.Request) -> web.Response:
+        if client := request.query.get("as", ""):
+            return json_response(sight.routes(self._node.view(client), self._node.snapshot))
         return json_response(pages.routes(self._node.snapshot))
 
     async def pods(self, _request: web.Request) -> web.Response:
@@ -165,17 +179,11 @@ class Api:
         totals = await self._node.telemetry()
         if "window" not in request.query:
             return json_response(graph.build(totals))
-        try:
-            return json_response(self._picture(wanted(request)))
-        except QuestionError as error:
-            return json_response({"error": str(error)}, 400)
+        return json_response(self._picture(wanted(request)))
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """The picture each second, as events (text/event-stream)."""
-        try:
-            asked = wanted(request)
-        except QuestionError as error:
-            return json_response({"error": str(error)}, 400)
+        asked = wanted(request)
         if self._streams >= STREAMS:
             return json_response({"error": f"{STREAMS} pages are open already; close one"}, 503)
         self._streams += 1
@@ -232,10 +240,7 @@ class Api:
         return json_response(self._node.changes()[::-1])
 
     async def explain(self, request: web.Request) -> web.Response:
-        try:
-            return json_response(self._node.explain(question(request)))
-        except QuestionError as error:
-            return json_response({"error": str(error)}, 400)
+        return json_response(self._node.explain(question(request)))
 
 
 class Wanted(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..config.base import Model
+from ..config.base import Duration, Model
 from ..config.meta import Object
 from ..config.problems import Problem
 from ..config.virtualservice import HTTPRoute, VirtualServiceSpec
@@ -67,7 +67,7 @@ def endpoints(snapshot: Snapshot, states: Mapping[tuple[str, int], EndpointRow])
             "network": endpoint.network,
             "weight": endpoint.weight,
             "labels": dict(endpoint.labels),
-            **_state(states.get((endpoint.address, endpoint.port))),
+            **state_of(states.get((endpoint.address, endpoint.port))),
         }
         for host in sorted(snapshot.services)
         for service in snapshot.services[host]
@@ -76,7 +76,8 @@ def endpoints(snapshot: Snapshot, states: Mapping[tuple[str, int], EndpointRow])
     ]
 
 
-def _state(row: EndpointRow | None) -> dict[str, Any]:
+def state_of(row: EndpointRow | None) -> dict[str, Any]:
+    """What the data plane knows of an endpoint under a policy."""
     ejected = row.ejected_for if row is not None and row.ejected_for >= 0.0 else None
     return {"in_flight": row.in_flight if row is not None else None, "ejected_for": ejected}
 
@@ -113,7 +114,12 @@ def _action(rule: Any) -> dict[str, Any]:
 
 def as_written(value: Model) -> dict[str, Any]:
     """A configuration struct as its author would write it: defaults left out."""
-    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str), type=dict[str, Any])
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_as_text), type=dict[str, Any])
+
+
+def _as_text(value: object) -> str:
+    """Durations in protobuf's JSON form: seconds with an s."""
+    return f"{value / 1000:.3f}".rstrip("0").rstrip(".") + "s" if isinstance(value, Duration) else str(value)
 
 
 def problems(found: Sequence[Problem]) -> list[dict[str, Any]]:

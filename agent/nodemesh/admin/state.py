@@ -9,6 +9,7 @@ import msgspec
 
 from ..config.problems import Problem
 from ..registry.snapshot import Service, Snapshot
+from ..routing.view import View
 from ..telemetry.history import History
 from ..telemetry.totals import Totals
 
@@ -82,6 +83,9 @@ class Node(Protocol):
 
     def mode(self, service: Service, port: int) -> ModeRow:
         """Which way connections to a service port take."""
+
+    def view(self, client: str) -> View:
+        """What a client sees: `namespace/pod`, or anyone in `namespace`. Raises QuestionError."""
 
     def explain(self, question: Explanation) -> dict[str, Any]:
         """The matcher's own account. Raises QuestionError."""

@@ -22,6 +22,7 @@ from ..routing.networks import out_of_reach
 from ..routing.question import QuestionError as UnclearQuestion
 from ..routing.question import client_for
 from ..routing.trace import Step
+from ..routing.view import View
 from ..routing.views import Views
 from ..telemetry.exposition import Page, render
 from ..telemetry.history import History
@@ -187,6 +188,15 @@ class RunningNode:
             frontend = views.for_client(Client(namespace=service.namespace)).frontend_for_host(service.host, port)
             row = self._modes[key] = ModeRow(mode=frontend.mode.value, mode_reason=frontend.mode_reason)
         return row
+
+    def view(self, client: str) -> View:
+        views = self._control.views
+        if views is None:
+            raise QuestionError("no tables are in force yet; ask again in a moment")
+        try:
+            return views.for_client(client_for(views.tables, client))
+        except UnclearQuestion as error:
+            raise QuestionError(str(error)) from None
 
     def explain(self, question: Explanation) -> dict[str, Any]:
         views = self._control.views
