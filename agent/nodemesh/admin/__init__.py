@@ -25,7 +25,7 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /endpoints`: `[{service, port, address, target_port, health, workload, node, locality, weight, labels,
   in_flight, ejected_for}]`.
 - `GET /routes`: `[{virtual_service, hosts, gateways, protocol, rule, name, match, action, location}]`.
-- `GET /routes?as=NS/POD`, `/endpoints?as=…`, `/clusters?as=…`, `/listeners?as=…`: as that client sees them, by its view.
+- `GET /routes?as=NS/POD`, `/endpoints?as=…`, `/clusters?as=…`, `/listeners?as=…`: by its view.
 - `GET /pods`: the pods of this node: `[{namespace, name, addresses, enrolled, why_not, cgroup, since,
   sockmap, capture}]`.
 - `GET /connections`: `{open: [...], recent: [...]}`: what is open now, and the last requests, newest first.

@@ -53,9 +53,10 @@ class Collector:
             await self.collect()
 
     async def collect(self) -> None:
-        """Fetch the newest numbers. A dump is counted at a time: other duties get their turn."""
+        """Fetch the newest numbers. A dump is counted at a time: other duties get their turn. A worker that hangs keeps
+        each who asks waiting for as long as an answer may take, and none for another's sake."""
+        answers = await self._fleet.statistics(lambda key: self._kept.get(key, 0))
         async with self._busy:
-            answers = await self._fleet.statistics(lambda key: self._kept.get(key, 0))
             now = time.monotonic()
             for key, data in answers.items():
                 try:
@@ -64,6 +65,8 @@ class Collector:
                         await asyncio.sleep(0)
                 except msgspec.DecodeError as error:
                     log.error("worker's numbers are of another version", worker=key, error=error)
+            for key in answers.keys() - {link.key for link in self._fleet}:
+                self.totals.retire(key)  # it has died since it answered
             taken = self._take_kernel()
             if taken:
                 self.history.add(self.totals.add(taken, now), time.time())

@@ -425,9 +425,9 @@ async def _main(options: RunOptions, store_fd: int, workers_fd: int) -> None:
 
 def main(arguments: list[str]) -> int:
     """`python -m nodemesh.node.control OPTIONS STORE_FD WORKERS_FD`; the supervisor calls it."""
-    setup("control")
+    options = msgspec.json.decode(arguments[0], type=RunOptions)
+    setup("control", json=options.log_json)
     try:
-        options = msgspec.json.decode(arguments[0], type=RunOptions)
         asyncio.run(_main(options, int(arguments[1]), int(arguments[2])))
     except StartError as error:
         print(f"nodemesh: {error}", file=sys.stderr)

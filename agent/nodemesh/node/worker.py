@@ -152,7 +152,7 @@ def main(arguments: list[str]) -> int:
     """`python -m nodemesh.node.worker OPTIONS NUMBER`; the supervisor calls it."""
     options = msgspec.json.decode(arguments[0], type=RunOptions)
     number = int(arguments[1])
-    setup(f"worker-{number}")
+    setup(f"worker-{number}", json=options.log_json)
     platform = Platform() if options.ebpf is Ebpf.OFF else EbpfPlatform()
     worker = NodeWorker(options, number, platform)
     worker.run()

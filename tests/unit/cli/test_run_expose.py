@@ -1,5 +1,6 @@
 """`nodemesh run --expose` from outside: real processes, real upstreams, curl."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 from tests.unit.cli.mesh import Mesh, Upstream, alive, cluster, free_port, kill, rules, until
 
+from nodemesh import __version__
 from nodemesh.node.child import environment
 
 TO_V1 = "- route: [{destination: {host: reviews, subset: v1}}]"
@@ -292,3 +294,13 @@ def test_findings_across_objects_are_told_by_the_running_agent(folder, v1, v2):
         assert "the agent at" in told.stderr
         (folder / "mesh.yaml").write_text(cluster(v1, v2))
         until(lambda: not mesh.api("/config/problems"))
+
+
+def test_the_agents_log_is_json_where_that_is_asked_for(folder, v1):
+    (folder / "mesh.yaml").write_text(cluster(v1))
+    with Mesh(folder, "--log-format", "json") as mesh:
+        pass
+    lines = [json.loads(line) for line in mesh.log().splitlines()]
+    assert {line["component"] for line in lines} >= {"supervisor", "control"}
+    assert lines[0]["message"] == "nodemesh starts" and lines[0]["version"] == __version__
+    assert "draining" in [line["message"] for line in lines]
