@@ -1,32 +1,11 @@
 import os
 
-import msgspec
+from tests.unit.node.numbers import FULL, NUMBERS
 
 from nodemesh import __version__
-from nodemesh.node.metrics import Numbers, Upstream, families, process_use
-from nodemesh.reasons import Reason
-from nodemesh.registry.assemble import ObjectKey
+from nodemesh.node.metrics import families, process_use
 from nodemesh.telemetry.exposition import Page, render
-from nodemesh.telemetry.histogram import Histogram
-from nodemesh.telemetry.names import Names
-from nodemesh.telemetry.totals import Gone, Totals
-
-NUMBERS = Numbers(
-    ready=True,
-    version=7,
-    errors=1,
-    warnings=2,
-    broken=True,
-    reloads={"ok": 3, "failed": 1},
-    pids={"control": os.getpid(), "worker-0": 0},
-    restarts={"control": 0, "worker-0": 4},
-    connected=1,
-    pods={"enrolled": 2, "not_enrolled": 1},
-    log_lines_lost=9,
-    kernel={("connect4", "REDIRECTED"): 5},
-    pods_dns=2,
-    names=Names(answered=6, forwarded=5, refused=4, malformed=3, timeouts=2, unreachable=1),
-)
+from nodemesh.telemetry.totals import Totals
 
 
 def test_every_number_stands_under_its_name():
@@ -52,21 +31,7 @@ def test_a_process_that_is_gone_uses_nothing():
 
 
 def test_what_the_data_plane_does_and_what_may_go_wrong():
-    numbers = msgspec.structs.replace(
-        NUMBERS,
-        reasons={int(Reason.UPSTREAM_OVERFLOW): 3},
-        retries=5,
-        open={"0": 7.0},
-        lag={"0": 0.25},
-        upstreams=[Upstream("reviews:80", "v1", 2, 1, 0, 1)],
-        maps={"services": (3, 100)},
-        expiry=[(ObjectKey("Gateway", "default", "g"), "spec.servers[0].tls", 1e9)],
-        findings={("error", "no-host"): 2},
-        propagation=Histogram([1] + [0] * 19, 0.25),
-        gone=Gone(series=4, requests=40, connections=2, folded=9),
-        series={"http": 8, "tcp": 1},
-    )
-    found = {family.name: dict(family.samples) for family in families(numbers)}
+    found = {family.name: dict(family.samples) for family in families(FULL)}
     assert found["nodemesh_early_exits"] == {("upstream_overflow",): 3}
     assert found["nodemesh_retries"] == {(): 5}
     assert found["nodemesh_open_connections"] == {("0",): 7.0}
@@ -86,7 +51,7 @@ def test_what_the_data_plane_does_and_what_may_go_wrong():
     assert found["nodemesh_process_open_fds"][("control",)] > 2
     assert found["istio_build"].keys() == {("nodemesh", __version__)}
     totals = Totals()
-    page = Page(http=list(totals.http.values()), tcp=[], own=lambda left_out: families(numbers))
+    page = Page(http=list(totals.http.values()), tcp=[], own=lambda left_out: families(FULL))
     text = b"".join(render(page)).decode()
     assert 'nodemesh_propagation_seconds_bucket{le="0.0005"} 1.0' in text
     assert "nodemesh_propagation_seconds_sum 0.00025" in text
