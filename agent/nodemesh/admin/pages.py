@@ -36,6 +36,9 @@ def _service(service: Service, mode: Mode) -> dict[str, Any]:
                 "ready": sum(endpoint.health is Health.READY for endpoint in endpoints),
                 "mode": row.mode,
                 "mode_reason": row.mode_reason,
+                "upstream_http": row.upstream_http,
+                "http_reason": row.http_reason,
+                "http_rules_bypassed": row.http_rules_bypassed,
             }
         )
     return {

@@ -77,6 +77,17 @@ def status(admin: str, form: str) -> None:
         print_table(["EXPOSED", "AT", "AS"], rows, "")
 
 
+def _upstream(port: Any) -> str:
+    """The HTTP that requests go upstream in, and the word why."""
+    return f"{port['upstream_http']} ({port['http_reason']})" if port["upstream_http"] else ""
+
+
+def _bypassed(port: Any) -> list[str]:
+    """Connections that the port's HTTP rules could not be applied to."""
+    counts = port["http_rules_bypassed"].items()
+    return [f"its HTTP rules were not applied to {count} connections of {spoken}" for spoken, count in counts]
+
+
 @click.command()
 @_options
 def services(admin: str, form: str) -> None:
@@ -85,14 +96,14 @@ def services(admin: str, form: str) -> None:
     def rows(found: Any) -> list[list[object]]:
         return [
             [
-                service["host"], port["port"], port["protocol"], f"{port['ready']}/{port['endpoints']}", port["mode"],
-                port["mode_reason"],
+                service["host"], port["port"], port["protocol"], f"{port['ready']}/{port['endpoints']}",
+                _upstream(port), port["mode"], "; ".join((port["mode_reason"], *_bypassed(port))),
             ]
             for service in found
             for port in service["ports"]
         ]  # fmt: skip
 
-    columns = ["SERVICE", "PORT", "PROTOCOL", "READY", "MODE", "BECAUSE"]
+    columns = ["SERVICE", "PORT", "PROTOCOL", "READY", "UPSTREAM", "MODE", "BECAUSE"]
     _show(admin, form, "/services", columns, rows, "there are no services")
 
 

@@ -18,6 +18,7 @@ from ..registry.snapshot import Service, Snapshot
 from ..routing.answer import Explanation as Answer
 from ..routing.client import Client
 from ..routing.explain import explain
+from ..routing.lookup import MAY_BE_HTTP
 from ..routing.networks import out_of_reach
 from ..routing.question import QuestionError as UnclearQuestion
 from ..routing.question import client_for
@@ -185,9 +186,20 @@ class RunningNode:
         key = (service.namespace, service.host, port)
         row = self._modes.get(key)
         if row is None:
-            frontend = views.for_client(Client(namespace=service.namespace)).frontend_for_host(service.host, port)
-            row = self._modes[key] = ModeRow(mode=frontend.mode.value, mode_reason=frontend.mode_reason)
-        return row
+            row = self._modes[key] = self._mode(views.for_client(Client(namespace=service.namespace)), service, port)
+        bypassed = self._control.collector.totals.bypasses.of(service.host, port)
+        return msgspec.structs.replace(row, http_rules_bypassed=bypassed) if bypassed else row
+
+    @staticmethod
+    def _mode(view: View, service: Service, port: int) -> ModeRow:
+        frontend = view.frontend_for_host(service.host, port)
+        cluster = view.builder().cluster(service, port, "") if frontend.protocol in MAY_BE_HTTP else None
+        return ModeRow(
+            mode=frontend.mode.value,
+            mode_reason=frontend.mode_reason,
+            upstream_http=cluster.upstream_http.value if cluster is not None else "",
+            http_reason=cluster.http_reason.value if cluster is not None else "",
+        )
 
     def view(self, client: str) -> View:
         views = self._control.views
@@ -301,6 +313,7 @@ class RunningNode:
             findings=Counter((problem.severity.value, problem.code) for problem in self.problems()),
             propagation=control.propagation.histogram,
             maps=control.kernel.fill if control.kernel is not None else {},
+            bypasses=totals.bypasses.counts,
             series={"http": len(totals.http), "tcp": len(totals.tcp)},
             gone=totals.gone,
         )

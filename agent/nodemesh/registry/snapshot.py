@@ -36,6 +36,7 @@ class Protocol(StrEnum):
 
 
 HTTP_PROTOCOLS = frozenset({Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
+HTTP2_PROTOCOLS = frozenset({Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
 TLS_PROTOCOLS = frozenset({Protocol.HTTPS, Protocol.TLS})
 
 

@@ -10,13 +10,24 @@ import msgspec
 from ..config.meta import Location
 from ..reasons import Reason
 from ..registry.snapshot import Health, Resolution
-from .decision import Decision, Destination, DirectResponse, Failure, HeaderOps, Redirect, Route
+from .decision import (
+    Decision,
+    Destination,
+    DirectResponse,
+    Failure,
+    HeaderOps,
+    HttpReason,
+    HttpVersion,
+    Redirect,
+    Route,
+)
 from .frontend import Frontend, Mode
 from .question import Question
 from .request import Request
 from .rewrite import redirect_location, rewrite_path
 from .tables import VIRTUAL_SERVICE
 from .trace import Recorder, Step
+from .upstream import told
 
 #: What became of it where there is no route, by reason.
 FAILURES = {
@@ -41,7 +52,8 @@ class ExplainedEndpoint(Answer, frozen=True, kw_only=True):
 
 
 class ExplainedDestination(Answer, frozen=True, kw_only=True):
-    """`known` is false where no service, port or subset of that name exists."""
+    """`known` is false where no service, port or subset of that name exists. `upstream_http` is http/1.1, http/2 or
+    client (as it speaks), `http_reason` the word for what settles that; both are empty where no request is sent."""
 
     cluster: str
     host: str
@@ -50,6 +62,8 @@ class ExplainedDestination(Answer, frozen=True, kw_only=True):
     weight: int
     endpoints: tuple[ExplainedEndpoint, ...] = ()
     known: bool = True
+    upstream_http: str = ""
+    http_reason: str = ""
 
 
 class ExplainedRule(Answer, frozen=True, kw_only=True):
@@ -88,7 +102,7 @@ def conclude(
     """`is_request` is false where a connection was decided as a whole: it has no retries."""
     rule = decision.rule
     destinations = decision.destinations if isinstance(decision, Route) else ()
-    explained = tuple(explained_destination(entry) for entry in destinations)
+    explained = tuple(explained_destination(entry, is_request=is_request) for entry in destinations)
     outcome, status = outcome_of(decision)
     service = frontend.service if frontend is not None else None
     return Explanation(
@@ -151,7 +165,7 @@ def is_served(destination: Destination) -> bool:
     return any(endpoint.health is not Health.UNREADY for endpoint in cluster.endpoints)
 
 
-def explained_destination(destination: Destination) -> ExplainedDestination:
+def explained_destination(destination: Destination, *, is_request: bool) -> ExplainedDestination:
     cluster = destination.cluster
     _, _, rest = destination.cluster_name.partition("|")
     port, _, rest = rest.partition("|")
@@ -163,6 +177,8 @@ def explained_destination(destination: Destination) -> ExplainedDestination:
         subset=subset,
         weight=destination.weight,
         known=cluster is not None,
+        upstream_http=cluster.upstream_http.value if cluster is not None and is_request else "",
+        http_reason=cluster.http_reason.value if cluster is not None and is_request else "",
         endpoints=tuple(
             ExplainedEndpoint(
                 address=endpoint.address,
@@ -283,6 +299,9 @@ def results(explanation: Explanation) -> Iterator[tuple[str, str]]:
     for destination in explanation.destinations:
         note = "" if destination.known else "  (no such service, port or subset)"
         yield "to", f"{destination.weight:>3}  {destination.cluster}{note}"
+        if destination.upstream_http:
+            version, reason = HttpVersion(destination.upstream_http), HttpReason(destination.http_reason)
+            yield "", f"     as {told(version, reason)}"
         for endpoint in destination.endpoints:
             yield "", f"     {endpoint.address}:{endpoint.port}  {endpoint.health}  {endpoint.workload}".rstrip()
     for name in ("rewrite", "headers", "timeout", "retries", "fault"):

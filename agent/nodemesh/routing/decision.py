@@ -94,6 +94,27 @@ class Keepalive(Value, frozen=True, kw_only=True):
     interval: int = 0
 
 
+class HttpVersion(StrEnum):
+    """The HTTP that a cluster's endpoints are spoken to in; CLIENT: the one that the request came in."""
+
+    HTTP1 = "http/1.1"
+    HTTP2 = "http/2"
+    CLIENT = "client"
+
+
+class HttpReason(StrEnum):
+    """What settled the `HttpVersion` of a cluster."""
+
+    DEFAULT = "default"
+    PORT = "port_protocol"
+    UNDECLARED = "undeclared_port"
+    GATEWAY = "undeclared_port_at_gateway"
+    RULE = "destination_rule_h2_upgrade_policy"
+    MESH = "mesh_h2_upgrade_policy"
+    CLIENT = "use_client_protocol"
+    PASSTHROUGH = "passthrough"
+
+
 UNLIMITED = 2**32 - 1
 
 
@@ -110,10 +131,8 @@ class Pool(Value, frozen=True, kw_only=True):
     max_requests_per_connection: int = 0  # 0: unlimited
     max_retries: int = UNLIMITED
     idle_timeout: float = 3600.0
-    max_concurrent_streams: int = 2**31 - 1
-    use_client_protocol: bool = False
-    upgrade_to_h2: bool = False
-    ping_interval: float = 0.0
+    max_concurrent_streams: int = 2**31 - 1  # of one HTTP/2 connection
+    ping_interval: float = 0.0  # of HTTP/2 connections; 0: none are sent
     ping_timeout: float = 0.0
 
 
@@ -161,6 +180,8 @@ class Cluster(Value, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] = ()
     resolution: Resolution = Resolution.STATIC
     protocol: Protocol = Protocol.HTTP
+    upstream_http: HttpVersion = HttpVersion.HTTP1
+    http_reason: HttpReason = HttpReason.DEFAULT
     load_balancer: LoadBalancer = LoadBalancer()
     priorities: Priorities | None = None
     pool: Pool = Pool()

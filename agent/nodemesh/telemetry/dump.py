@@ -45,6 +45,7 @@ class Dump(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     open: int = 0
     lag: float = 0.0
+    bypasses: list[tuple[str, int, str, int]] = []  # as of Bypasses.take
 
 
 #: Label sets of one part: control takes some 5 ms for as many, and has other duties.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from .bounds import Bounds, Labels
+from .bypass import Bypasses, Key
 from .decisions import CAPACITY, DecisionRecord
 from .dump import Dump, HttpCounts, Numbered, TcpCounts
 from .names import Names
@@ -81,6 +82,7 @@ class Saved(msgspec.Struct, frozen=True, array_like=True):
     retries: int
     http: list[msgspec.Raw]
     tcp: list[msgspec.Raw]
+    bypasses: list[tuple[str, int, str, int]] = []
 
 
 class Totals:
@@ -96,6 +98,8 @@ class Totals:
         self.retries = 0
         self.open: dict[str, int] = {}  # connections of clients, by worker
         self.lag: dict[str, float] = {}  # by how many seconds its loop was late at the worst, lately
+        self.bypasses = Bypasses()
+        self.first_bypasses: list[Key] = []  # not said yet
         self.recent: deque[DecisionRecord] = deque(maxlen=CAPACITY)
         self.failed: deque[DecisionRecord] = deque(maxlen=CAPACITY)
         self._numbers: dict[str, int] = {}
@@ -153,6 +157,7 @@ class Totals:
                 self.retries,
                 [msgspec.Raw(row.saved) for row in self.http.values()],
                 [msgspec.Raw(row.saved) for row in self.tcp.values()],
+                [(*key, count) for key, count in self.bypasses.counts.items()],
             )
         )
 
@@ -170,8 +175,10 @@ class Totals:
             names=saved.names,
             reasons=saved.reasons,
             retries=saved.retries,
+            bypasses=saved.bypasses,
         )
         self._add(dump, now)
+        self.first_bypasses.clear()  # the predecessor has said so
 
     def _add(self, dump: Dump, now: float) -> None:
         for counts in dump.http:
@@ -196,6 +203,9 @@ class Totals:
         self.names = self.names + dump.names
         self.reasons.update(dump.reasons)
         self.retries += dump.retries
+        for host, port, spoken, count in dump.bypasses:
+            if self.bypasses.add((host, port, spoken), count):
+                self.first_bypasses.append((host, port, spoken))
         self.recent.extend(dump.decisions)
         self.failed.extend(record for record in dump.decisions if record.failed)
 

@@ -25,6 +25,7 @@ NUMBERS = Numbers(
     log_lines_lost=9,
     kernel={("connect4", "REDIRECTED"): 5},
     pods_dns=2,
+    bypasses={("web.default.svc.cluster.local", 80, "tls"): 3},
     names=Names(answered=6, forwarded=5, refused=4, malformed=3, timeouts=2, unreachable=1),
 )
 

@@ -2,7 +2,8 @@
 
 `findings.py` collects them with their places, `codes.py` lists their codes; the checks stand in `hosts.py`
 (destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `ownership.py`
-(claims on what is another namespace's), `gateways.py` and `services.py`."""
+(claims on what is another namespace's), `gateways.py`,
+`regexes.py` and `services.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from ...config.problems import Problem
 from ...registry.snapshot import Snapshot
 from ..compile import compile_tables
 from ..tables import Tables
-from . import conflicts, gateways, hosts, ownership, services
+from . import conflicts, gateways, hosts, ownership, regexes, services
 from .findings import Findings
 
 
@@ -21,6 +22,7 @@ def lint(snapshot: Snapshot, tables: Tables | None = None, *, live: bool = False
     findings = Findings(snapshot, tables if tables is not None else compile_tables(snapshot), live)
     conflicts.check(findings)
     gateways.check(findings)
+    regexes.check(findings)
     if snapshot.services:
         hosts.check(findings)
         services.check(findings)

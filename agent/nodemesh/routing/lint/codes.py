@@ -10,6 +10,7 @@ LIVE_CODES: dict[str, str] = {
 ACROSS_CODES: dict[str, str] = {
     "address-of-another": "A ServiceEntry claims addresses or a host that another namespace has.",
     "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",
+    "costly-regexes": "The regular expressions of a host are too costly together to be one pass over a path.",
     "delegate-conflict": "A match of a delegate's rule is outside of what its root lets through; the rule falls whole.",
     "delegate-not-exported": "A delegate is not exported to its root's namespace.",
     "empty-subset": "No endpoint has the labels of a subset.",
@@ -23,6 +24,7 @@ ACROSS_CODES: dict[str, str] = {
     "protocol-hides-rules": "The protocol of the host's ports keeps the rules from applying.",
     "rule-not-seen": "A DestinationRule stands where most clients do not get it.",
     "subset-ignored": "An older DestinationRule of the same host defines the subset.",
+    "pinned-streams": "A port stays in the kernel, where all streams of an HTTP/2 connection reach one endpoint.",
     "undeclared-protocol": "The host's protocol is not declared, and has to be guessed.",
     "unknown-delegate": "There is no VirtualService of that name to delegate to.",
     "unknown-gateway": "There is no Gateway of that name.",
@@ -30,4 +32,5 @@ ACROSS_CODES: dict[str, str] = {
     "unknown-port": "The service has no such port.",
     "unknown-subset": "The host's DestinationRule has no such subset.",
     "unregistered-host": "The rules are for a host that no service has.",
+    "upgrade-ignored": "An h2UpgradePolicy has no effect, since the port's protocol is not declared.",
 }

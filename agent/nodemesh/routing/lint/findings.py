@@ -6,7 +6,7 @@ from typing import Any
 
 from ...config.meta import Object, Path
 from ...config.problems import Problem, Severity, path_text
-from ...registry.snapshot import Snapshot
+from ...registry.snapshot import Service, Snapshot
 from ..names import covers
 from ..tables import Tables
 
@@ -35,6 +35,20 @@ class Findings:
     def error(self, code: str, item: Object[Any], path: Path, message: str) -> None:
         """Traffic will fail."""
         self._add(code, item, path, message, Severity.ERROR)
+
+    def note(self, code: str, service: Service, message: str) -> None:
+        """Worth knowing of a service, which may have been made from any object."""
+        self.problems.append(
+            Problem(
+                code=code,
+                message=message,
+                severity=Severity.INFO,
+                location=service.location,
+                kind=service.kind,
+                namespace=service.namespace,
+                name=service.name,
+            )
+        )
 
     def _add(self, code: str, item: Object[Any], path: Path, message: str, severity: Severity) -> None:
         problem = Problem(
