@@ -31,10 +31,15 @@ class PodRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Which way connections to a service port take (pass, kernel, proxy), and the sentence why."""
+    """Which way connections to a service port take (pass, kernel, proxy), and the sentence why; which HTTP requests go
+    upstream in (http/1.1, http/2, client: as it speaks), empty where the port has none, and the word why; and how many
+    connections its HTTP rules could not be applied to, by what they spoke."""
 
     mode: str
     mode_reason: str
+    upstream_http: str = ""
+    http_reason: str = ""
+    http_rules_bypassed: dict[str, int] = {}
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ COMMANDS = {
     "graph": ("show", "graph"),
     "doctor": ("doctor", "doctor"),
     "crds": ("crds", "crds"),
+    "migrate": ("migrate", "migrate"),
     "uninstall": ("uninstall", "uninstall"),
 }
 

@@ -85,6 +85,17 @@ def status(admin: str, form: str) -> None:
         print_table(["EXPOSED", "AT", "AS"], rows, "")
 
 
+def _upstream(port: Any) -> str:
+    """The HTTP that requests go upstream in, and the word why."""
+    return f"{port['upstream_http']} ({port['http_reason']})" if port["upstream_http"] else ""
+
+
+def _bypassed(port: Any) -> list[str]:
+    """Connections that the port's HTTP rules could not be applied to."""
+    counts = port["http_rules_bypassed"].items()
+    return [f"its HTTP rules were not applied to {count} connections of {spoken}" for spoken, count in counts]
+
+
 @click.command()
 @_options
 def services(admin: str, form: str) -> None:
@@ -93,14 +104,14 @@ def services(admin: str, form: str) -> None:
     def rows(found: Any) -> list[list[object]]:
         return [
             [
-                service["host"], port["port"], port["protocol"], f"{port['ready']}/{port['endpoints']}", port["mode"],
-                port["mode_reason"],
+                service["host"], port["port"], port["protocol"], f"{port['ready']}/{port['endpoints']}",
+                _upstream(port), port["mode"], "; ".join((port["mode_reason"], *_bypassed(port))),
             ]
             for service in found
             for port in service["ports"]
         ]  # fmt: skip
 
-    columns = ["SERVICE", "PORT", "PROTOCOL", "READY", "MODE", "BECAUSE"]
+    columns = ["SERVICE", "PORT", "PROTOCOL", "READY", "UPSTREAM", "MODE", "BECAUSE"]
     _show(admin, form, "/services", columns, rows, "there are no services")
 
 
@@ -123,16 +134,16 @@ def endpoints(admin: str, form: str) -> None:
 @click.command()
 @_options
 def routes(admin: str, form: str) -> None:
-    """The rules of the VirtualServices in the order in which they are tried."""
+    """The rules of VirtualServices in the order in which they are tried, and those of routes as they are written."""
 
     def rows(found: Any) -> list[list[object]]:
         return [
-            [row["virtual_service"], ",".join(row["hosts"]), row["rule"], row["name"], _compact(row["match"]),
-             _compact(row["action"]), row["location"]]
+            [row["virtual_service"] or row["route"], ",".join(row["hosts"]), row["rule"], row["name"],
+             _compact(row["match"]), _compact(row["action"]), row["location"]]
             for row in found
         ]  # fmt: skip
 
-    columns = ["VIRTUALSERVICE", "HOSTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
+    columns = ["VIRTUALSERVICE OR ROUTE", "HOSTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
     _show(admin, form, "/routes", columns, rows, "there are no rules")
 
 

@@ -10,7 +10,15 @@ from typing import Any
 import msgspec
 
 from .base import CoreModel
-from .core import ConfigMapSpec, EndpointSliceSpec, OwnerReference, PodSpec, SecretSpec
+from .core import (
+    ConfigMapSpec,
+    EndpointSliceSpec,
+    OwnerReference,
+    PodSpec,
+    SecretSpec,
+    ServiceSpec,
+    ServiceStatus,
+)
 from .decode import decode
 from .kinds import KINDS, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
 from .meta import Location, Meta, Object, Path
@@ -241,6 +249,7 @@ def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
         uid=written.uid,
         created=_seconds(written.creation_timestamp, findings),
         resource_version=written.resource_version,
+        generation=written.generation,
         deleting=bool(written.deletion_timestamp),
     )
 
@@ -267,6 +276,10 @@ def _spec(
     if kind.spec is ConfigMapSpec:
         return decode({"data": data.get("data")}, kind.spec, (), findings, root)
     spec = decode(data.get("spec") or {}, kind.spec, ("spec",), findings, root)
+    if isinstance(spec, ServiceSpec) and data.get("status"):
+        found = decode(data["status"], ServiceStatus, (), Findings())  # not its author's: what is wrong is not there
+        ingress = found.load_balancer.ingress if found is not None else ()
+        return msgspec.structs.replace(spec, published=tuple(one.ip or one.hostname for one in ingress))
     if isinstance(spec, PodSpec):
         status = decode({"status": data.get("status")}, PodSpec, (), findings, root)
         if status is None or written is None:

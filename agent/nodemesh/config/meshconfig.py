@@ -38,6 +38,13 @@ class FailurePolicy(StrEnum):
     CLOSED = "closed"
 
 
+class MeshH2UpgradePolicy(StrEnum):
+    """Whether requests to ports declared for HTTP go upstream as HTTP/2, where no DestinationRule says otherwise."""
+
+    DO_NOT_UPGRADE = "DO_NOT_UPGRADE"
+    UPGRADE = "UPGRADE"
+
+
 class Sockmap(StrEnum):
     """Whether bytes between the sockets of a pod that asks for it (`nodemesh.io/sockmap: enabled`) and the proxy's skip
     TCP. auto: where a torture of some seconds finds it sound and worth it; on: wherever the kernel can."""
@@ -112,11 +119,13 @@ class EnrolmentMode(StrEnum):
 
 
 class PodLimits(Model, frozen=True, kw_only=True):
-    """What one pod may take of the shared proxy."""
+    """What one pod may take of the shared proxy; `node_buffered_bytes` is what all pods of a node may have buffered
+    together: each as much as the others leave free."""
 
     connections: int = 10_000
     requests: int = 10_000  # in flight
     buffered_bytes: int = 64 * 1024 * 1024
+    node_buffered_bytes: int = 256 * 1024 * 1024
 
 
 class MeshConfigSpec(Model, frozen=True, kw_only=True):
@@ -135,6 +144,7 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     default_http_retry_policy: HTTPRetry | None = None
     default_config: ProxyConfig | None = None
     connect_timeout: Duration = Duration(10_000)
+    h2_upgrade_policy: MeshH2UpgradePolicy = MeshH2UpgradePolicy.DO_NOT_UPGRADE
     locality_lb_setting: LocalityLoadBalancerSetting | None = None
     access_log_file: str | None = None
     access_log_format: str | None = None

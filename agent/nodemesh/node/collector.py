@@ -60,9 +60,16 @@ class Collector:
             taken = self._take_kernel()
             if taken:
                 self.totals.add(taken, now)
+            self._tell_bypasses()
             self.totals.expire(now)
             if self._keep():
                 self._kept = {key: self.totals.kept(key) for key in answers}
+
+    def _tell_bypasses(self) -> None:
+        """Once for each port and what is spoken there; the metric and `nodemesh services` go on counting."""
+        for host, port, spoken in self.totals.first_bypasses:
+            log.warning("HTTP rules cannot be applied to a connection", service=host, port=port, speaks=spoken)
+        self.totals.first_bypasses.clear()
 
     def retire(self, worker: str) -> None:
         """A worker is gone; what it had counted stays."""

@@ -18,6 +18,7 @@ from ..admin.http import serve
 from ..config.meshconfig import EnrolmentMode
 from ..config.problems import Problem, Severity
 from ..proxy.messages import Message, SetDns, SetMaps, SetSockmap
+from ..registry.assemble import ObjectKey
 from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
@@ -35,16 +36,22 @@ from .credentials import Credentials
 from .enrol import Enrolment, Failing
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
+from .gatewayports import GatewayPorts
 from .kernel import Kernel
 from .kubeconfig import own_namespace
+from .listener_credentials import backend_uses, listener_uses
 from .listeners import Listeners
 from .logs import Log, setup
+from .managed import wanted_objects
+from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
 from .pods import KUBE_SYSTEM, Custom
 from .publish import Publisher
 from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
+from .route_facts import Judge
+from .routestatus import Wanted
 from .sockmap import SockmapOffer
 from .status import RunningNode
 from .store import Children, StoreClient
@@ -78,7 +85,9 @@ class Control:
         self.source = DirectorySource(options.config)
         self.cluster: Cluster | None = None
         if options.kubernetes:
-            self.cluster = Cluster(options, self._secrets_changed, self._take_remote, self.failing)
+            self.cluster = Cluster(
+                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed
+            )
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
@@ -87,6 +96,7 @@ class Control:
         self.unproven = "the self-test connection has not been made yet" if self.kernel is not None else ""
         self.listeners = Listeners(store, self._announce)
         self.exposed = Exposed(options, self.listeners)
+        self.gateway_ports = GatewayPorts(options, self.listeners)
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.collector = Collector(self.fleet, store, self._take_kernel_traffic)
         self.publisher = Publisher(self.fleet)
@@ -283,9 +293,13 @@ class Control:
         if self.enrolment is not None:
             self.enrolment.choose(snapshot)
             pods = self.enrolment.clients()
-        clients = [*pods.values(), *self.exposed.clients(snapshot)]
+        clients = [*pods.values(), *self.exposed.clients(snapshot), *self.gateway_ports.clients(snapshot)]
         self.counters.assign(self.views, clients)
-        uses = self.credentials.uses(snapshot, clients, self.registry.reach)
+        uses = (
+            *self.credentials.uses(snapshot, clients, self.registry.reach),
+            *listener_uses(tables, clients),
+            *backend_uses(tables, clients),
+        )
         if self.cluster is not None:
             self.cluster.want_secrets(uses)
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
@@ -293,12 +307,24 @@ class Control:
         self.publisher.publish(tables)
         self.resolver.want(snapshot)
         self.exposed.update(snapshot, self.views)
+        self.gateway_ports.update(self.views, snapshot)
         if self.kernel is not None and self.enrolment is not None:
             self.numbers.assign(self.views, pods)
             self.kernel.apply(self.numbers.numbered(), self.resolver.addresses)
             self.enrolment.reconcile()
             assert self.sockmap is not None
             self.sockmap.want(snapshot.mesh.sockmap, self.enrolment.asks_for_sockmap)
+
+    def _statuses(self, judge: Judge, path_of: Callable[[ObjectKey], str]) -> list[Wanted]:
+        """Of the Gateway API's objects, as they are in force."""
+        tables = self.publisher.tables
+        if tables is None or self.cluster is None:
+            return []
+        return self.cluster.judged(judge, self.snapshot, tables, self._secrets(), path_of)
+
+    def _managed(self) -> Iterator[Placed]:
+        """What the Gateways that we deploy for are to have."""
+        return wanted_objects(self.publisher.tables, self.snapshot, self.options.gateway_image)
 
     def _secrets(self) -> Secrets:
         own = self.registry.secrets

@@ -43,6 +43,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     pods_dns: int = 0
     pods_not_served: Sequence[tuple[str, str]] = ()
     names: Names = msgspec.field(default_factory=Names)
+    bypasses: Mapping[tuple[str, int, str], int] = {}
     series: Mapping[str, int] = {}
     gone: Gone = msgspec.field(default_factory=Gone)
     watches: Sequence[ResourceStatus] = ()
@@ -128,6 +129,13 @@ def families(numbers: Numbers) -> Iterator[Family]:
         "kernel_ports_without_room", "Service ports that pass, since a map is full.", numbers.ports_without_room
     )
     yield _gauge("kernel_endpoints_out", "Endpoints left out for a while, since they refuse.", numbers.endpoints_out)
+    yield Family(
+        name="nodemesh_http_rules_bypassed",
+        help="Connections that the HTTP rules of their port cannot be applied to, by what they speak.",
+        kind="counter",
+        labels=("service", "port", "protocol"),
+        samples=[((host, str(port), spoken), count) for (host, port, spoken), count in numbers.bypasses.items()],
+    )
     yield from dns_families(numbers)
     yield from series_families(numbers)
     yield from watch_families(numbers.watches)

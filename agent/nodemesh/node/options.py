@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from ipaddress import ip_address
 
 import msgspec
 
@@ -90,6 +91,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     client: str = ""
     gateway: dict[str, str] = {}
     gateway_listen: tuple[GatewayListen, ...] = ()
+    gateway_image: str = ""  # of the workloads that managed Gateways get; empty: they get none
+    gateway_bind: str = ""  # the address for every port that the Gateways ask for
     admin: Address = Address("127.0.0.1", 15000)
     workers: int = 1
     ebpf: Ebpf = Ebpf.AUTO
@@ -152,6 +155,16 @@ def parse_labels(text: str) -> dict[str, str]:
     if not all(found and name.strip() for name, found, _ in pairs):
         raise StartError(f"--gateway {text!r} has no labels; write it as istio=ingressgateway,app=gateway")
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def parse_gateway_bind(text: str) -> str:
+    """An address alone: every port of the Gateways, there. Raises StartError."""
+    try:
+        return str(ip_address(text.strip("[]")))
+    except ValueError:
+        raise StartError(
+            f"--gateway-listen {text!r} is neither PORT=ADDR nor an address; write it as 443=0.0.0.0:8443 or 0.0.0.0"
+        ) from None
 
 
 def parse_gateway_listen(text: str) -> GatewayListen:

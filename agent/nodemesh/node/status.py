@@ -16,6 +16,7 @@ from ..registry.snapshot import Service, Snapshot
 from ..routing.answer import Explanation as Answer
 from ..routing.client import Client
 from ..routing.explain import explain
+from ..routing.lookup import MAY_BE_HTTP
 from ..routing.networks import out_of_reach
 from ..routing.question import QuestionError as UnclearQuestion
 from ..routing.question import client_for
@@ -174,8 +175,16 @@ class RunningNode:
         if views is None:
             return ModeRow(mode="", mode_reason="no tables are in force yet")
         client = Client(namespace=service.namespace)
-        frontend = views.for_client(client).frontend_for_host(service.host, port)
-        return ModeRow(mode=frontend.mode.value, mode_reason=frontend.mode_reason)
+        view = views.for_client(client)
+        frontend = view.frontend_for_host(service.host, port)
+        cluster = view.builder().cluster(service, port, "") if frontend.protocol in MAY_BE_HTTP else None
+        return ModeRow(
+            mode=frontend.mode.value,
+            mode_reason=frontend.mode_reason,
+            upstream_http=cluster.upstream_http.value if cluster is not None else "",
+            http_reason=cluster.http_reason.value if cluster is not None else "",
+            http_rules_bypassed=self._control.collector.totals.bypasses.of(service.host, port),
+        )
 
     def explain(self, question: Explanation) -> dict[str, Any]:
         views = self._control.views
@@ -236,6 +245,7 @@ class RunningNode:
             pods_dns=self._pods_dns(),
             pods_not_served=[(one.pod.namespace, one.pod.name) for one in control.failing()],
             names=totals.names,
+            bypasses=totals.bypasses.counts,
             series={"http": len(totals.http), "tcp": len(totals.tcp)},
             gone=totals.gone,
         )

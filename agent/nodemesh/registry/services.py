@@ -93,6 +93,7 @@ def service_of(
         name=meta.name,
         namespace=meta.namespace,
         addresses=virtual_addresses(spec),
+        published=tuple(address for address in spec.published if address),
         external_addresses=tuple(canonical_address(address) for address in spec.external_ips),
         ports=ports,
         endpoints=endpoints,

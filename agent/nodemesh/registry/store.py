@@ -10,6 +10,7 @@ import msgspec
 
 from ..config.core import CredentialSpec
 from ..config.credential import CONFIG_MAP
+from ..config.gatewayapi import GROUP, X_GROUP
 from ..config.kinds import ISTIO_GROUP
 from ..config.meshconfig import LabelSelector, MeshConfigSpec
 from ..config.meta import Object, Origin
@@ -34,6 +35,19 @@ RULE_KINDS = {
     (ISTIO_GROUP, "DestinationRule"): "destination_rules",
     (ISTIO_GROUP, "Gateway"): "gateways",
     (ISTIO_GROUP, "Sidecar"): "sidecars",
+    (GROUP, "GatewayClass"): "gateway_classes",
+    (GROUP, "Gateway"): "kubernetes_gateways",
+    (GROUP, "ListenerSet"): "listener_sets",
+    (GROUP, "HTTPRoute"): "http_routes",
+    (GROUP, "GRPCRoute"): "grpc_routes",
+    (GROUP, "TLSRoute"): "tls_routes",
+    (GROUP, "TCPRoute"): "tcp_routes",
+    (GROUP, "UDPRoute"): "udp_routes",
+    (GROUP, "ReferenceGrant"): "reference_grants",
+    (GROUP, "BackendTLSPolicy"): "backend_tls_policies",
+    (X_GROUP, "XBackendTrafficPolicy"): "backend_traffic_policies",
+    (X_GROUP, "XMesh"): "meshes",
+    (X_GROUP, "XBackend"): "external_backends",
 }
 
 

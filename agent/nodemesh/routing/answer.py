@@ -10,19 +10,32 @@ import msgspec
 from ..config.meta import Location
 from ..reasons import Reason
 from ..registry.snapshot import Health, Resolution
-from .decision import Decision, Destination, DirectResponse, Failure, HeaderOps, Redirect, Route
+from .decision import (
+    Decision,
+    Destination,
+    DirectResponse,
+    Failure,
+    HeaderOps,
+    HttpReason,
+    HttpVersion,
+    Redirect,
+    Route,
+)
 from .frontend import Frontend, Mode
 from .question import Question
 from .request import Request
 from .rewrite import redirect_location, rewrite_path
 from .tables import VIRTUAL_SERVICE
 from .trace import Recorder, Step
+from .upstream import told
 
 #: What became of it where there is no route, by reason.
 FAILURES = {
     Reason.ROUTE_NOT_FOUND: "no_rule",
     Reason.HOST_NOT_FOUND: "no_host",
     Reason.BLACKHOLE: "blackhole",
+    Reason.INVALID_BACKEND: "no_backend",
+    Reason.MISDIRECTED: "misdirected",
 }
 
 GATEWAY_MODE = "gateways are served by the proxy"
@@ -41,7 +54,8 @@ class ExplainedEndpoint(Answer, frozen=True, kw_only=True):
 
 
 class ExplainedDestination(Answer, frozen=True, kw_only=True):
-    """`known` is false where no service, port or subset of that name exists."""
+    """`known` is false where no service, port or subset of that name exists. `upstream_http` is http/1.1, http/2 or
+    client (as it speaks), `http_reason` the word for what settles that; both are empty where no request is sent."""
 
     cluster: str
     host: str
@@ -50,6 +64,8 @@ class ExplainedDestination(Answer, frozen=True, kw_only=True):
     weight: int
     endpoints: tuple[ExplainedEndpoint, ...] = ()
     known: bool = True
+    upstream_http: str = ""
+    http_reason: str = ""
 
 
 class ExplainedRule(Answer, frozen=True, kw_only=True):
@@ -61,7 +77,7 @@ class ExplainedRule(Answer, frozen=True, kw_only=True):
 
 class Explanation(Answer, frozen=True, kw_only=True):
     """The answer to one question. `outcome` is one of route, redirect, direct_response, no_rule, no_host,
-    unknown_destination, no_endpoints, passthrough, blackhole, no_listener, refused."""
+    unknown_destination, no_endpoints, no_backend, misdirected, passthrough, blackhole, no_listener, refused."""
 
     outcome: str
     reason: str
@@ -69,6 +85,7 @@ class Explanation(Answer, frozen=True, kw_only=True):
     mode_reason: str = ""
     service: str | None = None
     virtual_service: str | None = None
+    route: str | None = None  # of the Gateway API: "HTTPRoute namespace/name"
     rule: ExplainedRule | None = None
     status: int | None = None
     location: str | None = None
@@ -88,7 +105,7 @@ def conclude(
     """`is_request` is false where a connection was decided as a whole: it has no retries."""
     rule = decision.rule
     destinations = decision.destinations if isinstance(decision, Route) else ()
-    explained = tuple(explained_destination(entry) for entry in destinations)
+    explained = tuple(explained_destination(entry, is_request=is_request) for entry in destinations)
     outcome, status = outcome_of(decision)
     service = frontend.service if frontend is not None else None
     return Explanation(
@@ -98,6 +115,7 @@ def conclude(
         mode_reason=frontend.mode_reason if frontend is not None else GATEWAY_MODE,
         service=service.host if service is not None else None,
         virtual_service=rule.owner.key if rule.owner.kind == VIRTUAL_SERVICE else None,
+        route=str(rule.owner) if rule.owner.kind not in ("", VIRTUAL_SERVICE) else None,
         rule=explained_rule(rule.path, decision.name, recorder.place(rule)) if rule.path else None,
         status=status if question.scheme in ("http", "https") else None,
         location=location_of(decision, question),
@@ -151,7 +169,7 @@ def is_served(destination: Destination) -> bool:
     return any(endpoint.health is not Health.UNREADY for endpoint in cluster.endpoints)
 
 
-def explained_destination(destination: Destination) -> ExplainedDestination:
+def explained_destination(destination: Destination, *, is_request: bool) -> ExplainedDestination:
     cluster = destination.cluster
     _, _, rest = destination.cluster_name.partition("|")
     port, _, rest = rest.partition("|")
@@ -163,6 +181,8 @@ def explained_destination(destination: Destination) -> ExplainedDestination:
         subset=subset,
         weight=destination.weight,
         known=cluster is not None,
+        upstream_http=cluster.upstream_http.value if cluster is not None and is_request else "",
+        http_reason=cluster.http_reason.value if cluster is not None and is_request else "",
         endpoints=tuple(
             ExplainedEndpoint(
                 address=endpoint.address,
@@ -277,12 +297,15 @@ def results(explanation: Explanation) -> Iterator[tuple[str, str]]:
     if explanation.rule is not None:
         rule = explanation.rule
         name = f" `{rule.name}`" if rule.name else ""
-        yield "rule", f"{explanation.virtual_service} {rule.path}{name}  ({rule.file}:{rule.line})"
+        yield "rule", f"{explanation.route or explanation.virtual_service} {rule.path}{name}  ({rule.file}:{rule.line})"
     if explanation.location:
         yield "location", explanation.location
     for destination in explanation.destinations:
         note = "" if destination.known else "  (no such service, port or subset)"
         yield "to", f"{destination.weight:>3}  {destination.cluster}{note}"
+        if destination.upstream_http:
+            version, reason = HttpVersion(destination.upstream_http), HttpReason(destination.http_reason)
+            yield "", f"     as {told(version, reason)}"
         for endpoint in destination.endpoints:
             yield "", f"     {endpoint.address}:{endpoint.port}  {endpoint.health}  {endpoint.workload}".rstrip()
     for name in ("rewrite", "headers", "timeout", "retries", "fault"):

@@ -13,7 +13,6 @@ from ..config.destinationrule import (
     ClientTLSSettings,
     ConnectionPoolSettings,
     ConsistentHashLB,
-    H2UpgradePolicy,
     LoadBalancerSettings,
     OutlierDetection,
     PortTrafficPolicy,
@@ -26,15 +25,31 @@ from ..registry.services import selects
 from ..registry.snapshot import Endpoint, Health, Protocol, Resolution, Service
 from . import decision
 from .client import Client
-from .decision import Algorithm, Cluster, HashPolicy, Keepalive, LoadBalancer, Outlier, Pool, UpstreamTls, Warmup
+from .decision import (
+    Algorithm,
+    Cluster,
+    HashPolicy,
+    HttpReason,
+    HttpVersion,
+    Keepalive,
+    LoadBalancer,
+    Outlier,
+    Pool,
+    UpstreamTls,
+    Warmup,
+)
 from .hints import hinted
 from .locality import client_part, label, priorities, setting_in_force
 from .networks import reachable
 from .servername import ClusterServerName
 from .tables import DestinationRule
+from .upstream import choose_http
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 BLACKHOLE_CLUSTER = "BlackHoleCluster"
+
+#: How long a connection of the PassthroughCluster may stay idle (Istio's passthroughHttpProtocolOptions).
+PASSTHROUGH_IDLE = 300.0
 
 #: The client's own choice of address is dialled. With DYNAMIC_DNS it has resolved the name itself.
 DIALLED = frozenset({Resolution.NONE, Resolution.HEADLESS, Resolution.DYNAMIC_DNS})
@@ -145,9 +160,10 @@ def build_cluster(
     local = service.internal_traffic_policy == "Local"
     if locality_setting is None and own_setting is None and not local and resolution not in DIALLED:
         endpoints, place = hinted(endpoints, client)
+    upstream_http, http_reason = choose_http(protocol, policy.connection_pool, mesh, gateway=client.gateway)
     return Cluster(
         name=name,
-        key=cluster_key(name, service, rule, shadowed, tls, client, place, by_network),
+        key=cluster_key(name, service, rule, shadowed, tls, client, place, by_network, protocol),
         host=service.host,
         port=port,
         subset=subset,
@@ -156,6 +172,8 @@ def build_cluster(
         endpoints=endpoints,
         resolution=resolution,
         protocol=protocol,
+        upstream_http=upstream_http,
+        http_reason=http_reason,
         load_balancer=balancer,
         priorities=priorities(endpoints, client, locality_setting),
         pool=pool_of(policy.connection_pool, mesh),
@@ -175,10 +193,14 @@ def cluster_key(
     client: Client,
     place: str,
     by_network: bool,
+    protocol: Protocol,
 ) -> str:
     """The name, and beside it whatever makes one client's group differ from another's. `place` is what the order of
-    the endpoints depends on in the client; `by_network` where its network decides which they are."""
+    the endpoints depends on in the client; `by_network` where its network decides which they are. Undeclared ports are
+    spoken to otherwise by gateways."""
     key = f"{name}@{service.namespace}" if shadowed else name
+    if protocol is Protocol.AUTO and client.gateway:
+        key = f"{key}^gateway"
     if tls is not None and tls.credential:
         key = f"{key}!{tls.credential}"
     if rule is not None and (rule.namespace != service.namespace or rule.selector):
@@ -218,8 +240,10 @@ def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
         port=0,
         resolution=Resolution.NONE,
         protocol=Protocol.AUTO,
+        upstream_http=HttpVersion.CLIENT,
+        http_reason=HttpReason.PASSTHROUGH,
         load_balancer=LoadBalancer(algorithm=Algorithm.PASSTHROUGH),
-        pool=Pool(connect_timeout=seconds(mesh.connect_timeout)),
+        pool=Pool(connect_timeout=seconds(mesh.connect_timeout), idle_timeout=PASSTHROUGH_IDLE),
         external=True,
     )
 
@@ -312,8 +336,6 @@ def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec) -> Po
             max_retries=http.max_retries or base.max_retries,
             idle_timeout=seconds(http.idle_timeout) or base.idle_timeout,
             max_concurrent_streams=http.max_concurrent_streams or base.max_concurrent_streams,
-            use_client_protocol=bool(http.use_client_protocol),
-            upgrade_to_h2=http.h2_upgrade_policy is H2UpgradePolicy.UPGRADE,
             ping_interval=seconds(ping.interval) if ping is not None else 0.0,
             ping_timeout=seconds(ping.timeout) if ping is not None else 0.0,
         )

@@ -16,7 +16,7 @@ from .index import EndpointIndex
 from .listing import Changes, Listed, Listing, ReadSets
 from .lookup import Lookup
 from .memo import Memo, Pool
-from .mode import choose_mode, failure_policy_of
+from .mode import choose_mode, failure_policy_of, http_rules
 from .names import canonical, strip_port
 from .networks import is_elsewhere
 from .ownership import ENTRY, is_taken, others_in
@@ -179,6 +179,7 @@ class Frontends:
             mode_reason=reason,
             failure_policy=failure_policy_of(service, self._sight.tables.mesh),
             tcp=tcp if mode is Mode.KERNEL and isinstance(tcp, Route) else None,
+            http_rules=http_rules(service, spec, lookup),
         )
         return self._by_port.keep(key, frontend, lookup.reads)
 
@@ -190,6 +191,7 @@ class Frontends:
             logical,
             addresses=addresses,
             port=port,
+            endpoint=True,
             service_port=0 if port == service_port else service_port,
             mode=Mode.PASS if logical.mode is Mode.KERNEL else logical.mode,
             mode_reason="an endpoint was dialled by its own address"

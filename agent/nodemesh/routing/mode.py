@@ -7,12 +7,22 @@ from ..config.destinationrule import ClientTLSMode, SimpleLB
 from ..config.meshconfig import L7, FailurePolicy, MeshConfigSpec, OutboundMode
 from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
 from .clusters import effective_policy
-from .decision import Decision, Route
+from .decision import Decision, HttpReason, HttpVersion, Route
 from .frontend import Mode
+from .gatewayapi.rules import MeshRoute
+from .gatewayapi.rules import Route as RouteTable
 from .lookup import MAY_BE_HTTP, Lookup
 from .tables import DestinationRule, VirtualService
+from .upstream import choose_http
 
 Choice = tuple[Mode, str]
+
+#: Why requests that go upstream as HTTP/2 take the proxy without any rule. A client has one such connection to a
+#: service for all it asks: picked at connect(), an endpoint would get every stream of it.
+PROMOTED = {
+    HttpReason.PORT: "the port is declared {}, whose streams are balanced one by one",
+    HttpReason.MESH: "MeshConfig's h2UpgradePolicy is UPGRADE",
+}
 
 
 def failure_policy_of(service: Service | None, mesh: MeshConfigSpec) -> FailurePolicy:
@@ -39,6 +49,9 @@ def choose_mode(service: Service, port: ServicePort, lookup: Lookup, tcp: Decisi
     if unbalanced:
         plain = isinstance(tcp, Route) and not tcp.rule.owner.kind
         return (Mode.PASS if plain and not has_virtual_address(service) else Mode.PROXY), unbalanced
+    version, why = choose_http(port.protocol, None, lookup.tables.mesh, gateway=False)
+    if version is HttpVersion.HTTP2:
+        return Mode.PROXY, PROMOTED[why].format(port.protocol.value)
     return Mode.KERNEL, "no rule needs L7"
 
 
@@ -49,8 +62,12 @@ def has_virtual_address(service: Service) -> bool:
 
 def needs_proxy(service: Service, port: ServicePort, lookup: Lookup) -> str:
     """The rule that takes the proxy to carry out; empty if none does."""
-    virtual_service = lookup.virtual_service(service.host)
-    if virtual_service is not None and virtual_service.http and port.protocol in MAY_BE_HTTP:
+    for place in lookup.mesh_routes(service, port.number):
+        reason = route_needs_proxy(place, lookup.route(place.key), port)
+        if reason:
+            return reason
+    virtual_service = http_rules_of(service, port, lookup)
+    if virtual_service is not None:
         return f"VirtualService {virtual_service.key} has HTTP rules ({virtual_service.http[0].rule.location})"
     for key in lookup.connection_keys(service.host):
         reason = rule_needs_proxy(lookup.tables.virtual_services[key], port)
@@ -60,6 +77,26 @@ def needs_proxy(service: Service, port: ServicePort, lookup: Lookup) -> str:
         return "only the server name tells who is meant by an address of its network"
     rule = lookup.destination_rule(service)
     return policy_needs_proxy(rule, port.number) if rule is not None else ""
+
+
+def route_needs_proxy(place: MeshRoute, route: RouteTable, port: ServicePort) -> str:
+    http = place.kind in ("HTTPRoute", "GRPCRoute") and port.protocol in MAY_BE_HTTP
+    if http or (place.kind == "TLSRoute" and port.protocol in {*TLS_PROTOCOLS, Protocol.AUTO}):
+        return f"{route.owner} routes it ({route.owner.location})"
+    return ""
+
+
+def http_rules_of(service: Service, port: ServicePort, lookup: Lookup) -> VirtualService | None:
+    """The VirtualService whose HTTP rules hold for the port."""
+    virtual_service = lookup.virtual_service(service.host)
+    holds = virtual_service is not None and virtual_service.http and port.protocol in MAY_BE_HTTP
+    return virtual_service if holds else None
+
+
+def http_rules(service: Service, port: ServicePort, lookup: Lookup) -> str:
+    """Its key; empty if there is none."""
+    virtual_service = http_rules_of(service, port, lookup)
+    return virtual_service.key if virtual_service is not None else ""
 
 
 def names_decide(service: Service, port: ServicePort, lookup: Lookup) -> bool:

@@ -7,6 +7,7 @@ In reading order:
 - `labels.py`: that record as the labels of Istio's standard metrics.
 - `histogram.py`: the buckets, counted as plain integers.
 - `bounds.py`: how many series there may be, and under what the rest is counted.
+- `bypass.py`: connections that the HTTP rules of their port cannot be applied to.
 - `decisions.py`: the ring of the last requests.
 - `dump.py`: what a worker has counted since the last time, as control gets it.
 - `telemetry.py`: a worker's `Telemetry`: counts records, keeps the last ones, writes the log; `dumps()` for control.

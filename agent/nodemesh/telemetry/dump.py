@@ -40,6 +40,7 @@ class Dump(msgspec.Struct, frozen=True, kw_only=True):
     log_lines_lost: int = 0
     names: Names = msgspec.field(default_factory=Names)
     folded: int = 0
+    bypasses: list[tuple[str, int, str, int]] = []  # as of Bypasses.take
 
 
 #: Label sets of one part: control takes some 5 ms for as many, and has other duties.

@@ -7,6 +7,7 @@ from mypy_extensions import mypyc_attr
 
 from .access_log import AccessLog
 from .bounds import Bounds
+from .bypass import Bypasses
 from .decisions import Decisions
 from .dump import Dump, HttpCounts, Numbered, TcpCounts, parts
 from .formatting import Wanted
@@ -47,8 +48,8 @@ class Telemetry:
     (client, cluster, endpoint, status, reasons) have been made, and a line of the log if there is one."""
 
     __slots__ = (
-        "log", "wanted", "names", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache", "_held",
-        "_foreign", "_bounds", "_names_told", "_number", "_waiting",
+        "log", "wanted", "names", "bypasses", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache",
+        "_held", "_foreign", "_bounds", "_names_told", "_number", "_waiting",
     )  # fmt: skip
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
@@ -63,6 +64,7 @@ class Telemetry:
         self._held: list[object] = []  # clients, clusters and services whose id() the caches know
         self._foreign: set[str] = set()
         self.names = Names()
+        self.bypasses = Bypasses()
         self._names_told = Names()
         self._bounds = Bounds()
         self._number = 0  # of the last dump
@@ -139,6 +141,7 @@ class Telemetry:
             log_lines_lost=lost,
             names=names,
             folded=self._bounds.folded,
+            bypasses=self.bypasses.take(),
         )
         self._bounds.folded = 0
         return dump

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from .bounds import Bounds, Labels
+from .bypass import Bypasses, Key
 from .decisions import CAPACITY, DecisionRecord
 from .dump import Dump, HttpCounts, Numbered, TcpCounts
 from .names import Names
@@ -82,6 +83,7 @@ class Saved(msgspec.Struct, frozen=True, array_like=True):
     names: Names
     http: list[msgspec.Raw]
     tcp: list[msgspec.Raw]
+    bypasses: list[tuple[str, int, str, int]] = []
 
 
 class Totals:
@@ -93,6 +95,8 @@ class Totals:
         self.gone = Gone()
         self.log_lines_lost = 0
         self.names = Names()
+        self.bypasses = Bypasses()
+        self.first_bypasses: list[Key] = []  # not said yet
         self.recent: deque[DecisionRecord] = deque(maxlen=CAPACITY)
         self.failed: deque[DecisionRecord] = deque(maxlen=CAPACITY)
         self._numbers: dict[str, int] = {}
@@ -146,6 +150,7 @@ class Totals:
                 self.names,
                 [msgspec.Raw(row.saved) for row in self.http.values()],
                 [msgspec.Raw(row.saved) for row in self.tcp.values()],
+                [(*key, count) for key, count in self.bypasses.counts.items()],
             )
         )
 
@@ -156,7 +161,9 @@ class Totals:
         tcp = [msgspec.msgpack.decode(raw, type=TcpCounts) for raw in saved.tcp]
         self._numbers = saved.numbers
         self.gone = saved.gone
-        self._add(Dump(http=http, tcp=tcp, log_lines_lost=saved.log_lines_lost, names=saved.names), now)
+        dump = Dump(http=http, tcp=tcp, log_lines_lost=saved.log_lines_lost, names=saved.names, bypasses=saved.bypasses)
+        self._add(dump, now)
+        self.first_bypasses.clear()  # the predecessor has said so
 
     def _add(self, dump: Dump, now: float) -> None:
         for counts in dump.http:
@@ -179,6 +186,9 @@ class Totals:
         self._bounds.folded = 0
         self.log_lines_lost += dump.log_lines_lost
         self.names = self.names + dump.names
+        for host, port, spoken, count in dump.bypasses:
+            if self.bypasses.add((host, port, spoken), count):
+                self.first_bypasses.append((host, port, spoken))
         self.recent.extend(dump.decisions)
         self.failed.extend(record for record in dump.decisions if record.failed)
 

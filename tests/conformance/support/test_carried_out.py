@@ -28,13 +28,12 @@ CARRIED_OUT = (
 )  # fmt: skip
 
 #: What only tells where something comes from.
-TOLD = {"rule", "subset", "external", "cluster_name"}
+TOLD = {"rule", "subset", "external", "cluster_name", "http_reason"}
 
 #: Fields of decisions that are compiled and not carried out yet, with the API's field, which has no support then.
 IDLE = {
     ("Pool", "max_concurrent_streams"): ("HTTPSettings", "maxConcurrentStreams"),
-    ("Pool", "use_client_protocol"): ("HTTPSettings", "useClientProtocol"),
-    ("Pool", "upgrade_to_h2"): ("HTTPSettings", "h2UpgradePolicy"),
+    ("Cluster", "upstream_http"): ("HTTPSettings", "h2UpgradePolicy"),
     ("Pool", "ping_interval"): ("HTTPSettings", "http2KeepAlive"),
     ("Pool", "ping_timeout"): ("HTTPSettings", "http2KeepAlive"),
     ("ServerTLSSettings", "verify_certificate_spki"): ("ServerTLSSettings", "verifyCertificateSpki"),

@@ -68,7 +68,13 @@ class FakeNode:
         return [PodRow(namespace="default", name="a", why_not="the pod has finished")]
 
     def mode(self, service: Service, port: int) -> ModeRow:
-        return ModeRow(mode="proxy", mode_reason=f"{service.host}:{port} has HTTP rules")
+        return ModeRow(
+            mode="proxy",
+            mode_reason=f"{service.host}:{port} has HTTP rules",
+            upstream_http="http/2",
+            http_reason="port_protocol",
+            http_rules_bypassed={"tls": 2},
+        )
 
     def explain(self, question: Explanation) -> dict[str, Any]:
         if question.url == "nonsense":
@@ -132,6 +138,9 @@ def test_services_show_mode_and_readiness_by_port():
             "ready": 1,
             "mode": "proxy",
             "mode_reason": "reviews.default.svc.cluster.local:9080 has HTTP rules",
+            "upstream_http": "http/2",
+            "http_reason": "port_protocol",
+            "http_rules_bypassed": {"tls": 2},
         }
     ]
 

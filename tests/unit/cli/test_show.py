@@ -52,7 +52,10 @@ def show(mesh: Mesh, *arguments: str) -> str:
                 "there is no Secret default/nowhere",
             ],
         ),
-        ("services", ["reviews.default.svc.cluster.local", "9080", "1/1", "proxy", "has HTTP rules"]),
+        (
+            "services",
+            ["reviews.default.svc.cluster.local", "9080", "1/1", "http/1.1 (default)", "proxy", "has HTTP rules"],
+        ),
         ("endpoints", ["127.0.0.1:", "default/reviews-v1", "ready"]),
         ("routes", ["default/reviews", "spec.http[0]", '"subset":"v1"', "mesh.yaml:"]),
         ("pods", ["this node has no pods"]),

@@ -138,3 +138,18 @@ def test_what_the_store_does_not_take_is_asked_for_again(path):
         node.fleet.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_what_passes_by_its_ports_rules_is_said_once(path, caplog):
+    async def scenario():
+        node = Node(path, FdStore())
+        worker = await node.worker(0, 1000)
+        passed = msgspec.msgpack.encode(Dump(bypasses=[("web", 80, "tls", 2)]))
+        for number in (1, 2):
+            await node.collect({worker: msgspec.msgpack.encode([Numbered(number, msgspec.Raw(passed))])})
+        assert node.collector.totals.bypasses.of("web", 80) == {"tls": 4}
+        node.fleet.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+    said = [record.getMessage() for record in caplog.records if "HTTP rules" in record.getMessage()]
+    assert len(said) == 1 and "service=web" in said[0] and "speaks=tls" in said[0]

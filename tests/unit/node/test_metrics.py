@@ -17,6 +17,7 @@ NUMBERS = Numbers(
     log_lines_lost=9,
     kernel={("connect4", "REDIRECTED"): 5},
     pods_dns=2,
+    bypasses={("web.default.svc.cluster.local", 80, "tls"): 3},
     names=Names(answered=6, forwarded=5, refused=4, malformed=3, timeouts=2, unreachable=1),
 )
 
@@ -32,6 +33,7 @@ def test_every_number_stands_under_its_name():
     assert found["nodemesh_dns_queries"] == {
         ("answered",): 6, ("forwarded",): 5, ("refused",): 4, ("malformed",): 3,
     }  # fmt: skip
+    assert found["nodemesh_http_rules_bypassed"] == {("web.default.svc.cluster.local", "80", "tls"): 3}
     assert found["nodemesh_dns_failures"] == {("timeout",): 2, ("unreachable",): 1, ("mismatched",): 0}
     assert found["nodemesh_access_log_lines_lost"] == {(): 9}
     assert list(found["nodemesh_process_resident_memory_bytes"]) == [("control",)]

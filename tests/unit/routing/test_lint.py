@@ -17,7 +17,7 @@ spec: {clusterIP: 10.0.0.2, selector: {app: db}, ports: [{port: 5432, name: tcp}
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: plain}
+metadata: {name: plain, annotations: {nodemesh.io/l7: always}}
 spec: {clusterIP: 10.0.0.3, selector: {app: plain}, ports: [{port: 8080}]}
 ---
 apiVersion: v1
@@ -74,6 +74,16 @@ def route(host, extra=""):
     return f"  hosts: [db]\n  tcp:\n  - route:\n    - destination:\n        host: {host}\n{extra}"
 
 
+UNDECLARED = """\
+apiVersion: v1
+kind: Service
+metadata: {name: bare}
+spec: {clusterIP: 10.0.0.9, selector: {app: reviews}, ports: [{port: 80}]}
+"""
+KEPT = UNDECLARED.replace("port: 80", "port: 80, name: grpc").replace(
+    "name: bare", 'name: bare, annotations: {nodemesh.io/l7: "never"}'
+)
+
 MISTAKES = [
     ("unknown-host", virtual_service(route("revews")), 9, "revews.default.svc.cluster.local"),
     ("unknown-host", virtual_service(route("ratings")), 9, "did you mean ratings.prod.svc.cluster.local?"),
@@ -111,6 +121,14 @@ MISTAKES = [
         "undeclared-protocol",
         virtual_service("  hosts: [plain]\n  http: [{redirect: {uri: /}}]\n"),
         5,
+        "8080 undeclared",
+    ),
+    ("pinned-streams", UNDECLARED, 1, "80 undeclared of bare.default.svc.cluster.local is balanced per connection"),
+    ("pinned-streams", KEPT, 1, "set nodemesh.io/l7 to auto"),
+    (
+        "upgrade-ignored",
+        destination_rule("  host: plain\n  trafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}\n"),
+        4,
         "8080 undeclared",
     ),
     (
@@ -159,3 +177,17 @@ def test_a_good_mesh_has_no_findings():
 
 def test_rules_alone_are_not_held_against_an_empty_registry():
     assert findings(virtual_service(route("anything"))) == ()
+
+
+@pytest.mark.parametrize(("pattern", "costly"), [("/{}/(([^/]+-){{30}}[0-9]+){{30}}x", True), ("/{}/[a-z]+", False)])
+def test_expressions_that_are_no_single_pass(pattern, costly):
+    rules = "".join(f"  - match: [{{uri: {{regex: '{pattern.format(number)}'}}}}]\n" for number in range(16))
+    text = GOOD + (
+        "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: many}\n"
+        "spec:\n  hosts: [ratings.prod.svc.cluster.local]\n  http:\n"
+        + rules.replace("]\n", "]\n    route: [{destination: {host: reviews}}]\n")
+    )
+    loaded = load_text(text, "mesh.yaml")
+    assert not loaded.problems
+    codes = [problem.code for problem in lint(Store().apply("test", loaded.objects))]
+    assert codes.count("costly-regexes") == costly

@@ -18,6 +18,7 @@ def rules(**spec):
 
 
 POD = pod("p", "10.1.0.1", {"app": "web"})
+UPGRADED = make("MeshConfig", "m", {"h2UpgradePolicy": "UPGRADE"})
 TO_WEB = {"route": [{"destination": {"host": "web"}}]}
 
 
@@ -46,6 +47,16 @@ def frontend(*objects, address="10.96.0.1", port=80):
         ([web(), policy(connectionPool={"tcp": {"maxConnections": 1}})], Mode.PROXY, "connection pool settings"),
         ([web(), policy(loadBalancer={"simple": "RANDOM"})], Mode.KERNEL, "no rule needs L7"),
         ([web(), policy(loadBalancer={"consistentHash": {"useSourceIp": True}})], Mode.PROXY, "a consistent hash"),
+        ([web("grpc")], Mode.PROXY, "the port is declared GRPC, whose streams are balanced one by one"),
+        ([web("grpc-web")], Mode.PROXY, "the port is declared GRPC-WEB"),
+        ([web("http2")], Mode.PROXY, "the port is declared HTTP2"),
+        ([web("grpc"), rules(http=[TO_WEB])], Mode.PROXY, "VirtualService default/web has HTTP rules"),
+        ([web("grpc", l7="never")], Mode.KERNEL, "nodemesh.io/l7 of Service default/web is never"),
+        ([web("grpc", l7="auto")], Mode.PROXY, "the port is declared GRPC"),
+        ([web("")], Mode.KERNEL, "no rule needs L7"),
+        ([web(), UPGRADED], Mode.PROXY, "MeshConfig's h2UpgradePolicy is UPGRADE"),
+        ([web("tcp"), UPGRADED], Mode.KERNEL, "no rule needs L7"),
+        ([web(""), UPGRADED], Mode.KERNEL, "no rule needs L7"),
         ([web(l7="always")], Mode.PROXY, "nodemesh.io/l7 of Service default/web is always"),
         ([web(l7="never"), rules(http=[TO_WEB])], Mode.KERNEL, "nodemesh.io/l7 of Service default/web is never"),
         ([web(), make("MeshConfig", "m", {"l7": "always"})], Mode.PROXY, "MeshConfig's l7 is always"),
@@ -146,3 +157,10 @@ def test_where_names_are_told_any_address_may_be_dialled_if_a_rule_needs_the_pro
     everywhere, loopback = view_of(entry, rule).frontends()
     assert (everywhere.addresses, everywhere.port, everywhere.mode) == (("0.0.0.0/0", "::/0"), 80, Mode.PROXY)
     assert (loopback.addresses, loopback.port, loopback.mode) == (("127.0.0.0/8", "::1/128"), 80, Mode.PASS)
+
+
+def test_a_frontend_names_the_rules_that_only_http_meets():
+    assert frontend(web(), rules(http=[TO_WEB])).http_rules == "default/web"
+    assert frontend(web(""), rules(http=[TO_WEB])).http_rules == "default/web"
+    assert frontend(web("tcp"), rules(http=[TO_WEB])).http_rules == ""
+    assert frontend(web(), rules(tcp=[TO_WEB])).http_rules == ""

@@ -101,9 +101,10 @@ class Call(Requester):
     """One request to one target. `start` it, feed it the request's body by `send` and `finish`; `cancel` ends it."""
 
     __slots__ = (
-        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
+        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "wanted",
+        "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
-        "_tried", "_deadline", "_fresh", "_retrying", "_alarm", "_try_timer", "_rest_timer",
+        "_tried", "_deadline", "_fresh", "_spared", "_retrying", "_alarm", "_try_timer", "_rest_timer",
         "_counting", "_telling", "security",
     )  # fmt: skip
 
@@ -130,6 +131,7 @@ class Call(Requester):
         self.policy = NO_RETRY
         self.timeout = 0.0  # for all tries together, from the request's end; 0: none
         self.key: int | None = None  # of consistent hashing
+        self.wanted: tuple[str, int] | None = None  # the endpoint of a session, for the first try
         self.dialled: tuple[str, int] | None = None
         self.state = NEW
         self.attempts = 0
@@ -147,6 +149,7 @@ class Call(Requester):
         self._tried: list[Host] = []
         self._deadline = 0.0
         self._fresh = False  # a stale connection failed us: take a new one
+        self._spared = False  # the present try stands for one that no endpoint has seen
         self._retrying = False  # holds a place under the limit of retries
         self._alarm = alarm  # of the timeout; whoever has many calls one after the other has one for all
         self._try_timer: Timer | None = None
@@ -165,6 +168,11 @@ class Call(Requester):
         """The endpoints that were tried, `address:port`, as far as they were not tried again."""
         before = [f"{host.endpoint.address}:{host.endpoint.port}" for host in self._tried]
         return [*before, self.host_name]
+
+    @property
+    def asked(self) -> bool:
+        """Whether an upstream has the request."""
+        return self.upstream is not None
 
     # --- what the caller calls
 
@@ -219,7 +227,10 @@ class Call(Requester):
     # --- tries
 
     def _try(self) -> None:
-        host = self.target.pick(self.key, self._tried, self.policy.remote_localities, self.dialled)
+        host = None
+        if self.wanted is not None and not self._tried:
+            host = self.target.group.find(*self.wanted)
+        host = host or self.target.pick(self.key, self._tried, self.policy.remote_localities, self.dialled)
         if host is None:
             self._give_up(Reason.NO_HEALTHY_UPSTREAM, "")
             return
@@ -241,10 +252,10 @@ class Call(Requester):
     def _obtain(self, host: Host) -> Stream | None:
         """A connection that will do; None where there is none to be had."""
         name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
-        upstream = self.target.upstream(host, self.pod, self._fresh, name)
+        upstream = self.target.stream(host, self.pod, self._fresh, name, self.head)
         while upstream is not None and upstream.reused and not self._is_light() and upstream.stale:
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
-            upstream = self.target.upstream(host, self.pod, self._fresh, name)
+            upstream = self.target.stream(host, self.pod, self._fresh, name, self.head)
         return upstream
 
     def proceed(self) -> bool:
@@ -269,7 +280,7 @@ class Call(Requester):
     def _send(self, host: Host, upstream: Stream) -> None:
         self._enter(SENT)
         self.upstream = upstream
-        if not self._fresh:
+        if not self._fresh and not self._spared:
             self.attempts += 1
         self.host_name = upstream.remote
         host.begin()
@@ -379,12 +390,15 @@ class Call(Requester):
     def failed(self, reason: Reason, detail: str) -> None:
         upstream = self.upstream
         assert upstream is not None
-        untouched = upstream.untouched
+        untouched, unprocessed = upstream.untouched, upstream.unprocessed
         self._release_upstream()
         if self.state == ANSWERED:
             self._report(reason)
             self._give_up(reason, detail)
-        elif untouched and not self._fresh and self._is_safe() and self.host is not None:
+        elif unprocessed and not self._spared and (self.body is None or self.body.whole):
+            self._spared = True  # nobody has seen the request: another try is as good as the first, and counts as that
+            self._try()
+        elif untouched and not self._fresh and self._is_safe() and self.host is not None and not self._may_try(reason):
             # The upstream closed an idle connection while our request was on its way. Whether it saw the request is
             # not known, so that others than idempotent ones fail (RFC 9110 section 9.2.2).
             self._fresh = True
@@ -414,6 +428,10 @@ class Call(Requester):
             self.reasons += (Reason.UPSTREAM_RETRY_OVERFLOW,)
         return self._retrying
 
+    def _may_try(self, reason: Reason) -> bool:
+        """Whether the policy itself takes this for a try that failed."""
+        return self.policy.attempts > 0 and wants_failure(self.policy, reason)
+
     def _retry_or_give_up(self, reason: Reason, detail: str) -> None:
         policy = self.policy
         if policy.attempts and wants_failure(policy, reason):
@@ -427,7 +445,7 @@ class Call(Requester):
     def _rest(self) -> None:
         """Wait a little, then try again."""
         self._retries += 1
-        self._fresh = False
+        self._fresh = self._spared = False
         if self.policy.ignore_previous_hosts and self.host is not None:
             self._tried.append(self.host)
         self._enter(RESTING)

@@ -15,16 +15,22 @@ RESET_CONDITIONS: Final[dict[Reason, frozenset[str]]] = {
     Reason.UPSTREAM_CONNECTION_FAILURE: frozenset(
         {"connect-failure", "5xx", "gateway-error", "reset", "reset-before-request"}
     ),
+    Reason.LOCAL_CONNECTION_FAILURE: frozenset(
+        {"connect-failure", "5xx", "gateway-error", "reset", "reset-before-request"}
+    ),
     Reason.UPSTREAM_CONNECTION_TIMEOUT: frozenset(
         {"connect-failure", "5xx", "gateway-error", "reset", "reset-before-request"}
     ),
     Reason.UPSTREAM_CONNECTION_TERMINATION: frozenset({"5xx", "gateway-error", "reset"}),
     Reason.UPSTREAM_REMOTE_RESET: frozenset({"5xx", "gateway-error", "reset"}),
+    Reason.UPSTREAM_REFUSED_STREAM: frozenset(
+        {"refused-stream", "5xx", "gateway-error", "reset", "reset-before-request"}
+    ),
     Reason.UPSTREAM_PROTOCOL_ERROR: frozenset({"5xx", "gateway-error", "reset"}),
     Reason.PER_TRY_TIMEOUT: frozenset({"5xx", "gateway-error", "reset"}),
 }
 
-#: What a failure tells outlier detection.
+#: What a failure tells outlier detection. Of what is short here the endpoint knows nothing.
 OUTCOMES: Final[dict[Reason, Outcome]] = {
     Reason.UPSTREAM_CONNECTION_FAILURE: Outcome.CONNECT_FAILED,
     Reason.UPSTREAM_CONNECTION_TIMEOUT: Outcome.TIMEOUT,
@@ -94,7 +100,7 @@ def backoff(policy: Retry, retry: int, rng: Random) -> float:
     """Seconds to wait before the nth retry (1, 2, …): fully jittered and exponential, as Envoy's
     JitteredExponentialBackOffStrategy."""
     ceiling: float = min(policy.backoff_base * 2.0**retry - policy.backoff_base, policy.backoff_max)
-    return rng.random() * ceiling
+    return max(rng.random() * ceiling, policy.backoff_min)
 
 
 def asked_by_client(policy: Retry | None, headers: dict[bytes, bytes]) -> Retry | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import errno
+from collections.abc import Callable
 from typing import Final
 
 from ...reasons import Reason
 from ...telemetry.record import RequestRecord
 from ..clock import Alarm
+from ..gate import OVER_QUOTA, Gate
 from ..http.errors import ProtocolError
 from ..http.exchange import ANSWERING, DONE, Exchange
 from ..http.head import NO_EDITS, Edits, RequestHead, ResponseHead
 from ..http.local_reply import http_reply
-from ..http.records import refused_record
+from ..http.records import reason_of, refused_record
 from ..http.responder import Responder
 from ..http.session import Session
 from ..http.tunnel import Tunnel
@@ -40,17 +41,28 @@ NO_TRAILERS: Final[list[bytes]] = []
 LINGER: Final = 1.0
 
 
+#: What HTTP/2's connection preface is to a reader of HTTP/1.1: a head, and the start of what follows (RFC 9113 section
+#: 3.4).
+PREFACE_HEAD: Final = b"PRI * HTTP/2.0"
+PREFACE_START: Final = PREFACE_HEAD + b"\r\n\r\n"
+
+#: Takes a connection over that begins with HTTP/2's preface.
+ServeHttp2 = Callable[[Session, Transport, bytes], None]
+
+
 class Http1Server(Handler, Responder):
-    """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
+    """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits. Where it
+    begins with HTTP/2's preface, `serve_http2` has it."""
 
     __slots__ = (
-        "session", "pod", "transport", "exchange", "alarm", "_buffer", "_body", "_held", "_counted", "_chunked",
-        "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
+        "session", "pod", "transport", "exchange", "alarm", "_serve_http2", "_buffer", "_body", "_held", "_counted",
+        "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
     )  # fmt: skip
 
-    def __init__(self, session: Session, transport: Transport) -> None:
+    def __init__(self, session: Session, transport: Transport, serve_http2: ServeHttp2) -> None:
         pod = session.pod
         self.session = session
+        self._serve_http2 = serve_http2
         self.pod = pod
         self.transport = transport
         self.exchange: Exchange | None = None
@@ -72,6 +84,15 @@ class Http1Server(Handler, Responder):
         transport.handler = self
         pod.connections[self] = None
 
+    @property
+    def gate(self) -> Gate:
+        """On whose account the client's bytes are kept."""
+        return self.transport.gate
+
+    @property
+    def idle(self) -> bool:
+        return self.exchange is None and not self._held
+
     # --- what the transport calls
 
     def received(self, data: Buffer) -> None:
@@ -92,8 +113,9 @@ class Http1Server(Handler, Responder):
         exchange = self.exchange
         if exchange is None:
             self._shut()
-        elif self._body is not None or exchange.delayed:
-            # The request will never be complete; or its client, as Envoy sees it, did not wait for a fault to pass.
+        elif self._body is not None:
+            self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)  # the request will never be complete
+        elif not exchange.half_closed():
             self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)
         elif not self._held:
             self._close = True  # a client that closed its half still gets its answers
@@ -103,7 +125,7 @@ class Http1Server(Handler, Responder):
             self.exchange.downstream_drained()
 
     def lost(self, error: OSError) -> None:
-        full = error.errno == errno.ENOBUFS  # `Pod.relieve`
+        full = error.errno == OVER_QUOTA
         self._drop(Reason.LIMIT_PER_POD if full else Reason.DOWNSTREAM_CONNECTION_TERMINATION)
 
     def drain(self) -> None:
@@ -126,7 +148,7 @@ class Http1Server(Handler, Responder):
     def _read(self, data: bytes) -> None:
         """Read requests until one is not answered yet, or what has come is used up."""
         self._reading = True
-        if not self._buffer.data:  # a head that comes in drops has begun with its first one
+        if not self._buffer.data and not self._is_owed:  # a head that comes in drops has begun with its first one
             self._since = self.pod.proxy.clock.now
         served = 0
         try:
@@ -139,6 +161,9 @@ class Http1Server(Handler, Responder):
                 if not head:
                     self._count_held()
                     break
+                if head == PREFACE_HEAD and not self._served:
+                    self._hand_over(PREFACE_START + self._buffer.rest)
+                    break
                 data = self._begin(read_request(head, self.session.scheme), self._buffer.rest)
                 if self.exchange is not None:
                     break
@@ -146,6 +171,11 @@ class Http1Server(Handler, Responder):
             self._refuse(error)
         finally:
             self._reading = False
+
+    def _hand_over(self, data: bytes) -> None:
+        """It is HTTP/2: another one serves the connection."""
+        self._leave()
+        self._serve_http2(self.session, self.transport, data)
 
     def _begin(self, head: RequestHead, rest: bytes) -> bytes:
         """Start the exchange; returns what belongs to the next request if this one is over already."""
@@ -179,6 +209,8 @@ class Http1Server(Handler, Responder):
         self._held = rest
         if rest or self._counted:
             self._count_held()
+        if self._ended and not exchange.half_closed():
+            self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)
         return b""
 
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
@@ -317,27 +349,31 @@ class Http1Server(Handler, Responder):
         held, self._held = self._held, b""
         self._count_held()
         self.exchange = None
-        self._closing = True
-        self.pod.proxy.clock.cancel(self._timer)
-        self.alarm.close()
-        self.pod.connections.pop(self, None)
+        self._leave()
         relay = Relay(self.pod, record, tunnel.idle_timeout, tunnel)
         relay.client.take(self.transport)
         relay.upstream.take(upstream)
         relay.start(held, data)
+
+    def _leave(self) -> None:
+        """Someone else serves the connection from here on."""
+        self._closing = True
+        self.pod.proxy.clock.cancel(self._timer)
+        self.alarm.close()
+        self.pod.connections.pop(self, None)
 
     def _count_held(self) -> None:
         """Tell the pod's gate what is kept here of requests that have not begun."""
         size = len(self._held) + len(self._buffer.data)
         if size != self._counted:
             change, self._counted = size - self._counted, size
-            self.pod.gate.change_held(change)
+            self.gate.change_held(change)
 
     # --- the end
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer a request that is none, and close."""
-        record = refused_record(self.session, error)
+        record = refused_record(self.session, error.status, reason_of(error.status), str(error))
         self.pod.proxy.telemetry.record(record)
         self._answer_refusal(error.status)
 
@@ -382,11 +418,20 @@ class Http1Server(Handler, Responder):
         self.alarm.close()
         self.pod.forget(self)
 
+    @property
+    def _is_owed(self) -> bool:
+        """Whether the first request of a gateway's client is still to come: its time counts from accepting on, since
+        clients from outside of the mesh may mean ill by saying nothing."""
+        return bool(self.pod.gateway_port) and not self._served
+
     def _check(self) -> None:
         """Close a connection that is slow with its head, or sends nothing of what it owes for too long."""
         clock = self.pod.proxy.clock
         waited = clock.now - self._since
         left = HEAD_TIMEOUT
+        if self._is_owed and waited >= HEAD_TIMEOUT and not self._buffer.data:
+            self._shut()
+            return
         if self._buffer.data:
             left = HEAD_TIMEOUT - waited
             if left <= 0.0:

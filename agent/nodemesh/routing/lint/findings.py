@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...config.meta import Location, Object, Path
+from ...config.meta import Object, Path
 from ...config.problems import Problem, Severity, path_text
-from ...registry.snapshot import Snapshot
+from ...registry.snapshot import Service, Snapshot
 from ..names import covers
 from ..tables import Tables
 
@@ -35,17 +35,17 @@ class Findings:
         """Traffic will fail."""
         self._add(code, item, path, message, Severity.ERROR)
 
-    def note(self, code: str, place: Location, kind: str, namespace: str, name: str, message: str) -> None:
-        """Nothing is wrong by itself, but somebody may expect something else."""
+    def note(self, code: str, service: Service, message: str) -> None:
+        """Worth knowing of a service, which may have been made from any object."""
         self.problems.append(
             Problem(
                 code=code,
                 message=message,
                 severity=Severity.INFO,
-                location=place,
-                kind=kind,
-                namespace=namespace,
-                name=name,
+                location=service.location,
+                kind=service.kind,
+                namespace=service.namespace,
+                name=service.name,
             )
         )
 

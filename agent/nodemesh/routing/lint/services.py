@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from ...registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Service, ServicePort
+from ...config.destinationrule import H2UpgradePolicy
+from ...registry.snapshot import HTTP2_PROTOCOLS, HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Service, ServicePort
+from ..client import Client
+from ..clusters import effective_policy
+from ..frontend import Mode
 from ..names import MESH_GATEWAY
-from ..tables import VirtualService
+from ..tables import DestinationRule, VirtualService
+from ..views import Views
 from .findings import Findings, known_hosts
+
+#: Protocols that may carry many requests at once over one connection.
+MULTIPLEXED = HTTP2_PROTOCOLS | {Protocol.AUTO}
 
 
 def check(findings: Findings) -> None:
@@ -16,7 +24,49 @@ def check(findings: Findings) -> None:
         for index, host in enumerate(virtual_service.hosts):
             for known in known_hosts(tables, host):
                 check_ports(findings, virtual_service, tables.services[known][0], index)
+    views = Views(tables)
+    for services in tables.services.values():
+        for service in services:
+            check_streams(findings, views, service)
+    for rules in tables.destination_rules.values():
+        for rule in rules:
+            check_upgrade(findings, rule)
     check_endpoints(findings)
+
+
+def check_streams(findings: Findings, views: Views, service: Service) -> None:
+    """The kernel picks an endpoint per connection. Clients of HTTP/2, and so of gRPC, have one for all they ask."""
+    for port in service.ports:
+        if port.protocol not in MULTIPLEXED:
+            continue
+        view = views.for_client(Client(namespace=service.namespace))
+        frontend = view.frontend_for_host(service.host, port.number)
+        if frontend.service is not service or frontend.mode is not Mode.KERNEL:
+            continue
+        is_auto = port.protocol is Protocol.AUTO
+        cure = "name the port grpc-… or http2-…, or set appProtocol" if is_auto else "set nodemesh.io/l7 to auto"
+        message = (
+            f"port {described_port(port)} of {service.host} is balanced per connection ({frontend.mode_reason}): "
+            f"if it speaks gRPC or HTTP/2, all calls of a client reach one endpoint; {cure}"
+        )
+        findings.note("pinned-streams", service, message)
+
+
+def check_upgrade(findings: Findings, rule: DestinationRule) -> None:
+    """An undeclared port is spoken to as its clients speak, whatever is upgraded."""
+    item = findings.snapshot.destination_rules.get(rule.key)
+    for host in known_hosts(findings.tables, rule.host) if item is not None else ():
+        for port in findings.tables.services[host][0].ports:
+            pool = effective_policy(rule, "", port.number).connection_pool
+            if port.protocol is not Protocol.AUTO or pool is None or pool.http is None:
+                continue
+            if pool.http.h2_upgrade_policy is H2UpgradePolicy.UPGRADE:
+                message = (
+                    f"h2UpgradePolicy: UPGRADE has no effect on port {described_port(port)} of {host}: it is spoken to "
+                    "as the client speaks; name the port http-… or set appProtocol"
+                )
+                assert item is not None
+                findings.warn("upgrade-ignored", item, ("spec",), message)
 
 
 def check_endpoints(findings: Findings) -> None:
@@ -33,9 +83,7 @@ def check_endpoints(findings: Findings) -> None:
             "(a Deployment makes none here), or an EndpointSlice with the label kubernetes.io/service-name: "
             f"{service.name}"
         )
-        findings.note(
-            "service-without-endpoints", service.location, "Service", service.namespace, service.name, message
-        )
+        findings.note("service-without-endpoints", service, message)
 
 
 def check_ports(findings: Findings, virtual_service: VirtualService, service: Service, index: int) -> None:

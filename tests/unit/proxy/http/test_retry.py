@@ -46,15 +46,27 @@ def test_grpc_statuses_in_the_head(status, condition):
 @pytest.mark.parametrize(
     ("reason", "conditions"),
     [
-        (Reason.UPSTREAM_CONNECTION_FAILURE, {"connect-failure", "5xx", "gateway-error", "reset"}),
+        (
+            Reason.UPSTREAM_CONNECTION_FAILURE,
+            {"connect-failure", "5xx", "gateway-error", "reset", "reset-before-request"},
+        ),
         (Reason.UPSTREAM_CONNECTION_TERMINATION, {"5xx", "gateway-error", "reset"}),
+        (Reason.UPSTREAM_REFUSED_STREAM, {"refused-stream", "5xx", "gateway-error", "reset", "reset-before-request"}),
         (Reason.PER_TRY_TIMEOUT, {"5xx", "gateway-error", "reset"}),
         (Reason.UPSTREAM_OVERFLOW, set()),
         (Reason.NO_HEALTHY_UPSTREAM, set()),
     ],
 )
 def test_failures(reason, conditions):
-    for condition in ("connect-failure", "5xx", "gateway-error", "reset", "refused-stream", "unavailable"):
+    for condition in (
+        "connect-failure",
+        "5xx",
+        "gateway-error",
+        "reset",
+        "reset-before-request",
+        "refused-stream",
+        "unavailable",
+    ):
         assert wants_failure(policy(condition), reason) is (condition in conditions)
 
 
