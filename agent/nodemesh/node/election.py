@@ -24,7 +24,7 @@ LEASE = "nodemesh-reporter"
 #: Seconds that a Lease is good for without being renewed.
 LEASE_SECONDS = 15
 
-#: About the seconds before the others look again, and after an error: with the above, a successor writes within 30 s.
+#: About the seconds before the others look again, and after an error.
 PAUSE_SECONDS = 7.5
 
 #: Of these, the seconds after which the holder renews it.
