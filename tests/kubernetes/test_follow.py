@@ -9,6 +9,9 @@ from tests.apiserver.kinds import Kind
 from tests.apiserver.server import ApiServer
 from tests.clusters import NODE, Follower, endpoint_slice, pod, service, virtual_service
 
+from nodemesh.registry.sources.backoff import Backoff
+from nodemesh.registry.sources.reflector import Phase
+
 REVIEWS = "reviews.default.svc.cluster.local"
 
 
@@ -185,6 +188,59 @@ def test_absent_kinds_are_none_and_older_versions_are_taken(play):
         assert phases["virtualservices"] == "watching"
 
     play(story, api)
+
+
+def test_a_crd_that_comes_late_counts_at_once(play):
+    """Within 2 s, though an absent kind is looked for twice a minute; it is served some moments after it is there."""
+    kinds = [
+        Kind("nodemesh.io", "v1alpha1", "MeshConfig", "meshconfigs", False),
+        Kind("networking.istio.io", "v1", "VirtualService", "virtualservices"),
+    ]
+    api = ApiServer(with_mesh=False)
+    api.apply(service("reviews"))
+
+    async def story(follower):
+        await follower.until(lambda: follower.batches)
+        for kind in kinds:
+            name = f"{kind.plural}.{kind.group}"
+            definition = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                          "metadata": {"name": name}, "spec": {"versions": []}}  # fmt: skip
+            api.apply(definition)
+            await asyncio.sleep(0.3)
+            api.kinds.add(kind)
+        api.apply(virtual_service("reviews"))
+        await follower.until(lambda: follower.snapshot.virtual_services, patience=2.0)
+
+    play(story, api)
+
+
+def test_without_the_right_to_see_crds_all_else_is_followed(play):
+    api = small_cluster()
+    api.faults.refuse("customresourcedefinitions", 403, times=10**6)
+
+    async def story(follower):
+        await follower.until(lambda: follower.batches and follower.agrees())
+        assert not follower.source.waiting_for()
+
+    play(story, api)
+
+
+def test_after_an_outage_one_answer_wakes_all_watches(play, monkeypatch):
+    """Whichever comes first: the others' pauses have grown to a length at which the test would not end."""
+    monkeypatch.setattr(Backoff, "LIMIT", 600.0)
+    monkeypatch.setattr(Backoff, "FIRST", 300.0)
+
+    async def story(follower):
+        await follower.until(lambda: follower.batches)
+        await follower.running.close()
+        await follower.until(lambda: all(row.phase is Phase.PAUSED for row in follower.source.status()))
+        assert follower.source.outage.since and follower.source.outage.why
+        await follower.running.open()
+        follower.source.outage.answered()  # as by any one of them
+        await follower.until(lambda: all(row.phase is Phase.WATCHING for row in follower.source.status()))
+        assert not follower.source.outage.since
+
+    play(story, small_cluster())
 
 
 def test_a_refused_object_leaves_the_one_before_in_force(play):

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 
 import pytest
-from tests.apiserver.running import Running
+from tests.apiserver.running import Running, kubeconfig
 from tests.apiserver.server import ApiServer as Server
 
 from nodemesh.registry.sources.api import ApiError
@@ -78,3 +78,24 @@ def test_what_is_no_kubeconfig_is_told(tmp_path, text, told):
 def test_outside_of_a_cluster_there_is_no_service_account():
     with pytest.raises(LoginError, match="no pod of a cluster"):
         asyncio.run(in_cluster(environment={}))
+
+
+def test_newer_pythons_ask_no_more_of_an_authority_than_kubectl_does(tmp_path, monkeypatch):
+    """Python 3.13 does by default."""
+    make = ssl.create_default_context
+
+    def strict(**given):
+        context = make(**given)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    async def story():
+        monkeypatch.setattr(ssl, "create_default_context", strict)
+        api = ApiServer(lambda: from_kubeconfig(str(kubeconfig(tmp_path / "config", "https://127.0.0.1:9"))))
+        try:
+            client = await api._logged_in()
+            assert not client.rest_client.ssl_context.verify_flags & ssl.VERIFY_X509_STRICT
+        finally:
+            await api.close()
+
+    asyncio.run(story())

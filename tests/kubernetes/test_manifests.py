@@ -18,12 +18,21 @@ from nodemesh.cli.main import cli
 from nodemesh.node.metrics import families, page_families
 from nodemesh.registry.assemble import ObjectKey
 from nodemesh.registry.sources.cluster import ResourceStatus
+from nodemesh.registry.sources.definitions import DEFINITIONS
 from nodemesh.registry.sources.reflector import Phase
 from nodemesh.registry.sources.resources import resources
 from nodemesh.telemetry.exposition import Page, render
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-KUSTOMIZATIONS = [".", "gateway", "overlays/monitoring", "overlays/admission", "overlays/status", "overlays/gateways"]
+KUSTOMIZATIONS = [
+    "crds/istio",
+    ".",
+    "gateway",
+    "overlays/monitoring",
+    "overlays/admission",
+    "overlays/status",
+    "overlays/gateways",
+]
 
 #: kubectl keeps what it applied in an annotation, and annotations have a bound.
 MAX_APPLIED = 256 * 1024
@@ -98,7 +107,7 @@ def test_the_agent_may_read_what_it_reads_and_nothing_else(tmp_path):
              if item["kind"] == "ClusterRole"}  # fmt: skip
     rules = roles.pop("nodemesh-agent")
     read = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
-    assert read == {(resource.group, resource.plural) for resource in resources("node-a")}
+    assert read == {(resource.group, resource.plural) for resource in (*resources("node-a"), DEFINITIONS)}
     assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
     routes = roles.pop("nodemesh-route-status")
     assert {verb for rule in routes for verb in rule["verbs"]} == {"get", "update"}
@@ -177,4 +186,23 @@ def test_the_whole_has_every_part(tmp_path):
     whole = built(".", tmp_path)
     assert [item for item in built("agent", tmp_path) if item not in whole] == []
     crds = {item["metadata"]["name"] for item in whole if item["kind"] == "CustomResourceDefinition"}
-    assert len(crds) == len(list((MANIFESTS / "crds").iterdir()))
+    assert crds == {"meshconfigs.nodemesh.io"}, (
+        "Istio's are apart: deleting nodemesh is not to delete everybody's rules"
+    )
+    apart = built("crds/istio", tmp_path)
+    assert {item["kind"] for item in apart} == {"CustomResourceDefinition"}
+    assert len(apart) == len(list((MANIFESTS / "crds" / "istio").iterdir())) - 1  # the kustomization
+
+
+def test_fields_of_the_environment_are_written_as_the_server_completes_them(tmp_path):
+    """What the server fills in counts as another's field for a server-side apply after a client-side one."""
+    refs = [
+        entry["valueFrom"]["fieldRef"]
+        for folder in KUSTOMIZATIONS
+        for item in built(folder, tmp_path)
+        if item["kind"] in ("DaemonSet", "Deployment")
+        for container in item["spec"]["template"]["spec"]["containers"]
+        for entry in container.get("env", ())
+        if "valueFrom" in entry
+    ]
+    assert len(refs) > 3 and all(ref["apiVersion"] == "v1" for ref in refs)

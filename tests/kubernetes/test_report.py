@@ -41,6 +41,27 @@ def test_a_refused_object_gets_one_event_that_says_why(play):
     play(story, cluster())
 
 
+def test_what_others_write_of_an_object_is_no_second_event_and_what_its_author_does_is(play):
+    """Every write changes the resourceVersion; the generation counts what the author wrote."""
+
+    async def story(follower):
+        await follower.until(lambda: follower.source.refusals())
+        teller = reporter(follower)
+        assert await teller.report()
+        (before,) = follower.source.refusals()
+        again = virtual_service("bad", htpp=[])
+        follower.server.apply(again | {"metadata": again["metadata"] | {"annotations": {"seen-by": "another"}}})
+        await follower.until(
+            lambda: follower.source.refusals()[0].head.resource_version != before.head.resource_version
+        )
+        assert await teller.report() and len(follower.server.objects("Event")) == 1
+        follower.server.apply(virtual_service("bad", htpq=[]))
+        await follower.until(lambda: follower.source.refusals()[0].head.generation != before.head.generation)
+        assert await teller.report() and len(follower.server.objects("Event")) == 2
+
+    play(story, cluster())
+
+
 def test_one_agent_tells_until_it_falls_silent(play):
     async def story(follower):
         await follower.until(lambda: follower.source.refusals())

@@ -98,8 +98,33 @@ def test_an_outage_changes_nothing_and_what_happened_meanwhile_follows(tmp_path,
         until(lambda: any(row["error"] for row in agent.api("/status")["cluster"]["resources"]))
         server.call(lambda api: (api.apply(virtual_service("reviews", http=[V2])), api.etcd.compact()))
         assert agent.curl("/") == (200, "v1") and agent.ready()
+        until(lambda: agent.api("/status")["cluster"]["lost_since"])
+        assert agent.api("/status")["cluster"]["lost_why"]
+        until(lambda: agent.metric("nodemesh_api_server_silent_seconds") > 3)
         server.start()
         until(lambda: agent.curl("/") == (200, "v2"), 60)
+        until(lambda: "the API server answers again" in agent.log())
+        assert agent.log().count("the API server does not answer; what is known serves on") == 1
+        assert not agent.api("/status")["cluster"]["lost_since"]
+        assert agent.metric("nodemesh_api_server_silent_seconds") < 60
+
+
+def test_changes_make_nobody_unready(tmp_path, server, upstreams):
+    """Tables on their way are no reason: who served before serves on."""
+    fill(server, *upstreams)
+    with mesh(tmp_path, server) as agent:
+        until(lambda: agent.curl("/") == (200, "v1"))
+
+        def moved(before: int) -> bool:
+            assert agent.ready()
+            return agent.api("/status")["tables"]["version"] != before
+
+        for number in range(10):
+            before = agent.api("/status")["tables"]["version"]
+            rule = V1 if number % 2 else V2
+            server.call(lambda api, rule=rule: api.apply(virtual_service("reviews", http=[rule])))
+            until(lambda before=before: moved(before))
+        assert "not ready" not in agent.log()
 
 
 def test_control_finds_the_cluster_again_after_its_death(tmp_path, server, upstreams):

@@ -149,6 +149,7 @@ ELSEWHERE = {
     "registry/snapshot.py": "unit/registry/test_services.py",
     "registry/sources/api.py": "kubernetes/test_follow.py",
     "registry/sources/cluster.py": "kubernetes/test_follow.py",
+    "registry/sources/definitions.py": "kubernetes/test_follow.py",
     "registry/sources/kubernetes.py": "kubernetes/test_follow.py",
     "registry/sources/reflector.py": "kubernetes/test_follow.py",
     "registry/sources/secrets.py": "kubernetes/test_secrets.py",

@@ -59,6 +59,9 @@ def status(admin: str, form: str) -> None:
     for what, names in found["kernel"].items():
         if names:
             lines.append((what.replace("_", " "), ", ".join(names)))
+    if (found["cluster"] or {}).get("lost_since"):
+        lost = found["cluster"]
+        lines.append(("API server", f"does not answer, for {_ago(lost['lost_since'])}: {lost['lost_why']}"))
     for network, why in ((found["cluster"] or {}).get("out_of_reach") or {}).items():
         lines.append((f"network {network}", why))
     for name, value in lines:

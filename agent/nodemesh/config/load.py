@@ -20,7 +20,7 @@ from .core import (
     ServiceStatus,
 )
 from .decode import decode
-from .kinds import KINDS, UNSUPPORTED, WATCHED_GROUPS, WORKLOADS, Kind, split_api_version
+from .kinds import KINDS, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
 from .meta import Location, Meta, Object, Path
 from .problems import Finding, Findings, Problem, Severity, path_text
 from .serviceentry import ServiceEntrySpec, ServiceEntryStatus
@@ -177,12 +177,6 @@ def _kind_of(data: dict[str, Any], findings: Findings) -> Kind | None:
     reason = UNSUPPORTED.get((group, name))
     if reason is not None:
         findings.warning("unsupported-kind", ("kind",), f"{name} is not supported and has no effect: {reason}")
-    elif (group, name) in WORKLOADS:
-        message = (
-            f"a {name} makes no Pods here, as it does in a cluster: write its Pods, with their labels and "
-            "status.podIP, or an EndpointSlice"
-        )
-        findings.note("no-pods-from-it", ("kind",), message)
     elif group in WATCHED_GROUPS:
         _unknown_kind(group, name, findings)
     else:

@@ -225,7 +225,7 @@ def crds() -> str:
 
 
 def documents() -> dict[str, str]:
-    """The definitions by their file names under `manifests/crds/`."""
+    """The definitions by their file names: ours in `manifests/crds/`, Istio's below it in `istio/`."""
     return {f"{_plural(kind)}.yaml": write(_definition(kind)) for kind in (*ISTIO_KINDS, MESH_CONFIG)}
 
 

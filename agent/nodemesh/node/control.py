@@ -428,11 +428,10 @@ class Control:
         """What is missing for readiness."""
         missing = [] if self.publisher.version else ["no configuration is in force yet"]
         missing += self.cluster.missing() if self.cluster is not None else []
-        behind = self.options.workers - sum(link.applied == self.publisher.version for link in self.fleet)
-        if behind:
-            missing.append(
-                f"{behind} of {self.options.workers} workers have not applied tables {self.publisher.version}"
-            )
+        # Who has tables serves by them until it has the next: changes make nobody unready, however many there are.
+        idle = self.options.workers - sum(link.applied > 0 for link in self.fleet)
+        if idle:
+            missing.append(f"{idle} of {self.options.workers} workers have no tables yet")
         if self.unproven:
             missing.append(self.unproven)
         if self.enrolment is not None:

@@ -21,8 +21,11 @@ from ..registry.sources.api import Api, ApiError
 
 LEASE = "nodemesh-reporter"
 
-#: Seconds that a Lease is good for without being renewed; about the pause, too, before the others look again.
-LEASE_SECONDS = 120
+#: Seconds that a Lease is good for without being renewed.
+LEASE_SECONDS = 15
+
+#: About the seconds before the others look again, and after an error.
+PAUSE_SECONDS = 7.5
 
 #: Of these, the seconds after which the holder renews it.
 RENEW_SECONDS = LEASE_SECONDS / 3

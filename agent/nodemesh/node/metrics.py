@@ -62,6 +62,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     series: Mapping[str, int] = {}
     gone: Gone = msgspec.field(default_factory=Gone)
     watches: Sequence[ResourceStatus] = ()
+    api_server_silent: float | None = None  # seconds; None where there is none
     remotes: Sequence[RemoteStatus] = ()
     refused: Sequence[ObjectKey] = ()
     certificate_faults: Sequence[tuple[ObjectKey, str]] = ()
@@ -128,6 +129,9 @@ def families(numbers: Numbers) -> Iterator[Family]:
         samples=[(pod, 1) for pod in numbers.pods_not_served[:SHOWN]],
     )
     yield _counter("access_log_lines_lost", "Lines that could not be written.", numbers.log_lines_lost)
+    if numbers.api_server_silent is not None:
+        text = "Seconds since the API server last said anything; watches have a bookmark each minute."
+        yield _gauge("api_server_silent_seconds", text, numbers.api_server_silent)
     uses = {name: use for name, pid in numbers.pids.items() if pid and (use := process_use(pid)) is not None}
     yield _by(
         "process_cpu_seconds", "CPU time of each process.", "counter", "process",

@@ -16,7 +16,7 @@ import msgspec
 from ..config.kinds import KINDS
 from ..registry.sources.api import Api, ApiError
 from ..registry.sources.cluster import Refusal
-from .election import LEASE_SECONDS, Clock, Election, micro_time, utc_now
+from .election import PAUSE_SECONDS, Clock, Election, micro_time, utc_now
 from .logs import Log
 
 log = Log("control")
@@ -56,10 +56,10 @@ class Reporter:
             await asyncio.sleep(INTERVAL * (0.5 + self._random()))
             try:
                 if not await self.report():
-                    await asyncio.sleep(LEASE_SECONDS * (0.5 + self._random()))
+                    await asyncio.sleep(PAUSE_SECONDS * (0.5 + self._random()))
             except ApiError as error:
                 log.warning("refused objects could not be told", error=error)
-                await asyncio.sleep(LEASE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def report(self) -> bool:
         """Write what has not been written; False where another agent does. Raises ApiError."""
@@ -89,15 +89,21 @@ class Reporter:
 
 
 def mark(refusal: Refusal) -> Mark:
-    """This very state of this very object."""
-    return refusal.head.uid, refusal.head.resource_version
+    """This object as its author left it: what others write of its status changes its resourceVersion, and nothing that
+    is refused. Kinds without generations are told apart by what is wrong with them."""
+    generation = refusal.head.generation
+    return refusal.head.uid, str(generation) if generation else note_of(refusal)
+
+
+def note_of(refusal: Refusal) -> str:
+    return "; ".join(f"{item.path}: {item.message}" if item.path else item.message for item in refusal.problems)
 
 
 def event_of(refusal: Refusal, identity: str, now: datetime) -> dict[str, Any]:
     """An events.k8s.io/v1 Event. Its name follows from what it says, so that it is written once."""
     key, head = refusal.key, refusal.head
     kind = KINDS[key.group, key.kind]
-    note = "; ".join(f"{item.path}: {item.message}" if item.path else item.message for item in refusal.problems)
+    note = note_of(refusal)
     digest = hashlib.sha256("\0".join((*mark(refusal), note)).encode()).hexdigest()[:16]
     return {
         "apiVersion": "events.k8s.io/v1",

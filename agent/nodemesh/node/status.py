@@ -295,6 +295,7 @@ class RunningNode:
             pods=self._pod_counts(),
             log_lines_lost=totals.log_lines_lost,
             watches=control.cluster.source.status() if control.cluster is not None else (),
+            api_server_silent=control.cluster.heard if control.cluster is not None else None,
             remotes=control.cluster.remotes.status() if control.cluster is not None else (),
             refused=refused_objects(self.snapshot),
             certificate_faults=[(fault.use.holder, fault.use.path) for fault in control.materials.faults],

@@ -16,7 +16,7 @@ import msgspec
 from ..registry.assemble import ObjectKey
 from ..registry.sources.api import Api, ApiError
 from ..registry.sources.cluster import Verdict
-from .election import JSON, LEASE_SECONDS, Clock, Election, utc_now
+from .election import JSON, PAUSE_SECONDS, Clock, Election, utc_now
 from .logs import Log
 
 log = Log("control")
@@ -94,11 +94,11 @@ class StatusWriter:
                 continue
             try:
                 if not await self.write():
-                    await asyncio.sleep(LEASE_SECONDS * (0.5 + self._random()))
+                    await asyncio.sleep(PAUSE_SECONDS * (0.5 + self._random()))
             except ApiError as error:
                 mend = "; manifests/overlays/status has the rights for it" if error.status == 403 else ""
                 log.warning("statuses could not be written", error=f"{error}{mend}")
-                await asyncio.sleep(LEASE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def write(self) -> bool:
         """Bring all statuses up to date; False where another agent does. Raises ApiError."""

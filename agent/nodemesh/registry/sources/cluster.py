@@ -16,7 +16,9 @@ from .api import Api
 from .backoff import Random
 from .cache import Cache
 from .debounce import Debounce
+from .definitions import Definitions
 from .directory import Changes
+from .outage import Outage
 from .reading import Reader, Reading
 from .reflector import Phase, Reflector
 from .resources import Resource, resources
@@ -80,7 +82,9 @@ class ClusterSource:
         self._patience = patience
         self._resources = resources(node) if wanted is None else wanted
         reader = Reader()
-        self.reflectors = tuple(Reflector(api, item, self, reader, random) for item in self._resources)
+        self.outage = Outage()
+        self.reflectors = tuple(Reflector(api, item, self, reader, random, self.outage) for item in self._resources)
+        self._definitions = Definitions(api, random, self.outage) if wanted is None else None
         self.save_error = ""  # why the state could not be written to disk
         self._restored = False
         self._cache = cache
@@ -109,6 +113,8 @@ class ClusterSource:
         async with asyncio.TaskGroup() as tasks:
             for reflector in self.reflectors:
                 tasks.create_task(reflector.run(), name=f"watch-{reflector.resource.name}")
+            if self._definitions is not None:
+                tasks.create_task(self._definitions.run(), name="watch-definitions")
             if self._cache is not None:
                 tasks.create_task(self._save(self._cache), name="save-cluster")
 

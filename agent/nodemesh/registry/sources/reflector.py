@@ -6,7 +6,9 @@ The rules are those of the API concepts page ("Efficient detection of changes"):
     watching   --- the server ends it, the connection is cut --------->  watching from the last resourceVersion
     watching   --- 410 Gone, or what came cannot be understood ------->  start, this time without the server's cache
     start      --- 404 in all versions of a kind that may be absent -->  none of the kind; looked for again later
-    anywhere   --- any other error ----------------------------------->  the same again after a pause"""
+    anywhere   --- any other error ----------------------------------->  the same again after a pause
+
+A pause after no answer ends when the server answers another watch; one for an absent kind, when its CRD comes."""
 
 from __future__ import annotations
 
@@ -15,14 +17,18 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from ..assemble import ObjectKey
 from .api import Api, ApiError
 from .backoff import Backoff, Random
-from .reading import Reader, Reading, key_of_head
+from .outage import Outage
+from .reading import Reading, key_of_head
 from .resources import Resource
 from .watch import (
     INITIAL_EVENTS_END,
     Event,
+    Head,
     Lines,
     WireError,
     read_event,
@@ -43,6 +49,9 @@ SHORT_WATCH = 1.0
 
 #: Seconds between looks for a kind whose CRD is absent.
 ABSENT_INTERVAL = 30.0
+#: A CRD is served some moments after it has come: seconds between looks then, and how many.
+EAGER_INTERVAL = 0.2
+EAGER_LOOKS = 25
 
 
 class Phase(StrEnum):
@@ -50,6 +59,12 @@ class Phase(StrEnum):
     WATCHING = "watching"
     ABSENT = "absent"
     PAUSED = "paused"
+
+
+class Reads(Protocol):
+    """What makes a Reading of an object (reading.Reader, for one)."""
+
+    def read(self, resource: Resource, version: str, head: Head, raw: msgspec.Raw) -> Reading: ...
 
 
 class Sink(Protocol):
@@ -66,7 +81,9 @@ class Sink(Protocol):
 class Reflector:
     """`run` never returns and raises nothing; how it stands is told by `phase`, `synced` and `error`."""
 
-    def __init__(self, api: Api, resource: Resource, sink: Sink, reader: Reader, random: Random) -> None:
+    def __init__(
+        self, api: Api, resource: Resource, sink: Sink, reader: Reads, random: Random, outage: Outage | None = None
+    ) -> None:
         self.resource = resource
         self.phase = Phase.STARTING
         self.synced = False  # the sink has had the whole of it once
@@ -80,6 +97,8 @@ class Reflector:
         self._reader = reader
         self._random = random
         self._backoff = Backoff(random)
+        self._outage = outage or Outage()
+        self._looks = 0  # quick ones that are left for a kind whose CRD has just come
         self._versions = list(resource.versions)  # API versions; the first is in use
         self._at = ""  # the resourceVersion up to which the sink is right; empty: start anew
         self._start_from = "0"  # "0": whatever the server has in its cache; "": what etcd has
@@ -98,7 +117,7 @@ class Reflector:
                     await self._list()
                 await self._watch()
             except (ApiError, WireError) as error:
-                await self._pause(self._failed(error))
+                await self._pause(self._failed(error), _unanswered(error))
 
     def _failed(self, error: ApiError | WireError) -> float:
         """Decide what an error means for the next round; the seconds to wait before it."""
@@ -111,6 +130,8 @@ class Reflector:
             return 0.0
         self.failures += 1
         self.phase = Phase.PAUSED
+        if _unanswered(error):
+            self._outage.failed(str(error))
         self.error = str(error)
         if status == 410 and self._at:
             self._backoff.reset()  # it was long away, but it answers; and what is asked next is something else
@@ -129,11 +150,21 @@ class Reflector:
             return 0.0
         self._sink.replace(self.resource, ())
         self.phase, self.synced, self.error = Phase.ABSENT, True, ""
+        self._outage.answered()
+        if self._looks:
+            self._looks -= 1
+            return EAGER_INTERVAL
         return ABSENT_INTERVAL * (0.5 + self._random())
 
-    @staticmethod
-    async def _pause(seconds: float) -> None:
-        if seconds:
+    async def _pause(self, seconds: float, unanswered: bool) -> None:
+        if not seconds:
+            return
+        if self.phase is Phase.ABSENT:
+            if await self._outage.pause(seconds, self.resource.group):
+                self._looks = EAGER_LOOKS
+        elif unanswered:
+            await self._outage.pause(seconds)
+        else:
             await asyncio.sleep(seconds)
 
     # list
@@ -146,6 +177,7 @@ class Reflector:
         while True:
             try:
                 page = read_page(await self._api.get(path, self._query(query), accept))
+                self._outage.answered()
             except ApiError as error:
                 if not error.expired or "continue" not in query:
                     raise
@@ -198,6 +230,7 @@ class Reflector:
         began, events = clock(), self.events
         stream = self._api.stream(path, self._query(query), self.resource.accept_watch, seconds + WATCH_SLACK)
         async with stream as pieces:
+            self._outage.answered()
             if self._at:
                 self.phase, self.error = Phase.WATCHING, ""
             async for piece in pieces:
@@ -216,6 +249,7 @@ class Reflector:
             raise ApiError(status.code, status.message or status.reason, status.reason)
         self.events += 1
         self._backoff.reset()
+        self._outage.answered()
         head = read_head(event.object).metadata
         if event.type == "BOOKMARK":
             if self._initial is not None and (head.annotations or {}).get(INITIAL_EVENTS_END) == "true":
@@ -238,3 +272,8 @@ class Reflector:
         else:
             raise WireError(f"the API server sent a watch event of the unknown type {event.type[:32]!r}")
         self._at = head.resource_version
+
+
+def _unanswered(error: ApiError | WireError) -> bool:
+    """Whether the server said nothing, or that it cannot; one that says when to come again is obeyed."""
+    return isinstance(error, ApiError) and (not error.status or error.status >= 500) and not error.retry_after

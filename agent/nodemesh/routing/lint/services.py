@@ -80,8 +80,9 @@ def check_endpoints(findings: Findings) -> None:
         if service.kind != "Service" or not service.ports or any(service.endpoints.values()):
             continue
         message = (
-            f"{service.host} has no endpoints: requests get a 503; write Pods that it selects, with status.podIP, "
-            f"or an EndpointSlice with the label kubernetes.io/service-name: {service.name}"
+            f"{service.host} has no endpoints: requests get a 503; write the Pods that it selects, with status.podIP "
+            "(a Deployment makes none here), or an EndpointSlice with the label kubernetes.io/service-name: "
+            f"{service.name}"
         )
         findings.note("service-without-endpoints", service, message)
 
