@@ -12,7 +12,7 @@ from nodemesh.config.destinationrule import DestinationRuleSpec
 from nodemesh.config.gateway import GatewaySpec
 from nodemesh.config.kinds import KINDS
 from nodemesh.config.meshconfig import MeshConfigSpec
-from nodemesh.config.meta import Location, Meta, Object
+from nodemesh.config.meta import Location, Meta, Object, Origin
 from nodemesh.config.serviceentry import ServiceEntrySpec
 from nodemesh.config.sidecar import SidecarSpec
 from nodemesh.config.virtualservice import VirtualServiceSpec
@@ -53,8 +53,10 @@ def convert(kind: type, value: Any) -> Any:
 def make(kind: str, name: str, spec: dict[str, Any] | None = None, **meta: Any) -> Object[Any]:
     meta.setdefault("namespace", "" if kind in ("Namespace", "Node") else "default")
     location = meta.pop("location", Location(f"{kind.lower()}-{name}.yaml", 1, 1))
+    origin = meta.pop("origin", Origin.OPERATOR)
     typed = msgspec.convert(spec or {}, SPECS[kind], dec_hook=convert)
-    return Object(kind=kind, group=GROUPS[SPECS[kind]], meta=Meta(name=name, **meta), spec=typed, location=location)
+    named = Meta(name=name, **meta)
+    return Object(kind=kind, group=GROUPS[SPECS[kind]], meta=named, spec=typed, location=location, origin=origin)
 
 
 def service(name: str, ip: str, *ports: Any, selector: dict[str, str] | None = None, **meta: Any) -> Object[Any]:

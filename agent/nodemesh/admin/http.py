@@ -6,6 +6,7 @@ import asyncio
 import platform
 import socket
 from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import msgspec
@@ -45,7 +46,7 @@ class Api:
 
     def application(self) -> web.Application:
         """A fresh aiohttp application with all routes."""
-        application = web.Application(middlewares=[errors_as_json], client_max_size=64 * 1024)
+        application = web.Application(middlewares=[errors_as_json, self.known_host], client_max_size=64 * 1024)
         application.add_routes(
             [
                 web.get("/healthz", self.healthz),
@@ -64,6 +65,18 @@ class Api:
             ]
         )
         return application
+
+    @web.middleware
+    async def known_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer only who has asked for this very API: a page in somebody's browser whose name was made to point here
+        (DNS rebinding) has not."""
+        host = host_of(request.headers.get("Host", ""))
+        if not is_own(host, request.transport, self._node.snapshot.mesh.admin_hosts):
+            message = (
+                f"the host {host} is not this API's; ask by its address, or list the host in MeshConfig's adminHosts"
+            )
+            return json_response({"error": message}, 403)
+        return await handler(request)
 
     async def healthz(self, _request: web.Request) -> web.Response:
         return json_response({"status": "ok"})
@@ -105,11 +118,16 @@ class Api:
         return json_response(list(self._node.pods()))
 
     async def problems(self, _request: web.Request) -> web.Response:
-        return json_response(pages.problems(self._node.snapshot.problems))
+        return json_response(pages.problems(self._node.problems()))
 
     async def connections(self, _request: web.Request) -> web.Response:
         is_open, counted = await asyncio.gather(self._node.connections(), self._node.telemetry())
-        return json_response({"open": is_open, "recent": list(counted.recent)[: -RECENT - 1 : -1]})
+        recent = [
+            msgspec.structs.replace(decision, path=without_query(decision.path))
+            for decision in list(counted.recent)[: -RECENT - 1 : -1]
+        ]
+        is_open = [{**row, "request": without_query(row["request"])} if "request" in row else row for row in is_open]
+        return json_response({"open": is_open, "recent": recent})
 
     async def graph(self, _request: web.Request) -> web.Response:
         return json_response(graph.build(await self._node.telemetry()))
@@ -119,6 +137,38 @@ class Api:
             return json_response(self._node.explain(question(request)))
         except QuestionError as error:
             return json_response({"error": str(error)}, 400)
+
+
+def without_query(path: str) -> str:
+    """What comes after `?` is often secret (tokens, signed links): it is not shown."""
+    path, found, _ = path.partition("?")
+    return f"{path}?…" if found else path
+
+
+def host_of(value: str) -> str:
+    """The host of a Host field, without port and brackets."""
+    if value.startswith("["):
+        return value[1:].partition("]")[0].lower()
+    return value.rpartition(":")[0].lower() if value.count(":") == 1 else value.lower()
+
+
+def is_own(host: str, transport: asyncio.BaseTransport | None, listed: tuple[str, ...]) -> bool:
+    """Whether a request for this host is for the API: by a loopback name or address, by the address that the connection
+    has come to, or by what the operator lists. Without a host (HTTP/1.0) it is no browser's."""
+    host = host.rstrip(".")
+    if host in ("", "localhost", *(name.lower() for name in listed)):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    came_to = transport.get_extra_info("sockname") if transport is not None else None
+    return address.is_loopback or (came_to is not None and address == mapped(ip_address(came_to[0].partition("%")[0])))
+
+
+def mapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """IPv4 for the IPv6 form in which a socket of both families shows it."""
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 
 
 def takes_gzip(accepted: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -113,7 +113,7 @@ def as_written(value: Model) -> dict[str, Any]:
     return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str), type=dict[str, Any])
 
 
-def problems(found: tuple[Problem, ...]) -> list[dict[str, Any]]:
+def problems(found: Sequence[Problem]) -> list[dict[str, Any]]:
     """/config/problems."""
     return [
         {

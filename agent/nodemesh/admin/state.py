@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ..config.problems import Problem
 from ..registry.snapshot import Service, Snapshot
 from ..telemetry.totals import Totals
 
@@ -62,6 +63,9 @@ class Node(Protocol):
     @property
     def snapshot(self) -> Snapshot:
         """What the cluster says now."""
+
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with the objects, and what they claim of other namespaces."""
 
     def missing(self) -> list[str]:
         """What is missing for readiness, a sentence each."""

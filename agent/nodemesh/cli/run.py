@@ -31,6 +31,20 @@ from .output import Failure
 @click.option("--ebpf", type=click.Choice(["auto", "off", "require"]), default="auto", show_default=True)
 @click.option("--access-log", default="", metavar="FILE", help="Where requests are logged; - is standard output.")
 @click.option("--grace", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds to drain.")
+@click.option(
+    "--worker-limit",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    help="Seconds without a sign of life after which a worker is replaced; 0: never.",
+)
+@click.option(
+    "--control-limit",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    help="The same of the control process.",
+)
 @click.option("--run-dir", default="", metavar="DIR", help="Sockets and lock (default: /run/nodemesh with eBPF).")
 @click.option("--replace", is_flag=True, help="Take over from the agent that runs there, without a gap.")
 @click.option("--cgroup-root", default="", hidden=True)
@@ -38,8 +52,8 @@ from .output import Failure
 def run(
     config: tuple[str, ...], kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str, remote: tuple[str, ...],
     remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
-    gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str, grace: float, run_dir: str,
-    replace: bool, cgroup_root: str, bpffs: str,
+    gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str, grace: float,
+    worker_limit: float, control_limit: float, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import supervisor
@@ -84,6 +98,8 @@ def run(
             run_dir=run_dir,
             replace=replace,
             grace=grace,
+            worker_limit=worker_limit,
+            control_limit=control_limit,
         )
         status = supervisor.run(options)
     except StartError as error:

@@ -103,6 +103,14 @@ class ServiceSettings(Model, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
 
 
+class HostOwnership(StrEnum):
+    """Whether a rule or entry may claim what another namespace has declared: a Service's host or address. off: it may,
+    as in Istio, and is named; namespace: what belongs to a namespace is that namespace's and the root namespace's."""
+
+    OFF = "off"
+    NAMESPACE = "namespace"
+
+
 class PodLimits(Model, frozen=True, kw_only=True):
     """What one pod may take of the shared proxy."""
 
@@ -116,7 +124,9 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     /dev/stdout; without discovery_selectors all namespaces are seen. `dns_capture` has the mesh answer DNS for its
     own names and gives addresses to ServiceEntries without any. `http10` accepts HTTP/1.0 requests, which get 426
     otherwise: istiod's PILOT_HTTP10. `networks` is Istio's MeshNetworks. `enable_status` writes what becomes of Istio's
-    objects into their status: istiod's PILOT_ENABLE_STATUS."""
+    objects into their status: istiod's PILOT_ENABLE_STATUS. Of the agent's own machine, objects of the API server may
+    name files and sockets below `allowed_folders`, header values the variables in `allowed_environment`; the admin API
+    answers to `admin_hosts` beside its own addresses."""
 
     root_namespace: str = "istio-system"
     cluster_domain: str = "cluster.local"
@@ -141,4 +151,8 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     dns_capture: bool = False
     http10: bool = False
     enable_status: bool = False
+    host_ownership: HostOwnership = HostOwnership.OFF
+    allowed_folders: tuple[str, ...] = ()
+    allowed_environment: tuple[str, ...] = ()
+    admin_hosts: tuple[str, ...] = ()
     limits: PodLimits = PodLimits()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 import msgspec
@@ -42,6 +43,14 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
+class Origin(StrEnum):
+    """Whose word an object is: the operator's, in a file that the command line names, or that of whoever may write
+    such objects in some namespace of a cluster."""
+
+    OPERATOR = "operator"
+    API_SERVER = "api-server"
+
+
 class Object(msgspec.Struct, Generic[Spec], frozen=True, kw_only=True):
     """One configuration object with a typed spec, and its status where we read that. `marks` maps field paths to where
     they were written."""
@@ -53,6 +62,7 @@ class Object(msgspec.Struct, Generic[Spec], frozen=True, kw_only=True):
     location: Location = Location()
     marks: Mapping[Path, Location] = {}
     status: msgspec.Struct | None = None
+    origin: Origin = Origin.OPERATOR
 
     def locate(self, *path: str | int) -> Location:
         """The place of the innermost part of `path` that has a mark, at worst the object's own."""

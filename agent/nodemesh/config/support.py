@@ -22,6 +22,7 @@ class Support(msgspec.Struct, frozen=True):
 
 
 _HTTP1 = "requests go upstream as HTTP/1.1"
+_FILE = "from the API server: a file below MeshConfig's allowedFolders alone"
 _INBOUND = "inbound traffic is not intercepted"
 
 #: What has no effect: (struct, JSON name) and the reason. All below such a field has none either.
@@ -60,6 +61,15 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
 
 #: What has its effect, with a word on how far: (struct, JSON name).
 NOTES: dict[tuple[str, str], str] = {
+    **dict.fromkeys(
+        (
+            *(("ClientTLSSettings", name) for name in ("clientCertificate", "privateKey", "caCertificates", "caCrl")),
+            *(("ServerTLSSettings", name) for name in ("serverCertificate", "privateKey", "caCertificates", "caCrl")),
+            *(("TLSCertificate", name) for name in ("serverCertificate", "privateKey")),
+        ),
+        _FILE,
+    ),
+    ("WorkloadEntrySpec", "address"): "unix:// from --expose and gateways alone, below MeshConfig's allowedFolders",
     (
         "ServiceEntrySpec",
         "resolution",

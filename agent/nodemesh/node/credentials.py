@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..config.credential import credential_key, kind_of, place_of
-from ..config.destinationrule import ClientTLSSettings, DestinationRuleSpec, TrafficPolicy
+from ..config.destinationrule import ClientTLSSettings, DestinationRuleSpec
 from ..config.gateway import GatewaySpec, ServerTLSMode, ServerTLSSettings
 from ..config.meta import Location, Object, Path
 from ..config.problems import path_text
-from ..proxy.tls.certificates import AUTHORITY_SUFFIX, SYSTEM
+from ..config.reach import EVERYWHERE, Reach, named_files, reach_of, tls_settings
+from ..proxy.tls.certificates import AUTHORITY_SUFFIX
 from ..registry.assemble import ObjectKey, key_of
 from ..registry.services import resolve_export_to, selects
 from ..registry.snapshot import Service, Snapshot
@@ -23,9 +24,6 @@ from ..routing.client import Client
 from ..routing.clusters import tls_of
 from ..routing.decision import UpstreamTls
 from ..routing.names import is_visible
-
-#: Modes of a gateway's server that end TLS.
-TERMINATING = (ServerTLSMode.SIMPLE, ServerTLSMode.MUTUAL, ServerTLSMode.OPTIONAL_MUTUAL)
 
 NOT_SELECTED = "a pod's credential is read from the cluster only where the DestinationRule has a workloadSelector"
 
@@ -42,6 +40,7 @@ class Use(NamedTuple):
     tls: UpstreamTls | ServerTLSSettings
     namespace: str
     paths: tuple[str, ...]
+    folders: tuple[str, ...] | None = None  # where these may lie; None: anywhere
     secrets: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     withheld: str = ""
@@ -63,46 +62,37 @@ class Credentials:
         self._clients: list[Client] = []
         self._uses: tuple[Use, ...] = ()
 
-    def uses(self, snapshot: Snapshot, clients: Iterable[Client]) -> tuple[Use, ...]:
+    def uses(self, snapshot: Snapshot, clients: Iterable[Client], given: Reach = EVERYWHERE) -> tuple[Use, ...]:
+        """`given` is what objects of the API server may name."""
         read, clients = (snapshot.destination_rules, snapshot.gateways, snapshot.mesh), list(clients)
         same = len(self._read) == len(read) and all(a is b for a, b in zip(self._read, read, strict=True))
         if not same or clients != self._clients:
             self._read, self._clients = read, clients
-            self._uses = tuple(dict.fromkeys(find(snapshot, clients)))
+            self._uses = tuple(dict.fromkeys(find(snapshot, clients, given)))
         return self._uses
 
 
-def find(snapshot: Snapshot, clients: list[Client]) -> Iterator[Use]:
+def find(snapshot: Snapshot, clients: list[Client], given: Reach) -> Iterator[Use]:
     gateways = [client for client in one_each(clients) if client.gateway]
     for gateway in snapshot.gateways.values():
         for naming in named_by_gateway(gateway):
             for client in gateways:
                 if selects(gateway.spec.selector, client.labels):
-                    yield server_use(naming, client)
+                    yield server_use(naming, client, given)
     for rule in snapshot.destination_rules.values():
         for naming in named_by_rule(rule):
-            yield from client_uses(naming, clients, snapshot)
+            yield from client_uses(naming, clients, snapshot, given)
 
 
 def named_by_rule(item: Object[DestinationRuleSpec]) -> Iterator[_Naming]:
-    policies: list[tuple[Path, TrafficPolicy | None]] = [(("spec", "trafficPolicy"), item.spec.traffic_policy)]
-    for index, subset in enumerate(item.spec.subsets):
-        policies.append((("spec", "subsets", index, "trafficPolicy"), subset.traffic_policy))
-    for path, policy in policies:
-        if policy is None:
-            continue
-        places = [((*path, "tls"), policy.tls)]
-        for index, settings in enumerate(policy.port_level_settings):
-            places.append(((*path, "portLevelSettings", index, "tls"), settings.tls))
-        for place, tls in places:
-            if tls is not None and (tls.credential_name or any(files_of(tls))):
-                yield _Naming(item, place, tls)
+    for place, tls in tls_settings(item):
+        if tls.credential_name or any(named_files(tls)):
+            yield _Naming(item, place, tls)
 
 
 def named_by_gateway(item: Object[GatewaySpec]) -> Iterator[_Naming]:
-    for index, server in enumerate(item.spec.servers):
-        if server.tls is not None and server.tls.mode in TERMINATING:
-            yield _Naming(item, ("spec", "servers", index, "tls"), server.tls)
+    for place, tls in tls_settings(item):
+        yield _Naming(item, place, tls)
 
 
 def one_each(clients: Iterable[Client]) -> list[Client]:
@@ -111,7 +101,7 @@ def one_each(clients: Iterable[Client]) -> list[Client]:
     return list(found.values())
 
 
-def server_use(naming: _Naming, client: Client) -> Use:
+def server_use(naming: _Naming, client: Client, given: Reach) -> Use:
     tls = naming.tls
     assert isinstance(tls, ServerTLSSettings)
     names = tls.credential_names or ((tls.credential_name,) if tls.credential_name else ())
@@ -120,10 +110,10 @@ def server_use(naming: _Naming, client: Client) -> Use:
     secrets = tuple(credential_key(name, client.namespace) for name in (*names, *authority))
     beside = (secrets[0] + AUTHORITY_SUFFIX,) if names and mutual and not authority else ()
     named = "credentialNames" if tls.credential_names else "credentialName" if names else "caCertCredentialName"
-    return use_of(naming, named, tls, client, secrets, beside)
+    return use_of(naming, given, named, tls, client, secrets, beside)
 
 
-def client_uses(naming: _Naming, clients: list[Client], snapshot: Snapshot) -> Iterator[Use]:
+def client_uses(naming: _Naming, clients: list[Client], snapshot: Snapshot, given: Reach) -> Iterator[Use]:
     meta, spec, tls = naming.item.meta, naming.item.spec, naming.tls
     assert isinstance(tls, ClientTLSSettings)
     selector = spec.workload_selector.labels if spec.workload_selector is not None else {}
@@ -137,11 +127,12 @@ def client_uses(naming: _Naming, clients: list[Client], snapshot: Snapshot) -> I
             continue
         secrets = (made.credential,) if made.credential else ()
         beside = tuple(key + AUTHORITY_SUFFIX for key in secrets if kind_of(key) == "Secret")
-        yield use_of(naming, "credentialName", made, client, secrets, beside)
+        yield use_of(naming, given, "credentialName", made, client, secrets, beside)
 
 
 def use_of(
     naming: _Naming,
+    given: Reach,
     field: str,
     tls: UpstreamTls | ServerTLSSettings,
     client: Client,
@@ -155,7 +146,8 @@ def use_of(
         path=path_text(path),
         tls=tls,
         namespace=client.namespace,
-        paths=tuple(path for path in files_of(naming.tls) if path and path != SYSTEM),
+        paths=tuple(file for _, file in named_files(naming.tls)),
+        folders=reach_of(naming.item.origin, given).folders,
         secrets=secrets,
         beside=beside,
         withheld=why_withheld(naming, client, secrets) if secrets else "",
@@ -171,13 +163,3 @@ def why_withheld(naming: _Naming, client: Client, secrets: tuple[str, ...]) -> s
     if any(place_of(key)[0] != client.namespace for key in secrets):
         return f"Secrets are read from the namespace of the workload, {client.namespace}"
     return ""
-
-
-def files_of(tls: ClientTLSSettings | ServerTLSSettings) -> Iterator[str | None]:
-    yield from (tls.ca_certificates, tls.ca_crl, tls.private_key)
-    if isinstance(tls, ClientTLSSettings):
-        yield tls.client_certificate
-        return
-    yield tls.server_certificate
-    for pair in tls.tls_certificates:
-        yield from (pair.server_certificate, pair.private_key)

@@ -6,22 +6,16 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import msgspec
-
 from ..config.core import CredentialSpec
 from ..config.credential import described
 from ..proxy.messages import SetMaterials
-from ..proxy.tls.certificates import KEYS, Certificates, Materials
+from ..proxy.tls.certificates import KEYS, Certificates, Materials, pack
 from .channel import memfd
 from .credentials import Use
+from .files import File, FileReader, Folders
 from .logs import Log
 
 log = Log("control")
-
-#: A certificate bundle is no larger.
-MAX_FILE = 4 * 1024 * 1024
-
-Stamp = tuple[int, int, int]
 
 
 class Fault(NamedTuple):
@@ -67,10 +61,10 @@ class MaterialSource:
         self._announce = announce
         self._secrets = only({})
         self._certificates = Certificates()  # to know what the workers will find
-        self._stamps: dict[str, Stamp] = {}
-        self._files: dict[str, bytes] = {}
+        self._reader = FileReader()
+        self._files: dict[str, File] = {}
+        self._unread: Mapping[str, str] = {}  # by path: why it is not read
         self._kept: dict[str, Mapping[str, bytes]] = {}
-        self._missing: set[str] = set()
         self._told: set[Fault] = set()
 
     def want(self, uses: Iterable[Use], secrets: Secrets) -> None:
@@ -84,17 +78,18 @@ class MaterialSource:
         self.scan()
 
     def scan(self) -> None:
-        """Read what has changed. One stat per file where nothing has."""
-        paths = {path for use in self.uses for path in use.paths}
-        for path in paths:
-            self._read(path)
-        for path in self._files.keys() - paths:
-            del self._files[path], self._stamps[path]
+        """Read what has changed. One look per file where nothing has; what takes longer than a moment comes with a
+        later scan."""
+        wanted = places_of(self.uses)
+        found = self._reader.look(wanted, self._files) if wanted else None
+        if found is not None:
+            self._unread = found.faults
+            self._files = {path: file for path, file in {**self._files, **found.files}.items() if path in wanted}
         keys = {key for use in self.uses for key in (*use.secrets, *use.beside)}
         specs = self._secrets.specs
         self._kept = {key: useful(specs[key]) if key in specs else self._kept[key]
                       for key in keys if key in specs or key in self._kept}  # fmt: skip
-        materials = Materials(dict(self._files), self._kept)
+        materials = Materials({path: file.content for path, file in self._files.items()}, self._kept)
         if materials != self.materials:
             self.materials = materials
             self._certificates.replace(materials)
@@ -104,7 +99,7 @@ class MaterialSource:
 
     def replay(self) -> Iterator[tuple[SetMaterials, tuple[int]]]:
         """What a worker is told."""
-        fd = memfd("nodemesh-materials", msgspec.msgpack.encode(self.materials))
+        fd = memfd("nodemesh-materials", pack(self.materials))
         yield SetMaterials(), (fd,)
         os.close(fd)
 
@@ -134,21 +129,20 @@ class MaterialSource:
             key in self._secrets.specs or self._secrets.why_absent(key) for key in use.beside
         ):
             return ""  # nor of what may stand beside it
+        for path in use.paths:
+            if path in self._unread:
+                why = f"the file {path} is not read: {self._unread[path]}"
+                return f"{why}; what was read before serves on" if path in self._files else why
         return self._certificates.fault(use.tls, use.namespace)
 
-    def _read(self, path: str) -> None:
-        try:
-            found = os.stat(path)
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if self._stamps.get(path) == stamp:
-                return
-            with open(path, "rb") as file:
-                content = file.read(MAX_FILE)
-        except OSError as error:
-            if path not in self._missing:
-                self._missing.add(path)
-                log.error("certificate not read", file=path, why=error.strerror)
-            return
-        self._missing.discard(path)
-        self._stamps[path] = stamp
-        self._files[path] = content
+
+def places_of(uses: Iterable[Use]) -> dict[str, Folders]:
+    """The files that are named, with the folders that each may lie in: what the operator's own files name may lie
+    anywhere."""
+    places: dict[str, Folders] = {}
+    for use in uses:
+        for path in use.paths:
+            before = places.get(path, ())
+            free = use.folders is None or before is None
+            places[path] = None if free else tuple(dict.fromkeys((*(before or ()), *(use.folders or ()))))
+    return places

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 import msgspec
 
+from ..config.meshconfig import MeshConfigSpec
+from ..config.reach import GATEWAY_FOLDERS
+
 #: What a cluster may be called: its name becomes a file's, and a metric's label.
 CLUSTER_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 
@@ -66,8 +69,10 @@ class RemoteCluster(msgspec.Struct, frozen=True):
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`client` is the `namespace/name` behind the plain listeners, empty where nobody said; `gateway` has the labels of
     the gateway workload that this process serves as, in addition; `grace` is seconds given to open connections when the
-    agent stops; `workers` 0 stands for one per processor. With `kubernetes`, an empty `kubeconfig` stands for the pod's
-    service account, and an empty `state_dir` for keeping nothing on disk. `cluster` is the own cluster's name;
+    agent stops;
+    `worker_limit` and `control_limit` are seconds without a sign of life after which a process is replaced, 0 for
+    never; `workers` 0 stands for one per processor. With `kubernetes`, an empty `kubeconfig` stands for the
+    pod's service account, and an empty `state_dir` for keeping nothing on disk. `cluster` is the own cluster's name;
     `remote_secrets` follows the clusters that Secrets of the own namespace name, beside the `remotes`. The supervisor
     resolves all that depends on the machine: in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
 
@@ -93,6 +98,18 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     control_socket: str = ""  # of this generation, in the run folder
     replace: bool = False
     grace: float = 10.0
+    worker_limit: float = 10.0
+    control_limit: float = 30.0
+
+    @property
+    def serves_gateways_alone(self) -> bool:
+        """Whether this is a gateway's own pod: what is in its file system is there for the gateway."""
+        return bool(self.gateway) and self.ebpf is Ebpf.OFF
+
+    def folders(self, mesh: MeshConfigSpec) -> tuple[str, ...] | None:
+        """Where unix sockets are upstreams: anywhere for who has written all of the configuration."""
+        mounted = GATEWAY_FOLDERS if self.serves_gateways_alone else ()
+        return (*mesh.allowed_folders, *mounted) if self.kubernetes else None
 
     @property
     def listeners(self) -> tuple[Expose | GatewayListen, ...]:

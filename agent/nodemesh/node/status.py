@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..admin.state import Explanation, ModeRow, PodRow, QuestionError
-from ..config.problems import Severity
+from ..config.problems import Problem, Severity
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Service, Snapshot
 from ..routing.answer import Explanation as Answer
@@ -73,6 +73,7 @@ class RunningNode:
                 "error": control.error,
                 "errors": errors,
                 "warnings": warnings,
+                "claims": [f"{claim.location}: {claim.message}" for claim in control.claims],
             },
             "certificates": self._certificates(),
             "cluster": self._cluster(),
@@ -160,8 +161,12 @@ class RunningNode:
     def _pods_dns(self) -> int:
         return sum(row.dns for row in self.pods())
 
+    def problems(self) -> tuple[Problem, ...]:
+        """Of the objects, and between namespaces."""
+        return (*self.snapshot.problems, *self._control.claims)
+
     def _problem_counts(self) -> tuple[int, int]:
-        found = Counter(problem.severity for problem in self.snapshot.problems)
+        found = Counter(problem.severity for problem in self.problems())
         return found[Severity.ERROR], found[Severity.WARNING]
 
     def mode(self, service: Service, port: int) -> ModeRow:

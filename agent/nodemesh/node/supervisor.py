@@ -21,6 +21,7 @@ from .channel import Channel, Closed
 from .child import Child
 from .logs import Log, setup
 from .options import Address, RunOptions, StartError
+from .pulse import LOOK
 from .store import Children, Drop, FdStore, Put, Ready, Started, ToSupervisor
 
 log = Log("supervisor")
@@ -69,9 +70,9 @@ class Supervisor:
         self.status = 0
         self.store = store
         arguments = [msgspec.json.encode(options).decode()]
-        self.control = Child("control", "nodemesh.node.control", arguments)
+        self.control = Child("control", "nodemesh.node.control", arguments, options.control_limit)
         self.workers = [
-            Child(f"worker-{number}", "nodemesh.node.worker", [*arguments, str(number)])
+            Child(f"worker-{number}", "nodemesh.node.worker", [*arguments, str(number)], options.worker_limit)
             for number in range(options.workers)
         ]
         self._channel: Channel[ToSupervisor] | None = None
@@ -81,6 +82,7 @@ class Supervisor:
         self._door: socket.socket | None = None  # where a successor knocks
         self._wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._signals: list[int] = []
+        self._looked = 0.0  # when the children's pulses were felt
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
         if predecessor is None:
@@ -99,6 +101,7 @@ class Supervisor:
                 self._wait(self._timeout())
                 self._take_signals()
                 self._reap()
+                self._replace_hung()
         finally:
             self._stop()
         return self.status
@@ -118,7 +121,7 @@ class Supervisor:
     def _timeout(self) -> float:
         children = self.workers if self._successor is not None else self._children()
         due = [child.due for child in children if child.due is not None]
-        return max(0.0, min(due) - time.monotonic()) if due else 60.0
+        return max(0.0, min([*due, self._looked + LOOK]) - time.monotonic())
 
     def _wait(self, seconds: float) -> None:
         for fd, _events in self._poll.poll(seconds * 1000):
@@ -194,6 +197,18 @@ class Supervisor:
             delay = max(0.0, (child.due or now) - now)
             log.warning("process died, starting it again", process=child.name, status=how, delay=f"{delay:.1f}s")
         self._adopt_orphans()
+
+    def _replace_hung(self) -> None:
+        """End who does not answer any more; it is started again as if it had died by itself."""
+        now = time.monotonic()
+        if now < self._looked + LOOK:
+            return
+        self._looked = now
+        for child in self._children():
+            why = child.hung(now)
+            if why:
+                log.error("process hangs, replacing it", process=child.name, pid=child.pid, why=why)
+                child.signal(signal.SIGKILL)
 
     def _adopt_orphans(self) -> None:
         """As a container's first process: end the zombies that nobody else waits for."""

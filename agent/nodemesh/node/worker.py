@@ -19,6 +19,7 @@ from ..telemetry.telemetry import Telemetry
 from .logs import Log, setup
 from .options import Ebpf, RunOptions
 from .platform import EbpfPlatform
+from .pulse import BEAT, Heart
 from .upgrade import REPLACED
 
 log = Log("worker")
@@ -35,6 +36,7 @@ class NodeWorker(Worker):
 
     def __init__(self, options: RunOptions, number: int, platform: Platform) -> None:
         self._options = options
+        platform.admin_port = options.admin.port
         self._signals = Signals(self)
         super().__init__(
             connect(options.control_socket),
@@ -47,8 +49,10 @@ class NodeWorker(Worker):
         self._log_settings: tuple[str, str, str] = ("", "", "")
         self._log_fd = -1
         self.reactor.watch(self._signals.fd, self._signals)
+        self._heart = Heart()
         self._configure_log()
         self._flush()
+        self._beat()
 
     def finish(self, *, replaced: bool = False) -> None:
         """Finish what is under way, within the grace, then end. Where another worker has taken our place, what is
@@ -62,8 +66,13 @@ class NodeWorker(Worker):
         self._log_settings = ("", "", "")
         self._configure_log()
 
+    def _beat(self) -> None:
+        self._heart.beat()
+        self.reactor.clock.after(BEAT, self._beat)
+
     def _flush(self) -> None:
         self._configure_log()
+        self.platform.folders = self._options.folders(self.tables.mesh)
         self.telemetry.flush()
         self.reactor.clock.after(FLUSH_INTERVAL, self._flush)
 

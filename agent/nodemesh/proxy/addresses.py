@@ -13,11 +13,12 @@ UNIX: Final = "unix://"
 class Address:
     """One address and port: `sockaddr` is what connect() takes, `text` is `host:port`, or the unix socket's URL."""
 
-    __slots__ = ("family", "sockaddr", "text")
+    __slots__ = ("family", "port", "sockaddr", "text")
 
     def __init__(self, address: str, port: int) -> None:
         self.family = int(socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.sockaddr: tuple[str, int] | str = (address, port)
+        self.port = port
         self.text = show((address, port))
         if address.startswith(UNIX):
             self.family = int(socket.AF_UNIX)

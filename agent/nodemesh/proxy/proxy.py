@@ -16,6 +16,7 @@ from ..routing.tables import Tables
 from ..routing.views import Views
 from ..telemetry.telemetry import Telemetry
 from .clock import Clock
+from .http import environment
 from .http.request_id import RequestIds
 from .pod import Pod
 from .target import Target, drain
@@ -66,6 +67,7 @@ class Proxy:
         self.views = Views(tables, self.views)
         self.limits = tables.mesh.limits
         self.accept_http10 = tables.mesh.http10
+        environment.allow(tables.mesh.allowed_environment)
         for pod in self.pods.values():
             pod.see(pod.client, self.views.for_client(pod.client))
             pod.limit(self.limits, self.workers)

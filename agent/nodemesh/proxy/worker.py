@@ -26,7 +26,7 @@ from .io.platform import Platform
 from .io.reactor import Listener, Reactor
 from .messages import FromControl, Message
 from .proxy import Proxy
-from .tls.certificates import Materials
+from .tls.certificates import unpack
 from .transport import Watcher
 
 #: The collector's thresholds: with everything that lives long frozen after each table, its passes are short and rare.
@@ -174,7 +174,7 @@ class Worker(Watcher):
         """Have other certificates from now on."""
         content = os.pread(fd, os.fstat(fd).st_size, 0)  # the descriptor's position is shared with other workers
         os.close(fd)
-        self.proxy.certificates.replace(msgspec.msgpack.decode(content, type=Materials))
+        self.proxy.certificates.replace(unpack(content))
 
     def _set_counters(self, fd: int) -> None:
         """Count where all workers of the node count."""

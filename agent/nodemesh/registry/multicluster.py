@@ -16,6 +16,7 @@ from ..config.core import CredentialSpec
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from ..config.problems import Problem
+from ..config.reach import Reach
 from .assemble import ObjectKey, key_of
 from .changed import changed_keys
 from .snapshot import Resolution, Service, Snapshot
@@ -35,9 +36,10 @@ OWN = -1
 class Registry:
     """`apply` takes in what the own cluster's sources say, `apply_remote` what another cluster does."""
 
-    def __init__(self, cluster: str = "") -> None:
+    def __init__(self, cluster: str = "", *, gateway: bool = False) -> None:
+        """As Store's."""
         self.snapshot = Snapshot()
-        self._own = Store(cluster)
+        self._own = Store(cluster, gateway=gateway)
         self._remotes: dict[str, Store] = {}
         self._meshes: dict[ObjectKey, Object[Any]] = {}  # MeshConfigs, which hold for all
         self._held: dict[str, set[ObjectKey]] = {}  # by remote cluster
@@ -47,6 +49,16 @@ class Registry:
     def secrets(self) -> dict[str, CredentialSpec]:
         """The own cluster's, as Store has them."""
         return self._own.secrets
+
+    @property
+    def reach(self) -> Reach:
+        """What the own cluster's objects may name, as Store has it."""
+        return self._own.reach
+
+    @property
+    def objections(self) -> Mapping[ObjectKey, tuple[Problem, ...]]:
+        """The own cluster's, as Store has them."""
+        return self._own.objections
 
     def apply(
         self,

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
+
+import msgspec
 
 from ..config.core import CredentialSpec
 from ..config.credential import CONFIG_MAP
 from ..config.kinds import ISTIO_GROUP
-from ..config.meshconfig import LabelSelector
-from ..config.meta import Object
+from ..config.meshconfig import LabelSelector, MeshConfigSpec
+from ..config.meta import Object, Origin
 from ..config.problems import Problem
+from ..config.reach import GATEWAY_FOLDERS, Reach, admitted, objections
 from .assemble import Assembler, ObjectKey, key_of
 from .snapshot import Snapshot
 
 #: How many changes a snapshot names one by one.
 MAX_CAUSES = 50
+
+#: The sources of the own cluster. A file's object counts before the API server's of the same name.
+FILES = "files"
+CLUSTER = "cluster"
+
+#: The kinds that may name something of the agent's own machine.
+REACHING = frozenset({"DestinationRule", "Gateway", "ServiceEntry", "WorkloadEntry"})
 
 #: The kinds that a Snapshot carries as they were written, by group and name, with the attribute that holds them.
 RULE_KINDS = {
@@ -30,13 +41,17 @@ class Store:
     """Objects of several sources and the Snapshot they make. Where two sources hold an object of the same kind and
     name, the one whose source came first counts."""
 
-    def __init__(self, cluster: str = "", *, remote: bool = False) -> None:
-        """`cluster` is the name of the cluster whose objects these are; `remote` where this node is none of its."""
+    def __init__(self, cluster: str = "", *, remote: bool = False, gateway: bool = False) -> None:
+        """`cluster` is the name of the cluster whose objects these are; `remote` where this node is none of its;
+        `gateway` where this process serves Gateways, and nothing but them."""
         self.snapshot = Snapshot(cluster=cluster)
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._in_force: dict[ObjectKey, Object[Any]] = {}  # after discoverySelectors
-        self._selectors: tuple[LabelSelector, ...] = ()
+        self._mesh = MeshConfigSpec()
+        self._remote = remote
+        self._gateway = gateway
+        self._objections: dict[ObjectKey, tuple[Problem, ...]] = {}
         self._assembler = Assembler(cluster, remote=remote)
 
     def apply(
@@ -49,9 +64,12 @@ class Store:
         """Take in a source's changes; `problems`, if given, replaces those that the source reported before. The
         snapshot stays the same object if nothing changed."""
         held = self._held.setdefault(source, {})
+        foreign = self._remote or source == CLUSTER
         touched: dict[ObjectKey, None] = {}
         for item in changed:
             key = key_of(item)
+            if foreign and item.kind in REACHING:
+                item = msgspec.structs.replace(item, origin=Origin.API_SERVER)
             held[key] = item
             touched[key] = None
         for key in removed:
@@ -60,6 +78,18 @@ class Store:
         if problems is not None:
             self._problems[source] = tuple(problems)
         return self._advance(self._changes(touched))
+
+    @property
+    def reach(self) -> Reach:
+        """What objects of the API server may name of this machine: what MeshConfig allows and, in a gateway's own pod,
+        what is mounted into it for that."""
+        mounted = GATEWAY_FOLDERS if self._gateway else ()
+        return Reach((*self._mesh.allowed_folders, *mounted), self._gateway)
+
+    @property
+    def objections(self) -> Mapping[ObjectKey, tuple[Problem, ...]]:
+        """The objects that are not in force as they were given for what they name, with the findings."""
+        return self._objections
 
     def meshes(self) -> list[Object[Any]]:
         """The MeshConfigs in force."""
@@ -82,24 +112,30 @@ class Store:
         """What changes among the objects in force. New namespace labels or selectors may reveal or hide any object."""
         keys = dict.fromkeys(touched)
         if any(key.kind == "MeshConfig" for key in keys):
-            self._selectors = self._find_selectors()
+            self._mesh = self._find_mesh()
         if any(key.kind in ("MeshConfig", "Namespace") for key in keys):
             keys = dict.fromkeys([*keys, *(key for held in self._held.values() for key in held)])
         changes: dict[ObjectKey, Object[Any] | None] = {}
+        reach = self.reach
+        self._objections = {key: found for key, found in self._objections.items() if key not in keys}
         for key in keys:
             item = self._winner(key)
-            if item is not None and not self._discovered(key, self._selectors):
+            if item is not None and not self._discovered(key, self._mesh.discovery_selectors):
                 item = None
             before = self._in_force.get(key)
+            found = objections(item, reach) if item is not None and item.kind in REACHING else ()
+            if item is not None and found:
+                self._objections[key] = found
+                item = admitted(item, before, reach)
             if item is before or item == before:
                 continue
             changes[key] = item
         return changes
 
-    def _find_selectors(self) -> tuple[LabelSelector, ...]:
+    def _find_mesh(self) -> MeshConfigSpec:
         meshes = [item for held in self._held.values() for key, item in held.items() if key.kind == "MeshConfig"]
         mesh = min(meshes, key=lambda item: (item.meta.created, item.meta.key), default=None)
-        return mesh.spec.discovery_selectors if mesh is not None else ()
+        return mesh.spec if mesh is not None else MeshConfigSpec()
 
     def _discovered(self, key: ObjectKey, selectors: tuple[LabelSelector, ...]) -> bool:
         """Istio's discoverySelectors: an object counts if one selector selects its namespace's labels."""
@@ -111,7 +147,7 @@ class Store:
 
     def _advance(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> Snapshot:
         previous = self.snapshot
-        problems = tuple(problem for source in self._problems.values() for problem in source)
+        problems = tuple(chain(*self._problems.values(), *self._objections.values()))
         if not changes and problems == previous.problems:
             return previous
         causes = [self._cause(key, item) for key, item in changes.items()]

@@ -12,6 +12,7 @@ from ..registry.snapshot import Service, Snapshot
 from .destinationrules import merge_destination_rules, rule_host
 from .locality import HOSTNAME
 from .names import by_specificity
+from .ownership import compile_owned
 from .tables import DestinationRule, Gateway, Sidecar, Tables, VirtualService
 from .virtualservices import compile_virtual_service, delegate_keys
 
@@ -24,6 +25,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     before = previous.snapshot
     assert before is not None
     addresses, networks = index_addresses(snapshot.services, previous)
+    owned = compile_owned(snapshot, before, previous)
     virtual_services = compile_virtual_services(snapshot, before, previous)
     virtual_hosts = index_virtual_hosts(virtual_services, previous)
     destination_rules = compile_destination_rules(snapshot, before, previous)
@@ -39,6 +41,8 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         wildcard_services=wildcards(snapshot.services, previous.services, previous.wildcard_services),
         addresses=addresses,
         networks=networks,
+        owned=owned.addresses,
+        claimed_networks=owned.networks,
         virtual_services=virtual_services,
         virtual_hosts=virtual_hosts,
         wildcard_virtual_hosts=wildcards(virtual_hosts, previous.virtual_hosts, previous.wildcard_virtual_hosts),

@@ -14,10 +14,12 @@ from .decision import Decision, Failure, Route
 from .frontend import Frontend, Mode, allocated_frontend
 from .index import EndpointIndex
 from .listing import Changes, Listed, Listing, ReadSets
+from .lookup import Lookup
 from .memo import Memo, Pool
 from .mode import choose_mode, failure_policy_of, http_rules
 from .names import canonical, strip_port
 from .networks import is_elsewhere
+from .ownership import ENTRY, is_taken, others_in
 from .sight import Sight
 
 #: How many different addresses are remembered: they come from outside and may be anything.
@@ -78,19 +80,43 @@ class Frontends:
 
     def _find(self, address: str, port: int) -> Frontend:
         lookup = self._sight.lookup()
+        held = self._endpoint_at(address, port)
         for host in self._hosts_at(address):
             service = lookup.imported_service(host, port)
-            if service is not None and service.port(port) is not None:
+            if service is not None and service.port(port) is not None and not self._is_taken(address, service, held):
                 frontend = self._of_service(service, port)
                 return allocated_frontend(frontend) if address in service.allocated else frontend
-        for host, service_port in self._index.find(address, port):
-            service = lookup.imported_service(host, service_port)
-            if service is not None and service.port(service_port) is not None:
-                return self._of_endpoint(service, service_port, (address,), port)
+        if held is not None:
+            return self._of_endpoint(*held, (address,), port)
         named = lookup.named_service(strip_port(address), port)
         if named is not None:
             return self._of_service(named, port)
         return self._of_nobody((address,), port)
+
+    def _endpoint_at(self, address: str, port: int) -> tuple[Service, int] | None:
+        """The service, and its port, that an endpoint's own address stands behind."""
+        lookup = self._sight.lookup()
+        for host, service_port in self._index.find(address, port):
+            service = lookup.imported_service(host, service_port)
+            if service is not None and service.port(service_port) is not None:
+                return service, service_port
+        return None
+
+    def _is_taken(self, address: str, service: Service, held: tuple[Service, int] | None) -> bool:
+        """Whether a ServiceEntry claims an address that another namespace has: a pod's, a Service's, an endpoint's."""
+        if service.kind != ENTRY:
+            return False
+        if held is not None and held[0].kind == "Service" and held[0].namespace != service.namespace:
+            return True
+        return is_taken(self._sight.tables, address, service)
+
+    def _own_addresses(self, service: Service, lookup: Lookup) -> tuple[str, ...]:
+        """A service's addresses without those that another namespace has."""
+        if service.kind != ENTRY or not service.addresses:
+            return service.addresses
+        tables = self._sight.tables
+        lookup.reads.append(("owned", None, tables.owned))
+        return tuple(address for address in service.addresses if not is_taken(tables, address, service))
 
     def _hosts_at(self, address: str) -> Iterator[str]:
         yield from self._sight.tables.addresses.get(address, ())
@@ -139,8 +165,13 @@ class Frontends:
         assert spec is not None
         tcp = self._connections.rules(service, port, lookup).tcp(service.addresses[0] if service.addresses else "")
         mode, reason = choose_mode(service, spec, lookup, tcp)
+        if mode is Mode.KERNEL and service.kind == ENTRY:
+            lookup.reads.append(("claimed_networks", None, self._sight.tables.claimed_networks))
+            others = others_in(self._sight.tables, service)
+            if others:  # whose it is, is told address by address
+                mode, reason = Mode.PROXY, f"addresses of namespace {others} are in its network"
         frontend = Frontend(
-            addresses=service.addresses,
+            addresses=self._own_addresses(service, lookup),
             port=port,
             protocol=spec.protocol,
             service=service,
@@ -191,13 +222,20 @@ class Frontends:
                     if frontend.mode is Mode.PROXY:
                         by_name.setdefault(frontend.port, frontend)
                 elif resolved and frontend.service.host in resolved:
-                    yield replace(frontend, addresses=resolved[frontend.service.host])
+                    addresses = resolved[frontend.service.host]
+                    yield replace(frontend, addresses=self._not_taken(addresses, frontend.service, frontend.port))
         for frontend in by_name.values():
             yield replace(frontend, addresses=EVERYWHERE)
             yield loopback_frontend(frontend.port)
         if not self._passes_unknown:
             yield self._of_nobody(EVERYWHERE, ANY_PORT)
             yield loopback_frontend(ANY_PORT)
+
+    def _not_taken(self, addresses: tuple[str, ...], service: Service, port: int) -> tuple[str, ...]:
+        """A name's addresses in the DNS, without those that other namespaces have: anybody's name may lead to them."""
+        return tuple(
+            address for address in addresses if not self._is_taken(address, service, self._endpoint_at(address, port))
+        )
 
     def _list(self, host: str) -> Listed:
         lookup = self._sight.lookup()

@@ -14,7 +14,7 @@ from .tables import Tables
 Place = tuple[str, str | None]
 
 MAPPINGS = ("services", "addresses", "virtual_hosts", "virtual_services", "destination_rules")
-WHOLES = ("wildcard_services", "wildcard_virtual_hosts", "wildcard_destination_rules")
+WHOLES = ("owned", "claimed_networks", "wildcard_services", "wildcard_virtual_hosts", "wildcard_destination_rules")
 
 
 def changed_places(now: Tables, before: Tables) -> frozenset[Place]:

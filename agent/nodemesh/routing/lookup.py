@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..config.meshconfig import HostOwnership
 from ..registry.services import selects
 from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Service
 from .client import Client
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
+from .ownership import ENTRY, is_taken, may_speak_for
 from .scope import Scope
 from .tables import DestinationRule, Tables, VirtualService
 
@@ -81,11 +83,11 @@ class Lookup:
     def named_service(self, name: str, port: int) -> Service | None:
         """The service with that port which a Host, SNI or dialled name means: full name, alias, virtual address, a name
         under a headless service, or the most specific wildcard."""
-        return self._first_of(self._meanings(name), port) or self.wildcard_service(name, port)
+        return self._first_of(name, self._meanings(name), port) or self.wildcard_service(name, port)
 
     def exact_service(self, name: str, port: int) -> Service | None:
         """The same without the wildcards."""
-        return self._first_of(self._meanings(name), port)
+        return self._first_of(name, self._meanings(name), port)
 
     def alias_rules(self, name: str, port: int) -> VirtualService | None:
         """The VirtualService of an alias's own, which comes before its target's where it has that port (and on that of
@@ -102,14 +104,21 @@ class Lookup:
         """The service with the most specific wildcard that covers the name."""
         wildcards = self.tables.wildcard_services
         self.reads.append(("wildcard_services", None, wildcards))
-        return self._first_of((pattern for pattern in wildcards if covers(pattern, name)), port)
+        return self._first_of(name, (pattern for pattern in wildcards if covers(pattern, name)), port)
 
-    def _first_of(self, hosts: Iterable[str], port: int) -> Service | None:
+    def _first_of(self, name: str, hosts: Iterable[str], port: int) -> Service | None:
         for host in hosts:
             service = self.imported_service(host, port)
-            if service is not None and service.port(port) is not None:
+            if service is not None and service.port(port) is not None and not self._is_taken(name, service):
                 return service
         return None
+
+    def _is_taken(self, name: str, service: Service) -> bool:
+        """Whether an address names a ServiceEntry, and is another namespace's."""
+        if service.kind != ENTRY or name not in self.tables.addresses:
+            return False
+        self.reads.append(("owned", None, self.tables.owned))
+        return is_taken(self.tables, name, service)
 
     def _meanings(self, name: str) -> Iterator[str]:
         yield name
@@ -141,7 +150,7 @@ class Lookup:
     def virtual_service_keys(self, host: str) -> Iterator[str]:
         """All that apply, the winner first."""
         for pattern in self._virtual_hosts(host):
-            yield from self._keys_at(pattern)
+            yield from self._keys_at(pattern, host)
 
     def connection_keys(self, host: str) -> list[str]:
         """The VirtualServices whose rules for connections count for a service: all that share a name with it, in their
@@ -151,7 +160,7 @@ class Lookup:
             held = self.tables.virtual_hosts
             self.reads.append(("virtual_hosts", None, held))
             patterns += [pattern for pattern in held if pattern != host and covers(host, pattern)]
-        keys = {key for pattern in patterns for key in self._keys_at(pattern)}
+        keys = {key for pattern in patterns for key in self._keys_at(pattern, host)}
         return sorted(keys, key=self._order)
 
     def _order(self, key: str) -> tuple[int, float, str]:
@@ -167,8 +176,8 @@ class Lookup:
             if pattern != host and covers(pattern, host):
                 yield pattern
 
-    def _keys_at(self, pattern: str) -> list[str]:
-        """The VirtualServices with that very host that apply, the winner first."""
+    def _keys_at(self, pattern: str, host: str) -> list[str]:
+        """The VirtualServices of a host that have this very pattern and apply, the winner first."""
         tables = self.tables
         keys = tables.virtual_hosts.get(pattern)
         self.reads.append(("virtual_hosts", pattern, keys))
@@ -176,12 +185,16 @@ class Lookup:
         for key in keys or ():
             virtual_service = tables.virtual_services[key]
             self.reads.append(("virtual_services", key, virtual_service))
-            if self._applies(virtual_service):
+            if self._applies(virtual_service, host):
                 found.append((self._remoteness(virtual_service), key))
         found.sort(key=lambda entry: entry[0])  # stable: the oldest first
         return [key for _, key in found]
 
-    def _applies(self, virtual_service: VirtualService) -> bool:
+    def _applies(self, virtual_service: VirtualService, host: str) -> bool:
+        if self.tables.mesh.host_ownership is HostOwnership.NAMESPACE:
+            self.reads.append(("services", host, self.tables.services.get(host)))
+            if not may_speak_for(self.tables, virtual_service.namespace, host, self.client.namespace):
+                return False
         return (
             is_visible(virtual_service.export_to, self.client.namespace)
             and self.is_bound(virtual_service)
@@ -195,7 +208,7 @@ class Lookup:
         for pattern in self._virtual_hosts(name) if wildcards else (name,):
             if pattern != name and self._service_under(pattern, port):
                 continue
-            for key in self._keys_at(pattern):
+            for key in self._keys_at(pattern, name):
                 virtual_service = self.tables.virtual_services[key]
                 if port == UNREGISTERED_PORT or any(
                     self._service_under(host, port, spoken=True) for host in virtual_service.hosts

@@ -28,6 +28,8 @@ class Update(Part, frozen=True, kw_only=True, array_like=True):
     mesh: MeshConfigSpec | None = None
     services: dict[str, msgspec.Raw] = {}
     addresses: dict[str, tuple[str, ...] | None] = {}
+    owned: dict[str, str | None] = {}
+    claimed_networks: dict[str, tuple[str, ...] | None] = {}
     virtual_services: dict[str, VirtualService | None] = {}
     virtual_hosts: dict[str, tuple[str, ...] | None] = {}
     destination_rules: dict[str, tuple[DestinationRule, ...] | None] = {}
@@ -43,7 +45,7 @@ class Update(Part, frozen=True, kw_only=True, array_like=True):
 
 
 #: Attributes of the tables that travel as differences by key, and those that travel whole where they changed.
-MAPS = ("addresses", "virtual_services", "virtual_hosts", "destination_rules")
+MAPS = ("addresses", "owned", "claimed_networks", "virtual_services", "virtual_hosts", "destination_rules")
 WHOLES = (
     "mesh",
     "wildcard_services",

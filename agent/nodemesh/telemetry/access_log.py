@@ -82,9 +82,10 @@ class AccessLog:
 
 
 def open_log(path: str) -> int:
-    """The descriptor of `--access-log`: standard output for `-` (and Istio's /dev/stdout), else a file to append to."""
+    """The descriptor of `--access-log`: standard output for `-` (and Istio's /dev/stdout), else a file to append to. A
+    pipe that nobody reads is an error, and is not waited for. Raises OSError."""
     if path in ("-", "/dev/stdout"):
         return 1
     if path == "/dev/stderr":
         return 2
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)

@@ -10,11 +10,13 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.telemetry.samples import request
 
 from nodemesh.admin.http import serve
 from nodemesh.admin.state import Explanation, ModeRow, PodRow, QuestionError
+from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
 from nodemesh.registry.snapshot import Endpoint, Health, Protocol, Service, ServicePort, Snapshot
@@ -50,7 +52,11 @@ class FakeNode:
     def __init__(self) -> None:
         self.lacking: list[str] = []
         self.asked: list[Explanation] = []
+        self.open: list[dict[str, str]] = [{"client": "default/a"}]
         self.snapshot = Snapshot(services={REVIEWS.host: (REVIEWS,)}, problems=(PROBLEM,))
+
+    def problems(self) -> tuple[Problem, ...]:
+        return self.snapshot.problems
 
     def missing(self) -> list[str]:
         return self.lacking
@@ -84,7 +90,7 @@ class FakeNode:
         return totals
 
     async def connections(self) -> list[Any]:
-        return [{"client": "default/a"}]
+        return self.open
 
     async def metrics(self) -> Iterator[bytes]:
         return iter((b"nodemesh_ready ", b"1.0\n"))
@@ -216,3 +222,51 @@ def test_counts_without_traffic_make_an_empty_graph():
 
     assert graph.build(Totals()) == {"nodes": [], "edges": []}
     assert graph.quantile([0] * 20, 0.5) is None
+
+
+def asked(node: FakeNode, *hosts: str, bind: str = "127.0.0.1") -> list[int]:
+    """The statuses of one request to /status for each Host field."""
+
+    def fetch(port: int, host: str) -> int:
+        with socket.create_connection(("127.0.0.1", port), 5) as sock:
+            sock.sendall(f"GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            return int(sock.recv(4096).split()[1])
+
+    async def scenario() -> list[int]:
+        listener = socket.create_server((bind, 0))
+        runner = await serve(node, listener)
+        statuses = [await asyncio.to_thread(fetch, listener.getsockname()[1], host) for host in hosts]
+        await runner.cleanup()
+        return statuses
+
+    return asyncio.run(scenario())
+
+
+def test_only_who_asks_for_this_api_is_answered():
+    own = ("localhost", "LOCALHOST:15000", "127.0.0.1:15000", "127.0.0.7", "[::1]:15000", "localhost.")
+    others = (
+        "evil.example",
+        "evil.example:15000",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "localhost.evil.example",
+        "[fe80::1]",
+    )
+    assert asked(FakeNode(), *own) == [200] * len(own)
+    assert asked(FakeNode(), *others) == [403] * len(others)
+    assert asked(FakeNode(), "127.0.0.1", "evil.example", bind="0.0.0.0") == [200, 403]
+
+
+def test_hosts_that_the_operator_lists_are_the_apis_too():
+    node = FakeNode()
+    mesh = MeshConfigSpec(admin_hosts=("Nodemesh.example", "192.0.2.1"))
+    node.snapshot = msgspec.structs.replace(node.snapshot, mesh=mesh)
+    assert asked(node, "nodemesh.EXAMPLE:80", "192.0.2.1:15000", "other.example") == [200, 200, 403]
+
+
+def test_what_is_behind_a_question_mark_is_not_shown():
+    node = FakeNode()
+    node.open = [{"client": "default/a", "request": "/login?token=secret"}, {"client": "default/b"}]
+    ((_, body),) = ask(node, "/connections")
+    assert [row.get("request") for row in body["open"]] == ["/login?…", None]
+    assert all(row["path"] == "/reviews/1?…" for row in body["recent"]) and "secret" not in str(body)

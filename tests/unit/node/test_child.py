@@ -59,3 +59,17 @@ def alive(pid: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def test_a_child_that_was_stopped_counts_as_hung():
+    child = Child("server", "http.server", ["0", "--bind", "127.0.0.1"], limit=2.0)
+    child.start(now=0.0)
+    try:
+        assert not child.hung(1.0)
+        child.signal(signal.SIGSTOP)
+        until(lambda: "State:\tT" in Path(f"/proc/{child.pid}/status").read_text())
+        assert [child.hung(now) for now in (2.0, 3.0)][-1] == "it is stopped"
+    finally:
+        child.signal(signal.SIGKILL)
+        until(lambda: child.reap(4.0) is not None)
+    assert not child.hung(5.0)

@@ -1,6 +1,5 @@
 import os
 
-import msgspec
 import pytest
 
 from nodemesh.config.core import SecretSpec
@@ -8,7 +7,7 @@ from nodemesh.config.load import load_text
 from nodemesh.lab.certificates import Authority
 from nodemesh.node.credentials import Credentials
 from nodemesh.node.materials import MaterialSource, Secrets, only
-from nodemesh.proxy.tls.certificates import Materials
+from nodemesh.proxy.tls.certificates import unpack
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 
@@ -65,7 +64,7 @@ def told():
 @pytest.fixture
 def source(told, tmp_path):
     def hear(message, fds):
-        told.append(msgspec.msgpack.decode(os.pread(fds[0], 1 << 20, 0), type=Materials))
+        told.append(unpack(os.pread(fds[0], 1 << 20, 0)))
 
     for name in ("ca", "crt", "key"):
         (tmp_path / f"{name}.pem").write_text(name)

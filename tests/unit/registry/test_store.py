@@ -5,7 +5,7 @@ from tests.meshes import bookinfo, make, pod, service
 from nodemesh.config.load import load_object
 from nodemesh.config.problems import Problem
 from nodemesh.registry.assemble import ObjectKey, key_of
-from nodemesh.registry.store import Store
+from nodemesh.registry.store import CLUSTER, FILES, Store
 
 
 def test_versions_and_causes():
@@ -117,6 +117,65 @@ def test_a_pod_without_a_status_has_the_addresses_that_slices_give_it():
     assert addresses(pod("a", "10.1.0.9", {"app": "web"})) == ("10.1.0.9",)
     assert addresses(bare) == ("10.1.0.2",)
     assert addresses(removed=[key_of(piece)]) == ()
+
+
+def tls_rule(file: str):
+    return make(
+        "DestinationRule", "r", {"host": "a", "trafficPolicy": {"tls": {"mode": "SIMPLE", "caCertificates": file}}}
+    )
+
+
+def allowing(*folders: str):
+    return make("MeshConfig", "m", {"allowedFolders": folders}, namespace="")
+
+
+def test_an_object_that_names_what_is_not_its_own_leaves_the_one_before_in_force():
+    store = Store()
+    good = tls_rule("system")
+    store.apply(CLUSTER, [good])
+    snapshot = store.apply(CLUSTER, [tls_rule("/dev/ptmx")])
+    assert snapshot.destination_rules["default/r"].spec == good.spec
+    (problem,) = snapshot.problems
+    assert problem.code == "out-of-reach" and problem.refused and list(store.objections) == [key_of(good)]
+    snapshot = store.apply(CLUSTER, [good])
+    assert not snapshot.problems and not store.objections
+
+
+def named_by(snapshot):
+    (rule,) = snapshot.destination_rules.values()
+    return rule.spec.traffic_policy.tls.ca_certificates
+
+
+def test_one_that_never_was_good_secures_what_it_is_for_by_what_cannot_be_read_and_goes_without_a_trace():
+    store = Store()
+    bad = tls_rule("/dev/ptmx")
+    assert named_by(store.apply(CLUSTER, [bad])) == "(not allowed) /dev/ptmx"
+    assert store.apply(CLUSTER, [bad]) is store.snapshot
+    snapshot = store.apply(CLUSTER, removed=[key_of(bad)])
+    assert not snapshot.problems and not store.objections and not snapshot.destination_rules
+
+
+def test_what_the_operator_allows_counts_at_once_and_what_he_takes_back_too():
+    store = Store()
+    store.apply(CLUSTER, [tls_rule("/certs/ca.pem")])
+    snapshot = store.apply(CLUSTER, [allowing("/certs")])
+    assert named_by(snapshot) == "/certs/ca.pem" and not snapshot.problems
+    snapshot = store.apply(CLUSTER, [allowing("/other")])
+    assert named_by(snapshot) == "(not allowed) /certs/ca.pem" and snapshot.problems
+
+
+def test_a_file_of_the_operator_may_name_any_file_and_a_gateways_pod_has_folders_of_its_own():
+    assert not Store().apply(FILES, [tls_rule("/any/ca.pem")]).problems
+    assert not Store(gateway=True).apply(CLUSTER, [tls_rule("/etc/istio/certs/ca.pem")]).problems
+    assert Store(gateway=True).apply(CLUSTER, [tls_rule("/etc/kubernetes/ca.pem")]).problems
+    assert Store(remote=True).apply("west", [tls_rule("/any/ca.pem")]).problems
+
+
+def test_an_entrys_unix_socket_is_refused_whole():
+    entry = make("ServiceEntry", "e", {"hosts": ["a.example"], "ports": [{"number": 80, "name": "http"}],
+                 "resolution": "STATIC", "endpoints": [{"address": "unix:///run/containerd.sock"}]})  # fmt: skip
+    assert not Store().apply(CLUSTER, [entry]).services
+    assert Store().apply(FILES, [entry]).services
 
 
 @pytest.mark.parametrize(

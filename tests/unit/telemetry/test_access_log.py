@@ -1,5 +1,6 @@
 import os
 
+import pytest
 from tests.unit.telemetry.samples import request
 
 from nodemesh.telemetry.access_log import BUFFER_LIMIT, WRITE_LIMIT, AccessLog, open_log
@@ -65,3 +66,9 @@ def test_a_line_that_no_write_takes_is_cut_alone():
     assert os.read(read_end, 1 << 20) == short + b"/" * (WRITE_LIMIT - 1) + b"\n" + short
     os.close(read_end)
     os.close(write_end)
+
+
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError):
+        open_log(str(tmp_path / "pipe"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..log_format import FormatError, check_format
 from ..meshconfig import MeshConfigSpec
 from ..meta import Meta, Path
@@ -21,6 +23,7 @@ from .httppolicy import check_retries
 from .loadbalancer import check_locality
 
 ENCODINGS = ("TEXT", "JSON")
+ENVIRONMENT_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 OPERATORS = {"In": True, "NotIn": True, "Exists": False, "DoesNotExist": False}
 
 
@@ -59,12 +62,29 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
     for index, entry in enumerate(spec.service_settings):
         for number, host in enumerate(entry.hosts):
             check_host(host, ("spec", "serviceSettings", index, "hosts", number), findings)
+    _reach(spec, findings)
     for name, limit in (
         ("connections", spec.limits.connections),
         ("requests", spec.limits.requests),
         ("bufferedBytes", spec.limits.buffered_bytes),
     ):
         check_range(limit, 1, float("inf"), ("spec", "limits", name), findings)
+
+
+def _reach(spec: MeshConfigSpec, findings: Findings) -> None:
+    for index, folder in enumerate(spec.allowed_folders):
+        parts = [part for part in folder.split("/") if part]
+        if not folder.startswith("/") or not parts or ".." in parts or "\0" in folder:
+            message = f"`{folder}` is not a folder to allow; right is an absolute path without `..`, and not /"
+            findings.bad_value("bad-folder", ("spec", "allowedFolders", index), message)
+    for index, name in enumerate(spec.allowed_environment):
+        if not re.fullmatch(ENVIRONMENT_NAME, name):
+            message = f"`{name}` is not the name of an environment variable"
+            findings.bad_value("bad-name", ("spec", "allowedEnvironment", index), message)
+    for index, host in enumerate(spec.admin_hosts):
+        fault = "" if is_ip(host) else host_fault(host, wildcard=False)
+        if fault:
+            findings.bad_value("bad-host", ("spec", "adminHosts", index), f"`{host}` is not a host: {fault}")
 
 
 def _networks(spec: MeshConfigSpec, findings: Findings) -> None:

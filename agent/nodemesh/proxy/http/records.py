@@ -6,7 +6,6 @@ from typing import Final
 
 from ...reasons import Reason
 from ...telemetry.record import RequestRecord
-from .errors import ProtocolError
 from .head import RequestHead
 from .session import Session
 
@@ -74,14 +73,19 @@ def copy_of(record: RequestRecord) -> RequestRecord:
     return copy
 
 
-def refused_record(session: Session, error: ProtocolError) -> RequestRecord:
-    """The record of something that could not be read as a request."""
+def reason_of(status: int) -> Reason:
+    """Why something that is no request was answered with that status."""
+    return REASONS.get(status, Reason.DOWNSTREAM_PROTOCOL_ERROR)
+
+
+def refused_record(session: Session, status: int, reason: Reason, detail: str) -> RequestRecord:
+    """The record of something that could not be read as a request, and of the answer (0: none)."""
     record = RequestRecord(session.pod.client)
     record.started = session.pod.proxy.clock.time()
     record.method = b"-"
-    record.status = error.status
+    record.status = status
     record.duration = 0.0
-    record.reasons = (REASONS.get(error.status, Reason.DOWNSTREAM_PROTOCOL_ERROR),)
+    record.reasons = (reason,)
     record.downstream_remote = session.remote
-    record.termination = str(error)
+    record.termination = detail
     return record

@@ -6,7 +6,6 @@ is left out."""
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import time
@@ -20,6 +19,7 @@ from ...routing.match import pseudo_header, query_value
 from ...telemetry.labels import FLAGS
 from ...telemetry.record import RequestRecord
 from ..tls.peer import of_connection
+from .environment import variable
 from .head import RequestFields, RequestHead, ResponseHead
 from .lines import name_of, value_of
 
@@ -85,11 +85,6 @@ NO_FACTS: Final = Facts(
 )
 
 Value = Callable[[Facts, str], str]
-
-
-def environment(name: str) -> str:
-    """ENVIRONMENT: a variable of the agent's own environment."""
-    return os.environ.get(name, "")
 
 
 def moment(pattern: str, when: float) -> str:
@@ -384,7 +379,7 @@ VALUES: Final[dict[str, Value]] = {
     "STREAM_ID": lambda facts, argument: facts.record.request_id.decode("latin-1"),
     "UNIQUE_ID": lambda facts, argument: facts.ids.next().decode() if facts.ids is not None else "",
     "HOSTNAME": lambda facts, argument: HOSTNAME,
-    "ENVIRONMENT": lambda facts, argument: environment(argument) or "-",
+    "ENVIRONMENT": lambda facts, argument: variable(argument.encode()).decode("utf-8", "replace") or "-",
     "GRPC_STATUS": grpc_status,
     "GRPC_STATUS_NUMBER": lambda facts, argument: grpc_status(facts, "NUMBER"),
     "ACCESS_LOG_TYPE": lambda facts, argument: "NotSet",

@@ -7,7 +7,6 @@ from itertools import compress
 from typing import Final
 
 from ...routing.fields import OPTIONS, asked_upgrade, gather, leave_hop
-from ...routing.rewrite import normalize_path
 from ..http.errors import ProtocolError
 from ..http.fields import (
     CONNECTION,
@@ -25,6 +24,7 @@ from ..http.fields import (
 )
 from ..http.head import UNKNOWN, RequestFields, RequestHead
 from ..http.lines import MAX_FIELDS, Known, name_of, read_names, tokens_of, value_of
+from ..http.paths import split_path
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")
 VERSION_LENGTH: Final = len(b"HTTP/1.1")
@@ -71,18 +71,12 @@ def read_target(line: bytes) -> Target:
     if start is None:
         raise ProtocolError(f"malformed request line {line[:60]!r}")
     method, path = start[1], start[2]
-    authority = query = b""
+    authority = b""
     if method == b"CONNECT":
         raise ProtocolError("CONNECT is refused", 403)
     if not path.startswith(b"/"):
         authority, path = other_form(method, path)
-    path = path.partition(b"#")[0]  # Envoy strips a fragment, too: it is no part of a request
-    if b"?" in path:
-        path, _, query = path.partition(b"?")
-    try:
-        target = method, authority, normalize_path(path), query
-    except ValueError as error:
-        raise ProtocolError(f"a path with {error}") from error
+    target = method, authority, *split_path(path)
     TARGETS.keep(line, len(line), target)
     return target
 

@@ -12,7 +12,7 @@ from ..http.errors import ProtocolError
 from ..http.exchange import ANSWERING, DONE, Exchange
 from ..http.head import NO_EDITS, Edits, RequestHead, ResponseHead
 from ..http.local_reply import http_reply
-from ..http.records import refused_record
+from ..http.records import reason_of, refused_record
 from ..http.responder import Responder
 from ..http.session import Session
 from ..http.tunnel import Tunnel
@@ -337,7 +337,7 @@ class Http1Server(Handler, Responder):
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer a request that is none, and close."""
-        record = refused_record(self.session, error)
+        record = refused_record(self.session, error.status, reason_of(error.status), str(error))
         self.pod.proxy.telemetry.record(record)
         self._answer_refusal(error.status)
 

@@ -63,7 +63,7 @@ class Connection(Sections):
         self.now = now
         if self._held:
             self._held += data
-            if len(self._held) < self._need:
+            if len(self._held) < self._need or self.quota <= 0:
                 return
             data = bytes(self._held)
             self._held = bytearray()
@@ -73,6 +73,11 @@ class Connection(Sections):
             except ConnectionFault as error:
                 self._held = bytearray()
                 self._break(error.fault)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether `quota` is used up before what came is: `receive`, with nothing more, goes on."""
+        return self.quota <= 0 and len(self._held) >= self._need > 0
 
     @property
     def held(self) -> int:
@@ -86,7 +91,7 @@ class Connection(Sections):
         if not self._greeted:
             position = self._greet(data)
         need = HEADER_SIZE if self._greeted else len(PREFACE)
-        while self._greeted and size - position >= HEADER_SIZE:
+        while self._greeted and size - position >= HEADER_SIZE and self.quota > 0:
             length = data[position] << 16 | data[position + 1] << 8 | data[position + 2]
             kind = data[position + 3]
             flags = data[position + 4]

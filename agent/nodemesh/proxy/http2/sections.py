@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...reasons import Reason
 from .codes import ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED
 from .decoder import Decoder
@@ -25,16 +27,21 @@ from .stream import (
     Stream,
 )
 
+#: More streams than any bytes open at once.
+NO_QUOTA: Final = 1 << 30
+
 
 class Sections(Sending):
     """A connection that knows what a field section means. `block_since` is when one began that is not complete, else
-    below 0: who has a clock ends a connection that stays so for longer than `Limits.block_time`."""
+    below 0: who has a clock ends a connection that stays so for longer than `Limits.block_time`. `quota` is how many
+    streams the peer may open before the rest of what came is left for the next `receive`."""
 
-    __slots__ = ("block_since", "_decoder", "_block_id", "_block_ended", "_block", "_block_size")
+    __slots__ = ("block_since", "quota", "_decoder", "_block_id", "_block_ended", "_block", "_block_size")
 
     def __init__(self, role: Role, server: bool, limits: Limits, now: float) -> None:
         super().__init__(role, server, limits, now)
         self.block_since = -1.0
+        self.quota = NO_QUOTA
         self._decoder = Decoder(limits)
         self._block_id = 0  # of the stream whose section is not complete
         self._block_ended = False
@@ -127,6 +134,7 @@ class Sections(Sending):
         """Server: a new stream."""
         fields = self._decoder.decode(block)
         self.last = id
+        self.quota -= 1
         if id > self._accepted:  # we said so by GOAWAY (RFC 9113 section 6.8)
             self._remember_reset(id)
             self._late(id, False, ended)

@@ -26,7 +26,7 @@ from .head import Pair
 from .limits import Limits
 from .roles import NOBODY, Receiver, Role
 from .settings import DEFAULT_WINDOW, Settings
-from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, RESET, RESET_BY_US, SENT_END, Stream
+from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, LOCAL, RESET, RESET_BY_US, SENT_END, Stream
 from .watch import Watch
 
 #: Streams that we open before the peer has said how many it takes (as .NET and Go do).
@@ -124,6 +124,10 @@ class Sending:
             self._accepted = self._last_accepted()
             self._out.append(write_goaway(self._accepted, NO_ERROR, b""))
 
+    def give_up(self, fault: Fault) -> None:
+        """End the connection for something that the peer did not do in time."""
+        self._break(fault)
+
     def lost(self, fault: Fault) -> None:
         """The transport is gone: all streams fail with this."""
         if not self.broken:
@@ -212,6 +216,14 @@ class Sending:
         if stream.state != CLOSED and not self.broken:
             self._out.append(write_reset(stream.name, code))
             self._abandon(stream, RESET_BY_US if stream.reading else ENDED)
+
+    def dismiss(self, stream: Stream) -> None:
+        """Server: nobody wants what is left of the request; the response goes out all the same (RFC 9113, 8.1)."""
+        if stream.reading and not self.broken:
+            if stream.state == LOCAL:
+                self.reset(stream, NO_ERROR)
+            else:
+                stream.curt = True
 
     def taken(self, stream: Stream, size: int) -> None:
         """The receiver has no more use for so many bytes of the body: the peer may send as many again."""
@@ -310,6 +322,8 @@ class Sending:
         stream.finishing = False
         if stream.advance(SENT_END):
             self._release(stream, ENDED)
+        elif stream.curt:
+            self.reset(stream, NO_ERROR)
 
     def _release(self, stream: Stream, fate: int) -> None:
         """A stream is no more; how it ended is remembered for frames that come late."""

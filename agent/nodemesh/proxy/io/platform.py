@@ -28,7 +28,11 @@ class AppQueue:
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Platform:
     """The plain platform: every listener knows its destination, and upstream sockets are the worker's own. The node
-    package derives the one that works with eBPF."""
+    package derives the one that works with eBPF. Unix sockets of the worker's own file system are upstreams below
+    `folders` alone, anywhere where that is None. The agent's own API at `admin_port` is nobody's upstream."""
+
+    folders: tuple[str, ...] | None = None
+    admin_port: int = 0
 
     def original_destination(self, connection: SocketType, peer: tuple[Any, ...]) -> tuple[str, int] | None:
         """The address that the client dialled, None if it is not known. `peer` is the address that accept() gave: a

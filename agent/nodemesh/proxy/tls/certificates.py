@@ -15,11 +15,9 @@ import msgspec
 
 from ...config.credential import credential_key, described
 from ...config.gateway import ServerTLSMode, ServerTLSSettings, TLSProtocol
+from ...config.reach import SYSTEM
 from ...routing.decision import UpstreamTls
 from .transport import Terms, TlsError
-
-#: `caCertificates` for the system's own authorities.
-SYSTEM: Final = "system"
 
 #: Keys of a Secret in the order in which Istio looks: its generic ones, then those of `kubernetes.io/tls` with what
 #: cert-manager writes beside them. Of a pair both halves count, or neither.
@@ -54,6 +52,26 @@ class Materials(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Materials of {len(self.files)} files and {len(self.secrets)} Secrets>"
+
+
+class _Packed(msgspec.Struct, frozen=True):
+    """Materials on their way: what several paths lead to is there once."""
+
+    files: Mapping[str, int]
+    contents: tuple[bytes, ...]
+    secrets: Mapping[str, Mapping[str, bytes]]
+
+
+def pack(materials: Materials) -> bytes:
+    numbers: dict[bytes, int] = {}
+    files = {path: numbers.setdefault(content, len(numbers)) for path, content in materials.files.items()}
+    return msgspec.msgpack.encode(_Packed(files, tuple(numbers), materials.secrets))
+
+
+def unpack(data: bytes) -> Materials:
+    """Raises msgspec.DecodeError."""
+    packed = msgspec.msgpack.decode(data, type=_Packed)
+    return Materials({path: packed.contents[number] for path, number in packed.files.items()}, packed.secrets)
 
 
 class Source(NamedTuple):

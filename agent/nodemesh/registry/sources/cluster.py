@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -85,9 +85,9 @@ class ClusterSource:
         self._cache = cache
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {item.name: {} for item in self._resources}
         self._noted: dict[str, dict[ObjectKey, Refusal]] = {item.name: {} for item in self._resources}
-        self._generations: dict[str, dict[ObjectKey, tuple[str, int]]] = {
-            item.name: {} for item in self._resources if item.optional
-        }  # uid and generation
+        #: What the registry does not accept of what was told, with its findings.
+        self.objections: Mapping[ObjectKey, tuple[Problem, ...]] = {}
+        self._heads: dict[str, dict[ObjectKey, Head]] = {item.name: {} for item in self._resources if item.optional}
         self._names: dict[tuple[str, str], tuple[str, ...]] = {}  # of resources; the first that has it counts
         for item in self._resources:
             kind = (item.group, item.kind)
@@ -179,24 +179,28 @@ class ClusterSource:
 
     def refusals(self) -> list[Refusal]:
         """The objects that are not in force as they stand in the cluster."""
-        return [
-            refusal
+        found = {
+            key: refusal
             for noted in self._noted.values()
-            for refusal in noted.values()
+            for key, refusal in noted.items()
             if any(problem.refused for problem in refusal.problems)
-        ]
+        }
+        for heads in self._heads.values():
+            for key in self.objections.keys() & heads.keys() - found.keys():
+                found[key] = Refusal(key, heads[key], self.objections[key])
+        return list(found.values())
 
     def verdicts(self) -> Iterator[Verdict]:
         """On all objects of Istio's kinds and ours that the server has told."""
         for reflector in self.reflectors:
             resource = reflector.resource
-            if resource.name not in self._generations or not reflector.synced:
+            if resource.name not in self._heads or not reflector.synced:
                 continue
             noted = self._noted[resource.name]
-            for key, (uid, generation) in self._generations[resource.name].items():
+            for key, head in self._heads[resource.name].items():
                 path = resource.object_path(reflector.version, key.namespace, key.name)
-                problems = noted[key].problems if key in noted else ()
-                yield Verdict(key, uid, generation, path, problems)
+                problems = (*(noted[key].problems if key in noted else ()), *self.objections.get(key, ()))
+                yield Verdict(key, head.uid, head.generation, path, problems)
 
     # what the reflectors say
 
@@ -212,9 +216,9 @@ class ClusterSource:
         for key in [key for key in noted if key not in seen]:
             del noted[key]
             self._touch(key)
-        generations = self._generations.get(resource.name, {})
-        for key in generations.keys() - seen:
-            del generations[key]
+        heads = self._heads.get(resource.name, {})
+        for key in heads.keys() - seen:
+            del heads[key]
         self._wake.set()
 
     def put(self, resource: Resource, reading: Reading) -> None:
@@ -224,7 +228,7 @@ class ClusterSource:
     def remove(self, resource: Resource, key: ObjectKey) -> None:
         held = self._held[resource.name].pop(key, None)
         noted = self._noted[resource.name].pop(key, None)
-        self._generations.get(resource.name, {}).pop(key, None)
+        self._heads.get(resource.name, {}).pop(key, None)
         if held is not None or noted is not None:
             self._touch(key)
         self._wake.set()
@@ -232,8 +236,8 @@ class ClusterSource:
     def _put(self, resource: Resource, reading: Reading) -> None:
         """A refused object leaves the one before it in force."""
         key, noted = reading.key, self._noted[resource.name]
-        if resource.name in self._generations:
-            self._generations[resource.name][key] = (reading.head.uid, reading.head.generation)
+        if resource.name in self._heads:
+            self._heads[resource.name][key] = msgspec.structs.replace(reading.head, annotations=None)
         before = noted.get(key)
         if reading.problems:
             noted[key] = Refusal(key, reading.head, reading.problems)

@@ -1,15 +1,15 @@
 """Findings across objects: what no single object shows, such as hosts that nobody has and rules that never apply.
 
 `findings.py` collects them with their places, `codes.py` lists their codes; the checks stand in `hosts.py`
-(destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `gateways.py` and
-`services.py`."""
+(destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `ownership.py`
+(claims on what is another namespace's), `gateways.py` and `services.py`."""
 
 from __future__ import annotations
 
 from ...config.problems import Problem
 from ...registry.snapshot import Snapshot
 from ..compile import compile_tables
-from . import conflicts, gateways, hosts, services
+from . import conflicts, gateways, hosts, ownership, services
 from .findings import Findings
 
 
@@ -22,6 +22,7 @@ def lint(snapshot: Snapshot) -> tuple[Problem, ...]:
     if snapshot.services:
         hosts.check(findings)
         services.check(findings)
+        ownership.check(findings)
     return tuple(sorted(findings.problems, key=order))
 
 

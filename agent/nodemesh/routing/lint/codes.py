@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ACROSS_CODES: dict[str, str] = {
+    "address-of-another": "A ServiceEntry claims addresses or a host that another namespace has.",
     "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",
     "delegate-conflict": "A match of a delegate's rule is outside of what its root lets through; the rule falls whole.",
     "delegate-not-exported": "A delegate is not exported to its root's namespace.",
@@ -10,6 +11,7 @@ ACROSS_CODES: dict[str, str] = {
     "gateway-without-workload": "No pod has the labels that a Gateway selects.",
     "host-not-exported": "A destination is not exported to the rule's namespace.",
     "host-not-exposed": "A Gateway does not expose the host of a VirtualService that is bound to it.",
+    "host-of-another": "A VirtualService for other namespaces' clients has a host that is another namespace's.",
     "no-weight": "A destination among several has no weight, and gets no traffic.",
     "not-a-delegate": "The VirtualService that is delegated to has hosts.",
     "policy-ignored": "An older DestinationRule of the same host has a trafficPolicy, which counts alone.",

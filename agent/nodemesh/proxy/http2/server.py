@@ -1,0 +1,278 @@
+"""A client's HTTP/2 connection: each stream gets an exchange, and what all of them say goes out together."""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+from ...reasons import Reason
+from ..clock import Timer
+from ..http.records import refused_record
+from ..http.session import Session
+from ..transport import Buffer, Handler, Transport
+from .codes import CANCEL, ENHANCE_YOUR_CALM
+from .connection import Connection
+from .fault import Fault
+from .head import Head
+from .limits import Limits
+from .roles import Receiver, Role
+from .server_stream import PROTOCOL, Carrier, ServerStream
+from .stream import Stream
+
+# The states of a connection.
+SERVING: Final = 0
+DRAINING: Final = 1  # the first GOAWAY is said: the client is to open no more streams, those on their way are served
+FINISHING: Final = 2  # the second one is: what streams there are end
+CLOSING: Final = 3  # our FIN is sent
+CLOSED: Final = 4
+
+#: What may follow each state; all changes go through `Http2Server._enter`.
+NEXT: Final[dict[int, frozenset[int]]] = {
+    SERVING: frozenset({DRAINING, CLOSING, CLOSED}),
+    DRAINING: frozenset({FINISHING, CLOSING, CLOSED}),
+    FINISHING: frozenset({CLOSING, CLOSED}),
+    CLOSING: frozenset({CLOSED}),
+    CLOSED: frozenset(),
+}
+
+#: Seconds between two looks for what takes too long; a window that stays shut has so many of them.
+SWEEP: Final = 5.0
+STALLED_SWEEPS: Final = 12
+
+#: Seconds for the client's preface and SETTINGS to come.
+GREETING_TIMEOUT: Final = 60.0
+
+#: Seconds a connection may stay without a stream (Envoy's idle_timeout).
+IDLE_TIMEOUT: Final = 3600.0
+
+#: Seconds between the two GOAWAYs.
+DRAIN_DELAY: Final = 1.0
+
+#: Seconds during which a client that we close may still read what was sent.
+LINGER: Final = 1.0
+
+#: Streams that one read may open before others get their turn.
+AT_ONCE: Final = 16
+
+#: What a pod's connection may ask of us, and one from outside, at a gateway.
+POD_LIMITS: Final = Limits()
+GATEWAY_LIMITS: Final = Limits(streams=100)
+
+#: Why all streams of a connection fail whose client left, or was sent away (`Pod.relieve`).
+GONE: Final = Fault(CANCEL, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "", True)
+CROWDED: Final = Fault(CANCEL, Reason.LIMIT_PER_POD, "")
+
+
+class Http2Server(Handler, Carrier):
+    """One connection; `streams` are those with an exchange, or a tunnel."""
+
+    __slots__ = (
+        "session", "pod", "transport", "codec", "streams", "state", "_receiving", "_counted", "_sweeps", "_since",
+        "_timer",
+    )  # fmt: skip
+
+    def __init__(self, session: Session, transport: Transport) -> None:
+        pod = session.pod
+        clock = pod.proxy.clock
+        self.session = session
+        self.pod = pod
+        self.transport = transport
+        limits = GATEWAY_LIMITS if pod.gateway_port else POD_LIMITS
+        self.codec = Connection(ServerRole(self), True, limits, clock.now)
+        self.streams: dict[int, ServerStream] = {}
+        self.state = SERVING
+        self._receiving = False
+        self._counted = 0  # bytes that the pod's gate knows of
+        self._sweeps = 0
+        self._since = clock.now  # of the last stream's end
+        self._timer: Timer = clock.after(SWEEP, self._check)
+        transport.handler = self
+        pod.connections[self] = None
+        self.flush()
+
+    # --- what the transport calls
+
+    def received(self, data: Buffer) -> None:
+        if self.state < CLOSING:
+            self._receive(bytes(data))
+
+    def ended(self) -> None:
+        self._lose(GONE)
+
+    def drained(self) -> None:
+        self.codec.flushed()
+        for stream in list(self.streams.values()):
+            stream.transport_drained()
+
+    def lost(self, error: OSError) -> None:
+        self._lose(CROWDED if error.errno == errno.ENOBUFS else GONE)
+
+    def drain(self) -> None:
+        """Say GOAWAY, also to a client that asks nothing, and close when the last stream is over."""
+        if self.state != SERVING:
+            return
+        self._enter(DRAINING)
+        self.codec.drain()
+        clock = self.pod.proxy.clock
+        clock.cancel(self._timer)
+        self._timer = clock.after(DRAIN_DELAY, self._finish)
+        self.flush()
+
+    def describe(self) -> dict[str, str]:
+        return {
+            "protocol": "HTTP/2",
+            "client": self.transport.remote,
+            "destination": self.transport.local,
+            "request": " ".join([stream.path for stream in list(self.streams.values())[:3]]),
+            "streams": str(len(self.codec.streams)),
+        }
+
+    # --- what the streams call
+
+    @property
+    def pending(self) -> int:
+        return self.transport.pending
+
+    def flush(self) -> None:
+        """While bytes are being received that waits until all of them are."""
+        if self._receiving or self.state >= CLOSING:
+            return
+        data = self.codec.outgoing()
+        if data:
+            self.transport.send(data)
+        if not self.transport.pending:
+            self.codec.flushed()
+        if self.codec.broken or (self.state == FINISHING and not self.codec.streams):
+            self._close()
+
+    def note_refusal(self, reason: Reason, detail: str, status: int) -> None:
+        record = refused_record(self.session, status, reason, detail)
+        record.protocol = PROTOCOL
+        self.pod.proxy.telemetry.record(record)
+
+    # --- what comes
+
+    def _receive(self, data: bytes) -> None:
+        codec, clock = self.codec, self.pod.proxy.clock
+        codec.quota = AT_ONCE
+        self._receiving = True
+        try:
+            codec.receive(data, clock.now)
+        finally:
+            self._receiving = False
+        self._count()
+        self.flush()
+        if codec.stalled and self.state < CLOSING:
+            self.transport.pause()
+            clock.after(0.0, self._go_on)
+
+    def _go_on(self) -> None:
+        """Go on with what has come when the others have had their turn."""
+        if self.state < CLOSING:
+            self.transport.resume()
+            self._receive(b"")
+
+    def _count(self) -> None:
+        """Tell the pod's gate what is kept here of frames that are not complete."""
+        held = self.codec.held
+        if held != self._counted:
+            change, self._counted = held - self._counted, held
+            self.pod.gate.change_held(change)
+
+    def released(self, id: int) -> None:
+        """A stream is over."""
+        self.streams.pop(id, None)
+        self._since = self.pod.proxy.clock.now
+
+    # --- the end
+
+    def _finish(self) -> None:
+        """The client has had the time to hear the first GOAWAY."""
+        self._enter(FINISHING)
+        self.codec.finish()
+        self._timer = self.pod.proxy.clock.after(SWEEP, self._check)
+        self.flush()
+
+    def _close(self) -> None:
+        """Send our FIN behind everything else, and wait a moment: a RST would destroy what the client has not read."""
+        self._enter(CLOSING)
+        clock = self.pod.proxy.clock
+        clock.cancel(self._timer)
+        self.transport.end()
+        self._timer = clock.after(LINGER, self._forget)
+
+    def _lose(self, fault: Fault) -> None:
+        """The client is gone, or sent away."""
+        self.codec.lost(fault)
+        self._forget()
+
+    def _forget(self) -> None:
+        if self.state == CLOSED:
+            return
+        self._enter(CLOSED)
+        self.pod.proxy.clock.cancel(self._timer)
+        if self._counted:
+            self.pod.gate.change_held(-self._counted)
+            self._counted = 0
+        self.codec.role = NO_ROLE  # it knows us: undone, so that nothing waits for the garbage collector
+        self.pod.forget(self)
+        self.transport.close()
+
+    def _check(self) -> None:
+        """End what takes too long: a greeting, a field section, a window that stays shut, idleness."""
+        clock, codec = self.pod.proxy.clock, self.codec
+        self._timer = clock.after(SWEEP, self._check)
+        idle = clock.now - self._since
+        if codec.block_since >= 0.0 and clock.now - codec.block_since > codec.limits.block_time:
+            codec.give_up(Fault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTINUATION_FLOOD, "field section does not end"))
+        elif not codec.settled and idle > GREETING_TIMEOUT:
+            self._lose(GONE)
+        elif not codec.streams and idle >= IDLE_TIMEOUT:
+            self.drain()
+        self._sweeps += 1
+        if self._sweeps % STALLED_SWEEPS == 0:
+            for stream in list(self.streams.values()):
+                stream.check()
+        self.flush()
+
+    def _enter(self, state: int) -> None:
+        assert state in NEXT[self.state], f"{self!r} cannot become {state}"
+        self.state = state
+
+
+class ServerRole(Role):
+    """What the codec tells a server's connection."""
+
+    __slots__ = ("server",)
+
+    def __init__(self, server: Http2Server) -> None:
+        self.server = server
+
+    def opened(self, stream: Stream) -> Receiver:
+        server = self.server
+        found = server.streams[stream.id] = ServerStream(server.session, server.codec, server, stream)
+        return found
+
+    def refused(self, head: Head, fault: Fault) -> None:
+        self.server.note_refusal(fault.reason, fault.text, 0)
+
+    def released(self, stream: Stream) -> None:
+        self.server.released(stream.id)
+
+    def broken(self, fault: Fault) -> None:
+        self.server.note_refusal(fault.reason, fault.text, 0)
+
+
+class NoRole(Role):
+    """Of a connection that is closed."""
+
+    __slots__ = ()
+
+    def released(self, stream: Stream) -> None:
+        pass
+
+    def broken(self, fault: Fault) -> None:
+        pass
+
+
+NO_ROLE: Final = NoRole()

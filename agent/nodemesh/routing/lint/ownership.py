@@ -1,0 +1,33 @@
+"""Hosts and addresses that a namespace's objects claim of another namespace's."""
+
+from __future__ import annotations
+
+from ...config.meta import Meta, Object
+from ...config.problems import Problem
+from ...registry.snapshot import Snapshot
+from ..ownership import claims_of_entry, claims_of_rules, entries_of_tenants, rules_of_tenants
+from ..tables import Tables
+from .findings import Findings
+
+
+def check(findings: Findings) -> None:
+    snapshot, tables = findings.snapshot, findings.tables
+    for service in entries_of_tenants(tables):
+        # the snapshot has the entry as what it makes; its place is known
+        item = Object(
+            kind=service.kind, meta=Meta(name="", namespace=service.namespace), spec=None, location=service.location
+        )
+        for claim in claims_of_entry(service, tables):
+            message = f"it claims `{claim.what}`, which is not its namespace's: {claim.sentence}"
+            findings.warn("address-of-another", item, claim.path, message)
+    for virtual_service in rules_of_tenants(tables):
+        for claim in claims_of_rules(virtual_service, tables):
+            message = f"it claims `{claim.what}`, which is not its namespace's: {claim.sentence}"
+            findings.warn("host-of-another", snapshot.virtual_services[virtual_service.key], claim.path, message)
+
+
+def found(snapshot: Snapshot, tables: Tables) -> tuple[Problem, ...]:
+    """The same of a running mesh, whose tables are at hand."""
+    findings = Findings(snapshot, tables)
+    check(findings)
+    return tuple(dict.fromkeys(findings.problems))
