@@ -59,6 +59,7 @@ class Reason(IntEnum):
     MAX_CONNECTION_DURATION = 90
     UPSTREAM_RETRY_OVERFLOW = 91
     UPSTREAM_REFUSED_STREAM = 92
+    LOCAL_CONNECTION_FAILURE = 93
     # downstream
     DOWNSTREAM_PROTOCOL_ERROR = 96
     DOWNSTREAM_CONNECTION_TERMINATION = 97
@@ -89,6 +90,7 @@ class Reason(IntEnum):
     HTTP2_EMPTY_FRAMES_FLOOD = 124
     HTTP2_IDLE_FRAMES_FLOOD = 125
     HTTP2_WINDOW_UPDATE_FLOOD = 126
+    RULES_TOO_COSTLY = 109
 
 
 class ReasonText(NamedTuple):
@@ -135,6 +137,9 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.UPSTREAM_CONNECTION_FAILURE: ReasonText(
         "UF", "upstream_reset_before_response_started{remote_connection_failure}"
     ),
+    Reason.LOCAL_CONNECTION_FAILURE: ReasonText(
+        "UF", "upstream_reset_before_response_started{local_connection_failure}"
+    ),
     Reason.UPSTREAM_CONNECTION_TIMEOUT: ReasonText("UF", "upstream_reset_before_response_started{connection_timeout}"),
     Reason.UPSTREAM_CONNECTION_TERMINATION: ReasonText(
         "UC", "upstream_reset_before_response_started{connection_termination}"
@@ -179,4 +184,5 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.HTTP2_EMPTY_FRAMES_FLOOD: ReasonText("DPE", "http2.inbound_empty_frames_flood"),
     Reason.HTTP2_IDLE_FRAMES_FLOOD: ReasonText("DPE", "http2.inbound_priority_frames_flood"),
     Reason.HTTP2_WINDOW_UPDATE_FLOOD: ReasonText("DPE", "http2.inbound_window_update_frames_flood"),
+    Reason.RULES_TOO_COSTLY: ReasonText("-", "rules_too_costly"),
 }

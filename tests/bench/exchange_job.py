@@ -14,7 +14,7 @@ from typing import Any
 
 from nodemesh.config.load import load_object
 from nodemesh.proxy.clock import Clock
-from nodemesh.proxy.gate import Gate
+from nodemesh.proxy.gate import Account, Gate
 from nodemesh.proxy.proxy import Proxy
 from nodemesh.proxy.transport import Buffer, Handler, Network, Transport
 from nodemesh.registry.snapshot import Endpoint
@@ -93,7 +93,7 @@ class Memory(Network):
         return pipe
 
     def gate(self, lane: int) -> Gate:
-        return Gate({})
+        return Gate({}, Account())
 
     def drop_lane(self, lane: int, namespace: int) -> None:
         """Nothing is served by lanes here."""

@@ -112,11 +112,13 @@ class HostOwnership(StrEnum):
 
 
 class PodLimits(Model, frozen=True, kw_only=True):
-    """What one pod may take of the shared proxy."""
+    """What one pod may take of the shared proxy; `node_buffered_bytes` is what all pods of a node may have buffered
+    together: each as much as the others leave free."""
 
     connections: int = 10_000
     requests: int = 10_000  # in flight
     buffered_bytes: int = 64 * 1024 * 1024
+    node_buffered_bytes: int = 256 * 1024 * 1024
 
 
 class MeshConfigSpec(Model, frozen=True, kw_only=True):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import re2
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+_ANYTHING = rb"\C*"  # any bytes, be they UTF-8 or not
 _REFERENCE = re.compile(rb"\\(.)", re.DOTALL)
 _REMEMBERED = 1024  # results per pattern
 _LONGEST_REMEMBERED = 256  # bytes of a subject
@@ -60,6 +62,30 @@ class Pattern:
             end = match.end()
         pieces.append(subject[end:])
         return b"".join(pieces)
+
+
+class PatternSet:
+    """Many expressions that one subject is held against in one pass. `usable` is false where they are too costly for
+    that together: RE2 bounds the memory of its automaton."""
+
+    __slots__ = ("usable", "_always", "_set")
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._set: Any = re2.Set.FullMatchSet(_OPTIONS)  # type: ignore[no-untyped-call]
+        self.usable = True
+        try:
+            for pattern in patterns:
+                self._set.Add(pattern.text.encode())
+            self._always: int = self._set.Add(_ANYTHING)
+            self._set.Compile()
+        except re2.error:
+            self.usable = False
+
+    def fullmatch(self, subject: bytes) -> frozenset[int] | None:
+        """The indices of those that match all of `subject`; None where memory did not suffice to tell. RE2 says then
+        that none matches: so there is one that always does."""
+        found = self._set.Match(subject) or ()
+        return frozenset(found) if self._always in found else None
 
 
 @functools.lru_cache(maxsize=4096)

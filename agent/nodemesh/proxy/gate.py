@@ -2,54 +2,119 @@
 
 What waits to be written drains by itself, so that nothing of the pod is read while that alone fills its share. What is
 held otherwise (heads that are not complete, pipelined requests, bodies kept for another try) may need an upstream's
-answer to go away: it stops the pod's own sending only, never the answers."""
+answer to go away: it stops the pod's own sending only, never the answers.
+
+Accounts stand one above the other: the clients of a gateway have theirs below the gateway's, and all pods theirs below
+the worker's. Each may have as much as is still free above it (dynamic thresholds, as switches share their buffers:
+Choudhury and Hahne, 1998): alone it gets half, several get as much each, and there is room for whoever comes."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Final
 
 from .transport import Transport
 
+#: The errno of a connection that is given up for what its pod has buffered, or for another client's.
+OVER_QUOTA: Final = errno.EDQUOT
+
 #: Seconds without a byte taken from a full pod's buffers until the largest of them is given up.
 STUCK: Final = 30.0
 
-#: The share of a pod whose limits are not known yet.
+#: The share of an account whose limits are not known yet.
 UNLIMITED: Final = 1 << 62
 
+#: Bytes that each may have however little is free: nobody is stopped for what others have.
+FLOOR: Final = 16 * 1024
 
-class Gate:
-    """One pod's. `transports` are its connections; a connection that is not to be read hears `Transport.reopened` when
-    half of the share is free again. `share` may be passed by one read."""
+#: Who waits for room is asked again when so much of the share has become free.
+STEP: Final = 64
 
-    __slots__ = ("transports", "share", "pending", "held", "full", "crowded", "_waiting", "_moved", "_since")
 
-    def __init__(self, transports: Mapping[int, Transport]) -> None:
+class Account:
+    """Bytes that several share: `share` is what they may have together, `used` what they have."""
+
+    __slots__ = ("share", "used", "peak", "below", "_ask_at")
+
+    def __init__(self) -> None:
+        self.share = UNLIMITED
+        self.used = 0
+        self.peak = 0  # the most since it was last looked at
+        self.below: dict[Gate, None] = {}  # those that wait for room
+        self._ask_at = 0
+
+    @property
+    def allowance(self) -> int:
+        """What each of those below may have."""
+        free = self.share - self.used
+        if free >= FLOOR:
+            return free
+        return FLOOR if self.used < 2 * self.share else 0
+
+    def change_pending(self, size: int) -> None:
+        """More bytes wait to be written, or fewer."""
+        self._change(size)
+
+    def change_held(self, size: int) -> None:
+        """More bytes are held for other reasons, or fewer."""
+        self._change(size)
+
+    def await_room(self, gate: Gate) -> None:
+        """Judge that account again when there is more room."""
+        self.below[gate] = None
+        self._ask_at = max(self._ask_at, self.used - self.share // STEP)
+
+    def _change(self, size: int) -> None:
+        self.used += size
+        if self.used > self.peak:
+            self.peak = self.used
+        if self.below and self.used <= self._ask_at:
+            below, self.below = self.below, {}
+            self._ask_at = 0
+            for gate in below:
+                gate.judge()
+
+
+class Gate(Account):
+    """One pod's, or one client's of a gateway. `transports` are its connections; a connection that is not to be read
+    hears `Transport.reopened` when half of what it may have is free again. The limit may be passed by one read."""
+
+    __slots__ = ("transports", "above", "pending", "full", "crowded", "_waiting", "_moved", "_since")
+
+    def __init__(self, transports: Mapping[int, Transport], above: Account) -> None:
+        super().__init__()
         self.transports = transports
-        self.share = UNLIMITED  # bytes
+        self.above = above
         self.pending = 0  # bytes to be written
-        self.held = 0  # all others
         self.full = False  # nothing is read
         self.crowded = False  # nothing is read that comes from the pod itself
         self._waiting: dict[Transport, None] = {}
         self._moved = False  # something was written since the last look
         self._since = 0.0  # of the last look at which something had been
 
+    @property
+    def held(self) -> int:
+        """Bytes for other reasons than to be written."""
+        return self.used - self.pending
+
     def change_pending(self, size: int) -> None:
-        """More bytes wait to be written, or fewer."""
+        self.above.change_pending(size)
         self.pending += size
         self._moved = self._moved or size < 0
-        self._judge()
+        self._change(size)
+        self.judge()
 
     def change_held(self, size: int) -> None:
-        """More bytes are held for other reasons, or fewer."""
-        self.held += size
-        self._judge()
+        self.above.change_held(size)
+        self._change(size)
+        self.judge()
 
     def stops(self, transport: Transport) -> bool:
         """Whether a connection may not be read now; if so, it hears when it may."""
         if self.full or (self.crowded and transport.accepted):
             self._waiting[transport] = None
+            self.above.await_room(self)
             return True
         return False
 
@@ -69,15 +134,20 @@ class Gate:
         self._since = now
         return max(self.transports.values(), key=pending_of, default=None)
 
-    def _judge(self) -> None:
+    def judge(self) -> None:
+        """Look again whether the connections may be read."""
         full, crowded = self.full, self.crowded
-        total = self.pending + self.held
-        self.full = self.pending >= self.share or (full and self.pending * 2 > self.share)
-        self.crowded = self.full or total >= self.share or (crowded and total * 2 > self.share)
-        if self._waiting and ((full and not self.full) or (crowded and not self.crowded)):
+        limit = min(self.share, self.above.allowance)
+        self.full = self.pending >= limit or (full and self.pending * 2 > limit)
+        self.crowded = self.full or self.used >= limit or (crowded and self.used * 2 > limit)
+        if not self._waiting:
+            return
+        if (full and not self.full) or (crowded and not self.crowded):
             waiting, self._waiting = self._waiting, {}
             for transport in waiting:
                 transport.reopened()
+        else:
+            self.above.await_room(self)
 
 
 def pending_of(transport: Transport) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 
 from ..balance.fairness import PodBudget
@@ -18,7 +17,9 @@ from ..telemetry.record import ConnectionRecord
 from .accept.arrival import Arrival
 from .accept.proxy_protocol import Announced
 from .accept.sniff import Sniffer
+from .accept.sources import Sources
 from .addresses import ADDRESSES, show
+from .gate import OVER_QUOTA
 from .http.session import Session
 from .http1.server import Http1Server
 from .tcp.connection import start_tcp
@@ -36,8 +37,8 @@ class Pod(Acceptor):
     """The listener that a connection came from is the client's identity: each has one of these."""
 
     __slots__ = (
-        "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "gate", "connections", "server",
-        "edge", "_removed",
+        "proxy", "client", "view", "namespace", "lane", "gateway_port", "budget", "gate", "sources", "connections",
+        "server", "edge", "_removed",
     )  # fmt: skip
 
     def __init__(self, proxy: Proxy, client: Client, view: View, namespace: int, lane: int) -> None:
@@ -51,6 +52,7 @@ class Pod(Acceptor):
         self.budget = PodBudget(proxy.limits, proxy.workers)
         self.gate = proxy.network.gate(lane)
         self.gate.share = self.budget.buffer_share
+        self.sources = Sources(self.gate, proxy.clock)  # of a gateway
         self.connections: dict[Handler, None] = {}
         self.server = b"server: istio-envoy" if client.gateway else b"server: envoy"
         self._removed = False
@@ -68,15 +70,14 @@ class Pod(Acceptor):
 
     def relieve(self, now: float) -> None:
         """Give up the connection that has kept all others of the pod from being read for too long."""
-        transport = self.gate.overdue(now)
-        if transport is not None:
-            handler = transport.handler
-            transport.abort()
-            handler.lost(OSError(errno.ENOBUFS, "the pod's buffers are full"))
+        for gate in (self.gate, *self.sources.known.values()):
+            transport = gate.overdue(now)
+            if transport is not None:
+                give_up(transport, "the pod's buffers are full")
 
     def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
         """Serve a new connection as its port's protocol says, or its first bytes where none is declared."""
-        if not self.budget.try_connection():
+        if not self.budget.try_connection() and not self._make_room(transport):
             self._turn_away(transport, Reason.LIMIT_PER_POD)
             return
         if self.gateway_port:
@@ -107,6 +108,15 @@ class Pod(Acceptor):
         same = [address for address in addresses if (":" in address) == (":" in dialled)]
         return show(((same or addresses)[0], peer.rpartition(":")[2]))
 
+    def _make_room(self, newcomer: Transport) -> bool:
+        """Whether a gateway that has all the connections it may have takes one more, in place of one of the client that
+        has most of them."""
+        spare = self.sources.spare(newcomer) if self.gateway_port else None
+        if spare is None:
+            return False
+        give_up(spare, "the gateway has no room for so many of one client")
+        return self.budget.try_connection()
+
     def decide_tls(self, frontend: Frontend | None, name: str, address: str = "") -> Decision:
         """What is to become of a TLS connection for that server name; `address` was dialled."""
         if frontend is None:
@@ -114,6 +124,7 @@ class Pod(Acceptor):
         return self.view.tls(frontend, name, address)
 
     def _accept_as_gateway(self, transport: Transport) -> None:
+        self.sources.enter(transport)
         protocol = self.view.gateway_protocol(self.gateway_port)
         if protocol is None:
             self.budget.release_connection()
@@ -149,3 +160,10 @@ class Pod(Acceptor):
         transport.abort()
         self.proxy.telemetry.opened(record)
         self.proxy.telemetry.record(record)
+
+
+def give_up(transport: Transport, why: str) -> None:
+    """Reset a connection for what others need."""
+    handler = transport.handler
+    transport.abort()
+    handler.lost(OSError(OVER_QUOTA, why))

@@ -50,6 +50,7 @@ class Proxy:
         self.workers = workers
         self.views = Views(tables)
         self.limits: PodLimits = tables.mesh.limits
+        self._share_buffers()
         self.pods: dict[int, Pod] = {}
         self.leaving: dict[int, Pod] = {}  # removed pods with open connections, by lane
         self.targets: dict[str, Target] = {}
@@ -66,6 +67,7 @@ class Proxy:
         """Answer by these tables from now on, on open connections too."""
         self.views = Views(tables, self.views)
         self.limits = tables.mesh.limits
+        self._share_buffers()
         self.accept_http10 = tables.mesh.http10
         environment.allow(tables.mesh.allowed_environment)
         for pod in self.pods.values():
@@ -74,6 +76,10 @@ class Proxy:
         for pod in self.leaving.values():
             pod.see(pod.client, self.views.for_client(pod.client))
             pod.limit(self.limits, self.workers)
+
+    def _share_buffers(self) -> None:
+        """This worker's part of what the node may have buffered."""
+        self.network.buffers.share = -(-self.limits.node_buffered_bytes // self.workers)
 
     def set_addresses(self, addresses: dict[str, tuple[str, ...]]) -> None:
         """Names have these addresses from now on."""

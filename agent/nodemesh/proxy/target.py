@@ -12,10 +12,11 @@ from ..registry.snapshot import HTTP_PROTOCOLS
 from ..routing.decision import Algorithm, Cluster
 from ..routing.names import strip_port
 from .clock import Timer
+from .doomed import Doomed
 from .http.pool import Pool
 from .http.stream import Requester
 from .http1.client import Http1Client
-from .tls.transport import Doomed, Records, TlsError, TlsTransport
+from .tls.transport import Records, TlsError, TlsTransport
 from .transport import Handler, Transport
 
 if TYPE_CHECKING:
@@ -164,9 +165,9 @@ class Target:
             terms = proxy.certificates.client_terms(tls, name, self.cluster.protocol in HTTP_PROTOCOLS)
             transport = TlsTransport(handler, proxy.clock, terms)
         except TlsError as error:
-            return Doomed(handler, proxy.clock, error)
+            return Doomed(handler, proxy.clock, pod.gate, error)
         except ValueError as error:
-            return Doomed(handler, proxy.clock, TlsError(f"{name!r} is no server name: {error}"))
+            return Doomed(handler, proxy.clock, pod.gate, TlsError(f"{name!r} is no server name: {error}"))
         transport.attach(proxy.network.connect(endpoint, pod.namespace, pod.lane, keepalive, Records(transport)))
         return transport
 

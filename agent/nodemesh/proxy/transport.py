@@ -13,10 +13,13 @@ from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 
 if TYPE_CHECKING:
-    from .gate import Gate
+    from .gate import Account, Gate
 
 #: What one read takes.
 READ_SIZE: Final = 16 * 1024
+
+#: Bytes that are still read of a client that has sent its FIN, however crowded its pod's buffers are.
+LAST_WORDS: Final = 64 * 1024
 
 #: Received bytes: a memoryview (of a buffer that is used again after the call) only while `Transport.bulk` is set.
 Buffer = bytes | memoryview
@@ -48,6 +51,11 @@ class Handler:
     def lost(self, error: OSError) -> None:
         """The connection failed, or was never made; the transport is closed."""
         raise NotImplementedError
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is lost with the connection but the connection."""
+        return False
 
     def drain(self) -> None:
         """The worker is to end: finish what is under way and take nothing new."""
@@ -92,7 +100,10 @@ class Transport:
         "local",
         "remote",
         "entrance",
+        "gate",
     )
+
+    gate: Gate  # on whose account its bytes are buffered
 
     def __init__(self, handler: Handler, accepted: bool = False, established: bool = False) -> None:
         self.handler = handler
@@ -211,6 +222,11 @@ class Network:
 
     def gate(self, lane: int) -> Gate:
         """What is buffered on that lane's account."""
+        raise NotImplementedError
+
+    @property
+    def buffers(self) -> Account:
+        """What is buffered on all lanes' accounts."""
         raise NotImplementedError
 
     def drop_lane(self, lane: int, namespace: int) -> None:

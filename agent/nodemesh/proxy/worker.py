@@ -22,8 +22,9 @@ from ..telemetry.telemetry import Telemetry
 from . import messages
 from .dns.nameserver import Nameserver
 from .io.datagrams import QuerySocket
+from .io.listener import Listener
 from .io.platform import Platform
-from .io.reactor import Listener, Reactor
+from .io.reactor import Reactor
 from .messages import FromControl, Message
 from .proxy import Proxy
 from .tls.certificates import unpack

@@ -7,7 +7,8 @@ from itertools import groupby
 
 from ..config import regex
 from ..config.virtualservice import HTTPMatchRequest, StringMatch
-from .decision import Decision
+from ..reasons import Reason
+from .decision import Decision, Failure
 from .fields import NO_REPEATED
 from .request import Request
 
@@ -27,6 +28,13 @@ EXACT_FOLDED = 5
 PREFIX_FOLDED = 6
 
 KIND_NAMES = {EXACT: "exact", EXACT_FOLDED: "exact", PREFIX: "prefix", PREFIX_FOLDED: "prefix", REGEX: "regex"}
+
+#: From so many regexes of a host on, a path is held against all of them in one pass.
+MANY = 8
+
+#: What the regexes of one request may cost, in bytes that they look at; each one tried counts as ATTEMPT bytes more.
+BUDGET = 512 * 1024
+ATTEMPT = 400
 
 # Which part of the request a check looks at.
 HEADER = 0
@@ -99,13 +107,14 @@ def encoded(text: str, folded: bool) -> bytes:
 class Check:
     """One condition on one part of a request other than its path."""
 
-    __slots__ = ("exact_header", "field", "key", "made", "match", "pseudo")
+    __slots__ = ("costly", "exact_header", "field", "key", "made", "match", "pseudo")
 
     def __init__(self, field: int, key: str, match: TextMatch) -> None:
         self.field = field
         self.match = match
         self.key = key.encode() if field == QUERY else key.lower().encode()
         self.pseudo = self.key.startswith(b":") or self.key == b"host"
+        self.costly = match.kind == REGEX
         self.made = field <= WITHOUT and self.key in (REQUEST_ID, FORWARDED_PROTO)
         self.exact_header = (
             field == HEADER and match.kind == EXACT and not self.pseudo and not self.made
@@ -223,13 +232,27 @@ def checks_of(match: HTTPMatchRequest) -> tuple[Check, ...]:
 
 class Block:
     """Consecutive rows. Where all of them want certain paths, none matches one that begins with none of `prefixes`:
-    told at once, however many they are."""
+    told at once, however many they are. Where many of them have regexes for paths, `patterns` holds these, and
+    `numbers` tells each row's place among them (-1: it has none)."""
 
-    __slots__ = ("prefixes", "rows")
+    __slots__ = ("numbers", "patterns", "prefixes", "rows")
 
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
+        self.patterns: regex.PatternSet | None = None
+        self.numbers: list[int] = []
+        found = [row.uri.pattern for row in rows if row.uri is not None and row.uri.pattern is not None]
+        if len(found) >= MANY:
+            patterns = regex.PatternSet(found)
+            if patterns.usable:
+                self.patterns = patterns
+                count = iter(range(len(found)))
+                self.numbers = [next(count) if row.path_kind == REGEX else -1 for row in rows]
         self.prefixes = tuple(row.path_value for row in rows) if len(rows) > 1 and rows[0].wants_path else ()
+
+
+#: Where the regexes of a host cost more than one request may: others wait as long.
+TOO_COSTLY = Failure(reason=Reason.RULES_TOO_COSTLY, status=503)
 
 
 class VirtualHost:
@@ -246,10 +269,15 @@ class VirtualHost:
         path = request.path
         headers = request.headers
         single = request.repeated is NO_REPEATED
+        spent = 0
         for block in self.blocks:
             if block.prefixes and not path.startswith(block.prefixes):
                 continue
-            for row in block.rows:
+            rows = block.rows
+            if block.patterns is not None:
+                rows = self._narrow(block, path)
+                spent += len(path)
+            for row in rows:
                 kind = row.path_kind
                 if kind == PREFIX:
                     if not path.startswith(row.path_value):
@@ -259,14 +287,31 @@ class VirtualHost:
                         continue
                 elif kind >= REGEX:
                     uri = row.uri
+                    if kind == REGEX:
+                        spent += len(path) + ATTEMPT
+                        if spent > BUDGET:
+                            return TOO_COSTLY
                     if uri is not None and not uri.matches(path):
                         continue
                 for check in row.checks:
                     if check.exact_header and single:
                         if headers.get(check.key) != check.match.value:
                             break
-                    elif not check.holds(request):
-                        break
+                    else:
+                        if check.costly:
+                            spent += len(check.seen(request) or b"") + ATTEMPT
+                            if spent > BUDGET:
+                                return TOO_COSTLY
+                        if not check.holds(request):
+                            break
                 else:
                     return row.decision
         return self.otherwise
+
+    def _narrow(self, block: Block, path: bytes) -> list[Row]:
+        """The rows of a block whose regexes match this path, and those that have none; all where that is not known."""
+        assert block.patterns is not None
+        found = block.patterns.fullmatch(path)
+        if found is None:
+            return block.rows
+        return [row for row, number in zip(block.rows, block.numbers, strict=True) if number < 0 or number in found]

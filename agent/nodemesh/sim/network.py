@@ -6,7 +6,7 @@ import errno
 from collections import deque
 from collections.abc import Callable
 
-from ..proxy.gate import Gate
+from ..proxy.gate import Account, Gate
 from ..proxy.transport import Asker, Datagram, Handler, Network, Transport
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
@@ -59,6 +59,7 @@ class MemoryNetwork(Network):
         self.asked: list[Asked] = []  # DNS queries
         self.dropped_lanes: list[int] = []
         self.gates: dict[int, Gate] = {}
+        self._buffers = Account()
         self._transports: dict[int, dict[int, Transport]] = {}
 
     def connect(
@@ -92,8 +93,12 @@ class MemoryNetwork(Network):
     def gate(self, lane: int) -> Gate:
         if lane not in self.gates:
             transports = self._transports[lane] = {}
-            self.gates[lane] = Gate(transports)
+            self.gates[lane] = Gate(transports, self._buffers)
         return self.gates[lane]
+
+    @property
+    def buffers(self) -> Account:
+        return self._buffers
 
     def drop_lane(self, lane: int, namespace: int) -> None:
         self.dropped_lanes.append(lane)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ..proxy.gate import Gate
-from ..proxy.transport import Buffer, Handler, Transport
+from ..proxy.transport import LAST_WORDS, Buffer, Handler, Transport
 
 #: Things to do, in their order: what the kernel's event queue is to the reactor.
 Events = deque[Callable[[], None]]
@@ -16,11 +16,11 @@ Events = deque[Callable[[], None]]
 class MemoryTransport(Transport):
     """The proxy's end. What it sends arrives at once, as far as the peer's window takes it."""
 
-    __slots__ = ("peer", "_events", "_gate", "_out", "_in", "_paused", "_ending", "_lost")
+    __slots__ = ("peer", "_events", "_out", "_in", "_paused", "_ending", "_lost")
 
     def __init__(self, events: Events, handler: Handler, gate: Gate, accepted: bool) -> None:
         super().__init__(handler, accepted, accepted)
-        self._gate = gate
+        self.gate = gate
         self.peer = Peer(self, events)
         self._events = events
         self._out = b""
@@ -59,6 +59,7 @@ class MemoryTransport(Transport):
 
     def close(self) -> None:
         self.closed = True
+        self.gate.forget(self)
         if not self.established:
             self._out = b""
             self._count()
@@ -67,6 +68,7 @@ class MemoryTransport(Transport):
 
     def abort(self) -> None:
         self.closed = True
+        self.gate.forget(self)
         self._out = b""
         self._count()
         self.peer.reset_seen = True
@@ -103,12 +105,16 @@ class MemoryTransport(Transport):
         self._in.append(item)
         self._events.append(self._deliver)
 
+    def _said(self) -> list[bytes]:
+        """What has come and was not read."""
+        return [item for item in self._in if not isinstance(item, OSError)]
+
     def _count(self) -> None:
         """Tell the pod's gate how much waits here."""
         size = len(self._out)
         if size != self.pending:
             change, self.pending = size - self.pending, size
-            self._gate.change_pending(change)
+            self.gate.change_pending(change)
 
     def _flush(self) -> None:
         room = self.peer.window - len(self.peer.inbox)
@@ -119,7 +125,8 @@ class MemoryTransport(Transport):
     def _deliver(self) -> None:
         if self.closed or not self._in:
             return
-        if not isinstance(self._in[0], OSError) and (self._paused or self._gate.stops(self)):
+        ends = not self._paused and self._in[-1] == b"" and sum(map(len, self._said())) <= LAST_WORDS
+        if not isinstance(self._in[0], OSError) and (self._paused or (not ends and self.gate.stops(self))):
             if not self.accepted or not isinstance(self._in[-1], OSError):
                 return
             self._in = deque([self._in[-1]])  # a client's reset counts at once
@@ -128,6 +135,7 @@ class MemoryTransport(Transport):
             self._events.append(self._deliver)
         if isinstance(item, OSError):
             self.closed = True
+            self.gate.forget(self)
             self._out = b""
             self._count()
             self.handler.lost(item)

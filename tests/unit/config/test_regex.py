@@ -48,3 +48,15 @@ def test_no_replacements(replacement):
 
 def test_time_is_linear():
     assert not regex.compile("(a*)*b").fullmatch(b"a" * 50_000)
+
+
+def test_a_set_tells_all_that_match():
+    patterns = regex.PatternSet([regex.compile("/a.*"), regex.compile("/[ab]"), regex.compile(".*b")])
+    assert patterns.usable
+    assert patterns.fullmatch(b"/a") >= {0, 1} and 2 not in patterns.fullmatch(b"/a")
+    assert not patterns.fullmatch(b"/c") & {0, 1, 2} and not patterns.fullmatch(b"\xff\n") & {0, 1, 2}
+
+
+def test_a_set_that_is_too_costly_says_so():
+    patterns = [regex.compile(f"(.*a){{40}}{number}.*(b|c|d){{200}}") for number in range(1000)]
+    assert not regex.PatternSet(patterns).usable

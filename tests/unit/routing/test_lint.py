@@ -175,3 +175,17 @@ def test_a_good_mesh_has_no_findings():
 
 def test_rules_alone_are_not_held_against_an_empty_registry():
     assert findings(virtual_service(route("anything"))) == ()
+
+
+@pytest.mark.parametrize(("pattern", "costly"), [("/{}/(([^/]+-){{30}}[0-9]+){{30}}x", True), ("/{}/[a-z]+", False)])
+def test_expressions_that_are_no_single_pass(pattern, costly):
+    rules = "".join(f"  - match: [{{uri: {{regex: '{pattern.format(number)}'}}}}]\n" for number in range(16))
+    text = GOOD + (
+        "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: many}\n"
+        "spec:\n  hosts: [ratings.prod.svc.cluster.local]\n  http:\n"
+        + rules.replace("]\n", "]\n    route: [{destination: {host: reviews}}]\n")
+    )
+    loaded = load_text(text, "mesh.yaml")
+    assert not loaded.problems
+    codes = [problem.code for problem in lint(Store().apply("test", loaded.objects))]
+    assert codes.count("costly-regexes") == costly

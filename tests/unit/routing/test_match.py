@@ -5,7 +5,7 @@ from tests.meshes import request
 
 from nodemesh.config.virtualservice import HTTPMatchRequest, StringMatch
 from nodemesh.routing.decision import Decision
-from nodemesh.routing.match import Row, VirtualHost, query_value
+from nodemesh.routing.match import MANY, TOO_COSTLY, Row, VirtualHost, query_value
 
 YES, NO = Decision(name="yes"), Decision(name="no")
 
@@ -126,3 +126,42 @@ def test_the_first_row_that_matches_decides_however_rows_stand_together(matches,
 def test_a_query_parameter_is_the_first_of_its_name(query, key):
     found = [value for name, _, value in (part.partition("=") for part in query.split("&") if part) if name == key]
     assert query_value(query.encode(), key.encode()) == (found[0].encode() if found else None)
+
+
+def host_of(*patterns: str, **more) -> VirtualHost:
+    rows = [
+        Row(HTTPMatchRequest(uri=StringMatch(regex=pattern), **more), Decision(name=str(number)), 0)
+        for number, pattern in enumerate(patterns)
+    ]
+    return VirtualHost("h", [Row(HTTPMatchRequest(headers={"x": StringMatch(exact="first")}), YES, 0), *rows], NO)
+
+
+@pytest.mark.parametrize("count", [MANY - 1, MANY, 500])
+def test_the_first_regex_that_matches_wins_however_many_they_are(count):
+    host = host_of(*(f"/v{number}/.*" for number in range(count)), "/v3/x", "/.*/last")
+    assert host.decide(request("/v3/x")).name == "3"
+    assert host.decide(request("/w/last")).name == str(count + 1)
+    assert host.decide(request("/v3/x", headers={"x": "first"})) is YES
+    assert host.decide(request("/w")) is NO
+
+
+def test_many_regexes_are_one_pass():
+    host = host_of(*(f"/v{number}/.*" for number in range(5000)))
+    assert host.blocks[-1].patterns is not None
+    assert host.decide(request("/v4999/" + "a" * 50_000)).name == "4999"
+
+
+def test_regexes_that_are_too_costly_together_have_a_budget():
+    host = host_of(*(f"/(.*a){{40}}{number}.*(b|c|d){{200}}" for number in range(1000)))
+    assert host.blocks[-1].patterns is None
+    assert host.decide(request("/" + "a" * 48_000)) is TOO_COSTLY
+
+
+def test_regexes_of_fields_have_the_same_budget():
+    rows = [
+        Row(HTTPMatchRequest(headers={"x": StringMatch(regex=f"(.*,)?{number}b")}), Decision(name=str(number)), 0)
+        for number in range(100)
+    ]
+    host = VirtualHost("h", rows, NO)
+    assert host.decide(request(headers={"x": "99b"})).name == "99"
+    assert host.decide(request(headers={"x": "a" * 20_000})) is TOO_COSTLY

@@ -67,6 +67,7 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
         ("connections", spec.limits.connections),
         ("requests", spec.limits.requests),
         ("bufferedBytes", spec.limits.buffered_bytes),
+        ("nodeBufferedBytes", spec.limits.node_buffered_bytes),
     ):
         check_range(limit, 1, float("inf"), ("spec", "limits", name), findings)
 

@@ -28,12 +28,13 @@ HANDSHAKE_TIMEOUT: Final = 15.0
 class Arrival(Handler):
     """A connection until it is known where it goes: reads the ClientHello, makes the handshake, hands over."""
 
-    __slots__ = ("pod", "transport", "_data", "_name", "_server", "_timer")
+    __slots__ = ("pod", "transport", "_data", "_name", "_server", "_timer", "_held")
 
     def __init__(self, pod: Pod, transport: Transport) -> None:
         self.pod = pod
         self.transport = transport
         self._data = b""  # the ClientHello as far as it has come
+        self._held = 0  # bytes of it that the gate knows of
         self._name = ""
         self._server: GatewayServer | None = None  # chosen
         self._timer: Timer = pod.proxy.clock.after(HANDSHAKE_TIMEOUT, self._late)
@@ -42,6 +43,8 @@ class Arrival(Handler):
 
     def received(self, data: Buffer) -> None:
         self._data += data
+        self.transport.gate.change_held(len(data))
+        self._held += len(data)
         if not HANDSHAKE.startswith(self._data[:2]) and not self._data.startswith(HANDSHAKE):
             self._refuse(Reason.DOWNSTREAM_PROTOCOL_ERROR, "no TLS on a port for TLS")
             return
@@ -71,6 +74,10 @@ class Arrival(Handler):
         broken = isinstance(error, TlsError)
         reason = Reason.DOWNSTREAM_PROTOCOL_ERROR if broken else Reason.DOWNSTREAM_CONNECTION_TERMINATION
         self._refuse(reason, str(error) if broken else "")
+
+    @property
+    def idle(self) -> bool:
+        return True
 
     def drain(self) -> None:
         if not self._data:
@@ -108,6 +115,8 @@ class Arrival(Handler):
 
     def _leave(self) -> None:
         """Someone else takes the connection."""
+        self.transport.gate.change_held(-self._held)
+        self._held = 0
         self.pod.proxy.clock.cancel(self._timer)
         self.pod.connections.pop(self, None)
 

@@ -13,7 +13,7 @@ from ...routing.frontend import Frontend
 from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
 from ..http.session import Session
-from ..http1.server import Http1Server
+from ..http1.server import HEAD_TIMEOUT, IDLE_TIMEOUT, Http1Server
 from ..tcp.connection import start_tcp
 from ..tcp.early import EarlyConnection, Waiting, give_up, start_early
 from ..tcp.relay import Relay
@@ -77,7 +77,18 @@ class Sniffer(Handler, Waiting):
     """Reads until it knows, then hands the connection over. `early` says that the port may belong to a protocol whose
     server speaks first."""
 
-    __slots__ = ("pod", "transport", "frontend", "dialled", "_data", "_early", "_timer", "_failure")
+    __slots__ = (
+        "pod",
+        "transport",
+        "frontend",
+        "dialled",
+        "_data",
+        "_held",
+        "_may_be_tcp",
+        "_early",
+        "_timer",
+        "_failure",
+    )
 
     def __init__(
         self,
@@ -92,14 +103,22 @@ class Sniffer(Handler, Waiting):
         self.frontend = frontend
         self.dialled = dialled
         self._data = b""
+        self._held = 0  # bytes of it that the gate knows of
+        self._may_be_tcp = early
         self._early: EarlyConnection | None = None  # to the server that may speak first
-        self._timer: Timer | None = pod.proxy.clock.after(SILENCE, self._silent) if early else None
+        clock = pod.proxy.clock
+        self._timer: Timer | None
+        if early:
+            self._timer = clock.after(SILENCE, self._silent)
+        else:
+            self._timer = clock.after(IDLE_TIMEOUT if frontend is not None else HEAD_TIMEOUT, self._close)
         self._failure: ConnectionRecord | None = None  # why there is no such server
         transport.handler = self
         pod.connections[self] = None
 
     def received(self, data: Buffer) -> None:
         self._data += data
+        self._count(len(data))
         early = self._early
         if early is not None and early.server_spoke:  # it is no HTTP and no TLS
             self._join(early)
@@ -132,7 +151,7 @@ class Sniffer(Handler, Waiting):
         early = self._early
         if early is not None:
             self._join(early).client.ended()
-        elif self._data or (self._timer is not None and self._failure is None):  # half-closed: only TCP does that
+        elif self._data or (self._may_be_tcp and self._failure is None):  # half-closed: only TCP does that
             self._leave()
             relay = start_tcp(self.pod, self.transport, self._decide(), self.dialled, self._data, "")
             if relay is not None:
@@ -151,6 +170,10 @@ class Sniffer(Handler, Waiting):
             relay.client.lost(error)
         else:
             self._close()
+
+    @property
+    def idle(self) -> bool:
+        return self._early is None
 
     def drain(self) -> None:
         """A fresh connection may have its first bytes on the way: it stays until they have been answered."""
@@ -187,6 +210,7 @@ class Sniffer(Handler, Waiting):
     def _despair(self) -> None:
         """Neither has the client spoken, nor is there a server that might."""
         self._timer = None
+        self._count(-self._held)
         assert self._failure is not None
         self.pod.connections.pop(self, None)
         give_up(self.pod, self.transport, self._failure)
@@ -206,8 +230,14 @@ class Sniffer(Handler, Waiting):
         """The dialled one."""
         return self.dialled[0] if self.dialled is not None else ""
 
+    def _count(self, size: int) -> None:
+        """Tell the pod's gate what is kept here."""
+        self._held += size
+        self.transport.gate.change_held(size)
+
     def _join(self, early: EarlyConnection) -> Relay:
         """It is TCP, and its relay stands already."""
+        self._count(-self._held)
         self._early = None
         relay = early.join(self.transport)
         if self._data:
@@ -216,6 +246,7 @@ class Sniffer(Handler, Waiting):
 
     def _leave(self) -> None:
         """Someone else takes the connection; one that was made in vain is undone."""
+        self._count(-self._held)
         if self._early is not None:
             self._early.release()
             self._early = None
@@ -228,6 +259,7 @@ class Sniffer(Handler, Waiting):
             self._timer = None
 
     def _close(self) -> None:
+        self._count(-self._held)
         self._stop_timer()
         self.transport.close()
         self.pod.forget(self)

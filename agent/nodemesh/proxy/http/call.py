@@ -166,6 +166,11 @@ class Call(Requester):
         before = [f"{host.endpoint.address}:{host.endpoint.port}" for host in self._tried]
         return [*before, self.host_name]
 
+    @property
+    def asked(self) -> bool:
+        """Whether an upstream has the request."""
+        return self.upstream is not None
+
     # --- what the caller calls
 
     def start(self) -> None:

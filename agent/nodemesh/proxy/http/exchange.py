@@ -12,7 +12,7 @@ from ...routing.rewrite import redirect_location, rewrite_path
 from ..clock import Alarm, Timer
 from ..transport import Buffer, Transport
 from . import cors, fault
-from .call import Call, Caller
+from .call import NO_RETRY, Call, Caller
 from .controls import apply_controls, apply_grpc_timeout
 from .hash_key import HashKey
 from .head import NO_FIELDS, Edits, Fields, RequestHead, ResponseHead, is_grpc
@@ -98,7 +98,7 @@ class Exchange(Caller):
         if ended:
             self._received = self._began
         if not ended or data or trailers:
-            body = self._body = RequestBody(self.pod.gate)
+            body = self._body = RequestBody(self.session.gate)
             body.complete = ended
             body.trailers = trailers
             if data:
@@ -184,6 +184,16 @@ class Exchange(Caller):
             self._take_call_notes(self._call)
             self._call.cancel()
         self._finish()
+
+    def half_closed(self) -> bool:
+        """The client has sent its FIN. One that only closed its half gets the answer that is under way, but nothing new
+        is begun for it: False where nobody is at work on the answer, so that the client counts as gone."""
+        call = self._call
+        if self.state == DELAYED or (call is not None and self.state == CALLING and not call.asked):
+            return False
+        if call is not None:
+            call.policy = NO_RETRY
+        return True
 
     # --- before the upstream
 

@@ -28,6 +28,7 @@ REPLIES: Final[dict[Reason, Reply]] = {
     Reason.BLACKHOLE: Reply(502),
     Reason.NO_HEALTHY_UPSTREAM: Reply(503, "no healthy upstream"),
     Reason.UPSTREAM_CONNECTION_FAILURE: Reply(503, "remote connection failure", True),
+    Reason.LOCAL_CONNECTION_FAILURE: Reply(503, "local connection failure", True),
     Reason.UPSTREAM_CONNECTION_TIMEOUT: Reply(503, "connection timeout", True),
     Reason.UPSTREAM_CONNECTION_TERMINATION: Reply(503, "connection termination", True),
     Reason.UPSTREAM_REMOTE_RESET: Reply(503, "remote reset", True),
@@ -47,6 +48,7 @@ REPLIES: Final[dict[Reason, Reply]] = {
     Reason.HTTP2_TOO_MANY_FIELDS: Reply(431),
     Reason.LIMIT_PER_POD: Reply(503, "overflow", True, True),
     Reason.ORIGINAL_DESTINATION_UNKNOWN: Reply(503),
+    Reason.RULES_TOO_COSTLY: Reply(503, "the regular expressions of this host's rules are too costly for this request"),
 }
 
 
@@ -56,7 +58,7 @@ def body_of(reason: Reason, retried: bool, transport_failure: str) -> bytes:
     if not reply.reset:
         return reply.body.encode()
     text = (RESET_AGAIN if retried else RESET) + reply.body
-    if transport_failure and reason is Reason.UPSTREAM_CONNECTION_FAILURE:
+    if transport_failure and reason in (Reason.UPSTREAM_CONNECTION_FAILURE, Reason.LOCAL_CONNECTION_FAILURE):
         text += f", transport failure reason: {transport_failure}"
     return text.encode()
 

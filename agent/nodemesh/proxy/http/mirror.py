@@ -34,7 +34,7 @@ class Shadow(Caller):
         proxy = original.target.proxy
         body: RequestBody | None = None
         if original.body is not None:
-            body = RequestBody(original.pod.gate)
+            body = RequestBody(original.body.gate)
             body.complete = original.body.complete
             body.trailers = original.body.trailers
             held = original.body.take()

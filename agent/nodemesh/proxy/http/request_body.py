@@ -15,10 +15,10 @@ class RequestBody:
     """`whole` tells that everything since the body's first byte is here, so that it may be sent again. `complete` that
     the client has sent all of it. What is kept counts at the pod's gate: whoever has a body forgets it in the end."""
 
-    __slots__ = ("whole", "complete", "trailers", "size", "_gate", "_pieces")
+    __slots__ = ("whole", "complete", "trailers", "size", "gate", "_pieces")
 
     def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+        self.gate = gate
         self.whole = True
         self.complete = False
         self.trailers: list[bytes] = []
@@ -34,13 +34,13 @@ class RequestBody:
         """Keep what cannot be sent yet."""
         self._pieces.append(bytes(data))
         self.size += len(data)
-        self._gate.change_held(len(data))
+        self.gate.change_held(len(data))
 
     def passed(self, data: Buffer) -> None:
         """This was sent on: keep a copy while that may still serve, and the pod has room for it."""
         if not self.whole:
             return
-        if self.size + len(data) > KEPT or self._gate.crowded:
+        if self.size + len(data) > KEPT or self.gate.crowded:
             self.forget()
         else:
             self.hold(data)
@@ -53,6 +53,6 @@ class RequestBody:
         """It will not be sent again."""
         self.whole = False
         if self.size:
-            self._gate.change_held(-self.size)
+            self.gate.change_held(-self.size)
         self._pieces.clear()
         self.size = 0

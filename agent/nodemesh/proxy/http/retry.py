@@ -15,6 +15,9 @@ RESET_CONDITIONS: Final[dict[Reason, frozenset[str]]] = {
     Reason.UPSTREAM_CONNECTION_FAILURE: frozenset(
         {"connect-failure", "5xx", "gateway-error", "reset", "reset-before-request"}
     ),
+    Reason.LOCAL_CONNECTION_FAILURE: frozenset(
+        {"connect-failure", "5xx", "gateway-error", "reset", "reset-before-request"}
+    ),
     Reason.UPSTREAM_CONNECTION_TIMEOUT: frozenset(
         {"connect-failure", "5xx", "gateway-error", "reset", "reset-before-request"}
     ),
@@ -27,7 +30,7 @@ RESET_CONDITIONS: Final[dict[Reason, frozenset[str]]] = {
     Reason.PER_TRY_TIMEOUT: frozenset({"5xx", "gateway-error", "reset"}),
 }
 
-#: What a failure tells outlier detection.
+#: What a failure tells outlier detection. Of what is short here the endpoint knows nothing.
 OUTCOMES: Final[dict[Reason, Outcome]] = {
     Reason.UPSTREAM_CONNECTION_FAILURE: Outcome.CONNECT_FAILED,
     Reason.UPSTREAM_CONNECTION_TIMEOUT: Outcome.TIMEOUT,

@@ -24,7 +24,7 @@ class Session:
     """Made with the connection. `frontend` and `dialled` are None at a gateway, where the port alone is known."""
 
     __slots__ = (
-        "pod", "frontend", "dialled", "security", "scheme", "remote", "local", "_view", "_rules", "_authority",
+        "pod", "gate", "frontend", "dialled", "security", "scheme", "remote", "local", "_view", "_rules", "_authority",
         "_entrances",
     )  # fmt: skip
 
@@ -37,6 +37,7 @@ class Session:
         security: Security | None = None,
     ) -> None:
         self.pod = pod
+        self.gate = transport.gate  # on whose account the client's bytes are kept
         self.frontend = frontend
         self.dialled = dialled
         self.security = security

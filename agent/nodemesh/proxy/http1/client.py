@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from ...reasons import Reason
 from ..clock import Timer
+from ..doomed import SHORTAGES
+from ..gate import OVER_QUOTA
 from ..http.errors import ProtocolError
 from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.stream import Requester, Stream
@@ -176,10 +178,11 @@ class Http1Client(Handler, Stream):
             self.requester.upstream_drained()
 
     def lost(self, error: OSError) -> None:
-        if error.errno == errno.ENOBUFS:  # `Pod.relieve`
-            self._fail(Reason.LIMIT_PER_POD, "")
-        elif self.transport.established:
-            self._fail(Reason.UPSTREAM_REMOTE_RESET, "")
+        if self.transport.established:
+            full = error.errno == OVER_QUOTA
+            self._fail(Reason.LIMIT_PER_POD if full else Reason.UPSTREAM_REMOTE_RESET, "")
+        elif error.errno in SHORTAGES:
+            self._fail(Reason.LOCAL_CONNECTION_FAILURE, describe(error))
         elif error.errno == errno.ETIMEDOUT:
             self._fail(Reason.UPSTREAM_CONNECTION_TIMEOUT, "")
         elif isinstance(error, TlsError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Final
 
 from ...reasons import Reason
 from ...telemetry.record import RequestRecord
 from ..clock import Alarm
+from ..gate import OVER_QUOTA, Gate
 from ..http.errors import ProtocolError
 from ..http.exchange import ANSWERING, DONE, Exchange
 from ..http.head import NO_EDITS, Edits, RequestHead, ResponseHead
@@ -72,6 +72,15 @@ class Http1Server(Handler, Responder):
         transport.handler = self
         pod.connections[self] = None
 
+    @property
+    def gate(self) -> Gate:
+        """On whose account the client's bytes are kept."""
+        return self.transport.gate
+
+    @property
+    def idle(self) -> bool:
+        return self.exchange is None and not self._held
+
     # --- what the transport calls
 
     def received(self, data: Buffer) -> None:
@@ -92,8 +101,9 @@ class Http1Server(Handler, Responder):
         exchange = self.exchange
         if exchange is None:
             self._shut()
-        elif self._body is not None or exchange.delayed:
-            # The request will never be complete; or its client, as Envoy sees it, did not wait for a fault to pass.
+        elif self._body is not None:
+            self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)  # the request will never be complete
+        elif not exchange.half_closed():
             self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)
         elif not self._held:
             self._close = True  # a client that closed its half still gets its answers
@@ -103,7 +113,7 @@ class Http1Server(Handler, Responder):
             self.exchange.downstream_drained()
 
     def lost(self, error: OSError) -> None:
-        full = error.errno == errno.ENOBUFS  # `Pod.relieve`
+        full = error.errno == OVER_QUOTA
         self._drop(Reason.LIMIT_PER_POD if full else Reason.DOWNSTREAM_CONNECTION_TERMINATION)
 
     def drain(self) -> None:
@@ -126,7 +136,7 @@ class Http1Server(Handler, Responder):
     def _read(self, data: bytes) -> None:
         """Read requests until one is not answered yet, or what has come is used up."""
         self._reading = True
-        if not self._buffer.data:  # a head that comes in drops has begun with its first one
+        if not self._buffer.data and not self._is_owed:  # a head that comes in drops has begun with its first one
             self._since = self.pod.proxy.clock.now
         served = 0
         try:
@@ -179,6 +189,8 @@ class Http1Server(Handler, Responder):
         self._held = rest
         if rest or self._counted:
             self._count_held()
+        if self._ended and not exchange.half_closed():
+            self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)
         return b""
 
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
@@ -331,7 +343,7 @@ class Http1Server(Handler, Responder):
         size = len(self._held) + len(self._buffer.data)
         if size != self._counted:
             change, self._counted = size - self._counted, size
-            self.pod.gate.change_held(change)
+            self.gate.change_held(change)
 
     # --- the end
 
@@ -382,11 +394,20 @@ class Http1Server(Handler, Responder):
         self.alarm.close()
         self.pod.forget(self)
 
+    @property
+    def _is_owed(self) -> bool:
+        """Whether the first request of a gateway's client is still to come: its time counts from accepting on, since
+        clients from outside of the mesh may mean ill by saying nothing."""
+        return bool(self.pod.gateway_port) and not self._served
+
     def _check(self) -> None:
         """Close a connection that is slow with its head, or sends nothing of what it owes for too long."""
         clock = self.pod.proxy.clock
         waited = clock.now - self._since
         left = HEAD_TIMEOUT
+        if self._is_owed and waited >= HEAD_TIMEOUT and not self._buffer.data:
+            self._shut()
+            return
         if self._buffer.data:
             left = HEAD_TIMEOUT - waited
             if left <= 0.0:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Final
 
 from ...reasons import Reason
 from ..clock import Timer
+from ..gate import OVER_QUOTA
 from ..http.records import refused_record
 from ..http.session import Session
 from ..transport import Buffer, Handler, Transport
@@ -90,6 +90,10 @@ class Http2Server(Handler, Carrier):
         pod.connections[self] = None
         self.flush()
 
+    @property
+    def idle(self) -> bool:
+        return not self.codec.streams
+
     # --- what the transport calls
 
     def received(self, data: Buffer) -> None:
@@ -105,7 +109,7 @@ class Http2Server(Handler, Carrier):
             stream.transport_drained()
 
     def lost(self, error: OSError) -> None:
-        self._lose(CROWDED if error.errno == errno.ENOBUFS else GONE)
+        self._lose(CROWDED if error.errno == OVER_QUOTA else GONE)
 
     def drain(self) -> None:
         """Say GOAWAY, also to a client that asks nothing, and close when the last stream is over."""
@@ -177,7 +181,7 @@ class Http2Server(Handler, Carrier):
         held = self.codec.held
         if held != self._counted:
             change, self._counted = held - self._counted, held
-            self.pod.gate.change_held(change)
+            self.session.gate.change_held(change)
 
     def released(self, id: int) -> None:
         """A stream is over."""
@@ -212,7 +216,7 @@ class Http2Server(Handler, Carrier):
         self._enter(CLOSED)
         self.pod.proxy.clock.cancel(self._timer)
         if self._counted:
-            self.pod.gate.change_held(-self._counted)
+            self.session.gate.change_held(-self._counted)
             self._counted = 0
         self.codec.role = NO_ROLE  # it knows us: undone, so that nothing waits for the garbage collector
         self.pod.forget(self)

@@ -21,28 +21,30 @@ TCP_ESTABLISHED: Final = 1
 
 def dial(
     platform: Platform, address: Address | None, namespace: int, keepalive: Keepalive | None
-) -> tuple[SocketType, int]:
-    """A socket that connects to an endpoint's address, from within the network namespace with this fd, and the error so
-    far: 0 where it stands already, EINPROGRESS where that is not known yet."""
+) -> tuple[SocketType, bool]:
+    """A socket that connects to an endpoint's address, from within the network namespace with this fd, and whether it
+    stands already. Raises OSError where it cannot be made, or is refused at once."""
+    if address is None:
+        raise OSError(errno.EADDRNOTAVAIL, "the name has no address")
+    if address.family == AF_UNIX:
+        return dial_unix(platform, str(address.sockaddr), namespace)
+    if namespace < 0 and address.port == platform.admin_port and address.port and is_own(address):
+        raise OSError(errno.EACCES, "it is the agent's own admin API")
+    sock = platform.open_socket(namespace, address.family)
     try:
-        if address is None:
-            raise OSError(errno.EADDRNOTAVAIL, "the name has no address")
-        if address.family == AF_UNIX:
-            return dial_unix(platform, str(address.sockaddr), namespace)
-        if namespace < 0 and address.port == platform.admin_port and address.port and is_own(address):
-            raise OSError(errno.EACCES, "it is the agent's own admin API")
-        sock = platform.open_socket(namespace, address.family)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if keepalive is not None:
             keep_alive(sock, keepalive)
         error = sock.connect_ex(address.sockaddr)
-    except OSError as failure:
-        # another socket stands in until the failure is told
-        return SocketType(socket.AF_UNIX, socket.SOCK_STREAM), failure.errno or errno.ECONNREFUSED
-    return sock, 0 if error == errno.EINPROGRESS and stands(sock) else error
+        if error not in (0, errno.EINPROGRESS):
+            raise OSError(error, errno.errorcode.get(error, ""))
+        return sock, not error or stands(sock)
+    except OSError:
+        sock.close()
+        raise
 
 
-def dial_unix(platform: Platform, place: str, namespace: int) -> tuple[SocketType, int]:
+def dial_unix(platform: Platform, place: str, namespace: int) -> tuple[SocketType, bool]:
     """A unix socket, for who has the agent's own file system: one whose connections leave from a namespace of its own
     (a pod) has not. Where only some folders may be named, it lies below one, and is no abstract one (`@name`), which
     lies nowhere. Raises OSError."""
@@ -54,10 +56,15 @@ def dial_unix(platform: Platform, place: str, namespace: int) -> tuple[SocketTyp
     found = -1 if abstract else find(place, platform.folders)
     try:
         sock = platform.open_socket(-1, AF_UNIX)
-        return sock, sock.connect_ex("\0" + place[1:] if abstract else f"/proc/self/fd/{found}")
+        try:
+            sock.connect("\0" + place[1:] if abstract else f"/proc/self/fd/{found}")
+        except OSError:
+            sock.close()
+            raise
     finally:
         if found >= 0:
             os.close(found)
+    return sock, True
 
 
 def is_own(address: Address) -> bool:

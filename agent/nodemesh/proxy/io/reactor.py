@@ -13,16 +13,18 @@ from typing import Final
 
 from ...registry.snapshot import Endpoint
 from ...routing.decision import Keepalive
-from ..addresses import ADDRESSES, show
+from ..addresses import ADDRESSES
 from ..clock import Clock
-from ..gate import Gate
-from ..transport import SILENT, Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
+from ..doomed import Doomed
+from ..gate import Account, Gate
+from ..transport import Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
 from .datagrams import ask
 from .dial import dial
+from .listener import Listener
+from .memory import LOOK, Allocator
 from .pipes import Pipes
 from .platform import Platform
 from .sockets import SocketTransport
-from .sockmap import SockmapTransport
 from .streams import Rest, Streams
 
 log = logging.getLogger(__name__)
@@ -51,17 +53,6 @@ LONGEST_WAIT: Final = 0.25
 #: are ready.
 ACCEPTS: Final = 8
 
-#: Seconds without accepting after the process ran out of file descriptors.
-ACCEPT_PAUSE: Final = 0.1
-
-#: The most that a listener's queue holds (Linux' net.core.somaxconn).
-BACKLOG: Final = 4096
-
-
-#: Addresses of listeners on all of them.
-ANYWHERE: Final = ("0.0.0.0:", "[::]:")
-
-
 #: Sockets with the events that were told of them.
 Ready = list[tuple[SocketTransport, int]]
 
@@ -72,106 +63,14 @@ class Lane:
 
     __slots__ = ("poller", "left", "streams", "streams_left", "transports", "gate", "leaving")
 
-    def __init__(self) -> None:
+    def __init__(self, buffers: Account) -> None:
         self.poller = epoll()
         self.left: Ready = []
         self.streams: Streams | None = None  # from the first one on
         self.streams_left: Ready = []
         self.transports: dict[int, SocketTransport] = {}
-        self.gate = Gate(self.transports)
+        self.gate = Gate(self.transports, buffers)
         self.leaving = False  # the pod is gone: close with the last socket
-
-
-class Listener:
-    """One listening socket, shared with the other workers: each that wakes takes its share of what waits."""
-
-    __slots__ = ("reactor", "sock", "fd", "lane", "acceptor", "destination", "_watched", "_family", "_entrance")
-
-    def __init__(
-        self,
-        reactor: Reactor,
-        sock: socket.socket,
-        lane: Lane,
-        acceptor: Acceptor,
-        destination: tuple[str, int] | None,
-    ) -> None:
-        self.reactor = reactor
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.lane = lane
-        self.acceptor = acceptor
-        self.destination = destination
-        self._watched = False
-        self._family = int(sock.family)
-        bound = show(sock.getsockname())
-        self._entrance = "" if bound.startswith(ANYWHERE) else bound  # empty: each connection has its own
-        sock.setblocking(False)
-        if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what is accepted
-        reactor.listeners[self.fd] = self
-        self.watch()
-
-    def watch(self) -> None:
-        if self.reactor.listeners.get(self.fd) is self:
-            self.reactor.poller.register(self.fd, EPOLLIN | EPOLLEXCLUSIVE)
-            self._watched = True
-
-    def ready(self) -> None:
-        """Accept what waits, as much of it as is our share: what a turn does for several together costs less."""
-        for _ in range(self.reactor.accepts):
-            if not self._accept():
-                break
-
-    def close(self) -> None:
-        """Accept no more than what waits already, which closing might reset; the socket itself lives on where others
-        hold it."""
-        if self.reactor.listeners.get(self.fd) is not self:
-            return
-        try:
-            for _ in range(BACKLOG):
-                if not self._accept():
-                    break
-        finally:
-            self._unwatch()
-            del self.reactor.listeners[self.fd]
-            self.sock.close()
-
-    def _accept(self) -> bool:
-        """Take one connection from the queue; False where there is none to be had."""
-        try:
-            fd, address = self.sock._accept()  # type: ignore[attr-defined]  # as socket.accept does
-        except BlockingIOError:
-            return False
-        except ConnectionAbortedError:
-            return True
-        except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                raise
-            self._unwatch()
-            self.reactor.clock.after(ACCEPT_PAUSE, self.watch)
-            return False
-        # Family, type and protocol are known: naming them spares the socket object three system calls.
-        sock = SocketType(self._family, socket.SOCK_STREAM, 0, fd)
-        sock.setblocking(False)
-        dialled, queue = self.destination, None
-        if dialled is None:
-            platform = self.reactor.platform
-            dialled = platform.original_destination(sock, address)
-            queue = platform.app_queue(sock) if dialled is not None else None
-        if queue is None:
-            transport = SocketTransport(self.reactor, self.lane, sock, SILENT, True, True)
-        else:
-            transport = SockmapTransport(self.reactor, self.lane, sock, queue)
-        transport.remote = show(address)
-        if self.destination is not None:
-            transport.entrance = self._entrance or show(sock.getsockname())
-        self.acceptor.accepted(transport, dialled)
-        return True
-
-    def _unwatch(self) -> None:
-        if self._watched:
-            self._watched = False
-            self.reactor.poller.unregister(self.fd)
 
 
 class Reactor(Network):
@@ -196,10 +95,11 @@ class Reactor(Network):
         "released",
         "shared_turn",
         "lone_turn",
+        "allocator",
+        "_buffers",
         "_last",
         "_crowd",
         "_stood",
-        "_failed",
     )
 
     def __init__(self, platform: Platform, workers: int = 1) -> None:
@@ -222,14 +122,16 @@ class Reactor(Network):
         self.released: list[SocketType] = []
         self.shared_turn = TURN
         self.lone_turn = LONE_TURN
+        self.allocator = Allocator()
+        self._buffers = Account()
+        self.clock.after(LOOK, self._look)
         self._last: Lane | None = None  # whose turn was the last one
         self._crowd = 0.0  # until when more than one pod counts as at work
         self._stood: list[SocketTransport] = []  # at once, which is still to be told
-        self._failed: list[SocketTransport] = []
 
     def add_lane(self) -> int:
         """A new pod's lane; its number is what `connect` and `listen` take."""
-        lane = Lane()
+        lane = Lane(self._buffers)
         number = lane.poller.fileno()
         self.lanes[number] = lane
         self.poller.register(number, EPOLLIN)
@@ -237,6 +139,15 @@ class Reactor(Network):
 
     def gate(self, lane: int) -> Gate:
         return self.lanes[lane].gate
+
+    @property
+    def buffers(self) -> Account:
+        return self._buffers
+
+    def _look(self) -> None:
+        """Let go of memory that is not needed any more."""
+        self.allocator.look(self._buffers)
+        self.clock.after(LOOK, self._look)
 
     def drop_lane(self, lane: int, namespace: int) -> None:
         if namespace >= 0:
@@ -286,15 +197,19 @@ class Reactor(Network):
         self, endpoint: Endpoint | None, namespace: int, lane: int, keepalive: Keepalive | None, handler: Handler
     ) -> Transport:
         address = ADDRESSES[endpoint.address, endpoint.port] if endpoint is not None else None
-        sock, error = dial(self.platform, address, namespace, keepalive)
-        transport = SocketTransport(self, self.lanes[lane], sock, handler, False, not error)
+        place = self.lanes[lane]
+        try:
+            sock, stands = dial(self.platform, address, namespace, keepalive)
+            transport = SocketTransport(self, place, sock, handler, False, stands)
+        except OSError as error:
+            told = OSError(error.errno or errno.ECONNREFUSED, errno.errorcode.get(error.errno or 0, str(error)))
+            doomed = Doomed(handler, self.clock, place.gate, told)
+            doomed.remote = address.text if address is not None else ""
+            return doomed
         if address is not None:
             transport.remote = address.text
-        if not error:
+        if stands:
             self._stood.append(transport)
-        elif error != errno.EINPROGRESS:
-            transport.doom(OSError(error, errno.errorcode.get(error, "")))
-            self._failed.append(transport)
         return transport
 
     def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
@@ -305,7 +220,7 @@ class Reactor(Network):
         self.flush()
         wait = self.clock.wait()
         timeout = LONGEST_WAIT if wait is None or wait > LONGEST_WAIT else wait
-        if self._failed or (self.rest.until and not self.rest.wait()):
+        if self.rest.until and not self.rest.wait():
             timeout = 0.0
         events = self.poller.poll(timeout, 256)
         self.clock.now = time.monotonic()
@@ -321,10 +236,6 @@ class Reactor(Network):
             self.clock.advance(self.clock.now, TIMERS)
         except Exception:
             log.exception("a timer failed")
-        if self._failed:
-            failed, self._failed = self._failed, []
-            for transport in failed:
-                transport.fail()
         if self.released:
             released, self.released = self.released, []
             for sock in released:

@@ -6,13 +6,16 @@ import errno
 import os
 import socket
 from contextlib import suppress
+from fcntl import ioctl
 from os import splice
-from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from socket import SocketType
+from sys import byteorder
+from termios import FIONREAD
 from typing import TYPE_CHECKING, Final
 
 from ..addresses import show
-from ..transport import READ_SIZE, SILENT, Buffer, Handler, Transport
+from ..transport import LAST_WORDS, READ_SIZE, SILENT, Buffer, Handler, Transport
 from .pipes import Pipe
 from .streams import STREAM
 
@@ -91,9 +94,10 @@ class SocketTransport(Transport):
         self._streaming = False  # they are many: watched by the epoll of the pod's streams
         self._pipe: Pipe | None = None  # with what comes before `_out`
         self._mask = EPOLLIN if established else EPOLLIN | EPOLLOUT
-        lane.transports[self.fd] = self
+        self.gate = lane.gate
         self._poller = lane.poller
-        self._poller.register(self.fd, self._mask)
+        self._poller.register(self.fd, self._mask)  # may find that the kernel has no room
+        lane.transports[self.fd] = self
 
     # what the proxy calls
 
@@ -193,9 +197,10 @@ class SocketTransport(Transport):
         if (mask != EPOLLIN or not self.established) and not self._attend(mask):
             return
         if self._paused or self._stopped:
-            self._hung()
-            return
-        if self.lane.gate.crowded and self.lane.gate.stops(self):
+            if self._paused or not mask & EPOLLRDHUP or not self._ends_soon():
+                self._hung()
+                return
+        elif self.gate.crowded and self.gate.stops(self):
             self._stopped = True
             self._watch()
             return
@@ -227,6 +232,13 @@ class SocketTransport(Transport):
     def due(self, mask: int) -> int:
         """Which of these events, told in an earlier turn, are still waited for."""
         return mask & (self._mask | FAILED) if self._mask >= 0 and not self.closed else 0
+
+    def _ends_soon(self) -> bool:
+        """Whether so little is left to read before the peer's FIN that it may be heard although the pod's buffers are
+        crowded: who has left gives back what is held for it."""
+        left = bytearray(4)
+        ioctl(self.fd, FIONREAD, left)
+        return int.from_bytes(left, byteorder) <= LAST_WORDS
 
     def _attend(self, mask: int) -> bool:
         """An event that is not, or not only, bytes to read: the connection stands or failed, there is room to write.
@@ -390,15 +402,6 @@ class SocketTransport(Transport):
         if not self.closed:
             self._release()
 
-    def doom(self, error: OSError) -> None:
-        """Connecting failed at once; `fail` will tell."""
-        self.error = error
-        self._unwatch()
-
-    def fail(self) -> None:
-        """Tell the error with which connecting failed at once."""
-        self._lose(self.error or OSError(errno.ECONNREFUSED, "cannot connect"))
-
     def _keep(self, data: bytes) -> None:
         if self.error is not None:
             return
@@ -408,7 +411,7 @@ class SocketTransport(Transport):
 
     def _change_pending(self, size: int) -> None:
         self.pending += size
-        self.lane.gate.change_pending(size)
+        self.gate.change_pending(size)
 
     def _broken(self, error: OSError) -> None:
         """A write failed: forget the rest; what the peer sent before is still read, then `lost` is told."""
@@ -433,7 +436,7 @@ class SocketTransport(Transport):
 
     def _interest(self) -> int:
         """What epoll is to tell."""
-        mask = 0 if self._paused or self._stopped else EPOLLIN
+        mask = 0 if self._paused else EPOLLRDHUP if self._stopped else EPOLLIN
         if self.pending or not self.established:
             mask |= EPOLLOUT
         return mask
@@ -466,8 +469,8 @@ class SocketTransport(Transport):
         if self._unsent or self.pending:
             self._drop()
         lane = self.lane
-        if self._stopped:
-            lane.gate.forget(self)
+        if self._stopped or self.gate is not lane.gate:
+            self.gate.forget(self)
         lane.transports.pop(self.fd, None)
         if lane.leaving and not lane.transports:
             self.reactor.close_lane(lane.poller.fileno())

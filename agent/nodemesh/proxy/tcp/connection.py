@@ -144,8 +144,11 @@ class TcpConnection(RelayOwner):
         self._limit(relay)
 
     def relay_unconnected(self, relay: Relay, reason: Reason) -> Transport | None:
-        timed_out = reason is Reason.UPSTREAM_CONNECTION_TIMEOUT
-        self._report(Outcome.TIMEOUT if timed_out else Outcome.CONNECT_FAILED)
+        if reason is Reason.LOCAL_CONNECTION_FAILURE:  # which the endpoint has no part in
+            self._stop_timer()
+        else:
+            timed_out = reason is Reason.UPSTREAM_CONNECTION_TIMEOUT
+            self._report(Outcome.TIMEOUT if timed_out else Outcome.CONNECT_FAILED)
         host = self.host
         if host is None:
             return None

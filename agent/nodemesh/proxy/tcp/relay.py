@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Final
 
 from ...reasons import Reason
 from ...telemetry.record import ConnectionRecord
 from ..clock import CommonTimeout, Timer, Waiter
+from ..doomed import SHORTAGES
+from ..gate import OVER_QUOTA
 from ..transport import READ_SIZE, Buffer, Handler, Transport
 
 if TYPE_CHECKING:
@@ -177,11 +178,13 @@ class Relay(Waiter):
 
     def broken(self, side: Side, error: OSError) -> None:
         """One connection broke: the other one gets a RST, too."""
-        if error.errno == errno.ENOBUFS:  # `Pod.relieve`
-            self.record.reasons += (Reason.LIMIT_PER_POD,)
-        elif side is self.upstream and (side.transport is None or not side.transport.established):
-            self._unconnected(Reason.UPSTREAM_CONNECTION_FAILURE, str(error))
+        if side is self.upstream and (side.transport is None or not side.transport.established):
+            local = error.errno in SHORTAGES
+            reason = Reason.LOCAL_CONNECTION_FAILURE if local else Reason.UPSTREAM_CONNECTION_FAILURE
+            self._unconnected(reason, str(error))
             return
+        if error.errno == OVER_QUOTA:
+            self.record.reasons += (Reason.LIMIT_PER_POD,)
         elif side is self.client:
             self.record.reasons += (Reason.DOWNSTREAM_CONNECTION_TERMINATION,)
         else:

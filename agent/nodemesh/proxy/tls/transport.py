@@ -84,6 +84,7 @@ class TlsTransport(Transport):
         self.local = lower.local
         self.remote = lower.remote
         self.accepted = lower.accepted
+        self.gate = lower.gate
 
     def adopt(self, lower: Transport, data: bytes) -> None:
         """Have an established connection and the bytes that it has brought so far."""
@@ -316,6 +317,10 @@ class Records(Handler):
     def __init__(self, tls: TlsTransport) -> None:
         self.tls = tls
 
+    @property
+    def idle(self) -> bool:
+        return self.tls.handler.idle
+
     def connected(self) -> None:
         self.tls.opened()
 
@@ -330,40 +335,6 @@ class Records(Handler):
 
     def lost(self, error: OSError) -> None:
         self.tls.fail(error)
-
-
-class Doomed(Transport):
-    """A connection that cannot be made for want of a certificate: told on a later turn, as all failures are."""
-
-    __slots__ = ("_error",)
-
-    def __init__(self, handler: Handler, clock: Clock, error: OSError) -> None:
-        super().__init__(handler)
-        self._error = error
-        clock.after(0.0, self._tell)
-
-    def _tell(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self.handler.lost(self._error)
-
-    def send(self, data: Buffer) -> None:
-        pass
-
-    def pause(self) -> None:
-        pass
-
-    def resume(self) -> None:
-        pass
-
-    def end(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = True
 
 
 def words_of(error: ssl.SSLError) -> str:

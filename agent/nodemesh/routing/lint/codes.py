@@ -5,6 +5,7 @@ from __future__ import annotations
 ACROSS_CODES: dict[str, str] = {
     "address-of-another": "A ServiceEntry claims addresses or a host that another namespace has.",
     "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",
+    "costly-regexes": "The regular expressions of a host are too costly together to be one pass over a path.",
     "delegate-conflict": "A match of a delegate's rule is outside of what its root lets through; the rule falls whole.",
     "delegate-not-exported": "A delegate is not exported to its root's namespace.",
     "empty-subset": "No endpoint has the labels of a subset.",

@@ -1,18 +1,18 @@
 """What is kept of a request's body, and for how long."""
 
-from nodemesh.proxy.gate import Gate
+from nodemesh.proxy.gate import Account, Gate
 from nodemesh.proxy.http.request_body import KEPT, RequestBody
 
 
 def test_what_is_held_is_taken_whole_and_may_be_taken_again():
-    body = RequestBody(Gate({}))
+    body = RequestBody(Gate({}, Account()))
     body.hold(b"ab")
     body.passed(memoryview(b"cd"))
     assert body.take() == b"abcd" == body.take() and body.whole and body.size == 4
 
 
 def test_a_body_over_the_bound_is_not_kept():
-    body = RequestBody(Gate({}))
+    body = RequestBody(Gate({}, Account()))
     body.passed(bytes(KEPT))
     assert body.whole and body.full
     body.passed(b"x")
@@ -22,14 +22,14 @@ def test_a_body_over_the_bound_is_not_kept():
 
 
 def test_what_is_forgotten_is_gone():
-    body = RequestBody(Gate({}))
+    body = RequestBody(Gate({}, Account()))
     body.hold(b"ab")
     body.forget()
     assert not body.whole and body.take() == b""
 
 
 def test_what_is_kept_counts_until_it_is_forgotten():
-    gate = Gate({})
+    gate = Gate({}, Account())
     gate.share = 1000
     body = RequestBody(gate)
     body.passed(bytes(900))

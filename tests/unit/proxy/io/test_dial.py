@@ -12,7 +12,7 @@ from nodemesh.proxy.io.dial import dial
 from nodemesh.proxy.io.platform import Platform
 
 #: What becomes of an address that nobody has, as the machine's routes are.
-NOT_YET = (errno.EINPROGRESS, errno.ENETUNREACH, errno.EHOSTUNREACH)
+NOT_YET = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
 @pytest.fixture
@@ -29,9 +29,17 @@ def server(tmp_path):
 def error_of(place: str, folders: tuple[str, ...] | None, namespace: int = -1) -> int:
     platform = Platform()
     platform.folders = folders
-    sock, error = dial(platform, Address(f"unix://{place}", 0), namespace, None)
+    return dialled(platform, Address(f"unix://{place}", 0), namespace)
+
+
+def dialled(platform: Platform, address: Address, namespace: int) -> int:
+    """The error of an attempt; 0: it stands, or may yet."""
+    try:
+        sock, _ = dial(platform, address, namespace, None)
+    except OSError as error:
+        return error.errno or -1
     sock.close()
-    return error
+    return 0
 
 
 def test_the_operators_own_configuration_names_any_socket(server):
@@ -78,10 +86,6 @@ def test_the_agents_own_api_is_nobodys_upstream(host):
             (Address(host, platform.admin_port), {errno.EACCES}),
             (Address("192.0.2.1", 9), {0, *NOT_YET}),
         ):
-            sock, error = dial(platform, place, -1, None)
-            sock.close()
-            assert error in expected
+            assert dialled(platform, place, -1) in expected
         platform.admin_port = 0
-        sock, error = dial(platform, Address(host, server.getsockname()[1]), -1, None)
-        sock.close()
-        assert error in (0, errno.EINPROGRESS)
+        assert dialled(platform, Address(host, server.getsockname()[1]), -1) == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
+import select
 import socket
 import struct
 import time
@@ -13,7 +15,7 @@ import pytest
 
 from nodemesh.proxy.io.platform import Platform
 from nodemesh.proxy.io.reactor import ACCEPTS, AT_WORK, QUANTUM, TIMERS, Reactor
-from nodemesh.proxy.transport import Acceptor, Buffer, Handler, Transport
+from nodemesh.proxy.transport import LAST_WORDS, Acceptor, Buffer, Handler, Transport
 from nodemesh.registry.snapshot import Endpoint
 
 
@@ -252,6 +254,38 @@ def test_a_reset_is_heard_even_while_paused(reactor):
     assert ear.log == ["lost ECONNRESET"] and ear.transport.closed
 
 
+@pytest.mark.parametrize("left", [1, LAST_WORDS])
+def test_a_fin_is_heard_though_the_pod_is_crowded(reactor, left):
+    lane, ear = reactor.add_lane(), Ear()
+    (client,) = open_to(reactor, lane, ear)
+    gate = reactor.gate(lane)
+    gate.share = 1000
+    gate.change_held(1000)
+    client.sendall(bytes(left))
+    for _ in range(5):
+        reactor.turn()
+    assert not ear.data
+    client.close()
+    turn_until(reactor, lambda: "ended" in ear.log)
+    assert len(ear.data) == left
+
+
+def test_a_fin_behind_much_waits_for_room(reactor):
+    lane, ear = reactor.add_lane(), Ear()
+    (client,) = open_to(reactor, lane, ear)
+    gate = reactor.gate(lane)
+    gate.share = 1000
+    gate.change_held(1000)
+    client.sendall(bytes(LAST_WORDS + 1))
+    client.close()
+    for _ in range(5):
+        reactor.turn()
+    assert not ear.data and not select.select([reactor.poller.fileno()], [], [], 0)[0], "nor does the loop spin"
+    gate.change_held(-1000)
+    turn_until(reactor, lambda: "ended" in ear.log)
+    assert len(ear.data) == LAST_WORDS + 1
+
+
 @pytest.mark.parametrize("hard", [False, True])
 def test_a_transport_whose_peer_has_gone_is_stale(reactor, hard):
     ear = Ear()
@@ -298,6 +332,68 @@ def test_connecting_and_failing_to(reactor):
         assert ear.log == []
         turn_until(reactor, lambda ear=ear: ear.log)
         assert ear.log == [f"lost {words}"]
+
+
+@pytest.mark.parametrize(
+    "code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EACCES]
+)
+def test_what_is_short_while_dialling_is_told_like_any_other_failure(code):
+    class Short(Platform):
+        def open_socket(self, namespace_fd: int, family: int, kind: int = socket.SOCK_STREAM) -> socket.SocketType:
+            raise OSError(code, os.strerror(code))
+
+    reactor, ear = Reactor(Short()), Ear()
+    lane = reactor.add_lane()
+    transport = reactor.connect(Endpoint(address="127.0.0.1", port=80), -1, lane, None, ear)
+    transport.send(b"early")
+    assert ear.log == [] and transport.remote == "127.0.0.1:80" and not reactor.lanes[lane].transports
+    turn_until(reactor, lambda: ear.log)
+    assert ear.log == [f"lost {errno.errorcode[code]}"]
+
+
+def test_dialling_without_a_descriptor_left(reactor):
+    lane, ear = reactor.add_lane(), Ear()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(map(int, os.listdir("/proc/self/fd")))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept = [os.dup(0) for _ in range(used)]  # whatever numbers are free below
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(kept), hard))
+        try:
+            reactor.connect(Endpoint(address="127.0.0.1", port=server.getsockname()[1]), -1, lane, None, ear)
+            turn_until(reactor, lambda: ear.log)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for fd in kept:
+                os.close(fd)
+    assert ear.log == ["lost EMFILE"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOMEM, errno.ENETDOWN, errno.EPROTO])
+def test_a_listener_rests_after_any_error_of_accept(reactor, code):
+    class Faulty:
+        """A listening socket whose first accept fails."""
+
+        def __init__(self, sock: socket.socket) -> None:
+            self.sock = sock
+            self.failed = False
+
+        def _accept(self) -> object:
+            if not self.failed:
+                self.failed = True
+                raise OSError(code, os.strerror(code))
+            return self.sock._accept()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.sock, name)
+
+    ear = Ear()
+    server = socket.create_server(("127.0.0.1", 0))
+    listener = reactor.listen(server, reactor.add_lane(), Door(ear), ("10.0.0.1", 80))
+    listener.sock = Faulty(server)
+    with socket.create_connection(server.getsockname()):
+        turn_until(reactor, lambda: listener.failure == code)
+        turn_until(reactor, lambda: ear.transport is not None)
+    assert listener.failure is None
 
 
 def test_a_connection_that_stands_at_once_is_told_of_before_it_brings_anything(reactor):
