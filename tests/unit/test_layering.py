@@ -48,6 +48,7 @@ HOMES = {
         "proxy/tcp/early.py",
         "proxy/dns/nameserver.py",
         "proxy/http/responder.py",
+        "proxy/http2/client_stream.py",
         "proxy/http2/server_stream.py",
         "proxy/http/stream.py",
         "proxy/http2/roles.py",

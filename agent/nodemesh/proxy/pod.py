@@ -15,13 +15,13 @@ from ..routing.frontend import Frontend
 from ..routing.view import View
 from ..telemetry.record import ConnectionRecord
 from .accept.arrival import Arrival
+from .accept.http import serve_http
 from .accept.proxy_protocol import Announced
 from .accept.sniff import Sniffer
 from .accept.sources import Sources
 from .addresses import ADDRESSES, show
 from .gate import OVER_QUOTA
 from .http.session import Session
-from .http1.server import Http1Server
 from .tcp.connection import start_tcp
 from .transport import Acceptor, Handler, Transport
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 #: Protocols whose first bytes are looked at.
-SNIFFED = HTTP_PROTOCOLS | TLS_PROTOCOLS | {Protocol.AUTO}
+SNIFFED = TLS_PROTOCOLS | {Protocol.AUTO}
 
 
 class Pod(Acceptor):
@@ -95,8 +95,8 @@ class Pod(Acceptor):
             transport.remote = self._name_of(transport.remote, dialled[0])
         frontend = self.view.frontend(dialled[0], dialled[1])
         protocol = frontend.protocol
-        if protocol is Protocol.HTTP:
-            Http1Server(Session(self, transport, frontend, dialled), transport)
+        if protocol in HTTP_PROTOCOLS:
+            serve_http(Session(self, transport, frontend, dialled), transport)
         elif protocol in SNIFFED:
             Sniffer(self, transport, frontend, dialled, protocol is Protocol.AUTO)
         else:
@@ -129,10 +129,8 @@ class Pod(Acceptor):
         if protocol is None:
             self.budget.release_connection()
             self._turn_away(transport, Reason.ROUTE_NOT_FOUND)
-        elif protocol is Protocol.HTTP:
-            Http1Server(Session(self, transport, None, None), transport)
         elif protocol in HTTP_PROTOCOLS:
-            Sniffer(self, transport, None, None, False)
+            serve_http(Session(self, transport, None, None), transport)
         elif protocol in TLS_PROTOCOLS:
             Arrival(self, transport)
         else:

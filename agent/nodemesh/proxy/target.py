@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from ..balance.group import Group
 from ..balance.host import Host
-from ..registry.snapshot import HTTP_PROTOCOLS
-from ..routing.decision import Algorithm, Cluster
+from ..routing.decision import Algorithm, Cluster, HttpVersion
 from ..routing.names import strip_port
 from .clock import Timer
 from .doomed import Doomed
+from .http.head import RequestHead
 from .http.pool import Pool
-from .http.stream import Requester
+from .http.stream import Requester, Stream
 from .http1.client import Http1Client
+from .http2.client import Http2Client
 from .tls.transport import Records, TlsError, TlsTransport
 from .transport import Handler, Transport
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from .pod import Pod
     from .proxy import Proxy
 
+
+# What endpoints are spoken to in, as numbers: they are compared for each request.
+HTTP1: Final = 0
+HTTP2: Final = 1
+CLIENT: Final = 2  # what the request came in
+VERSIONS: Final = {HttpVersion.HTTP1: HTTP1, HttpVersion.HTTP2: HTTP2, HttpVersion.CLIENT: CLIENT}
 
 #: How often those who wait for a connection ask again unbidden: limits are the node's, and what other workers give back
 #: makes no sound here.
@@ -36,11 +43,12 @@ class Target:
     """State lives as long as the cluster's key does, across changes of its endpoints and policies. `queues` are the
     pools with waiting requests, in the order in which their first ones came."""
 
-    __slots__ = ("proxy", "cluster", "group", "limits", "queues", "used", "_serving", "_timer")
+    __slots__ = ("proxy", "cluster", "group", "limits", "queues", "used", "http", "_serving", "_timer")
 
     def __init__(self, proxy: Proxy, cluster: Cluster) -> None:
         self.proxy = proxy
         self.cluster = cluster
+        self.http = VERSIONS[cluster.upstream_http]
         self.group = Group(cluster, proxy.clock.read, proxy.rng, proxy.share)
         self.limits = self.group.limits
         self.queues: dict[Pool, None] = {}
@@ -54,6 +62,7 @@ class Target:
             for host in self.group.update(cluster):
                 drain(host)
         self.cluster = cluster
+        self.http = VERSIONS[cluster.upstream_http]
 
     def close(self) -> None:
         """The cluster is in no table any more."""
@@ -74,21 +83,33 @@ class Target:
             return ""
         return strip_port(authority.decode("latin-1")) or self.cluster.host
 
-    def upstream(self, host: Host, pod: Pod, fresh: bool, name: str) -> Http1Client | None:
-        """A connection for one request: an idle one (not if it has to be `fresh`) or a new one; None where the breaker
-        allows no more. `name` is `server_name`'s.
+    def stream(self, host: Host, pod: Pod, fresh: bool, name: str, head: RequestHead) -> Stream | None:
+        """A place for one request: on a connection that is there (not if it has to be `fresh`) or a new one; None where
+        the breaker allows no more. `name` is `server_name`'s.
 
         The breaker is the node's, and whoever has to wait waits for connections of this worker. So it has one to each
         endpoint that is picked, whatever the breaker says, as Envoy's workers have (its page "Circuit breaking")."""
         pool = pool_of(self, host)
+        http2 = self.http == HTTP2 or (self.http == CLIENT and head.http2)
+        tunnels = bool(head.fields.upgrade)
         if not fresh:
-            idle = pool.take(pod.lane, name)
-            if idle is not None:
-                return idle
+            if http2:
+                shared = pool.share(pod.lane, name, tunnels)
+                if shared is not None:
+                    return shared.stream()
+            if not http2 or tunnels:  # a protocol is changed over HTTP/1.1 where the peer has not said RFC 8441
+                idle = pool.take(pod.lane, name)
+                if idle is not None:
+                    assert isinstance(idle, Http1Client)
+                    return idle
         if not self.admit():
             if pool.open:
                 return None
             self.limits.connections.acquire()
+        if http2 and not tunnels:
+            connection = Http2Client(pool, pod, name)
+            pool.keep(connection)
+            return connection.stream()
         return Http1Client(pool, pod, name)
 
     def admit(self) -> bool:
@@ -155,14 +176,15 @@ class Target:
                 return True
         return False
 
-    def connect(self, host: Host, pod: Pod, handler: Handler, name: str) -> Transport:
-        """Open a connection to one endpoint on a pod's account, with TLS where the cluster has it."""
+    def connect(self, host: Host, pod: Pod, handler: Handler, name: str, alpn: str) -> Transport:
+        """Open a connection to one endpoint on a pod's account, with TLS where the cluster has it; `alpn` is what will
+        be spoken, empty where that is not known."""
         proxy, tls, keepalive = self.proxy, self.cluster.tls, self.cluster.pool.keepalive
         endpoint = host.endpoint if is_literal(host.address) else proxy.resolve(host.endpoint)
         if tls is None:
             return proxy.network.connect(endpoint, pod.namespace, pod.lane, keepalive, handler)
         try:
-            terms = proxy.certificates.client_terms(tls, name, self.cluster.protocol in HTTP_PROTOCOLS)
+            terms = proxy.certificates.client_terms(tls, name, alpn)
             transport = TlsTransport(handler, proxy.clock, terms)
         except TlsError as error:
             return Doomed(handler, proxy.clock, pod.gate, error)

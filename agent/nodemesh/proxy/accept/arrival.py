@@ -11,12 +11,12 @@ from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
 from ..http.security import Security
 from ..http.session import Session
-from ..http1.server import Http1Server
 from ..tcp.connection import refuse, start_tcp
 from ..tls.client_hello import HANDSHAKE, MAX_HELLO, server_name
 from ..tls.peer import forwarded_certificate
 from ..tls.transport import TlsError, TlsTransport
 from ..transport import Buffer, Handler, Transport
+from .http import serve_http
 
 if TYPE_CHECKING:
     from ..pod import Pod
@@ -62,7 +62,8 @@ class Arrival(Handler):
         if server.is_http:
             connection = transport.connection
             security = Security(self._name, shown_certificate(connection), connection)
-            Http1Server(Session(pod, transport, None, None, security), transport)
+            session = Session(pod, transport, None, None, security)
+            serve_http(session, transport, alpn=connection.selected_alpn_protocol() or "")
         else:
             decision = pod.view.tcp_gateway(pod.gateway_port, self._name)
             start_tcp(pod, transport, decision, None, b"", self._name)

@@ -13,12 +13,13 @@ from ...routing.frontend import Frontend
 from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
 from ..http.session import Session
-from ..http1.server import HEAD_TIMEOUT, IDLE_TIMEOUT, Http1Server
+from ..http1.server import HEAD_TIMEOUT, IDLE_TIMEOUT
 from ..tcp.connection import start_tcp
 from ..tcp.early import EarlyConnection, Waiting, give_up, start_early
 from ..tcp.relay import Relay
 from ..tls.client_hello import HANDSHAKE, MAX_HELLO, server_name
 from ..transport import Buffer, Handler, Transport
+from .http import serve_http
 
 if TYPE_CHECKING:
     from ..pod import Pod
@@ -130,6 +131,8 @@ class Sniffer(Handler, Waiting):
                 kind = HTTP1
         if kind == UNDECIDED:
             return
+        if kind not in (HTTP1, HTTP2):
+            self._note_bypass(kind)
         if kind == TLS:
             name = server_name(self._data)
             if name is None and len(self._data) < MAX_HELLO:
@@ -137,15 +140,21 @@ class Sniffer(Handler, Waiting):
             self._leave()
             decision = self.pod.decide_tls(self.frontend, name or "", self._address)
             start_tcp(self.pod, self.transport, decision, self.dialled, self._data, name or "")
-        elif kind == HTTP1:
+        elif kind in (HTTP1, HTTP2):
             self._leave()
-            session = Session(self.pod, self.transport, self.frontend, self.dialled)
-            Http1Server(session, self.transport).received(self._data)
+            serve_http(Session(self.pod, self.transport, self.frontend, self.dialled), self.transport, self._data)
         elif early is not None:
             self._join(early)
         else:
             self._leave()
             start_tcp(self.pod, self.transport, self._decide(), self.dialled, self._data, "")
+
+    def _note_bypass(self, kind: int) -> None:
+        """Count a connection that passes by the HTTP rules of its port, since it speaks something else."""
+        frontend = self.frontend
+        if frontend is not None and frontend.http_rules and frontend.service is not None:
+            spoken = {TLS: "tls", HTTP10: "http/1.0"}.get(kind, "tcp")
+            self.pod.proxy.telemetry.bypasses.add((frontend.service.host, frontend.port, spoken))
 
     def ended(self) -> None:
         early = self._early
@@ -202,8 +211,7 @@ class Sniffer(Handler, Waiting):
         self._timer = None
         self._leave()
         if classify(self._data) == HTTP1:
-            session = Session(self.pod, self.transport, self.frontend, self.dialled)
-            Http1Server(session, self.transport).received(self._data)
+            serve_http(Session(self.pod, self.transport, self.frontend, self.dialled), self.transport, self._data)
         else:
             start_tcp(self.pod, self.transport, self._decide(), self.dialled, self._data, "")
 

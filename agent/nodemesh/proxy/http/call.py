@@ -103,7 +103,7 @@ class Call(Requester):
     __slots__ = (
         "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
-        "_tried", "_deadline", "_fresh", "_retrying", "_alarm", "_try_timer", "_rest_timer",
+        "_tried", "_deadline", "_fresh", "_spared", "_retrying", "_alarm", "_try_timer", "_rest_timer",
         "_counting", "_telling", "security",
     )  # fmt: skip
 
@@ -147,6 +147,7 @@ class Call(Requester):
         self._tried: list[Host] = []
         self._deadline = 0.0
         self._fresh = False  # a stale connection failed us: take a new one
+        self._spared = False  # the present try stands for one that no endpoint has seen
         self._retrying = False  # holds a place under the limit of retries
         self._alarm = alarm  # of the timeout; whoever has many calls one after the other has one for all
         self._try_timer: Timer | None = None
@@ -246,10 +247,10 @@ class Call(Requester):
     def _obtain(self, host: Host) -> Stream | None:
         """A connection that will do; None where there is none to be had."""
         name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
-        upstream = self.target.upstream(host, self.pod, self._fresh, name)
+        upstream = self.target.stream(host, self.pod, self._fresh, name, self.head)
         while upstream is not None and upstream.reused and not self._is_light() and upstream.stale:
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
-            upstream = self.target.upstream(host, self.pod, self._fresh, name)
+            upstream = self.target.stream(host, self.pod, self._fresh, name, self.head)
         return upstream
 
     def proceed(self) -> bool:
@@ -274,7 +275,7 @@ class Call(Requester):
     def _send(self, host: Host, upstream: Stream) -> None:
         self._enter(SENT)
         self.upstream = upstream
-        if not self._fresh:
+        if not self._fresh and not self._spared:
             self.attempts += 1
         self.host_name = upstream.remote
         host.begin()
@@ -384,11 +385,14 @@ class Call(Requester):
     def failed(self, reason: Reason, detail: str) -> None:
         upstream = self.upstream
         assert upstream is not None
-        untouched = upstream.untouched
+        untouched, unprocessed = upstream.untouched, upstream.unprocessed
         self._release_upstream()
         if self.state == ANSWERED:
             self._report(reason)
             self._give_up(reason, detail)
+        elif unprocessed and not self._spared and (self.body is None or self.body.whole):
+            self._spared = True  # nobody has seen the request: another try is as good as the first, and counts as that
+            self._try()
         elif untouched and not self._fresh and self._is_safe() and self.host is not None:
             # The upstream closed an idle connection while our request was on its way. Whether it saw the request is
             # not known, so that others than idempotent ones fail (RFC 9110 section 9.2.2).
@@ -432,7 +436,7 @@ class Call(Requester):
     def _rest(self) -> None:
         """Wait a little, then try again."""
         self._retries += 1
-        self._fresh = False
+        self._fresh = self._spared = False
         if self.policy.ignore_previous_hosts and self.host is not None:
             self._tried.append(self.host)
         self._enter(RESTING)

@@ -58,7 +58,7 @@ class RequestFields(Fields):
 class RequestHead(Request):
     """A request without its body."""
 
-    __slots__ = ("fields", "edits", "controlled", "client")
+    __slots__ = ("fields", "edits", "http2", "controlled", "client")
 
     def __init__(
         self, method: bytes, scheme: bytes, authority: bytes, path: bytes, query: bytes, fields: RequestFields
@@ -72,6 +72,7 @@ class RequestHead(Request):
         self.repeated = fields.repeated
         self.fields = fields
         self.edits: Edits = {}  # for the upstream
+        self.http2 = False  # it came over HTTP/2
         self.controlled = fields.controlled
         self.client = ""  # `address:port` that trusted proxies name; empty: the connection's
 

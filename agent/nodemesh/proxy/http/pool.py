@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Final
 
 from ...balance.host import Host
 from ..clock import Clock, Timer
+from .stream import Pooled, Requester, Shared
 
 if TYPE_CHECKING:
-    from ..http1.client import Http1Client
     from ..target import Target
-    from .stream import Requester
 
 #: How often idle connections are looked at.
 SWEEP: Final = 5.0
 
 
 class Pool:
-    """HTTP/1.1 connections to one host of a target; the most recently used is taken first. `open` counts all of them,
-    `waiting` holds in their order the requests that wait for one, each with the moment at which it came."""
+    """HTTP connections to one host of a target. Those that carry one request at a time are here while they are idle,
+    the most recently used is taken first; shared ones are here as long as they take requests. `open` counts all of
+    them, `waiting` holds in their order the requests that wait for one, each with the moment at which it came."""
 
-    __slots__ = ("target", "host", "clock", "draining", "open", "waiting", "_idle", "_timer")
+    __slots__ = ("target", "host", "clock", "draining", "open", "waiting", "_idle", "_shared", "_timer")
 
     def __init__(self, target: Target, host: Host) -> None:
         self.target = target
@@ -29,10 +29,11 @@ class Pool:
         self.draining = False
         self.open = 0
         self.waiting: dict[Requester, float] = {}
-        self._idle: dict[int, list[Http1Client]] = {}
+        self._idle: dict[int, list[Pooled]] = {}
+        self._shared: dict[int, list[Shared]] = {}
         self._timer: Timer | None = None
 
-    def take(self, lane: int, name: str) -> Http1Client | None:
+    def take(self, lane: int, name: str) -> Pooled | None:
         """An idle connection of this pod, if there is one; over TLS, one that was made for this server name."""
         idle = self._idle.get(lane)
         if not idle:
@@ -44,36 +45,60 @@ class Pool:
                 return idle.pop(index)
         return None
 
-    def give(self, upstream: Http1Client) -> None:
+    def share(self, lane: int, name: str, tunnels: bool) -> Shared | None:
+        """A shared connection of this pod that has room, if there is one; for a request that wants to change to another
+        protocol one that `tunnels`."""
+        for connection in self._shared.get(lane, ()):
+            if connection.room and connection.name == name and (not tunnels or connection.tunnels):
+                return connection
+        return None
+
+    def keep(self, connection: Shared) -> None:
+        """A new connection that requests may share."""
+        self._shared.setdefault(connection.lane, []).append(connection)
+        self._watch()
+
+    def leave(self, connection: Shared) -> None:
+        """It takes no more requests."""
+        shared = self._shared.get(connection.lane)
+        if shared and connection in shared:
+            shared.remove(connection)
+            if not shared:
+                del self._shared[connection.lane]
+
+    def released(self, connection: Shared) -> None:
+        """One of its requests is over."""
+        target = self.target
+        connection.rest(self.clock.now)
+        if self._is_spent(connection):
+            connection.retire()
+        if target.queues:
+            target.serve_waiting(self)
+
+    def give(self, upstream: Pooled) -> None:
         """A connection has done its request."""
         target = self.target
-        if (
-            self.draining
-            or 0 < target.limits.requests_per_connection <= upstream.requests
-            or (target.cluster.pool.max_connection_duration and self._too_old(upstream))
-            or (not target.queues and target.limits.wanted_elsewhere)
-        ):
+        if self._is_spent(upstream) or (not target.queues and target.limits.wanted_elsewhere):
             upstream.close()
             return
-        upstream.idle_since = self.clock.now
-        lane = upstream.pod.lane
+        upstream.rest(self.clock.now)
+        lane = upstream.lane
         idle = self._idle.get(lane)
         if idle is None:
             self._idle[lane] = [upstream]
         else:
             idle.append(upstream)
-        if self._timer is None:
-            self._timer = self.clock.after(SWEEP, self._sweep)
+        self._watch()
         if target.queues:
             target.serve_waiting(self)
 
-    def forget(self, upstream: Http1Client) -> None:
+    def forget(self, upstream: Pooled) -> None:
         """A connection is gone."""
-        idle = self._idle.get(upstream.pod.lane)
+        idle = self._idle.get(upstream.lane)
         if idle and upstream in idle:
             idle.remove(upstream)
             if not idle:
-                del self._idle[upstream.pod.lane]
+                del self._idle[upstream.lane]
         self.open -= 1
         self.target.limits.connections.release()
         if self.target.queues:
@@ -91,6 +116,11 @@ class Pool:
             if idle:
                 idle[0].close()
                 return True
+        for shared in self._shared.values():
+            for connection in shared:
+                if not connection.busy:
+                    connection.close()
+                    return True
         return False
 
     def drain(self) -> None:
@@ -99,6 +129,9 @@ class Pool:
         for idle in list(self._idle.values()):
             for upstream in list(idle):
                 upstream.close()
+        for shared in list(self._shared.values()):
+            for connection in list(shared):
+                connection.retire()
         for requester in list(self.waiting):
             requester.redirected()
 
@@ -106,10 +139,25 @@ class Pool:
         """A pod is gone: close its idle connections."""
         for upstream in list(self._idle.get(lane, ())):
             upstream.close()
+        for connection in list(self._shared.get(lane, ())):
+            connection.retire()
 
-    def _too_old(self, upstream: Http1Client) -> bool:
+    def _is_spent(self, upstream: Pooled) -> bool:
+        """Whether a connection has carried what it may."""
+        target = self.target
+        return (
+            self.draining
+            or 0 < target.limits.requests_per_connection <= upstream.requests
+            or (target.cluster.pool.max_connection_duration > 0.0 and self._too_old(upstream))
+        )
+
+    def _too_old(self, upstream: Pooled) -> bool:
         longest = self.target.cluster.pool.max_connection_duration
         return longest > 0.0 and self.clock.now - upstream.opened >= longest
+
+    def _watch(self) -> None:
+        if self._timer is None:
+            self._timer = self.clock.after(SWEEP, self._sweep)
 
     def _sweep(self) -> None:
         """Close what was idle too long."""
@@ -122,6 +170,15 @@ class Pool:
                 expired = timeout > 0.0 and self.clock.now - upstream.idle_since >= timeout
                 if expired or self._too_old(upstream) or target.limits.wanted_elsewhere:
                     upstream.close()
+                else:
+                    waiting = True
+        for shared in list(self._shared.values()):
+            for connection in list(shared):
+                expired = timeout > 0.0 and self.clock.now - connection.idle_since >= timeout
+                if not connection.busy and (expired or target.limits.wanted_elsewhere):
+                    connection.close()
+                elif self._too_old(connection):
+                    connection.retire()
                 else:
                     waiting = True
         if waiting:

@@ -129,3 +129,60 @@ class Stream:
     def security(self) -> SSLObject | None:
         """The TLS that it goes over."""
         raise NotImplementedError
+
+    @property
+    def unprocessed(self) -> bool:
+        """Whether the peer said that it has not acted on the request, whatever its method (RFC 9113 section 8.7)."""
+        return False
+
+
+@trait
+class Pooled:
+    """A connection to an endpoint, as its pool knows it. `name` is the TLS server's that it was made for, `lane` the
+    pod's; `requests` were sent so far; times are the clock's."""
+
+    __slots__ = ()
+
+    name: str
+    lane: int
+    requests: int
+    opened: float
+    idle_since: float
+
+    def rest(self, now: float) -> None:
+        """It is idle from now on, unless it carries more."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give the connection up; nobody is told."""
+        raise NotImplementedError
+
+
+@trait
+class Shared(Pooled):
+    """A connection that carries several requests at once."""
+
+    __slots__ = ()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any is under way."""
+        raise NotImplementedError
+
+    @property
+    def room(self) -> bool:
+        """Whether it takes one more."""
+        raise NotImplementedError
+
+    @property
+    def tunnels(self) -> bool:
+        """Whether a stream of it may change to another protocol (RFC 8441)."""
+        raise NotImplementedError
+
+    def stream(self) -> Stream:
+        """A place for one more."""
+        raise NotImplementedError
+
+    def retire(self) -> None:
+        """Take no more requests, and close when the last one is over."""
+        raise NotImplementedError

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from ssl import SSLObject
 from typing import TYPE_CHECKING, Final
 
 from ...reasons import Reason
 from ..clock import Timer
-from ..doomed import SHORTAGES
-from ..gate import OVER_QUOTA
+from ..http.connect_error import failure_of
 from ..http.errors import ProtocolError
 from ..http.head import Edits, RequestHead, ResponseHead
-from ..http.stream import Requester, Stream
-from ..tls.transport import TlsError, TlsTransport
+from ..http.stream import Pooled, Requester, Stream
+from ..tls.transport import TlsTransport
 from ..transport import READ_SIZE, Buffer, Handler, Transport
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
 from .receive import MAX_RESPONSE_HEAD, HeadBuffer
@@ -32,17 +29,18 @@ MAX_INTERIM: Final = 16
 BULK_LENGTH: Final = 64 * 1024
 
 
-class Http1Client(Handler, Stream):
+class Http1Client(Handler, Stream, Pooled):
     """One connection. It is its pool's while it has no requester."""
 
     __slots__ = (
         "pool", "pod", "transport", "requester", "requests", "opened", "idle_since", "responding", "_timer", "_buffer",
-        "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name",
+        "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name", "lane",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, pod: Pod, name: str) -> None:
         self.pool = pool
         self.pod = pod
+        self.lane = pod.lane
         self.name = name  # the TLS server's
         self.requester: Requester | None = None
         self.requests = 0  # sent so far
@@ -60,7 +58,7 @@ class Http1Client(Handler, Stream):
         pool.open += 1
         target = pool.target
         self._timer: Timer | None = pool.clock.after(target.cluster.pool.connect_timeout, self.timed_out)
-        self.transport: Transport = target.connect(pool.host, pod, self, name)
+        self.transport: Transport = target.connect(pool.host, pod, self, name, "http/1.1")
 
     # what the requester calls
 
@@ -139,6 +137,9 @@ class Http1Client(Handler, Stream):
     def security(self) -> SSLObject | None:
         return self.transport.connection if isinstance(self.transport, TlsTransport) else None
 
+    def rest(self, now: float) -> None:
+        self.idle_since = now
+
     def close(self) -> None:
         """Give the connection up; nobody is told."""
         self.requester = None
@@ -178,17 +179,7 @@ class Http1Client(Handler, Stream):
             self.requester.upstream_drained()
 
     def lost(self, error: OSError) -> None:
-        if self.transport.established:
-            full = error.errno == OVER_QUOTA
-            self._fail(Reason.LIMIT_PER_POD if full else Reason.UPSTREAM_REMOTE_RESET, "")
-        elif error.errno in SHORTAGES:
-            self._fail(Reason.LOCAL_CONNECTION_FAILURE, describe(error))
-        elif error.errno == errno.ETIMEDOUT:
-            self._fail(Reason.UPSTREAM_CONNECTION_TIMEOUT, "")
-        elif isinstance(error, TlsError):
-            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, str(error))
-        else:
-            self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, f"delayed connect error: {describe(error)}")
+        self._fail(*failure_of(error, self.transport.established))
 
     def timed_out(self) -> None:
         """The connection did not stand in time."""
@@ -279,8 +270,3 @@ class Http1Client(Handler, Stream):
         if self._timer is not None:
             self.pool.clock.cancel(self._timer)
             self._timer = None
-
-
-def describe(error: OSError) -> str:
-    """The system's words for an error, as Envoy shows them."""
-    return os.strerror(error.errno) if error.errno else str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from ...reasons import Reason
@@ -40,17 +41,28 @@ NO_TRAILERS: Final[list[bytes]] = []
 LINGER: Final = 1.0
 
 
+#: What HTTP/2's connection preface is to a reader of HTTP/1.1: a head, and the start of what follows (RFC 9113 section
+#: 3.4).
+PREFACE_HEAD: Final = b"PRI * HTTP/2.0"
+PREFACE_START: Final = PREFACE_HEAD + b"\r\n\r\n"
+
+#: Takes a connection over that begins with HTTP/2's preface.
+ServeHttp2 = Callable[[Session, Transport, bytes], None]
+
+
 class Http1Server(Handler, Responder):
-    """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits."""
+    """One connection. `exchange` is the request being served; what a pipelining client sends meanwhile waits. Where it
+    begins with HTTP/2's preface, `serve_http2` has it."""
 
     __slots__ = (
-        "session", "pod", "transport", "exchange", "alarm", "_buffer", "_body", "_held", "_counted", "_chunked",
-        "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
+        "session", "pod", "transport", "exchange", "alarm", "_serve_http2", "_buffer", "_body", "_held", "_counted",
+        "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
     )  # fmt: skip
 
-    def __init__(self, session: Session, transport: Transport) -> None:
+    def __init__(self, session: Session, transport: Transport, serve_http2: ServeHttp2) -> None:
         pod = session.pod
         self.session = session
+        self._serve_http2 = serve_http2
         self.pod = pod
         self.transport = transport
         self.exchange: Exchange | None = None
@@ -149,6 +161,9 @@ class Http1Server(Handler, Responder):
                 if not head:
                     self._count_held()
                     break
+                if head == PREFACE_HEAD and not self._served:
+                    self._hand_over(PREFACE_START + self._buffer.rest)
+                    break
                 data = self._begin(read_request(head, self.session.scheme), self._buffer.rest)
                 if self.exchange is not None:
                     break
@@ -156,6 +171,11 @@ class Http1Server(Handler, Responder):
             self._refuse(error)
         finally:
             self._reading = False
+
+    def _hand_over(self, data: bytes) -> None:
+        """It is HTTP/2: another one serves the connection."""
+        self._leave()
+        self._serve_http2(self.session, self.transport, data)
 
     def _begin(self, head: RequestHead, rest: bytes) -> bytes:
         """Start the exchange; returns what belongs to the next request if this one is over already."""
@@ -329,14 +349,18 @@ class Http1Server(Handler, Responder):
         held, self._held = self._held, b""
         self._count_held()
         self.exchange = None
-        self._closing = True
-        self.pod.proxy.clock.cancel(self._timer)
-        self.alarm.close()
-        self.pod.connections.pop(self, None)
+        self._leave()
         relay = Relay(self.pod, record, tunnel.idle_timeout, tunnel)
         relay.client.take(self.transport)
         relay.upstream.take(upstream)
         relay.start(held, data)
+
+    def _leave(self) -> None:
+        """Someone else serves the connection from here on."""
+        self._closing = True
+        self.pod.proxy.clock.cancel(self._timer)
+        self.alarm.close()
+        self.pod.connections.pop(self, None)
 
     def _count_held(self) -> None:
         """Tell the pod's gate what is kept here of requests that have not begun."""

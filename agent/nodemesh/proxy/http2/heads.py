@@ -67,7 +67,9 @@ def request_of(head: Head, ended: bool) -> RequestHead:
     if b"te" in headers:
         fields.trailers = b"trailers" in members(headers[b"te"])
         leave_hop(headers, fields.repeated, fields.upgrade)
-    return RequestHead(method, head.scheme, head.authority, path, query, fields)
+    request = RequestHead(method, head.scheme, head.authority, path, query, fields)
+    request.http2 = True
+    return request
 
 
 def response_of(head: Head, ended: bool, method: bytes) -> ResponseHead:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ...balance.host import Host
 from ...balance.outlier import Outcome
 from ...reasons import Reason
+from ...registry.snapshot import HTTP_PROTOCOLS
 from ...routing.decision import Cluster, Decision, Destination, Failure, Route
 from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
@@ -132,7 +133,8 @@ class TcpConnection(RelayOwner):
         host.begin()
         target = self.target
         name = target.server_name(b"") if target.cluster.tls is not None else ""
-        transport = target.connect(host, self.pod, relay.upstream, name)
+        alpn = "http/1.1" if target.cluster.protocol in HTTP_PROTOCOLS else ""
+        transport = target.connect(host, self.pod, relay.upstream, name, alpn)
         if not transport.established:
             self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
         self.record.upstream_host = transport.remote

@@ -121,10 +121,11 @@ class Certificates:
         self.materials = materials
         self._fresh.clear()
 
-    def client_terms(self, tls: UpstreamTls, name: str, http: bool) -> ClientTerms:
+    def client_terms(self, tls: UpstreamTls, name: str, alpn: str) -> ClientTerms:
         """To originate TLS. `name` is the server's where the rule has no SNI: then the certificate must be for it,
-        unless the rule lists names. Raises TlsError."""
-        kept = self._client(tls, http)
+        unless the rule lists names; `alpn` is the protocol to be spoken, as ALPN has it (empty: none). Raises
+        TlsError."""
+        kept = self._client(tls, alpn)
         if kept.context is None:
             raise TlsError(kept.error)
         allowed = tls.subject_alt_names or (() if tls.sni else (name,))
@@ -139,12 +140,12 @@ class Certificates:
 
     def fault(self, tls: UpstreamTls | ServerTLSSettings, namespace: str) -> str:
         """Why the newest contents of what these settings name cannot be used; empty where they can."""
-        kept = self._client(tls, False) if isinstance(tls, UpstreamTls) else self._server(tls, namespace)
+        kept = self._client(tls, "") if isinstance(tls, UpstreamTls) else self._server(tls, namespace)
         return kept.error
 
-    def _client(self, tls: UpstreamTls, http: bool) -> Kept:
+    def _client(self, tls: UpstreamTls, alpn: str) -> Kept:
         return self._keep(
-            (tls, http), lambda: self._client_source(tls), lambda source: client_context(tls, source, http)
+            (tls, alpn), lambda: self._client_source(tls), lambda source: client_context(tls, source, alpn)
         )
 
     def _server(self, tls: ServerTLSSettings, namespace: str) -> Kept:
@@ -284,7 +285,7 @@ class ServerTerms(Terms):
 # contexts
 
 
-def client_context(tls: UpstreamTls, source: Source, http: bool) -> ssl.SSLContext:
+def client_context(tls: UpstreamTls, source: Source, alpn: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # `ClientTerms.objection` checks names, as the rule has them
     if tls.insecure_skip_verify:
@@ -293,8 +294,8 @@ def client_context(tls: UpstreamTls, source: Source, http: bool) -> ssl.SSLConte
         trust(context, source)
     else:
         context.load_default_certs()
-    if http:
-        context.set_alpn_protocols(["http/1.1"])
+    if alpn:
+        context.set_alpn_protocols([alpn])
     load_pairs(context, source)
     return context
 
@@ -309,7 +310,7 @@ def server_context(tls: ServerTLSSettings, source: Source) -> ssl.SSLContext:
     if ciphers:
         old = lowest < ssl.TLSVersion.TLSv1_2
         context.set_ciphers(":".join(ciphers) + (":@SECLEVEL=0" if old else ""))
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["h2", "http/1.1"])
     if tls.mode in (ServerTLSMode.MUTUAL, ServerTLSMode.OPTIONAL_MUTUAL):
         if not source.authority:
             raise ValueError(f"{tls.mode} needs the clients' authority")

@@ -1,0 +1,301 @@
+"""One stream of a connection to an endpoint: the upstream side of a call."""
+
+from __future__ import annotations
+
+from ssl import SSLObject
+from typing import Final
+
+from mypy_extensions import trait
+
+from ...reasons import Reason
+from ..http.head import Edits, RequestHead, ResponseHead
+from ..http.stream import Requester
+from ..http.stream import Stream as StreamRole
+from ..transport import SILENT, Buffer
+from .codes import CANCEL, NO_ERROR
+from .fault import Fault
+from .head import Head, Pair
+from .heads import lines_of, pairs_of, request_pairs, response_of
+from .roles import Receiver
+from .sending import Sending
+from .stream import CLOSED, Stream
+from .tunnel import StreamTransport
+
+#: An endpoint's breaches of the protocol are one thing to a request, whichever rule it was.
+FIRST_BREACH: Final = int(Reason.HTTP2_PROTOCOL_ERROR)
+LAST_BREACH: Final = int(Reason.HTTP2_WINDOW_UPDATE_FLOOD)
+
+
+@trait
+class Carrier:
+    """What a stream asks of its connection."""
+
+    __slots__ = ()
+
+    @property
+    def pending(self) -> int:
+        """Bytes that wait for the transport, whichever stream's they are."""
+        raise NotImplementedError
+
+    @property
+    def stale(self) -> bool:
+        """Whether the peer has closed the connection, though nobody has been told yet. Costs a system call."""
+        raise NotImplementedError
+
+    @property
+    def reused(self) -> bool:
+        """Whether it has carried a request before."""
+        raise NotImplementedError
+
+    @property
+    def remote(self) -> str:
+        """The endpoint's "address:port"."""
+        raise NotImplementedError
+
+    @property
+    def local(self) -> str:
+        """Our end's."""
+        raise NotImplementedError
+
+    @property
+    def security(self) -> SSLObject | None:
+        """The TLS that it goes over."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """One more request is sent."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Send what the codec has to be sent."""
+        raise NotImplementedError
+
+    def left(self, stream: ClientStream) -> None:
+        """A stream has no more requester."""
+        raise NotImplementedError
+
+    def retire(self) -> None:
+        """Take no more requests."""
+        raise NotImplementedError
+
+
+class ClientStream(Receiver, StreamRole):
+    """From the request to the end of the response, or until the requester gives it up."""
+
+    __slots__ = (
+        "_codec", "_carrier", "_stream", "_requester", "_method", "_upgrade", "_first", "_answered", "_unprocessed",
+        "_paused", "_blocked", "_tunnel",
+    )  # fmt: skip
+
+    def __init__(self, codec: Sending, carrier: Carrier) -> None:
+        self._codec = codec
+        self._carrier = carrier
+        self._stream: Stream | None = None  # once the request is sent
+        self._requester: Requester | None = None
+        self._method = b""
+        self._upgrade = b""  # the protocol that the request asks to change to
+        self._first = True  # of its connection's requests
+        self._answered = False  # something of a response has come
+        self._unprocessed = False
+        self._paused = False  # the requester takes no more of the response for now
+        self._blocked = False  # the requester was told that no more of the request goes out for now
+        self._tunnel: StreamTransport | None = None  # what the stream has become
+
+    @property
+    def sent(self) -> bool:
+        """Whether the request is."""
+        return self._stream is not None
+
+    # --- what the requester calls
+
+    def request(
+        self,
+        requester: Requester,
+        head: RequestHead,
+        path: bytes,
+        authority: bytes,
+        edits: Edits,
+        data: Buffer,
+        ended: bool,
+        trailers: list[bytes],
+    ) -> None:
+        carrier, codec = self._carrier, self._codec
+        self._requester = requester
+        self._method = head.method
+        self._upgrade = head.fields.upgrade
+        self._first = not carrier.reused
+        carrier.begin()
+        over = ended and not data and not trailers and not self._upgrade
+        stream = self._stream = codec.open(self, request_pairs(head, path, authority, edits), over)
+        if data:
+            codec.send_data(stream, bytes(data), ended and not trailers)
+        if ended and trailers:
+            codec.send_trailers(stream, pairs_of(trailers))
+        carrier.flush()
+
+    def send(self, data: Buffer) -> None:
+        if self._stream is not None:
+            self._codec.send_data(self._stream, bytes(data), False)
+            self._carrier.flush()
+
+    def finish(self, trailers: list[bytes]) -> None:
+        stream = self._stream
+        if stream is not None and not self._upgrade:
+            if trailers:
+                self._codec.send_trailers(stream, pairs_of(trailers))
+            else:
+                self._codec.send_data(stream, b"", True)
+            self._carrier.flush()
+
+    def cancel(self) -> None:
+        stream = self._stream
+        self._requester = None
+        if stream is None:
+            if self._carrier.stale:
+                self._carrier.retire()
+        elif self._tunnel is not None:
+            self._tunnel.close()
+        elif stream.state != CLOSED:
+            self._codec.reset(stream, CANCEL)
+            self._carrier.flush()
+        self._carrier.left(self)
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        if self._stream is not None:
+            self._codec.taken(self._stream, self._stream.untaken)
+            self._carrier.flush()
+
+    @property
+    def pending(self) -> int:
+        waiting = self._carrier.pending + (self._stream.pending if self._stream is not None else 0)
+        self._blocked = waiting > 0
+        return waiting
+
+    @property
+    def reused(self) -> bool:
+        return self._carrier.reused
+
+    @property
+    def stale(self) -> bool:
+        return self._carrier.stale
+
+    @property
+    def untouched(self) -> bool:
+        return not self._first and not self._answered
+
+    @property
+    def unprocessed(self) -> bool:
+        return self._unprocessed
+
+    @property
+    def remote(self) -> str:
+        return self._carrier.remote
+
+    @property
+    def local(self) -> str:
+        return self._carrier.local
+
+    @property
+    def security(self) -> SSLObject | None:
+        return self._carrier.security
+
+    # --- what the codec tells
+
+    def head(self, head: Head, ended: bool) -> None:
+        requester, stream = self._requester, self._stream
+        self._answered = True
+        if requester is None or stream is None:
+            return
+        if self._upgrade and 200 <= head.status < 300 and not ended:
+            self._switch(requester, stream, head)
+            return
+        response = response_of(head, ended, self._method)
+        if ended:
+            self._end(stream)
+        requester.responded(response, b"", ended)
+
+    def informed(self, head: Head) -> None:
+        self._answered = True
+        if self._requester is not None:
+            self._requester.informed(response_of(head, False, self._method))
+
+    def data(self, data: bytes, ended: bool) -> None:
+        tunnel, requester, stream = self._tunnel, self._requester, self._stream
+        if tunnel is not None:
+            tunnel.received(data, ended)
+            return
+        if requester is not None and stream is not None:
+            if ended:
+                self._end(stream)
+            requester.response_data(data, ended, [])
+        if stream is not None and not self._paused:
+            self._codec.taken(stream, len(data))
+
+    def trailers(self, trailers: list[Pair]) -> None:
+        requester, stream = self._requester, self._stream
+        if self._tunnel is not None:
+            self._tunnel.received(b"", True)
+        elif requester is not None and stream is not None:
+            self._end(stream)
+            requester.response_data(b"", True, lines_of(trailers))
+
+    def drained(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.drained()
+        elif self._blocked and not self._carrier.pending:
+            self._unblock()
+
+    def failed(self, fault: Fault) -> None:
+        requester, tunnel = self._requester, self._tunnel
+        self._unprocessed = fault.unprocessed
+        if tunnel is not None:
+            tunnel.failed(fault)
+        elif requester is not None:
+            self._requester = None
+            self._carrier.left(self)
+            requester.failed(reason_of(fault), fault.text if not fault.remote or self._stream is None else "")
+
+    # --- what the connection tells
+
+    def transport_drained(self) -> None:
+        """The endpoint's connection takes more."""
+        if self._tunnel is not None:
+            self._tunnel.drained()
+        elif self._blocked and (self._stream is None or not self._stream.pending):
+            self._unblock()
+
+    # --- inside
+
+    def _end(self, stream: Stream) -> None:
+        """The response is complete: the requester is done with us, and the rest of its request is not wanted."""
+        self._requester = None
+        if stream.writing:
+            self._codec.reset(stream, NO_ERROR)
+        self._carrier.left(self)
+
+    def _unblock(self) -> None:
+        self._blocked = False
+        if self._requester is not None:
+            self._requester.upstream_drained()
+
+    def _switch(self, requester: Requester, stream: Stream, head: Head) -> None:
+        """A 2xx to an extended CONNECT is what HTTP/1.1 says by 101 (RFC 8441 section 5)."""
+        answer = response_of(head, False, self._method)
+        changed = ResponseHead(101, b"", answer.lines, answer.names, upgrade=self._upgrade)
+        tunnel = self._tunnel = StreamTransport(SILENT, self._codec, stream, self._carrier.flush)
+        tunnel.remote, tunnel.local = self.remote, self.local
+        requester.switched(changed, tunnel, b"")
+
+
+def reason_of(fault: Fault) -> Reason:
+    """Why a request failed whose stream did."""
+    reason = fault.reason
+    if reason is Reason.HTTP2_REMOTE_RESET:
+        return Reason.UPSTREAM_REMOTE_RESET
+    if FIRST_BREACH <= int(reason) <= LAST_BREACH:
+        return Reason.UPSTREAM_PROTOCOL_ERROR
+    return reason

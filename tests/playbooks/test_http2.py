@@ -1,0 +1,365 @@
+"""Conversations over HTTP/2 on either side: streams side by side, their ends, back-pressure, GOAWAY, tunnels."""
+
+import pytest
+
+from nodemesh.proxy.http2.server import DRAIN_DELAY
+from nodemesh.reasons import Reason
+from nodemesh.sim.world import World
+
+from .http2_peer import Http2Peer, dial
+from .mesh import ROUTE, SERVICE, rule
+from .test_http import GET, OK, ask, pool_of, split
+
+GRPC = SERVICE.replace("name: http,", "name: grpc,")
+CALL = ((b"content-type", b"application/grpc"), (b"te", b"trailers"))
+MESSAGE = b"\x00\x00\x00\x00\x02hi"
+
+
+@pytest.fixture
+def world() -> World:
+    return World(SERVICE)
+
+
+@pytest.fixture
+def grpc() -> World:
+    return World(GRPC)
+
+
+GOAWAY = 7
+
+
+def frames(data: bytes) -> list[tuple[int, int, bytes]]:
+    """Type, stream and payload of each."""
+    found = []
+    while data:
+        end = 9 + int.from_bytes(data[:3], "big")
+        found.append((data[3], int.from_bytes(data[5:9], "big"), data[9:end]))
+        data = data[end:]
+    return found
+
+
+def endpoint(world: World) -> Http2Peer:
+    """The endpoint's end of the next connection, which speaks HTTP/2."""
+    return Http2Peer(world, world.network.servers["10.1.0.1", 9080].accept(), client=False)
+
+
+# --- clients
+
+
+@pytest.mark.parametrize("port", [80, 82])
+def test_prior_knowledge_is_heard_on_any_port_that_may_be_http(world, port):
+    server = world.serve("10.1.0.1", 9080 if port == 80 else 9082)
+    client = dial(world, port)
+    stream = client.ask((b"x-a", b"1"))
+    upstream = server.accept()
+    if port == 80:
+        start, headers, _ = split(upstream.take())
+        assert start == b"GET /a?b=c HTTP/1.1" and headers[b"host"] == b"reviews" and headers[b"x-a"] == b"1"
+        assert b"transfer-encoding" not in headers and b"content-length" not in headers
+        upstream.send(OK)
+    else:  # nobody said what the endpoint speaks: what its client does
+        other = Http2Peer(world, upstream, client=False)
+        other.answer(1, (b"content-length", b"2"))
+    client.turn()
+    assert client.head(stream)[b":status"] == b"200" and client.body(stream) == b"hi" and client.is_over(stream)
+    assert client.head(stream)[b"server"] == b"envoy"
+    assert world.records[0].protocol == b"HTTP/2" and world.records[0].status == 200
+
+
+def test_streams_are_answered_as_their_answers_come(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    first, second = client.ask(path=b"/first"), client.ask(path=b"/second")
+    slow, fast = server.accept(), server.accept()
+    assert b"/first" in slow.take() and b"/second" in fast.take()
+    fast.send(OK)
+    client.turn()
+    assert client.is_over(second) and not client.is_over(first)
+    slow.send(OK)
+    client.turn()
+    assert client.is_over(first)
+
+
+def test_a_body_without_length_is_chunked_for_http_1_1_and_trailers_cross(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    stream = client.ask((b"te", b"trailers"), method=b"POST", body=b"abc", ended=False)
+    upstream = server.accept()
+    _, headers, body = split(upstream.take())
+    assert headers[b"transfer-encoding"] == b"chunked" and body == b"3\r\nabc\r\n"
+    client.codec.send_headers(stream, [(b"x-sum", b"1")], end_stream=True)
+    client.turn()
+    assert upstream.take() == b"0\r\nx-sum: 1\r\n\r\n"
+    upstream.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-total: 2\r\n\r\n")
+    client.turn()
+    assert client.body(stream) == b"hi" and client.trailers(stream) == {b"x-total": b"2"}
+
+
+def test_a_malformed_request_ends_its_own_stream_only(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    good = client.ask()
+    client.codec.config.validate_outbound_headers = client.codec.config.normalize_outbound_headers = False
+    bad = client.ask((b"connection", b"x"))
+    assert client.resets(bad) == [1]
+    server.accept().send(OK)
+    client.turn()
+    assert client.is_over(good)
+    assert Reason.HTTP2_INVALID_FIELD in world.records[0].reasons
+
+
+def test_a_client_that_cancels_ends_its_request_upstream(grpc):
+    grpc.serve("10.1.0.1", 9080)
+    client = dial(grpc)
+    stream = client.ask(*CALL, method=b"POST")
+    upstream = endpoint(grpc)
+    upstream.turn()
+    client.codec.reset_stream(stream, 8)
+    client.turn()
+    upstream.turn()
+    assert upstream.resets(upstream.requests[0]) == [8]
+    assert grpc.records[0].reasons == (Reason.HTTP2_REMOTE_RESET,)
+    again = client.ask(*CALL, method=b"POST")
+    upstream.turn()
+    upstream.answer(upstream.requests[-1])
+    client.turn()
+    assert client.is_over(again) and len(grpc.network.servers["10.1.0.1", 9080].connections) == 1
+
+
+def test_a_client_that_leaves_ends_all_of_its_requests(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    client.ask()
+    client.ask()
+    upstreams = server.accept(), server.accept()
+    client.peer.end()
+    world.run()
+    assert [upstream.ended or upstream.reset_seen for upstream in upstreams] == [True, True]
+    assert [record.reasons for record in world.records] == [(Reason.DOWNSTREAM_CONNECTION_TERMINATION,)] * 2
+
+
+def test_an_early_answer_is_whole_and_the_rest_of_the_request_is_declined(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    stream = client.ask(method=b"POST", body=b"abc", ended=False)
+    server.accept().send(OK)
+    client.turn()
+    assert client.body(stream) == b"hi" and client.is_over(stream) and client.resets(stream) == [0]
+
+
+def test_a_response_that_breaks_off_is_reset(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    stream = client.ask()
+    upstream = server.accept()
+    upstream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+    client.turn()
+    upstream.reset()
+    client.turn()
+    assert client.body(stream) == b"half" and client.resets(stream) == [2] and not client.is_over(stream)
+
+
+def test_who_takes_nothing_stops_its_own_stream_only(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    client.codec.update_settings({4: 10})  # INITIAL_WINDOW_SIZE
+    client.turn()
+    slow = client.ask(path=b"/slow")
+    upstream = server.accept()
+    upstream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n" + b"x" * 40)
+    client.turn()
+    assert client.body(slow) == b"x" * 10
+    quick = client.ask(path=b"/quick")
+    upstream.send(OK)  # its answer is read to the end: the connection is free
+    client.turn()
+    assert client.is_over(quick)
+    client.codec.increment_flow_control_window(30, slow)
+    client.turn()
+    assert client.body(slow) == b"x" * 40 and client.is_over(slow)
+
+
+def test_an_upload_waits_for_who_takes_it(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    stream = client.ask(method=b"POST", ended=False)
+    upstream = server.accept()
+    upstream.window = 0
+    sent = 0
+    while sent < 4_000_000:
+        room = min(client.codec.local_flow_control_window(stream), client.codec.max_outbound_frame_size)
+        if not room:
+            break
+        client.codec.send_data(stream, b"x" * room)
+        sent += room
+        client.turn()
+    assert sent < 3_000_000, "what nobody takes is bounded"
+    upstream.window = 1 << 30
+    upstream.take()
+    client.turn()
+    assert client.codec.local_flow_control_window(stream) > 0
+
+
+def test_a_drained_worker_says_goaway_twice_and_serves_what_is_on_its_way(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    first = client.ask()
+    upstream = server.accept()
+    world.proxy.start_draining()
+    world.run()
+    said = frames(client.peer.take())  # h2 itself takes GOAWAY for the end of everything
+    assert said == [(GOAWAY, 0, b"\x7f\xff\xff\xff\x00\x00\x00\x00")]
+    world.advance(DRAIN_DELAY + 0.1)
+    assert frames(client.peer.take()) == [(GOAWAY, 0, first.to_bytes(4, "big") + bytes(4))]
+    upstream.send(OK)
+    world.run()
+    head, data = frames(client.peer.take())
+    assert head[1] == data[1] == first and data[2] == b"hi" and client.peer.ended
+
+
+def test_websocket_over_a_stream_reaches_an_http_1_1_endpoint(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    stream = client.codec.get_next_available_stream_id()
+    client.codec.config.validate_outbound_headers = False
+    client.codec.send_headers(
+        stream,
+        [(b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":authority", b"reviews"),
+         (b":path", b"/chat"), (b"sec-websocket-version", b"13")],
+    )  # fmt: skip
+    client.turn()
+    upstream = server.accept()
+    start, headers, _ = split(upstream.take())
+    assert start == b"GET /chat HTTP/1.1" and headers[b"upgrade"] == b"websocket"
+    upstream.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhello")
+    client.turn()
+    assert client.head(stream)[b":status"] == b"200" and client.body(stream) == b"hello"
+    client.codec.send_data(stream, b"world", end_stream=True)
+    client.turn()
+    assert upstream.take() == b"world" and upstream.ended
+    upstream.end()
+    client.turn()
+    assert client.is_over(stream) and world.records[-1].status == 101
+
+
+# --- endpoints
+
+
+def test_http_1_1_clients_of_a_grpc_port_are_translated(grpc):
+    grpc.serve("10.1.0.1", 9080)
+    client = ask(grpc, GET[:-2] + b"Connection: close, x-hop\r\nx-hop: 1\r\nX-Mine: 2\r\n\r\n")
+    upstream = endpoint(grpc)
+    upstream.turn()
+    head = upstream.head(1)
+    assert head[b":path"] == b"/a?b=c" and head[b":authority"] == b"reviews" and head[b"x-mine"] == b"2"
+    assert not {b"connection", b"x-hop", b"host", b"transfer-encoding"} & head.keys()
+    upstream.answer(1, (b"content-length", b"2"))
+    grpc.run()
+    start, headers, body = split(client.take())
+    assert start == b"HTTP/1.1 200 OK" and headers[b"content-length"] == b"2" and body == b"hi"
+
+
+def test_one_connection_carries_the_calls_of_a_pod(grpc):
+    server = grpc.serve("10.1.0.1", 9080)
+    client = dial(grpc)
+    streams = [client.ask(*CALL, method=b"POST", body=MESSAGE) for _ in range(5)]
+    upstream = endpoint(grpc)
+    upstream.turn()
+    assert len(upstream.requests) == 5 and len(server.connections) == 1
+    for stream in reversed(upstream.requests):
+        upstream.answer(stream, (b"content-type", b"application/grpc"), body=MESSAGE, trailers=[(b"grpc-status", b"0")])
+    client.turn()
+    for stream in streams:
+        assert client.body(stream) == MESSAGE and client.trailers(stream) == {b"grpc-status": b"0"}
+    assert [record.grpc_status for record in grpc.records] == [0] * 5
+
+
+def test_a_refused_stream_is_sent_again_and_counts_as_one_attempt():
+    world = World(GRPC + rule(ROUTE + "\nretries: {attempts: 0}"))
+    world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    stream = client.ask(*CALL, method=b"POST")
+    upstream = endpoint(world)
+    upstream.turn()
+    upstream.codec.reset_stream(1, 7)
+    upstream.turn()
+    client.turn()
+    upstream.turn()
+    assert upstream.requests == [1, 3]
+    upstream.answer(3)
+    client.turn()
+    assert client.is_over(stream) and world.records[0].attempts == 1
+
+
+def test_streams_above_a_goaway_go_elsewhere_and_those_below_go_on(grpc):
+    server = grpc.serve("10.1.0.1", 9080)
+    client = dial(grpc)
+    first, second = client.ask(*CALL, method=b"POST"), client.ask(*CALL, method=b"POST")
+    upstream = endpoint(grpc)
+    upstream.turn()
+    upstream.codec.close_connection(last_stream_id=1)
+    upstream.peer.send(upstream.codec.data_to_send())
+    grpc.run()
+    assert len(server.connections) == 2
+    other = endpoint(grpc)
+    other.turn()
+    other.answer(1)
+    client.turn()
+    assert client.is_over(second) and not client.is_over(first)
+    # h2 itself takes a connection for closed that has said GOAWAY: END_STREAM on stream 1 by hand
+    upstream.peer.send(b"\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88")
+    client.turn()
+    assert client.is_over(first) and upstream.peer.ended
+
+
+def test_max_requests_per_connection_counts_streams():
+    settings = "http: {maxRequestsPerConnection: 2}"
+    world = World(GRPC + pool_of(settings))
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    client.ask(*CALL)
+    upstream = endpoint(world)
+    upstream.turn()
+    upstream.answer(1)
+    client.turn()
+    client.ask(*CALL)
+    upstream.turn()
+    upstream.answer(3)
+    client.turn()
+    upstream.turn()
+    assert upstream.peer.ended
+    client.ask(*CALL)
+    assert len(server.connections) == 2
+
+
+def test_a_call_to_an_endpoint_that_is_gone_fails_as_grpc_does():
+    grpc = World(GRPC + rule(ROUTE + "\nretries: {attempts: 0}"))
+    client = dial(grpc)
+    stream = client.ask(*CALL, method=b"POST")
+    head = client.head(stream)
+    assert head[b":status"] == b"200" and head[b"grpc-status"] == b"14"
+    assert Reason.UPSTREAM_CONNECTION_FAILURE in grpc.records[0].reasons
+
+
+def test_a_body_goes_both_ways_at_once(grpc):
+    grpc.serve("10.1.0.1", 9080)
+    client = dial(grpc)
+    stream = client.ask(*CALL, method=b"POST", body=MESSAGE, ended=False)
+    upstream = endpoint(grpc)
+    upstream.turn()
+    upstream.codec.send_headers(1, [(b":status", b"200")])
+    for _ in range(3):
+        upstream.codec.send_data(1, MESSAGE)
+        upstream.turn()
+        client.turn()
+        client.codec.send_data(stream, MESSAGE)
+        client.turn()
+        upstream.turn()
+    assert upstream.body(1) == MESSAGE * 4 and client.body(stream) == MESSAGE * 3
+    client.codec.end_stream(stream)
+    client.turn()
+    upstream.turn()
+    assert upstream.is_over(1)
+    upstream.codec.send_headers(1, [(b"grpc-status", b"0")], end_stream=True)
+    upstream.turn()
+    client.turn()
+    assert client.trailers(stream) == {b"grpc-status": b"0"}
