@@ -1,7 +1,7 @@
 """gRPC through the running agent, with the clients and servers that people have: grpcio, grpclib, curl and h2load."""
 
 import asyncio
-import base64
+import queue
 import subprocess
 from collections.abc import Iterator
 
@@ -49,18 +49,13 @@ def test_every_kind_of_call(client):
 
 def test_both_sides_speak_at_once(client):
     """Each message is answered before the next is sent: nothing on the way waits for the end of anything."""
-    answers = iter(())
-
-    def messages():
-        for word in (b"one", b"two", b"three"):
-            yield word
-            heard.append(next(answers))
-
-    heard = []
-    answers = client.both()(messages(), timeout=10)
-    rest = list(answers) if not heard else []
-    until(lambda: len(heard) + len(rest) == 3)
-    assert heard + rest == [b"ONE", b"TWO", b"THREE"]
+    words: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    answers = client.both()(iter(words.get, b""), timeout=10)
+    for word in (b"one", b"two", b"three"):
+        words.put(word)
+        assert next(answers) == word.upper()
+    words.put(b"")
+    assert list(answers) == []
 
 
 def test_a_large_message_passes_every_window(client):
@@ -168,35 +163,6 @@ def test_a_rolling_restart_under_load_fails_no_call(tmp_path):
                 pod.close()
     assert [failure for caller in callers for failure in caller.failed] == []
     assert all(sum(caller.answered.values()) > 3 for caller in callers)
-
-
-def web_call(mesh: Mesh, body: bytes, content_type: str, tmp_path) -> tuple[bytes, str]:
-    """A call as a browser makes it, over HTTP/1.1: the answer's body and content-type."""
-    message = tmp_path / "message"
-    message.write_bytes(body)
-    done = subprocess.run(
-        ["curl", "-sS", "-m", "10", "-w", "%{stderr}%{content_type}", "-H", f"content-type: {content_type}",
-         "-H", "x-grpc-web: 1", "-H", f"host: {AUTHORITY}", "--data-binary", f"@{message}",
-         f"http://127.0.0.1:{mesh.exposed[AUTHORITY]}{path('Unary')}"],
-        capture_output=True, check=True,
-    )  # fmt: skip
-    return done.stdout, done.stderr.decode()
-
-
-def test_a_browser_calls_by_grpc_web(tmp_path, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("web") / "config"
-    folder.mkdir()
-    pod = GrpcPod("v1")
-    (folder / "mesh.yaml").write_text(cluster(pod, port_name="grpc-web"))
-    message = b"\0\0\0\0\2hi"
-    with Mesh(folder) as mesh:
-        answer, content_type = web_call(mesh, message, "application/grpc-web+proto", tmp_path)
-        assert content_type == "application/grpc-web+proto"
-        assert answer.startswith(b"\0\0\0\0\5v1:hi\x80") and b"grpc-status:0\r\n" in answer[10:]
-        text, content_type = web_call(mesh, base64.b64encode(message), "application/grpc-web-text+proto", tmp_path)
-        assert content_type == "application/grpc-web-text+proto"
-        assert base64.b64decode(text).startswith(b"\0\0\0\0\5v1:hi\x80")
-    pod.close()
 
 
 def test_the_service_itself_is_sound():
