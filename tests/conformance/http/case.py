@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import yaml
@@ -33,7 +33,7 @@ class Pair(NamedTuple):
         return f"{self.client}-{self.upstream}"
 
 
-PAIRS = (Pair(H1, H1),)
+PAIRS = tuple(Pair(client, upstream) for client in (H1, H2) for upstream in (H1, H2))
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -136,6 +136,13 @@ class Step(Part):
     from_h2: dict[str, Any] = {}  # what is expected otherwise where the client speaks HTTP/2
     to_h2: dict[str, Any] = {}  # … where the pods do
     only_from_h1: str = ""  # why the step is no client's of HTTP/2
+    only_to_h1: str = ""  # … and why only where the pods speak HTTP/1.1, or HTTP/2
+    only_to_h2: str = ""
+
+    def applies(self, pair: Pair) -> bool:
+        if pair.client == H2 and self.only_from_h1:
+            return False
+        return not (self.only_to_h1 if pair.upstream == H2 else self.only_to_h2)
 
 
 class Metric(Part, kw_only=True):
@@ -162,6 +169,7 @@ class Case(Part, kw_only=True):
     upstreams: dict[str, Script | list[Script]] = {}  # by pod; of a list the last repeats
     steps: list[Step]
     metrics: list[Metric] = []
+    pods_hear: Literal["", "h1", "client"] = ""  # which HTTP, where it is not the pair's
     only_from_h1: str = ""  # why no client of HTTP/2 can do this
     only_to_h1: str = ""  # why no pod of HTTP/2 can
 

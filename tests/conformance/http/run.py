@@ -21,6 +21,9 @@ from .wire import Connection
 from .wire_h2 import H2Connection
 from .worker import WorkerUnderTest
 
+#: The names of the two.
+VERSIONS = {H1: "HTTP/1.1", H2: "HTTP/2"}
+
 #: Seconds within which what is not part of the answer must show: copies, log lines.
 PATIENCE = 5.0
 
@@ -55,8 +58,9 @@ class Run:
         try:
             self.apply(None)
             for number, step in enumerate(case.steps):
-                if not (self.pair.client == H2 and step.only_from_h1):
+                if step.applies(self.pair):
                     self.step(self.adapted(step), f"{self.namespace}-{number}")
+            self.judge_versions()
             for metric in case.metrics:
                 labels = fill(metric.labels, self.words)
                 expect(within(self.worker.requests(labels), metric.requests), f"metrics: {labels}")
@@ -199,6 +203,14 @@ class Run:
             gaps = [after - earlier for earlier, after in zip(tries, tries[1:], strict=False)]
             expect(len(gaps) == len(wanted.gaps), f"{len(gaps)} retries")
             expect(all(gap <= most for gap, most in zip(gaps, wanted.gaps, strict=True)), f"gaps {gaps}")
+
+    def judge_versions(self) -> None:
+        """The pods have heard the HTTP of the pair, or what the case says."""
+        own = {"": self.pair.upstream, "client": self.pair.client, "h1": H1}
+        spoken = VERSIONS[own[self.case.pods_hear]]
+        with self.upstreams.lock:
+            found = {got.version for every in self.upstreams.got.values() for got in every}
+        expect(found <= {spoken}, f"the pods were spoken to in {found}, not {spoken}")
 
     def fresh(self, before: dict[str, int], name: str) -> list[Got]:
         """What a pod got in the present step."""

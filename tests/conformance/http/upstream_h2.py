@@ -47,6 +47,12 @@ class Exchange:
         self.room = threading.Event()
         self.reset = False
 
+    def end(self) -> None:
+        """Nobody is there any more."""
+        self.reset = True
+        self.room.set()
+        self.data.put(b"")
+
     def got(self) -> Got:
         return Got(time.monotonic(), self.method, self.target, self.lines, self.body, "HTTP/2")
 
@@ -78,12 +84,16 @@ class H2Server:
         """Until the connection ends."""
         self.h2.initiate_connection()
         self._flush()
-        while data:
-            with self.lock:
-                for event in self.h2.receive_data(data):
-                    self._heard(event)
-                self._flush()
-            data = self.sock.recv(65536)
+        try:
+            while data:
+                with self.lock:
+                    for event in self.h2.receive_data(data):
+                        self._heard(event)
+                    self._flush()
+                data = self.sock.recv(65536)
+        finally:
+            for exchange in self.streams.values():
+                exchange.end()
 
     def _heard(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.RequestReceived):
@@ -112,9 +122,7 @@ class H2Server:
             else:
                 self.spawn(self._answer, found)
         elif isinstance(event, h2.events.StreamReset):
-            found.reset = True
-            found.room.set()
-            found.data.put(b"")
+            found.end()
         elif isinstance(event, h2.events.WindowUpdated):
             found.room.set()
 
@@ -130,6 +138,11 @@ class H2Server:
             self.over.wait(script.delay)
         if script.reset or script.close:
             self._end(abort=script.reset)
+            return
+        if script.raw:
+            with self.lock:
+                self.sock.sendall(script.raw.encode("latin-1"))
+            self._end(abort=False)
             return
         number = exchange.number
         for status in script.interim:
