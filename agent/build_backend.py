@@ -1,16 +1,26 @@
-"""The build backend: setuptools, and where NODEMESH_COMPILE=1 the hot path's modules become extensions by mypyc.
+"""The build backend: setuptools, with the programs and manifests put into the package, and where NODEMESH_COMPILE=1 the
+hot path's modules become extensions by mypyc.
 
 pyproject.toml names this file. The modules stay plain Python beside their extensions, which come first on import."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from setuptools import build_meta, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
+
+#: What the package needs beside its modules; nodemesh/share.py finds it again.
+SHARED = ("bpf", "manifests")
+
+#: What no installed nodemesh reads: how its image is made.
+NOT_SHARED = shutil.ignore_patterns("image", "__pycache__")
 
 PACKAGE = Path("agent/nodemesh")  # a backend runs in the project's root (PEP 517)
 
@@ -47,12 +57,38 @@ def extensions() -> list[Any]:
     return list(mypycify(modules(), opt_level="3", group_name="nodemesh"))
 
 
+class Build(build_py):
+    """The modules, and beside them what they share."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:  # the checkout has it all
+            return
+        target = Path(self.build_lib, PACKAGE.name, "_share")
+        shutil.rmtree(target, ignore_errors=True)  # what an earlier build left
+        for name in SHARED:
+            shutil.copytree(name, target / name, ignore=NOT_SHARED)
+
+
+class Source(sdist):
+    """All that a wheel is made of."""
+
+    def add_defaults(self) -> None:
+        super().add_defaults()
+        self.filelist.append("agent/build_backend.py")
+        for name in SHARED:
+            self.filelist.graft(name)
+
+
 class Backend(build_meta._BuildMetaBackend):
-    """Setuptools' own, with the extensions where something is built."""
+    """Setuptools' own, with the commands above and, where something is built, the extensions."""
 
     def run_setup(self, setup_script: str = "setup.py") -> None:
         building = bool({"bdist_wheel", "editable_wheel"} & set(sys.argv))
-        setup(ext_modules=extensions() if COMPILE and building else [])
+        setup(
+            ext_modules=extensions() if COMPILE and building else [],
+            cmdclass={"build_py": Build, "sdist": Source},
+        )
 
     def get_requires_for_build_wheel(self, config_settings: Any = None) -> list[str]:
         """mypyc, and what it needs to know the types of."""

@@ -12,11 +12,11 @@ int nodemesh_connect4(struct bpf_sock_addr *ctx)
 		return 1;
 	address_set4(&target.address, ctx->user_ip4);
 	target.port = ctx->user_port;
-	reason = ctx->protocol == IPPROTO_TCP ? connect_translate(ctx, &target) : dns_translate(ctx, &target, 1);
+	reason = ctx->protocol == IPPROTO_TCP ? connect_translate(ctx, &target, 1) : dns_translate(ctx, &target, 1);
 	if (reason == REASON_NONE)
 		return 1;
 	count(HOOK_CONNECT4, reason);
 	ctx->user_ip4 = target.address.words[3];
 	ctx->user_port = target.port;
-	return 1;
+	return reason != REASON_REFUSED_DEVICE;
 }

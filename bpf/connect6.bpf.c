@@ -14,12 +14,12 @@ int nodemesh_connect6(struct bpf_sock_addr *ctx)
 	for (int i = 0; i < 4; i++)
 		target.address.words[i] = ctx->user_ip6[i];
 	target.port = ctx->user_port;
-	reason = ctx->protocol == IPPROTO_TCP ? connect_translate(ctx, &target) : dns_translate(ctx, &target, 1);
+	reason = ctx->protocol == IPPROTO_TCP ? connect_translate(ctx, &target, 0) : dns_translate(ctx, &target, 1);
 	if (reason == REASON_NONE)
 		return 1;
 	count(HOOK_CONNECT6, reason);
 	for (int i = 0; i < 4; i++)
 		ctx->user_ip6[i] = target.address.words[i];
 	ctx->user_port = target.port;
-	return 1;
+	return reason != REASON_REFUSED_DEVICE;
 }

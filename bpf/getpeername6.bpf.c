@@ -3,12 +3,11 @@
 
 #include "include/addr.h"
 #include "include/count.h"
-#include "include/maps.h"
+#include "include/origin.h"
 
 int nodemesh_getpeername6(struct bpf_sock_addr *ctx)
 {
-	u64 cookie = socket_cookie(ctx);
-	struct origin *origin = origins.lookup(&cookie);
+	struct origin *origin = origin_of(ctx->sk);
 	if (!origin)
 		return 1;
 	for (int i = 0; i < 4; i++)

@@ -41,11 +41,18 @@ int nodemesh_sk_msg(struct sk_msg_md *ctx)
 	struct flow flow = {};
 	struct pair *pair;
 	enum reason reason;
+	int from_app = 1;
 	u64 me = sock_of(ctx->sk);
-	int from_app = flow_of_message(ctx, &flow);
-	if (from_app < 0 || !me)
+	if (!me)
 		return SK_PASS;
-	pair = pairs.lookup(&flow);
+	FLOW_FILL(ctx, &flow);
+	flow.netns = bpf_get_netns_cookie(ctx);
+	pair = pairs.lookup(&flow); /* named as the app's end has it */
+	if (!pair) {
+		from_app = 0;
+		flow_turn_round(&flow);
+		pair = pairs.lookup(&flow);
+	}
 	if (!pair)
 		return SK_PASS;
 	reason = from_app ? why_not_to_proxy(pair, me, ctx->size) : why_not_to_app(pair, me);

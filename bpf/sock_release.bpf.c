@@ -1,17 +1,14 @@
-/* The end of a socket: cgroup/sock_release. */
+/* The end of a socket, where the app closes it: cgroup/sock_release. */
 #include <uapi/linux/bpf.h>
 
-#include "include/count.h"
-#include "include/maps.h"
+#include "include/origin.h"
 
 int nodemesh_sock_release(struct bpf_sock *ctx)
 {
-	u64 cookie = socket_cookie(ctx);
-	struct origin *origin = origins.lookup(&cookie);
-	/* A connection that is balanced here goes on being closed; sockops sees its end. */
-	if (!origin || (origin->tracked && origin->mode == MODE_KERNEL))
-		return 1;
-	if (origins.delete(&cookie) == 0)
-		count(HOOK_SOCK_RELEASE, REASON_ORIGIN_DROPPED);
+	struct origin *origin = origins.sk_storage_get(ctx, 0, 0);
+	/* A connection that is balanced here goes on being closed; sockops sees its end. One that is redirected is over for
+	 * sockops: its record in `flows` stays, since the proxy may yet accept what was sent before. */
+	if (origin && origin->mode == MODE_PROXY)
+		origin->mode = MODE_PASS;
 	return 1;
 }

@@ -5,4 +5,4 @@ in the kernel, what does goes through a shared per-node proxy that applies Istio
 order in which data flows through them: `config` -> `registry` -> `routing` -> `balance`, `proxy` and `datapath`;
 `node` puts them together, `admin` and `cli` are the ways in."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

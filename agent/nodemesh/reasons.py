@@ -36,6 +36,8 @@ class Reason(IntEnum):
     TCP_NO_PEER = 22
     TCP_ULP = 23
     PASS_EXCLUDED = 24
+    PASS_DEVICE = 25
+    REFUSED_DEVICE = 26
     # routing
     ROUTE_NOT_FOUND = 64
     HOST_NOT_FOUND = 65
@@ -45,6 +47,8 @@ class Reason(IntEnum):
     REDIRECT = 69
     BLACKHOLE = 70
     PASSTHROUGH = 71
+    INVALID_BACKEND = 72
+    MISDIRECTED = 73
     # upstream
     UPSTREAM_CONNECTION_FAILURE = 80
     UPSTREAM_CONNECTION_TIMEOUT = 81
@@ -126,6 +130,8 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.TCP_NO_PEER: ReasonText("-", "tcp_no_peer"),
     Reason.TCP_ULP: ReasonText("-", "tcp_ulp"),
     Reason.PASS_EXCLUDED: ReasonText("-", "pass_excluded"),
+    Reason.PASS_DEVICE: ReasonText("-", "pass_device"),
+    Reason.REFUSED_DEVICE: ReasonText("-", "refused_device"),
     Reason.ROUTE_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.HOST_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.CLUSTER_NOT_FOUND: ReasonText("NC", "cluster_not_found"),
@@ -134,6 +140,8 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.REDIRECT: ReasonText("-", "direct_response"),
     Reason.BLACKHOLE: ReasonText("-", "direct_response"),
     Reason.PASSTHROUGH: ReasonText("-", "via_upstream"),
+    Reason.INVALID_BACKEND: ReasonText("NC", "invalid_backend"),
+    Reason.MISDIRECTED: ReasonText("NR", "misdirected_request"),
     Reason.UPSTREAM_CONNECTION_FAILURE: ReasonText(
         "UF", "upstream_reset_before_response_started{remote_connection_failure}"
     ),

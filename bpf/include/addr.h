@@ -19,6 +19,9 @@
 #define MAPPED NETWORK32(0xffff) /* the third word of ::ffff:a.b.c.d */
 #define LOOPBACK4 NETWORK32(0x7f000001)
 
+/* Where redirected IPv4 connections go: not where they come from, which is LOOPBACK4. */
+#define REDIRECT4 NETWORK32(0x7f000002)
+
 static inline void address_set4(struct address *address, u32 ip)
 {
 	address->words[0] = 0;

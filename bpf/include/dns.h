@@ -14,6 +14,7 @@
 #include "addr.h"
 #include "liveness.h"
 #include "maps.h"
+#include "origin.h"
 #include "reasons.h"
 
 #define DNS_PORT NETWORK16(53)
@@ -44,15 +45,14 @@ static inline enum reason dns_translate(struct bpf_sock_addr *ctx, struct target
 {
 	u32 zero = 0;
 	u32 slot;
-	u64 netns, cookie;
+	u64 netns;
 	struct pod *pod;
 	struct settings *current;
 	struct origin origin = {};
 	enum reason late;
 	int v4 = address_is4(&target->address);
-	cookie = socket_cookie(ctx);
 	if (connecting)
-		origins.delete(&cookie); /* of an earlier connect() of this socket */
+		origin_forget(ctx->sk); /* of an earlier connect() of this socket */
 	if (target->port != DNS_PORT || address_is_loopback(&target->address))
 		return REASON_NONE;
 	netns = bpf_get_netns_cookie(ctx);
@@ -67,8 +67,7 @@ static inline enum reason dns_translate(struct bpf_sock_addr *ctx, struct target
 		origin.netns = netns;
 		origin.address = target->address;
 		origin.port = target->port;
-		if (slot < NAMESERVERS &&
-		    (origins.lookup(&cookie) || origins.update(&cookie, &origin) == 0)) {
+		if (slot < NAMESERVERS && (origin_of(ctx->sk) || origin_keep(ctx->sk, &origin))) {
 			address_set_loopback(&target->address, v4);
 			target->port = NETWORK16((u16)(NETWORK16(current->dns_port) + slot));
 			return REASON_REDIRECTED;
@@ -82,15 +81,13 @@ static inline enum reason dns_translate(struct bpf_sock_addr *ctx, struct target
 static inline int dns_restore(struct bpf_sock_addr *ctx, struct target *source)
 {
 	u32 zero = 0;
-	u64 cookie;
 	struct nameserver_key key = {};
 	struct address *server;
 	struct settings *current = settings.lookup(&zero);
 	if (!current || !address_is_loopback(&source->address))
 		return 0;
 	key.slot = (u16)(NETWORK16(source->port) - NETWORK16(current->dns_port));
-	cookie = socket_cookie(ctx);
-	if (key.slot >= NAMESERVERS || !origins.lookup(&cookie))
+	if (key.slot >= NAMESERVERS || !origin_of(ctx->sk))
 		return 0;
 	key.netns = bpf_get_netns_cookie(ctx);
 	server = nameservers.lookup(&key);

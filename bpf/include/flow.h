@@ -29,24 +29,12 @@ static inline void flow_of(struct bpf_sock_ops *ctx, struct flow *flow, u64 netn
 	flow->netns = netns;
 }
 
-/* The same for a message, put as the app's end has it, whoever sends. 1 if that is the app, 0 if it is the proxy, negative
- * if it is neither. */
-static inline int flow_of_message(struct sk_msg_md *ctx, struct flow *flow)
+static inline void flow_turn_round(struct flow *flow)
 {
-	u32 zero = 0;
-	struct settings *current = settings.lookup(&zero);
-	FLOW_FILL(ctx, flow);
-	flow->netns = bpf_get_netns_cookie(ctx);
-	if (!current)
-		return -1;
-	if (flow->destination_port == current->proxy_port)
-		return 1;
-	if (flow->source_port != current->proxy_port)
-		return -1;
-	struct address own = flow->source;
+	struct address source = flow->source;
+	u16 port = flow->source_port;
 	flow->source = flow->destination;
-	flow->destination = own;
 	flow->source_port = flow->destination_port;
-	flow->destination_port = current->proxy_port;
-	return 0;
+	flow->destination = source;
+	flow->destination_port = port;
 }

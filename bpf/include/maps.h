@@ -24,6 +24,19 @@
 	__attribute__((section("maps/sockhash:" NODEMESH_PINS "/" #name)))      \
 	struct name##_table_t name = { .flags = 0, .max_entries = (size) }
 
+/* What a socket carries with it, and what goes with it. BCC's own declaration knows no pins; the loader makes the map,
+ * since the kernel wants its types described (BTF). */
+#define SK_STORAGE(leaf_type, name)                                               \
+	struct name##_table_t {                                                   \
+		int key;                                                          \
+		leaf_type leaf;                                                   \
+		void *(*sk_storage_get)(void *, void *, int);                     \
+		int (*sk_storage_delete)(void *);                                 \
+		u32 flags;                                                        \
+	};                                                                        \
+	__attribute__((section("maps/sk_storage:" NODEMESH_PINS "/" #name)))      \
+	struct name##_table_t name = { .flags = BPF_F_NO_PREALLOC }
+
 /* BCC's own declaration (0.26) cuts the cookie down to 32 bits. */
 static u64 (*socket_cookie)(void *ctx) = (void *)BPF_FUNC_get_socket_cookie;
 
@@ -39,7 +52,7 @@ MAP("lpm_trie", struct range_key, u32, ranges, RANGES_SIZE, BPF_F_NO_PREALLOC);
 MAP("hash", struct backend_key, struct backend, backends, BACKENDS_SIZE, BPF_F_NO_PREALLOC);
 
 /* Written by the hooks. LRU, so that what an app or a detached pod leaves behind makes room by itself. */
-MAP("lru_hash", u64, struct origin, origins, ORIGINS_SIZE, 0);
+SK_STORAGE(struct origin, origins);
 MAP("lru_hash", struct nameserver_key, struct address, nameservers, NAMESERVERS_SIZE, 0);
 MAP("lru_hash", struct flow, struct origin, flows, FLOWS_SIZE, 0);
 MAP("lru_hash", struct traffic_key, struct traffic, traffic, TRAFFIC_SIZE, 0);

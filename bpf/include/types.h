@@ -3,7 +3,7 @@
  * and tests/unit/datapath/test_maps.py compares the two; LAYOUT there and here grows with any change. */
 #pragma once
 
-#define LAYOUT 4
+#define LAYOUT 5
 
 struct address {
 	u32 words[4];
@@ -38,6 +38,7 @@ enum mode {
 enum service_flag {
 	SERVICE_FAIL_CLOSED = 1,
 	SERVICE_ROUND_ROBIN = 2,
+	SERVICE_AFFINITY = 4, /* a pod always draws the same slot */
 };
 
 struct service {
@@ -71,6 +72,8 @@ enum pod_flag {
 struct pod {
 	u32 view;
 	u32 flags;
+	struct address own4; /* its own addresses, which getsockname() shows in the place of the loopback's; 0: unknown */
+	struct address own6;
 };
 
 /* What a pod leaves out of the mesh, or takes in, by port and network: a key of the longest-prefix trie. Sets are named by
@@ -97,15 +100,18 @@ struct nameserver_key {
 	u32 unused;
 };
 
-/* Held per socket, by its cookie, from connect() (or a DNS query's sendto()) to the socket's release. */
+/* What was dialled: kept in the socket itself from connect() (or a DNS query's sendto()) on, and in `flows` from the SYN
+ * until the proxy has accepted. */
 struct origin {
 	u64 netns;
 	struct address address;
 	u16 port;
 	u8 mode;
-	u8 tracked; /* its TCP connection has begun: the end of that, not of the socket, ends the record */
+	u8 chosen; /* the app left its own address to the kernel */
 	u32 joined; /* in `flows`: the app's socket stands in `sockets`, and the proxy's may follow */
-	u64 started; /* of a tracked connection: bpf_ktime_get_ns() */
+	u64 started; /* when the SYN left: bpf_ktime_get_ns() */
+	u16 source_port; /* of that connection: a socket that is used again has another, or none */
+	u16 unused[3];
 };
 
 /* A redirected connection as the proxy sees it after accept: `source` is the app's end. */
@@ -162,8 +168,8 @@ struct listener_key {
 
 struct settings {
 	u64 heartbeat_limit; /* nanoseconds */
-	u16 proxy_port;
 	u16 dns_port;
+	u16 unused;
 	u32 workers; /* heartbeat slots in use */
 };
 
@@ -181,7 +187,10 @@ enum hook {
 	HOOK_SOCKOPS_SOCKMAP = 10,
 	HOOK_SK_MSG = 11,
 	HOOK_QUEUE_DEPTH = 12,
-	HOOKS = 13,
+	HOOK_SK_LOOKUP = 13,
+	HOOK_GETSOCKNAME4 = 14,
+	HOOK_GETSOCKNAME6 = 15,
+	HOOKS = 16,
 };
 
 #define REASONS 64 /* the kernel's share of reasons.py */
@@ -194,10 +203,10 @@ _Static_assert(sizeof(struct network_key) == 28, "network_key");
 _Static_assert(sizeof(struct service) == 40, "service");
 _Static_assert(sizeof(struct backend_key) == 16, "backend_key");
 _Static_assert(sizeof(struct backend) == 20, "backend");
-_Static_assert(sizeof(struct pod) == 8, "pod");
+_Static_assert(sizeof(struct pod) == 40, "pod");
 _Static_assert(sizeof(struct range_key) == 28, "range_key");
 _Static_assert(sizeof(struct nameserver_key) == 16, "nameserver_key");
-_Static_assert(sizeof(struct origin) == 40, "origin");
+_Static_assert(sizeof(struct origin) == 48, "origin");
 _Static_assert(sizeof(struct flow) == 48, "flow");
 _Static_assert(sizeof(struct pair) == 24, "pair");
 _Static_assert(sizeof(struct traffic_key) == 48, "traffic_key");

@@ -80,7 +80,36 @@ def mesh_kinds(versions: tuple[str, ...] = ISTIO_VERSIONS) -> list[Kind]:
         for version in versions
         for kind, plural in ISTIO.items()
     ]
-    return [*found, Kind("nodemesh.io", "v1alpha1", "MeshConfig", "meshconfigs", False, status=True)]
+    return [*found, Kind("nodemesh.io", "v1alpha1", "MeshConfig", "meshconfigs", False, status=True), *route_kinds()]
+
+
+GATEWAY_API = "gateway.networking.k8s.io"
+#: The Gateway API's resources with their versions.
+ROUTE_KINDS = {
+    "GatewayClass": ("gatewayclasses", ("v1", "v1beta1")),
+    "Gateway": ("gateways", ("v1", "v1beta1")),
+    "ListenerSet": ("listenersets", ("v1",)),
+    "HTTPRoute": ("httproutes", ("v1", "v1beta1")),
+    "GRPCRoute": ("grpcroutes", ("v1",)),
+    "TLSRoute": ("tlsroutes", ("v1", "v1alpha3", "v1alpha2")),
+    "TCPRoute": ("tcproutes", ("v1", "v1alpha2")),
+    "UDPRoute": ("udproutes", ("v1", "v1alpha2")),
+    "ReferenceGrant": ("referencegrants", ("v1", "v1beta1")),
+    "BackendTLSPolicy": ("backendtlspolicies", ("v1", "v1alpha3")),
+}
+EXPERIMENTS = {"XBackendTrafficPolicy": "xbackendtrafficpolicies", "XMesh": "xmeshes", "XBackend": "xbackends"}
+
+
+def route_kinds() -> list[Kind]:
+    found = [
+        Kind(GATEWAY_API, version, kind, plural, kind != "GatewayClass", status=True)
+        for kind, (plural, versions) in ROUTE_KINDS.items()
+        for version in versions
+    ]
+    return found + [
+        Kind("gateway.networking.x-k8s.io", "v1alpha1", kind, plural, kind != "XMesh", status=True)
+        for kind, plural in EXPERIMENTS.items()
+    ]
 
 
 class Target(NamedTuple):

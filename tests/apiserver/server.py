@@ -75,7 +75,7 @@ class ApiServer:
     def apply(self, *objects: Data) -> None:
         """Put objects in place, whatever was there."""
         for data in objects:
-            kind = self.kinds.of(data["kind"])
+            kind = self.kinds.of(data["kind"], data["apiVersion"].rpartition("/")[0])
             self.etcd.put(kind.store, self._versioned(kind, self._complete(kind, data)))
 
     def delete(self, kind: str, name: str, namespace: str = "default") -> None:
@@ -249,7 +249,8 @@ class ApiServer:
         if target.part and not (target.part == "status" and target.kind.status):
             raise Refused(404, "the server could not find the requested resource")
         found = self.etcd.get(store, key) if target.name else None
-        if target.name and found is None:
+        applied = request.method == "PATCH" and "apply" in request.content_type
+        if target.name and found is None and not applied:
             raise Refused(404, f'{target.kind.plural} "{target.name}" not found')
         match request.method:
             case "GET":
@@ -266,8 +267,7 @@ class ApiServer:
             case "PUT":
                 return web.json_response(self._stored(target, self._checked(target, await body_of(request))))
             case "PATCH":
-                assert found is not None
-                data = self._checked(target, merged(found, await body_of(request)))
+                data = self._checked(target, merged(found or {}, await body_of(request)))
                 return web.json_response(self._stored(target, data))
         raise Refused(405, f"{request.method} is not supported")
 

@@ -142,10 +142,49 @@ def dial(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def hold(address: str, port: int, count: int) -> None:
+    """Open so many connections and tell how many failed; keep them until told to go on, then let them go."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kept, failed = [], 0
+    for _ in range(count):
+        sock = socket.socket(family)
+        sock.settimeout(_TIMEOUT)
+        try:
+            sock.connect((address, port))
+        except OSError:
+            failed += 1
+        kept.append(sock)
+    print(json.dumps({"failed": failed}), flush=True)
+    sys.stdin.readline()
+
+
+def churn(address: str, port: int, rate: int, seconds: int) -> None:
+    """Open and close so many connections a second, one after the other; tell how many there were and failed."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    failed = done = 0
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        if done > passed * rate:
+            time.sleep(0.001)
+            continue
+        done += 1
+        with socket.socket(family) as sock:
+            sock.settimeout(_TIMEOUT)
+            try:
+                sock.connect((address, port))
+            except OSError:
+                failed += 1
+    print(json.dumps({"failed": failed, "done": done}), flush=True)
+
+
 def main() -> None:
-    """`answer PORT`, or `dial`: one JSON job per line, one JSON result each."""
+    """`answer PORT`, `hold ADDRESS PORT COUNT`, `churn ADDRESS PORT RATE SECONDS`, or `dial`: a JSON job per line, one
+    JSON result each."""
     if sys.argv[1] == "answer":
         answer(int(sys.argv[2]))
+    if sys.argv[1] in ("hold", "churn"):
+        {"hold": hold, "churn": churn}[sys.argv[1]](sys.argv[2], *map(int, sys.argv[3:]))
+        return
     for line in sys.stdin:
         print(json.dumps(dial(json.loads(line))), flush=True)
 

@@ -65,6 +65,19 @@ spec: {sockmap: 'on'}
 """
 
 
+#: A pod may hold more connections than by default.
+ROOM = """
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: mesh}
+spec: {limits: {connections: 100000}}
+"""
+
+#: Processes that hold connections, and connections a second of one that opens and closes them.
+HOLDERS = 3
+CHURN = 2000
+
+
 class Way(NamedTuple):
     """Where a connection is dialled from, the address, and the Host header."""
 
@@ -225,6 +238,38 @@ def sockmap(stage: Stage, rounds: int) -> dict[str, float]:
     return figures
 
 
+def crowd(stage: Stage, count: int, seconds: int) -> dict[str, float]:
+    """So many redirected connections of one pod to one service at once, by several processes, since each has a limit of
+    descriptors; then CHURN connections a second."""
+    lab, agent = stage.lab, stage.agent
+    agent.apply(ROOM, "room")
+    client, address = lab.pods["default/client"], stage.ways["proxy"].address
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-IS", APP, *map(str, arguments)]
+        return client.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    began = time.monotonic()
+    holders = [start("hold", address, PORT, count // HOLDERS) for _ in range(HOLDERS)]
+    refused = sum(json.loads(one.stdout.readline())["failed"] for one in holders if one.stdout is not None)
+    took = time.monotonic() - began
+    held = resident(agent)
+    for one in holders:
+        one.communicate("go on\n")
+    before = used(lab)
+    (said,) = (json.loads(one.communicate()[0]) for one in [start("churn", address, PORT, CHURN, seconds)])
+    spent = used(lab) - before
+    return {
+        "crowd failed": float(refused),
+        "crowd took": took,
+        "crowd resident": held / count / 1024,
+        "churn failed": float(said["failed"]),
+        "churn done": said["done"] / seconds,
+        "churn CPU": spent / said["done"] * 1e6,
+        "crowd left in maps": float(left(stage)),
+    }
+
+
 def resident(agent: Agent) -> int:
     """Bytes of all the agent's processes (proc(5), statm)."""
     page = os.sysconf("SC_PAGE_SIZE")
@@ -236,7 +281,7 @@ def left(stage: Stage) -> int:
 
     def count() -> int:
         with Maps(Pins(stage.lab.bpffs, LAYOUT)) as maps:
-            return sum(len(list(maps[name].keys())) for name in ("flows", "origins"))
+            return len(list(maps["flows"].keys()))
 
     try:
         stage.agent.wait_for(lambda: count() == 0, "the maps to be empty", 5.0)
@@ -257,12 +302,14 @@ def used(lab: Lab) -> float:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`latency ROUNDS COUNT`, `throughput ROUNDS`, `storm COUNT` or `sockmap ROUNDS`."""
+    """`latency ROUNDS COUNT`, `throughput ROUNDS`, `storm COUNT`, `sockmap ROUNDS` or `crowd COUNT SECONDS`."""
     what, *numbers = arguments
     with Lab("bench") as lab:
         stage = build(lab)
         try:
-            measure = {"latency": latency, "throughput": throughput, "storm": storm, "sockmap": sockmap}[what]
+            measure = {
+                "latency": latency, "throughput": throughput, "storm": storm, "sockmap": sockmap, "crowd": crowd,
+            }[what]  # fmt: skip
             began, before = time.monotonic(), others(lab)
             figures = measure(stage, *map(int, numbers))
             figures["others"] = (others(lab) - before) / (time.monotonic() - began) / len(os.sched_getaffinity(0))

@@ -11,6 +11,7 @@ from .outcome import Figure, Options, Outcome
 
 LATENCY, THROUGHPUT, STORM = "connect + request", "throughput", "redirected connections"
 SOCKMAP = "sockmap"
+CROWD = "many connections of one pod"
 
 #: What all the agent's processes may grow by over the greater part of a storm, in MiB: allocators round, leaks go on.
 GROWTH = 4.0
@@ -38,6 +39,14 @@ def run(options: Options) -> Outcome:
         found = measure(outcome, STORM, "storm", str(count))
         outcome.figures.append(Figure(STORM, f"{count:,}", "growth", found["storm growth"], "MiB"))
         outcome.mistakes.extend(storm_mistakes(found))
+    if options.wants(CROWD):
+        count, seconds = (3_000, 2) if options.quick else (30_000, 20)
+        found = measure(outcome, CROWD, "crowd", str(count), str(seconds))
+        outcome.figures.append(Figure(CROWD, f"{count:,} at once", "opened in", found["crowd took"], "s"))
+        outcome.figures.append(Figure(CROWD, f"{count:,} at once", "memory of each", found["crowd resident"], "KiB"))
+        outcome.figures.append(Figure(CROWD, "churn", "connections", found["churn done"], "/s"))
+        outcome.figures.append(Figure(CROWD, "churn", "CPU of each", found["churn CPU"], "µs"))
+        outcome.mistakes.extend(crowd_mistakes(found))
     if options.wants(SOCKMAP):
         found = measure(outcome, SOCKMAP, "sockmap", "4" if options.quick else "30")
         outcome.figures.extend(
@@ -77,6 +86,15 @@ def throughput_figures(found: dict[str, float]) -> list[Figure]:
         figures.append(Figure(THROUGHPUT, way, "rate", found[f"{way} throughput"], "GB/s"))
         figures.append(Figure(THROUGHPUT, way, "rate ÷ direct", found[f"{way} throughput ratio"]))
     return figures
+
+
+def crowd_mistakes(found: dict[str, float]) -> list[str]:
+    said = {
+        "crowd failed": "connections held at once failed",
+        "churn failed": "connections of the churn failed",
+        "crowd left in maps": "records of connections are left in the maps",
+    }
+    return [f"{found[name]:.0f} {what}" for name, what in said.items() if found[name]]
 
 
 def storm_mistakes(found: dict[str, float]) -> list[str]:

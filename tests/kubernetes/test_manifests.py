@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.apiserver.kinds import Kind
+from tests.apiserver.kinds import Kind, route_kinds
 from tests.apiserver.running import kubeconfig, running
 from tests.apiserver.server import ApiServer
 
@@ -15,7 +15,7 @@ from nodemesh.cli.main import cli
 from nodemesh.registry.sources.resources import resources
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-KUSTOMIZATIONS = [".", "gateway", "overlays/monitoring", "overlays/admission", "overlays/status"]
+KUSTOMIZATIONS = [".", "gateway", "overlays/monitoring", "overlays/admission", "overlays/status", "overlays/gateways"]
 
 #: kubectl keeps what it applied in an annotation, and annotations have a bound.
 MAX_APPLIED = 256 * 1024
@@ -45,6 +45,8 @@ def find(objects: list[dict], kind: str) -> dict:
 @pytest.fixture
 def server():
     made = ApiServer(with_mesh=False)
+    for kind in route_kinds():
+        made.kinds.add(kind)
     made.kinds.add(Kind("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"))
     with running(made) as found:
         yield found
@@ -89,6 +91,9 @@ def test_the_agent_may_read_what_it_reads_and_nothing_else(tmp_path):
     read = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
     assert read == {(resource.group, resource.plural) for resource in resources("node-a")}
     assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
+    routes = roles.pop("nodemesh-route-status")
+    assert {verb for rule in routes for verb in rule["verbs"]} == {"get", "update"}
+    assert all(name.endswith("/status") for rule in routes if "update" in rule["verbs"] for name in rule["resources"])
     (written,) = roles.pop("nodemesh-reporter")
     assert (written["resources"], written["verbs"], roles) == (["events"], ["create"], {})
 

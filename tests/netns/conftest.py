@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from tests.netns.mesh import clean_mesh, client_pod, own_lab, shared_mesh  # noqa: F401 (fixtures)
 
 from nodemesh.datapath import cgroups, namespaces
-from nodemesh.datapath.attach import attach, detach
+from nodemesh.datapath.attach import attach, detach, steer
 from nodemesh.datapath.heartbeat import Heartbeat
 from nodemesh.datapath.loader import load
 from nodemesh.datapath.maps import LAYOUT, Maps, ServiceEntry, ServiceKey, pack_address
@@ -24,7 +25,6 @@ from nodemesh.lab import Lab, Pod, Service
 from nodemesh.routing.frontend import Frontend
 
 BPF_DIR = Path(__file__).parents[2] / "bpf"
-PROXY_PORT = 15001
 
 #: Seconds, enough for a slow machine to start an app between a test's beat and the app's `connect()`.
 HEARTBEAT_LIMIT = 20.0
@@ -89,7 +89,7 @@ def maps(node: Node) -> Iterator[Maps]:
     with Maps(node.pins) as opened:
         opened.configure(HEARTBEAT_LIMIT)
         yield opened
-        for name in ("pods", "services", "networks", "backends", "origins", "nameservers", "flows", "traffic"):
+        for name in ("pods", "services", "networks", "backends", "nameservers", "flows", "traffic"):
             for key in list(opened[name].keys()):
                 opened[name].delete(key)
 
@@ -154,16 +154,14 @@ def finish(process: subprocess.Popen[str]) -> list[str]:
 def enrol(node: Node, maps: Maps, pod: Pod, view: int = 0) -> Iterator[Enrolled]:
     """Take the pod over for the block, with listeners and a fresh heartbeat."""
     netns = namespaces.netns_fd(pod.pid)
-    listeners = {
-        address: namespaces.open_listener(netns, address, PROXY_PORT)
-        for address in ("127.0.0.1", "::1")
-    }  # fmt: skip
+    listeners = {address: namespaces.open_listener(netns, address, 0) for address in ("127.0.0.1", "::1")}
     cookie = namespaces.netns_cookie(listeners["127.0.0.1"])
     for listener in listeners.values():
         maps.set_listener(cookie, listener)
-    maps.enrol(cookie, view)
+    maps.enrol(cookie, view, addresses=pod.record.ips)
     heartbeat = Heartbeat(maps["heartbeats"].fd, 0)
     heartbeat.beat()
+    steer(node.pins, pod.record.uid, netns, cookie)
     attach(node.pins, pod.record.uid, node.cgroup(pod))
     try:
         yield Enrolled(pod, maps, cookie, listeners, heartbeat, OriginalDestinations(maps["flows"].fd))
@@ -171,6 +169,7 @@ def enrol(node: Node, maps: Maps, pod: Pod, view: int = 0) -> Iterator[Enrolled]
         detach(node.pins, pod.record.uid)
         for listener in listeners.values():
             listener.close()
+        os.close(netns)
 
 
 @pytest.fixture

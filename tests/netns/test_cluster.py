@@ -138,6 +138,7 @@ def endpoints(pods: list[dict[str, Any]]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[tuple[Cluster, dict[str, NodeAgent]]]:
     with running() as server, Lab("cluster") as lab:
+        lab.namespace("default", {"nodemesh.io/mesh": "enabled"})  # in a cluster, pods join by their label
         cluster = Cluster(lab, server)
         lab.service("web", ports=[Port(PORT, name="http")], selector={"app": "web"})
         cluster.pod("client", "a", app="client")

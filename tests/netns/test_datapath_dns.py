@@ -6,11 +6,16 @@ import socket
 import threading
 
 import pytest
+from tests.netns.conftest import BPF_DIR
 
 from nodemesh.datapath import counters, namespaces
 from nodemesh.datapath.attach import attach, attached
-from nodemesh.datapath.hooks import DNS_HOOKS, HOOKS
-from nodemesh.datapath.maps import NAMESERVERS, Hook, PodFlag
+from nodemesh.datapath.hooks import DNS_HOOKS, HOOKS, SK_LOOKUP
+from nodemesh.datapath.loader import load
+from nodemesh.datapath.maps import LAYOUT, NAMESERVER_KEY, NAMESERVERS, Hook, Maps, PodFlag, pack_address
+from nodemesh.datapath.nameservers import inherit
+from nodemesh.datapath.pins import Pins
+from nodemesh.datapath.uninstall import remove_other_layouts
 from nodemesh.reasons import Reason
 
 DNS_PORT = 15053
@@ -117,7 +122,6 @@ def test_a_query_is_answered_by_the_mesh_and_seems_to_come_from_the_server(captu
     name, form, index = FAMILIES[family]
     address = form.format(nameserver[index])
     assert ask(captured, address, way, name) == ["mesh", address, "53"]
-    assert list(maps["origins"].keys()) == []
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -203,7 +207,7 @@ def test_hooks_for_dns_come_and_go_with_the_wish(node, captured, maps):
     def at_client():
         return {one.hook for one in attached(node.pins) if one.pod == node.client.record.uid}
 
-    every = {hook.name for hook in HOOKS}
+    every = {hook.name for hook in (*HOOKS, SK_LOOKUP)}
     assert at_client() == every | {hook.name for hook in DNS_HOOKS}
     attach(node.pins, node.client.record.uid, node.cgroup(node.client))
     assert at_client() == every
@@ -226,3 +230,20 @@ for address, port in ((sys.argv[1], 53), ("127.0.0.1", 54)):
 
 def test_a_socket_that_connects_to_something_else_is_seen_to(captured, nameserver):
     assert captured.pod.python(RECONNECT, nameserver[0]).split() == [nameserver[0], "53", "127.0.0.1", "54"]
+
+
+def test_an_upgrade_knows_the_servers_that_pods_have_asked(node, maps):
+    """RC-10: both agents read queries from the same sockets for a while, and must mean the same servers."""
+    older = Pins(node.pins.root, LAYOUT - 1)
+    load(BPF_DIR, older)
+    with Maps(older) as before:
+        before["nameservers"].update(NAMESERVER_KEY.pack(4711, 2), pack_address("10.96.0.10"))
+        before["nameservers"].update(NAMESERVER_KEY.pack(4711, 1), pack_address("10.96.0.11"))
+    maps["nameservers"].update(NAMESERVER_KEY.pack(4711, 1), pack_address("10.96.0.12"))
+    try:
+        inherit(node.pins, maps)
+        found = dict(maps["nameservers"].items())
+        assert found[NAMESERVER_KEY.pack(4711, 2)] == pack_address("10.96.0.10")
+        assert found[NAMESERVER_KEY.pack(4711, 1)] == pack_address("10.96.0.12")
+    finally:
+        remove_other_layouts(node.pins)

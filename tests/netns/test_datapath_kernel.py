@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 from tests.netns.conftest import View
 
 from nodemesh.datapath import counters
@@ -10,7 +11,7 @@ from nodemesh.datapath.maps import Hook, Mode, ServiceEntry, ServiceKey, pack_ad
 from nodemesh.datapath.plan import plan
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.reasons import Reason
-from nodemesh.registry.snapshot import Endpoint, Protocol
+from nodemesh.registry.snapshot import Endpoint, Protocol, Service
 from nodemesh.routing import frontend as routing
 from nodemesh.routing.decision import Algorithm, Cluster, Destination, LoadBalancer, Route
 from nodemesh.routing.frontend import Frontend
@@ -114,3 +115,16 @@ def test_an_entry_whose_set_is_gone_passes(node, client, maps):
     )
     assert dial_many(client, vip, 2) == {"first": 2}
     assert counters.read(maps)[Hook.CONNECT4, Reason.PASS_NO_ENDPOINT] >= 2
+
+
+def test_a_service_with_session_affinity_has_one_endpoint_for_each_pod(node, client, maps):
+    service = Service(host="h", name="h", namespace="default", session_affinity="ClientIP")
+    ours = replace(frontend(node, (cluster(node.first, node.second), 100)), service=service)
+    ServiceMaps(maps).apply(plan([(0, View(ours))]))
+    address = node.service.addresses[0]
+    (mine,) = dial_many(client, address, 40)
+    maps.enrol(client.cookie, 0)  # as an agent that starts anew
+    assert dial_many(client, address, 10) == {mine: 10}
+    other = next(pod for pod in (node.first, node.second) if pod.name != mine)
+    ServiceMaps(maps).apply(plan([(0, View(replace(ours, tcp=frontend(node, (cluster(other), 100)).tcp)))]))
+    assert dial_many(client, address, 10) == {other.name: 10}

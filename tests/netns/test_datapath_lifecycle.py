@@ -12,7 +12,7 @@ from tests.netns.conftest import BPF_DIR, dial, enrol, finish
 
 from nodemesh.datapath import bpf, bpffs, cgroups
 from nodemesh.datapath.attach import AttachError, attach, attached, attached_pods, detach
-from nodemesh.datapath.hooks import DNS_HOOKS, HOOKS
+from nodemesh.datapath.hooks import DNS_HOOKS, HOOKS, SK_LOOKUP
 from nodemesh.datapath.loader import LoadError, load
 from nodemesh.datapath.maps import LAYOUT, MapMismatch, Maps, Mode, ServiceEntry, ServiceKey, pack_address
 from nodemesh.datapath.pins import Pins
@@ -90,16 +90,18 @@ def test_a_newer_load_replaces_programs_in_place_and_keeps_maps(node, own):
 
 
 def test_another_layout_takes_the_links_over_and_then_the_old_one_goes(node, own):
-    """RC-10, RC-11: an upgrade whose maps look different. No hook is without a program at any time."""
+    """RC-10, RC-11: an upgrade whose maps look different. No hook is without a program at any time; those that rewrite
+    addresses have one, the others both for as long as the older version's connections may need theirs."""
     cgroup = node.cgroup(node.client)
     older = Pins(own.root, LAYOUT - 1)
     load(BPF_DIR, older)
     attach(older, "pod", cgroup)
     before = {link.hook: link.program for link in attached(own)}
     attach(own, "pod", cgroup)
+    assert programs_at(cgroup) == {hook.name: 1 if hook.rewrites else 2 for hook in HOOKS}
+    assert remove_other_layouts(own) == [str(older.maps.parent)]
     assert programs_at(cgroup) == ONE
     assert {link.hook: link.program for link in attached(own)} == our_programs(own) != before
-    assert remove_other_layouts(own) == [str(older.maps.parent)]
     assert not older.maps.exists()
     assert remove_other_layouts(own) == []
     Maps(own).close()
@@ -110,7 +112,7 @@ def test_two_agents_may_load_at_once(own):
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda _: load(BPF_DIR, own), range(3)))
     assert set(our_programs(own)) == set(ONE)
-    assert {path.name for path in own.programs.iterdir()} == {hook.name for hook in (*HOOKS, *DNS_HOOKS)}
+    assert {path.name for path in own.programs.iterdir()} == {hook.name for hook in (*HOOKS, *DNS_HOOKS, SK_LOOKUP)}
 
 
 def test_a_listener_that_was_handed_over_serves_on(node, maps):
@@ -138,7 +140,7 @@ def test_a_pod_whose_cgroup_was_made_anew_is_hooked_there(node, own):
         assert programs_at(parent / "one") == NONE
         assert programs_at(parent / "two") == ONE
         (parent / "two").rmdir()
-        wait_for(lambda: {link.cgroup for link in attached(own)} == {0})  # the kernel lets go a little later
+        wait_for(lambda: {link.target for link in attached(own)} == {0})  # the kernel lets go a little later
         attach(own, "pod", parent / "one")
         assert programs_at(parent / "one") == ONE
     finally:
@@ -152,17 +154,19 @@ def test_the_hooks_outlive_their_owner_and_traffic_goes_direct(node, maps):
 import sys, time
 from pathlib import Path
 from nodemesh.datapath import namespaces
-from nodemesh.datapath.attach import attach
+from nodemesh.datapath.attach import attach, steer
 from nodemesh.datapath.heartbeat import Heartbeat
 from nodemesh.datapath.maps import Maps
 from nodemesh.datapath.pins import Pins
 pins = Pins(Path({str(node.pins.root)!r}), {LAYOUT})
 maps = Maps(pins)
-listener = namespaces.open_listener(namespaces.netns_fd({node.client.pid}), "127.0.0.1", 15001)
+netns = namespaces.netns_fd({node.client.pid})
+listener = namespaces.open_listener(netns, "127.0.0.1", 0)
 cookie = namespaces.netns_cookie(listener)
 maps.set_listener(cookie, listener)
 maps.enrol(cookie, 0)
 Heartbeat(maps["heartbeats"].fd, 0).beat()
+steer(pins, {node.client.record.uid!r}, netns, cookie)
 attach(pins, {node.client.record.uid!r}, Path({str(node.cgroup(node.client))!r}))
 print("ready", flush=True)
 time.sleep(60)
@@ -258,14 +262,14 @@ def test_a_source_that_does_not_compile_or_verify_says_so_and_keeps_the_log(node
     (tmp_path / "include").symlink_to(BPF_DIR / "include")
     for source in BPF_DIR.glob("*.bpf.c"):
         (tmp_path / source.name).write_text(source.read_text())
-    broken = tmp_path / "sock_release.bpf.c"
+    broken = tmp_path / "sockops.bpf.c"
     try:
         broken.write_text(broken.read_text().replace("return 1;", "return 1"))
         with pytest.raises(LoadError, match="does not compile") as raised:
             load(tmp_path, pins)
-        assert "sock_release.bpf.c:" in raised.value.log
+        assert "sockops.bpf.c:" in raised.value.log
         broken.write_text((BPF_DIR / broken.name).read_text().replace("return 1;", "return *(int *)0;"))
-        with pytest.raises(LoadError, match="refused nodemesh_sock_release") as raised:
+        with pytest.raises(LoadError, match="refused nodemesh_sockops") as raised:
             load(tmp_path, pins)
         assert "processed" in raised.value.log
     finally:

@@ -9,12 +9,12 @@ def left(node, maps):
     return (
         attached_pods(node.pins),
         maps.enrolled(),
-        *(list(maps[name].keys()) for name in ("services", "flows", "origins")),
+        *(list(maps[name].keys()) for name in ("services", "flows")),
         list(node.lab.cgroup_root.glob("nodemesh-selftest-*")),
     )
 
 
-NOTHING = (set(), {}, [], [], [], [])
+NOTHING = (set(), {}, [], [], [])
 
 
 def test_it_passes_where_all_is_well(node, maps):

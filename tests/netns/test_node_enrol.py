@@ -207,8 +207,8 @@ def test_a_successor_takes_hooks_and_listeners_over(lab):
     node.enrolment.finish_start()
     node.listeners.drop_left()
     after = attach.attached(node.pins)
-    assert [(link.pod, link.hook, link.cgroup) for link in after] == [
-        (link.pod, link.hook, link.cgroup) for link in links
+    assert [(link.pod, link.hook, link.target) for link in after] == [
+        (link.pod, link.hook, link.target) for link in links
     ]
     assert {listener.name: os.fstat(listener.fds[0]).st_ino for listener in node.listeners} == before
     assert {listener.name: listener.message.id for listener in node.listeners} == numbers
@@ -272,3 +272,18 @@ def test_what_the_node_has_run_out_of_is_the_nodes_trouble(lab, monkeypatch):
         node.look()
         assert list(node.enrolment.waiting()) == ["default/client"]
     assert node.look() == {"default/client": ""} and not node.enrolment.waiting() and not node.enrolment.failing()
+
+
+def test_no_port_that_an_app_wants_is_taken_and_none_keeps_a_pod_out(lab):
+    """An app may listen at any port, at every address and before the pod is enrolled."""
+    serve(lab)
+    client = lab.pod("client")
+    code = "import socket, time\nserver = socket.create_server((%r, %d))\nprint('ready', flush=True)\ntime.sleep(600)"
+    before = client.popen(["python3", "-c", code % ("", 15001)], stdout=-1, text=True)
+    assert before.stdout.readline() == "ready\n"
+    node = Node(lab)
+    assert not any(node.look().values())
+    assert node.ask(client) == "proxy"
+    later = client.popen(["python3", "-c", code % ("", 15006)], stdout=-1, text=True)
+    assert later.stdout.readline() == "ready\n"
+    assert node.ask(client) == "proxy"

@@ -19,7 +19,7 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /services`: `[{host, namespace, kind, addresses, resolution, external, ports: [{port, name, protocol, endpoints,
   ready, mode, mode_reason, upstream_http, http_reason, http_rules_bypassed}], location}]`.
 - `GET /endpoints`: `[{service, port, address, target_port, health, workload, node, locality, weight, labels}]`.
-- `GET /routes`: `[{virtual_service, hosts, gateways, protocol, rule, name, match, action, location}]`.
+- `GET /routes`: `[{virtual_service, route, hosts, gateways, protocol, rule, name, match, action, location}]`.
 - `GET /pods`: the pods of this node: `[{namespace, name, addresses, enrolled, why_not, cgroup, since,
   sockmap, capture}]`.
 - `GET /connections`: `{open: [...], recent: [...]}`: what is open now, and the last requests, newest first.

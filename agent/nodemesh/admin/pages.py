@@ -12,6 +12,7 @@ from ..config.meta import Object
 from ..config.problems import Problem
 from ..config.virtualservice import HTTPRoute, VirtualServiceSpec
 from ..registry.snapshot import Health, Service, Snapshot
+from ..routing.gatewayapi.attach import routes_of
 from .state import ModeRow
 
 Mode = Callable[[Service, int], ModeRow]
@@ -79,8 +80,32 @@ def endpoints(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def routes(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """/routes: every rule of every VirtualService in the order in which it is tried."""
-    return [row for key in sorted(snapshot.virtual_services) for row in _rules(key, snapshot.virtual_services[key])]
+    """/routes: every rule of every VirtualService in the order in which it is tried, then those of the Gateway API's
+    routes as they are written (which are tried by how specific their matches are)."""
+    rows = [row for key in sorted(snapshot.virtual_services) for row in _rules(key, snapshot.virtual_services[key])]
+    for item in sorted(routes_of(snapshot), key=lambda entry: (entry.kind, entry.meta.key)):
+        rows += _route_rules(item)
+    return rows
+
+
+def _route_rules(written: Object[Any]) -> Iterator[dict[str, Any]]:
+    spec = written.spec
+    for index, rule in enumerate(spec.rules):
+        fields = as_written(rule)
+        yield {
+            "virtual_service": "",
+            "route": f"{written.kind} {written.meta.key}",
+            "hosts": list(getattr(spec, "hostnames", ())),
+            "gateways": [
+                f"{ref.kind} {ref.namespace or written.meta.namespace}/{ref.name}" for ref in spec.parent_refs
+            ],
+            "protocol": written.kind.removesuffix("Route").lower(),
+            "rule": f"spec.rules[{index}]",
+            "name": rule.name or "",
+            "match": [as_written(match) for match in getattr(rule, "matches", ())],
+            "action": {name: value for name, value in fields.items() if name not in ("name", "matches")},
+            "location": str(written.locate("spec", "rules", index)),
+        }
 
 
 def _rules(key: str, written: Object[VirtualServiceSpec]) -> Iterator[dict[str, Any]]:
@@ -89,6 +114,7 @@ def _rules(key: str, written: Object[VirtualServiceSpec]) -> Iterator[dict[str, 
         for index, rule in enumerate(getattr(spec, protocol)):
             yield {
                 "virtual_service": key,
+                "route": "",
                 "hosts": list(spec.hosts),
                 "gateways": list(spec.gateways),
                 "protocol": protocol,

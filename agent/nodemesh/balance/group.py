@@ -213,6 +213,13 @@ class Group:
         host.used = now
         return host
 
+    def find(self, address: str, port: int) -> Host | None:
+        """The host of that address, if it may be used; None: another one is to be picked."""
+        host = self.by_address.get((address, port))
+        if host is None or host.ejected or host.endpoint.health is Health.UNREADY:
+            return None
+        return host
+
     def _pick(self, key: int | None, leave: Sequence[Host], draw: int = 0) -> Host | None:
         point = key or 0
         if draw:

@@ -14,6 +14,7 @@ from .output import Failure
 COMMANDS = {
     "run": ("run", "run"),
     "demo": ("demo", "demo"),
+    "example": ("example", "example"),
     "lint": ("lint", "lint"),
     "explain": ("explain", "explain"),
     "status": ("show", "status"),
@@ -25,6 +26,7 @@ COMMANDS = {
     "graph": ("show", "graph"),
     "doctor": ("doctor", "doctor"),
     "crds": ("crds", "crds"),
+    "migrate": ("migrate", "migrate"),
     "uninstall": ("uninstall", "uninstall"),
 }
 

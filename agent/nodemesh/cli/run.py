@@ -11,6 +11,7 @@ from .output import Failure
 
 @click.command()
 @click.option("--config", "config", multiple=True, metavar="PATH", help="File or folder of YAML; reloaded on change.")
+@click.option("--keep-going", is_flag=True, help="Start although files are broken (always with --kubernetes).")
 @click.option("--kubernetes", is_flag=True, help="Follow the cluster whose API server is at hand.")
 @click.option("--kubeconfig", default="", metavar="FILE", help="How to reach it (default: the pod's service account).")
 @click.option("--state-dir", default="", metavar="DIR", help="Where the cluster's last good state is kept.")
@@ -25,7 +26,13 @@ from .output import Failure
     "--as", "client", default="", metavar="NS/POD", help="Who speaks through --expose, or who the gateway is."
 )
 @click.option("--gateway", default="", metavar="K=V,...", help="Serve as the gateway workload with these labels.")
-@click.option("--gateway-listen", multiple=True, metavar="PORT=ADDR", help="Listen at ADDR for the Gateways' PORT.")
+@click.option("--gateway-image", default="", metavar="IMAGE", help="Deploy this for each Gateway of our class.")
+@click.option(
+    "--gateway-listen",
+    multiple=True,
+    metavar="PORT=ADDR|ADDR",
+    help="Listen at ADDR for the Gateways' PORT; without one, for all of theirs.",
+)
 @click.option("--admin", default="127.0.0.1:15000", metavar="ADDR", show_default=True, help="The admin API.")
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Worker processes (default: one per core).")
 @click.option("--ebpf", type=click.Choice(["auto", "off", "require"]), default="auto", show_default=True)
@@ -50,10 +57,10 @@ from .output import Failure
 @click.option("--cgroup-root", default="", hidden=True)
 @click.option("--bpffs", default="/sys/fs/bpf/nodemesh", hidden=True)
 def run(
-    config: tuple[str, ...], kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str, remote: tuple[str, ...],
-    remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
-    gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str, grace: float,
-    worker_limit: float, control_limit: float, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
+    config: tuple[str, ...], keep_going: bool, kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str,
+    remote: tuple[str, ...], remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
+    gateway_image: str, gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str,
+    grace: float, worker_limit: float, control_limit: float, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import supervisor
@@ -63,6 +70,7 @@ def run(
         StartError,
         parse_address,
         parse_expose,
+        parse_gateway_bind,
         parse_gateway_listen,
         parse_labels,
         parse_remote,
@@ -74,10 +82,13 @@ def run(
     if (remote or remote_secrets) and not kubernetes:
         raise click.UsageError("--remote and --remote-secrets add clusters to the one of --kubernetes; give that, too")
     if bool(gateway) != bool(gateway_listen):
-        raise click.UsageError("--gateway K=V and --gateway-listen PORT=ADDR belong together: who serves, and where")
+        raise click.UsageError(
+            "--gateway K=V and --gateway-listen PORT=ADDR or ADDR belong together: who serves, and where"
+        )
     try:
         options = RunOptions(
             config=config,
+            keep_going=keep_going or kubernetes,
             kubernetes=kubernetes,
             kubeconfig=kubeconfig,
             state_dir=state_dir,
@@ -88,7 +99,9 @@ def run(
             expose=tuple(parse_expose(text) for text in expose),
             client=client,
             gateway=parse_labels(gateway),
-            gateway_listen=tuple(parse_gateway_listen(text) for text in gateway_listen),
+            gateway_image=gateway_image,
+            gateway_listen=tuple(parse_gateway_listen(text) for text in gateway_listen if "=" in text),
+            gateway_bind=next((parse_gateway_bind(text) for text in gateway_listen if "=" not in text), ""),
             admin=parse_address(admin, 15000),
             workers=workers,
             ebpf=Ebpf(ebpf),

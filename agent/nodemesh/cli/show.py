@@ -131,16 +131,16 @@ def endpoints(admin: str, form: str) -> None:
 @click.command()
 @_options
 def routes(admin: str, form: str) -> None:
-    """The rules of the VirtualServices in the order in which they are tried."""
+    """The rules of VirtualServices in the order in which they are tried, and those of routes as they are written."""
 
     def rows(found: Any) -> list[list[object]]:
         return [
-            [row["virtual_service"], ",".join(row["hosts"]), row["rule"], row["name"], _compact(row["match"]),
-             _compact(row["action"]), row["location"]]
+            [row["virtual_service"] or row["route"], ",".join(row["hosts"]), row["rule"], row["name"],
+             _compact(row["match"]), _compact(row["action"]), row["location"]]
             for row in found
         ]  # fmt: skip
 
-    columns = ["VIRTUALSERVICE", "HOSTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
+    columns = ["VIRTUALSERVICE OR ROUTE", "HOSTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
     _show(admin, form, "/routes", columns, rows, "there are no rules")
 
 

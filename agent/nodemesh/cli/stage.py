@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .. import share
 from ..config.core import ServiceSpec
 from ..config.load import load_text
 from ..lab import Answer, Lab, LabError, Pod, Port, bookinfo
@@ -25,19 +26,16 @@ VISITOR = "visitor"
 
 ADMIN_PORT = 15000
 
-#: Where the manifests are: beside the sources, or where the image has them.
-_MANIFESTS = (Path(__file__).parents[3] / "manifests", Path("/usr/share/nodemesh/manifests"))
-
 #: Seconds of traffic before a deed is done.
 _BEFORE = 0.5
 
 
 def bookinfo_manifests() -> Path:
-    """The folder of Bookinfo's YAML; LabError where it is not installed."""
-    for folder in _MANIFESTS:
-        if (folder / "demo" / "bookinfo").is_dir():
-            return folder / "demo" / "bookinfo"
-    raise LabError(f"Bookinfo's YAML is missing; expected in {' or '.join(map(str, _MANIFESTS))}, demo/bookinfo/")
+    """The folder of Bookinfo's YAML. Raises LabError."""
+    try:
+        return share.folder("manifests/demo/bookinfo")
+    except share.ShareMissing as error:
+        raise LabError(str(error)) from None
 
 
 class Stage:

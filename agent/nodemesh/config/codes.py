@@ -21,6 +21,8 @@ SHAPE_CODES: dict[str, str] = {
     "unknown-kind": "The API group has no such kind.",
     "unknown-version": "The kind has no such version.",
     "unsupported-kind": "The kind is known but has no effect here.",
+    "no-pods-from-it": "Pods are read, not the object that a cluster makes them from.",
+    "istio-mesh-config": "Istio's own mesh config is not read; the kind MeshConfig has its settings.",
     "unknown-field": "The field does not exist at this place.",
     "unsupported-field": "The field exists in the API but cannot be used here.",
     "no-effect": "The value is accepted, but has no effect here.",

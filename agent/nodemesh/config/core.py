@@ -92,6 +92,22 @@ class ServiceSpec(CoreModel, frozen=True, kw_only=True):
     internal_traffic_policy: str = "Cluster"
     traffic_distribution: str = ""
     session_affinity: str = "None"
+    published: tuple[str, ...] = ()  # status.loadBalancer.ingress: addresses and host names
+
+
+class Ingress(CoreModel, frozen=True, kw_only=True):
+    """core/v1 LoadBalancerIngress."""
+
+    ip: str = ""
+    hostname: str = ""
+
+
+class LoadBalancerStatus(CoreModel, frozen=True, kw_only=True):
+    ingress: tuple[Ingress, ...] = ()
+
+
+class ServiceStatus(CoreModel, frozen=True, kw_only=True):
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 
 
 class EndpointConditions(CoreModel, frozen=True, kw_only=True):

@@ -119,6 +119,19 @@ UNSUPPORTED: dict[tuple[str, str], str] = {
     ("config.istio.io", "EgressRule"): "Istio 0.8 replaced it with ServiceEntry",
 }
 
+#: Kubernetes' kinds out of which a cluster makes Pods.
+WORKLOADS = frozenset(
+    {
+        ("apps", "DaemonSet"),
+        ("apps", "Deployment"),
+        ("apps", "ReplicaSet"),
+        ("apps", "StatefulSet"),
+        ("batch", "CronJob"),
+        ("batch", "Job"),
+        ("", "ReplicationController"),
+    }
+)
+
 #: Groups whose every kind is ours, Istio's or the Gateway API's: an unknown kind in them is a mistake worth telling.
 WATCHED_GROUPS = frozenset({ISTIO_GROUP, GROUP, X_GROUP, MESH_CONFIG.group} | {group for group, _ in UNSUPPORTED})
 

@@ -10,9 +10,17 @@ from typing import Any
 import msgspec
 
 from .base import CoreModel
-from .core import ConfigMapSpec, EndpointSliceSpec, OwnerReference, PodSpec, SecretSpec
+from .core import (
+    ConfigMapSpec,
+    EndpointSliceSpec,
+    OwnerReference,
+    PodSpec,
+    SecretSpec,
+    ServiceSpec,
+    ServiceStatus,
+)
 from .decode import decode
-from .kinds import KINDS, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
+from .kinds import KINDS, UNSUPPORTED, WATCHED_GROUPS, WORKLOADS, Kind, split_api_version
 from .meta import Location, Meta, Object, Path
 from .problems import Finding, Findings, Problem, Severity, path_text
 from .serviceentry import ServiceEntrySpec, ServiceEntryStatus
@@ -169,6 +177,12 @@ def _kind_of(data: dict[str, Any], findings: Findings) -> Kind | None:
     reason = UNSUPPORTED.get((group, name))
     if reason is not None:
         findings.warning("unsupported-kind", ("kind",), f"{name} is not supported and has no effect: {reason}")
+    elif (group, name) in WORKLOADS:
+        message = (
+            f"a {name} makes no Pods here, as it does in a cluster: write its Pods, with their labels and "
+            "status.podIP, or an EndpointSlice"
+        )
+        findings.note("no-pods-from-it", ("kind",), message)
     elif group in WATCHED_GROUPS:
         _unknown_kind(group, name, findings)
     else:
@@ -241,6 +255,7 @@ def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
         uid=written.uid,
         created=_seconds(written.creation_timestamp, findings),
         resource_version=written.resource_version,
+        generation=written.generation,
         deleting=bool(written.deletion_timestamp),
     )
 
@@ -267,6 +282,10 @@ def _spec(
     if kind.spec is ConfigMapSpec:
         return decode({"data": data.get("data")}, kind.spec, (), findings, root)
     spec = decode(data.get("spec") or {}, kind.spec, ("spec",), findings, root)
+    if isinstance(spec, ServiceSpec) and data.get("status"):
+        found = decode(data["status"], ServiceStatus, (), Findings())  # not its author's: what is wrong is not there
+        ingress = found.load_balancer.ingress if found is not None else ()
+        return msgspec.structs.replace(spec, published=tuple(one.ip or one.hostname for one in ingress))
     if isinstance(spec, PodSpec):
         status = decode({"status": data.get("status")}, PodSpec, (), findings, root)
         if status is None or written is None:

@@ -111,6 +111,13 @@ class HostOwnership(StrEnum):
     NAMESPACE = "namespace"
 
 
+class EnrolmentMode(StrEnum):
+    """Which pods are in the mesh where neither they nor their namespace say (`nodemesh.io/mesh`): all, or none."""
+
+    ALL = "all"
+    LABELLED = "labelled"
+
+
 class PodLimits(Model, frozen=True, kw_only=True):
     """What one pod may take of the shared proxy; `node_buffered_bytes` is what all pods of a node may have buffered
     together: each as much as the others leave free."""
@@ -126,9 +133,10 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     /dev/stdout; without discovery_selectors all namespaces are seen. `dns_capture` has the mesh answer DNS for its
     own names and gives addresses to ServiceEntries without any. `http10` accepts HTTP/1.0 requests, which get 426
     otherwise: istiod's PILOT_HTTP10. `networks` is Istio's MeshNetworks. `enable_status` writes what becomes of Istio's
-    objects into their status: istiod's PILOT_ENABLE_STATUS. Of the agent's own machine, objects of the API server may
-    name files and sockets below `allowed_folders`, header values the variables in `allowed_environment`; the admin API
-    answers to `admin_hosts` beside its own addresses."""
+    objects into their status: istiod's PILOT_ENABLE_STATUS. Where `enrolment` is not set, pods of a cluster join by
+    their label, those of a folder all. Of the agent's own machine, objects of the API server may name files and sockets
+    below `allowed_folders`, header values the variables in `allowed_environment`; the admin API answers to
+    `admin_hosts` beside its own addresses."""
 
     root_namespace: str = "istio-system"
     cluster_domain: str = "cluster.local"
@@ -153,6 +161,7 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     dns_capture: bool = False
     http10: bool = False
     enable_status: bool = False
+    enrolment: EnrolmentMode | None = None
     host_ownership: HostOwnership = HostOwnership.OFF
     allowed_folders: tuple[str, ...] = ()
     allowed_environment: tuple[str, ...] = ()

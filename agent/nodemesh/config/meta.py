@@ -35,6 +35,7 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     uid: str = ""
     created: float = 0.0
     resource_version: str = ""
+    generation: int = 0
     deleting: bool = False
 
     @property

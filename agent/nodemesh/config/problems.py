@@ -60,6 +60,10 @@ class Findings:
     def warning(self, code: str, path: Path, message: str) -> None:
         self.items.append(Finding(code, path, message, Severity.WARNING))
 
+    def note(self, code: str, path: Path, message: str) -> None:
+        """Nothing is wrong, but somebody may expect something else."""
+        self.items.append(Finding(code, path, message, Severity.INFO))
+
 
 def path_text(path: Path) -> str:
     """A path as people write it: `spec.http[0].match[1].headers.end-user`; keys with dots stand in brackets."""

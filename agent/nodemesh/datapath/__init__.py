@@ -3,28 +3,30 @@ the sockets inside the pods. Knows addresses and ports; nothing of HTTP, nothing
 
 A connection's way. connect() runs bpf/connect4 or connect6, which look the dialled address up in the map `services`
 under the pod's view, then under view 0, then in `networks`. pass: untouched. kernel: an endpoint is drawn from a set of
-`backends` and the address rewritten. proxy: the address becomes 127.0.0.1:15001 or [::1]:15001 in the pod's own
-namespace, if the pod's listener stands in `listeners` and a worker's slot in `heartbeats` is fresh; if not, the
-connection passes, or is refused where the service says so. sockops writes what was dialled to `flows` before the SYN
-leaves; the proxy takes it from there after accept. getpeername4 and 6 show the app the address that it dialled. Where
-a pod asks for it, sendmsg and recvmsg hooks do the same for its DNS queries, and bytes between it and the proxy skip
-TCP (sockmap).
+`backends` and the address rewritten. proxy: the address becomes the loopback of the pod's own namespace, at a port of
+this connection's own, if the pod's listener stands in `listeners` and a worker's slot in `heartbeats` is fresh; if
+not, the connection passes, or is refused where the service says so. sockops writes what was dialled to `flows` before
+the SYN leaves; sk_lookup in the namespace hands the SYNs that stand there to the listener; the proxy takes the record
+after accept. getpeername4 and 6 show the app the address that it dialled, getsockname4 and 6 its own. Where a pod asks
+for it, sendmsg and recvmsg hooks do the same for its DNS queries, and bytes between it and the proxy skip TCP
+(sockmap).
 
 How the node composes it (in this order; everything is idempotent and adopts what an earlier run left):
 
     load(bpf_dir, pins)                                   loader.py: compiles, pins, in a process of its own
     with Maps(pins) as maps:                              maps.py: the pinned maps, layouts checked
-        maps.configure(heartbeat_limit, proxy_port, workers)
+        maps.configure(heartbeat_limit, workers)
         service_maps = ServiceMaps(maps)                  sync.py
         planner = Planner()                               plan.py: pure; reverse=True where a foreign program is `first`
         service_maps.apply(planner.plan([(0, view), (1, other)]))   again with each change; without=ejections.out(now)
         # a pod (its uid, a pid in it from cgroups.pids):
         netns = netns_fd(pid)                             namespaces.py
-        listener = open_listener(netns, "127.0.0.1", 15001)   and "::1", where the pod has IPv6
+        listener = open_listener(netns, "127.0.0.1", 0)   and "::1", where the pod has IPv6
         cookie = netns_cookie(listener)
         maps.set_listener(cookie, listener)               its descriptor may be closed here once others hold it
-        maps.enrol(cookie, view_number)                   again to move the pod to another view; PodFlag.DNS where
+        maps.enrol(cookie, view_number, addresses=...)    again to move the pod to another view; PodFlag.DNS where
                                                           sockets of open_datagrams wait for its queries
+        steer(pins, uid, netns, cookie)                   attach.py: SYNs that are redirected to the listener
         attach(pins, uid, cgroups.find_pod(root, uid))    attach.py: last, so that nothing is taken over too early
         # and back:
         maps.withdraw(cookie); detach(pins, uid)
@@ -51,8 +53,8 @@ A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
     Sockmap(sockets, depth).join(sock, flow), .depth()    sockmap.py: a connection without TCP, and what waits in it
 
 Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers,
-btf and loader, attach, namespaces, cgroups, heartbeat, origin, slots, places and plan (pure), sync, counters, traffic,
-ejection, bpffs, probes, selftest, sockmap, torture/, uninstall.
+btf, storage and loader, steering, attach, namespaces, cgroups, heartbeat, origin, slots, places and plan (pure), sync,
+counters, traffic, ejection, bpffs, probes, selftest, sockmap, torture/, uninstall.
 
 Needs Linux 5.15 (of 5.14: SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
 file system.

@@ -1,4 +1,8 @@
-"""The links that hold the programs at a pod's cgroup: made, adopted, replaced, taken away."""
+"""The links that hold the programs at a pod's cgroup and network namespace: made, adopted, replaced, taken away.
+
+Programs of one layout tell each other what they know through their maps, so that those of two versions stand side by
+side until the older go as a whole (`remove_other_links`). Only those that rewrite addresses are replaced in one
+step."""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import bpf
-from .hooks import DNS_HOOKS, HOOKS, SOCKMAP_HOOKS, HookProgram
+from . import bpf, steering
+from .hooks import DNS_HOOKS, HOOKS, SK_LOOKUP, SOCKMAP_HOOKS, HookProgram
 from .pins import Pins
 
 
@@ -18,12 +22,36 @@ class AttachError(Exception):
 
 @dataclass(frozen=True)
 class Attached:
-    """One pinned link. `cgroup` is the cgroup's id, 0 once the cgroup is gone; `program` the program's id."""
+    """One pinned link. `target` is the inode number of the cgroup or namespace, 0 once that is gone; `program` the
+    program's id; `layout` that of its maps, 0 for hooks of which there is one at a time."""
 
     pod: str
     hook: str
-    cgroup: int
+    layout: int
+    target: int
     program: int
+
+
+#: Between a hook's name and its layout, in the name of a pin.
+_LAYOUT = "@"
+
+_REWRITING = frozenset(hook.name for hook in (*HOOKS, *DNS_HOOKS) if hook.rewrites)
+
+
+def steer(pins: Pins, pod: str, namespace: int, cookie: int) -> None:
+    """Have redirected connections in the pod's namespace (a descriptor, and its cookie) handed to its listener; before
+    `attach`, which redirects them. Again: by the newest program. Raises AttachError."""
+    directory = pins.links / pod
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        program = steering.load(pins, cookie)
+        try:
+            _attach_hook(_pin(pins, directory, SK_LOOKUP), SK_LOOKUP, program, namespace)
+        finally:
+            os.close(program)
+    except OSError as error:
+        detach(pins, pod)
+        raise AttachError(f"{SK_LOOKUP.name} in the network namespace of pod {pod}: {error.strerror}") from error
 
 
 def attach(pins: Pins, pod: str, cgroup: Path, dns: bool = False, sockmap: bool = False) -> None:
@@ -38,15 +66,14 @@ def attach(pins: Pins, pod: str, cgroup: Path, dns: bool = False, sockmap: bool 
     directory = pins.links / pod
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        identity = os.fstat(target).st_ino
         asked = (*(DNS_HOOKS if dns else ()), *(SOCKMAP_HOOKS if sockmap else ()))
         for hook in (*SOCKMAP_HOOKS, *reversed(DNS_HOOKS)):
             if hook not in asked:
-                _remove(directory / hook.name)
+                _remove(_pin(pins, directory, hook))
         for hook in (*asked, *HOOKS):
             program = bpf.get(pins.programs / hook.name)
             try:
-                _attach_hook(directory / hook.name, hook, program, target, identity)
+                _attach_hook(_pin(pins, directory, hook), hook, program, target)
             except OSError as error:
                 detach(pins, pod)  # half the hooks would be worse than none
                 raise AttachError(_explain(error, hook, cgroup)) from error
@@ -56,26 +83,30 @@ def attach(pins: Pins, pod: str, cgroup: Path, dns: bool = False, sockmap: bool 
         os.close(target)
 
 
-def _attach_hook(pin: Path, hook: HookProgram, program: int, cgroup: int, identity: int) -> None:
-    if _adopt(pin, program, identity):
+def _pin(pins: Pins, directory: Path, hook: HookProgram) -> Path:
+    return directory / (hook.name if hook.rewrites else f"{hook.name}{_LAYOUT}{pins.layout}")
+
+
+def _attach_hook(pin: Path, hook: HookProgram, program: int, target: int) -> None:
+    if _adopt(pin, program, os.fstat(target).st_ino):
         return
     _remove(pin)
-    link = bpf.link_create(program, cgroup, hook.attach_type)
+    link = bpf.link_create(program, target, hook.attach_type)
     try:
         bpf.repin(pin, link)
     finally:
         os.close(link)
 
 
-def _adopt(pin: Path, program: int, cgroup: int) -> bool:
-    """Whether the pinned link now holds `program` at the cgroup with this id."""
+def _adopt(pin: Path, program: int, target: int) -> bool:
+    """Whether the pinned link now holds `program` at the cgroup or namespace with this inode number."""
     try:
         link = bpf.get(pin)
     except FileNotFoundError:
         return False
     try:
         info = bpf.link_info(link)
-        if info.cgroup != cgroup:
+        if info.target != target:
             return False
         if info.program != bpf.program_info(program).id:
             bpf.link_update(link, program)
@@ -103,12 +134,17 @@ def detach(pins: Pins, pod: str) -> bool:
     directory = pins.links / pod
     if not directory.is_dir():
         return False
-    for hook in reversed((*SOCKMAP_HOOKS, *DNS_HOOKS, *HOOKS)):
-        _remove(directory / hook.name)
-    for left in directory.iterdir():  # a hook that this version does not know
-        _remove(left)
+    for pin in sorted(directory.iterdir(), key=lambda pin: pin.name not in _REWRITING):
+        _remove(pin)
     directory.rmdir()
     return True
+
+
+def remove_other_links(pins: Pins) -> None:
+    """Take away what older or newer versions have attached beside ours: once every pod has ours."""
+    for pin in sorted(pins.links.glob("*/*")):
+        if pin.name not in _REWRITING and not pin.name.endswith(f"{_LAYOUT}{pins.layout}"):
+            _remove(pin)
 
 
 def _remove(pin: Path) -> None:
@@ -132,7 +168,8 @@ def attached(pins: Pins) -> list[Attached]:
             info = bpf.link_info(link)
         finally:
             os.close(link)
-        found.append(Attached(pin.parent.name, pin.name, info.cgroup, info.program))
+        hook, _, layout = pin.name.partition(_LAYOUT)
+        found.append(Attached(pin.parent.name, hook, int(layout or 0), info.target, info.program))
     return found
 
 

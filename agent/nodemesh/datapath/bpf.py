@@ -35,13 +35,14 @@ LINK_UPDATE = 29
 LINK_DETACH = 34
 
 # enum bpf_map_type: those that nodemesh uses, and those that probes name
-MAP_TYPES = {"hash": 1, "array": 2, "percpu_array": 6, "lru_hash": 9, "lpm_trie": 11, "sockhash": 18}
+MAP_TYPES = {"hash": 1, "array": 2, "percpu_array": 6, "lru_hash": 9, "lpm_trie": 11, "sockhash": 18, "sk_storage": 24}
 
 BPF_ANY = 0
 BPF_NOEXIST = 1
 BPF_F_QUERY_EFFECTIVE = 1
 
 _LINK_TYPE_CGROUP = 3
+_LINK_TYPE_NETNS = 5
 
 
 class MapInfo(NamedTuple):
@@ -61,11 +62,12 @@ class ProgramInfo(NamedTuple):
 
 
 class LinkInfo(NamedTuple):
-    """A cgroup link. `cgroup` is the cgroup's id (its directory's inode number), 0 once the cgroup is gone."""
+    """A link at a cgroup or network namespace. `target` is the inode number of either (for a cgroup its id), 0 once
+    that is gone."""
 
     id: int
     program: int
-    cgroup: int
+    target: int
     attach_type: int
 
 
@@ -129,7 +131,7 @@ def repin(path: Path, fd: int) -> None:
 
 
 def link_create(program: int, target: int, attach_type: int) -> int:
-    """Attach `program` to the cgroup `target` (both descriptors); the link's descriptor."""
+    """Attach `program` to the cgroup or network namespace `target` (both descriptors); the link's descriptor."""
     return call(LINK_CREATE, struct.pack("=IIII", program, target, attach_type, 0) + bytes(48))
 
 
@@ -181,13 +183,13 @@ def program_info_by_id(number: int) -> ProgramInfo:
 
 
 def link_info(fd: int) -> LinkInfo:
-    """Raises ValueError if the link is not a cgroup link."""
+    """Raises ValueError for a link of another kind."""
     raw = _info(fd, 64)
     kind, number, program = struct.unpack_from("=III", raw)
-    if kind != _LINK_TYPE_CGROUP:
-        raise ValueError(f"link {number} is of type {kind}, not a cgroup link")
-    cgroup, attach_type = struct.unpack_from("=QI", raw, 16)
-    return LinkInfo(number, program, cgroup, attach_type)
+    if kind not in (_LINK_TYPE_CGROUP, _LINK_TYPE_NETNS):
+        raise ValueError(f"link {number} is of type {kind}, at no cgroup and no network namespace")
+    target, attach_type = struct.unpack_from("=QI" if kind == _LINK_TYPE_CGROUP else "=II", raw, 16)
+    return LinkInfo(number, program, target, attach_type)
 
 
 def programs_of_cgroup(cgroup: int, attach_type: int, effective: bool = False) -> list[int]:

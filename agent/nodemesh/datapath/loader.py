@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import bpf, bpffs, btf, headers
-from .hooks import DNS_HOOKS, HOOKS, SK_MSG, SOCKMAP_PROGRAMS, HookProgram
+from . import binding, bpf, bpffs, btf, headers, probes, steering, storage
+from .hooks import DNS_HOOKS, HOOKS, SK_LOOKUP, SK_MSG, SOCKMAP_PROGRAMS, HookProgram
 from .maps import LAYOUTS, MapMismatch, check_layout, sizes_with
 from .pins import Pins
 
@@ -100,6 +100,28 @@ def _drop_unfit_maps(pins: Pins, sizes: Mapping[str, int]) -> None:
             map_.close()
 
 
+def _make_maps(pins: Pins) -> None:
+    """What BCC does not make: the programs find these pinned."""
+    storage.make(pins.maps / "origins", LAYOUTS["origins"].value.size, LAYOUTS["origins"].flags)
+    path = pins.maps / steering.CODE
+    if not path.exists():
+        layout = LAYOUTS[steering.CODE]
+        fd = bpf.map_create(layout.type, layout.key.size, layout.value.size, layout.size)
+        bpf.pin(path, fd)
+        os.close(fd)
+
+
+def _store_steering(module: Any, pins: Pins) -> None:
+    """Keep the code of sk_lookup, of which each pod gets a copy. Raises LoadError."""
+    from bcc.libbcc import lib
+
+    maps = {lib.bpf_table_fd(module.module, name.encode()): name for name in steering.MAPS}
+    try:
+        steering.store(pins, module.dump_func(SK_LOOKUP.function.encode()), maps)
+    except steering.SteeringError as error:
+        raise LoadError(str(error)) from error
+
+
 class _Verifier:
     """Keeps what is written to descriptor 2 meanwhile: clang's and the verifier's words, which BCC does not return."""
 
@@ -123,11 +145,13 @@ def _compile(bpf_dir: Path, names: set[str], pins: Pins, sizes: Mapping[str, int
     """The module of these files."""
     os.environ.setdefault("BCC_KERNEL_SOURCE", str(headers.cached_tree()))
     try:
-        from bcc import BPF
-    except ImportError as error:
-        raise LoadError(
-            "BCC's Python binding is missing: install python3-bpfcc and run nodemesh with the distribution's python3"
-        ) from error
+        found = binding.provide()
+    except (ImportError, OSError) as error:  # libbcc itself, or what it needs
+        raise LoadError(f"BCC cannot be loaded ({error}): {binding.MEND}") from error
+    if not found:
+        raise LoadError(f"{binding.MISSING}: {binding.MEND}")
+    from bcc import BPF
+
     sources = sorted(path for path in bpf_dir.glob("*.bpf.c") if path.name.removesuffix(".bpf.c") in names)
     if len(sources) < len(names):
         missing = ", ".join(sorted(f"{name}.bpf.c" for name in names if not (bpf_dir / f"{name}.bpf.c").exists()))
@@ -183,17 +207,22 @@ def field_offsets(bpf_dir: Path) -> dict[str, int]:
 def compile_and_pin(bpf_dir: Path, pins: Pins, sizes: Mapping[str, int], sockmap: bool = False) -> None:
     """What the short-lived process does, one at a time where several agents share the pins. Raises LoadError,
     bpffs.NotMounted, headers.HeadersMissing."""
-    wanted = SOCKMAP_PROGRAMS if sockmap else (*HOOKS, *DNS_HOOKS)
+    wanted = SOCKMAP_PROGRAMS if sockmap else (*HOOKS, *DNS_HOOKS, SK_LOOKUP)
     defines = field_offsets(bpf_dir) if sockmap else {}
+    if probes.knows_mptcp():
+        defines["HAVE_MPTCP"] = 1
     bpffs.ensure(pins.root)
     fcntl.flock(os.open(pins.root, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX)  # until the process ends
     pins.maps.mkdir(parents=True, exist_ok=True)
     pins.programs.mkdir(parents=True, exist_ok=True)
     _drop_unfit_maps(pins, sizes)
+    _make_maps(pins)
     module = _compile(bpf_dir, {hook.name for hook in wanted}, pins, sizes, defines)
     programs = {hook.name: _load_program(module, hook) for hook in wanted}
     if sockmap:
         _attach_to_sockets(pins, programs[SK_MSG.name])
+    else:
+        _store_steering(module, pins)
     for name, fd in programs.items():
         bpf.repin(pins.programs / name, fd)
 

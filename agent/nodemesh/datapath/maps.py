@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum, IntFlag
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from . import bpf
+from . import bpf, steering
 from .pins import LAYOUT as LAYOUT
 from .pins import Pins
 
@@ -28,17 +28,17 @@ NETWORK_KEY = struct.Struct("=II2sBx16s")
 SERVICE = struct.Struct("=QIIBB2s4x16s")
 BACKEND_KEY = struct.Struct("=QI4x")
 BACKEND = struct.Struct("=16s2s2x")
-POD = struct.Struct("=II")
+POD = struct.Struct("=II16s16s")
 RANGE_KEY = struct.Struct("=II2s2x16s")
 NAMESERVER_KEY = struct.Struct("=QI4x")
 NAMESERVER = struct.Struct("=16s")
-ORIGIN = struct.Struct("=Q16s2sBBIQ")
+ORIGIN = struct.Struct("=Q16s2sBBIQ2s6x")
 TRAFFIC_KEY = struct.Struct("=Q16s16s2s2s4x")
 TRAFFIC = struct.Struct("=7Q")
 FLOW = struct.Struct("=Q16s16s2s2sI")
 PAIR = struct.Struct("=QQBBB5x")
 LISTENER_KEY = struct.Struct("=QI4x")
-SETTINGS = struct.Struct("=Q2s2sI")
+SETTINGS = struct.Struct("=Q2s2xI")
 U32 = struct.Struct("=I")
 U64 = struct.Struct("=Q")
 
@@ -60,6 +60,7 @@ class ServiceFlag(IntFlag):
     NONE = 0
     FAIL_CLOSED = 1
     ROUND_ROBIN = 2
+    AFFINITY = 4
 
 
 class Range(IntEnum):
@@ -94,6 +95,9 @@ class Hook(IntEnum):
     SOCKOPS_SOCKMAP = 10
     SK_MSG = 11
     QUEUE_DEPTH = 12
+    SK_LOOKUP = 13
+    GETSOCKNAME4 = 14
+    GETSOCKNAME6 = 15
 
 
 class End(IntEnum):
@@ -239,18 +243,19 @@ LAYOUTS: dict[str, Layout] = {
     "captures": Layout("hash", U64, U32, 4096, _NO_PREALLOC),
     "ranges": Layout("lpm_trie", RANGE_KEY, U32, PODS * RANGES_PER_POD, _NO_PREALLOC),
     "backends": Layout("hash", BACKEND_KEY, BACKEND, 262_144, _NO_PREALLOC),
-    "origins": Layout("lru_hash", U64, ORIGIN, 65_536),
+    "origins": Layout("sk_storage", U32, ORIGIN, 0, _NO_PREALLOC),
     "nameservers": Layout("lru_hash", NAMESERVER_KEY, NAMESERVER, 16_384),
     "flows": Layout("lru_hash", FLOW, ORIGIN, 65_536),
     "traffic": Layout("lru_hash", TRAFFIC_KEY, TRAFFIC, 16_384),
     "pairs": Layout("hash", FLOW, PAIR, 16_384, _NO_PREALLOC),
     "sockets": Layout("sockhash", FLOW, U64, 32_768),
     "counters": Layout("percpu_array", U32, U64, len(Hook) * REASONS),
+    steering.CODE: Layout("array", U32, U64, steering.ROOM),
 }
 
 #: Maps whose size the loader may be asked to change.
 RESIZABLE = (
-    "pods", "listeners", "services", "networks", "captures", "ranges", "backends", "origins", "nameservers", "flows",
+    "pods", "listeners", "services", "networks", "captures", "ranges", "backends", "nameservers", "flows",
     "traffic", "pairs", "sockets",
 )  # fmt: skip
 
@@ -307,22 +312,22 @@ class Maps:
     ) -> None:
         self.close()
 
-    def configure(
-        self, heartbeat_limit: float = 2.0, proxy_port: int = 15001, workers: int = 1, dns_port: int = 15053
-    ) -> None:
+    def configure(self, heartbeat_limit: float = 2.0, workers: int = 1, dns_port: int = 15053) -> None:
         """`heartbeat_limit` in seconds: how old the freshest of the `workers` beats may be for redirects to go on."""
         if not 1 <= workers <= HEARTBEATS:
             raise ValueError(f"{workers} workers: heartbeats have room for 1 to {HEARTBEATS}")
         limit = int(heartbeat_limit * 1e9)
-        self["settings"].update(
-            U32.pack(0), SETTINGS.pack(limit, proxy_port.to_bytes(2, "big"), dns_port.to_bytes(2, "big"), workers)
-        )
+        self["settings"].update(U32.pack(0), SETTINGS.pack(limit, dns_port.to_bytes(2, "big"), workers))
 
-    def enrol(self, netns: int, view: int, flags: PodFlag = PodFlag.NONE) -> None:
+    def enrol(self, netns: int, view: int, flags: PodFlag = PodFlag.NONE, addresses: Iterable[str] = ()) -> None:
         """Have connections from the namespace with this cookie looked up in `view`. Again with another view: moved.
         With PodFlag.DNS its DNS queries over UDP go to the configured ports of its own loopback, where the hooks for
-        that are attached."""
-        self["pods"].update(U64.pack(netns), POD.pack(view, flags))
+        that are attached. Of its `addresses`, the first of each family is what its redirected sockets show as
+        theirs."""
+        packed = [pack_address(address) for address in addresses]
+        own4 = next((one for one in packed if one.startswith(MAPPED_PREFIX)), bytes(16))
+        own6 = next((one for one in packed if not one.startswith(MAPPED_PREFIX)), bytes(16))
+        self["pods"].update(U64.pack(netns), POD.pack(view, flags, own4, own6))
 
     def withdraw(self, netns: int) -> bool:
         """Have the namespace's connections pass from now on; whether it was enrolled."""

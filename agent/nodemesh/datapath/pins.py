@@ -8,7 +8,7 @@ from pathlib import Path
 DEFAULT_ROOT = Path("/sys/fs/bpf/nodemesh")
 
 #: Version of all map layouts: grows with any change to bpf/include/types.h or to maps.py.
-LAYOUT = 4
+LAYOUT = 5
 
 
 @dataclass(frozen=True)

@@ -204,10 +204,11 @@ def _wanted(frontend: Frontend, place: Place, owner: str, without: frozenset[Bac
         return Wanted(PASS, owner)
     if mode is Mode.KERNEL:
         assert frontend.tcp is not None
-        chosen = slots(frontend.tcp, place.address.startswith(MAPPED_PREFIX), without)
+        affine = frontend.service is not None and frontend.service.session_affinity == "ClientIP"
+        chosen = slots(frontend.tcp, place.address.startswith(MAPPED_PREFIX), without, affine)
         turns = any(one.cluster and one.cluster.load_balancer.algorithm is Algorithm.ROUND_ROBIN
                     for one in frontend.tcp.destinations)  # fmt: skip
-        flags = ServiceFlag.ROUND_ROBIN if turns else ServiceFlag.NONE
+        flags = ServiceFlag.AFFINITY if affine else ServiceFlag.ROUND_ROBIN if turns else ServiceFlag.NONE
         return Wanted(ServiceEntry(mode, flags, set_name(chosen), len(chosen)), owner, chosen)
     closed = frontend.failure_policy is FailurePolicy.CLOSED
     return Wanted(ServiceEntry(mode, ServiceFlag.FAIL_CLOSED if closed else ServiceFlag.NONE), owner)

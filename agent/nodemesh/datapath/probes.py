@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from . import bpf, bpffs, cgroups, headers, namespaces
-from .hooks import HOOKS, HookProgram
+from . import binding, bpf, bpffs, cgroups, headers, namespaces
+from .hooks import HOOKS, SK_LOOKUP, HookProgram
 
 # capabilities(7)
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
@@ -88,7 +88,8 @@ def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
 def kernel() -> Iterator[Finding]:
     """The kernel's features, each tried."""
     release = os.uname().release
-    missing = [hook for hook in HOOKS if not _accepts(hook)]
+    every = (*HOOKS, SK_LOOKUP)
+    missing = [hook for hook in every if not _accepts(hook)]
     if missing:
         yield Finding(
             "hooks",
@@ -97,7 +98,7 @@ def kernel() -> Iterator[Finding]:
             "use Linux 5.15 or newer with CONFIG_CGROUP_BPF, and allow bpf(2) in the container's seccomp profile",
         )
     else:
-        yield Finding("hooks", Verdict.OK, f"Linux {release} has {', '.join(hook.name for hook in HOOKS)}")
+        yield Finding("hooks", Verdict.OK, f"Linux {release} has {', '.join(hook.name for hook in every)}")
     absent = [
         name for name, there in (("SO_NETNS_COOKIE", _netns_cookie()), ("lookup and delete", _take())) if not there
     ]
@@ -107,6 +108,12 @@ def kernel() -> Iterator[Finding]:
         )
     else:
         yield Finding("kernel", Verdict.OK, "namespace cookies, and map entries taken in one step")
+    if knows_mptcp():
+        yield Finding("mptcp", Verdict.OK, "apps that dial by MPTCP see what they dialled")
+    else:
+        yield Finding(
+            "mptcp", Verdict.OK, "apps that dial by MPTCP see the loopback as their peer; others are spared that"
+        )
 
 
 def btf(path: Path = Path("/sys/kernel/btf/vmlinux")) -> Finding:
@@ -198,14 +205,9 @@ def bpf_file_system() -> Finding:
 
 def bcc() -> Finding:
     """Found, not imported: that would bring LLVM into this process."""
-    if importlib.util.find_spec("bcc") is not None:
+    if binding.find() is not None:
         return Finding("bcc", Verdict.OK, "BCC's Python binding is installed")
-    return Finding(
-        "bcc",
-        Verdict.FAILED,
-        "BCC's Python binding is missing",
-        "install python3-bpfcc and run nodemesh with the distribution's python3",
-    )
+    return Finding("bcc", Verdict.FAILED, binding.MISSING, binding.MEND)
 
 
 def kernel_headers(user_headers: Path = headers.USER_HEADERS) -> Finding:
@@ -220,6 +222,24 @@ def _accepts(hook: HookProgram) -> bool:
     """Whether the kernel loads a program for the hook."""
     try:
         os.close(bpf.program_load(hook.program_type, hook.attach_type, _RETURN_1, "probe"))
+    except OSError:
+        return False
+    return True
+
+
+def knows_mptcp() -> bool:
+    """Whether the kernel tells MPTCP's sockets from others (bpf_skc_to_mptcp_sock, Linux 5.19)."""
+    code = b"".join(
+        (
+            struct.pack("=BBhi", 0x79, 0x11, 64, 0),  # r1 = context->sk
+            struct.pack("=BBhi", 0x15, 0x01, 1, 0),  # if it is NULL, the next one is skipped
+            struct.pack("=BBhi", 0x85, 0x00, 0, 196),  # bpf_skc_to_mptcp_sock(r1)
+            _RETURN_1,
+        )
+    )
+    connect4 = next(hook for hook in HOOKS if hook.name == "connect4")
+    try:
+        os.close(bpf.program_load(connect4.program_type, connect4.attach_type, code, "probe"))
     except OSError:
         return False
     return True

@@ -13,11 +13,13 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 if __name__ != "__main__":
     from . import namespaces
-    from .attach import AttachError, attach, detach
+    from .attach import AttachError, attach, detach, steer
     from .heartbeat import Heartbeat
     from .maps import Maps, Mode, ServiceEntry, ServiceKey, pack_address
     from .origin import OriginalDestinations
@@ -27,7 +29,6 @@ if __name__ != "__main__":
 #: What the app dials: TEST-NET-1 (RFC 5737), so that it can reach nobody; in a view of its own, so that no pod sees it.
 DIALLED = ("192.0.2.1", 7)
 VIEW = 2**32 - 1
-_PORT = 15001
 _TIMEOUT = 5.0  # seconds, for each step
 _GREETING = b"nodemesh"
 
@@ -64,12 +65,12 @@ def _test(pins: Pins, maps: Maps, name: str, cgroup: Path, beat: bool) -> str:
         if app.stdout.readline() != "ready\n":
             return f"the test's process ended with status {app.wait(_TIMEOUT)}"
         netns = namespaces.netns_fd(app.pid)
-        with namespaces.open_listener(netns, "127.0.0.1", _PORT) as listener:
-            os.close(netns)
+        with closing_fd(netns), namespaces.open_listener(netns, "127.0.0.1", 0) as listener:
             cookie = namespaces.netns_cookie(listener)
             maps.set_listener(cookie, listener)
             maps.enrol(cookie, VIEW)
             maps["services"].update(key, ServiceEntry(Mode.PROXY).pack())
+            steer(pins, name, netns, cookie)
             attach(pins, name, cgroup)
             if beat:
                 Heartbeat(maps["heartbeats"].fd, 0).beat()
@@ -99,6 +100,14 @@ def _accept(app: subprocess.Popen[str], listener: socket.socket, destinations: O
         return f"the proxy was told {dialled} instead of {DIALLED}"
     wanted = [_GREETING.decode(), DIALLED[0], str(DIALLED[1])]
     return "" if seen == wanted else f"the app saw {' '.join(seen)} instead of {' '.join(wanted)}"
+
+
+@contextmanager
+def closing_fd(fd: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(fd)
 
 
 def remove_cgroup(cgroup: Path) -> None:

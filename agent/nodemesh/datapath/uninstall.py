@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import bpffs
-from .attach import attached_pods, detach
+from .attach import attached_pods, detach, remove_other_links
 from .pins import Pins
 
 
@@ -34,8 +34,9 @@ def uninstall(pins: Pins) -> list[str]:
 
 
 def remove_other_layouts(pins: Pins) -> list[str]:
-    """Unpin the programs and maps of every layout version but this one: for an upgrade, once every pod's links hold
-    this version's programs. The folders removed."""
+    """Take away the links, programs and maps of every layout version but this one: for an upgrade, once every pod has
+    this version's. The folders removed."""
+    remove_other_links(pins)
     others = [layout for layout in sorted(pins.root.glob("layout*")) if layout != pins.maps.parent]
     for layout in others:
         _remove(layout)

@@ -12,16 +12,23 @@ from typing import Any
 import msgspec
 
 from ..config.core import CredentialSpec
+from ..registry.assemble import ObjectKey
+from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes
+from ..routing.tables import Tables
 from .credentials import Use
 from .election import Election
 from .enrol import Failing
 from .kubeconfig import own_namespace
+from .managed_gateways import ManagedGateways, Placed
 from .materials import Secrets
 from .options import RunOptions
 from .pod_events import PodEvents
 from .remotes import Remotes, Take
 from .reporter import Reporter
+from .route_facts import Judge
+from .routestatus import Wanted
+from .routestatuses import RouteStatuses
 from .statuses import StatusWriter
 
 #: The file of the last good state, in the folder that --state-dir names.
@@ -38,9 +45,11 @@ class Cluster:
         secrets_changed: Callable[[], None],
         take_remote: Take,
         failing: Callable[[], Sequence[Failing]],
+        statuses: Callable[[Judge, Callable[[ObjectKey], str]], Iterable[Wanted]],
+        managed: Callable[[], Iterable[Placed]],
     ) -> None:
         """`take_remote` is given what other clusters of the mesh say; `failing` tells this node's pods that cannot be
-        served."""
+        served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get."""
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer, login_by
@@ -57,8 +66,15 @@ class Cluster:
             self.api, self.source.verdicts, lambda: self.statuses_wanted, election, random.random
         )
         self.remotes = Remotes(options, self.api, own_namespace(), take_remote)
+        self._judge = Judge()
+        self._route_statuses = RouteStatuses(
+            self.api, lambda: statuses(self._judge, self.source.path_of), election, random.random
+        )
+        self._managed = ManagedGateways(self.api, managed, election, random.random)
+        self._manages = bool(options.gateway_image)
         self._speaks = not options.gateway  # what there is to say of rules, the nodes' agents say
         self.statuses_wanted = False  # MeshConfig's enableStatus
+        self._used: set[str] = set()  # Secrets that rules in use name
         self.started = False  # the first batch is in force
 
     async def run(self) -> None:
@@ -72,6 +88,9 @@ class Cluster:
                     tasks.create_task(self._reporter.run(), name="reporter")
                     tasks.create_task(self._pod_events.run(), name="pod events")
                     tasks.create_task(self._statuses.run(), name="statuses")
+                    tasks.create_task(self._route_statuses.run(), name="route statuses")
+                if self._speaks and self._manages:
+                    tasks.create_task(self._managed.run(), name="managed gateways")
         finally:
             await self.api.close()
 
@@ -85,8 +104,27 @@ class Cluster:
         return await self.source.next()
 
     def want_secrets(self, uses: Iterable[Use]) -> None:
-        """Follow the Secrets that are used."""
-        self.secrets.want({key for use in uses if not use.withheld for key in (*use.secrets, *use.beside)})
+        """Follow the Secrets that are used, and those that statuses speak of where we write them."""
+        self._used = {key for use in uses if not use.withheld for key in (*use.secrets, *use.beside)}
+        self.secrets.want(self._used | self._judged)
+
+    @property
+    def _judged(self) -> set[str]:
+        return self._judge.secrets if self._route_statuses.leads else set()
+
+    def judged(
+        self,
+        judge: Judge,
+        snapshot: Snapshot,
+        tables: Tables,
+        secrets: Secrets,
+        path_of: Callable[[ObjectKey], str],
+    ) -> list[Wanted]:
+        """The statuses as they should be; the Secrets that they speak of are followed from now on."""
+        told = self.secrets.absence_told
+        wanted = judge.wanted(snapshot, tables.attached, secrets.specs, told, path_of)
+        self.secrets.want(self._used | self._judged)
+        return wanted
 
     def secrets_beside(self, own: Mapping[str, CredentialSpec]) -> Secrets:
         """The cluster's Secrets, and others that count before those of the same names."""

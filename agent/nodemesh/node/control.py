@@ -15,8 +15,10 @@ from functools import partial
 import msgspec
 
 from ..admin.http import serve
+from ..config.meshconfig import EnrolmentMode
 from ..config.problems import Problem, Severity
 from ..proxy.messages import Message, SetDns, SetMaps, SetSockmap
+from ..registry.assemble import ObjectKey
 from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
@@ -34,14 +36,22 @@ from .credentials import Credentials
 from .enrol import Enrolment, Failing
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
+from .gatewayports import GatewayPorts
 from .kernel import Kernel
+from .kubeconfig import own_namespace
+from .listener_credentials import backend_uses, listener_uses
 from .listeners import Listeners
 from .logs import Log, setup
+from .managed import wanted_objects
+from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
+from .pods import KUBE_SYSTEM, Custom
 from .publish import Publisher
 from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
+from .route_facts import Judge
+from .routestatus import Wanted
 from .sockmap import SockmapOffer
 from .status import RunningNode
 from .store import Children, StoreClient
@@ -67,14 +77,17 @@ PROBLEMS_LOGGED = 20
 class Control:
     """Puts the parts together; one per process. Built by `start`, which raises StartError."""
 
-    def __init__(self, options: RunOptions, store: StoreClient, workers: socket.socket) -> None:
+    def __init__(self, options: RunOptions, store: StoreClient, workers: socket.socket, first: bool) -> None:
+        """`first` where the agent has just been started, and this process does not stand for one that died."""
         self.options = options
         self.started = time.time()
         self.children = Children(pids={}, restarts={})
         self.source = DirectorySource(options.config)
         self.cluster: Cluster | None = None
         if options.kubernetes:
-            self.cluster = Cluster(options, self._secrets_changed, self._take_remote, self.failing)
+            self.cluster = Cluster(
+                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed
+            )
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
@@ -83,6 +96,7 @@ class Control:
         self.unproven = "the self-test connection has not been made yet" if self.kernel is not None else ""
         self.listeners = Listeners(store, self._announce)
         self.exposed = Exposed(options, self.listeners)
+        self.gateway_ports = GatewayPorts(options, self.listeners)
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.collector = Collector(self.fleet, store, self._take_kernel_traffic)
         self.publisher = Publisher(self.fleet)
@@ -94,8 +108,14 @@ class Control:
         self.numbers = ViewNumbers()
         self.enrolment: Enrolment | None = None
         if self.kernel is not None:
-            self.enrolment = Enrolment(self.kernel, self.listeners, options.node, self.numbers.number, time.time)
+            custom = Custom(
+                mode=EnrolmentMode.LABELLED if options.kubernetes else EnrolmentMode.ALL,
+                apart=frozenset({KUBE_SYSTEM, own_namespace()}),
+            )
+            number = self.numbers.number
+            self.enrolment = Enrolment(self.kernel, self.listeners, options.node, number, time.time, custom)
         self.claims: tuple[Problem, ...] = ()  # on what is another namespace's
+        self._first = first
         self._store = store
         self._stop = asyncio.Event()
         self._ready = False
@@ -147,7 +167,8 @@ class Control:
     # the configuration
 
     def _first_load(self) -> None:
-        """Raises StartError where there is nothing but errors."""
+        """Raises StartError where there is nothing but errors, or anything broken at the agent's first start that its
+        user does not want to go on with. A control process that is started again goes on: the workers serve."""
         changes = self.source.scan()
         self._take(FILES, changes if changes is not None else Changes((), (), ()))
         snapshot = self.snapshot
@@ -157,6 +178,12 @@ class Control:
             raise StartError(
                 f"the configuration has nothing but errors ({len(errors)} in all); the first is at {first.location}: "
                 f"{first.message}"
+            )
+        refused = [problem for problem in snapshot.problems if problem.refused]
+        if refused and self._first and not self.options.keep_going:
+            raise StartError(
+                f"{refused[0].location}: {refused[0].message} ({len(refused)} in all); mend it, or start by what is "
+                "good in the configuration, with --keep-going"
             )
 
     def _begin(self) -> None:
@@ -266,22 +293,38 @@ class Control:
         if self.enrolment is not None:
             self.enrolment.choose(snapshot)
             pods = self.enrolment.clients()
-        clients = [*pods.values(), *self.exposed.clients(snapshot)]
+        clients = [*pods.values(), *self.exposed.clients(snapshot), *self.gateway_ports.clients(snapshot)]
         self.counters.assign(self.views, clients)
-        uses = self.credentials.uses(snapshot, clients, self.registry.reach)
+        uses = (
+            *self.credentials.uses(snapshot, clients, self.registry.reach),
+            *listener_uses(tables, clients),
+            *backend_uses(tables, clients),
+        )
         if self.cluster is not None:
             self.cluster.want_secrets(uses)
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
         self.resolver.want(snapshot)
-        self.exposed.update(snapshot)
+        self.exposed.update(snapshot, self.views)
+        self.gateway_ports.update(self.views, snapshot)
         if self.kernel is not None and self.enrolment is not None:
             self.numbers.assign(self.views, pods)
             self.kernel.apply(self.numbers.numbered(), self.resolver.addresses)
             self.enrolment.reconcile()
             assert self.sockmap is not None
             self.sockmap.want(snapshot.mesh.sockmap, self.enrolment.asks_for_sockmap)
+
+    def _statuses(self, judge: Judge, path_of: Callable[[ObjectKey], str]) -> list[Wanted]:
+        """Of the Gateway API's objects, as they are in force."""
+        tables = self.publisher.tables
+        if tables is None or self.cluster is None:
+            return []
+        return self.cluster.judged(judge, self.snapshot, tables, self._secrets(), path_of)
+
+    def _managed(self) -> Iterator[Placed]:
+        """What the Gateways that we deploy for are to have."""
+        return wanted_objects(self.publisher.tables, self.snapshot, self.options.gateway_image)
 
     def _secrets(self) -> Secrets:
         own = self.registry.secrets
@@ -423,18 +466,18 @@ class Control:
             os.close(fd)
 
 
-async def _main(options: RunOptions, store_fd: int, workers_fd: int) -> None:
+async def _main(options: RunOptions, store_fd: int, workers_fd: int, first: bool) -> None:
     store = StoreClient(socket.socket(fileno=store_fd))
     store.load()
-    await Control(options, store, socket.socket(fileno=workers_fd)).run()
+    await Control(options, store, socket.socket(fileno=workers_fd), first).run()
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m nodemesh.node.control OPTIONS STORE_FD WORKERS_FD`; the supervisor calls it."""
+    """`python -m nodemesh.node.control OPTIONS STORE_FD WORKERS_FD [first]`; the supervisor calls it."""
     setup("control")
     try:
         options = msgspec.json.decode(arguments[0], type=RunOptions)
-        asyncio.run(_main(options, int(arguments[1]), int(arguments[2])))
+        asyncio.run(_main(options, int(arguments[1]), int(arguments[2]), "first" in arguments[3:]))
     except StartError as error:
         print(f"nodemesh: {error}", file=sys.stderr)
         return HOPELESS

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..admin.state import PodRow
-from ..datapath.maps import NAMESERVERS, PodFlag
+from ..datapath.maps import LAYOUT, NAMESERVERS, PodFlag
 from ..datapath.namespaces import netns_cookie
 from ..proxy.messages import DnsSockets
 from ..registry.snapshot import Snapshot, Workload
@@ -24,7 +24,7 @@ from ..routing.client import Client
 from .kernel import Kernel, NotEnrolled, Place, Trouble
 from .listeners import Listeners
 from .logs import Log
-from .pods import Choice, choose, client_of
+from .pods import Choice, Custom, choose, client_of
 
 log = Log("control")
 
@@ -43,6 +43,7 @@ class Enrolled(msgspec.Struct, kw_only=True):
     inode: int  # of its network namespace
     cookie: int  # of its network namespace, as the kernel's maps have it
     view: int
+    addresses: tuple[str, ...]  # its own, as the kernel's maps have them
     sockmap: bool
     names: tuple[str, ...]  # of its listeners
     since: float
@@ -71,11 +72,18 @@ class Enrolment:
     times a second besides. `now` is seconds since the epoch."""
 
     def __init__(
-        self, kernel: Kernel, listeners: Listeners, node: str, view_of: ViewOf, now: Callable[[], float]
+        self,
+        kernel: Kernel,
+        listeners: Listeners,
+        node: str,
+        view_of: ViewOf,
+        now: Callable[[], float],
+        custom: Custom | None = None,
     ) -> None:
         self._kernel = kernel
         self._listeners = listeners
         self._node = node
+        self._custom = custom or Custom()
         self._view_of = view_of
         self._now = now
         self._sockmap = False  # the node offers it
@@ -87,7 +95,7 @@ class Enrolment:
 
     def choose(self, snapshot: Snapshot) -> None:
         """Take in what is wanted now; `reconcile` does it."""
-        self._choices = choose(snapshot, self._node)
+        self._choices = choose(snapshot, self._node, self._custom)
 
     def offer_sockmap(self, offered: bool) -> None:
         """Whether pods that ask for sockmap get it; `reconcile` does it."""
@@ -187,10 +195,10 @@ class Enrolment:
             for name in (*enrolled.names, *filter(None, [enrolled.dns])):
                 self._listeners.update(name, client)
             self._kernel.capture(enrolled.cookie, choice.workload.capture)
-            view = self._view_of(key)
-            if view != enrolled.view:
-                enrolled.view = view
-                self._kernel.move(enrolled.cookie, view, enrolled.flags)
+            told = self._view_of(key), choice.workload.addresses
+            if told != (enrolled.view, enrolled.addresses):
+                enrolled.view, enrolled.addresses = told
+                self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags, enrolled.addresses)
             self._keep_dns(key, enrolled, choice, client)
             self._keep_sockmap(key, enrolled, choice)
             return
@@ -218,7 +226,7 @@ class Enrolment:
         return place.inode != enrolled.inode
 
     def _enrol(self, key: str, choice: Choice, client: Client, place: Place) -> None:
-        names = tuple(f"{choice.uid}/{place.inode}/{family}" for family in FAMILIES)
+        names = tuple(f"{choice.uid}/{place.inode}/{family}/{LAYOUT}" for family in FAMILIES)
         left = [fds for name in names if (fds := self._listeners.left(name)) is not None]
         sockets = [socket.socket(fileno=fds[0]) for fds in left] or self._kernel.listeners(place)
         view = self._view_of(key)
@@ -226,7 +234,8 @@ class Enrolment:
         dns, why_not = self._open_dns(choice, place, client)
         try:
             self._kernel.capture(netns_cookie(sockets[0]), choice.workload.capture)
-            cookie = self._kernel.enrol(choice.uid, place, sockets, view, flags(bool(dns), sockmap))
+            addresses = choice.workload.addresses
+            cookie = self._kernel.enrol(choice.uid, place, sockets, view, flags(bool(dns), sockmap), addresses)
         except NotEnrolled:
             self._listeners.remove(dns)
             for sock in sockets:
@@ -246,6 +255,7 @@ class Enrolment:
             inode=place.inode,
             cookie=cookie,
             view=view,
+            addresses=addresses,
             sockmap=sockmap,
             names=names[: len(sockets)],
             since=self._now(),
@@ -284,7 +294,7 @@ class Enrolment:
             # Queries are the pod's own from now on; those on their way still get their answers.
             self._leaving.append(enrolled.dns)
             enrolled.dns = ""
-            self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags)
+            self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags, enrolled.addresses)
             self._unhooking.append(key)
             log.info("the pod's DNS is let go of", pod=key)
 
@@ -300,7 +310,7 @@ class Enrolment:
         except NotEnrolled:  # the other hooks are gone, too
             self._withdraw(key, "the hooks for sockmap cannot be attached")
             raise
-        self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags)
+        self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags, enrolled.addresses)
         log.info("sockmap", pod=key, on=wanted)
 
     def _take_dns(self, key: str, enrolled: Enrolled, choice: Choice, client: Client) -> None:
@@ -321,7 +331,7 @@ class Enrolment:
         except NotEnrolled:  # the other hooks are gone, too
             self._withdraw(key, "the hooks for its DNS cannot be attached")
             raise
-        self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags)
+        self._kernel.move(enrolled.cookie, enrolled.view, enrolled.flags, enrolled.addresses)
         log.info("the pod's DNS is taken over", pod=key)
 
     def _finish_leaving(self) -> None:

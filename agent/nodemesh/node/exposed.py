@@ -6,16 +6,21 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 import msgspec
 
 from ..registry.services import selects
-from ..registry.snapshot import Snapshot
+from ..registry.snapshot import Resolution, Snapshot
 from ..routing.client import Client
+from ..routing.views import Views
 from .listeners import Listeners
+from .logs import Log
 from .options import Address, Expose, GatewayListen, RunOptions
 from .pods import client_of
 from .store import Kept
+
+log = Log("control")
 
 DEFAULT_NAMESPACE = "default"
 
@@ -49,12 +54,44 @@ def nobody(snapshot: Snapshot, namespace: str, name: str) -> Client:
     return Client(namespace=namespace, name=name, network=snapshot.network, cluster=snapshot.cluster)
 
 
+def doubts(options: RunOptions, snapshot: Snapshot, views: Views) -> list[str]:
+    """What of the user's words finds nothing in the configuration, a sentence each."""
+    found = []
+    namespace, _, name = options.client.partition("/")
+    if name and f"{namespace}/{name}" not in snapshot.workloads:
+        found.append(
+            f"--as {options.client}: no Pod of this name is known; rules see a client of the namespace {namespace} "
+            "without labels"
+        )
+    elif namespace and namespace not in snapshot.namespaces and not _is_inhabited(snapshot, namespace):
+        found.append(f"--as {options.client}: nothing is known of the namespace {namespace}")
+    view = views.for_client(client_from(snapshot, options.client))
+    for wanted in options.expose:
+        frontend = view.frontend_for_host(wanted.host, wanted.port)
+        service = frontend.service
+        if service is None:
+            hosts = sorted({service.name for group in snapshot.services.values() for service in group})
+            close = get_close_matches(wanted.host, hosts, 1, 0.6)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            found.append(f"--expose {wanted.host}:{wanted.port}: no service has this host and port{hint}")
+        elif service.resolution is not Resolution.NONE and not service.endpoints.get(frontend.logical_port):
+            found.append(f"--expose {wanted.host}:{wanted.port}: {service.host} has no endpoints; requests get a 503")
+    return found
+
+
+def _is_inhabited(snapshot: Snapshot, namespace: str) -> bool:
+    return any(service.namespace == namespace for group in snapshot.services.values() for service in group) or any(
+        pod.namespace == namespace for pod in snapshot.workloads.values()
+    )
+
+
 class Exposed:
     """Announces the listeners that the supervisor opened before anything else was started."""
 
     def __init__(self, options: RunOptions, listeners: Listeners) -> None:
         self._options = options
         self._listeners = listeners
+        self._doubts: set[str] = set()  # that hold now, and have been told
 
     def open(self, kept: dict[str, Kept], snapshot: Snapshot) -> None:
         """Announce all; the descriptors in `kept` are the listeners' from now on."""
@@ -74,10 +111,15 @@ class Exposed:
         """Who speaks through the listeners, if there are any."""
         return [self._client(wanted, snapshot) for wanted in self._options.listeners]
 
-    def update(self, snapshot: Snapshot) -> None:
-        """The clients' labels may have changed."""
+    def update(self, snapshot: Snapshot, views: Views) -> None:
+        """The clients' labels may have changed, and what the user's words find."""
         for wanted in self._options.listeners:
             self._listeners.update(wanted.name, self._client(wanted, snapshot))
+        found = doubts(self._options, snapshot, views) if self._options.listeners else []
+        for doubt in found:
+            if doubt not in self._doubts:
+                log.warning(doubt)
+        self._doubts = set(found)
 
     def _client(self, wanted: Expose | GatewayListen, snapshot: Snapshot) -> Client:
         options = self._options

@@ -6,11 +6,12 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
+from .. import share
 from ..config.capture import Capture
 from ..datapath import attach, bpf, cgroups, counters, namespaces, probes, traffic
 from ..datapath.capture import Captures
@@ -18,6 +19,7 @@ from ..datapath.ejection import Ejections
 from ..datapath.hooks import QUEUE_DEPTH
 from ..datapath.loader import LoadError, load, load_sockmap
 from ..datapath.maps import LAYOUT, NAMESERVERS, Backend, Maps, PodFlag, unpack_address
+from ..datapath.nameservers import inherit
 from ..datapath.pins import Pins
 from ..datapath.plan import Planner
 from ..datapath.selftest import self_test
@@ -35,18 +37,12 @@ log = Log("control")
 #: No names are resolved.
 NOTHING: Mapping[str, tuple[str, ...]] = {}
 
-#: Where a redirected connection arrives in its pod's namespace.
-PROXY_PORT = 15001
-
-#: The first of the ports that its DNS queries arrive at: Istio's own.
+#: The first of the ports that a pod's DNS queries arrive at: Istio's own.
 DNS_PORT = 15053
 LOOPBACKS = ("127.0.0.1", "::1")
 
 #: Seconds after which a data plane that does not beat counts as dead.
 HEARTBEAT_LIMIT = 2.0
-
-#: The sources of the programs: beside the package in a checkout, else where the image puts them.
-SOURCES = (Path(__file__).resolve().parents[3] / "bpf", Path("/usr/share/nodemesh/bpf"))
 
 
 class Trouble(StrEnum):
@@ -59,6 +55,10 @@ class Trouble(StrEnum):
 
 #: What the kernel says where the agent or the node has run out of something.
 _NODES_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+
+
+#: And where a namespace has no IPv6.
+_NO_SUCH_ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 class NotEnrolled(Exception):
@@ -88,10 +88,10 @@ class Place:
 
 def sources() -> Path:
     """The folder with the programs. Raises StartError."""
-    for folder in SOURCES:
-        if folder.is_dir():
-            return folder
-    raise StartError(f"the eBPF sources are missing; they belong in {SOURCES[1]}")
+    try:
+        return share.folder("bpf")
+    except share.ShareMissing as error:
+        raise StartError(str(error)) from None
 
 
 def show(backend: Backend) -> str:
@@ -121,7 +121,8 @@ class Kernel:
                 log.error("loader", said=line)
             raise StartError(f"eBPF cannot be loaded: {error}") from None
         self.maps = Maps(self._pins)
-        self.maps.configure(HEARTBEAT_LIMIT, PROXY_PORT, options.workers, DNS_PORT)
+        inherit(self._pins, self.maps)
+        self.maps.configure(HEARTBEAT_LIMIT, options.workers, DNS_PORT)
         self.passed: tuple[str, ...] = ()  # service ports that found no room in the maps
         self.out: frozenset[Backend] = frozenset()  # endpoints that only fail, left out for a while
         self.foreign: tuple[str, ...] = ()  # other people's connect programs that run before ours
@@ -185,19 +186,19 @@ class Kernel:
             return False
 
     def listeners(self, place: Place) -> list[socket.socket]:
-        """Fresh listeners inside the pod, IPv4 first; IPv6 only where the pod has it. Raises NotEnrolled."""
+        """Fresh listeners inside the pod, IPv4 first; IPv6 only where the pod has it. Whatever port is free will do: no
+        one dials it. Raises NotEnrolled."""
         opened: list[socket.socket] = []
         for address in LOOPBACKS:
             try:
-                opened.append(namespaces.open_listener(place.namespace, address, PROXY_PORT))
+                opened.append(namespaces.open_listener(place.namespace, address, 0))
             except OSError as error:
-                if opened:
+                if opened and error.errno in _NO_SUCH_ADDRESS:
                     break  # a pod without IPv6
-                raise NotEnrolled.by(
-                    error,
-                    f"cannot listen at {address}:{PROXY_PORT} inside the pod ({error.strerror}); "
-                    "the pod must leave that port alone",
-                ) from None
+                for sock in opened:
+                    sock.close()
+                message = f"cannot listen at {address} inside the pod at any port ({error.strerror})"
+                raise NotEnrolled.by(error, message) from None
         return opened
 
     def capture(self, cookie: int, capture: Capture) -> None:
@@ -220,7 +221,7 @@ class Kernel:
                 try:
                     opened.append(namespaces.open_datagrams(place.namespace, address, port))
                 except OSError as error:
-                    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and opened:
+                    if error.errno in _NO_SUCH_ADDRESS and opened:
                         break  # a pod without IPv6
                     for sock in opened:
                         sock.close()
@@ -230,14 +231,17 @@ class Kernel:
                     ) from None
         return opened
 
-    def enrol(self, uid: str, place: Place, sockets: list[socket.socket], view: int, flags: PodFlag) -> int:
+    def enrol(
+        self, uid: str, place: Place, sockets: list[socket.socket], view: int, flags: PodFlag, addresses: Sequence[str]
+    ) -> int:
         """Hook the pod's connects and what else the flags say; answers its namespace's cookie. Raises NotEnrolled; then
         nothing is left hooked."""
         cookie = namespaces.netns_cookie(sockets[0])
         try:
             for sock in sockets:
                 self.maps.set_listener(cookie, sock)
-            self.maps.enrol(cookie, view, flags)
+            self.maps.enrol(cookie, view, flags, addresses)
+            attach.steer(self._pins, uid, place.namespace, cookie)
             attach.attach(self._pins, uid, place.cgroup, PodFlag.DNS in flags, PodFlag.SOCKMAP in flags)
         except (OSError, attach.AttachError) as error:
             self.withdraw(uid, cookie)
@@ -258,9 +262,10 @@ class Kernel:
             log.warning("another program runs before ours", cgroup=cgroup, programs=", ".join(self.foreign))
             self._replan()
 
-    def move(self, cookie: int, view: int, flags: PodFlag) -> None:
-        """Have an enrolled pod's connects looked up in another view, and what else the flags say done or not."""
-        self.maps.enrol(cookie, view, flags)
+    def move(self, cookie: int, view: int, flags: PodFlag, addresses: Sequence[str]) -> None:
+        """Have an enrolled pod's connects looked up in another view, what else the flags say done or not, and these
+        addresses shown as its own."""
+        self.maps.enrol(cookie, view, flags, addresses)
 
     def hook(self, uid: str, cgroup: Path, flags: PodFlag) -> None:
         """Have the hooks for what the flags say at an enrolled pod, and no others. Raises NotEnrolled."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from ipaddress import ip_address
 
 import msgspec
 
@@ -67,8 +68,9 @@ class RemoteCluster(msgspec.Struct, frozen=True):
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`client` is the `namespace/name` behind the plain listeners, empty where nobody said; `gateway` has the labels of
-    the gateway workload that this process serves as, in addition; `grace` is seconds given to open connections when the
+    """`client` is the `namespace/name` behind the plain listeners, empty where nobody said; `keep_going` starts
+    although some of the files' objects are refused; `gateway` has the labels of the gateway workload that this process
+    serves as, in addition; `grace` is seconds given to open connections when the
     agent stops;
     `worker_limit` and `control_limit` are seconds without a sign of life after which a process is replaced, 0 for
     never; `workers` 0 stands for one per processor. With `kubernetes`, an empty `kubeconfig` stands for the
@@ -77,6 +79,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     resolves all that depends on the machine: in what it hands on, `run_dir` is set and `ebpf` is never `auto`."""
 
     config: tuple[str, ...] = ()
+    keep_going: bool = False
     kubernetes: bool = False
     kubeconfig: str = ""
     state_dir: str = ""
@@ -88,6 +91,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     client: str = ""
     gateway: dict[str, str] = {}
     gateway_listen: tuple[GatewayListen, ...] = ()
+    gateway_image: str = ""  # of the workloads that managed Gateways get; empty: they get none
+    gateway_bind: str = ""  # the address for every port that the Gateways ask for
     admin: Address = Address("127.0.0.1", 15000)
     workers: int = 1
     ebpf: Ebpf = Ebpf.AUTO
@@ -150,6 +155,16 @@ def parse_labels(text: str) -> dict[str, str]:
     if not all(found and name.strip() for name, found, _ in pairs):
         raise StartError(f"--gateway {text!r} has no labels; write it as istio=ingressgateway,app=gateway")
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def parse_gateway_bind(text: str) -> str:
+    """An address alone: every port of the Gateways, there. Raises StartError."""
+    try:
+        return str(ip_address(text.strip("[]")))
+    except ValueError:
+        raise StartError(
+            f"--gateway-listen {text!r} is neither PORT=ADDR nor an address; write it as 443=0.0.0.0:8443 or 0.0.0.0"
+        ) from None
 
 
 def parse_gateway_listen(text: str) -> GatewayListen:

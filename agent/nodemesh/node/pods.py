@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ..config.annotations import DISABLED, DNS, ENABLED, MESH, SOCKMAP
+from ..config.meshconfig import EnrolmentMode
 from ..registry.snapshot import Namespace, Snapshot, Workload
 from ..routing.client import Client
 
@@ -14,6 +15,13 @@ ISTIOS_OWN = {
     "sidecar.istio.io/status": ("", "Istio's sidecar"),
     "ambient.istio.io/redirection": ("enabled", "Istio's ambient mode"),
 }
+
+#: Istio's label on a pod or namespace that its ambient mode takes over, before or after it has done so.
+DATAPLANE_MODE = "istio.io/dataplane-mode"
+AMBIENT = "ambient"
+
+#: Whose pods join by their own or their namespace's word alone: what a cluster cannot run without.
+KUBE_SYSTEM = "kube-system"
 
 #: A static pod's cgroup carries the hash of its manifest in place of the mirror pod's uid.
 STATIC_POD_HASH = "kubernetes.io/config.hash"
@@ -47,7 +55,15 @@ def wants(name: str, pod: Workload, namespace: Namespace | None, default: bool =
     return default
 
 
-def why_not(pod: Workload, namespace: Namespace | None) -> str:
+class Custom(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for pods that say nothing, in namespaces that say nothing: `mode` where MeshConfig does not say
+    either; those of the namespaces `apart` stay out."""
+
+    mode: EnrolmentMode = EnrolmentMode.ALL
+    apart: frozenset[str] = frozenset({KUBE_SYSTEM})
+
+
+def why_not(pod: Workload, namespace: Namespace | None, custom: Custom) -> str:
     """The reason that this pod is to stay out, empty where there is none."""
     if pod.finished:
         return "the pod has finished"
@@ -61,18 +77,31 @@ def why_not(pod: Workload, namespace: Namespace | None) -> str:
     for name, (value, what) in ISTIOS_OWN.items():
         if name in pod.annotations and value in ("", pod.annotations[name]):
             return f"{what} takes the pod's connections already (annotation {name})"
+    for thing, whose in ((pod, "pod"), (namespace, f"namespace {pod.namespace}")):
+        mode = thing.labels.get(DATAPLANE_MODE) if thing is not None else None
+        if mode == AMBIENT:
+            return f"the {whose} is Istio's ({DATAPLANE_MODE}: {AMBIENT})"
+        if mode is not None:
+            break
+    if ENABLED not in (own, setting(namespace, MESH)):
+        if pod.namespace in custom.apart:
+            return f"the namespace {pod.namespace} is left alone; {MESH}: {ENABLED} on the pod or namespace enrols it"
+        if custom.mode is EnrolmentMode.LABELLED:
+            return f"neither the pod nor its namespace asks for the mesh ({MESH}: {ENABLED})"
     if not pod.uid:
         return "the pod has no uid (metadata.uid), by which its cgroup is found"
     return ""
 
 
-def choose(snapshot: Snapshot, node: str) -> dict[str, Choice]:
+def choose(snapshot: Snapshot, node: str, custom: Custom) -> dict[str, Choice]:
     """The pods of this node by `namespace/name`."""
     namespaces, default = snapshot.namespaces, snapshot.mesh.dns_capture
+    if snapshot.mesh.enrolment is not None:
+        custom = msgspec.structs.replace(custom, mode=snapshot.mesh.enrolment)
     return {
         key: Choice(
             workload=pod,
-            why_not=why_not(pod, namespaces.get(pod.namespace)),
+            why_not=why_not(pod, namespaces.get(pod.namespace), custom),
             dns=wants(DNS, pod, namespaces.get(pod.namespace), default),
             sockmap=wants(SOCKMAP, pod, namespaces.get(pod.namespace)),
         )

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import msgspec
 
+from .. import share
 from ..datapath import probes
+from ..datapath.loader import LoadError, load
+from ..datapath.maps import LAYOUT
+from ..datapath.pins import Pins
+from ..datapath.uninstall import uninstall
 from .kubeconfig import kubeconfig_of, own_namespace
 from .logs import Log
 from .options import Ebpf, RunOptions, StartError
@@ -22,8 +27,24 @@ def missing_for_ebpf(options: RunOptions) -> str | None:
     root = options.cgroup_root
     if root and not Path(root, "cgroup.procs").exists():
         return f"{root} is no cgroup v2 folder; give --cgroup-root the mount point of cgroup2"
-    found = probes.failures(probes.probe(Path(root) if root else None))
+    try:
+        found = probes.failures(probes.probe(Path(root) if root else None))
+    except OSError as error:
+        return f"this machine cannot be examined ({error}); nodemesh doctor says more"
     return found[0] if found else None
+
+
+def refused_by_kernel(options: RunOptions) -> str | None:
+    """One sentence on why the programs cannot be loaded here, found out by loading them apart from an agent's; None
+    where they can."""
+    pins = Pins(Path(options.bpffs).with_name(f"nodemesh-trial-{os.getpid()}"), LAYOUT)
+    try:
+        load(share.folder("bpf"), pins)
+    except (LoadError, share.ShareMissing) as error:
+        return f"eBPF cannot be loaded: {error}"
+    finally:
+        uninstall(pins)
+    return None
 
 
 def resolve(options: RunOptions) -> RunOptions:
@@ -44,6 +65,8 @@ def resolve(options: RunOptions) -> RunOptions:
             raise StartError(missing)
         if missing is not None and not options.listeners:
             raise StartError(f"there is nothing to do: neither --expose nor --gateway-listen is given, and {missing}")
+        if missing is None and options.ebpf is Ebpf.AUTO and options.listeners:
+            missing = refused_by_kernel(options)
         if missing is not None:
             log.warning("running without eBPF, only --expose and gateway listeners serve", why=missing)
         changes["ebpf"] = Ebpf.OFF if missing is not None else Ebpf.REQUIRE

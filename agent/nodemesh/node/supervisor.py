@@ -157,7 +157,8 @@ class Supervisor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             fds = (theirs.fileno(), self._listener.fileno())
-            self.control.start(now, fds, [str(fd) for fd in fds])
+            first = ["first"] if self.state is State.STARTING else []
+            self.control.start(now, fds, [*(str(fd) for fd in fds), *first])
         self._channel = Channel(ours, ToSupervisor)
         self._poll.register(ours, select.POLLIN)
         try:

@@ -93,6 +93,7 @@ def service_of(
         name=meta.name,
         namespace=meta.namespace,
         addresses=virtual_addresses(spec),
+        published=tuple(address for address in spec.published if address),
         external_addresses=tuple(canonical_address(address) for address in spec.external_ips),
         ports=ports,
         endpoints=endpoints,
@@ -111,6 +112,7 @@ def service_of(
             spec.traffic_distribution, meta.annotations, site.distributions.get(meta.namespace, "")
         ),
         internal_traffic_policy=spec.internal_traffic_policy,
+        session_affinity=spec.session_affinity,
         hints_nodes=any(endpoint.nodes for of_port in endpoints.values() for endpoint in of_port),
         created=meta.created,
         location=service.location,

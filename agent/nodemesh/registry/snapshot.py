@@ -10,6 +10,15 @@ import msgspec
 from ..config.capture import EVERYTHING, Capture
 from ..config.destinationrule import DestinationRuleSpec
 from ..config.gateway import GatewaySpec
+from ..config.gatewayapi.gateways import GatewayClassSpec, KubernetesGatewaySpec, ListenerSetSpec
+from ..config.gatewayapi.policies import (
+    BackendSpec,
+    BackendTLSPolicySpec,
+    BackendTrafficPolicySpec,
+    MeshSpec,
+    ReferenceGrantSpec,
+)
+from ..config.gatewayapi.routes import GRPCRouteSpec, HTTPRouteSpec, TCPRouteSpec, TLSRouteSpec, UDPRouteSpec
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Location, Object
 from ..config.problems import Problem
@@ -104,6 +113,7 @@ class Service(Record, frozen=True, kw_only=True):
     namespace: str
     addresses: tuple[str, ...] = ()  # virtual IPs or CIDRs that clients dial
     external_addresses: tuple[str, ...] = ()  # those of them that the host's name does not stand for
+    published: tuple[str, ...] = ()  # where a load balancer offers it
     allocated: tuple[str, ...] = ()  # of the mesh's own, for a host that has none: IPv4, IPv6
     ports: tuple[ServicePort, ...] = ()
     endpoints: Mapping[int, tuple[Endpoint, ...]] = {}  # by service port number
@@ -119,6 +129,7 @@ class Service(Record, frozen=True, kw_only=True):
     publish_not_ready: bool = False
     traffic_distribution: str = ""  # PreferSameZone, PreferSameNode, or none
     internal_traffic_policy: str = "Cluster"
+    session_affinity: str = "None"  # or ClientIP
     hints_nodes: bool = False  # whether hints tell clients apart by their nodes
     created: float = 0.0
     location: Location = Location()
@@ -177,4 +188,18 @@ class Snapshot(Record, frozen=True, kw_only=True):
     destination_rules: Mapping[str, Object[DestinationRuleSpec]] = {}
     gateways: Mapping[str, Object[GatewaySpec]] = {}
     sidecars: Mapping[str, Object[SidecarSpec]] = {}
+    # the Kubernetes Gateway API's
+    gateway_classes: Mapping[str, Object[GatewayClassSpec]] = {}
+    kubernetes_gateways: Mapping[str, Object[KubernetesGatewaySpec]] = {}
+    listener_sets: Mapping[str, Object[ListenerSetSpec]] = {}
+    http_routes: Mapping[str, Object[HTTPRouteSpec]] = {}
+    grpc_routes: Mapping[str, Object[GRPCRouteSpec]] = {}
+    tls_routes: Mapping[str, Object[TLSRouteSpec]] = {}
+    tcp_routes: Mapping[str, Object[TCPRouteSpec]] = {}
+    udp_routes: Mapping[str, Object[UDPRouteSpec]] = {}
+    reference_grants: Mapping[str, Object[ReferenceGrantSpec]] = {}
+    backend_tls_policies: Mapping[str, Object[BackendTLSPolicySpec]] = {}
+    backend_traffic_policies: Mapping[str, Object[BackendTrafficPolicySpec]] = {}
+    meshes: Mapping[str, Object[MeshSpec]] = {}
+    external_backends: Mapping[str, Object[BackendSpec]] = {}
     problems: tuple[Problem, ...] = ()

@@ -10,6 +10,7 @@ import msgspec
 
 from ..config.core import CredentialSpec
 from ..config.credential import CONFIG_MAP
+from ..config.gatewayapi import GROUP, X_GROUP
 from ..config.kinds import ISTIO_GROUP
 from ..config.meshconfig import LabelSelector, MeshConfigSpec
 from ..config.meta import Object, Origin
@@ -34,7 +35,24 @@ RULE_KINDS = {
     (ISTIO_GROUP, "DestinationRule"): "destination_rules",
     (ISTIO_GROUP, "Gateway"): "gateways",
     (ISTIO_GROUP, "Sidecar"): "sidecars",
+    (GROUP, "GatewayClass"): "gateway_classes",
+    (GROUP, "Gateway"): "kubernetes_gateways",
+    (GROUP, "ListenerSet"): "listener_sets",
+    (GROUP, "HTTPRoute"): "http_routes",
+    (GROUP, "GRPCRoute"): "grpc_routes",
+    (GROUP, "TLSRoute"): "tls_routes",
+    (GROUP, "TCPRoute"): "tcp_routes",
+    (GROUP, "UDPRoute"): "udp_routes",
+    (GROUP, "ReferenceGrant"): "reference_grants",
+    (GROUP, "BackendTLSPolicy"): "backend_tls_policies",
+    (X_GROUP, "XBackendTrafficPolicy"): "backend_traffic_policies",
+    (X_GROUP, "XMesh"): "meshes",
+    (X_GROUP, "XBackend"): "external_backends",
 }
+
+
+#: Why there is a new snapshot although no object changed: by whether there was one before.
+_WITHOUT_OBJECTS = ("the configuration is empty", "the list of problems changed")
 
 
 class Store:
@@ -62,7 +80,7 @@ class Store:
         problems: Iterable[Problem] | None = None,
     ) -> Snapshot:
         """Take in a source's changes; `problems`, if given, replaces those that the source reported before. The
-        snapshot stays the same object if nothing changed."""
+        snapshot stays the same object if nothing changed; version 0 is of a registry that no source has spoken to."""
         held = self._held.setdefault(source, {})
         foreign = self._remote or source == CLUSTER
         touched: dict[ObjectKey, None] = {}
@@ -148,7 +166,7 @@ class Store:
     def _advance(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> Snapshot:
         previous = self.snapshot
         problems = tuple(chain(*self._problems.values(), *self._objections.values()))
-        if not changes and problems == previous.problems:
+        if previous.version and not changes and problems == previous.problems:
             return previous
         causes = [self._cause(key, item) for key, item in changes.items()]
         for key, item in changes.items():
@@ -164,7 +182,7 @@ class Store:
         }
         self.snapshot = Snapshot(
             version=previous.version + 1,
-            causes=shortened(causes) or ("the list of problems changed",),
+            causes=shortened(causes) or (_WITHOUT_OBJECTS[bool(previous.version)],),
             mesh=previous.mesh if assembler.mesh == previous.mesh else assembler.mesh,
             cluster=previous.cluster,
             network=assembler.site.network_of({}),

@@ -34,6 +34,8 @@ FAILURES = {
     Reason.ROUTE_NOT_FOUND: "no_rule",
     Reason.HOST_NOT_FOUND: "no_host",
     Reason.BLACKHOLE: "blackhole",
+    Reason.INVALID_BACKEND: "no_backend",
+    Reason.MISDIRECTED: "misdirected",
 }
 
 GATEWAY_MODE = "gateways are served by the proxy"
@@ -75,7 +77,7 @@ class ExplainedRule(Answer, frozen=True, kw_only=True):
 
 class Explanation(Answer, frozen=True, kw_only=True):
     """The answer to one question. `outcome` is one of route, redirect, direct_response, no_rule, no_host,
-    unknown_destination, no_endpoints, passthrough, blackhole, no_listener, refused."""
+    unknown_destination, no_endpoints, no_backend, misdirected, passthrough, blackhole, no_listener, refused."""
 
     outcome: str
     reason: str
@@ -83,6 +85,7 @@ class Explanation(Answer, frozen=True, kw_only=True):
     mode_reason: str = ""
     service: str | None = None
     virtual_service: str | None = None
+    route: str | None = None  # of the Gateway API: "HTTPRoute namespace/name"
     rule: ExplainedRule | None = None
     status: int | None = None
     location: str | None = None
@@ -112,6 +115,7 @@ def conclude(
         mode_reason=frontend.mode_reason if frontend is not None else GATEWAY_MODE,
         service=service.host if service is not None else None,
         virtual_service=rule.owner.key if rule.owner.kind == VIRTUAL_SERVICE else None,
+        route=str(rule.owner) if rule.owner.kind not in ("", VIRTUAL_SERVICE) else None,
         rule=explained_rule(rule.path, decision.name, recorder.place(rule)) if rule.path else None,
         status=status if question.scheme in ("http", "https") else None,
         location=location_of(decision, question),
@@ -293,7 +297,7 @@ def results(explanation: Explanation) -> Iterator[tuple[str, str]]:
     if explanation.rule is not None:
         rule = explanation.rule
         name = f" `{rule.name}`" if rule.name else ""
-        yield "rule", f"{explanation.virtual_service} {rule.path}{name}  ({rule.file}:{rule.line})"
+        yield "rule", f"{explanation.route or explanation.virtual_service} {rule.path}{name}  ({rule.file}:{rule.line})"
     if explanation.location:
         yield "location", explanation.location
     for destination in explanation.destinations:

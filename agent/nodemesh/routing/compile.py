@@ -10,6 +10,7 @@ from ..config.meta import Object
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Service, Snapshot
 from .destinationrules import merge_destination_rules, rule_host
+from .gatewayapi.attach import ROUTES, Attached, attach
 from .locality import HOSTNAME
 from .names import by_specificity
 from .ownership import compile_owned
@@ -31,6 +32,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     destination_rules = compile_destination_rules(snapshot, before, previous)
     sidecars = previous.sidecars if before.sidecars is snapshot.sidecars else compile_sidecars(snapshot)
     gateways = previous.gateways if before.gateways is snapshot.gateways else compile_gateways(snapshot)
+    attached = attach_routes(snapshot, before, previous)
     labels = client_labels(virtual_services.values(), destination_rules.values(), sidecars, snapshot)
     return Tables(
         version=snapshot.version,
@@ -52,10 +54,39 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         ),
         sidecars=sidecars,
         gateways=gateways,
+        routes=kept(attached.routes, previous.routes),
+        mesh_routes=kept(attached.mesh_routes, previous.mesh_routes),
+        listeners=kept(attached.listeners, previous.listeners),
+        backend_tls=kept(attached.backend_tls, previous.backend_tls),
         client_labels=labels,
         client_nodes=HOSTNAME in labels or tells_nodes_apart(snapshot, before, previous),
         snapshot=snapshot,
+        attached=attached,
     )
+
+
+#: The attributes of a Snapshot that attachments depend on.
+ATTACHED = (
+    "gateway_classes", "kubernetes_gateways", "listener_sets", "reference_grants", "backend_tls_policies", "meshes",
+    "namespaces", *ROUTES,
+)  # fmt: skip
+
+
+def attach_routes(snapshot: Snapshot, before: Snapshot, previous: Tables) -> Attached:
+    """Anew where one of the objects changed, or a service that one of them names came, went or got other ports."""
+    known = previous.attached
+    if not isinstance(known, Attached):
+        return attach(snapshot)
+    same = all(getattr(snapshot, name) is getattr(before, name) for name in ATTACHED)
+    if same and known.services_hold(snapshot):
+        return known
+    return attach(snapshot, previous=known)
+
+
+def kept(now: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`now` with the former objects where they are equal; the former mapping itself where all are."""
+    found = {key: before[key] if before.get(key) == value else value for key, value in now.items()}
+    return before if len(found) == len(before) and not changed_keys(found, before) else found
 
 
 def wildcards(now: Mapping[str, Any], before: Mapping[str, Any], known: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,107 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
-
 from ..config.virtualservice import L4MatchAttributes, TLSMatchAttributes
+from ..reasons import Reason
 from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Service
-from .decision import Decision, Route, Rule
+from .decision import Failure, Route, Rule
+from .gatewayapi.rows import connection_row
 from .lookup import Lookup
 from .memo import Memo, Pool
-from .names import covers, specificity
+from .names import specificity
 from .routes import RouteBuilder
 from .sight import Sight
+from .streams import ConnectionRow, ConnectionRules
 from .tables import TcpRule, TlsRule, VirtualService
-
-
-class ConnectionRow:
-    """One way into a rule. `names` are the server names it takes; empty: any, also none at all."""
-
-    __slots__ = ("decision", "entry", "names", "rule", "subnets")
-
-    def __init__(
-        self, names: tuple[str, ...], subnets: tuple[str, ...], decision: Decision, rule: Rule, entry: int
-    ) -> None:
-        self.names = names
-        self.subnets = tuple(ip_network(subnet, strict=False) for subnet in subnets)
-        self.decision = decision
-        self.rule = rule
-        self.entry = entry
-
-    def matches(self, name: str, address: str) -> bool:
-        if self.names and not any(covers(pattern, name) for pattern in self.names):
-            return False
-        return not self.subnets or self.in_subnets(address)
-
-    def in_subnets(self, address: str) -> bool:
-        return self.nearness(address) >= 0
-
-    def nearness(self, address: str) -> int:
-        """The length of the longest prefix of the row's subnets that holds the address; -1: none does."""
-        try:
-            dialled = ip_address(address)
-        except ValueError:
-            return -1
-        return max(
-            (subnet.prefixlen for subnet in self.subnets if subnet.version == dialled.version and dialled in subnet),
-            default=-1,
-        )
-
-    def rank(self, name: str, address: str) -> tuple[int, int]:
-        """How exactly it matches, as Envoy weighs filter chains: by the address, then by the server name."""
-        return self.nearness(address), max(
-            (specificity(pattern) for pattern in self.names if covers(pattern, name)), default=0
-        )
-
-
-def best(rows: Iterable[ConnectionRow], name: str, address: str) -> ConnectionRow | None:
-    """The row that matches most exactly; of equals the first."""
-    matching = [row for row in rows if row.matches(name, address)]
-    return max(matching, key=lambda row: row.rank(name, address), default=None)
-
-
-class ConnectionRules:
-    """The rules for one service port: TLS rows count where a server name was sent, TCP rows for every connection.
-    `unnamed` is the answer for server names that no TLS row has."""
-
-    __slots__ = ("otherwise", "tcp_rows", "tls_rows", "unnamed")
-
-    def __init__(
-        self,
-        tls_rows: tuple[ConnectionRow, ...],
-        tcp_rows: tuple[ConnectionRow, ...],
-        otherwise: Decision,
-        unnamed: Decision | None = None,
-    ) -> None:
-        self.tls_rows = tls_rows
-        self.tcp_rows = tcp_rows
-        self.otherwise = otherwise
-        self.unnamed = unnamed
-
-    def __eq__(self, other: object) -> bool:
-        """Rows are each their own: what has any is equal to itself only."""
-        if not isinstance(other, ConnectionRules):
-            return False
-        return (self.tls_rows, self.tcp_rows, self.otherwise, self.unnamed) == (
-            other.tls_rows,
-            other.tcp_rows,
-            other.otherwise,
-            other.unnamed,
-        )
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def tls(self, name: str, address: str) -> Decision:
-        row = best(self.tls_rows, name, address)
-        return row.decision if row is not None else self.tcp(address)
-
-    def tcp(self, address: str) -> Decision:
-        row = best(self.tcp_rows, "", address)
-        if row is not None:
-            return row.decision
-        return self.otherwise if self.unnamed is None else self.unnamed
 
 
 class ServiceConnections:
@@ -124,11 +35,29 @@ class ServiceConnections:
         known = self._memo.get(key)
         if known is None:
             builder = self._sight.builder()
-            rules = connection_rules(builder, service, port)
+            rules = routed(builder, service, port) or connection_rules(builder, service, port)
             known = rules, builder.lookup.reads
             self._memo.keep(key, *known)
         lookup.reads.extend(known[1])
         return known[0]
+
+
+def routed(builder: RouteBuilder, service: Service, port: int) -> ConnectionRules | None:
+    """The Gateway API's routes for connections; None where the port has none. What no TLSRoute takes is refused; of
+    several TCPRoutes the oldest counts."""
+    lookup = builder.lookup
+    places = [place for place in lookup.mesh_routes(service, port) if place.kind in ("TLSRoute", "TCPRoute")]
+    if not places:
+        return None
+    routes = sorted(((place, lookup.route(place.key)) for place in places), key=lambda entry: entry[1].age)
+    named = [(host, route) for place, route in routes if place.kind == "TLSRoute" for host in route.hostnames]
+    named.sort(key=lambda entry: -specificity(entry[0]))
+    plain = [route for place, route in routes if place.kind == "TCPRoute"]
+    return ConnectionRules(
+        tuple(connection_row(builder, route, (host,)) for host, route in named),
+        tuple(connection_row(builder, route, ()) for route in plain[:1]),
+        Failure(rule=Rule(owner=routes[0][1].owner), reason=Reason.ROUTE_NOT_FOUND, status=404),
+    )
 
 
 def connection_rules(builder: RouteBuilder, service: Service, port: int) -> ConnectionRules:

@@ -200,6 +200,9 @@ class Destination(Value, frozen=True, kw_only=True):
     request_headers: HeaderOps | None = None
     response_headers: HeaderOps | None = None
     authority: bytes = b""  # a Host written by the destination's own header operations
+    rewrite: Rewrite | None = None  # in place of the route's
+    mirrors: tuple[Mirror, ...] = ()  # beside the route's
+    instead: Decision | None = None  # a Redirect or Failure that answers for this share
 
 
 class Rewrite(Value, frozen=True, kw_only=True):
@@ -221,6 +224,7 @@ class Retry(Value, frozen=True, kw_only=True):
     header_names: frozenset[bytes] = frozenset()  # of responses that `retriable-headers` means
     backoff_base: float = 0.025
     backoff_max: float = 0.25
+    backoff_min: float = 0.0
     ignore_previous_hosts: bool = True
     remote_localities: bool = False
 
@@ -249,6 +253,7 @@ class Cors(Value, frozen=True, kw_only=True):
     max_age: bytes = b""
     credentials: bool = False
     forward_unmatched: bool = True
+    expose_to_preflights: bool = False
 
 
 class Owner(Value, frozen=True, kw_only=True):
@@ -294,6 +299,16 @@ class Decision(Value, frozen=True, kw_only=True):
     cors: Cors | None = None
 
 
+class Session(Value, frozen=True, kw_only=True):
+    """How a client brings the endpoint of its session back: a cookie or a header. `limit` is seconds (0: none)."""
+
+    cookie: bytes = b""
+    header: bytes = b""
+    path: bytes = b"/"
+    limit: float = 0.0
+    permanent: bool = False  # the cookie outlives the browser's session
+
+
 class Route(Decision, frozen=True, kw_only=True):
     """Forward to one of `destinations`, drawn by weight."""
 
@@ -303,6 +318,7 @@ class Route(Decision, frozen=True, kw_only=True):
     timeout: float = 0.0  # 0: none
     retry: Retry | None = None
     mirrors: tuple[Mirror, ...] = ()
+    session: Session | None = None
 
 
 class Redirect(Decision, frozen=True, kw_only=True):
@@ -313,6 +329,8 @@ class Redirect(Decision, frozen=True, kw_only=True):
     from_request_port: bool = False
     uri: bytes | None = None
     prefix: int = -1  # >= 0: replace only the matched prefix's length (prefixRewrite)
+    substitute: Callable[[bytes], bytes] | None = None  # of the path, in place of `uri`
+    listener_port: bool = False  # without a port it is the scheme's, else the listener's; the Host's own never counts
 
 
 class DirectResponse(Decision, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from .decision import Decision
 from .edge import Edge
 from .fields import said_scheme
 from .frontend import Frontend, Mode
+from .gatewayapi.tracing import told, trace_routes
 from .names import strip_port
 from .question import Question, question_of
 from .request import Request
@@ -101,6 +102,15 @@ def explain_http(view: View, frontend: Frontend, question: Question, recorder: R
         return decision
     recorder.note(f"Host {shown} is {virtual_host.host}", True)
     builder = view.builder()
+    routes = view.routes(frontend)
+    if routes:
+        told(recorder, routes, f"routes {virtual_host.host}")
+        for key in builder.lookup.virtual_service_keys(virtual_host.host):
+            displaced = view.tables.virtual_services[key]
+            text = f"VirtualService {key} covers {virtual_host.host} too, but routes of the Gateway API come before it"
+            recorder.note(text, False, displaced.location)
+        trace_routes(recorder, routes, request)
+        return decision
     considered(recorder, builder.lookup, virtual_host.host)
     virtual_service = builder.lookup.virtual_service(virtual_host.host)
     if virtual_service is None:
@@ -166,6 +176,15 @@ def unanswered(outcome: str, recorder: Recorder) -> Explanation:
 
 def trace_gateway(view: View, question: Question, sni: str, recorder: Recorder) -> None:
     shown = question.request.authority.decode(errors="replace")
+    if view.listeners.has(question.port):
+        host, routes = view.listeners.answering(question.port, question.request.authority)
+        if host is None:
+            recorder.note(f"Host {shown} is no host of a route on this listener", False)
+            return
+        recorder.note(f"Host {shown} falls to {host or 'any host'}", True)
+        told(recorder, routes, "answers for it")
+        trace_routes(recorder, routes, question.request)
+        return
     domain, bounds = view.gateway.answering(question.port, sni, question.request.authority)
     if domain is None:
         recorder.note(f"Host {shown} is no host of a VirtualService bound to this gateway", False)

@@ -33,6 +33,7 @@ class Frontend(msgspec.Struct, frozen=True, kw_only=True):
     mode_reason: str = ""
     failure_policy: FailurePolicy = FailurePolicy.OPEN
     tcp: Route | None = None
+    endpoint: bool = False  # an endpoint's own address was dialled, not the service's
     http_rules: str = ""  # the VirtualService whose rules hold for what speaks HTTP here, and for nothing else
     service_port: int = 0  # the service's port where an endpoint's own port was dialled instead (0: the same)
 

@@ -191,6 +191,7 @@ class Frontends:
             logical,
             addresses=addresses,
             port=port,
+            endpoint=True,
             service_port=0 if port == service_port else service_port,
             mode=Mode.PASS if logical.mode is Mode.KERNEL else logical.mode,
             mode_reason="an endpoint was dialled by its own address"

@@ -13,7 +13,7 @@ from ..registry.protocols import protocol_of_name
 from ..registry.services import selects
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Service
 from .client import Client
-from .connections import ConnectionRow, ConnectionRules, rows_of
+from .connections import rows_of
 from .decision import Decision, Failure, Redirect, Rule
 from .lookup import Lookup
 from .match import Row, VirtualHost
@@ -23,6 +23,7 @@ from .request import Request
 from .routes import Clusters, RouteBuilder
 from .scope import Scope
 from .servername import parse
+from .streams import ConnectionRow, ConnectionRules
 from .tables import Gateway, Tables, VirtualService
 
 #: How many different Host headers and SNIs are remembered: they come from outside and may be anything.

@@ -13,7 +13,10 @@ from .tables import Tables
 #: A place in the tables: the attribute and the key in it (None: the attribute itself).
 Place = tuple[str, str | None]
 
-MAPPINGS = ("services", "addresses", "virtual_hosts", "virtual_services", "destination_rules")
+MAPPINGS = (
+    "services", "addresses", "virtual_hosts", "virtual_services", "destination_rules", "routes", "mesh_routes",
+    "backend_tls",
+)  # fmt: skip
 WHOLES = ("owned", "claimed_networks", "wildcard_services", "wildcard_virtual_hosts", "wildcard_destination_rules")
 
 

@@ -11,6 +11,9 @@ from ..config.meshconfig import HostOwnership
 from ..registry.services import selects
 from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Service
 from .client import Client
+from .decision import UpstreamTls
+from .gatewayapi.backend_tls import tls_for
+from .gatewayapi.rules import MeshRoute, Route
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
 from .ownership import ENTRY, is_taken, may_speak_for
 from .scope import Scope
@@ -246,6 +249,36 @@ class Lookup:
         if "*" in virtual_service.export_to:
             return 2
         return 0 if virtual_service.export_to == (self.client.namespace,) == (virtual_service.namespace,) else 1
+
+    def mesh_routes(self, service: Service, port: int) -> tuple[MeshRoute, ...]:
+        """The Gateway API's routes on a Service's port: those of the client's own namespace where it is another than
+        the Service's and has any (consumer routes), else those of the Service's namespace (producer routes)."""
+        tables = self.tables
+        found = tables.mesh_routes.get(service.host)
+        self.reads.append(("mesh_routes", service.host, found))
+        if not found:
+            return ()
+        fitting = [route for route in found if route.port in (0, port)]
+        for namespace in (self.client.namespace, service.namespace):
+            chosen = tuple(route for route in fitting if route.namespace == namespace)
+            if chosen:
+                return chosen
+        return ()
+
+    def backend_tls(self, service: Service, port: int) -> UpstreamTls | None:
+        """How a gateway speaks to a Service's port by a BackendTLSPolicy."""
+        if not self.client.gateway:
+            return None
+        found = self.tables.backend_tls.get(service.host)
+        self.reads.append(("backend_tls", service.host, found))
+        spec = service.port(port)
+        return tls_for(found, spec.name if spec is not None else "") if found else None
+
+    def route(self, key: str) -> Route:
+        """One of the tables' routes."""
+        found = self.tables.routes[key]
+        self.reads.append(("routes", key, found))
+        return found
 
     def destination_rule(self, service: Service) -> DestinationRule | None:
         """Istio's order: the client's namespace, the service's, the root namespace; the first with a rule decides, in

@@ -26,8 +26,18 @@ REGEX = 3
 PRESENT = 4
 EXACT_FOLDED = 5
 PREFIX_FOLDED = 6
+SEGMENTS = 7  # a prefix that ends where a segment of the path does
 
-KIND_NAMES = {EXACT: "exact", EXACT_FOLDED: "exact", PREFIX: "prefix", PREFIX_FOLDED: "prefix", REGEX: "regex"}
+KIND_NAMES = {
+    EXACT: "exact",
+    EXACT_FOLDED: "exact",
+    PREFIX: "prefix",
+    PREFIX_FOLDED: "prefix",
+    REGEX: "regex",
+    SEGMENTS: "path prefix",
+}
+
+SLASH = 47
 
 #: From so many regexes of a host on, a path is held against all of them in one pass.
 MANY = 8
@@ -89,15 +99,15 @@ class TextMatch:
             return len(text) == len(self.value) and text.lower() == self.value
         if kind == PREFIX_FOLDED:
             return text[: len(self.value)].lower() == self.value
+        if kind == SEGMENTS:
+            end = len(self.value)
+            return text.startswith(self.value) and (len(text) == end or text[end] == SLASH)
         return True
 
     def __str__(self) -> str:
         if self.kind == PRESENT:
             return "present"
-        word = {EXACT: "exact", EXACT_FOLDED: "exact", PREFIX: "prefix", PREFIX_FOLDED: "prefix"}.get(
-            self.kind, "regex"
-        )
-        return f"{word} {self.value.decode(errors='replace')!r}"
+        return f"{KIND_NAMES[self.kind]} {self.value.decode(errors='replace')!r}"
 
 
 def encoded(text: str, folded: bool) -> bytes:
@@ -188,14 +198,14 @@ class Row:
 
     __slots__ = ("checks", "decision", "entry", "path_kind", "path_value", "uri", "wants_path")
 
-    def __init__(self, match: HTTPMatchRequest | None, decision: Decision, entry: int) -> None:
+    def __init__(self, uri: TextMatch | None, checks: tuple[Check, ...], decision: Decision, entry: int) -> None:
         self.decision = decision
         self.entry = entry  # index of the match entry in its rule; -1: the rule has none
-        self.uri = TextMatch(match.uri, bool(match.ignore_uri_case)) if match is not None and match.uri else None
+        self.uri = uri
         self.path_kind = self.uri.kind if self.uri is not None else ANY
         self.path_value = self.uri.value if self.uri is not None else b""
-        self.wants_path = self.path_kind in (PREFIX, EXACT)  # one that begins with that value
-        self.checks = checks_of(match) if match is not None else ()
+        self.wants_path = self.path_kind in (PREFIX, EXACT, SEGMENTS)  # one that begins with that value
+        self.checks = checks
 
     def matches(self, request: Request) -> bool:
         uri = self.uri
@@ -213,6 +223,14 @@ class Row:
             or (self.path_kind in (PREFIX, PREFIX_FOLDED) and self.path_value in (b"/", b""))
             or (self.path_kind == REGEX and self.path_value == b".*")
         )
+
+
+def http_row(match: HTTPMatchRequest | None, decision: Decision, entry: int) -> Row:
+    """A VirtualService's."""
+    if match is None:
+        return Row(None, (), decision, entry)
+    uri = TextMatch(match.uri, bool(match.ignore_uri_case)) if match.uri else None
+    return Row(uri, checks_of(match), decision, entry)
 
 
 def checks_of(match: HTTPMatchRequest) -> tuple[Check, ...]:

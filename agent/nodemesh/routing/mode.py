@@ -9,6 +9,8 @@ from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Resolution, Service, Se
 from .clusters import effective_policy
 from .decision import Decision, HttpReason, HttpVersion, Route
 from .frontend import Mode
+from .gatewayapi.rules import MeshRoute
+from .gatewayapi.rules import Route as RouteTable
 from .lookup import MAY_BE_HTTP, Lookup
 from .tables import DestinationRule, VirtualService
 from .upstream import choose_http
@@ -60,6 +62,10 @@ def has_virtual_address(service: Service) -> bool:
 
 def needs_proxy(service: Service, port: ServicePort, lookup: Lookup) -> str:
     """The rule that takes the proxy to carry out; empty if none does."""
+    for place in lookup.mesh_routes(service, port.number):
+        reason = route_needs_proxy(place, lookup.route(place.key), port)
+        if reason:
+            return reason
     virtual_service = http_rules_of(service, port, lookup)
     if virtual_service is not None:
         return f"VirtualService {virtual_service.key} has HTTP rules ({virtual_service.http[0].rule.location})"
@@ -71,6 +77,13 @@ def needs_proxy(service: Service, port: ServicePort, lookup: Lookup) -> str:
         return "only the server name tells who is meant by an address of its network"
     rule = lookup.destination_rule(service)
     return policy_needs_proxy(rule, port.number) if rule is not None else ""
+
+
+def route_needs_proxy(place: MeshRoute, route: RouteTable, port: ServicePort) -> str:
+    http = place.kind in ("HTTPRoute", "GRPCRoute") and port.protocol in MAY_BE_HTTP
+    if http or (place.kind == "TLSRoute" and port.protocol in {*TLS_PROTOCOLS, Protocol.AUTO}):
+        return f"{route.owner} routes it ({route.owner.location})"
+    return ""
 
 
 def http_rules_of(service: Service, port: ServicePort, lookup: Lookup) -> VirtualService | None:

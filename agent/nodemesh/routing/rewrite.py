@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .decision import Redirect, Route
+from .decision import Redirect, Rewrite, Route
 from .request import Request
 
 DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
@@ -20,9 +20,10 @@ ENCODED_UNRESERVED = re.compile(rb"%(2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aA]|5[fF]|
 def rewrite_path(route: Route, path: bytes) -> bytes:
     """The path (without query) that the upstream gets. A matched prefix is replaced literally: `/foo` by `/` makes
     `//bar` of `/foo/bar`, as in Envoy."""
-    rewrite = route.rewrite
-    if rewrite is None:
-        return path
+    return path if route.rewrite is None else rewritten(route.rewrite, path)
+
+
+def rewritten(rewrite: Rewrite, path: bytes) -> bytes:
     if rewrite.substitute is not None:
         return rewrite.substitute(path)
     if rewrite.uri is None:
@@ -34,6 +35,10 @@ def redirect_location(redirect: Redirect, request: Request, *, listener_port: in
     """The Location of a redirect. `listener_port` is the port that the client dialled."""
     old_scheme = request.scheme or b"http"
     scheme = redirect.scheme or old_scheme
+    if redirect.listener_port:
+        return (
+            scheme + b"://" + told_host(redirect, request, scheme, listener_port) + redirected_path(redirect, request)
+        )
     port = b""
     if redirect.port:
         port = b":%d" % redirect.port
@@ -43,6 +48,19 @@ def redirect_location(redirect: Redirect, request: Request, *, listener_port: in
         port = b""
     host = redirect.authority or kept_host(request.authority, old_scheme, scheme, port)
     return scheme + b"://" + host + port + redirected_path(redirect, request)
+
+
+def told_host(redirect: Redirect, request: Request, scheme: bytes, listener_port: int) -> bytes:
+    """Host and port as the Gateway API has them: a scheme's own port is not written."""
+    default = DEFAULT_PORTS.get(scheme, b"")
+    port = default if redirect.scheme and not redirect.port else b":%d" % (redirect.port or listener_port)
+    return (redirect.authority or bare_host(request.authority)) + (b"" if port == default else port)
+
+
+def bare_host(authority: bytes) -> bytes:
+    """An authority without its port."""
+    end = authority.rfind(b":")
+    return authority if end < 0 or authority.endswith(b"]") else authority[:end]
 
 
 def kept_host(authority: bytes, old_scheme: bytes, scheme: bytes, port: bytes) -> bytes:
@@ -58,7 +76,9 @@ def kept_host(authority: bytes, old_scheme: bytes, scheme: bytes, port: bytes) -
 def redirected_path(redirect: Redirect, request: Request) -> bytes:
     """Path and query. A new path with a query of its own drops the request's."""
     path = request.path
-    if redirect.uri is not None:
+    if redirect.substitute is not None:
+        path = redirect.substitute(path)
+    elif redirect.uri is not None:
         path = redirect.uri + (request.path[redirect.prefix :] if redirect.prefix >= 0 else b"")
         if redirect.prefix < 0 and b"?" in path:
             return path

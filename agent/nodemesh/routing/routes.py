@@ -33,7 +33,7 @@ from .decision import (
 )
 from .headers import authority_of, header_ops, joined
 from .lookup import Lookup, Read
-from .match import Row
+from .match import Row, http_row
 from .memo import Pool
 from .policies import cors_of, fault_of, matched_prefix, retry_of, rewrite_of
 from .servername import ClusterServerName
@@ -106,6 +106,9 @@ class RouteBuilder:
             cluster = build_cluster(
                 service, port, subset, rule, lookup.client, mesh, shadowed=shadowed, passthrough=passthrough
             )
+            tls = lookup.backend_tls(service, port)
+            if tls is not None and cluster.tls is None and not passthrough:
+                cluster = replace(cluster, tls=tls, key=f"{cluster.key}|tls")  # others speak to it in plain
         return self._clusters.keep(key, cluster, lookup.reads[start:])
 
     def target(self, destination: virtualservice.Destination | None, port: int) -> tuple[Cluster | None, str]:
@@ -162,7 +165,7 @@ class RouteBuilder:
                 decision = self.http_decision(rule, match, port)
                 if decision is None:
                     continue
-                rows.append(Row(match, decision, index))
+                rows.append(http_row(match, decision, index))
                 if rows[-1].matches_all:
                     return tuple(rows)
         return tuple(rows)

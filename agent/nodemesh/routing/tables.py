@@ -14,6 +14,7 @@ from ..config.sidecar import SidecarSpec
 from ..config.virtualservice import HTTPRoute, TCPRoute, TLSRoute
 from ..registry.snapshot import Service, Snapshot
 from .decision import Owner, Rule
+from .gatewayapi.rules import BackendTls, Listener, MeshRoute, Route
 
 #: The kind of owner that a VirtualService is.
 VIRTUAL_SERVICE = "VirtualService"
@@ -120,6 +121,11 @@ class Tables(Part, frozen=True, kw_only=True):
     wildcard_destination_rules: tuple[str, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()
     gateways: tuple[Gateway, ...] = ()
+    routes: Mapping[str, Route] = {}  # of the Gateway API: "Kind namespace/name", with " mesh" behind for Services
+    mesh_routes: Mapping[str, tuple[MeshRoute, ...]] = {}  # by the Service's host
+    listeners: Mapping[str, Listener] = {}
+    backend_tls: Mapping[str, tuple[BackendTls, ...]] = {}  # by the Service's host
     client_labels: frozenset[str] = frozenset()  # the keys of client labels that any rule reads
     client_nodes: bool = False  # whether any service tells clients apart by their node
     snapshot: Snapshot | None = None  # what it was compiled from; does not travel
+    attached: object = None  # how the Gateway API's objects are attached; does not travel either

@@ -12,7 +12,7 @@ from ..registry.snapshot import Service, Snapshot
 from .connections import connection_applies, connection_rules
 from .decision import Decision, Rule
 from .lookup import Lookup
-from .match import FIELD_NAMES, HEADER, QUERY, WITHOUT, Check, Row
+from .match import FIELD_NAMES, HEADER, QUERY, WITHOUT, Check, http_row
 from .names import covers, is_visible, specificity
 from .request import Request
 from .routes import RouteBuilder
@@ -165,7 +165,7 @@ def client_clauses(match: HTTPMatchRequest, bound: bool, lookup: Lookup, port: i
 
 def request_clauses(match: HTTPMatchRequest, request: Request) -> Iterator[Clause]:
     """What the data path checks for each request, with the data path's own matchers."""
-    row = Row(match, Decision(), 0)
+    row = http_row(match, Decision(), 0)
     if row.uri is not None:
         folded = " ignoring case" if match.ignore_uri_case else ""
         text = f"uri {row.uri}{folded}: saw {shown(request.path)}"

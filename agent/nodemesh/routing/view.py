@@ -8,13 +8,17 @@ from ipaddress import ip_address, ip_network
 from ..reasons import Reason
 from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Service
 from .client import Client
-from .connections import ConnectionRules, ServiceConnections
+from .connections import ServiceConnections
 from .decision import Cluster, Decision, Failure, Owner, Rule
 from .frontend import Frontend
 from .frontends import Frontends
+from .gatewayapi.rows import HTTP_KINDS, http_rows
+from .gatewayapi.rules import Route
+from .gatewayapi.serve import ListenerRoutes
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
 from .listing import Changes, ReadSets
+from .lookup import Lookup
 from .match import VirtualHost
 from .memo import Memo, Pool
 from .names import strip_port
@@ -23,10 +27,15 @@ from .request import Request
 from .routes import ClusterKey, Clusters, RouteBuilder
 from .scope import Scope, sidecar_of
 from .sight import Sight
+from .streams import ConnectionRules
 from .tables import Tables
 
 #: How many different Host headers and names a view remembers: they come from outside and may be anything.
 MAX_REMEMBERED = 8192
+
+
+#: Stands for a service with routes that was not dialled, though the Host names it: its own address is its frontend.
+ELSEWHERE = VirtualHost("", (), Failure(reason=Reason.HOST_NOT_FOUND, status=404))
 
 
 class Pools:
@@ -85,10 +94,15 @@ class View:
         self._virtual_hosts: Memo[tuple[str, int], VirtualHost] = Memo(
             tables, previous._virtual_hosts if previous is not None else None
         )
+        self._routed: Memo[tuple[str, int], VirtualHost | None] = Memo(
+            tables, previous._routed if previous is not None else None
+        )
         self._by_authority: dict[tuple[int, bytes], VirtualHost] = {}
         self._by_service: dict[tuple[int, str], VirtualHost] = {}
         self._by_dialled: dict[tuple[str, int, str], Decision] = {}
         self._by_name: dict[str, Named | None] = {}
+        self._listeners: ListenerRoutes | None = None
+        self._listeners_before = previous._listeners if previous is not None else None
         self._gateways: GatewayRoutes | None = None
         self._gateways_before = previous._gateways if previous is not None else None
 
@@ -131,10 +145,15 @@ class View:
         return self.virtual_host(frontend, request.authority).decide(request)
 
     def virtual_host(self, frontend: Frontend, authority: bytes) -> VirtualHost:
-        """The rules for a Host header. On a port of undeclared protocol the dialled service decides, whatever the Host
-        says, as in Istio."""
+        """The rules for a Host header. The dialled service decides, whatever the Host says, where the Gateway API's
+        routes stand on it (the cluster IP is the frontend, GEP-1294), and on a port of undeclared protocol, as in
+        Istio."""
         port = frontend.logical_port
         service = frontend.service
+        if service is not None and not frontend.endpoint and self.tables.mesh_routes:
+            routed = self._routed_host(service, port)
+            if routed is not None:
+                return routed
         if service is not None and frontend.protocol is Protocol.AUTO:
             of_service = self._by_service.get((port, service.host))
             if of_service is None:
@@ -148,7 +167,37 @@ class View:
                 self._by_authority.clear()
             found = self._find_host(strip_port(authority.decode("latin-1")), port)
             self._by_authority[(port, authority)] = found
+        if found is ELSEWHERE:
+            current = self._current(service, port) if service is not None and not frontend.endpoint else None
+            return self._service_host(current, port) if current is not None else self._unknown_host
         return found
+
+    def _routed_host(self, service: Service, port: int) -> VirtualHost | None:
+        """The Gateway API's routes on the dialled service; None: it has none."""
+        key = (service.host, port)
+        known = self._routed.get(key)
+        if known is not None:
+            return known[0]
+        builder = self.builder()
+        lookup = builder.lookup
+        lookup.service(service.host)
+        routes = self._routes(service, port, lookup)
+        found = None
+        if routes:
+            missing = not_found(min(routes, key=lambda route: route.age).owner)
+            found = VirtualHost(service.host, http_rows(builder, routes), missing)
+        return self._routed.keep(key, found, lookup.reads)
+
+    def _routes(self, service: Service, port: int, lookup: Lookup) -> list[Route]:
+        current = self._current(service, port)
+        places = lookup.mesh_routes(current, port) if current is not None else ()
+        return [lookup.route(place.key) for place in places if place.kind in HTTP_KINDS]
+
+    def routes(self, frontend: Frontend) -> list[Route]:
+        """The Gateway API's routes that requests by this frontend fall to."""
+        if frontend.service is None or frontend.endpoint:
+            return []
+        return self._routes(frontend.service, frontend.logical_port, self._sight.lookup())
 
     def _current(self, service: Service, port: int) -> Service | None:
         """The service as it is in these tables: a connection may bring a frontend from before a change."""
@@ -170,7 +219,8 @@ class View:
             if alias is not None:
                 return alias
         if service is not None:
-            return self._service_host(service, port)
+            routed = self._routed_host(service, port) if self.tables.mesh_routes else None
+            return self._service_host(service, port) if routed is None else ELSEWHERE
         return self._unregistered_host(name, port, wildcards=True) or self._unknown_host
 
     def _service_host(self, service: Service, port: int) -> VirtualHost:
@@ -225,29 +275,41 @@ class View:
             self._gateways_before = None
         return self._gateways
 
+    @property
+    def listeners(self) -> ListenerRoutes:
+        """What this workload answers as one of the Gateway API's Gateways."""
+        if self._listeners is None:
+            self._listeners = ListenerRoutes(
+                self.tables, self.client, self.scope, self._sight.clusters, self._listeners_before
+            )
+            self._listeners_before = None
+        return self._listeners
+
     def servers(self) -> tuple[GatewayServer, ...]:
         """The ports that a gateway workload listens on, with their protocols, TLS settings and hosts."""
-        return self.gateway.servers
+        return self.listeners.servers() + self.gateway.servers
 
     def gateway_protocol(self, port: int) -> Protocol | None:
         """What is spoken on a gateway's port (several TLS servers share one); None: no server is there."""
-        return next((server.protocol for server in self.gateway.servers if server.port == port), None)
+        return next((server.protocol for server in self.servers() if server.port == port), None)
 
     def gateway_server(self, port: int, sni: str = "") -> GatewayServer | None:
         """The server for a connection to a gateway's port; None: nobody answers there, or not for that name."""
-        return self.gateway.server(port, sni)
+        return self.listeners.server(port, sni) if self.listeners.has(port) else self.gateway.server(port, sni)
 
     def http_gateway(self, port: int, request: Request, sni: str = "") -> Decision:
         """The decision for a request that came to a gateway's port, over TLS with that server name or in plain."""
+        if self.listeners.has(port):
+            return self.listeners.http(port, request, sni)
         return self.gateway.http(port, request, sni)
 
     def tls_gateway(self, port: int, sni: str) -> Decision:
         """The decision for a TLS connection that does not end at the gateway."""
-        return self.gateway.tls(port, sni)
+        return self.listeners.tls(port, sni) if self.listeners.has(port) else self.gateway.tls(port, sni)
 
     def tcp_gateway(self, port: int, sni: str = "") -> Decision:
         """The decision for an opaque connection, in plain or (with its server name) behind TLS that ends here."""
-        return self.gateway.tcp(port, sni)
+        return self.listeners.tcp(port, sni) if self.listeners.has(port) else self.gateway.tcp(port, sni)
 
     # === connections
 

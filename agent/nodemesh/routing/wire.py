@@ -11,6 +11,7 @@ from ..config.base import Base64, Duration
 from ..config.meshconfig import MeshConfigSpec
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Service
+from .gatewayapi.rules import BackendTls, Listener, MeshRoute, Route
 from .tables import DestinationRule, Gateway, Part, Sidecar, Tables, VirtualService
 
 V = TypeVar("V")
@@ -39,13 +40,20 @@ class Update(Part, frozen=True, kw_only=True, array_like=True):
     wildcard_destination_rules: tuple[str, ...] | None = None
     sidecars: tuple[Sidecar, ...] | None = None
     gateways: tuple[Gateway, ...] | None = None
+    routes: dict[str, Route | None] = {}
+    mesh_routes: dict[str, tuple[MeshRoute, ...] | None] = {}
+    listeners: dict[str, Listener | None] = {}
+    backend_tls: dict[str, tuple[BackendTls, ...] | None] = {}
     client_labels: frozenset[str] | None = None
     client_nodes: bool | None = None
     network: str | None = None
 
 
 #: Attributes of the tables that travel as differences by key, and those that travel whole where they changed.
-MAPS = ("addresses", "owned", "claimed_networks", "virtual_services", "virtual_hosts", "destination_rules")
+MAPS = (
+    "addresses", "owned", "claimed_networks", "virtual_services", "virtual_hosts", "destination_rules", "routes",
+    "mesh_routes", "listeners", "backend_tls",
+)  # fmt: skip
 WHOLES = (
     "mesh",
     "wildcard_services",

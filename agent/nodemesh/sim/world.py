@@ -70,9 +70,15 @@ class World:
         pod = self._pod(namespace, name, Client(namespace=namespace, name=name, labels=labels))
         return self._accept(pod, "10.1.0.9:40000", (address, port))
 
-    def arrive(self, port: int, labels: Mapping[str, str], remote: str = "203.0.113.9:40000") -> Peer:
+    def arrive(
+        self,
+        port: int,
+        labels: Mapping[str, str],
+        remote: str = "203.0.113.9:40000",
+        namespace: str = "istio-system",
+    ) -> Peer:
         """Someone outside dials a port of the gateway with these labels."""
-        client = Client(namespace="istio-system", name=f"gateway-{port}", labels=labels, gateway=True)
+        client = Client(namespace=namespace, name=f"gateway-{port}", labels=labels, gateway=True)
         pod = self._pod(client.namespace, client.name, client)
         pod.gateway_port = port
         return self._accept(pod, remote, None)

@@ -202,6 +202,49 @@ def test_errors_at_the_start_are_one_sentence_and_exit_code_1(folder, tmp_path):
             assert "Traceback" not in done.stderr
 
 
+def test_a_broken_file_at_the_first_start_is_an_error_unless_told_to_go_on(folder, v1):
+    """Later it keeps what was good; at first there is nothing to keep. A successor of control is no first start."""
+    (folder / "a.yaml").write_text(cluster(v1) + rules(TO_V1))
+    (folder / "broken.yaml").write_text(rules(TO_V1).replace("name: reviews", "name: other").replace("route:", "rout:"))
+    start = ["--config", str(folder), "--ebpf", "off", "--expose", "reviews:9080=127.0.0.1:0"]
+    done = run(*start, "--admin", f"127.0.0.1:{free_port()}")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("nodemesh: ")]
+    assert f"{folder}/broken.yaml:" in said and "unknown field `rout`" in said and "--keep-going" in said
+    good = (folder / "broken.yaml").read_text()
+    with Mesh(folder, "--keep-going") as mesh:
+        assert mesh.curl() == (200, "v1")
+    (folder / "broken.yaml").unlink()
+    with Mesh(folder) as mesh:
+        (folder / "broken.yaml").write_text(good)
+        until(lambda: mesh.api("/status")["config"]["error"])
+        before = mesh.children()["control"]
+        kill(before)
+        until(lambda: mesh.children().get("control", before) != before and mesh.ready())
+        assert mesh.curl() == (200, "v1")
+
+
+def test_an_empty_configuration_is_one(folder, v1):
+    """It is ready, and follows what comes."""
+    with Mesh(folder) as mesh:
+        assert mesh.api("/status")["tables"]["version"] == 1
+        (folder / "mesh.yaml").write_text(cluster(v1) + rules(TO_V1))
+        until(lambda: mesh.curl() == (200, "v1"))
+
+
+def test_words_that_find_nothing_are_named(folder, v1):
+    (folder / "mesh.yaml").write_text(cluster(v1) + rules(TO_V1))
+    with Mesh(folder, expose=("reviews:9080", "rewiews:9080", "reviews:81")) as mesh:
+        until(lambda: "--expose reviews:81" in mesh.log())
+        log = mesh.log()
+        assert "--as default/client: no Pod of this name is known" in log
+        assert "--expose rewiews:9080: no service has this host and port; did you mean reviews?" in log
+        assert "--expose reviews:9080:" not in log
+        (folder / "mesh.yaml").write_text(cluster() + rules(TO_V1) + "# nobody is left" * 30)
+        until(lambda: "reviews.default.svc.cluster.local has no endpoints" in mesh.log())
+        assert mesh.log().count("--as default/client: no Pod") == 1, "once is enough"
+
+
 def test_limits_count_for_the_node_not_for_one_worker(folder, v1):
     pool = "connectionPool: {http: {http2MaxRequests: 1, http1MaxPendingRequests: 1}}"
     limited = rules(TO_V1).replace("  host: reviews\n", f"  host: reviews\n  trafficPolicy: {{{pool}}}\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nodemesh.datapath import hooks, maps
+from nodemesh.datapath import hooks, maps, steering
 from nodemesh.datapath.maps import (
     Backend,
     End,
@@ -33,16 +33,16 @@ STRUCTS = {
     "service": (maps.SERVICE, ["backends", "slots", "cursor", "mode", "flags", "alias_port", "alias"]),
     "backend_key": (maps.BACKEND_KEY, ["set", "slot"]),
     "backend": (maps.BACKEND, ["address", "port"]),
-    "pod": (maps.POD, ["view", "flags"]),
+    "pod": (maps.POD, ["view", "flags", "own4", "own6"]),
     "range_key": (maps.RANGE_KEY, ["prefix_length", "set", "port", "address"]),
     "nameserver_key": (maps.NAMESERVER_KEY, ["netns", "slot"]),
-    "origin": (maps.ORIGIN, ["netns", "address", "port", "mode", "tracked", "joined", "started"]),
+    "origin": (maps.ORIGIN, ["netns", "address", "port", "mode", "chosen", "joined", "started", "source_port"]),
     "flow": (maps.FLOW, ["netns", "source", "destination", "source_port", "destination_port", "end"]),
     "pair": (maps.PAIR, ["app", "proxy", "verified", "begun", "refused"]),
     "traffic_key": (maps.TRAFFIC_KEY, ["netns", "dialled", "backend", "dialled_port", "backend_port"]),
     "traffic": (maps.TRAFFIC, ["opened", "failed", "closed", "sent", "received", "duration", "rtt"]),
     "listener_key": (maps.LISTENER_KEY, ["netns", "family"]),
-    "settings": (maps.SETTINGS, ["heartbeat_limit", "proxy_port", "dns_port", "workers"]),
+    "settings": (maps.SETTINGS, ["heartbeat_limit", "dns_port", "workers"]),
 }
 
 _MAIN = """
@@ -123,11 +123,13 @@ def test_every_map_of_the_header_is_known_with_its_type_and_the_other_way_round(
     text = (BPF / "include" / "maps.h").read_text()
     found = {name: kind for kind, name in re.findall(r'^MAP\("(\w+)", [^,]+, [^,]+, (\w+), ', text, re.M)}
     found |= dict.fromkeys(re.findall(r"^SOCKHASH\(struct \w+, (\w+), ", text, re.M), "sockhash")
+    found |= dict.fromkeys(re.findall(r"^SK_STORAGE\(struct \w+, (\w+)\)", text, re.M), "sk_storage")
+    found[steering.CODE] = "array"  # the agent's own
     assert found == {name: layout.type for name, layout in maps.LAYOUTS.items()}
 
 
 def test_every_hook_has_one_file_with_its_function():
-    known = (*hooks.HOOKS, *hooks.DNS_HOOKS, *hooks.SOCKMAP_PROGRAMS)
+    known = (*hooks.HOOKS, *hooks.DNS_HOOKS, hooks.SK_LOOKUP, *hooks.SOCKMAP_PROGRAMS)
     for hook in known:
         assert f"int {hook.function}(" in (BPF / f"{hook.name}.bpf.c").read_text()
     assert {path.name.removesuffix(".bpf.c") for path in BPF.glob("*.bpf.c")} == {hook.name for hook in known}

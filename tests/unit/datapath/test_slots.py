@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodemesh.datapath.maps import Backend, pack_address
-from nodemesh.datapath.slots import REFUSED4, REFUSED6, apportion, mix, slots
+from nodemesh.datapath.slots import AFFINE_SLOTS, REFUSED4, REFUSED6, apportion, mix, rendezvous, slots
 from nodemesh.registry.snapshot import Endpoint, Health
 from nodemesh.routing.decision import Cluster, Destination, Priorities, Route
 
@@ -107,3 +107,30 @@ def test_mixing_keeps_the_counts_and_does_not_depend_on_order(weights):
     counts = {backend(number): weight for number, weight in weights.items()}
     assert Counter(mix(counts)) == counts
     assert mix(counts) == mix(dict(reversed(counts.items())))
+
+
+def test_endpoints_that_end_serve_while_no_other_is_ready():
+    ending = endpoint(1, health=Health.DRAINING)
+    assert slots(route((cluster(ending, endpoint(2)), 100)), v4=True) == (backend(2),)
+    assert slots(route((cluster(ending, endpoint(2, health=Health.UNREADY)), 100)), v4=True) == (backend(1),)
+
+
+@given(st.dictionaries(st.integers(1, 250).map(backend), st.integers(1, 3), min_size=2, max_size=8), st.data())
+def test_of_an_affine_service_only_the_slots_of_who_goes_change_hands(counts, data):
+    """A client keeps its endpoint for as long as that is there."""
+    before = rendezvous(counts)
+    assert len(before) == AFFINE_SLOTS
+    gone = data.draw(st.sampled_from(sorted(counts)))
+    after = rendezvous({one: count for one, count in counts.items() if one != gone})
+    if len(counts) == 2:
+        after *= AFFINE_SLOTS
+    assert all(new == old for new, old in zip(after, before, strict=True) if old != gone)
+
+
+def test_slots_of_an_affine_service_go_by_weight():
+    found = Counter(rendezvous({backend(1): 3, backend(2): 1}))
+    assert 2.2 < found[backend(1)] / found[backend(2)] < 4.2
+    assert rendezvous({backend(1): 3}) == (backend(1),)
+    assert slots(route((cluster(endpoint(1), endpoint(2)), 100)), True, affine=True) == rendezvous(
+        {backend(1): 1, backend(2): 1}
+    )

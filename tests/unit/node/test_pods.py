@@ -1,9 +1,11 @@
 import msgspec
 import pytest
 
-from nodemesh.config.meshconfig import MeshConfigSpec
-from nodemesh.node.pods import choose, client_of
+from nodemesh.config.meshconfig import EnrolmentMode, MeshConfigSpec
+from nodemesh.node.pods import Custom, choose, client_of
 from nodemesh.registry.snapshot import Namespace, Snapshot, Workload
+
+ALL, LABELLED = Custom(), Custom(mode=EnrolmentMode.LABELLED, apart=frozenset({"kube-system", "nodemesh"}))
 
 
 def snapshot(namespace_labels: dict[str, str] | None = None, **pod: object) -> Snapshot:
@@ -16,7 +18,19 @@ def snapshot(namespace_labels: dict[str, str] | None = None, **pod: object) -> S
 
 
 def why(namespace_labels: dict[str, str] | None = None, **pod: object) -> str:
-    return choose(snapshot(namespace_labels, **pod), "here")["shop/a"].why_not
+    return choose(snapshot(namespace_labels, **pod), "here", ALL)["shop/a"].why_not
+
+
+def joins(custom: Custom, mesh: EnrolmentMode | None = None, space: str = "", pod: str = "", name: str = "shop") -> str:
+    """Why a pod stays out whose own label and whose namespace's are these."""
+    labels = [{"nodemesh.io/mesh": word} if word else {} for word in (space, pod)]
+    workload = Workload(name="a", namespace=name, uid="u-1", node="here", labels=labels[1])
+    found = Snapshot(
+        workloads={workload.key: workload},
+        namespaces={name: Namespace(name=name, labels=labels[0])},
+        mesh=MeshConfigSpec(enrolment=mesh),
+    )
+    return choose(found, "here", custom)[f"{name}/a"].why_not
 
 
 def test_an_ordinary_pod_is_wanted():
@@ -24,7 +38,7 @@ def test_an_ordinary_pod_is_wanted():
 
 
 def test_pods_of_other_nodes_are_not_ours_to_list():
-    assert choose(snapshot(node="there"), "here") == {}
+    assert choose(snapshot(node="there"), "here", ALL) == {}
 
 
 @pytest.mark.parametrize(
@@ -67,11 +81,38 @@ def test_a_namespace_opts_all_its_pods_out_and_a_pod_itself_back_in():
     ],
 )
 def test_sockmap_is_for_pods_that_ask_or_whose_namespace_does(whole, own, asks):
-    assert choose(snapshot(whole, **own), "here")["shop/a"].sockmap is asks
+    assert choose(snapshot(whole, **own), "here", ALL)["shop/a"].sockmap is asks
+
+
+def test_in_a_cluster_pods_join_by_their_label_or_their_namespaces():
+    assert "neither the pod nor its namespace asks for the mesh" in joins(LABELLED)
+    assert joins(LABELLED, space="enabled") == joins(LABELLED, pod="enabled") == ""
+    assert "the pod opts out" in joins(LABELLED, space="enabled", pod="disabled")
+    assert "asks for the mesh" in joins(LABELLED, space="yes"), "only what is known counts"
+
+
+def test_meshconfig_says_otherwise_either_way():
+    assert joins(LABELLED, EnrolmentMode.ALL) == ""
+    assert "asks for the mesh" in joins(ALL, EnrolmentMode.LABELLED)
+
+
+@pytest.mark.parametrize("name", ["kube-system", "nodemesh"])
+def test_what_a_cluster_cannot_run_without_joins_only_when_it_asks(name):
+    assert "left alone" in joins(LABELLED, EnrolmentMode.ALL, name=name)
+    assert joins(LABELLED, EnrolmentMode.ALL, name=name, space="enabled") == ""
+    assert joins(LABELLED, EnrolmentMode.ALL, name=name, pod="enabled") == ""
+
+
+def test_what_is_istios_by_label_stays_istios_before_istio_has_come():
+    ambient = {"istio.io/dataplane-mode": "ambient"}
+    assert "the namespace shop is Istio's" in why(ambient)
+    assert "the pod is Istio's" in why(labels=ambient)
+    assert "the pod is Istio's" in why(labels={**ambient, "nodemesh.io/mesh": "enabled"}), "two meshes are one too many"
+    assert why(ambient, labels={"istio.io/dataplane-mode": "none"}) == ""
 
 
 def test_a_static_pods_cgroup_is_found_by_its_manifests_hash():
-    pods = choose(snapshot(annotations={"kubernetes.io/config.hash": "abc"}), "here")
+    pods = choose(snapshot(annotations={"kubernetes.io/config.hash": "abc"}), "here", ALL)
     assert pods["shop/a"].uid == "abc"
 
 
@@ -96,4 +137,4 @@ def test_the_client_is_the_pod():
 def test_whose_dns_is_taken_over(mesh, namespace, pod, wanted, kind):
     found = snapshot({"nodemesh.io/dns": namespace}, **{kind: {"nodemesh.io/dns": pod}})
     found = msgspec.structs.replace(found, mesh=MeshConfigSpec(dns_capture=mesh))
-    assert choose(found, "here")["shop/a"].dns == wanted
+    assert choose(found, "here", ALL)["shop/a"].dns == wanted

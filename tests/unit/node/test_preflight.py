@@ -3,7 +3,9 @@ import os
 import msgspec
 import pytest
 
+from nodemesh import share
 from nodemesh.datapath import probes
+from nodemesh.datapath.loader import LoadError
 from nodemesh.datapath.probes import Finding, Verdict
 from nodemesh.node import preflight
 from nodemesh.node.kubeconfig import NAMESPACE
@@ -34,6 +36,36 @@ def test_auto_falls_back_only_where_plain_listeners_are_asked_for(config, monkey
     with pytest.raises(StartError, match="needs root"):
         preflight.resolve(RunOptions(config=config))
     with pytest.raises(StartError, match="eBPF needs root; run as root, or use --ebpf off"):
+        preflight.resolve(RunOptions(config=config, expose=EXPOSE, ebpf=Ebpf.REQUIRE))
+
+
+def test_auto_falls_back_where_the_kernel_refuses_the_programs(config, monkeypatch, tmp_path, caplog):
+    """What the probes find is not all that can be wrong; one sentence says it, and require is the one who insists."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(probes, "probe", lambda cgroup: [])
+    monkeypatch.setattr(preflight, "uninstall", lambda pins: [])
+
+    def refuse(folder, pins):
+        raise LoadError("the kernel refused it", "verifier's words")
+
+    monkeypatch.setattr(preflight, "load", refuse)
+    asked = RunOptions(config=config, expose=EXPOSE, bpffs=str(tmp_path / "nodemesh"))
+    assert preflight.resolve(asked).ebpf is Ebpf.OFF
+    assert caplog.text.count("the kernel refused it") == 1
+    monkeypatch.setattr(share, "PLACES", (tmp_path / "nowhere",))
+    assert preflight.resolve(asked).ebpf is Ebpf.OFF
+    assert "install nodemesh again" in caplog.text
+
+
+def test_a_machine_that_cannot_be_examined_runs_without(config, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    def fail(cgroup):
+        raise PermissionError(13, "Permission denied", "/sys/fs/cgroup")
+
+    monkeypatch.setattr(probes, "probe", fail)
+    assert preflight.resolve(RunOptions(config=config, expose=EXPOSE)).ebpf is Ebpf.OFF
+    with pytest.raises(StartError, match="/sys/fs/cgroup"):
         preflight.resolve(RunOptions(config=config, expose=EXPOSE, ebpf=Ebpf.REQUIRE))
 
 

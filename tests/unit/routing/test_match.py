@@ -5,13 +5,13 @@ from tests.meshes import request
 
 from nodemesh.config.virtualservice import HTTPMatchRequest, StringMatch
 from nodemesh.routing.decision import Decision
-from nodemesh.routing.match import MANY, TOO_COSTLY, Row, VirtualHost, query_value
+from nodemesh.routing.match import MANY, TOO_COSTLY, VirtualHost, http_row, query_value
 
 YES, NO = Decision(name="yes"), Decision(name="no")
 
 
 def decide(req, **match):
-    return VirtualHost("h", (Row(HTTPMatchRequest(**match), YES, 0),), NO).decide(req) is YES
+    return VirtualHost("h", (http_row(HTTPMatchRequest(**match), YES, 0),), NO).decide(req) is YES
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_method_scheme_and_query_hold_together():
     ],
 )
 def test_a_row_that_matches_all_is_known_as_such(match, held):
-    assert Row(match, YES, 0).matches_all is held
+    assert http_row(match, YES, 0).matches_all is held
 
 
 PATHS = ("/", "/a", "/a/b", "/A", "/b", "/b/c")
@@ -114,7 +114,7 @@ HEADERS = st.sampled_from([{}, {"x": StringMatch(exact="1")}, {"y": StringMatch(
 @given(st.lists(st.tuples(URIS, st.booleans(), HEADERS), max_size=12), st.sampled_from(PATHS), st.booleans())
 def test_the_first_row_that_matches_decides_however_rows_stand_together(matches, path, header):
     rows = [
-        Row(HTTPMatchRequest(uri=uri, ignore_uri_case=folded, headers=headers), Decision(name=str(number)), number)
+        http_row(HTTPMatchRequest(uri=uri, ignore_uri_case=folded, headers=headers), Decision(name=str(number)), number)
         for number, (uri, folded, headers) in enumerate(matches)
     ]
     asked = request(path, headers={"x": "1"} if header else {})
@@ -130,10 +130,10 @@ def test_a_query_parameter_is_the_first_of_its_name(query, key):
 
 def host_of(*patterns: str, **more) -> VirtualHost:
     rows = [
-        Row(HTTPMatchRequest(uri=StringMatch(regex=pattern), **more), Decision(name=str(number)), 0)
+        http_row(HTTPMatchRequest(uri=StringMatch(regex=pattern), **more), Decision(name=str(number)), 0)
         for number, pattern in enumerate(patterns)
     ]
-    return VirtualHost("h", [Row(HTTPMatchRequest(headers={"x": StringMatch(exact="first")}), YES, 0), *rows], NO)
+    return VirtualHost("h", [http_row(HTTPMatchRequest(headers={"x": StringMatch(exact="first")}), YES, 0), *rows], NO)
 
 
 @pytest.mark.parametrize("count", [MANY - 1, MANY, 500])
@@ -159,7 +159,7 @@ def test_regexes_that_are_too_costly_together_have_a_budget():
 
 def test_regexes_of_fields_have_the_same_budget():
     rows = [
-        Row(HTTPMatchRequest(headers={"x": StringMatch(regex=f"(.*,)?{number}b")}), Decision(name=str(number)), 0)
+        http_row(HTTPMatchRequest(headers={"x": StringMatch(regex=f"(.*,)?{number}b")}), Decision(name=str(number)), 0)
         for number in range(100)
     ]
     host = VirtualHost("h", rows, NO)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..capture import read_capture
-from ..core import EndpointSliceSpec, PodSpec, ServiceSpec
+from ..core import ConfigMapSpec, EndpointSliceSpec, PodSpec, ServiceSpec
 from ..meta import Meta, Path
 from ..problems import Findings
 from ..proxyconfig import ANNOTATION, read_topology
@@ -34,6 +34,16 @@ def check_service(spec: ServiceSpec, meta: Meta, findings: Findings) -> None:
         _address(address, ("spec", "clusterIPs", index), findings)
     if spec.cluster_ip:
         _address(spec.cluster_ip, ("spec", "clusterIP"), findings)
+
+
+def check_config_map(spec: ConfigMapSpec, meta: Meta, findings: Findings) -> None:
+    """Istio's installation keeps its mesh config in the ConfigMap `istio` or `istio-REVISION`, under the key `mesh`."""
+    if "mesh" in spec.data and (meta.name == "istio" or meta.name.startswith("istio-")):
+        message = (
+            "Istio's mesh config is not read from its ConfigMap: write what you need of it into a MeshConfig "
+            "(nodemesh.io/v1alpha1), whose fields have the same names"
+        )
+        findings.warning("istio-mesh-config", ("data", "mesh"), message)
 
 
 def check_pod(spec: PodSpec, meta: Meta, findings: Findings) -> None:

@@ -10,7 +10,7 @@ from ..kinds import ISTIO_GROUP, MESH_CONFIG, Kind
 from ..meta import Meta
 from ..problems import Findings
 from .common import check_own_words
-from .core import check_endpoint_slice, check_pod, check_service
+from .core import check_config_map, check_endpoint_slice, check_pod, check_service
 from .destinationrule import check_destination_rule
 from .gateway import check_gateway
 from .gatewayapi.gateways import check_kubernetes_gateway, check_listener_set
@@ -44,6 +44,7 @@ RULES: dict[tuple[str, str], Callable[[Any, Meta, Findings], None]] = {
     (X_GROUP, "XBackend"): check_backend_spec,
     ("", "Pod"): check_pod,
     ("", "Service"): check_service,
+    ("", "ConfigMap"): check_config_map,
     ("discovery.k8s.io", "EndpointSlice"): check_endpoint_slice,
 }
 

@@ -9,13 +9,14 @@ from ...balance.host import Host
 from ...reasons import Reason
 from ...routing.decision import Retry
 from ..clock import Alarm, Timer
-from ..grpc.status import http_status_of
+from ..grpc.status import NO_STATUS, http_status_of
 from ..target import Target
 from ..transport import Buffer, Transport
-from .head import Edits, RequestHead, ResponseHead
+from .head import Edits, RequestHead, ResponseHead, is_grpc
 from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .stream import Requester, Stream
+from .trailers import grpc_status_of
 
 if TYPE_CHECKING:
     from ..pod import Pod
@@ -101,9 +102,10 @@ class Call(Requester):
     """One request to one target. `start` it, feed it the request's body by `send` and `finish`; `cancel` ends it."""
 
     __slots__ = (
-        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "dialled",
+        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "wanted",
+        "dialled",
         "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
-        "_tried", "_deadline", "_fresh", "_spared", "_retrying", "_alarm", "_try_timer", "_rest_timer",
+        "_tried", "_deadline", "_fresh", "_spared", "_unsettled", "_retrying", "_alarm", "_try_timer", "_rest_timer",
         "_counting", "_telling", "security",
     )  # fmt: skip
 
@@ -130,6 +132,7 @@ class Call(Requester):
         self.policy = NO_RETRY
         self.timeout = 0.0  # for all tries together, from the request's end; 0: none
         self.key: int | None = None  # of consistent hashing
+        self.wanted: tuple[str, int] | None = None  # the endpoint of a session, for the first try
         self.dialled: tuple[str, int] | None = None
         self.state = NEW
         self.attempts = 0
@@ -148,6 +151,7 @@ class Call(Requester):
         self._deadline = 0.0
         self._fresh = False  # a stale connection failed us: take a new one
         self._spared = False  # the present try stands for one that no endpoint has seen
+        self._unsettled = False  # a gRPC call whose status is still to come
         self._retrying = False  # holds a place under the limit of retries
         self._alarm = alarm  # of the timeout; whoever has many calls one after the other has one for all
         self._try_timer: Timer | None = None
@@ -225,7 +229,10 @@ class Call(Requester):
     # --- tries
 
     def _try(self) -> None:
-        host = self.target.pick(self.key, self._tried, self.policy.remote_localities, self.dialled)
+        host = None
+        if self.wanted is not None and not self._tried:
+            host = self.target.group.find(*self.wanted)
+        host = host or self.target.pick(self.key, self._tried, self.policy.remote_localities, self.dialled)
         if host is None:
             self._give_up(Reason.NO_HEALTHY_UPSTREAM, "")
             return
@@ -343,8 +350,9 @@ class Call(Requester):
         self.local_name = upstream.local
         self.security = upstream.security
         if self.target.group.detector is not None:
-            grpc = head.grpc_status
-            self.target.group.report(host, http_status_of(grpc, head.status))
+            self._unsettled = not ended and head.grpc_status == NO_STATUS and head.status == 200 and is_grpc(self.head)
+            if not self._unsettled:  # else its trailers tell how the call ended
+                self.target.group.report(host, http_status_of(head.grpc_status, head.status))
         if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
             if ended:
                 self._release_upstream()
@@ -369,6 +377,8 @@ class Call(Requester):
     def response_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
         caller = self.caller
         if ended:
+            if self._unsettled and self.host is not None:
+                self.target.group.report(self.host, http_status_of(grpc_status_of(trailers), 200))
             self._release_upstream()
             self._end()
         caller.answer_data(data, ended, trailers)
@@ -393,7 +403,7 @@ class Call(Requester):
         elif unprocessed and not self._spared and (self.body is None or self.body.whole):
             self._spared = True  # nobody has seen the request: another try is as good as the first, and counts as that
             self._try()
-        elif untouched and not self._fresh and self._is_safe() and self.host is not None:
+        elif untouched and not self._fresh and self._is_safe() and self.host is not None and not self._may_try(reason):
             # The upstream closed an idle connection while our request was on its way. Whether it saw the request is
             # not known, so that others than idempotent ones fail (RFC 9110 section 9.2.2).
             self._fresh = True
@@ -422,6 +432,10 @@ class Call(Requester):
         if not self._retrying:
             self.reasons += (Reason.UPSTREAM_RETRY_OVERFLOW,)
         return self._retrying
+
+    def _may_try(self, reason: Reason) -> bool:
+        """Whether the policy itself takes this for a try that failed."""
+        return self.policy.attempts > 0 and wants_failure(self.policy, reason)
 
     def _retry_or_give_up(self, reason: Reason, detail: str) -> None:
         policy = self.policy

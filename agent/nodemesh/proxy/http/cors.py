@@ -33,6 +33,8 @@ def preflight_edits(cors: Cors, request: Request) -> Edits | None:
         headers = request.headers.get(b"access-control-request-headers", b"")
     if headers:
         said[b"access-control-allow-headers"] = headers
+    if cors.expose and cors.expose_to_preflights:
+        said[b"access-control-expose-headers"] = cors.expose
     if cors.max_age:
         said[b"access-control-max-age"] = cors.max_age
     if cors.expose:

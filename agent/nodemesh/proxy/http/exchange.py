@@ -8,8 +8,9 @@ from typing import Final
 
 from ...reasons import Reason
 from ...routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, HeaderOps, Redirect, Route
-from ...routing.rewrite import redirect_location, rewrite_path
+from ...routing.rewrite import redirect_location, rewritten
 from ..clock import Alarm, Timer
+from ..grpc.status import NO_STATUS
 from ..transport import Buffer, Transport
 from . import cors, fault
 from .call import NO_RETRY, Call, Caller
@@ -23,6 +24,8 @@ from .records import begin_record, fields_of
 from .request_body import RequestBody
 from .responder import Responder
 from .session import Session
+from .sticky import Sticky
+from .trailers import grpc_status_of
 from .tunnel import Tunnel
 from .variables import NO_FACTS, Facts
 
@@ -63,7 +66,7 @@ class Exchange(Caller):
 
     __slots__ = (
         "proxy", "pod", "session", "head", "record", "state", "_responder", "_alarm", "_call", "_body", "_decision",
-        "_destination", "_hash", "_mirrors", "_began", "_received", "_admitted", "_timer",
+        "_destination", "_hash", "_sticky", "_mirrors", "_began", "_received", "_admitted", "_timer",
     )  # fmt: skip
 
     def __init__(self, session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> None:
@@ -79,6 +82,7 @@ class Exchange(Caller):
         self._decision: Decision | None = None
         self._destination: Destination | None = None
         self._hash: HashKey | None = None
+        self._sticky: Sticky | None = None
         self._mirrors: Mirrors | None = None
         self._began = self.proxy.clock.now
         self._received = 0.0  # when the request was complete
@@ -119,9 +123,12 @@ class Exchange(Caller):
             if decision.fault is not None and self._delay(decision):
                 return
             self._filter(decision)
-        elif self._answers_preflight(decision):
-            return
-        elif isinstance(decision, Redirect):
+        elif not self._answers_preflight(decision):
+            self._answer(decision)
+
+    def _answer(self, decision: Decision) -> None:
+        """Without an upstream."""
+        if isinstance(decision, Redirect):
             self._redirect(decision)
         elif isinstance(decision, DirectResponse):
             self._note(decision.reason)
@@ -240,7 +247,13 @@ class Exchange(Caller):
         """Choose a destination by weight: what becomes of the request counts there, even if it is never called."""
         destinations = route.destinations
         destination = destinations[0]
-        if len(destinations) > 1:
+        kept: Destination | None = None
+        if route.session is not None:
+            self._sticky = Sticky(route.session, self.head.headers, self.proxy.clock.time())
+            kept = self._sticky.destination(destinations)
+        if kept is not None:
+            destination = kept
+        elif len(destinations) > 1:
             roll = self.proxy.rng.random() * route.total_weight
             for destination in destinations:
                 roll -= destination.weight
@@ -253,6 +266,10 @@ class Exchange(Caller):
         """Call the destination."""
         destination = self._destination
         assert destination is not None
+        if destination.instead is not None:
+            self._decision = destination.instead
+            self._answer(destination.instead)
+            return
         cluster = destination.cluster
         if cluster is None:
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
@@ -260,8 +277,8 @@ class Exchange(Caller):
         call = self._compose(route, destination, cluster)
         self._call = call
         self._enter(CALLING)
-        if route.mirrors:
-            self._mirrors = Mirrors(call, route.mirrors, self.record)
+        if route.mirrors or destination.mirrors:
+            self._mirrors = Mirrors(call, route.mirrors + destination.mirrors, self.record)
             self._mirrors.start()
         call.start()
 
@@ -273,9 +290,9 @@ class Exchange(Caller):
         record = self.record
         path = record.path
         authority = head.authority
-        rewrite = route.rewrite
+        rewrite = destination.rewrite or route.rewrite
         if rewrite is not None:
-            changed = rewrite_path(route, head.path)
+            changed = rewritten(rewrite, head.path)
             if changed != head.path:
                 record.original_path = path
                 path = changed + b"?" + head.query if head.query else changed
@@ -298,9 +315,11 @@ class Exchange(Caller):
             call.policy = route.retry
         if head.controlled:
             apply_controls(call, headers)
-        if b"grpc-timeout" in headers:
+        if b"grpc-timeout" in headers and is_grpc(head):
             apply_grpc_timeout(call, headers[b"grpc-timeout"])
         call.dialled = self.session.dialled
+        if self._sticky is not None:
+            call.wanted = self._sticky.wanted
         policy = cluster.load_balancer.hash
         if policy is not None:
             self._hash = HashKey(policy, head, record)
@@ -352,9 +371,10 @@ class Exchange(Caller):
     def answer_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
         self.record.bytes_sent += len(data)
         if ended:
-            for line in trailers:
-                if line.lower().startswith(b"grpc-status:") and line[12:].strip().isdigit():
-                    self.record.grpc_status = int(line[12:])
+            if trailers:
+                status = grpc_status_of(trailers)
+                if status != NO_STATUS:
+                    self.record.grpc_status = status
             wanted = self.proxy.telemetry.wanted
             if wanted is not None and wanted.trailers and trailers:
                 self.record.trailer_fields = fields_of(trailers, wanted.trailers)
@@ -443,6 +463,10 @@ class Exchange(Caller):
             cors.edit_response(decision.cors, headers.get(b"origin", b""), edits)
         if self._hash is not None and self._hash.cookie:
             add(head, edits, b"set-cookie", b"set-cookie: " + self._hash.cookie)
+        if self._sticky is not None and self._call is not None and self._call.host is not None:
+            told = self._sticky.told(self._call.host)
+            if told is not None:
+                add(head, edits, *told)
         if not edits.get(DATE) and (DATE in edits or DATE not in head.names):  # it may be changed, and not be missing
             edits[DATE] = self.proxy.date_line()
         edits[SERVER] = self.pod.server

@@ -26,6 +26,8 @@ REPLIES: Final[dict[Reason, Reply]] = {
     Reason.HOST_NOT_FOUND: Reply(404),
     Reason.CLUSTER_NOT_FOUND: Reply(503),
     Reason.BLACKHOLE: Reply(502),
+    Reason.INVALID_BACKEND: Reply(500),
+    Reason.MISDIRECTED: Reply(421),
     Reason.NO_HEALTHY_UPSTREAM: Reply(503, "no healthy upstream"),
     Reason.UPSTREAM_CONNECTION_FAILURE: Reply(503, "remote connection failure", True),
     Reason.LOCAL_CONNECTION_FAILURE: Reply(503, "local connection failure", True),

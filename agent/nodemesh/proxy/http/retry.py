@@ -100,7 +100,7 @@ def backoff(policy: Retry, retry: int, rng: Random) -> float:
     """Seconds to wait before the nth retry (1, 2, …): fully jittered and exponential, as Envoy's
     JitteredExponentialBackOffStrategy."""
     ceiling: float = min(policy.backoff_base * 2.0**retry - policy.backoff_base, policy.backoff_max)
-    return rng.random() * ceiling
+    return max(rng.random() * ceiling, policy.backoff_min)
 
 
 def asked_by_client(policy: Retry | None, headers: dict[bytes, bytes]) -> Retry | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...registry.snapshot import Protocol
 from ...routing.decision import Decision
 from ...routing.fields import said_scheme
 from ...routing.frontend import Frontend
@@ -24,8 +25,8 @@ class Session:
     """Made with the connection. `frontend` and `dialled` are None at a gateway, where the port alone is known."""
 
     __slots__ = (
-        "pod", "gate", "frontend", "dialled", "security", "scheme", "remote", "local", "_view", "_rules", "_authority",
-        "_entrances",
+        "pod", "gate", "frontend", "dialled", "security", "scheme", "remote", "local", "grpc_web", "_view", "_rules",
+        "_authority", "_entrances",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +45,8 @@ class Session:
         self.scheme = b"http" if security is None else b"https"
         self.remote = transport.remote  # "address:port" of the client
         self.local = transport.local  # what it dialled, likewise
+        #: Whether clients of gRPC-Web are served: their port says so.
+        self.grpc_web = frontend is not None and frontend.protocol is Protocol.GRPC_WEB
         self._view = pod.view
         self._rules: VirtualHost | None = None  # for the authority of the last request
         self._authority = b""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..grpc.status import NO_STATUS, read_status
+from .lines import name_of, value_of
+
 #: RFC 9110 section 6.5.1 leaves out fields for framing, routing, request modifiers, authentication, response control
 #: and how content is processed; by the RFC's sections 7 to 14, RFC 9111, and RFC 6265 for cookies.
 FORBIDDEN: Final = frozenset(
@@ -35,3 +38,11 @@ def is_trailer(name: bytes) -> bool:
     (RFC 3875) nobody can tell them apart."""
     name = name.replace(b"_", b"-")
     return name not in FORBIDDEN and not name.startswith(FORBIDDEN_PREFIXES)
+
+
+def grpc_status_of(trailers: list[bytes]) -> int:
+    """What gRPC's status is in these lines; NO_STATUS where there is none."""
+    for line in trailers:
+        if name_of(line) == b"grpc-status":
+            return read_status(value_of(line))
+    return NO_STATUS

@@ -11,6 +11,7 @@ from ..clock import Alarm
 from ..gate import OVER_QUOTA, Gate
 from ..http.errors import ProtocolError
 from ..http.exchange import ANSWERING, DONE, Exchange
+from ..http.grpc_web import begin_exchange
 from ..http.head import NO_EDITS, Edits, RequestHead, ResponseHead
 from ..http.local_reply import http_reply
 from ..http.records import reason_of, refused_record
@@ -201,7 +202,7 @@ class Http1Server(Handler, Responder):
                 self.transport.appetite = body.appetite
         if self._ended and not rest:
             self._close = True
-        exchange = Exchange(self.session, head, self, self.alarm)
+        exchange = begin_exchange(self.session, head, self, self.alarm)
         self.exchange = exchange
         exchange.start(data, self._body is None, trailers)
         if exchange.state == DONE:
@@ -219,20 +220,19 @@ class Http1Server(Handler, Responder):
         self._since = self.pod.proxy.clock.now
         try:
             payload = body.read(data)
+            self.transport.appetite = body.appetite
+            if payload:
+                exchange.request_data(payload)
+            if body.done and self._body is body:
+                self._body = None
+                self.transport.bulk = False
+                self.transport.appetite = FRAMED_READ
+                self._held = body.rest
+                if body.rest:
+                    self._count_held()
+                exchange.request_ended(body.trailers)
         except ProtocolError as error:
             self._break_off(exchange, error)
-            return
-        self.transport.appetite = body.appetite
-        if payload:
-            exchange.request_data(payload)
-        if body.done and self._body is body:
-            self._body = None
-            self.transport.bulk = False
-            self.transport.appetite = FRAMED_READ
-            self._held = body.rest
-            if body.rest:
-                self._count_held()
-            exchange.request_ended(body.trailers)
 
     def _break_off(self, exchange: Exchange, error: ProtocolError) -> None:
         """The request's body is malformed: answer that, unless another answer has begun."""

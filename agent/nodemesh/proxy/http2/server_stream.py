@@ -11,6 +11,7 @@ from ...telemetry.record import RequestRecord
 from ..clock import Alarm
 from ..http.errors import ProtocolError
 from ..http.exchange import DONE, Exchange
+from ..http.grpc_web import begin_exchange
 from ..http.head import Edits, ResponseHead
 from ..http.local_reply import http_reply
 from ..http.records import reason_of
@@ -90,7 +91,7 @@ class ServerStream(Receiver, Responder):
             return
         self._head_only = request.method == b"HEAD"
         self.session.admit(request)
-        exchange = Exchange(self.session, request, self, self._alarm)
+        exchange = begin_exchange(self.session, request, self, self._alarm)
         exchange.record.protocol = PROTOCOL
         self.exchange = exchange
         exchange.start(b"", ended or bool(head.protocol), [])
@@ -104,10 +105,14 @@ class ServerStream(Receiver, Responder):
             tunnel.received(data, ended)
             return
         if exchange is not None:
-            if data:
-                exchange.request_data(data)
-            if ended:
-                exchange.request_ended([])
+            try:
+                if data:
+                    exchange.request_data(data)
+                if ended:
+                    exchange.request_ended([])
+            except ProtocolError as error:
+                self.give_up(Reason.DOWNSTREAM_PROTOCOL_ERROR, str(error))
+                return
         if not self._paused:
             self._codec.taken(self.stream, len(data))
 

@@ -337,6 +337,15 @@ def load_pairs(context: ssl.SSLContext, source: Source) -> None:
         )
 
 
+def pair_fault(certificate: bytes, key: bytes) -> str:
+    """Why the two are no certificate and its key; empty where they are."""
+    try:
+        load_pairs(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), Source(((certificate, key),), b"", b""))
+    except (OSError, ValueError) as error:
+        return f"certificate and key cannot be used: {error}"
+    return ""
+
+
 def no_password() -> bytes:
     """An encrypted key: without this, OpenSSL would ask on the terminal."""
     raise ValueError("the key is encrypted")

@@ -35,6 +35,9 @@ class Api(Protocol):
     async def send(self, method: str, path: str, body: msgspec.Raw) -> bytes:
         """Write JSON with POST or PUT; the body of a good answer."""
 
+    async def apply(self, path: str, body: msgspec.Raw) -> bytes:
+        """Server-side apply of an object's fields, as ours whoever had them (API concepts, "Server-Side Apply")."""
+
     def stream(
         self, path: str, query: Query, accept: str, seconds: float
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:

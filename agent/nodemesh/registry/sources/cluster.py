@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ...config.gatewayapi import GROUP, X_GROUP
 from ...config.meta import Object
 from ...config.problems import Problem
 from ..assemble import ObjectKey
@@ -87,7 +88,9 @@ class ClusterSource:
         self._noted: dict[str, dict[ObjectKey, Refusal]] = {item.name: {} for item in self._resources}
         #: What the registry does not accept of what was told, with its findings.
         self.objections: Mapping[ObjectKey, tuple[Problem, ...]] = {}
-        self._heads: dict[str, dict[ObjectKey, Head]] = {item.name: {} for item in self._resources if item.optional}
+        self._heads: dict[str, dict[ObjectKey, Head]] = {
+            item.name: {} for item in self._resources if item.optional and item.group not in (GROUP, X_GROUP)
+        }
         self._names: dict[tuple[str, str], tuple[str, ...]] = {}  # of resources; the first that has it counts
         for item in self._resources:
             kind = (item.group, item.kind)
@@ -201,6 +204,14 @@ class ClusterSource:
                 path = resource.object_path(reflector.version, key.namespace, key.name)
                 problems = (*(noted[key].problems if key in noted else ()), *self.objections.get(key, ()))
                 yield Verdict(key, head.uid, head.generation, path, problems)
+
+    def path_of(self, key: ObjectKey) -> str:
+        """Where an object stands at the server; empty where its kind is not followed, or not known yet."""
+        for reflector in self.reflectors:
+            resource = reflector.resource
+            if (resource.group, resource.kind) == (key.group, key.kind) and reflector.synced:
+                return resource.object_path(reflector.version, key.namespace, key.name)
+        return ""
 
     # what the reflectors say
 

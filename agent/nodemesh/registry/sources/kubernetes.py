@@ -37,6 +37,10 @@ MAX_BODY = 512 * 2**20
 CONNECT_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 120.0
 
+#: Who we are where fields have owners, and the type of what is applied.
+FIELD_MANAGER = "nodemesh"
+APPLY = "application/apply-patch+yaml"
+
 #: A connection whose other end is silent for about a minute is dead (client-go's HTTP/2 pings: 30 s and 15 s).
 KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
 
@@ -134,6 +138,11 @@ class ApiServer:
         async with self._request(method, path, {}, "application/json", ANSWER_TIMEOUT, body) as response:
             return await body_of(response)
 
+    async def apply(self, path: str, body: msgspec.Raw) -> bytes:
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        async with self._request("PATCH", path, query, "application/json", ANSWER_TIMEOUT, body) as response:
+            return await body_of(response)
+
     @asynccontextmanager
     async def stream(self, path: str, query: Query, accept: str, seconds: float) -> AsyncIterator[AsyncIterator[bytes]]:
         async with self._request("GET", path, query, accept, seconds) as response:
@@ -188,7 +197,9 @@ class ApiServer:
             auth_settings=["BearerToken"],
         )
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_TIMEOUT)
-        plain = msgspec.json.decode(body) if body is not None else None
+        plain: Any = msgspec.json.decode(body) if body is not None else None
+        if method == "PATCH":
+            headers["Content-Type"] = APPLY  # JSON is YAML
         answer = await client.rest_client.request(method, url, headers=headers, body=plain, _request_timeout=timeout)
         response: aiohttp.ClientResponse = answer.response
         return response

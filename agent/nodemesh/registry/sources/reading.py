@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ...config.core import OwnerReference, PodSpec, ServiceSpec
+from ...config.gatewayapi import GROUP, X_GROUP
 from ...config.load import load_object
 from ...config.meta import Location, Meta, Object
 from ...config.problems import Problem
@@ -111,5 +112,8 @@ def slim(item: Object[Any]) -> Object[Any]:
     if isinstance(spec, ServiceSpec) and spec.selector:
         # A cluster's endpoints are its EndpointSlices, which its controllers make; the selector is theirs.
         spec = msgspec.structs.replace(spec, selector={})
-    slimmed = msgspec.structs.replace(meta, annotations=annotations, labels=labels, resource_version="")
+    generation = meta.generation if item.group in (GROUP, X_GROUP) else 0
+    slimmed = msgspec.structs.replace(
+        meta, annotations=annotations, labels=labels, resource_version="", generation=generation
+    )
     return msgspec.structs.replace(item, meta=slimmed, spec=spec)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ...config.kinds import CORE_KINDS, ISTIO_GROUP, ISTIO_KINDS, MESH_CONFIG, Kind
+from ...config.gatewayapi import GROUP, X_GROUP
+from ...config.kinds import CORE_KINDS, GATEWAY_API_KINDS, ISTIO_GROUP, ISTIO_KINDS, MESH_CONFIG, Kind
 
 #: The media types of a PartialObjectMetadata and of a list of them (API concepts, "Metadata-only fetches").
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -58,7 +59,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 def resources(node: str) -> tuple[Resource, ...]:
     """Everything that the agent of `node` follows: of the node's own pods all, of the other pods the metadata."""
     found: list[Resource] = []
-    for kind in (*CORE_KINDS, MESH_CONFIG, *ISTIO_KINDS):
+    for kind in (*CORE_KINDS, MESH_CONFIG, *ISTIO_KINDS, *GATEWAY_API_KINDS):
         if kind.name in UNWATCHED:
             continue
         if kind.name == "Pod":
@@ -84,13 +85,13 @@ def remote_secrets(namespace: str) -> Resource:
 
 def resource(kind: Kind) -> Resource:
     return Resource(
-        name=plural_of(kind),
+        name=f"{plural_of(kind)}.{kind.group}" if kind.group in (GROUP, X_GROUP) else plural_of(kind),
         kind=kind.name,
         group=kind.group,
         versions=kind.versions,
         plural=plural_of(kind),
         metadata_only=kind.name in METADATA_KINDS,
-        optional=kind.group in (ISTIO_GROUP, MESH_CONFIG.group),
+        optional=kind.group in (ISTIO_GROUP, MESH_CONFIG.group, GROUP, X_GROUP),
     )
 
 
@@ -101,6 +102,8 @@ def pods(kind: Kind, node: str) -> Iterable[Resource]:
 
 
 def plural_of(kind: Kind) -> str:
-    """The resource's name in paths (entries, but gateways; nothing else among our kinds is out of the ordinary)."""
+    """The resource's name in paths, as English has it: entries and policies, but gateways; classes and meshes."""
     name = kind.name.lower()
-    return f"{name[:-1]}ies" if name.endswith("try") else f"{name}s"
+    if name.endswith(("ry", "cy")):
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith(("ss", "sh")) else f"{name}s"

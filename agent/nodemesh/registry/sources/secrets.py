@@ -119,6 +119,11 @@ class SecretSource:
             return "" if watch.spec is not None else f"there is no {described(key)}"
         return f"{described(key)} is not known: {watch.reflector.error}" if watch.reflector.error else ""
 
+    def absence_told(self, key: str) -> str:
+        """The same as far as the server has said so: nothing where it does not let us look."""
+        watch = self._watches.get(key)
+        return self.why_absent(key) if watch is not None and watch.reflector.synced else ""
+
     def waiting_for(self) -> list[str]:
         """Of those that were wanted first, those of which the server has said nothing: neither what is in them
         nor that they are not to be read. Later ones are nothing to wait for: what is served goes on."""

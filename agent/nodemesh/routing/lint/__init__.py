@@ -2,15 +2,15 @@
 
 `findings.py` collects them with their places, `codes.py` lists their codes; the checks stand in `hosts.py`
 (destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `ownership.py`
-(claims on what is another namespace's), `gateways.py`,
-`regexes.py` and `services.py`."""
+(claims on what is another namespace's), `gateways.py`, `regexes.py`, `services.py` and
+`routes.py` (the Gateway API)."""
 
 from __future__ import annotations
 
 from ...config.problems import Problem
 from ...registry.snapshot import Snapshot
 from ..compile import compile_tables
-from . import conflicts, gateways, hosts, ownership, regexes, services
+from . import conflicts, gateways, hosts, ownership, regexes, routes, services
 from .findings import Findings
 
 
@@ -20,6 +20,7 @@ def lint(snapshot: Snapshot) -> tuple[Problem, ...]:
     findings = Findings(snapshot, compile_tables(snapshot))
     conflicts.check(findings)
     gateways.check(findings)
+    routes.check(findings)
     regexes.check(findings)
     if snapshot.services:
         hosts.check(findings)

@@ -1,4 +1,4 @@
-"""Services against rules: ports whose name or protocol keeps the rules from applying."""
+"""Services against rules: ports whose name or protocol keeps the rules from applying; services without endpoints."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def check(findings: Findings) -> None:
     for rules in tables.destination_rules.values():
         for rule in rules:
             check_upgrade(findings, rule)
+    check_endpoints(findings)
 
 
 def check_streams(findings: Findings, views: Views, service: Service) -> None:
@@ -66,6 +67,22 @@ def check_upgrade(findings: Findings, rule: DestinationRule) -> None:
                 )
                 assert item is not None
                 findings.warn("upgrade-ignored", item, ("spec",), message)
+
+
+def check_endpoints(findings: Findings) -> None:
+    """Kubernetes Services that nobody stands behind, where the configuration has endpoints of others: without any at
+    all it is rules and Services alone, as a repository keeps them."""
+    services = [service for group in findings.snapshot.services.values() for service in group if not service.alias_of]
+    if not any(any(service.endpoints.values()) for service in services):
+        return
+    for service in services:
+        if service.kind != "Service" or not service.ports or any(service.endpoints.values()):
+            continue
+        message = (
+            f"{service.host} has no endpoints: requests get a 503; write Pods that it selects, with status.podIP, "
+            f"or an EndpointSlice with the label kubernetes.io/service-name: {service.name}"
+        )
+        findings.note("service-without-endpoints", service, message)
 
 
 def check_ports(findings: Findings, virtual_service: VirtualService, service: Service, index: int) -> None:

@@ -1,0 +1,28 @@
+"""`nodemesh example`: a small mesh as a folder of YAML, to try the other commands on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from .. import share
+from .output import Failure
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+def example(folder: str) -> None:
+    """Write an example mesh into the new folder DIR: two services, their backends, a canary, retries and a gateway."""
+    try:
+        source = share.folder("manifests/demo/laptop")
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    except share.ShareMissing as error:
+        raise Failure(str(error)) from None
+    except FileExistsError:
+        raise Failure(f"{folder} is there already; name a folder that is not") from None
+    except OSError as error:
+        raise Failure(f"{folder} cannot be written ({error.strerror or error})") from None
+    written = ", ".join(sorted(path.name for path in Path(folder).iterdir()))
+    click.echo(f"{folder} has {written}; start its backends with: python3 {folder}/backends.py &")

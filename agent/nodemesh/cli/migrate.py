@@ -1,0 +1,53 @@
+"""`nodemesh migrate`: VirtualServices as routes of the Gateway API, and what has no equivalent there."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .output import format_option, print_json
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
+@format_option("text", "json")
+def migrate(paths: tuple[str, ...], form: str) -> None:
+    """Print HTTPRoutes for VirtualServices as YAML, each with what has no equivalent as comments. Exit code 3 if
+    something is lost."""
+    from ..config.yaml import write
+    from ..registry.sources.directory import DirectorySource
+    from ..registry.store import Store
+    from ..routing.migrate.routes import migrate as migrated
+
+    changes = DirectorySource(paths).scan()
+    snapshot = Store().apply("files", changes.changed if changes is not None else ())
+    found = list(migrated(snapshot))
+    notes = [note for entry in found for note in entry.notes]
+    if form == "json":
+        rows = [
+            {
+                "virtualService": entry.source.meta.key,
+                "routes": list(entry.routes),
+                "notes": [
+                    {
+                        "file": note.location.file, "line": note.location.line, "column": note.location.column,
+                        "path": note.path, "lost": note.lost, "message": note.message,
+                    }
+                    for note in entry.notes
+                ],
+            }
+            for entry in found
+        ]  # fmt: skip
+        print_json(rows)
+    else:
+        for entry in found:
+            click.echo(f"---\n# VirtualService {entry.source.meta.key} ({entry.source.location})")
+            for note in entry.notes:
+                click.echo(f"# {note}")
+            for index, route in enumerate(entry.routes):
+                click.echo(("---\n" if index else "") + write(route), nl=False)
+        lost = sum(note.lost for note in notes)
+        routes = sum(len(entry.routes) for entry in found)
+        click.echo(f"{len(found)} VirtualServices, {routes} routes, {lost} things without an equivalent", err=True)
+    sys.exit(3 if any(note.lost for note in notes) else 0)

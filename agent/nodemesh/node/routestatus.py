@@ -1,0 +1,196 @@
+"""The statuses of the Gateway API's objects as values: what is to stand there, and how it joins what stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..config.gatewayapi import GROUP, X_GROUP
+from ..config.meta import Object
+from ..registry.assemble import ObjectKey, key_of
+from ..registry.snapshot import Snapshot
+from ..routing.gatewayapi import GATEWAY_CONTROLLER, MESH_CONTROLLER
+from ..routing.gatewayapi.attach import Attached, routes_of
+from ..routing.gatewayapi.conditions import Condition, GatewayVerdict, ListenerVerdict, ParentVerdict
+from ..routing.gatewayapi.features import GATEWAY_FEATURES, MESH_FEATURES
+
+OURS = (GATEWAY_CONTROLLER, MESH_CONTROLLER)
+#: The bounds of meta/v1 Condition's message and of a route's parents.
+MAX_MESSAGE = 32768
+MAX_PARENTS = 32
+
+Status = dict[str, Any]
+
+
+class Wanted(NamedTuple):
+    """The status of one generation of an object. `entries` is the field whose elements of other controllers stay."""
+
+    key: ObjectKey
+    path: str
+    uid: str
+    generation: int
+    status: Status
+    entries: str = ""
+
+
+def wanted_statuses(
+    snapshot: Snapshot,
+    attached: Attached,
+    addresses: Mapping[str, tuple[tuple[str, str], ...]],
+    path_of: Callable[[ObjectKey], str],
+) -> Iterator[Wanted]:
+    """All statuses that are ours to write."""
+    for item, status, entries in (
+        *classes(snapshot, attached),
+        *gateways(snapshot, attached, addresses),
+        *routes(snapshot, attached),
+        *policies(snapshot, attached),
+    ):
+        key = key_of(item)
+        path = path_of(key)
+        if path:
+            yield Wanted(key, path, item.meta.uid, item.meta.generation, status, entries)
+
+
+Entry = tuple[Object[Any], Status, str]
+
+
+def classes(snapshot: Snapshot, attached: Attached) -> Iterator[Entry]:
+    for name, conditions in attached.classes.items():
+        item = snapshot.gateway_classes[name]
+        yield item, {"conditions": written(conditions, item), "supportedFeatures": named(GATEWAY_FEATURES)}, ""
+    for name, conditions in attached.meshes.items():
+        mesh = snapshot.meshes[name]
+        accepted = written(conditions[:1], mesh)
+        yield mesh, {"conditions": accepted, "supportedFeatures": named(MESH_FEATURES)}, ""
+
+
+def named(features: Iterable[str]) -> list[dict[str, str]]:
+    return [{"name": name} for name in features]
+
+
+def gateways(
+    snapshot: Snapshot, attached: Attached, addresses: Mapping[str, tuple[tuple[str, str], ...]]
+) -> Iterator[Entry]:
+    for key, verdict in attached.gateways.items():
+        item = snapshot.kubernetes_gateways[key]
+        status = of_gateway(verdict, item)
+        status["addresses"] = [{"type": kind, "value": value} for kind, value in addresses.get(key, ())]
+        status["attachedListenerSets"] = verdict.sets
+        yield item, status, ""
+    for key, verdict in attached.sets.items():
+        one = snapshot.listener_sets[key]
+        yield one, of_gateway(verdict, one), ""
+
+
+def of_gateway(verdict: GatewayVerdict, item: Object[Any]) -> Status:
+    return {
+        "conditions": written(verdict.conditions, item),
+        "listeners": [of_listener(entry, item) for entry in verdict.listeners],
+    }
+
+
+def of_listener(verdict: ListenerVerdict, item: Object[Any]) -> Status:
+    return {
+        "name": verdict.name,
+        "supportedKinds": [{"group": group, "kind": kind} for group, kind in verdict.kinds],
+        "attachedRoutes": verdict.routes,
+        "conditions": written(verdict.conditions, item),
+    }
+
+
+def routes(snapshot: Snapshot, attached: Attached) -> Iterator[Entry]:
+    for item in routes_of(snapshot):
+        parents = attached.parents.get((item.kind, item.meta.key), ())
+        yield item, {"parents": [of_parent(entry, item) for entry in parents[:MAX_PARENTS]]}, "parents"
+
+
+def policies(snapshot: Snapshot, attached: Attached) -> Iterator[Entry]:
+    for key, item in snapshot.backend_tls_policies.items():
+        ancestors = []
+        for verdict in attached.policies.get(key, ()):
+            namespace, _, name = verdict.gateway.partition("/")
+            ref = {"group": GROUP, "kind": "Gateway", "namespace": namespace, "name": name}
+            conditions = written(verdict.conditions, item)
+            ancestors.append({"ancestorRef": ref, "controllerName": verdict.controller, "conditions": conditions})
+        yield item, {"ancestors": ancestors}, "ancestors"
+
+
+def of_parent(verdict: ParentVerdict, item: Object[Any]) -> Status:
+    return {
+        "parentRef": msgspec.to_builtins(verdict.parent) | {"group": verdict.parent.group, "kind": verdict.parent.kind},
+        "controllerName": verdict.controller,
+        "conditions": written(verdict.conditions, item),
+    }
+
+
+def written(conditions: Iterable[Condition], item: Object[Any]) -> list[Status]:
+    return [
+        {
+            "type": entry.type,
+            "status": "True" if entry.status else "False",
+            "reason": entry.reason,
+            "message": entry.message[:MAX_MESSAGE],
+            "observedGeneration": item.meta.generation,
+        }
+        for entry in conditions
+    ]
+
+
+# === joining
+
+
+def joined(before: Status, wanted: Wanted, now: datetime) -> Status | None:
+    """The whole status with ours in it; None where it says that already. Entries of other controllers stay, and a
+    condition keeps the time at which it turned."""
+    moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    after = dict(before)
+    for field, value in wanted.status.items():
+        if field == wanted.entries:
+            others = [entry for entry in before.get(field) or () if entry.get("controllerName") not in OURS]
+            ours = [entry for entry in before.get(field) or () if entry.get("controllerName") in OURS]
+            value = [*others, *(timed(entry, partner(entry, ours), moment) for entry in value)]
+        elif field == "listeners":
+            known = {entry.get("name"): entry for entry in before.get(field) or ()}
+            value = [timed(entry, known.get(entry["name"], {}), moment) for entry in value]
+        elif field == "conditions":
+            value = turned(value, before.get(field) or (), moment, keep=True)
+        after[field] = value
+    for field in [field for field, value in after.items() if value in ([], 0) and field not in before]:
+        del after[field]
+    return None if after == before else after
+
+
+def partner(entry: Status, known: list[Status]) -> Status:
+    """The entry for the same parent or ancestor."""
+    return next((one for one in known if named_by(one) == named_by(entry)), {})
+
+
+def named_by(entry: Status) -> tuple[Any, Any]:
+    return entry.get("parentRef") or entry.get("ancestorRef"), entry.get("controllerName")
+
+
+def timed(entry: Status, before: Status, moment: str) -> Status:
+    return {**entry, "conditions": turned(entry["conditions"], before.get("conditions") or (), moment)}
+
+
+def turned(conditions: list[Status], before: Iterable[Status], moment: str, *, keep: bool = False) -> list[Status]:
+    """Conditions with the time at which each turned. `keep`: types that we say nothing of stay."""
+    known = {entry.get("type"): entry for entry in before}
+    found = []
+    for entry in conditions:
+        old = known.pop(entry["type"], {})
+        same = old.get("status") == entry["status"]
+        found.append({**entry, "lastTransitionTime": old.get("lastTransitionTime", moment) if same else moment})
+    rest = [entry for entry in known.values() if keep and entry.get("type") not in DROPPED]
+    return [*found, *rest]
+
+
+#: Conditions that are gone where they do not hold.
+DROPPED = frozenset({"InsecureFrontendValidationMode"})
+
+#: The groups whose statuses these are.
+GROUPS = (GROUP, X_GROUP)

@@ -1,0 +1,185 @@
+"""Routes to rows and decisions, in the order of the specification: the same that VirtualServices give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...config import virtualservice
+from ...config.gatewayapi.filters import HTTPRouteFilter
+from ...config.gatewayapi.routes import HTTPRouteMatch, MatchType, PathMatchType
+from ...config.virtualservice import PortSelector, StringMatch
+from ...reasons import Reason
+from ..clusters import seconds
+from ..decision import Decision, Destination, Failure, Mirror, Route, Rule
+from ..match import HEADER, METHOD, PREFIX, QUERY, SEGMENTS, Check, Row, TextMatch
+from ..routes import RouteBuilder, is_hashed
+from ..streams import ConnectionRow
+from . import filters
+from .rules import Route as RouteTable
+from .rules import RouteBackend, RouteRule
+
+HTTP_KINDS = frozenset({"HTTPRoute", "GRPCRoute"})
+
+Rank = tuple[int, int, int, int, int, float, str, int, int]
+
+
+def rank_of(match: HTTPRouteMatch, route: RouteTable, rule: int, place: int) -> Rank:
+    """The smaller, the earlier: exact path, longest prefix, a method, most headers, most parameters, the oldest route,
+    its name, its order (HTTPRouteRule's matches in the specification). Expressions come after prefixes, as in Istio."""
+    order, length = 2, 0
+    if match.path.type is PathMatchType.EXACT:
+        order = 0
+    elif match.path.type is PathMatchType.PATH_PREFIX:
+        order, length = 1, len(match.path.value.rstrip("/"))
+    method = 0 if match.method is not None else 1
+    created, key = route.age
+    return order, -length, method, -len(match.headers), -len(match.query_params), created, key, rule, place
+
+
+def ranked(routes: Iterable[RouteTable]) -> list[tuple[Rank, HTTPRouteMatch, RouteRule]]:
+    """Every match of all routes, in the order in which they are tried."""
+    found: list[tuple[Rank, HTTPRouteMatch, RouteRule]] = []
+    for route in routes:
+        for index, rule in enumerate(route.rules):
+            for place, match in enumerate(rule.spec.matches or (HTTPRouteMatch(),)):
+                found.append((rank_of(match, route, index, place), match, rule))
+    found.sort(key=lambda entry: entry[0])
+    return found
+
+
+def http_rows(builder: RouteBuilder, routes: Iterable[RouteTable]) -> tuple[Row, ...]:
+    """Those behind a row that matches everything are out of reach."""
+    rows: list[Row] = []
+    for rank, match, rule in ranked(routes):
+        rows.append(Row(path_match(match), checks_of(match), http_decision(builder, rule, match), rank[-1]))
+        if rows[-1].matches_all:
+            break
+    return tuple(rows)
+
+
+def path_match(match: HTTPRouteMatch) -> TextMatch:
+    path = match.path
+    if path.type is PathMatchType.EXACT:
+        return TextMatch(StringMatch(exact=path.value))
+    if path.type is PathMatchType.REGULAR_EXPRESSION:
+        return TextMatch(StringMatch(regex=path.value))
+    stem = path.value.rstrip("/")
+    text = TextMatch(StringMatch(prefix=stem or "/"))
+    text.kind = SEGMENTS if stem else PREFIX
+    return text
+
+
+def text_match(kind: MatchType, value: str) -> TextMatch:
+    return TextMatch(StringMatch(exact=value) if kind is MatchType.EXACT else StringMatch(regex=value))
+
+
+def checks_of(match: HTTPRouteMatch) -> tuple[Check, ...]:
+    checks = []
+    if match.method is not None:
+        checks.append(Check(METHOD, "", TextMatch(StringMatch(exact=match.method.value))))
+    for header in match.headers:
+        checks.append(Check(HEADER, header.name, text_match(header.type, header.value)))
+    for param in match.query_params:
+        checks.append(Check(QUERY, param.name, text_match(param.type, param.value)))
+    return tuple(checks)
+
+
+# === decisions
+
+
+def failure(rule: Rule, name: str = "") -> Failure:
+    """What requests get that no valid backend takes."""
+    return Failure(name=name, rule=rule, reason=Reason.INVALID_BACKEND, status=500)
+
+
+def http_decision(builder: RouteBuilder, rule: RouteRule, match: HTTPRouteMatch) -> Decision:
+    spec = rule.spec
+    name = spec.name or ""
+    if rule.fault:
+        return failure(rule.rule, name)
+    response = filters.find(spec.filters, "response_header_modifier")
+    response_headers = filters.header_changes(response.response_header_modifier if response is not None else None)
+    redirect = filters.find(spec.filters, "request_redirect")
+    if redirect is not None and redirect.request_redirect is not None:
+        return filters.redirect_of(redirect.request_redirect, match, name, rule.rule, response_headers)
+    destinations = tuple(
+        destination_of(builder, rule, place, match) for place, backend in enumerate(rule.backends) if backend.weight
+    )
+    if not destinations or all(isinstance(entry.instead, Failure) for entry in destinations):
+        return failure(rule.rule, name)
+    request = filters.find(spec.filters, "request_header_modifier")
+    cors = filters.find(spec.filters, "cors")
+    return Route(
+        name=name,
+        rule=rule.rule,
+        request_headers=filters.header_changes(request.request_header_modifier if request is not None else None),
+        response_headers=response_headers,
+        cors=filters.cors_of(cors.cors) if cors is not None and cors.cors is not None else None,
+        destinations=destinations,
+        total_weight=sum(entry.weight for entry in destinations),
+        rewrite=filters.rewrite_of(spec.filters, match),
+        timeout=seconds(spec.timeouts.request) if spec.timeouts is not None else 0.0,
+        retry=filters.retries_of(spec, builder.lookup.tables.mesh, hashed=is_hashed(destinations)),
+        mirrors=mirrors_of(builder, rule.mirrors, spec.filters),
+        session=filters.session_of(spec, f"{rule.rule.owner} {rule.rule.path}"),
+    )
+
+
+def destination_of(builder: RouteBuilder, rule: RouteRule, place: int, match: HTTPRouteMatch) -> Destination:
+    """One backend with its share and its own filters."""
+    backend, spec = rule.backends[place], rule.spec.backend_refs[place]
+    if backend.fault:
+        return Destination(cluster=None, cluster_name="", weight=backend.weight, instead=failure(rule.rule))
+    response = filters.find(spec.filters, "response_header_modifier")
+    response_headers = filters.header_changes(response.response_header_modifier if response is not None else None)
+    redirect = filters.find(spec.filters, "request_redirect")
+    if redirect is not None and redirect.request_redirect is not None:
+        name = rule.spec.name or ""
+        instead = filters.redirect_of(redirect.request_redirect, match, name, rule.rule, response_headers)
+        return Destination(cluster=None, cluster_name="", weight=backend.weight, instead=instead)
+    cluster, name = builder.target(target_of(backend), backend.port)
+    request = filters.find(spec.filters, "request_header_modifier")
+    return Destination(
+        cluster=cluster,
+        cluster_name=name,
+        weight=backend.weight,
+        request_headers=filters.header_changes(request.request_header_modifier if request is not None else None),
+        response_headers=response_headers,
+        rewrite=filters.rewrite_of(spec.filters, match),
+        mirrors=mirrors_of(builder, backend.mirrors, spec.filters),
+    )
+
+
+def target_of(backend: RouteBackend) -> virtualservice.Destination:
+    return virtualservice.Destination(host=backend.host, port=PortSelector(number=backend.port))
+
+
+def mirrors_of(
+    builder: RouteBuilder, backends: tuple[RouteBackend, ...], entries: Iterable[HTTPRouteFilter]
+) -> tuple[Mirror, ...]:
+    """The copies; a backend that cannot be found gets none."""
+    found = []
+    wanted = [entry.request_mirror for entry in entries if entry.request_mirror is not None]
+    for mirror, backend in zip(wanted, backends, strict=True):
+        percent = filters.percent_of(mirror)
+        if backend.fault or not percent:
+            continue
+        cluster, name = builder.target(target_of(backend), backend.port)
+        found.append(Mirror(cluster=cluster, cluster_name=name, percent=percent))
+    return tuple(found)
+
+
+def connection_row(builder: RouteBuilder, route: RouteTable, names: tuple[str, ...]) -> ConnectionRow:
+    """A TLSRoute or TCPRoute; the share of a backend that is not there is refused."""
+    rule = route.rules[0]
+    found = []
+    for backend in rule.backends:
+        if not backend.weight:
+            continue
+        cluster, name = (None, "") if backend.fault else builder.target(target_of(backend), backend.port)
+        found.append(Destination(cluster=cluster, cluster_name=name, weight=backend.weight))
+    decision: Decision = failure(rule.rule)
+    if any(entry.cluster is not None for entry in found):
+        total = sum(entry.weight for entry in found)
+        decision = Route(rule=rule.rule, destinations=tuple(found), total_weight=total)
+    return ConnectionRow(names, (), decision, rule.rule, -1)

@@ -1,0 +1,175 @@
+"""A gateway's workload at work: its listeners, which of them a connection or request belongs to, and the decision."""
+
+from __future__ import annotations
+
+from ...reasons import Reason
+from ...registry.snapshot import Protocol
+from ..client import Client
+from ..decision import Decision, Failure, Rule
+from ..gateways import NO_HOST, Exposed, GatewayServer
+from ..lookup import Lookup
+from ..match import VirtualHost
+from ..memo import Memo
+from ..names import strip_port
+from ..request import Request
+from ..routes import Clusters, RouteBuilder
+from ..scope import Scope
+from ..streams import ConnectionRules
+from ..tables import Tables
+from . import GATEWAY_NAME_LABEL
+from .hosts import best, host_covers, specificity
+from .names import label_value
+from .rows import HTTP_KINDS, connection_row, http_rows
+from .rules import Listener, ListenerRoute, Route
+
+#: How many different Host headers and server names are remembered: they come from outside and may be anything.
+MAX_REMEMBERED = 8192
+
+#: A request whose Host belongs to another listener than its connection (RFC 9110 section 15.5.20).
+MISDIRECTED = Failure(reason=Reason.MISDIRECTED, status=421)
+
+
+def serves(listener: Listener, client: Client) -> bool:
+    """Whether a workload is one of the Gateway's: by its label (GEP-1762)."""
+    namespace, _, name = listener.gateway.partition("/")
+    return (
+        client.gateway and client.namespace == namespace and client.labels.get(GATEWAY_NAME_LABEL) == label_value(name)
+    )
+
+
+class ListenerRoutes:
+    """The decisions of one gateway workload for the listeners of its Gateway."""
+
+    __slots__ = ("_by_request", "_client", "_clusters", "_connections", "_hosts", "_scope", "_tables", "listeners")
+
+    def __init__(
+        self, tables: Tables, client: Client, scope: Scope, clusters: Clusters, before: ListenerRoutes | None
+    ) -> None:
+        self._tables = tables
+        self._client = client
+        self._scope = scope
+        self._clusters = clusters
+        self.listeners = tuple((key, entry) for key, entry in tables.listeners.items() if serves(entry, client))
+        self._hosts: Memo[tuple[str, str], VirtualHost] = Memo(tables, before._hosts if before is not None else None)
+        self._by_request: dict[tuple[int, str, bytes, bool], VirtualHost | Decision] = {}
+        self._connections: dict[str, ConnectionRules] = {}
+
+    def servers(self) -> tuple[GatewayServer, ...]:
+        return tuple(server_of(listener) for _, listener in self.listeners)
+
+    def has(self, port: int) -> bool:
+        return any(listener.port == port for _, listener in self.listeners)
+
+    def _at(self, port: int, name: str) -> tuple[str, Listener] | None:
+        """The listener with the most specific host for a name."""
+        fitting = [entry for entry in self.listeners if entry[1].port == port and host_covers(entry[1].hostname, name)]
+        return max(fitting, key=lambda entry: specificity(entry[1].hostname), default=None)
+
+    def server(self, port: int, sni: str) -> GatewayServer | None:
+        found = self._at(port, strip_port(sni))
+        return server_of(found[1]) if found is not None else None
+
+    # === HTTP
+
+    def http(self, port: int, request: Request, sni: str) -> Decision:
+        secure = request.scheme == b"https"
+        key = (port, sni, request.authority, secure)
+        found = self._by_request.get(key)
+        if found is None:
+            if len(self._by_request) >= MAX_REMEMBERED:
+                self._by_request.clear()
+            found = self._by_request[key] = self._find(port, request.authority, sni, secure)
+        return found.decide(request) if isinstance(found, VirtualHost) else found
+
+    def _find(self, port: int, authority: bytes, sni: str, secure: bool) -> VirtualHost | Decision:
+        """A host belongs to the most specific listener alone, whatever that has for it."""
+        name = strip_port(authority.decode("latin-1"))
+        found = self._at(port, name)
+        if found is None:
+            return NO_HOST
+        if secure:
+            reached = self._at(port, strip_port(sni))
+            if reached is not None and reached[0] != found[0]:
+                return MISDIRECTED
+        return self._virtual_host(*found, name) or NO_HOST
+
+    def answering(self, port: int, authority: bytes) -> tuple[str | None, list[Route]]:
+        """The host that a request falls to, and the routes that answer for it."""
+        name = strip_port(authority.decode("latin-1"))
+        found = self._at(port, name)
+        domain, places = domain_of(found[1], name) if found is not None else (None, [])
+        return domain, [self._tables.routes[place.key] for place in places if domain in place.hosts]
+
+    def _virtual_host(self, key: str, listener: Listener, name: str) -> VirtualHost | None:
+        """The rules of the most specific host of a listener's routes."""
+        domain, places = domain_of(listener, name)
+        if domain is None:
+            return None
+        known = self._hosts.get((key, domain))
+        if known is not None:
+            return known[0]
+        builder = self._builder(listener)
+        lookup = builder.lookup
+        routes = [lookup.route(route.key) for route in places if domain in route.hosts]
+        owner = min(routes, key=lambda route: route.age).owner
+        missing = Failure(rule=Rule(owner=owner), reason=Reason.ROUTE_NOT_FOUND, status=404)
+        lookup.reads.append(("listeners", key, listener))
+        return self._hosts.keep((key, domain), VirtualHost(domain, http_rows(builder, routes), missing), lookup.reads)
+
+    def _builder(self, listener: Listener) -> RouteBuilder:
+        return RouteBuilder(Lookup(self._tables, self._client, self._scope, (listener.gateway,)), self._clusters)
+
+    # === connections
+
+    def tls(self, port: int, sni: str) -> Decision:
+        """Where TLS that does not end here goes."""
+        found = self._at(port, strip_port(sni))
+        return self._rules(*found).tls(strip_port(sni), "") if found is not None else NO_HOST
+
+    def tcp(self, port: int, sni: str) -> Decision:
+        """Where a plain connection goes, or the plain text of TLS that ends here."""
+        found = self._at(port, strip_port(sni))
+        if found is None:
+            return NO_HOST
+        rules = self._rules(*found)
+        return rules.tls(strip_port(sni), "") if sni else rules.tcp("")
+
+    def _rules(self, key: str, listener: Listener) -> ConnectionRules:
+        known = self._connections.get(key)
+        if known is not None:
+            return known
+        builder = self._builder(listener)
+        named: list[tuple[str, Route]] = []
+        plain: list[Route] = []
+        for place in listener.routes:
+            route = builder.lookup.route(place.key)
+            if place.kind == "TLSRoute":
+                named += [(host, route) for host in place.hosts]
+            elif place.kind == "TCPRoute":
+                plain.append(route)
+        named.sort(key=lambda entry: (tuple(-part for part in specificity(entry[0])), entry[1].age))
+        plain.sort(key=lambda route: route.age)
+        rules = ConnectionRules(
+            tuple(connection_row(builder, route, (host,) if host else ()) for host, route in named),
+            tuple(connection_row(builder, route, ()) for route in plain[:1]),
+            Failure(reason=Reason.ROUTE_NOT_FOUND, status=404),
+        )
+        self._connections[key] = rules
+        return rules
+
+
+def domain_of(listener: Listener, name: str) -> tuple[str | None, list[ListenerRoute]]:
+    """The most specific host of a listener's routes for HTTP that takes a name, and all of these routes."""
+    places = [route for route in listener.routes if route.kind in HTTP_KINDS]
+    return best({host for route in places for host in route.hosts}, name), places
+
+
+def server_of(listener: Listener) -> GatewayServer:
+    return GatewayServer(
+        port=listener.port,
+        protocol=Protocol(listener.protocol),
+        hosts=(Exposed("*", listener.hostname or "*", listener.gateway),),
+        tls=listener.tls,
+        credential_namespace=listener.owner.namespace,
+        gateway=listener.gateway,
+    )

@@ -1,0 +1,115 @@
+"""What is to be said of Gateways and ListenerSets, once it is known which listeners are served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ...config.gatewayapi import GROUP
+from ...config.meta import Object
+from ...registry.snapshot import Snapshot
+from .conditions import Condition, GatewayVerdict, ListenerVerdict, accepted, find, holds, refused
+from .facts import Facts
+from .grants import Grants
+from .listeners import Spot
+
+
+class GatewayVerdicts:
+    """Of one snapshot: `gateways` and `sets` by `namespace/name`."""
+
+    def __init__(self, snapshot: Snapshot, facts: Facts, grants: Grants, spots: dict[str, list[Spot]]) -> None:
+        self._facts = facts
+        self._grants = grants
+        self.gateways: dict[str, GatewayVerdict] = {}
+        self.sets: dict[str, GatewayVerdict] = {}
+        for key, found in spots.items():
+            self._judge(snapshot.kubernetes_gateways[key], found)
+
+    def _judge(self, item: Object[Any], spots: list[Spot]) -> None:
+        sets = {spot.item.meta.key: spot.item for spot in spots if spot.item.kind == "ListenerSet"}
+        own = [spot for spot in spots if spot.item.kind == "Gateway"]
+        good_sets = 0
+        for name, one in sets.items():
+            verdict = self._set_verdict([spot for spot in spots if spot.item is one])
+            self.sets[name] = verdict
+            good_sets += holds(verdict.conditions, "Accepted")
+        self.gateways[item.meta.key] = GatewayVerdict(
+            tuple(self._gateway_conditions(item, own)), tuple(map(listener_verdict, own)), good_sets
+        )
+
+    def _set_verdict(self, spots: list[Spot]) -> GatewayVerdict:
+        good = [spot for spot in spots if holds(spot.conditions, "Programmed")]
+        listeners = tuple(map(listener_verdict, spots))
+        if not good:
+            text = "no listener of the set can be served"
+            conditions = (refused("ListenersNotValid", text), Condition("Programmed", False, "ListenersNotValid", text))
+            return GatewayVerdict(conditions, listeners)
+        reason = "Accepted" if len(good) == len(spots) else "ListenersNotValid"
+        return GatewayVerdict((accepted(reason), Condition("Programmed", True, "Programmed")), listeners)
+
+    def _gateway_conditions(self, item: Object[Any], spots: list[Spot]) -> Iterator[Condition]:
+        good = [spot for spot in spots if spot.valid]
+        infrastructure = item.spec.infrastructure
+        unsupported = [one.type for one in item.spec.addresses if one.type not in ("IPAddress", "Hostname")]
+        if infrastructure is not None and infrastructure.parameters_ref is not None:
+            verdict = refused("InvalidParameters", "infrastructure.parametersRef: there are no parameters; remove it")
+        elif unsupported:
+            verdict = refused("UnsupportedAddress", f"addresses of the type {unsupported[0]} cannot be had")
+        elif not good:
+            verdict = refused("ListenersNotValid", "no listener can be served")
+        elif len(good) < len(spots) or any(not holds(spot.conditions, "Programmed") for spot in spots):
+            verdict = accepted("ListenersNotValid", "some listeners cannot be served")
+        else:
+            verdict = accepted()
+        yield verdict
+        yield from self._programmed(item, verdict, spots)
+        yield from self._frontend(item)
+
+    def _programmed(self, item: Object[Any], verdict: Condition, spots: list[Spot]) -> Iterator[Condition]:
+        addresses = self._facts.addresses
+        if not verdict.status:
+            yield Condition("Programmed", False, "Invalid", verdict.message)
+        elif addresses is not None and not addresses.get(item.meta.key):
+            yield Condition("Programmed", False, "AddressNotAssigned", "its Service has no address yet")
+        else:
+            yield Condition("Programmed", True, "Programmed")
+        bad = [entry for spot in spots if (entry := find(spot.conditions, "ResolvedRefs")) and not entry.status]
+        backend = self._client_certificate(item)
+        if backend is not None:
+            yield backend
+        elif bad:
+            yield Condition("ResolvedRefs", False, "ListenersNotResolved", bad[0].message)
+        else:
+            yield Condition("ResolvedRefs", True, "ResolvedRefs")
+
+    def _client_certificate(self, item: Object[Any]) -> Condition | None:
+        """Why the certificate for backends cannot be used."""
+        tls = item.spec.tls
+        ref = tls.backend.client_certificate_ref if tls is not None and tls.backend is not None else None
+        if ref is None:
+            return None
+        if ref.group or ref.kind != "Secret":
+            return Condition("ResolvedRefs", False, "InvalidClientCertificateRef", f"{ref.kind} is not a Secret")
+        namespace = ref.namespace or item.meta.namespace
+        if not self._grants.allows((GROUP, "Gateway", item.meta.namespace), "", "Secret", namespace, ref.name):
+            return Condition(
+                "ResolvedRefs", False, "RefNotPermitted", f"Secret {ref.name} of {namespace} is not granted"
+            )
+        fault = self._facts.certificate_fault(f"{namespace}/{ref.name}")
+        if fault:
+            return Condition("ResolvedRefs", False, "InvalidClientCertificateRef", f"Secret {ref.name}: {fault}")
+        return None
+
+    def _frontend(self, item: Object[Any]) -> Iterator[Condition]:
+        tls = item.spec.tls
+        if tls is None or tls.frontend is None:
+            return
+        modes = [tls.frontend.default.validation, *(entry.tls.validation for entry in tls.frontend.per_port)]
+        if any(entry is not None and entry.mode == "AllowInsecureFallback" for entry in modes):
+            text = "clients without a valid certificate are let in (AllowInsecureFallback)"
+            yield Condition("InsecureFrontendValidationMode", True, "ConfigurationChanged", text)
+
+
+def listener_verdict(spot: Spot) -> ListenerVerdict:
+    kinds = tuple((GROUP, kind) for kind in spot.kinds if kind != "UDPRoute")
+    return ListenerVerdict(spot.listener.name, kinds, spot.count, spot.conditions)

@@ -1,0 +1,148 @@
+"""A Gateway of our class gets a workload of its own, by server-side apply, within the manifests' rights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from tests.apiserver.server import ApiServer
+from tests.clusters import service
+from tests.kubernetes.test_election import Agent
+from tests.kubernetes.test_manifests import MANIFESTS
+from tests.kubernetes.test_route_statuses import CLASS, EDGE, found, made
+
+from nodemesh.node.managed import wanted_objects
+from nodemesh.node.managed_gateways import ManagedGateways
+from nodemesh.routing.gatewayapi.names import label_value, object_name
+
+IMAGE = "registry.example/nodemesh:1"
+LABEL = "gateway.networking.k8s.io/gateway-name"
+
+
+class Deployer(ManagedGateways):
+    def __init__(self, follower, name: str = "node-a") -> None:
+        self.agent = Agent(follower, name)
+
+        super().__init__(
+            follower.api,
+            lambda: wanted_objects(follower.tables, follower.snapshot, IMAGE),
+            self.agent.election,
+            lambda: 0.0,
+            pace=0.0,
+        )
+
+
+def guarded(*objects: dict[str, Any]) -> ApiServer:
+    api = ApiServer()
+    for path in ("agent/rbac.yaml", "overlays/gateways/rbac.yaml"):
+        api.apply(*yaml.safe_load_all((MANIFESTS / path).read_text()))
+    api.accounts[""] = "nodemesh-system/nodemesh-agent"
+    api.apply(CLASS, service("cart"), *objects)
+    return api
+
+
+def of(follower, kind: str, name: str) -> dict[str, Any]:
+    return next(one for one in follower.server.objects(kind) if one["metadata"]["name"] == name)
+
+
+def patches(follower) -> int:
+    return sum(row.method == "PATCH" for row in follower.server.asked)
+
+
+async def known(follower) -> None:
+    await follower.until(lambda: follower.snapshot.kubernetes_gateways)
+
+
+def with_spec(**more: Any) -> dict[str, Any]:
+    return {**EDGE, "spec": {**EDGE["spec"], **more}}
+
+
+def test_a_gateway_gets_its_objects_with_the_infrastructure_s_labels(play):
+    async def story(follower):
+        await known(follower)
+        assert await Deployer(follower).write()
+        deployment, offered = of(follower, "Deployment", "edge-nodemesh"), of(follower, "Service", "edge-nodemesh")
+        for item in (deployment, offered, of(follower, "ServiceAccount", "edge-nodemesh")):
+            meta = item["metadata"]
+            assert (
+                meta["labels"][LABEL] == "edge" and meta["labels"]["team"] == "a" and meta["annotations"] == {"b": "c"}
+            )
+            (owner,) = meta["ownerReferences"]
+            assert (owner["kind"], owner["name"], owner["uid"]) == (
+                "Gateway", "edge", found(follower, "Gateway", "edge")["metadata"]["uid"],
+            )  # fmt: skip
+        assert [port["port"] for port in offered["spec"]["ports"]] == [80, 443]
+        assert offered["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"] == {LABEL: "edge"}
+        pod = deployment["spec"]["template"]
+        assert pod["metadata"]["labels"][LABEL] == "edge"
+        (container,) = pod["spec"]["containers"]
+        assert container["image"] == IMAGE and f"--gateway={LABEL}=edge" in container["args"]
+        (rule,) = of(follower, "Role", "edge-nodemesh")["rules"]
+        assert (rule["resources"], rule["resourceNames"]) == (["secrets"], ["pair"])
+        (subject,) = of(follower, "ClusterRoleBinding", "nodemesh-managed-gateways")["subjects"]
+        assert subject["name"] == "edge-nodemesh"
+
+    tls = {"certificateRefs": [{"name": "pair"}]}
+    listeners = [*EDGE["spec"]["listeners"], {"name": "tls", "port": 443, "protocol": "HTTPS", "tls": tls}]
+    play(
+        story,
+        guarded(with_spec(listeners=listeners, infrastructure={"labels": {"team": "a"}, "annotations": {"b": "c"}})),
+    )
+
+
+def test_the_workload_is_as_guarded_as_the_one_of_the_manifests(play):
+    async def story(follower):
+        await known(follower)
+        assert await Deployer(follower).write()
+        spec = of(follower, "Deployment", "edge-nodemesh")["spec"]["template"]["spec"]
+        by_hand = yaml.safe_load((MANIFESTS / "gateway/deployment.yaml").read_text())["spec"]["template"]["spec"]
+        ours, theirs = spec["containers"][0], by_hand["containers"][0]
+        assert ours["securityContext"] == theirs["securityContext"]
+        assert {key: spec["securityContext"][key] for key in by_hand["securityContext"]} == by_hand["securityContext"]
+        assert ours["volumeMounts"] == theirs["volumeMounts"] and spec["volumes"] == by_hand["volumes"]
+        assert set(theirs) - set(ours) == set()
+
+    play(story, guarded(EDGE))
+
+
+def test_only_what_has_changed_is_applied_again_and_by_one_agent(play):
+    async def story(follower):
+        await known(follower)
+        deployer = Deployer(follower)
+        assert await deployer.write()
+        before = patches(follower)
+        assert await deployer.write() and patches(follower) == before == 6
+        assert not await Deployer(follower, "node-b").write() and patches(follower) == before
+        listeners = [{"name": "web", "port": 8080, "protocol": "HTTP"}]
+        follower.server.apply(with_spec(listeners=listeners))
+        key = "default/edge"
+        await follower.until(lambda: follower.snapshot.kubernetes_gateways[key].spec.listeners[0].port == 8080)
+        assert await deployer.write() and patches(follower) == before + 1  # the Service alone
+        assert [port["port"] for port in of(follower, "Service", "edge-nodemesh")["spec"]["ports"]] == [8080]
+
+    play(story, guarded(EDGE))
+
+
+def test_a_gateway_with_a_service_of_its_own_is_not_deployed(play):
+    async def story(follower):
+        await known(follower)
+        assert await Deployer(follower).write() and not patches(follower)
+
+    play(story, guarded(with_spec(addresses=[{"type": "Hostname", "value": "edge.default.svc.cluster.local"}])))
+
+
+def test_one_that_is_refused_or_another_s_is_not_deployed(play):
+    async def story(follower):
+        await known(follower)
+        assert await Deployer(follower).write() and not patches(follower)
+
+    bad = with_spec(listeners=[{"name": "web", "port": 80, "protocol": "UDP"}])
+    other = made("Gateway", "theirs", {**EDGE["spec"], "gatewayClassName": "theirs"})
+    play(story, guarded(bad, other))
+
+
+def test_names_have_bounds():
+    long = "a" * 200
+    assert len(label_value(long)) == 63 == len(object_name(long, "nodemesh"))
+    assert label_value("edge") == "edge" and object_name("a.b", "c") == "a-b-c"
+    assert label_value(long) != label_value(long + "b")

@@ -1,0 +1,208 @@
+"""What becomes of the Gateway API's objects is written into their status, by one agent, within its rights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import yaml
+from tests.apiserver.server import ApiServer
+from tests.clusters import service
+from tests.kubernetes.test_election import Agent
+from tests.kubernetes.test_manifests import MANIFESTS
+
+from nodemesh.node.route_facts import Judge
+from nodemesh.node.routestatuses import RouteStatuses
+from nodemesh.registry.assemble import ObjectKey
+
+API = "gateway.networking.k8s.io/v1"
+
+
+def made(kind: str, name: str, spec: dict[str, Any], **status: Any) -> dict[str, Any]:
+    meta = {"name": name} if kind == "GatewayClass" else {"name": name, "namespace": "default"}
+    return {"apiVersion": API, "kind": kind, "metadata": meta, "spec": spec, **({"status": status} if status else {})}
+
+
+CLASS = made("GatewayClass", "nodemesh", {"controllerName": "nodemesh.io/gateway-controller"})
+EDGE = made(
+    "Gateway",
+    "edge",
+    {"gatewayClassName": "nodemesh", "listeners": [{"name": "web", "port": 80, "protocol": "HTTP"}]},
+)
+
+
+def route(name: str, backend: str = "cart", parent: str = "edge", **status: Any) -> dict[str, Any]:
+    rules = [{"backendRefs": [{"name": backend, "port": 80}]}]
+    return made("HTTPRoute", name, {"parentRefs": [{"name": parent}], "rules": rules}, **status)
+
+
+class Writer(RouteStatuses):
+    def __init__(self, follower, name: str = "node-a") -> None:
+        self.agent = Agent(follower, name)
+        judge = Judge()
+        super().__init__(
+            follower.api,
+            lambda: judge.wanted(follower.snapshot, None, {}, lambda _: "", follower.source.path_of),
+            self.agent.election,
+            lambda: 0.0,
+            pace=0.0,
+        )
+
+
+def guarded(*objects: dict[str, Any]) -> ApiServer:
+    """A server that lets its clients do what the manifests allow."""
+    api = ApiServer()
+    api.apply(*yaml.safe_load_all((MANIFESTS / "agent/rbac.yaml").read_text()))
+    api.accounts[""] = "nodemesh-system/nodemesh-agent"
+    api.apply(CLASS, EDGE, service("cart"), *objects)
+    return api
+
+
+def found(follower, kind: str, name: str) -> dict[str, Any]:
+    group = "gateway.networking.k8s.io"
+    (item,) = [one for one in follower.server.objects(kind, group) if one["metadata"]["name"] == name]
+    return item
+
+
+def conditions(holder: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {entry["type"]: (entry["status"], entry["reason"]) for entry in holder["conditions"]}
+
+
+def writes(follower) -> int:
+    return sum(row.method == "PUT" and row.path.endswith("/status") for row in follower.server.asked)
+
+
+async def known(follower, routes: int = 1) -> None:
+    key = ObjectKey("HTTPRoute", "default", "r", "gateway.networking.k8s.io")
+    await follower.until(lambda: len(follower.snapshot.http_routes) == routes and follower.source.path_of(key))
+
+
+def test_every_object_of_ours_has_its_conditions(play):
+    async def story(follower):
+        await known(follower)
+        assert await Writer(follower).write()
+        status = found(follower, "GatewayClass", "nodemesh")["status"]
+        assert conditions(status)["Accepted"] == ("True", "Accepted")
+        names = [entry["name"] for entry in status["supportedFeatures"]]
+        assert names == sorted(names) and "HTTPRoute" in names
+        edge = found(follower, "Gateway", "edge")
+        assert conditions(edge["status"])["Programmed"] == ("False", "AddressNotAssigned")
+        (listener,) = edge["status"]["listeners"]
+        assert listener["attachedRoutes"] == 1 and conditions(listener)["Programmed"] == ("True", "Programmed")
+        (parent,) = found(follower, "HTTPRoute", "r")["status"]["parents"]
+        assert parent["controllerName"] == "nodemesh.io/gateway-controller"
+        assert parent["parentRef"] == {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "edge"}
+        assert conditions(parent) == {"Accepted": ("True", "Accepted"), "ResolvedRefs": ("True", "ResolvedRefs")}
+        for entry in (*edge["status"]["conditions"], *parent["conditions"]):
+            assert entry["observedGeneration"] == 1 and entry["lastTransitionTime"]
+
+    play(story, guarded(route("r")))
+
+
+def test_nothing_is_written_twice(play):
+    async def story(follower):
+        await known(follower)
+        writer = Writer(follower)
+        assert await writer.write()
+        before = writes(follower)
+        assert await writer.write() and await Writer(follower, "node-a").write()
+        assert writes(follower) == before == 3
+
+    play(story, guarded(route("r")))
+
+
+def test_a_change_costs_one_write_and_keeps_the_time_at_which_a_condition_turned(play):
+    async def story(follower):
+        await known(follower)
+        writer = Writer(follower)
+        assert await writer.write()
+        first = found(follower, "HTTPRoute", "r")
+        before = writes(follower)
+        follower.server.apply({**route("r", backend="none"), "status": first["status"]})
+        key = "default/r"
+        await follower.until(lambda: follower.snapshot.http_routes[key].spec.rules[0].backend_refs[0].name == "none")
+        writer.agent.clock += 100
+        assert await writer.write() and writes(follower) == before + 1
+        (parent,) = found(follower, "HTTPRoute", "r")["status"]["parents"]
+        assert conditions(parent)["ResolvedRefs"] == ("False", "BackendNotFound")
+        old = first["status"]["parents"][0]["conditions"]
+        times = {entry["type"]: entry["lastTransitionTime"] for entry in old}
+        assert {entry["observedGeneration"] for entry in parent["conditions"]} == {2}
+        assert parent["conditions"][0]["lastTransitionTime"] == times["Accepted"]
+
+    play(story, guarded(route("r")))
+
+
+OTHERS = {
+    "parentRef": {"name": "theirs"},
+    "controllerName": "a.example/b",
+    "conditions": [
+        {
+            "type": "Accepted",
+            "status": "True",
+            "reason": "Accepted",
+            "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+    ],
+}
+
+
+def test_entries_of_other_controllers_stay_and_their_routes_are_left_alone(play):
+    async def story(follower):
+        await known(follower, 2)
+        for name in ("r", "s"):
+            path = f"/apis/{API}/namespaces/default/httproutes/{name}/status"
+            body = {**found(follower, "HTTPRoute", name), "status": {"parents": [OTHERS]}}
+            await follower.api.send("PUT", path, msgspec.Raw(msgspec.json.encode(body)))
+        follower.server.asked.clear()
+        assert await Writer(follower).write()
+        first, second = found(follower, "HTTPRoute", "r")["status"]["parents"]
+        assert first == OTHERS and second["controllerName"] == "nodemesh.io/gateway-controller"
+        assert found(follower, "HTTPRoute", "s")["status"] == {"parents": [OTHERS]}
+        assert not any("httproutes/s" in row.path for row in follower.server.asked)
+
+    play(story, guarded(route("r"), route("s", parent="theirs")))
+
+
+def test_one_agent_of_all_writes(play):
+    async def story(follower):
+        await known(follower)
+        assert await Writer(follower, "node-a").write()
+        before = writes(follower)
+        assert not await Writer(follower, "node-b").write() and writes(follower) == before
+
+    play(story, guarded(route("r")))
+
+
+def test_an_address_of_its_service_programs_the_gateway(play):
+    async def story(follower):
+        await known(follower)
+        writer = Writer(follower)
+        gateway_service = service("edge-nodemesh")
+        gateway_service["metadata"]["labels"] = {"gateway.networking.k8s.io/gateway-name": "edge"}
+        gateway_service["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
+        follower.server.apply(gateway_service)
+        await follower.until(lambda: "edge-nodemesh.default.svc.cluster.local" in follower.snapshot.services)
+        assert await writer.write()
+        status = found(follower, "Gateway", "edge")["status"]
+        assert conditions(status)["Programmed"] == ("True", "Programmed")
+        assert status["addresses"] == [{"type": "IPAddress", "value": "192.0.2.7"}]
+
+    play(story, guarded(route("r")))
+
+
+def test_many_new_routes_cost_one_write_each_and_one_for_their_gateway(play):
+    async def story(follower):
+        await known(follower)
+        writer = Writer(follower)
+        assert await writer.write()
+        before = writes(follower)
+        follower.server.apply(*(route(f"r{number}") for number in range(200)))
+        await known(follower, 201)
+        assert await writer.write()
+        assert writes(follower) == before + 201
+        (listener,) = found(follower, "Gateway", "edge")["status"]["listeners"]
+        assert listener["attachedRoutes"] == 201
+
+    play(story, guarded(route("r")))

@@ -1,0 +1,530 @@
+"""Conversations by the Gateway API's routes: the order of matches, filters, shares, the mesh's and a gateway's."""
+
+import pytest
+from tests.routes import SERVED, gateway, made, mesh_route, route
+
+from nodemesh.lab.certificates import Authority
+from nodemesh.proxy.tls.certificates import Materials
+from nodemesh.reasons import Reason
+from nodemesh.sim.world import World
+
+from .test_http import split
+from .tls_peer import TlsPeer, server_context, settle
+
+CART, STOCK, OTHER = "10.1.0.1", "10.1.0.2", "10.1.0.3"
+PLACES = {CART: "cart", STOCK: "stock", OTHER: "other cart"}
+LABELS = {"gateway.networking.k8s.io/gateway-name": "edge"}
+HTTP = "{name: web, port: 80, protocol: HTTP}"
+
+
+class Shop:
+    """A world whose upstreams answer with their own name."""
+
+    def __init__(self, text, seed=1):
+        self.world = World(SERVED + text, seed)
+        self.servers = {address: self.world.serve(address, port) for address in PLACES for port in (8080,)}
+        self.alternative = self.world.serve(CART, 8081)
+        self.raw = {}  # by the upstream's name: all that it got, the last
+        self.arrived = {}  # by the upstream's name: request line and fields, the last
+
+    def ask(self, target="/", host="cart.shop", method="GET", at=None, namespace="shop", lines=(), port=80):
+        """One request: at the gateway, or (with `at`) to that address from a client of the namespace. What comes back:
+        status, fields, and who answered."""
+        if at is None:
+            peer = self.world.arrive(port, LABELS, namespace="shop")
+        else:
+            peer = self.world.connect(at, port, namespace=namespace)
+        head = "\r\n".join((f"{method} {target} HTTP/1.1", f"Host: {host}", *lines, "", ""))
+        peer.send(head.encode())
+        self.world.run()
+        name = self.serve()
+        self.world.run()
+        start, fields, _ = split(peer.take())
+        return int(start.split()[1]), fields, name
+
+    def serve(self):
+        """Answer whatever has come; the names of those that were asked, without mirrors' order."""
+        names = []
+        for address, server in (*self.servers.items(), ("alt", self.alternative)):
+            while server.waiting:
+                upstream = server.accept()
+                name = PLACES.get(address, "cart alt")
+                self.raw[name] = upstream.take()
+                self.arrived[name] = split(self.raw[name])[:2]
+                upstream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nserver-said: yes\r\nconnection: close\r\n\r\n")
+                upstream.end()
+                names.append(name)
+        return " ".join(sorted(names))
+
+
+def rule(matches="", filters="", backends="{name: cart, port: 80}", more=""):
+    text = "- backendRefs: [" + backends + "]\n"
+    if matches:
+        text += f"  matches: [{matches}]\n"
+    if filters:
+        text += f"  filters: [{filters}]\n"
+    return text + more
+
+
+STOCK_REF = "{name: stock, port: 80}"
+
+
+def at_gateway(rules, **more):
+    return Shop(gateway(HTTP) + route("r", rules, **more))
+
+
+# === matches
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path", "held"),
+    [
+        ("/abc", "/abc", True),
+        ("/abc", "/abc/", True),
+        ("/abc", "/abc/d", True),
+        ("/abc", "/abcd", False),
+        ("/abc/", "/abc", True),
+        ("/abc/", "/abcd", False),
+        ("/", "/anything", True),
+    ],
+)
+def test_a_prefix_counts_whole_segments(prefix, path, held):
+    shop = at_gateway(rule(f"{{path: {{value: {prefix}}}}}"))
+    assert shop.ask(path)[0] == (200 if held else 404)
+
+
+def test_the_order_is_the_specification_s_over_all_routes():
+    """Exact path, longest prefix, method, most headers, most parameters; then the oldest route."""
+    text = gateway(HTTP)
+    wide = rule("{path: {value: /a}}", backends=STOCK_REF)
+    text += route("wide", wide, created=1)
+    text += route("exact", rule("{path: {type: Exact, value: /a}}"), created=2)
+    assert Shop(text).ask("/a")[2] == "cart"
+    assert Shop(text).ask("/a/b")[2] == "stock"
+    longer = gateway(HTTP) + route("wide", wide, created=1) + route("l", rule("{path: {value: /a/b}}"), created=2)
+    assert Shop(longer).ask("/a/b/c")[2] == "cart"
+    method = gateway(HTTP) + route("wide", wide, created=1)
+    method += route("m", rule("{path: {value: /a}, method: GET}"), created=2)
+    assert Shop(method).ask("/a")[2] == "cart" and Shop(method).ask("/a", method="PUT")[2] == "stock"
+    headers = gateway(HTTP) + route("wide", wide, created=1)
+    headers += route("h", rule("{path: {value: /a}, headers: [{name: X-A, value: b}]}"), created=2)
+    assert Shop(headers).ask("/a", lines=["x-a: b"])[2] == "cart"
+    assert Shop(headers).ask("/a", lines=["x-a: B"])[2] == "stock"  # values with their case
+    query = gateway(HTTP) + route("wide", wide, created=1)
+    query += route("q", rule("{path: {value: /a}, queryParams: [{name: q, value: '1'}]}"), created=2)
+    assert Shop(query).ask("/a?q=1&q=2")[2] == "cart" and Shop(query).ask("/a?q=2&q=1")[2] == "stock"
+    age = gateway(HTTP) + route("young", wide, created=2) + route("old", rule("{path: {value: /a}}"), created=1)
+    assert Shop(age).ask("/a")[2] == "cart"
+    expression = gateway(HTTP) + route("wide", wide, created=2)
+    expression += route("e", rule("{path: {type: RegularExpression, value: '/a.*'}}"), created=1)
+    assert Shop(expression).ask("/a")[2] == "stock" and Shop(expression).ask("/ab")[2] == "cart"
+
+
+def test_grpc_methods_are_paths():
+    rules = rule("{method: {service: shop.Cart, method: Add}}") + rule("{method: {service: shop.Cart}}", "", STOCK_REF)
+    rules += rule("{method: {method: Ping}}", "", "{name: cart, port: 81}")
+    shop = at_gateway(rules, kind="GRPCRoute")
+    lines = ["content-type: application/grpc"]
+    assert shop.ask("/shop.Cart/Add", method="POST", lines=lines)[2] == "cart"
+    assert shop.ask("/shop.Cart/Drop", method="POST", lines=lines)[2] == "stock"
+    assert shop.ask("/any.Thing/Ping", method="POST", lines=lines)[2] == "cart alt"
+    status, fields, _ = shop.ask("/any.Thing/Pong", method="POST", lines=lines)
+    assert (status, fields[b"grpc-status"]) == (200, b"12")  # UNIMPLEMENTED
+
+
+# === listeners and hosts
+
+
+def test_a_host_belongs_to_the_most_specific_listener_alone():
+    text = gateway(
+        "{name: any, port: 80, protocol: HTTP}", "{name: wide, port: 80, protocol: HTTP, hostname: '*.example'}"
+    )
+    text += route("r", rule(), parents="[{name: edge, sectionName: any}]")
+    shop = Shop(text)
+    assert shop.ask(host="elsewhere.test")[0] == 200
+    assert shop.ask(host="a.example")[0] == 404  # never the next listener's
+
+
+def test_the_more_specific_host_of_a_route_comes_first_and_ports_do_not_count():
+    text = gateway(HTTP) + route("wide", rule(backends=STOCK_REF), hosts="['*.example']", created=1)
+    text += route("exact", rule(), hosts="[a.example]", created=2)
+    shop = Shop(text)
+    assert shop.ask(host="a.example:80")[2] == "cart"
+    assert shop.ask(host="b.example")[2] == "stock"
+    assert shop.ask(host="example")[0] == 404
+    assert shop.arrived["cart"][1][b"host"] == b"a.example:80"  # passed on as it came
+
+
+def test_a_gateway_of_another_name_serves_none_of_it():
+    world = World(SERVED + gateway(HTTP, name="others") + route("r", rule(), parents="[{name: others}]"))
+    assert world.arrive(80, LABELS, namespace="shop").closed
+
+
+# === backends
+
+
+def test_invalid_backends_answer_500_for_their_share():
+    shop = at_gateway(rule(backends="{name: cart, port: 80, weight: 3}, {name: none, port: 80, weight: 1}"))
+    statuses = [shop.ask()[0] for _ in range(400)]
+    assert set(statuses) == {200, 500} and 60 <= statuses.count(500) <= 140
+    reasons = {record.reasons for record in shop.world.records}
+    assert (Reason.INVALID_BACKEND,) in reasons
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        rule(backends="{name: none, port: 80}"),
+        rule(backends="{name: cart, port: 80, weight: 0}"),
+        "- matches: [{path: {value: /}}]\n",
+        rule(filters="{type: ExtensionRef, extensionRef: {group: a.example, kind: B, name: c}}"),
+    ],
+)
+def test_a_rule_without_a_good_backend_answers_500(rules):
+    assert at_gateway(rules).ask()[0] == 500
+
+
+def test_weights_are_shares_and_zero_gets_nothing():
+    shop = at_gateway(rule(backends="{name: cart, port: 80, weight: 9}, {name: stock, port: 80, weight: 1}"))
+    names = [shop.ask()[2] for _ in range(400)]
+    assert 15 <= names.count("stock") <= 70
+    shop = at_gateway(rule(backends="{name: cart, port: 80, weight: 0}, {name: stock, port: 80}"))
+    assert {shop.ask()[2] for _ in range(20)} == {"stock"}
+
+
+def test_a_backend_has_filters_of_its_own():
+    change = "{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: side, value: left}]}}"
+    both = "{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: all, value: yes-all}]}}"
+    rewrite = "{type: URLRewrite, urlRewrite: {hostname: left.example}}"
+    moved = "{type: RequestRedirect, requestRedirect: {hostname: moved.example}}"
+    left = f"{{name: cart, port: 80, filters: [{change}, {rewrite}]}}"
+    shop = at_gateway(rule(backends=f"{left}, {{name: stock, port: 80, filters: [{moved}]}}", filters=both))
+    answers = [shop.ask("/x") for _ in range(60)]
+    assert {status for status, _, _ in answers} == {200, 302}
+    assert {fields.get(b"location") for status, fields, _ in answers if status == 302} == {b"http://moved.example/x"}
+    fields = shop.arrived["cart"][1]
+    assert (fields[b"side"], fields[b"all"], fields[b"host"]) == (b"left", b"yes-all", b"left.example")
+    assert "stock" not in shop.arrived
+
+
+# === filters
+
+
+def test_header_values_are_literal():
+    request = "{set: [{name: a, value: '%REQ(b)% 100%'}], add: [{name: c, value: d}], remove: [e]}"
+    response = "{set: [{name: server-said, value: '%no%'}], add: [{name: more, value: '1'}]}"
+    filters = f"{{type: RequestHeaderModifier, requestHeaderModifier: {request}}}, "
+    filters += f"{{type: ResponseHeaderModifier, responseHeaderModifier: {response}}}"
+    shop = at_gateway(rule(filters=filters))
+    _, fields, _ = shop.ask(lines=["b: x", "c: first", "e: gone"])
+    arrived = shop.arrived["cart"][1]
+    sent = shop.raw["cart"].lower()
+    assert arrived[b"a"] == b"%REQ(b)% 100%" and b"e" not in arrived
+    assert b"c: first\r\n" in sent and b"c: d\r\n" in sent
+    assert (fields[b"server-said"], fields[b"more"]) == (b"%no%", b"1")
+
+
+@pytest.mark.parametrize(
+    ("path", "prefix", "new", "found"),
+    [
+        ("/foo/bar", "/foo", "/xyz", "/xyz/bar"),
+        ("/foo/bar", "/foo/", "/xyz/", "/xyz/bar"),
+        ("/foo", "/foo", "/xyz", "/xyz"),
+        ("/foo/", "/foo", "/xyz", "/xyz/"),
+        ("/foo/bar", "/foo", "", "/bar"),
+        ("/foo", "/foo", "", "/"),
+        ("/foo", "/foo", "/", "/"),
+        ("/foo/", "/foo", "", "/"),
+        ("/foo/", "/foo", "/", "/"),
+        ("/foo/bar?q=1", "/foo", "/xyz", "/xyz/bar?q=1"),
+        ("/foo", "/", "/xyz", "/xyz/foo"),
+    ],
+)
+def test_a_prefix_is_replaced_by_segments(path, prefix, new, found):
+    modifier = f"{{type: ReplacePrefixMatch, replacePrefixMatch: '{new}'}}"
+    match = f"{{path: {{value: {prefix}}}}}"
+    shop = at_gateway(rule(match, f"{{type: URLRewrite, urlRewrite: {{path: {modifier}}}}}"))
+    shop.ask(path)
+    assert shop.arrived["cart"][0].split()[1].decode() == found
+    redirect = f"- matches: [{match}]\n  filters: [{{type: RequestRedirect, requestRedirect: {{path: {modifier}}}}}]\n"
+    assert at_gateway(redirect).ask(path, host="a.example")[1][b"location"].decode() == f"http://a.example{found}"
+
+
+@pytest.mark.parametrize(
+    ("redirect", "port", "host", "location"),
+    [
+        ("{hostname: b.example}", 80, "a.example", "http://b.example/p?q=1"),
+        ("{scheme: https}", 80, "a.example", "https://a.example/p?q=1"),
+        ("{scheme: https}", 8080, "a.example:8080", "https://a.example/p?q=1"),  # the scheme's own port
+        ("{hostname: b.example}", 8080, "a.example:8080", "http://b.example:8080/p?q=1"),  # the listener's
+        ("{port: 80}", 8080, "a.example:8080", "http://a.example/p?q=1"),
+        ("{port: 443, scheme: https}", 80, "a.example", "https://a.example/p?q=1"),
+        ("{port: 8443, scheme: https}", 80, "a.example", "https://a.example:8443/p?q=1"),
+        ("{path: {type: ReplaceFullPath, replaceFullPath: /new}}", 80, "a.example", "http://a.example/new?q=1"),
+    ],
+)
+def test_redirects(redirect, port, host, location):
+    text = gateway(HTTP, "{name: alt, port: 8080, protocol: HTTP}")
+    text += route("r", f"- filters: [{{type: RequestRedirect, requestRedirect: {redirect}}}]\n")
+    status, fields, _ = Shop(text).ask("/p?q=1", host=host, port=port)
+    assert (status, fields[b"location"].decode()) == (302, location)
+
+
+def test_mirrors_repeat_and_have_their_share():
+    first = "{type: RequestMirror, requestMirror: {backendRef: {name: stock, port: 80}}}"
+    second = "{type: RequestMirror, requestMirror: {backendRef: {name: cart, port: 81}, fraction: FRACTION}}"
+    second = second.replace("FRACTION", "{numerator: 1, denominator: 4}")
+    change = "{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: b}]}}"
+    shop = at_gateway(rule(filters=f"{first}, {second}, {change}"))
+    names = [shop.ask()[2] for _ in range(200)]
+    assert all(name.startswith("cart") and name.endswith("stock") for name in names)
+    assert 25 <= sum("alt" in name for name in names) <= 80
+    assert shop.arrived["stock"][1][b"a"] == b"b"
+
+
+CORS = (
+    "{type: CORS, cors: {allowOrigins: ['http://*.a.example', 'http://b.example:81'], allowMethods: [GET, PUT], "
+    "allowHeaders: [x-a], exposeHeaders: [x-b], allowCredentials: true}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("origin", "held"),
+    [
+        ("http://x.a.example", True),
+        ("http://y.x.a.example", True),
+        ("https://x.a.example", False),
+        ("http://a.example", False),
+        ("http://b.example:81", True),
+        ("http://b.example", False),
+    ],
+)
+def test_cors_by_origin(origin, held):
+    shop = at_gateway(rule(filters=CORS))
+    lines = [f"origin: {origin}", "access-control-request-method: PUT"]
+    status, fields, name = shop.ask(method="OPTIONS", lines=lines)
+    assert status == 200 and not name
+    allowed = {key: value for key, value in fields.items() if key.startswith(b"access-control-")}
+    if not held:
+        assert not allowed
+        return
+    assert allowed == {
+        b"access-control-allow-origin": origin.encode(),
+        b"access-control-allow-credentials": b"true",
+        b"access-control-allow-methods": b"GET, PUT",
+        b"access-control-allow-headers": b"x-a",
+        b"access-control-expose-headers": b"x-b",
+        b"access-control-max-age": b"5",
+    }
+    _, fields, _ = shop.ask(lines=lines[:1])
+    assert fields[b"access-control-allow-origin"] == origin.encode()
+
+
+# === time
+
+
+def test_timeouts_are_for_the_request_and_for_each_try():
+    for timeouts, seconds in (("{request: 2s}", 2), ("{backendRequest: 1500ms}", 1.5)):
+        world = World(SERVED + gateway(HTTP) + route("r", rule(more=f"  timeouts: {timeouts}\n")))
+        world.serve(CART, 8080)
+        client = world.arrive(80, LABELS, namespace="shop")
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        world.advance(seconds - 0.2)
+        assert not client.inbox
+        world.advance(0.4)
+        assert split(client.take())[0].split()[1] == b"504"
+
+
+def test_retries_by_code_wait_at_least_the_backoff_and_pass_the_last_answer_on():
+    more = "  retry: {codes: [503], attempts: 2, backoff: 200ms}\n"
+    world = World(SERVED + gateway(HTTP) + route("r", rule(more=more)))
+    server = world.serve(CART, 8080)
+    client = world.arrive(80, LABELS, namespace="shop")
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    began = world.clock.now
+    for count in range(3):
+        world.run()
+        while not server.waiting:
+            world.advance(0.01)
+        assert world.clock.now - began >= 0.2 * count
+        upstream = server.accept()
+        upstream.take()
+        upstream.send(b"HTTP/1.1 503 Busy\r\ncontent-length: 1\r\nconnection: close\r\n\r\n%d" % count)
+        upstream.end()
+    world.run()
+    assert client.take().endswith(b"2") and not server.waiting
+
+
+def test_a_retry_stanza_retries_broken_connections_whatever_its_codes():
+    world = World(SERVED + gateway(HTTP) + route("r", rule(more="  retry: {attempts: 1}\n")))
+    server = world.serve(CART, 8080)
+    client = world.arrive(80, LABELS, namespace="shop")
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    world.run()
+    server.accept().reset()
+    world.advance(1)
+    server.accept().send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    world.run()
+    assert client.take().startswith(b"HTTP/1.1 200")
+
+
+# === the mesh
+
+CART_IP, OTHER_IP, STOCK_IP = "10.96.0.1", "10.96.0.3", "10.96.0.2"
+MARK = "{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: by, value: MARK}]}}"
+
+
+def marked(mark, matches=""):
+    return rule(matches, MARK.replace("MARK", mark))
+
+
+def test_a_route_takes_the_place_of_the_default():
+    shop = Shop(mesh_route("r", rule("{path: {value: /in}}", backends=STOCK_REF)))
+    assert shop.ask("/in", at=CART_IP)[2] == "stock"
+    assert shop.ask("/out", at=CART_IP)[0] == 404
+    assert shop.ask("/out", host="stock.shop", at=STOCK_IP)[2] == "stock"  # backendRefs mean endpoints
+
+
+def test_the_dialled_service_decides_whatever_the_host_says():
+    shop = Shop(mesh_route("r", marked("r")))
+    assert shop.ask(host="stock.shop", at=CART_IP)[1][b"by"] == b"r"
+    status, fields, name = shop.ask(host="cart.shop", at=STOCK_IP)
+    assert (status, name) == (200, "stock") and b"by" not in fields
+
+
+def test_an_endpoint_s_own_address_is_no_frontend():
+    shop = Shop(mesh_route("r", marked("r")))
+    _, fields, name = shop.ask(host=f"{CART}:8080", at=CART, port=8080)
+    assert name == "cart" and b"by" not in fields
+
+
+def test_a_route_is_for_every_port_or_for_one():
+    shop = Shop(mesh_route("r", marked("r"), "{group: '', kind: Service, name: cart, port: 80}"))
+    assert b"by" in shop.ask(at=CART_IP)[1]
+    assert shop.ask(at=CART_IP, port=81)[2] == "cart alt"
+    assert b"by" not in shop.ask(at=CART_IP, port=81)[1]
+
+
+def test_consumers_have_their_own_routes():
+    """A consumer route is for its namespace's clients, and those have none of the producer's beside it."""
+    service = "{group: '', kind: Service, name: cart, namespace: shop}"
+    consumer = marked("consumer", "{path: {value: /c}}").replace("{name: cart,", "{name: cart, namespace: shop,")
+    text = mesh_route("p", marked("producer")) + mesh_route("c", consumer, service, namespace="other")
+    text += mesh_route("d", consumer.replace("/c", "/d"), service, namespace="other")
+    shop = Shop(text)
+    assert shop.ask("/c", at=CART_IP)[1][b"by"] == b"producer"
+    assert shop.ask("/c", at=CART_IP, namespace="other")[1][b"by"] == b"consumer"
+    assert shop.ask("/d", at=CART_IP, namespace="other")[0] == 200
+    assert shop.ask("/e", at=CART_IP, namespace="other")[0] == 404  # none of the producer's
+    assert shop.ask("/c", at=CART_IP, namespace="third")[1][b"by"] == b"producer"
+
+
+def test_an_older_rule_of_istio_gives_way_to_a_route():
+    rules = """---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart, namespace: shop}
+spec:
+  hosts: [cart]
+  http: [{headers: {response: {set: {by: istio}}}, route: [{destination: {host: cart, port: {number: 80}}}]}]
+"""
+    route_80 = mesh_route("r", marked("route"), "{group: '', kind: Service, name: cart, port: 80}")
+    shop = Shop(rules + route_80)
+    assert shop.ask(at=CART_IP)[1][b"by"] == b"route"
+    assert shop.ask(at=CART_IP, port=81)[1][b"by"] == b"istio"
+
+
+def test_tcp_routes_split_connections_and_the_oldest_counts():
+    text = mesh_route("old", rule(backends="{name: stock, port: 80}"), kind="TCPRoute", created=1)
+    text += mesh_route("young", rule(), kind="TCPRoute", created=2)
+    world = World(SERVED + text)
+    server = world.serve(STOCK, 8080)
+    world.connect(CART_IP, 90, namespace="shop").send(b"\x00raw")
+    world.run()
+    world.advance(1)
+    assert server.accept().take() == b"\x00raw"
+
+
+def test_a_tcp_backend_that_is_not_there_is_refused():
+    world = World(SERVED + mesh_route("r", rule(backends="{name: none, port: 80}"), kind="TCPRoute"))
+    client = world.connect(CART_IP, 90, namespace="shop")
+    client.send(b"\x00raw")
+    world.advance(1)
+    assert client.closed
+
+
+# === sessions
+
+SPLIT = "{name: cart, port: 80, weight: 1}, {name: stock, port: 80, weight: 1}"
+
+
+def session(text):
+    return f"  sessionPersistence: {text}\n"
+
+
+def test_a_session_stays_with_its_endpoint_whatever_the_weights():
+    shop = at_gateway(rule(backends=SPLIT, more=session("{cookie: {name: s, path: /a}}")))
+    _, fields, first = shop.ask()
+    cookie = fields[b"set-cookie"].decode()
+    assert cookie.startswith("s=") and "; Path=/a" in cookie and "Max-Age" not in cookie
+    token = cookie.partition(";")[0]
+    for _ in range(30):
+        _, fields, name = shop.ask(lines=[f"cookie: a=b; {token}"])
+        assert name == first and b"set-cookie" not in fields
+    assert {shop.ask()[2] for _ in range(30)} == {"cart", "stock"}
+
+
+def test_a_header_carries_a_session_as_well():
+    shop = at_gateway(rule(backends=SPLIT, more=session("{type: Header, header: {name: X-Session}}")))
+    _, fields, first = shop.ask()
+    token = fields[b"x-session"].decode()
+    assert {shop.ask(lines=[f"x-session: {token}"])[2] for _ in range(20)} == {first}
+
+
+@pytest.mark.parametrize("token", ["", "x", "!!!!", "MTAuOS45Ljk6ODA4MEAx", "a" * 300])
+def test_a_token_that_names_nobody_gets_another_endpoint_and_a_new_one(token):
+    shop = at_gateway(rule(backends=SPLIT, more=session("{cookie: {name: s}}")))
+    status, fields, name = shop.ask(lines=[f"cookie: s={token}"])
+    assert status == 200 and name in ("cart", "stock") and fields[b"set-cookie"].startswith(b"s=")
+
+
+def test_a_session_ends_with_its_time():
+    wish = "{sessionName: s, absoluteTimeout: 1h, cookieConfig: {lifetimeType: Permanent}}"
+    shop = at_gateway(rule(backends=SPLIT, more=session(wish)))
+    cookie = shop.ask()[1][b"set-cookie"].decode()
+    assert "Max-Age=3600" in cookie
+    lines = [f"cookie: {cookie.partition(';')[0]}"]
+    assert b"set-cookie" not in shop.ask(lines=lines)[1]
+    shop.world.advance(3601)
+    assert b"set-cookie" in shop.ask(lines=lines)[1]
+
+
+# === TLS to backends
+
+POLICY = """
+targetRefs: [{group: '', kind: Service, name: cart}]
+validation: {hostname: cart.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}]}
+"""
+
+
+@pytest.mark.parametrize(("name", "held"), [("cart.example", True), ("other.example", False)])
+def test_a_gateway_speaks_tls_to_a_service_by_its_policy(name, held):
+    authority = Authority()
+    shop = Shop(gateway(HTTP) + route("r", rule()) + made("BackendTLSPolicy", "p", POLICY))
+    secrets = {"configmap://shop/ca": {"ca.crt": authority.certificate}}
+    shop.world.proxy.certificates.replace(Materials({}, secrets))
+    peer = shop.world.arrive(80, LABELS, namespace="shop")
+    peer.send(b"GET / HTTP/1.1\r\nHost: cart.shop\r\n\r\n")
+    shop.world.run()
+    upstream = TlsPeer(shop.servers[CART].accept(), server_context(authority.issue(name)), server=True)
+    settle(shop.world, upstream)
+    if held:
+        assert upstream.take().startswith(b"GET / HTTP/1.1\r\n")
+        upstream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    else:
+        assert upstream.take() == b""
+    for _ in range(3):  # retries
+        shop.world.advance(0.5)
+        while shop.servers[CART].waiting:
+            settle(shop.world, TlsPeer(shop.servers[CART].accept(), server_context(authority.issue(name)), server=True))
+    assert split(peer.take())[0].split()[1] == (b"200" if held else b"503")

@@ -1,0 +1,125 @@
+"""`nodemesh run` by the Gateway API, from outside: ports that come and go with listeners, TLS, a consumer's routes."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.routes import gateway, route
+from tests.unit.cli.mesh import Answer, Mesh, Upstream, cluster, free_port, until
+
+from nodemesh.lab.certificates import Authority
+
+TO_REVIEWS = "- backendRefs: [{name: reviews, port: 9080}]"
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    upstream = Upstream("v1")
+    yield upstream
+    upstream.close()
+
+
+class Edge(Mesh):
+    """The agent as a Gateway's workload, with the ports that the Gateway asks for."""
+
+    def __init__(self, folder: Path, upstream: Upstream) -> None:
+        self.config = folder / "config"
+        self.config.mkdir()
+        self.base = cluster(upstream)
+        super().__init__(
+            self.config, "--gateway", "gateway.networking.k8s.io/gateway-name=edge", "--gateway-listen", "127.0.0.1",
+            expose=("reviews:9080",),
+        )  # fmt: skip
+
+    def write(self, text: str) -> None:
+        path = self.config / "mesh.yaml"
+        path.with_suffix(".new").write_text(self.base + text)
+        os.replace(path.with_suffix(".new"), path)
+
+    def get(self, url: str, port: int, *options: str) -> Answer:
+        """curl with the gateway in the place of every host."""
+        connect = ["--connect-to", f"::127.0.0.1:{port}"]
+        done = subprocess.run(
+            ["curl", "-sS", "-m", "10", "-w", "\n%{http_code}", *connect, *options, url],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        body, _, status = done.stdout.rpartition("\n")
+        return Answer(int(status or 0), body or done.stderr)
+
+
+def plain(port: int, name: str = "web") -> str:
+    return f"{{name: {name}, port: {port}, protocol: HTTP}}"
+
+
+def test_ports_come_and_go_with_the_listeners(tmp_path, upstream):
+    first, second = free_port(), free_port()
+    edge = Edge(tmp_path, upstream)
+    text = route("r", TO_REVIEWS, namespace="default")
+    edge.write(gateway(plain(first), namespace="default") + text)
+    with edge:
+        until(lambda: edge.get("http://any.example/", first) == (200, "v1"))
+        assert edge.get("http://any.example/", second).status == 0
+        edge.write(gateway(plain(first), plain(second, "more"), namespace="default") + text)
+        until(lambda: edge.get("http://any.example/", second) == (200, "v1"))
+        edge.write(gateway(plain(second, "more"), namespace="default") + text)
+        until(lambda: edge.get("http://any.example/", first).status == 0)
+        assert edge.get("http://any.example/", second) == (200, "v1")
+
+
+def test_a_port_that_is_taken_is_told_and_spares_the_others(tmp_path, upstream):
+    taken, port = upstream.port, free_port()
+    edge = Edge(tmp_path, upstream)
+    edge.write(
+        gateway(plain(taken), plain(port, "more"), namespace="default") + route("r", TO_REVIEWS, namespace="default")
+    )
+    with edge:
+        until(lambda: edge.get("http://any.example/", port) == (200, "v1"))
+        assert "a gateway's port cannot be had" in edge.log()
+
+
+def secret(name: str, authority: Authority, host: str) -> str:
+    pair = authority.issue(host)
+    parts = {"tls.crt": pair.certificate, "tls.key": pair.key}
+    data = "\n".join(
+        f"  {key}: |\n    " + value.decode().strip().replace("\n", "\n    ") for key, value in parts.items()
+    )
+    return f"---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: default}}\nstringData:\n{data}\n"
+
+
+def test_tls_ends_by_the_server_name_and_misdirected_requests_are_told(tmp_path, upstream, authority):
+    port = free_port()
+    (tmp_path / "ca.pem").write_bytes(authority.certificate)
+    trust = ("--cacert", str(tmp_path / "ca.pem"))
+    listener = (
+        "{{name: {0}, hostname: {0}.example, port: {1}, protocol: HTTPS, tls: {{certificateRefs: [{{name: {0}}}]}}}}"
+    )
+    text = gateway(listener.format("a", port), listener.format("b", port), namespace="default")
+    text += route("r", TO_REVIEWS, namespace="default")
+    edge = Edge(tmp_path, upstream)
+    edge.write(text + secret("a", authority, "a.example") + secret("b", authority, "b.example"))
+    with edge:
+        until(lambda: edge.get("https://a.example/", port, *trust) == (200, "v1"))
+        assert edge.get("https://b.example/", port, *trust) == (200, "v1")
+        assert edge.get("https://c.example/", port, *trust).status == 0
+        assert edge.get("https://a.example/", port, *trust, "-H", "host: b.example").status == 421
+        assert edge.get("https://a.example/", port, *trust, "-H", "host: c.example").status == 404
+
+
+def test_routes_of_the_mesh_are_carried_out_for_exposed_services(tmp_path, upstream):
+    parents = "[{group: '', kind: Service, name: reviews}]"
+    rules = "- matches: [{path: {value: /in}}]\n  backendRefs: [{name: reviews, port: 9080}]\n"
+    rules += "- matches: [{path: {value: /away}}]\n"
+    rules += "  filters: [{type: RequestRedirect, requestRedirect: {hostname: b.example, statusCode: 307}}]"
+    edge = Edge(tmp_path, upstream)
+    edge.write(route("r", rules, parents=parents, namespace="default"))
+    with edge:
+        until(lambda: edge.curl("/in/side") == (200, "v1"))
+        assert edge.curl("/inside").status == 404 and edge.curl("/away").status == 307
+        (service,) = [row for row in edge.api("/services") if row["host"].startswith("reviews")]
+        assert service["ports"][0]["mode"] == "proxy" and "HTTPRoute default/r" in service["ports"][0]["mode_reason"]

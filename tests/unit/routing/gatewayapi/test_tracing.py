@@ -1,0 +1,102 @@
+"""`explain` and `lint` for routes: what decided, which rule was next, and what does not attach."""
+
+import msgspec
+import pytest
+from tests.routes import BASE, SERVED, gateway, made, mesh_route, route, snapshot_of
+
+from nodemesh.routing.client import Client
+from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.explain import explain
+from nodemesh.routing.lint import lint
+from nodemesh.routing.views import Views
+
+HTTP = "{name: web, port: 80, protocol: HTTP}"
+RULES = """- name: in
+  matches: [{path: {value: /in}, headers: [{name: x-a, value: b}]}]
+  backendRefs: [{name: cart, port: 80}, {name: none, port: 80}]
+- name: away
+  matches: [{path: {value: /away}}]
+  filters: [{type: RequestRedirect, requestRedirect: {hostname: moved.example}}]
+"""
+
+
+def asked(text, url, headers=(), **client):
+    views = Views(compile_tables(snapshot_of(SERVED + text)), None)
+    return explain(views, Client(**{"namespace": "shop", **client}), "GET", url, headers)
+
+
+def steps(answer):
+    return [(step.text, step.held) for step in answer.steps]
+
+
+def test_a_mesh_route_is_named_with_its_rule_and_place():
+    answer = asked(mesh_route("r", RULES), "http://cart:80/in/x", [("x-a", "b")])
+    assert (answer.outcome, answer.route, answer.virtual_service) == ("route", "HTTPRoute shop/r", None)
+    assert (answer.rule.path, answer.rule.name) == ("spec.rules[0]", "in") and answer.rule.line
+    told = steps(answer)
+    assert ("HTTPRoute shop/r routes cart.shop.svc.cluster.local", True) in told
+    assert ("path path prefix '/in': saw '/in/x'", True) in told
+    assert ("backend Service none answers 500 for its share: BackendNotFound", False) in told
+    assert answer.mode == "proxy" and "HTTPRoute shop/r" in answer.mode_reason
+
+
+def test_what_no_rule_takes_and_what_a_rule_sends_away():
+    answer = asked(mesh_route("r", RULES), "http://cart:80/other")
+    assert (answer.outcome, answer.status, answer.route) == ("no_rule", 404, "HTTPRoute shop/r")
+    assert ("no rule of the routes matches, and there is no way past them", False) in steps(answer)
+    answer = asked(mesh_route("r", RULES), "http://cart:80/away")
+    assert (answer.outcome, answer.location) == ("redirect", "http://moved.example/away")
+
+
+def test_of_both_apis_it_is_told_which_counts_and_why():
+    rule = made(
+        "VirtualService", "v", "hosts: [cart]\nhttp: [{route: [{destination: {host: cart}}]}]",
+        api="networking.istio.io/v1",
+    ).replace(", generation: 3", "")  # fmt: skip
+    answer = asked(mesh_route("r", RULES) + rule, "http://cart:80/away")
+    text = "VirtualService shop/v covers cart.shop.svc.cluster.local too, but routes of the Gateway API come before it"
+    assert (text, False) in steps(answer)
+    answer = asked(mesh_route("r", RULES, "{group: '', kind: Service, name: cart, port: 81}") + rule, "http://cart:80/")
+    assert answer.virtual_service == "shop/v" and answer.route is None
+
+
+def test_a_gateway_s_route_is_named():
+    labels = {"gateway.networking.k8s.io/gateway-name": "edge"}
+    answer = asked(gateway(HTTP) + route("r", RULES), "http://any.example/away", gateway=True, labels=labels)
+    assert (answer.outcome, answer.route) == ("redirect", "HTTPRoute shop/r")
+    broken = "- backendRefs: [{name: none, port: 80}]"
+    answer = asked(gateway(HTTP) + route("r", broken), "http://any.example/", gateway=True, labels=labels)
+    assert (answer.outcome, answer.status, answer.reason) == ("no_backend", 500, "invalid_backend")
+    assert msgspec.json.decode(msgspec.json.encode(answer))["virtualService"] is None
+
+
+GOOD = "- backendRefs: [{name: cart, port: 80}]"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (gateway(HTTP) + route("r", GOOD), set()),
+        (route("r", GOOD), {("unknown-parent", "spec.parentRefs[0].name")}),
+        (gateway(HTTP) + route("r", GOOD, parents="[{name: edge, sectionName: none}]"),
+         {("route-not-accepted", "spec.parentRefs[0]")}),
+        (gateway(HTTP) + route("r", "- backendRefs: [{name: none, port: 80}]"), {("route-unresolved", "spec.rules")}),
+        (gateway("{name: web, port: 80, protocol: UDP}"), {("listener-not-served", "spec.listeners[0]")}),
+        (gateway(HTTP).replace("nodemesh", "none"), {("unknown-class", "spec.gatewayClassName")}),
+        (mesh_route("r", GOOD, "{group: '', kind: Service, name: bare}"),
+         {("route-not-accepted", "spec.parentRefs[0]")}),
+    ],
+)  # fmt: skip
+def test_lint_tells_what_does_not_attach(text, found):
+    problems = [problem for problem in lint(snapshot_of(BASE + text)) if problem.severity != "info"]
+    assert {(problem.code, problem.path) for problem in problems} == found
+    assert all(problem.location.line and problem.message for problem in problems)
+
+
+def test_lint_tells_of_a_virtual_service_that_a_route_displaces():
+    rule = made(
+        "VirtualService", "v", "hosts: [cart]\nhttp: [{route: [{destination: {host: cart, port: {number: 80}}}]}]",
+        api="networking.istio.io/v1",
+    ).replace(", generation: 3", "")  # fmt: skip
+    (problem,) = [one for one in lint(snapshot_of(BASE + mesh_route("r", GOOD) + rule)) if one.severity != "info"]
+    assert (problem.code, problem.name) == ("displaced-by-route", "v") and "HTTPRoute shop/r" in problem.message
