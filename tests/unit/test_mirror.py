@@ -208,6 +208,8 @@ TOGETHER = {
     "cli/test_run_east_west.py": "cli/run.py",
     "cli/test_run_expose.py": "cli/run.py",
     "cli/test_run_gateway.py": "cli/run.py",
+    "cli/test_run_grpc.py": "proxy/http2/server.py",
+    "cli/test_run_http2.py": "proxy/http2/client.py",
     "cli/test_run_routes.py": "cli/run.py",
     "cli/test_run_hangs.py": "node/supervisor.py",
     "config/test_fuzz.py": "config/load.py",
