@@ -1,5 +1,5 @@
-"""The build backend: setuptools, with the programs and manifests put into the package, and where NODEMESH_COMPILE=1 the
-hot path's modules become extensions by mypyc.
+"""The build backend: setuptools, with the live page (`build_page.py`), the programs and the manifests put into the
+package; where NODEMESH_COMPILE=1 the hot path's modules become extensions by mypyc.
 
 pyproject.toml names this file. The modules stay plain Python beside their extensions, which come first on import."""
 
@@ -15,6 +15,8 @@ from typing import Any
 from setuptools import build_meta, setup
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
+
+import build_page
 
 #: What the package needs beside its modules; nodemesh/share.py finds it again.
 SHARED = ("bpf", "manifests")
@@ -75,7 +77,7 @@ class Source(sdist):
 
     def add_defaults(self) -> None:
         super().add_defaults()
-        self.filelist.append("agent/build_backend.py")
+        self.filelist.extend(["agent/build_backend.py", "agent/build_page.py"])
         for name in SHARED:
             self.filelist.graft(name)
 
@@ -85,18 +87,21 @@ class Backend(build_meta._BuildMetaBackend):
 
     def run_setup(self, setup_script: str = "setup.py") -> None:
         building = bool({"bdist_wheel", "editable_wheel"} & set(sys.argv))
+        if building:
+            build_page.try_build()
         setup(
             ext_modules=extensions() if COMPILE and building else [],
             cmdclass={"build_py": Build, "sdist": Source},
         )
 
     def get_requires_for_build_wheel(self, config_settings: Any = None) -> list[str]:
-        """mypyc, and what it needs to know the types of."""
+        """What brings npm where there is none; mypyc, and what it needs to know the types of."""
+        node = [] if build_page.npm() else [build_page.NODE_PACKAGE]
         if not COMPILE:
-            return []
+            return node
         project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
         mypy = [need for need in project["optional-dependencies"]["dev"] if need.startswith("mypy")]
-        return [*mypy, *project["dependencies"]]
+        return [*node, *mypy, *project["dependencies"]]
 
     get_requires_for_build_editable = get_requires_for_build_wheel
 

@@ -2,17 +2,25 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from tests.apiserver.kinds import Kind, route_kinds
 from tests.apiserver.running import kubeconfig, running
 from tests.apiserver.server import ApiServer
+from tests.unit.node.numbers import FULL
 
 from nodemesh.cli.main import cli
+from nodemesh.node.metrics import families, page_families
+from nodemesh.registry.assemble import ObjectKey
+from nodemesh.registry.sources.cluster import ResourceStatus
+from nodemesh.registry.sources.reflector import Phase
 from nodemesh.registry.sources.resources import resources
+from nodemesh.telemetry.exposition import Page, render
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 KUSTOMIZATIONS = [".", "gateway", "overlays/monitoring", "overlays/admission", "overlays/status", "overlays/gateways"]
@@ -48,6 +56,7 @@ def server():
     for kind in route_kinds():
         made.kinds.add(kind)
     made.kinds.add(Kind("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"))
+    made.kinds.add(Kind("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules"))
     with running(made) as found:
         yield found
 
@@ -136,16 +145,32 @@ def test_selectors_and_ports_belong_together(tmp_path):
     assert find(gateway, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"] == "nodemesh-gateway"
 
 
-def test_the_dashboard_asks_for_metrics_that_there_are(tmp_path):
-    """The names of our own metrics, against the code that exposes them."""
-    text = find(built("overlays/monitoring", tmp_path), "ConfigMap")["data"]["nodemesh.json"]
-    code = (MANIFESTS.parent / "agent/nodemesh/node/metrics.py").read_text()
-    asked = {word for panel in json.loads(text)["panels"] for target in panel["targets"]
-             for word in target["expr"].replace("(", " ").replace("[", " ").replace("{", " ").split()
-             if word.startswith("nodemesh_")}  # fmt: skip
+WATCH = ResourceStatus(name="Pod", phase=Phase.WATCHING, objects=1, events=1, starts=1, failures=0, error="")
+
+
+def expressions(tmp_path) -> list[str]:
+    """What the dashboard and the alerts ask Prometheus for."""
+    made = built("overlays/monitoring", tmp_path)
+    dashboard = json.loads(find(made, "ConfigMap")["data"]["nodemesh.json"])
+    groups = find(made, "PrometheusRule")["spec"]["groups"]
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]] + [
+        rule["expr"] for group in groups for rule in group["rules"]
+    ]
+
+
+def test_dashboard_and_alerts_ask_for_metrics_that_there_are(tmp_path):
+    full = msgspec.structs.replace(FULL, refused=[ObjectKey("Gateway", "a", "b")], watches=[WATCH])
+    page = Page(http=(), tcp=(), own=lambda left_out: (*families(full), *page_families(("x",), 1.0)))
+    exposed = set(re.findall(r"^(nodemesh_\w+)", b"".join(render(page)).decode(), re.MULTILINE))
+    asked = {name for text in expressions(tmp_path) for name in re.findall(r"nodemesh_\w+", text)}
+    assert len(asked) > 12 and asked <= exposed, asked - exposed
+
+
+def test_what_both_reporters_tell_is_counted_once(tmp_path):
+    asked = [text for text in expressions(tmp_path) if "istio_" in text]
     assert len(asked) > 5
-    for name in asked:
-        assert name.removeprefix("nodemesh_").removesuffix(")").removesuffix("_total") in code, name
+    for text in asked:
+        assert text.count("istio_") == text.count('reporter="source"'), text
 
 
 def test_the_whole_has_every_part(tmp_path):

@@ -4,12 +4,14 @@ back to its Python without a word, and a hot module outside the list would never
 import ast
 import importlib
 import os
+import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+sys.path.insert(0, str(ROOT / "agent"))  # where the backend finds what lies beside it
 spec = spec_from_file_location("build_backend", ROOT / "agent" / "build_backend.py")  # it lies beside the package
 assert spec is not None and spec.loader is not None
 backend = module_from_spec(spec)

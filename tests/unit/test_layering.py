@@ -61,7 +61,7 @@ HOMES = {
     },
     "re2": {"config/regex.py"},
     "dns": {"node/resolve.py", "proxy/dns/message.py"},
-    "cryptography": {"proxy/tls/peer.py", "lab/certificates.py"},
+    "cryptography": {"proxy/tls/expiry.py", "proxy/tls/peer.py", "lab/certificates.py"},
 }
 
 

@@ -5,20 +5,31 @@ from __future__ import annotations
 import asyncio
 import platform
 import socket
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import web
 
 from .. import __version__
 from ..telemetry.exposition import CONTENT_TYPE, zipped
-from . import graph, pages
+from . import graph, page, pages, picture, sight
 from .state import Explanation, Node, QuestionError
 
 #: How many of the last requests /connections shows.
 RECENT = 256
+
+#: Seconds of history that can be asked for, seconds between two frames of the live picture, and how many watch it.
+LONGEST = 900
+FRAME = 1.0
+STREAMS = 16
+
+#: Findings and changes beside a picture.
+PROBLEMS_SHOWN = 100
+CHANGES_SHOWN = 10
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -32,6 +43,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     """Every error is `{"error": sentence}`."""
     try:
         return await handler(request)
+    except QuestionError as error:
+        return json_response({"error": str(error)}, 400)
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -43,12 +56,15 @@ class Api:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._streams = 0
 
     def application(self) -> web.Application:
         """A fresh aiohttp application with all routes."""
         application = web.Application(middlewares=[errors_as_json, self.known_host], client_max_size=64 * 1024)
         application.add_routes(
             [
+                web.get("/", self.page),
+                web.get("/static/{name}", self.page),
                 web.get("/healthz", self.healthz),
                 web.get("/readyz", self.readyz),
                 web.get("/version", self.version),
@@ -57,14 +73,34 @@ class Api:
                 web.get("/services", self.services),
                 web.get("/endpoints", self.endpoints),
                 web.get("/routes", self.routes),
+                web.get("/clusters", self.clusters),
+                web.get("/listeners", self.listeners),
                 web.get("/pods", self.pods),
                 web.get("/connections", self.connections),
                 web.get("/graph", self.graph),
+                web.get("/graph/live", self.live),
+                web.get("/decisions", self.decisions),
+                web.get("/changes", self.changes),
                 web.get("/explain", self.explain),
                 web.get("/config/problems", self.problems),
             ]
         )
         return application
+
+    async def page(self, request: web.Request) -> web.Response:
+        found = page.asset(request.match_info.get("name", "index.html"))
+        if found is None:
+            return json_response({"error": page.MISSING if request.path == "/" else "there is no such file"}, 404)
+        headers = {
+            "Content-Security-Policy": page.POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-cache",
+            "Vary": "Accept-Encoding",
+        }
+        body = found.plain
+        if takes_gzip(request.headers.get("Accept-Encoding", "")):
+            body, headers["Content-Encoding"] = found.zipped, "gzip"
+        return web.Response(body=body, content_type=found.content_type, charset="utf-8", headers=headers)
 
     @web.middleware
     async def known_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -108,10 +144,20 @@ class Api:
     async def services(self, _request: web.Request) -> web.Response:
         return json_response(pages.services(self._node.snapshot, self._node.mode))
 
-    async def endpoints(self, _request: web.Request) -> web.Response:
-        return json_response(pages.endpoints(self._node.snapshot))
+    async def endpoints(self, request: web.Request) -> web.Response:
+        if client := request.query.get("as", ""):
+            return json_response(sight.endpoints(self._node.view(client), self._node.endpoint_states()))
+        return json_response(pages.endpoints(self._node.snapshot, self._node.endpoint_states()))
 
-    async def routes(self, _request: web.Request) -> web.Response:
+    async def clusters(self, request: web.Request) -> web.Response:
+        return json_response(sight.clusters(self._node.view(request.query.get("as", "default"))))
+
+    async def listeners(self, request: web.Request) -> web.Response:
+        return json_response(sight.listeners(self._node.view(request.query.get("as", "default"))))
+
+    async def routes(self, request: web.Request) -> web.Response:
+        if client := request.query.get("as", ""):
+            return json_response(sight.routes(self._node.view(client), self._node.snapshot))
         return json_response(pages.routes(self._node.snapshot))
 
     async def pods(self, _request: web.Request) -> web.Response:
@@ -129,14 +175,92 @@ class Api:
         is_open = [{**row, "request": without_query(row["request"])} if "request" in row else row for row in is_open]
         return json_response({"open": is_open, "recent": recent})
 
-    async def graph(self, _request: web.Request) -> web.Response:
-        return json_response(graph.build(await self._node.telemetry()))
+    async def graph(self, request: web.Request) -> web.Response:
+        totals = await self._node.telemetry()
+        if "window" not in request.query:
+            return json_response(graph.build(totals))
+        return json_response(self._picture(wanted(request)))
+
+    async def live(self, request: web.Request) -> web.StreamResponse:
+        """The picture each second, as events (text/event-stream)."""
+        asked = wanted(request)
+        if self._streams >= STREAMS:
+            return json_response({"error": f"{STREAMS} pages are open already; close one"}, 503)
+        self._streams += 1
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        try:
+            await answer.prepare(request)
+            while request.transport is not None and not request.transport.is_closing():
+                await self._node.telemetry()
+                body = msgspec.json.encode(self._picture(asked))
+                await answer.write(b"data: " + body + b"\n\n")
+                await asyncio.sleep(FRAME)
+        except ConnectionError:
+            pass
+        finally:
+            self._streams -= 1
+        return answer
+
+    def _picture(self, asked: Wanted) -> dict[str, Any]:
+        node, now = self._node, time.time()
+        end = now - asked.back
+        ejected = Counter(row.host for row in node.endpoint_states().values() if row.ejected_for >= 0.0)
+        flows = node.history.between(end - asked.window, end)
+        # What was counted by now covers less than the window where the history is shorter.
+        covered = min(asked.window, max(end - node.history.since, 1.0)) if node.history.since else asked.window
+        drawn = picture.draw(flows, covered, node.snapshot, node.mode, ejected, node.problems(), asked.namespace)
+        return {
+            "as_of": end,
+            "window": asked.window,
+            "since": node.history.since,
+            "namespaces": sorted({service.namespace for each in node.snapshot.services.values() for service in each}),
+            "missing": node.why_empty() if not drawn["edges"] else [],
+            "problems": pages.problems(node.problems())[:PROBLEMS_SHOWN],
+            "changes": node.changes()[: -CHANGES_SHOWN - 1 : -1],
+            **drawn,
+        }
+
+    async def decisions(self, request: web.Request) -> web.Response:
+        """The last requests, newest first: of a client workload (`client=NS/WORKLOAD`), to a service (`host=`), those
+        that failed (`failed=1`)."""
+        totals = await self._node.telemetry()
+        query = request.query
+        kept = totals.failed if query.get("failed") else totals.recent
+        clients = set(query.getall("client", []))
+        found = [
+            record
+            for record in reversed(kept)
+            if (not clients or f"{record.client.partition('/')[0]}/{record.workload}" in clients)
+            and (not query.get("host") or record.host == query["host"])
+        ]
+        shown = [msgspec.structs.replace(each, path=without_query(each.path)) for each in found[:RECENT]]
+        return json_response(shown)
+
+    async def changes(self, _request: web.Request) -> web.Response:
+        return json_response(self._node.changes()[::-1])
 
     async def explain(self, request: web.Request) -> web.Response:
-        try:
-            return json_response(self._node.explain(question(request)))
-        except QuestionError as error:
-            return json_response({"error": str(error)}, 400)
+        return json_response(self._node.explain(question(request)))
+
+
+class Wanted(NamedTuple):
+    """Which picture is asked for: so many seconds, until `back` seconds ago, of one namespace or of all."""
+
+    window: float
+    back: float
+    namespace: str
+
+
+def wanted(request: web.Request) -> Wanted:
+    """Raises QuestionError."""
+    query = request.query
+    try:
+        window, back = float(query.get("window", "60")), float(query.get("back", "0"))
+    except ValueError:
+        raise QuestionError("window and back are seconds, for instance ?window=60&back=0") from None
+    if not 5 <= window <= LONGEST or not 0 <= back <= LONGEST:
+        raise QuestionError(f"window is 5 to {LONGEST} seconds, back at most {LONGEST}")
+    return Wanted(window, back, query.get("namespace", ""))
 
 
 def without_query(path: str) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from ..config.base import Model
+from ..config.base import Duration, Model
 from ..config.meta import Object
 from ..config.problems import Problem
 from ..config.virtualservice import HTTPRoute, VirtualServiceSpec
 from ..registry.snapshot import Health, Service, Snapshot
 from ..routing.gatewayapi.attach import routes_of
-from .state import ModeRow
+from .state import EndpointRow, ModeRow
 
 Mode = Callable[[Service, int], ModeRow]
 
@@ -55,8 +55,8 @@ def _service(service: Service, mode: Mode) -> dict[str, Any]:
     }
 
 
-def endpoints(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """/endpoints."""
+def endpoints(snapshot: Snapshot, states: Mapping[tuple[str, int], EndpointRow]) -> list[dict[str, Any]]:
+    """/endpoints. `ejected_for` is null where outlier detection has not ejected it, `in_flight` where none counts."""
     return [
         {
             "service": service.host,
@@ -71,12 +71,19 @@ def endpoints(snapshot: Snapshot) -> list[dict[str, Any]]:
             "network": endpoint.network,
             "weight": endpoint.weight,
             "labels": dict(endpoint.labels),
+            **state_of(states.get((endpoint.address, endpoint.port))),
         }
         for host in sorted(snapshot.services)
         for service in snapshot.services[host]
         for port in sorted(service.endpoints)
         for endpoint in service.endpoints[port]
     ]
+
+
+def state_of(row: EndpointRow | None) -> dict[str, Any]:
+    """What the data plane knows of an endpoint under a policy."""
+    ejected = row.ejected_for if row is not None and row.ejected_for >= 0.0 else None
+    return {"in_flight": row.in_flight if row is not None else None, "ejected_for": ejected}
 
 
 def routes(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -136,7 +143,12 @@ def _action(rule: Any) -> dict[str, Any]:
 
 def as_written(value: Model) -> dict[str, Any]:
     """A configuration struct as its author would write it: defaults left out."""
-    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=str), type=dict[str, Any])
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_as_text), type=dict[str, Any])
+
+
+def _as_text(value: object) -> str:
+    """Durations in protobuf's JSON form: seconds with an s."""
+    return f"{value / 1000:.3f}".rstrip("0").rstrip(".") + "s" if isinstance(value, Duration) else str(value)
 
 
 def problems(found: Sequence[Problem]) -> list[dict[str, Any]]:
@@ -151,6 +163,7 @@ def problems(found: Sequence[Problem]) -> list[dict[str, Any]]:
             "line": problem.location.line,
             "column": problem.location.column,
             "kind": problem.kind,
+            "group": problem.group,
             "namespace": problem.namespace,
             "name": problem.name,
             "path": problem.path,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from ..config.problems import Problem
 from ..registry.snapshot import Service, Snapshot
+from ..routing.view import View
+from ..telemetry.history import History
 from ..telemetry.totals import Totals
 
 
@@ -28,6 +30,14 @@ class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     capture: dict[str, str] = {}
     dns: bool = False
     dns_why_not: str = ""
+
+
+class EndpointRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint under a policy: `ejected_for` seconds ago outlier detection has ejected it, -1: it has not."""
+
+    host: str
+    in_flight: int = 0
+    ejected_for: float = -1.0
 
 
 class ModeRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,11 +89,27 @@ class Node(Protocol):
     def mode(self, service: Service, port: int) -> ModeRow:
         """Which way connections to a service port take."""
 
+    def view(self, client: str) -> View:
+        """What a client sees: `namespace/pod`, or anyone in `namespace`. Raises QuestionError."""
+
     def explain(self, question: Explanation) -> dict[str, Any]:
         """The matcher's own account. Raises QuestionError."""
 
     async def telemetry(self) -> Totals:
         """The sum of all workers' numbers, fetched now."""
+
+    @property
+    def history(self) -> History:
+        """What was counted lately."""
+
+    def endpoint_states(self) -> Mapping[tuple[str, int], EndpointRow]:
+        """By address and port: what the data plane knows of endpoints under a policy."""
+
+    def changes(self) -> Sequence[Any]:
+        """The newest changes of the configuration, oldest first, and how long they took."""
+
+    def why_empty(self) -> list[str]:
+        """Sentences that say why there may be no traffic to see; none where nothing stands in its way."""
 
     async def connections(self) -> list[Any]:
         """What is open now, from all workers."""

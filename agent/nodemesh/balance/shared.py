@@ -130,6 +130,11 @@ class Ledger:
         self.without = sum(not self._place(key, fields) for key, fields in wanted.items() if key not in self.rows)
         return self.without
 
+    def row_of(self, key: int) -> Row | None:
+        """A key's row, to read."""
+        number = self.rows.get(key)
+        return self.memory.row(number, 0) if number is not None else None
+
     def forget(self, worker: int) -> None:
         """A worker died and will not come back."""
         self.memory.clear_column(worker)

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
+from .output import DEFAULT_ADMIN as DEFAULT_ADMIN
 from .output import Failure
 
-DEFAULT_ADMIN = "127.0.0.1:15000"
 TIMEOUT = 10.0
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import __version__
+from ..config.meta import Location
 from ..config.problems import Problem, Severity
+from .client import fetch
 from .output import format_option, print_json
 
 if TYPE_CHECKING:
@@ -18,18 +20,30 @@ if TYPE_CHECKING:
 
 #: Severities in SARIF's words (SARIF 2.1.0, section 3.27.10).
 SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+#: The name under which standard input's findings stand.
+STDIN = "<stdin>"
+
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, allow_dash=True), metavar="PATH...")
+@click.option("--admin", default="", metavar="ADDR", help="Ask the agent there what it has found, in place of files.")
 @format_option("text", "json", "sarif")
-def lint(paths: tuple[str, ...], form: str) -> None:
-    """Check files and folders of YAML. Exit code 1 if there are errors."""
+def lint(paths: tuple[str, ...], admin: str, form: str) -> None:
+    """Check files and folders of YAML; - is standard input. Exit code 1 if there are errors."""
     from ..registry.sources.directory import DirectorySource
 
-    source = DirectorySource(paths)
-    problems = find(source)
+    if bool(paths) == bool(admin):
+        raise click.UsageError("give files and folders to check, - for standard input, or --admin ADDR")
+    read = ""
+    if admin:
+        problems = [as_problem(row) for row in fetch(admin, "/config/problems")]
+        read = f"the agent at {admin}"
+    else:
+        source = DirectorySource([path for path in paths if path != "-"])
+        problems = find(source, sys.stdin.read() if "-" in paths else None)
+        read = said_files(len(source.files) + ("-" in paths))
     if form == "json":
         print_json([as_row(problem) for problem in problems])
     elif form == "sarif":
@@ -37,31 +51,56 @@ def lint(paths: tuple[str, ...], form: str) -> None:
     else:
         for problem in problems:
             click.echo(as_line(problem))
-        click.echo(summary(problems, len(source.files)), err=True)
+        click.echo(summary(problems, read), err=True)
     sys.exit(any(problem.severity is Severity.ERROR for problem in problems))
 
 
-def find(source: DirectorySource) -> list[Problem]:
-    """All findings in the order of files and lines."""
+def find(source: DirectorySource, text: str | None = None) -> list[Problem]:
+    """All findings in the order of files and lines; those in a text as well that was read from standard input."""
+    from ..config.load import load_text
     from ..registry.store import Store
     from ..routing.lint import lint as across
 
     changes = source.scan()
-    if changes is None:
-        return []
-    snapshot = Store().apply("files", changes.changed, changes.removed, changes.problems)
+    objects = list(changes.changed) if changes is not None else []
+    told = list(changes.problems) if changes is not None else []
+    if text is not None:
+        loaded = load_text(text, STDIN)
+        objects += loaded.objects
+        told += loaded.problems
+    snapshot = Store().apply("files", objects, (), told)
     problems = dict.fromkeys((*snapshot.problems, *across(snapshot)))
     return sorted(problems, key=lambda problem: (problem.location.file, problem.location.line, problem.location.column))
 
 
-def summary(problems: Sequence[Problem], files: int) -> str:
-    """How many files were read, and how many findings of each severity there are."""
+def said_files(files: int) -> str:
+    return f"{files} file{'s' * (files != 1)}" if files else ""
+
+
+def summary(problems: Sequence[Problem], read: str) -> str:
+    """What was read, and how many findings of each severity there are."""
     counted = Counter(problem.severity for problem in problems)
     words = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
     said = [f"{counted[key]} {word}{'s' * (counted[key] != 1)}" for key, word in words.items() if counted[key]]
-    if not files:
+    if not read:
         return "there is no YAML or JSON file to check"
-    return f"{files} file{'s' * (files != 1)}: {', '.join(said) or 'no problems found'}"
+    return f"{read}: {', '.join(said) or 'no problems found'}"
+
+
+def as_problem(row: dict[str, Any]) -> Problem:
+    """A finding of a running agent."""
+    return Problem(
+        code=row["code"],
+        message=row["message"],
+        severity=Severity(row["severity"]),
+        refused=row["refused"],
+        location=Location(row["file"], row["line"], row["column"]),
+        kind=row["kind"],
+        group=row["group"],
+        namespace=row["namespace"],
+        name=row["name"],
+        path=row["path"],
+    )
 
 
 def as_row(problem: Problem) -> dict[str, Any]:
@@ -93,9 +132,9 @@ def as_sarif(problems: Sequence[Problem]) -> dict[str, Any]:
     """SARIF 2.1.0, as code hosts show findings."""
     from ..config.codes import CODES
     from ..registry.sources.directory import FILE_CODES
-    from ..routing.lint.codes import ACROSS_CODES
+    from ..routing.lint.codes import ACROSS_CODES, LIVE_CODES
 
-    meanings = CODES | FILE_CODES | ACROSS_CODES
+    meanings = CODES | FILE_CODES | ACROSS_CODES | LIVE_CODES
     results = [
         {
             "ruleId": problem.code,

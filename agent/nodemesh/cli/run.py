@@ -37,6 +37,13 @@ from .output import Failure
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Worker processes (default: one per core).")
 @click.option("--ebpf", type=click.Choice(["auto", "off", "require"]), default="auto", show_default=True)
 @click.option("--access-log", default="", metavar="FILE", help="Where requests are logged; - is standard output.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Of the agent's own log, on standard error.",
+)
 @click.option("--grace", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds to drain.")
 @click.option(
     "--worker-limit",
@@ -60,7 +67,8 @@ def run(
     config: tuple[str, ...], keep_going: bool, kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str,
     remote: tuple[str, ...], remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
     gateway_image: str, gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str,
-    grace: float, worker_limit: float, control_limit: float, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
+    log_format: str, grace: float, worker_limit: float, control_limit: float, run_dir: str, replace: bool,
+    cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import supervisor
@@ -106,6 +114,7 @@ def run(
             workers=workers,
             ebpf=Ebpf(ebpf),
             access_log=access_log,
+            log_json=log_format == "json",
             cgroup_root=cgroup_root,
             bpffs=bpffs,
             run_dir=run_dir,

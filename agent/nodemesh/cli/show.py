@@ -1,4 +1,4 @@
-"""What a running node says: status, services, endpoints, routes, pods, connections, graph."""
+"""What a running node says: status, services, pods, graph."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-import msgspec
 
 from .client import DEFAULT_ADMIN, fetch
 from .output import Command, format_option, print_json, print_table
@@ -16,10 +15,6 @@ from .output import Command, format_option, print_json, print_table
 def _options(command: Command) -> Command:
     admin = click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", show_default=True, help="The agent's API.")
     return format_option("text", "json")(admin(command))
-
-
-def _compact(value: object) -> str:
-    return msgspec.json.encode(value).decode() if value else ""
 
 
 def _ago(seconds: float) -> str:
@@ -114,38 +109,6 @@ def services(admin: str, form: str) -> None:
 
 @click.command()
 @_options
-def endpoints(admin: str, form: str) -> None:
-    """The addresses behind the services."""
-
-    def rows(found: Any) -> list[list[object]]:
-        return [
-            [row["service"], row["port"], f"{row['address']}:{row['target_port']}", row["health"], row["workload"],
-             row["locality"], row["weight"]]
-            for row in found
-        ]  # fmt: skip
-
-    columns = ["SERVICE", "PORT", "ENDPOINT", "HEALTH", "WORKLOAD", "LOCALITY", "WEIGHT"]
-    _show(admin, form, "/endpoints", columns, rows, "there are no endpoints")
-
-
-@click.command()
-@_options
-def routes(admin: str, form: str) -> None:
-    """The rules of VirtualServices in the order in which they are tried, and those of routes as they are written."""
-
-    def rows(found: Any) -> list[list[object]]:
-        return [
-            [row["virtual_service"] or row["route"], ",".join(row["hosts"]), row["rule"], row["name"],
-             _compact(row["match"]), _compact(row["action"]), row["location"]]
-            for row in found
-        ]  # fmt: skip
-
-    columns = ["VIRTUALSERVICE OR ROUTE", "HOSTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
-    _show(admin, form, "/routes", columns, rows, "there are no rules")
-
-
-@click.command()
-@_options
 def pods(admin: str, form: str) -> None:
     """The pods of this node: enrolled, or exactly why not."""
 
@@ -159,23 +122,6 @@ def pods(admin: str, form: str) -> None:
 
     columns = ["POD", "ADDRESSES", "ENROLLED", "DNS", "WHY NOT", "CAPTURE", "SINCE"]
     _show(admin, form, "/pods", columns, rows, "this node has no pods")
-
-
-@click.command()
-@_options
-def connections(admin: str, form: str) -> None:
-    """The last requests, newest first."""
-
-    def rows(found: Any) -> list[list[object]]:
-        return [
-            [time.strftime("%H:%M:%S", time.localtime(row["started"])), row["client"],
-             f"{row['method']} {row['authority']}{row['path']}", row["status"], row["flags"], row["upstream_host"],
-             row["route"], f"{row['duration_ms']:.1f}"]
-            for row in found["recent"]
-        ]  # fmt: skip
-
-    columns = ["AT", "CLIENT", "REQUEST", "STATUS", "FLAGS", "UPSTREAM", "ROUTE", "MS"]
-    _show(admin, form, "/connections", columns, rows, "there were no requests yet")
 
 
 @click.command()

@@ -128,6 +128,22 @@ class PodLimits(Model, frozen=True, kw_only=True):
     node_buffered_bytes: int = 256 * 1024 * 1024
 
 
+class Reporter(StrEnum):
+    """Whose proxy Istio's metrics are to come from. Here there is one; what it knows of both ends it reports for both,
+    for dashboards ask either."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+class Metrics(Model, frozen=True, kw_only=True):
+    """Which of Istio's metrics there are, and how long (in milliseconds) a series stays in which nothing happens."""
+
+    reporters: tuple[Reporter, ...] = (Reporter.SOURCE, Reporter.DESTINATION)
+    size_histograms: bool = True
+    expiry: Duration = Duration(15 * 60_000)
+
+
 class MeshConfigSpec(Model, frozen=True, kw_only=True):
     """The settings of the whole mesh. `connect_timeout` is in milliseconds; access_log_file is a path or
     /dev/stdout; without discovery_selectors all namespaces are seen. `dns_capture` has the mesh answer DNS for its
@@ -167,3 +183,4 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     allowed_environment: tuple[str, ...] = ()
     admin_hosts: tuple[str, ...] = ()
     limits: PodLimits = PodLimits()
+    metrics: Metrics = Metrics()

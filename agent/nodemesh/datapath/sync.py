@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -40,6 +41,13 @@ class ServiceMaps:
     def content(self) -> Plan:
         """What the maps hold now (without owners)."""
         return Plan(entries=dict(self._entries), backends=dict(self._sets))
+
+    @property
+    def fill(self) -> dict[str, tuple[int, int]]:
+        """By map, the entries that there are and that it has room for."""
+        used = Counter("services" if isinstance(key, ServiceKey) else "networks" for key in self._entries)
+        used["backends"] = sum(len(slots) for slots in self._sets.values())
+        return {name: (used[name], self._maps[name].info.max_entries) for name in ("services", "networks", "backends")}
 
     def apply(self, wanted: Plan) -> Applied:
         """Make the maps hold `wanted`. Service ports for which a map is full are left out as a whole, so that their

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from ..telemetry.history import History
 from ..telemetry.totals import Totals
 from .channel import Closed, memfd, read_memfd
 from .fleet import Fleet
@@ -25,10 +26,15 @@ TOTALS = "totals"
 
 
 class Collector:
-    """`take_kernel` gives what the kernel has counted since it was asked last, as a dump; empty: nothing."""
+    """`take_kernel` gives what the kernel has counted since it was asked last, as a dump; empty: nothing. `expiry` are
+    the seconds that a series stays in which nothing happens."""
 
-    def __init__(self, fleet: Fleet, store: StoreClient, take_kernel: Callable[[], bytes]) -> None:
+    def __init__(
+        self, fleet: Fleet, store: StoreClient, take_kernel: Callable[[], bytes], expiry: Callable[[], float]
+    ) -> None:
+        self._expiry = expiry
         self.totals = Totals()
+        self.history = History()
         self._fleet = fleet
         self._store = store
         self._take_kernel = take_kernel
@@ -47,21 +53,25 @@ class Collector:
             await self.collect()
 
     async def collect(self) -> None:
-        """Fetch the newest numbers. A dump is counted at a time: other duties get their turn."""
+        """Fetch the newest numbers. A dump is counted at a time: other duties get their turn. A worker that hangs keeps
+        each who asks waiting for as long as an answer may take, and none for another's sake."""
+        answers = await self._fleet.statistics(lambda key: self._kept.get(key, 0))
         async with self._busy:
-            answers = await self._fleet.statistics(lambda key: self._kept.get(key, 0))
             now = time.monotonic()
             for key, data in answers.items():
                 try:
-                    for _dump in self.totals.update(key, data, now):
+                    for dump in self.totals.update(key, data, now):
+                        self.history.add(dump, time.time())
                         await asyncio.sleep(0)
                 except msgspec.DecodeError as error:
                     log.error("worker's numbers are of another version", worker=key, error=error)
+            for key in answers.keys() - {link.key for link in self._fleet}:
+                self.totals.retire(key)  # it has died since it answered
             taken = self._take_kernel()
             if taken:
-                self.totals.add(taken, now)
+                self.history.add(self.totals.add(taken, now), time.time())
             self._tell_bypasses()
-            self.totals.expire(now)
+            self.totals.expire(now - self._expiry())
             if self._keep():
                 self._kept = {key: self.totals.kept(key) for key in answers}
 

@@ -16,7 +16,7 @@ import msgspec
 
 from ..admin.http import serve
 from ..config.meshconfig import EnrolmentMode
-from ..config.problems import Problem, Severity
+from ..config.problems import Severity
 from ..proxy.messages import Message, SetDns, SetMaps, SetSockmap
 from ..registry.assemble import ObjectKey
 from ..registry.multicluster import Registry
@@ -25,7 +25,6 @@ from ..registry.sources.directory import Changes, DirectorySource
 from ..registry.store import CLUSTER, FILES
 from ..routing.client import Client
 from ..routing.compile import compile_tables
-from ..routing.lint import ownership
 from ..routing.views import Views
 from . import kernel_traffic
 from .channel import Closed
@@ -47,9 +46,11 @@ from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
 from .pods import KUBE_SYSTEM, Custom
+from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
+from .review import Review
 from .route_facts import Judge
 from .routestatus import Wanted
 from .sockmap import SockmapOffer
@@ -63,9 +64,6 @@ log = Log("control")
 #: Seconds between looks at the configuration's files, and at the pods' cgroups.
 CONFIG_INTERVAL = 0.25
 POD_INTERVAL = 0.25
-
-#: Seconds between looks at who claims what of whom.
-CLAIMS_INTERVAL = 2.0
 
 #: Seconds between tries of the self-test connection.
 PROOF_INTERVAL = 0.05
@@ -98,8 +96,10 @@ class Control:
         self.exposed = Exposed(options, self.listeners)
         self.gateway_ports = GatewayPorts(options, self.listeners)
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
-        self.collector = Collector(self.fleet, store, self._take_kernel_traffic)
+        self.collector = Collector(self.fleet, store, self._take_kernel_traffic, self._expiry)
         self.publisher = Publisher(self.fleet)
+        self.propagation = Propagation(time.monotonic)
+        self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
         self.credentials = Credentials()
@@ -114,7 +114,6 @@ class Control:
             )
             number = self.numbers.number
             self.enrolment = Enrolment(self.kernel, self.listeners, options.node, number, time.time, custom)
-        self.claims: tuple[Problem, ...] = ()  # on what is another namespace's
         self._first = first
         self._store = store
         self._stop = asyncio.Event()
@@ -142,12 +141,12 @@ class Control:
         async with asyncio.TaskGroup() as tasks:
             duties = [
                 tasks.create_task(self._beat(), name="pulse"),
-                tasks.create_task(self._watch_claims(), name="claims"),
                 *self._follow(tasks),
                 tasks.create_task(self._watch_pods(), name="pods"),
                 tasks.create_task(self.collector.run(), name="collect"),
                 tasks.create_task(self._prove(), name="self-test"),
                 tasks.create_task(self.resolver.run(), name="dns"),
+                tasks.create_task(self.review.run(), name="review"),
             ]
             await self._stop.wait()
             for duty in duties:
@@ -247,6 +246,7 @@ class Control:
     def _renew(self, take: Callable[[], object]) -> None:
         """Take changes in and bring them into force. Whatever fails: the last good tables serve on, and the next change
         is tried."""
+        self.propagation.seen()
         try:
             take()
             if self._begun:
@@ -270,20 +270,6 @@ class Control:
                 self._renew(partial(self._take, FILES, changes))
                 log.info("configuration read again", version=self.publisher.version, refused=bool(self.error))
 
-    async def _watch_claims(self) -> None:
-        """Name what one namespace claims of another's. It takes a look at everything: 5 % of a processor at most."""
-        looked, took = -1, 0.0
-        while True:
-            await asyncio.sleep(max(CLAIMS_INTERVAL, 20 * took))
-            snapshot, tables = self.snapshot, self.publisher.tables
-            if tables is None or snapshot.version == looked:
-                continue
-            looked, began = snapshot.version, time.monotonic()
-            found = tuple(await asyncio.to_thread(ownership.found, snapshot, tables))
-            for claim in [claim for claim in found if claim not in self.claims][:PROBLEMS_LOGGED]:
-                log.warning(claim.message, at=claim.location, field=claim.path)
-            self.claims, took = found, time.monotonic() - began
-
     def _apply(self) -> None:
         """Bring everything to the newest snapshot: workers, then kernel, then pods."""
         snapshot = self.snapshot
@@ -305,6 +291,8 @@ class Control:
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
+        self.propagation.published(tables.version, tables.causes, time.time())
+        self.review.due()
         self.resolver.want(snapshot)
         self.exposed.update(snapshot, self.views)
         self.gateway_ports.update(self.views, snapshot)
@@ -403,6 +391,9 @@ class Control:
     def _changed(self) -> None:
         if self._stop.is_set():
             return
+        applied = [link.applied for link in self.fleet]
+        if applied and len(applied) == self.options.workers:
+            self.propagation.applied(min(applied))
         missing = self.missing()
         if self._ready != (not missing):
             self._ready = not missing
@@ -429,6 +420,9 @@ class Control:
             return b""
         taken = self.kernel.take_traffic()
         return kernel_traffic.dump(taken, self.enrolment.client_of, self.views) if taken else b""
+
+    def _expiry(self) -> float:
+        return self.snapshot.mesh.metrics.expiry / 1000.0
 
     def missing(self) -> list[str]:
         """What is missing for readiness."""
@@ -474,9 +468,9 @@ async def _main(options: RunOptions, store_fd: int, workers_fd: int, first: bool
 
 def main(arguments: list[str]) -> int:
     """`python -m nodemesh.node.control OPTIONS STORE_FD WORKERS_FD [first]`; the supervisor calls it."""
-    setup("control")
+    options = msgspec.json.decode(arguments[0], type=RunOptions)
+    setup("control", json=options.log_json)
     try:
-        options = msgspec.json.decode(arguments[0], type=RunOptions)
         asyncio.run(_main(options, int(arguments[1]), int(arguments[2]), "first" in arguments[3:]))
     except StartError as error:
         print(f"nodemesh: {error}", file=sys.stderr)

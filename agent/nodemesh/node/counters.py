@@ -8,8 +8,10 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..balance.shared import Ledger, size_of
+from ..balance.rows import ACTIVE, CONNECTIONS, EJECTED_AT, PENDING, REQUESTS, UNEJECTED_AT
+from ..balance.shared import Ledger, cluster_key, host_key, size_of
 from ..proxy.messages import SetCounters
+from ..registry.snapshot import Endpoint
 from ..routing.client import Client
 from ..routing.decision import Cluster
 from ..routing.lookup import Read, still_holds
@@ -29,6 +31,22 @@ class Policed(NamedTuple):
 
     reads: list[Read]
     clusters: tuple[Cluster, ...]
+
+
+class EndpointState(NamedTuple):
+    """One endpoint's requests in flight, and when it was ejected, in seconds of the monotonic clock; 0: it is in."""
+
+    in_flight: int = 0
+    ejected_at: float = 0.0
+
+
+class ClusterState(NamedTuple):
+    """What a cluster has in flight; `endpoints` as the cluster has them."""
+
+    connections: int
+    requests: int
+    pending: int
+    endpoints: tuple[EndpointState, ...]
 
 
 class PolicedClusters:
@@ -105,6 +123,28 @@ class SharedCounters:
         if without and not self._without:
             log.warning("counters are full, some are kept by each worker for itself", without=without)
         self._without = without
+
+    def states(self) -> Iterator[tuple[Cluster, ClusterState]]:
+        """What the clusters that have a place are doing, each with the states of its endpoints."""
+        for cluster, _ in self._ledger.known.values():
+            row = self._ledger.row_of(cluster_key(cluster.key))
+            if row is not None:
+                yield (
+                    cluster,
+                    ClusterState(
+                        connections=row.total(CONNECTIONS),
+                        requests=row.total(REQUESTS),
+                        pending=row.total(PENDING),
+                        endpoints=tuple(self._endpoint(cluster, endpoint) for endpoint in cluster.endpoints),
+                    ),
+                )
+
+    def _endpoint(self, cluster: Cluster, endpoint: Endpoint) -> EndpointState:
+        row = self._ledger.row_of(host_key(cluster.key, endpoint.address, endpoint.port))
+        if row is None:
+            return EndpointState()
+        ejected = max(row.values(EJECTED_AT)) if max(row.values(EJECTED_AT)) > max(row.values(UNEJECTED_AT)) else 0
+        return EndpointState(in_flight=row.total(ACTIVE), ejected_at=ejected / 1e6)
 
     def forget(self, worker: int) -> None:
         """A worker died: what it had in flight died with it."""

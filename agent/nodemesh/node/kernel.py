@@ -138,6 +138,11 @@ class Kernel:
         """What workers need: the maps of original destinations, heartbeats, nameservers and sockets."""
         return tuple(self.maps[name].fd for name in ("flows", "heartbeats", "nameservers", "sockets"))
 
+    @property
+    def fill(self) -> dict[str, tuple[int, int]]:
+        """By service map, the entries that there are and that it has room for."""
+        return self._services.fill
+
     def close(self) -> None:
         self.maps.close()
 

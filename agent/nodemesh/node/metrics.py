@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from .. import __version__
+from ..reasons import Reason
 from ..registry.assemble import ObjectKey
 from ..registry.sources.cluster import ResourceStatus
 from ..telemetry.exposition import Family
+from ..telemetry.histogram import Histogram
 from ..telemetry.names import Names
 from ..telemetry.totals import Gone
 from .remotes import RemoteStatus
@@ -23,8 +26,20 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+class Upstream(NamedTuple):
+    """One group of endpoints with a policy: what is in flight there, and how many endpoints are ejected."""
+
+    service: str
+    subset: str
+    requests: int
+    connections: int
+    pending: int
+    ejected: int
+
+
 class Numbers(msgspec.Struct, frozen=True, kw_only=True):
-    """What the composition root knows when it is scraped. `kernel` is (hook, reason) -> count."""
+    """What the composition root knows when it is scraped. `kernel` is (hook, reason) -> count, `maps` are entries and
+    room by map, `expiry` is when certificates end by what uses them, in seconds since the epoch."""
 
     ready: bool
     version: int
@@ -50,6 +65,15 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     remotes: Sequence[RemoteStatus] = ()
     refused: Sequence[ObjectKey] = ()
     certificate_faults: Sequence[tuple[ObjectKey, str]] = ()
+    expiry: Sequence[tuple[ObjectKey, str, float]] = ()
+    reasons: Mapping[int, int] = {}
+    retries: int = 0
+    open: Mapping[str, float] = {}
+    lag: Mapping[str, float] = {}
+    upstreams: Sequence[Upstream] = ()
+    propagation: Histogram | None = None
+    maps: Mapping[str, tuple[int, int]] = {}
+    findings: Mapping[tuple[str, str], int] = {}
 
 
 def _gauge(name: str, text: str, value: float) -> Family:
@@ -134,6 +158,8 @@ def families(numbers: Numbers) -> Iterator[Family]:
     )
     yield from dns_families(numbers)
     yield from series_families(numbers)
+    yield from traffic_families(numbers)
+    yield from health_families(numbers)
     yield from watch_families(numbers.watches)
     yield from remote_families(numbers.remotes)
     yield Family(
@@ -178,6 +204,80 @@ def page_families(left_out: Sequence[str], seconds: float) -> Iterator[Family]:
         dict.fromkeys(left_out, 1.0),
     )  # fmt: skip
     yield _gauge("scrape_seconds", "Time that it took to make this page.", seconds)
+
+
+def traffic_families(numbers: Numbers) -> Iterator[Family]:
+    """What the data plane does, whatever service it is for."""
+    yield _by("open_connections", "Connections of clients.", "gauge", "worker", numbers.open)
+    yield _by(
+        "worker_loop_lag_seconds", "How late a worker's loop was at the worst since the last look.", "gauge", "worker",
+        numbers.lag,
+    )  # fmt: skip
+    yield _counter("retries", "Tries of requests after the first.", numbers.retries)
+    yield _by(
+        "early_exits", "Requests and connections by why they ended as they did.", "counter", "reason",
+        {Reason(number).name.lower(): count for number, count in numbers.reasons.items()},
+    )  # fmt: skip
+    shown = numbers.upstreams[:SHOWN]
+    for field, text in (
+        ("requests", "Requests in flight."),
+        ("connections", "Connections open, where a limit counts them."),
+        ("pending", "Requests that wait for a connection."),
+        ("ejected", "Endpoints that outlier detection has ejected."),
+    ):
+        yield Family(
+            name=f"nodemesh_upstream_{field}", help=text, kind="gauge", labels=("service", "subset"),
+            samples=[((row.service, row.subset), getattr(row, field)) for row in shown],
+        )  # fmt: skip
+
+
+def health_families(numbers: Numbers) -> Iterator[Family]:
+    """What an operator is to be woken for, or will want to know then."""
+    yield Family(
+        name="istio_build", help="The version that runs, as Istio's dashboards ask for it.", kind="gauge",
+        labels=("component", "tag"), samples=[(("nodemesh", __version__), 1)],
+    )  # fmt: skip
+    yield _by(
+        "process_open_fds", "Open files and sockets of each process.", "gauge", "process",
+        {name: float(count) for name, pid in numbers.pids.items() if pid and (count := open_fds(pid)) is not None},
+    )  # fmt: skip
+    yield _by(
+        "kernel_map_entries", "Entries of the service maps.", "gauge", "map",
+        {name: float(used) for name, (used, _) in numbers.maps.items()},
+    )  # fmt: skip
+    yield _by(
+        "kernel_map_size", "Entries for which they have room.", "gauge", "map",
+        {name: float(size) for name, (_, size) in numbers.maps.items()},
+    )  # fmt: skip
+    if numbers.propagation is not None:
+        yield Family(
+            name="nodemesh_propagation_seconds",
+            help="From a change's being seen to its being in force at all workers.",
+            kind="histogram",
+            histogram=numbers.propagation,
+        )
+    yield Family(
+        name="nodemesh_certificate_expiry_timestamp_seconds",
+        help="When the first certificate of a rule's field ends.",
+        kind="gauge",
+        labels=("kind", "namespace", "name", "field"),
+        samples=[((*labels_of(key), field), when) for key, field, when in numbers.expiry[:SHOWN]],
+    )
+    yield Family(
+        name="nodemesh_config_findings",
+        help="Findings in the configuration, across objects as well, by severity and code.",
+        kind="gauge",
+        labels=("severity", "code"),
+        samples=[(key, count) for key, count in numbers.findings.items()],
+    )
+
+
+def open_fds(pid: int) -> int | None:
+    """How many descriptors a process has, None if it is gone."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return None
 
 
 def remote_families(remotes: Sequence[RemoteStatus]) -> Iterator[Family]:

@@ -97,6 +97,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     ebpf: Ebpf = Ebpf.AUTO
     access_log: str = ""
+    log_json: bool = False
     cgroup_root: str = ""
     bpffs: str = "/sys/fs/bpf/nodemesh"
     run_dir: str = ""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..admin.state import Explanation, ModeRow, PodRow, QuestionError
+from ..admin.state import EndpointRow, Explanation, ModeRow, PodRow, QuestionError
+from ..config.meshconfig import Reporter
 from ..config.problems import Problem, Severity
+from ..proxy.tls.expiry import first_end
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Service, Snapshot
 from ..routing.answer import Explanation as Answer
@@ -21,11 +23,14 @@ from ..routing.networks import out_of_reach
 from ..routing.question import QuestionError as UnclearQuestion
 from ..routing.question import client_for
 from ..routing.trace import Step
+from ..routing.view import View
+from ..routing.views import Views
 from ..telemetry.exposition import Page, render
+from ..telemetry.history import History
 from ..telemetry.totals import Totals
 from .exposed import bound_address
 from .kernel import show
-from .metrics import Numbers, families, page_families
+from .metrics import Numbers, Upstream, families, page_families
 from .options import Ebpf
 
 if TYPE_CHECKING:
@@ -37,6 +42,8 @@ class RunningNode:
 
     def __init__(self, control: Control) -> None:
         self._control = control
+        self._modes: dict[tuple[str, str, int], ModeRow] = {}  # of the views that `_modes_of` is
+        self._modes_of: Views | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -44,6 +51,10 @@ class RunningNode:
 
     def missing(self) -> list[str]:
         return self._control.missing()
+
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with single objects, then what they mean together."""
+        return (*self.snapshot.problems, *self._control.review.problems)
 
     def pods(self) -> Sequence[PodRow]:
         enrolment = self._control.enrolment
@@ -73,7 +84,7 @@ class RunningNode:
                 "error": control.error,
                 "errors": errors,
                 "warnings": warnings,
-                "claims": [f"{claim.location}: {claim.message}" for claim in control.claims],
+                "claims": [f"{claim.location}: {claim.message}" for claim in control.review.claims],
             },
             "certificates": self._certificates(),
             "cluster": self._cluster(),
@@ -161,10 +172,6 @@ class RunningNode:
     def _pods_dns(self) -> int:
         return sum(row.dns for row in self.pods())
 
-    def problems(self) -> tuple[Problem, ...]:
-        """Of the objects, and between namespaces."""
-        return (*self.snapshot.problems, *self._control.claims)
-
     def _problem_counts(self) -> tuple[int, int]:
         found = Counter(problem.severity for problem in self.problems())
         return found[Severity.ERROR], found[Severity.WARNING]
@@ -174,8 +181,17 @@ class RunningNode:
         views = self._control.views
         if views is None:
             return ModeRow(mode="", mode_reason="no tables are in force yet")
-        client = Client(namespace=service.namespace)
-        view = views.for_client(client)
+        if self._modes_of is not views:
+            self._modes_of, self._modes = views, {}
+        key = (service.namespace, service.host, port)
+        row = self._modes.get(key)
+        if row is None:
+            row = self._modes[key] = self._mode(views.for_client(Client(namespace=service.namespace)), service, port)
+        bypassed = self._control.collector.totals.bypasses.of(service.host, port)
+        return msgspec.structs.replace(row, http_rules_bypassed=bypassed) if bypassed else row
+
+    @staticmethod
+    def _mode(view: View, service: Service, port: int) -> ModeRow:
         frontend = view.frontend_for_host(service.host, port)
         cluster = view.builder().cluster(service, port, "") if frontend.protocol in MAY_BE_HTTP else None
         return ModeRow(
@@ -183,8 +199,16 @@ class RunningNode:
             mode_reason=frontend.mode_reason,
             upstream_http=cluster.upstream_http.value if cluster is not None else "",
             http_reason=cluster.http_reason.value if cluster is not None else "",
-            http_rules_bypassed=self._control.collector.totals.bypasses.of(service.host, port),
         )
+
+    def view(self, client: str) -> View:
+        views = self._control.views
+        if views is None:
+            raise QuestionError("no tables are in force yet; ask again in a moment")
+        try:
+            return views.for_client(client_for(views.tables, client))
+        except UnclearQuestion as error:
+            raise QuestionError(str(error)) from None
 
     def explain(self, question: Explanation) -> dict[str, Any]:
         views = self._control.views
@@ -212,6 +236,42 @@ class RunningNode:
     async def telemetry(self) -> Totals:
         await self._control.collector.collect()
         return self._control.collector.totals
+
+    @property
+    def history(self) -> History:
+        return self._control.collector.history
+
+    def endpoint_states(self) -> Mapping[tuple[str, int], EndpointRow]:
+        now = time.monotonic()
+        found: dict[tuple[str, int], EndpointRow] = {}
+        for cluster, state in self._control.counters.states():
+            for endpoint, row in zip(cluster.endpoints, state.endpoints, strict=True):
+                key = (endpoint.address, endpoint.port)
+                before = found.get(key)
+                ejected = max(0.0, now - row.ejected_at) if row.ejected_at else -1.0
+                found[key] = EndpointRow(
+                    host=cluster.host,
+                    in_flight=row.in_flight + (before.in_flight if before is not None else 0),
+                    ejected_for=max(ejected, before.ejected_for if before is not None else -1.0),
+                )
+        return found
+
+    def changes(self) -> Sequence[Any]:
+        return list(self._control.propagation.changes)
+
+    def why_empty(self) -> list[str]:
+        control = self._control
+        said = [f"this node is not ready: {sentence}" for sentence in self.missing()]
+        rows = self.pods()
+        if control.enrolment is None:
+            said.append("eBPF is off: only what comes through --expose and gateway listeners is seen")
+        elif not any(row.enrolled for row in rows):
+            said.append("no pod of this node is enrolled")
+        left_out = [row for row in rows if not row.enrolled and row.why_not]
+        said += [f"{row.namespace}/{row.name} is not in the mesh: {row.why_not}" for row in left_out[:5]]
+        if len(left_out) > 5:
+            said.append(f"{len(left_out) - 5} more pods are not in the mesh; `nodemesh pods` says why")
+        return said
 
     async def connections(self) -> list[Any]:
         answers = await self._control.fleet.connections()
@@ -244,6 +304,15 @@ class RunningNode:
             pods_dns=self._pods_dns(),
             pods_not_served=[(one.pod.namespace, one.pod.name) for one in control.failing()],
             names=totals.names,
+            reasons=totals.reasons,
+            retries=totals.retries,
+            open={key.partition("/")[0]: count for key, count in totals.open.items()},
+            lag={key.partition("/")[0]: seconds for key, seconds in totals.lag.items()},
+            upstreams=self._upstreams(),
+            expiry=self._expiry(),
+            findings=Counter((problem.severity.value, problem.code) for problem in self.problems()),
+            propagation=control.propagation.histogram,
+            maps=control.kernel.fill if control.kernel is not None else {},
             bypasses=totals.bypasses.counts,
             series={"http": len(totals.http), "tcp": len(totals.tcp)},
             gone=totals.gone,
@@ -253,9 +322,39 @@ class RunningNode:
             Page(
                 http=list(totals.http.values()),
                 tcp=list(totals.tcp.values()),
+                sizes=self.snapshot.mesh.metrics.size_histograms,
+                destination=Reporter.DESTINATION in self.snapshot.mesh.metrics.reporters,
                 own=lambda left_out: (*own, *page_families(left_out, time.perf_counter() - began)),
             )
         )
+
+    def _upstreams(self) -> list[Upstream]:
+        """Clusters with a policy; those that some clients see with another policy are added up."""
+        found: dict[tuple[str, str], Upstream] = {}
+        for cluster, state in self._control.counters.states():
+            key = (f"{cluster.host}:{cluster.port}", cluster.subset)
+            before = found.get(key, Upstream(*key, 0, 0, 0, 0))
+            found[key] = Upstream(
+                *key,
+                before.requests + state.requests,
+                before.connections + state.connections,
+                before.pending + state.pending,
+                max(before.ejected, sum(bool(endpoint.ejected_at) for endpoint in state.endpoints)),
+            )
+        return list(found.values())
+
+    def _expiry(self) -> list[tuple[ObjectKey, str, float]]:
+        """When the first certificate of each place in a rule ends."""
+        source = self._control.materials
+        found = []
+        for use in source.uses:
+            texts = [source.materials.files.get(path, b"") for path in use.paths]
+            for key in (*use.secrets, *use.beside):
+                texts += source.materials.secrets.get(key, {}).values()
+            end = first_end(texts)
+            if end is not None:
+                found.append((use.holder, use.path, end))
+        return found
 
 
 def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:

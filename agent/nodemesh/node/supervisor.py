@@ -6,6 +6,7 @@ in it that can fail. It ends when told to, or when the very first start of contr
 from __future__ import annotations
 
 import os
+import platform
 import select
 import shutil
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from .. import __version__
 from . import channel, preflight, rundir, upgrade
 from .channel import Channel, Closed
 from .child import Child
@@ -303,6 +305,7 @@ class Supervisor:
         ends the patience."""
         replaced = self.state is State.REPLACED
         self._signals.clear()
+        log.info("draining", workers=len(self.workers), grace=f"{self.options.grace:g}s", replaced=replaced)
         self.control.signal(signal.SIGKILL if replaced else signal.SIGTERM)
         self._await([self.control], CONTROL_GRACE)
         self.store.clear(keep=upgrade.LOCK)
@@ -351,8 +354,12 @@ def _bind_all(options: RunOptions, store: FdStore) -> None:
 
 def run(options: RunOptions) -> int:
     """Run a node until told to stop; the exit status. Raises StartError where nothing has been started."""
-    setup("supervisor")
+    setup("supervisor", json=options.log_json)
     options = preflight.resolve(options)
+    log.info(
+        "nodemesh starts", version=__version__, node=options.node, workers=options.workers, ebpf=options.ebpf.value,
+        python=platform.python_version(), kernel=platform.release(),
+    )  # fmt: skip
     run_dir, ours = rundir.make(options)
     store = FdStore()
     replaced = False

@@ -48,6 +48,7 @@ class NodeWorker(Worker):
         )
         self._log_settings: tuple[str, str, str] = ("", "", "")
         self._log_fd = -1
+        self._flush_at = self.reactor.clock.now
         self.reactor.watch(self._signals.fd, self._signals)
         self._heart = Heart()
         self._configure_log()
@@ -74,7 +75,10 @@ class NodeWorker(Worker):
         self._configure_log()
         self.platform.folders = self._options.folders(self.tables.mesh)
         self.telemetry.flush()
-        self.reactor.clock.after(FLUSH_INTERVAL, self._flush)
+        clock = self.reactor.clock
+        self.telemetry.lag = max(self.telemetry.lag, clock.now - self._flush_at)
+        self._flush_at = clock.now + FLUSH_INTERVAL
+        clock.after(FLUSH_INTERVAL, self._flush)
 
     def _configure_log(self) -> None:
         """Have the access log that the command line or, failing that, the mesh's configuration asks for."""
@@ -148,7 +152,7 @@ def main(arguments: list[str]) -> int:
     """`python -m nodemesh.node.worker OPTIONS NUMBER`; the supervisor calls it."""
     options = msgspec.json.decode(arguments[0], type=RunOptions)
     number = int(arguments[1])
-    setup(f"worker-{number}")
+    setup(f"worker-{number}", json=options.log_json)
     platform = Platform() if options.ebpf is Ebpf.OFF else EbpfPlatform()
     worker = NodeWorker(options, number, platform)
     worker.run()

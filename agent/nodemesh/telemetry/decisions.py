@@ -7,7 +7,7 @@ from collections import deque
 import msgspec
 
 from .formatting import details_of
-from .labels import FLAGS, flags_of
+from .labels import FLAGS, flags_of, source_workload
 from .record import ConnectionRecord, RequestRecord
 
 #: Records of each kind that are kept.
@@ -39,6 +39,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     failed: bool = False
     rule: str = ""
+    workload: str = ""  # the client's, as metrics name it
+    host: str = ""  # of the service, where one is known
 
 
 def describe(record: ConnectionRecord) -> DecisionRecord:
@@ -64,8 +66,17 @@ def describe(record: ConnectionRecord) -> DecisionRecord:
         bytes_sent=record.bytes_sent,
         request_id=request.request_id.decode("latin-1") if request is not None else "",
         failed=has_failed(record),
+        workload=source_workload(client),
+        host=host_of(record),
         rule=str(record.rule) if record.rule is not None else "",
     )
+
+
+def host_of(record: ConnectionRecord) -> str:
+    """The host of the service that was meant."""
+    if record.cluster is not None and record.cluster.host:
+        return record.cluster.host
+    return record.service.host if record.service is not None else ""
 
 
 class Decisions:

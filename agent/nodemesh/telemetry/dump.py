@@ -32,7 +32,8 @@ class TcpCounts(msgspec.Struct, array_like=True):
 
 class Dump(msgspec.Struct, frozen=True, kw_only=True):
     """What was counted since the dump before; `decisions` are the last requests since then, oldest first. So many label
-    sets as `folded` says have got no series of their own."""
+    sets as `folded` says have got no series of their own. `reasons` counts early exits, `retries` the tries after first
+    ones. `open` connections of clients there are now; the loop was late by `lag` seconds at the worst."""
 
     http: list[HttpCounts] = []
     tcp: list[TcpCounts] = []
@@ -40,6 +41,10 @@ class Dump(msgspec.Struct, frozen=True, kw_only=True):
     log_lines_lost: int = 0
     names: Names = msgspec.field(default_factory=Names)
     folded: int = 0
+    reasons: dict[int, int] = {}
+    retries: int = 0
+    open: int = 0
+    lag: float = 0.0
     bypasses: list[tuple[str, int, str, int]] = []  # as of Bypasses.take
 
 
@@ -53,7 +58,7 @@ def parts(dump: Dump) -> Iterator[Dump]:
     while len(rest.http) + len(rest.tcp) > PART:
         http = rest.http[:PART]
         tcp = rest.tcp[: PART - len(http)]
-        yield Dump(http=http, tcp=tcp)
+        yield Dump(http=http, tcp=tcp, open=dump.open, lag=dump.lag)
         rest = msgspec.structs.replace(rest, http=rest.http[len(http) :], tcp=rest.tcp[len(tcp) :])
     yield rest
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .histogram import BOUNDS
+from .histogram import BOUNDS, Histogram
 from .labels import HTTP_LABELS, TCP_LABELS, UNKNOWN
 from .totals import HttpRow, TcpRow
 
@@ -31,6 +31,9 @@ HISTOGRAM_LINES = 100_000
 _EDGES = [*(str(bound) for bound in BOUNDS), "+Inf"]
 _LINES = len(_EDGES) + 2
 
+#: The same bounds, which are milliseconds, in seconds.
+_SECONDS = [*(str(bound / 1000.0) for bound in BOUNDS), "+Inf"]
+
 #: Labels that differ between what source and destination report; all others are the same.
 _REPORTER, _SECURITY = "reporter", "connection_security_policy"
 _WORKLOAD = TCP_LABELS.index("destination_workload")
@@ -44,9 +47,10 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     help: str
-    kind: Literal["counter", "gauge"]
+    kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...] = ()
     samples: Sequence[tuple[tuple[str, ...], float]] = ()
+    histogram: Histogram | None = None  # of milliseconds, shown in seconds
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +72,12 @@ class _Own(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for family in self._own:
+            if family.histogram is not None:
+                buckets = list(zip(_SECONDS, accumulate(family.histogram.counts), strict=True))
+                yield HistogramMetricFamily(
+                    family.name, family.help, buckets=buckets, sum_value=family.histogram.sum / 1000.0
+                )
+                continue
             make = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
             metric = make(family.name, family.help, labels=family.labels)
             for labels, value in family.samples:

@@ -50,6 +50,7 @@ class Telemetry:
     __slots__ = (
         "log", "wanted", "names", "bypasses", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache",
         "_held", "_foreign", "_bounds", "_names_told", "_number", "_waiting",
+        "_reasons", "_retries", "open", "lag",
     )  # fmt: skip
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
@@ -68,6 +69,10 @@ class Telemetry:
         self._names_told = Names()
         self._bounds = Bounds()
         self._number = 0  # of the last dump
+        self._reasons: dict[int, int] = {}
+        self._retries = 0
+        self.open = 0  # connections of clients; who dumps keeps it
+        self.lag = 0.0  # seconds that the loop was late at the worst since the last dump; whose loop it is keeps it
         self._waiting: list[Numbered] = []  # dumps that control may not have
 
     def record(self, record: ConnectionRecord) -> None:
@@ -80,6 +85,8 @@ class Telemetry:
         """Count and log what has ended."""
         ended, self._ended = self._ended, []
         for record in ended:
+            for reason in record.reasons:
+                self._reasons[reason] = self._reasons.get(reason, 0) + 1
             if isinstance(record, RequestRecord):
                 self._count_request(record)
             else:
@@ -141,8 +148,13 @@ class Telemetry:
             log_lines_lost=lost,
             names=names,
             folded=self._bounds.folded,
+            reasons=self._reasons,
+            retries=self._retries,
+            open=self.open,
+            lag=self.lag,
             bypasses=self.bypasses.take(),
         )
+        self._reasons, self._retries, self.lag = {}, 0, 0.0
         self._bounds.folded = 0
         return dump
 
@@ -219,6 +231,8 @@ class Telemetry:
             series = self._http.setdefault(labels, HttpSeries())
             self._http_cache[key] = series
             self._hold(record)
+        if record.attempts > 1:
+            self._retries += record.attempts - 1
         series.requests += 1
         series.duration.add(record.duration * 1000.0)
         series.request_bytes.add(record.bytes_received)

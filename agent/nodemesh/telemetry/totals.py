@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 
 import msgspec
@@ -12,9 +12,6 @@ from .bypass import Bypasses, Key
 from .decisions import CAPACITY, DecisionRecord
 from .dump import Dump, HttpCounts, Numbered, TcpCounts
 from .names import Names
-
-#: Seconds without a request or connection after which a series leaves.
-EXPIRY = 15 * 60.0
 
 _DUMPS = msgspec.msgpack.Decoder(list[Numbered])
 _DUMP = msgspec.msgpack.Decoder(Dump)
@@ -81,6 +78,8 @@ class Saved(msgspec.Struct, frozen=True, array_like=True):
     gone: Gone
     log_lines_lost: int
     names: Names
+    reasons: dict[int, int]
+    retries: int
     http: list[msgspec.Raw]
     tcp: list[msgspec.Raw]
     bypasses: list[tuple[str, int, str, int]] = []
@@ -95,6 +94,10 @@ class Totals:
         self.gone = Gone()
         self.log_lines_lost = 0
         self.names = Names()
+        self.reasons: Counter[int] = Counter()  # early exits
+        self.retries = 0
+        self.open: dict[str, int] = {}  # connections of clients, by worker
+        self.lag: dict[str, float] = {}  # by how many seconds its loop was late at the worst, lately
         self.bypasses = Bypasses()
         self.first_bypasses: list[Key] = []  # not said yet
         self.recent: deque[DecisionRecord] = deque(maxlen=CAPACITY)
@@ -114,6 +117,7 @@ class Totals:
                 dump = _DUMP.decode(numbered.dump)
                 self._add(dump, now)
                 self._numbers[worker] = numbered.number
+                self.open[worker], self.lag[worker] = dump.open, dump.lag
                 yield dump
 
     def add(self, data: bytes, now: float) -> Dump:
@@ -124,14 +128,15 @@ class Totals:
 
     def retire(self, worker: str) -> None:
         """The worker is gone; what it had counted stays."""
-        self._numbers.pop(worker, None)
+        for by_worker in (self._numbers, self.open, self.lag):
+            by_worker.pop(worker, None)
 
-    def expire(self, now: float) -> None:
-        """Let go of what has not changed for long."""
-        for labels in [labels for labels, row in self.http.items() if row.changed < now - EXPIRY]:
+    def expire(self, before: float) -> None:
+        """Let go of what has not changed since then."""
+        for labels in [labels for labels, row in self.http.items() if row.changed < before]:
             self.gone.requests += self.http.pop(labels).counts.requests
             self._left(labels)
-        for labels in [labels for labels, row in self.tcp.items() if row.changed < now - EXPIRY]:
+        for labels in [labels for labels, row in self.tcp.items() if row.changed < before]:
             self.gone.connections += self.tcp.pop(labels).counts.opened
             self._left(labels)
 
@@ -148,6 +153,8 @@ class Totals:
                 self.gone,
                 self.log_lines_lost,
                 self.names,
+                self.reasons,
+                self.retries,
                 [msgspec.Raw(row.saved) for row in self.http.values()],
                 [msgspec.Raw(row.saved) for row in self.tcp.values()],
                 [(*key, count) for key, count in self.bypasses.counts.items()],
@@ -161,7 +168,15 @@ class Totals:
         tcp = [msgspec.msgpack.decode(raw, type=TcpCounts) for raw in saved.tcp]
         self._numbers = saved.numbers
         self.gone = saved.gone
-        dump = Dump(http=http, tcp=tcp, log_lines_lost=saved.log_lines_lost, names=saved.names, bypasses=saved.bypasses)
+        dump = Dump(
+            http=http,
+            tcp=tcp,
+            log_lines_lost=saved.log_lines_lost,
+            names=saved.names,
+            reasons=saved.reasons,
+            retries=saved.retries,
+            bypasses=saved.bypasses,
+        )
         self._add(dump, now)
         self.first_bypasses.clear()  # the predecessor has said so
 
@@ -186,6 +201,8 @@ class Totals:
         self._bounds.folded = 0
         self.log_lines_lost += dump.log_lines_lost
         self.names = self.names + dump.names
+        self.reasons.update(dump.reasons)
+        self.retries += dump.retries
         for host, port, spoken, count in dump.bypasses:
             if self.bypasses.add((host, port, spoken), count):
                 self.first_bypasses.append((host, port, spoken))

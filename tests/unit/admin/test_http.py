@@ -12,14 +12,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.unit.admin.meshes import PageNode
 from tests.unit.telemetry.samples import request
 
 from nodemesh.admin.http import serve
-from nodemesh.admin.state import Explanation, ModeRow, PodRow, QuestionError
+from nodemesh.admin.state import EndpointRow, Explanation, ModeRow, PodRow, QuestionError
 from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
 from nodemesh.registry.snapshot import Endpoint, Health, Protocol, Service, ServicePort, Snapshot
+from nodemesh.telemetry.history import History
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals
 
@@ -88,6 +90,17 @@ class FakeNode:
         telemetry.record(request(status=503))
         totals.add(telemetry.dump(), 0.0)
         return totals
+
+    history = History()
+
+    def endpoint_states(self) -> dict[tuple[str, int], EndpointRow]:
+        return {("10.1.0.5", 9080): EndpointRow(host=REVIEWS.host, in_flight=3, ejected_for=2.0)}
+
+    def changes(self) -> list[Any]:
+        return [{"version": 1}, {"version": 2}]
+
+    def why_empty(self) -> list[str]:
+        return ["no pod of this node is enrolled"]
 
     async def connections(self) -> list[Any]:
         return self.open
@@ -222,6 +235,55 @@ def test_counts_without_traffic_make_an_empty_graph():
 
     assert graph.build(Totals()) == {"nodes": [], "edges": []}
     assert graph.quantile([0] * 20, 0.5) is None
+
+
+def test_a_picture_has_a_window_and_a_time():
+    node = PageNode(5)
+    (status, found), (bad, error), (far, _) = ask(
+        node, "/graph?window=60", "/graph?window=x", "/graph?window=60&back=100000"
+    )
+    assert status == 200 and found["edges"] and found["namespaces"] == ["bookinfo"]
+    assert found["changes"][0]["version"] == 7
+    assert (bad, far) == (400, 400) and "seconds" in error["error"]
+    ((_, before),) = ask(node, "/graph?window=60&back=900")
+    assert before["edges"] == [] and before["missing"]
+
+
+def test_decisions_are_those_of_a_client_a_service_or_failures():
+    node = PageNode(5)
+    host = "ratings.bookinfo.svc.cluster.local"
+    (_, every), (_, failed), (_, others) = ask(
+        node, f"/decisions?host={host}", f"/decisions?failed=1&client=bookinfo/reviews-v1&host={host}",
+        "/decisions?client=bookinfo/nobody",
+    )  # fmt: skip
+    assert {row["host"] for row in every} == {host}
+    assert failed and all(row["failed"] and row["workload"] == "reviews-v1" for row in failed)
+    assert [row["started"] for row in every] == sorted((row["started"] for row in every), reverse=True)
+    assert others == []
+
+
+def test_the_live_picture_comes_as_events():
+    async def scenario() -> list[bytes]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        runner = await serve(PageNode(5), listener)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(b"GET /graph/live?window=60 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        lines = []
+        while len([line for line in lines if line.startswith(b"data: ")]) < 2:
+            lines.append(await asyncio.wait_for(reader.readline(), 10))
+        writer.close()
+        await runner.cleanup()
+        return lines
+
+    lines = asyncio.run(scenario())
+    assert any(b"text/event-stream" in line for line in lines)
+    frames = [json.loads(line[6:]) for line in lines if line.startswith(b"data: ")]
+    assert frames[0]["edges"] and frames[1]["as_of"] > frames[0]["as_of"]
+
+
+def test_endpoints_tell_their_true_state():
+    ((_, rows),) = ask(FakeNode(), "/endpoints")
+    assert [(row["in_flight"], row["ejected_for"]) for row in rows] == [(3, 2.0), (None, None)]
 
 
 def asked(node: FakeNode, *hosts: str, bind: str = "127.0.0.1") -> list[int]:

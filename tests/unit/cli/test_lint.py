@@ -77,3 +77,16 @@ def test_paths_are_shown_as_they_were_given(tmp_path, monkeypatch):
     lint(tmp_path, BROKEN)
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(cli, ["lint", "mesh.yaml"]).stdout.startswith("mesh.yaml:5:3: error: ")
+
+
+def test_standard_input_is_checked_with_the_files(tmp_path):
+    (tmp_path / "service.yaml").write_text(SERVICE)
+    result = CliRunner().invoke(cli, ["lint", "-", str(tmp_path)], input=GOOD.replace("host: reviews", "host: rewievs"))
+    assert result.exit_code == 1
+    assert "<stdin>:6:" in result.stdout and "did you mean reviews" in result.stdout
+    assert "2 files" in result.stderr
+
+
+def test_files_or_an_agent_are_asked_and_not_both():
+    assert CliRunner().invoke(cli, ["lint"]).exit_code == 2
+    assert CliRunner().invoke(cli, ["lint", "-", "--admin", "127.0.0.1:1"]).exit_code == 2

@@ -37,3 +37,9 @@ def test_a_missing_agent_is_one_sentence_and_exit_code_1():
 
 def test_crds_are_printed():
     assert nodemesh("crds").stdout.count("kind: CustomResourceDefinition") > 5
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_get_their_script(shell):
+    shown = CliRunner().invoke(cli, ["completion", shell])
+    assert shown.exit_code == 0 and "_NODEMESH_COMPLETE" in shown.stdout

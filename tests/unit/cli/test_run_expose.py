@@ -1,5 +1,6 @@
 """`nodemesh run --expose` from outside: real processes, real upstreams, curl."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 from tests.unit.cli.mesh import Mesh, Upstream, alive, cluster, free_port, kill, rules, until
 
+from nodemesh import __version__
 from nodemesh.node.child import environment
 
 TO_V1 = "- route: [{destination: {host: reviews, subset: v1}}]"
@@ -317,3 +319,31 @@ def test_the_listeners_own_address_will_do(folder, v1, v2):
             )
             assert done.stdout == "v2"
         assert mesh.curl(name="reviews:9080") == (200, "v2")
+
+
+def test_findings_across_objects_are_told_by_the_running_agent(folder, v1, v2):
+    missing = rules("- route: [{destination: {host: reviews, subset: v9}}]")
+    (folder / "mesh.yaml").write_text(cluster(v1, v2) + missing)
+    with Mesh(folder) as mesh:
+        until(lambda: mesh.api("/config/problems"))
+        (problem,) = mesh.api("/config/problems")
+        assert (problem["code"], problem["severity"], problem["refused"]) == ("unknown-subset", "error", False)
+        assert problem["line"] > 0
+        assert mesh.api("/status")["config"]["errors"] == 1
+        assert mesh.metric("nodemesh_config_findings", code="unknown-subset") == 1
+        command = [sys.executable, "-m", "nodemesh", "lint", "--admin", mesh.admin]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment())
+        assert told.returncode == 1 and "has no subset `v9`" in told.stdout
+        assert "the agent at" in told.stderr
+        (folder / "mesh.yaml").write_text(cluster(v1, v2))
+        until(lambda: not mesh.api("/config/problems"))
+
+
+def test_the_agents_log_is_json_where_that_is_asked_for(folder, v1):
+    (folder / "mesh.yaml").write_text(cluster(v1))
+    with Mesh(folder, "--log-format", "json") as mesh:
+        pass
+    lines = [json.loads(line) for line in mesh.log().splitlines()]
+    assert {line["component"] for line in lines} >= {"supervisor", "control"}
+    assert lines[0]["message"] == "nodemesh starts" and lines[0]["version"] == __version__
+    assert "draining" in [line["message"] for line in lines]

@@ -6,7 +6,9 @@ import pytest
 from click.testing import CliRunner
 from tests.unit.cli.mesh import Mesh, Upstream, cluster, rules
 
+from nodemesh.cli import traffic
 from nodemesh.cli.main import cli
+from nodemesh.cli.output import Failure
 
 UNSECURED = """
 ---
@@ -59,6 +61,8 @@ def show(mesh: Mesh, *arguments: str) -> str:
         ("endpoints", ["127.0.0.1:", "default/reviews-v1", "ready"]),
         ("routes", ["default/reviews", "spec.http[0]", '"subset":"v1"', "mesh.yaml:"]),
         ("pods", ["this node has no pods"]),
+        ("history", [" ms"]),
+        ("top", ["default/client", "default/reviews", "http"]),
         ("connections", ["GET reviews:9080/", "200", "default/client"]),
         ("graph", ["service/default/reviews", "http"]),
     ],
@@ -67,6 +71,55 @@ def test_tables_show_what_the_agent_says(mesh, command, words):
     shown = show(mesh, command)
     assert [word for word in words if word not in shown] == []
     json.loads(show(mesh, command, "--format", "json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["listeners", "default/reviews-v1"], ["reviews.default", "9080", "proxy", "has HTTP rules"]),
+        (["clusters", "default/reviews-v1", "--fqdn", "reviews"], ["v1", "v2", "STATIC", "default/reviews (", "1/1"]),
+        (["clusters", "reviews-v1", "-n", "default", "--subset", "v1"], ["v1"]),
+        (["endpoints", "default/reviews-v1", "--status", "ready"], ["127.0.0.1:", "v1", "ready"]),
+        (["endpoints", "reviews"], ["reviews.default", "ready"]),
+        (["routes", "default/reviews-v1"], ["reviews.default", "default/reviews", "spec.http[0]", "outbound|9080|v1|"]),
+        (
+            ["describe", "reviews"],
+            ["reviews.default", "proxy, since", "default/reviews", "spec.http[0]", "ready", "from"],
+        ),
+        (["describe", "default/reviews-v1"], ["reviews-v1", "reviews.default", "proxy"]),
+        (["connections", "--client", "default/client"], ["GET reviews:9080/", "VirtualService default/reviews"]),
+        (["top", "--failing"], ["there was no traffic"]),
+        (["ui"], ["http://127.0.0.1:"]),
+    ],
+)
+def test_commands_answer_istioctls_questions(mesh, arguments, words):
+    shown = show(mesh, *arguments)
+    assert [word for word in words if word not in shown] == []
+
+
+def test_a_pod_that_is_not_there_is_an_error_in_one_sentence(mesh):
+    for arguments in (["routes", "default/nobody"], ["describe", "nothing"], ["clusters", "default/nobody"]):
+        done = CliRunner().invoke(cli, [*arguments, "--admin", mesh.admin])
+        assert isinstance(done.exception, Failure) and "there is no" in str(done.exception)
+
+
+def test_following_shows_each_request_once(mesh, monkeypatch):
+    class Enough(Exception):
+        pass
+
+    looks = []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) > 2:
+            raise Enough
+
+    monkeypatch.setattr(traffic.time, "sleep", sleep)
+    host = ["--host", "reviews.default.svc.cluster.local"]
+    done = CliRunner().invoke(cli, ["connections", "--follow", *host, "--admin", mesh.admin])
+    assert isinstance(done.exception, Enough)
+    lines = done.stdout.splitlines()
+    assert lines and len(lines) == len(set(lines)) and "GET reviews:9080/" in lines[0]
 
 
 def test_explain_asks_the_agent(mesh):

@@ -44,6 +44,16 @@ def test_a_format_keeps_so_many_fields_and_no_more():
         check_format("".join(f"%REQ(x-{number})%" for number in range(FIELDS_LIMIT + 1)), json=False)
 
 
+def test_the_sources_metrics_are_always_there():
+    text = """apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: default}
+spec: {metrics: {reporters: [destination], sizeHistograms: false, expiry: 5m}}
+"""
+    (problem,) = load_text(text, "mesh.yaml").problems
+    assert (problem.code, problem.path) == ("bad-enum", "spec.metrics.reporters")
+
+
 def test_a_wrong_format_is_an_error_of_lint_at_its_line():
     text = """apiVersion: nodemesh.io/v1alpha1
 kind: MeshConfig

@@ -33,7 +33,7 @@ class Node:
         self.kernel = b""
         self.path = path
         self.fleet = Fleet(listen(path), lambda link: (), lambda: None, lambda key: self.collector.retire(key))
-        self.collector = Collector(self.fleet, client, self._take_kernel)
+        self.collector = Collector(self.fleet, client, self._take_kernel, lambda: 900.0)
 
     def _take_kernel(self):
         taken, self.kernel = self.kernel, b""

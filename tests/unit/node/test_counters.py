@@ -3,9 +3,10 @@ import os
 
 from tests.unit.cli.mesh import Upstream, cluster, rules
 
-from nodemesh.balance.shared import Memory, cluster_key, host_key
+from nodemesh.balance.rows import ACTIVE, EJECTED_AT, REQUESTS, UNEJECTED_AT
+from nodemesh.balance.shared import Memory, Share, cluster_key, host_key
 from nodemesh.config.load import load_text
-from nodemesh.node.counters import CAPACITY, PolicedClusters, SharedCounters
+from nodemesh.node.counters import CAPACITY, EndpointState, PolicedClusters, SharedCounters
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
@@ -32,6 +33,28 @@ def test_clusters_under_a_destination_rule_have_a_place_that_workers_find():
     assert seen.find(cluster_key(v1.key)) >= 0
     assert seen.find(host_key(v1.key, "127.0.0.1", upstream.port)) >= 0
     assert seen.find(cluster_key("outbound|1||nobody")) < 0
+
+
+def test_what_workers_count_is_the_clusters_state():
+    upstream = Upstream("v1")
+    upstream.close()
+    made = views(cluster(upstream) + rules("- route: [{destination: {host: reviews}}]"))
+    counters = SharedCounters(2)
+    counters.assign(made, [CLIENT])
+    _, (fd,) = counters.message()
+    share = Share(memoryview(mmap.mmap(fd, os.fstat(fd).st_size)), 1)
+    states = {found.subset: (found, state) for found, state in counters.states()}
+    found, state = states["v1"]
+    assert (state.requests, state.endpoints) == (0, (EndpointState(),))
+    share.cluster_row(found.key).add(REQUESTS, 3)
+    row = share.host_row(found.key, "127.0.0.1", upstream.port)
+    row.add(ACTIVE, 2)
+    row.set(EJECTED_AT, 5_000_000)
+    (state,) = [state for found, state in counters.states() if found.subset == "v1"]
+    assert (state.requests, state.endpoints) == (3, (EndpointState(in_flight=2, ejected_at=5.0),))
+    row.set(UNEJECTED_AT, 6_000_000)
+    (state,) = [state for found, state in counters.states() if found.subset == "v1"]
+    assert state.endpoints[0].ejected_at == 0.0
 
 
 def test_services_without_a_policy_need_no_place():

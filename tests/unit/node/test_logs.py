@@ -1,6 +1,9 @@
+import json
 import logging
 
-from nodemesh.node.logs import Log, quoted
+import pytest
+
+from nodemesh.node.logs import JsonLine, Log, TextLine, quoted
 
 
 def test_a_line_is_a_message_and_its_fields(caplog):
@@ -11,3 +14,42 @@ def test_a_line_is_a_message_and_its_fields(caplog):
 
 def test_only_what_needs_quotes_has_them():
     assert (quoted("a"), quoted("a b"), quoted("")) == ("a", '"a b"', '""')
+
+
+@pytest.fixture
+def record(caplog):
+    with caplog.at_level(logging.INFO):
+        Log("test").warning("maps are full", services=3, why="it is new", time="taken")
+    (found,) = caplog.records
+    found.created = 1_700_000_000.25
+    return found
+
+
+def test_text_has_time_level_and_component(record):
+    text = '2023-11-14T22:13:20.250Z warning worker-1: maps are full services=3 why="it is new" time=taken'
+    assert TextLine("worker-1").format(record) == text
+
+
+def test_json_has_the_same_and_the_particulars_by_their_names(record):
+    assert json.loads(JsonLine("worker-1").format(record)) == {
+        "time": "2023-11-14T22:13:20.250Z",
+        "level": "warning",
+        "component": "worker-1",
+        "message": "maps are full",
+        "services": 3,
+        "why": "it is new",
+    }
+
+
+def test_json_of_a_library_and_of_an_error_is_json_too(caplog):
+    with caplog.at_level(logging.INFO):
+        logging.getLogger("other").warning("%s bytes", 5)
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            Log("test").exception("it went wrong")
+    plain, error = (json.loads(JsonLine("control").format(each)) for each in caplog.records)
+    assert plain["message"] == "5 bytes"
+    assert (error["message"], error["level"]) == ("it went wrong", "error")
+    assert "ValueError: broken" in error["exception"]
+    assert "Traceback" in TextLine("control").format(caplog.records[1])

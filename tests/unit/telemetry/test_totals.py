@@ -2,11 +2,12 @@ import msgspec
 import pytest
 from tests.unit.telemetry.samples import connection, request
 
+from nodemesh.reasons import Reason
 from nodemesh.routing.client import Client
 from nodemesh.telemetry.dump import PART
 from nodemesh.telemetry.names import Names
 from nodemesh.telemetry.telemetry import DUMPS_KEPT, IDLE_DUMPS, Telemetry
-from nodemesh.telemetry.totals import EXPIRY, Totals
+from nodemesh.telemetry.totals import Totals
 
 
 def worked(telemetry: Telemetry, requests: int) -> Telemetry:
@@ -40,6 +41,24 @@ def test_workers_add_up():
     assert (flow.counts.opened, flow.counts.sent) == (3, 15)
     assert len(totals.recent) == 10
     assert totals.names == Names(answered=7, timeouts=3)
+
+
+def test_what_workers_are_doing_is_known_while_they_live():
+    totals, telemetry = Totals(), Telemetry()
+    record = request(status=503, reasons=(Reason.UPSTREAM_OVERFLOW,))
+    record.attempts = 3
+    telemetry.record(record)
+    telemetry.open, telemetry.lag = 7, 0.5
+    take(totals, "a", telemetry.dumps(0))
+    assert (totals.open, totals.lag, totals.retries) == ({"a": 7}, {"a": 0.5}, 2)
+    assert totals.reasons == {Reason.UPSTREAM_OVERFLOW: 1}
+    take(totals, "a", telemetry.dumps(1))
+    assert (totals.lag, totals.retries) == ({"a": 0.0}, 2)
+    successor = Totals()
+    successor.restore(totals.save(), 0.0)
+    assert (successor.reasons, successor.retries) == (totals.reasons, 2)
+    totals.retire("a")
+    assert not totals.open
 
 
 def test_a_dump_that_comes_again_counts_once():
@@ -103,12 +122,12 @@ def test_series_of_those_who_have_left_leave_and_are_counted():
         telemetry.record(request(client=Client(namespace="default", name=f"gone-{number}")))
     take(totals, "a", telemetry.dumps(0), 0.0)
     take(totals, "a", worked(telemetry, 2).dumps(1), 100.0)
-    totals.expire(EXPIRY)
+    totals.expire(0.0)
     assert len(totals.http) == 301
-    totals.expire(EXPIRY + 1.0)
+    totals.expire(1.0)
     assert (len(totals.http), len(totals.tcp)) == (1, 1)
     assert (totals.gone.series, totals.gone.requests) == (300, 300)
-    totals.expire(EXPIRY + 101.0)
+    totals.expire(101.0)
     assert (len(totals.http), totals.gone.requests, totals.gone.connections) == (0, 302, 1)
     successor = Totals()
     successor.restore(totals.save(), 0.0)

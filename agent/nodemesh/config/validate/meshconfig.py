@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..log_format import FormatError, check_format
-from ..meshconfig import MeshConfigSpec
+from ..meshconfig import MeshConfigSpec, Reporter
 from ..meta import Meta, Path
 from ..problems import Findings
 from .common import (
@@ -35,6 +35,9 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
     if fault:
         findings.bad_value("bad-host", ("spec", "clusterDomain"), f"`{spec.cluster_domain}` is not a domain: {fault}")
     check_duration(spec.connect_timeout, ("spec", "connectTimeout"), findings)
+    check_duration(spec.metrics.expiry, ("spec", "metrics", "expiry"), findings)
+    if Reporter.SOURCE not in spec.metrics.reporters:
+        findings.bad_value("bad-enum", ("spec", "metrics", "reporters"), "what the source reports is always there")
     if spec.default_http_retry_policy is not None:
         check_retries(spec.default_http_retry_policy, ("spec", "defaultHttpRetryPolicy"), findings)
     if spec.locality_lb_setting is not None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+#: Those that are found where the mesh is live.
+LIVE_CODES: dict[str, str] = {
+    "no-endpoints": "A destination has no endpoint that is ready.",
+}
+
 ACROSS_CODES: dict[str, str] = {
     "address-of-another": "A ServiceEntry claims addresses or a host that another namespace has.",
     "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",

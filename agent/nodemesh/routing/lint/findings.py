@@ -20,9 +20,10 @@ def known_hosts(tables: Tables, host: str) -> list[str]:
 
 
 class Findings:
-    __slots__ = ("problems", "snapshot", "tables")
+    __slots__ = ("live", "problems", "snapshot", "tables")
 
-    def __init__(self, snapshot: Snapshot, tables: Tables) -> None:
+    def __init__(self, snapshot: Snapshot, tables: Tables, live: bool) -> None:
+        self.live = live
         self.snapshot = snapshot
         self.tables = tables
         self.problems: list[Problem] = []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ...config.meta import Object, Path
 from ...config.virtualservice import Destination, TCPRoute, TLSRoute, VirtualServiceSpec
 from ...registry.services import selects
-from ...registry.snapshot import Service
+from ...registry.snapshot import Health, Resolution, Service
 from ..client import Client
 from ..lookup import Lookup
 from ..names import MESH_GATEWAY, covers, is_visible, resolve_host
@@ -70,6 +70,8 @@ def check_destination(
         findings.error("unknown-host", item, (*path, "host"), f"{message}; requests get a 503")
         return
     check_port(findings, item, destination, path, service)
+    if findings.live:
+        check_endpoints(findings, item, path, service)
     if destination.subset:
         check_subset(findings, item, destination.subset, path, service)
 
@@ -82,6 +84,15 @@ def check_port(
         known = ", ".join(str(port.number) for port in service.ports)
         message = f"{service.host} has no port {number}, only {known or 'none at all'}; requests get a 503"
         findings.error("unknown-port", item, (*path, "port", "number"), message)
+
+
+def check_endpoints(findings: Findings, item: Object[VirtualServiceSpec], path: Path, service: Service) -> None:
+    """A service that passes through to what was dialled (resolution NONE) needs none."""
+    endpoints = [endpoint for group in service.endpoints.values() for endpoint in group]
+    if service.resolution is Resolution.NONE or any(endpoint.health is Health.READY for endpoint in endpoints):
+        return
+    there = f"none of its {len(endpoints)} endpoints is ready" if endpoints else "it has no endpoints"
+    findings.error("no-endpoints", item, (*path, "host"), f"{service.host}: {there}; requests get a 503")
 
 
 def check_subset(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from ...config.meta import Meta, Object
-from ...config.problems import Problem
-from ...registry.snapshot import Snapshot
 from ..ownership import claims_of_entry, claims_of_rules, entries_of_tenants, rules_of_tenants
-from ..tables import Tables
 from .findings import Findings
 
 
@@ -24,10 +21,3 @@ def check(findings: Findings) -> None:
         for claim in claims_of_rules(virtual_service, tables):
             message = f"it claims `{claim.what}`, which is not its namespace's: {claim.sentence}"
             findings.warn("host-of-another", snapshot.virtual_services[virtual_service.key], claim.path, message)
-
-
-def found(snapshot: Snapshot, tables: Tables) -> tuple[Problem, ...]:
-    """The same of a running mesh, whose tables are at hand."""
-    findings = Findings(snapshot, tables)
-    check(findings)
-    return tuple(dict.fromkeys(findings.problems))

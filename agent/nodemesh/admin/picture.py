@@ -1,0 +1,238 @@
+"""The mesh as it is drawn: services and clients with what goes between them, from the history and the snapshot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from ..config.problems import Problem
+from ..registry.snapshot import Health, Service, Snapshot
+from ..telemetry.histogram import BOUNDS
+from ..telemetry.history import Flow, Flows, Way
+from ..telemetry.labels import UNKNOWN, workload_of
+from .state import ModeRow
+
+#: Services without traffic that are drawn beside those that have some.
+IDLE_SHOWN = 300
+
+#: Bits of an edge: rows of codes, and of versions.
+CODES_SHOWN = 12
+VERSIONS_SHOWN = 20
+
+Mode = Callable[[Service, int], ModeRow]
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """The weights that a rule gives a service's versions, and where it stands."""
+
+    weights: Mapping[str, float]  # share by version
+    rule: str
+    location: str
+
+
+def quantile(counts: list[int], share: float) -> float | None:
+    """Where `share` of all lies, in milliseconds: linear within its bucket, as Prometheus' histogram_quantile. None
+    where nothing was counted."""
+    total = sum(counts)
+    if not total:
+        return None
+    wanted, seen = total * share, 0
+    for index, count in enumerate(counts):
+        if count and seen + count >= wanted:
+            if index >= len(BOUNDS):
+                return BOUNDS[-1]
+            low = BOUNDS[index - 1] if index else 0.0
+            return round(low + (BOUNDS[index] - low) * (wanted - seen) / count, 2)
+        seen += count
+    return BOUNDS[-1]
+
+
+def service_id(namespace: str, name: str, host: str) -> str:
+    """A service's node. What is in no namespace goes by its host."""
+    return f"service/{namespace}/{name}" if namespace not in ("", UNKNOWN) else f"external/{host}"
+
+
+def homes_of(snapshot: Snapshot) -> dict[tuple[str, str], str]:
+    """By namespace and workload: the service that it stands behind. Who calls is drawn as that, so that chains of calls
+    are chains in the picture."""
+    homes: dict[tuple[str, str], str] = {}
+    for host in sorted(snapshot.services):
+        for service in snapshot.services[host]:
+            for group in service.endpoints.values():
+                for endpoint in group:
+                    if endpoint.workload:
+                        key = (endpoint.workload.partition("/")[0], workload_of(endpoint))
+                        homes.setdefault(key, service_id(service.namespace, service.name, service.host))
+    return homes
+
+
+def source_id(way: Way, homes: Mapping[tuple[str, str], str]) -> str:
+    """Who calls: a service's workload, or a client that is nobody's."""
+    return homes.get((way.namespace, way.workload), f"workload/{way.namespace}/{way.workload}")
+
+
+def wishes_of(snapshot: Snapshot) -> dict[str, Wishes]:
+    """By host: the weights of the last rule that divides traffic among versions, which is the one without matches."""
+    versions: dict[tuple[str, str], str] = {}
+    for rule in snapshot.destination_rules.values():
+        for subset in rule.spec.subsets:
+            versions[full(rule.spec.host or "", rule.meta.namespace), subset.name or ""] = subset.labels.get(
+                "version", ""
+            )
+    found: dict[str, Wishes] = {}
+    for item in snapshot.virtual_services.values():
+        for index, route in enumerate(item.spec.http):
+            weights: Counter[str] = Counter()
+            hosts = set()
+            for entry in route.route:
+                if entry.destination is not None:
+                    host = full(entry.destination.host or "", item.meta.namespace)
+                    hosts.add(host)
+                    version = versions.get((host, entry.destination.subset or ""), "")
+                    weights[version or UNKNOWN] += entry.weight or 0
+            total = sum(weights.values())
+            if len(weights) > 1 and len(hosts) == 1 and total:
+                shares = {version: weight / total for version, weight in weights.items()}
+                place = str(item.locate("spec", "http", index))
+                found[hosts.pop()] = Wishes(shares, f"{item.meta.key} spec.http[{index}]", place)
+    return found
+
+
+def full(host: str, namespace: str) -> str:
+    """A host as rules write it, without the cluster's domain."""
+    parts = host.split(".")
+    if len(parts) == 1:
+        return f"{host}.{namespace}"
+    return f"{parts[0]}.{parts[1]}" if len(parts) == 2 or parts[2] == "svc" else host
+
+
+def draw(
+    flows: Flows,
+    seconds: float,
+    snapshot: Snapshot,
+    mode: Mode,
+    ejected: Mapping[str, int],
+    problems: Iterable[Problem],
+    namespace: str = "",
+) -> dict[str, Any]:
+    """Nodes and edges of that time. With a namespace, only what has an end in it."""
+    if namespace:
+        flows = {way: flow for way, flow in flows.items() if namespace in (way.namespace, way.service_namespace)}
+    wishes, homes = wishes_of(snapshot), homes_of(snapshot)
+    grouped: dict[tuple[str, str, str], list[tuple[Way, Flow]]] = {}
+    for way, flow in flows.items():
+        source = source_id(way, homes)
+        target = service_id(way.service_namespace, way.service, way.host)
+        grouped.setdefault((source, target, way.protocol), []).append((way, flow))
+    edges = [_edge(ends, parts, seconds, wishes) for ends, parts in sorted(grouped.items())]
+    return {"nodes": _nodes(flows, homes, snapshot, mode, ejected, problems, namespace), "edges": edges}
+
+
+def _edge(
+    ends: tuple[str, str, str], parts: list[tuple[Way, Flow]], seconds: float, wishes: Mapping[str, Wishes]
+) -> dict[str, Any]:
+    whole = Flow()
+    for _, flow in parts:
+        whole.add(flow)
+    source, target, protocol = ends
+    host = parts[0][0].host
+    wish = wishes.get(full(host, parts[0][0].service_namespace))
+    versions = [_version(way, flow, whole, wish) for way, flow in parts if way.answered != UNKNOWN]
+    versions.sort(key=lambda row: -row["requests"])
+    return {
+        "id": f"{source}>{target}>{protocol}",
+        "source": source,
+        "target": target,
+        "clients": sorted({f"{way.namespace}/{way.workload}" for way, _ in parts})[:CODES_SHOWN],
+        "host": host,
+        "protocol": protocol,
+        "requests": whole.requests,
+        "errors": whole.errors,
+        "rps": round(whole.requests / seconds, 3),
+        "failing": round(whole.errors / whole.requests, 5) if whole.requests else 0.0,
+        "p50_ms": quantile(whole.duration, 0.5),
+        "p99_ms": quantile(whole.duration, 0.99),
+        "sent": whole.sent,
+        "received": whole.received,
+        "codes": [
+            {"code": code, "flags": flags, "requests": count}
+            for (code, flags), count in whole.codes.most_common(CODES_SHOWN)
+        ],
+        "versions": versions[:VERSIONS_SHOWN],
+        "wished_by": {"rule": wish.rule, "location": wish.location} if wish is not None else None,
+    }
+
+
+def _version(way: Way, flow: Flow, whole: Flow, wish: Wishes | None) -> dict[str, Any]:
+    """One workload's part of an edge, beside the part that a rule wishes it to have."""
+    return {
+        "workload": way.answered,
+        "version": way.version,
+        "requests": flow.requests,
+        "errors": flow.errors,
+        "share": round(flow.requests / whole.requests, 4) if whole.requests else 0.0,
+        "wished": wish.weights.get(way.version, 0.0) if wish is not None else None,
+    }
+
+
+def _nodes(
+    flows: Flows,
+    homes: Mapping[tuple[str, str], str],
+    snapshot: Snapshot,
+    mode: Mode,
+    ejected: Mapping[str, int],
+    problems: Iterable[Problem],
+    namespace: str,
+) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    faults = Counter((problem.namespace, problem.name) for problem in problems)
+    busy = {way.host for way in flows}
+    calling = {source_id(way, homes) for way in flows}
+    services = [service for each in snapshot.services.values() for service in each]
+    idle = 0
+    for service in services:
+        if service.host not in busy and service_id(service.namespace, service.name, service.host) not in calling:
+            idle += 1
+            if idle > IDLE_SHOWN or (namespace and service.namespace != namespace):
+                continue
+        node = _service(service, mode, ejected, faults)
+        found[node["id"]] = node
+    gateways = {
+        workload.owner or workload.name for workload in snapshot.workloads.values() if "istio" in workload.labels
+    }
+    for way in flows:
+        source = source_id(way, homes)
+        kind = "gateway" if way.workload in gateways else "workload"
+        found.setdefault(source, {"id": source, "kind": kind, "namespace": way.namespace, "name": way.workload})
+        target = service_id(way.service_namespace, way.service, way.host)
+        external = {"id": target, "kind": "external", "namespace": "", "name": way.host, "host": way.host}
+        found.setdefault(target, external)
+    return sorted(found.values(), key=lambda node: str(node["id"]))
+
+
+def _service(service: Service, mode: Mode, ejected: Mapping[str, int], faults: Mapping[tuple[str, str], int]) -> Any:
+    ports = [(port, mode(service, port.number)) for port in service.ports]
+    endpoints = {(end.address, end.health) for group in service.endpoints.values() for end in group}
+    versions = Counter(end.labels.get("version", "") for group in list(service.endpoints.values())[:1] for end in group)
+    return {
+        "id": service_id(service.namespace, service.name, service.host),
+        "kind": "external" if service.external else "service",
+        "namespace": service.namespace,
+        "name": service.name,
+        "host": service.host,
+        "modes": [
+            {"port": port.number, "protocol": port.protocol.value, "mode": row.mode, "why": row.mode_reason}
+            for port, row in ports
+        ],
+        "versions": sorted(version for version in versions if version),
+        "endpoints": {
+            "ready": sum(health is Health.READY for _, health in endpoints),
+            "total": len(endpoints),
+            "ejected": ejected.get(service.host, 0),
+        },
+        "problems": faults.get((service.namespace, service.name), 0),
+        "location": str(service.location),
+    }

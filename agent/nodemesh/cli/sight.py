@@ -1,0 +1,139 @@
+"""What one pod sees: routes, clusters, endpoints and listeners, as istioctl's proxy-config shows a sidecar's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .output import Command, Row, show_options, table_of
+
+#: Who is asked about: `NS/POD`, or a namespace.
+POD = click.argument("pod", default="", metavar="[NS/POD]")
+
+
+def asked(pod: str, namespace: str) -> list[tuple[str, str]]:
+    """The query for a pod of the command line; one without a namespace is in that of -n."""
+    if not pod and not namespace:
+        return []
+    return [("as", pod if "/" in pod else f"{namespace or 'default'}/{pod}".rstrip("/"))]
+
+
+def _hosts(command: Command) -> Command:
+    subset = click.option("--subset", default="", help="Only this subset.")
+    port = click.option("--port", default=0, help="Only this service port.")
+    host = click.option("--fqdn", "host", default="", metavar="HOST", help="Only services whose host begins like this.")
+    return host(port(subset(command)))
+
+
+def _chosen(rows: Any, host: str, port: int, subset: str = "") -> list[Any]:
+    return [
+        row
+        for row in rows
+        if row.get("service", row.get("host", "")).startswith(host)
+        and (not port or row["port"] == port)
+        and (not subset or row.get("subset") == subset)
+    ]
+
+
+@click.command()
+@click.argument("pod", metavar="NS/POD")
+@_hosts
+@show_options
+def clusters(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
+    """The groups of endpoints that a pod's requests may go to, each with its DestinationRule."""
+
+    def rows(found: Any) -> list[Row]:
+        return [
+            [row["host"], row["port"], row["subset"] or "-", row["type"], row["balancing"],
+             f"{row['ready']}/{row['endpoints']}", row["destination_rule"]]
+            for row in found
+        ]  # fmt: skip
+
+    columns = ["HOST", "PORT", "SUBSET", "TYPE", "BALANCING", "READY", "DESTINATION RULE"]
+    query = asked(pod, options["namespace"])
+    table_of(
+        "/clusters", columns, rows, "it sees no services", query, options,
+        choose=lambda found: _chosen(found, host, port, subset),
+    )  # fmt: skip
+
+
+@click.command()
+@click.argument("pod", metavar="NS/POD")
+@_hosts
+@show_options
+def listeners(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
+    """What of a pod's connections is taken over, which way it goes, and why."""
+
+    def rows(found: Any) -> list[Row]:
+        return [
+            [row["host"], row["port"], row["protocol"], row["mode"], row["mode_reason"], ",".join(row["addresses"])]
+            for row in found
+        ]
+
+    columns = ["HOST", "PORT", "PROTOCOL", "MODE", "BECAUSE", "ADDRESSES"]
+    table_of(
+        "/listeners", columns, rows, "nothing is taken over", asked(pod, options["namespace"]), options,
+        choose=lambda found: _chosen(found, host, port),
+    )  # fmt: skip
+
+
+@click.command()
+@POD
+@_hosts
+@click.option("--status", "health", default="", help="Only endpoints in this state: ready, unready, ejected.")
+@show_options
+def endpoints(pod: str, host: str, port: int, subset: str, health: str, **options: Any) -> None:
+    """The addresses behind the services, with their true state; with a pod, by the clusters that it sees."""
+    if pod and "/" not in pod and not options["namespace"]:
+        host, pod = pod, ""  # `endpoints reviews`: a service's
+
+    def state(row: Any) -> str:
+        return f"ejected {row['ejected_for']:.0f}s ago" if row["ejected_for"] is not None else str(row["health"])
+
+    def rows(found: Any) -> list[Row]:
+        return [
+            [row["service"], row["port"], row.get("subset") or "-", f"{row['address']}:{row['target_port']}",
+             state(row), "" if row["in_flight"] is None else row["in_flight"], row["workload"], row["locality"],
+             row["weight"]]
+            for row in found
+        ]  # fmt: skip
+
+    columns = ["SERVICE", "PORT", "SUBSET", "ENDPOINT", "STATE", "IN FLIGHT", "WORKLOAD", "LOCALITY", "WEIGHT"]
+    table_of(
+        "/endpoints", columns, rows, "there are no endpoints", asked(pod, options["namespace"]), options,
+        choose=lambda found: [row for row in _chosen(found, host, port, subset) if state(row).startswith(health)],
+    )  # fmt: skip
+
+
+@click.command()
+@POD
+@_hosts
+@show_options
+def routes(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
+    """The rules in the order in which they are tried: of all VirtualServices, or as one pod sees them."""
+    from .output import compact
+
+    query = asked(pod, options["namespace"])
+
+    def all_rules(found: Any) -> list[Row]:
+        return [
+            [row["virtual_service"] or row["route"], ",".join(row["hosts"]), row["rule"], row["name"],
+             compact(row["match"]), compact(row["action"]), row["location"]]
+            for row in found
+        ]  # fmt: skip
+
+    def seen(found: Any) -> list[Row]:
+        return [
+            [f"{row['host']}:{row['port']}", row["virtual_service"] or "-", row["rule"], row["name"],
+             compact(row["match"]), ", ".join(row["clusters"]) or compact(row["action"]), row["location"]]
+            for row in found
+        ]  # fmt: skip
+
+    if query:
+        columns = ["HOST", "VIRTUALSERVICE", "RULE", "NAME", "MATCH", "LEADS TO", "WRITTEN AT"]
+        choose = lambda found: _chosen(found, host, port)  # noqa: E731
+        table_of("/routes", columns, seen, "it sees no services", query, options, choose=choose)
+    else:
+        columns = ["VIRTUALSERVICE OR ROUTE", "HOSTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
+        table_of("/routes", columns, all_rules, "there are no rules", query, options)

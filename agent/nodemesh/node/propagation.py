@@ -1,0 +1,55 @@
+"""How long it takes from a change's being seen to its being in force at all workers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from ..telemetry.histogram import Histogram
+
+#: Changes that are remembered, and causes of each.
+CHANGES = 50
+CAUSES = 5
+
+
+class Change(msgspec.Struct):
+    """New tables: when (seconds since the epoch), why, and how long they took; -1 while some worker lacks them."""
+
+    at: float
+    version: int
+    causes: tuple[str, ...]
+    count: int  # of all causes
+    seconds: float = -1.0
+
+
+class Propagation:
+    """`seen` when a change comes, `published` when tables made of it are sent, `applied` when all workers have them."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.histogram = Histogram()  # of milliseconds
+        self.changes: deque[Change] = deque(maxlen=CHANGES)
+        self.last = 0.0  # seconds that the newest one took
+        self._clock = clock
+        self._seen = -1.0
+        self._waiting: dict[int, float] = {}  # by version, when the first change in it was seen
+
+    def seen(self) -> None:
+        if self._seen < 0.0:
+            self._seen = self._clock()
+
+    def published(self, version: int, causes: Sequence[str] = (), at: float = 0.0) -> None:
+        """Tables that are overtaken by newer ones are in force with these."""
+        self.changes.append(Change(at, version, tuple(causes[:CAUSES]), len(causes)))
+        if self._seen >= 0.0:
+            self._waiting[version] = self._seen
+            self._seen = -1.0
+
+    def applied(self, version: int) -> None:
+        for waiting in [each for each in self._waiting if each <= version]:
+            self.last = self._clock() - self._waiting.pop(waiting)
+            self.histogram.add(self.last * 1000.0)
+        for change in self.changes:
+            if change.version <= version and change.seconds < 0.0:
+                change.seconds = self.last

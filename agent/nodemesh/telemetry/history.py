@@ -1,0 +1,144 @@
+"""What was counted in the last quarter of an hour, in slots of some seconds: rates, and pictures of a moment ago."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import NamedTuple
+
+from .dump import Dump
+from .histogram import BOUNDS
+from .labels import HTTP_LABELS, TCP_LABELS
+
+#: Seconds of a slot, and how many are kept.
+SLOT = 5.0
+SLOTS = 180
+
+#: Edges in all slots together that are kept, each some 500 bytes: a big mesh has a shorter history.
+CELLS = 60_000
+
+_SOURCE_NAMESPACE, _SOURCE = TCP_LABELS.index("source_workload_namespace"), TCP_LABELS.index("source_workload")
+_HOST, _SERVICE = TCP_LABELS.index("destination_service"), TCP_LABELS.index("destination_service_name")
+_NAMESPACE = TCP_LABELS.index("destination_service_namespace")
+_WORKLOAD, _VERSION = TCP_LABELS.index("destination_workload"), TCP_LABELS.index("destination_version")
+_PROTOCOL, _FLAGS = TCP_LABELS.index("request_protocol"), TCP_LABELS.index("response_flags")
+_CODE, _GRPC = HTTP_LABELS.index("response_code"), HTTP_LABELS.index("grpc_response_status")
+
+#: gRPC's statuses that are no failure of the server's: OK.
+_GRPC_FINE = ("", "0")
+
+
+class Way(NamedTuple):
+    """From a client's workload to the workload behind a service that answered; `unknown` where none did."""
+
+    namespace: str
+    workload: str
+    host: str
+    service: str
+    service_namespace: str
+    answered: str
+    version: str
+    protocol: str
+
+
+class Flow:
+    """What went that way. Of TCP a request is a connection."""
+
+    __slots__ = ("requests", "errors", "sent", "received", "duration", "codes")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.errors = 0
+        self.sent = 0.0
+        self.received = 0.0
+        self.duration = [0] * (len(BOUNDS) + 1)
+        self.codes: Counter[tuple[str, str]] = Counter()  # by code and flags
+
+    def add(self, other: Flow) -> None:
+        self.requests += other.requests
+        self.errors += other.errors
+        self.sent += other.sent
+        self.received += other.received
+        self.duration = [one + another for one, another in zip(self.duration, other.duration, strict=True)]
+        self.codes.update(other.codes)
+
+
+Flows = dict[Way, Flow]
+
+
+class History:
+    """Times are seconds since the epoch."""
+
+    __slots__ = ("_cells", "_slots")
+
+    def __init__(self) -> None:
+        self._slots: deque[tuple[float, Flows]] = deque()  # when each begins
+        self._cells = 0
+
+    def add(self, dump: Dump, now: float) -> None:
+        """Take what was counted until now."""
+        if not dump.http and not dump.tcp:
+            return
+        flows = self._slot(now)
+        before = len(flows)
+        for counts in dump.http:
+            labels = counts.labels
+            flow = _flow(flows, labels)
+            code, grpc = labels[_CODE], labels[_GRPC]
+            flow.requests += counts.requests
+            if code[0] in "05" or grpc not in _GRPC_FINE:
+                flow.errors += counts.requests
+            flow.sent += counts.response_bytes[1]
+            flow.received += counts.request_bytes[1]
+            flow.duration = [one + other for one, other in zip(flow.duration, counts.duration[0], strict=True)]
+            flow.codes[code if not grpc else f"grpc {grpc}", labels[_FLAGS]] += counts.requests
+        for tcp in dump.tcp:
+            flow = _flow(flows, tcp.labels)
+            flow.requests += tcp.opened
+            flow.errors += tcp.opened if tcp.labels[_FLAGS] != "-" else 0
+            flow.sent += tcp.sent
+            flow.received += tcp.received
+            if tcp.opened:
+                flow.codes["", tcp.labels[_FLAGS]] += tcp.opened
+        self._cells += len(flows) - before
+        while len(self._slots) > 1 and (self._cells > CELLS or len(self._slots) > SLOTS):
+            self._cells -= len(self._slots.popleft()[1])
+
+    @property
+    def since(self) -> float:
+        """When the oldest slot begins; 0 where nothing was counted yet."""
+        return self._slots[0][0] if self._slots else 0.0
+
+    def between(self, start: float, end: float) -> Flows:
+        """The sum of the slots that begin in that time."""
+        found: Flows = {}
+        for begins, flows in self._slots:
+            if start <= begins < end:
+                for way, flow in flows.items():
+                    known = found.get(way)
+                    if known is None:
+                        known = found[way] = Flow()
+                    known.add(flow)
+        return found
+
+    def _slot(self, now: float) -> Flows:
+        begins = now - now % SLOT
+        if not self._slots or self._slots[-1][0] < begins:
+            self._slots.append((begins, {}))
+        return self._slots[-1][1]
+
+
+def _flow(flows: Flows, labels: tuple[str, ...]) -> Flow:
+    way = Way(
+        labels[_SOURCE_NAMESPACE],
+        labels[_SOURCE],
+        labels[_HOST],
+        labels[_SERVICE],
+        labels[_NAMESPACE],
+        labels[_WORKLOAD],
+        labels[_VERSION],
+        labels[_PROTOCOL],
+    )
+    flow = flows.get(way)
+    if flow is None:
+        flow = flows[way] = Flow()
+    return flow

@@ -1,0 +1,54 @@
+from tests.unit.admin.meshes import PageNode
+
+from nodemesh.admin import picture
+from nodemesh.config.meta import Location
+from nodemesh.config.problems import Problem
+from nodemesh.telemetry.histogram import BOUNDS
+
+REVIEWS = "service/bookinfo/reviews"
+
+
+def drawn(node: PageNode, namespace: str = "") -> dict:
+    problem = Problem(code="x", message="y", location=Location(), namespace="bookinfo", name="ratings")
+    ejected = {"reviews.bookinfo.svc.cluster.local": 1}
+    flows = node.history.between(0.0, 1e12)
+    return picture.draw(flows, 70.0, node.snapshot, node.mode, ejected, [problem], namespace)
+
+
+def test_edges_have_rates_shares_and_what_rules_wish():
+    found = drawn(PageNode(5))
+    edges = {(edge["source"], edge["target"]): edge for edge in found["edges"]}
+    split = edges["service/bookinfo/productpage", REVIEWS]
+    assert split["rps"] == 10.0 and split["failing"] == 0.0 and split["p50_ms"] < split["p99_ms"]
+    shares = {row["version"]: (row["wished"], round(row["share"], 1)) for row in split["versions"]}
+    assert shares == {"v1": (0.9, 0.9), "v3": (0.1, 0.1)}
+    assert split["wished_by"]["rule"] == "bookinfo/reviews spec.http[0]"
+    assert split["wished_by"]["location"].startswith("mesh.yaml:")
+    broken = edges[REVIEWS, "service/bookinfo/ratings"]
+    assert 0.1 < broken["failing"] < 0.3 and broken["clients"] == ["bookinfo/reviews-v1"]
+    assert {row["code"] for row in broken["codes"]} == {"200", "503"}
+
+
+def test_nodes_have_modes_endpoints_and_problems():
+    nodes = {node["id"]: node for node in drawn(PageNode(5))["nodes"]}
+    assert nodes[REVIEWS]["endpoints"] == {"ready": 2, "total": 2, "ejected": 1}
+    assert nodes[REVIEWS]["versions"] == ["v1", "v3"]
+    assert nodes[REVIEWS]["modes"][0]["mode"] == "proxy" and nodes[REVIEWS]["modes"][0]["why"]
+    assert nodes["service/bookinfo/ratings"]["problems"] == 1
+    assert not [node for node in nodes if node.startswith("workload/")], "callers are drawn as their services"
+
+
+def test_a_namespace_is_what_has_an_end_in_it():
+    found = drawn(PageNode(50), "bookinfo")
+    assert found["edges"]
+    assert all("bookinfo" in edge["source"] or "bookinfo" in edge["target"] for edge in found["edges"])
+
+
+def test_quantiles_lie_within_their_bucket():
+    counts = [0] * (len(BOUNDS) + 1)
+    assert picture.quantile(counts, 0.5) is None
+    counts[3], counts[4] = 50, 50  # to 10 ms, to 25 ms
+    assert picture.quantile(counts, 0.5) == 10.0
+    assert picture.quantile(counts, 0.99) == 24.7
+    counts[-1] = 1000
+    assert picture.quantile(counts, 0.99) == BOUNDS[-1]

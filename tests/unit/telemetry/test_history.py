@@ -1,0 +1,62 @@
+import msgspec
+from tests.unit.telemetry.samples import connection, request
+
+from nodemesh.reasons import Reason
+from nodemesh.routing.client import Client
+from nodemesh.telemetry import history
+from nodemesh.telemetry.dump import Dump
+from nodemesh.telemetry.history import SLOT, SLOTS, History
+from nodemesh.telemetry.telemetry import Telemetry
+
+
+def dump_of(*records) -> Dump:
+    telemetry = Telemetry()
+    for record in records:
+        if not hasattr(record, "status"):
+            telemetry.opened(record)
+        telemetry.record(record)
+    return msgspec.msgpack.decode(telemetry.dump(), type=Dump)
+
+
+def test_a_time_has_what_was_counted_in_it():
+    kept = History()
+    kept.add(dump_of(request(), request(status=503, reasons=(Reason.NO_HEALTHY_UPSTREAM,))), 100.0)
+    kept.add(dump_of(request(), connection(3, 4)), 107.0)
+    assert kept.since == 100.0
+    (flow,) = kept.between(100.0, 105.0).values()
+    assert (flow.requests, flow.errors, sum(flow.duration)) == (2, 1, 2)
+    assert flow.codes == {("200", "-"): 1, ("503", "UH"): 1}
+    flows = kept.between(100.0, 110.0)
+    by_protocol = {way.protocol: flow for way, flow in flows.items()}
+    assert (by_protocol["http"].requests, by_protocol["tcp"].requests) == (3, 1)
+    assert (by_protocol["tcp"].sent, by_protocol["tcp"].received) == (3, 4)
+    (way, *_) = flows
+    assert (way.workload, way.service, way.answered, way.version) == ("productpage-v1", "reviews", "reviews-v2", "v2")
+    assert kept.between(200.0, 300.0) == {}
+
+
+def test_grpc_failures_are_failures():
+    record = request()
+    record.grpc_status = 14
+    kept = History()
+    kept.add(dump_of(record), 1.0)
+    (flow,) = kept.between(0.0, 5.0).values()
+    assert (flow.errors, flow.codes) == (1, {("grpc 14", "-"): 1})
+
+
+def test_a_quarter_of_an_hour_is_kept():
+    kept = History()
+    for number in range(SLOTS + 10):
+        kept.add(dump_of(request()), number * SLOT)
+        kept.add(Dump(), number * SLOT + 1.0)
+    assert kept.since == 10 * SLOT
+    assert sum(flow.requests for flow in kept.between(0.0, 1e9).values()) == SLOTS
+
+
+def test_of_a_big_mesh_less_is_kept(monkeypatch):
+    monkeypatch.setattr(history, "CELLS", 100)
+    kept = History()
+    for number in range(10):
+        clients = [Client(namespace="default", name=f"c{each}") for each in range(30)]
+        kept.add(dump_of(*[request(client=client) for client in clients]), number * SLOT)
+    assert kept.since == 7 * SLOT
