@@ -21,7 +21,6 @@ class Support(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-_HTTP1 = "requests go upstream as HTTP/1.1"
 _FILE = "from the API server: a file below MeshConfig's allowedFolders alone"
 _INBOUND = "inbound traffic is not intercepted"
 
@@ -33,10 +32,6 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
     ("Delay", "exponentialDelay"): "Istio refuses it as well",
     ("TrafficPolicy", "tunnel"): "connections are not tunnelled through HTTP",
     ("TrafficPolicy", "proxyProtocol"): "the PROXY protocol is not spoken to endpoints",
-    ("HTTPSettings", "h2UpgradePolicy"): _HTTP1,
-    ("HTTPSettings", "useClientProtocol"): _HTTP1,
-    ("HTTPSettings", "maxConcurrentStreams"): _HTTP1,
-    ("HTTPSettings", "http2KeepAlive"): _HTTP1,
     ("OutlierDetection", "consecutiveErrors"): "it has no effect in Istio either; use consecutive5xxErrors",
     (
         "LoadBalancerSettings",
@@ -61,6 +56,11 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
 
 #: What has its effect, with a word on how far: (struct, JSON name).
 NOTES: dict[tuple[str, str], str] = {
+    ("HTTPSettings", "h2UpgradePolicy"): "an undeclared port is spoken to as the client speaks, but from gateways",
+    **dict.fromkeys(
+        (("HTTPSettings", name) for name in ("maxConcurrentStreams", "http2KeepAlive")),
+        "wherever HTTP/2 is spoken; in Istio it is lost with useClientProtocol and on undeclared ports",
+    ),
     **dict.fromkeys(
         (
             *(("ClientTLSSettings", name) for name in ("clientCertificate", "privateKey", "caCertificates", "caCrl")),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import yaml
@@ -18,6 +18,22 @@ HERE = Path(__file__).parent
 
 #: A number, or the least and the most.
 Range = int | tuple[int, int]
+
+
+H1, H2 = "h1", "h2"
+
+
+class Pair(NamedTuple):
+    """Which HTTP the client speaks, and which the pods."""
+
+    client: str
+    upstream: str
+
+    def __str__(self) -> str:
+        return f"{self.client}-{self.upstream}"
+
+
+PAIRS = tuple(Pair(client, upstream) for client in (H1, H2) for upstream in (H1, H2))
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -87,7 +103,7 @@ class Expect(Part):
     saw: dict[str, Seen] = {}
     log: dict[str, str | int | None] = {}  # of the request's line in the access log (JSON format)
     at_least: float = 0.0  # seconds until the answer
-    closed: bool = False  # the proxy closes the connection afterwards
+    closed: bool = False  # the proxy closes the connection afterwards, where one request does not share it with others
     broken: bool = False  # the answer breaks off
     same_pod: bool = False  # all requests of the step went to one pod
     tries: int = 0  # how many requests one pod got in this step, all the others none
@@ -117,6 +133,16 @@ class Step(Part):
     pause: float = 0.0  # seconds before this step
     http: list[dict[str, Any]] | None = None  # the rules change before this step
     expect: Expect = Expect()
+    from_h2: dict[str, Any] = {}  # what is expected otherwise where the client speaks HTTP/2
+    to_h2: dict[str, Any] = {}  # … where the pods do
+    only_from_h1: str = ""  # why the step is no client's of HTTP/2
+    only_to_h1: str = ""  # … and why only where the pods speak HTTP/1.1, or HTTP/2
+    only_to_h2: str = ""
+
+    def applies(self, pair: Pair) -> bool:
+        if pair.client == H2 and self.only_from_h1:
+            return False
+        return not (self.only_to_h1 if pair.upstream == H2 else self.only_to_h2)
 
 
 class Metric(Part, kw_only=True):
@@ -143,6 +169,12 @@ class Case(Part, kw_only=True):
     upstreams: dict[str, Script | list[Script]] = {}  # by pod; of a list the last repeats
     steps: list[Step]
     metrics: list[Metric] = []
+    pods_hear: Literal["", "h1", "client"] = ""  # which HTTP, where it is not the pair's
+    only_from_h1: str = ""  # why no client of HTTP/2 can do this
+    only_to_h1: str = ""  # why no pod of HTTP/2 can
+
+    def applies(self, pair: Pair) -> bool:
+        return not (pair.client == H2 and self.only_from_h1) and not (pair.upstream == H2 and self.only_to_h1)
 
 
 @cache

@@ -27,9 +27,11 @@ def addresses_of(case: Case) -> dict[str, str]:
     return ADDRESSES | {name: SPARE.format(number) for number, name in enumerate(spare, 1)}
 
 
-def objects(case: Case, namespace: str, port: int, http: list[Object] | None = None) -> list[Object]:
-    """The whole mesh, with every place filled in."""
-    made = {(item["kind"], item["metadata"]["name"]): item for item in standard(case)}
+def objects(
+    case: Case, namespace: str, port: int, http: list[Object] | None = None, *, h2: bool = False
+) -> list[Object]:
+    """The whole mesh, with every place filled in; `h2` has requests go upstream as HTTP/2."""
+    made = {(item["kind"], item["metadata"]["name"]): item for item in standard(case, h2)}
     rules = case.http if http is None else http
     if rules:
         made["VirtualService", "reviews"] = istio("VirtualService", "reviews", {"hosts": ["reviews"], "http": rules})
@@ -45,7 +47,7 @@ def objects(case: Case, namespace: str, port: int, http: list[Object] | None = N
     return filled
 
 
-def standard(case: Case) -> Iterator[Object]:
+def standard(case: Case, h2: bool) -> Iterator[Object]:
     yield service("reviews", "10.96.0.10")
     yield service("ratings", "10.96.0.11")
     for name, pod in pods_of(case).items():
@@ -60,9 +62,10 @@ def standard(case: Case) -> Iterator[Object]:
     if case.traffic:
         rule["trafficPolicy"] = case.traffic
     yield istio("DestinationRule", "reviews", rule)
-    if case.mesh:
+    mesh = case.mesh | ({"h2UpgradePolicy": "UPGRADE"} if h2 else {})
+    if mesh:
         yield {"apiVersion": "nodemesh.io/v1alpha1", "kind": "MeshConfig", "metadata": {"name": "default"},
-               "spec": case.mesh}  # fmt: skip
+               "spec": mesh}  # fmt: skip
 
 
 def service(name: str, address: str) -> Object:

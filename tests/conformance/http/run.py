@@ -8,14 +8,21 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import msgspec
 
-from .case import Case, Expect, Range, Script, Seen, Step, within
+from .answer import Answer
+from .case import H1, H2, Case, Expect, Pair, Range, Script, Seen, Step, within
+from .got import Got
 from .mesh import addresses_of, fill, objects
-from .upstream import Got, Upstreams
-from .wire import Answer, Connection, request
+from .upstream import Upstreams
+from .wire import Connection
+from .wire_h2 import H2Connection
 from .worker import WorkerUnderTest
+
+#: The names of the two.
+VERSIONS = {H1: "HTTP/1.1", H2: "HTTP/2"}
 
 #: Seconds within which what is not part of the answer must show: copies, log lines.
 PATIENCE = 5.0
@@ -27,12 +34,13 @@ GRAIN = 0.01
 class Run:
     """A case under way."""
 
-    def __init__(self, case: Case, number: int, worker: WorkerUnderTest, upstreams: Upstreams) -> None:
+    def __init__(self, case: Case, number: int, worker: WorkerUnderTest, upstreams: Upstreams, pair: Pair) -> None:
         self.case = case
-        self.namespace = f"case-{number}"
+        self.pair = pair
+        self.namespace = f"case-{number}-{pair}"
         self.worker = worker
         self.upstreams = upstreams
-        self.kept: dict[str, Connection] = {}
+        self.kept: dict[str, Connection | H2Connection] = {}
         self.doors: dict[int, tuple[str, int]] = {}
         self.words = {
             "$long": "x" * 70_000,
@@ -48,9 +56,11 @@ class Run:
         scripts = fill(msgspec.to_builtins(case.upstreams), self.words)
         self.upstreams.start(addresses_of(case), msgspec.convert(scripts, dict[str, Script | list[Script]]))
         try:
-            self.worker.apply(objects(case, self.namespace, self.upstreams.port))
+            self.apply(None)
             for number, step in enumerate(case.steps):
-                self.step(step, f"{self.namespace}-{number}")
+                if step.applies(self.pair):
+                    self.step(self.adapted(step), f"{self.namespace}-{number}")
+            self.judge_versions()
             for metric in case.metrics:
                 labels = fill(metric.labels, self.words)
                 expect(within(self.worker.requests(labels), metric.requests), f"metrics: {labels}")
@@ -60,11 +70,28 @@ class Run:
             self.worker.forget_listeners()
             self.upstreams.stop()
 
+    def apply(self, http: list[dict[str, Any]] | None) -> None:
+        """The mesh, with these rules for `reviews`. Pods take both; the mesh's policy says which they get."""
+        found = objects(self.case, self.namespace, self.upstreams.port, http, h2=self.pair.upstream == H2)
+        self.worker.apply(found)
+
+    def adapted(self, step: Step) -> Step:
+        """With what is expected of this pair."""
+        expected = msgspec.to_builtins(step.expect)
+        for speaks, changes in ((self.pair.client, step.from_h2), (self.pair.upstream, step.to_h2)):
+            if speaks == H2:
+                expected = merged(expected, changes)
+        return msgspec.structs.replace(step, expect=msgspec.convert(expected, Expect))
+
+    def connect(self, step: Step) -> Connection | H2Connection:
+        door = self.door(self.port_of(step))
+        return Connection(door) if self.pair.client == H1 else H2Connection(door)
+
     def step(self, step: Step, identity: str) -> None:
         if step.pause:
             time.sleep(step.pause)
         if step.http is not None:
-            self.worker.apply(objects(self.case, self.namespace, self.upstreams.port, step.http))
+            self.apply(step.http)
         self.door(self.port_of(step))
         before = {name: len(got) for name, got in self.upstreams.got.items()}
         wanted = step.expect
@@ -103,14 +130,14 @@ class Run:
         step = Step(**{name: getattr(step, name) for name in step.__struct_fields__} | filled)
         connection = self.kept.get(step.via)
         if connection is None:
-            connection = Connection(self.door(self.port_of(step)))
+            connection = self.connect(step)
             if step.via:
                 self.kept[step.via] = connection
         try:
             answer = connection.ask(step, identity)
             if step.then:
                 expect(connection.echoed(step.then), f"{step.then!r} does not come back")
-            if step.expect.closed:
+            if step.expect.closed and self.pair.client == H1:
                 expect(connection.ended(), "the connection stays open")
             return answer
         finally:
@@ -120,8 +147,8 @@ class Run:
     def reach(self, step: Step, identity: str) -> None:
         """Send until the request has reached a pod; then leave, or go on with the next step."""
         before = self.upstreams.total()
-        connection = Connection(self.door(self.port_of(step)))
-        connection.sock.sendall(request(step, identity))
+        connection = self.connect(step)
+        connection.begin(step, identity)
         settle(lambda: self.upstreams.total() > before, lambda: "no pod got the request")
         if step.leave:
             connection.reset()
@@ -177,6 +204,14 @@ class Run:
             expect(len(gaps) == len(wanted.gaps), f"{len(gaps)} retries")
             expect(all(gap <= most for gap, most in zip(gaps, wanted.gaps, strict=True)), f"gaps {gaps}")
 
+    def judge_versions(self) -> None:
+        """The pods have heard the HTTP of the pair, or what the case says."""
+        own = {"": self.pair.upstream, "client": self.pair.client, "h1": H1}
+        spoken = VERSIONS[own[self.case.pods_hear]]
+        with self.upstreams.lock:
+            found = {got.version for every in self.upstreams.got.values() for got in every}
+        expect(found <= {spoken}, f"the pods were spoken to in {found}, not {spoken}")
+
     def fresh(self, before: dict[str, int], name: str) -> list[Got]:
         """What a pod got in the present step."""
         with self.upstreams.lock:
@@ -199,6 +234,12 @@ class Run:
             expect(line in got.lines, f"{name} saw no {line!r} in {got.lines}")
         if seen.body is not None:
             expect(got.body == seen.body.encode(), f"{name} saw the body {got.body!r}")
+
+
+def merged(one: dict[Any, Any], other: dict[Any, Any]) -> dict[Any, Any]:
+    """The second's values in the places of the first's, mapping by mapping."""
+    nested = {key: merged(one[key], value) for key, value in other.items() if isinstance(value, dict) and key in one}
+    return one | other | nested
 
 
 def fits(value: str | None, wanted: str | None) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.conformance.http.case import Case, cases
+from tests.conformance.http.case import PAIRS, Case, Pair, cases
 from tests.conformance.http.run import Run
 from tests.conformance.http.upstream import Upstreams
 from tests.conformance.http.worker import WorkerUnderTest
@@ -23,8 +23,14 @@ def upstreams() -> Upstreams:
     return Upstreams()
 
 
-@pytest.mark.parametrize(
-    ("number", "case"), [(n, case) for n, (_, case) in enumerate(EVERY)], ids=[n for n, _ in EVERY]
-)
-def test_what_a_user_sees(number: int, case: Case, worker: WorkerUnderTest, upstreams: Upstreams) -> None:
-    Run(case, number, worker, upstreams)()
+APPLYING = [
+    pytest.param(number, case, pair, id=f"{pair} {name}")
+    for pair in PAIRS
+    for number, (name, case) in enumerate(EVERY)
+    if case.applies(pair)
+]
+
+
+@pytest.mark.parametrize(("number", "case", "pair"), APPLYING)
+def test_what_a_user_sees(number: int, case: Case, pair: Pair, worker: WorkerUnderTest, upstreams: Upstreams) -> None:
+    Run(case, number, worker, upstreams, pair)()

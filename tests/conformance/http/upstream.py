@@ -8,26 +8,13 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import suppress
-from typing import NamedTuple
+from functools import partial
 
 from .case import Script
+from .got import Got
+from .upstream_h2 import PREFACE, H2Server
 
 RESET = struct.pack("ii", 1, 0)
-
-
-class Got(NamedTuple):
-    """A request as it came: its first line's parts, its field lines and its body."""
-
-    at: float
-    method: str
-    target: str
-    lines: list[str]
-    body: bytes
-
-    def field(self, name: str) -> str | None:
-        """A field's values, joined."""
-        values = [line.partition(":")[2].strip() for line in self.lines if line.partition(":")[0].lower() == name]
-        return ",".join(values) if values else None
 
 
 class Upstreams:
@@ -98,21 +85,28 @@ class Upstreams:
 
     def _serve(self, name: str, sock: socket.socket) -> None:
         with suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = Stream(sock)
-            while True:
-                got = stream.request()
-                if got is None:
-                    break
-                with self.lock:
-                    self.got[name].append(got)
-                    scripts = self._scripts[name]
-                    script = scripts[min(len(self.got[name]), len(scripts)) - 1]
-                if not self._answer(name, sock, got, script):
-                    break
+            self._speak(name, sock)
         with self.lock:
             self._open.discard(sock)
         sock.close()
+
+    def _speak(self, name: str, sock: socket.socket) -> None:
+        """Serve what the connection opens with: either HTTP."""
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = Stream(sock)
+        if stream.begins_with(PREFACE):
+            H2Server(name, sock, partial(self._note, name), self._spawn, self._over).serve(stream.data)
+            return
+        while (got := stream.request()) is not None:
+            if not self._answer(name, sock, got, self._note(name, got)):
+                break
+
+    def _note(self, name: str, got: Got) -> Script:
+        """Take down what a pod has got; tells what it is to do with it."""
+        with self.lock:
+            self.got[name].append(got)
+            scripts = self._scripts[name]
+            return scripts[min(len(self.got[name]), len(scripts)) - 1]
 
     def _answer(self, name: str, sock: socket.socket, got: Got, script: Script) -> bool:
         """Answer one request; tells whether the connection goes on."""
@@ -170,6 +164,12 @@ class Stream:
         if not data:
             raise ConnectionError("the proxy has closed")
         self.data += data
+
+    def begins_with(self, start: bytes) -> bool:
+        """Whether the connection opens so. Nothing is taken."""
+        while len(self.data) < len(start) and start.startswith(self.data):
+            self._more()
+        return self.data.startswith(start)
 
     def _until(self, end: bytes) -> bytes:
         while end not in self.data:

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import NamedTuple
 
 import h11
 
+from .answer import Answer
 from .case import Step
 from .upstream import RESET
 
 TIMEOUT = 10.0
-
-
-class Answer(NamedTuple):
-    """A response; `broken` if it is not complete. Seconds count from the request's last byte."""
-
-    status: int
-    lines: list[tuple[str, str]]
-    body: bytes
-    interim: list[int]
-    trailers: dict[str, str]
-    seconds: float
-    broken: bool
-
-    def field(self, name: str) -> str | None:
-        values = [value for key, value in self.lines if key == name]
-        return ",".join(values) if values else None
 
 
 class Connection:
@@ -44,6 +28,10 @@ class Connection:
     def reset(self) -> None:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.sock.close()
+
+    def begin(self, step: Step, identity: str) -> None:
+        """Send a step's request."""
+        self.sock.sendall(request(step, identity))
 
     def ask(self, step: Step, identity: str) -> Answer:
         """Send a step's request and read its answer."""

@@ -32,10 +32,6 @@ TOLD = {"rule", "subset", "external", "cluster_name", "http_reason"}
 
 #: Fields of decisions that are compiled and not carried out yet, with the API's field, which has no support then.
 IDLE = {
-    ("Pool", "max_concurrent_streams"): ("HTTPSettings", "maxConcurrentStreams"),
-    ("Cluster", "upstream_http"): ("HTTPSettings", "h2UpgradePolicy"),
-    ("Pool", "ping_interval"): ("HTTPSettings", "http2KeepAlive"),
-    ("Pool", "ping_timeout"): ("HTTPSettings", "http2KeepAlive"),
     ("ServerTLSSettings", "verify_certificate_spki"): ("ServerTLSSettings", "verifyCertificateSpki"),
     ("ServerTLSSettings", "verify_certificate_hash"): ("ServerTLSSettings", "verifyCertificateHash"),
     ("TLSCertificate", "ca_certificates"): ("TLSCertificate", "caCertificates"),

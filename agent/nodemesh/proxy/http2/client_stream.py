@@ -25,6 +25,9 @@ from .tunnel import StreamTransport
 FIRST_BREACH: Final = int(Reason.HTTP2_PROTOCOL_ERROR)
 LAST_BREACH: Final = int(Reason.HTTP2_WINDOW_UPDATE_FLOOD)
 
+#: Why a connection was never made: what is said of that is the system's word, not the peer's.
+NEVER_MADE: Final = frozenset({Reason.UPSTREAM_CONNECTION_FAILURE, Reason.LOCAL_CONNECTION_FAILURE})
+
 
 @trait
 class Carrier:
@@ -257,7 +260,8 @@ class ClientStream(Receiver, StreamRole):
         elif requester is not None:
             self._requester = None
             self._carrier.left(self)
-            requester.failed(reason_of(fault), fault.text if not fault.remote or self._stream is None else "")
+            told = not fault.remote or self._stream is None or fault.reason in NEVER_MADE
+            requester.failed(reason_of(fault), fault.text if told else "")
 
     # --- what the connection tells
 
