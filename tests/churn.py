@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from nodemesh.config.load import load_object
 from nodemesh.registry.snapshot import Snapshot
 from nodemesh.registry.store import Store
@@ -67,14 +69,17 @@ def truth(api: ApiServer) -> Snapshot:
 
 
 def comparable(snapshot: Snapshot) -> dict[str, object]:
-    """Without what names the source, and the versions."""
+    """Without what names the source, and the versions: a rule's generation is kept for routes alone, whose status has
+    it."""
     return {
         "workloads": dict(snapshot.workloads),
         "services": {
             host: [(item.addresses, item.ports, item.endpoints, item.created) for item in items]
             for host, items in snapshot.services.items()
         },
-        "rules": {key: (item.meta, item.spec) for key, item in snapshot.virtual_services.items()},
+        "rules": {
+            key: (replace(item.meta, generation=0), item.spec) for key, item in snapshot.virtual_services.items()
+        },
     }
 
 
@@ -83,11 +88,12 @@ def is_true(follower: Follower) -> bool:
 
 
 def same(tables: Tables, others: Tables) -> bool:
-    """Whether tables mean the same; which snapshot they are from is left aside."""
+    """Whether tables mean the same; which snapshot they are from is left aside, and how routes were attached: what came
+    of that is in them."""
     return all(
         getattr(tables, name) == getattr(others, name)
         for name in tables.__struct_fields__
-        if name not in ("version", "causes", "snapshot")
+        if name not in ("version", "causes", "snapshot", "attached")
     )
 
 

@@ -109,4 +109,4 @@ def test_a_pod_leaves_by_the_egress_gateway(mesh, pod, outside, tmp_path):
         mesh.agent.wait_for(through, "the gateway to follow", 15)
         assert (told["path"], told["tls"], told["peer"]) == ("/cart", "TLSv1.3", egress.ip)
         assert told["headers"]["x-forwarded-for"] == pod.ip
-        assert told["headers"]["x-envoy-internal"] == "true"
+        assert told["headers"]["x-envoy-external-address"] == pod.ip

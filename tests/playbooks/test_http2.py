@@ -245,6 +245,23 @@ def test_websocket_over_a_stream_reaches_an_http_1_1_endpoint(world):
     assert client.is_over(stream) and world.records[-1].status == 101
 
 
+def test_a_tunnel_that_its_client_ends_at_once_ends(world):
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    stream = client.codec.get_next_available_stream_id()
+    client.codec.config.validate_outbound_headers = False
+    head = [(b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":authority", b"reviews"),
+            (b":path", b"/chat")]  # fmt: skip
+    client.codec.send_headers(stream, head, end_stream=True)
+    client.turn()
+    upstream = server.accept()
+    upstream.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nbye")
+    client.turn()
+    upstream.end()
+    client.turn()
+    assert client.body(stream) == b"bye" and client.is_over(stream) and world.proxy.pods[1].budget.requests == 0
+
+
 # --- endpoints
 
 

@@ -60,7 +60,7 @@ class ServerStream(Receiver, Responder):
 
     __slots__ = (
         "session", "stream", "exchange", "_codec", "_carrier", "_alarm", "_head_only", "_paused", "_blocked", "_tunnel",
-        "_waited",
+        "_waited", "_early", "_early_end",
     )  # fmt: skip
 
     def __init__(self, session: Session, codec: Sending, carrier: Carrier, stream: Stream) -> None:
@@ -74,6 +74,8 @@ class ServerStream(Receiver, Responder):
         self._paused = False  # the exchange takes no more of the request for now
         self._blocked = False  # it was told that no more of the response goes out for now
         self._tunnel: StreamTransport | None = None  # what the stream has become
+        self._early: list[bytes] = []  # what came for a tunnel that is not there yet: no more than the stream's window
+        self._early_end = False
         self._waited = 0  # bytes that waited for the client's window at the last look
 
     @property
@@ -94,6 +96,7 @@ class ServerStream(Receiver, Responder):
         exchange = begin_exchange(self.session, request, self, self._alarm)
         exchange.record.protocol = PROTOCOL
         self.exchange = exchange
+        self._early_end = ended
         exchange.start(b"", ended or bool(head.protocol), [])
 
     def oversized(self, head: Head, fault: Fault, ended: bool) -> None:
@@ -103,6 +106,10 @@ class ServerStream(Receiver, Responder):
         tunnel, exchange = self._tunnel, self.exchange
         if tunnel is not None:
             tunnel.received(data, ended)
+            return
+        if exchange is not None and exchange.head.fields.upgrade:
+            self._early.append(data)
+            self._early_end = self._early_end or ended
             return
         if exchange is not None:
             try:
@@ -209,6 +216,10 @@ class ServerStream(Receiver, Responder):
         relay.client.take(self._tunnel)
         relay.upstream.take(upstream)
         relay.start(b"", data)
+        early = b"".join(self._early)
+        self._early.clear()
+        if early or self._early_end:
+            self._tunnel.received(early, self._early_end)
         self._carrier.flush()
 
     def reset(self) -> None:
