@@ -84,16 +84,22 @@ class Memory(Network):
 
     def __init__(self) -> None:
         self.made: list[Pipe] = []
+        self._buffers = Account()
+
+    @property
+    def buffers(self) -> Account:
+        return self._buffers
 
     def connect(
         self, endpoint: Endpoint | None, namespace: int, lane: int, keepalive: Keepalive | None, handler: Handler
     ) -> Transport:
         pipe = Pipe(handler)
+        pipe.gate = self.gate(lane)
         self.made.append(pipe)
         return pipe
 
     def gate(self, lane: int) -> Gate:
-        return Gate({}, Account())
+        return Gate({}, self._buffers)
 
     def drop_lane(self, lane: int, namespace: int) -> None:
         """Nothing is served by lanes here."""
@@ -112,6 +118,7 @@ class Driver:
         proxy = Proxy(self.network, self.clock, Random(1), telemetry, tables)
         client = Client(namespace=rules.NAMESPACE, name=nodemesh.CLIENT, labels={"app": nodemesh.CLIENT})
         self.downstream = Pipe(Silent())
+        self.downstream.gate = self.network.gate(1)
         self.downstream.established = True
         proxy.add_pod(1, client, -1, 1).accepted(self.downstream, (rules.ADDRESS, rules.PORT))
 
