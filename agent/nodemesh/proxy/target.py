@@ -89,9 +89,11 @@ class Target:
 
         The breaker is the node's, and whoever has to wait waits for connections of this worker. So it has one to each
         endpoint that is picked, whatever the breaker says, as Envoy's workers have (its page "Circuit breaking")."""
-        pool = pool_of(self, host)
-        http2 = self.http == HTTP2 or (self.http == CLIENT and head.http2)
-        tunnels = bool(head.fields.upgrade)
+        pool = host.pool
+        if not isinstance(pool, Pool):
+            pool = pool_of(self, host)
+        http2 = self.http != HTTP1 and (self.http == HTTP2 or head.http2)
+        tunnels = http2 and bool(head.fields.upgrade)
         if not fresh:
             if http2:
                 shared = pool.share(pod.lane, name, tunnels)

@@ -92,9 +92,17 @@ class Decisions:
     def extend(self, records: list[ConnectionRecord]) -> None:
         """Take what has ended; the access log has no more use for it."""
         for record in records:
-            shorten(record)
-            if has_failed(record):
-                self._failed.append(record)
+            if type(record) is RequestRecord:
+                record.user_agent = record.forwarded_for = record.original_path = b""
+                record.fields = record.response_fields = record.trailer_fields = None
+                size = len(record.path) + len(record.authority) + len(record.method) + len(record.request_id)
+                usual = 200 <= record.status < 500 and not record.reasons and size <= SHOWN
+            else:
+                usual = False
+            if not usual:
+                shorten(record)
+                if has_failed(record):
+                    self._failed.append(record)
         self._ring.extend(records)
 
     def take(self) -> list[DecisionRecord]:
@@ -115,15 +123,12 @@ def has_failed(record: ConnectionRecord) -> bool:
 
 
 def shorten(record: ConnectionRecord) -> None:
-    """Let go of what is not shown, and keep no more of what peers have said than that."""
+    """Keep no more of what peers have said than is shown."""
     if len(record.authority) > SHOWN:
         record.authority = record.authority[:SHOWN] + b"..."
     if len(record.transport_failure) + len(record.termination) > SHOWN:
         record.transport_failure, record.termination = record.transport_failure[:SHOWN], record.termination[:SHOWN]
-    if isinstance(record, RequestRecord):
-        record.user_agent = record.forwarded_for = record.original_path = b""
-        record.fields = record.response_fields = record.trailer_fields = None
-        if len(record.path) + len(record.method) + len(record.request_id) > SHOWN:
-            record.path = record.path[:SHOWN] + b"..."
-            record.method = record.method[:SHOWN]
-            record.request_id = record.request_id[:SHOWN]
+    if isinstance(record, RequestRecord) and len(record.path) + len(record.method) + len(record.request_id) > SHOWN:
+        record.path = record.path[:SHOWN] + b"..."
+        record.method = record.method[:SHOWN]
+        record.request_id = record.request_id[:SHOWN]

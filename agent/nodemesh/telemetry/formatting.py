@@ -309,7 +309,7 @@ _OPERATORS = {
     "RESPONSE_FLAGS_LONG": "long_flags[record.reasons]",
     "RESPONSE_CODE_DETAILS": "details(record)",
     "CONNECTION_TERMINATION_DETAILS": "record.termination or NONE",
-    "UPSTREAM_TRANSPORT_FAILURE_REASON": "underscored(record.transport_failure) or NONE",
+    "UPSTREAM_TRANSPORT_FAILURE_REASON": "underscored(record.transport_failure) if record.transport_failure else NONE",
     "BYTES_RECEIVED": "record.bytes_received",
     "BYTES_SENT": "record.bytes_sent",
     "DURATION": "int(record.duration * 1000.0) if record.duration >= 0.0 else NONE",

@@ -348,7 +348,8 @@ class Call(Requester):
         host, upstream = self.host, self.upstream
         assert host is not None and upstream is not None
         self.local_name = upstream.local
-        self.security = upstream.security
+        if self.target.cluster.tls is not None:
+            self.security = upstream.security
         if self.target.group.detector is not None:
             self._unsettled = not ended and head.grpc_status == NO_STATUS and head.status == 200 and is_grpc(self.head)
             if not self._unsettled:  # else its trailers tell how the call ended

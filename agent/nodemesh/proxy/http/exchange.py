@@ -123,7 +123,7 @@ class Exchange(Caller):
             if decision.fault is not None and self._delay(decision):
                 return
             self._filter(decision)
-        elif not self._answers_preflight(decision):
+        elif decision.cors is None or not self._answers_preflight(decision):
             self._answer(decision)
 
     def _answer(self, decision: Decision) -> None:
@@ -225,7 +225,7 @@ class Exchange(Caller):
         if route.fault is not None and fault.is_aborted(route.fault, self.proxy.rng):
             self._fail(Reason.FAULT_ABORT, "", route.fault.abort_status or 200, route.fault.abort_grpc)
             return
-        if self._answers_preflight(route):
+        if route.cors is not None and self._answers_preflight(route):
             return
         upgrade = self.head.fields.upgrade
         if upgrade and upgrade.lower() != b"websocket":

@@ -18,13 +18,12 @@ from .tunnel import Tunnel
 CONTENT_TYPE = b"content-type"
 
 
-def begin_exchange(session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> Exchange:
-    """The exchange of a request that has just come."""
-    if session.grpc_web:
-        call = web_call(head.headers.get(CONTENT_TYPE, b""))
-        if call is not None:
-            return WebExchange(session, translated(head, call), WebResponder(responder, call), alarm, call)
-    return Exchange(session, head, responder, alarm)
+def begin_web_exchange(session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> Exchange:
+    """The exchange of a request that has just come to a port for gRPC-Web; its clients may speak plain gRPC as well."""
+    call = web_call(head.headers.get(CONTENT_TYPE, b""))
+    if call is None:
+        return Exchange(session, head, responder, alarm)
+    return WebExchange(session, translated(head, call), WebResponder(responder, call), alarm, call)
 
 
 def translated(head: RequestHead, call: WebCall) -> RequestHead:

@@ -88,7 +88,8 @@ class Pool:
             self._idle[lane] = [upstream]
         else:
             idle.append(upstream)
-        self._watch()
+        if self._timer is None:
+            self._watch()
         if target.queues:
             target.serve_waiting(self)
 

@@ -62,7 +62,7 @@ class Session:
         pod = self.pod
         if pod.gateway_port:
             admit(pod.edge, head, self.remote, self.security)
-        else:
+        elif b"x-forwarded-proto" in head.headers:
             head.scheme = said_scheme(head.headers, head.scheme)
         if self._view is not pod.view:  # the mesh has changed since: each request is decided by the newest rules
             self._view = pod.view

@@ -11,7 +11,7 @@ from ..clock import Alarm
 from ..gate import OVER_QUOTA, Gate
 from ..http.errors import ProtocolError
 from ..http.exchange import ANSWERING, DONE, Exchange
-from ..http.grpc_web import begin_exchange
+from ..http.grpc_web import begin_web_exchange
 from ..http.head import NO_EDITS, Edits, RequestHead, ResponseHead
 from ..http.local_reply import http_reply
 from ..http.records import reason_of, refused_record
@@ -149,7 +149,8 @@ class Http1Server(Handler, Responder):
     def _read(self, data: bytes) -> None:
         """Read requests until one is not answered yet, or what has come is used up."""
         self._reading = True
-        if not self._buffer.data and not self._is_owed:  # a head that comes in drops has begun with its first one
+        if not self._buffer.data and (self._served or not self.pod.gateway_port):
+            # A head that comes in drops has begun with its first one.
             self._since = self.pod.proxy.clock.now
         served = 0
         try:
@@ -202,7 +203,9 @@ class Http1Server(Handler, Responder):
                 self.transport.appetite = body.appetite
         if self._ended and not rest:
             self._close = True
-        exchange = begin_exchange(self.session, head, self, self.alarm)
+        session = self.session
+        begin = begin_web_exchange if session.grpc_web else Exchange
+        exchange = begin(session, head, self, self.alarm)
         self.exchange = exchange
         exchange.start(data, self._body is None, trailers)
         if exchange.state == DONE:
@@ -418,18 +421,14 @@ class Http1Server(Handler, Responder):
         self.alarm.close()
         self.pod.forget(self)
 
-    @property
-    def _is_owed(self) -> bool:
-        """Whether the first request of a gateway's client is still to come: its time counts from accepting on, since
-        clients from outside of the mesh may mean ill by saying nothing."""
-        return bool(self.pod.gateway_port) and not self._served
-
     def _check(self) -> None:
         """Close a connection that is slow with its head, or sends nothing of what it owes for too long."""
         clock = self.pod.proxy.clock
         waited = clock.now - self._since
         left = HEAD_TIMEOUT
-        if self._is_owed and waited >= HEAD_TIMEOUT and not self._buffer.data:
+        # The time of a gateway's client counts from accepting on: those from outside may mean ill by saying nothing.
+        owed = bool(self.pod.gateway_port) and not self._served
+        if owed and waited >= HEAD_TIMEOUT and not self._buffer.data:
             self._shut()
             return
         if self._buffer.data:

@@ -11,7 +11,7 @@ from ...telemetry.record import RequestRecord
 from ..clock import Alarm
 from ..http.errors import ProtocolError
 from ..http.exchange import DONE, Exchange
-from ..http.grpc_web import begin_exchange
+from ..http.grpc_web import begin_web_exchange
 from ..http.head import Edits, ResponseHead
 from ..http.local_reply import http_reply
 from ..http.records import reason_of
@@ -93,7 +93,8 @@ class ServerStream(Receiver, Responder):
             return
         self._head_only = request.method == b"HEAD"
         self.session.admit(request)
-        exchange = begin_exchange(self.session, request, self, self._alarm)
+        begin = begin_web_exchange if self.session.grpc_web else Exchange
+        exchange = begin(self.session, request, self, self._alarm)
         exchange.record.protocol = PROTOCOL
         self.exchange = exchange
         self._early_end = ended
