@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from nodemesh.datapath.cgroups import find_mount, pids
-from nodemesh.lab import Lab, sweep
+from nodemesh.lab import Lab, cgroup, sweep
 from nodemesh.lab.owner import BPFFS, RUN
+from nodemesh.lab.place import Place
 
 OWNER = """
 import subprocess, sys, time
@@ -120,3 +121,23 @@ def test_a_kept_lab_outlives_its_owner_until_it_is_asked_for():
     assert lab not in sweep() and alive(members) == members
     assert lab in sweep(kept=True)
     assert alive(members) == [] and traces(lab) == []
+
+
+def test_a_process_that_enters_when_its_cgroup_was_just_emptied_goes_too(monkeypatch):
+    """As one does whose owner is told to end between the process's start and its entry into its cgroup."""
+    directory = find_mount() / f"nodemesh-test-entering-{os.getpid()}"
+    directory.mkdir()
+    entered: list[subprocess.Popen[bytes]] = []
+    kill_all = cgroup.kill
+
+    def kill_all_then_let_one_enter(root: Path, timeout: float) -> bool:
+        killed = kill_all(root, timeout)
+        if not entered:
+            entered.append(Place("late", directory).popen(["sleep", "1000"]))
+            assert list(pids(directory)) == [entered[0].pid]
+        return killed
+
+    monkeypatch.setattr(cgroup, "kill", kill_all_then_let_one_enter)
+    assert cgroup.remove(directory)
+    assert not directory.exists()
+    assert entered[0].wait(timeout=20) == -signal.SIGKILL

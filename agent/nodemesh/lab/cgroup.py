@@ -27,11 +27,19 @@ def kill(root: Path, timeout: float = 5.0) -> bool:
     return True
 
 
-def remove(root: Path) -> None:
-    """Remove `root` and the directories below it, deepest first. No process may be left in them."""
-    for directory, _, _ in os.walk(root, topdown=False):
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(directory)
+def remove(root: Path, timeout: float = 5.0) -> bool:
+    """Kill every process in `root` and below and remove the directories, deepest first; False if that takes longer than
+    `timeout` seconds. A process that was on its way in when its cgroup was emptied is killed in the next round."""
+    deadline = time.monotonic() + timeout
+    while root.exists():
+        if not kill(root, deadline - time.monotonic()):
+            return False
+        for directory, _, _ in os.walk(root, topdown=False):
+            with contextlib.suppress(OSError):  # gone, or entered meanwhile (EBUSY)
+                os.rmdir(directory)
+        if time.monotonic() > deadline:
+            return not root.exists()
+    return True
 
 
 def _populated(root: Path) -> bool:

@@ -176,10 +176,9 @@ class Lab:
         """End a pod: its processes are killed, its namespaces, cgroup and manifest go."""
         del self._pods[pod.key]
         self._publish()
-        cgroup.kill(pod.cgroup.parent)
+        cgroup.remove(pod.cgroup.parent)
         self._pauses.pop(pod.key).wait()
         pod.reap()
-        cgroup.remove(pod.cgroup.parent)
 
     def set_ready(self, pod: Pod, ready: bool) -> None:
         """Change a pod's readiness, as its probe would."""

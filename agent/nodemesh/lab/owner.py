@@ -62,9 +62,8 @@ def remove(lab: str) -> None:
     """Remove everything that carries the name `lab`: processes (and with them namespaces and links), cgroups, pins and
     files. Raises LabError if a process cannot be killed."""
     directory = cgroup_mount() / lab
-    if not cgroup.kill(directory):
+    if not cgroup.remove(directory):
         raise LabError(f"{lab}: processes {list(pids(directory))} do not die; remove {directory} by hand")
-    cgroup.remove(directory)
     shutil.rmtree(BPFFS / lab, ignore_errors=True)
     shutil.rmtree(RUN / lab, ignore_errors=True)
 
