@@ -41,7 +41,7 @@ HOT = (
 )
 
 #: What is not: stories, and what msgspec makes classes of.
-PLAIN = {"__init__.py", "certificates.py", "messages.py"}
+PLAIN = {"__init__.py", "materials.py", "messages.py"}
 
 COMPILE = os.environ.get("NODEMESH_COMPILE") == "1"
 

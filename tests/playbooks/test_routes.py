@@ -4,7 +4,7 @@ import pytest
 from tests.routes import SERVED, gateway, made, mesh_route, route
 
 from nodemesh.lab.certificates import Authority
-from nodemesh.proxy.tls.certificates import Materials
+from nodemesh.proxy.tls.materials import Materials
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 

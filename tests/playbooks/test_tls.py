@@ -7,7 +7,7 @@ import pytest
 
 from nodemesh.lab.certificates import Authority
 from nodemesh.proxy.tcp.relay import Side
-from nodemesh.proxy.tls.certificates import Materials
+from nodemesh.proxy.tls.materials import Materials
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 

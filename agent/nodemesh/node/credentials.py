@@ -16,7 +16,7 @@ from ..config.gateway import GatewaySpec, ServerTLSMode, ServerTLSSettings
 from ..config.meta import Location, Object, Path
 from ..config.problems import path_text
 from ..config.reach import EVERYWHERE, Reach, named_files, reach_of, tls_settings
-from ..proxy.tls.certificates import AUTHORITY_SUFFIX
+from ..proxy.tls.materials import AUTHORITY_SUFFIX
 from ..registry.assemble import ObjectKey, key_of
 from ..registry.services import resolve_export_to, selects
 from ..registry.snapshot import Service, Snapshot

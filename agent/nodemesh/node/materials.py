@@ -9,7 +9,8 @@ from typing import NamedTuple
 from ..config.core import CredentialSpec
 from ..config.credential import described
 from ..proxy.messages import SetMaterials
-from ..proxy.tls.certificates import KEYS, Certificates, Materials, pack
+from ..proxy.tls.certificates import Certificates
+from ..proxy.tls.materials import KEYS, Materials, pack
 from .channel import memfd
 from .credentials import Use
 from .files import File, FileReader, Folders

@@ -9,7 +9,7 @@ from ..config.core import CredentialSpec
 from ..config.gatewayapi import GROUP
 from ..config.gatewayapi.gateways import FrontendValidation, KubernetesGatewaySpec
 from ..config.meta import Object
-from ..proxy.tls.certificates import pair_fault
+from ..proxy.tls.context import pair_fault
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Snapshot
 from ..routing.gatewayapi import GATEWAY_NAME_LABEL

@@ -27,7 +27,7 @@ from .io.platform import Platform
 from .io.reactor import Reactor
 from .messages import FromControl, Message
 from .proxy import Proxy
-from .tls.certificates import unpack
+from .tls.materials import unpack
 from .transport import Watcher
 
 #: The collector's thresholds: with everything that lives long frozen after each table, its passes are short and rare.

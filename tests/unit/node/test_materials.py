@@ -7,7 +7,7 @@ from nodemesh.config.load import load_text
 from nodemesh.lab.certificates import Authority
 from nodemesh.node.credentials import Credentials
 from nodemesh.node.materials import MaterialSource, Secrets, only
-from nodemesh.proxy.tls.certificates import unpack
+from nodemesh.proxy.tls.materials import unpack
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 

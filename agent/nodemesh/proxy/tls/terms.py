@@ -1,0 +1,66 @@
+"""What each end of a TLS connection asks of the other: the context it begins with, and whose certificate it takes."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+from .names import is_for, names_in
+from .transport import Terms
+
+#: Sessions kept for resumption, per context.
+MAX_SESSIONS: Final = 256
+
+
+class ClientTerms(Terms):
+    """To call a server; the certificate must be for one of the `allowed` names, if there are any."""
+
+    __slots__ = ("_context", "_name", "_allowed", "_sessions")
+
+    def __init__(
+        self, context: ssl.SSLContext, name: str, allowed: tuple[str, ...], sessions: dict[str, ssl.SSLSession]
+    ) -> None:
+        self._context = context
+        self._name = name
+        self._allowed = allowed
+        self._sessions = sessions
+
+    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+        name = self._name or None
+        return self._context.wrap_bio(incoming, outgoing, False, name, self._sessions.get(self._name))
+
+    def objection(self, connection: ssl.SSLObject) -> str:
+        if not self._allowed:
+            return ""
+        names = names_in(connection.getpeercert() or {})
+        if any(is_for(names, name) for name in self._allowed):
+            return ""
+        known = ", ".join(value for _, value in names) or "no name"
+        return f"the certificate is for {known}, not for {' or '.join(self._allowed)}"
+
+    def remember(self, connection: ssl.SSLObject) -> None:
+        session = connection.session
+        if session is not None and session.has_ticket:
+            if len(self._sessions) >= MAX_SESSIONS:
+                self._sessions.clear()
+            self._sessions[self._name] = session
+
+
+class ServerTerms(Terms):
+    """To answer clients; where a client has a certificate, it must be for one of the `allowed` names, if any."""
+
+    __slots__ = ("_context", "_allowed")
+
+    def __init__(self, context: ssl.SSLContext, allowed: tuple[str, ...]) -> None:
+        self._context = context
+        self._allowed = allowed
+
+    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+        return self._context.wrap_bio(incoming, outgoing, True)
+
+    def objection(self, connection: ssl.SSLObject) -> str:
+        certificate = connection.getpeercert() if self._allowed else None
+        if not certificate:
+            return ""
+        names = names_in(certificate)
+        return "" if any(is_for(names, name) for name in self._allowed) else "the client's certificate has another name"
