@@ -519,9 +519,10 @@ def test_an_interim_response_is_not_for_http_1_0():
     assert client.take().startswith(b"HTTP/1.1 200")
 
 
-def test_a_malformed_body_is_told_unless_an_answer_has_begun(world):
+@pytest.mark.parametrize("connection", [b"", b"Connection: close\r\n"])
+def test_a_malformed_body_is_told_unless_an_answer_has_begun(world, connection):
     server = world.serve("10.1.0.1", 9080)
-    chunked = b"PUT / HTTP/1.1\r\nHost: reviews\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked = b"PUT / HTTP/1.1\r\nHost: reviews\r\n" + connection + b"Transfer-Encoding: chunked\r\n\r\n"
     client = ask(world, chunked)
     client.send(b"nonsense\r\n")
     world.run()

@@ -32,6 +32,7 @@ class MemoryTransport(Transport):
     def send(self, data: Buffer) -> None:
         if self.closed or self._lost:
             return
+        assert not self._ending, "nothing can be sent after the FIN"
         self._out += bytes(data)
         if self.established:
             self._flush()

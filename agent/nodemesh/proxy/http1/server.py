@@ -243,6 +243,7 @@ class Http1Server(Handler, Responder):
         if not answering:
             exchange.record.status = error.status
         exchange.record.termination = str(error)
+        self._closing = True  # before the exchange is `done`, so that our FIN comes after the answer
         exchange.abandoned(Reason.DOWNSTREAM_PROTOCOL_ERROR)
         if answering:
             self.reset()
