@@ -12,11 +12,13 @@ from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS, http_status_of
 from ..target import Target
 from ..transport import Buffer, Transport
+from .caller import NOBODY, Caller
 from .head import Edits, RequestHead, ResponseHead, is_grpc
 from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .stream import Requester, Stream
 from .trailers import grpc_status_of
+from .try_lines import ATTEMPT_COUNT, ATTEMPT_LINES, EXPECTED_LINES, EXPECTED_TIMEOUT, expected_line
 
 if TYPE_CHECKING:
     from ..pod import Pod
@@ -42,60 +44,6 @@ NEXT: Final[dict[int, frozenset[int]]] = {
 }
 
 NO_RETRY: Final = Retry(attempts=0)
-
-EXPECTED_TIMEOUT: Final = b"x-envoy-expected-rq-timeout-ms"
-
-#: Its lines by seconds, as they were made before: mostly a rule's timeout.
-EXPECTED_LINES: Final[dict[float, bytes]] = {}
-EXPECTED_LINES_SIZE: Final = 256
-
-ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
-
-#: Its lines, for as many tries as one usually has.
-ATTEMPT_LINES: Final = [b"x-envoy-attempt-count: %d" % count for count in range(16)]
-
-
-def expected_line(seconds: float) -> bytes:
-    """How long the upstream has, where `EXPECTED_LINES` does not have that yet."""
-    line = b"x-envoy-expected-rq-timeout-ms: %d" % int(seconds * 1000.0 + 0.5)
-    if len(EXPECTED_LINES) >= EXPECTED_LINES_SIZE:
-        EXPECTED_LINES.clear()
-    EXPECTED_LINES[seconds] = line
-    return line
-
-
-class Caller:
-    """Who made a call. After `answered` or `answer_data` with `ended`, and after `call_failed`, the call is over."""
-
-    __slots__ = ()
-
-    def informed(self, head: ResponseHead) -> None:
-        """An interim response (1xx)."""
-
-    def answered(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
-        """The response that counts, with the part of its body that came along."""
-        raise NotImplementedError
-
-    def answer_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
-        """More of the response's body."""
-        raise NotImplementedError
-
-    def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
-        """The upstream changed the protocol (101); the connection is the caller's now, who cancels the call when it is
-        closed."""
-        raise NotImplementedError
-
-    def call_failed(self, reason: Reason, detail: str) -> None:
-        """No try gave a complete response. The reasons before the last are in `Call.reasons`."""
-        raise NotImplementedError
-
-    def call_drained(self) -> None:
-        """The upstream takes more of the request's body."""
-
-
-#: Whom a call that has ended would tell. Caller and call know each other: undone, lest each request waits for the
-#: garbage collector, whose passes all others would feel.
-NOBODY: Final = Caller()
 
 
 class Call(Requester):

@@ -13,7 +13,8 @@ from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS
 from ..transport import Buffer, Transport
 from . import cors, fault
-from .call import NO_RETRY, Call, Caller
+from .call import NO_RETRY, Call
+from .caller import Caller
 from .controls import apply_controls, apply_grpc_timeout
 from .hash_key import HashKey
 from .head import NO_FIELDS, Edits, Fields, RequestHead, ResponseHead, is_grpc

@@ -9,7 +9,8 @@ from ...routing.decision import Mirror
 from ...telemetry.record import RequestRecord
 from ..clock import Alarm, Timer
 from ..transport import Buffer, Transport
-from .call import ENDED, Call, Caller
+from .call import ENDED, Call
+from .caller import Caller
 from .fault import hits
 from .head import ResponseHead
 from .records import copy_of

@@ -1,0 +1,26 @@
+"""The lines that tell an upstream which try this is, and how long it has (Envoy's x-envoy-attempt-count and
+x-envoy-expected-rq-timeout-ms)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+EXPECTED_TIMEOUT: Final = b"x-envoy-expected-rq-timeout-ms"
+
+#: Its lines by seconds, as they were made before: mostly a rule's timeout.
+EXPECTED_LINES: Final[dict[float, bytes]] = {}
+EXPECTED_LINES_SIZE: Final = 256
+
+ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
+
+#: Its lines, for as many tries as one usually has.
+ATTEMPT_LINES: Final = [b"x-envoy-attempt-count: %d" % count for count in range(16)]
+
+
+def expected_line(seconds: float) -> bytes:
+    """How long the upstream has, where `EXPECTED_LINES` does not have that yet."""
+    line = b"x-envoy-expected-rq-timeout-ms: %d" % int(seconds * 1000.0 + 0.5)
+    if len(EXPECTED_LINES) >= EXPECTED_LINES_SIZE:
+        EXPECTED_LINES.clear()
+    EXPECTED_LINES[seconds] = line
+    return line
