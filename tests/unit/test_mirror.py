@@ -97,6 +97,7 @@ ELSEWHERE = {
     "node/rundir.py": "unit/cli/test_run_expose.py",
     "node/status.py": "unit/cli/test_run_expose.py",
     "node/statuses.py": "kubernetes/test_statuses.py",
+    "node/subresource.py": "kubernetes/test_statuses.py",
     "node/supervisor.py": "unit/cli/test_run_expose.py",
     "node/upgrade.py": "netns/test_node_run.py",
     "node/worker.py": "unit/cli/test_run_expose.py",
