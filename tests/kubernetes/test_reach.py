@@ -2,11 +2,11 @@
 
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.answering import answering
 from tests.apiserver.running import Running
 from tests.clusters import NODE, pod
 from tests.kubernetes.test_credentials import NAME, OUTSIDE, meshed
@@ -53,27 +53,14 @@ def findings(mesh: Mesh) -> list[str]:
 
 @pytest.fixture
 def root_socket(tmp_path) -> Iterator[Path]:
-    """A runtime's socket, root's alone; it keeps what it was asked."""
+    """A runtime's socket, root's alone."""
     (tmp_path / "run").mkdir()
     path = tmp_path / "run" / "runtime.sock"
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        path.chmod(0o600)
-        server.listen()
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.recv(4096)
-                    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nroot")
-
-        threading.Thread(target=serve, daemon=True).start()
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    path.chmod(0o600)
+    with answering(server, "root"):
         yield path
-        server.shutdown(socket.SHUT_RDWR)
 
 
 def test_no_spelling_of_a_sockets_place_reaches_it(tmp_path, root_socket):

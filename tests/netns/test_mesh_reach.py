@@ -1,10 +1,8 @@
 """What a namespace's entries reach from within a pod: nothing of the node, and nothing of other namespaces."""
 
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+from tests.answering import answering
 from tests.netns.mesh import PORT
 
 ADDRESS = "192.0.2.77"
@@ -27,30 +25,6 @@ def entry(address: str, endpoint: str, port: int = 80, to: int = 0, protocol: st
     return ENTRY.format(address=address, port=port, name="p", protocol=protocol, endpoint=endpoint, ports=ports)
 
 
-@contextmanager
-def answering(server: socket.socket) -> Iterator[list[bytes]]:
-    """A server of the node's own; what it was asked."""
-    asked: list[bytes] = []
-    server.listen()
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            with connection:
-                asked.append(connection.recv(4096))
-                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnode")
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield asked
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
-
-
 def test_a_pod_reaches_no_unix_socket_of_the_node(mesh, pod, tmp_path):
     path = tmp_path / "runtime.sock"
     server = socket.socket(socket.AF_UNIX)
@@ -58,7 +32,7 @@ def test_a_pod_reaches_no_unix_socket_of_the_node(mesh, pod, tmp_path):
     path.chmod(0o600)
     abstract = socket.socket(socket.AF_UNIX)
     abstract.bind("\0nodemesh-shim")
-    with answering(server) as asked, answering(abstract) as asked_too:
+    with answering(server, "node") as asked, answering(abstract, "node") as asked_too:
         for place in (f"unix://{path}", f"unix:///proc/1/root{path}", f"unix://{tmp_path}/../{tmp_path.name}/runtime.sock",
                       "unix://@nodemesh-shim"):  # fmt: skip
             mesh.apply(entry(ADDRESS, place))
@@ -70,7 +44,7 @@ def test_a_pod_reaches_no_unix_socket_of_the_node(mesh, pod, tmp_path):
 def test_loopback_in_an_endpoint_is_the_pods_own(mesh, pod):
     server = socket.create_server(("127.0.0.1", 0))
     port = server.getsockname()[1]
-    with answering(server) as asked:
+    with answering(server, "node") as asked:
         for loopback in ("127.0.0.1", "::1", "127.0.0.2"):
             mesh.apply(entry(ADDRESS, loopback, to=port))
             (answer,) = pod.request(f"http://{ADDRESS}/")

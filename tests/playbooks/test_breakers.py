@@ -10,18 +10,8 @@ from nodemesh.sim.network import Server
 from nodemesh.sim.world import World
 
 from .mesh import ROUTE, SERVICE, rule
-from .test_http import OK, ask, split
+from .test_http import OK, ask, pool_of, split
 from .test_resilience import RESET
-
-
-def breaker(settings: str) -> str:
-    return f"""
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: reviews, namespace: default}}
-spec: {{host: reviews, trafficPolicy: {{connectionPool: {{{settings}}}}}}}
-"""
 
 
 def node_of(count: int, config: str) -> list[World]:
@@ -42,7 +32,7 @@ def server_of(world: World) -> Server:
 
 
 def test_each_worker_has_a_connection_whatever_the_breaker_says():
-    one, two = node_of(2, SERVICE + breaker("tcp: {maxConnections: 1}"))
+    one, two = node_of(2, SERVICE + pool_of("tcp: {maxConnections: 1}"))
     ask(one)
     client = ask(two)
     server_of(two).accept().send(OK)
@@ -57,7 +47,7 @@ def test_each_worker_has_a_connection_whatever_the_breaker_says():
 
 
 def test_who_waits_hears_of_what_another_worker_gives_back():
-    one, two = node_of(2, SERVICE + breaker("tcp: {maxConnections: 2}"))
+    one, two = node_of(2, SERVICE + pool_of("tcp: {maxConnections: 2}"))
     ask(one)
     ask(two)
     waiting = ask(one)  # both places are taken
@@ -72,7 +62,7 @@ def test_who_waits_hears_of_what_another_worker_gives_back():
 
 
 def test_an_idle_connection_goes_when_another_worker_wants_its_place():
-    one, two = node_of(2, SERVICE + breaker("tcp: {maxConnections: 2}"))
+    one, two = node_of(2, SERVICE + pool_of("tcp: {maxConnections: 2}"))
     ask(two)
     server_of(two).accept().send(OK)
     two.run()
@@ -86,7 +76,7 @@ def test_an_idle_connection_goes_when_another_worker_wants_its_place():
 
 
 def test_who_waits_keeps_the_order():
-    world = World(SERVICE + breaker("tcp: {maxConnections: 1}"))
+    world = World(SERVICE + pool_of("tcp: {maxConnections: 1}"))
     server = world.serve("10.1.0.1", 9080)
     clients = [ask(world) for _ in range(4)]
     for number in range(4):
@@ -96,7 +86,7 @@ def test_who_waits_keeps_the_order():
 
 
 def test_a_wait_for_a_connection_ends():
-    world = World(SERVICE + breaker("tcp: {maxConnections: 1}"))
+    world = World(SERVICE + pool_of("tcp: {maxConnections: 1}"))
     world.serve("10.1.0.1", 9080)
     clients = [ask(world) for _ in range(2)]
     world.advance(LONGEST_WAIT - 1.0)
@@ -108,7 +98,7 @@ def test_a_wait_for_a_connection_ends():
 
 @pytest.mark.parametrize("body", [b"", b"ab"])
 def test_a_timeout_counts_while_a_request_waits_for_a_connection(body):
-    world = World(SERVICE + breaker("tcp: {maxConnections: 1}") + rule(ROUTE + "\ntimeout: 2s"))
+    world = World(SERVICE + pool_of("tcp: {maxConnections: 1}") + rule(ROUTE + "\ntimeout: 2s"))
     server = world.serve("10.1.0.1", 9080)
     ask(world, b"POST / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 2\r\n\r\na")  # whose timeout has not begun
     waiting = ask(world, b"POST / HTTP/1.1\r\nHost: reviews\r\nContent-Length: %d\r\n\r\n" % len(body))
@@ -119,12 +109,12 @@ def test_a_timeout_counts_while_a_request_waits_for_a_connection(body):
 
 
 def test_who_waits_for_an_endpoint_that_leaves_gets_another_one():
-    world = World(SERVICE + breaker("tcp: {maxConnections: 1}"))
+    world = World(SERVICE + pool_of("tcp: {maxConnections: 1}"))
     world.serve("10.1.0.1", 9080)
     fresh = world.serve("10.1.0.3", 9080)
     ask(world)
     waiting = ask(world)
-    world.configure(SERVICE.replace("10.1.0.1", "10.1.0.3") + breaker("tcp: {maxConnections: 2}"))
+    world.configure(SERVICE.replace("10.1.0.1", "10.1.0.3") + pool_of("tcp: {maxConnections: 2}"))
     ask(world)  # the cluster's next use has it hear of the change
     assert fresh.waiting == 1
     fresh.connections[0].send(OK)
@@ -133,7 +123,7 @@ def test_who_waits_for_an_endpoint_that_leaves_gets_another_one():
 
 
 def test_tcp_takes_the_place_of_an_idle_connection():
-    world = World(SERVICE + breaker("tcp: {maxConnections: 1}"))
+    world = World(SERVICE + pool_of("tcp: {maxConnections: 1}"))
     server = world.serve("10.1.0.1", 9082)
     ask(world, port=82)
     server.accept().send(OK)

@@ -9,8 +9,7 @@ from nodemesh.sim.network import MemoryNetwork
 from nodemesh.sim.world import World
 
 from .mesh import ROUTE, SERVICE, rule
-from .test_breakers import breaker
-from .test_http import GET, OK, ask, split
+from .test_http import GET, OK, ask, pool_of, split
 from .test_resilience import RESET
 
 BAD = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
@@ -48,7 +47,7 @@ def test_between_two_tries(leave):
 
 @LEAVING
 def test_while_it_waits_for_a_connection(leave):
-    world = World(SERVICE + breaker("tcp: {maxConnections: 1}"))
+    world = World(SERVICE + pool_of("tcp: {maxConnections: 1}"))
     server = world.serve("10.1.0.1", 9080)
     ask(world)
     client = ask(world)

@@ -14,6 +14,7 @@ import msgspec
 
 from .answer import Answer
 from .case import H1, H2, Case, Expect, Pair, Range, Script, Seen, Step, within
+from .closing import ended
 from .got import Got
 from .mesh import addresses_of, fill, objects
 from .upstream import Upstreams
@@ -138,7 +139,7 @@ class Run:
             if step.then:
                 expect(connection.echoed(step.then), f"{step.then!r} does not come back")
             if step.expect.closed and self.pair.client == H1:
-                expect(connection.ended(), "the connection stays open")
+                expect(ended(connection.sock), "the connection stays open")
             return answer
         finally:
             if not step.via:

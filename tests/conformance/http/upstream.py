@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 import threading
 import time
 from collections import defaultdict
@@ -11,10 +10,9 @@ from contextlib import suppress
 from functools import partial
 
 from .case import Script
+from .closing import reset
 from .got import Got
 from .upstream_h2 import PREFACE, H2Server
-
-RESET = struct.pack("ii", 1, 0)
 
 
 class Upstreams:
@@ -116,7 +114,7 @@ class Upstreams:
         if script.delay:
             self._over.wait(script.delay)
         if script.reset:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            reset(sock)
             return False
         if script.close:
             return False

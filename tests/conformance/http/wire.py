@@ -9,7 +9,7 @@ import h11
 
 from .answer import Answer
 from .case import Step
-from .upstream import RESET
+from .closing import reset
 
 TIMEOUT = 10.0
 
@@ -26,8 +26,7 @@ class Connection:
         self.sock.close()
 
     def reset(self) -> None:
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self.sock.close()
+        reset(self.sock)
 
     def begin(self, step: Step, identity: str) -> None:
         """Send a step's request."""
@@ -57,17 +56,6 @@ class Connection:
             back += data
         self.rest = b""
         return back == text.encode()
-
-    def ended(self) -> bool:
-        """Whether the proxy closes the connection, within a bound."""
-        try:
-            while self.sock.recv(4096):
-                pass
-        except TimeoutError:
-            return False
-        except OSError:
-            return True
-        return True
 
     def _answer(self, method: str, upgrade: bool, since: float) -> Answer:
         parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=128 * 1024)

@@ -16,6 +16,7 @@ import h2.settings
 
 from .answer import Answer
 from .case import Step
+from .closing import ended
 
 TIMEOUT = 10.0
 
@@ -69,7 +70,7 @@ class H2Connection:
         self.h2.reset_stream(self.stream, h2.errors.ErrorCodes.CANCEL)
         self._flush()
         self.sock.settimeout(0.2)
-        self.ended()
+        ended(self.sock)
         self.sock.close()
 
     def begin(self, step: Step, identity: str) -> None:
@@ -111,17 +112,6 @@ class H2Connection:
                 elif isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset, h2.events.ConnectionTerminated)):
                     return False
         return back == text.encode()
-
-    def ended(self) -> bool:
-        """Whether the proxy closes the connection, within a bound."""
-        try:
-            while self.sock.recv(4096):
-                pass
-        except TimeoutError:
-            return False
-        except OSError:
-            return True
-        return True
 
     def _send(self, data: bytes, last: bool) -> None:
         while data:

@@ -7,36 +7,14 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 
-import pytest
-from tests.unit.cli.mesh import Mesh, Upstream, alive, cluster, free_port, kill, rules, until
+from tests.unit.cli.mesh import Mesh, alive, cluster, free_port, kill, rules, until
 
 from nodemesh import __version__
 from nodemesh.node.child import environment
 
 TO_V1 = "- route: [{destination: {host: reviews, subset: v1}}]"
 TO_V2 = "- route: [{destination: {host: reviews, subset: v2}}]"
-
-
-@pytest.fixture
-def v1() -> Iterator[Upstream]:
-    upstream = Upstream("v1")
-    yield upstream
-    upstream.close()
-
-
-@pytest.fixture
-def v2() -> Iterator[Upstream]:
-    upstream = Upstream("v2")
-    yield upstream
-    upstream.close()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "config").mkdir()
-    return tmp_path / "config"
 
 
 def test_requests_are_routed_by_the_rules(folder, v1, v2):

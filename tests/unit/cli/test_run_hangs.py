@@ -3,25 +3,11 @@
 import os
 import signal
 import socket
-from collections.abc import Iterator
 
 import pytest
-from tests.unit.cli.mesh import Mesh, Upstream, alive, cluster, rules, until
+from tests.unit.cli.mesh import Mesh, alive, cluster, rules, until
 
 TO_V1 = "- route: [{destination: {host: reviews, subset: v1}}]"
-
-
-@pytest.fixture
-def v1() -> Iterator[Upstream]:
-    upstream = Upstream("v1")
-    yield upstream
-    upstream.close()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "config").mkdir()
-    return tmp_path / "config"
 
 
 def replaced(mesh: Mesh, name: str, victim: int) -> bool:
