@@ -270,7 +270,7 @@ def test_localities_of_another_cluster_count(tmp_path, own, west, upstreams):
         server.call(lambda api, piece=piece: api.apply(piece))
     file = kubeconfig(tmp_path / "west.kubeconfig", west.url)
     with mesh(tmp_path, own, "--remote", f"west={file}") as agent:
-        until(lambda: answers(agent) == {"west"})
+        assert until(lambda: answers(agent) == {"west"}), "the near region's alone"
         piece = {**piece, "endpoints": [{**piece["endpoints"][0], "conditions": {"ready": False}}]}
         west.call(lambda api: api.apply(piece))
-        until(lambda: answers(agent) == {"here"})
+        assert until(lambda: answers(agent) == {"here"}), "the far one, when the near one is not ready"

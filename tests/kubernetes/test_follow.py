@@ -132,6 +132,7 @@ def test_after_410_gone_what_vanished_meanwhile_is_removed(play, watch_lists):
         await follower.running.open()
         await follower.until(lambda: follower.agrees())
         await follower.until(lambda: not follower.snapshot.virtual_services)
+        assert "new" in follower.names("Service")
 
     play(story, small_cluster(watch_lists=watch_lists))
 
@@ -210,6 +211,8 @@ def test_a_crd_that_comes_late_counts_at_once(play):
             api.kinds.add(kind)
         api.apply(virtual_service("reviews"))
         await follower.until(lambda: follower.snapshot.virtual_services, patience=2.0)
+        phases = {status.name: status.phase.value for status in follower.source.status()}
+        assert phases["meshconfigs"] == phases["virtualservices"] == "watching"
 
     play(story, api)
 

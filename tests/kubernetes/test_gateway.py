@@ -216,11 +216,16 @@ def test_secrets_replaced_under_load_fail_no_request_and_drop_no_connection(edge
 
 
 def test_openssl_sees_the_new_certificate(edge, authority):
-    pair = authority.issue(NAME)
-    edge.apply(tls_secret("web", pair))
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{edge.port}", "-servername", NAME, "-showcerts"]
-    until(lambda: pair.certificate.decode() in subprocess.run(
-        command, input="", capture_output=True, text=True, timeout=20).stdout)  # fmt: skip
+
+    def shown() -> str:
+        return subprocess.run(command, input="", capture_output=True, text=True, timeout=20).stdout
+
+    old, new = authority.issue(NAME), authority.issue(NAME)
+    for pair in (old, new):
+        edge.apply(tls_secret("web", pair))
+        until(lambda pair=pair: pair.certificate.decode() in shown())
+    assert old.certificate.decode() not in shown()
 
 
 def test_what_is_deleted_or_broken_serves_on(edge, authority):

@@ -86,7 +86,8 @@ def test_no_spelling_of_a_sockets_place_reaches_it(tmp_path, root_socket):
 def test_a_refused_object_is_told_in_the_cluster(tmp_path, root_socket):
     with meshed(tmp_path) as (server, mesh):
         apply(server, entry(f"unix://{root_socket}"))
-        until(lambda: [row for row in server.call(lambda api: api.objects("Event")) if "runtime.sock" in row["note"]])
+        (event,) = until(lambda: server.call(lambda api: api.objects("Event")))
+        assert event["regarding"]["name"] == "e" and event["reason"] == "Refused" and "runtime.sock" in event["note"]
 
 
 def test_devices_and_pipes_stop_nothing(tmp_path):

@@ -85,6 +85,7 @@ def test_every_watch_has_a_connection(play):
             await follower.until(lambda: len(made.secrets) == len(names))
             api.apply(secret(names[-1], tls_key="new"))
             await follower.until(lambda: data(made)[f"nodemesh-system/{names[-1]}"] == {"tls.key": b"new"})
+            assert running() == {f"secret-nodemesh-system/{name}" for name in names}
 
     play(story, api)
 

@@ -189,12 +189,13 @@ def test_files_take_their_authority_from_a_secret_where_one_is_named(authority):
     held = {"/a.pem": pair.certificate, "/a.key": pair.key, "/other.pem": Authority("other").certificate}
     secrets["istio-system/clients"] = {"ca.crt": authority.certificate}
     world.proxy.certificates.replace(Materials(held, secrets))
-    served(world, dial(world, authority, "a.example", authority.issue("client.example")), get("a.example"))
+    headers = served(world, dial(world, authority, "a.example", authority.issue("client.example")), get("a.example"))
+    assert b'Subject="CN=client.example"' in headers[b"x-forwarded-client-cert"]
 
 
 def test_who_asks_for_no_certificate_needs_no_authority(authority):
     world = gateway(authority, A.replace("credentialName: a", "credentialName: a, caCertCredentialName: nobodys"))
-    served(world, dial(world, authority, "a.example"), get("a.example"))
+    assert served(world, dial(world, authority, "a.example"), get("a.example"))[b"x-forwarded-proto"] == b"https"
 
 
 @pytest.mark.parametrize("servers", [MUTUAL, OPTIONAL])

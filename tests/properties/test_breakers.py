@@ -114,7 +114,6 @@ class Node:
         }  # fmt: skip
         for step in self.random.choices(list(steps), list(steps.values()), k=self.random.randint(4, 40)):
             step()
-        self.finish()
 
     def arrive(self) -> None:
         worker = self.random.choice(self.workers)
@@ -166,7 +165,7 @@ class Node:
         for worker in self.workers:
             worker.run()
 
-    def finish(self) -> None:
+    def expect_answers(self) -> None:
         """From here on upstreams answer at once: soon nobody waits any more."""
         rounds = 0
         while any(not client.inbox and not client.closed for _, client in self.clients):
@@ -192,17 +191,23 @@ class Node:
         return sum(not client.inbox and not client.closed for _, client in self.clients)
 
 
+def expect_all_answered(random: Random) -> None:
+    node = Node(random)
+    node.play()
+    node.expect_answers()
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_every_request_is_answered(random):
-    Node(random).play()
+    expect_all_answered(random)
 
 
 def main() -> None:
     count = int(sys.argv[1])
     for seed in range(count):
         try:
-            Node(Random(seed)).play()
+            expect_all_answered(Random(seed))
         except AssertionError as error:
             raise SystemExit(f"schedule {seed}: {error}") from error
     print(f"{count} schedules: every request was answered")

@@ -52,7 +52,8 @@ class Run:
         }
         self.words |= {f"${name}": address for name, address in addresses_of(case).items()}
 
-    def __call__(self) -> None:
+    def expect_all(self) -> None:
+        """Play the case's steps; raises AssertionError at the first expectation that does not hold."""
         case = self.case
         scripts = fill(msgspec.to_builtins(case.upstreams), self.words)
         self.upstreams.start(addresses_of(case), msgspec.convert(scripts, dict[str, Script | list[Script]]))

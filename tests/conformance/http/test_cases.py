@@ -33,4 +33,4 @@ APPLYING = [
 
 @pytest.mark.parametrize(("number", "case", "pair"), APPLYING)
 def test_what_a_user_sees(number: int, case: Case, pair: Pair, worker: WorkerUnderTest, upstreams: Upstreams) -> None:
-    Run(case, number, worker, upstreams, pair)()
+    Run(case, number, worker, upstreams, pair).expect_all()

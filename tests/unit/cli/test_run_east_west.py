@@ -130,4 +130,9 @@ def test_openssl_sees_the_servers_own_certificate(gateway):
 
 
 def test_it_is_counted_under_its_service(gateway):
-    until(lambda: gateway.metric("istio_tcp_connections_opened_total", destination_service=HOST) > 0)
+    def counted() -> float:
+        return gateway.metric("istio_tcp_connections_opened_total", destination_service=HOST)
+
+    before = counted()
+    gateway.get(V1)
+    assert until(lambda: counted() > before)
