@@ -160,6 +160,7 @@ ELSEWHERE = {
     "routing/compile.py": "unit/routing/test_routes.py",
     "routing/decision.py": "unit/routing/test_view.py",
     "routing/destinationrules.py": "unit/routing/test_clusters.py",
+    "routing/trafficpolicy.py": "unit/routing/test_clusters.py",
     "routing/frontend.py": "unit/routing/test_frontends.py",
     "routing/gatewayapi/backend_tls.py": "unit/routing/gatewayapi/test_attach.py",
     "routing/gatewayapi/backends.py": "unit/routing/gatewayapi/test_attach.py",

@@ -85,14 +85,10 @@ def run(
     )
 
     kubernetes = kubernetes or bool(kubeconfig)
-    if not config and not kubernetes:
-        raise click.UsageError("give --config PATH, a file or folder of Kubernetes YAML, or --kubernetes")
-    if (remote or remote_secrets) and not kubernetes:
-        raise click.UsageError("--remote and --remote-secrets add clusters to the one of --kubernetes; give that, too")
-    if bool(gateway) != bool(gateway_listen):
-        raise click.UsageError(
-            "--gateway K=V and --gateway-listen PORT=ADDR or ADDR belong together: who serves, and where"
-        )
+    _check_combination(
+        bool(config), kubernetes, remotes=bool(remote) or remote_secrets, gateway=bool(gateway),
+        gateway_listen=bool(gateway_listen),
+    )  # fmt: skip
     try:
         options = RunOptions(
             config=config,
@@ -127,3 +123,15 @@ def run(
     except StartError as error:
         raise Failure(str(error)) from None
     sys.exit(status)
+
+
+def _check_combination(config: bool, kubernetes: bool, *, remotes: bool, gateway: bool, gateway_listen: bool) -> None:
+    """Which options are given, and need others. Raises UsageError."""
+    if not config and not kubernetes:
+        raise click.UsageError("give --config PATH, a file or folder of Kubernetes YAML, or --kubernetes")
+    if remotes and not kubernetes:
+        raise click.UsageError("--remote and --remote-secrets add clusters to the one of --kubernetes; give that, too")
+    if gateway != gateway_listen:
+        raise click.UsageError(
+            "--gateway K=V and --gateway-listen PORT=ADDR or ADDR belong together: who serves, and where"
+        )

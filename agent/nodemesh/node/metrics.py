@@ -108,6 +108,20 @@ def process_use(pid: int) -> tuple[float, int] | None:
 
 def families(numbers: Numbers) -> Iterator[Family]:
     """The families in the order of the page."""
+    yield from node_families(numbers)
+    yield from process_families(numbers)
+    yield from kernel_families(numbers)
+    yield from dns_families(numbers)
+    yield from series_families(numbers)
+    yield from traffic_families(numbers)
+    yield from health_families(numbers)
+    yield from watch_families(numbers.watches)
+    yield from remote_families(numbers.remotes)
+    yield from refusal_families(numbers)
+
+
+def node_families(numbers: Numbers) -> Iterator[Family]:
+    """How the node stands: its tables, its configuration and its pods."""
     yield Family(
         name="nodemesh_build_info", help="The version that runs.", kind="gauge", labels=("version",),
         samples=[((__version__,), 1)],
@@ -132,6 +146,10 @@ def families(numbers: Numbers) -> Iterator[Family]:
     if numbers.api_server_silent is not None:
         text = "Seconds since the API server last said anything; watches have a bookmark each minute."
         yield _gauge("api_server_silent_seconds", text, numbers.api_server_silent)
+
+
+def process_families(numbers: Numbers) -> Iterator[Family]:
+    """What each process uses."""
     uses = {name: use for name, pid in numbers.pids.items() if pid and (use := process_use(pid)) is not None}
     yield _by(
         "process_cpu_seconds", "CPU time of each process.", "counter", "process",
@@ -141,6 +159,10 @@ def families(numbers: Numbers) -> Iterator[Family]:
         "process_resident_memory_bytes", "Resident memory of each process.", "gauge", "process",
         {name: use[1] for name, use in uses.items()},
     )  # fmt: skip
+
+
+def kernel_families(numbers: Numbers) -> Iterator[Family]:
+    """What the kernel half does, and what goes past the rules."""
     if numbers.kernel:
         yield Family(
             name="nodemesh_kernel_events",
@@ -160,12 +182,10 @@ def families(numbers: Numbers) -> Iterator[Family]:
         labels=("service", "port", "protocol"),
         samples=[((host, str(port), spoken), count) for (host, port, spoken), count in numbers.bypasses.items()],
     )
-    yield from dns_families(numbers)
-    yield from series_families(numbers)
-    yield from traffic_families(numbers)
-    yield from health_families(numbers)
-    yield from watch_families(numbers.watches)
-    yield from remote_families(numbers.remotes)
+
+
+def refusal_families(numbers: Numbers) -> Iterator[Family]:
+    """Which objects are not in force as they stand, and which certificates."""
     yield Family(
         name="nodemesh_refused_objects",
         help="1 for each object that is not in force as it stands in the configuration.",

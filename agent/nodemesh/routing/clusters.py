@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
 from msgspec.structs import replace
 
 from ..config.credential import credential_key
@@ -14,11 +13,10 @@ from ..config.destinationrule import (
     ConnectionPoolSettings,
     ConsistentHashLB,
     LoadBalancerSettings,
+    LocalityLoadBalancerSetting,
     OutlierDetection,
-    PortTrafficPolicy,
     RetryBudget,
     SimpleLB,
-    TrafficPolicy,
 )
 from ..config.meshconfig import MeshConfigSpec
 from ..registry.services import selects
@@ -43,6 +41,7 @@ from .locality import client_part, label, priorities, setting_in_force
 from .networks import reachable
 from .servername import ClusterServerName
 from .tables import DestinationRule
+from .trafficpolicy import Policy, effective_policy
 from .upstream import choose_http
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
@@ -53,6 +52,8 @@ PASSTHROUGH_IDLE = 300.0
 
 #: The client's own choice of address is dialled. With DYNAMIC_DNS it has resolved the name itself.
 DIALLED = frozenset({Resolution.NONE, Resolution.HEADLESS, Resolution.DYNAMIC_DNS})
+
+PASSED_THROUGH = LoadBalancer(algorithm=Algorithm.PASSTHROUGH)
 
 #: What a simple load balancer's name means; LEAST_CONN is LEAST_REQUEST's old name.
 SIMPLE = {
@@ -65,57 +66,8 @@ SIMPLE = {
 }
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The policy blocks that hold for one subset and port."""
-
-    load_balancer: LoadBalancerSettings | None = None
-    connection_pool: ConnectionPoolSettings | None = None
-    outlier_detection: OutlierDetection | None = None
-    tls: ClientTLSSettings | None = None
-    retry_budget: RetryBudget | None = None
-
-
 def cluster_name(host: str, port: int, subset: str = "") -> str:
     return f"outbound|{port}|{subset}|{host}"
-
-
-def effective_policy(rule: DestinationRule | None, subset: str, port: int) -> Policy:
-    """The rule's policy, replaced by that of its port, overridden block by block by the subset's, replaced by that of
-    the subset's port. A port's settings replace the four blocks as a whole: what they leave out is default again."""
-    if rule is None:
-        return Policy()
-    policy = overlay(Policy(), rule.policy, port)
-    chosen = rule.subset(subset) if subset else None
-    return overlay(policy, chosen.traffic_policy, port) if chosen is not None else policy
-
-
-def overlay(base: Policy, policy: TrafficPolicy | None, port: int) -> Policy:
-    if policy is None:
-        return base
-    merged = Policy(
-        load_balancer=policy.load_balancer or base.load_balancer,
-        connection_pool=policy.connection_pool or base.connection_pool,
-        outlier_detection=policy.outlier_detection or base.outlier_detection,
-        tls=policy.tls or base.tls,
-        retry_budget=policy.retry_budget or base.retry_budget,
-    )
-    own = port_settings(policy, port)
-    if own is None:
-        return merged
-    return replace(
-        merged,
-        load_balancer=own.load_balancer,
-        connection_pool=own.connection_pool,
-        outlier_detection=own.outlier_detection,
-        tls=own.tls,
-    )
-
-
-def port_settings(policy: TrafficPolicy, port: int) -> PortTrafficPolicy | None:
-    for settings in policy.port_level_settings:
-        if settings.port is not None and settings.port.number == port:
-            return settings
-    return None
 
 
 def build_cluster(
@@ -139,26 +91,17 @@ def build_cluster(
     else:
         name = cluster_name(service.host, port, subset)
         protocol = port_spec.protocol if port_spec is not None else Protocol.AUTO
-    listed = select_endpoints(service, port, rule, subset, client)
-    endpoints = reachable(listed, client.network, mesh.networks, protocol)
-    by_network = endpoints is not listed
-    balancer = load_balancer_of(policy.load_balancer)
     resolution = service.resolution
     if resolution is Resolution.HEADLESS and subset:
         resolution = Resolution.STATIC  # a rule chose among the endpoints: what was dialled may not be one of them
-    if resolution in DIALLED:
-        balancer = LoadBalancer(algorithm=Algorithm.PASSTHROUGH)
+    dialled = resolution in DIALLED
+    listed = select_endpoints(service, port, rule, subset, client)
+    endpoints = reachable(listed, client.network, mesh.networks, protocol)
+    by_network = endpoints is not listed
     tls = tls_of(policy.tls, service, client) if not passthrough else None
-    own_setting = policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None
-    locality_setting = setting_in_force(
-        own_setting,
-        mesh=mesh.locality_lb_setting,
-        traffic_distribution=service.traffic_distribution,
-        outlier_detection=policy.outlier_detection is not None,
-    )
-    place = client_part(locality_setting, client)
-    local = service.internal_traffic_policy == "Local"
-    if locality_setting is None and own_setting is None and not local and resolution not in DIALLED:
+    locality, takes_hints = locality_of(policy, service, mesh)
+    place = client_part(locality, client)
+    if takes_hints and not dialled:
         endpoints, place = hinted(endpoints, client)
     upstream_http, http_reason = choose_http(protocol, policy.connection_pool, mesh, gateway=client.gateway)
     return Cluster(
@@ -174,14 +117,29 @@ def build_cluster(
         protocol=protocol,
         upstream_http=upstream_http,
         http_reason=http_reason,
-        load_balancer=balancer,
-        priorities=priorities(endpoints, client, locality_setting),
+        load_balancer=PASSED_THROUGH if dialled else load_balancer_of(policy.load_balancer),
+        priorities=priorities(endpoints, client, locality),
         pool=pool_of(policy.connection_pool, mesh),
         retry_budget=retry_budget_of(policy.retry_budget),
         outlier=outlier_of(policy.outlier_detection),
         tls=tls,
         external=service.external,
     )
+
+
+def locality_of(
+    policy: Policy, service: Service, mesh: MeshConfigSpec
+) -> tuple[LocalityLoadBalancerSetting | None, bool]:
+    """The locality setting in force, and whether the topology hints of EndpointSlices count: where nothing else says
+    which endpoints come first."""
+    own = policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None
+    setting = setting_in_force(
+        own,
+        mesh=mesh.locality_lb_setting,
+        traffic_distribution=service.traffic_distribution,
+        outlier_detection=policy.outlier_detection is not None,
+    )
+    return setting, setting is None and own is None and service.internal_traffic_policy != "Local"
 
 
 def cluster_key(
@@ -242,7 +200,7 @@ def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
         protocol=Protocol.AUTO,
         upstream_http=HttpVersion.CLIENT,
         http_reason=HttpReason.PASSTHROUGH,
-        load_balancer=LoadBalancer(algorithm=Algorithm.PASSTHROUGH),
+        load_balancer=PASSED_THROUGH,
         pool=Pool(connect_timeout=seconds(mesh.connect_timeout), idle_timeout=PASSTHROUGH_IDLE),
         external=True,
     )

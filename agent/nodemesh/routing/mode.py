@@ -6,13 +6,13 @@ from ..config.annotations import FAILURE_POLICY_ANNOTATION, L7_ANNOTATION
 from ..config.destinationrule import ClientTLSMode, SimpleLB
 from ..config.meshconfig import L7, FailurePolicy, MeshConfigSpec, OutboundMode
 from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
-from .clusters import effective_policy
 from .decision import Decision, HttpReason, HttpVersion, Route
 from .frontend import Mode
 from .gatewayapi.rules import MeshRoute
 from .gatewayapi.rules import Route as RouteTable
 from .lookup import MAY_BE_HTTP, Lookup
 from .tables import DestinationRule, VirtualService
+from .trafficpolicy import effective_policy
 from .upstream import choose_http
 
 Choice = tuple[Mode, str]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ...config.destinationrule import H2UpgradePolicy
 from ...registry.snapshot import HTTP2_PROTOCOLS, HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Service, ServicePort
 from ..client import Client
-from ..clusters import effective_policy
 from ..frontend import Mode
 from ..names import MESH_GATEWAY
 from ..tables import DestinationRule, VirtualService
+from ..trafficpolicy import effective_policy
 from ..views import Views
 from .findings import Findings, known_hosts
 

@@ -1,0 +1,66 @@
+"""The traffic policy of a DestinationRule that holds for one subset and port."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from ..config.destinationrule import (
+    ClientTLSSettings,
+    ConnectionPoolSettings,
+    LoadBalancerSettings,
+    OutlierDetection,
+    PortTrafficPolicy,
+    RetryBudget,
+    TrafficPolicy,
+)
+from .tables import DestinationRule
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The policy blocks that hold for one subset and port."""
+
+    load_balancer: LoadBalancerSettings | None = None
+    connection_pool: ConnectionPoolSettings | None = None
+    outlier_detection: OutlierDetection | None = None
+    tls: ClientTLSSettings | None = None
+    retry_budget: RetryBudget | None = None
+
+
+def effective_policy(rule: DestinationRule | None, subset: str, port: int) -> Policy:
+    """The rule's policy, replaced by that of its port, overridden block by block by the subset's, replaced by that of
+    the subset's port. A port's settings replace the four blocks as a whole: what they leave out is default again."""
+    if rule is None:
+        return Policy()
+    policy = overlay(Policy(), rule.policy, port)
+    chosen = rule.subset(subset) if subset else None
+    return overlay(policy, chosen.traffic_policy, port) if chosen is not None else policy
+
+
+def overlay(base: Policy, policy: TrafficPolicy | None, port: int) -> Policy:
+    if policy is None:
+        return base
+    merged = Policy(
+        load_balancer=policy.load_balancer or base.load_balancer,
+        connection_pool=policy.connection_pool or base.connection_pool,
+        outlier_detection=policy.outlier_detection or base.outlier_detection,
+        tls=policy.tls or base.tls,
+        retry_budget=policy.retry_budget or base.retry_budget,
+    )
+    own = port_settings(policy, port)
+    if own is None:
+        return merged
+    return replace(
+        merged,
+        load_balancer=own.load_balancer,
+        connection_pool=own.connection_pool,
+        outlier_detection=own.outlier_detection,
+        tls=own.tls,
+    )
+
+
+def port_settings(policy: TrafficPolicy, port: int) -> PortTrafficPolicy | None:
+    for settings in policy.port_level_settings:
+        if settings.port is not None and settings.port.number == port:
+            return settings
+    return None
