@@ -93,7 +93,7 @@ enum range {
 };
 
 /* The servers that a pod has asked, in the order of the first queries: queries to the one in slot n go to port
- * settings.dns_port + n, which tells the listeners there whom they were meant for. */
+ * settings.dns_port + n, which tells the listeners there which server they were meant for. */
 struct nameserver_key {
 	u64 netns;
 	u32 slot;

@@ -23,7 +23,7 @@ class Failed(Exception):
 
 
 class Cores(NamedTuple):
-    """Which cores serve whom: the proxy has one to itself, load and upstream share the rest."""
+    """The cores of each process: the proxy has one to itself, load and upstream share the rest."""
 
     proxy: set[int]
     load: set[int]

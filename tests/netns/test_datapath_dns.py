@@ -35,7 +35,7 @@ while True:
         key.fileobj.sendto(b"cluster", peer)
 """
 
-#: Asks as a resolver does, `connected` or not; tells the answers, who seems to have given them, and whom it is with.
+#: Asks as a resolver does, `connected` or not; tells the answers, who seems to have given them, and its peer.
 ASK = """
 import socket, sys
 family, address, port, way = sys.argv[1:]

@@ -112,7 +112,7 @@ def wait_captured(mesh, *others):
     mesh.agent.wait_for(lambda: captured(mesh) == wanted, f"the DNS of {wanted} to be taken over, not {captured(mesh)}")
 
 
-#: Asks by dnspython, which believes only what comes from whom it has asked.
+#: Asks by dnspython, which believes only the server that it has asked.
 ASK = """
 import sys, dns.message, dns.query, dns.flags, dns.rcode
 server, name, kind, payload = sys.argv[1:]

@@ -2,7 +2,7 @@
 
 - `state.py`: what the API asks of the node, as a protocol; the composition root implements it.
 - `pages.py`: snapshot and tables as rows; pure.
-- `graph.py`: the counters as a graph of who calls whom; pure.
+- `graph.py`: the counters as a graph of the calls between workloads and services; pure.
 - `sight.py`: what one client sees, as rows; pure.
 - `picture.py`: the last seconds as the live page draws them, with modes, shares and problems; pure.
 - `page.py`: the live page's files. Their sources are in `ui/`; `agent/build_page.py` makes `static/` of them.

@@ -1,4 +1,4 @@
-"""Who calls whom: the counters as a graph of workloads and services."""
+"""The counters as a graph of the calls between workloads and services."""
 
 from __future__ import annotations
 

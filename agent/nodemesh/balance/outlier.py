@@ -139,7 +139,7 @@ class Detector:
                 self._forgive(row, now)
 
     def release(self) -> None:
-        """Outlier detection is switched off: let back in whom this worker ejected."""
+        """Outlier detection is switched off: let the endpoints back in that this worker ejected."""
         now = int(self.clock() * 1e6)
         for host in self.hosts:
             if host.row.own(EJECTED_AT):

@@ -130,7 +130,7 @@ def pods(admin: str, form: str) -> None:
 @click.command()
 @_options
 def graph(admin: str, form: str) -> None:
-    """Who calls whom."""
+    """The calls between workloads and services."""
 
     def rows(found: Any) -> list[list[object]]:
         return [

@@ -23,7 +23,7 @@ def milliseconds(value: float | None) -> str:
 @click.option("--failing", is_flag=True, help="Only edges on which something fails.")
 @show_options
 def top(window: int, failing: bool, **options: Any) -> None:
-    """Who calls whom: requests a second, failures and durations, the worst first."""
+    """The calls between workloads and services: requests a second, failures and durations, the worst first."""
 
     def edges(found: Any) -> Any:
         rows = [edge for edge in found["edges"] if edge["errors"] or not failing]

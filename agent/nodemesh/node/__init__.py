@@ -11,7 +11,7 @@ In reading order:
   others) and `upgrade.py` (all of it handed to a successor).
 - `channel.py`: messages with descriptors, as all processes speak to each other.
 - `control.py`, with `fleet.py` (the workers as control sees them), `publish.py` (tables on their way), `listeners.py`
-  (where workers accept, and for whom), `exposed.py` (`--expose`, `--gateway-listen`), `materials.py` (certificates),
+  (where workers accept for which pod), `exposed.py` (`--expose`, `--gateway-listen`), `materials.py` (certificates),
   `resolve.py` (DNS), `counters.py` (limits that workers share) and `status.py`, `metrics.py` (what the admin API is
   told).
 - `pods.py` (who is to be in the mesh), `enrol.py` (has it done), `kernel.py` (does it), `views.py` (what each pod sees

@@ -76,8 +76,8 @@ class Target:
         return self.group.pick(key, tried, remote)
 
     def server_name(self, authority: bytes) -> str:
-        """Whom a connection to this cluster calls over TLS: empty without TLS or where the rule has the name, else the
-        request's Host, or the cluster's for connections that have none."""
+        """The name that a connection to this cluster asks for over TLS: empty without TLS or where the rule has the
+        name, else the request's Host, or the cluster's for connections that have none."""
         tls = self.cluster.tls
         if tls is None or tls.sni:
             return ""

@@ -1,4 +1,4 @@
-"""What the proxy sees of the outside: byte streams, whom they call, and the network that makes them.
+"""What the proxy sees of the outside: byte streams, the handlers that they call, and the network that makes them.
 
 `reactor` implements these over sockets and epoll, `sim` in memory under a virtual clock; nothing else knows
 which it runs on."""
@@ -27,7 +27,7 @@ Buffer = bytes | memoryview
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Handler:
-    """Whom a transport calls. After `lost` it calls no more; after `Transport.close` or `abort` neither."""
+    """What a transport calls. After `lost` it calls no more; after `Transport.close` or `abort` neither."""
 
     __slots__ = ()
 
@@ -156,7 +156,7 @@ class Transport:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Acceptor:
-    """Whom a listener hands its connections to."""
+    """What a listener hands its connections to."""
 
     __slots__ = ()
 
@@ -178,7 +178,7 @@ class Watcher:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Asker:
-    """Whom a datagram's answers go to, until it is closed."""
+    """What a datagram's answers go to, until it is closed."""
 
     __slots__ = ()
 

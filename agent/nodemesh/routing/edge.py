@@ -1,5 +1,5 @@
-"""What a gateway makes of a request from outside before it is routed: whom it comes from is told by the gateway, or by
-proxies that it trusts, and what only the mesh may say is removed (Envoy's `use_remote_address`)."""
+"""What a gateway makes of a request from outside before it is routed: the gateway or proxies that it trusts say
+where it comes from, and what only the mesh may say is removed (Envoy's `use_remote_address`)."""
 
 from __future__ import annotations
 

@@ -323,7 +323,7 @@ class View:
         return self._connections.rules(service, frontend.logical_port, self._sight.lookup()).tls(name, address)
 
     def tls_service(self, frontend: Frontend, name: str, address: str) -> Service | None:
-        """Whom a TLS connection means: the service whose own address was dialled, else the one of its server name."""
+        """The service that a TLS connection is for, by its own address if that was dialled, else by the server name."""
         port = frontend.logical_port
         service = self._current(frontend.service, port) if frontend.service is not None else None
         if service is not None and not is_named(service, port, address):

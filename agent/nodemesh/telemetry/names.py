@@ -10,7 +10,7 @@ class Names(msgspec.Struct, array_like=True):
 
     answered: int = 0
     forwarded: int = 0
-    refused: int = 0  # too many wait already, or nobody knows for whom it was meant
+    refused: int = 0  # too many wait already, or its server is not known
     malformed: int = 0
     timeouts: int = 0
     unreachable: int = 0

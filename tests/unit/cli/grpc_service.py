@@ -92,7 +92,7 @@ class GrpcPod:
 
 
 class GrpcClient:
-    """One channel, and so one connection to whom it is for."""
+    """One channel, and so one connection to the server that it is for."""
 
     def __init__(self, port: int, authority: str) -> None:
         options = [("grpc.default_authority", authority), ("grpc.enable_retries", 0)]

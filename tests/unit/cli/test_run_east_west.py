@@ -109,7 +109,7 @@ def test_the_server_name_leads_to_the_subset_and_the_clients_certificate_arrives
     assert gateway.get(V1, *shown).body.strip() == "v1"
     assert gateway.get(V2, *shown).body.strip() == "v2"
     assert {gateway.get(ALL, *shown).body.strip() for _ in range(20)} == {"v1", "v2"}
-    assert gateway.get(V1).status == 0, "whom the server wants to know is the server's to say"
+    assert gateway.get(V1).status == 0, "which clients it takes is the server's to say"
 
 
 def test_other_names_are_closed(gateway):

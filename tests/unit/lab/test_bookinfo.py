@@ -1,4 +1,4 @@
-"""Bookinfo's services: who asks whom, what is handed on, what an answer names."""
+"""Bookinfo's services: which asks which, what is handed on, what an answer names."""
 
 import socket
 import threading

@@ -486,7 +486,7 @@ def test_names_are_answered_until_the_listener_goes(control, upstream):
         answer = dns.message.from_wire(client.recv(512))
         assert [record.to_text() for record in answer.answer[0]] == ["10.96.0.10"]
         client.send(dns.message.make_query("example.com", "A").to_wire())
-        assert dns.message.from_wire(client.recv(512)).rcode() == dns.rcode.SERVFAIL, "nobody knows whom it was for"
+        assert dns.message.from_wire(client.recv(512)).rcode() == dns.rcode.SERVFAIL, "its server is not known"
         control.say(messages.RemoveListener(id=9))
         control.settle(lambda: not control.worker.proxy.pods)
         client.send(b"late")

@@ -1,5 +1,5 @@
-"""PROXY protocol, versions 1 and 2 (haproxy's proxy-protocol.txt): a load balancer says before all else whom it speaks
-for. Gateways expect it where their topology says so."""
+"""PROXY protocol, versions 1 and 2 (haproxy's proxy-protocol.txt): a load balancer says before all else which client it
+speaks for. Gateways expect it where their topology says so."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class HeaderError(Exception):
 
 
 def read_header(data: bytes) -> tuple[int, str] | None:
-    """How long the header at the start is, and whom it names (`address:port`; empty: nobody). None: more is to come.
-    Raises HeaderError."""
+    """How long the header at the start is, and which client it names (`address:port`; empty: none). None: more is to
+    come. Raises HeaderError."""
     if data.startswith(SIGNATURE[: len(data)]):
         return read_binary(data)
     if not data.startswith(b"PROXY "[: len(data)]):

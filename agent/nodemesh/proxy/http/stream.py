@@ -1,4 +1,4 @@
-"""A request's place upstream, and whom it answers to: an HTTP/1.1 connection plays the stream while it carries the
+"""A request's place upstream, and what it answers to: an HTTP/1.1 connection plays the stream while it carries the
 request, and so does one stream of an HTTP/2 connection."""
 
 from __future__ import annotations

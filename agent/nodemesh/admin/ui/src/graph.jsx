@@ -130,7 +130,7 @@ export function Graph({ drawn, view, chosen, onChoose }) {
   }, [shape, view.whole]);
 
   return (
-    <svg class={`canvas ${drawn.folded && !drawn.open ? "dense" : ""}`} ref={svg} role="img" aria-label="Who calls whom">
+    <svg class={`canvas ${drawn.folded && !drawn.open ? "dense" : ""}`} ref={svg} role="img" aria-label="Calls between services">
       <defs>
         {["good", "warn", "bad", "idle"].map((state) => (
           <marker key={state} id={`arrow-${state}`} class={`arrow ${state}`} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">
