@@ -206,8 +206,10 @@ ELSEWHERE = {
     "telemetry/dump.py": "unit/telemetry/test_telemetry.py",
     "telemetry/histogram.py": "unit/telemetry/test_telemetry.py",
     "telemetry/names.py": "unit/telemetry/test_totals.py",
+    "telemetry/operators.py": "unit/telemetry/test_formatting.py",
     "telemetry/record.py": "unit/telemetry/test_access_log.py",
     "telemetry/series.py": "unit/telemetry/test_telemetry.py",
+    "telemetry/values.py": "unit/telemetry/test_formatting.py",
 }
 
 #: Tests of what several files do together, and the file where that begins.

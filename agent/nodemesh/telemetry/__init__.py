@@ -11,7 +11,8 @@ In reading order:
 - `decisions.py`: the ring of the last requests.
 - `dump.py`: what a worker has counted since the last time, as control gets it.
 - `telemetry.py`: a worker's `Telemetry`: counts records, keeps the last ones, writes the log; `dumps()` for control.
-- `formatting.py`: Envoy's command operators, Istio's default text and JSON formats.
+- `values.py`, `operators.py`: what Envoy's command operators show of a record.
+- `formatting.py`: formats made of them, Istio's default text and JSON formats among them.
 - `access_log.py`: the log's lines, written in batches without ever blocking.
 - `totals.py`: control's side: the dumps of all workers, dead ones included, added up; idle series leave.
 - `exposition.py`: the totals and the agent's own numbers as a Prometheus text page.

@@ -6,9 +6,9 @@ from collections import deque
 
 import msgspec
 
-from .formatting import details_of
 from .labels import FLAGS, flags_of, source_workload
 from .record import ConnectionRecord, RequestRecord
+from .values import details_of
 
 #: Records of each kind that are kept.
 CAPACITY = 256

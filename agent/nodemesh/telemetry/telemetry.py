@@ -10,9 +10,9 @@ from .bounds import Bounds
 from .bypass import Bypasses
 from .decisions import Decisions
 from .dump import Dump, HttpCounts, Numbered, TcpCounts, parts
-from .formatting import Wanted
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels
 from .names import Names
+from .operators import Wanted
 from .record import ConnectionRecord, RequestRecord
 from .series import HttpSeries, TcpSeries
 

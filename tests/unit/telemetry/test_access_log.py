@@ -4,7 +4,8 @@ import pytest
 from tests.unit.telemetry.samples import request
 
 from nodemesh.telemetry.access_log import BUFFER_LIMIT, WRITE_LIMIT, AccessLog, open_log
-from nodemesh.telemetry.formatting import FIELD_LIMIT, Formatter
+from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.values import FIELD_LIMIT
 
 
 def test_lines_reach_the_file_when_flushed(tmp_path):

@@ -6,7 +6,8 @@ from nodemesh.config.log_format import OPERATORS, WITH_ARGUMENT, FormatError
 from nodemesh.config.meta import Location
 from nodemesh.reasons import Reason
 from nodemesh.routing.decision import Owner, Rule
-from nodemesh.telemetry.formatting import FIELD_LIMIT, Formatter
+from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.values import FIELD_LIMIT
 
 REVIEWS = Owner(kind="VirtualService", namespace="shop", name="reviews")
 

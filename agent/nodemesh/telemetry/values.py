@@ -1,0 +1,198 @@
+"""Values of a record as the access log shows them."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from ..reasons import TEXTS, Reason
+from ..routing.decision import Cluster
+from .labels import FLAGS, endpoint_of, workload_of
+from .memo import LIMIT, Memo
+from .record import ConnectionRecord, RequestRecord
+
+#: Bytes of one field that a line shows: a client or an upstream decides on them.
+FIELD_LIMIT = 4096
+
+
+class Printable(Memo[bytes, str]):
+    """Bytes of a client as a line may hold them: no control characters, no quote that would end the field, not too
+    many."""
+
+    def make(self, key: bytes) -> str:
+        text = key.decode("latin-1") if len(key) <= FIELD_LIMIT else key[:FIELD_LIMIT].decode("latin-1") + "..."
+        if text.isprintable() and '"' not in text:
+            return text
+        return "".join(char if char.isprintable() and char != '"' else f"\\x{ord(char):02x}" for char in text)
+
+
+PRINTABLE = Printable()
+
+
+class Seconds(Memo[int, str]):
+    """A second since 1970 in ISO format."""
+
+    def make(self, key: int) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(key))
+
+
+SECONDS = Seconds()
+
+
+class Moments(Memo[float, str]):
+    """Seconds since 1970 in ISO format with milliseconds: all that starts in one turn of the loop starts then."""
+
+    def make(self, key: float) -> str:
+        return f"{SECONDS[int(key)]}.{int(key % 1.0 * 1000.0):03d}Z"
+
+
+class Details(Memo[tuple[Reason, ...], str]):
+    """Envoy's words for how a request ended: its last reason's."""
+
+    def make(self, key: tuple[Reason, ...]) -> str:
+        return TEXTS[key[-1] if key else Reason.NONE].details
+
+
+DETAILS = Details()
+
+
+def details_of(record: ConnectionRecord) -> str:
+    """RESPONSE_CODE_DETAILS: where no connection was made, with the reason of that (Envoy joins them with `|`)."""
+    details = DETAILS[record.reasons]
+    if record.transport_failure and record.reasons[-1:] == (Reason.UPSTREAM_CONNECTION_FAILURE,):
+        return f"{details[:-1]}|{underscored(record.transport_failure)}}}"
+    return details
+
+
+def underscored(text: str) -> str:
+    """A sentence as one word, as Envoy's log has it."""
+    return text.replace(" ", "_")
+
+
+#: Envoy's long names of its response flags (its CORE_RESPONSE_FLAGS).
+LONG_FLAGS = {
+    "UH": "NoHealthyUpstream",
+    "UT": "UpstreamRequestTimeout",
+    "UR": "UpstreamRemoteReset",
+    "UF": "UpstreamConnectionFailure",
+    "UC": "UpstreamConnectionTermination",
+    "UO": "UpstreamOverflow",
+    "NR": "NoRouteFound",
+    "DI": "DelayInjected",
+    "FI": "FaultInjected",
+    "DC": "DownstreamConnectionTermination",
+    "URX": "UpstreamRetryLimitExceeded",
+    "SI": "StreamIdleTimeout",
+    "DPE": "DownstreamProtocolError",
+    "DT": "DurationTimeout",
+    "UPE": "UpstreamProtocolError",
+    "NC": "NoClusterFound",
+}
+
+
+class LongFlags(Memo[tuple[Reason, ...], str]):
+    """RESPONSE_FLAGS_LONG."""
+
+    def make(self, key: tuple[Reason, ...]) -> str:
+        return ",".join([LONG_FLAGS[flag] for flag in FLAGS[key].split(",") if flag]) or "-"
+
+
+#: gRPC's names of its statuses (its `Status` codes), by number.
+GRPC_NAMES = (
+    "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied",
+    "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable",
+    "DataLoss", "Unauthenticated",
+)  # fmt: skip
+
+
+def grpc_name(status: int, form: str) -> str:
+    """GRPC_STATUS in one of Envoy's forms: CAMEL_STRING, SNAKE_STRING, NUMBER."""
+    if form == "NUMBER" or status >= len(GRPC_NAMES):
+        return str(status)
+    name = GRPC_NAMES[status]
+    if form == "SNAKE_STRING":
+        return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).upper()
+    return name
+
+
+def point(record: RequestRecord, name: str) -> float:
+    """Seconds from the request's beginning to one of COMMON_DURATION's points, -1 where it was never reached, or is not
+    recorded. What has come is passed on in the same turn of the loop."""
+    if name == "DS_RX_BEG":
+        return 0.0
+    if name == "DS_RX_END":
+        return record.received_at
+    if name in ("US_RX_BEG", "US_RX_BODY_BEG", "DS_TX_BEG"):
+        return record.answered_at
+    if name == "US_TX_BEG" and record.answered_at >= 0.0 and record.upstream_time >= 0.0:
+        return record.answered_at - record.upstream_time
+    if name == "DS_TX_END" or (name == "US_RX_END" and record.answered_at >= 0.0):
+        return record.duration
+    return -1.0
+
+
+def between(record: RequestRecord, start: str, end: str, unit: float) -> int | None:
+    """COMMON_DURATION."""
+    first, last = point(record, start), point(record, end)
+    return int((last - first) * unit) if first >= 0.0 and last >= first else None
+
+
+def trace_id(record: RequestRecord) -> str:
+    """The trace that the request belongs to, by W3C's header or by B3's, single or many."""
+    fields = record.fields
+    if fields is None:
+        return ""
+    parts = fields.get(b"traceparent", b"").split(b"-")
+    if len(parts) >= 4 and len(parts[1]) == 32:
+        return parts[1].decode("latin-1")
+    found = fields.get(b"x-b3-traceid") or fields.get(b"b3", b"").partition(b"-")[0]
+    return PRINTABLE[found] if len(found) in (16, 32) else ""
+
+
+def query_of(path: bytes, name: bytes) -> bytes:
+    """The value of a parameter in a path's query, as it was sent."""
+    for part in path.partition(b"?")[2].split(b"&"):
+        key, _, value = part.partition(b"=")
+        if key == name:
+            return value
+    return b""
+
+
+def start_time(pattern: str, started: float) -> str:
+    """START_TIME in a format of strftime, with %3f for the milliseconds."""
+    text = time.strftime(pattern.replace("%3f", "{milliseconds}"), time.gmtime(started))
+    return text.replace("{milliseconds}", f"{int(started % 1 * 1000):03d}")
+
+
+def host_of(address: str) -> str:
+    """An address without its port; of a socket's path all."""
+    host, found, port = address.rpartition(":")
+    return host if found and port.isdigit() else address
+
+
+def port_of(address: str) -> int | None:
+    """An address' port."""
+    port = address.rpartition(":")[2]
+    return int(port) if port.isdigit() else None
+
+
+class Destinations(dict[tuple[str, str], tuple[Cluster, str]]):
+    """The workloads behind the endpoints of clusters, by the cluster's name and `address:port`."""
+
+    __slots__ = ()
+
+    def of(self, record: ConnectionRecord) -> str:
+        """The destination's workload, empty where none is known."""
+        cluster = record.cluster
+        if cluster is None or not record.upstream_host:
+            return ""
+        key = (cluster.name, record.upstream_host)
+        known = self.get(key)
+        if known is not None and known[0] is cluster:
+            return known[1]
+        endpoint = endpoint_of(cluster, record.upstream_host)
+        name = workload_of(endpoint) if endpoint is not None else ""
+        if len(self) >= LIMIT:
+            self.clear()
+        self[key] = (cluster, name)
+        return name
