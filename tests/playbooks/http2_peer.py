@@ -13,6 +13,13 @@ from nodemesh.sim.world import World
 
 Headers = list[tuple[bytes, bytes]]
 
+#: The type of its frame (RFC 9113 section 6.8).
+GOAWAY = 7
+
+#: A call of gRPC: its fields, and a message in its frame.
+CALL = ((b"content-type", b"application/grpc"), (b"te", b"trailers"))
+MESSAGE = b"\x00\x00\x00\x00\x02hi"
+
 
 class Http2Peer:
     """One connection, as client or server. `events` are all that came, in order."""
@@ -97,3 +104,18 @@ class Http2Peer:
 def dial(world: World, port: int = 80) -> Http2Peer:
     """A client that knows that HTTP/2 is spoken."""
     return Http2Peer(world, world.connect("10.96.0.10", port), client=True)
+
+
+def frames(data: bytes) -> list[tuple[int, int, bytes]]:
+    """Type, stream and payload of each."""
+    found = []
+    while data:
+        end = 9 + int.from_bytes(data[:3], "big")
+        found.append((data[3], int.from_bytes(data[5:9], "big"), data[9:end]))
+        data = data[end:]
+    return found
+
+
+def endpoint(world: World) -> Http2Peer:
+    """The endpoint's end of the next connection, which speaks HTTP/2."""
+    return Http2Peer(world, world.network.servers["10.1.0.1", 9080].accept(), client=False)

@@ -17,6 +17,8 @@ endpoints:
 - {addresses: [10.1.0.1], conditions: {ready: true}}
 """
 
+GRPC = SERVICE.replace("name: http,", "name: grpc,")
+
 SECOND = "- {addresses: [10.1.0.2], conditions: {ready: true}}\n"
 
 
@@ -37,3 +39,30 @@ spec:
 
 
 ROUTE = "route: [{destination: {host: reviews}}]"
+
+HTTP10 = """
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: default, namespace: istio-system}
+spec: {http10: true}
+"""
+
+LIMITS = """
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {{name: default, namespace: istio-system}}
+spec: {{limits: {{{}}}}}
+"""
+
+
+def pool_of(settings: str) -> str:
+    """A DestinationRule for `reviews` with these connection pool settings."""
+    return f"""
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: reviews, namespace: default}}
+spec: {{host: reviews, trafficPolicy: {{connectionPool: {{{settings}}}}}}}
+"""

@@ -9,8 +9,8 @@ from nodemesh.routing.client import Client
 from nodemesh.sim.network import Server
 from nodemesh.sim.world import World
 
-from .mesh import ROUTE, SERVICE, rule
-from .test_http import OK, ask, pool_of, split
+from .http1_peer import OK, ask, split
+from .mesh import ROUTE, SERVICE, pool_of, rule
 from .test_resilience import RESET
 
 

@@ -7,9 +7,9 @@ from nodemesh.reasons import Reason
 from nodemesh.sim.pipe import Peer
 from nodemesh.sim.world import World
 
-from .mesh import SERVICE
+from .http1_peer import OK
+from .mesh import LIMITS, SERVICE
 from .test_gateway import LABELS, PLAIN, RULES, A, get
-from .test_http import LIMITS, OK
 
 SILENT = "  - {port: {number: 8080, name: grpc, protocol: GRPC}, hosts: ['*']}\n"
 HEAD = b"GET / HTTP/1.1\r\nHost: reviews\r\nx: "

@@ -9,8 +9,8 @@ from nodemesh.proxy.tls.materials import Materials
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
+from .http1_peer import OK, split
 from .mesh import SERVICE
-from .test_http import OK, split
 from .tls_peer import TlsPeer, client_context, server_context, settle
 
 RULES = """

@@ -1,50 +1,19 @@
-"""Conversations over HTTP/2 on either side: streams side by side, their ends, back-pressure, GOAWAY, tunnels."""
-
-import base64
-import re
+"""Conversations over HTTP/2 on either side: streams side by side, their ends, back-pressure, GOAWAY."""
 
 import pytest
 
-from nodemesh.proxy.http1.body import ChunkedReader
 from nodemesh.proxy.http2.server import DRAIN_DELAY
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
-from .http2_peer import Http2Peer, dial
-from .mesh import ROUTE, SERVICE, rule
-from .test_http import GET, OK, ask, pool_of, split
-
-GRPC = SERVICE.replace("name: http,", "name: grpc,")
-CALL = ((b"content-type", b"application/grpc"), (b"te", b"trailers"))
-MESSAGE = b"\x00\x00\x00\x00\x02hi"
-
-
-@pytest.fixture
-def world() -> World:
-    return World(SERVICE)
+from .http1_peer import GET, OK, ask, split
+from .http2_peer import CALL, GOAWAY, MESSAGE, Http2Peer, dial, endpoint, frames
+from .mesh import GRPC, ROUTE, pool_of, rule
 
 
 @pytest.fixture
 def grpc() -> World:
     return World(GRPC)
-
-
-GOAWAY = 7
-
-
-def frames(data: bytes) -> list[tuple[int, int, bytes]]:
-    """Type, stream and payload of each."""
-    found = []
-    while data:
-        end = 9 + int.from_bytes(data[:3], "big")
-        found.append((data[3], int.from_bytes(data[5:9], "big"), data[9:end]))
-        data = data[end:]
-    return found
-
-
-def endpoint(world: World) -> Http2Peer:
-    """The endpoint's end of the next connection, which speaks HTTP/2."""
-    return Http2Peer(world, world.network.servers["10.1.0.1", 9080].accept(), client=False)
 
 
 # --- clients
@@ -220,48 +189,6 @@ def test_a_drained_worker_says_goaway_twice_and_serves_what_is_on_its_way(world)
     assert head[1] == data[1] == first and data[2] == b"hi" and client.peer.ended
 
 
-def test_websocket_over_a_stream_reaches_an_http_1_1_endpoint(world):
-    server = world.serve("10.1.0.1", 9080)
-    client = dial(world)
-    stream = client.codec.get_next_available_stream_id()
-    client.codec.config.validate_outbound_headers = False
-    client.codec.send_headers(
-        stream,
-        [(b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":authority", b"reviews"),
-         (b":path", b"/chat"), (b"sec-websocket-version", b"13")],
-    )  # fmt: skip
-    client.turn()
-    upstream = server.accept()
-    start, headers, _ = split(upstream.take())
-    assert start == b"GET /chat HTTP/1.1" and headers[b"upgrade"] == b"websocket"
-    upstream.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhello")
-    client.turn()
-    assert client.head(stream)[b":status"] == b"200" and client.body(stream) == b"hello"
-    client.codec.send_data(stream, b"world", end_stream=True)
-    client.turn()
-    assert upstream.take() == b"world" and upstream.ended
-    upstream.end()
-    client.turn()
-    assert client.is_over(stream) and world.records[-1].status == 101
-
-
-def test_a_tunnel_that_its_client_ends_at_once_ends(world):
-    server = world.serve("10.1.0.1", 9080)
-    client = dial(world)
-    stream = client.codec.get_next_available_stream_id()
-    client.codec.config.validate_outbound_headers = False
-    head = [(b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":authority", b"reviews"),
-            (b":path", b"/chat")]  # fmt: skip
-    client.codec.send_headers(stream, head, end_stream=True)
-    client.turn()
-    upstream = server.accept()
-    upstream.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nbye")
-    client.turn()
-    upstream.end()
-    client.turn()
-    assert client.body(stream) == b"bye" and client.is_over(stream) and world.proxy.pods[1].budget.requests == 0
-
-
 # --- endpoints
 
 
@@ -384,68 +311,3 @@ def test_a_body_goes_both_ways_at_once(grpc):
     upstream.turn()
     client.turn()
     assert client.trailers(stream) == {b"grpc-status": b"0"}
-
-
-# --- gRPC
-
-
-EJECTION = """
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: reviews, namespace: default}
-spec: {host: reviews, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2, maxEjectionPercent: 100,
-  minHealthPercent: 0}}}
-"""
-
-
-def test_a_status_in_trailers_counts_for_outlier_detection():
-    world = World(GRPC + EJECTION)
-    world.serve("10.1.0.1", 9080)
-    client = dial(world)
-    for number in range(2):
-        client.ask(*CALL, method=b"POST", body=MESSAGE)
-        if not number:
-            upstream = endpoint(world)
-        upstream.turn()
-        upstream.answer(upstream.requests[-1], body=MESSAGE, trailers=[(b"grpc-status", b"14")])
-        client.turn()
-    refused = client.ask(*CALL, method=b"POST", body=MESSAGE)
-    assert client.head(refused)[b"grpc-status"] == b"14"
-    assert Reason.NO_HEALTHY_UPSTREAM in world.records[-1].reasons
-
-
-def test_a_deadline_of_grpc_is_for_grpc_alone(world):
-    world.serve("10.1.0.1", 9080)
-    client = dial(world)
-    call, plain = client.ask(*CALL, (b"grpc-timeout", b"1S"), method=b"POST"), client.ask((b"grpc-timeout", b"1S"))
-    world.advance(1.1)
-    client.turn()
-    assert client.head(call)[b"grpc-status"] == b"14" and not client.is_over(plain)
-
-
-@pytest.mark.parametrize("kind", [b"application/grpc-web+proto", b"application/grpc-web-text"])
-def test_grpc_web_is_translated_on_a_port_for_it(kind):
-    world = World(SERVICE.replace("name: http,", "name: grpc-web,"))
-    world.serve("10.1.0.1", 9080)
-    text = kind.endswith(b"-text")
-    sent = base64.b64encode(MESSAGE) if text else MESSAGE
-    client = ask(
-        world,
-        b"POST /pkg.Service/Call HTTP/1.1\r\nHost: reviews\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n%b"
-        % (kind, len(sent), sent),
-    )
-    upstream = endpoint(world)
-    upstream.turn()
-    head = upstream.head(1)
-    assert head[b"content-type"].startswith(b"application/grpc") and b"web" not in head[b"content-type"]
-    assert head[b"te"] == b"trailers" and b"content-length" not in head and upstream.body(1) == MESSAGE
-    upstream.answer(1, (b"content-type", b"application/grpc"), body=MESSAGE, trailers=[(b"grpc-status", b"0")])
-    world.run()
-    _, headers, body = split(client.take())
-    assert headers[b"content-type"].startswith(b"application/grpc-web")
-    reader = ChunkedReader()
-    found = bytes(reader.read(body))
-    if text:
-        found = b"".join(base64.b64decode(piece) for piece in re.findall(rb"[^=]+=*", found))
-    assert reader.done and found == MESSAGE + b"\x80\x00\x00\x00\x0fgrpc-status:0\r\n"

@@ -6,10 +6,9 @@ from nodemesh.proxy.http2.server import AT_ONCE, GREETING_TIMEOUT, IDLE_TIMEOUT,
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
-from .http2_peer import Http2Peer, dial
+from .http1_peer import OK, ask
+from .http2_peer import GOAWAY, Http2Peer, dial, frames
 from .mesh import SERVICE
-from .test_http import OK, ask
-from .test_http2 import GOAWAY, frames
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])

@@ -1,8 +1,8 @@
 """What log and metrics say of answers that no upstream gave."""
 
 import pytest
+from tests.playbooks.http1_peer import GET, ask
 from tests.playbooks.mesh import ROUTE, SERVICE, rule
-from tests.playbooks.test_http import GET, ask
 
 from nodemesh.reasons import Reason
 from nodemesh.routing.client import Client

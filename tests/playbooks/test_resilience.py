@@ -10,8 +10,8 @@ from nodemesh.proxy.http.mirror import Shadow
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
+from .http1_peer import GET, OK, ask, split
 from .mesh import ROUTE, SECOND, SERVICE, rule
-from .test_http import GET, OK, ask, split
 
 RESET = b"upstream connect error or disconnect/reset before headers. "
 

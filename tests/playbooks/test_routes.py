@@ -8,7 +8,7 @@ from nodemesh.proxy.tls.materials import Materials
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
-from .test_http import split
+from .http1_peer import split
 from .tls_peer import TlsPeer, server_context, settle
 
 CART, STOCK, OTHER = "10.1.0.1", "10.1.0.2", "10.1.0.3"

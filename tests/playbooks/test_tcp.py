@@ -9,8 +9,8 @@ from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 from nodemesh.telemetry.telemetry import Dump
 
-from .mesh import SERVICE
-from .test_http import GET, HTTP10, OK, ask
+from .http1_peer import GET, OK, ask
+from .mesh import HTTP10, SERVICE
 
 
 def test_bytes_and_ends_go_both_ways(world):

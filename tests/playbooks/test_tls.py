@@ -11,7 +11,7 @@ from nodemesh.proxy.tls.materials import Materials
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
-from .test_http import OK, ask
+from .http1_peer import OK, ask
 from .tls_peer import TlsPeer, server_context, settle
 
 ENTRY = """

@@ -1,8 +1,8 @@
 """Which connections are kept, whose they are, and when they are given up."""
 
 import pytest
+from tests.playbooks.http1_peer import GET, OK, ask
 from tests.playbooks.mesh import SECOND, SERVICE
-from tests.playbooks.test_http import GET, OK, ask
 
 from nodemesh.sim.world import World
 

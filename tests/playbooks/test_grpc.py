@@ -1,0 +1,75 @@
+"""gRPC's own: statuses in trailers, deadlines, gRPC-Web."""
+
+import base64
+import re
+
+import pytest
+
+from nodemesh.proxy.http1.body import ChunkedReader
+from nodemesh.reasons import Reason
+from nodemesh.sim.world import World
+
+from .http1_peer import ask, split
+from .http2_peer import CALL, MESSAGE, dial, endpoint
+from .mesh import GRPC, SERVICE
+
+EJECTION = """
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, namespace: default}
+spec: {host: reviews, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2, maxEjectionPercent: 100,
+  minHealthPercent: 0}}}
+"""
+
+
+def test_a_status_in_trailers_counts_for_outlier_detection():
+    world = World(GRPC + EJECTION)
+    world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    for number in range(2):
+        client.ask(*CALL, method=b"POST", body=MESSAGE)
+        if not number:
+            upstream = endpoint(world)
+        upstream.turn()
+        upstream.answer(upstream.requests[-1], body=MESSAGE, trailers=[(b"grpc-status", b"14")])
+        client.turn()
+    refused = client.ask(*CALL, method=b"POST", body=MESSAGE)
+    assert client.head(refused)[b"grpc-status"] == b"14"
+    assert Reason.NO_HEALTHY_UPSTREAM in world.records[-1].reasons
+
+
+def test_a_deadline_of_grpc_is_for_grpc_alone(world):
+    world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    call, plain = client.ask(*CALL, (b"grpc-timeout", b"1S"), method=b"POST"), client.ask((b"grpc-timeout", b"1S"))
+    world.advance(1.1)
+    client.turn()
+    assert client.head(call)[b"grpc-status"] == b"14" and not client.is_over(plain)
+
+
+@pytest.mark.parametrize("kind", [b"application/grpc-web+proto", b"application/grpc-web-text"])
+def test_grpc_web_is_translated_on_a_port_for_it(kind):
+    world = World(SERVICE.replace("name: http,", "name: grpc-web,"))
+    world.serve("10.1.0.1", 9080)
+    text = kind.endswith(b"-text")
+    sent = base64.b64encode(MESSAGE) if text else MESSAGE
+    client = ask(
+        world,
+        b"POST /pkg.Service/Call HTTP/1.1\r\nHost: reviews\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n%b"
+        % (kind, len(sent), sent),
+    )
+    upstream = endpoint(world)
+    upstream.turn()
+    head = upstream.head(1)
+    assert head[b"content-type"].startswith(b"application/grpc") and b"web" not in head[b"content-type"]
+    assert head[b"te"] == b"trailers" and b"content-length" not in head and upstream.body(1) == MESSAGE
+    upstream.answer(1, (b"content-type", b"application/grpc"), body=MESSAGE, trailers=[(b"grpc-status", b"0")])
+    world.run()
+    _, headers, body = split(client.take())
+    assert headers[b"content-type"].startswith(b"application/grpc-web")
+    reader = ChunkedReader()
+    found = bytes(reader.read(body))
+    if text:
+        found = b"".join(base64.b64decode(piece) for piece in re.findall(rb"[^=]+=*", found))
+    assert reader.done and found == MESSAGE + b"\x80\x00\x00\x00\x0fgrpc-status:0\r\n"
