@@ -1,139 +1,26 @@
-"""DNS of pods: the mesh answers its own names, the server that was asked all others, whatever becomes of the agent. The
-clients are real ones: glibc's resolver, dnspython, and sockets used as c-ares uses them."""
+"""DNS of pods: the mesh answers its own names, the server that was asked all others. The clients are real ones:
+glibc's resolver, dnspython, and sockets used as c-ares uses them."""
 
 import contextlib
-import json
-import os
 import re
-import signal
-import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from tests.netns.mesh import Mesh, running_mesh
-from tests.netns.test_node_run import process
-
-GATEWAY = "10.244.0.1"
-GATEWAY6 = "fd00:10:244::1"
-OTHER = "10.96.0.53"  # another server's address, of the node as well
-
-MESH_CONFIG = """
-apiVersion: nodemesh.io/v1alpha1
-kind: MeshConfig
-metadata: {{name: default, namespace: istio-system}}
-spec: {{dnsCapture: {}}}
-"""
-
-ENTRY = """
----
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: {name}, namespace: default}}
-spec:
-  hosts: ['{host}']
-  ports: [{{number: 3306, name: tcp, protocol: TCP}}]
-  resolution: STATIC
-  location: MESH_EXTERNAL
-  endpoints: [{{address: {endpoint}}}]
-  {more}
-"""
-
-#: What the cluster's server knows: a name of the mesh's, too, at an address that tells who has answered.
-RECORDS = {"known.test": ["192.0.2.1", "2001:db8::1"], "both.internal": ["192.0.2.99"]}
-
-BANNER = """
-import socket, sys
-server = socket.create_server(("0.0.0.0", 3306))
-while True:
-    accepted = server.accept()[0]
-    accepted.sendall(sys.argv[1].encode())
-    accepted.close()
-"""
-
-
-def serve(mesh, name, *addresses):
-    """A DNS server of the cluster's on the node."""
-    script = Path(__file__).with_name("dns_server.py")
-    argv = [sys.executable, script, name, json.dumps(RECORDS), *addresses]
-    server = mesh.lab.node.popen(argv, stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "up\n"
-    return server
-
-
-def end(server):
-    server.kill()
-    server.communicate()
-
-
-@pytest.fixture(scope="module")
-def own_mesh() -> Iterator[Mesh]:
-    with running_mesh("dns") as mesh:
-        lab = mesh.lab
-        mesh.apply(MESH_CONFIG.format("true"), "mesh")
-        for name in ("red", "blue"):
-            pod = lab.pod(name, labels={"app": name})
-            pod.popen(["python3", "-c", BANNER, name])
-            pod.wait_listening(3306)
-        lab.service("web", ports=[80], selector={"app": "red"})
-        lab.service("headless", ports=[80], selector={"app": "blue"}, addresses=())
-        lab.service("dns", ports=[53], selector={"app": "none"}, addresses=[OTHER])
-        lab.pod("client", labels={"app": "client"})
-        lab.pod("unwilling", annotations={"nodemesh.io/dns": "disabled"})
-        text = "".join(
-            ENTRY.format(name=name, host=f"{name}.internal", endpoint=lab.pods[f"default/{name}"].ip, more="")
-            for name in ("red", "blue")
-        )
-        text += ENTRY.format(name="far", host="far.internal", endpoint="far.test", more="").replace("STATIC", "DNS")
-        text += ENTRY.format(name="both", host="both.internal", endpoint="192.0.2.3", more="addresses: [192.0.2.2]")
-        mesh.apply(text, "entries")
-        mesh.agent.wait_enrolled(lab.pods.values())
-        server = serve(mesh, "cluster", GATEWAY, GATEWAY6)
-        yield mesh
-        end(server)
-
-
-@pytest.fixture
-def mesh(own_mesh) -> Iterator[Mesh]:
-    yield own_mesh
-    own_mesh.apply(MESH_CONFIG.format("true"), "mesh")
-    wait_captured(own_mesh)
-
-
-def captured(mesh):
-    return {row["name"] for row in mesh.agent.get("/pods") if row["dns"]}
-
-
-def wait_captured(mesh, *others):
-    wanted = {"red", "blue", "client", *others}
-    mesh.agent.wait_for(lambda: captured(mesh) == wanted, f"the DNS of {wanted} to be taken over, not {captured(mesh)}")
-
-
-#: Asks by dnspython, which believes only the server that it has asked.
-ASK = """
-import sys, dns.message, dns.query, dns.flags, dns.rcode
-server, name, kind, payload = sys.argv[1:]
-query = dns.message.make_query(name, kind, use_edns=0 if int(payload) else None, payload=int(payload) or None)
-try:
-    answer = dns.query.udp(query, server, timeout=3)
-except Exception as error:
-    print(type(error).__name__)
-else:
-    print(dns.rcode.to_text(answer.rcode()), "TC" if answer.flags & dns.flags.TC else "-",
-          *sorted(record.to_text() for rrset in answer.answer for record in rrset))
-"""
-
-
-def ask(pod, name, kind="A", server=GATEWAY, payload=0):
-    return pod.python(ASK, server, name, kind, str(payload)).split()
-
-
-@pytest.fixture
-def client(mesh):
-    return mesh.lab.pods["default/client"]
+from tests.netns.dns_mesh import (  # noqa: F401 (fixtures)
+    GATEWAY,
+    GATEWAY6,
+    MESH_CONFIG,
+    OTHER,
+    ask,
+    captured,
+    dns_client,
+    dns_mesh,
+    end,
+    own_dns_mesh,
+    serve,
+    wait_captured,
+)
 
 
 @pytest.mark.parametrize("server", [GATEWAY, GATEWAY6])
@@ -331,119 +218,3 @@ def test_queries_are_counted(mesh, client):
     after = numbers(mesh)
     assert after["answered"] - before["answered"] == 1
     assert after["forwarded"] - before["forwarded"] == 2
-
-
-#: Asks for a name of the mesh and for one of the cluster's in turn, 20 times a second each, by a new socket for each
-#: query, connected or not, or by one that it keeps until it fails; each is tried three times, as resolvers do. Goes on
-#: until its input ends, a second and a half at least; tells what failed.
-CROWD = """
-import json, select, socket, sys, time, dns.message
-server, way = sys.argv[1:]
-failures, count, retried, sock, began = [], 0, 0, None, time.monotonic()
-def query(name):
-    global sock
-    if sock is None or way != "kept":
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.settimeout(1)
-        if way != "unconnected":
-            sock.connect((server, 53))
-    asked = dns.message.make_query(name, "A")
-    if way == "unconnected":
-        sock.sendto(asked.to_wire(), (server, 53))
-    else:
-        sock.send(asked.to_wire())
-    while True:
-        data, peer = sock.recvfrom(65535)
-        if int.from_bytes(data[:2]) == asked.id and peer == (server, 53):
-            return dns.message.from_wire(data).answer[0][0].to_text()
-print("up", flush=True)
-while count < 60 or not select.select([sys.stdin], [], [], 0)[0]:
-    time.sleep(max(0.0, began + count / 40 - time.monotonic()))
-    count += 1
-    name, wanted = [("both.internal", ("192.0.2.2", "192.0.2.99")), ("known.test", ("192.0.2.1",))][count % 2]
-    for attempt in range(3):
-        try:
-            if query(name) in wanted:
-                break
-        except (OSError, IndexError) as error:
-            retried += 1
-            if sock is not None:
-                sock.close()
-            sock = None
-    else:
-        failures.append([time.monotonic() - began, name])
-json.dump({"failures": failures, "retried": retried}, sys.stdout)
-"""
-
-
-def kill_worker(mesh):
-    kill(mesh, "worker")
-
-
-def kill_control(mesh):
-    kill(mesh, "control")
-
-
-def kill(mesh, module):
-    pid = process(mesh.agent, module)
-    os.kill(pid, signal.SIGKILL)
-    mesh.agent.wait_for(lambda: process(mesh.agent, module) not in (0, pid), "another process")
-
-
-#: Tells how connecting to the first of these addresses fails, and what answers at the second.
-DIAL = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], 3306), 5)
-except OSError as error:
-    print(type(error).__name__)
-print(socket.create_connection((sys.argv[2], 3306), 5).recv(99).decode())
-"""
-
-
-def kill_all(mesh):
-    """What only the proxy leads to is refused at once; what the kernel leads to goes on."""
-    addresses = {row["host"]: row["allocated"] for row in mesh.agent.get("/services")}
-    mesh.agent.kill()
-    dialled = (addresses["far.internal"][0], addresses["red.internal"][0])
-    assert mesh.lab.pods["default/client"].python(DIAL, *dialled).split() == ["ConnectionRefusedError", "red"]
-    mesh.agent.start()
-
-
-def stop_and_start(mesh):
-    mesh.agent.stop()
-    mesh.agent.start()
-
-
-def upgrade(mesh):
-    mesh.agent.upgrade()
-
-
-def hang(mesh):
-    """Longer than a heartbeat may be late."""
-    pids = mesh.agent.pids()
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    time.sleep(3)
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
-
-
-DEEDS = [kill_worker, kill_control, kill_all, stop_and_start, upgrade, hang]
-
-
-@pytest.mark.parametrize("deed", DEEDS, ids=lambda one: one.__name__)
-def test_names_are_resolved_whatever_becomes_of_the_agent(mesh, client, deed):
-    """RC-21."""
-    crowd = [
-        client.popen([sys.executable, "-c", CROWD, GATEWAY, way], stdin=-1, stdout=-1, text=True)
-        for way in ("connected", "unconnected", "kept")
-    ]
-    for one in crowd:
-        assert one.stdout.readline() == "up\n"
-    deed(mesh)
-    mesh.agent.wait_for(mesh.agent.ready, "the agent to be ready again")
-    wait_captured(mesh)
-    told = [json.loads(one.communicate("\n", timeout=30)[0]) for one in crowd]
-    assert [one["failures"] for one in told] == [[], [], []]
-    assert ask(client, "both.internal") == ["NOERROR", "-", "192.0.2.2"]
