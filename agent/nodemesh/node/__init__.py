@@ -14,8 +14,11 @@ In reading order:
   (where workers accept for which pod), `exposed.py` (`--expose`, `--gateway-listen`), `materials.py` (certificates),
   `resolve.py` (DNS), `counters.py` (limits that workers share) and `status.py`, `metrics.py` (what the admin API is
   told).
-- `pods.py` (who is to be in the mesh), `enrol.py` (has it done), `kernel.py` (does it), `views.py` (what each pod sees
-  of the kernel's maps), `kernel_traffic.py` (what went past the proxy).
+- `interception.py` (pods' connections are taken over), with `pods.py` (who is to be in the mesh), `enrol.py` (has it
+  done), `kernel.py` (does it), `views.py` (what each pod sees of the kernel's maps), `kernel_traffic.py` (what went
+  past the proxy) and `sockmap.py` (whether it is offered).
+- `reconciler.py` (one agent of all writes into the cluster), with `election.py` (which one), `subresource.py`,
+  `statuses.py`, `routestatuses.py` and `managed_gateways.py` (what it writes).
 - `worker.py`, `platform.py`: the worker process.
 
 What dies and what lives on. A worker: its own connections die; the listeners are the supervisor's, so connects wait for

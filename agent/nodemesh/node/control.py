@@ -15,29 +15,25 @@ from functools import partial
 import msgspec
 
 from ..admin.http import serve
-from ..config.meshconfig import EnrolmentMode
 from ..config.problems import Severity
-from ..proxy.messages import Message, SetDns, SetMaps, SetSockmap
+from ..proxy.messages import Message, SetDns
 from ..registry.assemble import ObjectKey
 from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes, DirectorySource
 from ..registry.store import CLUSTER, FILES
-from ..routing.client import Client
 from ..routing.compile import compile_tables
 from ..routing.views import Views
-from . import kernel_traffic
 from .channel import Closed
 from .cluster import Cluster
 from .collector import Collector
 from .counters import SharedCounters
 from .credentials import Credentials
-from .enrol import Enrolment, Failing
+from .enrol import Failing
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
 from .gatewayports import GatewayPorts
-from .kernel import Kernel
-from .kubeconfig import own_namespace
+from .interception import Interception
 from .listener_credentials import backend_uses, listener_uses
 from .listeners import Listeners
 from .logs import Log, setup
@@ -45,7 +41,6 @@ from .managed import wanted_objects
 from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
-from .pods import KUBE_SYSTEM, Custom
 from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
@@ -53,20 +48,14 @@ from .resolve import Addresses, Resolver
 from .review import Review
 from .route_facts import Judge
 from .routestatus import Wanted
-from .sockmap import SockmapOffer
 from .status import RunningNode
 from .store import Children, StoreClient
 from .supervisor import HOPELESS
-from .views import ViewNumbers
 
 log = Log("control")
 
-#: Seconds between looks at the configuration's files, and at the pods' cgroups.
+#: Seconds between looks at the configuration's files.
 CONFIG_INTERVAL = 0.25
-POD_INTERVAL = 0.25
-
-#: Seconds between tries of the self-test connection.
-PROOF_INTERVAL = 0.05
 
 #: New findings in the configuration that are logged one by one.
 PROBLEMS_LOGGED = 20
@@ -89,31 +78,24 @@ class Control:
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
-        self.kernel = Kernel(options) if options.ebpf is not Ebpf.OFF else None
-        self.sockmap = SockmapOffer(self.kernel, self._sockmap_changed) if self.kernel is not None else None
-        self.unproven = "the self-test connection has not been made yet" if self.kernel is not None else ""
-        self.listeners = Listeners(store, self._announce)
+        self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
+        self.listeners = Listeners(store, self.fleet.tell)
         self.exposed = Exposed(options, self.listeners)
         self.gateway_ports = GatewayPorts(options, self.listeners)
-        self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
-        self.collector = Collector(self.fleet, store, self._take_kernel_traffic, self._expiry)
+        self.collector = Collector(
+            self.fleet, store, self._take_kernel_traffic, lambda: self.snapshot.mesh.metrics.expiry / 1000.0
+        )
         self.publisher = Publisher(self.fleet)
         self.propagation = Propagation(time.monotonic)
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
         self.credentials = Credentials()
-        self.materials = MaterialSource(self._announce)
+        self.materials = MaterialSource(self.fleet.tell)
         self.views: Views | None = None
-        self.numbers = ViewNumbers()
-        self.enrolment: Enrolment | None = None
-        if self.kernel is not None:
-            custom = Custom(
-                mode=EnrolmentMode.LABELLED if options.kubernetes else EnrolmentMode.ALL,
-                apart=frozenset({KUBE_SYSTEM, own_namespace()}),
-            )
-            number = self.numbers.number
-            self.enrolment = Enrolment(self.kernel, self.listeners, options.node, number, time.time, custom)
+        self.interception: Interception | None = None
+        if options.ebpf is not Ebpf.OFF:
+            self.interception = Interception(options, self.listeners, self.fleet, self._changed)
         self._first = first
         self._store = store
         self._stop = asyncio.Event()
@@ -142,17 +124,17 @@ class Control:
             duties = [
                 tasks.create_task(self._beat(), name="pulse"),
                 *self._follow(tasks),
-                tasks.create_task(self._watch_pods(), name="pods"),
                 tasks.create_task(self.collector.run(), name="collect"),
-                tasks.create_task(self._prove(), name="self-test"),
                 tasks.create_task(self.resolver.run(), name="dns"),
                 tasks.create_task(self.review.run(), name="review"),
             ]
+            if self.interception is not None:
+                duties.append(tasks.create_task(self.interception.run(), name="interception"))
             await self._stop.wait()
             for duty in duties:
                 duty.cancel()
-        if self.kernel is not None:
-            self.kernel.clear()
+        if self.interception is not None:
+            self.interception.kernel.clear()
         await admin.cleanup()
         self.fleet.close()
 
@@ -173,10 +155,9 @@ class Control:
         snapshot = self.snapshot
         errors = [problem for problem in snapshot.problems if problem.severity is Severity.ERROR]
         if errors and not snapshot.services and not snapshot.workloads and not snapshot.virtual_services:
-            first = errors[0]
             raise StartError(
-                f"the configuration has nothing but errors ({len(errors)} in all); the first is at {first.location}: "
-                f"{first.message}"
+                f"the configuration has nothing but errors ({len(errors)} in all); the first is at "
+                f"{errors[0].location}: {errors[0].message}"
             )
         refused = [problem for problem in snapshot.problems if problem.refused]
         if refused and self._first and not self.options.keep_going:
@@ -189,8 +170,8 @@ class Control:
         """Put the first snapshot in force, and take over or remove what an earlier process left."""
         self.exposed.open(self._store.kept, self.snapshot)
         self._apply()
-        if self.enrolment is not None:
-            self.enrolment.finish_start()
+        if self.interception is not None:
+            self.interception.finish_start()
         self.listeners.drop_left()
         self._begun = True
         # What a big cluster's first state consists of lives long: looking through it for garbage takes half a second.
@@ -275,10 +256,7 @@ class Control:
         snapshot = self.snapshot
         tables = compile_tables(snapshot, self.publisher.tables)
         self.views = Views(tables, self.views)
-        pods: dict[str, Client] = {}
-        if self.enrolment is not None:
-            self.enrolment.choose(snapshot)
-            pods = self.enrolment.clients()
+        pods = self.interception.clients(snapshot) if self.interception is not None else {}
         clients = [*pods.values(), *self.exposed.clients(snapshot), *self.gateway_ports.clients(snapshot)]
         self.counters.assign(self.views, clients)
         uses = (
@@ -296,12 +274,8 @@ class Control:
         self.resolver.want(snapshot)
         self.exposed.update(snapshot, self.views)
         self.gateway_ports.update(self.views, snapshot)
-        if self.kernel is not None and self.enrolment is not None:
-            self.numbers.assign(self.views, pods)
-            self.kernel.apply(self.numbers.numbered(), self.resolver.addresses)
-            self.enrolment.reconcile()
-            assert self.sockmap is not None
-            self.sockmap.want(snapshot.mesh.sockmap, self.enrolment.asks_for_sockmap)
+        if self.interception is not None:
+            self.interception.apply(snapshot, self.views, pods, self.resolver.addresses)
 
     def _statuses(self, judge: Judge, path_of: Callable[[ObjectKey], str]) -> list[Wanted]:
         """Of the Gateway API's objects, as they are in force."""
@@ -326,62 +300,15 @@ class Control:
     def _resolved(self, addresses: Addresses) -> None:
         """Names have other addresses."""
         self.fleet.tell(SetDns(addresses=addresses))
-        if self.kernel is not None:
-            self.kernel.apply(self.numbers.numbered(), addresses)
-
-    # pods
-
-    async def _watch_pods(self) -> None:
-        """Pods come and go on their own: look often while one is awaited, less often otherwise."""
-        if self.enrolment is None:
-            return
-        while True:
-            await asyncio.sleep(POD_INTERVAL)
-            if not self._begun:
-                continue
-            try:
-                self.enrolment.reconcile()
-            except OSError as error:
-                log.error("pods not reconciled", error=error)
-
-    async def _prove(self) -> None:
-        """One redirected connection through the whole data path, before the node calls itself ready; then sockmap,
-        where it is asked for."""
-        while self.kernel is not None and self.unproven:
-            await asyncio.sleep(PROOF_INTERVAL)
-            if not any(link.applied for link in self.fleet):
-                continue
-            unproven = await asyncio.to_thread(self.kernel.self_test)
-            if unproven and unproven != self.unproven:
-                log.error("self-test failed", why=unproven)
-            self.unproven = unproven
-            self._changed()
-        while self.sockmap is not None:
-            await asyncio.sleep(POD_INTERVAL)
-            try:
-                await self.sockmap.decide()
-            except OSError as error:
-                log.error("sockmap not decided", error=error)
-
-    def _sockmap_changed(self) -> None:
-        """Workers first: an app's socket that is entered before they know goes by TCP."""
-        assert self.sockmap is not None and self.kernel is not None and self.enrolment is not None
-        if self.sockmap.offered:
-            self.fleet.tell(SetSockmap(), self.kernel.sockmap_fds)
-        self.enrolment.offer_sockmap(self.sockmap.offered)
-        self.enrolment.reconcile()
+        if self.interception is not None:
+            self.interception.resolved(addresses)
 
     # workers
 
-    def _announce(self, message: Message, fds: Sequence[int]) -> None:
-        self.fleet.tell(message, fds)
-
     def _replay(self, link: WorkerLink) -> Iterator[tuple[Message, Sequence[int]]]:
         """What a new worker is told: the kernel's side first, then tables, and only then where to accept from."""
-        if self.kernel is not None:
-            yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
-        if self.kernel is not None and self.sockmap is not None and self.sockmap.offered:
-            yield SetSockmap(), self.kernel.sockmap_fds
+        if self.interception is not None:
+            yield from self.interception.replay(link)
         yield self.counters.message()
         yield SetDns(addresses=self.resolver.addresses), ()
         yield from self.materials.replay()
@@ -399,8 +326,8 @@ class Control:
             self._ready = not missing
             if self._ready:
                 self._say_ready()
-                if self.kernel is not None:
-                    self.kernel.remove_other_layouts()
+                if self.interception is not None:
+                    self.interception.kernel.remove_other_layouts()
                 log.info("ready", version=self.publisher.version, workers=self.options.workers)
             else:
                 log.warning("not ready", missing="; ".join(missing))
@@ -416,13 +343,8 @@ class Control:
         self.counters.forget(int(key.partition("/")[0]))
 
     def _take_kernel_traffic(self) -> bytes:
-        if self.kernel is None or self.enrolment is None or self.views is None:
-            return b""
-        taken = self.kernel.take_traffic()
-        return kernel_traffic.dump(taken, self.enrolment.client_of, self.views) if taken else b""
-
-    def _expiry(self) -> float:
-        return self.snapshot.mesh.metrics.expiry / 1000.0
+        interception, views = self.interception, self.views
+        return interception.take_traffic(views) if interception is not None and views is not None else b""
 
     def missing(self) -> list[str]:
         """What is missing for readiness."""
@@ -432,15 +354,11 @@ class Control:
         idle = self.options.workers - sum(link.applied > 0 for link in self.fleet)
         if idle:
             missing.append(f"{idle} of {self.options.workers} workers have no tables yet")
-        if self.unproven:
-            missing.append(self.unproven)
-        if self.enrolment is not None:
-            missing += [f"pod {key} is not enrolled: {why}" for key, why in self.enrolment.waiting().items()]
-        return missing
+        return missing + (self.interception.missing() if self.interception is not None else [])
 
     def failing(self) -> list[Failing]:
         """The node's pods that run and cannot be served as they are to be: no trouble of the others'."""
-        return self.enrolment.failing() if self.enrolment is not None else []
+        return self.interception.enrolment.failing() if self.interception is not None else []
 
     # the supervisor
 

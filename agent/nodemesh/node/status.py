@@ -57,11 +57,12 @@ class RunningNode:
         return (*self.snapshot.problems, *self._control.review.problems)
 
     def pods(self) -> Sequence[PodRow]:
-        enrolment = self._control.enrolment
-        return enrolment.rows() if enrolment is not None else []
+        interception = self._control.interception
+        return interception.enrolment.rows() if interception is not None else []
 
     def status(self) -> dict[str, Any]:
         control = self._control
+        interception = control.interception
         missing = self.missing()
         tables = control.publisher.tables
         pods = self._pod_counts()
@@ -72,8 +73,8 @@ class RunningNode:
             "ready": not missing,
             "missing": missing,
             "ebpf": "on" if control.options.ebpf is not Ebpf.OFF else "off: only --expose and gateway listeners serve",
-            "self_test": "" if control.kernel is None else control.unproven or "passed",
-            "sockmap": str(control.sockmap) if control.sockmap is not None else "off",
+            "self_test": "" if interception is None else interception.unproven or "passed",
+            "sockmap": str(interception.sockmap) if interception is not None else "off",
             "kernel": self._kernel(),
             "tables": {
                 "version": control.publisher.version,
@@ -106,9 +107,10 @@ class RunningNode:
         return {**cluster.status(), "name": self.snapshot.cluster, "out_of_reach": out_of_reach(self.snapshot)}
 
     def _kernel(self) -> dict[str, list[str]]:
-        kernel = self._control.kernel
-        if kernel is None:
+        interception = self._control.interception
+        if interception is None:
             return {}
+        kernel = interception.kernel
         return {
             "foreign_programs": list(kernel.foreign),
             "ports_without_room": list(kernel.passed),
@@ -263,7 +265,7 @@ class RunningNode:
         control = self._control
         said = [f"this node is not ready: {sentence}" for sentence in self.missing()]
         rows = self.pods()
-        if control.enrolment is None:
+        if control.interception is None:
             said.append("eBPF is off: only what comes through --expose and gateway listeners is seen")
         elif not any(row.enrolled for row in rows):
             said.append("no pod of this node is enrolled")
@@ -280,6 +282,7 @@ class RunningNode:
     async def metrics(self) -> Iterator[bytes]:
         began = time.perf_counter()
         control = self._control
+        kernel = control.interception.kernel if control.interception is not None else None
         totals = await self.telemetry()
         errors, warnings = self._problem_counts()
         numbers = Numbers(
@@ -299,9 +302,9 @@ class RunningNode:
             remotes=control.cluster.remotes.status() if control.cluster is not None else (),
             refused=refused_objects(self.snapshot),
             certificate_faults=[(fault.use.holder, fault.use.path) for fault in control.materials.faults],
-            kernel=control.kernel.counters() if control.kernel is not None else {},
-            ports_without_room=len(control.kernel.passed) if control.kernel is not None else 0,
-            endpoints_out=len(control.kernel.out) if control.kernel is not None else 0,
+            kernel=kernel.counters() if kernel is not None else {},
+            ports_without_room=len(kernel.passed) if kernel is not None else 0,
+            endpoints_out=len(kernel.out) if kernel is not None else 0,
             pods_dns=self._pods_dns(),
             pods_not_served=[(one.pod.namespace, one.pod.name) for one in control.failing()],
             names=totals.names,
@@ -313,7 +316,7 @@ class RunningNode:
             expiry=self._expiry(),
             findings=Counter((problem.severity.value, problem.code) for problem in self.problems()),
             propagation=control.propagation.histogram,
-            maps=control.kernel.fill if control.kernel is not None else {},
+            maps=kernel.fill if kernel is not None else {},
             bypasses=totals.bypasses.counts,
             series={"http": len(totals.http), "tcp": len(totals.tcp)},
             gone=totals.gone,

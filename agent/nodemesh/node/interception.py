@@ -1,0 +1,132 @@
+"""Pods' connections are taken over: the kernel's half, who is enrolled in it, and the proof that it works."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ..config.meshconfig import EnrolmentMode
+from ..proxy.messages import Message, SetMaps, SetSockmap
+from ..registry.snapshot import Snapshot
+from ..routing.client import Client
+from ..routing.views import Views
+from . import kernel_traffic
+from .enrol import Enrolment
+from .fleet import Fleet, WorkerLink
+from .kernel import Kernel
+from .kubeconfig import own_namespace
+from .listeners import Listeners
+from .logs import Log
+from .options import RunOptions
+from .pods import KUBE_SYSTEM, Custom
+from .sockmap import SockmapOffer
+from .views import ViewNumbers
+
+log = Log("control")
+
+#: Seconds between looks at the pods' cgroups.
+POD_INTERVAL = 0.25
+
+#: Seconds between tries of the self-test connection.
+PROOF_INTERVAL = 0.05
+
+
+class Interception:
+    """Only with eBPF; raises StartError. `changed` is called when there is news of the proof."""
+
+    def __init__(self, options: RunOptions, listeners: Listeners, fleet: Fleet, changed: Callable[[], None]) -> None:
+        self._fleet = fleet
+        self._changed = changed
+        self._numbers = ViewNumbers()
+        self._started = False
+        self.kernel = Kernel(options)
+        custom = Custom(
+            mode=EnrolmentMode.LABELLED if options.kubernetes else EnrolmentMode.ALL,
+            apart=frozenset({KUBE_SYSTEM, own_namespace()}),
+        )
+        self.enrolment = Enrolment(self.kernel, listeners, options.node, self._numbers.number, time.time, custom)
+        self.sockmap = SockmapOffer(self.kernel, self._sockmap_changed)
+        self.unproven = "the self-test connection has not been made yet"
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_pods(), name="pods")
+            tasks.create_task(self._prove(), name="self-test")
+
+    def clients(self, snapshot: Snapshot) -> dict[str, Client]:
+        """Choose the pods that are to be in the mesh; those that are, by name."""
+        self.enrolment.choose(snapshot)
+        return self.enrolment.clients()
+
+    def apply(
+        self, snapshot: Snapshot, views: Views, pods: Mapping[str, Client], addresses: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        """Bring the kernel, then the pods to new tables."""
+        self._numbers.assign(views, pods)
+        self.resolved(addresses)
+        self.enrolment.reconcile()
+        self.sockmap.want(snapshot.mesh.sockmap, self.enrolment.asks_for_sockmap)
+
+    def resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+        """Names have these addresses now."""
+        self.kernel.apply(self._numbers.numbered(), addresses)
+
+    def finish_start(self) -> None:
+        """The first tables are in force: take over or remove what an earlier process left."""
+        self.enrolment.finish_start()
+        self._started = True
+
+    def replay(self, link: WorkerLink) -> Iterator[tuple[Message, Sequence[int]]]:
+        """What a new worker is told of the kernel."""
+        yield SetMaps(heartbeat_slot=link.number), self.kernel.worker_fds
+        if self.sockmap.offered:
+            yield SetSockmap(), self.kernel.sockmap_fds
+
+    def take_traffic(self, views: Views) -> bytes:
+        """What went past the workers since the last time, as a worker's dump; empty where nothing did."""
+        taken = self.kernel.take_traffic()
+        return kernel_traffic.dump(taken, self.enrolment.client_of, views) if taken else b""
+
+    def missing(self) -> list[str]:
+        """What is missing for readiness."""
+        missing = [self.unproven] if self.unproven else []
+        return missing + [f"pod {key} is not enrolled: {why}" for key, why in self.enrolment.waiting().items()]
+
+    async def _watch_pods(self) -> None:
+        """Pods come and go on their own: look often while one is awaited, less often otherwise."""
+        while True:
+            await asyncio.sleep(POD_INTERVAL)
+            if not self._started:
+                continue
+            try:
+                self.enrolment.reconcile()
+            except OSError as error:
+                log.error("pods not reconciled", error=error)
+
+    async def _prove(self) -> None:
+        """One redirected connection through the whole data path, before the node calls itself ready; then sockmap,
+        where it is asked for."""
+        while self.unproven:
+            await asyncio.sleep(PROOF_INTERVAL)
+            if not any(link.applied for link in self._fleet):
+                continue
+            unproven = await asyncio.to_thread(self.kernel.self_test)
+            if unproven and unproven != self.unproven:
+                log.error("self-test failed", why=unproven)
+            self.unproven = unproven
+            self._changed()
+        while True:
+            await asyncio.sleep(POD_INTERVAL)
+            try:
+                await self.sockmap.decide()
+            except OSError as error:
+                log.error("sockmap not decided", error=error)
+
+    def _sockmap_changed(self) -> None:
+        """Workers first: an app's socket that is entered before they know goes by TCP."""
+        if self.sockmap.offered:
+            self._fleet.tell(SetSockmap(), self.kernel.sockmap_fds)
+        self.enrolment.offer_sockmap(self.sockmap.offered)
+        self.enrolment.reconcile()
