@@ -11,7 +11,6 @@ ELSEWHERE = {
     "admin/graph.py": "unit/admin/test_http.py",
     "admin/pages.py": "unit/admin/test_http.py",
     "admin/state.py": "unit/admin/test_http.py",
-    "cli/client.py": "unit/cli/test_show.py",
     "cli/completion.py": "unit/cli/test_main.py",
     "cli/describe.py": "unit/cli/test_show.py",
     "cli/sight.py": "unit/cli/test_show.py",

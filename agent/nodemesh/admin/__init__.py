@@ -41,4 +41,5 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /config/problems`: `[{severity, refused, code, message, file, line, column, kind, namespace, name, path}]`.
 - `GET /explain?url=…&method=GET&header=name:value&as=NS/POD&gateway=k=v,…&sni=…`: as `nodemesh explain`.
 
-Errors are `{"error": "one sentence"}` with a fitting status."""
+Errors are `{"error": "one sentence"}` with a fitting status. Every answer has the field `Nodemesh-Version`, by which
+the commands tell an agent from another server at that address."""

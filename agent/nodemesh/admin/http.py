@@ -31,6 +31,9 @@ STREAMS = 16
 PROBLEMS_SHOWN = 100
 CHANGES_SHOWN = 10
 
+#: What says in every answer that it is an agent's, and of which version.
+AGENT = "Nodemesh-Version"
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -51,6 +54,11 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return json_response({"error": f"{request.method} {request.path}: {error.reason}"}, error.status)
 
 
+async def signed(_request: web.Request, answer: web.StreamResponse) -> None:
+    """An answer says whose it is, so that a command that was sent elsewhere can tell."""
+    answer.headers[AGENT] = __version__
+
+
 class Api:
     """The handlers, over the running node."""
 
@@ -61,6 +69,7 @@ class Api:
     def application(self) -> web.Application:
         """A fresh aiohttp application with all routes."""
         application = web.Application(middlewares=[errors_as_json, self.known_host], client_max_size=64 * 1024)
+        application.on_response_prepare.append(signed)
         application.add_routes(
             [
                 web.get("/", self.page),

@@ -2,33 +2,64 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Any
+from email.message import Message
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .output import DEFAULT_ADMIN as DEFAULT_ADMIN
 from .output import Failure
 
+if TYPE_CHECKING:
+    from ..node.options import Address
+
 TIMEOUT = 10.0
+PORT = 15000
+
+
+def address_of(admin: str) -> Address:
+    """Where the API is, written as `nodemesh run --admin` takes it, or as the URL that `nodemesh ui` prints. Raises
+    Failure."""
+    from ..node.options import StartError, parse_address
+
+    try:
+        return parse_address(admin.removeprefix("http://").rstrip("/"), PORT)
+    except StartError:
+        raise Failure(f"--admin {admin!r} is not an address; write it as {DEFAULT_ADMIN}") from None
 
 
 def fetch(admin: str, path: str, query: list[tuple[str, str]] | None = None) -> Any:
     """The answer's JSON. Raises Failure."""
-    url = f"http://{admin}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
+    address = address_of(admin)
+    url = f"http://{address}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy of the environment
     try:
         with opener.open(url, timeout=TIMEOUT) as answer:
+            _expect_agent(answer.headers, address)
             return msgspec.json.decode(answer.read())
     except urllib.error.HTTPError as error:
+        _expect_agent(error.headers, address)
         raise Failure(_reason(error)) from None
+    except http.client.HTTPException:
+        raise Failure(_stranger(address)) from None
     except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
         why = getattr(error, "reason", error)
         raise Failure(
-            f"no agent answers at {admin} ({why}); start one with `nodemesh run`, or say --admin ADDR"
+            f"no agent answers at {address} ({why}); start one with `nodemesh run`, or say --admin ADDR"
         ) from None
+
+
+def _expect_agent(headers: Message, address: Address) -> None:
+    if "nodemesh-version" not in headers:
+        raise Failure(_stranger(address))
+
+
+def _stranger(address: Address) -> str:
+    return f"what answers at {address} is no nodemesh agent; name the address of one with --admin"
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .client import DEFAULT_ADMIN, fetch
+from .client import DEFAULT_ADMIN, address_of, fetch
 from .output import Row, print_json, show_options, table_of
 
 #: Seconds between two looks of `--follow`.
@@ -116,7 +116,7 @@ def ui(admin: str) -> None:
     import webbrowser
 
     fetch(admin, "/healthz")
-    url = f"http://{admin}/"
+    url = f"http://{address_of(admin)}/"
     click.echo(url)
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         webbrowser.open(url)

@@ -1,7 +1,9 @@
 """The API over a real socket, with a node made of plain values behind it."""
 
 import asyncio
+import contextlib
 import gzip
+import http.client
 import json
 import socket
 import urllib.error
@@ -15,6 +17,7 @@ import pytest
 from tests.unit.admin.meshes import PageNode
 from tests.unit.telemetry.samples import request
 
+from nodemesh import __version__
 from nodemesh.admin.http import serve
 from nodemesh.admin.state import EndpointRow, Explanation, ModeRow, PodRow, QuestionError
 from nodemesh.config.meshconfig import MeshConfigSpec
@@ -332,3 +335,21 @@ def test_what_is_behind_a_question_mark_is_not_shown():
     ((_, body),) = ask(node, "/connections")
     assert [row.get("request") for row in body["open"]] == ["/login?…", None]
     assert all(row["path"] == "/reviews/1?…" for row in body["recent"]) and "secret" not in str(body)
+
+
+def test_each_answer_says_that_it_is_an_agents():
+    async def scenario() -> list[str | None]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        runner = await serve(FakeNode(), listener)
+        port = listener.getsockname()[1]
+        found = [await asyncio.to_thread(said, port, path) for path in ("/version", "/nothing", "/metrics", "/")]
+        await runner.cleanup()
+        return found
+
+    def said(port: int, path: str) -> str | None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", path)
+        with contextlib.closing(connection):
+            return connection.getresponse().headers["Nodemesh-Version"]
+
+    assert asyncio.run(scenario()) == [__version__] * 4
