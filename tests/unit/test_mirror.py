@@ -18,6 +18,7 @@ ELSEWHERE = {
     "cli/crds.py": "unit/cli/test_main.py",
     "cli/demo.py": "netns/test_demo.py",
     "cli/doctor.py": "netns/test_doctor.py",
+    "cli/files.py": "unit/cli/test_explain.py",
     "cli/migrate.py": "unit/routing/migrate/test_routes.py",
     "cli/output.py": "unit/cli/test_show.py",
     "cli/run.py": "unit/cli/test_run_expose.py",

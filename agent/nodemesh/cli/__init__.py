@@ -2,7 +2,7 @@
 
 - `run.py`: the node. `demo.py`: the tour. `doctor.py`, `uninstall.py`: the machine.
 - `show.py`: what a running node says (status, services, …), over `client.py`.
-- `lint.py`, `explain.py`, `crds.py`: configuration, without a node.
+- `lint.py`, `explain.py`, `migrate.py`, `crds.py`: configuration, without a node, over `files.py`.
 - `output.py`: tables, JSON and errors as all commands print them.
 
 Commands import what they need when they run, so that `nodemesh lint` needs neither eBPF nor aiohttp. Errors are one

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from .client import DEFAULT_ADMIN, fetch
+from .files import read_files
 from .output import Failure, format_option, print_json
 
 
@@ -63,20 +64,12 @@ def _from_files(
     paths: tuple[str, ...], method: str, url: str, headers: list[tuple[str, str]], client: str,
     labels: dict[str, str] | None, sni: str,
 ) -> Any:  # fmt: skip
-    from ..registry.sources.directory import DirectorySource
-    from ..registry.store import Store
     from ..routing.compile import compile_tables
     from ..routing.explain import explain as ask
     from ..routing.question import QuestionError, client_for
     from ..routing.views import Views
 
-    store = Store()
-    changes = DirectorySource(paths).scan()
-    if changes is not None:
-        store.apply("files", changes.changed, changes.removed, changes.problems)
-    for problem in store.snapshot.problems:
-        click.echo(f"{problem.location}: {problem.severity.value}: {problem.message}", err=True)
-    tables = compile_tables(store.snapshot)
+    tables = compile_tables(read_files(paths))
     try:
         asker = client_for(tables, client, gateway_labels=labels)
         answer = ask(Views(tables), asker, method, url, headers, sni)

@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from ..config.problems import Severity
+from .files import read_files
 from .output import format_option, print_json
 
 
@@ -14,14 +16,11 @@ from .output import format_option, print_json
 @format_option("text", "json")
 def migrate(paths: tuple[str, ...], form: str) -> None:
     """Print HTTPRoutes for VirtualServices as YAML, each with what has no equivalent as comments. Exit code 3 if
-    something is lost."""
+    something is lost, 1 if files have errors."""
     from ..config.yaml import write
-    from ..registry.sources.directory import DirectorySource
-    from ..registry.store import Store
     from ..routing.migrate.routes import migrate as migrated
 
-    changes = DirectorySource(paths).scan()
-    snapshot = Store().apply("files", changes.changed if changes is not None else ())
+    snapshot = read_files(paths)
     found = list(migrated(snapshot))
     notes = [note for entry in found for note in entry.notes]
     if form == "json":
@@ -50,4 +49,6 @@ def migrate(paths: tuple[str, ...], form: str) -> None:
         lost = sum(note.lost for note in notes)
         routes = sum(len(entry.routes) for entry in found)
         click.echo(f"{len(found)} VirtualServices, {routes} routes, {lost} things without an equivalent", err=True)
+    if any(problem.severity is Severity.ERROR for problem in snapshot.problems):
+        sys.exit(1)
     sys.exit(3 if any(note.lost for note in notes) else 0)

@@ -63,3 +63,11 @@ def test_what_is_wrong_with_the_files_is_told_beside_the_answer(tmp_path):
     result = explain(tmp_path, "GET", "http://reviews:9080/x")
     assert result.exit_code == 0
     assert "error: this is not YAML" in result.stderr
+
+
+def test_a_finding_names_its_object_and_field(tmp_path):
+    (tmp_path / "broken.yaml").write_text(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\nspec: {hosts: reviews}\n"
+    )
+    result = explain(tmp_path, "GET", "http://reviews:9080/x")
+    assert "(VirtualService default/v, spec.hosts) [wrong-type]" in result.stderr

@@ -183,3 +183,12 @@ def test_the_command_prints_yaml_and_tells_by_its_code_what_is_lost(tmp_path):
     result = CliRunner().invoke(cli, ["migrate", str(file), "--format", "json"])
     (row,) = json.loads(result.stdout)
     assert result.exit_code == 3 and row["virtualService"] == "shop/v" and row["notes"][0]["lost"]
+
+
+def test_the_command_says_what_it_could_not_read(tmp_path):
+    file = tmp_path / "v.yaml"
+    good = BASE + HEAD + "  hosts: [cart]\n  http: [{route: [{destination: {host: stock}}]}]\n"
+    file.write_text(good + HEAD.replace("name: v", "name: w") + "  hosts: cart\n")
+    result = CliRunner().invoke(cli, ["migrate", str(file)])
+    assert result.exit_code == 1 and "VirtualService shop/v" in result.stdout
+    assert "(VirtualService shop/w, spec.hosts) [wrong-type]" in result.stderr

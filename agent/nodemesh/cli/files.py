@@ -1,0 +1,26 @@
+"""Files of configuration as commands read them that ask no agent: what is good counts, what is not is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..registry.snapshot import Snapshot
+
+
+def read_files(paths: Sequence[str]) -> Snapshot:
+    """The snapshot of these files and folders; each finding is a line on standard error, as lint writes it."""
+    from ..registry.sources.directory import DirectorySource
+    from ..registry.store import Store
+    from .lint import as_line
+
+    store = Store()
+    changes = DirectorySource(paths).scan()
+    if changes is not None:
+        store.apply("files", changes.changed, changes.removed, changes.problems)
+    for problem in store.snapshot.problems:
+        click.echo(as_line(problem), err=True)
+    return store.snapshot
