@@ -69,15 +69,16 @@ class DirectorySource:
 
     def scan(self) -> Changes | None:
         """What changed since the last scan; None if nothing did. A file that cannot be read any more, or an object in
-        it that has become invalid, stays as it last was; a file that is gone takes its objects along."""
+        it that has become invalid, stays as it last was, and so does all of a path that was asked for and is not there;
+        a file that is gone from its folder takes its objects along."""
         stamps = dict(self._stamps())
+        missing = tuple(path for path in self._paths if not os.path.exists(path))
         due = {path for path, stamp in stamps.items() if self._is_due(path, stamp)}
-        gone = self._files.keys() - stamps.keys()
+        gone = {path for path in self._files.keys() - stamps.keys() if not any(holds(each, path) for each in missing)}
         for path in gone:
             del self._files[path]
         for path in due:
             self._files[path] = read_file(path, stamps[path], self._files.get(path))
-        missing = tuple(path for path in self._paths if not os.path.exists(path))
         if not due and not gone and missing == self._missing:
             return None
         self._missing = missing
@@ -149,6 +150,11 @@ def stamp_of(path: str, *, regular: bool = False) -> Iterator[tuple[str, Stamp]]
     if regular and not stat.S_ISREG(found.st_mode):
         return
     yield path, Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def holds(path: str, file: str) -> bool:
+    """Whether the file is the one that `path` names, or lies below the folder."""
+    return file == path or file.startswith(os.path.join(path, ""))
 
 
 def read_file(path: str, stamp: Stamp, before: File | None) -> File:

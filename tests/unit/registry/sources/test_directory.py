@@ -1,5 +1,7 @@
 import os
 
+import pytest
+
 from nodemesh.registry.sources.directory import DirectorySource
 
 SERVICE = """\
@@ -83,6 +85,23 @@ def test_a_missing_path_is_a_problem_until_it_is_there(tmp_path):
     write(tmp_path / "later.yaml", ("a", 80))
     changes = source.scan()
     assert names(changes) == ["a"] and changes.problems == ()
+
+
+@pytest.mark.parametrize("named", [".", "a.yaml"])
+def test_a_path_that_goes_away_keeps_what_it_held(tmp_path, named):
+    folder = tmp_path / "mesh"
+    folder.mkdir()
+    write(folder / "a.yaml", ("a", 80))
+    source = DirectorySource([folder / named])
+    source.scan()
+    folder.rename(tmp_path / "elsewhere")
+    changes = source.scan()
+    assert [problem.code for problem in changes.problems] == ["no-such-path"] and changes.removed == ()
+    assert source.scan() is None
+    (tmp_path / "elsewhere").rename(folder)
+    assert source.scan().problems == ()
+    write(folder / "a.yaml", ("b", 80))
+    assert names(source.scan()) == ["b"]
 
 
 def test_a_file_emptied_in_the_middle_of_a_write_is_not_taken_at_once(tmp_path):
