@@ -47,6 +47,11 @@ def check_config_map(spec: ConfigMapSpec, meta: Meta, findings: Findings) -> Non
 
 
 def check_pod(spec: PodSpec, meta: Meta, findings: Findings) -> None:
+    addresses: list[tuple[str, Path]] = [(spec.status.pod_ip, ("status", "podIP"))]
+    addresses += [(entry.ip, ("status", "podIPs", index, "ip")) for index, entry in enumerate(spec.status.pod_ips)]
+    for address, path in addresses:
+        if address and not is_ip(address):
+            findings.bad_value("bad-address", path, f"`{address}` is not an IP address")
     for fault in read_capture(meta.annotations)[1]:
         findings.warning("bad-annotation", ("metadata", "annotations", fault.annotation), fault.message)
     fault_text = read_topology(meta.annotations)[1]
