@@ -70,13 +70,23 @@ def doubts(options: RunOptions, snapshot: Snapshot, views: Views) -> list[str]:
         frontend = view.frontend_for_host(wanted.host, wanted.port)
         service = frontend.service
         if service is None:
-            hosts = sorted({service.name for group in snapshot.services.values() for service in group})
-            close = get_close_matches(wanted.host, hosts, 1, 0.6)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = _meant(snapshot, wanted, view.client.namespace)
             found.append(f"--expose {wanted.host}:{wanted.port}: no service has this host and port{hint}")
         elif service.resolution is not Resolution.NONE and not service.endpoints.get(frontend.logical_port):
             found.append(f"--expose {wanted.host}:{wanted.port}: {service.host} has no endpoints; requests get a 503")
     return found
+
+
+def _meant(snapshot: Snapshot, wanted: Expose, namespace: str) -> str:
+    """What the user may have had in mind: another port, the name in full, or a name that is written alike."""
+    services = [service for group in snapshot.services.values() for service in group]
+    for service in services:
+        names = (f"{service.name}.{service.namespace}", service.host)
+        if wanted.host in names or (wanted.host == service.name and service.namespace == namespace):
+            return f"; it has {', '.join(str(port.number) for port in service.ports) or 'none'}"
+    elsewhere = sorted(f"{service.name}.{service.namespace}" for service in services if service.name == wanted.host)
+    close = elsewhere or get_close_matches(wanted.host, sorted({service.name for service in services}), 1, 0.6)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _is_inhabited(snapshot: Snapshot, namespace: str) -> bool:
