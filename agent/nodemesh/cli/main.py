@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 
@@ -37,6 +38,9 @@ COMMANDS = {
     "uninstall": ("uninstall", "uninstall"),
 }
 
+#: What a file or device says that takes no more.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class Lazy(click.Group):
     """A group that imports a command's module only when it is asked for it."""
@@ -65,4 +69,9 @@ def main() -> None:
         cli.main(prog_name="nodemesh", standalone_mode=True)
     except Failure as failure:
         print(f"nodemesh: {failure}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(f"nodemesh: the output cannot be written ({error.strerror})", file=sys.stderr)
         sys.exit(1)

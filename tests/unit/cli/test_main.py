@@ -43,3 +43,16 @@ def test_crds_are_printed():
 def test_shells_get_their_script(shell):
     shown = CliRunner().invoke(cli, ["completion", shell])
     assert shown.exit_code == 0 and "_NODEMESH_COMPLETE" in shown.stdout
+
+
+def test_output_that_nothing_takes_is_one_sentence():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nodemesh", "crds"],
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "nodemesh: the output cannot be written (No space left on device)\n"
