@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -60,7 +61,7 @@ def table_of(
     """Ask the agent and show what it says, as the options want it; `choose` picks rows of the answer."""
     from .client import fetch
 
-    while True:
+    def show() -> None:
         found = fetch(options["admin"], path, query)
         if choose is not None:
             found = choose(found)
@@ -70,9 +71,19 @@ def table_of(
             print_json(found)
         else:
             print_table(columns, rows(found), empty, wide=options["form"] == "wide")
-        if not options["watch"]:
-            return
-        time.sleep(WATCH)
+
+    if options["watch"]:
+        again_and_again(show, WATCH)
+    else:
+        show()
+
+
+def again_and_again(show: Callable[[], None], pause: float) -> None:
+    """Until Ctrl-C, which is how one is to leave, and no failure."""
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            show()
+            time.sleep(pause)
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .client import DEFAULT_ADMIN, address_of, fetch
-from .output import Row, print_json, show_options, table_of
+from .output import Row, again_and_again, print_json, show_options, table_of
 
 #: Seconds between two looks of `--follow`.
 PAUSE = 1.0
@@ -82,14 +82,17 @@ def _follow(admin: str, query: list[tuple[str, str]], form: str) -> None:
     from .output import as_json
 
     seen: set[tuple[float, str, str]] = set()
-    while True:
+
+    def show() -> None:
+        nonlocal seen
         rows = fetch(admin, "/decisions", query)
         for row in reversed(rows):
             key = (row["started"], row["request_id"], row["client"])
             if key not in seen:
                 click.echo(as_json(row) if form == "json" else "  ".join(str(cell) for cell in _cells(row)))
         seen = {(row["started"], row["request_id"], row["client"]) for row in rows}
-        time.sleep(PAUSE)
+
+    again_and_again(show, PAUSE)
 
 
 @click.command()

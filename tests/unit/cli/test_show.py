@@ -122,6 +122,16 @@ def test_following_shows_each_request_once(mesh, monkeypatch):
     assert lines and len(lines) == len(set(lines)) and "GET reviews:9080/" in lines[0]
 
 
+@pytest.mark.parametrize("arguments", [["connections", "--follow"], ["top", "--watch"]])
+def test_ctrl_c_ends_what_goes_on_until_then(mesh, monkeypatch, arguments):
+    def interrupted(_seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(traffic.time, "sleep", interrupted)
+    done = CliRunner().invoke(cli, [*arguments, "--admin", mesh.admin])
+    assert done.exit_code == 0 and "Aborted" not in done.output and done.output
+
+
 def test_explain_asks_the_agent(mesh):
     shown = show(mesh, "explain", "GET", "http://reviews:9080/")
     assert "outbound|9080|v1|reviews.default.svc.cluster.local" in shown
