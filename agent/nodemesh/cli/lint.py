@@ -13,7 +13,7 @@ from .. import __version__
 from ..config.meta import Location
 from ..config.problems import Problem, Severity
 from .client import fetch
-from .output import format_option, print_json
+from .output import format_option, plural, print_json
 
 if TYPE_CHECKING:
     from ..registry.sources.directory import DirectorySource
@@ -74,14 +74,14 @@ def find(source: DirectorySource, text: str | None = None) -> list[Problem]:
 
 
 def said_files(files: int) -> str:
-    return f"{files} file{'s' * (files != 1)}" if files else ""
+    return plural(files, "file") if files else ""
 
 
 def summary(problems: Sequence[Problem], read: str) -> str:
     """What was read, and how many findings of each severity there are."""
     counted = Counter(problem.severity for problem in problems)
     words = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-    said = [f"{counted[key]} {word}{'s' * (counted[key] != 1)}" for key, word in words.items() if counted[key]]
+    said = [plural(counted[key], word) for key, word in words.items() if counted[key]]
     if not read:
         return "there is no YAML or JSON file to check"
     return f"{read}: {', '.join(said) or 'no problems found'}"

@@ -8,7 +8,7 @@ import click
 
 from ..config.problems import Severity
 from .files import read_files
-from .output import format_option, print_json
+from .output import format_option, plural, print_json
 
 
 @click.command()
@@ -48,7 +48,8 @@ def migrate(paths: tuple[str, ...], form: str) -> None:
                 click.echo(("---\n" if index else "") + write(route), nl=False)
         lost = sum(note.lost for note in notes)
         routes = sum(len(entry.routes) for entry in found)
-        click.echo(f"{len(found)} VirtualServices, {routes} routes, {lost} things without an equivalent", err=True)
+        read = f"{plural(len(found), 'VirtualService')}, {plural(routes, 'route')}"
+        click.echo(f"{read}, {plural(lost, 'thing')} without an equivalent", err=True)
     if any(problem.severity is Severity.ERROR for problem in snapshot.problems):
         sys.exit(1)
     sys.exit(3 if any(note.lost for note in notes) else 0)

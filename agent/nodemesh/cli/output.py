@@ -30,6 +30,11 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
 Row = list[object]
 
 
+def plural(count: int, word: str) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
 def compact(value: object) -> str:
     """JSON in one cell, empty where there is nothing."""
     return msgspec.json.encode(value).decode() if value else ""

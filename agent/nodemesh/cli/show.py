@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .client import DEFAULT_ADMIN, fetch
-from .output import Command, format_option, print_json, print_table
+from .output import Command, format_option, plural, print_json, print_table
 
 
 def _options(command: Command) -> Command:
@@ -44,7 +44,7 @@ def status(admin: str, form: str) -> None:
         ("node", found["node"]),
         ("running for", _ago(found["started"])),
         ("tables", f"version {found['tables']['version']}, changed by {', '.join(found['tables']['causes']) or '-'}"),
-        ("config", f"{found['config']['errors']} errors, {found['config']['warnings']} warnings"),
+        ("config", ", ".join(plural(found["config"][each], each[:-1]) for each in ("errors", "warnings"))),
         ("eBPF", found["ebpf"] + (f", self-test {found['self_test']}" if found["self_test"] else "")),
         ("sockmap", found["sockmap"]),
         ("pods", f"{found['pods']['enrolled']} enrolled, {found['pods']['not_enrolled']} not"),

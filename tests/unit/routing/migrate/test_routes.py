@@ -179,6 +179,7 @@ def test_the_command_prints_yaml_and_tells_by_its_code_what_is_lost(tmp_path):
     file.write_text(BASE + HEAD + "  hosts: [cart]\n  http: [{route: [{destination: {host: stock}}]}]\n")
     result = CliRunner().invoke(cli, ["migrate", str(file)])
     assert result.exit_code == 0 and not load_text(result.stdout, "out").problems
+    assert result.stderr == "1 VirtualService, 1 route, 0 things without an equivalent\n"
     file.write_text(BASE + HEAD + "  hosts: [cart]\n  http: [{directResponse: {status: 200}}]\n")
     result = CliRunner().invoke(cli, ["migrate", str(file), "--format", "json"])
     (row,) = json.loads(result.stdout)
