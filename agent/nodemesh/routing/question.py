@@ -57,6 +57,7 @@ def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), 
     repeated = NO_REPEATED
     authority = parts.netloc.rpartition("@")[2]
     for name, value in headers:
+        check_field(name.strip(), value)
         key = name.strip().lower().encode()
         if key in (b"host", b":authority"):
             authority = value.strip()
@@ -78,6 +79,14 @@ def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), 
     )
     request.repeated = repeated
     return Question(scheme=scheme, host=parts.hostname, port=port, request=request, sni=sni or strip_port(authority))
+
+
+def check_field(name: str, value: str) -> None:
+    """A field that no head can carry (RFC 9110 section 5) is refused. Raises QuestionError."""
+    if not is_token(name) and name != ":authority":
+        raise QuestionError(f"{name!r} is no header's name; right is for instance end-user")
+    if any(character in "\r\n\0" for character in value):
+        raise QuestionError(f"the header {name} has a line break or NUL in its value")
 
 
 def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | None = None) -> Client:

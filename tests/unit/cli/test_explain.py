@@ -42,6 +42,8 @@ def test_wrong_questions_are_told_as_wrong_usage(tmp_path):
     for arguments, sentence in (
         (("http://reviews:9080/", "-H", "nonsense"), "write it as 'name: value'"),
         (("http://reviews:9080/", "--gateway", "nonsense"), "write it as istio=ingressgateway"),
+        (("http://reviews:9080/", "-H", "end user: jason"), "'end user' is no header's name"),
+        (("http://reviews:9080/", "-H", "end-user: ja\nson"), "has a line break or NUL in its value"),
         (("ftp://reviews",), "right are http, https, tls and tcp"),
         (("http://",), "names no host"),
         (("tcp://reviews",), "names no port"),
