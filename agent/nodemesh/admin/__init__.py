@@ -36,7 +36,8 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
   location}], edges: [{id, source, target, clients, host, protocol, requests, errors, rps, failing, p50_ms, p99_ms,
   sent, received, codes, versions, wished_by}]}`. `missing` says why there is nothing to see. `GET /graph/live?…`: the
   same each second, as server-sent events.
-- `GET /decisions?client=NS/WORKLOAD&host=HOST&failed=1`: the last requests that fit, newest first, as in /connections.
+- `GET /decisions?client=NS/WORKLOAD&namespace=NS&host=HOST&failed=1`: the last requests that fit, newest first, as in
+  /connections; `namespace` is the client's.
 - `GET /changes`: `[{at, version, causes, count, seconds}]`: the newest changes, and how long each took to all workers.
 - `GET /config/problems`: `[{severity, refused, code, message, file, line, column, kind, namespace, name, path}]`.
 - `GET /explain?url=…&method=GET&header=name:value&as=NS/POD&gateway=k=v,…&sni=…`: as `nodemesh explain`.

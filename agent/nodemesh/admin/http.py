@@ -230,8 +230,8 @@ class Api:
         }
 
     async def decisions(self, request: web.Request) -> web.Response:
-        """The last requests, newest first: of a client workload (`client=NS/WORKLOAD`), to a service (`host=`), those
-        that failed (`failed=1`)."""
+        """The last requests, newest first: of a client workload (`client=NS/WORKLOAD`), of a namespace's clients
+        (`namespace=`), to a service (`host=`), those that failed (`failed=1`)."""
         totals = await self._node.telemetry()
         query = request.query
         kept = totals.failed if query.get("failed") else totals.recent
@@ -240,6 +240,7 @@ class Api:
             record
             for record in reversed(kept)
             if (not clients or f"{record.client.partition('/')[0]}/{record.workload}" in clients)
+            and query.get("namespace", "") in ("", record.client.partition("/")[0])
             and (not query.get("host") or record.host == query["host"])
         ]
         shown = [msgspec.structs.replace(each, path=without_query(each.path)) for each in found[:RECENT]]

@@ -14,6 +14,9 @@ import msgspec
 DEFAULT_ADMIN = "127.0.0.1:15000"
 WATCH = 2.0
 
+#: What is said where there are rows, but none that was asked for.
+UNFIT = "nothing fits these options"
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -51,12 +54,16 @@ def show_options(command: Command) -> Command:
         click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", show_default=True, help="The agent's API."),
         click.option("--format", "-o", "form", type=click.Choice(("text", "wide", "json")), default="text",
                      show_default=True, help="wide: columns are never folded."),
-        click.option("--namespace", "-n", default="", metavar="NS", help="Only what belongs to this namespace."),
         click.option("--watch", "-w", is_flag=True, help="Show it anew every two seconds, until Ctrl-C."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def namespace_option(meaning: str) -> Callable[[Command], Command]:
+    """`-n`, where a command has something of one namespace to choose."""
+    return click.option("--namespace", "-n", default="", metavar="NS", help=meaning)
 
 
 def table_of(
@@ -67,15 +74,16 @@ def table_of(
     from .client import fetch
 
     def show() -> None:
-        found = fetch(options["admin"], path, query)
+        every = found = fetch(options["admin"], path, query)
         if choose is not None:
-            found = choose(found)
+            found = choose(every)
         if options["watch"]:
             click.clear()
         if options["form"] == "json":
             print_json(found)
         else:
-            print_table(columns, rows(found), empty, wide=options["form"] == "wide")
+            nothing = UNFIT if isinstance(every, list) and every else empty
+            print_table(columns, rows(found), nothing, wide=options["form"] == "wide")
 
     if options["watch"]:
         again_and_again(show, WATCH)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .output import Command, Row, show_options, table_of
+from .output import Command, Row, namespace_option, show_options, table_of
 
 #: Who is asked about: `NS/POD`, or a namespace.
 POD = click.argument("pod", default="", metavar="[NS/POD]")
@@ -19,11 +19,15 @@ def asked(pod: str, namespace: str) -> list[tuple[str, str]]:
     return [("as", pod if "/" in pod else f"{namespace or 'default'}/{pod}".rstrip("/"))]
 
 
-def _hosts(command: Command) -> Command:
-    subset = click.option("--subset", default="", help="Only this subset.")
+def _ports(command: Command) -> Command:
     port = click.option("--port", default=0, help="Only this service port.")
     host = click.option("--fqdn", "host", default="", metavar="HOST", help="Only services whose host begins like this.")
-    return host(port(subset(command)))
+    namespace = namespace_option("Where a pod without a namespace is; without a pod, what anyone there sees.")
+    return host(port(namespace(command)))
+
+
+def _subsets(command: Command) -> Command:
+    return _ports(click.option("--subset", default="", help="Only this subset.")(command))
 
 
 def _chosen(rows: Any, host: str, port: int, subset: str = "") -> list[Any]:
@@ -36,9 +40,14 @@ def _chosen(rows: Any, host: str, port: int, subset: str = "") -> list[Any]:
     ]
 
 
+def _leads_to(clusters: list[str], subset: str) -> bool:
+    """Whether one of the clusters (`outbound|PORT|SUBSET|HOST`) is of this subset."""
+    return not subset or any(cluster.split("|")[2:3] == [subset] for cluster in clusters)
+
+
 @click.command()
 @click.argument("pod", metavar="NS/POD")
-@_hosts
+@_subsets
 @show_options
 def clusters(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
     """The groups of endpoints that a pod's requests may go to, each with its DestinationRule."""
@@ -60,9 +69,9 @@ def clusters(pod: str, host: str, port: int, subset: str, **options: Any) -> Non
 
 @click.command()
 @click.argument("pod", metavar="NS/POD")
-@_hosts
+@_ports
 @show_options
-def listeners(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
+def listeners(pod: str, host: str, port: int, **options: Any) -> None:
     """What of a pod's connections is taken over, which way it goes, and why."""
 
     def rows(found: Any) -> list[Row]:
@@ -80,10 +89,16 @@ def listeners(pod: str, host: str, port: int, subset: str, **options: Any) -> No
 
 @click.command()
 @POD
-@_hosts
-@click.option("--status", "health", default="", help="Only endpoints in this state: ready, unready, ejected.")
+@_subsets
+@click.option(
+    "--status",
+    "health",
+    type=click.Choice(("ready", "draining", "unready", "ejected")),
+    default=None,
+    help="Only endpoints in this state.",
+)
 @show_options
-def endpoints(pod: str, host: str, port: int, subset: str, health: str, **options: Any) -> None:
+def endpoints(pod: str, host: str, port: int, subset: str, health: str | None, **options: Any) -> None:
     """The addresses behind the services, with their true state; with a pod, by the clusters that it sees."""
     if pod and "/" not in pod and not options["namespace"]:
         host, pod = pod, ""  # `endpoints reviews`: a service's
@@ -102,19 +117,21 @@ def endpoints(pod: str, host: str, port: int, subset: str, health: str, **option
     columns = ["SERVICE", "PORT", "SUBSET", "ENDPOINT", "STATE", "IN FLIGHT", "WORKLOAD", "LOCALITY", "WEIGHT"]
     table_of(
         "/endpoints", columns, rows, "there are no endpoints", asked(pod, options["namespace"]), options,
-        choose=lambda found: [row for row in _chosen(found, host, port, subset) if state(row).startswith(health)],
+        choose=lambda found: [row for row in _chosen(found, host, port, subset) if state(row).startswith(health or "")],
     )  # fmt: skip
 
 
 @click.command()
 @POD
-@_hosts
+@_subsets
 @show_options
 def routes(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
     """The rules in the order in which they are tried: of all VirtualServices, or as one pod sees them."""
     from .output import compact
 
     query = asked(pod, options["namespace"])
+    if (port or subset) and not query:
+        raise click.UsageError("--port and --subset choose of what a pod sees; name the pod, or its namespace with -n")
 
     def all_rules(found: Any) -> list[Row]:
         return [
@@ -132,8 +149,13 @@ def routes(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
 
     if query:
         columns = ["HOST", "VIRTUALSERVICE", "RULE", "NAME", "MATCH", "LEADS TO", "WRITTEN AT"]
-        choose = lambda found: _chosen(found, host, port)  # noqa: E731
-        table_of("/routes", columns, seen, "it sees no services", query, options, choose=choose)
+        table_of(
+            "/routes", columns, seen, "it sees no services", query, options,
+            choose=lambda found: [row for row in _chosen(found, host, port) if _leads_to(row["clusters"], subset)],
+        )  # fmt: skip
     else:
         columns = ["VIRTUALSERVICE OR ROUTE", "HOSTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
-        table_of("/routes", columns, all_rules, "there are no rules", query, options)
+        table_of(
+            "/routes", columns, all_rules, "there are no rules", query, options,
+            choose=lambda found: [row for row in found if any(each.startswith(host) for each in row["hosts"])],
+        )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .client import DEFAULT_ADMIN, address_of, fetch
-from .output import Row, again_and_again, print_json, show_options, table_of
+from .output import Row, again_and_again, namespace_option, print_json, show_options, table_of
 
 #: Seconds between two looks of `--follow`.
 PAUSE = 1.0
@@ -21,6 +21,7 @@ def milliseconds(value: float | None) -> str:
 @click.command()
 @click.option("--window", default=60, show_default=True, help="Seconds that are looked at.")
 @click.option("--failing", is_flag=True, help="Only edges on which something fails.")
+@namespace_option("Only what belongs to this namespace.")
 @show_options
 def top(window: int, failing: bool, **options: Any) -> None:
     """The calls between workloads and services: requests a second, failures and durations, the worst first."""
@@ -38,7 +39,8 @@ def top(window: int, failing: bool, **options: Any) -> None:
 
     columns = ["FROM", "TO", "PROTOCOL", "RPS", "FAIL %", "P50 MS", "P99 MS"]
     query = [("window", str(window)), ("namespace", options["namespace"])]
-    table_of("/graph", columns, rows, "there was no traffic in that time", query, options, choose=edges)
+    nothing = "nothing failed in that time" if failing else "there was no traffic in that time"
+    table_of("/graph", columns, rows, nothing, query, options, choose=edges)
 
 
 def _cells(row: Any) -> Row:
@@ -55,10 +57,11 @@ def _cells(row: Any) -> Row:
 @click.option("--client", default="", metavar="NS/WORKLOAD", help="Only what this workload has asked.")
 @click.option("--host", default="", metavar="HOST", help="Only what was asked of the service with this host.")
 @click.option("--failed", is_flag=True, help="Only failures.")
+@namespace_option("Only what this namespace's workloads have asked.")
 @show_options
-def connections(follow: bool, client: str, host: str, failed: bool, **options: Any) -> None:
+def connections(follow: bool, client: str, host: str, failed: bool, namespace: str, **options: Any) -> None:
     """The last requests and connections, newest first."""
-    query = [("client", client), ("host", host), ("failed", "1" if failed else "")]
+    query = [("client", client), ("host", host), ("failed", "1" if failed else ""), ("namespace", namespace)]
     query = [(name, value) for name, value in query if value]
     if follow:
         _follow(options["admin"], query, options["form"])
@@ -71,7 +74,7 @@ def connections(follow: bool, client: str, host: str, failed: bool, **options: A
         "/decisions",
         columns,
         lambda found: [_cells(row) for row in found],
-        "there were no requests yet",
+        "there were no such requests" if query else "there were no requests yet",
         query,
         options,
     )

@@ -255,14 +255,15 @@ def test_a_picture_has_a_window_and_a_time():
 def test_decisions_are_those_of_a_client_a_service_or_failures():
     node = PageNode(5)
     host = "ratings.bookinfo.svc.cluster.local"
-    (_, every), (_, failed), (_, others) = ask(
+    (_, every), (_, failed), (_, others), (_, of_namespace), (_, of_nobody) = ask(
         node, f"/decisions?host={host}", f"/decisions?failed=1&client=bookinfo/reviews-v1&host={host}",
-        "/decisions?client=bookinfo/nobody",
+        "/decisions?client=bookinfo/nobody", f"/decisions?host={host}&namespace=bookinfo", "/decisions?namespace=book",
     )  # fmt: skip
     assert {row["host"] for row in every} == {host}
     assert failed and all(row["failed"] and row["workload"] == "reviews-v1" for row in failed)
     assert [row["started"] for row in every] == sorted((row["started"] for row in every), reverse=True)
-    assert others == []
+    assert others == [] and of_nobody == []
+    assert {row["client"].partition("/")[0] for row in of_namespace} == {"bookinfo"}
 
 
 def test_the_live_picture_comes_as_events():

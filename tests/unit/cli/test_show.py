@@ -88,7 +88,15 @@ def test_tables_show_what_the_agent_says(mesh, command, words):
         ),
         (["describe", "default/reviews-v1"], ["reviews-v1", "reviews.default", "proxy"]),
         (["connections", "--client", "default/client"], ["GET reviews:9080/", "VirtualService default/reviews"]),
-        (["top", "--failing"], ["there was no traffic"]),
+        (["routes", "default/reviews-v1", "--subset", "v1"], ["outbound|9080|v1|"]),
+        (["routes", "default/reviews-v1", "--subset", "v2"], ["nothing fits these options"]),
+        (["routes", "--fqdn", "reviews"], ["spec.http[0]"]),
+        (["routes", "--fqdn", "ratings"], ["nothing fits these options"]),
+        (["endpoints", "--status", "ejected"], ["nothing fits these options"]),
+        (["connections", "-n", "default"], ["GET reviews:9080/"]),
+        (["connections", "-n", "other"], ["there were no such requests"]),
+        (["top", "-n", "other"], ["there was no traffic"]),
+        (["top", "--failing"], ["nothing failed in that time"]),
         (["ui"], ["http://127.0.0.1:"]),
     ],
 )
@@ -101,6 +109,12 @@ def test_a_pod_that_is_not_there_is_an_error_in_one_sentence(mesh):
     for arguments in (["routes", "default/nobody"], ["describe", "nothing"], ["clusters", "default/nobody"]):
         done = CliRunner().invoke(cli, [*arguments, "--admin", mesh.admin])
         assert isinstance(done.exception, Failure) and "there is no" in str(done.exception)
+
+
+@pytest.mark.parametrize("arguments", [["--port", "9080"], ["--subset", "v1"]])
+def test_options_that_choose_nothing_are_wrong_usage(mesh, arguments):
+    done = CliRunner().invoke(cli, ["routes", *arguments, "--admin", mesh.admin])
+    assert done.exit_code == 2 and "name the pod, or its namespace with -n" in done.stderr
 
 
 def test_following_shows_each_request_once(mesh, monkeypatch):
