@@ -8,6 +8,7 @@ from typing import Any
 from ..registry.snapshot import HTTP_PROTOCOLS, Health, Protocol, Snapshot
 from ..routing.decision import Cluster, Decision, Route
 from ..routing.frontend import Frontend
+from ..routing.frontends import EVERYWHERE, TELL_NAMES
 from ..routing.view import View
 from . import pages
 from .state import EndpointRow
@@ -19,7 +20,7 @@ HTTP = HTTP_PROTOCOLS | {Protocol.AUTO}
 def frontends(view: View) -> Iterator[Frontend]:
     """Each service port once."""
     seen = set()
-    for frontend in view.frontends():
+    for frontend in view.services():
         service = frontend.service
         if service is not None and (service.host, frontend.logical_port) not in seen:
             seen.add((service.host, frontend.logical_port))
@@ -27,11 +28,13 @@ def frontends(view: View) -> Iterator[Frontend]:
 
 
 def listeners(view: View) -> list[dict[str, Any]]:
-    """/listeners?as=: what of this client's connections is taken over, which way it goes, and why."""
+    """/listeners?as=: what of this client's connections is taken over, which way it goes, and why. A service without an
+    address is known by its name alone, and listened for where another one's rules have its port taken over anywhere."""
+    anywhere = {listener.port: listener.addresses for listener in view.frontends() if listener.addresses == EVERYWHERE}
     return [
         {
             "host": frontend.service.host if frontend.service is not None else "",
-            "addresses": list(frontend.addresses),
+            "addresses": list(frontend.addresses or anywhere.get(frontend.port, ())),
             "port": frontend.port,
             "protocol": frontend.protocol.value,
             "mode": frontend.mode.value,
@@ -39,6 +42,7 @@ def listeners(view: View) -> list[dict[str, Any]]:
             "failure_policy": frontend.failure_policy.value,
         }
         for frontend in frontends(view)
+        if frontend.addresses or (frontend.protocol in TELL_NAMES and frontend.port in anywhere)
     ]
 
 

@@ -40,6 +40,12 @@ def _chosen(rows: Any, host: str, port: int, subset: str = "") -> list[Any]:
     ]
 
 
+def _spoken_for(row: Any) -> list[str]:
+    """The hosts that a rule is about; a route without hostnames is about its parents (`Service default/reviews`)."""
+    parents = (parent.partition(" ")[2].split("/") for parent in row["gateways"])
+    return row["hosts"] or [".".join(reversed(parent)) for parent in parents]
+
+
 def _leads_to(clusters: list[str], subset: str) -> bool:
     """Whether one of the clusters (`outbound|PORT|SUBSET|HOST`) is of this subset."""
     return not subset or any(cluster.split("|")[2:3] == [subset] for cluster in clusters)
@@ -135,8 +141,8 @@ def routes(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
 
     def all_rules(found: Any) -> list[Row]:
         return [
-            [row["virtual_service"] or row["route"], ",".join(row["hosts"]), row["rule"], row["name"],
-             compact(row["match"]), compact(row["action"]), row["location"]]
+            [row["virtual_service"] or row["route"], ",".join(row["hosts"] or row["gateways"]), row["rule"],
+             row["name"], compact(row["match"]), compact(row["action"]), row["location"]]
             for row in found
         ]  # fmt: skip
 
@@ -154,8 +160,8 @@ def routes(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
             choose=lambda found: [row for row in _chosen(found, host, port) if _leads_to(row["clusters"], subset)],
         )  # fmt: skip
     else:
-        columns = ["VIRTUALSERVICE OR ROUTE", "HOSTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
+        columns = ["VIRTUALSERVICE OR ROUTE", "HOSTS OR PARENTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
         table_of(
             "/routes", columns, all_rules, "there are no rules", query, options,
-            choose=lambda found: [row for row in found if any(each.startswith(host) for each in row["hosts"])],
+            choose=lambda found: [row for row in found if any(each.startswith(host) for each in _spoken_for(row))],
         )  # fmt: skip

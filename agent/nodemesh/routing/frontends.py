@@ -232,6 +232,12 @@ class Frontends:
             yield self._of_nobody(EVERYWHERE, ANY_PORT)
             yield loopback_frontend(ANY_PORT)
 
+    def services(self) -> Iterator[Frontend]:
+        """Each service port that the client sees, whether or not anything is known of its addresses."""
+        for listed in self._listing.hosts(self._sight.tables, self._changes, self._list).values():
+            yield from listed.frontends
+            yield from listed.unaddressed
+
     def _not_taken(self, addresses: tuple[str, ...], service: Service, port: int) -> tuple[str, ...]:
         """A name's addresses in the DNS, without those that other namespaces have: anybody's name may lead to them."""
         return tuple(

@@ -124,6 +124,10 @@ class View:
         """As Frontends.all."""
         return self._frontends.all(resolved)
 
+    def services(self) -> Iterator[Frontend]:
+        """As Frontends.services."""
+        return self._frontends.services()
+
     def forget_addresses(self) -> None:
         """Some may mean something else from now on."""
         self._frontends.forget_addresses()

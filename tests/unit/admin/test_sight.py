@@ -3,8 +3,12 @@ from tests.unit.admin.meshes import PageNode
 from nodemesh.admin import pages, sight
 from nodemesh.admin.state import EndpointRow
 from nodemesh.config.base import Duration
+from nodemesh.config.load import load_text
 from nodemesh.config.virtualservice import HTTPRetry, HTTPRoute
+from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
+from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.views import Views
 
 REVIEWS = "reviews.bookinfo.svc.cluster.local"
 
@@ -35,6 +39,42 @@ def test_routes_are_the_rules_in_their_order_and_the_default_where_there_are_non
     details = rows["details.bookinfo.svc.cluster.local"]
     assert (details["virtual_service"], details["rule"]) == ("", "default route")
     assert details["clusters"] == ["outbound|9080||details.bookinfo.svc.cluster.local"]
+
+
+NAMELESS = """
+apiVersion: v1
+kind: Service
+metadata: {name: a, namespace: default}
+spec: {ports: [{port: 80, name: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: b, namespace: default}
+spec: {ports: [{port: 80, name: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: c, namespace: default}
+spec: {ports: [{port: 81, name: http}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: b, namespace: default}
+spec:
+  hosts: [b]
+  http: [{timeout: 1s, route: [{destination: {host: b, port: {number: 80}}}]}]
+"""
+
+
+def test_services_without_addresses_are_seen_each():
+    """As in a folder in which nobody writes a clusterIP, or ServiceEntries of the world outside."""
+    tables = compile_tables(Store().apply("files", load_text(NAMELESS, "mesh.yaml").objects))
+    view = Views(tables).for_client(Client(namespace="default"))
+    ports = [("a", 80), ("b", 80), ("c", 81)]
+    for rows in (sight.clusters(view), sight.routes(view, tables.snapshot)):
+        assert sorted((row["host"].split(".")[0], row["port"]) for row in rows) == ports
+    taken = {(row["host"].split(".")[0], row["port"]): row["addresses"] for row in sight.listeners(view)}
+    assert taken == {("a", 80): ["0.0.0.0/0", "::/0"], ("b", 80): ["0.0.0.0/0", "::/0"]}
 
 
 def test_endpoints_have_their_true_state():

@@ -12,6 +12,13 @@ from nodemesh.cli.output import Failure
 
 UNSECURED = """
 ---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: old, namespace: default}
+spec:
+  parentRefs: [{kind: Service, group: "", name: old}]
+  rules: [{backendRefs: [{name: reviews, port: 9080}]}]
+---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: outside, namespace: default}
@@ -91,6 +98,8 @@ def test_tables_show_what_the_agent_says(mesh, command, words):
         (["routes", "default/reviews-v1", "--subset", "v1"], ["outbound|9080|v1|"]),
         (["routes", "default/reviews-v1", "--subset", "v2"], ["nothing fits these options"]),
         (["routes", "--fqdn", "reviews"], ["spec.http[0]"]),
+        (["routes", "--fqdn", "old.default"], ["HTTPRoute default/old", "Service default/old", "spec.rules[0]"]),
+        (["routes"], ["HTTPRoute default/old", "default/reviews"]),
         (["routes", "--fqdn", "ratings"], ["nothing fits these options"]),
         (["endpoints", "--status", "ejected"], ["nothing fits these options"]),
         (["connections", "-n", "default"], ["GET reviews:9080/"]),
