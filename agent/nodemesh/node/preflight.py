@@ -13,6 +13,7 @@ from ..datapath.loader import LoadError, load
 from ..datapath.maps import LAYOUT
 from ..datapath.pins import Pins
 from ..datapath.uninstall import uninstall
+from ..telemetry.access_log import open_log
 from .kubeconfig import kubeconfig_of, own_namespace
 from .logs import Log
 from .options import Ebpf, RunOptions, StartError
@@ -47,6 +48,18 @@ def refused_by_kernel(options: RunOptions) -> str | None:
     return None
 
 
+def check_log(path: str) -> None:
+    """Whether the access log can be written, which the workers do later on. Raises StartError."""
+    try:
+        opened = open_log(path)
+    except OSError as error:
+        raise StartError(
+            f"--access-log {path} cannot be written ({error.strerror}); name a file in a folder that is there, or -"
+        ) from None
+    if opened > 2:
+        os.close(opened)
+
+
 def resolve(options: RunOptions) -> RunOptions:
     """The options with everything decided that depends on the machine. Raises StartError."""
     for path in options.config:
@@ -54,6 +67,8 @@ def resolve(options: RunOptions) -> RunOptions:
             raise StartError(f"--config {path}: there is no such file or folder")
         if not os.access(path, os.R_OK):
             raise StartError(f"--config {path} cannot be read by this user; mend its permissions")
+    if options.access_log:
+        check_log(options.access_log)
     changes: dict[str, object] = {"workers": options.workers or len(os.sched_getaffinity(0))}
     if options.kubernetes:
         changes["kubeconfig"] = kubeconfig_of(options, dict(os.environ))

@@ -25,6 +25,16 @@ def test_a_missing_config_path_is_named():
         preflight.resolve(RunOptions(config=("/no/such/place",), ebpf=Ebpf.OFF, expose=EXPOSE))
 
 
+def test_an_access_log_that_cannot_be_written_is_named(config, tmp_path):
+    def options(path):
+        return RunOptions(config=config, ebpf=Ebpf.OFF, expose=EXPOSE, access_log=str(path))
+
+    with pytest.raises(StartError, match="/no/such/log cannot be written .No such file or directory.; name a file"):
+        preflight.resolve(options("/no/such/log"))
+    for path in ("-", tmp_path / "log"):
+        assert preflight.resolve(options(path)).access_log == str(path)
+
+
 def test_nothing_to_do_is_told(config):
     with pytest.raises(StartError, match="--expose HOST:PORT=ADDR"):
         preflight.resolve(RunOptions(config=config, ebpf=Ebpf.OFF))
