@@ -42,7 +42,7 @@ def lint(paths: tuple[str, ...], admin: str, form: str) -> None:
         read = f"the agent at {admin}"
     else:
         source = DirectorySource([path for path in paths if path != "-"])
-        problems = find(source, sys.stdin.read() if "-" in paths else None)
+        problems = find(source, sys.stdin.buffer.read() if "-" in paths else None)
         read = said_files(len(source.files) + ("-" in paths))
     if form == "json":
         print_json([as_row(problem) for problem in problems])
@@ -55,7 +55,7 @@ def lint(paths: tuple[str, ...], admin: str, form: str) -> None:
     sys.exit(any(problem.severity is Severity.ERROR for problem in problems))
 
 
-def find(source: DirectorySource, text: str | None = None) -> list[Problem]:
+def find(source: DirectorySource, text: bytes | None = None) -> list[Problem]:
     """All findings in the order of files and lines; those in a text as well that was read from standard input."""
     from ..config.load import load_text
     from ..registry.store import Store

@@ -87,6 +87,12 @@ def test_standard_input_is_checked_with_the_files(tmp_path):
     assert "2 files" in result.stderr
 
 
+def test_bytes_on_standard_input_are_read_as_those_of_a_file():
+    result = CliRunner().invoke(cli, ["lint", "-"], input=b"a: \x9d\n")
+    assert result.exit_code == 1
+    assert result.stdout == "<stdin>:1:4: error: byte 0x9d is not UTF-8; save the file as UTF-8 [not-utf8]\n"
+
+
 def test_files_or_an_agent_are_asked_and_not_both():
     assert CliRunner().invoke(cli, ["lint"]).exit_code == 2
     assert CliRunner().invoke(cli, ["lint", "-", "--admin", "127.0.0.1:1"]).exit_code == 2
