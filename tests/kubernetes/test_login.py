@@ -65,7 +65,15 @@ def test_a_pod_uses_its_service_account_and_notices_when_it_is_rotated(tmp_path)
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("contexts: []", "not a usable kubeconfig"), ("", "not a usable kubeconfig"), (None, "does not exist")],
+    [
+        ("contexts: []", "not a usable kubeconfig"),
+        ("", "not a usable kubeconfig: it does not hold one object with current-context"),
+        ("hello", "it does not hold one object"),
+        ("a: {", "kubeconfig:2:1: this is not YAML"),
+        ("a: 1\n---\nb: 1", "it does not hold one object"),
+        ("a: !!python/name:os.x x", "could not determine a constructor"),
+        (None, "does not exist"),
+    ],
 )
 def test_what_is_no_kubeconfig_is_told(tmp_path, text, told):
     path = tmp_path / "kubeconfig"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
-from yaml import YAMLError
+from yaml import YAMLError as YAMLError
 from yaml import dump as yaml_dump
 from yaml._yaml import CParser
 from yaml.cyaml import CSafeDumper

@@ -54,6 +54,18 @@ def read_kubeconfig(data: bytes) -> dict[str, Any]:
     return plain
 
 
+def check_form(data: bytes, path: str) -> None:
+    """Whether a file is YAML with the fields of an object, before anything is looked for in it: it may be in the middle
+    of being written. Raises KubeconfigError."""
+    documents = []
+    for item in yaml.read(data, path):
+        if isinstance(item, yaml.Flaw):
+            raise KubeconfigError(f"{item.location}: {item.message}")
+        documents.append(item.root.value)
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        raise KubeconfigError("it does not hold one object with current-context, contexts, clusters and users")
+
+
 def of_list(plain: dict[str, Any], name: str, field: str) -> list[dict[str, Any]]:
     """The named entries' contents. Raises msgspec.ValidationError."""
     entries = msgspec.convert(plain.get(name), list[dict[str, Any]])

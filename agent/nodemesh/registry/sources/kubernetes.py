@@ -26,8 +26,9 @@ from kubernetes.aio.config.incluster_config import (
 from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config, load_kube_config_from_dict
 
 from ... import __version__
+from ...config.yaml import YAMLError
 from .api import ApiError, Query
-from .kubeconfig import KubeconfigError, read_kubeconfig
+from .kubeconfig import KubeconfigError, check_form, read_kubeconfig
 from .watch import WireError, read_status
 
 #: The largest body that is read as a whole: a list of 100,000 pods from a server that does not cut lists into chunks.
@@ -59,11 +60,12 @@ async def from_kubeconfig(path: str, context: str = "") -> Configuration:
         raise LoginError(f"{path} does not exist; give --kubeconfig the file that `kubectl config view` shows")
     configuration = Configuration()
     try:
+        check_form(Path(path).expanduser().read_bytes(), path)
         loader = await load_kube_config(
             config_file=path, context=context or None, client_configuration=configuration, persist_config=False
         )
-    except (ConfigException, OSError, KeyError, TypeError, ValueError) as error:
-        raise LoginError(f"{path} is not a usable kubeconfig: {error}") from None
+    except (KubeconfigError, ConfigException, OSError, KeyError, TypeError, ValueError, YAMLError) as error:
+        raise LoginError(f"{path} is not a usable kubeconfig: {' '.join(str(error).split())}") from None
     if hasattr(loader, "exec_plugin_expiry"):
         configuration.refresh_api_key_hook = renewing(loader)  # type: ignore[assignment]
     return configuration
