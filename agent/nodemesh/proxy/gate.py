@@ -32,6 +32,16 @@ FLOOR: Final = 16 * 1024
 STEP: Final = 64
 
 
+class Copy:
+    """Bytes that were passed on and are kept in case they are wanted again."""
+
+    __slots__ = ()
+
+    def forget(self) -> None:
+        """They are not kept any longer."""
+        raise NotImplementedError
+
+
 class Account:
     """Bytes that several share: `share` is what they may have together, `used` what they have."""
 
@@ -78,9 +88,10 @@ class Account:
 
 class Gate(Account):
     """One pod's, or one client's of a gateway. `transports` are its connections; a connection that is not to be read
-    hears `Transport.reopened` when half of what it may have is free again. The limit may be passed by one read."""
+    hears `Transport.reopened` when half of what it may have is free again. The limit may be passed by one read.
+    `copies` are forgotten when there is no room: else the rest of a body would wait for its beginning to go."""
 
-    __slots__ = ("transports", "above", "pending", "full", "crowded", "_waiting", "_moved", "_since")
+    __slots__ = ("transports", "above", "pending", "full", "crowded", "copies", "_waiting", "_moved", "_since")
 
     def __init__(self, transports: Mapping[int, Transport], above: Account) -> None:
         super().__init__()
@@ -89,6 +100,7 @@ class Gate(Account):
         self.pending = 0  # bytes to be written
         self.full = False  # nothing is read
         self.crowded = False  # nothing is read that comes from the pod itself
+        self.copies: dict[Copy, None] = {}
         self._waiting: dict[Transport, None] = {}
         self._moved = False  # something was written since the last look
         self._since = 0.0  # of the last look at which something had been
@@ -140,6 +152,10 @@ class Gate(Account):
         limit = min(self.share, self.above.allowance)
         self.full = self.pending >= limit or (full and self.pending * 2 > limit)
         self.crowded = self.full or self.used >= limit or (crowded and self.used * 2 > limit)
+        if self.crowded and self.copies:
+            copies, self.copies = self.copies, {}
+            for copy in copies:
+                copy.forget()  # which judges again
         if not self._waiting:
             return
         if (full and not self.full) or (crowded and not self.crowded):

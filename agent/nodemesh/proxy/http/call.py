@@ -251,7 +251,9 @@ class Call(Requester):
         if body is not None:
             data = body.take()
             trailers = body.trailers
-            if not self.policy.attempts:
+            if self.policy.attempts:
+                body.sent()
+            else:
                 body.forget()
         self.sent_at = self._clock.now
         upstream.request(self, self.head, self.path, self.authority, edits, data, complete, trailers)
@@ -437,6 +439,8 @@ class Call(Requester):
         if self.upstream is not None and self.host is not None:
             self.upstream = None
             self.host.end()
+            if self.body is not None:
+                self.body.need()
         if self._try_timer is not None:
             self._stop_try_timer()
 

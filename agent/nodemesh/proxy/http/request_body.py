@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..gate import Gate
+from ..gate import Copy, Gate
 from ..transport import Buffer
 
 #: What is kept of a body for retries: Envoy's per_connection_buffer_limit_bytes.
 KEPT: Final = 1024 * 1024
 
 
-class RequestBody:
+class RequestBody(Copy):
     """`whole` tells that everything since the body's first byte is here, so that it may be sent again. `complete` that
     the client has sent all of it. What is kept counts at the pod's gate: whoever has a body forgets it in the end."""
 
@@ -43,16 +43,29 @@ class RequestBody:
         if self.size + len(data) > KEPT or self.gate.crowded:
             self.forget()
         else:
+            self.gate.copies[self] = None
             self.hold(data)
 
     def take(self) -> bytes:
         """Everything kept so far, to be sent (again)."""
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
+    def sent(self) -> None:
+        """An upstream has taken everything: what is kept is a copy from here on."""
+        if self.gate.crowded:
+            self.forget()
+        elif self.size:
+            self.gate.copies[self] = None
+
+    def need(self) -> None:
+        """The upstream that took it has gone: what is kept is no mere copy now."""
+        self.gate.copies.pop(self, None)
+
     def forget(self) -> None:
         """It will not be sent again."""
         self.whole = False
-        if self.size:
-            self.gate.change_held(-self.size)
+        self.gate.copies.pop(self, None)
         self._pieces.clear()
-        self.size = 0
+        size, self.size = self.size, 0
+        if size:
+            self.gate.change_held(-size)

@@ -28,13 +28,18 @@ def test_what_is_forgotten_is_gone():
     assert not body.whole and body.take() == b""
 
 
-def test_what_is_kept_counts_until_it_is_forgotten():
+def crowded_gate() -> Gate:
     gate = Gate({}, Account())
     gate.share = 1000
+    return gate
+
+
+def test_what_is_kept_counts_until_it_is_forgotten():
+    gate = crowded_gate()
     body = RequestBody(gate)
-    body.passed(bytes(900))
+    body.hold(bytes(900))
     assert gate.held == 900 and body.whole
-    body.passed(bytes(900))
+    body.hold(bytes(900))
     assert gate.held == 1800 and body.whole, "one piece may pass the share"
     other = RequestBody(gate)
     other.passed(b"x")
@@ -44,4 +49,28 @@ def test_what_is_kept_counts_until_it_is_forgotten():
     body.forget()
     body.forget()
     other.forget()
-    assert gate.held == 0 and not gate.crowded
+    assert gate.held == 0 and not gate.crowded and not gate.copies
+
+
+def test_copies_go_where_there_is_no_room_for_them():
+    gate = crowded_gate()
+    needed, sent, passed = [RequestBody(gate) for _ in range(3)]
+    needed.hold(bytes(300))
+    sent.hold(bytes(300))
+    sent.sent()
+    passed.passed(bytes(300))
+    assert gate.held == 900 and sent.whole and passed.whole
+    passed.passed(bytes(300))
+    assert gate.held == 300 and not gate.crowded and not gate.copies
+    assert needed.take() == bytes(300) and needed.whole and not sent.whole and not passed.whole
+
+
+def test_a_copy_that_is_needed_again_stays():
+    gate = crowded_gate()
+    body = RequestBody(gate)
+    body.passed(bytes(600))
+    body.need()  # its upstream has gone
+    RequestBody(gate).hold(bytes(600))
+    assert gate.crowded and body.whole and body.take() == bytes(600)
+    body.sent()
+    assert not body.whole and gate.held == 600, "there is no room for it once it has gone out again"
