@@ -2,7 +2,8 @@
 
 What waits to be written drains by itself, so that nothing of the pod is read while that alone fills its share. What is
 held otherwise (heads that are not complete, pipelined requests, bodies kept for another try) may need an upstream's
-answer to go away: it stops the pod's own sending only, never the answers.
+answer to go away: it stops the pod's own sending only, never the answers. What is blocked (answers for which the client
+has opened no window of HTTP/2) goes away by what the client sends: it stops the answers only.
 
 Accounts stand one above the other: the clients of a gateway have theirs below the gateway's, and all pods theirs below
 the worker's. Each may have as much as is still free above it (dynamic thresholds, as switches share their buffers:
@@ -70,6 +71,10 @@ class Account:
         """More bytes are held for other reasons, or fewer."""
         self._change(size)
 
+    def change_blocked(self, size: int) -> None:
+        """More bytes of answers wait for their client's windows, or fewer."""
+        self._change(size)
+
     def await_room(self, gate: Gate) -> None:
         """Judge that account again when there is more room."""
         self.below[gate] = None
@@ -91,15 +96,22 @@ class Gate(Account):
     hears `Transport.reopened` when half of what it may have is free again. The limit may be passed by one read.
     `copies` are forgotten when there is no room: else the rest of a body would wait for its beginning to go."""
 
-    __slots__ = ("transports", "above", "pending", "full", "crowded", "copies", "_waiting", "_moved", "_since")
+    __slots__ = (
+        "transports", "above", "pending", "blocked", "limit", "full", "crowded", "choked", "tight", "copies",
+        "_waiting", "_moved", "_since",
+    )  # fmt: skip
 
     def __init__(self, transports: Mapping[int, Transport], above: Account) -> None:
         super().__init__()
         self.transports = transports
         self.above = above
         self.pending = 0  # bytes to be written
+        self.blocked = 0  # bytes of answers that wait for their client's windows
+        self.limit = UNLIMITED  # bytes, when it was last judged
         self.full = False  # nothing is read
         self.crowded = False  # nothing is read that comes from the pod itself
+        self.choked = False  # nothing is read that comes from others
+        self.tight = False  # one of these
         self.copies: dict[Copy, None] = {}
         self._waiting: dict[Transport, None] = {}
         self._moved = False  # something was written since the last look
@@ -107,8 +119,13 @@ class Gate(Account):
 
     @property
     def held(self) -> int:
-        """Bytes for other reasons than to be written."""
-        return self.used - self.pending
+        """Bytes for other reasons than to be written, or blocked."""
+        return self.used - self.pending - self.blocked
+
+    @property
+    def overfull(self) -> bool:
+        """Whether the answers alone are more than there may be: where reading stops in time they never are."""
+        return self.pending + self.blocked >= self.limit
 
     def change_pending(self, size: int) -> None:
         self.above.change_pending(size)
@@ -122,9 +139,15 @@ class Gate(Account):
         self._change(size)
         self.judge()
 
+    def change_blocked(self, size: int) -> None:
+        self.above.change_blocked(size)
+        self.blocked += size
+        self._change(size)
+        self.judge()
+
     def stops(self, transport: Transport) -> bool:
         """Whether a connection may not be read now; if so, it hears when it may."""
-        if self.full or (self.crowded and transport.accepted):
+        if self.crowded if transport.accepted else self.choked:
             self._waiting[transport] = None
             self.above.await_room(self)
             return True
@@ -148,17 +171,20 @@ class Gate(Account):
 
     def judge(self) -> None:
         """Look again whether the connections may be read."""
-        full, crowded = self.full, self.crowded
-        limit = min(self.share, self.above.allowance)
+        full, crowded, choked = self.full, self.crowded, self.choked
+        limit = self.limit = min(self.share, self.above.allowance)
+        asked, answered = self.used - self.blocked, self.pending + self.blocked
         self.full = self.pending >= limit or (full and self.pending * 2 > limit)
-        self.crowded = self.full or self.used >= limit or (crowded and self.used * 2 > limit)
+        self.crowded = self.full or asked >= limit or (crowded and asked * 2 > limit)
+        self.choked = self.full or answered >= limit or (choked and answered * 2 > limit)
+        self.tight = self.crowded or self.choked
         if self.crowded and self.copies:
             copies, self.copies = self.copies, {}
             for copy in copies:
                 copy.forget()  # which judges again
         if not self._waiting:
             return
-        if (full and not self.full) or (crowded and not self.crowded):
+        if (crowded and not self.crowded) or (choked and not self.choked):
             waiting, self._waiting = self._waiting, {}
             for transport in waiting:
                 transport.reopened()

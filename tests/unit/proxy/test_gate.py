@@ -49,6 +49,29 @@ def test_what_is_held_stops_the_pod_but_not_the_answers_to_it():
     assert client.openings == 1
 
 
+def test_what_is_blocked_stops_the_answers_but_not_what_the_client_sends():
+    client, upstream = Connection(True), Connection(False)
+    gate = gate_of(client, upstream)
+    gate.change_held(500)
+    gate.change_blocked(999)
+    assert not gate.tight and gate.held == 500 and gate.used == 1499
+    gate.change_pending(1)
+    assert gate.tight and gate.overfull and gate.stops(upstream) and not gate.stops(client)
+    gate.change_blocked(-500)
+    assert upstream.openings == 1 and not gate.tight and not gate.overfull
+
+
+def test_what_is_held_and_what_is_blocked_stop_both_each_its_own():
+    client, upstream = Connection(True), Connection(False)
+    gate = gate_of(client, upstream)
+    gate.change_held(1000)
+    gate.change_blocked(1000)
+    assert gate.stops(client) and gate.stops(upstream) and not gate.full
+    gate.change_blocked(-1000)
+    assert (client.openings, upstream.openings) == (1, 1)
+    assert gate.stops(client) and not gate.stops(upstream)
+
+
 def test_a_connection_that_is_closed_hears_nothing():
     client = Connection(True)
     gate = gate_of(client)

@@ -53,7 +53,7 @@ class Http2Client(Handler, Shared, Carrier):
 
     __slots__ = (
         "pool", "pod", "lane", "name", "transport", "codec", "state", "requests", "opened", "idle_since", "_streams",
-        "_receiving", "_timer", "_ping_timer", "_heard", "_pinged", "_backoff",
+        "_receiving", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged", "_backoff",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, pod: Pod, name: str) -> None:
@@ -70,6 +70,8 @@ class Http2Client(Handler, Shared, Carrier):
         self.codec = Connection(ClientRole(self), False, LIMITS, clock.now)
         self._streams: dict[ClientStream, None] = {}  # those that a requester waits for
         self._receiving = False
+        self._held = 0  # bytes that the pod's gate knows of, as held
+        self._blocked = 0  # and as blocked
         self._heard = clock.now  # when anything came last
         self._pinged = False  # and no answer has come
         self._backoff = 1
@@ -124,6 +126,7 @@ class Http2Client(Handler, Shared, Carrier):
         if self.transport.established and not self.codec.broken:
             self.codec.finish()
             self._write()
+        self._count(0, 0)
         self.codec.role = GONE  # it knows us: undone, so that nothing waits for the garbage collector
         self.transport.close()
         self.pool.forget(self)
@@ -163,6 +166,7 @@ class Http2Client(Handler, Shared, Carrier):
     def flush(self) -> None:
         if self._receiving or self.state == CLOSED:
             return
+        self._count(self.codec.backlog, self.codec.kept)
         self._write()
         if self.codec.broken or (self.state == RETIRED and not self.busy):
             self.close()
@@ -222,6 +226,17 @@ class Http2Client(Handler, Shared, Carrier):
             self.transport.send(data)
         if not self.transport.pending:
             self.codec.flushed()
+
+    def _count(self, held: int, blocked: int) -> None:
+        """Tell the pod's gate what is kept here: of requests for which the endpoint has opened no window, which stops
+        the pod and not the endpoint; and what tunnels keep until the pod takes it."""
+        gate = self.pod.gate
+        if held != self._held:
+            change, self._held = held - self._held, held
+            gate.change_held(change)
+        if blocked != self._blocked:
+            change, self._blocked = blocked - self._blocked, blocked
+            gate.change_blocked(change)
 
     def goodbye(self, fault: Fault) -> None:
         """The peer takes no more requests."""

@@ -52,8 +52,8 @@ class Sending:
 
     __slots__ = (
         "role", "server", "limits", "peer", "watch", "streams", "last", "now", "window", "credit", "owed", "settled",
-        "acknowledged", "leaving", "broken", "control", "_out", "_encoder", "_blocked", "_closed", "_resets",
-        "_accepted",
+        "acknowledged", "leaving", "broken", "control", "backlog", "kept", "_out", "_encoder", "_blocked",
+        "_closed", "_resets", "_accepted",
     )  # fmt: skip
 
     def __init__(self, role: Role, server: bool, limits: Limits, now: float) -> None:
@@ -73,6 +73,8 @@ class Sending:
         self.leaving = False  # the peer, or we, said GOAWAY: no new streams of ours
         self.broken = False  # nothing goes in or out any more
         self.control = 0  # answers to the peer's frames since `flushed`
+        self.backlog = 0  # bytes of all streams that wait for the peer's windows
+        self.kept = 0  # bytes of bodies that the streams' users keep until somebody takes them
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
         self._encoder = Encoder()
         self._blocked: OrderedDict[int, Stream] = OrderedDict()  # they wait for the connection's window alone
@@ -200,6 +202,7 @@ class Sending:
         else:
             waiting.append(data)
         stream.pending += size
+        self.backlog += size
         stream.finishing = ended
         self._flush(stream, MAX_31)
 
@@ -279,6 +282,7 @@ class Sending:
             size = min(size, len(piece) - offset)
             most -= size
             stream.pending -= size
+            self.backlog -= size
             ended = stream.finishing and not stream.pending and stream.trailers is None
             whole = size == len(piece)
             self._write_data(stream, piece if whole else piece[offset : offset + size], size, ended)
@@ -329,6 +333,7 @@ class Sending:
         """A stream is no more; how it ended is remembered for frames that come late."""
         stream.receiver = NOBODY  # who may know the stream
         stream.waiting.clear()
+        self.backlog -= stream.pending
         stream.pending = 0
         stream.trailers = None
         if stream.queued:

@@ -67,8 +67,8 @@ class Http2Server(Handler, Carrier):
     """One connection; `streams` are those with an exchange, or a tunnel."""
 
     __slots__ = (
-        "session", "pod", "transport", "codec", "streams", "state", "_receiving", "_counted", "_sweeps", "_since",
-        "_timer",
+        "session", "pod", "transport", "codec", "streams", "state", "_receiving", "_held", "_blocked", "_sweeps",
+        "_since", "_timer",
     )  # fmt: skip
 
     def __init__(self, session: Session, transport: Transport) -> None:
@@ -82,7 +82,8 @@ class Http2Server(Handler, Carrier):
         self.streams: dict[int, ServerStream] = {}
         self.state = SERVING
         self._receiving = False
-        self._counted = 0  # bytes that the pod's gate knows of
+        self._held = 0  # bytes that the pod's gate knows of, as held
+        self._blocked = 0  # and as blocked
         self._sweeps = 0
         self._since = clock.now  # of the last stream's end
         self._timer: Timer = clock.after(SWEEP, self._check)
@@ -141,6 +142,7 @@ class Http2Server(Handler, Carrier):
         """While bytes are being received that waits until all of them are."""
         if self._receiving or self.state >= CLOSING:
             return
+        self._count()
         data = self.codec.outgoing()
         if data:
             self.transport.send(data)
@@ -164,7 +166,6 @@ class Http2Server(Handler, Carrier):
             codec.receive(data, clock.now)
         finally:
             self._receiving = False
-        self._count()
         self.flush()
         if codec.stalled and self.state < CLOSING:
             self.transport.pause()
@@ -177,11 +178,29 @@ class Http2Server(Handler, Carrier):
             self._receive(b"")
 
     def _count(self) -> None:
-        """Tell the pod's gate what is kept here of frames that are not complete."""
-        held = self.codec.held
-        if held != self._counted:
-            change, self._counted = held - self._counted, held
-            self.session.gate.change_held(change)
+        """Tell the pod's gate what is kept here: of frames that are not complete, for tunnels, and of responses for
+        which the client has opened no window."""
+        codec, gate = self.codec, self.session.gate
+        held = codec.held + codec.kept
+        if held != self._held:
+            change, self._held = held - self._held, held
+            gate.change_held(change)
+        blocked = codec.backlog
+        if blocked != self._blocked:
+            change, self._blocked = blocked - self._blocked, blocked
+            gate.change_blocked(change)
+            if change > 0 and gate.choked and self.pod.gateway_port:
+                self.pod.proxy.clock.after(0.0, self._relieve)
+
+    def _relieve(self) -> None:
+        """A client outside has more answers waiting for its windows than it may. The upstreams are the gateway's, and
+        are read for others' sake: so some of its answers go, the largest first."""
+        while self.state < CLOSING and self.session.gate.overfull:
+            largest = max(self.streams.values(), key=waiting_in, default=None)
+            if largest is None or not waiting_in(largest):
+                return
+            largest.give_up(Reason.LIMIT_PER_POD, "too much waits for the client's windows")
+            self.flush()
 
     def released(self, id: int) -> None:
         """A stream is over."""
@@ -215,9 +234,13 @@ class Http2Server(Handler, Carrier):
             return
         self._enter(CLOSED)
         self.pod.proxy.clock.cancel(self._timer)
-        if self._counted:
-            self.session.gate.change_held(-self._counted)
-            self._counted = 0
+        gate = self.session.gate
+        if self._held:
+            gate.change_held(-self._held)
+            self._held = 0
+        if self._blocked:
+            gate.change_blocked(-self._blocked)
+            self._blocked = 0
         self.codec.role = NO_ROLE  # it knows us: undone, so that nothing waits for the garbage collector
         self.pod.forget(self)
         self.transport.close()
@@ -242,6 +265,10 @@ class Http2Server(Handler, Carrier):
     def _enter(self, state: int) -> None:
         assert state in NEXT[self.state], f"{self!r} cannot become {state}"
         self.state = state
+
+
+def waiting_in(stream: ServerStream) -> int:
+    return stream.stream.pending
 
 
 class ServerRole(Role):

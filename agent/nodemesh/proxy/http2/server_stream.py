@@ -110,6 +110,7 @@ class ServerStream(Receiver, Responder):
             return
         if exchange is not None and exchange.head.fields.upgrade:
             self._early.append(data)
+            self._codec.kept += len(data)
             self._early_end = self._early_end or ended
             return
         if exchange is not None:
@@ -217,8 +218,7 @@ class ServerStream(Receiver, Responder):
         relay.client.take(self._tunnel)
         relay.upstream.take(upstream)
         relay.start(b"", data)
-        early = b"".join(self._early)
-        self._early.clear()
+        early = self._take_early()
         if early or self._early_end:
             self._tunnel.received(early, self._early_end)
         self._carrier.flush()
@@ -247,6 +247,12 @@ class ServerStream(Receiver, Responder):
         self._blocked = self.stream.pending > 0 or self._carrier.pending > 0
         return self._blocked
 
+    def _take_early(self) -> bytes:
+        early = b"".join(self._early)
+        self._early.clear()
+        self._codec.kept -= len(early)
+        return early
+
     def _unblock(self) -> None:
         self._blocked = False
         if self.exchange is not None:
@@ -266,5 +272,6 @@ class ServerStream(Receiver, Responder):
     def _end(self) -> None:
         """Exchange and stream know each other: undone, so that nothing waits for the garbage collector."""
         exchange, self.exchange = self.exchange, None
+        self._take_early()
         self._alarm.close()
         assert exchange is None or exchange.state == DONE

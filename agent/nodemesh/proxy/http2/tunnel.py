@@ -34,6 +34,7 @@ class StreamTransport(Transport):
         elif self._paused:
             if data:
                 self._held.append(data)
+                self._codec.kept += len(data)
             self._held_end = self._held_end or ended
         else:
             self._deliver(data, ended)
@@ -48,7 +49,7 @@ class StreamTransport(Transport):
         """The stream broke."""
         if not self.closed:
             self.closed = True
-            self._held.clear()
+            self._take_held()
             self.handler.lost(ConnectionResetError(104, fault.text or "stream reset"))
 
     # what the handler calls
@@ -64,7 +65,7 @@ class StreamTransport(Transport):
 
     def resume(self) -> None:
         self._paused = False
-        held, self._held = b"".join(self._held), []
+        held = self._take_held()
         ended, self._held_end = self._held_end, False
         if held or ended:
             self._deliver(held, ended)
@@ -79,7 +80,7 @@ class StreamTransport(Transport):
         """END_STREAM behind what waits; what the peer still sends is not wanted."""
         if not self.closed:
             self.closed = True
-            self._held.clear()
+            self._take_held()
             self._codec.send_data(self.stream, b"", True)
             self._codec.dismiss(self.stream)
             self._flush()
@@ -87,9 +88,16 @@ class StreamTransport(Transport):
     def abort(self) -> None:
         if not self.closed:
             self.closed = True
-            self._held.clear()
+            self._take_held()
             self._codec.reset(self.stream, CANCEL)
             self._flush()
+
+    def _take_held(self) -> bytes:
+        """What came while paused, which is not kept any longer."""
+        held = b"".join(self._held)
+        self._held.clear()
+        self._codec.kept -= len(held)
+        return held
 
     def _deliver(self, data: bytes, ended: bool) -> None:
         if data:

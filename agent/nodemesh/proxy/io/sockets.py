@@ -200,7 +200,7 @@ class SocketTransport(Transport):
             if self._paused or not mask & EPOLLRDHUP or not self._ends_soon():
                 self._hung()
                 return
-        elif self.gate.crowded and self.gate.stops(self):
+        elif self.gate.tight and self.gate.stops(self):
             self._stopped = True
             self._watch()
             return
