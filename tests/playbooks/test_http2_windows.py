@@ -154,7 +154,7 @@ def test_what_comes_for_a_tunnel_before_it_stands_counts():
     assert gate.held == 0
 
 
-@pytest.mark.parametrize("gone", ["client"])
+@pytest.mark.parametrize("gone", ["client", "stream"])
 def test_a_tunnel_whose_client_takes_nothing_ends_on_both_sides(gone):
     world = mesh()
     server = world.serve("10.1.0.1", 9080)

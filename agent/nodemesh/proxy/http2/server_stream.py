@@ -164,9 +164,11 @@ class ServerStream(Receiver, Responder):
 
     def give_up(self, reason: Reason, detail: str) -> None:
         """End the stream for what its client does, or does not."""
-        exchange = self.exchange
+        tunnel, exchange = self._tunnel, self.exchange
         self._codec.reset(self.stream, CANCEL)
-        if exchange is not None:
+        if tunnel is not None:
+            tunnel.failed(Fault(CANCEL, reason, detail))
+        elif exchange is not None:
             exchange.record.termination = detail
             exchange.abandoned(reason)
         self._end()
