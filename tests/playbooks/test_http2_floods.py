@@ -8,7 +8,7 @@ from nodemesh.sim.world import World
 
 from .http1_peer import OK, ask
 from .http2_peer import GOAWAY, Http2Peer, dial, frames
-from .mesh import SERVICE
+from .mesh import LIMITS, SERVICE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
@@ -97,6 +97,20 @@ def test_a_head_over_the_limit_is_a_431_and_the_connection_goes_on(world):
     world.network.servers["10.1.0.1", 9080].accept().send(OK)
     client.turn()
     assert client.is_over(good)
+
+
+def test_heads_that_a_table_makes_large_count_as_several_requests():
+    world = World(SERVICE + LIMITS.format("requests: 100"))
+    world.serve("10.1.0.1", 9080)
+    entry = b"\x40\x01a\x7f\x81\x17" + b"x" * 3072  # in the table from here on
+    large = HEAD + b"\xbe" * 19  # 59 KB by 31 bytes
+    client = raw(world, frame(1, 4, 1, HEAD + entry) + b"".join(frame(1, 4, 2 * n + 1, large) for n in range(1, 99)))
+    pod = world.proxy.pods[1]
+    assert 100 <= pod.budget.requests < 110 and len(world.network.servers["10.1.0.1", 9080].connections) < 16
+    assert {record.reasons for record in world.records} == {(Reason.LIMIT_PER_POD,)}
+    client.reset()
+    world.run()
+    assert pod.budget.requests == 0
 
 
 def test_a_field_section_without_end_is_ended_in_bytes_and_in_time(world):

@@ -46,12 +46,13 @@ class PodBudget:
     def release_connection(self) -> None:
         self.connections -= 1
 
-    def try_request(self) -> bool:
+    def try_request(self, weight: int = 1) -> bool:
+        """`weight`: as how many it counts. The last one may pass the limit."""
         if self.requests >= self.share_of_requests:
             self.refusals += 1
             return False
-        self.requests += 1
+        self.requests += weight
         return True
 
-    def release_request(self) -> None:
-        self.requests -= 1
+    def release_request(self, weight: int = 1) -> None:
+        self.requests -= weight

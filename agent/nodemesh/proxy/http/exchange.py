@@ -111,7 +111,7 @@ class Exchange(Caller):
                 self.record.bytes_received = len(data)
         if ended:
             self.record.received_at = 0.0
-        self._admitted = self.pod.budget.try_request()
+        self._admitted = self.pod.budget.try_request(self.head.weight)
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
@@ -393,6 +393,7 @@ class Exchange(Caller):
         edits: Edits = {}
         self._dress(head, edits)
         self._enter(DONE)
+        self.pod.budget.release_request(self.head.weight - 1)  # the tunnel is one, and keeps no head
         if self._body is not None:
             self._body.forget()
         self._responder.switch(head, edits, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
@@ -510,7 +511,7 @@ class Exchange(Caller):
             self.proxy.clock.cancel(self._timer)
             self._timer = None
         if self._admitted:
-            self.pod.budget.release_request()
+            self.pod.budget.release_request(self.head.weight)
         if self._body is not None:
             self._body.forget()
             if self._mirrors is not None and not self._body.complete:

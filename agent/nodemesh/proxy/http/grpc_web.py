@@ -43,7 +43,7 @@ def translated(head: RequestHead, call: WebCall) -> RequestHead:
     fields.length = UNKNOWN if came.length else 0
     fields.trailers = True
     request = RequestHead(head.method, head.scheme, head.authority, head.path, head.query, fields)
-    request.edits, request.http2, request.client = head.edits, head.http2, head.client
+    request.edits, request.http2, request.client, request.weight = head.edits, head.http2, head.client, head.weight
     return request
 
 

@@ -22,7 +22,7 @@ from ..http.fields import (
     UPGRADE,
     Layouts,
 )
-from ..http.head import UNKNOWN, RequestFields, RequestHead
+from ..http.head import LIGHT, UNKNOWN, RequestFields, RequestHead, weight_of
 from ..http.lines import MAX_FIELDS, Known, name_of, read_names, tokens_of, value_of
 from ..http.paths import split_path
 
@@ -62,7 +62,10 @@ def read_request(data: bytes, scheme: bytes) -> RequestHead:
     method, authority, path, query = TARGETS.found.get(start) or read_target(start)
     said = data[end - VERSION_LENGTH :]
     fields = KNOWN.found.get(said) or read_fields(said)
-    return RequestHead(method, scheme, authority or fields.authority, path, query, fields)
+    head = RequestHead(method, scheme, authority or fields.authority, path, query, fields)
+    if len(data) >= LIGHT:
+        head.weight = weight_of(len(data))
+    return head
 
 
 def read_target(line: bytes) -> Target:

@@ -21,14 +21,15 @@ MAX_UPDATES: Final = 2
 
 
 class Decoder:
-    """One direction of a connection. After `decode`, `excess` tells whether the section was over the limits: the fields
-    that it returned are then those that fitted, and the table is as if all had been read."""
+    """One direction of a connection. After `decode`, `size` is the section's, and `excess` tells whether it was over
+    the limits: the fields that were returned are then those that fitted, and the table is as if all had been read."""
 
-    __slots__ = ("table", "excess", "_announced", "_update_due", "_limits", "_position")
+    __slots__ = ("table", "excess", "size", "_announced", "_update_due", "_limits", "_position")
 
     def __init__(self, limits: Limits) -> None:
         self.table = Table(DEFAULT_TABLE)
         self.excess: Reason | None = None
+        self.size = 0  # bytes, as RFC 9113 section 6.5.2 counts them
         self._announced = DEFAULT_TABLE
         self._update_due = False
         self._limits = limits
@@ -76,6 +77,7 @@ class Decoder:
                 raise broken("size update after a field")
             room = self._literal(block, position, byte, fields, room)
             position = self._position
+        self.size = self._limits.head - room
         return fields
 
     def _updates(self, block: bytes) -> int:

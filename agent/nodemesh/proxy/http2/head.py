@@ -41,7 +41,7 @@ class Head:
     """A request's head (`status` is 0) or a response's. `fields` are without pseudo fields and Host, all of a cookie is
     one of them, and `never` names those that nobody may index. `length` is by content-length, or UNKNOWN."""
 
-    __slots__ = ("method", "scheme", "authority", "path", "protocol", "status", "fields", "length", "never")
+    __slots__ = ("method", "scheme", "authority", "path", "protocol", "status", "fields", "length", "never", "size")
 
     def __init__(self) -> None:
         self.method = b""
@@ -53,6 +53,7 @@ class Head:
         self.fields: list[Pair] = []
         self.length = UNKNOWN
         self.never: tuple[bytes, ...] = ()
+        self.size = 0  # bytes of the section it came in, decoded
 
 
 def read_request(fields: list[Field], connect: bool) -> Head:

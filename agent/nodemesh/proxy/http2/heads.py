@@ -7,7 +7,7 @@ from typing import Final
 from ...routing.fields import gather, leave_hop, members
 from ..http.errors import ProtocolError
 from ..http.fields import CONTENT_LENGTH, CONTROL, EXPECT, GRPC_STATUS, HOP, HOST, KINDS, OURS, PLAIN, SERVER
-from ..http.head import Edits, Fields, RequestFields, RequestHead, ResponseHead
+from ..http.head import Edits, Fields, RequestFields, RequestHead, ResponseHead, weight_of
 from ..http.lines import CACHE, Known, name_of, value_of
 from ..http.paths import split_path
 from .head import Head, Pair
@@ -69,6 +69,7 @@ def request_of(head: Head, ended: bool) -> RequestHead:
         leave_hop(headers, fields.repeated, fields.upgrade)
     request = RequestHead(method, head.scheme, head.authority, path, query, fields)
     request.http2 = True
+    request.weight = weight_of(head.size)
     return request
 
 

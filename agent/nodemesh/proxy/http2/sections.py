@@ -160,6 +160,7 @@ class Sections(Sending):
         except StreamFault as error:
             self._refuse_new(stream, read_partly(fields), error.fault)
             return
+        head.size = self._decoder.size
         stream.expected = head.length
         self._admit(stream).head(head, ended)
 
