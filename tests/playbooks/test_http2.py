@@ -259,6 +259,24 @@ def test_streams_above_a_goaway_go_elsewhere_and_those_below_go_on(grpc):
     assert client.is_over(first) and upstream.peer.ended
 
 
+@pytest.mark.parametrize("late", [True, False], ids=["after the answer", "before it"])
+def test_a_connection_that_allows_no_streams_does_not_stay(grpc, late):
+    server = grpc.serve("10.1.0.1", 9080)
+    client = dial(grpc)
+    for _ in range(20):
+        stream = client.ask()
+        upstream = endpoint(grpc)
+        if late:
+            upstream.answer(1)
+        upstream.codec.update_settings({3: 0})  # MAX_CONCURRENT_STREAMS
+        upstream.turn()
+        if not late:
+            upstream.answer(1)
+        client.turn()
+        assert client.is_over(stream)
+    assert len(server.connections) == 20 and all(peer.closed for peer in server.connections)
+
+
 def test_max_requests_per_connection_counts_streams():
     settings = "http: {maxRequestsPerConnection: 2}"
     world = World(GRPC + pool_of(settings))

@@ -238,6 +238,12 @@ class Http2Client(Handler, Shared, Carrier):
             change, self._blocked = blocked - self._blocked, blocked
             gate.change_blocked(change)
 
+    def look(self) -> None:
+        """Close what takes no request, and has none: an endpoint that allows no streams at all would have a connection
+        of each request, until they are idle for too long."""
+        if self.codec.settled and not self.codec.capacity and not self.busy:
+            self.retire()
+
     def goodbye(self, fault: Fault) -> None:
         """The peer takes no more requests."""
         if fault.code == ENHANCE_YOUR_CALM:
@@ -307,7 +313,10 @@ class ClientRole(Role):
         self.client = client
 
     def released(self, stream: Stream) -> None:
-        """What its requester has to be told it is told by the stream."""
+        self.client.look()
+
+    def settled(self) -> None:
+        self.client.look()
 
     def leaving(self, fault: Fault) -> None:
         self.client.goodbye(fault)
