@@ -148,8 +148,10 @@ class Attachment:
         for key, gateway in ours.items():
             spots = Judge(gateway, self._grants, self._facts).spots(sets[key])
             self._result.spots[key] = spots
-            for one in sets[key]:
-                self._by_set[one.meta.key] = [spot for spot in spots if spot.item is one]
+            self._by_set |= {one.meta.key: [] for one in sets[key]}
+            for spot in spots:
+                if spot.item is not gateway:
+                    self._by_set[spot.item.meta.key].append(spot)
 
     # === routes
 
@@ -322,17 +324,9 @@ class Attachment:
         """On one port of a Service the most specific kind counts, among the routes of one namespace."""
         for host, places in self._on_services.items():
             kept = []
+            known = firsts_of(place for place, _, _ in places)
             for place, item, ref in places:
-                rival = next(
-                    (
-                        other
-                        for other, _, _ in places
-                        if other.namespace == place.namespace
-                        and PRECEDENCE.index(other.kind) < PRECEDENCE.index(place.kind)
-                        and (not other.port or not place.port or other.port == place.port)
-                    ),
-                    None,
-                )
+                rival = rival_of(place, known)
                 if rival is not None:
                     self._lost[item.kind, item.meta.key, ref] = f"{rival.key.removesuffix(' mesh')} is more specific"
                     continue
@@ -364,6 +358,35 @@ class Attachment:
             else:
                 conditions.append(Condition("PartiallyInvalid", True, "UnsupportedValue", f"Dropped Rule: {text}"))
         return verdict._replace(conditions=tuple(conditions))
+
+
+#: Among a Service's ports: whichever it is.
+ANY_PORT = -1
+
+#: By namespace, kind and port the first route that is there, with its number.
+Firsts = dict[tuple[str, str, int], tuple[int, MeshRoute]]
+
+
+def firsts_of(places: Iterable[MeshRoute]) -> Firsts:
+    """A tenant may have as many routes as it likes at one Service: none is held against all others."""
+    found: Firsts = {}
+    for number, place in enumerate(places):
+        for port in (place.port, ANY_PORT):
+            found.setdefault((place.namespace, place.kind, port), (number, place))
+    return found
+
+
+def rival_of(place: MeshRoute, known: Firsts) -> MeshRoute | None:
+    """The first route of the same namespace on the same port that is of a more specific kind."""
+    ports = (place.port, 0) if place.port else (ANY_PORT,)
+    kinds = PRECEDENCE[: PRECEDENCE.index(place.kind)]
+    rivals = [known.get((place.namespace, kind, port)) for kind in kinds for port in ports]
+    first = min((rival for rival in rivals if rival is not None), key=number_of, default=None)
+    return None if first is None else first[1]
+
+
+def number_of(entry: tuple[int, MeshRoute]) -> int:
+    return entry[0]
 
 
 def routes_of(snapshot: Snapshot) -> Iterable[Object[Any]]:

@@ -72,6 +72,30 @@ class Spot:
         return self.listener.hostname or ""
 
 
+class Places:
+    """Who has which place of a Gateway, by port, family and hostname: there may be as many ListenerSets as tenants wish,
+    so that nobody is held against all others."""
+
+    __slots__ = ("_hostnames",)
+
+    def __init__(self) -> None:
+        self._hostnames: dict[int, dict[str, set[str]]] = {}
+
+    def take(self, spot: Spot) -> str:
+        """Give a listener its place; why it cannot have it, empty where it has."""
+        family = FAMILIES.get(spot.listener.protocol, "")
+        if not family:
+            return ""
+        families = self._hostnames.setdefault(spot.listener.port, {})
+        if family != "UDP" and any(other not in (family, "UDP") for other in families):
+            return "ProtocolConflict"
+        hostnames = families.setdefault(family, set())
+        if spot.hostname in hostnames:
+            return "HostnameConflict"
+        hostnames.add(spot.hostname)
+        return ""
+
+
 class Judge:
     """Looks at the listeners of one Gateway and its sets."""
 
@@ -85,14 +109,15 @@ class Judge:
         key = self.gateway.meta.key
         own = [Spot(listener, self.gateway, key) for listener in self.gateway.spec.listeners]
         mark_conflicts(own)
-        held = [spot for spot in own if not spot.conflict and FAMILIES.get(spot.listener.protocol)]
+        places = Places()
+        for spot in own:
+            if not spot.conflict:
+                places.take(spot)
         found = list(own)
         for item in sets:
             for listener in item.spec.listeners:
                 spot = Spot(listener, item, key)
-                spot.conflict = next((why for other in held if (why := conflict_of(spot, other))), "")
-                if not spot.conflict and FAMILIES.get(listener.protocol):
-                    held.append(spot)
+                spot.conflict = places.take(spot)
                 found.append(spot)
         for spot in found:
             self._judge(spot)

@@ -26,11 +26,14 @@ class GatewayVerdicts:
             self._judge(snapshot.kubernetes_gateways[key], found)
 
     def _judge(self, item: Object[Any], spots: list[Spot]) -> None:
-        sets = {spot.item.meta.key: spot.item for spot in spots if spot.item.kind == "ListenerSet"}
+        sets: dict[str, list[Spot]] = {}
         own = [spot for spot in spots if spot.item.kind == "Gateway"]
+        for spot in spots:
+            if spot.item.kind == "ListenerSet":
+                sets.setdefault(spot.item.meta.key, []).append(spot)
         good_sets = 0
-        for name, one in sets.items():
-            verdict = self._set_verdict([spot for spot in spots if spot.item is one])
+        for name, found in sets.items():
+            verdict = self._set_verdict(found)
             self.sets[name] = verdict
             good_sets += holds(verdict.conditions, "Accepted")
         self.gateways[item.meta.key] = GatewayVerdict(

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from tests.routes import BASE, gateway, made, mesh_route, route, snapshot_of
 
@@ -420,3 +422,43 @@ def test_a_policy_s_ancestors_are_the_gateways_that_lead_there():
     attached = with_policies(stock, absent)
     assert not attached.policies
     assert list(attached.backend_tls) == ["stock.shop.svc.cluster.local"]
+
+
+# === many of one tenant's
+
+
+def steps_of(text):
+    """Lines that Python walks through to attach everything."""
+    snapshot = snapshot_of(BASE + text)
+    count = 0
+
+    def walk(frame, event, arg):
+        nonlocal count
+        count += event == "line"
+        return walk
+
+    before = sys.gettrace()
+    sys.settrace(walk)
+    try:
+        attach(snapshot)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def many_sets(count):
+    text = gateway(HTTP, more=SETS)
+    for number in range(count):
+        listeners = [f"{{name: l{n}, port: 80, protocol: HTTP, hostname: h{number}-{n}.example}}" for n in range(10)]
+        text += listener_set(f"set-{number}", *listeners)
+    return text
+
+
+def many_routes(count):
+    return "".join(mesh_route(f"r{number}", TO_CART) for number in range(count))
+
+
+@pytest.mark.parametrize("many", [many_sets, many_routes])
+def test_many_objects_of_one_tenant_cost_as_much_as_they_are(many):
+    base = steps_of(many(0))
+    assert steps_of(many(80)) - base < 2.5 * (steps_of(many(40)) - base)
