@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 from tests.apiserver.server import ApiServer
 from tests.clusters import service
@@ -139,6 +140,22 @@ def test_one_that_is_refused_or_another_s_is_not_deployed(play):
     bad = with_spec(listeners=[{"name": "web", "port": 80, "protocol": "UDP"}])
     other = made("Gateway", "theirs", {**EDGE["spec"], "gatewayClassName": "theirs"})
     play(story, guarded(bad, other))
+
+
+@pytest.mark.parametrize("status", [403, 422], ids=["its namespace's quota", "its labels"])
+def test_what_is_refused_of_one_gateway_keeps_no_other_from_its_own(play, status):
+    async def story(follower):
+        await follower.until(lambda: len(follower.snapshot.kubernetes_gateways) == 2)
+        follower.server.faults.refuse("deployments/another-nodemesh", status, times=100)
+        deployer = Deployer(follower)
+        assert await deployer.write()
+        assert of(follower, "Deployment", "edge-nodemesh") and of(follower, "Service", "another-nodemesh")
+        subjects = of(follower, "ClusterRoleBinding", "nodemesh-managed-gateways")["subjects"]
+        assert {subject["name"] for subject in subjects} == {"another-nodemesh", "edge-nodemesh"}
+        before = patches(follower)
+        assert await deployer.write() and patches(follower) == before, "it is not said again at once"
+
+    play(story, guarded(made("Gateway", "another", EDGE["spec"]), EDGE))
 
 
 def test_names_have_bounds():

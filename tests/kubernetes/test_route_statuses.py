@@ -99,6 +99,20 @@ def test_every_object_of_ours_has_its_conditions(play):
     play(story, guarded(route("r")))
 
 
+def test_a_status_that_is_refused_keeps_no_other_from_its_own(play):
+    async def story(follower):
+        await known(follower, routes=2)
+        follower.server.faults.refuse("httproutes/r/status", 422, times=100)
+        writer = Writer(follower)
+        assert await writer.write()
+        assert found(follower, "HTTPRoute", "second")["status"]["parents"]
+        assert "status" not in found(follower, "HTTPRoute", "r")
+        before = writes(follower)
+        assert await writer.write() and writes(follower) == before, "it is not said again at once"
+
+    play(story, guarded(route("r"), route("second")))
+
+
 def test_nothing_is_written_twice(play):
     async def story(follower):
         await known(follower)

@@ -94,6 +94,7 @@ ELSEWHERE = {
     "node/pod_events.py": "kubernetes/test_pod_events.py",
     "node/publish.py": "unit/cli/test_run_expose.py",
     "node/remotes.py": "kubernetes/test_clusters.py",
+    "node/refusals.py": "kubernetes/test_managed.py",
     "node/reporter.py": "kubernetes/test_report.py",
     "node/rundir.py": "unit/cli/test_run_expose.py",
     "node/status.py": "unit/cli/test_run_expose.py",

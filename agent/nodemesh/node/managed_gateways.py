@@ -28,6 +28,7 @@ class ManagedGateways(Reconciler[str, Manifest]):
     pause = PAUSE_SECONDS
     failure = "a Gateway's workload could not be deployed"
     rights = "manifests/overlays/gateways"
+    forbidden_alone = True
 
     def __init__(
         self,

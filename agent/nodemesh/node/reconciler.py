@@ -10,6 +10,7 @@ from typing import ClassVar, Generic, TypeVar
 from ..registry.sources.api import ApiError
 from .election import Election
 from .logs import Log
+from .refusals import FORBIDDEN, Refusals
 
 log = Log("control")
 
@@ -30,11 +31,15 @@ class Reconciler(ABC, Generic[Key, Item]):
     failure: ClassVar[str]
     rights: ClassVar[str]
 
+    #: Whether "forbidden" may be about one object alone, as where its namespace's quota is used up.
+    forbidden_alone: ClassVar[bool] = False
+
     def __init__(self, election: Election, random: Callable[[], float], pace: float) -> None:
         self._election = election
         self._random = random
         self._pace = pace
         self._written: dict[Key, Item] = {}  # what stands there, as far as this agent has seen to it
+        self._refusals: Refusals[Key, Item] = Refusals(self.forbidden_alone)
         self.leads = False
 
     @abstractmethod
@@ -57,27 +62,36 @@ class Reconciler(ABC, Generic[Key, Item]):
                 if not await self.write():
                     await asyncio.sleep(self.pause * (0.5 + self._random()))
             except ApiError as error:
-                mend = f"; {self.rights} has the rights for it" if error.status == 403 else ""
-                log.warning(self.failure, error=f"{error}{mend}")
+                log.warning(self.failure, error=self._told(error))
                 await asyncio.sleep(self.pause)
 
     async def write(self) -> bool:
-        """Bring all of it up to date; False where another agent does. Raises ApiError."""
+        """Bring all of it up to date; False where another agent does. What is refused of one object keeps no other from
+        its own. Raises ApiError."""
         wanted = self.wanted()
         if not wanted and not self._written:
             return True
         if not await self._hold():
             return False
         self._written = {key: item for key, item in self._written.items() if key in wanted}
+        self._refusals.keep(wanted)
         for key, item in wanted.items():
-            if not self.is_due(item, self._written.get(key)):
+            if not self.is_due(item, self._written.get(key)) or self._refusals.stands(key, item):
                 continue
             if not await self._hold():
                 return False
-            if await self.put(key, item):
-                self._written[key] = item
+            try:
+                if await self.put(key, item):
+                    self._written[key] = item
+            except ApiError as error:
+                if not self._refusals.note(key, item, error):
+                    raise
+                log.warning("the API server refuses an object", object=str(key), error=self._told(error))
             await asyncio.sleep(self._pace)
         return True
+
+    def _told(self, error: ApiError) -> str:
+        return f"{error}; {self.rights} has the rights for it" if error.status == FORBIDDEN else str(error)
 
     async def _hold(self) -> bool:
         self.leads = await self._election.hold()

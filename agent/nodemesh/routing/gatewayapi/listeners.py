@@ -73,8 +73,8 @@ class Spot:
 
 
 class Places:
-    """Who has which place of a Gateway, by port, family and hostname: there may be as many ListenerSets as tenants wish,
-    so that nobody is held against all others."""
+    """Who has which place of a Gateway, by port, family and hostname: there may be as many ListenerSets as tenants
+    wish, so that nobody is held against all others."""
 
     __slots__ = ("_hostnames",)
 
