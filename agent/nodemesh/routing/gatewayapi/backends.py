@@ -145,16 +145,27 @@ class Resolver:
     def backend(self, item: Object[HTTPRouteSpec], ref: BackendReference) -> RouteBackend:
         """A backend without its share; what is wrong with it goes into the condition."""
         namespace = ref.namespace or item.meta.namespace
+        origin = (GROUP, item.kind, item.meta.namespace)
         if (ref.group, ref.kind) == (ISTIO_GROUP, "Hostname"):
+            for service in self._services.get(ref.name, ()):
+                if service.kind == "Service" and not self._may_use(origin, service.namespace, service.name):
+                    self._reads[ref.name] = self._services.get(ref.name)
+                    return self._refuse(item, service.namespace, service.name)
             return self._named(item, ref, ref.name)
         if (ref.group, ref.kind) != ("", "Service"):
             shown = f"{ref.kind}.{ref.group}" if ref.group else ref.kind
             return self._fault("InvalidKind", f"{shown} {ref.name} is not a kind of backend; right is a Service")
-        origin = (GROUP, item.kind, item.meta.namespace)
-        if not self._mesh and not self._grants.allows(origin, "", "Service", namespace, ref.name):
-            text = f"no ReferenceGrant in {namespace} lets {item.kind} of {item.meta.namespace} use Service {ref.name}"
-            return self._fault("RefNotPermitted", text)
+        if not self._may_use(origin, namespace, ref.name):
+            return self._refuse(item, namespace, ref.name)
         return self._named(item, ref, f"{ref.name}.{namespace}.svc.{self._domain}")
+
+    def _may_use(self, origin: tuple[str, str, str], namespace: str, name: str) -> bool:
+        """Whether a route may name this Service, by whichever of its names."""
+        return self._mesh or self._grants.allows(origin, "", "Service", namespace, name)
+
+    def _refuse(self, item: Object[HTTPRouteSpec], namespace: str, name: str) -> RouteBackend:
+        text = f"no ReferenceGrant in {namespace} lets {item.kind} of {item.meta.namespace} use Service {name}"
+        return self._fault("RefNotPermitted", text)
 
     def _named(self, item: Object[HTTPRouteSpec], ref: BackendReference, host: str) -> RouteBackend:
         services = self._services.get(host)

@@ -328,6 +328,14 @@ def test_a_service_is_a_parent(service, reason):
     assert of_route(mesh_route("r", TO_CART, service)) == [(reason == "Accepted", reason)]
 
 
+def test_a_service_of_another_namespace_needs_a_grant_by_its_host_s_name_as_well():
+    ref = "{group: networking.istio.io, kind: Hostname, name: cart.OF.svc.cluster.local, port: 80}"
+    theirs, ours = (f"- backendRefs: [{ref.replace('OF', name)}]" for name in ("other", "shop"))
+    assert of_route(gateway(HTTP) + route("r", theirs), condition="ResolvedRefs") == [(False, "RefNotPermitted")]
+    assert of_route(gateway(HTTP) + route("r", ours), condition="ResolvedRefs") == [(True, "ResolvedRefs")]
+    assert of_route(mesh_route("r", theirs), condition="ResolvedRefs") == [(True, "ResolvedRefs")]
+
+
 def test_mesh_routes_need_no_grants():
     rule = "- backendRefs: [{name: cart, namespace: other, port: 80}]"
     assert of_route(mesh_route("r", rule), condition="ResolvedRefs") == [(True, "ResolvedRefs")]
