@@ -10,6 +10,7 @@ from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
 from .http1_peer import OK, split
+from .http2_peer import Http2Peer
 from .mesh import SERVICE
 from .tls_peer import TlsPeer, client_context, server_context, settle
 
@@ -284,6 +285,22 @@ def test_plain_http_is_sent_to_https(authority):
     world.run()
     start, headers, _ = split(peer.take())
     assert start.startswith(b"HTTP/1.1 301") and headers[b"location"] == b"https://any.example/status"
+
+
+@pytest.mark.parametrize("scheme", [b"https", b"HTTPS", b"javascript"])
+def test_a_client_s_word_is_no_tls(authority, scheme):
+    asked = [(b":method", b"GET"), (b":scheme", scheme), (b":authority", b"reviews"), (b":path", b"/")]
+    world = gateway(authority, REDIRECT)
+    client = Http2Peer(world, world.arrive(80, LABELS), client=True)
+    client.codec.send_headers(1, asked, end_stream=True)
+    client.turn()
+    assert client.head(1)[b":status"] == b"301" and not world.server.connections
+    world = gateway(authority, PLAIN)
+    client = Http2Peer(world, world.arrive(80, LABELS), client=True)
+    client.codec.send_headers(1, asked, end_stream=True)
+    client.turn()
+    _, headers, _ = split(world.server.accept().take())
+    assert headers[b"x-forwarded-proto"] == b"http"
 
 
 def test_opaque_ports_and_ports_that_nobody_has(authority):

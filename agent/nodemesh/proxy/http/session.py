@@ -61,6 +61,7 @@ class Session:
         """Make a request that has just come one of this connection's."""
         pod = self.pod
         if pod.gateway_port:
+            head.scheme = self.scheme  # HTTP/2 lets clients say what they like
             admit(pod.edge, head, self.remote, self.security)
         elif b"x-forwarded-proto" in head.headers:
             head.scheme = said_scheme(head.headers, head.scheme)

@@ -72,7 +72,7 @@ class ListenerRoutes:
     # === HTTP
 
     def http(self, port: int, request: Request, sni: str) -> Decision:
-        secure = request.scheme == b"https"
+        secure = bool(sni) or request.scheme == b"https"
         key = (port, sni, request.authority, secure)
         found = self._by_request.get(key)
         if found is None:
