@@ -72,6 +72,21 @@ def test_answers_that_a_pod_takes_nothing_of_stay_within_its_share():
     assert gate.blocked == gate.used == 0 and not gate.choked
 
 
+def test_trailers_that_wait_count_as_well():
+    world = mesh(GRPC)
+    server = world.serve("10.1.0.1", 9080)
+    client = shut(dial(world))
+    stream = client.ask()
+    endpoint = Http2Peer(world, server.accept(), client=False)
+    endpoint.turn()
+    endpoint.answer(1, body=b"hi", trailers=[(b"x-long", b"x" * 9_994)])
+    gate = world.proxy.pods[1].gate
+    assert gate.blocked == 10_002
+    client.codec.increment_flow_control_window(2, stream)
+    client.turn()
+    assert client.is_over(stream) and gate.blocked == 0
+
+
 def test_a_pod_whose_windows_stay_shut_loses_those_streams_alone():
     world = mesh()
     world.serve("10.1.0.1", 9080)

@@ -213,6 +213,9 @@ class Sending:
             stream.trailers = trailers
             if not stream.pending:
                 self._finish_stream(stream)
+            else:
+                stream.waiting_trailers = sum([len(name) + len(value) for name, value in trailers])
+                self.backlog += stream.waiting_trailers
 
     def reset(self, stream: Stream, code: int) -> None:
         """End a stream at once; its receiver is not called."""
@@ -317,6 +320,8 @@ class Sending:
         """Everything that waited is sent, END_STREAM with it unless trailers have it."""
         trailers = stream.trailers
         if trailers is not None:
+            self.backlog -= stream.waiting_trailers
+            stream.waiting_trailers = 0
             block = self._encoder.encode(trailers, ())
             self._out.append(write_block(stream.name, block, True, self.peer.frame))
         self._ended(stream)
@@ -333,8 +338,8 @@ class Sending:
         """A stream is no more; how it ended is remembered for frames that come late."""
         stream.receiver = NOBODY  # who may know the stream
         stream.waiting.clear()
-        self.backlog -= stream.pending
-        stream.pending = 0
+        self.backlog -= stream.pending + stream.waiting_trailers
+        stream.pending = stream.waiting_trailers = 0
         stream.trailers = None
         if stream.queued:
             del self._blocked[stream.id]

@@ -51,7 +51,8 @@ class Stream:
 
     __slots__ = (
         "id", "name", "since", "receiver", "state", "headed", "answered", "informed", "bodiless", "expected", "credit",
-        "untaken", "owed", "window", "waiting", "offset", "pending", "finishing", "trailers", "queued", "curt",
+        "untaken", "owed", "window", "waiting", "offset", "pending", "finishing", "trailers", "waiting_trailers",
+        "queued", "curt",
     )  # fmt: skip
 
     def __init__(self, id: int, receiver: Receiver, credit: int, window: int, now: float) -> None:
@@ -76,6 +77,7 @@ class Stream:
         self.pending = 0  # bytes of `waiting` that are not
         self.finishing = False  # END_STREAM follows `waiting`, with `trailers` if there are any
         self.trailers: list[Pair] | None = None
+        self.waiting_trailers = 0  # bytes of them, while they wait
         self.queued = False  # waits for the connection's window
         self.curt = False  # server: what is left of the request is not wanted, once the response is sent
 
