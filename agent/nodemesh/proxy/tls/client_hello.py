@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 #: A ClientHello that is larger, with the heads of its records, is not looked into: OpenSSL's own limit is near.
@@ -16,6 +17,10 @@ HANDSHAKE: Final = b"\x16\x03"
 CLIENT_HELLO: Final = 1
 SERVER_NAME: Final = 0
 HOST_NAME: Final = 0
+
+#: A host's name in the DNS (RFC 6066 section 3), with the underscores that Istio's own names have: it goes into logs,
+#: fields and tables, where nothing else may stand.
+NAME: Final = re.compile(rb"[0-9A-Za-z._-]{1,255}")
 
 
 class Reader:
@@ -61,8 +66,9 @@ def server_name(data: bytes) -> str | None:
             if kind == SERVER_NAME:
                 names = Reader(Reader(body).vector(2))
                 if names.number(1) == HOST_NAME:
-                    return names.vector(2).decode("ascii").lower()
-    except (IndexError, UnicodeDecodeError):
+                    name = names.vector(2)
+                    return name.decode("ascii").lower() if NAME.fullmatch(name) else ""
+    except IndexError:
         return ""
     return ""
 

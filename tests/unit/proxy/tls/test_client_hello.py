@@ -27,6 +27,16 @@ def test_no_name():
     assert server_name(hello(None)) == ""
 
 
+@pytest.mark.parametrize(
+    "bad", [b"x\r\ny: z", b'a\n[2026] "GET', b"a b", b"a\x00b", b"a\x1b[2J", b"\xe9xampl", b"a%(b)s"]
+)
+def test_what_is_no_name_of_a_host_is_none(bad):
+    """It would end a line of the log, or a field of the upstream's request."""
+    known = b"reviews.example"
+    name = bad.ljust(len(known), b"a")
+    assert server_name(hello(known.decode()).replace(known, name)) == ""
+
+
 def test_a_cut_hello_is_waited_for():
     whole = hello("reviews.example")
     assert all(server_name(whole[:size]) is None for size in range(len(whole)))
