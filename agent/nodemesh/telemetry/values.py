@@ -144,7 +144,7 @@ def trace_id(record: RequestRecord) -> str:
         return ""
     parts = fields.get(b"traceparent", b"").split(b"-")
     if len(parts) >= 4 and len(parts[1]) == 32:
-        return parts[1].decode("latin-1")
+        return PRINTABLE[parts[1]]
     found = fields.get(b"x-b3-traceid") or fields.get(b"b3", b"").partition(b"-")[0]
     return PRINTABLE[found] if len(found) in (16, 32) else ""
 

@@ -166,6 +166,8 @@ def test_b3_names_the_trace_too():
     record.fields = {b"x-b3-traceid": many}
     assert Formatter("%TRACE_ID%").line(record) == many + b"\n"
     assert b"b3" in Formatter("%TRACE_ID%").wanted.request
+    record.fields = {b"traceparent": b'00-"\x9b2J' + b"a" * 28 + b"-00f067aa0ba902b7-01"}
+    assert Formatter("%TRACE_ID%").line(record) == b"\\x22\\x9b2J" + b"a" * 28 + b"\n", "as any other field"
 
 
 def test_an_unknown_operator_makes_no_formatter():
