@@ -14,6 +14,10 @@ from .variables import Facts, Variable
 TEMPLATES: Final[dict[bytes, Template]] = {}
 TEMPLATES_SIZE: Final = 4096
 
+#: Bytes that the variables of one set of changes may come to, which is as much as a head may have. A rule's author can
+#: name a field of 60 KB as often as a rule has room: what is beyond counts as empty.
+MOST: Final = 64 * 1024
+
 
 class Template:
     """A value with variables, taken apart once: each variable comes before a text, and the first text before all."""
@@ -37,23 +41,36 @@ class Template:
             else:
                 self.first += part.encode()
 
-    def expand(self, facts: Facts) -> bytes:
-        out = self.first
+    def expand(self, facts: Facts, most: int) -> bytes:
+        """Empty where it would have more than `most` bytes."""
+        found = [self.first]
+        left = most - len(self.first)
         for variable, text in self.parts:
-            out += variable.value(facts) + text
-        return out
+            value = variable.value(facts)
+            left -= len(value) + len(text)
+            if left < 0:
+                return b""
+            found += (value, text)
+        return b"".join(found)
 
 
 def change(ops: HeaderOps, fields: Fields, edits: Edits, facts: Facts) -> None:
     """Change a message's edits: remove, then set, then add. An empty value after expansion adds nothing."""
     for name in ops.remove:
         edits[name] = b""
+    left = MOST
     for op in ops.set:
-        value = expand(op.value, facts) if op.formatted else op.value
+        value = op.value
+        if op.formatted:
+            value = expand(value, facts, left)
+            left -= len(value)
         if value:
             edits[op.name] = op.name + b": " + value
     for op in ops.add:
-        value = expand(op.value, facts) if op.formatted else op.value
+        value = op.value
+        if op.formatted:
+            value = expand(value, facts, left)
+            left -= len(value)
         if value:
             add(fields, edits, op.name, op.name + b": " + value)
 
@@ -66,11 +83,11 @@ def add(fields: Fields, edits: Edits, name: bytes, line: bytes) -> None:
     edits[name] = said + b"\r\n" + line if said else line
 
 
-def expand(value: bytes, facts: Facts) -> bytes:
-    """A value with what its variables stand for."""
+def expand(value: bytes, facts: Facts, most: int = MOST) -> bytes:
+    """A value with what its variables stand for; empty where that is more than `most` bytes."""
     template = TEMPLATES.get(value)
     if template is None:
         if len(TEMPLATES) >= TEMPLATES_SIZE:
             TEMPLATES.clear()
         template = TEMPLATES[value] = Template(value)
-    return template.expand(facts)
+    return template.expand(facts, most)

@@ -5,9 +5,11 @@ import pytest
 from nodemesh.proxy.http.head import Edits, Fields
 from nodemesh.proxy.http.headers import change, expand
 from nodemesh.proxy.http.lines import name_of
-from nodemesh.proxy.http.variables import NO_FACTS
+from nodemesh.proxy.http.variables import NO_FACTS, Facts
 from nodemesh.proxy.http1.write import unedited
+from nodemesh.routing.client import Client
 from nodemesh.routing.decision import HeaderOp, HeaderOps
+from nodemesh.telemetry.record import RequestRecord
 
 
 def op(name: bytes, value: bytes, formatted: bool = False) -> HeaderOp:
@@ -61,3 +63,14 @@ def test_an_empty_value_changes_nothing():
 )
 def test_variables_stand_among_texts(template, value):
     assert expand(template, NO_FACTS) == value
+
+
+def test_variables_come_to_no_more_than_a_head_may_have():
+    """The rule's author names a field of the client's as often as it likes."""
+    facts = Facts(RequestRecord(Client(namespace="")), NO_FACTS.request, "")
+    facts.record.path = b"/" + b"x" * 29_999
+    edits: Edits = {}
+    once, often = op(b"x-once", b"%PATH%", True), op(b"x-often", b"%PATH%" * 1000, True)
+    change(HeaderOps(set=(often, once), add=(*[once] * 10, op(b"x-plain", b"y" * 70_000))), fields(), edits, facts)
+    assert b"x-often" not in edits and edits[b"x-once"].count(facts.record.path) == 2
+    assert edits[b"x-plain"] == b"x-plain: " + b"y" * 70_000, "what the rule itself says is as long as it is"
