@@ -140,12 +140,13 @@ def test_a_window_that_stays_shut_ends_its_stream(world):
     "flood",
     [
         frame(4, 0, 0) * 5000,  # settings
+        (frame(4, 0, 0, bytes([0, 4, 0, 0, 0, 1])) + frame(0, 0, 1, b"x")) * 200,  # and with data
         frame(6, 0, 0, bytes(8)) * 5000,  # pings
         frame(0, 0, 1) * 5000,  # DATA without anything
         frame(2, 0, 1, bytes(5)) * 200_000,  # priorities
         frame(8, 0, 1, bytes([0, 0, 0, 1])) * 100_000,  # window updates
     ],
-    ids=["settings", "pings", "empty data", "priorities", "window updates"],
+    ids=["settings", "settings and data", "pings", "empty data", "priorities", "window updates"],
 )
 def test_frames_that_ask_for_nothing_end_the_connection(world, flood):
     client = raw(world, frame(1, 4, 1, HEAD) + flood)

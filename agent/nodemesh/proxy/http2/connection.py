@@ -267,7 +267,7 @@ class Connection(Sections):
         count = len(data) // SETTING_SIZE
         if len(data) != count * SETTING_SIZE or (flags & ACK and data):
             raise sized("SETTINGS")
-        self.watch.asked(self.now)
+        self.watch.configured(self.now)
         if flags & ACK:
             self.acknowledged = True
             return

@@ -20,8 +20,9 @@ RESETS_PER_SECOND: Final = 100.0
 #: premature_reset_min_stream_lifetime_seconds).
 PREMATURE: Final = 1.0
 
-#: PING and SETTINGS: so many at once, coming back within ten seconds, or by frames with data, which clients of a
-#: bandwidth estimator answer with a PING each.
+#: PING and GOAWAY: so many at once, coming back within ten seconds, or by frames with data, which clients of a
+#: bandwidth estimator answer with a PING each. SETTINGS, which may change the windows of all streams: the same, but
+#: data brings none back.
 QUESTIONS: Final = 100
 QUESTIONS_PER_SECOND: Final = 10.0
 
@@ -65,12 +66,13 @@ class Allowance:
 class Watch:
     """One connection's counts."""
 
-    __slots__ = ("streams", "_resets", "_questions", "_empty", "_idle", "_updates", "_sent")
+    __slots__ = ("streams", "_resets", "_questions", "_settings", "_empty", "_idle", "_updates", "_sent")
 
     def __init__(self, streams: int, now: float) -> None:
         self.streams = 0  # opened so far
         self._resets = Allowance(max(RESETS, streams), RESETS_PER_SECOND, now)
         self._questions = Allowance(QUESTIONS, QUESTIONS_PER_SECOND, now)
+        self._settings = Allowance(QUESTIONS, QUESTIONS_PER_SECOND, now)
         self._empty = 0
         self._idle = 0
         self._updates = 0
@@ -85,9 +87,14 @@ class Watch:
             raise flood(Reason.HTTP2_RESET_FLOOD, "too many streams reset")
 
     def asked(self, now: float) -> None:
-        """PING or SETTINGS. Raises ConnectionFault."""
+        """PING or GOAWAY. Raises ConnectionFault."""
         if not self._questions.take(now):
-            raise flood(Reason.HTTP2_CONTROL_FLOOD, "too many PING and SETTINGS frames")
+            raise flood(Reason.HTTP2_CONTROL_FLOOD, "too many PING and GOAWAY frames")
+
+    def configured(self, now: float) -> None:
+        """SETTINGS. Raises ConnectionFault."""
+        if not self._settings.take(now):
+            raise flood(Reason.HTTP2_CONTROL_FLOOD, "too many SETTINGS frames")
 
     def filled(self) -> None:
         """A frame with data has come."""

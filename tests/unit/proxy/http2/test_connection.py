@@ -114,11 +114,11 @@ def test_excess_streams_are_not_for_ever_once_the_limit_is_known():
 @pytest.mark.parametrize(
     "sent, most, reason",
     [
-        (ping(), 98, Reason.HTTP2_CONTROL_FLOOD),
-        (ping(b"12345678", 1), 98, Reason.HTTP2_CONTROL_FLOOD),
+        (ping(), 100, Reason.HTTP2_CONTROL_FLOOD),
+        (ping(b"12345678", 1), 100, Reason.HTTP2_CONTROL_FLOOD),
         (settings(), 98, Reason.HTTP2_CONTROL_FLOOD),
         (settings((4, 1)), 98, Reason.HTTP2_CONTROL_FLOOD),
-        (frame(GOAWAY, 0, 0, bytes(8)), 98, Reason.HTTP2_CONTROL_FLOOD),
+        (frame(GOAWAY, 0, 0, bytes(8)), 100, Reason.HTTP2_CONTROL_FLOOD),
         (frame(PRIORITY, 0, 1, bytes(5)), 100, Reason.HTTP2_IDLE_FRAMES_FLOOD),
         (frame(0x10, 0, 0, bytes(5)), 100, Reason.HTTP2_IDLE_FRAMES_FLOOD),
         (frame(0xBB, 0, 7, bytes(5)), 100, Reason.HTTP2_IDLE_FRAMES_FLOOD),

@@ -94,3 +94,14 @@ def test_window_updates():
     watch.opened()
     watch.sent()
     assert until(watch.updated) == (112, Reason.HTTP2_WINDOW_UPDATE_FLOOD)
+
+
+def test_data_brings_no_settings_back():
+    watch = Watch(100, 0.0)
+
+    def again():
+        watch.filled()
+        watch.sent()
+        watch.configured(0.0)
+
+    assert until(again) == (100, Reason.HTTP2_CONTROL_FLOOD)
