@@ -106,19 +106,35 @@ def test_the_workload_is_as_guarded_as_the_one_of_the_manifests(play):
     play(story, guarded(EDGE))
 
 
+def test_its_admin_api_is_guarded_as_the_one_of_the_manifests(play):
+    async def story(follower):
+        await known(follower)
+        assert await Deployer(follower).write()
+        spec = of(follower, "NetworkPolicy", "edge-nodemesh")["spec"]
+        by_hand = yaml.safe_load((MANIFESTS / "gateway/networkpolicy.yaml").read_text())["spec"]
+        assert spec["podSelector"] == {"matchLabels": {LABEL: "edge"}}
+        assert spec["policyTypes"] == by_hand["policyTypes"] and spec["ingress"][1] == by_hand["ingress"][1]
+        assert spec["ingress"][0] == {"ports": [{"port": 80, "protocol": "TCP"}]}
+        offered = of(follower, "Service", "edge-nodemesh")["spec"]["ports"]
+        assert [port["targetPort"] for port in offered] == [80], "whatever the tenant's listeners name"
+
+    admin = {"name": "admin", "port": 15000, "protocol": "HTTP"}
+    play(story, guarded(with_spec(listeners=[*EDGE["spec"]["listeners"], admin])))
+
+
 def test_only_what_has_changed_is_applied_again_and_by_one_agent(play):
     async def story(follower):
         await known(follower)
         deployer = Deployer(follower)
         assert await deployer.write()
         before = patches(follower)
-        assert await deployer.write() and patches(follower) == before == 6
+        assert await deployer.write() and patches(follower) == before == 7
         assert not await Deployer(follower, "node-b").write() and patches(follower) == before
         listeners = [{"name": "web", "port": 8080, "protocol": "HTTP"}]
         follower.server.apply(with_spec(listeners=listeners))
         key = "default/edge"
         await follower.until(lambda: follower.snapshot.kubernetes_gateways[key].spec.listeners[0].port == 8080)
-        assert await deployer.write() and patches(follower) == before + 1  # the Service alone
+        assert await deployer.write() and patches(follower) == before + 2  # Service and NetworkPolicy
         assert [port["port"] for port in of(follower, "Service", "edge-nodemesh")["spec"]["ports"]] == [8080]
 
     play(story, guarded(EDGE))

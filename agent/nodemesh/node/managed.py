@@ -1,4 +1,5 @@
-"""The objects that a managed Gateway gets: ServiceAccount, rights for its certificates, Deployment and Service."""
+"""The objects that a managed Gateway gets: ServiceAccount, rights for its certificates, Deployment, Service, and the
+NetworkPolicy that keeps its admin API from the cluster's pods."""
 
 from __future__ import annotations
 
@@ -21,6 +22,9 @@ Manifest = dict[str, Any]
 BINDING = "nodemesh-managed-gateways"
 READER = "nodemesh-agent"
 RBAC = "rbac.authorization.k8s.io"
+NETWORKING = "networking.k8s.io"
+#: The label of namespaces that may read the admin API, as in the manifests.
+SCRAPERS = {"nodemesh.io/scrape": "enabled"}
 ADMIN_PORT = 15000
 
 CONTAINER_SECURITY: Manifest = {
@@ -68,7 +72,8 @@ def wanted_objects(tables: Tables | None, snapshot: Snapshot, image: str) -> Ite
 
 
 def ports_of(item: Object[KubernetesGatewaySpec], attached: Attached) -> list[int]:
-    return sorted({spot.listener.port for spot in attached.spots[item.meta.key] if spot.valid})
+    """The listeners' ports; the admin API's own is offered to nobody."""
+    return sorted({spot.listener.port for spot in attached.spots[item.meta.key] if spot.valid} - {ADMIN_PORT})
 
 
 def objects_of(item: Object[KubernetesGatewaySpec], attached: Attached, image: str) -> list[tuple[str, Manifest]]:
@@ -83,6 +88,7 @@ def objects_of(item: Object[KubernetesGatewaySpec], attached: Attached, image: s
         (f"{of_rbac}/rolebindings", role_binding_of(item)),
         (f"{of_apps}/deployments", deployment_of(item, ports, image)),
         (f"{of_core}/services", service_of(item, ports)),
+        (f"/apis/{NETWORKING}/v1/namespaces/{namespace}/networkpolicies", network_policy_of(item, ports)),
     ]
     return found
 
@@ -229,6 +235,25 @@ def probe(path: str, period: int, failures: int) -> Manifest:
         "periodSeconds": period,
         "timeoutSeconds": 5,
         "failureThreshold": failures,
+    }
+
+
+def network_policy_of(item: Object[KubernetesGatewaySpec], ports: list[int]) -> Manifest:
+    """Anybody reaches the listeners; the admin API, which tells of all namespaces, only who scrapes it."""
+    listeners = {"ports": [{"port": port, "protocol": "TCP"} for port in ports]}
+    scrapers = {
+        "from": [{"namespaceSelector": {"matchLabels": SCRAPERS}}],
+        "ports": [{"port": ADMIN_PORT, "protocol": "TCP"}],
+    }
+    return {
+        "apiVersion": f"{NETWORKING}/v1",
+        "kind": "NetworkPolicy",
+        "metadata": meta_of(item),
+        "spec": {
+            "podSelector": {"matchLabels": {GATEWAY_NAME_LABEL: label_value(item.meta.name)}},
+            "policyTypes": ["Ingress"],
+            "ingress": [listeners, scrapers] if ports else [scrapers],  # no ports would be all of them
+        },
     }
 
 
