@@ -6,8 +6,9 @@ both. Here no ServiceEntry takes a pod's or Service's address from another names
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import NamedTuple
 
 from ..config.meshconfig import HostOwnership
@@ -30,7 +31,7 @@ class Claim(NamedTuple):
 
 class Owned(NamedTuple):
     """The namespaces of the pods and Services whose addresses ServiceEntries claim: by address, and of each network
-    that is claimed all of them."""
+    that is claimed one or two of them, which tell whether another namespace's are in it."""
 
     addresses: Mapping[str, str]
     networks: Mapping[str, tuple[str, ...]]
@@ -39,15 +40,26 @@ class Owned(NamedTuple):
 class Ranges:
     """The addresses that ServiceEntries claim: exact ones, and networks."""
 
-    __slots__ = ("_exact", "given", "networks")
+    __slots__ = ("_ends", "_exact", "given", "networks")
 
     def __init__(self, given: frozenset[str]) -> None:
         self.given = given
         self._exact = frozenset(address for address in given if "/" not in address)
         self.networks = {address: network for address in given if (network := network_of(address)) is not None}
+        # Tenants claim as many as they like, so that no address is held against all of them.
+        networks = self.networks.values()
+        older = collapse_addresses([network for network in networks if isinstance(network, IPv4Network)])
+        newer = collapse_addresses([network for network in networks if isinstance(network, IPv6Network)])
+        self._ends = sorted([*map(span_of, older), *map(span_of, newer)])
 
     def cover(self, address: str) -> bool:
-        return address in self._exact or any(within(address, network) for network in self.networks.values())
+        if address in self._exact:
+            return True
+        place = place_of(address) if self._ends else None
+        if place is None:
+            return False
+        index = bisect_right(self._ends, (place, LAST)) - 1
+        return index >= 0 and place <= self._ends[index][1]
 
 
 def network_of(address: str) -> IPv4Network | IPv6Network | None:
@@ -59,11 +71,22 @@ def network_of(address: str) -> IPv4Network | IPv6Network | None:
         return None
 
 
-def within(address: str, network: IPv4Network | IPv6Network) -> bool:
+#: Version and number: addresses in an order.
+Place = tuple[int, int]
+LAST: Place = (7, 0)
+
+
+def place_of(address: str) -> Place | None:
     try:
-        return ip_address(address) in network
+        found = ip_address(address)
     except ValueError:
-        return False
+        return None
+    return found.version, int(found)
+
+
+def span_of(network: IPv4Network | IPv6Network) -> tuple[Place, Place]:
+    """A network's first address and its last."""
+    return (network.version, int(network.network_address)), (network.version, int(network.broadcast_address))
 
 
 def claimed(services: Iterable[tuple[Service, ...]]) -> frozenset[str]:
@@ -99,7 +122,8 @@ def compile_owned(snapshot: Snapshot, before: Snapshot, previous: Tables) -> Own
             owned[address] = namespace
     if owned == known.addresses and ranges.networks.keys() == known.networks.keys():
         return known
-    return Owned(owned, {text: namespaces_in(network, owned) for text, network in ranges.networks.items()})
+    places = Places(owned)
+    return Owned(owned, {text: places.namespaces_in(network) for text, network in ranges.networks.items()})
 
 
 def held_by(snapshot: Snapshot, pods: Iterable[str], hosts: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -116,8 +140,32 @@ def held_by(snapshot: Snapshot, pods: Iterable[str], hosts: Iterable[str]) -> It
                     yield service.namespace, address
 
 
-def namespaces_in(network: IPv4Network | IPv6Network, owned: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(sorted({namespace for address, namespace in owned.items() if within(address, network)}))
+class Places:
+    """Addresses in their order, with their namespaces, and for each where the next namespace's begin."""
+
+    __slots__ = ("_next", "_numbers", "_whose")
+
+    def __init__(self, owned: Mapping[str, str]) -> None:
+        found = sorted(
+            (place, namespace) for address, namespace in owned.items() if (place := place_of(address)) is not None
+        )
+        self._numbers = [place for place, _ in found]
+        self._whose = [namespace for _, namespace in found]
+        self._next = [len(found)] * len(found)
+        for index in range(len(found) - 2, -1, -1):
+            same = self._whose[index] == self._whose[index + 1]
+            self._next[index] = self._next[index + 1] if same else index + 1
+
+    def namespaces_in(self, network: IPv4Network | IPv6Network) -> tuple[str, ...]:
+        """One or two of those with addresses in a network; empty where there are none."""
+        first, last = span_of(network)
+        index = bisect_left(self._numbers, first)
+        if index == len(self._numbers) or self._numbers[index] > last:
+            return ()
+        other = self._next[index]
+        if other == len(self._numbers) or self._numbers[other] > last:
+            return (self._whose[index],)
+        return tuple(sorted((self._whose[index], self._whose[other])))
 
 
 def pod_addresses(workload: Workload | None) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ class Tables(Part, frozen=True, kw_only=True):
     addresses: Mapping[str, tuple[str, ...]] = {}  # virtual address -> hosts
     networks: tuple[tuple[str, str], ...] = ()  # (CIDR, host)
     owned: Mapping[str, str] = {}  # addresses of pods and Services that ServiceEntries claim -> their namespaces
-    claimed_networks: Mapping[str, tuple[str, ...]] = {}  # CIDR of a ServiceEntry -> namespaces with such addresses
+    claimed_networks: Mapping[str, tuple[str, ...]] = {}  # CIDR of a ServiceEntry -> namespaces in it, up to two
     virtual_services: Mapping[str, VirtualService] = {}  # by namespace/name
     virtual_hosts: Mapping[str, tuple[str, ...]] = {}  # host -> keys of VirtualServices, the oldest first
     wildcard_virtual_hosts: tuple[str, ...] = ()
