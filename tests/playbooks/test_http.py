@@ -1,5 +1,7 @@
 """Conversations over one HTTP/1.1 connection: persistence, framing, ends of all kinds."""
 
+import pytest
+
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 

@@ -6,11 +6,11 @@ from nodemesh.proxy.http2.server import STALLED_SWEEPS, SWEEP
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
+from .http1_peer import GET, OK
 from .http2_peer import Http2Peer, dial
-from .mesh import SERVICE
+from .mesh import LIMITS, SERVICE
 from .test_crowds import gateway, is_served
 from .test_gateway import LABELS
-from .test_http import GET, LIMITS, OK
 
 SHARE = 200_000
 GRPC = SERVICE.replace("name: http,", "name: grpc,")
