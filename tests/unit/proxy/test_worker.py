@@ -140,6 +140,13 @@ def connect(address: tuple[str, int]) -> socket.socket:
     return socket.create_connection(address, 5)
 
 
+def accept(server: socket.socket) -> socket.socket:
+    """The next connection; no wait on it lasts longer than 5 s."""
+    sock, _ = server.accept()
+    sock.settimeout(5)
+    return sock
+
+
 def read_until(sock: socket.socket, end: bytes) -> bytes:
     data = b""
     while not data.endswith(end):
@@ -158,7 +165,7 @@ def test_requests_flow_and_are_counted(control, upstream):
     assert control.configure(mesh(upstream)) == messages.Applied(version=1)
     with connect(control.listen(80)) as client:
         client.sendall(GET)
-        served, _ = upstream.accept()
+        served = accept(upstream)
         for _ in range(2):
             assert read_until(served, b"\r\n\r\n").startswith(b"GET / HTTP/1.1\r\nhost: reviews\r\n")
             served.sendall(OK)
@@ -187,8 +194,7 @@ def test_a_body_arrives_as_it_was_sent(control, upstream):
     with connect(control.listen(80)) as client:
         sender = threading.Thread(target=client.sendall, args=(message,))
         sender.start()
-        served, _ = upstream.accept()
-        served.settimeout(5)
+        served = accept(upstream)
         got = b""
         while body[-50:] not in got[-60:]:
             got += served.recv(1 << 20)
@@ -208,7 +214,7 @@ def test_a_relay_passes_bytes_ends_and_resets(control, upstream):
     address = control.listen(81)
     with connect(address) as client:
         client.sendall(b"hello")
-        served, _ = upstream.accept()
+        served = accept(upstream)
         assert served.recv(100) == b"hello"
         client.shutdown(socket.SHUT_WR)
         assert served.recv(100) == b""
@@ -217,7 +223,7 @@ def test_a_relay_passes_bytes_ends_and_resets(control, upstream):
         assert read_until(client, b"bye") == b"bye" and client.recv(1) == b""
     with connect(address) as client:
         client.sendall(b"hello")
-        served, _ = upstream.accept()
+        served = accept(upstream)
         served.recv(100)
         reset(served)
         with pytest.raises(ConnectionResetError):
@@ -236,7 +242,7 @@ def test_relays_that_are_over_leave_nothing_to_the_collector(control, upstream):
         for resets in (False, True):
             with connect(address) as client:
                 client.sendall(b"hello")
-                served, _ = upstream.accept()
+                served = accept(upstream)
                 served.recv(100)
                 served.close()
                 if resets:
@@ -258,7 +264,7 @@ def test_clients_that_reset_leave_nothing_behind_and_nothing_spins(control, upst
     for _ in range(20):
         client = connect(address)
         client.sendall(b"PUT / HTTP/1.1\r\nHost: reviews\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 200_000)
-        served, _ = upstream.accept()
+        served = accept(upstream)
         served.recv(1000)
         reset(client)
         served.close()
@@ -284,7 +290,7 @@ def test_draining_ends_the_worker_when_all_is_done(control, upstream):
     address = control.listen(80)
     with connect(address) as client:
         client.sendall(GET)
-        served, _ = upstream.accept()
+        served = accept(upstream)
         read_until(served, b"\r\n\r\n")
         control.say(messages.Drain(grace=30.0))
         control.settle(lambda: control.worker.proxy.draining)
@@ -319,7 +325,7 @@ def test_control_may_die(upstream):
     with connect(address) as client:
         control.socket.close()
         client.sendall(GET)
-        served, _ = upstream.accept()
+        served = accept(upstream)
         served.sendall(OK)
         assert read_until(client, b"hi")
         near.settimeout(5)
@@ -360,7 +366,7 @@ def test_the_listeners_own_address_means_what_stands_behind_it(control, upstream
         with connect((host, port)) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: %s:%d\r\n\r\n" % (name.encode(), port))
             if meant:
-                served, _ = upstream.accept()
+                served = accept(upstream)
                 assert b"\r\nhost: 10.96.0.10:9080\r\n" in read_until(served, b"\r\n\r\n")
                 served.close()
             else:
@@ -498,12 +504,13 @@ def test_the_listing_of_connections_is_bounded_for_each_pod_and_field(control, u
     """Thousands of connections, or long paths, of one pod are no answer that control could use."""
     control.configure(mesh(upstream))
     crowded, quiet = control.listen(80), control.listen(82)
-    clients = [connect(address) for address in (*[crowded] * (LISTED + 5), quiet)]
+    clients = [connect(crowded) for _ in range(LISTED + 5)]
+    clients[0].sendall(GET.replace(b"GET / ", b"GET /" + b"x" * 5000 + b" "))
+    served = accept(upstream)
+    read_until(served, b"\r\n\r\n")
+    clients.append(connect(quiet))  # whose port is TCP's: it may be connected upstream at any time
     pods = control.worker.proxy.pods
     control.settle(lambda: 82 in pods and len(pods[80].connections) + len(pods[82].connections) == LISTED + 6)
-    clients[0].sendall(GET.replace(b"GET / ", b"GET /" + b"x" * 5000 + b" "))
-    served, _ = upstream.accept()
-    read_until(served, b"\r\n\r\n")
     rows = msgspec.msgpack.decode(control.ask(messages.GetConnections(id=1)))
     assert len(rows) == LISTED + 1
     assert max(len(row.get("request", "")) for row in rows) == LISTED_TEXT
