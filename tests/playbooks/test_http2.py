@@ -37,6 +37,7 @@ def test_prior_knowledge_is_heard_on_any_port_that_may_be_http(world, port):
     assert client.head(stream)[b":status"] == b"200" and client.body(stream) == b"hi" and client.is_over(stream)
     assert client.head(stream)[b"server"] == b"envoy"
     assert world.records[0].protocol == b"HTTP/2" and world.records[0].status == 200
+    assert world.records[0].upstream_protocol == (b"HTTP/1.1" if port == 80 else b"HTTP/2")
 
 
 def test_streams_are_answered_as_their_answers_come(world):

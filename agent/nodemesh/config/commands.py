@@ -1,33 +1,45 @@
-"""The variables that header values may have (Envoy's command operators): names, arguments, and how to read them."""
+"""Envoy's command operators, which header values and access logs are made of: names, arguments, and how to read them.
+
+Source: Envoy's documentation of access logging, "Command operators"; Envoy 1.40's formatter for what it accepts."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-# Whether a variable has an argument in parentheses.
+# Whether an operator has an argument in parentheses.
 NONE: Final = 0
 MAY: Final = 1
 MUST: Final = 2
 
 
 class Grammar(NamedTuple):
-    """How a variable is written: `%NAME(argument):length%`."""
+    """How an operator is written: `%NAME(argument):length%`."""
 
     argument: int = NONE
     length: bool = False  # the value may be cut
 
 
 class Command(NamedTuple):
-    """A variable as it stands in a value; `length` is -1 where the value is not cut."""
+    """An operator as it is in a text, from `start` to before `end`. `length` cuts its value; -1 where it does not. A
+    percent sign that is written twice has no name."""
 
+    start: int
+    end: int
     name: str
     argument: str
     length: int
 
 
-class CommandError(ValueError):
-    """A value has a variable that there is not, or one that is not written so; the message names it."""
+class FormatError(ValueError):
+    """A text has an operator at `offset` that there is not, or one that is written otherwise. The message says what
+    would be right."""
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        super().__init__(message)
+        self.offset = offset
 
 
 PLAIN: Final = Grammar()
@@ -68,7 +80,7 @@ RESPONSE_TRAILERS_BYTES STREAM_ID UNIQUE_ID TRACE_ID SPAN_ID HOSTNAME LOCAL_REPL
 ACCESS_LOG_TYPE CUSTOM_FLAGS
 """
 
-#: All variables, by what Envoy 1.40 accepts.
+#: All operators, by what Envoy 1.40 accepts.
 COMMANDS: Final[dict[str, Grammar]] = {
     **dict.fromkeys(_PLAIN.split(), PLAIN),
     **dict.fromkeys(("REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER"), FIELD),
@@ -99,7 +111,14 @@ COMMANDS: Final[dict[str, Grammar]] = {
     "PER_REQUEST_STATE": Grammar(MUST),
 }  # fmt: skip
 
-_COMMAND: Final = re.compile(r"%(?:%|([A-Z0-9_]+)(?:\(([^)]*)\))?(?::([0-9]{1,9}))?%)")
+#: Points in time of COMMON_DURATION, and its units in parts of a second.
+POINTS: Final = (
+    "DS_RX_BEG", "DS_RX_END", "US_CX_BEG", "US_CX_END", "US_HS_END", "US_TX_BEG", "US_TX_END", "US_RX_BEG",
+    "US_RX_BODY_BEG", "US_RX_END", "DS_TX_BEG", "DS_TX_END",
+)  # fmt: skip
+UNITS: Final = {"ms": 1e3, "us": 1e6, "ns": 1e9}
+
+_COMMAND: Final = re.compile(r"%%|%([A-Z0-9_]+)(?:\(([^)]*)\))?(?::([0-9]{1,9}))?%|%")
 
 #: REQ and RESP name a field, and perhaps another one that stands in for it.
 _FIELDS: Final = re.compile(r":?[!#$%&'*+\-.^_`|~0-9A-Za-z]+(\?:?[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?")
@@ -107,8 +126,8 @@ _FIELDS: Final = re.compile(r":?[!#$%&'*+\-.^_`|~0-9A-Za-z]+(\?:?[!#$%&'*+\-.^_`
 #: What the argument must be like, and what is right.
 _ARGUMENTS: Final[dict[str, tuple[re.Pattern[str], str]]] = {
     **dict.fromkeys(
-        ("REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER"),
-        (_FIELDS, "a field's name, and perhaps `?` and one other"),
+        ("REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER", "REQ_WITHOUT_QUERY"),
+        (_FIELDS, "a field's name, or two as %REQ(X?Y)%"),
     ),
     "PATH": (
         re.compile(r"(NQ|WQ)?(:(ORIG|PATH|ORIG_OR_PATH))?"),
@@ -118,52 +137,59 @@ _ARGUMENTS: Final[dict[str, tuple[re.Pattern[str], str]]] = {
     "GRPC_STATUS": (re.compile(r"CAMEL_STRING|SNAKE_STRING|NUMBER"), "CAMEL_STRING, SNAKE_STRING or NUMBER"),
     "RESPONSE_CODE_DETAILS": (re.compile(r"ALLOW_WHITESPACES"), "ALLOW_WHITESPACES"),
     "COMMON_DURATION": (
-        re.compile(r"\w+:\w+(:(ms|us|ns))?"),
-        "two points and perhaps a unit, as DS_RX_BEG:US_RX_BEG:ms",
+        re.compile(rf"({'|'.join(POINTS)}):({'|'.join(POINTS)})(:({'|'.join(UNITS)}))?"),
+        f"two points and perhaps a unit, as DS_RX_BEG:US_RX_BEG:ms; points are {', '.join(POINTS)}, units "
+        f"{', '.join(UNITS)}",
     ),
 }
 
 
+def commands(text: str, known: Mapping[str, Grammar] = COMMANDS) -> Iterator[Command]:
+    """The operators of a text in their order. Raises FormatError."""
+    for found in _COMMAND.finditer(text):
+        if found[0] == "%":
+            message = "a percent sign begins an operator, as %PROTOCOL%; write %% for one that is meant"
+            raise FormatError(message, found.start())
+        name = found[1] or ""
+        if name:
+            wrong = fault(name, found[2], found[3] is not None, known)
+            if wrong:
+                raise FormatError(wrong, found.start())
+        yield Command(found.start(), found.end(), name, found[2] or "", -1 if found[3] is None else int(found[3]))
+
+
 def parse(text: str) -> list[str | Command]:
-    """A value as its texts and variables. Raises CommandError."""
+    """A header's value as its texts and operators. Raises FormatError."""
     found: list[str | Command] = []
     end = 0
-    for match in _COMMAND.finditer(text):
-        found.append(literal(text[end : match.start()]))
-        end = match.end()
-        found.append("%" if match[1] is None else command(match[1], match[2], match[3]))
-    found.append(literal(text[end:]))
+    for command in commands(text):
+        found.append(text[end : command.start])
+        end = command.end
+        found.append(command if command.name else "%")
+    found.append(text[end:])
     return [part for part in found if part]
 
 
-def literal(text: str) -> str:
-    if "%" in text:
-        raise CommandError("a lone % begins a variable; write %% for a percent sign")
-    return text
-
-
-def command(name: str, argument: str | None, length: str | None) -> Command:
-    """One variable, if there is such a one. Raises CommandError."""
-    grammar = COMMANDS.get(name)
+def fault(name: str, argument: str | None, cut: bool, known: Mapping[str, Grammar]) -> str:
+    """What is wrong with one operator, and what would be right; empty where nothing is."""
+    grammar = known.get(name)
     if grammar is None:
-        raise CommandError(f"%{name}% is no variable{nearest(name)}")
+        return f"%{name}% is not one of Envoy's command operators{nearest(name, known)}"
     if grammar.argument == MUST and not argument:
-        raise CommandError(f"%{name}% needs an argument, as in %{name}(…)%")
+        return f"%{name}% needs an argument, as %{name}(…)%"
     if argument is not None and grammar.argument == NONE:
-        raise CommandError(f"%{name}% has no argument; write %{name}%")
-    if length is not None and not grammar.length:
-        raise CommandError(f"the value of %{name}% cannot be cut; leave :{length} out")
+        return f"%{name}({argument})%: {name} takes no argument; write %{name}%"
+    if cut and not grammar.length:
+        return f"the value of %{name}% cannot be cut; leave the colon and the length out"
     rule = _ARGUMENTS.get(name)
     if argument and rule is not None and rule[0].fullmatch(argument) is None:
-        raise CommandError(f"%{name}({argument})% has no such argument; right is {rule[1]}")
+        return f"%{name}({argument})%: the argument is to be {rule[1]}"
     if argument and name.endswith("_WITHOUT_PORT") and not (argument.isdigit() and int(argument) <= 128):
-        raise CommandError(f"%{name}({argument})% has no such argument; right is a prefix's length")
-    return Command(name, argument or "", -1 if length is None else int(length))
+        return f"%{name}({argument})%: the argument is to be the length of a network's prefix, up to 128"
+    return ""
 
 
-def nearest(name: str) -> str:
+def nearest(name: str, known: Mapping[str, Grammar]) -> str:
     """A hint at a name that is like this one."""
-    import difflib
-
-    close = difflib.get_close_matches(name, COMMANDS, 1)
-    return f"; perhaps %{close[0]}% is meant" if close else "; the list is Envoy's command operators"
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; perhaps %{close[0]}% is meant" if close else ""

@@ -9,7 +9,7 @@ import sys
 
 import msgspec
 
-from ..config.log_format import FormatError
+from ..config.commands import FormatError
 from ..proxy.io.platform import Platform
 from ..proxy.transport import Watcher
 from ..proxy.worker import Worker

@@ -9,21 +9,23 @@ from uuid import uuid4
 
 import msgspec
 
-from ..config.log_format import UNITS, Operator
+from ..config.commands import UNITS, Command
+from ..config.log_format import OF_FIELDS
 from .labels import FLAGS, source_workload
+from .moments import local_moment, moment
 from .record import RequestRecord
 from .values import (
+    LONG_FLAGS,
     PRINTABLE,
     Destinations,
-    LongFlags,
     Moments,
     between,
     details_of,
     grpc_name,
     host_of,
+    network_of,
     port_of,
     query_of,
-    start_time,
     trace_id,
     underscored,
 )
@@ -35,12 +37,13 @@ NO_FIELDS: dict[bytes, bytes] = {}
 NAMES = {
     "text": PRINTABLE,
     "printable": PRINTABLE.make,
-    "moment": Moments(),
+    "moments": Moments(),
+    "moment": moment,
+    "local_moment": local_moment,
     "flags": FLAGS,
-    "long_flags": LongFlags(),
+    "long_flags": LONG_FLAGS,
     "details": details_of,
     "underscored": underscored,
-    "start_time": start_time,
     "now": time.time,
     "json": msgspec.json.encode,
     "grpc_name": grpc_name,
@@ -48,6 +51,7 @@ NAMES = {
     "trace_id": trace_id,
     "query_of": query_of,
     "host_of": host_of,
+    "network_of": network_of,
     "port_of": port_of,
     "source": source_workload,
     "destination": Destinations().of,
@@ -77,16 +81,26 @@ _RESPONSE_HEADERS = {
     ":STATUS": "record.status",
 }
 
+#: Operators of a time: the function that writes it by a format, and the time.
+_TIMES = {
+    "START_TIME": ("moment", "record.started"),
+    "START_TIME_LOCAL": ("local_moment", "record.started"),
+    "EMIT_TIME": ("moment", "now()"),
+    "EMIT_TIME_LOCAL": ("local_moment", "now()"),
+}
+
 #: The fields by which TRACE_ID is found.
 _TRACE_FIELDS = ("traceparent", "x-b3-traceid", "b3")
 
 #: Operators as the expressions that give their values. Those that are missing here have none: `-`, as of an Envoy that
 #: does not know it either.
 _OPERATORS = {
-    "START_TIME": "moment[record.started]",
-    "EMIT_TIME": "moment[now()]",
+    "START_TIME": "moments[record.started]",
+    "START_TIME_LOCAL": "local_moment('', record.started)",
+    "EMIT_TIME": "moments[now()]",
+    "EMIT_TIME_LOCAL": "local_moment('', now())",
     "PROTOCOL": "text[record.protocol]",
-    "UPSTREAM_PROTOCOL": "text[record.protocol] if record.upstream_host else NONE",
+    "UPSTREAM_PROTOCOL": "text[record.upstream_protocol] or NONE",
     "RESPONSE_CODE": "record.status",
     "RESPONSE_FLAGS": "flags[record.reasons] or '-'",
     "RESPONSE_FLAGS_LONG": "long_flags[record.reasons]",
@@ -128,9 +142,11 @@ _OPERATORS = {
     "GRPC_STATUS": "grpc_name(record.grpc_status, 'CAMEL_STRING') if record.grpc_status >= 0 else NONE",
     "GRPC_STATUS_NUMBER": "record.grpc_status if record.grpc_status >= 0 else NONE",
     "TRACE_ID": "trace_id(record) or NONE",
+    "STREAM_ID": "text[record.request_id] or NONE",
     "UNIQUE_ID": "str(unique())",
     "ACCESS_LOG_TYPE": "'DownstreamEnd'",
     "PATH": "text[record.original_path or record.path]",
+    "QUERY_PARAMS": "text[(record.original_path or record.path).partition(b'?')[2]] or NONE",
     "SOURCE_WORKLOAD": "source(record.client)",
     "SOURCE_NAMESPACE": "record.client.namespace or NONE",
     "DESTINATION_WORKLOAD": "destination(record) or NONE",
@@ -154,10 +170,9 @@ _OF_CONNECTIONS = {
     "ACCESS_LOG_TYPE": "'TcpConnectionEnd'",
     "PATH": NO_VALUE,
     "QUERY_PARAM": NO_VALUE,
-    "REQ": NO_VALUE,
-    "REQ_WITHOUT_QUERY": NO_VALUE,
-    "RESP": NO_VALUE,
-    "TRAILER": NO_VALUE,
+    "QUERY_PARAMS": NO_VALUE,
+    "STREAM_ID": NO_VALUE,
+    **dict.fromkeys(OF_FIELDS, NO_VALUE),
 }
 
 
@@ -187,17 +202,17 @@ def header_expression(argument: str, recorded: dict[str, str], held: str, wanted
 
 def with_argument(name: str, argument: str, wanted: Wanted) -> str:
     """The expression of an operator with an argument."""
-    if name in ("REQ", "REQ_WITHOUT_QUERY"):
+    if name in ("REQ", "REQUEST_HEADER", "REQ_WITHOUT_QUERY"):
         found = header_expression(argument, _REQUEST_HEADERS, "fields", wanted.request)
-        if name == "REQ":
+        if name != "REQ_WITHOUT_QUERY":
             return found
         return f"(value.partition('?')[0] if isinstance(value := ({found}), str) else value)"
-    if name == "RESP":
+    if name in ("RESP", "RESPONSE_HEADER"):
         return header_expression(argument, _RESPONSE_HEADERS, "response_fields", wanted.response)
-    if name == "TRAILER":
+    if name in ("TRAILER", "RESPONSE_TRAILER"):
         return header_expression(argument, {}, "trailer_fields", wanted.trailers)
-    if name in ("START_TIME", "EMIT_TIME"):
-        return f"start_time({argument!r}, {'record.started' if name == 'START_TIME' else 'now()'})"
+    if name in _TIMES:
+        return f"{_TIMES[name][0]}({argument!r}, {_TIMES[name][1]})"
     if name == "GRPC_STATUS":
         return f"grpc_name(record.grpc_status, {argument!r}) if record.grpc_status >= 0 else NONE"
     if name == "COMMON_DURATION":
@@ -209,17 +224,19 @@ def with_argument(name: str, argument: str, wanted: Wanted) -> str:
         query, _, which = argument.partition(":")
         path = "record.path" if which == "PATH" else "(record.original_path or record.path)"
         return f"text[{path}]" if query != "NQ" else f"text[{path}.partition(b'?')[0]]"
+    if name.endswith("_WITHOUT_PORT"):
+        return _OPERATORS[name].replace("host_of(", "network_of(").replace(") or", f", {argument!r}) or")
     if name == "ENVIRONMENT":
         return f"{os.environ.get(argument, '')!r} or NONE"
     return NO_VALUE
 
 
-def expression(operator: Operator, of_request: bool, wanted: Wanted) -> str:
+def expression(operator: Command, of_request: bool, wanted: Wanted) -> str:
     """The Python expression that gives a command operator's value for a request, or for a connection."""
     name = operator.name
     if not of_request and name in _OF_CONNECTIONS:
         found = _OF_CONNECTIONS[name]
-    elif operator.argument is not None:
+    elif operator.argument:
         found = with_argument(name, operator.argument, wanted)
     elif name == "HOSTNAME":
         found = repr(socket.gethostname())
@@ -229,6 +246,6 @@ def expression(operator: Operator, of_request: bool, wanted: Wanted) -> str:
         wanted.request.update(field.encode() for field in _TRACE_FIELDS)
     if found == NO_VALUE:
         return NO_VALUE
-    if operator.length is None:
+    if operator.length < 0:
         return f"({found})"
     return f"(value[:{operator.length}] if isinstance(value := ({found}), str) else value)"

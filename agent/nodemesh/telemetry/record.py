@@ -47,11 +47,13 @@ class RequestRecord(ConnectionRecord):
     __slots__ = (
         "method", "path", "original_path", "status", "grpc_status", "upstream_time", "attempts", "forwarded_for",
         "user_agent", "request_id", "received_at", "answered_at", "fields", "response_fields", "trailer_fields",
+        "upstream_protocol",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
         ConnectionRecord.__init__(self, client)  # super() costs as much as a good part of what is set here
         self.protocol = b"HTTP/1.1"
+        self.upstream_protocol = b""  # of the last try
         self.method = b""
         self.path = b""  # as it came, with the query
         self.original_path = b""  # x-envoy-original-path, if the path was rewritten

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
+from ipaddress import ip_network
 
 from ..reasons import TEXTS, Reason
 from ..routing.decision import Cluster
@@ -70,7 +70,7 @@ def underscored(text: str) -> str:
 
 
 #: Envoy's long names of its response flags (its CORE_RESPONSE_FLAGS).
-LONG_FLAGS = {
+LONG_NAMES = {
     "UH": "NoHealthyUpstream",
     "UT": "UpstreamRequestTimeout",
     "UR": "UpstreamRemoteReset",
@@ -94,25 +94,32 @@ class LongFlags(Memo[tuple[Reason, ...], str]):
     """RESPONSE_FLAGS_LONG."""
 
     def make(self, key: tuple[Reason, ...]) -> str:
-        return ",".join([LONG_FLAGS[flag] for flag in FLAGS[key].split(",") if flag]) or "-"
+        return ",".join([LONG_NAMES[flag] for flag in FLAGS[key].split(",") if flag]) or "-"
 
 
-#: gRPC's names of its statuses (its `Status` codes), by number.
-GRPC_NAMES = (
+LONG_FLAGS = LongFlags()
+
+
+#: Envoy's names of gRPC's statuses by number (its `Grpc::Utility`), in camel case and in Abseil's.
+CAMEL_NAMES = (
     "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied",
     "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable",
     "DataLoss", "Unauthenticated",
 )  # fmt: skip
 
 
+SNAKE_NAMES = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+
+
 def grpc_name(status: int, form: str) -> str:
     """GRPC_STATUS in one of Envoy's forms: CAMEL_STRING, SNAKE_STRING, NUMBER."""
-    if form == "NUMBER" or status >= len(GRPC_NAMES):
+    if form == "NUMBER" or status >= len(CAMEL_NAMES):
         return str(status)
-    name = GRPC_NAMES[status]
-    if form == "SNAKE_STRING":
-        return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).upper()
-    return name
+    return SNAKE_NAMES[status] if form == "SNAKE_STRING" else CAMEL_NAMES[status]
 
 
 def point(record: RequestRecord, name: str) -> float:
@@ -158,22 +165,28 @@ def query_of(path: bytes, name: bytes) -> bytes:
     return b""
 
 
-def start_time(pattern: str, started: float) -> str:
-    """START_TIME in a format of strftime, with %3f for the milliseconds."""
-    text = time.strftime(pattern.replace("%3f", "{milliseconds}"), time.gmtime(started))
-    return text.replace("{milliseconds}", f"{int(started % 1 * 1000):03d}")
-
-
 def host_of(address: str) -> str:
-    """An address without its port; of a socket's path all."""
+    """An address without its port and its brackets; of a socket's path all."""
     host, found, port = address.rpartition(":")
-    return host if found and port.isdigit() else address
+    return host.strip("[]") if found and port.isdigit() else address
 
 
 def port_of(address: str) -> int | None:
-    """An address' port."""
+    """An address' port; of a socket's path none."""
     port = address.rpartition(":")[2]
     return int(port) if port.isdigit() else None
+
+
+def network_of(address: str, length: str) -> str:
+    """The network of so many bits that an address is in; as `host_of` where no length is given, or where the address is
+    not an IP address, or is shorter."""
+    host = host_of(address)
+    if not length:
+        return host
+    try:
+        return str(ip_network(f"{host}/{length}", strict=False))
+    except ValueError:
+        return host
 
 
 class Destinations(dict[tuple[str, str], tuple[Cluster, str]]):

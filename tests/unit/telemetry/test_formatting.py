@@ -2,7 +2,8 @@ import msgspec
 import pytest
 from tests.unit.telemetry.samples import connection, request
 
-from nodemesh.config.log_format import OPERATORS, WITH_ARGUMENT, FormatError
+from nodemesh.config.commands import MUST, FormatError
+from nodemesh.config.log_format import OPERATORS
 from nodemesh.config.meta import Location
 from nodemesh.reasons import Reason
 from nodemesh.routing.decision import Owner, Rule
@@ -112,6 +113,7 @@ def test_the_operators_that_people_use():
     record.transport_failure = "delayed connect error: Connection refused"
     record.grpc_status = 14
     record.received_at, record.answered_at = 0.002, 0.0125
+    record.upstream_protocol, record.downstream_remote = b"HTTP/2", "[2001:db8::7]:39999"
     record.path, record.original_path = b"/new?x=1", b"/old?user=a%20b&x=2"
     record.rule = Rule(owner=REVIEWS, path="spec.http[0]", location=Location("mesh.yaml", 3, 5))
     record.fields = {b"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
@@ -123,12 +125,20 @@ def test_the_operators_that_people_use():
         "GRPC_STATUS": "Unavailable",
         "GRPC_STATUS(SNAKE_STRING)": "UNAVAILABLE",
         "GRPC_STATUS(NUMBER)": "14",
+        "REQUEST_HEADER(:PATH)": "/new?x=1",
+        "QUERY_PARAMS": "user=a%20b&x=2",
+        "UPSTREAM_PROTOCOL": "HTTP/2",
+        "START_TIME(%s %f)": "1700000000 250000000",
+        "START_TIME_LOCAL(%s.%1f)": "1700000000.2",
+        "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT(8)": "10.0.0.0/8",
         "REQUEST_DURATION": "2",
         "RESPONSE_DURATION": "12",
         "RESPONSE_TX_DURATION": "0",
         "COMMON_DURATION(DS_RX_BEG:DS_RX_END:us)": "2000",
         "COMMON_DURATION(US_TX_BEG:US_RX_BEG)": "12",
         "COMMON_DURATION(US_CX_BEG:US_CX_END:ms)": "-",
+        "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": "2001:db8::7",
+        "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT(32)": "2001:db8::/32",
         "REQ_WITHOUT_QUERY(:PATH)": "/new",
         "PATH": "/old?user=a%20b&x=2",
         "PATH(NQ:PATH)": "/new",
@@ -152,7 +162,7 @@ def test_the_operators_that_people_use():
 def test_every_operator_that_is_known_gives_a_line_for_requests_and_connections():
     for name in sorted(OPERATORS):
         argument = {"COMMON_DURATION": "(DS_RX_BEG:DS_TX_END:ns)"}.get(name, "(x)")
-        text = f"%{name}{argument if name in WITH_ARGUMENT else ''}%"
+        text = f"%{name}{argument if OPERATORS[name].argument == MUST else ''}%"
         for json in (False, True):
             formatter = Formatter(msgspec.json.encode({"": text}).decode() if json else text, json=json)
             assert formatter.line(request()) and formatter.line(connection(1, 2)), text

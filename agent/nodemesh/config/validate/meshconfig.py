@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ..log_format import FormatError, check_format
+from ..commands import FormatError
+from ..log_format import check_format
 from ..meshconfig import MeshConfigSpec, Reporter
 from ..meta import Meta, Path
 from ..problems import Findings

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from .. import regex
-from ..commands import CommandError, parse
+from ..commands import FormatError, parse
 from ..meta import Path
 from ..problems import Findings
 from ..virtualservice import HeaderOperations, Headers, StringMatch
@@ -105,7 +105,7 @@ def _value(value: str, path: Path, findings: Findings) -> None:
     if "%" in value:
         try:
             parse(value)
-        except CommandError as error:
+        except FormatError as error:
             findings.bad_value("bad-header", path, str(error))
 
 

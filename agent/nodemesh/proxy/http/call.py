@@ -51,8 +51,8 @@ class Call(Requester):
 
     __slots__ = (
         "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "wanted",
-        "dialled",
-        "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "sent_at", "_clock", "_retries",
+        "dialled", "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "protocol", "sent_at",
+        "_clock", "_retries",
         "_tried", "_deadline", "_fresh", "_spared", "_unsettled", "_retrying", "_alarm", "_try_timer", "_rest_timer",
         "_counting", "_telling", "security",
     )  # fmt: skip
@@ -88,6 +88,7 @@ class Call(Requester):
         self.upstream: Stream | None = None
         self.host: Host | None = None
         self.host_name = ""  # "address:port" of the last try
+        self.protocol = b""  # and its version of HTTP
         self.local_name = ""  # our end of the connection that answered
         self.security: ssl.SSLObject | None = None  # of the connection that answered
         self.sent_at = 0.0
@@ -233,6 +234,7 @@ class Call(Requester):
         if not self._fresh and not self._spared:
             self.attempts += 1
         self.host_name = upstream.remote
+        self.protocol = upstream.protocol
         host.begin()
         attempts = self.attempts
         edits = self.edits

@@ -501,6 +501,7 @@ class Exchange(Caller):
         if call.host is not None:
             record.upstream_host = call.host_name
             record.upstream_local = call.local_name
+            record.upstream_protocol = call.protocol
         if call.reasons:
             record.reasons += call.reasons
 

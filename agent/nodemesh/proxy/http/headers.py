@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...config.commands import CommandError, parse
+from ...config.commands import FormatError, parse
 from ...routing.decision import HeaderOps
 from .head import Edits, Fields
 from .lines import name_of
@@ -29,7 +29,7 @@ class Template:
         self.parts: list[tuple[Variable, bytes]] = []
         try:
             found = parse(value.decode())
-        except CommandError:  # such a rule is refused
+        except FormatError:  # such a rule is refused
             self.first = value
             return
         for part in found:

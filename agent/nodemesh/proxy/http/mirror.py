@@ -117,6 +117,7 @@ class Shadow(Caller):
             self._timer = None
         self.record.attempts = self.call.attempts
         self.record.upstream_host = self.call.host_name
+        self.record.upstream_protocol = self.call.protocol
         self.record.duration = proxy.clock.now - self._began
         proxy.telemetry.record(self.record)
 

@@ -126,6 +126,11 @@ class Stream:
         raise NotImplementedError
 
     @property
+    def protocol(self) -> bytes:
+        """Its version of HTTP, as a log shows it."""
+        raise NotImplementedError
+
+    @property
     def security(self) -> SSLObject | None:
         """The TLS that it goes over."""
         raise NotImplementedError

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from ...config.commands import COMMANDS, Command
+from ...config.commands import COMMANDS, UNITS, Command
 from ...reasons import TEXTS, Reason
 from ...routing.client import Client
 from ...routing.match import pseudo_header, query_value
 from ...telemetry.labels import FLAGS
+from ...telemetry.moments import local_moment, moment
 from ...telemetry.record import RequestRecord
+from ...telemetry.values import LONG_FLAGS, grpc_name, host_of, network_of, port_of
 from ..tls.peer import of_connection
 from .environment import variable
 from .head import RequestFields, RequestHead, ResponseHead
@@ -28,25 +29,6 @@ if TYPE_CHECKING:
     from .request_id import RequestIds
 
 HOSTNAME: Final = socket.gethostname()
-
-#: RESPONSE_FLAGS_LONG.
-LONG_FLAGS: Final[dict[str, str]] = {
-    "DC": "DownstreamConnectionTermination", "DI": "DelayInjected", "DPE": "DownstreamProtocolError",
-    "DT": "DurationTimeout", "FI": "FaultInjected", "NC": "NoClusterFound", "NR": "NoRouteFound",
-    "SI": "StreamIdleTimeout", "UC": "UpstreamConnectionTermination", "UF": "UpstreamConnectionFailure",
-    "UH": "NoHealthyUpstream", "UO": "UpstreamOverflow", "UPE": "UpstreamProtocolError", "UR": "UpstreamRemoteReset",
-    "URX": "UpstreamRetryLimitExceeded", "UT": "UpstreamRequestTimeout",
-}  # fmt: skip
-
-#: GRPC_STATUS by number, as SNAKE_STRING has it.
-GRPC: Final = (
-    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
-    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
-)  # fmt: skip
-
-#: What COMMON_DURATION counts in, by seconds.
-UNITS: Final = {"ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 class Facts:
@@ -85,42 +67,6 @@ NO_FACTS: Final = Facts(
 )
 
 Value = Callable[[Facts, str], str]
-
-
-def moment(pattern: str, when: float) -> str:
-    """A time in a format of strftime (without one in ISO format), with %s and %f, %3f, ... as Envoy has them."""
-    return formatted(pattern or "%Y-%m-%dT%H:%M:%S.%3fZ", when, time.gmtime(when), "+0000")
-
-
-def local_moment(pattern: str, when: float) -> str:
-    place = time.localtime(when)
-    return formatted(pattern or "%Y-%m-%dT%H:%M:%S.%3f%z", when, place, time.strftime("%z", place))
-
-
-def formatted(pattern: str, when: float, broken: time.struct_time, zone: str) -> str:
-    out = ""
-    nanoseconds = f"{int(when % 1.0 * 1e9):09d}"
-    position = 0
-    while position < len(pattern):
-        pair = pattern[position : position + 2]
-        if pair == "%f":
-            out += nanoseconds
-        elif (
-            len(pair) == 2 and pair[0] == "%" and pair[1] in "123456789" and pattern[position + 2 : position + 3] == "f"
-        ):
-            out += nanoseconds[: int(pair[1])]
-            position += 1
-        elif pair == "%s":
-            out += str(int(when))
-        elif pair == "%z":
-            out += zone
-        elif pair[0] == "%" and len(pair) == 2:
-            out += time.strftime(pair, broken)
-        else:
-            out += pair[0]
-            position -= 1
-        position += 2
-    return out
 
 
 def milliseconds(seconds: float) -> str:
@@ -232,10 +178,6 @@ def flags(facts: Facts, argument: str) -> str:
     return FLAGS[facts.record.reasons] or "-"
 
 
-def long_flags(facts: Facts, argument: str) -> str:
-    return ",".join(LONG_FLAGS.get(flag, flag) for flag in flags(facts, "").split(","))
-
-
 def details(facts: Facts, argument: str) -> str:
     """RESPONSE_CODE_DETAILS: Envoy's words for where the answer comes from."""
     reasons = facts.record.reasons
@@ -246,36 +188,15 @@ def details(facts: Facts, argument: str) -> str:
 
 def grpc_status(facts: Facts, argument: str) -> str:
     number = facts.record.grpc_status
-    if number < 0:
-        return ""
-    if argument == "NUMBER" or number >= len(GRPC):
-        return str(number)
-    name = GRPC[number]
-    return name if argument == "SNAKE_STRING" or name == "OK" else name.title().replace("_", "")
+    return grpc_name(number, argument) if number >= 0 else ""
 
 
 # --- addresses
 
 
-def host_of(address: str) -> str:
-    return address.rpartition(":")[0].strip("[]")
-
-
-def port_of(address: str) -> str:
-    return address.rpartition(":")[2]
-
-
-def subnet(address: str, argument: str) -> str:
-    """The address without its port; with a prefix's length the network that it is in."""
-    host = host_of(address)
-    if not argument or not host:
-        return host
-    from ipaddress import ip_network
-
-    try:
-        return str(ip_network(f"{host}/{argument}", strict=False))
-    except ValueError:
-        return host
+def port(address: str) -> str:
+    number = port_of(address)
+    return "" if number is None else str(number)
 
 
 def remote(facts: Facts) -> str:
@@ -313,11 +234,11 @@ VALUES: Final[dict[str, Value]] = {
     "BYTES_RETRANSMITTED": lambda facts, argument: "0",  # QUIC's
     "PACKETS_RETRANSMITTED": lambda facts, argument: "0",
     "PROTOCOL": lambda facts, argument: facts.record.protocol.decode(),
-    "UPSTREAM_PROTOCOL": lambda facts, argument: "HTTP/1.1" if facts.response is not None else "",
+    "UPSTREAM_PROTOCOL": lambda facts, argument: facts.record.upstream_protocol.decode(),
     "RESPONSE_CODE": lambda facts, argument: str(facts.record.status),
     "RESPONSE_CODE_DETAILS": details,
     "RESPONSE_FLAGS": flags,
-    "RESPONSE_FLAGS_LONG": long_flags,
+    "RESPONSE_FLAGS_LONG": lambda facts, argument: LONG_FLAGS[facts.record.reasons],
     "CONNECTION_TERMINATION_DETAILS": lambda facts, argument: facts.record.termination,
     "DURATION": lambda facts, argument: milliseconds(facts.now - facts.began),
     "REQUEST_DURATION": lambda facts, argument: between(facts, "DS_RX_BEG", "DS_RX_END"),
@@ -338,11 +259,11 @@ VALUES: Final[dict[str, Value]] = {
         facts.record.cluster.name if facts.record.cluster is not None else ""
     ),
     "UPSTREAM_LOCAL_ADDRESS": lambda facts, argument: facts.record.upstream_local,
-    "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(facts.record.upstream_local, argument),
-    "UPSTREAM_LOCAL_PORT": lambda facts, argument: port_of(facts.record.upstream_local),
+    "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT": lambda facts, argument: network_of(facts.record.upstream_local, argument),
+    "UPSTREAM_LOCAL_PORT": lambda facts, argument: port(facts.record.upstream_local),
     "UPSTREAM_REMOTE_ADDRESS": lambda facts, argument: upstream_host(facts),
-    "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(upstream_host(facts), argument),
-    "UPSTREAM_REMOTE_PORT": lambda facts, argument: port_of(upstream_host(facts)),
+    "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: network_of(upstream_host(facts), argument),
+    "UPSTREAM_REMOTE_PORT": lambda facts, argument: port(upstream_host(facts)),
     "UPSTREAM_REQUEST_ATTEMPT_COUNT": lambda facts, argument: str(
         max(facts.record.attempts, 1) if facts.record.cluster is not None else 0
     ),
@@ -351,19 +272,23 @@ VALUES: Final[dict[str, Value]] = {
     "UPSTREAM_DETECTED_CLOSE_TYPE": lambda facts, argument: "Normal" if facts.response is not None else "",
     "DOWNSTREAM_DETECTED_CLOSE_TYPE": lambda facts, argument: "Normal",
     "DOWNSTREAM_REMOTE_ADDRESS": lambda facts, argument: facts.record.downstream_remote,
-    "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(facts.record.downstream_remote, argument),
-    "DOWNSTREAM_REMOTE_PORT": lambda facts, argument: port_of(facts.record.downstream_remote),
+    "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: network_of(
+        facts.record.downstream_remote, argument
+    ),
+    "DOWNSTREAM_REMOTE_PORT": lambda facts, argument: port(facts.record.downstream_remote),
     "DOWNSTREAM_DIRECT_REMOTE_ADDRESS": lambda facts, argument: remote(facts),
-    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(remote(facts), argument),
-    "DOWNSTREAM_DIRECT_REMOTE_PORT": lambda facts, argument: port_of(remote(facts)),
+    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT": lambda facts, argument: network_of(remote(facts), argument),
+    "DOWNSTREAM_DIRECT_REMOTE_PORT": lambda facts, argument: port(remote(facts)),
     "DOWNSTREAM_LOCAL_ADDRESS": lambda facts, argument: facts.record.downstream_local,
-    "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(facts.record.downstream_local, argument),
-    "DOWNSTREAM_LOCAL_PORT": lambda facts, argument: port_of(facts.record.downstream_local),
-    "DOWNSTREAM_DIRECT_LOCAL_ADDRESS": lambda facts, argument: facts.record.downstream_local,
-    "DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT": lambda facts, argument: subnet(
+    "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT": lambda facts, argument: network_of(
         facts.record.downstream_local, argument
     ),
-    "DOWNSTREAM_DIRECT_LOCAL_PORT": lambda facts, argument: port_of(facts.record.downstream_local),
+    "DOWNSTREAM_LOCAL_PORT": lambda facts, argument: port(facts.record.downstream_local),
+    "DOWNSTREAM_DIRECT_LOCAL_ADDRESS": lambda facts, argument: facts.record.downstream_local,
+    "DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT": lambda facts, argument: network_of(
+        facts.record.downstream_local, argument
+    ),
+    "DOWNSTREAM_DIRECT_LOCAL_PORT": lambda facts, argument: port(facts.record.downstream_local),
     "REQUESTED_SERVER_NAME": lambda facts, argument: facts.record.sni,
     "REQUEST_HEADERS_BYTES": lambda facts, argument: sizes(facts.request.fields.lines),
     "RESPONSE_HEADERS_BYTES": lambda facts, argument: (

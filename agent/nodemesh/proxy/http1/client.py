@@ -134,6 +134,10 @@ class Http1Client(Handler, Stream, Pooled):
         return self.transport.local
 
     @property
+    def protocol(self) -> bytes:
+        return b"HTTP/1.1"
+
+    @property
     def security(self) -> SSLObject | None:
         return self.transport.connection if isinstance(self.transport, TlsTransport) else None
 

@@ -203,6 +203,10 @@ class ClientStream(Receiver, StreamRole):
         return self._carrier.local
 
     @property
+    def protocol(self) -> bytes:
+        return b"HTTP/2"
+
+    @property
     def security(self) -> SSLObject | None:
         return self._carrier.security
 

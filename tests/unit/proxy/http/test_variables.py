@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodemesh.config.commands import COMMANDS, parse
+from nodemesh.config.commands import COMMANDS, MUST, parse
 from nodemesh.proxy.http.head import RequestHead, ResponseHead
 from nodemesh.proxy.http.variables import VALUES, Facts, Variable, tls_value
 from nodemesh.proxy.http1.request import read_request
@@ -103,7 +103,7 @@ def test_values_while_the_request_goes_out(facts, text, shown):
         ("%RESP(content-length)%", b"5"),
         ("%UPSTREAM_HOST%", b"127.0.0.1:37357"),
         ("%UPSTREAM_REMOTE_PORT%", b"37357"),
-        ("%UPSTREAM_PROTOCOL%", b"HTTP/1.1"),
+        ("%UPSTREAM_PROTOCOL%", b"HTTP/2"),
         ("%GRPC_STATUS%", b"DeadlineExceeded"),
         ("%GRPC_STATUS(SNAKE_STRING)%", b"DEADLINE_EXCEEDED"),
         ("%GRPC_STATUS_NUMBER%", b"4"),
@@ -114,6 +114,7 @@ def test_values_when_the_response_has_come(facts, text, shown):
     facts.response = ResponseHead(200, b"", [b"X-Powered-By: php", b"x-two: a", b"x-two: b"], names, length=5)
     facts.record.status, facts.record.grpc_status = 200, 4
     facts.record.upstream_host = "127.0.0.1:37357"
+    facts.record.upstream_protocol = b"HTTP/2"
     assert value(facts, text) == shown
 
 
@@ -128,11 +129,6 @@ def test_every_value_is_of_a_variable_that_there_is():
     told = {name for name in COMMANDS if tls_value(name) is not None}
     assert "DOWNSTREAM_PEER_URI_SAN" in told and "UPSTREAM_TLS_VERSION" in told
     for name in COMMANDS:  # none of them is a text any more
-        (command,) = (
-            parse(f"%{name}%")
-            if COMMANDS[name].argument < 2
-            else parse(f"%{name}(a:b)%")
-            if name not in ("REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER")
-            else parse(f"%{name}(a)%")
-        )
+        argument = "(DS_RX_BEG:DS_TX_END)" if name == "COMMON_DURATION" else "(a)"
+        (command,) = parse(f"%{name}{argument if COMMANDS[name].argument == MUST else ''}%")
         assert not isinstance(command, str)
