@@ -16,7 +16,7 @@ import msgspec
 
 from ..admin.http import serve
 from ..config.problems import Severity
-from ..proxy.messages import Message, SetDns
+from ..proxy.messages import Message
 from ..registry.assemble import ObjectKey
 from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
@@ -29,6 +29,7 @@ from .cluster import Cluster
 from .collector import Collector
 from .counters import SharedCounters
 from .credentials import Credentials
+from .dialled import Dialled
 from .enrol import Failing
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
@@ -90,6 +91,7 @@ class Control:
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
+        self.dialled = Dialled()
         self.credentials = Credentials()
         self.materials = MaterialSource(self.fleet.tell)
         self.views: Views | None = None
@@ -272,10 +274,12 @@ class Control:
         self.propagation.published(tables.version, tables.causes, time.time())
         self.review.due()
         self.resolver.want(snapshot)
+        if self.dialled.see(snapshot):
+            self.fleet.tell(self.dialled.message())
         self.exposed.update(snapshot, self.views)
         self.gateway_ports.update(self.views, snapshot)
         if self.interception is not None:
-            self.interception.apply(snapshot, self.views, pods, self.resolver.addresses)
+            self.interception.apply(snapshot, self.views, pods, self.dialled.addresses)
 
     def _statuses(self, judge: Judge, path_of: Callable[[ObjectKey], str]) -> list[Wanted]:
         """Of the Gateway API's objects, as they are in force."""
@@ -299,9 +303,10 @@ class Control:
 
     def _resolved(self, addresses: Addresses) -> None:
         """Names have other addresses."""
-        self.fleet.tell(SetDns(addresses=addresses))
+        self.dialled.resolve(addresses)
+        self.fleet.tell(self.dialled.message())
         if self.interception is not None:
-            self.interception.resolved(addresses)
+            self.interception.resolved(self.dialled.addresses)
 
     # workers
 
@@ -310,7 +315,7 @@ class Control:
         if self.interception is not None:
             yield from self.interception.replay(link)
         yield self.counters.message()
-        yield SetDns(addresses=self.resolver.addresses), ()
+        yield self.dialled.message(), ()
         yield from self.materials.replay()
         yield from self.publisher.replay(link)
         yield from self.listeners.replay()

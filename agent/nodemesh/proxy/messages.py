@@ -73,9 +73,11 @@ class SetSockmap(Message, frozen=True, kw_only=True):
 
 
 class SetDns(Message, frozen=True, kw_only=True):
-    """Addresses that control resolved for host names of clusters (DNS resolutions): host -> addresses."""
+    """Addresses of host names in the DNS, host -> addresses: all, for connections to endpoints that have names, and of
+    those the ones by which connections that pods make to a name are told."""
 
     addresses: dict[str, tuple[str, ...]]
+    dialled: dict[str, tuple[str, ...]]
 
 
 class SetMaterials(Message, frozen=True, kw_only=True):

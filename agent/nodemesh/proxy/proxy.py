@@ -81,10 +81,10 @@ class Proxy:
         """This worker's part of what the node may have buffered."""
         self.network.buffers.share = -(-self.limits.node_buffered_bytes // self.workers)
 
-    def set_addresses(self, addresses: dict[str, tuple[str, ...]]) -> None:
-        """Names have these addresses from now on."""
+    def set_addresses(self, addresses: dict[str, tuple[str, ...]], dialled: dict[str, tuple[str, ...]]) -> None:
+        """Names have these addresses from now on; those that are dialled stand for the name."""
         self.addresses = addresses
-        self.views.set_resolved(addresses)
+        self.views.set_resolved(dialled)
 
     def add_pod(self, number: int, client: Client, namespace: int, lane: int) -> Pod:
         """A new client; `number` is its listener's."""

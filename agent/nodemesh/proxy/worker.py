@@ -137,7 +137,7 @@ class Worker(Watcher):
         elif isinstance(message, messages.SetSockmap):
             self.platform.set_sockmap(fds)
         elif isinstance(message, messages.SetDns):
-            self.proxy.set_addresses(message.addresses)
+            self.proxy.set_addresses(message.addresses, message.dialled)
         elif isinstance(message, messages.SetMaterials):
             self._set_materials(fds[0])
         elif isinstance(message, messages.SetCounters):

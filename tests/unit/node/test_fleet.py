@@ -57,10 +57,10 @@ def path(tmp_path):
 def test_a_worker_is_told_everything_when_it_says_hello(path):
     async def scenario() -> None:
         fd = memfd("body", b"tables")
-        control = Control(path, [(SetDns(addresses={"a": ("1.2.3.4",)}), ()), (Drain(grace=1.0), (fd,))])
+        control = Control(path, [(SetDns(addresses={"a": ("1.2.3.4",)}, dialled={}), ()), (Drain(grace=1.0), (fd,))])
         worker = control.worker(0)
         await until(lambda: len(list(control.fleet)) == 1)
-        assert worker.receive() == (SetDns(addresses={"a": ("1.2.3.4",)}), [])
+        assert worker.receive() == (SetDns(addresses={"a": ("1.2.3.4",)}, dialled={}), [])
         message, fds = worker.receive()
         assert message == Drain(grace=1.0)
         assert read_memfd(fds[0]) == b"tables"
@@ -136,7 +136,7 @@ def test_messages_that_the_socket_does_not_take_now_arrive_later_in_order(path):
         worker = control.worker(0)
         await until(lambda: len(list(control.fleet)) == 1)
         for number in range(2000):
-            control.fleet.tell(SetDns(addresses={str(number): ("x" * 1000,)}))
+            control.fleet.tell(SetDns(addresses={str(number): ("x" * 1000,)}, dialled={}))
         got: list[str] = []
         async with asyncio.timeout(10):
             while len(got) < 2000:
