@@ -19,7 +19,7 @@ from .memo import Memo, Pool
 from .mode import choose_mode, failure_policy_of, http_rules
 from .names import canonical, strip_port
 from .networks import is_elsewhere
-from .ownership import ENTRY, is_taken, others_in
+from .ownership import ENTRY, is_taken, others_in, speaks_for_networks
 from .sight import Sight
 
 #: How many different addresses are remembered: they come from outside and may be anything.
@@ -81,11 +81,14 @@ class Frontends:
     def _find(self, address: str, port: int) -> Frontend:
         lookup = self._sight.lookup()
         held = self._endpoint_at(address, port)
-        for host in self._hosts_at(address):
+        for host, in_network in self._hosts_at(address):
             service = lookup.imported_service(host, port)
-            if service is not None and service.port(port) is not None and not self._is_taken(address, service, held):
-                frontend = self._of_service(service, port)
-                return allocated_frontend(frontend) if address in service.allocated else frontend
+            if service is None or service.port(port) is None or self._is_taken(address, service, held):
+                continue
+            if in_network and not self._speaks_for_networks(service):
+                continue
+            frontend = self._of_service(service, port)
+            return allocated_frontend(frontend) if address in service.allocated else frontend
         if held is not None:
             return self._of_endpoint(*held, (address,), port)
         named = lookup.named_service(strip_port(address), port)
@@ -116,11 +119,20 @@ class Frontends:
             return service.addresses
         tables = self._sight.tables
         lookup.reads.append(("owned", None, tables.owned))
-        return tuple(address for address in service.addresses if not is_taken(tables, address, service))
+        wide = self._speaks_for_networks(service)
+        return tuple(
+            address
+            for address in service.addresses
+            if ("/" not in address or wide) and not is_taken(tables, address, service)
+        )
 
-    def _hosts_at(self, address: str) -> Iterator[str]:
-        yield from self._sight.tables.addresses.get(address, ())
-        yield from self._resolved.get(address, ())
+    def _speaks_for_networks(self, service: Service) -> bool:
+        return speaks_for_networks(self._sight.tables, service, self._sight.client.namespace)
+
+    def _hosts_at(self, address: str) -> Iterator[tuple[str, bool]]:
+        """The hosts that an address may mean, each with whether it is but one of a network's."""
+        for host in (*self._sight.tables.addresses.get(address, ()), *self._resolved.get(address, ())):
+            yield host, False
         if not self._sight.tables.networks:
             return
         try:
@@ -129,7 +141,7 @@ class Frontends:
             return
         for network, host in self._sight.tables.networks:
             if dialled in ip_network(network, strict=False):
-                yield host
+                yield host, True
 
     def _of_nobody(self, addresses: tuple[str, ...], port: int) -> Frontend:
         """Addresses that the registry does not know."""

@@ -199,6 +199,14 @@ def others_in(tables: Tables, service: Service) -> str:
     return ""
 
 
+def speaks_for_networks(tables: Tables, service: Service, client: str) -> bool:
+    """Whether a service's networks count for the clients of a namespace, as the mesh's hostOwnership has it: most of
+    what is in a network is somebody else's, or nobody's. The root namespace's count for all."""
+    if tables.mesh.host_ownership is not HostOwnership.NAMESPACE or service.kind != ENTRY:
+        return True
+    return service.namespace in (client, tables.mesh.root_namespace)
+
+
 def may_speak_for(tables: Tables, namespace: str, host: str, client: str) -> bool:
     """Whether a rule of `namespace` for a host counts for the clients of another, as the mesh's hostOwnership has it:
     for its own namespace's, and for all where the host is its own or nobody's. The root namespace speaks for all."""
@@ -235,7 +243,9 @@ def claims_of_entry(service: Service, tables: Tables) -> Iterator[Claim]:
             if is_taken(tables, address, service):
                 sentence = f"it is namespace {tables.owned[address]}'s, and connections to it stay there"
         elif network.prefixlen == 0:
-            sentence = "it takes all connections to addresses outside of the mesh, of all who see this entry"
+            kept = tables.mesh.host_ownership is HostOwnership.NAMESPACE
+            who = f"the clients in {service.namespace} alone, by hostOwnership" if kept else "all who see this entry"
+            sentence = f"it takes all connections to addresses outside of the mesh, of {who}"
         elif owners := [name for name in tables.claimed_networks.get(address, ()) if name != service.namespace]:
             sentence = f"addresses of namespace {owners[0]} are in it, and connections to these stay there"
         if sentence:

@@ -126,6 +126,29 @@ def test_the_older_rule_of_another_namespace_counts_unless_hosts_are_owned():
     assert status_for("default", rule("only", "tenant", 1.0, 418, host="any.example"), OWN, OWNERSHIP) == 200
 
 
+@pytest.mark.parametrize(
+    "networks", [("0.0.0.0/0",), ("0.0.0.0/1", "128.0.0.0/1"), ("192.0.2.0/24",), ("192.0.2.1/32",)]
+)
+def test_where_hosts_are_owned_networks_count_for_their_own_namespace(networks):
+    found = {client: hosts_at([entry(*networks), OWNERSHIP], client)[-1] for client in ("default", "owner", "tenant")}
+    assert found == {"default": "", "owner": "", "tenant": "any"}
+    assert hosts_at([entry(*networks, namespace="istio-system"), OWNERSHIP])[-1] == "any"
+    assert hosts_at([entry("192.0.2.1"), OWNERSHIP])[-1] == "any", "an address is not a network"
+
+
+def test_nor_does_the_kernel_get_such_networks():
+    tables = compile_tables(Store().apply("t", [*OWNER, entry("192.0.2.0/24", "198.51.100.1"), OWNERSHIP]))
+    found = {
+        client: {
+            frontend.addresses
+            for frontend in Views(tables).for_client(Client(namespace=client)).frontends({})
+            if frontend.service is not None and frontend.service.host == "any.example"
+        }
+        for client in ("default", "tenant")
+    }
+    assert found == {"default": {("198.51.100.1",)}, "tenant": {("192.0.2.0/24", "198.51.100.1")}}
+
+
 def findings(*objects):
     return [(found.code, found.namespace, found.path) for found in lint(Store().apply("t", [*OWNER, *objects]))]
 
