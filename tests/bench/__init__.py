@@ -6,7 +6,10 @@ mistakes, notes. `report.py` shows them, `thresholds.py` judges them, `__main__.
 Suite `http` (`http_suite.py`): `rules.py` says the mesh once; `envoy.py`, `nodemesh.py` and `reference.py` (nginx) turn
 it into a running `proxy.Proxy` each; `upstream.py` plays the pods, `load.py` is wrk, `cases.py` says how much of what;
 `verify.py` holds answers against what is right, `rude.py` are clients that break off; `processes.py` pins, accounts and
-ends everything.
+ends everything; `measure.py` is what is done with each case.
+
+Suite `http2` (`http2_suite.py`): the same mesh asked over HTTP/2, by way of `h2load.py`; `verify_http2.py` holds its
+answers against what is right.
 
 Suite `relay` (`relay_suite.py`): opaque TCP, and TLS that ends at the proxy; `relay_proxies.py` are Envoy and nodemesh
 for it, `relay_load.py` the client, `relay_upstream.py` the server, `relay_bytes.py` what they send and compare.

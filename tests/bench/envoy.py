@@ -31,6 +31,14 @@ LOG_FORMAT = (
     "%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n"
 )
 
+#: What Istio's clusters of an HTTP/2 port have.
+HTTP2 = {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": TYPE + "extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+}
+
 #: The labels of Istio's metrics that its filter finds out for each request: what is known of the endpoint, which Istio
 #: hands on as endpoint metadata, and of the request. Those of the client's own workload are made once and left out.
 ENDPOINT_LABELS = (
@@ -111,7 +119,9 @@ class Envoy(Proxy):
             "max_retries": unlimited,
             "track_remaining": True,
         }
+        spoken = {} if self.protocol == "http" else {"typed_extension_protocol_options": HTTP2}
         return {
+            **spoken,
             "name": name,
             "type": "STATIC",
             "connect_timeout": "10s",

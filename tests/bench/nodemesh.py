@@ -28,7 +28,7 @@ class Nodemesh(Proxy):
 
     def command(self) -> Sequence[str]:
         config = self.folder / "mesh.yaml"
-        config.write_text(yaml.safe_dump_all(objects(self.upstream_port), sort_keys=False))
+        config.write_text(yaml.safe_dump_all(objects(self.upstream_port, self.protocol), sort_keys=False))
         host = f"{rules.HOST}.{rules.NAMESPACE}.svc.cluster.local"
         return [
             *(sys.executable, "-m", "nodemesh", "run", "--config", str(config)),
@@ -44,15 +44,15 @@ def compiled() -> bool:
     return any(path.name.endswith(suffixes) for path in (AGENT / "nodemesh" / "proxy").iterdir())
 
 
-def objects(pod_port: int) -> Iterator[dict[str, Any]]:
+def objects(pod_port: int, protocol: str = "http") -> Iterator[dict[str, Any]]:
     """The mesh of rules.py as Kubernetes and Istio objects; every pod listens on `pod_port`."""
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": rules.NAMESPACE}}
     yield pod(CLIENT, "127.77.0.1", {"app": CLIENT})
     for name, (address, app, version) in rules.pods().items():
         yield pod(name, address, {"app": app, "version": version})
-    yield service(rules.HOST, rules.ADDRESS, pod_port)
+    yield service(rules.HOST, rules.ADDRESS, pod_port, protocol)
     for number, app in enumerate(rules.NEIGHBOURS, 11):
-        yield service(app, f"10.96.77.{number}", pod_port)
+        yield service(app, f"10.96.77.{number}", pod_port, protocol)
         yield virtual_service(app, [{"route": [{"destination": {"host": app}}], "timeout": f"{rules.TIMEOUT}s"}])
     subsets = [{"name": version, "labels": {"version": version}} for version in rules.SUBSETS]
     yield istio("DestinationRule", rules.HOST, {"host": rules.HOST, "subsets": subsets})
@@ -74,8 +74,8 @@ def pod(name: str, address: str, labels: dict[str, str]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata(name, labels), "spec": spec, "status": status}
 
 
-def service(app: str, address: str, pod_port: int) -> dict[str, Any]:
-    port = {"name": "http", "port": rules.PORT, "targetPort": pod_port}
+def service(app: str, address: str, pod_port: int, protocol: str) -> dict[str, Any]:
+    port = {"name": protocol, "port": rules.PORT, "targetPort": pod_port}
     spec = {"clusterIP": address, "selector": {"app": app}, "ports": [port]}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata(app), "spec": spec}
 

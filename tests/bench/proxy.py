@@ -24,9 +24,11 @@ class Proxy(abc.ABC):
     environment: ClassVar[dict[str, str]] = {}
     patience: ClassVar[float] = 20.0  # seconds for it to answer
 
-    def __init__(self, folder: Path, upstream_port: int, cores: Cores) -> None:
+    def __init__(self, folder: Path, upstream_port: int, cores: Cores, protocol: str = "http") -> None:
+        """`protocol` is the name of the service's port, which says what its pods speak: http, http2, grpc."""
         self.folder = folder
         self.upstream_port = upstream_port
+        self.protocol = protocol
         self.port = free_port()
         self.access_log = folder / "access.log"
         self.process = Process(self.name, self.command(), cores.proxy, folder / "output.txt", self.environment)

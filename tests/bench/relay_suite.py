@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .aftermath import FULL, QUICK, Pace, leftovers, restless, subfolder
-from .http_suite import QUIET
+from .measure import QUIET
 from .nodemesh import compiled
 from .outcome import Figure, Options, Outcome
 from .processes import Cores, Failed, Process, Usage, busy, free_port

@@ -10,6 +10,7 @@ from . import (
     datapath_suite,
     exchange_suite,
     fairness_suite,
+    http2_suite,
     http_suite,
     instructions_suite,
     relay_suite,
@@ -20,6 +21,7 @@ from .outcome import Options, Outcome
 
 SUITES: dict[str, Callable[[Options], Outcome]] = {
     "http": http_suite.run,
+    "http2": http2_suite.run,
     "relay": relay_suite.run,
     "fairness": fairness_suite.run,
     "exchange": exchange_suite.run,

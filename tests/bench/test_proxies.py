@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.bench import verify
+from tests.bench import verify, verify_http2
 from tests.bench.envoy import Envoy
 from tests.bench.processes import Cores, free_port
 from tests.bench.proxy import Proxy
@@ -46,6 +46,20 @@ def test_every_rule_answers_right_and_is_logged(proxy: Proxy, upstream: Upstream
     asked = len(list(verify.questions())) + 2
     proxy.process.wait_until(lambda: proxy.logged()[0] >= asked, "write its log")
     assert proxy.logged()[1] >= 21
+
+
+@pytest.mark.parametrize("protocol", ["http", "http2", "grpc"])
+def test_every_rule_answers_right_over_http2(folder: Path, cores: Cores, protocol: str):
+    pods = Upstream(folder / "upstream", free_port(), cores, http2=protocol != "http")
+    try:
+        envoy = Envoy(folder / "proxy", pods.port, cores, protocol)
+        try:
+            assert verify_http2.check(envoy, pods) == []
+        finally:
+            envoy.stop()
+    finally:
+        pods.stop()
+    assert verify_http2.check(envoy, pods), "nobody answers"
 
 
 def test_a_body_that_differs_by_one_byte_is_seen(proxy: Proxy, upstream: Upstream, folder: Path):

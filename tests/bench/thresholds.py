@@ -35,6 +35,10 @@ class Threshold(NamedTuple):
 THRESHOLDS = (
     # Envoy's CPU per request ÷ ours.
     Threshold("http", "small-32", "nodemesh", "ratio", ">=", 1.8 if compiled() else 1.2),
+    Threshold("http2", "h2 to h1, 32", "nodemesh", "ratio", ">=", 2.5 if compiled() else 1.3),
+    Threshold("http2", "h2 to h2, 32", "nodemesh", "ratio", ">=", 2.0 if compiled() else 1.2),
+    Threshold("http2", "grpc unary, 32", "nodemesh", "ratio", ">=", 2.0 if compiled() else 1.2),
+    Threshold("http2", "grpc unary, 32 x 16", "nodemesh", "ratio", ">=", 2.0 if compiled() else 1.2),
     # Envoy's CPU per GiB or connection ÷ ours, and our throughput ÷ Envoy's.
     Threshold("relay", WRITES_16K, "nodemesh", "ratio", ">=", 1.2),
     Threshold("relay", WRITES_1M, "nodemesh", "ratio", ">=", 1.4),
