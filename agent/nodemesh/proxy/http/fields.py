@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import compress
 from typing import Final
 
 from ...routing.fields import WRITTEN
@@ -49,17 +48,18 @@ KINDS: Final[dict[bytes, int]] = {
 
 
 class Layout:
-    """What the lines of a head are, by their names alone: which of them are forwarded as they come (`kept`, and the set
-    of those lines' names), and which have something to say to the proxy (`meant`, and their kinds)."""
+    """What the lines of a head are, by their names alone: the places of those that are forwarded as they come (`kept`,
+    the set of their names, and whether one of these comes twice), and of those that have something to say to the proxy
+    (`meant`); and what each line is."""
 
-    __slots__ = ("kept", "names", "meant", "kinds")
+    __slots__ = ("kept", "names", "repeats", "meant", "kinds")
 
     def __init__(self, names: tuple[bytes, ...], forwarded: frozenset[int], meant: frozenset[int]) -> None:
-        kinds = [KINDS.get(name, PLAIN) for name in names]
-        self.kept = [kind in forwarded for kind in kinds]
-        self.names = frozenset(compress(names, self.kept))
-        self.meant = [kind in meant for kind in kinds]
-        self.kinds = [*compress(kinds, self.meant)]
+        self.kinds = [KINDS.get(name, PLAIN) for name in names]
+        self.kept = [index for index, kind in enumerate(self.kinds) if kind in forwarded]
+        self.names = frozenset([names[index] for index in self.kept])
+        self.repeats = len(self.names) < len(self.kept)
+        self.meant = [index for index, kind in enumerate(self.kinds) if kind in meant]
 
 
 class Layouts:

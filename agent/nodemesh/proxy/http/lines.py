@@ -1,12 +1,12 @@
 """Fields as the proxy handles them, whichever codec carries them: a field is its line, `name: value`, without its end.
 
-HTTP/1.1 sends lines as they came, HTTP/2 takes name and value out of them. The name of each line is found and its bytes
-are checked once, however often it comes again."""
+HTTP/1.1 sends lines as they came, HTTP/2 takes name and value out of them. Each line is taken apart and its bytes are
+checked once, however often it comes again."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from ...routing.fields import members
 from .errors import ProtocolError
@@ -55,35 +55,45 @@ class FieldName:
         self.lines = 0
 
 
-#: Well-formed lines that were read before: the names, in lower case.
-CACHE: Final[dict[bytes, bytes]] = {}
+class Line:
+    """What a well-formed line says: the field's name, in lower case, and its value."""
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: bytes, value: bytes) -> None:
+        self.name = name
+        self.value = value
+
+
+#: Well-formed lines that were read before.
+CACHE: Final[dict[bytes, Line]] = {}
 
 NAMES: Final[dict[bytes, FieldName]] = {}
 
 
-def read_name(line: bytes) -> bytes:
-    """The name in lower case of a line that `CACHE` does not know yet. Raises ProtocolError."""
-    end = line.find(b":")
-    known = NAMES.get(line[:end]) if end >= 0 else None
+def read_line(line: bytes) -> Line:
+    """What a line says that `CACHE` does not know yet. Raises ProtocolError."""
+    spelling, colon, value = line.partition(b":")
+    known = NAMES.get(spelling) if colon else None
     if known is None:
-        known = read_spelling(line)
+        if not colon or TOKEN.fullmatch(spelling) is None:  # no space before the colon, either (RFC 9112 section 5.1)
+            raise malformed(line)
+        known = note_spelling(spelling)
     if 0 in line.translate(VALUE_BYTES):
-        raise ProtocolError(f"malformed field line {line[:60]!r}")
+        raise malformed(line)
+    said = Line(known.name, value.strip(b" \t"))
     if known.cached and len(line) <= CACHED_LENGTH:
         known.lines += 1
         if known.lines <= CACHED_VALUES:
-            CACHE[line] = known.name
+            CACHE[line] = said
         if len(CACHE) >= CACHE_SIZE or known.lines >= CACHE_SIZE:
             CACHE.clear()
             NAMES.clear()
-    return known.name
+    return said
 
 
-def read_spelling(line: bytes) -> FieldName:
-    """The name of a line that `NAMES` does not know yet. Raises ProtocolError."""
-    spelling, colon, _ = line.partition(b":")
-    if not colon or TOKEN.fullmatch(spelling) is None:  # no space before the colon, either (RFC 9112 section 5.1)
-        raise ProtocolError(f"malformed field line {line[:60]!r}")
+def note_spelling(spelling: bytes) -> FieldName:
+    """The name of a spelling that `NAMES` does not know yet."""
     name = FieldName(spelling.lower())
     if len(spelling) <= CACHED_LENGTH:
         if len(NAMES) >= CACHE_SIZE:
@@ -92,14 +102,20 @@ def read_spelling(line: bytes) -> FieldName:
     return name
 
 
+def malformed(line: bytes) -> ProtocolError:
+    return ProtocolError(f"malformed field line {line[:60]!r}")
+
+
 def name_of(line: bytes) -> bytes:
     """The lower-case name of a well-formed line."""
-    return CACHE.get(line) or line[: line.index(b":")].lower()
+    known = CACHE.get(line)
+    return known.name if known is not None else line[: line.index(b":")].lower()
 
 
 def value_of(line: bytes) -> bytes:
     """The value of a well-formed line."""
-    return line[line.index(b":") + 1 :].strip(b" \t")
+    known = CACHE.get(line)
+    return known.value if known is not None else line[line.index(b":") + 1 :].strip(b" \t")
 
 
 class Known(Generic[K, V]):
@@ -123,23 +139,25 @@ class Known(Generic[K, V]):
 TOKENS: Final[Known[bytes, tuple[bytes, ...]]] = Known()
 
 
-def tokens_of(line: bytes) -> tuple[bytes, ...]:
-    """The members, in lower case, of a field whose value is a list of tokens. Raises ProtocolError."""
-    tokens = TOKENS.found.get(line)
+def tokens_of(value: bytes) -> tuple[bytes, ...]:
+    """The members, in lower case, of a field's value that is a list of tokens. Raises ProtocolError."""
+    tokens = TOKENS.found.get(value)
     if tokens is None:
-        if line.count(b",") >= MAX_FIELDS:
+        if value.count(b",") >= MAX_FIELDS:
             raise ProtocolError(f"a list with more than {MAX_FIELDS} members", 431)
-        tokens = members(value_of(line))
-        TOKENS.keep(line, len(line), tokens)
+        tokens = members(value)
+        TOKENS.keep(value, len(value), tokens)
     return tokens
 
 
-def read_names(lines: list[bytes]) -> tuple[tuple[bytes, ...], bool]:
-    """The names of field lines, and whether `CACHE` had all of them. Raises ProtocolError."""
-    names: list[Any] = [*map(CACHE.get, lines)]
-    missing = names.count(None)
-    index = 0
-    for _ in range(missing):
-        index = names.index(None, index)
-        names[index] = read_name(lines[index])
-    return tuple(names), not missing
+def read_lines(lines: list[bytes]) -> tuple[list[Line], bool]:
+    """What field lines say, and whether `CACHE` had all of them. Raises ProtocolError."""
+    found: list[Line] = []
+    familiar = True
+    for line in lines:
+        said = CACHE.get(line)
+        if said is None:
+            said = read_line(line)
+            familiar = False
+        found.append(said)
+    return found, familiar

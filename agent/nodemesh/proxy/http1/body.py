@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from ..http.errors import ProtocolError
-from ..http.lines import MAX_FIELDS, read_name
+from ..http.lines import MAX_FIELDS, read_line
 from ..http.trailers import is_trailer
 from ..transport import READ_SIZE, Buffer
 
@@ -180,7 +180,7 @@ class ChunkedReader(BodyReader):
             self._trailers_size += len(line) + len(CRLF)
             if self._trailers_size > MAX_TRAILERS or len(self.trailers) >= MAX_FIELDS:
                 raise ProtocolError("trailers too large", 431)
-            if is_trailer(read_name(line)):  # may find it malformed
+            if is_trailer(read_line(line).name):  # may find it malformed
                 self.trailers.append(line)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import compress
 from typing import Final
 
 from ...routing.fields import OPTIONS, asked_upgrade, gather, leave_hop
@@ -23,7 +22,7 @@ from ..http.fields import (
     Layouts,
 )
 from ..http.head import LIGHT, UNKNOWN, RequestFields, RequestHead, weight_of
-from ..http.lines import MAX_FIELDS, Known, name_of, read_names, tokens_of, value_of
+from ..http.lines import MAX_FIELDS, Known, Line, name_of, read_lines, tokens_of
 from ..http.paths import split_path
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")
@@ -99,36 +98,37 @@ def other_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
 
 def read_fields(said: bytes) -> RequestFields:
     """The meaning of a version and field lines that `KNOWN` does not have yet."""
-    version, *lines = said.split(b"\r\n")
+    lines = said.split(b"\r\n")
+    version = lines.pop(0)
     if len(lines) > MAX_FIELDS:
         raise ProtocolError(f"more than {MAX_FIELDS} fields", 431)
     if not version.startswith(b"HTTP/1."):
         raise ProtocolError(f"{version.decode()} is not spoken here", 505)
-    names, familiar = read_names(lines)
-    layout = LAYOUTS.of(names)
-    kept = [*compress(lines, layout.kept)]
-    fields = RequestFields(kept, layout.names, {})
-    headers = fields.headers
-    for line in kept:
-        name = name_of(line)
-        if name in headers:
+    found, familiar = read_lines(lines)
+    layout = LAYOUTS.of(tuple([line.name for line in found]))
+    headers: dict[bytes, bytes] = {}
+    fields = RequestFields([lines[index] for index in layout.kept], layout.names, headers)
+    for index in layout.kept:
+        line = found[index]
+        if layout.repeats:
             take(fields, line)
         else:
-            headers[name] = value_of(line)
+            headers[line.name] = line.value
     hosts: tuple[bytes, ...] = ()
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     options: tuple[bytes, ...] = ()  # of Connection
-    for line, kind in zip(compress(lines, layout.meant), layout.kinds, strict=True):
+    for index in layout.meant:
+        kind, line = layout.kinds[index], found[index]
         if kind == HOST:
-            hosts += (value_of(line),)
+            hosts += (line.value,)
         elif kind == CONTENT_LENGTH:
-            lengths += (value_of(line),)
+            lengths += (line.value,)
             take(fields, line)
         elif kind == TRANSFER_ENCODING:
-            codings += tokens_of(line)
+            codings += tokens_of(line.value)
         elif kind == CONNECTION:
-            options += tokens_of(line)
+            options += tokens_of(line.value)
             take(fields, line)
         else:
             note_field(fields, kind, line)
@@ -145,18 +145,18 @@ def read_fields(said: bytes) -> RequestFields:
     return fields
 
 
-def take(fields: RequestFields, line: bytes) -> None:
+def take(fields: RequestFields, line: Line) -> None:
     """Put a field's value where rules see it."""
-    fields.repeated = gather(fields.headers, fields.repeated, name_of(line), value_of(line))
+    fields.repeated = gather(fields.headers, fields.repeated, line.name, line.value)
 
 
-def note_field(fields: RequestFields, kind: int, line: bytes) -> None:
+def note_field(fields: RequestFields, kind: int, line: Line) -> None:
     """Remember a field that means something to us."""
     if kind in (TE, UPGRADE):
         take(fields, line)
     elif kind == EXPECT:
-        if value_of(line).lower() != b"100-continue":
-            raise ProtocolError(f"unknown expectation {value_of(line)[:60]!r}", 417)
+        if line.value.lower() != b"100-continue":
+            raise ProtocolError(f"unknown expectation {line.value[:60]!r}", 417)
     elif kind == CONTROL:
         fields.controlled = True
         take(fields, line)

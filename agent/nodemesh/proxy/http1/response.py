@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import compress
 from typing import Final
 
 from ...routing.fields import OPTIONS
@@ -20,7 +19,7 @@ from ..http.fields import (
     Layouts,
 )
 from ..http.head import NO_FIELDS, UNKNOWN, ResponseHead
-from ..http.lines import MAX_FIELDS, Known, name_of, read_names, tokens_of, value_of
+from ..http.lines import MAX_FIELDS, Known, Line, name_of, read_lines, tokens_of
 from .request import read_length
 
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
@@ -51,38 +50,41 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
         known = KNOWN.found.get(data)
         if known is not None:
             return known
-    start, *lines = data.split(b"\r\n")
+    lines = data.split(b"\r\n")
+    start = lines.pop(0)
     if len(lines) > MAX_FIELDS:
         raise ProtocolError(f"more than {MAX_FIELDS} fields")
-    names, familiar = read_names(lines)
-    layout = LAYOUTS.of(names)
-    kept = [*compress(lines, layout.kept)]
-    said = (start, *compress(lines, layout.meant))
+    found, familiar = read_lines(lines)
+    layout = LAYOUTS.of(tuple([line.name for line in found]))
+    kept = [lines[index] for index in layout.kept]
+    said = (start, *[lines[index] for index in layout.meant])
     gist = GISTS.found.get(said) if method != b"HEAD" else None
-    head = gist.with_fields(kept, layout.names) if gist is not None else understand(said, layout, kept, method)
+    head = gist.with_fields(kept, layout.names) if gist is not None else understand(said, found, layout, kept, method)
     if familiar and method != b"HEAD":  # so that what is kept holds no secrets, and nothing that differs each time
         KNOWN.keep(data, len(data), head)
     return head
 
 
-def understand(said: tuple[bytes, ...], layout: Layout, kept: list[bytes], method: bytes) -> ResponseHead:
+def understand(
+    said: tuple[bytes, ...], found: list[Line], layout: Layout, kept: list[bytes], method: bytes
+) -> ResponseHead:
     """A head whose status line and lines that mean something to us are not in `GISTS`."""
     minor, status, phrase = read_status(said[0])
     head = ResponseHead(status, phrase, kept, layout.names)
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
     options: tuple[bytes, ...] = ()  # of Connection
-    for line, kind in zip(said[1:], layout.kinds, strict=True):
+    for index in layout.meant:
+        kind, value = layout.kinds[index], found[index].value
         if kind == CONTENT_LENGTH:
-            lengths += (value_of(line),)
+            lengths += (value,)
         elif kind == CONNECTION:
-            options += tokens_of(line)
+            options += tokens_of(value)
         elif kind == TRANSFER_ENCODING:
-            codings += tokens_of(line)
+            codings += tokens_of(value)
         elif kind == UPGRADE:
-            head.upgrade = value_of(line)
+            head.upgrade = value
         elif kind == GRPC_STATUS:
-            value = value_of(line)
             head.grpc_status = int(value) if value.isdigit() else -1
     if minor == b"0":
         head.close = b"keep-alive" not in options
