@@ -211,7 +211,6 @@ ELSEWHERE = {
     "sim/world.py": "playbooks/test_http.py",
     "telemetry/decisions.py": "unit/telemetry/test_telemetry.py",
     "telemetry/dump.py": "unit/telemetry/test_telemetry.py",
-    "telemetry/histogram.py": "unit/telemetry/test_telemetry.py",
     "telemetry/names.py": "unit/telemetry/test_totals.py",
     "telemetry/operators.py": "unit/telemetry/test_formatting.py",
     "telemetry/record.py": "unit/telemetry/test_access_log.py",

@@ -49,7 +49,7 @@ class Propagation:
     def applied(self, version: int) -> None:
         for waiting in [each for each in self._waiting if each <= version]:
             self.last = self._clock() - self._waiting.pop(waiting)
-            self.histogram.add(self.last * 1000.0)
+            self.histogram.add([self.last * 1000.0])
         for change in self.changes:
             if change.version <= version and change.seconds < 0.0:
                 change.seconds = self.last

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
+from typing import Final
 
 #: Envoy's default buckets (docs: `stats_config.histogram_bucket_settings`), which Istio's metrics use for durations
 #: in milliseconds and for sizes in bytes alike.
-BOUNDS = (
+BOUNDS: Final[list[float]] = [
     0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0,
     300000.0, 600000.0, 1800000.0, 3600000.0,
-)  # fmt: skip
+]  # fmt: skip
 
 
 class Histogram:
@@ -21,9 +23,18 @@ class Histogram:
         self.counts = counts if counts is not None else [0] * (len(BOUNDS) + 1)
         self.sum = total
 
-    def add(self, value: float) -> None:
-        self.counts[bisect_left(BOUNDS, value)] += 1
-        self.sum += value
+    def add(self, values: list[float]) -> None:
+        """Count values; those that come together are alike, as a rule, and lie in one bucket."""
+        counts = self.counts
+        bucket = 0
+        low, high = math.inf, -math.inf  # the bucket's bounds: in none yet
+        for value in values:
+            if not low < value <= high:
+                bucket = bisect_left(BOUNDS, value)
+                low = BOUNDS[bucket - 1] if bucket else -math.inf
+                high = BOUNDS[bucket] if bucket < len(BOUNDS) else math.inf
+            counts[bucket] += 1
+            self.sum += value
 
     def take(self) -> tuple[list[int], float]:
         """Counts and sum, and begin at zero again."""

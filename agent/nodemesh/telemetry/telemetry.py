@@ -44,7 +44,7 @@ GRPC_UNKNOWN = 2
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Telemetry:
-    """What the proxy tells of its work. A record costs a dictionary look-up and three bisections once the labels of a
+    """What the proxy tells of its work. A record costs a dictionary look-up and three comparisons once the labels of a
     (client, cluster, endpoint, status, reasons) have been made, and a line of the log if there is one."""
 
     __slots__ = (
@@ -84,16 +84,24 @@ class Telemetry:
     def account(self) -> None:
         """Count and log what has ended."""
         ended, self._ended = self._ended, []
+        touched: list[HttpSeries] = []
         for record in ended:
             for reason in record.reasons:
                 self._reasons[reason] = self._reasons.get(reason, 0) + 1
             if isinstance(record, RequestRecord):
-                self._count_request(record)
+                if record.attempts > 1:
+                    self._retries += record.attempts - 1
+                requests = self._http_series(record)
+                if not requests.ended:
+                    touched.append(requests)
+                requests.ended.append(record)
             else:
                 series = self._tcp_series(record)  # not the one of its opening: flags are labels, too
                 series.closed += 1
                 series.sent += record.bytes_sent
                 series.received += record.bytes_received
+        for requests in touched:
+            requests.count()
         if ended and self.log is not None:
             self.log.add(ended)
         self._decisions.extend(ended)
@@ -205,7 +213,7 @@ class Telemetry:
         if idle:
             self._clear()
 
-    def _count_request(self, record: RequestRecord) -> None:
+    def _http_series(self, record: RequestRecord) -> HttpSeries:
         cluster = record.cluster
         foreign = cluster is None or cluster.name in ANONYMOUS_CLUSTERS
         named = cluster is None and record.service is not None
@@ -231,12 +239,7 @@ class Telemetry:
             series = self._http.setdefault(labels, HttpSeries())
             self._http_cache[key] = series
             self._hold(record)
-        if record.attempts > 1:
-            self._retries += record.attempts - 1
-        series.requests += 1
-        series.duration.add(record.duration * 1000.0)
-        series.request_bytes.add(record.bytes_received)
-        series.response_bytes.add(record.bytes_sent)
+        return series
 
     def _tcp_series(self, record: ConnectionRecord) -> TcpSeries:
         cluster = record.cluster
