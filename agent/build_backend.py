@@ -35,8 +35,11 @@ HOT = (
     "routing/request.py",
     "routing/rewrite.py",
     "telemetry/access_log.py",
+    "telemetry/formatting.py",
     "telemetry/histogram.py",
+    "telemetry/operators.py",
     "telemetry/record.py",
+    "telemetry/series.py",
     "telemetry/telemetry.py",
 )
 

@@ -41,7 +41,7 @@ def test_what_is_answered_before_the_upstream_counts_under_the_route(rules, requ
     ask(world, request_bytes)
     labels = labels_of(world)
     assert (labels["destination_service_name"], labels["response_flags"]) == ("reviews", flags)
-    assert Formatter("%UPSTREAM_CLUSTER% %UPSTREAM_HOST%").line(last(world)) == f"{CLUSTER} -\n".encode()
+    assert Formatter("%UPSTREAM_CLUSTER% %UPSTREAM_HOST%").lines([last(world)]) == [f"{CLUSTER} -\n".encode()]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_client_that_leaves_while_a_fault_delays_it_ends_the_request():
         0,
     )
     assert record.duration == pytest.approx(0.5)
-    shown = Formatter("%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%").line(record)
+    (shown,) = Formatter("%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%").lines([record])
     assert shown == b"0 DI,DC downstream_remote_disconnect\n"
 
 
@@ -78,7 +78,7 @@ def test_a_delay_alone_is_via_upstream():
     world.advance(1.5)
     server.accept().send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
     world.run()
-    assert Formatter("%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%").line(last(world)) == b"DI via_upstream\n"
+    assert Formatter("%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%").lines([last(world)]) == [b"DI via_upstream\n"]
 
 
 def test_the_log_shows_the_fields_that_its_format_names():
@@ -95,7 +95,7 @@ def test_the_log_shows_the_fields_that_its_format_names():
     upstream.send(b"HTTP/1.1 200 OK\r\nX-Version: 7\r\nx-version: 8\r\ntransfer-encoding: chunked\r\n\r\n")
     upstream.send(b"0\r\nx-sum: 9\r\n\r\n")
     world.run()
-    assert formatter.line(last(world)) == b"a 7,8 9 250 500\n"
+    assert formatter.lines([last(world)]) == [b"a 7,8 9 250 500\n"]
 
 
 def test_fields_that_no_format_names_are_not_kept():

@@ -45,8 +45,8 @@ class AccessLog:
         if self._size > BUFFER_LIMIT:
             self.lost += len(records)
             return
-        limit, line_of = self._limit, self._formatter.line
-        lines = [line_of(record) for record in records]
+        limit = self._limit
+        lines = self._formatter.lines(records)
         together = b"".join(lines)
         if len(together) <= limit:
             lines = [together]

@@ -1,12 +1,19 @@
-"""Formats of the access log, each made into one function of a record."""
+"""Formats of the access log, each made into the columns of its operators."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import msgspec
+
+from ..config.commands import Command
 from ..config.log_format import formats, operators
-from .operators import NAMES, NO_VALUE, Wanted, expression
-from .record import ConnectionRecord
+from .operators import Wanted, connection_column, request_column
+from .record import ConnectionRecord, RequestRecord
+
+#: A column of records of one kind.
+RecordsColumn = Callable[[Any, str | None], list[Any]]
 
 #: Istio's default text format (pilot/pkg/model: EnvoyTextLogFormat).
 DEFAULT_TEXT = (
@@ -50,81 +57,97 @@ DEFAULT_JSON = {
 }
 
 
-def parse(text: str, of_request: bool, wanted: Wanted) -> tuple[list[str], list[str]]:
-    """A format as the texts around its values, one more than those, and the values' expressions. Raises FormatError."""
-    texts = [""]
-    expressions: list[str] = []
-    end = 0
-    for operator in operators(text):
-        texts[-1] += text[end : operator.start]
-        end = operator.end
-        if not operator.name:
-            texts[-1] += "%"
-            continue
-        texts.append("")
-        expressions.append(expression(operator, of_request, wanted))
-    texts[-1] += text[end:]
-    return texts, expressions
+class Text:
+    """A text with operators in it."""
+
+    __slots__ = ("template", "columns")
+
+    def __init__(self, text: str, column_of: Callable[[Command], RecordsColumn]) -> None:
+        """Raises FormatError."""
+        self.template = ""
+        self.columns: list[RecordsColumn] = []
+        end = 0
+        for operator in operators(text):
+            self.template += text[end : operator.start].replace("%", "%%")
+            end = operator.end
+            if operator.name:
+                self.template += "%s"
+                self.columns.append(column_of(operator))
+            else:
+                self.template += "%%"
+        self.template += text[end:].replace("%", "%%")
+
+    def rows(self, records: Sequence[ConnectionRecord]) -> Iterable[tuple[Any, ...]]:
+        """The values that each record has for the template. A dash stands for none."""
+        return (
+            zip(*[column(records, "-") for column in self.columns], strict=True)
+            if self.columns
+            else [()] * len(records)
+        )
+
+    def values(self, records: Sequence[ConnectionRecord]) -> list[Any]:
+        """The text of each record; an operator that stands alone keeps its value's type, None where it has none."""
+        template = self.template
+        return self.columns[0](records, None) if template == "%s" else [template % row for row in self.rows(records)]
 
 
-def joined(texts: list[str], expressions: list[str]) -> str:
-    """The expression of a whole text, in which a dash stands for what has no value."""
-    template = texts[0].replace("%", "%%")
-    shown: list[str] = []
-    for value, text in zip(expressions, texts[1:], strict=True):
-        if value == NO_VALUE:
-            template += "-"
-        else:
-            template += "%s"
-            shown.append(value)
-        template += text.replace("%", "%%")
-    return f"({template!r} % ({''.join(f'{value}, ' for value in shown)}))"
+class TextLines:
+    """Lines in a text format."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str, column_of: Callable[[Command], RecordsColumn]) -> None:
+        self.text = Text(text if text.endswith("\n") else text + "\n", column_of)
+
+    def lines(self, records: Sequence[ConnectionRecord]) -> list[bytes]:
+        template = self.text.template
+        return [(template % row).encode() for row in self.text.rows(records)]
 
 
-def compiled(of_request: str, of_connection: str, none: str | None) -> Callable[[ConnectionRecord], bytes]:
-    """A function of a record of either kind. Its source is made of the operators' expressions and of literals alone."""
-    source = f"lambda record: {of_request} if isinstance(record, RequestRecord) else {of_connection}"
+class JsonLines:
+    """Lines that are JSON objects, of formats by key."""
 
-    def none_or(value: int | None) -> int | str | None:
-        return none if value is None else value
+    __slots__ = ("members",)
 
-    function: Callable[[ConnectionRecord], bytes] = eval(source, {**NAMES, NO_VALUE: none, "none_or": none_or})
-    return function
+    def __init__(self, texts: dict[str, str], column_of: Callable[[Command], RecordsColumn]) -> None:
+        self.members = {key: Text(text, column_of) for key, text in texts.items()}
+
+    def lines(self, records: Sequence[ConnectionRecord]) -> list[bytes]:
+        if not self.members:
+            return [b"{}\n"] * len(records)
+        columns = [text.values(records) for text in self.members.values()]
+        keys = list(self.members)
+        rows = zip(*columns, strict=True)
+        return [msgspec.json.encode(dict(zip(keys, row, strict=True))) + b"\n" for row in rows]
 
 
 class Formatter:
-    """Makes lines out of records: `line` gives one with its line feed. It is one Python function made of the format: a
-    line costs no more than its values. `wanted` are the fields that records have to hold for it."""
+    """Makes lines out of records. `wanted` are the fields that records have to hold for it."""
 
-    __slots__ = ("line", "wanted")
+    __slots__ = ("wanted", "_requests", "_connections")
 
     def __init__(self, text: str = "", *, json: bool = False) -> None:
         """`text` is a text format, or with `json` an object of formats by key; empty stands for Istio's default.
         Raises FormatError."""
-        expression_of = json_expression if json else text_expression
-        self.wanted = Wanted()
-        of_request, of_connection = (expression_of(text, each, self.wanted) for each in (True, False))
-        self.line = compiled(of_request, of_connection, None if json else "-")
+        wanted = self.wanted = Wanted()
 
+        def request_columns(operator: Command) -> RecordsColumn:
+            return request_column(operator, wanted)
 
-def text_expression(text: str, of_request: bool, wanted: Wanted) -> str:
-    """The expression of a text format's line."""
-    texts, expressions = parse(text or DEFAULT_TEXT, of_request, wanted)
-    if not texts[-1].endswith("\n"):
-        texts[-1] += "\n"
-    return f"{joined(texts, expressions)}.encode()"
-
-
-def json_expression(text: str, of_request: bool, wanted: Wanted) -> str:
-    """The expression of a JSON format's line: an operator that stands alone keeps its type."""
-    members: list[str] = []
-    for key, value in (formats(text, True) if text else DEFAULT_JSON).items():
-        texts, expressions = parse(value, of_request, wanted)
-        if texts == ["", ""]:
-            members.append(f"{key!r}: {expressions[0]}")
+        if json:
+            texts = formats(text, True) if text else DEFAULT_JSON
+            self._requests: TextLines | JsonLines = JsonLines(texts, request_columns)
+            self._connections: TextLines | JsonLines = JsonLines(texts, connection_column)
         else:
-            shown = [
-                each if each == NO_VALUE else f"('-' if (value := {each}) is None else value)" for each in expressions
-            ]
-            members.append(f"{key!r}: {joined(texts, shown)}")
-    return "json({" + ", ".join(members) + "}) + b'\\n'"
+            self._requests = TextLines(text or DEFAULT_TEXT, request_columns)
+            self._connections = TextLines(text or DEFAULT_TEXT, connection_column)
+
+    def lines(self, records: Sequence[ConnectionRecord]) -> list[bytes]:
+        """A line for each, with its line feed."""
+        requests = [record for record in records if isinstance(record, RequestRecord)]
+        if len(requests) == len(records):
+            return self._requests.lines(requests)
+        connections = [record for record in records if not isinstance(record, RequestRecord)]
+        of_requests = iter(self._requests.lines(requests))
+        of_connections = iter(self._connections.lines(connections))
+        return [next(of_requests if isinstance(record, RequestRecord) else of_connections) for record in records]

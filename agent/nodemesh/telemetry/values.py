@@ -39,13 +39,6 @@ class Seconds(Memo[int, str]):
 SECONDS = Seconds()
 
 
-class Moments(Memo[float, str]):
-    """Seconds since 1970 in ISO format with milliseconds: all that starts in one turn of the loop starts then."""
-
-    def make(self, key: float) -> str:
-        return f"{SECONDS[int(key)]}.{int(key % 1.0 * 1000.0):03d}Z"
-
-
 class Details(Memo[tuple[Reason, ...], str]):
     """Envoy's words for how a request ended: its last reason's."""
 

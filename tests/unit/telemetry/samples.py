@@ -4,6 +4,7 @@ from nodemesh.reasons import Reason
 from nodemesh.registry.snapshot import Endpoint
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import Cluster
+from nodemesh.telemetry.formatting import Formatter
 from nodemesh.telemetry.record import ConnectionRecord, RequestRecord
 
 CLIENT = Client(
@@ -69,3 +70,9 @@ def connection(sent: int, received: int) -> ConnectionRecord:
     record.downstream_remote = "10.0.0.1:39999"
     record.route_name = "default"
     return record
+
+
+def line_of(formatter: Formatter, record: ConnectionRecord) -> bytes:
+    """The line of one record."""
+    (line,) = formatter.lines([record])
+    return line

@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from tests.unit.telemetry.samples import request
+from tests.unit.telemetry.samples import line_of, request
 
 from nodemesh.telemetry.access_log import BUFFER_LIMIT, WRITE_LIMIT, AccessLog, open_log
 from nodemesh.telemetry.formatting import Formatter
@@ -23,7 +23,7 @@ def test_lines_reach_the_file_when_flushed(tmp_path):
 def test_a_reader_that_does_not_read_loses_lines_and_blocks_nobody():
     read_end, write_end = os.pipe()
     log = AccessLog(write_end, Formatter("%REQ(:PATH)%" * 50))
-    line = len(Formatter("%REQ(:PATH)%" * 50).line(request()))
+    line = len(line_of(Formatter("%REQ(:PATH)%" * 50), request()))
     total = 0
     while log.lost == 0:
         log.add([request(), request()])
