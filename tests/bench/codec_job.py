@@ -19,7 +19,8 @@ from nodemesh.proxy.http2.fault import Fault
 from nodemesh.proxy.http2.frames import PREFACE
 from nodemesh.proxy.http2.head import Head, Pair, read_request
 from nodemesh.proxy.http2.limits import Limits
-from nodemesh.proxy.http2.roles import Receiver, Role
+from nodemesh.proxy.http2.receiver import Receiver
+from nodemesh.proxy.http2.role import Role
 from nodemesh.proxy.http2.stream import Stream
 
 CALLS = 2_000  # of one round

@@ -15,8 +15,9 @@ from typing import Any
 from nodemesh.config.load import load_object
 from nodemesh.proxy.clock import Clock
 from nodemesh.proxy.gate import Account, Gate
+from nodemesh.proxy.network import Network
 from nodemesh.proxy.proxy import Proxy
-from nodemesh.proxy.transport import Buffer, Handler, Network, Transport
+from nodemesh.proxy.transport import Buffer, Handler, Transport
 from nodemesh.registry.snapshot import Endpoint
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client

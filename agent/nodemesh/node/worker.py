@@ -11,7 +11,7 @@ import msgspec
 
 from ..config.commands import FormatError
 from ..proxy.io.platform import Platform
-from ..proxy.transport import Watcher
+from ..proxy.network import Watcher
 from ..proxy.worker import Worker
 from ..telemetry.access_log import AccessLog, open_log
 from ..telemetry.formatting import Formatter

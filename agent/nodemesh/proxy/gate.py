@@ -15,7 +15,7 @@ import errno
 from collections.abc import Mapping
 from typing import Final
 
-from .transport import Transport
+from mypy_extensions import mypyc_attr
 
 #: The errno of a connection that is given up for what its pod has buffered, or for another client's.
 OVER_QUOTA: Final = errno.EDQUOT
@@ -31,6 +31,25 @@ FLOOR: Final = 16 * 1024
 
 #: Who waits for room is asked again when so much of the share has become free.
 STEP: Final = 64
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Gated:
+    """A connection as its gate knows it: `pending` bytes wait to be written; `accepted` is the pod's own connection to
+    us, not ours to an upstream."""
+
+    __slots__ = ("pending", "accepted")
+
+    pending: int
+    accepted: bool
+
+    def reopened(self) -> None:
+        """The pod may be read again, which it might not when this connection last had something (`Gate.stops`)."""
+        raise NotImplementedError
+
+    def give_up(self, why: str) -> None:
+        """Reset the connection for what others need."""
+        raise NotImplementedError
 
 
 class Copy:
@@ -93,7 +112,7 @@ class Account:
 
 class Gate(Account):
     """One pod's, or one client's of a gateway. `transports` are its connections; a connection that is not to be read
-    hears `Transport.reopened` when half of what it may have is free again. The limit may be passed by one read.
+    hears `Gated.reopened` when half of what it may have is free again. The limit may be passed by one read.
     `copies` are forgotten when there is no room: else the rest of a body would wait for its beginning to go."""
 
     __slots__ = (
@@ -101,7 +120,7 @@ class Gate(Account):
         "_waiting", "_moved", "_since",
     )  # fmt: skip
 
-    def __init__(self, transports: Mapping[int, Transport], above: Account) -> None:
+    def __init__(self, transports: Mapping[int, Gated], above: Account) -> None:
         super().__init__()
         self.transports = transports
         self.above = above
@@ -113,7 +132,7 @@ class Gate(Account):
         self.choked = False  # nothing is read that comes from others
         self.tight = False  # one of these
         self.copies: dict[Copy, None] = {}
-        self._waiting: dict[Transport, None] = {}
+        self._waiting: dict[Gated, None] = {}
         self._moved = False  # something was written since the last look
         self._since = 0.0  # of the last look at which something had been
 
@@ -145,7 +164,7 @@ class Gate(Account):
         self._change(size)
         self.judge()
 
-    def stops(self, transport: Transport) -> bool:
+    def stops(self, transport: Gated) -> bool:
         """Whether a connection may not be read now; if so, it hears when it may."""
         if self.crowded if transport.accepted else self.choked:
             self._waiting[transport] = None
@@ -153,11 +172,11 @@ class Gate(Account):
             return True
         return False
 
-    def forget(self, transport: Transport) -> None:
+    def forget(self, transport: Gated) -> None:
         """A connection is closed."""
         self._waiting.pop(transport, None)
 
-    def overdue(self, now: float) -> Transport | None:
+    def overdue(self, now: float) -> Gated | None:
         """The connection to give up where everything has been full and nothing has moved for too long: the one with
         most to be written. To be asked regularly."""
         if not self.full or self._moved:
@@ -192,5 +211,5 @@ class Gate(Account):
             self.above.await_room(self)
 
 
-def pending_of(transport: Transport) -> int:
+def pending_of(transport: Gated) -> int:
     return transport.pending

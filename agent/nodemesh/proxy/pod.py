@@ -20,10 +20,10 @@ from .accept.proxy_protocol import Announced
 from .accept.sniff import Sniffer
 from .accept.sources import Sources
 from .addresses import ADDRESSES, show
-from .gate import OVER_QUOTA
 from .http.session import Session
+from .network import Acceptor
 from .tcp.connection import start_tcp
-from .transport import Acceptor, Handler, Transport
+from .transport import Handler, Transport
 
 if TYPE_CHECKING:
     from .proxy import Proxy
@@ -73,7 +73,7 @@ class Pod(Acceptor):
         for gate in (self.gate, *self.sources.known.values()):
             transport = gate.overdue(now)
             if transport is not None:
-                give_up(transport, "the pod's buffers are full")
+                transport.give_up("the pod's buffers are full")
 
     def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
         """Serve a new connection as its port's protocol says, or its first bytes where none is declared."""
@@ -114,7 +114,7 @@ class Pod(Acceptor):
         spare = self.sources.spare(newcomer) if self.gateway_port else None
         if spare is None:
             return False
-        give_up(spare, "the gateway has no room for so many of one client")
+        spare.give_up("the gateway has no room for so many of one client")
         return self.budget.try_connection()
 
     def decide_tls(self, frontend: Frontend | None, name: str, address: str = "") -> Decision:
@@ -158,10 +158,3 @@ class Pod(Acceptor):
         transport.abort()
         self.proxy.telemetry.opened(record)
         self.proxy.telemetry.record(record)
-
-
-def give_up(transport: Transport, why: str) -> None:
-    """Reset a connection for what others need."""
-    handler = transport.handler
-    transport.abort()
-    handler.lost(OSError(OVER_QUOTA, why))

@@ -18,10 +18,10 @@ from ..telemetry.telemetry import Telemetry
 from .clock import Clock
 from .http import environment
 from .http.request_id import RequestIds
+from .network import Network
 from .pod import Pod
 from .target import Target, drain
 from .tls.certificates import Certificates
-from .transport import Network
 
 #: Seconds between two rounds of housekeeping over all targets.
 HOUSEKEEPING: Final = 1.0

@@ -1,19 +1,15 @@
-"""What the proxy sees of the outside: byte streams, the handlers that they call, and the network that makes them.
+"""A byte stream as the proxy sees it, and the handler that it calls.
 
-`reactor` implements these over sockets and epoll, `sim` in memory under a virtual clock; nothing else knows
-which it runs on."""
+`io` implements these over sockets and epoll, `sim` in memory under a virtual clock; nothing else knows which it runs
+on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from ..registry.snapshot import Endpoint
-from ..routing.decision import Keepalive
-
-if TYPE_CHECKING:
-    from .gate import Account, Gate
+from .gate import OVER_QUOTA, Gate, Gated
 
 #: What one read takes.
 READ_SIZE: Final = 16 * 1024
@@ -84,7 +80,7 @@ SILENT: Final = Silent()
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Transport:
+class Transport(Gated):
     """One connection. Sends never fail: what is broken is told by `Handler.lost` on a later turn.
 
     Back-pressure: whoever forwards looks at `pending` after sending and pauses its source until `Handler.drained`."""
@@ -93,9 +89,7 @@ class Transport:
         "handler",
         "bulk",
         "appetite",
-        "pending",
         "established",
-        "accepted",
         "closed",
         "local",
         "remote",
@@ -109,9 +103,9 @@ class Transport:
         self.handler = handler
         self.bulk = False  # large reads are worth sparing their copy
         self.appetite = READ_SIZE  # bytes that one read takes, but for bytes in bulk
-        self.pending = 0  # bytes waiting to be written
+        self.pending = 0
         self.established = established
-        self.accepted = accepted  # the pod's own connection to us, not ours to an upstream
+        self.accepted = accepted
         self.closed = False
         self.local = ""  # "address:port", for the access log
         self.remote = ""
@@ -131,7 +125,13 @@ class Transport:
         return False
 
     def reopened(self) -> None:
-        """The pod may be read again, which it might not when this connection last had something (`Gate.stops`)."""
+        """Nothing to do where `Gate.stops` is not asked."""
+
+    def give_up(self, why: str) -> None:
+        """Reset the connection for what others need."""
+        handler = self.handler
+        self.abort()
+        handler.lost(OSError(OVER_QUOTA, why))
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -152,82 +152,3 @@ class Transport:
     def abort(self) -> None:
         """Close with a RST, and forget what is pending."""
         raise NotImplementedError
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Acceptor:
-    """What a listener hands its connections to."""
-
-    __slots__ = ()
-
-    def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
-        """Take a new connection over: set `transport.handler`, or close it. `dialled` is the address that the client
-        called connect() with, None where nobody knows it."""
-        raise NotImplementedError
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Watcher:
-    """Something else that the loop watches: the socket to control, UDP sockets."""
-
-    __slots__ = ()
-
-    def readable(self) -> None:
-        raise NotImplementedError
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Asker:
-    """What a datagram's answers go to, until it is closed."""
-
-    __slots__ = ()
-
-    def heard(self, data: bytes) -> None:
-        """A datagram has come back."""
-        raise NotImplementedError
-
-    def lost(self, error: OSError) -> None:
-        """The peer cannot be reached."""
-        raise NotImplementedError
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Datagram(Watcher):
-    """One datagram that waits for its answer."""
-
-    __slots__ = ()
-
-    def close(self) -> None:
-        """Wait no longer."""
-        raise NotImplementedError
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Network:
-    """Makes outgoing connections."""
-
-    __slots__ = ()
-
-    def connect(
-        self, endpoint: Endpoint | None, namespace: int, lane: int, keepalive: Keepalive | None, handler: Handler
-    ) -> Transport:
-        """Start to connect, from within the network namespace with this fd (-1: our own). The transport may be written
-        to at once; failure, an immediate one too, is told by `Handler.lost` on a later turn: no `endpoint` (a name
-        without addresses) is such a failure. `lane` is the pod on whose account the connection is served."""
-        raise NotImplementedError
-
-    def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
-        """Send a DNS query to a server from within the network namespace with this fd. Raises OSError."""
-        raise NotImplementedError
-
-    def gate(self, lane: int) -> Gate:
-        """What is buffered on that lane's account."""
-        raise NotImplementedError
-
-    @property
-    def buffers(self) -> Account:
-        """What is buffered on all lanes' accounts."""
-        raise NotImplementedError
-
-    def drop_lane(self, lane: int, namespace: int) -> None:
-        """A pod is gone for good, with all its clients' connections: give up its lane and its namespace's fd."""

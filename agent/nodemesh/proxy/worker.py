@@ -26,9 +26,9 @@ from .io.listener import Listener
 from .io.platform import Platform
 from .io.reactor import Reactor
 from .messages import FromControl, Message
+from .network import Watcher
 from .proxy import Proxy
 from .tls.materials import unpack
-from .transport import Watcher
 
 #: The collector's thresholds: with everything that lives long frozen after each table, its passes are short and rare.
 COLLECTOR: Final = (50_000, 20, 100)

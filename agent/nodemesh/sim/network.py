@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable
 
 from ..proxy.gate import Account, Gate
-from ..proxy.transport import Asker, Datagram, Handler, Network, Transport
+from ..proxy.network import Asker, Datagram, Network
+from ..proxy.transport import Handler, Transport
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .pipe import Events, MemoryTransport, Peer

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
-from ..gate import Gate
+from ..gate import Gate, Gated
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -27,7 +27,7 @@ class Source(Gate):
         self.key = key
         self.sources = sources
 
-    def forget(self, transport: Transport) -> None:
+    def forget(self, transport: Gated) -> None:
         super().forget(transport)
         if self.clients.pop(id(transport), None) is not None and not self.clients:
             self.sources.known.pop(self.key, None)

@@ -10,7 +10,7 @@ from mypy_extensions import mypyc_attr
 
 from ...routing.nametable import Named
 from ...telemetry.names import Names
-from ..transport import Asker, Datagram, Watcher
+from ..network import Asker, Datagram, Watcher
 from .message import (
     FORMAT_ERROR,
     IPV6,

@@ -17,7 +17,7 @@ from .codes import CANCEL, ENHANCE_YOUR_CALM
 from .connection import Connection
 from .fault import Fault
 from .limits import Limits
-from .roles import Role
+from .role import Role
 from .stream import Stream
 
 if TYPE_CHECKING:

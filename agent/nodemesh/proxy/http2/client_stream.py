@@ -16,7 +16,7 @@ from .codes import CANCEL, NO_ERROR
 from .fault import Fault
 from .head import Head, Pair
 from .heads import lines_of, pairs_of, request_pairs, response_of
-from .roles import Receiver
+from .receiver import Receiver
 from .sending import Sending
 from .stream import CLOSED, Stream
 from .tunnel import StreamTransport

@@ -37,7 +37,7 @@ from .frames import (
 )
 from .head import violation
 from .limits import Limits
-from .roles import Role
+from .role import Role
 from .sections import Sections, wrong
 from .sending import remote_reset
 from .stream import BREAK, ENDED, FOR_DATA, FOR_OTHERS, RECEIVED_END, REFUSE, RESET_BY_PEER, Stream

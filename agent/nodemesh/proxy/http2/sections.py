@@ -12,7 +12,8 @@ from .field import Field
 from .frames import END_HEADERS, END_STREAM, PADDED, PRIORITIZED, write_reset
 from .head import Head, read_partly, read_request, read_response, read_trailers, violation
 from .limits import Limits
-from .roles import NOBODY, Receiver, Role
+from .receiver import NOBODY, Receiver
+from .role import Role
 from .sending import Sending
 from .stream import (
     BREAK,

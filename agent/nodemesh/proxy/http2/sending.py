@@ -24,7 +24,8 @@ from .frames import (
 )
 from .head import Pair
 from .limits import Limits
-from .roles import NOBODY, Receiver, Role
+from .receiver import NOBODY, Receiver
+from .role import Role
 from .settings import DEFAULT_WINDOW, Settings
 from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, LOCAL, RESET, RESET_BY_US, SENT_END, Stream
 from .watch import Watch

@@ -15,7 +15,8 @@ from .connection import Connection
 from .fault import Fault
 from .head import Head
 from .limits import Limits
-from .roles import Receiver, Role
+from .receiver import Receiver
+from .role import Role
 from .server_stream import PROTOCOL, Carrier, ServerStream
 from .stream import Stream
 

@@ -24,7 +24,7 @@ from .codes import CANCEL, INTERNAL_ERROR
 from .fault import Fault
 from .head import Head, Pair
 from .heads import lines_of, pairs_of, request_of, response_pairs
-from .roles import Receiver
+from .receiver import Receiver
 from .sending import Sending
 from .stream import Stream
 from .tunnel import StreamTransport

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .head import UNKNOWN, Pair
-from .roles import Receiver
+from .receiver import Receiver
 
 # States. Reserved ones do not come up: nobody pushes. A closed stream is an object no more, and is remembered by how it
 # was closed.

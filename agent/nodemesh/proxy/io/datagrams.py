@@ -8,7 +8,7 @@ from socket import SocketType
 from typing import TYPE_CHECKING, Final
 
 from ..dns.nameserver import Entrance, Nameserver, Peer
-from ..transport import Asker, Datagram
+from ..network import Asker, Datagram
 
 if TYPE_CHECKING:
     from .reactor import Reactor

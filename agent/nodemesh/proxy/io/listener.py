@@ -9,7 +9,8 @@ from socket import SocketType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..addresses import show
-from ..transport import SILENT, Acceptor
+from ..network import Acceptor
+from ..transport import SILENT
 from .sockets import SocketTransport
 from .sockmap import SockmapTransport
 

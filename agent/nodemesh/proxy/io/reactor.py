@@ -17,7 +17,8 @@ from ..addresses import ADDRESSES
 from ..clock import Clock
 from ..doomed import Doomed
 from ..gate import Account, Gate
-from ..transport import Acceptor, Asker, Datagram, Handler, Network, Transport, Watcher
+from ..network import Acceptor, Asker, Datagram, Network, Watcher
+from ..transport import Handler, Transport
 from .datagrams import ask
 from .dial import dial
 from .listener import Listener

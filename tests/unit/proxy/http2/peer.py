@@ -17,7 +17,8 @@ from nodemesh.proxy.http2.frames import (
     WINDOW_UPDATE,
 )
 from nodemesh.proxy.http2.limits import Limits
-from nodemesh.proxy.http2.roles import Receiver, Role
+from nodemesh.proxy.http2.receiver import Receiver
+from nodemesh.proxy.http2.role import Role
 
 REQUEST = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a")]
 RESPONSE = [(b":status", b"200"), (b"x-a", b"b")]

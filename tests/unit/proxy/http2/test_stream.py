@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodemesh.proxy.http2.roles import NOBODY
+from nodemesh.proxy.http2.receiver import NOBODY
 from nodemesh.proxy.http2.stream import (
     CLOSED,
     FOR_DATA,

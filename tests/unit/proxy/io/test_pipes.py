@@ -11,7 +11,8 @@ import pytest
 from nodemesh.proxy.io.pipes import Pipes
 from nodemesh.proxy.io.platform import Platform
 from nodemesh.proxy.io.reactor import Reactor
-from nodemesh.proxy.transport import Acceptor, Handler
+from nodemesh.proxy.network import Acceptor
+from nodemesh.proxy.transport import Handler
 
 SIZE = 64 << 20
 

@@ -15,7 +15,8 @@ import pytest
 
 from nodemesh.proxy.io.platform import Platform
 from nodemesh.proxy.io.reactor import ACCEPTS, AT_WORK, QUANTUM, TIMERS, Reactor
-from nodemesh.proxy.transport import LAST_WORDS, Acceptor, Buffer, Handler, Transport
+from nodemesh.proxy.network import Acceptor
+from nodemesh.proxy.transport import LAST_WORDS, Buffer, Handler, Transport
 from nodemesh.registry.snapshot import Endpoint
 
 
