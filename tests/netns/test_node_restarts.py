@@ -214,9 +214,9 @@ def test_a_killed_worker_under_load(lab, agent, clients):
 def test_a_killed_control_under_load(lab, agent, clients):
     """RC-10, RC-13."""
     crowd = Crowd(clients)
-    victim = process(agent, "control")
+    victim = process(agent, "control_process")
     os.kill(victim, signal.SIGKILL)
-    until(lambda: process(agent, "control") not in (0, victim))
+    until(lambda: process(agent, "control_process") not in (0, victim))
     until(agent.ready)
     assert crowd.finish() == []
     assert all(map(meshed, clients[:2]))

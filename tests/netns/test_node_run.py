@@ -154,10 +154,10 @@ def test_a_pod_that_cannot_be_served_is_named_and_stops_neither_the_node_nor_an_
 def test_control_killed_under_load_costs_no_request(client, agent):
     """RC-10, RC-13."""
     load = Load(client, 4.0)
-    victim = process(agent, "control")
+    victim = process(agent, "control_process")
     time.sleep(0.5)
     os.kill(victim, signal.SIGKILL)
-    until(lambda: process(agent, "control") not in (0, victim))
+    until(lambda: process(agent, "control_process") not in (0, victim))
     until(agent.ready)
     assert load.failures() == []
     assert client.request("http://web/teapot")[0].status == 418

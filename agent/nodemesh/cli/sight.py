@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from .output import Command, Row, namespace_option, show_options, table_of
+from .output import Command, Row, namespace_option, show_options
+from .tables import table_of
 
 #: Who is asked about: `NS/POD`, or a namespace.
 POD = click.argument("pod", default="", metavar="[NS/POD]")

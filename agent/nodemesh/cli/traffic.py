@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from .client import DEFAULT_ADMIN, address_of, fetch
-from .output import Row, again_and_again, namespace_option, print_json, show_options, table_of
+from .output import Row, namespace_option, print_json, show_options
+from .tables import again_and_again, table_of
 
 #: Seconds between two looks of `--follow`.
 PAUSE = 1.0

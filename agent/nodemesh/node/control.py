@@ -1,4 +1,4 @@
-"""The control process: sources -> snapshot -> tables -> workers and kernel; enrolment and the admin API beside it."""
+"""Control's work: sources -> snapshot -> tables -> workers and kernel; enrolment and the admin API beside it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import gc
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-import msgspec
-
 from ..admin.http import serve
+from ..admin.state import Node
 from ..config.problems import Severity
 from ..proxy.messages import Message
 from ..registry.assemble import ObjectKey
@@ -37,7 +35,7 @@ from .gatewayports import GatewayPorts
 from .interception import Interception
 from .listener_credentials import backend_uses, listener_uses
 from .listeners import Listeners
-from .logs import Log, setup
+from .logs import Log
 from .managed import wanted_objects
 from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
@@ -49,9 +47,7 @@ from .resolve import Addresses, Resolver
 from .review import Review
 from .route_facts import Judge
 from .routestatus import Wanted
-from .status import RunningNode
 from .store import Children, StoreClient
-from .supervisor import HOPELESS
 
 log = Log("control")
 
@@ -110,15 +106,15 @@ class Control:
 
     # life
 
-    async def run(self) -> None:
-        """Until SIGTERM or the supervisor's end."""
+    async def run(self, node: Node) -> None:
+        """Until SIGTERM or the supervisor's end; the admin API shows `node`."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         self._first_load()
         if self.cluster is None:
             self._begin()
-        admin = await serve(RunningNode(self), socket.socket(fileno=self._store.kept["admin"].fd))
+        admin = await serve(node, socket.socket(fileno=self._store.kept["admin"].fd))
         self._store.channel.sock.setblocking(False)
         loop.add_reader(self._store.channel.fileno(), self._hear_supervisor)
         self._store.started()
@@ -380,25 +376,3 @@ class Control:
             self.children = word
         for fd in fds:
             os.close(fd)
-
-
-async def _main(options: RunOptions, store_fd: int, workers_fd: int, first: bool) -> None:
-    store = StoreClient(socket.socket(fileno=store_fd))
-    store.load()
-    await Control(options, store, socket.socket(fileno=workers_fd), first).run()
-
-
-def main(arguments: list[str]) -> int:
-    """`python -m nodemesh.node.control OPTIONS STORE_FD WORKERS_FD [first]`; the supervisor calls it."""
-    options = msgspec.json.decode(arguments[0], type=RunOptions)
-    setup("control", json=options.log_json)
-    try:
-        asyncio.run(_main(options, int(arguments[1]), int(arguments[2]), "first" in arguments[3:]))
-    except StartError as error:
-        print(f"nodemesh: {error}", file=sys.stderr)
-        return HOPELESS
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

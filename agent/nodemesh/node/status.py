@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -28,13 +28,11 @@ from ..routing.views import Views
 from ..telemetry.exposition import Page, render
 from ..telemetry.history import History
 from ..telemetry.totals import Totals
+from .control import Control
 from .exposed import bound_address
 from .kernel import show
 from .metrics import Numbers, Upstream, families, page_families
 from .options import Ebpf
-
-if TYPE_CHECKING:
-    from .control import Control
 
 
 class RunningNode:

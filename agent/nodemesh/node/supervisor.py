@@ -72,7 +72,7 @@ class Supervisor:
         self.status = 0
         self.store = store
         arguments = [msgspec.json.encode(options).decode()]
-        self.control = Child("control", "nodemesh.node.control", arguments, options.control_limit)
+        self.control = Child("control", "nodemesh.node.control_process", arguments, options.control_limit)
         self.workers = [
             Child(f"worker-{number}", "nodemesh.node.worker", [*arguments, str(number)], options.worker_limit)
             for number in range(options.workers)

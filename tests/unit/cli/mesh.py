@@ -191,7 +191,7 @@ class Mesh:
             except OSError:
                 continue
             if parent == self.pid and b"-m" in command:
-                module = command[command.index(b"-m") + 1].decode().rpartition(".")[2]
+                module = command[command.index(b"-m") + 1].decode().rpartition(".")[2].removesuffix("_process")
                 name = f"worker-{command[-2].decode()}" if module == "worker" else module
                 found[name] = int(folder.name)
         return found
