@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from nodemesh.config.load import load_object
+from nodemesh.proxy.accept.reception import Reception
 from nodemesh.proxy.clock import Clock
 from nodemesh.proxy.gate import Account, Gate
 from nodemesh.proxy.network import Network
@@ -121,7 +122,7 @@ class Driver:
         self.downstream = Pipe(Silent())
         self.downstream.gate = self.network.gate(1)
         self.downstream.established = True
-        proxy.add_pod(1, client, -1, 1).accepted(self.downstream, (rules.ADDRESS, rules.PORT))
+        Reception(proxy.add_pod(1, client, -1, 1)).accepted(self.downstream, (rules.ADDRESS, rules.PORT))
 
     def request(self) -> tuple[bytes, bytes]:
         """One request all the way: what reached the upstream, and what reached the client."""

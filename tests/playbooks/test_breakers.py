@@ -4,7 +4,7 @@ import pytest
 
 from nodemesh.balance.shared import Ledger, Share, size_of
 from nodemesh.node.counters import policed_by
-from nodemesh.proxy.target import LONGEST_WAIT
+from nodemesh.proxy.http.queue import LONGEST_WAIT
 from nodemesh.routing.client import Client
 from nodemesh.sim.network import Server
 from nodemesh.sim.world import World
@@ -20,7 +20,7 @@ def node_of(count: int, config: str) -> list[World]:
     ledger = Ledger(buffer, count, 8)
     workers = [World(config, number) for number in range(count)]
     for number, worker in enumerate(workers):
-        worker.proxy.share = Share(buffer, number)
+        worker.proxy.shared.share = Share(buffer, number)
         worker.serve("10.1.0.1", 9080)
     view = workers[0].proxy.views.for_client(Client(namespace="default", name="client"))
     ledger.assign(policed_by(view, "reviews.default.svc.cluster.local").clusters)

@@ -333,6 +333,17 @@ def test_no_tls_on_a_port_for_tls(authority):
     assert peer.reset_seen and world.records[0].termination == "no TLS on a port for TLS"
 
 
+def test_a_gateway_that_is_gone_is_given_up_with_a_connection_that_said_nothing(authority):
+    world = gateway(authority, A)
+    peer = world.arrive(443, LABELS)
+    world.run()
+    world.proxy.remove_pod(1)
+    assert world.network.dropped_lanes == [] and not world.proxy.idle
+    peer.end()
+    world.run()
+    assert world.network.dropped_lanes == [1] and world.proxy.idle
+
+
 def test_large_bodies_go_at_the_slower_sides_pace(authority):
     world = gateway(authority, A)
     client = dial(world, authority, "a.example")

@@ -55,7 +55,7 @@ def test_while_it_waits_for_a_connection(leave):
     world.run()
     assert world.records[0].reasons == (GONE,)
     (target,) = world.proxy.targets.values()
-    assert not target.queues and target.limits.pending.active == 0
+    assert not target.queue.lines and target.limits.pending.active == 0
     server.connections[0].send(OK)
     world.run()
     assert server.connections[0].inbox.count(b"GET ") == 1

@@ -98,7 +98,7 @@ class Node:
         self.workers = [Worker(config, random.randrange(1 << 30)) for _ in range(workers)]
         self.servers = []
         for number, worker in enumerate(self.workers):
-            worker.proxy.share = Share(self.buffer, number)
+            worker.proxy.shared.share = Share(self.buffer, number)
             self.servers += [worker.serve(address, 9080) for address in ADDRESSES]
         self._assign()
         self.clients: list[tuple[Worker, Peer]] = []
@@ -181,9 +181,9 @@ class Node:
         self.run()
         for worker in self.workers:
             for target in worker.proxy.targets.values():
-                assert not target.queues
+                assert not target.queue.lines
                 in_use = {field: target.group.row.own(field) for field in ROWS}
-                opened = sum(host.pool.open for host in target._hosts() if host.pool is not None)
+                opened = sum(host.pool.line.open for host in target._hosts() if host.pool is not None)
                 assert in_use == {CONNECTIONS: in_use[CONNECTIONS], PENDING: 0, REQUESTS: 0, RETRIES: 0}, in_use
                 assert opened <= in_use[CONNECTIONS]
 

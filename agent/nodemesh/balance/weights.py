@@ -1,20 +1,18 @@
-"""Which of a route's weighted destinations gets a request."""
+"""Which of a route's weighted destinations gets a request or a connection."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from random import Random
 
 from ..routing.decision import Destination
 
 
-def choose(destinations: Sequence[Destination], total: int, roll: int) -> Destination:
-    """The destination in whose share `roll` (any random non-negative integer) falls: modulo the total weight,
-    cumulative in the order of the configuration, as Envoy's weighted clusters. A single one needs no weight."""
-    if len(destinations) == 1 or total <= 0:
-        return destinations[0]
-    value = roll % total
-    for destination in destinations:
-        value -= destination.weight
-        if value < 0:
-            return destination
+def choose(destinations: tuple[Destination, ...], total: int, rng: Random) -> Destination:
+    """A destination drawn in proportion to the weights, of which `total` is the sum; a single one needs none."""
+    if len(destinations) > 1:
+        roll = rng.random() * total
+        for destination in destinations:
+            roll -= destination.weight
+            if roll < 0.0:
+                return destination
     return destinations[-1]

@@ -36,6 +36,11 @@ class Addresses(Memo[tuple[str, int], Address]):
 ADDRESSES: Final = Addresses()
 
 
+def host_of(name: str) -> str:
+    """The host of `host:port`, IPv6 without its brackets."""
+    return name.rpartition(":")[0].strip("[]")
+
+
 def show(address: tuple[Any, ...] | str) -> str:
     """A socket's address as `host:port`, IPv6 in brackets, or as the path it is."""
     if isinstance(address, str):

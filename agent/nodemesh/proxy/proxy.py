@@ -1,37 +1,28 @@
-"""What all connections of one worker share: the tables' views, the clusters at work, clock, randomness, telemetry."""
+"""The data path without its IO: the pods that are served, the tables that they are served by, and their end."""
 
 from __future__ import annotations
 
-from email.utils import formatdate
 from random import Random
 from typing import Final
 
-from ..balance.hashing import hash_key
-from ..balance.shared import Share
-from ..config.meshconfig import PodLimits
-from ..registry.snapshot import Endpoint
+from ..balance.fairness import PodBudget
 from ..routing.client import Client
-from ..routing.decision import Cluster
 from ..routing.tables import Tables
 from ..routing.views import Views
 from ..telemetry.telemetry import Telemetry
 from .clock import Clock
 from .http import environment
-from .http.request_id import RequestIds
 from .network import Network
-from .pod import Pod
-from .target import Target, drain
-from .tls.certificates import Certificates
+from .outlet import Outlet
+from .pod import Pod, PodOwner
+from .shared import Shared
 
-#: Seconds between two rounds of housekeeping over all targets.
-HOUSEKEEPING: Final = 1.0
-
-#: A target that nothing has used for this long is given up.
-TARGET_IDLE: Final = 600.0
+#: Seconds between two looks for connections that stop their pod.
+RELIEF: Final = 1.0
 
 
-class Proxy:
-    """The data path without its IO: `worker` runs one over sockets, `sim` in memory."""
+class Proxy(PodOwner):
+    """`worker` runs one over sockets, `sim` in memory."""
 
     def __init__(
         self,
@@ -42,54 +33,43 @@ class Proxy:
         tables: Tables,
         workers: int = 1,
     ) -> None:
-        self.network = network
-        self.clock = clock
-        self.rng = rng
-        self.telemetry = telemetry
-        self.share: Share | None = None  # counters in common with the node's other workers
+        self.shared = Shared(network, clock, rng, telemetry)
+        self.shared.accept_http10 = tables.mesh.http10
+        self.targets = self.shared.targets
+        self.certificates = self.shared.certificates
         self.workers = workers
         self.views = Views(tables)
-        self.limits: PodLimits = tables.mesh.limits
+        self.limits = tables.mesh.limits
         self._share_buffers()
         self.pods: dict[int, Pod] = {}
         self.leaving: dict[int, Pod] = {}  # removed pods with open connections, by lane
-        self.targets: dict[str, Target] = {}
-        self.addresses: dict[str, tuple[str, ...]] = {}
-        self.certificates = Certificates()
-        self.request_ids = RequestIds()
-        self.draining = False
-        self.accept_http10 = tables.mesh.http10
-        self._date = b""
-        self._date_until = 0.0
-        clock.after(HOUSEKEEPING, self._keep_house)
+        clock.after(RELIEF, self._relieve)
 
     def set_tables(self, tables: Tables) -> None:
         """Answer by these tables from now on, on open connections too."""
         self.views = Views(tables, self.views)
         self.limits = tables.mesh.limits
         self._share_buffers()
-        self.accept_http10 = tables.mesh.http10
+        self.shared.accept_http10 = tables.mesh.http10
         environment.allow(tables.mesh.allowed_environment)
-        for pod in self.pods.values():
-            pod.see(pod.client, self.views.for_client(pod.client))
-            pod.limit(self.limits, self.workers)
-        for pod in self.leaving.values():
+        for pod in self._all():
             pod.see(pod.client, self.views.for_client(pod.client))
             pod.limit(self.limits, self.workers)
 
     def _share_buffers(self) -> None:
         """This worker's part of what the node may have buffered."""
-        self.network.buffers.share = -(-self.limits.node_buffered_bytes // self.workers)
+        self.shared.network.buffers.share = -(-self.limits.node_buffered_bytes // self.workers)
 
     def set_addresses(self, addresses: dict[str, tuple[str, ...]], dialled: dict[str, tuple[str, ...]]) -> None:
         """Names have these addresses from now on; those that are dialled stand for the name."""
-        self.addresses = addresses
+        self.shared.connector.addresses = addresses
         self.views.set_resolved(dialled)
 
     def add_pod(self, number: int, client: Client, namespace: int, lane: int) -> Pod:
         """A new client; `number` is its listener's."""
-        pod = Pod(self, client, self.views.for_client(client), namespace, lane)
-        self.pods[number] = pod
+        outlet = Outlet(namespace, lane, self.shared.network.gate(lane))
+        budget = PodBudget(self.limits, self.workers)
+        pod = self.pods[number] = Pod(self.shared, self, client, self.views.for_client(client), outlet, budget)
         return pod
 
     def update_pod(self, number: int, client: Client) -> None:
@@ -107,36 +87,7 @@ class Proxy:
         self.leaving.pop(pod.lane, None)
         for target in self.targets.values():
             target.drop_lane(pod.lane)
-        self.network.drop_lane(pod.lane, pod.namespace)
-
-    def target(self, cluster: Cluster) -> Target:
-        """The cluster at work."""
-        target = self.targets.get(cluster.key)
-        if target is None:
-            target = self.targets[cluster.key] = Target(self, cluster)
-        elif target.cluster is not cluster:
-            target.adopt(cluster)
-        target.used = self.clock.now
-        return target
-
-    def resolve(self, endpoint: Endpoint) -> Endpoint | None:
-        """An endpoint known by name, with one of the addresses that control has found for it."""
-        addresses = self.addresses.get(endpoint.address)
-        if not addresses:
-            return None
-        return Endpoint(address=self.rng.choice(addresses), port=endpoint.port)
-
-    def hash(self, value: bytes) -> int:
-        """A consistent hash of one value."""
-        return hash_key(value)
-
-    def date_line(self) -> bytes:
-        """The `date` field, made once per second."""
-        if self.clock.now >= self._date_until:
-            time = self.clock.time()
-            self._date = b"date: " + formatdate(time, usegmt=True).encode()
-            self._date_until = self.clock.now + 1.0 - time % 1.0
-        return self._date
+        self.shared.network.drop_lane(pod.lane, pod.outlet.namespace)
 
     @property
     def idle(self) -> bool:
@@ -145,21 +96,17 @@ class Proxy:
 
     def start_draining(self) -> None:
         """Say `Connection: close` from now on, and close what is idle."""
-        self.draining = True
-        for pod in (*self.pods.values(), *self.leaving.values()):
+        self.shared.draining = True
+        for pod in self._all():
             for connection in list(pod.connections):
                 connection.drain()
 
-    def _keep_house(self) -> None:
-        """End ejections, drain what left, give up targets that are out of use and connections that stop their pod."""
-        now = self.clock.now
-        for pod in (*self.pods.values(), *self.leaving.values()):
+    def _all(self) -> list[Pod]:
+        return [*self.pods.values(), *self.leaving.values()]
+
+    def _relieve(self) -> None:
+        """Give up connections that have kept the others of their pods from being read for too long."""
+        now = self.shared.clock.now
+        for pod in self._all():
             pod.relieve(now)
-        for key, target in list(self.targets.items()):
-            if now >= target.group.next_sweep:
-                for host in target.group.sweep(now):
-                    drain(host)
-            if now - target.used > TARGET_IDLE and not target.busy:
-                target.close()
-                del self.targets[key]
-        self.clock.after(HOUSEKEEPING, self._keep_house)
+        self.shared.clock.after(RELIEF, self._relieve)

@@ -20,6 +20,7 @@ from ..routing.tables import Tables
 from ..routing.wire import apply_update
 from ..telemetry.telemetry import Telemetry
 from . import messages
+from .accept.reception import Reception
 from .dns.nameserver import Nameserver
 from .io.datagrams import QuerySocket
 from .io.listener import Listener
@@ -182,7 +183,7 @@ class Worker(Watcher):
         """Count where all workers of the node count."""
         memory = mmap.mmap(fd, os.fstat(fd).st_size)
         os.close(fd)
-        self.proxy.share = Share(memoryview(memory), self.number)
+        self.proxy.shared.share = Share(memoryview(memory), self.number)
 
     def _add_listener(self, message: messages.AddListener, fds: list[int]) -> None:
         """Accept from a listener; until the first tables say what connections mean, they wait in its backlog."""
@@ -206,7 +207,7 @@ class Worker(Watcher):
             )
             return
         pod.gateway_port = message.gateway_port
-        self.listeners[message.id] = self.reactor.listen(sock, lane, pod, message.destination)
+        self.listeners[message.id] = self.reactor.listen(sock, lane, Reception(pod), message.destination)
 
     def _update_client(self, message: messages.UpdateClient) -> None:
         if message.id in self._early:

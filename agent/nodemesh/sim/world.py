@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from random import Random
 
 from ..config.load import load_text
+from ..proxy.accept.reception import Reception
 from ..proxy.clock import Clock
 from ..proxy.pod import Pod
 from ..proxy.proxy import Proxy
@@ -93,7 +94,7 @@ class World:
     def _accept(self, pod: Pod, remote: str, dialled: tuple[str, int] | None) -> Peer:
         transport = self.network.transport(pod.lane, Handler(), True)
         transport.remote = remote
-        pod.accepted(transport, dialled)
+        Reception(pod).accepted(transport, dialled)
         return transport.peer
 
     def _compile(self, config: str) -> Tables:

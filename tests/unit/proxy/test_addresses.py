@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from nodemesh.proxy.addresses import ADDRESSES, show
+from nodemesh.proxy.addresses import ADDRESSES, host_of, show
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,7 @@ def test_what_a_socket_says_of_itself():
     assert show(("10.0.0.1", 80)) == "10.0.0.1:80"
     assert show(("fd00::1", 80, 0, 0)) == "[fd00::1]:80"
     assert show("/run/app.sock") == "/run/app.sock"
+
+
+def test_the_host_of_a_peer_has_no_brackets_whoever_asks():
+    assert [host_of(name) for name in ("10.0.0.1:80", "[fd00::1]:80", "")] == ["10.0.0.1", "fd00::1", ""]

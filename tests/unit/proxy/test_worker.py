@@ -293,7 +293,7 @@ def test_draining_ends_the_worker_when_all_is_done(control, upstream):
         served = accept(upstream)
         read_until(served, b"\r\n\r\n")
         control.say(messages.Drain(grace=30.0))
-        control.settle(lambda: control.worker.proxy.draining)
+        control.settle(lambda: control.worker.proxy.shared.draining)
         served.sendall(OK)
         assert b"connection: close" in read_until(client, b"hi")
     control.thread.join(5)

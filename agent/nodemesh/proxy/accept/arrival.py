@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...reasons import Reason
 from ...routing.gateways import GatewayServer
-from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
 from ..http.security import Security
 from ..http.session import Session
-from ..tcp.connection import refuse, start_tcp
+from ..pod import Pod
+from ..tcp.connection import start_tcp
+from ..tcp.refusal import turn_away
 from ..tls.client_hello import HANDSHAKE, MAX_HELLO, server_name
 from ..tls.peer import forwarded_certificate
 from ..tls.transport import TlsError, TlsTransport
 from ..transport import Buffer, Handler, Transport
 from .http import serve_http
-
-if TYPE_CHECKING:
-    from ..pod import Pod
 
 #: Seconds for ClientHello and handshake (Istio's listener filters have 15 s, too).
 HANDSHAKE_TIMEOUT: Final = 15.0
@@ -84,7 +82,7 @@ class Arrival(Handler):
         if not self._data:
             self._leave()
             self.transport.close()
-            self.pod.budget.release_connection()
+            self.pod.release()
 
     def describe(self) -> dict[str, str]:
         return {"protocol": "TLS", "client": self.transport.remote, "sni": self._name}
@@ -122,16 +120,9 @@ class Arrival(Handler):
         self.pod.connections.pop(self, None)
 
     def _refuse(self, reason: Reason, detail: str) -> None:
-        pod = self.pod
         self._leave()
-        record = ConnectionRecord(pod.client)
-        record.started = pod.proxy.clock.time()
-        record.downstream_remote = self.transport.remote
-        record.downstream_local = self.transport.local
-        record.sni = self._name
-        record.reasons = (reason,)
-        record.termination = detail
-        refuse(pod, self.transport, record)
+        turn_away(self.pod, self.transport, reason, detail, self._name)
+        self.pod.release()
 
 
 def shown_certificate(connection: ssl.SSLObject) -> bytes:

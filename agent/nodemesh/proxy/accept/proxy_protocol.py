@@ -5,16 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...reasons import Reason
-from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
-from ..tcp.connection import refuse
+from ..pod import Pod
+from ..tcp.refusal import turn_away
 from ..transport import Buffer, Handler, Transport
-
-if TYPE_CHECKING:
-    from ..pod import Pod
 
 #: Section 2.1: the longest line of version 1, its CRLF among it.
 MAX_LINE: Final = 107
@@ -134,7 +131,7 @@ class Announced(Handler):
         if not self._data:
             self._leave()
             self.transport.close()
-            self.pod.budget.release_connection()
+            self.pod.release()
 
     def describe(self) -> dict[str, str]:
         return {"protocol": "PROXY", "client": self.transport.remote}
@@ -148,12 +145,6 @@ class Announced(Handler):
         self.pod.connections.pop(self, None)
 
     def _refuse(self, reason: Reason, detail: str) -> None:
-        pod = self.pod
         self._leave()
-        record = ConnectionRecord(pod.client)
-        record.started = pod.proxy.clock.time()
-        record.downstream_remote = self.transport.remote
-        record.downstream_local = self.transport.local
-        record.reasons = (reason,)
-        record.termination = detail
-        refuse(pod, self.transport, record)
+        turn_away(self.pod, self.transport, reason, detail)
+        self.pod.release()

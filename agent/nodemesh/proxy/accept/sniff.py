@@ -5,7 +5,7 @@ upstream connection is made meanwhile (`early`), and whoever speaks first is for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...registry.snapshot import Protocol
 from ...routing.decision import Decision
@@ -14,15 +14,13 @@ from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
 from ..http.session import Session
 from ..http1.server import HEAD_TIMEOUT, IDLE_TIMEOUT
+from ..pod import Pod
 from ..tcp.connection import start_tcp
 from ..tcp.early import EarlyConnection, Waiting, give_up, start_early
 from ..tcp.relay import Relay
 from ..tls.client_hello import HANDSHAKE, MAX_HELLO, server_name
 from ..transport import Buffer, Handler, Transport
 from .http import serve_http
-
-if TYPE_CHECKING:
-    from ..pod import Pod
 
 # What first bytes say.
 UNDECIDED: Final = 0

@@ -4,13 +4,11 @@ may have all that nobody else wants."""
 from __future__ import annotations
 
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING
 
+from ..addresses import host_of
+from ..clock import Clock
 from ..gate import Gate, Gated
-
-if TYPE_CHECKING:
-    from ..clock import Clock
-    from ..transport import Transport
+from ..transport import Transport
 
 #: Connections of the client with most of them that are looked at for one to give up.
 LOOKED_AT = 64
@@ -84,7 +82,7 @@ def size_of(source: Source) -> int:
 
 def source_of(remote: str) -> str:
     """The client behind `address:port`: of IPv6 the network of 64 bits, which is one customer's (RFC 6177)."""
-    address = remote.rpartition(":")[0].strip("[]")
+    address = host_of(remote)
     if ":" not in address:
         return address
     mapped = IPv6Address(address.partition("%")[0])

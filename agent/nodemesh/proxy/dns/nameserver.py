@@ -132,7 +132,7 @@ class Forwarded(Asker):
         pod = self.server.pod
         self.server.waiting.add(self)
         self.timer = pod.proxy.clock.after(PATIENCE, self._out_of_patience)
-        self.datagram = pod.proxy.network.ask(address, pod.namespace, with_number(wire, self.number), self)
+        self.datagram = pod.proxy.network.ask(address, pod.outlet.namespace, with_number(wire, self.number), self)
 
     def heard(self, data: bytes) -> None:
         if not answers(data, self.number, self.question):

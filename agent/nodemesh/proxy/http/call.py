@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...balance.host import Host
 from ...reasons import Reason
 from ...routing.decision import Retry
 from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS, http_status_of
-from ..target import Target
+from ..pod import Pod
 from ..transport import Buffer, Transport
 from .caller import NOBODY, Caller
 from .head import Edits, RequestHead, ResponseHead, is_grpc
 from .request_body import KEPT, RequestBody
 from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
 from .stream import Requester, Stream
+from .target import HttpTarget
 from .trailers import grpc_status_of
 from .try_lines import ATTEMPT_COUNT, ATTEMPT_LINES, EXPECTED_LINES, EXPECTED_TIMEOUT, expected_line
-
-if TYPE_CHECKING:
-    from ..pod import Pod
 
 # The states of a call.
 NEW: Final = 0
@@ -61,7 +59,7 @@ class Call(Requester):
         self,
         caller: Caller,
         pod: Pod,
-        target: Target,
+        target: HttpTarget,
         head: RequestHead,
         path: bytes,
         authority: bytes,
@@ -94,7 +92,7 @@ class Call(Requester):
         self.sent_at = 0.0
         self._counting = ATTEMPT_COUNT not in edits  # else a rule has its own word there
         self._telling = EXPECTED_TIMEOUT not in edits
-        self._clock = target.proxy.clock
+        self._clock = target.clock
         self._retries = 0
         self._tried: list[Host] = []
         self._deadline = 0.0
@@ -203,10 +201,10 @@ class Call(Requester):
     def _obtain(self, host: Host) -> Stream | None:
         """A connection that will do; None where there is none to be had."""
         name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
-        upstream = self.target.stream(host, self.pod, self._fresh, name, self.head)
+        upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.head)
         while upstream is not None and upstream.reused and not self._is_light() and upstream.stale:
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
-            upstream = self.target.stream(host, self.pod, self._fresh, name, self.head)
+            upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.head)
         return upstream
 
     def proceed(self) -> bool:
@@ -407,7 +405,7 @@ class Call(Requester):
         if self.policy.ignore_previous_hosts and self.host is not None:
             self._tried.append(self.host)
         self._enter(RESTING)
-        pause = backoff(self.policy, self._retries, self.target.proxy.rng)
+        pause = backoff(self.policy, self._retries, self.target.rng)
         self._rest_timer = self._clock.after(pause, self._rested)
 
     def _rested(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ...routing.edge import Edge
+from ..addresses import host_of
 from .head import RequestHead
 from .security import Security
 
 
 def admit(edge: Edge, head: RequestHead, remote: str, security: Security | None) -> None:
     """Change what is said of a request; `remote` is the peer's `address:port`."""
-    peer = remote.rpartition(":")[0].strip("[]").encode()
+    peer = host_of(remote).encode()
     certificate = security.certificate if security is not None else b""
     address, changes = edge.admit(head, peer, certificate)
     head.controlled = False

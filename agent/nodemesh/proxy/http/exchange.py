@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...balance.weights import choose
 from ...reasons import Reason
 from ...routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, HeaderOps, Redirect, Route
 from ...routing.rewrite import redirect_location, rewritten
@@ -255,11 +256,7 @@ class Exchange(Caller):
         if kept is not None:
             destination = kept
         elif len(destinations) > 1:
-            roll = self.proxy.rng.random() * route.total_weight
-            for destination in destinations:
-                roll -= destination.weight
-                if roll < 0.0:
-                    break
+            destination = choose(destinations, route.total_weight, self.proxy.rng)
         self._destination = destination
         self.record.cluster = destination.cluster
 

@@ -10,6 +10,7 @@ from ...routing.decision import HashPolicy
 from ...routing.match import query_value
 from ...routing.request import Request
 from ...telemetry.record import RequestRecord
+from ..addresses import host_of
 
 #: Values of a field that are hashed in whatever order they come; what is behind them is one more.
 MAX_VALUES = 100
@@ -34,7 +35,7 @@ class HashKey:
             query = query_value(request.query, policy.query)
             self.value = hash_key(query) if query is not None else None
         elif policy.source_ip:
-            self.value = hash_key(record.downstream_remote.rpartition(":")[0].strip("[]").encode())
+            self.value = hash_key(host_of(record.downstream_remote).encode())
 
     def _take_cookie(self, policy: HashPolicy, request: Request, record: RequestRecord) -> None:
         value = cookie_of(request.headers.get(b"cookie", b""), policy.cookie)

@@ -32,7 +32,7 @@ class Shadow(Caller):
     def __init__(self, original: Call, mirror: Mirror, record: RequestRecord) -> None:
         cluster = mirror.cluster
         assert cluster is not None
-        proxy = original.target.proxy
+        proxy = original.pod.proxy
         body: RequestBody | None = None
         if original.body is not None:
             body = RequestBody(original.body.gate)
@@ -110,7 +110,7 @@ class Shadow(Caller):
     def _done(self) -> None:
         if self.call.body is not None:
             self.call.body.forget()
-        proxy = self.call.target.proxy
+        proxy = self.call.pod.proxy
         self._alarm.close()
         if self._timer is not None:
             proxy.clock.cancel(self._timer)
@@ -128,7 +128,7 @@ class Mirrors:
     __slots__ = ("shadows",)
 
     def __init__(self, original: Call, mirrors: tuple[Mirror, ...], record: RequestRecord) -> None:
-        rng = original.target.proxy.rng
+        rng = original.target.rng
         self.shadows = [
             Shadow(original, mirror, copy_of(record))
             for mirror in mirrors

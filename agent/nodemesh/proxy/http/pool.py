@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...balance.host import Host
 from ..clock import Clock, Timer
-from .stream import Pooled, Requester, Shared
-
-if TYPE_CHECKING:
-    from ..target import Target
+from ..target import Connections, Target
+from .queue import Line, Queue
+from .stream import Exclusive, Multiplexed, Pooled
 
 #: How often idle connections are looked at.
 SWEEP: Final = 5.0
 
 
-class Pool:
+class Pool(Connections):
     """HTTP connections to one host of a target. Those that carry one request at a time are here while they are idle,
-    the most recently used is taken first; shared ones are here as long as they take requests. `open` counts all of
-    them, `waiting` holds in their order the requests that wait for one, each with the moment at which it came."""
+    the most recently used is taken first; shared ones are here as long as they take requests. `line` counts all of
+    them, and has the requests that wait for one."""
 
-    __slots__ = ("target", "host", "clock", "draining", "open", "waiting", "_idle", "_shared", "_timer")
+    __slots__ = ("target", "queue", "line", "host", "clock", "draining", "_idle", "_shared", "_timer")
 
-    def __init__(self, target: Target, host: Host) -> None:
+    def __init__(self, target: Target, queue: Queue, host: Host) -> None:
         self.target = target
+        self.queue = queue
+        self.line = Line()
         self.host = host
-        self.clock: Clock = target.proxy.clock
+        self.clock: Clock = target.clock
         self.draining = False
-        self.open = 0
-        self.waiting: dict[Requester, float] = {}
-        self._idle: dict[int, list[Pooled]] = {}
-        self._shared: dict[int, list[Shared]] = {}
+        self._idle: dict[int, list[Exclusive]] = {}
+        self._shared: dict[int, list[Multiplexed]] = {}
         self._timer: Timer | None = None
 
-    def take(self, lane: int, name: str) -> Pooled | None:
+    def take(self, lane: int, name: str) -> Exclusive | None:
         """An idle connection of this pod, if there is one; over TLS, one that was made for this server name."""
         idle = self._idle.get(lane)
         if not idle:
@@ -45,7 +44,7 @@ class Pool:
                 return idle.pop(index)
         return None
 
-    def share(self, lane: int, name: str, tunnels: bool) -> Shared | None:
+    def share(self, lane: int, name: str, tunnels: bool) -> Multiplexed | None:
         """A shared connection of this pod that has room, if there is one; for a request that wants to change to another
         protocol one that `tunnels`."""
         for connection in self._shared.get(lane, ()):
@@ -53,12 +52,12 @@ class Pool:
                 return connection
         return None
 
-    def keep(self, connection: Shared) -> None:
+    def keep(self, connection: Multiplexed) -> None:
         """A new connection that requests may share."""
         self._shared.setdefault(connection.lane, []).append(connection)
         self._watch()
 
-    def leave(self, connection: Shared) -> None:
+    def leave(self, connection: Multiplexed) -> None:
         """It takes no more requests."""
         shared = self._shared.get(connection.lane)
         if shared and connection in shared:
@@ -66,19 +65,18 @@ class Pool:
             if not shared:
                 del self._shared[connection.lane]
 
-    def released(self, connection: Shared) -> None:
+    def released(self, connection: Multiplexed) -> None:
         """One of its requests is over."""
-        target = self.target
         connection.rest(self.clock.now)
         if self._is_spent(connection):
             connection.retire()
-        if target.queues:
-            target.serve_waiting(self)
+        if self.queue.lines:
+            self.queue.serve(self.line)
 
-    def give(self, upstream: Pooled) -> None:
+    def give(self, upstream: Exclusive) -> None:
         """A connection has done its request."""
-        target = self.target
-        if self._is_spent(upstream) or (not target.queues and target.limits.wanted_elsewhere):
+        queue = self.queue
+        if self._is_spent(upstream) or (not queue.lines and self.target.limits.wanted_elsewhere):
             upstream.close()
             return
         upstream.rest(self.clock.now)
@@ -90,8 +88,8 @@ class Pool:
             idle.append(upstream)
         if self._timer is None:
             self._watch()
-        if target.queues:
-            target.serve_waiting(self)
+        if queue.lines:
+            queue.serve(self.line)
 
     def forget(self, upstream: Pooled) -> None:
         """A connection is gone."""
@@ -100,16 +98,10 @@ class Pool:
             idle.remove(upstream)
             if not idle:
                 del self._idle[upstream.lane]
-        self.open -= 1
+        self.line.open -= 1
         self.target.limits.connections.release()
-        if self.target.queues:
-            self.target.serve_waiting(self)
-
-    def serve_first(self) -> bool:
-        """Let the first in line ask again; False where it has to wait on, or there is none."""
-        for requester in self.waiting:
-            return requester.proceed()
-        return False
+        if self.queue.lines:
+            self.queue.serve(self.line)
 
     def evict_one(self) -> bool:
         """Close the connection that was idle longest of any pod's."""
@@ -133,7 +125,7 @@ class Pool:
         for shared in list(self._shared.values()):
             for connection in list(shared):
                 connection.retire()
-        for requester in list(self.waiting):
+        for requester in list(self.line.waiting):
             requester.redirected()
 
     def drop_lane(self, lane: int) -> None:

@@ -3,22 +3,18 @@ the rules that hold there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...registry.snapshot import Protocol
 from ...routing.decision import Decision
 from ...routing.fields import said_scheme
 from ...routing.frontend import Frontend
 from ...routing.match import VirtualHost
 from ...routing.request import Request
+from ..pod import Pod
 from ..transport import Transport
 from .edge import admit
 from .entrance import authority_of, entrances
 from .head import RequestHead
 from .security import Security
-
-if TYPE_CHECKING:
-    from ..pod import Pod
 
 
 class Session:

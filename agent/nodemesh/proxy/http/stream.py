@@ -164,7 +164,14 @@ class Pooled:
 
 
 @trait
-class Shared(Pooled):
+class Exclusive(Pooled, Stream):
+    """A connection that carries one request at a time: it plays the stream."""
+
+    __slots__ = ()
+
+
+@trait
+class Multiplexed(Pooled):
     """A connection that carries several requests at once."""
 
     __slots__ = ()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..pod import Pod
 from ..tcp.relay import Relay, RelayOwner
 from .call import Call
-
-if TYPE_CHECKING:
-    from ..pod import Pod
 
 
 class Tunnel(RelayOwner):

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from ssl import SSLObject
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...reasons import Reason
 from ..clock import Timer
 from ..http.connect_error import failure_of
 from ..http.errors import ProtocolError
 from ..http.head import Edits, RequestHead, ResponseHead
-from ..http.stream import Pooled, Requester, Stream
+from ..http.pool import Pool
+from ..http.stream import Exclusive, Requester
+from ..outlet import Outlet
 from ..tls.transport import TlsTransport
 from ..transport import READ_SIZE, Buffer, Handler, Transport
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
 from .receive import MAX_RESPONSE_HEAD, HeadBuffer
 from .response import read_response
 from .write import write_chunk, write_last_chunk, write_request
-
-if TYPE_CHECKING:
-    from ..http.pool import Pool
-    from ..pod import Pod
 
 #: Interim responses (1xx) to one request; Go's client takes five.
 MAX_INTERIM: Final = 16
@@ -29,18 +27,18 @@ MAX_INTERIM: Final = 16
 BULK_LENGTH: Final = 64 * 1024
 
 
-class Http1Client(Handler, Stream, Pooled):
+class Http1Client(Handler, Exclusive):
     """One connection. It is its pool's while it has no requester."""
 
     __slots__ = (
-        "pool", "pod", "transport", "requester", "requests", "opened", "idle_since", "responding", "_timer", "_buffer",
-        "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name", "lane",
+        "pool", "outlet", "transport", "requester", "requests", "opened", "idle_since", "responding", "_timer",
+        "_buffer", "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name", "lane",
     )  # fmt: skip
 
-    def __init__(self, pool: Pool, pod: Pod, name: str) -> None:
+    def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
         self.pool = pool
-        self.pod = pod
-        self.lane = pod.lane
+        self.outlet = outlet
+        self.lane = outlet.lane
         self.name = name  # the TLS server's
         self.requester: Requester | None = None
         self.requests = 0  # sent so far
@@ -55,10 +53,10 @@ class Http1Client(Handler, Stream, Pooled):
         self._sent = False  # the present request is sent completely
         self._close = False
         self._interim = 0  # responses (1xx) to the present request
-        pool.open += 1
+        pool.line.open += 1
         target = pool.target
         self._timer: Timer | None = pool.clock.after(target.cluster.pool.connect_timeout, self.timed_out)
-        self.transport: Transport = target.connect(pool.host, pod, self, name, "http/1.1")
+        self.transport: Transport = target.connect(pool.host, outlet, self, name, "http/1.1")
 
     # what the requester calls
 

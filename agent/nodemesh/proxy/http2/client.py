@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ssl import SSLObject
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...reasons import Reason
 from ..clock import Timer
 from ..http.connect_error import failure_of
-from ..http.stream import Shared
+from ..http.pool import Pool
+from ..http.stream import Multiplexed
 from ..http.stream import Stream as StreamRole
+from ..outlet import Outlet
 from ..tls.transport import TlsTransport
 from ..transport import Buffer, Handler, Transport
 from .client_stream import Carrier, ClientStream
@@ -19,10 +21,6 @@ from .fault import Fault
 from .limits import Limits
 from .role import Role
 from .stream import Stream
-
-if TYPE_CHECKING:
-    from ..http.pool import Pool
-    from ..pod import Pod
 
 # The states of a connection.
 CONNECTING: Final = 0
@@ -48,20 +46,20 @@ PAYLOAD: Final = b"nodemesh"
 MOST_BACKOFF: Final = 32
 
 
-class Http2Client(Handler, Shared, Carrier):
+class Http2Client(Handler, Multiplexed, Carrier):
     """One connection. It is in its pool while it takes requests."""
 
     __slots__ = (
-        "pool", "pod", "lane", "name", "transport", "codec", "state", "requests", "opened", "idle_since", "_streams",
+        "pool", "outlet", "lane", "name", "transport", "codec", "state", "requests", "opened", "idle_since", "_streams",
         "_receiving", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged", "_backoff",
     )  # fmt: skip
 
-    def __init__(self, pool: Pool, pod: Pod, name: str) -> None:
+    def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
         clock = pool.clock
         target = pool.target
         self.pool = pool
-        self.pod = pod
-        self.lane = pod.lane
+        self.outlet = outlet
+        self.lane = outlet.lane
         self.name = name
         self.state = CONNECTING
         self.requests = 0
@@ -77,8 +75,8 @@ class Http2Client(Handler, Shared, Carrier):
         self._backoff = 1
         self._timer: Timer | None = clock.after(target.cluster.pool.connect_timeout, self._timed_out)
         self._ping_timer: Timer | None = None
-        pool.open += 1
-        self.transport: Transport = target.connect(pool.host, pod, self, name, "h2")
+        pool.line.open += 1
+        self.transport: Transport = target.connect(pool.host, outlet, self, name, "h2")
         self.flush()
 
     # --- what the pool asks
@@ -230,7 +228,7 @@ class Http2Client(Handler, Shared, Carrier):
     def _count(self, held: int, blocked: int) -> None:
         """Tell the pod's gate what is kept here: of requests for which the endpoint has opened no window, which stops
         the pod and not the endpoint; and what tunnels keep until the pod takes it."""
-        gate = self.pod.gate
+        gate = self.outlet.gate
         if held != self._held:
             change, self._held = held - self._held, held
             gate.change_held(change)

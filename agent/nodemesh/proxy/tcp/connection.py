@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from ...balance.hashing import hash_key
 from ...balance.host import Host
 from ...balance.outlier import Outcome
+from ...balance.weights import choose
 from ...reasons import Reason
 from ...registry.snapshot import HTTP_PROTOCOLS
-from ...routing.decision import Cluster, Decision, Destination, Failure, Route
+from ...routing.decision import Cluster, Decision, Failure, Route
 from ...telemetry.record import ConnectionRecord
+from ..addresses import host_of
 from ..clock import Timer
+from ..pod import Pod
 from ..target import Target
 from ..transport import Transport
+from .refusal import refuse
 from .relay import Relay, RelayOwner
-
-if TYPE_CHECKING:
-    from ..pod import Pod
 
 #: Endpoints that are tried for one connection: as many as for a request, by default.
 CONNECT_ATTEMPTS: Final = 3
@@ -34,6 +36,7 @@ def start_tcp(
     found = find(pod, transport, record, decision, dialled)
     if found is None:
         refuse(pod, transport, record)
+        pod.release()
         return None
     return TcpConnection(pod, found, record).open(transport, first)
 
@@ -55,25 +58,13 @@ def find(
 ) -> Found | None:
     """The endpoint for a connection, with its place under the breaker taken; None where the record says why."""
     if isinstance(decision, Route):
-        destination = choose(decision, pod)
+        destination = choose(decision.destinations, decision.total_weight, pod.proxy.rng)
         if destination.cluster is not None:
             return pick(pod, transport, record, destination.cluster, dialled)
         record.reasons = (Reason.CLUSTER_NOT_FOUND,)
     elif isinstance(decision, Failure):
         record.reasons = (decision.reason,)
     return None
-
-
-def choose(route: Route, pod: Pod) -> Destination:
-    """One destination by weight."""
-    if len(route.destinations) == 1:
-        return route.destinations[0]
-    roll = pod.proxy.rng.random() * route.total_weight
-    for destination in route.destinations:
-        roll -= destination.weight
-        if roll < 0.0:
-            return destination
-    return route.destinations[-1]
 
 
 def pick(
@@ -85,7 +76,7 @@ def pick(
     key = None
     hashing = cluster.load_balancer.hash
     if hashing is not None and hashing.source_ip:
-        key = pod.proxy.hash(transport.remote.rpartition(":")[0].encode())
+        key = hash_key(host_of(transport.remote).encode())
     host = target.pick(key, [], False, dialled)
     if host is None:
         record.reasons = (Reason.NO_HEALTHY_UPSTREAM,)
@@ -94,15 +85,6 @@ def pick(
     else:
         return target, host, key
     return None
-
-
-def refuse(pod: Pod, transport: Transport, record: ConnectionRecord) -> None:
-    """Close a connection that leads nowhere."""
-    record.duration = max(record.duration, 0.0)
-    transport.abort()
-    pod.proxy.telemetry.opened(record)
-    pod.proxy.telemetry.record(record)
-    pod.budget.release_connection()
 
 
 class TcpConnection(RelayOwner):
@@ -134,7 +116,7 @@ class TcpConnection(RelayOwner):
         target = self.target
         name = target.server_name(b"") if target.cluster.tls is not None else ""
         alpn = "http/1.1" if target.cluster.protocol in HTTP_PROTOCOLS else ""
-        transport = target.connect(host, self.pod, relay.upstream, name, alpn)
+        transport = target.connect(host, self.pod.outlet, relay.upstream, name, alpn)
         if not transport.established:
             self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
         self.record.upstream_host = transport.remote

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mypy_extensions import trait
 
 from ...balance.outlier import Outcome
 from ...routing.decision import Decision
 from ...telemetry.record import ConnectionRecord
+from ..pod import Pod
 from ..transport import Transport
-from .connection import Found, TcpConnection, begin, find, refuse
+from .connection import Found, TcpConnection, begin, find
+from .refusal import refuse
 from .relay import Relay
-
-if TYPE_CHECKING:
-    from ..pod import Pod
 
 
 @trait
@@ -105,3 +102,4 @@ def give_up(pod: Pod, transport: Transport, record: ConnectionRecord) -> None:
     """Reset a client that has not spoken, nor was there anybody to speak to it."""
     record.duration = pod.proxy.clock.time() - record.started
     refuse(pod, transport, record)
+    pod.release()

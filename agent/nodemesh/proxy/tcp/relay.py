@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...reasons import Reason
 from ...telemetry.record import ConnectionRecord
 from ..clock import CommonTimeout, Timer, Waiter
 from ..doomed import SHORTAGES
 from ..gate import OVER_QUOTA
+from ..pod import Pod
 from ..transport import READ_SIZE, Buffer, Handler, Transport
-
-if TYPE_CHECKING:
-    from ..pod import Pod
 
 #: Bytes of a client that wait for the upstream connection before it is not read any more.
 MAX_EARLY: Final = 64 * 1024

@@ -1,0 +1,93 @@
+"""What becomes of a connection that a listener has accepted: served as its port's protocol says, or its first bytes."""
+
+from __future__ import annotations
+
+from ...reasons import Reason
+from ...registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
+from ..addresses import ADDRESSES, show
+from ..http.session import Session
+from ..network import Acceptor
+from ..pod import Pod
+from ..tcp.connection import start_tcp
+from ..tcp.refusal import turn_away
+from ..transport import Transport
+from .arrival import Arrival
+from .http import serve_http
+from .proxy_protocol import Announced
+from .sniff import Sniffer
+
+#: Protocols whose first bytes are looked at.
+SNIFFED = TLS_PROTOCOLS | {Protocol.AUTO}
+
+
+class Reception(Acceptor):
+    """Takes a pod's connections, or a gateway's clients', into the pod's accounts."""
+
+    __slots__ = ("pod",)
+
+    def __init__(self, pod: Pod) -> None:
+        self.pod = pod
+
+    def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
+        pod = self.pod
+        if not pod.budget.try_connection() and not self._make_room(transport):
+            turn_away(pod, transport, Reason.LIMIT_PER_POD)
+        elif not pod.gateway_port:
+            self._accept(transport, dialled)
+        elif pod.edge.proxy_protocol:
+            Announced(pod, transport, self._accept_as_gateway)
+        else:
+            self._accept_as_gateway(transport)
+
+    def _accept(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
+        """Serve a pod's own connection."""
+        pod = self.pod
+        if dialled is None:
+            self._refuse(transport, Reason.ORIGINAL_DESTINATION_UNKNOWN)
+            return
+        transport.local = ADDRESSES[dialled].text
+        if pod.client.addresses:
+            transport.remote = self._name_of(transport.remote, dialled[0])
+        frontend = pod.view.frontend(dialled[0], dialled[1])
+        protocol = frontend.protocol
+        if protocol in HTTP_PROTOCOLS:
+            serve_http(Session(pod, transport, frontend, dialled), transport)
+        elif protocol in SNIFFED:
+            Sniffer(pod, transport, frontend, dialled, protocol is Protocol.AUTO)
+        else:
+            start_tcp(pod, transport, pod.view.tcp(frontend, dialled[0]), dialled, b"", "")
+
+    def _accept_as_gateway(self, transport: Transport) -> None:
+        """Serve a client from outside."""
+        pod = self.pod
+        pod.sources.enter(transport)
+        protocol = pod.view.gateway_protocol(pod.gateway_port)
+        if protocol is None:
+            self._refuse(transport, Reason.ROUTE_NOT_FOUND)
+        elif protocol in HTTP_PROTOCOLS:
+            serve_http(Session(pod, transport, None, None), transport)
+        elif protocol in TLS_PROTOCOLS:
+            Arrival(pod, transport)
+        else:
+            start_tcp(pod, transport, pod.view.tcp_gateway(pod.gateway_port), None, b"", "")
+
+    def _refuse(self, transport: Transport, reason: Reason) -> None:
+        """Refuse a connection that counts as the pod's already."""
+        turn_away(self.pod, transport, reason)
+        self.pod.release()
+
+    def _name_of(self, peer: str, dialled: str) -> str:
+        """The app's end as others see it: what is redirected comes from the pod's loopback."""
+        addresses = self.pod.client.addresses
+        same = [address for address in addresses if (":" in address) == (":" in dialled)]
+        return show(((same or addresses)[0], peer.rpartition(":")[2]))
+
+    def _make_room(self, newcomer: Transport) -> bool:
+        """Whether a gateway that has all the connections it may have takes one more, in place of one of the client that
+        has most of them."""
+        pod = self.pod
+        spare = pod.sources.spare(newcomer) if pod.gateway_port else None
+        if spare is None:
+            return False
+        spare.give_up("the gateway has no room for so many of one client")
+        return pod.budget.try_connection()
