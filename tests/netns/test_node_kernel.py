@@ -34,6 +34,12 @@ def test_endpoints_that_refuse_are_left_out_and_come_back(mesh, pod):
     mesh.agent.wait_for(lambda: refused() != [], "a connection to the dead endpoint")
     mesh.agent.wait_for(lambda: not refused() and not refused(), "the dead endpoint to be left out")
     assert f"{dead.ip}:{PORT}" in mesh.agent.get("/status")["kernel"]["endpoints_out"]
+    (shown,) = (row for row in mesh.agent.get("/services") if row["host"].startswith("half."))
+    counts = {row["address"]: row for row in shown["ports"][0]["kernel_endpoints"]}
+    assert counts[dead.ip]["failed"] == counts[dead.ip]["opened"] > 0 and not counts[dead.ip]["closed"]
+    (alive,) = counts.keys() - {dead.ip}
+    assert counts[alive]["closed"] > 0 and counts[alive]["received"] > counts[alive]["sent"] > 0
+    assert not counts[alive]["failed"]
     listener = "import socket\ns = socket.create_server(('', 9080))\nwhile True: s.accept()"
     dead.popen(["python3", "-c", listener])
     mesh.agent.wait_for(lambda: not mesh.agent.get("/status")["kernel"]["endpoints_out"], "its return", 20.0)

@@ -21,7 +21,8 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
   newest configuration is not the one in force, empty where it is; `pods_not_served` has a sentence for each pod that
   runs, is to be in the mesh, and cannot be.
 - `GET /services`: `[{host, namespace, kind, addresses, resolution, external, ports: [{port, name, protocol, endpoints,
-  ready, mode, mode_reason, upstream_http, http_reason, http_rules_bypassed}], location}]`.
+  ready, mode, mode_reason, upstream_http, http_reason, http_rules_bypassed, kernel_endpoints: [{address, port, opened,
+  failed, closed, sent, received}]}], location}]`. `kernel_endpoints` counts what went past the proxy.
 - `GET /endpoints`: `[{service, port, address, target_port, health, workload, node, locality, weight, labels,
   in_flight, ejected_for}]`.
 - `GET /routes`: `[{virtual_service, route, hosts, gateways, protocol, rule, name, match, action, location}]`.

@@ -40,6 +40,7 @@ def _service(service: Service, mode: Mode) -> dict[str, Any]:
                 "upstream_http": row.upstream_http,
                 "http_reason": row.http_reason,
                 "http_rules_bypassed": row.http_rules_bypassed,
+                "kernel_endpoints": row.kernel_endpoints,
             }
         )
     return {

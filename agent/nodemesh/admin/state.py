@@ -40,16 +40,31 @@ class EndpointRow(msgspec.Struct, frozen=True, kw_only=True):
     ejected_for: float = -1.0
 
 
+class KernelEndpointRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint of a service in kernel mode: the connections of this node's pods to it, from their SYN on, and the
+    bytes that apps sent and received by closed ones. `failed` ones were never established."""
+
+    address: str
+    port: int
+    opened: int = 0
+    failed: int = 0
+    closed: int = 0
+    sent: int = 0
+    received: int = 0
+
+
 class ModeRow(msgspec.Struct, frozen=True, kw_only=True):
     """Which way connections to a service port take (pass, kernel, proxy), and the sentence why; which HTTP requests go
-    upstream in (http/1.1, http/2, client: as it speaks), empty where the port has none, and the word why; and how many
-    connections its HTTP rules could not be applied to, by what they spoke."""
+    upstream in (http/1.1, http/2, client: as it speaks), empty where the port has none, and the word why; how many
+    connections its HTTP rules could not be applied to, by what they spoke; and what the kernel sent to its
+    endpoints, empty where it sent nothing."""
 
     mode: str
     mode_reason: str
     upstream_http: str = ""
     http_reason: str = ""
     http_rules_bypassed: dict[str, int] = {}
+    kernel_endpoints: tuple[KernelEndpointRow, ...] = ()
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):

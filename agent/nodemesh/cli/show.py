@@ -94,20 +94,32 @@ def _bypassed(port: Any) -> list[str]:
 @click.command()
 @_options
 def services(admin: str, form: str) -> None:
-    """The services with their ports, and which way connections take."""
-
-    def rows(found: Any) -> list[list[object]]:
-        return [
-            [
-                service["host"], port["port"], port["protocol"], f"{port['ready']}/{port['endpoints']}",
-                _upstream(port), port["mode"], "; ".join((port["mode_reason"], *_bypassed(port))),
-            ]
-            for service in found
-            for port in service["ports"]
-        ]  # fmt: skip
-
+    """The services with their ports, which way connections take, and what the kernel sent to which endpoint."""
+    found = fetch(admin, "/services")
+    if form == "json":
+        print_json(found)
+        return
+    ports = [(service["host"], port) for service in found for port in service["ports"]]
+    rows = [
+        [
+            host, port["port"], port["protocol"], f"{port['ready']}/{port['endpoints']}", _upstream(port),
+            port["mode"], "; ".join((port["mode_reason"], *_bypassed(port))),
+        ]
+        for host, port in ports
+    ]  # fmt: skip
     columns = ["SERVICE", "PORT", "PROTOCOL", "READY", "UPSTREAM", "MODE", "BECAUSE"]
-    _show(admin, form, "/services", columns, rows, "there are no services")
+    print_table(columns, rows, "there are no services")
+    rows = [
+        [
+            host, port["port"], f"{end['address']}:{end['port']}", end["opened"],
+            max(0, end["opened"] - end["closed"] - end["failed"]), end["failed"], end["sent"], end["received"],
+        ]
+        for host, port in ports
+        for end in port["kernel_endpoints"]
+    ]  # fmt: skip
+    if rows:
+        columns = ["SERVICE", "PORT", "ENDPOINT IN KERNEL MODE", "OPENED", "OPEN", "FAILED", "SENT", "RECEIVED"]
+        print_table(columns, rows, "")
 
 
 @click.command()

@@ -16,7 +16,7 @@ In reading order:
   told).
 - `interception.py` (pods' connections are taken over), with `pods.py` (who is to be in the mesh), `enrol.py` (has it
   done), `kernel.py` (does it), `views.py` (what each pod sees of the kernel's maps), `kernel_traffic.py` (what went
-  past the proxy) and `sockmap.py` (whether it is offered).
+  past the proxy), `kernel_endpoints.py` (to which endpoint) and `sockmap.py` (whether it is offered).
 - `reconciler.py` (one agent of all writes into the cluster), with `election.py` (which one), `subresource.py`,
   `statuses.py`, `routestatuses.py` and `managed_gateways.py` (what it writes).
 - `worker.py`, `platform.py`: the worker process.

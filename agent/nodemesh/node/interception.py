@@ -15,6 +15,7 @@ from . import kernel_traffic
 from .enrol import Enrolment
 from .fleet import Fleet, WorkerLink
 from .kernel import Kernel
+from .kernel_endpoints import KernelEndpoints
 from .kubeconfig import own_namespace
 from .listeners import Listeners
 from .logs import Log
@@ -41,6 +42,7 @@ class Interception:
         self._numbers = ViewNumbers()
         self._started = False
         self.kernel = Kernel(options)
+        self.endpoints = KernelEndpoints()
         custom = Custom(
             mode=EnrolmentMode.LABELLED if options.kubernetes else EnrolmentMode.ALL,
             apart=frozenset({KUBE_SYSTEM, own_namespace()}),
@@ -87,7 +89,7 @@ class Interception:
     def take_traffic(self, views: Views) -> bytes:
         """What went past the workers since the last time, as a worker's dump; empty where nothing did."""
         taken = self.kernel.take_traffic()
-        return kernel_traffic.dump(taken, self.enrolment.client_of, views) if taken else b""
+        return kernel_traffic.dump(taken, self.enrolment.client_of, views, self.endpoints) if taken else b""
 
     def missing(self) -> list[str]:
         """What is missing for readiness."""

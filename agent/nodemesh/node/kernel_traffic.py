@@ -11,6 +11,7 @@ from ..routing.decision import Cluster, Route
 from ..routing.views import Views
 from ..telemetry.record import ConnectionRecord
 from ..telemetry.telemetry import Telemetry
+from .kernel_endpoints import KernelEndpoints
 
 #: The client behind a network namespace's cookie, None where it is not known any more.
 ClientOf = Callable[[int], Client | None]
@@ -28,8 +29,9 @@ def cluster_at(views: Views, client: Client, path: Path) -> Cluster | None:
     return None
 
 
-def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views) -> bytes:
-    """The traffic as a worker's dump (`telemetry.Dump` in msgpack). TCP's own bytes for SYN and FIN are left out."""
+def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views, endpoints: KernelEndpoints) -> bytes:
+    """The traffic as a worker's dump (`telemetry.Dump` in msgpack), added up in `endpoints` too. TCP's own bytes for
+    SYN and FIN are left out."""
     telemetry = Telemetry()
     for path, traffic in taken.items():
         client = client_of(path.netns)
@@ -37,17 +39,21 @@ def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views) -> by
             continue
         record = ConnectionRecord(client)
         record.cluster = cluster_at(views, client, path)
+        # TCP counts one byte for a connection's SYN and one for its FIN, both ways.
+        overhead = 2 * traffic.closed
+        sent, received = max(0, traffic.sent - overhead), max(0, traffic.received - overhead)
+        if record.cluster is not None:
+            endpoints.add(record.cluster, path.backend, traffic._replace(sent=sent, received=received))
         record.authority = f"{path.dialled[0]}:{path.dialled[1]}".encode()
         address, port = path.backend
         record.upstream_host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         # The app's side counts what it sent; Istio counts `sent` towards the client.
-        overhead = 2 * traffic.closed
         telemetry.add_connections(
             record,
             opened=traffic.opened,
             closed=traffic.closed,
-            sent=max(0, traffic.received - overhead),
-            received=max(0, traffic.sent - overhead),
+            sent=received,
+            received=sent,
         )
         if traffic.failed:
             record.reasons = (Reason.UPSTREAM_CONNECTION_FAILURE,)

@@ -188,7 +188,11 @@ class RunningNode:
         if row is None:
             row = self._modes[key] = self._mode(views.for_client(Client(namespace=service.namespace)), service, port)
         bypassed = self._control.collector.totals.bypasses.of(service.host, port)
-        return msgspec.structs.replace(row, http_rules_bypassed=bypassed) if bypassed else row
+        interception = self._control.interception
+        endpoints = interception.endpoints.of(service, port) if interception is not None else ()
+        if not bypassed and not endpoints:
+            return row
+        return msgspec.structs.replace(row, http_rules_bypassed=bypassed, kernel_endpoints=endpoints)
 
     @staticmethod
     def _mode(view: View, service: Service, port: int) -> ModeRow:

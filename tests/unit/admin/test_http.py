@@ -19,7 +19,7 @@ from tests.unit.telemetry.samples import request
 
 from nodemesh import __version__
 from nodemesh.admin.http import serve
-from nodemesh.admin.state import EndpointRow, Explanation, ModeRow, PodRow, QuestionError
+from nodemesh.admin.state import EndpointRow, Explanation, KernelEndpointRow, ModeRow, PodRow, QuestionError
 from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
@@ -79,6 +79,7 @@ class FakeNode:
             upstream_http="http/2",
             http_reason="port_protocol",
             http_rules_bypassed={"tls": 2},
+            kernel_endpoints=(KernelEndpointRow(address="10.1.0.5", port=9080, opened=3, failed=1),),
         )
 
     def explain(self, question: Explanation) -> dict[str, Any]:
@@ -157,6 +158,17 @@ def test_services_show_mode_and_readiness_by_port():
             "upstream_http": "http/2",
             "http_reason": "port_protocol",
             "http_rules_bypassed": {"tls": 2},
+            "kernel_endpoints": [
+                {
+                    "address": "10.1.0.5",
+                    "port": 9080,
+                    "opened": 3,
+                    "failed": 1,
+                    "closed": 0,
+                    "sent": 0,
+                    "received": 0,
+                }
+            ],
         }
     ]
 

@@ -1,9 +1,11 @@
 import msgspec
 from tests.unit.cli.mesh import Upstream, cluster
 
+from nodemesh.admin.state import KernelEndpointRow
 from nodemesh.config.load import load_text
 from nodemesh.datapath.traffic import Path, Traffic
 from nodemesh.node import kernel_traffic
+from nodemesh.node.kernel_endpoints import KernelEndpoints
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
@@ -24,7 +26,14 @@ def test_kernel_connections_stand_under_the_labels_of_their_service():
         path: Traffic(opened=5, failed=1, closed=3, sent=106, received=1006, duration=1.0, rtt=0.1),
         Path(8, ("10.96.0.7", 9080), ("127.0.0.1", upstream.port)): Traffic(1, 0, 1, 2, 2, 0.0, 0.0),
     }
-    data = kernel_traffic.dump(taken, {7: CLIENT}.get, views)
+    endpoints = KernelEndpoints()
+    data = kernel_traffic.dump(taken, {7: CLIENT}.get, views, endpoints)
+    (service,) = snapshot.services["reviews.default.svc.cluster.local"]
+    assert endpoints.of(service, 9080) == (
+        KernelEndpointRow(
+            address="127.0.0.1", port=upstream.port, opened=5, failed=1, closed=3, sent=100, received=1000
+        ),
+    )
     found = msgspec.msgpack.decode(data, type=Dump).tcp
     flows = {flow.labels[TCP_LABELS.index("response_flags")]: flow for flow in found}
     assert (flows["-"].opened, flows["-"].closed, flows["-"].sent, flows["-"].received) == (5, 3, 1000, 100)
