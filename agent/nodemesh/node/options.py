@@ -122,6 +122,11 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         """What is listened for apart from pods."""
         return (*self.expose, *self.gateway_listen)
 
+    @property
+    def listens(self) -> bool:
+        """Whether anything is served apart from pods, now or once the Gateways ask for ports."""
+        return bool(self.listeners or self.gateway_bind)
+
 
 def parse_address(text: str, default_port: int = 0) -> Address:
     """`127.0.0.1:8080`, `[::1]:8080`, `:8080` (loopback) or `8080`. Raises StartError."""

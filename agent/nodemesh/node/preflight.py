@@ -78,14 +78,14 @@ def resolve(options: RunOptions) -> RunOptions:
         missing = missing_for_ebpf(options)
         if missing is not None and options.ebpf is Ebpf.REQUIRE:
             raise StartError(missing)
-        if missing is not None and not options.listeners:
+        if missing is not None and not options.listens:
             raise StartError(f"there is nothing to do: neither --expose nor --gateway-listen is given, and {missing}")
-        if missing is None and options.ebpf is Ebpf.AUTO and options.listeners:
+        if missing is None and options.ebpf is Ebpf.AUTO and options.listens:
             missing = refused_by_kernel(options)
         if missing is not None:
             log.warning("running without eBPF, only --expose and gateway listeners serve", why=missing)
         changes["ebpf"] = Ebpf.OFF if missing is not None else Ebpf.REQUIRE
-    elif not options.listeners:
+    elif not options.listens:
         raise StartError(
             "there is nothing to do: with --ebpf off give at least one --expose HOST:PORT=ADDR, or --gateway-listen"
         )

@@ -28,13 +28,13 @@ def upstream():
 class Edge(Mesh):
     """The agent as a Gateway's workload, with the ports that the Gateway asks for."""
 
-    def __init__(self, folder: Path, upstream: Upstream) -> None:
+    def __init__(self, folder: Path, upstream: Upstream, expose: tuple[str, ...] = ()) -> None:
         self.config = folder / "config"
         self.config.mkdir()
         self.base = cluster(upstream)
         super().__init__(
             self.config, "--gateway", "gateway.networking.k8s.io/gateway-name=edge", "--gateway-listen", "127.0.0.1",
-            expose=("reviews:9080",),
+            expose=expose,
         )  # fmt: skip
 
     def write(self, text: str) -> None:
@@ -116,7 +116,7 @@ def test_routes_of_the_mesh_are_carried_out_for_exposed_services(tmp_path, upstr
     rules = "- matches: [{path: {value: /in}}]\n  backendRefs: [{name: reviews, port: 9080}]\n"
     rules += "- matches: [{path: {value: /away}}]\n"
     rules += "  filters: [{type: RequestRedirect, requestRedirect: {hostname: b.example, statusCode: 307}}]"
-    edge = Edge(tmp_path, upstream)
+    edge = Edge(tmp_path, upstream, expose=("reviews:9080",))
     edge.write(route("r", rules, parents=parents, namespace="default"))
     with edge:
         until(lambda: edge.curl("/in/side") == (200, "v1"))

@@ -40,6 +40,13 @@ def test_nothing_to_do_is_told(config):
         preflight.resolve(RunOptions(config=config, ebpf=Ebpf.OFF))
 
 
+def test_a_gateway_that_opens_what_its_listeners_ask_for_has_something_to_do(config, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 65532)
+    for ebpf in (Ebpf.OFF, Ebpf.AUTO):
+        options = RunOptions(config=config, ebpf=ebpf, gateway={"a": "b"}, gateway_bind="0.0.0.0")
+        assert preflight.resolve(options).ebpf is Ebpf.OFF
+
+
 def test_auto_falls_back_only_where_plain_listeners_are_asked_for(config, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert preflight.resolve(RunOptions(config=config, expose=EXPOSE)).ebpf is Ebpf.OFF
