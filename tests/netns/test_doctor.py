@@ -48,7 +48,19 @@ def test_what_is_missing_is_named_with_its_mend_and_makes_the_exit_code_1(node):
     lacking = findings["capabilities"]
     assert lacking["verdict"] == "failed"
     assert "CAP_BPF" in lacking["found"] and "run as root" in lacking["mend"]
-    assert "self-test" not in findings, "there is nothing to test with"
+    assert {findings[name]["verdict"] for name in ("hooks", "kernel", "self-test")} == {"unknown"}, "nothing was tried"
+
+
+def test_another_user_learns_that_nothing_is_known(node):
+    """No false finding: root may well be able to."""
+    findings, code = doctor(before=("setpriv", "--reuid", "65534", "--clear-groups"))
+    verdicts = {name: one["verdict"] for name, one in findings.items()}
+    assert code == 3
+    assert "failed" not in verdicts.values() and "warning" not in verdicts.values()
+    assert {name for name, verdict in verdicts.items() if verdict == "unknown"} == {
+        "capabilities", "hooks", "kernel", "mptcp", "foreign programs", "self-test"
+    }  # fmt: skip
+    assert all(one["mend"] for one in findings.values() if one["verdict"] == "unknown")
 
 
 def test_another_balancer_is_named_by_program_hook_and_order(node):

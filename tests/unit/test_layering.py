@@ -37,7 +37,7 @@ ALLOWED = {
 
 #: third-party packages with one home each; a folder of ours, or single files.
 HOMES = {
-    "bcc": {"datapath/loader.py"},
+    "bcc": {"datapath/compiler.py"},
     "pyroute2": {"datapath/links.py", "lab/network.py", "node/links.py"},
     "kubernetes": {"registry/sources/kubernetes.py"},
     "aiohttp": {"admin/http.py", "cli/client.py", "registry/sources/kubernetes.py"},

@@ -51,6 +51,7 @@ ELSEWHERE = {
     "datapath/bpffs.py": "netns/test_datapath_lifecycle.py",
     "datapath/counters.py": "netns/test_datapath_kernel.py",
     "datapath/heartbeat.py": "netns/test_datapath_redirect.py",
+    "datapath/loader.py": "netns/test_datapath_lifecycle.py",
     "datapath/hooks.py": "unit/datapath/test_maps.py",
     "datapath/namespaces.py": "netns/test_datapath_redirect.py",
     "datapath/nameservers.py": "netns/test_mesh_dns.py",

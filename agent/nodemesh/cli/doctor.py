@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from ..datapath.pins import Pins
     from ..datapath.probes import Finding
 
-MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
+MARKS = {"ok": "ok     ", "unknown": "unknown", "warning": "warning", "failed": "FAILED "}
+
+#: The exit codes beside 0.
+CANNOT, UNKNOWN = 1, 3
 
 
 @click.command()
@@ -26,7 +29,7 @@ MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
 @format_option("text", "json")
 def doctor(cgroup: str, bpffs: str, form: str) -> None:
     """Check kernel, cgroups, capabilities and foreign programs, and make a test connection. Exit code 1 if redirects
-    cannot work."""
+    cannot work, 3 if this user cannot find out."""
     findings = [*_findings(cgroup, bpffs)]
     if form == "json":
         print_json([finding._asdict() for finding in findings])
@@ -34,15 +37,20 @@ def doctor(cgroup: str, bpffs: str, form: str) -> None:
         for finding in findings:
             mend = f"; {finding.mend}" if finding.mend else ""
             click.echo(f"{MARKS[finding.verdict.value]}  {finding.name}: {finding.found}{mend}")
-    sys.exit(any(finding.verdict.value == "failed" for finding in findings))
+    verdicts = {finding.verdict.value for finding in findings}
+    sys.exit(CANNOT if "failed" in verdicts else UNKNOWN if "unknown" in verdicts else 0)
 
 
 def _findings(cgroup: str, bpffs: str) -> Iterator[Finding]:
     from ..datapath import probes
+    from ..datapath.loader import is_compiled
+    from ..node.kernel import sources
 
-    found = probes.probe(Path(cgroup) if cgroup else None)
+    found = probes.probe(Path(cgroup) if cgroup else None, is_compiled(sources()))
     yield from found
-    if not probes.failures(found):
+    if probes.lacking():
+        yield probes.Finding("self-test", probes.Verdict.UNKNOWN, "cannot be tried by this process", "run as root")
+    elif not probes.failures(found):
         yield from _self_tests(Path(bpffs))
 
 

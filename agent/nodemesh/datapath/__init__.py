@@ -13,7 +13,7 @@ for it, sendmsg and recvmsg hooks do the same for its DNS queries, and bytes bet
 
 How the node composes it (in this order; everything is idempotent and adopts what an earlier run left):
 
-    load(bpf_dir, pins)                                   loader.py: compiles, pins, in a process of its own
+    load(bpf_dir, pins)                                   loader.py: programs and maps, pinned
     with Maps(pins) as maps:                              maps.py: the pinned maps, layouts checked
         maps.configure(heartbeat_limit, workers)
         service_maps = ServiceMaps(maps)                  sync.py
@@ -53,8 +53,9 @@ A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
     Sockmap(sockets, depth).join(sock, flow), .depth()    sockmap.py: a connection without TCP, and what waits in it
 
 Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers,
-btf, storage and loader, steering, attach, namespaces, cgroups, heartbeat, origin, slots, places and plan (pure), sync,
-counters, traffic, ejection, bpffs, probes, selftest, sockmap, torture/, uninstall.
+btf, storage, bytecode, compiler (BCC, in a process of its own) and loader, steering, attach, namespaces, cgroups,
+heartbeat, origin, slots, places and plan (pure), sync, counters, traffic, ejection, bpffs, probes, selftest, sockmap,
+torture/, uninstall.
 
 Needs Linux 5.15 (of 5.14: SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
 file system.

@@ -8,6 +8,7 @@ import os
 import platform
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,10 @@ LINK_DETACH = 34
 
 # enum bpf_map_type: those that nodemesh uses, and those that probes name
 MAP_TYPES = {"hash": 1, "array": 2, "percpu_array": 6, "lru_hash": 9, "lpm_trie": 11, "sockhash": 18, "sk_storage": 24}
+
+#: How long names may be (BPF_OBJ_NAME_LEN, less its end), and the verifier's words.
+_NAME = 15
+_LOG = 1 << 22
 
 BPF_ANY = 0
 BPF_NOEXIST = 1
@@ -81,20 +86,39 @@ def call(command: int, attributes: bytes | bytearray) -> int:
     return result
 
 
-def map_create(kind: str, key_size: int, value_size: int, entries: int) -> int:
+def map_create(kind: str, key_size: int, value_size: int, entries: int, flags: int = 0, name: str = "") -> int:
     """The descriptor of a new map of one of MAP_TYPES."""
-    return call(MAP_CREATE, struct.pack("=5I", MAP_TYPES[kind], key_size, value_size, entries, 0) + bytes(52))
+    head = struct.pack("=7I", MAP_TYPES[kind], key_size, value_size, entries, flags, 0, 0)
+    return call(MAP_CREATE, head + struct.pack("=16s", name[:_NAME].encode()) + bytes(28))
 
 
 def program_load(program_type: int, attach_type: int, instructions: bytes, name: str = "") -> int:
     """The descriptor of a loaded program, from raw instructions (struct bpf_insn, 8 bytes each)."""
+    return _program_load(program_type, attach_type, instructions, name, None)
+
+
+def verifier_log(program_type: int, attach_type: int, instructions: bytes) -> str:
+    """What the verifier says of instructions that it refuses."""
+    said = ctypes.create_string_buffer(_LOG)
+    with suppress(OSError):
+        os.close(_program_load(program_type, attach_type, instructions, "", said))
+    return said.value.decode(errors="replace")
+
+
+def _program_load(
+    program_type: int, attach_type: int, instructions: bytes, name: str, said: ctypes.Array[ctypes.c_char] | None
+) -> int:
     code = ctypes.create_string_buffer(instructions, len(instructions))
     license_ = ctypes.create_string_buffer(b"GPL")
     head = struct.pack(
         "=IIQQ", program_type, len(instructions) // 8, ctypes.addressof(code), ctypes.addressof(license_)
     )
-    log = struct.pack("=IIQII", 0, 0, 0, 0, 0)
-    return call(PROG_LOAD, head + log + struct.pack("=16sII", name.encode(), 0, attach_type) + bytes(48))
+    log = struct.pack("=IIQII", 0, 0, 0, 0, 0) if said is None else _log_into(said)
+    return call(PROG_LOAD, head + log + struct.pack("=16sII", name[:_NAME].encode(), 0, attach_type) + bytes(48))
+
+
+def _log_into(said: ctypes.Array[ctypes.c_char]) -> bytes:
+    return struct.pack("=IIQII", 1, len(said), ctypes.addressof(said), 0, 0)
 
 
 def lookup_and_delete(attributes: ctypes.Array[ctypes.c_char]) -> int:

@@ -9,6 +9,12 @@ from pathlib import Path
 
 MOUNT_POINT = Path("/sys/fs/bpf")
 _BPF_FS_MAGIC = 0xCAFE4A11
+
+# linux/sched.h, linux/mount.h
+_CLONE_NEWNS = 0x20000
+_MS_REC, _MS_PRIVATE = 1 << 14, 1 << 18
+_MNT_DETACH = 2
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -57,3 +63,16 @@ def _mount() -> None:
             )
     finally:
         os.close(lock)
+
+
+def mount_private(directory: Path) -> None:
+    """A BPF file system at `directory` that this process alone sees: it is in a mount namespace of its own from now on.
+    Raises NotMounted."""
+    done = _libc.unshare(_CLONE_NEWNS) or _libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+    if done or _libc.mount(b"bpf", os.fsencode(directory), b"bpf", 0, b"mode=0700"):
+        reason = os.strerror(ctypes.get_errno())
+        raise NotMounted(f"no BPF file system of its own can be mounted ({reason}): run as root (CAP_SYS_ADMIN)")
+
+
+def unmount(directory: Path) -> None:
+    _libc.umount2(os.fsencode(directory), _MNT_DETACH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 # enum bpf_prog_type
@@ -57,3 +58,12 @@ QUEUE_DEPTH = HookProgram("queue_depth", "nodemesh_queue_depth", _RAW_TRACEPOINT
 
 #: All that is loaded where sockmap is asked for, and only there.
 SOCKMAP_PROGRAMS = (*SOCKMAP_HOOKS, SK_MSG, QUEUE_DEPTH)
+
+#: All that is loaded at a start.
+BASE = (*HOOKS, *DNS_HOOKS, SK_LOOKUP)
+
+
+def by_names(names: Iterable[str]) -> list[HookProgram]:
+    """Raises KeyError."""
+    every = {hook.name: hook for hook in (*BASE, *SOCKMAP_PROGRAMS)}
+    return [every[name] for name in names]

@@ -22,11 +22,15 @@ _RETURN_1 = bytes.fromhex("b700000001000000 9500000000000000")
 
 _OURS = "nodemesh_"
 
+_MORE = f"run as root, or give the container {', '.join(_CAPABILITIES)}"
+
 
 class Verdict(StrEnum):
-    """ok; warning: works, but somebody should know; failed: redirects cannot work."""
+    """ok; unknown: this user may not find out; warning: works, but somebody should know; failed: redirects cannot
+    work."""
 
     OK = "ok"
+    UNKNOWN = "unknown"
     WARNING = "warning"
     FAILED = "failed"
 
@@ -50,19 +54,24 @@ class ForeignProgram(NamedTuple):
     first: bool
 
 
-def probe(cgroup: Path | None = None) -> list[Finding]:
+def probe(cgroup: Path | None = None, compiled: bool = False) -> list[Finding]:
     """Every finding, in the order in which they should be mended. `cgroup` is where foreign programs are looked for: a
-    pod's, or None for the hierarchy's root and every pod."""
+    pod's, or None for the hierarchy's root and every pod. `compiled`: the programs need no compiler here."""
     return [
         capabilities(),
-        *kernel(),
+        *(kernel() if not lacking() else _untried("hooks", "kernel", "mptcp")),
         btf(),
         jit(),
         *cgroup_v2(cgroup),
         bpf_file_system(),
-        bcc(),
-        kernel_headers(),
+        *([bcc(), kernel_headers()] if not compiled else [Finding("bcc", Verdict.OK, "not needed: all is compiled")]),
     ]
+
+
+def _untried(*names: str) -> Iterator[Finding]:
+    """Trying would find out what this process may do, not what the kernel can."""
+    for name in names:
+        yield Finding(name, Verdict.UNKNOWN, "cannot be tried by this process", _MORE)
 
 
 def failures(findings: list[Finding]) -> list[str]:
@@ -70,18 +79,21 @@ def failures(findings: list[Finding]) -> list[str]:
     return [f"{one.found}: {one.mend}" for one in findings if one.verdict is Verdict.FAILED]
 
 
-def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
-    """The effective capabilities; CAP_SYS_ADMIN is for entering pods' network namespaces (setns(2))."""
+def lacking(status: Path = Path("/proc/self/status")) -> list[str]:
+    """The capabilities that are not in effect, CAP_SYS_ADMIN among them: it is for entering pods' network namespaces
+    (setns(2))."""
     line = next(line for line in status.read_text().splitlines() if line.startswith("CapEff:"))
     effective = int(line.split()[1], 16)
-    missing = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
+    return [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
+
+
+def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
+    """A user who is not root asks what root could do: this process says nothing about that."""
+    missing = lacking(status)
+    if missing and os.geteuid() != 0:
+        return Finding("capabilities", Verdict.UNKNOWN, "this user has none; root has", _MORE)
     if missing:
-        return Finding(
-            "capabilities",
-            Verdict.FAILED,
-            f"the process lacks {', '.join(missing)}",
-            "run as root, or give the container these capabilities",
-        )
+        return Finding("capabilities", Verdict.FAILED, f"the process lacks {', '.join(missing)}", _MORE)
     return Finding("capabilities", Verdict.OK, ", ".join(_CAPABILITIES))
 
 
@@ -150,7 +162,8 @@ def cgroup_v2(cgroup: Path | None) -> Iterator[Finding]:
             if not place.is_dir() and place is not cgroup:
                 continue  # a pod that has ended meanwhile
             why = f"the programs at {place} cannot be listed ({error.strerror})"
-            yield Finding("foreign programs", Verdict.WARNING, why, "run as root, on a folder of cgroup v2")
+            verdict = Verdict.UNKNOWN if isinstance(error, PermissionError) else Verdict.WARNING
+            yield Finding("foreign programs", verdict, why, "run as root, on a folder of cgroup v2")
             return
     yield _judge(list(found))
 

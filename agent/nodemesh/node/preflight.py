@@ -9,7 +9,7 @@ import msgspec
 
 from .. import share
 from ..datapath import probes
-from ..datapath.loader import LoadError, load
+from ..datapath.loader import LoadError, is_compiled, load
 from ..datapath.maps import LAYOUT
 from ..datapath.pins import Pins
 from ..datapath.uninstall import uninstall
@@ -29,7 +29,10 @@ def missing_for_ebpf(options: RunOptions) -> str | None:
     if root and not Path(root, "cgroup.procs").exists():
         return f"{root} is no cgroup v2 folder; give --cgroup-root the mount point of cgroup2"
     try:
-        found = probes.failures(probes.probe(Path(root) if root else None))
+        compiled = is_compiled(share.folder("bpf"))
+        found = probes.failures(probes.probe(Path(root) if root else None, compiled))
+    except share.ShareMissing as error:
+        return str(error)
     except OSError as error:
         return f"this machine cannot be examined ({error}); nodemesh doctor says more"
     return found[0] if found else None

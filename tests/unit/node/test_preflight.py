@@ -59,7 +59,7 @@ def test_auto_falls_back_only_where_plain_listeners_are_asked_for(config, monkey
 def test_auto_falls_back_where_the_kernel_refuses_the_programs(config, monkeypatch, tmp_path, caplog):
     """What the probes find is not all that can be wrong; one sentence says it, and require is the one who insists."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(probes, "probe", lambda cgroup: [])
+    monkeypatch.setattr(probes, "probe", lambda cgroup, compiled: [])
     monkeypatch.setattr(preflight, "uninstall", lambda pins: [])
 
     def refuse(folder, pins):
@@ -77,7 +77,7 @@ def test_auto_falls_back_where_the_kernel_refuses_the_programs(config, monkeypat
 def test_a_machine_that_cannot_be_examined_runs_without(config, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
-    def fail(cgroup):
+    def fail(cgroup, compiled):
         raise PermissionError(13, "Permission denied", "/sys/fs/cgroup")
 
     monkeypatch.setattr(probes, "probe", fail)
@@ -91,7 +91,7 @@ def test_what_the_machine_lacks_is_named_with_its_mend(config, monkeypatch, tmp_
     lacks = preflight.missing_for_ebpf(RunOptions(config=config, cgroup_root=str(tmp_path)))
     assert lacks is not None and "is no cgroup v2 folder; give --cgroup-root" in lacks
     finding = Finding("cgroup2", Verdict.FAILED, "cgroup v2 is not mounted", "mount it")
-    monkeypatch.setattr(probes, "probe", lambda cgroup: [finding])
+    monkeypatch.setattr(probes, "probe", lambda cgroup, compiled: [finding])
     with pytest.raises(StartError, match="cgroup v2 is not mounted: mount it"):
         preflight.resolve(RunOptions(config=config, ebpf=Ebpf.REQUIRE))
 

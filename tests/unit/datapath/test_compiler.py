@@ -1,6 +1,6 @@
 """The one text that BCC gets."""
 
-from nodemesh.datapath.loader import amalgamate
+from nodemesh.datapath.compiler import amalgamate
 
 
 def test_own_headers_are_put_in_once_and_lines_keep_their_places(tmp_path):
