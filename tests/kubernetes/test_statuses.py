@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 import yaml
 from tests.apiserver.running import kubeconfig, running
@@ -11,7 +14,10 @@ from tests.kubernetes.test_election import Agent
 from tests.kubernetes.test_manifests import MANIFESTS
 from tests.unit.cli.mesh import Mesh, until
 
+from nodemesh.node import reconciler
 from nodemesh.node.election import LEASE_SECONDS, RENEW_SECONDS
+from nodemesh.node.managed_gateways import ManagedGateways
+from nodemesh.node.routestatuses import RouteStatuses
 from nodemesh.node.statuses import StatusWriter
 from nodemesh.registry.sources.api import ApiError
 
@@ -24,11 +30,11 @@ MESH = {
 
 
 class Writer(StatusWriter):
-    def __init__(self, follower, name: str = "node-a") -> None:
+    def __init__(self, follower, name: str = "node-a", chance: float = 0.0) -> None:
         self.agent = Agent(follower, name)
         super().__init__(
             follower.api, follower.source.verdicts, lambda: follower.snapshot.mesh.enable_status,
-            self.agent.election, lambda: 0.0, pace=0.0,
+            self.agent.election, lambda: chance, pace=0.0,
         )  # fmt: skip
 
 
@@ -152,6 +158,63 @@ def test_without_the_overlay_nothing_is_written(play):
         assert writes(follower) == 0
 
     play(story, guarded())
+
+
+class Alone(Exception):
+    """Ends a duty that runs for good."""
+
+
+async def run_until(writer, done, monkeypatch) -> float:
+    """Let the writer run by its own clock until something is done; how many seconds that took."""
+    began = writer.agent.clock
+    pause = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        if done():
+            raise Alone
+        writer.agent.clock += seconds
+        assert writer.agent.clock - began < 300
+        await pause(0)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reconciler, "asyncio", SimpleNamespace(sleep=sleep))
+        with pytest.raises(Alone):
+            await writer.run()
+    return writer.agent.clock - began
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_a_right_that_was_missing_is_used_within_ten_seconds(play, monkeypatch, chance):
+    async def story(follower):
+        await known(follower)
+        follower.server.faults.refuse("virtualservices", 403, times=1)
+        writer = Writer(follower, chance=chance)
+        (refusal,) = follower.server.faults.refusals
+        await run_until(writer, lambda: not refusal.times, monkeypatch)
+        assert not status(follower, "good") and not status(follower, "bad")
+        assert await run_until(writer, lambda: status(follower, "bad"), monkeypatch) < 10
+
+    play(story, guarded("overlays/status"))
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_a_new_leader_writes_within_half_a_minute(play, monkeypatch, chance):
+    """However long it waits between its looks; the one before dies right after it has renewed its Lease."""
+
+    async def story(follower):
+        await known(follower)
+        first, second = Agent(follower, "a"), Writer(follower, "b", chance)
+        assert await first.holds() and not await second.write()
+        assert await first.holds(RENEW_SECONDS)
+        assert await run_until(second, lambda: writes(follower), monkeypatch) < 30
+
+    play(story, guarded("overlays/status"))
+
+
+@pytest.mark.parametrize("kind", [StatusWriter, RouteStatuses, ManagedGateways])
+def test_no_duty_waits_longer(kind):
+    assert LEASE_SECONDS + 2 * 1.5 * (kind.pause + kind.interval) < 30
+    assert kind.pause + 1.5 * kind.interval < 10
 
 
 def test_an_agent_writes_while_the_mesh_asks_for_it(tmp_path):

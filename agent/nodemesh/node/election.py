@@ -22,10 +22,11 @@ from ..registry.sources.api import Api, ApiError
 LEASE = "nodemesh-reporter"
 
 #: Seconds that a Lease is good for without being renewed.
-LEASE_SECONDS = 15
+LEASE_SECONDS = 12
 
-#: About the seconds before the others look again, and after an error.
-PAUSE_SECONDS = 7.5
+#: About the seconds before the others look again, and after an error. Who looked a moment before the last renewal sees
+#: it at the next look, and that none followed at one that comes LEASE_SECONDS and a pause later: within half a minute.
+PAUSE_SECONDS = 3.5
 
 #: Of these, the seconds after which the holder renews it.
 RENEW_SECONDS = LEASE_SECONDS / 3

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from ..registry.assemble import ObjectKey
 from ..registry.sources.api import Api
-from .election import LEASE_SECONDS, Clock, Election, utc_now
+from .election import PAUSE_SECONDS, Clock, Election, utc_now
 from .reconciler import Reconciler
 from .routestatus import Wanted, joined
 from .subresource import update_status
@@ -19,7 +19,7 @@ class RouteStatuses(Reconciler[ObjectKey, Wanted]):
     """`wanted` tells all statuses as they should be."""
 
     interval = 1.0
-    pause = LEASE_SECONDS
+    pause = PAUSE_SECONDS
     failure = "statuses of routes could not be written"
     rights = "manifests/agent/rbac.yaml"
 

@@ -7,15 +7,20 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ..reasons import Reason
 from .bounds import Bounds, Labels
 from .bypass import Bypasses, Key
 from .decisions import CAPACITY, DecisionRecord
 from .dump import Dump, HttpCounts, Numbered, TcpCounts
+from .histogram import BOUNDS
+from .labels import HTTP_LABELS, TCP_LABELS
 from .names import Names
 
 _DUMPS = msgspec.msgpack.Decoder(list[Numbered])
 _DUMP = msgspec.msgpack.Decoder(Dump)
 _ENCODER = msgspec.msgpack.Encoder()
+
+_REASONS = frozenset(map(int, Reason))
 
 
 class Gone(msgspec.Struct, array_like=True):
@@ -65,6 +70,12 @@ class TcpRow:
         counts.sent += more.sent
         counts.received += more.received
         self.changed, self.saved = now, b""
+
+
+def _is_ours(counts: HttpCounts) -> bool:
+    """Whether labels and buckets are this version's: workers and predecessors may be of another."""
+    histograms = (counts.duration, counts.request_bytes, counts.response_bytes)
+    return len(counts.labels) == len(HTTP_LABELS) and all(len(one[0]) == len(BOUNDS) + 1 for one in histograms)
 
 
 def _added(one: tuple[list[int], float], other: tuple[list[int], float]) -> tuple[list[int], float]:
@@ -162,7 +173,8 @@ class Totals:
         )
 
     def restore(self, data: bytes, now: float) -> None:
-        """Take over what `save()` gave. Raises msgspec.DecodeError on what another version gave."""
+        """Take over what `save()` gave. Raises msgspec.DecodeError on what cannot be read; what another version counts
+        that this one does not know is left out."""
         saved = msgspec.msgpack.decode(data, type=Saved)
         http = [msgspec.msgpack.decode(raw, type=HttpCounts) for raw in saved.http]
         tcp = [msgspec.msgpack.decode(raw, type=TcpCounts) for raw in saved.tcp]
@@ -181,7 +193,7 @@ class Totals:
         self.first_bypasses.clear()  # the predecessor has said so
 
     def _add(self, dump: Dump, now: float) -> None:
-        for counts in dump.http:
+        for counts in filter(_is_ours, dump.http):
             labels = self._bounds.place(counts.labels, self.http)
             row = self.http.get(labels)
             if row is None:
@@ -190,6 +202,8 @@ class Totals:
             else:
                 row.add(counts, now)
         for flow in dump.tcp:
+            if len(flow.labels) != len(TCP_LABELS):
+                continue
             labels = self._bounds.place(flow.labels, self.tcp)
             known = self.tcp.get(labels)
             if known is None:
@@ -201,7 +215,7 @@ class Totals:
         self._bounds.folded = 0
         self.log_lines_lost += dump.log_lines_lost
         self.names = self.names + dump.names
-        self.reasons.update(dump.reasons)
+        self.reasons.update({number: count for number, count in dump.reasons.items() if number in _REASONS})
         self.retries += dump.retries
         for host, port, spoken, count in dump.bypasses:
             if self.bypasses.add((host, port, spoken), count):

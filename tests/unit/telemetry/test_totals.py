@@ -116,6 +116,28 @@ def test_what_another_version_has_kept_is_refused():
         Totals().restore(b"\x93\x01\x02\x03", 0.0)
 
 
+def test_what_another_version_counts_beside_is_left_out_and_all_else_goes_on():
+    """A reason, a label or a bucket more, as where an older version follows a newer one."""
+    totals, telemetry = Totals(), Telemetry()
+    telemetry.record(request(status=503, reasons=(Reason.UPSTREAM_OVERFLOW,)))
+    take(totals, "a", worked(telemetry, 2).dumps(0))
+    saved = msgspec.msgpack.decode(totals.save())
+    reasons, http, tcp = saved[4], saved[6], saved[7]
+    labels, _, (buckets, total), *sizes = http[0]
+    reasons[9999] = 3
+    http.append([[*labels, "new"], 50, (buckets, total), *sizes])
+    http.append([labels, 50, ([*buckets, 1], total), *sizes])
+    tcp.append([["new"], 1, 1, 1, 1])
+    saved.append("a field of a newer version")
+    successor = Totals()
+    successor.restore(msgspec.msgpack.encode(saved), 0.0)
+    assert (successor.reasons, requests_of(successor)) == (totals.reasons, requests_of(totals))
+    assert len(successor.tcp) == len(totals.tcp)
+    assert all(Reason(number) for number in successor.reasons)
+    take(successor, "b", worked(Telemetry(), 2).dumps(0))
+    assert requests_of(successor) == requests_of(totals) + 2
+
+
 def test_series_of_those_who_have_left_leave_and_are_counted():
     totals, telemetry = Totals(), Telemetry()
     for number in range(300):
