@@ -122,13 +122,13 @@ def compile_here(bpf_dir: Path, programs: Iterable[HookProgram], defines: Mappin
 
 def _module(bpf_dir: Path, names: list[str], pins: Path, defines: Mapping[str, int]) -> Any:
     """BCC's module of these files."""
-    os.environ.setdefault("BCC_KERNEL_SOURCE", str(headers.cached_tree()))
     try:
         found = binding.provide()
     except (ImportError, OSError) as error:  # libbcc itself, or what it needs
         raise CompileError(f"BCC cannot be loaded ({error}): {binding.MEND}") from error
     if not found:
         raise CompileError(f"{binding.MISSING}: {binding.MEND}")
+    os.environ.setdefault("BCC_KERNEL_SOURCE", str(headers.cached_tree()))
     from bcc import BPF
 
     flags = [f'-DNODEMESH_PINS="{pins}"', "-Wno-macro-redefined"]
