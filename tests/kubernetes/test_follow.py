@@ -327,3 +327,27 @@ def test_a_node_that_boots_without_api_server_serves_what_it_knew(play, monkeypa
 
     play(first, api, cache=True)
     play(second, api, up=False, cache=True)
+
+
+def deleting(data):
+    stamped = {"deletionTimestamp": "2026-01-01T00:00:30Z", "deletionGracePeriodSeconds": 30}
+    return {**data, "metadata": {**data["metadata"], **stamped}}
+
+
+def test_a_pod_of_another_node_that_begins_to_leave_is_out_before_its_slice_says_so(play):
+    async def story(follower):
+        await follower.until(lambda: follower.batches)
+        api, batches = follower.server, follower.batches
+        api.apply(deleting(pod("reviews-1", version="v1")))
+        await follower.until(lambda: health(follower) == ["draining"])
+        assert follower.batches == batches + 1
+        api.delete("Pod", "reviews-1")
+        await follower.until(lambda: "default/reviews-1" not in follower.snapshot.workloads)
+        api.apply(endpoint_slice("reviews"))
+        await follower.until(lambda: health(follower) == [])
+
+    play(story, small_cluster())
+
+
+def health(follower: Follower) -> list[str]:
+    return [endpoint.health.value for endpoint in follower.snapshot.services[REVIEWS][0].endpoints[80]]

@@ -79,6 +79,7 @@ class Assembler:
         self._objects: dict[str, dict[str, dict[str, Object[Any]]]] = {}
         self._slices: dict[tuple[str, str], dict[str, Object[Any]]] = {}  # by the service's namespace and name
         self._references: dict[str, tuple[Reference, ...]] = {}  # by the workload's key
+        self._gone: dict[str, str] = {}  # the uid of the last pod of that key that went, while slices name one
         self._pods_by_label: dict[str, dict[tuple[str, str], dict[str, Object[Any]]]] = {}  # by namespace
         self._built: dict[Source, tuple[Service, ...]] = {}
         self._sources: dict[str, set[Source]] = {}  # by host
@@ -127,11 +128,22 @@ class Assembler:
             self._index_slice(key, before, item)
         elif key.kind == "Pod":
             self._index_pod(key, before, item)
+            self._note_gone(f"{key.namespace}/{key.name}", before, item)
         return before
+
+    def _note_gone(self, name: str, before: Object[Any] | None, after: Object[Any] | None) -> None:
+        """Remember a pod that is deleted, or replaced by another of its name, until no slice names it: its address may
+        soon be somebody else's. A uid never comes again."""
+        uid = before.meta.uid if before is not None else ""
+        if uid and name in self._references and (after is None or after.meta.uid != uid):
+            self._gone[name] = uid
+        if after is not None and self._gone.get(name) == after.meta.uid:  # a watch that began anew has it again
+            del self._gone[name]
 
     def _index_slice(self, key: ObjectKey, before: Object[Any] | None, after: Object[Any] | None) -> None:
         """Slices by their service, and services by the workloads that their slices name (which may be others than the
         selector selects)."""
+        unnamed: set[str] = set()
         if before is not None:
             self._slices.get(slice_service(before), {}).pop(key.name, None)
             for target in targets_of(before):
@@ -144,12 +156,15 @@ class Assembler:
                     self._references[target] = rest
                 else:
                     self._references.pop(target, None)
+                    unnamed.add(target)
         if after is not None:
             source = Source("Service", *slice_service(after))
             self._slices.setdefault(slice_service(after), {})[key.name] = after
             for target, addresses in targets_of(after).items():
                 held = self._references.get(target, ())
                 self._references[target] = (*held, Reference(source, key.name, addresses))
+        for target in unnamed - self._references.keys():
+            self._gone.pop(target, None)
 
     def _lacks_address(self, key: ObjectKey) -> bool:
         """Whether it is a pod of which only the metadata is known."""
@@ -222,12 +237,14 @@ class Assembler:
             self.workloads = self._rebuilt_workloads(pods, entries)
         dirty: set[str] = set()
         backends: dict[str, Backends] = {}
+        gone = frozenset(self._gone.values())
         for source in sources:
             if source.namespace not in backends:
                 backends[source.namespace] = Backends(
                     pods=self._pods_by_label.get(source.namespace, {}),
                     entries=self._objects.get("WorkloadEntry", {}).get(source.namespace, {}),
                     workloads=self.workloads,
+                    gone=gone,
                 )
             dirty |= self._rebuild_source(source, backends[source.namespace])
         dirty |= self._allocate(sources)

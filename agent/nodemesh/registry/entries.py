@@ -13,7 +13,7 @@ from .allocate import ALLOCATED
 from .protocols import protocol_of_name
 from .services import Backends, canonical_address, distribution_of, resolve_export_to, selects
 from .site import Site
-from .snapshot import Endpoint, Health, Protocol, Resolution, Service, ServicePort, Workload
+from .snapshot import Endpoint, Protocol, Resolution, Service, ServicePort, Workload
 from .workloads import locality_of_entry
 
 UNIX = "unix://"
@@ -125,7 +125,7 @@ def endpoint_of(workload: Workload, port: int, *, weight: int, network: str | No
         labels=workload.labels,
         locality=workload.locality,
         weight=weight,
-        health=Health.READY if workload.ready else Health.UNREADY,
+        health=workload.health,
         workload=workload.key,
         owner=workload.owner,
         node=workload.node,

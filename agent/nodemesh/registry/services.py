@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import msgspec
 
@@ -24,6 +24,8 @@ TRAFFIC_DISTRIBUTIONS = {
     "prefersamenode": "PreferSameNode",
 }
 
+#: What counts where two disagree about an endpoint.
+WORSE = {Health.READY: 0, Health.DRAINING: 1, Health.UNREADY: 2}
 
 #: Pods by one label: key and value, then name.
 LabelIndex = Mapping[tuple[str, str], Mapping[str, Object[PodSpec]]]
@@ -31,11 +33,12 @@ LabelIndex = Mapping[tuple[str, str], Mapping[str, Object[PodSpec]]]
 
 class Backends(msgspec.Struct, frozen=True, kw_only=True):
     """What may stand behind the services of one namespace: its pods by label, its entries by name, and all workloads
-    by `namespace/name`."""
+    by `namespace/name`. `gone` has the uids of pods that were there, and that slices still name."""
 
     pods: LabelIndex = {}
     entries: Mapping[str, Object[WorkloadEntrySpec]] = {}
     workloads: Mapping[str, Workload] = {}
+    gone: Container[str] = ()
 
     def selected_pods(self, selector: Mapping[str, str]) -> list[Object[PodSpec]]:
         """In the order of their names; none for an empty selector."""
@@ -153,21 +156,20 @@ def endpoints_of_slices(
                 continue
             of_port = found[port.port]
             for entry in piece.spec.endpoints:
-                for endpoint in endpoints_of_entry(entry, number, piece.meta.namespace, backends, site):
+                for endpoint in endpoints_of_entry(
+                    entry, number, piece.meta.namespace, backends, site, spec.publish_not_ready_addresses
+                ):
                     of_port.setdefault((endpoint.address, endpoint.port), endpoint)
     return {number: tuple(endpoints.values()) for number, endpoints in found.items()}
 
 
 def endpoints_of_entry(
-    entry: SliceEndpoint, port: int, namespace: str, backends: Backends, site: Site
+    entry: SliceEndpoint, port: int, namespace: str, backends: Backends, site: Site, publish_not_ready: bool = False
 ) -> Iterable[Endpoint]:
-    conditions = entry.conditions
-    health = Health.READY if conditions.ready is not False else Health.UNREADY
-    if conditions.terminating:
-        health = Health.DRAINING if conditions.serving is not False else Health.UNREADY
     workload = None
     if entry.target_ref.kind in ("Pod", "WorkloadEntry"):
         workload = backends.workloads.get(f"{entry.target_ref.namespace or namespace}/{entry.target_ref.name}")
+    health = health_of_entry(entry, workload, backends, publish_not_ready)
     locality = site.localities.get(entry.node_name, Locality())
     if workload is not None and workload.locality.region:
         locality = workload.locality
@@ -191,6 +193,27 @@ def endpoints_of_entry(
             zones=zones,
             nodes=nodes,
         )
+
+
+def health_of_entry(
+    entry: SliceEndpoint, workload: Workload | None, backends: Backends, publish_not_ready: bool
+) -> Health:
+    """The worse of what the slice and the pod say: the slice's controller lags behind the pod by up to a second, and
+    the pod's own watch behind the slice by moments. Where the two are about different pods of one name, or where the
+    pod is not known, the slice alone counts. A Service with publishNotReadyAddresses does not ask for readiness."""
+    conditions = entry.conditions
+    health = Health.READY if conditions.ready is not False else Health.UNREADY
+    if conditions.terminating:
+        health = Health.DRAINING if conditions.serving is not False else Health.UNREADY
+    uid = entry.target_ref.uid
+    if uid and uid in backends.gone:
+        return Health.UNREADY
+    if workload is None or (uid and workload.uid and uid != workload.uid):
+        return health
+    own = workload.health
+    if own is Health.UNREADY and publish_not_ready and not workload.finished:
+        own = Health.DRAINING if workload.leaving else Health.READY
+    return max(health, own, key=WORSE.__getitem__)
 
 
 def endpoints_of_selector(
@@ -222,15 +245,12 @@ def endpoint_of_pod(
     number = target_port(pod.spec, port)
     if workload is None or not workload.addresses or workload.finished or number is None:
         return None
-    health = Health.READY if workload.ready else Health.UNREADY
-    if pod.meta.deleting and workload.ready:
-        health = Health.DRAINING
     return Endpoint(
         address=canonical_address(workload.addresses[0]),
         port=number,
         labels=workload.labels,
         locality=workload.locality,
-        health=health,
+        health=workload.health,
         workload=workload.key,
         owner=workload.owner,
         node=workload.node,

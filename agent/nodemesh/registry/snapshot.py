@@ -153,6 +153,7 @@ class Workload(Record, frozen=True, kw_only=True):
     owner: str = ""  # the Deployment's, StatefulSet's … name as metrics show it
     host_network: bool = False
     ready: bool = True
+    leaving: bool = False  # its deletion has begun (metadata.deletionTimestamp)
     finished: bool = False  # phase Succeeded or Failed
     capture: Capture = EVERYTHING  # which of its outgoing connections are the mesh's
     topology: Topology | None = None  # where it stands as a gateway, by its own word
@@ -163,6 +164,13 @@ class Workload(Record, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def health(self) -> Health:
+        """What it says of itself as an endpoint."""
+        if self.finished or not self.ready:
+            return Health.UNREADY
+        return Health.DRAINING if self.leaving else Health.READY
 
 
 class Namespace(Record, frozen=True, kw_only=True):

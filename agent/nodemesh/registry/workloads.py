@@ -55,6 +55,7 @@ def workload_of_pod(pod: Object[PodSpec], localities: Mapping[str, Locality]) ->
         owner=owner_of_pod(pod),
         host_network=pod.spec.host_network,
         ready=is_ready(pod),
+        leaving=pod.meta.deleting,
         finished=status.phase in ("Succeeded", "Failed"),
         capture=read_capture(pod.meta.annotations)[0],
         topology=read_topology(pod.meta.annotations)[0],

@@ -1,5 +1,6 @@
 from tests.meshes import make, pod, service
 
+from nodemesh.registry.assemble import key_of
 from nodemesh.registry.snapshot import Health, Locality, Resolution
 from nodemesh.registry.store import Store
 
@@ -138,3 +139,84 @@ def test_an_entrys_traffic_distribution_is_its_annotation():
     spec = {"hosts": ["web.example"], "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}]}
     entry = make("ServiceEntry", "web", spec, annotations=annotation)
     assert host_of([entry], "web.example").traffic_distribution == "PreferSameZone"
+
+
+# Where a slice and its pod disagree, the worse of the two counts.
+
+PODS = "10.1.0.1"
+
+
+def slice_of(uid="u1", ready=True, **conditions):
+    target = {"kind": "Pod", "name": "a", "uid": uid}
+    entry = {"addresses": [PODS], "conditions": {"ready": ready, **conditions}, "targetRef": target}
+    spec = {"ports": [{"name": "http", "port": 8080}], "endpoints": [entry]}
+    return make("EndpointSlice", "web-1", spec, labels={"kubernetes.io/service-name": "web"})
+
+
+def health_of(store, *changed, removed=()):
+    (found,) = store.apply("test", changed, removed).services["web.default.svc.cluster.local"]
+    (endpoint,) = found.endpoints[80]
+    return endpoint.health
+
+
+NOT_READY = [{"type": "Ready", "status": "False"}]
+
+
+def test_a_pod_that_begins_to_leave_is_out_before_its_slice_says_so():
+    store = Store()
+    assert health_of(store, web(), slice_of(), web_pod("a", PODS, uid="u1")) is Health.READY
+    assert health_of(store, web_pod("a", PODS, uid="u1", deleting=True)) is Health.DRAINING
+    assert health_of(store, slice_of(ready=False, serving=True, terminating=True)) is Health.DRAINING
+    assert health_of(store, slice_of(ready=False, serving=False, terminating=True)) is Health.UNREADY
+
+
+def test_a_pod_that_is_not_ready_any_more_is_out_and_comes_back_when_both_say_so():
+    store = Store()
+    assert health_of(store, web(), slice_of(), web_pod("a", PODS, conditions=NOT_READY)) is Health.UNREADY
+    assert health_of(store, slice_of(ready=False)) is Health.UNREADY
+    assert health_of(store, web_pod("a", PODS)) is Health.UNREADY, "the slice does not say so yet"
+    assert health_of(store, slice_of()) is Health.READY
+
+
+def test_a_service_that_publishes_what_is_not_ready_does_not_ask_for_readiness():
+    store = Store()
+    everything = web(publishNotReadyAddresses=True)
+    assert health_of(store, everything, slice_of(), web_pod("a", PODS, conditions=NOT_READY)) is Health.READY
+    leaving = web_pod("a", PODS, conditions=NOT_READY, deleting=True)
+    assert health_of(store, leaving) is Health.DRAINING
+    assert health_of(store, web_pod("a", PODS, phase="Failed", conditions=NOT_READY)) is Health.UNREADY
+
+
+def test_a_deleted_pod_stays_out_whatever_a_slice_that_lags_says():
+    store = Store()
+    assert health_of(store, web(), slice_of(), web_pod("a", PODS, uid="u1")) is Health.READY
+    gone = key_of(web_pod("a", PODS))
+    assert health_of(store, removed=[gone]) is Health.UNREADY
+    replacement = web_pod("a", "10.1.0.2", uid="u2")  # a StatefulSet's next pod has the same name
+    assert health_of(store, replacement) is Health.UNREADY
+    assert health_of(store, slice_of(uid="u2")) is Health.READY
+    store.apply("test", removed=[key_of(slice_of())])
+    assert health_of(store, slice_of(uid="u1")) is Health.READY, "nothing is remembered once no slice names it"
+
+
+def test_a_replaced_pods_slice_says_nothing_of_its_successor_nor_the_other_way_round():
+    store = Store()
+    leaving = web_pod("a", PODS, uid="u2", deleting=True)
+    assert health_of(store, web(), slice_of(uid="u1"), leaving) is Health.READY
+    assert health_of(store, slice_of(uid="u2")) is Health.DRAINING
+
+
+def test_a_pod_that_a_new_list_has_again_is_back():
+    store = Store()
+    one = web_pod("a", PODS, uid="u1")
+    health_of(store, web(), slice_of(), one)
+    assert health_of(store, removed=[key_of(one)]) is Health.UNREADY
+    assert health_of(store, one) is Health.READY
+
+
+def test_pods_that_leave_drain_behind_entries_too():
+    selected = {"hosts": ["db.example"], "ports": [{"number": 80, "name": "tcp", "protocol": "TCP"}],
+                "resolution": "STATIC", "workloadSelector": {"labels": {"app": "web"}}}  # fmt: skip
+    entry = make("ServiceEntry", "db", selected)
+    found = host_of([entry, web_pod("a", PODS, deleting=True), web_pod("b", "10.1.0.2")], "db.example")
+    assert [endpoint.health for endpoint in found.endpoints[80]] == [Health.DRAINING, Health.READY]

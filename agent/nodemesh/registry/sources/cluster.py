@@ -12,10 +12,11 @@ from ...config.gatewayapi import GROUP, X_GROUP
 from ...config.meta import Object
 from ...config.problems import Problem
 from ..assemble import ObjectKey
+from ..workloads import is_ready
 from .api import Api
 from .backoff import Random
 from .cache import Cache
-from .debounce import Debounce
+from .debounce import Debounce, Haste
 from .definitions import Definitions
 from .directory import Changes
 from .outage import Outage
@@ -247,7 +248,7 @@ class ClusterSource:
         noted = self._noted[resource.name].pop(key, None)
         self._heads.get(resource.name, {}).pop(key, None)
         if held is not None or noted is not None:
-            self._touch(key)
+            self._touch(key, leaving=key.kind == "Pod")
         self._wake.set()
 
     def _put(self, resource: Resource, reading: Reading) -> None:
@@ -263,14 +264,16 @@ class ClusterSource:
         if reading.problems != (before.problems if before is not None else ()):
             self._touch(key)
         held = self._held[resource.name]
-        if reading.item is not None and held.get(key) != reading.item:
+        known = held.get(key)
+        if reading.item is not None and known != reading.item:
             held[key] = reading.item
-            self._touch(key)
+            self._touch(key, leaving=known is not None and leaves(known, reading.item))
 
-    def _touch(self, key: ObjectKey) -> None:
+    def _touch(self, key: ObjectKey, leaving: bool = False) -> None:
         self._touched[key] = None
         self._unsaved = True
-        self._debounce.changed(asyncio.get_running_loop().time(), key.kind in URGENT)
+        haste = Haste.LEAVING if leaving else Haste.ENDPOINTS if key.kind in URGENT else Haste.RULES
+        self._debounce.changed(asyncio.get_running_loop().time(), haste)
 
     def _changes(self) -> Changes:
         self._debounce.handed_on()
@@ -319,3 +322,10 @@ class ClusterSource:
                 self.save_error = ""
             except OSError as error:
                 self.save_error = str(error)
+
+
+def leaves(before: Object[Any], after: Object[Any]) -> bool:
+    """Whether a pod begins to leave, or is not ready any more: nobody is to be sent there from now on."""
+    if after.kind != "Pod":
+        return False
+    return (after.meta.deleting and not before.meta.deleting) or (is_ready(before) and not is_ready(after))
