@@ -52,6 +52,7 @@ class _Read(NamedTuple):
 
     frontend: Frontend
     places: list[tuple[Place, Wanted]]
+    hosts: frozenset[str] = frozenset()  # where one of them is restless, the proxy has it
 
 
 class Places:
@@ -59,7 +60,9 @@ class Places:
     little changes at a time: `update` costs what changed and a look at the rest. Only where the outcome depends on the
     order of the frontends, or on networks, is all of it made again."""
 
-    __slots__ = ("_contested", "_order", "_passed", "_reads", "_reverse", "_without", "networks", "wanted")
+    __slots__ = (
+        "_contested", "_order", "_passed", "_reads", "_restless", "_reverse", "_without", "networks", "wanted",
+    )  # fmt: skip
 
     def __init__(self, without: frozenset[Backend] = frozenset()) -> None:
         """The endpoints in `without` are left out wherever others remain."""
@@ -69,18 +72,27 @@ class Places:
         self._contested: set[Place] = set()  # that more than one frontend is for
         self._reads: dict[int, _Read] = {}  # by the frontend's id, which the value keeps taken
         self._order: list[int] = []  # of the frontends, by id
+        self._restless: frozenset[str] = frozenset()
         self._reverse = False
         self._without = without
 
     def update(
-        self, frontends: Iterable[Frontend], reverse: bool = False, base: Places | None = None
+        self,
+        frontends: Iterable[Frontend],
+        reverse: bool = False,
+        base: Places | None = None,
+        restless: frozenset[str] = frozenset(),
     ) -> set[Place] | None:
         """Follow the view; the places whose content is another one now, None where any may be. With `reverse`,
-        endpoints of services that the proxy serves lead to their service too. What `base` has read is shared."""
+        endpoints of services that the proxy serves lead to their service too. What `base` has read is shared. Services
+        with endpoints of `restless` hosts are the proxy's."""
         listed = list(frontends)
         order, before = list(map(id, listed)), self._order
+        stirred, self._restless = restless ^ self._restless, restless
+        again = [key for key, read in self._reads.items() if not stirred.isdisjoint(read.hosts)] if stirred else []
+        gone = [self._reads.pop(key) for key in again]
         new = set(order).difference(self._reads)
-        gone = [self._reads.pop(key) for key in self._reads.keys() - set(order)]
+        gone += [self._reads.pop(key) for key in self._reads.keys() - set(order)]
         shared = base._reads if base is not None else {}
         fresh = (
             [shared.get(id(frontend)) or self._read(frontend) for frontend in listed if id(frontend) in new]
@@ -147,8 +159,10 @@ class Places:
     def _read(self, frontend: Frontend) -> _Read:
         if frontend.protocol is Protocol.UDP:
             return _Read(frontend, [])
-        owner = _owner(frontend)
-        return _Read(frontend, [(place, _wanted(frontend, place, owner, self._without)) for place in _places(frontend)])
+        owner, hosts = _owner(frontend), frozenset() if _is_api_server(frontend) else frontend.kernel_hosts
+        yields = not self._restless.isdisjoint(hosts)
+        wanted = [(place, _wanted(frontend, place, owner, self._without, yields)) for place in _places(frontend)]
+        return _Read(frontend, wanted, hosts)
 
 
 def reordered(before: list[int], now: list[int]) -> bool:
@@ -198,8 +212,8 @@ def _owner(frontend: Frontend) -> str:
     return f"{host}:{frontend.port}"
 
 
-def _wanted(frontend: Frontend, place: Place, owner: str, without: frozenset[Backend]) -> Wanted:
-    mode = Mode.PASS if _is_api_server(frontend) else _MODES[frontend.mode]
+def _wanted(frontend: Frontend, place: Place, owner: str, without: frozenset[Backend], yields: bool) -> Wanted:
+    mode = Mode.PASS if _is_api_server(frontend) else Mode.PROXY if yields else _MODES[frontend.mode]
     if mode is Mode.PASS or mode is Mode.KERNEL and frontend.tcp is None:
         return Wanted(PASS, owner)
     if mode is Mode.KERNEL:

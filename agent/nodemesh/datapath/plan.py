@@ -61,12 +61,16 @@ class Planner:
         self._uses: Counter[int] = Counter()  # of the sets, in entries
 
     def plan(
-        self, views: Iterable[tuple[int, View]], reverse: bool = False, without: frozenset[Backend] = frozenset()
+        self,
+        views: Iterable[tuple[int, View]],
+        reverse: bool = False,
+        without: frozenset[Backend] = frozenset(),
+        restless: frozenset[str] = frozenset(),
     ) -> Plan:
         """The maps' contents for these (number, view) pairs. View 0, if given, is written once for all: the other
         views get what differs from it. With `reverse`, endpoints of services that the proxy serves lead to their
         service too, for hosts where another program has rewritten the virtual address before us. The endpoints in
-        `without` are left out wherever others remain."""
+        `without` are left out wherever others remain; connections to `restless` hosts are the proxy's."""
         given = dict(views)
         gone = self._views.keys() - given.keys()
         for number in gone:
@@ -79,7 +83,7 @@ class Planner:
         for number in sorted(given, key=lambda number: number != BASE):
             places = self._views[number] = before.get(number) or Places(without)
             touched = places.update(
-                given[number].frontends(), reverse, self._views[BASE] if number and BASE in given else None
+                given[number].frontends(), reverse, self._views[BASE] if number and BASE in given else None, restless
             )
             if number == BASE:
                 base_touched = touched
@@ -143,9 +147,14 @@ def _difference(place: Place, places: Places, base: Mapping[Place, Wanted]) -> W
     return places.wanted[instead] if instead is not None else Wanted(PASS, theirs.owner)
 
 
-def plan(views: Iterable[tuple[int, View]], reverse: bool = False, without: frozenset[Backend] = frozenset()) -> Plan:
+def plan(
+    views: Iterable[tuple[int, View]],
+    reverse: bool = False,
+    without: frozenset[Backend] = frozenset(),
+    restless: frozenset[str] = frozenset(),
+) -> Plan:
     """A plan from scratch; see Planner.plan."""
-    return Planner().plan(views, reverse, without)
+    return Planner().plan(views, reverse, without, restless)
 
 
 def diff(current: Plan, wanted: Plan) -> Changes:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..config.meshconfig import EnrolmentMode
+from ..datapath.calm import Calm
 from ..proxy.messages import Message, SetMaps, SetSockmap
 from ..registry.snapshot import Snapshot
 from ..routing.client import Client
@@ -41,6 +42,7 @@ class Interception:
         self._changed = changed
         self._numbers = ViewNumbers()
         self._started = False
+        self._calm = Calm()
         self.kernel = Kernel(options)
         self.endpoints = KernelEndpoints()
         custom = Custom(
@@ -66,6 +68,7 @@ class Interception:
         self, snapshot: Snapshot, views: Views, pods: Mapping[str, Client], addresses: Mapping[str, tuple[str, ...]]
     ) -> None:
         """Bring the kernel, then the pods to new tables."""
+        self._calm.see(snapshot.services, time.monotonic())
         self._numbers.assign(views, pods)
         self.resolved(addresses)
         self.enrolment.reconcile()
@@ -73,7 +76,11 @@ class Interception:
 
     def resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
         """Names have these addresses now."""
-        self.kernel.apply(self._numbers.numbered(), addresses)
+        self.kernel.apply(self._numbers.numbered(), addresses, self.restless())
+
+    def restless(self) -> dict[str, str]:
+        """The hosts whose connections are the proxy's for a while, each with the reason."""
+        return self._calm.reasons(time.monotonic())
 
     def finish_start(self) -> None:
         """The first tables are in force: take over or remove what an earlier process left."""
@@ -89,6 +96,9 @@ class Interception:
     def take_traffic(self, views: Views) -> bytes:
         """What went past the workers since the last time, as a worker's dump; empty where nothing did."""
         taken = self.kernel.take_traffic()
+        for path, host in kernel_traffic.failures(taken, self.enrolment.client_of, views):
+            self._calm.failed(host, kernel_traffic.show(*path.backend), time.monotonic())
+        self.kernel.settle(self.restless())
         return kernel_traffic.dump(taken, self.enrolment.client_of, views, self.endpoints) if taken else b""
 
     def missing(self) -> list[str]:
@@ -104,6 +114,7 @@ class Interception:
                 continue
             try:
                 self.enrolment.reconcile()
+                self.kernel.settle(self.restless())
             except OSError as error:
                 log.error("pods not reconciled", error=error)
 

@@ -130,6 +130,7 @@ class Kernel:
         self._captures = Captures(self.maps)
         self._planner = Planner()
         self._views: list[tuple[int, Seen]] = []
+        self._restless: frozenset[str] = frozenset()
         self._ejections = Ejections()
         self._depth_fd = -1  # of sockmap's program, where that is loaded
 
@@ -146,14 +147,26 @@ class Kernel:
     def close(self) -> None:
         self.maps.close()
 
-    def apply(self, views: Iterable[tuple[int, View]], resolved: Mapping[str, tuple[str, ...]] = NOTHING) -> None:
+    def apply(
+        self,
+        views: Iterable[tuple[int, View]],
+        resolved: Mapping[str, tuple[str, ...]] = NOTHING,
+        restless: Iterable[str] = (),
+    ) -> None:
         """Bring the service maps to what these views say, with the addresses that hosts have in the DNS. A service port
-        for which there is no room passes."""
+        for which there is no room passes. The proxy has the connections to hosts that are `restless`."""
         self._views = [(number, Seen(view, resolved)) for number, view in views]
+        self._restless = frozenset(restless)
         self._replan()
 
+    def settle(self, restless: Iterable[str]) -> None:
+        """Other hosts are not calm now."""
+        if self._restless != (found := frozenset(restless)):
+            self._restless = found
+            self._replan()
+
     def _replan(self) -> None:
-        applied = self._services.apply(self._planner.plan(self._views, bool(self.foreign), self.out))
+        applied = self._services.apply(self._planner.plan(self._views, bool(self.foreign), self.out, self._restless))
         if applied.passed != self.passed:
             self.passed = applied.passed
             if self.passed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ..datapath.traffic import Path, Traffic
 from ..reasons import Reason
@@ -29,6 +29,19 @@ def cluster_at(views: Views, client: Client, path: Path) -> Cluster | None:
     return None
 
 
+def failures(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views) -> Iterator[tuple[Path, str]]:
+    """The paths on which connects failed, each with the host whose endpoint that is."""
+    for path, traffic in taken.items():
+        client = client_of(path.netns) if traffic.failed and path.backend[1] else None
+        cluster = cluster_at(views, client, path) if client is not None else None
+        if cluster is not None:
+            yield path, cluster.host
+
+
+def show(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views, endpoints: KernelEndpoints) -> bytes:
     """The traffic as a worker's dump (`telemetry.Dump` in msgpack), added up in `endpoints` too. TCP's own bytes for
     SYN and FIN are left out."""
@@ -45,8 +58,7 @@ def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views, endpo
         if record.cluster is not None:
             endpoints.add(record.cluster, path.backend, traffic._replace(sent=sent, received=received))
         record.authority = f"{path.dialled[0]}:{path.dialled[1]}".encode()
-        address, port = path.backend
-        record.upstream_host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        record.upstream_host = show(*path.backend)
         # The app's side counts what it sent; Istio counts `sent` towards the client.
         telemetry.add_connections(
             record,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -12,12 +12,14 @@ import msgspec
 from ..admin.state import EndpointRow, Explanation, ModeRow, PodRow, QuestionError
 from ..config.meshconfig import Reporter
 from ..config.problems import Problem, Severity
+from ..datapath.calm import CALM
 from ..proxy.tls.expiry import first_end
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Service, Snapshot
 from ..routing.answer import Explanation as Answer
 from ..routing.client import Client
 from ..routing.explain import explain
+from ..routing.frontend import Mode
 from ..routing.lookup import MAY_BE_HTTP
 from ..routing.networks import out_of_reach
 from ..routing.question import QuestionError as UnclearQuestion
@@ -40,7 +42,7 @@ class RunningNode:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self._modes: dict[tuple[str, str, int], ModeRow] = {}  # of the views that `_modes_of` is
+        self._modes: dict[tuple[str, str, int], tuple[ModeRow, Set[str]]] = {}  # of the views that `_modes_of` is
         self._modes_of: Views | None = None
 
     @property
@@ -184,9 +186,11 @@ class RunningNode:
         if self._modes_of is not views:
             self._modes_of, self._modes = views, {}
         key = (service.namespace, service.host, port)
-        row = self._modes.get(key)
-        if row is None:
-            row = self._modes[key] = self._mode(views.for_client(Client(namespace=service.namespace)), service, port)
+        if key not in self._modes:
+            self._modes[key] = self._mode(views.for_client(Client(namespace=service.namespace)), service, port)
+        row, hosts = self._modes[key]
+        if why := self._why_restless(hosts):
+            row = msgspec.structs.replace(row, mode=Mode.PROXY.value, mode_reason=why)
         bypassed = self._control.collector.totals.bypasses.of(service.host, port)
         interception = self._control.interception
         endpoints = interception.endpoints.of(service, port) if interception is not None else ()
@@ -194,16 +198,25 @@ class RunningNode:
             return row
         return msgspec.structs.replace(row, http_rules_bypassed=bypassed, kernel_endpoints=endpoints)
 
+    def _why_restless(self, hosts: Set[str]) -> str:
+        """Why the proxy has what is in kernel mode otherwise; empty where it has not."""
+        interception = self._control.interception
+        restless = interception.restless() if interception is not None and hosts else {}
+        why = next((restless[host] for host in sorted(hosts) if host in restless), "")
+        return why and f"{why}; the kernel's again after {CALM:.0f} s without such a thing"
+
     @staticmethod
-    def _mode(view: View, service: Service, port: int) -> ModeRow:
+    def _mode(view: View, service: Service, port: int) -> tuple[ModeRow, Set[str]]:
+        """With the hosts that it depends on whether it is the kernel's just now."""
         frontend = view.frontend_for_host(service.host, port)
         cluster = view.builder().cluster(service, port, "") if frontend.protocol in MAY_BE_HTTP else None
-        return ModeRow(
+        row = ModeRow(
             mode=frontend.mode.value,
             mode_reason=frontend.mode_reason,
             upstream_http=cluster.upstream_http.value if cluster is not None else "",
             http_reason=cluster.http_reason.value if cluster is not None else "",
         )
+        return row, frontend.kernel_hosts
 
     def view(self, client: str) -> View:
         views = self._control.views
@@ -222,10 +235,17 @@ class RunningNode:
             labels = dict(question.gateway) if question.gateway else None
             client = client_for(views.tables, question.client, gateway_labels=labels)
             answer = explain(views, client, question.method, question.url, question.headers, question.sni)
-            answer = self._with_dns(answer, client)
+            answer = self._with_dns(self._as_it_is_now(answer), client)
         except UnclearQuestion as error:
             raise QuestionError(str(error)) from None
         return msgspec.json.decode(msgspec.json.encode(answer), type=dict[str, Any])
+
+    def _as_it_is_now(self, answer: Answer) -> Answer:
+        """With the mode that a service has while it is not calm."""
+        if answer.mode != Mode.KERNEL or answer.service is None:
+            return answer
+        why = self._why_restless({answer.service})
+        return msgspec.structs.replace(answer, mode=Mode.PROXY.value, mode_reason=why) if why else answer
 
     def _with_dns(self, answer: Answer, client: Client) -> Answer:
         """What is known of the pod that is asked for, beside its view."""

@@ -35,12 +35,21 @@ class Frontend(msgspec.Struct, frozen=True, kw_only=True):
     tcp: Route | None = None
     endpoint: bool = False  # an endpoint's own address was dialled, not the service's
     http_rules: str = ""  # the VirtualService whose rules hold for what speaks HTTP here, and for nothing else
+    yields: bool = False  # in kernel mode: the proxy may have its connections for a while
     service_port: int = 0  # the service's port where an endpoint's own port was dialled instead (0: the same)
 
     @property
     def logical_port(self) -> int:
         """The service port that rules speak of."""
         return self.service_port or self.port
+
+    @property
+    def kernel_hosts(self) -> frozenset[str]:
+        """The hosts to whose endpoints its connections go from within the kernel, where the proxy may have them for a
+        while; else none."""
+        if not self.yields or self.tcp is None:
+            return frozenset()
+        return frozenset(one.cluster.host for one in self.tcp.destinations if one.cluster is not None)
 
 
 def allocated_frontend(frontend: Frontend) -> Frontend:

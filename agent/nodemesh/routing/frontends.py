@@ -16,7 +16,7 @@ from .index import EndpointIndex
 from .listing import Changes, Listed, Listing, ReadSets
 from .lookup import Lookup
 from .memo import Memo, Pool
-from .mode import choose_mode, failure_policy_of, http_rules
+from .mode import choose_mode, failure_policy_of, http_rules, may_yield
 from .names import canonical, strip_port
 from .networks import is_elsewhere
 from .ownership import ENTRY, is_taken, others_in, speaks_for_networks
@@ -192,6 +192,7 @@ class Frontends:
             failure_policy=failure_policy_of(service, self._sight.tables.mesh),
             tcp=tcp if mode is Mode.KERNEL and isinstance(tcp, Route) else None,
             http_rules=http_rules(service, spec, lookup),
+            yields=mode is Mode.KERNEL and may_yield(service, self._sight.tables.mesh),
         )
         return self._by_port.keep(key, frontend, lookup.reads)
 

@@ -55,6 +55,14 @@ def choose_mode(service: Service, port: ServicePort, lookup: Lookup, tcp: Decisi
     return Mode.KERNEL, "no rule needs L7"
 
 
+def may_yield(service: Service, mesh: MeshConfigSpec) -> bool:
+    """Whether the proxy may have connections of a service in kernel mode while its endpoints come, leave or fail: not
+    where the proxy is refused, nor where clients keep to their endpoints, which only the kernel sees to."""
+    wish = service.annotations.get(L7_ANNOTATION, "")
+    never = (wish if wish in (L7.ALWAYS, L7.NEVER, L7.AUTO) else mesh.l7) == L7.NEVER
+    return not never and service.session_affinity != "ClientIP"
+
+
 def has_virtual_address(service: Service) -> bool:
     """Whether clients dial an address that means nothing without us or kube-proxy."""
     return bool(service.addresses) and service.resolution is not Resolution.NONE

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from nodemesh.config.meshconfig import FailurePolicy
 from nodemesh.datapath.maps import Backend, Mode, NetworkKey, ServiceEntry, ServiceFlag, ServiceKey, pack_address
@@ -244,3 +245,37 @@ def test_a_frontend_that_stays_is_not_read_again():
     (before,) = planner.plan([(0, View(kept))]).entries.values()
     (after,) = planner.plan([(0, View(kept))]).entries.values()
     assert after is before
+
+
+def yielding(address, *endpoints, host="h"):
+    made = replace(kernel(address, *endpoints), yields=True)
+    (destination,) = made.tcp.destinations
+    cluster = replace(destination.cluster, host=host)
+    return replace(made, tcp=replace(made.tcp, destinations=(replace(destination, cluster=cluster),)))
+
+
+def test_the_proxy_has_the_connections_to_restless_hosts_and_no_others():
+    planner = Planner()
+    views = [(0, View(yielding("10.96.0.1", "10.1.0.1"), yielding("10.96.0.2", "10.1.0.2", host="other")))]
+    calm = planner.plan(views)
+    restless = planner.plan(views, restless=frozenset({"h"}))
+    assert restless.entries[key("10.96.0.1")] == PROXY
+    assert restless.entries[key("10.96.0.2")] == calm.entries[key("10.96.0.2")]
+    assert len(restless.backends) == 1
+    assert restless == plan(views, restless=frozenset({"h"}))
+    assert planner.plan(views) == calm == plan(views)
+
+
+def test_every_view_follows_who_is_restless():
+    own = yielding("10.96.0.1", "10.1.0.9")
+    views = [(0, View(yielding("10.96.0.1", "10.1.0.1"))), (1, View(own))]
+    planner = Planner()
+    assert planner.plan(views).entries[key("10.96.0.1", 1)].mode is Mode.KERNEL
+    restless = planner.plan(views, restless=frozenset({"h"}))
+    assert found_for(restless.entries, 1, "10.96.0.1") == found_for(restless.entries, 0, "10.96.0.1") == PROXY
+    assert planner.plan(views) == plan(views)
+
+
+def test_what_the_proxy_may_not_have_stays_in_the_kernel():
+    views = [(0, View(kernel("10.96.0.1", "10.1.0.1")))]
+    assert plan(views, restless=frozenset({"h"})) == plan(views)

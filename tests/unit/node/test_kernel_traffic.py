@@ -42,3 +42,23 @@ def test_kernel_connections_stand_under_the_labels_of_their_service():
     assert labels["destination_service_name"] == "reviews"
     assert labels["destination_version"] == "v1"
     assert labels["source_workload"] == "app"
+
+
+def test_connects_that_failed_name_the_host_whose_endpoint_it_was():
+    upstream = Upstream("v1")
+    upstream.close()
+    snapshot = Store().apply("files", load_text(cluster(upstream, port_name="tcp-x"), "mesh.yaml").objects)
+    views = Views(compile_tables(snapshot))
+    dialled, backend = ("10.96.0.7", 9080), ("127.0.0.1", upstream.port)
+    good, bad = Traffic(5, 0, 3, 106, 1006, 1.0, 0.1), Traffic(0, 2, 0, 0, 0, 0.0, 0.0)
+    failed = Path(7, dialled, backend)
+    taken = {
+        failed: bad,
+        Path(7, ("10.96.0.8", 9080), backend): bad,  # a service that is gone
+        Path(7, dialled, ("127.0.0.1", 0)): bad,  # a destination without endpoints
+        Path(8, dialled, backend): bad,  # a pod that is gone
+    }
+    found = list(kernel_traffic.failures(taken, {7: CLIENT}.get, views))
+    assert found == [(failed, "reviews.default.svc.cluster.local")]
+    assert list(kernel_traffic.failures({failed: good}, {7: CLIENT}.get, views)) == []
+    assert kernel_traffic.show(*backend) == f"127.0.0.1:{upstream.port}"

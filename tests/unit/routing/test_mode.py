@@ -164,3 +164,29 @@ def test_a_frontend_names_the_rules_that_only_http_meets():
     assert frontend(web(""), rules(http=[TO_WEB])).http_rules == "default/web"
     assert frontend(web("tcp"), rules(http=[TO_WEB])).http_rules == ""
     assert frontend(web(), rules(tcp=[TO_WEB])).http_rules == ""
+
+
+@pytest.mark.parametrize(
+    ("objects", "yields"),
+    [
+        ([web()], True),
+        ([web("tcp"), rules(tcp=[TO_WEB])], True),
+        ([web(l7="auto")], True),
+        ([web(l7="never")], False),
+        ([web(), make("MeshConfig", "m", {"l7": "never"})], False),
+        ([web(l7="auto"), make("MeshConfig", "m", {"l7": "never"})], True),
+        ([web(l7="always")], False),
+        (
+            [
+                make(
+                    "Service", "web", {"clusterIP": "10.96.0.1", "ports": [{"port": 80}], "sessionAffinity": "ClientIP"}
+                )
+            ],
+            False,
+        ),
+    ],
+)
+def test_what_the_proxy_may_have_for_a_while(objects, yields):
+    found = frontend(*objects)
+    assert found.yields is yields
+    assert found.kernel_hosts == ({"web.default.svc.cluster.local"} if yields else set())
