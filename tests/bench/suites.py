@@ -14,6 +14,7 @@ from . import (
     http_suite,
     instructions_suite,
     relay_suite,
+    rollout_suite,
     soak_suite,
     tables_suite,
 )
@@ -30,8 +31,9 @@ SUITES: dict[str, Callable[[Options], Outcome]] = {
     "tables": tables_suite.run,
     "cluster": cluster_suite.run,
     "datapath": datapath_suite.run,
+    "rollout": rollout_suite.run,
     "soak": soak_suite.run,
 }
 
-#: What runs unless suites are named: all that measure; the soak test takes its ten minutes only when asked for.
-STANDARD = tuple(name for name in SUITES if name != "soak")
+#: What runs unless suites are named: all that measure; what takes many minutes only when asked for.
+STANDARD = tuple(name for name in SUITES if name not in ("soak", "rollout"))

@@ -3,28 +3,22 @@ privileges than the DaemonSet gives."""
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 from tests.apiserver.running import Running, kubeconfig, running
 from tests.clusters import virtual_service
+from tests.netns.nodes import NodeAgent, until
 
-from nodemesh.lab import Lab, Place, Pod, Port, bookinfo
+from nodemesh.lab import Lab, Pod, Port, bookinfo
 
 PORT = 9080
 URL = f"http://web:{PORT}/"
-ROOT = Path(__file__).parents[2]
-DAEMONSET = ROOT / "manifests/agent/daemonset.yaml"
-PATIENCE = 30.0
 
 SUBSETS = {
     "apiVersion": "networking.istio.io/v1",
@@ -32,60 +26,6 @@ SUBSETS = {
     "metadata": {"name": "web", "namespace": "default"},
     "spec": {"host": "web", "subsets": [{"name": name, "labels": {"version": name}} for name in ("v1", "v2")]},
 }
-
-
-def capabilities() -> list[str]:
-    """Those that the DaemonSet names, as setpriv(1) writes them."""
-    (container,) = yaml.safe_load(DAEMONSET.read_text())["spec"]["template"]["spec"]["containers"]
-    named = container["securityContext"]["capabilities"]
-    assert named["drop"] == ["ALL"]
-    return [name.lower() for name in named["add"]]
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
-
-
-class NodeAgent:
-    """`nodemesh run --kubernetes` for a node of the cluster, which is a part of the lab's pods."""
-
-    def __init__(self, lab: Lab, node: str, config: Path, port: int) -> None:
-        self.log = lab.folder / f"{node}.log"
-        self.admin = f"127.0.0.1:{port}"
-        self._place = Place(node, lab.cgroup_root / node)
-        self._place.cgroup.mkdir()
-        limits = ",".join(["-all", *(f"+{name}" for name in capabilities())])
-        with self.log.open("wb") as log:
-            self.process = self._place.popen(
-                [
-                    *("setpriv", "--no-new-privs", f"--bounding-set={limits}"),
-                    *(sys.executable, "-m", "nodemesh", "run", "--kubernetes", "--kubeconfig", config),
-                    *("--node", node, "--ebpf", "require", "--workers", "1", "--admin", self.admin),
-                    *("--cgroup-root", lab.cgroup_root, "--bpffs", lab.bpffs / node),
-                    *("--run-dir", lab.folder / f"run-{node}", "--state-dir", lab.folder / f"state-{node}"),
-                ],
-                env={**os.environ, "PYTHONPATH": str(ROOT / "agent")},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=10) as answer:
-            return json.load(answer)
-
-    def ready(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            return bool(self.get("/readyz")["ready"])
-        except OSError:
-            return False
-
-    def enrolled(self) -> set[str]:
-        return {row["name"] for row in self.get("/pods") if row["enrolled"]}
 
 
 class Cluster:
