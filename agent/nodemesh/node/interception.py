@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..config.meshconfig import EnrolmentMode
 from ..datapath.calm import Calm
+from ..proxy.addresses import show
 from ..proxy.messages import Message, SetMaps, SetSockmap
 from ..registry.snapshot import Snapshot
 from ..routing.client import Client
@@ -97,7 +98,7 @@ class Interception:
         """What went past the workers since the last time, as a worker's dump; empty where nothing did."""
         taken = self.kernel.take_traffic()
         for path, host in kernel_traffic.failures(taken, self.enrolment.client_of, views):
-            self._calm.failed(host, kernel_traffic.show(*path.backend), time.monotonic())
+            self._calm.failed(host, show(path.backend), time.monotonic())
         self.kernel.settle(self.restless())
         return kernel_traffic.dump(taken, self.enrolment.client_of, views, self.endpoints) if taken else b""
 

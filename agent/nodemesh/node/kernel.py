@@ -27,6 +27,7 @@ from ..datapath.sockmap import sweep
 from ..datapath.sync import ServiceMaps
 from ..datapath.torture.run import Verdict, torture
 from ..datapath.uninstall import remove_other_layouts, uninstall
+from ..proxy.addresses import show
 from ..routing.view import View
 from .logs import Log
 from .options import RunOptions, StartError
@@ -94,9 +95,8 @@ def sources() -> Path:
         raise StartError(str(error)) from None
 
 
-def show(backend: Backend) -> str:
-    address = unpack_address(backend.address)
-    return f"[{address}]:{backend.port}" if ":" in address else f"{address}:{backend.port}"
+def shown(backend: Backend) -> str:
+    return show((unpack_address(backend.address), backend.port))
 
 
 def _host_namespaces() -> frozenset[int]:
@@ -338,9 +338,9 @@ class Kernel:
         out = self._ejections.out(now)
         if out != self.out:
             for backend in out - self.out:
-                log.warning("endpoint refuses connections, left out for a while", endpoint=show(backend))
+                log.warning("endpoint refuses connections, left out for a while", endpoint=shown(backend))
             for backend in self.out - out:
-                log.info("endpoint gets connections again", endpoint=show(backend))
+                log.info("endpoint gets connections again", endpoint=shown(backend))
             self.out = out
             self._replan()
         return taken

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from ..datapath.traffic import Path, Traffic
+from ..proxy.addresses import show
 from ..reasons import Reason
 from ..routing.client import Client
 from ..routing.decision import Cluster, Route
@@ -38,10 +39,6 @@ def failures(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views) -
             yield path, cluster.host
 
 
-def show(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
 def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views, endpoints: KernelEndpoints) -> bytes:
     """The traffic as a worker's dump (`telemetry.Dump` in msgpack), added up in `endpoints` too. TCP's own bytes for
     SYN and FIN are left out."""
@@ -58,7 +55,7 @@ def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views, endpo
         if record.cluster is not None:
             endpoints.add(record.cluster, path.backend, traffic._replace(sent=sent, received=received))
         record.authority = f"{path.dialled[0]}:{path.dialled[1]}".encode()
-        record.upstream_host = show(*path.backend)
+        record.upstream_host = show(path.backend)
         # The app's side counts what it sent; Istio counts `sent` towards the client.
         telemetry.add_connections(
             record,

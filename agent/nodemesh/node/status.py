@@ -32,7 +32,7 @@ from ..telemetry.history import History
 from ..telemetry.totals import Totals
 from .control import Control
 from .exposed import bound_address
-from .kernel import show
+from .kernel import shown
 from .metrics import Numbers, Upstream, families, page_families
 from .options import Ebpf
 
@@ -114,7 +114,7 @@ class RunningNode:
         return {
             "foreign_programs": list(kernel.foreign),
             "ports_without_room": list(kernel.passed),
-            "endpoints_out": sorted(map(show, kernel.out)),
+            "endpoints_out": sorted(map(shown, kernel.out)),
         }
 
     def _certificates(self) -> list[dict[str, Any]]:

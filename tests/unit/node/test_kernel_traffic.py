@@ -61,4 +61,3 @@ def test_connects_that_failed_name_the_host_whose_endpoint_it_was():
     found = list(kernel_traffic.failures(taken, {7: CLIENT}.get, views))
     assert found == [(failed, "reviews.default.svc.cluster.local")]
     assert list(kernel_traffic.failures({failed: good}, {7: CLIENT}.get, views)) == []
-    assert kernel_traffic.show(*backend) == f"127.0.0.1:{upstream.port}"
