@@ -80,7 +80,7 @@ def redirected_path(redirect: Redirect, request: Request) -> bytes:
         path = redirect.substitute(path)
     elif redirect.uri is not None:
         path = redirect.uri + (request.path[redirect.prefix :] if redirect.prefix >= 0 else b"")
-        if redirect.prefix < 0 and b"?" in path:
+        if redirect.prefix < 0 and path.find(b"?") >= 0:
             return path
     return path + b"?" + request.query if request.query else path
 
@@ -89,12 +89,12 @@ def normalize_path(path: bytes) -> bytes:
     """The path that rules match: `\\` becomes `/`, encoded unreserved characters are decoded, `.` and `..` resolved
     (RFC 3986, 5.2.4). Repeated slashes and `%2F` stay as they are, as with Istio's defaults. Raises ValueError for more
     of these than `MAX_UNUSUAL`."""
-    if b"/." not in path and b"%" not in path and b"\\" not in path:
+    if path.find(b"/.") < 0 and path.find(b"%") < 0 and path.find(b"\\") < 0:
         return path
     path, count = ENCODED_UNRESERVED.subn(decoded, path.replace(b"\\", b"/"), MAX_UNUSUAL)
     if count == MAX_UNUSUAL:
         raise ValueError(f"{MAX_UNUSUAL} or more encoded characters that need no encoding")
-    if b"/." not in path or not path.startswith(b"/"):
+    if path.find(b"/.") < 0 or not path.startswith(b"/"):
         return path
     if path.count(b"/.") >= MAX_UNUSUAL:
         raise ValueError(f"{MAX_UNUSUAL} or more segments that begin with a dot")

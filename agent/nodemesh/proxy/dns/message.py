@@ -79,7 +79,7 @@ def read_query(wire: bytes) -> Query | None:
 def text_of(name: dns.name.Name) -> str:
     """Empty where the name is none that a host could have."""
     labels = name.labels[:-1]
-    if any(b"." in label or not label.isascii() for label in labels):
+    if any(label.find(b".") >= 0 or not label.isascii() for label in labels):
         return ""
     return b".".join(labels).lower().decode("ascii")
 

@@ -56,6 +56,6 @@ def percent_encoded(message: bytes) -> bytes:
 
 def percent_decoded(value: bytes) -> bytes:
     """The message in a `grpc-message` field; what is no encoding stays as it came, as the protocol asks."""
-    if b"%" not in value:
+    if value.find(b"%") < 0:
         return value
     return ENCODED.sub(lambda match: bytes((int(match[1], 16),)), value)

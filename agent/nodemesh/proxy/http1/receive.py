@@ -88,6 +88,6 @@ class HeadBuffer:
             self._searched = 0
 
     def _too_large(self) -> None:
-        if b"\r\n" not in self.data[: self.limit]:
+        if self.data.find(CRLF, 0, self.limit) < 0:
             raise ProtocolError("request line too long", 414)
         raise ProtocolError(f"head larger than {self.limit} bytes", 431)

@@ -14,7 +14,7 @@ def first_end(texts: Iterable[bytes]) -> float | None:
     none. What cannot be read is somebody else's finding."""
     ends: list[float] = []
     for text in texts:
-        if BEGIN in text:
+        if text.find(BEGIN) >= 0:
             try:
                 ends += [found.not_valid_after_utc.timestamp() for found in x509.load_pem_x509_certificates(text)]
             except ValueError:
