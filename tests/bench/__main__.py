@@ -22,11 +22,14 @@ from .suites import STANDARD, SUITES
 @click.option(
     "--beside", multiple=True, type=click.Choice(list(SUBJECTS)), help="Who runs beside Envoy [default: nodemesh]."
 )
+@click.option("--keep", is_flag=True, help="Hold later runs of suite instructions against what this one counts.")
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write the figures to this file.")
-def main(names: tuple[str, ...], case: str, quick: bool, beside: tuple[str, ...], path: Path | None) -> None:
+def main(
+    names: tuple[str, ...], case: str, quick: bool, beside: tuple[str, ...], keep: bool, path: Path | None
+) -> None:
     """Measure nodemesh, beside the real Envoy where there is one to compare with."""
     console = Console(width=None if sys.stdout.isatty() else 120)
-    options = Options(quick=quick, case=case, beside=beside)
+    options = Options(quick=quick, case=case, beside=beside, keep=keep)
     outcomes: dict[str, Outcome] = {}
     try:
         for name in names or STANDARD:

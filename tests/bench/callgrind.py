@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from .nodemesh import Nodemesh
-from .processes import Failed, descendants
-
-TOTALS = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
+from .nodemesh import AGENT
+from .processes import Failed, Process
+from .proxy import LOOPBACK
 
 #: valgrind runs the whole start some 15 times slower.
 PATIENCE = 180.0
 
+#: A function's name, which callgrind writes once and then refers to by its number; and lines of cost.
+FUNCTION = re.compile(r"fn=\((\d+)\)(?: (.*))?")
+COST = re.compile(r"(?:\+|-)?(?:\d+|\*) (\d+)")
 
-class Counted(Nodemesh):
-    """nodemesh under callgrind, which counts nothing until it is told to."""
 
-    name = "nodemesh"
-    patience = PATIENCE
+class Counted:
+    """The job `instructions_job` under callgrind, which counts nothing until it is told to. `ports` are where it takes
+    requests, calls and connections, `pods` those of the pods behind them."""
 
-    def command(self) -> Sequence[str]:
-        out = f"--callgrind-out-file={self.folder}/callgrind.%p"
-        return ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--trace-children=yes", out, *super().command()]
+    def __init__(self, folder: Path, ports: Sequence[int], pods: Sequence[int], cores: set[int]) -> None:
+        self.folder = folder
+        order = json.dumps([ports, pods, str(folder / "access.log")])
+        out = f"--callgrind-out-file={folder}/callgrind"
+        command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", out, sys.executable, "-m"]
+        command += [f"{__package__}.instructions_job", order]
+        # Sets of names have another order, and so another cost, by each seed.
+        environment = {"PYTHONPATH": str(AGENT), "PYTHONHASHSEED": "0"}
+        self.process = Process("nodemesh", command, cores, folder / "output.txt", environment)
+        try:
+            for port in ports:
+                self.process.wait_for_port(LOOPBACK, port, PATIENCE)
+        except BaseException:
+            self.process.stop()
+            raise
 
-    def worker(self) -> int:
-        """The process that serves connections."""
-        for pid in descendants(self.process.pid):
-            if b"nodemesh.node.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-        raise Failed(f"no worker runs:\n{self.process.tail()}")
+    def stop(self) -> None:
+        self.process.stop()
 
     def start_counting(self) -> None:
         """From here on each instruction counts, and takes some 50 times as long."""
@@ -40,17 +52,38 @@ class Counted(Nodemesh):
     def zero(self) -> None:
         self._control("--zero")
 
-    def count(self) -> int:
-        """The instructions since `zero`."""
+    def count(self) -> Counter[str]:
+        """The instructions since `zero`, by the function that they stand in."""
         self._control("--dump=count")
-        newest = max(self.folder.glob(f"callgrind.{self.worker()}*"), key=lambda path: path.stat().st_mtime_ns)
-        found = TOTALS.search(newest.read_text(errors="replace"))
-        if found is None:
-            raise Failed(f"callgrind wrote no total to {newest}")
-        return int(found[1])
+        newest = max(self.folder.glob("callgrind*"), key=lambda path: path.stat().st_mtime_ns)
+        found = functions(newest.read_text(errors="replace"))
+        if not found:
+            raise Failed(f"callgrind wrote no cost to {newest}")
+        return found
 
     def _control(self, what: str) -> None:
-        command = ["callgrind_control", what, str(self.worker())]
+        command = ["callgrind_control", what, str(self.process.pid)]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
         if ended.returncode or "OK." not in ended.stdout:
             raise Failed(f"{' '.join(command)}: {(ended.stdout + ended.stderr)[-300:]}")
+
+
+def functions(dump: str) -> Counter[str]:
+    """The cost of each function itself in callgrind's format: what it calls is written behind a line of its own, with a
+    cost that is not its own."""
+    names: dict[str, str] = {}
+    costs: Counter[str] = Counter()
+    name = ""
+    called = False
+    for line in dump.splitlines():
+        if line.startswith("fn="):
+            found = FUNCTION.match(line)
+            assert found is not None
+            name = names.setdefault(found[1], found[2] or "")
+        elif line.startswith("calls="):
+            called = True
+        elif cost := COST.match(line):
+            if not called:
+                costs[name] += int(cost[1])
+            called = False
+    return costs

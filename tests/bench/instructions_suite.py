@@ -1,67 +1,101 @@
-"""Suite `instructions`: what one request costs in user-space instructions, by callgrind. The figures hold from machine
-to machine and under any load, to half a percent."""
+"""Suite `instructions`: what a request, a call and a relayed connection cost in user-space instructions, by callgrind.
+
+The figures hold from machine to machine and under any load, to half a percent: what they were is kept in a file, and a
+run fails that finds more."""
 
 from __future__ import annotations
 
-import statistics
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
-from . import load
+from . import kept
 from .aftermath import subfolder
 from .callgrind import Counted
-from .cases import HEADERS
+from .instructions_load import CALLED, Calls, Connections, Load, Requests
+from .kept import Cost
 from .nodemesh import compiled
 from .outcome import Figure, Options, Outcome
-from .processes import Cores, free_port
+from .processes import Cores, Process, free_port
+from .relay_suite import start_upstream
 from .upstream import Upstream
 
 HTTP1 = "HTTP/1.1 request, 32 connections, 10 rules"
+HTTP2 = "HTTP/2 call, 8 connections of 4 streams"
+RELAY = "relayed connection, 8 at once"
 
-CONNECTIONS = 32
-SECONDS = 6.0  # of load for each count
+#: Each case: its load, rounds before anything counts, and rounds of a count.
+CASES: dict[str, tuple[type[Load], int, int]] = {
+    HTTP1: (Requests, 60, 20),
+    HTTP2: (Calls, 60, 10),
+    RELAY: (Connections, 60, 20),
+}
 COUNTS = 3
 
 
 def run(options: Options) -> Outcome:
-    """Each case: a warm-up, then the median of several counts."""
-    built = "compiled by mypyc" if compiled() else "pure Python"
-    outcome = Outcome([], [], [f"nodemesh is {built}; instructions of the worker alone, without the kernel's"])
-    if not options.wants(HTTP1):
+    """Each case: a warm-up, then the median of several counts, beside the one that is kept."""
+    built = "compiled" if compiled() else "plain"
+    outcome = Outcome([], [], [f"nodemesh is {built}; instructions of one worker's loop, without the kernel's"])
+    cases = [case for case in CASES if options.wants(case)]
+    if not cases:
         return outcome
-    cores = Cores.share()
-    with tempfile.TemporaryDirectory(prefix="nodemesh-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # nginx serves as its own user
-        upstream = Upstream(subfolder(folder, "upstream"), free_port(), cores)
-        try:
-            proxy = Counted(subfolder(folder, "nodemesh"), upstream.port, cores)
-            try:
-                counts = [found for found in measure(proxy, cores, folder, 1 if options.quick else COUNTS) if found]
-            finally:
-                proxy.stop()
-        finally:
-            upstream.stop()
-    if not counts:
-        outcome.mistakes.append("no request was answered while instructions were counted")
-    else:
-        outcome.figures.append(Figure(HTTP1, "", "instructions", statistics.median(counts), "per request"))
-        outcome.figures.append(Figure(HTTP1, "", "spread", (max(counts) / min(counts) - 1) * 100, "%"))
+    costs = kept.read()
+    known = costs.setdefault(built, {})
+    for case, counts in measure(cases, 1 if options.quick else COUNTS).items():
+        counts.sort(key=lambda each: each.total)
+        cost = counts[len(counts) // 2]
+        outcome.figures.append(Figure(case, "", "instructions", cost.total, "each"))
+        outcome.figures.append(Figure(case, "", "spread", (counts[-1].total / counts[0].total - 1) * 100, "%"))
+        if options.keep:
+            known[case] = cost
+        if case in known:
+            outcome.figures.append(Figure(case, "", "kept", known[case].total, "each"))
+            outcome.mistakes.extend(kept.growth(case, known[case], cost))
+        else:
+            outcome.notes.append(f"{case}: no figure is kept for {kept.PYTHON}")
+    if options.keep:
+        kept.write(costs)
     return outcome
 
 
-def measure(proxy: Counted, cores: Cores, folder: Path, counts: int) -> list[float]:
-    """Instructions per request, several times."""
+def start_grpc(folder: Path, cores: Cores) -> tuple[Process, int]:
+    """A server that answers calls by what they say."""
+    port = free_port()
+    command = ["nghttpd", "--no-tls", "--echo-upload", f"--address={CALLED}", "--trailer=grpc-status: 0", str(port)]
+    process = Process("nghttpd", command, cores.upstream, folder / "nghttpd.txt")
+    process.wait_for_port(CALLED, port)
+    return process, port
 
-    def ask() -> int:
-        return load.run(proxy.url + "/small", CONNECTIONS, SECONDS, HEADERS, cores.load, folder).requests
 
-    ask()
-    proxy.start_counting()
-    ask()
-    found = []
-    for _ in range(counts):
-        proxy.zero()
-        requests = ask()
-        found.append(proxy.count() / requests if requests else 0.0)
-    return found
+def measure(cases: list[str], counts: int) -> dict[str, list[Cost]]:
+    """For each case the cost of one piece of work, several times."""
+    cores = Cores.share()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nodemesh-bench-")))
+        folder.chmod(0o755)  # nginx serves as its own user
+        upstream = Upstream(subfolder(folder, "upstream"), free_port(), cores)
+        stack.callback(upstream.stop)
+        grpc, grpc_port = start_grpc(folder, cores)
+        stack.callback(grpc.stop)
+        stored = start_upstream(folder, cores)
+        stack.callback(stored.process.stop)
+        ports = [free_port() for _ in CASES]
+        pods = [upstream.port, grpc_port, stored.port]
+        worker = Counted(subfolder(folder, "nodemesh"), ports, pods, cores.proxy)
+        stack.callback(worker.stop)
+        loads: dict[str, Load] = {}
+        for (case, (kind, warm_up, _)), port in zip(CASES.items(), ports, strict=True):
+            if case in cases:
+                loads[case] = kind(port)
+                stack.callback(loads[case].close)
+                loads[case].rounds(warm_up)
+        worker.start_counting()
+        return {case: [count(worker, load, CASES[case][2]) for _ in range(counts)] for case, load in loads.items()}
+
+
+def count(worker: Counted, load: Load, rounds: int) -> Cost:
+    worker.zero()
+    done = load.rounds(rounds)
+    functions = {name: instructions / done for name, instructions in worker.count().items()}
+    return Cost(sum(functions.values()), functions)

@@ -11,6 +11,7 @@ class Options(NamedTuple):
     quick: bool = False  # under a minute, for a look; not for judging
     case: str = ""  # only cases whose name contains this
     beside: tuple[str, ...] = ()  # who runs beside Envoy in the HTTP suite
+    keep: bool = False  # the instructions that are counted, as what later runs are held against
 
     def wants(self, case: str) -> bool:
         return self.case in case
