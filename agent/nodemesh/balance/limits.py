@@ -66,8 +66,10 @@ class RequestLimit(Limit):
             self.row.set(RECENT, 0)
 
     def try_acquire(self) -> bool:
-        if not Limit.try_acquire(self):
+        if self.maximum < UNLIMITED and self.row.total(self.field) >= self.maximum:
+            self.overflows += 1
             return False
+        self.cells[self.cell] += 1
         if self.slot_length:
             self.advance()
             self.slots[-1] += 1
@@ -120,7 +122,7 @@ class RetryLimit(Limit):
 class Limits:
     """All breakers of one cluster."""
 
-    __slots__ = ("connections", "pending", "requests", "requests_per_connection", "retries")
+    __slots__ = ("connections", "pending", "requests", "requests_per_connection", "retries", "shared")
 
     def __init__(self, row: Row, clock: Callable[[], float]) -> None:
         self.connections = Limit(row, CONNECTIONS)
@@ -128,10 +130,12 @@ class Limits:
         self.requests = RequestLimit(row, clock)
         self.retries = RetryLimit(row, self.requests)
         self.requests_per_connection = 0  # maxRequestsPerConnection; 0: any number
+        self.shared = False  # whether workers share a number of connections that is not enough for all
 
     def configure(self, pool: Pool, budget: RetryBudget | None) -> None:
         """Take new maxima; what is in flight stays counted."""
         self.connections.maximum = pool.max_connections
+        self.shared = pool.max_connections < UNLIMITED and self.connections.row.workers > 1
         self.pending.maximum = pool.max_pending
         self.requests.maximum = pool.max_requests
         self.requests.watch(budget.interval if budget is not None else 0.0)
@@ -142,7 +146,7 @@ class Limits:
     @property
     def wanted_elsewhere(self) -> bool:
         """Whether no more connections are allowed while requests of other workers wait for one."""
-        row, maximum = self.connections.row, self.connections.maximum
-        if maximum == UNLIMITED or row.workers == 1 or row.total(CONNECTIONS) < maximum:
+        row = self.connections.row
+        if not self.shared or row.total(CONNECTIONS) < self.connections.maximum:
             return False
         return row.total(PENDING) > row.own(PENDING)

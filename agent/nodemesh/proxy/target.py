@@ -36,10 +36,11 @@ class Connections:
 class Target:
     """State lives as long as the cluster's key does, across changes of its endpoints and policies."""
 
-    __slots__ = ("cluster", "group", "limits", "clock", "rng", "used", "_connector")
+    __slots__ = ("cluster", "group", "limits", "passthrough", "clock", "rng", "used", "_connector")
 
     def __init__(self, cluster: Cluster, connector: Connector, clock: Clock, rng: Random, share: Share | None) -> None:
         self.cluster = cluster
+        self.passthrough = cluster.load_balancer.algorithm is Algorithm.PASSTHROUGH
         self.group = Group(cluster, clock.read, rng, share)
         self.limits = self.group.limits
         self.clock = clock
@@ -52,6 +53,7 @@ class Target:
         if cluster != self.cluster:
             drain(self.group.update(cluster))
         self.cluster = cluster
+        self.passthrough = cluster.load_balancer.algorithm is Algorithm.PASSTHROUGH
 
     def close(self) -> None:
         """The cluster is in no table any more."""
@@ -64,7 +66,7 @@ class Target:
 
     def pick(self, key: int | None, tried: list[Host], remote: bool, dialled: tuple[str, int] | None) -> Host | None:
         """The endpoint for one try; None where none serves. PASSTHROUGH takes the address that the client dialled."""
-        if self.cluster.load_balancer.algorithm is Algorithm.PASSTHROUGH and dialled is not None:
+        if self.passthrough and dialled is not None:
             return self.group.pick_address(dialled[0], dialled[1])
         return self.group.pick(key, tried, remote)
 

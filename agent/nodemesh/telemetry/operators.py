@@ -64,13 +64,15 @@ def constant(value: Any) -> Column:
     return lambda records, none: [value] * len(records)
 
 
-def shown(value: bytes) -> str:
-    """As `PRINTABLE`, of what differs each time."""
-    if len(value) <= FIELD_LIMIT:
-        text = value.decode("latin-1")
-        if text.isprintable() and '"' not in text:
-            return text
-    return PRINTABLE.make(value)
+def request_ids(records: Sequence[RequestRecord], none: Missing) -> list[Any]:
+    """Each is another one, so that it is not worth remembering how it is shown."""
+    found: list[Any] = []
+    for record in records:
+        text = record.request_id.decode("latin-1")
+        if len(text) > FIELD_LIMIT or not text.isprintable() or '"' in text:
+            text = PRINTABLE.make(record.request_id)
+        found.append(text or none)
+    return found
 
 
 def or_none(value: int | None, none: Missing) -> int | Missing:
@@ -191,7 +193,7 @@ REQUEST_COLUMNS: Final[dict[str, RequestColumn]] = {
         record.grpc_status if record.grpc_status >= 0 else none for record in records
     ],
     "TRACE_ID": lambda records, none: [trace_id(record) or none for record in records],
-    "STREAM_ID": lambda records, none: [shown(record.request_id) or none for record in records],
+    "STREAM_ID": request_ids,
     "PATH": lambda records, none: [PRINTABLE[record.original_path or record.path] for record in records],
     "QUERY_PARAMS": lambda records, none: [
         PRINTABLE[(record.original_path or record.path).partition(b"?")[2]] or none for record in records
@@ -218,7 +220,7 @@ REQUEST_FIELDS: Final[dict[str, RequestColumn]] = {
     "X-ENVOY-ORIGINAL-PATH": lambda records, none: [PRINTABLE[record.original_path] or none for record in records],
     "X-FORWARDED-FOR": lambda records, none: [PRINTABLE[record.forwarded_for] or none for record in records],
     "USER-AGENT": lambda records, none: [PRINTABLE[record.user_agent] or none for record in records],
-    "X-REQUEST-ID": lambda records, none: [shown(record.request_id) or none for record in records],
+    "X-REQUEST-ID": request_ids,
 }
 
 #: And of a response.

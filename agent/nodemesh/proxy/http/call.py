@@ -21,24 +21,24 @@ from .target import HttpTarget
 from .trailers import grpc_status_of
 from .try_lines import ATTEMPT_COUNT, ATTEMPT_LINES, EXPECTED_LINES, EXPECTED_TIMEOUT, expected_line
 
-# The states of a call.
-NEW: Final = 0
-QUEUED: Final = 1  # no connection may be opened yet
-SENT: Final = 2  # to an upstream that has not answered
-RESTING: Final = 3  # between two tries
-ANSWERED: Final = 4  # the response's body is coming
-SWITCHED: Final = 5  # the connection speaks another protocol now
-ENDED: Final = 6
+# The states of a call, each a bit of a set of them.
+NEW: Final = 1
+QUEUED: Final = 2  # no connection may be opened yet
+SENT: Final = 4  # to an upstream that has not answered
+RESTING: Final = 8  # between two tries
+ANSWERED: Final = 16  # the response's body is coming
+SWITCHED: Final = 32  # the connection speaks another protocol now
+ENDED: Final = 64
 
 #: What may follow each state; all changes go through `Call._enter`.
-NEXT: Final[dict[int, frozenset[int]]] = {
-    NEW: frozenset({QUEUED, SENT, ENDED}),
-    QUEUED: frozenset({QUEUED, SENT, ENDED}),  # again where the endpoint is gone for which it waited
-    SENT: frozenset({QUEUED, SENT, RESTING, ANSWERED, SWITCHED, ENDED}),
-    RESTING: frozenset({QUEUED, SENT, ENDED}),
-    ANSWERED: frozenset({ENDED}),
-    SWITCHED: frozenset({ENDED}),
-    ENDED: frozenset(),
+NEXT: Final[dict[int, int]] = {
+    NEW: QUEUED | SENT | ENDED,
+    QUEUED: QUEUED | SENT | ENDED,  # again where the endpoint is gone for which it waited
+    SENT: QUEUED | SENT | RESTING | ANSWERED | SWITCHED | ENDED,
+    RESTING: QUEUED | SENT | ENDED,
+    ANSWERED: ENDED,
+    SWITCHED: ENDED,
+    ENDED: 0,
 }
 
 NO_RETRY: Final = Retry(attempts=0)
@@ -202,7 +202,7 @@ class Call(Requester):
         """A connection that will do; None where there is none to be had."""
         name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
         upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.head)
-        while upstream is not None and upstream.reused and not self._is_light() and upstream.stale:
+        while upstream is not None and not self._is_light() and upstream.reused and upstream.stale:
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
             upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.head)
         return upstream
@@ -243,7 +243,8 @@ class Call(Requester):
         if self.timeout or self.policy.per_try_timeout:
             if complete:
                 self._start_timeout()
-            left = self._limit_try()
+            first = self.attempts <= 1 and not self.policy.per_try_timeout
+            left = self.timeout if first else self._limit_try()
             if self._telling:
                 edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
         data = b""
@@ -468,5 +469,5 @@ class Call(Requester):
             self._try_timer = None
 
     def _enter(self, state: int) -> None:
-        assert state in NEXT[self.state], f"{self!r} cannot become {state}"
+        assert state & NEXT[self.state], f"{self!r} cannot become {state}"
         self.state = state

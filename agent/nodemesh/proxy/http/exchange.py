@@ -8,7 +8,7 @@ from typing import Final
 
 from ...balance.weights import choose
 from ...reasons import Reason
-from ...routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, HeaderOps, Redirect, Route
+from ...routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, Redirect, Route
 from ...routing.rewrite import redirect_location, rewritten
 from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS
@@ -18,7 +18,7 @@ from .call import NO_RETRY, Call
 from .caller import Caller
 from .controls import apply_controls, apply_grpc_timeout
 from .hash_key import HashKey
-from .head import NO_FIELDS, Edits, Fields, RequestHead, ResponseHead, is_grpc
+from .head import NO_FIELDS, Edits, RequestHead, ResponseHead, is_grpc
 from .headers import add, change
 from .local_reply import REPLIES, body_of, grpc_reply, http_reply
 from .mirror import Mirrors
@@ -31,20 +31,20 @@ from .trailers import grpc_status_of
 from .tunnel import Tunnel
 from .variables import NO_FACTS, Facts
 
-# The states of an exchange.
-RECEIVED: Final = 0  # not decided yet
-DELAYED: Final = 1  # by a fault
-CALLING: Final = 2  # an upstream
-ANSWERING: Final = 3  # the response is on its way to the client
-DONE: Final = 4
+# The states of an exchange, each a bit of a set of them.
+RECEIVED: Final = 1  # not decided yet
+DELAYED: Final = 2  # by a fault
+CALLING: Final = 4  # an upstream
+ANSWERING: Final = 8  # the response is on its way to the client
+DONE: Final = 16
 
 #: What may follow each state; all changes go through `Exchange._enter`.
-NEXT: Final[dict[int, frozenset[int]]] = {
-    RECEIVED: frozenset({DELAYED, CALLING, ANSWERING, DONE}),
-    DELAYED: frozenset({CALLING, ANSWERING, DONE}),
-    CALLING: frozenset({ANSWERING, DONE}),
-    ANSWERING: frozenset({DONE}),
-    DONE: frozenset(),
+NEXT: Final[dict[int, int]] = {
+    RECEIVED: DELAYED | CALLING | ANSWERING | DONE,
+    DELAYED: CALLING | ANSWERING | DONE,
+    CALLING: ANSWERING | DONE,
+    ANSWERING: DONE,
+    DONE: 0,
 }
 
 #: A client that has the second gets 204 in place of a 504 (Envoy's x-envoy-upstream-rq-timeout-alt-response).
@@ -302,10 +302,12 @@ class Exchange(Caller):
             edits[REQUEST_ID] = b"x-request-id: " + record.request_id
         if FORWARDED_PROTO not in headers:
             edits[FORWARDED_PROTO] = b"x-forwarded-proto: " + head.scheme
-        if destination.request_headers is not None:
-            self._change(destination.request_headers, head.fields, edits, None)
-        if route.request_headers is not None:
-            self._change(route.request_headers, head.fields, edits, None)
+        ops = destination.request_headers
+        if ops is not None:
+            change(ops, head.fields, edits, self._facts(None) if ops.formatted else NO_FACTS)
+        ops = route.request_headers
+        if ops is not None:
+            change(ops, head.fields, edits, self._facts(None) if ops.formatted else NO_FACTS)
         target, alarm = self.proxy.target(cluster), self._alarm
         call = Call(self, self.pod, target, head, path, authority, edits, self._body, alarm)
         call.timeout = route.timeout
@@ -428,7 +430,8 @@ class Exchange(Caller):
         decision = self._decision
         self._enter(ANSWERING)
         if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
-            self._change(decision.response_headers, NO_FIELDS, edits, None)
+            ops = decision.response_headers
+            change(ops, NO_FIELDS, edits, self._facts(None) if ops.formatted else NO_FACTS)
         if decision is not None and decision.cors is not None:
             cors.edit_response(decision.cors, request.headers.get(b"origin", b""), edits)
         if is_grpc(request):
@@ -454,10 +457,12 @@ class Exchange(Caller):
         destination = self._destination
         assert decision is not None and destination is not None
         headers = self.head.headers
-        if destination.response_headers is not None:
-            self._change(destination.response_headers, head, edits, head)
-        if decision.response_headers is not None:
-            self._change(decision.response_headers, head, edits, head)
+        ops = destination.response_headers
+        if ops is not None:
+            change(ops, head, edits, self._facts(head) if ops.formatted else NO_FACTS)
+        ops = decision.response_headers
+        if ops is not None:
+            change(ops, head, edits, self._facts(head) if ops.formatted else NO_FACTS)
         if decision.cors is not None:
             cors.edit_response(decision.cors, headers.get(b"origin", b""), edits)
         if self._hash is not None and self._hash.cookie:
@@ -470,21 +475,19 @@ class Exchange(Caller):
             edits[DATE] = self.proxy.date_line()
         edits[SERVER] = self.pod.server
 
-    def _change(self, ops: HeaderOps, fields: Fields, edits: Edits, response: ResponseHead | None) -> None:
-        """Change a head as the rules say; `response` is the upstream's, once it has answered."""
-        facts = NO_FACTS
-        if ops.formatted:
-            session, clock = self.session, self.proxy.clock
-            facts = Facts(self.record, self.head, session.remote)
-            facts.response = response
-            facts.security = session.security.connection if session.security is not None else None
-            facts.call = self._call
-            facts.began = self._began
-            facts.received = self._received
-            facts.now = clock.now
-            facts.wall = clock.time()
-            facts.ids = self.proxy.request_ids
-        change(ops, fields, edits, facts)
+    def _facts(self, response: ResponseHead | None) -> Facts:
+        """What the variables in header values stand for; `response` is the upstream's, once it has answered."""
+        session, clock = self.session, self.proxy.clock
+        facts = Facts(self.record, self.head, session.remote)
+        facts.response = response
+        facts.security = session.security.connection if session.security is not None else None
+        facts.call = self._call
+        facts.began = self._began
+        facts.received = self._received
+        facts.now = clock.now
+        facts.wall = clock.time()
+        facts.ids = self.proxy.request_ids
+        return facts
 
     # --- the end
 
@@ -520,5 +523,5 @@ class Exchange(Caller):
         self._responder.done()
 
     def _enter(self, state: int) -> None:
-        assert state in NEXT[self.state], f"{self!r} cannot become {state}"
+        assert state & NEXT[self.state], f"{self!r} cannot become {state}"
         self.state = state

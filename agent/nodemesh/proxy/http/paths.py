@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...routing.rewrite import normalize_path
 from .errors import ProtocolError
+from .lines import Known
+
+#: Paths as rules see them, by what they came as.
+PATHS: Final[Known[bytes, bytes]] = Known()
 
 
 def split_path(target: bytes) -> tuple[bytes, bytes]:
     """Path and query of a target in origin form. Raises ProtocolError."""
     path = target.partition(b"#")[0]  # Envoy strips a fragment, too: it is no part of a request
     path, _, query = path.partition(b"?")
-    try:
-        return normalize_path(path), query
-    except ValueError as error:
-        raise ProtocolError(f"a path with {error}") from error
+    normal = PATHS.found.get(path)
+    if normal is None:
+        try:
+            normal = normalize_path(path)
+        except ValueError as error:
+            raise ProtocolError(f"a path with {error}") from error
+        PATHS.keep(path, len(path), normal)
+    return normal, query

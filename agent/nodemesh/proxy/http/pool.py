@@ -75,8 +75,8 @@ class Pool(Connections):
 
     def give(self, upstream: Exclusive) -> None:
         """A connection has done its request."""
-        queue = self.queue
-        if self._is_spent(upstream) or (not queue.lines and self.target.limits.wanted_elsewhere):
+        queue, limits = self.queue, self.target.limits
+        if self._is_spent(upstream) or (limits.shared and not queue.lines and limits.wanted_elsewhere):
             upstream.close()
             return
         upstream.rest(self.clock.now)

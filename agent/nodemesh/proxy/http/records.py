@@ -21,8 +21,9 @@ def begin_record(session: Session, head: RequestHead) -> RequestRecord:
     """What is known of a request when its head has come; it gets its identifier here if it has none."""
     headers = head.headers
     proxy = session.pod.proxy
+    clock = proxy.clock
     record = RequestRecord(session.pod.client)
-    record.started = proxy.clock.time()
+    record.started = clock.now + clock.epoch
     record.method = head.method
     record.path = head.path + b"?" + head.query if head.query else head.path
     record.authority = head.authority

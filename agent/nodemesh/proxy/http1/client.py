@@ -164,7 +164,7 @@ class Http1Client(Handler, Exclusive):
             if self._body is not None:
                 self._receive_body(self._body, requester, data)
             else:
-                self._receive_head(requester, bytes(data))
+                self._receive_head(requester, data if isinstance(data, bytes) else bytes(data))
         except ProtocolError as error:
             self._fail(Reason.UPSTREAM_PROTOCOL_ERROR, str(error))
 

@@ -45,6 +45,9 @@ LAYOUTS: Final = Layouts(
 #: Method, authority (of a target that has its own), path, query.
 Target = tuple[bytes, bytes, bytes, bytes]
 
+#: Values of Host that may be an authority.
+HOSTS: Final[Known[bytes, bytes]] = Known()
+
 #: Request lines that were understood before.
 TARGETS: Final[Known[bytes, Target]] = Known()
 
@@ -167,8 +170,10 @@ def set_host(fields: RequestFields, hosts: tuple[bytes, ...]) -> None:
     if len(hosts) != 1 and (hosts or not fields.http10):
         raise ProtocolError("a request needs exactly one Host")
     host = hosts[0] if hosts else b""
-    if AUTHORITY.fullmatch(host) is None:
-        raise ProtocolError(f"malformed Host {host[:60]!r}")
+    if HOSTS.found.get(host) is None:
+        if AUTHORITY.fullmatch(host) is None:
+            raise ProtocolError(f"malformed Host {host[:60]!r}")
+        HOSTS.keep(host, len(host), host)
     fields.authority = host
 
 

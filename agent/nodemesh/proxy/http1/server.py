@@ -107,7 +107,7 @@ class Http1Server(Handler, Responder):
             if len(self._held) > MAX_HEAD:
                 self.transport.pause()
         else:
-            self._read(bytes(data))
+            self._read(data if isinstance(data, bytes) else bytes(data))
 
     def ended(self) -> None:
         self._ended = True

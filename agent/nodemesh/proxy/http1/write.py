@@ -23,8 +23,6 @@ STATUS_LINES_SIZE: Final = 256
 
 def unedited(fields: Fields, edits: Edits) -> list[bytes]:
     """The lines that came, but for those that something else is said in place of."""
-    if fields.names.isdisjoint(edits):
-        return fields.lines
     return [line for line in fields.lines if name_of(line) not in edits]
 
 
@@ -32,8 +30,8 @@ def write_request(head: RequestHead, target: bytes, authority: bytes, edits: Edi
     """A request's head for an upstream."""
     fields = head.fields
     out = [b"%b %b HTTP/1.1\r\nhost: %b" % (head.method, target, authority)]
-    out += unedited(fields, edits)
-    out += filter(None, edits.values())
+    out += fields.lines if fields.names.isdisjoint(edits) else unedited(fields, edits)
+    out += [line for line in edits.values() if line]
     if fields.length == UNKNOWN:
         out.append(b"transfer-encoding: chunked")
     elif fields.length or head.method in (b"POST", b"PUT", b"PATCH"):
@@ -57,8 +55,8 @@ def status_line(status: int, phrase: bytes) -> bytes:
 def write_response(head: ResponseHead, edits: Edits, chunked: bool, bodiless: bool, close: bool, http10: bool) -> bytes:
     """A response's head for a client. `bodiless` responses (HEAD, 204, 304) have no framing field of ours."""
     out = [STATUS_LINES.get((head.status, head.phrase)) or status_line(head.status, head.phrase)]
-    out += unedited(head, edits)
-    out += filter(None, edits.values())
+    out += head.lines if head.names.isdisjoint(edits) else unedited(head, edits)
+    out += [line for line in edits.values() if line]
     if chunked:
         out.append(b"transfer-encoding: chunked")
     elif head.length >= 0 and not bodiless:
