@@ -201,7 +201,7 @@ class Worker(Watcher):
             self.nameservers[message.id] = (
                 server,
                 [
-                    QuerySocket(self.reactor, one, slot, server)
+                    QuerySocket(self.reactor.loop, one, slot, server)
                     for one, slot in zip(socks, message.dns.slots, strict=True)
                 ],
             )

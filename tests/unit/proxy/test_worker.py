@@ -21,8 +21,9 @@ from tests.playbooks.mesh import SERVICE, rule
 
 from nodemesh.config.load import load_text
 from nodemesh.proxy import messages
+from nodemesh.proxy.io.lane import QUANTUM
+from nodemesh.proxy.io.loop import ACCEPTS, BULK_SIZE
 from nodemesh.proxy.io.platform import Platform
-from nodemesh.proxy.io.reactor import ACCEPTS, BULK_SIZE, QUANTUM
 from nodemesh.proxy.messages import FromWorker
 from nodemesh.proxy.worker import LISTED, LISTED_TEXT, Worker
 from nodemesh.registry.store import Store
@@ -270,7 +271,7 @@ def test_clients_that_reset_leave_nothing_behind_and_nothing_spins(control, upst
         served.close()
     pod = control.worker.proxy.pods[80]
     control.settle(lambda: not pod.connections)
-    control.settle(lambda: len(control.worker.reactor.lanes[pod.lane].transports) == 0)
+    control.settle(lambda: len(control.worker.reactor.loop.lanes.known[pod.lane].transports) == 0)
     assert pod.budget.connections == 0 and pod.budget.requests == 0
     before = time.process_time()
     time.sleep(0.3)

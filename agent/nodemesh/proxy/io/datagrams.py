@@ -5,13 +5,11 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 from socket import SocketType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ..dns.nameserver import Entrance, Nameserver, Peer
 from ..network import Asker, Datagram
-
-if TYPE_CHECKING:
-    from .reactor import Reactor
+from .loop import Loop
 
 #: The longest datagram; DNS has no other bound.
 LONGEST: Final = 65_535
@@ -26,16 +24,16 @@ class QuerySocket(Entrance):
     """One of the sockets inside a pod that the kernel sends its queries to, shared with the other workers; `slot` tells
     the server that they are meant for."""
 
-    __slots__ = ("reactor", "sock", "fd", "slot", "server")
+    __slots__ = ("loop", "sock", "fd", "slot", "server")
 
-    def __init__(self, reactor: Reactor, sock: socket.socket, slot: int, server: Nameserver) -> None:
-        self.reactor = reactor
+    def __init__(self, loop: Loop, sock: socket.socket, slot: int, server: Nameserver) -> None:
+        self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.slot = slot
         self.server = server
         sock.setblocking(False)
-        reactor.watch(self.fd, self, True)
+        loop.watch(self.fd, self, True)
 
     def readable(self) -> None:
         for _ in range(QUANTUM):
@@ -46,28 +44,28 @@ class QuerySocket(Entrance):
             self.server.received(wire, self, peer)
 
     def nameserver(self) -> str:
-        return self.reactor.platform.nameserver(self.sock, self.slot)
+        return self.loop.platform.nameserver(self.sock, self.slot)
 
     def reply(self, answer: bytes, peer: Peer) -> None:
         with suppress(OSError):
             self.sock.sendto(answer, peer)
 
     def close(self) -> None:
-        self.reactor.unwatch(self.fd)
-        self.reactor.released.append(self.sock)
+        self.loop.unwatch(self.fd)
+        self.loop.released.append(self.sock)
 
 
 class Question(Datagram):
     """A query to one server, by a socket that hears from nobody else."""
 
-    __slots__ = ("reactor", "sock", "fd", "asker")
+    __slots__ = ("loop", "sock", "fd", "asker")
 
-    def __init__(self, reactor: Reactor, sock: SocketType, asker: Asker) -> None:
-        self.reactor = reactor
+    def __init__(self, loop: Loop, sock: SocketType, asker: Asker) -> None:
+        self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.asker = asker
-        reactor.watch(self.fd, self)
+        loop.watch(self.fd, self)
 
     def readable(self) -> None:
         try:
@@ -80,14 +78,14 @@ class Question(Datagram):
         self.asker.heard(data)
 
     def close(self) -> None:
-        self.reactor.unwatch(self.fd)
-        self.reactor.released.append(self.sock)
+        self.loop.unwatch(self.fd)
+        self.loop.released.append(self.sock)
 
 
-def ask(reactor: Reactor, server: str, namespace: int, data: bytes, asker: Asker) -> Question:
+def ask(loop: Loop, server: str, namespace: int, data: bytes, asker: Asker) -> Question:
     """Send a query from within a network namespace. Raises OSError."""
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    sock = reactor.platform.open_socket(namespace, family, socket.SOCK_DGRAM)
+    sock = loop.platform.open_socket(namespace, family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         sock.connect((server, DNS_PORT))
@@ -95,4 +93,4 @@ def ask(reactor: Reactor, server: str, namespace: int, data: bytes, asker: Asker
     except OSError:
         sock.close()
         raise
-    return Question(reactor, sock, asker)
+    return Question(loop, sock, asker)

@@ -11,12 +11,10 @@ from typing import Final
 from ...routing.decision import Keepalive
 from ..addresses import Address
 from .beneath import find
+from .options import keep_alive, stands
 from .platform import Platform
 
 AF_UNIX: Final = int(socket.AF_UNIX)
-
-#: The state that TCP_INFO tells first (include/net/tcp_states.h).
-TCP_ESTABLISHED: Final = 1
 
 
 def dial(
@@ -77,21 +75,3 @@ def is_own(address: Address) -> bool:
     finally:
         sock.close()
     return True
-
-
-def stands(sock: SocketType) -> bool:
-    """Whether connecting, just begun, is done: so it is with a peer on this machine, which answers within the call. To
-    ask costs less than the event would."""
-    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_ESTABLISHED
-
-
-def keep_alive(sock: SocketType, keepalive: Keepalive) -> None:
-    """Let TCP ask from time to time whether an upstream is still there."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        (socket.TCP_KEEPCNT, keepalive.probes),
-        (socket.TCP_KEEPIDLE, keepalive.time),
-        (socket.TCP_KEEPINTVL, keepalive.interval),
-    ):
-        if value:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)

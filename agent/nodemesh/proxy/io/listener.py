@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import socket
-from select import EPOLLEXCLUSIVE, EPOLLIN
 from socket import SocketType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ..addresses import show
-from ..network import Acceptor
+from ..network import Acceptor, Watcher
 from ..transport import SILENT
+from .lane import Lane
+from .loop import Loop
 from .sockets import SocketTransport
 from .sockmap import SockmapTransport
-
-if TYPE_CHECKING:
-    from .reactor import Lane, Reactor
 
 log = logging.getLogger(__name__)
 
@@ -29,70 +27,71 @@ BACKLOG: Final = 4096
 ANYWHERE: Final = ("0.0.0.0:", "[::]:")
 
 
-class Listener:
+# The states of a listener.
+WATCHED: Final = 0
+RESTING: Final = 1  # since accepting failed
+CLOSED: Final = 2
+
+#: What may follow each state; all changes go through `Listener._enter`.
+NEXT: Final[dict[int, frozenset[int]]] = {
+    WATCHED: frozenset({RESTING, CLOSED}),
+    RESTING: frozenset({WATCHED, CLOSED}),
+    CLOSED: frozenset(),
+}
+
+
+class Listener(Watcher):
     """One listening socket, shared with the other workers: each that wakes takes its share of what waits."""
 
-    __slots__ = (
-        "reactor",
-        "sock",
-        "fd",
-        "lane",
-        "acceptor",
-        "destination",
-        "failure",
-        "_watched",
-        "_family",
-        "_entrance",
-    )
+    __slots__ = ("loop", "sock", "fd", "lane", "acceptor", "destination", "failure", "_state", "_family", "_entrance")
 
     def __init__(
         self,
-        reactor: Reactor,
+        loop: Loop,
         sock: socket.socket,
         lane: Lane,
         acceptor: Acceptor,
         destination: tuple[str, int] | None,
     ) -> None:
-        self.reactor = reactor
+        self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.lane = lane
         self.acceptor = acceptor
         self.destination = destination
         self.failure: int | None = None  # of the last accept(2)
-        self._watched = False
+        self._state = RESTING
         self._family = int(sock.family)
         bound = show(sock.getsockname())
         self._entrance = "" if bound.startswith(ANYWHERE) else bound  # empty: each connection has its own
         sock.setblocking(False)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what is accepted
-        reactor.listeners[self.fd] = self
         self.watch()
 
     def watch(self) -> None:
-        if self.reactor.listeners.get(self.fd) is self:
-            self.reactor.poller.register(self.fd, EPOLLIN | EPOLLEXCLUSIVE)
-            self._watched = True
+        """Accept from now on, unless it is closed."""
+        if self._state == RESTING:
+            self._enter(WATCHED)
+            self.loop.watch(self.fd, self, shared=True)
 
-    def ready(self) -> None:
+    def readable(self) -> None:
         """Accept what waits, as much of it as is our share: what a turn does for several together costs less."""
-        for _ in range(self.reactor.accepts):
+        for _ in range(self.loop.accepts):
             if not self._accept():
                 break
 
     def close(self) -> None:
         """Accept no more than what waits already, which closing might reset; the socket itself lives on where others
         hold it."""
-        if self.reactor.listeners.get(self.fd) is not self:
+        if self._state == CLOSED:
             return
         try:
             for _ in range(BACKLOG):
                 if not self._accept():
                     break
         finally:
-            self._unwatch()
-            del self.reactor.listeners[self.fd]
+            self._leave(CLOSED)
             self.sock.close()
 
     def _accept(self) -> bool:
@@ -107,8 +106,9 @@ class Listener:
             if self.failure != error.errno:
                 log.warning("cannot accept connections for the moment: %s", error)
             self.failure = error.errno
-            self._unwatch()
-            self.reactor.clock.after(ACCEPT_PAUSE, self.watch)
+            if self._state == WATCHED:
+                self._leave(RESTING)
+                self.loop.clock.after(ACCEPT_PAUSE, self.watch)
             return False
         self.failure = None
         # Family, type and protocol are known: naming them spares the socket object three system calls.
@@ -130,14 +130,18 @@ class Listener:
         """A new connection and the address that was dialled. Raises OSError where the kernel has no room for it."""
         dialled, queue = self.destination, None
         if dialled is None:
-            platform = self.reactor.platform
+            platform = self.loop.platform
             dialled = platform.original_destination(sock, peer)
             queue = platform.app_queue(sock) if dialled is not None else None
         if queue is None:
-            return SocketTransport(self.reactor, self.lane, sock, SILENT, True, True), dialled
-        return SockmapTransport(self.reactor, self.lane, sock, queue), dialled
+            return SocketTransport(self.loop, self.lane, sock, SILENT, accepted=True, established=True), dialled
+        return SockmapTransport(self.loop, self.lane, sock, queue), dialled
 
-    def _unwatch(self) -> None:
-        if self._watched:
-            self._watched = False
-            self.reactor.poller.unregister(self.fd)
+    def _leave(self, state: int) -> None:
+        """Be watched no longer."""
+        self._enter(state)
+        self.loop.unwatch(self.fd)
+
+    def _enter(self, state: int) -> None:
+        assert state in NEXT[self._state], f"a listener in state {self._state} cannot become {state}"
+        self._state = state

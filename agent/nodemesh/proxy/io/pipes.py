@@ -12,6 +12,8 @@ from typing import Final
 #: the pieces are that a socket has, and each filling wakes both peers: of 256 KiB costs twice as much a byte.
 CAPACITY: Final = 1024 * 1024
 
+SPLICE_FLAGS: Final = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
+
 #: Pipes at most; beyond, bytes are copied.
 MAX_PIPES: Final = 64
 
@@ -30,6 +32,11 @@ class Pipe:
         with suppress(OSError):  # above what the user may have (pipe-user-pages-soft)
             fcntl.fcntl(self.write_end, fcntl.F_SETPIPE_SZ, capacity)
         self.size: int = fcntl.fcntl(self.write_end, fcntl.F_GETPIPE_SZ)
+
+    def drain(self, fd: int) -> None:
+        """Move into a socket what it takes. Raises OSError."""
+        while self.held:
+            self.held -= os.splice(self.read_end, fd, self.held, flags=SPLICE_FLAGS)
 
     def close(self) -> None:
         os.close(self.read_end)

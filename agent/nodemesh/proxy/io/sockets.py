@@ -2,97 +2,55 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
-from contextlib import suppress
-from fcntl import ioctl
-from os import splice
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from socket import SocketType
-from sys import byteorder
-from termios import FIONREAD
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ..addresses import show
 from ..transport import LAST_WORDS, READ_SIZE, SILENT, Buffer, Handler, Transport
+from .flow import Flow
+from .lane import Lane
+from .life import CLOSED, CLOSING, CONNECTING, ENDED, ENDING, NEXT, OPEN
+from .loop import Loop
+from .options import error_of, reset_on_close, unread
 from .pipes import Pipe
-from .streams import STREAM
-
-if TYPE_CHECKING:
-    from .reactor import Lane, Reactor
+from .reading import INTEREST, ON_PAUSE, ON_REOPEN, ON_RESUME, ON_STOP, OVER, READING, STOPPED
+from .served import Served
 
 #: Messages up to this size wait for the others of their batch (`Reactor.flush`).
 SMALL: Final = 16 * 1024
 
-#: From so many bytes at once on, moving them by `splice` costs less than copying them.
-SPLICED: Final = 64 * 1024
-
-#: Pipes full of one socket's bytes that are moved before the next socket's turn.
-SPLICES: Final = 2
-
 #: Events that come unasked.
 FAILED: Final = EPOLLERR | EPOLLHUP
-
-SPLICE_FLAGS: Final = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 
 #: Seconds that a closed connection has to take what is still to be written.
 CLOSE_GRACE: Final = 10.0
 
-#: (onoff, linger) of SO_LINGER that turns close() into a RST.
-RESET_ON_CLOSE: Final = b"\1\0\0\0\0\0\0\0"
 
-
-class SocketTransport(Transport):
+class SocketTransport(Served):
     """A non-blocking socket, registered level-triggered for just what it waits for."""
 
     __slots__ = (
-        "reactor",
-        "lane",
-        "sock",
-        "fd",
-        "error",
-        "_out",
-        "_poller",
-        "_mask",
-        "_paused",
-        "_stopped",
-        "_over",
-        "_ending",
-        "_closing",
-        "_joined",
-        "_side",
-        "_full",
-        "_large",
-        "_run",
-        "_streaming",
-        "_pipe",
-        "_unsent",
-    )
+        "loop", "lane", "sock", "flow", "_life", "_reading", "_full", "_out", "_unsent", "_pipe", "_poller", "_mask",
+    )  # fmt: skip
 
     def __init__(
-        self, reactor: Reactor, lane: Lane, sock: SocketType, handler: Handler, accepted: bool, established: bool
+        self, loop: Loop, lane: Lane, sock: SocketType, handler: Handler, *, accepted: bool, established: bool
     ) -> None:
         Transport.__init__(self, handler, accepted, established)  # super() costs as much as all that is set here
-        self.reactor = reactor
+        self.loop = loop
         self.lane = lane
         self.sock = sock
         self.fd = sock.fileno()
-        self.error: OSError | None = None
-        self._out: list[bytes] = []
-        self._unsent = b""  # stands before nothing else: with `pending` it is empty
-        self._paused = False
-        self._stopped = False  # the pod as a whole is not read
-        self._over = False  # the peer's FIN was read
-        self._ending = False
-        self._closing = False
-        self._joined: SocketTransport | None = None  # where what comes goes unseen
-        self._side = handler  # for as long as this is the handler
+        self.error = None
+        self.flow: Flow | None = None  # to the socket that this one is joined to
+        self._life = OPEN if established else CONNECTING
+        self._reading = READING
         self._full = False  # a read has taken all that one takes
-        self._large = False  # much came at once: worth more system calls to spare the copies
-        self._run = 0  # bytes that have come since the last one the other way, from the first full read on
-        self._streaming = False  # they are many: watched by the epoll of the pod's streams
-        self._pipe: Pipe | None = None  # with what comes before `_out`
+        self._unsent = b""  # waits for its batch; empty while there is anything else to write
+        self._pipe: Pipe | None = None  # with what is to be written before `_out`
+        self._out: list[bytes] = []
         self._mask = EPOLLIN if established else EPOLLIN | EPOLLOUT
         self.gate = lane.gate
         self._poller = lane.poller
@@ -106,14 +64,13 @@ class SocketTransport(Transport):
             self._keep(bytes(data))
         elif isinstance(data, bytes) and len(data) <= SMALL:
             if not self._unsent:
-                self.reactor.unsent.append(self)
+                self.loop.unsent.append(self)
             self._unsent += data
         else:
             self.flush()
             self._send(data)
 
     def flush(self) -> None:
-        """Write what waits for its batch."""
         data = self._unsent
         if data:
             self._unsent = b""
@@ -135,10 +92,9 @@ class SocketTransport(Transport):
 
     def join(self, other: Transport) -> None:
         if isinstance(other, SocketTransport):
-            self._joined = other
-            self._side = self.handler
-            other._joined = self
-            other._side = other.handler
+            there, back = Flow(self, other, self.loop), Flow(other, self, self.loop)
+            there.back, back.back = back, there
+            self.flow, other.flow = there, back
 
     @property
     def stale(self) -> bool:
@@ -150,35 +106,31 @@ class SocketTransport(Transport):
             return True
 
     def pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self._watch()
-
-    def reopened(self) -> None:
-        self._stopped = False
-        self._watch()
+        self._read_as(ON_PAUSE)
 
     def resume(self) -> None:
-        if self._paused and not self._over:
-            self._paused = False
-            self._watch()
+        self._read_as(ON_RESUME)
+
+    def reopened(self) -> None:
+        self._read_as(ON_REOPEN)
 
     def end(self) -> None:
         if self._unsent:
             self.flush()
-        self._ending = True
-        if not self.pending and self.established:
-            self._shut()
+        if self._life < ENDING:
+            self._enter(ENDING)
+            if not self.pending and self.established:
+                self._shut()
 
     def close(self) -> None:
-        if self.closed:
+        if self._life >= CLOSING:
             return
         if self._unsent:
             self.flush()
         if self.pending and self.error is None and self.established:
-            self._closing = True
+            self._enter(CLOSING)
             self.handler = SILENT
-            self.reactor.clock.after(CLOSE_GRACE, self.expire)
+            self.loop.clock.after(CLOSE_GRACE, self.expire)
             self._watch()
         else:
             self._release()
@@ -186,31 +138,29 @@ class SocketTransport(Transport):
     def abort(self) -> None:
         if self.closed:
             return
-        with suppress(OSError):  # nothing may be left to reset
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        reset_on_close(self.sock)
         self._release()
 
     # what the loop calls
 
     def ready(self, mask: int) -> None:
-        """Serve one event of epoll."""
         if (mask != EPOLLIN or not self.established) and not self._attend(mask):
             return
-        if self._paused or self._stopped:
-            if self._paused or not mask & EPOLLRDHUP or not self._ends_soon():
+        if self._reading:
+            if self._reading != STOPPED or not mask & EPOLLRDHUP or not self._ends_soon():
                 self._hung()
                 return
         elif self.gate.tight and self.gate.stops(self):
-            self._stopped = True
-            self._watch()
+            self._read_as(ON_STOP)
             return
-        if self._large and self._splice():
+        flow = self.flow
+        if flow is not None and flow.large and flow.splice():
             return
         data: Buffer
         try:
             if self._full and self.bulk:
-                size = self.sock.recv_into(self.reactor.buffer)
-                data = self.reactor.view[:size]
+                size = self.sock.recv_into(self.loop.buffer)
+                data = self.loop.view[:size]
             else:
                 data = self.sock.recv(self.appetite)
                 size = len(data)
@@ -224,21 +174,17 @@ class SocketTransport(Transport):
             return
         if size >= READ_SIZE:
             self._full = True
-        other = self._joined
-        if other is not None and (self._full or other._run) and self._side is self.handler:
-            self._flow(size, other)
+        if flow is not None and flow.side is self.handler and (self._full or flow.answering):
+            flow.count(size)
         self.handler.received(data)
 
     def due(self, mask: int) -> int:
-        """Which of these events, told in an earlier turn, are still waited for."""
         return mask & (self._mask | FAILED) if self._mask >= 0 and not self.closed else 0
 
     def _ends_soon(self) -> bool:
         """Whether so little is left to read before the peer's FIN that it may be heard although the pod's buffers are
         crowded: who has left gives back what is held for it."""
-        left = bytearray(4)
-        ioctl(self.fd, FIONREAD, left)
-        return int.from_bytes(left, byteorder) <= LAST_WORDS
+        return unread(self.fd) <= LAST_WORDS
 
     def _attend(self, mask: int) -> bool:
         """An event that is not, or not only, bytes to read: the connection stands or failed, there is room to write.
@@ -256,65 +202,21 @@ class SocketTransport(Transport):
         if self.error is not None:
             self._lose(self.error)
             return
-        self._over = True
+        self._reading = OVER
         self.handler.ended()
         if not self.closed:
-            self._paused = True  # the end of the stream stays readable
-            self._watch()
+            self._watch()  # no more: the end of the stream stays readable
 
-    def _splice(self) -> bool:
-        """Move what has come to the joined socket by way of a pipe, without a copy; False where reading does better, or
-        has to tell what is the matter."""
-        other = self._joined
-        self._large = False
-        if other is not None:
-            other.flush()
-        if other is None or self._side is not self.handler or other.pending or other.closed or not other.established:
-            return False
-        pipes, total = self.reactor.pipes, 0
-        for _ in range(SPLICES):
-            pipe = pipes.take()
-            if pipe is None:
-                break
-            try:
-                size = splice(self.fd, pipe.write_end, pipe.size, flags=SPLICE_FLAGS)
-            except OSError:
-                size = 0
-            if not size:
-                pipes.give(pipe)
-                break
-            total += size
-            pipe.held = size
-            other.pour(pipe)
-            if other.pending or other.error is not None:
-                break
-        if not total:
-            return False
-        self._flow(total, other)
-        self.handler.passed(total)
-        return True
-
-    def _flow(self, size: int, other: SocketTransport) -> None:
-        """Bytes have come for the joined socket: enough of them are a stream, and an answer to one ends it."""
-        self._large = size >= SPLICED
-        self._run += size
-        if self._run >= STREAM and not self._streaming:
-            self._move(True)
-        other._run = 0
-        if other._streaming:
-            other._move(False)
-
-    def _move(self, streaming: bool) -> None:
-        """Be watched with the pod's streams, or with its other sockets."""
+    def stream(self, streaming: bool) -> None:
+        if self.closed:
+            return
         mask = self._mask
         self._unwatch()
-        self._streaming = streaming
-        self._poller = self.reactor.stream_poller(self.lane) if streaming else self.lane.poller
+        self._poller = self.loop.lanes.stream_poller(self.lane) if streaming else self.lane.poller
         if mask >= 0:
             self._watch()
 
     def pour(self, pipe: Pipe) -> None:
-        """Write what the pipe holds, now or as the peer takes it; nothing else is waiting."""
         self._pipe = pipe
         if not self._pour(pipe):
             self._change_pending(pipe.held)
@@ -323,15 +225,14 @@ class SocketTransport(Transport):
     def _pour(self, pipe: Pipe) -> bool:
         """Write from the pipe; False where something stays in it for later."""
         try:
-            while pipe.held:
-                pipe.held -= splice(pipe.read_end, self.fd, pipe.held, flags=SPLICE_FLAGS)
+            pipe.drain(self.fd)
         except BlockingIOError:
             return False
         except OSError as error:
             self._broken(error)
             return True
         self._pipe = None
-        self.reactor.pipes.give(pipe)
+        self.loop.pipes.give(pipe)
         return True
 
     def _pour_on(self, pipe: Pipe) -> bool:
@@ -365,37 +266,39 @@ class SocketTransport(Transport):
     def _written(self) -> None:
         """Nothing waits to be written any more."""
         self._watch()
-        if self._closing:
+        if self._life == CLOSING:
             self._release()
             return
-        if self._ending:
+        if self._life == ENDING:
             self._shut()
         self.handler.drained()
 
     def _establish(self, mask: int) -> bool:
         """The first event of an outgoing connection: it stands, or it failed."""
         if mask & FAILED:
-            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                self._lose(OSError(code, errno.errorcode.get(code, "")))
+            error = error_of(self.sock)
+            if error.errno:
+                self._lose(error)
                 return False
         self.established = True
+        if self._life == CONNECTING:
+            self._enter(OPEN)
         self.stood()
         return not self.closed
 
     def stood(self) -> None:
-        """The outgoing connection stands: tell so."""
         if not self.closed:
             self.local = show(self.sock.getsockname())
             self.handler.connected()
 
     def _hung(self) -> None:
-        """EPOLLHUP and EPOLLERR come even unasked: leave epoll until someone wants to read, lest the loop spins."""
+        """EPOLLHUP and EPOLLERR come even unasked: leave epoll until someone wants to read, else the loop
+        would spin."""
         self._unwatch()
         if self.accepted:  # a client's reset counts at once, even while we do not read from it
-            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code or self.error is not None or self._closing:
-                self._lose(self.error or OSError(code, errno.errorcode.get(code, "")))
+            error = error_of(self.sock)
+            if error.errno or self.error is not None or self._life == CLOSING:
+                self._lose(self.error or error)
 
     def expire(self) -> None:
         """A closed connection whose peer does not take the rest: give up."""
@@ -425,10 +328,12 @@ class SocketTransport(Transport):
         if self.pending:
             self._change_pending(-self.pending)
         if self._pipe is not None:
-            self.reactor.pipes.give(self._pipe)
+            self.loop.pipes.give(self._pipe)
             self._pipe = None
 
     def _shut(self) -> None:
+        """Send our FIN."""
+        self._enter(ENDED)
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -436,7 +341,7 @@ class SocketTransport(Transport):
 
     def _interest(self) -> int:
         """What epoll is to tell."""
-        mask = 0 if self._paused else EPOLLRDHUP if self._stopped else EPOLLIN
+        mask: int = INTEREST[self._reading]
         if self.pending or not self.established:
             mask |= EPOLLOUT
         return mask
@@ -463,15 +368,29 @@ class SocketTransport(Transport):
             handler.lost(error)
 
     def _release(self) -> None:
+        self._enter(CLOSED)
         self.closed = True
-        self.handler = self._side = SILENT
-        self._joined = None
+        self.handler = SILENT
+        if self.flow is not None:
+            self.flow.leave()
+            self.flow = None
         if self._unsent or self.pending:
             self._drop()
         lane = self.lane
-        if self._stopped or self.gate is not lane.gate:
+        if self._reading or self.gate is not lane.gate:
             self.gate.forget(self)
         lane.transports.pop(self.fd, None)
-        if lane.leaving and not lane.transports:
-            self.reactor.close_lane(lane.poller.fileno())
-        self.reactor.released.append(self.sock)
+        if lane.leaving:
+            self.loop.lanes.emptied(lane)
+        self.loop.released.append(self.sock)
+
+    def _read_as(self, table: tuple[int, int, int, int, int]) -> None:
+        """Be read, or not, as an event's table says."""
+        state = table[self._reading]
+        if state != self._reading:
+            self._reading = state
+            self._watch()
+
+    def _enter(self, state: int) -> None:
+        assert state in NEXT[self._life], f"a socket in state {self._life} cannot become {state}"
+        self._life = state

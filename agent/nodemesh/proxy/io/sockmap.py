@@ -10,15 +10,14 @@ import errno
 import os
 from select import EPOLLOUT
 from socket import SocketType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ..transport import SILENT, Buffer
+from .lane import Lane
+from .loop import Loop
 from .pipes import Pipe
 from .platform import AppQueue
 from .sockets import SocketTransport
-
-if TYPE_CHECKING:
-    from .reactor import Lane, Reactor
 
 #: Bytes that may wait for an app; TCP's own buffers let twice as many wait.
 MAX_DEPTH: Final = 2 * 1024 * 1024
@@ -34,14 +33,14 @@ LONGEST_LOOK: Final = 0.032
 class SockmapTransport(SocketTransport):
     """An accepted connection, both of whose sockets are in the kernel's map."""
 
-    __slots__ = ("_queue", "_room", "_full", "_look")
+    __slots__ = ("_queue", "_room", "_waiting", "_look")
 
-    def __init__(self, reactor: Reactor, lane: Lane, sock: SocketType, queue: AppQueue) -> None:
+    def __init__(self, loop: Loop, lane: Lane, sock: SocketType, queue: AppQueue) -> None:
         self._queue: AppQueue | None = queue  # None: the app gets its bytes by TCP
         self._room = 0  # what may be written before the queue is looked at
-        self._full = False  # a look is due
+        self._waiting = False  # a look is due
         self._look = FIRST_LOOK
-        super().__init__(reactor, lane, sock, SILENT, True, True)
+        super().__init__(loop, lane, sock, SILENT, accepted=True, established=True)
 
     def _send(self, data: Buffer) -> None:
         if self.pending:
@@ -51,23 +50,23 @@ class SockmapTransport(SocketTransport):
         if sent < len(data):
             self._keep(bytes(data[sent:]))
 
-    def _splice(self) -> bool:
+    @property
+    def spliceable(self) -> bool:
         """What came without TCP cannot be spliced away from here."""
-        self._large = False
         return False
 
     def pour(self, pipe: Pipe) -> None:
         data = os.read(pipe.read_end, pipe.held)
         pipe.held = 0
-        self.reactor.pipes.give(pipe)
+        self.loop.pipes.give(pipe)
         self._send(data)
 
     def _interest(self) -> int:
         mask = super()._interest()
-        return mask & ~EPOLLOUT if self._full else mask
+        return mask & ~EPOLLOUT if self._waiting else mask
 
     def _writable(self) -> None:
-        if self._full:
+        if self._waiting:
             return
         if self._out:
             data = b"".join(self._out)
@@ -120,11 +119,11 @@ class SockmapTransport(SocketTransport):
 
     def _wait(self) -> None:
         """Look again after a moment, a longer one each time."""
-        self._full = True
-        self.reactor.clock.after(self._look, self._look_again)
+        self._waiting = True
+        self.loop.clock.after(self._look, self._look_again)
         self._look = min(self._look * 2, LONGEST_LOOK)
 
     def _look_again(self) -> None:
-        self._full = False
+        self._waiting = False
         if not self.closed:
             self._writable()

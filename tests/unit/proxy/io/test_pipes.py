@@ -130,7 +130,7 @@ def test_everything_comes_through_in_order(joined, pause):
 
 def test_without_pipes_it_is_copied(joined):
     reactor, one, _, writer, reader = joined
-    reactor.pipes = Pipes(0)
+    reactor.loop.pipes = Pipes(0)
     threads, sent, got = pump(writer, reader)
     for thread in threads:
         turn_while(reactor, thread)
@@ -177,7 +177,7 @@ def test_a_reader_that_resets_is_told(joined):
         reactor.turn()
     assert other.error is not None
     descriptors = len(os.listdir("/proc/self/fd"))
-    assert reactor.pipes.take() is not None and len(os.listdir("/proc/self/fd")) <= descriptors + 2
+    assert reactor.loop.pipes.take() is not None and len(os.listdir("/proc/self/fd")) <= descriptors + 2
 
 
 def test_pipes_are_used_again_and_bounded():

@@ -13,8 +13,10 @@ from contextlib import suppress
 
 import pytest
 
+from nodemesh.proxy.io.lane import QUANTUM
+from nodemesh.proxy.io.loop import ACCEPTS
 from nodemesh.proxy.io.platform import Platform
-from nodemesh.proxy.io.reactor import ACCEPTS, AT_WORK, QUANTUM, TIMERS, Reactor
+from nodemesh.proxy.io.reactor import AT_WORK, TIMERS, Reactor
 from nodemesh.proxy.network import Acceptor
 from nodemesh.proxy.transport import LAST_WORDS, Buffer, Handler, Transport
 from nodemesh.registry.snapshot import Endpoint
@@ -281,7 +283,7 @@ def test_a_fin_behind_much_waits_for_room(reactor):
     client.close()
     for _ in range(5):
         reactor.turn()
-    assert not ear.data and not select.select([reactor.poller.fileno()], [], [], 0)[0], "nor does the loop spin"
+    assert not ear.data and not select.select([reactor.loop.poller.fileno()], [], [], 0)[0], "nor does the loop spin"
     gate.change_held(-1000)
     turn_until(reactor, lambda: "ended" in ear.log)
     assert len(ear.data) == LAST_WORDS + 1
@@ -347,7 +349,7 @@ def test_what_is_short_while_dialling_is_told_like_any_other_failure(code):
     lane = reactor.add_lane()
     transport = reactor.connect(Endpoint(address="127.0.0.1", port=80), -1, lane, None, ear)
     transport.send(b"early")
-    assert ear.log == [] and transport.remote == "127.0.0.1:80" and not reactor.lanes[lane].transports
+    assert ear.log == [] and transport.remote == "127.0.0.1:80" and not reactor.loop.lanes.known[lane].transports
     turn_until(reactor, lambda: ear.log)
     assert ear.log == [f"lost {errno.errorcode[code]}"]
 
@@ -498,7 +500,7 @@ def test_a_listener_rests_while_descriptors_are_short_and_may_be_closed_meanwhil
         clients[1].connect(sock.getsockname())
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, limits[1]))
         held = fill_descriptors()
-        listener.ready()
+        listener.readable()
         assert ears[0].transport is None and reactor.clock.wait() is not None
         for fd in held:
             os.close(fd)
@@ -527,4 +529,4 @@ def test_a_lane_outlives_its_pod_until_its_last_socket(reactor):
     turn_until(reactor, lambda: ear.data == b"x")
     ear.transport.close()
     reactor.turn()
-    assert lane not in reactor.lanes
+    assert lane not in reactor.loop.lanes.known

@@ -12,6 +12,7 @@ from tests.unit.proxy.io.test_reactor import Door, Ear, turn_until
 from nodemesh.proxy.io.platform import AppQueue, Platform
 from nodemesh.proxy.io.reactor import Reactor
 from nodemesh.proxy.io.sockmap import MAX_DEPTH, SockmapTransport
+from nodemesh.proxy.transport import READ_SIZE
 from nodemesh.registry.snapshot import Endpoint
 
 
@@ -121,6 +122,15 @@ def test_a_full_queue_stops_writing_until_the_app_has_read_and_nobody_spins(reac
     assert drain(reactor, client, 60_005) == b"first" + b"second" * 10_000
     turn_until(reactor, lambda: ear.transport.pending == 0)
     assert ear.log[-1] == "drained"
+
+
+def test_what_the_socket_does_not_take_at_once_follows_after_a_large_read_too(reactor, ear, client, queue):
+    client.sendall(b"q" * READ_SIZE)
+    turn_until(reactor, lambda: len(ear.data) == READ_SIZE)
+    data = b"late" * (1 << 20)
+    ear.transport.send(data)
+    assert ear.transport.pending > 0
+    assert drain(reactor, client, len(data)) == data
 
 
 def test_a_close_waits_for_what_the_queue_does_not_take_yet(reactor, ear, client, queue):

@@ -1,0 +1,21 @@
+"""Whether a socket is read: its states, what each makes of what happens, and of what epoll is to tell."""
+
+from __future__ import annotations
+
+from select import EPOLLIN, EPOLLRDHUP
+from typing import Final
+
+READING: Final = 0
+PAUSED: Final = 1  # by its handler
+STOPPED: Final = 2  # by its pod's gate: the pod as a whole is not read
+HELD: Final = 3  # by both
+OVER: Final = 4  # the peer's FIN was read
+
+#: By state, that after each event; an event that does not concern a state leaves it as it is.
+ON_PAUSE: Final = (PAUSED, PAUSED, HELD, HELD, OVER)
+ON_RESUME: Final = (READING, READING, STOPPED, STOPPED, OVER)
+ON_STOP: Final = (STOPPED, HELD, STOPPED, HELD, OVER)
+ON_REOPEN: Final = (READING, PAUSED, READING, PAUSED, OVER)
+
+#: By state, what epoll is to tell.
+INTEREST: Final = (EPOLLIN, 0, EPOLLRDHUP, 0, 0)
