@@ -1,6 +1,7 @@
 """The house's one-way layering: which package may import which (DESIGN: "The code: one way only")."""
 
 import ast
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2] / "agent" / "nodemesh"
@@ -38,9 +39,9 @@ ALLOWED = {
 #: third-party packages with one home each; a folder of ours, or single files.
 HOMES = {
     "bcc": {"datapath/compiler.py"},
-    "pyroute2": {"datapath/links.py", "lab/network.py", "node/links.py"},
+    "pyroute2": {"lab/network.py"},
     "kubernetes": {"registry/sources/kubernetes.py"},
-    "aiohttp": {"admin/http.py", "cli/client.py", "registry/sources/kubernetes.py"},
+    "aiohttp": {"admin/http.py", "registry/sources/kubernetes.py"},
     "yaml": {"config/yaml.py"},
     "prometheus_client": {"telemetry/exposition.py"},
     "xxhash": {"balance/hashing.py"},
@@ -68,10 +69,46 @@ HOMES = {
 }
 
 
+#: What is pure by design: time, randomness and the system are handed in.
+PURE = ("reasons.py", "config/", "registry/", "routing/", "balance/", "proxy/")
+SYSTEM = {"os", "socket", "select", "time", "random"}
+
+#: Where the system is met, and why; what is below these folders does IO.
+IO = ("proxy/io/", "registry/sources/")
+MEETS_THE_SYSTEM = {
+    "proxy/worker.py": {"os", "socket"},  # the process: its sockets to control, and the descriptors that come by it
+    "proxy/addresses.py": {"socket"},  # the numbers of address families
+    "proxy/connector.py": {"socket"},  # whether a name is an address
+    "proxy/dns/nameserver.py": {"os"},  # numbers of queries that nobody can guess
+    "proxy/http/connect_error.py": {"os"},  # the system's words for an error
+    "proxy/http/environment.py": {"os"},  # variables that MeshConfig shows
+    "proxy/http/request_id.py": {"os"},  # where identifiers begin
+    "proxy/http/variables.py": {"socket"},  # %HOSTNAME%
+    "proxy/tls/context.py": {"os"},  # OpenSSL reads certificates from files alone: descriptors without a name
+}
+
+#: folder of proxy/ -> those that none of its files may import.
+BELOW = {
+    "http": {"http1", "http2", "accept", "io", "dns"},
+    "http1": {"http2", "accept", "io", "dns"},
+    "http2": {"http1", "accept", "io", "dns"},
+    "grpc": {"http", "http1", "http2", "accept", "io", "dns", "tcp", "tls"},
+    "tcp": {"http", "http1", "http2", "accept", "io", "dns"},
+    "tls": {"http", "http1", "http2", "accept", "io", "dns", "tcp"},
+    "dns": {"http", "http1", "http2", "accept", "io", "tcp", "tls"},
+    "accept": {"io", "dns"},
+}
+
+
+@lru_cache(None)
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports_of(path: Path) -> set[tuple[str, ...]]:
     found: set[tuple[str, ...]] = set()
     package = path.relative_to(ROOT.parent).with_suffix("").parts
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {tuple(alias.name.split(".")) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -110,3 +147,94 @@ def test_third_party_packages_are_imported_in_their_home_only():
             if homes is not None and relative not in homes:
                 wrong.append(f"{relative} imports {module[0]}")
     assert not wrong
+
+
+def modules() -> dict[tuple[str, ...], Path]:
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        found[parts[:-1] if parts[-1] == "__init__" else parts] = path
+    return found
+
+
+def arrows() -> dict[tuple[str, ...], set[tuple[str, ...]]]:
+    """Module -> the modules of ours that it imports, for types alone or not, at its top or within a function."""
+    known = modules()
+    found = {}
+    for name, path in known.items():
+        package = path.relative_to(ROOT.parent).with_suffix("").parts
+        to = found[name] = set()
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Import):
+                to |= {tuple(alias.name.split(".")) for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                base = package[: len(package) - node.level] if node.level else ()
+                module = base + tuple(node.module.split(".")) if node.module else base
+                for alias in node.names:
+                    to.add((*module, alias.name) if (*module, alias.name) in known else module)
+        found[name] = (to & set(known)) - {name}
+    return found
+
+
+def circles(graph: dict[tuple[str, ...], set[tuple[str, ...]]]) -> set[tuple[str, ...]]:
+    """What is left when those go, again and again, that lead nowhere or that nothing leads to."""
+    left = {name: set(to) for name, to in graph.items()}
+    while True:
+        reached = set().union(*left.values()) if left else set()
+        gone = {name for name, to in left.items() if not to or name not in reached}
+        if not gone:
+            return set(left)
+        left = {name: to - gone for name, to in left.items() if name not in gone}
+
+
+def test_no_imports_circle_not_even_those_for_types():
+    assert {".".join(name) for name in circles(arrows())} == set()
+
+
+def test_a_circle_is_found_with_what_stands_on_it():
+    line = {("a",): {("b",)}, ("b",): {("c",)}, ("c",): set()}
+    assert circles(line) == set()
+    assert circles(line | {("c",): {("b",)}, ("d",): {("a",)}}) == {("b",), ("c",)}
+
+
+def test_what_is_pure_by_design_meets_no_system():
+    wrong = []
+    for path in ROOT.rglob("*.py"):
+        relative = str(path.relative_to(ROOT))
+        if not relative.startswith(PURE) or relative.startswith(IO):
+            continue
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Import):
+                met = {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                if node.module == "random" and [alias.name for alias in node.names] == ["Random"]:
+                    continue  # the class of what is handed in
+                met = {node.module.partition(".")[0]}
+            else:
+                continue
+            met &= SYSTEM - MEETS_THE_SYSTEM.get(relative, set())
+            wrong += [f"{relative} imports {name}" for name in met]
+    assert not wrong
+
+
+def test_folders_of_the_proxy_import_only_what_lies_below_them():
+    wrong = []
+    for name, to in arrows().items():
+        if name[1:2] == ("proxy",) and len(name) > 3:
+            above = BELOW.get(name[2], set())
+            wrong += [f"{'.'.join(name)} imports {'.'.join(other)}" for other in to if set(other[2:3]) & above]
+    assert not wrong
+
+
+def test_every_entry_of_the_tables_is_still_true():
+    stale = []
+    for package in ALLOWED:
+        if not (ROOT / package).is_dir() and not (ROOT / f"{package}.py").is_file():
+            stale.append(package)
+    homes = [(file, {package}) for package, files in HOMES.items() for file in files]
+    for file, wanted in [*homes, *MEETS_THE_SYSTEM.items()]:
+        path = ROOT / file
+        imported = {module[0] for module in imports_of(path)} if path.is_file() else set()
+        stale += [f"{file} imports no {name}" for name in wanted - imported]
+    stale += [folder for folder in BELOW if not (ROOT / "proxy" / folder).is_dir()]
+    assert not stale
