@@ -5,6 +5,7 @@ import struct
 import time
 
 import pytest
+from tests.netns.conftest import PATIENCE
 
 from nodemesh.datapath import steering
 from nodemesh.datapath.maps import FLOW, ORIGIN, Mode, pack_address
@@ -50,7 +51,7 @@ def test_only_what_is_recorded_is_steered(client, maps, family):
     record(maps, client.cookie, address)
     process = client.pod.popen(["python3", "-c", DIAL, family, address, str(SOURCE_PORT)], stdout=-1, text=True)
     assert client.answer(address) == ("192.0.2.7", 7)
-    assert process.communicate(timeout=30)[0].strip() == "proxy"
+    assert process.communicate(timeout=PATIENCE)[0].strip() == "proxy"
     assert own(client, family) == "client"
 
 

@@ -13,7 +13,7 @@ APP = """
 import errno, select, socket, struct, sys
 family, peer, source, port, way = getattr(socket, sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5]
 sock = socket.socket(family, socket.SOCK_STREAM, 262 if way == "mptcp" else 0)
-sock.settimeout(20)
+sock.settimeout(90)
 if way == "device":
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
 if way == "source":
@@ -27,7 +27,7 @@ if way == "fast open":
 elif way == "non-blocking":
     sock.setblocking(False)
     assert sock.connect_ex((peer, port)) in (0, errno.EINPROGRESS)
-    assert select.select([], [sock], [], 20)[1] and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    assert select.select([], [sock], [], 90)[1] and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
     sock.setblocking(True)
 elif way == "again":
     sock.connect((peer, port))
@@ -70,7 +70,7 @@ import socket, struct, sys
 family, peer, ports = getattr(socket, sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for _ in range(8):
     sock = socket.socket(family)
-    sock.settimeout(20)
+    sock.settimeout(90)
     cookie = struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, 57, 8))[0]
     try:
         sock.bind(("", 1 + cookie % ports))
@@ -114,7 +114,7 @@ kept = []
 
 def dial(peer, port=0):
     sock = socket.socket(family)
-    sock.settimeout(20)
+    sock.settimeout(90)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if port:
         sock.bind((own, port))
