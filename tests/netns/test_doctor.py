@@ -40,6 +40,8 @@ def test_a_fit_machine_passes_with_a_test_connection(node):
     assert "cases passed" in findings["sockmap"]["found"]
     assert not any(one["mend"] for one in findings.values() if one["verdict"] == "ok")
     assert left() == []
+    quick, code = doctor("--quick")
+    assert code == 0 and quick.keys() == findings.keys() - {"sockmap"}
 
 
 def test_what_is_missing_is_named_with_its_mend_and_makes_the_exit_code_1(node):

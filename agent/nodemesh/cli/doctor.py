@@ -25,12 +25,13 @@ CANNOT, UNKNOWN = 1, 3
 
 @click.command()
 @click.option("--cgroup", default="", metavar="DIR", help="Look for foreign programs at this cgroup (a pod's).")
+@click.option("--quick", is_flag=True, help="Leave out the torture of sockmap, which takes seconds.")
 @click.option("--bpffs", default="/sys/fs/bpf", hidden=True)
 @format_option("text", "json")
-def doctor(cgroup: str, bpffs: str, form: str) -> None:
+def doctor(cgroup: str, quick: bool, bpffs: str, form: str) -> None:
     """Check kernel, cgroups, capabilities and foreign programs, and make a test connection. Exit code 1 if redirects
     cannot work, 3 if this user cannot find out."""
-    findings = [*_findings(cgroup, bpffs)]
+    findings = [*_findings(cgroup, bpffs, quick)]
     if form == "json":
         print_json([finding._asdict() for finding in findings])
     else:
@@ -41,7 +42,7 @@ def doctor(cgroup: str, bpffs: str, form: str) -> None:
     sys.exit(CANNOT if "failed" in verdicts else UNKNOWN if "unknown" in verdicts else 0)
 
 
-def _findings(cgroup: str, bpffs: str) -> Iterator[Finding]:
+def _findings(cgroup: str, bpffs: str, quick: bool) -> Iterator[Finding]:
     from ..datapath import probes
     from ..datapath.loader import is_compiled
     from ..node.kernel import sources
@@ -51,11 +52,12 @@ def _findings(cgroup: str, bpffs: str) -> Iterator[Finding]:
     if probes.lacking():
         yield probes.Finding("self-test", probes.Verdict.UNKNOWN, "cannot be tried by this process", "run as root")
     elif not probes.failures(found):
-        yield from _self_tests(Path(bpffs))
+        yield from _self_tests(Path(bpffs), quick)
 
 
-def _self_tests(bpffs: Path) -> Iterator[Finding]:
-    """A test connection, and the torture of sockmap, through programs of their own beside those of a running agent."""
+def _self_tests(bpffs: Path, quick: bool) -> Iterator[Finding]:
+    """A test connection and, unless it is to be quick, the torture of sockmap, through programs of their own beside
+    those of a running agent."""
     from ..datapath import cgroups
     from ..datapath.loader import LoadError, load
     from ..datapath.maps import LAYOUT, Maps
@@ -71,7 +73,8 @@ def _self_tests(bpffs: Path) -> Iterator[Finding]:
         with Maps(pins) as maps:
             maps.configure()
         yield self_test(pins, cgroups.find_mount(), beat=True)
-        yield _sockmap(pins)
+        if not quick:
+            yield _sockmap(pins)
     except LoadError as error:
         log = Path(tempfile.gettempdir(), "nodemesh-doctor.log")
         log.write_text(error.log)

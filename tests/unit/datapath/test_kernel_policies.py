@@ -1,5 +1,5 @@
-"""What Kubernetes' and Istio's policies on where traffic goes mean in kernel mode: from the objects to the slots that the
-kernel draws from, as a pod on one node finds them."""
+"""What Kubernetes' and Istio's policies on where traffic goes mean in kernel mode: from the objects to the slots that
+the kernel draws from, as a pod on one node finds them."""
 
 import pytest
 
