@@ -38,6 +38,7 @@ class Reason(IntEnum):
     PASS_EXCLUDED = 24
     PASS_DEVICE = 25
     REFUSED_DEVICE = 26
+    TCP_SMALL = 27
     # routing
     ROUTE_NOT_FOUND = 64
     HOST_NOT_FOUND = 65
@@ -132,6 +133,7 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.PASS_EXCLUDED: ReasonText("-", "pass_excluded"),
     Reason.PASS_DEVICE: ReasonText("-", "pass_device"),
     Reason.REFUSED_DEVICE: ReasonText("-", "refused_device"),
+    Reason.TCP_SMALL: ReasonText("-", "tcp_small"),
     Reason.ROUTE_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.HOST_NOT_FOUND: ReasonText("NR", "route_not_found"),
     Reason.CLUSTER_NOT_FOUND: ReasonText("NC", "cluster_not_found"),

@@ -47,7 +47,7 @@ import hashlib, http.client, sys
 connection = http.client.HTTPConnection(sys.argv[2], 80, timeout=None if sys.argv[1] == 'blocking' else 10)
 sha = hashlib.sha256()
 for number in range(int(sys.argv[3])):
-    connection.request('GET', ('/64', '/1000', '/65536')[number % 3])
+    connection.request('GET', ('/65536', '/64', '/1000')[number % 3])
     answer = connection.getresponse()
     assert answer.status == 200, answer.status
     sha.update(answer.read())
@@ -66,7 +66,7 @@ def ask(path):
         if line.lower().startswith(b'content-length:'):
             length = int(line.split()[1])
     return length
-file.read(ask('64'))
+file.read(ask('65536'))
 sock.sendall(b'GET /large HTTP/1.1\\r\\nhost: web\\r\\n\\r\\n')
 print('asked', flush=True)
 sys.stdin.readline()
@@ -99,10 +99,10 @@ print(file.readline().decode(), end='')
 HOLD = """
 import http.client, sys
 connections = [http.client.HTTPConnection('web', 80, timeout=10) for _ in range(8)]
-for _ in range(3):
+for size in (65536, 1000, 1000):
     for connection in connections:
-        connection.request('GET', '/1000')
-        assert len(connection.getresponse().read()) == 1000
+        connection.request('GET', f'/{size}')
+        assert len(connection.getresponse().read()) == size
 print('held', flush=True)
 for line in sys.stdin:
     good = 0

@@ -24,9 +24,9 @@ class Sockmap:
 
     def __init__(self, sockets: bpf.Map, depth_fd: int) -> None:
         self._sockets = sockets
-        self._flow = ctypes.create_string_buffer(FLOW.size)
+        self._flow = ctypes.create_string_buffer(_ARGUMENTS.size)
         head = struct.pack(
-            "=IIIIQQIIIIQQ", depth_fd, 0, 0, 0, 0, 0, 0, 0, FLOW.size, 0, ctypes.addressof(self._flow), 0
+            "=IIIIQQIIIIQQ", depth_fd, 0, 0, 0, 0, 0, 0, 0, _ARGUMENTS.size, 0, ctypes.addressof(self._flow), 0
         )
         self._attributes = ctypes.create_string_buffer(head, _ATTRIBUTES)
 
@@ -39,10 +39,11 @@ class Sockmap:
             return False
         return True
 
-    def depth(self, flow: bytes) -> int:
+    def depth(self, flow: bytes, small: bool = False) -> int:
         """Bytes that wait for the app to read them; negative where it gets them by TCP, which it does for good then. To
-        be asked before the first byte is written. About 1 µs. Raises OSError."""
-        self._flow.raw = flow
+        be asked before the first byte is written, and told then whether the first answer is small. About 1 µs. Raises
+        OSError."""
+        self._flow.raw = _ARGUMENTS.pack(flow, small)
         if bpf.test_run(self._attributes) < 0:
             code = ctypes.get_errno()
             raise OSError(code, f"queue depth: {os.strerror(code)}")
@@ -54,6 +55,9 @@ class Sockmap:
 
 
 _END = struct.Struct("=I")
+
+#: Of queue_depth: the flow, and whether the first answer is small.
+_ARGUMENTS = struct.Struct(f"={FLOW.size}sQ")
 
 
 def leave(sockets: bpf.Map, flow: bytes) -> None:

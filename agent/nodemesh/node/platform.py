@@ -21,8 +21,8 @@ class Queue(AppQueue):
         self._sockmap = sockmap
         self._flow = flow
 
-    def depth(self) -> int:
-        return self._sockmap.depth(self._flow)
+    def depth(self, small: bool) -> int:
+        return self._sockmap.depth(self._flow, small)
 
 
 class EbpfPlatform(Platform):

@@ -88,6 +88,7 @@ class Transport(Gated):
     __slots__ = (
         "handler",
         "bulk",
+        "to_come",
         "appetite",
         "established",
         "closed",
@@ -102,6 +103,7 @@ class Transport(Gated):
     def __init__(self, handler: Handler, accepted: bool = False, established: bool = False) -> None:
         self.handler = handler
         self.bulk = False  # large reads are worth sparing their copy
+        self.to_come = 0  # bytes of an answer that is about to be written, where they are many
         self.appetite = READ_SIZE  # bytes that one read takes, but for bytes in bulk
         self.pending = 0
         self.established = established

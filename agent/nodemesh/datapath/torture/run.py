@@ -32,7 +32,7 @@ VIEW = 2**32 - 2
 #: Seconds for one case; it has bounds of its own, which are shorter.
 _TIMEOUT = 60.0
 
-#: There and back, in bytes, for the gain: what sockmap is for. Through the whole proxy, small messages gain nothing.
+#: There and back, in bytes, for the gain: what sockmap is for. Connections of small messages are left to TCP.
 _MEASURED = 65536
 _ROUNDS = 9
 _COUNT = 150

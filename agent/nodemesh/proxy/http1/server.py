@@ -300,6 +300,8 @@ class Http1Server(Handler, Responder):
             message += write_chunk(data) if chunked else data
         if ended and chunked:
             message += write_last_chunk([])
+        if head.length >= BULK_LENGTH:
+            self.transport.to_come = head.length
         self.transport.send(message)
         if not ended and self.transport.pending:
             exchange.pause()

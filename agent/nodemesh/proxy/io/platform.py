@@ -19,9 +19,10 @@ class AppQueue:
 
     __slots__ = ()
 
-    def depth(self) -> int:
+    def depth(self, small: bool) -> int:
         """So many bytes wait; negative where the app gets all its bytes by TCP, which is decided when this is first
-        asked, before anything is written. Costs a system call. Raises OSError."""
+        asked, before anything is written: so it is where the first answer is `small`, and where the kernel finds that
+        the app is not of the right kind. Costs a system call. Raises OSError."""
         raise NotImplementedError
 
 

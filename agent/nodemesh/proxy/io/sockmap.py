@@ -2,7 +2,10 @@
 
 Towards the app nothing but the proxy bounds what waits: it asks for the queue's depth each time that it has written as
 much as may wait, and where the app has not read meanwhile, it looks again after a moment. Nobody tells when the app
-reads. Towards the proxy all is as ever, but for splice(2), which sees only what came by TCP."""
+reads. Towards the proxy all is as ever, but for splice(2), which sees only what came by TCP.
+
+It is for large answers: small ones cost more this way than by TCP, so that a connection whose first answer is small is
+one of TCP from then on."""
 
 from __future__ import annotations
 
@@ -21,6 +24,9 @@ from .sockets import SocketTransport
 
 #: Bytes that may wait for an app; TCP's own buffers let twice as many wait.
 MAX_DEPTH: Final = 2 * 1024 * 1024
+
+#: A first answer of fewer bytes is small.
+LEAST: Final = 16 * 1024
 
 #: With less room than that, waiting for more spares system calls.
 MIN_WRITE: Final = 64 * 1024
@@ -108,7 +114,7 @@ class SockmapTransport(SocketTransport):
         if self._queue is None:
             return size
         if self._room < MIN_WRITE and self._room < size:
-            depth = self._queue.depth()
+            depth = self._queue.depth(max(size, self.to_come) < LEAST)
             if depth < 0:
                 self._queue = None
                 return size

@@ -11,7 +11,7 @@ from tests.unit.proxy.io.test_reactor import Door, Ear, turn_until
 
 from nodemesh.proxy.io.platform import AppQueue, Platform
 from nodemesh.proxy.io.reactor import Reactor
-from nodemesh.proxy.io.sockmap import MAX_DEPTH, SockmapTransport
+from nodemesh.proxy.io.sockmap import LEAST, MAX_DEPTH, SockmapTransport
 from nodemesh.proxy.transport import READ_SIZE
 from nodemesh.registry.snapshot import Endpoint
 
@@ -22,9 +22,11 @@ class Queue(AppQueue):
     def __init__(self) -> None:
         self.now = 0
         self.asked = 0
+        self.small: list[bool] = []
 
-    def depth(self) -> int:
+    def depth(self, small: bool) -> int:
         self.asked += 1
+        self.small.append(small)
         if self.now == -errno.EBADF:
             raise OSError(errno.EBADF, "queue depth")
         return self.now
@@ -97,6 +99,18 @@ def test_the_queue_is_asked_before_the_first_byte_and_then_once_in_a_while(react
         ear.transport.send(data)
         assert drain(reactor, client, len(data)) == data
     assert 4 <= queue.asked <= 8
+
+
+@pytest.mark.parametrize(
+    ("first", "to_come", "small"),
+    [(LEAST - 1, 0, True), (LEAST, 0, False), (100, 65536, False)],
+    ids=["small", "large", "the head of a large one"],
+)
+def test_the_first_answer_says_whether_it_is_small(reactor, ear, client, queue, first, to_come, small):
+    ear.transport.to_come = to_come
+    ear.transport.send(bytes(first))
+    drain(reactor, client, first)
+    assert queue.small == [small]
 
 
 def test_what_goes_by_tcp_never_asks_again(reactor, ear, client, queue):
