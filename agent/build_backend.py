@@ -103,7 +103,7 @@ class Backend(build_meta._BuildMetaBackend):
         if not COMPILE:
             return node
         project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-        mypy = [need for need in project["optional-dependencies"]["dev"] if need.startswith("mypy")]
+        mypy = [need for need in project["optional-dependencies"]["dev"] if need.startswith(("mypy", "types-"))]
         return [*node, *mypy, *project["dependencies"]]
 
     get_requires_for_build_editable = get_requires_for_build_wheel
