@@ -59,14 +59,19 @@ def find(objects: list[dict], kind: str) -> dict:
     return found
 
 
-@pytest.fixture
-def server():
+def api_server() -> ApiServer:
+    """One that knows the kinds that are not ours, and none of ours."""
     made = ApiServer(with_mesh=False)
     for kind in route_kinds():
         made.kinds.add(kind)
     made.kinds.add(Kind("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"))
     made.kinds.add(Kind("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules"))
-    with running(made) as found:
+    return made
+
+
+@pytest.fixture
+def server():
+    with running(api_server()) as found:
         yield found
 
 
