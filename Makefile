@@ -1,4 +1,5 @@
 # Everything a developer runs. `make demo` and `make test` set up what is missing by themselves.
+# `make demo KEEP=1` leaves the demo running.
 # With NODEMESH_COMPILE=1, tests and bench run on the hot path compiled by mypyc (into build/compiled).
 .PHONY: setup compiled demo test fast check bench kernels image clean
 
@@ -20,7 +21,7 @@ compiled: setup
 		--target build/compiled .
 
 demo: setup
-	@.venv/bin/nodemesh demo
+	@.venv/bin/nodemesh demo $(if $(KEEP),--keep)
 
 test: $(built)
 	@.ci/lanes $(agent) $(coverage)

@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import msgspec
@@ -15,15 +18,25 @@ from click.testing import CliRunner
 from nodemesh.cli import demo, expectations
 from nodemesh.cli.scenarios import SCENARIOS
 from nodemesh.datapath.cgroups import find_mount
-from nodemesh.lab.owner import BPFFS, RUN
+from nodemesh.lab.owner import BPFFS, HOME, KEPT, RUN, remove
 
 ROWS = sum(len(scenario.rows) for scenario in SCENARIOS)
 
 
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 def start(*arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "nodemesh", "demo", "--format", "json", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
 
 
 def labs_of(pid: int) -> list[Path]:
@@ -63,18 +76,51 @@ def test_told_to_stop_it_removes_everything(number):
     assert labs_of(process.pid) == []
 
 
-def test_what_is_kept_can_be_used_and_removed():
+def kept_by(pid: int) -> Path:
+    (lab,) = RUN.glob(f"nodemesh-lab-demo-{pid}-*")
+    return lab
+
+
+def printed_commands(said: str) -> dict[str, list[str]]:
+    """What it says behind each colon or heading, as a shell would take it."""
+    told = said[said.index("The mesh, live") :]
+    found = re.findall(r"^ *(?:\d\. )?([\w, ]+?)(?:: +|  +)(\S.*)$", told, re.MULTILINE)
+    return {what: shlex.split(line) for what, line in found}
+
+
+def test_what_is_kept_can_be_used_as_printed_and_removed():
     process = start("--keep")
     _, said = process.communicate(timeout=170)
     assert process.returncode == 0, said
+    commands = printed_commands(said)
+
+    def run(what: str) -> str:
+        done = subprocess.run(commands[what], capture_output=True, text=True, timeout=60, env=environment(), check=True)
+        return done.stdout
+
     try:
-        (enter,) = RUN.glob(f"nodemesh-lab-demo-{process.pid}-*/enter")
-        page = [enter, "visitor", "curl", "-s", "http://productpage:9080/productpage"]
-        answer = json.loads(subprocess.run(page, capture_output=True, timeout=30, check=True).stdout)
+        answer = json.loads(run("ask from inside a pod"))
         assert answer["reviews"]["answer"]["version"] == "v3", "the last scenario's rules are in force"
-        assert str(enter) in said.replace("\n", "") and "nodemesh demo --remove" in said
+        (page,) = commands["The mesh, live"]
+        assert b"nodemesh" in urllib.request.urlopen(page, timeout=10).read()
+        before = run("and see why it goes by proxy")
+        run("give details a rule")
+        deadline = time.monotonic() + 20
+        while run("and see why it goes by proxy") == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert "v3" in run("ask what a request would do")
+        assert Path(*commands["Rules in force"]).is_file() and Path(*commands["Requests"]).is_file()
+        whose = kept_by(process.pid) / KEPT
+        whose.write_text("/elsewhere")
+        assert f"left {whose.parent.name}, which the nodemesh in /elsewhere has kept" in start("--remove").communicate(
+            timeout=60
+        )[1].replace("\n", "")
+        whose.write_text(HOME)
+        subprocess.run(
+            commands["Remove everything"], timeout=60, env=environment(), check=True, stdin=subprocess.DEVNULL
+        )
+        assert labs_of(process.pid) == []
     finally:
-        removing = start("--remove")
-        removing.communicate(timeout=60)
-    assert removing.returncode == 0
-    assert labs_of(process.pid) == []
+        for path in RUN.glob(f"nodemesh-lab-demo-{process.pid}-*"):
+            remove(path.name)

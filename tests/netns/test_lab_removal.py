@@ -10,7 +10,7 @@ import pytest
 
 from nodemesh.datapath.cgroups import find_mount, pids
 from nodemesh.lab import Lab, cgroup, sweep
-from nodemesh.lab.owner import BPFFS, RUN
+from nodemesh.lab.owner import BPFFS, HOME, RUN, kept, remove
 from nodemesh.lab.place import Place
 
 OWNER = """
@@ -119,8 +119,9 @@ def test_a_kept_lab_outlives_its_owner_until_it_is_asked_for():
     members = members_of(lab)
     kill(owner)
     assert lab not in sweep() and alive(members) == members
-    assert lab in sweep(kept=True)
-    assert alive(members) == [] and traces(lab) == []
+    assert kept()[lab] == HOME
+    remove(lab)
+    assert lab not in kept() and alive(members) == [] and traces(lab) == []
 
 
 def test_a_process_that_enters_when_its_cgroup_was_just_emptied_goes_too(monkeypatch):

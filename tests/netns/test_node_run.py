@@ -323,4 +323,4 @@ def test_uninstall_is_refused_while_an_agent_runs_and_leaves_nothing_after_one_t
     assert not (lab.folder / "run").exists()
     assert [programs_at(pod.cgroup.parent) for pod in lab.pods.values()] == [NONE, NONE]
     assert client.request("http://web/teapot")[0].status == 200
-    assert uninstall().stdout == "nothing of nodemesh is in the kernel\n"
+    assert uninstall().stdout == "nothing of nodemesh is here\n"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -17,11 +21,16 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ..lab import LabError, sweep
+from ..lab import LabError
+from ..lab.owner import HOME, kept
+from ..lab.owner import remove as remove_lab
 from .expectations import Verdict
 from .output import Failure, format_option, print_json
 from .scenarios import SCENARIOS, Row, Scenario
 from .stage import Stage
+
+#: MB that Istio's performance page reckons with for a sidecar.
+SIDECAR = 60
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +61,7 @@ def demo(keep: bool, remove: bool, form: str) -> None:
         console.width = 160
     try:
         if remove:
-            for lab in sweep(kept=True):
-                console.print(f"removed {lab}")
+            _remove(console)
             return
         outcomes = _perform(console, keep)
     except LabError as error:
@@ -63,6 +71,18 @@ def demo(keep: bool, remove: bool, form: str) -> None:
     wrong = sum(not outcome.holds for outcome in outcomes)
     if wrong:
         raise Failure(f"{wrong} of {len(outcomes)} rows did not come out as expected")
+
+
+def _remove(console: Console) -> None:
+    """This nodemesh's labs without a word; another checkout's only where somebody says so."""
+    for lab, whose in kept().items():
+        if whose != HOME:
+            question = f"{lab} was kept by the nodemesh in {whose}. Remove it?"
+            if not (sys.stdin.isatty() and click.confirm(question)):
+                console.print(f"left {lab}, which the nodemesh in {whose} has kept: its own demo --remove removes it")
+                continue
+        remove_lab(lab)
+        console.print(f"removed {lab}")
 
 
 def _perform(console: Console, keep: bool) -> list[Outcome]:
@@ -77,18 +97,26 @@ def _perform(console: Console, keep: bool) -> list[Outcome]:
         with Live(console=console, refresh_per_second=8, transient=not console.is_terminal) as live:
             live.update(Spinner("dots", "starting the agent"))
             stage.start_agent()
+            memory = stage.memory()
             for scenario in SCENARIOS:
                 live.update(_table(outcomes, scenario.name))
+                memory = max(memory, stage.memory()) if stage.agent.pids() else memory
                 outcomes += _outcomes(stage, scenario)
             live.update(_table(outcomes))
         if not console.is_terminal:
             console.print(_table(outcomes))
+        console.print(
+            f"Memory: {memory} MiB for the node's agent; {len(stage.lab.pods)} sidecars would take "
+            f"{SIDECAR * len(stage.lab.pods)} MB ({SIDECAR} MB each, by Istio's performance page)."
+        )
         if keep:
             stage.agent.start()
             stage.lab.keep()
             console.print(_manual(stage), soft_wrap=True, highlight=False)
-    left = "left running" if keep else "everything is removed"
-    console.print(f"{len(outcomes)} rows in {time.monotonic() - began:.0f} s; {left}.")
+    left = (
+        "left running" if keep else f"everything is removed; {command()} demo --keep leaves it running, with its page"
+    )
+    console.print(f"{len(outcomes)} rows in {time.monotonic() - began:.0f} s; {left}.", soft_wrap=True)
     return outcomes
 
 
@@ -129,15 +157,31 @@ def _table(outcomes: list[Outcome], running: str = "") -> Table:
     return table
 
 
+def command() -> str:
+    """What a shell takes for this command."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m nodemesh"
+    found = shutil.which("nodemesh")
+    return "nodemesh" if found and os.path.samefile(found, called) else shlex.quote(str(called.absolute()))
+
+
 def _manual(stage: Stage) -> str:
     """How to use what was kept, and how to remove it."""
     enter = stage.lab.folder / "enter"
+    rules = stage.agent.folder / "scenario.yaml"
+    details = stage.scenario_folder("retries") / "virtual-services.yaml"
     return (
-        f"\n[bold]Ask from inside a pod[/]  {enter} visitor curl -s http://productpage:9080/productpage\n"
-        f"[bold]Change the rules[/]       {stage.agent.folder}/scenario.yaml\n"
-        f"[bold]Look at the node[/]       nodemesh status --admin {stage.agent.admin}\n"
-        f"[bold]Read the requests[/]      {stage.agent.access_log}\n"
-        f"[bold]Remove everything[/]      nodemesh demo --remove\n"
+        f"\n[bold]The mesh, live[/]  http://{stage.agent.admin}/\n"
+        "\n[bold]Three things to try[/]\n"
+        f"1. ask from inside a pod:        {enter} visitor curl -s http://productpage:9080/productpage\n"
+        f"2. give details a rule:          cp {details} {stage.agent.folder}/mine.yaml\n"
+        f"   and see why it goes by proxy: {command()} services --admin {stage.agent.admin}\n"
+        f"3. ask what a request would do:  {command()} explain GET http://reviews:9080/ --as bookinfo/visitor "
+        f"--admin {stage.agent.admin}\n"
+        f"\n[bold]Rules in force[/]     {rules}\n"
+        f"[bold]Requests[/]           {stage.agent.access_log}\n"
+        f"[bold]Remove everything[/]  {command()} demo --remove\n"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -12,6 +13,9 @@ from ..lab.client import Answer
 
 #: How far a random share may lie from its mean: 4.5 standard deviations, once in 150,000 runs.
 _SIGMAS = 4.5
+
+#: The proxy's mark on an answer, as Envoy's.
+_SERVICE_TIME = "x-envoy-upstream-service-time"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -64,7 +68,7 @@ def version_share(rare: str, common: str, share: float) -> Expectation:
         seen = Counter(map(reviews_version, answers))
         low, high = binomial_bounds(len(answers), share)
         holds = low <= seen[rare] <= high and set(seen) <= {rare, common}
-        return Verdict(f"{_counts(seen)} ({seen[rare] / len(answers):.1%} {rare})", holds)
+        return Verdict(f"{_counts(seen)} ({seen[rare] / len(answers):.1%} {rare}; {_bounds(low, high)})", holds)
 
     return Expectation(f"{share:.0%} {rare}, the rest {common}", judge)
 
@@ -76,7 +80,8 @@ def status_share(status: int, share: float) -> Expectation:
         seen = Counter(map(failure, answers))
         low, high = binomial_bounds(len(answers), share)
         holds = low <= seen[str(status)] <= high and set(seen) <= {str(status), "200"}
-        return Verdict(f"{_counts(seen)} ({seen[str(status)] / len(answers):.1%} {status})", holds)
+        share_seen = f"{seen[str(status)] / len(answers):.1%} {status}"
+        return Verdict(f"{_counts(seen)} ({share_seen}; {_bounds(low, high)})", holds)
 
     return Expectation(f"{share:.0%} {status}, the rest 200", judge)
 
@@ -147,6 +152,31 @@ def changes(old: str, new: str, within: float) -> Expectation:
     return Expectation(f"{new} within {within:g} s, no request lost", judge)
 
 
+def joins(ruled: str, within: float) -> Expectation:
+    """Within seconds of its making, the pod's requests go by the rules; until then they go as without a mesh."""
+
+    def judge(answers: Sequence[Answer], moment: float) -> Verdict:
+        seen = [(one.began - moment, reviews_version(one)) for one in answers]
+        lost = sum(one.status != 200 for one in answers)
+        since = min((at for at, _ in seen if all(one == ruled for later, one in seen if later >= at)), default=math.inf)
+        return Verdict(f"{ruled} after {since:.2f} s, {lost} of {len(seen)} requests lost", since < within and not lost)
+
+    return Expectation(f"{ruled} within {within:g} s, no request lost", judge)
+
+
+def median(*, proxied: bool) -> Expectation:
+    """What a request takes in the middle, on a connection of its own; it holds however long that is, if all came by the
+    way that is meant."""
+
+    def judge(answers: Sequence[Answer], _moment: float) -> Verdict:
+        seen = Counter(map(failure, answers))
+        way = {_SERVICE_TIME in one.headers for one in answers if one.status == 200}
+        middle = statistics.median(one.seconds for one in answers) * 1e6
+        return Verdict(f"{_counts(seen)}, median {middle:.0f} µs", set(seen) == {"200"} and way == {proxied})
+
+    return Expectation(f"200 every time, {'by' if proxied else 'past'} the proxy", judge)
+
+
 def goes_direct(ruled: str, versions: Sequence[str], within: float) -> Expectation:
     """Before the proxy's end the rule holds: one version. Within seconds of it every request is answered, and without
     rules: by all versions."""
@@ -168,6 +198,10 @@ def binomial_bounds(count: int, share: float) -> tuple[float, float]:
     """Between which numbers of hits a fair draw stays."""
     mean, deviation = count * share, math.sqrt(count * share * (1 - share))
     return mean - _SIGMAS * deviation, mean + _SIGMAS * deviation
+
+
+def _bounds(low: float, high: float) -> str:
+    return f"{max(0, math.ceil(low))} to {math.floor(high)} is chance"
 
 
 def _counts(seen: Counter[str]) -> str:

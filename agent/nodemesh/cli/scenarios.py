@@ -20,10 +20,12 @@ class Deed(StrEnum):
     NONE = ""
     APPLY = "apply"  # the row's own YAML replaces what is in force
     KILL = "kill"  # every process of the agent, by SIGKILL
+    JOIN = "join"  # a pod is made that the agent has not seen, and the requests are its own
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests from inside the visitor's pod: `count` of them, or as many as fit in `duration` seconds."""
+    """Requests from inside the visitor's pod: `count` of them, or as many as fit in `duration` seconds. A pod's or
+    service's name in braces in the URL is its address."""
 
     asked: str
     url: str
@@ -51,6 +53,9 @@ PAGE = "http://productpage:9080/productpage"
 REVIEWS = "http://reviews:9080/reviews/0"
 RATINGS = "http://ratings:9080/ratings/0"
 DETAILS = "http://details:9080"
+
+#: Requests whose median is shown.
+TIMED = 300
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
@@ -173,6 +178,49 @@ SCENARIOS: tuple[Scenario, ...] = (
                 deed=Deed.APPLY,
                 yaml="all-v3",
                 expectation=expect.changes("v1", "v3", 2.0),
+            ),
+        ),
+    ),
+    Scenario(
+        name="A pod that joins",
+        yaml="all-v3",
+        rows=(
+            Row(
+                asked="reviews for 2 s, by a pod made now",
+                url=REVIEWS,
+                duration=2.0,
+                deed=Deed.JOIN,
+                expectation=expect.joins("v3", 2.0),
+            ),
+        ),
+    ),
+    Scenario(
+        name="Kernel beside direct",
+        yaml="all-v3",
+        rows=(
+            Row(
+                asked=f"{TIMED} × a pod of details",
+                url="http://{details-v1}:9080/details/0",
+                count=TIMED,
+                expectation=expect.median(proxied=False),
+            ),
+            Row(
+                asked=f"{TIMED} × details, which no rule sends through the proxy",
+                url="http://{details}:9080/details/0",
+                count=TIMED,
+                expectation=expect.median(proxied=False),
+            ),
+        ),
+    ),
+    Scenario(
+        name="Proxy beside them",
+        yaml="retries",
+        rows=(
+            Row(
+                asked=f"{TIMED} × details, with retries",
+                url="http://{details}:9080/details/0",
+                count=TIMED,
+                expectation=expect.median(proxied=True),
             ),
         ),
     ),

@@ -82,22 +82,40 @@ class Stage:
         """Send the row's requests, do its deed meanwhile, and judge what came back."""
         answers: list[Answer] = []
         failures: list[Exception] = []
-        traffic = threading.Thread(target=self._send, args=(row, answers, failures), name="traffic")
+        client, moment = self.visitor, 0.0
+        if row.deed is Deed.JOIN:
+            client, moment = self.lab.pod("newcomer", namespace=NAMESPACE, labels={"app": VISITOR}), time.monotonic()
+        traffic = threading.Thread(target=self._send, args=(client, row, answers, failures), name="traffic")
         traffic.start()
-        moment = self._do(row) if row.deed else 0.0
+        if row.deed in (Deed.APPLY, Deed.KILL):
+            moment = self._do(row)
         traffic.join()
+        if client is not self.visitor:
+            self.lab.delete(client)
         if failures:
             raise failures[0]
         return row.expectation.judge(answers, moment)
 
+    def scenario_folder(self, name: str) -> Path:
+        return self.manifests / "scenarios" / name
+
     def scenario_yaml(self, name: str) -> str:
-        files = sorted((self.manifests / "scenarios" / name).glob("*.yaml"))
+        files = sorted(self.scenario_folder(name).glob("*.yaml"))
         return "---\n".join(file.read_text() for file in files)
 
-    def _send(self, row: Row, answers: list[Answer], failures: list[Exception]) -> None:
+    def memory(self) -> int:
+        """MiB that the agent's processes have, what they share counted once (PSS of proc_pid_smaps_rollup(5))."""
+        rows = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.agent.pids()]
+        return (
+            sum(int(line.split()[1]) for text in rows for line in text.splitlines() if line.startswith("Pss:")) // 1024
+        )
+
+    def _send(self, client: Pod, row: Row, answers: list[Answer], failures: list[Exception]) -> None:
         try:
-            answers += self.visitor.request(
-                row.url,
+            addresses = {pod.name: pod.ip for pod in self.lab.pods.values()}
+            addresses |= {one.name: one.addresses[0] for one in self.lab.services.values()}
+            answers += client.request(
+                row.url.format_map(addresses),
                 headers=row.headers,
                 count=row.count,
                 concurrency=row.concurrency,

@@ -25,8 +25,7 @@ def uninstall(run_dir: str, bpffs: str) -> None:
         held = lock(run_dir) if Path(run_dir).is_dir() else None
         done = remove(Pins(Path(bpffs), LAYOUT))
         if held is not None:
-            clear(run_dir)
-            done.append(f"removed {run_dir}")
+            done += [f"removed {path}" for path in clear(run_dir)]
     except StartError as error:
         raise Failure(str(error)) from None
     except PermissionError as error:
@@ -34,4 +33,4 @@ def uninstall(run_dir: str, bpffs: str) -> None:
     for line in done:
         click.echo(line)
     if not done:
-        click.echo("nothing of nodemesh is in the kernel")
+        click.echo("nothing of nodemesh is here")

@@ -104,7 +104,7 @@ class Lab:
         self._pods.clear()
 
     def keep(self) -> None:
-        """Let the lab live on when its owner ends; `sweep(kept=True)` removes it then. The script `enter POD COMMAND…`
+        """Let the lab live on when its owner ends; owner.py's `kept` names it then. The script `enter POD COMMAND…`
         in its folder starts processes in its pods."""
         cases = [f'{pod.name}) shift; exec {shlex.join(pod.command([]))} "$@" ;;' for pod in self._pods.values()]
         names = ", ".join(pod.name for pod in self._pods.values())

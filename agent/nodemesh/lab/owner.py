@@ -17,6 +17,12 @@ RUN = Path("/run/nodemesh/lab")
 #: Where a lab's agent may pin its programs and maps.
 BPFFS = Path("/sys/fs/bpf")
 
+#: In a lab's folder: it is to stay, and which nodemesh has said so.
+KEPT = "kept"
+
+#: The folder of this nodemesh: a checkout's, or where it is installed.
+HOME = str(Path(__file__).resolve().parents[2])
+
 _IDENTITY = re.compile(r"nodemesh-lab-(?P<name>[a-z0-9-]+)-(?P<pid>\d+)-(?P<started>\d+)")
 
 
@@ -40,22 +46,26 @@ def identity(name: str) -> str:
 
 
 def keep(lab: str) -> None:
-    """Let `lab` outlive its owner: a sweep leaves it alone until it is asked for the kept ones as well."""
-    (RUN / lab / "kept").touch()
+    """Let `lab` outlive its owner: a sweep leaves it alone."""
+    (RUN / lab / KEPT).write_text(HOME)
 
 
-def sweep(*, kept: bool = False) -> list[str]:
-    """Remove the labs whose owners are dead, with `kept` those too that were told to stay; returns their names."""
-    removed = []
-    for lab in sorted(_labs()):
-        match = _IDENTITY.fullmatch(lab)
-        if match is None or _alive(int(match["pid"]), int(match["started"])):
-            continue
-        if (RUN / lab / "kept").exists() and not kept:
-            continue
+def kept() -> dict[str, str]:
+    """The labs that were told to stay and whose owners have ended, each with the folder of who kept it."""
+    return {lab: (RUN / lab / KEPT).read_text() for lab in _orphans() if (RUN / lab / KEPT).exists()}
+
+
+def sweep() -> list[str]:
+    """Remove the labs whose owners are dead, but for those that were told to stay; returns their names."""
+    removed = [lab for lab in _orphans() if not (RUN / lab / KEPT).exists()]
+    for lab in removed:
         remove(lab)
-        removed.append(lab)
     return removed
+
+
+def _orphans() -> list[str]:
+    found = [(lab, _IDENTITY.fullmatch(lab)) for lab in sorted(_labs())]
+    return [lab for lab, match in found if match and not _alive(int(match["pid"]), int(match["started"]))]
 
 
 def remove(lab: str) -> None:

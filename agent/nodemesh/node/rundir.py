@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from .options import Ebpf, RunOptions, StartError
@@ -27,19 +26,24 @@ def make(options: RunOptions) -> tuple[str, bool]:
     return str(path), not existed
 
 
-def sweep(run_dir: str) -> None:
-    """Remove the sockets that killed agents left; only for who holds the lock."""
-    for path in Path(run_dir).glob("*.sock"):
-        path.unlink(missing_ok=True)
+def sweep(run_dir: str) -> list[str]:
+    """Remove the sockets that killed agents left, and say which; only for who holds the lock."""
+    left = [str(path) for path in sorted(Path(run_dir).glob("*.sock"))]
+    for path in left:
+        os.unlink(path)
+    return left
 
 
-def clear(run_dir: str) -> None:
-    """Remove the folder that a killed agent left, unless somebody else has put something into it; only for who holds
-    the lock."""
-    sweep(run_dir)
+def clear(run_dir: str) -> list[str]:
+    """Remove what a killed agent left, and the folder, unless somebody else has put something into it. Answers what is
+    gone: the folder alone, where all of it is. Only for who holds the lock."""
+    gone = sweep(run_dir)
     Path(run_dir, "lock").unlink(missing_ok=True)
-    with suppress(OSError):
+    try:
         Path(run_dir).rmdir()
+    except OSError:
+        return gone
+    return [run_dir]
 
 
 def lock(run_dir: str) -> int:

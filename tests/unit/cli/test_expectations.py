@@ -95,3 +95,32 @@ def test_going_direct_means_every_version_soon_after_the_last_failure():
     assert not holds(expectation, [*ruled, refused(1.5), reviews("v3", 2.0)], 1.0), "the rule still holds"
     assert not holds(expectation, [*direct(0.5), *direct(2.5)], 1.0), "the rule never held"
     assert not holds(expectation, [*ruled, refused(1.5)], 1.0), "never"
+
+
+def test_a_share_tells_what_is_chance():
+    answers = [reviews("v3")] * 40 + [reviews("v1")] * 360
+    said = expect.version_share("v3", "v1", 0.1).judge(answers, 0.0).measured
+    assert said == "360 × v1, 40 × v3 (10.0% v3; 13 to 67 is chance)"
+
+
+def test_who_joins_is_ruled_in_time_and_loses_nothing():
+    expectation = expect.joins("v3", 2.0)
+    direct, ruled = (
+        [reviews("v1", 1.1), reviews("v3", 1.2), reviews("v2", 1.3)],
+        [reviews("v3", 1.5), reviews("v3", 3.5)],
+    )
+    said = expectation.judge([*direct, *ruled], 1.0)
+    assert said == expect.Verdict("v3 after 0.50 s, 0 of 5 requests lost", True)
+    assert not holds(expectation, [*ruled, reviews("v1", 3.6)], 1.0), "never for good"
+    assert not holds(expectation, [reviews("v1", 3.1), reviews("v3", 3.2)], 1.0), "too late"
+    assert not holds(expectation, [status(503, began=1.1), *ruled], 1.0), "a request was lost"
+
+
+def test_a_median_holds_by_the_way_and_not_by_its_length():
+    proxied = [Answer(200, {"x-envoy-upstream-service-time": "1"}, "", 0.0, seconds) for seconds in (0.001, 0.002, 9.0)]
+    direct = [status(200, 0.0005)] * 3
+    assert expect.median(proxied=True).judge(proxied, 0.0).measured == "3 × 200, median 2000 µs"
+    assert holds(expect.median(proxied=True), proxied) and holds(expect.median(proxied=False), direct)
+    assert not holds(expect.median(proxied=False), proxied) and not holds(expect.median(proxied=True), direct)
+    assert not holds(expect.median(proxied=True), [*proxied, direct[0]])
+    assert not holds(expect.median(proxied=False), [*direct, status(503)])
