@@ -20,7 +20,8 @@ compiled: setup
 	@NODEMESH_COMPILE=1 .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --upgrade \
 		--target build/compiled .
 
-demo: setup
+demo:
+	@.ci/setup demo
 	@.venv/bin/nodemesh demo $(if $(KEEP),--keep)
 
 test: $(built)
