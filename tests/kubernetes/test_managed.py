@@ -10,7 +10,7 @@ from tests.apiserver.server import ApiServer
 from tests.clusters import service
 from tests.kubernetes.test_election import Agent
 from tests.kubernetes.test_manifests import MANIFESTS
-from tests.kubernetes.test_route_statuses import CLASS, EDGE, found, made
+from tests.kubernetes.test_route_statuses import CLASS, EDGE, found, made, route
 
 from nodemesh.node.managed import wanted_objects
 from nodemesh.node.managed_gateways import ManagedGateways
@@ -89,6 +89,88 @@ def test_a_gateway_gets_its_objects_with_the_infrastructure_s_labels(play):
         story,
         guarded(with_spec(listeners=listeners, infrastructure={"labels": {"team": "a"}, "annotations": {"b": "c"}})),
     )
+
+
+def test_its_service_declares_what_the_listeners_speak(play):
+    async def story(follower):
+        await known(follower)
+        assert await Deployer(follower).write()
+        ports = of(follower, "Service", "edge-nodemesh")["spec"]["ports"]
+        assert [port["name"] for port in ports] == ["http-80", "tls-443", "tcp-9000"]
+
+    tls = {"mode": "Passthrough"}
+    pair = {"certificateRefs": [{"name": "pair"}]}
+    listeners = [
+        *EDGE["spec"]["listeners"],
+        {"name": "a", "port": 443, "protocol": "HTTPS", "hostname": "a.example", "tls": pair},
+        {"name": "b", "port": 443, "protocol": "TLS", "hostname": "b.example", "tls": tls},
+        {"name": "c", "port": 9000, "protocol": "TCP"},
+    ]
+    play(story, guarded(with_spec(listeners=listeners)))
+
+
+POLICY = made(
+    "BackendTLSPolicy",
+    "cart",
+    {
+        "targetRefs": [{"group": "", "kind": "Service", "name": "cart"}],
+        "validation": {
+            "hostname": "cart",
+            "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "trusted"}],
+        },
+    },
+)
+
+
+def rules_of(follower, namespace: str = "default") -> dict[str, list[str]]:
+    roles = [one for one in follower.server.objects("Role") if one["metadata"]["namespace"] == namespace]
+    return {rule["resources"][0]: rule["resourceNames"] for role in roles for rule in role["rules"]}
+
+
+def test_it_may_read_what_its_backends_trust_and_what_it_shows_them(play):
+    async def story(follower):
+        await known(follower)
+        await follower.until(lambda: follower.snapshot.http_routes and follower.snapshot.backend_tls_policies)
+        assert await Deployer(follower).write()
+        assert rules_of(follower) == {"secrets": ["own"], "configmaps": ["trusted"]}
+
+    edge = with_spec(tls={"backend": {"clientCertificateRef": {"name": "own"}}})
+    play(story, guarded(edge, route("r"), POLICY))
+
+
+def test_of_another_namespace_it_may_read_what_is_granted_as_long_as_it_is(play):
+    grant = made(
+        "ReferenceGrant",
+        "g",
+        {
+            "from": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "default"}],
+            "to": [{"group": "", "kind": "Secret"}],
+        },
+    )
+    grant["metadata"]["namespace"] = "vault"
+    named = {"certificateRefs": [{"name": "pair", "namespace": "vault"}, {"name": "other", "namespace": "closed"}]}
+
+    async def story(follower):
+        await known(follower)
+        await follower.until(lambda: follower.snapshot.reference_grants)
+        deployer = Deployer(follower)
+        assert await deployer.write()
+        assert rules_of(follower, "vault") == {"secrets": ["pair"]} and not rules_of(follower, "closed")
+        role, binding = (
+            next(one for one in follower.server.objects(kind) if one["metadata"]["namespace"] == "vault")
+            for kind in ("Role", "RoleBinding")
+        )
+        assert [owner["kind"] for owner in role["metadata"]["ownerReferences"]] == ["ReferenceGrant"]
+        account = {"kind": "ServiceAccount", "name": "edge-nodemesh", "namespace": "default"}
+        assert binding["subjects"] == [account] and binding["roleRef"]["name"] == role["metadata"]["name"]
+        follower.server.delete("ReferenceGrant", "g", "vault")
+        await follower.until(lambda: not follower.snapshot.reference_grants)
+        assert await deployer.write() and not rules_of(follower, "vault")
+        before = patches(follower)
+        assert await deployer.write() and patches(follower) == before
+
+    listeners = [*EDGE["spec"]["listeners"], {"name": "tls", "port": 443, "protocol": "HTTPS", "tls": named}]
+    play(story, guarded(with_spec(listeners=listeners), grant))
 
 
 def test_the_workload_is_as_guarded_as_the_one_of_the_manifests(play):

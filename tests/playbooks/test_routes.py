@@ -528,3 +528,22 @@ def test_a_gateway_speaks_tls_to_a_service_by_its_policy(name, held):
         while shop.servers[CART].waiting:
             settle(shop.world, TlsPeer(shop.servers[CART].accept(), server_context(authority.issue(name)), server=True))
     assert split(peer.take())[0].split()[1] == (b"200" if held else b"503")
+
+
+def test_a_gateway_shows_its_certificate_to_backends_with_a_policy():
+    authority = Authority()
+    pair = authority.issue("edge.example")
+    client = "tls: {backend: {clientCertificateRef: {name: own}}}\n"
+    shop = Shop(gateway(HTTP, more=client) + route("r", rule()) + made("BackendTLSPolicy", "p", POLICY))
+    held = {
+        "configmap://shop/ca": {"ca.crt": authority.certificate},
+        "shop/own": {"tls.crt": pair.certificate, "tls.key": pair.key},
+    }
+    shop.world.proxy.certificates.replace(Materials({}, held))
+    shop.world.arrive(80, LABELS, namespace="shop").send(b"GET / HTTP/1.1\r\nHost: cart.shop\r\n\r\n")
+    shop.world.run()
+    context = server_context(authority.issue("cart.example"), authority.certificate)
+    upstream = TlsPeer(shop.servers[CART].accept(), context, server=True)
+    settle(shop.world, upstream)
+    assert upstream.take().startswith(b"GET / HTTP/1.1\r\n")
+    assert upstream.connection.getpeercert()["subject"][0][0][1] == "edge.example"

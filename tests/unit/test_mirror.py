@@ -91,6 +91,7 @@ ELSEWHERE = {
     "node/route_facts.py": "kubernetes/test_route_statuses.py",
     "node/routestatus.py": "kubernetes/test_route_statuses.py",
     "node/routestatuses.py": "kubernetes/test_route_statuses.py",
+    "node/gateway_rights.py": "kubernetes/test_managed.py",
     "node/managed_gateways.py": "kubernetes/test_managed.py",
     "node/managed.py": "kubernetes/test_managed.py",
     "node/platform.py": "netns/test_node_run.py",

@@ -13,7 +13,8 @@ from ..config.problems import path_text
 from ..config.reach import TERMINATING
 from ..registry.assemble import ObjectKey
 from ..routing.client import Client
-from ..routing.gatewayapi.rules import Listener
+from ..routing.gatewayapi.backend_tls import gateways_by_host, with_pair
+from ..routing.gatewayapi.rules import BackendTls, Listener
 from ..routing.gatewayapi.serve import serves
 from ..routing.tables import Tables
 from .credentials import Use
@@ -30,22 +31,32 @@ def listener_uses(tables: Tables, clients: Iterable[Client]) -> Iterator[Use]:
 
 
 def backend_uses(tables: Tables, clients: Iterable[Client]) -> Iterator[Use]:
-    """The authorities that BackendTLSPolicies name, where gateways are served."""
-    if not any(client.gateway for client in clients):
+    """The authorities that BackendTLSPolicies name, and the certificates that their backends are shown, where the
+    Gateways that are served here have routes to them."""
+    if not tables.backend_tls:
         return
-    for policies in tables.backend_tls.values():
-        for policy in policies:
-            if policy.tls.credential:
-                owner = policy.owner
-                yield Use(
-                    holder=ObjectKey(owner.kind, owner.namespace, owner.name, GROUP),
-                    location=owner.location,
-                    path=path_text(("spec", "validation", "caCertificateRefs")),
-                    tls=policy.tls,
-                    namespace=owner.namespace,
-                    paths=(),
-                    secrets=(policy.tls.credential,),
-                )
+    gateways = [client for client in clients if client.gateway]
+    served = {
+        key: entry for key, entry in tables.listeners.items() if any(serves(entry, client) for client in gateways)
+    }
+    pairs = {entry.gateway: entry.client_pair for entry in served.values()}
+    for host, reached_by in gateways_by_host(served, tables.routes).items():
+        for policy in tables.backend_tls.get(host, ()):
+            for gateway in sorted(reached_by):
+                yield use_of_policy(policy, pairs[gateway])
+
+
+def use_of_policy(policy: BackendTls, pair: str) -> Use:
+    owner = policy.owner
+    return Use(
+        holder=ObjectKey(owner.kind, owner.namespace, owner.name, GROUP),
+        location=owner.location,
+        path=path_text(("spec", "validation", "caCertificateRefs")),
+        tls=with_pair(policy.tls, pair),
+        namespace=owner.namespace,
+        paths=(),
+        secrets=tuple(key for key in (policy.tls.credential, pair) if key),
+    )
 
 
 def use_of(listener: Listener) -> Use:

@@ -1,10 +1,9 @@
-"""The objects that a managed Gateway gets: ServiceAccount, rights for its certificates, Deployment, Service, and the
-NetworkPolicy that keeps its admin API from the cluster's pods."""
+"""The objects that a managed Gateway gets: ServiceAccount, Deployment, Service, and the NetworkPolicy that keeps its
+admin API from the cluster's pods."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..config.gatewayapi import GROUP
 from ..config.gatewayapi.gateways import KubernetesGatewaySpec
@@ -15,13 +14,11 @@ from ..routing.gatewayapi.attach import Attached
 from ..routing.gatewayapi.conditions import holds
 from ..routing.gatewayapi.names import label_value, object_name
 from ..routing.tables import Tables
-
-Manifest = dict[str, Any]
+from .gateway_rights import RBAC, Manifest, Rights
 
 #: The binding that lets all managed Gateways' workloads read the mesh.
 BINDING = "nodemesh-managed-gateways"
 READER = "nodemesh-agent"
-RBAC = "rbac.authorization.k8s.io"
 NETWORKING = "networking.k8s.io"
 #: The label of namespaces that may read the admin API, as in the manifests.
 SCRAPERS = {"nodemesh.io/scrape": "enabled"}
@@ -65,28 +62,33 @@ def wanted_objects(tables: Tables | None, snapshot: Snapshot, image: str) -> Ite
     if tables is None or not isinstance(tables.attached, Attached):
         return
     items = managed(snapshot.kubernetes_gateways.values(), tables.attached)
+    rights = Rights(snapshot, tables.attached) if items else None
     for item in items:
         yield from objects_of(item, tables.attached, image)
+        yield from rights.objects(item, meta_of(item)) if rights is not None else ()
     if items:
         yield reader_binding(items)
 
 
-def ports_of(item: Object[KubernetesGatewaySpec], attached: Attached) -> list[int]:
-    """The listeners' ports; the admin API's own is offered to nobody."""
-    return sorted({spot.listener.port for spot in attached.spots[item.meta.key] if spot.valid} - {ADMIN_PORT})
+def ports_of(item: Object[KubernetesGatewaySpec], attached: Attached) -> dict[int, str]:
+    """The listeners' ports with names that declare what they speak; the admin API's own is offered to nobody."""
+    protocols: dict[int, set[str]] = {}
+    for spot in attached.spots[item.meta.key]:
+        if spot.valid and spot.listener.port != ADMIN_PORT:
+            protocols.setdefault(spot.listener.port, set()).add(spot.listener.protocol.lower())
+    return {
+        port: f"{next(iter(found)) if len(found) == 1 else 'tls'}-{port}" for port, found in sorted(protocols.items())
+    }
 
 
 def objects_of(item: Object[KubernetesGatewaySpec], attached: Attached, image: str) -> list[tuple[str, Manifest]]:
     """Each with the path of its collection."""
     namespace = item.meta.namespace
     of_apps, of_core = f"/apis/apps/v1/namespaces/{namespace}", f"/api/v1/namespaces/{namespace}"
-    of_rbac = f"/apis/{RBAC}/v1/namespaces/{namespace}"
     ports = ports_of(item, attached)
     found: list[tuple[str, Manifest]] = [
         (f"{of_core}/serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta_of(item)}),
-        (f"{of_rbac}/roles", role_of(item, attached)),
-        (f"{of_rbac}/rolebindings", role_binding_of(item)),
-        (f"{of_apps}/deployments", deployment_of(item, ports, image)),
+        (f"{of_apps}/deployments", deployment_of(item, image)),
         (f"{of_core}/services", service_of(item, ports)),
         (f"/apis/{NETWORKING}/v1/namespaces/{namespace}/networkpolicies", network_policy_of(item, ports)),
     ]
@@ -121,36 +123,6 @@ def own_labels(item: Object[KubernetesGatewaySpec]) -> dict[str, str]:
     return {GATEWAY_NAME_LABEL: label_value(item.meta.name), "app.kubernetes.io/part-of": "nodemesh"}
 
 
-def role_of(item: Object[KubernetesGatewaySpec], attached: Attached) -> Manifest:
-    """The Secrets and ConfigMaps of the own namespace that listeners name, and no others."""
-    names: dict[str, set[str]] = {"secrets": set(), "configmaps": set()}
-    for spot in attached.spots[item.meta.key]:
-        tls = spot.tls
-        named = (*tls.credential_names, tls.ca_cert_credential_name or "") if tls is not None else ()
-        for key in named:
-            resource = "configmaps" if key.startswith("configmap://") else "secrets"
-            namespace, _, name = key.removeprefix("configmap://").partition("/")
-            if namespace == item.meta.namespace and name:
-                names[resource].add(name)
-    rules = [
-        {"apiGroups": [""], "resources": [resource], "resourceNames": sorted(found), "verbs": ["list", "watch"]}
-        for resource, found in names.items()
-        if found
-    ]
-    return {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": meta_of(item), "rules": rules}
-
-
-def role_binding_of(item: Object[KubernetesGatewaySpec]) -> Manifest:
-    meta = meta_of(item)
-    return {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "RoleBinding",
-        "metadata": meta,
-        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": meta["name"]},
-        "subjects": [{"kind": "ServiceAccount", "name": meta["name"], "namespace": item.meta.namespace}],
-    }
-
-
 def reader_binding(items: Iterable[Object[KubernetesGatewaySpec]]) -> tuple[str, Manifest]:
     """One for all: whoever is gone is left out of it."""
     subjects = [
@@ -166,7 +138,7 @@ def reader_binding(items: Iterable[Object[KubernetesGatewaySpec]]) -> tuple[str,
     }
 
 
-def deployment_of(item: Object[KubernetesGatewaySpec], ports: list[int], image: str) -> Manifest:
+def deployment_of(item: Object[KubernetesGatewaySpec], image: str) -> Manifest:
     meta = meta_of(item)
     selector = {GATEWAY_NAME_LABEL: label_value(item.meta.name)}
     template: Manifest = {
@@ -183,7 +155,7 @@ def deployment_of(item: Object[KubernetesGatewaySpec], ports: list[int], image: 
                 }
             ],
             "securityContext": POD_SECURITY,
-            "containers": [container_of(item, ports, image)],
+            "containers": [container_of(item, image)],
             "volumes": [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}],
         },
     }
@@ -199,7 +171,7 @@ def deployment_of(item: Object[KubernetesGatewaySpec], ports: list[int], image: 
     }
 
 
-def container_of(item: Object[KubernetesGatewaySpec], ports: list[int], image: str) -> Manifest:
+def container_of(item: Object[KubernetesGatewaySpec], image: str) -> Manifest:
     fields = {"NODE_NAME": "spec.nodeName", "POD_NAMESPACE": "metadata.namespace", "POD_NAME": "metadata.name"}
     return {
         "name": "gateway",
@@ -238,7 +210,7 @@ def probe(path: str, period: int, failures: int) -> Manifest:
     }
 
 
-def network_policy_of(item: Object[KubernetesGatewaySpec], ports: list[int]) -> Manifest:
+def network_policy_of(item: Object[KubernetesGatewaySpec], ports: Iterable[int]) -> Manifest:
     """Anybody reaches the listeners; the admin API, which tells of all namespaces, only who scrapes it."""
     listeners = {"ports": [{"port": port, "protocol": "TCP"} for port in ports]}
     scrapers = {
@@ -257,14 +229,14 @@ def network_policy_of(item: Object[KubernetesGatewaySpec], ports: list[int]) -> 
     }
 
 
-def service_of(item: Object[KubernetesGatewaySpec], ports: list[int]) -> Manifest:
+def service_of(item: Object[KubernetesGatewaySpec], ports: Mapping[int, str]) -> Manifest:
     wanted = [address.value for address in item.spec.addresses if address.type == "IPAddress" and address.value]
     spec: Manifest = {
         "type": "LoadBalancer",
         # Clients' addresses stay visible, and no second hop is taken.
         "externalTrafficPolicy": "Local",
         "selector": {GATEWAY_NAME_LABEL: label_value(item.meta.name)},
-        "ports": [{"name": f"port-{port}", "port": port, "targetPort": port, "protocol": "TCP"} for port in ports],
+        "ports": [{"name": name, "port": port, "targetPort": port, "protocol": "TCP"} for port, name in ports.items()],
     }
     if wanted:
         spec["loadBalancerIP"] = wanted[0]

@@ -8,8 +8,8 @@ import msgspec
 
 from ..registry.sources.api import Api
 from .election import PAUSE_SECONDS, Election
+from .gateway_rights import Manifest, is_abroad
 from .logs import Log
-from .managed import Manifest
 from .reconciler import Reconciler
 
 log = Log("control")
@@ -43,7 +43,12 @@ class ManagedGateways(Reconciler[str, Manifest]):
         self._placed = wanted
 
     def wanted(self) -> dict[str, Manifest]:
-        return {f"{place}/{manifest['metadata']['name']}": manifest for place, manifest in self._placed()}
+        """What a Gateway has no more of another namespace is taken from its Role there."""
+        found = {f"{place}/{manifest['metadata']['name']}": manifest for place, manifest in self._placed()}
+        for key, manifest in self._written.items():
+            if key not in found and is_abroad(manifest) and manifest["rules"]:
+                found[key] = {**manifest, "rules": []}
+        return found
 
     async def put(self, key: str, item: Manifest) -> bool:
         await self._api.apply(key, msgspec.Raw(msgspec.json.encode(item)))

@@ -14,6 +14,7 @@ from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Snapshot
 from ..routing.gatewayapi import GATEWAY_NAME_LABEL
 from ..routing.gatewayapi.attach import Attached, attach
+from ..routing.gatewayapi.backend_tls import client_pair
 from ..routing.gatewayapi.listeners import authority_key
 from .routestatus import Wanted, wanted_statuses
 
@@ -68,6 +69,7 @@ def references(snapshot: Snapshot, attached: Attached) -> set[str]:
                 origin = (GROUP, spot.item.kind, spot.item.meta.namespace)
                 if not ref.group and attached.grants.allows(origin, "", ref.kind, namespace, ref.name):
                     found.add(f"{namespace}/{ref.name}")
+        found |= {pair} if (pair := client_pair(gateway, attached.grants)) else set()
     return found | {
         policy.tls.credential for one in attached.backend_tls.values() for policy in one if policy.tls.credential
     }

@@ -153,6 +153,7 @@ class UpstreamTls(Value, frozen=True, kw_only=True):
     client_certificate: str = ""
     private_key: str = ""
     credential: str = ""  # the `credential_key` of a Secret or ConfigMap
+    pair: str = ""  # that of a Secret whose certificate is shown, where the authority stands apart
     insecure_skip_verify: bool = False
 
 

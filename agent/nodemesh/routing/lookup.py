@@ -12,8 +12,8 @@ from ..registry.services import selects
 from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Service
 from .client import Client
 from .decision import UpstreamTls
-from .gatewayapi.backend_tls import tls_for
-from .gatewayapi.rules import MeshRoute, Route
+from .gatewayapi.backend_tls import tls_for, with_pair
+from .gatewayapi.rules import Listener, MeshRoute, Route
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
 from .ownership import ENTRY, is_taken, may_speak_for
 from .scope import Scope
@@ -32,15 +32,21 @@ Read = tuple[str, str | None, object]
 
 
 class Lookup:
-    __slots__ = ("client", "gateways", "reads", "scope", "tables")
+    __slots__ = ("client", "gateways", "listener", "reads", "scope", "tables")
 
     def __init__(
-        self, tables: Tables, client: Client, scope: Scope, gateways: tuple[str, ...] = (MESH_GATEWAY,)
+        self,
+        tables: Tables,
+        client: Client,
+        scope: Scope,
+        gateways: tuple[str, ...] = (MESH_GATEWAY,),
+        listener: tuple[str, Listener] | None = None,
     ) -> None:
         self.tables = tables
         self.client = client
         self.scope = scope
         self.gateways = gateways
+        self.listener = listener  # of the Gateway API, by its key in the tables
         self.reads: list[Read] = []
 
     def service(self, host: str) -> Service | None:
@@ -272,7 +278,12 @@ class Lookup:
         found = self.tables.backend_tls.get(service.host)
         self.reads.append(("backend_tls", service.host, found))
         spec = service.port(port)
-        return tls_for(found, spec.name if spec is not None else "") if found else None
+        tls = tls_for(found, spec.name if spec is not None else "") if found else None
+        if tls is None or self.listener is None:
+            return tls
+        key, listener = self.listener
+        self.reads.append(("listeners", key, listener))
+        return with_pair(tls, listener.client_pair)
 
     def route(self, key: str) -> Route:
         """One of the tables' routes."""

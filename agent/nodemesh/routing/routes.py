@@ -108,7 +108,8 @@ class RouteBuilder:
             )
             tls = lookup.backend_tls(service, port)
             if tls is not None and cluster.tls is None and not passthrough:
-                cluster = replace(cluster, tls=tls, key=f"{cluster.key}|tls")  # others speak to it in plain
+                # Others speak to it in plain, or show another certificate.
+                cluster = replace(cluster, tls=tls, key=f"{cluster.key}|tls{tls.pair}")
         return self._clusters.keep(key, cluster, lookup.reads[start:])
 
     def target(self, destination: virtualservice.Destination | None, port: int) -> tuple[Cluster | None, str]:

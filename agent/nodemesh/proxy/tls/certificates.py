@@ -112,6 +112,9 @@ class Certificates:
     # where contents are
 
     def _client_source(self, tls: UpstreamTls) -> Source:
+        if tls.pair:
+            trusted = self._secret_source((tls.credential,), "", False) if tls.credential else Source()
+            return trusted._replace(pairs=(pair_of(self._secret(tls.pair)),))
         if tls.credential:
             return self._secret_source((tls.credential,), "", tls.mode == "MUTUAL")
         pairs: tuple[tuple[bytes, bytes], ...] = ()

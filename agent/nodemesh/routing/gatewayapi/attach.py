@@ -11,7 +11,7 @@ from ...config.kinds import ISTIO_GROUP
 from ...config.meta import Object
 from ...registry.snapshot import Resolution, Service, Snapshot
 from . import CLASS, GATEWAY_CONTROLLER, MESH_CONTROLLER
-from .backend_tls import BackendPolicies
+from .backend_tls import BackendPolicies, client_pair
 from .backends import Resolved, Resolver, ServiceReads, stands
 from .conditions import (
     AncestorVerdict,
@@ -314,6 +314,7 @@ class Attachment:
             protocol=spot.listener.protocol,
             hostname=spot.hostname,
             tls=spot.tls,
+            client_pair=client_pair(self._snapshot.kubernetes_gateways[spot.gateway], self._grants),
             routes=routes,
         )
         self._result.listeners["/".join((spot.gateway, *spot.name))] = listener

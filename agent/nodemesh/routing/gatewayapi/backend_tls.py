@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from msgspec.structs import replace
+
+from ...config.gatewayapi import GROUP
+from ...config.gatewayapi.common import SecretReference
+from ...config.gatewayapi.gateways import KubernetesGatewaySpec
 from ...config.gatewayapi.policies import BackendTLSPolicySpec, PolicyTarget
 from ...config.meta import Object
 from ...registry.snapshot import Service, Snapshot
@@ -11,6 +16,7 @@ from ..decision import Owner, UpstreamTls
 from . import GATEWAY_CONTROLLER
 from .conditions import AncestorVerdict, Condition, accepted, refused, resolved, unresolved
 from .facts import Facts
+from .grants import Grants
 from .rules import BackendTls, Listener, Route
 
 #: Where the system's own authorities stand, to UpstreamTls.
@@ -129,6 +135,27 @@ def hosts_of(route: Route) -> Iterator[str]:
         for backend in (*rule.backends, *rule.mirrors):
             if backend.host:
                 yield backend.host
+
+
+def client_certificate(gateway: Object[KubernetesGatewaySpec]) -> SecretReference | None:
+    """What a Gateway shows to backends that are spoken to in TLS."""
+    tls = gateway.spec.tls
+    return tls.backend.client_certificate_ref if tls is not None and tls.backend is not None else None
+
+
+def client_pair(gateway: Object[KubernetesGatewaySpec], grants: Grants) -> str:
+    """The `credential_key` of that certificate; empty where there is none, or none that the Gateway may use."""
+    ref = client_certificate(gateway)
+    if ref is None or ref.group or ref.kind != "Secret":
+        return ""
+    namespace = ref.namespace or gateway.meta.namespace
+    granted = grants.allows((GROUP, "Gateway", gateway.meta.namespace), "", "Secret", namespace, ref.name)
+    return f"{namespace}/{ref.name}" if granted else ""
+
+
+def with_pair(tls: UpstreamTls, pair: str) -> UpstreamTls:
+    """The same, and a certificate shown."""
+    return replace(tls, mode="MUTUAL", pair=pair) if pair else tls
 
 
 def tls_for(policies: tuple[BackendTls, ...], port_name: str) -> UpstreamTls | None:

@@ -76,7 +76,7 @@ class BackendTls(RoutePart, frozen=True, kw_only=True):
 
 class Listener(RoutePart, frozen=True, kw_only=True):
     """A listener that is served. `gateway` is `namespace/name`; `owner` the Gateway or ListenerSet that it stands in.
-    `certificate_fault` is why nobody gets in."""
+    `client_pair` is the `credential_key` of the certificate that is shown to backends."""
 
     gateway: str
     owner: Owner
@@ -85,4 +85,5 @@ class Listener(RoutePart, frozen=True, kw_only=True):
     protocol: str
     hostname: str = ""
     tls: ServerTLSSettings | None = None
+    client_pair: str = ""
     routes: tuple[ListenerRoute, ...] = ()

@@ -108,7 +108,7 @@ class ListenerRoutes:
         known = self._hosts.get((key, domain))
         if known is not None:
             return known[0]
-        builder = self._builder(listener)
+        builder = self._builder(key, listener)
         lookup = builder.lookup
         routes = [lookup.route(route.key) for route in places if domain in route.hosts]
         owner = min(routes, key=lambda route: route.age).owner
@@ -116,8 +116,9 @@ class ListenerRoutes:
         lookup.reads.append(("listeners", key, listener))
         return self._hosts.keep((key, domain), VirtualHost(domain, http_rows(builder, routes), missing), lookup.reads)
 
-    def _builder(self, listener: Listener) -> RouteBuilder:
-        return RouteBuilder(Lookup(self._tables, self._client, self._scope, (listener.gateway,)), self._clusters)
+    def _builder(self, key: str, listener: Listener) -> RouteBuilder:
+        lookup = Lookup(self._tables, self._client, self._scope, (listener.gateway,), (key, listener))
+        return RouteBuilder(lookup, self._clusters)
 
     # === connections
 
@@ -138,7 +139,7 @@ class ListenerRoutes:
         known = self._connections.get(key)
         if known is not None:
             return known
-        builder = self._builder(listener)
+        builder = self._builder(key, listener)
         named: list[tuple[str, Route]] = []
         plain: list[Route] = []
         for place in listener.routes:

@@ -8,6 +8,7 @@ from typing import Any
 from ...config.gatewayapi import GROUP
 from ...config.meta import Object
 from ...registry.snapshot import Snapshot
+from .backend_tls import client_certificate, client_pair
 from .conditions import Condition, GatewayVerdict, ListenerVerdict, accepted, find, holds, refused
 from .facts import Facts
 from .grants import Grants
@@ -87,18 +88,18 @@ class GatewayVerdicts:
 
     def _client_certificate(self, item: Object[Any]) -> Condition | None:
         """Why the certificate for backends cannot be used."""
-        tls = item.spec.tls
-        ref = tls.backend.client_certificate_ref if tls is not None and tls.backend is not None else None
+        ref = client_certificate(item)
         if ref is None:
             return None
         if ref.group or ref.kind != "Secret":
             return Condition("ResolvedRefs", False, "InvalidClientCertificateRef", f"{ref.kind} is not a Secret")
         namespace = ref.namespace or item.meta.namespace
-        if not self._grants.allows((GROUP, "Gateway", item.meta.namespace), "", "Secret", namespace, ref.name):
+        pair = client_pair(item, self._grants)
+        if not pair:
             return Condition(
                 "ResolvedRefs", False, "RefNotPermitted", f"Secret {ref.name} of {namespace} is not granted"
             )
-        fault = self._facts.certificate_fault(f"{namespace}/{ref.name}")
+        fault = self._facts.certificate_fault(pair)
         if fault:
             return Condition("ResolvedRefs", False, "InvalidClientCertificateRef", f"Secret {ref.name}: {fault}")
         return None
