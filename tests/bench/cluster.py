@@ -9,14 +9,18 @@ DAY = "2026-01-01T00:00:00Z"
 
 
 class Size(NamedTuple):
-    """How much of what: `rules` VirtualServices and as many DestinationRules, for the first services."""
+    """How much of what: `rules` VirtualServices and as many DestinationRules, for the first services; `routes`
+    HTTPRoutes, half of them on Services, the others on the one Gateway of their namespace."""
 
     services: int
     rules: int
     namespaces: int
     endpoints: int = 5  # of each service
+    routes: int = 0
 
     def __str__(self) -> str:
+        if self.routes:
+            return f"{self.services:,} services, {self.routes:,} HTTPRoutes"
         return f"{self.services:,} services, {2 * self.rules:,} rules"
 
 
@@ -32,6 +36,10 @@ def objects(size: Size) -> Iterator[dict[str, Any]]:
         yield destination_rule(size, number)
     for number in range(size.rules):
         yield virtual_service(size, number)
+    for number in range(size.namespaces if size.routes else 0):
+        yield gateway(number)
+    for number in range(size.routes):
+        yield http_route(size, number)
 
 
 def metadata(size: Size, number: int, revision: int = 0) -> dict[str, Any]:
@@ -130,6 +138,51 @@ def virtual_service(size: Size, number: int, revision: int = 0) -> dict[str, Any
         },
     ]
     return _istio("VirtualService", metadata(size, number, revision), {"hosts": [target], "http": http})
+
+
+def gateway(number: int) -> dict[str, Any]:
+    """The one of a namespace, named as that."""
+    meta = {"name": f"team-{number}", "namespace": f"team-{number}", "creationTimestamp": DAY}
+    listeners = [
+        {"name": "any", "port": 80, "protocol": "HTTP"},
+        {"name": "own", "port": 80, "protocol": "HTTP", "hostname": f"*.team-{number}.example"},
+    ]
+    return _route("Gateway", meta, {"gatewayClassName": "nodemesh", "listeners": listeners})
+
+
+def http_route(size: Size, number: int, revision: int = 0) -> dict[str, Any]:
+    """Four rules; another `revision` has another split between two Services of the namespace."""
+    meta = metadata(size, number, revision)
+    share = 50 + revision % 50
+    second = (number + size.namespaces) % size.services
+
+    def to(*backends: tuple[int, int]) -> list[dict[str, Any]]:
+        return [{"name": f"app-{one}", "port": 80, "weight": weight} for one, weight in backends]
+
+    set_field = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-mesh", "value": "on"}]}}
+    moved = {
+        "type": "RequestRedirect",
+        "requestRedirect": {"path": {"type": "ReplaceFullPath", "replaceFullPath": "/"}},
+    }
+    rules = [
+        {"matches": [{"headers": [{"name": "end-user", "value": "jason"}]}], "backendRefs": to((second, 1))},
+        {
+            "matches": [{"path": {"value": "/api/v3"}}, {"path": {"type": "RegularExpression", "value": "/b/[a-z]+"}}],
+            "backendRefs": to((number, 1)),
+            "timeouts": {"request": "3s"},
+        },
+        {"matches": [{"path": {"type": "Exact", "value": "/old"}}], "filters": [moved]},
+        {"filters": [set_field], "backendRefs": to((number, share), (second, 100 - share))},
+    ]
+    if number % 2:
+        parents, hostnames = [{"name": meta["namespace"]}], [f"app-{number}.{meta['namespace']}.example"]
+        return _route("HTTPRoute", meta, {"parentRefs": parents, "hostnames": hostnames, "rules": rules})
+    parents = [{"group": "", "kind": "Service", "name": f"app-{number}"}]
+    return _route("HTTPRoute", meta, {"parentRefs": parents, "rules": rules})
+
+
+def _route(kind: str, meta: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": kind, "metadata": meta, "spec": spec}
 
 
 def _istio(kind: str, meta: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:

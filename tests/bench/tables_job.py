@@ -91,6 +91,13 @@ class Control:
         return found
 
 
+def changed_rule(size: Size, revision: int) -> dict[str, Any]:
+    """One VirtualService, or one HTTPRoute where there are such."""
+    if size.routes:
+        return cluster.http_route(size, revision * 97 % size.routes, revision)
+    return cluster.virtual_service(size, revision * 97 % size.rules, revision)
+
+
 def compiling(size: Size) -> dict[str, float]:
     """First compile, then single changes, and what all that holds in memory."""
     start = time.perf_counter()
@@ -100,7 +107,8 @@ def compiling(size: Size) -> dict[str, float]:
     first = seconds(lambda: control.apply(*held))
     held.clear()
     tables = control.tables
-    if tables is None or len(tables.services) != size.services or len(tables.virtual_services) != size.rules:
+    held_rules = (len(tables.services), len(tables.virtual_services), len(tables.routes)) if tables else ()
+    if held_rules != (size.services, size.rules, size.routes):
         raise Fault("the tables do not hold every service and rule")
     seen = 0
 
@@ -112,7 +120,7 @@ def compiling(size: Size) -> dict[str, float]:
     if seen != size.services * 2:
         raise Fault(f"the client sees {seen} service ports of {size.services * 2}")
     endpoint = control.change(lambda revision: cluster.endpoint_slice(size, revision * 97 % size.services, revision))
-    rule = control.change(lambda revision: cluster.virtual_service(size, revision * 97 % size.rules, revision))
+    rule = control.change(lambda revision: changed_rule(size, revision))
     control.look()
     control.take(cluster.endpoint_slice(size, 1, CHANGES + 1))
     next_view = seconds(look)
@@ -152,7 +160,7 @@ def parsing(count: int) -> dict[str, float]:
 
 
 def main(job: str, sizes: list[int]) -> None:
-    """`compile SERVICES RULES NAMESPACES` or `parse OBJECTS`; one JSON object on standard output."""
+    """`compile SERVICES RULES NAMESPACES ENDPOINTS ROUTES` or `parse OBJECTS`; one JSON object on standard output."""
     print(json.dumps(compiling(Size(*sizes)) if job == "compile" else parsing(*sizes)))
 
 

@@ -6,16 +6,17 @@ from . import jobs
 from .cluster import Size
 from .outcome import Figure, Options, Outcome
 
+ROUTED, QUICK_ROUTED = Size(10_000, 0, 100, routes=3_000), Size(1_000, 0, 100, routes=300)
 FULL, FULL_OBJECTS = Size(services=10_000, rules=3_000, namespaces=100), 10_000
 QUICK, QUICK_OBJECTS = Size(services=1_000, rules=300, namespaces=100), 1_000
 
 
 def run(options: Options) -> Outcome:
     """A case for each size; its figures are what tables_job.py measures in a process of its own."""
-    size, count = (QUICK, QUICK_OBJECTS) if options.quick else (FULL, FULL_OBJECTS)
+    sizes, count = ((QUICK, QUICK_ROUTED), QUICK_OBJECTS) if options.quick else ((FULL, ROUTED), FULL_OBJECTS)
     outcome = Outcome([], [], ["one process without a worker; a change counts from its plain data to new tables"])
     wanted = {
-        str(size): ["compile", str(size.services), str(size.rules), str(size.namespaces)],
+        **{str(size): ["compile", *map(str, size)] for size in sizes},
         f"{count:,} objects of YAML": ["parse", str(count)],
     }
     for case, arguments in wanted.items():

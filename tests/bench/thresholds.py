@@ -11,7 +11,7 @@ from .datapath_suite import LATENCY, THROUGHPUT
 from .nodemesh import compiled
 from .outcome import Figure, Outcome
 from .relay_suite import SHORT, WRITES_1M, WRITES_16K
-from .tables_suite import FULL, FULL_OBJECTS
+from .tables_suite import FULL, FULL_OBJECTS, ROUTED
 
 CLUSTER = cluster_suite.name(cluster_suite.FULL, cluster_suite.FULL_NODES)
 
@@ -56,6 +56,11 @@ THRESHOLDS = (
     Threshold("tables", f"{FULL}: one change in that view", "", "value", "<=", 50.0),
     Threshold("tables", f"{FULL}: one change for the kernel, two views", "", "value", "<=", 50.0),
     Threshold("tables", f"{FULL}: memory", "", "value", "<=", 500.0),
+    Threshold("tables", f"{ROUTED}: first compile", "", "value", "<=", 10.0),
+    Threshold("tables", f"{ROUTED}: one endpoint", "", "value", "<=", 50.0),
+    Threshold("tables", f"{ROUTED}: one rule", "", "value", "<=", 50.0),
+    Threshold("tables", f"{ROUTED}: one change in that view", "", "value", "<=", 50.0),
+    Threshold("tables", f"{ROUTED}: one change for the kernel, two views", "", "value", "<=", 50.0),
     Threshold("tables", f"{FULL_OBJECTS:,} objects of YAML: parse and validate", "", "value", "<=", 5.0),
     # What balancing in the kernel may cost an app, beside a connection without hooks.
     Threshold("datapath", LATENCY, "kernel", "request ÷ direct", "<=", 1.05),

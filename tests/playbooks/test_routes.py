@@ -453,6 +453,22 @@ def test_a_tcp_backend_that_is_not_there_is_refused():
     assert client.closed
 
 
+# === calls
+
+
+@pytest.mark.parametrize(("kind", "first"), [("GRPCRoute", b"PRI * HTTP/2.0"), ("HTTPRoute", b"POST /p.A/B HTTP/1.1")])
+def test_backends_of_a_grpc_route_are_spoken_to_in_http2_whatever_their_ports_declare(kind, first):
+    """Beside an HTTPRoute to the same port: each has connections of its own."""
+    rules = "- backendRefs: [{name: cart, port: 80}]"
+    other = "HTTPRoute" if kind == "GRPCRoute" else "GRPCRoute"
+    text = route("r", rules, kind=kind, hosts="[a.example]") + route("s", rules, kind=other, hosts="[b.example]")
+    shop = Shop(gateway(HTTP) + text)
+    peer = shop.world.arrive(80, LABELS, namespace="shop")
+    peer.send(b"POST /p.A/B HTTP/1.1\r\nHost: a.example\r\ncontent-length: 0\r\n\r\n")
+    shop.world.run()
+    assert shop.servers[CART].accept().take().startswith(first)
+
+
 # === sessions
 
 SPLIT = "{name: cart, port: 80, weight: 1}, {name: stock, port: 80, weight: 1}"

@@ -113,6 +113,7 @@ class HttpReason(StrEnum):
     MESH = "mesh_h2_upgrade_policy"
     CLIENT = "use_client_protocol"
     PASSTHROUGH = "passthrough"
+    GRPC_ROUTE = "grpc_route"
 
 
 UNLIMITED = 2**32 - 1

@@ -26,6 +26,8 @@ from .decision import (
     DirectResponse,
     Failure,
     HeaderOps,
+    HttpReason,
+    HttpVersion,
     Mirror,
     Redirect,
     Route,
@@ -86,13 +88,16 @@ class RouteBuilder:
 
     # === destinations
 
-    def cluster(self, service: Service, port: int, subset: str, *, passthrough: bool = False) -> Cluster | None:
-        """None where the service has no such port or subset. `passthrough`: for TLS that somebody else has begun."""
+    def cluster(
+        self, service: Service, port: int, subset: str, *, passthrough: bool = False, grpc: bool = False
+    ) -> Cluster | None:
+        """None where the service has no such port or subset. `passthrough`: for TLS that somebody else has begun;
+        `grpc`: for calls alone, whatever the port is declared for."""
         if service.port(port) is None:
             return None
         lookup = self.lookup
         host = str(ClusterServerName(port, subset, service.host)) if passthrough else service.host
-        key = (host, port, subset)
+        key = (f"{host}|grpc" if grpc else host, port, subset)
         made = self._clusters.made.get(key)
         if made is not None:
             lookup.reads.extend(made.reads)
@@ -110,9 +115,18 @@ class RouteBuilder:
             if tls is not None and cluster.tls is None and not passthrough:
                 # Others speak to it in plain, or show another certificate.
                 cluster = replace(cluster, tls=tls, key=f"{cluster.key}|tls{tls.pair}")
+            if grpc and cluster.upstream_http is not HttpVersion.HTTP2:
+                cluster = replace(
+                    cluster,
+                    upstream_http=HttpVersion.HTTP2,
+                    http_reason=HttpReason.GRPC_ROUTE,
+                    key=f"{cluster.key}|grpc",
+                )
         return self._clusters.keep(key, cluster, lookup.reads[start:])
 
-    def target(self, destination: virtualservice.Destination | None, port: int) -> tuple[Cluster | None, str]:
+    def target(
+        self, destination: virtualservice.Destination | None, port: int, *, grpc: bool = False
+    ) -> tuple[Cluster | None, str]:
         """The cluster of a destination and its name. The port is the destination's, else the only one that the service
         has, else the one that was dialled."""
         host = destination.host or "" if destination is not None else ""
@@ -125,7 +139,7 @@ class RouteBuilder:
         if service is None:
             declared = self.lookup.declared_service(host)
             return None, cluster_name(declared.alias_of if declared is not None else host, port, subset)
-        return self.cluster(service, port, subset), cluster_name(service.host, port, subset)
+        return self.cluster(service, port, subset, grpc=grpc), cluster_name(service.host, port, subset)
 
     def service_route(self, service: Service, port: int) -> Route:
         """The default route: everything to the service itself."""

@@ -19,6 +19,7 @@ SENTENCES = {
     HttpReason.MESH: "MeshConfig's h2UpgradePolicy is UPGRADE",
     HttpReason.CLIENT: "the DestinationRule has useClientProtocol",
     HttpReason.PASSTHROUGH: "the destination is unknown to the registry",
+    HttpReason.GRPC_ROUTE: "a GRPCRoute leads to it, and gRPC is HTTP/2",
 }
 
 WORDS = {

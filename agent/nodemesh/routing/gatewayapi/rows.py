@@ -10,7 +10,7 @@ from ...config.gatewayapi.routes import HTTPRouteMatch, MatchType, PathMatchType
 from ...config.virtualservice import PortSelector, StringMatch
 from ...reasons import Reason
 from ..clusters import seconds
-from ..decision import Decision, Destination, Failure, Mirror, Route, Rule
+from ..decision import Cluster, Decision, Destination, Failure, Mirror, Route, Rule
 from ..match import HEADER, METHOD, PREFIX, QUERY, SEGMENTS, Check, Row, TextMatch
 from ..routes import RouteBuilder, is_hashed
 from ..streams import ConnectionRow
@@ -120,7 +120,7 @@ def http_decision(builder: RouteBuilder, rule: RouteRule, match: HTTPRouteMatch)
         rewrite=filters.rewrite_of(spec.filters, match),
         timeout=seconds(spec.timeouts.request) if spec.timeouts is not None else 0.0,
         retry=filters.retries_of(spec, builder.lookup.tables.mesh, hashed=is_hashed(destinations)),
-        mirrors=mirrors_of(builder, rule.mirrors, spec.filters),
+        mirrors=mirrors_of(builder, rule, rule.mirrors, spec.filters),
         session=filters.session_of(spec, f"{rule.rule.owner} {rule.rule.path}"),
     )
 
@@ -137,7 +137,7 @@ def destination_of(builder: RouteBuilder, rule: RouteRule, place: int, match: HT
         name = rule.spec.name or ""
         instead = filters.redirect_of(redirect.request_redirect, match, name, rule.rule, response_headers)
         return Destination(cluster=None, cluster_name="", weight=backend.weight, instead=instead)
-    cluster, name = builder.target(target_of(backend), backend.port)
+    cluster, name = target_of(builder, rule, backend)
     request = filters.find(spec.filters, "request_header_modifier")
     return Destination(
         cluster=cluster,
@@ -146,16 +146,18 @@ def destination_of(builder: RouteBuilder, rule: RouteRule, place: int, match: HT
         request_headers=filters.header_changes(request.request_header_modifier if request is not None else None),
         response_headers=response_headers,
         rewrite=filters.rewrite_of(spec.filters, match),
-        mirrors=mirrors_of(builder, backend.mirrors, spec.filters),
+        mirrors=mirrors_of(builder, rule, backend.mirrors, spec.filters),
     )
 
 
-def target_of(backend: RouteBackend) -> virtualservice.Destination:
-    return virtualservice.Destination(host=backend.host, port=PortSelector(number=backend.port))
+def target_of(builder: RouteBuilder, rule: RouteRule, backend: RouteBackend) -> tuple[Cluster | None, str]:
+    """The cluster of a backend and its name."""
+    destination = virtualservice.Destination(host=backend.host, port=PortSelector(number=backend.port))
+    return builder.target(destination, backend.port, grpc=rule.rule.owner.kind == "GRPCRoute")
 
 
 def mirrors_of(
-    builder: RouteBuilder, backends: tuple[RouteBackend, ...], entries: Iterable[HTTPRouteFilter]
+    builder: RouteBuilder, rule: RouteRule, backends: tuple[RouteBackend, ...], entries: Iterable[HTTPRouteFilter]
 ) -> tuple[Mirror, ...]:
     """The copies; a backend that cannot be found gets none."""
     found = []
@@ -164,7 +166,7 @@ def mirrors_of(
         percent = filters.percent_of(mirror)
         if backend.fault or not percent:
             continue
-        cluster, name = builder.target(target_of(backend), backend.port)
+        cluster, name = target_of(builder, rule, backend)
         found.append(Mirror(cluster=cluster, cluster_name=name, percent=percent))
     return tuple(found)
 
@@ -176,7 +178,7 @@ def connection_row(builder: RouteBuilder, route: RouteTable, names: tuple[str, .
     for backend in rule.backends:
         if not backend.weight:
             continue
-        cluster, name = (None, "") if backend.fault else builder.target(target_of(backend), backend.port)
+        cluster, name = (None, "") if backend.fault else target_of(builder, rule, backend)
         found.append(Destination(cluster=cluster, cluster_name=name, weight=backend.weight))
     decision: Decision = failure(rule.rule)
     if any(entry.cluster is not None for entry in found):
