@@ -75,7 +75,7 @@ def give(world, authority) -> None:
         "istio-system/a-cacert": {"cacert": authority.certificate},
         "istio-system/b": {"cert": b.certificate, "key": b.key},
     }
-    world.proxy.certificates.replace(Materials({}, secrets))
+    world.proxy.shared.certificates.replace(Materials({}, secrets))
 
 
 def dial(world, authority, name, pair=None, **limits) -> TlsPeer:
@@ -113,7 +113,7 @@ def test_the_name_chooses_the_certificate(authority):
 def test_a_certificate_that_is_gone_serves_on(authority):
     world = gateway(authority, A)
     assert dial(world, authority, "a.example").ready
-    world.proxy.certificates.replace(Materials())
+    world.proxy.shared.certificates.replace(Materials())
     assert dial(world, authority, "a.example").ready, "control may have started anew and know nothing yet"
 
 
@@ -123,7 +123,7 @@ def test_generic_keys_count_before_those_of_the_tls_type_and_the_authority_that_
     secret = {"cert": new.certificate, "key": new.key, "tls.crt": old.certificate, "tls.key": old.key,
               "cacert": other.certificate}  # fmt: skip
     apart = {"cacert": authority.certificate}
-    world.proxy.certificates.replace(Materials({}, {"istio-system/a": secret, "istio-system/a-cacert": apart}))
+    world.proxy.shared.certificates.replace(Materials({}, {"istio-system/a": secret, "istio-system/a-cacert": apart}))
     client = dial(world, authority, "a.example", authority.issue("client.example"))
     served(world, client, get("a.example"))
     shown = client.connection.getpeercert(True)
@@ -171,11 +171,11 @@ def test_a_revoked_certificate_is_refused_wherever_the_list_stands(authority, pl
     more = f"credentialName: a, caCertCredentialName: '{place}'" if named else "credentialName: a"
     world = gateway(authority, MUTUAL.replace("credentialName: a", more))
     good, bad = authority.issue("good.example"), authority.issue("bad.example")
-    secrets = {key: dict(held) for key, held in world.proxy.certificates.materials.secrets.items()}
+    secrets = {key: dict(held) for key, held in world.proxy.shared.certificates.materials.secrets.items()}
     if named:
         secrets[place] = secrets.pop("istio-system/a-cacert")
     secrets[place]["ca.crl"] = authority.revoked("bad.example")
-    world.proxy.certificates.replace(Materials({}, secrets))
+    world.proxy.shared.certificates.replace(Materials({}, secrets))
     served(world, dial(world, authority, "a.example", good), get("a.example"))
     with pytest.raises(ssl.SSLError, match="(?i)certificate.revoked"):
         client = dial(world, authority, "a.example", bad)
@@ -186,10 +186,10 @@ def test_a_revoked_certificate_is_refused_wherever_the_list_stands(authority, pl
 def test_files_take_their_authority_from_a_secret_where_one_is_named(authority):
     files = "serverCertificate: /a.pem, privateKey: /a.key, caCertificates: /other.pem, caCertCredentialName: clients"
     world = gateway(authority, MUTUAL.replace("credentialName: a", files))
-    pair, secrets = authority.issue("a.example"), dict(world.proxy.certificates.materials.secrets)
+    pair, secrets = authority.issue("a.example"), dict(world.proxy.shared.certificates.materials.secrets)
     held = {"/a.pem": pair.certificate, "/a.key": pair.key, "/other.pem": Authority("other").certificate}
     secrets["istio-system/clients"] = {"ca.crt": authority.certificate}
-    world.proxy.certificates.replace(Materials(held, secrets))
+    world.proxy.shared.certificates.replace(Materials(held, secrets))
     headers = served(world, dial(world, authority, "a.example", authority.issue("client.example")), get("a.example"))
     assert b'Subject="CN=client.example"' in headers[b"x-forwarded-client-cert"]
 

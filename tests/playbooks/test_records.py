@@ -120,8 +120,8 @@ def test_fields_that_no_format_names_are_not_kept():
 def test_the_log_names_the_pod_that_asked_by_its_own_address(addresses, shown):
     """What is redirected comes from the pod's loopback, whatever pod it is."""
     world = World(SERVICE + rule("directResponse: {status: 418}"))
-    pod = world._pod("default", "client", Client(namespace="default", name="client", addresses=addresses))
-    client = world._accept(pod, "10.1.0.9:40000", ("10.96.0.10", 80))
+    pod = Client(namespace="default", name="client", addresses=addresses)
+    client = world.dial(pod, "10.1.0.9:40000", ("10.96.0.10", 80))
     client.send(GET)
     world.run()
     assert last(world).downstream_remote == shown

@@ -528,7 +528,7 @@ def test_a_gateway_speaks_tls_to_a_service_by_its_policy(name, held):
     authority = Authority()
     shop = Shop(gateway(HTTP) + route("r", rule()) + made("BackendTLSPolicy", "p", POLICY))
     secrets = {"configmap://shop/ca": {"ca.crt": authority.certificate}}
-    shop.world.proxy.certificates.replace(Materials({}, secrets))
+    shop.world.proxy.shared.certificates.replace(Materials({}, secrets))
     peer = shop.world.arrive(80, LABELS, namespace="shop")
     peer.send(b"GET / HTTP/1.1\r\nHost: cart.shop\r\n\r\n")
     shop.world.run()
@@ -555,7 +555,7 @@ def test_a_gateway_shows_its_certificate_to_backends_with_a_policy():
         "configmap://shop/ca": {"ca.crt": authority.certificate},
         "shop/own": {"tls.crt": pair.certificate, "tls.key": pair.key},
     }
-    shop.world.proxy.certificates.replace(Materials({}, held))
+    shop.world.proxy.shared.certificates.replace(Materials({}, held))
     shop.world.arrive(80, LABELS, namespace="shop").send(b"GET / HTTP/1.1\r\nHost: cart.shop\r\n\r\n")
     shop.world.run()
     context = server_context(authority.issue("cart.example"), authority.certificate)

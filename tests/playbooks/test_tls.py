@@ -50,7 +50,7 @@ def shop(tls: str, authority: Authority, **files: bytes) -> World:
     world = World(ENTRY.replace("TLS}", tls + "}"))
     world.server = world.serve("10.9.0.1", 443)
     named = {f"/{name}.pem": content for name, content in files.items()}
-    world.proxy.certificates.replace(Materials({"/ca.pem": authority.certificate, **named}))
+    world.proxy.shared.certificates.replace(Materials({"/ca.pem": authority.certificate, **named}))
     return world
 
 
@@ -157,9 +157,9 @@ def test_mutual_shows_our_certificate_and_follows_its_replacement(authority):
 
     assert seen() == "client-1"
     files = {"/ca.pem": authority.certificate, "/c.pem": second.certificate, "/k.pem": first.key}
-    world.proxy.certificates.replace(Materials(files))
+    world.proxy.shared.certificates.replace(Materials(files))
     assert seen() == "client-1", "half a replacement is none"
-    world.proxy.certificates.replace(Materials({**files, "/k.pem": second.key}))
+    world.proxy.shared.certificates.replace(Materials({**files, "/k.pem": second.key}))
     assert seen() == "client-2"
 
 
@@ -167,22 +167,22 @@ def test_a_credential_is_a_secret(authority):
     pair = authority.issue("client")
     world = shop("{mode: MUTUAL, credentialName: shop}", authority)
     secret = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority.certificate}
-    world.proxy.certificates.replace(Materials({}, {"default/shop": secret}))
+    world.proxy.shared.certificates.replace(Materials({}, {"default/shop": secret}))
     ask(world, GET)
     upstream = answer(world, server_context(authority.issue("shop.example"), authority.certificate))
     assert upstream.take().startswith(b"GET /a")
-    assert b"PRIVATE" not in repr(world.proxy.certificates.materials).encode()
+    assert b"PRIVATE" not in repr(world.proxy.shared.certificates.materials).encode()
 
 
 @pytest.mark.parametrize("name", ["ca", CONFIG_MAP])
 def test_the_authority_alone_of_a_secret_or_config_map(authority, name):
     world = shop(f"{{mode: SIMPLE, credentialName: '{name}'}}", authority)
     key = name if name == CONFIG_MAP else "default/ca"
-    world.proxy.certificates.replace(Materials({}, {key: {}}))
+    world.proxy.shared.certificates.replace(Materials({}, {key: {}}))
     client = ask(world, GET)
     world.advance(1)
     assert b"has no authority" in client.take(), "the system's authorities are no substitute"
-    world.proxy.certificates.replace(Materials({}, {key: {"ca.crt": authority.certificate}}))
+    world.proxy.shared.certificates.replace(Materials({}, {key: {"ca.crt": authority.certificate}}))
     ask(world, GET)
     assert answer(world, server_context(authority.issue("shop.example"))).take().startswith(b"GET /a")
 

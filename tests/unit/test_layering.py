@@ -18,7 +18,7 @@ ALLOWED = {
     "proxy": {"config", "registry", "routing", "balance", "telemetry"},
     "datapath": {"config", "registry", "routing"},
     "lab": {"datapath"},
-    "sim": {"config", "registry", "routing", "balance", "telemetry", "proxy"},
+    "sim": {"config", "registry", "routing", "balance", "telemetry", "proxy", "lab"},
     "node": {"config", "registry", "routing", "balance", "telemetry", "proxy", "datapath", "admin"},
     "admin": {"config", "registry", "routing", "telemetry"},
     "cli": {
@@ -58,6 +58,7 @@ HOMES = {
         "proxy/gate.py",
         "proxy/network.py",
         "proxy/io/platform.py",
+        "proxy/tls/certificates.py",
         "proxy/tls/transport.py",
         "proxy/transport.py",
         "proxy/worker.py",

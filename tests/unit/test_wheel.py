@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+from tests.recipes import write
 from tests.unit.cli.mesh import free_port
 from tests.wheels import ROOT, clean_environment, install
 
@@ -61,6 +62,19 @@ def test_the_readmes_commands_do_what_it_says(commands, tmp_path):
     assert "=> route" in done.stdout and "outbound|80|v2|reviews.default.svc.cluster.local" in done.stdout
     answers = re.findall("reviews v[12] answers /", done.stdout)
     assert len(answers) == 31 and set(answers[1:]) == {"reviews v2 answers /"}, done.stdout
+
+
+def test_the_recipes_for_tests_of_rules_run_as_they_are_written(commands, tmp_path):
+    files = write(tmp_path)
+    options = {"cwd": tmp_path, "env": clean_environment(), "capture_output": True, "text": True, "timeout": 120}
+    done = subprocess.run([commands / "python", "-m", "pytest", "-q", "--color=no"], **options)
+    recipes = sum(text.count("def test_") for text in files.values())
+    assert done.returncode == 0 and f"{recipes} passed" in done.stdout, done.stdout
+    done = subprocess.run([commands / "nodemesh", "test", "test_reviews.yaml"], **options)
+    assert (done.returncode, done.stdout.count("✓")) == (0, files["test_reviews.yaml"].count("\n- name: ")), done
+    (tmp_path / "mesh/reviews.yaml").write_text(files["mesh/reviews.yaml"].replace("subset: v2}}]", "subset: v1}}]"))
+    done = subprocess.run([commands / "nodemesh", "test", "test_reviews.yaml"], **options)
+    assert done.returncode == 1 and "test_reviews.yaml:3:3: it went to v1, not to v2" in done.stdout, done
 
 
 def test_it_brings_its_programs_its_manifests_and_no_more(commands):

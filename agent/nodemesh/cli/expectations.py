@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ..lab.client import Answer
-
-#: How far a random share may lie from its mean: 4.5 standard deviations, once in 150,000 runs.
-_SIGMAS = 4.5
+from ..sim.expecting import binomial_bounds
 
 #: The proxy's mark on an answer, as Envoy's.
 _SERVICE_TIME = "x-envoy-upstream-service-time"
@@ -192,12 +190,6 @@ def goes_direct(ruled: str, versions: Sequence[str], within: float) -> Expectati
         return Verdict(f"direct after {since:.2f} s by {', '.join(seen) or 'nobody'}, {len(failed)} lost", holds)
 
     return Expectation(f"direct within {within:g} s, by {', '.join(versions)}", judge)
-
-
-def binomial_bounds(count: int, share: float) -> tuple[float, float]:
-    """Between which numbers of hits a fair draw stays."""
-    mean, deviation = count * share, math.sqrt(count * share * (1 - share))
-    return mean - _SIGMAS * deviation, mean + _SIGMAS * deviation
 
 
 def _bounds(low: float, high: float) -> str:

@@ -18,6 +18,7 @@ COMMANDS = {
     "example": ("example", "example"),
     "lint": ("lint", "lint"),
     "explain": ("explain", "explain"),
+    "test": ("test", "test"),
     "status": ("show", "status"),
     "services": ("show", "services"),
     "describe": ("describe", "describe"),

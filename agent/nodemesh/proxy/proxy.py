@@ -36,7 +36,6 @@ class Proxy(PodOwner):
         self.shared = Shared(network, clock, rng, telemetry)
         self.shared.accept_http10 = tables.mesh.http10
         self.targets = self.shared.targets
-        self.certificates = self.shared.certificates
         self.workers = workers
         self.views = Views(tables)
         self.limits = tables.mesh.limits

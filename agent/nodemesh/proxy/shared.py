@@ -15,6 +15,7 @@ from .connector import Connector
 from .http.request_id import RequestIds
 from .http.target import HttpTarget
 from .network import Network
+from .tls.certificates import Certificates
 
 #: Seconds between two rounds of housekeeping over all targets.
 HOUSEKEEPING: Final = 1.0
@@ -33,7 +34,6 @@ class Shared:
         self.telemetry = telemetry
         self.share: Share | None = None  # counters in common with the node's other workers
         self.connector = Connector(network, clock, rng)
-        self.certificates = self.connector.certificates
         self.targets: dict[str, HttpTarget] = {}
         self.request_ids = RequestIds()
         self.draining = False
@@ -42,6 +42,11 @@ class Shared:
         self._date = b""
         self._date_until = 0.0
         clock.after(HOUSEKEEPING, self._keep_house)
+
+    @property
+    def certificates(self) -> Certificates:
+        """For clients' connections as for our own."""
+        return self.connector.certificates
 
     def target(self, cluster: Cluster) -> HttpTarget:
         """The cluster at work."""

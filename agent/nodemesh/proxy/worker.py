@@ -177,7 +177,7 @@ class Worker(Watcher):
         """Have other certificates from now on."""
         content = os.pread(fd, os.fstat(fd).st_size, 0)  # the descriptor's position is shared with other workers
         os.close(fd)
-        self.proxy.certificates.replace(unpack(content))
+        self.proxy.shared.certificates.replace(unpack(content))
 
     def _set_counters(self, fd: int) -> None:
         """Count where all workers of the node count."""

@@ -49,7 +49,7 @@ def explain_mesh(view: View, client: Client, question: Question, recorder: Recor
         recorder.note(f"its protocol is {frontend.protocol.value}")
     else:
         recorder.note(f"{host}:{port} is not in the registry", False)
-    excluded = why_excluded(view.tables.snapshot, client, frontend, question)
+    excluded = why_excluded(view.tables.snapshot, client, frontend, host, port)
     if excluded:
         recorder.note(f"mode {Mode.PASS.value}: {excluded}")
         return left_alone(frontend, excluded, recorder)
@@ -66,14 +66,14 @@ def explain_mesh(view: View, client: Client, question: Question, recorder: Recor
     return conclude(decision, question, recorder, frontend, is_request=is_request)
 
 
-def why_excluded(snapshot: Snapshot | None, client: Client, frontend: Frontend, question: Question) -> str:
+def why_excluded(snapshot: Snapshot | None, client: Client, frontend: Frontend, host: str, port: int) -> str:
     """Why the client's own annotations leave the connection out of the mesh, at whichever address it dials; empty where
     they do not."""
     workload = snapshot.workloads.get(f"{client.namespace}/{client.name}") if snapshot is not None else None
     if workload is None or workload.capture == EVERYTHING:
         return ""
-    dialled = (question.host,) if is_ip(question.host) else frontend.addresses
-    found = [workload.capture.why_not(address, question.port) for address in dialled if is_ip(address)]
+    dialled = (host,) if is_ip(host) else frontend.addresses
+    found = [workload.capture.why_not(address, port) for address in dialled if is_ip(address)]
     return found[0] if found and all(found) else ""
 
 

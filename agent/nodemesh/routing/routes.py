@@ -160,6 +160,10 @@ class RouteBuilder:
             proxy, name = self.target(self.lookup.scope.egress_proxy, 0)
             destination = Destination(cluster=proxy, cluster_name=name)
             return Route(name="egress_proxy", destinations=(destination,), total_weight=destination.weight)
+        return self.passed_through()
+
+    def passed_through(self) -> Route:
+        """What is left alone goes where it was dialled."""
         cluster = passthrough_cluster(self.lookup.tables.mesh)
         destination = Destination(cluster=cluster, cluster_name=PASSTHROUGH_CLUSTER)
         return Route(

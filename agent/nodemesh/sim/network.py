@@ -15,13 +15,20 @@ from .pipe import Events, MemoryTransport, Peer
 
 
 class Server:
-    """A fake upstream: collects its connections; `silent` ones never complete the handshake."""
+    """A fake upstream: collects its connections; `silent` ones never complete the handshake, and with `code` (an errno)
+    they fail."""
 
     def __init__(self, silent: bool = False) -> None:
         self.silent = silent
+        self.code = 0
         self.connections: list[Peer] = []
         self.namespaces: list[int] = []  # where each was opened from
         self._taken = 0
+
+    def opened(self, peer: Peer, namespace: int) -> None:
+        """A connection stands, from that network namespace."""
+        self.connections.append(peer)
+        self.namespaces.append(namespace)
 
     def accept(self) -> Peer:
         """The next connection that was not accepted yet."""
@@ -71,14 +78,19 @@ class MemoryNetwork(Network):
             self.later(transport, errno.EADDRNOTAVAIL)
             return transport
         transport.remote = f"{endpoint.address}:{endpoint.port}"
-        server = self.servers.get((endpoint.address, endpoint.port))
+        server = self.server_at(endpoint.address, endpoint.port)
         if server is None:
             self.later(transport, errno.ECONNREFUSED)
+        elif server.code:
+            self.later(transport, server.code)
         elif not server.silent:
-            server.connections.append(transport.peer)
-            server.namespaces.append(namespace)
+            server.opened(transport.peer, namespace)
             self.events.append(transport.establish)
         return transport
+
+    def server_at(self, address: str, port: int) -> Server | None:
+        """Who listens there."""
+        return self.servers.get((address, port))
 
     def transport(self, lane: int, handler: Handler, accepted: bool) -> MemoryTransport:
         """A new connection on a lane's account."""

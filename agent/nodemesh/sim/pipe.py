@@ -56,7 +56,7 @@ class MemoryTransport(Transport):
     def end(self) -> None:
         self._ending = True
         if self.established and not self._out:
-            self.peer.ended = True
+            self.peer.end_came()
 
     def close(self) -> None:
         self.closed = True
@@ -65,7 +65,7 @@ class MemoryTransport(Transport):
             self._out = b""
             self._count()
         if not self._out:
-            self.peer.ended = True
+            self.peer.end_came()
 
     def abort(self) -> None:
         self.closed = True
@@ -73,6 +73,7 @@ class MemoryTransport(Transport):
         self._out = b""
         self._count()
         self.peer.reset_seen = True
+        self.peer.tell()
 
     def establish(self) -> None:
         """The connection stands."""
@@ -97,7 +98,7 @@ class MemoryTransport(Transport):
         if self._out:
             return
         if self._ending or self.closed:
-            self.peer.ended = True
+            self.peer.end_came()
         if not self.closed:
             self.handler.drained()
 
@@ -122,6 +123,7 @@ class MemoryTransport(Transport):
         if room > 0:
             self.peer.inbox += self._out[:room]
             self._out = self._out[room:]
+            self.peer.tell()
 
     def _deliver(self) -> None:
         if self.closed or not self._in:
@@ -147,7 +149,8 @@ class MemoryTransport(Transport):
 
 
 class Peer:
-    """The other end: a client or an upstream, played by a test."""
+    """The other end: a client or an upstream, played by a test, or by `watcher`, which is called when anything has come
+    from the proxy."""
 
     def __init__(self, transport: MemoryTransport, events: Events) -> None:
         self.transport = transport
@@ -155,7 +158,18 @@ class Peer:
         self.window = 1 << 30  # bytes it takes without being read
         self.ended = False  # the proxy has sent its FIN
         self.reset_seen = False  # the proxy has sent a RST
+        self.watcher: Callable[[], None] | None = None
         self._events = events
+
+    def tell(self) -> None:
+        """Something has come."""
+        if self.watcher is not None:
+            self._events.append(self.watcher)
+
+    def end_came(self) -> None:
+        """The proxy has sent its FIN."""
+        self.ended = True
+        self.tell()
 
     def send(self, data: bytes) -> None:
         if data:

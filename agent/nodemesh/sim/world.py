@@ -7,18 +7,21 @@ from random import Random
 
 from ..config.load import load_text
 from ..proxy.accept.reception import Reception
+from ..proxy.addresses import ADDRESSES
 from ..proxy.clock import Clock
 from ..proxy.pod import Pod
 from ..proxy.proxy import Proxy
+from ..proxy.tcp.connection import start_tcp
 from ..proxy.transport import Handler
 from ..registry.store import Store
 from ..routing.client import Client
 from ..routing.compile import compile_tables
+from ..routing.decision import Decision
 from ..routing.tables import Tables
 from ..telemetry.record import ConnectionRecord
 from ..telemetry.telemetry import Telemetry
 from .network import MemoryNetwork, Server
-from .pipe import Peer
+from .pipe import MemoryTransport, Peer
 
 
 class Recorder(Telemetry):
@@ -38,19 +41,29 @@ class Recorder(Telemetry):
 class World:
     """`run` lets happen what is under way; `advance` lets time pass. The random numbers are the seed's."""
 
-    def __init__(self, config: str, seed: int = 1) -> None:
-        self.network = MemoryNetwork()
+    def __init__(
+        self,
+        config: str | Tables,
+        seed: int = 1,
+        network: MemoryNetwork | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self.network = network or MemoryNetwork()
         self.clock = Clock(1000.0, 1_700_000_000.0)
-        self.telemetry = Recorder()
+        self.recorder = Recorder()
         self._store = Store()
-        self.proxy = Proxy(self.network, self.clock, Random(seed), self.telemetry, self._compile(config))
-        self._pods: dict[tuple[str, str], int] = {}
+        self.proxy = Proxy(self.network, self.clock, Random(seed), telemetry or self.recorder, self._compile(config))
+        self._pods: dict[tuple[str, str, tuple[tuple[str, str], ...], int], int] = {}
 
     @property
     def records(self) -> list[ConnectionRecord]:
-        return self.telemetry.records
+        return self.recorder.records
 
-    def configure(self, config: str) -> None:
+    @property
+    def telemetry(self) -> Telemetry:
+        return self.proxy.shared.telemetry
+
+    def configure(self, config: str | Tables) -> None:
         """Replace the configuration; open connections stay."""
         self._store = Store()
         self.proxy.set_tables(self._compile(config))
@@ -68,8 +81,7 @@ class World:
         self, address: str, port: int, namespace: str = "default", name: str = "client", labels: Mapping[str, str] = {}
     ) -> Peer:
         """A pod dials an address."""
-        pod = self._pod(namespace, name, Client(namespace=namespace, name=name, labels=labels))
-        return self._accept(pod, "10.1.0.9:40000", (address, port))
+        return self.dial(Client(namespace=namespace, name=name, labels=labels), "10.1.0.9:40000", (address, port))
 
     def arrive(
         self,
@@ -80,24 +92,47 @@ class World:
     ) -> Peer:
         """Someone outside dials a port of the gateway with these labels."""
         client = Client(namespace=namespace, name=f"gateway-{port}", labels=labels, gateway=True)
-        pod = self._pod(client.namespace, client.name, client)
-        pod.gateway_port = port
-        return self._accept(pod, remote, None)
+        return self.enter(client, remote, port)
 
-    def _pod(self, namespace: str, name: str, client: Client) -> Pod:
-        number = self._pods.get((namespace, name))
+    def dial(self, client: Client, remote: str, dialled: tuple[str, int]) -> Peer:
+        """As `connect`, for a client of which more is known."""
+        return self._accept(self.pod(client, 0), remote, dialled)
+
+    def enter(self, client: Client, remote: str, port: int) -> Peer:
+        """As `arrive`, for a gateway of which more is known."""
+        return self._accept(self.pod(client, port), remote, None)
+
+    def relay(self, client: Client, remote: str, dialled: tuple[str, int], decision: Decision) -> Peer:
+        """What the kernel would do with a connection that does not come to the proxy."""
+        pod = self.pod(client, 0)
+        pod.budget.try_connection()
+        transport = self._transport(pod, remote)
+        transport.local = ADDRESSES[dialled].text
+        start_tcp(pod, transport, decision, dialled, b"", "")
+        return transport.peer
+
+    def pod(self, client: Client, port: int = 0) -> Pod:
+        """The client as the proxy has it; `port` is a gateway's."""
+        key = (client.namespace, client.name, tuple(sorted(client.labels.items())), port)
+        number = self._pods.get(key)
         if number is None:
-            number = self._pods[namespace, name] = len(self._pods) + 1
-            self.proxy.add_pod(number, client, 100 + number, number)
+            number = self._pods[key] = len(self._pods) + 1
+            self.proxy.add_pod(number, client, 100 + number, number).gateway_port = port
         return self.proxy.pods[number]
 
-    def _accept(self, pod: Pod, remote: str, dialled: tuple[str, int] | None) -> Peer:
+    def _transport(self, pod: Pod, remote: str) -> MemoryTransport:
         transport = self.network.transport(pod.lane, Handler(), True)
         transport.remote = remote
+        return transport
+
+    def _accept(self, pod: Pod, remote: str, dialled: tuple[str, int] | None) -> Peer:
+        transport = self._transport(pod, remote)
         Reception(pod).accepted(transport, dialled)
         return transport.peer
 
-    def _compile(self, config: str) -> Tables:
+    def _compile(self, config: str | Tables) -> Tables:
+        if isinstance(config, Tables):
+            return config
         loaded = load_text(config, "mesh.yaml")
         if loaded.problems:
             raise ValueError("; ".join(str(problem) for problem in loaded.problems))

@@ -47,7 +47,7 @@ class RequestRecord(ConnectionRecord):
     __slots__ = (
         "method", "path", "original_path", "status", "grpc_status", "upstream_time", "attempts", "forwarded_for",
         "user_agent", "request_id", "received_at", "answered_at", "fields", "response_fields", "trailer_fields",
-        "upstream_protocol",
+        "upstream_protocol", "is_copy",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
@@ -69,3 +69,4 @@ class RequestRecord(ConnectionRecord):
         self.fields: dict[bytes, bytes] | None = None  # what the log's format shows of the request, the response …
         self.response_fields: dict[bytes, bytes] | None = None
         self.trailer_fields: dict[bytes, bytes] | None = None
+        self.is_copy = False  # of a request that a mirror gets

@@ -71,6 +71,7 @@ def copy_of(record: RequestRecord) -> RequestRecord:
     copy.route_name = record.route_name
     copy.downstream_remote = record.downstream_remote
     copy.downstream_local = record.downstream_local
+    copy.is_copy = True
     return copy
 
 

@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from ...config.credential import credential_key, described
 from ...config.gateway import ServerTLSMode, ServerTLSSettings
 from ...config.reach import SYSTEM
@@ -46,6 +48,7 @@ class Kept:
             self.error = reason_of(error)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Certificates:
     """A worker's contexts, made on first use."""
 
