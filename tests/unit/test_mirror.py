@@ -264,6 +264,7 @@ TOGETHER = {
     "cli/test_run_routes.py": "cli/run.py",
     "cli/test_run_hangs.py": "node/supervisor.py",
     "config/test_fuzz.py": "config/load.py",
+    "datapath/test_kernel_policies.py": "datapath/plan.py",
     "routing/test_lint.py": "routing/lint/findings.py",
     "routing/test_visibility.py": "routing/lookup.py",
 }

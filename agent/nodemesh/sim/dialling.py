@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..config.validate.common import is_ip
 from ..registry.snapshot import Health, Resolution
@@ -13,11 +13,9 @@ from ..routing.ownership import ENTRY
 from .asking import Asked
 from .caller import BytesCaller, Call, Caller, Http1Caller, Http2Caller
 from .pipe import Peer
-from .places import MeshError
-from .tls import TlsLine
-
-if TYPE_CHECKING:
-    from .mesh import Mesh
+from .places import MeshError, Places
+from .tls import Simulated, TlsLine
+from .world import World
 
 #: Where clients are that come from nowhere in particular: in the mesh, and outside (RFC 5737's network for examples).
 INSIDE = "10.1.0.9"
@@ -26,10 +24,24 @@ OUTSIDE = "203.0.113.9"
 PORTS = (10_000, 60_000)
 
 
+class Surroundings(Protocol):
+    """What clients find around them."""
+
+    world: World
+    places: Places
+
+    @property
+    def certificates(self) -> Simulated:
+        """Made when they are first asked for."""
+
+    def resolve(self, host: str) -> str:
+        """The address of a host outside."""
+
+
 class Dialler:
     """Keeps connections for further requests, as clients do."""
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Surroundings) -> None:
         self._mesh = mesh
         self._idle: dict[tuple[Any, ...], list[Caller]] = {}
         self._once: set[int] = set()
@@ -104,7 +116,9 @@ class Dialler:
             return host, port
         places = self._mesh.places
         if service is None:
-            if "." not in host or host.endswith((".svc", f".{self._mesh.tables.mesh.cluster_domain}")):
+            if "." not in host or host.endswith(
+                (".svc", f".{self._mesh.world.proxy.views.tables.mesh.cluster_domain}")
+            ):
                 raise MeshError(f"{host}:{port} is no service{places.meant(host, client.namespace)}")
             return self._mesh.resolve(host), port
         if service.resolution is Resolution.HEADLESS:
