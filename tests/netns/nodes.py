@@ -37,12 +37,13 @@ def until(condition: Callable[[], Any], what: str) -> None:
 
 
 class NodeAgent:
-    """`nodemesh run --kubernetes` for a node of the cluster, which is a part of the lab's pods."""
+    """`nodemesh run --kubernetes` for a node of the cluster, which is a part of the lab's pods. Several of one
+    node have a `name` each."""
 
-    def __init__(self, lab: Lab, node: str, config: Path, port: int) -> None:
-        self.log = lab.folder / f"{node}.log"
+    def __init__(self, lab: Lab, node: str, config: Path, port: int, *options: str, name: str = "") -> None:
+        self.log = lab.folder / f"{name or node}.log"
         self.admin = f"127.0.0.1:{port}"
-        self._place = Place(node, lab.cgroup_root / node)
+        self._place = Place(node, lab.cgroup_root / (name or node))
         self._place.cgroup.mkdir()
         limits = ",".join(["-all", *(f"+{name}" for name in capabilities())])
         with self.log.open("wb") as log:
@@ -53,6 +54,7 @@ class NodeAgent:
                     *("--node", node, "--ebpf", "require", "--workers", "1", "--admin", self.admin),
                     *("--cgroup-root", lab.cgroup_root, "--bpffs", lab.bpffs / node),
                     *("--run-dir", lab.folder / f"run-{node}", "--state-dir", lab.folder / f"state-{node}"),
+                    *options,
                 ],
                 env={**os.environ, "PYTHONPATH": str(ROOT / "agent")},
                 stdin=subprocess.DEVNULL,

@@ -16,8 +16,8 @@ SHOWN = 20  # failures that are told one by one
 BODY = b"x" * 256
 
 
-async def request(address: str, port: int, number: int) -> None:
-    """Raises OSError or ValueError where the answer is not what it should be."""
+async def request(address: str, port: int, number: int, wanted: bytes) -> None:
+    """Raises OSError or ValueError where the answer is not what it should be: with `wanted` in its head."""
     reader, writer = await asyncio.open_connection(address, port)
     try:
         post = number % 2
@@ -25,7 +25,7 @@ async def request(address: str, port: int, number: int) -> None:
         head = b"%s /%d HTTP/1.1\r\nhost: web\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
         writer.write(head % (method, number, len(body)) + body)
         answer = await reader.read()
-        if not answer.startswith(b"HTTP/1.1 200"):
+        if not answer.startswith(b"HTTP/1.1 200") or wanted not in answer.lower():
             raise ValueError(f"{method.decode()} was answered {answer[:200]!r}")
     finally:
         writer.close()
@@ -80,11 +80,12 @@ class Load:
 async def main() -> None:
     address, web, raw = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     requests, connections = int(sys.argv[4]), int(sys.argv[5])
+    wanted = sys.argv[6].encode()
     load = Load()
     asyncio.get_running_loop().add_reader(sys.stdin, load.ended.set)
     print("started", flush=True)
     await asyncio.gather(
-        load.run("requests", lambda number: request(address, web, number), requests),
+        load.run("requests", lambda number: request(address, web, number, wanted), requests),
         load.run("connections", lambda number: connect(address, raw, number), connections),
     )
     asyncio.get_running_loop().remove_reader(sys.stdin)

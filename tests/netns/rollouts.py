@@ -4,6 +4,7 @@ EndpointSlice's controller up to a second after both; the app ends at SIGTERM at
 from __future__ import annotations
 
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -144,6 +145,7 @@ class Rollouts:
 
     def __init__(self, lab: Lab, server: Running) -> None:
         self.lab = lab
+        self.server = server
         ports = [Port(WEB, name="http"), Port(RAW, name="tcp")]
         self.service = lab.service("web", ports=ports, selector={"app": "web"})
         self.client = lab.pod("client", labels={"app": "client"})
@@ -157,7 +159,10 @@ class Rollouts:
         for _ in range(REPLICAS):
             self.deployment.add()
         self.deployment.publish()
-        self.agent = NodeAgent(lab, "a", kubeconfig(lab.folder / "kubeconfig", server.url), 15460)
+        self.config = kubeconfig(lab.folder / "kubeconfig", server.url)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self.agent = NodeAgent(lab, "a", self.config, self.port)
         until(self.agent.ready, f"{self.agent.log} to say that it is ready")
 
     def modes(self) -> dict[str, str]:
@@ -178,10 +183,11 @@ class Rollouts:
         )
 
     @contextmanager
-    def load(self, requests: int, connections: int) -> Iterator[dict[str, Any]]:
-        """So many a second of each; what became of them is told in what is yielded, once it is over."""
+    def load(self, requests: int, connections: int, wanted: str = "") -> Iterator[dict[str, Any]]:
+        """So many a second of each; what became of them is told in what is yielded, once it is over. An answer without
+        `wanted` in its head is a failure."""
         address = self.service.addresses[0]
-        command = [sys.executable, "-IS", HERE / "rollout_load.py", address, WEB, RAW, requests, connections]
+        command = [sys.executable, "-IS", HERE / "rollout_load.py", address, WEB, RAW, requests, connections, wanted]
         process = self.client.popen(
             [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -79,6 +79,7 @@ ELSEWHERE = {
     "lab/pause.py": "netns/test_lab.py",
     "lab/place.py": "netns/test_lab.py",
     "lab/pod.py": "unit/lab/test_service.py",
+    "node/bound.py": "netns/test_handover.py",
     "node/cluster.py": "kubernetes/test_run.py",
     "node/control_process.py": "unit/cli/test_run_expose.py",
     "node/control.py": "unit/cli/test_run_expose.py",

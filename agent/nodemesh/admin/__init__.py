@@ -28,7 +28,7 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /routes`: `[{virtual_service, route, hosts, gateways, protocol, rule, name, match, action, location}]`.
 - `GET /routes?as=NS/POD`, `/endpoints?as=…`, `/clusters?as=…`, `/listeners?as=…`: by its view.
 - `GET /pods`: the pods of this node: `[{namespace, name, addresses, enrolled, why_not, cgroup, since,
-  sockmap, capture}]`.
+  without_rules, sockmap, capture}]`. `without_rules` are the seconds that its connections went without rules before.
 - `GET /connections`: `{open: [...], recent: [...]}`: what is open now, and the last requests, newest first.
 - `GET /graph`: `{nodes: [{id, kind, namespace, name}], edges: [{source, target, protocol, requests, errors, p50_ms,
   p99_ms, sent, received}]}`.

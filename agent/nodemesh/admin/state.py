@@ -26,6 +26,7 @@ class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     why_not: str = ""
     cgroup: str = ""
     since: float = 0.0
+    without_rules: float | None = None  # seconds that its connections went without rules before that
     sockmap: bool = False  # its bytes may reach the proxy without TCP
     capture: dict[str, str] = {}
     dns: bool = False

@@ -131,11 +131,12 @@ def pods(admin: str, form: str) -> None:
         return [
             [f"{row['namespace']}/{row['name']}", ",".join(row["addresses"]), "yes" if row["enrolled"] else "no",
              "yes" if row["dns"] else "no", row["why_not"] or row["dns_why_not"],
-             " ".join(f"{name}={value}" for name, value in row["capture"].items()), _ago(row["since"])]
+             " ".join(f"{name}={value}" for name, value in row["capture"].items()), _ago(row["since"]),
+             f"{row['without_rules']:.1f}s" if row["without_rules"] is not None else ""]
             for row in found
         ]  # fmt: skip
 
-    columns = ["POD", "ADDRESSES", "ENROLLED", "DNS", "WHY NOT", "CAPTURE", "SINCE"]
+    columns = ["POD", "ADDRESSES", "ENROLLED", "DNS", "WHY NOT", "CAPTURE", "SINCE", "BEFORE WITHOUT RULES"]
     _show(admin, form, "/pods", columns, rows, "this node has no pods")
 
 

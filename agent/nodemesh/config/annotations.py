@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from .meshconfig import L7, FailurePolicy
 
-#: On a Service: which way connections to it take, and what becomes of them while nobody serves.
+#: On a Service: which way connections to it take, and what becomes of them while nobody serves. The latter on a
+#: Namespace, as a label or annotation: what becomes of its pods' connections then.
 L7_ANNOTATION = "nodemesh.io/l7"
 FAILURE_POLICY_ANNOTATION = "nodemesh.io/failure-policy"
 
@@ -29,5 +30,5 @@ VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         FAILURE_POLICY_ANNOTATION: tuple(value.value for value in FailurePolicy),
     },
     "Pod": _SWITCHES,
-    "Namespace": _SWITCHES,
+    "Namespace": {**_SWITCHES, FAILURE_POLICY_ANNOTATION: (FailurePolicy.CLOSED.value,)},
 }

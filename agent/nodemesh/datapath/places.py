@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 
+from ..config.annotations import FAILURE_POLICY_ANNOTATION
 from ..config.meshconfig import FailurePolicy
 from ..registry.snapshot import Endpoint, Protocol
 from ..routing import frontend as routing
@@ -61,11 +62,12 @@ class Places:
     order of the frontends, or on networks, is all of it made again."""
 
     __slots__ = (
-        "_contested", "_order", "_passed", "_reads", "_restless", "_reverse", "_without", "networks", "wanted",
+        "_contested", "_order", "_passed", "_reads", "_restless", "_reverse", "_without", "closed", "networks",
+        "wanted",
     )  # fmt: skip
 
-    def __init__(self, without: frozenset[Backend] = frozenset()) -> None:
-        """The endpoints in `without` are left out wherever others remain."""
+    def __init__(self, without: frozenset[Backend] = frozenset(), closed: bool = False) -> None:
+        """The endpoints in `without` are left out wherever others remain; `closed` as for plan.View."""
         self.wanted: dict[Place, Wanted] = {}
         self.networks: list[Place] = []  # those of one port first, then the smallest
         self._passed: dict[Place, Wanted] = {}  # what passes is written only inside of networks that do not
@@ -75,6 +77,7 @@ class Places:
         self._restless: frozenset[str] = frozenset()
         self._reverse = False
         self._without = without
+        self.closed = closed
 
     def update(
         self,
@@ -93,7 +96,7 @@ class Places:
         gone = [self._reads.pop(key) for key in again]
         new = set(order).difference(self._reads)
         gone += [self._reads.pop(key) for key in self._reads.keys() - set(order)]
-        shared = base._reads if base is not None else {}
+        shared = base._reads if base is not None and base.closed == self.closed else {}
         fresh = (
             [shared.get(id(frontend)) or self._read(frontend) for frontend in listed if id(frontend) in new]
             if new
@@ -161,7 +164,10 @@ class Places:
             return _Read(frontend, [])
         owner, hosts = _owner(frontend), frozenset() if _is_api_server(frontend) else frontend.kernel_hosts
         yields = not self._restless.isdisjoint(hosts)
-        wanted = [(place, _wanted(frontend, place, owner, self._without, yields)) for place in _places(frontend)]
+        closed = _fails_closed(frontend, self.closed)
+        wanted = [
+            (place, _wanted(frontend, place, owner, self._without, yields, closed)) for place in _places(frontend)
+        ]
         return _Read(frontend, wanted, hosts)
 
 
@@ -212,7 +218,17 @@ def _owner(frontend: Frontend) -> str:
     return f"{host}:{frontend.port}"
 
 
-def _wanted(frontend: Frontend, place: Place, owner: str, without: frozenset[Backend], yields: bool) -> Wanted:
+def _fails_closed(frontend: Frontend, client: bool) -> bool:
+    """The service's own word counts, then that of the client's namespace, then the mesh's, which the frontend has."""
+    own = frontend.service.annotations.get(FAILURE_POLICY_ANNOTATION, "") if frontend.service is not None else ""
+    if own == FailurePolicy.OPEN:
+        return frontend.failure_policy is FailurePolicy.CLOSED  # an address of the mesh's own
+    return client or frontend.failure_policy is FailurePolicy.CLOSED
+
+
+def _wanted(
+    frontend: Frontend, place: Place, owner: str, without: frozenset[Backend], yields: bool, closed: bool
+) -> Wanted:
     mode = Mode.PASS if _is_api_server(frontend) else Mode.PROXY if yields else _MODES[frontend.mode]
     if mode is Mode.PASS or mode is Mode.KERNEL and frontend.tcp is None:
         return Wanted(PASS, owner)
@@ -224,7 +240,6 @@ def _wanted(frontend: Frontend, place: Place, owner: str, without: frozenset[Bac
                     for one in frontend.tcp.destinations)  # fmt: skip
         flags = ServiceFlag.AFFINITY if affine else ServiceFlag.ROUND_ROBIN if turns else ServiceFlag.NONE
         return Wanted(ServiceEntry(mode, flags, set_name(chosen), len(chosen)), owner, chosen)
-    closed = frontend.failure_policy is FailurePolicy.CLOSED
     return Wanted(ServiceEntry(mode, ServiceFlag.FAIL_CLOSED if closed else ServiceFlag.NONE), owner)
 
 

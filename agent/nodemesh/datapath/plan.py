@@ -20,7 +20,10 @@ BASE = 0
 
 
 class View(Protocol):
-    """What plan needs of routing's view of one client."""
+    """What plan needs of routing's view of one client. `closed`: what the proxy should have is refused while nobody
+    serves, except where a service says otherwise."""
+
+    closed: bool
 
     def frontends(self) -> Iterable[Frontend]: ...
 
@@ -81,7 +84,10 @@ class Planner:
         base_touched: set[Place] | None = None if BASE in gone else set()
         base: Mapping[Place, Wanted] = {}
         for number in sorted(given, key=lambda number: number != BASE):
-            places = self._views[number] = before.get(number) or Places(without)
+            places = before.get(number)
+            if places is None or places.closed != given[number].closed:
+                places = Places(without, given[number].closed)
+            self._views[number] = places
             touched = places.update(
                 given[number].frontends(), reverse, self._views[BASE] if number and BASE in given else None, restless
             )

@@ -132,7 +132,7 @@ class Control:
             for duty in duties:
                 duty.cancel()
         if self.interception is not None:
-            self.interception.kernel.clear()
+            self.interception.end()
         await admin.cleanup()
         self.fleet.close()
 

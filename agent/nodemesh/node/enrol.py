@@ -47,6 +47,7 @@ class Enrolled(msgspec.Struct, kw_only=True):
     sockmap: bool
     names: tuple[str, ...]  # of its listeners
     since: float
+    without_rules: float  # seconds, before that
     dns: str = ""  # the name of the listener for its DNS queries, where they are taken over
     dns_why_not: str = ""  # why they are not, though they are to be
 
@@ -143,6 +144,14 @@ class Enrolment:
             if failed.trouble is not Trouble.STARTING and str(failed) != str(before.get(key)):
                 log.warning("pod cannot be enrolled", pod=key, why=failed)
 
+    def closed(self) -> set[str]:
+        """The uids of the hooked pods that are refused while nobody serves."""
+        return {
+            enrolled.uid
+            for key, enrolled in self._enrolled.items()
+            if key in self._choices and self._choices[key].closed
+        }
+
     def finish_start(self) -> None:
         """After the first reconcile: unhook what an earlier run had hooked and nobody wants any more."""
         known = {enrolled.uid for enrolled in self._enrolled.values()}
@@ -182,6 +191,7 @@ class Enrolment:
                     dns=enrolled is not None and bool(enrolled.dns),
                     dns_why_not=enrolled.dns_why_not if enrolled is not None else "",
                     since=enrolled.since if enrolled is not None else 0.0,
+                    without_rules=enrolled.without_rules if enrolled is not None else None,
                     capture=choice.workload.capture.shown(),
                 )
             )
@@ -248,6 +258,7 @@ class Enrolment:
             listening = sock.detach()
             fds = left[number] if left else (listening, os.dup(place.namespace))
             self._listeners.add(names[number], fds, client)
+        gap = self._kernel.gaps.before(choice.uid, place.pid, choice.closed)
         self._enrolled[key] = Enrolled(
             uid=choice.uid,
             cgroup=place.cgroup,
@@ -259,10 +270,11 @@ class Enrolment:
             sockmap=sockmap,
             names=names[: len(sockets)],
             since=self._now(),
+            without_rules=gap,
             dns=dns,
             dns_why_not=why_not,
         )
-        log.info("pod enrolled", pod=key, cgroup=place.cgroup, dns=bool(dns))
+        log.info("pod enrolled", pod=key, cgroup=place.cgroup, dns=bool(dns), without_rules=f"{gap:.1f}s")
         if why_not:
             log.warning("the pod's DNS is left alone", pod=key, why=why_not)
 

@@ -22,7 +22,7 @@ from .kubeconfig import own_namespace
 from .listeners import Listeners
 from .logs import Log
 from .options import RunOptions
-from .pods import KUBE_SYSTEM, Custom
+from .pods import KUBE_SYSTEM, Custom, fails_closed
 from .sockmap import SockmapOffer
 from .views import ViewNumbers
 
@@ -42,6 +42,7 @@ class Interception:
         self._fleet = fleet
         self._changed = changed
         self._numbers = ViewNumbers()
+        self._closed: frozenset[str] = frozenset()  # namespaces whose pods' connections are refused while nobody serves
         self._started = False
         self._calm = Calm()
         self.kernel = Kernel(options)
@@ -70,6 +71,9 @@ class Interception:
     ) -> None:
         """Bring the kernel, then the pods to new tables."""
         self._calm.see(snapshot.services, time.monotonic())
+        self._closed = frozenset(
+            name for name, namespace in snapshot.namespaces.items() if fails_closed(namespace, snapshot.mesh)
+        )
         self._numbers.assign(views, pods)
         self.resolved(addresses)
         self.enrolment.reconcile()
@@ -77,7 +81,11 @@ class Interception:
 
     def resolved(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
         """Names have these addresses now."""
-        self.kernel.apply(self._numbers.numbered(), addresses, self.restless())
+        self.kernel.apply(self._numbers.numbered(), addresses, self.restless(), self._closed)
+
+    def end(self) -> None:
+        """An orderly end: nothing is left in the kernel, but for pods whose connections are to be refused now."""
+        self.kernel.clear(self.enrolment.closed())
 
     def restless(self) -> dict[str, str]:
         """The hosts whose connections are the proxy's for a while, each with the reason."""

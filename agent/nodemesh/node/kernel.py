@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..datapath.capture import Captures
 from ..datapath.ejection import Ejections
 from ..datapath.hooks import QUEUE_DEPTH
 from ..datapath.loader import LoadError, load, load_sockmap
-from ..datapath.maps import LAYOUT, NAMESERVERS, Backend, Maps, PodFlag, unpack_address
+from ..datapath.maps import LAYOUT, NAMESERVERS, U64, Backend, Maps, PodFlag, unpack_address
 from ..datapath.nameservers import inherit
 from ..datapath.pins import Pins
 from ..datapath.plan import Planner
@@ -29,6 +29,7 @@ from ..datapath.torture.run import Verdict, torture
 from ..datapath.uninstall import remove_other_layouts, uninstall
 from ..proxy.addresses import show
 from ..routing.view import View
+from .gaps import Gaps
 from .logs import Log
 from .options import RunOptions, StartError
 from .views import Seen
@@ -126,6 +127,8 @@ class Kernel:
         self.passed: tuple[str, ...] = ()  # service ports that found no room in the maps
         self.out: frozenset[Backend] = frozenset()  # endpoints that only fail, left out for a while
         self.foreign: tuple[str, ...] = ()  # other people's connect programs that run before ours
+        beats = [U64.unpack(value)[0] for _, value in self.maps["heartbeats"].items()]
+        self.gaps = Gaps(attach.attached_pods(self._pins), max(beats, default=0) / 1e9, HEARTBEAT_LIMIT)
         self._services = ServiceMaps(self.maps)
         self._captures = Captures(self.maps)
         self._planner = Planner()
@@ -152,10 +155,12 @@ class Kernel:
         views: Iterable[tuple[int, View]],
         resolved: Mapping[str, tuple[str, ...]] = NOTHING,
         restless: Iterable[str] = (),
+        closed: Container[str] = (),
     ) -> None:
         """Bring the service maps to what these views say, with the addresses that hosts have in the DNS. A service port
-        for which there is no room passes. The proxy has the connections to hosts that are `restless`."""
-        self._views = [(number, Seen(view, resolved)) for number, view in views]
+        for which there is no room passes. The proxy has the connections to hosts that are `restless`; what it should
+        have of pods of namespaces that are `closed` is refused while nobody serves."""
+        self._views = [(number, Seen(view, resolved, view.client.namespace in closed)) for number, view in views]
         self._restless = frozenset(restless)
         self._replan()
 
@@ -363,6 +368,11 @@ class Kernel:
     def detach(self, uid: str) -> None:
         attach.detach(self._pins, uid)
 
-    def clear(self) -> None:
-        """Take everything out of the kernel again, for an orderly end; hooks go first: nothing new is redirected."""
-        uninstall(self._pins)
+    def clear(self, closed: Set[str] = frozenset()) -> None:
+        """Take everything out of the kernel again, for an orderly end; hooks go first: nothing new is redirected. Pods
+        with the uids in `closed` stay hooked: what the proxy should have of theirs is refused until somebody serves."""
+        if not closed & self.attached():
+            uninstall(self._pins)
+            return
+        for uid in self.attached() - closed:
+            self.detach(uid)

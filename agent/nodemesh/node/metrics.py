@@ -57,6 +57,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     endpoints_out: int = 0
     pods_dns: int = 0
     pods_not_served: Sequence[tuple[str, str]] = ()
+    without_rules: Mapping[tuple[str, str], float] = {}  # seconds, by pod
     names: Names = msgspec.field(default_factory=Names)
     bypasses: Mapping[tuple[str, int, str], int] = {}
     series: Mapping[str, int] = {}
@@ -141,6 +142,14 @@ def node_families(numbers: Numbers) -> Iterator[Family]:
         kind="gauge",
         labels=("namespace", "name"),
         samples=[(pod, 1) for pod in numbers.pods_not_served[:SHOWN]],
+    )
+    longest = sorted(numbers.without_rules.items(), key=lambda row: (-row[1], row[0]))
+    yield Family(
+        name="nodemesh_pod_without_rules_seconds",
+        help="For how long a pod's connections went without rules before this agent served it; the longest come first.",
+        kind="gauge",
+        labels=("namespace", "name"),
+        samples=[(pod, seconds) for pod, seconds in longest[:SHOWN]],
     )
     yield _counter("access_log_lines_lost", "Lines that could not be written.", numbers.log_lines_lost)
     if numbers.api_server_silent is not None:

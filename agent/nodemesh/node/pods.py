@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ..config.annotations import DISABLED, DNS, ENABLED, MESH, SOCKMAP
-from ..config.meshconfig import EnrolmentMode
+from ..config.annotations import DISABLED, DNS, ENABLED, FAILURE_POLICY_ANNOTATION, MESH, SOCKMAP
+from ..config.meshconfig import EnrolmentMode, FailurePolicy, MeshConfigSpec
 from ..registry.snapshot import Namespace, Snapshot, Workload
 from ..routing.client import Client
 
@@ -34,6 +34,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     why_not: str = ""
     dns: bool = False  # whether its DNS queries are to be taken over
     sockmap: bool = False  # whether it asks for sockmap, itself or by its namespace
+    closed: bool = False  # whether what the proxy should have of it is refused while nobody serves
 
     @property
     def uid(self) -> str:
@@ -93,6 +94,11 @@ def why_not(pod: Workload, namespace: Namespace | None, custom: Custom) -> str:
     return ""
 
 
+def fails_closed(namespace: Namespace | None, mesh: MeshConfigSpec) -> bool:
+    """Whether pods of a namespace are refused while nobody serves, by its label or annotation, or by the mesh's."""
+    return FailurePolicy.CLOSED in (setting(namespace, FAILURE_POLICY_ANNOTATION), mesh.failure_policy)
+
+
 def choose(snapshot: Snapshot, node: str, custom: Custom) -> dict[str, Choice]:
     """The pods of this node by `namespace/name`."""
     namespaces, default = snapshot.namespaces, snapshot.mesh.dns_capture
@@ -104,6 +110,7 @@ def choose(snapshot: Snapshot, node: str, custom: Custom) -> dict[str, Choice]:
             why_not=why_not(pod, namespaces.get(pod.namespace), custom),
             dns=wants(DNS, pod, namespaces.get(pod.namespace), default),
             sockmap=wants(SOCKMAP, pod, namespaces.get(pod.namespace)),
+            closed=fails_closed(namespaces.get(pod.namespace), snapshot.mesh),
         )
         for key, pod in snapshot.workloads.items()
         if pod.kind == "Pod" and pod.node == node

@@ -328,6 +328,9 @@ class RunningNode:
             ports_without_room=len(kernel.passed) if kernel is not None else 0,
             endpoints_out=len(kernel.out) if kernel is not None else 0,
             pods_dns=self._pods_dns(),
+            without_rules={
+                (row.namespace, row.name): row.without_rules for row in self.pods() if row.without_rules is not None
+            },
             pods_not_served=[(one.pod.namespace, one.pod.name) for one in control.failing()],
             names=totals.names,
             reasons=totals.reasons,

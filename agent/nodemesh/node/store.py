@@ -83,6 +83,10 @@ class FdStore:
         kept = self._kept.get(name)
         return kept.note if kept is not None else ""
 
+    def fd(self, name: str) -> int:
+        """What is kept under that name. Raises KeyError."""
+        return self._kept[name].fd
+
     def drop(self, name: str) -> None:
         kept = self._kept.pop(name, None)
         if kept is not None:

@@ -19,10 +19,11 @@ import msgspec
 
 from .. import __version__
 from . import channel, preflight, rundir, upgrade
+from .bound import bind_all
 from .channel import Channel, Closed
 from .child import Child
 from .logs import Log, setup
-from .options import Address, RunOptions, StartError
+from .options import RunOptions
 from .pulse import LOOK
 from .store import Children, Drop, FdStore, Put, Ready, Started, ToSupervisor
 
@@ -34,8 +35,6 @@ HOPELESS = 3
 #: Seconds for control to take its hooks out of the kernel.
 CONTROL_GRACE = 5.0
 
-BACKLOG = 1024
-
 
 class State(Enum):
     """starting -> running -> stopping; starting -> stopping where the start is hopeless; running -> handing over ->
@@ -46,21 +45,6 @@ class State(Enum):
     HANDING_OVER = auto()
     REPLACED = auto()
     STOPPING = auto()
-
-
-def bind(address: Address, option: str) -> socket.socket:
-    """A listening TCP socket. Raises StartError."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        if error.errno == 98:  # EADDRINUSE
-            raise StartError(
-                f"{address} is in use already; stop who listens there (ss -ltnp) or choose another with {option}"
-            ) from None
-        raise StartError(
-            f"cannot listen at {address} ({error.strerror}); give {option} an address of this machine"
-        ) from None
 
 
 class Supervisor:
@@ -315,6 +299,16 @@ class Supervisor:
         self._listener.close()
         Path(self.options.control_socket).unlink(missing_ok=True)
         log.info("replaced" if replaced else "stopped")
+        if replaced and self.options.kubernetes:
+            self._stay()
+
+    def _stay(self) -> None:
+        """The successor serves. A DaemonSet's pod that ended by itself now would be started again, and take over from
+        the successor in turn: whoever rolls the DaemonSet ends it."""
+        log.info("waiting to be told to stop")
+        while not any(number in (signal.SIGTERM, signal.SIGINT) for number in self._signals):
+            self._wait(LOOK * 60)
+            self._adopt_orphans()
 
     def _await(self, children: list[Child], seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -331,25 +325,6 @@ class Supervisor:
     def _forget_channel_if_dead(self) -> None:
         if not self.control.pid:
             self._forget_channel()
-
-
-def _bind_all(options: RunOptions, store: FdStore) -> None:
-    """The listeners that the user asked for, into the store where they are not in it yet. Raises StartError."""
-    if "admin" not in store:
-        store.put("admin", bind(options.admin, "--admin").detach())
-    for expose in options.expose:
-        if expose.name in store:
-            continue
-        sock = bind(expose.listen, "--expose")
-        host, port = sock.getsockname()[:2]
-        log.info("listening", dialled=f"{expose.host}:{expose.port}", at=Address(host, port))
-        store.put(expose.name, sock.detach())
-    for wanted in options.gateway_listen:
-        if wanted.name not in store:
-            sock = bind(wanted.listen, "--gateway-listen")
-            host, port = sock.getsockname()[:2]
-            log.info("listening as gateway", port=wanted.port, at=Address(host, port))
-            store.put(wanted.name, sock.detach())
 
 
 def run(options: RunOptions) -> int:
@@ -374,7 +349,7 @@ def run(options: RunOptions) -> int:
         socket_path = f"{run_dir}/control-{os.getpid()}.sock"
         options = msgspec.structs.replace(options, run_dir=run_dir, control_socket=socket_path)
         supervisor = Supervisor(options, store, predecessor)
-        _bind_all(options, store)
+        bind_all(options, store)
         status = supervisor.run()
         replaced = supervisor.state is State.REPLACED or (predecessor is not None and status != 0)
         return status

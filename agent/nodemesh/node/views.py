@@ -15,11 +15,12 @@ BASE_CLIENT = Client(namespace="default")
 
 
 class Seen:
-    """What a view has for the kernel, with the addresses of names as they are now."""
+    """What a view has for the kernel, with the addresses of names as they are now; `closed` as for plan.View."""
 
-    def __init__(self, view: View, resolved: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, view: View, resolved: Mapping[str, tuple[str, ...]], closed: bool = False) -> None:
         self._view = view
         self._resolved = resolved
+        self.closed = closed
 
     def frontends(self) -> Iterator[Frontend]:
         return self._view.frontends(self._resolved)

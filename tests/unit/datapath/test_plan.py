@@ -17,8 +17,9 @@ PASS = ServiceEntry(Mode.PASS)
 
 
 class View:
-    def __init__(self, *frontends):
+    def __init__(self, *frontends, closed=False):
         self._frontends = frontends
+        self.closed = closed
 
     def frontends(self):
         return self._frontends
@@ -279,3 +280,21 @@ def test_every_view_follows_who_is_restless():
 def test_what_the_proxy_may_not_have_stays_in_the_kernel():
     views = [(0, View(kernel("10.96.0.1", "10.1.0.1")))]
     assert plan(views, restless=frozenset({"h"})) == plan(views)
+
+
+def test_a_client_that_fails_closed_does_so_but_where_a_service_says_otherwise():
+    def proxied(address, **annotations):
+        service = Service(host="h", name="h", namespace="n", annotations=annotations)
+        return frontend(address, service=service)
+
+    open_ = {"nodemesh.io/failure-policy": "open"}
+    shared = (proxied("10.96.0.1"), proxied("10.96.0.2", **open_), kernel("10.96.0.3", "10.1.0.1"))
+    views = [(0, View(*shared)), (1, View(*shared, closed=True))]
+    planner = Planner()
+    made = planner.plan(views)
+    assert found_for(made.entries, 0, "10.96.0.1").flags == ServiceFlag.NONE
+    assert found_for(made.entries, 1, "10.96.0.1") == ServiceEntry(Mode.PROXY, ServiceFlag.FAIL_CLOSED)
+    assert found_for(made.entries, 1, "10.96.0.2") == PROXY
+    assert found_for(made.entries, 1, "10.96.0.3").mode is Mode.KERNEL
+    views = [(0, View(*shared)), (1, View(*shared))]
+    assert planner.plan(views) == plan(views)

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from nodemesh.config.meshconfig import EnrolmentMode, MeshConfigSpec
+from nodemesh.config.meshconfig import EnrolmentMode, FailurePolicy, MeshConfigSpec
 from nodemesh.node.pods import Custom, choose, client_of
 from nodemesh.registry.snapshot import Namespace, Snapshot, Workload
 
@@ -138,3 +138,13 @@ def test_whose_dns_is_taken_over(mesh, namespace, pod, wanted, kind):
     found = snapshot({"nodemesh.io/dns": namespace}, **{kind: {"nodemesh.io/dns": pod}})
     found = msgspec.structs.replace(found, mesh=MeshConfigSpec(dns_capture=mesh))
     assert choose(found, "here", ALL)["shop/a"].dns == wanted
+
+
+@pytest.mark.parametrize(
+    ("namespace", "mesh", "closed"),
+    [("", "open", False), ("closed", "open", True), ("", "closed", True), ("closd", "open", False)],
+)
+def test_who_is_refused_while_nobody_serves(namespace, mesh, closed):
+    labels = {"nodemesh.io/failure-policy": namespace} if namespace else {}
+    found = msgspec.structs.replace(snapshot(labels), mesh=MeshConfigSpec(failure_policy=FailurePolicy(mesh)))
+    assert choose(found, "here", ALL)["shop/a"].closed is closed
