@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from nodemesh.registry.snapshot import Snapshot
+from nodemesh.registry.sources.api import Api
 from nodemesh.registry.sources.cache import Cache
 from nodemesh.registry.sources.cluster import ClusterSource
-from nodemesh.registry.sources.kubernetes import ApiServer, from_kubeconfig
+from nodemesh.registry.sources.kubernetes import ApiServer, from_kubeconfig, login_at
+from nodemesh.registry.sources.relayed import RelayedApi, served_for
+from nodemesh.registry.sources.resources import resources
 from nodemesh.registry.store import Store
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.tables import Tables
@@ -74,12 +77,19 @@ def virtual_service(name: str, **spec: Any) -> dict[str, Any]:
 class Follower:
     """What control does with a source: every batch goes into a store, and becomes tables."""
 
-    def __init__(self, running: Running, config: Path, cache: Path | None = None) -> None:
+    def __init__(self, running: Running, config: Path, cache: Path | None = None, relay: str = "") -> None:
+        """By the relay at this URL, where one is given."""
         self.server = running.server
         self.running = running
         self.api = ApiServer(lambda: from_kubeconfig(str(config)))
+        self.relay: ApiServer | None = None
+        api: Api = self.api
+        if relay:
+            self.relay = ApiServer(login_at(lambda: from_kubeconfig(str(config)), relay, ""))
+            clock = asyncio.get_running_loop().time
+            self.relayed = api = RelayedApi(api, self.relay, served_for(resources(NODE)), random.random, clock)
         kept = Cache(cache, NODE) if cache is not None else None
-        self.source = ClusterSource(self.api, NODE, kept, random.random)
+        self.source = ClusterSource(api, NODE, kept, random.random)
         self.store = Store()
         self.tables: Tables | None = None
         self.batches = 0
@@ -87,6 +97,11 @@ class Follower:
     @property
     def snapshot(self) -> Snapshot:
         return self.store.snapshot
+
+    async def close(self) -> None:
+        await self.api.close()
+        if self.relay is not None:
+            await self.relay.close()
 
     async def follow(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -11,6 +11,9 @@ RBAC = "rbac.authorization.k8s.io"
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
+TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
+
+
 class Access(NamedTuple):
     """One request. `resource` has its subresource behind a slash; `name` is empty where no single object is named."""
 
@@ -64,3 +67,15 @@ def covers(rule: Data, access: Access) -> bool:
         and access.resource in rule["resources"]
         and (not names or access.name in names)
     )
+
+
+def reviewed(accounts: dict[str, str], review: Data) -> Data:
+    """A TokenReview's answer, by the accounts `namespace/name` or `namespace/name@node` behind each token."""
+    account, _, node = accounts.get(review["spec"]["token"], "").partition("@")
+    if not account:
+        return {**review, "status": {"authenticated": False, "error": "invalid bearer token"}}
+    user: Data = {"username": f"system:serviceaccount:{account.replace('/', ':')}"}
+    if node:
+        user["extra"] = {"authentication.kubernetes.io/node-name": [node]}
+    audiences = review["spec"].get("audiences", ["https://kubernetes.default.svc"])
+    return {**review, "status": {"authenticated": True, "user": user, "audiences": audiences}}

@@ -109,6 +109,8 @@ class ApiServer:
             found = discovery.answer(request.path, self.kinds) if request.method == "GET" else None
             if found is not None:
                 return web.json_response(found)
+            if request.path == rights.TOKEN_REVIEWS:
+                return web.json_response(rights.reviewed(self.accounts, await body_of(request)), status=201)
             target = self.kinds.target(request.path)
             if target is None:
                 raise Refused(404, "the server could not find the requested resource")

@@ -28,7 +28,8 @@ def run(options: Options) -> Outcome:
                 cluster.deployment.restart()
             until(cluster.in_kernel, "the service to be calm again")
         seconds = time.monotonic() - began
-    mistakes += found["failures"]
+        if found["failed"]:
+            mistakes += [*found["failures"], *cluster.agent.log.read_text().splitlines()[-40:]]
     figures = [
         Figure(CASE, "", "restarts", restarts),
         Figure(CASE, "", "pods replaced", restarts * REPLICAS),

@@ -20,6 +20,7 @@ ALLOWED = {
     "lab": {"datapath"},
     "sim": {"config", "registry", "routing", "balance", "telemetry", "proxy", "lab"},
     "node": {"config", "registry", "routing", "balance", "telemetry", "proxy", "datapath", "admin"},
+    "relay": {"config", "registry"},
     "admin": {"config", "registry", "routing", "telemetry"},
     "cli": {
         "config",
@@ -32,6 +33,7 @@ ALLOWED = {
         "admin",
         "node",
         "lab",
+        "relay",
         "sim",
     },
 }
@@ -41,7 +43,12 @@ HOMES = {
     "bcc": {"datapath/compiler.py"},
     "pyroute2": {"lab/network.py"},
     "kubernetes": {"registry/sources/kubernetes.py"},
-    "aiohttp": {"admin/http.py", "registry/sources/kubernetes.py"},
+    "aiohttp": {
+        "admin/http.py",
+        "registry/sources/kubernetes.py",
+        "relay/relay.py",
+        "relay/server.py",
+    },
     "yaml": {"config/yaml.py"},
     "prometheus_client": {"telemetry/exposition.py"},
     "xxhash": {"balance/hashing.py"},

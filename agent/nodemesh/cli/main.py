@@ -34,6 +34,7 @@ COMMANDS = {
     "ui": ("traffic", "ui"),
     "doctor": ("doctor", "doctor"),
     "crds": ("crds", "crds"),
+    "relay": ("relay", "relay"),
     "migrate": ("migrate", "migrate"),
     "completion": ("completion", "completion"),
     "uninstall": ("uninstall", "uninstall"),

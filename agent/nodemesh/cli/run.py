@@ -59,6 +59,8 @@ from .output import Failure
     show_default=True,
     help="The same of the control process.",
 )
+@click.option("--relay", default="", metavar="URL", help="Ask a relay (`nodemesh relay`) before the API server.")
+@click.option("--relay-ca", default="", metavar="FILE", help="The authority of the relay's certificate, PEM.")
 @click.option("--run-dir", default="", metavar="DIR", help="Sockets and lock (default: /run/nodemesh with eBPF).")
 @click.option("--replace", is_flag=True, help="Take over from the agent that runs there, without a gap.")
 @click.option("--cgroup-root", default="", hidden=True)
@@ -67,8 +69,8 @@ def run(
     config: tuple[str, ...], keep_going: bool, kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str,
     remote: tuple[str, ...], remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
     gateway_image: str, gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str,
-    log_format: str, grace: float, worker_limit: float, control_limit: float, run_dir: str, replace: bool,
-    cgroup_root: str, bpffs: str,
+    log_format: str, grace: float, worker_limit: float, control_limit: float, relay: str, relay_ca: str, run_dir: str,
+    replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import supervisor
@@ -89,12 +91,16 @@ def run(
         bool(config), kubernetes, remotes=bool(remote) or remote_secrets, gateway=bool(gateway),
         gateway_listen=bool(gateway_listen),
     )  # fmt: skip
+    if relay and not kubernetes:
+        raise click.UsageError("--relay stands before the API server of --kubernetes; give that, too")
     try:
         options = RunOptions(
             config=config,
             keep_going=keep_going or kubernetes,
             kubernetes=kubernetes,
             kubeconfig=kubeconfig,
+            relay=relay,
+            relay_ca=relay_ca,
             state_dir=state_dir,
             cluster=cluster,
             remotes=tuple(parse_remote(text) for text in remote),

@@ -15,6 +15,8 @@ from ..config.core import CredentialSpec
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes
+from ..registry.sources.relayed import RelayedApi, served_for
+from ..registry.sources.resources import resources
 from ..routing.tables import Tables
 from .credentials import Use
 from .election import Election
@@ -59,12 +61,18 @@ class Cluster:
         served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get."""
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
-        from ..registry.sources.kubernetes import ApiServer, login_by
+        from ..registry.sources.kubernetes import ApiServer, login_at, login_by
         from ..registry.sources.secrets import SecretSource
 
-        self.api = ApiServer(login_by(options.kubeconfig))
+        login = login_by(options.kubeconfig)
+        self.api = ApiServer(login)
+        self.relay: RelayedApi | None = None
+        if options.relay:
+            self._relay_server = ApiServer(login_at(login, options.relay, options.relay_ca))
+            served = served_for(resources(options.node))
+            self.relay = RelayedApi(self.api, self._relay_server, served, random.random, time.monotonic)
         cache = Cache(Path(options.state_dir, STATE_FILE), options.node) if options.state_dir else None
-        self.source = ClusterSource(self.api, options.node, cache, random.random)
+        self.source = ClusterSource(self.relay or self.api, options.node, cache, random.random)
         self.secrets = SecretSource(self.api, random.random, secrets_changed)
         election = Election(self.api, options.node, own_namespace(), time.monotonic)
         self._reporter = Reporter(self.api, self.source.refusals, election, options.node, random.random)
@@ -101,6 +109,8 @@ class Cluster:
                     tasks.create_task(self._managed.run(), name="managed gateways")
         finally:
             await self.api.close()
+            if self.relay is not None:
+                await self._relay_server.close()
 
     @property
     def lost_since(self) -> float:
@@ -175,6 +185,7 @@ class Cluster:
             "lost_since": self.lost_since,
             "lost_why": self.source.outage.why if self.lost_since else "",
             "save_error": self.source.save_error,
+            "relay": {"asked": self.relay.by_relay, "why_not": self.relay.why} if self.relay is not None else None,
             "remotes": [msgspec.to_builtins(row) for row in self.remotes.status()],
             "resources": [msgspec.to_builtins(row) for row in self.source.status()],
         }

@@ -82,6 +82,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     keep_going: bool = False
     kubernetes: bool = False
     kubeconfig: str = ""
+    relay: str = ""  # the URL of a relay that is asked before the API server
+    relay_ca: str = ""  # the file with the authority of its certificate
     state_dir: str = ""
     cluster: str = ""
     remotes: tuple[RemoteCluster, ...] = ()

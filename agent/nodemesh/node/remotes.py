@@ -199,7 +199,7 @@ class Remotes:
         found = before.get(reading.key, {}) if reading.item is None else dict(self._wanted_by(reading))
         self._from_secrets[reading.key] = found
 
-    def remove(self, resource: Resource, key: ObjectKey) -> None:
+    def remove(self, resource: Resource, key: ObjectKey, version: str = "") -> None:
         self._from_secrets.pop(key, None)
         self._follow_wanted()
 

@@ -16,4 +16,5 @@ watch.py       the wire format: list pages, watch events
 backoff.py     how long to wait before the server is asked again
 api.py         what all this needs of a client
 kubeconfig.py  what a kubeconfig from a Secret may hold
-kubernetes.py  that client: address, credentials and TLS by the official library"""
+kubernetes.py  that client: address, credentials and TLS by the official library
+relayed.py     the same with a relay before it, and without where that does not answer"""

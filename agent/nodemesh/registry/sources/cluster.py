@@ -243,7 +243,7 @@ class ClusterSource:
         self._put(resource, reading)
         self._wake.set()
 
-    def remove(self, resource: Resource, key: ObjectKey) -> None:
+    def remove(self, resource: Resource, key: ObjectKey, version: str = "") -> None:
         held = self._held[resource.name].pop(key, None)
         noted = self._noted[resource.name].pop(key, None)
         self._heads.get(resource.name, {}).pop(key, None)

@@ -48,5 +48,5 @@ class Definitions:
         """New, or served by now: a definition's name is `plural.group`."""
         self._outage.appeared(reading.key.name.partition(".")[2])
 
-    def remove(self, _: Resource, __: ObjectKey) -> None:
+    def remove(self, resource: Resource, key: ObjectKey, version: str = "") -> None:
         """Its kind's own watch tells."""

@@ -110,6 +110,19 @@ async def in_cluster(
     return configuration
 
 
+def login_at(login: Login, server: str, authority: str) -> Login:
+    """The same account at another server, whose certificate the file `authority` vouches for (empty: the system's)."""
+
+    async def elsewhere() -> Configuration:
+        configuration = await login()
+        configuration.host = server.rstrip("/")
+        configuration.ssl_ca_cert = authority or None
+        configuration.cert_file = configuration.key_file = None
+        return configuration
+
+    return elsewhere
+
+
 def login_by(kubeconfig: str) -> Login:
     """By a kubeconfig, or as the pod that this is where none is named."""
 

@@ -75,7 +75,8 @@ class Sink(Protocol):
 
     def put(self, resource: Resource, reading: Reading) -> None: ...
 
-    def remove(self, resource: Resource, key: ObjectKey) -> None: ...
+    def remove(self, resource: Resource, key: ObjectKey, version: str = "") -> None:
+        """`version` is the resourceVersion of the removal."""
 
 
 class Reflector:
@@ -109,6 +110,11 @@ class Reflector:
     def version(self) -> str:
         """The API version in use."""
         return self._versions[0]
+
+    @property
+    def at(self) -> str:
+        """The resourceVersion up to which the sink is right."""
+        return self._at
 
     async def run(self) -> None:
         while True:
@@ -199,8 +205,8 @@ class Reflector:
         self.starts += 1
 
     def _finish(self, readings: list[Reading], version: str) -> None:
-        self._sink.replace(self.resource, readings)
         self._at = version
+        self._sink.replace(self.resource, readings)
         self._start_from = "0"
         self.synced, self.error = True, ""
 
@@ -268,7 +274,7 @@ class Reflector:
         elif event.type == "DELETED":
             if self._initial is not None:
                 raise WireError("the API server sent a deletion among a watch's initial events")
-            self._sink.remove(self.resource, key_of_head(self.resource, head))
+            self._sink.remove(self.resource, key_of_head(self.resource, head), head.resource_version)
         else:
             raise WireError(f"the API server sent a watch event of the unknown type {event.type[:32]!r}")
         self._at = head.resource_version

@@ -56,7 +56,7 @@ class Watch:
             self.spec = reading.item.spec
         self._changed()
 
-    def remove(self, _: Resource, __: ObjectKey | None) -> None:
+    def remove(self, resource: Resource, key: ObjectKey | None, version: str = "") -> None:
         self.spec, self.refused = None, ""
         self._changed()
 

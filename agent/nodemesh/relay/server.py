@@ -1,0 +1,300 @@
+"""The requests: list and watch as the API server answers them, for who may ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from aiohttp import web
+
+from ..registry.sources.api import ApiError
+from ..registry.sources.watch import INITIAL_EVENTS_END
+from .collection import Collection
+from .feed import Feed
+from .reviews import Account, Reviews
+from .trim import PARTIAL
+from .wire import Piece, ending, event, opening, piece
+
+#: Seconds that changes wait for company, but for those that are pressing; and between bookmarks.
+GATHER = 0.05
+BOOKMARKS = 60.0
+
+#: Bytes that may wait for a client that does not read; one with more is cut off, and comes back.
+LAG = 8 * 2**20
+
+#: The longest watch, in seconds.
+LONGEST = 3600.0
+
+
+class Refused(Exception):
+    """A request that is answered with a Status."""
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+def status(code: int, reason: str, message: str) -> bytes:
+    named = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+    return msgspec.json.encode({**named, "message": message, "reason": reason, "code": code})
+
+
+class Watcher:
+    """One watch: how far it is, and where its bytes go."""
+
+    __slots__ = ("at", "deflate", "ended", "feed", "kind", "transport")
+
+    def __init__(self, feed: Feed, kind: bytes, transport: asyncio.Transport, deflate: bool) -> None:
+        self.feed = feed
+        self.kind = kind
+        self.transport = transport
+        self.deflate = deflate
+        self.at = 0  # the count of the next change
+        self.ended = asyncio.Event()
+
+    def write(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            self.ended.set()
+        elif self.transport.get_write_buffer_size() > LAG:
+            self.transport.abort()
+            self.ended.set()
+        else:
+            self.transport.write(data)
+
+
+class Server:
+    """`collections` by the path of each in every version. `accounts` are the user names that are served."""
+
+    def __init__(self, collections: Iterable[Collection], reviews: Reviews | None, accounts: frozenset[str]) -> None:
+        """Without `reviews` everybody is served: for tests."""
+        self._paths = {item.resource.path(version): (item, version)
+                       for item in collections for version in item.resource.versions}  # fmt: skip
+        self._collections = list(dict.fromkeys(item for item, _ in self._paths.values()))
+        self._reviews = reviews
+        self._accounts = accounts
+        self._watchers: dict[Feed, set[Watcher]] = {}
+        self._due: set[Feed] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self.requests = 0
+        self.refused = 0
+        self.sent = 0  # bytes of lists and watches
+
+    @property
+    def watching(self) -> int:
+        return sum(map(len, self._watchers.values()))
+
+    def waiting_for(self) -> list[str]:
+        """What the API server has not told yet."""
+        return [item.resource.name for item in self._collections if not item.reflector.synced]
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/readyz", self._ready)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/{path:apis?/.*}", self._answer)
+        return app
+
+    # changes
+
+    def changed(self, feed: Feed, pressing: bool) -> None:
+        """A feed has news for who watches it."""
+        self._due.add(feed)
+        if pressing:
+            self._tell()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHER, self._tell)
+
+    def _tell(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due, self._due = self._due, set()
+        for feed in due:
+            joined: dict[tuple[int, bool], bytes] = {}
+            for watcher in list(self._watchers.get(feed, ())):
+                self._bring(watcher, joined)
+
+    def _bring(self, watcher: Watcher, joined: dict[tuple[int, bool], bytes]) -> None:
+        """What has happened since; the same bytes for all who are where this one is."""
+        feed = watcher.feed
+        if watcher.at < feed.first:
+            gone = event("ERROR", status(410, "Expired", "too old resource version: all was read anew"))
+            watcher.write(piece(gone).of(watcher.deflate))
+            watcher.ended.set()
+            return
+        key = (watcher.at, watcher.deflate)
+        if key not in joined:
+            start = watcher.at - feed.first
+            joined[key] = b"".join(feed.changes[place].piece.of(watcher.deflate)
+                                   for place in range(start, len(feed.changes)))  # fmt: skip
+        if joined[key]:
+            self._write(watcher, joined[key])
+            watcher.at = feed.end
+
+    def _write(self, watcher: Watcher, data: bytes) -> None:
+        self.sent += len(data)
+        watcher.write(data)
+
+    async def run(self) -> None:
+        """Send bookmarks, until cancelled."""
+        while True:
+            await asyncio.sleep(BOOKMARKS)
+            for item in self._collections:
+                made: dict[bytes, Piece] = {}
+                for feed in {item.whole, item.partial, *item.by_node.values()}:
+                    for watcher in list(self._watchers.get(feed, ())):
+                        if watcher.at == feed.end:
+                            if watcher.kind not in made:
+                                made[watcher.kind] = bookmark(watcher.kind, item.version)
+                            self._write(watcher, made[watcher.kind].of(watcher.deflate))
+
+    # requests
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        missing = self.waiting_for()
+        return web.json_response({"ready": not missing, "missing": missing}, status=503 if missing else 200)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        rows = {
+            "watches gauge": self.watching,
+            "requests_total counter": self.requests,
+            "refused_total counter": self.refused,
+            "sent_bytes_total counter": self.sent,
+        }
+        lines = []
+        for row, value in rows.items():
+            name, kind = row.split()
+            lines.append(f"# TYPE nodemesh_relay_{name} {kind}\nnodemesh_relay_{name} {value}\n")
+        return web.Response(text="".join(lines))
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.requests += 1
+        try:
+            account = await self._account(request)
+            item, version = self._paths.get(request.path, (None, ""))
+            if item is None:
+                raise Refused(403, "Forbidden", f"the relay does not serve {request.path}")
+            if not item.reflector.synced:
+                raise Refused(503, "ServiceUnavailable", f"the relay does not know {item.resource.name} yet")
+            if item.absent or version != item.reflector.version:
+                raise Refused(404, "NotFound", "the server could not find the requested resource")
+            feed, metadata = self._feed(item, request, account)
+            if request.query.get("watch") in ("true", "1"):
+                return await self._watch(request, item, feed, metadata)
+            return self._list(item, version, feed, metadata)
+        except Refused as refused:
+            self.refused += 1
+            headers = {"Retry-After": "1"} if refused.code == 503 else None
+            body = status(refused.code, refused.reason, str(refused))
+            return web.Response(body=body, status=refused.code, headers=headers, content_type="application/json")
+
+    async def _account(self, request: web.Request) -> Account:
+        if self._reviews is None:
+            return Account("")
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        try:
+            account = await self._reviews.account(token.strip() if scheme.lower() == "bearer" else "")
+        except (ApiError, msgspec.DecodeError) as error:
+            raise Refused(503, "ServiceUnavailable", f"the API server reviews no token: {error}") from None
+        if not account.user:
+            raise Refused(401, "Unauthorized", "Unauthorized")
+        if account.user not in self._accounts:
+            raise Refused(403, "Forbidden", f"{account.user} is no agent")
+        return account
+
+    @staticmethod
+    def _feed(item: Collection, request: web.Request, account: Account) -> tuple[Feed, bool]:
+        """What is asked for, and whether as metadata alone. Raises Refused."""
+        metadata = "PartialObjectMetadata" in request.headers.get("Accept", "")
+        selector, labels = request.query.get("fieldSelector", ""), request.query.get("labelSelector", "")
+        field, _, node = selector.partition("=")
+        node = node.lstrip("=")
+        if labels or (selector and (item.resource.kind != "Pod" or field != "spec.nodeName" or not node)):
+            raise Refused(400, "BadRequest", "the relay knows no selector but spec.nodeName of pods")
+        if not selector:
+            if metadata != (item.resource.metadata_only or item.resource.kind == "Pod"):
+                raise Refused(403, "Forbidden", f"the relay serves {item.resource.plural} in another form only")
+            return item.partial, metadata
+        if account.node and account.node != node:
+            raise Refused(403, "Forbidden", f"the pods of node {node} are none of yours, on {account.node}")
+        return item.feed_of_node(node), False
+
+    def _list(self, item: Collection, version: str, feed: Feed, metadata: bool) -> web.Response:
+        group = item.resource.group
+        api_version = f"{group}/{version}" if group else version
+        named = (PARTIAL["apiVersion"], PARTIAL["kind"]) if metadata else (api_version, item.resource.kind)
+        head = msgspec.json.encode({"resourceVersion": str(item.version)})
+        body = b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[%b]}' % (
+            named[1].encode(), named[0].encode(), head, b",".join(feed.lines()),
+        )  # fmt: skip
+        self.sent += len(body)
+        return web.Response(body=body, content_type="application/json")
+
+    async def _watch(self, request: web.Request, item: Collection, feed: Feed, metadata: bool) -> web.StreamResponse:
+        query, kind = request.query, kind_of(item, metadata)
+        initial = query.get("sendInitialEvents") == "true"
+        at = feed.end if initial else feed.since(resource_version(query, item.version))
+        deflate = "deflate" in request.headers.get("Accept-Encoding", "")
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        if deflate:
+            response.headers["Content-Encoding"] = "deflate"
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        transport = request.transport
+        if not isinstance(transport, asyncio.Transport):
+            return response
+        watcher = Watcher(feed, kind, transport, deflate)
+        self._write(watcher, opening(deflate))
+        if at is None:
+            gone = event("ERROR", status(410, "Expired", "too old resource version"))
+            self._write(watcher, piece(gone).of(deflate) + ending(deflate))
+            return response
+        watcher.at = at
+        if initial:
+            for made in feed.pieces():
+                self._write(watcher, made.of(deflate))
+            self._write(watcher, bookmark(kind, item.version, initial=True).of(deflate))
+        self._watchers.setdefault(feed, set()).add(watcher)
+        try:
+            self._bring(watcher, {})
+            async with asyncio.timeout(seconds_of(query)):
+                await watcher.ended.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._watchers[feed].discard(watcher)
+            if not self._watchers[feed]:
+                del self._watchers[feed]
+        if not transport.is_closing():
+            self._write(watcher, ending(deflate))
+        return response
+
+
+def kind_of(item: Collection, metadata: bool) -> bytes:
+    """How a bookmark names what it is about, as the beginning of JSON."""
+    group, version = item.resource.group, item.reflector.version
+    own = {"kind": item.resource.kind, "apiVersion": f"{group}/{version}" if group else version}
+    return msgspec.json.encode(PARTIAL if metadata else own)[:-1]
+
+
+def bookmark(kind: bytes, version: int, *, initial: bool = False) -> Piece:
+    annotations = {"annotations": {INITIAL_EVENTS_END: "true"}} if initial else {}
+    meta = msgspec.json.encode({"resourceVersion": str(version), "creationTimestamp": None, **annotations})
+    return piece(event("BOOKMARK", b'%b,"metadata":%b}' % (kind, meta)))
+
+
+def resource_version(query: Mapping[str, str], now: int) -> int:
+    """From where to go on; from now on where nothing is said. Raises Refused."""
+    given = query.get("resourceVersion", "")
+    if given in ("", "0"):
+        return now
+    if not given.isdecimal() or len(given) > 20:
+        raise Refused(400, "BadRequest", f"resourceVersion: {given[:40]!r} is no version")
+    return int(given)
+
+
+def seconds_of(query: Mapping[str, str]) -> float:
+    given = query.get("timeoutSeconds", "")
+    return min(float(given), LONGEST) if given.isdecimal() and given != "0" else LONGEST
