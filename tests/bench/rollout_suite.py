@@ -29,7 +29,7 @@ def run(options: Options) -> Outcome:
             until(cluster.in_kernel, "the service to be calm again")
         seconds = time.monotonic() - began
         if found["failed"]:
-            mistakes += [*found["failures"], *cluster.agent.log.read_text().splitlines()[-40:]]
+            mistakes += [str(found["kinds"]), *found["failures"], *cluster.agent.log.read_text().splitlines()[-40:]]
     figures = [
         Figure(CASE, "", "restarts", restarts),
         Figure(CASE, "", "pods replaced", restarts * REPLICAS),
@@ -37,6 +37,7 @@ def run(options: Options) -> Outcome:
         Figure(CASE, "", "connections", found["done"].get("connections", 0)),
         Figure(CASE, "", "failed", found["failed"]),
         Figure(CASE, "", "slowest", found["slowest"] * 1000, "ms"),
+        Figure(CASE, "", "load behind", found["late"] * 1000, "ms"),
         Figure(CASE, "", "took", seconds, "s"),
     ]
     return Outcome(figures, mistakes, ["every request and connection is a new one; half of the requests are POSTs"])

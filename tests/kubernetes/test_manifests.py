@@ -32,6 +32,7 @@ KUSTOMIZATIONS = [
     "overlays/admission",
     "overlays/status",
     "overlays/gateways",
+    "overlays/relay",
 ]
 
 #: kubectl keeps what it applied in an annotation, and annotations have a bound.
@@ -129,7 +130,15 @@ def test_a_gateway_may_read_what_the_agents_do_and_its_own_certificates(tmp_path
     assert find(objects, "Role")["metadata"]["namespace"] == "nodemesh-system"
 
 
-@pytest.mark.parametrize(("folder", "kind"), [("agent", "DaemonSet"), ("gateway", "Deployment")])
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [
+        ("agent", "DaemonSet"),
+        ("gateway", "Deployment"),
+        ("overlays/relay", "Deployment"),
+        ("overlays/relay/agents", "DaemonSet"),
+    ],
+)
 def test_the_command_lines_are_understood(folder, kind, tmp_path):
     (container,) = find(built(folder, tmp_path), kind)["spec"]["template"]["spec"]["containers"]
     command, *arguments = container["args"]
@@ -211,3 +220,24 @@ def test_fields_of_the_environment_are_written_as_the_server_completes_them(tmp_
         if "valueFrom" in entry
     ]
     assert len(refs) > 3 and all(ref["apiVersion"] == "v1" for ref in refs)
+
+
+def test_a_relay_reads_what_agents_do_and_reviews_tokens(tmp_path):
+    objects = built("overlays/relay", tmp_path)
+    bound = {item["roleRef"]["name"] for item in objects if item["kind"] == "ClusterRoleBinding"}
+    assert bound == {"nodemesh-agent", "nodemesh-relay"}
+    assert find(objects, "ClusterRole")["rules"] == [
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
+    ]
+
+
+def test_agents_are_shown_the_relays_authority_and_not_its_key(tmp_path):
+    pods = find(built("overlays/relay/agents", tmp_path), "DaemonSet")["spec"]["template"]["spec"]
+    (volume,) = [volume for volume in pods["volumes"] if volume["name"] == "relay-ca"]
+    assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+    service = find(built("overlays/relay", tmp_path), "Service")
+    (asked,) = [arg for arg in pods["containers"][0]["args"] if arg.startswith("--relay=")]
+    named = (
+        f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc:{service['spec']['ports'][0]['port']}"
+    )
+    assert asked == f"--relay=https://{named}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import sys
 import time
 from collections import Counter
@@ -48,6 +49,8 @@ class Load:
         self.failures: list[str] = []
         self.failed = 0
         self.slowest = 0.0
+        self.late = 0.0  # seconds that the load itself was behind: the machine had no time for it
+        self.kinds: Counter[str] = Counter()  # of failures
         self.ended = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -57,6 +60,7 @@ class Load:
         while not self.ended.is_set():
             while number < (time.monotonic() - began) * rate:
                 number += 1
+                self.late = max(self.late, time.monotonic() - began - number / rate)
                 task = asyncio.create_task(self._once(kind, one, number))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
@@ -72,6 +76,7 @@ class Load:
             self.done[kind] += 1
         except (OSError, ValueError) as error:
             self.failed += 1
+            self.kinds[f"{kind}: {type(error).__name__}"] += 1
             if len(self.failures) < SHOWN:
                 self.failures.append(f"{time.time():.3f} {kind}: {type(error).__name__}: {error}")
         self.slowest = max(self.slowest, time.monotonic() - began)
@@ -89,9 +94,12 @@ async def main() -> None:
         load.run("connections", lambda number: connect(address, raw, number), connections),
     )
     asyncio.get_running_loop().remove_reader(sys.stdin)
-    told = {"done": dict(load.done), "failed": load.failed, "failures": load.failures, "slowest": load.slowest}
+    told = {"done": dict(load.done), "failed": load.failed, "failures": load.failures, "slowest": load.slowest,
+            "late": load.late, "kinds": load.kinds}  # fmt: skip
     print(json.dumps(told))
 
 
 if __name__ == "__main__":
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(main())
