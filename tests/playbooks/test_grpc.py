@@ -3,11 +3,13 @@
 import base64
 import re
 
+import msgspec
 import pytest
 
 from nodemesh.proxy.http1.body import ChunkedReader
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
+from nodemesh.telemetry.dump import Dump
 
 from .http1_peer import ask, split
 from .http2_peer import CALL, MESSAGE, dial, endpoint
@@ -73,3 +75,46 @@ def test_grpc_web_is_translated_on_a_port_for_it(kind):
     if text:
         found = b"".join(base64.b64decode(piece) for piece in re.findall(rb"[^=]+=*", found))
     assert reader.done and found == MESSAGE + b"\x80\x00\x00\x00\x0fgrpc-status:0\r\n"
+
+
+def messages_of(world):
+    """What is counted under each pair of ends since the last time: (requests, responses)."""
+    dump = msgspec.msgpack.decode(world.telemetry.dump(), type=Dump)
+    return [(counts.requests, counts.responses) for counts in dump.messages]
+
+
+def test_messages_are_counted_both_ways_while_a_call_goes_on():
+    """As Istio reports them: every five seconds, and at the end."""
+    world = World(GRPC)
+    world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    call = client.ask(*CALL, method=b"POST", body=MESSAGE + MESSAGE[:5], ended=False)
+    upstream = endpoint(world)
+    upstream.turn()
+    world.advance(6.0)
+    assert messages_of(world) == [], "before it is answered nobody knows who does"
+    upstream.codec.send_headers(1, [(b":status", b"200"), (b"content-type", b"application/grpc")])
+    upstream.codec.send_data(1, MESSAGE * 3)
+    upstream.turn()
+    world.advance(5.0)
+    assert messages_of(world) == [(2, 3)]
+    client.codec.send_data(call, MESSAGE[5:] + MESSAGE, end_stream=True)
+    client.turn()
+    upstream.codec.send_data(1, MESSAGE)
+    upstream.codec.send_headers(1, [(b"grpc-status", b"0")], end_stream=True)
+    upstream.turn()
+    assert messages_of(world) == [(1, 1)]
+    world.advance(20.0)
+    assert messages_of(world) == []
+
+
+def test_what_is_no_call_has_no_messages():
+    world = World(GRPC)
+    world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    client.ask(method=b"POST", body=MESSAGE)
+    upstream = endpoint(world)
+    upstream.turn()
+    upstream.answer(1, body=MESSAGE)
+    world.run()
+    assert len(world.records) == 1 and messages_of(world) == []

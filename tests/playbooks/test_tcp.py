@@ -422,3 +422,28 @@ def test_the_server_name_decides_where_the_address_does_not(closed):
         else:
             assert servers[address].accept().take() == hello
     assert [len(server.connections) for server in servers.values()] == [1, 1, 0 if closed else 1]
+
+
+def flows_of(world: World) -> list[tuple[int, int, int, int]]:
+    """What is new under each label set: opened, closed, received, sent."""
+    dump = msgspec.msgpack.decode(world.telemetry.dump(), type=Dump)
+    return [(flow.opened, flow.closed, flow.received, flow.sent) for flow in dump.tcp]
+
+
+def test_bytes_of_a_connection_count_while_it_stands(world):
+    """As with Istio's tcp_reporting_duration."""
+    server = world.serve("10.1.0.1", 9081)
+    client = ask(world, b"hello", 81)
+    upstream = server.accept()
+    upstream.send(b"bye")
+    world.advance(6.0)
+    assert flows_of(world) == [(1, 0, 5, 3)]
+    world.advance(10.0)
+    assert flows_of(world) == []
+    client.send(b"more")
+    client.end()
+    world.run()
+    upstream.end()
+    world.run()
+    assert flows_of(world) == [(0, 1, 4, 0)], "each byte counts once"
+    assert (world.records[0].bytes_received, world.records[0].bytes_sent) == (9, 3)

@@ -122,6 +122,7 @@ ELSEWHERE = {
     "proxy/io/reading.py": "unit/proxy/io/test_reactor.py",
     "proxy/io/listener.py": "unit/proxy/io/test_reactor.py",
     "proxy/http/call.py": "playbooks/test_resilience.py",
+    "proxy/http/call_messages.py": "playbooks/test_grpc.py",
     "proxy/http/caller.py": "playbooks/test_resilience.py",
     "proxy/http/try_lines.py": "playbooks/test_resilience.py",
     "proxy/tls/certificates.py": "playbooks/test_tls.py",

@@ -351,6 +351,7 @@ class RunningNode:
             Page(
                 http=list(totals.http.values()),
                 tcp=list(totals.tcp.values()),
+                messages=list(totals.messages.values()),
                 sizes=self.snapshot.mesh.metrics.size_histograms,
                 destination=Reporter.DESTINATION in self.snapshot.mesh.metrics.reporters,
                 own=lambda left_out: (*own, *page_families(left_out, time.perf_counter() - began)),

@@ -20,6 +20,9 @@ from .shared import Shared
 #: Seconds between two looks for connections that stop their pod.
 RELIEF: Final = 1.0
 
+#: Seconds between two counts of what goes on for long (Istio's tcp_reporting_duration).
+PROGRESS: Final = 5.0
+
 
 class Proxy(PodOwner):
     """`worker` runs one over sockets, `sim` in memory."""
@@ -43,6 +46,7 @@ class Proxy(PodOwner):
         self.pods: dict[int, Pod] = {}
         self.leaving: dict[int, Pod] = {}  # removed pods with open connections, by lane
         clock.after(RELIEF, self._relieve)
+        clock.after(PROGRESS, self._progress)
 
     def set_tables(self, tables: Tables) -> None:
         """Answer by these tables from now on, on open connections too."""
@@ -102,6 +106,13 @@ class Proxy(PodOwner):
 
     def _all(self) -> list[Pod]:
         return [*self.pods.values(), *self.leaving.values()]
+
+    def _progress(self) -> None:
+        """Count what has come over connections that stand for long."""
+        for pod in self._all():
+            for connection in pod.connections:
+                connection.progress()
+        self.shared.clock.after(PROGRESS, self._progress)
 
     def _relieve(self) -> None:
         """Give up connections that have kept the others of their pods from being read for too long."""

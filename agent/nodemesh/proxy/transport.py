@@ -60,6 +60,9 @@ class Handler:
         """What is going on, for `nodemesh connections`."""
         return {}
 
+    def progress(self) -> None:
+        """Count what has come so far, where it is not counted at its end alone; called every few seconds."""
+
 
 class Silent(Handler):
     """Hears nothing: the handler of a transport that is closed, or closes."""

@@ -19,6 +19,12 @@ class HttpCounts(msgspec.Struct, array_like=True):
     request_bytes: tuple[list[int], float]
     response_bytes: tuple[list[int], float]
 
+    def add(self, more: HttpCounts) -> None:
+        self.requests += more.requests
+        self.duration = _added(self.duration, more.duration)
+        self.request_bytes = _added(self.request_bytes, more.request_bytes)
+        self.response_bytes = _added(self.response_bytes, more.response_bytes)
+
 
 class TcpCounts(msgspec.Struct, array_like=True):
     """One label set's TCP numbers on their way to control."""
@@ -29,6 +35,28 @@ class TcpCounts(msgspec.Struct, array_like=True):
     sent: int
     received: int
 
+    def add(self, more: TcpCounts) -> None:
+        self.opened += more.opened
+        self.closed += more.closed
+        self.sent += more.sent
+        self.received += more.received
+
+
+class MessageCounts(msgspec.Struct, array_like=True):
+    """One label set's messages of gRPC calls on their way to control."""
+
+    labels: tuple[str, ...]
+    requests: int
+    responses: int
+
+    def add(self, more: MessageCounts) -> None:
+        self.requests += more.requests
+        self.responses += more.responses
+
+
+def _added(one: tuple[list[int], float], other: tuple[list[int], float]) -> tuple[list[int], float]:
+    return [left + right for left, right in zip(one[0], other[0], strict=True)], one[1] + other[1]
+
 
 class Dump(msgspec.Struct, frozen=True, kw_only=True):
     """What was counted since the dump before; `decisions` are the last requests since then, oldest first. So many label
@@ -37,6 +65,7 @@ class Dump(msgspec.Struct, frozen=True, kw_only=True):
 
     http: list[HttpCounts] = []
     tcp: list[TcpCounts] = []
+    messages: list[MessageCounts] = []
     decisions: list[DecisionRecord] = []
     log_lines_lost: int = 0
     names: Names = msgspec.field(default_factory=Names)
@@ -55,11 +84,14 @@ PART = 512
 def parts(dump: Dump) -> Iterator[Dump]:
     """The same in parts, none of which takes long to count."""
     rest = dump
-    while len(rest.http) + len(rest.tcp) > PART:
+    while len(rest.http) + len(rest.tcp) + len(rest.messages) > PART:
         http = rest.http[:PART]
         tcp = rest.tcp[: PART - len(http)]
-        yield Dump(http=http, tcp=tcp, open=dump.open, lag=dump.lag)
-        rest = msgspec.structs.replace(rest, http=rest.http[len(http) :], tcp=rest.tcp[len(tcp) :])
+        messages = rest.messages[: PART - len(http) - len(tcp)]
+        yield Dump(http=http, tcp=tcp, messages=messages, open=dump.open, lag=dump.lag)
+        rest = msgspec.structs.replace(
+            rest, http=rest.http[len(http) :], tcp=rest.tcp[len(tcp) :], messages=rest.messages[len(messages) :]
+        )
     yield rest
 
 

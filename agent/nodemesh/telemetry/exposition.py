@@ -12,9 +12,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from .dump import HttpCounts, MessageCounts, TcpCounts
 from .histogram import BOUNDS, Histogram
-from .labels import HTTP_LABELS, TCP_LABELS, UNKNOWN
-from .totals import HttpRow, TcpRow
+from .labels import HTTP_LABELS, MESSAGE_LABELS, TCP_LABELS, UNKNOWN
+from .totals import Row
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -57,8 +58,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be on the page. `sizes` says whether the histograms of sizes are wanted, `destination` whether what is
     known of both ends is reported for the second, too. `own` is asked last, with what was left out."""
 
-    http: Sequence[HttpRow]
-    tcp: Sequence[TcpRow]
+    http: Sequence[Row[HttpCounts]]
+    tcp: Sequence[Row[TcpCounts]]
+    messages: Sequence[Row[MessageCounts]] = ()
     own: Callable[[tuple[str, ...]], Iterable[Family]]
     sizes: bool = True
     destination: bool = True
@@ -85,24 +87,26 @@ class _Own(Collector):
             yield metric
 
 
-def _text(row: HttpRow | TcpRow, names: tuple[str, ...]) -> str:
+def _text(row: Row[Any], names: tuple[str, ...]) -> str:
     """The labels of a series that both reporters share, made once."""
     if not row.text:
-        pairs = zip(names, row.counts.labels, strict=True)
+        pairs = zip(names, row.counts.labels, strict=False)
         shared = [(name, value) for name, value in pairs if name not in (_REPORTER, _SECURITY)]
         row.text = ",".join([f'{name}="{value.translate(_ESCAPES)}"' for name, value in shared])
     return row.text
 
 
-def _reported(rows: Iterable[HttpRow | TcpRow], names: tuple[str, ...], destination: bool) -> list[tuple[str, Any]]:
+def _reported(rows: Iterable[Row[Any]], names: tuple[str, ...], destination: bool) -> list[tuple[str, Any]]:
     """The labels of each sample with its counts, as source and, where the workload that answered is known, as
     destination: what Istio's proxy there would report."""
     found = []
+    policy = f'{_SECURITY}="%s",' if _SECURITY in names else ""
+    of_source, of_destination = (policy % "unknown", policy % "none") if policy else ("", "")
     for row in rows:
         shared = _text(row, names)
-        found.append((f'reporter="source",connection_security_policy="unknown",{shared}', row.counts))
+        found.append((f'reporter="source",{of_source}{shared}', row.counts))
         if destination and row.counts.labels[_WORKLOAD] != UNKNOWN:
-            found.append((f'reporter="destination",connection_security_policy="none",{shared}', row.counts))
+            found.append((f'reporter="destination",{of_destination}{shared}', row.counts))
     return found
 
 
@@ -150,6 +154,9 @@ def _istio(page: Page, left_out: list[str]) -> Iterator[str]:
         ("istio_tcp_received_bytes_total", "Bytes received from clients over TCP.", "received"),
     ):
         yield from _counter(name, text, field, tcp)
+    messages = _reported(page.messages, MESSAGE_LABELS, page.destination)
+    yield from _counter("istio_request_messages_total", "Messages of gRPC requests.", "requests", messages)
+    yield from _counter("istio_response_messages_total", "Messages of gRPC responses.", "responses", messages)
 
 
 def render(page: Page) -> Iterator[bytes]:

@@ -47,6 +47,9 @@ _COMMON = (
 HTTP_LABELS = (*_COMMON, "response_code", "grpc_response_status")
 TCP_LABELS = _COMMON
 
+#: Messages are counted while their call goes on, and how it ends is not known: as in Istio, both ends alone name them.
+MESSAGE_LABELS = _COMMON[: _COMMON.index("request_protocol")]
+
 
 def workload_of_pod(name: str, labels: Mapping[str, str]) -> str:
     """The Deployment's name behind a pod's, as Kubernetes composes it: `<deployment>-<pod-template-hash>-<suffix>`."""
@@ -162,6 +165,12 @@ def common_labels(record: ConnectionRecord, host: str, protocol: str) -> tuple[s
         flags_of(record),
         UNKNOWN,  # the client's side does not know how the server's side secured it (Istio's source reporter)
     )
+
+
+def message_labels(record: RequestRecord, host: str) -> tuple[str, ...]:
+    """The labels under which a call's messages are counted, as long as `TCP_LABELS`."""
+    ends = (*_source(record.client), *_destination(record.cluster, record.upstream_host, host, record.service))
+    return ("source", *ends, "grpc", "-", UNKNOWN)
 
 
 def http_labels(record: RequestRecord, host: str, status: int, grpc_status: int) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ class ConnectionRecord:
     __slots__ = (
         "client", "cluster", "started", "protocol", "authority", "reasons", "bytes_received", "bytes_sent", "duration",
         "upstream_host", "upstream_local", "downstream_local", "downstream_remote", "sni", "route_name",
-        "transport_failure", "termination", "service", "rule", "opened",
+        "transport_failure", "termination", "service", "rule", "opened", "counted_received", "counted_sent",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
@@ -39,6 +39,8 @@ class ConnectionRecord:
         self.service: Service | None = None  # that was dialled, where the registry knows it
         self.rule: Rule | None = None  # that decided
         self.opened = False  # was counted as such
+        self.counted_received = 0  # of the bytes, those that were counted before the end
+        self.counted_sent = 0
 
 
 class RequestRecord(ConnectionRecord):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from mypy_extensions import mypyc_attr
 
+from ..reasons import Reason
 from .access_log import AccessLog
 from .bounds import Bounds
 from .bypass import Bypasses
 from .decisions import Decisions
-from .dump import Dump, HttpCounts, Numbered, TcpCounts, parts
-from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels
+from .dump import Dump, Numbered, parts
+from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels, message_labels
 from .names import Names
 from .operators import Wanted
 from .record import ConnectionRecord, RequestRecord
-from .series import HttpSeries, TcpSeries
+from .series import HttpSeries, MessageSeries, TcpSeries
 
 #: Label tuples found before are looked up by what they were made from; beyond this many the index starts anew.
 CACHE_LIMIT = 20_000
@@ -50,7 +53,7 @@ class Telemetry:
     __slots__ = (
         "log", "wanted", "names", "bypasses", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache",
         "_held", "_foreign", "_bounds", "_names_told", "_number", "_waiting",
-        "_reasons", "_retries", "open", "lag",
+        "_reasons", "_retries", "open", "lag", "_messages", "_message_cache",
     )  # fmt: skip
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
@@ -60,6 +63,8 @@ class Telemetry:
         self._decisions = decisions if decisions is not None else Decisions()
         self._http: dict[tuple[str, ...], HttpSeries] = {}
         self._tcp: dict[tuple[str, ...], TcpSeries] = {}
+        self._messages: dict[tuple[str, ...], MessageSeries] = {}
+        self._message_cache: dict[tuple[object, ...], MessageSeries] = {}
         self._http_cache: dict[tuple[object, ...], HttpSeries] = {}
         self._tcp_cache: dict[tuple[object, ...], TcpSeries] = {}
         self._held: list[object] = []  # clients, clusters and services whose id() the caches know
@@ -98,8 +103,8 @@ class Telemetry:
             else:
                 series = self._tcp_series(record)  # not the one of its opening: flags are labels, too
                 series.closed += 1
-                series.sent += record.bytes_sent
-                series.received += record.bytes_received
+                series.sent += record.bytes_sent - record.counted_sent
+                series.received += record.bytes_received - record.counted_received
         for requests in touched:
             requests.count()
         if ended and self.log is not None:
@@ -117,6 +122,20 @@ class Telemetry:
         if not record.opened:
             record.opened = True
             self._tcp_series(record).opened += 1
+
+    def progressed(self, record: ConnectionRecord, received: int, sent: int) -> None:
+        """Count the bytes that a TCP connection, which goes on, has had in all so far."""
+        if record.opened and (received > record.counted_received or sent > record.counted_sent):
+            series = self._tcp_series(record)
+            series.received += received - record.counted_received
+            series.sent += sent - record.counted_sent
+            record.counted_received, record.counted_sent = received, sent
+
+    def add_messages(self, record: RequestRecord, requests: int, responses: int) -> None:
+        """Count further messages of a gRPC call."""
+        series = self._message_series(record)
+        series.requests += requests
+        series.responses += responses
 
     def add_connections(
         self, record: ConnectionRecord, *, opened: int = 0, closed: int = 0, sent: int = 0, received: int = 0
@@ -150,8 +169,9 @@ class Telemetry:
             lost, self.log.lost = self.log.lost, 0
         names, self._names_told = self.names - self._names_told, self.names + Names()
         dump = Dump(
-            http=self._take_http(),
-            tcp=self._take_tcp(),
+            http=self._taken(self._http),
+            tcp=self._taken(self._tcp),
+            messages=self._taken(self._messages),
             decisions=self._decisions.take(),
             log_lines_lost=lost,
             names=names,
@@ -166,43 +186,21 @@ class Telemetry:
         self._bounds.folded = 0
         return dump
 
-    def _take_http(self) -> list[HttpCounts]:
-        taken: list[HttpCounts] = []
+    def _taken(self, table: dict[tuple[str, ...], Any]) -> list[Any]:
+        """What is new under each label set; those without anything new for long leave."""
+        taken: list[Any] = []
         idle: list[tuple[str, ...]] = []
-        for labels, series in self._http.items():
-            if series.requests:
-                taken.append(
-                    HttpCounts(
-                        labels,
-                        series.requests,
-                        series.duration.take(),
-                        series.request_bytes.take(),
-                        series.response_bytes.take(),
-                    )
-                )
-                series.requests = series.idle = 0
+        for labels, series in table.items():
+            counts = series.take(labels)
+            if counts is not None:
+                taken.append(counts)
+                series.idle = 0
             else:
                 series.idle += 1
                 if series.idle >= IDLE_DUMPS:
                     idle.append(labels)
         for labels in idle:
-            del self._http[labels]
-        self._forget(idle)
-        return taken
-
-    def _take_tcp(self) -> list[TcpCounts]:
-        taken: list[TcpCounts] = []
-        idle: list[tuple[str, ...]] = []
-        for labels, series in self._tcp.items():
-            if series.opened or series.closed or series.sent or series.received:
-                taken.append(TcpCounts(labels, series.opened, series.closed, series.sent, series.received))
-                series.opened = series.closed = series.sent = series.received = series.idle = 0
-            else:
-                series.idle += 1
-                if series.idle >= IDLE_DUMPS:
-                    idle.append(labels)
-        for labels in idle:
-            del self._tcp[labels]
+            del table[labels]
         self._forget(idle)
         return taken
 
@@ -242,23 +240,30 @@ class Telemetry:
         return series
 
     def _tcp_series(self, record: ConnectionRecord) -> TcpSeries:
-        cluster = record.cluster
-        key = (
-            id(record.client),
-            id(cluster),
-            record.upstream_host,
-            record.reasons,
-            record.authority if len(record.authority) <= FOREIGN_HOST_LONGEST else b"",
-        )
+        key = _key_of(record, record.reasons)
         series = self._tcp_cache.get(key)
         if series is None:
-            foreign = cluster is None or cluster.name in ANONYMOUS_CLUSTERS
-            host = self._foreign_host(record.authority) if foreign else ""
-            labels = self._bounds.place(common_labels(record, host, "tcp"), self._tcp)
+            labels = self._bounds.place(common_labels(record, self._host_of(record), "tcp"), self._tcp)
             series = self._tcp.setdefault(labels, TcpSeries())
             self._tcp_cache[key] = series
             self._hold(record)
         return series
+
+    def _message_series(self, record: RequestRecord) -> MessageSeries:
+        key = _key_of(record, ())
+        series = self._message_cache.get(key)
+        if series is None:
+            labels = self._bounds.place(message_labels(record, self._host_of(record)), self._messages)
+            series = self._messages.setdefault(labels, MessageSeries())
+            self._message_cache[key] = series
+            self._hold(record)
+        return series
+
+    def _host_of(self, record: ConnectionRecord) -> str:
+        """The host that was asked for, where no service of the registry answers for it."""
+        cluster = record.cluster
+        foreign = cluster is None or cluster.name in ANONYMOUS_CLUSTERS
+        return self._foreign_host(record.authority) if foreign else ""
 
     def _hold(self, record: ConnectionRecord) -> None:
         """Called after an entry was made: keep what its key's ids stand for, and bound the index."""
@@ -271,6 +276,7 @@ class Telemetry:
     def _clear(self) -> None:
         self._http_cache.clear()
         self._tcp_cache.clear()
+        self._message_cache.clear()
         self._held.clear()
 
     def _foreign_host(self, authority: bytes) -> str:
@@ -282,3 +288,15 @@ class Telemetry:
                 return UNKNOWN
             self._foreign.add(host)
         return host
+
+
+def _key_of(record: ConnectionRecord, reasons: tuple[Reason, ...]) -> tuple[object, ...]:
+    """What the labels of a connection, or of a call's messages, are made from."""
+    return (
+        id(record.client),
+        id(record.cluster),
+        id(record.service),
+        record.upstream_host,
+        reasons,
+        record.authority if len(record.authority) <= FOREIGN_HOST_LONGEST else b"",
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -11,7 +12,7 @@ from ..reasons import Reason
 from .bounds import Bounds, Labels
 from .bypass import Bypasses, Key
 from .decisions import CAPACITY, DecisionRecord
-from .dump import Dump, HttpCounts, Numbered, TcpCounts
+from .dump import Dump, HttpCounts, MessageCounts, Numbered, TcpCounts
 from .histogram import BOUNDS
 from .labels import HTTP_LABELS, TCP_LABELS
 from .names import Names
@@ -32,43 +33,22 @@ class Gone(msgspec.Struct, array_like=True):
     folded: int = 0
 
 
-class HttpRow:
-    """One HTTP series: its numbers, when they last changed, and what is kept of making them into bytes."""
+C = TypeVar("C", HttpCounts, TcpCounts, MessageCounts)
+
+
+class Row(Generic[C]):
+    """One series: its numbers, when they last changed, and what is kept of making them into bytes."""
 
     __slots__ = ("counts", "changed", "text", "saved")
 
-    def __init__(self, counts: HttpCounts, now: float) -> None:
-        self.counts = counts
+    def __init__(self, counts: C, now: float) -> None:
+        self.counts: C = counts
         self.changed = now
         self.text = ""  # the labels as they stand on the page
         self.saved = b""
 
-    def add(self, more: HttpCounts, now: float) -> None:
-        counts = self.counts
-        counts.requests += more.requests
-        counts.duration = _added(counts.duration, more.duration)
-        counts.request_bytes = _added(counts.request_bytes, more.request_bytes)
-        counts.response_bytes = _added(counts.response_bytes, more.response_bytes)
-        self.changed, self.saved = now, b""
-
-
-class TcpRow:
-    """The same of TCP."""
-
-    __slots__ = ("counts", "changed", "text", "saved")
-
-    def __init__(self, counts: TcpCounts, now: float) -> None:
-        self.counts = counts
-        self.changed = now
-        self.text = ""
-        self.saved = b""
-
-    def add(self, more: TcpCounts, now: float) -> None:
-        counts = self.counts
-        counts.opened += more.opened
-        counts.closed += more.closed
-        counts.sent += more.sent
-        counts.received += more.received
+    def add(self, more: C, now: float) -> None:
+        self.counts.add(more)
         self.changed, self.saved = now, b""
 
 
@@ -78,12 +58,8 @@ def _is_ours(counts: HttpCounts) -> bool:
     return len(counts.labels) == len(HTTP_LABELS) and all(len(one[0]) == len(BOUNDS) + 1 for one in histograms)
 
 
-def _added(one: tuple[list[int], float], other: tuple[list[int], float]) -> tuple[list[int], float]:
-    return [left + right for left, right in zip(one[0], other[0], strict=True)], one[1] + other[1]
-
-
 class Saved(msgspec.Struct, frozen=True, array_like=True):
-    """The totals of a control process, for its successor. Rows come as `HttpCounts` and `TcpCounts`."""
+    """The totals of a control process, for its successor. Rows come as `HttpCounts`, `TcpCounts`, `MessageCounts`."""
 
     numbers: dict[str, int]
     gone: Gone
@@ -94,14 +70,16 @@ class Saved(msgspec.Struct, frozen=True, array_like=True):
     http: list[msgspec.Raw]
     tcp: list[msgspec.Raw]
     bypasses: list[tuple[str, int, str, int]] = []
+    messages: list[msgspec.Raw] = []
 
 
 class Totals:
     """Sums of all workers' dumps, each counted once. Times are seconds of a clock of the caller's."""
 
     def __init__(self) -> None:
-        self.http: dict[Labels, HttpRow] = {}
-        self.tcp: dict[Labels, TcpRow] = {}
+        self.http: dict[Labels, Row[HttpCounts]] = {}
+        self.tcp: dict[Labels, Row[TcpCounts]] = {}
+        self.messages: dict[Labels, Row[MessageCounts]] = {}
         self.gone = Gone()
         self.log_lines_lost = 0
         self.names = Names()
@@ -150,14 +128,13 @@ class Totals:
         for labels in [labels for labels, row in self.tcp.items() if row.changed < before]:
             self.gone.connections += self.tcp.pop(labels).counts.opened
             self._left(labels)
+        for labels in [labels for labels, row in self.messages.items() if row.changed < before]:
+            del self.messages[labels]
+            self._left(labels)
 
     def save(self) -> bytes:
         """Everything but the last requests, for a successor of this process. What has not changed since the last time
         is not encoded again."""
-        for row in self.http.values():
-            row.saved = row.saved or _ENCODER.encode(row.counts)
-        for flow in self.tcp.values():
-            flow.saved = flow.saved or _ENCODER.encode(flow.counts)
         return _ENCODER.encode(
             Saved(
                 self._numbers,
@@ -166,9 +143,10 @@ class Totals:
                 self.names,
                 self.reasons,
                 self.retries,
-                [msgspec.Raw(row.saved) for row in self.http.values()],
-                [msgspec.Raw(row.saved) for row in self.tcp.values()],
+                _saved(self.http),
+                _saved(self.tcp),
                 [(*key, count) for key, count in self.bypasses.counts.items()],
+                _saved(self.messages),
             )
         )
 
@@ -178,11 +156,13 @@ class Totals:
         saved = msgspec.msgpack.decode(data, type=Saved)
         http = [msgspec.msgpack.decode(raw, type=HttpCounts) for raw in saved.http]
         tcp = [msgspec.msgpack.decode(raw, type=TcpCounts) for raw in saved.tcp]
+        messages = [msgspec.msgpack.decode(raw, type=MessageCounts) for raw in saved.messages]
         self._numbers = saved.numbers
         self.gone = saved.gone
         dump = Dump(
             http=http,
             tcp=tcp,
+            messages=messages,
             log_lines_lost=saved.log_lines_lost,
             names=saved.names,
             reasons=saved.reasons,
@@ -193,24 +173,9 @@ class Totals:
         self.first_bypasses.clear()  # the predecessor has said so
 
     def _add(self, dump: Dump, now: float) -> None:
-        for counts in filter(_is_ours, dump.http):
-            labels = self._bounds.place(counts.labels, self.http)
-            row = self.http.get(labels)
-            if row is None:
-                counts.labels = labels
-                self.http[labels] = HttpRow(counts, now)
-            else:
-                row.add(counts, now)
-        for flow in dump.tcp:
-            if len(flow.labels) != len(TCP_LABELS):
-                continue
-            labels = self._bounds.place(flow.labels, self.tcp)
-            known = self.tcp.get(labels)
-            if known is None:
-                flow.labels = labels
-                self.tcp[labels] = TcpRow(flow, now)
-            else:
-                known.add(flow, now)
+        self._sum(self.http, filter(_is_ours, dump.http), now)
+        self._sum(self.tcp, [flow for flow in dump.tcp if len(flow.labels) == len(TCP_LABELS)], now)
+        self._sum(self.messages, [calls for calls in dump.messages if len(calls.labels) == len(TCP_LABELS)], now)
         self.gone.folded += dump.folded + self._bounds.folded
         self._bounds.folded = 0
         self.log_lines_lost += dump.log_lines_lost
@@ -223,6 +188,22 @@ class Totals:
         self.recent.extend(dump.decisions)
         self.failed.extend(record for record in dump.decisions if record.failed)
 
+    def _sum(self, rows: dict[Labels, Row[C]], more: Iterable[C], now: float) -> None:
+        for counts in more:
+            labels = self._bounds.place(counts.labels, rows)
+            row = rows.get(labels)
+            if row is None:
+                counts.labels = labels
+                rows[labels] = Row(counts, now)
+            else:
+                row.add(counts, now)
+
     def _left(self, labels: Labels) -> None:
         self.gone.series += 1
         self._bounds.free(labels)
+
+
+def _saved(rows: dict[Labels, Row[C]]) -> list[msgspec.Raw]:
+    for row in rows.values():
+        row.saved = row.saved or _ENCODER.encode(row.counts)
+    return [msgspec.Raw(row.saved) for row in rows.values()]

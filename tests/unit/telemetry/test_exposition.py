@@ -25,7 +25,13 @@ def counted(*records) -> Totals:
 def page_of(
     totals: Totals, own: Callable[[tuple[str, ...]], tuple[Family, ...]] = lambda left_out: (), **settings: bool
 ) -> Page:
-    return Page(http=list(totals.http.values()), tcp=list(totals.tcp.values()), own=own, **settings)
+    return Page(
+        http=list(totals.http.values()),
+        tcp=list(totals.tcp.values()),
+        messages=list(totals.messages.values()),
+        own=own,
+        **settings,
+    )
 
 
 def samples_of(page: Page) -> dict[str, list]:
@@ -113,3 +119,21 @@ def test_the_zipped_page_is_the_same_page_and_small():
     packed = b"".join(zipped(render(page_of(totals))))
     assert gzip.decompress(packed) == plain
     assert len(packed) < len(plain) / 50
+
+
+def test_messages_of_calls_are_counted_under_their_ends_alone():
+    """Istio's proxy reports them while a call goes on, without a status, flags or protocol."""
+    telemetry = Telemetry()
+    telemetry.add_messages(request(), 2, 5)
+    telemetry.add_messages(request(status=503), 1, 0)
+    totals = Totals()
+    totals.add(telemetry.dump(), 0.0)
+    samples = samples_of(page_of(totals))
+    assert {s.labels["reporter"]: s.value for s in samples["istio_request_messages_total"]} == {
+        "source": 3,
+        "destination": 3,
+    }
+    found = samples["istio_response_messages_total"][0]
+    assert found.value == 5 and found.labels["destination_workload"] == "reviews-v2"
+    hidden = {"response_code", "request_protocol", "response_flags", "connection_security_policy"}
+    assert not hidden & found.labels.keys()

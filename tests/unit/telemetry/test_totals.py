@@ -169,3 +169,17 @@ def test_a_worker_lets_go_of_series_in_which_nothing_happens():
     take(totals, "a", telemetry.dumps(totals.kept("a")))
     (flow,) = totals.tcp.values()
     assert (requests_of(totals), flow.counts.opened, flow.counts.closed) == (2, 1, 1)
+
+
+def test_messages_add_up_outlive_control_and_leave():
+    totals, telemetry = Totals(), Telemetry()
+    telemetry.add_messages(request(), 1, 2)
+    take(totals, "a", telemetry.dumps(0))
+    telemetry.add_messages(request(), 3, 0)
+    take(totals, "a", telemetry.dumps(1), now=5.0)
+    successor = Totals()
+    successor.restore(totals.save(), 5.0)
+    (row,) = successor.messages.values()
+    assert (row.counts.requests, row.counts.responses) == (4, 2)
+    successor.expire(6.0)
+    assert not successor.messages and successor.gone.series == 1

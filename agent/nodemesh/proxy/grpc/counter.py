@@ -19,7 +19,7 @@ class MessageCounter:
         self._have = 0  # how many
         self._rest = 0  # bytes of the present message that are to come
 
-    def read(self, data: bytes) -> None:
+    def read(self, data: bytes | memoryview) -> None:
         """More of the body, cut anywhere."""
         position = 0
         size = len(data)
@@ -28,6 +28,11 @@ class MessageCounter:
                 step = min(self._rest, size - position)
                 self._rest -= step
                 position += step
+                continue
+            if not self._have and size - position >= PREFIX:
+                self.count += 1
+                self._rest = int.from_bytes(data[position + 1 : position + PREFIX], "big")
+                position += PREFIX
                 continue
             self._prefix = self._prefix << 8 | data[position]
             self._have += 1

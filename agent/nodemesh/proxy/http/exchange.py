@@ -15,6 +15,7 @@ from ..grpc.status import NO_STATUS
 from ..transport import Buffer, Transport
 from . import cors, fault
 from .call import NO_RETRY, Call
+from .call_messages import CallMessages
 from .caller import Caller
 from .controls import apply_controls, apply_grpc_timeout
 from .hash_key import HashKey
@@ -68,7 +69,7 @@ class Exchange(Caller):
 
     __slots__ = (
         "proxy", "pod", "session", "head", "record", "state", "_responder", "_alarm", "_call", "_body", "_decision",
-        "_destination", "_hash", "_sticky", "_mirrors", "_began", "_received", "_admitted", "_timer",
+        "_destination", "_hash", "_sticky", "_mirrors", "_began", "_received", "_admitted", "_timer", "_messages",
     )  # fmt: skip
 
     def __init__(self, session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> None:
@@ -91,6 +92,9 @@ class Exchange(Caller):
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
         self.record = begin_record(session, head)
+        self._messages: CallMessages | None = None
+        if is_grpc(head):
+            self._messages = CallMessages(self.record, self.proxy.telemetry)
 
     def __repr__(self) -> str:
         request = self.head
@@ -110,6 +114,8 @@ class Exchange(Caller):
             if data:
                 body.hold(data)
                 self.record.bytes_received = len(data)
+                if self._messages is not None:
+                    self._messages.request.read(data)
         if ended:
             self.record.received_at = 0.0
         self._admitted = self.pod.budget.try_request(self.head.weight)
@@ -141,6 +147,8 @@ class Exchange(Caller):
     def request_data(self, data: Buffer) -> None:
         """More of the request's body."""
         self.record.bytes_received += len(data)
+        if self._messages is not None:
+            self._messages.request.read(data)
         body = self._body
         if body is None or self.state == DONE:
             return
@@ -178,6 +186,11 @@ class Exchange(Caller):
         """The client takes more of the response."""
         if self._call is not None:
             self._call.resume()
+
+    def progress(self) -> None:
+        """Count what has come of a call that goes on; before it is answered nobody knows who does."""
+        if self._messages is not None and self.state == ANSWERING:
+            self._messages.report()
 
     def pause(self) -> None:
         """The client takes no more of the response for now."""
@@ -352,6 +365,8 @@ class Exchange(Caller):
         record.status = head.status
         record.grpc_status = head.grpc_status
         record.bytes_sent = len(data)
+        if self._messages is not None:
+            self._messages.response.read(data)
         record.upstream_time = self.proxy.clock.now - call.sent_at
         record.answered_at = self.proxy.clock.now - self._began
         wanted = self.proxy.telemetry.wanted
@@ -370,6 +385,8 @@ class Exchange(Caller):
 
     def answer_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
         self.record.bytes_sent += len(data)
+        if self._messages is not None:
+            self._messages.response.read(data)
         if ended:
             if trailers:
                 status = grpc_status_of(trailers)
@@ -519,6 +536,8 @@ class Exchange(Caller):
                 self._mirrors.cancel()
         record = self.record
         record.duration = self.proxy.clock.now - self._began
+        if self._messages is not None:
+            self._messages.report()
         self.proxy.telemetry.record(record)
         self._responder.done()
 

@@ -144,6 +144,10 @@ class Http1Server(Handler, Responder):
             "request": request,
         }
 
+    def progress(self) -> None:
+        if self.exchange is not None:
+            self.exchange.progress()
+
     # --- requests
 
     def _read(self, data: bytes) -> None:

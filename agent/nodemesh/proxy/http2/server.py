@@ -133,6 +133,11 @@ class Http2Server(Handler, Carrier):
             "streams": str(len(self.codec.streams)),
         }
 
+    def progress(self) -> None:
+        for stream in self.streams.values():
+            if stream.exchange is not None:
+                stream.exchange.progress()
+
     # --- what the streams call
 
     @property

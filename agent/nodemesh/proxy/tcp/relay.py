@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
-from ...telemetry.record import ConnectionRecord
+from ...telemetry.record import ConnectionRecord, RequestRecord
 from ..clock import CommonTimeout, Timer, Waiter
 from ..doomed import SHORTAGES
 from ..gate import OVER_QUOTA
@@ -90,6 +90,10 @@ class Side(Handler):
             "destination": relay.record.downstream_local,
             "upstream": relay.upstream.name(),
         }
+
+    def progress(self) -> None:
+        if self.relay is not None:
+            self.relay.progress()
 
     def ended(self) -> None:
         self.finished = True
@@ -210,6 +214,16 @@ class Relay(Waiter):
             upstream.send(data)
         if self.client.finished:
             upstream.end()
+
+    def progress(self) -> None:
+        """Count the bytes of a connection that goes on; those of a request that has changed its protocol count when it
+        ends, as all of a request's."""
+        record = self.record
+        if not isinstance(record, RequestRecord):
+            telemetry = self.pod.proxy.telemetry
+            telemetry.progressed(
+                record, record.bytes_received + self.client.count, record.bytes_sent + self.upstream.count
+            )
 
     def close(self, reset: bool = False) -> None:
         """Close both connections and write the record."""
