@@ -80,7 +80,11 @@ def mesh_kinds(versions: tuple[str, ...] = ISTIO_VERSIONS) -> list[Kind]:
         for version in versions
         for kind, plural in ISTIO.items()
     ]
-    return [*found, Kind("nodemesh.io", "v1alpha1", "MeshConfig", "meshconfigs", False, status=True), *route_kinds()]
+    telemetries = [
+        Kind("telemetry.istio.io", version, "Telemetry", "telemetries", status=True) for version in ("v1", "v1alpha1")
+    ]
+    mesh = Kind("nodemesh.io", "v1alpha1", "MeshConfig", "meshconfigs", False, status=True)
+    return [*found, *telemetries, mesh, *route_kinds()]
 
 
 GATEWAY_API = "gateway.networking.k8s.io"

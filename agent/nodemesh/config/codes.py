@@ -50,11 +50,13 @@ VALUE_CODES: dict[str, str] = {
     "bad-gateway": "The value is not a gateway's name.",
     "bad-header": "The value is not a header's name or value, or the header cannot be changed.",
     "bad-host": "The value is not a host name as the field needs it.",
+    "bad-expression": "The value is not an expression of CEL that can be evaluated here.",
     "bad-folder": "The value is not a folder that can be allowed.",
     "bad-label": "The value is not a label's name or value.",
     "bad-locality": "The value is not a locality, or localities overlap.",
     "bad-log-format": "The format of the access log has an operator that is unknown or written wrongly.",
     "bad-method": "The value is not an HTTP method.",
+    "bad-namespace": "The value is not a namespace that can be meant.",
     "bad-name": "The value is not a name of the needed form.",
     "bad-percentage": "The value is not a percentage.",
     "bad-port": "The number is not a port.",
@@ -121,6 +123,8 @@ OTHER_CODES: dict[str, str] = {
     "wildcard-lookup": "A wildcard host cannot be looked up in DNS.",
     "no-address": "The workload has a network but no address.",
     "port-less-listener": "The egress listener without a port is not the last or not the only one.",
+    "duplicate-mode": "Two entries are for the same mode.",
+    "unknown-provider": "A provider has another name than those that there are.",
     "egress-proxy": "An egressProxy stands beside another mode than ALLOW_ANY.",
 }
 

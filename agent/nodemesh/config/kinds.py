@@ -20,11 +20,13 @@ from .gatewayapi.routes import GRPCRouteSpec, HTTPRouteSpec, TCPRouteSpec, TLSRo
 from .meshconfig import MeshConfigSpec
 from .serviceentry import ServiceEntrySpec
 from .sidecar import SidecarSpec
+from .telemetry import TelemetrySpec
 from .virtualservice import VirtualServiceSpec
 from .workload import WorkloadEntrySpec, WorkloadGroupSpec
 
 ISTIO_GROUP = "networking.istio.io"
 ISTIO_VERSIONS = ("v1", "v1beta1", "v1alpha3")
+TELEMETRY_GROUP = "telemetry.istio.io"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,7 @@ ISTIO_KINDS: tuple[Kind, ...] = (
     _istio("WorkloadEntry", WorkloadEntrySpec),
     _istio("WorkloadGroup", WorkloadGroupSpec),
     _istio("Sidecar", SidecarSpec),
+    Kind(name="Telemetry", group=TELEMETRY_GROUP, versions=("v1", "v1alpha1"), spec=TelemetrySpec, strict=True),
 )
 
 
@@ -109,7 +112,6 @@ UNSUPPORTED: dict[tuple[str, str], str] = {
     (ISTIO_GROUP, "ProxyConfig"): "it sets up sidecar containers, and there are none here",
     ("extensions.istio.io", "WasmPlugin"): "the proxy runs no WebAssembly",
     ("extensions.istio.io", "TrafficExtension"): "the proxy runs no extensions",
-    ("telemetry.istio.io", "Telemetry"): "metrics and logs are set in MeshConfig",
     ("security.istio.io", "PeerAuthentication"): "inbound traffic is not intercepted",
     ("security.istio.io", "RequestAuthentication"): "inbound traffic is not intercepted",
     ("security.istio.io", "AuthorizationPolicy"): "inbound traffic is not intercepted; NetworkPolicy goes on working",
@@ -120,7 +122,9 @@ UNSUPPORTED: dict[tuple[str, str], str] = {
 }
 
 #: Groups whose every kind is ours, Istio's or the Gateway API's: an unknown kind in them is a mistake worth telling.
-WATCHED_GROUPS = frozenset({ISTIO_GROUP, GROUP, X_GROUP, MESH_CONFIG.group} | {group for group, _ in UNSUPPORTED})
+WATCHED_GROUPS = frozenset(
+    {ISTIO_GROUP, TELEMETRY_GROUP, GROUP, X_GROUP, MESH_CONFIG.group} | {group for group, _ in UNSUPPORTED}
+)
 
 
 def split_api_version(api_version: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from .base import Duration, Model
 from .destinationrule import LocalityLoadBalancerSetting
+from .providers import DefaultProviders, ExtensionProvider
 from .proxyconfig import ProxyConfig
 from .virtualservice import HTTPRetry
 
@@ -165,6 +166,9 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     access_log_file: str | None = None
     access_log_format: str | None = None
     access_log_encoding: str = "TEXT"
+    extension_providers: tuple[ExtensionProvider, ...] = ()
+    default_providers: DefaultProviders = DefaultProviders()
+    enable_tracing: bool = False
     discovery_selectors: tuple[LabelSelector, ...] = ()
     default_service_export_to: tuple[str, ...] = ("*",)
     default_virtual_service_export_to: tuple[str, ...] = ("*",)

@@ -41,10 +41,17 @@ class Topology(Model, frozen=True, kw_only=True):
     proxy_protocol: ProxyProtocolConfiguration | None = None
 
 
+class TracingConfig(Model, frozen=True, kw_only=True):
+    """Istio's Tracing, as far as no provider says it: the percentage of requests that are traced."""
+
+    sampling: float | None = None
+
+
 class ProxyConfig(Model, frozen=True, kw_only=True):
     """The part of Istio's ProxyConfig that has a meaning here."""
 
     gateway_topology: Topology | None = None
+    tracing: TracingConfig | None = None
 
 
 #: Nothing is said.

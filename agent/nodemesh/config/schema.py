@@ -209,6 +209,7 @@ SHORT_NAMES = {
     "ServiceEntry": "se",
     "WorkloadEntry": "we",
     "WorkloadGroup": "wg",
+    "Telemetry": "telemetry",
 }
 COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
     "VirtualService": (("Gateways", ".spec.gateways"), ("Hosts", ".spec.hosts")),
@@ -240,7 +241,7 @@ def _definition(kind: Kind) -> Schema:
     if kind.name in SHORT_NAMES:
         names["shortNames"] = [SHORT_NAMES[kind.name]]
     if kind is not MESH_CONFIG:
-        names["categories"] = ["istio-io", "networking-istio-io"]
+        names["categories"] = ["istio-io", f"{kind.group.partition('.')[0]}-istio-io"]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

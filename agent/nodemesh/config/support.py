@@ -52,6 +52,11 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
     ("WorkloadGroupSpec", "template"): "workloads register themselves with Istio's agent only",
     ("WorkloadGroupSpec", "probe"): "workloads outside Kubernetes are not probed",
     ("WorkloadEntrySpec", "serviceAccount"): "there are no mesh identities",
+    ("Tracing", "useRequestIdForTraceSampling"): "the decision travels in the trace's own fields",
+    ("CustomTag", "formatter"): "use header, environment or literal",
+    ("TelemetryMetrics", "reportingInterval"): "what goes on for long is counted every five seconds",
+    ("PolicyTargetReference", "namespace"): "Istio refuses another namespace than the object's own",
+    ("PolicyTargetReference", "group"): "the kind alone tells",
 }
 
 #: What has its effect, with a word on how far: (struct, JSON name).
@@ -69,6 +74,18 @@ NOTES: dict[tuple[str, str], str] = {
         ),
         _FILE,
     ),
+    **dict.fromkeys(
+        (("TelemetrySpec", "targetRef"), ("TelemetrySpec", "targetRefs")),
+        "Gateways of the Kubernetes Gateway API; there are no waypoints",
+    ),
+    ("Tracing", "providers"): "opentelemetry of MeshConfig's extensionProviders, which is spoken to over HTTP",
+    ("MetricSelector", "customMetric"): "there are Istio's standard metrics alone: nothing is overridden of another",
+    ("TelemetryMetrics", "providers"): "prometheus: the agent's own page",
+    ("AccessLogging", "providers"): "envoy, and envoyFileAccessLog of MeshConfig's extensionProviders",
+    ("LogFilter", "expression"): "the part of CEL that filters are written in (`agent/nodemesh/config/cel.py`)",
+    ("TagOverride", "value"): "as the filters of the access log; values are bounded in number and length",
+    ("TracingSelector", "mode"): "what is said of SERVER has no effect: spans are those of clients",
+    ("LogSelector", "mode"): "what is said of SERVER has no effect: requests are logged where they are sent",
     ("WorkloadEntrySpec", "address"): "unix:// from --expose and gateways alone, below MeshConfig's allowedFolders",
     (
         "ServiceEntrySpec",

@@ -9,13 +9,12 @@ import sys
 
 import msgspec
 
-from ..config.commands import FormatError
 from ..proxy.io.platform import Platform
+from ..proxy.messages import SetTables
 from ..proxy.network import Watcher
 from ..proxy.worker import Worker
-from ..telemetry.access_log import AccessLog, open_log
-from ..telemetry.formatting import Formatter
 from ..telemetry.telemetry import Telemetry
+from .access_logs import OWN, AccessLogs, settings_of
 from .logs import Log, setup
 from .options import Ebpf, RunOptions
 from .platform import EbpfPlatform
@@ -26,9 +25,6 @@ log = Log("worker")
 
 #: Seconds that a line of the access log waits at most.
 FLUSH_INTERVAL = 0.1
-
-#: MeshConfig's accessLogEncoding for JSON.
-JSON = "JSON"
 
 
 class NodeWorker(Worker):
@@ -46,8 +42,7 @@ class NodeWorker(Worker):
             workers=options.workers,
             reconnect=lambda: reconnect(options.control_socket),
         )
-        self._log_settings: tuple[str, str, str] = ("", "", "")
-        self._log_fd = -1
+        self._logs = AccessLogs()
         self._flush_at = self.reactor.clock.now
         self.reactor.watch(self._signals.fd, self._signals)
         self._heart = Heart()
@@ -64,15 +59,13 @@ class NodeWorker(Worker):
 
     def reopen_log(self) -> None:
         """After a rotation: the old file was moved away."""
-        self._log_settings = ("", "", "")
-        self._configure_log()
+        self._configure_log(again=True)
 
     def _beat(self) -> None:
         self._heart.beat()
         self.reactor.clock.after(BEAT, self._beat)
 
     def _flush(self) -> None:
-        self._configure_log()
         self.platform.folders = self._options.folders(self.tables.mesh)
         self.telemetry.flush()
         clock = self.reactor.clock
@@ -80,32 +73,19 @@ class NodeWorker(Worker):
         self._flush_at = clock.now + FLUSH_INTERVAL
         clock.after(FLUSH_INTERVAL, self._flush)
 
-    def _configure_log(self) -> None:
-        """Have the access log that the command line or, failing that, the mesh's configuration asks for."""
-        mesh = self.tables.mesh
-        path = self._options.access_log or mesh.access_log_file or ""
-        settings = (path, mesh.access_log_format or "", mesh.access_log_encoding)
-        if settings == self._log_settings:
-            return
-        self._log_settings = settings
-        self.telemetry.flush()
-        self.telemetry.log = self.telemetry.wanted = None
-        if self._log_fd > 2:
-            os.close(self._log_fd)
-        self._log_fd = -1
-        if not path:
-            return
-        try:
-            formatter = Formatter(settings[1], json=settings[2] == JSON)
-        except FormatError as error:
-            log.error("access log keeps to the default format", error=error)
-            formatter = Formatter(json=settings[2] == JSON)
-        try:
-            self._log_fd = open_log(path)
-            self.telemetry.log = AccessLog(self._log_fd, formatter)
-            self.telemetry.wanted = formatter.wanted
-        except OSError as error:
-            log.error("no access log", file=path, error=error.strerror)
+    def _set_tables(self, message: SetTables, fd: int) -> None:
+        super()._set_tables(message, fd)
+        self._configure_log()
+
+    def _configure_log(self, *, again: bool = False) -> None:
+        """Have the access logs that the command line, MeshConfig and Telemetry ask for; `again` after a rotation."""
+        tables, telemetry = self.tables, self.telemetry
+        telemetry.flush()
+        self._logs.open(settings_of(self._options.access_log, tables), again=again)
+        telemetry.logs = self._logs.by_provider
+        telemetry.log = telemetry.logs.get(OWN)
+        telemetry.wanted = self._logs.wanted(tables)
+        telemetry.see(tables)
 
 
 class Signals(Watcher):

@@ -43,6 +43,7 @@ class Proxy(PodOwner):
         self.views = Views(tables)
         self.limits = tables.mesh.limits
         self._share_buffers()
+        telemetry.see(tables)
         self.pods: dict[int, Pod] = {}
         self.leaving: dict[int, Pod] = {}  # removed pods with open connections, by lane
         clock.after(RELIEF, self._relieve)
@@ -55,6 +56,7 @@ class Proxy(PodOwner):
         self._share_buffers()
         self.shared.accept_http10 = tables.mesh.http10
         environment.allow(tables.mesh.allowed_environment)
+        self.shared.telemetry.see(tables)
         for pod in self._all():
             pod.see(pod.client, self.views.for_client(pod.client))
             pod.limit(self.limits, self.workers)

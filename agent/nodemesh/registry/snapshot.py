@@ -24,6 +24,7 @@ from ..config.meta import Location, Object
 from ..config.problems import Problem
 from ..config.proxyconfig import Topology
 from ..config.sidecar import SidecarSpec
+from ..config.telemetry import TelemetrySpec
 from ..config.virtualservice import VirtualServiceSpec
 
 
@@ -196,6 +197,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     destination_rules: Mapping[str, Object[DestinationRuleSpec]] = {}
     gateways: Mapping[str, Object[GatewaySpec]] = {}
     sidecars: Mapping[str, Object[SidecarSpec]] = {}
+    telemetries: Mapping[str, Object[TelemetrySpec]] = {}
     # the Kubernetes Gateway API's
     gateway_classes: Mapping[str, Object[GatewayClassSpec]] = {}
     kubernetes_gateways: Mapping[str, Object[KubernetesGatewaySpec]] = {}

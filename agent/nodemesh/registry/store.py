@@ -11,7 +11,7 @@ import msgspec
 from ..config.core import CredentialSpec
 from ..config.credential import CONFIG_MAP
 from ..config.gatewayapi import GROUP, X_GROUP
-from ..config.kinds import ISTIO_GROUP
+from ..config.kinds import ISTIO_GROUP, TELEMETRY_GROUP
 from ..config.meshconfig import LabelSelector, MeshConfigSpec
 from ..config.meta import Object, Origin
 from ..config.problems import Problem
@@ -35,6 +35,7 @@ RULE_KINDS = {
     (ISTIO_GROUP, "DestinationRule"): "destination_rules",
     (ISTIO_GROUP, "Gateway"): "gateways",
     (ISTIO_GROUP, "Sidecar"): "sidecars",
+    (TELEMETRY_GROUP, "Telemetry"): "telemetries",
     (GROUP, "GatewayClass"): "gateway_classes",
     (GROUP, "Gateway"): "kubernetes_gateways",
     (GROUP, "ListenerSet"): "listener_sets",

@@ -14,7 +14,7 @@ from .gatewayapi.attach import ROUTES, Attached, attach
 from .locality import HOSTNAME
 from .names import by_specificity
 from .ownership import compile_owned
-from .tables import DestinationRule, Gateway, Sidecar, Tables, VirtualService
+from .tables import DestinationRule, Gateway, Sidecar, Tables, Telemetry, VirtualService
 from .virtualservices import compile_virtual_service, delegate_keys
 
 
@@ -31,6 +31,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     virtual_hosts = index_virtual_hosts(virtual_services, previous)
     destination_rules = compile_destination_rules(snapshot, before, previous)
     sidecars = previous.sidecars if before.sidecars is snapshot.sidecars else compile_sidecars(snapshot)
+    telemetries = previous.telemetries if before.telemetries is snapshot.telemetries else compile_telemetries(snapshot)
     gateways = previous.gateways if before.gateways is snapshot.gateways else compile_gateways(snapshot)
     attached = attach_routes(snapshot, before, previous)
     labels = client_labels(virtual_services.values(), destination_rules.values(), sidecars, snapshot)
@@ -53,6 +54,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
             destination_rules, previous.destination_rules, previous.wildcard_destination_rules
         ),
         sidecars=sidecars,
+        telemetries=telemetries,
         gateways=gateways,
         routes=kept(attached.routes, previous.routes),
         mesh_routes=kept(attached.mesh_routes, previous.mesh_routes),
@@ -216,6 +218,21 @@ def compile_sidecars(snapshot: Snapshot) -> tuple[Sidecar, ...]:
             )
         )
     return tuple(sorted(found, key=lambda sidecar: (sidecar.created, sidecar.key)))
+
+
+def compile_telemetries(snapshot: Snapshot) -> tuple[Telemetry, ...]:
+    found = [
+        Telemetry(
+            key=key,
+            namespace=item.meta.namespace,
+            selector=item.spec.selector.match_labels if item.spec.selector is not None else {},
+            spec=item.spec,
+            created=item.meta.created,
+            location=item.location,
+        )
+        for key, item in snapshot.telemetries.items()
+    ]
+    return tuple(sorted(found, key=lambda telemetry: (telemetry.created, telemetry.key)))
 
 
 def compile_gateways(snapshot: Snapshot) -> tuple[Gateway, ...]:

@@ -11,6 +11,7 @@ from ..config.gateway import Server
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Location
 from ..config.sidecar import SidecarSpec
+from ..config.telemetry import TelemetrySpec
 from ..config.virtualservice import HTTPRoute, TCPRoute, TLSRoute
 from ..registry.snapshot import Service, Snapshot
 from .decision import Owner, Rule
@@ -90,6 +91,15 @@ class Sidecar(Part, frozen=True, kw_only=True):
     location: Location = Location()
 
 
+class Telemetry(Part, frozen=True, kw_only=True):
+    key: str
+    namespace: str
+    selector: Mapping[str, str] = {}
+    spec: TelemetrySpec
+    created: float = 0.0
+    location: Location = Location()
+
+
 class Gateway(Part, frozen=True, kw_only=True):
     key: str
     namespace: str
@@ -120,6 +130,7 @@ class Tables(Part, frozen=True, kw_only=True):
     destination_rules: Mapping[str, tuple[DestinationRule, ...]] = {}  # by host
     wildcard_destination_rules: tuple[str, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()
+    telemetries: tuple[Telemetry, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     routes: Mapping[str, Route] = {}  # of the Gateway API: "Kind namespace/name", with " mesh" behind for Services
     mesh_routes: Mapping[str, tuple[MeshRoute, ...]] = {}  # by the Service's host

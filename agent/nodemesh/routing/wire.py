@@ -12,7 +12,7 @@ from ..config.meshconfig import MeshConfigSpec
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Service
 from .gatewayapi.rules import BackendTls, Listener, MeshRoute, Route
-from .tables import DestinationRule, Gateway, Part, Sidecar, Tables, VirtualService
+from .tables import DestinationRule, Gateway, Part, Sidecar, Tables, Telemetry, VirtualService
 
 V = TypeVar("V")
 
@@ -39,6 +39,7 @@ class Update(Part, frozen=True, kw_only=True, array_like=True):
     wildcard_virtual_hosts: tuple[str, ...] | None = None
     wildcard_destination_rules: tuple[str, ...] | None = None
     sidecars: tuple[Sidecar, ...] | None = None
+    telemetries: tuple[Telemetry, ...] | None = None
     gateways: tuple[Gateway, ...] | None = None
     routes: dict[str, Route | None] = {}
     mesh_routes: dict[str, tuple[MeshRoute, ...] | None] = {}
@@ -61,6 +62,7 @@ WHOLES = (
     "wildcard_virtual_hosts",
     "wildcard_destination_rules",
     "sidecars",
+    "telemetries",
     "gateways",
     "client_labels",
     "client_nodes",

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Container
 
 from .labels import HTTP_LABELS, TCP_LABELS, UNKNOWN
+from .overrides import without_values
 
 Labels = tuple[str, ...]
 
@@ -45,17 +46,19 @@ def of_edge(labels: Labels) -> Labels:
     """Both ends' names, and how it ended in the main: no workload, no version, no single code."""
     unknown = (UNKNOWN,) * (_SERVICE - _DESTINATION)
     rest = (UNKNOWN,) * (_PROTOCOL - _NAMESPACE)
-    return (*labels[:_DESTINATION], *unknown, *labels[_SERVICE:_NAMESPACE], *rest, *_outcome(labels))
+    ends = (without_values(labels[0]), *labels[1:_DESTINATION], *unknown, *labels[_SERVICE:_NAMESPACE])
+    return (*ends, *rest, *_outcome(labels))
 
 
 def of_source(labels: Labels) -> Labels:
     """The client's name alone."""
-    return (*labels[:_DESTINATION], *(UNKNOWN,) * (_PROTOCOL - _DESTINATION), *_outcome(labels))
+    source = (without_values(labels[0]), *labels[1:_DESTINATION])
+    return (*source, *(UNKNOWN,) * (_PROTOCOL - _DESTINATION), *_outcome(labels))
 
 
 def of_all(labels: Labels) -> Labels:
     """Nobody's name."""
-    return (labels[0], *(UNKNOWN,) * (_PROTOCOL - 1), *_outcome(labels))
+    return (without_values(labels[0]), *(UNKNOWN,) * (_PROTOCOL - 1), *_outcome(labels))
 
 
 class Bounds:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from prometheus_client.registry import Collector
 from .dump import HttpCounts, MessageCounts, TcpCounts
 from .histogram import BOUNDS, Histogram
 from .labels import HTTP_LABELS, MESSAGE_LABELS, TCP_LABELS, UNKNOWN
+from .overrides import DESTINATION, SOURCE, STANDARD, Shape, shapes_of
 from .totals import Row
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -38,6 +40,12 @@ _SECONDS = [*(str(bound / 1000.0) for bound in BOUNDS), "+Inf"]
 #: Labels that differ between what source and destination report; all others are the same.
 _REPORTER, _SECURITY = "reporter", "connection_security_policy"
 _WORKLOAD = TCP_LABELS.index("destination_workload")
+
+_ANSWERED = "destination_workload"
+_STANDARD_SHAPE = Shape()
+
+#: The samples of a metric: labels and counts.
+Samples = Callable[[str], list[tuple[str, Any]]]
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -90,10 +98,17 @@ class _Own(Collector):
 def _text(row: Row[Any], names: tuple[str, ...]) -> str:
     """The labels of a series that both reporters share, made once."""
     if not row.text:
-        pairs = zip(names, row.counts.labels, strict=False)
-        shared = [(name, value) for name, value in pairs if name not in (_REPORTER, _SECURITY)]
-        row.text = ",".join([f'{name}="{value.translate(_ESCAPES)}"' for name, value in shared])
+        row.text = _joined(_shared(row, names))
     return row.text
+
+
+def _shared(row: Row[Any], names: tuple[str, ...]) -> dict[str, str]:
+    pairs = zip(names, row.counts.labels, strict=False)
+    return {name: value for name, value in pairs if name not in (_REPORTER, _SECURITY)}
+
+
+def _joined(labels: Mapping[str, str]) -> str:
+    return ",".join([f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items()])
 
 
 def _reported(rows: Iterable[Row[Any]], names: tuple[str, ...], destination: bool) -> list[tuple[str, Any]]:
@@ -108,6 +123,41 @@ def _reported(rows: Iterable[Row[Any]], names: tuple[str, ...], destination: boo
         if destination and row.counts.labels[_WORKLOAD] != UNKNOWN:
             found.append((f'reporter="destination",{of_destination}{shared}', row.counts))
     return found
+
+
+def _samples(rows: Sequence[Row[Any]], names: tuple[str, ...], destination: bool) -> Samples:
+    """The samples of each metric. Where Telemetry has them differ, series may become the same: those are added up, for
+    Prometheus takes each sample once."""
+    if all(row.counts.labels[0] == STANDARD for row in rows):
+        found = _reported(rows, names, destination)
+        return lambda metric: found
+    return lambda metric: _overridden(rows, names, destination, metric)
+
+
+def _overridden(
+    rows: Iterable[Row[Any]], names: tuple[str, ...], destination: bool, metric: str
+) -> list[tuple[str, Any]]:
+    found: dict[str, Any] = {}
+    policy = {SOURCE: "unknown", DESTINATION: "none"} if _SECURITY in names else {}
+    for row in rows:
+        shapes = shapes_of(row.counts.labels[0])
+        shared = _shared(row, names)
+        for reporter in (SOURCE, DESTINATION):
+            shape = shapes.get(f"{reporter} {metric}", _STANDARD_SHAPE)
+            if shape is None or (reporter == DESTINATION and not (destination and shared[_ANSWERED] != UNKNOWN)):
+                continue
+            labels = {_REPORTER: reporter, **({_SECURITY: policy[reporter]} if policy else {}), **shared}
+            labels |= shape.values
+            for name in shape.removed:
+                labels.pop(name, None)
+            text = _joined({name: value for name, value in labels.items() if value})
+            known = found.get(text)
+            if known is None:
+                found[text] = row.counts
+            else:
+                found[text] = copy(known)
+                found[text].add(row.counts)
+    return list(found.items())
 
 
 def _counter(name: str, text: str, field: str, lines: Iterable[tuple[str, Any]]) -> Iterator[str]:
@@ -132,31 +182,36 @@ def _histogram(name: str, text: str, field: str, lines: Iterable[tuple[str, Any]
 
 def _istio(page: Page, left_out: list[str]) -> Iterator[str]:
     """Istio's standard metrics; `left_out` gets the names of those that the page has no room for."""
-    http = _reported(page.http, HTTP_LABELS, page.destination)
+    http = _samples(page.http, HTTP_LABELS, page.destination)
     durations = http
     sizes = page.sizes
-    if sizes and 3 * len(http) * _LINES > HISTOGRAM_LINES:
+    count = len(page.http) * (1 + page.destination)
+    if sizes and 3 * count * _LINES > HISTOGRAM_LINES:
         sizes = False
         left_out += ("istio_request_bytes", "istio_response_bytes")
-    if page.destination and len(http) * _LINES > HISTOGRAM_LINES:
-        durations = _reported(page.http, HTTP_LABELS, False)
+    if page.destination and count * _LINES > HISTOGRAM_LINES:
+        durations = _samples(page.http, HTTP_LABELS, False)
         left_out.append("istio_request_duration_milliseconds")
-    yield from _counter("istio_requests_total", "Requests handled by the proxy.", "requests", http)
-    yield from _histogram("istio_request_duration_milliseconds", "Duration of requests.", "duration", durations)
+    name = "istio_requests_total"
+    yield from _counter(name, "Requests handled by the proxy.", "requests", http(name))
+    name = "istio_request_duration_milliseconds"
+    yield from _histogram(name, "Duration of requests.", "duration", durations(name))
     if sizes:
-        yield from _histogram("istio_request_bytes", "Sizes of request bodies.", "request_bytes", http)
-        yield from _histogram("istio_response_bytes", "Sizes of response bodies.", "response_bytes", http)
-    tcp = _reported(page.tcp, TCP_LABELS, page.destination)
-    for name, text, field in (
-        ("istio_tcp_connections_opened_total", "TCP connections opened.", "opened"),
-        ("istio_tcp_connections_closed_total", "TCP connections closed.", "closed"),
-        ("istio_tcp_sent_bytes_total", "Bytes sent to clients over TCP.", "sent"),
-        ("istio_tcp_received_bytes_total", "Bytes received from clients over TCP.", "received"),
+        name = "istio_request_bytes"
+        yield from _histogram(name, "Sizes of request bodies.", "request_bytes", http(name))
+        name = "istio_response_bytes"
+        yield from _histogram(name, "Sizes of response bodies.", "response_bytes", http(name))
+    tcp = _samples(page.tcp, TCP_LABELS, page.destination)
+    messages = _samples(page.messages, MESSAGE_LABELS, page.destination)
+    for samples, name, text, field in (
+        (tcp, "istio_tcp_connections_opened_total", "TCP connections opened.", "opened"),
+        (tcp, "istio_tcp_connections_closed_total", "TCP connections closed.", "closed"),
+        (tcp, "istio_tcp_sent_bytes_total", "Bytes sent to clients over TCP.", "sent"),
+        (tcp, "istio_tcp_received_bytes_total", "Bytes received from clients over TCP.", "received"),
+        (messages, "istio_request_messages_total", "Messages of gRPC requests.", "requests"),
+        (messages, "istio_response_messages_total", "Messages of gRPC responses.", "responses"),
     ):
-        yield from _counter(name, text, field, tcp)
-    messages = _reported(page.messages, MESSAGE_LABELS, page.destination)
-    yield from _counter("istio_request_messages_total", "Messages of gRPC requests.", "requests", messages)
-    yield from _counter("istio_response_messages_total", "Messages of gRPC responses.", "responses", messages)
+        yield from _counter(name, text, field, samples(name))
 
 
 def render(page: Page) -> Iterator[bytes]:

@@ -8,6 +8,8 @@ import msgspec
 from mypy_extensions import mypyc_attr
 
 from ..reasons import Reason
+from ..routing.observation import observes
+from ..routing.tables import Tables
 from .access_log import AccessLog
 from .bounds import Bounds
 from .bypass import Bypasses
@@ -15,7 +17,9 @@ from .decisions import Decisions
 from .dump import Dump, Numbered, parts
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels, message_labels
 from .names import Names
+from .observer import HTTP, MESSAGES, TCP, Observer
 from .operators import Wanted
+from .overrides import STANDARD
 from .record import ConnectionRecord, RequestRecord
 from .series import HttpSeries, MessageSeries, TcpSeries
 
@@ -53,11 +57,13 @@ class Telemetry:
     __slots__ = (
         "log", "wanted", "names", "bypasses", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache",
         "_held", "_foreign", "_bounds", "_names_told", "_number", "_waiting",
-        "_reasons", "_retries", "open", "lag", "_messages", "_message_cache",
+        "logs", "observer", "_reasons", "_retries", "open", "lag", "_messages", "_message_cache",
     )  # fmt: skip
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
         self.log = log
+        self.logs: dict[str, AccessLog] = {}  # by their providers, the mesh's own under an empty name
+        self.observer: Observer | None = None  # what is said of the clients' telemetry, where anything is
         self.wanted: Wanted | None = None  # fields that records are to hold for the log
         self._ended: list[ConnectionRecord] = []  # not accounted for yet
         self._decisions = decisions if decisions is not None else Decisions()
@@ -107,15 +113,29 @@ class Telemetry:
                 series.received += record.bytes_received - record.counted_received
         for requests in touched:
             requests.count()
-        if ended and self.log is not None:
+        if self.observer is not None:
+            self.observer.log(ended)
+        elif ended and self.log is not None:
             self.log.add(ended)
         self._decisions.extend(ended)
 
     def flush(self) -> None:
         """Account for what has ended, and write what the log's reader takes now; called a few times a second."""
         self.account()
+        for log in self._all_logs():
+            log.flush()
+
+    def see(self, tables: Tables) -> None:
+        """Log and count by what these tables say of it from now on."""
+        self.account()
+        self.observer = Observer(tables, self.logs) if observes(tables) else None
+        self._clear()
+
+    def _all_logs(self) -> list[AccessLog]:
+        found = {id(log): log for log in self.logs.values()}
         if self.log is not None:
-            self.log.flush()
+            found[id(self.log)] = self.log
+        return list(found.values())
 
     def opened(self, record: ConnectionRecord) -> None:
         """Count a TCP connection that has reached its upstream, or has failed to; once, however often told."""
@@ -165,8 +185,9 @@ class Telemetry:
     def _take(self) -> Dump:
         self.account()
         lost = 0
-        if self.log is not None:
-            lost, self.log.lost = self.log.lost, 0
+        for log in self._all_logs():
+            lost += log.lost
+            log.lost = 0
         names, self._names_told = self.names - self._names_told, self.names + Names()
         dump = Dump(
             http=self._taken(self._http),
@@ -220,6 +241,8 @@ class Telemetry:
             status = 0
         if grpc_status > GRPC_GREATEST:
             grpc_status = GRPC_UNKNOWN
+        observer = self.observer
+        shape = STANDARD if observer is None else observer.override(record, HTTP).of(record)
         key = (
             id(record.client),
             id(cluster),
@@ -229,31 +252,45 @@ class Telemetry:
             grpc_status,
             b"" if not foreign or named or len(record.authority) > FOREIGN_HOST_LONGEST else record.authority,
             id(record.service) if named else 0,
+            shape,
         )
         series = self._http_cache.get(key)
         if series is None:
             host = self._foreign_host(record.authority) if foreign and not named else ""
-            labels = self._bounds.place(http_labels(record, host, status, grpc_status), self._http)
+            labels = http_labels(record, host, status, grpc_status)
+            if observer is not None:
+                labels = observer.override(record, HTTP).applied(labels, shape)
+            labels = self._bounds.place(labels, self._http)
             series = self._http.setdefault(labels, HttpSeries())
             self._http_cache[key] = series
             self._hold(record)
         return series
 
     def _tcp_series(self, record: ConnectionRecord) -> TcpSeries:
-        key = _key_of(record, record.reasons)
+        observer = self.observer
+        shape = STANDARD if observer is None else observer.override(record, TCP).of(record)
+        key = _key_of(record, record.reasons, shape)
         series = self._tcp_cache.get(key)
         if series is None:
-            labels = self._bounds.place(common_labels(record, self._host_of(record), "tcp"), self._tcp)
+            labels = common_labels(record, self._host_of(record), "tcp")
+            if observer is not None:
+                labels = observer.override(record, TCP).applied(labels, shape)
+            labels = self._bounds.place(labels, self._tcp)
             series = self._tcp.setdefault(labels, TcpSeries())
             self._tcp_cache[key] = series
             self._hold(record)
         return series
 
     def _message_series(self, record: RequestRecord) -> MessageSeries:
-        key = _key_of(record, ())
+        observer = self.observer
+        shape = STANDARD if observer is None else observer.override(record, MESSAGES).of(record)
+        key = _key_of(record, (), shape)
         series = self._message_cache.get(key)
         if series is None:
-            labels = self._bounds.place(message_labels(record, self._host_of(record)), self._messages)
+            labels = message_labels(record, self._host_of(record))
+            if observer is not None:
+                labels = observer.override(record, MESSAGES).applied(labels, shape)
+            labels = self._bounds.place(labels, self._messages)
             series = self._messages.setdefault(labels, MessageSeries())
             self._message_cache[key] = series
             self._hold(record)
@@ -290,7 +327,7 @@ class Telemetry:
         return host
 
 
-def _key_of(record: ConnectionRecord, reasons: tuple[Reason, ...]) -> tuple[object, ...]:
+def _key_of(record: ConnectionRecord, reasons: tuple[Reason, ...], shape: str) -> tuple[object, ...]:
     """What the labels of a connection, or of a call's messages, are made from."""
     return (
         id(record.client),
@@ -298,5 +335,6 @@ def _key_of(record: ConnectionRecord, reasons: tuple[Reason, ...]) -> tuple[obje
         id(record.service),
         record.upstream_host,
         reasons,
+        shape,
         record.authority if len(record.authority) <= FOREIGN_HOST_LONGEST else b"",
     )

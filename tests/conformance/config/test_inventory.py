@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nodemesh.config import destinationrule, gateway, serviceentry, sidecar, virtualservice, workload
+from nodemesh.config import destinationrule, gateway, serviceentry, sidecar, telemetry, virtualservice, workload
 from nodemesh.config.kinds import ISTIO_KINDS
 from nodemesh.config.schema import walk
 from nodemesh.config.support import rows
@@ -27,8 +27,11 @@ STRUCTS = {
     "ClientTLSSettings.TLSmode": destinationrule.ClientTLSMode,
     "ServerTLSSettings.TLSmode": gateway.ServerTLSMode,
     "WorkloadSelector": sidecar.NetworkingWorkloadSelector,
+    "Telemetry": telemetry.TelemetrySpec,
+    "Metrics": telemetry.TelemetryMetrics,
+    "AccessLogging.Filter": telemetry.LogFilter,
 }
-MODULES = (virtualservice, destinationrule, gateway, serviceentry, workload, sidecar)
+MODULES = (virtualservice, destinationrule, gateway, serviceentry, workload, sidecar, telemetry)
 
 #: Messages without a struct: a kind that is set aside, and a status that is not read. They have rows all the same.
 ROWS_ONLY = {

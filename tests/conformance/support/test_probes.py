@@ -27,6 +27,7 @@ from nodemesh.config.schema import walk
 from nodemesh.config.support import NOTES, rows
 from nodemesh.registry.store import Store
 from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.observation import observation_of
 from nodemesh.routing.views import Views
 
 HERE = Path(__file__).parent
@@ -79,8 +80,10 @@ def observed(specimen: Specimen, item: Object[Any]) -> Any:
     views = Views(compile_tables(Store().apply("test", (*specimen.others, item))))
     found: list[Any] = [views.tables.snapshot.services] if views.tables.snapshot is not None else []
     for question in specimen.questions:
-        view = views.for_client(question.client_in(views))
+        client = question.client_in(views)
+        view = views.for_client(client)
         found.append(decide(views, question))
+        found.append(observation_of(views.tables, client.namespace, client.labels))
         found.append(view.servers() if question.gateway is not None else sorted_frontends(view))
     return msgspec.to_builtins(found, enc_hook=tried)
 

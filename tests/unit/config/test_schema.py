@@ -29,8 +29,9 @@ def test_the_written_files_are_in_step():
 def test_three_versions_are_served_and_v1_is_stored():
     for kind, definition in definitions().items():
         versions = definition["spec"]["versions"]
-        if kind == "MeshConfig":
-            assert [version["name"] for version in versions] == ["v1alpha1"]
+        if kind in ("MeshConfig", "Telemetry"):
+            names = ["v1alpha1"] if kind == "MeshConfig" else ["v1", "v1alpha1"]
+            assert [version["name"] for version in versions] == names
             continue
         assert [version["name"] for version in versions] == ["v1", "v1beta1", "v1alpha3"]
         assert [version["storage"] for version in versions] == [True, False, False]
@@ -47,6 +48,7 @@ def test_names_and_scopes():
         "WorkloadEntry",
         "WorkloadGroup",
         "Sidecar",
+        "Telemetry",
         "MeshConfig",
     }
     assert every["ServiceEntry"]["metadata"]["name"] == "serviceentries.networking.istio.io"

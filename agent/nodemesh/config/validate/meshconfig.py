@@ -9,6 +9,7 @@ from ..log_format import check_format
 from ..meshconfig import MeshConfigSpec, Reporter
 from ..meta import Meta, Path
 from ..problems import Findings
+from ..providers import ENVOY, PROMETHEUS, EnvoyFileAccessLog, OpenTelemetryTracing
 from .common import (
     check_duration,
     check_host,
@@ -19,6 +20,7 @@ from .common import (
     is_ip,
     is_label,
     is_subnet,
+    is_token,
 )
 from .httppolicy import check_retries
 from .loadbalancer import check_locality
@@ -61,6 +63,7 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
             if value not in ("*", ".", "~") and not is_label(value):
                 message = f"`{value}` is not a namespace, nor `.`, `*` or `~`"
                 findings.bad_value("bad-export-to", ("spec", name, index), message)
+    _providers(spec, findings)
     _selectors(spec, findings)
     _networks(spec, findings)
     for index, entry in enumerate(spec.service_settings):
@@ -74,6 +77,77 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
         ("nodeBufferedBytes", spec.limits.node_buffered_bytes),
     ):
         check_range(limit, 1, float("inf"), ("spec", "limits", name), findings)
+
+
+def _providers(spec: MeshConfigSpec, findings: Findings) -> None:
+    names: set[str] = set()
+    for index, provider in enumerate(spec.extension_providers):
+        path: Path = ("spec", "extensionProviders", index)
+        if not provider.name:
+            findings.error("missing-field", (*path, "name"), "a provider needs its name")
+        elif provider.name in names:
+            findings.bad_value("duplicate-name", (*path, "name"), f"there is a provider `{provider.name}` already")
+        names.add(provider.name or "")
+        kinds = (provider.envoy_file_access_log, provider.opentelemetry, provider.prometheus)
+        if sum(kind is not None for kind in kinds) != 1:
+            message = "a provider is exactly one of envoyFileAccessLog, opentelemetry and prometheus"
+            findings.error("one-of", path, message)
+        if provider.envoy_file_access_log is not None:
+            _file_log(provider.envoy_file_access_log, (*path, "envoyFileAccessLog"), findings)
+        if provider.opentelemetry is not None:
+            _collector(provider.opentelemetry, (*path, "opentelemetry"), findings)
+    known = {*names, ENVOY, PROMETHEUS}
+    defaults = spec.default_providers
+    for field, chosen in (
+        ("accessLogging", defaults.access_logging),
+        ("metrics", defaults.metrics),
+        ("tracing", defaults.tracing),
+    ):
+        for index, name in enumerate(chosen):
+            if name not in known:
+                message = f"there is no provider `{name}` in extensionProviders"
+                findings.warning("unknown-provider", ("spec", "defaultProviders", field, index), message)
+    tracing = spec.default_config.tracing if spec.default_config is not None else None
+    if tracing is not None:
+        check_range(tracing.sampling, 0, 100, ("spec", "defaultConfig", "tracing", "sampling"), findings)
+
+
+def _file_log(log: EnvoyFileAccessLog, path: Path, findings: Findings) -> None:
+    if not (log.path or "").startswith("/") or "\0" in (log.path or ""):
+        message = f"`{log.path or ''}` is no file for a log; right is an absolute path, or /dev/stdout"
+        findings.bad_value("bad-value", (*path, "path"), message)
+    form = log.log_format
+    if form is None:
+        return
+    if bool(form.text) == bool(form.labels):
+        findings.error("one-of", (*path, "logFormat"), "a format is either text or labels")
+    for name, text, json in (("text", form.text or "", False), ("labels", form.as_json, True)):
+        try:
+            check_format(text, json)
+        except FormatError as error:
+            findings.bad_value("bad-log-format", (*path, "logFormat", name), str(error))
+
+
+def _collector(collector: OpenTelemetryTracing, path: Path, findings: Findings) -> None:
+    service = (collector.service or "").rpartition("/")[2]
+    if not is_ip(service):
+        check_host(service, (*path, "service"), findings, wildcard=False)
+    check_port(collector.port, (*path, "port"), findings)
+    check_range(collector.max_tag_length, 1, float("inf"), (*path, "maxTagLength"), findings)
+    http = collector.http
+    if http is None:
+        return
+    if http.path is not None and not http.path.startswith("/"):
+        findings.bad_value("bad-value", (*path, "http", "path"), "a path begins with /, as /v1/traces")
+    check_duration(http.timeout, (*path, "http", "timeout"), findings)
+    for index, header in enumerate(http.headers):
+        here: Path = (*path, "http", "headers", index)
+        if not is_token(header.name or ""):
+            findings.error("bad-header", here, f"`{header.name or ''}` is no field's name")
+        if bool(header.value) == bool(header.env_name):
+            findings.error("one-of", here, "a field has either value or envName")
+        if any(char in (header.value or "") for char in "\r\n\0"):
+            findings.bad_value("bad-header", (*here, "value"), "a field's value is one line")
 
 
 def _reach(spec: MeshConfigSpec, findings: Findings) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..gatewayapi import GROUP, X_GROUP
-from ..kinds import ISTIO_GROUP, MESH_CONFIG, Kind
+from ..kinds import ISTIO_GROUP, MESH_CONFIG, TELEMETRY_GROUP, Kind
 from ..meta import Meta
 from ..problems import Findings
 from .common import check_own_words
@@ -19,6 +19,7 @@ from .gatewayapi.routes import check_connection_route, check_grpc_route, check_h
 from .meshconfig import check_mesh_config
 from .serviceentry import check_service_entry
 from .sidecar import check_sidecar
+from .telemetry import check_telemetry
 from .virtualservice import check_virtual_service
 from .workload import check_workload_entry, check_workload_group
 
@@ -31,6 +32,7 @@ RULES: dict[tuple[str, str], Callable[[Any, Meta, Findings], None]] = {
     (ISTIO_GROUP, "WorkloadEntry"): check_workload_entry,
     (ISTIO_GROUP, "WorkloadGroup"): check_workload_group,
     (ISTIO_GROUP, "Sidecar"): check_sidecar,
+    (TELEMETRY_GROUP, "Telemetry"): check_telemetry,
     (MESH_CONFIG.group, MESH_CONFIG.name): check_mesh_config,
     (GROUP, "Gateway"): check_kubernetes_gateway,
     (GROUP, "ListenerSet"): check_listener_set,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from ...config.gatewayapi import GROUP, X_GROUP
-from ...config.kinds import CORE_KINDS, GATEWAY_API_KINDS, ISTIO_GROUP, ISTIO_KINDS, MESH_CONFIG, Kind
+from ...config.kinds import CORE_KINDS, GATEWAY_API_KINDS, ISTIO_GROUP, ISTIO_KINDS, MESH_CONFIG, TELEMETRY_GROUP, Kind
 
 #: The media types of a PartialObjectMetadata and of a list of them (API concepts, "Metadata-only fetches").
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -91,7 +91,7 @@ def resource(kind: Kind) -> Resource:
         versions=kind.versions,
         plural=plural_of(kind),
         metadata_only=kind.name in METADATA_KINDS,
-        optional=kind.group in (ISTIO_GROUP, MESH_CONFIG.group, GROUP, X_GROUP),
+        optional=kind.group in (ISTIO_GROUP, TELEMETRY_GROUP, MESH_CONFIG.group, GROUP, X_GROUP),
     )
 
 

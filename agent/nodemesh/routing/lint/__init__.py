@@ -2,8 +2,8 @@
 
 `findings.py` collects them with their places, `codes.py` lists their codes; the checks stand in `hosts.py`
 (destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `ownership.py`
-(claims on what is another namespace's), `gateways.py`, `regexes.py`, `services.py` and
-`routes.py` (the Gateway API)."""
+(claims on what is another namespace's), `gateways.py`, `regexes.py`, `services.py`, `telemetries.py`
+and `routes.py` (the Gateway API)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...config.problems import Problem
 from ...registry.snapshot import Snapshot
 from ..compile import compile_tables
 from ..tables import Tables
-from . import conflicts, gateways, hosts, ownership, regexes, routes, services
+from . import conflicts, gateways, hosts, ownership, regexes, routes, services, telemetries
 from .findings import Findings
 
 
@@ -24,6 +24,7 @@ def lint(snapshot: Snapshot, tables: Tables | None = None, *, live: bool = False
     gateways.check(findings)
     routes.check(findings)
     regexes.check(findings)
+    telemetries.check(findings)
     if snapshot.services:
         hosts.check(findings)
         services.check(findings)

@@ -1,0 +1,125 @@
+"""The access logs of a worker: their files and formats, by the command line, MeshConfig and Telemetry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..config.commands import FormatError
+from ..config.providers import ENVOY, EnvoyFileAccessLog
+from ..routing.tables import Tables
+from ..telemetry.access_log import AccessLog, open_log
+from ..telemetry.formatting import Formatter
+from ..telemetry.observer import wanted_by
+from ..telemetry.operators import Wanted
+from .logs import Log
+
+log = Log("worker")
+
+#: MeshConfig's accessLogEncoding for JSON.
+JSON = "JSON"
+
+#: The mesh's own log.
+OWN = ""
+
+STDOUT = "/dev/stdout"
+
+
+class Settings(NamedTuple):
+    """One log."""
+
+    path: str
+    format: str
+    json: bool
+
+
+def settings_of(given: str | None, tables: Tables) -> dict[str, Settings]:
+    """The logs by their providers; `given` is the command line's file, which counts before MeshConfig's."""
+    mesh = tables.mesh
+    path = given or mesh.access_log_file or ""
+    own = Settings(path, mesh.access_log_format or "", mesh.access_log_encoding == JSON)
+    found = {OWN: own} if path else {}
+    files = {
+        provider.name: provider.envoy_file_access_log
+        for provider in mesh.extension_providers
+        if provider.envoy_file_access_log is not None
+    }
+    for name in _named(tables):
+        file = files.get(name)
+        if file is not None:
+            found[name] = _of_file(file)
+        elif name == ENVOY:
+            found[name] = own._replace(path=path or STDOUT)
+    return found
+
+
+def _named(tables: Tables) -> Iterator[str]:
+    """The providers that Telemetry, or the mesh in its stead, may mean."""
+    yield from tables.mesh.default_providers.access_logging
+    for telemetry in tables.telemetries:
+        for entry in telemetry.spec.access_logging:
+            yield from [provider.name for provider in entry.providers if provider.name] or (ENVOY,)
+
+
+def _of_file(file: EnvoyFileAccessLog) -> Settings:
+    form = file.log_format
+    if form is None:
+        return Settings(file.path or STDOUT, "", False)
+    return Settings(file.path or STDOUT, form.as_json if form.labels else form.text or "", bool(form.labels))
+
+
+class AccessLogs:
+    """The open logs; providers that say the same share one."""
+
+    def __init__(self) -> None:
+        self.by_provider: dict[str, AccessLog] = {}
+        self._settings: dict[str, Settings] = {}
+        self._shown = Wanted()  # by their formats
+        self._fds: list[int] = []
+
+    def wanted(self, tables: Tables) -> Wanted | None:
+        """The fields that records are to hold for these logs, and for what Telemetry asks of them."""
+        wanted = Wanted()
+        wanted_by(tables, wanted)
+        wanted.request |= self._shown.request
+        wanted.response |= self._shown.response
+        wanted.trailers |= self._shown.trailers
+        return wanted if wanted.request or wanted.response or wanted.trailers else None
+
+    def open(self, settings: dict[str, Settings], *, again: bool = False) -> None:
+        """Have these logs, and no others; what they hold back is to be flushed before. `again` where their files may
+        have been moved away."""
+        if settings == self._settings and not again:
+            return
+        self._settings = settings
+        for fd in self._fds:
+            if fd > 2:
+                os.close(fd)
+        self._fds.clear()
+        self.by_provider.clear()
+        shown = self._shown = Wanted()
+        opened: dict[Settings, AccessLog | None] = {}
+        for provider, each in settings.items():
+            if each not in opened:
+                opened[each] = self._open(each, shown)
+            found = opened[each]
+            if found is not None:
+                self.by_provider[provider] = found
+
+    def _open(self, settings: Settings, shown: Wanted) -> AccessLog | None:
+        try:
+            formatter = Formatter(settings.format, json=settings.json)
+        except FormatError as error:
+            log.error("access log keeps to the default format", error=error)
+            formatter = Formatter(json=settings.json)
+        try:
+            fd = open_log(settings.path)
+        except OSError as error:
+            log.error("no access log", file=settings.path, error=error.strerror)
+            return None
+        self._fds.append(fd)
+        shown.request |= formatter.wanted.request
+        shown.response |= formatter.wanted.response
+        shown.trailers |= formatter.wanted.trailers
+        return AccessLog(fd, formatter)

@@ -1,0 +1,56 @@
+"""What is logged of whom."""
+
+import os
+
+from tests.asking import views_of_text
+from tests.unit.routing.test_observation import MESH, telemetry
+from tests.unit.telemetry.samples import request
+
+from nodemesh.routing.client import Client
+from nodemesh.telemetry.access_log import AccessLog, open_log
+from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.observer import wanted_by
+from nodemesh.telemetry.operators import Wanted
+from nodemesh.telemetry.telemetry import Telemetry
+
+OTHER = Client(namespace="other", name="a")
+
+
+def logged(tmp_path, spec, *records):
+    """The lines in the mesh's log and in the provider `file`'s."""
+    paths = [tmp_path / name for name in ("own", "file")]
+    fds = [open_log(str(path)) for path in paths]
+    own, file = (AccessLog(fd, Formatter("%RESPONSE_CODE%")) for fd in fds)
+    worker = Telemetry(own)
+    worker.logs = {"": own, "envoy": own, "file": file}
+    worker.see(views_of_text(MESH, telemetry("a", "default", spec)).tables)
+    for record in records:
+        worker.record(record)
+    worker.flush()
+    for fd in fds:
+        os.close(fd)
+    return [path.read_text().split() for path in paths]
+
+
+def test_what_is_said_of_a_namespace_is_for_its_clients_alone(tmp_path):
+    spec = "{accessLogging: [{disabled: true}]}"
+    assert logged(tmp_path, spec, request(), request(client=OTHER, status=201)) == [["201"], []]
+
+
+def test_a_filter_chooses_and_a_provider_has_its_own_file(tmp_path):
+    spec = "{accessLogging: [{providers: [{name: file}], filter: {expression: response.code >= 400}}]}"
+    assert logged(tmp_path, spec, request(), request(status=503), request(client=OTHER)) == [["200"], ["503"]]
+
+
+def test_an_unknown_provider_logs_nothing(tmp_path):
+    assert logged(tmp_path, "{accessLogging: [{providers: [{name: nobody}]}]}", request()) == [[], []]
+
+
+def test_fields_of_expressions_are_recorded():
+    spec = (
+        "{accessLogging: [{filter: {expression: \"'x-a' in request.headers\"}}], "
+        "metrics: [{overrides: [{tagOverrides: {b: {value: \"response.headers['x-b']\"}}}]}]}"
+    )
+    wanted = Wanted()
+    wanted_by(views_of_text(MESH, telemetry("a", "default", spec)).tables, wanted)
+    assert (wanted.request, wanted.response, wanted.trailers) == ({b"x-a"}, {b"x-b"}, set())
