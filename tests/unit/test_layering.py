@@ -45,6 +45,7 @@ HOMES = {
     "kubernetes": {"registry/sources/kubernetes.py"},
     "aiohttp": {
         "admin/http.py",
+        "node/exporter.py",
         "registry/sources/kubernetes.py",
         "relay/relay.py",
         "relay/server.py",
@@ -91,6 +92,7 @@ MEETS_THE_SYSTEM = {
     "proxy/http/connect_error.py": {"os"},  # the system's words for an error
     "proxy/http/environment.py": {"os"},  # variables that MeshConfig shows
     "proxy/http/request_id.py": {"os"},  # where identifiers begin
+    "proxy/http/tracing.py": {"os"},  # identifiers that nobody can guess
     "proxy/http/variables.py": {"socket"},  # %HOSTNAME%
     "proxy/tls/context.py": {"os"},  # OpenSSL reads certificates from files alone: descriptors without a name
 }

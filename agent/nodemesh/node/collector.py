@@ -12,6 +12,7 @@ import msgspec
 from ..telemetry.history import History
 from ..telemetry.totals import Totals
 from .channel import Closed, memfd, read_memfd
+from .exporter import Exporter
 from .fleet import Fleet
 from .logs import Log
 from .store import StoreClient
@@ -30,8 +31,14 @@ class Collector:
     the seconds that a series stays in which nothing happens."""
 
     def __init__(
-        self, fleet: Fleet, store: StoreClient, take_kernel: Callable[[], bytes], expiry: Callable[[], float]
+        self,
+        fleet: Fleet,
+        store: StoreClient,
+        take_kernel: Callable[[], bytes],
+        expiry: Callable[[], float],
+        exporter: Exporter,
     ) -> None:
+        self._exporter = exporter
         self._expiry = expiry
         self.totals = Totals()
         self.history = History()
@@ -62,6 +69,7 @@ class Collector:
                 try:
                     for dump in self.totals.update(key, data, now):
                         self.history.add(dump, time.time())
+                        self._exporter.take(dump.spans, dump.spans_lost)
                         await asyncio.sleep(0)
                 except msgspec.DecodeError as error:
                     log.error("worker's numbers are of another version", worker=key, error=error)

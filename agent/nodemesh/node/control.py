@@ -29,6 +29,7 @@ from .counters import SharedCounters
 from .credentials import Credentials
 from .dialled import Dialled
 from .enrol import Failing
+from .exporter import Exporter
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
 from .gatewayports import GatewayPorts
@@ -79,8 +80,13 @@ class Control:
         self.listeners = Listeners(store, self.fleet.tell)
         self.exposed = Exposed(options, self.listeners)
         self.gateway_ports = GatewayPorts(options, self.listeners)
+        self.exporter = Exporter(lambda: self.snapshot)
         self.collector = Collector(
-            self.fleet, store, self._take_kernel_traffic, lambda: self.snapshot.mesh.metrics.expiry / 1000.0
+            self.fleet,
+            store,
+            self._take_kernel_traffic,
+            lambda: self.snapshot.mesh.metrics.expiry / 1000.0,
+            self.exporter,
         )
         self.publisher = Publisher(self.fleet)
         self.propagation = Propagation(time.monotonic)
@@ -123,6 +129,7 @@ class Control:
                 tasks.create_task(self._beat(), name="pulse"),
                 *self._follow(tasks),
                 tasks.create_task(self.collector.run(), name="collect"),
+                tasks.create_task(self.exporter.run(), name="spans"),
                 tasks.create_task(self.resolver.run(), name="dns"),
                 tasks.create_task(self.review.run(), name="review"),
             ]

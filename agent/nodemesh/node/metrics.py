@@ -52,6 +52,8 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     connected: int
     pods: Mapping[str, int]
     log_lines_lost: int
+    spans_exported: int = 0
+    spans_lost: Mapping[str, int] = {}
     kernel: Mapping[tuple[str, str], int] = {}
     ports_without_room: int = 0
     endpoints_out: int = 0
@@ -152,6 +154,14 @@ def node_families(numbers: Numbers) -> Iterator[Family]:
         samples=[(pod, seconds) for pod, seconds in longest[:SHOWN]],
     )
     yield _counter("access_log_lines_lost", "Lines that could not be written.", numbers.log_lines_lost)
+    yield _counter("spans_exported", "Spans that a collector has taken.", numbers.spans_exported)
+    yield Family(
+        name="nodemesh_spans_lost",
+        help="Spans that no collector has got, by why.",
+        kind="counter",
+        labels=("reason",),
+        samples=[((reason,), count) for reason, count in numbers.spans_lost.items()],
+    )
     if numbers.api_server_silent is not None:
         text = "Seconds since the API server last said anything; watches have a bookmark each minute."
         yield _gauge("api_server_silent_seconds", text, numbers.api_server_silent)

@@ -319,6 +319,8 @@ class RunningNode:
             connected=len(list(control.fleet)),
             pods=self._pod_counts(),
             log_lines_lost=totals.log_lines_lost,
+            spans_exported=self._control.exporter.exported,
+            spans_lost=self._control.exporter.lost,
             watches=control.cluster.source.status() if control.cluster is not None else (),
             api_server_silent=control.cluster.heard if control.cluster is not None else None,
             remotes=control.cluster.remotes.status() if control.cluster is not None else (),

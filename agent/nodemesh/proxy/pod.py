@@ -30,7 +30,7 @@ class Pod:
 
     __slots__ = (
         "proxy", "client", "view", "outlet", "lane", "gate", "gateway_port", "budget", "sources", "connections",
-        "server", "edge", "_owner", "_removed",
+        "server", "edge", "tracing", "_owner", "_removed",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +40,7 @@ class Pod:
         self.client = client
         self.view = view
         self.edge = Edge(view.tables.mesh, client)
+        self.tracing = shared.telemetry.tracing(client)
         self.outlet = outlet  # where its upstream connections leave from
         self.lane = outlet.lane
         self.gate = outlet.gate
@@ -57,6 +58,7 @@ class Pod:
         self.client = client
         self.view = view
         self.edge = Edge(view.tables.mesh, client)
+        self.tracing = self.proxy.telemetry.tracing(client)
 
     def limit(self, limits: PodLimits, workers: int) -> None:
         """Take new limits."""

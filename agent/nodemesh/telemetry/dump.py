@@ -8,6 +8,7 @@ import msgspec
 
 from .decisions import DecisionRecord
 from .names import Names
+from .span import Span
 
 
 class HttpCounts(msgspec.Struct, array_like=True):
@@ -66,6 +67,8 @@ class Dump(msgspec.Struct, frozen=True, kw_only=True):
     http: list[HttpCounts] = []
     tcp: list[TcpCounts] = []
     messages: list[MessageCounts] = []
+    spans: list[Span] = []
+    spans_lost: int = 0
     decisions: list[DecisionRecord] = []
     log_lines_lost: int = 0
     names: Names = msgspec.field(default_factory=Names)

@@ -61,7 +61,7 @@ def workload_of_pod(name: str, labels: Mapping[str, str]) -> str:
     return name
 
 
-def _peer(workload: str, labels: Mapping[str, str]) -> tuple[str, str, str, str]:
+def peer_of(workload: str, labels: Mapping[str, str]) -> tuple[str, str, str, str]:
     """(app, version, canonical service, canonical revision) as Istio derives them from a workload's labels."""
     app = labels.get("app", "")
     version = labels.get("version", "")
@@ -87,7 +87,7 @@ def workload_of(endpoint: Endpoint) -> str:
 
 def _source(client: Client) -> tuple[str, ...]:
     workload = source_workload(client)
-    app, version, service, revision = _peer(workload, client.labels)
+    app, version, service, revision = peer_of(workload, client.labels)
     return (
         workload,
         service,
@@ -124,7 +124,7 @@ def _destination(cluster: Cluster | None, upstream_host: str, host: str, dialled
     namespace = endpoint.workload.partition("/")[0] if endpoint is not None else ""
     labels: Mapping[str, str] = endpoint.labels if endpoint is not None else {}
     workload = workload_of(endpoint) if endpoint is not None else ""
-    app, version, service_name, revision = _peer(workload, labels) if endpoint is not None else (UNKNOWN,) * 4
+    app, version, service_name, revision = peer_of(workload, labels) if endpoint is not None else (UNKNOWN,) * 4
     return (
         workload or UNKNOWN,
         namespace or UNKNOWN,

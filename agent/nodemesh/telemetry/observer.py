@@ -15,6 +15,7 @@ from .labels import HTTP_LABELS, TCP_LABELS, endpoint_of
 from .operators import Wanted
 from .overrides import HTTP_METRICS, MESSAGE_METRICS, TCP_METRICS, Override, made_of
 from .record import ConnectionRecord
+from .span import variable_of
 
 #: Clients, and pairs of client and endpoint, that are known before all are looked up anew.
 LIMIT = 20_000
@@ -33,9 +34,10 @@ class Observer:
     """Of one version of the tables. `logs` are the worker's access logs by their providers, None under the empty name
     where the mesh has none."""
 
-    __slots__ = ("tables", "logs", "_observations", "_logged", "_overrides", "_held")
+    __slots__ = ("environment", "tables", "logs", "_observations", "_logged", "_overrides", "_held")
 
     def __init__(self, tables: Tables, logs: Mapping[str, AccessLog]) -> None:
+        self.environment = variable_of(tables.mesh.allowed_environment)
         self.tables = tables
         self.logs = logs
         self._observations: dict[tuple[str, frozenset[tuple[str, str]]], Observation] = {}
@@ -128,6 +130,10 @@ def wanted_by(tables: Tables, wanted: Wanted) -> None:
             for tag in override.tag_overrides.values()
             if tag.value
         ]
+        for tracing in spec.tracing:
+            for custom in tracing.custom_tags.values():
+                if custom.header is not None and custom.header.name:
+                    wanted.request.add(custom.header.name.lower().encode())
         for tree in trees:
             found = fields_of(tree)
             wanted.request |= found["request"]

@@ -6,6 +6,7 @@ from ..reasons import Reason
 from ..registry.snapshot import Service
 from ..routing.client import Client
 from ..routing.decision import Cluster, Rule
+from .trace import Trace
 
 
 class ConnectionRecord:
@@ -49,7 +50,7 @@ class RequestRecord(ConnectionRecord):
     __slots__ = (
         "method", "path", "original_path", "status", "grpc_status", "upstream_time", "attempts", "forwarded_for",
         "user_agent", "request_id", "received_at", "answered_at", "fields", "response_fields", "trailer_fields",
-        "upstream_protocol", "is_copy",
+        "upstream_protocol", "is_copy", "trace",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
@@ -66,6 +67,7 @@ class RequestRecord(ConnectionRecord):
         self.forwarded_for = b""
         self.user_agent = b""
         self.request_id = b""
+        self.trace: Trace | None = None  # its place in one, where requests are traced
         self.received_at = -1.0  # seconds from the beginning to the end of the request, to the response's head
         self.answered_at = -1.0
         self.fields: dict[bytes, bytes] | None = None  # what the log's format shows of the request, the response …

@@ -8,7 +8,8 @@ import msgspec
 from mypy_extensions import mypyc_attr
 
 from ..reasons import Reason
-from ..routing.observation import observes
+from ..routing.client import Client
+from ..routing.observation import TraceRule, observes
 from ..routing.tables import Tables
 from .access_log import AccessLog
 from .bounds import Bounds
@@ -22,6 +23,8 @@ from .operators import Wanted
 from .overrides import STANDARD
 from .record import ConnectionRecord, RequestRecord
 from .series import HttpSeries, MessageSeries, TcpSeries
+from .span import Span, span_of
+from .trace import Trace
 
 #: Label tuples found before are looked up by what they were made from; beyond this many the index starts anew.
 CACHE_LIMIT = 20_000
@@ -42,6 +45,9 @@ IDLE_DUMPS = 30
 #: Dumps that wait for control to keep them; it asks no faster than it keeps them, unless it is in trouble.
 DUMPS_KEPT = 16
 
+#: Spans of one dump; what comes beyond is lost, and counted.
+SPANS = 1024
+
 #: The greatest status that HTTP has (RFC 9110 section 15), and gRPC (its `Status` codes). What an upstream says beyond
 #: is counted as unknown: 0 there, UNKNOWN here.
 HTTP_LEAST, HTTP_GREATEST = 100, 599
@@ -57,7 +63,8 @@ class Telemetry:
     __slots__ = (
         "log", "wanted", "names", "bypasses", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache",
         "_held", "_foreign", "_bounds", "_names_told", "_number", "_waiting",
-        "logs", "observer", "_reasons", "_retries", "open", "lag", "_messages", "_message_cache",
+        "logs", "observer", "_spans", "_spans_lost", "_reasons", "_retries", "open", "lag", "_messages",
+        "_message_cache",
     )  # fmt: skip
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
@@ -65,6 +72,8 @@ class Telemetry:
         self.logs: dict[str, AccessLog] = {}  # by their providers, the mesh's own under an empty name
         self.observer: Observer | None = None  # what is said of the clients' telemetry, where anything is
         self.wanted: Wanted | None = None  # fields that records are to hold for the log
+        self._spans: list[Span] = []
+        self._spans_lost = 0
         self._ended: list[ConnectionRecord] = []  # not accounted for yet
         self._decisions = decisions if decisions is not None else Decisions()
         self._http: dict[tuple[str, ...], HttpSeries] = {}
@@ -102,6 +111,8 @@ class Telemetry:
             if isinstance(record, RequestRecord):
                 if record.attempts > 1:
                     self._retries += record.attempts - 1
+                if record.trace is not None:
+                    self._trace(record, record.trace)
                 requests = self._http_series(record)
                 if not requests.ended:
                     touched.append(requests)
@@ -130,6 +141,20 @@ class Telemetry:
         self.account()
         self.observer = Observer(tables, self.logs) if observes(tables) else None
         self._clear()
+
+    def tracing(self, client: Client) -> TraceRule | None:
+        """How a client's requests are traced, None: not at all."""
+        observer = self.observer
+        return None if observer is None else observer.of(client.namespace, client.labels).tracing
+
+    def _trace(self, record: RequestRecord, trace: Trace) -> None:
+        """Have a request's span exported, if that is wanted."""
+        if not trace.sampled or not trace.rule.report or self.observer is None:
+            return
+        if len(self._spans) >= SPANS:
+            self._spans_lost += 1
+        else:
+            self._spans.append(span_of(record, trace, self.observer.environment))
 
     def _all_logs(self) -> list[AccessLog]:
         found = {id(log): log for log in self.logs.values()}
@@ -193,6 +218,8 @@ class Telemetry:
             http=self._taken(self._http),
             tcp=self._taken(self._tcp),
             messages=self._taken(self._messages),
+            spans=self._spans,
+            spans_lost=self._spans_lost,
             decisions=self._decisions.take(),
             log_lines_lost=lost,
             names=names,
@@ -204,6 +231,7 @@ class Telemetry:
             bypasses=self.bypasses.take(),
         )
         self._reasons, self._retries, self.lag = {}, 0, 0.0
+        self._spans, self._spans_lost = [], 0
         self._bounds.folded = 0
         return dump
 

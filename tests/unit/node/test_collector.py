@@ -6,9 +6,11 @@ import pytest
 
 from nodemesh.node.channel import Channel, listen, memfd
 from nodemesh.node.collector import Collector
+from nodemesh.node.exporter import Exporter
 from nodemesh.node.fleet import Fleet
 from nodemesh.node.store import FdStore, Put, StoreClient, ToSupervisor
 from nodemesh.proxy.messages import FromControl, GetStatistics, Hello, Statistics
+from nodemesh.registry.snapshot import Snapshot
 from nodemesh.telemetry.dump import Dump, Numbered
 
 
@@ -33,7 +35,7 @@ class Node:
         self.kernel = b""
         self.path = path
         self.fleet = Fleet(listen(path), lambda link: (), lambda: None, lambda key: self.collector.retire(key))
-        self.collector = Collector(self.fleet, client, self._take_kernel, lambda: 900.0)
+        self.collector = Collector(self.fleet, client, self._take_kernel, lambda: 900.0, Exporter(Snapshot))
 
     def _take_kernel(self):
         taken, self.kernel = self.kernel, b""

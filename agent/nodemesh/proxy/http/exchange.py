@@ -28,6 +28,7 @@ from .request_body import RequestBody
 from .responder import Responder
 from .session import Session
 from .sticky import Sticky
+from .tracing import begin_trace, write_context
 from .trailers import grpc_status_of
 from .tunnel import Tunnel
 from .variables import NO_FACTS, Facts
@@ -118,6 +119,8 @@ class Exchange(Caller):
                     self._messages.request.read(data)
         if ended:
             self.record.received_at = 0.0
+        if self.pod.tracing is not None:
+            self.record.trace = begin_trace(self.pod.tracing, self.head.headers, self.proxy.rng)
         self._admitted = self.pod.budget.try_request(self.head.weight)
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
@@ -321,6 +324,8 @@ class Exchange(Caller):
         ops = route.request_headers
         if ops is not None:
             change(ops, head.fields, edits, self._facts(None) if ops.formatted else NO_FACTS)
+        if record.trace is not None:
+            write_context(record.trace, headers, edits)
         target, alarm = self.proxy.target(cluster), self._alarm
         call = Call(self, self.pod, target, head, path, authority, edits, self._body, alarm)
         call.timeout = route.timeout

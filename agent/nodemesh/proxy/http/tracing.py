@@ -1,0 +1,135 @@
+"""A request's place in a trace, read from its fields and written into them: W3C Trace Context, and Zipkin's B3.
+
+Which trace a request belongs to, and whether it is sampled, is the client's word where it has any; else a trace begins
+here. Who sends B3 gets B3 in the next hop too; `traceparent` is always written."""
+
+from __future__ import annotations
+
+import os
+import re
+from random import Random
+from typing import Final, NamedTuple
+
+from ...routing.observation import TraceRule
+from ...telemetry.trace import Trace
+from .head import Edits
+
+TRACEPARENT: Final = b"traceparent"
+TRACESTATE: Final = b"tracestate"
+B3: Final = b"b3"
+B3_TRACE: Final = b"x-b3-traceid"
+B3_SPAN: Final = b"x-b3-spanid"
+B3_PARENT: Final = b"x-b3-parentspanid"
+B3_SAMPLED: Final = b"x-b3-sampled"
+B3_FLAGS: Final = b"x-b3-flags"
+
+#: Version, trace, parent and flags (W3C Trace Context, section 3.2); later versions may have more behind.
+PARENT_RULE: Final = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
+NO_TRACE: Final = b"0" * 32
+NO_SPAN: Final = b"0" * 16
+
+#: Identifiers of B3: of a trace in 64 or 128 bits, of a span.
+B3_TRACE_RULE: Final = re.compile(rb"[0-9a-fA-F]{16}(?:[0-9a-fA-F]{16})?")
+B3_SPAN_RULE: Final = re.compile(rb"[0-9a-fA-F]{16}")
+
+#: B3's decisions; `d` and X-B3-Flags: 1 are for debugging, and sampled.
+DECISIONS: Final[dict[bytes, bool]] = {b"1": True, b"d": True, b"true": True, b"0": False, b"false": False}
+
+#: So many bytes of randomness are fetched at a time.
+BATCH: Final = 3072
+
+
+class Context(NamedTuple):
+    """What a client has said: no identifiers where it has only decided, no decision where it leaves that to us."""
+
+    trace_id: bytes
+    span_id: bytes
+    sampled: bool | None
+
+
+NOTHING: Final = Context(b"", b"", None)
+
+
+class Identifiers:
+    """Random identifiers; all zeros would be none, and are as likely as any other."""
+
+    __slots__ = ("_digits", "_position")
+
+    def __init__(self) -> None:
+        self._digits = b""
+        self._position = 0
+
+    def next(self, length: int) -> bytes:
+        """So many hexadecimal digits."""
+        if self._position + length > len(self._digits):
+            self._digits = os.urandom(BATCH // 2).hex().encode()
+            self._position = 0
+        start, self._position = self._position, self._position + length
+        return self._digits[start : self._position]
+
+
+IDENTIFIERS: Final = Identifiers()
+
+
+def read_context(headers: dict[bytes, bytes]) -> Context:
+    """What the fields of a request say. W3C's counts before B3's."""
+    parent = headers.get(TRACEPARENT)
+    if parent is not None:
+        found = PARENT_RULE.fullmatch(parent)
+        if found is not None:
+            version, trace, span, flags, more = found.groups()
+            if trace != NO_TRACE and span != NO_SPAN and version != b"ff" and not (version == b"00" and more):
+                return Context(trace, span, bool(int(flags, 16) & 1))
+    single = headers.get(B3)
+    if single is not None:
+        parts = single.split(b"-")
+        if len(parts) == 1:
+            return Context(b"", b"", DECISIONS.get(parts[0]))
+        return _identified(parts[0], parts[1], DECISIONS.get(parts[2]) if len(parts) > 2 else None)
+    if B3_TRACE in headers or B3_SAMPLED in headers or B3_FLAGS in headers:
+        sampled = DECISIONS.get(headers.get(B3_SAMPLED, b"").lower())
+        if headers.get(B3_FLAGS) == b"1":
+            sampled = True
+        return _identified(headers.get(B3_TRACE, b""), headers.get(B3_SPAN, b""), sampled)
+    return NOTHING
+
+
+def _identified(trace: bytes, span: bytes, sampled: bool | None) -> Context:
+    if B3_TRACE_RULE.fullmatch(trace) is None or B3_SPAN_RULE.fullmatch(span) is None:
+        return Context(b"", b"", sampled)
+    trace = trace.lower().rjust(32, b"0")
+    if trace == NO_TRACE:
+        return Context(b"", b"", sampled)
+    return Context(trace, span.lower(), sampled)
+
+
+def begin_trace(rule: TraceRule, headers: dict[bytes, bytes], rng: Random) -> Trace:
+    """The place of a request that has come with these fields."""
+    context = read_context(headers)
+    sampled = context.sampled
+    if sampled is None:
+        sampled = rng.random() < rule.sampling
+    trace_id = context.trace_id or IDENTIFIERS.next(32)
+    return Trace(rule, trace_id, IDENTIFIERS.next(16), context.span_id, sampled)
+
+
+def write_context(trace: Trace, headers: dict[bytes, bytes], edits: Edits) -> None:
+    """Have the next hop know where it stands; a rule's own word for a field counts before ours."""
+    if not trace.rule.propagate:
+        return
+    sampled = b"1" if trace.sampled else b"0"
+    lines = {TRACEPARENT: b"traceparent: 00-%b-%b-0%b" % (trace.trace_id, trace.span_id, sampled)}
+    if TRACESTATE in headers and not trace.parent_id:
+        lines[TRACESTATE] = b""  # it belongs to a traceparent that is none (section 3.3)
+    if B3 in headers:
+        lines[B3] = b"b3: %b-%b-%b" % (trace.trace_id, trace.span_id, sampled)
+        if trace.parent_id:
+            lines[B3] += b"-" + trace.parent_id
+    if B3_TRACE in headers or B3_SAMPLED in headers:
+        lines[B3_TRACE] = b"x-b3-traceid: " + trace.trace_id
+        lines[B3_SPAN] = b"x-b3-spanid: " + trace.span_id
+        lines[B3_SAMPLED] = b"x-b3-sampled: " + sampled
+        lines[B3_PARENT] = b"x-b3-parentspanid: " + trace.parent_id if trace.parent_id else b""
+    for name, line in lines.items():
+        if line or name in headers:
+            edits.setdefault(name, line)
