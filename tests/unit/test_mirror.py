@@ -210,6 +210,8 @@ ELSEWHERE = {
     "routing/gatewayapi/filters.py": "playbooks/test_routes.py",
     "routing/gatewayapi/grants.py": "unit/routing/gatewayapi/test_attach.py",
     "routing/gatewayapi/listeners.py": "unit/routing/gatewayapi/test_attach.py",
+    "routing/gatewayapi/placement.py": "unit/routing/gatewayapi/test_attach.py",
+    "routing/gatewayapi/rivals.py": "unit/routing/gatewayapi/test_attach.py",
     "routing/gatewayapi/names.py": "kubernetes/test_managed.py",
     "routing/gatewayapi/rows.py": "playbooks/test_routes.py",
     "routing/gatewayapi/rules.py": "unit/routing/gatewayapi/test_attach.py",

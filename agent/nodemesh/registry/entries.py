@@ -41,6 +41,7 @@ def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site)
             resolution=resolution,
             external=spec.location is not serviceentry.Location.MESH_INTERNAL,
             kind="ServiceEntry",
+            entry=meta.name,
             labels=meta.labels,
             annotations=meta.annotations,
             export_to=resolve_export_to(spec.export_to, meta.namespace, site.export_to),

@@ -121,6 +121,7 @@ class Service(Record, frozen=True, kw_only=True):
     resolution: Resolution = Resolution.STATIC
     external: bool = False  # MESH_EXTERNAL
     kind: str = "Service"
+    entry: str = ""  # the ServiceEntry's own name
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
     export_to: tuple[str, ...] = ("*",)

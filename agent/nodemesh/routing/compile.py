@@ -10,7 +10,7 @@ from ..config.meta import Object
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Service, Snapshot
 from .destinationrules import merge_destination_rules, rule_host
-from .gatewayapi.attach import ROUTES, Attached, attach
+from .gatewayapi.attach import Attached, attach
 from .locality import HOSTNAME
 from .names import by_specificity
 from .ownership import compile_owned
@@ -33,7 +33,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     sidecars = previous.sidecars if before.sidecars is snapshot.sidecars else compile_sidecars(snapshot)
     telemetries = previous.telemetries if before.telemetries is snapshot.telemetries else compile_telemetries(snapshot)
     gateways = previous.gateways if before.gateways is snapshot.gateways else compile_gateways(snapshot)
-    attached = attach_routes(snapshot, before, previous)
+    attached = attach(snapshot, previous=previous.attached if isinstance(previous.attached, Attached) else None)
     labels = client_labels(virtual_services.values(), destination_rules.values(), sidecars, snapshot)
     return Tables(
         version=snapshot.version,
@@ -67,27 +67,11 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     )
 
 
-#: The attributes of a Snapshot that attachments depend on.
-ATTACHED = (
-    "gateway_classes", "kubernetes_gateways", "listener_sets", "reference_grants", "backend_tls_policies", "meshes",
-    "namespaces", *ROUTES,
-)  # fmt: skip
-
-
-def attach_routes(snapshot: Snapshot, before: Snapshot, previous: Tables) -> Attached:
-    """Anew where one of the objects changed, or a service that one of them names came, went or got other ports."""
-    known = previous.attached
-    if not isinstance(known, Attached):
-        return attach(snapshot)
-    same = all(getattr(snapshot, name) is getattr(before, name) for name in ATTACHED)
-    if same and known.services_hold(snapshot):
-        return known
-    return attach(snapshot, previous=known)
-
-
 def kept(now: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
     """`now` with the former objects where they are equal; the former mapping itself where all are."""
-    found = {key: before[key] if before.get(key) == value else value for key, value in now.items()}
+    if now is before:
+        return before
+    found = {key: old if (old := before.get(key)) is value or old == value else value for key, value in now.items()}
     return before if len(found) == len(before) and not changed_keys(found, before) else found
 
 

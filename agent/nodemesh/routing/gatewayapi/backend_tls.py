@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -11,9 +11,10 @@ from ...config.gatewayapi.common import SecretReference
 from ...config.gatewayapi.gateways import KubernetesGatewaySpec
 from ...config.gatewayapi.policies import BackendTLSPolicySpec, PolicyTarget
 from ...config.meta import Object
-from ...registry.snapshot import Service, Snapshot
+from ...registry.snapshot import Snapshot
 from ..decision import Owner, UpstreamTls
 from . import GATEWAY_CONTROLLER
+from .backends import ServiceReads
 from .conditions import AncestorVerdict, Condition, accepted, refused, resolved, unresolved
 from .facts import Facts
 from .grants import Grants
@@ -35,6 +36,7 @@ class BackendPolicies:
     ) -> None:
         self._snapshot = snapshot
         self._facts = facts
+        self.reads: ServiceReads = {}
         self.tls: dict[str, tuple[BackendTls, ...]] = {}
         self.said: dict[str, tuple[AncestorVerdict, ...]] = {}
         self._gateways = gateways_by_host(listeners, routes)
@@ -74,8 +76,8 @@ class BackendPolicies:
         if ref.group or ref.kind != "Service":
             return ""
         host = f"{ref.name}.{item.meta.namespace}.svc.{self._snapshot.mesh.cluster_domain}"
-        services: Iterable[Service] = self._snapshot.services.get(host, ())
-        service = next((one for one in services if one.kind == "Service"), None)
+        services = self.reads[host] = self._snapshot.services.get(host)
+        service = next((one for one in services or () if one.kind == "Service"), None)
         if service is None:
             return ""
         named = ref.section_name is None or any(port.name == ref.section_name for port in service.ports)

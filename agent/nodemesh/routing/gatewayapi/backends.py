@@ -47,7 +47,7 @@ def stands(services: Mapping[str, tuple[Service, ...]], reads: ServiceReads) -> 
 
 def shape_of(services: Iterable[Service] | None) -> tuple[object, ...]:
     """What routes care for: kinds and ports; endpoints come and go without them."""
-    return tuple((one.kind, one.namespace, one.name, one.ports, one.resolution) for one in services or ())
+    return tuple((one.kind, one.namespace, one.name, one.entry, one.ports, one.resolution) for one in services or ())
 
 
 class Resolved:

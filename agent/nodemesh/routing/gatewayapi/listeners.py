@@ -45,7 +45,7 @@ NO_CONFLICT = Condition("Conflicted", False, "NoConflicts")
 class Spot:
     """A listener while it is looked at. `conflict` is the reason why another one has its place."""
 
-    __slots__ = ("conditions", "conflict", "count", "gateway", "item", "kinds", "listener", "tls", "valid")
+    __slots__ = ("conditions", "conflict", "gateway", "item", "kinds", "listener", "tls", "valid")
 
     def __init__(self, listener: GatewayListener, item: Object[Any], gateway: str) -> None:
         self.listener = listener
@@ -56,7 +56,6 @@ class Spot:
         self.kinds: tuple[str, ...] = ()
         self.tls: ServerTLSSettings | None = None
         self.conditions: tuple[Condition, ...] = ()
-        self.count = 0  # routes attached
 
     @property
     def name(self) -> tuple[str, str, str]:

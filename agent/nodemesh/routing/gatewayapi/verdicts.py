@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...config.gatewayapi import GROUP
@@ -13,14 +13,23 @@ from .conditions import Condition, GatewayVerdict, ListenerVerdict, accepted, fi
 from .facts import Facts
 from .grants import Grants
 from .listeners import Spot
+from .placement import Where
 
 
 class GatewayVerdicts:
-    """Of one snapshot: `gateways` and `sets` by `namespace/name`."""
+    """Of one snapshot: `gateways` and `sets` by `namespace/name`. `counts` are the routes at each listener."""
 
-    def __init__(self, snapshot: Snapshot, facts: Facts, grants: Grants, spots: dict[str, list[Spot]]) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        facts: Facts,
+        grants: Grants,
+        spots: Mapping[str, list[Spot]],
+        counts: Mapping[Where, int],
+    ) -> None:
         self._facts = facts
         self._grants = grants
+        self._counts = counts
         self.gateways: dict[str, GatewayVerdict] = {}
         self.sets: dict[str, GatewayVerdict] = {}
         for key, found in spots.items():
@@ -38,12 +47,12 @@ class GatewayVerdicts:
             self.sets[name] = verdict
             good_sets += holds(verdict.conditions, "Accepted")
         self.gateways[item.meta.key] = GatewayVerdict(
-            tuple(self._gateway_conditions(item, own)), tuple(map(listener_verdict, own)), good_sets
+            tuple(self._gateway_conditions(item, own)), tuple(map(self._listener_verdict, own)), good_sets
         )
 
     def _set_verdict(self, spots: list[Spot]) -> GatewayVerdict:
         good = [spot for spot in spots if holds(spot.conditions, "Programmed")]
-        listeners = tuple(map(listener_verdict, spots))
+        listeners = tuple(map(self._listener_verdict, spots))
         if not good:
             text = "no listener of the set can be served"
             conditions = (refused("ListenersNotValid", text), Condition("Programmed", False, "ListenersNotValid", text))
@@ -113,7 +122,6 @@ class GatewayVerdicts:
             text = "clients without a valid certificate are let in (AllowInsecureFallback)"
             yield Condition("InsecureFrontendValidationMode", True, "ConfigurationChanged", text)
 
-
-def listener_verdict(spot: Spot) -> ListenerVerdict:
-    kinds = tuple((GROUP, kind) for kind in spot.kinds if kind != "UDPRoute")
-    return ListenerVerdict(spot.listener.name, kinds, spot.count, spot.conditions)
+    def _listener_verdict(self, spot: Spot) -> ListenerVerdict:
+        kinds = tuple((GROUP, kind) for kind in spot.kinds if kind != "UDPRoute")
+        return ListenerVerdict(spot.listener.name, kinds, self._counts[spot.name], spot.conditions)

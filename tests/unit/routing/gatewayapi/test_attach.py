@@ -3,6 +3,9 @@ import sys
 import pytest
 from tests.routes import BASE, gateway, made, mesh_route, route, snapshot_of
 
+from nodemesh.config.load import load_text
+from nodemesh.registry.assemble import ObjectKey
+from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import Route
@@ -367,13 +370,48 @@ def test_classes_and_meshes_are_accepted_by_their_controller():
     assert said(attached.classes["ours"]) == (True, "Accepted") and "theirs" not in attached.classes
 
 
+def step(store, text, *removed):
+    loaded = load_text(text, "mesh.yaml")
+    assert not loaded.problems, loaded.problems
+    return store.apply("test", loaded.objects, removed)
+
+
 def test_what_stays_the_same_is_taken_over():
+    store = Store()
     text = BASE + gateway(HTTP) + route("r", TO_CART) + mesh_route("m", TO_CART)
-    before = attach(snapshot_of(text))
-    snapshot = snapshot_of(text)
-    assert attach(snapshot, previous=before).resolved.keys() == before.resolved.keys()
-    assert before.services_hold(snapshot)
-    assert not before.services_hold(snapshot_of(text.replace("{name: http-alt, port: 81}, ", "")))
+    before = attach(step(store, text))
+    after = attach(step(store, route("s", TO_CART)), previous=before)
+    assert after.placements["HTTPRoute", "shop/r"] is before.placements["HTTPRoute", "shop/r"]
+    assert after.mesh_routes == before.mesh_routes
+    assert attach(store.snapshot, previous=after) is after
+    assert [listener.routes for _, verdict in after.gateways.items() for listener in verdict.listeners] == [2]
+    assert [listener.routes for _, verdict in before.gateways.items() for listener in verdict.listeners] == [1]
+
+
+def test_a_service_that_gets_other_ports_changes_what_is_said_of_its_routes():
+    store = Store()
+    text = BASE + gateway(HTTP) + route("r", TO_CART.replace("80", "81")) + mesh_route("m", TO_CART)
+    before = attach(step(store, text))
+    fewer = BASE.split("---")[2].replace("{name: http-alt, port: 81}, ", "")
+    after = attach(step(store, fewer), previous=before)
+    assert said(before.parents["HTTPRoute", "shop/r"][0].conditions, "ResolvedRefs") == (True, "ResolvedRefs")
+    assert said(after.parents["HTTPRoute", "shop/r"][0].conditions, "ResolvedRefs") == (False, "BackendNotFound")
+
+
+def test_a_service_entry_that_comes_later_takes_the_routes_that_wait_for_it():
+    store = Store()
+    parent = "{group: networking.istio.io, kind: ServiceEntry, name: ext}"
+    before = attach(step(store, BASE + mesh_route("m", TO_CART, parent)))
+    assert said(before.parents["HTTPRoute", "shop/m"][0].conditions) == (False, "NoMatchingParent")
+    spec = "hosts: [ext.example]\nports: [{number: 80, name: http, protocol: HTTP}]\nresolution: DNS"
+    entry = made("ServiceEntry", "ext", spec, api="networking.istio.io/v1")
+    after = attach(step(store, entry), previous=before)
+    assert said(after.parents["HTTPRoute", "shop/m"][0].conditions) == (True, "Accepted")
+    assert list(after.mesh_routes) == ["ext.example"]
+    gone = attach(step(store, "", ObjectKey("ServiceEntry", "shop", "ext", "networking.istio.io")), previous=after)
+    assert (
+        said(gone.parents["HTTPRoute", "shop/m"][0].conditions) == (False, "NoMatchingParent") and not gone.mesh_routes
+    )
 
 
 # === BackendTLSPolicies
