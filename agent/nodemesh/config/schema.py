@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from msgspec import inspect
 
 from .base import Base64, Duration
 from .decode import strip_null, type_of
+from .descriptions import DESCRIPTIONS
 from .kinds import ISTIO_KINDS, MESH_CONFIG, Kind
 from .yaml import write
 
@@ -286,7 +288,7 @@ def _struct(kind: inspect.StructType, *, template: bool = False) -> Schema:
     schema: Schema = {"type": "object"}
     description = kind.cls.__dict__.get("__doc__")
     if description:
-        schema["description"] = " ".join(description.split())
+        schema["description"] = _in_yaml_names(" ".join(description.split()), kind)
     schema["properties"] = {field.encode_name: _field(name, field) for field in kind.fields}
     if name in REQUIRED:
         schema["required"] = list(REQUIRED[name])
@@ -298,6 +300,12 @@ def _struct(kind: inspect.StructType, *, template: bool = False) -> Schema:
     rules = STRUCT_RULES.get(name, ())
     _add_rules(schema, rules[1:] if template else rules)
     return schema
+
+
+def _in_yaml_names(text: str, kind: inspect.StructType) -> str:
+    """What the struct's own story calls by Python's names."""
+    names = {field.name: field.encode_name for field in kind.fields if "_" in field.name}
+    return re.sub(r"\b[a-z]+(_[a-z0-9]+)+\b", lambda found: names.get(found[0], found[0]), text)
 
 
 def _at_most_one(names: tuple[str, ...]) -> list[Schema]:
@@ -312,6 +320,8 @@ def _field(struct: str, field: inspect.Field) -> Schema:
         schema = _struct(kind, template=True)
     else:
         schema = _value(kind, zero=place in ANY_DURATION)
+    if place in DESCRIPTIONS:
+        schema = {"description": DESCRIPTIONS[place]} | {k: v for k, v in schema.items() if k != "description"}
     extra = dict(FIELD_RULES.get(place, {}))
     rules = extra.pop("rules", ())
     for inner, key in (("items", "items"), ("values", "additionalProperties")):

@@ -1,7 +1,10 @@
 from functools import cache
 from pathlib import Path
 
-from nodemesh.config.schema import crds, documents
+from nodemesh.config.descriptions import DESCRIPTIONS
+from nodemesh.config.kinds import ISTIO_KINDS, MESH_CONFIG
+from nodemesh.config.schema import crds, documents, walk
+from nodemesh.config.support import UNSUPPORTED_FIELDS
 from nodemesh.config.yaml import Document, read
 
 CRDS = Path(__file__).parents[3] / "manifests" / "crds"
@@ -24,6 +27,29 @@ def spec_schema(kind):
 def test_the_written_files_are_in_step():
     written = {path.name: path.read_text() for path in CRDS.rglob("*.yaml") if path.name != "kustomization.yaml"}
     assert written == documents(), MEND
+
+
+def test_every_field_says_what_it_means_in_yamls_words():
+    fields = {(struct, name) for kind in (*ISTIO_KINDS, MESH_CONFIG) for _, struct, name, _ in walk(kind.spec)}
+    assert fields - DESCRIPTIONS.keys() == set()
+    assert DESCRIPTIONS.keys() - fields == set()
+
+    def undescribed(schema, path):
+        for name, inner in schema.get("properties", {}).items():
+            here = f"{path}.{name}"
+            yield from () if inner.get("description") else (here,)
+            yield from undescribed(inner, here)
+        for key in {"items", "additionalProperties"} & schema.keys():
+            yield from undescribed(schema[key], path)
+
+    for kind in definitions():
+        assert list(undescribed(spec_schema(kind), kind)) == []
+        assert "connect_timeout" not in str(spec_schema(kind)), "Python's names are nobody's business"
+
+
+def test_what_is_said_to_be_unused_is_unsupported():
+    unused = {place for place, text in DESCRIPTIONS.items() if text.startswith("Not in use")}
+    assert len(unused) > 5 and unused <= UNSUPPORTED_FIELDS.keys()
 
 
 def test_three_versions_are_served_and_v1_is_stored():
