@@ -40,7 +40,7 @@ bench: $(built)
 
 # The eBPF tests on the kernels that the distribution offers, in virtual machines: some minutes each. See vagrant/.
 kernels: setup
-	@vagrant/boot
+	@TABLE=bpf/README.md vagrant/boot
 
 image: setup
 	@command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap >/dev/null

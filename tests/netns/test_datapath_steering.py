@@ -39,7 +39,7 @@ def record(maps, cookie, address, age=0.0):
 
 
 def own(client, family):
-    return client.pod.python(DIAL, family, FAMILIES[family], str(SOURCE_PORT)).strip()
+    return client.pod.python(DIAL, family, FAMILIES[family], str(SOURCE_PORT), timeout=PATIENCE).strip()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

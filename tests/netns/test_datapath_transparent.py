@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from tests.netns.conftest import finish
+from tests.netns.conftest import PATIENCE, finish
 
 from nodemesh.datapath.maps import BACKEND_KEY, Backend, Mode, ServiceEntry, pack_address
 
@@ -144,6 +144,6 @@ def test_connections_share_no_destination(node, client, family):
     for peer in peers:
         client.serve(peer, ServiceEntry(Mode.PROXY))
     own = form.format(node.client.record.ips[index])
-    assert client.pod.python(FEW_PORTS, name, *map(form.format, peers), own).strip() == "34"
+    assert client.pod.python(FEW_PORTS, name, *map(form.format, peers), own, timeout=PATIENCE).strip() == "34"
     told = [client.answer(("127.0.0.1", "::1")[index]) for _ in range(34)]
     assert sorted(told) == sorted((peer, 80) for peer in peers for _ in range(17))
