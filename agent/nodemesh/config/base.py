@@ -79,5 +79,5 @@ class NetworkingWorkloadSelector(Model, frozen=True, kw_only=True):
         return self.labels
 
 
-class CoreModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class CoreModel(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """A part of a core Kubernetes object: only what the mesh reads is declared, the rest is passed over."""

@@ -79,6 +79,8 @@ class Fault(msgspec.Struct, frozen=True):
 def read_capture(annotations: Mapping[str, str]) -> tuple[Capture, tuple[Fault, ...]]:
     """What a pod's annotations say, and what of them cannot be read. Of annotations beyond the limit nothing is: a part
     of them would take over what the rest leaves out."""
+    if annotations.keys().isdisjoint(NAMES):
+        return EVERYTHING, ()
     faults: list[Fault] = []
     longest, items = max(((name, annotations.get(name, "").count(",") + 1) for name in NAMES), key=lambda pair: pair[1])
     total = sum(annotations[name].count(",") + 1 for name in NAMES if name in annotations)

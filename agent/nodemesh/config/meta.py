@@ -25,7 +25,7 @@ class Location(msgspec.Struct, frozen=True):
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
-class Meta(msgspec.Struct, frozen=True, kw_only=True):
+class Meta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The parts of Kubernetes' ObjectMeta that the mesh reads; `created` is seconds since the epoch, 0 if unknown."""
 
     name: str
@@ -52,7 +52,7 @@ class Origin(StrEnum):
     API_SERVER = "api-server"
 
 
-class Object(msgspec.Struct, Generic[Spec], frozen=True, kw_only=True):
+class Object(msgspec.Struct, Generic[Spec], frozen=True, kw_only=True, gc=False):
     """One configuration object with a typed spec, and its status where we read that. `marks` maps field paths to where
     they were written."""
 

@@ -136,9 +136,10 @@ def virtual_addresses(spec: ServiceSpec) -> tuple[str, ...]:
 
 def canonical_address(address: str) -> str:
     try:
-        return str(ipaddress.ip_address(address))
+        found = str(ipaddress.ip_address(address))
     except ValueError:
         return address
+    return address if found == address else found  # the string that is held already
 
 
 def endpoints_of_slices(

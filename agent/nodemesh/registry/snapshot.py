@@ -68,8 +68,8 @@ class Health(StrEnum):
     UNREADY = "unready"
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of the registry's frozen records."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of the registry's frozen records. None leads back to itself: the collector need not look at them."""
 
 
 class Locality(Record, frozen=True, kw_only=True):

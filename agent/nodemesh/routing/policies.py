@@ -35,12 +35,19 @@ GRPC_STATUS = {
 }  # fmt: skip
 
 
+#: What Istio gives to all who say nothing, made once: with a consistent hash or without.
+DEFAULT_RETRIES = {
+    hashed: Retry(attempts=2, on=frozenset(DEFAULT_RETRY_ON), ignore_previous_hosts=not hashed)
+    for hashed in (False, True)
+}
+
+
 def retry_of(settings: HTTPRetry | None, mesh: MeshConfigSpec, *, hashed: bool = False) -> Retry | None:
     """None where retries are off. `hashed`: a consistent hash picks the endpoint, and is kept from it only where the
     rule says so."""
     settings = settings if settings is not None else mesh.default_http_retry_policy
     if settings is None:
-        return Retry(attempts=2, on=frozenset(DEFAULT_RETRY_ON), ignore_previous_hosts=not hashed)
+        return DEFAULT_RETRIES[hashed]
     if not settings.attempts:
         return None
     tokens: set[str] = set()

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ...config.core import OwnerReference, PodSpec, ServiceSpec
+from ...config.core import (
+    EndpointConditions,
+    EndpointHints,
+    EndpointSliceSpec,
+    OwnerReference,
+    PodSpec,
+    ServiceSpec,
+    SliceEndpoint,
+    TargetRef,
+)
 from ...config.gatewayapi import GROUP, X_GROUP
 from ...config.load import load_object
 from ...config.meta import Location, Meta, Object
@@ -99,6 +109,25 @@ def key_of_head(resource: Resource, head: Head) -> ObjectKey:
     return ObjectKey(resource.kind, namespace, head.name, resource.group)
 
 
+#: Conditions that endpoints have, each once: there are 27.
+_CONDITIONS: dict[EndpointConditions, EndpointConditions] = {}
+_NO_HINTS = EndpointHints()
+
+
+def compact(entry: SliceEndpoint) -> SliceEndpoint:
+    """The same, with what many endpoints have held once: node, zone, namespace, conditions."""
+    ref = entry.target_ref
+    return SliceEndpoint(
+        addresses=entry.addresses,
+        conditions=_CONDITIONS.setdefault(entry.conditions, entry.conditions),
+        hostname=entry.hostname,
+        node_name=intern(entry.node_name),
+        zone=intern(entry.zone),
+        hints=_NO_HINTS if entry.hints == _NO_HINTS else entry.hints,
+        target_ref=TargetRef(kind=intern(ref.kind), name=ref.name, namespace=intern(ref.namespace), uid=ref.uid),
+    )
+
+
 def slim(item: Object[Any]) -> Object[Any]:
     """Without what changes or costs memory and matters to nobody: equal means that nothing happened."""
     meta = item.meta
@@ -109,6 +138,8 @@ def slim(item: Object[Any]) -> Object[Any]:
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}
     spec = item.spec
+    if isinstance(spec, EndpointSliceSpec):
+        spec = msgspec.structs.replace(spec, endpoints=tuple(map(compact, spec.endpoints)))
     if isinstance(spec, ServiceSpec) and spec.selector:
         # A cluster's endpoints are its EndpointSlices, which its controllers make; the selector is theirs.
         spec = msgspec.structs.replace(spec, selector={})

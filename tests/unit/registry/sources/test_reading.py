@@ -54,3 +54,19 @@ def test_a_refused_object_has_its_name_and_reasons():
 def test_what_is_no_object_is_told():
     with pytest.raises(WireError, match="list"):
         Reader().read(RESOURCES["services"], "v1", read_head(b"{}").metadata, b"[]")
+
+
+def test_endpoints_hold_once_what_many_have():
+    ref = {"kind": "Pod", "namespace": "team", "name": "a"}
+    conditions = {"ready": True, "serving": True, "terminating": False}
+    entry = {"conditions": conditions, "nodeName": "node-1", "zone": "z1", "targetRef": ref}
+    data = {
+        "metadata": {"name": "s", "namespace": "team", "labels": {"kubernetes.io/service-name": "s"}},
+        "addressType": "IPv4",
+        "endpoints": [{**entry, "addresses": [address]} for address in ("10.1.0.1", "10.1.0.2")],
+    }
+    first, second = read("endpointslices", data).item.spec.endpoints
+    for name in ("conditions", "node_name", "zone", "hints"):
+        assert getattr(first, name) is getattr(second, name)
+    assert first.target_ref.namespace is second.target_ref.namespace
+    assert (first.addresses, first.target_ref.name) == (("10.1.0.1",), "a")
