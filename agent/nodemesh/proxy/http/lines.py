@@ -58,11 +58,12 @@ class FieldName:
 class Line:
     """What a well-formed line says: the field's name, in lower case, and its value."""
 
-    __slots__ = ("name", "value")
+    __slots__ = ("name", "value", "pair")
 
     def __init__(self, name: bytes, value: bytes) -> None:
         self.name = name
         self.value = value
+        self.pair = (name, value)
 
 
 #: Well-formed lines that were read before.

@@ -8,6 +8,7 @@ from ...reasons import Reason
 from .codes import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
 from .fault import ConnectionFault
 from .field import OVERHEAD, Field
+from .head import Head
 from .huffman import decode
 from .limits import Limits
 from .settings import DEFAULT_TABLE
@@ -20,16 +21,43 @@ READ_ON: Final = 4
 MAX_UPDATES: Final = 2
 
 
-class Decoder:
-    """One direction of a connection. After `decode`, `size` is the section's, and `excess` tells whether it was over
-    the limits: the fields that were returned are then those that fitted, and the table is as if all had been read."""
+#: Decoded bytes of sections that are remembered, of each connection; and none that is larger.
+REMEMBERED: Final = DEFAULT_TABLE
+REMEMBERED_SIZE: Final = 2048
 
-    __slots__ = ("table", "excess", "size", "_announced", "_update_due", "_limits", "_position")
+
+class Section:
+    """What a block was decoded to, and means again as long as the table has the same version. `head` is for who reads
+    heads: what it found the fields to say."""
+
+    __slots__ = ("fields", "size", "version", "head")
+
+    def __init__(self, fields: list[Field], size: int, version: int) -> None:
+        self.fields = fields
+        self.size = size  # bytes, as RFC 9113 section 6.5.2 counts them
+        self.version = version
+        self.head: Head | None = None
+
+
+class Decoder:
+    """One direction of a connection. After `decode`, `section` is what it found, and `excess` tells whether it was over
+    the limits: the fields are then those that fitted, and the table is as if all had been read.
+
+    Most requests on a connection are like the one before. Once the table has their fields, their blocks are the same:
+    these are looked up, unless they hold what may not be indexed."""
+
+    __slots__ = (
+        "table", "excess", "section", "_announced", "_update_due", "_limits", "_position", "_known", "_known_size",
+        "_literal_never",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         self.table = Table(DEFAULT_TABLE)
         self.excess: Reason | None = None
-        self.size = 0  # bytes, as RFC 9113 section 6.5.2 counts them
+        self.section = Section([], 0, 0)
+        self._known: dict[bytes, Section] = {}
+        self._known_size = 0
+        self._literal_never = False  # this block has a field that nobody may index
         self._announced = DEFAULT_TABLE
         self._update_due = False
         self._limits = limits
@@ -42,8 +70,32 @@ class Decoder:
 
     def decode(self, block: bytes) -> list[Field]:
         """The fields of a complete section. Raises ConnectionFault."""
-        fields: list[Field] = []
         self.excess = None
+        version = self.table.version
+        known = self._known.get(block)
+        if known is not None and known.version == version and not self._update_due:
+            self.section = known
+            return known.fields
+        self._literal_never = False
+        fields, size = self._read(block)
+        self.section = Section(fields, size, version)
+        if self.table.version == version and self.excess is None and not self._literal_never:
+            self._remember(block, self.section)
+        return fields
+
+    def _remember(self, block: bytes, section: Section) -> None:
+        """The table was not changed by this block, so that it may come again and mean the same."""
+        if section.size > REMEMBERED_SIZE:
+            return
+        self._known_size += section.size
+        if self._known_size > REMEMBERED:
+            self._known.clear()
+            self._known_size = section.size
+        self._known[block] = section
+
+    def _read(self, block: bytes) -> tuple[list[Field], int]:
+        """The fields, and the section's size. Raises ConnectionFault."""
+        fields: list[Field] = []
         table = self.table
         entries = table.entries
         position = self._updates(block)
@@ -77,8 +129,7 @@ class Decoder:
                 raise broken("size update after a field")
             room = self._literal(block, position, byte, fields, room)
             position = self._position
-        self.size = self._limits.head - room
-        return fields
+        return fields, self._limits.head - room
 
     def _updates(self, block: bytes) -> int:
         """Take the size updates at the block's start; returns where the fields begin."""
@@ -124,7 +175,10 @@ class Decoder:
             self._exceed(room)
             if not indexed:
                 return room
-        field = Field(name, value, (byte & 0xF0) == 16)
+        never = (byte & 0xF0) == 16
+        if never:
+            self._literal_never = True
+        field = Field(name, value, never)
         if indexed:
             self.table.add(field)
         if not over:

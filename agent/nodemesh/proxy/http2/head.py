@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
+from ..http.head import RequestFields, ResponseHead
 from ..http.trailers import is_trailer
 from .codes import PROTOCOL_ERROR
 from .fault import StreamFault
@@ -39,9 +40,13 @@ NEEDED: Final = 1 << METHOD | 1 << SCHEME | 1 << PATH
 
 class Head:
     """A request's head (`status` is 0) or a response's. `fields` are without pseudo fields and Host, all of a cookie is
-    one of them, and `never` names those that nobody may index. `length` is by content-length, or UNKNOWN."""
+    one of them, and `never` names those that nobody may index. `length` is by content-length, or UNKNOWN. The same one
+    stands for all messages with the same head."""
 
-    __slots__ = ("method", "scheme", "authority", "path", "protocol", "status", "fields", "length", "never", "size")
+    __slots__ = (
+        "method", "scheme", "authority", "path", "protocol", "status", "fields", "length", "never", "size", "ended",
+        "request", "response",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.method = b""
@@ -54,6 +59,10 @@ class Head:
         self.length = UNKNOWN
         self.never: tuple[bytes, ...] = ()
         self.size = 0  # bytes of the section it came in, decoded
+        #: What `heads` found it to say, if the stream ended with it, or did not.
+        self.ended = False
+        self.request: RequestFields | None = None
+        self.response: ResponseHead | None = None
 
 
 def read_request(fields: list[Field], connect: bool) -> Head:

@@ -8,12 +8,9 @@ from ...routing.fields import gather, leave_hop, members
 from ..http.errors import ProtocolError
 from ..http.fields import CONTENT_LENGTH, CONTROL, EXPECT, GRPC_STATUS, HOP, HOST, KINDS, OURS, PLAIN, SERVER
 from ..http.head import Edits, Fields, RequestFields, RequestHead, ResponseHead, weight_of
-from ..http.lines import CACHE, Known, name_of, value_of
+from ..http.lines import CACHE, read_line, value_of
 from ..http.paths import split_path
 from .head import Head, Pair
-
-#: Lines that were taken apart before; secrets are not among them.
-PAIRS: Final[Known[bytes, Pair]] = Known()
 
 #: Fields of one connection, which HTTP/2 does not have, whoever asked for them (RFC 9113 section 8.2.2).
 CONNECTION_FIELDS: Final = frozenset(
@@ -33,8 +30,20 @@ WEBSOCKET: Final = b"websocket"
 
 def request_of(head: Head, ended: bool) -> RequestHead:
     """A client's request. Raises ProtocolError with the status to answer."""
-    method = head.method
+    fields = head.request
+    if fields is None or head.ended != ended:
+        fields = head.request = read_fields(head, ended)
+        head.ended = ended
     path, query = split_path(head.path)
+    method = b"GET" if head.protocol else head.method
+    request = RequestHead(method, head.scheme, head.authority, path, query, fields)
+    request.http2 = True
+    request.weight = weight_of(head.size)
+    return request
+
+
+def read_fields(head: Head, ended: bool) -> RequestFields:
+    """What a request says beside its method and target. Raises ProtocolError."""
     lines: list[bytes] = []
     names: list[bytes] = []
     headers: dict[bytes, bytes] = {}
@@ -58,27 +67,33 @@ def request_of(head: Head, ended: bool) -> RequestHead:
     fields.authority = head.authority
     fields.length = 0 if ended else head.length
     if head.protocol:
-        method = b"GET"
         fields.upgrade = headers[b"upgrade"] = head.protocol
         headers[b"connection"] = b"upgrade"
         fields.length = 0  # what follows is the other protocol's
-    elif method == b"CONNECT":
+    elif head.method == b"CONNECT":
         raise ProtocolError("CONNECT is refused", 403)
     if b"te" in headers:
         fields.trailers = b"trailers" in members(headers[b"te"])
         leave_hop(headers, fields.repeated, fields.upgrade)
-    request = RequestHead(method, head.scheme, head.authority, path, query, fields)
-    request.http2 = True
-    request.weight = weight_of(head.size)
-    return request
+    return fields
 
 
 def response_of(head: Head, ended: bool, method: bytes) -> ResponseHead:
     """An upstream's response to a request with that method."""
+    if method == b"HEAD":
+        return read_response(head, ended, True)
+    response = head.response
+    if response is None or head.ended != ended:
+        response = head.response = read_response(head, ended, head.status == 304)
+        head.ended = ended
+    return response
+
+
+def read_response(head: Head, ended: bool, bodiless: bool) -> ResponseHead:
+    """What a response says; `bodiless`: its content-length is of no body."""
     lines: list[bytes] = []
     names: list[bytes] = []
     status = head.status
-    bodiless = method == b"HEAD" or status == 304
     grpc_status = -1
     for name, value in head.fields:
         kind = KINDS.get(name, PLAIN)
@@ -130,18 +145,16 @@ def add_fields(pairs: list[Pair], fields: Fields, edits: Edits) -> None:
             pairs.append(pair)
     for name, said in edits.items():
         if said and name not in CONNECTION_FIELDS and name != b"content-length":
-            for line in said.split(b"\r\n"):
-                pairs.append((name, value_of(line)))
+            if said.find(b"\r\n") < 0:
+                pairs.append((name, value_of(said)))
+            else:
+                pairs += [(name, value_of(line)) for line in said.split(b"\r\n")]
 
 
 def pair_of(line: bytes) -> Pair:
-    """Name in lower case and value of a line."""
-    pair = PAIRS.found.get(line)
-    if pair is None:
-        pair = (name_of(line), value_of(line))
-        if CACHE.get(line) is not None:
-            PAIRS.keep(line, len(line), pair)
-    return pair
+    """Name in lower case and value of a line that came from a peer."""
+    said = CACHE.get(line) or read_line(line)
+    return said.pair
 
 
 def pairs_of(lines: list[bytes]) -> list[Pair]:

@@ -155,13 +155,16 @@ class Sections(Sending):
             self._admit(stream).oversized(read_partly(fields), fault, ended)
             return
         try:
-            head = read_request(fields, self.limits.connect)
+            head = self._decoder.section.head
+            if head is None:
+                head = read_request(fields, self.limits.connect)
+                head.size = self._decoder.section.size
+                self._decoder.section.head = head
             if head.length > 0 and ended:
                 raise violation("content-length without a body")
         except StreamFault as error:
             self._refuse_new(stream, read_partly(fields), error.fault)
             return
-        head.size = self._decoder.size
         stream.expected = head.length
         self._admit(stream).head(head, ended)
 
@@ -194,7 +197,10 @@ class Sections(Sending):
         if excess is not None:
             raise StreamFault(ENHANCE_YOUR_CALM, excess, "field section too large")
         if not self.server and not stream.headed:
-            self._read_answer(stream, read_response(fields), ended)
+            head = self._decoder.section.head
+            if head is None:
+                head = self._decoder.section.head = read_response(fields)
+            self._read_answer(stream, head, ended)
             return
         if not ended:
             raise violation("trailers without END_STREAM")

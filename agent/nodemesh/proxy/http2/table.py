@@ -79,10 +79,11 @@ STATIC: Final = [Field(b"", b""), *[Field(name, value) for name, value in STATIC
 class Table:
     """A dynamic table: the newest entry is the last of `entries`, and has the lowest index."""
 
-    __slots__ = ("entries", "size", "limit")
+    __slots__ = ("entries", "size", "limit", "version")
 
     def __init__(self, limit: int) -> None:
         self.entries: list[Field] = []
+        self.version = 0  # as long as it is the same, an index means the same
         self.size = 0  # of all entries
         self.limit = limit
 
@@ -102,9 +103,11 @@ class Table:
                 return
         self.entries.append(field)
         self.size += size
+        self.version += 1
 
     def resize(self, limit: int) -> None:
         self.limit = limit
+        self.version += 1
         self.evict(limit)
 
     def evict(self, limit: int) -> int:
@@ -116,4 +119,5 @@ class Table:
             count += 1
         if count:
             del entries[:count]
+            self.version += 1
         return count

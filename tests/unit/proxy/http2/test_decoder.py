@@ -42,6 +42,51 @@ def test_a_name_may_be_of_the_entry_that_its_field_evicts():
     assert decode(decoder, b"\x7e\x05other\xbe") == [(b"nam", b"other")] * 2
 
 
+def test_a_block_that_comes_again_is_looked_up_while_the_table_is_the_same():
+    decoder = Decoder(Limits())
+    decoder.decode(literal(b"a", b"1", 0x40))
+    first = decoder.decode(b"\xbe" + literal(b"b", b"2"))
+    section = decoder.section
+    assert decoder.decode(b"\xbe" + literal(b"b", b"2")) is first and decoder.section is section
+    assert section.size == 2 * 34
+    decoder.decode(literal(b"c", b"3", 0x40))
+    assert decode(decoder, b"\xbe" + literal(b"b", b"2")) == [(b"c", b"3"), (b"b", b"2")], "the index means another"
+    decoder.decode(b"\x20" + literal(b"d", b"4"))
+    with pytest.raises(ConnectionFault):
+        decoder.decode(b"\xbe" + literal(b"b", b"2"))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        literal(b"a", b"1", 0x40),  # adds to the table
+        b"\x3f\xe1\x1f" + literal(b"a", b"1"),  # sets its size
+        literal(b"authorization", b"secret", 0x10),
+        literal(b"a", b"x" * 3000),
+    ],
+)
+def test_blocks_that_do_more_are_read_each_time(block):
+    decoder = Decoder(Limits())
+    first = decoder.decode(block)
+    assert decoder.decode(block) is not first
+
+
+def test_a_size_update_counts_though_its_block_came_before():
+    decoder = Decoder(Limits())
+    large, small = b"\x3f\xe1\x1f\x82", b"\x3f\x81\x01\x82"  # 4096, 160
+    for block in (large, small, large, small):
+        decoder.decode(block)
+    assert decoder.table.limit == 160
+
+
+def test_no_more_is_remembered_than_a_table_holds():
+    decoder = Decoder(Limits())
+    blocks = [literal(b"a", b"%04d" % number + b"x" * 900) for number in range(1000)]
+    for block in blocks:
+        decoder.decode(block)
+    assert sum(section.size for section in decoder._known.values()) <= 4096
+
+
 @pytest.mark.parametrize(
     "block",
     [
