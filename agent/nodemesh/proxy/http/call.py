@@ -3,83 +3,44 @@
 from __future__ import annotations
 
 import ssl
-from typing import Final
 
 from ...balance.host import Host
 from ...reasons import Reason
-from ...routing.decision import Retry
 from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS, http_status_of
 from ..pod import Pod
 from ..transport import Buffer, Transport
+from .call_states import ANSWERED, ENDED, NEW, NEXT, QUEUED, RESTING, SENT, SWITCHED
 from .caller import NOBODY, Caller
-from .head import Edits, RequestHead, ResponseHead, is_grpc
+from .head import ResponseHead, is_grpc
+from .outgoing import Outgoing
 from .request_body import KEPT, RequestBody
-from .retry import IDEMPOTENT, OUTCOMES, backoff, wants_failure, wants_response
+from .retry import IDEMPOTENT, NO_RETRY, OUTCOMES, backoff, wants_failure, wants_response
 from .stream import Requester, Stream
 from .target import HttpTarget
+from .time_limits import TimeLimits
 from .trailers import grpc_status_of
 from .try_lines import ATTEMPT_COUNT, ATTEMPT_LINES, EXPECTED_LINES, EXPECTED_TIMEOUT, expected_line
-
-# The states of a call, each a bit of a set of them.
-NEW: Final = 1
-QUEUED: Final = 2  # no connection may be opened yet
-SENT: Final = 4  # to an upstream that has not answered
-RESTING: Final = 8  # between two tries
-ANSWERED: Final = 16  # the response's body is coming
-SWITCHED: Final = 32  # the connection speaks another protocol now
-ENDED: Final = 64
-
-#: What may follow each state; all changes go through `Call._enter`.
-NEXT: Final[dict[int, int]] = {
-    NEW: QUEUED | SENT | ENDED,
-    QUEUED: QUEUED | SENT | ENDED,  # again where the endpoint is gone for which it waited
-    SENT: QUEUED | SENT | RESTING | ANSWERED | SWITCHED | ENDED,
-    RESTING: QUEUED | SENT | ENDED,
-    ANSWERED: ENDED,
-    SWITCHED: ENDED,
-    ENDED: 0,
-}
-
-NO_RETRY: Final = Retry(attempts=0)
 
 
 class Call(Requester):
     """One request to one target. `start` it, feed it the request's body by `send` and `finish`; `cancel` ends it."""
 
     __slots__ = (
-        "caller", "pod", "target", "head", "path", "authority", "edits", "body", "policy", "timeout", "key", "wanted",
-        "dialled", "state", "attempts", "reasons", "upstream", "host", "host_name", "local_name", "protocol", "sent_at",
-        "_clock", "_retries",
-        "_tried", "_deadline", "_fresh", "_spared", "_unsettled", "_retrying", "_alarm", "_try_timer", "_rest_timer",
-        "_counting", "_telling", "security",
+        "caller", "pod", "target", "request", "body", "policy", "security", "state", "attempts", "reasons", "upstream",
+        "host", "host_name", "local_name", "protocol", "sent_at", "_edits", "_retries", "_tried",
+        "_limits", "_fresh", "_spared", "_unsettled", "_retrying", "_rest_timer",
     )  # fmt: skip
 
     def __init__(
-        self,
-        caller: Caller,
-        pod: Pod,
-        target: HttpTarget,
-        head: RequestHead,
-        path: bytes,
-        authority: bytes,
-        edits: Edits,
-        body: RequestBody | None,
-        alarm: Alarm,
+        self, caller: Caller, pod: Pod, target: HttpTarget, request: Outgoing, body: RequestBody | None, alarm: Alarm
     ) -> None:
         self.caller = caller
         self.pod = pod
         self.target = target
-        self.head = head
-        self.path = path
-        self.authority = authority
-        self.edits = edits
+        self.request = request
         self.body = body
-        self.policy = NO_RETRY
-        self.timeout = 0.0  # for all tries together, from the request's end; 0: none
-        self.key: int | None = None  # of consistent hashing
-        self.wanted: tuple[str, int] | None = None  # the endpoint of a session, for the first try
-        self.dialled: tuple[str, int] | None = None
+        self.policy = request.retry
         self.state = NEW
         self.attempts = 0
         self.reasons: tuple[Reason, ...] = ()
@@ -90,28 +51,20 @@ class Call(Requester):
         self.local_name = ""  # our end of the connection that answered
         self.security: ssl.SSLObject | None = None  # of the connection that answered
         self.sent_at = 0.0
-        self._counting = ATTEMPT_COUNT not in edits  # else a rule has its own word there
-        self._telling = EXPECTED_TIMEOUT not in edits
-        self._clock = target.clock
+        self._edits = request.edits.copy()  # with what this try is told
         self._retries = 0
         self._tried: list[Host] = []
-        self._deadline = 0.0
+        self._limits: TimeLimits | None = None
+        if request.timeout or request.retry.per_try_timeout:
+            self._limits = TimeLimits(request.timeout, target.clock, alarm)
         self._fresh = False  # a stale connection failed us: take a new one
         self._spared = False  # the present try stands for one that no endpoint has seen
         self._unsettled = False  # a gRPC call whose status is still to come
         self._retrying = False  # holds a place under the limit of retries
-        self._alarm = alarm  # of the timeout; whoever has many calls one after the other has one for all
-        self._try_timer: Timer | None = None
         self._rest_timer: Timer | None = None
 
     def __repr__(self) -> str:
         return f"<Call {self.target.cluster.name} state={self.state} attempts={self.attempts} host={self.host!r}>"
-
-    @property
-    def lag(self) -> int:
-        """Bytes of the request's body that wait here."""
-        waiting = self.upstream.pending if self.upstream is not None else 0
-        return waiting + (self.body.size if self.body is not None else 0)
 
     def attempted(self) -> list[str]:
         """The endpoints that were tried, `address:port`, as far as they were not tried again."""
@@ -129,7 +82,7 @@ class Call(Requester):
         """Set out; the caller may hear of failure before this returns."""
         if not self.target.limits.requests.try_acquire():
             caller, self.caller = self.caller, NOBODY
-            self.state = ENDED
+            self._enter(ENDED)
             caller.call_failed(Reason.UPSTREAM_OVERFLOW, "")
             return
         self._try()
@@ -154,8 +107,8 @@ class Call(Requester):
         if self.upstream is not None:
             assert self.body is not None
             self.upstream.finish(self.body.trailers)
-        if self.state != ENDED:
-            self._start_timeout()  # whether there is an upstream yet or not
+        if self.state != ENDED and self._limits is not None:
+            self._limits.begin(self._timed_out)  # whether there is an upstream yet or not
 
     def resume(self) -> None:
         """The caller takes more of the response."""
@@ -177,9 +130,10 @@ class Call(Requester):
 
     def _try(self) -> None:
         host = None
-        if self.wanted is not None and not self._tried:
-            host = self.target.group.find(*self.wanted)
-        host = host or self.target.pick(self.key, self._tried, self.policy.remote_localities, self.dialled)
+        request = self.request
+        if request.wanted is not None and not self._tried:
+            host = self.target.group.find(*request.wanted)
+        host = host or self.target.pick(request.key, self._tried, self.policy.remote_localities, request.dialled)
         if host is None:
             self._give_up(Reason.NO_HEALTHY_UPSTREAM, "")
             return
@@ -193,19 +147,19 @@ class Call(Requester):
             self._send(host, upstream)
         elif self.target.wait(self, host):
             self._enter(QUEUED)
-            if self.body is None or self.body.complete:
-                self._start_timeout()
+            if self._limits is not None and (self.body is None or self.body.complete):
+                self._limits.begin(self._timed_out)
         else:
             self._give_up(Reason.UPSTREAM_OVERFLOW, "")
 
     def _obtain(self, host: Host) -> Stream | None:
         """A connection that will do; None where there is none to be had."""
-        name = self.target.server_name(self.authority) if self.target.cluster.tls is not None else ""
-        upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.head)
-        while upstream is not None and not self._is_light() and upstream.reused and upstream.stale:
+        name = self.target.server_name(self.request.authority) if self.target.cluster.tls is not None else ""
+        while True:
+            upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.request.head)
+            if upstream is None or not upstream.reused or self._is_light() or not upstream.stale:
+                return upstream
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
-            upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.head)
-        return upstream
 
     def proceed(self) -> bool:
         host = self.host
@@ -235,17 +189,17 @@ class Call(Requester):
         self.protocol = upstream.protocol
         host.begin()
         attempts = self.attempts
-        edits = self.edits
-        if self._counting:
+        request, edits = self.request, self._edits
+        if ATTEMPT_COUNT not in request.edits:  # else a rule has its own word there
             edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < 16 else b"x-envoy-attempt-count: %d" % attempts
         body = self.body
         complete = body is None or body.complete
-        if self.timeout or self.policy.per_try_timeout:
+        limits = self._limits
+        if limits is not None:
             if complete:
-                self._start_timeout()
-            first = self.attempts <= 1 and not self.policy.per_try_timeout
-            left = self.timeout if first else self._limit_try()
-            if self._telling:
+                limits.begin(self._timed_out)
+            left = limits.begin_try(attempts, self.policy.per_try_timeout, self._try_timed_out)
+            if EXPECTED_TIMEOUT not in request.edits:
                 edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
         data = b""
         trailers: list[bytes] = []
@@ -256,26 +210,10 @@ class Call(Requester):
                 body.sent()
             else:
                 body.forget()
-        self.sent_at = self._clock.now
-        upstream.request(self, self.head, self.path, self.authority, edits, data, complete, trailers)
+        self.sent_at = self.target.clock.now
+        upstream.request(self, request.head, request.path, request.authority, edits, data, complete, trailers)
         if not complete and not upstream.pending:
             self.caller.call_drained()
-
-    def _start_timeout(self) -> None:
-        if self.timeout and not self._deadline:
-            self._deadline = self._clock.now + self.timeout
-            self._alarm.set(self.timeout, self._timed_out)
-
-    def _limit_try(self) -> float:
-        """Start the per-try timeout; tells how many seconds the upstream has."""
-        left = self.timeout
-        if self._deadline and self.attempts > 1:
-            left = max(self._deadline - self._clock.now, 0.001)
-        per_try = self.policy.per_try_timeout
-        if per_try and (not left or per_try < left):
-            self._try_timer = self._clock.after(per_try, self._try_timed_out)
-            left = per_try
-        return left
 
     def _timed_out(self) -> None:
         if self.upstream is not None:  # who was not asked has not failed
@@ -284,7 +222,6 @@ class Call(Requester):
         self._give_up(Reason.RESPONSE_TIMEOUT, "")
 
     def _try_timed_out(self) -> None:
-        self._try_timer = None
         self._report(Reason.PER_TRY_TIMEOUT)
         self._leave_upstream()
         self._retry_or_give_up(Reason.PER_TRY_TIMEOUT, "")
@@ -302,7 +239,8 @@ class Call(Requester):
         if self.target.cluster.tls is not None:
             self.security = upstream.security
         if self.target.group.detector is not None:
-            self._unsettled = not ended and head.grpc_status == NO_STATUS and head.status == 200 and is_grpc(self.head)
+            grpc = is_grpc(self.request.head)
+            self._unsettled = grpc and not ended and head.grpc_status == NO_STATUS and head.status == 200
             if not self._unsettled:  # else its trailers tell how the call ended
                 self.target.group.report(host, http_status_of(head.grpc_status, head.status))
         if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
@@ -316,8 +254,8 @@ class Call(Requester):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
         if self.body is not None:
             self.body.forget()  # there will be no other try
-        if self._try_timer is not None:
-            self._stop_try_timer()  # it has no say once a response is passed on
+        if self._limits is not None:
+            self._limits.end_try()  # it has no say once a response is passed on
         caller = self.caller
         if ended:
             self._release_upstream()
@@ -368,11 +306,11 @@ class Call(Requester):
 
     def _is_safe(self) -> bool:
         """Whether sending again does no harm and is possible."""
-        return self.head.method in IDEMPOTENT and (self.body is None or self.body.whole)
+        return self.request.head.method in IDEMPOTENT and (self.body is None or self.body.whole)
 
     def _is_light(self) -> bool:
         """Whether sending again will do no harm and be possible, whatever happens."""
-        return self.body is None and self.head.method in IDEMPOTENT
+        return self.body is None and self.request.head.method in IDEMPOTENT
 
     def _may_retry(self) -> bool:
         """Whether one more retry is possible and allowed; takes its place under the limit of retries."""
@@ -390,9 +328,8 @@ class Call(Requester):
         return self.policy.attempts > 0 and wants_failure(self.policy, reason)
 
     def _retry_or_give_up(self, reason: Reason, detail: str) -> None:
-        policy = self.policy
-        if policy.attempts and wants_failure(policy, reason):
-            if self._retries >= policy.attempts:
+        if self._may_try(reason):
+            if self._retries >= self.policy.attempts:
                 self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
             elif self._may_retry():
                 self._rest()
@@ -407,11 +344,7 @@ class Call(Requester):
             self._tried.append(self.host)
         self._enter(RESTING)
         pause = backoff(self.policy, self._retries, self.target.rng)
-        self._rest_timer = self._clock.after(pause, self._rested)
-
-    def _rested(self) -> None:
-        self._rest_timer = None
-        self._try()
+        self._rest_timer = self.target.clock.after(pause, self._try)
 
     def _report(self, reason: Reason) -> None:
         """Tell outlier detection of a failure."""
@@ -442,8 +375,8 @@ class Call(Requester):
             self.host.end()
             if self.body is not None:
                 self.body.need()
-        if self._try_timer is not None:
-            self._stop_try_timer()
+        if self._limits is not None:
+            self._limits.end_try()
 
     def _end(self) -> None:
         self._enter(ENDED)
@@ -455,19 +388,12 @@ class Call(Requester):
         self._stop_timers()
 
     def _stop_timers(self) -> None:
-        if self._deadline:
-            self._alarm.clear()
-        if self._try_timer is not None:
-            self._stop_try_timer()
+        if self._limits is not None:
+            self._limits.end()
         if self._rest_timer is not None:
-            self._clock.cancel(self._rest_timer)
+            self.target.clock.cancel(self._rest_timer)
             self._rest_timer = None
 
-    def _stop_try_timer(self) -> None:
-        if self._try_timer is not None:
-            self._clock.cancel(self._try_timer)
-            self._try_timer = None
-
     def _enter(self, state: int) -> None:
-        assert state & NEXT[self.state], f"{self!r} cannot become {state}"
+        assert state in NEXT[self.state], f"{self!r} cannot become {state}"
         self.state = state

@@ -4,22 +4,25 @@ Envoy heeds them from internal clients; a mesh's pods are such."""
 
 from __future__ import annotations
 
+from ...routing.decision import Retry
 from ..grpc.timeout import read_timeout
-from .call import NO_RETRY, Call
-from .retry import asked_by_client
+from .retry import NO_RETRY, asked_by_client
 
 
-def apply_grpc_timeout(call: Call, value: bytes) -> None:
+def grpc_limit(timeout: float, value: bytes) -> float:
     """A gRPC client's own deadline; the route's timeout is its ceiling."""
     seconds = read_timeout(value)
-    if seconds >= 0.0:
-        call.timeout = min(seconds, call.timeout) if call.timeout else max(seconds, 0.001)
+    if seconds < 0.0:
+        return timeout
+    return min(seconds, timeout) if timeout else max(seconds, 0.001)
 
 
-def apply_controls(call: Call, headers: dict[bytes, bytes]) -> None:
-    """Change a call's timeout and retry policy as its client asks."""
+def time_limit(timeout: float, headers: dict[bytes, bytes]) -> float:
+    """The timeout that a client asks for, else the route's."""
     wanted = headers.get(b"x-envoy-upstream-rq-timeout-ms", b"")
-    if wanted.isdigit():
-        call.timeout = int(wanted[:12]) / 1000.0
-    policy = call.policy if call.policy is not NO_RETRY else None
-    call.policy = asked_by_client(policy, headers) or NO_RETRY
+    return int(wanted[:12]) / 1000.0 if wanted.isdigit() else timeout
+
+
+def retry_for(retry: Retry, headers: dict[bytes, bytes]) -> Retry:
+    """The route's policy with what its client asks for."""
+    return asked_by_client(retry if retry is not NO_RETRY else None, headers) or NO_RETRY

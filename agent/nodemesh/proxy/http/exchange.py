@@ -6,62 +6,35 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...balance.weights import choose
 from ...reasons import Reason
-from ...routing.decision import Cluster, Decision, Destination, DirectResponse, Failure, Redirect, Route
-from ...routing.rewrite import redirect_location, rewritten
+from ...routing.decision import Decision, DirectResponse, Failure, HeaderOps, Redirect, Route
+from ...routing.rewrite import redirect_location
 from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS
 from ..transport import Buffer, Transport
 from . import cors, fault
-from .call import NO_RETRY, Call
-from .call_messages import CallMessages
+from .call import Call
 from .caller import Caller
-from .controls import apply_controls, apply_grpc_timeout
-from .hash_key import HashKey
-from .head import NO_FIELDS, Edits, RequestHead, ResponseHead, is_grpc
-from .headers import add, change
-from .local_reply import REPLIES, body_of, grpc_reply, http_reply
+from .compose import compose, readdress
+from .exchange_states import ANSWERING, CALLING, DELAYED, DONE, NEXT, RECEIVED
+from .head import NO_FIELDS, Edits, RequestHead, ResponseHead
+from .headers import change
+from .local_reply import failure, reply_to
 from .mirror import Mirrors
-from .records import begin_record, fields_of
+from .placement import Placement
+from .records import begin_record, fields_of, note_call
 from .request_body import RequestBody
 from .responder import Responder
+from .retry import NO_RETRY
+from .service_time import SERVICE_TIME, service_time_line
 from .session import Session
-from .sticky import Sticky
-from .tracing import begin_trace, write_context
 from .trailers import grpc_status_of
 from .tunnel import Tunnel
 from .variables import NO_FACTS, Facts
 
-# The states of an exchange, each a bit of a set of them.
-RECEIVED: Final = 1  # not decided yet
-DELAYED: Final = 2  # by a fault
-CALLING: Final = 4  # an upstream
-ANSWERING: Final = 8  # the response is on its way to the client
-DONE: Final = 16
-
-#: What may follow each state; all changes go through `Exchange._enter`.
-NEXT: Final[dict[int, int]] = {
-    RECEIVED: DELAYED | CALLING | ANSWERING | DONE,
-    DELAYED: CALLING | ANSWERING | DONE,
-    CALLING: ANSWERING | DONE,
-    ANSWERING: DONE,
-    DONE: 0,
-}
-
-#: A client that has the second gets 204 in place of a 504 (Envoy's x-envoy-upstream-rq-timeout-alt-response).
-TIMEOUTS: Final = (Reason.RESPONSE_TIMEOUT, Reason.PER_TRY_TIMEOUT)
-ALTERNATIVE: Final = b"x-envoy-upstream-rq-timeout-alt-response"
-
 # Fields that the proxy writes.
-ORIGINAL_PATH: Final = b"x-envoy-original-path"
-REQUEST_ID: Final = b"x-request-id"
-FORWARDED_PROTO: Final = b"x-forwarded-proto"
-UPSTREAM_SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
 DATE: Final = b"date"
 SERVER: Final = b"server"
-
-SERVICE_TIME: Final = [b"x-envoy-upstream-service-time: %d" % milliseconds for milliseconds in range(1024)]
 
 
 class Exchange(Caller):
@@ -70,7 +43,7 @@ class Exchange(Caller):
 
     __slots__ = (
         "proxy", "pod", "session", "head", "record", "state", "_responder", "_alarm", "_call", "_body", "_decision",
-        "_destination", "_hash", "_sticky", "_mirrors", "_began", "_received", "_admitted", "_timer", "_messages",
+        "_placement", "_mirrors", "_began", "_received", "_admitted", "_timer",
     )  # fmt: skip
 
     def __init__(self, session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> None:
@@ -84,22 +57,16 @@ class Exchange(Caller):
         self._call: Call | None = None
         self._body: RequestBody | None = None
         self._decision: Decision | None = None
-        self._destination: Destination | None = None
-        self._hash: HashKey | None = None
-        self._sticky: Sticky | None = None
+        self._placement: Placement | None = None
         self._mirrors: Mirrors | None = None
         self._began = self.proxy.clock.now
         self._received = 0.0  # when the request was complete
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
         self.record = begin_record(session, head)
-        self._messages: CallMessages | None = None
-        if is_grpc(head):
-            self._messages = CallMessages(self.record, self.proxy.telemetry)
 
     def __repr__(self) -> str:
-        request = self.head
-        return f"<Exchange {request.method!r} {request.path!r} state={self.state} {self._call!r}>"
+        return f"<Exchange {self.head.method!r} {self.head.path!r} state={self.state} {self._call!r}>"
 
     # --- what the codec calls
 
@@ -109,18 +76,10 @@ class Exchange(Caller):
         if ended:
             self._received = self._began
         if not ended or data or trailers:
-            body = self._body = RequestBody(self.session.gate)
-            body.complete = ended
-            body.trailers = trailers
-            if data:
-                body.hold(data)
-                self.record.bytes_received = len(data)
-                if self._messages is not None:
-                    self._messages.request.read(data)
+            self._body = RequestBody(self.session.gate, data, ended, trailers)
+            self.record.bytes_received = len(data)
         if ended:
             self.record.received_at = 0.0
-        if self.pod.tracing is not None:
-            self.record.trace = begin_trace(self.pod.tracing, self.head.headers, self.proxy.rng)
         self._admitted = self.pod.budget.try_request(self.head.weight)
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
@@ -130,7 +89,9 @@ class Exchange(Caller):
         self.record.route_name = decision.name
         self.record.rule = decision.rule
         if isinstance(decision, Route):
-            self._choose(decision)
+            # What becomes of the request counts at its destination, even if that is never called.
+            self._placement = Placement(decision, self.head, self.record, self.proxy.rng, self.proxy.clock)
+            self.record.cluster = self._placement.destination.cluster
             if decision.fault is not None and self._delay(decision):
                 return
             self._filter(decision)
@@ -140,7 +101,9 @@ class Exchange(Caller):
     def _answer(self, decision: Decision) -> None:
         """Without an upstream."""
         if isinstance(decision, Redirect):
-            self._redirect(decision)
+            self._note(decision.reason)
+            location = redirect_location(decision, self.head, listener_port=self.session.dialled_port)
+            self._reply(decision.status, b"", {b"location": b"location: " + location}, -1)
         elif isinstance(decision, DirectResponse):
             self._note(decision.reason)
             self._reply(decision.status, decision.body, {}, -1)
@@ -150,8 +113,6 @@ class Exchange(Caller):
     def request_data(self, data: Buffer) -> None:
         """More of the request's body."""
         self.record.bytes_received += len(data)
-        if self._messages is not None:
-            self._messages.request.read(data)
         body = self._body
         if body is None or self.state == DONE:
             return
@@ -190,11 +151,6 @@ class Exchange(Caller):
         if self._call is not None:
             self._call.resume()
 
-    def progress(self) -> None:
-        """Count what has come of a call that goes on; before it is answered nobody knows who does."""
-        if self._messages is not None and self.state == ANSWERING:
-            self._messages.report()
-
     def pause(self) -> None:
         """The client takes no more of the response for now."""
         if self._call is not None:
@@ -206,7 +162,7 @@ class Exchange(Caller):
             return
         self._note(reason)
         if self._call is not None:
-            self._take_call_notes(self._call)
+            note_call(self.record, self._call)
             self._call.cancel()
         self._finish()
 
@@ -261,25 +217,11 @@ class Exchange(Caller):
         self._reply(200, b"", edits, -1)
         return True
 
-    def _choose(self, route: Route) -> None:
-        """Choose a destination by weight: what becomes of the request counts there, even if it is never called."""
-        destinations = route.destinations
-        destination = destinations[0]
-        kept: Destination | None = None
-        if route.session is not None:
-            self._sticky = Sticky(route.session, self.head.headers, self.proxy.clock.time())
-            kept = self._sticky.destination(destinations)
-        if kept is not None:
-            destination = kept
-        elif len(destinations) > 1:
-            destination = choose(destinations, route.total_weight, self.proxy.rng)
-        self._destination = destination
-        self.record.cluster = destination.cluster
-
     def _forward(self, route: Route) -> None:
         """Call the destination."""
-        destination = self._destination
-        assert destination is not None
+        placement, record = self._placement, self.record
+        assert placement is not None
+        destination = placement.destination
         if destination.instead is not None:
             self._decision = destination.instead
             self._answer(destination.instead)
@@ -288,70 +230,18 @@ class Exchange(Caller):
         if cluster is None:
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
-        call = self._compose(route, destination, cluster)
-        self._call = call
+        address = readdress(route, destination, self.head, record.path)
+        if address[0] != record.path:
+            record.original_path = record.path
+        facts = self._facts(destination.request_headers, route.request_headers)
+        dialled = self.session.dialled
+        request = compose(route, placement, self.head, record, facts, address=address, dialled=dialled)
+        call = self._call = Call(self, self.pod, self.proxy.target(cluster), request, self._body, self._alarm)
         self._enter(CALLING)
         if route.mirrors or destination.mirrors:
-            self._mirrors = Mirrors(call, route.mirrors + destination.mirrors, self.record)
-            self._mirrors.start()
+            mirrors = route.mirrors + destination.mirrors
+            self._mirrors = Mirrors(request, self.pod, mirrors, self._body, record)
         call.start()
-
-    def _compose(self, route: Route, destination: Destination, cluster: Cluster) -> Call:
-        """The request as the upstream gets it."""
-        head = self.head
-        edits = head.edits
-        headers = head.headers
-        record = self.record
-        path = record.path
-        authority = head.authority
-        rewrite = destination.rewrite or route.rewrite
-        if rewrite is not None:
-            changed = rewritten(rewrite, head.path)
-            if changed != head.path:
-                record.original_path = path
-                path = changed + b"?" + head.query if head.query else changed
-                edits[ORIGINAL_PATH] = b"x-envoy-original-path: " + record.original_path
-            authority = rewrite.authority or authority
-        if destination.authority and (rewrite is None or not rewrite.authority):
-            authority = destination.authority
-        if not headers.get(REQUEST_ID):
-            edits[REQUEST_ID] = b"x-request-id: " + record.request_id
-        if FORWARDED_PROTO not in headers:
-            edits[FORWARDED_PROTO] = b"x-forwarded-proto: " + head.scheme
-        ops = destination.request_headers
-        if ops is not None:
-            change(ops, head.fields, edits, self._facts(None) if ops.formatted else NO_FACTS)
-        ops = route.request_headers
-        if ops is not None:
-            change(ops, head.fields, edits, self._facts(None) if ops.formatted else NO_FACTS)
-        if record.trace is not None:
-            write_context(record.trace, headers, edits)
-        target, alarm = self.proxy.target(cluster), self._alarm
-        call = Call(self, self.pod, target, head, path, authority, edits, self._body, alarm)
-        call.timeout = route.timeout
-        if route.retry is not None:
-            call.policy = route.retry
-        if head.controlled:
-            apply_controls(call, headers)
-        if b"grpc-timeout" in headers and is_grpc(head):
-            apply_grpc_timeout(call, headers[b"grpc-timeout"])
-        call.dialled = self.session.dialled
-        if self._sticky is not None:
-            call.wanted = self._sticky.wanted
-        policy = cluster.load_balancer.hash
-        if policy is not None:
-            self._hash = HashKey(policy, head, record)
-            call.key = self._hash.value
-        return call
-
-    def _redirect(self, redirect: Redirect) -> None:
-        self._note(redirect.reason)
-        location = redirect_location(
-            redirect,
-            self.head,
-            listener_port=self.session.dialled_port,
-        )
-        self._reply(redirect.status, b"", {b"location": b"location: " + location}, -1)
 
     # --- what the call tells
 
@@ -366,23 +256,16 @@ class Exchange(Caller):
         assert call is not None
         record = self.record
         self._enter(ANSWERING)
-        self._take_call_notes(call)
+        note_call(record, call)
+        now, wanted = self.proxy.clock.now, self.proxy.telemetry.wanted
         record.status = head.status
         record.grpc_status = head.grpc_status
         record.bytes_sent = len(data)
-        if self._messages is not None:
-            self._messages.response.read(data)
-        record.upstream_time = self.proxy.clock.now - call.sent_at
-        record.answered_at = self.proxy.clock.now - self._began
-        wanted = self.proxy.telemetry.wanted
+        record.upstream_time = now - call.sent_at
+        record.answered_at = now - self._began
         if wanted is not None and wanted.response:
             record.response_fields = fields_of(head.lines, wanted.response)
-        milliseconds = int(record.upstream_time * 1000.0)
-        edits = {
-            UPSTREAM_SERVICE_TIME: SERVICE_TIME[milliseconds]
-            if milliseconds < 1024
-            else b"x-envoy-upstream-service-time: %d" % milliseconds
-        }
+        edits = {SERVICE_TIME: service_time_line(record.upstream_time)}
         self._dress(head, edits)
         self._responder.respond(head, edits, data, ended)
         if ended:
@@ -390,8 +273,6 @@ class Exchange(Caller):
 
     def answer_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
         self.record.bytes_sent += len(data)
-        if self._messages is not None:
-            self._messages.response.read(data)
         if ended:
             if trailers:
                 status = grpc_status_of(trailers)
@@ -409,7 +290,7 @@ class Exchange(Caller):
     def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
         self._enter(ANSWERING)
         assert self._call is not None
-        self._take_call_notes(self._call)
+        note_call(self.record, self._call)
         self.record.status = head.status
         edits: Edits = {}
         self._dress(head, edits)
@@ -421,7 +302,7 @@ class Exchange(Caller):
 
     def call_failed(self, reason: Reason, detail: str) -> None:
         assert self._call is not None
-        self._take_call_notes(self._call)
+        note_call(self.record, self._call)
         if self.state == ANSWERING:
             self._note(reason)
             self._responder.reset()
@@ -433,37 +314,23 @@ class Exchange(Caller):
 
     def _fail(self, reason: Reason, detail: str, status: int = 0, grpc_status: int = -1) -> None:
         """Answer in the upstream's stead."""
-        reply = REPLIES[reason]
         self._note(reason)
         self.record.transport_failure = detail
-        edits = {b"x-envoy-overloaded": b"x-envoy-overloaded: true"} if reply.overloaded else {}
         retried = self._call is not None and self._call.attempts > 1
-        body = body_of(reason, retried, detail)
-        if reason in TIMEOUTS and self.head.controlled and ALTERNATIVE in self.head.headers:
-            status, body = 204, b""
-        self._reply(status or reply.status, body, edits, grpc_status)
+        edits: Edits = {}
+        usual, body = failure(reason, self.head, retried, detail, edits)
+        self._reply(status or usual, body, edits, grpc_status)
 
     def _reply(self, status: int, body: bytes, edits: Edits, grpc_status: int) -> None:
         """Answer without an upstream."""
-        if self._timer is not None:
-            self.proxy.clock.cancel(self._timer)
-            self._timer = None
         request = self.head
         decision = self._decision
         self._enter(ANSWERING)
         if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
-            ops = decision.response_headers
-            change(ops, NO_FIELDS, edits, self._facts(None) if ops.formatted else NO_FACTS)
+            change(decision.response_headers, NO_FIELDS, edits, self._facts(decision.response_headers))
         if decision is not None and decision.cors is not None:
             cors.edit_response(decision.cors, request.headers.get(b"origin", b""), edits)
-        if is_grpc(request):
-            head = grpc_reply(status, body, grpc_status, edits)
-            body = b""
-        else:
-            head = http_reply(status, body, edits)
-            if request.method == b"HEAD":
-                edits[b"content-length"] = b"content-length: %d" % len(body)
-                body = b""
+        head, body = reply_to(request, status, body, grpc_status, edits)
         self.record.status = head.status
         self.record.grpc_status = head.grpc_status
         self.record.bytes_sent = len(body)
@@ -476,39 +343,33 @@ class Exchange(Caller):
     def _dress(self, head: ResponseHead, edits: Edits) -> None:
         """Change an upstream's response as the rules say, and put our own fields in."""
         decision = self._decision
-        destination = self._destination
-        assert decision is not None and destination is not None
+        placement, call = self._placement, self._call
+        assert decision is not None and placement is not None and call is not None
+        destination = placement.destination
         headers = self.head.headers
-        ops = destination.response_headers
-        if ops is not None:
-            change(ops, head, edits, self._facts(head) if ops.formatted else NO_FACTS)
-        ops = decision.response_headers
-        if ops is not None:
-            change(ops, head, edits, self._facts(head) if ops.formatted else NO_FACTS)
+        if destination.response_headers is not None:
+            change(destination.response_headers, head, edits, self._facts(destination.response_headers, response=head))
+        if decision.response_headers is not None:
+            change(decision.response_headers, head, edits, self._facts(decision.response_headers, response=head))
         if decision.cors is not None:
             cors.edit_response(decision.cors, headers.get(b"origin", b""), edits)
-        if self._hash is not None and self._hash.cookie:
-            add(head, edits, b"set-cookie", b"set-cookie: " + self._hash.cookie)
-        if self._sticky is not None and self._call is not None and self._call.host is not None:
-            told = self._sticky.told(self._call.host)
-            if told is not None:
-                add(head, edits, *told)
+        placement.announce(head, edits, call.host)
         if not edits.get(DATE) and (DATE in edits or DATE not in head.names):  # it may be changed, and not be missing
             edits[DATE] = self.proxy.date_line()
         edits[SERVER] = self.pod.server
 
-    def _facts(self, response: ResponseHead | None) -> Facts:
-        """What the variables in header values stand for; `response` is the upstream's, once it has answered."""
-        session, clock = self.session, self.proxy.clock
-        facts = Facts(self.record, self.head, session.remote)
+    def _facts(
+        self, ops: HeaderOps | None, others: HeaderOps | None = None, response: ResponseHead | None = None
+    ) -> Facts:
+        """What variables in header values stand for, if there are any; `response` is the upstream's, once it has
+        answered."""
+        if (ops is None or not ops.formatted) and (others is None or not others.formatted):
+            return NO_FACTS
+        facts = self.session.facts(self.head, self.record)
         facts.response = response
-        facts.security = session.security.connection if session.security is not None else None
         facts.call = self._call
         facts.began = self._began
         facts.received = self._received
-        facts.now = clock.now
-        facts.wall = clock.time()
-        facts.ids = self.proxy.request_ids
         return facts
 
     # --- the end
@@ -516,16 +377,6 @@ class Exchange(Caller):
     def _note(self, reason: Reason) -> None:
         if reason:
             self.record.reasons += (reason,)
-
-    def _take_call_notes(self, call: Call) -> None:
-        record = self.record
-        record.attempts = call.attempts
-        if call.host is not None:
-            record.upstream_host = call.host_name
-            record.upstream_local = call.local_name
-            record.upstream_protocol = call.protocol
-        if call.reasons:
-            record.reasons += call.reasons
 
     def _finish(self) -> None:
         """The exchange is over: write its record."""
@@ -541,11 +392,9 @@ class Exchange(Caller):
                 self._mirrors.cancel()
         record = self.record
         record.duration = self.proxy.clock.now - self._began
-        if self._messages is not None:
-            self._messages.report()
         self.proxy.telemetry.record(record)
         self._responder.done()
 
     def _enter(self, state: int) -> None:
-        assert state & NEXT[self.state], f"{self!r} cannot become {state}"
+        assert state in NEXT[self.state], f"{self!r} cannot become {state}"
         self.state = state

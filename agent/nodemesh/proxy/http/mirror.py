@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
-from ...routing.decision import Mirror
+from ...routing.decision import Cluster, Mirror
 from ...telemetry.record import RequestRecord
 from ..clock import Alarm, Timer
+from ..pod import Pod
 from ..transport import Buffer, Transport
-from .call import ENDED, Call
+from .call import Call
+from .call_states import ENDED
 from .caller import Caller
 from .fault import hits
 from .head import ResponseHead
+from .outgoing import Outgoing
 from .records import copy_of
 from .request_body import RequestBody
 
@@ -29,42 +32,32 @@ class Shadow(Caller):
 
     __slots__ = ("call", "record", "_began", "_alarm", "_timer")
 
-    def __init__(self, original: Call, mirror: Mirror, record: RequestRecord) -> None:
-        cluster = mirror.cluster
-        assert cluster is not None
-        proxy = original.pod.proxy
+    def __init__(
+        self, request: Outgoing, pod: Pod, cluster: Cluster, original: RequestBody | None, record: RequestRecord
+    ) -> None:
+        shared = pod.proxy
         body: RequestBody | None = None
-        if original.body is not None:
-            body = RequestBody(original.body.gate)
-            body.complete = original.body.complete
-            body.trailers = original.body.trailers
-            held = original.body.take()
-            if held:
-                body.hold(held)
+        if original is not None:
+            body = RequestBody(original.gate, original.take(), original.complete, original.trailers)
         self.record = record
-        self._began = proxy.clock.now
+        self._began = shared.clock.now
         record.cluster = cluster
-        record.started = proxy.clock.time()
-        self._alarm = Alarm(proxy.clock)
-        self.call = Call(
-            self,
-            original.pod,
-            proxy.target(cluster),
-            original.head,
-            original.path,
-            original.authority,
-            original.edits.copy(),
-            body,
-            self._alarm,
-        )
-        self.call.timeout = original.timeout
-        self._timer: Timer | None = proxy.clock.after(LONGEST, self._overdue)
-        self.call.dialled = original.dialled
+        record.started = shared.clock.time()
+        self._alarm = Alarm(shared.clock)
+        self._timer: Timer | None = shared.clock.after(LONGEST, self._overdue)
+        self.call = Call(self, pod, shared.target(cluster), request, body, self._alarm)
 
     def send(self, data: Buffer) -> None:
         """More of the body; a mirror that cannot follow is given up, since nobody waits for it."""
-        if self.call.state != ENDED and not self.call.send(data) and self.call.lag > LAG:
+        if self.call.state != ENDED and not self.call.send(data) and self._lag > LAG:
             self.cancel(Reason.RETRY_BUFFER_LIMIT)
+
+    @property
+    def _lag(self) -> int:
+        """Bytes of the request's body that wait here."""
+        upstream, body = self.call.upstream, self.call.body
+        waiting = upstream.pending if upstream is not None else 0
+        return waiting + (body.size if body is not None else 0)
 
     def finish(self, trailers: list[bytes]) -> None:
         body = self.call.body
@@ -127,15 +120,20 @@ class Mirrors:
 
     __slots__ = ("shadows",)
 
-    def __init__(self, original: Call, mirrors: tuple[Mirror, ...], record: RequestRecord) -> None:
-        rng = original.target.rng
+    def __init__(
+        self,
+        request: Outgoing,
+        pod: Pod,
+        mirrors: tuple[Mirror, ...],
+        body: RequestBody | None,
+        record: RequestRecord,
+    ) -> None:
+        copy = request.copy()
         self.shadows = [
-            Shadow(original, mirror, copy_of(record))
+            Shadow(copy, pod, mirror.cluster, body, copy_of(record))
             for mirror in mirrors
-            if mirror.cluster is not None and hits(mirror.percent, rng)
+            if mirror.cluster is not None and hits(mirror.percent, pod.proxy.rng)
         ]
-
-    def start(self) -> None:
         for shadow in self.shadows:
             shadow.call.start()
 

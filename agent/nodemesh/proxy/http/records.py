@@ -6,6 +6,7 @@ from typing import Final
 
 from ...reasons import Reason
 from ...telemetry.record import RequestRecord
+from .call import Call
 from .head import RequestHead
 from .session import Session
 
@@ -52,6 +53,17 @@ def fields_of(lines: list[bytes], wanted: set[bytes]) -> dict[bytes, bytes]:
             value = value.strip()
             found[name] = found[name] + b"," + value if name in found else value
     return found
+
+
+def note_call(record: RequestRecord, call: Call) -> None:
+    """What is known of a call that was answered, or is over."""
+    record.attempts = call.attempts
+    if call.host is not None:
+        record.upstream_host = call.host_name
+        record.upstream_local = call.local_name
+        record.upstream_protocol = call.protocol
+    if call.reasons:
+        record.reasons += call.reasons
 
 
 def copy_of(record: RequestRecord) -> RequestRecord:

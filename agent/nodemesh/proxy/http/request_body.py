@@ -17,13 +17,17 @@ class RequestBody(Copy):
 
     __slots__ = ("whole", "complete", "trailers", "size", "gate", "_pieces")
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(
+        self, gate: Gate, data: Buffer = b"", complete: bool = False, trailers: list[bytes] | None = None
+    ) -> None:
         self.gate = gate
         self.whole = True
-        self.complete = False
-        self.trailers: list[bytes] = []
+        self.complete = complete
+        self.trailers = [] if trailers is None else trailers
         self.size = 0  # bytes kept here
         self._pieces: list[bytes] = []
+        if data:
+            self.hold(data)
 
     @property
     def full(self) -> bool:

@@ -67,6 +67,9 @@ MAX_MEMBERS: Final = 100
 #: Methods that may be sent again without being asked to (RFC 9110 section 9.2.2).
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
+#: One try, and that is it.
+NO_RETRY: Final = Retry(attempts=0)
+
 
 def wants_response(policy: Retry, head: ResponseHead) -> bool:
     """Whether a response is to be replaced by another try, since its status or a field of its head is one that the

@@ -9,12 +9,14 @@ from ...routing.fields import said_scheme
 from ...routing.frontend import Frontend
 from ...routing.match import VirtualHost
 from ...routing.request import Request
+from ...telemetry.record import RequestRecord
 from ..pod import Pod
 from ..transport import Transport
 from .edge import admit
 from .entrance import authority_of, entrances
 from .head import RequestHead
 from .security import Security
+from .variables import Facts
 
 
 class Session:
@@ -68,6 +70,16 @@ class Session:
                 self.frontend = pod.view.frontend(*self.dialled)
         if self._entrances and self.dialled is not None and head.authority in self._entrances:
             head.authority = authority_of(*self.dialled)
+
+    def facts(self, head: RequestHead, record: RequestRecord) -> Facts:
+        """What variables in header values stand for, as far as it is the same for all requests, or is known of each."""
+        proxy = self.pod.proxy
+        facts = Facts(record, head, self.remote)
+        facts.security = self.security.connection if self.security is not None else None
+        facts.now = proxy.clock.now
+        facts.wall = proxy.clock.time()
+        facts.ids = proxy.request_ids
+        return facts
 
     def decide(self, request: Request) -> Decision:
         """What is to become of a request; it came to a gateway where there is no frontend."""

@@ -10,7 +10,8 @@ from ...telemetry.record import RequestRecord
 from ..clock import Alarm
 from ..gate import OVER_QUOTA, Gate
 from ..http.errors import ProtocolError
-from ..http.exchange import ANSWERING, DONE, Exchange
+from ..http.exchange import Exchange
+from ..http.exchange_states import ANSWERING, DONE
 from ..http.grpc_web import begin_web_exchange
 from ..http.head import NO_EDITS, Edits, RequestHead, ResponseHead
 from ..http.local_reply import http_reply

@@ -10,7 +10,8 @@ from ...reasons import Reason
 from ...telemetry.record import RequestRecord
 from ..clock import Alarm
 from ..http.errors import ProtocolError
-from ..http.exchange import DONE, Exchange
+from ..http.exchange import Exchange
+from ..http.exchange_states import DONE
 from ..http.grpc_web import begin_web_exchange
 from ..http.head import Edits, ResponseHead
 from ..http.local_reply import http_reply

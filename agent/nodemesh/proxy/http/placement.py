@@ -1,0 +1,47 @@
+"""Where a request goes: the destination that it is given, and the endpoint that it asks for or that its hash names."""
+
+from __future__ import annotations
+
+from random import Random
+
+from ...balance.host import Host
+from ...balance.weights import choose
+from ...routing.decision import Destination, Route
+from ...telemetry.record import RequestRecord
+from ..clock import Clock
+from .hash_key import HashKey
+from .head import Edits, RequestHead, ResponseHead
+from .headers import add
+from .sticky import Sticky
+
+
+class Placement:
+    """Drawn once, for all tries. `key` is that of consistent hashing, `wanted` the endpoint of a session that was begun
+    before (None: any will do)."""
+
+    __slots__ = ("destination", "key", "wanted", "_sticky", "_cookie")
+
+    def __init__(self, route: Route, head: RequestHead, record: RequestRecord, rng: Random, clock: Clock) -> None:
+        self.key: int | None = None
+        self.wanted: tuple[str, int] | None = None
+        self._sticky: Sticky | None = None
+        self._cookie = b""
+        kept: Destination | None = None
+        if route.session is not None:
+            sticky = self._sticky = Sticky(route.session, head.headers, clock.time())
+            kept = sticky.destination(route.destinations)
+            self.wanted = sticky.wanted
+        self.destination = kept or choose(route.destinations, route.total_weight, rng)
+        cluster = self.destination.cluster
+        if cluster is not None and cluster.load_balancer.hash is not None:
+            found = HashKey(cluster.load_balancer.hash, head, record)
+            self.key, self._cookie = found.value, found.cookie
+
+    def announce(self, head: ResponseHead, edits: Edits, host: Host | None) -> None:
+        """Have the client bring what leads its next request to the same endpoint."""
+        if self._cookie:
+            add(head, edits, b"set-cookie", b"set-cookie: " + self._cookie)
+        if self._sticky is not None and host is not None:
+            told = self._sticky.told(host)
+            if told is not None:
+                add(head, edits, *told)
