@@ -254,7 +254,7 @@ class Call(Requester):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
         if self.body is not None:
             self.body.forget()  # there will be no other try
-        if self._limits is not None:
+        if self._limits is not None and self._limits.timer is not None:
             self._limits.end_try()  # it has no say once a response is passed on
         caller = self.caller
         if ended:
@@ -375,7 +375,7 @@ class Call(Requester):
             self.host.end()
             if self.body is not None:
                 self.body.need()
-        if self._limits is not None:
+        if self._limits is not None and self._limits.timer is not None:
             self._limits.end_try()
 
     def _end(self) -> None:

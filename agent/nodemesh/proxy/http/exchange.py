@@ -15,7 +15,7 @@ from ..transport import Buffer, Transport
 from . import cors, fault
 from .call import Call
 from .caller import Caller
-from .compose import compose, readdress
+from .compose import compose
 from .exchange_states import ANSWERING, CALLING, DELAYED, DONE, NEXT, RECEIVED
 from .head import NO_FIELDS, Edits, RequestHead, ResponseHead
 from .headers import change
@@ -230,12 +230,12 @@ class Exchange(Caller):
         if cluster is None:
             self._fail(Reason.CLUSTER_NOT_FOUND, "")
             return
-        address = readdress(route, destination, self.head, record.path)
-        if address[0] != record.path:
+        if placement.path != record.path:
             record.original_path = record.path
-        facts = self._facts(destination.request_headers, route.request_headers)
-        dialled = self.session.dialled
-        request = compose(route, placement, self.head, record, facts, address=address, dialled=dialled)
+        facts = NO_FACTS
+        if destination.request_headers is not None or route.request_headers is not None:
+            facts = self._facts(destination.request_headers, route.request_headers)
+        request = compose(route, placement, self.head, record, facts, self.session.dialled)
         call = self._call = Call(self, self.pod, self.proxy.target(cluster), request, self._body, self._alarm)
         self._enter(CALLING)
         if route.mirrors or destination.mirrors:

@@ -1,4 +1,4 @@
-"""Where a request goes: the destination that it is given, and the endpoint that it asks for or that its hash names."""
+"""Where a request goes: its destination, path and authority there, and the endpoint that it or its hash names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from random import Random
 from ...balance.host import Host
 from ...balance.weights import choose
 from ...routing.decision import Destination, Route
+from ...routing.rewrite import rewritten
 from ...telemetry.record import RequestRecord
 from ..clock import Clock
 from .hash_key import HashKey
@@ -16,10 +17,10 @@ from .sticky import Sticky
 
 
 class Placement:
-    """Drawn once, for all tries. `key` is that of consistent hashing, `wanted` the endpoint of a session that was begun
-    before (None: any will do)."""
+    """Drawn once, for all tries. `path` has the query with it; `key` is that of consistent hashing, `wanted` the
+    endpoint of a session that was begun before (None: any will do)."""
 
-    __slots__ = ("destination", "key", "wanted", "_sticky", "_cookie")
+    __slots__ = ("destination", "path", "authority", "key", "wanted", "_sticky", "_cookie")
 
     def __init__(self, route: Route, head: RequestHead, record: RequestRecord, rng: Random, clock: Clock) -> None:
         self.key: int | None = None
@@ -31,8 +32,21 @@ class Placement:
             sticky = self._sticky = Sticky(route.session, head.headers, clock.time())
             kept = sticky.destination(route.destinations)
             self.wanted = sticky.wanted
-        self.destination = kept or choose(route.destinations, route.total_weight, rng)
-        cluster = self.destination.cluster
+        destinations = route.destinations
+        if kept is None:
+            kept = destinations[0] if len(destinations) == 1 else choose(destinations, route.total_weight, rng)
+        destination = self.destination = kept
+        self.path = record.path
+        self.authority = head.authority
+        rewrite = destination.rewrite or route.rewrite
+        if rewrite is not None:
+            changed = rewritten(rewrite, head.path)
+            if changed != head.path:
+                self.path = changed + b"?" + head.query if head.query else changed
+            self.authority = rewrite.authority or self.authority
+        if destination.authority and (rewrite is None or not rewrite.authority):
+            self.authority = destination.authority
+        cluster = destination.cluster
         if cluster is not None and cluster.load_balancer.hash is not None:
             found = HashKey(cluster.load_balancer.hash, head, record)
             self.key, self._cookie = found.value, found.cookie

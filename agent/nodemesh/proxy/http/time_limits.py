@@ -10,14 +10,14 @@ from ..clock import Alarm, Clock, Timer
 class TimeLimits:
     """`alarm` is for all of them together: whoever has many calls one after the other has one for all."""
 
-    __slots__ = ("whole", "_clock", "_alarm", "_deadline", "_timer")
+    __slots__ = ("whole", "timer", "_clock", "_alarm", "_deadline")
 
     def __init__(self, whole: float, clock: Clock, alarm: Alarm) -> None:
         self.whole = whole  # seconds; 0: no limit
         self._clock = clock
         self._alarm = alarm
+        self.timer: Timer | None = None  # of the present try
         self._deadline = 0.0
-        self._timer: Timer | None = None  # of the present try
 
     def begin(self, expired: Callable[[], None]) -> None:
         """The request is complete, if that is not known already."""
@@ -31,18 +31,19 @@ class TimeLimits:
         if self._deadline and attempt > 1:
             left = max(self._deadline - self._clock.now, 0.001)
         if per_try and (not left or per_try < left):
-            self._timer = self._clock.after(per_try, expired)
+            self.timer = self._clock.after(per_try, expired)
             left = per_try
         return left
 
     def end_try(self) -> None:
         """The present try is over, or may take as long as it likes."""
-        if self._timer is not None:
-            self._clock.cancel(self._timer)
-            self._timer = None
+        if self.timer is not None:
+            self._clock.cancel(self.timer)
+            self.timer = None
 
     def end(self) -> None:
         """The call is over."""
         if self._deadline:
             self._alarm.clear()
-        self.end_try()
+        if self.timer is not None:
+            self.end_try()

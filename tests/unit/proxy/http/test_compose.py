@@ -3,7 +3,7 @@
 from random import Random
 
 from nodemesh.proxy.clock import Clock
-from nodemesh.proxy.http.compose import compose, readdress
+from nodemesh.proxy.http.compose import compose
 from nodemesh.proxy.http.placement import Placement
 from nodemesh.proxy.http.retry import NO_RETRY
 from nodemesh.proxy.http.variables import NO_FACTS
@@ -19,10 +19,7 @@ def outgoing(route: Route, *lines: bytes, path: bytes = b"/a?b=c"):
     record.path, record.request_id = path, b"id-1"
     before = dict(head.edits)
     placement = Placement(route, head, record, Random(1), Clock(0.0, 0.0))
-    address = readdress(route, placement.destination, head, path)
-    if address[0] != path:
-        record.original_path = path
-    found = compose(route, placement, head, record, NO_FACTS, address=address, dialled=("10.0.0.1", 80))
+    found = compose(route, placement, head, record, NO_FACTS, ("10.0.0.1", 80))
     assert head.edits == before, "what came is not changed"
     return found
 
