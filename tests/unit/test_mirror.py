@@ -134,6 +134,7 @@ ELSEWHERE = {
     "proxy/http/caller.py": "playbooks/test_resilience.py",
     "proxy/http/call_states.py": "playbooks/test_resilience.py",
     "proxy/http/exchange_states.py": "playbooks/test_http.py",
+    "proxy/http/grpc.py": "playbooks/test_grpc.py",
     "proxy/http/outgoing.py": "playbooks/test_resilience.py",
     "proxy/http/placement.py": "playbooks/test_routes.py",
     "proxy/http/service_time.py": "playbooks/test_http.py",

@@ -28,8 +28,8 @@ class Call(Requester):
 
     __slots__ = (
         "caller", "pod", "target", "request", "body", "policy", "security", "state", "attempts", "reasons", "upstream",
-        "host", "host_name", "local_name", "protocol", "sent_at", "_edits", "_retries", "_tried",
-        "_limits", "_fresh", "_spared", "_unsettled", "_retrying", "_rest_timer",
+        "host", "host_name", "local_name", "protocol", "sent_at", "_edits", "_retries", "_tried", "_limits", "_fresh",
+        "_spared", "_unsettled", "_retrying", "_rest_timer",
     )  # fmt: skip
 
     def __init__(
@@ -157,7 +157,7 @@ class Call(Requester):
         name = self.target.server_name(self.request.authority) if self.target.cluster.tls is not None else ""
         while True:
             upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.request.head)
-            if upstream is None or not upstream.reused or self._is_light() or not upstream.stale:
+            if upstream is None or self._is_light() or not upstream.reused or not upstream.stale:
                 return upstream
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
 
@@ -198,7 +198,9 @@ class Call(Requester):
         if limits is not None:
             if complete:
                 limits.begin(self._timed_out)
-            left = limits.begin_try(attempts, self.policy.per_try_timeout, self._try_timed_out)
+            left = limits.whole
+            if attempts > 1 or self.policy.per_try_timeout:
+                left = limits.begin_try(attempts, self.policy.per_try_timeout, self._try_timed_out)
             if EXPECTED_TIMEOUT not in request.edits:
                 edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
         data = b""
@@ -395,5 +397,5 @@ class Call(Requester):
             self._rest_timer = None
 
     def _enter(self, state: int) -> None:
-        assert state in NEXT[self.state], f"{self!r} cannot become {state}"
+        assert state & NEXT[self.state], f"{self!r} cannot become {state}"
         self.state = state

@@ -1,24 +1,24 @@
-"""The states of a call."""
+"""The states of a call, each a bit of a set of them."""
 
 from __future__ import annotations
 
 from typing import Final
 
-NEW: Final = 0
-QUEUED: Final = 1  # no connection may be opened yet
-SENT: Final = 2  # to an upstream that has not answered
-RESTING: Final = 3  # between two tries
-ANSWERED: Final = 4  # the response's body is coming
-SWITCHED: Final = 5  # the connection speaks another protocol now
-ENDED: Final = 6
+NEW: Final = 1
+QUEUED: Final = 2  # no connection may be opened yet
+SENT: Final = 4  # to an upstream that has not answered
+RESTING: Final = 8  # between two tries
+ANSWERED: Final = 16  # the response's body is coming
+SWITCHED: Final = 32  # the connection speaks another protocol now
+ENDED: Final = 64
 
 #: What may follow each state; all changes go through `Call._enter`.
-NEXT: Final[dict[int, frozenset[int]]] = {
-    NEW: frozenset({QUEUED, SENT, ENDED}),
-    QUEUED: frozenset({QUEUED, SENT, ENDED}),  # again where the endpoint is gone for which it waited
-    SENT: frozenset({QUEUED, SENT, RESTING, ANSWERED, SWITCHED, ENDED}),
-    RESTING: frozenset({QUEUED, SENT, ENDED}),
-    ANSWERED: frozenset({ENDED}),
-    SWITCHED: frozenset({ENDED}),
-    ENDED: frozenset(),
+NEXT: Final[dict[int, int]] = {
+    NEW: QUEUED | SENT | ENDED,
+    QUEUED: QUEUED | SENT | ENDED,  # again where the endpoint is gone for which it waited
+    SENT: QUEUED | SENT | RESTING | ANSWERED | SWITCHED | ENDED,
+    RESTING: QUEUED | SENT | ENDED,
+    ANSWERED: ENDED,
+    SWITCHED: ENDED,
+    ENDED: 0,
 }

@@ -12,6 +12,7 @@ from .headers import change
 from .outgoing import Outgoing
 from .placement import Placement
 from .retry import NO_RETRY
+from .tracing import write_context
 from .variables import Facts
 
 # Fields that the proxy writes.
@@ -41,6 +42,8 @@ def compose(
         change(destination.request_headers, head.fields, edits, facts)
     if route.request_headers is not None:
         change(route.request_headers, head.fields, edits, facts)
+    if record.trace is not None:
+        write_context(record.trace, headers, edits)
     timeout, retry = route.timeout, route.retry or NO_RETRY
     if head.controlled:
         timeout, retry = time_limit(timeout, headers), retry_for(retry, headers)

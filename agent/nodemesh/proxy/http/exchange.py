@@ -4,13 +4,10 @@ A decision says what is to become of the request; the exchange does it: fault, c
 
 from __future__ import annotations
 
-from typing import Final
-
 from ...reasons import Reason
 from ...routing.decision import Decision, DirectResponse, Failure, HeaderOps, Redirect, Route
 from ...routing.rewrite import redirect_location
 from ..clock import Alarm, Timer
-from ..grpc.status import NO_STATUS
 from ..transport import Buffer, Transport
 from . import cors, fault
 from .call import Call
@@ -19,22 +16,18 @@ from .compose import compose
 from .exchange_states import ANSWERING, CALLING, DELAYED, DONE, NEXT, RECEIVED
 from .head import NO_FIELDS, Edits, RequestHead, ResponseHead
 from .headers import change
-from .local_reply import failure, reply_to
+from .local_reply import DATE, SERVER, failure, reply_to
 from .mirror import Mirrors
 from .placement import Placement
-from .records import begin_record, fields_of, note_call
+from .records import begin_record, fields_of, note_call, note_trailers
 from .request_body import RequestBody
 from .responder import Responder
 from .retry import NO_RETRY
 from .service_time import SERVICE_TIME, service_time_line
 from .session import Session
-from .trailers import grpc_status_of
+from .tracing import begin_trace
 from .tunnel import Tunnel
 from .variables import NO_FACTS, Facts
-
-# Fields that the proxy writes.
-DATE: Final = b"date"
-SERVER: Final = b"server"
 
 
 class Exchange(Caller):
@@ -80,6 +73,8 @@ class Exchange(Caller):
             self.record.bytes_received = len(data)
         if ended:
             self.record.received_at = 0.0
+        if self.pod.tracing is not None:
+            self.record.trace = begin_trace(self.pod.tracing, self.head.headers, self.proxy.rng)
         self._admitted = self.pod.budget.try_request(self.head.weight)
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
@@ -150,6 +145,9 @@ class Exchange(Caller):
         """The client takes more of the response."""
         if self._call is not None:
             self._call.resume()
+
+    def progress(self) -> None:
+        """Count what has come, where that is counted before the end."""
 
     def pause(self) -> None:
         """The client takes no more of the response for now."""
@@ -275,12 +273,7 @@ class Exchange(Caller):
         self.record.bytes_sent += len(data)
         if ended:
             if trailers:
-                status = grpc_status_of(trailers)
-                if status != NO_STATUS:
-                    self.record.grpc_status = status
-            wanted = self.proxy.telemetry.wanted
-            if wanted is not None and wanted.trailers and trailers:
-                self.record.trailer_fields = fields_of(trailers, wanted.trailers)
+                note_trailers(self.record, trailers, self.proxy.telemetry.wanted)
             self._responder.finish(data, trailers)
             self._finish()
         elif not self._responder.send(data):
@@ -396,5 +389,5 @@ class Exchange(Caller):
         self._responder.done()
 
     def _enter(self, state: int) -> None:
-        assert state in NEXT[self.state], f"{self!r} cannot become {state}"
+        assert state & NEXT[self.state], f"{self!r} cannot become {state}"
         self.state = state

@@ -9,6 +9,7 @@ from ..grpc.web import WebCall, WebError, web_call
 from ..transport import Buffer, Transport
 from .errors import ProtocolError
 from .exchange import Exchange
+from .grpc import GrpcExchange, begin_exchange
 from .head import UNKNOWN, Edits, RequestFields, RequestHead, ResponseHead
 from .lines import name_of, value_of
 from .responder import Responder
@@ -22,7 +23,7 @@ def begin_web_exchange(session: Session, head: RequestHead, responder: Responder
     """The exchange of a request that has just come to a port for gRPC-Web; its clients may speak plain gRPC as well."""
     call = web_call(head.headers.get(CONTENT_TYPE, b""))
     if call is None:
-        return Exchange(session, head, responder, alarm)
+        return begin_exchange(session, head, responder, alarm)
     return WebExchange(session, translated(head, call), WebResponder(responder, call), alarm, call)
 
 
@@ -47,7 +48,7 @@ def translated(head: RequestHead, call: WebCall) -> RequestHead:
     return request
 
 
-class WebExchange(Exchange):
+class WebExchange(GrpcExchange):
     """The client's body is translated on its way in."""
 
     __slots__ = ("_web",)

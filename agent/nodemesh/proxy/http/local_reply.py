@@ -11,6 +11,10 @@ from .head import Edits, RequestHead, ResponseHead, is_grpc
 RESET: Final = "upstream connect error or disconnect/reset before headers. reset reason: "
 RESET_AGAIN: Final = "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
 
+# Fields that the proxy writes.
+DATE: Final = b"date"
+SERVER: Final = b"server"
+
 #: A client that has the second gets 204 in place of a 504 (Envoy's x-envoy-upstream-rq-timeout-alt-response).
 TIMEOUTS: Final = (Reason.RESPONSE_TIMEOUT, Reason.PER_TRY_TIMEOUT)
 ALTERNATIVE: Final = b"x-envoy-upstream-rq-timeout-alt-response"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
+from ...telemetry.operators import Wanted
 from ...telemetry.record import RequestRecord
+from ..grpc.status import NO_STATUS
 from .call import Call
 from .head import RequestHead
 from .session import Session
+from .trailers import grpc_status_of
 
 #: Why a refusal with that status; all others are protocol errors.
 REASONS: Final[dict[int, Reason]] = {
@@ -64,6 +67,15 @@ def note_call(record: RequestRecord, call: Call) -> None:
         record.upstream_protocol = call.protocol
     if call.reasons:
         record.reasons += call.reasons
+
+
+def note_trailers(record: RequestRecord, trailers: list[bytes], wanted: Wanted | None) -> None:
+    """What a response's trailers tell."""
+    status = grpc_status_of(trailers)
+    if status != NO_STATUS:
+        record.grpc_status = status
+    if wanted is not None and wanted.trailers:
+        record.trailer_fields = fields_of(trailers, wanted.trailers)
 
 
 def copy_of(record: RequestRecord) -> RequestRecord:

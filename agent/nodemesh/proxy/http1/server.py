@@ -12,6 +12,7 @@ from ..gate import OVER_QUOTA, Gate
 from ..http.errors import ProtocolError
 from ..http.exchange import Exchange
 from ..http.exchange_states import ANSWERING, DONE
+from ..http.grpc import begin_exchange
 from ..http.grpc_web import begin_web_exchange
 from ..http.head import NO_EDITS, Edits, RequestHead, ResponseHead
 from ..http.local_reply import http_reply
@@ -209,7 +210,7 @@ class Http1Server(Handler, Responder):
         if self._ended and not rest:
             self._close = True
         session = self.session
-        begin = begin_web_exchange if session.grpc_web else Exchange
+        begin = begin_web_exchange if session.grpc_web else begin_exchange
         exchange = begin(session, head, self, self.alarm)
         self.exchange = exchange
         exchange.start(data, self._body is None, trailers)

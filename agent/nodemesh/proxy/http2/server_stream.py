@@ -12,6 +12,7 @@ from ..clock import Alarm
 from ..http.errors import ProtocolError
 from ..http.exchange import Exchange
 from ..http.exchange_states import DONE
+from ..http.grpc import begin_exchange
 from ..http.grpc_web import begin_web_exchange
 from ..http.head import Edits, ResponseHead
 from ..http.local_reply import http_reply
@@ -94,7 +95,7 @@ class ServerStream(Receiver, Responder):
             return
         self._head_only = request.method == b"HEAD"
         self.session.admit(request)
-        begin = begin_web_exchange if self.session.grpc_web else Exchange
+        begin = begin_web_exchange if self.session.grpc_web else begin_exchange
         exchange = begin(self.session, request, self, self._alarm)
         exchange.record.protocol = PROTOCOL
         self.exchange = exchange

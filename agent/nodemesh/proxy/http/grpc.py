@@ -1,0 +1,54 @@
+"""An exchange of gRPC: its messages are counted, both ways, while it goes on."""
+
+from __future__ import annotations
+
+from ..clock import Alarm
+from ..transport import Buffer
+from .call_messages import CallMessages
+from .exchange import Exchange
+from .exchange_states import ANSWERING
+from .head import RequestHead, ResponseHead, is_grpc
+from .responder import Responder
+from .session import Session
+
+
+def begin_exchange(session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> Exchange:
+    """The exchange of a request that has just come."""
+    if is_grpc(head):
+        return GrpcExchange(session, head, responder, alarm)
+    return Exchange(session, head, responder, alarm)
+
+
+class GrpcExchange(Exchange):
+    """Reads what goes through it, and changes nothing."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> None:
+        super().__init__(session, head, responder, alarm)
+        self._messages = CallMessages(self.record, self.proxy.telemetry)
+
+    def start(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
+        self._messages.request.read(data)
+        super().start(data, ended, trailers)
+
+    def request_data(self, data: Buffer) -> None:
+        self._messages.request.read(data)
+        super().request_data(data)
+
+    def answered(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
+        self._messages.response.read(data)
+        super().answered(head, data, ended)
+
+    def answer_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
+        self._messages.response.read(data)
+        super().answer_data(data, ended, trailers)
+
+    def progress(self) -> None:
+        """Count what has come of a call that goes on; before it is answered nobody knows who does."""
+        if self.state == ANSWERING:
+            self._messages.report()
+
+    def _finish(self) -> None:
+        self._messages.report()
+        super()._finish()
