@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from .nodemesh import AGENT
 from .processes import Failed, Process
@@ -26,12 +27,14 @@ class Counted:
     """The job `instructions_job` under callgrind, which counts nothing until it is told to. `ports` are where it takes
     requests, calls and connections, `pods` those of the pods behind them."""
 
+    #: What runs the job.
+    counter: ClassVar[Sequence[str]] = ("valgrind", "--tool=callgrind", "--instr-atstart=no")
+
     def __init__(self, folder: Path, ports: Sequence[int], pods: Sequence[int], cores: set[int]) -> None:
         self.folder = folder
         order = json.dumps([ports, pods, str(folder / "access.log")])
-        out = f"--callgrind-out-file={folder}/callgrind"
-        command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", out, sys.executable, "-m"]
-        command += [f"{__package__}.instructions_job", order]
+        counter = [*self.counter, f"--callgrind-out-file={folder}/callgrind"] if self.counter else []
+        command = [*counter, sys.executable, "-m", f"{__package__}.instructions_job", order]
         # Sets of names have another order, and so another cost, by each seed.
         environment = {"PYTHONPATH": str(AGENT), "PYTHONHASHSEED": "0"}
         self.process = Process("nodemesh", command, cores, folder / "output.txt", environment)
