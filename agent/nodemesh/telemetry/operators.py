@@ -64,15 +64,23 @@ def constant(value: Any) -> Column:
     return lambda records, none: [value] * len(records)
 
 
-def request_ids(records: Sequence[RequestRecord], none: Missing) -> list[Any]:
-    """Each is another one, so that it is not worth remembering how it is shown."""
+def texts(values: list[bytes], none: Missing) -> list[Any]:
+    """As `PRINTABLE` shows them, of what is another one in each record: it is not worth remembering."""
     found: list[Any] = []
-    for record in records:
-        text = record.request_id.decode("latin-1")
+    for value in values:
+        text = value.decode("latin-1")
         if len(text) > FIELD_LIMIT or not text.isprintable() or '"' in text:
-            text = PRINTABLE.make(record.request_id)
+            text = PRINTABLE.make(value)
         found.append(text or none)
     return found
+
+
+def paths(records: Sequence[RequestRecord], none: Missing) -> list[Any]:
+    return texts([record.path for record in records], none)
+
+
+def request_ids(records: Sequence[RequestRecord], none: Missing) -> list[Any]:
+    return texts([record.request_id for record in records], none)
 
 
 def or_none(value: int | None, none: Missing) -> int | Missing:
@@ -214,7 +222,7 @@ CONNECTION_COLUMNS: Final[dict[str, Column]] = {
 #: Fields of a request that are recorded anyway.
 REQUEST_FIELDS: Final[dict[str, RequestColumn]] = {
     ":METHOD": lambda records, none: [PRINTABLE[record.method] or none for record in records],
-    ":PATH": lambda records, none: [PRINTABLE[record.path] or none for record in records],
+    ":PATH": paths,
     ":AUTHORITY": lambda records, none: [PRINTABLE[record.authority] or none for record in records],
     "HOST": lambda records, none: [PRINTABLE[record.authority] or none for record in records],
     "X-ENVOY-ORIGINAL-PATH": lambda records, none: [PRINTABLE[record.original_path] or none for record in records],
@@ -313,12 +321,8 @@ def network_column(name: str, length: str) -> Column:
 def path_column(argument: str) -> RequestColumn:
     """The column of PATH in one of Envoy's forms: with its query or without, as it is or as it was."""
     query, _, which = argument.partition(":")
-    original = which != "PATH"
-
-    def paths(records: Sequence[RequestRecord], none: Missing) -> list[Any]:
-        return [PRINTABLE[(record.original_path if original else b"") or record.path] for record in records]
-
-    return without_query(paths) if query == "NQ" else paths
+    column = paths if which == "PATH" else REQUEST_COLUMNS["PATH"]
+    return without_query(column) if query == "NQ" else column
 
 
 def query_column(name: bytes) -> RequestColumn:

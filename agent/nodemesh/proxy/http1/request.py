@@ -27,6 +27,7 @@ from ..http.paths import split_path
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")
 VERSION_LENGTH: Final = len(b"HTTP/1.1")
+VERSIONS: Final = (b" HTTP/1.1", b" HTTP/1.0")
 
 #: scheme "://" authority, then the path (RFC 9112 section 3.2.2)
 ABSOLUTE: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)(.*)", re.DOTALL)
@@ -48,8 +49,12 @@ Target = tuple[bytes, bytes, bytes, bytes]
 #: Values of Host that may be an authority.
 HOSTS: Final[Known[bytes, bytes]] = Known()
 
-#: Request lines that were understood before.
+#: Request lines that were understood before, and what stood before the query of those that have one.
 TARGETS: Final[Known[bytes, Target]] = Known()
+QUERIED: Final[Known[bytes, Target]] = Known()
+
+#: What a query may be made of becomes 1: visible characters, but for that with which a fragment begins.
+QUERY_BYTES: Final = bytes(0x21 <= byte != 0x7F and byte != 0x23 for byte in range(256))
 
 #: What requests say after their target (version and field lines), as it was understood before.
 KNOWN: Final[Known[bytes, RequestFields]] = Known()
@@ -72,6 +77,12 @@ def read_request(data: bytes, scheme: bytes) -> RequestHead:
 
 def read_target(line: bytes) -> Target:
     """The meaning of a request line that `TARGETS` does not have yet (RFC 9112 section 3.2)."""
+    before, mark, rest = line.partition(b"?")
+    known = QUERIED.found.get(before) if mark else None
+    if known is not None and rest.endswith(VERSIONS):
+        query = rest[: -VERSION_LENGTH - 1]
+        if 0 not in query.translate(QUERY_BYTES):
+            return known[0], known[1], known[2], query
     start = REQUEST_LINE.fullmatch(line)
     if start is None:
         raise ProtocolError(f"malformed request line {line[:60]!r}")
@@ -82,7 +93,10 @@ def read_target(line: bytes) -> Target:
     if not path.startswith(b"/"):
         authority, path = other_form(method, path)
     target = method, authority, *split_path(path)
-    TARGETS.keep(line, len(line), target)
+    if mark and before.find(b"#") < 0:  # each query is another one
+        QUERIED.keep(before, len(before), target)
+    else:
+        TARGETS.keep(line, len(line), target)
     return target
 
 

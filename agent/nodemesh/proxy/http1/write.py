@@ -29,7 +29,7 @@ def unedited(fields: Fields, edits: Edits) -> list[bytes]:
 def write_request(head: RequestHead, target: bytes, authority: bytes, edits: Edits) -> bytes:
     """A request's head for an upstream."""
     fields = head.fields
-    out = [b"%b %b HTTP/1.1\r\nhost: %b" % (head.method, target, authority)]
+    out = [b"".join((head.method, b" ", target, b" HTTP/1.1\r\nhost: ", authority))]
     out += fields.lines if fields.names.isdisjoint(edits) else unedited(fields, edits)
     out += [line for line in edits.values() if line]
     if fields.length == UNKNOWN:

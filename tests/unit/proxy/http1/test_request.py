@@ -6,7 +6,7 @@ from nodemesh.proxy.http.errors import ProtocolError
 from nodemesh.proxy.http.head import UNKNOWN
 from nodemesh.proxy.http.lines import KNOWN_HEADS
 from nodemesh.proxy.http1.receive import MAX_HEAD, HeadBuffer
-from nodemesh.proxy.http1.request import KNOWN, LAYOUTS, TARGETS, read_request
+from nodemesh.proxy.http1.request import KNOWN, LAYOUTS, QUERIED, TARGETS, read_request
 
 
 def read(text: bytes):
@@ -32,6 +32,25 @@ def status(text: bytes) -> int:
 def test_targets(target, authority, path, query):
     request = read(b"GET " + target + b" HTTP/1.1\nHost: h:80")
     assert (request.authority, request.path, request.query) == (authority, path, query)
+
+
+def test_what_stands_before_a_query_is_read_once():
+    target = b"GET /a/./once?%b HTTP/1.1\nHost: h:80"
+    assert read(target % b"first").path == b"/a/once"
+    assert b"GET /a/./once" in QUERIED.found and b"GET /a/./once?first HTTP/1.1" not in TARGETS.found
+    for query, said in ((b"b=c?d", b"b=c?d"), (b"b#frag", b"b"), (b"", b""), (b"\xff", b"\xff")):
+        request = read(target % query)
+        assert (request.method, request.authority, request.path, request.query) == (b"GET", b"h:80", b"/a/once", said)
+    for malformed in (b"b c", b"b\x01", b"b\x7f", b" ", b"x HTTP/1.1"):
+        assert status(target % malformed) == 400
+    assert status(b"GET /a/./once?x HTTP/2.0\nHost: h:80") == 505
+    assert status(b"GET /a/./once\nHost: h:80") == 400
+
+
+def test_a_question_mark_in_a_fragment_begins_no_query():
+    for _ in range(2):
+        request = read(b"GET /a#b?c HTTP/1.1\nHost: h:80")
+        assert (request.path, request.query) == (b"/a", b"")
 
 
 def test_the_asterisk_is_for_options():
@@ -109,10 +128,10 @@ def test_the_same_fields_are_understood_once_and_never_mixed_up():
 
 
 def test_a_request_line_is_understood_once():
-    read(b"GET /once?a=b HTTP/1.1\nHost: a")
-    assert TARGETS.found[b"GET /once?a=b HTTP/1.1"] == (b"GET", b"", b"/once", b"a=b")
-    request = read(b"GET /once?a=b HTTP/1.1\nHost: b")
-    assert (request.authority, request.path, request.query) == (b"b", b"/once", b"a=b")
+    read(b"GET /once HTTP/1.1\nHost: a")
+    assert TARGETS.found[b"GET /once HTTP/1.1"] == (b"GET", b"", b"/once", b"")
+    request = read(b"GET /once HTTP/1.1\nHost: b")
+    assert (request.authority, request.path, request.query) == (b"b", b"/once", b"")
 
 
 @pytest.mark.parametrize(
