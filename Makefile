@@ -1,7 +1,7 @@
 # Everything a developer runs. `make demo` and `make test` set up what is missing by themselves.
 # `make demo KEEP=1` leaves the demo running.
 # With NODEMESH_COMPILE=1, tests and bench run on the hot path compiled by mypyc (into build/compiled).
-.PHONY: setup compiled demo test fast check bench kernels image clean
+.PHONY: setup compiled demo test fast check bench instructions kernels image clean
 
 agent := agent
 built := setup
@@ -37,6 +37,12 @@ check: setup
 
 bench: $(built)
 	@.venv/bin/python -m tests.bench
+
+# What a request, a call and a relayed connection cost in instructions, plain and compiled, beside what is kept of it. Where
+# more is meant, `make instructions KEEP=--keep` keeps the new figures: commit them with their reason.
+instructions: compiled
+	@.venv/bin/python -m tests.bench --suite instructions $(KEEP)
+	@NODEMESH_COMPILE=1 .venv/bin/python -m tests.bench --suite instructions $(KEEP)
 
 # The eBPF tests on the kernels that the distribution offers, in virtual machines: some minutes each. See vagrant/.
 kernels: setup

@@ -80,7 +80,7 @@ class Source(sdist):
 
     def add_defaults(self) -> None:
         super().add_defaults()
-        self.filelist.extend(["agent/build_backend.py", "agent/build_page.py"])
+        self.filelist.extend(["agent/build_backend.py", "agent/build_mypy.py", "agent/build_page.py"])
         for name in SHARED:
             self.filelist.graft(name)
 

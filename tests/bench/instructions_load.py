@@ -61,7 +61,7 @@ class Load(ABC):
 
 
 class Requests(Load):
-    """HTTP/1.1 requests on kept connections, held against all ten rules."""
+    """HTTP/1.1 requests on kept connections, each with a query of its own, held against all ten rules."""
 
     CONNECTIONS = 32
 
@@ -73,7 +73,7 @@ class Requests(Load):
         self.number += 1
         name, trace, cookie = own(self.number)
         return (
-            f"GET /small HTTP/1.1\r\nHost: {rules.HOST}\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n"
+            f"GET /small?item={self.number} HTTP/1.1\r\nHost: {rules.HOST}\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n"
             f"Accept-Encoding: gzip, deflate\r\nAccept-Language: en\r\nX-Request-Id: {name}\r\ntraceparent: {trace}\r\n"
             f"Cookie: {cookie}\r\nend-user: alice\r\nx-device: desktop\r\nx-forwarded-for: 10.1.2.3\r\n\r\n"
         ).encode()
