@@ -199,14 +199,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         yaml="all-v3",
         rows=(
             Row(
-                asked=f"{TIMED} × a pod of details",
-                url="http://{details-v1}:9080/details/0",
+                asked=f"{TIMED} × a pod of ratings",
+                url="http://{ratings-v1}:9080/ratings/0",
                 count=TIMED,
                 expectation=expect.median(proxied=False),
             ),
             Row(
-                asked=f"{TIMED} × details, which no rule sends through the proxy",
-                url="http://{details}:9080/details/0",
+                asked=f"{TIMED} × ratings, which no rule sends through the proxy",
+                url="http://{ratings}:9080/ratings/0",
                 count=TIMED,
                 expectation=expect.median(proxied=False),
             ),
@@ -214,11 +214,11 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="Proxy beside them",
-        yaml="retries",
+        yaml="all-v1",
         rows=(
             Row(
-                asked=f"{TIMED} × details, with retries",
-                url="http://{details}:9080/details/0",
+                asked=f"{TIMED} × ratings, which a rule sends there",
+                url="http://{ratings}:9080/ratings/0",
                 count=TIMED,
                 expectation=expect.median(proxied=True),
             ),
