@@ -116,7 +116,7 @@ class Agent:
         target = self.folder / f"{name}.yaml"
         if target.exists() and target.read_text() == text:
             return
-        self._change(lambda: _replace(target, text), timeout)
+        self._change(lambda: _replace(target, text), timeout, target)
 
     def withdraw(self, name: str = "applied", timeout: float = 10.0) -> None:
         """Remove what was applied under `name`, and wait until all workers follow."""
@@ -147,20 +147,23 @@ class Agent:
     def log_end(self, lines: int = 15) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def _change(self, deed: Callable[[], object], timeout: float) -> None:
+    def _change(self, deed: Callable[[], object], timeout: float, written: Path | None = None) -> None:
         if self._process is None:
             deed()
             return
         before = self.get("/status")["tables"]["version"]
         deed()
-        self.wait_for(lambda: self._follows(before), "all workers to follow the new configuration", timeout)
+        modified = written.stat().st_mtime_ns if written is not None else 0
+        self.wait_for(lambda: self._follows(before, modified), "all workers to follow the new configuration", timeout)
 
-    def _follows(self, before: int) -> bool:
+    def _follows(self, before: int, modified: int) -> bool:
+        """Tables change for other reasons, too: what was written has to have been read."""
         status = self.get("/status")
         if status["config"]["error"]:
             raise LabError(f"the agent refuses the configuration: {status['config']['error']}\n{self.log_end()}")
         version = status["tables"]["version"]
-        return version > before and all(worker["applied"] == version for worker in status["workers"])
+        read = status["config"]["modified"] >= modified
+        return read and version > before and all(worker["applied"] == version for worker in status["workers"])
 
 
 def _replace(target: Path, text: str) -> None:

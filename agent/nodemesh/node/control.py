@@ -76,6 +76,7 @@ class Control:
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
+        self.files_modified = 0  # ns: when the newest of those was written that were read again
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.listeners = Listeners(store, self.fleet.tell)
         self.exposed = Exposed(options, self.listeners)
@@ -254,6 +255,7 @@ class Control:
                 continue
             if changes is not None:
                 self._renew(partial(self._take, FILES, changes))
+                self.files_modified = self.source.modified
                 log.info("configuration read again", version=self.publisher.version, refused=bool(self.error))
 
     def _apply(self) -> None:

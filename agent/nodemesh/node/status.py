@@ -82,6 +82,7 @@ class RunningNode:
             },
             "config": {
                 "sources": list(control.options.config),
+                "modified": control.files_modified,
                 "error": control.error,
                 "errors": errors,
                 "warnings": warnings,

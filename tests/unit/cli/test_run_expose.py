@@ -94,6 +94,7 @@ def test_changes_take_effect_and_broken_ones_keep_the_last_good_rules(folder, v1
         assert str(rules_file) in mesh.log()
         rules_file.write_text(rules(TO_V1) + "# mended, and longer again than the broken one was before it\n")
         until(lambda: mesh.curl() == (200, "v1"))
+        until(lambda: mesh.api("/status")["config"]["modified"] == rules_file.stat().st_mtime_ns)
         assert mesh.api("/status")["config"]["error"] == ""
         assert mesh.metric("nodemesh_config_broken") == 0
 

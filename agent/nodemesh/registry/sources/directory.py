@@ -67,6 +67,11 @@ class DirectorySource:
         """The files that the last scan found."""
         return tuple(self._files)
 
+    @property
+    def modified(self) -> int:
+        """When the newest of them was written, in ns."""
+        return max((file.stamp.modified for file in self._files.values()), default=0)
+
     def scan(self) -> Changes | None:
         """What changed since the last scan; None if nothing did. A file that cannot be read any more, or an object in
         it that has become invalid, stays as it last was, and so does all of a path that was asked for and is not there;
