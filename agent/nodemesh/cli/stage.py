@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,9 +26,6 @@ VERSIONS = {"productpage": ("v1",), "details": ("v1",), "ratings": ("v1",), "rev
 VISITOR = "visitor"
 
 ADMIN_PORT = 15000
-
-#: Seconds of traffic before a deed is done.
-_BEFORE = 0.5
 
 
 def bookinfo_manifests() -> Path:
@@ -126,14 +124,22 @@ class Stage:
             failures.append(error)
 
     def _do(self, row: Row) -> float:
-        """Do the row's deed once its traffic flows; the moment at which it was begun."""
-        time.sleep(_BEFORE)
+        """Do the row's deed once its traffic flows, which the access log tells; the moment at which it was begun."""
+        began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+        self.agent.wait_for(lambda: self._last_logged() > began, "the traffic to flow")
         moment = time.monotonic()
         if row.deed is Deed.KILL:
             self.agent.kill()
         else:
             self.agent.apply(self.scenario_yaml(row.yaml), "scenario")
         return moment
+
+    def _last_logged(self) -> str:
+        """When the last request of the access log began: its line does with that, in brackets."""
+        if not self.agent.access_log.exists():
+            return ""
+        last = self.agent.access_log.read_text().rpartition("\n")[0].rpartition("\n")[2]
+        return last.partition("]")[0].lstrip("[")
 
     def _declare(self) -> None:
         """The services of the user's YAML get their addresses and names in the lab, as a cluster would give them."""
