@@ -25,7 +25,7 @@ from .place import Place
 from .pod import Pod, PodRecord
 from .service import CLUSTER_DOMAIN, Port, Service
 
-_FORWARDER_TIMEOUT = 10.0  # seconds for the process to start
+_FORWARDER_TIMEOUT = 60.0  # seconds: a machine that is busy, or interpreted, takes long to start it
 
 
 class Lab:
