@@ -40,6 +40,7 @@ All answers are JSON but `/metrics`. Fields may be added, none is taken away or 
 - `GET /decisions?client=NS/WORKLOAD&namespace=NS&host=HOST&failed=1`: the last requests that fit, newest first, as in
   /connections; `namespace` is the client's.
 - `GET /changes`: `[{at, version, causes, count, seconds}]`: the newest changes, and how long each took to all workers.
+- `GET /snapshot`: all that the configuration says, in msgpack, for `nodemesh diff agent NEW`; Secrets are no part of it.
 - `GET /config/problems`: `[{severity, refused, code, message, file, line, column, kind, namespace, name, path}]`.
 - `GET /explain?url=…&method=GET&header=name:value&as=NS/POD&gateway=k=v,…&sni=…`: as `nodemesh explain`.
 

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from .. import __version__
+from ..registry.carry import encode_snapshot
 from ..telemetry.exposition import CONTENT_TYPE, zipped
 from . import graph, page, pages, picture, sight
 from .state import Explanation, Node, QuestionError
@@ -92,6 +93,7 @@ class Api:
                 web.get("/changes", self.changes),
                 web.get("/explain", self.explain),
                 web.get("/config/problems", self.problems),
+                web.get("/snapshot", self.snapshot),
             ]
         )
         return application
@@ -122,6 +124,11 @@ class Api:
             )
             return json_response({"error": message}, 403)
         return await handler(request)
+
+    async def snapshot(self, _request: web.Request) -> web.Response:
+        """All that the configuration says, for `nodemesh diff`; Secrets are no part of it."""
+        body = await asyncio.to_thread(encode_snapshot, self._node.snapshot)
+        return web.Response(body=body, content_type="application/msgpack")
 
     async def healthz(self, _request: web.Request) -> web.Response:
         return json_response({"status": "ok"})

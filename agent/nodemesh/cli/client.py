@@ -34,13 +34,23 @@ def address_of(admin: str) -> Address:
 
 def fetch(admin: str, path: str, query: list[tuple[str, str]] | None = None) -> Any:
     """The answer's JSON. Raises Failure."""
+    body = fetch_bytes(admin, path, query)
+    try:
+        return msgspec.json.decode(body)
+    except ValueError:
+        raise Failure(_stranger(address_of(admin))) from None
+
+
+def fetch_bytes(admin: str, path: str, query: list[tuple[str, str]] | None = None) -> bytes:
+    """The answer. Raises Failure."""
     address = address_of(admin)
     url = f"http://{address}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy of the environment
     try:
         with opener.open(url, timeout=TIMEOUT) as answer:
             _expect_agent(answer.headers, address)
-            return msgspec.json.decode(answer.read())
+            body: bytes = answer.read()
+            return body
     except urllib.error.HTTPError as error:
         _expect_agent(error.headers, address)
         raise Failure(_reason(error)) from None

@@ -24,3 +24,15 @@ def read_files(paths: Sequence[str]) -> Snapshot:
     for problem in store.snapshot.problems:
         click.echo(as_line(problem), err=True)
     return store.snapshot
+
+
+def read_text(text: bytes, name: str) -> Snapshot:
+    """The same of YAML that came otherwise; `name` stands for its file."""
+    from ..config.load import load_text
+    from ..registry.store import Store
+    from .lint import as_line
+
+    loaded = load_text(text, name)
+    for problem in loaded.problems:
+        click.echo(as_line(problem), err=True)
+    return Store().apply("files", loaded.objects, (), loaded.problems)

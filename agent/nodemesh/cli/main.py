@@ -19,6 +19,7 @@ COMMANDS = {
     "lint": ("lint", "lint"),
     "explain": ("explain", "explain"),
     "test": ("test", "test"),
+    "diff": ("diff", "diff"),
     "status": ("show", "status"),
     "services": ("show", "services"),
     "describe": ("describe", "describe"),

@@ -218,16 +218,21 @@ class GatewayRoutes:
     # === HTTP
 
     def http(self, port: int, request: Request, sni: str) -> Decision:
+        found = self.rules_for(port, request.authority, request.scheme, sni)
+        return found.decide(request) if isinstance(found, VirtualHost) else found
+
+    def rules_for(self, port: int, authority: bytes, scheme: bytes, sni: str) -> VirtualHost | Decision:
+        """The rules for a Host, or the answer that needs none."""
         position = self._position(port, sni)
         if position < 0:
             return NO_HOST
         server = self.servers[position]
-        if server.https_redirect and request.scheme != b"https":
-            name = strip_port(request.authority.decode("latin-1"))
+        if server.https_redirect and scheme != b"https":
+            name = strip_port(authority.decode("latin-1"))
             if any(covers(pattern, name) for pattern in server.https_redirect):
-                return https_redirect(request.authority)
-        host = self.virtual_host(position, request.authority)
-        return host.decide(request) if host is not None else NO_HOST
+                return https_redirect(authority)
+        host = self.virtual_host(position, authority)
+        return host if host is not None else NO_HOST
 
     def virtual_host(self, position: int, authority: bytes) -> VirtualHost | None:
         """The rules of the most specific domain that covers the Host; None if there is none."""

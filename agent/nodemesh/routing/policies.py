@@ -110,6 +110,9 @@ class OriginMatcher:
         self._any = any(match.exact == "*" for match in matches)
         self._matches = tuple(TextMatch(match) for match in matches)
 
+    def __str__(self) -> str:
+        return "any" if self._any else " or ".join(map(str, self._matches))
+
     def __call__(self, origin: bytes) -> bool:
         return self._any or any(match.matches(origin) for match in self._matches)
 
@@ -137,6 +140,9 @@ class Substitution:
     def __init__(self, pattern: str, replacement: str) -> None:
         self._pattern = regex.compile(pattern)
         self._replacement = replacement.encode()
+
+    def __str__(self) -> str:
+        return f"each match of {self._pattern.text} by {self._replacement.decode()}"
 
     def __call__(self, path: bytes) -> bytes:
         return self._pattern.sub(self._replacement, path)

@@ -60,6 +60,16 @@ class VirtualService(Part, frozen=True, kw_only=True):
     labels: frozenset[str] = frozenset()  # the keys of client labels that its matches read
 
     @property
+    def connections(self) -> tuple[TlsRule | TcpRule, ...]:
+        """The rules for connections without HTTP."""
+        return (*self.tls, *self.tcp)
+
+    @property
+    def rules(self) -> tuple[HttpRule | TlsRule | TcpRule, ...]:
+        """Of all kinds."""
+        return (*self.http, *self.tls, *self.tcp)
+
+    @property
     def owner(self) -> Owner:
         name = self.key.rpartition("/")[2]
         return Owner(kind=VIRTUAL_SERVICE, namespace=self.namespace, name=name, location=self.location)

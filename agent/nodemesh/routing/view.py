@@ -307,6 +307,11 @@ class View:
             return self.listeners.http(port, request, sni)
         return self.gateway.http(port, request, sni)
 
+    def gateway_rules(self, port: int, authority: bytes, sni: str = "") -> VirtualHost | Decision:
+        """The rules behind `http_gateway` for a Host, or the answer that needs none."""
+        routes = self.listeners if self.listeners.has(port) else self.gateway
+        return routes.rules_for(port, authority, b"https" if sni else b"http", sni)
+
     def tls_gateway(self, port: int, sni: str) -> Decision:
         """The decision for a TLS connection that does not end at the gateway."""
         return self.listeners.tls(port, sni) if self.listeners.has(port) else self.gateway.tls(port, sni)

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..config.base import Base64, Duration
 from ..config.meshconfig import MeshConfigSpec
+from ..registry.carry import decode_scalar, encode_scalar
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Service
 from .gatewayapi.rules import BackendTls, Listener, MeshRoute, Route
@@ -72,22 +72,6 @@ WHOLES = (
 
 class WireError(ValueError):
     """The update does not fit the tables at hand."""
-
-
-def encode_scalar(value: Any) -> Any:
-    if isinstance(value, Duration):
-        return int(value)
-    if isinstance(value, Base64):
-        return bytes(value)
-    raise NotImplementedError(f"{type(value).__name__} does not travel")
-
-
-def decode_scalar(kind: type, value: Any) -> Any:
-    if issubclass(kind, Duration):
-        return kind(value)
-    if kind is Base64:
-        return Base64(value)
-    raise NotImplementedError(f"{kind.__name__} does not travel")
 
 
 ENCODER = msgspec.msgpack.Encoder(enc_hook=encode_scalar)

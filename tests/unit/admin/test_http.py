@@ -23,6 +23,7 @@ from nodemesh.admin.state import EndpointRow, Explanation, KernelEndpointRow, Mo
 from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
+from nodemesh.registry.carry import decode_snapshot
 from nodemesh.registry.snapshot import Endpoint, Health, Protocol, Service, ServicePort, Snapshot
 from nodemesh.telemetry.history import History
 from nodemesh.telemetry.telemetry import Telemetry
@@ -366,3 +367,9 @@ def test_each_answer_says_that_it_is_an_agents():
             return connection.getresponse().headers["Nodemesh-Version"]
 
     assert asyncio.run(scenario()) == [__version__] * 4
+
+
+def test_the_snapshot_comes_whole():
+    node = FakeNode()
+    ((status, body),) = ask(node, "/snapshot")
+    assert status == 200 and decode_snapshot(body).services == node.snapshot.services

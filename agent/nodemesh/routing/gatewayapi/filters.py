@@ -42,6 +42,9 @@ class PrefixReplacement:
         self._new = replacement.encode()
         self._stem = self._new.rstrip(b"/")
 
+    def __str__(self) -> str:
+        return f"its first {self._length} bytes by {self._new.decode()}"
+
     def __call__(self, path: bytes) -> bytes:
         rest = path[self._length :]
         return (self._stem + rest if rest else self._new) or b"/"
@@ -67,6 +70,9 @@ class OriginPatterns:
             for pattern in patterns
             if "*" in pattern and pattern != "*"
         )
+
+    def __str__(self) -> str:
+        return " or ".join(self.patterns)
 
     def __call__(self, origin: bytes) -> bool:
         folded = origin.lower()

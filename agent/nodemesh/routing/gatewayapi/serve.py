@@ -72,14 +72,19 @@ class ListenerRoutes:
     # === HTTP
 
     def http(self, port: int, request: Request, sni: str) -> Decision:
-        secure = bool(sni) or request.scheme == b"https"
-        key = (port, sni, request.authority, secure)
+        found = self.rules_for(port, request.authority, request.scheme, sni)
+        return found.decide(request) if isinstance(found, VirtualHost) else found
+
+    def rules_for(self, port: int, authority: bytes, scheme: bytes, sni: str) -> VirtualHost | Decision:
+        """The rules for a Host, or the answer that needs none."""
+        secure = bool(sni) or scheme == b"https"
+        key = (port, sni, authority, secure)
         found = self._by_request.get(key)
         if found is None:
             if len(self._by_request) >= MAX_REMEMBERED:
                 self._by_request.clear()
-            found = self._by_request[key] = self._find(port, request.authority, sni, secure)
-        return found.decide(request) if isinstance(found, VirtualHost) else found
+            found = self._by_request[key] = self._find(port, authority, sni, secure)
+        return found
 
     def _find(self, port: int, authority: bytes, sni: str, secure: bool) -> VirtualHost | Decision:
         """A host belongs to the most specific listener alone, whatever that has for it."""

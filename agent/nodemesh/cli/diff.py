@@ -1,0 +1,71 @@
+"""`nodemesh diff`: what a change of the configuration changes in behaviour."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from .client import DEFAULT_ADMIN, fetch_bytes
+from .files import read_files, read_text
+from .output import Failure, format_option, print_json
+
+if TYPE_CHECKING:
+    from ..registry.snapshot import Snapshot
+
+#: What says that a side is a running agent's.
+AGENT = "agent"
+
+#: Exit code where something changes.
+CHANGED = 3
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("old")
+@click.argument("new", nargs=-1, required=True, metavar="NEW...")
+@click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", help=f"The agent that `{AGENT}` stands for.")
+@click.option("--over", is_flag=True, help="NEW has only what changes: the rest stays as in OLD.")
+@click.option("--time", "seconds", default=10.0, metavar="SECONDS", help="After which what is left is cut.")
+@format_option("text", "json", "markdown")
+def diff(old: str, new: tuple[str, ...], admin: str, over: bool, seconds: float, form: str) -> None:
+    """Say which requests are answered otherwise by NEW than by OLD.
+
+    Each is a file or folder of YAML; - for YAML on standard input, as kubectl get -o yaml writes a cluster's; or the
+    word agent for what a running agent has. Nothing is printed of what stays the same. Exit code 3 if something
+    changes, 0 if not."""
+    from ..registry.overlay import overlay
+    from ..routing.compile import compile_tables
+    from ..routing.diff.compare import compare
+    from ..routing.diff.render import render_markdown, render_text
+
+    if old in new:
+        raise click.UsageError("OLD and NEW are the same")
+    before, after = _side((old,), admin), _side(new, admin)
+    if over or old == AGENT:
+        after = overlay(before, after)
+    end = time.monotonic() + seconds
+    difference = compare(compile_tables(before), compile_tables(after), lambda: time.monotonic() > end)
+    if form == "json":
+        print_json(msgspec.to_builtins(difference))
+    else:
+        render = render_markdown if form == "markdown" else render_text
+        click.echo(render(difference), nl=False)
+    sys.exit(CHANGED if difference.changes else 0)
+
+
+def _side(paths: tuple[str, ...], admin: str) -> Snapshot:
+    if paths == (AGENT,):
+        from ..registry.carry import CarryError, decode_snapshot
+
+        try:
+            return decode_snapshot(fetch_bytes(admin, "/snapshot"))
+        except CarryError as error:
+            raise Failure(str(error)) from None
+    if paths == ("-",):
+        return read_text(sys.stdin.buffer.read(), "<stdin>")
+    for path in paths:
+        click.Path(exists=True).convert(path, None, None)
+    return read_files(paths)
