@@ -74,7 +74,8 @@ class Exchange(Caller):
         if ended:
             self.record.received_at = 0.0
         if self.pod.tracing is not None:
-            self.record.trace = begin_trace(self.pod.tracing, self.head.headers, self.proxy.rng)
+            proxy = self.proxy
+            self.record.trace = begin_trace(self.pod.tracing, self.head.headers, proxy.rng, proxy.request_ids)
         self._admitted = self.pod.budget.try_request(self.head.weight)
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")

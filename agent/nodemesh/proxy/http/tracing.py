@@ -5,7 +5,6 @@ here. Who sends B3 gets B3 in the next hop too; `traceparent` is always written.
 
 from __future__ import annotations
 
-import os
 import re
 from random import Random
 from typing import Final, NamedTuple
@@ -13,6 +12,7 @@ from typing import Final, NamedTuple
 from ...routing.observation import TraceRule
 from ...telemetry.trace import Trace
 from .head import Edits
+from .request_id import RequestIds
 
 TRACEPARENT: Final = b"traceparent"
 TRACESTATE: Final = b"tracestate"
@@ -35,9 +35,6 @@ B3_SPAN_RULE: Final = re.compile(rb"[0-9a-fA-F]{16}")
 #: B3's decisions; `d` and X-B3-Flags: 1 are for debugging, and sampled.
 DECISIONS: Final[dict[bytes, bool]] = {b"1": True, b"d": True, b"true": True, b"0": False, b"false": False}
 
-#: So many bytes of randomness are fetched at a time.
-BATCH: Final = 3072
-
 
 class Context(NamedTuple):
     """What a client has said: no identifiers where it has only decided, no decision where it leaves that to us."""
@@ -48,27 +45,6 @@ class Context(NamedTuple):
 
 
 NOTHING: Final = Context(b"", b"", None)
-
-
-class Identifiers:
-    """Random identifiers; all zeros would be none, and are as likely as any other."""
-
-    __slots__ = ("_digits", "_position")
-
-    def __init__(self) -> None:
-        self._digits = b""
-        self._position = 0
-
-    def next(self, length: int) -> bytes:
-        """So many hexadecimal digits."""
-        if self._position + length > len(self._digits):
-            self._digits = os.urandom(BATCH // 2).hex().encode()
-            self._position = 0
-        start, self._position = self._position, self._position + length
-        return self._digits[start : self._position]
-
-
-IDENTIFIERS: Final = Identifiers()
 
 
 def read_context(headers: dict[bytes, bytes]) -> Context:
@@ -103,14 +79,18 @@ def _identified(trace: bytes, span: bytes, sampled: bool | None) -> Context:
     return Context(trace, span.lower(), sampled)
 
 
-def begin_trace(rule: TraceRule, headers: dict[bytes, bytes], rng: Random) -> Trace:
-    """The place of a request that has come with these fields."""
+def begin_trace(rule: TraceRule, headers: dict[bytes, bytes], rng: Random, ids: RequestIds) -> Trace:
+    """The place of a request that has come with these fields; identifiers are made of `ids`, which are UUIDs."""
     context = read_context(headers)
     sampled = context.sampled
     if sampled is None:
         sampled = rng.random() < rule.sampling
-    trace_id = context.trace_id or IDENTIFIERS.next(32)
-    return Trace(rule, trace_id, IDENTIFIERS.next(16), context.span_id, sampled)
+    trace_id = context.trace_id or _digits(ids)
+    return Trace(rule, trace_id, _digits(ids)[16:], context.span_id, sampled)
+
+
+def _digits(ids: RequestIds) -> bytes:
+    return ids.next().replace(b"-", b"")
 
 
 def write_context(trace: Trace, headers: dict[bytes, bytes], edits: Edits) -> None:

@@ -4,11 +4,13 @@ import pytest
 from tests.playbooks.http1_peer import OK, ask, split
 from tests.playbooks.mesh import SERVICE
 
+from nodemesh.proxy.http.request_id import RequestIds
 from nodemesh.proxy.http.tracing import Context, begin_trace, read_context, write_context
 from nodemesh.routing.observation import TraceRule
 from nodemesh.sim.world import World
 
 TRACE, SPAN = b"4bf92f3577b34da6a3ce929d0e0e4736", b"00f067aa0ba902b7"
+IDS = RequestIds()
 NEVER, ALWAYS = TraceRule(sampling=0.0), TraceRule(sampling=1.0)
 
 
@@ -42,26 +44,26 @@ def test_what_a_client_says(headers, context):
 
 def test_a_decision_that_came_wins_over_our_own():
     sampled = {b"traceparent": b"00-%b-%b-01" % (TRACE, SPAN)}
-    kept = begin_trace(NEVER, sampled, Random(1))
+    kept = begin_trace(NEVER, sampled, Random(1), IDS)
     assert kept.sampled and (kept.trace_id, kept.parent_id) == (TRACE, SPAN) and kept.span_id != SPAN
-    assert not begin_trace(ALWAYS, {b"x-b3-sampled": b"0"}, Random(1)).sampled
-    assert begin_trace(ALWAYS, {}, Random(1)).sampled and not begin_trace(NEVER, {}, Random(1)).sampled
+    assert not begin_trace(ALWAYS, {b"x-b3-sampled": b"0"}, Random(1), IDS).sampled
+    assert begin_trace(ALWAYS, {}, Random(1), IDS).sampled and not begin_trace(NEVER, {}, Random(1), IDS).sampled
 
 
 def test_a_hundredth_is_sampled():
     rng = Random(7)
-    sampled = sum(begin_trace(TraceRule(sampling=0.01), {}, rng).sampled for _ in range(20_000))
+    sampled = sum(begin_trace(TraceRule(sampling=0.01), {}, rng, IDS).sampled for _ in range(20_000))
     assert 130 <= sampled <= 270  # 200 expected; five standard deviations are 70
 
 
 def test_identifiers_differ():
-    traces = [begin_trace(ALWAYS, {}, Random(1)) for _ in range(500)]
+    traces = [begin_trace(ALWAYS, {}, Random(1), IDS) for _ in range(500)]
     assert len({trace.trace_id for trace in traces}) == len({trace.span_id for trace in traces}) == 500
     assert all(len(trace.trace_id) == 32 and len(trace.span_id) == 16 for trace in traces)
 
 
 def written(headers, rule=ALWAYS, edits=None):
-    trace = begin_trace(rule, headers, Random(1))
+    trace = begin_trace(rule, headers, Random(1), IDS)
     edits = {} if edits is None else edits
     write_context(trace, headers, edits)
     return trace, edits
