@@ -92,7 +92,6 @@ MEETS_THE_SYSTEM = {
     "proxy/http/connect_error.py": {"os"},  # the system's words for an error
     "proxy/http/environment.py": {"os"},  # variables that MeshConfig shows
     "proxy/http/request_id.py": {"os"},  # where identifiers begin
-    "proxy/http/tracing.py": {"os"},  # identifiers that nobody can guess
     "proxy/http/variables.py": {"socket"},  # %HOSTNAME%
     "proxy/tls/context.py": {"os"},  # OpenSSL reads certificates from files alone: descriptors without a name
 }

@@ -17,7 +17,8 @@ from aiohttp import web
 from .. import __version__
 from ..registry.carry import encode_snapshot
 from ..telemetry.exposition import CONTENT_TYPE, zipped
-from . import graph, page, pages, picture, sight
+from . import graph, openapi, page, pages, picture, sight
+from .operations import OPERATIONS
 from .state import Explanation, Node, QuestionError
 
 #: How many of the last requests /connections shows.
@@ -71,31 +72,7 @@ class Api:
         """A fresh aiohttp application with all routes."""
         application = web.Application(middlewares=[errors_as_json, self.known_host], client_max_size=64 * 1024)
         application.on_response_prepare.append(signed)
-        application.add_routes(
-            [
-                web.get("/", self.page),
-                web.get("/static/{name}", self.page),
-                web.get("/healthz", self.healthz),
-                web.get("/readyz", self.readyz),
-                web.get("/version", self.version),
-                web.get("/metrics", self.metrics),
-                web.get("/status", self.status),
-                web.get("/services", self.services),
-                web.get("/endpoints", self.endpoints),
-                web.get("/routes", self.routes),
-                web.get("/clusters", self.clusters),
-                web.get("/listeners", self.listeners),
-                web.get("/pods", self.pods),
-                web.get("/connections", self.connections),
-                web.get("/graph", self.graph),
-                web.get("/graph/live", self.live),
-                web.get("/decisions", self.decisions),
-                web.get("/changes", self.changes),
-                web.get("/explain", self.explain),
-                web.get("/config/problems", self.problems),
-                web.get("/snapshot", self.snapshot),
-            ]
-        )
+        application.add_routes([web.get(each.path, getattr(self, each.handler)) for each in OPERATIONS])
         return application
 
     async def page(self, request: web.Request) -> web.Response:
@@ -129,6 +106,9 @@ class Api:
         """All that the configuration says, for `nodemesh diff`; Secrets are no part of it."""
         body = await asyncio.to_thread(encode_snapshot, self._node.snapshot)
         return web.Response(body=body, content_type="application/msgpack")
+
+    async def openapi(self, _request: web.Request) -> web.Response:
+        return json_response(openapi.document())
 
     async def healthz(self, _request: web.Request) -> web.Response:
         return json_response({"status": "ok"})

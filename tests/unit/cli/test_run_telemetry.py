@@ -7,7 +7,11 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
+import pytest
 from tests.unit.cli.mesh import Mesh, Upstream, cluster, rules, until
+
+from nodemesh.admin.operations import JSON, OPERATIONS
 
 TO_V1 = "- route: [{destination: {host: reviews, subset: v1}}]"
 FORWARDED = ("traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-request-id")
@@ -142,6 +146,27 @@ def test_one_trace_goes_through_two_hops(folder, v2):
             given = "4bf92f3577b34da6a3ce929d0e0e4736"
             assert mesh.curl("/", "-H", f"traceparent: 00-{given}-00f067aa0ba902b7-01") == (200, "v2")
             until(lambda: [span["traceId"] for span in collector.spans].count(given) == 2)
+
+
+@pytest.fixture
+def answers(folder, v1):
+    """What a running agent answers on all paths of the admin API that have fixed shapes, to a client's view too."""
+    (folder / "mesh.yaml").write_text(cluster(v1) + rules(TO_V1))
+    with Mesh(folder, patience=60.0) as mesh:
+        assert mesh.curl() == (200, "v1")
+        found = []
+        for operation in OPERATIONS:
+            if operation.answers and operation.media == JSON:
+                found.append((operation, mesh.api(operation.path)))
+                if "as" in [parameter.name for parameter in operation.parameters]:
+                    found.append((operation, mesh.api(f"{operation.path}?as=default")))
+        return found
+
+
+def test_answers_of_a_running_agent_have_the_shapes_that_are_documented(answers):
+    assert len(answers) > 15
+    for operation, body in answers:
+        msgspec.convert(body, operation.answers[0], strict=True)
 
 
 def test_a_workloads_log_is_filtered(folder, v1):

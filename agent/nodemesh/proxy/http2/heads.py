@@ -146,7 +146,7 @@ def add_fields(pairs: list[Pair], fields: Fields, edits: Edits) -> None:
     for name, said in edits.items():
         if said and name not in CONNECTION_FIELDS and name != b"content-length":
             if said.find(b"\r\n") < 0:
-                pairs.append((name, value_of(said)))
+                pairs.append((name, said[len(name) + 1 :].strip(b" \t")))
             else:
                 pairs += [(name, value_of(line)) for line in said.split(b"\r\n")]
 

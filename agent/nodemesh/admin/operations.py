@@ -1,0 +1,125 @@
+"""The admin API's operations as a table: paths, parameters and answers. Routes, OpenAPI and the reference are of it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..telemetry.decisions import DecisionRecord
+from .answers import (
+    Change,
+    Cluster,
+    Connections,
+    Endpoint,
+    Graph,
+    Health,
+    Listener,
+    Picture,
+    Problem,
+    Readiness,
+    Route,
+    Service,
+    Version,
+)
+from .state import PodRow
+
+JSON = "application/json"
+
+
+class Parameter(NamedTuple):
+    """One part of the query; `repeated` where it may come several times."""
+
+    name: str
+    text: str
+    type: str = "string"
+    required: bool = False
+    repeated: bool = False
+
+
+class Operation(NamedTuple):
+    """One path, which is read with GET: nothing here changes anything. `handler` is a method of `http.Api`, `answers`
+    the types that a JSON body may have (none: it has no fixed fields)."""
+
+    path: str
+    handler: str
+    text: str
+    answers: tuple[Any, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    media: str = JSON
+
+
+AS = Parameter("as", "the client whose view is asked for, `NAMESPACE/POD` or `NAMESPACE`")
+NAMESPACE = Parameter("namespace", "of one namespace alone")
+WINDOW = (
+    Parameter("window", "seconds, 5 to 900", "number"),
+    Parameter("back", "so many seconds ago, at most 900", "number"),
+    NAMESPACE,
+)
+
+OPERATIONS = (
+    Operation("/", "page", "The live page.", media="text/html"),
+    Operation("/static/{name}", "page", "A file of the live page.", media="text/javascript"),
+    Operation("/healthz", "healthz", "Whether control lives.", (Health,)),
+    Operation("/readyz", "readyz", "Whether the node is ready: 200, or 503 with what is missing.", (Readiness,)),
+    Operation("/version", "version", "Which agent this is.", (Version,)),
+    Operation("/metrics", "metrics", "Istio's metrics and the agent's own.", media="text/plain"),
+    Operation("/openapi.json", "openapi", "This document."),
+    Operation("/status", "status", "The node's state: tables, configuration, workers, listeners, pods, kernel."),
+    Operation(
+        "/services", "services", "The registry's services, each port with its way and the reason.", (list[Service],)
+    ),
+    Operation("/endpoints", "endpoints", "All endpoints; of a client by its clusters.", (list[Endpoint],), (AS,)),
+    Operation("/routes", "routes", "All rules as written; of a client those that it sees.", (list[Route],), (AS,)),
+    Operation("/clusters", "clusters", "The groups of endpoints that a client may reach.", (list[Cluster],), (AS,)),
+    Operation("/listeners", "listeners", "What of a client's connections is taken over.", (list[Listener],), (AS,)),
+    Operation("/pods", "pods", "The node's pods: who is in the mesh, or why not.", (list[PodRow],)),
+    Operation("/connections", "connections", "What is open, and the last requests.", (Connections,)),
+    Operation(
+        "/graph",
+        "graph",
+        "All calls so far; with `window` the picture of those seconds.",
+        (Graph, Picture),
+        WINDOW,
+    ),
+    Operation(
+        "/graph/live",
+        "live",
+        "The picture each second, as server-sent events.",
+        (Picture,),
+        WINDOW,
+        "text/event-stream",
+    ),
+    Operation(
+        "/decisions",
+        "decisions",
+        "The last requests that fit, newest first.",
+        (list[DecisionRecord],),
+        (
+            Parameter("client", "of this workload, `NAMESPACE/WORKLOAD`", repeated=True),
+            Parameter("namespace", "of this namespace's clients"),
+            Parameter("host", "to this service"),
+            Parameter("failed", "`1`: those that failed"),
+        ),
+    ),
+    Operation("/changes", "changes", "The newest changes, and how long they took to all workers.", (list[Change],)),
+    Operation(
+        "/explain",
+        "explain",
+        "What becomes of a request, with every rule that was tried: as `nodemesh explain`.",
+        (),
+        (
+            Parameter("url", "what is dialled, for instance `http://reviews:9080/`", required=True),
+            Parameter("method", "GET, if it is left out"),
+            Parameter("header", "`name:value`", repeated=True),
+            AS,
+            Parameter("gateway", "labels of a gateway workload, `k=v,…`"),
+            Parameter("sni", "the server name, if it is another than the URL's"),
+        ),
+    ),
+    Operation("/config/problems", "problems", "All findings in the configuration.", (list[Problem],)),
+    Operation(
+        "/snapshot",
+        "snapshot",
+        "All that the configuration says, in msgpack, for `nodemesh diff agent NEW`; Secrets are no part of it.",
+        media="application/msgpack",
+    ),
+)
