@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodemesh.proxy.http1.server import HEAD_TIMEOUT
+from nodemesh.proxy.http1.patience import HEAD_TIMEOUT
 from nodemesh.reasons import Reason
 from nodemesh.sim.pipe import Peer
 from nodemesh.sim.world import World

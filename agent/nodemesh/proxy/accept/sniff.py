@@ -13,7 +13,7 @@ from ...routing.frontend import Frontend
 from ...telemetry.record import ConnectionRecord
 from ..clock import Timer
 from ..http.session import Session
-from ..http1.server import HEAD_TIMEOUT, IDLE_TIMEOUT
+from ..http1.patience import HEAD_TIMEOUT, IDLE_TIMEOUT
 from ..pod import Pod
 from ..tcp.connection import start_tcp
 from ..tcp.early import EarlyConnection, Waiting, give_up, start_early

@@ -129,10 +129,8 @@ class Call(Requester):
     # --- tries
 
     def _try(self) -> None:
-        host = None
         request = self.request
-        if request.wanted is not None and not self._tried:
-            host = self.target.group.find(*request.wanted)
+        host = self.target.group.find(*request.wanted) if request.wanted is not None and not self._tried else None
         host = host or self.target.pick(request.key, self._tried, self.policy.remote_localities, request.dialled)
         if host is None:
             self._give_up(Reason.NO_HEALTHY_UPSTREAM, "")

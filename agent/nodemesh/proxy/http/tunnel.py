@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ...telemetry.record import RequestRecord
 from ..pod import Pod
 from ..tcp.relay import Relay, RelayOwner
+from ..transport import Transport
 from .call import Call
 
 
@@ -18,10 +20,12 @@ class Tunnel(RelayOwner):
         self.call = call
         self.began = began
 
-    @property
-    def idle_timeout(self) -> float:
-        """Seconds without a byte either way, as the cluster has it for TCP (0: none)."""
-        return self.call.target.cluster.pool.tcp_idle_timeout
+    def open(self, record: RequestRecord, client: Transport, upstream: Transport) -> Relay:
+        """Join the two connections; it lasts as long without a byte either way as the cluster has it for TCP."""
+        relay = Relay(self.pod, record, self.call.target.cluster.pool.tcp_idle_timeout, self)
+        relay.client.take(client)
+        relay.upstream.take(upstream)
+        return relay
 
     def relay_closed(self, relay: Relay) -> None:
         self.call.cancel()

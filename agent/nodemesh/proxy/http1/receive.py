@@ -22,6 +22,11 @@ CRLF: Final = b"\r\n"
 #: What ends a head: the last field line's end, and an empty line.
 END: Final = b"\r\n\r\n"
 
+#: What HTTP/2's connection preface is to a reader of HTTP/1.1: a head, and the start of what follows (RFC 9113 section
+#: 3.4).
+PREFACE_HEAD: Final = b"PRI * HTTP/2.0"
+PREFACE_START: Final = PREFACE_HEAD + b"\r\n\r\n"
+
 
 class HeadBuffer:
     """Collects one head. `data` is what has come of it, `rest` what stood behind the last one."""

@@ -8,31 +8,27 @@ from typing import Final
 from ...reasons import Reason
 from ...telemetry.record import RequestRecord
 from ..clock import Alarm
-from ..gate import OVER_QUOTA, Gate
+from ..gate import OVER_QUOTA
 from ..http.errors import ProtocolError
 from ..http.exchange import Exchange
 from ..http.exchange_states import ANSWERING, DONE
 from ..http.grpc import begin_exchange
 from ..http.grpc_web import begin_web_exchange
-from ..http.head import NO_EDITS, Edits, RequestHead, ResponseHead
+from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.local_reply import http_reply
 from ..http.records import reason_of, refused_record
 from ..http.responder import Responder
 from ..http.session import Session
 from ..http.tunnel import Tunnel
-from ..tcp.relay import Relay
 from ..transport import Buffer, Handler, Transport
+from .answer import AnswerWriter
 from .body import FRAMED_READ, BodyReader, ChunkedReader, LengthReader
 from .client import BULK_LENGTH
-from .receive import MAX_HEAD, HeadBuffer
+from .patience import CLOSE, DROP, HEAD_TIMEOUT, REFUSE, verdict
+from .receive import MAX_HEAD, PREFACE_HEAD, PREFACE_START, HeadBuffer
 from .request import read_request
-from .write import CONTINUE, write_chunk, write_last_chunk, write_response
-
-#: Seconds for a request's head to come in full once it has begun (nginx's client_header_timeout).
-HEAD_TIMEOUT: Final = 60.0
-
-#: Seconds a connection may stay without a request (Envoy's idle_timeout).
-IDLE_TIMEOUT: Final = 3600.0
+from .server_states import CLOSED, CLOSING, LAST, NEXT, SERVING
+from .write import write_response
 
 #: Requests of one connection that are answered without an upstream before other connections get their turn.
 AT_ONCE: Final = 4
@@ -42,12 +38,6 @@ NO_TRAILERS: Final[list[bytes]] = []
 
 #: Seconds during which a client that we close may still send (RFC 9112 section 9.6): a RST would destroy our answer.
 LINGER: Final = 1.0
-
-
-#: What HTTP/2's connection preface is to a reader of HTTP/1.1: a head, and the start of what follows (RFC 9113 section
-#: 3.4).
-PREFACE_HEAD: Final = b"PRI * HTTP/2.0"
-PREFACE_START: Final = PREFACE_HEAD + b"\r\n\r\n"
 
 #: Takes a connection over that begins with HTTP/2's preface.
 ServeHttp2 = Callable[[Session, Transport, bytes], None]
@@ -59,7 +49,7 @@ class Http1Server(Handler, Responder):
 
     __slots__ = (
         "session", "pod", "transport", "exchange", "alarm", "_serve_http2", "_buffer", "_body", "_held", "_counted",
-        "_chunked", "_bodiless", "_close", "_closing", "_ended", "_reading", "_served", "_since", "_timer",
+        "_life", "_writer", "_ended", "_reading", "_served", "_since", "_timer",
     )  # fmt: skip
 
     def __init__(self, session: Session, transport: Transport, serve_http2: ServeHttp2) -> None:
@@ -74,10 +64,8 @@ class Http1Server(Handler, Responder):
         self._body: BodyReader | None = None  # of the present request, while it is not complete
         self._held = b""  # what came after the present request
         self._counted = 0  # bytes of heads that the pod's gate knows of
-        self._chunked = False  # how the present response is framed
-        self._bodiless = False
-        self._close = False  # after the present response
-        self._closing = False
+        self._life = SERVING
+        self._writer = AnswerWriter(transport)
         self._ended = False  # the client has sent its FIN
         self._reading = False  # inside `_read`
         self._served = False  # a request has come
@@ -88,18 +76,13 @@ class Http1Server(Handler, Responder):
         pod.connections[self] = None
 
     @property
-    def gate(self) -> Gate:
-        """On whose account the client's bytes are kept."""
-        return self.transport.gate
-
-    @property
     def idle(self) -> bool:
         return self.exchange is None and not self._held
 
     # --- what the transport calls
 
     def received(self, data: Buffer) -> None:
-        if self._closing:
+        if self._life >= CLOSING:
             return
         if self._body is not None:
             self._receive_body(self._body, data)
@@ -121,7 +104,7 @@ class Http1Server(Handler, Responder):
         elif not exchange.half_closed():
             self._drop(Reason.DOWNSTREAM_CONNECTION_TERMINATION)
         elif not self._held:
-            self._close = True  # a client that closed its half still gets its answers
+            self._end_after()  # a client that closed its half still gets its answers
 
     def drained(self) -> None:
         if self.exchange is not None:
@@ -133,7 +116,7 @@ class Http1Server(Handler, Responder):
 
     def drain(self) -> None:
         """Close an idle connection; a fresh one may have its first request on the way, and gets its answer."""
-        self._close = True
+        self._end_after()
         if self._served and self.exchange is None and not self._buffer.data and not self._held:
             self._shut()
 
@@ -160,7 +143,7 @@ class Http1Server(Handler, Responder):
             self._since = self.pod.proxy.clock.now
         served = 0
         try:
-            while data and not self._closing:
+            while data and self._life < CLOSING:
                 if served == AT_ONCE:
                     self._rest(data)
                     break
@@ -170,7 +153,8 @@ class Http1Server(Handler, Responder):
                     self._count_held()
                     break
                 if head == PREFACE_HEAD and not self._served:
-                    self._hand_over(PREFACE_START + self._buffer.rest)
+                    self._leave()
+                    self._serve_http2(self.session, self.transport, PREFACE_START + self._buffer.rest)
                     break
                 data = self._begin(read_request(head, self.session.scheme), self._buffer.rest)
                 if self.exchange is not None:
@@ -180,11 +164,6 @@ class Http1Server(Handler, Responder):
         finally:
             self._reading = False
 
-    def _hand_over(self, data: bytes) -> None:
-        """It is HTTP/2: another one serves the connection."""
-        self._leave()
-        self._serve_http2(self.session, self.transport, data)
-
     def _begin(self, head: RequestHead, rest: bytes) -> bytes:
         """Start the exchange; returns what belongs to the next request if this one is over already."""
         pod = self.pod
@@ -193,8 +172,6 @@ class Http1Server(Handler, Responder):
             raise ProtocolError("HTTP/1.0 is not accepted", 426)
         self._served = True
         self.session.admit(head)
-        self._close = fields.close or pod.proxy.draining
-        self._bodiless = head.method == b"HEAD"
         length = fields.length
         data: Buffer = b""
         trailers = NO_TRAILERS
@@ -207,8 +184,8 @@ class Http1Server(Handler, Responder):
                 self._body = body
                 self.transport.bulk = length >= BULK_LENGTH
                 self.transport.appetite = body.appetite
-        if self._ended and not rest:
-            self._close = True
+        if fields.close or pod.proxy.draining or (self._ended and not rest):
+            self._end_after()
         session = self.session
         begin = begin_web_exchange if session.grpc_web else begin_exchange
         exchange = begin(session, head, self, self.alarm)
@@ -249,7 +226,7 @@ class Http1Server(Handler, Responder):
         if not answering:
             exchange.record.status = error.status
         exchange.record.termination = str(error)
-        self._closing = True  # before the exchange is `done`, so that our FIN comes after the answer
+        self._enter(CLOSING)  # before the exchange is `done`, so that our FIN comes after the answer
         exchange.abandoned(Reason.DOWNSTREAM_PROTOCOL_ERROR)
         if answering:
             self.reset()
@@ -273,63 +250,37 @@ class Http1Server(Handler, Responder):
         """Read what came while the last request was served."""
         held, self._held = self._held, b""
         self._read(held)
-        if self._ended and self.exchange is None and not self._held and not self._closing:
+        if self._ended and self.exchange is None and not self._held and self._life < CLOSING:
             self._shut()  # what is left is no complete request
 
     # --- what the exchange calls
 
     def inform(self, head: ResponseHead) -> None:
-        """Pass an interim response on; HTTP/1.0 knows none (RFC 9110 section 15.2)."""
-        if self.exchange is not None and self.exchange.head.fields.http10:
-            return
-        if head.status == 100:
-            self.transport.send(CONTINUE)
-        else:
-            self.transport.send(write_response(head, NO_EDITS, False, True, False, False))
+        if self.exchange is not None:
+            self._writer.inform(head, self.exchange.head)
 
     def respond(self, head: ResponseHead, edits: Edits, data: Buffer, ended: bool) -> None:
-        """The response's head, and as much of its body as there is."""
         exchange = self.exchange
         assert exchange is not None
-        status = head.status
-        http10 = exchange.head.fields.http10
-        bodiless = self._bodiless = self._bodiless or status == 304 or status == 204
         if self._body is not None:
-            self._close = True  # what is left of the request stands before the next one
-        chunked = head.length < 0 and not bodiless
-        if chunked and http10:
-            chunked = False
-            self._close = self._close or not ended  # only closing ends such a body
-        self._chunked = chunked
-        message = write_response(head, edits, chunked, bodiless, self._close, http10)
-        if data and not bodiless:
-            message += write_chunk(data) if chunked else data
-        if ended and chunked:
-            message += write_last_chunk([])
-        if head.length >= BULK_LENGTH:
-            self.transport.to_come = head.length
-        self.transport.send(message)
+            self._end_after()  # what is left of the request stands before the next one
+        last = self._life >= LAST
+        if self._writer.begin(head, edits, data, ended=ended, request=exchange.head, close=last) and not last:
+            self._end_after()
         if not ended and self.transport.pending:
             exchange.pause()
 
     def send(self, data: Buffer) -> bool:
-        """More of the body; False where no more should come until `Exchange.downstream_drained`."""
-        self.transport.send(write_chunk(data) if self._chunked else data)
-        return not self.transport.pending
+        return self._writer.send(data)
 
     def finish(self, data: Buffer, trailers: list[bytes]) -> None:
-        """The end of the body."""
-        if self._chunked:
-            self.transport.send(write_chunk(data) + write_last_chunk(trailers))
-        elif data:
-            self.transport.send(data)
+        self._writer.finish(data, trailers)
 
     def done(self) -> None:
-        """The exchange is over: on to the next request, or close."""
         self.exchange = None
-        if self._closing:
+        if self._life >= CLOSING:
             return
-        if self._close:
+        if self._life == LAST:
             self._shut()
             return
         self._since = self.pod.proxy.clock.now
@@ -340,12 +291,10 @@ class Http1Server(Handler, Responder):
             self._read_held()
 
     def reset(self) -> None:
-        """The response cannot be completed: the client must see it as broken."""
         self._forget()
         self.transport.abort()
 
     def pause(self) -> None:
-        """Read no more of the request's body for now."""
         self.transport.pause()
 
     def resume(self) -> None:
@@ -356,20 +305,16 @@ class Http1Server(Handler, Responder):
     def switch(
         self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
     ) -> None:
-        """Both sides speak another protocol from here on: relay bytes."""
-        self.transport.send(write_response(head, edits, False, True, False, False))
+        self.transport.send(write_response(head, edits, bodiless=True))
         held, self._held = self._held, b""
         self._count_held()
         self.exchange = None
         self._leave()
-        relay = Relay(self.pod, record, tunnel.idle_timeout, tunnel)
-        relay.client.take(self.transport)
-        relay.upstream.take(upstream)
-        relay.start(held, data)
+        tunnel.open(record, self.transport, upstream).start(held, data)
 
     def _leave(self) -> None:
         """Someone else serves the connection from here on."""
-        self._closing = True
+        self._enter(CLOSED)
         self.pod.proxy.clock.cancel(self._timer)
         self.alarm.close()
         self.pod.connections.pop(self, None)
@@ -379,7 +324,7 @@ class Http1Server(Handler, Responder):
         size = len(self._held) + len(self._buffer.data)
         if size != self._counted:
             change, self._counted = size - self._counted, size
-            self.gate.change_held(change)
+            self.transport.gate.change_held(change)
 
     # --- the end
 
@@ -392,37 +337,36 @@ class Http1Server(Handler, Responder):
     def _answer_refusal(self, status: int) -> None:
         pod = self.pod
         edits = {b"date": pod.proxy.date_line(), b"server": pod.server}
-        self.transport.send(write_response(http_reply(status, b"", edits), edits, False, False, True, False))
+        self.transport.send(write_response(http_reply(status, b"", edits), edits, close=True))
         self._shut()
 
     def _shut(self) -> None:
         """Send our FIN, and listen for a moment to a client that is still sending."""
-        self._closing = True
+        if self._life < CLOSING:
+            self._enter(CLOSING)
         if self._ended:
-            self._forget()
-            self.transport.close()
+            self._close()
             return
         self.transport.end()
         self.transport.resume()
         clock = self.pod.proxy.clock
         clock.cancel(self._timer)
-        self._timer = clock.after(LINGER, self._lingered)
+        self._timer = clock.after(LINGER, self._close)
 
-    def _lingered(self) -> None:
+    def _close(self) -> None:
         self._forget()
         self.transport.close()
 
     def _drop(self, reason: Reason) -> None:
         """The client is gone, or sent away."""
-        self._closing = True
-        self._forget()
-        self.transport.close()
+        self._close()
         exchange = self.exchange
         if exchange is not None:
             exchange.abandoned(reason)
 
     def _forget(self) -> None:
-        self._closing = True
+        if self._life < CLOSED:
+            self._enter(CLOSED)
         self._held = b""
         self._buffer.clear()
         self._count_held()
@@ -434,21 +378,23 @@ class Http1Server(Handler, Responder):
         """Close a connection that is slow with its head, or sends nothing of what it owes for too long."""
         clock = self.pod.proxy.clock
         waited = clock.now - self._since
-        left = HEAD_TIMEOUT
-        # The time of a gateway's client counts from accepting on: those from outside may mean ill by saying nothing.
+        in_head, in_body = bool(self._buffer.data), self._body is not None
         owed = bool(self.pod.gateway_port) and not self._served
-        if owed and waited >= HEAD_TIMEOUT and not self._buffer.data:
+        found = verdict(waited, owed=owed, in_head=in_head, in_body=in_body, busy=self.exchange is not None)
+        if found == CLOSE:
             self._shut()
-            return
-        if self._buffer.data:
-            left = HEAD_TIMEOUT - waited
-            if left <= 0.0:
-                self._refuse(ProtocolError("the head did not come in time", 408))
-                return
-        elif waited >= IDLE_TIMEOUT and self._body is not None:
+        elif found == REFUSE:
+            self._refuse(ProtocolError("the head did not come in time", 408))
+        elif found == DROP:
             self._drop(Reason.IDLE_TIMEOUT)
-            return
-        elif waited >= IDLE_TIMEOUT and self.exchange is None:
-            self._shut()
-            return
-        self._timer = clock.after(left, self._check)
+        else:
+            self._timer = clock.after(HEAD_TIMEOUT - waited if in_head else HEAD_TIMEOUT, self._check)
+
+    def _end_after(self) -> None:
+        """Close when the present request, or the next one, is answered."""
+        if self._life == SERVING:
+            self._enter(LAST)
+
+    def _enter(self, state: int) -> None:
+        assert state in NEXT[self._life], f"a connection in state {self._life} cannot become {state}"
+        self._life = state

@@ -54,7 +54,15 @@ def status_line(status: int, phrase: bytes) -> bytes:
     return line
 
 
-def write_response(head: ResponseHead, edits: Edits, chunked: bool, bodiless: bool, close: bool, http10: bool) -> bytes:
+def write_response(
+    head: ResponseHead,
+    edits: Edits,
+    *,
+    chunked: bool = False,
+    bodiless: bool = False,
+    close: bool = False,
+    http10: bool = False,
+) -> bytes:
     """A response's head for a client. `bodiless` responses (HEAD, 204, 304) have no framing field of ours."""
     out = [STATUS_LINES.get((head.status, head.phrase)) or status_line(head.status, head.phrase)]
     out += head.lines if head.names.isdisjoint(edits) else unedited(head, edits)

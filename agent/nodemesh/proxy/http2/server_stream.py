@@ -20,8 +20,7 @@ from ..http.records import reason_of
 from ..http.responder import Responder
 from ..http.session import Session
 from ..http.tunnel import Tunnel
-from ..tcp.relay import Relay
-from ..transport import Buffer, Transport
+from ..transport import SILENT, Buffer, Transport
 from .codes import CANCEL, INTERNAL_ERROR
 from .fault import Fault
 from .head import Head, Pair
@@ -215,12 +214,9 @@ class ServerStream(Receiver, Responder):
         self._codec.send_head(self.stream, response_pairs(answer, edits, False), False)
         self.exchange = None
         self._alarm.close()
-        pod = self.session.pod
-        relay = Relay(pod, record, tunnel.idle_timeout, tunnel)
-        self._tunnel = StreamTransport(relay.client, self._codec, self.stream, self._carrier.flush)
+        self._tunnel = StreamTransport(SILENT, self._codec, self.stream, self._carrier.flush)
         self._tunnel.remote, self._tunnel.local = self.session.remote, self.session.local
-        relay.client.take(self._tunnel)
-        relay.upstream.take(upstream)
+        relay = tunnel.open(record, self._tunnel, upstream)
         relay.start(b"", data)
         early = self._take_early()
         if early or self._early_end:

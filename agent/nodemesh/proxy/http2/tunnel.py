@@ -17,7 +17,7 @@ class StreamTransport(Transport):
     __slots__ = ("stream", "_codec", "_flush", "_paused", "_held", "_held_end")
 
     def __init__(self, handler: Handler, codec: Sending, stream: Stream, flush: Callable[[], None]) -> None:
-        super().__init__(handler, False, True)
+        super().__init__(handler, accepted=False, established=True)
         self.stream = stream
         self._codec = codec
         self._flush = flush

@@ -45,19 +45,17 @@ def test_hop_by_hop_fields_are_ours():
 
 def test_a_response():
     head = ResponseHead(404, b"", [b"x: 1", b"y: 1"], frozenset({b"x", b"y"}), length=3)
-    assert write_response(head, {b"y": b""}, False, False, False, False) == (
-        b"HTTP/1.1 404 Not Found\r\nx: 1\r\ncontent-length: 3\r\n\r\n"
-    )
-    assert b"transfer-encoding: chunked\r\n" in write_response(head, {}, True, False, False, False)
-    assert b"content-length" not in write_response(head, {}, True, False, False, False)
-    assert b"content-length" not in write_response(head, {}, False, True, False, False)
-    assert write_response(head, {}, False, False, True, False).endswith(b"connection: close\r\n\r\n")
-    assert write_response(head, {}, False, False, False, True).endswith(b"connection: keep-alive\r\n\r\n")
+    assert write_response(head, {b"y": b""}) == (b"HTTP/1.1 404 Not Found\r\nx: 1\r\ncontent-length: 3\r\n\r\n")
+    assert b"transfer-encoding: chunked\r\n" in write_response(head, {}, chunked=True)
+    assert b"content-length" not in write_response(head, {}, chunked=True)
+    assert b"content-length" not in write_response(head, {}, bodiless=True)
+    assert write_response(head, {}, close=True).endswith(b"connection: close\r\n\r\n")
+    assert write_response(head, {}, http10=True).endswith(b"connection: keep-alive\r\n\r\n")
 
 
 def test_an_unknown_status_keeps_its_phrase():
-    assert write_response(ResponseHead(299, b"Fine", []), {}, False, True, False, False) == b"HTTP/1.1 299 Fine\r\n\r\n"
-    assert write_response(ResponseHead(299, b"", []), {}, False, True, False, False) == b"HTTP/1.1 299 \r\n\r\n"
+    assert write_response(ResponseHead(299, b"Fine", []), {}, bodiless=True) == b"HTTP/1.1 299 Fine\r\n\r\n"
+    assert write_response(ResponseHead(299, b"", []), {}, bodiless=True) == b"HTTP/1.1 299 \r\n\r\n"
 
 
 def test_chunks():
