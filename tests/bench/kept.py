@@ -32,11 +32,6 @@ class Cost(NamedTuple):
 Costs = dict[str, dict[str, Cost]]
 
 
-def kept_for(path: Path = FILE) -> str:
-    """The Python that figures are kept for."""
-    return str(json.loads(path.read_text())["python"])
-
-
 def read(path: Path = FILE, python: str = PYTHON) -> Costs:
     """What is kept for this Python."""
     found = json.loads(path.read_text()) if path.exists() else {}

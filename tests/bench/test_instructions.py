@@ -58,13 +58,6 @@ def test_what_is_kept_holds_for_one_python(tmp_path: Path):
     assert kept.read(path, "another") == {}
 
 
-def test_the_figures_of_this_tree_are_kept_for_each_build_and_case():
-    assert {built: set(cases) for built, cases in kept.read(python=kept.kept_for()).items()} == {
-        "plain": set(CASES),
-        "compiled": set(CASES),
-    }
-
-
 class Uncounted(callgrind.Counted):
     """The job as it is without callgrind, which takes half a minute."""
 
