@@ -49,7 +49,6 @@ kernels: setup
 	@TABLE=bpf/README.md vagrant/boot
 
 image: setup
-	@command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap >/dev/null
 	@manifests/image/assemble build/image nodemesh doctor
 
 clean:
