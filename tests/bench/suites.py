@@ -10,6 +10,7 @@ from . import (
     datapath_suite,
     exchange_suite,
     fairness_suite,
+    fleet_suite,
     http2_suite,
     http_suite,
     instructions_suite,
@@ -32,6 +33,7 @@ SUITES: dict[str, Callable[[Options], Outcome]] = {
     "cluster": cluster_suite.run,
     "datapath": datapath_suite.run,
     "rollout": rollout_suite.run,
+    "fleet": fleet_suite.run,
     "soak": soak_suite.run,
 }
 

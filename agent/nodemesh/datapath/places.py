@@ -67,7 +67,7 @@ class Places:
     )  # fmt: skip
 
     def __init__(self, without: frozenset[Backend] = frozenset(), closed: bool = False) -> None:
-        """The endpoints in `without` are left out wherever others remain; `closed` as for plan.View."""
+        """The endpoints in `without` are left out wherever others remain; `closed` as for Planner.plan."""
         self.wanted: dict[Place, Wanted] = {}
         self.networks: list[Place] = []  # those of one port first, then the smallest
         self._passed: dict[Place, Wanted] = {}  # what passes is written only inside of networks that do not

@@ -20,10 +20,7 @@ BASE = 0
 
 
 class View(Protocol):
-    """What plan needs of routing's view of one client. `closed`: what the proxy should have is refused while nobody
-    serves, except where a service says otherwise."""
-
-    closed: bool
+    """What plan needs of routing's view of one client."""
 
     def frontends(self) -> Iterable[Frontend]: ...
 
@@ -69,11 +66,14 @@ class Planner:
         reverse: bool = False,
         without: frozenset[Backend] = frozenset(),
         restless: frozenset[str] = frozenset(),
+        closed: frozenset[int] = frozenset(),
     ) -> Plan:
         """The maps' contents for these (number, view) pairs. View 0, if given, is written once for all: the other
         views get what differs from it. With `reverse`, endpoints of services that the proxy serves lead to their
         service too, for hosts where another program has rewritten the virtual address before us. The endpoints in
-        `without` are left out wherever others remain; connections to `restless` hosts are the proxy's."""
+        `without` are left out wherever others remain; connections to `restless` hosts are the proxy's.
+        What the proxy should have of the views in `closed` is refused while nobody serves, but for services that say
+        otherwise."""
         given = dict(views)
         gone = self._views.keys() - given.keys()
         for number in gone:
@@ -85,8 +85,8 @@ class Planner:
         base: Mapping[Place, Wanted] = {}
         for number in sorted(given, key=lambda number: number != BASE):
             places = before.get(number)
-            if places is None or places.closed != given[number].closed:
-                places = Places(without, given[number].closed)
+            if places is None or places.closed != (number in closed):
+                places = Places(without, number in closed)
             self._views[number] = places
             touched = places.update(
                 given[number].frontends(), reverse, self._views[BASE] if number and BASE in given else None, restless
@@ -158,9 +158,10 @@ def plan(
     reverse: bool = False,
     without: frozenset[Backend] = frozenset(),
     restless: frozenset[str] = frozenset(),
+    closed: frozenset[int] = frozenset(),
 ) -> Plan:
     """A plan from scratch; see Planner.plan."""
-    return Planner().plan(views, reverse, without, restless)
+    return Planner().plan(views, reverse, without, restless, closed)
 
 
 def diff(current: Plan, wanted: Plan) -> Changes:

@@ -134,6 +134,7 @@ class Kernel:
         self._planner = Planner()
         self._views: list[tuple[int, Seen]] = []
         self._restless: frozenset[str] = frozenset()
+        self._closed: frozenset[int] = frozenset()  # views
         self._ejections = Ejections()
         self._depth_fd = -1  # of sockmap's program, where that is loaded
 
@@ -160,7 +161,9 @@ class Kernel:
         """Bring the service maps to what these views say, with the addresses that hosts have in the DNS. A service port
         for which there is no room passes. The proxy has the connections to hosts that are `restless`; what it should
         have of pods of namespaces that are `closed` is refused while nobody serves."""
-        self._views = [(number, Seen(view, resolved, view.client.namespace in closed)) for number, view in views]
+        numbered = list(views)
+        self._views = [(number, Seen(view, resolved)) for number, view in numbered]
+        self._closed = frozenset(number for number, view in numbered if view.client.namespace in closed)
         self._restless = frozenset(restless)
         self._replan()
 
@@ -171,7 +174,8 @@ class Kernel:
             self._replan()
 
     def _replan(self) -> None:
-        applied = self._services.apply(self._planner.plan(self._views, bool(self.foreign), self.out, self._restless))
+        planned = self._planner.plan(self._views, bool(self.foreign), self.out, self._restless, self._closed)
+        applied = self._services.apply(planned)
         if applied.passed != self.passed:
             self.passed = applied.passed
             if self.passed:

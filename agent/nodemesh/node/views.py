@@ -15,12 +15,11 @@ BASE_CLIENT = Client(namespace="default")
 
 
 class Seen:
-    """What a view has for the kernel, with the addresses of names as they are now; `closed` as for plan.View."""
+    """What a view has for the kernel, with the addresses of names as they are now."""
 
-    def __init__(self, view: View, resolved: Mapping[str, tuple[str, ...]], closed: bool = False) -> None:
+    def __init__(self, view: View, resolved: Mapping[str, tuple[str, ...]]) -> None:
         self._view = view
         self._resolved = resolved
-        self.closed = closed
 
     def frontends(self) -> Iterator[Frontend]:
         return self._view.frontends(self._resolved)

@@ -17,9 +17,8 @@ PASS = ServiceEntry(Mode.PASS)
 
 
 class View:
-    def __init__(self, *frontends, closed=False):
+    def __init__(self, *frontends):
         self._frontends = frontends
-        self.closed = closed
 
     def frontends(self):
         return self._frontends
@@ -289,12 +288,12 @@ def test_a_client_that_fails_closed_does_so_but_where_a_service_says_otherwise()
 
     open_ = {"nodemesh.io/failure-policy": "open"}
     shared = (proxied("10.96.0.1"), proxied("10.96.0.2", **open_), kernel("10.96.0.3", "10.1.0.1"))
-    views = [(0, View(*shared)), (1, View(*shared, closed=True))]
+    views = [(0, View(*shared)), (1, View(*shared))]
     planner = Planner()
-    made = planner.plan(views)
+    made = planner.plan(views, closed=frozenset({1}))
     assert found_for(made.entries, 0, "10.96.0.1").flags == ServiceFlag.NONE
     assert found_for(made.entries, 1, "10.96.0.1") == ServiceEntry(Mode.PROXY, ServiceFlag.FAIL_CLOSED)
     assert found_for(made.entries, 1, "10.96.0.2") == PROXY
     assert found_for(made.entries, 1, "10.96.0.3").mode is Mode.KERNEL
-    views = [(0, View(*shared)), (1, View(*shared))]
+    assert made == plan(views, closed=frozenset({1}))
     assert planner.plan(views) == plan(views)
