@@ -31,7 +31,6 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
     ("Abort", "http2Error"): "Istio refuses it as well",
     ("Delay", "exponentialDelay"): "Istio refuses it as well",
     ("TrafficPolicy", "tunnel"): "connections are not tunnelled through HTTP",
-    ("TrafficPolicy", "proxyProtocol"): "the PROXY protocol is not spoken to endpoints",
     ("OutlierDetection", "consecutiveErrors"): "it has no effect in Istio either; use consecutive5xxErrors",
     (
         "LoadBalancerSettings",
@@ -61,6 +60,10 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
 
 #: What has its effect, with a word on how far: (struct, JSON name).
 NOTES: dict[tuple[str, str], str] = {
+    (
+        "TrafficPolicy",
+        "proxyProtocol",
+    ): "connections of HTTP, which several requests share, name themselves, not a client",
     ("HTTPSettings", "h2UpgradePolicy"): "an undeclared port is spoken to as the client speaks, but from gateways",
     **dict.fromkeys(
         (("HTTPSettings", name) for name in ("maxConcurrentStreams", "http2KeepAlive")),

@@ -12,6 +12,7 @@ from .clock import Clock
 from .doomed import Doomed
 from .network import Network
 from .outlet import Outlet
+from .preamble import write_header
 from .tls.certificates import Certificates
 from .tls.transport import Records, TlsError, TlsTransport
 from .transport import Handler, Transport
@@ -30,14 +31,27 @@ class Connector:
         self.addresses: dict[str, tuple[str, ...]] = {}
 
     def connect(
-        self, cluster: Cluster, endpoint: Endpoint, outlet: Outlet, handler: Handler, name: str, alpn: str
+        self,
+        cluster: Cluster,
+        endpoint: Endpoint,
+        outlet: Outlet,
+        handler: Handler,
+        name: str,
+        alpn: str,
+        source: str = "",
+        destination: str = "",
     ) -> Transport:
         """Open a connection to an endpoint; failure is told by `Handler.lost` on a later turn. `name` is the TLS
-        server's, `alpn` what will be spoken, empty where that is not known."""
+        server's, `alpn` what will be spoken, empty where that is not known. `source` and `destination` are the ends of
+        the one client's connection that it stands for."""
         network, tls, keepalive = self.network, cluster.tls, cluster.pool.keepalive
         found = endpoint if is_literal(endpoint.address) else self.resolve(endpoint)
+        header = write_header(cluster.proxy_protocol, source, destination) if cluster.proxy_protocol else b""
         if tls is None:
-            return network.connect(found, outlet.namespace, outlet.lane, keepalive, handler)
+            plain = network.connect(found, outlet.namespace, outlet.lane, keepalive, handler)
+            if header:
+                plain.send(header)
+            return plain
         try:
             terms = self.certificates.client_terms(tls, name, alpn)
             transport = TlsTransport(handler, self.clock, terms)
@@ -45,7 +59,10 @@ class Connector:
             return Doomed(handler, self.clock, outlet.gate, error)
         except ValueError as error:
             return Doomed(handler, self.clock, outlet.gate, TlsError(f"{name!r} is no server name: {error}"))
-        transport.attach(network.connect(found, outlet.namespace, outlet.lane, keepalive, Records(transport)))
+        lower = network.connect(found, outlet.namespace, outlet.lane, keepalive, Records(transport))
+        if header:  # before all else, TLS among it
+            lower.send(header)
+        transport.attach(lower)
         return transport
 
     def resolve(self, endpoint: Endpoint) -> Endpoint | None:

@@ -78,9 +78,18 @@ class Target:
             return ""
         return strip_port(authority.decode("latin-1")) or self.cluster.host
 
-    def connect(self, host: Host, outlet: Outlet, handler: Handler, name: str, alpn: str) -> Transport:
+    def connect(
+        self,
+        host: Host,
+        outlet: Outlet,
+        handler: Handler,
+        name: str,
+        alpn: str,
+        source: str = "",
+        destination: str = "",
+    ) -> Transport:
         """Open a connection to one endpoint; `name` is `server_name`'s, the rest `Connector.connect`'s."""
-        return self._connector.connect(self.cluster, host.endpoint, outlet, handler, name, alpn)
+        return self._connector.connect(self.cluster, host.endpoint, outlet, handler, name, alpn, source, destination)
 
     def admit(self) -> bool:
         """Take a place under the breaker for one more connection; an idle one may have to go for it."""

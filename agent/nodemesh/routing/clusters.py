@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from ..config.credential import credential_key
 from ..config.destinationrule import (
+    VERSION,
     ClientTLSMode,
     ClientTLSSettings,
     ConnectionPoolSettings,
@@ -123,8 +124,15 @@ def build_cluster(
         retry_budget=retry_budget_of(policy.retry_budget),
         outlier=outlier_of(policy.outlier_detection),
         tls=tls,
+        proxy_protocol=proxy_protocol_of(policy),
         external=service.external,
     )
+
+
+def proxy_protocol_of(policy: Policy) -> int:
+    """The version of the PROXY protocol; V1 where nothing is said."""
+    settings = policy.proxy_protocol
+    return 0 if settings is None else 2 if settings.version is VERSION.V2 else 1
 
 
 def locality_of(

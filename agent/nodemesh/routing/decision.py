@@ -190,6 +190,7 @@ class Cluster(Value, frozen=True, kw_only=True):
     retry_budget: RetryBudget | None = None
     outlier: Outlier | None = None
     tls: UpstreamTls | None = None
+    proxy_protocol: int = 0  # the version that connections to endpoints begin with; 0: none
     external: bool = False
 
 

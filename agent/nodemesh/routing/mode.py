@@ -145,8 +145,8 @@ def policy_needs_proxy(rule: DestinationRule, port: int) -> str:
             need = "warm-up"
         elif policy.retry_budget is not None:
             need = "a retry budget"
-        elif rule.policy is not None and (rule.policy.tunnel is not None or rule.policy.proxy_protocol is not None):
-            need = "a tunnel or the PROXY protocol"
+        elif policy.proxy_protocol is not None:
+            need = "the PROXY protocol"
         if need:
             of = f" (subset {subset})" if subset else ""
             return f"DestinationRule {rule.key} asks for {need}{of} ({rule.location})"

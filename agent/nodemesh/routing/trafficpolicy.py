@@ -11,6 +11,7 @@ from ..config.destinationrule import (
     LoadBalancerSettings,
     OutlierDetection,
     PortTrafficPolicy,
+    ProxyProtocol,
     RetryBudget,
     TrafficPolicy,
 )
@@ -25,6 +26,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     outlier_detection: OutlierDetection | None = None
     tls: ClientTLSSettings | None = None
     retry_budget: RetryBudget | None = None
+    proxy_protocol: ProxyProtocol | None = None
 
 
 def effective_policy(rule: DestinationRule | None, subset: str, port: int) -> Policy:
@@ -46,6 +48,7 @@ def overlay(base: Policy, policy: TrafficPolicy | None, port: int) -> Policy:
         outlier_detection=policy.outlier_detection or base.outlier_detection,
         tls=policy.tls or base.tls,
         retry_budget=policy.retry_budget or base.retry_budget,
+        proxy_protocol=policy.proxy_protocol or base.proxy_protocol,
     )
     own = port_settings(policy, port)
     if own is None:

@@ -41,6 +41,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     protocol: str = "HTTP/1.1"
     tls: bool = False
+    announced: str | None = None  # by the PROXY protocol: the client's address, empty where it names none
 
     @property
     def is_grpc(self) -> bool:

@@ -6,8 +6,10 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
+from ..proxy.accept.proxy_protocol import read_header
 from ..proxy.clock import Clock
 from ..proxy.http2.frames import PREFACE
+from ..proxy.preamble import SIGNATURE
 from . import http1, http2
 from .deeds import Act, Deed, Seen
 from .network import Server
@@ -19,6 +21,9 @@ from .upstream import Station
 HANDSHAKE = 0x16
 
 METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE ")
+
+#: What the PROXY protocol begins with.
+ANNOUNCING = (b"PROXY ", SIGNATURE)
 
 #: RST_STREAM's code where a pod gives a stream up.
 INTERNAL_ERROR = 2
@@ -59,13 +64,22 @@ class Serving:
         self.tls: TlsLine | None = None
         self._speaker: Speaker | None = None
         self._first = b""
+        self._announcement = b""
+        self.announced: str | None = None
         server.station.peers.add(peer)
         peer.watcher = self._heard
         if server.station.greeting:
             peer.send(server.station.greeting)
 
     def _heard(self) -> None:
-        data = self.peer.take()
+        data = self._announcement + self.peer.take()
+        self._announcement = b""
+        if self.tls is None and self._speaker is None and self.announced is None and data.startswith(ANNOUNCING):
+            header = read_header(data)
+            if header is None:
+                self._announcement = data
+                return
+            self.announced, data = header[1], data[header[0] :]
         if self.tls is None and self._speaker is None and data[:1] and data[0] == HANDSHAKE:
             self.line = self.tls = TlsLine(self.peer, self.server.tls(), server=True)
         if self.tls is not None:
@@ -97,6 +111,7 @@ class Serving:
             port=self.server.port,
             at=self.server.clock.now,
             tls=self.tls is not None,
+            announced=self.announced,
             **what,  # type: ignore[arg-type]
         )
 

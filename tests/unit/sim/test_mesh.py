@@ -266,3 +266,28 @@ def test_what_is_refused_is_told_with_its_place(tmp_path):
 def test_a_request_that_is_none_is_an_error(request_, word):
     with pytest.raises(MeshError, match=word):
         Mesh(WEB).send(request_)
+
+
+@pytest.mark.parametrize("version", ["V1", "V2"])
+@pytest.mark.parametrize("tls", ["", ", tls: {mode: SIMPLE, caCertificates: /c}"])
+def test_endpoints_are_told_the_client_by_the_proxy_protocol(version, tls):
+    policy = f"{{proxyProtocol: {{version: {version}}}{tls}}}"
+    mesh = Mesh(service("web", "tcp") + destination(policy))
+    mesh.certificates  # noqa: B018
+    answer = mesh.send("GET tcp://10.96.0.10:80", body=b"hi")
+    (seen,) = answer.seen
+    assert (answer.body, answer.mode, seen.tls) == (b"hi", "proxy", bool(tls))
+    assert seen.announced.startswith("10.1.0.9:")
+    for protocol in ("http", "http2"):
+        mesh = Mesh(service("web", protocol) + destination(policy))
+        mesh.certificates  # noqa: B018
+        for answer in mesh.send_many(2, "GET http://web/"):
+            assert (answer.status, answer.seen[0].announced) == (200, "")
+
+
+def test_a_subset_speaks_the_proxy_protocol_alone():
+    subsets = "[{name: v1, labels: {v: a}, trafficPolicy: {proxyProtocol: {}}}, {name: v2, labels: {v: b}}]"
+    to = "{match: [{uri: {prefix: /1}}], route: [{destination: {host: web, subset: v1}}]}"
+    text = WEB + rules(to + "\n  - route: [{destination: {host: web, subset: v2}}]")
+    mesh = Mesh(text + destination("{loadBalancer: {simple: RANDOM}}", subsets))
+    assert [mesh.send(f"GET http://web/{number}").seen[0].announced for number in (1, 2)] == ["", None]

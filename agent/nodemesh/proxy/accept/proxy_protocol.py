@@ -10,14 +10,14 @@ from typing import Final
 from ...reasons import Reason
 from ..clock import Timer
 from ..pod import Pod
+from ..preamble import SIGNATURE
 from ..tcp.refusal import turn_away
 from ..transport import Buffer, Handler, Transport
 
 #: Section 2.1: the longest line of version 1, its CRLF among it.
 MAX_LINE: Final = 107
 
-#: Version 2's first bytes, and how many come before what its length counts.
-SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
+#: How many bytes of version 2 come before what its length counts.
 FIXED: Final = 16
 
 #: More is not taken of addresses and extensions (Envoy has no limit but the length's own 64 KiB).

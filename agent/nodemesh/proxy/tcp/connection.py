@@ -116,7 +116,10 @@ class TcpConnection(RelayOwner):
         target = self.target
         name = target.server_name(b"") if target.cluster.tls is not None else ""
         alpn = "http/1.1" if target.cluster.protocol in HTTP_PROTOCOLS else ""
-        transport = target.connect(host, self.pod.outlet, relay.upstream, name, alpn)
+        record = self.record
+        transport = target.connect(
+            host, self.pod.outlet, relay.upstream, name, alpn, record.downstream_remote, record.downstream_local
+        )
         if not transport.established:
             self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
         self.record.upstream_host = transport.remote

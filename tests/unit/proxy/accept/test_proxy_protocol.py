@@ -2,7 +2,8 @@
 
 import pytest
 
-from nodemesh.proxy.accept.proxy_protocol import MAX_LENGTH, MAX_LINE, SIGNATURE, HeaderError, read_header
+from nodemesh.proxy.accept.proxy_protocol import MAX_LENGTH, MAX_LINE, HeaderError, read_header
+from nodemesh.proxy.preamble import SIGNATURE
 
 
 def binary(command: int, family: int, said: bytes) -> bytes:
