@@ -73,18 +73,8 @@ def run(
     replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
+    from ..node import options as asked
     from ..node import supervisor
-    from ..node.options import (
-        Ebpf,
-        RunOptions,
-        StartError,
-        parse_address,
-        parse_expose,
-        parse_gateway_bind,
-        parse_gateway_listen,
-        parse_labels,
-        parse_remote,
-    )
 
     kubernetes = kubernetes or bool(kubeconfig)
     _check_combination(
@@ -94,7 +84,7 @@ def run(
     if relay and not kubernetes:
         raise click.UsageError("--relay stands before the API server of --kubernetes; give that, too")
     try:
-        options = RunOptions(
+        options = asked.RunOptions(
             config=config,
             keep_going=keep_going or kubernetes,
             kubernetes=kubernetes,
@@ -103,18 +93,18 @@ def run(
             relay_ca=relay_ca,
             state_dir=state_dir,
             cluster=cluster,
-            remotes=tuple(parse_remote(text) for text in remote),
+            remotes=tuple(asked.parse_remote(text) for text in remote),
             remote_secrets=remote_secrets,
             node=node,
-            expose=tuple(parse_expose(text) for text in expose),
+            expose=tuple(asked.parse_expose(text) for text in expose),
             client=client,
-            gateway=parse_labels(gateway),
+            gateway=asked.parse_labels(gateway),
             gateway_image=gateway_image,
-            gateway_listen=tuple(parse_gateway_listen(text) for text in gateway_listen if "=" in text),
-            gateway_bind=next((parse_gateway_bind(text) for text in gateway_listen if "=" not in text), ""),
-            admin=parse_address(admin, 15000),
+            gateway_listen=tuple(asked.parse_gateway_listen(text) for text in gateway_listen if "=" in text),
+            gateway_bind=next((asked.parse_gateway_bind(text) for text in gateway_listen if "=" not in text), ""),
+            admin=asked.parse_address(admin, 15000),
             workers=workers,
-            ebpf=Ebpf(ebpf),
+            ebpf=asked.Ebpf(ebpf),
             access_log=access_log,
             log_json=log_format == "json",
             cgroup_root=cgroup_root,
@@ -126,7 +116,7 @@ def run(
             control_limit=control_limit,
         )
         status = supervisor.run(options)
-    except StartError as error:
+    except asked.StartError as error:
         raise Failure(str(error)) from None
     sys.exit(status)
 

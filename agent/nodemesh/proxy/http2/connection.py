@@ -226,7 +226,7 @@ class Connection(Sections):
         stream = self.streams.get(id)
         if stream is None:
             self._find_closed(id, "RST_STREAM")
-            self._late(id, False, True)
+            self._late(id, refuse=False, ended=True)
             return
         self._fail(stream, RESET_BY_PEER, remote_reset(self.server, int.from_bytes(data, "big")))
         if self.server and not stream.answered and self.now - stream.since < PREMATURE:
@@ -317,7 +317,7 @@ class Connection(Sections):
         self.watch.asked(self.now)
         last = int.from_bytes(data[:4], "big") & MAX_31
         code = int.from_bytes(data[4:8], "big")
-        fault = Fault(code, Reason.UPSTREAM_REFUSED_STREAM, f"GOAWAY {name_of(code)}", True, True)
+        fault = Fault(code, Reason.UPSTREAM_REFUSED_STREAM, f"GOAWAY {name_of(code)}", remote=True, unprocessed=True)
         self.leaving = True
         if not self.server:  # a client's word is only a hint: it opens all streams itself
             for stream in [stream for stream in self.streams.values() if stream.id > last]:
