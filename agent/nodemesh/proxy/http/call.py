@@ -29,7 +29,7 @@ class Call(Requester):
     __slots__ = (
         "caller", "pod", "target", "request", "body", "policy", "security", "state", "attempts", "reasons", "upstream",
         "host", "host_name", "local_name", "protocol", "sent_at", "_edits", "_retries", "_tried", "_limits", "_fresh",
-        "_spared", "_unsettled", "_retrying", "_rest_timer",
+        "_spared", "_unsettled", "_retrying", "_rest_timer", "_light",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +62,8 @@ class Call(Requester):
         self._unsettled = False  # a gRPC call whose status is still to come
         self._retrying = False  # holds a place under the limit of retries
         self._rest_timer: Timer | None = None
+        #: Whether sending again will do no harm and be possible, whatever happens.
+        self._light = body is None and request.head.method in IDEMPOTENT
 
     def __repr__(self) -> str:
         return f"<Call {self.target.cluster.name} state={self.state} attempts={self.attempts} host={self.host!r}>"
@@ -155,7 +157,7 @@ class Call(Requester):
         name = self.target.server_name(self.request.authority) if self.target.cluster.tls is not None else ""
         while True:
             upstream = self.target.stream(host, self.pod.outlet, self._fresh, name, self.request.head)
-            if upstream is None or self._is_light() or not upstream.reused or not upstream.stale:
+            if upstream is None or self._light or not upstream.reused or not upstream.stale:
                 return upstream
             upstream.cancel()  # what is sent there would be lost, and nobody may or can send it again
 
@@ -276,7 +278,8 @@ class Call(Requester):
     def switched(self, head: ResponseHead, transport: Transport, data: bytes) -> None:
         self._enter(SWITCHED)
         self.local_name = transport.local
-        self._stop_timers()
+        if self._limits is not None:
+            self._limits.end()
         self.caller.switched(head, transport, data)
 
     def upstream_drained(self) -> None:
@@ -307,10 +310,6 @@ class Call(Requester):
     def _is_safe(self) -> bool:
         """Whether sending again does no harm and is possible."""
         return self.request.head.method in IDEMPOTENT and (self.body is None or self.body.whole)
-
-    def _is_light(self) -> bool:
-        """Whether sending again will do no harm and be possible, whatever happens."""
-        return self.body is None and self.request.head.method in IDEMPOTENT
 
     def _may_retry(self) -> bool:
         """Whether one more retry is possible and allowed; takes its place under the limit of retries."""
@@ -385,9 +384,6 @@ class Call(Requester):
         if self._retrying:
             self._retrying = False
             self.target.limits.retries.release()
-        self._stop_timers()
-
-    def _stop_timers(self) -> None:
         if self._limits is not None:
             self._limits.end()
         if self._rest_timer is not None:

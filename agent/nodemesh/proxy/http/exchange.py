@@ -5,7 +5,7 @@ A decision says what is to become of the request; the exchange does it: fault, c
 from __future__ import annotations
 
 from ...reasons import Reason
-from ...routing.decision import Decision, DirectResponse, Failure, HeaderOps, Redirect, Route
+from ...routing.decision import Decision, DirectResponse, Failure, Redirect, Route
 from ...routing.rewrite import redirect_location
 from ..clock import Alarm, Timer
 from ..transport import Buffer, Transport
@@ -23,7 +23,7 @@ from .records import begin_record, fields_of, note_call, note_trailers
 from .request_body import RequestBody
 from .responder import Responder
 from .retry import NO_RETRY
-from .service_time import SERVICE_TIME, service_time_line
+from .service_time import LINES, SERVICE_TIME, longer_line
 from .session import Session
 from .tracing import begin_trace
 from .tunnel import Tunnel
@@ -232,8 +232,9 @@ class Exchange(Caller):
         if placement.path != record.path:
             record.original_path = record.path
         facts = NO_FACTS
-        if destination.request_headers is not None or route.request_headers is not None:
-            facts = self._facts(destination.request_headers, route.request_headers)
+        for ops in (destination.request_headers, route.request_headers):
+            if ops is not None and ops.formatted:
+                facts = self._facts(None)
         request = compose(route, placement, self.head, record, facts, self.session.dialled)
         call = self._call = Call(self, self.pod, self.proxy.target(cluster), request, self._body, self._alarm)
         self._enter(CALLING)
@@ -264,7 +265,8 @@ class Exchange(Caller):
         record.answered_at = now - self._began
         if wanted is not None and wanted.response:
             record.response_fields = fields_of(head.lines, wanted.response)
-        edits = {SERVICE_TIME: service_time_line(record.upstream_time)}
+        milliseconds = int(record.upstream_time * 1000.0)
+        edits = {SERVICE_TIME: LINES[milliseconds] if milliseconds < len(LINES) else longer_line(milliseconds)}
         self._dress(head, edits)
         self._responder.respond(head, edits, data, ended)
         if ended:
@@ -321,7 +323,8 @@ class Exchange(Caller):
         decision = self._decision
         self._enter(ANSWERING)
         if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
-            change(decision.response_headers, NO_FIELDS, edits, self._facts(decision.response_headers))
+            ops = decision.response_headers
+            change(ops, NO_FIELDS, edits, self._facts(None) if ops.formatted else NO_FACTS)
         if decision is not None and decision.cors is not None:
             cors.edit_response(decision.cors, request.headers.get(b"origin", b""), edits)
         head, body = reply_to(request, status, body, grpc_status, edits)
@@ -341,24 +344,19 @@ class Exchange(Caller):
         assert decision is not None and placement is not None and call is not None
         destination = placement.destination
         headers = self.head.headers
-        if destination.response_headers is not None:
-            change(destination.response_headers, head, edits, self._facts(destination.response_headers, response=head))
-        if decision.response_headers is not None:
-            change(decision.response_headers, head, edits, self._facts(decision.response_headers, response=head))
+        for ops in (destination.response_headers, decision.response_headers):
+            if ops is not None:
+                change(ops, head, edits, self._facts(head) if ops.formatted else NO_FACTS)
         if decision.cors is not None:
             cors.edit_response(decision.cors, headers.get(b"origin", b""), edits)
-        placement.announce(head, edits, call.host)
+        if placement.announces:
+            placement.announce(head, edits, call.host)
         if not edits.get(DATE) and (DATE in edits or DATE not in head.names):  # it may be changed, and not be missing
             edits[DATE] = self.proxy.date_line()
         edits[SERVER] = self.pod.server
 
-    def _facts(
-        self, ops: HeaderOps | None, others: HeaderOps | None = None, response: ResponseHead | None = None
-    ) -> Facts:
-        """What variables in header values stand for, if there are any; `response` is the upstream's, once it has
-        answered."""
-        if (ops is None or not ops.formatted) and (others is None or not others.formatted):
-            return NO_FACTS
+    def _facts(self, response: ResponseHead | None) -> Facts:
+        """What variables in header values stand for; `response` is the upstream's, once it has answered."""
         facts = self.session.facts(self.head, self.record)
         facts.response = response
         facts.call = self._call

@@ -14,7 +14,7 @@ from .session import Session
 
 def begin_exchange(session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> Exchange:
     """The exchange of a request that has just come."""
-    if is_grpc(head):
+    if b"content-type" in head.headers and is_grpc(head):
         return GrpcExchange(session, head, responder, alarm)
     return Exchange(session, head, responder, alarm)
 

@@ -18,9 +18,9 @@ from .sticky import Sticky
 
 class Placement:
     """Drawn once, for all tries. `path` has the query with it; `key` is that of consistent hashing, `wanted` the
-    endpoint of a session that was begun before (None: any will do)."""
+    endpoint of a session that was begun before (None: any will do). `announces`: there is something to `announce`."""
 
-    __slots__ = ("destination", "path", "authority", "key", "wanted", "_sticky", "_cookie")
+    __slots__ = ("destination", "path", "authority", "key", "wanted", "announces", "_sticky", "_cookie")
 
     def __init__(self, route: Route, head: RequestHead, record: RequestRecord, rng: Random, clock: Clock) -> None:
         self.key: int | None = None
@@ -50,6 +50,7 @@ class Placement:
         if cluster is not None and cluster.load_balancer.hash is not None:
             found = HashKey(cluster.load_balancer.hash, head, record)
             self.key, self._cookie = found.value, found.cookie
+        self.announces = bool(self._cookie) or self._sticky is not None
 
     def announce(self, head: ResponseHead, edits: Edits, host: Host | None) -> None:
         """Have the client bring what leads its next request to the same endpoint."""

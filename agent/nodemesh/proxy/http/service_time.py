@@ -10,8 +10,6 @@ SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
 LINES: Final = [b"x-envoy-upstream-service-time: %d" % milliseconds for milliseconds in range(1024)]
 
 
-def service_time_line(seconds: float) -> bytes:
-    milliseconds = int(seconds * 1000.0)
-    if 0 <= milliseconds < len(LINES):
-        return LINES[milliseconds]
+def longer_line(milliseconds: int) -> bytes:
+    """The line for more milliseconds than `LINES` has."""
     return b"x-envoy-upstream-service-time: %d" % milliseconds
