@@ -132,6 +132,46 @@ def test_grpc_methods_are_paths():
     assert (status, fields[b"grpc-status"]) == (200, b"12")  # UNIMPLEMENTED
 
 
+def test_of_grpc_routes_the_host_counts_then_service_method_headers_and_age():
+    def call(text, host="a.shop.example", lines=()):
+        shop = Shop(gateway(HTTP) + text)
+        return shop.ask("/shop.Cart/Add", host, "POST", lines=["content-type: application/grpc", *lines])[2]
+
+    def pair(first, second, first_host="", second_host=""):
+        text = route("first", rule(first), hosts=first_host, kind="GRPCRoute", created=2)
+        return text + route("second", rule(second, backends=STOCK_REF), hosts=second_host, kind="GRPCRoute", created=1)
+
+    whole, service = "{method: {service: shop.Cart, method: Add}}", "{method: {service: shop.Cart}}"
+    method = "{method: {method: Add}}"
+    assert call(pair(service, whole, "[a.shop.example]", "['*.shop.example']")) == "cart"
+    assert call(pair(service, whole, "['*.shop.example']", "['*.example']")) == "cart"
+    assert call(pair(whole, service)) == "cart" and call(pair(service, method)) == "cart"
+    headed = "{method: {service: shop.Cart, method: Add}, headers: [{name: x, value: '1'}]}"
+    assert call(pair(headed, whole), lines=["x: 1"]) == "cart" and call(pair(headed, whole)) == "stock"
+    assert call(pair(whole, whole)) == "stock"  # the older
+
+
+def test_of_several_header_lines_all_count_of_several_parameters_the_first():
+    headers = "[{name: X-A, value: 'b,c'}]"
+    shop = at_gateway(rule(f"{{headers: {headers}}}") + rule("{queryParams: [{name: Q, value: '1'}]}", "", STOCK_REF))
+    assert shop.ask(lines=["x-a: b", "X-a: c"])[2] == "cart"
+    assert shop.ask(lines=["x-a: c"])[0] == 404
+    assert shop.ask("/?Q=1&Q=2")[2] == "stock"
+    assert shop.ask("/?q=1")[0] == 404 and shop.ask("/?Q=2&Q=1")[0] == 404
+
+
+def test_a_service_without_endpoints_answers_503_for_its_share():
+    backends = "{name: cart, port: 80, weight: 3}, {name: bare, port: 80, weight: 1}"
+    shop = at_gateway(rule(backends=backends))
+    statuses = [shop.ask()[0] for _ in range(200)]
+    assert set(statuses) == {200, 503} and 25 <= statuses.count(503) <= 75
+
+
+def test_hostnames_of_mesh_routes_count_for_nothing():
+    shop = Shop(mesh_route("r", rule(), hosts="[a.example]"))
+    assert shop.ask(at=CART_IP, host="b.example")[2] == "cart"
+
+
 # === listeners and hosts
 
 

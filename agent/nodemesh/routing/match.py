@@ -115,11 +115,13 @@ def encoded(text: str, folded: bool) -> bytes:
 
 
 class Check:
-    """One condition on one part of a request other than its path."""
+    """One condition on one part of a request other than its path. Of a header that came several times each value counts
+    by itself, as in Envoy; with `whole` all of them, joined, as the Gateway API has it (HTTPHeaderMatch)."""
 
-    __slots__ = ("costly", "exact_header", "field", "key", "made", "match", "pseudo")
+    __slots__ = ("costly", "exact_header", "field", "key", "made", "match", "pseudo", "whole")
 
-    def __init__(self, field: int, key: str, match: TextMatch) -> None:
+    def __init__(self, field: int, key: str, match: TextMatch, whole: bool = False) -> None:
+        self.whole = whole
         self.field = field
         self.match = match
         self.key = key.encode() if field == QUERY else key.lower().encode()
@@ -149,7 +151,7 @@ class Check:
         return query_value(request.query, self.key)
 
     def holds(self, request: Request) -> bool:
-        if self.field <= WITHOUT and self.key in request.repeated:  # each counts by itself, as in Envoy
+        if self.field <= WITHOUT and not self.whole and self.key in request.repeated:
             found = any(self.match.matches(each) for each in request.repeated[self.key])
             return found is (self.field == HEADER)
         value = self.seen(request)

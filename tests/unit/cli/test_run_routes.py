@@ -111,6 +111,28 @@ def test_tls_ends_by_the_server_name_and_misdirected_requests_are_told(tmp_path,
         assert edge.get("https://a.example/", port, *trust, "-H", "host: c.example").status == 404
 
 
+def test_http2_at_a_listener_is_routed_and_misdirected_requests_are_told(tmp_path, upstream, authority):
+    """Browsers send requests for several hosts on one connection if its certificate is for all (RFC 9113 9.1.1)."""
+    secure, plain_port = free_port(), free_port()
+    (tmp_path / "ca.pem").write_bytes(authority.certificate)
+    h2 = ("--cacert", str(tmp_path / "ca.pem"), "--http2", "-w", "\n%{http_version}\n%{http_code}")
+    listener = "{{name: {0}, hostname: '{1}', port: {2}, protocol: HTTPS, tls: {{certificateRefs: [{{name: pair}}]}}}}"
+    text = gateway(
+        listener.format("a", "a.example", secure), listener.format("rest", "*.example", secure), plain(plain_port),
+        namespace="default",
+    )  # fmt: skip
+    edge = Edge(tmp_path, upstream)
+    edge.write(text + route("r", TO_REVIEWS, namespace="default") + secret("pair", authority, "*.example"))
+    with edge:
+        until(lambda: edge.get("https://a.example/", secure, *h2) == (200, "v1\n2"))
+        assert edge.get("https://b.example/", secure, *h2) == (200, "v1\n2")
+        assert edge.get("https://b.example/", secure, *h2, "-H", "host: c.example") == (200, "v1\n2")
+        assert edge.get("https://b.example/", secure, *h2, "-H", "host: a.example").status == 421
+        assert edge.get("https://a.example/", secure, *h2, "-H", "host: b.example").status == 421
+        prior = ("--http2-prior-knowledge", "-w", "\n%{http_version}\n%{http_code}")
+        assert edge.get("http://any.example/", plain_port, *prior) == (200, "v1\n2")
+
+
 def test_routes_of_the_mesh_are_carried_out_for_exposed_services(tmp_path, upstream):
     parents = "[{group: '', kind: Service, name: reviews}]"
     rules = "- matches: [{path: {value: /in}}]\n  backendRefs: [{name: reviews, port: 9080}]\n"

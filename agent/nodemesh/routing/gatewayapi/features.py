@@ -8,7 +8,12 @@ from typing import Final
 GATEWAY_FEATURES: Final = (
     "BackendTLSPolicy",
     "BackendTLSPolicySANValidation",
+    "GRPCRoute",
+    "GRPCRouteNamedRouteRule",
+    "GRPCRouteRequestHeaderModifier",
     "Gateway",
+    "GatewayAddressEmpty",
+    "GatewayBackendClientCertificate",
     "GatewayFrontendClientCertificateValidation",
     "GatewayHTTPListenerIsolation",
     "GatewayHTTPSListenerDetectMisdirectedRequests",
@@ -18,6 +23,7 @@ GATEWAY_FEATURES: Final = (
     "HTTPRoute303RedirectStatusCode",
     "HTTPRoute307RedirectStatusCode",
     "HTTPRoute308RedirectStatusCode",
+    "HTTPRouteBackendProtocolH2C",
     "HTTPRouteBackendProtocolWebSocket",
     "HTTPRouteBackendRequestHeaderModification",
     "HTTPRouteBackendRequestRedirect",
@@ -51,6 +57,7 @@ GATEWAY_FEATURES: Final = (
 )
 
 MESH_FEATURES: Final = (
+    "GRPCRoute",
     "HTTPRoute",
     "Mesh",
     "MeshClusterIPMatching",

@@ -78,7 +78,7 @@ def checks_of(match: HTTPRouteMatch) -> tuple[Check, ...]:
     if match.method is not None:
         checks.append(Check(METHOD, "", TextMatch(StringMatch(exact=match.method.value))))
     for header in match.headers:
-        checks.append(Check(HEADER, header.name, text_match(header.type, header.value)))
+        checks.append(Check(HEADER, header.name, text_match(header.type, header.value), whole=True))
     for param in match.query_params:
         checks.append(Check(QUERY, param.name, text_match(param.type, param.value)))
     return tuple(checks)
