@@ -30,7 +30,6 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
     ("L4MatchAttributes", "sourceSubnet"): "it has no effect in Istio either",
     ("Abort", "http2Error"): "Istio refuses it as well",
     ("Delay", "exponentialDelay"): "Istio refuses it as well",
-    ("TrafficPolicy", "tunnel"): "connections are not tunnelled through HTTP",
     ("OutlierDetection", "consecutiveErrors"): "it has no effect in Istio either; use consecutive5xxErrors",
     (
         "LoadBalancerSettings",
@@ -60,6 +59,7 @@ UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
 
 #: What has its effect, with a word on how far: (struct, JSON name).
 NOTES: dict[tuple[str, str], str] = {
+    ("TrafficPolicy", "tunnel"): "for connections without HTTP, as in Istio; HTTP/1.1 is spoken to the proxy",
     (
         "TrafficPolicy",
         "proxyProtocol",

@@ -34,6 +34,7 @@ from .decision import (
     LoadBalancer,
     Outlier,
     Pool,
+    Tunnel,
     UpstreamTls,
     Warmup,
 )
@@ -124,9 +125,19 @@ def build_cluster(
         retry_budget=retry_budget_of(policy.retry_budget),
         outlier=outlier_of(policy.outlier_detection),
         tls=tls,
+        tunnel=tunnel_of(policy),
         proxy_protocol=proxy_protocol_of(policy),
         external=service.external,
     )
+
+
+def tunnel_of(policy: Policy) -> Tunnel | None:
+    settings = policy.tunnel
+    if settings is None:
+        return None
+    host = settings.target_host or ""
+    host = f"[{host}]" if ":" in host else host
+    return Tunnel(target=f"{host}:{settings.target_port}".encode(), post=settings.protocol == "POST")
 
 
 def proxy_protocol_of(policy: Policy) -> int:

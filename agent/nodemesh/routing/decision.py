@@ -158,6 +158,13 @@ class UpstreamTls(Value, frozen=True, kw_only=True):
     insecure_skip_verify: bool = False
 
 
+class Tunnel(Value, frozen=True, kw_only=True):
+    """Connections to endpoints are a CONNECT, or a POST, to a proxy there that leads to `target` (`host:port`)."""
+
+    target: bytes
+    post: bool = False
+
+
 class Priorities(Value, frozen=True, kw_only=True):
     """Endpoints by priority (0 is tried first), each a tuple of indices into `Cluster.endpoints`, and, where
     `distribute` applies, the weight of each locality group inside priority 0."""
@@ -190,6 +197,7 @@ class Cluster(Value, frozen=True, kw_only=True):
     retry_budget: RetryBudget | None = None
     outlier: Outlier | None = None
     tls: UpstreamTls | None = None
+    tunnel: Tunnel | None = None  # of connections without HTTP
     proxy_protocol: int = 0  # the version that connections to endpoints begin with; 0: none
     external: bool = False
 

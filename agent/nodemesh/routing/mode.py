@@ -145,6 +145,8 @@ def policy_needs_proxy(rule: DestinationRule, port: int) -> str:
             need = "warm-up"
         elif policy.retry_budget is not None:
             need = "a retry budget"
+        elif policy.tunnel is not None:
+            need = "a tunnel"
         elif policy.proxy_protocol is not None:
             need = "the PROXY protocol"
         if need:

@@ -14,6 +14,7 @@ from ..config.destinationrule import (
     ProxyProtocol,
     RetryBudget,
     TrafficPolicy,
+    TunnelSettings,
 )
 from .tables import DestinationRule
 
@@ -26,6 +27,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     outlier_detection: OutlierDetection | None = None
     tls: ClientTLSSettings | None = None
     retry_budget: RetryBudget | None = None
+    tunnel: TunnelSettings | None = None
     proxy_protocol: ProxyProtocol | None = None
 
 
@@ -48,6 +50,7 @@ def overlay(base: Policy, policy: TrafficPolicy | None, port: int) -> Policy:
         outlier_detection=policy.outlier_detection or base.outlier_detection,
         tls=policy.tls or base.tls,
         retry_budget=policy.retry_budget or base.retry_budget,
+        tunnel=policy.tunnel or base.tunnel,
         proxy_protocol=policy.proxy_protocol or base.proxy_protocol,
     )
     own = port_settings(policy, port)

@@ -147,8 +147,12 @@ class Http1Speaker(Speaker):
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving)
         self._reader = http1.Reader(False)
+        self._tunnel: BytesSpeaker | None = None  # what follows a CONNECT
 
     def take(self, data: bytes) -> None:
+        if self._tunnel is not None:
+            self._tunnel.take(data)
+            return
         for message in self._reader.feed(data):
             method, path, _ = message.start.split(b" ", 2)
             seen = self.serving.seen(
@@ -159,6 +163,10 @@ class Http1Speaker(Speaker):
                 body=message.body,
             )
             deed = self.station.deed_for(seen)
+            if method == b"CONNECT" and deed.act is Act.ANSWER and deed.status == 200:
+                self._tunnel = BytesSpeaker(self.serving)
+                self.serving.act(deed, lambda: self.serving.line.send(b"HTTP/1.1 200 OK\r\n\r\n"))
+                return
             self.serving.act(deed, lambda deed=deed, seen=seen: self._answer(deed, seen))  # type: ignore[misc]
 
     def _answer(self, deed: Deed, seen: Seen) -> None:

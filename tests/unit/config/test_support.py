@@ -40,7 +40,7 @@ def test_the_reasons_name_fields_that_exist():
 
 def test_all_below_an_unsupported_field_is_unsupported():
     assert not row("Sidecar", "spec.ingress[].connectionPool.tcp.maxConnections").supported
-    assert not row("DestinationRule", "spec.subsets[].trafficPolicy.tunnel.targetHost").supported
+    assert not row("DestinationRule", "spec.subsets[].trafficPolicy.loadBalancer.zoneAwareLbSetting.enabled").supported
     assert row("DestinationRule", "spec.trafficPolicy.tls.mode").supported
     assert not row("DestinationRule", "spec.trafficPolicy.tls.mode=ISTIO_MUTUAL").supported
     assert row("Sidecar", "spec.egress[].hosts").supported

@@ -291,3 +291,19 @@ def test_a_subset_speaks_the_proxy_protocol_alone():
     text = WEB + rules(to + "\n  - route: [{destination: {host: web, subset: v2}}]")
     mesh = Mesh(text + destination("{loadBalancer: {simple: RANDOM}}", subsets))
     assert [mesh.send(f"GET http://web/{number}").seen[0].announced for number in (1, 2)] == ["", None]
+
+
+@pytest.mark.parametrize("tls", ["", ", tls: {mode: SIMPLE, caCertificates: /c}"])
+def test_a_connection_goes_through_a_connect_proxy(tls):
+    tunnel = f"{{tunnel: {{protocol: CONNECT, targetHost: db.example, targetPort: 5432}}{tls}}}"
+    mesh = Mesh(service("web", "tcp") + destination(tunnel))
+    mesh.certificates  # noqa: B018
+    answer = mesh.send("GET tcp://web:80", body=b"hi")
+    asked, inside = answer.seen
+    assert (answer.body, answer.mode, asked.method, asked.tls) == (b"hi", "proxy", "CONNECT", bool(tls))
+    assert (asked.path, asked.host, inside.body) == ("db.example:5432", "db.example:5432", b"hi")
+    mesh.upstream("web").answers(403)
+    refused = mesh.send("GET tcp://web:80", body=b"hi")
+    assert (refused.error, refused.flags) == ("reset", "UF")
+    mesh.upstream("web").hangs()
+    assert mesh.send("GET tcp://web:80", body=b"hi").error == "reset"

@@ -16,9 +16,10 @@ from ..addresses import host_of
 from ..clock import Timer
 from ..pod import Pod
 from ..target import Target
-from ..transport import Transport
+from ..transport import Handler, Transport
 from .refusal import refuse
 from .relay import Relay, RelayOwner
+from .wrap import TunnelTransport, Within
 
 #: Endpoints that are tried for one connection: as many as for a request, by default.
 CONNECT_ATTEMPTS: Final = 3
@@ -115,11 +116,16 @@ class TcpConnection(RelayOwner):
         host.begin()
         target = self.target
         name = target.server_name(b"") if target.cluster.tls is not None else ""
-        alpn = "http/1.1" if target.cluster.protocol in HTTP_PROTOCOLS else ""
-        record = self.record
+        cluster, record = target.cluster, self.record
+        tunnel = TunnelTransport(relay.upstream, cluster.tunnel) if cluster.tunnel is not None else None
+        handler: Handler = relay.upstream if tunnel is None else Within(tunnel)
+        alpn = "http/1.1" if tunnel is not None or cluster.protocol in HTTP_PROTOCOLS else ""
         transport = target.connect(
-            host, self.pod.outlet, relay.upstream, name, alpn, record.downstream_remote, record.downstream_local
+            host, self.pod.outlet, handler, name, alpn, record.downstream_remote, record.downstream_local
         )
+        if tunnel is not None:
+            tunnel.attach(transport)
+            transport = tunnel
         if not transport.established:
             self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
         self.record.upstream_host = transport.remote
