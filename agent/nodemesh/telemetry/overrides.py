@@ -54,6 +54,9 @@ HELD = frozenset(
 #: Characters of a value that an expression gives.
 LONGEST = 128
 
+#: Results of the expressions that are remembered for one client and destination.
+REMEMBERED = 256
+
 #: Whose record a constant is read of.
 NOBODY = ConnectionRecord(Client(namespace=""))
 
@@ -103,7 +106,7 @@ class Override:
     """The overrides of one kind of series between one client and one destination. `blank` are labels that no metric
     has, and that need not be told apart; `text` gives the first label of a record's series."""
 
-    __slots__ = ("blank", "text", "_shapes", "_values")
+    __slots__ = ("blank", "text", "_shapes", "_texts", "_values")
 
     def __init__(self, metrics: Iterable[str], names: Sequence[str], client: list[_Made], server: list[_Made]) -> None:
         """`metrics` and `names` are those of the kind's samples and labels; what is made of them comes in their
@@ -118,6 +121,7 @@ class Override:
         blank = everywhere & set(names) - HELD
         self.blank = frozenset(names.index(name) for name in blank)
         self._shapes: Shapes = {}
+        self._texts: dict[tuple[str, ...], str] = {}  # by what the expressions gave
         self._values: list[tuple[str, str, Callable[[ConnectionRecord], str]]] = []
         for name, each in made.items():
             removed = tuple(sorted(set(each.removed) - blank))
@@ -143,11 +147,20 @@ class Override:
         """The first label of a record's series."""
         if not self._values:
             return self.text
+        values = tuple([_UNSAFE.sub("", value(record))[:LONGEST] for _, _, value in self._values])
+        text = self._texts.get(values)
+        if text is None:
+            if len(self._texts) >= REMEMBERED:
+                self._texts.clear()
+            text = self._texts[values] = self._with(values)
+        return text
+
+    def _with(self, values: tuple[str, ...]) -> str:
         shapes = {name: shape and Shape(shape.removed, dict(shape.values)) for name, shape in self._shapes.items()}
-        for name, tag, value in self._values:
+        for (name, tag, _), value in zip(self._values, values, strict=True):
             shape = shapes[name]
             assert shape is not None
-            shape.values[tag] = _UNSAFE.sub("", value(record))[:LONGEST]
+            shape.values[tag] = value
         return _text_of(shapes)
 
 
