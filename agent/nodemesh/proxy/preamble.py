@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+from ipaddress import ip_address
 from typing import Final
 
 #: Version 2's first bytes.
@@ -34,13 +34,11 @@ def write_header(version: int, source: str, destination: str) -> bytes:
 def read(place: str) -> tuple[bytes, int] | None:
     """An address as bytes, and its port; None where it is none."""
     address, _, port = place.rpartition(":")
-    address = address.strip("[]")
     try:
-        packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-        return packed, int(port)
-    except (OSError, ValueError):
+        return ip_address(address.strip("[]")).packed, int(port)
+    except ValueError:
         return None
 
 
 def shown(packed: bytes) -> str:
-    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+    return str(ip_address(packed))
