@@ -99,7 +99,7 @@ class Edge(Mesh):
     def serial(self) -> str:
         """The certificate's serial number, as openssl sees it."""
         with self.connect() as sock:
-            return sock.getpeercert()["serialNumber"]
+            return str(sock.getpeercert()["serialNumber"])
 
     def certificates(self) -> dict[str, str]:
         """What /status says of each Secret that is used."""

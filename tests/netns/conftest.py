@@ -81,7 +81,8 @@ def node() -> Iterator[Node]:
             pod.wait_listening(80)
         pins = Pins(lab.bpffs, LAYOUT)
         load(BPF_DIR, pins)
-        yield Node(lab, *pods, service, own, pins)
+        client, first, second = pods
+        yield Node(lab, client, first, second, service, own, pins)
         uninstall(pins)
 
 

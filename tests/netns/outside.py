@@ -8,6 +8,7 @@ import ssl
 import sys
 import threading
 import time
+from typing import Any
 
 NAME, FOLDER = sys.argv[1:3]
 
@@ -19,10 +20,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """`/delay/S` takes S seconds; the answer tells what was asked, and who asked."""
         if self.path.startswith("/delay/"):
             time.sleep(float(self.path.rpartition("/")[2]))
-        told = {"name": NAME, "path": self.path, "peer": self.client_address[0].removeprefix("::ffff:")}
+        told: dict[str, object] = {
+            "name": NAME,
+            "path": self.path,
+            "peer": self.client_address[0].removeprefix("::ffff:"),
+        }
         told["headers"] = {name.lower(): value for name, value in self.headers.items()}
         if isinstance(self.connection, ssl.SSLSocket):
-            certificate = self.connection.getpeercert() or {}
+            certificate: dict[str, Any] = self.connection.getpeercert() or {}
             told["client"] = [value for _, value in certificate.get("subjectAltName", ())]
             told["tls"] = self.connection.version()
         body = json.dumps(told).encode()
