@@ -60,6 +60,8 @@ class Stream:
 
     __slots__ = ()
 
+    protocol: bytes  # its version of HTTP, as a log shows it
+
     def request(
         self,
         requester: Requester,
@@ -123,11 +125,6 @@ class Stream:
     @property
     def local(self) -> str:
         """Our end's."""
-        raise NotImplementedError
-
-    @property
-    def protocol(self) -> bytes:
-        """Its version of HTTP, as a log shows it."""
         raise NotImplementedError
 
     @property

@@ -31,8 +31,8 @@ class Http1Client(Handler, Exclusive):
     """One connection. It is its pool's while it has no requester."""
 
     __slots__ = (
-        "pool", "outlet", "transport", "requester", "requests", "opened", "idle_since", "responding", "_timer",
-        "_buffer", "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name", "lane",
+        "pool", "outlet", "transport", "requester", "requests", "opened", "idle_since", "responding", "protocol",
+        "_timer", "_buffer", "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name", "lane",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
@@ -44,6 +44,7 @@ class Http1Client(Handler, Exclusive):
         self.requests = 0  # sent so far
         self.opened = pool.clock.now
         self.idle_since = 0.0
+        self.protocol = b"HTTP/1.1"
         self.responding = False  # bytes of the present response have come
         self._buffer = HeadBuffer(MAX_RESPONSE_HEAD)
         self._body: BodyReader | None = None
@@ -130,10 +131,6 @@ class Http1Client(Handler, Exclusive):
     @property
     def local(self) -> str:
         return self.transport.local
-
-    @property
-    def protocol(self) -> bytes:
-        return b"HTTP/1.1"
 
     @property
     def security(self) -> SSLObject | None:

@@ -87,12 +87,13 @@ class ClientStream(Receiver, StreamRole):
 
     __slots__ = (
         "_codec", "_carrier", "_stream", "_requester", "_method", "_upgrade", "_first", "_answered", "_unprocessed",
-        "_paused", "_blocked", "_tunnel",
+        "_paused", "_blocked", "_tunnel", "protocol",
     )  # fmt: skip
 
     def __init__(self, codec: Sending, carrier: Carrier) -> None:
         self._codec = codec
         self._carrier = carrier
+        self.protocol = b"HTTP/2"
         self._stream: Stream | None = None  # once the request is sent
         self._requester: Requester | None = None
         self._method = b""
@@ -201,10 +202,6 @@ class ClientStream(Receiver, StreamRole):
     @property
     def local(self) -> str:
         return self._carrier.local
-
-    @property
-    def protocol(self) -> bytes:
-        return b"HTTP/2"
 
     @property
     def security(self) -> SSLObject | None:
