@@ -262,11 +262,14 @@ class Lab:
     def _forward(self) -> None:
         socket = self.folder / "forwarder.sock"
         if not self._forwarding:
-            with (self.folder / "forwarder.log").open("w") as log:
+            said_at = self.folder / "forwarder.log"
+            with said_at.open("w") as log:
                 command = [sys.executable, "-IS", forwarder.__file__, str(socket)]
-                self.node.popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                process = self.node.popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             deadline = time.monotonic() + _FORWARDER_TIMEOUT
             while not socket.exists():
+                if process.poll() is not None:
+                    raise LabError(f"the service forwarder ended: {said_at.read_text().strip()}")
                 if time.monotonic() > deadline:
                     raise LabError(f"the service forwarder did not start within {_FORWARDER_TIMEOUT:g} s")
                 time.sleep(0.005)
