@@ -31,6 +31,7 @@ ELSEWHERE = {
     "config/core.py": "unit/config/test_decode.py",
     "config/credential.py": "unit/node/test_credentials.py",
     "config/descriptions/destinationrule.py": "unit/config/test_schema.py",
+    "config/descriptions/telemetry.py": "unit/config/test_schema.py",
     "config/descriptions/others.py": "unit/config/test_schema.py",
     "config/descriptions/virtualservice.py": "unit/config/test_schema.py",
     "config/destinationrule.py": "unit/config/test_decode.py",

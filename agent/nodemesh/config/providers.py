@@ -30,7 +30,6 @@ class EnvoyFileAccessLog(Model, frozen=True, kw_only=True):
 
     path: str | None = None
     log_format: LogFormat | None = None
-    omit_empty_values: bool | None = None
 
 
 class HttpHeader(Model, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@ below it one for each of its fields, by the names that YAML has."""
 
 from __future__ import annotations
 
-from . import destinationrule, others, virtualservice
+from . import destinationrule, others, telemetry, virtualservice
 
 
 def read(text: str) -> dict[tuple[str, str], str]:
@@ -21,6 +21,6 @@ def read(text: str) -> dict[tuple[str, str], str]:
 
 DESCRIPTIONS = {
     place: sentence
-    for module in (virtualservice, destinationrule, others)
+    for module in (virtualservice, destinationrule, others, telemetry)
     for place, sentence in read(module.TEXT).items()
 }
