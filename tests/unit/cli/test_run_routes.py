@@ -118,17 +118,18 @@ def test_http2_at_a_listener_is_routed_and_misdirected_requests_are_told(tmp_pat
     h2 = ("--cacert", str(tmp_path / "ca.pem"), "--http2", "-w", "\n%{http_version}\n%{http_code}")
     listener = "{{name: {0}, hostname: '{1}', port: {2}, protocol: HTTPS, tls: {{certificateRefs: [{{name: pair}}]}}}}"
     text = gateway(
-        listener.format("a", "a.example", secure), listener.format("rest", "*.example", secure), plain(plain_port),
+        listener.format("a", "a.shop.example", secure), listener.format("rest", "*.shop.example", secure),
+        plain(plain_port),
         namespace="default",
     )  # fmt: skip
     edge = Edge(tmp_path, upstream)
-    edge.write(text + route("r", TO_REVIEWS, namespace="default") + secret("pair", authority, "*.example"))
+    edge.write(text + route("r", TO_REVIEWS, namespace="default") + secret("pair", authority, "*.shop.example"))
     with edge:
-        until(lambda: edge.get("https://a.example/", secure, *h2) == (200, "v1\n2"))
-        assert edge.get("https://b.example/", secure, *h2) == (200, "v1\n2")
-        assert edge.get("https://b.example/", secure, *h2, "-H", "host: c.example") == (200, "v1\n2")
-        assert edge.get("https://b.example/", secure, *h2, "-H", "host: a.example").status == 421
-        assert edge.get("https://a.example/", secure, *h2, "-H", "host: b.example").status == 421
+        until(lambda: edge.get("https://a.shop.example/", secure, *h2) == (200, "v1\n2"))
+        assert edge.get("https://b.shop.example/", secure, *h2) == (200, "v1\n2")
+        assert edge.get("https://b.shop.example/", secure, *h2, "-H", "host: c.shop.example") == (200, "v1\n2")
+        assert edge.get("https://b.shop.example/", secure, *h2, "-H", "host: a.shop.example").status == 421
+        assert edge.get("https://a.shop.example/", secure, *h2, "-H", "host: b.shop.example").status == 421
         prior = ("--http2-prior-knowledge", "-w", "\n%{http_version}\n%{http_code}")
         assert edge.get("http://any.example/", plain_port, *prior) == (200, "v1\n2")
 
