@@ -93,7 +93,6 @@ MEETS_THE_SYSTEM = {
     "proxy/http/environment.py": {"os"},  # variables that MeshConfig shows
     "proxy/http/request_id.py": {"os"},  # where identifiers begin
     "proxy/http/variables.py": {"socket"},  # %HOSTNAME%
-    "proxy/preamble.py": {"socket"},  # addresses as bytes
     "proxy/tls/context.py": {"os"},  # OpenSSL reads certificates from files alone: descriptors without a name
 }
 

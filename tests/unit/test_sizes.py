@@ -14,14 +14,14 @@ LINES_OF_A_FUNCTION = 60
 SHARED_NAMES = {
     "Account", "Address", "Addresses", "Answer", "Api", "Applied", "Asked", "Attached", "Backend", "Backoff", "Block",
     "Call", "Caller", "Carrier", "Change", "Changes", "Cluster", "Connection", "Connections", "Decoder", "Deed",
-    "Destination", "Edge", "Event", "Explanation", "Exposed", "Facts", "Failure", "Family", "Fault", "File",
-    "Finding", "Findings", "Flow", "FormatError", "Formatter", "HTTPHeader", "Handler", "Head", "Judge", "Kept",
-    "Kind", "Known", "Layout", "Limits", "Line", "Listener", "Loaded", "Location", "Memo", "Message", "Mode", "Named",
-    "Node", "Origin", "Outcome", "Page", "Place", "Placement", "Places", "Pod", "Pool", "Port", "Question",
-    "QuestionError", "Queue", "Reader", "Recorder", "Records", "Refusal", "Refused", "Relay", "Reporter",
-    "Resolution", "Resolver", "RetryBudget", "Route", "Row", "Seen", "Server", "Service", "ServicePort", "Session",
-    "Settings", "Sockmap", "Source", "Stamp", "State", "Step", "Stream", "Telemetry", "Upstream", "Verdict", "View",
-    "Wanted", "Watch", "Watcher", "WireError",
+    "Destination", "Edge", "Endpoint", "Event", "Explanation", "Exposed", "Facts", "Failure", "Family", "Fault",
+    "File", "Finding", "Findings", "Flow", "FormatError", "Formatter", "HTTPHeader", "Handler", "Head", "Health",
+    "Judge", "Kept", "Kind", "Known", "Layout", "Limits", "Line", "Listener", "Loaded", "Location", "Memo", "Message",
+    "Mode", "Named", "Node", "Operation", "Origin", "Outcome", "Page", "Place", "Placement", "Places", "Pod", "Pool",
+    "Port", "Problem", "Question", "QuestionError", "Queue", "Reader", "Recorder", "Records", "Refusal", "Refused",
+    "Relay", "Reporter", "Resolution", "Resolver", "RetryBudget", "Route", "Row", "Seen", "Server", "Service",
+    "ServicePort", "Session", "Settings", "Shape", "Side", "Sockmap", "Source", "Spot", "Stamp", "State", "Step",
+    "Stream", "Telemetry", "Tunnel", "Upstream", "Verdict", "View", "Wanted", "Watch", "Watcher", "WireError",
 }  # fmt: skip
 
 
