@@ -298,7 +298,7 @@ def _status(data: dict[str, Any], kind: Kind) -> msgspec.Struct | None:
 
 
 def _secret(data: dict[str, Any], findings: Findings, root: Node | None) -> SecretSpec | None:
-    """A Secret's contents. What is wrong with them is told without a word of them."""
+    """A Secret's contents. Problems with it never quote what it holds."""
     found = Findings()
     secret = decode({"type": data.get("type"), "data": data.get("data")}, SecretSpec, (), found, root)
     for item in found.items:

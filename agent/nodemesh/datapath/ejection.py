@@ -22,7 +22,7 @@ LONGEST = 300.0
 
 
 class Ejected(NamedTuple):
-    """`times` in a row, `until` when; remembered for as long again, lest one that still fails begins anew."""
+    """`times` in a row, `until` when; kept for as long again, so that one that still fails does not start anew."""
 
     times: int
     since: float

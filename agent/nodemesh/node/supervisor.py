@@ -14,6 +14,7 @@ import socket
 import time
 from enum import Enum, auto
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -37,14 +38,23 @@ CONTROL_GRACE = 5.0
 
 
 class State(Enum):
-    """starting -> running -> stopping; starting -> stopping where the start is hopeless; running -> handing over ->
-    replaced, or back to running where the successor dies."""
+    """Of the agent as a whole; `NEXT` says what may follow."""
 
     STARTING = auto()
     RUNNING = auto()
     HANDING_OVER = auto()
     REPLACED = auto()
     STOPPING = auto()
+
+
+#: All changes go through `Supervisor._enter`.
+NEXT: Final[dict[State, frozenset[State]]] = {
+    State.STARTING: frozenset({State.RUNNING, State.STOPPING}),  # stopping where the start is hopeless
+    State.RUNNING: frozenset({State.HANDING_OVER, State.STOPPING}),
+    State.HANDING_OVER: frozenset({State.REPLACED, State.RUNNING, State.STOPPING}),  # running: the successor died
+    State.REPLACED: frozenset({State.STOPPING}),  # ended at the same moment
+    State.STOPPING: frozenset(),
+}
 
 
 class Supervisor:
@@ -99,7 +109,8 @@ class Supervisor:
         while self._signals:
             number = self._signals.pop(0)
             if number in (signal.SIGTERM, signal.SIGINT):
-                self.state = State.STOPPING
+                if self.state is not State.STOPPING:
+                    self._enter(State.STOPPING)
             elif number == signal.SIGHUP:  # log rotation: the workers open the access log anew
                 for worker in self.workers:
                     worker.signal(signal.SIGHUP)
@@ -175,7 +186,7 @@ class Supervisor:
             if child is self.control:
                 self._forget_channel()
                 if self.state is State.STARTING and status == HOPELESS:
-                    self.state = State.STOPPING
+                    self._enter(State.STOPPING)
                     self.status = 1
                     return
                 if self.state is State.HANDING_OVER:
@@ -227,7 +238,7 @@ class Supervisor:
         elif isinstance(word, Drop):
             self.store.drop(word.name)
         elif isinstance(word, Started) and self.state is State.STARTING:
-            self.state = State.RUNNING
+            self._enter(State.RUNNING)
         elif isinstance(word, Ready) and self._predecessor is not None:
             self._predecessor.relieve()
             self._predecessor = None
@@ -255,7 +266,7 @@ class Supervisor:
             sock.close()
             return
         log.info("handing over to a successor")
-        self.state = State.HANDING_OVER
+        self._enter(State.HANDING_OVER)
         self.control.signal(signal.SIGKILL)
         try:
             self._successor = upgrade.Successor(sock, self.store)
@@ -273,14 +284,18 @@ class Supervisor:
         self._poll.unregister(self._successor.fileno())
         self._successor.close()
         if ready:
-            self.state = State.REPLACED
+            self._enter(State.REPLACED)
         else:
             self._take_back()
 
     def _take_back(self) -> None:
         log.warning("the successor died, going on")
         self._successor = None
-        self.state = State.RUNNING
+        self._enter(State.RUNNING)
+
+    def _enter(self, state: State) -> None:
+        assert state in NEXT[self.state], f"the agent cannot become {state} while it is {self.state}"
+        self.state = state
 
     # the end
 

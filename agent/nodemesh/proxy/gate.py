@@ -111,8 +111,8 @@ class Account:
 
 
 class Gate(Account):
-    """One pod's, or one client's of a gateway. `transports` are its connections; a connection that is not to be read
-    hears `Gated.reopened` when half of what it may have is free again. The limit may be passed by one read.
+    """The account of one pod, or of one client of a gateway. `transports` are its connections; one that is not to be
+    read hears `Gated.reopened` when half of what it may have is free again. The limit may be passed by one read.
     `copies` are forgotten when there is no room: else the rest of a body would wait for its beginning to go."""
 
     __slots__ = (

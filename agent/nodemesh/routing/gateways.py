@@ -327,7 +327,7 @@ class GatewayRoutes:
         return self._connection_rules(position).tls(name, "")
 
     def _auto_passthrough(self, server: GatewayServer, name: str) -> Decision:
-        """The cluster that the server name names, of the services that the server exposes."""
+        """The cluster whose name is the TLS server name, among the services that the gateway's server exposes."""
         named = parse(name)
         if named is None:
             return NO_HOST

@@ -113,19 +113,19 @@ class View:
     # === what was dialled
 
     def frontend(self, address: str, port: int) -> Frontend:
-        """As Frontends.at."""
+        """The frontend that an address and port lead to, as this client sees it."""
         return self._frontends.at(address, port)
 
     def frontend_for_host(self, host: str, port: int) -> Frontend:
-        """As Frontends.for_host."""
+        """The frontend of a host at a port, as this client sees it."""
         return self._frontends.for_host(host, port)
 
     def frontends(self, resolved: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Frontend]:
-        """As Frontends.all."""
+        """All frontends that this client sees."""
         return self._frontends.all(resolved)
 
     def services(self) -> Iterator[Frontend]:
-        """As Frontends.services."""
+        """The services that this client sees."""
         return self._frontends.services()
 
     def forget_addresses(self) -> None:

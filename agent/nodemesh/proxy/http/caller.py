@@ -38,6 +38,6 @@ class Caller:
         """The upstream takes more of the request's body."""
 
 
-#: Who is told of a call that has ended. Caller and call know each other: undone, lest each request waits for the
-#: garbage collector, whose passes all others would feel.
+#: The caller of a call that has ended. Caller and call know each other: that is undone, so that requests do not
+#: wait for the garbage collector, whose passes all others would feel.
 NOBODY: Final = Caller()

@@ -1,4 +1,4 @@
-"""The key of consistent hashing: taken from a request as the policy says, and the cookie made where it lacks."""
+"""The key of consistent hashing: taken from a request as the policy says; where its cookie is missing, one is made."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SOON: Final = 0.0002
 
 
 class Streams:
-    """One pod's: an epoll for them alone inside the main one."""
+    """The streams of one pod: an epoll for them alone, inside the main one."""
 
     __slots__ = ("poller", "fd", "served")
 

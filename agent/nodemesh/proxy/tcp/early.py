@@ -99,7 +99,7 @@ def start_early(
 
 
 def give_up(pod: Pod, transport: Transport, record: ConnectionRecord) -> None:
-    """Reset a client that has not spoken, nor was there anybody to speak to it."""
+    """Reset a client that has sent nothing, and for which no server could be reached."""
     record.duration = pod.proxy.clock.time() - record.started
     refuse(pod, transport, record)
     pod.release()

@@ -43,7 +43,7 @@ class Side(Handler):
             transport.join(out)
 
     def leave(self) -> None:
-        """The relay is closed: point at nothing, lest the memory waits for the collector and stays cold."""
+        """The relay is closed: point at nothing, so that its memory need not wait for the collector."""
         self.relay = self.transport = self.other = self.out = None
 
     def name(self) -> str:

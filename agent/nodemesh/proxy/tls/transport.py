@@ -256,7 +256,7 @@ class TlsTransport(Transport):
         read_into: Any = self.connection.read  # with a buffer, how much is in it
         try:
             if not self.bulk:
-                return self._told(self.connection.read(RECORD))
+                return self._plain_text(self.connection.read(RECORD))
             while size <= BULK_SIZE - RECORD:
                 got: int = read_into(RECORD, _plain[size:])
                 if not got:
@@ -273,9 +273,9 @@ class TlsTransport(Transport):
             self._failure = TlsError(words_of(error))
             if not size:
                 return None
-        return self._told(_plain[:size])
+        return self._plain_text(_plain[:size])
 
-    def _told(self, data: Buffer) -> Buffer:
+    def _plain_text(self, data: Buffer) -> Buffer:
         if not self._remembered and data:
             self._remembered = True
             self._terms.remember(self.connection)
