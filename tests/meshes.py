@@ -15,6 +15,7 @@ from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location, Meta, Object, Origin
 from nodemesh.config.serviceentry import ServiceEntrySpec
 from nodemesh.config.sidecar import SidecarSpec
+from nodemesh.config.telemetry import TelemetrySpec
 from nodemesh.config.virtualservice import VirtualServiceSpec
 from nodemesh.config.workload import WorkloadEntrySpec
 from nodemesh.registry.store import Store
@@ -36,6 +37,7 @@ SPECS: dict[str, type] = {
     "ServiceEntry": ServiceEntrySpec,
     "WorkloadEntry": WorkloadEntrySpec,
     "Sidecar": SidecarSpec,
+    "Telemetry": TelemetrySpec,
     "MeshConfig": MeshConfigSpec,
 }
 GROUPS = {kind.spec: kind.group for kind in KINDS.values()}

@@ -11,6 +11,7 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.listing import changed_places
+from nodemesh.routing.observation import observation_of
 from nodemesh.routing.views import Views
 from nodemesh.routing.wire import apply_update, encode_update
 
@@ -197,6 +198,14 @@ def mesh_configs(draw):
     return make("MeshConfig", "mesh", spec, namespace="istio-system")
 
 
+@st.composite
+def telemetries(draw):
+    spec = {"accessLogging": [{"disabled": draw(st.booleans())}]}
+    if draw(st.booleans()):
+        spec["selector"] = {"matchLabels": {"app": draw(st.sampled_from(("s0", "web")))}}
+    return make("Telemetry", draw(names), spec, namespace=draw(st.sampled_from((*NAMESPACES, "istio-system"))))
+
+
 KINDS = {
     "Service": services(),
     "Pod": pods(),
@@ -209,6 +218,7 @@ KINDS = {
     "DestinationRule": destination_rules(),
     "Gateway": gateways(),
     "Sidecar": sidecars(),
+    "Telemetry": telemetries(),
     "MeshConfig": mesh_configs(),
 }
 objects = st.one_of(*KINDS.values())
@@ -263,6 +273,7 @@ def meaning(views):
     found = []
     for client in CLIENTS:
         view = views.for_client(client)
+        found.append(observation_of(view.tables, client.namespace, client.labels))
         found.append(
             sorted((str(front.addresses), front.port, front.mode, front.mode_reason) for front in view.frontends())
         )

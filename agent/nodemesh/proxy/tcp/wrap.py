@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from ...routing.decision import Tunnel
 from ..transport import Buffer, Handler, Transport
 
@@ -17,6 +19,7 @@ MAX_HEAD: Final = 16 * 1024
 MAX_LINE: Final = 1024
 
 
+@mypyc_attr(native_class=False)  # as TlsError
 class TunnelRefused(OSError):
     """The proxy has answered otherwise than 2xx, or no HTTP."""
 
