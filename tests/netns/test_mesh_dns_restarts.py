@@ -58,11 +58,12 @@ def kill_worker(mesh):
 
 
 def kill_control(mesh):
-    kill(mesh, "control")
+    kill(mesh, "control_process")
 
 
 def kill(mesh, module):
     pid = process(mesh.agent, module)
+    assert pid, "signals to 0 go to the tests themselves"
     os.kill(pid, signal.SIGKILL)
     mesh.agent.wait_for(lambda: process(mesh.agent, module) not in (0, pid), "another process")
 

@@ -203,6 +203,7 @@ def test_a_killed_worker_under_load(lab, agent, clients):
     """RC-10: what it was serving at that moment fails, nothing before or after."""
     crowd = Crowd(clients)
     victim = process(agent, "worker")
+    assert victim
     killed = time.monotonic()
     os.kill(victim, signal.SIGKILL)
     until(lambda: victim not in [row["pid"] for row in agent.get("/status")["workers"]] and agent.ready())
@@ -215,6 +216,7 @@ def test_a_killed_control_under_load(lab, agent, clients):
     """RC-10, RC-13."""
     crowd = Crowd(clients)
     victim = process(agent, "control_process")
+    assert victim
     os.kill(victim, signal.SIGKILL)
     until(lambda: process(agent, "control_process") not in (0, victim))
     until(agent.ready)

@@ -86,7 +86,7 @@ def test_requests_are_routed_and_keep_the_pods_address(lab, client, agent):
 
 
 def process(agent: Agent, module: str) -> int:
-    """The pid of the agent's process that runs this module; 0 if there is none."""
+    """The pid of the agent's process that runs this module; 0 if there is none just now: no pid to signal."""
     for pid in agent.pids():
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -155,6 +155,7 @@ def test_control_killed_under_load_costs_no_request(client, agent):
     """RC-10, RC-13."""
     load = Load(client, 4.0)
     victim = process(agent, "control_process")
+    assert victim
     time.sleep(0.5)
     os.kill(victim, signal.SIGKILL)
     until(lambda: process(agent, "control_process") not in (0, victim))
