@@ -70,10 +70,10 @@ class Decoder:
 
     def decode(self, block: bytes) -> list[Field]:
         """The fields of a complete section. Raises ConnectionFault."""
-        self.excess = None
         version = self.table.version
         known = self._known.get(block)
         if known is not None and known.version == version and not self._update_due:
+            self.excess = None
             self.section = known
             return known.fields
         self._literal_never = False
@@ -95,6 +95,7 @@ class Decoder:
 
     def _read(self, block: bytes) -> tuple[list[Field], int]:
         """The fields, and the section's size. Raises ConnectionFault."""
+        self.excess = None
         fields: list[Field] = []
         table = self.table
         entries = table.entries
