@@ -157,7 +157,10 @@ class Exporter:
                 batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
                 why = await self._send(session, collector, batch)
                 if why == "retry":
-                    queue.extendleft(reversed(batch[: max(0, QUEUE - len(queue))]))
+                    room = max(0, QUEUE - len(queue))  # others have come meanwhile
+                    queue.extendleft(reversed(batch[:room]))
+                    if room < len(batch):
+                        self.lost["full"] += len(batch) - room
                     await asyncio.sleep(rest)
                     rest = min(rest * 2, LONGEST_REST)
                 elif why:

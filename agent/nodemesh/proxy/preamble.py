@@ -18,7 +18,7 @@ FAMILIES: Final = {4: 0x11, 16: 0x21}
 
 
 def write_header(version: int, source: str, destination: str) -> bytes:
-    """The header that says who speaks (`address:port`) and whom it has dialled. Where either is not known as an
+    """The header with the client's `address:port` and the one that it has dialled. Where either is not known as an
     address, or they are of two families, the endpoint is told to take those of the connection itself."""
     first, second = read(source), read(destination)
     if first is None or second is None or len(first[0]) != len(second[0]):

@@ -1,5 +1,5 @@
 """TLS in the simulator: OpenSSL at both ends of connections in memory, with certificates of an authority that is made
-for it. Who trusts whom is no question here: every name that rules give leads to these."""
+for it. Trust is not simulated: every name of a file or Secret in a rule leads to these."""
 
 from __future__ import annotations
 

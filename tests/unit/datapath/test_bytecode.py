@@ -90,3 +90,4 @@ def test_a_cache_that_cannot_be_written_is_none(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     bytecode.keep("a", Bytecode([], {}))
+    assert (tmp_path / "file").read_text() == "" and list(tmp_path.iterdir()) == [tmp_path / "file"]

@@ -119,6 +119,24 @@ def test_what_may_be_sent_again_is_and_what_is_refused_is_lost(monkeypatch):
     assert subject.lost == {"refused": 1} and len(asked) == 1
 
 
+def test_what_has_no_room_any_more_when_it_comes_back_is_lost_and_counted(monkeypatch):
+    monkeypatch.setattr(module, "QUEUE", 2)
+    subject = Exporter(lambda: snapshot(9))
+    subject.take([span(1), span(2)])
+
+    async def send(*_):
+        if not subject.lost:
+            subject.take([span(3)])
+            return "retry"
+        return ""
+
+    monkeypatch.setattr(subject, "_send", send)
+    monkeypatch.setattr(module, "FIRST_REST", 0.0)
+    ((name, queue),) = subject._queues.items()
+    asyncio.run(subject._send_all(name, queue))
+    assert subject.lost == {"full": 1} and subject.exported == 2
+
+
 def test_what_waits_is_bounded_and_a_provider_may_leave(monkeypatch):
     monkeypatch.setattr(module, "QUEUE", 3)
     subject = Exporter(Snapshot)

@@ -1,4 +1,4 @@
-"""What is logged of whom."""
+"""Which clients' requests are logged, and how."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What a change comes to: classes of requests and connections, for whom, at which gateway, and how it is told."""
+"""What a change comes to: classes of requests and connections, their clients, their gateways, and how it is told."""
 
 import json
 
@@ -143,7 +143,7 @@ def test_each_aspect_of_a_rule_is_compared(old, new, aspect, before, after):
     assert (change.old.told.get(aspect), change.new.told.get(aspect)) == (before, after)
 
 
-def test_policies_and_subsets_are_compared_for_whom_they_meet():
+def test_policies_and_subsets_are_compared_for_the_clients_that_meet_them():
     (change,) = difference(subsets() + rules(ALL), subsets("v3") + rules(ALL)).changes
     assert change.aspects == ["pods of reviews v2"] and change.new.told["pods of reviews v2"] == "version=v3"
     outlier = subsets(policy="trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}")
