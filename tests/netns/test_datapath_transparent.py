@@ -65,12 +65,14 @@ def test_an_app_sees_what_it_dialled_and_its_own_address(node, client, maps, mod
 
 
 #: Binds the very port that its connection would be sent to, were it not for the app's own, and dials. SO_COOKIE is 57.
+#: Connections of the tests before had ports next to each other, too, and wait there for their time to be over.
 ITSELF = """
 import socket, struct, sys
 family, peer, ports = getattr(socket, sys.argv[1]), sys.argv[2], int(sys.argv[3])
-for _ in range(8):
+for _ in range(64):
     sock = socket.socket(family)
     sock.settimeout(90)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     cookie = struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, 57, 8))[0]
     try:
         sock.bind(("", 1 + cookie % ports))
@@ -79,6 +81,8 @@ for _ in range(8):
     sock.connect((peer, 80))
     print(sock.recv(99).decode())
     break
+else:
+    sys.exit("no port is free")
 """
 
 
