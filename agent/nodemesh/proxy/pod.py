@@ -29,14 +29,14 @@ class Pod:
     """The listener that a connection came from is the client's identity: each has one of these."""
 
     __slots__ = (
-        "proxy", "client", "view", "outlet", "lane", "gate", "gateway_port", "budget", "sources", "connections",
+        "shared", "client", "view", "outlet", "lane", "gate", "gateway_port", "budget", "sources", "connections",
         "server", "edge", "tracing", "_owner", "_removed",
     )  # fmt: skip
 
     def __init__(
         self, shared: Shared, owner: PodOwner, client: Client, view: View, outlet: Outlet, budget: PodBudget
     ) -> None:
-        self.proxy = shared
+        self.shared = shared
         self.client = client
         self.view = view
         self.edge = Edge(view.tables.mesh, client)
@@ -58,7 +58,7 @@ class Pod:
         self.client = client
         self.view = view
         self.edge = Edge(view.tables.mesh, client)
-        self.tracing = self.proxy.telemetry.tracing(client)
+        self.tracing = self.shared.telemetry.tracing(client)
 
     def limit(self, limits: PodLimits, workers: int) -> None:
         """Take new limits."""

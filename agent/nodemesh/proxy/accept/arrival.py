@@ -35,7 +35,7 @@ class Arrival(Handler):
         self._held = 0  # bytes of it that the gate knows of
         self._name = ""
         self._server: GatewayServer | None = None  # chosen
-        self._timer: Timer = pod.proxy.clock.after(HANDSHAKE_TIMEOUT, self._late)
+        self._timer: Timer = pod.shared.clock.after(HANDSHAKE_TIMEOUT, self._late)
         transport.handler = self
         pod.connections[self] = None
 
@@ -98,14 +98,14 @@ class Arrival(Handler):
             self._leave()
             start_tcp(pod, transport, pod.decide_tls(None, self._name), None, data, self._name)
             return
-        proxy = pod.proxy
+        shared = pod.shared
         try:
-            terms = proxy.certificates.server_terms(server.tls, server.credential_namespace)
+            terms = shared.certificates.server_terms(server.tls, server.credential_namespace)
         except TlsError as error:
             self._refuse(Reason.DOWNSTREAM_PROTOCOL_ERROR, str(error))
             return
         self._server = server
-        secure = TlsTransport(self, proxy.clock, terms)
+        secure = TlsTransport(self, shared.clock, terms)
         self.transport = secure
         secure.adopt(transport, data)
 
@@ -116,7 +116,7 @@ class Arrival(Handler):
         """Someone else takes the connection."""
         self.transport.gate.change_held(-self._held)
         self._held = 0
-        self.pod.proxy.clock.cancel(self._timer)
+        self.pod.shared.clock.cancel(self._timer)
         self.pod.connections.pop(self, None)
 
     def _refuse(self, reason: Reason, detail: str) -> None:

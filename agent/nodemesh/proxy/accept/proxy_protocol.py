@@ -98,7 +98,7 @@ class Announced(Handler):
         self.transport = transport
         self._accept = accept
         self._data = b""
-        self._timer: Timer = pod.proxy.clock.after(TIMEOUT, self._late)
+        self._timer: Timer = pod.shared.clock.after(TIMEOUT, self._late)
         transport.handler = self
         pod.connections[self] = None
 
@@ -141,7 +141,7 @@ class Announced(Handler):
 
     def _leave(self) -> None:
         """Someone else takes the connection."""
-        self.pod.proxy.clock.cancel(self._timer)
+        self.pod.shared.clock.cancel(self._timer)
         self.pod.connections.pop(self, None)
 
     def _refuse(self, reason: Reason, detail: str) -> None:

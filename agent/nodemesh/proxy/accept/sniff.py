@@ -105,7 +105,7 @@ class Sniffer(Handler, Waiting):
         self._held = 0  # bytes of it that the gate knows of
         self._may_be_tcp = early
         self._early: EarlyConnection | None = None  # to the server that may speak first
-        clock = pod.proxy.clock
+        clock = pod.shared.clock
         self._timer: Timer | None
         if early:
             self._timer = clock.after(SILENCE, self._silent)
@@ -125,7 +125,7 @@ class Sniffer(Handler, Waiting):
         kind = classify(self._data)
         if kind == HTTP1 and self._undeclared:
             kind = version(self._data)
-            if kind == HTTP10 and self.pod.proxy.accept_http10:
+            if kind == HTTP10 and self.pod.shared.accept_http10:
                 kind = HTTP1
         if kind == UNDECIDED:
             return
@@ -152,7 +152,7 @@ class Sniffer(Handler, Waiting):
         frontend = self.frontend
         if frontend is not None and frontend.http_rules and frontend.service is not None:
             spoken = {TLS: "tls", HTTP10: "http/1.0"}.get(kind, "tcp")
-            self.pod.proxy.telemetry.bypasses.add((frontend.service.host, frontend.port, spoken))
+            self.pod.shared.telemetry.bypasses.add((frontend.service.host, frontend.port, spoken))
 
     def ended(self) -> None:
         early = self._early
@@ -190,13 +190,13 @@ class Sniffer(Handler, Waiting):
         self._early = None
         self._failure = record
         self.pod.connections[self] = None
-        self._timer = self.pod.proxy.clock.after(PATIENCE, self._despair)
+        self._timer = self.pod.shared.clock.after(PATIENCE, self._despair)
 
     def _silent(self) -> None:
         """The client waits: so does, perhaps, the server's greeting."""
         self._timer = None
         if self._data:
-            self._timer = self.pod.proxy.clock.after(PATIENCE, self._settle)
+            self._timer = self.pod.shared.clock.after(PATIENCE, self._settle)
             return
         self._early = start_early(self.pod, self.transport, self._decide(), self.dialled, self)
         if self._early is not None:
@@ -261,7 +261,7 @@ class Sniffer(Handler, Waiting):
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
-            self.pod.proxy.clock.cancel(self._timer)
+            self.pod.shared.clock.cancel(self._timer)
             self._timer = None
 
     def _close(self) -> None:

@@ -63,7 +63,7 @@ class Nameserver:
         self.pod = pod
         self.families = families
         self.waiting: set[Forwarded] = set()
-        self.counts: Names = pod.proxy.telemetry.names
+        self.counts: Names = pod.shared.telemetry.names
 
     def received(self, wire: bytes, entrance: Entrance, peer: Peer) -> None:
         """A datagram has come."""
@@ -88,7 +88,7 @@ class Nameserver:
         if named.allocated and self.families and family not in self.families:
             return []
         found = [address for address in named.addresses if (":" in address) == (family == IPV6)]
-        self.pod.proxy.rng.shuffle(found)
+        self.pod.shared.rng.shuffle(found)
         return found
 
     def _forward(self, query: Query, wire: bytes, entrance: Entrance, peer: Peer) -> None:
@@ -131,8 +131,8 @@ class Forwarded(Asker):
         """Raises OSError."""
         pod = self.server.pod
         self.server.waiting.add(self)
-        self.timer = pod.proxy.clock.after(PATIENCE, self._out_of_patience)
-        self.datagram = pod.proxy.network.ask(address, pod.outlet.namespace, with_number(wire, self.number), self)
+        self.timer = pod.shared.clock.after(PATIENCE, self._out_of_patience)
+        self.datagram = pod.shared.network.ask(address, pod.outlet.namespace, with_number(wire, self.number), self)
 
     def heard(self, data: bytes) -> None:
         if not answers(data, self.number, self.question):
@@ -155,7 +155,7 @@ class Forwarded(Asker):
     def forget(self) -> None:
         self.server.waiting.discard(self)
         if self.timer is not None:
-            self.server.pod.proxy.clock.cancel(self.timer)
+            self.server.pod.shared.clock.cancel(self.timer)
             self.timer = None
         if self.datagram is not None:
             self.datagram.close()

@@ -35,14 +35,14 @@ class Exchange(Caller):
     `request_data` and `request_ended`; `abandoned` if the client goes. `alarm` is for the call's timeout."""
 
     __slots__ = (
-        "proxy", "pod", "session", "head", "record", "state", "_responder", "_alarm", "_call", "_body", "_decision",
+        "shared", "pod", "session", "head", "record", "state", "_responder", "_alarm", "_call", "_body", "_decision",
         "_placement", "_mirrors", "_began", "_received", "_admitted", "_timer",
     )  # fmt: skip
 
     def __init__(self, session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> None:
         self.session = session
         self.pod = session.pod
-        self.proxy = session.pod.proxy
+        self.shared = session.pod.shared
         self.head = head
         self._responder = responder
         self._alarm = alarm
@@ -52,7 +52,7 @@ class Exchange(Caller):
         self._decision: Decision | None = None
         self._placement: Placement | None = None
         self._mirrors: Mirrors | None = None
-        self._began = self.proxy.clock.now
+        self._began = self.shared.clock.now
         self._received = 0.0  # when the request was complete
         self._timer: Timer | None = None  # of a fault's delay
         self._admitted = False  # counts in the pod's budget
@@ -74,8 +74,8 @@ class Exchange(Caller):
         if ended:
             self.record.received_at = 0.0
         if self.pod.tracing is not None:
-            proxy = self.proxy
-            self.record.trace = begin_trace(self.pod.tracing, self.head.headers, proxy.rng, proxy.request_ids)
+            shared = self.shared
+            self.record.trace = begin_trace(self.pod.tracing, self.head.headers, shared.rng, shared.request_ids)
         self._admitted = self.pod.budget.try_request(self.head.weight)
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
@@ -86,7 +86,7 @@ class Exchange(Caller):
         self.record.rule = decision.rule
         if isinstance(decision, Route):
             # What becomes of the request counts at its destination, even if that is never called.
-            self._placement = Placement(decision, self.head, self.record, self.proxy.rng, self.proxy.clock)
+            self._placement = Placement(decision, self.head, self.record, self.shared.rng, self.shared.clock)
             self.record.cluster = self._placement.destination.cluster
             if decision.fault is not None and self._delay(decision):
                 return
@@ -128,10 +128,10 @@ class Exchange(Caller):
         body = self._body
         if body is None or self.state == DONE:
             return
-        self._received = self.proxy.clock.now
+        self._received = self.shared.clock.now
         body.complete = True
         body.trailers = trailers
-        self.record.received_at = self.proxy.clock.now - self._began
+        self.record.received_at = self.shared.clock.now - self._began
         if self._call is not None:
             self._call.finish()
         if self._mirrors is not None:
@@ -180,12 +180,12 @@ class Exchange(Caller):
     def _delay(self, route: Route) -> bool:
         """Start the fault's delay, if this request is one of those."""
         assert route.fault is not None
-        seconds = fault.delay_of(route.fault, self.proxy.rng)
+        seconds = fault.delay_of(route.fault, self.shared.rng)
         if seconds <= 0.0:
             return False
         self._note(Reason.FAULT_DELAY)
         self._enter(DELAYED)
-        self._timer = self.proxy.clock.after(seconds, self._delayed)
+        self._timer = self.shared.clock.after(seconds, self._delayed)
         return True
 
     def _delayed(self) -> None:
@@ -195,7 +195,7 @@ class Exchange(Caller):
 
     def _filter(self, route: Route) -> None:
         """Abort, or answer a preflight; else forward. Fault, then cors: Istio's order of filters."""
-        if route.fault is not None and fault.is_aborted(route.fault, self.proxy.rng):
+        if route.fault is not None and fault.is_aborted(route.fault, self.shared.rng):
             self._fail(Reason.FAULT_ABORT, "", route.fault.abort_status or 200, route.fault.abort_grpc)
             return
         if route.cors is not None and self._answers_preflight(route):
@@ -236,7 +236,7 @@ class Exchange(Caller):
             if ops is not None and ops.formatted:
                 facts = self._facts(None)
         request = compose(route, placement, self.head, record, facts, self.session.dialled)
-        call = self._call = Call(self, self.pod, self.proxy.target(cluster), request, self._body, self._alarm)
+        call = self._call = Call(self, self.pod, self.shared.target(cluster), request, self._body, self._alarm)
         self._enter(CALLING)
         if route.mirrors or destination.mirrors:
             mirrors = route.mirrors + destination.mirrors
@@ -257,7 +257,7 @@ class Exchange(Caller):
         record = self.record
         self._enter(ANSWERING)
         note_call(record, call)
-        now, wanted = self.proxy.clock.now, self.proxy.telemetry.wanted
+        now, wanted = self.shared.clock.now, self.shared.telemetry.wanted
         record.status = head.status
         record.grpc_status = head.grpc_status
         record.bytes_sent = len(data)
@@ -276,7 +276,7 @@ class Exchange(Caller):
         self.record.bytes_sent += len(data)
         if ended:
             if trailers:
-                note_trailers(self.record, trailers, self.proxy.telemetry.wanted)
+                note_trailers(self.record, trailers, self.shared.telemetry.wanted)
             self._responder.finish(data, trailers)
             self._finish()
         elif not self._responder.send(data):
@@ -332,7 +332,7 @@ class Exchange(Caller):
         self.record.grpc_status = head.grpc_status
         self.record.bytes_sent = len(body)
         if not edits.get(DATE):
-            edits[DATE] = self.proxy.date_line()
+            edits[DATE] = self.shared.date_line()
         edits[SERVER] = self.pod.server
         self._responder.respond(head, edits, body, True)
         self._finish()
@@ -352,7 +352,7 @@ class Exchange(Caller):
         if placement.announces:
             placement.announce(head, edits, call.host)
         if not edits.get(DATE) and (DATE in edits or DATE not in head.names):  # it may be changed, and not be missing
-            edits[DATE] = self.proxy.date_line()
+            edits[DATE] = self.shared.date_line()
         edits[SERVER] = self.pod.server
 
     def _facts(self, response: ResponseHead | None) -> Facts:
@@ -374,7 +374,7 @@ class Exchange(Caller):
         """The exchange is over: write its record."""
         self._enter(DONE)
         if self._timer is not None:
-            self.proxy.clock.cancel(self._timer)
+            self.shared.clock.cancel(self._timer)
             self._timer = None
         if self._admitted:
             self.pod.budget.release_request(self.head.weight)
@@ -383,8 +383,8 @@ class Exchange(Caller):
             if self._mirrors is not None and not self._body.complete:
                 self._mirrors.cancel()
         record = self.record
-        record.duration = self.proxy.clock.now - self._began
-        self.proxy.telemetry.record(record)
+        record.duration = self.shared.clock.now - self._began
+        self.shared.telemetry.record(record)
         self._responder.done()
 
     def _enter(self, state: int) -> None:

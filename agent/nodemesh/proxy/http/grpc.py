@@ -26,7 +26,7 @@ class GrpcExchange(Exchange):
 
     def __init__(self, session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> None:
         super().__init__(session, head, responder, alarm)
-        self._messages = CallMessages(self.record, self.proxy.telemetry)
+        self._messages = CallMessages(self.record, self.shared.telemetry)
 
     def start(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
         self._messages.request.read(data)

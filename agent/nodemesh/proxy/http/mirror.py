@@ -35,7 +35,7 @@ class Shadow(Caller):
     def __init__(
         self, request: Outgoing, pod: Pod, cluster: Cluster, original: RequestBody | None, record: RequestRecord
     ) -> None:
-        shared = pod.proxy
+        shared = pod.shared
         body: RequestBody | None = None
         if original is not None:
             body = RequestBody(original.gate, original.take(), original.complete, original.trailers)
@@ -103,16 +103,16 @@ class Shadow(Caller):
     def _done(self) -> None:
         if self.call.body is not None:
             self.call.body.forget()
-        proxy = self.call.pod.proxy
+        shared = self.call.pod.shared
         self._alarm.close()
         if self._timer is not None:
-            proxy.clock.cancel(self._timer)
+            shared.clock.cancel(self._timer)
             self._timer = None
         self.record.attempts = self.call.attempts
         self.record.upstream_host = self.call.host_name
         self.record.upstream_protocol = self.call.protocol
-        self.record.duration = proxy.clock.now - self._began
-        proxy.telemetry.record(self.record)
+        self.record.duration = shared.clock.now - self._began
+        shared.telemetry.record(self.record)
 
 
 class Mirrors:
@@ -132,7 +132,7 @@ class Mirrors:
         self.shadows = [
             Shadow(copy, pod, mirror.cluster, body, copy_of(record))
             for mirror in mirrors
-            if mirror.cluster is not None and hits(mirror.percent, pod.proxy.rng)
+            if mirror.cluster is not None and hits(mirror.percent, pod.shared.rng)
         ]
         for shadow in self.shadows:
             shadow.call.start()

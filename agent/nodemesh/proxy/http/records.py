@@ -24,14 +24,14 @@ REASONS: Final[dict[int, Reason]] = {
 def begin_record(session: Session, head: RequestHead) -> RequestRecord:
     """What is known of a request when its head has come; it gets its identifier here if it has none."""
     headers = head.headers
-    proxy = session.pod.proxy
-    clock = proxy.clock
+    shared = session.pod.shared
+    clock = shared.clock
     record = RequestRecord(session.pod.client)
     record.started = clock.now + clock.epoch
     record.method = head.method
     record.path = head.path + b"?" + head.query if head.query else head.path
     record.authority = head.authority
-    record.request_id = headers.get(b"x-request-id") or proxy.request_ids.next()
+    record.request_id = headers.get(b"x-request-id") or shared.request_ids.next()
     record.user_agent = headers.get(b"user-agent", b"")
     record.forwarded_for = headers.get(b"x-forwarded-for", b"")
     record.downstream_remote = head.client or session.remote
@@ -40,7 +40,7 @@ def begin_record(session: Session, head: RequestHead) -> RequestRecord:
         record.sni = session.security.name
     if session.frontend is not None:
         record.service = session.frontend.service
-    wanted = proxy.telemetry.wanted
+    wanted = shared.telemetry.wanted
     if wanted is not None and wanted.request:
         record.fields = {name: headers[name] for name in wanted.request if name in headers}
     return record
@@ -107,7 +107,7 @@ def reason_of(status: int) -> Reason:
 def refused_record(session: Session, status: int, reason: Reason, detail: str) -> RequestRecord:
     """The record of something that could not be read as a request, and of the answer (0: none)."""
     record = RequestRecord(session.pod.client)
-    record.started = session.pod.proxy.clock.time()
+    record.started = session.pod.shared.clock.time()
     record.method = b"-"
     record.status = status
     record.duration = 0.0

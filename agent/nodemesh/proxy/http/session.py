@@ -73,12 +73,12 @@ class Session:
 
     def facts(self, head: RequestHead, record: RequestRecord) -> Facts:
         """What variables in header values stand for, as far as it is the same for all requests, or is known of each."""
-        proxy = self.pod.proxy
+        shared = self.pod.shared
         facts = Facts(record, head, self.remote)
         facts.security = self.security.connection if self.security is not None else None
-        facts.now = proxy.clock.now
-        facts.wall = proxy.clock.time()
-        facts.ids = proxy.request_ids
+        facts.now = shared.clock.now
+        facts.wall = shared.clock.time()
+        facts.ids = shared.request_ids
         return facts
 
     def decide(self, request: Request) -> Decision:

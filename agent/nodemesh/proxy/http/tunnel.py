@@ -30,4 +30,4 @@ class Tunnel(RelayOwner):
     def relay_closed(self, relay: Relay) -> None:
         self.call.cancel()
         self.pod.budget.release_request()
-        relay.record.duration = self.pod.proxy.clock.now - self.began
+        relay.record.duration = self.pod.shared.clock.now - self.began

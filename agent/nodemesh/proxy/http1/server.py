@@ -59,7 +59,7 @@ class Http1Server(Handler, Responder):
         self.pod = pod
         self.transport = transport
         self.exchange: Exchange | None = None
-        self.alarm = Alarm(pod.proxy.clock)  # of the exchange's call
+        self.alarm = Alarm(pod.shared.clock)  # of the exchange's call
         self._buffer = HeadBuffer()
         self._body: BodyReader | None = None  # of the present request, while it is not complete
         self._held = b""  # what came after the present request
@@ -69,8 +69,8 @@ class Http1Server(Handler, Responder):
         self._ended = False  # the client has sent its FIN
         self._reading = False  # inside `_read`
         self._served = False  # a request has come
-        self._since = pod.proxy.clock.now
-        self._timer = pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
+        self._since = pod.shared.clock.now
+        self._timer = pod.shared.clock.after(HEAD_TIMEOUT, self._check)
         transport.appetite = FRAMED_READ
         transport.handler = self
         pod.connections[self] = None
@@ -140,7 +140,7 @@ class Http1Server(Handler, Responder):
         self._reading = True
         if not self._buffer.data and (self._served or not self.pod.gateway_port):
             # A head that comes in drops has begun with its first one.
-            self._since = self.pod.proxy.clock.now
+            self._since = self.pod.shared.clock.now
         served = 0
         try:
             while data and self._life < CLOSING:
@@ -168,7 +168,7 @@ class Http1Server(Handler, Responder):
         """Start the exchange; returns what belongs to the next request if this one is over already."""
         pod = self.pod
         fields = head.fields
-        if fields.http10 and not pod.proxy.accept_http10:
+        if fields.http10 and not pod.shared.accept_http10:
             raise ProtocolError("HTTP/1.0 is not accepted", 426)
         self._served = True
         self.session.admit(head)
@@ -184,7 +184,7 @@ class Http1Server(Handler, Responder):
                 self._body = body
                 self.transport.bulk = length >= BULK_LENGTH
                 self.transport.appetite = body.appetite
-        if fields.close or pod.proxy.draining or (self._ended and not rest):
+        if fields.close or pod.shared.draining or (self._ended and not rest):
             self._end_after()
         session = self.session
         begin = begin_web_exchange if session.grpc_web else begin_exchange
@@ -203,7 +203,7 @@ class Http1Server(Handler, Responder):
     def _receive_body(self, body: BodyReader, data: Buffer) -> None:
         exchange = self.exchange
         assert exchange is not None
-        self._since = self.pod.proxy.clock.now
+        self._since = self.pod.shared.clock.now
         try:
             payload = body.read(data)
             self.transport.appetite = body.appetite
@@ -238,11 +238,11 @@ class Http1Server(Handler, Responder):
         self._held = data
         self._count_held()
         self.transport.pause()
-        self._timer, timer = self.pod.proxy.clock.after(0.0, self._go_on), self._timer
-        self.pod.proxy.clock.cancel(timer)
+        self._timer, timer = self.pod.shared.clock.after(0.0, self._go_on), self._timer
+        self.pod.shared.clock.cancel(timer)
 
     def _go_on(self) -> None:
-        self._timer = self.pod.proxy.clock.after(HEAD_TIMEOUT, self._check)
+        self._timer = self.pod.shared.clock.after(HEAD_TIMEOUT, self._check)
         self.transport.resume()
         self._read_held()
 
@@ -283,7 +283,7 @@ class Http1Server(Handler, Responder):
         if self._life == LAST:
             self._shut()
             return
-        self._since = self.pod.proxy.clock.now
+        self._since = self.pod.shared.clock.now
         self.transport.resume()
         if self._counted and not self._held:
             self._count_held()
@@ -315,7 +315,7 @@ class Http1Server(Handler, Responder):
     def _leave(self) -> None:
         """Someone else serves the connection from here on."""
         self._enter(CLOSED)
-        self.pod.proxy.clock.cancel(self._timer)
+        self.pod.shared.clock.cancel(self._timer)
         self.alarm.close()
         self.pod.connections.pop(self, None)
 
@@ -331,12 +331,12 @@ class Http1Server(Handler, Responder):
     def _refuse(self, error: ProtocolError) -> None:
         """Answer a request that is none, and close."""
         record = refused_record(self.session, error.status, reason_of(error.status), str(error))
-        self.pod.proxy.telemetry.record(record)
+        self.pod.shared.telemetry.record(record)
         self._answer_refusal(error.status)
 
     def _answer_refusal(self, status: int) -> None:
         pod = self.pod
-        edits = {b"date": pod.proxy.date_line(), b"server": pod.server}
+        edits = {b"date": pod.shared.date_line(), b"server": pod.server}
         self.transport.send(write_response(http_reply(status, b"", edits), edits, close=True))
         self._shut()
 
@@ -349,7 +349,7 @@ class Http1Server(Handler, Responder):
             return
         self.transport.end()
         self.transport.resume()
-        clock = self.pod.proxy.clock
+        clock = self.pod.shared.clock
         clock.cancel(self._timer)
         self._timer = clock.after(LINGER, self._close)
 
@@ -370,13 +370,13 @@ class Http1Server(Handler, Responder):
         self._held = b""
         self._buffer.clear()
         self._count_held()
-        self.pod.proxy.clock.cancel(self._timer)
+        self.pod.shared.clock.cancel(self._timer)
         self.alarm.close()
         self.pod.forget(self)
 
     def _check(self) -> None:
         """Close a connection that is slow with its head, or sends nothing of what it owes for too long."""
-        clock = self.pod.proxy.clock
+        clock = self.pod.shared.clock
         waited = clock.now - self._since
         in_head, in_body = bool(self._buffer.data), self._body is not None
         owed = bool(self.pod.gateway_port) and not self._served

@@ -74,7 +74,7 @@ class Http2Server(Handler, Carrier):
 
     def __init__(self, session: Session, transport: Transport) -> None:
         pod = session.pod
-        clock = pod.proxy.clock
+        clock = pod.shared.clock
         self.session = session
         self.pod = pod
         self.transport = transport
@@ -119,7 +119,7 @@ class Http2Server(Handler, Carrier):
             return
         self._enter(DRAINING)
         self.codec.drain()
-        clock = self.pod.proxy.clock
+        clock = self.pod.shared.clock
         clock.cancel(self._timer)
         self._timer = clock.after(DRAIN_DELAY, self._finish)
         self.flush()
@@ -160,12 +160,12 @@ class Http2Server(Handler, Carrier):
     def note_refusal(self, reason: Reason, detail: str, status: int) -> None:
         record = refused_record(self.session, status, reason, detail)
         record.protocol = PROTOCOL
-        self.pod.proxy.telemetry.record(record)
+        self.pod.shared.telemetry.record(record)
 
     # --- what comes
 
     def _receive(self, data: bytes) -> None:
-        codec, clock = self.codec, self.pod.proxy.clock
+        codec, clock = self.codec, self.pod.shared.clock
         codec.quota = AT_ONCE
         self._receiving = True
         try:
@@ -196,7 +196,7 @@ class Http2Server(Handler, Carrier):
             change, self._blocked = blocked - self._blocked, blocked
             gate.change_blocked(change)
             if change > 0 and gate.choked and self.pod.gateway_port:
-                self.pod.proxy.clock.after(0.0, self._relieve)
+                self.pod.shared.clock.after(0.0, self._relieve)
 
     def _relieve(self) -> None:
         """A client outside has more answers waiting for its windows than it may. The upstreams are the gateway's, and
@@ -211,7 +211,7 @@ class Http2Server(Handler, Carrier):
     def released(self, id: int) -> None:
         """A stream is over."""
         self.streams.pop(id, None)
-        self._since = self.pod.proxy.clock.now
+        self._since = self.pod.shared.clock.now
 
     # --- the end
 
@@ -219,13 +219,13 @@ class Http2Server(Handler, Carrier):
         """The client has had the time to hear the first GOAWAY."""
         self._enter(FINISHING)
         self.codec.finish()
-        self._timer = self.pod.proxy.clock.after(SWEEP, self._check)
+        self._timer = self.pod.shared.clock.after(SWEEP, self._check)
         self.flush()
 
     def _close(self) -> None:
         """Send our FIN behind everything else, and wait a moment: a RST would destroy what the client has not read."""
         self._enter(CLOSING)
-        clock = self.pod.proxy.clock
+        clock = self.pod.shared.clock
         clock.cancel(self._timer)
         self.transport.end()
         self._timer = clock.after(LINGER, self._forget)
@@ -239,7 +239,7 @@ class Http2Server(Handler, Carrier):
         if self.state == CLOSED:
             return
         self._enter(CLOSED)
-        self.pod.proxy.clock.cancel(self._timer)
+        self.pod.shared.clock.cancel(self._timer)
         gate = self.session.gate
         if self._held:
             gate.change_held(-self._held)
@@ -253,7 +253,7 @@ class Http2Server(Handler, Carrier):
 
     def _check(self) -> None:
         """End what takes too long: a greeting, a field section, a window that stays shut, idleness."""
-        clock, codec = self.pod.proxy.clock, self.codec
+        clock, codec = self.pod.shared.clock, self.codec
         self._timer = clock.after(SWEEP, self._check)
         idle = clock.now - self._since
         if codec.block_since >= 0.0 and clock.now - codec.block_since > codec.limits.block_time:

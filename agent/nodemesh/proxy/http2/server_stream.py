@@ -70,7 +70,7 @@ class ServerStream(Receiver, Responder):
         self.exchange: Exchange | None = None
         self._codec = codec
         self._carrier = carrier
-        self._alarm = Alarm(session.pod.proxy.clock)
+        self._alarm = Alarm(session.pod.shared.clock)
         self._head_only = False  # the answer to HEAD
         self._paused = False  # the exchange takes no more of the request for now
         self._blocked = False  # it was told that no more of the response goes out for now
@@ -262,7 +262,7 @@ class ServerStream(Receiver, Responder):
         """Answer what is no request that we serve."""
         pod = self.session.pod
         self._carrier.note_refusal(reason, detail, status)
-        edits = {b"date": pod.proxy.date_line(), b"server": pod.server}
+        edits = {b"date": pod.shared.date_line(), b"server": pod.server}
         head = http_reply(status, b"", edits)
         self._codec.send_head(self.stream, response_pairs(head, edits, False), True)
         if not ended:

@@ -45,7 +45,7 @@ def start_tcp(
 def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> ConnectionRecord:
     """What is known of a connection when it has been decided about."""
     record = ConnectionRecord(pod.client)
-    record.started = pod.proxy.clock.time()
+    record.started = pod.shared.clock.time()
     record.downstream_remote = transport.remote
     record.downstream_local = transport.local
     record.route_name = decision.name
@@ -59,7 +59,7 @@ def find(
 ) -> Found | None:
     """The endpoint for a connection, with its place under the breaker taken; None where the record says why."""
     if isinstance(decision, Route):
-        destination = choose(decision.destinations, decision.total_weight, pod.proxy.rng)
+        destination = choose(decision.destinations, decision.total_weight, pod.shared.rng)
         if destination.cluster is not None:
             return pick(pod, transport, record, destination.cluster, dialled)
         record.reasons = (Reason.CLUSTER_NOT_FOUND,)
@@ -72,7 +72,7 @@ def pick(
     pod: Pod, transport: Transport, record: ConnectionRecord, cluster: Cluster, dialled: tuple[str, int] | None
 ) -> Found | None:
     """An endpoint of a cluster."""
-    target = pod.proxy.target(cluster)
+    target = pod.shared.target(cluster)
     record.cluster = cluster
     key = None
     hashing = cluster.load_balancer.hash
@@ -127,13 +127,13 @@ class TcpConnection(RelayOwner):
             tunnel.attach(transport)
             transport = tunnel
         if not transport.established:
-            self._timer = self.pod.proxy.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
+            self._timer = self.pod.shared.clock.after(target.cluster.pool.connect_timeout, relay.connect_timed_out)
         self.record.upstream_host = transport.remote
         return transport
 
     def relay_established(self, relay: Relay) -> None:
         self._report(Outcome.COMPLETED)
-        self.pod.proxy.telemetry.opened(self.record)
+        self.pod.shared.telemetry.opened(self.record)
         self._limit(relay)
 
     def relay_unconnected(self, relay: Relay, reason: Reason) -> Transport | None:
@@ -162,7 +162,7 @@ class TcpConnection(RelayOwner):
     def relay_closed(self, relay: Relay) -> None:
         self._release()
         if not self.record.opened:
-            self.pod.proxy.telemetry.opened(self.record)
+            self.pod.shared.telemetry.opened(self.record)
 
     def _report(self, outcome: Outcome) -> None:
         """Connecting has come to an end: tell outlier detection."""
@@ -175,7 +175,7 @@ class TcpConnection(RelayOwner):
         """No connection stands longer than its cluster says."""
         longest = self.target.cluster.pool.max_connection_duration
         if longest:
-            self._timer = self.pod.proxy.clock.after(longest, relay.outlived)
+            self._timer = self.pod.shared.clock.after(longest, relay.outlived)
 
     def _release(self) -> None:
         """Give back what the connection has taken."""
@@ -187,5 +187,5 @@ class TcpConnection(RelayOwner):
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
-            self.pod.proxy.clock.cancel(self._timer)
+            self.pod.shared.clock.cancel(self._timer)
             self._timer = None

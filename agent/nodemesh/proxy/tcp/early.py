@@ -47,7 +47,7 @@ class EarlyConnection(TcpConnection):
         assert relay is not None
         self.waiting = self.relay = None
         if self._established:
-            self.pod.proxy.telemetry.opened(self.record)
+            self.pod.shared.telemetry.opened(self.record)
             self._limit(relay)
         relay.client.take(client)
         return relay
@@ -100,6 +100,6 @@ def start_early(
 
 def give_up(pod: Pod, transport: Transport, record: ConnectionRecord) -> None:
     """Reset a client that has sent nothing, and for which no server could be reached."""
-    record.duration = pod.proxy.clock.time() - record.started
+    record.duration = pod.shared.clock.time() - record.started
     refuse(pod, transport, record)
     pod.release()

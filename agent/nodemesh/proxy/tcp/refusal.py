@@ -11,7 +11,7 @@ from ..transport import Transport
 def turn_away(pod: Pod, transport: Transport, reason: Reason, detail: str = "", sni: str = "") -> None:
     """Refuse a connection before anything is decided about it."""
     record = ConnectionRecord(pod.client)
-    record.started = pod.proxy.clock.time()
+    record.started = pod.shared.clock.time()
     record.downstream_remote = transport.remote
     record.downstream_local = transport.local
     record.sni = sni
@@ -25,5 +25,5 @@ def refuse(pod: Pod, transport: Transport, record: ConnectionRecord) -> None:
     (`Pod.release`)."""
     record.duration = max(record.duration, 0.0)
     transport.abort()
-    pod.proxy.telemetry.opened(record)
-    pod.proxy.telemetry.record(record)
+    pod.shared.telemetry.opened(record)
+    pod.shared.telemetry.record(record)

@@ -133,7 +133,7 @@ class Relay(Waiter):
         self.client.other = self.upstream
         self.upstream.other = self.client
         self.early: list[bytes] = []  # what came before the upstream connection stood, for another one
-        clock = self.clock = pod.proxy.clock
+        clock = self.clock = pod.shared.clock
         self.touched = self._began = clock.now
         self._idle: CommonTimeout | None = None
         self._timer: Timer | None = None  # of one that was found to be in use when it had stood as long as it may idle
@@ -220,7 +220,7 @@ class Relay(Waiter):
         ends, as all of a request's."""
         record = self.record
         if not isinstance(record, RequestRecord):
-            telemetry = self.pod.proxy.telemetry
+            telemetry = self.pod.shared.telemetry
             telemetry.progressed(
                 record, record.bytes_received + self.client.count, record.bytes_sent + self.upstream.count
             )
@@ -245,7 +245,7 @@ class Relay(Waiter):
         record.duration = self.clock.now - self._began
         if self._owner is not None:
             self._owner.relay_closed(self)
-        self.pod.proxy.telemetry.record(record)
+        self.pod.shared.telemetry.record(record)
         self.pod.forget(client)
         client.leave()
         upstream.leave()
