@@ -66,7 +66,7 @@ HOMES = {
         "proxy/gate.py",
         "proxy/network.py",
         "proxy/io/platform.py",
-        "proxy/tcp/wrap.py",
+        "proxy/tcp/tunnel.py",
         "proxy/tls/certificates.py",
         "proxy/tls/transport.py",
         "proxy/transport.py",

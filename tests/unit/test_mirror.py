@@ -181,6 +181,7 @@ ELSEWHERE = {
     "proxy/target.py": "playbooks/test_resilience.py",
     "proxy/tcp/connection.py": "playbooks/test_tcp.py",
     "proxy/tls/transport.py": "playbooks/test_tls.py",
+    "proxy/layered.py": "unit/proxy/tcp/test_tunnel.py",
     "proxy/transport.py": "unit/proxy/io/test_reactor.py",
     "proxy/http/grpc_web.py": "playbooks/test_grpc.py",
     "proxy/http/paths.py": "unit/proxy/http1/test_request.py",

@@ -18,7 +18,7 @@ SHARED_NAMES = {
     "File", "Finding", "Findings", "Flow", "FormatError", "Formatter", "HTTPHeader", "Handler", "Head", "Health",
     "Judge", "Kept", "Kind", "Known", "Layout", "Limits", "Line", "Listener", "Loaded", "Location", "Memo", "Message",
     "Mode", "Named", "Node", "Operation", "Origin", "Outcome", "Page", "Place", "Placement", "Places", "Pod", "Pool",
-    "Port", "Problem", "Question", "QuestionError", "Queue", "Reader", "Recorder", "Records", "Refusal", "Refused",
+    "Port", "Problem", "Question", "QuestionError", "Queue", "Reader", "Recorder", "Refusal", "Refused",
     "Relay", "Reporter", "Resolution", "Resolver", "RetryBudget", "Route", "Row", "Seen", "Server", "Service",
     "ServicePort", "Session", "Settings", "Shape", "Side", "Sockmap", "Source", "Spot", "Stamp", "State", "Step",
     "Stream", "Telemetry", "Tunnel", "Upstream", "Verdict", "View", "Wanted", "Watch", "Watcher", "WireError",

@@ -10,11 +10,12 @@ from ..registry.snapshot import Endpoint
 from ..routing.decision import Cluster
 from .clock import Clock
 from .doomed import Doomed
+from .layered import Lower
 from .network import Network
 from .outlet import Outlet
 from .preamble import write_header
 from .tls.certificates import Certificates
-from .tls.transport import Records, TlsError, TlsTransport
+from .tls.transport import TlsError, TlsTransport
 from .transport import Handler, Transport
 
 
@@ -59,7 +60,7 @@ class Connector:
             return Doomed(handler, self.clock, outlet.gate, error)
         except ValueError as error:
             return Doomed(handler, self.clock, outlet.gate, TlsError(f"{name!r} is no server name: {error}"))
-        lower = network.connect(found, outlet.namespace, outlet.lane, keepalive, Records(transport))
+        lower = network.connect(found, outlet.namespace, outlet.lane, keepalive, Lower(transport))
         if header:  # before all else, TLS among it
             lower.send(header)
         transport.attach(lower)

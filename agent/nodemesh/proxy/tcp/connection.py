@@ -14,12 +14,13 @@ from ...routing.decision import Cluster, Decision, Failure, Route
 from ...telemetry.record import ConnectionRecord
 from ..addresses import host_of
 from ..clock import Timer
+from ..layered import Lower
 from ..pod import Pod
 from ..target import Target
 from ..transport import Handler, Transport
 from .refusal import refuse
 from .relay import Relay, RelayOwner
-from .wrap import TunnelTransport, Within
+from .tunnel import TunnelTransport
 
 #: Endpoints that are tried for one connection: as many as for a request, by default.
 CONNECT_ATTEMPTS: Final = 3
@@ -118,7 +119,7 @@ class TcpConnection(RelayOwner):
         name = target.server_name(b"") if target.cluster.tls is not None else ""
         cluster, record = target.cluster, self.record
         tunnel = TunnelTransport(relay.upstream, cluster.tunnel) if cluster.tunnel is not None else None
-        handler: Handler = relay.upstream if tunnel is None else Within(tunnel)
+        handler: Handler = relay.upstream if tunnel is None else Lower(tunnel)
         alpn = "http/1.1" if tunnel is not None or cluster.protocol in HTTP_PROTOCOLS else ""
         transport = target.connect(
             host, self.pod.outlet, handler, name, alpn, record.downstream_remote, record.downstream_local

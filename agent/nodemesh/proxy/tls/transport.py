@@ -2,7 +2,7 @@
 are.
 
 The lower transport carries records, the upper handler sees plain text. The handshake starts when the lower connection
-stands; what the handler sends before its end waits."""
+is established; what the handler sends before the handshake's end waits."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Final
 from mypy_extensions import mypyc_attr
 
 from ..clock import Clock
+from ..layered import Layered, Lower
 from ..transport import Buffer, Handler, Transport
 
 #: More than a record's 16 KiB of plain text (RFC 8446 section 5.1) is never returned by one read.
@@ -51,141 +52,77 @@ class Terms:
         """The first plain text has come: the session can be resumed by now."""
 
 
-class TlsTransport(Transport):
+class TlsTransport(Layered):
     """One end of a TLS connection. `lower` is given by `attach`, or comes with what it has received already by
     `adopt`."""
 
     __slots__ = (
-        "lower", "connection", "_clock", "_terms", "_incoming", "_outgoing", "_early", "_paused", "_over", "_cut",
-        "_ending", "_remembered", "_pumping", "_failure",
+        "connection", "_clock", "_terms", "_incoming", "_outgoing", "_over", "_cut", "_remembered", "_pumping",
+        "_failure",
     )  # fmt: skip
 
     def __init__(self, handler: Handler, clock: Clock, terms: Terms) -> None:
         super().__init__(handler)
-        self.lower: Transport | None = None
         self._clock = clock
         self._terms = terms
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self.connection = terms.begin(self._incoming, self._outgoing)
-        self._early: list[bytes] = []  # sent before the handshake's end
-        self._paused = False
         self._over = False  # the handler knows that the peer will send no more
         self._cut = False  # the peer's FIN has come
-        self._ending = False  # we shall send no more
         self._remembered = False
         self._pumping = False
-        self._failure: TlsError | None = None  # to be told after the text before it
+        self._failure: TlsError | None = None  # what the handler hears after the text before it
 
     def attach(self, lower: Transport) -> None:
-        """Have a connection that is under way; its handler is `Records` of this."""
-        self.lower = lower
+        super().attach(lower)
         lower.bulk = True  # records are copied into OpenSSL's buffer anyway
-        self.local = lower.local
-        self.remote = lower.remote
-        self.accepted = lower.accepted
-        self.gate = lower.gate
 
     def adopt(self, lower: Transport, data: bytes) -> None:
         """Have an established connection and the bytes that it has brought so far."""
-        lower.handler = Records(self)
+        lower.handler = Lower(self)
         self.attach(lower)
         self.arrived(data)
 
     # what the proxy calls
 
-    def send(self, data: Buffer) -> None:
-        if self.closed or self._ending:
-            return
-        if not self.established:
-            self._early.append(bytes(data))
-            self.pending += len(data)
-            return
-        self._encrypt(data)
-
-    @property
-    def stale(self) -> bool:
-        return self.lower is not None and self.lower.stale
-
-    def pause(self) -> None:
-        self._paused = True
-        if self.established and self.lower is not None:
-            self.lower.pause()
-
     def resume(self) -> None:
         if not self._paused:
             return
-        self._paused = False
         if self.established and not self.closed:
-            self._clock.after(0.0, self._pump)  # what is deciphered already is told on a later turn
-            assert self.lower is not None
-            self.lower.resume()
-
-    def end(self) -> None:
-        self._ending = True
-        if self.established and not self.closed:
-            self._notify()
-            assert self.lower is not None
-            self.lower.end()
+            self._clock.after(0.0, self._hand_on)  # what is deciphered already comes on a later turn
+        super().resume()
 
     def close(self) -> None:
-        if self.closed:
-            return
-        if self.established and not self._ending:
+        if self.established and not self._ending and not self.closed:
             self._notify()
-        self.closed = True
-        if self.lower is not None:
-            self.lower.close()
-
-    def abort(self) -> None:
-        if self.closed:  # an alert may still be on its way
-            return
-        self.closed = True
-        if self.lower is not None:
-            self.lower.abort()
+        super().close()
 
     # what the lower connection tells
 
     def opened(self) -> None:
-        """The lower connection stands."""
         if not self.closed:
             self._shake()
 
     def arrived(self, data: Buffer) -> None:
-        """Records have come."""
         if self.closed:
             return
         self._incoming.write(data)
         if not self.established:
             self._shake()
         else:
-            self._pump()
+            self._hand_on()
 
     def cut(self) -> None:
-        """The peer's FIN has come. Without a close_notify before it the text may be cut short: what has no other end
-        than the connection's is the handler's to judge, as with Envoy."""
+        """Without a close_notify before it the text may be cut short: what has no other end than the connection's is
+        the handler's to judge, as with Envoy."""
         if self.closed or self._over:
             return
         if not self.established:
             self.fail(TlsError("the peer closed the connection during the handshake"))
             return
         self._cut = True
-        self._pump()  # what is held back comes before the end
-
-    def written(self) -> None:
-        """The lower connection has written everything."""
-        self.pending = sum(map(len, self._early))
-        if self.established and not self.closed:
-            self.handler.drained()
-
-    def fail(self, error: OSError) -> None:
-        """The connection is lost."""
-        if self.closed:
-            return
-        self.closed = True
-        if self.lower is not None:
-            self.lower.close()
-        self.handler.lost(error)
+        self._hand_on()  # what is held back comes before the end
 
     # OpenSSL
 
@@ -205,28 +142,9 @@ class TlsTransport(Transport):
             self.fail(TlsError(objection))
             return
         self._flush()
-        self._stand()
+        self._establish()
 
-    def _stand(self) -> None:
-        """The handshake is done."""
-        self.established = True
-        assert self.lower is not None
-        if self._paused:
-            self.lower.pause()
-        early, self._early = self._early, []
-        self.pending = self.lower.pending
-        for data in early:
-            self._encrypt(data)
-        if self._ending:
-            self.end()
-        self.handler.connected()
-        if not self.closed:
-            self._pump()
-        if early and not self.pending and not self.closed:
-            self.handler.drained()
-
-    def _pump(self) -> None:
-        """Hand on what can be deciphered."""
+    def _hand_on(self) -> None:
         if self._pumping:
             return
         self._pumping = True
@@ -281,7 +199,7 @@ class TlsTransport(Transport):
             self._terms.remember(self.connection)
         return data
 
-    def _encrypt(self, data: Buffer) -> None:
+    def _write(self, data: Buffer) -> None:
         view = memoryview(data)
         try:
             while view:
@@ -290,6 +208,11 @@ class TlsTransport(Transport):
         except ssl.SSLError:
             return  # the connection is broken: reading tells
         self._flush()
+
+    def _finish(self) -> None:
+        self._notify()
+        assert self.lower is not None
+        self.lower.end()
 
     def _notify(self) -> None:
         """Send a close_notify; what the peer still sends can be read. Python's `unwrap` would look for the peer's own
@@ -307,34 +230,6 @@ class TlsTransport(Transport):
             lower.send(self._outgoing.read())
             if self.established:
                 self.pending = lower.pending
-
-
-class Records(Handler):
-    """The lower connection's handler."""
-
-    __slots__ = ("tls",)
-
-    def __init__(self, tls: TlsTransport) -> None:
-        self.tls = tls
-
-    @property
-    def idle(self) -> bool:
-        return self.tls.handler.idle
-
-    def connected(self) -> None:
-        self.tls.opened()
-
-    def received(self, data: Buffer) -> None:
-        self.tls.arrived(data)
-
-    def ended(self) -> None:
-        self.tls.cut()
-
-    def drained(self) -> None:
-        self.tls.written()
-
-    def lost(self, error: OSError) -> None:
-        self.tls.fail(error)
 
 
 def words_of(error: ssl.SSLError) -> str:

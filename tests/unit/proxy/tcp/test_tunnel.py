@@ -1,9 +1,12 @@
 """A connection inside an HTTP request, byte by byte: what is asked, what stands, what is framed."""
 
+from collections import deque
+
 import pytest
 
 from nodemesh.proxy.gate import Account, Gate
-from nodemesh.proxy.tcp.wrap import MAX_HEAD, TunnelTransport, Within
+from nodemesh.proxy.layered import Lower
+from nodemesh.proxy.tcp.tunnel import MAX_HEAD, TunnelTransport
 from nodemesh.proxy.transport import Handler
 from nodemesh.routing.decision import Tunnel
 from nodemesh.sim.pipe import MemoryTransport
@@ -16,6 +19,7 @@ class Heard(Handler):
     def __init__(self):
         self.log = []
         self.data = b""
+        self.drains = 0
 
     def connected(self):
         self.log.append("connected")
@@ -26,18 +30,19 @@ class Heard(Handler):
     def ended(self):
         self.log.append("ended")
 
+    def drained(self):
+        self.drains += 1
+
     def lost(self, error):
         self.log.append(str(error))
 
 
 class Tunnelled:
     def __init__(self, post=False):
-        from collections import deque
-
         self.events = deque()
         self.heard = Heard()
         self.transport = TunnelTransport(self.heard, Tunnel(target=b"db.example:5432", post=post))
-        lower = MemoryTransport(self.events, Within(self.transport), Gate({}, Account()), False)
+        lower = MemoryTransport(self.events, Lower(self.transport), Gate({}, Account()), False)
         self.transport.attach(lower)
         self.lower, self.proxy = lower, lower.peer
 
@@ -112,3 +117,47 @@ def test_an_end_before_the_answer_is_a_failure():
     tunnel.proxy.end()
     tunnel.run()
     assert "closed the connection without a tunnel" in tunnel.heard.log[0]
+
+
+def test_what_the_handler_asks_early_is_done_once_the_tunnel_is_there():
+    tunnel = Tunnelled()
+    tunnel.transport.send(b"only word")
+    tunnel.transport.pause()
+    tunnel.transport.end()
+    tunnel.transport.send(b"after its end")
+    tunnel.open(OK)
+    assert tunnel.proxy.take() == b"only word" and tunnel.proxy.ended
+    tunnel.proxy.send(b"answer")
+    tunnel.run()
+    assert tunnel.heard.log == ["connected"] and tunnel.heard.drains == 1 and not tunnel.heard.data
+    tunnel.transport.resume()
+    tunnel.run()
+    assert tunnel.heard.data == b"answer"
+
+
+@pytest.mark.parametrize("leave", ["close", "abort"])
+def test_whoever_has_left_hears_no_more(leave):
+    tunnel = Tunnelled()
+    tunnel.open(OK)
+    tunnel.proxy.send(b"unheard")
+    getattr(tunnel.transport, leave)()
+    tunnel.run()
+    assert tunnel.lower.closed and tunnel.heard.log == ["connected"] and tunnel.heard.data == b""
+    assert tunnel.proxy.reset_seen == (leave == "abort")
+
+
+def test_a_closed_connection_is_not_reset_afterwards():
+    tunnel = Tunnelled()
+    tunnel.open(OK)
+    tunnel.transport.send(b"last words")
+    tunnel.transport.close()
+    tunnel.transport.abort()
+    assert tunnel.proxy.take() == b"last words" and not tunnel.proxy.reset_seen
+
+
+def test_a_tunnel_is_stale_with_the_connection_below_it():
+    tunnel = Tunnelled()
+    tunnel.open(OK)
+    assert not tunnel.transport.stale
+    tunnel.proxy.end()
+    assert tunnel.transport.stale
