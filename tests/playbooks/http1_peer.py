@@ -6,6 +6,8 @@ from nodemesh.sim.pipe import Peer
 from nodemesh.sim.world import World
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: reviews\r\n\r\n"
+#: How the answer to a request begins whose upstream has failed.
+RESET = b"upstream connect error or disconnect/reset before headers. "
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
 

@@ -9,9 +9,8 @@ from nodemesh.routing.client import Client
 from nodemesh.sim.network import Server
 from nodemesh.sim.world import World
 
-from .http1_peer import OK, ask, split
+from .http1_peer import OK, RESET, ask, split
 from .mesh import ROUTE, SERVICE, pool_of, rule
-from .test_resilience import RESET
 
 
 def node_of(count: int, config: str) -> list[World]:

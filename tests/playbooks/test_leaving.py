@@ -8,9 +8,8 @@ from nodemesh.reasons import Reason
 from nodemesh.sim.network import MemoryNetwork
 from nodemesh.sim.world import World
 
-from .http1_peer import GET, OK, ask, split
+from .http1_peer import GET, OK, RESET, ask, split
 from .mesh import ROUTE, SERVICE, pool_of, rule
-from .test_resilience import RESET
 
 BAD = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 GONE = Reason.DOWNSTREAM_CONNECTION_TERMINATION

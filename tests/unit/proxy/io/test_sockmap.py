@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 
 import pytest
-from tests.unit.proxy.io.test_reactor import Door, Ear, turn_until
+from tests.unit.proxy.io.ears import Door, Ear, turn_until
 
 from nodemesh.proxy.io.platform import AppQueue, Platform
 from nodemesh.proxy.io.reactor import Reactor

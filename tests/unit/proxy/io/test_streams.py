@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
+from tests.unit.proxy.io.ears import Ear, open_to, turn_until
 from tests.unit.proxy.io.test_pipes import Door, Half
-from tests.unit.proxy.io.test_reactor import Ear, open_to, turn_until
 
 from nodemesh.proxy.io.lane import QUANTUM
 from nodemesh.proxy.io.platform import Platform

@@ -1,57 +1,24 @@
+"""Which parents routes attach to, and what is said of each."""
+
 import sys
 
 import pytest
 from tests.routes import BASE, gateway, made, mesh_route, route, snapshot_of
+from tests.unit.routing.gatewayapi.attached import (
+    HTTP,
+    SETS,
+    TO_CART,
+    listener,
+    listener_set,
+    of_gateway,
+    of_route,
+    said,
+)
 
 from nodemesh.config.load import load_text
 from nodemesh.registry.assemble import ObjectKey
 from nodemesh.registry.store import Store
-from nodemesh.routing.client import Client
-from nodemesh.routing.compile import compile_tables
-from nodemesh.routing.decision import Route
 from nodemesh.routing.gatewayapi.attach import attach
-from nodemesh.routing.gatewayapi.backend_tls import tls_for
-from nodemesh.routing.gatewayapi.conditions import find
-from nodemesh.routing.gatewayapi.serve import MISDIRECTED
-from nodemesh.routing.request import Request
-from nodemesh.routing.views import Views
-
-HTTP = "{name: web, port: 80, protocol: HTTP}"
-TO_CART = "- backendRefs: [{name: cart, port: 80}]"
-TLS = "{name: tls, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: pair}]}}"
-
-
-class Facts:
-    """All certificates are good but those that are named."""
-
-    def __init__(self, *bad, addresses=None):
-        self.bad = bad
-        self.addresses = addresses
-
-    def certificate_fault(self, key):
-        return "there is none" if key in self.bad else ""
-
-    authority_fault = certificate_fault
-
-
-def said(conditions, kind="Accepted"):
-    found = find(conditions, kind)
-    return found and (found.status, found.reason)
-
-
-def of_route(text, name="r", kind="HTTPRoute", namespace="shop", condition="Accepted"):
-    verdicts = attach(snapshot_of(BASE + text)).parents[kind, f"{namespace}/{name}"]
-    return [said(verdict.conditions, condition) for verdict in verdicts]
-
-
-def of_gateway(text, facts=None, name="shop/edge"):
-    attached = attach(snapshot_of(BASE + text), facts) if facts is not None else attach(snapshot_of(BASE + text))
-    return attached.gateways[name]
-
-
-def listener(verdict, name="web"):
-    return next(entry for entry in verdict.listeners if entry.name == name)
-
 
 # === routes on listeners
 
@@ -195,130 +162,6 @@ def test_udp_is_told_not_to_be_served():
     assert said(listener(of_gateway(text)).conditions) == (False, "UnsupportedProtocol")
 
 
-# === listeners
-
-
-def test_listeners_of_one_gateway_that_conflict_are_none_of_them_served():
-    verdict = of_gateway(
-        gateway(HTTP, "{name: raw, port: 80, protocol: TCP}", "{name: good, port: 81, protocol: HTTP}")
-    )
-    assert said(listener(verdict).conditions, "Conflicted") == (True, "ProtocolConflict")
-    assert said(listener(verdict, "raw").conditions, "Conflicted") == (True, "ProtocolConflict")
-    assert said(listener(verdict, "good").conditions, "Programmed") == (True, "Programmed")
-    assert said(verdict.conditions) == (True, "ListenersNotValid")
-
-
-def test_https_and_tls_share_a_port_by_name():
-    passing = "{name: pass, port: 443, protocol: TLS, hostname: HOST, tls: {mode: Passthrough}}"
-    good = of_gateway(gateway(TLS, passing.replace("HOST", "a.example")))
-    assert said(good.conditions) == (True, "Accepted")
-    bad = of_gateway(gateway(TLS, passing.replace(" hostname: HOST,", "")))
-    assert said(listener(bad, "tls").conditions, "Conflicted") == (True, "HostnameConflict")
-
-
-def test_without_a_good_listener_the_gateway_is_refused():
-    verdict = of_gateway(gateway("{name: web, port: 80, protocol: example.com/quic}"))
-    assert said(verdict.conditions) == (False, "ListenersNotValid")
-    assert said(listener(verdict).conditions) == (False, "UnsupportedProtocol")
-    assert listener(verdict).kinds == ()
-
-
-def test_kinds_that_the_protocol_lacks_are_told():
-    kinds = "{name: web, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: TCPRoute}, {kind: HTTPRoute}]}}"
-    found = listener(of_gateway(gateway(kinds)))
-    assert [kind for _, kind in found.kinds] == ["HTTPRoute"]
-    assert said(found.conditions, "ResolvedRefs") == (False, "InvalidRouteKinds")
-
-
-def test_certificates_are_judged():
-    assert said(listener(of_gateway(gateway(TLS), Facts()), "tls").conditions, "ResolvedRefs") == (True, "ResolvedRefs")
-    bad = listener(of_gateway(gateway(TLS), Facts("shop/pair")), "tls")
-    assert said(bad.conditions, "ResolvedRefs") == (False, "InvalidCertificateRef")
-    assert said(bad.conditions, "Programmed") == (False, "Invalid")
-    far = gateway(TLS.replace("{name: pair}", "{name: pair, namespace: other}"))
-    assert said(listener(of_gateway(far), "tls").conditions, "ResolvedRefs") == (False, "RefNotPermitted")
-    origin = "{group: gateway.networking.k8s.io, kind: Gateway, namespace: shop}"
-    grant = made("ReferenceGrant", "g", f"from: [{origin}]\nto: [{{group: '', kind: Secret}}]", namespace="other")
-    assert said(listener(of_gateway(far + grant), "tls").conditions, "ResolvedRefs") == (True, "ResolvedRefs")
-
-
-def test_a_grant_comes_before_the_look_at_a_secret():
-    """A status never tells of another namespace which Secrets it has."""
-    far = gateway(TLS.replace("{name: pair}", "{name: pair, namespace: other}"))
-    found = listener(of_gateway(far, Facts("other/pair")), "tls")
-    assert said(found.conditions, "ResolvedRefs") == (False, "RefNotPermitted")
-
-
-def test_clients_certificates_need_an_authority():
-    validation = (
-        "tls: {frontend: {default: {validation: {caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}], mode: "
-        "AllowInsecureFallback}}}}"
-    )
-    good = of_gateway(gateway(TLS, more=validation))
-    assert said(good.conditions, "InsecureFrontendValidationMode") == (True, "ConfigurationChanged")
-    bad = listener(of_gateway(gateway(TLS, more=validation), Facts("configmap://shop/ca")), "tls")
-    assert said(bad.conditions) == (False, "NoValidCACertificate")
-    assert said(bad.conditions, "ResolvedRefs") == (False, "InvalidCACertificateRef")
-    kind = of_gateway(gateway(TLS, more=validation.replace("ConfigMap", "Service")))
-    assert said(listener(kind, "tls").conditions, "ResolvedRefs") == (False, "InvalidCACertificateKind")
-
-
-def test_addresses_and_parameters():
-    assert said(of_gateway(gateway(HTTP), Facts(addresses={})).conditions, "Programmed") == (
-        False,
-        "AddressNotAssigned",
-    )
-    held = Facts(addresses={"shop/edge": (("IPAddress", "192.0.2.1"),)})
-    assert said(of_gateway(gateway(HTTP), held).conditions, "Programmed") == (True, "Programmed")
-    parameters = "infrastructure: {parametersRef: {group: a.example, kind: B, name: c}}"
-    assert said(of_gateway(gateway(HTTP, more=parameters)).conditions) == (False, "InvalidParameters")
-    named = "addresses: [{type: NamedAddress, value: a}]"
-    assert said(of_gateway(gateway(HTTP, more=named)).conditions) == (False, "UnsupportedAddress")
-
-
-# === ListenerSets
-
-SETS = "allowedListeners: {namespaces: {from: All}}"
-
-
-def listener_set(name, *listeners, namespace="other", created=0):
-    spec = "parentRef: {name: edge, namespace: shop}\nlisteners:\n" + "".join(f"- {one}\n" for one in listeners)
-    return made("ListenerSet", name, spec, namespace=namespace, created=created)
-
-
-def test_a_gateway_lets_no_sets_in_unless_it_says_so():
-    text = listener_set("more", "{name: more, port: 81, protocol: HTTP}")
-    attached = attach(snapshot_of(BASE + gateway(HTTP) + text))
-    assert said(attached.sets["other/more"].conditions) == (False, "NotAllowed")
-    attached = attach(snapshot_of(BASE + gateway(HTTP, more=SETS) + text))
-    assert said(attached.sets["other/more"].conditions) == (True, "Accepted")
-    assert attached.gateways["shop/edge"].sets == 1
-
-
-def test_the_gateway_s_own_listener_wins_then_the_oldest_set_s():
-    text = gateway(HTTP, more=SETS)
-    text += listener_set(
-        "a", "{name: x, port: 80, protocol: HTTP}", "{name: second, port: 82, protocol: HTTP}", created=2
-    )
-    text += listener_set("b", "{name: second, port: 82, protocol: HTTP}", created=1)
-    attached = attach(snapshot_of(BASE + text))
-    assert said(listener(attached.gateways["shop/edge"]).conditions, "Programmed") == (True, "Programmed")
-    assert said(listener(attached.sets["other/a"], "x").conditions, "Conflicted") == (True, "HostnameConflict")
-    assert said(listener(attached.sets["other/a"], "second").conditions, "Programmed") == (False, "HostnameConflict")
-    assert said(listener(attached.sets["other/b"], "second").conditions, "Programmed") == (True, "Programmed")
-    assert said(attached.sets["other/a"].conditions) == (False, "ListenersNotValid")
-
-
-def test_a_route_on_the_gateway_is_none_on_its_sets():
-    text = gateway(HTTP, more=SETS) + listener_set("more", "{name: more, port: 81, protocol: HTTP}", namespace="shop")
-    text += route("r", TO_CART, parents="[{name: edge}]")
-    text += route("s", TO_CART, parents="[{kind: ListenerSet, name: more}]")
-    served = {
-        entry.name: [one.key for one in entry.routes] for entry in attach(snapshot_of(BASE + text)).listeners.values()
-    }
-    assert served == {"web": ["HTTPRoute shop/r"], "more": ["HTTPRoute shop/s"]}
-
-
 # === the mesh
 
 
@@ -412,81 +255,6 @@ def test_a_service_entry_that_comes_later_takes_the_routes_that_wait_for_it():
     assert (
         said(gone.parents["HTTPRoute", "shop/m"][0].conditions) == (False, "NoMatchingParent") and not gone.mesh_routes
     )
-
-
-# === BackendTLSPolicies
-
-
-def tls_policy(
-    name, target="{group: '', kind: Service, name: cart}", ca="{group: '', kind: ConfigMap, name: ca}", **more
-):
-    spec = f"targetRefs: [{target}]\nvalidation: {{hostname: {name}.example, caCertificateRefs: [{ca}]}}"
-    return made("BackendTLSPolicy", name, spec, **more)
-
-
-def with_policies(*policies, facts=None):
-    text = BASE + gateway(HTTP) + route("r", TO_CART) + "".join(policies)
-    return attach(snapshot_of(text), facts or Facts())
-
-
-@pytest.mark.parametrize(
-    ("ca", "accepted", "resolved"),
-    [
-        ("ca", (True, "Accepted"), (True, "ResolvedRefs")),
-        ("bad", (False, "NoValidCACertificate"), (False, "InvalidCACertificateRef")),
-    ],
-)
-def test_a_policy_needs_an_authority(ca, accepted, resolved):
-    policy = tls_policy("p", ca=f"{{group: '', kind: ConfigMap, name: {ca}}}")
-    attached = with_policies(policy, facts=Facts("configmap://shop/bad"))
-    (verdict,) = attached.policies["shop/p"]
-    assert verdict.gateway == "shop/edge"
-    assert [said(verdict.conditions, kind) for kind in ("Accepted", "ResolvedRefs")] == [accepted, resolved]
-    (settings,) = attached.backend_tls["cart.shop.svc.cluster.local"]  # trusts nobody rather than speak in the clear
-    assert (settings.tls.sni, settings.tls.subject_alt_names) == ("p.example", ("p.example",))
-    assert settings.tls.credential == f"configmap://shop/{ca}"
-
-
-def test_an_authority_of_another_kind_is_none():
-    (verdict,) = with_policies(tls_policy("p", ca="{group: '', kind: Service, name: ca}")).policies["shop/p"]
-    assert said(verdict.conditions, "ResolvedRefs") == (False, "InvalidKind")
-    assert said(verdict.conditions) == (False, "NoValidCACertificate")
-
-
-def test_the_older_policy_of_a_service_counts():
-    attached = with_policies(tls_policy("young", created=2), tls_policy("old", created=1))
-    assert [said(attached.policies[f"shop/{name}"][0].conditions) for name in ("old", "young")] == [
-        (True, "Accepted"),
-        (False, "Conflicted"),
-    ]
-    assert [one.owner.name for one in attached.backend_tls["cart.shop.svc.cluster.local"]] == ["old"]
-
-
-def test_a_port_s_own_policy_comes_before_the_service_s():
-    port = tls_policy("port", "{group: '', kind: Service, name: cart, sectionName: http-alt}", created=2)
-    found = with_policies(tls_policy("whole", created=1), port).backend_tls["cart.shop.svc.cluster.local"]
-    assert [tls_for(found, name).sni for name in ("http", "http-alt")] == ["whole.example", "port.example"]
-
-
-def test_a_policy_s_ancestors_are_the_gateways_that_lead_there():
-    stock = tls_policy("p", "{group: '', kind: Service, name: stock}")
-    absent = tls_policy("q", "{group: '', kind: Service, name: cart, sectionName: none}")
-    attached = with_policies(stock, absent)
-    assert not attached.policies
-    assert list(attached.backend_tls) == ["stock.shop.svc.cluster.local"]
-
-
-def test_a_request_over_tls_for_another_listener_is_misdirected_whatever_scheme_it_names():
-    """Else the certificates that one listener asks clients for could be gone around by way of another."""
-    tls = "tls: {certificateRefs: [{name: pair}]}"
-    listeners = [f"{{name: {name}, port: 443, protocol: HTTPS, hostname: {name}.example, {tls}}}" for name in "ab"]
-    snapshot = snapshot_of(BASE + gateway(*listeners) + route("r", TO_CART))
-    labels = {"gateway.networking.k8s.io/gateway-name": "edge"}
-    view = Views(compile_tables(snapshot)).for_client(Client(namespace="shop", labels=labels, gateway=True))
-    for scheme in (b"https", b"http"):
-        request = Request(b"GET", scheme, b"a.example", b"/", b"", {})
-        assert view.http_gateway(443, request, "b.example") is MISDIRECTED
-        assert isinstance(view.http_gateway(443, request, "a.example"), Route)
 
 
 # === many of one tenant's

@@ -1,0 +1,97 @@
+"""The turns of pods in the loop: none waits for another's, whoever has more."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from tests.unit.proxy.io.ears import Ear, open_to, turn_until
+
+from nodemesh.proxy.io.lane import QUANTUM
+from nodemesh.proxy.io.reactor import AT_WORK
+from nodemesh.proxy.transport import Buffer
+
+
+def test_a_busy_pod_does_not_keep_a_quiet_one_waiting(reactor):
+    log: list[str] = []
+    many, few = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, many, *(Ear(" crowd", log) for _ in range(3 * QUANTUM)))
+    (single,) = open_to(reactor, few, Ear(" single", log))
+    for client in [*crowd, single]:
+        client.sendall(b"x")
+    reactor.turn()
+    assert log.count("received crowd") == QUANTUM and log.count("received single") == 1
+    turn_until(reactor, lambda: len(log) == 3 * QUANTUM + 1)
+
+
+def test_a_turn_ends_after_its_time_and_nobody_is_left_out(reactor):
+    """However long each socket takes: here the first one's time is all of the turn."""
+    log: list[str] = []
+    many, few = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, many, *(Ear(f" {number}", log) for number in range(QUANTUM + 8)))
+    (single,) = open_to(reactor, few, Ear(" single", log))
+    reactor.shared_turn = reactor.lone_turn = 0.0
+    for client in crowd:
+        client.sendall(b"x")
+    for turn in range(1, len(crowd) + 1):
+        single.sendall(b"x")
+        turn_until(reactor, lambda turn=turn: log.count("received single") == turn)
+        assert len(log) == 2 * turn, "one of the crowd for one of the other pod"
+    assert len(set(log)) == len(crowd) + 1, "each had its turn"
+
+
+def test_a_pod_alone_has_longer_turns(reactor):
+    log: list[str] = []
+    lane, other = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, lane, *(Ear(log=log) for _ in range(4)))
+    (single,) = open_to(reactor, other, Ear(" single", log))
+    reactor.shared_turn = 0.0
+    single.sendall(b"x")
+    turn_until(reactor, lambda: log == ["received single"])
+    for client in crowd:
+        client.sendall(b"x")
+    reactor.turn()
+    assert len(log) == 2, "the other pod was at work a moment ago"
+    turn_until(reactor, lambda: len(log) == 5)
+    reactor.clock.now = time.monotonic()
+    end = reactor.clock.now + AT_WORK
+    turn_until(reactor, lambda: time.monotonic() > end)
+    for client in crowd:
+        client.sendall(b"x")
+    reactor.turn()
+    assert len(log) == 9
+
+
+@pytest.mark.parametrize("deed", ["close", "abort", "pause"])
+def test_what_was_left_of_a_turn_hears_nothing_if_it_is_not_to(reactor, deed):
+    ears: list[Ear] = []
+
+    class First(Ear):
+        def received(self, data: Buffer) -> None:
+            super().received(data)
+            for ear in ears:
+                if ear is not self and ear.transport is not None:
+                    getattr(ear.transport, deed)()
+
+    ears += [First(), First(), First()]
+    lane = reactor.add_lane()
+    clients = open_to(reactor, lane, *ears)
+    reactor.shared_turn = reactor.lone_turn = 0.0
+    for client in clients:
+        client.sendall(b"x")
+    for _ in range(6):
+        reactor.turn()
+    assert sorted(bool(ear.data) for ear in ears) == [False, False, True]
+    assert not any(entry.startswith("lost") for ear in ears for entry in ear.log)
+
+
+def test_a_lane_outlives_its_pod_until_its_last_socket(reactor):
+    ear = Ear()
+    lane = reactor.add_lane()
+    (client,) = open_to(reactor, lane, ear)
+    reactor.drop_lane(lane, -1)
+    client.sendall(b"x")
+    turn_until(reactor, lambda: ear.data == b"x")
+    ear.transport.close()
+    reactor.turn()
+    assert lane not in reactor.loop.lanes.known
