@@ -20,7 +20,7 @@ Words of this house, beside Istio's, Envoy's and the RFCs':
 - lane: one pod's sockets in the loop; turn: the time that a lane has before the next one. Flow: one way between two
   joined sockets.
 - gate: what is buffered on one pod's account, and whether the pod is read; account: what several share.
-- doomed: a connection that cannot be made, and whose user is told so later, as of any failure.
+- doomed: a connection that cannot be made; its user hears so later, as with any failure.
 - sniffing: telling a protocol by first bytes. Early: an upstream connection made before its client has spoken.
 - reason: why something was refused or broken, from the one list of `reasons`."""
 

@@ -26,7 +26,7 @@ CHANGED = 3
 @click.command(context_settings={"show_default": True})
 @click.argument("old")
 @click.argument("new", nargs=-1, required=True, metavar="NEW...")
-@click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", help=f"The agent that `{AGENT}` stands for.")
+@click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", help=f"The agent that `{AGENT}` means.")
 @click.option("--over", is_flag=True, help="NEW has only what changes: the rest stays as in OLD.")
 @click.option("--time", "seconds", default=10.0, metavar="SECONDS", help="After which what is left is cut.")
 @format_option("text", "json", "markdown")

@@ -27,7 +27,7 @@ def read_files(paths: Sequence[str]) -> Snapshot:
 
 
 def read_text(text: bytes, name: str) -> Snapshot:
-    """The same of YAML that came otherwise; `name` stands for its file."""
+    """The same for YAML that came otherwise; `name` is shown as its file."""
     from ..config.load import load_text
     from ..registry.store import Store
     from .lint import as_line

@@ -38,7 +38,7 @@ def table_of(
 
 
 def again_and_again(show: Callable[[], None], pause: float) -> None:
-    """Until Ctrl-C, which is how one is to leave, and no failure."""
+    """Until Ctrl-C, which is the way out, and no failure."""
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             show()

@@ -63,7 +63,7 @@ class Calm:
     def reasons(self, now: float) -> dict[str, str]:
         """The hosts that are not calm, each with the reason."""
         for host, unrest in list(self._unrest.items()):
-            # Failures are remembered for as long again: one that fails on does not begin anew.
+            # Failures are remembered for as long again: the count goes on for one that still fails.
             kept = unrest.until + min(CALM * unrest.times, LONGEST)
             if now >= kept:
                 del self._unrest[host]

@@ -22,7 +22,7 @@ LONGEST = 300.0
 
 
 class Ejected(NamedTuple):
-    """`times` in a row, `until` when; kept for as long again, so that one that still fails does not start anew."""
+    """`times` in a row, `until` when; kept for as long again, so that the count goes on for one that still fails."""
 
     times: int
     since: float

@@ -108,7 +108,7 @@ def _pin(pins: Pins, sizes: Mapping[str, int], wanted: Sequence[HookProgram], co
 
 
 def _make_maps(pins: Pins, sizes: Mapping[str, int]) -> None:
-    """Those that are missing, and those that have another size or shape anew; programs that run go on with the old."""
+    """Those that are missing or have another size or shape; programs that run go on with the old ones."""
     for name, layout in LAYOUTS.items():
         path = pins.maps / name
         if path.exists() and _fits(path, sizes.get(name)):

@@ -51,12 +51,12 @@ def keep(lab: str) -> None:
 
 
 def kept() -> dict[str, str]:
-    """The labs that were told to stay and whose owners have ended, each with the folder of who kept it."""
+    """The labs that are kept and whose owners have ended, each with the folder of the nodemesh that kept it."""
     return {lab: (RUN / lab / KEPT).read_text() for lab in _orphans() if (RUN / lab / KEPT).exists()}
 
 
 def sweep() -> list[str]:
-    """Remove the labs whose owners are dead, but for those that were told to stay; returns their names."""
+    """Remove the labs whose owners are dead, except those that are kept; returns their names."""
     removed = [lab for lab in _orphans() if not (RUN / lab / KEPT).exists()]
     for lab in removed:
         remove(lab)

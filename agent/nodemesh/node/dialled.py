@@ -1,4 +1,4 @@
-"""The addresses in the DNS by which a ServiceEntry's connections are told from others."""
+"""The addresses in the DNS by which a ServiceEntry's connections are recognized."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Dialled:
         return self._choose()
 
     def message(self) -> SetDns:
-        """What workers are told of names."""
+        """What workers get to know of names."""
         return SetDns(addresses=self._resolved, dialled=self.addresses)
 
     def _add(self, workload: Workload | None) -> None:

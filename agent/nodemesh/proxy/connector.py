@@ -42,7 +42,7 @@ class Connector:
         source: str = "",
         destination: str = "",
     ) -> Transport:
-        """Open a connection to an endpoint; failure is told by `Handler.lost` on a later turn. `name` is the TLS
+        """Open a connection to an endpoint; failure comes by `Handler.lost` on a later turn. `name` is the TLS
         server's, `alpn` what will be spoken, empty where that is not known. `source` and `destination` are the ends of
         the one client's connection that it stands for."""
         network, tls, keepalive = self.network, cluster.tls, cluster.pool.keepalive

@@ -1,7 +1,7 @@
 """A transport over a transport, whatever is done in between: the connection inside a TLS connection, or in a tunnel.
 
 The lower connection comes first. Until what is done on it has succeeded, what the handler sends waits; from then on
-this end is established. `Lower` is the lower connection's handler and tells this end of it."""
+this end is established. `Lower` is the lower connection's handler: what it hears, it passes on to this end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Layered(Transport):
         self.lower: Transport | None = None
         self._early: list[bytes] = []  # sent before this end was established
         self._paused = False
-        self._ending = False  # we shall send no more
+        self._ending = False  # we send no more
 
     def attach(self, lower: Transport) -> None:
         """Have a connection that is under way; its handler is `Lower` of this."""

@@ -74,7 +74,7 @@ class SetSockmap(Message, frozen=True, kw_only=True):
 
 class SetDns(Message, frozen=True, kw_only=True):
     """Addresses of host names in the DNS, host -> addresses: all, for connections to endpoints that have names, and of
-    those the ones by which connections that pods make to a name are told."""
+    those by which connections that pods make to a name are recognized."""
 
     addresses: dict[str, tuple[str, ...]]
     dialled: dict[str, tuple[str, ...]]

@@ -70,7 +70,7 @@ class Network:
         self, endpoint: Endpoint | None, namespace: int, lane: int, keepalive: Keepalive | None, handler: Handler
     ) -> Transport:
         """Start to connect, from within the network namespace with this fd (-1: our own). The transport may be written
-        to at once; failure, an immediate one too, is told by `Handler.lost` on a later turn: no `endpoint` (a name
+        to at once; failure, an immediate one too, comes by `Handler.lost` on a later turn: no `endpoint` (a name
         without addresses) is such a failure. `lane` is the pod on whose account the connection is served."""
         raise NotImplementedError
 

@@ -19,7 +19,7 @@ FAMILIES: Final = {4: 0x11, 16: 0x21}
 
 def write_header(version: int, source: str, destination: str) -> bytes:
     """The header with the client's `address:port` and the one that it has dialled. Where either is not known as an
-    address, or they are of two families, the endpoint is told to take those of the connection itself."""
+    address, or they are of two families, the header says to take those of the connection itself."""
     first, second = read(source), read(destination)
     if first is None or second is None or len(first[0]) != len(second[0]):
         return UNKNOWN if version == 1 else SIGNATURE + bytes((LOCAL, 0, 0, 0))

@@ -66,7 +66,7 @@ class Proxy(PodOwner):
         self.shared.network.buffers.share = -(-self.limits.node_buffered_bytes // self.workers)
 
     def set_addresses(self, addresses: dict[str, tuple[str, ...]], dialled: dict[str, tuple[str, ...]]) -> None:
-        """Names have these addresses from now on; those that are dialled stand for the name."""
+        """Names have these addresses from now on; those that are dialled mean the name."""
         self.shared.connector.addresses = addresses
         self.views.set_resolved(dialled)
 
@@ -110,7 +110,7 @@ class Proxy(PodOwner):
         return [*self.pods.values(), *self.leaving.values()]
 
     def _progress(self) -> None:
-        """Count what has come over connections that stand for long."""
+        """Count what has come over connections that last."""
         for pod in self._all():
             for connection in pod.connections:
                 connection.progress()

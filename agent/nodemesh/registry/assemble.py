@@ -137,7 +137,7 @@ class Assembler:
         uid = before.meta.uid if before is not None else ""
         if uid and name in self._references and (after is None or after.meta.uid != uid):
             self._gone[name] = uid
-        if after is not None and self._gone.get(name) == after.meta.uid:  # a watch that began anew has it again
+        if after is not None and self._gone.get(name) == after.meta.uid:  # a watch that started over has it again
             del self._gone[name]
 
     def _index_slice(self, key: ObjectKey, before: Object[Any] | None, after: Object[Any] | None) -> None:

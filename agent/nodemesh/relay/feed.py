@@ -55,7 +55,7 @@ class Feed:
         self.version = 0
         self.changes: deque[Change] = deque()
         self.first = 0  # the count of the oldest change that is remembered
-        self._floor = 0  # who is before this version must start anew
+        self._floor = 0  # who is before this version must start over
         self._blocks: list[Block] = [Block()]
         self._places: dict[Name, Block] = {}
 

@@ -1,4 +1,4 @@
-"""The relay as a process: its collections, its server, its certificate, until it is told to stop."""
+"""The relay as a process: its collections, its server, its certificate, until a signal ends it."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class Server:
         """What has happened since; the same bytes for all who are where this one is."""
         feed = watcher.feed
         if watcher.at < feed.first:
-            gone = event("ERROR", status(410, "Expired", "too old resource version: all was read anew"))
+            gone = event("ERROR", status(410, "Expired", "too old resource version: all was read again"))
             watcher.write(piece(gone).of(watcher.deflate))
             watcher.ended.set()
             return

@@ -44,7 +44,7 @@ def labels_by_host(snapshot: Snapshot) -> dict[str, list[tuple[str, Mapping[str,
 
 
 def aliases(host: str, snapshot: Snapshot) -> Iterator[str]:
-    """The hosts that a rule's host may stand for: itself, or `reviews.prod` in full."""
+    """The hosts that a rule's host may mean: itself, or `reviews.prod` in full."""
     yield host
     if host.count(".") == 1:
         yield f"{host}.svc.{snapshot.mesh.cluster_domain}"

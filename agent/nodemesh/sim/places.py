@@ -26,7 +26,7 @@ class MeshError(ValueError):
 
 
 class Places(MemoryNetwork):
-    """The network with a fake upstream at each place. A station stays what it was told to be when tables change."""
+    """The network with a fake upstream at each place. A station stays as it was set up when tables change."""
 
     def __init__(self, clock: Callable[[], Clock], tls: Callable[[], ssl.SSLContext]) -> None:
         super().__init__()

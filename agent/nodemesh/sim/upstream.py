@@ -20,7 +20,7 @@ class Station:
     def __init__(self, name: str, address: str, trail: list[Seen]) -> None:
         self.name = name
         self.address = address
-        self.trail = trail  # what all have seen of late
+        self.trail = trail  # what all have seen lately
         self.servers: list[Server] = []
         self.peers: set[Peer] = set()
         self.seen: deque[Seen] = deque(maxlen=KEPT)

@@ -157,7 +157,7 @@ _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _value(node: Node) -> Value:
-    """The function of a record that a tree stands for."""
+    """The function of a record that a tree describes."""
     if node.name == "literal":
         literal = node.value
         return lambda record: literal

@@ -78,7 +78,7 @@ class Text:
         self.template += text[end:].replace("%", "%%")
 
     def rows(self, records: Sequence[ConnectionRecord]) -> Iterable[tuple[Any, ...]]:
-        """The values that each record has for the template. A dash stands for none."""
+        """The values that each record has for the template. A dash means none."""
         return (
             zip(*[column(records, "-") for column in self.columns], strict=True)
             if self.columns

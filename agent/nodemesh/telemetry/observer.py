@@ -17,7 +17,7 @@ from .overrides import HTTP_METRICS, MESSAGE_METRICS, TCP_METRICS, Override, mad
 from .record import ConnectionRecord
 from .span import variable_of
 
-#: Clients, and pairs of client and endpoint, that are known before all are looked up anew.
+#: Clients, and pairs of client and endpoint, that are kept before all are looked up again.
 LIMIT = 20_000
 
 #: A log with what is to be in it; None: everything.

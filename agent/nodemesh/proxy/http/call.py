@@ -51,7 +51,7 @@ class Call(Requester):
         self.local_name = ""  # our end of the connection that answered
         self.security: ssl.SSLObject | None = None  # of the connection that answered
         self.sent_at = 0.0
-        self._edits = request.edits.copy()  # with what this try is told
+        self._edits = request.edits.copy()  # with what this try alone carries
         self._retries = 0
         self._tried: list[Host] = []
         self._limits: TimeLimits | None = None

@@ -29,7 +29,7 @@ def compose(
     facts: Facts,
     dialled: tuple[str, int] | None,
 ) -> Outgoing:
-    """`facts` are what variables stand for."""
+    """`facts` are the variables' values."""
     headers, destination = head.headers, placement.destination
     edits = head.edits.copy()
     if placement.path != record.path:

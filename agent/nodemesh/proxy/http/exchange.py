@@ -356,7 +356,7 @@ class Exchange(Caller):
         edits[SERVER] = self.pod.server
 
     def _facts(self, response: ResponseHead | None) -> Facts:
-        """What variables in header values stand for; `response` is the upstream's, once it has answered."""
+        """The values of variables in header values; `response` is the upstream's, once it has answered."""
         facts = self.session.facts(self.head, self.record)
         facts.response = response
         facts.call = self._call

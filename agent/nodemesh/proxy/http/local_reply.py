@@ -78,7 +78,7 @@ def body_of(reason: Reason, retried: bool, transport_failure: str) -> bytes:
 
 
 def failure(reason: Reason, request: RequestHead, retried: bool, detail: str, edits: Edits) -> tuple[int, bytes]:
-    """Status and body for a request that could not be served; what its client is told beside goes to `edits`."""
+    """Status and body for a request that could not be served; what else its client gets to know goes to `edits`."""
     reply = REPLIES[reason]
     if reply.overloaded:
         edits[b"x-envoy-overloaded"] = b"x-envoy-overloaded: true"

@@ -10,8 +10,8 @@ from .retry import NO_RETRY
 
 
 class Outgoing:
-    """`path` has the query with it. `edits` are the rules' and the proxy's changes; what each try is told beside is the
-    call's own."""
+    """`path` has the query with it. `edits` are the rules' and the proxy's changes; what each try carries beside
+    them is the call's own."""
 
     __slots__ = ("head", "path", "authority", "edits", "timeout", "retry", "key", "wanted", "dialled")
 

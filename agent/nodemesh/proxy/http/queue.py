@@ -8,7 +8,7 @@ from ...balance.limits import Limits
 from ..clock import Clock, Timer
 from .stream import Requester
 
-#: How often those who wait for a connection ask again unbidden: limits are the node's, and nobody tells this worker
+#: How often those who wait for a connection ask again on their own: limits are the node's, and nobody tells this worker
 #: what others give back.
 RECHECK: Final = 0.05
 

@@ -72,7 +72,7 @@ class Session:
             head.authority = authority_of(*self.dialled)
 
     def facts(self, head: RequestHead, record: RequestRecord) -> Facts:
-        """What variables in header values stand for, as far as it is the same for all requests, or is known of each."""
+        """The values of variables in header values, as far as all requests have the same, or they are known of each."""
         shared = self.pod.shared
         facts = Facts(record, head, self.remote)
         facts.security = self.security.connection if self.security is not None else None

@@ -41,7 +41,7 @@ NEEDED: Final = 1 << METHOD | 1 << SCHEME | 1 << PATH
 class Head:
     """A request's head (`status` is 0) or a response's. `fields` are without pseudo fields and Host, all of a cookie is
     one of them, and `never` names those that nobody may index. `length` is by content-length, or UNKNOWN. The same one
-    stands for all messages with the same head."""
+    serves all messages with the same head."""
 
     __slots__ = (
         "method", "scheme", "authority", "path", "protocol", "status", "fields", "length", "never", "size", "ended",

@@ -12,7 +12,7 @@ from .streams import Rest, Streams
 #: Sockets of one pod that are served before the next pod's turn; what they have to say is sent together.
 QUANTUM: Final = 32
 
-#: Sockets with the events that were told of them.
+#: Sockets with the events that epoll gave for them.
 Ready = list[tuple[Served, int]]
 
 
@@ -95,7 +95,7 @@ class Lanes:
 
 
 def still_due(left: Ready) -> Ready:
-    """What of the events told in an earlier turn still counts: what nobody waits for any more must not come unasked."""
+    """The events of an earlier turn that still count: what nobody waits for any more must not come."""
     if not left:
         return left
     due = [(transport, transport.due(mask)) for transport, mask in left]

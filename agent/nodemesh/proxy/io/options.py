@@ -1,4 +1,4 @@
-"""What sockets are told and asked beside their bytes."""
+"""What is set on sockets, and asked of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def reset_on_close(sock: SocketType) -> None:
 
 
 def error_of(sock: SocketType) -> OSError:
-    """What the socket has met, which it forgets thereby; its errno is 0 where that is nothing."""
+    """The socket's pending error, which is cleared by this; its errno is 0 where there is none."""
     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     return OSError(code, errno.errorcode.get(code, ""))
 

@@ -1,4 +1,4 @@
-"""Whether a socket is read: its states, what each makes of what happens, and of what epoll is to tell."""
+"""Whether a socket is read: its states, what each makes of what happens, and what epoll watches for in each."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ ON_RESUME: Final = (READING, READING, STOPPED, STOPPED, OVER)
 ON_STOP: Final = (STOPPED, HELD, STOPPED, HELD, OVER)
 ON_REOPEN: Final = (READING, PAUSED, READING, PAUSED, OVER)
 
-#: By state, what epoll is to tell.
+#: By state, what epoll watches for.
 INTEREST: Final = (EPOLLIN, 0, EPOLLRDHUP, 0, 0)

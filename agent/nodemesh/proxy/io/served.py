@@ -19,7 +19,7 @@ class Served(Transport):
         raise NotImplementedError
 
     def due(self, mask: int) -> int:
-        """Which of these events, told in an earlier turn, are still waited for."""
+        """Which of these events of an earlier turn are still waited for."""
         raise NotImplementedError
 
     def flush(self) -> None:

@@ -20,7 +20,7 @@ Labels = frozenset[tuple[str, str]]
 
 
 class Who(msgspec.Struct, frozen=True):
-    """A client, and how people would name those that it stands for."""
+    """A client, and how people would name those that it represents."""
 
     client: Client
     text: str

@@ -19,7 +19,7 @@ from .spots import Rules, Spot, gateway_spots, mesh_spots
 from .told import TO, Teller, Told, matters
 from .words import class_of
 
-#: Classes of one host and port that are told; more are counted.
+#: Classes of one host and port that are shown; more are counted.
 MOST = 1000
 
 NOTHING: Told = {TO: "nothing listens there"}

@@ -67,8 +67,8 @@ def apply(request: Request, part: Part, value: bytes | None) -> None:
 
 
 class Domain:
-    """The values, of which one stands for all that no condition tells from it; `sets` are those that a condition takes,
-    a bit for each value. `usual` is the value of a request of which nothing is asked."""
+    """The values, of which one represents all that no condition distinguishes from it; `sets` are those that a
+    condition takes, a bit for each value. `usual` is the value of a request of which nothing is asked."""
 
     __slots__ = ("part", "values", "usual", "all", "unsampled", "_requests", "_exact", "_sets", "_texts")
 

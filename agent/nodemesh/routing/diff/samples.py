@@ -15,7 +15,7 @@ from ...config.regex import Pattern
 MOST = 24
 PER_PART = 4
 
-#: What stands for any character, and for those that are not in a set.
+#: Samples of any character, and of those that are not in a set.
 PLAIN = "x"
 OTHERS = "x0-_ ./AZ~"
 

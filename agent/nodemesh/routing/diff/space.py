@@ -1,4 +1,4 @@
-"""The rows of both sides as sets of values: which rows a set of requests can match, told by integers' bits."""
+"""The rows of both sides as sets of values: which rows a set of requests can match, kept in integers' bits."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def of(what: str, name: str) -> str:
 
 
 def matters(aspect: str, old: Told, new: Told) -> bool:
-    """Whether an aspect is one of both sides: that a destination comes or goes is told by where requests go."""
+    """Whether an aspect is one of both sides: that a destination comes or goes shows in where requests go."""
     _, found, name = aspect.partition(OF)
     return not found or all(name in destinations(side[TO]) for side in (old, new))
 

@@ -1,8 +1,8 @@
 """The one stage in which routes find their parents: listeners, attachments, and every condition with its reason.
 
 What one route comes to (placement.py) is kept until its object or a service that it names changes; then its rivals
-(rivals.py) are settled anew where it was and is, and nowhere else. Another Gateway, grant or namespace is rare, and
-makes everything anew."""
+(rivals.py) are settled again where it was and is, and nowhere else. Another Gateway, grant or namespace is rare, and
+makes everything again."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def attach(snapshot: Snapshot, facts: Facts = ALL_IS_WELL, previous: Attached | 
     """What of `previous` is the same is taken over; all of it where nothing has changed that it depends on."""
     if previous is None or not previous.ground_holds(snapshot, facts):
         known = previous.placements if previous is not None else {}
-        return Attachment(snapshot, facts, Attached(snapshot, facts), known).anew()
+        return Attachment(snapshot, facts, Attached(snapshot, facts), known).whole()
     changed = previous.changed_routes(snapshot)
     if not changed and previous.policies_hold(snapshot):
         previous.snapshot = snapshot  # nothing that is said depends on it, and the next one is compared with this
@@ -137,7 +137,7 @@ class Attachment:
         self._touched: set[Where] = set()
         self._copied: set[tuple[int, Where]] = set()
 
-    def anew(self) -> Attached:
+    def whole(self) -> Attached:
         self._classes()
         self._gateways()
         self._spots = spots_of(self._result)
@@ -222,7 +222,7 @@ class Attachment:
     # === routes
 
     def _change(self, keys: set[RouteKey]) -> None:
-        """Place these routes anew, and settle wherever they were and are."""
+        """Place these routes again, and settle wherever they were and are."""
         placements = self._result.placements
         placer = Placer(self._snapshot, self._grants, self._result.spots, self._known)
         for key in sorted(keys):
