@@ -37,7 +37,7 @@ How the node composes it (in this order; everything is idempotent and adopts wha
     remove_other_layouts(pins)                            uninstall.py: after an upgrade, once every pod is attached
     uninstall(pins)                                       uninstall.py: nothing is left
 
-What is told about it:
+What it says:
 
     counters.read(maps)                                   counters.py: connections by hook and reason
     traffic.take(maps)                                    traffic.py: what kernel mode has carried since the last call
@@ -54,8 +54,8 @@ A worker gets descriptors of `heartbeats` and `flows` (`maps["flows"].fd`):
 
 Files in reading order: pins, hooks, maps (layouts, shared with bpf/include/types.h), bpf (the system call), headers,
 btf, storage, bytecode, compiler (BCC, in a process of its own) and loader, steering, attach, namespaces, cgroups,
-heartbeat, origin, slots, places and plan (pure), sync, counters, traffic, ejection, bpffs, probes, selftest, sockmap,
-torture/, uninstall.
+heartbeat, origin, slots, places and plan (pure), sync, counters, traffic, ejection, calm (pure), bpffs, probes,
+selftest, sockmap, torture/, uninstall.
 
 Needs Linux 5.15 (of 5.14: SO_NETNS_COOKIE, taking hash entries in one step), cgroup v2 and a BPF
 file system.

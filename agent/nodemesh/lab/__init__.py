@@ -16,6 +16,7 @@ A `Lab` is what the agent finds on a Kubernetes node, without Kubernetes. In rea
     agent.py       an agent under test: `nodemesh run` as a process of the lab
     client.py      sends requests from inside a pod and says what came back
     bookinfo.py    the Bookinfo services of the demo
+    certificates.py  an authority, and what it issues
 
 Every process of a lab lives below one cgroup, `<cgroup2 mount>/<lab>/`: `kubepods/…` holds the pods in Kubernetes' own
 layout, `node` the node's own processes, `host` those that belong to the lab but stay on this machine's network (an

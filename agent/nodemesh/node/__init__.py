@@ -12,13 +12,13 @@ In reading order:
 - `channel.py`: messages with descriptors, as all processes speak to each other.
 - `control.py`, with `fleet.py` (the workers as control sees them), `publish.py` (tables on their way), `listeners.py`
   (where workers accept for which pod), `exposed.py` (`--expose`, `--gateway-listen`), `materials.py` (certificates),
-  `resolve.py` (DNS), `counters.py` (limits that workers share) and `status.py`, `metrics.py` (what the admin API is
-  told).
+  `resolve.py` (DNS), `counters.py` (limits that workers share), `access_logs.py`, `exporter.py` (spans to collectors)
+  and `status.py`, `metrics.py` (what the admin API shows).
 - `interception.py` (pods' connections are taken over), with `pods.py` (who is to be in the mesh), `enrol.py` (has it
   done), `kernel.py` (does it), `views.py` (what each pod sees of the kernel's maps), `kernel_traffic.py` (what went
   past the proxy), `kernel_endpoints.py` (to which endpoint) and `sockmap.py` (whether it is offered).
 - `reconciler.py` (one agent of all writes into the cluster), with `election.py` (which one), `subresource.py`,
-  `statuses.py`, `routestatuses.py` and `managed_gateways.py` (what it writes).
+  `statuses.py`, `routestatuses.py`, `managed_gateways.py` and `gateway_rights.py` (what it writes).
 - `worker.py`, `platform.py`: the worker process.
 
 What dies and what lives on. A worker: its own connections die; the listeners are the supervisor's, so connects wait for

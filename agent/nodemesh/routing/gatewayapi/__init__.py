@@ -1,8 +1,9 @@
 """The Kubernetes Gateway API: which routes attach where, and what becomes of requests by them.
 
 `attach` is one pure stage: classes, Gateways and ListenerSets give listeners, routes attach to listeners and Services,
-and every status condition falls out on the way. `rules` has what the tables carry of it, `rows` makes of that the same
-rows and decisions as VirtualServices give, `serve` answers for a gateway's listeners."""
+and every status condition falls out on the way. `placement` finds a route's parents, `rivals` says which of several
+routes has a place, `verdicts` what becomes of Gateways and listeners. `rules` has what the tables carry of it, `rows`
+makes of that the same rows and decisions as VirtualServices give, `serve` answers for a gateway's listeners."""
 
 from __future__ import annotations
 
