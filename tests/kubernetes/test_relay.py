@@ -82,6 +82,11 @@ def fill(api: ApiServer) -> None:
     api.apply(*objects)
 
 
+def starts_of(follower: Follower) -> int:
+    """How often its pods were read from the beginning."""
+    return sum(row.starts for row in follower.source.status() if row.name == "pods")
+
+
 def play(story) -> None:
     asyncio.run(story)
 
@@ -141,13 +146,17 @@ def test_a_relay_that_had_to_read_anew_says_so_and_its_followers_do(tmp_path):
         async with story:
             follower = await story.follow()
             await story.until(lambda: follower.batches and is_true(follower))
-            starts = sum(item.reflector.starts for item in story.relay.collections)
+            pods = next(item for item in story.relay.collections if item.resource.name == "pods")
+            starts, own = pods.reflector.starts, starts_of(follower)
             story.api.cut()
             for number in range(40):
                 story.api.delete("Pod", f"app-{number}-0")
             story.api.etcd.compact()
-            await story.until(lambda: sum(item.reflector.starts for item in story.relay.collections) > starts)
+            await story.until(lambda: pods.reflector.starts > starts)
             await story.until(lambda: is_true(follower))
+            assert not follower.snapshot.workloads
+            assert starts_of(follower) > own, "what it knew is 410 Gone at the relay, too"
+            assert follower.relayed.by_relay
 
     play(story())
 
