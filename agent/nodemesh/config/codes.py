@@ -7,7 +7,6 @@ TEXT_CODES: dict[str, str] = {
     "file-too-large": "The file is larger than what is read.",
     "not-utf8": "A byte of the file is not UTF-8.",
     "yaml-syntax": "The document is not YAML; the file's other documents are read all the same.",
-    "json-syntax": "The text is not JSON.",
     "yaml-alias": "An alias names no anchor, an anchor around itself, or expands without bound.",
     "yaml-too-deep": "Lists and mappings are nested deeper than any object needs.",
     "yaml-key": "A mapping's key is not a word, or YAML reads it as a boolean.",

@@ -98,17 +98,6 @@ def load_object(data: dict[str, Any], source: str) -> Loaded:
     return Loaded(tuple(objects), tuple(problems))
 
 
-def load_json(data: bytes, source: str) -> Loaded:
-    """The same from JSON text; text that is not JSON is a problem of the code `json-syntax`."""
-    try:
-        decoded = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
-        message = f"this is not JSON: {error}"
-        problem = Problem(code="json-syntax", message=message, refused=True, location=Location(source))
-        return Loaded((), (problem,))
-    return load_object(decoded, source)
-
-
 def _flaw_problem(flaw: Flaw) -> Problem:
     return Problem(
         code=flaw.code, message=flaw.message, refused=True, location=flaw.location, path=path_text(flaw.path)

@@ -73,10 +73,6 @@ class World:
         server = self.network.servers[address, port] = Server(silent)
         return server
 
-    def stop_serving(self, address: str, port: int) -> None:
-        """Refuse new connections there from now on."""
-        del self.network.servers[address, port]
-
     def connect(
         self, address: str, port: int, namespace: str = "default", name: str = "client", labels: Mapping[str, str] = {}
     ) -> Peer:

@@ -42,9 +42,3 @@ class Histogram:
         self.counts = [0] * (len(BOUNDS) + 1)
         self.sum = 0.0
         return taken
-
-    def merge(self, counts: list[int], total: float) -> None:
-        for index, count in enumerate(counts):
-            if count:
-                self.counts[index] += count
-        self.sum += total

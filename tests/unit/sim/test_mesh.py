@@ -156,6 +156,12 @@ def test_kernel_and_pass_are_told():
     assert mesh.send("GET http://api.example.com/").status == 418
 
 
+def test_a_server_may_speak_first():
+    mesh = Mesh(service("mail", "tcp"))
+    mesh.upstream("mail").greets(b"220 ready ")
+    assert mesh.send("GET tcp://mail:80", body=b"EHLO").body == b"220 ready "
+
+
 def test_registry_only_lets_no_stranger_pass():
     mesh = Mesh(
         WEB + "apiVersion: nodemesh.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default, namespace: istio-system}\n"

@@ -28,7 +28,6 @@ NO_STATUS: Final = -1
 #: A number that fits into what we keep; gRPC has none above 16, applications may.
 STATUS_RULE: Final = re.compile(rb"[0-9]{1,9}")
 
-ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 PLAIN: Final = re.compile(rb"[\x20-\x24\x26-\x7e]*")
 
 
@@ -52,10 +51,3 @@ def percent_encoded(message: bytes) -> bytes:
     if PLAIN.fullmatch(message) is not None:
         return message
     return b"".join([bytes((byte,)) if 32 <= byte < 127 and byte != 37 else b"%%%02X" % byte for byte in message])
-
-
-def percent_decoded(value: bytes) -> bytes:
-    """The message in a `grpc-message` field; what is no encoding stays as it came, as the protocol asks."""
-    if value.find(b"%") < 0:
-        return value
-    return ENCODED.sub(lambda match: bytes((int(match[1], 16),)), value)

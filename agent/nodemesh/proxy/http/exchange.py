@@ -137,11 +137,6 @@ class Exchange(Caller):
         if self._mirrors is not None:
             self._mirrors.finish(trailers)
 
-    @property
-    def delayed(self) -> bool:
-        """Whether a fault holds the request back."""
-        return self.state == DELAYED
-
     def downstream_drained(self) -> None:
         """The client takes more of the response."""
         if self._call is not None:
