@@ -9,7 +9,7 @@ from tests.netns.conftest import View, enrol, finish
 
 from nodemesh.datapath import bpf, probes
 from nodemesh.datapath.hooks import HOOKS
-from nodemesh.datapath.plan import plan
+from nodemesh.datapath.plan import Planner
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.registry.snapshot import Endpoint, Protocol, Service
 from nodemesh.routing.frontend import Frontend
@@ -57,7 +57,7 @@ def meshed(node):
         namespace="default",
         endpoints={80: (Endpoint(address=node.first.ip, port=80),)},
     )
-    return plan(
+    return Planner().plan(
         [(0, View(Frontend(addresses=node.service.addresses, port=80, protocol=Protocol.HTTP, service=service)))],
         reverse=True,
     )

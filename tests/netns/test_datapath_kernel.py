@@ -8,7 +8,7 @@ from tests.netns.conftest import View
 
 from nodemesh.datapath import counters
 from nodemesh.datapath.maps import Hook, Mode, ServiceEntry, ServiceKey, pack_address
-from nodemesh.datapath.plan import plan
+from nodemesh.datapath.plan import Planner
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.reasons import Reason
 from nodemesh.registry.snapshot import Endpoint, Protocol, Service
@@ -57,7 +57,9 @@ def dial_many(client, address, count, family="AF_INET"):
 
 
 def test_connections_are_spread_by_weight(node, client, maps):
-    ServiceMaps(maps).apply(plan([(0, View(frontend(node, (cluster(node.first), 80), (cluster(node.second), 20))))]))
+    ServiceMaps(maps).apply(
+        Planner().plan([(0, View(frontend(node, (cluster(node.first), 80), (cluster(node.second), 20))))])
+    )
     before = counters.read(maps).get((Hook.CONNECT4, Reason.BALANCED), 0)
     answers = dial_many(client, node.service.addresses[0], 400)
     assert set(answers) == {"first", "second"}
@@ -67,25 +69,25 @@ def test_connections_are_spread_by_weight(node, client, maps):
 
 def test_round_robin_takes_turns(node, client, maps):
     taking_turns = cluster(node.first, node.second, algorithm=Algorithm.ROUND_ROBIN)
-    ServiceMaps(maps).apply(plan([(0, View(frontend(node, (taking_turns, 100))))]))
+    ServiceMaps(maps).apply(Planner().plan([(0, View(frontend(node, (taking_turns, 100))))]))
     assert dial_many(client, node.service.addresses[0], 40) == {"first": 20, "second": 20}
 
 
 def test_v6_goes_to_v6_endpoints_and_shows_the_dialled_address(node, client, maps):
     """RC-16."""
-    ServiceMaps(maps).apply(plan([(0, View(frontend(node, (cluster(node.second, index=1), 100))))]))
+    ServiceMaps(maps).apply(Planner().plan([(0, View(frontend(node, (cluster(node.second, index=1), 100))))]))
     assert dial_many(client, node.service.addresses[1], 5, "AF_INET6") == {"second": 5}
 
 
 def test_v6_falls_back_to_v4_endpoints_and_mapped_dialling_works(node, client, maps):
     """RC-16."""
-    ServiceMaps(maps).apply(plan([(0, View(frontend(node, (cluster(node.second), 100))))]))
+    ServiceMaps(maps).apply(Planner().plan([(0, View(frontend(node, (cluster(node.second), 100))))]))
     assert dial_many(client, node.service.addresses[1], 5, "AF_INET6") == {"second": 5}
     assert dial_many(client, f"::ffff:{node.service.addresses[0]}", 5, "AF_INET6") == {"second": 5}
 
 
 def test_a_share_without_endpoints_is_refused(node, client, maps):
-    ServiceMaps(maps).apply(plan([(0, View(frontend(node, (None, 100))))]))
+    ServiceMaps(maps).apply(Planner().plan([(0, View(frontend(node, (None, 100))))]))
     for address, family in zip(node.service.addresses, ("AF_INET", "AF_INET6"), strict=True):
         assert dial_many(client, address, 3, family) == {"ConnectionRefusedError": 3}
 
@@ -93,14 +95,14 @@ def test_a_share_without_endpoints_is_refused(node, client, maps):
 def test_weights_change_live_and_new_connections_follow(node, client, maps):
     service_maps = ServiceMaps(maps)
     for pod in (node.first, node.second, node.first):
-        service_maps.apply(plan([(0, View(frontend(node, (cluster(pod), 100))))]))
+        service_maps.apply(Planner().plan([(0, View(frontend(node, (cluster(pod), 100))))]))
         assert dial_many(client, node.service.addresses[0], 3) == {pod.name: 3}
     assert len(list(maps["backends"].keys())) == 1  # one slot, which the service's two addresses share
 
 
 @pytest.mark.parametrize("heartbeat", ("fresh", "late"))
 def test_kernel_mode_needs_no_data_plane(node, client, maps, heartbeat):
-    ServiceMaps(maps).apply(plan([(0, View(frontend(node, (cluster(node.second), 100))))]))
+    ServiceMaps(maps).apply(Planner().plan([(0, View(frontend(node, (cluster(node.second), 100))))]))
     if heartbeat == "late":
         client.heartbeat.stop()
         for listener in client.listeners.values():
@@ -120,11 +122,11 @@ def test_an_entry_whose_set_is_gone_passes(node, client, maps):
 def test_a_service_with_session_affinity_has_one_endpoint_for_each_pod(node, client, maps):
     service = Service(host="h", name="h", namespace="default", session_affinity="ClientIP")
     ours = replace(frontend(node, (cluster(node.first, node.second), 100)), service=service)
-    ServiceMaps(maps).apply(plan([(0, View(ours))]))
+    ServiceMaps(maps).apply(Planner().plan([(0, View(ours))]))
     address = node.service.addresses[0]
     (mine,) = dial_many(client, address, 40)
     maps.enrol(client.cookie, 0)  # as an agent that starts anew
     assert dial_many(client, address, 10) == {mine: 10}
     other = next(pod for pod in (node.first, node.second) if pod.name != mine)
-    ServiceMaps(maps).apply(plan([(0, View(replace(ours, tcp=frontend(node, (cluster(other), 100)).tcp)))]))
+    ServiceMaps(maps).apply(Planner().plan([(0, View(replace(ours, tcp=frontend(node, (cluster(other), 100)).tcp)))]))
     assert dial_many(client, address, 10) == {other.name: 10}

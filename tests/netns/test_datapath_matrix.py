@@ -3,7 +3,7 @@
 import pytest
 from tests.netns.conftest import View, finish
 
-from nodemesh.datapath.plan import plan
+from nodemesh.datapath.plan import Planner
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.registry.snapshot import Endpoint, Protocol
 from nodemesh.routing.decision import Cluster, Destination, Route
@@ -46,7 +46,7 @@ def test_matrix(node, client, maps, way, mode, target):
     cluster = Cluster(name="c", key="c", host="h", port=80, endpoints=endpoints)
     route = Route(destinations=(Destination(cluster=cluster, cluster_name="c"),), total_weight=100)
     service = Frontend(addresses=meshed, port=80, protocol=Protocol.TCP, mode=mode, tcp=route)
-    ServiceMaps(maps).apply(plan([(0, View(service))]))
+    ServiceMaps(maps).apply(Planner().plan([(0, View(service))]))
     dialled = form.format(addresses[index])
     process = client.start_dial(dialled, family=family)
     answers = pod.name

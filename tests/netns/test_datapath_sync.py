@@ -8,7 +8,7 @@ from tests.netns.conftest import BPF_DIR, View
 from nodemesh.datapath import loader
 from nodemesh.datapath.maps import BACKEND_KEY, LAYOUT, Backend, Maps, Mode, pack_address
 from nodemesh.datapath.pins import Pins
-from nodemesh.datapath.plan import Plan, plan
+from nodemesh.datapath.plan import Plan, Planner
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.datapath.uninstall import uninstall
 from nodemesh.registry.snapshot import Endpoint, Protocol, Service
@@ -87,7 +87,7 @@ def test_any_sequence_of_changes_ends_where_a_start_from_scratch_would(small, se
                     ),
                 )
             )
-        wanted = plan(views)
+        wanted = Planner().plan(views)
         assert service_maps.apply(wanted).passed == ()
         assert same(in_kernel(small), wanted)
         assert not service_maps.apply(wanted).written
@@ -97,7 +97,7 @@ def test_any_sequence_of_changes_ends_where_a_start_from_scratch_would(small, se
 
 def test_services_beyond_the_maps_room_pass_as_a_whole(small, service_maps):
     """RC-15: ten services with two addresses each, room for eight."""
-    wanted = plan([(0, View(*(service(number, routing.Mode.PROXY) for number in range(10))))])
+    wanted = Planner().plan([(0, View(*(service(number, routing.Mode.PROXY) for number in range(10))))])
     applied = service_maps.apply(wanted)
     assert len(applied.passed) == 2
     content = in_kernel(small)
@@ -107,17 +107,17 @@ def test_services_beyond_the_maps_room_pass_as_a_whole(small, service_maps):
 
 
 def test_room_that_is_made_is_used_by_the_next_plan(small, service_maps):
-    service_maps.apply(plan([(0, View(*(service(number, routing.Mode.PROXY) for number in range(10))))]))
-    fewer = plan([(0, View(*(service(number, routing.Mode.PROXY) for number in range(2, 10))))])
+    service_maps.apply(Planner().plan([(0, View(*(service(number, routing.Mode.PROXY) for number in range(10))))]))
+    fewer = Planner().plan([(0, View(*(service(number, routing.Mode.PROXY) for number in range(2, 10))))])
     assert service_maps.apply(fewer).passed == ()
     assert same(in_kernel(small), fewer)
 
 
 def test_a_service_whose_endpoints_find_no_room_passes_and_keeps_no_old_entry(small, service_maps):
     """RC-15."""
-    first = plan([(0, View(*[service(1, routing.Mode.KERNEL, 20), service(2, routing.Mode.PROXY)]))])
+    first = Planner().plan([(0, View(*[service(1, routing.Mode.KERNEL, 20), service(2, routing.Mode.PROXY)]))])
     assert service_maps.apply(first).passed == ()
-    both = plan([(0, View(*[service(1, routing.Mode.KERNEL, 40), service(2, routing.Mode.KERNEL, 3)]))])
+    both = Planner().plan([(0, View(*[service(1, routing.Mode.KERNEL, 40), service(2, routing.Mode.KERNEL, 3)]))])
     assert service_maps.apply(both).passed == ("s1.default.svc.cluster.local:80",)
     content = in_kernel(small)
     assert {entry.mode for entry in content.entries.values()} == {Mode.KERNEL}
@@ -127,7 +127,9 @@ def test_a_service_whose_endpoints_find_no_room_passes_and_keeps_no_old_entry(sm
 
 def test_a_change_that_needs_the_old_ones_room_is_made_in_the_second_go(small, service_maps):
     for endpoints in (20, 25):
-        wanted = plan([(0, View(*[service(1, routing.Mode.KERNEL, endpoints), service(2, routing.Mode.PROXY)]))])
+        wanted = Planner().plan(
+            [(0, View(*[service(1, routing.Mode.KERNEL, endpoints), service(2, routing.Mode.PROXY)]))]
+        )
         assert service_maps.apply(wanted).passed == ()
     assert same(in_kernel(small), wanted)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.netns.conftest import View
 
 from nodemesh.datapath import traffic
-from nodemesh.datapath.plan import plan
+from nodemesh.datapath.plan import Planner
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.registry.snapshot import Endpoint, Protocol
 from nodemesh.routing.decision import Cluster, Destination, Route
@@ -34,7 +34,7 @@ def balance(maps, addresses, *endpoints):
     )
     route = Route(destinations=(Destination(cluster=cluster, cluster_name="c"),), total_weight=100)
     service = Frontend(addresses=addresses, port=80, protocol=Protocol.TCP, mode=Mode.KERNEL, tcp=route)
-    ServiceMaps(maps).apply(plan([(0, View(service))]))
+    ServiceMaps(maps).apply(Planner().plan([(0, View(service))]))
 
 
 def sums_when(maps, condition):

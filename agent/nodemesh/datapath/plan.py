@@ -153,17 +153,6 @@ def _difference(place: Place, places: Places, base: Mapping[Place, Wanted]) -> W
     return places.wanted[instead] if instead is not None else Wanted(PASS, theirs.owner)
 
 
-def plan(
-    views: Iterable[tuple[int, View]],
-    reverse: bool = False,
-    without: frozenset[Backend] = frozenset(),
-    restless: frozenset[str] = frozenset(),
-    closed: frozenset[int] = frozenset(),
-) -> Plan:
-    """A plan from scratch; see Planner.plan."""
-    return Planner().plan(views, reverse, without, restless, closed)
-
-
 def diff(current: Plan, wanted: Plan) -> Changes:
     """From one content to the other; empty (false) where they are equal."""
     touched = changed_keys(wanted.entries, current.entries)

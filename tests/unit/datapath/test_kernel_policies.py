@@ -5,7 +5,7 @@ import pytest
 
 from nodemesh.config.load import load_text
 from nodemesh.datapath.maps import Mode, ServiceKey, pack_address, unpack_address
-from nodemesh.datapath.plan import plan
+from nodemesh.datapath.plan import Planner
 from nodemesh.registry.snapshot import Locality
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
@@ -68,7 +68,7 @@ def shares(spec="", annotations="", rule="", hints=("", "", ""), client=CLIENT):
     loaded = load_text(text, "mesh.yaml")
     assert not loaded.problems, loaded.problems
     views = Views(compile_tables(Store().apply("files", loaded.objects)))
-    found = plan([(0, views.for_client(client))])
+    found = Planner().plan([(0, views.for_client(client))])
     entry = found.entries[ServiceKey(0, pack_address(VIP), 80)]
     assert entry.mode is Mode.KERNEL
     counts = {}

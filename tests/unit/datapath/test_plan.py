@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from nodemesh.config.meshconfig import FailurePolicy
 from nodemesh.datapath.maps import Backend, Mode, NetworkKey, ServiceEntry, ServiceFlag, ServiceKey, pack_address
-from nodemesh.datapath.plan import Plan, Planner, diff, plan
+from nodemesh.datapath.plan import Plan, Planner, diff
 from nodemesh.registry.snapshot import Endpoint, Protocol, Service
 from nodemesh.routing import frontend as routing
 from nodemesh.routing.decision import Algorithm, Cluster, Destination, LoadBalancer, Route
@@ -61,39 +61,46 @@ def found_for(entries, view, address, port=80):
 
 
 def test_every_address_of_a_frontend_has_an_entry():
-    made = plan([(0, View(frontend("10.96.0.1", "fd00::1")))])
+    made = Planner().plan([(0, View(frontend("10.96.0.1", "fd00::1")))])
     assert made.entries == {key("10.96.0.1"): PROXY, key("fd00::1"): PROXY}
     assert len(set(made.owners.values())) == 1
 
 
 def test_failing_closed_is_the_services_own_setting():
-    made = plan([(0, View(frontend("10.96.0.1", failure_policy=FailurePolicy.CLOSED)))])
+    made = Planner().plan([(0, View(frontend("10.96.0.1", failure_policy=FailurePolicy.CLOSED)))])
     assert made.entries[key("10.96.0.1")].flags == ServiceFlag.FAIL_CLOSED
 
 
 def test_kernel_mode_names_its_set_by_its_slots():
-    made = plan([(0, View(kernel("10.96.0.1", "10.1.0.1", "10.1.0.2"), kernel("10.96.0.2", "10.1.0.2", "10.1.0.1")))])
+    made = Planner().plan(
+        [(0, View(kernel("10.96.0.1", "10.1.0.1", "10.1.0.2"), kernel("10.96.0.2", "10.1.0.2", "10.1.0.1")))]
+    )
     first, second = made.entries[key("10.96.0.1")], made.entries[key("10.96.0.2")]
     assert (first.mode, first.slots) == (Mode.KERNEL, 2)
     assert first.backends == second.backends
     assert list(made.backends) == [first.backends]
-    assert plan([(0, View(kernel("10.96.0.1", "10.1.0.1")))]).entries[key("10.96.0.1")].backends != first.backends
+    assert (
+        Planner().plan([(0, View(kernel("10.96.0.1", "10.1.0.1")))]).entries[key("10.96.0.1")].backends
+        != first.backends
+    )
 
 
 def test_round_robin_is_a_flag():
-    made = plan([(0, View(kernel("10.96.0.1", "10.1.0.1", algorithm=Algorithm.ROUND_ROBIN)))])
+    made = Planner().plan([(0, View(kernel("10.96.0.1", "10.1.0.1", algorithm=Algorithm.ROUND_ROBIN)))])
     assert made.entries[key("10.96.0.1")].flags == ServiceFlag.ROUND_ROBIN
 
 
 def test_passing_needs_no_entry_except_inside_a_network_that_does_not_pass():
     passing = frontend("10.96.0.1", mode=routing.Mode.PASS)
-    assert plan([(0, View(passing))]).entries == {}
-    made = plan([(0, View(passing, frontend("10.96.0.0/16")))])
+    assert Planner().plan([(0, View(passing))]).entries == {}
+    made = Planner().plan([(0, View(passing, frontend("10.96.0.0/16")))])
     assert made.entries[key("10.96.0.1")] == PASS
 
 
 def test_networks_and_every_port():
-    made = plan([(0, View(frontend("10.96.0.7/16"), frontend("0.0.0.0/0", port=0), frontend("10.1.1.1", port=0)))])
+    made = Planner().plan(
+        [(0, View(frontend("10.96.0.7/16"), frontend("0.0.0.0/0", port=0), frontend("10.1.1.1", port=0)))]
+    )
     assert made.entries == {
         NetworkKey(0, pack_address("10.96.0.0"), 112, 80): PROXY,
         NetworkKey(0, pack_address("0.0.0.0"), 96, 0): PROXY,
@@ -102,21 +109,23 @@ def test_networks_and_every_port():
 
 
 def test_an_ipv6_network_does_not_mean_ipv4_addresses():
-    made = plan([(0, View(frontend("::/0", port=0)))]).entries
+    made = Planner().plan([(0, View(frontend("::/0", port=0)))]).entries
     assert found_for(made, 0, "fd00::1") == PROXY
     assert found_for(made, 0, "10.96.0.1") == PASS
-    both = plan([(0, View(frontend("::/0", "0.0.0.0/0", port=0)))]).entries
+    both = Planner().plan([(0, View(frontend("::/0", "0.0.0.0/0", port=0)))]).entries
     assert found_for(both, 0, "10.96.0.1") == PROXY
 
 
 def test_udp_and_host_names_have_no_entries():
     """RC-20."""
     udp = Frontend(addresses=("10.96.0.10",), port=53, protocol=Protocol.UDP)
-    assert plan([(0, View(udp, frontend("db.example")))]).entries == {}
+    assert Planner().plan([(0, View(udp, frontend("db.example")))]).entries == {}
 
 
 def test_the_first_of_several_frontends_counts():
-    made = plan([(0, View(frontend("10.96.0.1", failure_policy=FailurePolicy.CLOSED), frontend("10.96.0.1")))])
+    made = Planner().plan(
+        [(0, View(frontend("10.96.0.1", failure_policy=FailurePolicy.CLOSED), frontend("10.96.0.1")))]
+    )
     assert made.entries[key("10.96.0.1")].flags == ServiceFlag.FAIL_CLOSED
 
 
@@ -129,7 +138,7 @@ def test_the_kubernetes_api_is_never_taken_over_at_any_port():
         endpoints={443: (Endpoint(address="192.168.1.1", port=6443),)},
     )
     api = frontend("10.96.0.1", port=443, service=service)
-    made = plan([(0, View(api, frontend("0.0.0.0/0", port=0)))]).entries
+    made = Planner().plan([(0, View(api, frontend("0.0.0.0/0", port=0)))]).entries
     assert found_for(made, 0, "10.96.0.1", 443) == PASS
     assert found_for(made, 0, "192.168.1.1", 6443) == PASS
     assert found_for(made, 0, "192.168.1.2", 6443) == PROXY
@@ -138,7 +147,7 @@ def test_the_kubernetes_api_is_never_taken_over_at_any_port():
 def test_equal_views_are_written_once_and_others_where_they_differ():
     all_see = View(frontend("10.96.0.1"), frontend("10.96.0.2"))
     one_sees = View(frontend("10.96.0.1"), kernel("10.96.0.3", "10.1.0.1"))
-    made = plan([(0, all_see), (1, all_see), (2, one_sees)]).entries
+    made = Planner().plan([(0, all_see), (1, all_see), (2, one_sees)]).entries
     assert {one.view for one in made} == {0, 2}
     assert made[key("10.96.0.2", 2)] == PASS
     assert made[key("10.96.0.3", 2)].mode == Mode.KERNEL
@@ -146,9 +155,13 @@ def test_equal_views_are_written_once_and_others_where_they_differ():
 
 
 def test_what_only_others_see_falls_into_the_views_own_network():
-    made = plan(
-        [(0, View(frontend("10.96.0.1"))), (1, View(frontend("10.0.0.0/8", failure_policy=FailurePolicy.CLOSED)))]
-    ).entries
+    made = (
+        Planner()
+        .plan(
+            [(0, View(frontend("10.96.0.1"))), (1, View(frontend("10.0.0.0/8", failure_policy=FailurePolicy.CLOSED)))]
+        )
+        .entries
+    )
     assert made[key("10.96.0.1", 1)] == made[NetworkKey(1, pack_address("10.0.0.0"), 104, 80)]
 
 
@@ -158,9 +171,9 @@ def test_reverse_leads_endpoints_to_the_service_that_was_dialled():
         host="a", name="a", namespace="default", endpoints={80: (Endpoint(address="10.1.0.1", port=8080),)}
     )
     views = [(0, View(frontend("10.96.0.1", "fd00::1", service=service)))]
-    entry = plan(views, reverse=True).entries[key("10.1.0.1", port=8080)]
+    entry = Planner().plan(views, reverse=True).entries[key("10.1.0.1", port=8080)]
     assert (entry.mode, entry.alias, entry.alias_port) == (Mode.PROXY, pack_address("10.96.0.1"), 80)
-    assert key("10.1.0.1", port=8080) not in plan(views).entries
+    assert key("10.1.0.1", port=8080) not in Planner().plan(views).entries
 
 
 OUT = frozenset({Backend(pack_address("10.1.0.1"), 8080)})
@@ -183,9 +196,9 @@ views = st.lists(st.lists(frontends, max_size=4).map(lambda chosen: View(*chosen
 
 @given(views)
 def test_a_view_beside_others_finds_what_it_would_find_alone(several):
-    together = plan(several).entries
+    together = Planner().plan(several).entries
     for number, view in several:
-        alone = plan([(0, view)]).entries
+        alone = Planner().plan([(0, view)]).entries
         for address in ("10.96.0.1", "10.96.0.2", "10.96.0.9", "10.9.9.9", "fd00::1"):
             for port in (80, 81):
                 assert found_for(together, number, address, port) == found_for(alone, 0, address, port)
@@ -194,7 +207,7 @@ def test_a_view_beside_others_finds_what_it_would_find_alone(several):
 @given(views, views)
 def test_applying_the_difference_gives_what_is_wanted(before, after):
     """RC-14."""
-    current, wanted = plan(before), plan(after)
+    current, wanted = Planner().plan(before), Planner().plan(after)
     changes = diff(current, wanted)
     entries = {**current.entries, **changes.set}
     for gone in changes.delete:
@@ -218,7 +231,7 @@ def test_plans_made_one_after_the_other_equal_those_from_scratch():
         ([(0, View(kept))], frozenset()),
     ]
     for views, out in steps:
-        assert planner.plan(views, without=out) == plan(views, without=out)
+        assert planner.plan(views, without=out) == Planner().plan(views, without=out)
 
 
 @st.composite
@@ -237,7 +250,7 @@ def stories(draw):
 def test_a_plan_from_the_one_before_equals_the_one_from_scratch(versions):
     planner = Planner()
     for views, reverse, without in versions:
-        assert planner.plan(views, reverse, without) == plan(views, reverse, without)
+        assert planner.plan(views, reverse, without) == Planner().plan(views, reverse, without)
 
 
 def test_a_frontend_that_stays_is_not_read_again():
@@ -262,8 +275,8 @@ def test_the_proxy_has_the_connections_to_restless_hosts_and_no_others():
     assert restless.entries[key("10.96.0.1")] == PROXY
     assert restless.entries[key("10.96.0.2")] == calm.entries[key("10.96.0.2")]
     assert len(restless.backends) == 1
-    assert restless == plan(views, restless=frozenset({"h"}))
-    assert planner.plan(views) == calm == plan(views)
+    assert restless == Planner().plan(views, restless=frozenset({"h"}))
+    assert planner.plan(views) == calm == Planner().plan(views)
 
 
 def test_every_view_follows_who_is_restless():
@@ -273,12 +286,12 @@ def test_every_view_follows_who_is_restless():
     assert planner.plan(views).entries[key("10.96.0.1", 1)].mode is Mode.KERNEL
     restless = planner.plan(views, restless=frozenset({"h"}))
     assert found_for(restless.entries, 1, "10.96.0.1") == found_for(restless.entries, 0, "10.96.0.1") == PROXY
-    assert planner.plan(views) == plan(views)
+    assert planner.plan(views) == Planner().plan(views)
 
 
 def test_what_the_proxy_may_not_have_stays_in_the_kernel():
     views = [(0, View(kernel("10.96.0.1", "10.1.0.1")))]
-    assert plan(views, restless=frozenset({"h"})) == plan(views)
+    assert Planner().plan(views, restless=frozenset({"h"})) == Planner().plan(views)
 
 
 def test_a_client_that_fails_closed_does_so_but_where_a_service_says_otherwise():
@@ -295,5 +308,5 @@ def test_a_client_that_fails_closed_does_so_but_where_a_service_says_otherwise()
     assert found_for(made.entries, 1, "10.96.0.1") == ServiceEntry(Mode.PROXY, ServiceFlag.FAIL_CLOSED)
     assert found_for(made.entries, 1, "10.96.0.2") == PROXY
     assert found_for(made.entries, 1, "10.96.0.3").mode is Mode.KERNEL
-    assert made == plan(views, closed=frozenset({1}))
-    assert planner.plan(views) == plan(views)
+    assert made == Planner().plan(views, closed=frozenset({1}))
+    assert planner.plan(views) == Planner().plan(views)
