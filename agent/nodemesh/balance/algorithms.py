@@ -1,6 +1,6 @@
 """The load-balancing algorithms over a fixed list of hosts: round robin, least request, random, weighted or not.
 
-A balancer is made anew whenever the list changes, and starts at a random place, so that workers do not march in step.
+A balancer is made again whenever the list changes, and starts at a random place, so that workers do not march in step.
 Where weights differ or a host is warming up, ROUND_ROBIN and LEAST_REQUEST become a schedule of earliest deadlines
 (Envoy's EDF scheduler): each pick moves a host's deadline by 1 / weight, which spreads picks smoothly."""
 

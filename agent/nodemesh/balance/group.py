@@ -60,7 +60,7 @@ class Group:
     """The balanced group of one cluster in one worker. `clock` counts monotonic seconds; with `shared` what is counted
     counts for all workers of the node (dialled addresses excepted), without it for this one alone.
 
-    The picture of levels and balancers is drawn anew when endpoints change, or when any worker of the node ejects a
+    The picture of levels and balancers is drawn again when endpoints change, or when any worker of the node ejects a
     host or lets one in."""
 
     __slots__ = (

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .output import DEFAULT_ADMIN as DEFAULT_ADMIN
-from .output import Failure
+from .output import DEFAULT_ADMIN, Failure
 
 if TYPE_CHECKING:
     from ..node.options import Address

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from .client import DEFAULT_ADMIN, fetch
-from .output import Failure, format_option, print_json
+from .client import fetch
+from .output import DEFAULT_ADMIN, Failure, format_option, print_json
 
 
 @click.command()

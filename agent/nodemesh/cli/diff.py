@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from .client import DEFAULT_ADMIN, fetch_bytes
+from .client import fetch_bytes
 from .files import read_files, read_text
-from .output import Failure, format_option, print_json
+from .output import DEFAULT_ADMIN, Failure, format_option, print_json
 
 if TYPE_CHECKING:
     from ..registry.snapshot import Snapshot

@@ -7,9 +7,9 @@ from typing import Any
 import click
 import msgspec
 
-from .client import DEFAULT_ADMIN, fetch
+from .client import fetch
 from .files import read_files
-from .output import Failure, format_option, print_json
+from .output import DEFAULT_ADMIN, Failure, format_option, print_json
 
 
 @click.command(context_settings={"show_default": True})

@@ -52,7 +52,7 @@ def show_options(command: Command) -> Command:
         click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", show_default=True, help="The agent's API."),
         click.option("--format", "-o", "form", type=click.Choice(("text", "wide", "json")), default="text",
                      show_default=True, help="wide: columns are never folded."),
-        click.option("--watch", "-w", is_flag=True, help="Show it anew every two seconds, until Ctrl-C."),
+        click.option("--watch", "-w", is_flag=True, help="Show it again every two seconds, until Ctrl-C."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)

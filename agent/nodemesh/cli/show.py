@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from .client import DEFAULT_ADMIN, fetch
-from .output import Command, format_option, plural, print_json, print_table
+from .client import fetch
+from .output import DEFAULT_ADMIN, Command, format_option, plural, print_json, print_table
 
 
 def _options(command: Command) -> Command:

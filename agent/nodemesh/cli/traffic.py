@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from .client import DEFAULT_ADMIN, address_of, fetch
-from .output import Row, namespace_option, print_json, show_options
+from .client import address_of, fetch
+from .output import DEFAULT_ADMIN, Row, namespace_option, print_json, show_options
 from .tables import again_and_again, table_of
 
 #: Seconds between two looks of `--follow`.

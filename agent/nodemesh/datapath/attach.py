@@ -56,7 +56,7 @@ def steer(pins: Pins, pod: str, namespace: int, cookie: int) -> None:
 
 def attach(pins: Pins, pod: str, cgroup: Path, dns: bool = False, sockmap: bool = False) -> None:
     """Have every hook of `pins` at `cgroup`, pinned under the pod's name (its uid): links that are there are adopted,
-    their programs replaced in one step where they are of an older load, links to another cgroup made anew. Those for
+    their programs replaced in one step where they are of an older load, links to another cgroup made again. Those for
     DNS are there with `dns` only, those for sockmap with `sockmap`. Raises AttachError, FileNotFoundError where nothing
     is loaded."""
     try:

@@ -44,7 +44,7 @@ def ranges(capture: Capture) -> Ranges:
 
 class Captures:
     """The maps `captures` and `ranges`, and what is in them. The only writer; what an earlier run left holds until a
-    pod's own is set anew or dropped."""
+    pod's own is set again or dropped."""
 
     def __init__(self, maps: Maps) -> None:
         self._maps = maps

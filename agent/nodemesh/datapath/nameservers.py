@@ -35,7 +35,7 @@ def inherit(pins: Pins, maps: Maps) -> None:
             for key, server in older.items():
                 with suppress(FileExistsError):
                     maps["nameservers"].update(key, server, bpf.BPF_NOEXIST)
-        except MapMismatch:  # then those servers get slots anew
+        except MapMismatch:  # then those servers get new slots
             continue
         finally:
             older.close()

@@ -167,7 +167,7 @@ class CommonTimeout:
 
 
 class Alarm:
-    """A moment that is set anew again and again, mostly to a later one, as with each request of a connection. The timer
+    """A moment that is set again and again, mostly to a later one, as with each request of a connection. The timer
     behind it is only touched where it would ring too late, so that setting and clearing cost next to nothing."""
 
     __slots__ = ("_clock", "_due", "_callback", "_timer", "_rings")

@@ -1,4 +1,4 @@
-"""Objects to services and workloads: keeps what was assembled and, on a change, builds anew only what it touches."""
+"""Objects to services and workloads: keeps what was assembled and, on a change, builds again only what it touches."""
 
 from __future__ import annotations
 
@@ -318,7 +318,7 @@ class Assembler:
         return msgspec.structs.replace(service, allocated=self._allocated.get((service.namespace, service.host), ()))
 
     def _rebuild_source(self, source: Source, backends: Backends) -> set[str]:
-        """Build one source's services anew; the hosts that changed by it."""
+        """Build one source's services again; the hosts that changed by it."""
         item = self._objects.get(source.kind, {}).get(source.namespace, {}).get(source.name)
         before = self._built.get(source, ())
         if item is None:

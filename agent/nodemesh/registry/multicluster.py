@@ -175,7 +175,7 @@ class Merger:
         return (msgspec.structs.replace(base, endpoints=endpoints, hints_nodes=hints_nodes), *rest)
 
     def _claim(self, wanted: Mapping[str, tuple[Service, ...]]) -> set[str]:
-        """Note who wants which address; the hosts for which that decides anew. Clusters hand out the same addresses:
+        """Note who wants which address; the hosts that are to be decided again. Clusters hand out the same addresses:
         one that means a service here cannot mean another one of elsewhere."""
         touched: set[str] = set()
         for host, services in wanted.items():

@@ -20,7 +20,7 @@ UNCACHED: Final = frozenset({b"authorization", b"cookie", b"location", b"referer
 #: A field with more values than this has another one in each message: they are not worth their place.
 CACHED_VALUES: Final = 64
 
-#: When the cache holds so many lines, or one field had so many values, it starts anew: what matters comes back at once,
+#: When the cache holds so many lines, or one field had so many values, it starts over: what matters comes back at once,
 #: and what changes by the second has its place again.
 CACHE_SIZE: Final = 4096
 

@@ -279,7 +279,7 @@ class Http2Client(Handler, Multiplexed, Carrier):
         gRPC refuse pings without streams."""
         self._ping_timer = None
         if not self.codec.streams:
-            return  # the next request starts anew
+            return  # the next request starts over
         clock, settings = self.pool.clock, self.pool.target.cluster.pool
         if clock.now - self._heard < settings.ping_interval or settings.ping_timeout <= 0.0:
             self._await_ping()

@@ -32,7 +32,7 @@ VOLATILE: Final = frozenset(
 #: A name with more values than this has another one in each message: they are not worth their place.
 REMEMBERED_VALUES: Final = 64
 
-#: So many fields are remembered, of all connections, and none that is longer; then they start anew.
+#: So many fields are remembered, of all connections, and none that is longer; then they start over.
 REMEMBERED: Final = 2048
 REMEMBERED_LENGTH: Final = 256
 
@@ -117,7 +117,7 @@ SEEN: Final[dict[Pair, Known]] = dict(STATIC)
 
 
 def forget() -> None:
-    """Start anew: what matters comes back at once."""
+    """Start over: what matters comes back at once."""
     NAMES.clear()
     SEEN.clear()
     SEEN.update(STATIC)

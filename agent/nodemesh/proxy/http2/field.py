@@ -68,7 +68,7 @@ RULES: Final[dict[int, re.Pattern[bytes]]] = {
 #: What each entry of a table costs beside its strings (RFC 7541 section 4.1).
 OVERHEAD: Final = 32
 
-#: Names, with their kinds, that were seen; at so many they start anew. Longer ones are not kept.
+#: Names, with their kinds, that were seen; at so many they start over. Longer ones are not kept.
 SEEN: Final[dict[bytes, int]] = dict(KINDS)
 MAX_SEEN: Final = 1024
 MAX_SEEN_LENGTH: Final = 64

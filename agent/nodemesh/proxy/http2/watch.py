@@ -41,7 +41,7 @@ UPDATES_PER_DATA: Final = 10
 
 
 class Allowance:
-    """So many at once, and `rate` per second anew."""
+    """So many at once, and `rate` more per second."""
 
     __slots__ = ("size", "rate", "left", "since")
 

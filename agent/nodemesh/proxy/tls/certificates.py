@@ -36,7 +36,7 @@ class Kept:
         self.sessions: dict[str, ssl.SSLSession] = {}
 
     def update(self, find: Callable[[], Source], make: Callable[[Source], ssl.SSLContext]) -> None:
-        """Make the context anew if its source has changed; one that cannot be used changes nothing."""
+        """Make the context again if its source has changed; one that cannot be used changes nothing."""
         try:
             source = find()
             if source != self.source:

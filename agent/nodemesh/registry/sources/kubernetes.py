@@ -45,7 +45,7 @@ APPLY = "application/apply-patch+yaml"
 #: A connection whose other end is silent for about a minute is dead (client-go's HTTP/2 pings: 30 s and 15 s).
 KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
 
-#: Reads the credentials anew.
+#: Reads the credentials again.
 Login = Callable[[], Awaitable[Configuration]]
 
 
@@ -133,7 +133,7 @@ def login_by(kubeconfig: str) -> Login:
 
 
 class ApiServer:
-    """An Api. Credentials that the server does not take (any more) are read anew, and where they have changed, the
+    """An Api. Credentials that the server does not take (any more) are read again, and where they have changed, the
     request is made again at once."""
 
     def __init__(self, login: Login) -> None:
@@ -223,7 +223,7 @@ class ApiServer:
         return response
 
     async def _renewed(self, client: ApiClient) -> bool:
-        """Read the credentials anew; whether they are others than this client's were. Other requests go on with the
+        """Read the credentials again; whether they are others than this client's were. Other requests go on with the
         same connections unless a certificate counts."""
         used = client.configuration
         if self._client is not client:

@@ -40,7 +40,7 @@ from .watch import (
 #: Objects in one chunk of a list (client-go's pager).
 CHUNK = 500
 
-#: Seconds that a watch is asked to last, drawn anew for each; client-go's minimum, and twice that.
+#: Seconds that a watch is asked to last, drawn for each; client-go's minimum, and twice that.
 WATCH_SECONDS = 300.0
 #: Seconds after which a watch that the server should have ended is given up.
 WATCH_SLACK = 30.0
@@ -101,7 +101,7 @@ class Reflector:
         self._outage = outage or Outage()
         self._looks = 0  # quick ones that are left for a kind whose CRD has just come
         self._versions = list(resource.versions)  # API versions; the first is in use
-        self._at = ""  # the resourceVersion up to which the sink is right; empty: start anew
+        self._at = ""  # the resourceVersion up to which the sink is right; empty: start over
         self._start_from = "0"  # "0": whatever the server has in its cache; "": what etcd has
         self._streams_lists = True
         self._initial: list[Reading] | None = None  # a watch's initial events, until they have ended
