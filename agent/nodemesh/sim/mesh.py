@@ -61,9 +61,10 @@ class Mesh:
 
     def __init__(self, *config: Config, seed: int = 1) -> None:
         self._records = Records()
-        self._certificates: Simulated | None = None
-        self.places = Places(lambda: self.world.clock, lambda: self.certificates.server())
+        self.certificates = Simulated()
+        self.places = Places(lambda: self.world.clock, self.certificates.server)
         self.world = World(Tables(), seed, self.places, self._records)
+        self.world.proxy.shared.connector.certificates = self.certificates
         self.world.clock.now -= GRAIN
         self.tables = Tables()
         self._dialler = Dialler(self)
@@ -99,13 +100,6 @@ class Mesh:
     def now(self) -> float:
         """The virtual clock, in seconds."""
         return self.world.clock.now
-
-    @property
-    def certificates(self) -> Simulated:
-        """Made when the first TLS needs them."""
-        if self._certificates is None:
-            self._certificates = self.world.proxy.shared.connector.certificates = Simulated()
-        return self._certificates
 
     # === requests
 
@@ -221,8 +215,6 @@ class Mesh:
             self.places.trail.clear()
         self._under_way += 1
         call.before = len(self.places.trail)
-        if asked.scheme in ("https", "tls"):
-            self.certificates  # noqa: B018  # the proxy needs them as well
         self._dialler.caller(asked, client, http2, source, call).begin(call)
         self.world.network.run()
 

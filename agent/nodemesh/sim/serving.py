@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..proxy.accept.proxy_protocol import read_header
@@ -260,10 +260,10 @@ class BytesSpeaker(Speaker):
             self.serving.line.send(data)
 
 
-def readable(fields: object) -> dict[str, str]:
+def readable(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Fields by name, several values joined."""
     found: dict[str, str] = {}
-    for name, value in fields:  # type: ignore[attr-defined]
+    for name, value in fields:
         key, text = name.decode("latin-1"), value.decode("latin-1")
         found[key] = f"{found[key]},{text}" if key in found else text
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..config.gateway import ServerTLSMode, ServerTLSSettings
 from ..proxy.tls.certificates import Certificates
@@ -12,21 +14,39 @@ from ..proxy.tls.context import Source, with_file
 from ..routing.decision import UpstreamTls
 from .pipe import Peer
 
+if TYPE_CHECKING:
+    from ..lab.certificates import Authority
+
 
 class Simulated(Certificates):
-    """A worker's contexts: each side has a certificate of the authority, and trusts that alone."""
+    """A worker's contexts: each side has a certificate of the authority, and trusts that alone. All of it is made when
+    the first connection needs it."""
 
     def __init__(self) -> None:
+        super().__init__()
+        self._names: dict[str, ssl.SSLContext] = {}
+        self._clients: dict[str, ssl.SSLContext] = {}
+
+    @cached_property
+    def _authority(self) -> Authority:
         from ..lab.certificates import Authority  # with it comes all of the lab
 
-        super().__init__()
-        self._authority = Authority("simulated")
-        self._names: dict[str, ssl.SSLContext] = {}
+        return Authority("simulated")
+
+    @cached_property
+    def _source(self) -> Source:
         pair = self._authority.issue("simulated")
-        self._source = Source(((pair.certificate, pair.key),), self._authority.certificate)
-        self._pair = pair.certificate + pair.key
-        self._clients: dict[str, ssl.SSLContext] = {}
-        self._upstream: ssl.SSLContext | None = None
+        return Source(((pair.certificate, pair.key),), self._authority.certificate)
+
+    @cached_property
+    def _pair(self) -> bytes:
+        return b"".join(self._source.pairs[0])
+
+    @cached_property
+    def _upstream(self) -> ssl.SSLContext:
+        context = self._ending(self._pair)
+        context.sni_callback = self._choose
+        return context
 
     def client(self, alpn: str) -> ssl.SSLContext:
         """A client's end."""
@@ -41,9 +61,6 @@ class Simulated(Certificates):
 
     def server(self) -> ssl.SSLContext:
         """An upstream's end. Its certificate is for whichever name it is asked for."""
-        if self._upstream is None:
-            self._upstream = self._ending(self._pair)
-            self._upstream.sni_callback = self._choose
         return self._upstream
 
     def _ending(self, pair: bytes) -> ssl.SSLContext:

@@ -198,7 +198,6 @@ spec:
 
 def test_tls_is_originated_and_read_at_the_other_end():
     mesh = Mesh(WEB + destination("{tls: {mode: MUTUAL, clientCertificate: /a, privateKey: /b, caCertificates: /c}}"))
-    mesh.certificates  # noqa: B018
     answer = mesh.send("GET http://web/")
     assert answer.status == 200 and answer.seen[0].tls
 
@@ -279,14 +278,12 @@ def test_a_request_that_is_none_is_an_error(request_, word):
 def test_endpoints_are_told_the_client_by_the_proxy_protocol(version, tls):
     policy = f"{{proxyProtocol: {{version: {version}}}{tls}}}"
     mesh = Mesh(service("web", "tcp") + destination(policy))
-    mesh.certificates  # noqa: B018
     answer = mesh.send("GET tcp://10.96.0.10:80", body=b"hi")
     (seen,) = answer.seen
     assert (answer.body, answer.mode, seen.tls) == (b"hi", "proxy", bool(tls))
     assert seen.announced.startswith("10.1.0.9:")
     for protocol in ("http", "http2"):
         mesh = Mesh(service("web", protocol) + destination(policy))
-        mesh.certificates  # noqa: B018
         for answer in mesh.send_many(2, "GET http://web/"):
             assert (answer.status, answer.seen[0].announced) == (200, "")
 
@@ -303,7 +300,6 @@ def test_a_subset_speaks_the_proxy_protocol_alone():
 def test_a_connection_goes_through_a_connect_proxy(tls):
     tunnel = f"{{tunnel: {{protocol: CONNECT, targetHost: db.example, targetPort: 5432}}{tls}}}"
     mesh = Mesh(service("web", "tcp") + destination(tunnel))
-    mesh.certificates  # noqa: B018
     answer = mesh.send("GET tcp://web:80", body=b"hi")
     asked, inside = answer.seen
     assert (answer.body, answer.mode, asked.method, asked.tls) == (b"hi", "proxy", "CONNECT", bool(tls))
