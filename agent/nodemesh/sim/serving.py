@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 from ..proxy.accept.proxy_protocol import read_header
@@ -167,7 +168,7 @@ class Http1Speaker(Speaker):
                 self._tunnel = BytesSpeaker(self.serving)
                 self.serving.act(deed, lambda: self.serving.line.send(b"HTTP/1.1 200 OK\r\n\r\n"))
                 return
-            self.serving.act(deed, lambda deed=deed, seen=seen: self._answer(deed, seen))  # type: ignore[misc]
+            self.serving.act(deed, partial(self._answer, deed, seen))
 
     def _answer(self, deed: Deed, seen: Seen) -> None:
         fields, body, trailers = answered(deed, seen)
@@ -217,7 +218,7 @@ class Http2Speaker(Speaker):
             protocol="HTTP/2",
         )
         deed = self.station.deed_for(seen)
-        self.serving.act(deed, lambda: self._answer(stream, deed, seen))
+        self.serving.act(deed, partial(self._answer, stream, deed, seen))
 
     def _answer(self, stream: int, deed: Deed, seen: Seen) -> None:
         if stream not in self._heads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ..cel import CelError, Node, fields_of, parse_filter, parse_value
 from ..commands import FormatError
@@ -42,8 +43,10 @@ KEPT = ("reporter", "le")
 def check_telemetry(spec: TelemetrySpec, meta: Meta, findings: Findings) -> None:
     if spec.selector is not None:
         check_selector(spec.selector.match_labels, ("spec", "selector", "matchLabels"), findings)
-    targets = [(("spec", "targetRef"), spec.target_ref)] if spec.target_ref is not None else []
-    targets += [(("spec", "targetRefs", index), target) for index, target in enumerate(spec.target_refs)]  # type: ignore[misc]
+    targets: list[tuple[Path, PolicyTargetReference]] = []
+    if spec.target_ref is not None:
+        targets.append((("spec", "targetRef"), spec.target_ref))
+    targets += [(("spec", "targetRefs", index), target) for index, target in enumerate(spec.target_refs)]
     if sum((spec.selector is not None, spec.target_ref is not None, bool(spec.target_refs))) > 1:
         findings.error("one-of", ("spec",), "only one of selector, targetRef and targetRefs can be set")
     for path, target in targets:
@@ -176,9 +179,9 @@ def _logging(logging: AccessLogging, path: Path, findings: Findings) -> None:
             _expression(parse_filter, logging.filter.expression, (*path, "filter", "expression"), findings)
 
 
-def _expression(parse, text: str, path: Path, findings: Findings) -> None:  # type: ignore[no-untyped-def]
+def _expression(parse: Callable[[str], Node], text: str, path: Path, findings: Findings) -> None:
     try:
-        node: Node = parse(text)
+        node = parse(text)
     except CelError as error:
         findings.bad_value("bad-expression", path, f"{error} (character {error.offset + 1} of the expression)")
         return
