@@ -183,6 +183,8 @@ class _Parser:
             no = self._expression()
             if yes.type != no.type:
                 raise CelError(f"both values of a choice are of one type, not {yes.type} and {no.type}", offset)
+            if yes.type in (MAP, LIST):
+                raise CelError(f"a choice is between words, numbers or conditions, and this is a {yes.type}", offset)
             node = Node("?", yes.type, None, (node, yes, no))
         self._depth -= 1
         return node
@@ -225,13 +227,14 @@ class _Parser:
 
     def _sum(self) -> Node:
         offset = self._next().offset
-        node = self._unary()
+        parts = [self._unary()]
         while self._took("+"):
-            other = self._unary()
-            if node.type != STRING or other.type != STRING:
-                raise CelError("`+` joins two strings; string(x) makes one", offset)
-            node = Node("+", STRING, None, (node, other))
-        return node
+            parts.append(self._unary())
+        if len(parts) == 1:
+            return parts[0]
+        if any(part.type != STRING for part in parts):
+            raise CelError("`+` joins strings; string(x) makes one", offset)
+        return Node("+", STRING, None, tuple(parts))
 
     def _unary(self) -> Node:
         negations = 0
@@ -299,7 +302,10 @@ class _Parser:
         while not self._took("]"):
             if parts:
                 self._expect(",")
+            offset = self._next().offset
             parts.append(self._expression())
+            if parts[-1].type in (MAP, LIST):
+                raise CelError(f"a list is of words, numbers or conditions, and this is a {parts[-1].type}", offset)
         return Node("list", LIST, None, tuple(parts))
 
     def _name(self, token: _Token) -> Node:
@@ -326,7 +332,7 @@ class _Parser:
             return Node("int", INT, None, (node,))
         if token.text == "size" and node.type == STRING:
             return Node("size", INT, None, (node,))
-        if token.text == "has" and node.name in ("attribute", "entry"):
+        if token.text == "has" and node.name in ("attribute", "entry") and node.type != MAP:
             return Node("has", BOOL, None, (node,))
         raise CelError(f"{token.text}() does not take a {node.type}", token.offset)
 

@@ -83,7 +83,7 @@ def _connection(get: Callable[[ConnectionRecord], str | int | None]) -> Value:
 def _present(value: bytes | str | int | None) -> Any:
     if value is None or value == b"" or value == "":
         raise Absent
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+    return value[:LOOKED_AT].decode("latin-1") if isinstance(value, bytes) else value
 
 
 def _grpc_status(record: RequestRecord) -> Any:
@@ -152,8 +152,13 @@ _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
     "startsWith": str.startswith,
     "endsWith": str.endswith,
     "contains": operator.contains,
-    "+": operator.add,
 }
+
+#: Characters of an attribute that are looked at: clients decide on some, and every comparison costs as much.
+LOOKED_AT = 4096
+
+#: Characters that `+` joins; more are an error, as in CEL what is too costly.
+JOINED = 4 * LOOKED_AT
 
 
 def _value(node: Node) -> Value:
@@ -174,6 +179,8 @@ def _value(node: Node) -> Value:
         compare = _COMPARED[node.name]
         left, right = parts
         return lambda record: compare(left(record), right(record))
+    if node.name == "+":
+        return _sum(parts)
     if node.name == "list":
         return lambda record: [part(record) for part in parts]
     return _OTHERS[node.name](*parts)
@@ -203,6 +210,21 @@ def _either(parts: list[Value], decides: bool) -> Value:
         if absent:
             raise Absent
         return not decides
+
+    return value
+
+
+def _sum(parts: list[Value]) -> Value:
+    def value(record: ConnectionRecord) -> str:
+        found: list[str] = []
+        room = JOINED
+        for part in parts:
+            text = part(record)
+            room -= len(text)
+            if room < 0:
+                raise Absent
+            found.append(text)
+        return "".join(found)
 
     return value
 

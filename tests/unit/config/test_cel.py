@@ -37,8 +37,12 @@ def test_filters(text):
         ("request.path == 'a\\q'", "no escape", 16),
         ("$x", "nothing that is understood", 0),
         ("response.code in ['a']", "`in` looks for a int", 0),
-        ("request.path + 2 == 'a'", "`+` joins two strings", 0),
+        ("request.path + 2 == 'a'", "`+` joins strings", 0),
         ("has(2)", "has() does not take", 0),
+        ("has(request.headers)", "has() does not take a map", 0),
+        ("request.headers in [request.headers]", "a list is of words", 20),
+        ("[1] in [[1]]", "a list is of words", 8),
+        ("'x' in (true ? request.headers : response.headers)", "a choice is between words", 8),
         ("response.code", "true or false", 0),
         ("(" * (DEEPEST + 1), "nests at most", DEEPEST),
         ("a" * (LONGEST + 1), "at most", 0),
@@ -53,6 +57,10 @@ def test_what_is_wrong_is_told_with_its_place(text, says, offset):
 
 def test_negations_cost_no_depth():
     assert parse_filter("!" * 2001 + "connection.mtls").name == "!"
+
+
+def test_sums_cost_no_depth():
+    assert len(parse_value("+".join(["''"] * 1300)).parts) == 1300
 
 
 def test_values_are_single():

@@ -1,8 +1,9 @@
 import pytest
 from tests.unit.telemetry.samples import connection, request
 
+from nodemesh.config.cel import ATTRIBUTES, BOOL, MAP
 from nodemesh.reasons import Reason
-from nodemesh.telemetry.conditions import condition, is_constant, text_of
+from nodemesh.telemetry.conditions import JOINED, LOOKED_AT, condition, is_constant, text_of
 
 
 def sample(**fields):
@@ -59,3 +60,26 @@ def test_values_of_labels():
     assert text_of("request.headers['no']", "unknown")(sample()) == "unknown"
     assert text_of("response.code == 404", "unknown")(sample()) == "true"
     assert is_constant("'a' + 'b'") and not is_constant("'a' + request.host")
+
+
+@pytest.mark.parametrize("name", [name for name, kind in ATTRIBUTES.items() if kind != MAP])
+def test_every_attribute_is_read_of_both_kinds_of_records(name):
+    """An error here is another client's: records are accounted for together."""
+    texts = [f"has({name})", *([] if ATTRIBUTES[name] == BOOL else [f"string({name}) + 'x' == 'x'"])]
+    for text in texts:
+        assert condition(text)(sample()) in (True, False)
+        assert condition(text)(connection(1, 2)) in (True, False)
+
+
+def test_what_clients_make_long_is_looked_at_in_part():
+    record = sample(path=b"/" + b"a" * LOOKED_AT + b"b")
+    assert condition("request.path.startsWith('/a') && request.path.matches('aa')")(record)
+    assert not condition("request.path.contains('b')")(record)
+    assert condition(f"size(request.path) == {LOOKED_AT}")(record)
+
+
+def test_sums_are_deep_and_bounded():
+    assert text_of("+".join(["'a'"] * 1000), "unknown")(sample()) == "a" * 1000
+    record = sample(path=b"a" * LOOKED_AT)
+    assert len(text_of("+".join(["request.path"] * (JOINED // LOOKED_AT)), "unknown")(record)) == JOINED
+    assert text_of("+".join(["request.path"] * (JOINED // LOOKED_AT + 1)), "unknown")(record) == "unknown"
