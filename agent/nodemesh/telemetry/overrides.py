@@ -6,7 +6,7 @@ that the page reads: it is one of the series' own labels, bounded with them, and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -54,8 +54,11 @@ HELD = frozenset(
 #: Characters of a value that an expression gives.
 LONGEST = 128
 
-#: Results of the expressions that are remembered for one client and destination.
-REMEMBERED = 256
+#: Results of the expressions that are remembered for one client and destination, in characters.
+REMEMBERED = 16 * 1024
+
+#: Characters of a series' first label. Where values make it longer, none of them is told apart.
+LONGEST_TEXT = 8 * 1024
 
 #: Whose record a constant is read of.
 NOBODY = ConnectionRecord(Client(namespace=""))
@@ -74,10 +77,13 @@ class Shape(msgspec.Struct, array_like=True, omit_defaults=True):
 Shapes = dict[str, Shape | None]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def shapes_of(text: str) -> Shapes:
     """What a series' first label says."""
-    return msgspec.json.decode(text, type=Shapes) if text.startswith("{") else {}
+    if not text.startswith("{"):
+        return {}
+    found = msgspec.json.decode(text, type=Shapes)
+    return {name: shape for names, shape in found.items() for name in names.split(",")}
 
 
 def without_values(text: str) -> str:
@@ -91,7 +97,19 @@ def without_values(text: str) -> str:
 
 
 def _text_of(shapes: Shapes) -> str:
-    return msgspec.json.encode(shapes, order="sorted").decode() if shapes else STANDARD
+    """Metrics of one shape, which are most, stand together."""
+    if not shapes:
+        return STANDARD
+    alike: dict[bytes, list[str]] = {}
+    for name, shape in shapes.items():
+        alike.setdefault(msgspec.json.encode(shape, order="sorted"), []).append(name)
+    return msgspec.json.encode({",".join(sorted(names)): msgspec.Raw(one) for one, names in alike.items()},
+                               order="sorted").decode()  # fmt: skip
+
+
+def _bounded(shapes: Shapes) -> str:
+    text = _text_of(shapes)
+    return text if len(text) <= LONGEST_TEXT else without_values(text)
 
 
 class _Made(msgspec.Struct):
@@ -106,7 +124,7 @@ class Override:
     """The overrides of one kind of series between one client and one destination. `blank` are labels that no metric
     has, and that need not be told apart; `text` gives the first label of a record's series."""
 
-    __slots__ = ("blank", "text", "_shapes", "_texts", "_values")
+    __slots__ = ("blank", "text", "_asked", "_places", "_shapes", "_size", "_texts")
 
     def __init__(self, metrics: Iterable[str], names: Sequence[str], client: list[_Made], server: list[_Made]) -> None:
         """`metrics` and `names` are those of the kind's samples and labels; what is made of them comes in their
@@ -122,7 +140,9 @@ class Override:
         self.blank = frozenset(names.index(name) for name in blank)
         self._shapes: Shapes = {}
         self._texts: dict[tuple[str, ...], str] = {}  # by what the expressions gave
-        self._values: list[tuple[str, str, Callable[[ConnectionRecord], str]]] = []
+        self._size = 0  # of these
+        asked: dict[str, int] = {}  # each expression once, with its number
+        self._places: list[tuple[str, str, int]] = []  # metric, label and the number of what it gets
         for name, each in made.items():
             removed = tuple(sorted(set(each.removed) - blank))
             if each.disabled:
@@ -130,12 +150,12 @@ class Override:
             elif removed or each.values:
                 shape = self._shapes[name] = Shape(removed)
                 for tag, expression in each.values.items():
-                    value = text_of(expression, UNKNOWN)
                     if is_constant(expression):
-                        shape.values[tag] = value(NOBODY)[:LONGEST]
+                        shape.values[tag] = text_of(expression, UNKNOWN)(NOBODY)[:LONGEST]
                     else:
-                        self._values.append((name, tag, value))
-        self.text = _text_of(self._shapes)
+                        self._places.append((name, tag, asked.setdefault(expression, len(asked))))
+        self._asked = [text_of(expression, UNKNOWN) for expression in asked]
+        self.text = _bounded(self._shapes)
 
     def applied(self, labels: tuple[str, ...], text: str) -> tuple[str, ...]:
         """The labels of a series with that first one."""
@@ -145,23 +165,26 @@ class Override:
 
     def of(self, record: ConnectionRecord) -> str:
         """The first label of a record's series."""
-        if not self._values:
+        if not self._asked:
             return self.text
-        values = tuple([_UNSAFE.sub("", value(record))[:LONGEST] for _, _, value in self._values])
+        values = tuple([_UNSAFE.sub("", value(record))[:LONGEST] for value in self._asked])
         text = self._texts.get(values)
         if text is None:
-            if len(self._texts) >= REMEMBERED:
+            text = self._with(values)
+            self._size += len(text) + sum(map(len, values))
+            if self._size > REMEMBERED:
                 self._texts.clear()
-            text = self._texts[values] = self._with(values)
+                self._size = 0
+            self._texts[values] = text
         return text
 
     def _with(self, values: tuple[str, ...]) -> str:
         shapes = {name: shape and Shape(shape.removed, dict(shape.values)) for name, shape in self._shapes.items()}
-        for (name, tag, _), value in zip(self._values, values, strict=True):
+        for name, tag, number in self._places:
             shape = shapes[name]
             assert shape is not None
-            shape.values[tag] = value
-        return _text_of(shapes)
+            shape.values[tag] = values[number]
+        return _bounded(shapes)
 
 
 def made_of(rules: Iterable[MetricRule], metrics: Iterable[IstioMetric], *, client: bool) -> list[_Made]:

@@ -5,9 +5,10 @@ from tests.asking import views_of_text
 from tests.unit.routing.test_observation import MESH, telemetry
 from tests.unit.telemetry.samples import connection, request
 
+from nodemesh.telemetry import overrides as overrides_module
 from nodemesh.telemetry.exposition import Page, render
 from nodemesh.telemetry.labels import HTTP_LABELS
-from nodemesh.telemetry.overrides import LONGEST, STANDARD, without_values
+from nodemesh.telemetry.overrides import LONGEST, LONGEST_TEXT, STANDARD, without_values
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals
 
@@ -103,3 +104,24 @@ def test_the_servers_own_word_counts_for_what_it_would_report():
 
 def test_a_standard_series_stays_as_it_is():
     assert without_values(STANDARD) == STANDARD
+
+
+def test_what_values_make_long_is_not_told_apart():
+    tags = [f"a_label_with_a_long_name_{n}: {{value: \"request.headers['x']\"}}" for n in range(60)]
+    both = ", ".join(f"{{tagOverrides: {{{', '.join(half)}}}}}" for half in (tags[:30], tags[30:]))
+    records = [request() for _ in range(20)]
+    for number, record in enumerate(records):
+        record.fields = {b"x": b"%d" % number * LONGEST}
+        record.client, record.cluster = records[0].client, records[0].cluster
+    found, totals = samples(f"[{both}]", *records)
+    assert {len(text) <= LONGEST_TEXT for (text, *_) in totals.http} == {True} and len(totals.http) == 1
+    assert {s.labels["a_label_with_a_long_name_0"] for s in found["istio_requests_total"]} == {"unknown"}
+
+
+def test_an_expression_for_many_metrics_is_evaluated_once(monkeypatch):
+    asked = []
+    counting = lambda text, otherwise: lambda record: asked.append(text) or "a"  # noqa: E731
+    monkeypatch.setattr(overrides_module, "text_of", counting)
+    found, _ = samples("[{tagOverrides: {host: {value: request.host}, also: {value: request.host}}}]", request())
+    assert {s.labels["also"] for s in found["istio_requests_total"]} == {"a"}
+    assert len(asked) == 1

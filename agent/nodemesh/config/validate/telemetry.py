@@ -32,12 +32,27 @@ _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 TAGS = 32
 TAG_NAME = 64
 
+#: Of one object, whose expressions are evaluated for each request of its workloads: labels and filters, their
+#: characters, and the regular expressions in them; overrides and entries; tags of spans, and the characters of a name.
+EXPRESSIONS = 64
+CHARACTERS = 16 * 1024
+REGEXES = 16
+ENTRIES = 64
+CUSTOM_TAGS = 64
+CUSTOM_NAME = 128
+
 #: The kinds of a target, with their groups.
 GATEWAY = ("gateway.networking.k8s.io", "Gateway")
 WAYPOINT_KINDS = (("", "Service"), ("networking.istio.io", "ServiceEntry"))
 
 #: Labels that tell series of one metric apart or whose they are; without them sums are wrong.
 KEPT = ("reporter", "le")
+
+#: Labels that say whose series it is. The page is all namespaces': nobody writes others' names into it.
+OWNERS = (
+    "source_workload_namespace", "destination_workload_namespace", "destination_service", "destination_service_name",
+    "destination_service_namespace",
+)  # fmt: skip
 
 
 def check_telemetry(spec: TelemetrySpec, meta: Meta, findings: Findings) -> None:
@@ -58,6 +73,24 @@ def check_telemetry(spec: TelemetrySpec, meta: Meta, findings: Findings) -> None
         _metrics(metrics, ("spec", "metrics", index), findings)
     for index, logging in enumerate(spec.access_logging):
         _logging(logging, ("spec", "accessLogging", index), findings)
+    _bounds(spec, findings)
+
+
+def _bounds(spec: TelemetrySpec, findings: Findings) -> None:
+    """Whoever writes an object, the workers have its cost, and others wait for them."""
+    overrides = [override for metrics in spec.metrics for override in metrics.overrides]
+    texts = [tag.value or "" for override in overrides for tag in override.tag_overrides.values()]
+    filters = [logging.filter for logging in spec.access_logging if logging.filter is not None]
+    texts += [each.expression or "" for each in filters]
+    for count, most, what in (
+        (len(texts), EXPRESSIONS, "labels and filters"),
+        (sum(map(len, texts)), CHARACTERS, "characters in its expressions"),
+        (sum(text.count("matches") for text in texts), REGEXES, "regular expressions"),
+        (len(overrides) + len(spec.access_logging), ENTRIES, "overrides and entries of accessLogging"),
+        (sum(len(tracing.custom_tags) for tracing in spec.tracing), CUSTOM_TAGS, "customTags"),
+    ):
+        if count > most:
+            findings.error("too-many", ("spec",), f"a Telemetry has at most {most} {what}, not {count}")
 
 
 def _target(target: PolicyTargetReference, path: Path, meta: Meta, findings: Findings) -> None:
@@ -98,8 +131,9 @@ def _tracing(tracing: Tracing, path: Path, findings: Findings) -> None:
     check_range(tracing.random_sampling_percentage, 0, 100, (*path, "randomSamplingPercentage"), findings)
     for name, tag in tracing.custom_tags.items():
         _custom_tag(tag, (*path, "customTags", name), findings)
-        if not name:
-            findings.error("missing-field", (*path, "customTags", name), "a tag needs its name")
+        if not 0 < len(name) <= CUSTOM_NAME:
+            message = f"a tag needs a name, of up to {CUSTOM_NAME} characters"
+            findings.error("missing-field", (*path, "customTags", name), message)
 
 
 def _custom_tag(tag: CustomTag, path: Path, findings: Findings) -> None:
@@ -158,6 +192,8 @@ def _override(override: MetricsOverrides, path: Path, findings: Findings) -> Non
             findings.error("bad-label", here, message)
         elif name in KEPT:
             findings.error("bad-label", here, f"the label {name} tells series apart, and stays what it is")
+        elif name in OWNERS and tag.operation is not Operation.REMOVE:
+            findings.error("bad-label", here, f"the label {name} says whose series it is; it can be removed only")
         if tag.operation is Operation.REMOVE:
             if tag.value:
                 findings.error("one-of", (*here, "value"), "a label that is removed has no value")
