@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import msgspec
 from .. import __version__
 from ..config.providers import OpenTelemetryTracing
 from ..registry.snapshot import Snapshot
+from ..telemetry.shares import Shares
 from ..telemetry.span import Span
 from .logs import Log
 
@@ -26,7 +27,7 @@ log = Log("control")
 INTERVAL = 1.0
 BATCH = 512
 
-#: Spans of one provider that wait; those that come then are lost, and counted.
+#: Spans of one provider that wait; what has no room then is lost, and counted.
 QUEUE = 8192
 
 #: Seconds that an export may take, if the provider does not say, and the rests after failures.
@@ -108,7 +109,7 @@ class Exporter:
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
         self._snapshot = snapshot
-        self._queues: dict[str, deque[Span]] = {}
+        self._queues: dict[str, Shares] = {}
         self.exported = 0
         self.lost: Counter[str] = Counter()  # by why
         self._failing: set[str] = set()
@@ -118,11 +119,11 @@ class Exporter:
         if lost:
             self.lost["worker"] += lost
         for span in spans:
-            queue = self._queues.setdefault(span.provider, deque())
-            if len(queue) >= QUEUE:
+            queue = self._queues.get(span.provider)
+            if queue is None:
+                queue = self._queues[span.provider] = Shares(QUEUE)
+            if not queue.put(span):
                 self.lost["full"] += 1
-            else:
-                queue.append(span)
 
     async def run(self) -> None:
         """Until cancelled. One collector's trouble is no other's."""
@@ -134,16 +135,15 @@ class Exporter:
                     if queue and (name not in tasks or tasks[name].done()):
                         tasks[name] = group.create_task(self._drain(name, queue), name=f"spans for {name}")
 
-    async def _drain(self, name: str, queue: deque[Span]) -> None:
+    async def _drain(self, name: str, queue: Shares) -> None:
         """Send what waits. Whatever fails: other duties go on, and what comes later is tried."""
         try:
             await self._send_all(name, queue)
         except Exception:
-            self.lost["failed"] += len(queue)
-            queue.clear()
+            self.lost["failed"] += len(queue.take(QUEUE))
             log.exception("spans not exported")
 
-    async def _send_all(self, name: str, queue: deque[Span]) -> None:
+    async def _send_all(self, name: str, queue: Shares) -> None:
         import aiohttp  # where nothing is traced, nothing is loaded
 
         rest = FIRST_REST
@@ -151,16 +151,13 @@ class Exporter:
             while queue:
                 collector = self._collector(name)
                 if collector is None:
-                    self.lost["no provider"] += len(queue)
-                    queue.clear()
+                    self.lost["no provider"] += len(queue.take(QUEUE))
                     return
-                batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
+                batch = queue.take(BATCH)
                 why = await self._send(session, collector, batch)
                 if why == "retry":
-                    room = max(0, QUEUE - len(queue))  # others have come meanwhile
-                    queue.extendleft(reversed(batch[:room]))
-                    if room < len(batch):
-                        self.lost["full"] += len(batch) - room
+                    if lost := queue.put_back(batch):  # others have come meanwhile
+                        self.lost["full"] += lost
                     await asyncio.sleep(rest)
                     rest = min(rest * 2, LONGEST_REST)
                 elif why:

@@ -15,6 +15,9 @@ from .values import host_of, port_of
 #: Bytes of one value: clients decide on some.
 LONGEST = 1024
 
+#: Bytes of a span's custom tags together.
+TAGS = 8 * 1024
+
 Value = str | int
 
 
@@ -50,14 +53,17 @@ def span_of(record: RequestRecord, trace: Trace, environment: Callable[[str], st
             **_destination(record),
         }
     fields = record.fields or {}
+    room = TAGS
     for tag in trace.rule.tags:
         value = tag.value
         if tag.header:
             value = _text(fields.get(tag.header.encode(), b"")) or value
         elif tag.environment:
             value = environment(tag.environment) or value
-        if value:
-            attributes[tag.name] = value[:LONGEST]
+        value = value[:LONGEST]
+        room -= len(tag.name) + len(value)
+        if value and room >= 0:
+            attributes[tag.name] = value
     return Span(
         provider=trace.rule.provider,
         trace_id=trace.trace_id.decode(),

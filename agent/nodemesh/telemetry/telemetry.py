@@ -23,7 +23,8 @@ from .operators import Wanted
 from .overrides import STANDARD
 from .record import ConnectionRecord, RequestRecord
 from .series import HttpSeries, MessageSeries, TcpSeries
-from .span import Span, span_of
+from .shares import Shares
+from .span import span_of
 from .trace import Trace
 
 #: Label tuples found before are looked up by what they were made from; beyond this many the index starts anew.
@@ -72,7 +73,7 @@ class Telemetry:
         self.logs: dict[str, AccessLog] = {}  # by their providers, the mesh's own under an empty name
         self.observer: Observer | None = None  # what is said of the clients' telemetry, where anything is
         self.wanted: Wanted | None = None  # fields that records are to hold for the log
-        self._spans: list[Span] = []
+        self._spans = Shares(SPANS)
         self._spans_lost = 0
         self._ended: list[ConnectionRecord] = []  # not accounted for yet
         self._decisions = decisions if decisions is not None else Decisions()
@@ -151,10 +152,8 @@ class Telemetry:
         """Have a request's span exported, if that is wanted."""
         if not trace.sampled or not trace.rule.report or self.observer is None:
             return
-        if len(self._spans) >= SPANS:
+        if not self._spans.put(span_of(record, trace, self.observer.environment)):
             self._spans_lost += 1
-        else:
-            self._spans.append(span_of(record, trace, self.observer.environment))
 
     def _all_logs(self) -> list[AccessLog]:
         found = {id(log): log for log in self.logs.values()}
@@ -218,7 +217,7 @@ class Telemetry:
             http=self._taken(self._http),
             tcp=self._taken(self._tcp),
             messages=self._taken(self._messages),
-            spans=self._spans,
+            spans=self._spans.take(SPANS),
             spans_lost=self._spans_lost,
             decisions=self._decisions.take(),
             log_lines_lost=lost,
@@ -231,7 +230,7 @@ class Telemetry:
             bypasses=self.bypasses.take(),
         )
         self._reasons, self._retries, self.lag = {}, 0, 0.0
-        self._spans, self._spans_lost = [], 0
+        self._spans_lost = 0
         self._bounds.folded = 0
         return dump
 

@@ -2,16 +2,20 @@
 
 import os
 
+import msgspec
 from tests.asking import views_of_text
 from tests.unit.routing.test_observation import MESH, telemetry
 from tests.unit.telemetry.samples import request
 
 from nodemesh.routing.client import Client
+from nodemesh.routing.observation import TraceRule
 from nodemesh.telemetry.access_log import AccessLog, open_log
+from nodemesh.telemetry.dump import Dump
 from nodemesh.telemetry.formatting import Formatter
 from nodemesh.telemetry.observer import wanted_by
 from nodemesh.telemetry.operators import Wanted
 from nodemesh.telemetry.telemetry import Telemetry
+from nodemesh.telemetry.trace import Trace
 
 OTHER = Client(namespace="other", name="a")
 
@@ -54,3 +58,16 @@ def test_fields_of_expressions_are_recorded():
     wanted = Wanted()
     wanted_by(views_of_text(MESH, telemetry("a", "default", spec)).tables, wanted)
     assert (wanted.request, wanted.response, wanted.trailers) == ({b"x-a"}, {b"x-b"}, set())
+
+
+def test_a_client_that_has_everything_traced_takes_no_others_place(monkeypatch):
+    monkeypatch.setattr("nodemesh.telemetry.telemetry.SPANS", 4)
+    worker = Telemetry()
+    worker.see(views_of_text(MESH, telemetry("a", "default", "{accessLogging: [{disabled: true}]}")).tables)
+    for client in [request().client] * 10 + [OTHER]:
+        record = request(client=client)
+        record.trace = Trace(TraceRule(provider="otel"), b"a" * 32, b"b" * 16, b"", True)
+        worker.record(record)
+    dump = msgspec.msgpack.decode(worker.dump(), type=Dump)
+    assert [span.service.rpartition(".")[2] for span in dump.spans].count("other") == 1
+    assert len(dump.spans) == 4 and dump.spans_lost == 7

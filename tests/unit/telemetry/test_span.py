@@ -4,7 +4,7 @@ from nodemesh.config.meta import Location
 from nodemesh.reasons import Reason
 from nodemesh.routing.decision import Owner, Rule
 from nodemesh.routing.observation import TraceRule, TraceTag
-from nodemesh.telemetry.span import span_of, variable_of
+from nodemesh.telemetry.span import LONGEST, TAGS, span_of, variable_of
 from nodemesh.telemetry.trace import Trace
 
 
@@ -77,3 +77,11 @@ def test_tags_of_the_operators_own():
 def test_of_the_environment_what_the_mesh_allows(monkeypatch):
     monkeypatch.setenv("ZONE", "z1")
     assert variable_of(("ZONE",))("ZONE") == "z1" and variable_of(())("ZONE") == ""
+
+
+def test_tags_are_bounded_together():
+    tags = tuple(TraceTag(name=f"t{number:02}", value="v" * 2 * LONGEST) for number in range(60))
+    found = span(tags=tags).attributes
+    assert [name for name in found if name.startswith("t")] == [
+        f"t{number:02}" for number in range(TAGS // (LONGEST + 3))
+    ]
