@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +18,7 @@ from nodemesh.lab.certificates import Authority
 from nodemesh.registry.sources.api import ApiError
 from nodemesh.registry.sources.kubernetes import ApiServer as Client
 from nodemesh.registry.sources.kubernetes import from_kubeconfig, login_at
+from nodemesh.relay import server as server_module
 from nodemesh.relay.relay import Relay, RelayOptions
 
 AGENT = "system:serviceaccount:nodemesh-system:nodemesh-agent"
@@ -230,5 +232,34 @@ def test_agents_check_the_relays_certificate(tmp_path):
                             await client.get("/api/v1/services", {}, "application/json")
                 finally:
                     await client.close()
+
+    play(story())
+
+
+def test_who_reads_slowly_has_a_large_cluster_in_the_end(tmp_path, monkeypatch):
+    """Namespaces may hold more than may wait for one client; none is cut off that reads on."""
+    monkeypatch.setattr(server_module, "LAG", 256 * 1024)
+
+    async def story():
+        story = Story(tmp_path)
+        large = [virtual_service(f"large-{number}") for number in range(40)]
+        for item in large:
+            item["metadata"]["annotations"] = {"large": "x" * 400_000}
+        story.api.apply(*large)
+        async with story:
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", story.relay.port))
+            reader, writer = await asyncio.open_connection(sock=sock, limit=4096)
+            path = "/apis/networking.istio.io/v1/virtualservices?watch=1&sendInitialEvents=true"
+            writer.write(f"GET {path} HTTP/1.1\r\nhost: relay\r\n\r\n".encode())
+            await story.until(lambda: story.relay.server.sent)
+            size = 0
+            while b"initial-events-end" not in (data := await reader.read(2**20)):
+                assert data, "the relay has cut it off"
+                size += len(data)
+            writer.close()
+            assert size > 40 * 400_000
 
     play(story())

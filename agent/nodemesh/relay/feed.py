@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from .wire import Piece, event, piece
 
-#: Objects that are compressed together for who starts.
+#: Objects that are compressed together for who starts, and bytes of them: objects may be large, and all others wait.
 BLOCK = 256
+BLOCK_BYTES = 2**20
 
-#: Changes that are remembered for who comes back; a version before them is 410 Gone.
+#: Changes that are remembered for who comes back, and bytes of them; a version before them is 410 Gone.
 REMEMBERED = 20_000
+REMEMBERED_BYTES = 32 * 2**20
 
 Name = tuple[str, str]  # namespace, name
 
@@ -23,22 +25,35 @@ class Change(NamedTuple):
     version: int
     piece: Piece
 
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.piece.plain) + len(self.piece.deflated)
+
 
 class Block:
     """Some objects, by name."""
 
-    __slots__ = ("_piece", "lines")
+    __slots__ = ("_piece", "lines", "size")
 
     def __init__(self) -> None:
         self.lines: dict[Name, bytes] = {}
+        self.size = 0  # in bytes
         self._piece: Piece | None = None
 
+    def has_room(self, name: Name, line: bytes) -> bool:
+        """For this object, be it new or not. One is in its block alone, however large."""
+        others = len(self.lines) - (name in self.lines)
+        size = self.size - len(self.lines.get(name, b"")) + len(line)
+        return not others or (others < BLOCK and size <= BLOCK_BYTES)
+
     def put(self, name: Name, line: bytes) -> None:
+        self.size += len(line) - len(self.lines.get(name, b""))
         self.lines[name] = line
         self._piece = None
 
     def remove(self, name: Name) -> None:
-        del self.lines[name]
+        self.size -= len(self.lines.pop(name))
         self._piece = None
 
     def piece(self) -> Piece | None:
@@ -54,6 +69,7 @@ class Feed:
     def __init__(self) -> None:
         self.version = 0
         self.changes: deque[Change] = deque()
+        self._size = 0  # of these, in bytes
         self.first = 0  # the count of the oldest change that is remembered
         self._floor = 0  # who is before this version must start over
         self._blocks: list[Block] = [Block()]
@@ -71,6 +87,7 @@ class Feed:
         """These are all there are: nobody can go on from before."""
         self.first = self.end + 1  # as if one change were forgotten that all others missed
         self.changes.clear()
+        self._size = 0
         self._floor = self.version = version
         self._blocks, self._places = [Block()], {}
         for name, line in objects.items():
@@ -84,13 +101,8 @@ class Feed:
 
     def remove(self, name: Name, line: bytes, version: int) -> None:
         """`line` is the object as it was last."""
-        block = self._places.pop(name, None)
-        if block is None:
-            return
-        block.remove(name)
-        if not block.lines and block is not self._blocks[-1]:
-            self._blocks.remove(block)
-        self._note(event("DELETED", line), version)
+        if self._take_out(name):
+            self._note(event("DELETED", line), version)
 
     def line(self, name: Name) -> bytes:
         """An object as it is; empty where there is none."""
@@ -118,15 +130,32 @@ class Feed:
 
     def _put(self, name: Name, line: bytes) -> None:
         block = self._places.get(name)
+        if block is not None and not block.has_room(name, line):
+            self._take_out(name)
+            block = None
         if block is None:
-            if len(self._blocks[-1].lines) >= BLOCK:
+            if not self._blocks[-1].has_room(name, line):
                 self._blocks.append(Block())
             block = self._places[name] = self._blocks[-1]
         block.put(name, line)
 
+    def _take_out(self, name: Name) -> bool:
+        """Whether it was there."""
+        block = self._places.pop(name, None)
+        if block is None:
+            return False
+        block.remove(name)
+        if not block.lines and block is not self._blocks[-1]:
+            self._blocks.remove(block)
+        return True
+
     def _note(self, line: bytes, version: int) -> None:
         self.version = max(self.version, version)
-        self.changes.append(Change(version, piece(line)))
-        if len(self.changes) > REMEMBERED:
-            self._floor = self.changes.popleft().version
+        made = Change(version, piece(line))
+        self.changes.append(made)
+        self._size += made.size
+        while len(self.changes) > REMEMBERED or (self._size > REMEMBERED_BYTES and len(self.changes) > 1):
+            gone = self.changes.popleft()
+            self._size -= gone.size
+            self._floor = gone.version
             self.first += 1

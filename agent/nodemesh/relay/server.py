@@ -12,7 +12,7 @@ from ..registry.sources.api import ApiError
 from ..registry.sources.watch import INITIAL_EVENTS_END
 from .collection import Collection
 from .feed import Feed
-from .reviews import Account, Reviews
+from .reviews import Account, Busy, Reviews
 from .trim import PARTIAL
 from .wire import Piece, ending, event, opening, piece
 
@@ -22,6 +22,9 @@ BOOKMARKS = 60.0
 
 #: Bytes that may wait for a client that does not read; one with more is cut off, and comes back.
 LAG = 8 * 2**20
+
+#: Seconds in which who starts reads at least half of that.
+PATIENCE = 60.0
 
 #: The longest watch, in seconds.
 LONGEST = 3600.0
@@ -53,6 +56,15 @@ class Watcher:
         self.deflate = deflate
         self.at = 0  # the count of the next change
         self.ended = asyncio.Event()
+
+    async def room(self) -> None:
+        """Until its client has read most of what was written, or is gone. A whole cluster may be more than may wait."""
+        waited = 0.0
+        while self.transport.get_write_buffer_size() > LAG // 2 and not self.transport.is_closing():
+            if waited > PATIENCE:
+                self.transport.abort()
+            await asyncio.sleep(GATHER)
+            waited += GATHER
 
     def write(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -186,7 +198,7 @@ class Server:
             return self._list(item, version, feed, metadata)
         except Refused as refused:
             self.refused += 1
-            headers = {"Retry-After": "1"} if refused.code == 503 else None
+            headers = {"Retry-After": "1"} if refused.code in (429, 503) else None
             body = status(refused.code, refused.reason, str(refused))
             return web.Response(body=body, status=refused.code, headers=headers, content_type="application/json")
 
@@ -195,7 +207,10 @@ class Server:
             return Account("")
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
-            account = await self._reviews.account(token.strip() if scheme.lower() == "bearer" else "")
+            token = token.strip() if scheme.lower() == "bearer" else ""
+            account = await self._reviews.account(token, request.remote or "")
+        except Busy as busy:
+            raise Refused(429, "TooManyRequests", str(busy)) from None
         except (ApiError, msgspec.DecodeError) as error:
             raise Refused(503, "ServiceUnavailable", f"the API server reviews no token: {error}") from None
         if not account.user:
@@ -253,9 +268,11 @@ class Server:
             return response
         watcher.at = at
         if initial:
+            end = bookmark(kind, item.version, initial=True)  # what changes meanwhile comes behind it
             for made in feed.pieces():
+                await watcher.room()
                 self._write(watcher, made.of(deflate))
-            self._write(watcher, bookmark(kind, item.version, initial=True).of(deflate))
+            self._write(watcher, end.of(deflate))
         self._watchers.setdefault(feed, set()).add(watcher)
         try:
             self._bring(watcher, {})

@@ -80,3 +80,34 @@ def test_what_is_not_there_cannot_be_removed():
     feed = Feed()
     feed.remove(("default", "1"), b"{}", 3)
     assert feed.end == 0 and feed.line(("default", "1")) == b""
+
+
+def test_large_objects_are_few_to_a_piece(monkeypatch):
+    """Whoever writes large ones: compressing a piece has all others wait."""
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
+    feed = Feed()
+    for number in range(6):
+        put(feed, number, number + 1, "x" * 450)
+    assert [len(plain(piece)) for piece in feed.pieces()] == [2, 2, 2]
+    for number in range(6):
+        put(feed, number, 10 + number, "x" * 5000)
+    assert [len(plain(piece)) for piece in feed.pieces()] == [1] * 6
+    assert sorted(row["object"]["n"] for piece in feed.pieces() for row in plain(piece)) == list(range(6))
+    for number in range(6):
+        put(feed, number, 20 + number)
+    assert len(feed) == 6
+
+
+def test_large_changes_are_forgotten_sooner(monkeypatch):
+    monkeypatch.setattr(module, "REMEMBERED_BYTES", 3000)
+    feed = Feed()
+    feed.reset({}, 10)
+    for version in range(11, 31):
+        put(feed, version, version, "x" * 900)
+    assert 1 <= len(feed.changes) <= 3 and sum(change.size for change in feed.changes) <= 3000
+    assert feed.since(29) == feed.end - 1 and feed.since(11) is None
+    put(feed, 1, 31, "x" * 9000)
+    assert len(feed.changes) == 1, "who follows has the last one in any case"
+    feed.reset({}, 40)
+    put(feed, 1, 41)
+    assert len(feed.changes) == 1

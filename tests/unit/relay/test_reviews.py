@@ -1,8 +1,15 @@
 import asyncio
 
 import msgspec
+import pytest
 
-from nodemesh.relay.reviews import BAD, GOOD, NODE, Account, Reviews
+from nodemesh.relay import reviews as module
+from nodemesh.relay.reviews import AT_ONCE, BAD, GOOD, NODE, WAITING, Account, Busy, Reviews
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch):
+    monkeypatch.setattr(module, "REST", 0.0)
 
 
 class Api:
@@ -52,3 +59,73 @@ def test_what_is_no_token_is_not_reviewed():
     reviews = Reviews(api, "", lambda: 0.0)
     assert account(reviews, "") == account(reviews, "x" * 20_000) == Account("")
     assert api.asked == []
+
+
+class Slow(Api):
+    """Answers when it may; `most` were asked at once."""
+
+    def __init__(self, **status):
+        super().__init__(**status)
+        self.may = asyncio.Event()
+        self.under_way = self.most = 0
+
+    async def send(self, method, path, body):
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await self.may.wait()
+        self.under_way -= 1
+        return await super().send(method, path, body)
+
+
+def test_made_up_tokens_have_the_api_server_asked_few_at_a_time():
+    async def run():
+        api = Slow(authenticated=False)
+        reviews = Reviews(api, "", lambda: 0.0)
+        asking = [asyncio.ensure_future(reviews.account(f"t{number}", "10.0.0.1")) for number in range(WAITING)]
+        other = asyncio.ensure_future(reviews.account("t", "10.0.0.2"))
+        await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await reviews.account("more", "10.0.0.1")
+        assert api.under_way == AT_ONCE + 1, "one address's waiting is not another's"
+        api.may.set()
+        assert set(await asyncio.gather(*asking, other)) == {Account("")}
+        assert api.most == AT_ONCE + 1 and not reviews._turns
+        assert await reviews.account("more", "10.0.0.1") == Account(""), "its turn comes again"
+
+    asyncio.run(run())
+
+
+def test_a_bad_token_takes_its_addresss_place_for_a_while(monkeypatch):
+    rests = []
+
+    async def rest(seconds):
+        rests.append(seconds)
+
+    monkeypatch.setattr(module.asyncio, "sleep", rest)
+    account(Reviews(Api(authenticated=False), "", lambda: 0.0), "t")
+    account(Reviews(agent(), "", lambda: 0.0), "t")
+    assert rests == [0.0]
+
+
+def test_many_requests_with_one_token_are_one_review():
+    async def run():
+        api = Slow(authenticated=True, user={"username": "agent"})
+        reviews = Reviews(api, "", lambda: 0.0)
+        asking = [asyncio.ensure_future(reviews.account("t", "10.0.0.1")) for _ in range(20)]
+        await asyncio.sleep(0)
+        api.may.set()
+        await asyncio.gather(*asking)
+        return len(api.asked)
+
+    assert asyncio.run(run()) <= AT_ONCE
+
+
+def test_bad_tokens_push_no_good_one_out(monkeypatch):
+    monkeypatch.setattr(module, "REMEMBERED", 3)
+    api = agent()
+    reviews = Reviews(api, "", lambda: 0.0)
+    account(reviews, "good")
+    api.status["authenticated"] = False
+    for number in range(10):
+        account(reviews, f"bad{number}")
+    assert account(reviews, "good") == Account("agent", "a")
