@@ -100,14 +100,17 @@ class Attached:
         for kind, attribute in zip(KINDS, ROUTES, strict=True):
             now: Mapping[str, object] = getattr(snapshot, attribute)
             found |= {(kind, key) for key in changed_keys(now, getattr(self.snapshot, attribute))}
-        entries = [placement for placement in self.placements.values() if placement.entries]
+        entries: dict[str, set[RouteKey]] = {}  # the routes that name each ServiceEntry
+        for placement in self.placements.values():
+            for entry in placement.entries:
+                entries.setdefault(entry, set()).add(placement.key)
         for host in changed_keys(snapshot.services, self.snapshot.services):
             now_there, before = snapshot.services.get(host), self.snapshot.services.get(host)
             if not (readers := self.readers.get(host)) and not entries or shape_of(now_there) == shape_of(before):
                 continue
             found |= readers or set()
-            named = {entry_of(service) for service in (*(now_there or ()), *(before or ()))}
-            found |= {placement.key for placement in entries if placement.entries & named}
+            for service in (*(now_there or ()), *(before or ())):
+                found |= entries.get(entry_of(service), set())
         return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ...config.gatewayapi import GROUP
@@ -79,6 +79,7 @@ class Placer:
                 if spot.item.kind == "ListenerSet":
                     self._by_set.setdefault(spot.item.meta.key, []).append(spot)
         self._known = known
+        self._entries: dict[str, list[str]] | None = None  # the hosts of each ServiceEntry, where a route names one
         self._now = Placement(None)  # type: ignore[arg-type]  # the one at hand
 
     def place(self, item: Object[Any]) -> Placement:
@@ -97,15 +98,19 @@ class Placer:
                 now.verdicts.append(self._at_service(item, ref, [host]))
             elif kind == (ISTIO_GROUP, "ServiceEntry"):
                 now.entries.add(key)
-                now.verdicts.append(self._at_service(item, ref, list(self._hosts_of_entry(key))))
+                now.verdicts.append(self._at_service(item, ref, self._hosts_of_entry(key)))
         for resolved in now.resolved.values():
             now.reads |= resolved.reads
         return now
 
-    def _hosts_of_entry(self, key: str) -> Iterator[str]:
-        for host, services in self._snapshot.services.items():
-            if any(entry_of(service) == key for service in services):
-                yield host
+    def _hosts_of_entry(self, key: str) -> list[str]:
+        """All are gone through once, whatever the number of routes that name one."""
+        if self._entries is None:
+            self._entries = {}
+            for host, services in self._snapshot.services.items():
+                for entry in {entry_of(service) for service in services}:
+                    self._entries.setdefault(entry, []).append(host)
+        return self._entries.get(key, [])
 
     def _at_listeners(self, item: Object[Any], ref: ParentReference, spots: list[Spot]) -> ParentVerdict:
         """The listeners of a Gateway or a ListenerSet that the route attaches to."""

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from msgspec.structs import replace
 from tests.routes import BASE, gateway, made, mesh_route, route, snapshot_of
 from tests.unit.routing.gatewayapi.attached import (
     HTTP,
@@ -255,6 +256,24 @@ def test_a_service_entry_that_comes_later_takes_the_routes_that_wait_for_it():
     assert (
         said(gone.parents["HTTPRoute", "shop/m"][0].conditions) == (False, "NoMatchingParent") and not gone.mesh_routes
     )
+
+
+def test_routes_that_name_service_entries_go_through_all_services_once():
+    """A tenant may have thousands of such routes, and others thousands of Services."""
+
+    class Counted(dict):
+        walks = 0
+
+        def items(self):
+            Counted.walks += 1
+            return super().items()
+
+    parent = "{group: networking.istio.io, kind: ServiceEntry, name: ext}"
+    snapshot = snapshot_of(BASE + "".join(mesh_route(f"m{number}", TO_CART, parent) for number in range(20)))
+    few = attach(replace(snapshot, http_routes={}, services=Counted(snapshot.services)))
+    without, Counted.walks = Counted.walks, 0
+    many = attach(replace(snapshot, services=Counted(snapshot.services)))
+    assert len(many.parents) == 20 and not few.parents and Counted.walks <= without + 1
 
 
 # === many of one tenant's
