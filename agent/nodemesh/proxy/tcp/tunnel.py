@@ -28,7 +28,7 @@ class TunnelRefused(OSError):
 class TunnelTransport(Layered):
     """One end of the connection inside; its handler sees neither request nor chunks."""
 
-    __slots__ = ("_tunnel", "_unread", "_chunked", "_left", "_over")
+    __slots__ = ("_tunnel", "_unread", "_chunked", "_left", "_over", "_fault")
 
     def __init__(self, handler: Handler, tunnel: Tunnel) -> None:
         super().__init__(handler)
@@ -37,6 +37,7 @@ class TunnelTransport(Layered):
         self._chunked = False
         self._left = 0  # bytes of the present chunk, its line's end among them
         self._over = False
+        self._fault = ""  # what is wrong with the chunks
 
     # what the lower connection tells
 
@@ -114,37 +115,47 @@ class TunnelTransport(Layered):
             return
         data = self._unread + bytes(data)
         self._unread = b""
-        while data and not self.closed:
+        pieces: list[bytes] = []
+        position = 0
+        while position < len(data) and not self._over:
             if self._left > 2:
-                piece, data = data[: self._left - 2], data[self._left - 2 :]
+                piece = data[position : position + self._left - 2]
                 self._left -= len(piece)
-                self.handler.received(piece)
+                position += len(piece)
+                pieces.append(piece)
             elif self._left:  # the line's end behind a chunk
-                taken = min(self._left, len(data))
+                taken = min(self._left, len(data) - position)
                 self._left -= taken
-                data = data[taken:]
+                position += taken
             else:
-                line, found, rest = data.partition(b"\r\n")
-                if not found:
-                    self._unread = data
-                    if len(data) > MAX_LINE:
-                        self.fail(TunnelRefused("a chunk's size has no end"))
-                    return
-                data = self._begin_chunk(line, rest)
+                position = self._begin_chunk(data, position)
+        if pieces:  # at once: a proxy's chunks may be of one byte each
+            self.handler.received(b"".join(pieces))
+        if self.closed:
+            return
+        if self._fault:
+            self.fail(TunnelRefused(self._fault))
+        elif self._over:
+            self.handler.ended()
 
-    def _begin_chunk(self, line: bytes, rest: bytes) -> bytes:
-        """What is left behind a chunk's size."""
-        digits = line.partition(b";")[0].strip()
+    def _begin_chunk(self, data: bytes, position: int) -> int:
+        """Where the chunk begins whose size stands there."""
+        end = data.find(b"\r\n", position)
+        if end < 0:
+            self._unread = data[position:]
+            if len(self._unread) > MAX_LINE:
+                self._fault = "a chunk's size has no end"
+            return len(data)
+        digits = data[position:end].partition(b";")[0].strip()
         if not 0 < len(digits) <= 8 or digits.strip(b"0123456789abcdefABCDEF"):
-            self.fail(TunnelRefused("a chunk's size is no number"))
-            return b""
+            self._fault = "a chunk's size is no number"
+            return len(data)
         size = int(digits, 16)
         if not size:
             self._over = True
-            self.handler.ended()
-            return b""
-        self._left = size + 2
-        return rest
+        else:
+            self._left = size + 2
+        return end + 2
 
 
 def request_of(tunnel: Tunnel) -> bytes:

@@ -20,11 +20,13 @@ class Heard(Handler):
         self.log = []
         self.data = b""
         self.drains = 0
+        self.times = 0
 
     def connected(self):
         self.log.append("connected")
 
     def received(self, data):
+        self.times += 1
         self.data += bytes(data)
 
     def ended(self):
@@ -86,6 +88,16 @@ def test_post_frames_both_ways(size):
     assert tunnel.heard.data == b"abcde" and tunnel.heard.log == ["connected", "ended"]
     tunnel.transport.end()
     assert tunnel.proxy.take() == b"2\r\nhi\r\n0\r\n\r\n" and not tunnel.proxy.ended
+
+
+def test_chunks_of_a_byte_each_are_handed_on_at_once():
+    """The proxy on the way is somebody else's: each piece on its own would be a system call."""
+    tunnel = Tunnelled(post=True)
+    tunnel.open(CHUNKED)
+    tunnel.proxy.send(b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n")
+    tunnel.run()
+    assert tunnel.heard.data == b"x" * 5000 and tunnel.heard.log == ["connected", "ended"]
+    assert tunnel.heard.times <= 2
 
 
 @pytest.mark.parametrize(
