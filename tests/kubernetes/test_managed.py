@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -148,11 +149,13 @@ def test_of_another_namespace_it_may_read_what_is_granted_as_long_as_it_is(play)
         },
     )
     grant["metadata"]["namespace"] = "vault"
+    idle = deepcopy(POLICY)  # has nothing to do with it, and is not to keep the Role
+    idle["metadata"]["namespace"] = "vault"
     named = {"certificateRefs": [{"name": "pair", "namespace": "vault"}, {"name": "other", "namespace": "closed"}]}
 
     async def story(follower):
         await known(follower)
-        await follower.until(lambda: follower.snapshot.reference_grants)
+        await follower.until(lambda: follower.snapshot.reference_grants and follower.snapshot.backend_tls_policies)
         deployer = Deployer(follower)
         assert await deployer.write()
         assert rules_of(follower, "vault") == {"secrets": ["pair"]} and not rules_of(follower, "closed")
@@ -170,7 +173,23 @@ def test_of_another_namespace_it_may_read_what_is_granted_as_long_as_it_is(play)
         assert await deployer.write() and patches(follower) == before
 
     listeners = [*EDGE["spec"]["listeners"], {"name": "tls", "port": 443, "protocol": "HTTPS", "tls": named}]
-    play(story, guarded(with_spec(listeners=listeners), grant))
+    play(story, guarded(with_spec(listeners=listeners), grant, idle))
+
+
+def test_what_a_listener_set_of_another_namespace_names_goes_with_it(play):
+    own = {"name": "more", "port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "pair"}]}}
+    more = made("ListenerSet", "more", {"parentRef": {"name": "edge", "namespace": "default"}, "listeners": [own]})
+    more["metadata"]["namespace"] = "vault"
+
+    async def story(follower):
+        await known(follower)
+        await follower.until(lambda: follower.snapshot.listener_sets)
+        assert await Deployer(follower).write()
+        assert rules_of(follower, "vault") == {"secrets": ["pair"]}
+        (role,) = (one for one in follower.server.objects("Role") if one["metadata"]["namespace"] == "vault")
+        assert [owner["kind"] for owner in role["metadata"]["ownerReferences"]] == ["ListenerSet"]
+
+    play(story, guarded(with_spec(allowedListeners={"namespaces": {"from": "All"}}), more))
 
 
 def test_the_workload_is_as_guarded_as_the_one_of_the_manifests(play):

@@ -43,8 +43,9 @@ class Rights:
             namespace, name = place_of(key)
             named.setdefault(namespace, {}).setdefault(RESOURCES[kind_of(key)], set()).add(name)
         for namespace, names in named.items():
-            own = namespace == item.meta.namespace
-            yield from role_and_binding(meta if own else self._abroad(item, meta, namespace), names, account)
+            place = meta if namespace == item.meta.namespace else self._abroad(item, meta, namespace)
+            if place["ownerReferences"]:  # without an owner it would outlive what it was written for
+                yield from role_and_binding(place, names, account)
 
     def _credentials(self, item: Object[KubernetesGatewaySpec]) -> Iterator[str]:
         """The `credential_key`s; what is not granted is not among them."""
@@ -61,21 +62,31 @@ class Rights:
             yield from (policy.tls.credential for policy in attached.backend_tls[host] if policy.tls.credential)
 
     def _abroad(self, item: Object[KubernetesGatewaySpec], meta: Manifest, namespace: str) -> Manifest:
-        """In another namespace a Role goes with who granted it: the ReferenceGrants for the Gateway's namespace, and
-        the policies, which are their own authors' word. An owner of another namespace is none to the cluster."""
+        """In another namespace a Role goes with who granted it, all of whom are its owners and nobody else: what has
+        nothing to do with it is not to keep it. They are the ReferenceGrants for the namespaces of the Gateway and of
+        its ListenerSets, and the ListenerSets and policies there, which are their own authors' word. An owner of
+        another namespace is none to the cluster."""
         snapshot = self._snapshot
+        places = {spot.item.meta.key: spot.item for spot in self._attached.spots[item.meta.key]}
+        origins = {item.meta.namespace, *(one.meta.namespace for one in places.values())}
         granted: list[Object[Any]] = [
             grant
             for grant in snapshot.reference_grants.values()
-            if grant.meta.namespace == namespace
-            and any(origin.namespace == item.meta.namespace for origin in grant.spec.from_)
+            if grant.meta.namespace == namespace and any(origin.namespace in origins for origin in grant.spec.from_)
         ]
-        policies = [policy for policy in snapshot.backend_tls_policies.values() if policy.meta.namespace == namespace]
+        sets = [one for one in places.values() if one.meta.namespace == namespace]
+        named = {
+            f"{policy.owner.namespace}/{policy.owner.name}"
+            for host in self._reached.get(item.meta.key, ())
+            for policy in self._attached.backend_tls[host]
+            if policy.tls.credential and place_of(policy.tls.credential)[0] == namespace
+        }
+        policies = [snapshot.backend_tls_policies[key] for key in sorted(named) if key in snapshot.backend_tls_policies]
         return {
             "name": f"{item.meta.namespace}.{meta['name']}",  # namespaces have no dots
             "namespace": namespace,
             "labels": {"app.kubernetes.io/part-of": "nodemesh"},
-            "ownerReferences": [owner_reference(one) for one in (*granted, *policies)],
+            "ownerReferences": [owner_reference(one) for one in (*granted, *sets, *policies)],
         }
 
 
