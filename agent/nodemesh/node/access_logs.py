@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..config.commands import FormatError
 from ..config.providers import ENVOY, EnvoyFileAccessLog
-from ..routing.tables import Tables
+from ..routing.tables import Tables, Telemetry
 from ..telemetry.access_log import AccessLog, open_log
 from ..telemetry.formatting import Formatter
 from ..telemetry.observer import wanted_by
@@ -76,15 +76,20 @@ class AccessLogs:
         self.by_provider: dict[str, AccessLog] = {}
         self._settings: dict[str, Settings] = {}
         self._shown = Wanted()  # by their formats
+        self._telemetries: tuple[Telemetry, ...] = ()
+        self._asked = Wanted()  # by the expressions of these
         self._fds: list[int] = []
 
     def wanted(self, tables: Tables) -> Wanted | None:
         """The fields that records are to hold for these logs, and for what Telemetry asks of them."""
+        if tables.telemetries is not self._telemetries:  # other changes are many, and there may be many expressions
+            self._telemetries = tables.telemetries
+            self._asked = Wanted()
+            wanted_by(tables, self._asked)
         wanted = Wanted()
-        wanted_by(tables, wanted)
-        wanted.request |= self._shown.request
-        wanted.response |= self._shown.response
-        wanted.trailers |= self._shown.trailers
+        wanted.request = self._asked.request | self._shown.request
+        wanted.response = self._asked.response | self._shown.response
+        wanted.trailers = self._asked.trailers | self._shown.trailers
         return wanted if wanted.request or wanted.response or wanted.trailers else None
 
     def open(self, settings: dict[str, Settings], *, again: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -84,25 +84,39 @@ def observes(tables: Tables) -> bool:
     return bool(tables.telemetries or mesh.enable_tracing or mesh.default_providers.access_logging)
 
 
-def observation_of(tables: Tables, namespace: str, labels: Mapping[str, str]) -> Observation:
-    """Of a workload."""
-    about = list(telemetries_of(tables, namespace, labels))
+class Scopes:
+    """The Telemetry objects by where they count, the oldest first: nobody goes through those of other namespaces."""
+
+    __slots__ = ("_general", "_own")
+
+    def __init__(self, telemetries: Iterable[Telemetry]) -> None:
+        self._general: dict[str, Telemetry] = {}  # for the whole namespace
+        self._own: dict[str, list[Telemetry]] = {}  # for some workloads of it
+        for each in telemetries:
+            if _is_general(each):
+                self._general.setdefault(each.namespace, each)
+            else:
+                self._own.setdefault(each.namespace, []).append(each)
+
+    def about(self, root: str, namespace: str, labels: Mapping[str, str]) -> Iterator[Telemetry]:
+        """Those about a workload, from the widest scope to its own; the oldest of each counts."""
+        for scope in dict.fromkeys((root, namespace)):
+            if scope in self._general:
+                yield self._general[scope]
+        own = next((each for each in self._own.get(namespace, ()) if _is_about(each, labels)), None)
+        if own is not None:
+            yield own
+
+
+def observation_of(
+    tables: Tables, namespace: str, labels: Mapping[str, str], scopes: Scopes | None = None
+) -> Observation:
+    """Of a workload; `scopes` are those of the tables, for who asks often."""
+    scopes = scopes or Scopes(tables.telemetries)
+    about = list(scopes.about(tables.mesh.root_namespace, namespace, labels))
     return Observation(
         logs=_logs(about, tables.mesh), metrics=tuple(_metrics(about)), tracing=_tracing(about, tables.mesh)
     )
-
-
-def telemetries_of(tables: Tables, namespace: str, labels: Mapping[str, str]) -> Iterator[Telemetry]:
-    """The Telemetry objects about a workload, from the widest scope to its own; the oldest of each counts."""
-    root = tables.mesh.root_namespace
-    for scope in dict.fromkeys((root, namespace)):
-        found = next((each for each in tables.telemetries if each.namespace == scope and _is_general(each)), None)
-        if found is not None:
-            yield found
-    for each in tables.telemetries:
-        if each.namespace == namespace and not _is_general(each) and _is_about(each, labels):
-            yield each
-            return
 
 
 def _is_general(telemetry: Telemetry) -> bool:

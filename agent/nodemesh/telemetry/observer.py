@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..config.cel import fields_of, parse_filter, parse_value
 from ..registry.snapshot import Endpoint
 from ..routing.client import Client
-from ..routing.observation import NOTHING_SAID, LogRule, Observation, observation_of
+from ..routing.observation import NOTHING_SAID, LogRule, MetricRule, Observation, Scopes, observation_of
 from ..routing.tables import Tables
 from .access_log import AccessLog
 from .conditions import condition
@@ -34,12 +34,24 @@ class Observer:
     """Of one version of the tables. `logs` are the worker's access logs by their providers, None under the empty name
     where the mesh has none."""
 
-    __slots__ = ("environment", "tables", "logs", "_observations", "_logged", "_overrides", "_held")
+    __slots__ = (
+        "environment",
+        "tables",
+        "logs",
+        "_observations",
+        "_logged",
+        "_overrides",
+        "_held",
+        "_scopes",
+        "_standard",
+    )
 
     def __init__(self, tables: Tables, logs: Mapping[str, AccessLog]) -> None:
         self.environment = variable_of(tables.mesh.allowed_environment)
         self.tables = tables
         self.logs = logs
+        self._scopes = Scopes(tables.telemetries)
+        self._standard = [override_of(kind, (), ()) for kind in (HTTP, TCP, MESSAGES)]
         self._observations: dict[tuple[str, frozenset[tuple[str, str]]], Observation] = {}
         self._logged: dict[int, tuple[Logged, ...]] = {}
         self._overrides: dict[tuple[int, int, int, str], Override] = {}
@@ -52,7 +64,7 @@ class Observer:
         if found is None:
             if len(self._observations) >= LIMIT:
                 self._observations.clear()
-            found = self._observations[key] = observation_of(self.tables, namespace, labels)
+            found = self._observations[key] = observation_of(self.tables, namespace, labels, self._scopes)
         return found
 
     # --- logs
@@ -92,13 +104,8 @@ class Observer:
             client = self.of(record.client.namespace, record.client.labels)
             endpoint = endpoint_of(record.cluster, record.upstream_host) if record.cluster is not None else None
             server = self._of_endpoint(endpoint) if endpoint is not None else NOTHING_SAID
-            metrics = _METRICS[kind]
-            found = Override(
-                metrics.values(),
-                _LABELS[kind],
-                made_of(client.metrics, metrics, client=True),
-                made_of(server.metrics, metrics, client=False),
-            )
+            said = client.metrics or server.metrics  # others' objects are to cost nothing
+            found = override_of(kind, client.metrics, server.metrics) if said else self._standard[kind]
             self._hold(record.client, record.cluster)
             self._overrides[key] = found
         return found
@@ -112,6 +119,17 @@ class Observer:
             self._overrides.clear()
             self._held.clear()
         self._held.extend(objects)
+
+
+def override_of(kind: int, client: Sequence[MetricRule], server: Sequence[MetricRule]) -> Override:
+    """What the rules of both ends make of a kind of series."""
+    metrics = _METRICS[kind]
+    return Override(
+        metrics.values(),
+        _LABELS[kind],
+        made_of(client, metrics, client=True),
+        made_of(server, metrics, client=False),
+    )
 
 
 def wanted_by(tables: Tables, wanted: Wanted) -> None:

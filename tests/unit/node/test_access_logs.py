@@ -1,7 +1,10 @@
+from msgspec.structs import replace
 from tests.asking import views_of_text
 from tests.unit.routing.test_observation import telemetry
 
+from nodemesh.node import access_logs as module
 from nodemesh.node.access_logs import OWN, STDOUT, AccessLogs, Settings, settings_of
+from nodemesh.telemetry.observer import wanted_by
 
 MESH = """
 apiVersion: nodemesh.io/v1alpha1
@@ -55,3 +58,14 @@ def test_a_file_that_cannot_be_opened_leaves_the_others(tmp_path):
     logs = AccessLogs()
     logs.open({OWN: Settings(str(tmp_path / "no" / "log"), "", False), "b": Settings(str(tmp_path / "b"), "", True)})
     assert set(logs.by_provider) == {"b"}
+
+
+def test_expressions_are_read_again_only_when_they_change(monkeypatch):
+    spec = "{accessLogging: [{filter: {expression: \"'x-a' in request.headers\"}}]}"
+    found, other = tables(spec), tables(spec.replace("x-a", "x-b"))
+    logs, asked = AccessLogs(), []
+    monkeypatch.setattr(module, "wanted_by", lambda each, wanted: (asked.append(each), wanted_by(each, wanted)))
+    for each in (found, found, replace(found, version=7)):
+        assert logs.wanted(each).request == {b"x-a"}
+    assert len(asked) == 1
+    assert logs.wanted(other).request == {b"x-b"}

@@ -1,9 +1,10 @@
 """Telemetry of several scopes, merged as istiod does."""
 
+from msgspec.structs import replace
 from tests.asking import views_of_text
 
 from nodemesh.config.telemetry import IstioMetric
-from nodemesh.routing.observation import LogRule, observation_of, observes
+from nodemesh.routing.observation import LogRule, Scopes, observation_of, observes
 
 MESH = """
 apiVersion: nodemesh.io/v1alpha1
@@ -52,6 +53,23 @@ def test_the_oldest_of_a_scope_counts():
     young = telemetry("a", "shop", "{accessLogging: [{disabled: true}]}", "2026-02-01T00:00:00Z")
     old = telemetry("b", "shop", "{accessLogging: [{}]}")
     assert observed(young, old).logs == (LogRule("envoy"),)
+
+
+def test_nobody_goes_through_other_namespaces_objects():
+    class Asked(dict):
+        times = 0
+
+        def items(self):
+            Asked.times += 1
+            return super().items()
+
+    many = [telemetry(f"t{n}", "evil", "{selector: {matchLabels: {app: web}}}") for n in range(20)]
+    tables = views_of_text(MESH, *many, telemetry("a", "shop", "{selector: {matchLabels: {app: api}}}")).tables
+    found = [replace(each, selector=Asked(each.selector)) for each in tables.telemetries]
+    scopes = Scopes(found)
+    labels = {"app": "web"}
+    assert list(scopes.about("istio-system", "shop", labels)) == [] and Asked.times <= 1
+    assert list(scopes.about("istio-system", "evil", labels)) == [found[0]]
 
 
 def test_overrides_follow_each_other():

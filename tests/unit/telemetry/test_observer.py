@@ -71,3 +71,13 @@ def test_a_client_that_has_everything_traced_takes_no_others_place(monkeypatch):
     dump = msgspec.msgpack.decode(worker.dump(), type=Dump)
     assert [span.service.rpartition(".")[2] for span in dump.spans].count("other") == 1
     assert len(dump.spans) == 4 and dump.spans_lost == 7
+
+
+def test_who_is_not_meant_by_any_override_costs_nothing_to_tell(monkeypatch):
+    worker = Telemetry()
+    text = telemetry("a", "evil", "{metrics: [{overrides: [{tagOverrides: {a: {value: request.host}}}]}]}")
+    worker.see(views_of_text(MESH, text).tables)
+    monkeypatch.setattr("nodemesh.telemetry.observer.override_of", None)
+    for number in range(3):
+        worker.record(request(client=Client(namespace="other", name=f"a{number}")))
+    worker.account()
