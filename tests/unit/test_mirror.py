@@ -249,7 +249,6 @@ ELSEWHERE = {
     "routing/tables.py": "unit/routing/test_view.py",
     "routing/views.py": "unit/routing/test_view.py",
     "cli/diff.py": "unit/routing/diff/test_compare.py",
-    "registry/carry.py": "unit/routing/diff/test_compare.py",
     "registry/overlay.py": "unit/routing/diff/test_compare.py",
     "routing/diff/affected.py": "unit/routing/diff/test_compare.py",
     "routing/diff/clients.py": "unit/routing/diff/test_compare.py",

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from ..config.base import Base64, Duration
+from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
+from ..config.providers import ExtensionProvider
 from .snapshot import Snapshot
 from .store import RULE_KINDS
 
@@ -38,7 +40,20 @@ ENCODER = msgspec.msgpack.Encoder(enc_hook=encode_scalar)
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     bare = {name: {key: plain(item) for key, item in getattr(snapshot, name).items()} for name in RULE_KINDS.values()}
-    return ENCODER.encode(msgspec.structs.replace(snapshot, problems=(), **bare))
+    return ENCODER.encode(msgspec.structs.replace(snapshot, problems=(), mesh=without_secrets(snapshot.mesh), **bare))
+
+
+def without_secrets(mesh: MeshConfigSpec) -> MeshConfigSpec:
+    """Collectors' fields may be tokens, and say nothing of requests."""
+    return msgspec.structs.replace(mesh, extension_providers=tuple(map(_bare, mesh.extension_providers)))
+
+
+def _bare(provider: ExtensionProvider) -> ExtensionProvider:
+    collector = provider.opentelemetry
+    if collector is None or collector.http is None:
+        return provider
+    http = msgspec.structs.replace(collector.http, headers=())
+    return msgspec.structs.replace(provider, opentelemetry=msgspec.structs.replace(collector, http=http))
 
 
 def plain(item: Object[Any]) -> Object[Any]:
