@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -23,8 +24,11 @@ RETRY = 5.0
 #: The bounds of a record's time to live, in seconds, within which it is heeded.
 SHORTEST, LONGEST = 1.0, 300.0
 
-#: Names that are looked up at the same time.
-CONCURRENCY = 16
+#: Names of one namespace that are looked up at the same time: those of others do not wait for slow servers.
+CONCURRENCY = 8
+
+#: Addresses of one name; its servers may be a tenant's, and every worker has them all.
+MOST = 256
 
 #: Seconds for one name.
 TIMEOUT = 5.0
@@ -115,7 +119,9 @@ class Resolver:
         self.addresses: Addresses = {}
         self.names: frozenset[str] = frozenset()
         self._services: Mapping[str, tuple[Service, ...]] = {}
-        self._by_host: dict[str, tuple[str, ...]] = {}  # what each service has to look up, if anything
+        self._by_host: dict[str, dict[str, tuple[str, ...]]] = {}  # what is looked up, by host and namespace
+        self._by_namespace: dict[str, set[str]] = {}
+        self._found: Addresses = {}  # not published yet
         self._publish = publish
         self._lookup = lookup
         self._due: dict[str, float] = {}  # when each is to be looked up again, by the loop's clock
@@ -125,36 +131,62 @@ class Resolver:
     def want(self, snapshot: Snapshot) -> None:
         """Look up the names of this snapshot from now on, new ones at once."""
         for host in changed_keys(snapshot.services, self._services):
-            self._by_host[host] = tuple(names_in(snapshot.services.get(host, ())))
+            services = snapshot.services.get(host, ())
+            found = {service.namespace: tuple(names_in([service])) for service in services}
+            self._by_host[host] = {namespace: names for namespace, names in found.items() if names}
             if not self._by_host[host]:
                 del self._by_host[host]
         self._services = snapshot.services
-        names = frozenset(name for found in self._by_host.values() for name in found)
-        if names != self.names:
+        by_namespace: dict[str, set[str]] = {}
+        for wanted in self._by_host.values():
+            for namespace, found_names in wanted.items():
+                by_namespace.setdefault(namespace, set()).update(found_names)
+        names = frozenset(name for wanted_names in by_namespace.values() for name in wanted_names)
+        if by_namespace != self._by_namespace:
             self._changed.set()
-        self.names = names
+        self.names, self._by_namespace = names, by_namespace
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Each namespace's names are looked up beside those of the others."""
         loop = asyncio.get_running_loop()
-        while True:
-            self._changed.clear()
-            now = loop.time()
-            await self.refresh([name for name in self.names if self._due.get(name, 0.0) <= now])
-            soonest = min((self._due[name] for name in self.names if name in self._due), default=now + LONGEST)
-            try:
-                async with asyncio.timeout(max(soonest - loop.time(), 0.0)):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+        rounds: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                self._settle()
+                now = soonest = loop.time()
+                soonest += LONGEST
+                rounds = {namespace: task for namespace, task in rounds.items() if not task.done()}
+                for namespace, names in self._by_namespace.items():
+                    if namespace in rounds:
+                        continue  # its end wakes us
+                    due = [name for name in names if self._due.get(name, 0.0) <= now]
+                    if due:
+                        rounds[namespace] = group.create_task(self._look_up(due), name=f"names of {namespace}")
+                        rounds[namespace].add_done_callback(lambda _: self._changed.set())
+                    else:
+                        soonest = min(soonest, *(self._due[name] for name in names))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(soonest - now):
+                        await self._changed.wait()
 
     async def refresh(self, names: Collection[str]) -> None:
         """Look these names up, and forget those that nobody wants any more."""
+        await self._look_up(names)
+        self._settle()
+
+    async def _look_up(self, names: Collection[str]) -> None:
         limit = asyncio.Semaphore(CONCURRENCY)
-        found = dict(zip(names, await asyncio.gather(*(self._one(name, limit) for name in names)), strict=True))
-        known = {**self.addresses, **found}
+        found = await asyncio.gather(*(self._one(name, limit) for name in names))
+        self._found |= dict(zip(names, found, strict=True))
+
+    def _settle(self) -> None:
+        """Publish what has been found, if it is anything new."""
+        known = {**self.addresses, **self._found}
+        self._found = {}
         addresses = {name: known[name] for name in sorted(self.names) if known.get(name)}
         self._due = {name: due for name, due in self._due.items() if name in self.names}
+        self._failing &= self.names
         if addresses != self.addresses:
             self.addresses = addresses
             self._publish(addresses)
@@ -173,4 +205,4 @@ class Resolver:
                 return self.addresses.get(name, ())
         self._failing.discard(name)
         self._due[name] = loop.time() + min(max(found.ttl, SHORTEST), LONGEST)
-        return found.addresses
+        return found.addresses[:MOST]

@@ -1,6 +1,6 @@
 import asyncio
 
-from nodemesh.node.resolve import Addresses, Found, Resolver, dns_lookup, in_hosts, names_in
+from nodemesh.node.resolve import CONCURRENCY, MOST, Addresses, Found, Resolver, dns_lookup, in_hosts, names_in
 from nodemesh.registry.snapshot import Endpoint, Protocol, Resolution, Service, ServicePort, Snapshot
 
 
@@ -52,6 +52,7 @@ def test_changes_are_published_once_and_failures_keep_what_was_known():
         dns.resolver.want(snapshot("b"))
         await dns.refresh()
         assert dns.published[2:] == [{"b": ("10.0.0.3", "10.0.0.4")}]
+        assert not dns.resolver._failing, "what nobody wants any more is forgotten"
 
     asyncio.run(scenario())
 
@@ -66,6 +67,51 @@ def test_a_new_name_does_not_wait_for_the_next_round():
             while not dns.published:
                 await asyncio.sleep(0.001)
         running.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_no_namespace_waits_for_the_slow_names_of_another():
+    def service(namespace: str, *names: str) -> Service:
+        endpoints = {443: tuple(Endpoint(address=name, port=443) for name in names)}
+        return Service(host=namespace, name="x", namespace=namespace, resolution=Resolution.DNS, endpoints=endpoints)
+
+    async def scenario() -> None:
+        dns, release = Dns(**dict.fromkeys(("a", "b", "slow0"), ("10.0.0.1",))), asyncio.Event()
+        at_once = dns.lookup
+
+        async def lookup(name: str) -> Found:
+            if name.startswith("slow"):
+                dns.asked.append(name)
+                await release.wait()
+            return await at_once(name)
+
+        dns.resolver._lookup = lookup
+        evil = service("evil", "a", *(f"slow{number}" for number in range(100)))
+        dns.resolver.want(Snapshot(services={"evil": (evil,), "shop": (service("shop", "a"),)}))
+        running = asyncio.ensure_future(dns.resolver.run())
+        async with asyncio.timeout(5):
+            while dns.published != [{"a": ("10.0.0.1",)}]:
+                await asyncio.sleep(0.001)
+            both = (service("shop", "a", "b"),)
+            dns.resolver.want(Snapshot(services={"evil": (evil,), "shop": both}))
+            while "b" not in dns.resolver.addresses:
+                await asyncio.sleep(0.001)
+            assert sum(name.startswith("slow") for name in dns.asked) <= CONCURRENCY
+            release.set()
+            while "slow0" not in dns.resolver.addresses:
+                await asyncio.sleep(0.001)
+        running.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_name_has_so_many_addresses_at_most():
+    async def scenario() -> None:
+        dns = Dns(a=tuple(f"10.0.{number // 250}.{number % 250}" for number in range(4000)))
+        dns.resolver.want(snapshot("a"))
+        await dns.refresh()
+        assert len(dns.resolver.addresses["a"]) == MOST
 
     asyncio.run(scenario())
 
