@@ -5,6 +5,7 @@ import ssl
 import msgspec
 import pytest
 
+from nodemesh.proxy.proxy import AT_ONCE, PAUSE, PROGRESS
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 from nodemesh.telemetry.telemetry import Dump
@@ -304,3 +305,15 @@ def test_bytes_of_a_connection_count_while_it_stands(world):
     world.run()
     assert flows_of(world) == [(0, 1, 4, 0)], "each byte counts once"
     assert (world.records[0].bytes_received, world.records[0].bytes_sent) == (9, 3)
+
+
+def test_bytes_of_many_connections_are_counted_some_at_a_time(world):
+    """All others of the node wait for as long as it takes."""
+    server = world.serve("10.1.0.1", 9081)
+    clients = [ask(world, b"hello", 81) for _ in range(AT_ONCE + 50)]
+    world.advance(PROGRESS + PAUSE / 2)
+    assert flows_of(world) == [(AT_ONCE + 50, 0, 5 * AT_ONCE, 0)]
+    clients[-1].reset()
+    world.advance(PAUSE)
+    assert flows_of(world) == [(0, 0, 5 * 49, 0), (0, 1, 5, 0)], "what has ended meanwhile counts once"
+    assert len(server.connections) == AT_ONCE + 50

@@ -16,12 +16,17 @@ from .network import Network
 from .outlet import Outlet
 from .pod import Pod, PodOwner
 from .shared import Shared
+from .transport import Handler
 
 #: Seconds between two looks for connections that stop their pod.
 RELIEF: Final = 1.0
 
 #: Seconds between two counts of what goes on for long (Istio's tcp_reporting_duration).
 PROGRESS: Final = 5.0
+
+#: Connections that are counted at once, and seconds until the next ones are.
+AT_ONCE: Final = 256
+PAUSE: Final = 0.02
 
 
 class Proxy(PodOwner):
@@ -46,6 +51,7 @@ class Proxy(PodOwner):
         telemetry.see(tables)
         self.pods: dict[int, Pod] = {}
         self.leaving: dict[int, Pod] = {}  # removed pods with open connections, by lane
+        self._lasting: list[tuple[Pod, Handler]] = []  # whose bytes are to be counted in this round
         clock.after(RELIEF, self._relieve)
         clock.after(PROGRESS, self._progress)
 
@@ -111,10 +117,17 @@ class Proxy(PodOwner):
 
     def _progress(self) -> None:
         """Count what has come over connections that last."""
-        for pod in self._all():
-            for connection in pod.connections:
+        self._lasting = [(pod, connection) for pod in self._all() for connection in pod.connections]
+        self._progress_some()
+
+    def _progress_some(self) -> None:
+        """Of some at a time: there may be thousands, and all else waits."""
+        some, self._lasting = self._lasting[:AT_ONCE], self._lasting[AT_ONCE:]
+        for pod, connection in some:
+            if connection in pod.connections:
                 connection.progress()
-        self.shared.clock.after(PROGRESS, self._progress)
+        after, deed = (PAUSE, self._progress_some) if self._lasting else (PROGRESS, self._progress)
+        self.shared.clock.after(after, deed)
 
     def _relieve(self) -> None:
         """Give up connections that have kept the others of their pods from being read for too long."""
