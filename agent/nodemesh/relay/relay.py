@@ -19,6 +19,7 @@ from ..registry.sources.definitions import DEFINITIONS
 from ..registry.sources.outage import Outage
 from ..registry.sources.resources import Resource, resources
 from .collection import Collection
+from .doors import Doors
 from .feed import Feed
 from .reviews import Reviews
 from .server import Server
@@ -71,23 +72,28 @@ class Relay:
         context = self._context()
         runner = web.AppRunner(self.server.application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
+        listening: asyncio.Server | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 for item in self.collections:
                     tasks.create_task(item.reflector.run(), name=f"watch-{item.resource.name}")
                 tasks.create_task(self.server.run(), name="bookmarks")
-                site = web.TCPSite(runner, self._options.host, self._options.port, ssl_context=context, backlog=4096)
+                assert runner.server is not None
                 try:
-                    await site.start()
+                    listening = await asyncio.get_running_loop().create_server(
+                        Doors(runner.server), self._options.host, self._options.port, ssl=context, backlog=4096
+                    )
                 except OSError as error:
                     where = f"{self._options.host}:{self._options.port}"
                     raise RelayError(f"cannot listen at {where} ({error.strerror}); choose another --listen") from None
-                self.port = runner.addresses[0][1]
+                self.port = listening.sockets[0].getsockname()[1]
                 if context is not None:
                     tasks.create_task(self._renew(context), name="certificate")
         except* RelayError as errors:
             raise errors.exceptions[0] from None
         finally:
+            if listening is not None:
+                listening.close()
             await runner.cleanup()
 
     def _context(self) -> ssl.SSLContext | None:
