@@ -30,6 +30,9 @@ from .trace import Trace
 #: Label tuples found before are looked up by what they were made from; beyond this many the index starts anew.
 CACHE_LIMIT = 20_000
 
+#: Characters of a series' first label from which on its entry counts as several.
+SHORT = 256
+
 #: Records that are accounted for together: the code and the tables that this takes are at hand from the second one on,
 #: which makes it twice as fast as one by one between all else.
 BATCH = 64
@@ -65,7 +68,7 @@ class Telemetry:
         "log", "wanted", "names", "bypasses", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache",
         "_held", "_foreign", "_bounds", "_names_told", "_number", "_waiting",
         "logs", "observer", "_spans", "_spans_lost", "_reasons", "_retries", "open", "lag", "_messages",
-        "_message_cache",
+        "_message_cache", "_cached",
     )  # fmt: skip
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
@@ -84,6 +87,7 @@ class Telemetry:
         self._http_cache: dict[tuple[object, ...], HttpSeries] = {}
         self._tcp_cache: dict[tuple[object, ...], TcpSeries] = {}
         self._held: list[object] = []  # clients, clusters and services whose id() the caches know
+        self._cached = 0  # entries of the caches; long ones are several
         self._foreign: set[str] = set()
         self.names = Names()
         self.bypasses = Bypasses()
@@ -290,7 +294,7 @@ class Telemetry:
             labels = self._bounds.place(labels, self._http)
             series = self._http.setdefault(labels, HttpSeries())
             self._http_cache[key] = series
-            self._hold(record)
+            self._hold(record, shape)
         return series
 
     def _tcp_series(self, record: ConnectionRecord) -> TcpSeries:
@@ -305,7 +309,7 @@ class Telemetry:
             labels = self._bounds.place(labels, self._tcp)
             series = self._tcp.setdefault(labels, TcpSeries())
             self._tcp_cache[key] = series
-            self._hold(record)
+            self._hold(record, shape)
         return series
 
     def _message_series(self, record: RequestRecord) -> MessageSeries:
@@ -320,7 +324,7 @@ class Telemetry:
             labels = self._bounds.place(labels, self._messages)
             series = self._messages.setdefault(labels, MessageSeries())
             self._message_cache[key] = series
-            self._hold(record)
+            self._hold(record, shape)
         return series
 
     def _host_of(self, record: ConnectionRecord) -> str:
@@ -329,12 +333,14 @@ class Telemetry:
         foreign = cluster is None or cluster.name in ANONYMOUS_CLUSTERS
         return self._foreign_host(record.authority) if foreign else ""
 
-    def _hold(self, record: ConnectionRecord) -> None:
-        """Called after an entry was made: keep what its key's ids stand for, and bound the index."""
+    def _hold(self, record: ConnectionRecord, shape: str) -> None:
+        """Called after an entry was made: keep what its key's ids stand for, and bound the index. Where labels have
+        values of expressions, keys are long, and each request may have another one."""
         self._held.append(record.client)
         self._held.append(record.cluster)
         self._held.append(record.service)
-        if len(self._held) > 3 * CACHE_LIMIT:
+        self._cached += 1 + len(shape) // SHORT
+        if self._cached > CACHE_LIMIT:
             self._clear()
 
     def _clear(self) -> None:
@@ -342,6 +348,7 @@ class Telemetry:
         self._tcp_cache.clear()
         self._message_cache.clear()
         self._held.clear()
+        self._cached = 0
 
     def _foreign_host(self, authority: bytes) -> str:
         if len(authority) > FOREIGN_HOST_LONGEST:

@@ -125,3 +125,19 @@ def test_an_expression_for_many_metrics_is_evaluated_once(monkeypatch):
     found, _ = samples("[{tagOverrides: {host: {value: request.host}, also: {value: request.host}}}]", request())
     assert {s.labels["also"] for s in found["istio_requests_total"]} == {"a"}
     assert len(asked) == 1
+
+
+def test_long_values_fill_no_index(monkeypatch):
+    monkeypatch.setattr("nodemesh.telemetry.telemetry.CACHE_LIMIT", 100)
+    worker = Telemetry()
+    tags = ", ".join(f"label{n}: {{value: \"request.headers['x']\"}}" for n in range(20))
+    text = telemetry("a", "istio-system", f"{{metrics: [{{overrides: [{{tagOverrides: {{{tags}}}}}]}}]}}")
+    worker.see(views_of_text(MESH, text).tables)
+    first = request()
+    for number in range(90):
+        record = request(client=first.client)
+        record.fields = {b"x": b"%d" % number * 20}
+        worker.record(record)
+        worker.account()
+        assert sum(len(key[-1]) for key in worker._http_cache) <= 100 * 256 + LONGEST_TEXT
+    assert worker._http_cache
