@@ -126,8 +126,10 @@ class Proxy(PodOwner):
         for pod, connection in some:
             if connection in pod.connections:
                 connection.progress()
-        after, deed = (PAUSE, self._progress_some) if self._lasting else (PROGRESS, self._progress)
-        self.shared.clock.after(after, deed)
+        if self._lasting:
+            self.shared.clock.after(PAUSE, self._progress_some)
+        else:
+            self.shared.clock.after(PROGRESS, self._progress)
 
     def _relieve(self) -> None:
         """Give up connections that have kept the others of their pods from being read for too long."""
