@@ -115,12 +115,14 @@ def _load(data: Any, origin: Origin, objects: list[Object[Any]], problems: list[
     else:
         kind_name = str(data.get("kind") or "")
         items = data.get("items")
-        if kind_name.endswith("List") and (isinstance(items, list) or kind_name == "List"):
+        if kind_name.endswith("List") and (isinstance(items, list) or (kind_name == "List" and items is None)):
             _load_items(data, origin, objects, problems)
             return
         meta = _brief_meta(data)
-        kind = _kind_of(data, findings)
-        if kind is not None:
+        kind = _kind_of(data, findings) if kind_name != "List" else None
+        if kind_name == "List":
+            findings.error("wrong-type", ("items",), 'expected a list of objects (each element behind "- ")')
+        elif kind is not None:
             loaded = _load_kind(data, kind, origin, findings)
             if loaded is not None:
                 objects.append(loaded)

@@ -1,5 +1,7 @@
+import pytest
+
 from nodemesh.config.core import PodSpec
-from nodemesh.config.load import load_object, load_text
+from nodemesh.config.load import Loaded, load_object, load_text
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Severity
 
@@ -73,6 +75,20 @@ def test_lists_are_unfolded_with_their_places():
     (found,) = load_text(text, "a.yaml").objects
     assert found.location == Location("a.yaml", 4, 3)
     assert found.locate("spec", "hosts") == Location("a.yaml", 11, 5)
+
+
+@pytest.mark.parametrize("items", ["3", "abc", "{a: 1}", "true"])
+def test_a_list_without_a_list_of_items_is_an_error_with_its_place(items):
+    loaded = load_text(f"apiVersion: v1\nkind: List\nitems: {items}\n", "a.yaml")
+    (problem,) = loaded.problems
+    assert not loaded.objects
+    assert (problem.code, problem.path, problem.refused) == ("wrong-type", "items", True)
+    assert str(problem.location) == "a.yaml:3:1"
+
+
+@pytest.mark.parametrize("items", ["", "items: []\n", "items: null\n"])
+def test_an_empty_list_is_one(items):
+    assert load_text(f"apiVersion: v1\nkind: List\n{items}", "a.yaml") == Loaded((), ())
 
 
 def test_a_duplicate_key_refuses_only_its_item():
