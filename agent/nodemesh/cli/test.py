@@ -44,6 +44,8 @@ def test(files: tuple[Path, ...], config: tuple[str, ...], name: str, form: str)
         except MeshError as error:
             raise Failure(str(error)) from None
         outcomes += [run(placed, tables) for placed in loaded.tests if name in placed.test.name]
+    if not outcomes:
+        raise Failure(f"no test has {name!r} in its name" if name else "there are no tests in what was read")
     if form == "json":
         print_json([as_row(outcome) for outcome in outcomes])
     else:

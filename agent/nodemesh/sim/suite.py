@@ -118,6 +118,8 @@ def load(path: Path) -> Loaded:
     tests = []
     for index, test in enumerate(suite.tests):
         steps = (place(*written(data, ("tests", index, "steps", number))) for number in range(len(test.steps)))
+        if all(step.expect == Expect() for step in test.steps):
+            raise MeshError(f"{place('tests', index)}: {test.name!r} expects nothing; give a step of it `expect`")
         tests.append(Placed(test, place("tests", index), tuple(steps)))
     return Loaded(tuple(path.parent / each for each in suite.config), tuple(tests))
 

@@ -74,12 +74,34 @@ def test_what_does_not_hold_is_told_with_the_step(folder):
         ("upstreams: [{name: reviews, does: sleep}]", "right are answer, hang, reset, close, refuse, vanish, recover"),
         ("{send: GET http://reviews/, grpc: 'reviews:9080/a'}", "either send or grpc"),
         ("{send: GET http://reviews:9080/, as: default/nobody}", "there is no pod nobody"),
+        ("{send: GET http://reviews:9080/, times: 0}", "times is 0; right is 1 to 1,000,000"),
+        ("{send: GET http://reviews:9080/, times: 100000000000}", "right is 1 to 1,000,000"),
+        ("{send: GET http://reviews:9080/, atOnce: -1}", "atOnce is -1"),
     ],
 )
 def test_what_is_not_there_fails_the_test(folder, step, word):
     step = step if step.startswith("{") else "{" + step + "}"
-    done = run(folder, f"- name: a\n  steps:\n  - {step}\n")
+    done = run(folder, f"- name: a\n  steps:\n  - {step}\n  - {{expect: {{status: 200}}}}\n")
     assert done.exit_code == 1 and word in done.output
+
+
+@pytest.mark.parametrize(
+    "text, options, word",
+    [
+        ("- {name: a, send: GET http://reviews:9080/}", (), "test_own.yaml:3:3: 'a' expects nothing"),
+        ("- {name: a, send: GET http://reviews:9080/, expect: {}}", (), "expects nothing"),
+        ("- {name: a, steps: []}", (), "expects nothing"),
+        (
+            "- {name: a, send: GET http://reviews:9080/, expect: {status: 200}}",
+            ("-k", "b"),
+            "no test has 'b' in its name",
+        ),
+        ("  []", (), "there are no tests"),
+    ],
+)
+def test_what_tests_nothing_does_not_pass(folder, text, options, word):
+    done = run(folder, text, *options)
+    assert done.exit_code == 1 and word in str(done.exception)
 
 
 def test_kinds_of_requests_and_settings(folder):
@@ -113,7 +135,7 @@ def test_kinds_of_requests_and_settings(folder):
 
 def test_a_file_without_a_mesh_is_refused(folder):
     path = folder / "test_own.yaml"
-    path.write_text("tests: [{name: a, send: GET http://reviews:9080/}]")
+    path.write_text("tests: [{name: a, send: GET http://reviews:9080/, expect: {status: 200}}]")
     done = CliRunner().invoke(command, [str(path)])
     assert done.exit_code == 1 and "names no `config`" in str(done.exception)
     assert CliRunner().invoke(command, [str(path), "--config", str(folder / "mesh")]).exit_code == 0
