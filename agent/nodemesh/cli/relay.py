@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from typing import TYPE_CHECKING
 
 import click
 
 from .output import Failure
+
+if TYPE_CHECKING:
+    from ..node.logs import Log
+    from ..relay.relay import Relay, RelayOptions
+
+#: Seconds between looks at what the relay has.
+LOOK_INTERVAL = 0.2
 
 LOOPBACKS = ("127.0.0.1", "::1", "localhost")
 
@@ -28,12 +37,14 @@ LOOPBACKS = ("127.0.0.1", "::1", "localhost")
 @click.option("--kubeconfig", default="", metavar="FILE", help="For a relay outside of the cluster.")
 def relay(listen: str, certificate: str, key: str, accounts: tuple[str, ...], audience: str, kubeconfig: str) -> None:
     """Watch the API server once, and serve list and watch to many agents in its own protocol."""
+    from ..node.kubeconfig import kubeconfig_of
+    from ..node.logs import setup
     from ..node.options import StartError, parse_address
-    from ..registry.sources.kubernetes import ApiServer, login_by
-    from ..relay.relay import RelayError, RelayOptions, serve
+    from ..relay.relay import RelayError, RelayOptions
 
     try:
         address = parse_address(listen, 6444)
+        found = kubeconfig_of(kubeconfig, dict(os.environ))
     except StartError as error:
         raise Failure(str(error)) from None
     if bool(certificate) != bool(key):
@@ -43,7 +54,38 @@ def relay(listen: str, certificate: str, key: str, accounts: tuple[str, ...], au
     options = RelayOptions(
         host=address.host, port=address.port, certificate=certificate, key=key, accounts=accounts, audience=audience
     )
+    setup("relay")
     try:
-        asyncio.run(serve(ApiServer(login_by(kubeconfig)), options))
+        asyncio.run(run(found, options))
     except RelayError as error:
         raise Failure(str(error)) from None
+
+
+async def run(kubeconfig: str, options: RelayOptions) -> None:
+    """Until it is told to stop. Raises RelayError."""
+    from ..node.logs import Log
+    from ..node.outages import tell_outages
+    from ..registry.sources.kubernetes import ApiServer, login_by
+    from ..relay.relay import Relay, serve
+
+    api, log = ApiServer(login_by(kubeconfig)), Log("relay")
+    relay = Relay(api, options)
+    talk = asyncio.gather(tell_outages(relay.outage, log), tell_readiness(relay, options, log))
+    try:
+        await serve(relay)
+    finally:
+        talk.cancel()
+        await asyncio.gather(talk, return_exceptions=True)
+        await api.close()
+
+
+async def tell_readiness(relay: Relay, options: RelayOptions, log: Log) -> None:
+    """Say when it listens, and when it knows all that agents ask for."""
+    from .. import __version__
+
+    while not relay.port:
+        await asyncio.sleep(LOOK_INTERVAL)
+    log.info("relay listens", version=__version__, at=f"{options.host}:{relay.port}")
+    while relay.server.waiting_for():
+        await asyncio.sleep(LOOK_INTERVAL)
+    log.info("ready")

@@ -26,6 +26,7 @@ from .logs import Log
 from .managed_gateways import ManagedGateways, Placed
 from .materials import Secrets
 from .options import RunOptions
+from .outages import lost_since, tell_outages
 from .pod_events import PodEvents
 from .remotes import Remotes, Take
 from .reporter import Reporter
@@ -35,10 +36,6 @@ from .routestatuses import RouteStatuses
 from .statuses import StatusWriter
 
 log = Log("control")
-
-#: Seconds of silence after which the API server counts as lost, and between looks.
-LOST_AFTER = 3.0
-LOOK_INTERVAL = 0.5
 
 #: The file of the last good state, in the folder that --state-dir names.
 STATE_FILE = "cluster.msgpack"
@@ -97,7 +94,7 @@ class Cluster:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.source.run(), name="source")
-                tasks.create_task(self._watch_outage(), name="outage")
+                tasks.create_task(tell_outages(self.source.outage, log), name="outage")
                 tasks.create_task(self.secrets.run(), name="secrets")
                 tasks.create_task(self.remotes.run(), name="remotes")
                 if self._speaks:
@@ -115,25 +112,12 @@ class Cluster:
     @property
     def lost_since(self) -> float:
         """When the API server fell silent, in seconds since the epoch; 0 while it answers."""
-        since = self.source.outage.since
-        return since if since and time.time() - since >= LOST_AFTER else 0.0
+        return lost_since(self.source.outage)
 
     @property
     def heard(self) -> float:
         """Seconds since the API server last said anything; since ever, where it never did."""
         return max(0.0, time.time() - self.source.outage.heard)
-
-    async def _watch_outage(self) -> None:
-        """Say once that the API server is lost, and once that it is there again."""
-        lost = 0.0
-        while True:
-            await asyncio.sleep(LOOK_INTERVAL)
-            if not lost and self.lost_since:
-                lost = self.lost_since
-                log.warning("the API server does not answer; what is known serves on", why=self.source.outage.why)
-            elif lost and not self.source.outage.since:
-                log.info("the API server answers again", after=f"{time.time() - lost:.0f}s")
-                lost = 0.0
 
     async def first(self) -> Changes:
         """The first batch, once it is worth putting in force: other clusters get a moment to tell theirs."""

@@ -6,17 +6,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .options import RunOptions, StartError
+from .options import StartError
 
 #: Where the agents are (manifests/agent/namespace.yaml), and where a pod finds out where it is.
 NAMESPACE = "nodemesh-system"
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-def kubeconfig_of(options: RunOptions, environment: dict[str, str]) -> str:
+def kubeconfig_of(named: str, environment: dict[str, str]) -> str:
     """The kubeconfig to read, empty for the pod's own service account. Raises StartError."""
-    if options.kubeconfig:
-        found = options.kubeconfig
+    if named:
+        found = named
     elif "KUBERNETES_SERVICE_HOST" in environment:
         return ""
     else:

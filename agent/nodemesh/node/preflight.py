@@ -74,7 +74,7 @@ def resolve(options: RunOptions) -> RunOptions:
         check_log(options.access_log)
     changes: dict[str, object] = {"workers": options.workers or len(os.sched_getaffinity(0))}
     if options.kubernetes:
-        changes["kubeconfig"] = kubeconfig_of(options, dict(os.environ))
+        changes["kubeconfig"] = kubeconfig_of(options.kubeconfig, dict(os.environ))
         if options.gateway and not options.client:
             changes["client"] = own_namespace()  # a gateway's labels may be on anybody's pods
     if options.ebpf is not Ebpf.OFF:

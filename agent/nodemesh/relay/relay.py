@@ -58,8 +58,8 @@ class Relay:
 
     def __init__(self, api: Api, options: RelayOptions, random: Random = random.random) -> None:
         self._options = options
-        outage = Outage()
-        self.collections = [Collection(api, item, random, outage, self._changed) for item in relayed()]
+        self.outage = Outage()
+        self.collections = [Collection(api, item, random, self.outage, self._changed) for item in relayed()]
         reviews = Reviews(api, options.audience, time.monotonic) if options.accounts else None
         self.server = Server(self.collections, reviews, frozenset(options.accounts))
         self.port = 0  # that is listened at
@@ -74,27 +74,30 @@ class Relay:
         await runner.setup()
         listening: asyncio.Server | None = None
         try:
+            listening = await self._listen(runner, context)
             async with asyncio.TaskGroup() as tasks:
                 for item in self.collections:
                     tasks.create_task(item.reflector.run(), name=f"watch-{item.resource.name}")
                 tasks.create_task(self.server.run(), name="bookmarks")
-                assert runner.server is not None
-                try:
-                    listening = await asyncio.get_running_loop().create_server(
-                        Doors(runner.server), self._options.host, self._options.port, ssl=context, backlog=4096
-                    )
-                except OSError as error:
-                    where = f"{self._options.host}:{self._options.port}"
-                    raise RelayError(f"cannot listen at {where} ({error.strerror}); choose another --listen") from None
-                self.port = listening.sockets[0].getsockname()[1]
                 if context is not None:
                     tasks.create_task(self._renew(context), name="certificate")
-        except* RelayError as errors:
-            raise errors.exceptions[0] from None
         finally:
             if listening is not None:
                 listening.close()
             await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None) -> asyncio.Server:
+        """Accept agents from now on. Raises RelayError."""
+        assert runner.server is not None
+        host, port = self._options.host, self._options.port
+        try:
+            listening = await asyncio.get_running_loop().create_server(
+                Doors(runner.server), host, port, ssl=context, backlog=4096
+            )
+        except OSError as error:
+            raise RelayError(f"cannot listen at {host}:{port} ({error.strerror}); choose another --listen") from None
+        self.port = listening.sockets[0].getsockname()[1]
+        return listening
 
     def _context(self) -> ssl.SSLContext | None:
         if not self._options.certificate:
@@ -131,10 +134,10 @@ def _stamp(path: str) -> int:
         return 0
 
 
-async def serve(api: Api, options: RelayOptions) -> None:
+async def serve(relay: Relay) -> None:
     """Until SIGTERM or SIGINT. Raises RelayError."""
-    relay = asyncio.ensure_future(Relay(api, options).run())
+    running = asyncio.ensure_future(relay.run())
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, relay.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     with suppress(asyncio.CancelledError):
-        await relay
+        await running
