@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.apiserver.running import kubeconfig, running
-from tests.kubernetes.test_manifests import APPLY, MANIFESTS, api_server, find, kubectl
+from tests.kubernetes.test_manifests import APPLY, MANIFESTS, api_server, kubectl
 
 from nodemesh import __version__
 from nodemesh.config.load import load_text
@@ -93,9 +93,11 @@ def test_every_component_adds_something_to_the_agents_alone(tmp_path):
 
 
 def test_what_is_deployed_is_this_version(tmp_path):
-    objects = built(kustomization(tmp_path / "mine", "gateway"))
-    for kind in ("DaemonSet", "Deployment"):
-        (container,) = find(objects, kind)["spec"]["template"]["spec"]["containers"]
+    objects = [*built(kustomization(tmp_path / "mine", "gateway")), *built(MANIFESTS / "overlays" / "relay")]
+    workloads = [item for item in objects if item["kind"] in ("DaemonSet", "Deployment")]
+    assert len(workloads) == 3
+    for item in workloads:
+        (container,) = item["spec"]["template"]["spec"]["containers"]
         images = [container["image"], *(one.partition("=")[2] for one in container["args"] if "gateway-image" in one)]
         assert {image.rpartition(":")[2] for image in images} == {__version__}
 
