@@ -28,14 +28,21 @@ CHANGED = 3
 @click.argument("new", nargs=-1, required=True, metavar="NEW...")
 @click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", help=f"The agent that `{AGENT}` means.")
 @click.option("--over", is_flag=True, help="NEW has only what changes: the rest stays as in OLD.")
-@click.option("--time", "seconds", default=10.0, metavar="SECONDS", help="After which what is left is cut.")
+@click.option(
+    "--time",
+    "seconds",
+    default=10.0,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="After which what is left is cut.",
+)
 @format_option("text", "json", "markdown")
 def diff(old: str, new: tuple[str, ...], admin: str, over: bool, seconds: float, form: str) -> None:
     """Say which requests are answered otherwise by NEW than by OLD.
 
     Each is a file or folder of YAML; - for YAML on standard input, as kubectl get -o yaml writes a cluster's; or the
     word agent for what a running agent has. Nothing is printed of what stays the same. Exit code 3 if something
-    changes, 0 if not."""
+    changes, 0 if not; 1 if NEW has errors, for what they refuse counts as left out."""
     from ..registry.overlay import overlay
     from ..routing.compile import compile_tables
     from ..routing.diff.compare import compare
@@ -44,6 +51,7 @@ def diff(old: str, new: tuple[str, ...], admin: str, over: bool, seconds: float,
     if old in new:
         raise click.UsageError("OLD and NEW are the same")
     before, after = _side((old,), admin), _side(new, admin)
+    broken = any(problem.refused for problem in after.problems)
     if over or old == AGENT:
         after = overlay(before, after)
     end = time.monotonic() + seconds
@@ -53,6 +61,8 @@ def diff(old: str, new: tuple[str, ...], admin: str, over: bool, seconds: float,
     else:
         render = render_markdown if form == "markdown" else render_text
         click.echo(render(difference), nl=False)
+    if broken:
+        raise Failure("NEW has errors: what they refuse was compared as if it were left out; mend them first")
     sys.exit(CHANGED if difference.changes else 0)
 
 
@@ -65,7 +75,10 @@ def _side(paths: tuple[str, ...], admin: str) -> Snapshot:
         except CarryError as error:
             raise Failure(str(error)) from None
     if paths == ("-",):
-        return read_text(sys.stdin.buffer.read(), "<stdin>")
+        text = sys.stdin.buffer.read()
+        if not text.strip():
+            raise Failure("there is nothing on standard input; did the command before it fail?")
+        return read_text(text, "<stdin>")
     for path in paths:
         click.Path(exists=True).convert(path, None, None)
     return read_files(paths)

@@ -229,6 +229,24 @@ def test_the_exit_code_says_whether_something_changes(folders):
     assert run(folders, "old", "old").exit_code == 2 and run(folders, "old", "new/none.yaml").exit_code == 2
 
 
+def test_errors_of_the_new_side_are_no_changes(folders):
+    """What is refused is left out of the comparison, and of no agent that runs."""
+    (folders / "new" / "a.yaml").write_text(SERVICES + subsets() + rules(ALL).replace("http:", "htp:"))
+    done = run(folders, "old", "new")
+    assert done.exit_code == 1 and "unknown field `htp`" in done.stderr and "mend them first" in str(done.exception)
+    assert run(folders, "new", "old").exit_code == 3
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "soon"])
+def test_a_time_is_more_than_none(folders, wrong):
+    assert run(folders, "old", "new", "--time", wrong).exit_code == 2
+
+
+def test_nothing_on_standard_input_is_an_error(folders):
+    done = run(folders, "-", "new", text="\n")
+    assert done.exit_code == 1 and "nothing on standard input" in str(done.exception)
+
+
 def test_a_change_alone_is_laid_over_the_rest(folders):
     assert "now go to reviews v2" in run(folders, "old", "change.yaml", "--over").stdout
 
