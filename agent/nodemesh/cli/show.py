@@ -11,6 +11,9 @@ import click
 from .client import fetch
 from .output import DEFAULT_ADMIN, Command, format_option, plural, print_json, print_table
 
+#: Causes of the newest tables that `status` names.
+CAUSES = 3
+
 
 def _options(command: Command) -> Command:
     admin = click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", show_default=True, help="The agent's API.")
@@ -31,6 +34,12 @@ def _show(
         print_table(columns, rows(found), empty)
 
 
+def _causes(causes: list[str]) -> str:
+    """Some of them; `nodemesh history` has more."""
+    more = len(causes) - CAUSES
+    return "; ".join(causes[:CAUSES] + [f"{more} more"] * (more > 0)) or "-"
+
+
 @click.command()
 @_options
 def status(admin: str, form: str) -> None:
@@ -43,7 +52,7 @@ def status(admin: str, form: str) -> None:
         ("ready", "yes" if found["ready"] else "no: " + "; ".join(found["missing"])),
         ("node", found["node"]),
         ("running for", _ago(found["started"])),
-        ("tables", f"version {found['tables']['version']}, changed by {', '.join(found['tables']['causes']) or '-'}"),
+        ("tables", f"version {found['tables']['version']}, changed by {_causes(found['tables']['causes'])}"),
         ("config", ", ".join(plural(found["config"][each], each[:-1]) for each in ("errors", "warnings"))),
         ("eBPF", found["ebpf"] + (f", self-test {found['self_test']}" if found["self_test"] else "")),
         ("sockmap", found["sockmap"]),

@@ -9,6 +9,7 @@ from tests.unit.cli.mesh import Mesh, Upstream, cluster, rules
 from nodemesh.cli import traffic
 from nodemesh.cli.main import cli
 from nodemesh.cli.output import Failure
+from nodemesh.cli.show import _causes
 
 UNSECURED = """
 ---
@@ -158,3 +159,8 @@ def test_ctrl_c_ends_what_goes_on_until_then(mesh, monkeypatch, arguments):
 def test_explain_asks_the_agent(mesh):
     shown = show(mesh, "explain", "GET", "http://reviews:9080/")
     assert "outbound|9080|v1|reviews.default.svc.cluster.local" in shown
+
+
+def test_causes_of_a_table_are_some():
+    assert _causes([]) == "-" and _causes(["a", "b", "c"]) == "a; b; c"
+    assert _causes(["a", "b", "c", "d", "e"]) == "a; b; c; 2 more"
