@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,9 @@ from .logs import Log
 from .options import Ebpf, RunOptions, StartError
 
 log = Log("supervisor")
+
+#: A relay's URL.
+URL = re.compile(r"https?://[^\s/]+/?")
 
 
 def missing_for_ebpf(options: RunOptions) -> str | None:
@@ -73,6 +77,8 @@ def resolve(options: RunOptions) -> RunOptions:
     if options.access_log:
         check_log(options.access_log)
     changes: dict[str, object] = {"workers": options.workers or len(os.sched_getaffinity(0))}
+    if options.relay and not URL.fullmatch(options.relay):
+        raise StartError(f"--relay {options.relay!r} is not the URL of a relay; write it as https://HOST:6444")
     if options.kubernetes:
         changes["kubeconfig"] = kubeconfig_of(options.kubeconfig, dict(os.environ))
         if options.gateway and not options.client:

@@ -35,6 +35,19 @@ def test_an_access_log_that_cannot_be_written_is_named(config, tmp_path):
         assert preflight.resolve(options(path)).access_log == str(path)
 
 
+@pytest.mark.parametrize("relay", ["relay", "relay:6444", "https://", "ftp://relay:6444", "https://a b"])
+def test_a_relay_is_a_url(tmp_path, relay):
+    (tmp_path / "kubeconfig").touch()
+
+    def options(relay):
+        at = str(tmp_path / "kubeconfig")
+        return RunOptions(kubernetes=True, kubeconfig=at, ebpf=Ebpf.OFF, expose=EXPOSE, relay=relay)
+
+    with pytest.raises(StartError, match="is not the URL of a relay; write it as https://HOST:6444"):
+        preflight.resolve(options(relay))
+    assert preflight.resolve(options("https://[::1]:6444")).relay
+
+
 def test_nothing_to_do_is_told(config):
     with pytest.raises(StartError, match="--expose HOST:PORT=ADDR"):
         preflight.resolve(RunOptions(config=config, ebpf=Ebpf.OFF))
