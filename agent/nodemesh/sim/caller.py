@@ -57,6 +57,8 @@ class Caller:
         self.tls = tls
         self.call: Call | None = None
         peer.watcher = self._heard
+        if peer.closed:  # at once, before anybody listened
+            peer.tell()
         if tls is not None:
             tls.step(b"")
 

@@ -228,6 +228,9 @@ spec:
     answer = mesh.send("GET http://web.example.com/", gateway=labels, as_="default/edge", source="198.51.100.9")
     assert answer.status == 200 and answer.seen[0].headers["x-forwarded-for"].startswith("198.51.100.9")
     assert mesh.send("GET http://other.example.com/", gateway=labels, as_="default/edge").status == 404
+    for request in ("GET http://web.example.com:81/", "GET https://web.example.com/"):
+        refused = mesh.send(request, gateway=labels, as_="default/edge")  # where nothing listens
+        assert (refused.status, refused.error, refused.seconds) == (0, "reset", 0.0), request
 
 
 def test_the_client_is_a_pod_its_app_or_given_by_labels():
