@@ -20,9 +20,6 @@ from .upstream import Upstream
 STATES = {"refuse": Upstream.refuses, "vanish": Upstream.vanishes, "recover": Upstream.recovers}
 WORDS = (*(act.value for act in Act), *STATES)
 
-#: Requests of one step; so many take two minutes.
-MOST = 1_000_000
-
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one test; without failures it has passed. `seconds` are the virtual clock's."""
@@ -64,9 +61,6 @@ def do(mesh: Mesh, step: Step) -> Answers:
         mesh.advance(step.advance / 1000)
     if bool(step.send) and bool(step.grpc):
         raise MeshError("a step has either send or grpc")
-    for name, count in (("times", step.times), ("atOnce", step.at_once or 1)):
-        if not 1 <= count <= MOST:
-            raise MeshError(f"{name} is {count}; right is 1 to {MOST:,}")
     who: dict[str, Any] = {"as_": step.as_, "labels": step.labels, "gateway": step.gateway}
     if step.grpc:
         message = step.body.encode()

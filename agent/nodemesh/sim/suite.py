@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,15 @@ from ..config.yaml import Flaw, read
 from .deeds import Act
 from .expecting import Expect
 from .places import MeshError
+
+#: Requests of a step, one after the other (so many take two minutes) and at once.
+MOST, MOST_AT_ONCE = 1_000_000, 10_000
+
+#: The longest time that a step lets pass, in milliseconds.
+LONGEST = 7 * 24 * 3_600_000
+
+#: What a client may name in TLS.
+HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 
 
 class Setting(Model, frozen=True, kw_only=True):
@@ -118,10 +129,45 @@ def load(path: Path) -> Loaded:
     tests = []
     for index, test in enumerate(suite.tests):
         steps = (place(*written(data, ("tests", index, "steps", number))) for number in range(len(test.steps)))
+        faults = [
+            f"{place(*written(data, ('tests', index, 'steps', number, *path)))}: {message}"
+            for number, step in enumerate(test.steps)
+            for path, message in faults_of(step)
+        ]
+        if faults:
+            raise MeshError("\n".join(faults))
         if all(step.expect == Expect() for step in test.steps):
             raise MeshError(f"{place('tests', index)}: {test.name!r} expects nothing; give a step of it `expect`")
         tests.append(Placed(test, place("tests", index), tuple(steps)))
     return Loaded(tuple(path.parent / each for each in suite.config), tuple(tests))
+
+
+def faults_of(step: Step) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What is of the right type and still not to be done, and which field says it."""
+    headers: list[tuple[tuple[str | int, ...], dict[str, str]]] = [(("headers",), step.headers)]
+    numbers: list[tuple[tuple[str | int, ...], float, int, int]] = [
+        (("times",), step.times, 1, MOST),
+        (("atOnce",), step.at_once, 0, MOST_AT_ONCE),
+    ]
+    for number, setting in enumerate(step.upstreams):
+        at = ("upstreams", number)
+        headers.append(((*at, "headers"), setting.headers))
+        numbers += [((*at, "status"), setting.status, 200, 999), ((*at, "times"), setting.times, 0, MOST)]
+    numbers += [(("expect", "shares", name), share, 0, 100) for name, share in step.expect.shares.items()]
+    for path, value, low, high in numbers:
+        if not low <= value <= high:
+            yield path, f"{path[-1]} is {value:g}; right is {low} to {high:,}"
+    if step.advance > LONGEST:
+        yield ("advance",), f"advance is {step.advance / 3_600_000:g}h; right is {LONGEST // 3_600_000}h at most"
+    for path, values in headers:
+        for name, text in values.items():
+            if not all(ord(char) < 256 for char in name + text):
+                yield (
+                    (*path, name),
+                    f"the header {name}: {text} has characters that no byte stands for; write %XX",
+                )
+    if step.sni and not HOST.fullmatch(step.sni):
+        yield ("sni",), f"{step.sni!r} is no host name for TLS"
 
 
 def single_steps(data: Any) -> Any:

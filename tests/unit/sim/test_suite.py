@@ -32,6 +32,16 @@ def run(folder, text, *options):
         ("- name: a\n  steps:\n  - send: x\n    times: many", "6:", "times"),
         ("- name: a\n  expect: {seconds: 3}", "4:", "duration"),
         ("- {send: GET http://reviews/}", "3:", "name"),
+        ("- name: a\n  times: 0", "4:", "times is 0; right is 1 to 1,000,000"),
+        ("- name: a\n  steps:\n  - {}\n  - times: 100000000000", "6:", "right is 1 to 1,000,000"),
+        ("- name: a\n  atOnce: -1", "4:", "atOnce is -1; right is 0 to 10,000"),
+        ("- name: a\n  advance: 169h", "4:", "advance is 169h; right is 168h at most"),
+        ("- name: a\n  sni: a..b", "4:", "'a..b' is no host name"),
+        ("- name: a\n  headers:\n    b: c\n    d: ☃", "6:", "the header d: ☃ has characters"),
+        ("- name: a\n  upstreams:\n  - name: b\n    headers: {d: ☃}", "6:", "the header d: ☃ has characters"),
+        ("- name: a\n  upstreams:\n  - name: b\n    status: 100", "6:", "status is 100; right is 200 to 999"),
+        ("- name: a\n  upstreams:\n  - name: b\n    times: -1", "6:", "times is -1; right is 0"),
+        ("- name: a\n  expect:\n    shares: {v1: 101}", "5:", "v1 is 101; right is 0 to 100"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(folder, text, place, word):
@@ -40,6 +50,11 @@ def test_what_is_wrong_is_told_with_its_place(folder, text, place, word):
     with pytest.raises(MeshError) as error:
         load(path)
     assert f"test_own.yaml:{place}" in str(error.value) and word in str(error.value)
+
+
+def test_a_header_may_have_any_byte(folder):
+    done = run(folder, "- {name: a, send: GET http://reviews:9080/, headers: {b: é}, expect: {saw: {headers: {b: é}}}}")
+    assert done.exit_code == 0, done.output
 
 
 def test_no_state_is_left_for_the_next_test(folder):
@@ -74,9 +89,6 @@ def test_what_does_not_hold_is_told_with_the_step(folder):
         ("upstreams: [{name: reviews, does: sleep}]", "right are answer, hang, reset, close, refuse, vanish, recover"),
         ("{send: GET http://reviews/, grpc: 'reviews:9080/a'}", "either send or grpc"),
         ("{send: GET http://reviews:9080/, as: default/nobody}", "there is no pod nobody"),
-        ("{send: GET http://reviews:9080/, times: 0}", "times is 0; right is 1 to 1,000,000"),
-        ("{send: GET http://reviews:9080/, times: 100000000000}", "right is 1 to 1,000,000"),
-        ("{send: GET http://reviews:9080/, atOnce: -1}", "atOnce is -1"),
     ],
 )
 def test_what_is_not_there_fails_the_test(folder, step, word):
