@@ -38,8 +38,8 @@ check: setup
 bench: $(built)
 	@.venv/bin/python -m tests.bench
 
-# What a request, a call and a relayed connection cost in instructions, plain and compiled, beside what is kept of it. Where
-# more is meant, `make instructions KEEP=--keep` keeps the new figures: commit them with their reason.
+# What a request, a call and a relayed connection cost in instructions, plain and compiled, beside what is kept of it.
+# `make instructions KEEP=--keep` keeps the figures: before a change, and after it where more is meant.
 instructions: compiled
 	@.venv/bin/python -m tests.bench --suite instructions $(KEEP)
 	@NODEMESH_COMPILE=1 .venv/bin/python -m tests.bench --suite instructions $(KEEP)
