@@ -88,6 +88,12 @@ def printed_commands(said: str) -> dict[str, list[str]]:
     return {what: shlex.split(line) for what, line in found}
 
 
+def test_where_nothing_was_kept_there_is_nothing_to_remove(monkeypatch):
+    monkeypatch.setattr(demo, "kept", dict)
+    done = CliRunner().invoke(demo.demo, ["--remove"])
+    assert (done.exit_code, done.output) == (0, "there is nothing to remove: no demo was left running\n")
+
+
 def test_what_is_kept_can_be_used_as_printed_and_removed():
     process = start("--keep")
     _, said = process.communicate(timeout=170)

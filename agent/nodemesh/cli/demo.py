@@ -75,7 +75,10 @@ def demo(keep: bool, remove: bool, form: str) -> None:
 
 def _remove(console: Console) -> None:
     """This nodemesh's labs without a word; another checkout's only where somebody says so."""
-    for lab, whose in kept().items():
+    found = kept()
+    if not found:
+        console.print("there is nothing to remove: no demo was left running")
+    for lab, whose in found.items():
         if whose != HOME:
             question = f"{lab} was kept by the nodemesh in {whose}. Remove it?"
             if not (sys.stdin.isatty() and click.confirm(question)):
