@@ -96,16 +96,18 @@ def _providers(spec: MeshConfigSpec, findings: Findings) -> None:
             _file_log(provider.envoy_file_access_log, (*path, "envoyFileAccessLog"), findings)
         if provider.opentelemetry is not None:
             _collector(provider.opentelemetry, (*path, "opentelemetry"), findings)
-    known = {*names, ENVOY, PROMETHEUS}
+    logs = {each.name for each in spec.extension_providers if each.envoy_file_access_log is not None}
+    collectors = {each.name for each in spec.extension_providers if each.opentelemetry is not None}
+    pages = {each.name for each in spec.extension_providers if each.prometheus is not None}
     defaults = spec.default_providers
-    for field, chosen in (
-        ("accessLogging", defaults.access_logging),
-        ("metrics", defaults.metrics),
-        ("tracing", defaults.tracing),
+    for field, chosen, known, what in (
+        ("accessLogging", defaults.access_logging, logs | {ENVOY}, "access logs"),
+        ("metrics", defaults.metrics, pages | {PROMETHEUS}, "metrics"),
+        ("tracing", defaults.tracing, collectors, "traces"),
     ):
         for index, name in enumerate(chosen):
             if name not in known:
-                message = f"there is no provider `{name}` in extensionProviders"
+                message = f"there is no provider `{name}` of {what} in extensionProviders"
                 findings.warning("unknown-provider", ("spec", "defaultProviders", field, index), message)
     tracing = spec.default_config.tracing if spec.default_config is not None else None
     if tracing is not None:

@@ -17,3 +17,23 @@ def test_no_limit_is_zero(told):
         "out-of-range spec.limits.connections",
         "out-of-range spec.limits.bufferedBytes",
     ]
+
+
+def test_default_providers_are_of_the_kind_that_is_asked_for(told):
+    providers = [
+        {"name": "file", "envoyFileAccessLog": {"path": "/var/log/x"}},
+        {"name": "otel", "opentelemetry": {"service": "a.b", "port": 4318}},
+        {"name": "page", "prometheus": {}},
+    ]
+
+    def found(**chosen):
+        spec = {"extensionProviders": providers, "defaultProviders": chosen}
+        return told("MeshConfig", spec, api_version="nodemesh.io/v1alpha1")
+
+    assert found(accessLogging=["file", "envoy"], metrics=["page", "prometheus"], tracing=["otel"]) == []
+    assert found(accessLogging=["otel"], metrics=["file"], tracing=["envoy", "nobody"]) == [
+        "unknown-provider spec.defaultProviders.accessLogging[0]",
+        "unknown-provider spec.defaultProviders.metrics[0]",
+        "unknown-provider spec.defaultProviders.tracing[0]",
+        "unknown-provider spec.defaultProviders.tracing[1]",
+    ]
