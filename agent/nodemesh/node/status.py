@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..admin.state import EndpointRow, Explanation, ModeRow, PodRow, QuestionError
+from ..admin.state import EndpointRow, Explanation, ModeRow, PodRow, QuestionError, ShadowReport
 from ..config.meshconfig import Reporter
 from ..config.problems import Problem, Severity
 from ..datapath.calm import CALM
@@ -33,8 +33,9 @@ from ..telemetry.totals import Totals
 from .control import Control
 from .exposed import bound_address
 from .kernel import shown
-from .metrics import Numbers, Upstream, families, page_families
+from .metrics import Numbers, Upstream, families, page_families, refused_objects
 from .options import Ebpf
+from .shadow_report import report
 
 
 class RunningNode:
@@ -69,6 +70,7 @@ class RunningNode:
         errors, warnings = self._problem_counts()
         return {
             "node": control.options.node,
+            "orders": control.options.operator_socket,
             "started": control.started,
             "ready": not missing,
             "missing": missing,
@@ -281,6 +283,9 @@ class RunningNode:
                 )
         return found
 
+    async def shadow(self, explained: bool) -> ShadowReport:
+        return await report(self._control.shadow, self._control.views, explained)
+
     def changes(self) -> Sequence[Any]:
         return list(self._control.propagation.changes)
 
@@ -348,6 +353,7 @@ class RunningNode:
             bypasses=totals.bypasses.counts,
             series={"http": len(totals.http), "tcp": len(totals.tcp)},
             gone=totals.gone,
+            shadow=await control.shadow.numbers(),
         )
         own = list(families(numbers))
         return render(
@@ -388,11 +394,3 @@ class RunningNode:
             if end is not None:
                 found.append((use.holder, use.path, end))
         return found
-
-
-def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:
-    """The objects that are not in force as they are written, each once."""
-    refused = (problem for problem in snapshot.problems if problem.refused and problem.name)
-    return list(
-        dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name, problem.group) for problem in refused)
-    )
