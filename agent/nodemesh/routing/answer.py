@@ -166,7 +166,7 @@ def is_served(destination: Destination) -> bool:
         return False
     if cluster.resolution in (Resolution.NONE, Resolution.DYNAMIC_DNS):
         return True
-    return any(endpoint.health is not Health.UNREADY for endpoint in cluster.endpoints)
+    return any(endpoint.health is not Health.UNREADY for endpoint in (*cluster.endpoints, *(cluster.reserve or ())))
 
 
 def explained_destination(destination: Destination, *, is_request: bool) -> ExplainedDestination:
