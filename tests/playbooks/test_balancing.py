@@ -4,7 +4,11 @@ from collections import Counter
 
 import pytest
 
+from nodemesh.routing.explain import explain
+from nodemesh.routing.question import client_for
+from nodemesh.routing.views import Views
 from nodemesh.sim import Mesh
+from nodemesh.telemetry.labels import endpoint_of
 
 MESH = """
 apiVersion: v1
@@ -67,20 +71,21 @@ def test_one_that_does_not_answer_counts_as_slow():
     assert statuses[504] <= 3 and statuses[200] >= 47
 
 
-FAILOVER = "nodemesh.io/subset-failover: any"
-
-
-def test_a_subset_without_pods_is_served_by_the_others():
-    pods = """---
+V2_POD = """---
 apiVersion: v1
 kind: Pod
 metadata: {name: reviews-b, namespace: default, labels: {app: reviews, version: v2}}
 spec: {}
 status: {phase: Running, podIP: 10.1.0.5}
 """
-    answer = mesh(FAILOVER, TO_V1, pods).send("GET http://reviews/")
+
+FAILOVER = "nodemesh.io/subset-failover: any"
+
+
+def test_a_subset_without_pods_is_served_by_the_others():
+    answer = mesh(FAILOVER, TO_V1, V2_POD).send("GET http://reviews/")
     assert (answer.status, answer.pod, answer.subset) == (200, "default/reviews-b", "v1")
-    refused = mesh("", TO_V1, pods).send("GET http://reviews/")
+    refused = mesh("", TO_V1, V2_POD).send("GET http://reviews/")
     assert (refused.status, refused.flags) == (503, "UH")
 
 
@@ -94,19 +99,18 @@ def test_an_ejected_subset_is_served_by_the_others_until_it_is_back():
     assert ejected.send("GET http://reviews/").pod == "default/reviews-v1"
 
 
-def test_explain_says_that_somebody_serves():
-    from nodemesh.routing.explain import explain
-    from nodemesh.routing.question import client_for
-    from nodemesh.routing.views import Views
-
-    pods = """---
-apiVersion: v1
-kind: Pod
-metadata: {name: reviews-b, namespace: default, labels: {app: reviews, version: v2}}
-spec: {}
-status: {phase: Running, podIP: 10.1.0.5}
-"""
-    for annotation, outcome in ((FAILOVER, "route"), ("", "no_endpoints")):
-        tables = mesh(annotation, TO_V1, pods).tables
+def test_explain_says_who_serves():
+    for annotation, outcome, addresses in ((FAILOVER, "route", ["10.1.0.5"]), ("", "no_endpoints", [])):
+        tables = mesh(annotation, TO_V1, V2_POD).tables
         answer = explain(Views(tables), client_for(tables, "default"), "GET", "http://reviews/")
         assert answer.outcome == outcome
+        assert [endpoint.address for endpoint in answer.destinations[0].endpoints] == addresses
+
+
+def test_metrics_name_the_workload_that_served():
+    sent = mesh(FAILOVER, TO_V1, V2_POD)
+    answer = sent.send("GET http://reviews/")
+    view = Views(sent.tables).for_client(client_for(sent.tables, "default"))
+    frontend = view.frontend("10.96.0.10", 80)
+    cluster = view.virtual_host(frontend, b"reviews").blocks[0].rows[0].decision.destinations[0].cluster
+    assert endpoint_of(cluster, answer.address).workload == "default/reviews-b"

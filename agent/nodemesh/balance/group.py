@@ -140,7 +140,7 @@ class Group:
         now = self.clock()
         known = self.by_address
         self.by_address = {}
-        for endpoint in (*cluster.endpoints, *(cluster.reserve or ())):
+        for endpoint in cluster.all_endpoints:
             address = (endpoint.address, endpoint.port)
             if address in self.by_address:
                 continue

@@ -203,6 +203,11 @@ class Cluster(Value, frozen=True, kw_only=True):
     proxy_protocol: int = 0  # the version that connections to endpoints begin with; 0: none
     external: bool = False
 
+    @property
+    def all_endpoints(self) -> tuple[Endpoint, ...]:
+        """Those in reserve among them."""
+        return self.endpoints + (self.reserve or ())
+
 
 class Destination(Value, frozen=True, kw_only=True):
     """One weighted target. `cluster` is None where host or subset is unknown (503, flag NC); `cluster_name` is kept."""
