@@ -1,7 +1,7 @@
 """What log and metrics say of answers that no upstream gave."""
 
 import pytest
-from tests.playbooks.http1_peer import GET, ask
+from tests.playbooks.http1_peer import GET, ask, split
 from tests.playbooks.mesh import ROUTE, SERVICE, rule
 
 from nodemesh.reasons import Reason
@@ -15,6 +15,7 @@ CLUSTER = "outbound|80||reviews.default.svc.cluster.local"
 ABORT = "fault: {abort: {percentage: {value: 100}, httpStatus: 503}}\n"
 CORS = "corsPolicy: {allowOrigins: [{exact: https://shop}], allowMethods: [GET]}\n"
 PREFLIGHT = b"OPTIONS / HTTP/1.1\r\nhost: reviews\r\norigin: https://shop\r\naccess-control-request-method: GET\r\n\r\n"
+CHUNKED = b"PUT / HTTP/1.1\r\nhost: reviews\r\norigin: https://shop\r\ntransfer-encoding: chunked\r\n\r\n"
 UPGRADE = b"GET / HTTP/1.1\r\nhost: reviews\r\nconnection: upgrade\r\nupgrade: irc\r\n\r\n"
 
 
@@ -125,3 +126,23 @@ def test_the_log_names_the_pod_that_asked_by_its_own_address(addresses, shown):
     client.send(GET)
     world.run()
     assert last(world).downstream_remote == shown
+
+
+@pytest.mark.parametrize("pieces", [(b"", b"nonsense\r\n"), (b"nonsense\r\n", b"")], ids=["later", "with the head"])
+@pytest.mark.parametrize("fault", ["", "fault: {delay: {percentage: {value: 100}, fixedDelay: 1s}}\n"])
+def test_a_malformed_body_is_answered_by_the_rule_that_its_request_met(pieces, fault):
+    """Whether it came with the head or later: a page that may read answers can read this one, and the log has the
+    rule. What came with the head never reaches an upstream."""
+    world = World(SERVICE + rule(CORS + fault + ROUTE))
+    server = world.serve("10.1.0.1", 9080)
+    first, second = pieces
+    client = ask(world, CHUNKED + first)
+    assert server.waiting == (0 if first or fault else 1)
+    client.send(second)
+    world.run()
+    start, headers, _ = split(client.take())
+    assert start == b"HTTP/1.1 400 Bad Request" and client.ended
+    assert headers[b"access-control-allow-origin"] == b"https://shop"
+    record = last(world)
+    assert (record.status, record.reasons[-1]) == (400, Reason.DOWNSTREAM_PROTOCOL_ERROR)
+    assert record.rule is not None and "malformed chunk size" in record.termination

@@ -115,14 +115,10 @@ class ServerStream(Receiver, Responder):
             self._early_end = self._early_end or ended
             return
         if exchange is not None:
-            try:
-                if data:
-                    exchange.request_data(data)
-                if ended:
-                    exchange.request_ended([])
-            except ProtocolError as error:
-                self.give_up(Reason.DOWNSTREAM_PROTOCOL_ERROR, str(error))
-                return
+            if data:
+                exchange.request_data(data)
+            if ended:
+                exchange.request_ended([])
         if not self._paused:
             self._codec.taken(self.stream, len(data))
 
