@@ -7,7 +7,7 @@ from tests.playbooks.mesh import ROUTE, SERVICE, rule
 from nodemesh.reasons import Reason
 from nodemesh.routing.client import Client
 from nodemesh.sim.world import World
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import LogFormatter
 from nodemesh.telemetry.labels import HTTP_LABELS
 from nodemesh.telemetry.record import RequestRecord
 
@@ -42,7 +42,7 @@ def test_what_is_answered_before_the_upstream_counts_under_the_route(rules, requ
     ask(world, request_bytes)
     labels = labels_of(world)
     assert (labels["destination_service_name"], labels["response_flags"]) == ("reviews", flags)
-    assert Formatter("%UPSTREAM_CLUSTER% %UPSTREAM_HOST%").lines([last(world)]) == [f"{CLUSTER} -\n".encode()]
+    assert LogFormatter("%UPSTREAM_CLUSTER% %UPSTREAM_HOST%").lines([last(world)]) == [f"{CLUSTER} -\n".encode()]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_client_that_leaves_while_a_fault_delays_it_ends_the_request():
         0,
     )
     assert record.duration == pytest.approx(0.5)
-    (shown,) = Formatter("%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%").lines([record])
+    (shown,) = LogFormatter("%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%").lines([record])
     assert shown == b"0 DI,DC downstream_remote_disconnect\n"
 
 
@@ -79,12 +79,14 @@ def test_a_delay_alone_is_via_upstream():
     world.advance(1.5)
     server.accept().send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
     world.run()
-    assert Formatter("%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%").lines([last(world)]) == [b"DI via_upstream\n"]
+    assert LogFormatter("%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%").lines([last(world)]) == [b"DI via_upstream\n"]
 
 
 def test_the_log_shows_the_fields_that_its_format_names():
     world = World(SERVICE)
-    formatter = Formatter("%REQ(X-Tenant)% %RESP(X-Version)% %TRAILER(X-Sum)% %REQUEST_DURATION% %RESPONSE_DURATION%")
+    formatter = LogFormatter(
+        "%REQ(X-Tenant)% %RESP(X-Version)% %TRAILER(X-Sum)% %REQUEST_DURATION% %RESPONSE_DURATION%"
+    )
     world.telemetry.wanted = formatter.wanted
     server = world.serve("10.1.0.1", 9080)
     client = ask(world, b"POST / HTTP/1.1\r\nhost: reviews\r\nx-tenant: a\r\ncontent-length: 2\r\n\r\n")
@@ -101,7 +103,7 @@ def test_the_log_shows_the_fields_that_its_format_names():
 
 def test_fields_that_no_format_names_are_not_kept():
     world = World(SERVICE)
-    world.telemetry.wanted = Formatter().wanted
+    world.telemetry.wanted = LogFormatter().wanted
     world.serve("10.1.0.1", 9080)
     client = ask(world, b"GET / HTTP/1.1\r\nhost: reviews\r\nx-tenant: a\r\n\r\n")
     client.reset()

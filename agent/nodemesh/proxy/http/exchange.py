@@ -27,8 +27,8 @@ from .retry import NO_RETRY
 from .service_time import LINES, SERVICE_TIME, longer_line
 from .session import Session
 from .tracing import begin_trace
-from .tunnel import Tunnel
-from .variables import NO_FACTS, Facts
+from .tunnel import Upgrade
+from .variables import NO_FACTS, RequestFacts
 
 
 class Exchange(Caller):
@@ -301,7 +301,7 @@ class Exchange(Caller):
         self.pod.budget.release_request(self.head.weight - 1)  # the tunnel is one, and keeps no head
         if self._body is not None:
             self._body.forget()
-        self._responder.switch(head, edits, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
+        self._responder.switch(head, edits, transport, data, self.record, Upgrade(self.pod, self._call, self._began))
 
     def call_failed(self, reason: Reason, detail: str) -> None:
         assert self._call is not None
@@ -361,7 +361,7 @@ class Exchange(Caller):
             edits[DATE] = self.shared.date_line()
         edits[SERVER] = self.pod.server
 
-    def _facts(self, response: ResponseHead | None) -> Facts:
+    def _facts(self, response: ResponseHead | None) -> RequestFacts:
         """The values of variables in header values; `response` is the upstream's, once it has answered."""
         facts = self.session.facts(self.head, self.record)
         facts.response = response

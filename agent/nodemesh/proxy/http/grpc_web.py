@@ -14,7 +14,7 @@ from .head import UNKNOWN, Edits, RequestFields, RequestHead, ResponseHead
 from .lines import name_of, value_of
 from .responder import Responder
 from .session import Session
-from .tunnel import Tunnel
+from .tunnel import Upgrade
 
 CONTENT_TYPE = b"content-type"
 
@@ -128,7 +128,7 @@ class WebResponder(Responder):
         self._responder.finish(body, [])
 
     def switch(
-        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
+        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Upgrade
     ) -> None:
         self._responder.switch(head, edits, upstream, data, record, tunnel)
 

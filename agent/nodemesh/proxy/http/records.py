@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
-from ...telemetry.operators import Wanted
+from ...telemetry.operators import ShownFields
 from ...telemetry.record import RequestRecord
 from ..grpc.status import NO_STATUS
 from .call import Call
@@ -76,7 +76,7 @@ def note_call(record: RequestRecord, call: Call) -> None:
         record.reasons += call.reasons
 
 
-def note_answer(record: RequestRecord, call: Call, head: ResponseHead, now: float, wanted: Wanted | None) -> None:
+def note_answer(record: RequestRecord, call: Call, head: ResponseHead, now: float, wanted: ShownFields | None) -> None:
     """What an upstream's head tells, which came at `now`."""
     note_call(record, call)
     record.status = head.status
@@ -86,7 +86,7 @@ def note_answer(record: RequestRecord, call: Call, head: ResponseHead, now: floa
         record.response_fields = fields_of(head.lines, wanted.response)
 
 
-def note_trailers(record: RequestRecord, trailers: list[bytes], wanted: Wanted | None) -> None:
+def note_trailers(record: RequestRecord, trailers: list[bytes], wanted: ShownFields | None) -> None:
     """What a response's trailers tell."""
     status = grpc_status_of(trailers)
     if status != NO_STATUS:

@@ -19,7 +19,7 @@ from ..http.local_reply import http_reply
 from ..http.records import reason_of, refused_record
 from ..http.responder import Responder
 from ..http.session import Session
-from ..http.tunnel import Tunnel
+from ..http.tunnel import Upgrade
 from ..transport import Buffer, Handler, Transport
 from .answer import AnswerWriter
 from .body import FRAMED_READ, BodyReader, ChunkedReader, LengthReader
@@ -297,7 +297,7 @@ class Http1Server(Handler, Responder):
             self.transport.resume()
 
     def switch(
-        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
+        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Upgrade
     ) -> None:
         self.transport.send(write_response(head, edits, bodiless=True))
         held, self._held = self._held, b""
