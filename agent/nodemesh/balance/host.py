@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp
 
 from ..registry.snapshot import Endpoint
-from .rows import ACTIVE, EJECTED_AT, Row
+from .rows import ACTIVE, EJECTED_AT, CounterRow
 
 #: Linkerd's: what an endpoint counts with that has not answered yet, and the time constant of forgetting, in seconds.
 DEFAULT_LATENCY = 0.03
@@ -33,7 +33,7 @@ class Host:
         "used",
     )
 
-    def __init__(self, endpoint: Endpoint, row: Row, ready_since: float) -> None:
+    def __init__(self, endpoint: Endpoint, row: CounterRow, ready_since: float) -> None:
         self.endpoint = endpoint
         self.address = endpoint.address
         self.port = endpoint.port

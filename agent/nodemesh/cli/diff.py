@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from .files import read_agent, read_candidate
-from .output import DEFAULT_ADMIN, Failure, format_option, print_json
+from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
 
 if TYPE_CHECKING:
     from ..registry.snapshot import Snapshot
@@ -61,7 +61,7 @@ def diff(old: str, new: tuple[str, ...], admin: str, over: bool, seconds: float,
         render = render_markdown if form == "markdown" else render_text
         click.echo(render(difference), nl=False)
     if broken:
-        raise Failure("NEW has errors: what they refuse was compared as if it were left out; mend them first")
+        raise CommandError("NEW has errors: what they refuse was compared as if it were left out; mend them first")
     sys.exit(CHANGED if difference.changes else 0)
 
 

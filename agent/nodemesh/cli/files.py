@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .client import fetch_bytes
-from .output import Failure
+from .output import CommandError
 
 if TYPE_CHECKING:
     from ..registry.snapshot import Snapshot
@@ -41,7 +41,7 @@ def read_candidate(paths: Sequence[str]) -> Snapshot:
     if tuple(paths) == ("-",):
         text = sys.stdin.buffer.read()
         if not text.strip():
-            raise Failure("there is nothing on standard input; did the command before it fail?")
+            raise CommandError("there is nothing on standard input; did the command before it fail?")
         return read_text(text, "<stdin>")
     for path in paths:
         click.Path(exists=True).convert(path, None, None)
@@ -55,7 +55,7 @@ def read_agent(admin: str) -> Snapshot:
     try:
         return decode_snapshot(fetch_bytes(admin, "/snapshot"))
     except CarryError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
 
 
 def _reported(snapshot: Snapshot) -> Snapshot:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .client import fetch
-from .output import Failure
+from .output import CommandError
 
 if TYPE_CHECKING:
     from ..node.channel import Channel
@@ -35,7 +35,7 @@ def seconds_of(ctx: click.Context, param: click.Parameter, value: str) -> float:
 
 
 def ordered(admin: str, order: Order, body: bytes | None = None) -> contextlib.closing[Channel[FromAgent]]:
-    """The connection by which an order is being done, for as long as it is open. Raises Failure."""
+    """The connection by which an order is being done, for as long as it is open. Raises CommandError."""
     from ..node.channel import Channel, memfd
     from ..node.orders import FromAgent
 
@@ -52,11 +52,11 @@ def ordered(admin: str, order: Order, body: bytes | None = None) -> contextlib.c
         _accepted(channel)
     except OSError as error:
         channel.close()
-        raise Failure(
+        raise CommandError(
             f"the agent takes no order at {path or 'an unknown place'} ({error.strerror or error}); ask on its own "
             "machine, as its own user or root"
         ) from None
-    except Failure:
+    except CommandError:
         channel.close()
         raise
     return contextlib.closing(channel)
@@ -67,9 +67,9 @@ def _accepted(channel: Channel[FromAgent]) -> None:
 
     reply, _ = channel.receive()
     if isinstance(reply, Declined):
-        raise Failure(reply.error)
+        raise CommandError(reply.error)
     if not isinstance(reply, Accepted):
-        raise Failure("the agent speaks another language; is it of this version?")
+        raise CommandError("the agent speaks another language; is it of this version?")
 
 
 def gone(channel: Channel[FromAgent], seconds: float) -> bool:

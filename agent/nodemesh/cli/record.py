@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from .orders import ordered, seconds_of
-from .output import DEFAULT_ADMIN, Failure, plural
+from .output import DEFAULT_ADMIN, CommandError, plural
 
 if TYPE_CHECKING:
     from ..node.orders import OrderHeads
@@ -63,7 +63,7 @@ def _copy(order: OrderHeads, admin: str, out: BinaryIO, end: float) -> tuple[int
             try:
                 reply, fds = channel.receive()
             except (Closed, TimeoutError):
-                raise Failure("the agent has ended the recording; its log says why") from None
+                raise CommandError("the agent has ended the recording; its log says why") from None
             if isinstance(reply, HeadLines):
                 data = read_memfd(fds.pop())
                 count += data.count(b"\n")

@@ -11,7 +11,7 @@ import msgspec
 
 from .diff import CHANGED
 from .files import read_agent, read_candidate
-from .output import DEFAULT_ADMIN, Failure, format_option, print_json
+from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
 from .report import SHOWN, Differing, counted, heading, lines_of, wrapped
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def replay(file: Any, new: tuple[str, ...], old: tuple[str, ...], admin: str, fo
     before = read_candidate(old) if old else read_agent(admin)
     after = read_candidate(new)
     if any(problem.refused for problem in after.problems):
-        raise Failure("the new configuration has errors; mend them first")
+        raise CommandError("the new configuration has errors; mend them first")
     if not old:
         after = overlay(before, after)
     found = compare(Views(compile_tables(before)), Views(compile_tables(after)), heads_in(file))
@@ -58,7 +58,7 @@ def replay(file: Any, new: tuple[str, ...], old: tuple[str, ...], admin: str, fo
 
 
 def heads_in(file: Any) -> Iterator[KeptHead]:
-    """Raises Failure at a line that is no head."""
+    """Raises CommandError at a line that is no head."""
     from ..routing.heads import KeptHead
 
     decoder = msgspec.json.Decoder(KeptHead)
@@ -70,7 +70,7 @@ def heads_in(file: Any) -> Iterator[KeptHead]:
                 raise ValueError(f"it is longer than {LONGEST} bytes")
             yield decoder.decode(line)
         except ValueError as error:
-            raise Failure(
+            raise CommandError(
                 f"{file.name}:{number}: this is no head that `nodemesh record` has written: {error}"
             ) from None
 

@@ -14,7 +14,7 @@ from .client import fetch
 from .diff import CHANGED
 from .files import read_candidate
 from .orders import gone, ordered, seconds_of
-from .output import DEFAULT_ADMIN, Failure, print_json
+from .output import DEFAULT_ADMIN, CommandError, print_json
 from .report import SHOWN, Differing, counted, heading, lines_of, wrapped
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def shadow(candidate: tuple[str, ...], seconds: float, admin: str, explained: bo
     else:
         found = fetch(admin, "/shadow", [("explain", "1")])
         if not found["on"]:
-            raise Failure("no shadow is on; name a candidate, or annotate objects with nodemesh.io/candidate")
+            raise CommandError("no shadow is on; name a candidate, or annotate objects with nodemesh.io/candidate")
     if form == "json":
         print_json(found)
     else:
@@ -57,7 +57,7 @@ def shadow(candidate: tuple[str, ...], seconds: float, admin: str, explained: bo
 def _candidate(paths: tuple[str, ...]) -> Snapshot:
     snapshot = read_candidate(paths)
     if any(problem.refused for problem in snapshot.problems):
-        raise Failure("the candidate has errors; mend them first")
+        raise CommandError("the candidate has errors; mend them first")
     return snapshot
 
 
@@ -77,7 +77,7 @@ def _run(above: Snapshot, seconds: float, admin: str, live: bool) -> Any:
 def _watch(channel: Channel[FromAgent], admin: str, end: float, live: bool) -> None:
     while (left := end - time.monotonic()) > 0:
         if gone(channel, min(LOOK, left)):
-            raise Failure("the agent has ended the shadow; its log says why")
+            raise CommandError("the agent has ended the shadow; its log says why")
         if live:
             click.clear()
             click.echo("\n".join(text_of(fetch(admin, "/shadow"), explained=False)))

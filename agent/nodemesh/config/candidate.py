@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from .kinds import KINDS
-from .load import Loaded, load_object
+from .load import LoadResult, load_object
 from .meta import Object
 from .problems import Problem
 from .yaml import Flaw, read
@@ -24,21 +24,21 @@ def has_candidate(item: Object[Any]) -> bool:
     return CANDIDATE in item.meta.annotations
 
 
-def candidate_of(item: Object[Any]) -> Loaded:
+def candidate_of(item: Object[Any]) -> LoadResult:
     """What the object is to become; no object where it is to go, or where the annotation has errors."""
     text = item.meta.annotations.get(CANDIDATE, "")
     if text.strip() == NONE:
-        return Loaded((), ())
+        return LoadResult((), ())
     place = item.locate(*PATH)
     documents = list(read(text, str(place)))
     flaw = next((each for each in documents if isinstance(each, Flaw)), None)
     if flaw is not None or len(documents) != 1:
         message = flaw.message if isinstance(flaw, Flaw) else "the new spec is expected here, or the word none"
-        return Loaded((), (_problem(item, message),))
+        return LoadResult((), (_problem(item, message),))
     document = documents[0]
     assert not isinstance(document, Flaw)
     if not isinstance(document.root.value, dict):
-        return Loaded((), (_problem(item, "the new spec is expected here, a mapping, or the word none"),))
+        return LoadResult((), (_problem(item, "the new spec is expected here, a mapping, or the word none"),))
     kind = KINDS[item.group, item.kind]
     loaded = load_object(
         {
@@ -49,7 +49,7 @@ def candidate_of(item: Object[Any]) -> Loaded:
         },
         f"{place} {CANDIDATE}",
     )
-    return Loaded(
+    return LoadResult(
         tuple(msgspec.structs.replace(each, meta=item.meta, origin=item.origin) for each in loaded.objects),
         tuple(_problem(item, problem.message, problem.path) for problem in loaded.problems if problem.refused),
     )

@@ -19,7 +19,7 @@ NOTHING: Told = {TO: "nothing listens there"}
 SHOWN = 300
 
 
-class Side(msgspec.Struct, frozen=True, kw_only=True):
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of a class on one side: by aspect (`to` is where it goes), and the rule with its place."""
 
     told: Mapping[str, str]
@@ -31,8 +31,8 @@ class Contrast(msgspec.Struct, frozen=True, kw_only=True):
     port."""
 
     place: str
-    old: Side
-    new: Side
+    old: Behaviour
+    new: Behaviour
 
     @property
     def aspects(self) -> list[str]:
@@ -66,7 +66,7 @@ class Contraster:
             return None
         aspects = differing(told[0], told[1])
         sides = [
-            Side(
+            Behaviour(
                 told={name: each[name][:SHOWN] for name in aspects if name in each},
                 rule=str(decision.rule) if decision is not None else "",
             )

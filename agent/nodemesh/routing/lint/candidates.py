@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ...config.candidate import PATH, candidate_of, has_candidate
 from ...registry.store import RULE_KINDS
-from .findings import Findings
+from .findings import LintFindings
 
 
-def check(findings: Findings) -> None:
+def check(findings: LintFindings) -> None:
     for attribute in RULE_KINDS.values():
         for item in getattr(findings.snapshot, attribute).values():
             for problem in candidate_of(item).problems if has_candidate(item) else ():
