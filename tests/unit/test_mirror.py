@@ -256,7 +256,6 @@ ELSEWHERE = {
     "node/orders.py": "unit/cli/test_shadow.py",
     "node/recording.py": "unit/cli/test_replay.py",
     "node/shadow.py": "unit/cli/test_shadow.py",
-    "node/shadow_report.py": "unit/cli/test_shadow.py",
     "proxy/tap.py": "unit/proxy/test_shadow.py",
     "proxy/taps.py": "unit/cli/test_shadow.py",
     "routing/diff/sides.py": "unit/proxy/test_shadow.py",

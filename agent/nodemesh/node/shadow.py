@@ -40,7 +40,7 @@ class ShadowControl:
         self.tables: Tables | None = None
         self._fleet = fleet
         self._live = live
-        self._run = 0
+        self._run = time.time_ns()  # workers may still know the runs of an earlier control process
         self._candidates = Candidates()
         self._above: Snapshot | None = None
         self._wanted: tuple[object, ...] = ()  # what the newest run is about

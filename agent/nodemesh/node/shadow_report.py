@@ -23,8 +23,8 @@ EXPLAINED = 20
 UNSEEN = 50
 
 
-async def report(shadow: ShadowControl, live: Views | None, explained: bool) -> ShadowReport:
-    """`live` are the views of the live tables."""
+async def report(shadow: ShadowControl, live: Views | None, *, explained: bool, kernel: bool) -> ShadowReport:
+    """`live` are the views of the live tables; `kernel` says that connections may stay in it."""
     counts = await shadow.counts()
     candidate = shadow.views
     if live is None or candidate is None:
@@ -45,7 +45,7 @@ async def report(shadow: ShadowControl, live: Views | None, explained: bool) -> 
         folded=counts.folded + hidden_rows,
         failed=counts.failed,
         error=counts.error,
-        unseen=unseen(live, candidate),
+        unseen=unseen(live, candidate) if kernel else [],
         rows=rows,
     )
 

@@ -277,7 +277,9 @@ class RunningNode:
         return found
 
     async def shadow(self, explained: bool) -> ShadowReport:
-        return await report(self._control.shadow, self._control.views, explained)
+        control = self._control
+        kernel = control.interception is not None
+        return await report(control.shadow, control.views, explained=explained, kernel=kernel)
 
     def changes(self) -> Sequence[Any]:
         return list(self._control.propagation.changes)

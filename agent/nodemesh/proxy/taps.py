@@ -41,9 +41,18 @@ class Taps:
             heads = self._heads
             found = heads.take() if heads is not None and heads.run == message.run else ([], 0)
             return messages.Heads(id=message.id), msgspec.msgpack.encode(found)
+        self._tap()
+        return None
+
+    def end(self) -> None:
+        """Nobody is there any more who would ask for what is found."""
+        if self._shadow is not None or self._heads is not None:
+            self._tally = self._shadow = self._heads = None
+            self._tap()
+
+    def _tap(self) -> None:
         taps: list[Tap] = [tap for tap in (self._shadow, self._heads) if tap is not None]
         self._proxy.tap(tuple(taps))
-        return None
 
     def leave(self) -> None:
         """Other tables are coming: no candidate stands beside them yet."""

@@ -109,6 +109,7 @@ class Worker(Watcher):
             socket.send_fds(self._control, [msgspec.msgpack.encode(message)], fds)
 
     def _lost_control(self) -> None:
+        self.taps.end()
         self.reactor.unwatch(self._control.fileno())
         self._control.close()
         if self._reconnect is None:
