@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from .meshconfig import L7, FailurePolicy
 
+#: What all of them begin with.
+OWN = "nodemesh.io/"
+
 #: On a Service: which way connections to it take, and what becomes of them while nobody serves. The latter on a
 #: Namespace, as a label or annotation: what becomes of its pods' connections then.
 L7_ANNOTATION = "nodemesh.io/l7"
