@@ -13,7 +13,7 @@ from nodemesh.config.load import load_object
 from nodemesh.proxy.recording import HeadsTap
 from nodemesh.proxy.shadow import CandidateTap, Tally
 from nodemesh.registry.store import Store
-from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.compile import compile_beside
 from nodemesh.routing.tables import Tables
 
 from . import nodemesh, rules
@@ -29,7 +29,7 @@ def candidate(live: Tables) -> Tables:
                 if "timeout" in route:
                     route["timeout"] = f"{rules.TIMEOUT + 1}s"
         objects += load_object(data, "candidate").objects
-    return compile_tables(Store().apply("bench", objects), live)
+    return compile_beside(Store().apply("bench", objects), live)
 
 
 def main(log: Path) -> None:

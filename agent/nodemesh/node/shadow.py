@@ -13,7 +13,7 @@ from ..proxy.messages import EndShadow, Message, SetShadow
 from ..registry.candidates import Candidates
 from ..registry.overlay import overlay
 from ..registry.snapshot import Snapshot
-from ..routing.compile import compile_tables
+from ..routing.compile import compile_beside
 from ..routing.tables import Tables
 from ..routing.views import Views
 from ..routing.wire import encode_update
@@ -76,7 +76,7 @@ class ShadowControl:
             self._end()
             return
         try:
-            tables = compile_tables(candidate, live)
+            tables = compile_beside(candidate, live)
             update = encode_update(live, tables)
         except Exception:
             log.exception("the candidate could not be compiled, there is no shadow")

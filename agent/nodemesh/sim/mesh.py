@@ -15,7 +15,7 @@ from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import DirectorySource
 from ..registry.store import Store
 from ..routing.client import Client
-from ..routing.compile import compile_tables
+from ..routing.compile import compile_beside, compile_tables
 from ..routing.question import QuestionError, client_for
 from ..routing.tables import Tables
 from ..telemetry.record import ConnectionRecord, RequestRecord
@@ -95,7 +95,7 @@ class Mesh:
         live = self.tables.snapshot
         if live is None or above is None:
             raise MeshError("a shadow needs YAML on both sides")
-        tables = compile_tables(overlay(live, above), self.tables)
+        tables = compile_beside(overlay(live, above), self.tables)
         shadow = CandidateTap(self.tables, tables, self._resolved, Tally(1, self.world.clock))
         self.world.proxy.tap((shadow,))
         return shadow

@@ -5,8 +5,9 @@ import pytest
 
 from nodemesh.config.load import load_text
 from nodemesh.proxy.shadow import MOST, CandidateTap, Tally
+from nodemesh.registry.overlay import overlay
 from nodemesh.registry.store import Store
-from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.compile import compile_beside, compile_tables
 from nodemesh.routing.diff.compare import compare
 from nodemesh.routing.heads import REDACTED
 from nodemesh.sim import Mesh
@@ -250,3 +251,14 @@ def test_what_workers_count_is_added_up_by_what_it_says():
     total = merged([carried, shadow.counts()])
     assert (total.requests, total.differing, len(total.disagreements)) == (5, 5, 1)
     assert len(total.disagreements[0].samples) == SAMPLES
+
+
+def test_a_candidate_leaves_what_the_next_live_tables_are_made_from_alone():
+    """Of routes of the Gateway API the former result is carried on, from one version to the next."""
+    store = Store()
+    live = compile_tables(store.apply("files", load_text(MESH + rules(V1), "mesh.yaml").objects))
+    above = Store().apply("files", load_text(rules(V2), "candidate.yaml").objects)
+    candidate = compile_beside(overlay(store.snapshot, above), live)
+    assert candidate.services is live.services and candidate.routes is live.routes
+    assert candidate.virtual_services["default/reviews"] != live.virtual_services["default/reviews"]
+    assert live.attached.snapshot is store.snapshot
