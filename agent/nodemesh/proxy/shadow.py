@@ -158,10 +158,11 @@ class PlaceShadow(Onlooker):
 class PodShadow(PodTap):
     """The candidate's view of one pod's mesh."""
 
-    def __init__(self, shadow: CandidateTap, client: Client, view: View) -> None:
+    def __init__(self, shadow: CandidateTap, client: Client, live: View, view: View) -> None:
         self._tally = shadow.tally
         self._contraster = shadow.contraster
         self._client = client
+        self._live = live
         self._view = view
         self._places: dict[tuple[tuple[str, int], bytes], PlaceShadow | None] = {}
         self._gateways: dict[int, PlaceShadow] = {}
@@ -186,10 +187,18 @@ class PodShadow(PodTap):
         """None where the candidate has the very same rules."""
         seen = self._view.frontend(dialled[0], dialled[1])
         other = http_rules(self._view, seen, authority)
-        if other is rules:
+        if self._is_same(rules, other, frontend.logical_port):
             return None
         known = frontend if frontend.service is not None else seen
         return PlaceShadow(self._tally, self._contraster, self._client, other, dialled[0], frontend.logical_port, known)
+
+    def _is_same(self, rules: VirtualHost, other: Rules, port: int) -> bool:
+        """Whether no request can tell the two apart, as far as that is known without trying."""
+        if other is rules or self._live.holds_in(self._view, rules, port):
+            return True
+        if rules.blocks or not isinstance(other, VirtualHost) or other.blocks:
+            return False
+        return self._contraster.contrast("", "", port, rules.otherwise, other.otherwise) is None
 
     def gateway(self, port: int, name: str, request: Request, decision: Decision) -> None:
         try:
@@ -214,7 +223,7 @@ class CandidateTap(Tap):
         self.views.set_resolved(resolved)
 
     def of(self, client: Client, view: View) -> PodTap:
-        return PodShadow(self, client, self.views.for_client(client, view))
+        return PodShadow(self, client, view, self.views.for_client(client, view))
 
     def resolved(self, addresses: dict[str, tuple[str, ...]]) -> None:
         self.views.set_resolved(addresses)

@@ -21,7 +21,7 @@ spec: {clusterIP: 10.96.0.10, selector: {app: reviews}, ports: [{name: http, por
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: ratings, namespace: default}
+metadata: {name: ratings, namespace: default, annotations: {nodemesh.io/l7: always}}
 spec: {clusterIP: 10.96.0.11, selector: {app: ratings}, ports: [{name: http, port: 9080, targetPort: 8080}]}
 ---
 apiVersion: networking.istio.io/v1
@@ -133,9 +133,29 @@ def tables(text):
 
 def test_what_the_candidate_leaves_alone_is_not_decided_twice():
     mesh = Mesh(MESH + rules(V1))
+    ratings = rules("- route: [{destination: {host: ratings}}]").replace("name: reviews", "name: ratings")
+    mesh.configure(MESH + rules(V1) + ratings.replace("hosts: [reviews]", "hosts: [ratings]"))
     shadow = mesh.shadow(rules(V2))
     send(mesh, 5, host="ratings")
     assert shadow.counts().requests == 0
+    send(mesh, 2)
+    assert shadow.counts().requests == 2
+
+
+def test_a_service_without_rules_and_an_unknown_host_are_left_alone_as_well():
+    mesh = Mesh(MESH + rules(V1))
+    shadow = mesh.shadow(rules(V2))
+    send(mesh, 5, host="ratings")
+    mesh.send("GET http://reviews:9080/", headers={"host": "nobody.example"})
+    assert shadow.counts().requests == 0
+
+
+def test_another_sidecar_or_mesh_setting_reaches_every_host():
+    mesh = Mesh(MESH + rules(V1))
+    egress = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: all, namespace: default}\n"
+    shadow = mesh.shadow(egress + "spec: {egress: [{hosts: [./reviews.default.svc.cluster.local]}]}\n")
+    send(mesh, 3, host="ratings")
+    assert shadow.counts().differing == 3
 
 
 def test_a_new_rule_for_a_service_without_one_counts():
