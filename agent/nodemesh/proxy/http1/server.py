@@ -232,13 +232,12 @@ class Http1Server(Handler, Responder):
         self._held = data
         self._count_held()
         self.transport.pause()
-        self._timer, timer = self.pod.shared.clock.after(0.0, self._go_on), self._timer
-        self.pod.shared.clock.cancel(timer)
+        self.transport.later(self._go_on)
 
     def _go_on(self) -> None:
-        self._timer = self.pod.shared.clock.after(HEAD_TIMEOUT, self._check)
-        self.transport.resume()
-        self._read_held()
+        if self._life < CLOSING:
+            self.transport.resume()
+            self._read_held()
 
     def _read_held(self) -> None:
         """Read what came while the last request was served."""

@@ -52,8 +52,8 @@ DRAIN_DELAY: Final = 1.0
 #: Seconds during which a client that we close may still read what was sent.
 LINGER: Final = 1.0
 
-#: Streams that one read may open before others get their turn.
-AT_ONCE: Final = 16
+#: Streams that one read may open before others get their turn: each may cost a connection to an upstream.
+AT_ONCE: Final = 4
 
 #: What a pod's connection may ask of us, and one from outside, at a gateway.
 POD_LIMITS: Final = Http2Limits()
@@ -165,17 +165,17 @@ class Http2Server(Handler, ServerCarrier):
     # --- what comes
 
     def _receive(self, data: bytes) -> None:
-        codec, clock = self.codec, self.pod.shared.clock
+        codec = self.codec
         codec.quota = AT_ONCE
         self._receiving = True
         try:
-            codec.receive(data, clock.now)
+            codec.receive(data, self.pod.shared.clock.now)
         finally:
             self._receiving = False
         self.flush()
         if codec.stalled and self.state < CLOSING:
             self.transport.pause()
-            clock.after(0.0, self._go_on)
+            self.transport.later(self._go_on)
 
     def _go_on(self) -> None:
         """Go on with what has come when the others have had their turn."""
