@@ -6,13 +6,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .field import OVERHEAD
+from .field import OVERHEAD, SECRET
 from .head import Pair
 from .settings import DEFAULT_TABLE
 from .table import STATIC_PAIRS, STATIC_SIZE
-
-#: Secrets: a table that an attacker can try values against would tell them (RFC 7541 section 7.1.3).
-SECRET: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
 
 #: Another value with each message, or each second: they would only push others out of a table.
 VOLATILE: Final = frozenset(

@@ -65,6 +65,9 @@ RULES: Final[dict[int, re.Pattern[bytes]]] = {
     TE: re.compile(rb"trailers"),  # RFC 9113 section 8.2.2
 }
 
+#: Secrets: a table that an attacker can try values against would tell them (RFC 7541 section 7.1.3).
+SECRET: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
+
 #: What each entry of a table costs beside its strings (RFC 7541 section 4.1).
 OVERHEAD: Final = 32
 
