@@ -13,7 +13,7 @@ from ..http.stream import Multiplexed
 from ..http.stream import Stream as StreamRole
 from ..outlet import Outlet
 from ..tls.transport import TlsTransport
-from ..transport import Buffer, Handler, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Transport
 from .client_stream import Carrier, ClientStream
 from .codes import CANCEL, ENHANCE_YOUR_CALM
 from .connection import Connection
@@ -162,12 +162,11 @@ class Http2Client(Handler, Multiplexed, Carrier):
             self._await_ping()
 
     def flush(self) -> None:
-        if self._receiving or self.state == CLOSED:
-            return
-        self._count(self.codec.backlog, self.codec.kept)
-        self._write()
-        if self.codec.broken or (self.state == RETIRED and not self.busy):
-            self.close()
+        codec = self.codec
+        if codec.unsent < READ_SIZE and codec.backlog == self._held:
+            self.transport.prompt()
+        else:
+            self.prompted()
 
     def left(self, stream: ClientStream) -> None:
         if stream not in self._streams or self.state == CLOSED:
@@ -203,6 +202,14 @@ class Http2Client(Handler, Multiplexed, Carrier):
 
     def ended(self) -> None:
         self._fail(Reason.UPSTREAM_CONNECTION_TERMINATION, "")
+
+    def prompted(self) -> None:
+        if self._receiving or self.state == CLOSED:
+            return
+        self._count(self.codec.backlog, self.codec.kept)
+        self._write()
+        if self.codec.broken or (self.state == RETIRED and not self.busy):
+            self.close()
 
     def drained(self) -> None:
         self.codec.flushed()

@@ -53,7 +53,7 @@ class Sending:
 
     __slots__ = (
         "role", "server", "limits", "peer", "watch", "streams", "last", "now", "window", "credit", "owed", "settled",
-        "acknowledged", "leaving", "broken", "control", "backlog", "kept", "_out", "_encoder", "_blocked",
+        "acknowledged", "leaving", "broken", "control", "backlog", "kept", "unsent", "_out", "_encoder", "_blocked",
         "_closed", "_resets", "_accepted",
     )  # fmt: skip
 
@@ -75,6 +75,7 @@ class Sending:
         self.broken = False  # nothing goes in or out any more
         self.control = 0  # answers to the peer's frames since `flushed`
         self.backlog = 0  # bytes of all streams that wait for the peer's windows
+        self.unsent = 0  # bytes of bodies that `outgoing` has
         self.kept = 0  # bytes of bodies that the streams' users keep until somebody takes them
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
         self._encoder = Encoder()
@@ -94,6 +95,7 @@ class Sending:
         if not out:
             return b""
         self._out = []
+        self.unsent = 0
         return out[0] if len(out) == 1 else b"".join(out)
 
     def flushed(self) -> None:
@@ -266,6 +268,7 @@ class Sending:
     def _write_data(self, stream: Stream, data: bytes, size: int, ended: bool) -> None:
         stream.window -= size
         self.window -= size
+        self.unsent += size
         self.watch.sent()
         out = self._out
         out.append(begin(size, DATA, END_STREAM if ended else 0) + stream.name)

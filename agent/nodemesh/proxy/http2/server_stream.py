@@ -51,6 +51,18 @@ class Carrier:
         """Send what the codec has to be sent."""
         raise NotImplementedError
 
+    def begun(self, stream: ServerStream) -> None:
+        """Have `begin` called when all is read that has come by now."""
+        raise NotImplementedError
+
+    def alarm(self) -> Alarm:
+        """One that is not set."""
+        raise NotImplementedError
+
+    def spare(self, alarm: Alarm) -> None:
+        """Take it back."""
+        raise NotImplementedError
+
     def note_refusal(self, reason: Reason, detail: str, status: int) -> None:
         """Write the record of a request that never became one."""
         raise NotImplementedError
@@ -61,7 +73,7 @@ class ServerStream(Receiver, Responder):
 
     __slots__ = (
         "session", "stream", "exchange", "_codec", "_carrier", "_alarm", "_head_only", "_paused", "_blocked", "_tunnel",
-        "_waited", "_early", "_early_end",
+        "_waited", "_early", "_early_end", "_waits_for_more",
     )  # fmt: skip
 
     def __init__(self, session: Session, codec: Sending, carrier: Carrier, stream: Stream) -> None:
@@ -70,7 +82,8 @@ class ServerStream(Receiver, Responder):
         self.exchange: Exchange | None = None
         self._codec = codec
         self._carrier = carrier
-        self._alarm = Alarm(session.pod.shared.clock)
+        self._alarm: Alarm | None = None
+        self._waits_for_more = False  # the exchange has not begun: what comes with the head goes along with it
         self._head_only = False  # the answer to HEAD
         self._paused = False  # the exchange takes no more of the request for now
         self._blocked = False  # it was told that no more of the response goes out for now
@@ -95,11 +108,22 @@ class ServerStream(Receiver, Responder):
         self._head_only = request.method == b"HEAD"
         self.session.admit(request)
         begin = begin_web_exchange if self.session.grpc_web else begin_exchange
-        exchange = begin(self.session, request, self, self._alarm)
+        alarm = self._alarm = self._carrier.alarm()
+        exchange = begin(self.session, request, self, alarm)
         exchange.record.protocol = PROTOCOL
         self.exchange = exchange
         self._early_end = ended
-        exchange.start(b"", ended or bool(head.protocol), [])
+        if ended or head.protocol:
+            exchange.start(b"", True, [])
+        else:
+            self._waits_for_more = True
+            self._carrier.begun(self)
+
+    def begin(self, data: bytes = b"", ended: bool = False) -> None:
+        """Set out with so much of the body, if that is not done yet."""
+        if self._waits_for_more and self.exchange is not None:
+            self._waits_for_more = False
+            self.exchange.start(data, ended, [])
 
     def oversized(self, head: Head, fault: Fault, ended: bool) -> None:
         self._refuse(fault.reason, fault.text, 431, ended)
@@ -116,10 +140,13 @@ class ServerStream(Receiver, Responder):
             return
         if exchange is not None:
             try:
-                if data:
-                    exchange.request_data(data)
-                if ended:
-                    exchange.request_ended([])
+                if self._waits_for_more:
+                    self.begin(data, ended)
+                else:
+                    if data:
+                        exchange.request_data(data)
+                    if ended:
+                        exchange.request_ended([])
             except ProtocolError as error:
                 self.give_up(Reason.DOWNSTREAM_PROTOCOL_ERROR, str(error))
                 return
@@ -130,7 +157,9 @@ class ServerStream(Receiver, Responder):
         if self._tunnel is not None:
             self._tunnel.received(b"", True)
         elif self.exchange is not None:
-            self.exchange.request_ended(lines_of(trailers))
+            self.begin()
+            if self.exchange is not None:
+                self.exchange.request_ended(lines_of(trailers))
 
     def drained(self) -> None:
         if self._tunnel is not None:
@@ -213,7 +242,7 @@ class ServerStream(Receiver, Responder):
         answer = ResponseHead(200, b"", head.lines, head.names, length=-1)
         self._codec.send_head(self.stream, response_pairs(answer, edits, False), False)
         self.exchange = None
-        self._alarm.close()
+        self._give_alarm_back()
         self._tunnel = StreamTransport(SILENT, self._codec, self.stream, self._carrier.flush)
         self._tunnel.remote, self._tunnel.local = self.session.remote, self.session.local
         relay = tunnel.open(record, self._tunnel, upstream)
@@ -272,6 +301,12 @@ class ServerStream(Receiver, Responder):
     def _end(self) -> None:
         """Exchange and stream know each other: undone, so that nothing waits for the garbage collector."""
         exchange, self.exchange = self.exchange, None
-        self._take_early()
-        self._alarm.close()
+        if self._early:
+            self._take_early()
+        self._give_alarm_back()
         assert exchange is None or exchange.state == DONE
+
+    def _give_alarm_back(self) -> None:
+        alarm, self._alarm = self._alarm, None
+        if alarm is not None:
+            self._carrier.spare(alarm)

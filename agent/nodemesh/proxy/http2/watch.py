@@ -58,15 +58,15 @@ class Allowance:
         self.left -= 1.0
         return self.left >= 0.0
 
-    def earn(self) -> None:
-        if self.left < self.size:
-            self.left += 1.0
+    def earn(self, count: int) -> None:
+        """So many come back."""
+        self.left = min(float(self.size), self.left + count)
 
 
 class Watch:
     """One connection's counts."""
 
-    __slots__ = ("streams", "_resets", "_questions", "_settings", "_empty", "_idle", "_updates", "_sent")
+    __slots__ = ("streams", "_resets", "_questions", "_settings", "_empty", "_idle", "_updates", "_sent", "_earned")
 
     def __init__(self, streams: int, now: float) -> None:
         self.streams = 0  # opened so far
@@ -77,6 +77,7 @@ class Watch:
         self._idle = 0
         self._updates = 0
         self._sent = 0
+        self._earned = 0  # questions that come back, and are not given yet
 
     def opened(self) -> None:
         self.streams += 1
@@ -88,6 +89,8 @@ class Watch:
 
     def asked(self, now: float) -> None:
         """PING or GOAWAY. Raises ConnectionFault."""
+        self._questions.earn(self._earned)
+        self._earned = 0
         if not self._questions.take(now):
             raise flood(Reason.HTTP2_CONTROL_FLOOD, "too many PING and GOAWAY frames")
 
@@ -99,12 +102,12 @@ class Watch:
     def filled(self) -> None:
         """A frame with data has come."""
         self._empty = 0
-        self._questions.earn()
+        self._earned += 1
 
     def sent(self) -> None:
         """A DATA frame was sent."""
         self._sent += 1
-        self._questions.earn()
+        self._earned += 1
 
     def empty(self) -> None:
         """A frame without payload that ends nothing. Raises ConnectionFault."""

@@ -70,6 +70,9 @@ class SocketTransport(Served):
             self.flush()
             self._send(data)
 
+    def prompt(self) -> None:
+        self.loop.prompted[self] = None
+
     def flush(self) -> None:
         data = self._unsent
         if data:

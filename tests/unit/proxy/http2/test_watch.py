@@ -30,7 +30,7 @@ def test_an_allowance_comes_back():
     allowance = Allowance(1, 0.5, 0.0)
     assert allowance.take(100.0) and not allowance.take(100.0)  # never more than its size
     allowance.left = 0.0
-    allowance.earn()
+    allowance.earn(1)
     assert allowance.take(100.0)
 
 
