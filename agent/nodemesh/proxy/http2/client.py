@@ -51,7 +51,7 @@ class Http2Client(Handler, Multiplexed, Carrier):
 
     __slots__ = (
         "pool", "outlet", "lane", "name", "transport", "codec", "state", "requests", "opened", "idle_since", "_streams",
-        "_receiving", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged", "_backoff",
+        "_receiving", "_answering", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged", "_backoff",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
@@ -68,6 +68,7 @@ class Http2Client(Handler, Multiplexed, Carrier):
         self.codec = Connection(ClientRole(self), False, LIMITS, clock.now)
         self._streams: dict[ClientStream, None] = {}  # those that a requester waits for
         self._receiving = False
+        self._answering: list[ClientStream] = []  # since the last read, of which more may come than the head
         self._held = 0  # bytes that the pod's gate knows of, as held
         self._blocked = 0  # and as blocked
         self._heard = clock.now  # when anything came last
@@ -168,6 +169,9 @@ class Http2Client(Handler, Multiplexed, Carrier):
         else:
             self.prompted()
 
+    def answering(self, stream: ClientStream) -> None:
+        self._answering.append(stream)
+
     def left(self, stream: ClientStream) -> None:
         if stream not in self._streams or self.state == CLOSED:
             return
@@ -196,6 +200,10 @@ class Http2Client(Handler, Multiplexed, Carrier):
         self._receiving = True
         try:
             self.codec.receive(bytes(data), clock.now)
+            if self._answering:
+                answering, self._answering = self._answering, []
+                for stream in answering:
+                    stream.tell_head()
         finally:
             self._receiving = False
         self.flush()

@@ -73,6 +73,10 @@ class Carrier:
         """Send what the codec has to be sent."""
         raise NotImplementedError
 
+    def answering(self, stream: ClientStream) -> None:
+        """Have `tell_head` called when all is read that has come by now."""
+        raise NotImplementedError
+
     def left(self, stream: ClientStream) -> None:
         """A stream has no more requester."""
         raise NotImplementedError
@@ -87,7 +91,7 @@ class ClientStream(Receiver, StreamRole):
 
     __slots__ = (
         "_codec", "_carrier", "_stream", "_requester", "_method", "_upgrade", "_first", "_answered", "_unprocessed",
-        "_paused", "_blocked", "_tunnel", "protocol",
+        "_paused", "_blocked", "_tunnel", "_response", "protocol",
     )  # fmt: skip
 
     def __init__(self, codec: Sending, carrier: Carrier) -> None:
@@ -100,6 +104,7 @@ class ClientStream(Receiver, StreamRole):
         self._upgrade = b""  # the protocol that the request asks to change to
         self._first = True  # of its connection's requests
         self._answered = False  # something of a response has come
+        self._response: ResponseHead | None = None  # not told yet: what comes with the head is told along with it
         self._unprocessed = False
         self._paused = False  # the requester takes no more of the response for now
         self._blocked = False  # the requester was told that no more of the request goes out for now
@@ -220,7 +225,16 @@ class ClientStream(Receiver, StreamRole):
         response = response_of(head, ended, self._method)
         if ended:
             self._end(stream)
-        requester.responded(response, b"", ended)
+            requester.responded(response, b"", True)
+        else:
+            self._response = response
+            self._carrier.answering(self)
+
+    def tell_head(self) -> None:
+        """Nothing has come with the response's head."""
+        response, self._response = self._response, None
+        if response is not None and self._requester is not None:
+            self._requester.responded(response, b"", False)
 
     def informed(self, head: Head) -> None:
         self._answered = True
@@ -235,11 +249,17 @@ class ClientStream(Receiver, StreamRole):
         if requester is not None and stream is not None:
             if ended:
                 self._end(stream)
-            requester.response_data(data, ended, [])
+            response = self._response
+            if response is not None:
+                self._response = None
+                requester.responded(response, data, ended)
+            else:
+                requester.response_data(data, ended, [])
         if stream is not None and not self._paused:
             self._codec.taken(stream, len(data))
 
     def trailers(self, trailers: list[Pair]) -> None:
+        self.tell_head()
         requester, stream = self._requester, self._stream
         if self._tunnel is not None:
             self._tunnel.received(b"", True)
@@ -254,6 +274,7 @@ class ClientStream(Receiver, StreamRole):
             self._unblock()
 
     def failed(self, fault: Fault) -> None:
+        self.tell_head()
         requester, tunnel = self._requester, self._tunnel
         self._unprocessed = fault.unprocessed
         if tunnel is not None:

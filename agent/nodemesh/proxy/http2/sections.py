@@ -206,7 +206,10 @@ class Sections(Sending):
             raise violation("trailers without END_STREAM")
         if stream.expected > 0:
             raise violation("body shorter than content-length")
-        trailers = read_trailers(fields)
+        section = self._decoder.section
+        trailers = section.trailers
+        if trailers is None:
+            trailers = section.trailers = read_trailers(fields)
         over = stream.advance(RECEIVED_END)
         stream.receiver.trailers(trailers)
         if over:

@@ -177,7 +177,7 @@ class Sending:
 
     def send_head(self, stream: Stream, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> None:
         """A head, pseudo fields first; `ended`: without a body. `never`: names that their sender wants not indexed."""
-        if stream.writing and not stream.answered:
+        if not stream.answered and not stream.state & LOCAL:
             stream.answered = True
             block = self._encoder.encode(fields, never)
             self._out.append(write_block(stream.name, block, ended, self.peer.frame))
@@ -186,7 +186,7 @@ class Sending:
 
     def send_data(self, stream: Stream, data: bytes, ended: bool) -> None:
         """Part of a body; `stream.pending` tells how much waits for the peer's windows, until `Receiver.drained`."""
-        if not stream.writing:
+        if stream.state & LOCAL or stream.finishing:
             return
         size = len(data)
         if (

@@ -159,7 +159,7 @@ class Http2Server(Handler, Carrier):
         return self.transport.pending
 
     def flush(self) -> None:
-        """What all streams have to say goes out together, unless it is much, or the gate is to know of what does not."""
+        """What all streams have to say goes out together, unless it is much, or the gate is to know what waits."""
         codec = self.codec
         if codec.unsent < READ_SIZE and codec.backlog == self._blocked:
             self.transport.prompt()

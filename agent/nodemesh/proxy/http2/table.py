@@ -97,10 +97,11 @@ class Table:
     def add(self, field: Field) -> None:
         """One more entry; one that is larger than the table empties it (RFC 7541 section 4.4)."""
         size = field.size
-        if self.size + size > self.limit:
-            self.evict(self.limit - size)
-            if size > self.limit:
+        while self.size + size > self.limit:
+            if not self.entries:
                 return
+            self.size -= self.entries.pop(0).size
+            self.version += 1
         self.entries.append(field)
         self.size += size
         self.version += 1
