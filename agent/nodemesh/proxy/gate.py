@@ -190,7 +190,9 @@ class Gate(Account):
 
     def judge(self) -> None:
         """Look again whether the connections may be read."""
-        limit = self.limit = min(self.share, self.above.allowance)
+        above = self.above
+        free = above.share - above.used
+        limit = self.limit = min(self.share, free if free >= FLOOR else above.allowance)
         asked, answered = self.used - self.blocked, self.pending + self.blocked
         if not self.tight and asked < limit and answered < limit:
             return  # the common case: as it was

@@ -159,7 +159,7 @@ class Http2Client(Handler, Multiplexed, Carrier):
 
     def begin(self) -> None:
         self.requests += 1
-        if self._ping_timer is None:
+        if self._ping_timer is None and self.pool.target.cluster.pool.ping_interval > 0.0:
             self._await_ping()
 
     def flush(self) -> None:
@@ -203,7 +203,8 @@ class Http2Client(Handler, Multiplexed, Carrier):
             if self._answering:
                 answering, self._answering = self._answering, []
                 for stream in answering:
-                    stream.tell_head()
+                    if stream.response is not None:
+                        stream.tell_head()
         finally:
             self._receiving = False
         self.flush()
@@ -254,7 +255,7 @@ class Http2Client(Handler, Multiplexed, Carrier):
     def look(self) -> None:
         """Close what takes no request, and has none: an endpoint that allows no streams at all would have a connection
         of each request, until they are idle for too long."""
-        if self.codec.settled and not self.codec.capacity and not self.busy:
+        if not self._streams and self.codec.settled and not self.codec.capacity and not self.busy:
             self.retire()
 
     def goodbye(self, fault: Fault) -> None:

@@ -91,7 +91,7 @@ class ClientStream(Receiver, StreamRole):
 
     __slots__ = (
         "_codec", "_carrier", "_stream", "_requester", "_method", "_upgrade", "_first", "_answered", "_unprocessed",
-        "_paused", "_blocked", "_tunnel", "_response", "protocol",
+        "_paused", "_blocked", "_tunnel", "response", "protocol",
     )  # fmt: skip
 
     def __init__(self, codec: Sending, carrier: Carrier) -> None:
@@ -104,7 +104,7 @@ class ClientStream(Receiver, StreamRole):
         self._upgrade = b""  # the protocol that the request asks to change to
         self._first = True  # of its connection's requests
         self._answered = False  # something of a response has come
-        self._response: ResponseHead | None = None  # not told yet: what comes with the head is told along with it
+        self.response: ResponseHead | None = None  # not told yet: what comes with the head is told along with it
         self._unprocessed = False
         self._paused = False  # the requester takes no more of the response for now
         self._blocked = False  # the requester was told that no more of the request goes out for now
@@ -227,12 +227,12 @@ class ClientStream(Receiver, StreamRole):
             self._end(stream)
             requester.responded(response, b"", True)
         else:
-            self._response = response
+            self.response = response
             self._carrier.answering(self)
 
     def tell_head(self) -> None:
         """Nothing has come with the response's head."""
-        response, self._response = self._response, None
+        response, self.response = self.response, None
         if response is not None and self._requester is not None:
             self._requester.responded(response, b"", False)
 
@@ -249,9 +249,9 @@ class ClientStream(Receiver, StreamRole):
         if requester is not None and stream is not None:
             if ended:
                 self._end(stream)
-            response = self._response
+            response = self.response
             if response is not None:
-                self._response = None
+                self.response = None
                 requester.responded(response, data, ended)
             else:
                 requester.response_data(data, ended, [])
@@ -259,7 +259,8 @@ class ClientStream(Receiver, StreamRole):
             self._codec.taken(stream, len(data))
 
     def trailers(self, trailers: list[Pair]) -> None:
-        self.tell_head()
+        if self.response is not None:
+            self.tell_head()
         requester, stream = self._requester, self._stream
         if self._tunnel is not None:
             self._tunnel.received(b"", True)
@@ -274,7 +275,8 @@ class ClientStream(Receiver, StreamRole):
             self._unblock()
 
     def failed(self, fault: Fault) -> None:
-        self.tell_head()
+        if self.response is not None:
+            self.tell_head()
         requester, tunnel = self._requester, self._tunnel
         self._unprocessed = fault.unprocessed
         if tunnel is not None:

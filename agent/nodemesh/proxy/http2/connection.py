@@ -210,7 +210,7 @@ class Connection(Sections):
         if not self.server and not stream.headed:
             raise violation("DATA before the response's head")
         if length:
-            self.watch.filled()
+            self.watch.filled += 1
         elif not ended:
             self.watch.empty()
         if stream.expected >= 0:

@@ -104,7 +104,7 @@ class Sections(Sending):
         stream = self.streams.get(id)
         if stream is not None:
             fields = self._decoder.decode(block)
-            self.watch.filled()
+            self.watch.filled += 1
             try:
                 self._continue_stream(stream, fields, ended)
             except StreamFault as error:
@@ -140,8 +140,8 @@ class Sections(Sending):
             self._remember_reset(id)
             self._late(id, False, ended)
             return
-        self.watch.opened()
-        self.watch.filled()
+        self.watch.streams += 1
+        self.watch.filled += 1
         excess = self._decoder.excess
         stream = Stream(id, NOBODY, self.limits.window, self.peer.window, self.now)
         if ended:

@@ -10,6 +10,7 @@ from .codes import ENHANCE_YOUR_CALM, NO_ERROR, REFUSED_STREAM, name_of
 from .encoder import Encoder
 from .fault import ConnectionFault, Fault
 from .frames import (
+    BEGUN,
     DATA,
     END_STREAM,
     MAX_31,
@@ -165,7 +166,7 @@ class Sending:
         stream = Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
         stream.bodiless = fields[0][1] == b"HEAD"
         self.streams[stream.id] = stream
-        self.watch.opened()
+        self.watch.streams += 1
         self.send_head(stream, fields, ended, never)
         return stream
 
@@ -269,9 +270,10 @@ class Sending:
         stream.window -= size
         self.window -= size
         self.unsent += size
-        self.watch.sent()
+        self.watch.sent += 1
         out = self._out
-        out.append(begin(size, DATA, END_STREAM if ended else 0) + stream.name)
+        flags = END_STREAM if ended else 0
+        out.append((BEGUN.get(size << 16 | flags) or begin(size, DATA, flags)) + stream.name)
         if size:
             out.append(data)
 

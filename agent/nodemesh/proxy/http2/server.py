@@ -101,8 +101,24 @@ class Http2Server(Handler, Carrier):
     # --- what the transport calls
 
     def received(self, data: Buffer) -> None:
-        if self.state < CLOSING:
-            self._receive(bytes(data))
+        if self.state >= CLOSING:
+            return
+        codec, clock = self.codec, self.pod.shared.clock
+        codec.quota = AT_ONCE
+        self._receiving = True
+        try:
+            codec.receive(bytes(data), clock.now)
+            if self._begun:
+                begun, self._begun = self._begun, []
+                for stream in begun:
+                    if stream.waits:
+                        stream.begin()
+        finally:
+            self._receiving = False
+        self.flush()
+        if codec.quota <= 0 and codec.stalled and self.state < CLOSING:
+            self.transport.pause()
+            clock.after(0.0, self._go_on)
 
     def ended(self) -> None:
         self._lose(GONE)
@@ -186,28 +202,11 @@ class Http2Server(Handler, Carrier):
 
     # --- what comes
 
-    def _receive(self, data: bytes) -> None:
-        codec, clock = self.codec, self.pod.shared.clock
-        codec.quota = AT_ONCE
-        self._receiving = True
-        try:
-            codec.receive(data, clock.now)
-            if self._begun:
-                begun, self._begun = self._begun, []
-                for stream in begun:
-                    stream.begin()
-        finally:
-            self._receiving = False
-        self.flush()
-        if codec.stalled and self.state < CLOSING:
-            self.transport.pause()
-            clock.after(0.0, self._go_on)
-
     def _go_on(self) -> None:
         """Go on with what has come when the others have had their turn."""
         if self.state < CLOSING:
             self.transport.resume()
-            self._receive(b"")
+            self.received(b"")
 
     def _count(self) -> None:
         """Tell the pod's gate what is kept here: of frames that are not complete, for tunnels, and of responses for

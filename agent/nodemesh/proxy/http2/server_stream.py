@@ -27,7 +27,7 @@ from .head import Head, Pair
 from .heads import lines_of, pairs_of, request_of, response_pairs
 from .receiver import Receiver
 from .sending import Sending
-from .stream import Stream
+from .stream import REMOTE, Stream
 from .tunnel import StreamTransport
 
 #: Responses without a body, whatever their fields say.
@@ -72,18 +72,18 @@ class ServerStream(Receiver, Responder):
     """From the client's head to the end of the response."""
 
     __slots__ = (
-        "session", "stream", "exchange", "_codec", "_carrier", "_alarm", "_head_only", "_paused", "_blocked", "_tunnel",
-        "_waited", "_early", "_early_end", "_waits_for_more",
+        "session", "stream", "exchange", "waits", "_codec", "_carrier", "_alarm", "_head_only", "_paused", "_blocked",
+        "_tunnel", "_waited", "_early", "_early_end",
     )  # fmt: skip
 
     def __init__(self, session: Session, codec: Sending, carrier: Carrier, stream: Stream) -> None:
         self.session = session
         self.stream = stream
         self.exchange: Exchange | None = None
+        self.waits = False  # the exchange has not begun: what comes with the head goes along with it
         self._codec = codec
         self._carrier = carrier
         self._alarm: Alarm | None = None
-        self._waits_for_more = False  # the exchange has not begun: what comes with the head goes along with it
         self._head_only = False  # the answer to HEAD
         self._paused = False  # the exchange takes no more of the request for now
         self._blocked = False  # it was told that no more of the response goes out for now
@@ -116,13 +116,13 @@ class ServerStream(Receiver, Responder):
         if ended or head.protocol:
             exchange.start(b"", True, [])
         else:
-            self._waits_for_more = True
+            self.waits = True
             self._carrier.begun(self)
 
     def begin(self, data: bytes = b"", ended: bool = False) -> None:
-        """Set out with so much of the body, if that is not done yet."""
-        if self._waits_for_more and self.exchange is not None:
-            self._waits_for_more = False
+        """The exchange sets out with so much of the body."""
+        self.waits = False
+        if self.exchange is not None:
             self.exchange.start(data, ended, [])
 
     def oversized(self, head: Head, fault: Fault, ended: bool) -> None:
@@ -140,7 +140,7 @@ class ServerStream(Receiver, Responder):
             return
         if exchange is not None:
             try:
-                if self._waits_for_more:
+                if self.waits:
                     self.begin(data, ended)
                 else:
                     if data:
@@ -157,7 +157,8 @@ class ServerStream(Receiver, Responder):
         if self._tunnel is not None:
             self._tunnel.received(b"", True)
         elif self.exchange is not None:
-            self.begin()
+            if self.waits:
+                self.begin()
             if self.exchange is not None:
                 self.exchange.request_ended(lines_of(trailers))
 
@@ -266,8 +267,9 @@ class ServerStream(Receiver, Responder):
 
     def done(self) -> None:
         self._end()
-        self._codec.dismiss(self.stream)
-        self._carrier.flush()
+        if not self.stream.state & REMOTE:
+            self._codec.dismiss(self.stream)
+            self._carrier.flush()
 
     # --- inside
 
