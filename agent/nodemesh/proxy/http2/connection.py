@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final
 
 from ...reasons import Reason
@@ -44,6 +45,9 @@ from .stream import BREAK, ENDED, FOR_DATA, FOR_OTHERS, RECEIVED_END, REFUSE, RE
 from .watch import PREMATURE
 
 SETTING_SIZE: Final = 6
+
+#: A frame's header: its length in two pieces, type, flags, and stream (RFC 9113 section 4.1).
+unpack_header: Final = Struct(">HBBBI").unpack_from
 
 
 class Connection(Sections):
@@ -92,15 +96,9 @@ class Connection(Sections):
             position = self._greet(data)
         need = HEADER_SIZE if self._greeted else len(PREFACE)
         while self._greeted and size - position >= HEADER_SIZE and self.quota > 0:
-            length = data[position] << 16 | data[position + 1] << 8 | data[position + 2]
-            kind = data[position + 3]
-            flags = data[position + 4]
-            id = (
-                (data[position + 5] & 127) << 24
-                | data[position + 6] << 16
-                | data[position + 7] << 8
-                | data[position + 8]
-            )
+            high, low, kind, flags, id = unpack_header(data, position)
+            length = high << 8 | low
+            id &= MAX_31
             if self._block_id or not self.settled or kind == CONTINUATION or length > MAX_FRAME:
                 self._expect(kind, flags, id, length)
             start = position + HEADER_SIZE

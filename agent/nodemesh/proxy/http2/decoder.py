@@ -59,7 +59,7 @@ class Decoder:
 
     __slots__ = (
         "table", "excess", "section", "_announced", "_update_due", "_limits", "_position", "_known", "_known_size",
-        "_added", "_refers", "_once",
+        "_literals", "_added", "_refers", "_once",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -68,7 +68,8 @@ class Decoder:
         self.section = Section([], 0, 0, [])
         self._known: dict[bytes, Section] = {}
         self._known_size = 0
-        # of the present block
+        # of the present block, or the last one
+        self._literals: list[Field] = []
         self._added: list[Field] = []
         self._refers = False  # it has an index of the table
         self._once = False  # it has what is not to be remembered: a field that nobody may index, or a size update
@@ -121,6 +122,9 @@ class Decoder:
         size = len(block)
         room = self._limits.head
         most = self._limits.fields
+        expected = self._literals  # one block is mostly as the one before, but for a few literals
+        literals: list[Field] = []
+        self._literals = literals
         while position < size:
             byte = block[position]
             position += 1
@@ -147,6 +151,22 @@ class Decoder:
                 continue
             if 32 <= byte < 64:
                 raise broken("size update after a field")
+            place = len(literals)
+            if place < len(expected):
+                field = expected[place]
+                written = field.written
+                if written and block.startswith(written, position - 1) and self.excess is None:
+                    literals.append(field)
+                    position += len(written) - 1
+                    room -= field.size
+                    if room < 0 or len(fields) >= most:
+                        self._exceed(room)
+                    else:
+                        fields.append(field)
+                    if byte >= 64:
+                        table.add(field)
+                        self._added.append(field)
+                    continue
             room = self._literal(block, position, byte, fields, room)
             position = self._position
         return fields, self._limits.head - room
@@ -205,7 +225,9 @@ class Decoder:
             elif index <= STATIC_SIZE and end - start <= LONGEST_LITERAL and name not in SECRET:
                 if len(LITERALS) >= MOST_LITERALS:
                     LITERALS.clear()
-                LITERALS[block[start:end]] = field
+                field.written = block[start:end]
+                LITERALS[field.written] = field
+        self._literals.append(field)
         self._position = end
         room -= field.size
         if room < 0 or len(fields) >= self._limits.fields:

@@ -154,7 +154,7 @@ def write_first(pair: Pair) -> bytes:
 class Encoder:
     """One direction of a connection, and the table that the peer has of it, the oldest entry first."""
 
-    __slots__ = ("limit", "_entries", "_size", "_numbers", "_added", "_lowest", "_resized")
+    __slots__ = ("limit", "_entries", "_size", "_numbers", "_added", "_written", "_lowest", "_resized")
 
     def __init__(self) -> None:
         self.limit = DEFAULT_TABLE
@@ -162,6 +162,7 @@ class Encoder:
         self._size = 0
         self._numbers: dict[Known, int] = {}  # of what is in the table: how many were added before
         self._added = 0
+        self._written: dict[Pair, bytes] = {}  # what was written since the last one was added: indices are the same
         self._lowest = 0  # size since the last section, while `_resized`
         self._resized = False
 
@@ -183,18 +184,28 @@ class Encoder:
                 parts.append(integer(self._lowest, 5, RESIZING))
             parts.append(integer(self.limit, 5, RESIZING))
         for pair in fields:
-            if never and pair[0] in never:
-                parts.append(write_literal(name_of(pair[0]).never, pair[1]))
-                continue
-            known = SEEN.get(pair)
-            if known is None:
-                parts.append(write_first(pair))
-            elif known.indexable:
-                number = self._numbers.get(known)
-                parts.append(self._add(known) if number is None else INDICES[STATIC_SIZE + self._added - number])
-            else:
-                parts.append(known.written)
+            written = self._written.get(pair) if not never else None
+            if written is None:
+                secret = bool(never) and pair[0] in never
+                written = write_literal(name_of(pair[0]).never, pair[1]) if secret else self._write(pair)
+            parts.append(written)
         return b"".join(parts)
+
+    def _write(self, pair: Pair) -> bytes:
+        """One field."""
+        known = SEEN.get(pair)
+        if known is None:
+            return write_first(pair)
+        written = known.written
+        if known.indexable:
+            number = self._numbers.get(known)
+            if number is None:
+                return self._add(known)
+            written = INDICES[STATIC_SIZE + self._added - number]
+        if len(self._written) >= REMEMBERED:
+            self._written.clear()
+        self._written[pair] = written
+        return written
 
     def _add(self, known: Known) -> bytes:
         """A field that came before: it has a place in the table from now on."""
@@ -202,6 +213,7 @@ class Encoder:
         if size * LARGEST_PART > self.limit:
             return known.written
         self._evict(self.limit - size)
+        self._written.clear()
         self._entries.append(known)
         self._size += size
         self._numbers[known] = self._added
@@ -217,4 +229,5 @@ class Encoder:
             del self._numbers[known]
             count += 1
         if count:
+            self._written.clear()
             del self._entries[:count]

@@ -79,9 +79,10 @@ MAX_SEEN_LENGTH: Final = 64
 
 class Field:
     """One field. `pair` is its name and value for whoever reads heads, `size` what it costs in a table or a list. A
-    field that may not be in HTTP/2 is MALFORMED: who sees it knows only that."""
+    field that may not be in HTTP/2 is MALFORMED: who sees it knows only that. `written` are the bytes of the literal
+    that it was, where these mean the same for any table, and may be remembered."""
 
-    __slots__ = ("name", "value", "kind", "pair", "size", "never")
+    __slots__ = ("name", "value", "kind", "pair", "size", "never", "written")
 
     def __init__(self, name: bytes, value: bytes, never: bool = False) -> None:
         self.size = len(name) + len(value) + OVERHEAD
@@ -100,6 +101,7 @@ class Field:
         self.value = value
         self.kind = kind
         self.pair = (name, value)
+        self.written = b""
         self.never = never  # to be indexed, by anyone (RFC 7541 section 6.2.3)
 
 

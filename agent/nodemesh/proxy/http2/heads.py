@@ -13,9 +13,11 @@ from ..http.paths import split_path
 from .field import SECRET
 from .head import Head, Pair
 
-#: Fields of one connection, which HTTP/2 does not have, whoever asked for them (RFC 9113 section 8.2.2).
-CONNECTION_FIELDS: Final = frozenset(
+#: What is not said as a line: fields of one connection, which HTTP/2 does not have, whoever asked for them (RFC 9113
+#: section 8.2.2), and what a head says by itself.
+UNSAID: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"te", b"host"}
+    | {b"content-length"}
 )
 
 STATUSES: Final[dict[int, Pair]] = {status: (b":status", b"%d" % status) for status in range(100, 600)}
@@ -155,24 +157,24 @@ def add_fields(pairs: list[Pair], fields: Fields, edits: Edits) -> None:
     else:
         pairs += [pair for pair in came if pair[0] not in edits]
     for name, said in edits.items():
-        if said and name not in CONNECTION_FIELDS and name != b"content-length":
-            pair = SAID.get(said)
-            if pair is not None:
-                pairs.append(pair)
-            elif said.find(b"\r\n") < 0:
-                pairs.append(note_said(said, name))
-            else:
-                pairs += [(name, value_of(line)) for line in said.split(b"\r\n")]
+        pair = SAID.get(said)
+        if pair is not None:
+            pairs.append(pair)
+        elif said and name not in UNSAID:
+            add_said(pairs, name, said)
 
 
-def note_said(said: bytes, name: bytes) -> Pair:
-    """The name and value of a line that the proxy says, and that `SAID` does not have."""
+def add_said(pairs: list[Pair], name: bytes, said: bytes) -> None:
+    """The lines that the proxy says of a name, which `SAID` does not have."""
+    if said.find(b"\r\n") >= 0:
+        pairs += [(name, value_of(line)) for line in said.split(b"\r\n")]
+        return
     pair = (name, said[len(name) + 1 :].strip(b" \t"))
+    pairs.append(pair)
     if len(said) <= SAID_LENGTH and name not in SECRET:
         if len(SAID) >= SAID_SIZE:
             SAID.clear()
         SAID[said] = pair
-    return pair
 
 
 def pairs_of(lines: list[bytes]) -> list[Pair]:
