@@ -95,7 +95,8 @@ class Connection(Sections):
         if not self._greeted:
             position = self._greet(data)
         need = HEADER_SIZE if self._greeted else len(PREFACE)
-        while self._greeted and size - position >= HEADER_SIZE and self.quota > 0:
+        last = size - HEADER_SIZE if self._greeted else -1
+        while position <= last and self.quota > 0:
             high, low, kind, flags, id = unpack_header(data, position)
             length = high << 8 | low
             id &= MAX_31

@@ -183,12 +183,12 @@ class Encoder:
             if self._lowest < self.limit:  # RFC 7541 section 4.2
                 parts.append(integer(self._lowest, 5, RESIZING))
             parts.append(integer(self.limit, 5, RESIZING))
+        get = self._written.get
         for pair in fields:
-            written = self._written.get(pair) if not never else None
-            if written is None:
-                secret = bool(never) and pair[0] in never
-                written = write_literal(name_of(pair[0]).never, pair[1]) if secret else self._write(pair)
-            parts.append(written)
+            written = get(pair)
+            if never and pair[0] in never:
+                written = write_literal(name_of(pair[0]).never, pair[1])
+            parts.append(written or self._write(pair))
         return b"".join(parts)
 
     def _write(self, pair: Pair) -> bytes:
