@@ -123,10 +123,27 @@ class Decoder:
         room = self._limits.head
         most = self._limits.fields
         expected = self._literals  # one block is mostly as the one before, but for a few literals
+        left = len(expected)
         literals: list[Field] = []
         self._literals = literals
         while position < size:
             byte = block[position]
+            if byte < 128 and left:
+                field = expected[-left]
+                left -= 1
+                if block.startswith(field.written, position):
+                    position += len(field.written)
+                    literals.append(field)
+                    if byte >= 64:
+                        table.add(field)
+                        self._added.append(field)
+                    room -= field.size
+                    if room < 0 or len(fields) >= most:
+                        self._exceed(room)
+                        left = 0
+                    else:
+                        fields.append(field)
+                    continue
             position += 1
             if byte >= 128:  # indexed, the common case
                 index = byte & 127
@@ -146,27 +163,12 @@ class Decoder:
                 room -= field.size
                 if room < 0 or len(fields) >= most:
                     self._exceed(room)
+                    left = 0
                 else:
                     fields.append(field)
                 continue
             if 32 <= byte < 64:
                 raise broken("size update after a field")
-            place = len(literals)
-            if place < len(expected):
-                field = expected[place]
-                written = field.written
-                if written and block.startswith(written, position - 1) and self.excess is None:
-                    literals.append(field)
-                    position += len(written) - 1
-                    room -= field.size
-                    if room < 0 or len(fields) >= most:
-                        self._exceed(room)
-                    else:
-                        fields.append(field)
-                    if byte >= 64:
-                        table.add(field)
-                        self._added.append(field)
-                    continue
             room = self._literal(block, position, byte, fields, room)
             position = self._position
         return fields, self._limits.head - room

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...routing.fields import gather, leave_hop, members
+from ..grpc.status import NO_STATUS, read_status
 from ..http.errors import ProtocolError
 from ..http.fields import CONTENT_LENGTH, CONTROL, EXPECT, GRPC_STATUS, HOP, HOST, KINDS, OURS, PLAIN, SERVER
 from ..http.head import Edits, Fields, RequestFields, RequestHead, ResponseHead, weight_of
@@ -31,6 +32,12 @@ SAID_LENGTH: Final = 256
 #: What is passed on of a request's fields, and what neither rules nor upstreams see.
 FORWARDED: Final = frozenset({PLAIN, SERVER, GRPC_STATUS, EXPECT})
 DROPPED: Final = frozenset({HOP, OURS, HOST})
+
+#: The names of a response's fields that are not passed on; of one with a body its head says the length by itself.
+NOT_ANSWERED: Final = frozenset(
+    [name for name, kind in KINDS.items() if kind not in (PLAIN, EXPECT, GRPC_STATUS, CONTENT_LENGTH)]
+)
+NOT_ANSWERED_WITH_BODY: Final = NOT_ANSWERED | {b"content-length"}
 
 #: The protocol that a stream may change to: an extended CONNECT for it is the request that HTTP/1.1 makes with GET and
 #: Upgrade (RFC 8441 section 5).
@@ -101,21 +108,14 @@ def response_of(head: Head, ended: bool, method: bytes) -> ResponseHead:
 
 def read_response(head: Head, ended: bool, bodiless: bool) -> ResponseHead:
     """What a response says; `bodiless`: its content-length is of no body."""
-    pairs: list[Pair] = []
-    status = head.status
-    grpc_status = -1
-    for pair in head.fields:
-        kind = KINDS.get(pair[0], PLAIN)
-        if kind == GRPC_STATUS:
-            grpc_status = int(pair[1]) if pair[1].isdigit() else -1
-        elif kind == CONTENT_LENGTH:
-            if not bodiless:
-                continue  # `length` says it
-        elif kind != PLAIN and kind != EXPECT:
-            continue
-        pairs.append(pair)
-    length = 0 if ended or bodiless or status < 200 else head.length
-    response = ResponseHead(status, b"", lines_of(pairs), names_of(pairs), length, grpc_status=grpc_status)
+    left_out = NOT_ANSWERED if bodiless else NOT_ANSWERED_WITH_BODY
+    pairs = [pair for pair in head.fields if pair[0] not in left_out]
+    names = names_of(pairs)
+    grpc_status = NO_STATUS
+    if b"grpc-status" in names:
+        grpc_status = [read_status(value) for name, value in pairs if name == b"grpc-status"][-1]
+    length = 0 if ended or bodiless or head.status < 200 else head.length
+    response = ResponseHead(head.status, b"", lines_of(pairs), names, length, grpc_status=grpc_status)
     response.pairs = pairs
     return response
 
