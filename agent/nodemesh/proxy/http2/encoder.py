@@ -29,6 +29,9 @@ VOLATILE: Final = frozenset(
 #: A name with more values than this has another one in each message: they are not worth their place.
 REMEMBERED_VALUES: Final = 64
 
+#: A field whose name has had more values has no place in a table: with each one of them all indices become others.
+INDEXED_VALUES: Final = 16
+
 #: So many fields are remembered, of all connections, and none that is longer; then they start over.
 REMEMBERED: Final = 2048
 REMEMBERED_LENGTH: Final = 256
@@ -199,9 +202,10 @@ class Encoder:
         written = known.written
         if known.indexable:
             number = self._numbers.get(known)
-            if number is None:
+            if number is not None:
+                written = INDICES[STATIC_SIZE + self._added - number]
+            elif known.size * LARGEST_PART <= self.limit and name_of(pair[0]).values <= INDEXED_VALUES:
                 return self._add(known)
-            written = INDICES[STATIC_SIZE + self._added - number]
         if len(self._written) >= REMEMBERED:
             self._written.clear()
         self._written[pair] = written
@@ -210,8 +214,6 @@ class Encoder:
     def _add(self, known: Known) -> bytes:
         """A field that came before: it has a place in the table from now on."""
         size = known.size
-        if size * LARGEST_PART > self.limit:
-            return known.written
         self._evict(self.limit - size)
         self._written.clear()
         self._entries.append(known)

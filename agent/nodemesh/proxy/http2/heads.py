@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...routing.fields import gather, leave_hop, members
+from ...routing.fields import gather, leave_hop
 from ..grpc.status import NO_STATUS, read_status
 from ..http.errors import ProtocolError
 from ..http.fields import CONTENT_LENGTH, CONTROL, EXPECT, GRPC_STATUS, HOP, HOST, KINDS, OURS, PLAIN, SERVER
@@ -66,7 +66,7 @@ def read_fields(head: Head, ended: bool) -> RequestFields:
     for pair in head.fields:
         name, value = pair
         kind = KINDS.get(name, PLAIN)
-        if kind in FORWARDED:
+        if kind == PLAIN or kind in FORWARDED:
             if kind == EXPECT and value.lower() != b"100-continue":
                 raise ProtocolError(f"unknown expectation {value[:60]!r}", 417)
             pairs.append(pair)
@@ -89,9 +89,10 @@ def read_fields(head: Head, ended: bool) -> RequestFields:
         fields.length = 0  # what follows is the other protocol's
     elif head.method == b"CONNECT":
         raise ProtocolError("CONNECT is refused", 403)
-    if b"te" in headers:
-        fields.trailers = b"trailers" in members(headers[b"te"])
-        leave_hop(headers, fields.repeated, fields.upgrade)
+    if b"te" in headers:  # which says `trailers`, or its field would be malformed
+        fields.trailers = True
+        if b"te" in fields.repeated:
+            leave_hop(headers, fields.repeated, fields.upgrade)
     return fields
 
 
