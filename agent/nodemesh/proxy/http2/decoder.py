@@ -10,7 +10,7 @@ from .fault import ConnectionFault
 from .field import OVERHEAD, SECRET, Field
 from .head import Head, Pair
 from .huffman import decode
-from .limits import Limits
+from .limits import Http2Limits
 from .settings import DEFAULT_TABLE
 from .table import STATIC, STATIC_SIZE, Table
 
@@ -62,7 +62,7 @@ class Decoder:
         "_literals", "_added", "_refers", "_once",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Http2Limits) -> None:
         self.table = Table(DEFAULT_TABLE)
         self.excess: Reason | None = None
         self.section = Section([], 0, 0, [])
