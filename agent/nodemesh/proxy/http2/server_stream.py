@@ -106,10 +106,13 @@ class ServerStream(Receiver, Responder):
             self._refuse(reason_of(error.status), str(error), error.status, ended)
             return
         self._head_only = request.method == b"HEAD"
-        self.session.admit(request)
-        begin = begin_web_exchange if self.session.grpc_web else begin_exchange
+        session = self.session
+        session.admit(request)
         alarm = self._alarm = self._carrier.alarm()
-        exchange = begin(self.session, request, self, alarm)
+        if session.grpc_web:
+            exchange = begin_web_exchange(session, request, self, alarm)
+        else:
+            exchange = begin_exchange(session, request, self, alarm)
         exchange.record.protocol = PROTOCOL
         self.exchange = exchange
         self._early_end = ended
