@@ -264,7 +264,6 @@ class Cors(Value, frozen=True, kw_only=True):
     max_age: bytes = b""
     credentials: bool = False
     forward_unmatched: bool = True
-    expose_to_preflights: bool = False
 
 
 class Owner(Value, frozen=True, kw_only=True):

@@ -91,11 +91,11 @@ class World:
         return self.enter(client, remote, port)
 
     def dial(self, client: Client, remote: str, dialled: tuple[str, int]) -> Peer:
-        """As `connect`, for a client of which more is known."""
+        """This client dials from its address `remote`: `connect` for a client of which more is known."""
         return self._accept(self.pod(client, 0), remote, dialled)
 
     def enter(self, client: Client, remote: str, port: int) -> Peer:
-        """As `arrive`, for a gateway of which more is known."""
+        """Someone at `remote` dials a port of this gateway: `arrive` for a gateway of which more is known."""
         return self._accept(self.pod(client, port), remote, None)
 
     def relay(self, client: Client, remote: str, dialled: tuple[str, int], decision: Decision) -> Peer:

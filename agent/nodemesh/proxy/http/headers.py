@@ -77,10 +77,10 @@ def change(ops: HeaderOps, fields: Fields, edits: Edits, facts: RequestFacts) ->
 
 def add(fields: Fields, edits: Edits, name: bytes, line: bytes) -> None:
     """Put one more line beside those of its name."""
-    said = edits.get(name)
-    if said is None and name in fields.names:
-        said = b"\r\n".join([line for line in fields.lines if name_of(line) == name])
-    edits[name] = said + b"\r\n" + line if said else line
+    present = edits.get(name)
+    if present is None and name in fields.names:
+        present = b"\r\n".join([line for line in fields.lines if name_of(line) == name])
+    edits[name] = present + b"\r\n" + line if present else line
 
 
 def expand(value: bytes, facts: RequestFacts, most: int = MOST) -> bytes:

@@ -82,15 +82,15 @@ def read_line(line: bytes) -> FieldLine:
         known = note_spelling(spelling)
     if 0 in line.translate(VALUE_BYTES):
         raise malformed(line)
-    said = FieldLine(known.name, value.strip(b" \t"))
+    field = FieldLine(known.name, value.strip(b" \t"))
     if known.cached and len(line) <= CACHED_LENGTH:
         known.lines += 1
         if known.lines <= CACHED_VALUES:
-            CACHE[line] = said
+            CACHE[line] = field
         if len(CACHE) >= CACHE_SIZE or known.lines >= CACHE_SIZE:
             CACHE.clear()
             NAMES.clear()
-    return said
+    return field
 
 
 def note_spelling(spelling: bytes) -> FieldName:
@@ -156,9 +156,9 @@ def read_lines(lines: list[bytes]) -> tuple[list[FieldLine], bool]:
     found: list[FieldLine] = []
     familiar = True
     for line in lines:
-        said = CACHE.get(line)
-        if said is None:
-            said = read_line(line)
+        field = CACHE.get(line)
+        if field is None:
+            field = read_line(line)
             familiar = False
-        found.append(said)
+        found.append(field)
     return found, familiar

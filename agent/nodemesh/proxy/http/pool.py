@@ -67,7 +67,7 @@ class Pool(EndpointConnections):
 
     def released(self, connection: Multiplexed) -> None:
         """One of its requests is over."""
-        connection.rest(self.clock.now)
+        connection.became_idle(self.clock.now)
         if self._is_spent(connection):
             connection.retire()
         if self.queue.lines:
@@ -79,7 +79,7 @@ class Pool(EndpointConnections):
         if self._is_spent(upstream) or (limits.shared and not queue.lines and limits.wanted_elsewhere):
             upstream.close()
             return
-        upstream.rest(self.clock.now)
+        upstream.became_idle(self.clock.now)
         lane = upstream.lane
         idle = self._idle.get(lane)
         if idle is None:

@@ -151,7 +151,7 @@ class Pooled:
     opened: float
     idle_since: float
 
-    def rest(self, now: float) -> None:
+    def became_idle(self, now: float) -> None:
         """It is idle from now on, unless it carries more."""
         raise NotImplementedError
 

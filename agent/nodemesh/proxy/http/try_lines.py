@@ -13,13 +13,19 @@ EXPECTED_LINES_SIZE: Final = 256
 
 ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
 
-#: Its lines, for as many tries as one usually has.
-ATTEMPT_LINES: Final = [b"x-envoy-attempt-count: %d" % count for count in range(16)]
+
+def attempt_line(count: int) -> bytes:
+    """Which try this is."""
+    return b"%b: %d" % (ATTEMPT_COUNT, count)
+
+
+#: The lines for as many tries as one usually has.
+ATTEMPT_LINES: Final = [attempt_line(count) for count in range(16)]
 
 
 def expected_line(seconds: float) -> bytes:
     """How long the upstream has, where `EXPECTED_LINES` does not have that yet."""
-    line = b"x-envoy-expected-rq-timeout-ms: %d" % int(seconds * 1000.0 + 0.5)
+    line = b"%b: %d" % (EXPECTED_TIMEOUT, int(seconds * 1000.0 + 0.5))
     if len(EXPECTED_LINES) >= EXPECTED_LINES_SIZE:
         EXPECTED_LINES.clear()
     EXPECTED_LINES[seconds] = line

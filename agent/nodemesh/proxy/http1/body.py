@@ -114,33 +114,33 @@ class ChunkedReader(BodyReader):
         return min(self._remaining + FRAMED_READ, READ_SIZE)
 
     def read(self, data: Buffer) -> Buffer:
-        said = bytes(data)
+        text = bytes(data)
         if self._held:
-            said = self._held + said
+            text = self._held + text
             self._held = b""
         pieces: list[bytes] = []
         position = 0
-        size = len(said)
+        size = len(text)
         while position < size:
             state = self._state
             if state == self.DATA:
                 end = position + self._remaining
-                pieces.append(said[position:end])
+                pieces.append(text[position:end])
                 position = end
                 if end > size:
                     self._remaining = end - size
                     break
                 self._remaining = 0
                 self._state = self.DATA_END
-                if said.startswith(CRLF, position):  # as usual
+                if text.startswith(CRLF, position):  # as usual
                     position += len(CRLF)
                     self._state = self.SIZE
                 continue
-            end = self._line_end(said, position)
+            end = self._line_end(text, position)
             if end < 0:
-                self._held = said[position:]
+                self._held = text[position:]
                 break
-            line = said[position : end - 1]
+            line = text[position : end - 1]
             position = end + 1
             known = SIZES.get(line) if state == self.SIZE else None
             if known:
@@ -149,7 +149,7 @@ class ChunkedReader(BodyReader):
                 continue
             self._take(line)
             if self.done:
-                self.rest = said[position:]
+                self.rest = text[position:]
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

@@ -136,7 +136,7 @@ class Http1Client(Handler, Exclusive):
     def security(self) -> SSLObject | None:
         return self.transport.connection if isinstance(self.transport, TlsTransport) else None
 
-    def rest(self, now: float) -> None:
+    def became_idle(self, now: float) -> None:
         self.idle_since = now
 
     def close(self) -> None:
@@ -189,9 +189,9 @@ class Http1Client(Handler, Exclusive):
 
     def _receive_head(self, requester: Requester, data: bytes) -> None:
         buffer = self._buffer
-        said = buffer.cut(data)
-        while said:
-            head = read_response(said, self._method)
+        text = buffer.cut(data)
+        while text:
+            head = read_response(text, self._method)
             rest = buffer.rest
             if head.status >= 200:
                 self._start_body(requester, head, rest)
@@ -209,7 +209,7 @@ class Http1Client(Handler, Exclusive):
             requester.informed(head)
             if self.requester is not requester:
                 return
-            said = buffer.cut(rest) if rest else b""
+            text = buffer.cut(rest) if rest else b""
 
     def _start_body(self, requester: Requester, head: ResponseHead, rest: bytes) -> None:
         self._close = head.close

@@ -67,8 +67,8 @@ def read_request(data: bytes, scheme: bytes) -> RequestHead:
         end = len(data)
     start = data[:end]
     method, authority, path, query = TARGETS.found.get(start) or read_target(start)
-    said = data[end - VERSION_LENGTH :]
-    fields = KNOWN.found.get(said) or read_fields(said)
+    text = data[end - VERSION_LENGTH :]
+    fields = KNOWN.found.get(text) or read_fields(text)
     head = RequestHead(method, scheme, authority or fields.authority, path, query, fields)
     if len(data) >= LIGHT:
         head.weight = weight_of(len(data))
@@ -113,9 +113,9 @@ def other_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
     return absolute[2], path if path.startswith(b"/") else b"/" + path  # Host is ignored then
 
 
-def read_fields(said: bytes) -> RequestFields:
+def read_fields(text: bytes) -> RequestFields:
     """The meaning of a version and field lines that `KNOWN` does not have yet."""
-    lines = said.split(b"\r\n")
+    lines = text.split(b"\r\n")
     version = lines.pop(0)
     if len(lines) > MAX_FIELDS:
         raise ProtocolError(f"more than {MAX_FIELDS} fields", 431)
@@ -158,7 +158,7 @@ def read_fields(said: bytes) -> RequestFields:
     if options or b"te" in fields.headers or b"upgrade" in fields.headers:
         set_connection(fields, options)
     if familiar:  # so that what is kept holds no secrets, and nothing that differs each time
-        KNOWN.keep(said, len(said), fields)
+        KNOWN.keep(text, len(text), fields)
     return fields
 
 

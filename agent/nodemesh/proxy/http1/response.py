@@ -57,19 +57,21 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     found, familiar = read_lines(lines)
     layout = LAYOUTS.of(tuple([line.name for line in found]))
     kept = [lines[index] for index in layout.kept]
-    said = (start, *[lines[index] for index in layout.meant])
-    gist = GISTS.found.get(said) if method != b"HEAD" else None
-    head = gist.with_fields(kept, layout.names) if gist is not None else understand(said, found, layout, kept, method)
+    telling = (start, *[lines[index] for index in layout.meant])
+    gist = GISTS.found.get(telling) if method != b"HEAD" else None
+    head = (
+        gist.with_fields(kept, layout.names) if gist is not None else understand(telling, found, layout, kept, method)
+    )
     if familiar and method != b"HEAD":  # so that what is kept holds no secrets, and nothing that differs each time
         KNOWN.keep(data, len(data), head)
     return head
 
 
 def understand(
-    said: tuple[bytes, ...], found: list[FieldLine], layout: HeadLayout, kept: list[bytes], method: bytes
+    telling: tuple[bytes, ...], found: list[FieldLine], layout: HeadLayout, kept: list[bytes], method: bytes
 ) -> ResponseHead:
     """A head whose status line and lines that mean something to us are not in `GISTS`."""
-    minor, status, phrase = read_status(said[0])
+    minor, status, phrase = read_status(telling[0])
     head = ResponseHead(status, phrase, kept, layout.names)
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
@@ -92,7 +94,7 @@ def understand(
         set_connection(head, options)
     set_length(head, lengths, codings, method)
     if method != b"HEAD" and head.names is layout.names:  # no field is special to this head
-        GISTS.keep(said, sum(map(len, said)), head.with_fields([], NO_FIELDS.names))
+        GISTS.keep(telling, sum(map(len, telling)), head.with_fields([], NO_FIELDS.names))
     return head
 
 

@@ -98,7 +98,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._streams[found] = None
         return found
 
-    def rest(self, now: float) -> None:
+    def became_idle(self, now: float) -> None:
         self.idle_since = now
 
     def retire(self) -> None:

@@ -143,18 +143,18 @@ def add_fields(pairs: list[Pair], fields: Fields, edits: Edits) -> None:
         pair = pair_of(line)
         if pair[0] not in edits:
             pairs.append(pair)
-    for name, said in edits.items():
-        if said and name not in CONNECTION_FIELDS and name != b"content-length":
-            if said.find(b"\r\n") < 0:
-                pairs.append((name, said[len(name) + 1 :].strip(b" \t")))
+    for name, lines in edits.items():
+        if lines and name not in CONNECTION_FIELDS and name != b"content-length":
+            if lines.find(b"\r\n") < 0:
+                pairs.append((name, lines[len(name) + 1 :].strip(b" \t")))
             else:
-                pairs += [(name, value_of(line)) for line in said.split(b"\r\n")]
+                pairs += [(name, value_of(line)) for line in lines.split(b"\r\n")]
 
 
 def pair_of(line: bytes) -> Pair:
     """Name in lower case and value of a line that came from a peer."""
-    said = CACHE.get(line) or read_line(line)
-    return said.pair
+    field = CACHE.get(line) or read_line(line)
+    return field.pair
 
 
 def pairs_of(lines: list[bytes]) -> list[Pair]:

@@ -21,7 +21,8 @@ RECORD: Final = 16 * 1024
 #: Plain text that is handed on at once.
 BULK_SIZE: Final = 256 * 1024
 
-#: Where it stands meanwhile: a worker has one thread, and nobody keeps it longer than `Handler.received` takes.
+#: Holds it for one call of `Handler.received`, as each buffer of a transport in bulk (`transport.Buffer`); a worker has
+#: one thread.
 _plain: Final = memoryview(bytearray(BULK_SIZE))
 
 
