@@ -8,6 +8,7 @@ SOURCE = TESTS.parent / "agent" / "nodemesh"
 #: Source files without a test file of their own, and the test that would fail first if they broke. Whole packages of
 #: structs (`config`) and what needs root, namespaces or an API server are tested where they do their work.
 ELSEWHERE = {
+    "bounded.py": "unit/test_bounded.py",
     "admin/answers.py": "unit/admin/test_openapi.py",
     "admin/operations.py": "unit/admin/test_openapi.py",
     "admin/graph.py": "unit/admin/test_http.py",

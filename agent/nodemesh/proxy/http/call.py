@@ -202,7 +202,7 @@ class Call(Requester):
             if attempts > 1 or self.policy.per_try_timeout:
                 left = limits.begin_try(attempts, self.policy.per_try_timeout, self._try_timed_out)
             if EXPECTED_TIMEOUT not in request.edits:
-                edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
+                edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.found.get(left) or expected_line(left)
         data = b""
         trailers: list[bytes] = []
         if body is not None:

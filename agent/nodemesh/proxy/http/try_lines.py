@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...bounded import Bounded
+
 EXPECTED_TIMEOUT: Final = b"x-envoy-expected-rq-timeout-ms"
 
 #: Its lines by seconds, as they were made before: mostly a rule's timeout.
-EXPECTED_LINES: Final[dict[float, bytes]] = {}
-EXPECTED_LINES_SIZE: Final = 256
+EXPECTED_LINES: Final[Bounded[float, bytes]] = Bounded(256)
 
 ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
 
@@ -25,8 +26,4 @@ ATTEMPT_LINES: Final = [attempt_line(count) for count in range(16)]
 
 def expected_line(seconds: float) -> bytes:
     """How long the upstream has, where `EXPECTED_LINES` does not have that yet."""
-    line = b"%b: %d" % (EXPECTED_TIMEOUT, int(seconds * 1000.0 + 0.5))
-    if len(EXPECTED_LINES) >= EXPECTED_LINES_SIZE:
-        EXPECTED_LINES.clear()
-    EXPECTED_LINES[seconds] = line
-    return line
+    return EXPECTED_LINES.keep(seconds, b"%b: %d" % (EXPECTED_TIMEOUT, int(seconds * 1000.0 + 0.5)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ...bounded import Bounded
 from ..http.errors import ProtocolError
 from ..http.lines import MAX_FIELDS, read_line
 from ..http.trailers import is_trailer
@@ -13,9 +14,7 @@ from ..transport import READ_SIZE, Buffer
 CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
 #: Size lines that were understood before: few differ, and most are short.
-SIZES: Final[dict[bytes, int]] = {}
-SIZES_KEPT: Final = 1024
-SIZE_LENGTH: Final = 8
+SIZES: Final[Bounded[bytes, int]] = Bounded(1024, 8)
 
 #: A chunk's size line with its extensions, and the trailer section: as nginx and Go bound them.
 MAX_SIZE_LINE: Final = 4096
@@ -142,7 +141,7 @@ class ChunkedReader(BodyReader):
                 break
             line = text[position : end - 1]
             position = end + 1
-            known = SIZES.get(line) if state == self.SIZE else None
+            known = SIZES.found.get(line) if state == self.SIZE else None
             if known:
                 self._remaining = known
                 self._state = self.DATA
@@ -189,9 +188,4 @@ def read_size(line: bytes) -> int:
     match = CHUNK_SIZE.fullmatch(line)
     if match is None:
         raise ProtocolError(f"malformed chunk size {line[:60]!r}")
-    size = int(match[1], 16)
-    if len(line) <= SIZE_LENGTH:
-        if len(SIZES) >= SIZES_KEPT:
-            SIZES.clear()
-        SIZES[line] = size
-    return size
+    return SIZES.keep(line, int(match[1], 16), len(line))

@@ -84,7 +84,8 @@ class Decoder:
         return fields
 
     def _remember(self, block: bytes, section: Section) -> None:
-        """The table was not changed by this block, so that it may come again and mean the same."""
+        """The table was not changed by this block, so that it may come again and mean the same. No `Bounded`: the bytes
+        count, which are the peer's choice."""
         if section.size > REMEMBERED_SIZE:
             return
         self._known_size += section.size

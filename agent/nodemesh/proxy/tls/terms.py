@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
+from ...bounded import Bounded
 from .names import is_for, names_in
 from .transport import Terms
 
-#: Sessions kept for resumption, per context.
+#: Sessions kept for resumption, of one context.
 MAX_SESSIONS: Final = 256
 
 
@@ -18,7 +19,7 @@ class ClientTerms(Terms):
     __slots__ = ("_context", "_name", "_allowed", "_sessions")
 
     def __init__(
-        self, context: ssl.SSLContext, name: str, allowed: tuple[str, ...], sessions: dict[str, ssl.SSLSession]
+        self, context: ssl.SSLContext, name: str, allowed: tuple[str, ...], sessions: Bounded[str, ssl.SSLSession]
     ) -> None:
         self._context = context
         self._name = name
@@ -27,7 +28,7 @@ class ClientTerms(Terms):
 
     def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         name = self._name or None
-        return self._context.wrap_bio(incoming, outgoing, False, name, self._sessions.get(self._name))
+        return self._context.wrap_bio(incoming, outgoing, False, name, self._sessions.found.get(self._name))
 
     def objection(self, connection: ssl.SSLObject) -> str:
         if not self._allowed:
@@ -41,9 +42,7 @@ class ClientTerms(Terms):
     def remember(self, connection: ssl.SSLObject) -> None:
         session = connection.session
         if session is not None and session.has_ticket:
-            if len(self._sessions) >= MAX_SESSIONS:
-                self._sessions.clear()
-            self._sessions[self._name] = session
+            self._sessions.keep(self._name, session)
 
 
 class ServerTerms(Terms):
