@@ -5,6 +5,7 @@ on."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from typing import Final
 
@@ -20,6 +21,9 @@ LAST_WORDS: Final = 64 * 1024
 
 #: Received bytes: a memoryview (of a buffer that is used again after the call) only while `Transport.bulk` is set.
 Buffer = bytes | memoryview
+
+#: TLS on a connection, whatever it is put on: two buffers in memory, or the socket itself.
+Secured = ssl.SSLObject | ssl.SSLSocket
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -124,6 +128,11 @@ class Transport(Gated):
     def join(self, other: Transport) -> None:
         """While its handler stays, what comes to one of the two is for the other as it is: it may go there without
         being shown to the handler, which is told its size."""
+
+    @property
+    def security(self) -> Secured | None:
+        """The TLS that its bytes go over, if there is any."""
+        return None
 
     @property
     def stale(self) -> bool:

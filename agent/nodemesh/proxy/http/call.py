@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
-
 from ...balance.host import Host
 from ...reasons import Reason
 from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS, http_status_of
 from ..pod import Pod
-from ..transport import Buffer, Transport
+from ..transport import Buffer, Secured, Transport
 from .call_states import ANSWERED, BACKING_OFF, ENDED, NEW, NEXT, QUEUED, SENT, SWITCHED
 from .caller import NOBODY, Caller
 from .head import ResponseHead, is_grpc
@@ -49,7 +47,7 @@ class Call(Requester):
         self.host_name = ""  # "address:port" of the last try
         self.protocol = b""  # and its version of HTTP
         self.local_name = ""  # our end of the connection that answered
-        self.security: ssl.SSLObject | None = None  # of the connection that answered
+        self.security: Secured | None = None  # of the connection that answered
         self.sent_at = 0.0
         self._edits = request.edits.copy()  # with what this try alone carries
         self._retries = 0

@@ -3,12 +3,10 @@ request, and so does one stream of an HTTP/2 connection."""
 
 from __future__ import annotations
 
-from ssl import SSLObject
-
 from mypy_extensions import trait
 
 from ...reasons import Reason
-from ..transport import Buffer, Transport
+from ..transport import Buffer, Secured, Transport
 from .head import Edits, RequestHead, ResponseHead
 
 
@@ -128,7 +126,7 @@ class Stream:
         raise NotImplementedError
 
     @property
-    def security(self) -> SSLObject | None:
+    def security(self) -> Secured | None:
         """The TLS that it goes over."""
         raise NotImplementedError
 

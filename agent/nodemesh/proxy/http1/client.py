@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ssl import SSLObject
 from typing import Final
 
 from ...reasons import Reason
@@ -13,8 +12,7 @@ from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.pool import Pool
 from ..http.stream import Exclusive, Requester
 from ..outlet import Outlet
-from ..tls.transport import TlsTransport
-from ..transport import READ_SIZE, Buffer, Handler, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Secured, Transport
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
 from .receive import MAX_RESPONSE_HEAD, HeadBuffer
 from .response import read_response
@@ -133,8 +131,8 @@ class Http1Client(Handler, Exclusive):
         return self.transport.local
 
     @property
-    def security(self) -> SSLObject | None:
-        return self.transport.connection if isinstance(self.transport, TlsTransport) else None
+    def security(self) -> Secured | None:
+        return self.transport.security
 
     def became_idle(self, now: float) -> None:
         self.idle_since = now

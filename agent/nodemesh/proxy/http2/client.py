@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ssl import SSLObject
 from typing import Final
 
 from ...reasons import Reason
@@ -11,8 +10,7 @@ from ..http.connect_error import failure_of
 from ..http.pool import Pool
 from ..http.stream import Multiplexed, Stream
 from ..outlet import Outlet
-from ..tls.transport import TlsTransport
-from ..transport import Buffer, Handler, Transport
+from ..transport import Buffer, Handler, Secured, Transport
 from .client_stream import ClientCarrier, ClientStream
 from .codes import CANCEL, ENHANCE_YOUR_CALM
 from .connection import Http2Connection
@@ -143,8 +141,8 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         return self.transport.local
 
     @property
-    def security(self) -> SSLObject | None:
-        return self.transport.connection if isinstance(self.transport, TlsTransport) else None
+    def security(self) -> Secured | None:
+        return self.transport.security
 
     @property
     def stale(self) -> bool:
@@ -181,8 +179,8 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     def connected(self) -> None:
         self._stop_timer()
-        transport = self.transport
-        if isinstance(transport, TlsTransport) and transport.connection.selected_alpn_protocol() not in ("h2", None):
+        security = self.transport.security
+        if security is not None and security.selected_alpn_protocol() not in ("h2", None):
             self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, "the server chose HTTP/1.1 where HTTP/2 was to be spoken")
             return
         if self.state == CONNECTING:

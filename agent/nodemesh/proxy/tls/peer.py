@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from ...bounded import Bounded
+from ..transport import Secured
 
 #: Certificates that were read before, by their bytes: the same clients come again and again.
 READ: Final[Bounded[bytes, Any]] = Bounded(64)
@@ -25,7 +26,7 @@ def forwarded_certificate(der: bytes) -> bytes:
     return ";".join(parts).encode()
 
 
-def of_connection(connection: ssl.SSLObject | None, what: str, argument: str) -> str:
+def of_connection(connection: Secured | None, what: str, argument: str) -> str:
     """What is told of the TLS itself (`TLS_VERSION`), or of the peer (`PEER_SUBJECT`); empty where there is nothing."""
     if connection is None:
         return ""
