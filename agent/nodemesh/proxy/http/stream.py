@@ -6,6 +6,7 @@ from __future__ import annotations
 from mypy_extensions import trait
 
 from ...reasons import Reason
+from ...routing.decision import Approach
 from ..transport import Buffer, Secured, Transport
 from .head import Edits, RequestHead, ResponseHead
 
@@ -138,12 +139,13 @@ class Stream:
 
 @trait
 class Pooled:
-    """A connection to an endpoint, as its pool knows it. `name` is the TLS server's that it was made for, `lane` the
-    pod's; `requests` were sent so far; times are the clock's."""
+    """A connection to an endpoint, as its pool knows it. It was made as `approach` says, for the TLS server `name`;
+    `lane` is the pod's; `requests` were sent so far; times are the clock's."""
 
     __slots__ = ()
 
     name: str
+    approach: Approach
     lane: int
     requests: int
     opened: float

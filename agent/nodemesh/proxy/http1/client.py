@@ -30,13 +30,15 @@ class Http1Client(Handler, Exclusive):
 
     __slots__ = (
         "pool", "outlet", "transport", "requester", "requests", "opened", "idle_since", "responding", "protocol",
-        "_timer", "_buffer", "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name", "lane",
+        "_timer", "_buffer", "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name",
+        "approach", "lane",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
         self.pool = pool
         self.outlet = outlet
         self.lane = outlet.lane
+        self.approach = pool.approach
         self.name = name  # the TLS server's
         self.requester: Requester | None = None
         self.requests = 0  # sent so far
@@ -55,7 +57,7 @@ class Http1Client(Handler, Exclusive):
         pool.line.open += 1
         target = pool.target
         self._timer: Timer | None = pool.clock.after(target.cluster.pool.connect_timeout, self.timed_out)
-        self.transport: Transport = target.connect(pool.host, outlet, self, name, "http/1.1")
+        self.transport: Transport = target.connect(pool.host, outlet, self, self.approach, name, "http/1.1")
 
     # what the requester calls
 

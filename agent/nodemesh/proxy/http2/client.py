@@ -47,8 +47,8 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     """One connection. It is in its pool while it takes requests."""
 
     __slots__ = (
-        "pool", "outlet", "lane", "name", "transport", "codec", "state", "requests", "opened", "idle_since", "_streams",
-        "_receiving", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged", "_backoff",
+        "pool", "outlet", "lane", "name", "approach", "transport", "codec", "state", "requests", "opened", "idle_since",
+        "_streams", "_receiving", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged", "_backoff",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
@@ -57,6 +57,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self.pool = pool
         self.outlet = outlet
         self.lane = outlet.lane
+        self.approach = pool.approach
         self.name = name
         self.state = CONNECTING
         self.requests = 0
@@ -73,7 +74,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._timer: Timer | None = clock.after(target.cluster.pool.connect_timeout, self._timed_out)
         self._ping_timer: Timer | None = None
         pool.line.open += 1
-        self.transport: Transport = target.connect(pool.host, outlet, self, name, "h2")
+        self.transport: Transport = target.connect(pool.host, outlet, self, self.approach, name, "h2")
         self.flush()
 
     # --- what the pool asks
