@@ -158,7 +158,7 @@ class RunningNode:
                     "name": listener.name,
                     "client": f"{message.client.namespace}/{message.client.name}",
                     "destination": dialled,
-                    "address": str(bound_address(listener.fds[0])) if dialled else "",
+                    "address": str(bound_address(listener.fds.sockets[0])) if dialled else "",
                 }
             )
         return rows

@@ -9,6 +9,7 @@ from ..config.load import load_text
 from ..proxy.accept.reception import Reception
 from ..proxy.addresses import ADDRESSES
 from ..proxy.clock import Clock
+from ..proxy.peer import ListenerRole
 from ..proxy.pod import Pod
 from ..proxy.proxy import Proxy
 from ..proxy.tcp.connection import start_tcp
@@ -105,7 +106,7 @@ class World:
         transport = self._transport(pod, remote)
         transport.local = ADDRESSES[dialled].text
         start_tcp(pod, transport, decision, dialled, b"", "")
-        return transport.peer
+        return transport.far_end
 
     def pod(self, client: Client, port: int = 0) -> Pod:
         """The client as the proxy has it; `port` is a gateway's."""
@@ -123,8 +124,8 @@ class World:
 
     def _accept(self, pod: Pod, remote: str, dialled: tuple[str, int] | None) -> Peer:
         transport = self._transport(pod, remote)
-        Reception(pod).accepted(transport, dialled)
-        return transport.peer
+        Reception(pod, ListenerRole.GATEWAY if pod.gateway_port else ListenerRole.OUTBOUND).accepted(transport, dialled)
+        return transport.far_end
 
     def _compile(self, config: str | Tables) -> Tables:
         if isinstance(config, Tables):

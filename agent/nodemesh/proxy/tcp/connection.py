@@ -45,7 +45,7 @@ def start_tcp(
 
 def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> ConnectionRecord:
     """What is known of a connection when it has been decided about."""
-    record = ConnectionRecord(pod.client)
+    record = ConnectionRecord(transport.peer.client)
     record.started = pod.shared.clock.time()
     record.downstream_remote = transport.remote
     record.downstream_local = transport.local
