@@ -8,6 +8,7 @@ SOURCE = TESTS.parent / "agent" / "nodemesh"
 #: Source files without a test file of their own, and the test that would fail first if they broke. Whole packages of
 #: structs (`config`) and what needs root, namespaces or an API server are tested where they do their work.
 ELSEWHERE = {
+    "bounded.py": "unit/test_bounded.py",
     "admin/answers.py": "unit/admin/test_openapi.py",
     "admin/operations.py": "unit/admin/test_openapi.py",
     "admin/graph.py": "unit/admin/test_http.py",
@@ -144,7 +145,6 @@ ELSEWHERE = {
     "proxy/tls/certificates.py": "playbooks/test_tls.py",
     "proxy/tls/context.py": "playbooks/test_tls.py",
     "proxy/tls/materials.py": "unit/node/test_materials.py",
-    "proxy/tls/terms.py": "playbooks/test_tls.py",
     "proxy/io/datagrams.py": "netns/test_mesh_dns.py",
     "proxy/http1/answer.py": "playbooks/test_http.py",
     "proxy/http1/server_states.py": "playbooks/test_http.py",
@@ -171,7 +171,6 @@ ELSEWHERE = {
     "proxy/connector.py": "playbooks/test_tls.py",
     "proxy/outlet.py": "playbooks/test_http.py",
     "proxy/shared.py": "playbooks/test_http.py",
-    "proxy/accept/reception.py": "playbooks/test_http.py",
     "proxy/http/queue.py": "playbooks/test_breakers.py",
     "proxy/http/target.py": "playbooks/test_http2.py",
     "proxy/tcp/refusal.py": "playbooks/test_gateway.py",
@@ -197,6 +196,7 @@ ELSEWHERE = {
     "proxy/http/stream.py": "playbooks/test_resilience.py",
     "proxy/http/tunnel.py": "playbooks/test_websockets.py",
     "proxy/http1/client.py": "playbooks/test_resilience.py",
+    "proxy/peer.py": "unit/proxy/accept/test_reception.py",
     "reasons.py": "unit/telemetry/test_labels.py",
     "registry/assemble.py": "unit/registry/test_services.py",
     "registry/changed.py": "unit/routing/test_listing.py",
@@ -293,6 +293,7 @@ TOGETHER = {
     "cli/test_run_expose.py": "cli/run.py",
     "cli/test_run_gateway.py": "cli/run.py",
     "cli/test_run_grpc.py": "proxy/http2/server.py",
+    "cli/test_run_grpc_js.py": "proxy/http2/server.py",
     "cli/test_run_grpc_web.py": "proxy/grpc/web.py",
     "cli/test_run_http2.py": "proxy/http2/client.py",
     "cli/test_run_routes.py": "cli/run.py",

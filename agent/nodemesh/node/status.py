@@ -158,7 +158,7 @@ class RunningNode:
                     "name": listener.name,
                     "client": f"{message.client.namespace}/{message.client.name}",
                     "destination": dialled,
-                    "address": str(bound_address(listener.fds[0])) if dialled else "",
+                    "address": str(bound_address(listener.fds.sockets[0])) if dialled else "",
                 }
             )
         return rows
@@ -179,7 +179,7 @@ class RunningNode:
         return found[Severity.ERROR], found[Severity.WARNING]
 
     def mode(self, service: Service, port: int) -> ModeRow:
-        """As the service's own namespace sees it."""
+        """The way to a service port, as a client in the service's own namespace sees it."""
         views = self._control.views
         if views is None:
             return ModeRow(mode="", mode_reason="no tables are in force yet")
