@@ -238,6 +238,8 @@ class Call(Requester):
         self.local_name = upstream.local
         if self.target.cluster.tls is not None:
             self.security = upstream.security
+        if self.target.group.timed:
+            host.observe(self.target.clock.now - self.sent_at, self.target.clock.now)
         if self.target.group.detector is not None:
             grpc = is_grpc(self.request.head)
             self._unsettled = grpc and not ended and head.grpc_status == NO_STATUS and head.status == 200
@@ -344,7 +346,9 @@ class Call(Requester):
         self._backoff_timer = self.target.clock.after(pause, self._try)
 
     def _report(self, reason: Reason) -> None:
-        """Tell outlier detection of a failure."""
+        """Tell outlier detection of a failure; an upstream that has not answered has taken at least so long."""
+        if self.upstream is not None and self.host is not None and self.target.group.timed:
+            self.host.observe(self.target.clock.now - self.sent_at, self.target.clock.now)
         outcome = OUTCOMES.get(reason)
         if outcome is not None and self.host is not None:
             self.target.group.report(self.host, 0, outcome)
