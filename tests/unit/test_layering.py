@@ -45,7 +45,10 @@ HOMES = {
     "kubernetes": {"registry/sources/kubernetes.py"},
     "aiohttp": {
         "admin/http.py",
+        "admin/peers.py",
         "node/exporter.py",
+        "node/peer_door.py",
+        "node/peers.py",
         "registry/sources/kubernetes.py",
         "relay/relay.py",
         "relay/server.py",
@@ -75,7 +78,12 @@ HOMES = {
     },
     "re2": {"config/regex.py"},
     "dns": {"node/resolve.py", "proxy/dns/message.py"},
-    "cryptography": {"proxy/tls/expiry.py", "proxy/tls/peer.py", "lab/certificates.py"},
+    "cryptography": {
+        "proxy/tls/expiry.py",
+        "proxy/tls/peer.py",
+        "lab/certificates.py",
+        "node/own_certificate.py",
+    },
 }
 
 

@@ -9,10 +9,10 @@ import msgspec
 from aiohttp import web
 
 from ..registry.sources.api import ApiError
+from ..registry.sources.reviews import Account, Busy, Reviews
 from ..registry.sources.watch import INITIAL_EVENTS_END
 from .collection import Collection
 from .feed import Feed
-from .reviews import Account, Busy, Reviews
 from .trim import PARTIAL
 from .wire import Piece, ending, event, opening, piece
 

@@ -6,6 +6,7 @@ import ssl
 
 from ...balance.host import Host
 from ...reasons import Reason
+from ...telemetry.record import Try
 from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS, http_status_of
 from ..pod import Pod
@@ -29,7 +30,7 @@ class Call(Requester):
     __slots__ = (
         "caller", "pod", "target", "request", "body", "policy", "security", "state", "attempts", "reasons", "upstream",
         "host", "host_name", "local_name", "protocol", "sent_at", "_edits", "_retries", "_tried", "_limits", "_fresh",
-        "_spared", "_unsettled", "_retrying", "_rest_timer", "_light",
+        "_spared", "_unsettled", "_retrying", "_rest_timer", "_light", "tries",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +52,7 @@ class Call(Requester):
         self.local_name = ""  # our end of the connection that answered
         self.security: ssl.SSLObject | None = None  # of the connection that answered
         self.sent_at = 0.0
+        self.tries: list[Try] | None = None  # that were tried again
         self._edits = request.edits.copy()  # with what this try alone carries
         self._retries = 0
         self._tried: list[Host] = []
@@ -250,7 +252,7 @@ class Call(Requester):
                 self._release_upstream()
             else:
                 self._leave_upstream()
-            self._rest()
+            self._rest(head.status, None)
             return
         if head.status >= 500 and 0 < self.policy.attempts <= self._retries and wants_response(self.policy, head):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
@@ -331,19 +333,22 @@ class Call(Requester):
             if self._retries >= self.policy.attempts:
                 self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
             elif self._may_retry():
-                self._rest()
+                self._rest(0, reason)
                 return
         self._give_up(reason, detail)
 
-    def _rest(self) -> None:
+    def _rest(self, status: int, reason: Reason | None) -> None:
         """Wait a little, then try again."""
         self._retries += 1
+        clock = self.target.clock
+        self.tries = self.tries or []
+        self.tries.append(Try(self.sent_at + clock.epoch, clock.now - self.sent_at, self.host_name, status, reason))
         self._fresh = self._spared = False
         if self.policy.ignore_previous_hosts and self.host is not None:
             self._tried.append(self.host)
         self._enter(RESTING)
         pause = backoff(self.policy, self._retries, self.target.rng)
-        self._rest_timer = self.target.clock.after(pause, self._try)
+        self._rest_timer = clock.after(pause, self._try)
 
     def _report(self, reason: Reason) -> None:
         """Tell outlier detection of a failure."""
