@@ -14,8 +14,10 @@ from . import (
     http2_suite,
     http_suite,
     instructions_suite,
+    overhead_suite,
     relay_suite,
     rollout_suite,
+    scrape_suite,
     soak_suite,
     tables_suite,
 )
@@ -24,6 +26,7 @@ from .outcome import Options, Outcome
 SUITES: dict[str, Callable[[Options], Outcome]] = {
     "http": http_suite.run,
     "http2": http2_suite.run,
+    "overhead": overhead_suite.run,
     "relay": relay_suite.run,
     "fairness": fairness_suite.run,
     "exchange": exchange_suite.run,
@@ -32,6 +35,7 @@ SUITES: dict[str, Callable[[Options], Outcome]] = {
     "tables": tables_suite.run,
     "cluster": cluster_suite.run,
     "datapath": datapath_suite.run,
+    "scrape": scrape_suite.run,
     "rollout": rollout_suite.run,
     "fleet": fleet_suite.run,
     "soak": soak_suite.run,
