@@ -56,7 +56,8 @@ def _service(admin: str, what: str, namespace: str, query: Query) -> dict[str, l
     host, home = service["host"], service["namespace"]
     clusters = [row for row in fetch(admin, "/clusters", [("as", home)]) if row["host"] == host]
     routes = [row for row in fetch(admin, "/routes", [("as", home)]) if row["host"] == host]
-    edges = [edge for edge in fetch(admin, "/graph", [("window", "60"), *query])["edges"] if edge["host"] == host]
+    edges = fetch(admin, "/graph", [("window", "60"), *query])["edges"]
+    own = f"service/{home}/{host.split('.')[0]}"
     rules = {row["destination_rule"] for row in clusters if row["destination_rule"]}
     endpoints = [row for row in fetch(admin, "/endpoints") if row["service"] == host]
     names = {(home, host.split(".")[0])} | {tuple(row["virtual_service"].split("/")) for row in routes}
@@ -72,7 +73,8 @@ def _service(admin: str, what: str, namespace: str, query: Query) -> dict[str, l
         ],
         "rules": [_rule(row) for row in routes],
         "endpoints": [f"{row['address']}:{row['target_port']} {row['workload']} {_state(row)}" for row in endpoints],
-        "traffic": [_edge(edge) for edge in edges],
+        "asked": [_edge("by", edge["source"], edge) for edge in edges if edge["host"] == host],
+        "asks": [_edge("for", edge["target"], edge) for edge in edges if edge["source"] == own],
         "problems": _problems(admin, names),
         "last_failures": _failures(admin, [("host", host), *query]),
     }
@@ -117,8 +119,8 @@ def _rule(row: dict[str, Any]) -> str:
     return f"{' '.join(part for part in parts if part)} -> {leads_to} {row['location']}".rstrip()
 
 
-def _edge(edge: dict[str, Any]) -> str:
-    return f"from {edge['source'].partition('/')[2]}: {edge['rps']:.1f}/s, {edge['failing'] * 100:.1f} % fail"
+def _edge(way: str, end: str, edge: dict[str, Any]) -> str:
+    return f"{way} {end.partition('/')[2]}: {edge['rps']:.1f}/s, {edge['failing'] * 100:.1f} % fail"
 
 
 def _problems(admin: str, names: set[tuple[str, ...]]) -> list[str]:

@@ -57,12 +57,18 @@ def lay_out(columns: Columns, rows: Sequence[Sequence[object]], width: int = 0) 
     lines = [*_line([column.name for column in named], kept, sizes)]
     for row in cells:
         lines += _line(row, kept, sizes)
-        for place in under:
-            if row[place]:
-                lines.append(wrapped(f"{named[place].name.lower()}: {row[place]}", INDENT, width))
+        lines += _under([f"{named[place].name.lower()}: {row[place]}" for place in under if row[place]], width)
     if left_out:
         lines.append(f"(-o wide: {', '.join(named[place].name for place in left_out)})")
     return lines
+
+
+def _under(texts: list[str], width: int) -> list[str]:
+    """What stands below a row: on one line, if that holds it."""
+    joined = GAP.join(texts)
+    if len(INDENT) + len(joined) <= width:
+        texts = [joined] if joined else []
+    return [wrapped(text, INDENT, width) for text in texts]
 
 
 def wrapped(text: str, indent: str, width: int) -> str:
@@ -81,12 +87,13 @@ def _arranged(
         return kept, [], []
     kept = [place for place in kept if any(row[place] for row in cells)]
     under: list[int] = []
+    if _total(sizes, [place for place in kept if not columns[place].minor]) > width:
+        # The longest give way first, and none that need not.
+        for place in sorted((each for each in kept if columns[each].below), key=lambda each: -sizes[each]):
+            if _total(sizes, kept) > width:
+                kept.remove(place)
+                under.append(place)
     left_out: list[int] = []
-    # The longest give way first, and none that need not.
-    for place in sorted((each for each in kept if columns[each].below), key=lambda each: -sizes[each]):
-        if _total(sizes, kept) > width:
-            kept.remove(place)
-            under.append(place)
     for place in [each for each in reversed(kept) if columns[each].minor]:
         if _total(sizes, kept) > width:
             kept.remove(place)

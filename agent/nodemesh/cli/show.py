@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from .client import fetch
 from .layout import Columns, below, minor, printable
-from .output import UNFIT, Row, namespace_option, plural, print_table
+from .output import UNFIT, Row, namespace_option, plural, print_table, terminal_width
 from .tables import everywhere, show_answer, show_options, table_of
 
 #: Causes of the newest tables that `status` names.
@@ -84,7 +85,7 @@ def _status(found: Any, wide: bool) -> None:
     for network, why in ((found["cluster"] or {}).get("out_of_reach") or {}).items():
         lines.append((f"network {network}", why))
     for name, value in lines:
-        click.echo(f"{name + ':':<20} {printable(value)}")
+        click.echo(_fact(name, printable(value)))
     click.echo()
     rows = [
         [worker["number"], worker["pid"], worker["applied"], worker["restarts"], worker["error"]]
@@ -100,6 +101,12 @@ def _status(found: Any, wide: bool) -> None:
     if rows:
         click.echo()
         print_table(["EXPOSED", "AT", "AS"], rows, "", wide)
+
+
+def _fact(name: str, value: str) -> str:
+    """On a terminal, long values go on below where they begin."""
+    line, width = f"{name + ':':<20} {value}", terminal_width()
+    return textwrap.fill(line, max(width, 60), subsequent_indent=" " * 21) if width else line
 
 
 def _upstream(port: Any) -> str:
@@ -199,6 +206,6 @@ def graph(namespace: str, **options: Any) -> None:
             for edge in found["edges"]
         ]  # fmt: skip
 
-    columns: Columns = ["FROM", "TO", "PROTOCOL", "REQUESTS", "ERRORS", minor("P50 MS"), minor("P99 MS")]
+    columns: Columns = ["FROM", "TO", minor("PROTOCOL"), "REQUESTS", "ERRORS", minor("P50 MS"), minor("P99 MS")]
     query = [("window", "900"), *everywhere(options)] if options["everywhere"] else []
     table_of("/graph", columns, rows, "there was no traffic yet", query, options, choose)

@@ -117,7 +117,7 @@ def endpoints(pod: str, host: str, port: int, subset: str, health: str | None, *
 
     def rows(found: Any) -> list[Row]:
         return [
-            [row["service"], row["port"], row.get("subset") or "-", f"{row['address']}:{row['target_port']}",
+            [row["service"], row["port"], row.get("subset") or "", f"{row['address']}:{row['target_port']}",
              state(row), "" if row["in_flight"] is None else row["in_flight"], row["workload"], row["locality"],
              row["weight"]]
             for row in found

@@ -53,7 +53,7 @@ def _cells(row: Any) -> Row:
     at = time.strftime("%H:%M:%S", time.localtime(row["started"]))
     asked = f"{row['method']} {row['authority']}{row['path']}" if row["method"] else f"{row['protocol']} {row['host']}"
     return [
-        at, row["client"], asked, row["status"] or "-", row["flags"], row["upstream_host"], row["rule"],
+        at, row["client"], asked, row["status"] or "-", row["flags"].strip("-"), row["upstream_host"], row["rule"],
         f"{row['duration_ms']:.1f}",
     ]  # fmt: skip
 
@@ -122,7 +122,14 @@ def history(**options: Any) -> None:
             for row in found
         ]  # fmt: skip
 
-    table_of("/changes", ["AT", "TABLES", "CHANGED BY", "IN FORCE AFTER"], rows, "there was no change yet", [], options)
+    table_of(
+        "/changes",
+        ["AT", "TABLES", below("CHANGED BY"), "IN FORCE AFTER"],
+        rows,
+        "there was no change yet",
+        [],
+        options,
+    )
 
 
 @click.command()

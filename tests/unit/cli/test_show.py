@@ -94,7 +94,7 @@ def test_tables_show_what_the_agent_says(mesh, command, words):
         (["routes", "default/reviews-v1"], ["reviews.default", "default/reviews", "spec.http[0]", "outbound|9080|v1|"]),
         (
             ["describe", "reviews"],
-            ["reviews.default", "proxy, since", "default/reviews", "spec.http[0]", "ready", "from"],
+            ["reviews.default", "proxy, since", "default/reviews", "spec.http[0]", "ready", "by default/client"],
         ),
         (
             ["describe", "default/reviews-v1"],
