@@ -52,12 +52,13 @@ function Label({ edge, place, what }) {
 function Row({ row, index, width }) {
   const state = health(row.requests ? row.errors / row.requests : 0);
   const wished = differs(row.share, row.wished, row.requests) ? ` (${percent(row.wished)})` : "";
+  const share = row.mirror ? `mirror ${percent(row.share)}` : percent(row.share) + wished;
   return (
     <g transform={`translate(0,${42 + index * 20})`}>
       <rect class="bar-back" x="8" width={width - 16} height="17" rx="3" />
-      <rect class={`bar ${state}`} x="8" width={Math.max(1, (width - 16) * row.share)} height="17" rx="3" />
+      <rect class={`bar ${row.mirror ? "mirror" : state}`} x="8" width={Math.max(1, (width - 16) * Math.min(1, row.share))} height="17" rx="3" />
       <text class="version" x="14" y="12.5">{short(row.version, 11)}</text>
-      <text class="version share" x={width - 14} y="12.5">{percent(row.share) + wished}</text>
+      <text class="version share" x={width - 14} y="12.5">{share}</text>
     </g>
   );
 }

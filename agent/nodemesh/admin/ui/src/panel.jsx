@@ -139,7 +139,7 @@ export function EdgePanel({ edge, frame }) {
                   {edge.versions.map((row) => (
                     <tr key={row.workload + row.version} class={row.errors ? "failing" : ""}>
                       <td>{row.workload}</td>
-                      <td class="number">{percent(row.share)}</td>
+                      <td class="number">{row.mirror ? `mirror ${percent(row.share)}` : percent(row.share)}</td>
                       <td class="number">
                         {row.wished === null ? "" : `wished ${percent(row.wished)}`}
                         {differs(row.share, row.wished, row.requests) ? " !" : ""}
