@@ -63,12 +63,13 @@ class WholeMesh:
         """What this node has counted."""
         node = self._node
         await node.telemetry()
-        end = time.time() - asked.back
+        now = time.time()
+        start, end = now - asked.back - asked.window, now - asked.back
         ejected = Counter(row.host for row in node.endpoint_states().values() if row.ejected_for >= 0.0)
-        flows = node.history.between(end - asked.window, end)
-        # What was counted by now covers less than the window where the history is shorter.
-        covered = min(asked.window, max(end - node.history.since, 1.0)) if node.history.since else asked.window
-        return counted(covered, flows, dict(ejected), node.why_empty() if not flows else [])
+        flows = node.history.between(start, end)
+        return counted(
+            node.history.covered(start, end, now), flows, dict(ejected), node.why_empty() if not flows else []
+        )
 
     async def picture(self, asked: Wanted) -> dict[str, Any]:
         """/graph?window=."""

@@ -175,11 +175,9 @@ def _edge(
     for way, flow in parts:
         if (place, way.version) not in copies:
             whole.add(flow)
-    versions = [
-        _version(way, flow, whole, wish, mirror=(place, way.version) in copies)
-        for way, flow in parts
-        if way.answered != UNKNOWN
-    ]
+    answering = [(way, flow, (place, way.version) in copies) for way, flow in parts if way.answered != UNKNOWN]
+    answered = sum(flow.requests for _, flow, mirror in answering if not mirror)
+    versions = [_version(way, flow, answered, wish, mirror=mirror) for way, flow, mirror in answering]
     versions.sort(key=lambda row: -row["requests"])
     return {
         "id": f"{source}>{target}>{protocol}",
@@ -205,15 +203,15 @@ def _edge(
     }
 
 
-def _version(way: Way, flow: Flow, whole: Flow, wish: Wishes | None, *, mirror: bool) -> dict[str, Any]:
-    """One workload's part of an edge, beside the part that a rule wishes it to have; of a mirror, the part that was
-    copied to it."""
+def _version(way: Way, flow: Flow, answered: int, wish: Wishes | None, *, mirror: bool) -> dict[str, Any]:
+    """One workload's part of what was answered, beside the part that a rule wishes it to have; of a mirror, the part
+    that was copied to it."""
     return {
         "workload": way.answered,
         "version": way.version,
         "requests": flow.requests,
         "errors": flow.errors,
-        "share": round(flow.requests / whole.requests, 4) if whole.requests else 0.0,
+        "share": round(flow.requests / answered, 4) if answered else 0.0,
         "wished": wish.weights.get(way.version, 0.0) if wish is not None and not mirror else None,
         "mirror": mirror,
     }

@@ -6,6 +6,7 @@ from nodemesh.config.load import load_text
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
 from nodemesh.telemetry.histogram import BOUNDS
+from nodemesh.telemetry.history import Flow
 
 REVIEWS = "service/bookinfo/reviews"
 
@@ -68,6 +69,19 @@ def test_what_a_mirror_gets_is_beside_the_requests_and_not_among_them():
     )
     edge = {edge["target"]: edge for edge in drawn(node)["edges"]}[REVIEWS]
     assert edge["requests"] == before["requests"], "a version with requests of its own counts as one"
+
+
+def test_requests_that_reach_no_version_change_no_versions_share():
+    """Else half of all aborted would look like a canary that gets too little."""
+    node = PageNode(5)
+    flows = node.history.between(0.0, 1e12)
+    way = next(way for way in flows if way.service == "reviews")
+    aborted = flows[way._replace(answered="unknown", version="unknown")] = Flow()
+    aborted.requests = aborted.errors = sum(flow.requests for way, flow in flows.items() if way.service == "reviews")
+    found = picture.draw(flows, 70.0, node.snapshot, node.mode, {}, [])
+    edge = {edge["target"]: edge for edge in found["edges"]}[REVIEWS]
+    assert edge["failing"] == 0.5 and abs(sum(row["share"] for row in edge["versions"]) - 1.0) < 0.001
+    assert {row["version"]: round(row["share"], 1) for row in edge["versions"]} == {"v1": 0.9, "v3": 0.1}
 
 
 def test_nodes_have_modes_endpoints_and_problems():

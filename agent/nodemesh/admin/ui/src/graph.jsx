@@ -146,7 +146,7 @@ export function Graph({ drawn, view, chosen, onChoose }) {
             edge={edge}
             place={places.edges.get(edge.id)}
             chosen={chosen.edge === edge.id}
-            kernel={isKernel(byId.get(edge.target))}
+            kernel={edge.protocol === "tcp" && isKernel(byId.get(edge.target))}
             onChoose={onChoose}
           />
         ))}

@@ -12,6 +12,7 @@ export function Command({ children }) {
 function Sparkline({ value, name }) {
   const kept = useRef([]);
   kept.current = [...kept.current.slice(-59), value];
+  if (kept.current.length < 2) return <p class="quiet">the last minute, from now on …</p>;
   const top = Math.max(...kept.current, 0.001);
   const points = kept.current.map((each, index) => `${index * 3},${24 - (each / top) * 22}`).join(" ");
   return (
