@@ -119,9 +119,11 @@ export function Graph({ drawn, view, chosen, onChoose }) {
       if (!clientWidth || !places.width) return;
       const scale = Math.min(1.15, clientWidth / (places.width + 24), clientHeight / (places.height + 24));
       const readable = view.whole ? scale : Math.max(scale, READABLE);
-      const worst = places.nodes.get(worstFirst(drawn.edges)[0]?.target);
-      const x = start(clientWidth, places.width * readable, worst && worst.x * readable);
-      const y = start(clientHeight, places.height * readable, worst && worst.y * readable);
+      const worst = worstFirst(drawn.edges)[0];
+      const ends = worst ? [places.nodes.get(worst.source), places.nodes.get(worst.target)] : [];
+      const middle = (axis) => worst && ((ends[0][axis] + ends[1][axis]) / 2) * readable;
+      const x = start(clientWidth, places.width * readable, middle("x"));
+      const y = start(clientHeight, places.height * readable, middle("y"));
       surface.call(behaviour.transform, zoomIdentity.translate(x, y).scale(readable));
     };
     fit();
@@ -145,7 +147,7 @@ export function Graph({ drawn, view, chosen, onChoose }) {
             key={edge.id}
             edge={edge}
             place={places.edges.get(edge.id)}
-            chosen={chosen.edge === edge.id}
+            chosen={edge.id === chosen.edge || edge.parts?.some((part) => part.id === chosen.edge)}
             kernel={edge.protocol === "tcp" && isKernel(byId.get(edge.target))}
             onChoose={onChoose}
           />
