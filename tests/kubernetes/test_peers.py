@@ -23,7 +23,7 @@ from tests.kubernetes.test_run import slices
 from tests.unit.cli.mesh import Mesh, Upstream, free_port, until
 
 from nodemesh.cli.main import cli
-from nodemesh.cli.output import Failure
+from nodemesh.cli.output import CommandError
 from nodemesh.node.child import environment
 
 MANIFESTS = Path(__file__).parents[2] / "manifests" / "agent"
@@ -181,18 +181,18 @@ def test_why_an_agent_cannot_be_reached_is_one_sentence(cluster):
         (("--kubeconfig", str(cluster.folder / "none")), "there is no kubeconfig at"),
     ):
         done = CliRunner().invoke(cli, ["services", "--kubeconfig", cluster.kubeconfig, *arguments])
-        assert isinstance(done.exception, Failure) and said in str(done.exception)
+        assert isinstance(done.exception, CommandError) and said in str(done.exception)
     port = int(cluster.agents["node-b"].admin.partition(":")[2])
     cluster.server.call(lambda api: api.forwards.pop((NAMESPACE, "agent-of-node-b")))
     done = cluster.run("services", "--node", "node-b")
-    assert isinstance(done.exception, Failure) and "connection refused" in str(done.exception)
+    assert isinstance(done.exception, CommandError) and "connection refused" in str(done.exception)
     cluster.forward("node-b", port)
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role"}
     (viewer,) = [item for item in documents("rbac.yaml") if item["metadata"]["name"] == "nodemesh-viewer"]
     rules = [{**rule, "verbs": [verb for verb in rule["verbs"] if verb != "create"]} for rule in viewer["rules"]]
     cluster.server.call(lambda api: api.apply({**viewer, **role, "rules": rules}))
     done = cluster.run("services")
-    assert isinstance(done.exception, Failure) and "bind the Role nodemesh-viewer" in str(done.exception)
+    assert isinstance(done.exception, CommandError) and "bind the Role nodemesh-viewer" in str(done.exception)
     cluster.server.call(lambda api: api.apply(viewer))
 
 

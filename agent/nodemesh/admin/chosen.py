@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from ..routing.question import QuestionError
 from ..telemetry.decisions import DecisionRecord
 from ..telemetry.totals import Totals
-from .state import QuestionError
 
 #: How many are shown.
 RECENT = 256

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from ..telemetry.histogram import BOUNDS
-from ..telemetry.history import Flow, Flows, Way
+from ..telemetry.history import FlowCounts, Flows, Way
 
 
 class CountedWay(msgspec.Struct, frozen=True, array_like=True):
@@ -47,13 +47,13 @@ def flows_of(told: Iterable[Counted]) -> Flows:
     found: Flows = {}
     for each in told:
         for row in each.rows:
-            flow = Flow()
+            flow = FlowCounts()
             flow.requests, flow.errors, flow.sent, flow.received = row.requests, row.errors, row.sent, row.received
             if len(row.duration) == len(BOUNDS) + 1:
                 flow.duration = row.duration
             flow.codes = Counter({(code, flags): count for code, flags, count in row.codes})
             known = found.get(row.way)
             if known is None:
-                known = found[row.way] = Flow()
+                known = found[row.way] = FlowCounts()
             known.add(flow)
     return found

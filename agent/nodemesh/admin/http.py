@@ -14,12 +14,13 @@ from aiohttp import web
 
 from .. import __version__
 from ..registry.carry import encode_snapshot
+from ..routing.question import QuestionError
 from ..telemetry.exposition import CONTENT_TYPE, zipped
 from . import graph, openapi, page, pages, sight
 from .chosen import RECENT, shown, wish_of, without_query
 from .mesh import WholeMesh, wanted
 from .operations import OPERATIONS
-from .state import Explanation, Node, QuestionError, Unheard
+from .state import AdminNode, ExplainQuery, Unheard
 
 #: Seconds between two frames of the live picture, and how many watch it.
 FRAME = 1.0
@@ -57,10 +58,10 @@ async def signed(_request: web.Request, answer: web.StreamResponse) -> None:
     answer.headers[AGENT] = __version__
 
 
-class Api:
+class AdminApi:
     """The handlers, over the running node."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: AdminNode) -> None:
         self._node = node
         self._mesh = WholeMesh(node)
         self._streams = 0
@@ -265,13 +266,13 @@ def _pairs(values: list[str], separator: str, what: str) -> tuple[tuple[str, str
     return tuple(pairs)
 
 
-def question(request: web.Request) -> Explanation:
+def question(request: web.Request) -> ExplainQuery:
     """The query of /explain. Raises QuestionError."""
     query = request.query
     if not query.get("url"):
         raise QuestionError("/explain needs a url, for instance ?url=http://reviews:9080/")
     gateway = [part for part in query.get("gateway", "").split(",") if part]
-    return Explanation(
+    return ExplainQuery(
         method=query.get("method", "GET"),
         url=query["url"],
         headers=_pairs(query.getall("header", []), ":", "header"),
@@ -281,9 +282,9 @@ def question(request: web.Request) -> Explanation:
     )
 
 
-async def serve(node: Node, listener: socket.socket) -> web.AppRunner:
+async def serve(node: AdminNode, listener: socket.socket) -> web.AppRunner:
     """Serve the API on a listening socket until the runner's `cleanup()`."""
-    runner = web.AppRunner(Api(node).application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = web.AppRunner(AdminApi(node).application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     return runner

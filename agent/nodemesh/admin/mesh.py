@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from ..routing.question import QuestionError
 from ..telemetry.decisions import DecisionRecord
 from . import pages, picture
 from .chosen import UrlQuery, Wish, chosen, newest
 from .counted import Counted, counted, flows_of
-from .state import AgentRow, Node, PodRow, QuestionError, Unheard
+from .state import AdminNode, AgentRow, PodRow, Unheard
 
 #: Seconds of history that can be asked for.
 LONGEST = 900
@@ -28,7 +29,7 @@ REASONS_SHOWN = 20
 T = TypeVar("T")
 
 
-class Wanted(NamedTuple):
+class PictureQuery(NamedTuple):
     """Which picture is asked for: so many seconds, until `back` seconds ago, of one namespace or of all; of all nodes,
     or of this one."""
 
@@ -42,7 +43,7 @@ class Wanted(NamedTuple):
         return [("window", f"{self.window:g}"), ("back", f"{self.back:g}")]
 
 
-def wanted(query: UrlQuery) -> Wanted:
+def wanted(query: UrlQuery) -> PictureQuery:
     """Raises QuestionError."""
     try:
         window, back = float(query.get("window", "60")), float(query.get("back", "0"))
@@ -50,16 +51,16 @@ def wanted(query: UrlQuery) -> Wanted:
         raise QuestionError("window and back are seconds, for instance ?window=60&back=0") from None
     if not 5 <= window <= LONGEST or not 0 <= back <= LONGEST:
         raise QuestionError(f"window is 5 to {LONGEST} seconds, back at most {LONGEST}")
-    return Wanted(window, back, query.get("namespace", ""), bool(query.get("mesh", "")))
+    return PictureQuery(window, back, query.get("namespace", ""), bool(query.get("mesh", "")))
 
 
 class WholeMesh:
     """`node` is the one that is asked."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: AdminNode) -> None:
         self._node = node
 
-    async def counted(self, asked: Wanted) -> Counted:
+    async def counted(self, asked: PictureQuery) -> Counted:
         """What this node has counted."""
         node = self._node
         await node.telemetry()
@@ -71,7 +72,7 @@ class WholeMesh:
             node.history.covered(start, end, now), flows, dict(ejected), node.why_empty() if not flows else []
         )
 
-    async def picture(self, asked: Wanted) -> dict[str, Any]:
+    async def picture(self, asked: PictureQuery) -> dict[str, Any]:
         """/graph?window=."""
         node = self._node
         told = [await self.counted(asked)]

@@ -10,9 +10,10 @@ from aiohttp import web
 
 from ..registry.sources.api import ApiError
 from ..registry.sources.reviews import Busy
+from ..routing.question import QuestionError
 from .chosen import chosen, wish_of
 from .mesh import WholeMesh, wanted
-from .state import Node, QuestionError
+from .state import AdminNode
 
 #: Whether a token that an address sends is an agent's. Raises ApiError and Busy.
 Admit = Callable[[str, str], Awaitable[bool]]
@@ -20,7 +21,7 @@ Admit = Callable[[str, str], Awaitable[bool]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(node: Node, admit: Admit) -> web.Application:
+def application(node: AdminNode, admit: Admit) -> web.Application:
     """Reads alone, for agents alone."""
 
     @web.middleware

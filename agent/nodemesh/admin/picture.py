@@ -12,7 +12,7 @@ from ..config.problems import Problem
 from ..config.virtualservice import Destination
 from ..registry.snapshot import Health, Service, Snapshot
 from ..telemetry.histogram import BOUNDS
-from ..telemetry.history import Flow, Flows, Way
+from ..telemetry.history import FlowCounts, Flows, Way
 from ..telemetry.labels import UNKNOWN, workload_of
 from .state import ModeRow
 
@@ -150,7 +150,7 @@ def draw(
     if namespace:
         flows = {way: flow for way, flow in flows.items() if namespace in (way.namespace, way.service_namespace)}
     wishes, homes, copies = wishes_of(snapshot), homes_of(snapshot), mirrored(snapshot)
-    grouped: dict[tuple[str, str, str], list[tuple[Way, Flow]]] = {}
+    grouped: dict[tuple[str, str, str], list[tuple[Way, FlowCounts]]] = {}
     for way, flow in flows.items():
         source = source_id(way, homes)
         target = service_id(way.service_namespace, way.service, way.host)
@@ -161,7 +161,7 @@ def draw(
 
 def _edge(
     ends: tuple[str, str, str],
-    parts: list[tuple[Way, Flow]],
+    parts: list[tuple[Way, FlowCounts]],
     seconds: float,
     wishes: Mapping[str, Wishes],
     copies: set[tuple[str, str]],
@@ -171,7 +171,7 @@ def _edge(
     host = parts[0][0].host
     place = full(host, parts[0][0].service_namespace)
     wish = wishes.get(place)
-    whole = Flow()
+    whole = FlowCounts()
     for way, flow in parts:
         if (place, way.version) not in copies:
             whole.add(flow)
@@ -203,7 +203,7 @@ def _edge(
     }
 
 
-def _version(way: Way, flow: Flow, answered: int, wish: Wishes | None, *, mirror: bool) -> dict[str, Any]:
+def _version(way: Way, flow: FlowCounts, answered: int, wish: Wishes | None, *, mirror: bool) -> dict[str, Any]:
     """One workload's part of what was answered, beside the part that a rule wishes it to have; of a mirror, the part
     that was copied to it."""
     return {

@@ -8,7 +8,7 @@ import click
 
 from .client import fetch
 from .layout import DOMAIN, printable, wrapped
-from .output import Failure, terminal_width
+from .output import CommandError, terminal_width
 from .rules import action_words, match_words
 from .tables import everywhere, show_answer, show_options
 
@@ -51,7 +51,7 @@ def _service(admin: str, what: str, namespace: str, query: Query) -> dict[str, l
         near = sorted(
             row["host"] for row in fetch(admin, "/services") if row["host"].split(".")[0] == what.split(".")[0]
         )
-        raise Failure(f"there is no service {wanted}" + (f"; did you mean {near[0]}?" if near else ""))
+        raise CommandError(f"there is no service {wanted}" + (f"; did you mean {near[0]}?" if near else ""))
     service = services[0]
     host, home = service["host"], service["namespace"]
     clusters = [row for row in fetch(admin, "/clusters", [("as", home)]) if row["host"] == host]

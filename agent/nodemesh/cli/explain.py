@@ -9,7 +9,7 @@ import msgspec
 
 from .client import fetch
 from .files import read_files
-from .output import Failure, format_option, print_json
+from .output import CommandError, format_option, print_json
 from .reach import agent_options
 
 
@@ -75,5 +75,5 @@ def _from_files(
         asker = client_for(tables, client, gateway_labels=labels)
         answer = ask(Views(tables), asker, method, url, headers, sni)
     except QuestionError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
     return msgspec.json.decode(msgspec.json.encode(answer))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from .output import DEFAULT_ADMIN, Command, Failure
+from .output import DEFAULT_ADMIN, Command, CommandError
 
 if TYPE_CHECKING:
     from ..registry.sources.kubernetes import ApiServer
@@ -51,7 +51,7 @@ def agent_options(command: Command, default: str = DEFAULT_ADMIN, meaning: str =
 
 @contextmanager
 def forwarded(kubeconfig: str, node: str) -> Iterator[str]:
-    """An address of ours behind which an agent of the cluster answers. Raises Failure."""
+    """An address of ours behind which an agent of the cluster answers. Raises CommandError."""
     from ..node.kubeconfig import kubeconfig_of, own_namespace
     from ..node.options import StartError
     from ..registry.sources.kubernetes import ApiServer, login_by
@@ -60,7 +60,7 @@ def forwarded(kubeconfig: str, node: str) -> Iterator[str]:
     try:
         api = ApiServer(login_by(kubeconfig_of(kubeconfig, dict(os.environ))))
     except StartError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="port-forward", daemon=True)
     thread.start()
@@ -77,14 +77,14 @@ def forwarded(kubeconfig: str, node: str) -> Iterator[str]:
         forward, port = asyncio.run_coroutine_threadsafe(begin(), loop).result(PATIENCE)
         try:
             yield f"127.0.0.1:{port}"
-        except Failure:
+        except CommandError:
             if whys:
-                raise Failure(f"the agent cannot be reached: {whys[-1]}{_mend(whys[-1])}") from None
+                raise CommandError(f"the agent cannot be reached: {whys[-1]}{_mend(whys[-1])}") from None
             raise
         finally:
             loop.call_soon_threadsafe(forward.close)
     except TimeoutError:
-        raise Failure(f"the API server does not answer within {PATIENCE:.0f} s; look at --kubeconfig") from None
+        raise CommandError(f"the API server does not answer within {PATIENCE:.0f} s; look at --kubeconfig") from None
     finally:
         asyncio.run_coroutine_threadsafe(_end(api), loop).result(PATIENCE)
         loop.call_soon_threadsafe(loop.stop)
@@ -106,19 +106,19 @@ async def _end(api: ApiServer) -> None:
 
 
 async def _agent(api: ApiServer, namespace: str, node: str) -> Any:
-    """An agent's pod: of a node, or any; one that is ready if there is one. Raises Failure."""
+    """An agent's pod: of a node, or any; one that is ready if there is one. Raises CommandError."""
     from ..registry.sources.api import ApiError
 
     query = {"labelSelector": SELECTOR, **({"fieldSelector": f"spec.nodeName={node}"} if node else {})}
     try:
         body = await api.get(f"/api/v1/namespaces/{namespace}/pods", query, "application/json")
     except ApiError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
     pods = msgspec.json.decode(body)["items"]
     running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     if not running:
         where = f"on node {node}" if node else f"in the namespace {namespace}"
-        raise Failure(f"no agent runs {where}; `kubectl -n {namespace} get pods -o wide` shows them")
+        raise CommandError(f"no agent runs {where}; `kubectl -n {namespace} get pods -o wide` shows them")
     return next(filter(_is_ready, running), running[0])
 
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from .output import Failure
+from .output import CommandError
 
 #: Where agents listen for each other, and where the kubelet puts their tokens (manifests/agent/).
 PEERS_PORT = 15002
@@ -129,7 +129,7 @@ def run(
         )
         status = supervisor.run(options)
     except asked.StartError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
     sys.exit(status)
 
 

@@ -11,7 +11,7 @@ import click
 
 from .client import fetch
 from .layout import Columns
-from .output import UNFIT, WATCH, Command, Failure, Row, print_json, print_table
+from .output import UNFIT, WATCH, Command, CommandError, Row, print_json, print_table
 from .reach import agent_options
 
 #: The option of every command that shows something.
@@ -76,5 +76,5 @@ def again_and_again(show: Callable[[], None], pause: float) -> None:
             time.sleep(pause)
             try:
                 show()
-            except Failure as failure:
+            except CommandError as failure:
                 click.echo(f"nodemesh: {failure}", err=True)

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from ..admin.state import Node
+from ..admin.state import AdminNode
 from ..config.core import CredentialSpec
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Snapshot
-from ..registry.sources.directory import Changes
+from ..registry.sources.directory import SourceChanges
 from ..registry.sources.relayed import RelayedApi, served_for
 from ..registry.sources.resources import resources
 from ..routing.tables import Tables
@@ -33,8 +33,8 @@ from .peers import Peers
 from .pod_events import PodEvents
 from .remotes import Remotes, Take
 from .reporter import Reporter
-from .route_facts import Judge
-from .routestatus import Wanted
+from .route_facts import StatusJudge
+from .routestatus import WantedStatus
 from .routestatuses import RouteStatuses
 from .statuses import StatusWriter
 
@@ -44,7 +44,7 @@ log = Log("control")
 STATE_FILE = "cluster.msgpack"
 
 
-class Cluster:
+class FollowedCluster:
     """One API server, and those of the other clusters. The client library takes 50 MB: it is loaded here, and only for
     those who want it."""
 
@@ -54,7 +54,7 @@ class Cluster:
         secrets_changed: Callable[[], None],
         take_remote: Take,
         failing: Callable[[], Sequence[Failing]],
-        statuses: Callable[[Judge, Callable[[ObjectKey], str]], Iterable[Wanted]],
+        statuses: Callable[[StatusJudge, Callable[[ObjectKey], str]], Iterable[WantedStatus]],
         managed: Callable[[], Iterable[Placed]],
         snapshot: Callable[[], Snapshot],
     ) -> None:
@@ -88,7 +88,7 @@ class Cluster:
         if options.peers is not None:
             self.peers = Peers(snapshot, options.node, own_namespace(), options.peers_token)
             self._door = PeerDoor(self.api, options.peers, own_namespace(), self.peers.knows)
-        self._judge = Judge()
+        self._judge = StatusJudge()
         self._route_statuses = RouteStatuses(
             self.api, lambda: statuses(self._judge, self.source.path_of), election, random.random
         )
@@ -121,7 +121,7 @@ class Cluster:
             if self.relay is not None:
                 await self._relay_server.close()
 
-    async def answer_peers(self, node: Node) -> None:
+    async def answer_peers(self, node: AdminNode) -> None:
         """Tell the agents of other nodes what they ask, until cancelled."""
         if self._door is not None:
             await self._door.run(node)
@@ -136,13 +136,13 @@ class Cluster:
         """Seconds since the API server last said anything; since ever, where it never did."""
         return max(0.0, time.time() - self.source.outage.heard)
 
-    async def first(self) -> Changes:
+    async def first(self) -> SourceChanges:
         """The first batch, once it is worth putting in force: other clusters get a moment to tell theirs."""
         changes = await self.source.next()
         await self.remotes.settled()
         return changes
 
-    async def next(self) -> Changes:
+    async def next(self) -> SourceChanges:
         return await self.source.next()
 
     def want_secrets(self, uses: Iterable[Use]) -> None:
@@ -156,12 +156,12 @@ class Cluster:
 
     def judged(
         self,
-        judge: Judge,
+        judge: StatusJudge,
         snapshot: Snapshot,
         tables: Tables,
         secrets: Secrets,
         path_of: Callable[[ObjectKey], str],
-    ) -> list[Wanted]:
+    ) -> list[WantedStatus]:
         """The statuses as they should be; the Secrets that they speak of are followed from now on."""
         told = self.secrets.absence_told
         wanted = judge.wanted(snapshot, tables.attached, secrets.specs, told, path_of)

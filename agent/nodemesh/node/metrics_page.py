@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ..admin.state import PodRow
-from ..config.meshconfig import Reporter
+from ..config.meshconfig import MetricsReporter
 from ..config.problems import Problem, Severity
 from ..proxy.tls.expiry import first_end
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Snapshot
-from ..telemetry.exposition import Page, render
+from ..telemetry.exposition import MetricsPage, render
 from ..telemetry.totals import Totals
 from .control import Control
-from .metrics import Numbers, Upstream, families, page_families
+from .metrics import GroupGauges, Numbers, families, page_families
 
 
 def metrics_page(
@@ -24,12 +24,12 @@ def metrics_page(
     """Made piece by piece, in any thread; `began` is when the page was asked for."""
     own = list(families(_numbers(control, totals, pods, problems)))
     return render(
-        Page(
+        MetricsPage(
             http=list(totals.http.values()),
             tcp=list(totals.tcp.values()),
             messages=list(totals.messages.values()),
             sizes=control.snapshot.mesh.metrics.size_histograms,
-            destination=Reporter.DESTINATION in control.snapshot.mesh.metrics.reporters,
+            destination=MetricsReporter.DESTINATION in control.snapshot.mesh.metrics.reporters,
             own=lambda left_out: (*own, *page_families(left_out, time.perf_counter() - began)),
         )
     )
@@ -81,13 +81,13 @@ def _numbers(control: Control, totals: Totals, pods: Sequence[PodRow], problems:
     )
 
 
-def _upstreams(control: Control) -> list[Upstream]:
+def _upstreams(control: Control) -> list[GroupGauges]:
     """Clusters with a policy; those that some clients see with another policy are added up."""
-    found: dict[tuple[str, str], Upstream] = {}
+    found: dict[tuple[str, str], GroupGauges] = {}
     for cluster, state in control.counters.states():
         key = (f"{cluster.host}:{cluster.port}", cluster.subset)
-        before = found.get(key, Upstream(*key, 0, 0, 0, 0))
-        found[key] = Upstream(
+        before = found.get(key, GroupGauges(*key, 0, 0, 0, 0))
+        found[key] = GroupGauges(
             *key,
             before.requests + state.requests,
             before.connections + state.connections,

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from ..proxy.tls.context import Source, load_pairs
+from ..proxy.tls.context import ContextSource, load_pairs
 
 #: Nobody looks at its dates; a process does not live as long.
 VALID = timedelta(days=3650)
@@ -35,7 +35,7 @@ def server_context() -> ssl.SSLContext:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    load_pairs(context, Source(((made.public_bytes(Encoding.PEM), private),)))
+    load_pairs(context, ContextSource(((made.public_bytes(Encoding.PEM), private),)))
     return context
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from ..admin.http import mapped
 from ..admin.peers import application
-from ..admin.state import Node
+from ..admin.state import AdminNode
 from ..registry.sources.api import Api
 from ..registry.sources.reviews import Reviews
 from .logs import Log
-from .options import Address
+from .options import ListenAddress
 from .own_certificate import server_context
 
 log = Log("control")
@@ -34,7 +34,7 @@ PAUSE = 0.1
 class PeerDoor:
     """`knows` says whether an agent has an address: nobody else gets as far as a handshake."""
 
-    def __init__(self, api: Api, address: Address, namespace: str, knows: Callable[[str], bool]) -> None:
+    def __init__(self, api: Api, address: ListenAddress, namespace: str, knows: Callable[[str], bool]) -> None:
         self._reviews = Reviews(api, AUDIENCE, time.monotonic)
         self._account = f"system:serviceaccount:{namespace}:{ACCOUNT}"
         self._address = address
@@ -44,7 +44,7 @@ class PeerDoor:
         """Raises ApiError and Busy."""
         return (await self._reviews.account(token, address)).user == self._account
 
-    async def run(self, node: Node) -> None:
+    async def run(self, node: AdminNode) -> None:
         """Until cancelled."""
         from aiohttp import web
 

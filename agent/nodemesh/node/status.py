@@ -10,18 +10,17 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..admin.state import AgentRow, EndpointRow, Explanation, Heard, ModeRow, PodRow, QuestionError
+from ..admin.state import AgentRow, EndpointRow, ExplainQuery, Heard, ModeRow, PodRow
 from ..config.problems import Problem, Severity
 from ..datapath.calm import CALM
 from ..registry.snapshot import Service, Snapshot
-from ..routing.answer import Explanation as Answer
+from ..routing.answer import Explanation
 from ..routing.client import Client
 from ..routing.explain import explain
 from ..routing.frontend import Mode
 from ..routing.lookup import MAY_BE_HTTP
 from ..routing.networks import out_of_reach
-from ..routing.question import QuestionError as UnclearQuestion
-from ..routing.question import client_for
+from ..routing.question import QuestionError, client_for
 from ..routing.trace import Step
 from ..routing.view import View
 from ..routing.views import Views
@@ -243,32 +242,26 @@ class RunningNode:
         views = self._control.views
         if views is None:
             raise QuestionError("no tables are in force yet; ask again in a moment")
-        try:
-            return views.for_client(client_for(views.tables, client))
-        except UnclearQuestion as error:
-            raise QuestionError(str(error)) from None
+        return views.for_client(client_for(views.tables, client))
 
-    def explain(self, question: Explanation) -> dict[str, Any]:
+    def explain(self, question: ExplainQuery) -> dict[str, Any]:
         views = self._control.views
         if views is None:
             raise QuestionError("no tables are in force yet; ask again in a moment")
-        try:
-            labels = dict(question.gateway) if question.gateway else None
-            client = client_for(views.tables, question.client, gateway_labels=labels)
-            answer = explain(views, client, question.method, question.url, question.headers, question.sni)
-            answer = self._with_dns(self._as_it_is_now(answer), client)
-        except UnclearQuestion as error:
-            raise QuestionError(str(error)) from None
+        labels = dict(question.gateway) if question.gateway else None
+        client = client_for(views.tables, question.client, gateway_labels=labels)
+        answer = explain(views, client, question.method, question.url, question.headers, question.sni)
+        answer = self._with_dns(self._as_it_is_now(answer), client)
         return msgspec.json.decode(msgspec.json.encode(answer), type=dict[str, Any])
 
-    def _as_it_is_now(self, answer: Answer) -> Answer:
+    def _as_it_is_now(self, answer: Explanation) -> Explanation:
         """With the mode that a service has while it is not calm."""
         if answer.mode != Mode.KERNEL or answer.service is None:
             return answer
         why = self._why_restless({answer.service})
         return msgspec.structs.replace(answer, mode=Mode.PROXY.value, mode_reason=why) if why else answer
 
-    def _with_dns(self, answer: Answer, client: Client) -> Answer:
+    def _with_dns(self, answer: Explanation, client: Client) -> Explanation:
         """What is known of the pod that is asked for, beside its view."""
         pod = next((row for row in self.pods() if (row.namespace, row.name) == (client.namespace, client.name)), None)
         if pod is None or not pod.enrolled:

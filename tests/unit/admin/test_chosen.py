@@ -5,7 +5,7 @@ from multidict import MultiDict
 from tests.unit.telemetry.samples import request
 
 from nodemesh.admin.chosen import RECENT, chosen, newest, wish_of
-from nodemesh.admin.state import QuestionError
+from nodemesh.routing.question import QuestionError
 from nodemesh.telemetry.decisions import describe
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals

@@ -22,19 +22,19 @@ from nodemesh.admin.http import SILENT, serve
 from nodemesh.admin.state import (
     AgentRow,
     EndpointRow,
-    Explanation,
+    ExplainQuery,
     Heard,
     KernelEndpointRow,
     ModeRow,
     PodRow,
-    QuestionError,
     Unheard,
 )
 from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
 from nodemesh.registry.carry import decode_snapshot
-from nodemesh.registry.snapshot import Endpoint, Health, Protocol, Service, ServicePort, Snapshot
+from nodemesh.registry.snapshot import Endpoint, Health, Protocol, RegistryPort, Service, Snapshot
+from nodemesh.routing.question import QuestionError
 from nodemesh.telemetry.history import History
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals
@@ -44,7 +44,7 @@ REVIEWS = Service(
     name="reviews",
     namespace="default",
     addresses=("10.96.0.7",),
-    ports=(ServicePort(number=9080, name="http", protocol=Protocol.HTTP),),
+    ports=(RegistryPort(number=9080, name="http", protocol=Protocol.HTTP),),
     endpoints={
         9080: (
             Endpoint(address="10.1.0.5", port=9080, workload="default/reviews-1"),
@@ -67,7 +67,7 @@ class FakeNode:
 
     def __init__(self) -> None:
         self.lacking: list[str] = []
-        self.asked: list[Explanation] = []
+        self.asked: list[ExplainQuery] = []
         self.open: list[dict[str, str]] = [{"client": "default/a"}]
         self.snapshot = Snapshot(services={REVIEWS.host: (REVIEWS,)}, problems=(PROBLEM,))
 
@@ -99,7 +99,7 @@ class FakeNode:
             kernel_endpoints=(KernelEndpointRow(address="10.1.0.5", port=9080, opened=3, failed=1),),
         )
 
-    def explain(self, question: Explanation) -> dict[str, Any]:
+    def explain(self, question: ExplainQuery) -> dict[str, Any]:
         if question.url == "nonsense":
             raise QuestionError("nonsense is no URL")
         self.asked.append(question)
@@ -259,7 +259,7 @@ def test_explain_takes_its_question_from_the_query():
     )
     assert ask(node, f"/explain?{query}&gateway=istio=ingress") == [(200, {"outcome": "route"})]
     assert node.asked == [
-        Explanation(
+        ExplainQuery(
             method="POST",
             url="http://reviews:9080/x",
             headers=(("end-user", "jason"),),

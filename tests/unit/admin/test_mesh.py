@@ -11,7 +11,8 @@ from tests.unit.admin.meshes import PageNode
 from nodemesh.admin.chosen import wish_of
 from nodemesh.admin.counted import Counted
 from nodemesh.admin.mesh import WholeMesh, wanted
-from nodemesh.admin.state import AgentRow, Heard, PodRow, QuestionError, Unheard
+from nodemesh.admin.state import AgentRow, Heard, PodRow, Unheard
+from nodemesh.routing.question import QuestionError
 
 EVERYWHERE = wanted(MultiDict({"window": "60", "mesh": "1"}))
 ALONE = wanted(MultiDict({"window": "60"}))

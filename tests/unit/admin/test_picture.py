@@ -6,7 +6,7 @@ from nodemesh.config.load import load_text
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
 from nodemesh.telemetry.histogram import BOUNDS
-from nodemesh.telemetry.history import Flow
+from nodemesh.telemetry.history import FlowCounts
 
 REVIEWS = "service/bookinfo/reviews"
 
@@ -76,7 +76,7 @@ def test_requests_that_reach_no_version_change_no_versions_share():
     node = PageNode(5)
     flows = node.history.between(0.0, 1e12)
     way = next(way for way in flows if way.service == "reviews")
-    aborted = flows[way._replace(answered="unknown", version="unknown")] = Flow()
+    aborted = flows[way._replace(answered="unknown", version="unknown")] = FlowCounts()
     aborted.requests = aborted.errors = sum(flow.requests for way, flow in flows.items() if way.service == "reviews")
     found = picture.draw(flows, 70.0, node.snapshot, node.mode, {}, [])
     edge = {edge["target"]: edge for edge in found["edges"]}[REVIEWS]

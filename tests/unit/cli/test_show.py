@@ -10,7 +10,7 @@ from tests.unit.cli.mesh import Mesh, Upstream, cluster, rules
 from nodemesh.cli import traffic
 from nodemesh.cli.client import fetch
 from nodemesh.cli.main import cli
-from nodemesh.cli.output import Failure
+from nodemesh.cli.output import CommandError
 from nodemesh.cli.show import _causes
 
 UNSECURED = """
@@ -172,7 +172,7 @@ def test_who_watches_goes_on_when_the_agent_is_away_for_a_while(mesh, monkeypatc
 
     def failing(admin, path, query=()):
         if len(looks) == 1:
-            raise Failure("no agent answers")
+            raise CommandError("no agent answers")
         return fetch(admin, path, query)
 
     monkeypatch.setattr(traffic.time, "sleep", sleep)
@@ -184,7 +184,7 @@ def test_who_watches_goes_on_when_the_agent_is_away_for_a_while(mesh, monkeypatc
 def test_a_pod_that_is_not_there_is_an_error_in_one_sentence(mesh):
     for arguments in (["routes", "default/nobody"], ["describe", "nothing"], ["clusters", "default/nobody"]):
         done = CliRunner().invoke(cli, [*arguments, "--admin", mesh.admin])
-        assert isinstance(done.exception, Failure) and "there is no" in str(done.exception)
+        assert isinstance(done.exception, CommandError) and "there is no" in str(done.exception)
 
 
 @pytest.mark.parametrize("arguments", [["--port", "9080"], ["--subset", "v1"]])
