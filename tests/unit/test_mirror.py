@@ -302,6 +302,7 @@ TOGETHER = {
     "cli/test_run_gateway.py": "cli/run.py",
     "cli/test_run_grpc.py": "proxy/http2/server.py",
     "cli/test_run_grpc_web.py": "proxy/grpc/web.py",
+    "cli/test_run_grpc_js.py": "proxy/http2/server.py",
     "cli/test_run_http2.py": "proxy/http2/client.py",
     "cli/test_run_routes.py": "cli/run.py",
     "cli/test_run_telemetry.py": "telemetry/trace.py",
