@@ -5,6 +5,8 @@ this end is established. `Lower` is the lower connection's handler: what it hear
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .transport import Buffer, Handler, Transport
 
 
@@ -39,9 +41,17 @@ class Layered(Transport):
             return
         self._write(data)
 
+    def prompt(self) -> None:
+        if self.lower is not None:
+            self.lower.prompt()
+
     @property
     def stale(self) -> bool:
         return self.lower is not None and self.lower.stale
+
+    def later(self, callback: Callable[[], None]) -> None:
+        assert self.lower is not None
+        self.lower.later(callback)
 
     def pause(self) -> None:
         self._paused = True
@@ -155,6 +165,9 @@ class Lower(Handler):
 
     def ended(self) -> None:
         self.upper.cut()
+
+    def prompted(self) -> None:
+        self.upper.handler.prompted()
 
     def drained(self) -> None:
         self.upper.written()

@@ -5,6 +5,7 @@ on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -59,6 +60,9 @@ class Handler:
     def describe(self) -> dict[str, str]:
         """What is going on, for `nodemesh connections`."""
         return {}
+
+    def prompted(self) -> None:
+        """What was asked for by `Transport.prompt`."""
 
     def progress(self) -> None:
         """Count what has come so far, where it is not counted at its end alone; called every few seconds."""
@@ -120,6 +124,11 @@ class Transport(Gated):
         """Write before the loop waits again, or keep a copy of what the peer does not take yet."""
         raise NotImplementedError
 
+    def prompt(self) -> None:
+        """Have `Handler.prompted` called before the loop waits again, once however often this is asked for: who has a
+        little to say on many occasions says it together then."""
+        self.handler.prompted()
+
     def join(self, other: Transport) -> None:
         """While its handler stays, what comes to one of the two is for the other as it is: it may go there without
         being shown to the handler, which is told its size."""
@@ -137,6 +146,11 @@ class Transport(Gated):
         handler = self.handler
         self.abort()
         handler.lost(OSError(OVER_QUOTA, why))
+
+    def later(self, callback: Callable[[], None]) -> None:
+        """Call back on a later turn of the pod, for what would take too much of this one. It is called even if the
+        connection is closed by then. No transport within another connection's stream has this."""
+        raise NotImplementedError
 
     def pause(self) -> None:
         """Read no more for now."""

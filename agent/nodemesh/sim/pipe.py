@@ -9,14 +9,32 @@ from collections.abc import Callable
 from ..proxy.gate import Gate
 from ..proxy.transport import LAST_WORDS, Buffer, Handler, Transport
 
-#: Things to do, in their order: what the kernel's event queue is to the reactor.
-Events = deque[Callable[[], None]]
+
+class Events(deque[Callable[[], None]]):
+    """Things to do, in their order: what the kernel's event queue is to the reactor. `later` is for the next turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later: list[Callable[[], None]] = []
+
+    def turn(self) -> None:
+        """Let everything happen that belongs to one turn of the loop."""
+        while self:
+            self.popleft()()
+
+    def run(self) -> None:
+        """Turn until nothing is left to do."""
+        self.turn()
+        while self.later:
+            self.extend(self.later)
+            self.later.clear()
+            self.turn()
 
 
 class MemoryTransport(Transport):
     """The proxy's end. What it sends arrives at once, as far as the peer's window takes it."""
 
-    __slots__ = ("peer", "_events", "_out", "_in", "_paused", "_ending", "_lost")
+    __slots__ = ("peer", "_events", "_out", "_in", "_paused", "_ending", "_lost", "_asked")
 
     def __init__(self, events: Events, handler: Handler, gate: Gate, accepted: bool) -> None:
         super().__init__(handler, accepted, accepted)
@@ -28,6 +46,7 @@ class MemoryTransport(Transport):
         self._paused = False
         self._ending = False
         self._lost = False
+        self._asked = False  # for a `prompt`
 
     def send(self, data: Buffer) -> None:
         if self.closed or self._lost:
@@ -38,9 +57,17 @@ class MemoryTransport(Transport):
             self._flush()
         self._count()
 
+    def prompt(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._events.append(self._ask)
+
     @property
     def stale(self) -> bool:
         return bool(self._in) and (isinstance(self._in[0], OSError) or not self._in[0])
+
+    def later(self, callback: Callable[[], None]) -> None:
+        self._events.later.append(callback)
 
     def pause(self) -> None:
         self._paused = True
@@ -106,6 +133,11 @@ class MemoryTransport(Transport):
         """Something comes from the peer."""
         self._in.append(item)
         self._events.append(self._deliver)
+
+    def _ask(self) -> None:
+        self._asked = False
+        if not self.closed:
+            self.handler.prompted()
 
     def _said(self) -> list[bytes]:
         """What has come and was not read."""
