@@ -17,7 +17,7 @@ from nodemesh.admin.http import serve
 from nodemesh.registry.snapshot import Endpoint, Snapshot
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import Cluster
-from nodemesh.telemetry.exposition import Page, render
+from nodemesh.telemetry.exposition import MetricsPage, render
 from nodemesh.telemetry.record import RequestRecord
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals
@@ -64,7 +64,7 @@ class Control:
 
     async def metrics(self) -> Iterator[bytes]:
         rows = list(self.totals.http.values())
-        return render(Page(http=rows, tcp=(), own=lambda _left_out: ()))
+        return render(MetricsPage(http=rows, tcp=(), own=lambda _left_out: ()))
 
 
 async def serving(services: int, clients: int) -> dict[str, Any]:
@@ -72,10 +72,12 @@ async def serving(services: int, clients: int) -> dict[str, Any]:
     listener = socket.create_server(("127.0.0.1", 0))
     runner = await serve(control, listener)  # type: ignore[arg-type]
     command = [sys.executable, "-m", __spec__.name, "ask", str(listener.getsockname()[1])]
+    before = time.process_time()
     asking = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     told, _ = await asking.communicate()
+    cpu = (time.process_time() - before) / ROUNDS
     await runner.cleanup()
-    return {**json.loads(told), "series": len(control.totals.http)}
+    return {**json.loads(told), "series": len(control.totals.http), "cpu": cpu}
 
 
 def ask(port: int) -> dict[str, float]:

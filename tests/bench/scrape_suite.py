@@ -20,6 +20,7 @@ def run(options: Options) -> Outcome:
         ("page", "bytes", 1024, "KiB"),
         ("first scrape", "first", 0.001, "ms"),
         ("scrape", "seconds", 0.001, "ms"),
+        ("scrape, CPU", "cpu", 0.001, "ms"),
         ("healthz, median", "healthz_median", 1, "ms"),
         ("healthz, worst", "healthz", 1, "ms"),
     ):

@@ -64,7 +64,7 @@ THRESHOLDS = (
     Threshold("tables", f"{FULL_OBJECTS:,} objects of YAML: parse and validate", "", "value", "<=", 5.0),
     # Prometheus' scrape of a big mesh, and the kubelet's probe meanwhile.
     Threshold("scrape", f"{scrape_suite.CASE}: page", "", "value", "<=", 1024.0),
-    Threshold("scrape", f"{scrape_suite.CASE}: scrape", "", "value", "<=", 500.0),
+    Threshold("scrape", f"{scrape_suite.CASE}: scrape, CPU", "", "value", "<=", 500.0),
     Threshold("scrape", f"{scrape_suite.CASE}: healthz, worst", "", "value", "<=", 20.0),
     # What balancing in the kernel may cost an app, beside a connection without hooks.
     Threshold("datapath", LATENCY, "kernel", "request ÷ direct", "<=", 1.05),

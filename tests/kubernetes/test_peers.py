@@ -150,7 +150,8 @@ def test_commands_reach_agents_through_the_api_server(cluster):
     done = cluster.run("status", "--node", "node-b")
     assert "node:                node-b" in done.stdout
     done = cluster.run("connections", "--path", "/seen")
-    assert "GET reviews:9080/seen?…" in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if "GET reviews:9080/seen?…" in line]
+    assert line.endswith("node-a")
     assert "GET reviews:9080/seen" not in cluster.run("connections", "--path", "/seen", "--node", "node-b").stdout
     assert "reviews.default.svc.cluster.local" in cluster.run("services").stdout
     assert "default/client" in cluster.run("top").stdout

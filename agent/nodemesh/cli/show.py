@@ -165,17 +165,18 @@ def pods(namespace: str, **options: Any) -> None:
 
     def rows(found: Any) -> list[Row]:
         return [
-            [row["node"], f"{row['namespace']}/{row['name']}", ",".join(row["addresses"]),
+            [f"{row['namespace']}/{row['name']}", ",".join(row["addresses"]),
              "yes" if row["enrolled"] else "no", "yes" if row["dns"] else "no", _ago(row["since"]),
              row["why_not"] or row["dns_why_not"],
              " ".join(f"{name}={value}" for name, value in row["capture"].items()),
-             f"{row['without_rules']:.1f}s" if row["without_rules"] is not None else ""]
+             f"{row['without_rules']:.1f}s" if row["without_rules"] is not None else "",
+             *([row["node"]] if options["everywhere"] else [])]
             for row in found
         ]  # fmt: skip
 
     columns: Columns = [
-        minor("NODE"), "POD", below("ADDRESSES"), "ENROLLED", minor("DNS"), "SINCE", below("WHY NOT"), below("CAPTURE"),
-        below("BEFORE WITHOUT RULES"),
+        "POD", below("ADDRESSES"), "ENROLLED", minor("DNS"), "SINCE", below("WHY NOT"), below("CAPTURE"),
+        below("BEFORE WITHOUT RULES"), *(["NODE"] if options["everywhere"] else []),
     ]  # fmt: skip
 
     def choose(found: Any) -> Any:

@@ -54,7 +54,7 @@ def _cells(row: Any) -> Row:
     asked = f"{row['method']} {row['authority']}{row['path']}" if row["method"] else f"{row['protocol']} {row['host']}"
     return [
         at, row["client"], asked, row["status"] or "-", row["flags"].strip("-"), row["upstream_host"], row["rule"],
-        f"{row['duration_ms']:.1f}",
+        f"{row['duration_ms']:.1f}", *([row["node"]] if row["node"] else []),
     ]  # fmt: skip
 
 
@@ -80,6 +80,7 @@ def connections(follow: bool, failed: bool, **options: Any) -> None:
         show_answer(lambda: fetch(options["admin"], "/connections"), options, lambda *_: None)
         return
     columns: Columns = ["AT", "CLIENT", "REQUEST", "STATUS", "FLAGS", below("UPSTREAM"), below("RULE"), "MS"]
+    columns = [*columns, "NODE"] if options["everywhere"] else columns
     table_of(
         "/decisions",
         columns,
