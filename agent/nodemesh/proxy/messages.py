@@ -5,9 +5,12 @@ Bodies that may outgrow a packet (tables, statistics) travel in a memfd."""
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from ..routing.client import Client
+from .peer import ListenerRole
 
 #: Raised when a message changes its shape; a worker refuses a control process that speaks another one (RC-13).
 PROTOCOL_VERSION = 5
@@ -35,13 +38,22 @@ class DnsSockets(msgspec.Struct, frozen=True, kw_only=True):
     families: tuple[int, ...] = ()
 
 
+class Descriptor(StrEnum):
+    """What a descriptor of a listener is."""
+
+    SOCKET = "socket"  # to accept from, or for the pod's queries
+    NAMESPACE = "namespace"  # where upstream sockets are made; without one the worker's own
+
+
 class AddListener(Message, frozen=True, kw_only=True):
-    """A listener to accept from. fds: the listening socket, then the namespace for upstream sockets (absent: the
-    worker's own). The listener is the client's identity. `destination` is set for plain listeners (`--expose`): every
-    connection counts as one to that (host, port). `gateway_port` is set for a gateway's server port. With `dns` the
-    socket is a UDP socket for the pod's queries, and further ones come after the namespace."""
+    """A listener to accept from, for what `role` says. fds: as `descriptors` names them. `client` is whom its
+    connections are of. OUTBOUND has one socket; with `destination` it is a plain listener (`--expose`), and every
+    connection counts as one to that (host, port). GATEWAY has one, too, for the server port `gateway_port`. DNS has as
+    many UDP sockets as `dns` has slots."""
 
     id: int
+    role: ListenerRole
+    descriptors: tuple[Descriptor, ...]
     client: Client
     destination: tuple[str, int] | None = None
     gateway_port: int = 0

@@ -1,4 +1,4 @@
-"""A pod as the proxy's client: who it is, what it sees of the mesh, what it may use, and its open connections."""
+"""A pod as the proxy serves it: who it is, what it sees of the mesh, what it may use, and its open connections."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..routing.request import Request
 from ..routing.view import View
 from .accept.sources import Sources
 from .outlet import Outlet
+from .peer import Attested, ClientPeer
 from .shared import Shared
 from .tap import PodTap
 from .transport import Handler
@@ -28,11 +29,12 @@ class PodOwner:
 
 
 class Pod:
-    """The listener that a connection came from is the client's identity: each has one of these."""
+    """A listener's: its connections are decided by `view`, paid from `budget` and leave by `outlet`. They are of
+    `peer`, unless they bring another one with them."""
 
     __slots__ = (
-        "shared", "client", "view", "outlet", "lane", "gate", "gateway_port", "budget", "sources", "connections",
-        "server", "edge", "tracing", "taps", "_owner", "_removed",
+        "shared", "client", "peer", "view", "outlet", "lane", "gate", "gateway_port", "budget", "sources",
+        "connections", "server", "edge", "tracing", "taps", "_owner", "_removed",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +42,7 @@ class Pod:
     ) -> None:
         self.shared = shared
         self.client = client
+        self.peer = peer_of(client)
         self.view = view
         self.edge = Edge(view.tables.mesh, client)
         self.tracing = shared.telemetry.tracing(client)
@@ -59,6 +62,7 @@ class Pod:
     def see(self, client: Client, view: View) -> None:
         """The mesh, or the workload, has changed."""
         self.client = client
+        self.peer = peer_of(client)
         self.view = view
         self.edge = Edge(view.tables.mesh, client)
         self.tracing = self.shared.telemetry.tracing(client)
@@ -104,3 +108,8 @@ class Pod:
         self._removed = True
         if not self.connections:
             self._owner.pod_emptied(self)
+
+
+def peer_of(client: Client) -> ClientPeer:
+    """Whom the connections of a listener are of."""
+    return ClientPeer(client, Attested.ADDRESS if client.gateway else Attested.LISTENER)

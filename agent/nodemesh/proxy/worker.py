@@ -26,7 +26,7 @@ from .io.datagrams import QuerySocket
 from .io.listener import Listener
 from .io.platform import Platform
 from .io.reactor import Reactor
-from .messages import FromControl, Message
+from .messages import Descriptor, FromControl, Message
 from .network import Watcher
 from .proxy import Proxy
 from .taps import Taps
@@ -197,13 +197,13 @@ class Worker(Watcher):
         if not self.tables.version:
             self._early[message.id] = message, fds
             return
-        sock = socket.socket(fileno=fds[0])
-        namespace = fds[1] if len(fds) > 1 else -1
+        named = list(zip(message.descriptors, fds, strict=True))
+        socks = [socket.socket(fileno=fd) for name, fd in named if name is Descriptor.SOCKET]
+        namespace = next((fd for name, fd in named if name is Descriptor.NAMESPACE), -1)
         lane = self.reactor.add_lane()
         pod = self.proxy.add_pod(message.id, message.client, namespace, lane)
         if message.dns is not None:
             server = Nameserver(pod, message.dns.families)
-            socks = [sock, *(socket.socket(fileno=fd) for fd in fds[2:])]
             self.nameservers[message.id] = (
                 server,
                 [
@@ -213,7 +213,9 @@ class Worker(Watcher):
             )
             return
         pod.gateway_port = message.gateway_port
-        self.listeners[message.id] = self.reactor.listen(sock, lane, Reception(pod), message.destination)
+        self.listeners[message.id] = self.reactor.listen(
+            socks[0], lane, Reception(pod, message.role), message.destination
+        )
 
     def _update_client(self, message: messages.UpdateClient) -> None:
         if message.id in self._early:

@@ -21,6 +21,7 @@ from nodemesh.proxy import messages
 from nodemesh.proxy.io.lane import QUANTUM
 from nodemesh.proxy.io.loop import ACCEPTS, BULK_SIZE
 from nodemesh.proxy.messages import FromWorker
+from nodemesh.proxy.peer import ListenerRole
 from nodemesh.proxy.worker import LISTED, LISTED_TEXT
 from nodemesh.routing.client import Client
 from nodemesh.routing.wire import encode_update
@@ -375,9 +376,13 @@ def test_names_are_answered_until_the_listener_goes(control, upstream):
     address = entrance.getsockname()
     namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
     message = messages.AddListener(
-        id=9, client=Client(namespace="default", name="client"), dns=messages.DnsSockets(slots=(0,))
+        id=9,
+        role=ListenerRole.DNS,
+        descriptors=(messages.Descriptor.NAMESPACE, messages.Descriptor.SOCKET),
+        client=Client(namespace="default", name="client"),
+        dns=messages.DnsSockets(slots=(0,)),
     )
-    control.say(message, entrance.fileno(), namespace)
+    control.say(message, namespace, entrance.fileno())  # each by its name, in whichever order
     entrance.close()
     os.close(namespace)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:

@@ -24,8 +24,8 @@ class Session:
     """Made with the connection. `frontend` and `dialled` are None at a gateway, where the port alone is known."""
 
     __slots__ = (
-        "pod", "gate", "frontend", "dialled", "security", "scheme", "remote", "local", "grpc_web", "_view", "_rules",
-        "_authority", "_entrances",
+        "pod", "peer", "gate", "frontend", "dialled", "security", "scheme", "remote", "local", "grpc_web", "_view",
+        "_rules", "_authority", "_entrances",
     )  # fmt: skip
 
     def __init__(
@@ -37,6 +37,7 @@ class Session:
         security: Security | None = None,
     ) -> None:
         self.pod = pod
+        self.peer = transport.peer
         self.gate = transport.gate  # on whose account the client's bytes are kept
         self.frontend = frontend
         self.dialled = dialled
