@@ -28,6 +28,7 @@ PACKAGE = Path("agent/nodemesh")  # a backend runs in the project's root (PEP 51
 
 #: What runs for each connection and request.
 HOT = (
+    "bounded.py",
     "balance/*.py",
     "proxy/*.py",
     "proxy/*/*.py",

@@ -18,6 +18,7 @@ from . import (
     relay_suite,
     rollout_suite,
     scrape_suite,
+    shadow_suite,
     soak_suite,
     tables_suite,
 )
@@ -30,6 +31,7 @@ SUITES: dict[str, Callable[[Options], Outcome]] = {
     "relay": relay_suite.run,
     "fairness": fairness_suite.run,
     "exchange": exchange_suite.run,
+    "shadow": shadow_suite.run,
     "codec": codec_suite.run,
     "instructions": instructions_suite.run,
     "tables": tables_suite.run,

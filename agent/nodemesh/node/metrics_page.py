@@ -19,10 +19,16 @@ from .metrics import GroupGauges, Numbers, families, page_families
 
 
 def metrics_page(
-    control: Control, totals: Totals, pods: Sequence[PodRow], problems: Sequence[Problem], began: float
+    control: Control,
+    totals: Totals,
+    pods: Sequence[PodRow],
+    problems: Sequence[Problem],
+    shadow: tuple[int, int] | None,
+    began: float,
 ) -> Iterator[bytes]:
-    """Made piece by piece, in any thread; `began` is when the page was asked for."""
-    own = list(families(_numbers(control, totals, pods, problems)))
+    """Made piece by piece, in any thread; `shadow` is what a candidate has decided, `began` when the page was asked
+    for."""
+    own = list(families(_numbers(control, totals, pods, problems, shadow)))
     return render(
         MetricsPage(
             http=list(totals.http.values()),
@@ -35,7 +41,13 @@ def metrics_page(
     )
 
 
-def _numbers(control: Control, totals: Totals, pods: Sequence[PodRow], problems: Sequence[Problem]) -> Numbers:
+def _numbers(
+    control: Control,
+    totals: Totals,
+    pods: Sequence[PodRow],
+    problems: Sequence[Problem],
+    shadow: tuple[int, int] | None,
+) -> Numbers:
     kernel = control.interception.kernel if control.interception is not None else None
     findings = Counter((problem.severity.value, problem.code) for problem in problems)
     severities = Counter(problem.severity for problem in problems)
@@ -78,6 +90,7 @@ def _numbers(control: Control, totals: Totals, pods: Sequence[PodRow], problems:
         bypasses=totals.bypasses.counts,
         series={"http": len(totals.http), "tcp": len(totals.tcp)},
         gone=totals.gone,
+        shadow=shadow,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..admin.state import AgentRow, EndpointRow, ExplainQuery, Heard, ModeRow, PodRow
+from ..admin.state import AgentRow, EndpointRow, ExplainQuery, Heard, ModeRow, PodRow, ShadowReport
 from ..config.problems import Problem, Severity
 from ..datapath.calm import CALM
 from ..registry.snapshot import Service, Snapshot
@@ -31,6 +31,7 @@ from .exposed import bound_address
 from .kernel import shown
 from .metrics_page import metrics_page
 from .options import Ebpf
+from .shadow_report import report
 
 
 class RunningNode:
@@ -88,6 +89,7 @@ class RunningNode:
         errors, warnings = self._problem_counts()
         return {
             "node": control.options.node,
+            "orders": control.options.operator_socket,
             "started": control.started,
             "ready": not missing,
             "missing": missing,
@@ -178,7 +180,7 @@ class RunningNode:
                     "name": listener.name,
                     "client": f"{message.client.namespace}/{message.client.name}",
                     "destination": dialled,
-                    "address": str(bound_address(listener.fds[0])) if dialled else "",
+                    "address": str(bound_address(listener.fds.sockets[0])) if dialled else "",
                 }
             )
         return rows
@@ -199,7 +201,7 @@ class RunningNode:
         return found[Severity.ERROR], found[Severity.WARNING]
 
     def mode(self, service: Service, port: int) -> ModeRow:
-        """As the service's own namespace sees it."""
+        """The way to a service port, as a client in the service's own namespace sees it."""
         views = self._control.views
         if views is None:
             return ModeRow(mode="", mode_reason="no tables are in force yet")
@@ -294,6 +296,11 @@ class RunningNode:
                 )
         return found
 
+    async def shadow(self, explained: bool) -> ShadowReport:
+        control = self._control
+        kernel = control.interception is not None
+        return await report(control.shadow, control.views, explained=explained, kernel=kernel)
+
     def changes(self) -> Sequence[Any]:
         return list(self._control.propagation.changes)
 
@@ -318,4 +325,5 @@ class RunningNode:
     async def metrics(self) -> Iterator[bytes]:
         began = time.perf_counter()
         totals = await self.telemetry()
-        return metrics_page(self._control, totals, self.pods(), self.problems(), began)
+        shadow = await self._control.shadow.numbers()
+        return metrics_page(self._control, totals, self.pods(), self.problems(), shadow, began)

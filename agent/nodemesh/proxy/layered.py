@@ -28,6 +28,7 @@ class Layered(Transport):
         self.local = lower.local
         self.remote = lower.remote
         self.accepted = lower.accepted
+        self.peer = lower.peer
         self.gate = lower.gate
 
     # what the proxy calls

@@ -81,7 +81,7 @@ class RequestRecord(ConnectionRecord):
         self.user_agent = b""
         self.request_id = b""
         self.trace: Trace | None = None  # its place in one, where requests are traced
-        self.tries: list[Try] | None = None  # those before the last one, which set out at `tried_at`
+        self.tries: tuple[Try, ...] = ()  # those before the last one, which set out at `tried_at`
         self.tried_at = 0.0
         self.received_at = -1.0  # seconds from the beginning to the end of the request, to the response's head
         self.answered_at = -1.0

@@ -27,6 +27,9 @@ from nodemesh.admin.state import (
     KernelEndpointRow,
     ModeRow,
     PodRow,
+    ShadowReport,
+    ShadowRow,
+    ShadowSample,
     Unheard,
 )
 from nodemesh.config.meshconfig import MeshConfigSpec
@@ -73,6 +76,17 @@ class FakeNode:
 
     def problems(self) -> tuple[Problem, ...]:
         return self.snapshot.problems
+
+    async def shadow(self, explained: bool) -> ShadowReport:
+        sample = ShadowSample(
+            at=1.0, client="default/a", method="GET", url="http://reviews:9080/", authority="reviews", headers={},
+            redacted=[], live={"outcome": "route"} if explained else None,
+        )  # fmt: skip
+        row = ShadowRow(
+            place="reviews:9080", count=2, aspects=["to"], live={"to": "v1"}, candidate={"to": "v2"}, live_rule="",
+            candidate_rule="", samples=[sample],
+        )  # fmt: skip
+        return ShadowReport(on=True, requests=3, differing=2, rows=[row])
 
     def missing(self) -> list[str]:
         return self.lacking

@@ -52,7 +52,7 @@ def test_a_span_says_what_the_conventions_and_istio_ask_for():
 
 
 def tried(record, *tries: Try):
-    record.tries, record.tried_at = list(tries), record.started + 0.01
+    record.tries, record.tried_at = tuple(tries), record.started + 0.01
     trace = Trace(TraceRule(provider="otel"), b"a" * 32, b"f" * 16, b"", True)
     return spans_of(record, trace, lambda _name: "")
 

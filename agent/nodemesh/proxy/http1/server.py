@@ -145,7 +145,7 @@ class Http1Server(Handler, Responder):
         try:
             while data and self._life < CLOSING:
                 if served == AT_ONCE:
-                    self._rest(data)
+                    self._yield_turn(data)
                     break
                 served += 1
                 head = self._buffer.cut(data)
@@ -229,7 +229,7 @@ class Http1Server(Handler, Responder):
         except ProtocolError as error:
             exchange.malformed(error)
 
-    def _rest(self, data: bytes) -> None:
+    def _yield_turn(self, data: bytes) -> None:
         """Go on with what has come when the others have had their turn."""
         self._held = data
         self._count_held()

@@ -9,7 +9,7 @@ from nodemesh.registry.sources.reviews import AT_ONCE, BAD, GOOD, NODE, WAITING,
 
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch):
-    monkeypatch.setattr(module, "REST", 0.0)
+    monkeypatch.setattr(module, "PAUSE", 0.0)
 
 
 class Api:
