@@ -26,6 +26,9 @@ from . import nodemesh, rules
 from .instructions_load import CALLED, STORED
 from .proxy import LOOPBACK
 
+#: Seconds of a pod's turn: callgrind takes 50 times as long, and each turn would end behind its first socket.
+TURN = 60.0
+
 #: What else is called: a service of gRPC with a rule of its own, and one of plain TCP.
 CALLS, STORE = ("10.96.77.20", 50051), ("10.96.77.21", 9000)
 
@@ -55,6 +58,7 @@ def main(ports: list[int], pods: list[int], log: str) -> None:
     found = [item for data in objects(*pods) for item in load_object(data, "bench").objects]
     tables = compile_tables(store.apply("bench", found))
     reactor = Reactor(Platform())
+    reactor.shared_turn = reactor.lone_turn = TURN
     telemetry = Telemetry(AccessLog(open_log(log), LogFormatter()))
     proxy = Proxy(reactor, reactor.clock, Random(1), telemetry, tables)
     client = Client(namespace=rules.NAMESPACE, name=nodemesh.CLIENT, labels={"app": nodemesh.CLIENT})

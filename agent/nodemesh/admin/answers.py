@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..telemetry.decisions import DecisionRecord
-from .state import KernelEndpointRow
+from .state import KernelEndpointRow, Unheard
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -203,7 +203,8 @@ class ChangeAnswer(Shape, frozen=True, kw_only=True):
 
 
 class PictureAnswer(Shape, frozen=True, kw_only=True):
-    """The calls of the last seconds as the live page draws them; `missing` says why there is nothing to see."""
+    """The calls of the last seconds as the live page draws them; `missing` says why there is nothing to see. `agents`
+    are the nodes whose agents were heard, `silent` the others."""
 
     as_of: float
     window: float
@@ -212,5 +213,7 @@ class PictureAnswer(Shape, frozen=True, kw_only=True):
     missing: list[str]
     problems: list[ProblemAnswer]
     changes: list[ChangeAnswer]
+    agents: list[str]
+    silent: list[Unheard]
     nodes: list[dict[str, Any]]
     edges: list[dict[str, Any]]

@@ -40,6 +40,7 @@ from .logs import Log
 from .managed import wanted_objects
 from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
+from .operator import Operator
 from .options import Ebpf, RunOptions, StartError
 from .propagation import Propagation
 from .publish import Publisher
@@ -48,6 +49,7 @@ from .resolve import Addresses, Resolver
 from .review import Review
 from .route_facts import StatusJudge
 from .routestatus import WantedStatus
+from .shadow import ShadowControl
 from .store import Children, StoreClient
 
 log = Log("control")
@@ -71,8 +73,9 @@ class Control:
         self.cluster: FollowedCluster | None = None
         if options.kubernetes:
             self.cluster = FollowedCluster(
-                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed
-            )
+                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
+                lambda: self.snapshot,
+            )  # fmt: skip
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
@@ -90,6 +93,8 @@ class Control:
             self.exporter,
         )
         self.publisher = Publisher(self.fleet)
+        self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
+        self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
@@ -136,12 +141,15 @@ class Control:
             ]
             if self.interception is not None:
                 duties.append(tasks.create_task(self.interception.run(), name="interception"))
+            if self.cluster is not None:
+                duties.append(tasks.create_task(self.cluster.answer_peers(node), name="peers"))
             await self._stop.wait()
             for duty in duties:
                 duty.cancel()
         if self.interception is not None:
             self.interception.end()
         await admin.cleanup()
+        self.operator.close()
         self.fleet.close()
 
     async def _beat(self) -> None:
@@ -276,6 +284,7 @@ class Control:
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
+        self.shadow.follow()
         self.propagation.published(tables.version, tables.causes, time.time())
         self.review.due()
         self.resolver.want(snapshot)
@@ -323,6 +332,8 @@ class Control:
         yield self.dialled.message(), ()
         yield from self.materials.replay()
         yield from self.publisher.replay(link)
+        yield from self.shadow.replay()
+        yield from self.operator.replay()
         yield from self.listeners.replay()
 
     def _changed(self) -> None:

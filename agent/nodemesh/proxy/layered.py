@@ -42,6 +42,10 @@ class Layered(Transport):
             return
         self._write(data)
 
+    def prompt(self) -> None:
+        if self.lower is not None:
+            self.lower.prompt()
+
     @property
     def stale(self) -> bool:
         return self.lower is not None and self.lower.stale
@@ -162,6 +166,9 @@ class Lower(Handler):
 
     def ended(self) -> None:
         self.upper.cut()
+
+    def prompted(self) -> None:
+        self.upper.handler.prompted()
 
     def drained(self) -> None:
         self.upper.written()

@@ -115,6 +115,48 @@ class GetConnections(Message, frozen=True, kw_only=True):
     id: int
 
 
+class AboutTaps(Message, frozen=True, kw_only=True):
+    """Base of what is said about those who look on while requests are decided about. `run` is a number of control's: a
+    shadow or a recording with the same number goes on with what it has counted."""
+
+    run: int
+
+
+class SetShadow(AboutTaps, frozen=True, kw_only=True):
+    """Decide by a candidate's tables, too. fds: a memfd with `routing.wire`'s update, which builds on version `base` of
+    the live ones; it stands until they change."""
+
+    base: int
+
+
+class EndShadow(AboutTaps, frozen=True, kw_only=True):
+    """Decide by the live tables alone."""
+
+
+class SetRecording(AboutTaps, frozen=True, kw_only=True):
+    """Keep the heads of requests until they are fetched, at most `most`. `shown` are fields, and `?name` parameters,
+    whose values are kept though they may be secret."""
+
+    most: int
+    shown: tuple[str, ...] = ()
+
+
+class EndRecording(AboutTaps, frozen=True, kw_only=True):
+    """Keep no more, and forget those that were kept."""
+
+
+class GetShadow(AboutTaps, frozen=True, kw_only=True):
+    """Ask for ShadowCounted."""
+
+    id: int
+
+
+class GetHeads(AboutTaps, frozen=True, kw_only=True):
+    """Ask for Heads."""
+
+    id: int
+
+
 class Drain(Message, frozen=True, kw_only=True):
     """Accept no more, say `Connection: close`, and exit when all is done or after `grace` seconds."""
 
@@ -157,6 +199,19 @@ class Connections(Message, frozen=True, kw_only=True):
     id: int
 
 
+class ShadowCounted(Message, frozen=True, kw_only=True):
+    """Answer to GetShadow. fds: a memfd with `telemetry.disagreement.ShadowCounts` (msgpack)."""
+
+    id: int
+
+
+class Heads(Message, frozen=True, kw_only=True):
+    """Answer to GetHeads. fds: a memfd with the heads that have come since the last answer, and how many were lost
+    (msgpack)."""
+
+    id: int
+
+
 FromControl = (
     SetTables
     | AddListener
@@ -169,6 +224,12 @@ FromControl = (
     | SetCounters
     | GetStatistics
     | GetConnections
+    | SetShadow
+    | EndShadow
+    | SetRecording
+    | EndRecording
+    | GetShadow
+    | GetHeads
     | Drain
 )
-FromWorker = Hello | Applied | Refused | Statistics | Connections
+FromWorker = Hello | Applied | Refused | Statistics | Connections | ShadowCounted | Heads

@@ -8,11 +8,13 @@ from ..routing.client import Client
 from ..routing.decision import Decision
 from ..routing.edge import Edge
 from ..routing.frontend import Frontend
+from ..routing.request import Request
 from ..routing.view import View
 from .accept.sources import Sources
 from .outlet import Outlet
 from .peer import Attested, ClientPeer
 from .shared import Shared
+from .tap import PodTap
 from .transport import Handler
 
 
@@ -32,7 +34,7 @@ class Pod:
 
     __slots__ = (
         "shared", "client", "peer", "view", "outlet", "lane", "gate", "gateway_port", "budget", "sources",
-        "connections", "server", "edge", "tracing", "_owner", "_removed",
+        "connections", "server", "edge", "tracing", "taps", "_owner", "_removed",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +46,7 @@ class Pod:
         self.view = view
         self.edge = Edge(view.tables.mesh, client)
         self.tracing = shared.telemetry.tracing(client)
+        self.taps: tuple[PodTap, ...] = ()  # who looks on while its requests are decided about
         self.outlet = outlet  # where its upstream connections leave from
         self.lane = outlet.lane
         self.gate = outlet.gate
@@ -75,6 +78,13 @@ class Pod:
             transport = gate.overdue(now)
             if transport is not None:
                 transport.give_up("the pod's buffers are full")
+
+    def decide_at_gateway(self, request: Request, name: str) -> Decision:
+        """What is to become of a request that came to its gateway port, over TLS with that server name or in plain."""
+        decision = self.view.http_gateway(self.gateway_port, request, name)
+        for tap in self.taps:
+            tap.gateway(self.gateway_port, name, request, decision)
+        return decision
 
     def decide_tls(self, frontend: Frontend | None, name: str, address: str = "") -> Decision:
         """What is to become of a TLS connection for that server name; `address` was dialled."""

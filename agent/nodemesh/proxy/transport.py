@@ -66,6 +66,9 @@ class Handler:
         """What is going on, for `nodemesh connections`."""
         return {}
 
+    def prompted(self) -> None:
+        """What was asked for by `Transport.prompt`."""
+
     def progress(self) -> None:
         """Count what has come so far, where it is not counted at its end alone; called every few seconds."""
 
@@ -128,6 +131,11 @@ class Transport(Gated):
     def send(self, data: Buffer) -> None:
         """Write before the loop waits again, or keep a copy of what the peer does not take yet."""
         raise NotImplementedError
+
+    def prompt(self) -> None:
+        """Have `Handler.prompted` called before the loop waits again, once however often this is asked for: who has a
+        little to say on many occasions says it together then."""
+        self.handler.prompted()
 
     def join(self, other: Transport) -> None:
         """While its handler stays, what comes to one of the two is for the other as it is: it may go there without

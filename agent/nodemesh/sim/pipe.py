@@ -34,7 +34,7 @@ class Events(deque[Callable[[], None]]):
 class MemoryTransport(Transport):
     """The proxy's end. What it sends arrives at once, as far as the peer's window takes it."""
 
-    __slots__ = ("far_end", "_events", "_out", "_in", "_paused", "_ending", "_lost")
+    __slots__ = ("far_end", "_events", "_out", "_in", "_paused", "_ending", "_lost", "_asked")
 
     def __init__(self, events: Events, handler: Handler, gate: Gate, accepted: bool) -> None:
         super().__init__(handler, accepted, accepted)
@@ -46,6 +46,7 @@ class MemoryTransport(Transport):
         self._paused = False
         self._ending = False
         self._lost = False
+        self._asked = False  # for a `prompt`
 
     def send(self, data: Buffer) -> None:
         if self.closed or self._lost:
@@ -55,6 +56,11 @@ class MemoryTransport(Transport):
         if self.established:
             self._flush()
         self._count()
+
+    def prompt(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._events.append(self._ask)
 
     @property
     def stale(self) -> bool:
@@ -127,6 +133,11 @@ class MemoryTransport(Transport):
         """Something comes from the peer."""
         self._in.append(item)
         self._events.append(self._deliver)
+
+    def _ask(self) -> None:
+        self._asked = False
+        if not self.closed:
+            self.handler.prompted()
 
     def _said(self) -> list[bytes]:
         """What has come and was not read."""

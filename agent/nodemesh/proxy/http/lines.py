@@ -55,14 +55,16 @@ class FieldName:
 
 
 class FieldLine:
-    """What a well-formed line says: the field's name, in lower case, and its value."""
+    """What a well-formed line says: the field's name, in lower case, and its value. `line` are its bytes where they are
+    kept."""
 
-    __slots__ = ("name", "value", "pair")
+    __slots__ = ("name", "value", "pair", "line")
 
     def __init__(self, name: bytes, value: bytes) -> None:
         self.name = name
         self.value = value
         self.pair = (name, value)
+        self.line = b""
 
 
 #: Well-formed lines that were read before. No `Bounded`: a field that has another value each time would fill that,
@@ -86,6 +88,7 @@ def read_line(line: bytes) -> FieldLine:
     if known.cached and len(line) <= CACHED_LENGTH:
         known.lines += 1
         if known.lines <= CACHED_VALUES:
+            field.line = line
             CACHE[line] = field
         if len(CACHE) >= CACHE_SIZE or known.lines >= CACHE_SIZE:
             CACHE.clear()
@@ -134,14 +137,24 @@ def tokens_of(value: bytes) -> tuple[bytes, ...]:
     return tokens
 
 
-def read_lines(lines: list[bytes]) -> tuple[list[FieldLine], bool]:
-    """What field lines say, and whether `CACHE` had all of them. Raises ProtocolError."""
+def read_lines(lines: list[bytes], last: list[FieldLine]) -> tuple[list[FieldLine], bool]:
+    """What field lines say, and whether they were known, all of them. Most of a head's lines are those of the head
+    before, whose lines are `last`: to compare costs less than to look up. Raises ProtocolError."""
     found: list[FieldLine] = []
     familiar = True
+    left = len(last)
     for line in lines:
+        field: FieldLine | None = None
+        if left:
+            field = last[-left]
+            left -= 1
+            if line and field.line == line:
+                found.append(field)
+                continue
         field = CACHE.get(line)
         if field is None:
             field = read_line(line)
             familiar = False
         found.append(field)
+    last[:] = found
     return found, familiar

@@ -57,6 +57,9 @@ QUERIED: Final[Bounded[bytes, Target]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 #: What a query may be made of becomes 1: visible characters, but for that with which a fragment begins.
 QUERY_BYTES: Final = bytes(0x21 <= byte != 0x7F and byte != 0x23 for byte in range(256))
 
+#: The lines of the last head that was not known.
+LAST: Final[list[FieldLine]] = []
+
 #: What requests say after their target (version and field lines), as it was understood before.
 KNOWN: Final[Bounded[bytes, RequestFields]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
@@ -122,7 +125,7 @@ def read_fields(text: bytes) -> RequestFields:
         raise ProtocolError(f"more than {MAX_FIELDS} fields", 431)
     if not version.startswith(b"HTTP/1."):
         raise ProtocolError(f"{version.decode()} is not spoken here", 505)
-    found, familiar = read_lines(lines)
+    found, familiar = read_lines(lines, LAST)
     layout = LAYOUTS.of(tuple([line.name for line in found]))
     headers: dict[bytes, bytes] = {}
     fields = RequestFields([lines[index] for index in layout.kept], layout.names, headers)

@@ -33,6 +33,9 @@ LAYOUTS: Final = Layouts(
 #: Heads that were understood before, as answers to other methods than HEAD.
 KNOWN: Final[Bounded[bytes, ResponseHead]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
+#: The lines of the last head that was not known.
+LAST: Final[list[FieldLine]] = []
+
 #: What such heads say by their status line and the lines that mean something to us: the head, without its fields.
 GISTS: Final[Bounded[tuple[bytes, ...], ResponseHead]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
@@ -55,7 +58,7 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     start = lines.pop(0)
     if len(lines) > MAX_FIELDS:
         raise ProtocolError(f"more than {MAX_FIELDS} fields")
-    found, familiar = read_lines(lines)
+    found, familiar = read_lines(lines, LAST)
     layout = LAYOUTS.of(tuple([line.name for line in found]))
     kept = [lines[index] for index in layout.kept]
     telling = (start, *[lines[index] for index in layout.meant])

@@ -191,8 +191,10 @@ class Http1Server(Handler, Responder):
         if fields.close or pod.shared.draining or (self._ended and not rest):
             self._end_after()
         session = self.session
-        begin = begin_web_exchange if session.grpc_web else begin_exchange
-        exchange = begin(session, head, self, self.alarm)
+        if session.grpc_web:
+            exchange = begin_web_exchange(session, head, self, self.alarm)
+        else:
+            exchange = begin_exchange(session, head, self, self.alarm)
         self.exchange = exchange
         if breach is None:
             exchange.start(data, self._body is None, trailers)

@@ -10,7 +10,7 @@ from ..http.connect_error import failure_of
 from ..http.pool import Pool
 from ..http.stream import Multiplexed, Stream
 from ..outlet import Outlet
-from ..transport import Buffer, Handler, Secured, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Secured, Transport
 from .client_stream import ClientCarrier, ClientStream
 from .codes import CANCEL, ENHANCE_YOUR_CALM
 from .connection import Http2Connection
@@ -48,7 +48,8 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     __slots__ = (
         "pool", "outlet", "lane", "name", "approach", "transport", "codec", "state", "requests", "opened", "idle_since",
-        "_streams", "_receiving", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged", "_backoff",
+        "_streams", "_receiving", "_answering", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged",
+        "_backoff",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
@@ -66,6 +67,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self.codec = Http2Connection(ClientRole(self), False, LIMITS, clock.now)
         self._streams: dict[ClientStream, None] = {}  # those that a requester waits for
         self._receiving = False
+        self._answering: list[ClientStream] = []  # since the last read, of which more may come than the head
         self._held = 0  # bytes that the pod's gate knows of, as held
         self._blocked = 0  # and as blocked
         self._heard = clock.now  # when anything came last
@@ -156,16 +158,18 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     def begin(self) -> None:
         self.requests += 1
-        if self._ping_timer is None:
+        if self._ping_timer is None and self.pool.target.cluster.pool.ping_interval > 0.0:
             self._await_ping()
 
     def flush(self) -> None:
-        if self._receiving or self.state == CLOSED:
-            return
-        self._count(self.codec.backlog, self.codec.kept)
-        self._write()
-        if self.codec.broken or (self.state == RETIRED and not self.busy):
-            self.close()
+        codec = self.codec
+        if codec.unsent < READ_SIZE and codec.backlog == self._held:
+            self.transport.prompt()
+        else:
+            self.prompted()
+
+    def answering(self, stream: ClientStream) -> None:
+        self._answering.append(stream)
 
     def left(self, stream: ClientStream) -> None:
         if stream not in self._streams or self.state == CLOSED:
@@ -195,12 +199,25 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._receiving = True
         try:
             self.codec.receive(bytes(data), clock.now)
+            if self._answering:
+                answering, self._answering = self._answering, []
+                for stream in answering:
+                    if stream.response is not None:
+                        stream.tell_head()
         finally:
             self._receiving = False
         self.flush()
 
     def ended(self) -> None:
         self._fail(Reason.UPSTREAM_CONNECTION_TERMINATION, "")
+
+    def prompted(self) -> None:
+        if self._receiving or self.state == CLOSED:
+            return
+        self._count(self.codec.backlog, self.codec.kept)
+        self._write()
+        if self.codec.broken or (self.state == RETIRED and not self.busy):
+            self.close()
 
     def drained(self) -> None:
         self.codec.flushed()
@@ -237,7 +254,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     def look(self) -> None:
         """Close what takes no request, and has none: an endpoint that allows no streams at all would have a connection
         of each request, until they are idle for too long."""
-        if self.codec.settled and not self.codec.capacity and not self.busy:
+        if not self._streams and self.codec.settled and not self.codec.capacity and not self.busy:
             self.retire()
 
     def goodbye(self, fault: Http2Fault) -> None:

@@ -67,6 +67,12 @@ RULES: Final[dict[int, re.Pattern[bytes]]] = {
     TE: re.compile(rb"trailers"),  # RFC 9113 section 8.2.2
 }
 
+#: Secrets: a table that an attacker can try values against would tell them (RFC 7541 section 7.1.3).
+SECRET: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
+
+#: What begins no literal (RFC 7541 section 6.2).
+UNWRITTEN: Final = b"\xff"
+
 #: What each entry of a table costs beside its strings (RFC 7541 section 4.1).
 OVERHEAD: Final = 32
 
@@ -76,9 +82,10 @@ SEEN: Final[Bounded[bytes, int]] = Bounded(1024, 64)
 
 class Field:
     """One field. `pair` is its name and value for whoever reads heads, `size` what it costs in a table or a list. A
-    field that may not be in HTTP/2 is MALFORMED: who sees it knows only that."""
+    field that may not be in HTTP/2 is MALFORMED: who sees it knows only that. `written` are the bytes of the literal
+    that it was, where these mean the same for any table, and may be remembered; else UNWRITTEN."""
 
-    __slots__ = ("name", "value", "kind", "pair", "size", "never")
+    __slots__ = ("name", "value", "kind", "pair", "size", "never", "written")
 
     def __init__(self, name: bytes, value: bytes, never: bool = False) -> None:
         self.size = len(name) + len(value) + OVERHEAD
@@ -97,6 +104,7 @@ class Field:
         self.value = value
         self.kind = kind
         self.pair = (name, value)
+        self.written = UNWRITTEN
         self.never = never  # to be indexed, by anyone (RFC 7541 section 6.2.3)
 
 

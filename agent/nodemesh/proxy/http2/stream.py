@@ -7,8 +7,8 @@ from typing import Final
 from .head import UNKNOWN, Pair
 from .receiver import Receiver
 
-# States. Reserved ones do not come up: nobody pushes. A closed stream is an object no more, and is remembered by how it
-# was closed.
+# States, a bit for each side that says no more. Reserved ones do not come up: nobody pushes. A closed stream is an
+# object no more, and is remembered by how it was closed.
 OPEN: Final = 0
 LOCAL: Final = 1  # half-closed (local): we have said END_STREAM
 REMOTE: Final = 2  # half-closed (remote): the peer has
@@ -89,9 +89,9 @@ class Http2Stream:
     @property
     def reading(self) -> bool:
         """The peer has not said END_STREAM."""
-        return self.state == OPEN or self.state == LOCAL
+        return not self.state & REMOTE
 
     @property
     def writing(self) -> bool:
         """We have not said END_STREAM, nor will with what waits."""
-        return (self.state == OPEN or self.state == REMOTE) and not self.finishing
+        return not self.state & LOCAL and not self.finishing

@@ -219,9 +219,9 @@ class Reactor(Network):
             self.loop.lanes.lull.served(streams, self.clock.now)
 
     def flush(self) -> None:
-        """Tell of connections that stood at once (whoever asked for them has the transports by now), and send what the
-        ones that were served have to say. In one go, since a peer that sleeps is woken by the first message and awake
-        for the rest: waking it is the dearest part of sending a small one."""
+        """Tell of connections that stood at once (whoever asked for them has the transports by now), prompt those that
+        want it, and send what the ones that were served have to say. In one go, since a peer that sleeps is woken by
+        the first message and awake for the rest: waking it is the dearest part of sending a small one."""
         while self._stood:
             stood, self._stood = self._stood, []
             for transport in stood:
@@ -229,9 +229,17 @@ class Reactor(Network):
                     transport.stood()
                 except Exception:
                     self._give_up(transport)
-        unsent = self.loop.unsent
+        loop = self.loop
+        while loop.prompted:
+            prompted, loop.prompted = loop.prompted, {}
+            for transport in prompted:
+                try:
+                    transport.handler.prompted()
+                except Exception:
+                    self._give_up(transport)
+        unsent = loop.unsent
         if unsent:
-            self.loop.unsent = []
+            loop.unsent = []
             for transport in unsent:
                 transport.flush()
 

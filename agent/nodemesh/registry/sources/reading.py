@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ...bounded import Bounded
+from ...config.annotations import OWN
 from ...config.core import (
     EndpointConditions,
     EndpointHints,
@@ -26,7 +27,7 @@ from ..assemble import CLUSTER_SCOPED, SERVICE_NAME_LABEL, ObjectKey
 from .resources import Resource
 from .watch import JsonDecoder, ObjectHead, decode_object
 
-#: Kinds whose annotations say something to the mesh (of a remote pod they do not).
+#: Kinds whose annotations say something to the mesh (of a remote pod they do not); of others our own do.
 ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
 #: Annotations that are long and say nothing to the mesh.
 BULKY = ("kubectl.kubernetes.io/last-applied-configuration",)
@@ -132,9 +133,10 @@ def compact(entry: SliceEndpoint) -> SliceEndpoint:
 def slim(item: Object[Any]) -> Object[Any]:
     """Without what changes or costs memory and matters to nobody: equal means that nothing happened."""
     meta = item.meta
-    annotations: dict[str, str] = {}
-    if item.kind in ANNOTATED:
-        annotations = {key: value for key, value in meta.annotations.items() if key not in BULKY}
+    every = item.kind in ANNOTATED
+    annotations = {
+        key: value for key, value in meta.annotations.items() if (every and key not in BULKY) or key.startswith(OWN)
+    }
     labels = meta.labels
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}

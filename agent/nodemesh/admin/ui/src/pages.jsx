@@ -1,7 +1,7 @@
 // Tables of all that the agent knows: routes, endpoints, pods, problems, history.
 
 import { useState } from "preact/hooks";
-import { useAnswer } from "./api.js";
+import { EVERYWHERE, useAnswer } from "./api.js";
 import { Changes, Command, Problems } from "./panel.jsx";
 
 const SHOWN = 200;
@@ -34,7 +34,9 @@ const TABLES = {
   },
   pods: {
     command: "nodemesh pods",
+    query: EVERYWHERE,
     columns: {
+      node: (row) => row.node,
       pod: (row) => `${row.namespace}/${row.name}`,
       addresses: (row) => row.addresses.join(", "),
       "in the mesh": (row) => (row.enrolled ? "yes" : "no"),
@@ -44,9 +46,9 @@ const TABLES = {
 };
 
 function Table({ name, when }) {
-  const { command, columns } = TABLES[name];
+  const { command, columns, query = {} } = TABLES[name];
   const [search, setSearch] = useState("");
-  const { rows, error } = useAnswer(name, {}, when);
+  const { rows, error } = useAnswer(name, query, when);
   if (error) return <p class="error">{error}</p>;
   if (!rows) return <p class="quiet">asking …</p>;
   const cells = rows.map((row) => Object.values(columns).map((value) => String(value(row))));
