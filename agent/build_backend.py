@@ -35,6 +35,7 @@ HOT = (
     "routing/request.py",
     "routing/rewrite.py",
     "telemetry/access_log.py",
+    "telemetry/decisions.py",
     "telemetry/formatting.py",
     "telemetry/histogram.py",
     "telemetry/operators.py",
