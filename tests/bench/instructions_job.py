@@ -13,6 +13,7 @@ from nodemesh.config.load import load_object
 from nodemesh.proxy.accept.reception import Reception
 from nodemesh.proxy.io.platform import Platform
 from nodemesh.proxy.io.reactor import Reactor
+from nodemesh.proxy.peer import ListenerRole
 from nodemesh.proxy.proxy import Proxy
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
@@ -62,7 +63,7 @@ def main(ports: list[int], pods: list[int], log: str) -> None:
     proxy = Proxy(reactor, reactor.clock, Random(1), telemetry, tables)
     client = Client(namespace=rules.NAMESPACE, name=nodemesh.CLIENT, labels={"app": nodemesh.CLIENT})
     lane = reactor.add_lane()
-    reception = Reception(proxy.add_pod(1, client, -1, lane))
+    reception = Reception(proxy.add_pod(1, client, -1, lane), ListenerRole.OUTBOUND)
     for port, dialled in zip(ports, ((rules.ADDRESS, rules.PORT), CALLS, STORE), strict=True):
         listener = socket.create_server((LOOPBACK, port), backlog=1024)
         listener.setblocking(False)

@@ -16,6 +16,7 @@ from . import (
     instructions_suite,
     relay_suite,
     rollout_suite,
+    shadow_suite,
     soak_suite,
     tables_suite,
 )
@@ -27,6 +28,7 @@ SUITES: dict[str, Callable[[Options], Outcome]] = {
     "relay": relay_suite.run,
     "fairness": fairness_suite.run,
     "exchange": exchange_suite.run,
+    "shadow": shadow_suite.run,
     "codec": codec_suite.run,
     "instructions": instructions_suite.run,
     "tables": tables_suite.run,

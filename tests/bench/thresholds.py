@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from . import cluster_suite
+from . import cluster_suite, shadow_suite
 from .datapath_suite import LATENCY, THROUGHPUT
 from .nodemesh import compiled
 from .outcome import Figure, Outcome
@@ -45,6 +45,8 @@ THRESHOLDS = (
     Threshold("relay", WRITES_16K, "nodemesh", "speed", ">=", 0.85),
     Threshold("relay", WRITES_1M, "nodemesh", "speed", ">=", 0.85),
     Threshold("relay", SHORT, "nodemesh", "ratio", ">=", 1.2),
+    # What a candidate beside the live configuration costs of a request's CPU, without the system calls.
+    Threshold("shadow", shadow_suite.CASE, "shadow", "more", "<=", 15.0),
     # From an API server to the first table, one change to a worker, and what that takes.
     Threshold("cluster", f"{CLUSTER}: start to first answer", "", "value", "<=", 15.0),
     Threshold("cluster", f"{CLUSTER}: change to worker, churn", "", "value", "<=", 200.0),

@@ -237,6 +237,9 @@ class AdminApi:
     async def changes(self, _request: web.Request) -> web.Response:
         return json_response(self._node.changes()[::-1])
 
+    async def shadow(self, request: web.Request) -> web.Response:
+        return json_response(await self._node.shadow(explained=bool(request.query.get("explain"))))
+
     async def explain(self, request: web.Request) -> web.Response:
         return json_response(self._node.explain(question(request)))
 

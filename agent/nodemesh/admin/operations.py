@@ -20,7 +20,7 @@ from .answers import (
     ServiceAnswer,
     VersionAnswer,
 )
-from .state import PodRow
+from .state import PodRow, ShadowReport
 
 JSON = "application/json"
 
@@ -125,6 +125,13 @@ OPERATIONS = (
             Parameter("gateway", "labels of a gateway workload, `k=v,…`"),
             Parameter("sni", "the server name, if it is another than the URL's"),
         ),
+    ),
+    Operation(
+        "/shadow",
+        "shadow",
+        "The candidate beside the live configuration, and which requests it would have answered otherwise.",
+        (ShadowReport,),
+        (Parameter("explain", "`1`: with what explain says of a sample of each, on both sides"),),
     ),
     Operation("/config/problems", "problems", "All findings in the configuration.", (list[ProblemAnswer],)),
     Operation(

@@ -68,6 +68,57 @@ class ModeRow(msgspec.Struct, frozen=True, kw_only=True):
     kernel_endpoints: tuple[KernelEndpointRow, ...] = ()
 
 
+class ShadowSample(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that would be answered otherwise: who asked what, without secrets (`redacted` names the fields, and
+    with `?` before it the parameters, whose values are gone). `live` and `candidate` are what `explain` says of it,
+    where that is asked for; `unsure` are the redacted parts that rules look at, so that it may say something else."""
+
+    at: float
+    client: str
+    method: str
+    url: str
+    authority: str
+    headers: dict[str, str]
+    redacted: list[str]
+    unsure: list[str] = []
+    live: dict[str, Any] | None = None
+    candidate: dict[str, Any] | None = None
+
+
+class ShadowRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests to one place that would all be answered otherwise in the same way: by aspect (`to` is where they go)
+    what both sides say, the rules with their places, how many there were, samples."""
+
+    place: str
+    count: int
+    aspects: list[str]
+    live: dict[str, str]
+    candidate: dict[str, str]
+    live_rule: str
+    candidate_rule: str
+    samples: list[ShadowSample]
+
+
+class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The shadow on this node. Of `requests` to what the candidate changes, `differing` would be answered otherwise; of
+    those `folded` are in no row. `failed` are requests that the candidate could not decide about, with the first
+    `error`. `unseen` are places that the candidate changes whose connections do not come to the proxy. `until` is 0
+    where no time was given."""
+
+    on: bool
+    asked_by: str = ""
+    since: float = 0.0
+    until: float = 0.0
+    objects: list[str] = []
+    requests: int = 0
+    differing: int = 0
+    folded: int = 0
+    failed: int = 0
+    error: str = ""
+    unseen: list[str] = []
+    rows: list[ShadowRow] = []
+
+
 class ExplainQuery(msgspec.Struct, frozen=True, kw_only=True):
     """A question to `explain`; `client` is `namespace` or `namespace/name`, `gateway` labels select a gateway."""
 
@@ -116,6 +167,9 @@ class AdminNode(Protocol):
 
     def endpoint_states(self) -> Mapping[tuple[str, int], EndpointRow]:
         """By address and port: what the data plane knows of endpoints under a policy."""
+
+    async def shadow(self, explained: bool) -> ShadowReport:
+        """What a candidate would have answered otherwise so far, fetched now."""
 
     def changes(self) -> Sequence[Any]:
         """The newest changes of the configuration, oldest first, and how long they took."""

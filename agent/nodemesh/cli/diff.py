@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from .client import fetch_bytes
-from .files import read_files, read_text
+from .files import read_agent, read_candidate
 from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
 
 if TYPE_CHECKING:
@@ -67,18 +66,4 @@ def diff(old: str, new: tuple[str, ...], admin: str, over: bool, seconds: float,
 
 
 def _side(paths: tuple[str, ...], admin: str) -> Snapshot:
-    if paths == (AGENT,):
-        from ..registry.carry import CarryError, decode_snapshot
-
-        try:
-            return decode_snapshot(fetch_bytes(admin, "/snapshot"))
-        except CarryError as error:
-            raise CommandError(str(error)) from None
-    if paths == ("-",):
-        text = sys.stdin.buffer.read()
-        if not text.strip():
-            raise CommandError("there is nothing on standard input; did the command before it fail?")
-        return read_text(text, "<stdin>")
-    for path in paths:
-        click.Path(exists=True).convert(path, None, None)
-    return read_files(paths)
+    return read_agent(admin) if paths == (AGENT,) else read_candidate(paths)

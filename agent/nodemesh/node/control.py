@@ -40,6 +40,7 @@ from .logs import Log
 from .managed import wanted_objects
 from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
+from .operator import Operator
 from .options import Ebpf, RunOptions, StartError
 from .propagation import Propagation
 from .publish import Publisher
@@ -48,6 +49,7 @@ from .resolve import Addresses, Resolver
 from .review import Review
 from .route_facts import StatusJudge
 from .routestatus import WantedStatus
+from .shadow import ShadowControl
 from .store import Children, StoreClient
 
 log = Log("control")
@@ -90,6 +92,8 @@ class Control:
             self.exporter,
         )
         self.publisher = Publisher(self.fleet)
+        self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
+        self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
@@ -142,6 +146,7 @@ class Control:
         if self.interception is not None:
             self.interception.end()
         await admin.cleanup()
+        self.operator.close()
         self.fleet.close()
 
     async def _beat(self) -> None:
@@ -276,6 +281,7 @@ class Control:
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
+        self.shadow.follow()
         self.propagation.published(tables.version, tables.causes, time.time())
         self.review.due()
         self.resolver.want(snapshot)
@@ -323,6 +329,8 @@ class Control:
         yield self.dialled.message(), ()
         yield from self.materials.replay()
         yield from self.publisher.replay(link)
+        yield from self.shadow.replay()
+        yield from self.operator.replay()
         yield from self.listeners.replay()
 
     def _changed(self) -> None:

@@ -110,6 +110,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     control_limit: float = 30.0
 
     @property
+    def operator_socket(self) -> str:
+        """Where this generation's control takes orders."""
+        folder, _, name = self.control_socket.rpartition("/")
+        return f"{folder}/{name.replace('control', 'operator')}"
+
+    @property
     def serves_gateways_alone(self) -> bool:
         """Whether this is a gateway's own pod: what is in its file system is there for the gateway."""
         return bool(self.gateway) and self.ebpf is Ebpf.OFF

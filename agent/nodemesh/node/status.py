@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..admin.state import EndpointRow, ExplainQuery, ModeRow, PodRow
+from ..admin.state import EndpointRow, ExplainQuery, ModeRow, PodRow, ShadowReport
 from ..config.meshconfig import MetricsReporter
 from ..config.problems import Problem, Severity
 from ..datapath.calm import CALM
@@ -32,8 +32,9 @@ from ..telemetry.totals import Totals
 from .control import Control
 from .exposed import bound_address
 from .kernel import shown
-from .metrics import GroupGauges, Numbers, families, page_families
+from .metrics import GroupGauges, Numbers, families, page_families, refused_objects
 from .options import Ebpf
+from .shadow_report import report
 
 
 class RunningNode:
@@ -68,6 +69,7 @@ class RunningNode:
         errors, warnings = self._problem_counts()
         return {
             "node": control.options.node,
+            "orders": control.options.operator_socket,
             "started": control.started,
             "ready": not missing,
             "missing": missing,
@@ -158,7 +160,7 @@ class RunningNode:
                     "name": listener.name,
                     "client": f"{message.client.namespace}/{message.client.name}",
                     "destination": dialled,
-                    "address": str(bound_address(listener.fds[0])) if dialled else "",
+                    "address": str(bound_address(listener.fds.sockets[0])) if dialled else "",
                 }
             )
         return rows
@@ -179,7 +181,7 @@ class RunningNode:
         return found[Severity.ERROR], found[Severity.WARNING]
 
     def mode(self, service: Service, port: int) -> ModeRow:
-        """As the service's own namespace sees it."""
+        """The way to a service port, as a client in the service's own namespace sees it."""
         views = self._control.views
         if views is None:
             return ModeRow(mode="", mode_reason="no tables are in force yet")
@@ -274,6 +276,11 @@ class RunningNode:
                 )
         return found
 
+    async def shadow(self, explained: bool) -> ShadowReport:
+        control = self._control
+        kernel = control.interception is not None
+        return await report(control.shadow, control.views, explained=explained, kernel=kernel)
+
     def changes(self) -> Sequence[Any]:
         return list(self._control.propagation.changes)
 
@@ -341,6 +348,7 @@ class RunningNode:
             bypasses=totals.bypasses.counts,
             series={"http": len(totals.http), "tcp": len(totals.tcp)},
             gone=totals.gone,
+            shadow=await control.shadow.numbers(),
         )
         own = list(families(numbers))
         return render(
@@ -381,11 +389,3 @@ class RunningNode:
             if end is not None:
                 found.append((use.holder, use.path, end))
         return found
-
-
-def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:
-    """The objects that are not in force as they are written, each once."""
-    refused = (problem for problem in snapshot.problems if problem.refused and problem.name)
-    return list(
-        dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name, problem.group) for problem in refused)
-    )

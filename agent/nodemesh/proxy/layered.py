@@ -5,6 +5,8 @@ this end is established. `Lower` is the lower connection's handler: what it hear
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .transport import Buffer, Handler, Transport
 
 
@@ -26,6 +28,7 @@ class Layered(Transport):
         self.local = lower.local
         self.remote = lower.remote
         self.accepted = lower.accepted
+        self.peer = lower.peer
         self.gate = lower.gate
 
     # what the proxy calls
@@ -46,6 +49,10 @@ class Layered(Transport):
     @property
     def stale(self) -> bool:
         return self.lower is not None and self.lower.stale
+
+    def later(self, callback: Callable[[], None]) -> None:
+        assert self.lower is not None
+        self.lower.later(callback)
 
     def pause(self) -> None:
         self._paused = True

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from nodemesh.admin.state import EndpointRow, ModeRow
+from nodemesh.admin.state import EndpointRow, ModeRow, ShadowReport
 from nodemesh.config.load import load_text
 from nodemesh.config.problems import Problem
 from nodemesh.node.propagation import Rollout
@@ -116,6 +116,9 @@ class PageNode:
         self.calls = self._calls()
         for back in range(70, 0, -5):
             self.tick(time.time() - back, 5)
+
+    async def shadow(self, explained: bool) -> ShadowReport:
+        return ShadowReport(on=False)
 
     def _calls(self) -> list[tuple[int, int, int]]:
         """(caller, called, requests a second)."""

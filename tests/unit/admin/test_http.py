@@ -19,7 +19,16 @@ from tests.unit.telemetry.samples import request
 
 from nodemesh import __version__
 from nodemesh.admin.http import serve
-from nodemesh.admin.state import EndpointRow, ExplainQuery, KernelEndpointRow, ModeRow, PodRow
+from nodemesh.admin.state import (
+    EndpointRow,
+    ExplainQuery,
+    KernelEndpointRow,
+    ModeRow,
+    PodRow,
+    ShadowReport,
+    ShadowRow,
+    ShadowSample,
+)
 from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
@@ -64,6 +73,17 @@ class FakeNode:
 
     def problems(self) -> tuple[Problem, ...]:
         return self.snapshot.problems
+
+    async def shadow(self, explained: bool) -> ShadowReport:
+        sample = ShadowSample(
+            at=1.0, client="default/a", method="GET", url="http://reviews:9080/", authority="reviews", headers={},
+            redacted=[], live={"outcome": "route"} if explained else None,
+        )  # fmt: skip
+        row = ShadowRow(
+            place="reviews:9080", count=2, aspects=["to"], live={"to": "v1"}, candidate={"to": "v2"}, live_rule="",
+            candidate_rule="", samples=[sample],
+        )  # fmt: skip
+        return ShadowReport(on=True, requests=3, differing=2, rows=[row])
 
     def missing(self) -> list[str]:
         return self.lacking

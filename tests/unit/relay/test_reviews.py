@@ -9,7 +9,7 @@ from nodemesh.relay.reviews import AT_ONCE, BAD, GOOD, NODE, WAITING, Busy, Revi
 
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch):
-    monkeypatch.setattr(module, "REST", 0.0)
+    monkeypatch.setattr(module, "PAUSE", 0.0)
 
 
 class Api:

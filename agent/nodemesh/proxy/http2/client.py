@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ssl import SSLObject
 from typing import Final
 
 from ...reasons import Reason
@@ -11,8 +10,7 @@ from ..http.connect_error import failure_of
 from ..http.pool import Pool
 from ..http.stream import Multiplexed, Stream
 from ..outlet import Outlet
-from ..tls.transport import TlsTransport
-from ..transport import READ_SIZE, Buffer, Handler, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Secured, Transport
 from .client_stream import ClientCarrier, ClientStream
 from .codes import CANCEL, ENHANCE_YOUR_CALM
 from .connection import Http2Connection
@@ -49,8 +47,9 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     """One connection. It is in its pool while it takes requests."""
 
     __slots__ = (
-        "pool", "outlet", "lane", "name", "transport", "codec", "state", "requests", "opened", "idle_since", "_streams",
-        "_receiving", "_answering", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged", "_backoff",
+        "pool", "outlet", "lane", "name", "approach", "transport", "codec", "state", "requests", "opened", "idle_since",
+        "_streams", "_receiving", "_answering", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged",
+        "_backoff",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
@@ -59,6 +58,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self.pool = pool
         self.outlet = outlet
         self.lane = outlet.lane
+        self.approach = pool.approach
         self.name = name
         self.state = CONNECTING
         self.requests = 0
@@ -76,7 +76,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._timer: Timer | None = clock.after(target.cluster.pool.connect_timeout, self._timed_out)
         self._ping_timer: Timer | None = None
         pool.line.open += 1
-        self.transport: Transport = target.connect(pool.host, outlet, self, name, "h2")
+        self.transport: Transport = target.connect(pool.host, outlet, self, self.approach, name, "h2")
         self.flush()
 
     # --- what the pool asks
@@ -99,7 +99,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._streams[found] = None
         return found
 
-    def rest(self, now: float) -> None:
+    def became_idle(self, now: float) -> None:
         self.idle_since = now
 
     def retire(self) -> None:
@@ -144,8 +144,8 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         return self.transport.local
 
     @property
-    def security(self) -> SSLObject | None:
-        return self.transport.connection if isinstance(self.transport, TlsTransport) else None
+    def security(self) -> Secured | None:
+        return self.transport.security
 
     @property
     def stale(self) -> bool:
@@ -184,8 +184,8 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     def connected(self) -> None:
         self._stop_timer()
-        transport = self.transport
-        if isinstance(transport, TlsTransport) and transport.connection.selected_alpn_protocol() not in ("h2", None):
+        security = self.transport.security
+        if security is not None and security.selected_alpn_protocol() not in ("h2", None):
             self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, "the server chose HTTP/1.1 where HTTP/2 was to be spoken")
             return
         if self.state == CONNECTING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ssl import SSLObject
 from typing import Final
 
 from mypy_extensions import trait
@@ -10,7 +9,7 @@ from mypy_extensions import trait
 from ...reasons import Reason
 from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.stream import Requester, Stream
-from ..transport import SILENT, Buffer
+from ..transport import SILENT, Buffer, Secured
 from .codes import CANCEL, NO_ERROR
 from .fault import Http2Fault
 from .head import Head, Pair
@@ -60,7 +59,7 @@ class ClientCarrier:
         raise NotImplementedError
 
     @property
-    def security(self) -> SSLObject | None:
+    def security(self) -> Secured | None:
         """The TLS that it goes over."""
         raise NotImplementedError
 
@@ -208,7 +207,7 @@ class ClientStream(Receiver, Stream):
         return self._carrier.local
 
     @property
-    def security(self) -> SSLObject | None:
+    def security(self) -> Secured | None:
         return self._carrier.security
 
     # --- what the codec tells

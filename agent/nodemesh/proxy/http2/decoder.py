@@ -103,7 +103,7 @@ class Decoder:
         return fields
 
     def _remember(self, block: bytes, section: Section) -> None:
-        """A block may come again, and mean the same."""
+        """A block may come again, and mean the same. No `Bounded`: the bytes count, which are the peer's choice."""
         if section.size > REMEMBERED_SIZE:
             return
         self._known_size += section.size

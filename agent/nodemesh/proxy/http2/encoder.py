@@ -117,7 +117,7 @@ SEEN: Final[dict[Pair, KnownField]] = dict(STATIC)
 
 
 def forget() -> None:
-    """Start over: what matters comes back at once."""
+    """Start over, both together: no `Bounded`, for the static table's fields stay, and a name counts its values."""
     NAMES.clear()
     SEEN.clear()
     SEEN.update(STATIC)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ...bounded import Bounded
+
 # What a field is. Small numbers, so that heads compare integers.
 PLAIN: Final = 0
 METHOD: Final = 1
@@ -74,10 +76,8 @@ UNWRITTEN: Final = b"\xff"
 #: What each entry of a table costs beside its strings (RFC 7541 section 4.1).
 OVERHEAD: Final = 32
 
-#: Names, with their kinds, that were seen; at so many they start over. Longer ones are not kept.
-SEEN: Final[dict[bytes, int]] = dict(KINDS)
-MAX_SEEN: Final = 1024
-MAX_SEEN_LENGTH: Final = 64
+#: Names that were seen, with their kinds; longer ones are not kept.
+SEEN: Final[Bounded[bytes, int]] = Bounded(1024, 64)
 
 
 class Field:
@@ -89,7 +89,7 @@ class Field:
 
     def __init__(self, name: bytes, value: bytes, never: bool = False) -> None:
         self.size = len(name) + len(value) + OVERHEAD
-        kind = SEEN.get(name)
+        kind = SEEN.found.get(name)
         if kind is None:
             kind = kind_of(name)
         if BAD_VALUE.search(value) is not None:
@@ -110,10 +110,7 @@ class Field:
 
 def kind_of(name: bytes) -> int:
     """The kind of a field with a name that `SEEN` does not have."""
-    kind = PLAIN if NAME.fullmatch(name) is not None else MALFORMED
-    if len(name) <= MAX_SEEN_LENGTH:
-        if len(SEEN) >= MAX_SEEN:
-            SEEN.clear()
-            SEEN.update(KINDS)
-        SEEN[name] = kind
-    return kind
+    kind = KINDS.get(name)
+    if kind is None:
+        kind = PLAIN if NAME.fullmatch(name) is not None else MALFORMED
+    return SEEN.keep(name, kind, len(name))

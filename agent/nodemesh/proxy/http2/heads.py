@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...bounded import Bounded
 from ...routing.fields import gather, leave_hop
 from ..grpc.status import NO_STATUS, read_status
 from ..http.errors import ProtocolError
@@ -25,9 +26,7 @@ STATUSES: Final[dict[int, Pair]] = {status: (b":status", b"%d" % status) for sta
 
 #: Lines that the proxy says, taken apart: mostly the same, by rules and for each request. At so many they start over;
 #: longer ones are not kept.
-SAID: Final[dict[bytes, Pair]] = {}
-SAID_SIZE: Final = 1024
-SAID_LENGTH: Final = 256
+SAID: Final[Bounded[bytes, Pair]] = Bounded(1024, longest=256)
 
 #: What is passed on of a request's fields, and what neither rules nor upstreams see.
 FORWARDED: Final = frozenset({PLAIN, SERVER, GRPC_STATUS, EXPECT})
@@ -158,7 +157,7 @@ def add_fields(pairs: list[Pair], fields: Fields, edits: Edits) -> None:
     else:
         pairs += [pair for pair in came if pair[0] not in edits]
     for name, said in edits.items():
-        pair = SAID.get(said)
+        pair = SAID.found.get(said)
         if pair is not None:
             pairs.append(pair)
         elif said and name not in UNSAID:
@@ -172,10 +171,8 @@ def add_said(pairs: list[Pair], name: bytes, said: bytes) -> None:
         return
     pair = (name, said[len(name) + 1 :].strip(b" \t"))
     pairs.append(pair)
-    if len(said) <= SAID_LENGTH and name not in SECRET:
-        if len(SAID) >= SAID_SIZE:
-            SAID.clear()
-        SAID[said] = pair
+    if name not in SECRET:
+        SAID.keep(said, pair, len(said))
 
 
 def pairs_of(lines: list[bytes]) -> list[Pair]:

@@ -52,8 +52,8 @@ DRAIN_DELAY: Final = 1.0
 #: Seconds during which a client that we close may still read what was sent.
 LINGER: Final = 1.0
 
-#: Streams that one read may open before others get their turn.
-AT_ONCE: Final = 16
+#: Streams that one read may open before others get their turn: each may cost a connection to an upstream.
+AT_ONCE: Final = 4
 
 #: What a pod's connection may ask of us, and one from outside, at a gateway.
 POD_LIMITS: Final = Http2Limits()
@@ -103,11 +103,11 @@ class Http2Server(Handler, ServerCarrier):
     def received(self, data: Buffer) -> None:
         if self.state >= CLOSING:
             return
-        codec, clock = self.codec, self.pod.shared.clock
+        codec = self.codec
         codec.quota = AT_ONCE
         self._receiving = True
         try:
-            codec.receive(data if isinstance(data, bytes) else bytes(data), clock.now)
+            codec.receive(data if isinstance(data, bytes) else bytes(data), self.pod.shared.clock.now)
             if self._begun:
                 begun, self._begun = self._begun, []
                 for stream in begun:
@@ -118,7 +118,7 @@ class Http2Server(Handler, ServerCarrier):
         self.flush()
         if codec.quota <= 0 and codec.stalled and self.state < CLOSING:
             self.transport.pause()
-            clock.after(0.0, self._go_on)
+            self.transport.later(self._go_on)
 
     def ended(self) -> None:
         self._lose(GONE)
@@ -221,7 +221,7 @@ class Http2Server(Handler, ServerCarrier):
             change, self._blocked = blocked - self._blocked, blocked
             gate.change_blocked(change)
             if change > 0 and gate.choked and self.pod.gateway_port:
-                self.pod.shared.clock.after(0.0, self._relieve)
+                self.transport.later(self._relieve)
 
     def _relieve(self) -> None:
         """A client outside has more answers waiting for its windows than it may. The upstreams are the gateway's, and

@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from ..clock import Clock
 from ..layered import Layered, Lower
-from ..transport import Buffer, Handler, Transport
+from ..transport import Buffer, Handler, Secured, Transport
 
 #: More than a record's 16 KiB of plain text (RFC 8446 section 5.1) is never returned by one read.
 RECORD: Final = 16 * 1024
@@ -22,7 +21,8 @@ RECORD: Final = 16 * 1024
 #: Plain text that is handed on at once.
 BULK_SIZE: Final = 256 * 1024
 
-#: Where it stands meanwhile: a worker has one thread, and nobody keeps it longer than `Handler.received` takes.
+#: Holds it for one call of `Handler.received`, as each buffer of a transport in bulk (`transport.Buffer`); a worker has
+#: one thread.
 _plain: Final = memoryview(bytearray(BULK_SIZE))
 
 
@@ -36,38 +36,45 @@ class TlsError(OSError):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Terms:
-    """What a handshake is made with: certificates, names, versions."""
+    """What a handshake is made with: `context` has certificates and versions, `server` says which end it is, `name` is
+    the server's that is asked for. What they are put on, two buffers here or a socket, is no matter to them."""
 
-    __slots__ = ()
+    __slots__ = ("context", "server", "name")
 
-    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
-        """A new connection on these buffers. Raises ValueError for an impossible server name."""
-        raise NotImplementedError
+    def __init__(self, context: ssl.SSLContext, server: bool, name: str | None = None) -> None:
+        self.context = context
+        self.server = server
+        self.name = name
 
-    def objection(self, connection: ssl.SSLObject) -> str:
+    def session(self) -> ssl.SSLSession | None:
+        """The session to resume, if there is one."""
+        return None
+
+    def objection(self, connection: Secured) -> str:
         """After the handshake: why this peer is not the one that is wanted; empty if it is."""
         return ""
 
-    def remember(self, connection: ssl.SSLObject) -> None:
+    def remember(self, connection: Secured) -> None:
         """The first plain text has come: the session can be resumed by now."""
 
 
 class TlsTransport(Layered):
     """One end of a TLS connection. `lower` is given by `attach`, or comes with what it has received already by
-    `adopt`."""
+    `adopt`. Making one raises ValueError for an impossible server name."""
 
     __slots__ = (
-        "connection", "_clock", "_terms", "_incoming", "_outgoing", "_over", "_cut", "_remembered", "_pumping",
+        "connection", "_terms", "_incoming", "_outgoing", "_over", "_cut", "_remembered", "_pumping",
         "_failure",
     )  # fmt: skip
 
-    def __init__(self, handler: Handler, clock: Clock, terms: Terms) -> None:
+    def __init__(self, handler: Handler, terms: Terms) -> None:
         super().__init__(handler)
-        self._clock = clock
         self._terms = terms
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self.connection = terms.begin(self._incoming, self._outgoing)
+        self.connection = terms.context.wrap_bio(
+            self._incoming, self._outgoing, terms.server, terms.name, terms.session()
+        )
         self._over = False  # the handler knows that the peer will send no more
         self._cut = False  # the peer's FIN has come
         self._remembered = False
@@ -86,11 +93,15 @@ class TlsTransport(Layered):
 
     # what the proxy calls
 
+    @property
+    def security(self) -> Secured | None:
+        return self.connection
+
     def resume(self) -> None:
         if not self._paused:
             return
         if self.established and not self.closed:
-            self._clock.after(0.0, self._hand_on)  # what is deciphered already comes on a later turn
+            self.later(self._hand_on)  # what is deciphered already comes on a later turn
         super().resume()
 
     def close(self) -> None:
