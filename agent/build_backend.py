@@ -28,7 +28,6 @@ PACKAGE = Path("agent/nodemesh")  # a backend runs in the project's root (PEP 51
 
 #: What runs for each connection and request.
 HOT = (
-    "bounded.py",
     "balance/*.py",
     "bounded.py",
     "proxy/*.py",
