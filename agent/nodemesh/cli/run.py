@@ -61,6 +61,11 @@ from .output import Failure
 )
 @click.option("--relay", default="", metavar="URL", help="Ask a relay (`nodemesh relay`) before the API server.")
 @click.option("--relay-ca", default="", metavar="FILE", help="The authority of the relay's certificate, PEM.")
+@click.option(
+    "--startup-taint",
+    is_flag=True,
+    help="Take nodemesh.io/agent-not-ready from the node once it is served.",
+)
 @click.option("--run-dir", default="", metavar="DIR", help="Sockets and lock (default: /run/nodemesh with eBPF).")
 @click.option("--replace", is_flag=True, help="Take over from the agent that runs there, without a gap.")
 @click.option("--cgroup-root", default="", hidden=True)
@@ -69,8 +74,8 @@ def run(
     config: tuple[str, ...], keep_going: bool, kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str,
     remote: tuple[str, ...], remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
     gateway_image: str, gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str,
-    log_format: str, grace: float, worker_limit: float, control_limit: float, relay: str, relay_ca: str, run_dir: str,
-    replace: bool, cgroup_root: str, bpffs: str,
+    log_format: str, grace: float, worker_limit: float, control_limit: float, relay: str, relay_ca: str,
+    startup_taint: bool, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import options as asked
@@ -83,6 +88,8 @@ def run(
     )  # fmt: skip
     if relay and not kubernetes:
         raise click.UsageError("--relay stands before the API server of --kubernetes; give that, too")
+    if startup_taint and not kubernetes:
+        raise click.UsageError("--startup-taint is of a node of --kubernetes; give that, too")
     try:
         options = asked.RunOptions(
             config=config,
@@ -91,6 +98,7 @@ def run(
             kubeconfig=kubeconfig,
             relay=relay,
             relay_ca=relay_ca,
+            startup_taint=startup_taint,
             state_dir=state_dir,
             cluster=cluster,
             remotes=tuple(asked.parse_remote(text) for text in remote),

@@ -33,6 +33,7 @@ from .reporter import Reporter
 from .route_facts import Judge
 from .routestatus import Wanted
 from .routestatuses import RouteStatuses
+from .startup_taint import StartupTaint
 from .statuses import StatusWriter
 
 log = Log("control")
@@ -53,9 +54,11 @@ class Cluster:
         failing: Callable[[], Sequence[Failing]],
         statuses: Callable[[Judge, Callable[[ObjectKey], str]], Iterable[Wanted]],
         managed: Callable[[], Iterable[Placed]],
+        ready: Callable[[], bool],
     ) -> None:
         """`take_remote` is given what other clusters of the mesh say; `failing` tells this node's pods that cannot be
-        served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get."""
+        served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get; `ready` is
+        whether the node is served."""
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer, login_at, login_by
@@ -83,6 +86,9 @@ class Cluster:
             self.api, lambda: statuses(self._judge, self.source.path_of), election, random.random
         )
         self._managed = ManagedGateways(self.api, managed, election, random.random)
+        self._taint: StartupTaint | None = None
+        if options.startup_taint:
+            self._taint = StartupTaint(self.api, options.node, ready, random.random)
         self._manages = bool(options.gateway_image)
         self._speaks = not options.gateway  # what there is to say of rules, the nodes' agents say
         self.statuses_wanted = False  # MeshConfig's enableStatus
@@ -102,6 +108,8 @@ class Cluster:
                     tasks.create_task(self._pod_events.run(), name="pod events")
                     tasks.create_task(self._statuses.run(), name="statuses")
                     tasks.create_task(self._route_statuses.run(), name="route statuses")
+                if self._taint is not None:
+                    tasks.create_task(self._taint.run(), name="startup taint")
                 if self._speaks and self._manages:
                     tasks.create_task(self._managed.run(), name="managed gateways")
         finally:

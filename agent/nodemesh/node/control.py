@@ -71,8 +71,9 @@ class Control:
         self.cluster: Cluster | None = None
         if options.kubernetes:
             self.cluster = Cluster(
-                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed
-            )
+                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
+                lambda: not self.missing(),
+            )  # fmt: skip
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
