@@ -43,14 +43,16 @@ from .locality import client_part, label, priorities, setting_in_force
 from .networks import reachable
 from .servername import ClusterServerName
 from .tables import DestinationRule
-from .trafficpolicy import Policy, effective_policy
+from .trafficpolicy import Policy, effective_policy, mesh_policy
 from .upstream import choose_http
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 BLACKHOLE_CLUSTER = "BlackHoleCluster"
 
-#: How long a connection of the PassthroughCluster may stay idle (Istio's passthroughHttpProtocolOptions).
-PASSTHROUGH_IDLE = 300.0
+POOL = Pool()
+
+#: A connection of the PassthroughCluster may stay idle for less long (Istio's passthroughHttpProtocolOptions).
+PASSTHROUGH_POOL = Pool(idle_timeout=300.0)
 
 #: The client's own choice of address is dialled. With DYNAMIC_DNS it has resolved the name itself.
 DIALLED = frozenset({Resolution.NONE, Resolution.HEADLESS, Resolution.DYNAMIC_DNS})
@@ -86,7 +88,7 @@ def build_cluster(
     """The group that `client` reaches. `shadowed`: another service of the same host comes before this one elsewhere,
     so state must not be shared under the plain name. `passthrough`: as an AUTO_PASSTHROUGH server reaches it, with TLS
     that is none of ours, and in its own network alone, since two of them would send one connection to and fro."""
-    policy = effective_policy(rule, subset, port)
+    policy = effective_policy(rule, subset, port, mesh_policy(mesh))
     port_spec = service.port(port)
     if passthrough:
         name, protocol = str(ClusterServerName(port, subset, service.host)), Protocol.TCP
@@ -210,6 +212,7 @@ def is_of_subset(endpoint: Endpoint, labels: Mapping[str, str]) -> bool:
 
 def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
     """Envoy's ORIGINAL_DST for everything that the registry does not know."""
+    settings = mesh_policy(mesh).connection_pool
     return Cluster(
         name=PASSTHROUGH_CLUSTER,
         key=PASSTHROUGH_CLUSTER,
@@ -220,7 +223,7 @@ def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
         upstream_http=HttpVersion.CLIENT,
         http_reason=HttpReason.PASSTHROUGH,
         load_balancer=PASSED_THROUGH,
-        pool=Pool(connect_timeout=seconds(mesh.connect_timeout), idle_timeout=PASSTHROUGH_IDLE),
+        pool=pool_of(settings, mesh, PASSTHROUGH_POOL),
         external=True,
     )
 
@@ -279,9 +282,9 @@ def hash_policy_of(settings: ConsistentHashLB) -> HashPolicy | None:
     )
 
 
-def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec) -> Pool:
+def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec, base: Pool = POOL) -> Pool:
     """Zero means unset, as in Istio, but for the TCP idle timeout, where it switches it off."""
-    base = Pool(connect_timeout=seconds(mesh.connect_timeout))
+    base = replace(base, connect_timeout=seconds(mesh.connect_timeout))
     if settings is None:
         return base
     if settings.tcp is not None:
