@@ -14,21 +14,25 @@ from . import (
     http2_suite,
     http_suite,
     instructions_suite,
+    latency_suite,
     relay_suite,
     rollout_suite,
     soak_suite,
     tables_suite,
+    work_suite,
 )
 from .outcome import Options, Outcome
 
 SUITES: dict[str, Callable[[Options], Outcome]] = {
     "http": http_suite.run,
     "http2": http2_suite.run,
+    "latency": latency_suite.run,
     "relay": relay_suite.run,
     "fairness": fairness_suite.run,
     "exchange": exchange_suite.run,
     "codec": codec_suite.run,
     "instructions": instructions_suite.run,
+    "work": work_suite.run,
     "tables": tables_suite.run,
     "cluster": cluster_suite.run,
     "datapath": datapath_suite.run,
