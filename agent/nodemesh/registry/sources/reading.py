@@ -65,7 +65,7 @@ class Reader:
     """Reads objects of all kinds; equal label sets of pods are kept once (a Deployment's pods have the same)."""
 
     def __init__(self) -> None:
-        self._labels: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
+        self._labels: dict[int, dict[str, str]] = {}  # by what they hash to
         self._specs: dict[tuple[OwnerReference, ...], PodSpec] = {}
         self._read_pod = Decoder(PodMetadata)
 
@@ -87,7 +87,10 @@ class Reader:
             self._labels.clear()
             self._specs.clear()
         labels = pod.labels or {}
-        shared = self._labels.setdefault(frozenset(labels.items()), labels)
+        place = hash(frozenset(labels.items()))
+        shared = self._labels.get(place)
+        if shared != labels:
+            shared = self._labels[place] = {intern(name): intern(value) for name, value in labels.items()}
         owners = tuple(owner for owner in pod.owner_references if owner.controller)
         spec = self._specs.get(owners)
         if spec is None:
