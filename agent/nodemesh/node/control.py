@@ -32,6 +32,7 @@ from .enrol import Failing
 from .exporter import Exporter
 from .exposed import Exposed
 from .fleet import Fleet, WorkerLink
+from .foresight import Foresight
 from .gatewayports import GatewayPorts
 from .interception import Interception
 from .listener_credentials import backend_uses, listener_uses
@@ -102,6 +103,9 @@ class Control:
         self.interception: Interception | None = None
         if options.ebpf is not Ebpf.OFF:
             self.interception = Interception(options, self.listeners, self.fleet, self._changed)
+        self.foresight = Foresight(self.registry, self.fleet, self.interception)
+        if self.cluster is not None:
+            self.cluster.source.on_leaving = self.foresight.leaves
         self._first = first
         self._store = store
         self._stop = asyncio.Event()
@@ -197,8 +201,10 @@ class Control:
     def _take(self, source: str, changes: Changes) -> None:
         """Take a source's changes into the registry, and say what was refused. What was good before stays in force in
         the place of what is refused now."""
-        known = set(self.snapshot.problems)
+        known, workloads = set(self.snapshot.problems), self.snapshot.workloads
         problems = self.registry.apply(source, changes.changed, changes.removed, changes.problems).problems
+        if source == CLUSTER and self._begun:
+            self.foresight.see(workloads, changes.changed)
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
         refused = [problem for problem in problems if problem.refused]

@@ -10,7 +10,7 @@ import msgspec
 from ..routing.client import Client
 
 #: Raised when a message changes its shape; a worker refuses a control process that speaks another one (RC-13).
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -78,6 +78,13 @@ class SetDns(Message, frozen=True, kw_only=True):
 
     addresses: dict[str, tuple[str, ...]]
     dialled: dict[str, tuple[str, ...]]
+
+
+class Retire(Message, frozen=True, kw_only=True):
+    """Pods with these addresses are about to go: no new picks of theirs. Tables that say so follow; what they say of
+    an address counts from then on."""
+
+    addresses: tuple[str, ...]
 
 
 class SetMaterials(Message, frozen=True, kw_only=True):
@@ -153,6 +160,7 @@ FromControl = (
     | SetMaps
     | SetSockmap
     | SetDns
+    | Retire
     | SetMaterials
     | SetCounters
     | GetStatistics

@@ -321,3 +321,19 @@ def test_dialled_addresses_are_not_ejected():
     dialled = some.pick_address("192.0.2.1", 80)
     some.report(dialled, 500)
     assert not dialled.ejected
+
+
+def test_an_endpoint_that_is_about_to_go_is_picked_no_more_until_the_configuration_has_it_again():
+    endpoints = [endpoint(1), endpoint(2)]
+    found = group(endpoints, Algorithm.ROUND_ROBIN)
+    assert set(shares(found)) == {1, 2}
+    found.retire(frozenset({"10.0.0.1"}))
+    assert set(shares(found)) == {2}
+    found.update(cluster([endpoints[0], endpoint(3)], Algorithm.ROUND_ROBIN))
+    assert set(shares(found)) == {1, 3}, "another pod may have the address by now"
+
+
+def test_the_last_endpoint_serves_until_it_is_gone():
+    found = group([endpoint(1)])
+    found.retire(frozenset({"10.0.0.1"}))
+    assert set(shares(found)) == {1}
