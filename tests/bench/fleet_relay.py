@@ -6,14 +6,14 @@ import asyncio
 import sys
 
 from nodemesh.registry.sources.kubernetes import ApiServer, from_kubeconfig
-from nodemesh.relay.relay import Relay, RelayOptions, serve
+from nodemesh.relay.relay import ApiRelay, RelayOptions, serve
 
 
 async def main(config: str, port: int) -> None:
     """Until it is ended."""
     api = ApiServer(lambda: from_kubeconfig(config))
     try:
-        await serve(Relay(api, RelayOptions(host="127.0.0.1", port=port)))
+        await serve(ApiRelay(api, RelayOptions(host="127.0.0.1", port=port)))
     finally:
         await api.close()
 

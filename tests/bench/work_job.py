@@ -27,7 +27,7 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.telemetry.access_log import AccessLog, open_log
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import LogFormatter
 from nodemesh.telemetry.telemetry import Telemetry
 
 from . import nodemesh, rules
@@ -127,7 +127,7 @@ class Bench:
         found = [item for each in data for item in load_object(each, "bench").objects]
         tables = compile_tables(store.apply("bench", found))
         self.reactor = Reactor(Platform())
-        telemetry = Telemetry(AccessLog(open_log(log), Formatter()))
+        telemetry = Telemetry(AccessLog(open_log(log), LogFormatter()))
         proxy = Proxy(self.reactor, self.reactor.clock, Random(1), telemetry, tables)
         client = Client(namespace=rules.NAMESPACE, name=nodemesh.CLIENT, labels={"app": nodemesh.CLIENT})
         lane = self.reactor.add_lane()

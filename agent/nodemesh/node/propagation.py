@@ -14,7 +14,7 @@ CHANGES = 50
 CAUSES = 5
 
 
-class Change(msgspec.Struct):
+class Rollout(msgspec.Struct):
     """New tables: when (seconds since the epoch), why, and how long they took; -1 while some worker lacks them."""
 
     at: float
@@ -29,7 +29,7 @@ class Propagation:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.histogram = Histogram()  # of milliseconds
-        self.changes: deque[Change] = deque(maxlen=CHANGES)
+        self.changes: deque[Rollout] = deque(maxlen=CHANGES)
         self.last = 0.0  # seconds that the newest one took
         self._clock = clock
         self._seen = -1.0
@@ -41,7 +41,7 @@ class Propagation:
 
     def published(self, version: int, causes: Sequence[str] = (), at: float = 0.0) -> None:
         """Tables that are overtaken by newer ones are in force with these."""
-        self.changes.append(Change(at, version, tuple(causes[:CAUSES]), len(causes)))
+        self.changes.append(Rollout(at, version, tuple(causes[:CAUSES]), len(causes)))
         if self._seen >= 0.0:
             self._waiting[version] = self._seen
             self._seen = -1.0

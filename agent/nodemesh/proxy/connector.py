@@ -55,7 +55,7 @@ class Connector:
             return plain
         try:
             terms = self.certificates.client_terms(tls, name, alpn)
-            transport = TlsTransport(handler, self.clock, terms)
+            transport = TlsTransport(handler, terms)
         except TlsError as error:
             return Doomed(handler, self.clock, outlet.gate, error)
         except ValueError as error:

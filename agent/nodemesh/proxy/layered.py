@@ -5,6 +5,8 @@ this end is established. `Lower` is the lower connection's handler: what it hear
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .transport import Buffer, Handler, Transport
 
 
@@ -42,6 +44,10 @@ class Layered(Transport):
     @property
     def stale(self) -> bool:
         return self.lower is not None and self.lower.stale
+
+    def later(self, callback: Callable[[], None]) -> None:
+        assert self.lower is not None
+        self.lower.later(callback)
 
     def pause(self) -> None:
         self._paused = True

@@ -5,6 +5,7 @@ on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -137,6 +138,11 @@ class Transport(Gated):
         handler = self.handler
         self.abort()
         handler.lost(OSError(OVER_QUOTA, why))
+
+    def later(self, callback: Callable[[], None]) -> None:
+        """Call back on a later turn of the pod, for what would take too much of this one. It is called even if the
+        connection is closed by then. No transport within another connection's stream has this."""
+        raise NotImplementedError
 
     def pause(self) -> None:
         """Read no more for now."""

@@ -27,13 +27,13 @@ from .client import Client
 from .decision import (
     Algorithm,
     Cluster,
+    ConnectionPool,
     HashPolicy,
     HttpReason,
     HttpVersion,
     Keepalive,
     LoadBalancer,
     Outlier,
-    Pool,
     Tunnel,
     UpstreamTls,
     Warmup,
@@ -49,10 +49,10 @@ from .upstream import choose_http
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 BLACKHOLE_CLUSTER = "BlackHoleCluster"
 
-POOL = Pool()
+POOL = ConnectionPool()
 
 #: A connection of the PassthroughCluster may stay idle for less long (Istio's passthroughHttpProtocolOptions).
-PASSTHROUGH_POOL = Pool(idle_timeout=300.0)
+PASSTHROUGH_POOL = ConnectionPool(idle_timeout=300.0)
 
 #: The client's own choice of address is dialled. With DYNAMIC_DNS it has resolved the name itself.
 DIALLED = frozenset({Resolution.NONE, Resolution.HEADLESS, Resolution.DYNAMIC_DNS})
@@ -282,7 +282,9 @@ def hash_policy_of(settings: ConsistentHashLB) -> HashPolicy | None:
     )
 
 
-def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec, base: Pool = POOL) -> Pool:
+def pool_of(
+    settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec, base: ConnectionPool = POOL
+) -> ConnectionPool:
     """Zero means unset, as in Istio, but for the TCP idle timeout, where it switches it off."""
     base = replace(base, connect_timeout=seconds(mesh.connect_timeout))
     if settings is None:
@@ -322,10 +324,10 @@ def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec, base:
     return base
 
 
-def retry_budget_of(settings: RetryBudget | None) -> decision.RetryBudget | None:
+def retry_budget_of(settings: RetryBudget | None) -> decision.RetryBudgetPolicy | None:
     if settings is None:
         return None
-    return decision.RetryBudget(
+    return decision.RetryBudgetPolicy(
         percent=20.0 if settings.percent is None else settings.percent,
         min_concurrency=3 if settings.min_retry_concurrency is None else settings.min_retry_concurrency,
         interval=seconds(settings.budget_interval),

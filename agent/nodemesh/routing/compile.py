@@ -10,11 +10,11 @@ from ..config.meta import Object
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Service, Snapshot
 from .destinationrules import merge_destination_rules, rule_host
-from .gatewayapi.attach import Attached, attach
+from .gatewayapi.attach import AttachResult, attach
 from .locality import HOSTNAME
 from .names import by_specificity
 from .ownership import compile_owned
-from .tables import DestinationRule, Gateway, Sidecar, Tables, Telemetry, VirtualService
+from .tables import DestinationRule, Gateway, Sidecar, Tables, TelemetryEntry, VirtualService
 from .virtualservices import compile_virtual_service, delegate_keys
 
 
@@ -33,7 +33,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     sidecars = previous.sidecars if before.sidecars is snapshot.sidecars else compile_sidecars(snapshot)
     telemetries = previous.telemetries if before.telemetries is snapshot.telemetries else compile_telemetries(snapshot)
     gateways = previous.gateways if before.gateways is snapshot.gateways else compile_gateways(snapshot)
-    attached = attach(snapshot, previous=previous.attached if isinstance(previous.attached, Attached) else None)
+    attached = attach(snapshot, previous=previous.attached if isinstance(previous.attached, AttachResult) else None)
     labels = client_labels(virtual_services.values(), destination_rules.values(), sidecars, snapshot)
     return Tables(
         version=snapshot.version,
@@ -204,9 +204,9 @@ def compile_sidecars(snapshot: Snapshot) -> tuple[Sidecar, ...]:
     return tuple(sorted(found, key=lambda sidecar: (sidecar.created, sidecar.key)))
 
 
-def compile_telemetries(snapshot: Snapshot) -> tuple[Telemetry, ...]:
+def compile_telemetries(snapshot: Snapshot) -> tuple[TelemetryEntry, ...]:
     found = [
-        Telemetry(
+        TelemetryEntry(
             key=key,
             namespace=item.meta.namespace,
             selector=item.spec.selector.match_labels if item.spec.selector is not None else {},

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..registry.snapshot import Locality
 from .client import Client
 from .index import EndpointIndex
-from .listing import Changes, ReadSets
+from .listing import ReadSets, TableChanges
 from .tables import Tables
 from .view import Pools, View
 
@@ -29,7 +29,7 @@ class Views:
         self._index.update(tables.services, tables.network)
         self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
         self._read_sets.trim(SETS_PER_HOST * len(tables.services))
-        self._changes = Changes(tables)
+        self._changes = TableChanges(tables)
         self._pools: Pools = previous._pools if previous is not None else Pools()
         self._resolved: dict[str, tuple[str, ...]] = previous._resolved if previous is not None else {}
         self._views: dict[ClientKey, View] = {}

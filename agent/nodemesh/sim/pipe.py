@@ -9,8 +9,26 @@ from collections.abc import Callable
 from ..proxy.gate import Gate
 from ..proxy.transport import LAST_WORDS, Buffer, Handler, Transport
 
-#: Things to do, in their order: what the kernel's event queue is to the reactor.
-Events = deque[Callable[[], None]]
+
+class Events(deque[Callable[[], None]]):
+    """Things to do, in their order: what the kernel's event queue is to the reactor. `later` is for the next turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later: list[Callable[[], None]] = []
+
+    def turn(self) -> None:
+        """Let everything happen that belongs to one turn of the loop."""
+        while self:
+            self.popleft()()
+
+    def run(self) -> None:
+        """Turn until nothing is left to do."""
+        self.turn()
+        while self.later:
+            self.extend(self.later)
+            self.later.clear()
+            self.turn()
 
 
 class MemoryTransport(Transport):
@@ -41,6 +59,9 @@ class MemoryTransport(Transport):
     @property
     def stale(self) -> bool:
         return bool(self._in) and (isinstance(self._in[0], OSError) or not self._in[0])
+
+    def later(self, callback: Callable[[], None]) -> None:
+        self._events.later.append(callback)
 
     def pause(self) -> None:
         self._paused = True

@@ -105,7 +105,7 @@ class Arrival(Handler):
             self._refuse(Reason.DOWNSTREAM_PROTOCOL_ERROR, str(error))
             return
         self._server = server
-        secure = TlsTransport(self, shared.clock, terms)
+        secure = TlsTransport(self, terms)
         self.transport = secure
         secure.adopt(transport, data)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from select import EPOLLIN, epoll
 from typing import Final
 
@@ -18,13 +20,16 @@ Ready = list[tuple[Served, int]]
 
 class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
-    pod with one, and another one for streams. `left` are those that were ready when the last turn was over."""
+    pod with one, and another one for streams. `left` are those that were ready when the last turn was over, `later` is
+    what they themselves have left for a later turn; `turn` numbers the last in which some of that was done."""
 
-    __slots__ = ("poller", "left", "streams", "streams_left", "transports", "gate", "leaving")
+    __slots__ = ("poller", "left", "later", "turn", "streams", "streams_left", "transports", "gate", "leaving")
 
     def __init__(self, buffers: Account) -> None:
         self.poller = epoll()
         self.left: Ready = []
+        self.later: deque[Callable[[], None]] = deque()
+        self.turn = 0
         self.streams: Streams | None = None  # from the first one on
         self.streams_left: Ready = []
         self.transports: dict[int, Served] = {}
@@ -44,13 +49,14 @@ class Lane:
 
 class Lanes:
     """All of a worker's. A lane's number is its epoll's descriptor, and `streaming` knows them by that of their
-    streams; `rest` is when streams are left alone."""
+    streams; `rest` is when streams are left alone. `busy` have something for a later turn."""
 
-    __slots__ = ("known", "streaming", "rest", "buffers", "_main")
+    __slots__ = ("known", "streaming", "busy", "rest", "buffers", "_main")
 
     def __init__(self, main: epoll) -> None:
         self.known: dict[int, Lane] = {}
         self.streaming: dict[int, Lane] = {}
+        self.busy: dict[Lane, None] = {}
         self.rest = Rest(main)
         self.buffers = Account()
         self._main = main
@@ -62,6 +68,11 @@ class Lanes:
         self.known[number] = lane
         self._main.register(number, EPOLLIN)
         return number
+
+    def later(self, lane: Lane, callback: Callable[[], None]) -> None:
+        """Call back on a later turn of the pod."""
+        lane.later.append(callback)
+        self.busy[lane] = None
 
     def leave(self, number: int) -> None:
         """The pod is gone: close its lane once it has no sockets."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from socket import SocketType
 from typing import Final
@@ -104,6 +105,9 @@ class SocketTransport(Served):
             return False
         except OSError:
             return True
+
+    def later(self, callback: Callable[[], None]) -> None:
+        self.loop.lanes.later(self.lane, callback)
 
     def pause(self) -> None:
         self._read_as(ON_PAUSE)

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from ..clock import Clock
 from ..layered import Layered, Lower
 from ..transport import Buffer, Handler, Transport
 
@@ -57,13 +56,12 @@ class TlsTransport(Layered):
     `adopt`."""
 
     __slots__ = (
-        "connection", "_clock", "_terms", "_incoming", "_outgoing", "_over", "_cut", "_remembered", "_pumping",
+        "connection", "_terms", "_incoming", "_outgoing", "_over", "_cut", "_remembered", "_pumping",
         "_failure",
     )  # fmt: skip
 
-    def __init__(self, handler: Handler, clock: Clock, terms: Terms) -> None:
+    def __init__(self, handler: Handler, terms: Terms) -> None:
         super().__init__(handler)
-        self._clock = clock
         self._terms = terms
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -90,7 +88,7 @@ class TlsTransport(Layered):
         if not self._paused:
             return
         if self.established and not self.closed:
-            self._clock.after(0.0, self._hand_on)  # what is deciphered already comes on a later turn
+            self.later(self._hand_on)  # what is deciphered already comes on a later turn
         super().resume()
 
     def close(self) -> None:
