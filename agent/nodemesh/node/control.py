@@ -14,6 +14,7 @@ from functools import partial
 from ..admin.http import serve
 from ..admin.state import AdminNode
 from ..config.problems import Severity
+from ..proxy.io.memory import Allocator
 from ..proxy.messages import Message
 from ..registry.assemble import ObjectKey
 from ..registry.multicluster import Registry
@@ -107,6 +108,8 @@ class Control:
         if self.cluster is not None:
             self.cluster.source.on_leaving = self.foresight.leaves
         self._first = first
+        self._allocator = Allocator()
+        self._allocator.keep_apart()
         self._store = store
         self._stop = asyncio.Event()
         self._ready = False
@@ -188,6 +191,7 @@ class Control:
         # What a big cluster's first state consists of lives long: looking through it for garbage takes half a second.
         gc.collect()
         gc.freeze()
+        self._allocator.let_go()
 
     def _follow(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Follow the sources."""

@@ -288,8 +288,7 @@ class Assembler:
             if pod is not None:
                 workload = workload_of_pod(pod, self.site.localities)
                 if not workload.addresses and name in self._references:
-                    found = dict.fromkeys(item for ref in self._references[name] for item in ref.addresses)
-                    workload = msgspec.structs.replace(workload, addresses=tuple(found))
+                    workload = msgspec.structs.replace(workload, addresses=addresses_of(self._references[name]))
                 network = self.site.network_of(pod.meta.labels, next(iter(workload.addresses), ""))
                 if network or self.site.cluster:
                     workload = msgspec.structs.replace(workload, network=network, cluster=self.site.cluster)
@@ -375,6 +374,13 @@ def labels_of(item: Object[Any]) -> Mapping[str, str]:
     if item.kind == "WorkloadEntry":
         return {**item.spec.labels, **item.meta.labels}
     return item.meta.labels
+
+
+def addresses_of(references: tuple[Reference, ...]) -> tuple[str, ...]:
+    """Those that slices have of a workload; mostly one does, whose tuple is as good as another."""
+    if len(references) == 1:
+        return references[0].addresses
+    return tuple(dict.fromkeys(address for ref in references for address in ref.addresses))
 
 
 def slice_service(item: Object[Any]) -> tuple[str, str]:
