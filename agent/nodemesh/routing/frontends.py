@@ -17,7 +17,7 @@ from .listing import Listed, Listing, ReadSets, TableChanges
 from .lookup import Lookup
 from .memo import TablesMemo, ValuePool
 from .mode import choose_mode, failure_policy_of, http_rules, may_yield
-from .names import canonical, strip_port
+from .names import canonical, is_address, strip_port
 from .networks import is_elsewhere
 from .ownership import ENTRY, is_taken, others_in, speaks_for_networks
 from .sight import Sight
@@ -88,10 +88,11 @@ class Frontends:
                 continue
             frontend = self._of_service(service, port)
             return allocated_frontend(frontend) if address in service.allocated else frontend
-        held = self._endpoint_at(address, port)  # last: a worker has decoded every service once it is asked
+        named = lookup.named_service(strip_port(address), port)
+        # Last, but for addresses, which other namespaces may have: a worker has decoded every service once it asks.
+        held = self._endpoint_at(address, port) if named is None or is_address(address) else None
         if held is not None:
             return self._of_endpoint(*held, (address,), port)
-        named = lookup.named_service(strip_port(address), port)
         if named is not None:
             return self._of_service(named, port)
         return self._of_nobody((address,), port)

@@ -28,6 +28,7 @@ def test_a_virtual_address_is_found_without_a_look_at_every_endpoint(monkeypatch
     monkeypatch.setattr(EndpointIndex, "find", lambda self, *place: asked.append(place) or find(self, *place))
     view = view_of(*bookinfo(), make("VirtualService", "reviews", RULES))
     assert view.frontend("10.96.0.10", 9080).service is not None and asked == []
+    assert view.frontend("reviews.default.svc.cluster.local", 9080).service is not None and asked == []
     assert view.frontend("10.1.0.2", 9080).service is not None and asked == [("10.1.0.2", 9080)]
 
 
