@@ -226,7 +226,7 @@ class ApiServer:
             if lines:
                 await self._write(response, lines)
             else:
-                await self.etcd.wait(max(0.0, min(end, due) - clock()))
+                await self.etcd.wait(max(0.0, min(end, due) - clock()), store)
         await self._write(response, [bookmark(target.kind, revision, metadata)])
 
     def _line(self, change: Change, target: Target, query: Any, metadata: bool) -> bytes:

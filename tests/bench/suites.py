@@ -14,6 +14,7 @@ from . import (
     http2_suite,
     http_suite,
     instructions_suite,
+    latency_suite,
     overhead_suite,
     relay_suite,
     rollout_suite,
@@ -21,6 +22,7 @@ from . import (
     shadow_suite,
     soak_suite,
     tables_suite,
+    work_suite,
 )
 from .outcome import Options, Outcome
 
@@ -28,12 +30,14 @@ SUITES: dict[str, Callable[[Options], Outcome]] = {
     "http": http_suite.run,
     "http2": http2_suite.run,
     "overhead": overhead_suite.run,
+    "latency": latency_suite.run,
     "relay": relay_suite.run,
     "fairness": fairness_suite.run,
     "exchange": exchange_suite.run,
     "shadow": shadow_suite.run,
     "codec": codec_suite.run,
     "instructions": instructions_suite.run,
+    "work": work_suite.run,
     "tables": tables_suite.run,
     "cluster": cluster_suite.run,
     "datapath": datapath_suite.run,

@@ -128,6 +128,13 @@ class Group:
             leave(host)
         return gone
 
+    def retire(self, addresses: frozenset[str]) -> None:
+        """Endpoints at these addresses are about to go: the configuration will say so, and counts from then on."""
+        for host in self.hosts:
+            if host.address in addresses and host.endpoint.health is Health.READY:
+                host.endpoint = replace(host.endpoint, health=Health.DRAINING)
+                self.stale = True
+
     def close(self) -> list[Host]:
         """The cluster is gone: give up every host."""
         gone = self.update(replace(self.cluster, endpoints=(), reserve=None, priorities=None))

@@ -69,6 +69,11 @@ PEERS_TOKEN = "/var/run/secrets/nodemesh/token"
 )
 @click.option("--relay", default="", metavar="URL", help="Ask a relay (`nodemesh relay`) before the API server.")
 @click.option("--relay-ca", default="", metavar="FILE", help="The authority of the relay's certificate, PEM.")
+@click.option(
+    "--startup-taint",
+    is_flag=True,
+    help="Take nodemesh.io/agent-not-ready from the node once it is served.",
+)
 @click.option("--run-dir", default="", metavar="DIR", help="Sockets and lock (default: /run/nodemesh with eBPF).")
 @click.option("--replace", is_flag=True, help="Take over from the agent that runs there, without a gap.")
 @click.option("--cgroup-root", default="", hidden=True)
@@ -78,7 +83,7 @@ def run(
     remote: tuple[str, ...], remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
     gateway_image: str, gateway_listen: tuple[str, ...], admin: str, peers: str, peers_token: str, workers: int,
     ebpf: str, access_log: str, log_format: str, grace: float, worker_limit: float, control_limit: float, relay: str,
-    relay_ca: str, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
+    relay_ca: str, startup_taint: bool, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import options as asked
@@ -86,13 +91,12 @@ def run(
 
     kubernetes = kubernetes or bool(kubeconfig)
     _check_combination(
-        bool(config), kubernetes, remotes=bool(remote) or remote_secrets, gateway=bool(gateway),
-        gateway_listen=bool(gateway_listen),
+        bool(config), kubernetes, gateway=bool(gateway), gateway_listen=bool(gateway_listen),
+        of_kubernetes={
+            "--remote": bool(remote), "--remote-secrets": remote_secrets, "--relay": bool(relay),
+            "--peers": bool(peers), "--startup-taint": startup_taint,
+        },
     )  # fmt: skip
-    if relay and not kubernetes:
-        raise click.UsageError("--relay stands before the API server of --kubernetes; give that, too")
-    if peers and not kubernetes:
-        raise click.UsageError("--peers are found by the API server of --kubernetes; give that, too")
     try:
         options = asked.RunOptions(
             config=config,
@@ -101,6 +105,7 @@ def run(
             kubeconfig=kubeconfig,
             relay=relay,
             relay_ca=relay_ca,
+            startup_taint=startup_taint,
             state_dir=state_dir,
             cluster=cluster,
             remotes=tuple(asked.parse_remote(text) for text in remote),
@@ -133,12 +138,15 @@ def run(
     sys.exit(status)
 
 
-def _check_combination(config: bool, kubernetes: bool, *, remotes: bool, gateway: bool, gateway_listen: bool) -> None:
+def _check_combination(
+    config: bool, kubernetes: bool, *, gateway: bool, gateway_listen: bool, of_kubernetes: dict[str, bool]
+) -> None:
     """Which options are given, and need others. Raises UsageError."""
     if not config and not kubernetes:
         raise click.UsageError("give --config PATH, a file or folder of Kubernetes YAML, or --kubernetes")
-    if remotes and not kubernetes:
-        raise click.UsageError("--remote and --remote-secrets add clusters to the one of --kubernetes; give that, too")
+    for option, given in of_kubernetes.items():
+        if given and not kubernetes:
+            raise click.UsageError(f"{option} is for an agent that follows a cluster; give --kubernetes, too")
     if gateway != gateway_listen:
         raise click.UsageError(
             "--gateway K=V and --gateway-listen PORT=ADDR or ADDR belong together: who serves, and where"

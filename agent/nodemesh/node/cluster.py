@@ -36,6 +36,7 @@ from .reporter import Reporter
 from .route_facts import StatusJudge
 from .routestatus import WantedStatus
 from .routestatuses import RouteStatuses
+from .startup_taint import StartupTaint
 from .statuses import StatusWriter
 
 log = Log("control")
@@ -57,10 +58,11 @@ class FollowedCluster:
         statuses: Callable[[StatusJudge, Callable[[ObjectKey], str]], Iterable[WantedStatus]],
         managed: Callable[[], Iterable[Placed]],
         snapshot: Callable[[], Snapshot],
+        ready: Callable[[], bool],
     ) -> None:
         """`take_remote` is given what other clusters of the mesh say; `failing` tells this node's pods that cannot be
         served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get; `snapshot` is
-        the newest."""
+        the newest; `ready` is whether the node is served."""
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer, login_at, login_by
@@ -93,6 +95,9 @@ class FollowedCluster:
             self.api, lambda: statuses(self._judge, self.source.path_of), election, random.random
         )
         self._managed = ManagedGateways(self.api, managed, election, random.random)
+        self._taint: StartupTaint | None = None
+        if options.startup_taint:
+            self._taint = StartupTaint(self.api, options.node, ready, random.random)
         self._manages = bool(options.gateway_image)
         self._speaks = not options.gateway  # what there is to say of rules, the nodes' agents say
         self.statuses_wanted = False  # MeshConfig's enableStatus
@@ -112,6 +117,8 @@ class FollowedCluster:
                     tasks.create_task(self._pod_events.run(), name="pod events")
                     tasks.create_task(self._statuses.run(), name="statuses")
                     tasks.create_task(self._route_statuses.run(), name="route statuses")
+                if self._taint is not None:
+                    tasks.create_task(self._taint.run(), name="startup taint")
                 if self._speaks and self._manages:
                     tasks.create_task(self._managed.run(), name="managed gateways")
         finally:

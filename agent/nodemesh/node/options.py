@@ -84,6 +84,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     kubeconfig: str = ""
     relay: str = ""  # the URL of a relay that is asked before the API server
     relay_ca: str = ""  # the file with the authority of its certificate
+    startup_taint: bool = False  # is removed from the own node once it is served
     state_dir: str = ""
     cluster: str = ""
     remotes: tuple[RemoteCluster, ...] = ()

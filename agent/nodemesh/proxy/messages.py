@@ -92,6 +92,13 @@ class SetDns(Message, frozen=True, kw_only=True):
     dialled: dict[str, tuple[str, ...]]
 
 
+class Retire(Message, frozen=True, kw_only=True):
+    """Pods with these addresses are about to go: no new picks of theirs. Tables that say so follow; what they say of
+    an address counts from then on."""
+
+    addresses: tuple[str, ...]
+
+
 class SetMaterials(Message, frozen=True, kw_only=True):
     """The certificates and keys that rules name, all of them. fds: a memfd with `certificates.Materials` (msgpack).
     Comes before the tables that need them; nothing of it is logged or shown."""
@@ -220,6 +227,7 @@ FromControl = (
     | SetMaps
     | SetSockmap
     | SetDns
+    | Retire
     | SetMaterials
     | SetCounters
     | GetStatistics

@@ -142,6 +142,8 @@ class Worker(Watcher):
             self.platform.set_sockmap(fds)
         elif isinstance(message, messages.SetDns):
             self.proxy.set_addresses(message.addresses, message.dialled)
+        elif isinstance(message, messages.Retire):
+            self.proxy.shared.retire(frozenset(message.addresses))
         elif isinstance(message, messages.SetMaterials):
             self._set_materials(fds[0])
         elif isinstance(message, messages.SetCounters):

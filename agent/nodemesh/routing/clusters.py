@@ -40,14 +40,16 @@ from .locality import client_part, label, priorities, setting_in_force
 from .networks import reachable
 from .servername import ClusterServerName
 from .tables import DestinationRule
-from .trafficpolicy import Policy, effective_policy
+from .trafficpolicy import Policy, effective_policy, mesh_policy
 from .upstream import choose_http
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 BLACKHOLE_CLUSTER = "BlackHoleCluster"
 
-#: How long a connection of the PassthroughCluster may stay idle (Istio's passthroughHttpProtocolOptions).
-PASSTHROUGH_IDLE = 300.0
+POOL = ConnectionPool()
+
+#: A connection of the PassthroughCluster may stay idle for less long (Istio's passthroughHttpProtocolOptions).
+PASSTHROUGH_POOL = ConnectionPool(idle_timeout=300.0)
 
 #: The client's own choice of address is dialled. With DYNAMIC_DNS it has resolved the name itself.
 DIALLED = frozenset({Resolution.NONE, Resolution.HEADLESS, Resolution.DYNAMIC_DNS})
@@ -73,7 +75,7 @@ def build_cluster(
     """The group that `client` reaches. `shadowed`: another service of the same host comes before this one elsewhere,
     so state must not be shared under the plain name. `passthrough`: as an AUTO_PASSTHROUGH server reaches it, with TLS
     that is none of ours, and in its own network alone, since two of them would send one connection to and fro."""
-    policy = effective_policy(rule, subset, port)
+    policy = effective_policy(rule, subset, port, mesh_policy(mesh))
     port_spec = service.port(port)
     if passthrough:
         name, protocol = str(ClusterServerName(port, subset, service.host)), Protocol.TCP
@@ -216,6 +218,7 @@ def is_of_subset(endpoint: Endpoint, labels: Mapping[str, str]) -> bool:
 
 def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
     """Envoy's ORIGINAL_DST for everything that the registry does not know."""
+    settings = mesh_policy(mesh).connection_pool
     return Cluster(
         name=PASSTHROUGH_CLUSTER,
         key=PASSTHROUGH_CLUSTER,
@@ -226,7 +229,7 @@ def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
         upstream_http=HttpVersion.CLIENT,
         http_reason=HttpReason.PASSTHROUGH,
         load_balancer=PASSED_THROUGH,
-        pool=ConnectionPool(connect_timeout=seconds(mesh.connect_timeout), idle_timeout=PASSTHROUGH_IDLE),
+        pool=pool_of(settings, mesh, PASSTHROUGH_POOL),
         external=True,
     )
 
@@ -235,9 +238,11 @@ def seconds(milliseconds: int | None, default: float = 0.0) -> float:
     return default if milliseconds is None else milliseconds / 1000
 
 
-def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec) -> ConnectionPool:
+def pool_of(
+    settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec, base: ConnectionPool = POOL
+) -> ConnectionPool:
     """Zero means unset, as in Istio, but for the TCP idle timeout, where it switches it off."""
-    base = ConnectionPool(connect_timeout=seconds(mesh.connect_timeout))
+    base = replace(base, connect_timeout=seconds(mesh.connect_timeout))
     if settings is None:
         return base
     if settings.tcp is not None:

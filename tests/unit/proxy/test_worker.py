@@ -54,6 +54,22 @@ def test_new_tables_count_at_once_and_bad_ones_not_at_all(control, upstream):
         assert client.recv(1000).startswith(b"HTTP/1.1 418")
 
 
+def test_pods_that_are_about_to_go_get_no_new_requests_while_others_serve(control, upstream):
+    control.configure(mesh(upstream))
+    with connect(control.listen(80)) as client:
+        client.sendall(GET)
+        served = accept(upstream)
+        read_until(served, b"\r\n\r\n")
+        served.sendall(OK)
+        read_until(client, b"hi")
+        (target,) = control.worker.proxy.shared.targets.values()
+        (host,) = target.group.hosts
+        control.say(messages.Retire(addresses=(host.address,)))
+        control.ask(messages.GetStatistics(id=1, kept=0))
+        assert host.endpoint.health == "draining"
+        served.close()
+
+
 def test_a_body_arrives_as_it_was_sent(control, upstream):
     control.configure(mesh(upstream))
     body = os.urandom(3 << 20)
