@@ -7,7 +7,7 @@ import { health, percent, rate } from "./format.js";
 import { Graph } from "./graph.jsx";
 import { picture, worstFirst } from "./model.js";
 import { Page } from "./pages.jsx";
-import { Changes, Command, EdgePanel, NodePanel, Panel, Problems } from "./panel.jsx";
+import { Changes, Command, EdgePanel, NodePanel, Panel, Problems, Whom } from "./panel.jsx";
 
 const WINDOWS = { 10: "10 s", 60: "1 min", 300: "5 min", 900: "15 min" };
 const TABS = ["graph", "edges", "routes", "endpoints", "pods", "problems", "history"];
@@ -94,7 +94,7 @@ function Empty({ frame, view }) {
       {frame.missing.length > 0 && <ul>{frame.missing.map((each) => <li key={each}>{each}</li>)}</ul>}
       {!frame.missing.length && !filtered && <p>The pods of this node are in the mesh; none of them has called anything.</p>}
       {filtered && <p>Filters are set: namespace, search or “only failing”.</p>}
-      <Command>nodemesh status; nodemesh pods</Command>
+      <Command>nodemesh pods</Command>
     </div>
   );
 }
@@ -121,7 +121,9 @@ function App() {
   const edge = [...drawn.edges, ...frame.edges].find((each) => each.id === chosen.edge);
   const node = frame.nodes.find((each) => each.id === chosen.node);
   const isGraph = view.tab === "graph" || view.tab === "edges";
+  const nodes = frame.agents.length + frame.silent.length;
   return (
+    <Whom.Provider value={nodes > 1 ? " --kubernetes" : ""}>
     <div class="app" data-tab={view.tab}>
       <Bar frame={frame} view={view} set={set} onTab={(tab) => set({ tab })} />
       {error && <p class="error banner">{error}</p>}
@@ -173,6 +175,7 @@ function App() {
         </footer>
       )}
     </div>
+    </Whom.Provider>
   );
 }
 
