@@ -118,7 +118,6 @@ ELSEWHERE = {
     "node/metrics_page.py": "unit/cli/test_run_expose.py",
     "node/own_certificate.py": "kubernetes/test_peers.py",
     "node/peer_door.py": "kubernetes/test_peers.py",
-    "node/peers.py": "kubernetes/test_peers.py",
     "node/platform.py": "netns/test_node_run.py",
     "node/pod_events.py": "kubernetes/test_pod_events.py",
     "node/publish.py": "unit/cli/test_run_expose.py",

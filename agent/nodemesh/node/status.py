@@ -149,6 +149,7 @@ class RunningNode:
                 "at": str(use.location),
                 "secrets": list(use.secrets),
                 "files": list(use.paths),
+                "ends": self._control.materials.end_of(use),
                 "error": faults.get(use, ""),
             }
             for use in self._control.materials.uses
