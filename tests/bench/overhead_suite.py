@@ -35,9 +35,9 @@ def run(options: Options) -> Outcome:
         batches = stack.enter_context(collecting())
         proxies: list[Proxy] = []
         for subject in SUBJECTS:
-            proxy = subject(subfolder(folder, subject.__name__), upstream.port, cores)
-            stack.callback(proxy.stop)
-            proxies.append(proxy)
+            one = subject(subfolder(folder, subject.__name__), upstream.port, cores)
+            stack.callback(one.stop)
+            proxies.append(one)
 
         def ask(proxy: Proxy, seconds: float) -> load.Load:
             return load.run(proxy.url + CASE.path, CASE.connections, seconds, HEADERS, cores.load, folder)

@@ -96,8 +96,8 @@ def test_decisions_pods_and_agents_of_all_nodes_say_where_they_are():
     pods, _ = asyncio.run(WholeMesh(node).pods(everywhere=True))
     assert [(row.node, row.name) for row in pods] == [("here", "own"), ("there", "other")]
     assert [row.node for row in asyncio.run(WholeMesh(node).pods(everywhere=False))[0]] == [""]
-    silent = (Unheard(node="gone", why="refused"),)
-    node.heard = msgspec.structs.replace(answers(there=AgentRow(node="liar", ready=False)), silent=silent)
+    gone = (Unheard(node="gone", why="refused"),)
+    node.heard = msgspec.structs.replace(answers(there=AgentRow(node="liar", ready=False)), silent=gone)
     rows = asyncio.run(WholeMesh(node).agents())
     assert [(row.node, row.ready, row.error) for row in rows] == [
         ("gone", False, "refused"), ("here", True, ""), ("there", False, "")
