@@ -22,7 +22,6 @@ REDACTED = "(redacted)"
 #: How a query parameter is named among what was redacted.
 PARAMETER = "?"
 
-
 #: The schemes of connections without HTTP: TLS that does not end here, and all else.
 TLS = "tls"
 TCP = "tcp"
@@ -32,8 +31,8 @@ class KeptHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Text is latin-1, so that each byte is kept. `at` is seconds since the epoch. In the mesh `host` and `port` were
     dialled, and `service` is the host that they mean, if any; at a gateway `port` is its own, and `sni` the server name
     of TLS. `repeated` has the values of fields that came several times. `redacted` names the fields, and with `?`
-    before it the parameters, whose values are gone; `cut` says that more was said than is kept. A
-    connection without HTTP has the scheme tls or tcp, and no method."""
+    before it the parameters, whose values are gone; `cut` says that more was said than is kept. A connection without
+    HTTP has the scheme tls or tcp, and no method."""
 
     at: float
     client: Client

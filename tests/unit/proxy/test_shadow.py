@@ -1,13 +1,18 @@
 """A candidate beside the live rules: it is asked about each request, is counted where it differs, and never acts."""
 
+import gc
+
 import msgspec
 import pytest
 
 from nodemesh.config.load import load_text
+from nodemesh.proxy import shadow as module
 from nodemesh.proxy.shadow import MOST, CandidateTap, Tally
 from nodemesh.registry.overlay import overlay
 from nodemesh.registry.store import Store
 from nodemesh.routing.compile import compile_beside, compile_tables
+from nodemesh.routing.decision import Redirect
+from nodemesh.routing.diff import sides
 from nodemesh.routing.diff.compare import compare
 from nodemesh.routing.heads import REDACTED
 from nodemesh.sim import Mesh
@@ -367,3 +372,23 @@ def test_connections_that_the_candidate_leaves_alone_do_not_count():
     shadow = mesh.shadow(rules(V2))
     mesh.send("GET tcp://db:5432", body=b"ping")
     assert shadow.counts().requests == 0
+
+
+def test_decisions_that_are_made_for_one_request_are_not_held_for_ever(monkeypatch):
+    """A gateway that sends plain HTTP away makes a redirect for each request."""
+    monkeypatch.setattr(sides, "REMEMBERED", 16)
+    monkeypatch.setattr(module, "REMEMBERED", 16)
+    edge = GATEWAY.replace("hosts: ['*']}", "hosts: ['*'], tls: {httpsRedirect: true}}")
+    mesh = Mesh(MESH + edge.replace("TARGET", "reviews"))
+    shadow = mesh.shadow(edge.replace("TARGET", "ratings"))
+    before = redirects()
+    for number in range(100):
+        assert mesh.send(f"GET http://shop{number}.example/", gateway={"app": "edge"}).status == 301
+    counts = shadow.counts()
+    assert (counts.requests, counts.differing, counts.failed) == (100, 0, 0)
+    gc.collect()
+    assert redirects() - before < 80
+
+
+def redirects():
+    return sum(isinstance(each, Redirect) for each in gc.get_objects())
