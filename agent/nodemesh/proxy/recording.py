@@ -17,7 +17,7 @@ from .tap import ConnectionPlace, Onlooker, PodTap, Tap
 
 #: Heads that wait to be fetched, and characters of their fields; what comes beyond is lost, and counted.
 WAITING: Final = 4096
-WAITING_TEXT: Final = 8 * 1024 * 1024
+WAITING_TEXT = 8 * 1024 * 1024
 
 
 class HeadsTap(Tap):

@@ -27,7 +27,7 @@ MOST: Final = 256
 SAMPLE: Final = 4096
 
 #: Pairs of decisions, and authorities, that are remembered for one place: the latter come from clients.
-REMEMBERED: Final = 4096
+REMEMBERED = 4096
 
 
 class Tally:
