@@ -112,6 +112,25 @@ class Redaction:
         return "&".join(parts), gone
 
 
+def connection_head(
+    client: Client, at: float, host: str, service: str, port: int, sni: str, scheme: str, gateway: bool
+) -> KeptHead:
+    """What is kept of a connection without HTTP."""
+    return KeptHead(
+        at=round(at, 6),
+        client=bare(client),
+        host=host,
+        service=service,
+        port=port,
+        gateway=gateway,
+        sni=sni[:VALUE],
+        method="",
+        scheme=scheme,
+        authority="",
+        path="",
+    )
+
+
 def bare(client: Client) -> Client:
     """A client by what rules look at, and its name."""
     return Client(
