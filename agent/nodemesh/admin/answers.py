@@ -93,13 +93,16 @@ class EndpointAnswer(Shape, frozen=True, kw_only=True):
 
 
 class RouteAnswer(Shape, frozen=True, kw_only=True):
-    """A rule as it is written; or, for a client, what it is for one of the hosts that the client sees."""
+    """A rule as it is written; or, for a client, what it is for one of the hosts that the client sees. `when` and
+    `does` say match and action in words."""
 
     virtual_service: str
     rule: str
     name: str
     match: list[Any]
     action: dict[str, Any]
+    when: str
+    does: str
     location: str
     route: str | None = None
     hosts: list[str] | None = None

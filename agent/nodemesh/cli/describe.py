@@ -9,7 +9,6 @@ import click
 from .client import fetch
 from .layout import DOMAIN, printable, wrapped
 from .output import CommandError, terminal_width
-from .rules import action_words, match_words
 from .tables import everywhere, show_answer, show_options
 
 Query = list[tuple[str, str]]
@@ -113,9 +112,9 @@ def _rule(row: dict[str, Any]) -> str:
         row["virtual_service"],
         row["rule"],
         row["name"],
-        match_words(row["match"]) and f"({match_words(row['match'])})",
+        f"({row['when']})" if row["when"] else "",
     ]
-    leads_to = ", ".join(row["clusters"]) or action_words(row["action"])
+    leads_to = ", ".join(row["clusters"]) or row["does"]
     return f"{' '.join(part for part in parts if part)} -> {leads_to} {row['location']}".rstrip()
 
 

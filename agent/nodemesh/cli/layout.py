@@ -72,10 +72,11 @@ def _under(texts: list[str], width: int) -> list[str]:
 
 
 def wrapped(text: str, indent: str, width: int) -> str:
-    """Text as lines of that width, each further in than its first."""
+    """Text as lines of that width, each further in than its first. Paths stay whole: people copy them."""
     return textwrap.fill(
-        text, max(width, 40), initial_indent=indent, subsequent_indent=indent + GAP, break_on_hyphens=False
-    )
+        text, max(width, 40), initial_indent=indent, subsequent_indent=indent + GAP, break_on_hyphens=False,
+        break_long_words=False,
+    )  # fmt: skip
 
 
 def _arranged(

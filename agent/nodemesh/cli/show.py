@@ -106,7 +106,7 @@ def _status(found: Any, wide: bool) -> None:
 def _fact(name: str, value: str) -> str:
     """On a terminal, long values go on below where they begin."""
     line, width = f"{name + ':':<20} {value}", terminal_width()
-    return textwrap.fill(line, max(width, 60), subsequent_indent=" " * 21) if width else line
+    return textwrap.fill(line, max(width, 60), subsequent_indent=" " * 21, break_long_words=False) if width else line
 
 
 def _upstream(port: Any) -> str:
@@ -153,7 +153,7 @@ def _services(found: Any, wide: bool, chosen: bool) -> None:
     ]  # fmt: skip
     if rows:
         click.echo()
-        ends = ["SERVICE", "PORT", "ENDPOINT IN KERNEL MODE", "OPENED", "OPEN", "FAILED", "SENT", "RECEIVED"]
+        ends = ["SERVICE", "PORT", "KERNEL ENDPOINT", "OPENED", "OPEN", "FAILED", "SENT", "RECEIVED"]
         print_table(ends, rows, "", wide)
 
 
@@ -186,6 +186,12 @@ def pods(namespace: str, **options: Any) -> None:
     table_of("/pods", columns, rows, nothing, everywhere(options), options, choose)
 
 
+def _end(identifier: str) -> str:
+    """Services are marked, for workloads often have their names."""
+    kind, _, name = identifier.partition("/")
+    return f"svc/{name}" if kind == "service" else name
+
+
 @click.command()
 @namespace_option("Only calls with an end in this namespace.")
 @show_options
@@ -202,11 +208,11 @@ def graph(namespace: str, **options: Any) -> None:
 
     def rows(found: Any) -> list[Row]:
         return [
-            [edge["source"], edge["target"], edge["protocol"], edge["requests"], edge["errors"], edge["p50_ms"] or "",
-             edge["p99_ms"] or ""]
+            [_end(edge["source"]), _end(edge["target"]), edge["protocol"], edge["requests"], edge["errors"],
+             edge["p50_ms"] or "", edge["p99_ms"] or ""]
             for edge in found["edges"]
         ]  # fmt: skip
 
-    columns: Columns = ["FROM", "TO", minor("PROTOCOL"), "REQUESTS", "ERRORS", minor("P50 MS"), minor("P99 MS")]
+    columns: Columns = ["FROM", "TO", "PROTOCOL", "REQUESTS", "ERRORS", minor("P50 MS"), minor("P99 MS")]
     query = [("window", "900"), *everywhere(options)] if options["everywhere"] else []
     table_of("/graph", columns, rows, "there was no traffic yet", query, options, choose)

@@ -8,7 +8,6 @@ import click
 
 from .layout import Columns, below, minor
 from .output import Command, Row, namespace_option
-from .rules import action_words, match_words
 from .tables import show_options, table_of
 
 #: Who is asked about: `NS/POD`, or a namespace.
@@ -146,14 +145,14 @@ def routes(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
     def all_rules(found: Any) -> list[Row]:
         return [
             [row["virtual_service"] or row["route"], ",".join(row["hosts"] or row["gateways"]), row["rule"],
-             row["name"], match_words(row["match"]), action_words(row["action"]), row["location"]]
+             row["name"], row["when"], row["does"], row["location"]]
             for row in found
         ]  # fmt: skip
 
     def seen(found: Any) -> list[Row]:
         return [
             [f"{row['host']}:{row['port']}", row["virtual_service"] or "-", row["rule"], row["name"],
-             match_words(row["match"]), ", ".join(row["clusters"]) or action_words(row["action"]), row["location"]]
+             row["when"], ", ".join(row["clusters"]) or row["does"], row["location"]]
             for row in found
         ]  # fmt: skip
 

@@ -116,7 +116,7 @@ class Telemetry:
             if isinstance(record, RequestRecord):
                 if record.attempts > 1:
                     self._retries += record.attempts - 1
-                if record.trace is not None:
+                if record.trace is not None and record.trace.sampled:
                     self._trace(record, record.trace)
                 requests = self._http_series(record)
                 if not requests.ended:
@@ -154,7 +154,7 @@ class Telemetry:
 
     def _trace(self, record: RequestRecord, trace: Trace) -> None:
         """Have a request's spans exported, if that is wanted."""
-        if not trace.sampled or not trace.rule.report or self.observer is None:
+        if not trace.rule.report or self.observer is None:
             return
         for span in spans_of(record, trace, self.observer.environment):
             if not self._spans.put(span):

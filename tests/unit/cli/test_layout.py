@@ -54,6 +54,11 @@ def test_no_cell_moves_the_cursor():
     assert "\x1b" not in lay_out(["A"], [["\x1b]0;title\x07"]])[1]
 
 
+def test_paths_stay_whole_for_people_copy_them():
+    path = "/a/long/path/to/a/folder-of-rules/" + "x" * 40 + ".yaml:12:3"
+    assert wrapped(f"written at: {path}", "  ", 40) == f"  written at:\n    {path}"
+
+
 def test_lines_that_go_on_stand_further_in():
     assert wrapped("one two three four five six seven eight nine ten", "  ", 40) == (
         "  one two three four five six seven\n    eight nine ten"

@@ -44,7 +44,7 @@ function Bar({ frame, view, set, onTab }) {
           </button>
         ))}
       </nav>
-      <div class="choices">
+      {(view.tab === "graph" || view.tab === "edges") && <div class="choices">
         <select aria-label="namespace" value={view.namespace} onChange={(event) => set({ namespace: event.target.value, open: "" })}>
           <option value="">all namespaces</option>
           {frame?.namespaces.map((name) => <option key={name} value={name}>{name}</option>)}
@@ -64,7 +64,7 @@ function Bar({ frame, view, set, onTab }) {
           <input type="range" min="-900" max="0" step="15" aria-label="step back" value={-view.back} onInput={(event) => set({ back: -Number(event.target.value), paused: false })} />
           {view.back ? `${view.back >= 60 ? `${Math.round(view.back / 60)} min` : `${view.back} s`} ago` : "now"}
         </label>
-      </div>
+      </div>}
     </header>
   );
 }

@@ -6,18 +6,16 @@ import { Changes, Command, Problems } from "./panel.jsx";
 
 const SHOWN = 200;
 
-const json = (value) => (value && Object.keys(value).length ? JSON.stringify(value) : "");
-
 /** Each page: its path, the command that says the same, and its columns. */
 const TABLES = {
   routes: {
     command: "nodemesh routes",
     columns: {
-      rule: (row) => `${row.virtual_service} ${row.rule}`,
-      hosts: (row) => row.hosts.join(", "),
+      rule: (row) => `${row.virtual_service || row.route} ${row.rule}`,
+      hosts: (row) => (row.hosts.length ? row.hosts : row.gateways).join(", "),
       name: (row) => row.name,
-      match: (row) => json(row.match),
-      action: (row) => json(row.action),
+      match: (row) => row.when,
+      action: (row) => row.does,
       "written at": (row) => row.location,
     },
   },

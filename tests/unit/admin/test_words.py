@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodemesh.cli.rules import action_words, match_words, words
+from nodemesh.admin.words import action_words, match_words, words
 
 
 @pytest.mark.parametrize(

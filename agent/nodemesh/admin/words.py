@@ -1,4 +1,4 @@
-"""Matches and actions of rules in words, for tables; `-o json` has them as they are written."""
+"""Matches and actions of rules in words, for tables: beside them the API has them as they are written."""
 
 from __future__ import annotations
 
