@@ -298,6 +298,7 @@ ELSEWHERE = {
     "sim/tls.py": "unit/sim/test_mesh.py",
     "sim/upstream.py": "unit/sim/test_mesh.py",
     "sim/world.py": "playbooks/test_http.py",
+    "telemetry/decision_record.py": "unit/telemetry/test_telemetry.py",
     "telemetry/decisions.py": "unit/telemetry/test_telemetry.py",
     "telemetry/dump.py": "unit/telemetry/test_telemetry.py",
     "telemetry/names.py": "unit/telemetry/test_totals.py",

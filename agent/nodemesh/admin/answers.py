@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ..telemetry.decisions import DecisionRecord
+from ..telemetry.decision_record import DecisionRecord
 from .state import KernelEndpointRow, Unheard
 
 

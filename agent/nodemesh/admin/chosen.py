@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from ..routing.question import QuestionError
-from ..telemetry.decisions import DecisionRecord
+from ..telemetry.decision_record import DecisionRecord
 from ..telemetry.totals import Totals
 
 #: How many are shown.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from ..routing.question import QuestionError
-from ..telemetry.decisions import DecisionRecord
+from ..telemetry.decision_record import DecisionRecord
 from . import pages, picture
 from .chosen import UrlQuery, Wish, chosen, newest
 from .counted import Counted, counted, flows_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..telemetry.decisions import DecisionRecord
+from ..telemetry.decision_record import DecisionRecord
 from .answers import (
     ChangeAnswer,
     ClusterAnswer,

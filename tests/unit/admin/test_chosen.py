@@ -6,7 +6,7 @@ from tests.unit.telemetry.samples import request
 
 from nodemesh.admin.chosen import RECENT, chosen, newest, wish_of
 from nodemesh.routing.question import QuestionError
-from nodemesh.telemetry.decisions import describe
+from nodemesh.telemetry.decision_record import describe
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals
 

@@ -27,7 +27,7 @@ class Call(Requester):
 
     __slots__ = (
         "caller", "pod", "target", "request", "body", "policy", "security", "state", "attempts", "reasons", "upstream",
-        "host", "host_name", "local_name", "protocol", "sent_at", "_edits", "_retries", "_tried", "_limits", "_fresh",
+        "host", "host_name", "local_name", "protocol", "sent_at", "_retries", "_tried", "_limits", "_fresh",
         "_spared", "_unsettled", "_retrying", "_backoff_timer", "_light", "tries",
     )  # fmt: skip
 
@@ -51,7 +51,6 @@ class Call(Requester):
         self.security: Secured | None = None  # of the connection that answered
         self.sent_at = 0.0
         self.tries: tuple[Try, ...] = ()  # that were tried again
-        self._edits = request.edits.copy()  # with what this try alone carries
         self._retries = 0
         self._tried: list[Host] = []
         self._limits: TimeLimits | None = None
@@ -189,8 +188,9 @@ class Call(Requester):
         self.protocol = upstream.protocol
         host.begin()
         attempts = self.attempts
-        request, edits = self.request, self._edits
-        if ATTEMPT_COUNT not in request.edits:  # else a rule has its own word there
+        request = self.request
+        edits = request.edits
+        if not request.counted:
             edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < len(ATTEMPT_LINES) else attempt_line(attempts)
         body = self.body
         complete = body is None or body.complete
@@ -201,7 +201,7 @@ class Call(Requester):
             left = limits.whole
             if attempts > 1 or self.policy.per_try_timeout:
                 left = limits.begin_try(attempts, self.policy.per_try_timeout, self._try_timed_out)
-            if EXPECTED_TIMEOUT not in request.edits:
+            if not request.timed:
                 edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.found.get(left) or expected_line(left)
         data = b""
         trailers: list[bytes] = []
