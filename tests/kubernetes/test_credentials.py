@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -27,7 +28,7 @@ from nodemesh.lab.certificates import Authority
 RBAC = "rbac.authorization.k8s.io"
 OUTSIDE = "outside.example"
 NAME = f"{OUTSIDE}:80"
-ROLE = {
+ROLE: dict[str, Any] = {
     "apiVersion": f"{RBAC}/v1",
     "kind": "Role",
     "metadata": {"name": "client", "namespace": "default"},

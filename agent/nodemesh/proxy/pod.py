@@ -132,5 +132,5 @@ class Pod:
 
 
 def peer_of(client: Client) -> ClientPeer:
-    """Whom the connections of a listener are of."""
+    """The peer that a listener's connections are of, unless they bring one."""
     return ClientPeer(client, Attested.ADDRESS if client.gateway else Attested.LISTENER)

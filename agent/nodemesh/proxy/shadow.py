@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..bounded import Bounded
 from ..routing.client import Client
 from ..routing.decision import Decision
 from ..routing.diff.sides import Contraster, decide
@@ -106,7 +107,7 @@ class PlaceShadow(Onlooker):
         service = frontend.service if frontend is not None else None
         self._service = service.host if service is not None else ""
         self._home = service.namespace if service is not None else ""
-        self._known: dict[tuple[int, int], DecisionPair] = {}
+        self._known: Bounded[tuple[int, int], DecisionPair] = Bounded(REMEMBERED)
 
     def decided(self, request: Request, decision: Decision) -> None:
         try:
@@ -121,7 +122,7 @@ class PlaceShadow(Onlooker):
         tally.requests += 1
         if new is old:
             return
-        pair = self._known.get((id(old), id(new)))
+        pair = self._known.found.get((id(old), id(new)))
         if pair is None:
             pair = self._pair(old, new)
         found = pair.disagreement
@@ -133,16 +134,13 @@ class PlaceShadow(Onlooker):
             tally.folded += 1
 
     def _pair(self, old: Decision, new: Decision | None) -> DecisionPair:
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
         pair = DecisionPair(old, new)
         place = place_of(self._service or self._host, self._port) if self._host else gateway_place(self._port)
         contrast = self._contraster.contrast(place, self._home, self._port, old, new)
         if contrast is not None:
             pair.disagreement = self._tally.place(Disagreement(contrast=contrast))
             pair.folded = pair.disagreement is None
-        self._known[id(old), id(new)] = pair
-        return pair
+        return self._known.keep((id(old), id(new)), pair)
 
     def _sample(self, found: Disagreement, request: Request | None, name: str) -> None:
         tally, now, at_gateway = self._tally, self._tally.clock.time(), not self._host
@@ -166,7 +164,7 @@ class PodShadow(PodTap):
         self._client = client
         self._live = live
         self._view = view
-        self._places: dict[tuple[tuple[str, int], bytes], PlaceShadow | None] = {}
+        self._places: Bounded[tuple[tuple[str, int], bytes], PlaceShadow | None] = Bounded(REMEMBERED)
         self._gateways: dict[int, PlaceShadow] = {}
         self._connections: dict[tuple[str, int, bool], PlaceShadow] = {}
 
@@ -174,15 +172,13 @@ class PodShadow(PodTap):
         self, frontend: Frontend, dialled: tuple[str, int], authority: bytes, rules: VirtualHost
     ) -> Onlooker | None:
         key = (dialled, authority)
-        if key not in self._places:
-            if len(self._places) >= REMEMBERED:
-                self._places.clear()
+        if key not in self._places.found:
             try:
-                self._places[key] = self._find(frontend, dialled, authority, rules)
+                self._places.keep(key, self._find(frontend, dialled, authority, rules))
             except Exception as error:
                 self._tally.fail(error)
                 return None
-        return self._places[key]
+        return self._places.found[key]
 
     def _find(
         self, frontend: Frontend, dialled: tuple[str, int], authority: bytes, rules: VirtualHost

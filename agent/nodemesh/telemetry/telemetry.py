@@ -27,7 +27,7 @@ from .shares import Shares
 from .span import spans_of
 from .trace import Trace
 
-#: Label tuples found before are looked up by what they were made from; beyond this many the index starts anew.
+#: Label tuples found before are looked up by what they were made from; beyond this many the index starts over.
 CACHE_LIMIT = 20_000
 
 #: Characters of a series' first label from which on its entry counts as several.

@@ -190,7 +190,7 @@ class Sniffer(Handler, Waiting):
         self._early = None
         self._failure = record
         self.pod.connections[self] = None
-        self._timer = self.pod.shared.clock.after(PATIENCE, self._despair)
+        self._timer = self.pod.shared.clock.after(PATIENCE, self._give_up)
 
     def _silent(self) -> None:
         """The client waits: so does, perhaps, the server's greeting."""
@@ -213,7 +213,7 @@ class Sniffer(Handler, Waiting):
         else:
             start_tcp(self.pod, self.transport, self._decide(), self.dialled, self._data, "")
 
-    def _despair(self) -> None:
+    def _give_up(self) -> None:
         """Neither has the client spoken, nor is there a server that might."""
         self._timer = None
         self._count(-self._held)
