@@ -20,7 +20,7 @@ from .answers import (
     ServiceAnswer,
     VersionAnswer,
 )
-from .state import PodRow, ShadowReport
+from .state import AgentRow, PodRow, ShadowReport
 
 JSON = "application/json"
 
@@ -49,10 +49,14 @@ class Operation(NamedTuple):
 
 AS = Parameter("as", "the client whose view is asked for, `NAMESPACE/POD` or `NAMESPACE`")
 NAMESPACE = Parameter("namespace", "of one namespace alone")
+EVERYWHERE = Parameter(
+    "mesh", "`1`: of all nodes, as far as their agents answer; the field `Nodemesh-Silent` names the others"
+)
 WINDOW = (
     Parameter("window", "seconds, 5 to 900", "number"),
     Parameter("back", "so many seconds ago, at most 900", "number"),
     NAMESPACE,
+    EVERYWHERE,
 )
 
 OPERATIONS = (
@@ -80,7 +84,8 @@ OPERATIONS = (
     Operation(
         "/listeners", "listeners", "What of a client's connections is taken over.", (list[ListenerAnswer],), (AS,)
     ),
-    Operation("/pods", "pods", "The node's pods: who is in the mesh, or why not.", (list[PodRow],)),
+    Operation("/pods", "pods", "The node's pods: who is in the mesh, or why not.", (list[PodRow],), (EVERYWHERE,)),
+    Operation("/agents", "agents", "The agents of all nodes: how each is, or why it is not heard.", (list[AgentRow],)),
     Operation("/connections", "connections", "What is open, and the last requests.", (ConnectionsAnswer,)),
     Operation(
         "/graph",
@@ -103,10 +108,13 @@ OPERATIONS = (
         "The last requests that fit, newest first.",
         (list[DecisionRecord],),
         (
-            Parameter("client", "of this workload, `NAMESPACE/WORKLOAD`", repeated=True),
+            Parameter("client", "of this workload or pod, `NAMESPACE/NAME`", repeated=True),
             Parameter("namespace", "of this namespace's clients"),
-            Parameter("host", "to this service"),
+            Parameter("host", "to this service: its host, or how that begins (`reviews.shop`)"),
+            Parameter("status", "with this status, or of this class: `503`, `5xx`, `0` without an answer"),
+            Parameter("path", "for paths that begin like this"),
             Parameter("failed", "`1`: those that failed"),
+            EVERYWHERE,
         ),
     ),
     Operation(

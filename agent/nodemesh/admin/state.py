@@ -17,7 +17,8 @@ from ..telemetry.totals import Totals
 class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     """One pod of this node. `why_not` is a sentence, empty where the pod is enrolled; `since` is seconds since the
     epoch, 0 where it is not; `capture` is what Istio's annotations on it include and exclude, by their short names.
-    `dns` says whether its DNS queries are taken over, `dns_why_not` why not, though they are to be."""
+    `dns` says whether its DNS queries are taken over, `dns_why_not` why not, though they are to be. `node` is where it
+    is, as far as the agents of several nodes were asked."""
 
     namespace: str
     name: str
@@ -31,6 +32,40 @@ class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     capture: dict[str, str] = {}
     dns: bool = False
     dns_why_not: str = ""
+    node: str = ""
+
+
+class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The agent of a node: since when it runs and has its newest tables (seconds since the epoch), and why its newest
+    configuration is not in force. One that did not answer has the reason as its `error`, and nothing else."""
+
+    node: str
+    version: str = ""
+    ready: bool = False
+    missing: tuple[str, ...] = ()
+    started: float = 0.0
+    tables: int = 0
+    changed: float = 0.0
+    pods: int = 0
+    enrolled: int = 0
+    errors: int = 0
+    warnings: int = 0
+    refused: str = ""
+    error: str = ""
+
+
+class Unheard(msgspec.Struct, frozen=True, kw_only=True):
+    """A node whose agent did not answer, and why."""
+
+    node: str
+    why: str
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What the other nodes' agents have answered, by node, and who has not."""
+
+    answers: tuple[tuple[str, bytes], ...] = ()
+    silent: tuple[Unheard, ...] = ()
 
 
 class EndpointRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +183,12 @@ class AdminNode(Protocol):
 
     def pods(self) -> Sequence[PodRow]:
         """The pods of this node."""
+
+    def agent(self) -> AgentRow:
+        """How this agent is."""
+
+    async def ask_others(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Heard:
+        """What the agents of the other nodes say; nothing where there are none."""
 
     def mode(self, service: Service, port: int) -> ModeRow:
         """Which way connections to a service port take."""

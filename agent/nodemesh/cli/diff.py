@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ import msgspec
 
 from .files import read_agent, read_candidate
 from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
+from .reach import agent_options
 
 if TYPE_CHECKING:
     from ..registry.snapshot import Snapshot
@@ -25,7 +27,7 @@ CHANGED = 3
 @click.command(context_settings={"show_default": True})
 @click.argument("old")
 @click.argument("new", nargs=-1, required=True, metavar="NEW...")
-@click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", help=f"The agent that `{AGENT}` means.")
+@partial(agent_options, default=DEFAULT_ADMIN, meaning=f"The agent that `{AGENT}` means.")
 @click.option("--over", is_flag=True, help="NEW has only what changes: the rest stays as in OLD.")
 @click.option(
     "--time",
@@ -36,7 +38,9 @@ CHANGED = 3
     help="After which what is left is cut.",
 )
 @format_option("text", "json", "markdown")
-def diff(old: str, new: tuple[str, ...], admin: str, over: bool, seconds: float, form: str) -> None:
+def diff(
+    old: str, new: tuple[str, ...], admin: str, everywhere: bool, over: bool, seconds: float, form: str
+) -> None:  # fmt: skip
     """Say which requests are answered otherwise by NEW than by OLD.
 
     Each is a file or folder of YAML; - for YAML on standard input, as kubectl get -o yaml writes a cluster's; or the

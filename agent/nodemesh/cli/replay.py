@@ -95,7 +95,6 @@ def text_of(found: Replay) -> Iterator[str]:
 
 def differing_of(each: Replayed) -> Differing:
     contrast, head = each.contrast, each.example
-    example = f"as {head.method} {head.url} from {head.client.namespace}/{head.client.name}"
     return Differing(
         place=contrast.place,
         requests=each.count,
@@ -104,18 +103,31 @@ def differing_of(each: Replayed) -> Differing:
         new=dict(contrast.new.told),
         old_rule=contrast.old.rule,
         new_rule=contrast.new.rule,
-        example=example + (f" ({each.unsure:,} unsure)" if each.unsure else ""),
+        example=f"{head.method} {head.url}",
+        client=f"{head.client.namespace}/{head.client.name}",
+        doubt=f"{each.unsure:,} of them unsure" if each.unsure else "",
     )
 
 
 def as_json(found: Replay) -> Any:
+    """As manifests/docs/shadow.md has it."""
     return {
         "heads": found.heads,
         "differing": found.differing,
         "unsure": found.unsure,
         "folded": found.folded,
         "found": [
-            {**differing_of(each)._asdict(), "unsure": each.unsure, "example": msgspec.to_builtins(each.example)}
+            {
+                "place": each.contrast.place,
+                "count": each.count,
+                "unsure": each.unsure,
+                "aspects": each.contrast.aspects,
+                "old": each.contrast.old.told,
+                "new": each.contrast.new.told,
+                "old_rule": each.contrast.old.rule,
+                "new_rule": each.contrast.new.rule,
+                "example": msgspec.to_builtins(each.example),
+            }
             for each in found.found
         ],
     }

@@ -16,7 +16,8 @@ INDENT = " " * 19
 
 
 class Differing(NamedTuple):
-    """Requests that differ in one way: by aspect what both sides say, and the rules. `example` is a sentence or two."""
+    """Requests that differ in one way: by aspect what both sides say, and the rules. `example` is one of them, `doubt`
+    what is not known of it."""
 
     place: str
     requests: int
@@ -26,6 +27,8 @@ class Differing(NamedTuple):
     old_rule: str
     new_rule: str
     example: str
+    client: str
+    doubt: str = ""
 
 
 def heading() -> str:
@@ -39,12 +42,19 @@ def lines_of(row: Differing, total: int, before: str) -> Iterator[str]:
         yield from wrapped(f"{aspect}: {row.new.get(aspect, 'none')}, {before} {row.old.get(aspect, 'none')}", INDENT)
     yield from wrapped(f"by {row.new_rule or 'no rule'}", INDENT)
     yield from wrapped(f"{before} by {row.old_rule or 'no rule'}", INDENT)
-    yield from wrapped(row.example, INDENT)
+    yield from wrapped(f"as {shortened(row.example)}", INDENT)
+    yield from wrapped(f"from {row.client}{row.doubt and f', {row.doubt}'}", INDENT)
 
 
 def counted(count: int, total: int, text: str) -> str:
     part = f"{count / total:.1%}" if total else "-"
     return f"{count:>9,}  {part:>6}  {text}"
+
+
+def shortened(text: str) -> str:
+    """So much of a request that it fits into a line."""
+    room = WIDTH - len(INDENT) - len("as ")
+    return text if len(text) <= room else f"{text[: room - 1]}…"
 
 
 def wrapped(text: str, indent: str) -> list[str]:

@@ -104,11 +104,11 @@ def text_of(found: Any, explained: bool) -> Iterator[str]:
 
 
 def differing_of(row: Any) -> Differing:
-    example = ""
+    example = client = doubt = ""
     for sample in row["samples"][-1:]:
-        example = f"as {sample['method']} {sample['url']} from {sample['client']}"
+        example, client = f"{sample['method']} {sample['url']}", sample["client"]
         if sample["unsure"]:
-            example += f" (rules look at {', '.join(sample['unsure'])}, which is not kept)"
+            doubt = f"whose {', '.join(sample['unsure'])} is looked at and not kept"
     return Differing(
         place=row["place"],
         requests=row["count"],
@@ -118,6 +118,8 @@ def differing_of(row: Any) -> Differing:
         old_rule=row["live_rule"],
         new_rule=row["candidate_rule"],
         example=example,
+        client=client,
+        doubt=doubt,
     )
 
 

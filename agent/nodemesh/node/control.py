@@ -73,8 +73,9 @@ class Control:
         self.cluster: FollowedCluster | None = None
         if options.kubernetes:
             self.cluster = FollowedCluster(
-                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed
-            )
+                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
+                lambda: self.snapshot,
+            )  # fmt: skip
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
@@ -140,6 +141,8 @@ class Control:
             ]
             if self.interception is not None:
                 duties.append(tasks.create_task(self.interception.run(), name="interception"))
+            if self.cluster is not None:
+                duties.append(tasks.create_task(self.cluster.answer_peers(node), name="peers"))
             await self._stop.wait()
             for duty in duties:
                 duty.cancel()

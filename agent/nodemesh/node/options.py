@@ -96,6 +96,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     gateway_image: str = ""  # of the workloads that managed Gateways get; empty: they get none
     gateway_bind: str = ""  # the address for every port that the Gateways ask for
     admin: ListenAddress = ListenAddress("127.0.0.1", 15000)
+    peers: ListenAddress | None = None  # where the agents of other nodes ask; None: nowhere, and they are not asked
+    peers_token: str = ""  # the file with what shows that we are one of them
     workers: int = 1
     ebpf: Ebpf = Ebpf.AUTO
     access_log: str = ""

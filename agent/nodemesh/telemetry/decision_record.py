@@ -33,6 +33,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     rule: str = ""
     workload: str = ""  # the client's, as metrics name it
     host: str = ""  # of the service, where one is known
+    node: str = ""  # where it was served, as far as the agents of several nodes were asked
 
 
 def describe(record: ConnectionRecord) -> DecisionRecord:

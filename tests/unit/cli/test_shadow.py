@@ -267,7 +267,8 @@ def test_nonsense_is_declined_and_hurts_nobody(mesh, candidate):
 def test_more_than_is_written_out_is_counted():
     row = {
         "place": "a:80", "count": 1, "aspects": ["timeout"], "live": {"timeout": "1 s"}, "candidate": {},
-        "live_rule": "", "candidate_rule": "", "samples": [],
+        "live_rule": "", "candidate_rule": "",
+        "samples": [{"method": "GET", "url": "http://a/" + "x" * 99, "client": "default/shop", "unsure": ["cookie"]}],
     }  # fmt: skip
     report = {"requests": 50, "differing": 30, "failed": 2, "error": "E", "folded": 5, "unseen": ["b:80"]}
     text = "\n".join(text_of({**report, "rows": [row] * 25}, explained=False))
@@ -276,3 +277,5 @@ def test_more_than_is_written_out_is_counted():
     assert "2 could not be decided by the candidate: E" in text
     assert "not seen, since they stay in the kernel: b:80" in text
     assert "timeout: none, now 1 s" in text
+    assert "from default/shop, whose cookie is looked at and not kept" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80 and "xxx…" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...balance.host import Host
 from ...reasons import Reason
+from ...telemetry.record import Try
 from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS, http_status_of
 from ..pod import Pod
@@ -27,7 +28,7 @@ class Call(Requester):
     __slots__ = (
         "caller", "pod", "target", "request", "body", "policy", "security", "state", "attempts", "reasons", "upstream",
         "host", "host_name", "local_name", "protocol", "sent_at", "_retries", "_tried", "_limits", "_fresh",
-        "_spared", "_unsettled", "_retrying", "_backoff_timer", "_light",
+        "_spared", "_unsettled", "_retrying", "_backoff_timer", "_light", "tries",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +50,7 @@ class Call(Requester):
         self.local_name = ""  # our end of the connection that answered
         self.security: Secured | None = None  # of the connection that answered
         self.sent_at = 0.0
+        self.tries: tuple[Try, ...] = ()  # that were tried again
         self._retries = 0
         self._tried: list[Host] = []
         self._limits: TimeLimits | None = None
@@ -250,7 +252,7 @@ class Call(Requester):
                 self._release_upstream()
             else:
                 self._leave_upstream()
-            self._back_off()
+            self._back_off(head.status, None)
             return
         if head.status >= 500 and 0 < self.policy.attempts <= self._retries and wants_response(self.policy, head):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
@@ -331,19 +333,20 @@ class Call(Requester):
             if self._retries >= self.policy.attempts:
                 self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
             elif self._may_retry():
-                self._back_off()
+                self._back_off(0, reason)
                 return
         self._give_up(reason, detail)
 
-    def _back_off(self) -> None:
+    def _back_off(self, status: int, reason: Reason | None) -> None:
         """Wait a little, then try again."""
         self._retries += 1
+        clock = self.target.clock
+        self.tries += (Try(self.sent_at + clock.epoch, clock.now - self.sent_at, self.host_name, status, reason),)
         self._fresh = self._spared = False
         if self.policy.ignore_previous_hosts and self.host is not None:
             self._tried.append(self.host)
         self._enter(BACKING_OFF)
-        pause = backoff(self.policy, self._retries, self.target.rng)
-        self._backoff_timer = self.target.clock.after(pause, self._try)
+        self._backoff_timer = clock.after(backoff(self.policy, self._retries, self.target.rng), self._try)
 
     def _report(self, reason: Reason) -> None:
         """Tell outlier detection of a failure; an upstream that has not answered has taken at least so long."""
