@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from .core import (
     ServiceStatus,
 )
 from .decode import decode
-from .kinds import KINDS, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
+from .kinds import KINDS, MESH_CONFIG, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
 from .meta import Location, Meta, Object, Path
 from .problems import Finding, Findings, Problem, Severity, path_text
 from .serviceentry import ServiceEntrySpec, ServiceEntryStatus
@@ -213,8 +214,11 @@ def _load_kind(data: dict[str, Any], kind: Kind, origin: Origin, findings: Findi
         validate(kind, spec, meta, findings)
     if meta is None or spec is None or any(item.severity is Severity.ERROR for item in findings.items):
         return None
-    marks = {} if origin.document is None else Marks(origin.document.chunk, origin.prefix)
     location = Location(origin.file, root.line, root.column) if root is not None else Location(origin.file)
+    if origin.document is not None:
+        marks: Mapping[Path, Location] = Marks(origin.document.chunk, origin.prefix)
+    else:
+        marks = {("spec", name): location for name in data.get("spec") or ()} if kind is MESH_CONFIG else {}
     status = _status(data, kind)
     return Object(kind=kind.name, group=kind.group, meta=meta, spec=spec, location=location, marks=marks, status=status)
 

@@ -19,6 +19,7 @@ from ..config.problems import Problem
 from ..config.reach import Reach
 from .assemble import ObjectKey, key_of
 from .changed import changed_keys
+from .meshes import is_mesh
 from .snapshot import Resolution, Service, Snapshot
 from .store import Store, shortened
 
@@ -41,7 +42,7 @@ class Registry:
         self.snapshot = Snapshot()
         self._own = Store(cluster, gateway=gateway)
         self._remotes: dict[str, Store] = {}
-        self._meshes: dict[ObjectKey, Object[Any]] = {}  # MeshConfigs, which hold for all
+        self._meshes: dict[ObjectKey, Object[Any]] = {}  # the settings, which hold for all
         self._held: dict[str, set[ObjectKey]] = {}  # by remote cluster
         self._merged = Merger()
 
@@ -71,7 +72,7 @@ class Registry:
         changed, removed = tuple(changed), tuple(removed)
         before = self._own.snapshot
         own = self._own.apply(source, changed, removed, problems)
-        if "MeshConfig" in {*(item.kind for item in changed), *(key.kind for key in removed)}:
+        if any(is_mesh(*key[:3]) for key in (*map(key_of, changed), *removed)):
             before_meshes, self._meshes = self._meshes, {key_of(item): item for item in self._own.meshes()}
             for store in self._remotes.values():
                 store.apply(SETTINGS, self._meshes.values(), before_meshes.keys() - self._meshes.keys())

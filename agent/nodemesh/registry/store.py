@@ -17,6 +17,7 @@ from ..config.meta import Object, Origin
 from ..config.problems import Problem
 from ..config.reach import GATEWAY_FOLDERS, Reach, admitted, objections
 from .assemble import Assembler, ObjectKey, key_of
+from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .snapshot import Snapshot
 
 #: How many changes a snapshot names one by one.
@@ -111,8 +112,9 @@ class Store:
         return self._objections
 
     def meshes(self) -> list[Object[Any]]:
-        """The MeshConfigs in force."""
-        return list(self._assembler.of_kind("MeshConfig").values())
+        """What the mesh's settings are made of, as it is in force."""
+        istio = self._assembler.of_kind("ConfigMap").get(ISTIO_MESH)
+        return [*self._assembler.of_kind("MeshConfig").values(), *([istio] if istio is not None else [])]
 
     @property
     def secrets(self) -> dict[str, CredentialSpec]:
@@ -130,9 +132,10 @@ class Store:
     def _changes(self, touched: Iterable[ObjectKey]) -> dict[ObjectKey, Object[Any] | None]:
         """What changes among the objects in force. New namespace labels or selectors may reveal or hide any object."""
         keys = dict.fromkeys(touched)
-        if any(key.kind == "MeshConfig" for key in keys):
+        settings = any(is_mesh(*key[:3]) for key in keys)
+        if settings:
             self._mesh = self._find_mesh()
-        if any(key.kind in ("MeshConfig", "Namespace") for key in keys):
+        if settings or any(key.kind == "Namespace" for key in keys):
             keys = dict.fromkeys([*keys, *(key for held in self._held.values() for key in held)])
         changes: dict[ObjectKey, Object[Any] | None] = {}
         reach = self.reach
@@ -153,12 +156,11 @@ class Store:
 
     def _find_mesh(self) -> MeshConfigSpec:
         meshes = [item for held in self._held.values() for key, item in held.items() if key.kind == "MeshConfig"]
-        mesh = min(meshes, key=lambda item: (item.meta.created, item.meta.key), default=None)
-        return mesh.spec if mesh is not None else MeshConfigSpec()
+        return mesh_of(meshes, self._winner(ObjectKey("ConfigMap", *ISTIO_MESH.split("/"))))
 
     def _discovered(self, key: ObjectKey, selectors: tuple[LabelSelector, ...]) -> bool:
         """Istio's discoverySelectors: an object counts if one selector selects its namespace's labels."""
-        if not selectors or not key.namespace or key.kind == "MeshConfig":
+        if not selectors or not key.namespace or is_mesh(*key[:3]):
             return True
         namespace = self._winner(ObjectKey("Namespace", "", key.namespace))
         labels = namespace.meta.labels if namespace is not None else {}
