@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import re
 import socket
 import time
 from collections import Counter
@@ -235,6 +236,12 @@ class Api:
 
     async def changes(self, _request: web.Request) -> web.Response:
         return json_response(self._node.changes()[::-1])
+
+    async def rollback(self, request: web.Request) -> web.Response:
+        version, name = request.query.get("version", ""), request.query.get("object", "")
+        if bool(version) == bool(name) or (version and not re.fullmatch("[0-9]{1,9}", version)):
+            raise QuestionError("say either ?version=NUMBER or ?object=KIND/NAMESPACE/NAME")
+        return json_response(self._node.rollback(int(version or 0), name))
 
     async def explain(self, request: web.Request) -> web.Response:
         return json_response(self._node.explain(question(request)))

@@ -16,6 +16,7 @@ from .answers import (
     Picture,
     Problem,
     Readiness,
+    Restored,
     Route,
     Service,
     Version,
@@ -101,6 +102,16 @@ OPERATIONS = (
         ),
     ),
     Operation("/changes", "changes", "The newest changes, and how long they took to all workers.", (list[Change],)),
+    Operation(
+        "/rollback",
+        "rollback",
+        "The objects as they were before a change, to be applied again; one of the parameters is needed.",
+        (list[Restored],),
+        (
+            Parameter("version", "what this version of the tables changed", "integer"),
+            Parameter("object", "the last change of one object, `KIND/NAMESPACE/NAME`, or `KIND/NAME`"),
+        ),
+    ),
     Operation(
         "/explain",
         "explain",

@@ -31,6 +31,10 @@ from .yaml import Document, Flaw, Marks, Node, read
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?")  # Istio's own examples have nsA
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
+
+#: Characters of a field manager's name, which Kubernetes allows.
+MAX_MANAGER = 128
+
 _ENVELOPE = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 
 
@@ -236,6 +240,7 @@ def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
         if len(value) > 63 or not _LABEL_VALUE.fullmatch(value):
             message = f"`{value}` is not a label's value; right are up to 63 letters, digits, `-`, `_` and `.`"
             findings.bad_value("bad-label", ("metadata", "labels", key), message)
+    author, seconds = _author(written.managed_fields)
     return Meta(
         name=written.name,
         namespace=(written.namespace or "default") if kind.namespaced else "",
@@ -246,7 +251,24 @@ def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
         resource_version=written.resource_version,
         generation=written.generation,
         deleting=bool(written.deletion_timestamp),
+        author=author,
+        written=seconds,
     )
+
+
+def _author(managed: Any) -> tuple[str, float]:
+    """Who wrote an object last, but for its status and other subresources, and when (meta/v1 ManagedFieldsEntry)."""
+    newest = ("", 0.0)
+    for entry in managed if isinstance(managed, list) else ():
+        if not isinstance(entry, dict) or entry.get("subresource"):
+            continue
+        try:
+            seconds = datetime.fromisoformat(str(entry.get("time"))).timestamp()
+        except ValueError:
+            continue
+        if seconds >= newest[1]:
+            newest = (str(entry.get("manager", ""))[:MAX_MANAGER], seconds)
+    return newest
 
 
 def _seconds(timestamp: str, findings: Findings) -> float:

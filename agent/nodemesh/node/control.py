@@ -41,6 +41,7 @@ from .managed import wanted_objects
 from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
 from .options import Ebpf, RunOptions, StartError
+from .past import Past
 from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
@@ -91,6 +92,7 @@ class Control:
         )
         self.publisher = Publisher(self.fleet)
         self.propagation = Propagation(time.monotonic)
+        self.past = Past()
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
@@ -276,7 +278,8 @@ class Control:
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
-        self.propagation.published(tables.version, tables.causes, time.time())
+        objects = self.past.add(tables.version, self.registry.take_edits())
+        self.propagation.published(tables.version, tables.causes, time.time(), objects)
         self.review.due()
         self.resolver.want(snapshot)
         if self.dialled.see(snapshot):

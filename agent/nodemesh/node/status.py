@@ -35,6 +35,7 @@ from .exposed import bound_address
 from .kernel import shown
 from .metrics import Numbers, Upstream, families, page_families
 from .options import Ebpf
+from .past import rows_of
 
 
 class RunningNode:
@@ -88,7 +89,7 @@ class RunningNode:
                 "warnings": warnings,
                 "claims": [f"{claim.location}: {claim.message}" for claim in control.review.claims],
             },
-            "certificates": self._certificates(),
+            "certificates": control.materials.rows(),
             "cluster": self._cluster(),
             "workers": self._workers(),
             "control": {
@@ -117,21 +118,6 @@ class RunningNode:
             "ports_without_room": list(kernel.passed),
             "endpoints_out": sorted(map(shown, kernel.out)),
         }
-
-    def _certificates(self) -> list[dict[str, Any]]:
-        """Each place in a rule that names certificates which this node's workloads use; nothing of what is in them."""
-        faults = {fault.use: fault.why for fault in self._control.materials.faults}
-        return [
-            {
-                "used_by": str(use.holder),
-                "field": use.path,
-                "at": str(use.location),
-                "secrets": list(use.secrets),
-                "files": list(use.paths),
-                "error": faults.get(use, ""),
-            }
-            for use in self._control.materials.uses
-        ]
 
     def _workers(self) -> list[dict[str, Any]]:
         control = self._control
@@ -283,6 +269,9 @@ class RunningNode:
 
     def changes(self) -> Sequence[Any]:
         return list(self._control.propagation.changes)
+
+    def rollback(self, version: int, name: str) -> Sequence[Any]:
+        return rows_of(self._control.past, version, name)
 
     def why_empty(self) -> list[str]:
         control = self._control

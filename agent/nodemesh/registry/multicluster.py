@@ -21,7 +21,7 @@ from .assemble import ObjectKey, key_of
 from .changed import changed_keys
 from .meshes import is_mesh
 from .snapshot import Resolution, Service, Snapshot
-from .store import Store, shortened
+from .store import Edit, Store, shortened
 
 #: What Istio never shares between clusters unless told to.
 LOCAL_NAMESPACES = ("kube-system",)
@@ -55,6 +55,10 @@ class Registry:
     def reach(self) -> Reach:
         """What the own cluster's objects may name, as Store has it."""
         return self._own.reach
+
+    def take_edits(self) -> list[Edit]:
+        """The own cluster's, as Store has them."""
+        return self._own.take_edits()
 
     @property
     def objections(self) -> Mapping[ObjectKey, tuple[Problem, ...]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ..config.core import CredentialSpec
 from ..config.credential import CONFIG_MAP
 from ..config.gatewayapi import GROUP, X_GROUP
-from ..config.kinds import ISTIO_GROUP, TELEMETRY_GROUP
+from ..config.kinds import ISTIO_GROUP, KINDS, TELEMETRY_GROUP
 from ..config.meshconfig import LabelSelector, MeshConfigSpec
 from ..config.meta import Object, Origin
 from ..config.problems import Problem
@@ -22,6 +22,9 @@ from .snapshot import Snapshot
 
 #: How many changes a snapshot names one by one.
 MAX_CAUSES = 50
+
+#: How many of them are told object by object before they are taken.
+MAX_EDITS = 200
 
 #: The sources of the own cluster. A file's object counts before the API server's of the same name.
 FILES = "files"
@@ -57,6 +60,14 @@ RULE_KINDS = {
 _WITHOUT_OBJECTS = ("the configuration is empty", "the list of problems changed")
 
 
+class Edit(NamedTuple):
+    """An object was written or (`after` is None) removed; `before` is None where it was not there."""
+
+    key: ObjectKey
+    before: Object[Any] | None
+    after: Object[Any] | None
+
+
 class Store:
     """Objects of several sources and the Snapshot they make. Where two sources hold an object of the same kind and
     name, the one whose source came first counts."""
@@ -69,6 +80,7 @@ class Store:
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._in_force: dict[ObjectKey, Object[Any]] = {}  # after discoverySelectors
         self._mesh = MeshConfigSpec()
+        self._edits: list[Edit] = []
         self._remote = remote
         self._gateway = gateway
         self._objections: dict[ObjectKey, tuple[Problem, ...]] = {}
@@ -172,6 +184,7 @@ class Store:
         if previous.version and not changes and problems == previous.problems:
             return previous
         causes = [self._cause(key, item) for key, item in changes.items()]
+        self._note(changes)
         for key, item in changes.items():
             if item is None:
                 self._in_force.pop(key, None)
@@ -196,6 +209,16 @@ class Store:
             **rules,
         )
         return self.snapshot
+
+    def take_edits(self) -> list[Edit]:
+        """What changed since this was asked last, of the kinds that can be written again; of a great many the first."""
+        edits, self._edits = self._edits, []
+        return edits
+
+    def _note(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> None:
+        for key, item in changes.items():
+            if len(self._edits) < MAX_EDITS and (kind := KINDS.get((key.group, key.kind))) is not None and kind.strict:
+                self._edits.append(Edit(key, self._in_force.get(key), item))
 
     def _cause(self, key: ObjectKey, item: Object[Any] | None) -> str:
         before = self._in_force.get(key)

@@ -18,17 +18,17 @@ from ...config.core import (
     TargetRef,
 )
 from ...config.gatewayapi import GROUP, X_GROUP
+from ...config.kinds import KINDS
 from ...config.load import load_object
 from ...config.meta import Location, Meta, Object
 from ...config.problems import Problem
+from ...config.written import TOOLS
 from ..assemble import CLUSTER_SCOPED, SERVICE_NAME_LABEL, ObjectKey
 from .resources import Resource
 from .watch import Decoder, Head, decode_object
 
-#: Kinds whose annotations say something to the mesh (of a remote pod they do not).
+#: Core kinds whose annotations say something to the mesh (of a remote pod they do not).
 ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
-#: Annotations that are long and say nothing to the mesh.
-BULKY = ("kubectl.kubernetes.io/last-applied-configuration",)
 
 #: How many label sets are remembered for sharing.
 MAX_SHARED = 100_000
@@ -132,8 +132,9 @@ def slim(item: Object[Any]) -> Object[Any]:
     """Without what changes or costs memory and matters to nobody: equal means that nothing happened."""
     meta = item.meta
     annotations: dict[str, str] = {}
-    if item.kind in ANNOTATED:
-        annotations = {key: value for key, value in meta.annotations.items() if key not in BULKY}
+    ours = KINDS[item.group, item.kind].strict
+    if ours or item.kind in ANNOTATED:
+        annotations = {key: value for key, value in meta.annotations.items() if key not in TOOLS}
     labels = meta.labels
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}
@@ -145,6 +146,12 @@ def slim(item: Object[Any]) -> Object[Any]:
         spec = msgspec.structs.replace(spec, selector={})
     generation = meta.generation if item.group in (GROUP, X_GROUP) else 0
     slimmed = msgspec.structs.replace(
-        meta, annotations=annotations, labels=labels, resource_version="", generation=generation
+        meta,
+        annotations=annotations,
+        labels=labels,
+        resource_version="",
+        generation=generation,
+        author=meta.author if ours else "",  # of the others nobody asks, and their controllers write without end
+        written=meta.written if ours else 0.0,
     )
     return msgspec.structs.replace(item, meta=slimmed, spec=spec)
