@@ -60,6 +60,11 @@ def status(admin: str, form: str) -> None:
         *(("cannot be served", line) for line in found.get("pods_not_served", ())),
         ("DNS", f"of {found['dns']['pods']} pods; dnsCapture is {'on' if found['dns']['capture'] else 'off'}"),
     ]
+    for row in found.get("rollouts", ()):
+        here = f"; here {row['failures_here']} of {row['requests_here']} requests failed" * bool(row["requests_here"])
+        why = f", {row['why']}" if row["why"] else ""
+        since = f" since {_ago(row['since'])}" if row["since"] else ""
+        lines.append(("rollout", f"{row['object']}: {row['phase']}{since}{why}{here}"))
     if found["config"]["error"]:
         lines.append(("config NOT in force", found["config"]["error"]))
     for row in found["certificates"]:

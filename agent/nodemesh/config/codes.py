@@ -124,6 +124,7 @@ OTHER_CODES: dict[str, str] = {
     "port-less-listener": "The egress listener without a port is not the last or not the only one.",
     "duplicate-mode": "Two entries are for the same mode.",
     "unknown-provider": "A provider has another name than those that there are.",
+    "bad-rollout": "The annotation of a staged rollout is no plan.",
     "egress-proxy": "An egressProxy stands beside another mode than ALLOW_ANY.",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import Changes
 from ..registry.sources.relayed import RelayedApi, served_for
 from ..registry.sources.resources import resources
+from ..registry.staging import Staging
 from ..routing.tables import Tables
 from .credentials import Use
 from .election import Election
@@ -30,6 +31,7 @@ from .outages import lost_since, tell_outages
 from .pod_events import PodEvents
 from .remotes import Remotes, Take
 from .reporter import Reporter
+from .rollouts import Counts, Rollouts
 from .route_facts import Judge
 from .routestatus import Wanted
 from .routestatuses import RouteStatuses
@@ -53,9 +55,12 @@ class Cluster:
         failing: Callable[[], Sequence[Failing]],
         statuses: Callable[[Judge, Callable[[ObjectKey], str]], Iterable[Wanted]],
         managed: Callable[[], Iterable[Placed]],
+        staging: Callable[[], Staging],
+        canaries: Callable[[], Awaitable[Counts]],
     ) -> None:
         """`take_remote` is given what other clusters of the mesh say; `failing` tells this node's pods that cannot be
-        served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get."""
+        served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get; `staging` is
+        how rollouts stand, `canaries` what this node's are counted."""
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer, login_at, login_by
@@ -84,6 +89,9 @@ class Cluster:
         )
         self._managed = ManagedGateways(self.api, managed, election, random.random)
         self._manages = bool(options.gateway_image)
+        self._rollouts = Rollouts(
+            self.api, options.node, lambda: self.started, staging, canaries, election, random.random, time.monotonic
+        )
         self._speaks = not options.gateway  # what there is to say of rules, the nodes' agents say
         self.statuses_wanted = False  # MeshConfig's enableStatus
         self._used: set[str] = set()  # Secrets that rules in use name
@@ -102,6 +110,7 @@ class Cluster:
                     tasks.create_task(self._pod_events.run(), name="pod events")
                     tasks.create_task(self._statuses.run(), name="statuses")
                     tasks.create_task(self._route_statuses.run(), name="route statuses")
+                    tasks.create_task(self._rollouts.run(), name="rollouts")
                 if self._speaks and self._manages:
                     tasks.create_task(self._managed.run(), name="managed gateways")
         finally:

@@ -47,6 +47,7 @@ from .publish import Publisher
 from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
 from .review import Review
+from .rollouts import Counts
 from .route_facts import Judge
 from .routestatus import Wanted
 from .store import Children, StoreClient
@@ -72,8 +73,9 @@ class Control:
         self.cluster: Cluster | None = None
         if options.kubernetes:
             self.cluster = Cluster(
-                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed
-            )
+                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
+                lambda: self.registry.staging, self._canaries,
+            )  # fmt: skip
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
@@ -299,6 +301,11 @@ class Control:
     def _managed(self) -> Iterator[Placed]:
         """What the Gateways that we deploy for are to have."""
         return wanted_objects(self.publisher.tables, self.snapshot, self.options.gateway_image)
+
+    async def _canaries(self) -> Counts:
+        """What was counted of canaries until now."""
+        await self.collector.collect()
+        return self.collector.totals.canaries
 
     def _secrets(self) -> Secrets:
         own = self.registry.secrets

@@ -36,6 +36,7 @@ from .kernel import shown
 from .metrics import Numbers, Upstream, families, page_families
 from .options import Ebpf
 from .past import rows_of
+from .rollout import rollout_rows
 
 
 class RunningNode:
@@ -99,8 +100,13 @@ class RunningNode:
             "listeners": self._listeners(),
             "pods": pods,
             "pods_not_served": self._not_served(),
+            "rollouts": self._rollouts(),
             "dns": {"capture": self.snapshot.mesh.dns_capture, "pods": self._pods_dns()},
         }
+
+    def _rollouts(self) -> list[dict[str, Any]]:
+        control = self._control
+        return rollout_rows(control.registry.staging, control.collector.totals.canaries)
 
     def _cluster(self) -> dict[str, Any] | None:
         cluster = self._control.cluster

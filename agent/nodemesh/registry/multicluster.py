@@ -21,6 +21,7 @@ from .assemble import ObjectKey, key_of
 from .changed import changed_keys
 from .meshes import is_mesh
 from .snapshot import Resolution, Service, Snapshot
+from .staging import Staging
 from .store import Edit, Store, shortened
 
 #: What Istio never shares between clusters unless told to.
@@ -59,6 +60,11 @@ class Registry:
     def take_edits(self) -> list[Edit]:
         """The own cluster's, as Store has them."""
         return self._own.take_edits()
+
+    @property
+    def staging(self) -> Staging:
+        """The own cluster's rollouts."""
+        return self._own.staging
 
     @property
     def objections(self) -> Mapping[ObjectKey, tuple[Problem, ...]]:

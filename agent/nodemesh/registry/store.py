@@ -16,9 +16,11 @@ from ..config.meshconfig import LabelSelector, MeshConfigSpec
 from ..config.meta import Object, Origin
 from ..config.problems import Problem
 from ..config.reach import GATEWAY_FOLDERS, Reach, admitted, objections
+from ..config.rollout import STAGED_KINDS
 from .assemble import Assembler, ObjectKey, key_of
 from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .snapshot import Snapshot
+from .staging import STATE, Staging
 
 #: How many changes a snapshot names one by one.
 MAX_CAUSES = 50
@@ -81,6 +83,8 @@ class Store:
         self._in_force: dict[ObjectKey, Object[Any]] = {}  # after discoverySelectors
         self._mesh = MeshConfigSpec()
         self._edits: list[Edit] = []
+        self.staging = Staging()
+        self._spoken_of: list[ObjectKey] = []  # in what the rollouts' leader has just said
         self._remote = remote
         self._gateway = gateway
         self._objections: dict[ObjectKey, tuple[Problem, ...]] = {}
@@ -144,6 +148,10 @@ class Store:
     def _changes(self, touched: Iterable[ObjectKey]) -> dict[ObjectKey, Object[Any] | None]:
         """What changes among the objects in force. New namespace labels or selectors may reveal or hide any object."""
         keys = dict.fromkeys(touched)
+        if STATE in keys:
+            self._spoken_of = sorted(self.staging.read(self._winner(STATE)))
+            keys |= dict.fromkeys(self._spoken_of)
+            del keys[STATE]
         settings = any(is_mesh(*key[:3]) for key in keys)
         if settings:
             self._mesh = self._find_mesh()
@@ -161,10 +169,21 @@ class Store:
             if item is not None and found:
                 self._objections[key] = found
                 item = admitted(item, before, reach)
+            item = self._staged(key, item, before)
             if item is before or item == before:
                 continue
             changes[key] = item
         return changes
+
+    def _staged(self, key: ObjectKey, item: Object[Any] | None, before: Object[Any] | None) -> Object[Any] | None:
+        """What is in force while a change is rolled out. A file's object is its operator's word, at once."""
+        if key.group != ISTIO_GROUP or key.kind not in STAGED_KINDS or self._remote:
+            return item
+        theirs = self._held.get(CLUSTER, {}).get(key)
+        if item is None or theirs is None or self._winner(key) is not theirs:
+            self.staging.forget(key)
+            return item
+        return self.staging.judge(key, item, before, self._mesh.rollout)
 
     def _find_mesh(self) -> MeshConfigSpec:
         meshes = [item for held in self._held.values() for key, item in held.items() if key.kind == "MeshConfig"]
@@ -180,10 +199,12 @@ class Store:
 
     def _advance(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> Snapshot:
         previous = self.snapshot
-        problems = tuple(chain(*self._problems.values(), *self._objections.values()))
-        if previous.version and not changes and problems == previous.problems:
+        problems = tuple(chain(*self._problems.values(), *self._objections.values(), self.staging.problems))
+        spoken_of, self._spoken_of = self._spoken_of, []
+        if previous.version and not changes and not spoken_of and problems == previous.problems:
             return previous
         causes = [self._cause(key, item) for key, item in changes.items()]
+        causes += [f"{key}: its rollout" for key in spoken_of if key not in changes]
         self._note(changes)
         for key, item in changes.items():
             if item is None:
@@ -206,6 +227,7 @@ class Store:
             workloads=assembler.workloads,
             services=assembler.services,
             problems=problems,
+            rollouts=self.staging.rollouts(assembler.of_kind("Node").values()),
             **rules,
         )
         return self.snapshot

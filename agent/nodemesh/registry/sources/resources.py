@@ -9,6 +9,7 @@ import msgspec
 from ...config.gatewayapi import GROUP, X_GROUP
 from ...config.istiomesh import NAME, NAMESPACE
 from ...config.kinds import CORE_KINDS, GATEWAY_API_KINDS, ISTIO_GROUP, ISTIO_KINDS, MESH_CONFIG, TELEMETRY_GROUP, Kind
+from ..staging import STATE
 
 #: The media types of a PartialObjectMetadata and of a list of them (API concepts, "Metadata-only fetches").
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -39,7 +40,6 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     field_selector: str = ""
     label_selector: str = ""
     optional: bool = False
-
     dispensable: bool = False  # as none where we have no right to read it, which older installations do not give
 
     def path(self, version: str) -> str:
@@ -71,7 +71,11 @@ def resources(node: str) -> tuple[Resource, ...]:
             found += pods(kind, node)
         else:
             found.append(resource(kind))
-    return (*found, config_map("istio-mesh", NAMESPACE, NAME))
+    return (
+        *found,
+        config_map("istio-mesh", NAMESPACE, NAME),
+        config_map("rollouts", STATE.namespace, STATE.name),
+    )
 
 
 def config_map(name: str, namespace: str, object_name: str) -> Resource:

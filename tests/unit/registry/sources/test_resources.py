@@ -12,10 +12,11 @@ def test_every_resource_has_the_path_that_servers_serve():
             assert served[everywhere.path(version)] == resource.kind
 
 
-def test_of_config_maps_one_is_followed_by_its_name():
+def test_of_config_maps_two_are_followed_by_their_names():
     found = [resource for resource in resources("node-a") if resource.kind == "ConfigMap"]
     assert {(each.namespace, each.field_selector) for each in found} == {
         ("istio-system", "metadata.name=istio"),
+        ("nodemesh-system", "metadata.name=nodemesh-rollouts"),
     }
     assert all(each.dispensable for each in found)
 
