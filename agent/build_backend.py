@@ -75,7 +75,7 @@ class Build(build_py):
             shutil.copytree(name, target / name, ignore=NOT_SHARED)
 
 
-class Source(sdist):
+class SourceDistribution(sdist):
     """All that a wheel is made of."""
 
     def add_defaults(self) -> None:
@@ -85,7 +85,7 @@ class Source(sdist):
             self.filelist.graft(name)
 
 
-class Backend(build_meta._BuildMetaBackend):
+class BuildBackend(build_meta._BuildMetaBackend):
     """Setuptools' own, with the commands above and, where something is built, the extensions."""
 
     def run_setup(self, setup_script: str = "setup.py") -> None:
@@ -94,7 +94,7 @@ class Backend(build_meta._BuildMetaBackend):
             build_page.try_build()
         setup(
             ext_modules=extensions() if COMPILE and building else [],
-            cmdclass={"build_py": Build, "sdist": Source},
+            cmdclass={"build_py": Build, "sdist": SourceDistribution},
         )
 
     def get_requires_for_build_wheel(self, config_settings: Any = None) -> list[str]:
@@ -109,4 +109,4 @@ class Backend(build_meta._BuildMetaBackend):
     get_requires_for_build_editable = get_requires_for_build_wheel
 
 
-backend = Backend()
+backend = BuildBackend()

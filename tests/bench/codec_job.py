@@ -12,16 +12,16 @@ import h2.connection
 import h2.events
 import hpack
 
-from nodemesh.proxy.http2.connection import Connection
+from nodemesh.proxy.http2.connection import Http2Connection
 from nodemesh.proxy.http2.decoder import Decoder
 from nodemesh.proxy.http2.encoder import Encoder
-from nodemesh.proxy.http2.fault import Fault
+from nodemesh.proxy.http2.fault import Http2Fault
 from nodemesh.proxy.http2.frames import PREFACE
 from nodemesh.proxy.http2.head import Head, Pair, read_request
-from nodemesh.proxy.http2.limits import Limits
+from nodemesh.proxy.http2.limits import Http2Limits
 from nodemesh.proxy.http2.receiver import Receiver
 from nodemesh.proxy.http2.role import Role
-from nodemesh.proxy.http2.stream import Stream
+from nodemesh.proxy.http2.stream import Http2Stream
 
 CALLS = 2_000  # of one round
 ROUNDS = 9
@@ -69,7 +69,7 @@ def measure(prepare: Callable[[], Callable[[], None]]) -> float:
 
 
 def decode_ours(blocks: list[bytes]) -> Callable[[], None]:
-    decoder = Decoder(Limits())
+    decoder = Decoder(Http2Limits())
 
     def deed() -> None:
         for block in blocks:
@@ -111,7 +111,7 @@ def encode_hpack(fields: list[list[Pair]]) -> Callable[[], None]:
 class Answering(Receiver):
     """A unary method."""
 
-    def __init__(self, connection: Connection, stream: Stream) -> None:
+    def __init__(self, connection: Http2Connection, stream: Http2Stream) -> None:
         self.connection = connection
         self.stream = stream
 
@@ -126,20 +126,20 @@ class Answering(Receiver):
             connection.send_data(stream, data, False)
             connection.send_trailers(stream, TRAILERS)
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, fault: Http2Fault) -> None:
         raise AssertionError(fault.text)
 
 
 class Server(Role):
     def __init__(self) -> None:
-        self.connection = Connection(self, True, Limits(), 0.0)
+        self.connection = Http2Connection(self, True, Http2Limits(), 0.0)
         self.served = 0
 
-    def opened(self, stream: Stream) -> Receiver:
+    def opened(self, stream: Http2Stream) -> Receiver:
         self.served += 1
         return Answering(self.connection, stream)
 
-    def broken(self, fault: Fault) -> None:
+    def broken(self, fault: Http2Fault) -> None:
         raise AssertionError(fault.text)
 
 

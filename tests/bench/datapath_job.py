@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 
 from nodemesh.datapath.maps import LAYOUT, Maps
 from nodemesh.datapath.pins import Pins
-from nodemesh.lab import Lab, Pod
+from nodemesh.lab import Lab, LabPod
 from nodemesh.lab.agent import Agent
-from nodemesh.lab.place import Place
-from nodemesh.lab.service import Port
+from nodemesh.lab.place import ProcessPlace
+from nodemesh.lab.service import LabPort
 
 from .processes import busy
 
@@ -89,7 +89,7 @@ class Way(NamedTuple):
 class Dialler:
     """The dialling app, started once in the client's namespaces, given one job after the other."""
 
-    def __init__(self, place: Place, core: int) -> None:
+    def __init__(self, place: ProcessPlace, core: int) -> None:
         command = ["taskset", "-c", str(core), sys.executable, "-IS", APP, "dial"]
         self._process = place.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._cgroup = place.cgroup
@@ -124,7 +124,7 @@ def cores() -> tuple[int, int]:
     return allowed[0], allowed[-1]
 
 
-def serve(pod: Pod) -> None:
+def serve(pod: LabPod) -> None:
     command = ["taskset", "-c", str(cores()[1]), sys.executable, "-IS", APP, "answer", str(PORT)]
     pod.popen(command, stdin=subprocess.DEVNULL)
     pod.wait_listening(PORT)
@@ -139,7 +139,7 @@ def build(lab: Lab) -> Stage:
     serve(server)
     client = lab.pod("client")
     client.python(PORTS)
-    kernel = lab.service("kernel", ports=[Port(PORT, name="tcp")], selector={"app": "server"})
+    kernel = lab.service("kernel", ports=[LabPort(PORT, name="tcp")], selector={"app": "server"})
     proxied = lab.service("proxied", ports=[PORT], selector={"app": "server"})
     agent = Agent(lab)
     agent.apply(RULE)

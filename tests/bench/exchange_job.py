@@ -25,7 +25,7 @@ from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import Keepalive
 from nodemesh.telemetry.access_log import AccessLog
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import LogFormatter
 from nodemesh.telemetry.telemetry import Telemetry
 
 from . import nodemesh, rules
@@ -116,7 +116,7 @@ class Driver:
         tables = compile_tables(store.apply("bench", objects))
         self.network = Memory()
         self.clock = Clock(time.monotonic(), time.time() - time.monotonic())
-        telemetry = Telemetry(AccessLog(log, Formatter()))
+        telemetry = Telemetry(AccessLog(log, LogFormatter()))
         proxy = Proxy(self.network, self.clock, Random(1), telemetry, tables)
         client = Client(namespace=rules.NAMESPACE, name=nodemesh.CLIENT, labels={"app": nodemesh.CLIENT})
         self.downstream = Pipe(Silent())

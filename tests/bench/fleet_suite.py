@@ -15,7 +15,7 @@ from tests.apiserver.server import ApiServer
 
 from nodemesh.registry.sources.kubernetes import ApiServer as Client
 from nodemesh.registry.sources.kubernetes import from_kubeconfig
-from nodemesh.relay.relay import Relay, RelayOptions
+from nodemesh.relay.relay import ApiRelay, RelayOptions
 
 from . import cluster
 from .fleet_agents import KINDS, Agents
@@ -48,7 +48,7 @@ async def measure(case: str, count: int, size: cluster.Size) -> Outcome:
         api.sent = 0
         left = api.watching  # the server has not noticed yet that they are gone
         client = Client(lambda: from_kubeconfig(str(config)))
-        relay = Relay(client, RelayOptions(host="127.0.0.1", port=0))
+        relay = ApiRelay(client, RelayOptions(host="127.0.0.1", port=0))
         serving = asyncio.create_task(relay.run())
         await until(lambda: relay.port and not relay.server.waiting_for())
         try:
@@ -73,7 +73,7 @@ async def direct(outcome: Outcome, case: str, api: ApiServer, port: int, count: 
 
 
 async def relayed(
-    outcome: Outcome, case: str, api: ApiServer, relay: Relay, count: int, size: cluster.Size, left: int
+    outcome: Outcome, case: str, api: ApiServer, relay: ApiRelay, count: int, size: cluster.Size, left: int
 ) -> None:
     own, told = api.watching - left, api.sent
     agents = Agents("127.0.0.1", relay.port, deflate=True)

@@ -18,7 +18,7 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.telemetry.access_log import AccessLog, open_log
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import LogFormatter
 from nodemesh.telemetry.telemetry import Telemetry
 
 from . import nodemesh, rules
@@ -54,7 +54,7 @@ def main(ports: list[int], pods: list[int], log: str) -> None:
     found = [item for data in objects(*pods) for item in load_object(data, "bench").objects]
     tables = compile_tables(store.apply("bench", found))
     reactor = Reactor(Platform())
-    telemetry = Telemetry(AccessLog(open_log(log), Formatter()))
+    telemetry = Telemetry(AccessLog(open_log(log), LogFormatter()))
     proxy = Proxy(reactor, reactor.clock, Random(1), telemetry, tables)
     client = Client(namespace=rules.NAMESPACE, name=nodemesh.CLIENT, labels={"app": nodemesh.CLIENT})
     lane = reactor.add_lane()

@@ -21,7 +21,7 @@ from nodemesh.registry.sources.cluster import ResourceStatus
 from nodemesh.registry.sources.definitions import DEFINITIONS
 from nodemesh.registry.sources.reflector import Phase
 from nodemesh.registry.sources.resources import resources
-from nodemesh.telemetry.exposition import Page, render
+from nodemesh.telemetry.exposition import MetricsPage, render
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 KUSTOMIZATIONS = [
@@ -185,7 +185,7 @@ def expressions(tmp_path) -> list[str]:
 
 def test_dashboard_and_alerts_ask_for_metrics_that_there_are(tmp_path):
     full = msgspec.structs.replace(FULL, refused=[ObjectKey("Gateway", "a", "b")], watches=[WATCH])
-    page = Page(http=(), tcp=(), own=lambda left_out: (*families(full), *page_families(("x",), 1.0)))
+    page = MetricsPage(http=(), tcp=(), own=lambda left_out: (*families(full), *page_families(("x",), 1.0)))
     exposed = set(re.findall(r"^(nodemesh_\w+)", b"".join(render(page)).decode(), re.MULTILINE))
     asked = {name for text in expressions(tmp_path) for name in re.findall(r"nodemesh_\w+", text)}
     assert len(asked) > 12 and asked <= exposed, asked - exposed

@@ -19,7 +19,7 @@ from nodemesh.registry.sources.api import ApiError
 from nodemesh.registry.sources.kubernetes import ApiServer as Client
 from nodemesh.registry.sources.kubernetes import from_kubeconfig, login_at
 from nodemesh.relay import server as server_module
-from nodemesh.relay.relay import Relay, RelayOptions
+from nodemesh.relay.relay import ApiRelay, RelayOptions
 
 AGENT = "system:serviceaccount:nodemesh-system:nodemesh-agent"
 FOLLOWERS = 5
@@ -40,7 +40,7 @@ class Story:
         await self.running.open()
         kubeconfig(self.config, self.running.url)
         self.client = Client(lambda: from_kubeconfig(str(self.config)))
-        self.relay = Relay(self.client, self.options)
+        self.relay = ApiRelay(self.client, self.options)
         self.serving = asyncio.create_task(self.relay.run())
         await self.until(lambda: self.relay.port and not self.relay.server.waiting_for())
         return self

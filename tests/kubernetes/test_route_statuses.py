@@ -11,7 +11,7 @@ from tests.clusters import service
 from tests.kubernetes.test_election import Agent
 from tests.kubernetes.test_manifests import MANIFESTS
 
-from nodemesh.node.route_facts import Judge
+from nodemesh.node.route_facts import StatusJudge
 from nodemesh.node.routestatuses import RouteStatuses
 from nodemesh.registry.assemble import ObjectKey
 
@@ -39,7 +39,7 @@ def route(name: str, backend: str = "cart", parent: str = "edge", **status: Any)
 class Writer(RouteStatuses):
     def __init__(self, follower, name: str = "node-a") -> None:
         self.agent = Agent(follower, name)
-        judge = Judge()
+        judge = StatusJudge()
         super().__init__(
             follower.api,
             lambda: judge.wanted(follower.snapshot, None, {}, lambda _: "", follower.source.path_of),

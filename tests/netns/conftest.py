@@ -21,7 +21,7 @@ from nodemesh.datapath.maps import LAYOUT, Maps, ServiceEntry, ServiceKey, pack_
 from nodemesh.datapath.origin import OriginalDestinations
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.uninstall import uninstall
-from nodemesh.lab import Lab, Pod, Service
+from nodemesh.lab import Lab, LabPod, LabService
 from nodemesh.routing.frontend import Frontend
 
 BPF_DIR = Path(__file__).parents[2] / "bpf"
@@ -58,14 +58,14 @@ class Node:
     first, `own` to the client itself."""
 
     lab: Lab
-    client: Pod
-    first: Pod
-    second: Pod
-    service: Service
-    own: Service
+    client: LabPod
+    first: LabPod
+    second: LabPod
+    service: LabService
+    own: LabService
     pins: Pins
 
-    def cgroup(self, pod: Pod) -> Path:
+    def cgroup(self, pod: LabPod) -> Path:
         found = cgroups.find_pod(self.lab.cgroup_root, pod.record.uid)
         assert found is not None
         return found
@@ -101,7 +101,7 @@ def maps(node: Node) -> Iterator[Maps]:
 class Enrolled:
     """A pod taken over, and the proxy's ends: its listeners and what it can ask for."""
 
-    pod: Pod
+    pod: LabPod
     maps: Maps
     cookie: int
     listeners: dict[str, socket.socket]
@@ -139,12 +139,12 @@ class View:
         return self._frontends
 
 
-def start_dial(pod: Pod, address: str, port: int = 80, family: str = "") -> subprocess.Popen[str]:
+def start_dial(pod: LabPod, address: str, port: int = 80, family: str = "") -> subprocess.Popen[str]:
     chosen = family or ("AF_INET6" if ":" in address else "AF_INET")
     return pod.popen(["python3", "-c", _DIAL, chosen, address, str(port)], stdout=subprocess.PIPE, text=True)
 
 
-def dial(pod: Pod, address: str, port: int = 80, family: str = "") -> list[str]:
+def dial(pod: LabPod, address: str, port: int = 80, family: str = "") -> list[str]:
     """What an app of the pod gets: [answer, peer's address, peer's port], or [the error's name]."""
     return finish(start_dial(pod, address, port, family))
 
@@ -154,7 +154,7 @@ def finish(process: subprocess.Popen[str]) -> list[str]:
 
 
 @contextmanager
-def enrol(node: Node, maps: Maps, pod: Pod, view: int = 0) -> Iterator[Enrolled]:
+def enrol(node: Node, maps: Maps, pod: LabPod, view: int = 0) -> Iterator[Enrolled]:
     """Take the pod over for the block, with listeners and a fresh heartbeat."""
     netns = namespaces.netns_fd(pod.pid)
     listeners = {address: namespaces.open_listener(netns, address, 0) for address in ("127.0.0.1", "::1")}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from nodemesh.lab import Lab, Pod, bookinfo
+from nodemesh.lab import Lab, LabPod, bookinfo
 from nodemesh.lab.agent import Agent
 
 PORT = 9080
@@ -26,7 +26,7 @@ class Mesh:
         self.lab = lab
         self.agent = agent
 
-    def server(self, service: str, version: str = "v1", *, name: str = "", listen: bool = True) -> Pod:
+    def server(self, service: str, version: str = "v1", *, name: str = "", listen: bool = True) -> LabPod:
         """A pod labelled `app` and `version` that serves; without `listen` it only says that it is ready."""
         pod = self.lab.pod(name or f"{service}-{version}", labels={"app": service, "version": version})
         if listen:
@@ -96,6 +96,6 @@ def clean_mesh(shared_mesh: Mesh) -> Iterator[Mesh]:
 
 
 @pytest.fixture(name="pod")
-def client_pod(mesh: Mesh) -> Pod:
+def client_pod(mesh: Mesh) -> LabPod:
     """The shared mesh's client: a pod that knows nothing of the mesh."""
     return mesh.lab.pods["default/client"]

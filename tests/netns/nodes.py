@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from nodemesh.lab import Lab, Place
+from nodemesh.lab import Lab, ProcessPlace
 
 ROOT = Path(__file__).parents[2]
 DAEMONSET = ROOT / "manifests/agent/daemonset.yaml"
@@ -43,7 +43,7 @@ class NodeAgent:
     def __init__(self, lab: Lab, node: str, config: Path, port: int, *options: str, name: str = "") -> None:
         self.log = lab.folder / f"{name or node}.log"
         self.admin = f"127.0.0.1:{port}"
-        self._place = Place(node, lab.cgroup_root / (name or node))
+        self._place = ProcessPlace(node, lab.cgroup_root / (name or node))
         self._place.cgroup.mkdir()
         limits = ",".join(["-all", *(f"+{name}" for name in capabilities())])
         with self.log.open("wb") as log:

@@ -20,7 +20,7 @@ import yaml
 from tests.apiserver.running import Running, kubeconfig, running
 from tests.netns.nodes import NodeAgent, until
 
-from nodemesh.lab import Lab, Pod, Port
+from nodemesh.lab import Lab, LabPod, LabPort
 
 WEB, RAW = 9080, 9081
 REPLICAS = 3
@@ -37,7 +37,7 @@ class Replica:
 
     name: str
     uid: str
-    slot: Pod
+    slot: LabPod
     process: subprocess.Popen[Any]
     deleted: bool = False
     ended: bool = False
@@ -63,7 +63,7 @@ class Deployment:
 
     lab: Lab
     server: Running
-    slots: list[Pod]
+    slots: list[LabPod]
     dice: random.Random = field(default_factory=lambda: random.Random(7))
     replicas: list[Replica] = field(default_factory=list)
     made: int = 0
@@ -146,7 +146,7 @@ class Rollouts:
     def __init__(self, lab: Lab, server: Running) -> None:
         self.lab = lab
         self.server = server
-        ports = [Port(WEB, name="http"), Port(RAW, name="tcp")]
+        ports = [LabPort(WEB, name="http"), LabPort(RAW, name="tcp")]
         self.service = lab.service("web", ports=ports, selector={"app": "web"})
         self.client = lab.pod("client", labels={"app": "client"})
         objects = [data for data in yaml.safe_load_all(lab.manifests()) if data]

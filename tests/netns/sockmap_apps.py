@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nodemesh.lab import Pod
+from nodemesh.lab import LabPod
 
 LARGE = 64 << 20
 
@@ -117,7 +117,7 @@ for line in sys.stdin:
 """
 
 
-def nginx(pod: Pod, folder: Path, port: int, what: str) -> None:
+def nginx(pod: LabPod, folder: Path, port: int, what: str) -> None:
     folder.mkdir()
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, what=what.format(folder=folder)))
     pod.popen(["nginx", "-c", str(folder / "nginx.conf")])

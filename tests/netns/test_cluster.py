@@ -15,7 +15,7 @@ from tests.apiserver.running import Running, kubeconfig, running
 from tests.clusters import virtual_service
 from tests.netns.nodes import NodeAgent, until
 
-from nodemesh.lab import Lab, Pod, Port, bookinfo
+from nodemesh.lab import Lab, LabPod, LabPort, bookinfo
 
 PORT = 9080
 URL = f"http://web:{PORT}/"
@@ -36,7 +36,7 @@ class Cluster:
         self.server = server
         self._nodes: dict[str, str] = {}
 
-    def pod(self, name: str, node: str, **labels: str) -> Pod:
+    def pod(self, name: str, node: str, **labels: str) -> LabPod:
         made = self.lab.pod(name, labels=labels)
         self._nodes[name] = node
         if "version" in labels:
@@ -80,7 +80,7 @@ def nodes() -> Iterator[tuple[Cluster, dict[str, NodeAgent]]]:
     with running() as server, Lab("cluster") as lab:
         lab.namespace("default", {"nodemesh.io/mesh": "enabled"})  # in a cluster, pods join by their label
         cluster = Cluster(lab, server)
-        lab.service("web", ports=[Port(PORT, name="http")], selector={"app": "web"})
+        lab.service("web", ports=[LabPort(PORT, name="http")], selector={"app": "web"})
         cluster.pod("client", "a", app="client")
         cluster.pod("web-v1", "b", app="web", version="v1")
         cluster.pod("web-v2", "b", app="web", version="v2")
@@ -92,7 +92,7 @@ def nodes() -> Iterator[tuple[Cluster, dict[str, NodeAgent]]]:
         yield cluster, agents
 
 
-def versions(pod: Pod, count: int = 10) -> set[str]:
+def versions(pod: LabPod, count: int = 10) -> set[str]:
     answers = pod.request(URL, count=count)
     assert [answer.error or answer.status for answer in answers if answer.status != 200] == []
     return {answer.json()["version"] for answer in answers}

@@ -9,7 +9,7 @@ from tests.netns.test_datapath_redirect import WAYS
 from nodemesh.config.capture import EVERYTHING, Capture
 from nodemesh.datapath import counters
 from nodemesh.datapath.capture import Captures
-from nodemesh.datapath.maps import LAYOUTS, Hook, Mode, ServiceEntry
+from nodemesh.datapath.maps import LAYOUTS, EntryMode, Hook, ServiceEntry
 from nodemesh.reasons import Reason
 
 
@@ -37,7 +37,7 @@ def captures(maps):
 def test_what_is_left_out_goes_direct_and_is_counted(node, client, maps, captures, way, capture, taken):
     family, form, index, listener = WAYS[way]
     vip = node.service.addresses[index]
-    client.serve(vip, ServiceEntry(Mode.PROXY))
+    client.serve(vip, ServiceEntry(EntryMode.PROXY))
     captures.set(client.cookie, capture)
     hook = Hook.CONNECT4 if way == "v4" else Hook.CONNECT6
     before = counters.read(maps).get((hook, Reason.PASS_EXCLUDED), 0)
@@ -51,7 +51,7 @@ def test_what_is_left_out_goes_direct_and_is_counted(node, client, maps, capture
 def test_an_ipv6_network_means_no_ipv4_address(node, client, captures):
     captures.set(client.cookie, Capture(exclude_ranges=("::/0",)))
     for vip in node.service.addresses:
-        client.serve(vip, ServiceEntry(Mode.PROXY))
+        client.serve(vip, ServiceEntry(EntryMode.PROXY))
     process = client.start_dial(node.service.addresses[0])
     assert client.answer() == (node.service.addresses[0], 80)
     assert finish(process)[0] == "proxy"
@@ -82,5 +82,5 @@ def test_a_full_map_keeps_what_held_before(node, client, maps, captures):
         captures.set(client.cookie, many)
     assert caught.value.errno == errno.ENOSPC
     assert len(list(maps["ranges"].keys())) == 2
-    client.serve(node.service.addresses[0], ServiceEntry(Mode.PROXY))
+    client.serve(node.service.addresses[0], ServiceEntry(EntryMode.PROXY))
     assert client.dial(node.service.addresses[0])[0] == "first"

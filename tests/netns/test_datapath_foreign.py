@@ -88,7 +88,7 @@ def test_a_program_at_the_pod_that_runs_first_is_named_and_services_are_still_kn
         [found] = probes.foreign_programs(cgroup)
         assert (found.name, found.first) == ("cil_sock4_conn", True)
         finding = next(one for one in probes.probe(cgroup) if one.name == "foreign programs")
-        assert finding.verdict is probes.Verdict.WARNING
+        assert finding.verdict is probes.ProbeVerdict.WARNING
         assert "cil_sock4_conn (connect4" in finding.found
         assert "Cilium" in finding.mend
 

@@ -7,13 +7,13 @@ from msgspec.structs import replace
 from tests.netns.conftest import View
 
 from nodemesh.datapath import counters
-from nodemesh.datapath.maps import Hook, Mode, ServiceEntry, ServiceKey, pack_address
+from nodemesh.datapath.maps import EntryMode, Hook, ServiceEntry, ServiceKey, pack_address
 from nodemesh.datapath.plan import Planner
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.reasons import Reason
 from nodemesh.registry.snapshot import Endpoint, Protocol, Service
 from nodemesh.routing import frontend as routing
-from nodemesh.routing.decision import Algorithm, Cluster, Destination, LoadBalancer, Route
+from nodemesh.routing.decision import Algorithm, Cluster, LoadBalancer, Route, WeightedCluster
 from nodemesh.routing.frontend import Frontend
 
 #: Dials once per line of standard input, so that one process makes many connections.
@@ -42,7 +42,7 @@ def cluster(*pods, algorithm=Algorithm.RANDOM, index=0, weights=()):
 
 
 def frontend(node, *destinations: tuple[Cluster | None, int]):
-    weighted = tuple(Destination(cluster=one, cluster_name="c", weight=weight) for one, weight in destinations)
+    weighted = tuple(WeightedCluster(cluster=one, cluster_name="c", weight=weight) for one, weight in destinations)
     return Frontend(
         addresses=node.service.addresses,
         port=80,
@@ -113,7 +113,7 @@ def test_kernel_mode_needs_no_data_plane(node, client, maps, heartbeat):
 def test_an_entry_whose_set_is_gone_passes(node, client, maps):
     vip = node.service.addresses[0]
     maps["services"].update(
-        ServiceKey(0, pack_address(vip), 80).pack(), ServiceEntry(Mode.KERNEL, backends=1, slots=1).pack()
+        ServiceKey(0, pack_address(vip), 80).pack(), ServiceEntry(EntryMode.KERNEL, backends=1, slots=1).pack()
     )
     assert dial_many(client, vip, 2) == {"first": 2}
     assert counters.read(maps)[Hook.CONNECT4, Reason.PASS_NO_ENDPOINT] >= 2

@@ -15,7 +15,7 @@ from nodemesh.datapath import bpf, bpffs, bytecode, cgroups, compiler, probes
 from nodemesh.datapath.attach import AttachError, attach, attached, attached_pods, detach
 from nodemesh.datapath.hooks import DNS_HOOKS, HOOKS, SK_LOOKUP
 from nodemesh.datapath.loader import LoadError, is_compiled, load
-from nodemesh.datapath.maps import LAYOUT, MapMismatch, Maps, Mode, ServiceEntry, ServiceKey, pack_address
+from nodemesh.datapath.maps import LAYOUT, EntryMode, MapMismatch, Maps, ServiceEntry, ServiceKey, pack_address
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.uninstall import remove_other_layouts, uninstall
 
@@ -122,7 +122,7 @@ def test_a_listener_that_was_handed_over_serves_on(node, maps):
     """RC-12: the old agent closes its descriptor, the new one has another of the same socket and enters it again."""
     vip = node.service.addresses[0]
     with enrol(node, maps, node.client) as app:
-        app.serve(vip, ServiceEntry(Mode.PROXY))
+        app.serve(vip, ServiceEntry(EntryMode.PROXY))
         for _ in range(2):
             successor = app.listeners["127.0.0.1"].dup()
             app.listeners["127.0.0.1"].close()
@@ -182,7 +182,7 @@ time.sleep(60)
     owner.stdout.close()
     assert programs_at(node.cgroup(node.client)) == ONE
     vip = node.service.addresses[0]
-    maps["services"].update(ServiceKey(0, pack_address(vip), 80).pack(), ServiceEntry(Mode.PROXY).pack())
+    maps["services"].update(ServiceKey(0, pack_address(vip), 80).pack(), ServiceEntry(EntryMode.PROXY).pack())
     assert dial(node.client, vip) == ["first", vip, "80"]
     with enrol(node, maps, node.client) as app:
         process = app.start_dial(vip)
@@ -201,7 +201,7 @@ def test_connections_under_way_survive_a_detach(node, maps):
         "print(sock.recv(9).decode(), flush=True)\nprint(sock.recv(9).decode())"
     )
     with enrol(node, maps, node.client) as app:
-        app.serve(vip, ServiceEntry(Mode.PROXY))
+        app.serve(vip, ServiceEntry(EntryMode.PROXY))
         process = app.pod.popen(["python3", "-c", code], stdout=subprocess.PIPE, text=True)
         listener = app.listeners["127.0.0.1"]
         listener.settimeout(5)

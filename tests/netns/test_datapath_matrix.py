@@ -6,7 +6,7 @@ from tests.netns.conftest import View, finish
 from nodemesh.datapath.plan import Planner
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.registry.snapshot import Endpoint, Protocol
-from nodemesh.routing.decision import Cluster, Destination, Route
+from nodemesh.routing.decision import Cluster, Route, WeightedCluster
 from nodemesh.routing.frontend import Frontend, Mode
 
 #: The app's socket, how it writes the address, and which of the pod's or service's addresses that is.
@@ -44,7 +44,7 @@ def test_matrix(node, client, maps, way, mode, target):
     addresses, meshed, pod = target(node)
     endpoints = tuple(Endpoint(address=address, port=80) for address in pod.record.ips)
     cluster = Cluster(name="c", key="c", host="h", port=80, endpoints=endpoints)
-    route = Route(destinations=(Destination(cluster=cluster, cluster_name="c"),), total_weight=100)
+    route = Route(destinations=(WeightedCluster(cluster=cluster, cluster_name="c"),), total_weight=100)
     service = Frontend(addresses=meshed, port=80, protocol=Protocol.TCP, mode=mode, tcp=route)
     ServiceMaps(maps).apply(Planner().plan([(0, View(service))]))
     dialled = form.format(addresses[index])

@@ -11,11 +11,11 @@ from tests.netns.conftest import HEARTBEAT_LIMIT, dial, enrol, finish
 
 from nodemesh.datapath import bpf, counters, namespaces
 from nodemesh.datapath.heartbeat import Heartbeat
-from nodemesh.datapath.maps import Hook, Mode, NetworkKey, ServiceEntry, ServiceFlag, pack_address
+from nodemesh.datapath.maps import EntryMode, Hook, NetworkKey, ServiceEntry, ServiceFlag, pack_address
 from nodemesh.reasons import Reason
 
-PROXY = ServiceEntry(Mode.PROXY)
-CLOSED = ServiceEntry(Mode.PROXY, ServiceFlag.FAIL_CLOSED)
+PROXY = ServiceEntry(EntryMode.PROXY)
+CLOSED = ServiceEntry(EntryMode.PROXY, ServiceFlag.FAIL_CLOSED)
 
 #: How an app dials: its socket's family, and how it writes the service's address of which family.
 WAYS = {
@@ -147,7 +147,7 @@ def test_what_is_not_ours_passes(node, proxied):
 
 def test_pass_mode_passes(node, client):
     vip = node.service.addresses[0]
-    client.serve(vip, ServiceEntry(Mode.PASS))
+    client.serve(vip, ServiceEntry(EntryMode.PASS))
     assert client.dial(vip) == ["first", vip, "80"]
 
 
@@ -250,14 +250,14 @@ def test_a_network_is_redirected_and_an_address_beats_it(node, client, maps):
     process = client.start_dial(vip)
     assert client.answer() == (vip, 80)
     finish(process)
-    client.serve(vip, ServiceEntry(Mode.PASS))
+    client.serve(vip, ServiceEntry(EntryMode.PASS))
     assert client.dial(vip) == ["first", vip, "80"]
 
 
 def test_views_differ_by_client(node, client, maps):
     vip = node.service.addresses[0]
     client.serve(vip, PROXY)
-    client.serve(vip, ServiceEntry(Mode.PASS), view=7)
+    client.serve(vip, ServiceEntry(EntryMode.PASS), view=7)
     maps.enrol(client.cookie, view=7)
     assert client.dial(vip) == ["first", vip, "80"]
     maps.enrol(client.cookie, view=8)
@@ -269,7 +269,7 @@ def test_views_differ_by_client(node, client, maps):
 def test_an_alias_is_told_instead_of_the_dialled_endpoint(node, client):
     """RC-01: another program has rewritten the virtual address to an endpoint's."""
     vip = node.service.addresses[0]
-    client.serve(node.first.ip, ServiceEntry(Mode.PROXY, alias=pack_address(vip), alias_port=80))
+    client.serve(node.first.ip, ServiceEntry(EntryMode.PROXY, alias=pack_address(vip), alias_port=80))
     process = client.start_dial(node.first.ip)
     assert client.answer() == (vip, 80)
     finish(process)

@@ -1,7 +1,7 @@
 """The self-test passes where the datapath works, says what is wrong where it does not, and leaves nothing."""
 
 from nodemesh.datapath.attach import attached_pods
-from nodemesh.datapath.probes import Verdict
+from nodemesh.datapath.probes import ProbeVerdict
 from nodemesh.datapath.selftest import self_test
 
 
@@ -20,7 +20,7 @@ NOTHING = (set(), {}, [], [], [])
 def test_it_passes_where_all_is_well(node, maps):
     """RC-07."""
     finding = self_test(node.pins, node.lab.cgroup_root, beat=True)
-    assert finding.verdict is Verdict.OK, finding
+    assert finding.verdict is ProbeVerdict.OK, finding
     assert left(node, maps) == NOTHING
 
 
@@ -28,12 +28,12 @@ def test_it_fails_without_a_heartbeat_and_says_what_the_app_got(node, maps):
     """RC-07."""
     maps.configure(heartbeat_limit=0)
     finding = self_test(node.pins, node.lab.cgroup_root)
-    assert finding.verdict is Verdict.FAILED
+    assert finding.verdict is ProbeVerdict.FAILED
     assert "Network is unreachable" in finding.found
     assert left(node, maps) == NOTHING
 
 
 def test_it_fails_where_there_is_no_cgroup(node, maps, tmp_path):
     finding = self_test(node.pins, tmp_path / "absent")
-    assert finding.verdict is Verdict.FAILED
+    assert finding.verdict is ProbeVerdict.FAILED
     assert left(node, maps) == NOTHING

@@ -10,7 +10,7 @@ from nodemesh.datapath import bpf, loader
 from nodemesh.datapath.attach import attach, attached, attached_pods, detach
 from nodemesh.datapath.hooks import QUEUE_DEPTH, SK_MSG, SOCKMAP_PROGRAMS
 from nodemesh.datapath.loader import LoadError, load_sockmap
-from nodemesh.datapath.maps import FLOW, PAIR, End, Maps, Mode, PodFlag, ServiceEntry
+from nodemesh.datapath.maps import FLOW, PAIR, End, EntryMode, Maps, PodFlag, ServiceEntry
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.sockmap import sweep
 from nodemesh.datapath.torture.run import torture
@@ -93,7 +93,7 @@ def joined(node, pins, maps, client):
     maps.enrol(client.cookie, 0, PodFlag.SOCKMAP)
     attach(pins, client.pod.record.uid, node.cgroup(client.pod), sockmap=True)
     vip = node.service.addresses[0]
-    client.serve(vip, ServiceEntry(Mode.PROXY))
+    client.serve(vip, ServiceEntry(EntryMode.PROXY))
     process = client.start_dial(vip)
     listener = client.listeners["127.0.0.1"]
     listener.settimeout(5)

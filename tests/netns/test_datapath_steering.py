@@ -8,7 +8,7 @@ import pytest
 from tests.netns.conftest import PATIENCE
 
 from nodemesh.datapath import steering
-from nodemesh.datapath.maps import FLOW, ORIGIN, Mode, pack_address
+from nodemesh.datapath.maps import FLOW, ORIGIN, EntryMode, pack_address
 
 SOURCE_PORT = 23457  # none that the kernel gives to anybody
 
@@ -34,7 +34,9 @@ def record(maps, cookie, address, age=0.0):
     packed = pack_address(address)
     key = FLOW.pack(cookie, packed, packed, SOURCE_PORT.to_bytes(2, "big"), (80).to_bytes(2, "big"), 0)
     started = (time.monotonic_ns() - int(age * 1e9)) % 2**64
-    value = ORIGIN.pack(cookie, pack_address("192.0.2.7"), (7).to_bytes(2, "big"), Mode.PROXY, 1, 0, started, bytes(2))
+    value = ORIGIN.pack(
+        cookie, pack_address("192.0.2.7"), (7).to_bytes(2, "big"), EntryMode.PROXY, 1, 0, started, bytes(2)
+    )
     maps["flows"].update(key, value)
 
 

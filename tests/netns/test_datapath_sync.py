@@ -6,14 +6,14 @@ import pytest
 from tests.netns.conftest import BPF_DIR, View
 
 from nodemesh.datapath import loader
-from nodemesh.datapath.maps import BACKEND_KEY, LAYOUT, Backend, Maps, Mode, pack_address
+from nodemesh.datapath.maps import BACKEND_KEY, LAYOUT, Backend, EntryMode, Maps, pack_address
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.plan import Plan, Planner
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.datapath.uninstall import uninstall
 from nodemesh.registry.snapshot import Endpoint, Protocol, Service
 from nodemesh.routing import frontend as routing
-from nodemesh.routing.decision import Cluster, Destination, Route
+from nodemesh.routing.decision import Cluster, Route, WeightedCluster
 from nodemesh.routing.frontend import Frontend
 
 
@@ -33,7 +33,7 @@ def service(number, mode, endpoints=0, networks=()):
         protocol=Protocol.TCP,
         service=Service(host=f"s{number}.default.svc.cluster.local", name=f"s{number}", namespace="default"),
         mode=mode,
-        tcp=Route(destinations=(Destination(cluster=cluster, cluster_name="c"),), total_weight=100),
+        tcp=Route(destinations=(WeightedCluster(cluster=cluster, cluster_name="c"),), total_weight=100),
     )
 
 
@@ -120,7 +120,7 @@ def test_a_service_whose_endpoints_find_no_room_passes_and_keeps_no_old_entry(sm
     both = Planner().plan([(0, View(*[service(1, routing.Mode.KERNEL, 40), service(2, routing.Mode.KERNEL, 3)]))])
     assert service_maps.apply(both).passed == ("s1.default.svc.cluster.local:80",)
     content = in_kernel(small)
-    assert {entry.mode for entry in content.entries.values()} == {Mode.KERNEL}
+    assert {entry.mode for entry in content.entries.values()} == {EntryMode.KERNEL}
     assert {both.owners[key] for key in content.entries} == {"s2.default.svc.cluster.local:80"}
     assert sum(map(len, content.backends.values())) == 3
 

@@ -11,7 +11,7 @@ from nodemesh.datapath import traffic
 from nodemesh.datapath.plan import Planner
 from nodemesh.datapath.sync import ServiceMaps
 from nodemesh.registry.snapshot import Endpoint, Protocol
-from nodemesh.routing.decision import Cluster, Destination, Route
+from nodemesh.routing.decision import Cluster, Route, WeightedCluster
 from nodemesh.routing.frontend import Frontend, Mode
 
 #: Sends as many bytes as it is asked for.
@@ -32,7 +32,7 @@ def balance(maps, addresses, *endpoints):
         port=80,
         endpoints=tuple(Endpoint(address=address, port=port) for address, port in endpoints),
     )
-    route = Route(destinations=(Destination(cluster=cluster, cluster_name="c"),), total_weight=100)
+    route = Route(destinations=(WeightedCluster(cluster=cluster, cluster_name="c"),), total_weight=100)
     service = Frontend(addresses=addresses, port=80, protocol=Protocol.TCP, mode=Mode.KERNEL, tcp=route)
     ServiceMaps(maps).apply(Planner().plan([(0, View(service))]))
 

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from tests.netns.conftest import PATIENCE, finish
 
-from nodemesh.datapath.maps import BACKEND_KEY, Backend, Mode, ServiceEntry, pack_address
+from nodemesh.datapath.maps import BACKEND_KEY, Backend, EntryMode, ServiceEntry, pack_address
 
 #: Dials in the way that is asked for, and says what it got and what addresses it sees. `source` is its pod's address,
 #: as sockets of the family write it.
@@ -44,7 +44,7 @@ print(sock.recv(99).decode(), *sock.getpeername()[:2], sock.getsockname()[0])
 
 WAYS = ("plain", "source", "device", "port", "fast open", "non-blocking", "again", "mptcp")
 FAMILIES = {"v4": ("AF_INET", "{}", 0), "mapped": ("AF_INET6", "::ffff:{}", 0), "v6": ("AF_INET6", "{}", 1)}
-MODES = (Mode.PROXY, Mode.KERNEL, Mode.PASS)
+MODES = (EntryMode.PROXY, EntryMode.KERNEL, EntryMode.PASS)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -53,11 +53,11 @@ MODES = (Mode.PROXY, Mode.KERNEL, Mode.PASS)
 def test_an_app_sees_what_it_dialled_and_its_own_address(node, client, maps, mode, family, way):
     name, form, index = FAMILIES[family]
     vip, own = node.service.addresses[index], node.client.record.ips[index]
-    client.serve(vip, ServiceEntry(mode, **to_first(maps, node, index) if mode is Mode.KERNEL else {}))
+    client.serve(vip, ServiceEntry(mode, **to_first(maps, node, index) if mode is EntryMode.KERNEL else {}))
     arguments = (name, form.format(vip), form.format(own), "80", way)
     process = client.pod.popen(["python3", "-c", APP, *arguments], stdout=subprocess.PIPE, text=True)
     expected = "first"
-    if mode is Mode.PROXY and way != "device":
+    if mode is EntryMode.PROXY and way != "device":
         expected = "proxy"
         for _ in range(2 if way == "again" else 1):
             assert client.answer(("127.0.0.1", "::1")[index]) == (vip, 80)
@@ -91,7 +91,7 @@ def test_no_connection_meets_itself(node, client, family, ports):
     """With the same address and port at both ends, TCP would connect a socket to itself."""
     name, form, index = FAMILIES[family]
     vip = node.service.addresses[index]
-    client.serve(vip, ServiceEntry(Mode.PROXY))
+    client.serve(vip, ServiceEntry(EntryMode.PROXY))
     process = client.pod.popen(
         ["python3", "-c", ITSELF, name, form.format(vip), str(ports)], stdout=subprocess.PIPE, text=True
     )
@@ -146,7 +146,7 @@ def test_connections_share_no_destination(node, client, family):
     name, form, index = FAMILIES[family]
     peers = [service.addresses[index] for service in (node.service, node.own)]
     for peer in peers:
-        client.serve(peer, ServiceEntry(Mode.PROXY))
+        client.serve(peer, ServiceEntry(EntryMode.PROXY))
     own = form.format(node.client.record.ips[index])
     assert client.pod.python(FEW_PORTS, name, *map(form.format, peers), own, timeout=PATIENCE).strip() == "34"
     told = [client.answer(("127.0.0.1", "::1")[index]) for _ in range(34)]

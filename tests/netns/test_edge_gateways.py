@@ -11,7 +11,7 @@ from tests.netns.mesh import MESH
 from tests.netns.test_edge_outside import SHOP, curl, entry
 
 import nodemesh
-from nodemesh.lab import Port
+from nodemesh.lab import LabPort
 from nodemesh.lab.certificates import Authority
 
 SOURCE = Path(nodemesh.__file__).parents[1]
@@ -92,7 +92,7 @@ spec:
 def test_a_pod_leaves_by_the_egress_gateway(mesh, pod, outside, tmp_path):
     ports = "{number: 80, name: http, protocol: HTTP}, {number: 443, name: https, protocol: HTTP}"
     with gateway(mesh, "egressgateway", {80: 8080}, tmp_path) as egress:
-        served = Port(80, target=8080, name="http")
+        served = LabPort(80, target=8080, name="http")
         selector = {"istio": "egressgateway"}
         mesh.lab.service("egressgateway", namespace="istio-system", ports=[served], selector=selector)
         mesh.settle()

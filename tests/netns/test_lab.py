@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nodemesh.lab import Lab, LabError, Pod, Port, bookinfo
+from nodemesh.lab import Lab, LabError, LabPod, LabPort, bookinfo
 
 
-def serve(pod: Pod, service: str = "web", version: str = "v1", port: int = 8080) -> None:
+def serve(pod: LabPod, service: str = "web", version: str = "v1", port: int = 8080) -> None:
     pod.popen([sys.executable, "-IS", bookinfo.__file__, service, version, str(port)])
     pod.wait_listening(port)
 
@@ -40,7 +40,7 @@ def test_pods_reach_each_other_over_both_families():
 def test_a_service_spreads_over_its_ready_pods_and_resets_on_a_dead_one(lab):
     client = lab.pod("client")
     pods = [lab.pod(name, labels={"app": "web"}, ports={"http": 8080}) for name in ("web-1", "web-2")]
-    lab.service("web", ports=[Port(80, "http", name="http")], selector={"app": "web"})
+    lab.service("web", ports=[LabPort(80, "http", name="http")], selector={"app": "web"})
     for pod in pods:
         serve(pod)
     assert {answer.json()["pod"] for answer in client.request("http://web/", count=4)} == {"web-1", "web-2"}

@@ -11,7 +11,7 @@ import pytest
 from nodemesh.datapath.cgroups import find_mount, pids
 from nodemesh.lab import Lab, cgroup, sweep
 from nodemesh.lab.owner import BPFFS, HOME, RUN, kept, remove
-from nodemesh.lab.place import Place
+from nodemesh.lab.place import ProcessPlace
 
 OWNER = """
 import subprocess, sys, time
@@ -134,7 +134,7 @@ def test_a_process_that_enters_when_its_cgroup_was_just_emptied_goes_too(monkeyp
     def kill_all_then_let_one_enter(root: Path, timeout: float) -> bool:
         killed = kill_all(root, timeout)
         if not entered:
-            entered.append(Place("late", directory).popen(["sleep", "1000"]))
+            entered.append(ProcessPlace("late", directory).popen(["sleep", "1000"]))
             assert list(pids(directory)) == [entered[0].pid]
         return killed
 

@@ -17,8 +17,8 @@ from nodemesh.datapath.maps import LAYOUT
 from nodemesh.datapath.origin import OriginalDestinations
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.uninstall import uninstall
-from nodemesh.lab import Lab, Pod
-from nodemesh.lab.place import Place
+from nodemesh.lab import Lab, LabPod
+from nodemesh.lab.place import ProcessPlace
 from nodemesh.node.channel import Channel
 from nodemesh.node.enrol import Enrolment
 from nodemesh.node.kernel import Kernel
@@ -109,7 +109,7 @@ class Node:
                 connection.close()
                 return
 
-    def ask(self, pod: Pod, url: str = "http://web/") -> Any:
+    def ask(self, pod: LabPod, url: str = "http://web/") -> Any:
         """The body that the pod gets while this node answers as the proxy."""
         self.heartbeat.beat()
         thread = threading.Thread(target=self.answer_one, daemon=True)
@@ -125,7 +125,7 @@ def lab() -> Iterator[Lab]:
         uninstall(Pins(made.bpffs, LAYOUT))
 
 
-def serve(lab: Lab) -> Pod:
+def serve(lab: Lab) -> LabPod:
     server = lab.pod("web-1", labels={"app": "web"}, ports={"http": 80})
     service = (
         "import http.server\n"
@@ -225,14 +225,16 @@ def test_a_pod_that_moves_through_init_containers_and_has_a_monitor_from_the_hos
     client = lab.pod("client")
     serve(lab)
     pod = client.cgroup.parent
-    conmon = Place("conmon", pod).popen(["sleep", "60"])  # in the pod's own directory it is the first that is found
+    conmon = ProcessPlace("conmon", pod).popen(
+        ["sleep", "60"]
+    )  # in the pod's own directory it is the first that is found
     node = Node(lab)
     assert node.look()["default/client"] == ""
     cookies = node.kernel.maps.enrolled().keys()
     for name in ("crio-init.scope", "crio-app.scope"):
         container = pod / name
         container.mkdir()
-        place = Place(name, container, client.pid)
+        place = ProcessPlace(name, container, client.pid)
         node.heartbeat.beat()
         answering = threading.Thread(target=node.answer_one, daemon=True)
         answering.start()

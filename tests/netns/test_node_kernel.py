@@ -9,7 +9,7 @@ from tests.netns.test_mesh import RULES, URL, versions
 
 from nodemesh.datapath.maps import LAYOUT
 from nodemesh.datapath.pins import Pins
-from nodemesh.lab.service import Port
+from nodemesh.lab.service import LabPort
 
 REGISTRY_ONLY = """
 apiVersion: nodemesh.io/v1alpha1
@@ -24,7 +24,7 @@ def test_endpoints_that_refuse_are_left_out_and_come_back(mesh, pod):
     """One of two pods does not listen: half of the connects fail, until control has seen enough of them."""
     mesh.server("half", "v1")
     dead = mesh.server("half", "v2", listen=False)
-    service = mesh.lab.service("half", ports=[Port(PORT, name="tcp")], selector={"app": "half"})
+    service = mesh.lab.service("half", ports=[LabPort(PORT, name="tcp")], selector={"app": "half"})
     mesh.settle()
     url = f"http://{service.addresses[0]}:{PORT}/"
 

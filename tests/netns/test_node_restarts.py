@@ -17,9 +17,9 @@ from nodemesh.datapath.attach import attached
 from nodemesh.datapath.hooks import HOOKS
 from nodemesh.datapath.maps import LAYOUT
 from nodemesh.datapath.pins import Pins
-from nodemesh.lab import Lab, Pod
+from nodemesh.lab import Lab, LabPod
 from nodemesh.lab.agent import Agent
-from nodemesh.lab.service import Port
+from nodemesh.lab.service import LabPort
 
 PODS = 10
 RATE = 20.0  # requests a second, of each pod
@@ -117,7 +117,7 @@ def lab() -> Iterator[Lab]:
         server.popen(["python3", "-c", SERVER])
         server.wait_listening(80)
         made.service("web", ports=[80], selector={"app": "web"})
-        made.service("echo", ports=[Port(81, name="tcp")], selector={"app": "web"})
+        made.service("echo", ports=[LabPort(81, name="tcp")], selector={"app": "web"})
         for number in range(PODS):
             made.pod(f"client-{number}")
         yield made
@@ -139,14 +139,14 @@ def agent(lab: Lab, shared_agent: Agent) -> Iterator[Agent]:
 
 
 @pytest.fixture
-def clients(lab: Lab) -> list[Pod]:
+def clients(lab: Lab) -> list[LabPod]:
     return [pod for pod in lab.pods.values() if pod.name.startswith("client")]
 
 
 class Crowd:
     """All clients sending; `finish` ends it and gives back what failed, with the number of requests."""
 
-    def __init__(self, pods: list[Pod]) -> None:
+    def __init__(self, pods: list[LabPod]) -> None:
         command = ["python3", "-c", CLIENT, str(RATE)]
         self._began = time.monotonic()
         self._processes = [pod.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for pod in pods]
@@ -160,7 +160,7 @@ class Crowd:
         return [(sent, why) for one in said for sent, why in one["failures"]]
 
 
-def meshed(pod: Pod) -> bool:
+def meshed(pod: LabPod) -> bool:
     return pod.request("http://web/teapot")[0].status == 418
 
 
@@ -168,7 +168,7 @@ def hooks(lab: Lab) -> int:
     return len(attached(Pins(lab.bpffs, LAYOUT)))
 
 
-def holders(worker: int, pod: Pod) -> set[int]:
+def holders(worker: int, pod: LabPod) -> set[int]:
     """The client ports of the connections that a worker serves for a pod: its sockets' inodes, looked up in the pod's
     own table of connections."""
     inodes = set()

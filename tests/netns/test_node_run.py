@@ -17,7 +17,7 @@ from tests.netns.test_datapath_lifecycle import NONE, programs_at
 from nodemesh.datapath.attach import attached
 from nodemesh.datapath.maps import LAYOUT
 from nodemesh.datapath.pins import Pins
-from nodemesh.lab import Lab, Pod
+from nodemesh.lab import Lab, LabPod
 from nodemesh.lab.agent import Agent
 from nodemesh.node.child import environment
 
@@ -66,12 +66,12 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture
-def client(lab: Lab) -> Pod:
+def client(lab: Lab) -> LabPod:
     return lab.pod("client", labels={"app": "client"})
 
 
 @pytest.fixture
-def agent(lab: Lab, client: Pod) -> Iterator[Agent]:
+def agent(lab: Lab, client: LabPod) -> Iterator[Agent]:
     made = Agent(lab)
     made.apply(RULES, "rules")
     made.start()
@@ -100,7 +100,7 @@ def process(agent: Agent, module: str) -> int:
 class Load:
     """Requests from a pod in the background while something is done to the agent."""
 
-    def __init__(self, pod: Pod, seconds: float) -> None:
+    def __init__(self, pod: LabPod, seconds: float) -> None:
         self._pool = ThreadPoolExecutor(1)
         self._answers = self._pool.submit(pod.request, "http://web/", duration=seconds, concurrency=4, timeout=5.0)
 

@@ -19,9 +19,9 @@ from nodemesh.datapath.hooks import QUEUE_DEPTH, SOCKMAP_HOOKS, SOCKMAP_PROGRAMS
 from nodemesh.datapath.maps import LAYOUT, Maps
 from nodemesh.datapath.pins import Pins
 from nodemesh.datapath.sockmap import Sockmap
-from nodemesh.lab import Lab, Pod
+from nodemesh.lab import Lab, LabPod
 from nodemesh.lab.agent import Agent
-from nodemesh.lab.service import Port
+from nodemesh.lab.service import LabPort
 from nodemesh.proxy.io.sockmap import MAX_DEPTH
 
 ASKS = {"nodemesh.io/sockmap": "enabled"}
@@ -73,7 +73,7 @@ def lab(content, tmp_path_factory) -> Iterator[Lab]:
         web.popen(["python3", "-c", DIGEST])
         web.wait_listening(81)
         made.service("web", ports=[80], selector={"app": "web"})
-        made.service("digest", ports=[Port(81, name="tcp")], selector={"app": "web"})
+        made.service("digest", ports=[LabPort(81, name="tcp")], selector={"app": "web"})
         made.pod("plain")
         asks = made.pod("asks", annotations=ASKS)
         nginx(asks, folder / "asks", 82, FORWARD)
@@ -90,7 +90,7 @@ def agent(lab) -> Iterator[Agent]:
 
 
 @pytest.fixture
-def pod(lab) -> Pod:
+def pod(lab) -> LabPod:
     return lab.pods["default/asks"]
 
 
@@ -126,7 +126,7 @@ def counts(agent) -> Counts:
     return Counts(agent)
 
 
-def kept(pod: Pod, how: str, count: int, host: str = "web") -> str:
+def kept(pod: LabPod, how: str, count: int, host: str = "web") -> str:
     return pod.python(KEPT, how, host, str(count)).strip()
 
 

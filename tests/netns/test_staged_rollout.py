@@ -17,7 +17,7 @@ from nodemesh.config.rollout import ROLLOUT
 from nodemesh.lab import Lab, Pod, Port
 from nodemesh.routing.client import Client
 from nodemesh.routing.rollouts import share_of
-from nodemesh.routing.tables import Rollout
+from nodemesh.routing.tables import StagedRollout
 
 CLIENTS = [f"client-{number}" for number in range(6)]
 
@@ -27,7 +27,7 @@ BOUND = 10.0
 
 def share(name: str) -> float:
     """A pod's place between 0 and 100 in rollouts of the rule."""
-    rule = Rollout(id="", kind="VirtualService", key="default/web")
+    rule = StagedRollout(id="", kind="VirtualService", key="default/web")
     return share_of(rule, Client(namespace="default", name=name))
 
 

@@ -6,7 +6,7 @@ from nodemesh.balance.shared import Ledger, Share, size_of
 from nodemesh.node.counters import policed_by
 from nodemesh.proxy.http.queue import LONGEST_WAIT
 from nodemesh.routing.client import Client
-from nodemesh.sim.network import Server
+from nodemesh.sim.network import SimServer
 from nodemesh.sim.world import World
 
 from .http1_peer import OK, RESET, ask, split
@@ -26,7 +26,7 @@ def node_of(count: int, config: str) -> list[World]:
     return workers
 
 
-def server_of(world: World) -> Server:
+def server_of(world: World) -> SimServer:
     return world.network.servers["10.1.0.1", 9080]
 
 

@@ -77,6 +77,26 @@ def test_grpc_web_is_translated_on_a_port_for_it(kind):
     assert reader.done and found == MESSAGE + b"\x80\x00\x00\x00\x0fgrpc-status:0\r\n"
 
 
+@pytest.mark.parametrize("pieces", [(b"", b"!"), (b"!", b"")], ids=["later", "with the head"])
+def test_a_grpc_web_text_that_is_no_base64_is_an_internal_error(pieces):
+    """gRPC's status for a 400 (the gRPC protocol, "HTTP to gRPC Status Code Mapping")."""
+    world = World(SERVICE.replace("name: http,", "name: grpc-web,"))
+    world.serve("10.1.0.1", 9080)
+    first, second = pieces
+    head = b"POST /pkg.Service/Call HTTP/1.1\r\nHost: reviews\r\ncontent-type: application/grpc-web-text\r\n"
+    client = ask(world, head + b"content-length: 4\r\n\r\n" + first * 4)
+    client.send(second * 4)
+    world.run()
+    _, headers, _ = split(client.take())
+    assert headers[b"grpc-status"] == b"13"
+    fields = (b"content-type", b"application/grpc-web-text"), (b"content-length", b"4")
+    over_http2 = dial(world)
+    call = over_http2.ask(*fields, method=b"POST", body=b"!!!!")
+    assert over_http2.head(call)[b"grpc-status"] == b"13"
+    assert all(record.reasons == (Reason.DOWNSTREAM_PROTOCOL_ERROR,) for record in world.records)
+    assert not over_http2.peer.closed
+
+
 def messages_of(world):
     """What is counted under each pair of ends since the last time: (requests, responses)."""
     dump = msgspec.msgpack.decode(world.telemetry.dump(), type=Dump)

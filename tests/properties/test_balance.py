@@ -14,7 +14,7 @@ from nodemesh.balance.limits import Limits
 from nodemesh.balance.rows import private_row
 from nodemesh.balance.shared import Ledger, Share, size_of
 from nodemesh.registry.snapshot import Health
-from nodemesh.routing.decision import Algorithm, Outlier, Pool, RetryBudget
+from nodemesh.routing.decision import Algorithm, ConnectionPool, Outlier, RetryBudgetPolicy
 
 ALGORITHMS = st.sampled_from(
     [Algorithm.LEAST_REQUEST, Algorithm.ROUND_ROBIN, Algorithm.RANDOM, Algorithm.RING_HASH, Algorithm.MAGLEV]
@@ -136,7 +136,7 @@ def test_loads_add_up_and_go_only_where_somebody_serves(pairs, threshold):
 def test_retry_budget_agrees_with_its_definition(steps, percent, minimum):
     """The reference counts plainly, as Envoy's RetryBudgetImpl is defined."""
     limits = Limits(private_row(), Clock())
-    limits.configure(Pool(), RetryBudget(percent=percent, min_concurrency=minimum))
+    limits.configure(ConnectionPool(), RetryBudgetPolicy(percent=percent, min_concurrency=minimum))
     named = {"request": limits.requests, "pending": limits.pending, "retry": limits.retries}
     counts = Counter()
     for step in steps:

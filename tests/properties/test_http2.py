@@ -20,7 +20,7 @@ from nodemesh.proxy.http2.decoder import Decoder
 from nodemesh.proxy.http2.encoder import Encoder
 from nodemesh.proxy.http2.fault import ConnectionFault
 from nodemesh.proxy.http2.frames import PREFACE
-from nodemesh.proxy.http2.limits import Limits
+from nodemesh.proxy.http2.limits import Http2Limits
 
 START = PREFACE + settings_frame()
 ORDINARY = (
@@ -94,7 +94,7 @@ def test_random_frames_never_break_a_connection(pieces, as_client, data):
 def test_hpack_reads_blocks_as_we_do(block):
     """Random blocks: where the oracle reads fields, we read the same, and where it finds a fault, we do."""
     oracle = hpack.Decoder()
-    ours = Decoder(Limits())
+    ours = Decoder(Http2Limits())
     try:
         expected = [tuple(field) for field in oracle.decode(block, raw=True)]
     except hpack.HPACKError:
@@ -123,7 +123,7 @@ BLOCKS = st.lists(st.lists(st.tuples(NAME, VALUE), max_size=8), min_size=1, max_
 @given(BLOCKS, st.booleans())
 def test_we_read_what_hpack_writes(blocks, huffman):
     oracle = hpack.Encoder()
-    ours = Decoder(Limits())
+    ours = Decoder(Http2Limits())
     for number, fields in enumerate(blocks):
         if number == 3:
             oracle.header_table_size = 100
@@ -235,7 +235,7 @@ SIZES = st.lists(st.integers(0, 200_000), min_size=1, max_size=5)
 @given(SIZES, st.integers(100, 70_000), st.integers(1000, 70_000))
 @settings(max_examples=25, deadline=None)
 def test_h2_as_a_client_is_served(sizes, cut, window):
-    ours, peer = EchoServer(limits=Limits(window=window)), Peer(client=True)
+    ours, peer = EchoServer(limits=Http2Limits(window=window)), Peer(client=True)
     peer.connection.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
     exchange(ours, peer, cut)
     bodies = {2 * number + 1: bytes([number]) * size for number, size in enumerate(sizes)}
@@ -253,7 +253,7 @@ def test_h2_as_a_client_is_served(sizes, cut, window):
 @given(SIZES, st.integers(100, 70_000), st.integers(1000, 70_000))
 @settings(max_examples=25, deadline=None)
 def test_h2_as_a_server_is_asked(sizes, cut, window):
-    ours, peer = Recorder(server=False, limits=Limits(window=window)), Peer(client=False)
+    ours, peer = Recorder(server=False, limits=Http2Limits(window=window)), Peer(client=False)
     peer.connection.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
     exchange(ours, peer, cut)
     bodies = {}
@@ -308,7 +308,7 @@ class Keeping(Log):
 
 class Keeper(Recorder):
     def __init__(self, server: bool) -> None:
-        super().__init__(server, Limits(streams=4, window=20_000, connection_window=70_000))
+        super().__init__(server, Http2Limits(streams=4, window=20_000, connection_window=70_000))
         self.taking = False
         self.open: list = []  # streams that were ever there
 

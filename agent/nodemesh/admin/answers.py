@@ -14,26 +14,26 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base of the shapes; a test holds them against what a node answers."""
 
 
-class Error(Shape, frozen=True, kw_only=True):
+class ErrorAnswer(Shape, frozen=True, kw_only=True):
     """One sentence: what was wrong, and what would be right."""
 
     error: str
 
 
-class Health(Shape, frozen=True, kw_only=True):
+class HealthAnswer(Shape, frozen=True, kw_only=True):
     """Control lives."""
 
     status: str
 
 
-class Readiness(Shape, frozen=True, kw_only=True):
+class ReadinessAnswer(Shape, frozen=True, kw_only=True):
     """Whether the node serves as it is to, with a sentence for each thing that is missing."""
 
     ready: bool
     missing: list[str]
 
 
-class Version(Shape, frozen=True, kw_only=True):
+class VersionAnswer(Shape, frozen=True, kw_only=True):
     """The agent's version, its Python's and the kernel's."""
 
     version: str
@@ -41,7 +41,7 @@ class Version(Shape, frozen=True, kw_only=True):
     kernel: str
 
 
-class Port(Shape, frozen=True, kw_only=True):
+class PortAnswer(Shape, frozen=True, kw_only=True):
     """One port of a service: its endpoints, which way its connections go (pass, kernel, proxy) and why, which HTTP is
     spoken upstream, and what went past the proxy."""
 
@@ -58,7 +58,7 @@ class Port(Shape, frozen=True, kw_only=True):
     kernel_endpoints: list[KernelEndpointRow]
 
 
-class Service(Shape, frozen=True, kw_only=True):
+class ServiceAnswer(Shape, frozen=True, kw_only=True):
     """A host of the registry; `location` is where it is written."""
 
     host: str
@@ -68,11 +68,11 @@ class Service(Shape, frozen=True, kw_only=True):
     allocated: list[str]
     resolution: str
     external: bool
-    ports: list[Port]
+    ports: list[PortAnswer]
     location: str
 
 
-class Endpoint(Shape, frozen=True, kw_only=True):
+class EndpointAnswer(Shape, frozen=True, kw_only=True):
     """One address of a service port; `in_flight` and `ejected_for` (seconds) where a policy counts them."""
 
     service: str
@@ -92,7 +92,7 @@ class Endpoint(Shape, frozen=True, kw_only=True):
     labels: dict[str, str] | None = None
 
 
-class Route(Shape, frozen=True, kw_only=True):
+class RouteAnswer(Shape, frozen=True, kw_only=True):
     """A rule as it is written; or, for a client, what it is for one of the hosts that the client sees."""
 
     virtual_service: str
@@ -110,7 +110,7 @@ class Route(Shape, frozen=True, kw_only=True):
     clusters: list[str] | None = None
 
 
-class Cluster(Shape, frozen=True, kw_only=True):
+class ClusterAnswer(Shape, frozen=True, kw_only=True):
     """A group of endpoints that a client's rules may lead to, and the DestinationRule about it."""
 
     cluster: str
@@ -126,7 +126,7 @@ class Cluster(Shape, frozen=True, kw_only=True):
     destination_rule: str
 
 
-class Listener(Shape, frozen=True, kw_only=True):
+class ListenerAnswer(Shape, frozen=True, kw_only=True):
     """What of a client's connections is taken over, and which way it goes."""
 
     host: str
@@ -138,7 +138,7 @@ class Listener(Shape, frozen=True, kw_only=True):
     failure_policy: str
 
 
-class Connections(Shape, frozen=True, kw_only=True):
+class ConnectionsAnswer(Shape, frozen=True, kw_only=True):
     """What is open now, and the last requests, newest first; of paths nothing behind `?` is shown."""
 
     open: list[dict[str, str]]
@@ -168,14 +168,14 @@ class TotalEdge(Shape, frozen=True, kw_only=True):
     received: float
 
 
-class Graph(Shape, frozen=True, kw_only=True):
+class GraphAnswer(Shape, frozen=True, kw_only=True):
     """All calls since the agent began to count."""
 
     nodes: list[TotalNode]
     edges: list[TotalEdge]
 
 
-class Problem(Shape, frozen=True, kw_only=True):
+class ProblemAnswer(Shape, frozen=True, kw_only=True):
     """A finding, with its place."""
 
     severity: str
@@ -192,7 +192,7 @@ class Problem(Shape, frozen=True, kw_only=True):
     path: str
 
 
-class ChangedObject(Shape, frozen=True, kw_only=True):
+class ChangedObjectAnswer(Shape, frozen=True, kw_only=True):
     """What a change did to an object: added, changed or removed; who wrote it and when (seconds since the epoch), or
     where it is written, as far as that is known."""
 
@@ -206,7 +206,7 @@ class ChangedObject(Shape, frozen=True, kw_only=True):
     location: str
 
 
-class Change(Shape, frozen=True, kw_only=True):
+class ChangeAnswer(Shape, frozen=True, kw_only=True):
     """A change of the configuration, how many seconds it took to all workers (-1: it has not reached them), and which
     objects of the mesh's kinds changed, some of many."""
 
@@ -215,10 +215,10 @@ class Change(Shape, frozen=True, kw_only=True):
     causes: list[str]
     count: int
     seconds: float
-    objects: list[ChangedObject] = []
+    objects: list[ChangedObjectAnswer] = []
 
 
-class Restored(Shape, frozen=True, kw_only=True):
+class RestoredAnswer(Shape, frozen=True, kw_only=True):
     """An object as it was before a version changed it. `document` is to be applied again; null where the object was not
     there, and so is to be deleted, or where it is not kept any more (`kept` is false). `later` are versions that
     changed it since."""
@@ -234,7 +234,7 @@ class Restored(Shape, frozen=True, kw_only=True):
     document: dict[str, Any] | None
 
 
-class Picture(Shape, frozen=True, kw_only=True):
+class PictureAnswer(Shape, frozen=True, kw_only=True):
     """The calls of the last seconds as the live page draws them; `missing` says why there is nothing to see."""
 
     as_of: float
@@ -242,7 +242,7 @@ class Picture(Shape, frozen=True, kw_only=True):
     since: float
     namespaces: list[str]
     missing: list[str]
-    problems: list[Problem]
-    changes: list[Change]
+    problems: list[ProblemAnswer]
+    changes: list[ChangeAnswer]
     nodes: list[dict[str, Any]]
     edges: list[dict[str, Any]]

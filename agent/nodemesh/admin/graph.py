@@ -11,7 +11,7 @@ from ..telemetry.labels import HTTP_LABELS, TCP_LABELS
 from ..telemetry.totals import Totals
 
 
-class Edge(msgspec.Struct):
+class GraphEdge(msgspec.Struct):
     """The numbers of one arrow, summed over all label sets that it stands for."""
 
     requests: int = 0
@@ -47,13 +47,13 @@ def _ends(labels: dict[str, str]) -> tuple[Node, Node, Node | None]:
 
 def build(totals: Totals) -> dict[str, Any]:
     """/graph."""
-    edges: dict[tuple[Node, Node, str], Edge] = {}
+    edges: dict[tuple[Node, Node, str], GraphEdge] = {}
     for counts in [row.counts for row in totals.http.values()]:
         labels = dict(zip(HTTP_LABELS, counts.labels, strict=True))
         source, service, answered = _ends(labels)
         code = int(labels["response_code"])
         for ends in ((source, service), *(((service, answered),) if answered else ())):
-            edge = edges.setdefault((*ends, labels["request_protocol"]), Edge())
+            edge = edges.setdefault((*ends, labels["request_protocol"]), GraphEdge())
             edge.requests += counts.requests
             edge.errors += counts.requests if code >= 500 or code == 0 else 0
             edge.sent += counts.response_bytes[1]
@@ -63,7 +63,7 @@ def build(totals: Totals) -> dict[str, Any]:
         labels = dict(zip(TCP_LABELS, flow.labels, strict=True))
         source, service, answered = _ends(labels)
         for ends in ((source, service), *(((service, answered),) if answered else ())):
-            edge = edges.setdefault((*ends, "tcp"), Edge())
+            edge = edges.setdefault((*ends, "tcp"), GraphEdge())
             edge.requests += flow.opened
             edge.errors += flow.opened if labels["response_flags"] != "-" else 0
             edge.sent += flow.sent

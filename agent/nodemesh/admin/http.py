@@ -17,10 +17,11 @@ from aiohttp import web
 
 from .. import __version__
 from ..registry.carry import encode_snapshot
+from ..routing.question import QuestionError
 from ..telemetry.exposition import CONTENT_TYPE, zipped
 from . import graph, openapi, page, pages, picture, sight
 from .operations import OPERATIONS
-from .state import Explanation, Node, QuestionError
+from .state import AdminNode, ExplainQuery
 
 #: How many of the last requests /connections shows.
 RECENT = 256
@@ -62,10 +63,10 @@ async def signed(_request: web.Request, answer: web.StreamResponse) -> None:
     answer.headers[AGENT] = __version__
 
 
-class Api:
+class AdminApi:
     """The handlers, over the running node."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: AdminNode) -> None:
         self._node = node
         self._streams = 0
 
@@ -198,7 +199,7 @@ class Api:
             self._streams -= 1
         return answer
 
-    def _picture(self, asked: Wanted) -> dict[str, Any]:
+    def _picture(self, asked: PictureQuery) -> dict[str, Any]:
         node, now = self._node, time.time()
         end = now - asked.back
         ejected = Counter(row.host for row in node.endpoint_states().values() if row.ejected_for >= 0.0)
@@ -247,7 +248,7 @@ class Api:
         return json_response(self._node.explain(question(request)))
 
 
-class Wanted(NamedTuple):
+class PictureQuery(NamedTuple):
     """Which picture is asked for: so many seconds, until `back` seconds ago, of one namespace or of all."""
 
     window: float
@@ -255,7 +256,7 @@ class Wanted(NamedTuple):
     namespace: str
 
 
-def wanted(request: web.Request) -> Wanted:
+def wanted(request: web.Request) -> PictureQuery:
     """Raises QuestionError."""
     query = request.query
     try:
@@ -264,7 +265,7 @@ def wanted(request: web.Request) -> Wanted:
         raise QuestionError("window and back are seconds, for instance ?window=60&back=0") from None
     if not 5 <= window <= LONGEST or not 0 <= back <= LONGEST:
         raise QuestionError(f"window is 5 to {LONGEST} seconds, back at most {LONGEST}")
-    return Wanted(window, back, query.get("namespace", ""))
+    return PictureQuery(window, back, query.get("namespace", ""))
 
 
 def without_query(path: str) -> str:
@@ -319,13 +320,13 @@ def _pairs(values: list[str], separator: str, what: str) -> tuple[tuple[str, str
     return tuple(pairs)
 
 
-def question(request: web.Request) -> Explanation:
+def question(request: web.Request) -> ExplainQuery:
     """The query of /explain. Raises QuestionError."""
     query = request.query
     if not query.get("url"):
         raise QuestionError("/explain needs a url, for instance ?url=http://reviews:9080/")
     gateway = [part for part in query.get("gateway", "").split(",") if part]
-    return Explanation(
+    return ExplainQuery(
         method=query.get("method", "GET"),
         url=query["url"],
         headers=_pairs(query.getall("header", []), ":", "header"),
@@ -335,9 +336,9 @@ def question(request: web.Request) -> Explanation:
     )
 
 
-async def serve(node: Node, listener: socket.socket) -> web.AppRunner:
+async def serve(node: AdminNode, listener: socket.socket) -> web.AppRunner:
     """Serve the API on a listening socket until the runner's `cleanup()`."""
-    runner = web.AppRunner(Api(node).application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = web.AppRunner(AdminApi(node).application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     return runner

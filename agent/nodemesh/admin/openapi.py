@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from .answers import Error
+from .answers import ErrorAnswer
 from .operations import JSON, OPERATIONS, Operation
 
 ABOUT = """What the agent of a node knows and does. It answers to its own addresses, and to the hosts in MeshConfig's
@@ -17,13 +17,15 @@ ABOUT = """What the agent of a node knows and does. It answers to its own addres
 behind `?`. Fields may be added; none is taken away or renamed."""
 
 _REFERENCE = "#/components/schemas/{name}"
+_SUFFIX = "Answer"
 
 
 @cache
 def document() -> dict[str, Any]:
     """The whole document."""
     types = [answer for operation in OPERATIONS for answer in operation.answers]
-    (error, *rest), components = msgspec.json.schema_components([Error, *types], ref_template=_REFERENCE)
+    found, components = msgspec.json.schema_components([ErrorAnswer, *types], ref_template=_REFERENCE)
+    error, *rest = _shown(found)
     shapes = iter(rest)
     by_operation = {operation.path: [next(shapes) for _ in operation.answers] for operation in OPERATIONS}
     return {
@@ -33,8 +35,20 @@ def document() -> dict[str, Any]:
             operation.path: {"get": _operation(operation, by_operation[operation.path], error)}
             for operation in OPERATIONS
         },
-        "components": {"schemas": components},
+        "components": {"schemas": {name.removesuffix(_SUFFIX): _shown(shape) for name, shape in components.items()}},
     }
+
+
+def _shown(schema: Any) -> Any:
+    """By the names that users know, which a generated client's types have: a `ServiceAnswer` is a `Service`."""
+    if isinstance(schema, dict):
+        return {
+            key: value.removesuffix(_SUFFIX) if key in ("$ref", "title") and isinstance(value, str) else _shown(value)
+            for key, value in schema.items()
+        }
+    if isinstance(schema, list | tuple):
+        return [_shown(each) for each in schema]
+    return schema
 
 
 def _operation(operation: Operation, shapes: list[dict[str, Any]], error: dict[str, Any]) -> dict[str, Any]:

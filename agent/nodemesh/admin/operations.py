@@ -6,20 +6,20 @@ from typing import Any, NamedTuple
 
 from ..telemetry.decisions import DecisionRecord
 from .answers import (
-    Change,
-    Cluster,
-    Connections,
-    Endpoint,
-    Graph,
-    Health,
-    Listener,
-    Picture,
-    Problem,
-    Readiness,
-    Restored,
-    Route,
-    Service,
-    Version,
+    ChangeAnswer,
+    ClusterAnswer,
+    ConnectionsAnswer,
+    EndpointAnswer,
+    GraphAnswer,
+    HealthAnswer,
+    ListenerAnswer,
+    PictureAnswer,
+    ProblemAnswer,
+    ReadinessAnswer,
+    RestoredAnswer,
+    RouteAnswer,
+    ServiceAnswer,
+    VersionAnswer,
 )
 from .state import PodRow
 
@@ -59,33 +59,42 @@ WINDOW = (
 OPERATIONS = (
     Operation("/", "page", "The live page.", media="text/html"),
     Operation("/static/{name}", "page", "A file of the live page.", media="text/javascript"),
-    Operation("/healthz", "healthz", "Whether control lives.", (Health,)),
-    Operation("/readyz", "readyz", "Whether the node is ready: 200, or 503 with what is missing.", (Readiness,)),
-    Operation("/version", "version", "Which agent this is.", (Version,)),
+    Operation("/healthz", "healthz", "Whether control lives.", (HealthAnswer,)),
+    Operation("/readyz", "readyz", "Whether the node is ready: 200, or 503 with what is missing.", (ReadinessAnswer,)),
+    Operation("/version", "version", "Which agent this is.", (VersionAnswer,)),
     Operation("/metrics", "metrics", "Istio's metrics and the agent's own.", media="text/plain"),
     Operation("/openapi.json", "openapi", "This document."),
     Operation("/status", "status", "The node's state: tables, configuration, workers, listeners, pods, kernel."),
     Operation(
-        "/services", "services", "The registry's services, each port with its way and the reason.", (list[Service],)
+        "/services",
+        "services",
+        "The registry's services, each port with its way and the reason.",
+        (list[ServiceAnswer],),
     ),
-    Operation("/endpoints", "endpoints", "All endpoints; of a client by its clusters.", (list[Endpoint],), (AS,)),
-    Operation("/routes", "routes", "All rules as written; of a client those that it sees.", (list[Route],), (AS,)),
-    Operation("/clusters", "clusters", "The groups of endpoints that a client may reach.", (list[Cluster],), (AS,)),
-    Operation("/listeners", "listeners", "What of a client's connections is taken over.", (list[Listener],), (AS,)),
+    Operation("/endpoints", "endpoints", "All endpoints; of a client by its clusters.", (list[EndpointAnswer],), (AS,)),
+    Operation(
+        "/routes", "routes", "All rules as written; of a client those that it sees.", (list[RouteAnswer],), (AS,)
+    ),
+    Operation(
+        "/clusters", "clusters", "The groups of endpoints that a client may reach.", (list[ClusterAnswer],), (AS,)
+    ),
+    Operation(
+        "/listeners", "listeners", "What of a client's connections is taken over.", (list[ListenerAnswer],), (AS,)
+    ),
     Operation("/pods", "pods", "The node's pods: who is in the mesh, or why not.", (list[PodRow],)),
-    Operation("/connections", "connections", "What is open, and the last requests.", (Connections,)),
+    Operation("/connections", "connections", "What is open, and the last requests.", (ConnectionsAnswer,)),
     Operation(
         "/graph",
         "graph",
         "All calls so far; with `window` the picture of those seconds.",
-        (Graph, Picture),
+        (GraphAnswer, PictureAnswer),
         WINDOW,
     ),
     Operation(
         "/graph/live",
         "live",
         "The picture each second, as server-sent events.",
-        (Picture,),
+        (PictureAnswer,),
         WINDOW,
         "text/event-stream",
     ),
@@ -101,12 +110,14 @@ OPERATIONS = (
             Parameter("failed", "`1`: those that failed"),
         ),
     ),
-    Operation("/changes", "changes", "The newest changes, and how long they took to all workers.", (list[Change],)),
+    Operation(
+        "/changes", "changes", "The newest changes, and how long they took to all workers.", (list[ChangeAnswer],)
+    ),
     Operation(
         "/rollback",
         "rollback",
         "The objects as they were before a change, to be applied again; one of the parameters is needed.",
-        (list[Restored],),
+        (list[RestoredAnswer],),
         (
             Parameter("version", "what this version of the tables changed", "integer"),
             Parameter("object", "the last change of one object, `KIND/NAMESPACE/NAME`, or `KIND/NAME`"),
@@ -126,7 +137,7 @@ OPERATIONS = (
             Parameter("sni", "the server name, if it is another than the URL's"),
         ),
     ),
-    Operation("/config/problems", "problems", "All findings in the configuration.", (list[Problem],)),
+    Operation("/config/problems", "problems", "All findings in the configuration.", (list[ProblemAnswer],)),
     Operation(
         "/snapshot",
         "snapshot",

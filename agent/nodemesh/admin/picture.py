@@ -11,7 +11,7 @@ import msgspec
 from ..config.problems import Problem
 from ..registry.snapshot import Health, Service, Snapshot
 from ..telemetry.histogram import BOUNDS
-from ..telemetry.history import Flow, Flows, Way
+from ..telemetry.history import FlowCounts, Flows, Way
 from ..telemetry.labels import UNKNOWN, workload_of
 from .state import ModeRow
 
@@ -122,7 +122,7 @@ def draw(
     if namespace:
         flows = {way: flow for way, flow in flows.items() if namespace in (way.namespace, way.service_namespace)}
     wishes, homes = wishes_of(snapshot), homes_of(snapshot)
-    grouped: dict[tuple[str, str, str], list[tuple[Way, Flow]]] = {}
+    grouped: dict[tuple[str, str, str], list[tuple[Way, FlowCounts]]] = {}
     for way, flow in flows.items():
         source = source_id(way, homes)
         target = service_id(way.service_namespace, way.service, way.host)
@@ -132,9 +132,9 @@ def draw(
 
 
 def _edge(
-    ends: tuple[str, str, str], parts: list[tuple[Way, Flow]], seconds: float, wishes: Mapping[str, Wishes]
+    ends: tuple[str, str, str], parts: list[tuple[Way, FlowCounts]], seconds: float, wishes: Mapping[str, Wishes]
 ) -> dict[str, Any]:
-    whole = Flow()
+    whole = FlowCounts()
     for _, flow in parts:
         whole.add(flow)
     source, target, protocol = ends
@@ -166,7 +166,7 @@ def _edge(
     }
 
 
-def _version(way: Way, flow: Flow, whole: Flow, wish: Wishes | None) -> dict[str, Any]:
+def _version(way: Way, flow: FlowCounts, whole: FlowCounts, wish: Wishes | None) -> dict[str, Any]:
     """One workload's part of an edge, beside the part that a rule wishes it to have."""
     return {
         "workload": way.answered,

@@ -68,7 +68,7 @@ class ModeRow(msgspec.Struct, frozen=True, kw_only=True):
     kernel_endpoints: tuple[KernelEndpointRow, ...] = ()
 
 
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+class ExplainQuery(msgspec.Struct, frozen=True, kw_only=True):
     """A question to `explain`; `client` is `namespace` or `namespace/name`, `gateway` labels select a gateway."""
 
     method: str
@@ -79,11 +79,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     sni: str = ""
 
 
-class QuestionError(ValueError):
-    """The question cannot be answered as it was put; the message says what would be right."""
-
-
-class Node(Protocol):
+class AdminNode(Protocol):
     """The running node, as the API sees it."""
 
     @property
@@ -108,7 +104,7 @@ class Node(Protocol):
     def view(self, client: str) -> View:
         """What a client sees: `namespace/pod`, or anyone in `namespace`. Raises QuestionError."""
 
-    def explain(self, question: Explanation) -> dict[str, Any]:
+    def explain(self, question: ExplainQuery) -> dict[str, Any]:
         """The matcher's own account. Raises QuestionError."""
 
     async def telemetry(self) -> Totals:

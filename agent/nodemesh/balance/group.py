@@ -18,7 +18,7 @@ from .limits import Limits
 from .maglev import Maglev
 from .outlier import Detector, Outcome
 from .ring import Ring
-from .rows import CHANGES, EJECTED_AT, Row, private_row
+from .rows import CHANGES, EJECTED_AT, CounterRow, private_row
 from .shared import Share
 
 ALL_BITS = 2**64 - 1  # of a hash
@@ -90,7 +90,7 @@ class Group:
         self.clock = clock
         self.rng = rng
         self.shared = shared
-        self.row: Row = (shared.cluster_row(cluster.key) if shared is not None else None) or private_row()
+        self.row: CounterRow = (shared.cluster_row(cluster.key) if shared is not None else None) or private_row()
         self.limits = Limits(self.row, clock)
         self.by_address: dict[Address, Host] = {}
         self.passing: dict[Address, Host] = {}  # dialled addresses that are no endpoints
@@ -150,7 +150,7 @@ class Group:
         self.sticky = cluster.load_balancer.algorithm in HASHING
         self.stale = True
 
-    def _host_row(self, key: str, endpoint: Endpoint) -> Row:
+    def _host_row(self, key: str, endpoint: Endpoint) -> CounterRow:
         row = self.shared.host_row(key, endpoint.address, endpoint.port) if self.shared is not None else None
         return row or private_row()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..registry.snapshot import Endpoint
-from .rows import ACTIVE, EJECTED_AT, Row
+from .rows import ACTIVE, EJECTED_AT, CounterRow
 
 
 class Host:
@@ -25,7 +25,7 @@ class Host:
         "used",
     )
 
-    def __init__(self, endpoint: Endpoint, row: Row, ready_since: float) -> None:
+    def __init__(self, endpoint: Endpoint, row: CounterRow, ready_since: float) -> None:
         self.endpoint = endpoint
         self.address = endpoint.address
         self.port = endpoint.port

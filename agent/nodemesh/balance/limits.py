@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..routing.decision import UNLIMITED, Pool, RetryBudget
-from .rows import CONNECTIONS, PENDING, RECENT, RECENT_AT, REQUESTS, RETRIES, Row
+from ..routing.decision import UNLIMITED, ConnectionPool, RetryBudgetPolicy
+from .rows import CONNECTIONS, PENDING, RECENT, RECENT_AT, REQUESTS, RETRIES, CounterRow
 
 SLOTS = 10  # of the retry budget's sliding window, as Envoy's
 
@@ -18,7 +18,7 @@ class Limit:
 
     __slots__ = ("cell", "cells", "field", "maximum", "overflows", "row")
 
-    def __init__(self, row: Row, field: int) -> None:
+    def __init__(self, row: CounterRow, field: int) -> None:
         self.row = row
         self.field = field
         self.cells = row.cells
@@ -50,7 +50,7 @@ class RequestLimit(Limit):
 
     __slots__ = ("clock", "slot_length", "slot_start", "slots")
 
-    def __init__(self, row: Row, clock: Callable[[], float]) -> None:
+    def __init__(self, row: CounterRow, clock: Callable[[], float]) -> None:
         super().__init__(row, REQUESTS)
         self.clock = clock
         self.slot_length = 0.0  # seconds; 0: no window
@@ -100,17 +100,17 @@ class RetryLimit(Limit):
 
     __slots__ = ("budget", "requests")
 
-    def __init__(self, row: Row, requests: RequestLimit) -> None:
+    def __init__(self, row: CounterRow, requests: RequestLimit) -> None:
         super().__init__(row, RETRIES)
         self.requests = requests
-        self.budget: RetryBudget | None = None
+        self.budget: RetryBudgetPolicy | None = None
 
     def try_acquire(self) -> bool:
         if self.budget is not None:
             self.maximum = self.allowance(self.budget)
         return super().try_acquire()
 
-    def allowance(self, budget: RetryBudget) -> int:
+    def allowance(self, budget: RetryBudgetPolicy) -> int:
         """The number of retries that may be in flight now. Without an interval the requests in flight and waiting
         count, with one those too that began within it."""
         considered = self.row.total(REQUESTS) + self.row.total(PENDING)
@@ -124,7 +124,7 @@ class Limits:
 
     __slots__ = ("connections", "pending", "requests", "requests_per_connection", "retries", "shared")
 
-    def __init__(self, row: Row, clock: Callable[[], float]) -> None:
+    def __init__(self, row: CounterRow, clock: Callable[[], float]) -> None:
         self.connections = Limit(row, CONNECTIONS)
         self.pending = Limit(row, PENDING)
         self.requests = RequestLimit(row, clock)
@@ -132,7 +132,7 @@ class Limits:
         self.requests_per_connection = 0  # maxRequestsPerConnection; 0: any number
         self.shared = False  # whether workers share a number of connections that is not enough for all
 
-    def configure(self, pool: Pool, budget: RetryBudget | None) -> None:
+    def configure(self, pool: ConnectionPool, budget: RetryBudgetPolicy | None) -> None:
         """Take new maxima; what is in flight stays counted."""
         self.connections.maximum = pool.max_connections
         self.shared = pool.max_connections < UNLIMITED and self.connections.row.workers > 1

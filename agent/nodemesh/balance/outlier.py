@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from ..routing.decision import Outlier
 from .host import Host
-from .rows import BACKOFF, EJECTED_AT, RESETS, STREAK, UNEJECTED_AT, Row
+from .rows import BACKOFF, EJECTED_AT, RESETS, STREAK, UNEJECTED_AT, CounterRow
 
 MAX_EJECTION = 300.0  # seconds, Envoy's default max_ejection_time; a longer base time stands for itself
 
@@ -30,7 +30,7 @@ class Outcome(IntEnum):
     COMPLETED = 5  # a TCP connection was established and used
 
 
-class Kind(IntEnum):
+class Streak(IntEnum):
     """Which streak an error counts in."""
 
     ANY_5XX = 0
@@ -81,14 +81,14 @@ class Detector:
     def _responded(self, host: Host, status: int) -> None:
         row = host.row
         if not self._is_error(status):
-            clear(row, Kind.ANY_5XX)
-            clear(row, Kind.GATEWAY)
+            clear(row, Streak.ANY_5XX)
+            clear(row, Streak.GATEWAY)
             return
         if status in (502, 503, 504):
-            self._strike(host, Kind.GATEWAY, self.settings.consecutive_gateway_errors)
+            self._strike(host, Streak.GATEWAY, self.settings.consecutive_gateway_errors)
         else:
-            clear(row, Kind.GATEWAY)
-        self._strike(host, Kind.ANY_5XX, self.settings.consecutive_5xx)
+            clear(row, Streak.GATEWAY)
+        self._strike(host, Streak.ANY_5XX, self.settings.consecutive_5xx)
 
     def _is_error(self, status: int) -> bool:
         codes = self.settings.error_codes
@@ -97,15 +97,15 @@ class Detector:
     def _happened(self, host: Host, outcome: Outcome) -> None:
         """An outcome where errors of local origin have a streak of their own."""
         if outcome is Outcome.CONNECT_FAILED or outcome is Outcome.TIMEOUT:
-            self._strike(host, Kind.LOCAL_ORIGIN, self.settings.consecutive_local_origin)
+            self._strike(host, Streak.LOCAL_ORIGIN, self.settings.consecutive_local_origin)
         elif outcome is Outcome.REQUEST_FAILED:
             self._responded(host, 503)
         else:
-            clear(host.row, Kind.LOCAL_ORIGIN)
+            clear(host.row, Streak.LOCAL_ORIGIN)
             if outcome is Outcome.COMPLETED:
                 self._responded(host, 200)
 
-    def _strike(self, host: Host, kind: Kind, threshold: int) -> None:
+    def _strike(self, host: Host, kind: Streak, threshold: int) -> None:
         streak = strike(host.row, kind)
         if not threshold or streak < threshold or host.ejected:
             return
@@ -148,11 +148,11 @@ class Detector:
     def _return(self, host: Host, now: int) -> None:
         host.row.set(EJECTED_AT, 0)
         host.row.set(UNEJECTED_AT, now)
-        for kind in Kind:
+        for kind in Streak:
             clear(host.row, kind)
         self.changed()
 
-    def _forgive(self, row: Row, now: int) -> None:
+    def _forgive(self, row: CounterRow, now: int) -> None:
         """Shorten the next ejection after an interval in service. One worker at a time does it: the first with a
         share in the factor."""
         back = max(row.values(UNEJECTED_AT))
@@ -167,7 +167,7 @@ def ejection_time(settings: Outlier, factor: int) -> float:
     return min(settings.base_ejection * factor, max(MAX_EJECTION, settings.base_ejection))
 
 
-def strike(row: Row, kind: Kind) -> int:
+def strike(row: CounterRow, kind: Streak) -> int:
     """Count one more consecutive error; the node's streak."""
     epoch = row.total(RESETS + kind)
     own = row.own(STREAK + kind)
@@ -176,7 +176,7 @@ def strike(row: Row, kind: Kind) -> int:
     return sum(value & COUNT_MASK for value in row.values(STREAK + kind) if value >> COUNT_BITS == epoch)
 
 
-def clear(row: Row, kind: Kind) -> None:
+def clear(row: CounterRow, kind: Streak) -> None:
     """Break the streak, if there is one, by beginning a new epoch."""
     epoch = row.total(RESETS + kind)
     for value in row.values(STREAK + kind):

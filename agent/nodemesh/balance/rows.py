@@ -32,7 +32,7 @@ EPHEMERAL = 7  # the fields before this one end with the worker that wrote them;
 FIELDS = 10
 
 
-class Row:
+class CounterRow:
     """One host's or one cluster's counters, as worker number `worker` of `workers` sees them. `cells` is `buffer` as
     64-bit integers; the row begins at byte `offset`."""
 
@@ -70,7 +70,7 @@ class Row:
         return sum(self.unpack(self.buffer, self.offset + field * self.workers * CELL))
 
 
-def private_row() -> Row:
+def private_row() -> CounterRow:
     """A row that no other worker sees."""
     buffer = memoryview(bytearray(FIELDS * CELL))
-    return Row(buffer, buffer.cast("q"), 0, 1, 0)
+    return CounterRow(buffer, buffer.cast("q"), 0, 1, 0)

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 from ..routing.decision import Cluster
 from .hashing import hash_key
-from .rows import ACTIVE, CELL, CONNECTIONS, EPHEMERAL, FIELDS, PENDING, REQUESTS, RETRIES, Row
+from .rows import ACTIVE, CELL, CONNECTIONS, EPHEMERAL, FIELDS, PENDING, REQUESTS, RETRIES, CounterRow
 
 MAGIC = 0x6E6D6573685F3031  # "nmesh_01": the layout above
 HEADER_CELLS = 4
@@ -81,8 +81,8 @@ class Memory:
     def first_cell(self, row: int) -> int:
         return HEADER_CELLS + 2 * INDEX_FACTOR * self.capacity + row * FIELDS * self.workers
 
-    def row(self, number: int, worker: int) -> Row:
-        return Row(self.buffer, self.cells, self.first_cell(number) * CELL, self.workers, worker)
+    def row(self, number: int, worker: int) -> CounterRow:
+        return CounterRow(self.buffer, self.cells, self.first_cell(number) * CELL, self.workers, worker)
 
     def clear_column(self, worker: int) -> None:
         """Take back what a worker had in flight and decided for the time being."""
@@ -130,7 +130,7 @@ class Ledger:
         self.without = sum(not self._place(key, fields) for key, fields in wanted.items() if key not in self.rows)
         return self.without
 
-    def row_of(self, key: int) -> Row | None:
+    def row_of(self, key: int) -> CounterRow | None:
         """A key's row, to read."""
         number = self.rows.get(key)
         return self.memory.row(number, 0) if number is not None else None
@@ -187,12 +187,12 @@ class Share:
         self.worker = worker
         self.memory.clear_column(worker)
 
-    def cluster_row(self, cluster: str) -> Row | None:
+    def cluster_row(self, cluster: str) -> CounterRow | None:
         return self._row(cluster_key(cluster))
 
-    def host_row(self, cluster: str, address: str, port: int) -> Row | None:
+    def host_row(self, cluster: str, address: str, port: int) -> CounterRow | None:
         return self._row(host_key(cluster, address, port))
 
-    def _row(self, key: int) -> Row | None:
+    def _row(self, key: int) -> CounterRow | None:
         number = self.memory.find(key)
         return self.memory.row(number, self.worker) if number >= 0 else None

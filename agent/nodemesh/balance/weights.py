@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
-from ..routing.decision import Destination
+from ..routing.decision import WeightedCluster
 
 
-def choose(destinations: tuple[Destination, ...], total: int, rng: Random) -> Destination:
+def choose(destinations: tuple[WeightedCluster, ...], total: int, rng: Random) -> WeightedCluster:
     """A destination drawn in proportion to the weights, of which `total` is the sum; a single one needs none."""
     if len(destinations) > 1:
         roll = rng.random() * total

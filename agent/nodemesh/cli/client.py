@@ -11,37 +11,37 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .output import DEFAULT_ADMIN, Failure
+from .output import DEFAULT_ADMIN, CommandError
 
 if TYPE_CHECKING:
-    from ..node.options import Address
+    from ..node.options import ListenAddress
 
 TIMEOUT = 10.0
 PORT = 15000
 
 
-def address_of(admin: str) -> Address:
+def address_of(admin: str) -> ListenAddress:
     """Where the API is, written as `nodemesh run --admin` takes it, or as the URL that `nodemesh ui` prints. Raises
-    Failure."""
+    CommandError."""
     from ..node.options import StartError, parse_address
 
     try:
         return parse_address(admin.removeprefix("http://").rstrip("/"), PORT)
     except StartError:
-        raise Failure(f"--admin {admin!r} is not an address; write it as {DEFAULT_ADMIN}") from None
+        raise CommandError(f"--admin {admin!r} is not an address; write it as {DEFAULT_ADMIN}") from None
 
 
 def fetch(admin: str, path: str, query: list[tuple[str, str]] | None = None) -> Any:
-    """The answer's JSON. Raises Failure."""
+    """The answer's JSON. Raises CommandError."""
     body = fetch_bytes(admin, path, query)
     try:
         return msgspec.json.decode(body)
     except ValueError:
-        raise Failure(_stranger(address_of(admin))) from None
+        raise CommandError(_stranger(address_of(admin))) from None
 
 
 def fetch_bytes(admin: str, path: str, query: list[tuple[str, str]] | None = None) -> bytes:
-    """The answer. Raises Failure."""
+    """The answer. Raises CommandError."""
     address = address_of(admin)
     url = f"http://{address}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy of the environment
@@ -52,22 +52,22 @@ def fetch_bytes(admin: str, path: str, query: list[tuple[str, str]] | None = Non
             return body
     except urllib.error.HTTPError as error:
         _expect_agent(error.headers, address)
-        raise Failure(_reason(error)) from None
+        raise CommandError(_reason(error)) from None
     except http.client.HTTPException:
-        raise Failure(_stranger(address)) from None
+        raise CommandError(_stranger(address)) from None
     except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
         why = getattr(error, "reason", error)
-        raise Failure(
+        raise CommandError(
             f"no agent answers at {address} ({why}); start one with `nodemesh run`, or say --admin ADDR"
         ) from None
 
 
-def _expect_agent(headers: Message, address: Address) -> None:
+def _expect_agent(headers: Message, address: ListenAddress) -> None:
     if "nodemesh-version" not in headers:
-        raise Failure(_stranger(address))
+        raise CommandError(_stranger(address))
 
 
-def _stranger(address: Address) -> str:
+def _stranger(address: ListenAddress) -> str:
     return f"what answers at {address} is no nodemesh agent; name the address of one with --admin"
 
 

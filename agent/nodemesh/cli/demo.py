@@ -24,16 +24,16 @@ from rich.text import Text
 from ..lab import LabError
 from ..lab.owner import HOME, kept
 from ..lab.owner import remove as remove_lab
-from .expectations import Verdict
-from .output import Failure, format_option, print_json
-from .scenarios import SCENARIOS, Row, Scenario
+from .expectations import RowVerdict
+from .output import CommandError, format_option, print_json
+from .scenarios import SCENARIOS, Scenario, ScenarioRow
 from .stage import Stage
 
 #: MB that Istio's performance page reckons with for a sidecar.
 SIDECAR = 60
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the result, as `--format json` prints it; `seconds` is what the row took."""
 
     scenario: str
@@ -65,12 +65,12 @@ def demo(keep: bool, remove: bool, form: str) -> None:
             return
         outcomes = _perform(console, keep)
     except LabError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
     if form == "json":
         print_json(outcomes)
     wrong = sum(not outcome.holds for outcome in outcomes)
     if wrong:
-        raise Failure(f"{wrong} of {len(outcomes)} rows did not come out as expected")
+        raise CommandError(f"{wrong} of {len(outcomes)} rows did not come out as expected")
 
 
 def _remove(console: Console) -> None:
@@ -88,10 +88,10 @@ def _remove(console: Console) -> None:
         console.print(f"removed {lab}")
 
 
-def _perform(console: Console, keep: bool) -> list[Outcome]:
+def _perform(console: Console, keep: bool) -> list[DemoResult]:
     """The whole demo; with `keep` the lab and the agent live on."""
     began = time.monotonic()
-    outcomes: list[Outcome] = []
+    outcomes: list[DemoResult] = []
     with Stage() as stage:
         console.print(
             f"[bold]nodemesh demo[/]: {len(stage.lab.pods)} pods on the node {stage.lab.node_name}, "
@@ -123,7 +123,7 @@ def _perform(console: Console, keep: bool) -> list[Outcome]:
     return outcomes
 
 
-def _outcomes(stage: Stage, scenario: Scenario) -> Iterator[Outcome]:
+def _outcomes(stage: Stage, scenario: Scenario) -> Iterator[DemoResult]:
     stage.prepare(scenario)
     for row in scenario.rows:
         began = time.monotonic()
@@ -131,8 +131,8 @@ def _outcomes(stage: Stage, scenario: Scenario) -> Iterator[Outcome]:
         yield _outcome(scenario, row, verdict, time.monotonic() - began)
 
 
-def _outcome(scenario: Scenario, row: Row, verdict: Verdict, seconds: float) -> Outcome:
-    return Outcome(
+def _outcome(scenario: Scenario, row: ScenarioRow, verdict: RowVerdict, seconds: float) -> DemoResult:
+    return DemoResult(
         scenario=scenario.name,
         yaml=scenario.yaml,
         asked=row.asked,
@@ -143,7 +143,7 @@ def _outcome(scenario: Scenario, row: Row, verdict: Verdict, seconds: float) -> 
     )
 
 
-def _table(outcomes: list[Outcome], running: str = "") -> Table:
+def _table(outcomes: list[DemoResult], running: str = "") -> Table:
     """What has come out so far, and which scenario runs."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("Scenario", "Asked from inside a pod", "Expected", "Measured", ""):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .client import fetch
-from .output import DEFAULT_ADMIN, Failure, format_option, print_json
+from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
 
 
 @click.command()
@@ -37,7 +37,7 @@ def _service(admin: str, what: str, namespace: str) -> dict[str, list[str]]:
         near = sorted(
             row["host"] for row in fetch(admin, "/services") if row["host"].split(".")[0] == what.split(".")[0]
         )
-        raise Failure(f"there is no service {wanted}" + (f"; did you mean {near[0]}?" if near else ""))
+        raise CommandError(f"there is no service {wanted}" + (f"; did you mean {near[0]}?" if near else ""))
     service = services[0]
     host, home = service["host"], service["namespace"]
     clusters = [row for row in fetch(admin, "/clusters", [("as", home)]) if row["host"] == host]

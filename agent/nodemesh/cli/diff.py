@@ -11,7 +11,7 @@ import msgspec
 
 from .client import fetch_bytes
 from .files import read_files, read_text
-from .output import DEFAULT_ADMIN, Failure, format_option, print_json
+from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
 
 if TYPE_CHECKING:
     from ..registry.snapshot import Snapshot
@@ -62,7 +62,7 @@ def diff(old: str, new: tuple[str, ...], admin: str, over: bool, seconds: float,
         render = render_markdown if form == "markdown" else render_text
         click.echo(render(difference), nl=False)
     if broken:
-        raise Failure("NEW has errors: what they refuse was compared as if it were left out; mend them first")
+        raise CommandError("NEW has errors: what they refuse was compared as if it were left out; mend them first")
     sys.exit(CHANGED if difference.changes else 0)
 
 
@@ -73,11 +73,11 @@ def _side(paths: tuple[str, ...], admin: str) -> Snapshot:
         try:
             return decode_snapshot(fetch_bytes(admin, "/snapshot"))
         except CarryError as error:
-            raise Failure(str(error)) from None
+            raise CommandError(str(error)) from None
     if paths == ("-",):
         text = sys.stdin.buffer.read()
         if not text.strip():
-            raise Failure("there is nothing on standard input; did the command before it fail?")
+            raise CommandError("there is nothing on standard input; did the command before it fail?")
         return read_text(text, "<stdin>")
     for path in paths:
         click.Path(exists=True).convert(path, None, None)

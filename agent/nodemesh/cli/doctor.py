@@ -15,7 +15,7 @@ from .output import format_option, print_json
 
 if TYPE_CHECKING:
     from ..datapath.pins import Pins
-    from ..datapath.probes import Finding
+    from ..datapath.probes import ProbeResult
 
 MARKS = {"ok": "ok     ", "unknown": "unknown", "warning": "warning", "failed": "FAILED "}
 
@@ -42,7 +42,7 @@ def doctor(cgroup: str, quick: bool, bpffs: str, form: str) -> None:
     sys.exit(CANNOT if "failed" in verdicts else UNKNOWN if "unknown" in verdicts else 0)
 
 
-def _findings(cgroup: str, bpffs: str, quick: bool) -> Iterator[Finding]:
+def _findings(cgroup: str, bpffs: str, quick: bool) -> Iterator[ProbeResult]:
     from ..datapath import probes
     from ..datapath.loader import is_compiled
     from ..node.kernel import sources
@@ -50,19 +50,21 @@ def _findings(cgroup: str, bpffs: str, quick: bool) -> Iterator[Finding]:
     found = probes.probe(Path(cgroup) if cgroup else None, is_compiled(sources()))
     yield from found
     if probes.lacking():
-        yield probes.Finding("self-test", probes.Verdict.UNKNOWN, "cannot be tried by this process", "run as root")
+        yield probes.ProbeResult(
+            "self-test", probes.ProbeVerdict.UNKNOWN, "cannot be tried by this process", "run as root"
+        )
     elif not probes.failures(found):
         yield from _self_tests(Path(bpffs), quick)
 
 
-def _self_tests(bpffs: Path, quick: bool) -> Iterator[Finding]:
+def _self_tests(bpffs: Path, quick: bool) -> Iterator[ProbeResult]:
     """A test connection and, unless it is to be quick, the torture of sockmap, through programs of their own beside
     those of a running agent."""
     from ..datapath import cgroups
     from ..datapath.loader import LoadError, load
     from ..datapath.maps import LAYOUT, Maps
     from ..datapath.pins import Pins
-    from ..datapath.probes import Finding, Verdict
+    from ..datapath.probes import ProbeResult, ProbeVerdict
     from ..datapath.selftest import self_test
     from ..datapath.uninstall import uninstall
     from ..node.kernel import sources
@@ -78,27 +80,29 @@ def _self_tests(bpffs: Path, quick: bool) -> Iterator[Finding]:
     except LoadError as error:
         log = Path(tempfile.gettempdir(), "nodemesh-doctor.log")
         log.write_text(error.log)
-        yield Finding("self-test", Verdict.FAILED, f"the programs cannot be loaded ({error})", f"see {log}")
+        yield ProbeResult("self-test", ProbeVerdict.FAILED, f"the programs cannot be loaded ({error})", f"see {log}")
     finally:
         uninstall(pins)
 
 
-def _sockmap(pins: Pins) -> Finding:
+def _sockmap(pins: Pins) -> ProbeResult:
     """Nothing needs it, so it cannot fail."""
     from ..datapath import cgroups
     from ..datapath.loader import LoadError, load_sockmap
     from ..datapath.maps import Maps
-    from ..datapath.probes import Finding, Verdict
+    from ..datapath.probes import ProbeResult, ProbeVerdict
     from ..datapath.torture.run import torture
     from ..node.kernel import sources
 
     try:
         load_sockmap(sources(), pins)
     except LoadError as error:
-        return Finding("sockmap", Verdict.OK, f"not to be had here ({error}); nothing needs it")
+        return ProbeResult("sockmap", ProbeVerdict.OK, f"not to be had here ({error}); nothing needs it")
     with Maps(pins) as maps:
         maps.configure(heartbeat_limit=60.0)  # of beats between two cases
     verdict = torture(pins, cgroups.find_mount(), beat=True)
     if verdict.wrong:
-        return Finding("sockmap", Verdict.WARNING, f"not sound here ({verdict})", "leave MeshConfig's sockmap off")
-    return Finding("sockmap", Verdict.OK, str(verdict))
+        return ProbeResult(
+            "sockmap", ProbeVerdict.WARNING, f"not sound here ({verdict})", "leave MeshConfig's sockmap off"
+        )
+    return ProbeResult("sockmap", ProbeVerdict.OK, str(verdict))

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from .. import share
-from .output import Failure
+from .output import CommandError
 
 
 @click.command()
@@ -19,10 +19,10 @@ def example(folder: str) -> None:
         source = share.folder("manifests/demo/laptop")
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"))
     except share.ShareMissing as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
     except FileExistsError:
-        raise Failure(f"{folder} is there already; name a folder that is not") from None
+        raise CommandError(f"{folder} is there already; name a folder that is not") from None
     except OSError as error:
-        raise Failure(f"{folder} cannot be written ({error.strerror or error})") from None
+        raise CommandError(f"{folder} cannot be written ({error.strerror or error})") from None
     written = ", ".join(sorted(path.name for path in Path(folder).iterdir()))
     click.echo(f"{folder} has {written}; start its backends with: python3 {folder}/backends.py &")

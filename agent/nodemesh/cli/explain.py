@@ -9,7 +9,7 @@ import msgspec
 
 from .client import fetch
 from .files import read_files
-from .output import DEFAULT_ADMIN, Failure, format_option, print_json
+from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
 
 
 @click.command(context_settings={"show_default": True})
@@ -74,5 +74,5 @@ def _from_files(
         asker = client_for(tables, client, gateway_labels=labels)
         answer = ask(Views(tables), asker, method, url, headers, sni)
     except QuestionError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
     return msgspec.json.decode(msgspec.json.encode(answer))

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .client import fetch
-from .output import DEFAULT_ADMIN, WATCH, Failure, format_option, print_json, show_options
+from .output import DEFAULT_ADMIN, WATCH, CommandError, format_option, print_json, show_options
 from .tables import again_and_again
 
 #: Characters of a line, and where the text of a change begins.
@@ -94,7 +94,7 @@ def rollback(what: str, admin: str, form: str) -> None:
                 click.echo(f"# It was not there before: kubectl{place} delete {_resource(row)} {row['name']}")
     lost = [f"{row['kind']} {_name(row)}" for row in found if not row["kept"]]
     if lost:
-        raise Failure(f"not kept any more: {', '.join(lost)}")
+        raise CommandError(f"not kept any more: {', '.join(lost)}")
 
 
 def _resource(row: Any) -> str:

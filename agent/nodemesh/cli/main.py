@@ -9,7 +9,7 @@ import sys
 import click
 
 from .. import __version__
-from .output import Failure
+from .output import CommandError
 
 #: command -> (module, attribute); loaded when it is called or listed.
 COMMANDS = {
@@ -71,7 +71,7 @@ def main() -> None:
     """The console script."""
     try:
         cli.main(prog_name="nodemesh", standalone_mode=True)
-    except Failure as failure:
+    except CommandError as failure:
         print(f"nodemesh: {failure}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:

@@ -18,7 +18,7 @@ UNFIT = "nothing fits these options"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Failure(Exception):
+class CommandError(Exception):
     """What the user wanted could not be done; the message is one sentence with its mend. Exit code 1."""
 
 

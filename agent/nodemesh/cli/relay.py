@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import Failure
+from .output import CommandError
 
 if TYPE_CHECKING:
     from ..node.logs import Log
-    from ..relay.relay import Relay, RelayOptions
+    from ..relay.relay import ApiRelay, RelayOptions
 
 #: Seconds between looks at what the relay has.
 LOOK_INTERVAL = 0.2
@@ -46,7 +46,7 @@ def relay(listen: str, certificate: str, key: str, accounts: tuple[str, ...], au
         address = parse_address(listen, 6444)
         found = kubeconfig_of(kubeconfig, dict(os.environ))
     except StartError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
     if bool(certificate) != bool(key):
         raise click.UsageError("--certificate and --key belong together")
     if not certificate and address.host not in LOOPBACKS:
@@ -58,7 +58,7 @@ def relay(listen: str, certificate: str, key: str, accounts: tuple[str, ...], au
     try:
         asyncio.run(run(found, options))
     except RelayError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
 
 
 async def run(kubeconfig: str, options: RelayOptions) -> None:
@@ -66,10 +66,10 @@ async def run(kubeconfig: str, options: RelayOptions) -> None:
     from ..node.logs import Log
     from ..node.outages import tell_outages
     from ..registry.sources.kubernetes import ApiServer, login_by
-    from ..relay.relay import Relay, serve
+    from ..relay.relay import ApiRelay, serve
 
     api, log = ApiServer(login_by(kubeconfig)), Log("relay")
-    relay = Relay(api, options)
+    relay = ApiRelay(api, options)
     talk = asyncio.gather(tell_outages(relay.outage, log), tell_readiness(relay, options, log))
     try:
         await serve(relay)
@@ -79,7 +79,7 @@ async def run(kubeconfig: str, options: RelayOptions) -> None:
         await api.close()
 
 
-async def tell_readiness(relay: Relay, options: RelayOptions, log: Log) -> None:
+async def tell_readiness(relay: ApiRelay, options: RelayOptions, log: Log) -> None:
     """Say when it listens, and when it knows all that agents ask for."""
     from .. import __version__
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from .output import Failure
+from .output import CommandError
 
 
 @click.command()
@@ -117,7 +117,7 @@ def run(
         )
         status = supervisor.run(options)
     except asked.StartError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
     sys.exit(status)
 
 

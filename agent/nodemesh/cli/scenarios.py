@@ -14,7 +14,7 @@ from .expectations import Expectation
 DELAY, TIMEOUT = 3.0, 1.0
 
 
-class Deed(StrEnum):
+class Intervention(StrEnum):
     """What is done while a row's requests flow."""
 
     NONE = ""
@@ -23,7 +23,7 @@ class Deed(StrEnum):
     JOIN = "join"  # a pod is made that the agent has not seen, and the requests are its own
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class ScenarioRow(msgspec.Struct, frozen=True, kw_only=True):
     """Requests from inside the visitor's pod: `count` of them, or as many as fit in `duration` seconds. A pod's or
     service's name in braces in the URL is its address."""
 
@@ -35,7 +35,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 1
     duration: float = 0.0
     timeout: float = 10.0
-    deed: Deed = Deed.NONE
+    deed: Intervention = Intervention.NONE
     yaml: str = ""  # the folder that the deed applies
 
 
@@ -45,7 +45,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     yaml: str
-    rows: tuple[Row, ...]
+    rows: tuple[ScenarioRow, ...]
     dead: tuple[str, ...] = ()
 
 
@@ -61,13 +61,13 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         name="All to v1",
         yaml="all-v1",
-        rows=(Row(asked="20 × the page", url=PAGE, count=20, concurrency=2, expectation=expect.version("v1")),),
+        rows=(ScenarioRow(asked="20 × the page", url=PAGE, count=20, concurrency=2, expectation=expect.version("v1")),),
     ),
     Scenario(
         name="User jason to v2",
         yaml="user-jason",
         rows=(
-            Row(
+            ScenarioRow(
                 asked="10 × the page as jason",
                 url=PAGE,
                 headers={"end-user": "jason"},
@@ -75,7 +75,7 @@ SCENARIOS: tuple[Scenario, ...] = (
                 concurrency=2,
                 expectation=expect.version("v2"),
             ),
-            Row(
+            ScenarioRow(
                 asked="10 × the page as jane",
                 url=PAGE,
                 headers={"end-user": "jane"},
@@ -89,7 +89,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="Split 90/10",
         yaml="split-90-10",
         rows=(
-            Row(
+            ScenarioRow(
                 asked="400 × reviews",
                 url=REVIEWS,
                 count=400,
@@ -102,8 +102,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="Rewrite and redirect",
         yaml="rewrite-redirect",
         rows=(
-            Row(asked="details /books/7", url=f"{DETAILS}/books/7", expectation=expect.path_seen("/details/7")),
-            Row(
+            ScenarioRow(asked="details /books/7", url=f"{DETAILS}/books/7", expectation=expect.path_seen("/details/7")),
+            ScenarioRow(
                 asked="details /catalogue",
                 url=f"{DETAILS}/catalogue",
                 expectation=expect.redirected(302, "http://shop.example.com/books/0"),
@@ -114,7 +114,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="20 % aborts",
         yaml="abort-555",
         rows=(
-            Row(
+            ScenarioRow(
                 asked="300 × ratings",
                 url=RATINGS,
                 count=300,
@@ -127,12 +127,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="3 s delay, 1 s timeout",
         yaml="delay-timeout",
         rows=(
-            Row(
+            ScenarioRow(
                 asked="reviews, whose timeout waits for the late ratings",
                 url=REVIEWS,
                 expectation=expect.answered(504, TIMEOUT, DELAY),
             ),
-            Row(
+            ScenarioRow(
                 asked="ratings: a delay is not counted in its own rule's timeout",
                 url=RATINGS,
                 expectation=expect.answered(200, DELAY, DELAY + TIMEOUT),
@@ -144,7 +144,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         yaml="no-retries",
         dead=("details",),
         rows=(
-            Row(
+            ScenarioRow(
                 asked="60 × details",
                 url=f"{DETAILS}/details/0",
                 count=60,
@@ -158,7 +158,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         yaml="retries",
         dead=("details",),
         rows=(
-            Row(
+            ScenarioRow(
                 asked="60 × details",
                 url=f"{DETAILS}/details/0",
                 count=60,
@@ -171,11 +171,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="Live change of YAML",
         yaml="all-v1",
         rows=(
-            Row(
+            ScenarioRow(
                 asked="reviews for 3 s, v1 replaced by v3 meanwhile",
                 url=REVIEWS,
                 duration=3.0,
-                deed=Deed.APPLY,
+                deed=Intervention.APPLY,
                 yaml="all-v3",
                 expectation=expect.changes("v1", "v3", 2.0),
             ),
@@ -185,11 +185,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="A pod that joins",
         yaml="all-v3",
         rows=(
-            Row(
+            ScenarioRow(
                 asked="reviews for 2 s, by a pod made now",
                 url=REVIEWS,
                 duration=2.0,
-                deed=Deed.JOIN,
+                deed=Intervention.JOIN,
                 expectation=expect.joins("v3", 2.0),
             ),
         ),
@@ -198,13 +198,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="Kernel beside direct",
         yaml="all-v3",
         rows=(
-            Row(
+            ScenarioRow(
                 asked=f"{TIMED} × a pod of ratings",
                 url="http://{ratings-v1}:9080/ratings/0",
                 count=TIMED,
                 expectation=expect.median(proxied=False),
             ),
-            Row(
+            ScenarioRow(
                 asked=f"{TIMED} × ratings, which no rule sends through the proxy",
                 url="http://{ratings}:9080/ratings/0",
                 count=TIMED,
@@ -216,7 +216,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="Proxy beside them",
         yaml="all-v1",
         rows=(
-            Row(
+            ScenarioRow(
                 asked=f"{TIMED} × ratings, which a rule sends there",
                 url="http://{ratings}:9080/ratings/0",
                 count=TIMED,
@@ -228,12 +228,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="The proxy killed",
         yaml="all-v3",
         rows=(
-            Row(
+            ScenarioRow(
                 asked="reviews for 4 s, SIGKILL meanwhile",
                 url=REVIEWS,
                 duration=4.0,
                 timeout=2.0,
-                deed=Deed.KILL,
+                deed=Intervention.KILL,
                 expectation=expect.goes_direct("v3", ("v1", "v2", "v3"), 2.0),
             ),
         ),

@@ -16,10 +16,10 @@ from typing import Self
 from .. import share
 from ..config.core import ServiceSpec
 from ..config.load import load_text
-from ..lab import Answer, Lab, LabError, Pod, Port, bookinfo
+from ..lab import HttpAnswer, Lab, LabError, LabPod, LabPort, bookinfo
 from ..lab.agent import Agent
-from .expectations import Verdict
-from .scenarios import Deed, Row, Scenario
+from .expectations import RowVerdict
+from .scenarios import Intervention, Scenario, ScenarioRow
 
 NAMESPACE = "bookinfo"
 VERSIONS = {"productpage": ("v1",), "details": ("v1",), "ratings": ("v1",), "reviews": ("v1", "v2", "v3")}
@@ -42,7 +42,7 @@ class Stage:
     def __init__(self) -> None:
         self.manifests = bookinfo_manifests()
         self.lab = Lab("demo")
-        self._dead: dict[str, Pod] = {}
+        self._dead: dict[str, LabPod] = {}
 
     def __enter__(self) -> Self:
         self.lab.__enter__()
@@ -76,16 +76,16 @@ class Stage:
         self.agent.apply(self.scenario_yaml(scenario.yaml), "scenario")
         self._wait_endpoints()
 
-    def play(self, row: Row) -> Verdict:
+    def play(self, row: ScenarioRow) -> RowVerdict:
         """Send the row's requests, do its deed meanwhile, and judge what came back."""
-        answers: list[Answer] = []
+        answers: list[HttpAnswer] = []
         failures: list[Exception] = []
         client, moment = self.visitor, 0.0
-        if row.deed is Deed.JOIN:
+        if row.deed is Intervention.JOIN:
             client, moment = self.lab.pod("newcomer", namespace=NAMESPACE, labels={"app": VISITOR}), time.monotonic()
         traffic = threading.Thread(target=self._send, args=(client, row, answers, failures), name="traffic")
         traffic.start()
-        if row.deed in (Deed.APPLY, Deed.KILL):
+        if row.deed in (Intervention.APPLY, Intervention.KILL):
             moment = self._do(row)
         traffic.join()
         if client is not self.visitor:
@@ -108,7 +108,7 @@ class Stage:
             sum(int(line.split()[1]) for text in rows for line in text.splitlines() if line.startswith("Pss:")) // 1024
         )
 
-    def _send(self, client: Pod, row: Row, answers: list[Answer], failures: list[Exception]) -> None:
+    def _send(self, client: LabPod, row: ScenarioRow, answers: list[HttpAnswer], failures: list[Exception]) -> None:
         try:
             addresses = {pod.name: pod.ip for pod in self.lab.pods.values()}
             addresses |= {one.name: one.addresses[0] for one in self.lab.services.values()}
@@ -123,12 +123,12 @@ class Stage:
         except (LabError, OSError, subprocess.SubprocessError) as error:
             failures.append(error)
 
-    def _do(self, row: Row) -> float:
+    def _do(self, row: ScenarioRow) -> float:
         """Do the row's deed once its traffic flows, which the access log tells; the moment at which it was begun."""
         began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
         self.agent.wait_for(lambda: self._last_logged() > began, "the traffic to flow")
         moment = time.monotonic()
-        if row.deed is Deed.KILL:
+        if row.deed is Intervention.KILL:
             self.agent.kill()
         else:
             self.agent.apply(self.scenario_yaml(row.yaml), "scenario")
@@ -152,7 +152,7 @@ class Stage:
                 one.meta.name,
                 namespace=one.meta.namespace,
                 addresses=one.spec.cluster_ips or (one.spec.cluster_ip,),
-                ports=[Port(port.port, port.target_port, name=port.name) for port in one.spec.ports],
+                ports=[LabPort(port.port, port.target_port, name=port.name) for port in one.spec.ports],
                 selector=one.spec.selector,
                 manifest=False,
             )

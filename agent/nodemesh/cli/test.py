@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import Failure, format_option, plural, print_json
+from .output import CommandError, format_option, plural, print_json
 
 if TYPE_CHECKING:
-    from ..sim.running import Outcome
+    from ..sim.running import CaseOutcome
 
 
 @click.command()
@@ -33,7 +33,7 @@ def test(files: tuple[Path, ...], config: tuple[str, ...], name: str, form: str)
     from ..sim.running import run
     from ..sim.suite import load
 
-    outcomes: list[Outcome] = []
+    outcomes: list[CaseOutcome] = []
     for path in files_of(files):
         try:
             loaded = load(path)
@@ -42,10 +42,10 @@ def test(files: tuple[Path, ...], config: tuple[str, ...], name: str, form: str)
                 raise MeshError(f"{path} names no `config`; give the mesh's YAML there, or by --config PATH")
             tables = compile_tables(read(paths))
         except MeshError as error:
-            raise Failure(str(error)) from None
+            raise CommandError(str(error)) from None
         outcomes += [run(placed, tables) for placed in loaded.tests if name in placed.test.name]
     if not outcomes:
-        raise Failure(f"no test has {name!r} in its name" if name else "there are no tests in what was read")
+        raise CommandError(f"no test has {name!r} in its name" if name else "there are no tests in what was read")
     if form == "json":
         print_json([as_row(outcome) for outcome in outcomes])
     else:
@@ -59,11 +59,11 @@ def files_of(paths: tuple[Path, ...]) -> list[Path]:
     for path in paths:
         found += sorted(path.rglob("test_*.yaml")) if path.is_dir() else [path]
     if not found:
-        raise Failure("there are no tests; a folder's are in files named test_*.yaml")
+        raise CommandError("there are no tests; a folder's are in files named test_*.yaml")
     return found
 
 
-def show(outcomes: list[Outcome]) -> None:
+def show(outcomes: list[CaseOutcome]) -> None:
     for outcome in outcomes:
         click.echo(f"{'✗' if outcome.failures else '✓'} {outcome.name}")
         for location, text in outcome.failures:
@@ -74,7 +74,7 @@ def show(outcomes: list[Outcome]) -> None:
     click.echo(f"{word}: {plural(requests, 'request')}", err=True)
 
 
-def as_row(outcome: Outcome) -> dict[str, Any]:
+def as_row(outcome: CaseOutcome) -> dict[str, Any]:
     return {
         "name": outcome.name,
         "file": outcome.location.file,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import Failure
+from .output import CommandError
 
 
 @click.command()
@@ -27,9 +27,9 @@ def uninstall(run_dir: str, bpffs: str) -> None:
         if held is not None:
             done += [f"removed {path}" for path in clear(run_dir)]
     except StartError as error:
-        raise Failure(str(error)) from None
+        raise CommandError(str(error)) from None
     except PermissionError as error:
-        raise Failure(f"{error.filename} is not ours to read; run as root") from None
+        raise CommandError(f"{error.filename} is not ours to read; run as root") from None
     for line in done:
         click.echo(line)
     if not done:

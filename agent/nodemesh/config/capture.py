@@ -69,19 +69,19 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 EVERYTHING = Capture()
 
 
-class Fault(msgspec.Struct, frozen=True):
+class AnnotationFault(msgspec.Struct, frozen=True):
     """An item of an annotation that cannot be read, and what would be right."""
 
     annotation: str
     message: str
 
 
-def read_capture(annotations: Mapping[str, str]) -> tuple[Capture, tuple[Fault, ...]]:
+def read_capture(annotations: Mapping[str, str]) -> tuple[Capture, tuple[AnnotationFault, ...]]:
     """What a pod's annotations say, and what of them cannot be read. Of annotations beyond the limit nothing is: a part
     of them would take over what the rest leaves out."""
     if annotations.keys().isdisjoint(NAMES):
         return EVERYTHING, ()
-    faults: list[Fault] = []
+    faults: list[AnnotationFault] = []
     longest, items = max(((name, annotations.get(name, "").count(",") + 1) for name in NAMES), key=lambda pair: pair[1])
     total = sum(annotations[name].count(",") + 1 for name in NAMES if name in annotations)
     if total > LIMIT:
@@ -89,7 +89,7 @@ def read_capture(annotations: Mapping[str, str]) -> tuple[Capture, tuple[Fault, 
             f"the pod's annotations {PREFIX}* name {total} networks and ports ({longest} has {items}), of which a pod "
             f"may have {LIMIT}; fewer, wider networks are right"
         )
-        return Capture(refused=refused), (Fault(longest, f"{refused}; the pod is not taken into the mesh"),)
+        return Capture(refused=refused), (AnnotationFault(longest, f"{refused}; the pod is not taken into the mesh"),)
     ranges = annotations.get(INCLUDE_RANGES, ALL).strip()
     included = None if ranges == ALL else _items(annotations, INCLUDE_RANGES, _network, faults)
     if ranges and not included:  # every item was unreadable: taking nothing is not what was meant
@@ -104,7 +104,7 @@ def read_capture(annotations: Mapping[str, str]) -> tuple[Capture, tuple[Fault, 
 
 
 def _items(
-    annotations: Mapping[str, str], name: str, read: Callable[[str], Item], faults: list[Fault]
+    annotations: Mapping[str, str], name: str, read: Callable[[str], Item], faults: list[AnnotationFault]
 ) -> tuple[Item, ...]:
     text = annotations.get(name, "").strip()
     found: dict[Item, None] = {}
@@ -112,7 +112,7 @@ def _items(
         try:
             found[read(item.strip())] = None
         except ValueError as error:
-            faults.append(Fault(name, f"{error}; the rest of the annotation {name} holds"))
+            faults.append(AnnotationFault(name, f"{error}; the rest of the annotation {name} holds"))
     return tuple(found)
 
 

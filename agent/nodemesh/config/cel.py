@@ -59,14 +59,14 @@ class CelError(ValueError):
         self.offset = offset
 
 
-class Node(NamedTuple):
+class CelNode(NamedTuple):
     """An operation with its type. `name` is an operator, a function, `attribute`, `entry` (of a map) or `literal`;
     `value` an attribute's name, a map entry's key or a literal's value."""
 
     name: str
     type: str
     value: object = None
-    parts: tuple[Node, ...] = ()
+    parts: tuple[CelNode, ...] = ()
 
 
 class _Token(NamedTuple):
@@ -75,14 +75,14 @@ class _Token(NamedTuple):
     offset: int
 
 
-def parse(text: str) -> Node:
+def parse(text: str) -> CelNode:
     """The tree of an expression. Raises CelError."""
     if len(text) > LONGEST:
         raise CelError(f"an expression has at most {LONGEST} characters")
     return _Parser(text).whole()
 
 
-def parse_filter(text: str) -> Node:
+def parse_filter(text: str) -> CelNode:
     """The tree of one that is true or false. Raises CelError."""
     node = parse(text)
     if node.type != BOOL:
@@ -90,7 +90,7 @@ def parse_filter(text: str) -> Node:
     return node
 
 
-def parse_value(text: str) -> Node:
+def parse_value(text: str) -> CelNode:
     """The tree of one that may be a label's value. Raises CelError."""
     node = parse(text)
     if node.type in (MAP, LIST):
@@ -98,7 +98,7 @@ def parse_value(text: str) -> Node:
     return node
 
 
-def fields_of(node: Node) -> dict[str, set[bytes]]:
+def fields_of(node: CelNode) -> dict[str, set[bytes]]:
     """The names of fields that an expression reads, by `request`, `response` and `trailers`."""
     found: dict[str, set[bytes]] = {"request": set(), "response": set(), "trailers": set()}
     rest = [node]
@@ -122,7 +122,7 @@ class _Parser:
         self._position = 0
         self._depth = 0
 
-    def whole(self) -> Node:
+    def whole(self) -> CelNode:
         node = self._expression()
         if self._next().kind != "end":
             raise self._wrong("an operator, as && or ==")
@@ -170,7 +170,7 @@ class _Parser:
 
     # --- levels
 
-    def _expression(self) -> Node:
+    def _expression(self) -> CelNode:
         self._depth += 1
         if self._depth > DEEPEST:
             raise CelError(f"an expression nests at most {DEEPEST} deep", self._next().offset)
@@ -185,11 +185,11 @@ class _Parser:
                 raise CelError(f"both values of a choice are of one type, not {yes.type} and {no.type}", offset)
             if yes.type in (MAP, LIST):
                 raise CelError(f"a choice is between words, numbers or conditions, and this is a {yes.type}", offset)
-            node = Node("?", yes.type, None, (node, yes, no))
+            node = CelNode("?", yes.type, None, (node, yes, no))
         self._depth -= 1
         return node
 
-    def _chain(self, sign: str, level: Callable[[], Node]) -> Node:
+    def _chain(self, sign: str, level: Callable[[], CelNode]) -> CelNode:
         offset = self._next().offset
         parts = [level()]
         while self._took(sign):
@@ -197,9 +197,9 @@ class _Parser:
             offset = self._next().offset
             parts.append(level())
             self._need(parts[-1], BOOL, offset)
-        return parts[0] if len(parts) == 1 else Node(sign, BOOL, None, tuple(parts))
+        return parts[0] if len(parts) == 1 else CelNode(sign, BOOL, None, tuple(parts))
 
-    def _relation(self) -> Node:
+    def _relation(self) -> CelNode:
         offset = self._next().offset
         left = self._sum()
         if self._next().text == "in" and self._next().kind == "name":
@@ -214,18 +214,18 @@ class _Parser:
             raise CelError(f"values of the types {left.type} and {right.type} cannot be compared", offset)
         if sign not in ("==", "!=") and left.type not in ORDERED:
             raise CelError(f"there is no order among values of the type {left.type}", offset)
-        return Node(sign, BOOL, None, (left, right))
+        return CelNode(sign, BOOL, None, (left, right))
 
-    def _member(self, left: Node, right: Node, offset: int) -> Node:
+    def _member(self, left: CelNode, right: CelNode, offset: int) -> CelNode:
         if right.type == MAP:
             if left.name != "literal" or left.type != STRING:
                 raise CelError("a map is asked for a name in quotes, as in 'x-id' in request.headers", offset)
-            return Node("holds", BOOL, left.value, (right,))
+            return CelNode("holds", BOOL, left.value, (right,))
         if right.type != LIST or any(part.type != left.type for part in right.parts):
             raise CelError(f"`in` looks for a {left.type} in a list of such, as in x in ['a', 'b']", offset)
-        return Node("in", BOOL, None, (left, right))
+        return CelNode("in", BOOL, None, (left, right))
 
-    def _sum(self) -> Node:
+    def _sum(self) -> CelNode:
         offset = self._next().offset
         parts = [self._unary()]
         while self._took("+"):
@@ -234,9 +234,9 @@ class _Parser:
             return parts[0]
         if any(part.type != STRING for part in parts):
             raise CelError("`+` joins strings; string(x) makes one", offset)
-        return Node("+", STRING, None, tuple(parts))
+        return CelNode("+", STRING, None, tuple(parts))
 
-    def _unary(self) -> Node:
+    def _unary(self) -> CelNode:
         negations = 0
         while self._took("!"):
             negations += 1
@@ -244,9 +244,9 @@ class _Parser:
         node = self._postfix()
         if negations:
             self._need(node, BOOL, offset)
-        return Node("!", BOOL, None, (node,)) if negations % 2 else node
+        return CelNode("!", BOOL, None, (node,)) if negations % 2 else node
 
-    def _postfix(self) -> Node:
+    def _postfix(self) -> CelNode:
         offset = self._next().offset
         node = self._primary()
         while True:
@@ -255,13 +255,13 @@ class _Parser:
                 if node.type != MAP or key.kind != "string":
                     raise CelError("only headers and trailers are looked into, as in request.headers['x-id']", offset)
                 self._expect("]")
-                node = Node("entry", STRING, self._string(key), (node,))
+                node = CelNode("entry", STRING, self._string(key), (node,))
             elif self._took("."):
                 node = self._method(node, self._take())
             else:
                 return node
 
-    def _method(self, node: Node, token: _Token) -> Node:
+    def _method(self, node: CelNode, token: _Token) -> CelNode:
         if token.text not in METHODS:
             right = f"there are {', '.join(METHODS)}"
             raise CelError(f"`{token.text}` is no method that is understood here; {right}", token.offset)
@@ -278,14 +278,14 @@ class _Parser:
                 Pattern(str(argument.value))
             except RegexError as error:
                 raise CelError(str(error), offset) from None
-        return Node(token.text, BOOL, None, (node, argument))
+        return CelNode(token.text, BOOL, None, (node, argument))
 
-    def _primary(self) -> Node:
+    def _primary(self) -> CelNode:
         token = self._take()
         if token.kind == "int":
-            return Node("literal", INT, int(token.text))
+            return CelNode("literal", INT, int(token.text))
         if token.kind == "string":
-            return Node("literal", STRING, self._string(token))
+            return CelNode("literal", STRING, self._string(token))
         if token.text == "(":
             node = self._expression()
             self._expect(")")
@@ -297,8 +297,8 @@ class _Parser:
         self._position -= token.kind != "end"
         raise self._wrong("an attribute, as response.code, or a value")
 
-    def _list(self) -> Node:
-        parts: list[Node] = []
+    def _list(self) -> CelNode:
+        parts: list[CelNode] = []
         while not self._took("]"):
             if parts:
                 self._expect(",")
@@ -306,11 +306,11 @@ class _Parser:
             parts.append(self._expression())
             if parts[-1].type in (MAP, LIST):
                 raise CelError(f"a list is of words, numbers or conditions, and this is a {parts[-1].type}", offset)
-        return Node("list", LIST, None, tuple(parts))
+        return CelNode("list", LIST, None, tuple(parts))
 
-    def _name(self, token: _Token) -> Node:
+    def _name(self, token: _Token) -> CelNode:
         if token.text in ("true", "false"):
-            return Node("literal", BOOL, token.text == "true")
+            return CelNode("literal", BOOL, token.text == "true")
         if token.text in ("string", "int", "has", "size") and self._took("("):
             return self._call(token)
         name = token.text
@@ -321,22 +321,22 @@ class _Parser:
             first = name.partition(".")[0]
             near = [known for known in ATTRIBUTES if known.startswith(f"{first}.")] or ["response.code", "request.path"]
             raise CelError(f"there is no attribute `{name}` here; there are {', '.join(near)}", token.offset)
-        return Node("attribute", ATTRIBUTES[name], name)
+        return CelNode("attribute", ATTRIBUTES[name], name)
 
-    def _call(self, token: _Token) -> Node:
+    def _call(self, token: _Token) -> CelNode:
         node = self._expression()
         self._expect(")")
         if token.text == "string" and node.type in (STRING, INT, BOOL):
-            return Node("string", STRING, None, (node,))
+            return CelNode("string", STRING, None, (node,))
         if token.text == "int" and node.type in (STRING, INT):
-            return Node("int", INT, None, (node,))
+            return CelNode("int", INT, None, (node,))
         if token.text == "size" and node.type == STRING:
-            return Node("size", INT, None, (node,))
+            return CelNode("size", INT, None, (node,))
         if token.text == "has" and node.name in ("attribute", "entry") and node.type != MAP:
-            return Node("has", BOOL, None, (node,))
+            return CelNode("has", BOOL, None, (node,))
         raise CelError(f"{token.text}() does not take a {node.type}", token.offset)
 
-    def _need(self, node: Node, kind: str, offset: int) -> None:
+    def _need(self, node: CelNode, kind: str, offset: int) -> None:
         if node.type != kind:
             raise CelError(f"this is of the type {node.type}, where a {kind} is to be", offset)
 

@@ -18,7 +18,7 @@ from .base import Base64, Duration
 from .meta import Path
 from .problems import Findings
 from .scalars import scalar
-from .yaml import Node
+from .yaml import YamlNode
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
@@ -26,7 +26,9 @@ _INVALID: Any = object()
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def decode(data: Any, spec: type[Struct], path: Path, findings: Findings, root: Node | None = None) -> Struct | None:
+def decode(
+    data: Any, spec: type[Struct], path: Path, findings: Findings, root: YamlNode | None = None
+) -> Struct | None:
     """`data` as a `spec`; None when `findings` got an error. Names may be written in snake_case and numbers as
     strings, and null is an absent field, as in protobuf's JSON form. `path` leads from `root`, the text's tree where
     there is a text, to `data`."""
@@ -89,7 +91,7 @@ def nested(kind: inspect.Type) -> inspect.StructType | None:
 class _Explainer:
     """The slow way: decodes what can be decoded and tells each thing that cannot."""
 
-    def __init__(self, findings: Findings, root: Node | None) -> None:
+    def __init__(self, findings: Findings, root: YamlNode | None) -> None:
         self._findings = findings
         self._root = root
 

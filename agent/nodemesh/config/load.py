@@ -26,7 +26,7 @@ from .meta import Location, Meta, Object, Path
 from .problems import Finding, Findings, Problem, Severity, path_text
 from .serviceentry import ServiceEntrySpec, ServiceEntryStatus
 from .validate.table import validate
-from .yaml import Document, Flaw, Marks, Node, read
+from .yaml import Document, Flaw, Marks, YamlNode, read
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?")  # Istio's own examples have nsA
@@ -38,7 +38,7 @@ MAX_MANAGER = 128
 _ENVELOPE = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class LoadResult(msgspec.Struct, frozen=True):
     """What came out of one file or API object: the objects that are accepted, and everything found."""
 
     objects: tuple[Object[Any], ...]
@@ -70,20 +70,20 @@ class StrictObjectMeta(ObjectMeta, frozen=True, kw_only=True, forbid_unknown_fie
     """The same for the kinds whose every unknown field is told."""
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class DocumentPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Where an object was written: its source's name and, for text, its document and its path inside that."""
 
     file: str
     document: Document | None = None
     prefix: Path = ()
 
-    def node(self) -> Node | None:
+    def node(self) -> YamlNode | None:
         """The object's root in the text."""
         found = self.document.root.find(self.prefix) if self.document is not None else None
         return found[2] if found is not None else None
 
 
-def load_text(text: bytes | str, file: str) -> Loaded:
+def load_text(text: bytes | str, file: str) -> LoadResult:
     """The objects of a YAML (or JSON) file with any number of documents; `file` is named in every location."""
     objects: list[Object[Any]] = []
     problems: list[Problem] = []
@@ -91,16 +91,16 @@ def load_text(text: bytes | str, file: str) -> Loaded:
         if isinstance(item, Flaw):
             problems.append(_flaw_problem(item))
         else:
-            _load(item.root.value, Origin(file=file, document=item), objects, problems)
-    return Loaded(tuple(objects), tuple(problems))
+            _load(item.root.value, DocumentPlace(file=file, document=item), objects, problems)
+    return LoadResult(tuple(objects), tuple(problems))
 
 
-def load_object(data: dict[str, Any], source: str) -> Loaded:
+def load_object(data: dict[str, Any], source: str) -> LoadResult:
     """An object (or list of objects) as an API server gives it; `source` stands in the place of a file name."""
     objects: list[Object[Any]] = []
     problems: list[Problem] = []
-    _load(data, Origin(file=source), objects, problems)
-    return Loaded(tuple(objects), tuple(problems))
+    _load(data, DocumentPlace(file=source), objects, problems)
+    return LoadResult(tuple(objects), tuple(problems))
 
 
 def _flaw_problem(flaw: Flaw) -> Problem:
@@ -109,7 +109,7 @@ def _flaw_problem(flaw: Flaw) -> Problem:
     )
 
 
-def _load(data: Any, origin: Origin, objects: list[Object[Any]], problems: list[Problem]) -> None:
+def _load(data: Any, origin: DocumentPlace, objects: list[Object[Any]], problems: list[Problem]) -> None:
     """One object, or the items of a list, into `objects` and `problems`."""
     findings = Findings()
     meta = Meta(name="")
@@ -136,7 +136,9 @@ def _load(data: Any, origin: Origin, objects: list[Object[Any]], problems: list[
     problems.extend(_problems(findings, origin, group, kind_name, meta))
 
 
-def _load_items(data: dict[str, Any], origin: Origin, objects: list[Object[Any]], problems: list[Problem]) -> None:
+def _load_items(
+    data: dict[str, Any], origin: DocumentPlace, objects: list[Object[Any]], problems: list[Problem]
+) -> None:
     element = data["kind"].removesuffix("List")
     for index, item in enumerate(data.get("items") or ()):
         if element and isinstance(item, dict) and "kind" not in item:  # an API server's list leaves both out
@@ -196,7 +198,7 @@ def _suspect_group(group: str, name: str, findings: Findings) -> None:
         findings.bad_value("unknown-kind", ("apiVersion",), message)
 
 
-def _load_kind(data: dict[str, Any], kind: Kind, origin: Origin, findings: Findings) -> Object[Any] | None:
+def _load_kind(data: dict[str, Any], kind: Kind, origin: DocumentPlace, findings: Findings) -> Object[Any] | None:
     """The accepted object, None (and at least one error in `findings`) where it is refused."""
     root = origin.node()
     if origin.document is not None:
@@ -283,7 +285,7 @@ def _seconds(timestamp: str, findings: Findings) -> float:
 
 
 def _spec(
-    data: dict[str, Any], kind: Kind, written: ObjectMeta | None, findings: Findings, root: Node | None
+    data: dict[str, Any], kind: Kind, written: ObjectMeta | None, findings: Findings, root: YamlNode | None
 ) -> msgspec.Struct | None:
     """The spec; core kinds that keep it elsewhere are brought into that form (see core.py)."""
     if kind.spec is EndpointSliceSpec:
@@ -314,7 +316,7 @@ def _status(data: dict[str, Any], kind: Kind) -> msgspec.Struct | None:
     return decode({"addresses": addresses}, ServiceEntryStatus, (), Findings(), None) if addresses else None
 
 
-def _secret(data: dict[str, Any], findings: Findings, root: Node | None) -> SecretSpec | None:
+def _secret(data: dict[str, Any], findings: Findings, root: YamlNode | None) -> SecretSpec | None:
     """A Secret's contents. Problems with it never quote what it holds."""
     found = Findings()
     secret = decode({"type": data.get("type"), "data": data.get("data")}, SecretSpec, (), found, root)
@@ -328,7 +330,7 @@ def _secret(data: dict[str, Any], findings: Findings, root: Node | None) -> Secr
     return secret
 
 
-def _problems(findings: Findings, origin: Origin, group: str, kind: str, meta: Meta) -> list[Problem]:
+def _problems(findings: Findings, origin: DocumentPlace, group: str, kind: str, meta: Meta) -> list[Problem]:
     if not findings.items:
         return []
     root = origin.node()
@@ -352,7 +354,7 @@ def _problems(findings: Findings, origin: Origin, group: str, kind: str, meta: M
     ]
 
 
-def _place(item: Finding, root: Node | None, file: str) -> Location:
+def _place(item: Finding, root: YamlNode | None, file: str) -> Location:
     """The finding's place: its key or value, or the innermost part of its path that was written."""
     if root is None:
         return Location(file)

@@ -13,7 +13,7 @@ from .virtualservice import HTTPRetry
 
 
 class OutboundMode(StrEnum):
-    """What becomes of traffic to hosts that the registry does not know."""
+    """Unknown destinations are refused, or dialled as they are."""
 
     REGISTRY_ONLY = "REGISTRY_ONLY"
     ALLOW_ANY = "ALLOW_ANY"
@@ -47,7 +47,7 @@ class MeshH2UpgradePolicy(StrEnum):
     UPGRADE = "UPGRADE"
 
 
-class Sockmap(StrEnum):
+class SockmapMode(StrEnum):
     """Whether bytes between the sockets of a pod that asks for it (`nodemesh.io/sockmap: enabled`) and the proxy's skip
     TCP. auto: where a torture of some seconds finds it sound and worth it; on: wherever the kernel can."""
 
@@ -130,7 +130,7 @@ class PodLimits(Model, frozen=True, kw_only=True):
     node_buffered_bytes: int = 256 * 1024 * 1024
 
 
-class Reporter(StrEnum):
+class MetricsReporter(StrEnum):
     """Whose proxy Istio's metrics are to come from. Here there is one; what it knows of both ends it reports for both,
     for dashboards ask either."""
 
@@ -141,7 +141,7 @@ class Reporter(StrEnum):
 class Metrics(Model, frozen=True, kw_only=True):
     """Which of Istio's metrics there are, and how long (in milliseconds) a series stays in which nothing happens."""
 
-    reporters: tuple[Reporter, ...] = (Reporter.SOURCE, Reporter.DESTINATION)
+    reporters: tuple[MetricsReporter, ...] = (MetricsReporter.SOURCE, MetricsReporter.DESTINATION)
     size_histograms: bool = True
     expiry: Duration = Duration(15 * 60_000)
 
@@ -179,7 +179,7 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     service_settings: tuple[ServiceSettings, ...] = ()
     l7: L7 = L7.AUTO
     failure_policy: FailurePolicy = FailurePolicy.OPEN
-    sockmap: Sockmap = Sockmap.OFF
+    sockmap: SockmapMode = SockmapMode.OFF
     dns_capture: bool = False
     http10: bool = False
     enable_status: bool = False

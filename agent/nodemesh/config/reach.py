@@ -49,7 +49,7 @@ class Reach(msgspec.Struct, frozen=True):
 EVERYWHERE = Reach(folders=None, gateway=True)
 
 
-class Named(NamedTuple):
+class NamedPath(NamedTuple):
     """A file or socket that stands at one place of an object."""
 
     field: Path
@@ -103,11 +103,11 @@ def named_files(tls: ClientTLSSettings | ServerTLSSettings) -> Iterator[tuple[Pa
             yield field, file
 
 
-def named(item: Object[Any]) -> Iterator[Named]:
+def named(item: Object[Any]) -> Iterator[NamedPath]:
     """All that an object names of the agent's file system."""
     for path, tls in tls_settings(item):
         for field, file in named_files(tls):
-            yield Named((*path, *field), file, False)
+            yield NamedPath((*path, *field), file, False)
     spec = item.spec
     endpoints: list[tuple[Path, WorkloadEntrySpec]] = []
     if isinstance(spec, ServiceEntrySpec):
@@ -116,7 +116,7 @@ def named(item: Object[Any]) -> Iterator[Named]:
         endpoints = [(("spec",), spec)]
     for path, endpoint in endpoints:
         if (endpoint.address or "").startswith(UNIX):
-            yield Named((*path, "address"), (endpoint.address or "").removeprefix(UNIX), True)
+            yield NamedPath((*path, "address"), (endpoint.address or "").removeprefix(UNIX), True)
 
 
 def beneath(place: str, folder: str) -> str | None:
@@ -167,7 +167,7 @@ def replaced(value: Any, path: Path, new: str) -> Any:
     return msgspec.structs.replace(value, **{name: replaced(getattr(value, name), rest, new)})
 
 
-def refusal(item: Object[Any], found: Named, folders: tuple[str, ...]) -> Problem:
+def refusal(item: Object[Any], found: NamedPath, folders: tuple[str, ...]) -> Problem:
     what = "a unix socket" if found.is_socket else "a file"
     right = f"only those below {', '.join(folders)} are" if folders else "none is"
     mend = "an address" if found.is_socket else "credentialName, a Secret,"

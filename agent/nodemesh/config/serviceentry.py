@@ -15,22 +15,22 @@ class ServiceEntrySpec(Model, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     ports: tuple[ServicePort, ...] = ()
-    location: Location | None = None
-    resolution: Resolution | None = None
+    location: EntryLocation | None = None
+    resolution: EntryResolution | None = None
     endpoints: tuple[WorkloadEntrySpec, ...] = ()
     workload_selector: NetworkingWorkloadSelector | None = None
     export_to: tuple[str, ...] = ()
     subject_alt_names: tuple[str, ...] = ()
 
 
-class Location(StrEnum):
+class EntryLocation(StrEnum):
     """Whether the hosts belong to the mesh."""
 
     MESH_EXTERNAL = "MESH_EXTERNAL"
     MESH_INTERNAL = "MESH_INTERNAL"
 
 
-class Resolution(StrEnum):
+class EntryResolution(StrEnum):
     """Where the endpoints come from: the dialled address, the list, DNS (all addresses or one at a time), or DNS by
     request."""
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from .base import Model, NetworkingWorkloadSelector, UInt32
 from .destinationrule import ConnectionPoolSettings
 from .gateway import ServerTLSSettings
+from .meshconfig import OutboundMode
 from .virtualservice import Destination
 
 
@@ -44,15 +45,8 @@ class IstioEgressListener(Model, frozen=True, kw_only=True):
 class OutboundTrafficPolicy(Model, frozen=True, kw_only=True):
     """What becomes of traffic to unknown hosts; an empty one means REGISTRY_ONLY."""
 
-    mode: Mode | None = None
+    mode: OutboundMode | None = None
     egress_proxy: Destination | None = None
-
-
-class Mode(StrEnum):
-    """Unknown destinations are refused, or dialled as they are."""
-
-    REGISTRY_ONLY = "REGISTRY_ONLY"
-    ALLOW_ANY = "ALLOW_ANY"
 
 
 class CaptureMode(StrEnum):

@@ -125,7 +125,7 @@ class MetricSelector(Model, frozen=True, kw_only=True):
     mode: WorkloadMode | None = None
 
 
-class Operation(StrEnum):
+class TagOperation(StrEnum):
     """What becomes of a label."""
 
     UPSERT = "UPSERT"
@@ -135,7 +135,7 @@ class Operation(StrEnum):
 class TagOverride(Model, frozen=True, kw_only=True):
     """A label that is left out, or gets the value of an expression."""
 
-    operation: Operation | None = None
+    operation: TagOperation | None = None
     value: str | None = None
 
 

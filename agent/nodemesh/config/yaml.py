@@ -36,7 +36,7 @@ _SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^%.*$", re.MULTILINE)
 _SNAKE = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
-Children: TypeAlias = "dict[str, tuple[int, int, Node]] | list[Node] | None"
+Children: TypeAlias = "dict[str, tuple[int, int, YamlNode]] | list[YamlNode] | None"
 
 
 class Flaw(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class Flaw(msgspec.Struct, frozen=True):
     path: Path = ()
 
 
-class Node:
+class YamlNode:
     """A value of a document: the plain data, its line and column, and its parts (keys with their own places)."""
 
     __slots__ = ("value", "line", "column", "children", "size", "text")
@@ -63,7 +63,7 @@ class Node:
         self.size = size  # nodes in it, aliases expanded
         self.text = text  # a scalar as it was written
 
-    def child(self, part: str | int) -> tuple[int, int, Node] | None:
+    def child(self, part: str | int) -> tuple[int, int, YamlNode] | None:
         """The place and node of one key or index; a lowerCamelCase name also finds its snake_case spelling."""
         children = self.children
         if isinstance(children, dict):
@@ -74,9 +74,9 @@ class Node:
             return node.line, node.column, node
         return None
 
-    def find(self, path: Path) -> tuple[int, int, Node] | None:
+    def find(self, path: Path) -> tuple[int, int, YamlNode] | None:
         """The place of the key (or list element) that `path` ends in, and the node there."""
-        found: tuple[int, int, Node] | None = (self.line, self.column, self)
+        found: tuple[int, int, YamlNode] | None = (self.line, self.column, self)
         for part in path:
             if found is None:
                 return None
@@ -96,7 +96,7 @@ class Document(msgspec.Struct, frozen=True):
     """One YAML document: its root node, the flaws found in it, and where it came from."""
 
     chunk: Chunk
-    root: Node
+    root: YamlNode
     flaws: tuple[Flaw, ...]
 
 
@@ -109,7 +109,7 @@ class Marks(Mapping[Path, Location]):
     def __init__(self, chunk: Chunk, prefix: Path = ()) -> None:
         self._chunk = chunk
         self._prefix = prefix
-        self._root: Node | None = None
+        self._root: YamlNode | None = None
 
     def __getitem__(self, path: Path) -> Location:
         found = self._tree().find(path)
@@ -131,7 +131,7 @@ class Marks(Mapping[Path, Location]):
     def __hash__(self) -> int:
         return hash((self._chunk, self._prefix))
 
-    def _tree(self) -> Node:
+    def _tree(self) -> YamlNode:
         if self._root is None:
             found = _tree_of(self._chunk).find(self._prefix)
             assert found is not None  # the same text was read before
@@ -140,7 +140,7 @@ class Marks(Mapping[Path, Location]):
 
 
 @functools.lru_cache(maxsize=8)
-def _tree_of(chunk: Chunk) -> Node:
+def _tree_of(chunk: Chunk) -> YamlNode:
     """A chunk's tree; remembered, because the items of a `kind: List` share one chunk and are asked for in a row."""
     document = _parse(chunk)
     assert isinstance(document, Document)  # only text that was read has marks
@@ -243,13 +243,13 @@ class _Composer:
             self._next = colons.restored(self._next)
         self._file = chunk.file
         self._base = chunk.first_line
-        self._anchors: dict[str, Node | None] = {}
+        self._anchors: dict[str, YamlNode | None] = {}
         self._expanded = 0
         self.flaws: list[Flaw] = []
 
-    def document(self) -> Node | None:
+    def document(self) -> YamlNode | None:
         """The root of the document, None where there is none or it is empty."""
-        root: Node | None = None
+        root: YamlNode | None = None
         while True:
             event = self._next()
             if event is None or isinstance(event, StreamEndEvent):
@@ -258,12 +258,12 @@ class _Composer:
                 found = self._node(self._next(), (), 0)
                 root = found if found.value is not None else None
 
-    def _node(self, event: Any, path: Path, depth: int) -> Node:
+    def _node(self, event: Any, path: Path, depth: int) -> YamlNode:
         kind = event.__class__
         if kind is ScalarEvent:
             mark = event.start_mark
             value = scalar(event.value, event.tag, plain=not event.style)
-            node = Node(value, self._base + mark.line, mark.column + 1, text=event.value)
+            node = YamlNode(value, self._base + mark.line, mark.column + 1, text=event.value)
             if event.anchor is not None:
                 self._anchors[event.anchor] = node
             return node
@@ -283,7 +283,7 @@ class _Composer:
             self._anchors[anchor] = node
         return node
 
-    def _alias(self, event: Any, path: Path) -> Node:
+    def _alias(self, event: Any, path: Path) -> YamlNode:
         node = self._anchors.get(event.anchor, None)
         if node is None:
             why = "stands inside itself" if event.anchor in self._anchors else "is not defined above"
@@ -294,24 +294,24 @@ class _Composer:
             raise _Refused(self._flaw("yaml-alias", message, event, path))
         return node
 
-    def _sequence(self, start: Any, path: Path, depth: int) -> Node:
+    def _sequence(self, start: Any, path: Path, depth: int) -> YamlNode:
         values: list[Any] = []
-        children: list[Node] = []
+        children: list[YamlNode] = []
         size = 1
         while True:
             event = self._next()
             if event.__class__ is SequenceEndEvent:
                 mark = start.start_mark
-                return Node(values, self._base + mark.line, mark.column + 1, children, size)
+                return YamlNode(values, self._base + mark.line, mark.column + 1, children, size)
             node = self._node(event, (*path, len(values)), depth)
             values.append(node.value)
             children.append(node)
             size += node.size
 
-    def _mapping(self, start: Any, path: Path, depth: int) -> Node:
+    def _mapping(self, start: Any, path: Path, depth: int) -> YamlNode:
         values: dict[str, Any] = {}
-        children: dict[str, tuple[int, int, Node]] = {}
-        merges: list[Node] = []
+        children: dict[str, tuple[int, int, YamlNode]] = {}
+        merges: list[YamlNode] = []
         size = 1
         base = self._base
         while True:
@@ -334,7 +334,7 @@ class _Composer:
         for node in merges:
             self._merge(node, values, children, path)
         mark = start.start_mark
-        return Node(values, base + mark.line, mark.column + 1, children, size)
+        return YamlNode(values, base + mark.line, mark.column + 1, children, size)
 
     def _key(self, event: Any, path: Path) -> str:
         kind = event.__class__
@@ -343,7 +343,7 @@ class _Composer:
         elif kind is ScalarEvent:
             value = scalar(event.value, event.tag, plain=not event.style)
             if event.anchor is not None:
-                self._anchors[event.anchor] = Node(value, self._base + event.start_mark.line, 1)
+                self._anchors[event.anchor] = YamlNode(value, self._base + event.start_mark.line, 1)
         else:
             raise _Refused(self._flaw("yaml-key", "a key must be a word, not a list or mapping", event, path))
         if isinstance(value, str):
@@ -357,7 +357,7 @@ class _Composer:
         return "null" if value is None else str(value)
 
     def _merge(
-        self, node: Node, values: dict[str, Any], children: dict[str, tuple[int, int, Node]], path: Path
+        self, node: YamlNode, values: dict[str, Any], children: dict[str, tuple[int, int, YamlNode]], path: Path
     ) -> None:
         """`<<: *anchor` or `<<: [*a, *b]`: their keys, where the mapping has none of its own."""
         sources = node.children if isinstance(node.children, list) else [node]
@@ -375,7 +375,7 @@ class _Composer:
         return Flaw(code, message, Location(self._file, self._base + mark.line, mark.column + 1), path)
 
 
-def _paths(node: Node, path: Path) -> Iterator[Path]:
+def _paths(node: YamlNode, path: Path) -> Iterator[Path]:
     if isinstance(node.children, dict):
         for key, (_, _, child) in node.children.items():
             yield (*path, key)

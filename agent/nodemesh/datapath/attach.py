@@ -21,7 +21,7 @@ class AttachError(Exception):
 
 
 @dataclass(frozen=True)
-class Attached:
+class PinnedLink:
     """One pinned link. `target` is the inode number of the cgroup or namespace, 0 once that is gone; `program` the
     program's id; `layout` that of its maps, 0 for hooks of which there is one at a time."""
 
@@ -159,7 +159,7 @@ def _remove(pin: Path) -> None:
     pin.unlink()
 
 
-def attached(pins: Pins) -> list[Attached]:
+def attached(pins: Pins) -> list[PinnedLink]:
     """Every pinned link, by pod and hook."""
     found = []
     for pin in sorted(pins.links.glob("*/*")):
@@ -169,7 +169,7 @@ def attached(pins: Pins) -> list[Attached]:
         finally:
             os.close(link)
         hook, _, layout = pin.name.partition(_LAYOUT)
-        found.append(Attached(pin.parent.name, hook, int(layout or 0), info.target, info.program))
+        found.append(PinnedLink(pin.parent.name, hook, int(layout or 0), info.target, info.program))
     return found
 
 

@@ -46,7 +46,7 @@ U64 = struct.Struct("=Q")
 NETWORK_KEY_FIXED_BITS = 64
 
 
-class Mode(IntEnum):
+class EntryMode(IntEnum):
     """enum mode."""
 
     PASS = 0
@@ -181,7 +181,7 @@ class ServiceEntry(NamedTuple):
     """What to do with connections to a key. `backends` names a set and `slots` its size (kernel mode); `alias` is told
     to the proxy as the dialled address instead of the key's own."""
 
-    mode: Mode
+    mode: EntryMode
     flags: ServiceFlag = ServiceFlag.NONE
     backends: int = 0
     slots: int = 0
@@ -195,7 +195,7 @@ class ServiceEntry(NamedTuple):
     @classmethod
     def unpack(cls, raw: bytes) -> ServiceEntry:
         backends, slots, _cursor, mode, flags, port, alias = SERVICE.unpack(raw)
-        return cls(Mode(mode), ServiceFlag(flags), backends, slots, alias, int.from_bytes(port, "big"))
+        return cls(EntryMode(mode), ServiceFlag(flags), backends, slots, alias, int.from_bytes(port, "big"))
 
 
 class Backend(NamedTuple):
@@ -213,7 +213,7 @@ class Backend(NamedTuple):
         return cls(address, int.from_bytes(port, "big"))
 
 
-class Layout(NamedTuple):
+class MapLayout(NamedTuple):
     """One map: its BPF type, key and value layout, and flags, as maps.h declares it."""
 
     type: str
@@ -233,24 +233,24 @@ RANGES_PER_POD = 258
 
 #: Every map with its default size in entries. Where a pod's own doing takes entries, the size is that of the most pods
 #: by the most that one may have.
-LAYOUTS: dict[str, Layout] = {
-    "settings": Layout("array", U32, SETTINGS, 1),
-    "heartbeats": Layout("array", U32, U64, HEARTBEATS),
-    "pods": Layout("hash", U64, POD, 4096, _NO_PREALLOC),
-    "listeners": Layout("sockhash", LISTENER_KEY, U64, 8192),
-    "services": Layout("hash", SERVICE_KEY, SERVICE, 131_072, _NO_PREALLOC),
-    "networks": Layout("lpm_trie", NETWORK_KEY, SERVICE, 16_384, _NO_PREALLOC),
-    "captures": Layout("hash", U64, U32, 4096, _NO_PREALLOC),
-    "ranges": Layout("lpm_trie", RANGE_KEY, U32, PODS * RANGES_PER_POD, _NO_PREALLOC),
-    "backends": Layout("hash", BACKEND_KEY, BACKEND, 262_144, _NO_PREALLOC),
-    "origins": Layout("sk_storage", U32, ORIGIN, 0, _NO_PREALLOC),
-    "nameservers": Layout("lru_hash", NAMESERVER_KEY, NAMESERVER, 16_384),
-    "flows": Layout("lru_hash", FLOW, ORIGIN, 65_536),
-    "traffic": Layout("lru_hash", TRAFFIC_KEY, TRAFFIC, 16_384),
-    "pairs": Layout("hash", FLOW, PAIR, 16_384, _NO_PREALLOC),
-    "sockets": Layout("sockhash", FLOW, U64, 32_768),
-    "counters": Layout("percpu_array", U32, U64, len(Hook) * REASONS),
-    steering.CODE: Layout("array", U32, U64, steering.ROOM),
+LAYOUTS: dict[str, MapLayout] = {
+    "settings": MapLayout("array", U32, SETTINGS, 1),
+    "heartbeats": MapLayout("array", U32, U64, HEARTBEATS),
+    "pods": MapLayout("hash", U64, POD, 4096, _NO_PREALLOC),
+    "listeners": MapLayout("sockhash", LISTENER_KEY, U64, 8192),
+    "services": MapLayout("hash", SERVICE_KEY, SERVICE, 131_072, _NO_PREALLOC),
+    "networks": MapLayout("lpm_trie", NETWORK_KEY, SERVICE, 16_384, _NO_PREALLOC),
+    "captures": MapLayout("hash", U64, U32, 4096, _NO_PREALLOC),
+    "ranges": MapLayout("lpm_trie", RANGE_KEY, U32, PODS * RANGES_PER_POD, _NO_PREALLOC),
+    "backends": MapLayout("hash", BACKEND_KEY, BACKEND, 262_144, _NO_PREALLOC),
+    "origins": MapLayout("sk_storage", U32, ORIGIN, 0, _NO_PREALLOC),
+    "nameservers": MapLayout("lru_hash", NAMESERVER_KEY, NAMESERVER, 16_384),
+    "flows": MapLayout("lru_hash", FLOW, ORIGIN, 65_536),
+    "traffic": MapLayout("lru_hash", TRAFFIC_KEY, TRAFFIC, 16_384),
+    "pairs": MapLayout("hash", FLOW, PAIR, 16_384, _NO_PREALLOC),
+    "sockets": MapLayout("sockhash", FLOW, U64, 32_768),
+    "counters": MapLayout("percpu_array", U32, U64, len(Hook) * REASONS),
+    steering.CODE: MapLayout("array", U32, U64, steering.ROOM),
 }
 
 #: Maps whose size the loader may be asked to change.

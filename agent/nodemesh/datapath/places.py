@@ -12,35 +12,35 @@ from ..registry.snapshot import Endpoint, Protocol
 from ..routing import frontend as routing
 from ..routing.decision import Algorithm
 from ..routing.frontend import Frontend
-from .maps import MAPPED_PREFIX, Backend, Mode, ServiceEntry, ServiceFlag, pack_address
+from .maps import MAPPED_PREFIX, Backend, EntryMode, ServiceEntry, ServiceFlag, pack_address
 from .slots import set_name, slots
 
 _MODES = {
-    routing.Mode.PASS: Mode.PASS,
-    routing.Mode.KERNEL: Mode.KERNEL,
-    routing.Mode.PROXY: Mode.PROXY,
+    routing.Mode.PASS: EntryMode.PASS,
+    routing.Mode.KERNEL: EntryMode.KERNEL,
+    routing.Mode.PROXY: EntryMode.PROXY,
 }
-PASS = ServiceEntry(Mode.PASS)
+PASS = ServiceEntry(EntryMode.PASS)
 
 
-class Place(NamedTuple):
+class DialledPlace(NamedTuple):
     """A dialled network (full prefix: one address) and port, within one view."""
 
     address: bytes
     prefix: int
     port: int
 
-    def covers(self, other: Place) -> bool:
+    def covers(self, other: DialledPlace) -> bool:
         shift = 128 - self.prefix
         same = int.from_bytes(self.address, "big") >> shift == int.from_bytes(other.address, "big") >> shift
         return same and self.prefix <= other.prefix and self.port in (0, other.port)
 
 
 #: All of IPv4, as it is kept.
-_IPV4 = Place(MAPPED_PREFIX + bytes(4), 96, 0)
+_IPV4 = DialledPlace(MAPPED_PREFIX + bytes(4), 96, 0)
 
 
-class Wanted(NamedTuple):
+class PlannedEntry(NamedTuple):
     """An entry, the service port that it belongs to, and the slots of the set that it names."""
 
     entry: ServiceEntry
@@ -52,11 +52,11 @@ class _Read(NamedTuple):
     """What a frontend means: what to write where."""
 
     frontend: Frontend
-    places: list[tuple[Place, Wanted]]
+    places: list[tuple[DialledPlace, PlannedEntry]]
     hosts: frozenset[str] = frozenset()  # where one of them is restless, the proxy has it
 
 
-class Places:
+class ViewPlaces:
     """One view's contents, complete by itself; of several frontends for a place the first counts. Of a big cluster
     little changes at a time: `update` costs what changed and a look at the rest. Only where the outcome depends on the
     order of the frontends, or on networks, is all of it made again."""
@@ -68,10 +68,12 @@ class Places:
 
     def __init__(self, without: frozenset[Backend] = frozenset(), closed: bool = False) -> None:
         """The endpoints in `without` are left out wherever others remain; `closed` as for Planner.plan."""
-        self.wanted: dict[Place, Wanted] = {}
-        self.networks: list[Place] = []  # those of one port first, then the smallest
-        self._passed: dict[Place, Wanted] = {}  # what passes is written only inside of networks that do not
-        self._contested: set[Place] = set()  # that more than one frontend is for
+        self.wanted: dict[DialledPlace, PlannedEntry] = {}
+        self.networks: list[DialledPlace] = []  # those of one port first, then the smallest
+        self._passed: dict[
+            DialledPlace, PlannedEntry
+        ] = {}  # what passes is written only inside of networks that do not
+        self._contested: set[DialledPlace] = set()  # that more than one frontend is for
         self._reads: dict[int, _Read] = {}  # by the frontend's id, which the value keeps taken
         self._order: list[int] = []  # of the frontends, by id
         self._restless: frozenset[str] = frozenset()
@@ -83,9 +85,9 @@ class Places:
         self,
         frontends: Iterable[Frontend],
         reverse: bool = False,
-        base: Places | None = None,
+        base: ViewPlaces | None = None,
         restless: frozenset[str] = frozenset(),
-    ) -> set[Place] | None:
+    ) -> set[DialledPlace] | None:
         """Follow the view; the places whose content is another one now, None where any may be. With `reverse`,
         endpoints of services that the proxy serves lead to their service too. What `base` has read is shared. Services
         with endpoints of `restless` hosts are the proxy's."""
@@ -110,7 +112,7 @@ class Places:
             self._make(reverse)
         return touched
 
-    def _touched(self, gone: Iterable[_Read], fresh: Iterable[_Read]) -> set[Place] | None:
+    def _touched(self, gone: Iterable[_Read], fresh: Iterable[_Read]) -> set[DialledPlace] | None:
         """Put what is fresh in the place of what is gone; None, and nothing done, where that is not all there is to
         it."""
         before = {place: wanted for read in gone for place, wanted in read.places}
@@ -123,7 +125,7 @@ class Places:
             return None
         touched = {place for place in either if before.get(place) != after.get(place)}
         for place in touched:
-            passes = any(one.entry.mode is Mode.PASS for one in (before.get(place), after.get(place)) if one)
+            passes = any(one.entry.mode is EntryMode.PASS for one in (before.get(place), after.get(place)) if one)
             if is_network(place) or passes and self.networks:
                 return None
         for place in touched:
@@ -133,8 +135,8 @@ class Places:
                 self._hold(after[place])[place] = after[place]
         return touched
 
-    def _hold(self, wanted: Wanted) -> dict[Place, Wanted]:
-        return self._passed if wanted.entry.mode is Mode.PASS else self.wanted
+    def _hold(self, wanted: PlannedEntry) -> dict[DialledPlace, PlannedEntry]:
+        return self._passed if wanted.entry.mode is EntryMode.PASS else self.wanted
 
     def _make(self, reverse: bool) -> None:
         self.wanted, self._passed, self._contested = {}, {}, set()
@@ -149,7 +151,7 @@ class Places:
             # IPv4 addresses are kept as ::ffff:a.b.c.d, but no IPv6 network means them.
             mapped = _IPV4._replace(port=place.port)
             if place.prefix < mapped.prefix and place.covers(mapped):
-                places.setdefault(mapped, Wanted(PASS, wanted.owner))
+                places.setdefault(mapped, PlannedEntry(PASS, wanted.owner))
         networks = [place for place in places if is_network(place)]
         for place, wanted in passed.items():
             # Passing is what happens anyway, except inside a network that does not pass.
@@ -177,11 +179,11 @@ def reordered(before: list[int], now: list[int]) -> bool:
     return [key for key in before if key in kept] != [key for key in now if key in kept]
 
 
-def is_network(place: Place) -> bool:
+def is_network(place: DialledPlace) -> bool:
     return place.prefix < 128 or place.port == 0
 
 
-def _places(frontend: Frontend) -> Iterator[Place]:
+def _places(frontend: Frontend) -> Iterator[DialledPlace]:
     """Host names among the addresses are left out: nobody can dial them."""
     for address in frontend.addresses:
         try:
@@ -194,12 +196,12 @@ def _places(frontend: Frontend) -> Iterator[Place]:
             yield _place(endpoint.address, endpoint.port)
 
 
-def _place(address: str, port: int) -> Place:
+def _place(address: str, port: int) -> DialledPlace:
     if "/" not in address:
-        return Place(pack_address(address), 128, port)
+        return DialledPlace(pack_address(address), 128, port)
     network: IPv4Network | IPv6Network = ip_network(address, strict=False)
     prefix = network.prefixlen + (96 if network.version == 4 else 0)
-    return Place(pack_address(str(network.network_address)), prefix, port)
+    return DialledPlace(pack_address(str(network.network_address)), prefix, port)
 
 
 def _is_api_server(frontend: Frontend) -> bool:
@@ -227,23 +229,23 @@ def _fails_closed(frontend: Frontend, client: bool) -> bool:
 
 
 def _wanted(
-    frontend: Frontend, place: Place, owner: str, without: frozenset[Backend], yields: bool, closed: bool
-) -> Wanted:
-    mode = Mode.PASS if _is_api_server(frontend) else Mode.PROXY if yields else _MODES[frontend.mode]
-    if mode is Mode.PASS or mode is Mode.KERNEL and frontend.tcp is None:
-        return Wanted(PASS, owner)
-    if mode is Mode.KERNEL:
+    frontend: Frontend, place: DialledPlace, owner: str, without: frozenset[Backend], yields: bool, closed: bool
+) -> PlannedEntry:
+    mode = EntryMode.PASS if _is_api_server(frontend) else EntryMode.PROXY if yields else _MODES[frontend.mode]
+    if mode is EntryMode.PASS or mode is EntryMode.KERNEL and frontend.tcp is None:
+        return PlannedEntry(PASS, owner)
+    if mode is EntryMode.KERNEL:
         assert frontend.tcp is not None
         affine = frontend.service is not None and frontend.service.session_affinity == "ClientIP"
         chosen = slots(frontend.tcp, place.address.startswith(MAPPED_PREFIX), without, affine)
         turns = any(one.cluster and one.cluster.load_balancer.algorithm is Algorithm.ROUND_ROBIN
                     for one in frontend.tcp.destinations)  # fmt: skip
         flags = ServiceFlag.AFFINITY if affine else ServiceFlag.ROUND_ROBIN if turns else ServiceFlag.NONE
-        return Wanted(ServiceEntry(mode, flags, set_name(chosen), len(chosen)), owner, chosen)
-    return Wanted(ServiceEntry(mode, ServiceFlag.FAIL_CLOSED if closed else ServiceFlag.NONE), owner)
+        return PlannedEntry(ServiceEntry(mode, flags, set_name(chosen), len(chosen)), owner, chosen)
+    return PlannedEntry(ServiceEntry(mode, ServiceFlag.FAIL_CLOSED if closed else ServiceFlag.NONE), owner)
 
 
-def _add_endpoints(frontends: list[Frontend], places: dict[Place, Wanted]) -> None:
+def _add_endpoints(frontends: list[Frontend], places: dict[DialledPlace, PlannedEntry]) -> None:
     """Entries for the endpoints of services that the proxy serves, with the service's own address as alias."""
     for frontend in frontends:
         if frontend.mode is not routing.Mode.PROXY or _is_api_server(frontend):
@@ -258,4 +260,4 @@ def _add_endpoints(frontends: list[Frontend], places: dict[Place, Wanted]) -> No
             if alias is None or alias not in places or place in places:
                 continue
             entry = places[alias].entry._replace(alias=alias.address, alias_port=alias.port)
-            places[place] = Wanted(entry, _owner(frontend))
+            places[place] = PlannedEntry(entry, _owner(frontend))

@@ -11,7 +11,7 @@ from typing import Protocol
 from ..registry.changed import changed_keys
 from ..routing.frontend import Frontend
 from .maps import Backend, NetworkKey, ServiceEntry, ServiceKey
-from .places import PASS, Place, Places, Wanted, is_network
+from .places import PASS, DialledPlace, PlannedEntry, ViewPlaces, is_network
 
 Key = ServiceKey | NetworkKey
 
@@ -19,7 +19,7 @@ Key = ServiceKey | NetworkKey
 BASE = 0
 
 
-class View(Protocol):
+class PlannedView(Protocol):
     """What plan needs of routing's view of one client."""
 
     def frontends(self) -> Iterable[Frontend]: ...
@@ -37,7 +37,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Changes:
+class MapChanges:
     """What to do to the maps. Owners whose keys are set wait for their backends."""
 
     set: Mapping[Key, ServiceEntry]
@@ -54,7 +54,7 @@ class Planner:
 
     def __init__(self) -> None:
         self._without: frozenset[Backend] = frozenset()
-        self._views: dict[int, Places] = {}
+        self._views: dict[int, ViewPlaces] = {}
         self._entries: dict[Key, ServiceEntry] = {}
         self._owners: dict[Key, str] = {}
         self._sets: dict[int, tuple[Backend, ...]] = {}
@@ -62,7 +62,7 @@ class Planner:
 
     def plan(
         self,
-        views: Iterable[tuple[int, View]],
+        views: Iterable[tuple[int, PlannedView]],
         reverse: bool = False,
         without: frozenset[Backend] = frozenset(),
         restless: frozenset[str] = frozenset(),
@@ -81,12 +81,12 @@ class Planner:
                 self._drop(key)
         before, self._views = (self._views if without == self._without else {}), {}
         self._without = without
-        base_touched: set[Place] | None = None if BASE in gone else set()
-        base: Mapping[Place, Wanted] = {}
+        base_touched: set[DialledPlace] | None = None if BASE in gone else set()
+        base: Mapping[DialledPlace, PlannedEntry] = {}
         for number in sorted(given, key=lambda number: number != BASE):
             places = before.get(number)
             if places is None or places.closed != (number in closed):
-                places = Places(without, number in closed)
+                places = ViewPlaces(without, number in closed)
             self._views[number] = places
             touched = places.update(
                 given[number].frontends(), reverse, self._views[BASE] if number and BASE in given else None, restless
@@ -100,7 +100,13 @@ class Planner:
                 self._follow(number, places, base, either)
         return Plan(entries=dict(self._entries), backends=dict(self._sets), owners=dict(self._owners))
 
-    def _follow(self, number: int, places: Places, base: Mapping[Place, Wanted], touched: set[Place] | None) -> None:
+    def _follow(
+        self,
+        number: int,
+        places: ViewPlaces,
+        base: Mapping[DialledPlace, PlannedEntry],
+        touched: set[DialledPlace] | None,
+    ) -> None:
         """Bring a view's entries up to date in these places, in all for None."""
         looked_at = places.wanted.keys() | base.keys() if touched is None else touched
         stale = set(self._keys(number)) if touched is None else set()
@@ -119,7 +125,7 @@ class Planner:
     def _keys(self, number: int) -> list[Key]:
         return [key for key in self._entries if key.view == number]
 
-    def _set(self, key: Key, wanted: Wanted) -> None:
+    def _set(self, key: Key, wanted: PlannedEntry) -> None:
         before = self._entries.get(key)
         if before is not wanted.entry:
             if wanted.entry.slots:
@@ -141,7 +147,9 @@ class Planner:
             del self._uses[entry.backends], self._sets[entry.backends]
 
 
-def _difference(place: Place, places: Places, base: Mapping[Place, Wanted]) -> Wanted | None:
+def _difference(
+    place: DialledPlace, places: ViewPlaces, base: Mapping[DialledPlace, PlannedEntry]
+) -> PlannedEntry | None:
     """What must be written of a view beside view 0 at an address: another entry, or where view 0 alone has one, what
     the client gets instead."""
     wanted, theirs = places.wanted.get(place), base.get(place)
@@ -150,13 +158,13 @@ def _difference(place: Place, places: Places, base: Mapping[Place, Wanted]) -> W
     if theirs is None:
         return None
     instead = next((network for network in places.networks if network.covers(place)), None)
-    return places.wanted[instead] if instead is not None else Wanted(PASS, theirs.owner)
+    return places.wanted[instead] if instead is not None else PlannedEntry(PASS, theirs.owner)
 
 
-def diff(current: Plan, wanted: Plan) -> Changes:
+def diff(current: Plan, wanted: Plan) -> MapChanges:
     """From one content to the other; empty (false) where they are equal."""
     touched = changed_keys(wanted.entries, current.entries)
-    return Changes(
+    return MapChanges(
         set={
             key: wanted.entries[key]
             for key in touched

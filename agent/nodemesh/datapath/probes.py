@@ -25,7 +25,7 @@ _OURS = "nodemesh_"
 _MORE = f"run as root, or give the container {', '.join(_CAPABILITIES)}"
 
 
-class Verdict(StrEnum):
+class ProbeVerdict(StrEnum):
     """ok; unknown: this user may not find out; warning: works, but somebody should know; failed: redirects cannot
     work."""
 
@@ -35,11 +35,11 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
-class Finding(NamedTuple):
+class ProbeResult(NamedTuple):
     """One probe's outcome: what was found and, unless all is well, what would mend it."""
 
     name: str
-    verdict: Verdict
+    verdict: ProbeVerdict
     found: str
     mend: str = ""
 
@@ -54,7 +54,7 @@ class ForeignProgram(NamedTuple):
     first: bool
 
 
-def probe(cgroup: Path | None = None, compiled: bool = False) -> list[Finding]:
+def probe(cgroup: Path | None = None, compiled: bool = False) -> list[ProbeResult]:
     """Every finding, in the order in which they should be mended. `cgroup` is where foreign programs are looked for: a
     pod's, or None for the hierarchy's root and every pod. `compiled`: the programs need no compiler here."""
     return [
@@ -64,19 +64,23 @@ def probe(cgroup: Path | None = None, compiled: bool = False) -> list[Finding]:
         jit(),
         *cgroup_v2(cgroup),
         bpf_file_system(),
-        *([bcc(), kernel_headers()] if not compiled else [Finding("bcc", Verdict.OK, "not needed: all is compiled")]),
+        *(
+            [bcc(), kernel_headers()]
+            if not compiled
+            else [ProbeResult("bcc", ProbeVerdict.OK, "not needed: all is compiled")]
+        ),
     ]
 
 
-def _untried(*names: str) -> Iterator[Finding]:
+def _untried(*names: str) -> Iterator[ProbeResult]:
     """Trying would find out what this process may do, not what the kernel can."""
     for name in names:
-        yield Finding(name, Verdict.UNKNOWN, "cannot be tried by this process", _MORE)
+        yield ProbeResult(name, ProbeVerdict.UNKNOWN, "cannot be tried by this process", _MORE)
 
 
-def failures(findings: list[Finding]) -> list[str]:
+def failures(findings: list[ProbeResult]) -> list[str]:
     """One sentence with its mend for each finding without which nothing works."""
-    return [f"{one.found}: {one.mend}" for one in findings if one.verdict is Verdict.FAILED]
+    return [f"{one.found}: {one.mend}" for one in findings if one.verdict is ProbeVerdict.FAILED]
 
 
 def lacking(status: Path = Path("/proc/self/status")) -> list[str]:
@@ -87,72 +91,74 @@ def lacking(status: Path = Path("/proc/self/status")) -> list[str]:
     return [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
 
 
-def capabilities(status: Path = Path("/proc/self/status")) -> Finding:
+def capabilities(status: Path = Path("/proc/self/status")) -> ProbeResult:
     """A user who is not root asks what root could do: this process says nothing about that."""
     missing = lacking(status)
     if missing and os.geteuid() != 0:
-        return Finding("capabilities", Verdict.UNKNOWN, "this user has none; root has", _MORE)
+        return ProbeResult("capabilities", ProbeVerdict.UNKNOWN, "this user has none; root has", _MORE)
     if missing:
-        return Finding("capabilities", Verdict.FAILED, f"the process lacks {', '.join(missing)}", _MORE)
-    return Finding("capabilities", Verdict.OK, ", ".join(_CAPABILITIES))
+        return ProbeResult("capabilities", ProbeVerdict.FAILED, f"the process lacks {', '.join(missing)}", _MORE)
+    return ProbeResult("capabilities", ProbeVerdict.OK, ", ".join(_CAPABILITIES))
 
 
-def kernel() -> Iterator[Finding]:
+def kernel() -> Iterator[ProbeResult]:
     """The kernel's features, each tried."""
     release = os.uname().release
     every = (*HOOKS, SK_LOOKUP)
     missing = [hook for hook in every if not _accepts(hook)]
     if missing:
-        yield Finding(
+        yield ProbeResult(
             "hooks",
-            Verdict.FAILED,
+            ProbeVerdict.FAILED,
             f"Linux {release} refuses {', '.join(f'{hook.name} (since {hook.since})' for hook in missing)}",
             "use Linux 5.15 or newer with CONFIG_CGROUP_BPF, and allow bpf(2) in the container's seccomp profile",
         )
     else:
-        yield Finding("hooks", Verdict.OK, f"Linux {release} has {', '.join(hook.name for hook in every)}")
+        yield ProbeResult("hooks", ProbeVerdict.OK, f"Linux {release} has {', '.join(hook.name for hook in every)}")
     absent = [
         name for name, there in (("SO_NETNS_COOKIE", _netns_cookie()), ("lookup and delete", _take())) if not there
     ]
     if absent:
-        yield Finding(
-            "kernel", Verdict.FAILED, f"Linux {release} lacks {' and '.join(absent)}", "use Linux 5.15 or newer"
+        yield ProbeResult(
+            "kernel", ProbeVerdict.FAILED, f"Linux {release} lacks {' and '.join(absent)}", "use Linux 5.15 or newer"
         )
     else:
-        yield Finding("kernel", Verdict.OK, "namespace cookies, and map entries taken in one step")
+        yield ProbeResult("kernel", ProbeVerdict.OK, "namespace cookies, and map entries taken in one step")
     if knows_mptcp():
-        yield Finding("mptcp", Verdict.OK, "apps that dial by MPTCP see what they dialled")
+        yield ProbeResult("mptcp", ProbeVerdict.OK, "apps that dial by MPTCP see what they dialled")
     else:
-        yield Finding(
-            "mptcp", Verdict.OK, "apps that dial by MPTCP see the loopback as their peer; others are spared that"
+        yield ProbeResult(
+            "mptcp", ProbeVerdict.OK, "apps that dial by MPTCP see the loopback as their peer; others are spared that"
         )
 
 
-def btf(path: Path = Path("/sys/kernel/btf/vmlinux")) -> Finding:
+def btf(path: Path = Path("/sys/kernel/btf/vmlinux")) -> ProbeResult:
     """Only sockmap needs it: all other programs use stable context structs."""
     if path.exists():
-        return Finding("btf", Verdict.OK, "the kernel describes its types")
-    return Finding("btf", Verdict.OK, "the kernel does not describe its types; only sockmap needs that")
+        return ProbeResult("btf", ProbeVerdict.OK, "the kernel describes its types")
+    return ProbeResult("btf", ProbeVerdict.OK, "the kernel does not describe its types; only sockmap needs that")
 
 
-def jit(path: Path = Path("/proc/sys/net/core/bpf_jit_enable")) -> Finding:
+def jit(path: Path = Path("/proc/sys/net/core/bpf_jit_enable")) -> ProbeResult:
     try:
         on = path.read_text().strip() != "0"
     except OSError:  # built in for good (CONFIG_BPF_JIT_ALWAYS_ON hides it from containers)
-        return Finding("jit", Verdict.OK, "not switchable here")
+        return ProbeResult("jit", ProbeVerdict.OK, "not switchable here")
     if on:
-        return Finding("jit", Verdict.OK, "eBPF is compiled to machine code")
-    return Finding("jit", Verdict.WARNING, "eBPF is interpreted, which is slow", "sysctl net.core.bpf_jit_enable=1")
+        return ProbeResult("jit", ProbeVerdict.OK, "eBPF is compiled to machine code")
+    return ProbeResult(
+        "jit", ProbeVerdict.WARNING, "eBPF is interpreted, which is slow", "sysctl net.core.bpf_jit_enable=1"
+    )
 
 
-def cgroup_v2(cgroup: Path | None) -> Iterator[Finding]:
+def cgroup_v2(cgroup: Path | None) -> Iterator[ProbeResult]:
     try:
         mount = cgroups.find_mount()
     except cgroups.NoCgroup2 as error:
         lacking, _, mend = str(error).partition(": ")
-        yield Finding("cgroup", Verdict.FAILED, lacking, mend)
+        yield ProbeResult("cgroup", ProbeVerdict.FAILED, lacking, mend)
         return
-    yield Finding("cgroup", Verdict.OK, f"cgroup v2 at {mount}")
+    yield ProbeResult("cgroup", ProbeVerdict.OK, f"cgroup v2 at {mount}")
     places = [cgroup] if cgroup is not None else [mount, *cgroups.all_pods(mount)]
     found: dict[ForeignProgram, None] = {}
     for place in places:
@@ -162,28 +168,30 @@ def cgroup_v2(cgroup: Path | None) -> Iterator[Finding]:
             if not place.is_dir() and place is not cgroup:
                 continue  # a pod that has ended meanwhile
             why = f"the programs at {place} cannot be listed ({error.strerror})"
-            verdict = Verdict.UNKNOWN if isinstance(error, PermissionError) else Verdict.WARNING
-            yield Finding("foreign programs", verdict, why, "run as root, on a folder of cgroup v2")
+            verdict = ProbeVerdict.UNKNOWN if isinstance(error, PermissionError) else ProbeVerdict.WARNING
+            yield ProbeResult("foreign programs", verdict, why, "run as root, on a folder of cgroup v2")
             return
     yield _judge(list(found))
 
 
-def _judge(programs: list[ForeignProgram]) -> Finding:
+def _judge(programs: list[ForeignProgram]) -> ProbeResult:
     """What other people's programs mean for us; those that run before ours first."""
     programs.sort(key=lambda one: not one.first)
     said = ", ".join(f"{one.name} ({one.hook}, id {one.id})" for one in programs if one.first)
     if said:
-        return Finding(
+        return ProbeResult(
             "foreign programs",
-            Verdict.WARNING,
+            ProbeVerdict.WARNING,
             f"{said}: these run before ours and may rewrite service addresses first",
             "exempt meshed pods from the other's socket load balancing (Cilium: socketLB.hostNamespaceOnly=true); "
             "until then services are recognised by their endpoints",
         )
     said = ", ".join(f"{one.name} ({one.hook}, id {one.id})" for one in programs)
     if said:
-        return Finding("foreign programs", Verdict.OK, f"{said}: attached above the pods, so they run after ours")
-    return Finding("foreign programs", Verdict.OK, "none at our hooks")
+        return ProbeResult(
+            "foreign programs", ProbeVerdict.OK, f"{said}: attached above the pods, so they run after ours"
+        )
+    return ProbeResult("foreign programs", ProbeVerdict.OK, "none at our hooks")
 
 
 def foreign_programs(cgroup: Path, above: bool = False) -> list[ForeignProgram]:
@@ -208,27 +216,29 @@ def foreign_programs(cgroup: Path, above: bool = False) -> list[ForeignProgram]:
     return found
 
 
-def bpf_file_system() -> Finding:
+def bpf_file_system() -> ProbeResult:
     if bpffs.is_bpffs(bpffs.MOUNT_POINT):
-        return Finding("bpffs", Verdict.OK, f"mounted at {bpffs.MOUNT_POINT}")
+        return ProbeResult("bpffs", ProbeVerdict.OK, f"mounted at {bpffs.MOUNT_POINT}")
     if bpffs.MOUNT_POINT.is_dir():
-        return Finding("bpffs", Verdict.OK, f"not mounted at {bpffs.MOUNT_POINT}; nodemesh does it at start")
-    return Finding("bpffs", Verdict.FAILED, f"{bpffs.MOUNT_POINT} is missing", "mount sysfs at /sys")
+        return ProbeResult("bpffs", ProbeVerdict.OK, f"not mounted at {bpffs.MOUNT_POINT}; nodemesh does it at start")
+    return ProbeResult("bpffs", ProbeVerdict.FAILED, f"{bpffs.MOUNT_POINT} is missing", "mount sysfs at /sys")
 
 
-def bcc() -> Finding:
+def bcc() -> ProbeResult:
     """Found, not imported: that would bring LLVM into this process."""
     if binding.find() is not None:
-        return Finding("bcc", Verdict.OK, "BCC's Python binding is installed")
-    return Finding("bcc", Verdict.FAILED, binding.MISSING, binding.MEND)
+        return ProbeResult("bcc", ProbeVerdict.OK, "BCC's Python binding is installed")
+    return ProbeResult("bcc", ProbeVerdict.FAILED, binding.MISSING, binding.MEND)
 
 
-def kernel_headers(user_headers: Path = headers.USER_HEADERS) -> Finding:
+def kernel_headers(user_headers: Path = headers.USER_HEADERS) -> ProbeResult:
     if os.environ.get("BCC_KERNEL_SOURCE"):
-        return Finding("headers", Verdict.OK, f"BCC_KERNEL_SOURCE={os.environ['BCC_KERNEL_SOURCE']}")
+        return ProbeResult("headers", ProbeVerdict.OK, f"BCC_KERNEL_SOURCE={os.environ['BCC_KERNEL_SOURCE']}")
     if (user_headers / "linux" / "version.h").is_file():
-        return Finding("headers", Verdict.OK, f"user-space headers in {user_headers}; the kernel's own are not needed")
-    return Finding("headers", Verdict.FAILED, f"no headers in {user_headers}/linux", "install linux-libc-dev")
+        return ProbeResult(
+            "headers", ProbeVerdict.OK, f"user-space headers in {user_headers}; the kernel's own are not needed"
+        )
+    return ProbeResult("headers", ProbeVerdict.FAILED, f"no headers in {user_headers}/linux", "install linux-libc-dev")
 
 
 def _accepts(hook: HookProgram) -> bool:

@@ -21,10 +21,10 @@ if __name__ != "__main__":
     from . import namespaces
     from .attach import AttachError, attach, detach, steer
     from .heartbeat import Heartbeat
-    from .maps import Maps, Mode, ServiceEntry, ServiceKey, pack_address
+    from .maps import EntryMode, Maps, ServiceEntry, ServiceKey, pack_address
     from .origin import OriginalDestinations
     from .pins import Pins
-    from .probes import Finding, Verdict
+    from .probes import ProbeResult, ProbeVerdict
 
 #: What the app dials: TEST-NET-1 (RFC 5737), so that it can reach nobody; in a view of its own, so that no pod sees it.
 DIALLED = ("192.0.2.1", 7)
@@ -33,7 +33,7 @@ _TIMEOUT = 5.0  # seconds, for each step
 _GREETING = b"nodemesh"
 
 
-def self_test(pins: Pins, cgroup_root: Path, beat: bool = False) -> Finding:
+def self_test(pins: Pins, cgroup_root: Path, beat: bool = False) -> ProbeResult:
     """Have a process in a cgroup of its own dial an address that only the maps know, and accept it as the proxy does.
     Needs a fresh heartbeat: the workers', or with `beat` (only where none run) one made here. Leaves nothing behind."""
     name = f"selftest-{os.getpid()}"
@@ -49,9 +49,11 @@ def self_test(pins: Pins, cgroup_root: Path, beat: bool = False) -> Finding:
         remove_cgroup(cgroup)
     if said:
         mend = "see which hook counts connections (nodemesh status), and the findings above"
-        return Finding("self-test", Verdict.FAILED, f"a test connection was not redirected ({said})", mend)
+        return ProbeResult("self-test", ProbeVerdict.FAILED, f"a test connection was not redirected ({said})", mend)
     took = (time.monotonic() - began) * 1e3
-    return Finding("self-test", Verdict.OK, f"a test connection was redirected and recognised ({took:.0f} ms in all)")
+    return ProbeResult(
+        "self-test", ProbeVerdict.OK, f"a test connection was redirected and recognised ({took:.0f} ms in all)"
+    )
 
 
 def _test(pins: Pins, maps: Maps, name: str, cgroup: Path, beat: bool) -> str:
@@ -69,7 +71,7 @@ def _test(pins: Pins, maps: Maps, name: str, cgroup: Path, beat: bool) -> str:
             cookie = namespaces.netns_cookie(listener)
             maps.set_listener(cookie, listener)
             maps.enrol(cookie, VIEW)
-            maps["services"].update(key, ServiceEntry(Mode.PROXY).pack())
+            maps["services"].update(key, ServiceEntry(EntryMode.PROXY).pack())
             steer(pins, name, netns, cookie)
             attach(pins, name, cgroup)
             if beat:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from . import bpf
-from .maps import BACKEND_KEY, Backend, Maps, Mode, NetworkKey, ServiceEntry, ServiceKey
+from .maps import BACKEND_KEY, Backend, EntryMode, Maps, NetworkKey, ServiceEntry, ServiceKey
 from .plan import Key, Plan, diff
 from .slots import set_name
 
@@ -17,7 +17,7 @@ _FULL = frozenset({errno.E2BIG, errno.ENOSPC, errno.ENOMEM})
 
 
 @dataclass(frozen=True)
-class Applied:
+class SyncResult:
     """What a plan's application changed, in entries. `passed` names the service ports that found no room: their
     connections pass."""
 
@@ -49,7 +49,7 @@ class ServiceMaps:
         used["backends"] = sum(len(slots) for slots in self._sets.values())
         return {name: (used[name], self._maps[name].info.max_entries) for name in ("services", "networks", "backends")}
 
-    def apply(self, wanted: Plan) -> Applied:
+    def apply(self, wanted: Plan) -> SyncResult:
         """Make the maps hold `wanted`. Service ports for which a map is full are left out as a whole, so that their
         connections pass, and are tried again with the next plan."""
         changes = diff(self.content, wanted)
@@ -69,7 +69,7 @@ class ServiceMaps:
                 passed.append(owner)
         dropped += self._drop_unused()
         written = sum(len(keys) for owner, keys in groups.items() if owner not in passed)
-        return Applied(written, len(changes.delete) + dropped, tuple(sorted(passed)))
+        return SyncResult(written, len(changes.delete) + dropped, tuple(sorted(passed)))
 
     def _read(self) -> None:
         for raw, value in self._maps["services"].items():
@@ -125,7 +125,7 @@ class ServiceMaps:
 
     def _drop_unused(self) -> int:
         """Delete the sets that no entry names; their number of slots."""
-        used = {entry.backends for entry in self._entries.values() if entry.mode is Mode.KERNEL}
+        used = {entry.backends for entry in self._entries.values() if entry.mode is EntryMode.KERNEL}
         unused = [name for name in self._sets if name not in used]
         return sum(self._delete_slots(name, range(len(self._sets.pop(name)))) for name in unused)
 

@@ -25,12 +25,12 @@ agent under test). The namespaces have no names; they end with their processes. 
 The host's network is left alone: the node is a namespace too, so any number of labs share the same addresses unawares.
 """
 
-from .addresses import Family
-from .client import Answer
+from .addresses import IpFamily
+from .client import HttpAnswer
 from .lab import Lab
 from .owner import LabError, sweep
-from .place import Place
-from .pod import Pod
-from .service import Port, Service
+from .place import ProcessPlace
+from .pod import LabPod
+from .service import LabPort, LabService
 
-__all__ = ["Answer", "Family", "Lab", "LabError", "Place", "Pod", "Port", "Service", "sweep"]
+__all__ = ["HttpAnswer", "IpFamily", "Lab", "LabError", "LabPod", "LabPort", "LabService", "ProcessPlace", "sweep"]

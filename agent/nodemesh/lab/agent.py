@@ -18,8 +18,8 @@ from ..datapath.cgroups import pids
 from . import cgroup
 from .lab import Lab
 from .owner import LabError
-from .place import Place
-from .pod import Pod
+from .place import ProcessPlace
+from .pod import LabPod
 
 _AGENT_ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ class Agent:
         self.log = lab.folder / "agent.log"
         self.access_log = lab.folder / "access.log"
         self.admin = f"127.0.0.1:{admin_port or _free_port()}"
-        self._place = Place("agent", lab.cgroup_root / "agent")
+        self._place = ProcessPlace("agent", lab.cgroup_root / "agent")
         self._process: subprocess.Popen[bytes] | None = None
         self.folder.mkdir()
         self._place.cgroup.mkdir()
@@ -122,7 +122,7 @@ class Agent:
         """Remove what was applied under `name`, and wait until all workers follow."""
         self._change((self.folder / f"{name}.yaml").unlink, timeout)
 
-    def wait_enrolled(self, pods: Iterable[Pod], timeout: float = 10.0) -> None:
+    def wait_enrolled(self, pods: Iterable[LabPod], timeout: float = 10.0) -> None:
         """Wait until the pods are in the mesh."""
         wanted = {pod.key for pod in pods}
 

@@ -70,7 +70,7 @@ def content(service: str, version: str, path: str, headers: dict[str, str]) -> d
     return {}
 
 
-class Handler(BaseHTTPRequestHandler):
+class BookinfoHandler(BaseHTTPRequestHandler):
     """One connection: HTTP/1.1 with keep-alive, each answer in one write."""
 
     protocol_version = "HTTP/1.1"
@@ -104,7 +104,7 @@ class Handler(BaseHTTPRequestHandler):
         """No access log: the answers tell everything."""
 
 
-class Server(ThreadingHTTPServer):
+class BookinfoServer(ThreadingHTTPServer):
     """Listens on every address of the pod, of both families where there are two."""
 
     daemon_threads = True
@@ -117,9 +117,9 @@ class Server(ThreadingHTTPServer):
 
 
 def main() -> None:
-    Handler.service, Handler.version = sys.argv[1:3]
+    BookinfoHandler.service, BookinfoHandler.version = sys.argv[1:3]
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    Server(("::", int(sys.argv[3]) if len(sys.argv) > 3 else PORT), Handler).serve_forever()
+    BookinfoServer(("::", int(sys.argv[3]) if len(sys.argv) > 3 else PORT), BookinfoHandler).serve_forever()
 
 
 if __name__ == "__main__":

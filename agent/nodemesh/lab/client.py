@@ -31,7 +31,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """What came back. Status 0: no answer, and `error` says why. Header names are lower case; `began` is on the
     machine's monotonic clock, `seconds` is the whole exchange, from connect() to the last byte."""
 
@@ -50,7 +50,7 @@ class Answer:
             return None
 
 
-def send(job: Job) -> Answer:
+def send(job: Job) -> HttpAnswer:
     """One request on a connection of its own."""
     url = urlsplit(job.url)
     assert url.hostname is not None
@@ -62,14 +62,14 @@ def send(job: Job) -> Answer:
         response = connection.getresponse()
         body = response.read().decode(errors="replace")
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, body, began, time.monotonic() - began)
+        return HttpAnswer(response.status, headers, body, began, time.monotonic() - began)
     except (OSError, http.client.HTTPException) as error:
-        return Answer(0, {}, "", began, time.monotonic() - began, f"{type(error).__name__}: {error}")
+        return HttpAnswer(0, {}, "", began, time.monotonic() - began, f"{type(error).__name__}: {error}")
     finally:
         connection.close()
 
 
-def send_all(job: Job) -> list[Answer]:
+def send_all(job: Job) -> list[HttpAnswer]:
     """The answers in the order of the requests."""
     if job.duration:
         end = time.monotonic() + job.duration

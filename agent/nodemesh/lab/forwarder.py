@@ -25,7 +25,7 @@ _CHUNK = 65536
 _CONNECT_TIMEOUT = 30.0  # seconds
 
 
-class Route(NamedTuple):
+class ForwardRule(NamedTuple):
     """A virtual address and port, and the (address, port) pairs behind it."""
 
     address: str
@@ -33,7 +33,7 @@ class Route(NamedTuple):
     endpoints: tuple[tuple[str, int], ...]
 
 
-class Listener:
+class ForwardListener:
     """One virtual address and port: accepts, picks the next endpoint, relays."""
 
     def __init__(self) -> None:
@@ -84,15 +84,15 @@ class Forwarder:
     """All listeners, and the table that they follow."""
 
     def __init__(self) -> None:
-        self._listeners: dict[tuple[str, int], Listener] = {}
+        self._listeners: dict[tuple[str, int], ForwardListener] = {}
 
-    async def apply(self, routes: list[Route]) -> None:
+    async def apply(self, routes: list[ForwardRule]) -> None:
         """Make the listeners match `routes`; a route without endpoints has none, so that it refuses."""
         wanted = {(route.address, route.port): route.endpoints for route in routes if route.endpoints}
         for key in self._listeners.keys() - wanted.keys():
             await self._listeners.pop(key).close()
         for key, endpoints in wanted.items():
-            listener = self._listeners.get(key) or Listener()
+            listener = self._listeners.get(key) or ForwardListener()
             listener.endpoints = endpoints
             if key not in self._listeners:
                 await listener.open(*key)
@@ -102,7 +102,9 @@ class Forwarder:
         """One control connection: a table, an answer."""
         try:
             table = json.loads(await reader.readline())
-            await self.apply([Route(address, port, tuple(map(tuple, endpoints))) for address, port, endpoints in table])
+            await self.apply(
+                [ForwardRule(address, port, tuple(map(tuple, endpoints))) for address, port, endpoints in table]
+            )
             writer.write(b"ok")
         except (OSError, ValueError) as error:
             writer.write(str(error).encode())
@@ -120,7 +122,7 @@ async def serve(path: str) -> None:
         await server.serve_forever()
 
 
-def send(path: str, routes: list[Route], timeout: float = 10.0) -> str:
+def send(path: str, routes: list[ForwardRule], timeout: float = 10.0) -> str:
     """Give the forwarder at `path` its table; returns `ok` or what went wrong."""
     with socket.socket(socket.AF_UNIX) as control:
         control.settimeout(timeout)

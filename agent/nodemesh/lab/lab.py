@@ -17,13 +17,13 @@ from typing import Self
 import msgspec
 
 from . import cgroup, forwarder, manifests, owner, pause
-from .addresses import Addresses, Family
+from .addresses import AddressPool, IpFamily
 from .manifests import NodeRecord
 from .network import NodeNetwork
 from .owner import LabError
-from .place import Place
-from .pod import Pod, PodRecord
-from .service import CLUSTER_DOMAIN, Port, Service
+from .place import ProcessPlace
+from .pod import LabPod, PodRecord
+from .service import CLUSTER_DOMAIN, LabPort, LabService
 
 _FORWARDER_TIMEOUT = 60.0  # seconds: a machine that is busy, or interpreted, takes long to start it
 
@@ -46,7 +46,7 @@ class Lab:
         self.folder = owner.RUN / self.id
         self.manifests_folder = self.folder / "manifests"
         self.bpffs = owner.BPFFS / self.id
-        self._addresses = Addresses((Family.IPV4, Family.IPV6) if dual_stack else (Family.IPV4,))
+        self._addresses = AddressPool((IpFamily.IPV4, IpFamily.IPV6) if dual_stack else (IpFamily.IPV4,))
         topology = {"topology.kubernetes.io/region": region, "topology.kubernetes.io/zone": zone}
         self._node = NodeRecord(
             name=self.node_name,
@@ -54,8 +54,8 @@ class Lab:
             ips=tuple(self._addresses.gateway(family) for family in self._addresses.families),
         )
         self._namespaces: dict[str, Mapping[str, str] | None] = {}  # None: the user's own YAML has it
-        self._pods: dict[str, Pod] = {}
-        self._services: dict[str, Service] = {}
+        self._pods: dict[str, LabPod] = {}
+        self._services: dict[str, LabService] = {}
         self._pauses: dict[str, subprocess.Popen[bytes]] = {}
         self._forwarding = False
         self._kept = False
@@ -116,12 +116,12 @@ class Lab:
         self._kept = True
 
     @property
-    def pods(self) -> Mapping[str, Pod]:
+    def pods(self) -> Mapping[str, LabPod]:
         """The running pods by `namespace/name`."""
         return self._pods
 
     @property
-    def services(self) -> Mapping[str, Service]:
+    def services(self) -> Mapping[str, LabService]:
         """The services by `namespace/name`."""
         return self._services
 
@@ -142,7 +142,7 @@ class Lab:
         service_account: str = "default",
         owner: str = "",
         ready: bool = True,
-    ) -> Pod:
+    ) -> LabPod:
         """Start a pod that sleeps; processes are started in it by `run`, `popen`, `python` and `request`."""
         uid = str(uuid.uuid4())
         record = PodRecord(
@@ -165,14 +165,14 @@ class Lab:
         self._write_names(record)
         holder = pause.start(directory, name, self._names_folder(record))
         self._pauses[record.key] = holder
-        pod = Pod(record, directory, holder.pid)
+        pod = LabPod(record, directory, holder.pid)
         self._network.join(holder.pid, record.ips)
         self._pods[record.key] = pod
         self._namespaces.setdefault(namespace, {})
         self._publish()
         return pod
 
-    def delete(self, pod: Pod) -> None:
+    def delete(self, pod: LabPod) -> None:
         """End a pod: its processes are killed, its namespaces, cgroup and manifest go."""
         del self._pods[pod.key]
         self._publish()
@@ -180,7 +180,7 @@ class Lab:
         self._pauses.pop(pod.key).wait()
         pod.reap()
 
-    def set_ready(self, pod: Pod, ready: bool) -> None:
+    def set_ready(self, pod: LabPod, ready: bool) -> None:
         """Change a pod's readiness, as its probe would."""
         pod.record = msgspec.structs.replace(pod.record, ready=ready)
         self._publish()
@@ -189,21 +189,21 @@ class Lab:
         self,
         name: str,
         *,
-        ports: Iterable[Port | int],
+        ports: Iterable[LabPort | int],
         selector: Mapping[str, str],
         namespace: str = "default",
         addresses: Iterable[str] | None = None,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
         manifest: bool = True,
-    ) -> Service:
+    ) -> LabService:
         """Add a service. `addresses` are its virtual ones: None to be given some, () for a headless service. A bare
         number is a port named `http`. With `manifest=False` it is left out of the lab's manifests."""
-        service = Service(
+        service = LabService(
             name=name,
             namespace=namespace,
             addresses=self._addresses.take_service() if addresses is None else tuple(addresses),
-            ports=tuple(Port(port, name="http") if isinstance(port, int) else port for port in ports),
+            ports=tuple(LabPort(port, name="http") if isinstance(port, int) else port for port in ports),
             selector=dict(selector),
             labels=dict(labels or {}),
             annotations=dict(annotations or {}),
@@ -218,7 +218,7 @@ class Lab:
         self._publish()
         return service
 
-    def delete_service(self, service: Service) -> None:
+    def delete_service(self, service: LabService) -> None:
         """Remove a service, its addresses and its names."""
         del self._services[service.key]
         self._publish()
@@ -240,13 +240,13 @@ class Lab:
             (self.cgroup_root / part).mkdir()
         holder = pause.start(self.cgroup_root / "node", self.node_name)
         self._pauses[""] = holder
-        self.node = Place(self.node_name, self.cgroup_root / "node", holder.pid)
-        self.host = Place("host", self.cgroup_root / "host")
+        self.node = ProcessPlace(self.node_name, self.cgroup_root / "node", holder.pid)
+        self.host = ProcessPlace("host", self.cgroup_root / "host")
         self._network = NodeNetwork(holder.pid, self._addresses)
         self._network.open()
         self._publish()
 
-    def _places(self) -> list[Place]:
+    def _places(self) -> list[ProcessPlace]:
         return [self.node, self.host] if hasattr(self, "host") else []
 
     def _publish(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from .pod import PodRecord
-from .service import Port, Service
+from .service import LabPort, LabService
 
 Value = Mapping[str, Any] | list[Any] | str | int | bool
 
@@ -30,7 +30,7 @@ def documents(
     node: NodeRecord,
     namespaces: Mapping[str, Mapping[str, str]],
     pods: Iterable[PodRecord],
-    services: Iterable[Service],
+    services: Iterable[LabService],
 ) -> str:
     """The YAML documents of the whole lab; `namespaces` are labels by name."""
     objects = [
@@ -63,7 +63,7 @@ def _namespace(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _service(service: Service) -> dict[str, Any]:
+def _service(service: LabService) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -78,7 +78,7 @@ def _service(service: Service) -> dict[str, Any]:
     }
 
 
-def _port(port: Port) -> dict[str, Any]:
+def _port(port: LabPort) -> dict[str, Any]:
     named = {"name": port.name} if port.name else {}
     protocol = {"appProtocol": port.app_protocol} if port.app_protocol else {}
     return {**named, **protocol, "port": port.number, "targetPort": port.target or port.number, "protocol": "TCP"}

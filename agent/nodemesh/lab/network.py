@@ -10,7 +10,7 @@ import pyroute2
 from pyroute2.netlink.exceptions import NetlinkError
 
 from ..datapath import namespaces
-from .addresses import POD_NETWORKS, Addresses, family_of
+from .addresses import POD_NETWORKS, AddressPool, family_of
 from .owner import LabError
 
 BRIDGE = "cni0"
@@ -25,7 +25,7 @@ _IFA_F_NODAD = 0x02  # no duplicate address detection: an IPv6 address serves at
 class NodeNetwork:
     """The node's network namespace, which process `pid` holds."""
 
-    def __init__(self, pid: int, addresses: Addresses) -> None:
+    def __init__(self, pid: int, addresses: AddressPool) -> None:
         self._addresses = addresses
         self._netlink = _netlink(pid)
         self._lo = self._index("lo")

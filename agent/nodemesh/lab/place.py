@@ -21,7 +21,7 @@ _ENTER_NAMESPACES = _ENTER + 'exec nsenter --target "$pid" --net --mount --uts -
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp (include/net/tcp_states.h)
 
 
-class Place:
+class ProcessPlace:
     """Starts processes in `cgroup` and in the namespaces of process `pid` (0: those of the lab's owner).
 
     Processes run in a session of their own, so that Ctrl-C reaches the owner alone, which then removes them in order.

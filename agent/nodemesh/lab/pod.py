@@ -11,7 +11,7 @@ import msgspec
 
 from . import client
 from .owner import LabError
-from .place import Place
+from .place import ProcessPlace
 
 
 class PodRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.namespace}/{self.name}"
 
 
-class Pod(Place):
+class LabPod(ProcessPlace):
     """A running pod; `Lab.pod` makes it. Its record changes only through the lab, which rewrites the manifests."""
 
     def __init__(self, record: PodRecord, cgroup: Path, pid: int) -> None:
@@ -65,7 +65,7 @@ class Pod(Place):
         concurrency: int = 1,
         duration: float = 0.0,
         timeout: float = 10.0,
-    ) -> list[client.Answer]:
+    ) -> list[client.HttpAnswer]:
         """Send the same HTTP request `count` times, or one after the other for `duration` seconds, from inside the pod,
         each on a connection of its own; returns the answers in the order of the requests. No redirect is followed;
         `timeout` (seconds) is each request's."""
@@ -74,4 +74,4 @@ class Pod(Place):
         done = self.run([sys.executable, "-IS", client.__file__], input=json.dumps(job.__dict__), timeout=limit)
         if done.returncode != 0:
             raise LabError(f"{self.name}: the client exited with {done.returncode}: {done.stderr.strip()}")
-        return [client.Answer(**answer) for answer in json.loads(done.stdout)]
+        return [client.HttpAnswer(**answer) for answer in json.loads(done.stdout)]

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from .addresses import family_of
-from .forwarder import Route
+from .forwarder import ForwardRule
 from .pod import PodRecord
 
 CLUSTER_DOMAIN = "cluster.local"
 
 
-class Port(msgspec.Struct, frozen=True):
+class LabPort(msgspec.Struct, frozen=True):
     """A service port; `target` is the pods' port, by number or by the container port's name, 0 for the same number."""
 
     number: int
@@ -22,13 +22,13 @@ class Port(msgspec.Struct, frozen=True):
     app_protocol: str = ""
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
+class LabService(msgspec.Struct, frozen=True, kw_only=True):
     """`addresses` are the virtual ones (clusterIPs), none for a headless service."""
 
     name: str
     namespace: str
     addresses: tuple[str, ...]
-    ports: tuple[Port, ...]
+    ports: tuple[LabPort, ...]
     selector: Mapping[str, str]
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
@@ -55,12 +55,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
             and self.selector.items() <= pod.labels.items()
         ]
 
-    def routes(self, pods: Iterable[PodRecord]) -> Iterator[Route]:
+    def routes(self, pods: Iterable[PodRecord]) -> Iterator[ForwardRule]:
         """What kube-proxy would program: each virtual address and port with its endpoints."""
         backends = self.backends(pods)
         for address in self.addresses:
             for port in self.ports:
-                yield Route(
+                yield ForwardRule(
                     address,
                     port.number,
                     tuple(
@@ -72,7 +72,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
                 )
 
 
-def _target(port: Port, pod: PodRecord) -> int:
+def _target(port: LabPort, pod: PodRecord) -> int:
     """The pod's port behind a service port; 0 if the pod has no port of that name."""
     if isinstance(port.target, str):
         return pod.ports.get(port.target, 0)

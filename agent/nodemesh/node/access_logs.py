@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from ..config.commands import FormatError
 from ..config.providers import ENVOY, EnvoyFileAccessLog
-from ..routing.tables import Tables, Telemetry
+from ..routing.tables import Tables, TelemetryEntry
 from ..telemetry.access_log import AccessLog, open_log
-from ..telemetry.formatting import Formatter
+from ..telemetry.formatting import LogFormatter
 from ..telemetry.observer import wanted_by
-from ..telemetry.operators import Wanted
+from ..telemetry.operators import ShownFields
 from .logs import Log
 
 log = Log("worker")
@@ -26,7 +26,7 @@ OWN = ""
 STDOUT = "/dev/stdout"
 
 
-class Settings(NamedTuple):
+class LogSettings(NamedTuple):
     """One log."""
 
     path: str
@@ -34,11 +34,11 @@ class Settings(NamedTuple):
     json: bool
 
 
-def settings_of(given: str | None, tables: Tables) -> dict[str, Settings]:
+def settings_of(given: str | None, tables: Tables) -> dict[str, LogSettings]:
     """The logs by their providers; `given` is the command line's file, which counts before MeshConfig's."""
     mesh = tables.mesh
     path = given or mesh.access_log_file or ""
-    own = Settings(path, mesh.access_log_format or "", mesh.access_log_encoding == JSON)
+    own = LogSettings(path, mesh.access_log_format or "", mesh.access_log_encoding == JSON)
     found = {OWN: own} if path else {}
     files = {
         provider.name: provider.envoy_file_access_log
@@ -62,11 +62,11 @@ def _named(tables: Tables) -> Iterator[str]:
             yield from [provider.name for provider in entry.providers if provider.name] or (ENVOY,)
 
 
-def _of_file(file: EnvoyFileAccessLog) -> Settings:
+def _of_file(file: EnvoyFileAccessLog) -> LogSettings:
     form = file.log_format
     if form is None:
-        return Settings(file.path or STDOUT, "", False)
-    return Settings(file.path or STDOUT, form.as_json if form.labels else form.text or "", bool(form.labels))
+        return LogSettings(file.path or STDOUT, "", False)
+    return LogSettings(file.path or STDOUT, form.as_json if form.labels else form.text or "", bool(form.labels))
 
 
 class AccessLogs:
@@ -74,25 +74,25 @@ class AccessLogs:
 
     def __init__(self) -> None:
         self.by_provider: dict[str, AccessLog] = {}
-        self._settings: dict[str, Settings] = {}
-        self._shown = Wanted()  # by their formats
-        self._telemetries: tuple[Telemetry, ...] = ()
-        self._asked = Wanted()  # by the expressions of these
+        self._settings: dict[str, LogSettings] = {}
+        self._shown = ShownFields()  # by their formats
+        self._telemetries: tuple[TelemetryEntry, ...] = ()
+        self._asked = ShownFields()  # by the expressions of these
         self._fds: list[int] = []
 
-    def wanted(self, tables: Tables) -> Wanted | None:
+    def wanted(self, tables: Tables) -> ShownFields | None:
         """The fields that records are to hold for these logs, and for what Telemetry asks of them."""
         if tables.telemetries is not self._telemetries:  # other changes are many, and there may be many expressions
             self._telemetries = tables.telemetries
-            self._asked = Wanted()
+            self._asked = ShownFields()
             wanted_by(tables, self._asked)
-        wanted = Wanted()
+        wanted = ShownFields()
         wanted.request = self._asked.request | self._shown.request
         wanted.response = self._asked.response | self._shown.response
         wanted.trailers = self._asked.trailers | self._shown.trailers
         return wanted if wanted.request or wanted.response or wanted.trailers else None
 
-    def open(self, settings: dict[str, Settings], *, again: bool = False) -> None:
+    def open(self, settings: dict[str, LogSettings], *, again: bool = False) -> None:
         """Have these logs, and no others; what they hold back is to be flushed before. `again` where their files may
         have been moved away."""
         if settings == self._settings and not again:
@@ -103,8 +103,8 @@ class AccessLogs:
                 os.close(fd)
         self._fds.clear()
         self.by_provider.clear()
-        shown = self._shown = Wanted()
-        opened: dict[Settings, AccessLog | None] = {}
+        shown = self._shown = ShownFields()
+        opened: dict[LogSettings, AccessLog | None] = {}
         for provider, each in settings.items():
             if each not in opened:
                 opened[each] = self._open(each, shown)
@@ -112,12 +112,12 @@ class AccessLogs:
             if found is not None:
                 self.by_provider[provider] = found
 
-    def _open(self, settings: Settings, shown: Wanted) -> AccessLog | None:
+    def _open(self, settings: LogSettings, shown: ShownFields) -> AccessLog | None:
         try:
-            formatter = Formatter(settings.format, json=settings.json)
+            formatter = LogFormatter(settings.format, json=settings.json)
         except FormatError as error:
             log.error("access log keeps to the default format", error=error)
-            formatter = Formatter(json=settings.json)
+            formatter = LogFormatter(json=settings.json)
         try:
             fd = open_log(settings.path)
         except OSError as error:

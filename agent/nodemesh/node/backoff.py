@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Backoff:
+class RestartBackoff:
     """Times are seconds of the caller's clock."""
 
     FIRST = 0.1

@@ -7,7 +7,7 @@ import socket
 
 from ..datapath.namespaces import netns_cookie
 from .logs import Log
-from .options import Address, RunOptions, StartError
+from .options import ListenAddress, RunOptions, StartError
 from .store import FdStore
 
 log = Log("supervisor")
@@ -15,7 +15,7 @@ log = Log("supervisor")
 BACKLOG = 1024
 
 
-def bind(address: Address, option: str) -> socket.socket:
+def bind(address: ListenAddress, option: str) -> socket.socket:
     """A listening TCP socket. Raises StartError."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
@@ -50,11 +50,11 @@ def bind_all(options: RunOptions, store: FdStore) -> None:
             continue
         sock = bind(expose.listen, "--expose")
         host, port = sock.getsockname()[:2]
-        log.info("listening", dialled=f"{expose.host}:{expose.port}", at=Address(host, port))
+        log.info("listening", dialled=f"{expose.host}:{expose.port}", at=ListenAddress(host, port))
         store.put(expose.name, sock.detach())
     for wanted in options.gateway_listen:
         if not kept_here(store, wanted.name):
             sock = bind(wanted.listen, "--gateway-listen")
             host, port = sock.getsockname()[:2]
-            log.info("listening as gateway", port=wanted.port, at=Address(host, port))
+            log.info("listening as gateway", port=wanted.port, at=ListenAddress(host, port))
             store.put(wanted.name, sock.detach())

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from . import pulse
-from .backoff import Backoff
+from .backoff import RestartBackoff
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -39,7 +39,7 @@ class Child:
         self.due: float | None = 0.0  # when to start it; None while it runs or is not wanted
         self._command = [sys.executable, "-P", "-m", module, *arguments]
         self._process: subprocess.Popen[bytes] | None = None
-        self._backoff = Backoff()
+        self._backoff = RestartBackoff()
         self._pulse = pulse.Pulse(limit)
         self._beats = -1  # our end of its pipe
 

@@ -14,7 +14,7 @@ import msgspec
 from ..config.core import CredentialSpec
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Snapshot
-from ..registry.sources.directory import Changes
+from ..registry.sources.directory import SourceChanges
 from ..registry.sources.relayed import RelayedApi, served_for
 from ..registry.sources.resources import resources
 from ..registry.staging import Staging
@@ -32,8 +32,8 @@ from .pod_events import PodEvents
 from .remotes import Remotes, Take
 from .reporter import Reporter
 from .rollouts import Counts, Rollouts
-from .route_facts import Judge
-from .routestatus import Wanted
+from .route_facts import StatusJudge
+from .routestatus import WantedStatus
 from .routestatuses import RouteStatuses
 from .statuses import StatusWriter
 
@@ -43,7 +43,7 @@ log = Log("control")
 STATE_FILE = "cluster.msgpack"
 
 
-class Cluster:
+class FollowedCluster:
     """One API server, and those of the other clusters. The client library takes 50 MB: it is loaded here, and only for
     those who want it."""
 
@@ -53,7 +53,7 @@ class Cluster:
         secrets_changed: Callable[[], None],
         take_remote: Take,
         failing: Callable[[], Sequence[Failing]],
-        statuses: Callable[[Judge, Callable[[ObjectKey], str]], Iterable[Wanted]],
+        statuses: Callable[[StatusJudge, Callable[[ObjectKey], str]], Iterable[WantedStatus]],
         managed: Callable[[], Iterable[Placed]],
         staging: Callable[[], Staging],
         canaries: Callable[[], Awaitable[Counts]],
@@ -83,7 +83,7 @@ class Cluster:
             self.api, self.source.verdicts, lambda: self.statuses_wanted, election, random.random
         )
         self.remotes = Remotes(options, self.api, own_namespace(), take_remote)
-        self._judge = Judge()
+        self._judge = StatusJudge()
         self._route_statuses = RouteStatuses(
             self.api, lambda: statuses(self._judge, self.source.path_of), election, random.random
         )
@@ -128,13 +128,13 @@ class Cluster:
         """Seconds since the API server last said anything; since ever, where it never did."""
         return max(0.0, time.time() - self.source.outage.heard)
 
-    async def first(self) -> Changes:
+    async def first(self) -> SourceChanges:
         """The first batch, once it is worth putting in force: other clusters get a moment to tell theirs."""
         changes = await self.source.next()
         await self.remotes.settled()
         return changes
 
-    async def next(self) -> Changes:
+    async def next(self) -> SourceChanges:
         return await self.source.next()
 
     def want_secrets(self, uses: Iterable[Use]) -> None:
@@ -148,12 +148,12 @@ class Cluster:
 
     def judged(
         self,
-        judge: Judge,
+        judge: StatusJudge,
         snapshot: Snapshot,
         tables: Tables,
         secrets: Secrets,
         path_of: Callable[[ObjectKey], str],
-    ) -> list[Wanted]:
+    ) -> list[WantedStatus]:
         """The statuses as they should be; the Secrets that they speak of are followed from now on."""
         told = self.secrets.absence_told
         wanted = judge.wanted(snapshot, tables.attached, secrets.specs, told, path_of)

@@ -12,25 +12,25 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from ..admin.http import serve
-from ..admin.state import Node
+from ..admin.state import AdminNode
 from ..config.problems import Severity
 from ..proxy.messages import Message
 from ..registry.assemble import ObjectKey
 from ..registry.multicluster import Registry
 from ..registry.snapshot import Snapshot
-from ..registry.sources.directory import Changes, DirectorySource
+from ..registry.sources.directory import DirectorySource, SourceChanges
 from ..registry.store import CLUSTER, FILES
 from ..routing.compile import compile_tables
 from ..routing.views import Views
 from .channel import Closed
-from .cluster import Cluster
+from .cluster import FollowedCluster
 from .collector import Collector
 from .counters import SharedCounters
 from .credentials import Credentials
 from .dialled import Dialled
 from .enrol import Failing
 from .exporter import Exporter
-from .exposed import Exposed
+from .exposed import ExposedListeners
 from .fleet import Fleet, WorkerLink
 from .gatewayports import GatewayPorts
 from .interception import Interception
@@ -48,8 +48,8 @@ from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
 from .review import Review
 from .rollouts import Counts
-from .route_facts import Judge
-from .routestatus import Wanted
+from .route_facts import StatusJudge
+from .routestatus import WantedStatus
 from .store import Children, StoreClient
 
 log = Log("control")
@@ -70,9 +70,9 @@ class Control:
         self.started = time.time()
         self.children = Children(pids={}, restarts={})
         self.source = DirectorySource(options.config)
-        self.cluster: Cluster | None = None
+        self.cluster: FollowedCluster | None = None
         if options.kubernetes:
-            self.cluster = Cluster(
+            self.cluster = FollowedCluster(
                 options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
                 lambda: self.registry.staging, self._canaries,
             )  # fmt: skip
@@ -82,7 +82,7 @@ class Control:
         self.files_modified = 0  # ns: when the newest of those was written that were read again
         self.fleet = Fleet(workers, self._replay, self._changed, self._worker_gone)
         self.listeners = Listeners(store, self.fleet.tell)
-        self.exposed = Exposed(options, self.listeners)
+        self.exposed = ExposedListeners(options, self.listeners)
         self.gateway_ports = GatewayPorts(options, self.listeners)
         self.exporter = Exporter(lambda: self.snapshot)
         self.collector = Collector(
@@ -117,7 +117,7 @@ class Control:
 
     # life
 
-    async def run(self, node: Node) -> None:
+    async def run(self, node: AdminNode) -> None:
         """Until SIGTERM or the supervisor's end; the admin API shows `node`."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -161,7 +161,7 @@ class Control:
         """Raises StartError where there is nothing but errors, or anything broken at the agent's first start that its
         user does not want to go on with. A control process that is started again goes on: the workers serve."""
         changes = self.source.scan()
-        self._take(FILES, changes if changes is not None else Changes((), (), ()))
+        self._take(FILES, changes if changes is not None else SourceChanges((), (), ()))
         snapshot = self.snapshot
         errors = [problem for problem in snapshot.problems if problem.severity is Severity.ERROR]
         if errors and not snapshot.services and not snapshot.workloads and not snapshot.virtual_services:
@@ -197,7 +197,7 @@ class Control:
             tasks.create_task(self._follow_cluster(self.cluster), name="config"),
         ]
 
-    def _take(self, source: str, changes: Changes) -> None:
+    def _take(self, source: str, changes: SourceChanges) -> None:
         """Take a source's changes into the registry, and say what was refused. What was good before stays in force in
         the place of what is refused now."""
         known = set(self.snapshot.problems)
@@ -214,7 +214,7 @@ class Control:
             say = log.error if problem.severity is Severity.ERROR else log.warning
             say(problem.message, at=problem.location, field=problem.path)
 
-    async def _follow_cluster(self, cluster: Cluster) -> None:
+    async def _follow_cluster(self, cluster: FollowedCluster) -> None:
         """Wait for the cluster's first state, put it in force, then follow it and the files."""
         self._take(CLUSTER, await cluster.first())
         self._begin()
@@ -227,7 +227,7 @@ class Control:
                 changes = await cluster.next()
                 self._renew(partial(self._take, CLUSTER, changes))
 
-    def _take_remote(self, cluster: str, changes: Changes | None, whole: bool) -> None:
+    def _take_remote(self, cluster: str, changes: SourceChanges | None, whole: bool) -> None:
         """Bring another cluster's changes into force; before the own one is known they wait in the registry."""
         if changes is None:
             self._renew(partial(self.registry.remove_remote, cluster))
@@ -291,7 +291,7 @@ class Control:
         if self.interception is not None:
             self.interception.apply(snapshot, self.views, pods, self.dialled.addresses)
 
-    def _statuses(self, judge: Judge, path_of: Callable[[ObjectKey], str]) -> list[Wanted]:
+    def _statuses(self, judge: StatusJudge, path_of: Callable[[ObjectKey], str]) -> list[WantedStatus]:
         """Of the Gateway API's objects, as they are in force."""
         tables = self.publisher.tables
         if tables is None or self.cluster is None:

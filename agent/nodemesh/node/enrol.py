@@ -21,7 +21,7 @@ from ..datapath.namespaces import netns_cookie
 from ..proxy.messages import DnsSockets
 from ..registry.snapshot import Snapshot, Workload
 from ..routing.client import Client
-from .kernel import Kernel, NotEnrolled, Place, Trouble
+from .kernel import Kernel, NotEnrolled, PodPlace, Trouble
 from .listeners import Listeners
 from .logs import Log
 from .pods import Choice, Custom, choose, client_of
@@ -235,7 +235,7 @@ class Enrolment:
         enrolled.pid = place.pid
         return place.inode != enrolled.inode
 
-    def _enrol(self, key: str, choice: Choice, client: Client, place: Place) -> None:
+    def _enrol(self, key: str, choice: Choice, client: Client, place: PodPlace) -> None:
         names = tuple(f"{choice.uid}/{place.inode}/{family}/{LAYOUT}" for family in FAMILIES)
         left = [fds for name in names if (fds := self._listeners.left(name)) is not None]
         sockets = [socket.socket(fileno=fds[0]) for fds in left] or self._kernel.listeners(place)
@@ -278,7 +278,7 @@ class Enrolment:
         if why_not:
             log.warning("the pod's DNS is left alone", pod=key, why=why_not)
 
-    def _open_dns(self, choice: Choice, place: Place, client: Client) -> tuple[str, str]:
+    def _open_dns(self, choice: Choice, place: PodPlace, client: Client) -> tuple[str, str]:
         """Listen for a pod's DNS queries, if it is to be so, by what a predecessor left or anew: the listener's name,
         and why there is none."""
         if not choice.dns:

@@ -16,9 +16,9 @@ from ..routing.client import Client
 from ..routing.views import Views
 from .listeners import Listeners
 from .logs import Log
-from .options import Address, Expose, GatewayListen, RunOptions
+from .options import Expose, GatewayListen, ListenAddress, RunOptions
 from .pods import client_of
-from .store import Kept
+from .store import StoreEntry
 
 log = Log("control")
 
@@ -95,7 +95,7 @@ def _is_inhabited(snapshot: Snapshot, namespace: str) -> bool:
     )
 
 
-class Exposed:
+class ExposedListeners:
     """Announces the listeners that the supervisor opened before anything else was started."""
 
     def __init__(self, options: RunOptions, listeners: Listeners) -> None:
@@ -103,7 +103,7 @@ class Exposed:
         self._listeners = listeners
         self._doubts: set[str] = set()  # that hold now, and have been told
 
-    def open(self, kept: dict[str, Kept], snapshot: Snapshot) -> None:
+    def open(self, kept: dict[str, StoreEntry], snapshot: Snapshot) -> None:
         """Announce all; the descriptors in `kept` are the listeners' from now on."""
         for wanted in self._options.listeners:
             entry = kept[wanted.name]
@@ -138,11 +138,11 @@ class Exposed:
         return gateway_from(snapshot, options.gateway, options.client)
 
 
-def bound_address(fd: int) -> Address:
+def bound_address(fd: int) -> ListenAddress:
     """Where a listening TCP socket listens."""
     sock = socket.socket(fileno=fd)
     try:
         host, port = sock.getsockname()[:2]
     finally:
         sock.detach()
-    return Address(host, port)
+    return ListenAddress(host, port)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ..proxy.io.beneath import find
+from ..registry.sources.directory import Stamp
 
 #: A certificate bundle is no larger; all of them together, and how many there are, are bounded, too.
 MAX_FILE = 1024 * 1024
@@ -28,16 +29,7 @@ MAX_STUCK = 8
 Folders = tuple[str, ...] | None
 
 
-class Stamp(NamedTuple):
-    """What changes when a file does."""
-
-    device: int
-    inode: int
-    modified: int  # ns
-    size: int
-
-
-class File(NamedTuple):
+class FileContent(NamedTuple):
     stamp: Stamp
     content: bytes
 
@@ -45,7 +37,7 @@ class File(NamedTuple):
 class Look(NamedTuple):
     """What one look at the files found: those that can be read, as they are now, and why the others are not."""
 
-    files: Mapping[str, File]
+    files: Mapping[str, FileContent]
     faults: Mapping[str, str]
 
 
@@ -57,10 +49,10 @@ class _Round:
         self.since = 0.0
         self.answer: queue.SimpleQueue[Look] = queue.SimpleQueue()
 
-    def run(self, wanted: Mapping[str, Folders], known: Mapping[str, File], clock: Callable[[], float]) -> None:
-        files: dict[str, File] = {}
+    def run(self, wanted: Mapping[str, Folders], known: Mapping[str, FileContent], clock: Callable[[], float]) -> None:
+        files: dict[str, FileContent] = {}
         faults: dict[str, str] = {}
-        read: dict[tuple[int, int], File] = {}  # by device and inode: a file with two names is one
+        read: dict[tuple[int, int], FileContent] = {}  # by device and inode: a file with two names is one
         for path, folders in sorted(wanted.items()):
             self.at, self.since = path, clock()
             try:
@@ -81,7 +73,7 @@ class FileReader:
         self._stuck: dict[str, threading.Thread] = {}
         self._thread: threading.Thread | None = None
 
-    def look(self, wanted: Mapping[str, Folders], known: Mapping[str, File]) -> Look | None:
+    def look(self, wanted: Mapping[str, Folders], known: Mapping[str, FileContent]) -> Look | None:
         """Read what has changed of the `wanted`; `known` is what was read before. None while that takes its time: then
         ask again."""
         patience = 0.0
@@ -99,7 +91,7 @@ class FileReader:
         late = {path: f"it does not answer within {LIMIT:g} s" for path in self._stuck if path in wanted}
         return Look(found.files, {**found.faults, **late})
 
-    def _begin(self, wanted: Mapping[str, Folders], known: Mapping[str, File]) -> bool:
+    def _begin(self, wanted: Mapping[str, Folders], known: Mapping[str, FileContent]) -> bool:
         self._stuck = {path: thread for path, thread in self._stuck.items() if thread.is_alive()}
         if len(self._stuck) >= MAX_STUCK:
             return False
@@ -120,7 +112,9 @@ class FileReader:
             self._round = None
 
 
-def look_at(path: str, folders: Folders, known: File | None, read: dict[tuple[int, int], File]) -> File:
+def look_at(
+    path: str, folders: Folders, known: FileContent | None, read: dict[tuple[int, int], FileContent]
+) -> FileContent:
     """One file; `read` has those of this look. Raises OSError or ValueError."""
     fd = find(path, folders)
     try:
@@ -129,14 +123,14 @@ def look_at(path: str, folders: Folders, known: File | None, read: dict[tuple[in
             raise ValueError("it is no regular file")
         if found.st_size > MAX_FILE:
             raise ValueError(f"it is larger than {MAX_FILE} bytes")
-        stamp = Stamp(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+        stamp = Stamp.of(found)
         same = read.get(stamp[:2])
         if same is not None:
             return same
         if len(read) >= MAX_FILES:
             raise ValueError(f"rules name more than {MAX_FILES} files")
         if known is None or known.stamp != stamp:
-            known = File(stamp, content_of(fd))
+            known = FileContent(stamp, content_of(fd))
         if sum(len(file.content) for file in read.values()) + len(known.content) > MAX_TOTAL:
             raise ValueError(f"the files that rules name have more than {MAX_TOTAL} bytes together")
         read[stamp[:2]] = known

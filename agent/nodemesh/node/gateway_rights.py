@@ -11,7 +11,7 @@ from ..config.gatewayapi import GROUP
 from ..config.gatewayapi.gateways import KubernetesGatewaySpec
 from ..config.meta import Object
 from ..registry.snapshot import Snapshot
-from ..routing.gatewayapi.attach import Attached
+from ..routing.gatewayapi.attach import AttachResult
 from ..routing.gatewayapi.backend_tls import client_pair, gateways_by_host
 
 Manifest = dict[str, Any]
@@ -23,7 +23,7 @@ RESOURCES = {"Secret": "secrets", "ConfigMap": "configmaps"}
 class Rights:
     """Of all Gateways of one snapshot."""
 
-    def __init__(self, snapshot: Snapshot, attached: Attached) -> None:
+    def __init__(self, snapshot: Snapshot, attached: AttachResult) -> None:
         self._snapshot = snapshot
         self._attached = attached
         self._reached: dict[

@@ -25,14 +25,14 @@ from ..datapath.plan import Planner
 from ..datapath.selftest import self_test
 from ..datapath.sockmap import sweep
 from ..datapath.sync import ServiceMaps
-from ..datapath.torture.run import Verdict, torture
+from ..datapath.torture.run import TortureVerdict, torture
 from ..datapath.uninstall import remove_other_layouts, uninstall
 from ..proxy.addresses import show
 from ..routing.view import View
 from .gaps import Gaps
 from .logs import Log
 from .options import RunOptions, StartError
-from .views import Seen
+from .views import KernelView
 
 log = Log("control")
 
@@ -75,7 +75,7 @@ class NotEnrolled(Exception):
         return cls(message, Trouble.NODE if error.errno in _NODES_ERRORS else Trouble.POD)
 
 
-class Place:
+class PodPlace:
     """Where a pod lives on this node: its cgroup and its network namespace. `close` gives the descriptor back."""
 
     def __init__(self, cgroup: Path, pid: int, namespace: int, inode: int) -> None:
@@ -132,7 +132,7 @@ class Kernel:
         self._services = ServiceMaps(self.maps)
         self._captures = Captures(self.maps)
         self._planner = Planner()
-        self._views: list[tuple[int, Seen]] = []
+        self._views: list[tuple[int, KernelView]] = []
         self._restless: frozenset[str] = frozenset()
         self._closed: frozenset[int] = frozenset()  # views
         self._ejections = Ejections()
@@ -162,7 +162,7 @@ class Kernel:
         for which there is no room passes. The proxy has the connections to hosts that are `restless`; what it should
         have of pods of namespaces that are `closed` is refused while nobody serves."""
         numbered = list(views)
-        self._views = [(number, Seen(view, resolved)) for number, view in numbered]
+        self._views = [(number, KernelView(view, resolved)) for number, view in numbered]
         self._closed = frozenset(number for number, view in numbered if view.client.namespace in closed)
         self._restless = frozenset(restless)
         self._replan()
@@ -185,7 +185,7 @@ class Kernel:
         """The cgroups of these pods, as far as they exist."""
         return cgroups.find_pods(self._root, uids)
 
-    def place(self, cgroup: Path) -> Place:
+    def place(self, cgroup: Path) -> PodPlace:
         """A pod's place by its cgroup. Raises NotEnrolled."""
         why = NotEnrolled(f"no process runs in its cgroup {cgroup} yet", Trouble.STARTING)
         for pid in cgroups.pids(cgroup):
@@ -198,7 +198,7 @@ class Kernel:
                 continue
             inode = os.fstat(namespace).st_ino
             if inode not in self._hosts:
-                return Place(cgroup, pid, namespace, inode)
+                return PodPlace(cgroup, pid, namespace, inode)
             # Beside a pod's own processes there may be the runtime's: CRI-O's conmon, for instance.
             why = NotEnrolled("its processes use the host's network, which is never touched")
             os.close(namespace)
@@ -212,7 +212,7 @@ class Kernel:
         except OSError:
             return False
 
-    def listeners(self, place: Place) -> list[socket.socket]:
+    def listeners(self, place: PodPlace) -> list[socket.socket]:
         """Fresh listeners inside the pod, IPv4 first; IPv6 only where the pod has it. Whatever port is free will do: no
         one dials it. Raises NotEnrolled."""
         opened: list[socket.socket] = []
@@ -239,7 +239,7 @@ class Kernel:
             message = f"there is no room for what its annotations include and exclude ({error})"
             raise NotEnrolled.by(error, message) from None
 
-    def query_sockets(self, place: Place) -> list[socket.socket]:
+    def query_sockets(self, place: PodPlace) -> list[socket.socket]:
         """Fresh UDP sockets inside the pod for its DNS queries: one for each server that it may ask, in the order of
         their slots, IPv4 first; IPv6 only where the pod has it. Raises NotEnrolled."""
         opened: list[socket.socket] = []
@@ -259,7 +259,13 @@ class Kernel:
         return opened
 
     def enrol(
-        self, uid: str, place: Place, sockets: list[socket.socket], view: int, flags: PodFlag, addresses: Sequence[str]
+        self,
+        uid: str,
+        place: PodPlace,
+        sockets: list[socket.socket],
+        view: int,
+        flags: PodFlag,
+        addresses: Sequence[str],
     ) -> int:
         """Hook the pod's connects and what else the flags say; answers its namespace's cookie. Raises NotEnrolled; then
         nothing is left hooked."""
@@ -312,7 +318,7 @@ class Kernel:
         """What workers need for it: the program that tells a queue's depth."""
         return (self._depth_fd,)
 
-    def torture(self, abandoned: Callable[[], bool]) -> Verdict:
+    def torture(self, abandoned: Callable[[], bool]) -> TortureVerdict:
         """Whether sockmap is sound here, and worth it. Takes some seconds, or less once it is `abandoned`; the workers
         must beat."""
         return torture(self._pins, self._root, abandoned=abandoned)
@@ -328,7 +334,7 @@ class Kernel:
     def self_test(self) -> str:
         """Why a test connection did not come through, empty where it did. Takes a moment; the workers must beat."""
         finding = self_test(self._pins, self._root)
-        return "" if finding.verdict is probes.Verdict.OK else finding.found
+        return "" if finding.verdict is probes.ProbeVerdict.OK else finding.found
 
     def counters(self) -> dict[tuple[str, str], int]:
         """The hooks' counts by (hook, reason)."""

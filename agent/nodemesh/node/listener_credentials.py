@@ -14,7 +14,7 @@ from ..config.reach import TERMINATING
 from ..registry.assemble import ObjectKey
 from ..routing.client import Client
 from ..routing.gatewayapi.backend_tls import gateways_by_host, with_pair
-from ..routing.gatewayapi.rules import BackendTls, Listener
+from ..routing.gatewayapi.rules import BackendTls, ServedListener
 from ..routing.gatewayapi.serve import serves
 from ..routing.tables import Tables
 from .credentials import Use
@@ -59,7 +59,7 @@ def use_of_policy(policy: BackendTls, pair: str) -> Use:
     )
 
 
-def use_of(listener: Listener) -> Use:
+def use_of(listener: ServedListener) -> Use:
     tls, owner = listener.tls, listener.owner
     assert tls is not None
     authority = (tls.ca_cert_credential_name,) if tls.ca_cert_credential_name else ()

@@ -25,7 +25,7 @@ def stored_as(name: str, position: int) -> str:
 Announce = Callable[[Message, Sequence[int]], None]
 
 
-class Listener(msgspec.Struct):
+class StoredListener(msgspec.Struct):
     """One listener; `fds` are its socket and, for a pod, its network namespace, then further sockets if it has any."""
 
     name: str
@@ -40,7 +40,7 @@ class Listeners:
     def __init__(self, store: StoreClient, announce: Announce) -> None:
         self._store = store
         self._announce = announce
-        self._by_name: dict[str, Listener] = {}
+        self._by_name: dict[str, StoredListener] = {}
         self._left: dict[str, tuple[int, tuple[int, ...]]] = {}  # of a predecessor: number and descriptors
         self._next = 1
         for key, kept in store.kept.items():
@@ -55,7 +55,7 @@ class Listeners:
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
-    def __iter__(self) -> Iterator[Listener]:
+    def __iter__(self) -> Iterator[StoredListener]:
         return iter(self._by_name.values())
 
     def left(self, name: str) -> tuple[int, ...] | None:
@@ -80,7 +80,7 @@ class Listeners:
         number = left[0] if left is not None else self._next
         self._next = max(self._next, number + 1)
         message = AddListener(id=number, client=client, destination=destination, gateway_port=gateway_port, dns=dns)
-        self._by_name[name] = Listener(name=name, message=message, fds=fds)
+        self._by_name[name] = StoredListener(name=name, message=message, fds=fds)
         if left is None or left[1] != fds:
             for position, fd in enumerate(fds):
                 self._store.put(stored_as(name, position), fd, "" if position else str(number))

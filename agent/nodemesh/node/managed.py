@@ -10,7 +10,7 @@ from ..config.gatewayapi.gateways import KubernetesGatewaySpec
 from ..config.meta import Object
 from ..registry.snapshot import Snapshot
 from ..routing.gatewayapi import GATEWAY_NAME_LABEL
-from ..routing.gatewayapi.attach import Attached
+from ..routing.gatewayapi.attach import AttachResult
 from ..routing.gatewayapi.conditions import holds
 from ..routing.gatewayapi.names import label_value, object_name
 from ..routing.tables import Tables
@@ -45,7 +45,7 @@ def is_managed(item: Object[KubernetesGatewaySpec]) -> bool:
 
 
 def managed(
-    gateways: Iterable[Object[KubernetesGatewaySpec]], attached: Attached
+    gateways: Iterable[Object[KubernetesGatewaySpec]], attached: AttachResult
 ) -> list[Object[KubernetesGatewaySpec]]:
     """Those that are accepted and to be served."""
     return [
@@ -59,7 +59,7 @@ def managed(
 
 def wanted_objects(tables: Tables | None, snapshot: Snapshot, image: str) -> Iterator[tuple[str, Manifest]]:
     """Everything that all managed Gateways are to have."""
-    if tables is None or not isinstance(tables.attached, Attached):
+    if tables is None or not isinstance(tables.attached, AttachResult):
         return
     items = managed(snapshot.kubernetes_gateways.values(), tables.attached)
     rights = Rights(snapshot, tables.attached) if items else None
@@ -70,7 +70,7 @@ def wanted_objects(tables: Tables | None, snapshot: Snapshot, image: str) -> Ite
         yield reader_binding(items)
 
 
-def ports_of(item: Object[KubernetesGatewaySpec], attached: Attached) -> dict[int, str]:
+def ports_of(item: Object[KubernetesGatewaySpec], attached: AttachResult) -> dict[int, str]:
     """The listeners' ports with names that declare what they speak; the admin API's own is offered to nobody."""
     protocols: dict[int, set[str]] = {}
     for spot in attached.spots[item.meta.key]:
@@ -81,7 +81,7 @@ def ports_of(item: Object[KubernetesGatewaySpec], attached: Attached) -> dict[in
     }
 
 
-def objects_of(item: Object[KubernetesGatewaySpec], attached: Attached, image: str) -> list[tuple[str, Manifest]]:
+def objects_of(item: Object[KubernetesGatewaySpec], attached: AttachResult, image: str) -> list[tuple[str, Manifest]]:
     """Each with the path of its collection."""
     namespace = item.meta.namespace
     of_apps, of_core = f"/apis/apps/v1/namespaces/{namespace}", f"/api/v1/namespaces/{namespace}"

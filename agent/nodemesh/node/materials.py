@@ -13,13 +13,13 @@ from ..proxy.tls.certificates import Certificates
 from ..proxy.tls.materials import KEYS, Materials, pack
 from .channel import memfd
 from .credentials import Use
-from .files import File, FileReader, Folders
+from .files import FileContent, FileReader, Folders
 from .logs import Log
 
 log = Log("control")
 
 
-class Fault(NamedTuple):
+class MaterialFault(NamedTuple):
     """Why the newest form of what a rule names is not in force."""
 
     use: Use
@@ -57,16 +57,16 @@ class MaterialSource:
 
     def __init__(self, announce: Callable[[SetMaterials, tuple[int]], None]) -> None:
         self.materials = Materials()
-        self.faults: tuple[Fault, ...] = ()
+        self.faults: tuple[MaterialFault, ...] = ()
         self.uses: tuple[Use, ...] = ()
         self._announce = announce
         self._secrets = only({})
         self._certificates = Certificates()  # to know what the workers will find
         self._reader = FileReader()
-        self._files: dict[str, File] = {}
+        self._files: dict[str, FileContent] = {}
         self._unread: Mapping[str, str] = {}  # by path: why it is not read
         self._kept: dict[str, Mapping[str, bytes]] = {}
-        self._told: set[Fault] = set()
+        self._told: set[MaterialFault] = set()
 
     def want(self, uses: Iterable[Use], secrets: Secrets) -> None:
         """Have what is used from now on; announced before this returns."""
@@ -123,7 +123,7 @@ class MaterialSource:
         """Find what is wrong and say it once. Files are replaced one after the other: what is wrong with them only
         until the next look is nothing to tell."""
         before = set(self.faults)
-        self.faults = tuple(Fault(use, why) for use in self.uses if (why := self._why_not(use)))
+        self.faults = tuple(MaterialFault(use, why) for use in self.uses if (why := self._why_not(use)))
         now = set(self.faults)
         self._told &= now
         for fault in self.faults:

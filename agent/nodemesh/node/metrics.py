@@ -13,7 +13,7 @@ from .. import __version__
 from ..reasons import Reason
 from ..registry.assemble import ObjectKey
 from ..registry.sources.cluster import ResourceStatus
-from ..telemetry.exposition import Family
+from ..telemetry.exposition import MetricFamily
 from ..telemetry.histogram import Histogram
 from ..telemetry.names import Names
 from ..telemetry.totals import Gone
@@ -26,7 +26,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Upstream(NamedTuple):
+class GroupGauges(NamedTuple):
     """One group of endpoints with a policy: what is in flight there, and how many endpoints are ejected."""
 
     service: str
@@ -74,23 +74,23 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     open: Mapping[str, float] = {}
     lag: Mapping[str, float] = {}
-    upstreams: Sequence[Upstream] = ()
+    upstreams: Sequence[GroupGauges] = ()
     propagation: Histogram | None = None
     maps: Mapping[str, tuple[int, int]] = {}
     findings: Mapping[tuple[str, str], int] = {}
 
 
-def _gauge(name: str, text: str, value: float) -> Family:
-    return Family(name=f"nodemesh_{name}", help=text, kind="gauge", samples=[((), value)])
+def _gauge(name: str, text: str, value: float) -> MetricFamily:
+    return MetricFamily(name=f"nodemesh_{name}", help=text, kind="gauge", samples=[((), value)])
 
 
-def _counter(name: str, text: str, value: float) -> Family:
-    return Family(name=f"nodemesh_{name}", help=text, kind="counter", samples=[((), value)])
+def _counter(name: str, text: str, value: float) -> MetricFamily:
+    return MetricFamily(name=f"nodemesh_{name}", help=text, kind="counter", samples=[((), value)])
 
 
-def _by(name: str, text: str, kind: str, label: str, values: Mapping[str, float]) -> Family:
+def _by(name: str, text: str, kind: str, label: str, values: Mapping[str, float]) -> MetricFamily:
     samples = [((key,), value) for key, value in values.items()]
-    return Family(
+    return MetricFamily(
         name=f"nodemesh_{name}",
         help=text,
         kind="counter" if kind == "counter" else "gauge",
@@ -109,7 +109,7 @@ def process_use(pid: int) -> tuple[float, int] | None:
     return (int(fields[11]) + int(fields[12])) / _TICKS, pages * _PAGE
 
 
-def families(numbers: Numbers) -> Iterator[Family]:
+def families(numbers: Numbers) -> Iterator[MetricFamily]:
     """The families in the order of the page."""
     yield from node_families(numbers)
     yield from process_families(numbers)
@@ -123,9 +123,9 @@ def families(numbers: Numbers) -> Iterator[Family]:
     yield from refusal_families(numbers)
 
 
-def node_families(numbers: Numbers) -> Iterator[Family]:
+def node_families(numbers: Numbers) -> Iterator[MetricFamily]:
     """How the node stands: its tables, its configuration and its pods."""
-    yield Family(
+    yield MetricFamily(
         name="nodemesh_build_info", help="The version that runs.", kind="gauge", labels=("version",),
         samples=[((__version__,), 1)],
     )  # fmt: skip
@@ -138,7 +138,7 @@ def node_families(numbers: Numbers) -> Iterator[Family]:
     yield _gauge("workers_connected", "Workers that take orders.", numbers.connected)
     yield _by("process_restarts", "Deaths of processes.", "counter", "process", numbers.restarts)
     yield _by("pods", "Pods of this node.", "gauge", "state", numbers.pods)
-    yield Family(
+    yield MetricFamily(
         name="nodemesh_pod_not_served",
         help="1 for each pod that is to be in the mesh and cannot be as it is; `nodemesh pods` says why.",
         kind="gauge",
@@ -146,7 +146,7 @@ def node_families(numbers: Numbers) -> Iterator[Family]:
         samples=[(pod, 1) for pod in numbers.pods_not_served[:SHOWN]],
     )
     longest = sorted(numbers.without_rules.items(), key=lambda row: (-row[1], row[0]))
-    yield Family(
+    yield MetricFamily(
         name="nodemesh_pod_without_rules_seconds",
         help="For how long a pod's connections went without rules before this agent served it; the longest come first.",
         kind="gauge",
@@ -155,7 +155,7 @@ def node_families(numbers: Numbers) -> Iterator[Family]:
     )
     yield _counter("access_log_lines_lost", "Lines that could not be written.", numbers.log_lines_lost)
     yield _counter("spans_exported", "Spans that a collector has taken.", numbers.spans_exported)
-    yield Family(
+    yield MetricFamily(
         name="nodemesh_spans_lost",
         help="Spans that no collector has got, by why.",
         kind="counter",
@@ -167,7 +167,7 @@ def node_families(numbers: Numbers) -> Iterator[Family]:
         yield _gauge("api_server_silent_seconds", text, numbers.api_server_silent)
 
 
-def process_families(numbers: Numbers) -> Iterator[Family]:
+def process_families(numbers: Numbers) -> Iterator[MetricFamily]:
     """What each process uses."""
     uses = {name: use for name, pid in numbers.pids.items() if pid and (use := process_use(pid)) is not None}
     yield _by(
@@ -180,10 +180,10 @@ def process_families(numbers: Numbers) -> Iterator[Family]:
     )  # fmt: skip
 
 
-def kernel_families(numbers: Numbers) -> Iterator[Family]:
+def kernel_families(numbers: Numbers) -> Iterator[MetricFamily]:
     """What the kernel half does, and what goes past the rules."""
     if numbers.kernel:
-        yield Family(
+        yield MetricFamily(
             name="nodemesh_kernel_events",
             help="Outcomes of the kernel's hooks by reason.",
             kind="counter",
@@ -194,7 +194,7 @@ def kernel_families(numbers: Numbers) -> Iterator[Family]:
         "kernel_ports_without_room", "Service ports that pass, since a map is full.", numbers.ports_without_room
     )
     yield _gauge("kernel_endpoints_out", "Endpoints left out for a while, since they refuse.", numbers.endpoints_out)
-    yield Family(
+    yield MetricFamily(
         name="nodemesh_http_rules_bypassed",
         help="Connections that the HTTP rules of their port cannot be applied to, by what they speak.",
         kind="counter",
@@ -203,9 +203,9 @@ def kernel_families(numbers: Numbers) -> Iterator[Family]:
     )
 
 
-def refusal_families(numbers: Numbers) -> Iterator[Family]:
+def refusal_families(numbers: Numbers) -> Iterator[MetricFamily]:
     """Which objects are not in force as they stand, and which certificates."""
-    yield Family(
+    yield MetricFamily(
         name="nodemesh_refused_objects",
         help="1 for each object that is not in force as it stands in the configuration.",
         kind="gauge",
@@ -213,7 +213,7 @@ def refusal_families(numbers: Numbers) -> Iterator[Family]:
         samples=[(place, 1) for place in list(dict.fromkeys(map(labels_of, numbers.refused)))[:SHOWN]],
     )
     places = dict.fromkeys((*labels_of(key), field) for key, field in numbers.certificate_faults)
-    yield Family(
+    yield MetricFamily(
         name="nodemesh_certificate_faults",
         help="1 for each field of a rule whose certificates cannot be used in their newest form.",
         kind="gauge",
@@ -226,7 +226,7 @@ def labels_of(key: ObjectKey) -> tuple[str, str, str]:
     return key.kind, key.namespace, key.name
 
 
-def series_families(numbers: Numbers) -> Iterator[Family]:
+def series_families(numbers: Numbers) -> Iterator[MetricFamily]:
     """How many of Istio's series there are, and what is not among them."""
     gone = numbers.gone
     yield _by("series", "Label sets of Istio's metrics.", "gauge", "kind", numbers.series)
@@ -240,7 +240,7 @@ def series_families(numbers: Numbers) -> Iterator[Family]:
     )
 
 
-def page_families(left_out: Sequence[str], seconds: float) -> Iterator[Family]:
+def page_families(left_out: Sequence[str], seconds: float) -> Iterator[MetricFamily]:
     """What is to be said of the page itself, when the rest of it is made."""
     yield _by(
         "metric_left_out", "1 for each histogram that would make the page too big.", "gauge", "metric",
@@ -249,7 +249,7 @@ def page_families(left_out: Sequence[str], seconds: float) -> Iterator[Family]:
     yield _gauge("scrape_seconds", "Time that it took to make this page.", seconds)
 
 
-def traffic_families(numbers: Numbers) -> Iterator[Family]:
+def traffic_families(numbers: Numbers) -> Iterator[MetricFamily]:
     """What the data plane does, whatever service it is for."""
     yield _by("open_connections", "Connections of clients.", "gauge", "worker", numbers.open)
     yield _by(
@@ -268,15 +268,15 @@ def traffic_families(numbers: Numbers) -> Iterator[Family]:
         ("pending", "Requests that wait for a connection."),
         ("ejected", "Endpoints that outlier detection has ejected."),
     ):
-        yield Family(
+        yield MetricFamily(
             name=f"nodemesh_upstream_{field}", help=text, kind="gauge", labels=("service", "subset"),
             samples=[((row.service, row.subset), getattr(row, field)) for row in shown],
         )  # fmt: skip
 
 
-def health_families(numbers: Numbers) -> Iterator[Family]:
+def health_families(numbers: Numbers) -> Iterator[MetricFamily]:
     """What an operator is to be woken for, or will want to know then."""
-    yield Family(
+    yield MetricFamily(
         name="istio_build", help="The version that runs, as Istio's dashboards ask for it.", kind="gauge",
         labels=("component", "tag"), samples=[(("nodemesh", __version__), 1)],
     )  # fmt: skip
@@ -293,20 +293,20 @@ def health_families(numbers: Numbers) -> Iterator[Family]:
         {name: float(size) for name, (_, size) in numbers.maps.items()},
     )  # fmt: skip
     if numbers.propagation is not None:
-        yield Family(
+        yield MetricFamily(
             name="nodemesh_propagation_seconds",
             help="From a change's being seen to its being in force at all workers.",
             kind="histogram",
             histogram=numbers.propagation,
         )
-    yield Family(
+    yield MetricFamily(
         name="nodemesh_certificate_expiry_timestamp_seconds",
         help="When the first certificate of a rule's field ends.",
         kind="gauge",
         labels=("kind", "namespace", "name", "field"),
         samples=[((*labels_of(key), field), when) for key, field, when in numbers.expiry[:SHOWN]],
     )
-    yield Family(
+    yield MetricFamily(
         name="nodemesh_config_findings",
         help="Findings in the configuration, across objects as well, by severity and code.",
         kind="gauge",
@@ -323,7 +323,7 @@ def open_fds(pid: int) -> int | None:
         return None
 
 
-def remote_families(remotes: Sequence[RemoteStatus]) -> Iterator[Family]:
+def remote_families(remotes: Sequence[RemoteStatus]) -> Iterator[MetricFamily]:
     """How the other clusters are followed; nothing where there are none."""
     rows = [row for row in remotes if row.name]
     if rows:
@@ -333,7 +333,7 @@ def remote_families(remotes: Sequence[RemoteStatus]) -> Iterator[Family]:
         yield _by("remote_cluster_services", "Services that it has.", "gauge", "cluster", services)
 
 
-def dns_families(numbers: Numbers) -> Iterator[Family]:
+def dns_families(numbers: Numbers) -> Iterator[MetricFamily]:
     """DNS queries of pods: what became of them, and how those failed that went on."""
     names = numbers.names
     yield _gauge("pods_dns_captured", "Pods whose DNS queries are taken over.", numbers.pods_dns)
@@ -350,7 +350,7 @@ def dns_families(numbers: Numbers) -> Iterator[Family]:
     )  # fmt: skip
 
 
-def watch_families(watches: Sequence[ResourceStatus]) -> Iterator[Family]:
+def watch_families(watches: Sequence[ResourceStatus]) -> Iterator[MetricFamily]:
     """How the API server is followed; nothing where none is."""
     if not watches:
         return

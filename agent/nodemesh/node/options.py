@@ -27,7 +27,7 @@ class Ebpf(StrEnum):
     REQUIRE = "require"
 
 
-class Address(msgspec.Struct, frozen=True):
+class ListenAddress(msgspec.Struct, frozen=True):
     """Where to listen; port 0 lets the kernel choose."""
 
     host: str
@@ -42,7 +42,7 @@ class Expose(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str
     port: int
-    listen: Address
+    listen: ListenAddress
 
     @property
     def name(self) -> str:
@@ -53,7 +53,7 @@ class GatewayListen(msgspec.Struct, frozen=True, kw_only=True):
     """A listener at `listen` for what the Gateways' servers of port `port` are to answer."""
 
     port: int
-    listen: Address
+    listen: ListenAddress
 
     @property
     def name(self) -> str:
@@ -95,7 +95,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     gateway_listen: tuple[GatewayListen, ...] = ()
     gateway_image: str = ""  # of the workloads that managed Gateways get; empty: they get none
     gateway_bind: str = ""  # the address for every port that the Gateways ask for
-    admin: Address = Address("127.0.0.1", 15000)
+    admin: ListenAddress = ListenAddress("127.0.0.1", 15000)
     workers: int = 1
     ebpf: Ebpf = Ebpf.AUTO
     access_log: str = ""
@@ -130,14 +130,14 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.listeners or self.gateway_bind)
 
 
-def parse_address(text: str, default_port: int = 0) -> Address:
+def parse_address(text: str, default_port: int = 0) -> ListenAddress:
     """`127.0.0.1:8080`, `[::1]:8080`, `:8080` (loopback) or `8080`. Raises StartError."""
     host, found, port = text.rpartition(":")
     if not found and not text.isdigit():
         host, port = text, str(default_port)
     if not port.isdigit() or not 0 <= int(port) <= 65535:
         raise StartError(f"{text!r} is not an address to listen at; write it as 127.0.0.1:8080")
-    return Address(host.strip("[]") or "127.0.0.1", int(port))
+    return ListenAddress(host.strip("[]") or "127.0.0.1", int(port))
 
 
 def parse_expose(text: str) -> Expose:

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..admin.state import QuestionError
 from ..config.meshconfig import MeshConfigSpec
 from ..config.written import document
 from ..registry.assemble import ObjectKey
 from ..registry.carry import without_secrets
 from ..registry.store import Edit
+from ..routing.question import QuestionError
 
 #: Changes that are remembered, and bytes of all the objects in them, as JSON. Of an object that is longer than the
 #: bound it is known that it changed.

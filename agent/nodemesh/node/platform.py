@@ -14,7 +14,7 @@ from ..datapath.sockmap import Sockmap, leave
 from ..proxy.io.platform import STREAM, AppQueue, Platform
 
 
-class Queue(AppQueue):
+class SockmapQueue(AppQueue):
     """One app's, found by its connection's flow."""
 
     def __init__(self, sockmap: Sockmap, flow: bytes) -> None:
@@ -43,7 +43,7 @@ class EbpfPlatform(Platform):
             return None
         flow = self._origins.flow
         if self._sockmap is not None and self._sockmap.join(connection, flow):
-            return Queue(self._sockmap, flow)
+            return SockmapQueue(self._sockmap, flow)
         assert self._sockets is not None
         leave(self._sockets, flow)
         return None

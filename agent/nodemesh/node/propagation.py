@@ -16,7 +16,7 @@ CAUSES = 5
 OBJECTS = 20
 
 
-class Change(msgspec.Struct):
+class Rollout(msgspec.Struct):
     """New tables: when (seconds since the epoch), why, how long they took (-1 while some worker lacks them), and which
     objects of the mesh's kinds changed, and by whom."""
 
@@ -33,7 +33,7 @@ class Propagation:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.histogram = Histogram()  # of milliseconds
-        self.changes: deque[Change] = deque(maxlen=CHANGES)
+        self.changes: deque[Rollout] = deque(maxlen=CHANGES)
         self.last = 0.0  # seconds that the newest one took
         self._clock = clock
         self._seen = -1.0
@@ -47,7 +47,7 @@ class Propagation:
         self, version: int, causes: Sequence[str] = (), at: float = 0.0, objects: tuple[ObjectChange, ...] = ()
     ) -> None:
         """Tables that are overtaken by newer ones are in force with these."""
-        self.changes.append(Change(at, version, tuple(causes[:CAUSES]), len(causes), objects=objects[:OBJECTS]))
+        self.changes.append(Rollout(at, version, tuple(causes[:CAUSES]), len(causes), objects=objects[:OBJECTS]))
         if self._seen >= 0.0:
             self._waiting[version] = self._seen
             self._seen = -1.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..registry.assemble import ObjectKey
-from ..registry.sources.directory import Changes
+from ..registry.sources.directory import SourceChanges
 from .logs import Log
 from .options import CLUSTER_NAME, RunOptions
 
@@ -41,10 +41,10 @@ COMMAND_LINE = "--remote"
 OWN_CLUSTER = "Kubernetes"
 
 #: Takes a cluster's changes in; True: they are all there is. None for the changes: the cluster is no part of the mesh.
-Take = Callable[[str, Changes | None, bool], None]
+Take = Callable[[str, SourceChanges | None, bool], None]
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class WantedRemote(msgspec.Struct, frozen=True):
     """One other cluster as it was asked for: `origin` says where, `kubeconfig` is a path (command line) or the text."""
 
     name: str
@@ -78,7 +78,7 @@ class RemoteStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Remote:
     """One other cluster that is followed."""
 
-    def __init__(self, wanted: Wanted, api: ApiServer, source: ClusterSource) -> None:
+    def __init__(self, wanted: WantedRemote, api: ApiServer, source: ClusterSource) -> None:
         self.wanted = wanted
         self.api = api
         self.source = source
@@ -113,8 +113,8 @@ class Remotes:
         self._take = take
         self._api = api
         self._namespace = namespace
-        self._given = {item.name: Wanted(item.name, COMMAND_LINE, item.kubeconfig) for item in options.remotes}
-        self._from_secrets: dict[ObjectKey, dict[str, Wanted]] = {}
+        self._given = {item.name: WantedRemote(item.name, COMMAND_LINE, item.kubeconfig) for item in options.remotes}
+        self._from_secrets: dict[ObjectKey, dict[str, WantedRemote]] = {}
         self._refused: dict[str, RemoteStatus] = {}
         self._remotes: dict[str, Remote] = {}
         self._secrets_known = not options.remote_secrets
@@ -154,7 +154,7 @@ class Remotes:
             items = tuple(item for objects in held.values() for item in objects.values())
             if items:
                 self._orphans.add(path.stem)
-                self._take(path.stem, Changes(items, (), ()), True)
+                self._take(path.stem, SourceChanges(items, (), ()), True)
 
     def status(self) -> list[RemoteStatus]:
         rows = [remote.status() for remote in self._remotes.values()]
@@ -169,11 +169,11 @@ class Remotes:
     # which there are
 
     async def _watch_secrets(self) -> None:
-        from ..registry.sources.reading import Reader
+        from ..registry.sources.reading import ObjectReader
         from ..registry.sources.reflector import Reflector
         from ..registry.sources.resources import remote_secrets
 
-        reflector = Reflector(self._api, remote_secrets(self._namespace), self, Reader(), random.random)
+        reflector = Reflector(self._api, remote_secrets(self._namespace), self, ObjectReader(), random.random)
         self._secrets_error = lambda: reflector.error
         await reflector.run()
 
@@ -194,7 +194,7 @@ class Remotes:
         self._note(reading, self._from_secrets)
         self._follow_wanted()
 
-    def _note(self, reading: Reading, before: Mapping[ObjectKey, dict[str, Wanted]]) -> None:
+    def _note(self, reading: Reading, before: Mapping[ObjectKey, dict[str, WantedRemote]]) -> None:
         """A Secret that cannot be read leaves in force what it said before."""
         found = before.get(reading.key, {}) if reading.item is None else dict(self._wanted_by(reading))
         self._from_secrets[reading.key] = found
@@ -204,12 +204,12 @@ class Remotes:
         self._follow_wanted()
 
     @staticmethod
-    def _wanted_by(reading: Reading) -> Iterator[tuple[str, Wanted]]:
+    def _wanted_by(reading: Reading) -> Iterator[tuple[str, WantedRemote]]:
         """Each key of a Secret is a cluster's name, its value a kubeconfig."""
         assert reading.item is not None
         origin = f"Secret {reading.key.namespace}/{reading.key.name}"
         for name, kubeconfig in sorted(reading.item.spec.data.items()):
-            yield name, Wanted(name, origin, bytes(kubeconfig))
+            yield name, WantedRemote(name, origin, bytes(kubeconfig))
 
     def _follow_wanted(self) -> None:
         """Begin and end what is to be followed, as it is wanted now. What is refused leaves in force what was there."""
@@ -247,7 +247,7 @@ class Remotes:
             return None
         return Cache(Path(self._options.state_dir, STATE_FOLDER, f"{name}.msgpack"), self._options.node)
 
-    def _begin(self, wanted: Wanted) -> Remote:
+    def _begin(self, wanted: WantedRemote) -> Remote:
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer
         from ..registry.sources.resources import remote_resources
@@ -296,7 +296,7 @@ class Remotes:
             await asyncio.gather(remote.task, return_exceptions=True)
 
 
-def why_not(item: Wanted, wanted: Mapping[str, Wanted]) -> str:
+def why_not(item: WantedRemote, wanted: Mapping[str, WantedRemote]) -> str:
     """Why a Secret's cluster is not followed beside those that are; empty where it is."""
     from ..registry.sources.kubeconfig import KubeconfigError, read_kubeconfig
 
@@ -313,5 +313,5 @@ def why_not(item: Wanted, wanted: Mapping[str, Wanted]) -> str:
     return ""
 
 
-def refused(wanted: Wanted, why: str) -> RemoteStatus:
+def refused(wanted: WantedRemote, why: str) -> RemoteStatus:
     return RemoteStatus(name=wanted.name, origin=wanted.origin, state="refused", error=why)

@@ -13,10 +13,10 @@ from ..proxy.tls.context import pair_fault
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Snapshot
 from ..routing.gatewayapi import GATEWAY_NAME_LABEL
-from ..routing.gatewayapi.attach import Attached, attach
+from ..routing.gatewayapi.attach import AttachResult, attach
 from ..routing.gatewayapi.backend_tls import client_pair
 from ..routing.gatewayapi.listeners import authority_key
-from .routestatus import Wanted, wanted_statuses
+from .routestatus import WantedStatus, wanted_statuses
 
 AUTHORITY_KEYS = ("ca.crt", "cacert")
 
@@ -56,7 +56,7 @@ def content_of(spec: CredentialSpec) -> dict[str, bytes]:
     return {name: value.encode() if isinstance(value, str) else value for name, value in spec.data.items()}
 
 
-def references(snapshot: Snapshot, attached: Attached) -> set[str]:
+def references(snapshot: Snapshot, attached: AttachResult) -> set[str]:
     """The `credential_key`s that our Gateways' statuses speak of, those granted alone."""
     found: set[str] = set()
     for key, spots in attached.spots.items():
@@ -108,12 +108,12 @@ def type_of(address: str) -> str:
     return "IPAddress"
 
 
-class Judge:
+class StatusJudge:
     """All statuses as they should be; found anew only when something has changed."""
 
     def __init__(self) -> None:
         self._made_of: tuple[object, ...] = ()
-        self._wanted: list[Wanted] = []
+        self._wanted: list[WantedStatus] = []
         self.secrets: set[str] = set()  # that the statuses speak of
 
     def wanted(
@@ -123,13 +123,13 @@ class Judge:
         specs: Mapping[str, CredentialSpec],
         why_absent: Callable[[str], str],
         path_of: Callable[[ObjectKey], str],
-    ) -> list[Wanted]:
+    ) -> list[WantedStatus]:
         known = {key: (specs.get(key), why_absent(key)) for key in self.secrets}
         if self._made_of and self._made_of[0] is snapshot and self._made_of[1] == known:
             return self._wanted
         addresses = gateway_addresses(snapshot)
         facts = ClusterFacts(specs, why_absent, addresses)
-        attached = attach(snapshot, facts, previous if isinstance(previous, Attached) else None)
+        attached = attach(snapshot, facts, previous if isinstance(previous, AttachResult) else None)
         self.secrets = references(snapshot, attached)
         self._made_of = (snapshot, {key: (specs.get(key), why_absent(key)) for key in self.secrets})
         self._wanted = list(wanted_statuses(snapshot, attached, addresses, path_of))

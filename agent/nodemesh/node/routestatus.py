@@ -13,7 +13,7 @@ from ..config.meta import Object
 from ..registry.assemble import ObjectKey, key_of
 from ..registry.snapshot import Snapshot
 from ..routing.gatewayapi import GATEWAY_CONTROLLER, MESH_CONTROLLER
-from ..routing.gatewayapi.attach import Attached, routes_of
+from ..routing.gatewayapi.attach import AttachResult, routes_of
 from ..routing.gatewayapi.conditions import Condition, GatewayVerdict, ListenerVerdict, ParentVerdict
 from ..routing.gatewayapi.features import GATEWAY_FEATURES, MESH_FEATURES
 
@@ -25,7 +25,7 @@ MAX_PARENTS = 32
 Status = dict[str, Any]
 
 
-class Wanted(NamedTuple):
+class WantedStatus(NamedTuple):
     """The status of one generation of an object. `entries` is the field whose elements of other controllers stay."""
 
     key: ObjectKey
@@ -38,10 +38,10 @@ class Wanted(NamedTuple):
 
 def wanted_statuses(
     snapshot: Snapshot,
-    attached: Attached,
+    attached: AttachResult,
     addresses: Mapping[str, tuple[tuple[str, str], ...]],
     path_of: Callable[[ObjectKey], str],
-) -> Iterator[Wanted]:
+) -> Iterator[WantedStatus]:
     """All statuses that are ours to write."""
     for item, status, entries in (
         *classes(snapshot, attached),
@@ -52,13 +52,13 @@ def wanted_statuses(
         key = key_of(item)
         path = path_of(key)
         if path:
-            yield Wanted(key, path, item.meta.uid, item.meta.generation, status, entries)
+            yield WantedStatus(key, path, item.meta.uid, item.meta.generation, status, entries)
 
 
 Entry = tuple[Object[Any], Status, str]
 
 
-def classes(snapshot: Snapshot, attached: Attached) -> Iterator[Entry]:
+def classes(snapshot: Snapshot, attached: AttachResult) -> Iterator[Entry]:
     for name, conditions in attached.classes.items():
         item = snapshot.gateway_classes[name]
         yield item, {"conditions": written(conditions, item), "supportedFeatures": named(GATEWAY_FEATURES)}, ""
@@ -73,7 +73,7 @@ def named(features: Iterable[str]) -> list[dict[str, str]]:
 
 
 def gateways(
-    snapshot: Snapshot, attached: Attached, addresses: Mapping[str, tuple[tuple[str, str], ...]]
+    snapshot: Snapshot, attached: AttachResult, addresses: Mapping[str, tuple[tuple[str, str], ...]]
 ) -> Iterator[Entry]:
     for key, verdict in attached.gateways.items():
         item = snapshot.kubernetes_gateways[key]
@@ -102,13 +102,13 @@ def of_listener(verdict: ListenerVerdict, item: Object[Any]) -> Status:
     }
 
 
-def routes(snapshot: Snapshot, attached: Attached) -> Iterator[Entry]:
+def routes(snapshot: Snapshot, attached: AttachResult) -> Iterator[Entry]:
     for item in routes_of(snapshot):
         parents = attached.parents.get((item.kind, item.meta.key), ())
         yield item, {"parents": [of_parent(entry, item) for entry in parents[:MAX_PARENTS]]}, "parents"
 
 
-def policies(snapshot: Snapshot, attached: Attached) -> Iterator[Entry]:
+def policies(snapshot: Snapshot, attached: AttachResult) -> Iterator[Entry]:
     for key, item in snapshot.backend_tls_policies.items():
         ancestors = []
         for verdict in attached.policies.get(key, ()):
@@ -143,7 +143,7 @@ def written(conditions: Iterable[Condition], item: Object[Any]) -> list[Status]:
 # === joining
 
 
-def joined(before: Status, wanted: Wanted, now: datetime) -> Status | None:
+def joined(before: Status, wanted: WantedStatus, now: datetime) -> Status | None:
     """The whole status with ours in it; None where it says that already. Entries of other controllers stay, and a
     condition keeps the time at which it turned."""
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")

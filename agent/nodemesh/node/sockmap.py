@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
 
-from ..config.meshconfig import Sockmap
+from ..config.meshconfig import SockmapMode
 from ..datapath.loader import LoadError
 from .kernel import Kernel
 from .logs import Log
@@ -15,7 +15,7 @@ from .logs import Log
 log = Log("control")
 
 
-class State(Enum):
+class SockmapState(Enum):
     """off -> unasked -> trying -> on or refused; back to off whenever the setting says so, and from there anew."""
 
     OFF = auto()
@@ -31,41 +31,41 @@ class SockmapOffer:
     def __init__(self, kernel: Kernel, changed: Callable[[], None]) -> None:
         self._kernel = kernel
         self._changed = changed
-        self._setting = Sockmap.OFF
+        self._setting = SockmapMode.OFF
         self._asked = False
         self._turn = 0  # grows with each change of the setting, and at the end
-        self.state = State.OFF
+        self.state = SockmapState.OFF
         self.why = ""  # what the torture found, or what the kernel lacks
 
     @property
     def offered(self) -> bool:
-        return self.state is State.ON
+        return self.state is SockmapState.ON
 
     def __str__(self) -> str:
         """For `nodemesh status`."""
-        if self.state is State.OFF:
+        if self.state is SockmapState.OFF:
             return "off"
-        if self.state is State.UNASKED:
+        if self.state is SockmapState.UNASKED:
             return f"{self._setting}: no pod asks for it"
-        if self.state is State.TRYING:
+        if self.state is SockmapState.TRYING:
             return f"{self._setting}: being tried"
         return f"{self._setting}: {'on' if self.offered else 'refused'}, {self.why}"
 
-    def want(self, setting: Sockmap, asked: bool) -> None:
+    def want(self, setting: SockmapMode, asked: bool) -> None:
         """What MeshConfig says now, and whether any pod asks for it. A verdict stands until the setting changes."""
         self._asked = asked
         if setting is not self._setting:
             self._setting = setting
             self._turn += 1
-            self._enter(State.OFF if setting is Sockmap.OFF else State.UNASKED)
+            self._enter(SockmapState.OFF if setting is SockmapMode.OFF else SockmapState.UNASKED)
 
     async def decide(self) -> None:
         """To be called again and again once the data path is proven: the first time that there is something to decide,
         it is, which takes some seconds."""
-        if self.state is not State.UNASKED or not self._asked:
+        if self.state is not SockmapState.UNASKED or not self._asked:
             return
         setting, turn = self._setting, self._turn
-        self._enter(State.TRYING)
+        self._enter(SockmapState.TRYING)
         trying = asyncio.ensure_future(asyncio.to_thread(self._try, setting, turn))
         try:
             sound, why = await asyncio.shield(trying)
@@ -77,9 +77,9 @@ class SockmapOffer:
             return  # decided anew
         self.why = why
         (log.info if sound else log.warning)("sockmap", setting=setting, on=sound, why=why)
-        self._enter(State.ON if sound else State.REFUSED)
+        self._enter(SockmapState.ON if sound else SockmapState.REFUSED)
 
-    def _try(self, setting: Sockmap, turn: int) -> tuple[bool, str]:
+    def _try(self, setting: SockmapMode, turn: int) -> tuple[bool, str]:
         """Whether to offer it, and why."""
         try:
             self._kernel.load_sockmap()
@@ -89,12 +89,12 @@ class SockmapOffer:
             return False, str(error)
         except OSError as error:
             return False, f"its programs cannot be loaded ({error})"
-        if setting is Sockmap.ON:
+        if setting is SockmapMode.ON:
             return True, "untested, as the setting says"
         verdict = self._kernel.torture(lambda: self._turn != turn)
         return verdict.worthwhile, str(verdict)
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: SockmapState) -> None:
         before, self.state = self.offered, state
         if self.offered != before:
             self._changed()

@@ -9,31 +9,30 @@ from typing import Any
 
 import msgspec
 
-from ..admin.state import EndpointRow, Explanation, ModeRow, PodRow, QuestionError
-from ..config.meshconfig import Reporter
+from ..admin.state import EndpointRow, ExplainQuery, ModeRow, PodRow
+from ..config.meshconfig import MetricsReporter
 from ..config.problems import Problem, Severity
 from ..datapath.calm import CALM
 from ..proxy.tls.expiry import first_end
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Service, Snapshot
-from ..routing.answer import Explanation as Answer
+from ..routing.answer import Explanation
 from ..routing.client import Client
 from ..routing.explain import explain
 from ..routing.frontend import Mode
 from ..routing.lookup import MAY_BE_HTTP
 from ..routing.networks import out_of_reach
-from ..routing.question import QuestionError as UnclearQuestion
-from ..routing.question import client_for
+from ..routing.question import QuestionError, client_for
 from ..routing.trace import Step
 from ..routing.view import View
 from ..routing.views import Views
-from ..telemetry.exposition import Page, render
+from ..telemetry.exposition import MetricsPage, render
 from ..telemetry.history import History
 from ..telemetry.totals import Totals
 from .control import Control
 from .exposed import bound_address
 from .kernel import shown
-from .metrics import Numbers, Upstream, families, page_families
+from .metrics import GroupGauges, Numbers, families, page_families
 from .options import Ebpf
 from .past import rows_of
 from .rollout import rollout_rows
@@ -215,32 +214,26 @@ class RunningNode:
         views = self._control.views
         if views is None:
             raise QuestionError("no tables are in force yet; ask again in a moment")
-        try:
-            return views.for_client(client_for(views.tables, client))
-        except UnclearQuestion as error:
-            raise QuestionError(str(error)) from None
+        return views.for_client(client_for(views.tables, client))
 
-    def explain(self, question: Explanation) -> dict[str, Any]:
+    def explain(self, question: ExplainQuery) -> dict[str, Any]:
         views = self._control.views
         if views is None:
             raise QuestionError("no tables are in force yet; ask again in a moment")
-        try:
-            labels = dict(question.gateway) if question.gateway else None
-            client = client_for(views.tables, question.client, gateway_labels=labels)
-            answer = explain(views, client, question.method, question.url, question.headers, question.sni)
-            answer = self._with_dns(self._as_it_is_now(answer), client)
-        except UnclearQuestion as error:
-            raise QuestionError(str(error)) from None
+        labels = dict(question.gateway) if question.gateway else None
+        client = client_for(views.tables, question.client, gateway_labels=labels)
+        answer = explain(views, client, question.method, question.url, question.headers, question.sni)
+        answer = self._with_dns(self._as_it_is_now(answer), client)
         return msgspec.json.decode(msgspec.json.encode(answer), type=dict[str, Any])
 
-    def _as_it_is_now(self, answer: Answer) -> Answer:
+    def _as_it_is_now(self, answer: Explanation) -> Explanation:
         """With the mode that a service has while it is not calm."""
         if answer.mode != Mode.KERNEL or answer.service is None:
             return answer
         why = self._why_restless({answer.service})
         return msgspec.structs.replace(answer, mode=Mode.PROXY.value, mode_reason=why) if why else answer
 
-    def _with_dns(self, answer: Answer, client: Client) -> Answer:
+    def _with_dns(self, answer: Explanation, client: Client) -> Explanation:
         """What is known of the pod that is asked for, beside its view."""
         pod = next((row for row in self.pods() if (row.namespace, row.name) == (client.namespace, client.name)), None)
         if pod is None or not pod.enrolled:
@@ -346,23 +339,23 @@ class RunningNode:
         )
         own = list(families(numbers))
         return render(
-            Page(
+            MetricsPage(
                 http=list(totals.http.values()),
                 tcp=list(totals.tcp.values()),
                 messages=list(totals.messages.values()),
                 sizes=self.snapshot.mesh.metrics.size_histograms,
-                destination=Reporter.DESTINATION in self.snapshot.mesh.metrics.reporters,
+                destination=MetricsReporter.DESTINATION in self.snapshot.mesh.metrics.reporters,
                 own=lambda left_out: (*own, *page_families(left_out, time.perf_counter() - began)),
             )
         )
 
-    def _upstreams(self) -> list[Upstream]:
+    def _upstreams(self) -> list[GroupGauges]:
         """Clusters with a policy; those that some clients see with another policy are added up."""
-        found: dict[tuple[str, str], Upstream] = {}
+        found: dict[tuple[str, str], GroupGauges] = {}
         for cluster, state in self._control.counters.states():
             key = (f"{cluster.host}:{cluster.port}", cluster.subset)
-            before = found.get(key, Upstream(*key, 0, 0, 0, 0))
-            found[key] = Upstream(
+            before = found.get(key, GroupGauges(*key, 0, 0, 0, 0))
+            found[key] = GroupGauges(
                 *key,
                 before.requests + state.requests,
                 before.connections + state.connections,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..registry.assemble import ObjectKey
 from ..registry.sources.api import Api
-from ..registry.sources.cluster import Verdict
+from ..registry.sources.cluster import ObjectVerdict
 from .election import PAUSE_SECONDS, Clock, Election, utc_now
 from .reconciler import Reconciler
 from .subresource import update_status
@@ -44,7 +44,7 @@ class Opinion(NamedTuple):
     message: str
 
 
-def opinion_of(verdict: Verdict) -> Opinion:
+def opinion_of(verdict: ObjectVerdict) -> Opinion:
     told = "; ".join(f"{item.path}: {item.message}" if item.path else item.message for item in verdict.problems)
     refused = any(item.refused for item in verdict.problems)
     if refused:
@@ -65,7 +65,7 @@ class StatusWriter(Reconciler[ObjectKey, Opinion]):
     def __init__(
         self,
         api: Api,
-        verdicts: Callable[[], Iterable[Verdict]],
+        verdicts: Callable[[], Iterable[ObjectVerdict]],
         enabled: Callable[[], bool],
         election: Election,
         random: Callable[[], float],

@@ -54,7 +54,7 @@ ToControl = Put | Complete | Children
 ToSupervisor = Put | Drop | Started | Ready
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class StoreEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the store."""
 
     fd: int
@@ -65,7 +65,7 @@ class FdStore:
     """The supervisor's side."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, StoreEntry] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -73,7 +73,7 @@ class FdStore:
     def put(self, name: str, fd: int, note: str = "") -> None:
         """Keep `fd`, which is the store's from now on."""
         self.drop(name)
-        self._kept[name] = Kept(fd=fd, note=note)
+        self._kept[name] = StoreEntry(fd=fd, note=note)
 
     def __contains__(self, name: str) -> bool:
         return name in self._kept
@@ -110,16 +110,16 @@ class StoreClient:
 
     def __init__(self, sock: socket.socket) -> None:
         self.channel: Channel[ToControl] = Channel(sock, ToControl)
-        self.kept: dict[str, Kept] = {}
+        self.kept: dict[str, StoreEntry] = {}
 
-    def load(self) -> Mapping[str, Kept]:
+    def load(self) -> Mapping[str, StoreEntry]:
         """Wait for the whole store; the descriptors in it are ours. Raises Closed."""
         while True:
             word, fds = self.channel.receive()
             if isinstance(word, Complete):
                 return self.kept
             if isinstance(word, Put):
-                self.kept[word.name] = Kept(fd=fds[0], note=word.note)
+                self.kept[word.name] = StoreEntry(fd=fds[0], note=word.note)
 
     def put(self, name: str, fd: int, note: str = "") -> None:
         """Have the supervisor keep a duplicate of `fd`, which stays ours."""

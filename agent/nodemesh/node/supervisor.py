@@ -37,7 +37,7 @@ HOPELESS = 3
 CONTROL_GRACE = 5.0
 
 
-class State(Enum):
+class AgentState(Enum):
     """Of the agent as a whole; `NEXT` says what may follow."""
 
     STARTING = auto()
@@ -48,12 +48,14 @@ class State(Enum):
 
 
 #: All changes go through `Supervisor._enter`.
-NEXT: Final[dict[State, frozenset[State]]] = {
-    State.STARTING: frozenset({State.RUNNING, State.STOPPING}),  # stopping where the start is hopeless
-    State.RUNNING: frozenset({State.HANDING_OVER, State.STOPPING}),
-    State.HANDING_OVER: frozenset({State.REPLACED, State.RUNNING, State.STOPPING}),  # running: the successor died
-    State.REPLACED: frozenset({State.STOPPING}),  # ended at the same moment
-    State.STOPPING: frozenset(),
+NEXT: Final[dict[AgentState, frozenset[AgentState]]] = {
+    AgentState.STARTING: frozenset({AgentState.RUNNING, AgentState.STOPPING}),  # stopping where the start is hopeless
+    AgentState.RUNNING: frozenset({AgentState.HANDING_OVER, AgentState.STOPPING}),
+    AgentState.HANDING_OVER: frozenset(
+        {AgentState.REPLACED, AgentState.RUNNING, AgentState.STOPPING}
+    ),  # running: the successor died
+    AgentState.REPLACED: frozenset({AgentState.STOPPING}),  # ended at the same moment
+    AgentState.STOPPING: frozenset(),
 }
 
 
@@ -62,7 +64,7 @@ class Supervisor:
 
     def __init__(self, options: RunOptions, store: FdStore, predecessor: upgrade.Predecessor | None = None) -> None:
         self.options = options
-        self.state = State.STARTING
+        self.state = AgentState.STARTING
         self.status = 0
         self.store = store
         arguments = [msgspec.json.encode(options).decode()]
@@ -92,7 +94,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, self._on_signal)
         try:
-            while self.state not in (State.STOPPING, State.REPLACED):
+            while self.state not in (AgentState.STOPPING, AgentState.REPLACED):
                 self._start_due()
                 self._wait(self._timeout())
                 self._take_signals()
@@ -109,8 +111,8 @@ class Supervisor:
         while self._signals:
             number = self._signals.pop(0)
             if number in (signal.SIGTERM, signal.SIGINT):
-                if self.state is not State.STOPPING:
-                    self._enter(State.STOPPING)
+                if self.state is not AgentState.STOPPING:
+                    self._enter(AgentState.STOPPING)
             elif number == signal.SIGHUP:  # log rotation: the workers open the access log anew
                 for worker in self.workers:
                     worker.signal(signal.SIGHUP)
@@ -154,7 +156,7 @@ class Supervisor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             fds = (theirs.fileno(), self._listener.fileno())
-            first = ["first"] if self.state is State.STARTING else []
+            first = ["first"] if self.state is AgentState.STARTING else []
             self.control.start(now, fds, [*(str(fd) for fd in fds), *first])
         self._channel = Channel(ours, ToSupervisor)
         self._poll.register(ours, select.POLLIN)
@@ -185,11 +187,11 @@ class Supervisor:
                 continue
             if child is self.control:
                 self._forget_channel()
-                if self.state is State.STARTING and status == HOPELESS:
-                    self._enter(State.STOPPING)
+                if self.state is AgentState.STARTING and status == HOPELESS:
+                    self._enter(AgentState.STOPPING)
                     self.status = 1
                     return
-                if self.state is State.HANDING_OVER:
+                if self.state is AgentState.HANDING_OVER:
                     continue
             how = signal.Signals(-status).name if status < 0 else status
             delay = max(0.0, (child.due or now) - now)
@@ -237,8 +239,8 @@ class Supervisor:
             self.store.put(word.name, fds.pop(0), word.note)
         elif isinstance(word, Drop):
             self.store.drop(word.name)
-        elif isinstance(word, Started) and self.state is State.STARTING:
-            self._enter(State.RUNNING)
+        elif isinstance(word, Started) and self.state is AgentState.STARTING:
+            self._enter(AgentState.RUNNING)
         elif isinstance(word, Ready) and self._predecessor is not None:
             self._predecessor.relieve()
             self._predecessor = None
@@ -262,11 +264,11 @@ class Supervisor:
         """A successor knocks: give it everything. Our control process has to end first, without cleaning up."""
         assert self._door is not None
         sock, _ = self._door.accept()
-        if self.state is not State.RUNNING:
+        if self.state is not AgentState.RUNNING:
             sock.close()
             return
         log.info("handing over to a successor")
-        self._enter(State.HANDING_OVER)
+        self._enter(AgentState.HANDING_OVER)
         self.control.signal(signal.SIGKILL)
         try:
             self._successor = upgrade.Successor(sock, self.store)
@@ -284,16 +286,16 @@ class Supervisor:
         self._poll.unregister(self._successor.fileno())
         self._successor.close()
         if ready:
-            self._enter(State.REPLACED)
+            self._enter(AgentState.REPLACED)
         else:
             self._take_back()
 
     def _take_back(self) -> None:
         log.warning("the successor died, going on")
         self._successor = None
-        self._enter(State.RUNNING)
+        self._enter(AgentState.RUNNING)
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: AgentState) -> None:
         assert state in NEXT[self.state], f"the agent cannot become {state} while it is {self.state}"
         self.state = state
 
@@ -302,7 +304,7 @@ class Supervisor:
     def _stop(self) -> None:
         """Control first: nothing new is redirected any more. Then the workers finish what they have. A second signal
         ends the patience."""
-        replaced = self.state is State.REPLACED
+        replaced = self.state is AgentState.REPLACED
         self._signals.clear()
         log.info("draining", workers=len(self.workers), grace=f"{self.options.grace:g}s", replaced=replaced)
         self.control.signal(signal.SIGKILL if replaced else signal.SIGTERM)
@@ -366,7 +368,7 @@ def run(options: RunOptions) -> int:
         supervisor = Supervisor(options, store, predecessor)
         bind_all(options, store)
         status = supervisor.run()
-        replaced = supervisor.state is State.REPLACED or (predecessor is not None and status != 0)
+        replaced = supervisor.state is AgentState.REPLACED or (predecessor is not None and status != 0)
         return status
     finally:
         store.clear()

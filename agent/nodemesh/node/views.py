@@ -14,7 +14,7 @@ BASE = 0
 BASE_CLIENT = Client(namespace="default")
 
 
-class Seen:
+class KernelView:
     """What a view has for the kernel, with the addresses of names as they are now."""
 
     def __init__(self, view: View, resolved: Mapping[str, tuple[str, ...]]) -> None:

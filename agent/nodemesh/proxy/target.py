@@ -15,7 +15,7 @@ from .outlet import Outlet
 from .transport import Handler, Transport
 
 
-class Connections:
+class EndpointConnections:
     """The connections that are kept to one endpoint: what `Host.pool` is, as its cluster knows it."""
 
     __slots__ = ()
@@ -100,7 +100,7 @@ class Target:
         """Close one idle connection, to make room where `maxConnections` is reached by other pods' idle ones."""
         for host in self._hosts():
             pool = host.pool
-            if isinstance(pool, Connections) and pool.evict_one():
+            if isinstance(pool, EndpointConnections) and pool.evict_one():
                 return True
         return False
 
@@ -108,7 +108,7 @@ class Target:
         """A pod is gone: close its idle connections."""
         for host in self._hosts():
             pool = host.pool
-            if isinstance(pool, Connections):
+            if isinstance(pool, EndpointConnections):
                 pool.drop_lane(lane)
 
     @property
@@ -124,5 +124,5 @@ def drain(hosts: list[Host]) -> None:
     """Close endpoints' idle connections; the others close after their present request."""
     for host in hosts:
         pool = host.pool
-        if isinstance(pool, Connections):
+        if isinstance(pool, EndpointConnections):
             pool.drain()

@@ -51,7 +51,7 @@ def key_of(item: Object[Any]) -> ObjectKey:
     return ObjectKey(item.kind, namespace, item.meta.name, item.group)
 
 
-class Source(NamedTuple):
+class ServiceSource(NamedTuple):
     """The object that a service comes from: a Service or a ServiceEntry."""
 
     kind: str
@@ -62,7 +62,7 @@ class Source(NamedTuple):
 class Reference(NamedTuple):
     """A service's slice names a workload and its addresses."""
 
-    source: Source
+    source: ServiceSource
     piece: str
     addresses: tuple[str, ...]
 
@@ -82,11 +82,11 @@ class Assembler:
         self._references: dict[str, tuple[Reference, ...]] = {}  # by the workload's key
         self._gone: dict[str, str] = {}  # the uid of the last pod of that key that went, while slices name one
         self._pods_by_label: dict[str, dict[tuple[str, str], dict[str, Object[Any]]]] = {}  # by namespace
-        self._built: dict[Source, tuple[Service, ...]] = {}
-        self._sources: dict[str, set[Source]] = {}  # by host
+        self._built: dict[ServiceSource, tuple[Service, ...]] = {}
+        self._sources: dict[str, set[ServiceSource]] = {}  # by host
         self.site = Site(cluster=cluster, remote=remote)
-        self._applicants: Mapping[Source, tuple[Applicant, ...]] = {}  # for addresses of the mesh's own
-        self._held: Mapping[Source, tuple[int, ...]] = {}  # places of such addresses that hosts have from others
+        self._applicants: Mapping[ServiceSource, tuple[Applicant, ...]] = {}  # for addresses of the mesh's own
+        self._held: Mapping[ServiceSource, tuple[int, ...]] = {}  # places of such addresses that hosts have from others
         self._allocated: Mapping[tuple[str, str], tuple[str, ...]] = {}  # by namespace and host
 
     def of_kind(self, kind: str) -> dict[str, Object[Any]]:
@@ -111,7 +111,7 @@ class Assembler:
         for key, after in changes.items():
             items = [item for item in (before[key], after) if item is not None]
             if key.kind == "EndpointSlice":
-                sources |= {Source("Service", *slice_service(item)) for item in items}
+                sources |= {ServiceSource("Service", *slice_service(item)) for item in items}
                 pods |= {pod for item in items for pod in map(pod_key, targets_of(item)) if self._lacks_address(pod)}
             elif key.kind in ("Pod", "WorkloadEntry"):
                 touched.setdefault(key.namespace, []).extend(labels_of(item) for item in items)
@@ -159,7 +159,7 @@ class Assembler:
                     self._references.pop(target, None)
                     unnamed.add(target)
         if after is not None:
-            source = Source("Service", *slice_service(after))
+            source = ServiceSource("Service", *slice_service(after))
             self._slices.setdefault(slice_service(after), {})[key.name] = after
             for target, addresses in targets_of(after).items():
                 held = self._references.get(target, ())
@@ -214,23 +214,23 @@ class Assembler:
     def _removed(kind: str, changes: Mapping[ObjectKey, Object[Any] | None]) -> set[ObjectKey]:
         return {key for key, item in changes.items() if key.kind == kind and item is None}
 
-    def _all_sources(self) -> set[Source]:
+    def _all_sources(self) -> set[ServiceSource]:
         return {source_of(key) for kind in ("Service", "ServiceEntry") for key in self._keys(kind)}
 
-    def _selecting(self, namespace: str, label_sets: list[Mapping[str, str]]) -> set[Source]:
+    def _selecting(self, namespace: str, label_sets: list[Mapping[str, str]]) -> set[ServiceSource]:
         """The services and entries of the namespace that may have a workload with such labels as an endpoint."""
         pairs = {pair for labels in label_sets for pair in labels.items()}
-        found: set[Source] = set()
+        found: set[ServiceSource] = set()
         for name, service in self._objects.get("Service", {}).get(namespace, {}).items():
             selector = service.spec.selector
             if selector and all(pair in pairs for pair in selector.items()):
-                found.add(Source("Service", namespace, name))
+                found.add(ServiceSource("Service", namespace, name))
         for name, entry in self._objects.get("ServiceEntry", {}).get(namespace, {}).items():
             if entry.spec.workload_selector is not None:
-                found.add(Source("ServiceEntry", namespace, name))
+                found.add(ServiceSource("ServiceEntry", namespace, name))
         return found
 
-    def _rebuild(self, pods: set[ObjectKey], entries: set[ObjectKey], sources: set[Source]) -> None:
+    def _rebuild(self, pods: set[ObjectKey], entries: set[ObjectKey], sources: set[ServiceSource]) -> None:
         if pods or entries:
             self.workloads = self._rebuilt_workloads(pods, entries)
         dirty: set[str] = set()
@@ -286,7 +286,7 @@ class Assembler:
                 workloads[name] = workload
         return workloads
 
-    def _allocate(self, sources: set[Source]) -> set[str]:
+    def _allocate(self, sources: set[ServiceSource]) -> set[str]:
         """Give addresses to the hosts of these sources that are to have some and, where that leads to others, to all;
         the hosts whose addresses changed."""
         entries = [source for source in sources if source.kind == "ServiceEntry"]
@@ -310,12 +310,12 @@ class Assembler:
         keys = before.keys() | self._allocated.keys()
         return {key[1] for key in keys if before.get(key) != self._allocated.get(key)}
 
-    def _with_allocated(self, service: Service, source: Source) -> Service:
+    def _with_allocated(self, service: Service, source: ServiceSource) -> Service:
         if source not in self._applicants or not applies(service, self.site.allocate):
             return service
         return msgspec.structs.replace(service, allocated=self._allocated.get((service.namespace, service.host), ()))
 
-    def _rebuild_source(self, source: Source, backends: Backends) -> set[str]:
+    def _rebuild_source(self, source: ServiceSource, backends: Backends) -> set[str]:
         """Build one source's services again; the hosts that changed by it."""
         item = self._objects.get(source.kind, {}).get(source.namespace, {}).get(source.name)
         before = self._built.get(source, ())
@@ -345,8 +345,8 @@ class Assembler:
         return changed
 
 
-def source_of(key: ObjectKey) -> Source:
-    return Source(key.kind, key.namespace, key.name)
+def source_of(key: ObjectKey) -> ServiceSource:
+    return ServiceSource(key.kind, key.namespace, key.name)
 
 
 def precedence(service: Service) -> tuple[bool, float, str, str]:

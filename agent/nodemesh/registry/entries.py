@@ -13,7 +13,7 @@ from .allocate import ALLOCATED
 from .protocols import protocol_of_name
 from .services import Backends, canonical_address, distribution_of, resolve_export_to, selects
 from .site import Site
-from .snapshot import Endpoint, Protocol, Resolution, Service, ServicePort, Workload
+from .snapshot import Endpoint, Protocol, RegistryPort, Resolution, Service, Workload
 from .workloads import locality_of_entry
 
 UNIX = "unix://"
@@ -23,7 +23,7 @@ def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site)
     spec, meta = entry.spec, entry.meta
     resolution = Resolution(spec.resolution.value) if spec.resolution else Resolution.NONE
     ports = tuple(
-        ServicePort(
+        RegistryPort(
             number=port.number or 0,
             name=port.name or "",
             protocol=protocol_of_name(port.protocol or "") or Protocol.AUTO,
@@ -39,7 +39,7 @@ def services_of(entry: Object[ServiceEntrySpec], backends: Backends, site: Site)
             ports=ports,
             endpoints={port.number or 0: endpoints_of_port(entry, host, port, backends) for port in spec.ports},
             resolution=resolution,
-            external=spec.location is not serviceentry.Location.MESH_INTERNAL,
+            external=spec.location is not serviceentry.EntryLocation.MESH_INTERNAL,
             kind="ServiceEntry",
             entry=meta.name,
             labels=meta.labels,
@@ -80,7 +80,7 @@ def endpoints_of_port(
         return tuple(selected_endpoints(selector_of(spec), port, backends))
     if spec.endpoints:
         return tuple(inline_endpoint(endpoint, port, entry.meta.namespace) for endpoint in spec.endpoints)
-    if spec.resolution in (serviceentry.Resolution.DNS, serviceentry.Resolution.DNS_ROUND_ROBIN):
+    if spec.resolution in (serviceentry.EntryResolution.DNS, serviceentry.EntryResolution.DNS_ROUND_ROBIN):
         return (Endpoint(address=host, port=port.target_port or port.number or 0),)
     return ()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from .snapshot import Endpoint, Resolution, Service, ServicePort
+from .snapshot import Endpoint, RegistryPort, Resolution, Service
 
 ENTRY = "ServiceEntry"
 
@@ -39,7 +39,7 @@ def alike(one: Service, other: Service) -> bool:
     )
 
 
-def joined(ports: tuple[ServicePort, ...], more: Iterable[ServicePort]) -> tuple[ServicePort, ...]:
+def joined(ports: tuple[RegistryPort, ...], more: Iterable[RegistryPort]) -> tuple[RegistryPort, ...]:
     """A port that both have is the first one's."""
     numbers = {port.number for port in ports}
     return (*ports, *(port for port in more if port.number not in numbers))
@@ -56,7 +56,7 @@ def with_all_endpoints(service: Service, candidates: Iterable[Service]) -> Servi
     return replace(service, endpoints={port.number: endpoints_of(port, sources) for port in service.ports})
 
 
-def endpoints_of(port: ServicePort, sources: Iterable[Service]) -> tuple[Endpoint, ...]:
+def endpoints_of(port: RegistryPort, sources: Iterable[Service]) -> tuple[Endpoint, ...]:
     """Endpoints with addresses belong to a port by its name, those that are looked up by its number (Istio's EDS and
     CDS)."""
     found: dict[tuple[str, int], Endpoint] = {}

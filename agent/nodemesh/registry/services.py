@@ -12,7 +12,7 @@ from ..config.meta import Object
 from ..config.workload import WorkloadEntrySpec
 from .protocols import select_protocol
 from .site import Site
-from .snapshot import Endpoint, Health, Locality, Resolution, Service, ServicePort, Workload
+from .snapshot import Endpoint, Health, Locality, RegistryPort, Resolution, Service, Workload
 
 EXPORT_TO_ANNOTATION = "networking.istio.io/exportTo"
 TRAFFIC_DISTRIBUTION_ANNOTATION = "networking.istio.io/traffic-distribution"
@@ -75,7 +75,7 @@ def service_of(
     """Slices count where there are any; else the pods and workload entries that the selector selects."""
     spec, meta = service.spec, service.meta
     ports = tuple(
-        ServicePort(
+        RegistryPort(
             number=port.port,
             name=port.name,
             protocol=select_protocol(port.port, port.name, port.app_protocol, port.protocol),

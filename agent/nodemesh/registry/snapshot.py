@@ -101,7 +101,7 @@ class Endpoint(Record, frozen=True, kw_only=True):
     nodes: tuple[str, ...] = ()
 
 
-class ServicePort(Record, frozen=True, kw_only=True):
+class RegistryPort(Record, frozen=True, kw_only=True):
     number: int
     name: str = ""
     protocol: Protocol = Protocol.AUTO
@@ -117,7 +117,7 @@ class Service(Record, frozen=True, kw_only=True):
     external_addresses: tuple[str, ...] = ()  # those of them that the host's name does not stand for
     published: tuple[str, ...] = ()  # where a load balancer offers it
     allocated: tuple[str, ...] = ()  # of the mesh's own, for a host that has none: IPv4, IPv6
-    ports: tuple[ServicePort, ...] = ()
+    ports: tuple[RegistryPort, ...] = ()
     endpoints: Mapping[int, tuple[Endpoint, ...]] = {}  # by service port number
     resolution: Resolution = Resolution.STATIC
     external: bool = False  # MESH_EXTERNAL
@@ -137,7 +137,7 @@ class Service(Record, frozen=True, kw_only=True):
     created: float = 0.0
     location: Location = Location()
 
-    def port(self, number: int) -> ServicePort | None:
+    def port(self, number: int) -> RegistryPort | None:
         return next((port for port in self.ports if port.number == number), None)
 
 

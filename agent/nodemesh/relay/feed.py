@@ -19,7 +19,7 @@ REMEMBERED_BYTES = 32 * 2**20
 Name = tuple[str, str]  # namespace, name
 
 
-class Change(NamedTuple):
+class FeedChange(NamedTuple):
     """`piece` is an event for all; `version` its resourceVersion."""
 
     version: int
@@ -31,7 +31,7 @@ class Change(NamedTuple):
         return len(self.piece.plain) + len(self.piece.deflated)
 
 
-class Block:
+class FeedBlock:
     """Some objects, by name."""
 
     __slots__ = ("_piece", "lines", "size")
@@ -68,12 +68,12 @@ class Feed:
 
     def __init__(self) -> None:
         self.version = 0
-        self.changes: deque[Change] = deque()
+        self.changes: deque[FeedChange] = deque()
         self._size = 0  # of these, in bytes
         self.first = 0  # the count of the oldest change that is remembered
         self._floor = 0  # who is before this version must start over
-        self._blocks: list[Block] = [Block()]
-        self._places: dict[Name, Block] = {}
+        self._blocks: list[FeedBlock] = [FeedBlock()]
+        self._places: dict[Name, FeedBlock] = {}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -89,7 +89,7 @@ class Feed:
         self.changes.clear()
         self._size = 0
         self._floor = self.version = version
-        self._blocks, self._places = [Block()], {}
+        self._blocks, self._places = [FeedBlock()], {}
         for name, line in objects.items():
             self._put(name, line)
 
@@ -135,7 +135,7 @@ class Feed:
             block = None
         if block is None:
             if not self._blocks[-1].has_room(name, line):
-                self._blocks.append(Block())
+                self._blocks.append(FeedBlock())
             block = self._places[name] = self._blocks[-1]
         block.put(name, line)
 
@@ -151,7 +151,7 @@ class Feed:
 
     def _note(self, line: bytes, version: int) -> None:
         self.version = max(self.version, version)
-        made = Change(version, piece(line))
+        made = FeedChange(version, piece(line))
         self.changes.append(made)
         self._size += made.size
         while len(self.changes) > REMEMBERED or (self._size > REMEMBERED_BYTES and len(self.changes) > 1):

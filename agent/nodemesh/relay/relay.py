@@ -22,7 +22,7 @@ from .collection import Collection
 from .doors import Doors
 from .feed import Feed
 from .reviews import Reviews
-from .server import Server
+from .server import RelayServer
 
 #: Seconds between looks at the certificate's files.
 LOOK = 10.0
@@ -53,7 +53,7 @@ def relayed() -> tuple[Resource, ...]:
     return (*found, msgspec.structs.replace(DEFINITIONS, optional=True))
 
 
-class Relay:
+class ApiRelay:
     """`run` serves until cancelled."""
 
     def __init__(self, api: Api, options: RelayOptions, random: Random = random.random) -> None:
@@ -61,7 +61,7 @@ class Relay:
         self.outage = Outage()
         self.collections = [Collection(api, item, random, self.outage, self._changed) for item in relayed()]
         reviews = Reviews(api, options.audience, time.monotonic) if options.accounts else None
-        self.server = Server(self.collections, reviews, frozenset(options.accounts))
+        self.server = RelayServer(self.collections, reviews, frozenset(options.accounts))
         self.port = 0  # that is listened at
 
     def _changed(self, feed: Feed, pressing: bool) -> None:
@@ -134,7 +134,7 @@ def _stamp(path: str) -> int:
         return 0
 
 
-async def serve(relay: Relay) -> None:
+async def serve(relay: ApiRelay) -> None:
     """Until SIGTERM or SIGINT. Raises RelayError."""
     running = asyncio.ensure_future(relay.run())
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -47,7 +47,7 @@ class _Turns:
         self.asked = 0  # requests that wait, or are under way
 
 
-class Account(NamedTuple):
+class UserInfo(NamedTuple):
     """Whose a token is: a user name, empty where it is nobody's, and the node that its pod is on where that is told."""
 
     user: str
@@ -76,14 +76,14 @@ class Reviews:
         self._api = api
         self._audience = audience
         self._now = now
-        self._good: OrderedDict[bytes, tuple[float, Account]] = OrderedDict()
-        self._bad: OrderedDict[bytes, tuple[float, Account]] = OrderedDict()
+        self._good: OrderedDict[bytes, tuple[float, UserInfo]] = OrderedDict()
+        self._bad: OrderedDict[bytes, tuple[float, UserInfo]] = OrderedDict()
         self._turns: dict[str, _Turns] = {}
 
-    async def account(self, token: str, address: str = "") -> Account:
+    async def account(self, token: str, address: str = "") -> UserInfo:
         """Whose the token is that an address sends. Raises ApiError where the API server cannot be asked, and Busy."""
         if not token or len(token) > LONGEST:
-            return Account("")
+            return UserInfo("")
         key = hashlib.sha256(token.encode()).digest()
         known = self._known(key)
         if known is not None:
@@ -104,18 +104,18 @@ class Reviews:
             if not turns.asked:
                 self._turns.pop(address, None)
 
-    def _known(self, key: bytes) -> Account | None:
+    def _known(self, key: bytes) -> UserInfo | None:
         until, account = self._good.get(key) or self._bad.get(key) or (0.0, None)
         return account if self._now() < until else None
 
-    async def _review(self, key: bytes, token: str) -> Account:
+    async def _review(self, key: bytes, token: str) -> UserInfo:
         spec = {"token": token, **({"audiences": [self._audience]} if self._audience else {})}
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
         answer = await self._api.send("POST", PATH, msgspec.Raw(msgspec.json.encode(body)))
         status = msgspec.json.decode(answer, type=_Review).status
         good = status.authenticated and (not self._audience or self._audience in (status.audiences or ()))
         nodes = (status.user.extra or {}).get(NODE) or [""]
-        found = Account(status.user.username, nodes[0]) if good else Account("")
+        found = UserInfo(status.user.username, nodes[0]) if good else UserInfo("")
         kept, other = (self._good, self._bad) if good else (self._bad, self._good)
         other.pop(key, None)
         kept[key] = self._now() + (GOOD if good else BAD), found

@@ -12,7 +12,7 @@ from ..registry.sources.api import ApiError
 from ..registry.sources.watch import INITIAL_EVENTS_END
 from .collection import Collection
 from .feed import Feed
-from .reviews import Account, Busy, Reviews
+from .reviews import Busy, Reviews, UserInfo
 from .trim import PARTIAL
 from .wire import Piece, ending, event, opening, piece
 
@@ -30,7 +30,7 @@ PATIENCE = 60.0
 LONGEST = 3600.0
 
 
-class Refused(Exception):
+class StatusError(Exception):
     """A request that is answered with a Status."""
 
     def __init__(self, code: int, reason: str, message: str) -> None:
@@ -44,7 +44,7 @@ def status(code: int, reason: str, message: str) -> bytes:
     return msgspec.json.encode({**named, "message": message, "reason": reason, "code": code})
 
 
-class Watcher:
+class ServedWatch:
     """One watch: how far it is, and where its bytes go."""
 
     __slots__ = ("at", "deflate", "ended", "feed", "kind", "transport")
@@ -76,7 +76,7 @@ class Watcher:
             self.transport.write(data)
 
 
-class Server:
+class RelayServer:
     """`collections` by the path of each in every version. `accounts` are the user names that are served."""
 
     def __init__(self, collections: Iterable[Collection], reviews: Reviews | None, accounts: frozenset[str]) -> None:
@@ -86,7 +86,7 @@ class Server:
         self._collections = list(dict.fromkeys(item for item, _ in self._paths.values()))
         self._reviews = reviews
         self._accounts = accounts
-        self._watchers: dict[Feed, set[Watcher]] = {}
+        self._watchers: dict[Feed, set[ServedWatch]] = {}
         self._due: set[Feed] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.requests = 0
@@ -128,7 +128,7 @@ class Server:
             for watcher in list(self._watchers.get(feed, ())):
                 self._bring(watcher, joined)
 
-    def _bring(self, watcher: Watcher, joined: dict[tuple[int, bool], bytes]) -> None:
+    def _bring(self, watcher: ServedWatch, joined: dict[tuple[int, bool], bytes]) -> None:
         """What has happened since; the same bytes for all who are where this one is."""
         feed = watcher.feed
         if watcher.at < feed.first:
@@ -145,7 +145,7 @@ class Server:
             self._write(watcher, joined[key])
             watcher.at = feed.end
 
-    def _write(self, watcher: Watcher, data: bytes) -> None:
+    def _write(self, watcher: ServedWatch, data: bytes) -> None:
         self.sent += len(data)
         watcher.write(data)
 
@@ -187,41 +187,41 @@ class Server:
             account = await self._account(request)
             item, version = self._paths.get(request.path, (None, ""))
             if item is None:
-                raise Refused(403, "Forbidden", f"the relay does not serve {request.path}")
+                raise StatusError(403, "Forbidden", f"the relay does not serve {request.path}")
             if not item.reflector.synced:
-                raise Refused(503, "ServiceUnavailable", f"the relay does not know {item.resource.name} yet")
+                raise StatusError(503, "ServiceUnavailable", f"the relay does not know {item.resource.name} yet")
             if item.absent or version != item.reflector.version:
-                raise Refused(404, "NotFound", "the server could not find the requested resource")
+                raise StatusError(404, "NotFound", "the server could not find the requested resource")
             feed, metadata = self._feed(item, request, account)
             if request.query.get("watch") in ("true", "1"):
                 return await self._watch(request, item, feed, metadata)
             return self._list(item, version, feed, metadata)
-        except Refused as refused:
+        except StatusError as refused:
             self.refused += 1
             headers = {"Retry-After": "1"} if refused.code in (429, 503) else None
             body = status(refused.code, refused.reason, str(refused))
             return web.Response(body=body, status=refused.code, headers=headers, content_type="application/json")
 
-    async def _account(self, request: web.Request) -> Account:
+    async def _account(self, request: web.Request) -> UserInfo:
         if self._reviews is None:
-            return Account("")
+            return UserInfo("")
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
             token = token.strip() if scheme.lower() == "bearer" else ""
             account = await self._reviews.account(token, request.remote or "")
         except Busy as busy:
-            raise Refused(429, "TooManyRequests", str(busy)) from None
+            raise StatusError(429, "TooManyRequests", str(busy)) from None
         except (ApiError, msgspec.DecodeError) as error:
-            raise Refused(503, "ServiceUnavailable", f"the API server reviews no token: {error}") from None
+            raise StatusError(503, "ServiceUnavailable", f"the API server reviews no token: {error}") from None
         if not account.user:
-            raise Refused(401, "Unauthorized", "Unauthorized")
+            raise StatusError(401, "Unauthorized", "Unauthorized")
         if account.user not in self._accounts:
-            raise Refused(403, "Forbidden", f"{account.user} is no agent")
+            raise StatusError(403, "Forbidden", f"{account.user} is no agent")
         return account
 
     @staticmethod
-    def _feed(item: Collection, request: web.Request, account: Account) -> tuple[Feed, bool]:
-        """What is asked for, and whether as metadata alone. Raises Refused."""
+    def _feed(item: Collection, request: web.Request, account: UserInfo) -> tuple[Feed, bool]:
+        """What is asked for, and whether as metadata alone. Raises StatusError."""
         metadata = "PartialObjectMetadata" in request.headers.get("Accept", "")
         selector, labels = request.query.get("fieldSelector", ""), request.query.get("labelSelector", "")
         if selector == item.resource.field_selector:
@@ -229,13 +229,13 @@ class Server:
         field, _, node = selector.partition("=")
         node = node.lstrip("=")
         if labels or (selector and (item.resource.kind != "Pod" or field != "spec.nodeName" or not node)):
-            raise Refused(400, "BadRequest", "the relay knows no selector but spec.nodeName of pods")
+            raise StatusError(400, "BadRequest", "the relay knows no selector but spec.nodeName of pods")
         if not selector:
             if metadata != (item.resource.metadata_only or item.resource.kind == "Pod"):
-                raise Refused(403, "Forbidden", f"the relay serves {item.resource.plural} in another form only")
+                raise StatusError(403, "Forbidden", f"the relay serves {item.resource.plural} in another form only")
             return item.partial, metadata
         if account.node and account.node != node:
-            raise Refused(403, "Forbidden", f"the pods of node {node} are none of yours, on {account.node}")
+            raise StatusError(403, "Forbidden", f"the pods of node {node} are none of yours, on {account.node}")
         return item.feed_of_node(node), False
 
     def _list(self, item: Collection, version: str, feed: Feed, metadata: bool) -> web.Response:
@@ -262,7 +262,7 @@ class Server:
         transport = request.transport
         if not isinstance(transport, asyncio.Transport):
             return response
-        watcher = Watcher(feed, kind, transport, deflate)
+        watcher = ServedWatch(feed, kind, transport, deflate)
         self._write(watcher, opening(deflate))
         if at is None:
             gone = event("ERROR", status(410, "Expired", "too old resource version"))
@@ -305,12 +305,12 @@ def bookmark(kind: bytes, version: int, *, initial: bool = False) -> Piece:
 
 
 def resource_version(query: Mapping[str, str], now: int) -> int:
-    """From where to go on; from now on where nothing is said. Raises Refused."""
+    """From where to go on; from now on where nothing is said. Raises StatusError."""
     given = query.get("resourceVersion", "")
     if given in ("", "0"):
         return now
     if not given.isdecimal() or len(given) > 20:
-        raise Refused(400, "BadRequest", f"resourceVersion: {given[:40]!r} is no version")
+        raise StatusError(400, "BadRequest", f"resourceVersion: {given[:40]!r} is no version")
     return int(given)
 
 

@@ -12,7 +12,6 @@ from ..reasons import Reason
 from ..registry.snapshot import Health, Resolution
 from .decision import (
     Decision,
-    Destination,
     DirectResponse,
     Failure,
     HeaderOps,
@@ -20,6 +19,7 @@ from .decision import (
     HttpVersion,
     Redirect,
     Route,
+    WeightedCluster,
 )
 from .frontend import Frontend, Mode
 from .question import Question
@@ -41,11 +41,11 @@ FAILURES = {
 GATEWAY_MODE = "gateways are served by the proxy"
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ExplanationPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base of the parts of an explanation, as they appear in JSON."""
 
 
-class ExplainedEndpoint(Answer, frozen=True, kw_only=True):
+class ExplainedEndpoint(ExplanationPart, frozen=True, kw_only=True):
     address: str
     port: int
     health: str
@@ -53,7 +53,7 @@ class ExplainedEndpoint(Answer, frozen=True, kw_only=True):
     locality: str = ""
 
 
-class ExplainedDestination(Answer, frozen=True, kw_only=True):
+class ExplainedDestination(ExplanationPart, frozen=True, kw_only=True):
     """`known` is false where no service, port or subset of that name exists. `upstream_http` is http/1.1, http/2 or
     client (as it speaks), `http_reason` the word for what settles that; both are empty where no request is sent."""
 
@@ -68,14 +68,14 @@ class ExplainedDestination(Answer, frozen=True, kw_only=True):
     http_reason: str = ""
 
 
-class ExplainedRule(Answer, frozen=True, kw_only=True):
+class ExplainedRule(ExplanationPart, frozen=True, kw_only=True):
     path: str
     name: str = ""
     file: str = ""
     line: int = 0
 
 
-class Explanation(Answer, frozen=True, kw_only=True):
+class Explanation(ExplanationPart, frozen=True, kw_only=True):
     """The answer to one question. `outcome` is one of route, redirect, direct_response, no_rule, no_host,
     unknown_destination, no_endpoints, no_backend, misdirected, passthrough, blackhole, no_listener, refused."""
 
@@ -160,7 +160,7 @@ def reason_word(reason: Reason) -> str:
     return reason.name.lower() if reason is not Reason.NONE else ""
 
 
-def is_served(destination: Destination) -> bool:
+def is_served(destination: WeightedCluster) -> bool:
     cluster = destination.cluster
     if cluster is None:
         return False
@@ -169,7 +169,7 @@ def is_served(destination: Destination) -> bool:
     return any(endpoint.health is not Health.UNREADY for endpoint in cluster.endpoints)
 
 
-def explained_destination(destination: Destination, *, is_request: bool) -> ExplainedDestination:
+def explained_destination(destination: WeightedCluster, *, is_request: bool) -> ExplainedDestination:
     cluster = destination.cluster
     _, _, rest = destination.cluster_name.partition("|")
     port, _, rest = rest.partition("|")

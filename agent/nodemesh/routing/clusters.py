@@ -27,13 +27,13 @@ from .client import Client
 from .decision import (
     Algorithm,
     Cluster,
+    ConnectionPool,
     HashPolicy,
     HttpReason,
     HttpVersion,
     Keepalive,
     LoadBalancer,
     Outlier,
-    Pool,
     Tunnel,
     UpstreamTls,
     Warmup,
@@ -220,7 +220,7 @@ def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
         upstream_http=HttpVersion.CLIENT,
         http_reason=HttpReason.PASSTHROUGH,
         load_balancer=PASSED_THROUGH,
-        pool=Pool(connect_timeout=seconds(mesh.connect_timeout), idle_timeout=PASSTHROUGH_IDLE),
+        pool=ConnectionPool(connect_timeout=seconds(mesh.connect_timeout), idle_timeout=PASSTHROUGH_IDLE),
         external=True,
     )
 
@@ -279,9 +279,9 @@ def hash_policy_of(settings: ConsistentHashLB) -> HashPolicy | None:
     )
 
 
-def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec) -> Pool:
+def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec) -> ConnectionPool:
     """Zero means unset, as in Istio, but for the TCP idle timeout, where it switches it off."""
-    base = Pool(connect_timeout=seconds(mesh.connect_timeout))
+    base = ConnectionPool(connect_timeout=seconds(mesh.connect_timeout))
     if settings is None:
         return base
     if settings.tcp is not None:
@@ -319,10 +319,10 @@ def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec) -> Po
     return base
 
 
-def retry_budget_of(settings: RetryBudget | None) -> decision.RetryBudget | None:
+def retry_budget_of(settings: RetryBudget | None) -> decision.RetryBudgetPolicy | None:
     if settings is None:
         return None
-    return decision.RetryBudget(
+    return decision.RetryBudgetPolicy(
         percent=20.0 if settings.percent is None else settings.percent,
         min_concurrency=3 if settings.min_retry_concurrency is None else settings.min_retry_concurrency,
         interval=seconds(settings.budget_interval),

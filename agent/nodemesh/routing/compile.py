@@ -13,10 +13,19 @@ from ..config.meta import Object
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Service, Snapshot
 from .destinationrules import merge_destination_rules, rule_host
-from .gatewayapi.attach import Attached, attach
+from .gatewayapi.attach import AttachResult, attach
 from .locality import HOSTNAME
 from .ownership import compile_owned
-from .tables import VIRTUAL_SERVICE, DestinationRule, Gateway, Rollout, Sidecar, Tables, Telemetry, VirtualService
+from .tables import (
+    VIRTUAL_SERVICE,
+    DestinationRule,
+    Gateway,
+    Sidecar,
+    StagedRollout,
+    Tables,
+    TelemetryEntry,
+    VirtualService,
+)
 from .virtualhosts import index_virtual_hosts, wildcards
 from .virtualservices import compile_virtual_service, delegate_keys
 
@@ -38,7 +47,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     sidecars = previous.sidecars if before.sidecars is snapshot.sidecars else compile_sidecars(snapshot)
     telemetries = previous.telemetries if before.telemetries is snapshot.telemetries else compile_telemetries(snapshot)
     gateways = previous.gateways if before.gateways is snapshot.gateways else compile_gateways(snapshot)
-    attached = attach(snapshot, previous=previous.attached if isinstance(previous.attached, Attached) else None)
+    attached = attach(snapshot, previous=previous.attached if isinstance(previous.attached, AttachResult) else None)
     rollouts = compile_rollouts(snapshot, virtual_services, destination_rules, previous)
     patched = [rule for rollout in rollouts for rule in rollout.virtual_services.values() if rule is not None]
     repatched = [rules for rollout in rollouts for rules in rollout.destination_rules.values() if rules is not None]
@@ -171,7 +180,7 @@ def compile_rollouts(
     virtual_services: Mapping[str, VirtualService],
     destination_rules: Mapping[str, tuple[DestinationRule, ...]],
     previous: Tables,
-) -> tuple[Rollout, ...]:
+) -> tuple[StagedRollout, ...]:
     """What each rolled-out object would change in the tables, by itself."""
     if not snapshot.rollouts:
         return ()
@@ -185,7 +194,7 @@ def compile_rollouts(
         patch = difference(compile_virtual_services(changed, snapshot, base), virtual_services)
         rules_patch = difference(compile_destination_rules(changed, snapshot, base), destination_rules)
         touched = [each for key in patch for each in (patch[key], virtual_services.get(key)) if each is not None]
-        rollout = Rollout(
+        rollout = StagedRollout(
             id=staged.id,
             kind=item.kind,
             key=item.meta.key,
@@ -222,9 +231,9 @@ def compile_sidecars(snapshot: Snapshot) -> tuple[Sidecar, ...]:
     return tuple(sorted(found, key=lambda sidecar: (sidecar.created, sidecar.key)))
 
 
-def compile_telemetries(snapshot: Snapshot) -> tuple[Telemetry, ...]:
+def compile_telemetries(snapshot: Snapshot) -> tuple[TelemetryEntry, ...]:
     found = [
-        Telemetry(
+        TelemetryEntry(
             key=key,
             namespace=item.meta.namespace,
             selector=item.spec.selector.match_labels if item.spec.selector is not None else {},

@@ -8,7 +8,7 @@ from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Service
 from .decision import Failure, Route, Rule
 from .gatewayapi.rows import connection_row
 from .lookup import Lookup
-from .memo import Memo, Pool
+from .memo import TablesMemo, ValuePool
 from .names import specificity
 from .routes import RouteBuilder
 from .sight import Sight
@@ -22,10 +22,13 @@ class ServiceConnections:
     __slots__ = ("_memo", "_sight")
 
     def __init__(
-        self, sight: Sight, pool: Pool[tuple[str, int], ConnectionRules], previous: ServiceConnections | None = None
+        self,
+        sight: Sight,
+        pool: ValuePool[tuple[str, int], ConnectionRules],
+        previous: ServiceConnections | None = None,
     ) -> None:
         self._sight = sight
-        self._memo: Memo[tuple[str, int], ConnectionRules] = Memo(
+        self._memo: TablesMemo[tuple[str, int], ConnectionRules] = TablesMemo(
             sight.tables, previous._memo if previous is not None else None, pool
         )
 

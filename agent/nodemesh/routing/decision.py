@@ -119,7 +119,7 @@ class HttpReason(StrEnum):
 UNLIMITED = 2**32 - 1
 
 
-class Pool(Value, frozen=True, kw_only=True):
+class ConnectionPool(Value, frozen=True, kw_only=True):
     """Connection pool and circuit breaker of one cluster."""
 
     max_connections: int = UNLIMITED
@@ -137,7 +137,7 @@ class Pool(Value, frozen=True, kw_only=True):
     ping_timeout: float = 0.0
 
 
-class RetryBudget(Value, frozen=True, kw_only=True):
+class RetryBudgetPolicy(Value, frozen=True, kw_only=True):
     percent: float = 20.0
     min_concurrency: int = 3
     interval: float = 0.0
@@ -193,8 +193,8 @@ class Cluster(Value, frozen=True, kw_only=True):
     http_reason: HttpReason = HttpReason.DEFAULT
     load_balancer: LoadBalancer = LoadBalancer()
     priorities: Priorities | None = None
-    pool: Pool = Pool()
-    retry_budget: RetryBudget | None = None
+    pool: ConnectionPool = ConnectionPool()
+    retry_budget: RetryBudgetPolicy | None = None
     outlier: Outlier | None = None
     tls: UpstreamTls | None = None
     tunnel: Tunnel | None = None  # of connections without HTTP
@@ -202,7 +202,7 @@ class Cluster(Value, frozen=True, kw_only=True):
     external: bool = False
 
 
-class Destination(Value, frozen=True, kw_only=True):
+class WeightedCluster(Value, frozen=True, kw_only=True):
     """One weighted target. `cluster` is None where host or subset is unknown (503, flag NC); `cluster_name` is kept."""
 
     cluster: Cluster | None
@@ -310,7 +310,7 @@ class Decision(Value, frozen=True, kw_only=True):
     cors: Cors | None = None
 
 
-class Session(Value, frozen=True, kw_only=True):
+class StickySession(Value, frozen=True, kw_only=True):
     """How a client brings the endpoint of its session back: a cookie or a header. `limit` is seconds (0: none)."""
 
     cookie: bytes = b""
@@ -323,13 +323,13 @@ class Session(Value, frozen=True, kw_only=True):
 class Route(Decision, frozen=True, kw_only=True):
     """Forward to one of `destinations`, drawn by weight."""
 
-    destinations: tuple[Destination, ...]
+    destinations: tuple[WeightedCluster, ...]
     total_weight: int
     rewrite: Rewrite | None = None
     timeout: float = 0.0  # 0: none
     retry: Retry | None = None
     mirrors: tuple[Mirror, ...] = ()
-    session: Session | None = None
+    session: StickySession | None = None
 
 
 class Redirect(Decision, frozen=True, kw_only=True):

@@ -8,14 +8,14 @@ from ipaddress import ip_address, ip_network
 from msgspec.structs import replace
 
 from ..reasons import Reason
-from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, RegistryPort, Resolution, Service
 from .connections import ServiceConnections
 from .decision import Decision, Failure, Route
 from .frontend import Frontend, Mode, allocated_frontend
 from .index import EndpointIndex
-from .listing import Changes, Listed, Listing, ReadSets
+from .listing import Listed, Listing, ReadSets, TableChanges
 from .lookup import Lookup
-from .memo import Memo, Pool
+from .memo import TablesMemo, ValuePool
 from .mode import choose_mode, failure_policy_of, http_rules, may_yield
 from .names import canonical, strip_port
 from .networks import is_elsewhere
@@ -45,9 +45,9 @@ class Frontends:
         unknown: Decision,
         index: EndpointIndex,
         read_sets: ReadSets,
-        changes: Changes,
+        changes: TableChanges,
         resolved: Mapping[str, tuple[str, ...]],
-        pool: Pool[tuple[str, int], Frontend],
+        pool: ValuePool[tuple[str, int], Frontend],
         previous: Frontends | None = None,
     ) -> None:
         self._sight = sight
@@ -58,7 +58,7 @@ class Frontends:
         self._changes = changes
         self._resolved = resolved
         self._listing: Listing = Listing(previous._listing if previous is not None else None)
-        self._by_port: Memo[tuple[str, int], Frontend] = Memo(
+        self._by_port: TablesMemo[tuple[str, int], Frontend] = TablesMemo(
             sight.tables, previous._by_port if previous is not None else None, pool
         )
         self._by_address: dict[tuple[str, int], Frontend] = {}
@@ -283,7 +283,7 @@ class Frontends:
                 addressed.append(allocated_frontend(frontend))
         return Listed(tuple(addressed), tuple(unaddressed), self._read_sets.of(reads))
 
-    def _of_headless(self, service: Service, port: ServicePort) -> Iterator[Frontend]:
+    def _of_headless(self, service: Service, port: RegistryPort) -> Iterator[Frontend]:
         addresses: dict[int, dict[str, None]] = {}
         for endpoint in service.endpoints.get(port.number, ()):
             if is_elsewhere(endpoint, self._sight.client.network):

@@ -16,8 +16,8 @@ from .client import Client
 from .connections import rows_of
 from .decision import Decision, Failure, Redirect, Rule
 from .lookup import Lookup
-from .match import Row, VirtualHost
-from .memo import Memo
+from .match import MatchRow, VirtualHost
+from .memo import TablesMemo
 from .names import by_specificity, covers, is_visible, specificity, strip_port
 from .request import Request
 from .routes import Clusters, RouteBuilder
@@ -32,7 +32,7 @@ MAX_REMEMBERED = 8192
 NO_HOST = Failure(reason=Reason.HOST_NOT_FOUND, status=404)
 
 
-class Exposed(msgspec.Struct, frozen=True):
+class ServerHost(msgspec.Struct, frozen=True):
     """One host of a server: which namespaces' VirtualServices may answer for it (`*`: any)."""
 
     namespace: str
@@ -48,7 +48,7 @@ class GatewayServer(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     bind: str = ""
     protocol: Protocol = Protocol.HTTP
-    hosts: tuple[Exposed, ...] = ()
+    hosts: tuple[ServerHost, ...] = ()
     tls: ServerTLSSettings | None = None
     https_redirect: tuple[str, ...] = ()  # hosts that plain HTTP is sent away from
     credential_namespace: str = ""
@@ -109,7 +109,7 @@ def server_of(gateway: Gateway, server: Server, client: Client) -> GatewayServer
     for entry in server.hosts:
         namespace, _, host = entry.rpartition("/")
         namespace = gateway.namespace if namespace == "." else namespace or "*"
-        exposed.append(Exposed(namespace, host.lower(), gateway.key))
+        exposed.append(ServerHost(namespace, host.lower(), gateway.key))
     tls = server.tls
     redirects = tls is not None and bool(tls.https_redirect)
     return GatewayServer(
@@ -180,7 +180,7 @@ class GatewayRoutes:
         self._domains: dict[int, dict[str, tuple[Bound, ...]]] = {}
         self._by_authority: dict[tuple[int, bytes], VirtualHost | None] = {}
         self._positions: dict[tuple[int, str], int] = {}
-        self._hosts: Memo[tuple[str, int, tuple[Bound, ...]], VirtualHost] = Memo(
+        self._hosts: TablesMemo[tuple[str, int, tuple[Bound, ...]], VirtualHost] = TablesMemo(
             tables, before._hosts if before is not None else None
         )
         self._connections: dict[int, ConnectionRules] = {}
@@ -301,7 +301,7 @@ class GatewayRoutes:
         known = self._hosts.get(key)
         if known is not None:
             return known[0]
-        rows: list[Row] = []
+        rows: list[MatchRow] = []
         reads = []
         for bound in bounds:
             virtual_service = self._tables.virtual_services[bound.key]

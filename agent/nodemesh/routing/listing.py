@@ -57,7 +57,7 @@ class Listed(NamedTuple):
     reads: frozenset[Place]
 
 
-class Changes:
+class TableChanges:
     """What is different in these tables from earlier ones, found when it is asked for: a worker never asks, and
     comparing would decode every service there."""
 
@@ -83,7 +83,7 @@ class Listing:
         self._hosts: dict[str, Listed] = before._hosts if before is not None else {}
         self._tables: Tables | None = before._tables if before is not None else None  # what they were made from
 
-    def hosts(self, tables: Tables, changes: Changes, make: Callable[[str], Listed]) -> dict[str, Listed]:
+    def hosts(self, tables: Tables, changes: TableChanges, make: Callable[[str], Listed]) -> dict[str, Listed]:
         """All hosts of the registry, in its order; only those are made anew whose reads changed."""
         if self._tables is not tables:
             known = self._hosts

@@ -13,7 +13,7 @@ from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Service
 from .client import Client
 from .decision import UpstreamTls
 from .gatewayapi.backend_tls import tls_for, with_pair
-from .gatewayapi.rules import Listener, MeshRoute, Route
+from .gatewayapi.rules import MeshRoute, ResolvedRoute, ServedListener
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
 from .ownership import ENTRY, is_taken, may_speak_for
 from .scope import Scope
@@ -40,7 +40,7 @@ class Lookup:
         client: Client,
         scope: Scope,
         gateways: tuple[str, ...] = (MESH_GATEWAY,),
-        listener: tuple[str, Listener] | None = None,
+        listener: tuple[str, ServedListener] | None = None,
     ) -> None:
         self.tables = tables
         self.client = client
@@ -285,7 +285,7 @@ class Lookup:
         self.reads.append(("listeners", key, listener))
         return with_pair(tls, listener.client_pair)
 
-    def route(self, key: str) -> Route:
+    def route(self, key: str) -> ResolvedRoute:
         """One of the tables' routes."""
         found = self.tables.routes[key]
         self.reads.append(("routes", key, found))

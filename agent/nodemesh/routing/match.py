@@ -195,7 +195,7 @@ def query_value(query: bytes, key: bytes) -> bytes | None:
     return query[start : query.index(b"&", start)]
 
 
-class Row:
+class MatchRow:
     """One way into a rule: what the request must be like, and the decision then."""
 
     __slots__ = ("checks", "decision", "entry", "path_kind", "path_value", "uri", "wants_path")
@@ -227,12 +227,12 @@ class Row:
         )
 
 
-def http_row(match: HTTPMatchRequest | None, decision: Decision, entry: int) -> Row:
+def http_row(match: HTTPMatchRequest | None, decision: Decision, entry: int) -> MatchRow:
     """A VirtualService's."""
     if match is None:
-        return Row(None, (), decision, entry)
+        return MatchRow(None, (), decision, entry)
     uri = TextMatch(match.uri, bool(match.ignore_uri_case)) if match.uri else None
-    return Row(uri, checks_of(match), decision, entry)
+    return MatchRow(uri, checks_of(match), decision, entry)
 
 
 def checks_of(match: HTTPMatchRequest) -> tuple[Check, ...]:
@@ -257,7 +257,7 @@ class Block:
 
     __slots__ = ("numbers", "patterns", "prefixes", "rows")
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[MatchRow]) -> None:
         self.rows = rows
         self.patterns: regex.PatternSet | None = None
         self.numbers: list[int] = []
@@ -280,7 +280,7 @@ class VirtualHost:
 
     __slots__ = ("blocks", "host", "otherwise")
 
-    def __init__(self, host: str, rows: Iterable[Row], otherwise: Decision) -> None:
+    def __init__(self, host: str, rows: Iterable[MatchRow], otherwise: Decision) -> None:
         self.host = host
         self.blocks = [Block(list(block)) for _, block in groupby(rows, lambda row: row.wants_path)]
         self.otherwise = otherwise
@@ -328,7 +328,7 @@ class VirtualHost:
                     return row.decision
         return self.otherwise
 
-    def _narrow(self, block: Block, path: bytes) -> list[Row]:
+    def _narrow(self, block: Block, path: bytes) -> list[MatchRow]:
         """The rows of a block whose regexes match this path, and those that have none; all where that is not known."""
         assert block.patterns is not None
         found = block.patterns.fullmatch(path)

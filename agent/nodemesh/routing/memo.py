@@ -18,7 +18,7 @@ MAX_LAYERS = 16
 Kept = dict[K, tuple[V, list[Read]]]
 
 
-class Pool(Generic[K, V]):
+class ValuePool(Generic[K, V]):
     """Has several memories hold once what is equal in them: of a big mesh most clients see most the same."""
 
     __slots__ = ("_held",)
@@ -44,13 +44,13 @@ def same_reads(some: list[Read], others: list[Read]) -> bool:
     )
 
 
-class Memo(Generic[K, V]):
+class TablesMemo(Generic[K, V]):
     """Values by key, each with what it was made from. Those of earlier versions lie in layers, the newest first, so
     that a new version costs nothing for all that nobody asks for."""
 
     __slots__ = ("_kept", "_layers", "_pool", "_tables")
 
-    def __init__(self, tables: Tables, before: Memo[K, V] | None, pool: Pool[K, V] | None = None) -> None:
+    def __init__(self, tables: Tables, before: TablesMemo[K, V] | None, pool: ValuePool[K, V] | None = None) -> None:
         self._tables = tables
         self._pool = pool
         self._kept: Kept[K, V] = {}
@@ -75,7 +75,7 @@ class Memo(Generic[K, V]):
         return kept[0]
 
 
-def layers_of(before: Memo[K, V]) -> tuple[Kept[K, V], ...]:
+def layers_of(before: TablesMemo[K, V]) -> tuple[Kept[K, V], ...]:
     """What the next version's memory starts from."""
     layers = (before._kept, *before._layers) if before._kept else before._layers
     if sum(map(len, layers)) > MAX_KEPT:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from ..config.annotations import FAILURE_POLICY_ANNOTATION, L7_ANNOTATION
 from ..config.destinationrule import ClientTLSMode, SimpleLB
 from ..config.meshconfig import L7, FailurePolicy, MeshConfigSpec, OutboundMode
-from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Resolution, Service, ServicePort
+from ..registry.snapshot import TLS_PROTOCOLS, Protocol, RegistryPort, Resolution, Service
 from .decision import Decision, HttpReason, HttpVersion, Route
 from .frontend import Mode
-from .gatewayapi.rules import MeshRoute
-from .gatewayapi.rules import Route as RouteTable
+from .gatewayapi.rules import MeshRoute, ResolvedRoute
 from .lookup import MAY_BE_HTTP, Lookup
 from .tables import DestinationRule, VirtualService
 from .trafficpolicy import effective_policy
@@ -30,7 +29,7 @@ def failure_policy_of(service: Service | None, mesh: MeshConfigSpec) -> FailureP
     return FailurePolicy(given) if given in ("open", "closed") else mesh.failure_policy
 
 
-def choose_mode(service: Service, port: ServicePort, lookup: Lookup, tcp: Decision) -> Choice:
+def choose_mode(service: Service, port: RegistryPort, lookup: Lookup, tcp: Decision) -> Choice:
     """`tcp` is what becomes of a connection to the port by its TCP rules."""
     if port.protocol is Protocol.UDP:
         return Mode.PASS, "UDP is left alone"
@@ -68,7 +67,7 @@ def has_virtual_address(service: Service) -> bool:
     return bool(service.addresses) and service.resolution is not Resolution.NONE
 
 
-def needs_proxy(service: Service, port: ServicePort, lookup: Lookup) -> str:
+def needs_proxy(service: Service, port: RegistryPort, lookup: Lookup) -> str:
     """The rule that takes the proxy to carry out; empty if none does."""
     for place in lookup.mesh_routes(service, port.number):
         reason = route_needs_proxy(place, lookup.route(place.key), port)
@@ -87,27 +86,27 @@ def needs_proxy(service: Service, port: ServicePort, lookup: Lookup) -> str:
     return policy_needs_proxy(rule, port.number) if rule is not None else ""
 
 
-def route_needs_proxy(place: MeshRoute, route: RouteTable, port: ServicePort) -> str:
+def route_needs_proxy(place: MeshRoute, route: ResolvedRoute, port: RegistryPort) -> str:
     http = place.kind in ("HTTPRoute", "GRPCRoute") and port.protocol in MAY_BE_HTTP
     if http or (place.kind == "TLSRoute" and port.protocol in {*TLS_PROTOCOLS, Protocol.AUTO}):
         return f"{route.owner} routes it ({route.owner.location})"
     return ""
 
 
-def http_rules_of(service: Service, port: ServicePort, lookup: Lookup) -> VirtualService | None:
+def http_rules_of(service: Service, port: RegistryPort, lookup: Lookup) -> VirtualService | None:
     """The VirtualService whose HTTP rules hold for the port."""
     virtual_service = lookup.virtual_service(service.host)
     holds = virtual_service is not None and virtual_service.http and port.protocol in MAY_BE_HTTP
     return virtual_service if holds else None
 
 
-def http_rules(service: Service, port: ServicePort, lookup: Lookup) -> str:
+def http_rules(service: Service, port: RegistryPort, lookup: Lookup) -> str:
     """Its key; empty if there is none."""
     virtual_service = http_rules_of(service, port, lookup)
     return virtual_service.key if virtual_service is not None else ""
 
 
-def names_decide(service: Service, port: ServicePort, lookup: Lookup) -> bool:
+def names_decide(service: Service, port: RegistryPort, lookup: Lookup) -> bool:
     """Whether connections to a network are the service's only if they ask for it by name: others would be sent to its
     endpoints, or pass where nothing unknown may."""
     if port.protocol not in TLS_PROTOCOLS or not any("/" in address for address in service.addresses):
@@ -115,7 +114,7 @@ def names_decide(service: Service, port: ServicePort, lookup: Lookup) -> bool:
     return service.resolution is not Resolution.NONE or lookup.scope.policy is not OutboundMode.ALLOW_ANY
 
 
-def rule_needs_proxy(virtual_service: VirtualService, port: ServicePort) -> str:
+def rule_needs_proxy(virtual_service: VirtualService, port: RegistryPort) -> str:
     protocol = port.protocol
     if virtual_service.tls and (protocol in TLS_PROTOCOLS or protocol is Protocol.AUTO):
         return f"VirtualService {virtual_service.key} has TLS rules ({virtual_service.tls[0].rule.location})"
@@ -155,7 +154,7 @@ def policy_needs_proxy(rule: DestinationRule, port: int) -> str:
     return ""
 
 
-def cannot_balance(service: Service, port: ServicePort, tcp: Decision) -> str:
+def cannot_balance(service: Service, port: RegistryPort, tcp: Decision) -> str:
     """Why the kernel cannot pick an endpoint at connect(); empty if it can."""
     if service.resolution is Resolution.HEADLESS:
         return "clients of a headless service dial its endpoints themselves"

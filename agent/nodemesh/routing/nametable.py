@@ -12,7 +12,7 @@ from .names import covers, expand_alias
 from .networks import is_elsewhere
 
 
-class Named(NamedTuple):
+class NameEntry(NamedTuple):
     """What a name stands for: addresses of both families, not empty. `alias` is the host whose addresses they are,
     where the client's resolver had put its search domain behind it; else empty. `allocated`: they are the mesh's own,
     and mean something to its hooks only."""
@@ -22,7 +22,7 @@ class Named(NamedTuple):
     allocated: bool = False
 
 
-def find_name(lookup: Lookup, name: str) -> Named | None:
+def find_name(lookup: Lookup, name: str) -> NameEntry | None:
     """What a name (in lower case, without the dot at its end) stands for; None: the mesh does not know."""
     domain = lookup.tables.mesh.cluster_domain
     found = _host(lookup, name)
@@ -37,7 +37,7 @@ def find_name(lookup: Lookup, name: str) -> Named | None:
     return found
 
 
-def _searched(lookup: Lookup, name: str, suffix: str) -> Named | None:
+def _searched(lookup: Lookup, name: str, suffix: str) -> NameEntry | None:
     """A name that is complete already, with the first of Kubernetes' search domains behind it: said at once, it spares
     the client one question for each of the others."""
     if not name.endswith(suffix):
@@ -47,13 +47,13 @@ def _searched(lookup: Lookup, name: str, suffix: str) -> Named | None:
     return found._replace(alias=host) if found is not None else None
 
 
-def _host(lookup: Lookup, host: str, kind: str = "") -> Named | None:
+def _host(lookup: Lookup, host: str, kind: str = "") -> NameEntry | None:
     service = lookup.imported_service(host)
     if service is not None and (kind in ("", service.kind) or service.host != host):  # aliases are Kubernetes' names
         if service.allocated:
-            return Named(service.allocated, allocated=True)
+            return NameEntry(service.allocated, allocated=True)
         addresses = tuple(dict.fromkeys(addresses_of(service, lookup.client.network)))
-        return Named(addresses) if addresses else None
+        return NameEntry(addresses) if addresses else None
     return _pod(lookup, host) if service is None else None
 
 
@@ -72,7 +72,7 @@ def addresses_of(service: Service, network: str = "") -> Iterator[str]:
                 yield endpoint.address
 
 
-def _pod(lookup: Lookup, name: str) -> Named | None:
+def _pod(lookup: Lookup, name: str) -> NameEntry | None:
     """A pod with a hostname of its own under a headless service: pod-0.service.namespace.svc…"""
     hostname, _, parent = name.partition(".")
     service = lookup.imported_service(parent)
@@ -86,4 +86,4 @@ def _pod(lookup: Lookup, name: str) -> Named | None:
         and (endpoint.health is Health.READY or service.publish_not_ready)
         and not is_elsewhere(endpoint, lookup.client.network)
     )
-    return Named(tuple(addresses)) if addresses else None
+    return NameEntry(tuple(addresses)) if addresses else None

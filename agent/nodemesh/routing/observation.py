@@ -12,14 +12,14 @@ from ..config.telemetry import (
     CustomTag,
     IstioMetric,
     MetricsOverrides,
-    Operation,
     ProviderRef,
+    TagOperation,
     TelemetryMetrics,
     Tracing,
     WorkloadMode,
 )
 from ..registry.services import selects
-from .tables import Tables, Telemetry
+from .tables import Tables, TelemetryEntry
 
 #: Names a pod's Gateway of the Kubernetes Gateway API.
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
@@ -89,16 +89,16 @@ class Scopes:
 
     __slots__ = ("_general", "_own")
 
-    def __init__(self, telemetries: Iterable[Telemetry]) -> None:
-        self._general: dict[str, Telemetry] = {}  # for the whole namespace
-        self._own: dict[str, list[Telemetry]] = {}  # for some workloads of it
+    def __init__(self, telemetries: Iterable[TelemetryEntry]) -> None:
+        self._general: dict[str, TelemetryEntry] = {}  # for the whole namespace
+        self._own: dict[str, list[TelemetryEntry]] = {}  # for some workloads of it
         for each in telemetries:
             if _is_general(each):
                 self._general.setdefault(each.namespace, each)
             else:
                 self._own.setdefault(each.namespace, []).append(each)
 
-    def about(self, root: str, namespace: str, labels: Mapping[str, str]) -> Iterator[Telemetry]:
+    def about(self, root: str, namespace: str, labels: Mapping[str, str]) -> Iterator[TelemetryEntry]:
         """Those about a workload, from the widest scope to its own; the oldest of each counts."""
         for scope in dict.fromkeys((root, namespace)):
             if scope in self._general:
@@ -119,11 +119,11 @@ def observation_of(
     )
 
 
-def _is_general(telemetry: Telemetry) -> bool:
+def _is_general(telemetry: TelemetryEntry) -> bool:
     return not telemetry.selector and not telemetry.spec.target_refs and telemetry.spec.target_ref is None
 
 
-def _is_about(telemetry: Telemetry, labels: Mapping[str, str]) -> bool:
+def _is_about(telemetry: TelemetryEntry, labels: Mapping[str, str]) -> bool:
     if telemetry.selector:
         return selects(telemetry.selector, labels)
     spec = telemetry.spec
@@ -135,7 +135,7 @@ def _named(providers: tuple[ProviderRef, ...]) -> tuple[str, ...]:
     return tuple(provider.name for provider in providers if provider.name)
 
 
-def _logs(about: list[Telemetry], mesh: MeshConfigSpec) -> tuple[LogRule, ...] | None:
+def _logs(about: list[TelemetryEntry], mesh: MeshConfigSpec) -> tuple[LogRule, ...] | None:
     """For each provider the last word about it; what names none is about those of the scope before."""
     default = mesh.default_providers.access_logging or (ENVOY,)
     chosen = default
@@ -159,7 +159,7 @@ def _logs(about: list[Telemetry], mesh: MeshConfigSpec) -> tuple[LogRule, ...] |
     return tuple(rule for rule in chosen_rules if rule is not None)
 
 
-def _metrics(about: list[Telemetry]) -> Iterator[MetricRule]:
+def _metrics(about: list[TelemetryEntry]) -> Iterator[MetricRule]:
     for telemetry in about:
         for metrics in telemetry.spec.metrics:
             if _is_ours(metrics):
@@ -182,12 +182,12 @@ def _metric_rule(override: MetricsOverrides) -> MetricRule:
         client=mode is not WorkloadMode.SERVER,
         server=mode is not WorkloadMode.CLIENT,
         disabled=override.disabled,
-        removed=tuple(name for name, tag in tags if tag.operation is Operation.REMOVE),
-        set=tuple((name, tag.value or "") for name, tag in tags if tag.operation is not Operation.REMOVE),
+        removed=tuple(name for name, tag in tags if tag.operation is TagOperation.REMOVE),
+        set=tuple((name, tag.value or "") for name, tag in tags if tag.operation is not TagOperation.REMOVE),
     )
 
 
-def _tracing(about: list[Telemetry], mesh: MeshConfigSpec) -> TraceRule | None:
+def _tracing(about: list[TelemetryEntry], mesh: MeshConfigSpec) -> TraceRule | None:
     """The fields that the nearest scope says, the others of the wider ones."""
     entries = [
         entry

@@ -122,7 +122,7 @@ def compile_owned(snapshot: Snapshot, before: Snapshot, previous: Tables) -> Own
             owned[address] = namespace
     if owned == known.addresses and ranges.networks.keys() == known.networks.keys():
         return known
-    places = Places(owned)
+    places = OwnedPlaces(owned)
     return Owned(owned, {text: places.namespaces_in(network) for text, network in ranges.networks.items()})
 
 
@@ -140,7 +140,7 @@ def held_by(snapshot: Snapshot, pods: Iterable[str], hosts: Iterable[str]) -> It
                     yield service.namespace, address
 
 
-class Places:
+class OwnedPlaces:
     """Addresses in their order, with their namespaces, and for each where the next namespace's begin."""
 
     __slots__ = ("_next", "_numbers", "_whose")

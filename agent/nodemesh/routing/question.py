@@ -32,7 +32,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuestionError(ValueError):
-    """The method or URL says too little or nonsense, or there is no such client."""
+    """The question cannot be answered as it was put: the method or URL says too little or nonsense, or there is no such
+    client. The message says what would be right."""
 
 
 def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), sni: str = "") -> Question:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from .client import Client
-from .tables import Rollout, Tables
+from .tables import StagedRollout, Tables
 from .virtualhosts import index_virtual_hosts, wildcards
 
 V = TypeVar("V")
@@ -18,11 +18,11 @@ V = TypeVar("V")
 Cohort = tuple[str, ...]
 
 
-def cohort_of(rollouts: Iterable[Rollout], client: Client) -> Cohort:
+def cohort_of(rollouts: Iterable[StagedRollout], client: Client) -> Cohort:
     return tuple(rollout.id for rollout in rollouts if is_canary(rollout, client))
 
 
-def is_canary(rollout: Rollout, client: Client) -> bool:
+def is_canary(rollout: StagedRollout, client: Client) -> bool:
     """Whether a client gets a change first: by its node, or by its name, so that a pod is one for as long as it lives,
     whichever agent asks. Who has no name is none, nor is a gateway: all the world would be with it."""
     if client.gateway or not client.name:
@@ -32,7 +32,7 @@ def is_canary(rollout: Rollout, client: Client) -> bool:
     return rollout.clients > 0.0 and share_of(rollout, client) < rollout.clients
 
 
-def share_of(rollout: Rollout, client: Client) -> float:
+def share_of(rollout: StagedRollout, client: Client) -> float:
     """A client's place between 0 and 100. It is another one for each object, and the same for an object's changes."""
     name = f"{rollout.kind}/{rollout.key} {client.namespace}/{client.name}"
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") / 2.0**64 * 100.0

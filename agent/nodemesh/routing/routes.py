@@ -22,7 +22,6 @@ from .clusters import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER, build_cluster, clu
 from .decision import (
     Cluster,
     Decision,
-    Destination,
     DirectResponse,
     Failure,
     HeaderOps,
@@ -32,11 +31,12 @@ from .decision import (
     Redirect,
     Route,
     Rule,
+    WeightedCluster,
 )
 from .headers import authority_of, header_ops, joined
 from .lookup import Lookup, Read
-from .match import Row, http_row
-from .memo import Pool
+from .match import MatchRow, http_row
+from .memo import ValuePool
 from .policies import cors_of, fault_of, matched_prefix, retry_of, rewrite_of
 from .servername import ClusterServerName
 from .tables import HttpRule, TcpRule, TlsRule, VirtualService
@@ -64,7 +64,7 @@ class Clusters:
 
     __slots__ = ("_before", "_pool", "made")
 
-    def __init__(self, before: dict[ClusterKey, Made], pool: Pool[ClusterKey, Cluster | None]) -> None:
+    def __init__(self, before: dict[ClusterKey, Made], pool: ValuePool[ClusterKey, Cluster | None]) -> None:
         self._before = before
         self._pool = pool
         self.made: dict[ClusterKey, Made] = {}
@@ -144,7 +144,7 @@ class RouteBuilder:
     def service_route(self, service: Service, port: int) -> Route:
         """The default route: everything to the service itself."""
         cluster = self.cluster(service, port, "")
-        destination = Destination(cluster=cluster, cluster_name=cluster_name(service.host, port))
+        destination = WeightedCluster(cluster=cluster, cluster_name=cluster_name(service.host, port))
         return Route(
             name=DEFAULT_ROUTE,
             destinations=(destination,),
@@ -158,14 +158,14 @@ class RouteBuilder:
             return Failure(name=BLACKHOLE_CLUSTER, reason=Reason.BLACKHOLE, status=502)
         if self.lookup.scope.egress_proxy is not None:
             proxy, name = self.target(self.lookup.scope.egress_proxy, 0)
-            destination = Destination(cluster=proxy, cluster_name=name)
+            destination = WeightedCluster(cluster=proxy, cluster_name=name)
             return Route(name="egress_proxy", destinations=(destination,), total_weight=destination.weight)
         return self.passed_through()
 
     def passed_through(self) -> Route:
         """What is left alone goes where it was dialled."""
         cluster = passthrough_cluster(self.lookup.tables.mesh)
-        destination = Destination(cluster=cluster, cluster_name=PASSTHROUGH_CLUSTER)
+        destination = WeightedCluster(cluster=cluster, cluster_name=PASSTHROUGH_CLUSTER)
         return Route(
             name="allow_any",
             reason=Reason.PASSTHROUGH,
@@ -175,10 +175,10 @@ class RouteBuilder:
 
     # === HTTP
 
-    def http_rows(self, virtual_service: VirtualService, port: int) -> tuple[Row, ...]:
+    def http_rows(self, virtual_service: VirtualService, port: int) -> tuple[MatchRow, ...]:
         """The rows of all rules that can apply to this client on this port; those behind a row that matches everything
         are out of reach."""
-        rows: list[Row] = []
+        rows: list[MatchRow] = []
         for rule in virtual_service.http:
             for index, match in applicable(rule, virtual_service, self.lookup, port):
                 decision = self.http_decision(rule, match, port)
@@ -234,13 +234,13 @@ class RouteBuilder:
             mirrors=self._mirrors(route, port),
         )
 
-    def _http_destinations(self, route: HTTPRoute, port: int) -> tuple[Destination, ...]:
+    def _http_destinations(self, route: HTTPRoute, port: int) -> tuple[WeightedCluster, ...]:
         found = []
         for entry in weighted(route.route):
             cluster, name = self.target(entry.destination, port)
             headers = entry.headers
             found.append(
-                Destination(
+                WeightedCluster(
                     cluster=cluster,
                     cluster_name=name,
                     weight=weight_of(entry.weight, len(route.route)),
@@ -274,7 +274,7 @@ class RouteBuilder:
         cluster = self.cluster(service, port, subset, passthrough=True)
         if cluster is None:
             return None
-        destination = Destination(cluster=cluster, cluster_name=cluster.name)
+        destination = WeightedCluster(cluster=cluster, cluster_name=cluster.name)
         return Route(name="auto_passthrough", destinations=(destination,), total_weight=destination.weight)
 
     def connection_route(self, rule: TlsRule | TcpRule, port: int) -> Route | None:
@@ -283,7 +283,9 @@ class RouteBuilder:
         for entry in weighted(rule.route.route):
             cluster, name = self.target(entry.destination, port)
             found.append(
-                Destination(cluster=cluster, cluster_name=name, weight=weight_of(entry.weight, len(rule.route.route)))
+                WeightedCluster(
+                    cluster=cluster, cluster_name=name, weight=weight_of(entry.weight, len(rule.route.route))
+                )
             )
         if not found:
             return None
@@ -361,5 +363,5 @@ def weight_of(weight: int | None, count: int) -> int:
     return 100 if count == 1 else weight or 0
 
 
-def is_hashed(destinations: Sequence[Destination]) -> bool:
+def is_hashed(destinations: Sequence[WeightedCluster]) -> bool:
     return any(entry.cluster is not None and entry.cluster.load_balancer.hash is not None for entry in destinations)

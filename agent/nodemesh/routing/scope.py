@@ -5,7 +5,6 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ..config.meshconfig import MeshConfigSpec, OutboundMode
-from ..config.sidecar import Mode
 from ..config.virtualservice import Destination
 from ..registry.services import selects
 from .client import Client
@@ -48,7 +47,7 @@ class Scope:
             return
         policy = sidecar.spec.outbound_traffic_policy
         if policy is not None:  # the enum's zero value is REGISTRY_ONLY
-            self.policy = OutboundMode.ALLOW_ANY if policy.mode is Mode.ALLOW_ANY else OutboundMode.REGISTRY_ONLY
+            self.policy = policy.mode or OutboundMode.REGISTRY_ONLY
             proxy = policy.egress_proxy
             if proxy is not None:
                 host = resolve_host(proxy.host or "", sidecar.namespace, mesh.cluster_domain)

@@ -15,7 +15,7 @@ from ..config.telemetry import TelemetrySpec
 from ..config.virtualservice import HTTPRoute, TCPRoute, TLSRoute
 from ..registry.snapshot import Service, Snapshot
 from .decision import Owner, Rule
-from .gatewayapi.rules import BackendTls, Listener, MeshRoute, Route
+from .gatewayapi.rules import BackendTls, MeshRoute, ResolvedRoute, ServedListener
 
 #: The kind of owner that a VirtualService is.
 VIRTUAL_SERVICE = "VirtualService"
@@ -101,7 +101,7 @@ class Sidecar(Part, frozen=True, kw_only=True):
     location: Location = Location()
 
 
-class Telemetry(Part, frozen=True, kw_only=True):
+class TelemetryEntry(Part, frozen=True, kw_only=True):
     key: str
     namespace: str
     selector: Mapping[str, str] = {}
@@ -119,7 +119,7 @@ class Gateway(Part, frozen=True, kw_only=True):
     location: Location = Location()
 
 
-class Rollout(Part, frozen=True, kw_only=True):
+class StagedRollout(Part, frozen=True, kw_only=True):
     """A change that canaries have: `clients` percent of all client pods, and those of `nodes`. By its key, what they
     have in the place of what the tables have for all others; None: nothing."""
 
@@ -154,13 +154,15 @@ class Tables(Part, frozen=True, kw_only=True):
     destination_rules: Mapping[str, tuple[DestinationRule, ...]] = {}  # by host
     wildcard_destination_rules: tuple[str, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()
-    telemetries: tuple[Telemetry, ...] = ()
+    telemetries: tuple[TelemetryEntry, ...] = ()
     gateways: tuple[Gateway, ...] = ()
-    routes: Mapping[str, Route] = {}  # of the Gateway API: "Kind namespace/name", with " mesh" behind for Services
+    routes: Mapping[
+        str, ResolvedRoute
+    ] = {}  # of the Gateway API: "Kind namespace/name", with " mesh" behind for Services
     mesh_routes: Mapping[str, tuple[MeshRoute, ...]] = {}  # by the Service's host
-    listeners: Mapping[str, Listener] = {}
+    listeners: Mapping[str, ServedListener] = {}
     backend_tls: Mapping[str, tuple[BackendTls, ...]] = {}  # by the Service's host
-    rollouts: tuple[Rollout, ...] = ()
+    rollouts: tuple[StagedRollout, ...] = ()
     client_labels: frozenset[str] = frozenset()  # the keys of client labels that any rule reads
     client_nodes: bool = False  # whether any service tells clients apart by their node
     snapshot: Snapshot | None = None  # what it was compiled from; does not travel

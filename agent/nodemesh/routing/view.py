@@ -13,16 +13,16 @@ from .decision import Cluster, Decision, Failure, Owner, Rule
 from .frontend import Frontend
 from .frontends import Frontends
 from .gatewayapi.rows import HTTP_KINDS, http_rows
-from .gatewayapi.rules import Route
+from .gatewayapi.rules import ResolvedRoute
 from .gatewayapi.serve import ListenerRoutes
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
-from .listing import Changes, ReadSets
+from .listing import ReadSets, TableChanges
 from .lookup import Lookup
 from .match import VirtualHost
-from .memo import Memo, Pool
+from .memo import TablesMemo, ValuePool
 from .names import strip_port
-from .nametable import Named, find_name
+from .nametable import NameEntry, find_name
 from .request import Request
 from .routes import ClusterKey, Clusters, RouteBuilder
 from .scope import Scope, sidecar_of
@@ -44,9 +44,9 @@ class Pools:
     __slots__ = ("clusters", "connections", "frontends")
 
     def __init__(self) -> None:
-        self.clusters: Pool[ClusterKey, Cluster | None] = Pool()
-        self.connections: Pool[tuple[str, int], ConnectionRules] = Pool()
-        self.frontends: Pool[tuple[str, int], Frontend] = Pool()
+        self.clusters: ValuePool[ClusterKey, Cluster | None] = ValuePool()
+        self.connections: ValuePool[tuple[str, int], ConnectionRules] = ValuePool()
+        self.frontends: ValuePool[tuple[str, int], Frontend] = ValuePool()
 
 
 class View:
@@ -58,7 +58,7 @@ class View:
         client: Client,
         index: EndpointIndex,
         read_sets: ReadSets,
-        changes: Changes,
+        changes: TableChanges,
         resolved: Mapping[str, tuple[str, ...]],
         pools: Pools,
         previous: View | None = None,
@@ -91,16 +91,16 @@ class View:
             pools.frontends,
             previous._frontends if previous is not None else None,
         )
-        self._virtual_hosts: Memo[tuple[str, int], VirtualHost] = Memo(
+        self._virtual_hosts: TablesMemo[tuple[str, int], VirtualHost] = TablesMemo(
             tables, previous._virtual_hosts if previous is not None else None
         )
-        self._routed: Memo[tuple[str, int], VirtualHost | None] = Memo(
+        self._routed: TablesMemo[tuple[str, int], VirtualHost | None] = TablesMemo(
             tables, previous._routed if previous is not None else None
         )
         self._by_authority: dict[tuple[int, bytes], VirtualHost] = {}
         self._by_service: dict[tuple[int, str], VirtualHost] = {}
         self._by_dialled: dict[tuple[str, int, str], Decision] = {}
-        self._by_name: dict[str, Named | None] = {}
+        self._by_name: dict[str, NameEntry | None] = {}
         self._listeners: ListenerRoutes | None = None
         self._listeners_before = previous._listeners if previous is not None else None
         self._gateways: GatewayRoutes | None = None
@@ -132,7 +132,7 @@ class View:
         """Some may mean something else from now on."""
         self._frontends.forget_addresses()
 
-    def named(self, name: str) -> Named | None:
+    def named(self, name: str) -> NameEntry | None:
         """What the mesh answers for a name in the DNS, None: nothing, the client's own nameserver does. Names come
         without a dot at the end."""
         name = name.lower()
@@ -192,12 +192,12 @@ class View:
             found = VirtualHost(service.host, http_rows(builder, routes), missing)
         return self._routed.keep(key, found, lookup.reads)
 
-    def _routes(self, service: Service, port: int, lookup: Lookup) -> list[Route]:
+    def _routes(self, service: Service, port: int, lookup: Lookup) -> list[ResolvedRoute]:
         current = self._current(service, port)
         places = lookup.mesh_routes(current, port) if current is not None else ()
         return [lookup.route(place.key) for place in places if place.kind in HTTP_KINDS]
 
-    def routes(self, frontend: Frontend) -> list[Route]:
+    def routes(self, frontend: Frontend) -> list[ResolvedRoute]:
         """The Gateway API's routes that requests by this frontend fall to."""
         if frontend.service is None or frontend.endpoint:
             return []

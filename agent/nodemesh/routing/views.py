@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..registry.snapshot import Locality
 from .client import Client
 from .index import EndpointIndex
-from .listing import Changes, ReadSets
+from .listing import ReadSets, TableChanges
 from .rollouts import Cohort, cohort_of, variant
 from .tables import Tables
 from .view import Pools, View
@@ -30,7 +30,7 @@ class Views:
         self._index.update(tables.services, tables.network)
         self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
         self._read_sets.trim(SETS_PER_HOST * len(tables.services))
-        self._variants: dict[Cohort, tuple[Tables, Changes]] = {(): (tables, Changes(tables))}
+        self._variants: dict[Cohort, tuple[Tables, TableChanges]] = {(): (tables, TableChanges(tables))}
         self._pools: Pools = previous._pools if previous is not None else Pools()
         self._resolved: dict[str, tuple[str, ...]] = previous._resolved if previous is not None else {}
         self._views: dict[ClientKey, View] = {}
@@ -78,10 +78,10 @@ class Views:
             self._views[key] = view
         return view
 
-    def _variant(self, cohort: Cohort) -> tuple[Tables, Changes]:
+    def _variant(self, cohort: Cohort) -> tuple[Tables, TableChanges]:
         """The tables as these canaries see them."""
         found = self._variants.get(cohort)
         if found is None:
             tables = variant(self.tables, cohort)
-            found = self._variants[cohort] = tables, Changes(tables)
+            found = self._variants[cohort] = tables, TableChanges(tables)
         return found

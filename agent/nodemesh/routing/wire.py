@@ -11,8 +11,8 @@ from ..config.meshconfig import MeshConfigSpec
 from ..registry.carry import decode_scalar, encode_scalar
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Service
-from .gatewayapi.rules import BackendTls, Listener, MeshRoute, Route
-from .tables import DestinationRule, Gateway, Part, Rollout, Sidecar, Tables, Telemetry, VirtualService
+from .gatewayapi.rules import BackendTls, MeshRoute, ResolvedRoute, ServedListener
+from .tables import DestinationRule, Gateway, Part, Sidecar, StagedRollout, Tables, TelemetryEntry, VirtualService
 
 V = TypeVar("V")
 
@@ -39,16 +39,16 @@ class Update(Part, frozen=True, kw_only=True, array_like=True):
     wildcard_virtual_hosts: tuple[str, ...] | None = None
     wildcard_destination_rules: tuple[str, ...] | None = None
     sidecars: tuple[Sidecar, ...] | None = None
-    telemetries: tuple[Telemetry, ...] | None = None
+    telemetries: tuple[TelemetryEntry, ...] | None = None
     gateways: tuple[Gateway, ...] | None = None
-    routes: dict[str, Route | None] = {}
+    routes: dict[str, ResolvedRoute | None] = {}
     mesh_routes: dict[str, tuple[MeshRoute, ...] | None] = {}
-    listeners: dict[str, Listener | None] = {}
+    listeners: dict[str, ServedListener | None] = {}
     backend_tls: dict[str, tuple[BackendTls, ...] | None] = {}
     client_labels: frozenset[str] | None = None
     client_nodes: bool | None = None
     network: str | None = None
-    rollouts: tuple[Rollout, ...] | None = None
+    rollouts: tuple[StagedRollout, ...] | None = None
 
 
 #: Attributes of the tables that travel as differences by key, and those that travel whole where they changed.

@@ -9,7 +9,7 @@ import msgspec
 
 from ..reasons import TEXTS, Reason
 from ..telemetry.record import ConnectionRecord, RequestRecord
-from .deeds import Seen
+from .deeds import SeenRequest
 
 #: What ended a call without an answer.
 RESET = "reset"
@@ -40,7 +40,7 @@ class Answer(msgspec.Struct, kw_only=True):
     route: str = ""
     reasons: tuple[Reason, ...] = ()
     tries: int = 0
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[SeenRequest, ...] = ()
     copies: tuple[str, ...] = ()
 
     @property

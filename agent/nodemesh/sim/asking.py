@@ -11,7 +11,7 @@ from ..routing.question import QuestionError, question_of
 from .places import MeshError
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class RequestSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What is dialled (`host`, `port`, with TLS where the scheme says so) and what is asked for there."""
 
     text: str
@@ -29,7 +29,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @lru_cache(4096)
-def asked_of(text: str, sni: str) -> Asked:
+def asked_of(text: str, sni: str) -> RequestSpec:
     """Raises MeshError. Without a method it is GET."""
     method, blank, url = text.strip().partition(" ")
     if not blank:
@@ -41,7 +41,7 @@ def asked_of(text: str, sni: str) -> Asked:
         raise MeshError(str(error)) from None
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Asked(
+    return RequestSpec(
         text=text,
         method=method.encode(),
         scheme=question.scheme,

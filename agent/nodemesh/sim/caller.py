@@ -14,7 +14,7 @@ from .tls import TlsLine
 Fields = list[tuple[bytes, bytes]]
 
 
-class Call:
+class SimCall:
     """One request under way, with its answer as far as that has come."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Call:
         self.began = 0.0
         self.before = 0  # requests that upstreams had seen
         self.done = False
-        self.caller: Caller | None = None
+        self.caller: SimCaller | None = None
 
     def frame(self, message: bytes) -> None:
         """Make it a call of gRPC."""
@@ -47,7 +47,7 @@ class Call:
             self.answer.seconds = round(now - self.began, 3)
 
 
-class Caller:
+class SimCaller:
     """One connection of a client, for one call at a time. `port` is the client's, by which records are found."""
 
     def __init__(self, clock: Clock, peer: Peer, port: int, tls: TlsLine | None) -> None:
@@ -55,7 +55,7 @@ class Caller:
         self.peer = peer
         self.port = port
         self.tls = tls
-        self.call: Call | None = None
+        self.call: SimCall | None = None
         peer.watcher = self._heard
         if peer.closed:  # at once, before anybody listened
             peer.tell()
@@ -67,7 +67,7 @@ class Caller:
         """Whether another call can be made on it."""
         return self.call is None and not self.peer.closed and (self.tls is None or not self.tls.closed)
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: SimCall) -> None:
         """Send a request."""
         self.call = call
         call.caller = self
@@ -106,7 +106,7 @@ class Caller:
             self.call.end(self.clock.now)
             self.call = None
 
-    def _ask(self, call: Call) -> None:
+    def _ask(self, call: SimCall) -> None:
         raise NotImplementedError
 
     def _take(self, data: bytes) -> None:
@@ -116,12 +116,12 @@ class Caller:
         """The connection ends; what lasted until then is whole."""
 
 
-class Http1Caller(Caller):
+class Http1Caller(SimCaller):
     def __init__(self, clock: Clock, peer: Peer, port: int, tls: TlsLine | None) -> None:
         super().__init__(clock, peer, port, tls)
-        self._reader = http1.Reader(True)
+        self._reader = http1.Http1Reader(True)
 
-    def _ask(self, call: Call) -> None:
+    def _ask(self, call: SimCall) -> None:
         self._reader.bodiless = call.method == b"HEAD"
         fields = [(b"host", call.host), *call.fields]
         if call.body:
@@ -137,7 +137,7 @@ class Http1Caller(Caller):
         if message is not None:
             self._answered(message)
 
-    def _answered(self, message: http1.Message) -> None:
+    def _answered(self, message: http1.Http1Message) -> None:
         if self.call is None:
             return
         answer = self.call.answer
@@ -148,9 +148,9 @@ class Http1Caller(Caller):
         self._finish()
 
 
-class Http2Caller(Caller):
+class Http2Caller(SimCaller):
     def __init__(self, clock: Clock, peer: Peer, port: int, tls: TlsLine | None) -> None:
-        self._connection = http2.Connection(client=True)
+        self._connection = http2.SimHttp2Connection(client=True)
         self._gone = False
         super().__init__(clock, peer, port, tls)
 
@@ -158,7 +158,7 @@ class Http2Caller(Caller):
     def usable(self) -> bool:
         return super().usable and not self._gone
 
-    def _ask(self, call: Call) -> None:
+    def _ask(self, call: SimCall) -> None:
         stream = self._connection.open()
         head = [
             (b":method", call.method), (b":scheme", call.scheme), (b":authority", call.host), (b":path", call.target)
@@ -201,10 +201,10 @@ class Http2Caller(Caller):
             answer.trailers = found
 
 
-class BytesCaller(Caller):
+class BytesCaller(SimCaller):
     """A connection without HTTP: what comes back first is the answer."""
 
-    def _ask(self, call: Call) -> None:
+    def _ask(self, call: SimCall) -> None:
         if call.body:
             self.send(call.body)
 

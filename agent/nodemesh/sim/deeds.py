@@ -27,7 +27,7 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     grpc_message: str = ""
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class SeenRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request as an upstream saw it, or the first bytes of a connection that is no HTTP (then `method` is empty).
     `at` is the virtual clock's time."""
 
@@ -49,6 +49,6 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 #: Decides by what was asked.
-Choose = Callable[[Seen], Deed]
+Choose = Callable[[SeenRequest], Deed]
 HANG = Deed(act=Act.HANG)
 ANSWER = Deed()

@@ -10,10 +10,10 @@ from ..routing.client import Client
 from ..routing.explain import why_excluded
 from ..routing.frontend import Frontend, Mode
 from ..routing.ownership import ENTRY
-from .asking import Asked
-from .caller import BytesCaller, Call, Caller, Http1Caller, Http2Caller
+from .asking import RequestSpec
+from .caller import BytesCaller, Http1Caller, Http2Caller, SimCall, SimCaller
 from .pipe import Peer
-from .places import MeshError, Places
+from .places import MeshError, SimNetwork
 from .tls import Simulated, TlsLine
 from .world import World
 
@@ -28,7 +28,7 @@ class Surroundings(Protocol):
     """What clients find around them."""
 
     world: World
-    places: Places
+    places: SimNetwork
 
     @property
     def certificates(self) -> Simulated:
@@ -43,11 +43,11 @@ class Dialler:
 
     def __init__(self, mesh: Surroundings) -> None:
         self._mesh = mesh
-        self._idle: dict[tuple[Any, ...], list[Caller]] = {}
+        self._idle: dict[tuple[Any, ...], list[SimCaller]] = {}
         self._once: set[int] = set()
         self._port = PORTS[0]
 
-    def caller(self, asked: Asked, client: Client, http2: bool, source: str, call: Call) -> Caller:
+    def caller(self, asked: RequestSpec, client: Client, http2: bool, source: str, call: SimCall) -> SimCaller:
         """A connection that is free, or a new one."""
         key = (id(client), asked.scheme, asked.host, asked.port, asked.sni, http2, source)
         idle = self._idle.setdefault(key, [])
@@ -67,21 +67,21 @@ class Dialler:
             idle.append(caller)
         return caller
 
-    def is_used_once(self, caller: Caller) -> bool:
+    def is_used_once(self, caller: SimCaller) -> bool:
         """Whether the connection serves no further request: the record of one without HTTP comes when it ends."""
         return caller.port in self._once
 
-    def _speak(self, asked: Asked, peer: Peer, http2: bool) -> Caller:
+    def _speak(self, asked: RequestSpec, peer: Peer, http2: bool) -> SimCaller:
         tls = None
         if asked.scheme in ("https", "tls"):
             context = self._mesh.certificates.client("h2" if http2 else "http/1.1")
             tls = TlsLine(peer, context, None if is_ip(asked.sni) else asked.sni)
-        kind: type[Caller] = Http2Caller if http2 else Http1Caller
+        kind: type[SimCaller] = Http2Caller if http2 else Http1Caller
         if asked.scheme in ("tcp", "tls"):
             kind = BytesCaller
         return kind(self._mesh.world.clock, peer, self._port, tls)
 
-    def _enter(self, asked: Asked, client: Client, source: str) -> Peer:
+    def _enter(self, asked: RequestSpec, client: Client, source: str) -> Peer:
         world = self._mesh.world
         remote = f"{source or OUTSIDE}:{self._port}"
         peer = world.enter(client, remote, asked.port)
@@ -91,7 +91,7 @@ class Dialler:
             peer.send(f"PROXY {family} {source or OUTSIDE} {target} {self._port} {asked.port}\r\n".encode())
         return peer
 
-    def _dial(self, asked: Asked, client: Client, call: Call) -> Peer:
+    def _dial(self, asked: RequestSpec, client: Client, call: SimCall) -> Peer:
         """As the datapath: what is left alone, or balanced by the kernel, is no request for the proxy."""
         world = self._mesh.world
         view = world.proxy.views.for_client(client)
@@ -108,7 +108,7 @@ class Dialler:
         decision = view.builder().passed_through() if passes else view.tcp(frontend, host if is_ip(host) else "")
         return world.relay(client, remote, (host, port), decision)
 
-    def _looked_up(self, frontend: Frontend, asked: Asked, client: Client) -> tuple[str, int]:
+    def _looked_up(self, frontend: Frontend, asked: RequestSpec, client: Client) -> tuple[str, int]:
         """What the client's DNS says: a service's name is the service, unless clients dial its pods or it lies outside.
         Raises MeshError."""
         service, host, port = frontend.service, asked.host, asked.port

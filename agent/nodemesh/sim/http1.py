@@ -13,7 +13,7 @@ UNTIL_END = -1
 Fields = list[tuple[bytes, bytes]]
 
 
-class Message:
+class Http1Message:
     """A request or response; names of fields are in lower case."""
 
     __slots__ = ("start", "fields", "body", "trailers")
@@ -33,7 +33,7 @@ class Message:
         return next((value for each, value in self.fields if each == name), b"")
 
 
-class Reader:
+class Http1Reader:
     """Takes bytes, gives complete messages. Of responses, interim ones are left out; `bodiless` says that the next one
     answers a HEAD."""
 
@@ -41,11 +41,11 @@ class Reader:
         self.bodiless = False
         self._responses = responses
         self._data = b""
-        self._message: Message | None = None
+        self._message: Http1Message | None = None
         self._left = 0
         self._chunked = False
 
-    def feed(self, data: bytes) -> list[Message]:
+    def feed(self, data: bytes) -> list[Http1Message]:
         self._data += data
         found = []
         while (message := self._next()) is not None:
@@ -53,7 +53,7 @@ class Reader:
                 found.append(message)
         return found
 
-    def end(self) -> Message | None:
+    def end(self) -> Http1Message | None:
         """The connection has ended: the message that lasted until then."""
         message = self._message
         if message is None or self._chunked or self._left != UNTIL_END:
@@ -61,7 +61,7 @@ class Reader:
         message.body, self._data, self._message = self._data, b"", None
         return message
 
-    def _next(self) -> Message | None:
+    def _next(self) -> Http1Message | None:
         message = self._message
         if message is None:
             end = self._data.find(b"\r\n\r\n")
@@ -81,7 +81,7 @@ class Reader:
         self._message = None
         return message
 
-    def _length(self, message: Message) -> int:
+    def _length(self, message: Http1Message) -> int:
         if self._responses and (self.bodiless or message.status < 200 or message.status in BODILESS):
             self._chunked = False
             self.bodiless = self.bodiless and message.status < 200
@@ -91,7 +91,7 @@ class Reader:
             return int(length)
         return UNTIL_END if self._responses and not self._chunked else 0
 
-    def _read_chunks(self, message: Message) -> bool:
+    def _read_chunks(self, message: Http1Message) -> bool:
         """Whether the last chunk and the trailers behind it have come."""
         while True:
             line, found, rest = self._data.partition(b"\r\n")
@@ -111,9 +111,9 @@ class Reader:
             self._data = rest[size + 2 :]
 
 
-def read_head(data: bytes) -> Message:
+def read_head(data: bytes) -> Http1Message:
     start, *lines = data.split(b"\r\n")
-    return Message(start, read_lines(lines))
+    return Http1Message(start, read_lines(lines))
 
 
 def read_lines(lines: Iterable[bytes]) -> Fields:

@@ -31,7 +31,7 @@ from ..proxy.http2.frames import (
     write_settings,
     write_window_update,
 )
-from ..proxy.http2.limits import Limits
+from ..proxy.http2.limits import Http2Limits
 from ..proxy.http2.settings import DEFAULT_WINDOW, INITIAL_WINDOW_SIZE
 
 Fields = list[tuple[bytes, bytes]]
@@ -39,7 +39,7 @@ Fields = list[tuple[bytes, bytes]]
 CONNECTION = b"\x00\x00\x00\x00"
 
 
-class Event(msgspec.Struct):
+class SimStreamEvent(msgspec.Struct):
     """What has come on a stream: fields (a head, or trailers), a part of the body, its end, or a reset's code (-1:
     none). `goaway` is of the whole connection."""
 
@@ -51,7 +51,7 @@ class Event(msgspec.Struct):
     goaway: bool = False
 
 
-class Connection:
+class SimHttp2Connection:
     """One end. `receive` takes bytes and gives events; what is to be sent gathers in `out`."""
 
     def __init__(self, client: bool) -> None:
@@ -59,7 +59,7 @@ class Connection:
         grant = write_window_update(CONNECTION, MAX_31 - DEFAULT_WINDOW)
         self.out = (PREFACE if client else b"") + own + grant
         self._encoder = Encoder()
-        self._decoder = Decoder(Limits())
+        self._decoder = Decoder(Http2Limits())
         self._data = b""
         self._preface = b"" if client else PREFACE
         self._next = 1
@@ -97,13 +97,13 @@ class Connection:
         out, self.out = self.out, b""
         return out
 
-    def receive(self, data: bytes) -> list[Event]:
+    def receive(self, data: bytes) -> list[SimStreamEvent]:
         self._data += data
         if self._preface:
             if len(self._data) < len(self._preface):
                 return []
             self._data, self._preface = self._data[len(self._preface) :], b""
-        events: list[Event] = []
+        events: list[SimStreamEvent] = []
         while len(self._data) >= HEADER_SIZE:
             end = HEADER_SIZE + int.from_bytes(self._data[:3], "big")
             if len(self._data) < end:
@@ -113,19 +113,19 @@ class Connection:
             self._frame(kind, flags, stream, payload, events)
         return events
 
-    def _frame(self, kind: int, flags: int, stream: int, payload: bytes, events: list[Event]) -> None:
+    def _frame(self, kind: int, flags: int, stream: int, payload: bytes, events: list[SimStreamEvent]) -> None:
         if kind in (HEADERS, CONTINUATION):
             self._block += payload
             if flags & END_HEADERS:
                 fields = [field.pair for field in self._decoder.decode(self._block)]
                 self._block = b""
-                events.append(Event(stream, fields=fields, ended=bool(flags & END_STREAM)))
+                events.append(SimStreamEvent(stream, fields=fields, ended=bool(flags & END_STREAM)))
             elif flags & END_STREAM:
-                events.append(Event(stream, ended=True))
+                events.append(SimStreamEvent(stream, ended=True))
         elif kind == DATA:
             if payload:
                 self.out += write_window_update(CONNECTION, len(payload))
-            events.append(Event(stream, data=payload, ended=bool(flags & END_STREAM)))
+            events.append(SimStreamEvent(stream, data=payload, ended=bool(flags & END_STREAM)))
         elif kind == SETTINGS and not flags & ACK:
             self._take_settings(payload)
         elif kind == PING and not flags & ACK:
@@ -133,9 +133,9 @@ class Connection:
         elif kind == WINDOW_UPDATE:
             self._grant(stream, int.from_bytes(payload, "big"))
         elif kind == RST_STREAM:
-            events.append(Event(stream, reset=int.from_bytes(payload, "big")))
+            events.append(SimStreamEvent(stream, reset=int.from_bytes(payload, "big")))
         elif kind == GOAWAY:
-            events.append(Event(stream, goaway=True))
+            events.append(SimStreamEvent(stream, goaway=True))
 
     def _take_settings(self, payload: bytes) -> None:
         for at in range(0, len(payload), 6):

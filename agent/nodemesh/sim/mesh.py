@@ -19,11 +19,11 @@ from ..routing.tables import Tables
 from ..telemetry.record import ConnectionRecord, RequestRecord
 from ..telemetry.telemetry import Telemetry
 from .answer import HUNG, Answer, Answers, take_record
-from .asking import Asked, asked_of
-from .caller import BytesCaller, Call, Caller
+from .asking import RequestSpec, asked_of
+from .caller import BytesCaller, SimCall, SimCaller
 from .dialling import Dialler
 from .invented import pods_for
-from .places import MeshError, Places
+from .places import MeshError, SimNetwork
 from .tls import Simulated
 from .upstream import Upstream
 from .world import World
@@ -62,7 +62,7 @@ class Mesh:
     def __init__(self, *config: Config, seed: int = 1) -> None:
         self._records = Records()
         self.certificates = Simulated()
-        self.places = Places(lambda: self.world.clock, self.certificates.server)
+        self.places = SimNetwork(lambda: self.world.clock, self.certificates.server)
         self.world = World(Tables(), seed, self.places, self._records)
         self.world.proxy.shared.connector.certificates = self.certificates
         self.world.clock.now -= GRAIN
@@ -168,14 +168,14 @@ class Mesh:
         http2: bool = False,
         sni: str = "",
         source: str = "",
-    ) -> Call:
+    ) -> SimCall:
         """Send a request and do not wait; `finish` does."""
         asked = asked_of(request, sni)
         call = self._call(asked, headers, body.encode() if isinstance(body, str) else body)
         self._begin(call, asked, self._client(as_, labels, gateway), http2, source)
         return call
 
-    def finish(self, call: Call, patience: float = PATIENCE) -> Answer:
+    def finish(self, call: SimCall, patience: float = PATIENCE) -> Answer:
         """Let the virtual clock run until the call is over."""
         end = call.began + patience
         while not call.done and self._step(end):
@@ -199,18 +199,18 @@ class Mesh:
         self.world.clock.advance(end)
         self.world.network.run()
 
-    def _call(self, asked: Asked, headers: Mapping[str, str], body: bytes) -> Call:
+    def _call(self, asked: RequestSpec, headers: Mapping[str, str], body: bytes) -> SimCall:
         host, fields = asked.authority, []
         for name, value in headers.items():
             if name.lower() == "host":
                 host = value.encode()
             else:
                 fields.append((name.encode(), value.encode("latin-1")))
-        call = Call(Answer(request=asked.text), asked.method, asked.wire_scheme, asked.target, host, fields)
+        call = SimCall(Answer(request=asked.text), asked.method, asked.wire_scheme, asked.target, host, fields)
         call.body = body
         return call
 
-    def _begin(self, call: Call, asked: Asked, client: Client, http2: bool, source: str) -> None:
+    def _begin(self, call: SimCall, asked: RequestSpec, client: Client, http2: bool, source: str) -> None:
         if not self._under_way:
             self.places.trail.clear()
         self._under_way += 1
@@ -230,7 +230,7 @@ class Mesh:
         network.run()
         return True
 
-    def _conclude(self, call: Call, caller: Caller) -> None:
+    def _conclude(self, call: SimCall, caller: SimCaller) -> None:
         """What the proxy and the upstreams say about it."""
         self._under_way -= 1
         answer = call.answer

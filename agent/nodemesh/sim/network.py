@@ -14,7 +14,7 @@ from ..routing.decision import Keepalive
 from .pipe import Events, MemoryTransport, Peer
 
 
-class Server:
+class SimServer:
     """A fake upstream: collects its connections; `silent` ones never complete the handshake, and with `code` (an errno)
     they fail."""
 
@@ -42,7 +42,7 @@ class Server:
         return len(self.connections) - self._taken
 
 
-class Asked(Datagram):
+class DnsQuery(Datagram):
     """A DNS query on its way: the test answers it, or lets it be."""
 
     __slots__ = ("server", "namespace", "data", "asker", "closed")
@@ -63,8 +63,8 @@ class MemoryNetwork(Network):
 
     def __init__(self) -> None:
         self.events: Events = deque()
-        self.servers: dict[tuple[str, int], Server] = {}
-        self.asked: list[Asked] = []  # DNS queries
+        self.servers: dict[tuple[str, int], SimServer] = {}
+        self.asked: list[DnsQuery] = []  # DNS queries
         self.dropped_lanes: list[int] = []
         self.gates: dict[int, Gate] = {}
         self._buffers = Account()
@@ -88,7 +88,7 @@ class MemoryNetwork(Network):
             self.events.append(transport.establish)
         return transport
 
-    def server_at(self, address: str, port: int) -> Server | None:
+    def server_at(self, address: str, port: int) -> SimServer | None:
         """Who listens there."""
         return self.servers.get((address, port))
 
@@ -100,7 +100,7 @@ class MemoryNetwork(Network):
         return transport
 
     def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
-        self.asked.append(Asked(server, namespace, data, asker))
+        self.asked.append(DnsQuery(server, namespace, data, asker))
         return self.asked[-1]
 
     def gate(self, lane: int) -> Gate:
@@ -118,7 +118,7 @@ class MemoryNetwork(Network):
 
     def later(self, transport: MemoryTransport, code: int) -> None:
         """Refuse on a later turn."""
-        self.events.append(Refusal(transport, code))
+        self.events.append(ConnectRefusal(transport, code))
 
     def run(self) -> None:
         """Let everything happen that is under way."""
@@ -127,7 +127,7 @@ class MemoryNetwork(Network):
             event()
 
 
-class Refusal:
+class ConnectRefusal:
     """An event that refuses one connection."""
 
     def __init__(self, transport: MemoryTransport, code: int) -> None:

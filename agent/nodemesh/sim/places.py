@@ -10,8 +10,8 @@ from ..config.validate.common import is_ip
 from ..proxy.clock import Clock
 from ..registry.snapshot import Endpoint, Resolution, Service
 from ..routing.tables import Tables
-from .deeds import Seen
-from .network import MemoryNetwork, Server
+from .deeds import SeenRequest
+from .network import MemoryNetwork, SimServer
 from .serving import FakeServer
 from .upstream import Station, Upstream
 
@@ -25,7 +25,7 @@ class MeshError(ValueError):
     """The configuration is not good, or there is nothing of that name; the message says what would be right."""
 
 
-class Places(MemoryNetwork):
+class SimNetwork(MemoryNetwork):
     """The network with a fake upstream at each place. A station stays as it was set up when tables change."""
 
     def __init__(self, clock: Callable[[], Clock], tls: Callable[[], ssl.SSLContext]) -> None:
@@ -33,7 +33,7 @@ class Places(MemoryNetwork):
         self._clock = clock
         self._tls = tls
         self._tables = Tables()
-        self.trail: list[Seen] = []  # what upstreams have seen of the calls under way
+        self.trail: list[SeenRequest] = []  # what upstreams have seen of the calls under way
         self._by_name: dict[str, Station] = {}  # "namespace/pod", or address or host of what is no pod
         self._places: dict[tuple[str, int], Station] = {}
         self._outside: dict[str, Station] = {}
@@ -70,7 +70,7 @@ class Places(MemoryNetwork):
             self._outside[name] = self._outside[address] = station
         return station
 
-    def server_at(self, address: str, port: int) -> Server | None:
+    def server_at(self, address: str, port: int) -> SimServer | None:
         server = self.servers.get((address, port))
         if server is None:
             station = self._places.get((address, port)) or self._outside.get(address)

@@ -13,7 +13,7 @@ from .deeds import Act
 from .expecting import failures
 from .mesh import Mesh
 from .places import MeshError
-from .suite import Placed, Setting, Step
+from .suite import Placed, Setting, SuiteStep
 from .upstream import Upstream
 
 #: What a setting may do beside the acts, and how.
@@ -21,7 +21,7 @@ STATES = {"refuse": Upstream.refuses, "vanish": Upstream.vanishes, "recover": Up
 WORDS = (*(act.value for act in Act), *STATES)
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class CaseOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one test; without failures it has passed. `seconds` are the virtual clock's."""
 
     name: str
@@ -31,7 +31,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
-def run(placed: Placed, tables: Tables) -> Outcome:
+def run(placed: Placed, tables: Tables) -> CaseOutcome:
     """One test, in a mesh of its own."""
     mesh = Mesh(tables, seed=placed.test.seed)
     began, requests = mesh.now, 0
@@ -44,7 +44,7 @@ def run(placed: Placed, tables: Tables) -> Outcome:
             break
         requests += len(answers)
         found += [(location, text) for text in failures(step.expect, answers)]
-    return Outcome(
+    return CaseOutcome(
         name=placed.test.name,
         location=placed.location,
         failures=tuple(found),
@@ -53,7 +53,7 @@ def run(placed: Placed, tables: Tables) -> Outcome:
     )
 
 
-def do(mesh: Mesh, step: Step) -> Answers:
+def do(mesh: Mesh, step: SuiteStep) -> Answers:
     """One step. Raises MeshError."""
     for setting in step.upstreams:
         arrange(mesh, setting)

@@ -12,8 +12,8 @@ from ..proxy.clock import Clock
 from ..proxy.http2.frames import PREFACE
 from ..proxy.preamble import SIGNATURE
 from . import http1, http2
-from .deeds import Act, Deed, Seen
-from .network import Server
+from .deeds import Act, Deed, SeenRequest
+from .network import SimServer
 from .pipe import Peer
 from .tls import TlsLine
 from .upstream import Station
@@ -40,7 +40,7 @@ class Line(Protocol):
     def reset(self) -> None: ...
 
 
-class FakeServer(Server):
+class FakeServer(SimServer):
     """One port of a pod."""
 
     def __init__(self, station: Station, port: int, clock: Clock, tls: Callable[[], ssl.SSLContext]) -> None:
@@ -105,9 +105,9 @@ class Serving:
                 self._speaker = Http1Speaker(self) if data.startswith(METHODS) else BytesSpeaker(self)
         self._speaker.take(data)
 
-    def seen(self, **what: object) -> Seen:
+    def seen(self, **what: object) -> SeenRequest:
         station = self.server.station
-        return Seen(
+        return SeenRequest(
             pod=station.name,
             port=self.server.port,
             at=self.server.clock.now,
@@ -147,7 +147,7 @@ class Speaker:
 class Http1Speaker(Speaker):
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving)
-        self._reader = http1.Reader(False)
+        self._reader = http1.Http1Reader(False)
         self._tunnel: BytesSpeaker | None = None  # what follows a CONNECT
 
     def take(self, data: bytes) -> None:
@@ -170,7 +170,7 @@ class Http1Speaker(Speaker):
                 return
             self.serving.act(deed, partial(self._answer, deed, seen))
 
-    def _answer(self, deed: Deed, seen: Seen) -> None:
+    def _answer(self, deed: Deed, seen: SeenRequest) -> None:
         fields, body, trailers = answered(deed, seen)
         start = b"HTTP/1.1 %d %b" % (deed.status, b"OK" if deed.status == 200 else b"-")
         if trailers:  # gRPC has no other place for its status
@@ -188,7 +188,7 @@ class Http1Speaker(Speaker):
 class Http2Speaker(Speaker):
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving)
-        self._connection = http2.Connection(client=False)
+        self._connection = http2.SimHttp2Connection(client=False)
         self._heads: dict[int, list[tuple[bytes, bytes]]] = {}
         self._bodies: dict[int, bytes] = {}
         self._flush()
@@ -220,7 +220,7 @@ class Http2Speaker(Speaker):
         deed = self.station.deed_for(seen)
         self.serving.act(deed, partial(self._answer, stream, deed, seen))
 
-    def _answer(self, stream: int, deed: Deed, seen: Seen) -> None:
+    def _answer(self, stream: int, deed: Deed, seen: SeenRequest) -> None:
         if stream not in self._heads:
             return  # the proxy has given it up
         fields, body, trailers = answered(deed, seen)
@@ -270,7 +270,7 @@ def readable(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
-def answered(deed: Deed, seen: Seen) -> tuple[list[tuple[bytes, bytes]], bytes, list[tuple[bytes, bytes]]]:
+def answered(deed: Deed, seen: SeenRequest) -> tuple[list[tuple[bytes, bytes]], bytes, list[tuple[bytes, bytes]]]:
     """An answer's fields, body and trailers."""
     body = seen.pod.encode() if deed.body is None else deed.body
     fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in deed.headers.items()]

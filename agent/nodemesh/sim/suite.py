@@ -44,7 +44,7 @@ class Setting(Model, frozen=True, kw_only=True):
     times: int = 0
 
 
-class Step(Model, frozen=True, kw_only=True):
+class SuiteStep(Model, frozen=True, kw_only=True):
     """First `upstreams` are set, then time passes (`advance`), then `send` or `grpc` is asked `times` times, or
     `atOnce` times at the same moment, and `expect` must hold."""
 
@@ -69,7 +69,7 @@ class Test(Model, frozen=True, kw_only=True):
     """One test: its steps share a mesh that no other test sees."""
 
     name: str
-    steps: tuple[Step, ...]
+    steps: tuple[SuiteStep, ...]
     seed: int = 1
 
 
@@ -88,14 +88,14 @@ class Placed(msgspec.Struct, frozen=True):
     steps: tuple[Location, ...]
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class LoadedSuite(msgspec.Struct, frozen=True):
     """A file's tests, and the paths of its configuration."""
 
     config: tuple[Path, ...]
     tests: tuple[Placed, ...]
 
 
-def load(path: Path) -> Loaded:
+def load(path: Path) -> LoadedSuite:
     """Raises MeshError, with the place of everything that is wrong."""
     try:
         text = path.read_bytes()
@@ -139,10 +139,10 @@ def load(path: Path) -> Loaded:
         if all(step.expect == Expect() for step in test.steps):
             raise MeshError(f"{place('tests', index)}: {test.name!r} expects nothing; give a step of it `expect`")
         tests.append(Placed(test, place("tests", index), tuple(steps)))
-    return Loaded(tuple(path.parent / each for each in suite.config), tuple(tests))
+    return LoadedSuite(tuple(path.parent / each for each in suite.config), tuple(tests))
 
 
-def faults_of(step: Step) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def faults_of(step: SuiteStep) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What is of the right type and still not to be done, and which field says it."""
     headers: list[tuple[tuple[str | int, ...], dict[str, str]]] = [(("headers",), step.headers)]
     numbers: list[tuple[tuple[str | int, ...], float, int, int]] = [

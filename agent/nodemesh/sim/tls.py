@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..config.gateway import ServerTLSMode, ServerTLSSettings
 from ..proxy.tls.certificates import Certificates
-from ..proxy.tls.context import Source, with_file
+from ..proxy.tls.context import ContextSource, with_file
 from ..routing.decision import UpstreamTls
 from .pipe import Peer
 
@@ -34,9 +34,9 @@ class Simulated(Certificates):
         return Authority("simulated")
 
     @cached_property
-    def _source(self) -> Source:
+    def _source(self) -> ContextSource:
         pair = self._authority.issue("simulated")
-        return Source(((pair.certificate, pair.key),), self._authority.certificate)
+        return ContextSource(((pair.certificate, pair.key),), self._authority.certificate)
 
     @cached_property
     def _pair(self) -> bytes:
@@ -78,10 +78,10 @@ class Simulated(Certificates):
             known = self._names[name] = self._ending(pair.certificate + pair.key)
         connection.context = known
 
-    def _client_source(self, tls: UpstreamTls) -> Source:
+    def _client_source(self, tls: UpstreamTls) -> ContextSource:
         return self._source if tls.mode == "MUTUAL" else self._source._replace(pairs=())
 
-    def _server_source(self, tls: ServerTLSSettings, namespace: str) -> Source:
+    def _server_source(self, tls: ServerTLSSettings, namespace: str) -> ContextSource:
         if tls.mode is ServerTLSMode.ISTIO_MUTUAL:
             return super()._server_source(tls, namespace)
         return self._source

@@ -6,8 +6,8 @@ import errno
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from .deeds import ANSWER, Act, Choose, Deed, Seen
-from .network import Server
+from .deeds import ANSWER, Act, Choose, Deed, SeenRequest
+from .network import SimServer
 from .pipe import Peer
 
 #: What a pod keeps of what it has seen.
@@ -17,25 +17,25 @@ KEPT = 100_000
 class Station:
     """One pod, or one address of a host outside: what listens at its ports."""
 
-    def __init__(self, name: str, address: str, trail: list[Seen]) -> None:
+    def __init__(self, name: str, address: str, trail: list[SeenRequest]) -> None:
         self.name = name
         self.address = address
         self.trail = trail  # what all have seen lately
-        self.servers: list[Server] = []
+        self.servers: list[SimServer] = []
         self.peers: set[Peer] = set()
-        self.seen: deque[Seen] = deque(maxlen=KEPT)
+        self.seen: deque[SeenRequest] = deque(maxlen=KEPT)
         self.next: deque[Deed] = deque()  # for one request each
         self.lasting: Deed | Choose = ANSWER
         self.greeting = b""
         self._code = 0
         self._silent = False
 
-    def add(self, server: Server) -> None:
+    def add(self, server: SimServer) -> None:
         """One more of its ports."""
         self.servers.append(server)
         server.code, server.silent = self._code, self._silent
 
-    def deed_for(self, seen: Seen) -> Deed:
+    def deed_for(self, seen: SeenRequest) -> Deed:
         """What to do with a request."""
         self.seen.append(seen)
         self.trail.append(seen)
@@ -126,7 +126,7 @@ class Upstream:
         return self._listen()
 
     @property
-    def seen(self) -> list[Seen]:
+    def seen(self) -> list[SeenRequest]:
         """The requests that came, in the order of the virtual clock."""
         return sorted((seen for station in self.stations for seen in station.seen), key=lambda seen: seen.at)
 

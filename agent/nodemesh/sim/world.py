@@ -20,11 +20,11 @@ from ..routing.decision import Decision
 from ..routing.tables import Tables
 from ..telemetry.record import ConnectionRecord
 from ..telemetry.telemetry import Telemetry
-from .network import MemoryNetwork, Server
+from .network import MemoryNetwork, SimServer
 from .pipe import MemoryTransport, Peer
 
 
-class Recorder(Telemetry):
+class RecordingTelemetry(Telemetry):
     """Telemetry that also keeps the records themselves."""
 
     __slots__ = ("records",)
@@ -50,7 +50,7 @@ class World:
     ) -> None:
         self.network = network or MemoryNetwork()
         self.clock = Clock(1000.0, 1_700_000_000.0)
-        self.recorder = Recorder()
+        self.recorder = RecordingTelemetry()
         self._store = Store()
         self.proxy = Proxy(self.network, self.clock, Random(seed), telemetry or self.recorder, self._compile(config))
         self._pods: dict[tuple[str, str, tuple[tuple[str, str], ...], int], int] = {}
@@ -68,9 +68,9 @@ class World:
         self._store = Store()
         self.proxy.set_tables(self._compile(config))
 
-    def serve(self, address: str, port: int, silent: bool = False) -> Server:
+    def serve(self, address: str, port: int, silent: bool = False) -> SimServer:
         """Have someone listen there."""
-        server = self.network.servers[address, port] = Server(silent)
+        server = self.network.servers[address, port] = SimServer(silent)
         return server
 
     def connect(

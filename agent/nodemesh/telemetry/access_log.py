@@ -8,7 +8,7 @@ import stat
 from collections import deque
 from collections.abc import Sequence
 
-from .formatting import Formatter
+from .formatting import LogFormatter
 from .record import ConnectionRecord
 
 #: A pipe that polls as writable takes this much at once, whole (pipe(7), PIPE_BUF).
@@ -30,7 +30,7 @@ class AccessLog:
 
     __slots__ = ("lost", "_fd", "_formatter", "_lines", "_size", "_poll", "_limit")
 
-    def __init__(self, fd: int, formatter: Formatter) -> None:
+    def __init__(self, fd: int, formatter: LogFormatter) -> None:
         self.lost = 0
         self._fd = fd
         self._formatter = formatter

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..routing.client import Client
 from ..routing.rollouts import is_canary
-from ..routing.tables import Rollout
+from ..routing.tables import StagedRollout
 from .labels import FLAGS
 from .record import ConnectionRecord, RequestRecord
 
@@ -23,9 +23,9 @@ Count = tuple[int, int]
 class Canaries:
     """Counts by these rollouts."""
 
-    def __init__(self, rollouts: Iterable[Rollout]) -> None:
+    def __init__(self, rollouts: Iterable[StagedRollout]) -> None:
         self._rollouts = tuple(rollouts)
-        self._of: dict[int, tuple[Client, tuple[Rollout, ...]]] = {}  # by the client's id(), which is held so
+        self._of: dict[int, tuple[Client, tuple[StagedRollout, ...]]] = {}  # by the client's id(), which is held so
         self.counts: dict[str, Count] = {}
 
     def add(self, records: Iterable[ConnectionRecord]) -> None:
@@ -39,7 +39,7 @@ class Canaries:
                     requests, failures = self.counts.get(rollout.id, (0, 0))
                     self.counts[rollout.id] = (requests + 1, failures + failed)
 
-    def _for(self, client: Client) -> tuple[Rollout, ...]:
+    def _for(self, client: Client) -> tuple[StagedRollout, ...]:
         found = self._of.get(id(client))
         if found is None:
             if len(self._of) >= MAX_CLIENTS:
@@ -49,7 +49,7 @@ class Canaries:
         return found[1]
 
 
-def is_about(rollout: Rollout, record: ConnectionRecord) -> bool:
+def is_about(rollout: StagedRollout, record: ConnectionRecord) -> bool:
     """Whether the object decided, or the request was for one of its hosts, whatever came of it."""
     owner = record.rule.owner if record.rule is not None else None
     if owner is not None and (owner.kind, f"{owner.namespace}/{owner.name}") == (rollout.kind, rollout.key):

@@ -9,7 +9,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from ..config.cel import Node, parse_filter, parse_value
+from ..config.cel import CelNode, parse_filter, parse_value
 from ..config.regex import Pattern
 from .record import ConnectionRecord, RequestRecord
 from .values import DETAILS, port_of
@@ -161,7 +161,7 @@ LOOKED_AT = 4096
 JOINED = 4 * LOOKED_AT
 
 
-def _value(node: Node) -> Value:
+def _value(node: CelNode) -> Value:
     """The function of a record that a tree describes."""
     if node.name == "literal":
         literal = node.value
@@ -186,7 +186,7 @@ def _value(node: Node) -> Value:
     return _OTHERS[node.name](*parts)
 
 
-def _entry(node: Node) -> Value:
+def _entry(node: CelNode) -> Value:
     source, name = str(node.parts[0].value), str(node.value).lower()
     fields, key = _FIELDS[source], name.encode()
     if source == "request.headers" and name in _PSEUDO:

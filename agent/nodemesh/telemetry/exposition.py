@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 from .dump import HttpCounts, MessageCounts, TcpCounts
 from .histogram import BOUNDS, Histogram
 from .labels import HTTP_LABELS, MESSAGE_LABELS, TCP_LABELS, UNKNOWN
-from .overrides import DESTINATION, SOURCE, STANDARD, Shape, shapes_of
-from .totals import Row
+from .overrides import DESTINATION, SOURCE, STANDARD, MetricShape, shapes_of
+from .totals import SeriesRow
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -42,7 +42,7 @@ _REPORTER, _SECURITY = "reporter", "connection_security_policy"
 _WORKLOAD = TCP_LABELS.index("destination_workload")
 
 _ANSWERED = "destination_workload"
-_STANDARD_SHAPE = Shape()
+_STANDARD_SHAPE = MetricShape()
 
 #: The samples of a metric: labels and counts.
 Samples = Callable[[str], list[tuple[str, Any]]]
@@ -50,7 +50,7 @@ Samples = Callable[[str], list[tuple[str, Any]]]
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
-class Family(msgspec.Struct, frozen=True, kw_only=True):
+class MetricFamily(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of the agent's own; `samples` pairs the values of `labels` with a number. Counters are named without
     `_total`, which the format adds."""
 
@@ -62,14 +62,14 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     histogram: Histogram | None = None  # of milliseconds, shown in seconds
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class MetricsPage(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be on the page. `sizes` says whether the histograms of sizes are wanted, `destination` whether what is
     known of both ends is reported for the second, too. `own` is asked last, with what was left out."""
 
-    http: Sequence[Row[HttpCounts]]
-    tcp: Sequence[Row[TcpCounts]]
-    messages: Sequence[Row[MessageCounts]] = ()
-    own: Callable[[tuple[str, ...]], Iterable[Family]]
+    http: Sequence[SeriesRow[HttpCounts]]
+    tcp: Sequence[SeriesRow[TcpCounts]]
+    messages: Sequence[SeriesRow[MessageCounts]] = ()
+    own: Callable[[tuple[str, ...]], Iterable[MetricFamily]]
     sizes: bool = True
     destination: bool = True
 
@@ -77,7 +77,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 class _Own(Collector):
     """Makes prometheus_client's families out of the agent's own."""
 
-    def __init__(self, own: Iterable[Family]) -> None:
+    def __init__(self, own: Iterable[MetricFamily]) -> None:
         self._own = own
 
     def collect(self) -> Iterator[Metric]:
@@ -95,14 +95,14 @@ class _Own(Collector):
             yield metric
 
 
-def _text(row: Row[Any], names: tuple[str, ...]) -> str:
+def _text(row: SeriesRow[Any], names: tuple[str, ...]) -> str:
     """The labels of a series that both reporters share, made once."""
     if not row.text:
         row.text = _joined(_shared(row, names))
     return row.text
 
 
-def _shared(row: Row[Any], names: tuple[str, ...]) -> dict[str, str]:
+def _shared(row: SeriesRow[Any], names: tuple[str, ...]) -> dict[str, str]:
     pairs = zip(names, row.counts.labels, strict=False)
     return {name: value for name, value in pairs if name not in (_REPORTER, _SECURITY)}
 
@@ -111,7 +111,7 @@ def _joined(labels: Mapping[str, str]) -> str:
     return ",".join([f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items()])
 
 
-def _reported(rows: Iterable[Row[Any]], names: tuple[str, ...], destination: bool) -> list[tuple[str, Any]]:
+def _reported(rows: Iterable[SeriesRow[Any]], names: tuple[str, ...], destination: bool) -> list[tuple[str, Any]]:
     """The labels of each sample with its counts, as source and, where the workload that answered is known, as
     destination: what Istio's proxy there would report."""
     found = []
@@ -125,7 +125,7 @@ def _reported(rows: Iterable[Row[Any]], names: tuple[str, ...], destination: boo
     return found
 
 
-def _samples(rows: Sequence[Row[Any]], names: tuple[str, ...], destination: bool) -> Samples:
+def _samples(rows: Sequence[SeriesRow[Any]], names: tuple[str, ...], destination: bool) -> Samples:
     """The samples of each metric. Where Telemetry has them differ, series may become the same: those are added up, for
     Prometheus takes each sample once."""
     if all(row.counts.labels[0] == STANDARD for row in rows):
@@ -135,7 +135,7 @@ def _samples(rows: Sequence[Row[Any]], names: tuple[str, ...], destination: bool
 
 
 def _overridden(
-    rows: Iterable[Row[Any]], names: tuple[str, ...], destination: bool, metric: str
+    rows: Iterable[SeriesRow[Any]], names: tuple[str, ...], destination: bool, metric: str
 ) -> list[tuple[str, Any]]:
     found: dict[str, Any] = {}
     policy = {SOURCE: "unknown", DESTINATION: "none"} if _SECURITY in names else {}
@@ -180,7 +180,7 @@ def _histogram(name: str, text: str, field: str, lines: Iterable[tuple[str, Any]
         yield template % tuple(values)
 
 
-def _istio(page: Page, left_out: list[str]) -> Iterator[str]:
+def _istio(page: MetricsPage, left_out: list[str]) -> Iterator[str]:
     """Istio's standard metrics; `left_out` gets the names of those that the page has no room for."""
     http = _samples(page.http, HTTP_LABELS, page.destination)
     durations = http
@@ -214,7 +214,7 @@ def _istio(page: Page, left_out: list[str]) -> Iterator[str]:
         yield from _counter(name, text, field, samples(name))
 
 
-def render(page: Page) -> Iterator[bytes]:
+def render(page: MetricsPage) -> Iterator[bytes]:
     """The page, piece by piece."""
     left_out: list[str] = []
     piece: list[str] = []

@@ -9,7 +9,7 @@ import msgspec
 
 from ..config.commands import Command
 from ..config.log_format import formats, operators
-from .operators import Wanted, connection_column, request_column
+from .operators import ShownFields, connection_column, request_column
 from .record import ConnectionRecord, RequestRecord
 
 #: A column of records of one kind.
@@ -121,7 +121,7 @@ class JsonLines:
         return [msgspec.json.encode(dict(zip(keys, row, strict=True))) + b"\n" for row in rows]
 
 
-class Formatter:
+class LogFormatter:
     """Makes lines out of records. `wanted` are the fields that records have to hold for it."""
 
     __slots__ = ("wanted", "_requests", "_connections")
@@ -129,7 +129,7 @@ class Formatter:
     def __init__(self, text: str = "", *, json: bool = False) -> None:
         """`text` is a text format, or with `json` an object of formats by key; empty stands for Istio's default.
         Raises FormatError."""
-        wanted = self.wanted = Wanted()
+        wanted = self.wanted = ShownFields()
 
         def request_columns(operator: Command) -> RecordsColumn:
             return request_column(operator, wanted)

@@ -40,7 +40,7 @@ class Way(NamedTuple):
     protocol: str
 
 
-class Flow:
+class FlowCounts:
     """What went that way. Of TCP a request is a connection."""
 
     __slots__ = ("requests", "errors", "sent", "received", "duration", "codes")
@@ -53,7 +53,7 @@ class Flow:
         self.duration = [0] * (len(BOUNDS) + 1)
         self.codes: Counter[tuple[str, str]] = Counter()  # by code and flags
 
-    def add(self, other: Flow) -> None:
+    def add(self, other: FlowCounts) -> None:
         self.requests += other.requests
         self.errors += other.errors
         self.sent += other.sent
@@ -62,7 +62,7 @@ class Flow:
         self.codes.update(other.codes)
 
 
-Flows = dict[Way, Flow]
+Flows = dict[Way, FlowCounts]
 
 
 class History:
@@ -116,7 +116,7 @@ class History:
                 for way, flow in flows.items():
                     known = found.get(way)
                     if known is None:
-                        known = found[way] = Flow()
+                        known = found[way] = FlowCounts()
                     known.add(flow)
         return found
 
@@ -127,7 +127,7 @@ class History:
         return self._slots[-1][1]
 
 
-def _flow(flows: Flows, labels: tuple[str, ...]) -> Flow:
+def _flow(flows: Flows, labels: tuple[str, ...]) -> FlowCounts:
     way = Way(
         labels[_SOURCE_NAMESPACE],
         labels[_SOURCE],
@@ -140,5 +140,5 @@ def _flow(flows: Flows, labels: tuple[str, ...]) -> Flow:
     )
     flow = flows.get(way)
     if flow is None:
-        flow = flows[way] = Flow()
+        flow = flows[way] = FlowCounts()
     return flow

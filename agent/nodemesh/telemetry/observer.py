@@ -12,7 +12,7 @@ from ..routing.tables import Tables
 from .access_log import AccessLog
 from .conditions import condition
 from .labels import HTTP_LABELS, TCP_LABELS, endpoint_of
-from .operators import Wanted
+from .operators import ShownFields
 from .overrides import HTTP_METRICS, MESSAGE_METRICS, TCP_METRICS, Override, made_of
 from .record import ConnectionRecord
 from .span import variable_of
@@ -132,7 +132,7 @@ def override_of(kind: int, client: Sequence[MetricRule], server: Sequence[Metric
     )
 
 
-def wanted_by(tables: Tables, wanted: Wanted) -> None:
+def wanted_by(tables: Tables, wanted: ShownFields) -> None:
     """The fields that the expressions of all Telemetry read, beside those that formats show."""
     for telemetry in tables.telemetries:
         spec = telemetry.spec

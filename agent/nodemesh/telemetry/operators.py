@@ -252,7 +252,7 @@ TIMES: Final[dict[str, tuple[Callable[[str, float], str], bool]]] = {
 }
 
 
-class Wanted:
+class ShownFields:
     """The names of fields that a format shows and that are not recorded anyway, in lower case."""
 
     __slots__ = ("request", "response", "trailers")
@@ -263,7 +263,7 @@ class Wanted:
         self.trailers: set[bytes] = set()
 
 
-def fields_column(name: str, argument: str, wanted: Wanted) -> RequestColumn:
+def fields_column(name: str, argument: str, wanted: ShownFields) -> RequestColumn:
     """The column of REQ, RESP or TRAILER: the first of the named fields that is there."""
     column, *others = [field_column(name, field, wanted) for field in argument.upper().split("?")]
     return other_where_missing(column, others[0]) if others else column
@@ -277,7 +277,7 @@ def other_where_missing(column: RequestColumn, other: RequestColumn) -> RequestC
     ]
 
 
-def field_column(operator: str, name: str, wanted: Wanted) -> RequestColumn:
+def field_column(operator: str, name: str, wanted: ShownFields) -> RequestColumn:
     """The column of one field. Where it is not recorded anyway, it becomes `wanted`."""
     key = name.lower().encode()
     if operator in OF_REQUEST:
@@ -364,7 +364,7 @@ def request_with_argument(name: str, argument: str) -> RequestColumn:
     return with_argument(name, argument)
 
 
-def request_column(operator: Command, wanted: Wanted) -> RequestColumn:
+def request_column(operator: Command, wanted: ShownFields) -> RequestColumn:
     """What an operator shows of requests."""
     name, argument = operator.name, operator.argument
     if name == "TRACE_ID":

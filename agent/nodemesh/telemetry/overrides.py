@@ -66,7 +66,7 @@ NOBODY = ConnectionRecord(Client(namespace=""))
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class Shape(msgspec.Struct, array_like=True, omit_defaults=True):
+class MetricShape(msgspec.Struct, array_like=True, omit_defaults=True):
     """What one metric of a series has that others have not: labels that are left out, and others' values."""
 
     removed: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class Shape(msgspec.Struct, array_like=True, omit_defaults=True):
 
 
 #: By `reporter metric`; None: there is no such sample.
-Shapes = dict[str, Shape | None]
+Shapes = dict[str, MetricShape | None]
 
 
 @lru_cache(maxsize=1024)
@@ -92,7 +92,10 @@ def without_values(text: str) -> str:
         return text
     shapes = shapes_of(text)
     return _text_of(
-        {name: shape and Shape(shape.removed, dict.fromkeys(shape.values, UNKNOWN)) for name, shape in shapes.items()}
+        {
+            name: shape and MetricShape(shape.removed, dict.fromkeys(shape.values, UNKNOWN))
+            for name, shape in shapes.items()
+        }
     )
 
 
@@ -148,7 +151,7 @@ class Override:
             if each.disabled:
                 self._shapes[name] = None
             elif removed or each.values:
-                shape = self._shapes[name] = Shape(removed)
+                shape = self._shapes[name] = MetricShape(removed)
                 for tag, expression in each.values.items():
                     if is_constant(expression):
                         shape.values[tag] = text_of(expression, UNKNOWN)(NOBODY)[:LONGEST]
@@ -179,7 +182,9 @@ class Override:
         return text
 
     def _with(self, values: tuple[str, ...]) -> str:
-        shapes = {name: shape and Shape(shape.removed, dict(shape.values)) for name, shape in self._shapes.items()}
+        shapes = {
+            name: shape and MetricShape(shape.removed, dict(shape.values)) for name, shape in self._shapes.items()
+        }
         for name, tag, number in self._places:
             shape = shapes[name]
             assert shape is not None

@@ -20,7 +20,7 @@ from .dump import Dump, Numbered, parts
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels, message_labels
 from .names import Names
 from .observer import HTTP, MESSAGES, TCP, Observer
-from .operators import Wanted
+from .operators import ShownFields
 from .overrides import STANDARD
 from .record import ConnectionRecord, RequestRecord
 from .series import HttpSeries, MessageSeries, TcpSeries
@@ -78,7 +78,7 @@ class Telemetry:
         self._canaries: Canaries | None = None  # of staged rollouts, while there are any
         self._canary_counts: dict[str, Count] = {}  # of rollouts before
         self.observer: Observer | None = None  # what is said of the clients' telemetry, where anything is
-        self.wanted: Wanted | None = None  # fields that records are to hold for the log
+        self.wanted: ShownFields | None = None  # fields that records are to hold for the log
         self._spans = Shares(SPANS)
         self._spans_lost = 0
         self._ended: list[ConnectionRecord] = []  # not accounted for yet

@@ -39,7 +39,7 @@ class Gone(msgspec.Struct, array_like=True):
 C = TypeVar("C", HttpCounts, TcpCounts, MessageCounts)
 
 
-class Row(Generic[C]):
+class SeriesRow(Generic[C]):
     """One series: its numbers, when they last changed, and what is kept of making them into bytes."""
 
     __slots__ = ("counts", "changed", "text", "saved")
@@ -80,9 +80,9 @@ class Totals:
     """Sums of all workers' dumps, each counted once. Times are seconds of a clock of the caller's."""
 
     def __init__(self) -> None:
-        self.http: dict[Labels, Row[HttpCounts]] = {}
-        self.tcp: dict[Labels, Row[TcpCounts]] = {}
-        self.messages: dict[Labels, Row[MessageCounts]] = {}
+        self.http: dict[Labels, SeriesRow[HttpCounts]] = {}
+        self.tcp: dict[Labels, SeriesRow[TcpCounts]] = {}
+        self.messages: dict[Labels, SeriesRow[MessageCounts]] = {}
         self.gone = Gone()
         self.log_lines_lost = 0
         self.names = Names()
@@ -197,13 +197,13 @@ class Totals:
         self.recent.extend(dump.decisions)
         self.failed.extend(record for record in dump.decisions if record.failed)
 
-    def _sum(self, rows: dict[Labels, Row[C]], more: Iterable[C], now: float) -> None:
+    def _sum(self, rows: dict[Labels, SeriesRow[C]], more: Iterable[C], now: float) -> None:
         for counts in more:
             labels = self._bounds.place(counts.labels, rows)
             row = rows.get(labels)
             if row is None:
                 counts.labels = labels
-                rows[labels] = Row(counts, now)
+                rows[labels] = SeriesRow(counts, now)
             else:
                 row.add(counts, now)
 
@@ -212,7 +212,7 @@ class Totals:
         self._bounds.free(labels)
 
 
-def _saved(rows: dict[Labels, Row[C]]) -> list[msgspec.Raw]:
+def _saved(rows: dict[Labels, SeriesRow[C]]) -> list[msgspec.Raw]:
     for row in rows.values():
         row.saved = row.saved or _ENCODER.encode(row.counts)
     return [msgspec.Raw(row.saved) for row in rows.values()]

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from nodemesh.config import destinationrule, gateway, serviceentry, sidecar, telemetry, virtualservice, workload
+from nodemesh.config import (
+    destinationrule,
+    gateway,
+    meshconfig,
+    serviceentry,
+    sidecar,
+    telemetry,
+    virtualservice,
+    workload,
+)
 from nodemesh.config.kinds import ISTIO_KINDS
 from nodemesh.config.schema import walk
 from nodemesh.config.support import rows
@@ -30,6 +39,10 @@ STRUCTS = {
     "Telemetry": telemetry.TelemetrySpec,
     "Metrics": telemetry.TelemetryMetrics,
     "AccessLogging.Filter": telemetry.LogFilter,
+    "MetricsOverrides.TagOverride.Operation": telemetry.TagOperation,
+    "OutboundTrafficPolicy.Mode": meshconfig.OutboundMode,
+    "ServiceEntry.Location": serviceentry.EntryLocation,
+    "ServiceEntry.Resolution": serviceentry.EntryResolution,
 }
 MODULES = (virtualservice, destinationrule, gateway, serviceentry, workload, sidecar, telemetry)
 

@@ -23,7 +23,7 @@ from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.wire import encode_update
 from nodemesh.telemetry.access_log import AccessLog
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import LogFormatter
 from nodemesh.telemetry.labels import HTTP_LABELS
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals
@@ -38,7 +38,7 @@ class WorkerUnderTest:
 
     def __init__(self) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
-        self.log = AccessLog(self._log.fileno(), Formatter(json=True))
+        self.log = AccessLog(self._log.fileno(), LogFormatter(json=True))
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(10)
         self.worker = Worker(far, Platform(), Telemetry(self.log))

@@ -9,7 +9,7 @@ from tests.unit.proxy.http2.peer import REQUEST, RESPONSE, Log, Recorder, data, 
 
 from nodemesh.proxy.http2.codes import PROTOCOL_ERROR, REFUSED_STREAM
 from nodemesh.proxy.http2.frames import ACK, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE
-from nodemesh.proxy.http2.limits import Limits
+from nodemesh.proxy.http2.limits import Http2Limits
 from nodemesh.reasons import Reason
 
 from . import client, server
@@ -101,7 +101,7 @@ def test_the_clients_greeting():
 
 
 def test_streams_beyond_the_limit_are_refused_and_the_others_live():
-    peer = Recorder(limits=Limits(streams=1024)).start()
+    peer = Recorder(limits=Http2Limits(streams=1024)).start()
     answers = []
     for id in range(1, 2 * 1024 + 3, 2):
         answers += peer.receive(headers(id, ended=False))
@@ -118,7 +118,7 @@ def test_streams_beyond_the_limit_are_refused_and_the_others_live():
 
 
 def test_a_burst_before_the_client_knows_our_limit_costs_only_the_excess():
-    peer = Recorder(limits=Limits(streams=10))
+    peer = Recorder(limits=Http2Limits(streams=10))
     answers = peer.receive(PREFACE + settings() + b"".join(headers(id, ended=False) for id in range(1, 1001, 2)))
     assert sum(answer.kind == RST_STREAM for answer in answers) == 490 and answers[-1].kind != GOAWAY
     assert len(peer.connection.streams) == 10

@@ -21,8 +21,8 @@ SERVING = ("proxy", "balance", "datapath", "node", "telemetry", "routing/rewrite
 
 CARRIED_OUT = (
     decision.HeaderOp, decision.HeaderOps, decision.CookieAttribute, decision.HashPolicy, decision.Warmup,
-    decision.LoadBalancer, decision.Outlier, decision.Keepalive, decision.Pool, decision.RetryBudget,
-    decision.UpstreamTls, decision.Priorities, decision.Cluster, decision.Destination, decision.Rewrite,
+    decision.LoadBalancer, decision.Outlier, decision.Keepalive, decision.ConnectionPool, decision.RetryBudgetPolicy,
+    decision.UpstreamTls, decision.Priorities, decision.Cluster, decision.WeightedCluster, decision.Rewrite,
     decision.Retry, decision.Fault, decision.Mirror, decision.Cors, decision.Route, decision.Redirect,
     decision.DirectResponse, decision.Failure, gateways.GatewayServer, ServerTLSSettings, TLSCertificate,
 )  # fmt: skip

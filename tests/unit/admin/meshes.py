@@ -9,7 +9,7 @@ import msgspec
 from nodemesh.admin.state import EndpointRow, ModeRow
 from nodemesh.config.load import load_text
 from nodemesh.config.problems import Problem
-from nodemesh.node.propagation import Change
+from nodemesh.node.propagation import Rollout
 from nodemesh.reasons import Reason
 from nodemesh.registry.snapshot import Service
 from nodemesh.registry.store import Store
@@ -197,7 +197,7 @@ class PageNode:
         return {}
 
     def changes(self) -> list[Any]:
-        return [Change(time.time() - 42, 7, ("VirtualService bookinfo/reviews changed (mesh.yaml:31)",), 1, 0.031)]
+        return [Rollout(time.time() - 42, 7, ("VirtualService bookinfo/reviews changed (mesh.yaml:31)",), 1, 0.031)]
 
     def rollback(self, version: int, name: str) -> list[Any]:
         return []

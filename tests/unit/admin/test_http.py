@@ -19,12 +19,13 @@ from tests.unit.telemetry.samples import request
 
 from nodemesh import __version__
 from nodemesh.admin.http import serve
-from nodemesh.admin.state import EndpointRow, Explanation, KernelEndpointRow, ModeRow, PodRow, QuestionError
+from nodemesh.admin.state import EndpointRow, ExplainQuery, KernelEndpointRow, ModeRow, PodRow
 from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
 from nodemesh.registry.carry import decode_snapshot
-from nodemesh.registry.snapshot import Endpoint, Health, Protocol, Service, ServicePort, Snapshot
+from nodemesh.registry.snapshot import Endpoint, Health, Protocol, RegistryPort, Service, Snapshot
+from nodemesh.routing.question import QuestionError
 from nodemesh.telemetry.history import History
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals
@@ -34,7 +35,7 @@ REVIEWS = Service(
     name="reviews",
     namespace="default",
     addresses=("10.96.0.7",),
-    ports=(ServicePort(number=9080, name="http", protocol=Protocol.HTTP),),
+    ports=(RegistryPort(number=9080, name="http", protocol=Protocol.HTTP),),
     endpoints={
         9080: (
             Endpoint(address="10.1.0.5", port=9080, workload="default/reviews-1"),
@@ -57,7 +58,7 @@ class FakeNode:
 
     def __init__(self) -> None:
         self.lacking: list[str] = []
-        self.asked: list[Explanation] = []
+        self.asked: list[ExplainQuery] = []
         self.open: list[dict[str, str]] = [{"client": "default/a"}]
         self.snapshot = Snapshot(services={REVIEWS.host: (REVIEWS,)}, problems=(PROBLEM,))
 
@@ -83,7 +84,7 @@ class FakeNode:
             kernel_endpoints=(KernelEndpointRow(address="10.1.0.5", port=9080, opened=3, failed=1),),
         )
 
-    def explain(self, question: Explanation) -> dict[str, Any]:
+    def explain(self, question: ExplainQuery) -> dict[str, Any]:
         if question.url == "nonsense":
             raise QuestionError("nonsense is no URL")
         self.asked.append(question)
@@ -227,7 +228,7 @@ def test_explain_takes_its_question_from_the_query():
     )
     assert ask(node, f"/explain?{query}&gateway=istio=ingress") == [(200, {"outcome": "route"})]
     assert node.asked == [
-        Explanation(
+        ExplainQuery(
             method="POST",
             url="http://reviews:9080/x",
             headers=(("end-user", "jason"),),

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.admin.meshes import PageNode
 from tests.unit.admin.test_http import FakeNode, ask
 
-from nodemesh.admin.http import Api
+from nodemesh.admin.http import AdminApi
 from nodemesh.admin.openapi import document, reference
 from nodemesh.admin.operations import OPERATIONS
 
@@ -21,7 +21,7 @@ def test_the_written_page_is_in_step():
 
 
 def test_every_path_is_in_the_document_and_is_only_read():
-    application = Api(FakeNode()).application()
+    application = AdminApi(FakeNode()).application()
     served = {(route.method, route.resource.canonical) for route in application.router.routes()}
     assert served == {(method, path) for path in document()["paths"] for method in ("GET", "HEAD")}
     for method in ("POST", "PUT", "PATCH", "DELETE"):

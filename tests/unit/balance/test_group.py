@@ -8,7 +8,7 @@ from tests.unit.balance.building import Clock, cluster, endpoint
 from nodemesh.balance.group import Group
 from nodemesh.balance.outlier import Outcome
 from nodemesh.registry.snapshot import Health
-from nodemesh.routing.decision import Algorithm, Outlier, Pool, Priorities, Warmup
+from nodemesh.routing.decision import Algorithm, ConnectionPool, Outlier, Priorities, Warmup
 
 EASY = Outlier(max_ejection_percent=100, consecutive_5xx=1)
 SIMPLE = [Algorithm.LEAST_REQUEST, Algorithm.ROUND_ROBIN, Algorithm.RANDOM]
@@ -231,7 +231,7 @@ def test_update_keeps_the_state_of_those_that_stay():
 
 def test_update_takes_new_policies():
     some = group(2)
-    some.update(cluster(2, outlier=EASY, pool=Pool(max_requests=1)))
+    some.update(cluster(2, outlier=EASY, pool=ConnectionPool(max_requests=1)))
     assert some.limits.requests.try_acquire()
     assert not some.limits.requests.try_acquire()
     eject(some, 0)

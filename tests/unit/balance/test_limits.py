@@ -2,13 +2,13 @@ import pytest
 from tests.unit.balance.building import Clock
 
 from nodemesh.balance.limits import Limits
-from nodemesh.balance.rows import CELL, FIELDS, Row, private_row
-from nodemesh.routing.decision import Pool, RetryBudget
+from nodemesh.balance.rows import CELL, FIELDS, CounterRow, private_row
+from nodemesh.routing.decision import ConnectionPool, RetryBudgetPolicy
 
 
 def limits(pool=None, budget=None, clock=None):
     made = Limits(private_row(), clock or Clock())
-    made.configure(pool or Pool(), budget)
+    made.configure(pool or ConnectionPool(), budget)
     return made
 
 
@@ -26,7 +26,7 @@ def acquire(limit, count):
     ],
 )
 def test_each_resource_has_its_maximum(field, name):
-    limit = getattr(limits(Pool(**{field: 2})), name)
+    limit = getattr(limits(ConnectionPool(**{field: 2})), name)
     assert acquire(limit, 3) == 2
     assert (limit.active, limit.overflows) == (2, 1)
     limit.release()
@@ -43,7 +43,7 @@ def test_by_default_nothing_is_limited():
 def test_a_lowered_maximum_counts_what_is_in_flight():
     some = limits()
     acquire(some.requests, 5)
-    some.configure(Pool(max_requests=3), None)
+    some.configure(ConnectionPool(max_requests=3), None)
     assert not some.requests.try_acquire()
     assert some.requests.active == 5
 
@@ -60,22 +60,22 @@ def test_a_lowered_maximum_counts_what_is_in_flight():
     ],
 )
 def test_the_retry_budget_is_a_share_of_the_requests(percent, minimum, requests, pending, retries):
-    some = limits(Pool(max_retries=1), RetryBudget(percent=percent, min_concurrency=minimum))
+    some = limits(ConnectionPool(max_retries=1), RetryBudgetPolicy(percent=percent, min_concurrency=minimum))
     acquire(some.requests, requests)
     acquire(some.pending, pending)
     assert acquire(some.retries, 200) == retries
 
 
 def test_without_the_budget_max_retries_holds_again():
-    some = limits(Pool(max_retries=1), RetryBudget(min_concurrency=9))
+    some = limits(ConnectionPool(max_retries=1), RetryBudgetPolicy(min_concurrency=9))
     assert acquire(some.retries, 20) == 9
-    some.configure(Pool(max_retries=10), None)
+    some.configure(ConnectionPool(max_retries=10), None)
     assert acquire(some.retries, 20) == 1
 
 
 def test_a_budget_interval_counts_requests_that_began_within_it():
     clock = Clock()
-    some = limits(budget=RetryBudget(percent=10.0, min_concurrency=0, interval=10.0), clock=clock)
+    some = limits(budget=RetryBudgetPolicy(percent=10.0, min_concurrency=0, interval=10.0), clock=clock)
     for _ in range(100):
         assert some.requests.try_acquire()
         some.requests.release()
@@ -88,7 +88,7 @@ def test_a_budget_interval_counts_requests_that_began_within_it():
 
 def test_the_window_slides_in_tenths():
     clock = Clock()
-    some = limits(budget=RetryBudget(percent=100.0, min_concurrency=0, interval=10.0), clock=clock)
+    some = limits(budget=RetryBudgetPolicy(percent=100.0, min_concurrency=0, interval=10.0), clock=clock)
     for _ in range(20):
         some.requests.try_acquire()
         some.requests.release()
@@ -103,10 +103,10 @@ def test_the_window_slides_in_tenths():
 def test_a_worker_that_fell_idle_drops_out_of_the_budget():
     clock = Clock()
     buffer = memoryview(bytearray(FIELDS * 2 * CELL))
-    budget = RetryBudget(percent=100.0, min_concurrency=0, interval=10.0)
-    one, two = (Limits(Row(buffer, buffer.cast("q"), 0, 2, worker), clock) for worker in range(2))
+    budget = RetryBudgetPolicy(percent=100.0, min_concurrency=0, interval=10.0)
+    one, two = (Limits(CounterRow(buffer, buffer.cast("q"), 0, 2, worker), clock) for worker in range(2))
     for some in (one, two):
-        some.configure(Pool(), budget)
+        some.configure(ConnectionPool(), budget)
         some.requests.try_acquire()
         some.requests.release()
     assert one.retries.allowance(budget) == 2

@@ -2,8 +2,8 @@ import pytest
 from tests.unit.balance.building import Clock, endpoint
 
 from nodemesh.balance.host import Host
-from nodemesh.balance.outlier import Detector, Kind, Outcome, clear, ejection_time, strike
-from nodemesh.balance.rows import BACKOFF, CELL, FIELDS, Row, private_row
+from nodemesh.balance.outlier import Detector, Outcome, Streak, clear, ejection_time, strike
+from nodemesh.balance.rows import BACKOFF, CELL, FIELDS, CounterRow, private_row
 from nodemesh.routing.decision import Outlier
 
 
@@ -165,16 +165,16 @@ def test_switching_off_lets_everyone_in():
 
 def rows(workers):
     buffer = memoryview(bytearray(FIELDS * workers * CELL))
-    return [Row(buffer, buffer.cast("q"), 0, workers, worker) for worker in range(workers)]
+    return [CounterRow(buffer, buffer.cast("q"), 0, workers, worker) for worker in range(workers)]
 
 
 def test_a_streak_is_the_nodes():
     one, two = rows(2)
-    assert [strike(one, Kind.ANY_5XX), strike(two, Kind.ANY_5XX), strike(one, Kind.ANY_5XX)] == [1, 2, 3]
-    assert strike(two, Kind.GATEWAY) == 1
-    clear(two, Kind.ANY_5XX)  # a success anywhere breaks it
-    assert strike(one, Kind.ANY_5XX) == 1
-    assert strike(two, Kind.GATEWAY) == 2
+    assert [strike(one, Streak.ANY_5XX), strike(two, Streak.ANY_5XX), strike(one, Streak.ANY_5XX)] == [1, 2, 3]
+    assert strike(two, Streak.GATEWAY) == 1
+    clear(two, Streak.ANY_5XX)  # a success anywhere breaks it
+    assert strike(one, Streak.ANY_5XX) == 1
+    assert strike(two, Streak.GATEWAY) == 2
 
 
 def test_one_worker_at_a_time_shortens_the_next_ejection():

@@ -1,10 +1,10 @@
-from nodemesh.balance.rows import CELL, FIELDS, Row, private_row
+from nodemesh.balance.rows import CELL, FIELDS, CounterRow, private_row
 
 
 def test_a_worker_writes_its_own_cell_and_reads_the_sum():
     buffer = memoryview(bytearray(2 * FIELDS * 3 * CELL))
     offset = FIELDS * 3 * CELL  # the second row
-    rows = [Row(buffer, buffer.cast("q"), offset, 3, worker) for worker in range(3)]
+    rows = [CounterRow(buffer, buffer.cast("q"), offset, 3, worker) for worker in range(3)]
     for worker, row in enumerate(rows):
         row.set(2, 10 + worker)
     rows[1].add(2, -1)

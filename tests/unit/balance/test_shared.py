@@ -7,7 +7,7 @@ from tests.unit.balance.building import Clock, cluster, endpoint
 
 from nodemesh.balance.group import Group
 from nodemesh.balance.shared import Ledger, Share, size_of
-from nodemesh.routing.decision import Outlier, Pool
+from nodemesh.routing.decision import ConnectionPool, Outlier
 
 
 class Node:
@@ -53,7 +53,7 @@ def test_an_ejection_by_one_worker_holds_for_all_until_it_ends():
 
 
 def test_limits_are_the_nodes():
-    one, two = Node().groups(cluster(1, pool=Pool(max_connections=2)))
+    one, two = Node().groups(cluster(1, pool=ConnectionPool(max_connections=2)))
     assert one.limits.connections.try_acquire()
     assert two.limits.connections.try_acquire()
     assert not one.limits.connections.try_acquire()

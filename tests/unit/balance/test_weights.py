@@ -2,12 +2,12 @@ from collections import Counter
 from random import Random
 
 from nodemesh.balance.weights import choose
-from nodemesh.routing.decision import Destination
+from nodemesh.routing.decision import WeightedCluster
 
 
 def destinations(*weights):
     return tuple(
-        Destination(cluster=None, cluster_name=f"d{index}", weight=weight) for index, weight in enumerate(weights)
+        WeightedCluster(cluster=None, cluster_name=f"d{index}", weight=weight) for index, weight in enumerate(weights)
     )
 
 

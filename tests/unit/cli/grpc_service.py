@@ -15,6 +15,9 @@ SERVICE = "test.Service"
 #: A detail that has to be escaped on the wire (percent-encoded UTF-8).
 DETAIL = "nö, 100 %"
 
+#: What a client may see of a deadline: its own clock's end of it, or that of the proxy, whose answer is Envoy's.
+LATE = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
+
 
 def path(method: str) -> str:
     return f"/{SERVICE}/{method}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from nodemesh.cli.client import address_of, fetch
-from nodemesh.cli.output import Failure
+from nodemesh.cli.output import CommandError
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_an_address_is_written_as_for_run(written, meant):
 
 @pytest.mark.parametrize("written", ["127.0.0.1:99999", "127.0.0.1:port"])
 def test_what_is_no_address_is_one_sentence(written):
-    with pytest.raises(Failure, match="is not an address; write it as 127.0.0.1:15000"):
+    with pytest.raises(CommandError, match="is not an address; write it as 127.0.0.1:15000"):
         address_of(written)
 
 
@@ -57,7 +57,7 @@ def stranger() -> Iterator[str]:
 
 @pytest.mark.parametrize("path", ["/status", "/missing"])
 def test_json_of_somebody_else_is_no_agents_answer(stranger, path):
-    with pytest.raises(Failure, match=f"what answers at {stranger} is no nodemesh agent"):
+    with pytest.raises(CommandError, match=f"what answers at {stranger} is no nodemesh agent"):
         fetch(stranger, path)
 
 
@@ -70,10 +70,10 @@ def test_a_server_that_speaks_no_http_is_no_agent():
                 connection.recv(4096)
 
         threading.Thread(target=greet, daemon=True).start()
-        with pytest.raises(Failure, match="is no nodemesh agent"):
+        with pytest.raises(CommandError, match="is no nodemesh agent"):
             fetch(f"127.0.0.1:{listener.getsockname()[1]}", "/status")
 
 
 def test_an_address_with_a_blank_is_one_sentence():
-    with pytest.raises(Failure):
+    with pytest.raises(CommandError):
         fetch("a b:80", "/status")

@@ -5,24 +5,24 @@ import json
 import pytest
 
 from nodemesh.cli import expectations as expect
-from nodemesh.lab import Answer
+from nodemesh.lab import HttpAnswer
 
 
 def reviews(version, began=0.0):
-    return Answer(200, {}, json.dumps({"service": "reviews", "version": version}), began, 0.01)
+    return HttpAnswer(200, {}, json.dumps({"service": "reviews", "version": version}), began, 0.01)
 
 
 def page(version):
     inner = {"status": 200, "answer": {"service": "reviews", "version": version}}
-    return Answer(200, {}, json.dumps({"service": "productpage", "version": "v1", "reviews": inner}), 0.0, 0.01)
+    return HttpAnswer(200, {}, json.dumps({"service": "productpage", "version": "v1", "reviews": inner}), 0.0, 0.01)
 
 
 def status(code, seconds=0.01, began=0.0):
-    return Answer(code, {}, "", began, seconds)
+    return HttpAnswer(code, {}, "", began, seconds)
 
 
 def refused(began):
-    return Answer(0, {}, "", began, 0.0, "ConnectionRefusedError: refused")
+    return HttpAnswer(0, {}, "", began, 0.0, "ConnectionRefusedError: refused")
 
 
 def holds(expectation, answers, moment=0.0):
@@ -50,10 +50,10 @@ def test_a_share_tolerates_no_third_outcome():
 
 
 def test_redirect_and_path():
-    moved = Answer(302, {"location": "http://a/b"}, "", 0.0, 0.01)
+    moved = HttpAnswer(302, {"location": "http://a/b"}, "", 0.0, 0.01)
     assert holds(expect.redirected(302, "http://a/b"), [moved])
     assert not holds(expect.redirected(301, "http://a/b"), [moved])
-    seen = Answer(200, {}, json.dumps({"path": "/details/7"}), 0.0, 0.01)
+    seen = HttpAnswer(200, {}, json.dumps({"path": "/details/7"}), 0.0, 0.01)
     assert holds(expect.path_seen("/details/7"), [seen])
     assert not holds(expect.path_seen("/details/7"), [status(404)])
 
@@ -75,7 +75,7 @@ def test_dead_endpoints_are_seen_or_hidden():
 def test_a_change_takes_over_in_time_and_loses_nothing():
     expectation = expect.changes("v1", "v3", 2.0)
     before, after = [reviews("v1", 0.5)], [reviews("v3", 1.3), reviews("v3", 3.5)]
-    assert expectation.judge([*before, *after], 1.0) == expect.Verdict("v3 after 0.30 s, 0 of 3 requests lost", True)
+    assert expectation.judge([*before, *after], 1.0) == expect.RowVerdict("v3 after 0.30 s, 0 of 3 requests lost", True)
     assert not holds(expectation, [*before, reviews("v1", 3.2), *after], 1.0), "too late"
     assert not holds(expectation, [*before, status(503, began=1.1), *after], 1.0), "a request was lost"
     assert not holds(expectation, before, 1.0), "never"
@@ -90,7 +90,7 @@ def test_going_direct_means_every_version_soon_after_the_last_failure():
         return [reviews(version, at) for version in ("v1", "v2", "v3")]
 
     verdict = expectation.judge([*ruled, refused(1.5), *direct(2.5)], 1.0)
-    assert verdict == expect.Verdict("direct after 1.50 s by v1, v2, v3, 1 lost", True)
+    assert verdict == expect.RowVerdict("direct after 1.50 s by v1, v2, v3, 1 lost", True)
     assert not holds(expectation, [*ruled, refused(3.2), *direct(3.3)], 1.0), "too late"
     assert not holds(expectation, [*ruled, refused(1.5), reviews("v3", 2.0)], 1.0), "the rule still holds"
     assert not holds(expectation, [*direct(0.5), *direct(2.5)], 1.0), "the rule never held"
@@ -110,14 +110,16 @@ def test_who_joins_is_ruled_in_time_and_loses_nothing():
         [reviews("v3", 1.5), reviews("v3", 3.5)],
     )
     said = expectation.judge([*direct, *ruled], 1.0)
-    assert said == expect.Verdict("v3 after 0.50 s, 0 of 5 requests lost", True)
+    assert said == expect.RowVerdict("v3 after 0.50 s, 0 of 5 requests lost", True)
     assert not holds(expectation, [*ruled, reviews("v1", 3.6)], 1.0), "never for good"
     assert not holds(expectation, [reviews("v1", 3.1), reviews("v3", 3.2)], 1.0), "too late"
     assert not holds(expectation, [status(503, began=1.1), *ruled], 1.0), "a request was lost"
 
 
 def test_a_median_holds_by_the_way_and_not_by_its_length():
-    proxied = [Answer(200, {"x-envoy-upstream-service-time": "1"}, "", 0.0, seconds) for seconds in (0.001, 0.002, 9.0)]
+    proxied = [
+        HttpAnswer(200, {"x-envoy-upstream-service-time": "1"}, "", 0.0, seconds) for seconds in (0.001, 0.002, 9.0)
+    ]
     direct = [status(200, 0.0005)] * 3
     assert expect.median(proxied=True).judge(proxied, 0.0).measured == "3 × 200, median 2000 µs"
     assert holds(expect.median(proxied=True), proxied) and holds(expect.median(proxied=False), direct)

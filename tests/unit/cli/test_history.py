@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from tests.unit.cli.mesh import Mesh, Upstream, cluster, rules, until
 
-from nodemesh.admin.answers import Change, Restored
+from nodemesh.admin.answers import ChangeAnswer, RestoredAnswer
 from nodemesh.cli import history
 from nodemesh.cli.main import cli
 from nodemesh.config.load import load_text
@@ -44,7 +44,7 @@ def test_the_text_has_what_changed_within_80_columns(mesh):
 
 
 def test_json_has_the_shape_that_is_written(mesh):
-    (newest, *_) = msgspec.convert(changes(mesh), list[Change], strict=True)
+    (newest, *_) = msgspec.convert(changes(mesh), list[ChangeAnswer], strict=True)
     assert [(row.kind, row.name, row.change) for row in newest.objects] == [("VirtualService", "reviews", "changed")]
 
 
@@ -57,7 +57,7 @@ def test_rollback_prints_what_applies_as_it_was(mesh, by):
     (before,) = [each for each in load_text(rules(V1), "rules.yaml").objects if each.kind == "VirtualService"]
     assert item.spec == before.spec and item.meta.key == "default/reviews"
     rows = msgspec.convert(
-        json.loads(run(mesh, "rollback", what, "--format", "json").stdout), list[Restored], strict=True
+        json.loads(run(mesh, "rollback", what, "--format", "json").stdout), list[RestoredAnswer], strict=True
     )
     assert rows[0].document["spec"] == json.loads(json.dumps(rows[0].document["spec"]))
 

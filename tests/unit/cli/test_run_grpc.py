@@ -9,7 +9,7 @@ import grpc
 import pytest
 from grpclib.client import Channel, StreamStreamMethod, UnaryUnaryMethod
 from grpclib.encoding.base import CodecBase
-from tests.unit.cli.grpc_service import DETAIL, Caller, GrpcClient, GrpcPod, path
+from tests.unit.cli.grpc_service import DETAIL, LATE, Caller, GrpcClient, GrpcPod, path
 from tests.unit.cli.mesh import Mesh, cluster, until
 
 CALLS = 10_000
@@ -73,7 +73,7 @@ def test_a_status_and_its_detail(client):
 def test_a_deadline_reaches_the_server(client, pods):
     with pytest.raises(grpc.RpcError) as raised:
         client.unary("Wait")(b"", timeout=0.5)
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert raised.value.code() in LATE
     (waited,) = [pod for pod in pods if pod.remaining]
     assert 0 < waited.remaining[0] < 1  # the client rounds what it sends
     assert waited.gone.wait(10)

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from tests.unit.cli.javascript import NODE
 from tests.unit.cli.mesh import Mesh, Upstream, cluster, free_port, rules, until
 
 NAME = "reviews:9080"
@@ -95,7 +96,7 @@ def test_h2load_gets_every_answer(to_http1, to_http2):
         assert "600 succeeded, 0 failed, 0 errored" in done.stdout, done.stdout
 
 
-NODE = """
+SCRIPT = """
 const http2 = require('http2');
 const client = http2.connect(process.argv[2], {});
 client.on('error', (error) => { console.error(error); process.exit(1); });
@@ -118,8 +119,8 @@ for (let number = 0; number < 20; number++) {
 
 def test_node_gets_bodies_and_trailers(to_http2, tmp_path):
     script = tmp_path / "client.js"
-    script.write_text(NODE)
-    done = subprocess.run(["node", str(script), url(to_http2, ""), NAME], capture_output=True, text=True, timeout=30)
+    script.write_text(SCRIPT)
+    done = subprocess.run([NODE, str(script), url(to_http2, ""), NAME], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[200, "hello from nghttpd", "done"]] * 20
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodemesh.cli.scenarios import SCENARIOS, Deed
+from nodemesh.cli.scenarios import SCENARIOS, Intervention
 from nodemesh.cli.stage import VERSIONS, bookinfo_manifests
 from nodemesh.config.load import load_text
 
@@ -11,7 +11,7 @@ FOLDER = bookinfo_manifests()
 
 def used():
     rows = [row for scenario in SCENARIOS for row in scenario.rows]
-    return {scenario.yaml for scenario in SCENARIOS} | {row.yaml for row in rows if row.deed is Deed.APPLY}
+    return {scenario.yaml for scenario in SCENARIOS} | {row.yaml for row in rows if row.deed is Intervention.APPLY}
 
 
 def test_scenarios_and_folders_match():

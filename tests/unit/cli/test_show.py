@@ -8,7 +8,7 @@ from tests.unit.cli.mesh import Mesh, Upstream, cluster, rules
 
 from nodemesh.cli import traffic
 from nodemesh.cli.main import cli
-from nodemesh.cli.output import Failure
+from nodemesh.cli.output import CommandError
 from nodemesh.cli.show import _causes
 
 UNSECURED = """
@@ -118,7 +118,7 @@ def test_commands_answer_istioctls_questions(mesh, arguments, words):
 def test_a_pod_that_is_not_there_is_an_error_in_one_sentence(mesh):
     for arguments in (["routes", "default/nobody"], ["describe", "nothing"], ["clusters", "default/nobody"]):
         done = CliRunner().invoke(cli, [*arguments, "--admin", mesh.admin])
-        assert isinstance(done.exception, Failure) and "there is no" in str(done.exception)
+        assert isinstance(done.exception, CommandError) and "there is no" in str(done.exception)
 
 
 @pytest.mark.parametrize("arguments", [["--port", "9080"], ["--subset", "v1"]])

@@ -1,7 +1,7 @@
 import pytest
 
 from nodemesh.config.core import PodSpec
-from nodemesh.config.load import Loaded, load_object, load_text
+from nodemesh.config.load import LoadResult, load_object, load_text
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Severity
 
@@ -88,7 +88,7 @@ def test_a_list_without_a_list_of_items_is_an_error_with_its_place(items):
 
 @pytest.mark.parametrize("items", ["", "items: []\n", "items: null\n"])
 def test_an_empty_list_is_one(items):
-    assert load_text(f"apiVersion: v1\nkind: List\n{items}", "a.yaml") == Loaded((), ())
+    assert load_text(f"apiVersion: v1\nkind: List\n{items}", "a.yaml") == LoadResult((), ())
 
 
 def test_a_duplicate_key_refuses_only_its_item():

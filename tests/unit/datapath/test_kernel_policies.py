@@ -4,7 +4,7 @@ the kernel draws from, as a pod on one node finds them."""
 import pytest
 
 from nodemesh.config.load import load_text
-from nodemesh.datapath.maps import Mode, ServiceKey, pack_address, unpack_address
+from nodemesh.datapath.maps import EntryMode, ServiceKey, pack_address, unpack_address
 from nodemesh.datapath.plan import Planner
 from nodemesh.registry.snapshot import Locality
 from nodemesh.registry.store import Store
@@ -70,7 +70,7 @@ def shares(spec="", annotations="", rule="", hints=("", "", ""), client=CLIENT):
     views = Views(compile_tables(Store().apply("files", loaded.objects)))
     found = Planner().plan([(0, views.for_client(client))])
     entry = found.entries[ServiceKey(0, pack_address(VIP), 80)]
-    assert entry.mode is Mode.KERNEL
+    assert entry.mode is EntryMode.KERNEL
     counts = {}
     for backend in found.backends[entry.backends]:
         address = unpack_address(backend.address)

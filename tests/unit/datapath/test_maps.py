@@ -10,8 +10,8 @@ from nodemesh.datapath import hooks, maps, steering
 from nodemesh.datapath.maps import (
     Backend,
     End,
+    EntryMode,
     Hook,
-    Mode,
     NetworkKey,
     PodFlag,
     Range,
@@ -64,7 +64,7 @@ def c_says(tmp_path_factory):
     asked = ["LAYOUT", "REASONS", "HEARTBEATS", "HOOKS", "NAMESERVERS"]
     asked += [f"sizeof(struct {name})" for name in STRUCTS]
     asked += [f"offsetof(struct {name}, {field})" for name, (_, fields) in STRUCTS.items() for field in fields]
-    asked += [f"HOOK_{hook.name}" for hook in Hook] + [f"MODE_{mode.name}" for mode in Mode]
+    asked += [f"HOOK_{hook.name}" for hook in Hook] + [f"MODE_{mode.name}" for mode in EntryMode]
     asked += [f"SERVICE_{flag.name}" for flag in ServiceFlag]
     asked += [f"POD_{flag.name}" for flag in PodFlag] + [f"RANGE_{one.name}" for one in Range]
     asked += [f"END_{end.name}" for end in End]
@@ -100,7 +100,7 @@ def test_enumerations_are_the_same(c_says):
     assert c_says["NAMESERVERS"] == maps.NAMESERVERS
     for hook in Hook:
         assert c_says[f"HOOK_{hook.name}"] == hook
-    for mode in Mode:
+    for mode in EntryMode:
         assert c_says[f"MODE_{mode.name}"] == mode
     for flag in ServiceFlag:
         assert c_says[f"SERVICE_{flag.name}"] == flag
@@ -144,8 +144,8 @@ def test_every_hook_has_one_file_with_its_function():
         NetworkKey(9, pack_address("10.0.0.0"), 104, 0),
         RangeKey(7, pack_address("10.0.0.0"), 104, 0),
         RangeKey(1, bytes(16), 0, 3306),
-        ServiceEntry(Mode.PROXY, ServiceFlag.FAIL_CLOSED, 0, 0, pack_address("10.1.2.3"), 80),
-        ServiceEntry(Mode.KERNEL, ServiceFlag.ROUND_ROBIN, 2**64 - 1, 1000),
+        ServiceEntry(EntryMode.PROXY, ServiceFlag.FAIL_CLOSED, 0, 0, pack_address("10.1.2.3"), 80),
+        ServiceEntry(EntryMode.KERNEL, ServiceFlag.ROUND_ROBIN, 2**64 - 1, 1000),
         Backend(pack_address("fd00::7"), 65535),
     ],
 )

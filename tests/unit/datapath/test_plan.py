@@ -5,15 +5,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from nodemesh.config.meshconfig import FailurePolicy
-from nodemesh.datapath.maps import Backend, Mode, NetworkKey, ServiceEntry, ServiceFlag, ServiceKey, pack_address
+from nodemesh.datapath.maps import Backend, EntryMode, NetworkKey, ServiceEntry, ServiceFlag, ServiceKey, pack_address
 from nodemesh.datapath.plan import Plan, Planner, diff
 from nodemesh.registry.snapshot import Endpoint, Protocol, Service
 from nodemesh.routing import frontend as routing
-from nodemesh.routing.decision import Algorithm, Cluster, Destination, LoadBalancer, Route
+from nodemesh.routing.decision import Algorithm, Cluster, LoadBalancer, Route, WeightedCluster
 from nodemesh.routing.frontend import Frontend
 
-PROXY = ServiceEntry(Mode.PROXY)
-PASS = ServiceEntry(Mode.PASS)
+PROXY = ServiceEntry(EntryMode.PROXY)
+PASS = ServiceEntry(EntryMode.PASS)
 
 
 class View:
@@ -37,7 +37,7 @@ def kernel(address, *endpoints, algorithm=Algorithm.RANDOM):
         endpoints=tuple(Endpoint(address=one, port=8080) for one in endpoints),
         load_balancer=LoadBalancer(algorithm=algorithm),
     )
-    tcp = Route(destinations=(Destination(cluster=cluster, cluster_name="c"),), total_weight=100)
+    tcp = Route(destinations=(WeightedCluster(cluster=cluster, cluster_name="c"),), total_weight=100)
     return frontend(address, mode=routing.Mode.KERNEL, tcp=tcp)
 
 
@@ -76,7 +76,7 @@ def test_kernel_mode_names_its_set_by_its_slots():
         [(0, View(kernel("10.96.0.1", "10.1.0.1", "10.1.0.2"), kernel("10.96.0.2", "10.1.0.2", "10.1.0.1")))]
     )
     first, second = made.entries[key("10.96.0.1")], made.entries[key("10.96.0.2")]
-    assert (first.mode, first.slots) == (Mode.KERNEL, 2)
+    assert (first.mode, first.slots) == (EntryMode.KERNEL, 2)
     assert first.backends == second.backends
     assert list(made.backends) == [first.backends]
     assert (
@@ -150,7 +150,7 @@ def test_equal_views_are_written_once_and_others_where_they_differ():
     made = Planner().plan([(0, all_see), (1, all_see), (2, one_sees)]).entries
     assert {one.view for one in made} == {0, 2}
     assert made[key("10.96.0.2", 2)] == PASS
-    assert made[key("10.96.0.3", 2)].mode == Mode.KERNEL
+    assert made[key("10.96.0.3", 2)].mode == EntryMode.KERNEL
     assert key("10.96.0.1", 2) not in made
 
 
@@ -172,7 +172,7 @@ def test_reverse_leads_endpoints_to_the_service_that_was_dialled():
     )
     views = [(0, View(frontend("10.96.0.1", "fd00::1", service=service)))]
     entry = Planner().plan(views, reverse=True).entries[key("10.1.0.1", port=8080)]
-    assert (entry.mode, entry.alias, entry.alias_port) == (Mode.PROXY, pack_address("10.96.0.1"), 80)
+    assert (entry.mode, entry.alias, entry.alias_port) == (EntryMode.PROXY, pack_address("10.96.0.1"), 80)
     assert key("10.1.0.1", port=8080) not in Planner().plan(views).entries
 
 
@@ -283,7 +283,7 @@ def test_every_view_follows_who_is_restless():
     own = yielding("10.96.0.1", "10.1.0.9")
     views = [(0, View(yielding("10.96.0.1", "10.1.0.1"))), (1, View(own))]
     planner = Planner()
-    assert planner.plan(views).entries[key("10.96.0.1", 1)].mode is Mode.KERNEL
+    assert planner.plan(views).entries[key("10.96.0.1", 1)].mode is EntryMode.KERNEL
     restless = planner.plan(views, restless=frozenset({"h"}))
     assert found_for(restless.entries, 1, "10.96.0.1") == found_for(restless.entries, 0, "10.96.0.1") == PROXY
     assert planner.plan(views) == Planner().plan(views)
@@ -305,8 +305,8 @@ def test_a_client_that_fails_closed_does_so_but_where_a_service_says_otherwise()
     planner = Planner()
     made = planner.plan(views, closed=frozenset({1}))
     assert found_for(made.entries, 0, "10.96.0.1").flags == ServiceFlag.NONE
-    assert found_for(made.entries, 1, "10.96.0.1") == ServiceEntry(Mode.PROXY, ServiceFlag.FAIL_CLOSED)
+    assert found_for(made.entries, 1, "10.96.0.1") == ServiceEntry(EntryMode.PROXY, ServiceFlag.FAIL_CLOSED)
     assert found_for(made.entries, 1, "10.96.0.2") == PROXY
-    assert found_for(made.entries, 1, "10.96.0.3").mode is Mode.KERNEL
+    assert found_for(made.entries, 1, "10.96.0.3").mode is EntryMode.KERNEL
     assert made == Planner().plan(views, closed=frozenset({1}))
     assert planner.plan(views) == Planner().plan(views)

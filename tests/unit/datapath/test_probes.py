@@ -3,7 +3,7 @@
 import pytest
 
 from nodemesh.datapath import probes
-from nodemesh.datapath.probes import Finding, Verdict
+from nodemesh.datapath.probes import ProbeResult, ProbeVerdict
 
 
 @pytest.fixture
@@ -18,33 +18,36 @@ def status(tmp_path):
 
 def test_missing_capabilities_are_named(status):
     finding = probes.capabilities(status(1 << 12 | 1 << 38))
-    assert finding.verdict is Verdict.FAILED
+    assert finding.verdict is ProbeVerdict.FAILED
     assert "CAP_SYS_ADMIN, CAP_BPF" in finding.found
     assert finding.mend
-    assert probes.capabilities(status(2**41 - 1)).verdict is Verdict.OK
+    assert probes.capabilities(status(2**41 - 1)).verdict is ProbeVerdict.OK
 
 
 def test_an_interpreter_is_a_warning(tmp_path):
     switch = tmp_path / "bpf_jit_enable"
-    assert probes.jit(switch).verdict is Verdict.OK
+    assert probes.jit(switch).verdict is ProbeVerdict.OK
     switch.write_text("0\n")
-    assert probes.jit(switch).verdict is Verdict.WARNING
+    assert probes.jit(switch).verdict is ProbeVerdict.WARNING
     switch.write_text("1\n")
-    assert probes.jit(switch).verdict is Verdict.OK
+    assert probes.jit(switch).verdict is ProbeVerdict.OK
 
 
 def test_missing_headers_name_the_package(tmp_path, monkeypatch):
     monkeypatch.delenv("BCC_KERNEL_SOURCE", raising=False)
     finding = probes.kernel_headers(tmp_path)
-    assert (finding.verdict, finding.mend) == (Verdict.FAILED, "install linux-libc-dev")
+    assert (finding.verdict, finding.mend) == (ProbeVerdict.FAILED, "install linux-libc-dev")
     monkeypatch.setenv("BCC_KERNEL_SOURCE", "/somewhere")
-    assert probes.kernel_headers(tmp_path).verdict is Verdict.OK
+    assert probes.kernel_headers(tmp_path).verdict is ProbeVerdict.OK
 
 
 def test_type_information_is_not_needed(tmp_path):
-    assert probes.btf(tmp_path / "vmlinux").verdict is Verdict.OK
+    assert probes.btf(tmp_path / "vmlinux").verdict is ProbeVerdict.OK
 
 
 def test_failures_are_sentences_with_their_mends():
-    findings = [Finding("a", Verdict.OK, "fine"), Finding("b", Verdict.FAILED, "b is missing", "install b")]
+    findings = [
+        ProbeResult("a", ProbeVerdict.OK, "fine"),
+        ProbeResult("b", ProbeVerdict.FAILED, "b is missing", "install b"),
+    ]
     assert probes.failures(findings) == ["b is missing: install b"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nodemesh.datapath.maps import Backend, pack_address
 from nodemesh.datapath.slots import AFFINE_SLOTS, REFUSED4, REFUSED6, apportion, mix, rendezvous, slots
 from nodemesh.registry.snapshot import Endpoint, Health
-from nodemesh.routing.decision import Cluster, Destination, Priorities, Route
+from nodemesh.routing.decision import Cluster, Priorities, Route, WeightedCluster
 
 
 def backend(number, port=80):
@@ -25,7 +25,7 @@ def endpoint(number, **changes):
 
 
 def route(*destinations):
-    weighted = tuple(Destination(cluster=one, cluster_name="c", weight=weight) for one, weight in destinations)
+    weighted = tuple(WeightedCluster(cluster=one, cluster_name="c", weight=weight) for one, weight in destinations)
     return Route(destinations=weighted, total_weight=sum(weight for _, weight in destinations))
 
 

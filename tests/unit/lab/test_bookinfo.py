@@ -41,9 +41,9 @@ def test_other_paths_ask_nobody(asked):
 
 
 def test_an_answer_names_who_answered_and_repeats_what_arrived(monkeypatch):
-    monkeypatch.setattr(bookinfo.Handler, "service", "ratings")
-    monkeypatch.setattr(bookinfo.Handler, "version", "v1")
-    with bookinfo.Server(("::", 0), bookinfo.Handler) as server:
+    monkeypatch.setattr(bookinfo.BookinfoHandler, "service", "ratings")
+    monkeypatch.setattr(bookinfo.BookinfoHandler, "version", "v1")
+    with bookinfo.BookinfoServer(("::", 0), bookinfo.BookinfoHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         for host in ("127.0.0.1", "[::1]"):
             answer = send(Job(f"http://{host}:{server.server_port}/ratings/0", headers={"End-User": "jason"}))
@@ -54,9 +54,9 @@ def test_an_answer_names_who_answered_and_repeats_what_arrived(monkeypatch):
 
 
 def test_only_the_traces_and_the_user_are_handed_on(monkeypatch):
-    monkeypatch.setattr(bookinfo.Handler, "service", "ratings")
-    monkeypatch.setattr(bookinfo.Handler, "version", "v1")
-    with bookinfo.Server(("::", 0), bookinfo.Handler) as server:
+    monkeypatch.setattr(bookinfo.BookinfoHandler, "service", "ratings")
+    monkeypatch.setattr(bookinfo.BookinfoHandler, "version", "v1")
+    with bookinfo.BookinfoServer(("::", 0), bookinfo.BookinfoHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(bookinfo, "PORT", server.server_port)
         headers = {"end-user": "jason", "x-request-id": "1", "cookie": "secret"}

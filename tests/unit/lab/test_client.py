@@ -71,4 +71,4 @@ def test_as_a_script_it_reads_and_writes_json(port):
     done = subprocess.run(
         [sys.executable, "-IS", client.__file__], input=job, capture_output=True, text=True, timeout=30
     )
-    assert [client.Answer(**answer).status for answer in json.loads(done.stdout)] == [302, 302]
+    assert [client.HttpAnswer(**answer).status for answer in json.loads(done.stdout)] == [302, 302]

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from nodemesh.lab.forwarder import Forwarder, Route
+from nodemesh.lab.forwarder import Forwarder, ForwardRule
 
 
 def free_port():
@@ -39,7 +39,7 @@ def test_connections_are_spread_and_half_close_passes():
     async def story():
         servers = [await start_server(name) for name in (b"a:", b"b:")]
         port, forwarder = free_port(), Forwarder()
-        await forwarder.apply([Route("127.0.0.1", port, tuple(address for _, address in servers))])
+        await forwarder.apply([ForwardRule("127.0.0.1", port, tuple(address for _, address in servers))])
         assert sorted([await ask(port) for _ in range(4)]) == [b"a:hello", b"a:hello", b"b:hello", b"b:hello"]
         big = b"x" * (1 << 20)
         assert await ask(port, big) in (b"a:" + big, b"b:" + big)
@@ -51,10 +51,10 @@ def test_a_new_table_replaces_the_old_one():
     async def story():
         (_, first), (_, second) = await start_server(b"a:"), await start_server(b"b:")
         port, forwarder = free_port(), Forwarder()
-        await forwarder.apply([Route("127.0.0.1", port, (first,))])
-        await forwarder.apply([Route("127.0.0.1", port, (second,))])
+        await forwarder.apply([ForwardRule("127.0.0.1", port, (first,))])
+        await forwarder.apply([ForwardRule("127.0.0.1", port, (second,))])
         assert await ask(port) == b"b:hello"
-        await forwarder.apply([Route("127.0.0.1", port, ())])
+        await forwarder.apply([ForwardRule("127.0.0.1", port, ())])
         with pytest.raises(ConnectionRefusedError):
             await ask(port)
 
@@ -64,7 +64,7 @@ def test_a_new_table_replaces_the_old_one():
 def test_a_dead_endpoint_resets():
     async def story():
         port, forwarder = free_port(), Forwarder()
-        await forwarder.apply([Route("127.0.0.1", port, (("127.0.0.1", free_port()),))])
+        await forwarder.apply([ForwardRule("127.0.0.1", port, (("127.0.0.1", free_port()),))])
         with pytest.raises(ConnectionResetError):
             await ask(port)
 

@@ -3,7 +3,7 @@
 from nodemesh.config.load import load_text
 from nodemesh.lab.manifests import NodeRecord, documents
 from nodemesh.lab.pod import PodRecord
-from nodemesh.lab.service import Port, Service
+from nodemesh.lab.service import LabPort, LabService
 
 NODE = NodeRecord(name="node-1", labels={"topology.kubernetes.io/zone": "1"}, ips=("10.244.0.1",))
 POD = PodRecord(
@@ -18,11 +18,11 @@ POD = PodRecord(
     owner="web-5d4f",
     ready=False,
 )
-SERVICE = Service(
+SERVICE = LabService(
     name="web",
     namespace="shop",
     addresses=("10.96.0.1",),
-    ports=(Port(80, "http", name="http", app_protocol="http"),),
+    ports=(LabPort(80, "http", name="http", app_protocol="http"),),
     selector={"app": "web"},
 )
 
@@ -56,6 +56,6 @@ def test_every_object_is_read_back_as_it_was_meant():
 
 
 def test_a_headless_service_says_none():
-    headless = Service(name="db", namespace="shop", addresses=(), ports=(Port(5432, name="tcp"),), selector={})
+    headless = LabService(name="db", namespace="shop", addresses=(), ports=(LabPort(5432, name="tcp"),), selector={})
     spec = loaded(documents(NODE, {}, [], [headless]))["Service"].spec
     assert (spec.cluster_ip, spec.ports[0].target_port) == ("None", 5432)

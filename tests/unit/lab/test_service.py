@@ -3,7 +3,7 @@
 import msgspec
 
 from nodemesh.lab.pod import PodRecord
-from nodemesh.lab.service import Port, Service
+from nodemesh.lab.service import LabPort, LabService
 
 
 def pod(name, *, ips=("10.244.0.2",), ready=True, namespace="shop", **labels):
@@ -11,8 +11,12 @@ def pod(name, *, ips=("10.244.0.2",), ready=True, namespace="shop", **labels):
     return PodRecord(**identity, labels=labels, ips=ips, ports={"http": 8080}, ready=ready)
 
 
-SERVICE = Service(
-    name="web", namespace="shop", addresses=("10.96.0.1",), ports=(Port(80, "http"), Port(90)), selector={"app": "web"}
+SERVICE = LabService(
+    name="web",
+    namespace="shop",
+    addresses=("10.96.0.1",),
+    ports=(LabPort(80, "http"), LabPort(90)),
+    selector={"app": "web"},
 )
 
 
@@ -34,7 +38,7 @@ def test_a_pod_without_the_named_port_is_no_endpoint():
 
 
 def test_an_address_leads_to_endpoints_of_its_own_family():
-    both = msgspec.structs.replace(SERVICE, addresses=("10.96.0.1", "fd00::1"), ports=(Port(80),))
+    both = msgspec.structs.replace(SERVICE, addresses=("10.96.0.1", "fd00::1"), ports=(LabPort(80),))
     routes = list(both.routes([pod("a", app="web", ips=("10.244.0.2", "fd00::2"))]))
     assert [route.endpoints for route in routes] == [(("10.244.0.2", 80),), (("fd00::2", 80),)]
 

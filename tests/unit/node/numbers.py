@@ -4,7 +4,7 @@ import os
 
 import msgspec
 
-from nodemesh.node.metrics import Numbers, Upstream
+from nodemesh.node.metrics import GroupGauges, Numbers
 from nodemesh.reasons import Reason
 from nodemesh.registry.assemble import ObjectKey
 from nodemesh.telemetry.histogram import Histogram
@@ -35,7 +35,7 @@ FULL = msgspec.structs.replace(
     retries=5,
     open={"0": 7.0},
     lag={"0": 0.25},
-    upstreams=[Upstream("reviews:80", "v1", 2, 1, 0, 1)],
+    upstreams=[GroupGauges("reviews:80", "v1", 2, 1, 0, 1)],
     maps={"services": (3, 100)},
     expiry=[(ObjectKey("Gateway", "default", "g"), "spec.servers[0].tls", 1e9)],
     findings={("error", "no-host"): 2},

@@ -3,7 +3,7 @@ from tests.asking import views_of_text
 from tests.unit.routing.test_observation import telemetry
 
 from nodemesh.node import access_logs as module
-from nodemesh.node.access_logs import OWN, STDOUT, AccessLogs, Settings, settings_of
+from nodemesh.node.access_logs import OWN, STDOUT, AccessLogs, LogSettings, settings_of
 from nodemesh.telemetry.observer import wanted_by
 
 MESH = """
@@ -25,21 +25,21 @@ def tables(spec="{}", mesh=MESH):
 
 def test_without_a_word_there_is_no_log():
     assert settings_of("", tables()) == {}
-    assert settings_of("/tmp/a", tables()) == {OWN: Settings("/tmp/a", "%PROTOCOL%", False)}
+    assert settings_of("/tmp/a", tables()) == {OWN: LogSettings("/tmp/a", "%PROTOCOL%", False)}
 
 
 def test_providers_that_telemetry_names_are_opened():
     spec = "{accessLogging: [{providers: [{name: file}, {name: json}, {name: nobody}]}, {}]}"
     assert settings_of("", tables(spec)) == {
-        "file": Settings("/dev/null", "%REQ(X-A)%", False),
-        "json": Settings("/dev/null", '{"code":"%RESPONSE_CODE%"}', True),
-        "envoy": Settings(STDOUT, "%PROTOCOL%", False),
+        "file": LogSettings("/dev/null", "%REQ(X-A)%", False),
+        "json": LogSettings("/dev/null", '{"code":"%RESPONSE_CODE%"}', True),
+        "envoy": LogSettings(STDOUT, "%PROTOCOL%", False),
     }
     assert settings_of("/tmp/a", tables(spec))["envoy"].path == "/tmp/a"
 
 
 def test_logs_stay_open_while_nothing_changes_and_share_a_file(tmp_path):
-    found = Settings(str(tmp_path / "log"), "%REQ(X-A)%", False)
+    found = LogSettings(str(tmp_path / "log"), "%REQ(X-A)%", False)
     logs = AccessLogs()
     logs.open({OWN: found, "envoy": found})
     assert logs.by_provider[OWN] is logs.by_provider["envoy"]
@@ -56,7 +56,9 @@ def test_logs_stay_open_while_nothing_changes_and_share_a_file(tmp_path):
 
 def test_a_file_that_cannot_be_opened_leaves_the_others(tmp_path):
     logs = AccessLogs()
-    logs.open({OWN: Settings(str(tmp_path / "no" / "log"), "", False), "b": Settings(str(tmp_path / "b"), "", True)})
+    logs.open(
+        {OWN: LogSettings(str(tmp_path / "no" / "log"), "", False), "b": LogSettings(str(tmp_path / "b"), "", True)}
+    )
     assert set(logs.by_provider) == {"b"}
 
 

@@ -1,8 +1,8 @@
-from nodemesh.node.backoff import Backoff
+from nodemesh.node.backoff import RestartBackoff
 
 
 def test_the_first_death_is_mended_at_once_and_early_ones_ever_later():
-    backoff = Backoff()
+    backoff = RestartBackoff()
     delays = []
     now = 100.0
     for _ in range(8):
@@ -13,9 +13,9 @@ def test_the_first_death_is_mended_at_once_and_early_ones_ever_later():
 
 
 def test_a_long_life_is_forgiven():
-    backoff = Backoff()
+    backoff = RestartBackoff()
     for _ in range(5):
         backoff.began(0.0)
         backoff.died(0.0)
     backoff.began(0.0)
-    assert backoff.died(Backoff.LONG_LIFE) == Backoff.LONG_LIFE
+    assert backoff.died(RestartBackoff.LONG_LIFE) == RestartBackoff.LONG_LIFE

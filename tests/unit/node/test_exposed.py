@@ -4,7 +4,7 @@ import pytest
 
 from nodemesh.config.load import load_text
 from nodemesh.node.exposed import bound_address, client_from, doubts, gateway_from
-from nodemesh.node.options import Address, RunOptions, parse_expose
+from nodemesh.node.options import ListenAddress, RunOptions, parse_expose
 from nodemesh.registry.snapshot import Snapshot, Workload
 from nodemesh.registry.store import Store
 from nodemesh.routing.compile import compile_tables
@@ -45,7 +45,7 @@ def test_a_gateway_is_the_pod_with_its_labels():
 def test_a_bound_address_is_read_without_closing_the_socket():
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
-        assert bound_address(sock.fileno()) == Address("127.0.0.1", port)
+        assert bound_address(sock.fileno()) == ListenAddress("127.0.0.1", port)
         assert sock.getsockname()[1] == port
 
 

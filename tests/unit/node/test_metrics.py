@@ -4,7 +4,7 @@ from tests.unit.node.numbers import FULL, NUMBERS
 
 from nodemesh import __version__
 from nodemesh.node.metrics import families, process_use
-from nodemesh.telemetry.exposition import Page, render
+from nodemesh.telemetry.exposition import MetricsPage, render
 from nodemesh.telemetry.totals import Totals
 
 
@@ -52,7 +52,7 @@ def test_what_the_data_plane_does_and_what_may_go_wrong():
     assert found["nodemesh_process_open_fds"][("control",)] > 2
     assert found["istio_build"].keys() == {("nodemesh", __version__)}
     totals = Totals()
-    page = Page(http=list(totals.http.values()), tcp=[], own=lambda left_out: families(FULL))
+    page = MetricsPage(http=list(totals.http.values()), tcp=[], own=lambda left_out: families(FULL))
     text = b"".join(render(page)).decode()
     assert 'nodemesh_propagation_seconds_bucket{le="0.0005"} 1.0' in text
     assert "nodemesh_propagation_seconds_sum 0.00025" in text

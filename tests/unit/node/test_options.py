@@ -1,7 +1,7 @@
 import pytest
 
 from nodemesh.node.options import (
-    Address,
+    ListenAddress,
     StartError,
     parse_address,
     parse_expose,
@@ -13,11 +13,11 @@ from nodemesh.node.options import (
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("127.0.0.1:8080", Address("127.0.0.1", 8080)),
-        ("[::1]:8080", Address("::1", 8080)),
-        (":8080", Address("127.0.0.1", 8080)),
-        ("8080", Address("127.0.0.1", 8080)),
-        ("0.0.0.0", Address("0.0.0.0", 15000)),
+        ("127.0.0.1:8080", ListenAddress("127.0.0.1", 8080)),
+        ("[::1]:8080", ListenAddress("::1", 8080)),
+        (":8080", ListenAddress("127.0.0.1", 8080)),
+        ("8080", ListenAddress("127.0.0.1", 8080)),
+        ("0.0.0.0", ListenAddress("0.0.0.0", 15000)),
     ],
 )
 def test_addresses(text, address):
@@ -26,7 +26,7 @@ def test_addresses(text, address):
 
 def test_expose_names_what_is_dialled_and_where_to_listen():
     expose = parse_expose("reviews.default:9080=127.0.0.1:19080")
-    assert (expose.host, expose.port, expose.listen) == ("reviews.default", 9080, Address("127.0.0.1", 19080))
+    assert (expose.host, expose.port, expose.listen) == ("reviews.default", 9080, ListenAddress("127.0.0.1", 19080))
     assert parse_expose("[fd00::1]:80=[::1]:0").host == "fd00::1"
 
 
@@ -44,8 +44,8 @@ def test_a_wrong_port_is_told():
 def test_gateways_have_labels_and_ports():
     assert parse_labels("istio=ingressgateway,app=gw") == {"istio": "ingressgateway", "app": "gw"}
     listen = parse_gateway_listen("443=0.0.0.0:8443")
-    assert (listen.port, listen.listen) == (443, Address("0.0.0.0", 8443))
-    assert parse_gateway_listen("80=8080").listen == Address("127.0.0.1", 8080)
+    assert (listen.port, listen.listen) == (443, ListenAddress("0.0.0.0", 8443))
+    assert parse_gateway_listen("80=8080").listen == ListenAddress("127.0.0.1", 8080)
 
 
 @pytest.mark.parametrize("text", ["8443", "http=8443", "=8443", "0=8443"])

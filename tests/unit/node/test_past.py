@@ -2,12 +2,12 @@
 
 import pytest
 
-from nodemesh.admin.state import QuestionError
 from nodemesh.config.load import load_object
 from nodemesh.node import past
 from nodemesh.node.past import Past, rows_of
 from nodemesh.registry.assemble import ObjectKey, key_of
 from nodemesh.registry.store import CLUSTER, MAX_EDITS, Store
+from nodemesh.routing.question import QuestionError
 
 
 def rule(name="reviews", subset="v1", manager="kubectl", time="2026-01-01T12:00:00Z", **labels):

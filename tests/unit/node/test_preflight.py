@@ -6,12 +6,12 @@ import pytest
 from nodemesh import share
 from nodemesh.datapath import probes
 from nodemesh.datapath.loader import LoadError
-from nodemesh.datapath.probes import Finding, Verdict
+from nodemesh.datapath.probes import ProbeResult, ProbeVerdict
 from nodemesh.node import preflight
 from nodemesh.node.kubeconfig import NAMESPACE
-from nodemesh.node.options import Address, Ebpf, Expose, GatewayListen, RunOptions, StartError
+from nodemesh.node.options import Ebpf, Expose, GatewayListen, ListenAddress, RunOptions, StartError
 
-EXPOSE = (Expose(host="a", port=1, listen=Address("127.0.0.1", 0)),)
+EXPOSE = (Expose(host="a", port=1, listen=ListenAddress("127.0.0.1", 0)),)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_what_the_machine_lacks_is_named_with_its_mend(config, monkeypatch, tmp_
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     lacks = preflight.missing_for_ebpf(RunOptions(config=config, cgroup_root=str(tmp_path)))
     assert lacks is not None and "is no cgroup v2 folder; give --cgroup-root" in lacks
-    finding = Finding("cgroup2", Verdict.FAILED, "cgroup v2 is not mounted", "mount it")
+    finding = ProbeResult("cgroup2", ProbeVerdict.FAILED, "cgroup v2 is not mounted", "mount it")
     monkeypatch.setattr(probes, "probe", lambda cgroup, compiled: [finding])
     with pytest.raises(StartError, match="cgroup v2 is not mounted: mount it"):
         preflight.resolve(RunOptions(config=config, ebpf=Ebpf.REQUIRE))
@@ -117,7 +117,7 @@ def test_workers_and_node_are_filled_in(config):
 
 def test_a_clusters_gateway_is_of_its_own_namespace(tmp_path):
     (tmp_path / "config").touch()
-    listen = (GatewayListen(port=443, listen=Address("127.0.0.1", 0)),)
+    listen = (GatewayListen(port=443, listen=ListenAddress("127.0.0.1", 0)),)
     asked = RunOptions(
         kubernetes=True, kubeconfig=str(tmp_path / "config"), ebpf=Ebpf.OFF, gateway={"a": "b"}, gateway_listen=listen
     )

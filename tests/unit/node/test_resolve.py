@@ -1,7 +1,7 @@
 import asyncio
 
 from nodemesh.node.resolve import CONCURRENCY, MOST, Addresses, Found, Resolver, dns_lookup, in_hosts, names_in
-from nodemesh.registry.snapshot import Endpoint, Protocol, Resolution, Service, ServicePort, Snapshot
+from nodemesh.registry.snapshot import Endpoint, Protocol, RegistryPort, Resolution, Service, Snapshot
 
 
 def snapshot(*addresses: str, resolution: Resolution = Resolution.DNS) -> Snapshot:
@@ -137,7 +137,7 @@ def test_names_are_looked_up_again_when_their_time_is_over():
 
 def test_hosts_that_only_their_addresses_tell_apart_are_looked_up():
     def looked_up(protocol: Protocol, *addresses: str, host: str = "db.example") -> list[str]:
-        port = ServicePort(number=5432, protocol=protocol)
+        port = RegistryPort(number=5432, protocol=protocol)
         kind = {"kind": "ServiceEntry", "ports": (port,), "addresses": addresses}
         return list(names_in([Service(host=host, name=host, namespace="default", **kind)]))
 

@@ -23,7 +23,7 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.wire import encode_update
-from nodemesh.sim.world import Recorder
+from nodemesh.sim.world import RecordingTelemetry
 
 GET = b"GET / HTTP/1.1\r\nHost: reviews\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
@@ -46,7 +46,7 @@ class Control:
         self.socket, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(5)
         self.platform = Watched()
-        self.worker = Worker(far, self.platform, Recorder())
+        self.worker = Worker(far, self.platform, RecordingTelemetry())
         self.thread = threading.Thread(target=self.worker.run)
         self.thread.start()
         assert isinstance(self.hear(), messages.Hello)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from nodemesh.relay import reviews as module
-from nodemesh.relay.reviews import AT_ONCE, BAD, GOOD, NODE, WAITING, Account, Busy, Reviews
+from nodemesh.relay.reviews import AT_ONCE, BAD, GOOD, NODE, WAITING, Busy, Reviews, UserInfo
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def account(reviews, token):
 def test_a_good_token_is_remembered_for_a_while():
     api, now = agent(), [0.0]
     reviews = Reviews(api, "", lambda: now[0])
-    assert account(reviews, "t") == account(reviews, "t") == Account("agent", "a")
+    assert account(reviews, "t") == account(reviews, "t") == UserInfo("agent", "a")
     assert api.asked == [("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"token": "t"})]
     now[0] = GOOD
     account(reviews, "t")
@@ -43,21 +43,21 @@ def test_a_good_token_is_remembered_for_a_while():
 def test_a_bad_token_is_nobodys_and_asked_for_again_sooner():
     api, now = Api(authenticated=False, user={"username": "agent"}), [0.0]
     reviews = Reviews(api, "", lambda: now[0])
-    assert account(reviews, "t") == Account("")
+    assert account(reviews, "t") == UserInfo("")
     now[0] = BAD
     account(reviews, "t")
     assert len(api.asked) == 2
 
 
 def test_a_token_for_somebody_else_is_nobodys():
-    assert account(Reviews(agent(audiences=["other"]), "relay", lambda: 0.0), "t") == Account("")
+    assert account(Reviews(agent(audiences=["other"]), "relay", lambda: 0.0), "t") == UserInfo("")
     assert account(Reviews(agent(audiences=["relay"]), "relay", lambda: 0.0), "t").user == "agent"
 
 
 def test_what_is_no_token_is_not_reviewed():
     api = agent()
     reviews = Reviews(api, "", lambda: 0.0)
-    assert account(reviews, "") == account(reviews, "x" * 20_000) == Account("")
+    assert account(reviews, "") == account(reviews, "x" * 20_000) == UserInfo("")
     assert api.asked == []
 
 
@@ -88,9 +88,9 @@ def test_made_up_tokens_have_the_api_server_asked_few_at_a_time():
             await reviews.account("more", "10.0.0.1")
         assert api.under_way == AT_ONCE + 1, "one address's waiting is not another's"
         api.may.set()
-        assert set(await asyncio.gather(*asking, other)) == {Account("")}
+        assert set(await asyncio.gather(*asking, other)) == {UserInfo("")}
         assert api.most == AT_ONCE + 1 and not reviews._turns
-        assert await reviews.account("more", "10.0.0.1") == Account(""), "its turn comes again"
+        assert await reviews.account("more", "10.0.0.1") == UserInfo(""), "its turn comes again"
 
     asyncio.run(run())
 
@@ -128,4 +128,4 @@ def test_bad_tokens_push_no_good_one_out(monkeypatch):
     api.status["authenticated"] = False
     for number in range(10):
         account(reviews, f"bad{number}")
-    assert account(reviews, "good") == Account("agent", "a")
+    assert account(reviews, "good") == UserInfo("agent", "a")

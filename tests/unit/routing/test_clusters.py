@@ -2,10 +2,10 @@ from msgspec.structs import replace
 from tests.meshes import make, pod, request, service, view_of, views_of
 
 from nodemesh.config.meshconfig import MeshConfigSpec, MeshNetwork, NetworkGateway
-from nodemesh.registry.snapshot import Endpoint, Protocol, Resolution, Service, ServicePort
+from nodemesh.registry.snapshot import Endpoint, Protocol, RegistryPort, Resolution, Service
 from nodemesh.routing.client import Client
 from nodemesh.routing.clusters import build_cluster
-from nodemesh.routing.decision import UNLIMITED, Algorithm, HashPolicy, LoadBalancer, Outlier, Pool, Warmup
+from nodemesh.routing.decision import UNLIMITED, Algorithm, ConnectionPool, HashPolicy, LoadBalancer, Outlier, Warmup
 
 
 def cluster(policy=None, *objects, subsets=(), subset="", port=80, **services):
@@ -25,7 +25,7 @@ def cluster(policy=None, *objects, subsets=(), subset="", port=80, **services):
 def test_defaults_are_istios():
     found = cluster()
     assert found.load_balancer == LoadBalancer(algorithm=Algorithm.LEAST_REQUEST)
-    assert found.pool == Pool(connect_timeout=10.0, tcp_idle_timeout=3600.0, idle_timeout=3600.0)
+    assert found.pool == ConnectionPool(connect_timeout=10.0, tcp_idle_timeout=3600.0, idle_timeout=3600.0)
     assert (found.outlier, found.tls, found.retry_budget, found.priorities) == (None, None, None, None)
     assert found.pool.max_connections == UNLIMITED
 
@@ -186,7 +186,7 @@ def test_clients_of_other_nodes_are_told_apart_where_failover_goes_by_the_node()
 
 
 def test_an_auto_passthrough_server_keeps_to_its_own_network():
-    port = ServicePort(number=443, name="tls", protocol=Protocol.TLS)
+    port = RegistryPort(number=443, name="tls", protocol=Protocol.TLS)
     here, there = (Endpoint(address=f"10.{number}.0.1", port=443, network=f"net-{number}") for number in (1, 2))
     ledger = Service(host="ledger", name="ledger", namespace="default", ports=(port,), endpoints={443: (here, there)})
     mesh = MeshConfigSpec(networks={"net-2": MeshNetwork(gateways=(NetworkGateway(address="192.0.2.1", port=15443),))})

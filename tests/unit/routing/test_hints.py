@@ -1,7 +1,7 @@
 import pytest
 from tests.meshes import make, views_of
 
-from nodemesh.datapath.maps import Mode, ServiceKey, pack_address
+from nodemesh.datapath.maps import EntryMode, ServiceKey, pack_address
 from nodemesh.datapath.plan import Planner
 from nodemesh.registry.snapshot import Locality
 from nodemesh.routing.client import Client
@@ -97,7 +97,7 @@ def test_the_kernel_gets_no_others():
     ]:
         made = Planner().plan([(1, views.for_client(who))])
         entry = made.entries[ServiceKey(1, pack_address("10.96.0.1"), 80)]
-        assert entry.mode is Mode.KERNEL
+        assert entry.mode is EntryMode.KERNEL
         backends[name] = {(slot.address, slot.port) for slot in made.backends[entry.backends]}
     mine = {(pack_address("10.1.0.1"), 8080)}
     assert backends["hints"] == backends["local"] == mine

@@ -2,7 +2,7 @@ import pytest
 from tests.meshes import make, pod, service, view_of
 
 from nodemesh.routing.frontend import Mode
-from nodemesh.routing.nametable import Named
+from nodemesh.routing.nametable import NameEntry
 
 
 def entry(name, host, **spec):
@@ -16,15 +16,15 @@ CAPTURE = make("MeshConfig", "default", {"dnsCapture": True})
 def test_a_service_is_known_by_every_form_of_its_name():
     view = view_of(service("web", "10.96.0.1"), service("far", "10.96.0.2", namespace="other"))
     for name in ("web.default.svc.cluster.local", "WEB.default.svc", "web.default", "web"):
-        assert view.named(name) == Named(("10.96.0.1",)), name
-    assert view.named("far.other") == Named(("10.96.0.2",))
+        assert view.named(name) == NameEntry(("10.96.0.1",)), name
+    assert view.named("far.other") == NameEntry(("10.96.0.2",))
     for name in ("far", "far.default", "web.other", "web.default.svc.cluster", "", "example.com", "a..b"):
         assert view.named(name) is None, name
 
 
 def test_external_addresses_are_not_what_a_name_stands_for():
     web = make("Service", "web", {"clusterIP": "10.96.0.1", "ports": [{"port": 80}], "externalIPs": ["192.0.2.9"]})
-    assert view_of(web).named("web") == Named(("10.96.0.1",))
+    assert view_of(web).named("web") == NameEntry(("10.96.0.1",))
 
 
 def test_a_headless_service_is_its_ready_pods():
@@ -35,7 +35,7 @@ def test_a_headless_service_is_its_ready_pods():
         pod("db-2", "10.1.0.3", {"app": "db"}, ready=False),
     ]
     view = view_of(*objects)
-    assert view.named("db.default.svc.cluster.local") == Named(("10.1.0.1", "10.1.0.2"))
+    assert view.named("db.default.svc.cluster.local") == NameEntry(("10.1.0.1", "10.1.0.2"))
     assert view_of(service("db", "None")).named("db") is None, "nothing is known that the cluster's server may not"
 
 
@@ -54,7 +54,7 @@ def test_a_pod_under_a_headless_service_has_a_name_of_its_own():
         labels={"kubernetes.io/service-name": "db"},
     )
     view = view_of(service("db", "None"), slice_)
-    assert view.named("db-0.db.default.svc.cluster.local") == Named(("10.1.0.1",))
+    assert view.named("db-0.db.default.svc.cluster.local") == NameEntry(("10.1.0.1",))
     assert view.named("db-1.db.default.svc.cluster.local") is None
     assert view.named("web.db.default.svc.cluster.local") is None
 
@@ -67,16 +67,16 @@ def test_entries_are_known_by_their_addresses():
         entry("wild", "*.wild.example", addresses=["192.0.2.7"], resolution="STATIC"),
         entry("wilder", "*.a.wild.example", addresses=["192.0.2.8"], resolution="STATIC"),
     )
-    assert view.named("two.example") == Named(("192.0.2.1", "2001:db8::1"))
-    assert view.named("x.wild.example") == Named(("192.0.2.7",))
-    assert view.named("x.a.wild.example") == Named(("192.0.2.8",)), "the longest wildcard counts"
+    assert view.named("two.example") == NameEntry(("192.0.2.1", "2001:db8::1"))
+    assert view.named("x.wild.example") == NameEntry(("192.0.2.7",))
+    assert view.named("x.a.wild.example") == NameEntry(("192.0.2.8",)), "the longest wildcard counts"
     for name in ("net.example", "dns.example", "wild.example", "other.example"):
         assert view.named(name) is None, name
 
 
 def test_a_complete_name_with_the_search_domain_behind_it():
     view = view_of(entry("db", "db.example", addresses=["192.0.2.1"], resolution="STATIC"), service("web", "10.96.0.1"))
-    assert view.named("db.example.default.svc.cluster.local") == Named(("192.0.2.1",), alias="db.example")
+    assert view.named("db.example.default.svc.cluster.local") == NameEntry(("192.0.2.1",), alias="db.example")
     assert view.named("db.example.svc.cluster.local") is None
     assert view.named("web.default.default.svc.cluster.local") is None
 

@@ -9,7 +9,7 @@ from nodemesh.routing import ownership
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.lint import lint
-from nodemesh.routing.ownership import Places, Ranges, place_of
+from nodemesh.routing.ownership import OwnedPlaces, Ranges, place_of
 from nodemesh.routing.views import Views
 from nodemesh.routing.wire import apply_update, encode_update
 
@@ -186,7 +186,7 @@ def test_networks_cover_addresses_and_know_whose_are_in_them():
     ranges = Ranges(frozenset([*NETWORKS, "200.0.0.2"]))
     covered = {address for address in [*ADDRESSES, "200.0.0.2"] if ranges.cover(address)}
     assert covered == {"10.1.0.1", "10.1.0.2", "10.2.0.1", "fd00::1", "200.0.0.2"}
-    places = Places(ADDRESSES)
+    places = OwnedPlaces(ADDRESSES)
     found = {text: places.namespaces_in(network) for text, network in ranges.networks.items()}
     assert found == {
         "10.0.0.0/8": ("a", "b"),
@@ -202,6 +202,6 @@ def test_no_address_is_held_against_all_networks_of_a_tenant(monkeypatch):
     monkeypatch.setattr(ownership, "place_of", lambda address: read.append(address) or place_of(address))
     ranges = Ranges(frozenset(f"10.{number}.0.0/24" for number in range(0, 250, 2)))
     assert not ranges.cover("11.0.0.1") and ranges.cover("10.8.0.1") and len(read) == 2
-    places = Places(ADDRESSES)
+    places = OwnedPlaces(ADDRESSES)
     assert {places.namespaces_in(network) for network in ranges.networks.values()} == {(), ("b",)}
     assert len(read) == 2 + len(ADDRESSES)

@@ -11,7 +11,7 @@ from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import Route
 from nodemesh.routing.request import Request
 from nodemesh.routing.rollouts import cohort_of, is_canary, share_of, variant
-from nodemesh.routing.tables import Rollout
+from nodemesh.routing.tables import StagedRollout
 from nodemesh.routing.views import Views
 from nodemesh.routing.wire import apply_update, encode_update
 
@@ -62,21 +62,21 @@ def test_the_canaries_of_a_node_see_the_change_and_nobody_else():
 
 
 def test_a_share_of_the_clients_is_chosen_by_their_names_and_grows():
-    rollout = Rollout(id="1", kind="VirtualService", key="default/r", clients=10.0)
+    rollout = StagedRollout(id="1", kind="VirtualService", key="default/r", clients=10.0)
     pods = [client(f"pod-{number}") for number in range(2000)]
     chosen = {pod.name for pod in pods if is_canary(rollout, pod)}
     assert 140 < len(chosen) < 260
-    wider = Rollout(id="2", kind="VirtualService", key="default/r", clients=30.0)
+    wider = StagedRollout(id="2", kind="VirtualService", key="default/r", clients=30.0)
     assert chosen < {pod.name for pod in pods if is_canary(wider, pod)}, "who has it keeps it as the share grows"
-    other = Rollout(id="3", kind="VirtualService", key="default/other", clients=10.0)
+    other = StagedRollout(id="3", kind="VirtualService", key="default/other", clients=10.0)
     assert chosen != {pod.name for pod in pods if is_canary(other, pod)}, "not always the same pods suffer"
-    assert all(is_canary(Rollout(id="4", kind="", key="", clients=100.0), pod) for pod in pods)
+    assert all(is_canary(StagedRollout(id="4", kind="", key="", clients=100.0), pod) for pod in pods)
     assert share_of(rollout, pods[0]) == share_of(rollout, client("pod-0", node="elsewhere"))
 
 
 @pytest.mark.parametrize("who", [client(""), client("gateway", "a", gateway=True)])
 def test_who_has_no_name_and_gateways_are_no_canaries(who):
-    rollout = Rollout(id="1", kind="VirtualService", key="default/r", clients=100.0, nodes=frozenset({"a"}))
+    rollout = StagedRollout(id="1", kind="VirtualService", key="default/r", clients=100.0, nodes=frozenset({"a"}))
     assert cohort_of((rollout,), who) == ()
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from nodemesh.config.base import Duration
 from nodemesh.sim.answer import Answer
-from nodemesh.sim.deeds import Seen
+from nodemesh.sim.deeds import SeenRequest
 from nodemesh.sim.expecting import Expect, Saw, binomial_bounds, failures
 
 ANSWER = Answer(
@@ -19,7 +19,7 @@ ANSWER = Answer(
     seconds=3.0,
     tries=2,
     headers={"x-a": "1"},
-    seen=(Seen(pod="default/reviews-v2", port=9080, at=0.0, method="GET", path="/", headers={"x-b": "2"}),),
+    seen=(SeenRequest(pod="default/reviews-v2", port=9080, at=0.0, method="GET", path="/", headers={"x-b": "2"}),),
     copies=("default/other",),
 )
 

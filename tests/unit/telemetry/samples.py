@@ -4,7 +4,7 @@ from nodemesh.reasons import Reason
 from nodemesh.registry.snapshot import Endpoint
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import Cluster
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import LogFormatter
 from nodemesh.telemetry.record import ConnectionRecord, RequestRecord
 
 CLIENT = Client(
@@ -72,7 +72,7 @@ def connection(sent: int, received: int) -> ConnectionRecord:
     return record
 
 
-def line_of(formatter: Formatter, record: ConnectionRecord) -> bytes:
+def line_of(formatter: LogFormatter, record: ConnectionRecord) -> bytes:
     """The line of one record."""
     (line,) = formatter.lines([record])
     return line

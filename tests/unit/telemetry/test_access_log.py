@@ -4,13 +4,13 @@ import pytest
 from tests.unit.telemetry.samples import line_of, request
 
 from nodemesh.telemetry.access_log import BUFFER_LIMIT, WRITE_LIMIT, AccessLog, open_log
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import LogFormatter
 from nodemesh.telemetry.values import FIELD_LIMIT
 
 
 def test_lines_reach_the_file_when_flushed(tmp_path):
     fd = open_log(str(tmp_path / "log"))
-    log = AccessLog(fd, Formatter("%REQ(:METHOD)%"))
+    log = AccessLog(fd, LogFormatter("%REQ(:METHOD)%"))
     log.add([request(), request()])
     log.add([request()])
     assert (tmp_path / "log").read_bytes() == b""
@@ -22,8 +22,8 @@ def test_lines_reach_the_file_when_flushed(tmp_path):
 
 def test_a_reader_that_does_not_read_loses_lines_and_blocks_nobody():
     read_end, write_end = os.pipe()
-    log = AccessLog(write_end, Formatter("%REQ(:PATH)%" * 50))
-    line = len(line_of(Formatter("%REQ(:PATH)%" * 50), request()))
+    log = AccessLog(write_end, LogFormatter("%REQ(:PATH)%" * 50))
+    line = len(line_of(LogFormatter("%REQ(:PATH)%" * 50), request()))
     total = 0
     while log.lost == 0:
         log.add([request(), request()])
@@ -48,7 +48,7 @@ def test_a_reader_that_does_not_read_loses_lines_and_blocks_nobody():
 
 def test_a_vanished_reader_does_not_stop_the_worker():
     read_end, write_end = os.pipe()
-    log = AccessLog(write_end, Formatter())
+    log = AccessLog(write_end, LogFormatter())
     os.close(read_end)
     log.add([request(), request()])
     log.flush()
@@ -58,7 +58,7 @@ def test_a_vanished_reader_does_not_stop_the_worker():
 
 def test_a_line_that_no_write_takes_is_cut_alone():
     read_end, write_end = os.pipe()
-    log = AccessLog(write_end, Formatter("%REQ(:PATH)%"))
+    log = AccessLog(write_end, LogFormatter("%REQ(:PATH)%"))
     long = request()
     long.path = b"/" * FIELD_LIMIT
     log.add([request(), long, request()])

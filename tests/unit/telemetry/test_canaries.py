@@ -6,7 +6,7 @@ from nodemesh.reasons import Reason
 from nodemesh.registry.snapshot import Service
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import Owner, Rule
-from nodemesh.routing.tables import Rollout, Tables
+from nodemesh.routing.tables import StagedRollout, Tables
 from nodemesh.telemetry.canaries import Canaries
 from nodemesh.telemetry.record import ConnectionRecord, RequestRecord
 from nodemesh.telemetry.telemetry import Telemetry
@@ -17,7 +17,9 @@ WEB, ELSE = (Service(host=host, name=host, namespace="default") for host in ("we
 
 
 def rollout(name="one", **more):
-    return Rollout(id=name, kind="VirtualService", key="default/web", nodes=frozenset({"a"}), hosts=("web",), **more)
+    return StagedRollout(
+        id=name, kind="VirtualService", key="default/web", nodes=frozenset({"a"}), hosts=("web",), **more
+    )
 
 
 def request(status=200, client=CANARY, service=WEB, grpc=-1, copy=False, owner=""):

@@ -6,7 +6,7 @@ from tests.unit.telemetry.samples import CLIENT, connection, request
 
 from nodemesh.routing.client import Client
 from nodemesh.telemetry import exposition
-from nodemesh.telemetry.exposition import Family, Page, render, zipped
+from nodemesh.telemetry.exposition import MetricFamily, MetricsPage, render, zipped
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals
 
@@ -23,9 +23,9 @@ def counted(*records) -> Totals:
 
 
 def page_of(
-    totals: Totals, own: Callable[[tuple[str, ...]], tuple[Family, ...]] = lambda left_out: (), **settings: bool
-) -> Page:
-    return Page(
+    totals: Totals, own: Callable[[tuple[str, ...]], tuple[MetricFamily, ...]] = lambda left_out: (), **settings: bool
+) -> MetricsPage:
+    return MetricsPage(
         http=list(totals.http.values()),
         tcp=list(totals.tcp.values()),
         messages=list(totals.messages.values()),
@@ -34,7 +34,7 @@ def page_of(
     )
 
 
-def samples_of(page: Page) -> dict[str, list]:
+def samples_of(page: MetricsPage) -> dict[str, list]:
     samples: dict[str, list] = {}
     for family in text_string_to_metric_families(b"".join(render(page)).decode()):
         for sample in family.samples:
@@ -42,7 +42,7 @@ def samples_of(page: Page) -> dict[str, list]:
     return samples
 
 
-def page(*own: Family) -> dict[str, list]:
+def page(*own: MetricFamily) -> dict[str, list]:
     return samples_of(page_of(counted(request(), request()), lambda left_out: own, destination=False))
 
 
@@ -62,7 +62,7 @@ def test_buckets_are_cumulative():
 
 
 def test_the_agents_own_numbers_stand_beside():
-    own = Family(
+    own = MetricFamily(
         name="nodemesh_worker_restarts", help="Restarts.", kind="counter", labels=("worker",), samples=[(("0",), 3)]
     )
     (sample,) = page(own)["nodemesh_worker_restarts_total"]
@@ -85,7 +85,7 @@ def test_a_page_without_room_leaves_histograms_out_and_says_so(monkeypatch):
     records = [request(status=status) for status in (200, 201, 202, 203)]
     told: list[tuple[str, ...]] = []
 
-    def own(left_out: tuple[str, ...]) -> tuple[Family, ...]:
+    def own(left_out: tuple[str, ...]) -> tuple[MetricFamily, ...]:
         told.append(left_out)
         return ()
 

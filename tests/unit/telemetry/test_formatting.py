@@ -7,14 +7,14 @@ from nodemesh.config.log_format import OPERATORS
 from nodemesh.config.meta import Location
 from nodemesh.reasons import Reason
 from nodemesh.routing.decision import Owner, Rule
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import LogFormatter
 from nodemesh.telemetry.values import FIELD_LIMIT
 
 REVIEWS = Owner(kind="VirtualService", namespace="shop", name="reviews")
 
 
 def test_default_text_is_istios():
-    assert line_of(Formatter(), request()).decode() == (
+    assert line_of(LogFormatter(), request()).decode() == (
         '[2023-11-14T22:13:20.250Z] "GET /reviews/1?full=1 HTTP/1.1" 200 - via_upstream - "-" 0 120 12 12 "-" "curl/8" '
         '"4f6b" "reviews:9080" "10.0.0.7:9080" outbound|9080|v2|reviews.default.svc.cluster.local 10.0.0.1:40000 '
         "10.96.0.5:9080 10.0.0.1:39999 - default\n"
@@ -22,7 +22,7 @@ def test_default_text_is_istios():
 
 
 def test_default_json_has_istios_24_keys_and_who_asked_with_numbers_and_null():
-    line = msgspec.json.decode(line_of(Formatter(json=True), request()))
+    line = msgspec.json.decode(line_of(LogFormatter(json=True), request()))
     assert len(line) == 24 + 3
     assert line["response_code"] == 200
     assert line["response_flags"] == "-"  # as Envoy 1.40; all else that is empty is null
@@ -35,14 +35,16 @@ def test_default_json_has_istios_24_keys_and_who_asked_with_numbers_and_null():
 
 def test_flags_and_details_name_the_reason():
     record = request(status=503, reasons=(Reason.UPSTREAM_CONNECTION_FAILURE, Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED))
-    line = line_of(Formatter("%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%"), record)
+    line = line_of(LogFormatter("%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%"), record)
     assert line == b"UF,URX via_upstream\n"
 
 
 def test_a_reason_without_a_flag_shows_none():
     record = request(status=200, reasons=(Reason.DIRECT_RESPONSE,))
-    assert line_of(Formatter("%RESPONSE_FLAGS%"), record) == b"-\n"
-    assert msgspec.json.decode(line_of(Formatter('{"flags": "%RESPONSE_FLAGS%"}', json=True), record)) == {"flags": "-"}
+    assert line_of(LogFormatter("%RESPONSE_FLAGS%"), record) == b"-\n"
+    assert msgspec.json.decode(line_of(LogFormatter('{"flags": "%RESPONSE_FLAGS%"}', json=True), record)) == {
+        "flags": "-"
+    }
 
 
 def test_a_format_is_text_and_nothing_else():
@@ -50,21 +52,21 @@ def test_a_format_is_text_and_nothing_else():
     text = "{record.path}' %% () \"\"\" \\n %%(status)s %REQ(:METHOD)% {0} %REQ(x'?_)% %ENVIRONMENT('+x)% \\"
     shown = text.replace("%REQ(:METHOD)%", "GET").replace("%REQ(x'?_)%", "-").replace("%ENVIRONMENT('+x)%", "-")
     shown = shown.replace("%%", "%")
-    assert line_of(Formatter(text), request()).decode() == shown + "\n"
-    found = msgspec.json.decode(line_of(Formatter(msgspec.json.encode({text: text}).decode(), json=True), request()))
+    assert line_of(LogFormatter(text), request()).decode() == shown + "\n"
+    found = msgspec.json.decode(line_of(LogFormatter(msgspec.json.encode({text: text}).decode(), json=True), request()))
     assert found == {text: shown}
 
 
 def test_original_path_comes_before_the_rewritten_one():
     record = request()
     record.original_path = b"/old"
-    assert line_of(Formatter("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"), record) == b"/old\n"
+    assert line_of(LogFormatter("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"), record) == b"/old\n"
 
 
 def test_custom_formats_cut_escape_and_time():
     record = request()
     record.user_agent = b'evil"\x1b[31m'
-    formatter = Formatter("%START_TIME(%Y.%3f)% 100%% %REQ(:PATH):4% %REQ(USER-AGENT)%")
+    formatter = LogFormatter("%START_TIME(%Y.%3f)% 100%% %REQ(:PATH):4% %REQ(USER-AGENT)%")
     assert line_of(formatter, record) == b"2023.250 100% /rev evil\\x22\\x1b[31m\n"
 
 
@@ -72,44 +74,44 @@ def test_a_field_is_no_longer_than_its_limit():
     record = request()
     record.path = record.user_agent = b"x" * 60_000
     assert (
-        line_of(Formatter("%REQ(:PATH)% %REQ(USER-AGENT)%"), record)
+        line_of(LogFormatter("%REQ(:PATH)% %REQ(USER-AGENT)%"), record)
         == b" ".join([b"x" * FIELD_LIMIT + b"..."] * 2) + b"\n"
     )
 
 
 def test_custom_json_keeps_types_where_an_operator_stands_alone():
-    formatter = Formatter('{"code": "%RESPONSE_CODE%", "what": "%REQ(:METHOD)% %PROTOCOL%"}', json=True)
+    formatter = LogFormatter('{"code": "%RESPONSE_CODE%", "what": "%REQ(:METHOD)% %PROTOCOL%"}', json=True)
     assert msgspec.json.decode(line_of(formatter, request())) == {"code": 200, "what": "GET HTTP/1.1"}
 
 
 def test_a_tcp_connection_has_no_request_part():
-    assert line_of(Formatter(), connection(7, 9)).decode() == (
+    assert line_of(LogFormatter(), connection(7, 9)).decode() == (
         '[2023-11-14T22:13:20.250Z] "- - -" 0 - - - "-" 9 7 12 - "-" "-" "-" "-" "10.0.0.7:9080" '
         "outbound|9080|v2|reviews.default.svc.cluster.local 10.0.0.1:40000 10.96.0.5:9080 10.0.0.1:39999 - default\n"
     )
-    line = msgspec.json.decode(line_of(Formatter(json=True), connection(7, 9)))
+    line = msgspec.json.decode(line_of(LogFormatter(json=True), connection(7, 9)))
     assert (line["method"], line["protocol"], line["response_code"], line["bytes_sent"]) == (None, None, 0, 7)
-    assert line_of(Formatter("100%% %REQ(:PATH):4%%BYTES_SENT%"), connection(7, 9)) == b"100% -7\n"
-    mixed = Formatter('{"what": "%PROTOCOL% 100%% of %BYTES_SENT%"}', json=True)
+    assert line_of(LogFormatter("100%% %REQ(:PATH):4%%BYTES_SENT%"), connection(7, 9)) == b"100% -7\n"
+    mixed = LogFormatter('{"what": "%PROTOCOL% 100%% of %BYTES_SENT%"}', json=True)
     assert msgspec.json.decode(line_of(mixed, connection(7, 9))) == {"what": "- 100% of 7"}
 
 
 def test_lines_keep_the_order_of_their_records():
-    formatter = Formatter("%ACCESS_LOG_TYPE% %BYTES_SENT%")
+    formatter = LogFormatter("%ACCESS_LOG_TYPE% %BYTES_SENT%")
     lines = formatter.lines([connection(1, 0), request(), connection(2, 0), connection(3, 0), request()])
     of_request = b"DownstreamEnd 120\n"
     of_connections = [b"TcpConnectionEnd %d\n" % sent for sent in (1, 2, 3)]
     assert lines == [of_connections[0], of_request, *of_connections[1:], of_request]
-    assert formatter.lines([]) == [] and Formatter(json=True).lines([]) == []
+    assert formatter.lines([]) == [] and LogFormatter(json=True).lines([]) == []
 
 
 def test_a_format_without_operators_has_lines_too():
-    assert Formatter("100%%").lines([request(), connection(1, 2)]) == [b"100%\n"] * 2
-    assert Formatter("{}", json=True).lines([request(), connection(1, 2)]) == [b"{}\n"] * 2
+    assert LogFormatter("100%%").lines([request(), connection(1, 2)]) == [b"100%\n"] * 2
+    assert LogFormatter("{}", json=True).lines([request(), connection(1, 2)]) == [b"{}\n"] * 2
 
 
 def test_any_field_is_shown_and_only_those_that_are_named_are_wanted():
-    formatter = Formatter("%REQ(X-Tenant?REFERER)% %REQ(referer):3% %RESP(Content-Type)% %TRAILER(grpc-message)%")
+    formatter = LogFormatter("%REQ(X-Tenant?REFERER)% %REQ(referer):3% %RESP(Content-Type)% %TRAILER(grpc-message)%")
     wanted = formatter.wanted
     assert wanted.request == {b"x-tenant", b"referer"}
     assert (wanted.response, wanted.trailers) == ({b"content-type"}, {b"grpc-message"})
@@ -119,7 +121,7 @@ def test_any_field_is_shown_and_only_those_that_are_named_are_wanted():
     record.response_fields = {b"content-type": b"text/html"}
     record.trailer_fields = {b"grpc-message": b'no"pe'}
     assert line_of(formatter, record) == b"there the text/html no\\x22pe\n"
-    default = Formatter().wanted
+    default = LogFormatter().wanted
     assert not default.request and not default.response and not default.trailers
 
 
@@ -171,7 +173,7 @@ def test_the_operators_that_people_use():
         "ACCESS_LOG_TYPE": "DownstreamEnd",
     }
     text = "\n".join(f"%{name}%" for name in expected)
-    assert dict(zip(expected, line_of(Formatter(text), record).decode().splitlines(), strict=True)) == expected
+    assert dict(zip(expected, line_of(LogFormatter(text), record).decode().splitlines(), strict=True)) == expected
 
 
 def test_every_operator_that_is_known_gives_a_line_for_requests_and_connections():
@@ -179,7 +181,7 @@ def test_every_operator_that_is_known_gives_a_line_for_requests_and_connections(
         argument = {"COMMON_DURATION": "(DS_RX_BEG:DS_TX_END:ns)"}.get(name, "(x)")
         text = f"%{name}{argument if OPERATORS[name].argument == MUST else ''}%"
         for json in (False, True):
-            formatter = Formatter(msgspec.json.encode({"": text}).decode() if json else text, json=json)
+            formatter = LogFormatter(msgspec.json.encode({"": text}).decode() if json else text, json=json)
             assert line_of(formatter, request()) and line_of(formatter, connection(1, 2)), text
 
 
@@ -187,14 +189,14 @@ def test_b3_names_the_trace_too():
     record = request()
     many, single = b"64fe8b2a57d3eff7", b"80f198ee56343ba864fe8b2a57d3eff7"
     record.fields = {b"b3": single + b"-e457b5a2e4d86bd1-1"}
-    assert line_of(Formatter("%TRACE_ID%"), record) == single + b"\n"
+    assert line_of(LogFormatter("%TRACE_ID%"), record) == single + b"\n"
     record.fields = {b"x-b3-traceid": many}
-    assert line_of(Formatter("%TRACE_ID%"), record) == many + b"\n"
-    assert b"b3" in Formatter("%TRACE_ID%").wanted.request
+    assert line_of(LogFormatter("%TRACE_ID%"), record) == many + b"\n"
+    assert b"b3" in LogFormatter("%TRACE_ID%").wanted.request
     record.fields = {b"traceparent": b'00-"\x9b2J' + b"a" * 28 + b"-00f067aa0ba902b7-01"}
-    assert line_of(Formatter("%TRACE_ID%"), record) == b"\\x22\\x9b2J" + b"a" * 28 + b"\n", "as any other field"
+    assert line_of(LogFormatter("%TRACE_ID%"), record) == b"\\x22\\x9b2J" + b"a" * 28 + b"\n", "as any other field"
 
 
 def test_an_unknown_operator_makes_no_formatter():
     with pytest.raises(FormatError, match="NONSENSE"):
-        Formatter("%NONSENSE%")
+        LogFormatter("%NONSENSE%")

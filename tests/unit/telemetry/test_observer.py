@@ -11,9 +11,9 @@ from nodemesh.routing.client import Client
 from nodemesh.routing.observation import TraceRule
 from nodemesh.telemetry.access_log import AccessLog, open_log
 from nodemesh.telemetry.dump import Dump
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import LogFormatter
 from nodemesh.telemetry.observer import wanted_by
-from nodemesh.telemetry.operators import Wanted
+from nodemesh.telemetry.operators import ShownFields
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.trace import Trace
 
@@ -24,7 +24,7 @@ def logged(tmp_path, spec, *records):
     """The lines in the mesh's log and in the provider `file`'s."""
     paths = [tmp_path / name for name in ("own", "file")]
     fds = [open_log(str(path)) for path in paths]
-    own, file = (AccessLog(fd, Formatter("%RESPONSE_CODE%")) for fd in fds)
+    own, file = (AccessLog(fd, LogFormatter("%RESPONSE_CODE%")) for fd in fds)
     worker = Telemetry(own)
     worker.logs = {"": own, "envoy": own, "file": file}
     worker.see(views_of_text(MESH, telemetry("a", "default", spec)).tables)
@@ -55,7 +55,7 @@ def test_fields_of_expressions_are_recorded():
         "{accessLogging: [{filter: {expression: \"'x-a' in request.headers\"}}], "
         "metrics: [{overrides: [{tagOverrides: {b: {value: \"response.headers['x-b']\"}}}]}]}"
     )
-    wanted = Wanted()
+    wanted = ShownFields()
     wanted_by(views_of_text(MESH, telemetry("a", "default", spec)).tables, wanted)
     assert (wanted.request, wanted.response, wanted.trailers) == ({b"x-a"}, {b"x-b"}, set())
 

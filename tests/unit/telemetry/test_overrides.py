@@ -6,7 +6,7 @@ from tests.unit.routing.test_observation import MESH, telemetry
 from tests.unit.telemetry.samples import connection, request
 
 from nodemesh.telemetry import overrides as overrides_module
-from nodemesh.telemetry.exposition import Page, render
+from nodemesh.telemetry.exposition import MetricsPage, render
 from nodemesh.telemetry.labels import HTTP_LABELS
 from nodemesh.telemetry.overrides import LONGEST, LONGEST_TEXT, STANDARD, without_values
 from nodemesh.telemetry.telemetry import Telemetry
@@ -24,7 +24,7 @@ def samples(overrides, *records, before=()):
     for record in records:
         worker.record(record)
     totals.add(worker.dump(), 0.0)
-    page = Page(http=list(totals.http.values()), tcp=list(totals.tcp.values()), own=lambda left_out: ())
+    page = MetricsPage(http=list(totals.http.values()), tcp=list(totals.tcp.values()), own=lambda left_out: ())
     found = {}
     for family in text_string_to_metric_families(b"".join(render(page)).decode()):
         for sample in family.samples:
@@ -98,7 +98,7 @@ def test_the_servers_own_word_counts_for_what_it_would_report():
     worker.see(views_of_text(MESH, telemetry("a", "default", text)).tables)
     worker.record(request())
     totals.add(worker.dump(), 0.0)
-    page = Page(http=list(totals.http.values()), tcp=(), own=lambda left_out: ())
+    page = MetricsPage(http=list(totals.http.values()), tcp=(), own=lambda left_out: ())
     assert b'reporter="source"' in b"".join(render(page)) and b'reporter="destination"' not in b"".join(render(page))
 
 

@@ -7,7 +7,7 @@ from nodemesh.reasons import Reason
 from nodemesh.registry.snapshot import Service
 from nodemesh.telemetry.access_log import AccessLog, open_log
 from nodemesh.telemetry.dump import Dump
-from nodemesh.telemetry.formatting import Formatter
+from nodemesh.telemetry.formatting import LogFormatter
 from nodemesh.telemetry.labels import HTTP_LABELS, TCP_LABELS
 from nodemesh.telemetry.telemetry import BATCH, FOREIGN_HOST_LIMIT, Telemetry
 
@@ -64,7 +64,7 @@ def test_requests_that_differ_only_in_time_share_a_series():
 
 def test_what_has_ended_is_accounted_for_in_batches_and_when_it_is_asked_for(tmp_path):
     fd = open_log(str(tmp_path / "log"))
-    telemetry = Telemetry(AccessLog(fd, Formatter("%REQ(:METHOD)%")))
+    telemetry = Telemetry(AccessLog(fd, LogFormatter("%REQ(:METHOD)%")))
     telemetry.record(request())
     assert not telemetry.log.pending
     for _ in range(BATCH - 1):

@@ -6,7 +6,7 @@ import re
 
 from ..commands import FormatError
 from ..log_format import check_format
-from ..meshconfig import MeshConfigSpec, Reporter
+from ..meshconfig import MeshConfigSpec, MetricsReporter
 from ..meta import Meta, Path
 from ..problems import Findings
 from ..providers import ENVOY, PROMETHEUS, EnvoyFileAccessLog, OpenTelemetryTracing
@@ -40,7 +40,7 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
         findings.bad_value("bad-host", ("spec", "clusterDomain"), f"`{spec.cluster_domain}` is not a domain: {fault}")
     check_duration(spec.connect_timeout, ("spec", "connectTimeout"), findings)
     check_duration(spec.metrics.expiry, ("spec", "metrics", "expiry"), findings)
-    if Reporter.SOURCE not in spec.metrics.reporters:
+    if MetricsReporter.SOURCE not in spec.metrics.reporters:
         findings.bad_value("bad-enum", ("spec", "metrics", "reporters"), "what the source reports is always there")
     if spec.default_http_retry_policy is not None:
         check_retries(spec.default_http_retry_policy, ("spec", "defaultHttpRetryPolicy"), findings)

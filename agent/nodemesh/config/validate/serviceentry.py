@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..meta import Meta, Path
 from ..problems import Findings
-from ..serviceentry import Resolution, ServiceEntrySpec, ServicePort
+from ..serviceentry import EntryResolution, ServiceEntrySpec, ServicePort
 from ..workload import WorkloadEntrySpec
 from .common import UNIX, check_export_to, check_port, check_selector, host_fault, is_ip, is_label, is_subnet
 from .workload import check_entry
@@ -15,7 +15,7 @@ DYNAMIC_PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "TLS")
 
 
 def check_service_entry(spec: ServiceEntrySpec, meta: Meta, findings: Findings) -> None:
-    resolution = spec.resolution or Resolution.NONE
+    resolution = spec.resolution or EntryResolution.NONE
     _hosts(spec, findings)
     _addresses(spec, resolution, findings)
     _ports(spec, resolution, findings)
@@ -26,7 +26,7 @@ def check_service_entry(spec: ServiceEntrySpec, meta: Meta, findings: Findings) 
             message = "only one of workloadSelector and endpoints can be set"
             findings.error("one-of", ("spec", "endpoints"), message)
     _endpoints(spec, resolution, findings)
-    if resolution is Resolution.DYNAMIC_DNS:
+    if resolution is EntryResolution.DYNAMIC_DNS:
         _dynamic(spec, findings)
     check_export_to(spec.export_to, meta, findings, none=True)
 
@@ -48,16 +48,16 @@ def _hosts(spec: ServiceEntrySpec, findings: Findings) -> None:
             findings.warning("partial-wildcard", here, message)
 
 
-def _addresses(spec: ServiceEntrySpec, resolution: Resolution, findings: Findings) -> None:
+def _addresses(spec: ServiceEntrySpec, resolution: EntryResolution, findings: Findings) -> None:
     for index, address in enumerate(spec.addresses):
         here: Path = ("spec", "addresses", index)
         if not is_subnet(address):
             findings.bad_value("bad-address", here, f"`{address}` is neither an address nor a subnet like 10.0.0.0/8")
-        elif "/" in address and resolution not in (Resolution.NONE, Resolution.STATIC):
+        elif "/" in address and resolution not in (EntryResolution.NONE, EntryResolution.STATIC):
             message = f"a subnet is for the resolutions NONE and STATIC, not for {resolution}"
             findings.bad_value("cidr-resolution", here, message)
     wildcard = any(host.startswith("*") for host in spec.hosts)
-    if not spec.addresses and (resolution is Resolution.NONE or wildcard):
+    if not spec.addresses and (resolution is EntryResolution.NONE or wildcard):
         for index, port in enumerate(spec.ports):
             if _protocol(port) not in HOST_PROTOCOLS:
                 message = f"without addresses this {_protocol(port)} port takes all traffic to port {port.number}"
@@ -68,7 +68,7 @@ def _protocol(port: ServicePort) -> str:
     return (port.protocol or "TCP").upper()
 
 
-def _ports(spec: ServiceEntrySpec, resolution: Resolution, findings: Findings) -> None:
+def _ports(spec: ServiceEntrySpec, resolution: EntryResolution, findings: Findings) -> None:
     names: set[str] = set()
     numbers: set[int] = set()
     for index, port in enumerate(spec.ports):
@@ -89,21 +89,25 @@ def _ports(spec: ServiceEntrySpec, resolution: Resolution, findings: Findings) -
             findings.bad_value("bad-protocol", (*here, "protocol"), message)
         if port.target_port is not None:
             check_port(port.target_port, (*here, "targetPort"), findings)
-        if len(spec.hosts) > 1 and _protocol(port) not in HOST_PROTOCOLS and resolution is not Resolution.NONE:
+        if len(spec.hosts) > 1 and _protocol(port) not in HOST_PROTOCOLS and resolution is not EntryResolution.NONE:
             message = "with several hosts only HTTP and TLS ports can tell them apart; use one ServiceEntry per host"
             findings.error("hosts-share-tcp-port", here, message)
 
 
-def _endpoints(spec: ServiceEntrySpec, resolution: Resolution, findings: Findings) -> None:
+def _endpoints(spec: ServiceEntrySpec, resolution: EntryResolution, findings: Findings) -> None:
     path: Path = ("spec", "endpoints")
     names = {port.name for port in spec.ports}
-    if resolution is Resolution.NONE and spec.endpoints:
+    if resolution is EntryResolution.NONE and spec.endpoints:
         message = "with the resolution NONE the dialled address is the endpoint; set resolution to STATIC or DNS"
         findings.error("endpoints-without-resolution", path, message)
-    if resolution is Resolution.DNS_ROUND_ROBIN and len(spec.endpoints) > 1:
+    if resolution is EntryResolution.DNS_ROUND_ROBIN and len(spec.endpoints) > 1:
         message = "DNS_ROUND_ROBIN takes one endpoint; use the resolution DNS for several"
         findings.error("too-many", path, message)
-    if resolution in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN) and not spec.endpoints and not spec.workload_selector:
+    if (
+        resolution in (EntryResolution.DNS, EntryResolution.DNS_ROUND_ROBIN)
+        and not spec.endpoints
+        and not spec.workload_selector
+    ):
         for index, host in enumerate(spec.hosts):
             if "*" in host and host != "*":
                 message = f"`{host}` cannot be looked up; name it without `*`, or list endpoints"
@@ -122,14 +126,14 @@ def _endpoints(spec: ServiceEntrySpec, resolution: Resolution, findings: Finding
             findings.error("unix-endpoint", (*here, "address"), message)
 
 
-def _endpoint(endpoint: WorkloadEntrySpec, resolution: Resolution, path: Path, findings: Findings) -> None:
+def _endpoint(endpoint: WorkloadEntrySpec, resolution: EntryResolution, path: Path, findings: Findings) -> None:
     address = endpoint.address or ""
     if address.startswith(UNIX):
-        if resolution in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN):
+        if resolution in (EntryResolution.DNS, EntryResolution.DNS_ROUND_ROBIN):
             message = f"a Unix socket cannot be looked up; with the resolution {resolution} an endpoint is a host name"
             findings.bad_value("unix-endpoint", (*path, "address"), f"{message} or an address")
         return
-    if address and resolution is Resolution.STATIC and not is_ip(address):
+    if address and resolution is EntryResolution.STATIC and not is_ip(address):
         message = f"with the resolution STATIC an endpoint is an IP address; `{address}` needs the resolution DNS"
         findings.bad_value("bad-address", (*path, "address"), message)
 

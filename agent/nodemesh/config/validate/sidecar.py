@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from ..gateway import ServerTLSMode
+from ..meshconfig import OutboundMode
 from ..meta import Meta, Path
 from ..problems import Findings
 from ..sidecar import (
     CaptureMode,
     IstioEgressListener,
     IstioIngressListener,
-    Mode,
     OutboundTrafficPolicy,
     SidecarPort,
     SidecarSpec,
@@ -162,7 +162,7 @@ def _outbound(policy: OutboundTrafficPolicy, path: Path, findings: Findings) -> 
     if proxy is None:
         return
     here = (*path, "egressProxy")
-    if policy.mode is not Mode.ALLOW_ANY:
+    if policy.mode is not OutboundMode.ALLOW_ANY:
         findings.error("egress-proxy", here, "an egressProxy takes unknown destinations, so it needs mode: ALLOW_ANY")
     fault = host_fault(proxy.host or "", wildcard=False)
     if fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ..cel import CelError, Node, fields_of, parse_filter, parse_value
+from ..cel import CelError, CelNode, fields_of, parse_filter, parse_value
 from ..commands import FormatError
 from ..log_format import FIELDS_LIMIT, check_format
 from ..meta import Meta, Path
@@ -16,9 +16,9 @@ from ..telemetry import (
     CustomTag,
     IstioMetric,
     MetricsOverrides,
-    Operation,
     PolicyTargetReference,
     ProviderRef,
+    TagOperation,
     TelemetryMetrics,
     TelemetrySpec,
     Tracing,
@@ -192,9 +192,9 @@ def _override(override: MetricsOverrides, path: Path, findings: Findings) -> Non
             findings.error("bad-label", here, message)
         elif name in KEPT:
             findings.error("bad-label", here, f"the label {name} tells series apart, and stays what it is")
-        elif name in OWNERS and tag.operation is not Operation.REMOVE:
+        elif name in OWNERS and tag.operation is not TagOperation.REMOVE:
             findings.error("bad-label", here, f"the label {name} says whose series it is; it can be removed only")
-        if tag.operation is Operation.REMOVE:
+        if tag.operation is TagOperation.REMOVE:
             if tag.value:
                 findings.error("one-of", (*here, "value"), "a label that is removed has no value")
         elif not tag.value:
@@ -215,7 +215,7 @@ def _logging(logging: AccessLogging, path: Path, findings: Findings) -> None:
             _expression(parse_filter, logging.filter.expression, (*path, "filter", "expression"), findings)
 
 
-def _expression(parse: Callable[[str], Node], text: str, path: Path, findings: Findings) -> None:
+def _expression(parse: Callable[[str], CelNode], text: str, path: Path, findings: Findings) -> None:
     try:
         node = parse(text)
     except CelError as error:

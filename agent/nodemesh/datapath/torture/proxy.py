@@ -50,7 +50,7 @@ _counts: queue.Queue[int] = queue.Queue()
 _asking = threading.Lock()
 
 
-class Connection:
+class TortureConnection:
     """One connection of an app. `flow` is its name in the maps where it may skip TCP, else empty."""
 
     def __init__(self, sock: socket.socket, sockmap: Sockmap, flow: bytes) -> None:
@@ -190,7 +190,7 @@ class Connection:
         self.send(NUMBER.pack(_counts.get(timeout=TIMEOUT)))
 
 
-def serve(connection: Connection, port: int) -> None:
+def serve(connection: TortureConnection, port: int) -> None:
     with connection.sock:
         try:
             connection.speak_first() if port == SPEAKS_FIRST else connection.serve()
@@ -202,7 +202,7 @@ def accept(listener: socket.socket, destinations: OriginalDestinations, sockmap:
     sock, peer = listener.accept()
     dialled = destinations.take(sock, peer)
     flow = destinations.flow if dialled is not None and destinations.joined else b""
-    connection = Connection(sock, sockmap, flow if flow and sockmap.join(sock, flow) else b"")
+    connection = TortureConnection(sock, sockmap, flow if flow and sockmap.join(sock, flow) else b"")
     port = dialled[1] if dialled is not None else 0
     threading.Thread(target=serve, args=(connection, port), daemon=True).start()
 

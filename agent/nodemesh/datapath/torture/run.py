@@ -17,7 +17,7 @@ from .. import bpf, counters, namespaces
 from ..attach import AttachError, attach, detach, steer
 from ..heartbeat import Heartbeat
 from ..hooks import QUEUE_DEPTH
-from ..maps import FLOW, Hook, Maps, Mode, PodFlag, ServiceEntry, ServiceKey, pack_address
+from ..maps import FLOW, EntryMode, Hook, Maps, PodFlag, ServiceEntry, ServiceKey, pack_address
 from ..pins import Pins
 from ..selftest import remove_cgroup
 from .cases import BLOCKING, NONBLOCKING
@@ -41,7 +41,7 @@ _COUNT = 150
 LEAST_GAIN = 1.05
 
 
-class Verdict(NamedTuple):
+class TortureVerdict(NamedTuple):
     """`wrong` is a sentence, empty where all went well; `gain` how many times as many round trips a core makes as with
     TCP."""
 
@@ -67,7 +67,7 @@ def torture(
     beat: bool = False,
     scale: float = 1.0,
     abandoned: Callable[[], bool] = lambda: False,
-) -> Verdict:
+) -> TortureVerdict:
     """Run every case `scale` times as often as at a start. Needs the programs for sockmap (loader.load_sockmap) and a
     fresh heartbeat: the workers', or with `beat` (only where none run) one made here. `abandoned` is
     asked before each case whether to give up. Leaves nothing behind."""
@@ -84,7 +84,7 @@ def torture(
         wrong = str(error) or type(error).__name__
     finally:
         remove_cgroup(cgroup)
-    return Verdict(wrong, gain, len(NONBLOCKING) + len(BLOCKING), time.monotonic() - began)
+    return TortureVerdict(wrong, gain, len(NONBLOCKING) + len(BLOCKING), time.monotonic() - began)
 
 
 class _Scene:
@@ -133,7 +133,7 @@ class _Scene:
         self._undo.callback(self._maps.withdraw, cookie)
         for address, port in ((address, port) for address, _ in self._addresses for port in PORTS):
             key = ServiceKey(VIEW, pack_address(address), port).pack()
-            self._maps["services"].update(key, ServiceEntry(Mode.PROXY).pack())
+            self._maps["services"].update(key, ServiceEntry(EntryMode.PROXY).pack())
             self._undo.callback(self._maps["services"].delete, key)
         depth = bpf.get(self._pins.programs / QUEUE_DEPTH.name)
         self._undo.callback(os.close, depth)

@@ -14,7 +14,7 @@ from ..transport import Transport
 LOOKED_AT = 64
 
 
-class Source(Gate):
+class SourceGate(Gate):
     """One address's."""
 
     __slots__ = ("clients", "key", "sources")
@@ -39,8 +39,8 @@ class Sources:
     def __init__(self, gate: Gate, clock: Clock) -> None:
         self.gate = gate
         self.clock = clock
-        self.known: dict[str, Source] = {}
-        self._largest: Source | None = None
+        self.known: dict[str, SourceGate] = {}
+        self._largest: SourceGate | None = None
         self._looked = -1.0
 
     def enter(self, transport: Transport) -> None:
@@ -48,7 +48,7 @@ class Sources:
         key = source_of(transport.remote)
         source = self.known.get(key)
         if source is None:
-            source = self.known[key] = Source(key, self)
+            source = self.known[key] = SourceGate(key, self)
         source.clients[id(transport)] = transport
         transport.gate = source
 
@@ -68,7 +68,7 @@ class Sources:
                 break
         return None
 
-    def _find_largest(self) -> Source | None:
+    def _find_largest(self) -> SourceGate | None:
         """Looked for once in a turn: there may be as many clients as connections."""
         if self._looked != self.clock.now or self._largest is None or not self._largest.clients:
             self._looked = self.clock.now
@@ -76,7 +76,7 @@ class Sources:
         return self._largest
 
 
-def size_of(source: Source) -> int:
+def size_of(source: SourceGate) -> int:
     return len(source.clients)
 
 

@@ -37,7 +37,7 @@ IPV4: Final = 4
 IPV6: Final = 6
 
 
-class FormatError(Exception):
+class DnsFormatError(Exception):
     """A query that no server could read; the client is told so (FORMERR)."""
 
 
@@ -56,7 +56,7 @@ class Query:
 
 
 def read_query(wire: bytes) -> Query | None:
-    """None for what is no query at all and gets no answer. Raises FormatError."""
+    """None for what is no query at all and gets no answer. Raises DnsFormatError."""
     if len(wire) < HEADER.size:
         return None
     number, flags, questions, _, _, _ = HEADER.unpack_from(wire)
@@ -68,7 +68,7 @@ def read_query(wire: bytes) -> Query | None:
         name, length = dns.name.from_wire(wire, HEADER.size)
         kind, class_ = KIND.unpack_from(wire, HEADER.size + length)
     except (dns.exception.DNSException, struct.error, ValueError, IndexError):
-        raise FormatError from None
+        raise DnsFormatError from None
     question = wire[HEADER.size : HEADER.size + length + KIND.size]
     family = 0
     if class_ == dns.rdataclass.IN:
@@ -87,12 +87,12 @@ def text_of(name: dns.name.Name) -> str:
 def answer_with(wire: bytes, addresses: Sequence[str], alias: str) -> bytes:
     """The answer to a query for addresses: these (none: the name exists, but not in this family), under the name that
     was asked for or the alias behind it. As many as the client can take, then with the flag that tells it to ask by
-    TCP. Raises FormatError."""
+    TCP. Raises DnsFormatError."""
     try:
         query = dns.message.from_wire(wire)
         response = dns.message.make_response(query, recursion_available=True, our_payload=OUR_SIZE)
     except (dns.exception.DNSException, ValueError):
-        raise FormatError from None
+        raise DnsFormatError from None
     response.flags |= dns.flags.AA
     question = response.question[0]
     owner = question.name

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import mypyc_attr
 
-from ...routing.nametable import Named
+from ...routing.nametable import NameEntry
 from ...telemetry.names import Names
 from ..network import Asker, Datagram, Watcher
 from .message import (
     FORMAT_ERROR,
     IPV6,
     SERVER_FAILURE,
-    FormatError,
+    DnsFormatError,
     Query,
     answer_with,
     answers,
@@ -77,13 +77,13 @@ class Nameserver:
                 entrance.reply(answer_with(wire, self._choose(named, query.family), named.alias), peer)
                 self.counts.answered += 1
                 return
-        except FormatError:
+        except DnsFormatError:
             self.counts.malformed += 1
             entrance.reply(failure_of(wire, FORMAT_ERROR), peer)
             return
         self._forward(query, wire, entrance, peer)
 
-    def _choose(self, named: Named, family: int) -> list[str]:
+    def _choose(self, named: NameEntry, family: int) -> list[str]:
         """The addresses of that family, in any order: clients take the first."""
         if named.allocated and self.families and family not in self.families:
             return []

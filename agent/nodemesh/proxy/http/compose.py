@@ -13,7 +13,7 @@ from .outgoing import Outgoing
 from .placement import Placement
 from .retry import NO_RETRY
 from .tracing import write_context
-from .variables import Facts
+from .variables import RequestFacts
 
 # Fields that the proxy writes.
 ORIGINAL_PATH: Final = b"x-envoy-original-path"
@@ -26,7 +26,7 @@ def compose(
     placement: Placement,
     head: RequestHead,
     record: RequestRecord,
-    facts: Facts,
+    facts: RequestFacts,
     dialled: tuple[str, int] | None,
 ) -> Outgoing:
     """`facts` are the variables' values."""

@@ -13,21 +13,22 @@ from . import cors, fault
 from .call import Call
 from .caller import Caller
 from .compose import compose
+from .errors import ProtocolError
 from .exchange_states import ANSWERING, CALLING, DELAYED, DONE, NEXT, RECEIVED
 from .head import NO_FIELDS, Edits, RequestHead, ResponseHead
 from .headers import change
 from .local_reply import DATE, SERVER, failure, reply_to
 from .mirror import Mirrors
 from .placement import Placement
-from .records import begin_record, fields_of, note_call, note_trailers
+from .records import begin_record, note_answer, note_call, note_trailers
 from .request_body import RequestBody
 from .responder import Responder
 from .retry import NO_RETRY
 from .service_time import LINES, SERVICE_TIME, longer_line
 from .session import Session
 from .tracing import begin_trace
-from .tunnel import Tunnel
-from .variables import NO_FACTS, Facts
+from .tunnel import Upgrade
+from .variables import NO_FACTS, RequestFacts
 
 
 class Exchange(Caller):
@@ -80,10 +81,7 @@ class Exchange(Caller):
         if not self._admitted:
             self._fail(Reason.LIMIT_PER_POD, "")
             return
-        decision = self.session.decide(self.head)
-        self._decision = decision
-        self.record.route_name = decision.name
-        self.record.rule = decision.rule
+        decision = self._decide()
         if isinstance(decision, Route):
             # What becomes of the request counts at its destination, even if that is never called.
             self._placement = Placement(decision, self.head, self.record, self.shared.rng, self.shared.clock)
@@ -93,6 +91,12 @@ class Exchange(Caller):
             self._filter(decision)
         elif decision.cors is None or not self._answers_preflight(decision):
             self._answer(decision)
+
+    def _decide(self) -> Decision:
+        decision = self._decision = self.session.decide(self.head)
+        self.record.route_name = decision.name
+        self.record.rule = decision.rule
+        return decision
 
     def _answer(self, decision: Decision) -> None:
         """Without an upstream."""
@@ -136,6 +140,19 @@ class Exchange(Caller):
             self._call.finish()
         if self._mirrors is not None:
             self._mirrors.finish(trailers)
+
+    def malformed(self, error: ProtocolError) -> None:
+        """The request's body cannot be read: answer that by the request's rule, or break off the answer under way.
+        Comes in place of `start` where that part of the body came with the head."""
+        if self.state == DONE:
+            return
+        self.record.termination = str(error)
+        if self.state == RECEIVED:
+            self._decide()
+        if self._call is not None:
+            note_call(self.record, self._call)
+            self._call.cancel()
+        self._fail(Reason.DOWNSTREAM_PROTOCOL_ERROR, "", error.status)
 
     def downstream_drained(self) -> None:
         """The client takes more of the response."""
@@ -251,15 +268,10 @@ class Exchange(Caller):
         assert call is not None
         record = self.record
         self._enter(ANSWERING)
-        note_call(record, call)
-        now, wanted = self.shared.clock.now, self.shared.telemetry.wanted
-        record.status = head.status
-        record.grpc_status = head.grpc_status
+        now = self.shared.clock.now
+        note_answer(record, call, head, now, self.shared.telemetry.wanted)
         record.bytes_sent = len(data)
-        record.upstream_time = now - call.sent_at
         record.answered_at = now - self._began
-        if wanted is not None and wanted.response:
-            record.response_fields = fields_of(head.lines, wanted.response)
         milliseconds = int(record.upstream_time * 1000.0)
         edits = {SERVICE_TIME: LINES[milliseconds] if milliseconds < len(LINES) else longer_line(milliseconds)}
         self._dress(head, edits)
@@ -289,23 +301,22 @@ class Exchange(Caller):
         self.pod.budget.release_request(self.head.weight - 1)  # the tunnel is one, and keeps no head
         if self._body is not None:
             self._body.forget()
-        self._responder.switch(head, edits, transport, data, self.record, Tunnel(self.pod, self._call, self._began))
+        self._responder.switch(head, edits, transport, data, self.record, Upgrade(self.pod, self._call, self._began))
 
     def call_failed(self, reason: Reason, detail: str) -> None:
         assert self._call is not None
         note_call(self.record, self._call)
-        if self.state == ANSWERING:
-            self._note(reason)
-            self._responder.reset()
-            self._finish()
-        else:
-            self._fail(reason, detail)
+        self._fail(reason, detail)
 
     # --- the answer
 
     def _fail(self, reason: Reason, detail: str, status: int = 0, grpc_status: int = -1) -> None:
-        """Answer in the upstream's stead."""
+        """Answer in the upstream's stead, or break off an answer that has begun and cannot be completed."""
         self._note(reason)
+        if self.state == ANSWERING:
+            self._responder.reset()
+            self._finish()
+            return
         self.record.transport_failure = detail
         retried = self._call is not None and self._call.attempts > 1
         edits: Edits = {}
@@ -350,7 +361,7 @@ class Exchange(Caller):
             edits[DATE] = self.shared.date_line()
         edits[SERVER] = self.pod.server
 
-    def _facts(self, response: ResponseHead | None) -> Facts:
+    def _facts(self, response: ResponseHead | None) -> RequestFacts:
         """The values of variables in header values; `response` is the upstream's, once it has answered."""
         facts = self.session.facts(self.head, self.record)
         facts.response = response

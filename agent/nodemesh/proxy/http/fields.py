@@ -47,7 +47,7 @@ KINDS: Final[dict[bytes, int]] = {
 }
 
 
-class Layout:
+class HeadLayout:
     """What the lines of a head are, by their names alone: the places of those that are forwarded as they come (`kept`,
     the set of their names, and whether one of these comes twice), and of those that have something to say to the proxy
     (`meant`); and what each line is."""
@@ -71,12 +71,12 @@ class Layouts:
     def __init__(self, forwarded: frozenset[int], meant: frozenset[int]) -> None:
         self.forwarded = forwarded
         self.meant = meant
-        self.known: Known[tuple[bytes, ...], Layout] = Known()
+        self.known: Known[tuple[bytes, ...], HeadLayout] = Known()
 
-    def of(self, names: tuple[bytes, ...]) -> Layout:
+    def of(self, names: tuple[bytes, ...]) -> HeadLayout:
         """The layout of lines with these names."""
         layout = self.known.found.get(names)
         if layout is None:
-            layout = Layout(names, self.forwarded, self.meant)
+            layout = HeadLayout(names, self.forwarded, self.meant)
             self.known.keep(names, sum(map(len, names)), layout)
         return layout

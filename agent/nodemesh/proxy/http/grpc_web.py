@@ -14,7 +14,7 @@ from .head import UNKNOWN, Edits, RequestFields, RequestHead, ResponseHead
 from .lines import name_of, value_of
 from .responder import Responder
 from .session import Session
-from .tunnel import Tunnel
+from .tunnel import Upgrade
 
 CONTENT_TYPE = b"content-type"
 
@@ -58,7 +58,9 @@ class WebExchange(GrpcExchange):
         self._web = web
 
     def start(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
-        super().start(self._decoded(data, ended), ended, [])
+        decoded = self._decoded(data, ended)
+        if decoded is not None:
+            super().start(decoded, ended, [])
 
     def request_data(self, data: Buffer) -> None:
         decoded = self._decoded(data, False)
@@ -69,14 +71,16 @@ class WebExchange(GrpcExchange):
         left = self._decoded(b"", True)
         if left:
             super().request_data(left)
-        super().request_ended([])
+        if left is not None:
+            super().request_ended([])
 
-    def _decoded(self, data: Buffer, ended: bool) -> bytes:
-        """Raises ProtocolError for a body that is no base64."""
+    def _decoded(self, data: Buffer, ended: bool) -> bytes | None:
+        """None, and the answer to that, where the body is no base64."""
         try:
             return self._web.request_data(bytes(data), ended)
         except WebError as error:
-            raise ProtocolError(str(error)) from error
+            self.malformed(ProtocolError(str(error)))
+            return None
 
 
 class WebResponder(Responder):
@@ -124,7 +128,7 @@ class WebResponder(Responder):
         self._responder.finish(body, [])
 
     def switch(
-        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
+        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Upgrade
     ) -> None:
         self._responder.switch(head, edits, upstream, data, record, tunnel)
 

@@ -8,7 +8,7 @@ from ...config.commands import FormatError, parse
 from ...routing.decision import HeaderOps
 from .head import Edits, Fields
 from .lines import name_of
-from .variables import Facts, Variable
+from .variables import RequestFacts, Variable
 
 #: Values that were taken apart before: few differ, all of them are in rules.
 TEMPLATES: Final[dict[bytes, Template]] = {}
@@ -41,7 +41,7 @@ class Template:
             else:
                 self.first += part.encode()
 
-    def expand(self, facts: Facts, most: int) -> bytes:
+    def expand(self, facts: RequestFacts, most: int) -> bytes:
         """Empty where it would have more than `most` bytes."""
         found = [self.first]
         left = most - len(self.first)
@@ -54,7 +54,7 @@ class Template:
         return b"".join(found)
 
 
-def change(ops: HeaderOps, fields: Fields, edits: Edits, facts: Facts) -> None:
+def change(ops: HeaderOps, fields: Fields, edits: Edits, facts: RequestFacts) -> None:
     """Change a message's edits: remove, then set, then add. An empty value after expansion adds nothing."""
     for name in ops.remove:
         edits[name] = b""
@@ -83,7 +83,7 @@ def add(fields: Fields, edits: Edits, name: bytes, line: bytes) -> None:
     edits[name] = said + b"\r\n" + line if said else line
 
 
-def expand(value: bytes, facts: Facts, most: int = MOST) -> bytes:
+def expand(value: bytes, facts: RequestFacts, most: int = MOST) -> bytes:
     """A value with what its variables stand for; empty where that is more than `most` bytes."""
     template = TEMPLATES.get(value)
     if template is None:

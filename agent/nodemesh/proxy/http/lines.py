@@ -55,7 +55,7 @@ class FieldName:
         self.lines = 0
 
 
-class Line:
+class FieldLine:
     """What a well-formed line says: the field's name, in lower case, and its value."""
 
     __slots__ = ("name", "value", "pair")
@@ -67,12 +67,12 @@ class Line:
 
 
 #: Well-formed lines that were read before.
-CACHE: Final[dict[bytes, Line]] = {}
+CACHE: Final[dict[bytes, FieldLine]] = {}
 
 NAMES: Final[dict[bytes, FieldName]] = {}
 
 
-def read_line(line: bytes) -> Line:
+def read_line(line: bytes) -> FieldLine:
     """What a line says that `CACHE` does not know yet. Raises ProtocolError."""
     spelling, colon, value = line.partition(b":")
     known = NAMES.get(spelling) if colon else None
@@ -82,7 +82,7 @@ def read_line(line: bytes) -> Line:
         known = note_spelling(spelling)
     if 0 in line.translate(VALUE_BYTES):
         raise malformed(line)
-    said = Line(known.name, value.strip(b" \t"))
+    said = FieldLine(known.name, value.strip(b" \t"))
     if known.cached and len(line) <= CACHED_LENGTH:
         known.lines += 1
         if known.lines <= CACHED_VALUES:
@@ -151,9 +151,9 @@ def tokens_of(value: bytes) -> tuple[bytes, ...]:
     return tokens
 
 
-def read_lines(lines: list[bytes]) -> tuple[list[Line], bool]:
+def read_lines(lines: list[bytes]) -> tuple[list[FieldLine], bool]:
     """What field lines say, and whether `CACHE` had all of them. Raises ProtocolError."""
-    found: list[Line] = []
+    found: list[FieldLine] = []
     familiar = True
     for line in lines:
         said = CACHE.get(line)

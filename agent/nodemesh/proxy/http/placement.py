@@ -6,7 +6,7 @@ from random import Random
 
 from ...balance.host import Host
 from ...balance.weights import choose
-from ...routing.decision import Destination, Route
+from ...routing.decision import Route, WeightedCluster
 from ...routing.rewrite import rewritten
 from ...telemetry.record import RequestRecord
 from ..clock import Clock
@@ -27,7 +27,7 @@ class Placement:
         self.wanted: tuple[str, int] | None = None
         self._sticky: Sticky | None = None
         self._cookie = b""
-        kept: Destination | None = None
+        kept: WeightedCluster | None = None
         if route.session is not None:
             sticky = self._sticky = Sticky(route.session, head.headers, clock.time())
             kept = sticky.destination(route.destinations)

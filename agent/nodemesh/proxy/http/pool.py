@@ -6,15 +6,15 @@ from typing import Final
 
 from ...balance.host import Host
 from ..clock import Clock, Timer
-from ..target import Connections, Target
-from .queue import Line, Queue
+from ..target import EndpointConnections, Target
+from .queue import Queue, WaitingLine
 from .stream import Exclusive, Multiplexed, Pooled
 
 #: How often idle connections are looked at.
 SWEEP: Final = 5.0
 
 
-class Pool(Connections):
+class Pool(EndpointConnections):
     """HTTP connections to one host of a target. Those that carry one request at a time are here while they are idle,
     the most recently used is taken first; shared ones are here as long as they take requests. `line` counts all of
     them, and has the requests that wait for one."""
@@ -24,7 +24,7 @@ class Pool(Connections):
     def __init__(self, target: Target, queue: Queue, host: Host) -> None:
         self.target = target
         self.queue = queue
-        self.line = Line()
+        self.line = WaitingLine()
         self.host = host
         self.clock: Clock = target.clock
         self.draining = False

@@ -16,7 +16,7 @@ RECHECK: Final = 0.05
 LONGEST_WAIT: Final = 300.0
 
 
-class Line:
+class WaitingLine:
     """Those that wait for a connection to one endpoint, in their order, each with the moment at which it came. `open`
     counts the endpoint's connections."""
 
@@ -42,11 +42,11 @@ class Queue:
     def __init__(self, clock: Clock, limits: Limits) -> None:
         self.clock = clock
         self.limits = limits
-        self.lines: dict[Line, None] = {}
+        self.lines: dict[WaitingLine, None] = {}
         self._serving = False  # inside `serve`
         self._timer: Timer | None = None  # of `_recheck`
 
-    def enter(self, requester: Requester, line: Line) -> bool:
+    def enter(self, requester: Requester, line: WaitingLine) -> bool:
         """Wait for a connection; False where the queue is full (flag UO)."""
         if not self.limits.pending.try_acquire():
             return False
@@ -56,14 +56,14 @@ class Queue:
             self._timer = self.clock.after(RECHECK, self._recheck)
         return True
 
-    def leave(self, requester: Requester, line: Line) -> None:
+    def leave(self, requester: Requester, line: WaitingLine) -> None:
         """Wait no longer."""
         if line.waiting.pop(requester, None) is not None:
             self.limits.pending.release()
             if not line.waiting:
                 del self.lines[line]
 
-    def serve(self, line: Line | None) -> None:
+    def serve(self, line: WaitingLine | None) -> None:
         """A connection has become free, or may be opened: let those in line ask again who can be served, first the ones
         who wait for the same endpoint."""
         if self._serving:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
-from ...telemetry.operators import Wanted
+from ...telemetry.operators import ShownFields
 from ...telemetry.record import RequestRecord
 from ..grpc.status import NO_STATUS
 from .call import Call
-from .head import RequestHead
+from .head import RequestHead, ResponseHead
 from .session import Session
 from .trailers import grpc_status_of
 
@@ -76,7 +76,17 @@ def note_call(record: RequestRecord, call: Call) -> None:
         record.reasons += call.reasons
 
 
-def note_trailers(record: RequestRecord, trailers: list[bytes], wanted: Wanted | None) -> None:
+def note_answer(record: RequestRecord, call: Call, head: ResponseHead, now: float, wanted: ShownFields | None) -> None:
+    """What an upstream's head tells, which came at `now`."""
+    note_call(record, call)
+    record.status = head.status
+    record.grpc_status = head.grpc_status
+    record.upstream_time = now - call.sent_at
+    if wanted is not None and wanted.response:
+        record.response_fields = fields_of(head.lines, wanted.response)
+
+
+def note_trailers(record: RequestRecord, trailers: list[bytes], wanted: ShownFields | None) -> None:
     """What a response's trailers tell."""
     status = grpc_status_of(trailers)
     if status != NO_STATUS:

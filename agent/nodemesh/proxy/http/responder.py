@@ -8,7 +8,7 @@ from mypy_extensions import trait
 from ...telemetry.record import RequestRecord
 from ..transport import Buffer, Transport
 from .head import Edits, ResponseHead
-from .tunnel import Tunnel
+from .tunnel import Upgrade
 
 
 @trait
@@ -34,7 +34,7 @@ class Responder:
         raise NotImplementedError
 
     def switch(
-        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
+        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Upgrade
     ) -> None:
         """Both sides speak another protocol from here on: relay bytes."""
         raise NotImplementedError

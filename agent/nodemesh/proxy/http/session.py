@@ -16,7 +16,7 @@ from .edge import admit
 from .entrance import authority_of, entrances
 from .head import RequestHead
 from .security import Security
-from .variables import Facts
+from .variables import RequestFacts
 
 
 class Session:
@@ -71,10 +71,10 @@ class Session:
         if self._entrances and self.dialled is not None and head.authority in self._entrances:
             head.authority = authority_of(*self.dialled)
 
-    def facts(self, head: RequestHead, record: RequestRecord) -> Facts:
+    def facts(self, head: RequestHead, record: RequestRecord) -> RequestFacts:
         """The values of variables in header values, as far as all requests have the same, or they are known of each."""
         shared = self.pod.shared
-        facts = Facts(record, head, self.remote)
+        facts = RequestFacts(record, head, self.remote)
         facts.security = self.security.connection if self.security is not None else None
         facts.now = shared.clock.now
         facts.wall = shared.clock.time()

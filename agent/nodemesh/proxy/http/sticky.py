@@ -8,7 +8,7 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from ...balance.host import Host
-from ...routing.decision import Destination, Session
+from ...routing.decision import StickySession, WeightedCluster
 from .hash_key import cookie_of
 
 #: The longest token that is looked at.
@@ -20,7 +20,7 @@ class Sticky:
 
     __slots__ = ("wanted", "_session", "_now")
 
-    def __init__(self, session: Session, headers: dict[bytes, bytes], now: float) -> None:
+    def __init__(self, session: StickySession, headers: dict[bytes, bytes], now: float) -> None:
         self._session = session
         self._now = now
         if session.cookie:
@@ -44,7 +44,7 @@ class Sticky:
             return None
         return address, int(port)
 
-    def destination(self, destinations: tuple[Destination, ...]) -> Destination | None:
+    def destination(self, destinations: tuple[WeightedCluster, ...]) -> WeightedCluster | None:
         """The destination that the wanted endpoint belongs to, whatever its weight's turn."""
         wanted = self.wanted
         if wanted is None:

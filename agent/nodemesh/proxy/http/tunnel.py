@@ -9,7 +9,7 @@ from ..transport import Transport
 from .call import Call
 
 
-class Tunnel(RelayOwner):
+class Upgrade(RelayOwner):
     """As in Envoy an upgraded request is one in flight: it counts against the cluster's breakers, the endpoint's load
     and the pod's limits. `began` is when the request came."""
 

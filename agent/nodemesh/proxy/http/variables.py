@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 HOSTNAME: Final = socket.gethostname()
 
 
-class Facts:
+class RequestFacts:
     """What is known of a request and its answer. `response` and `call` are None until there is such a one. Times are
     the proxy's clock's, `received` when the request was complete (0: it is not yet)."""
 
@@ -62,11 +62,11 @@ class Facts:
 
 
 #: For values without variables.
-NO_FACTS: Final = Facts(
+NO_FACTS: Final = RequestFacts(
     RequestRecord(Client(namespace="")), RequestHead(b"", b"", b"", b"", b"", RequestFields([], frozenset(), {})), ""
 )
 
-Value = Callable[[Facts, str], str]
+Value = Callable[[RequestFacts, str], str]
 
 
 def milliseconds(seconds: float) -> str:
@@ -76,7 +76,7 @@ def milliseconds(seconds: float) -> str:
 # --- fields
 
 
-def requested(facts: Facts, argument: str) -> str:
+def requested(facts: RequestFacts, argument: str) -> str:
     """REQ: a field's first value, or its stand-in's."""
     for name in argument.lower().encode().split(b"?"):
         value = request_field(facts, name)
@@ -85,7 +85,7 @@ def requested(facts: Facts, argument: str) -> str:
     return ""
 
 
-def request_field(facts: Facts, name: bytes) -> bytes:
+def request_field(facts: RequestFacts, name: bytes) -> bytes:
     request, record = facts.request, facts.record
     if name == b":path":
         return record.path
@@ -101,7 +101,7 @@ def request_field(facts: Facts, name: bytes) -> bytes:
     return record.original_path if name == b"x-envoy-original-path" else value
 
 
-def responded(facts: Facts, argument: str) -> str:
+def responded(facts: RequestFacts, argument: str) -> str:
     """RESP: as REQ, of the response as it came."""
     response = facts.response
     if response is None:
@@ -123,7 +123,7 @@ def response_field(response: ResponseHead, name: bytes) -> bytes:
     return next((value_of(line) for line in response.lines if name_of(line) == name), b"")
 
 
-def path(facts: Facts, argument: str) -> str:
+def path(facts: RequestFacts, argument: str) -> str:
     """PATH: with its query or without (NQ); as it came, or as the client wrote it before a rewrite (ORIG)."""
     kind, _, which = argument.partition(":")
     record = facts.record
@@ -136,14 +136,14 @@ def path(facts: Facts, argument: str) -> str:
     return (whole.partition(b"?")[0] if kind == "NQ" else whole).decode("latin-1")
 
 
-def query_param(facts: Facts, argument: str) -> str:
+def query_param(facts: RequestFacts, argument: str) -> str:
     return (query_value(facts.request.query, argument.encode()) or b"").decode("latin-1")
 
 
 # --- times
 
 
-def points(facts: Facts) -> dict[str, float]:
+def points(facts: RequestFacts) -> dict[str, float]:
     """The moments of a request that have come, by Envoy's names."""
     found = {"DS_RX_BEG": facts.began}
     if facts.received:
@@ -158,12 +158,12 @@ def points(facts: Facts) -> dict[str, float]:
     return found
 
 
-def between(facts: Facts, start: str, end: str) -> str:
+def between(facts: RequestFacts, start: str, end: str) -> str:
     found = points(facts)
     return milliseconds(found[end] - found[start]) if start in found and end in found else ""
 
 
-def common_duration(facts: Facts, argument: str) -> str:
+def common_duration(facts: RequestFacts, argument: str) -> str:
     start, end, unit = (*argument.split(":"), "ms")[:3]
     found = points(facts)
     if start not in found or end not in found:
@@ -174,11 +174,11 @@ def common_duration(facts: Facts, argument: str) -> str:
 # --- how it ended
 
 
-def flags(facts: Facts, argument: str) -> str:
+def flags(facts: RequestFacts, argument: str) -> str:
     return FLAGS[facts.record.reasons] or "-"
 
 
-def details(facts: Facts, argument: str) -> str:
+def details(facts: RequestFacts, argument: str) -> str:
     """RESPONSE_CODE_DETAILS: Envoy's words for where the answer comes from."""
     reasons = facts.record.reasons
     if facts.response is None and not reasons:
@@ -186,7 +186,7 @@ def details(facts: Facts, argument: str) -> str:
     return TEXTS[reasons[-1] if reasons else Reason.NONE].details
 
 
-def grpc_status(facts: Facts, argument: str) -> str:
+def grpc_status(facts: RequestFacts, argument: str) -> str:
     number = facts.record.grpc_status
     return grpc_name(number, argument) if number >= 0 else ""
 
@@ -199,22 +199,22 @@ def port(address: str) -> str:
     return "" if number is None else str(number)
 
 
-def remote(facts: Facts) -> str:
+def remote(facts: RequestFacts) -> str:
     """The peer of the client's connection, whoever the client is."""
     return facts.peer or facts.record.downstream_remote
 
 
-def upstream_host(facts: Facts) -> str:
+def upstream_host(facts: RequestFacts) -> str:
     return facts.record.upstream_host if facts.response is not None else ""
 
 
-def attempted(facts: Facts) -> list[str]:
+def attempted(facts: RequestFacts) -> list[str]:
     """The endpoints that were tried, the last one at the end."""
     call = facts.call
     return call.attempted() if call is not None and facts.response is not None else []
 
 
-def nothing(facts: Facts, argument: str) -> str:
+def nothing(facts: RequestFacts, argument: str) -> str:
     return ""
 
 
@@ -335,7 +335,7 @@ class Variable:
         self._argument = command.argument
         self._length = command.length
 
-    def value(self, facts: Facts) -> bytes:
+    def value(self, facts: RequestFacts) -> bytes:
         """The value, as a field may hold it."""
         text = self._value(facts, self._argument)
         if self._length >= 0:

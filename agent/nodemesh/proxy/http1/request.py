@@ -22,7 +22,7 @@ from ..http.fields import (
     Layouts,
 )
 from ..http.head import LIGHT, UNKNOWN, RequestFields, RequestHead, weight_of
-from ..http.lines import MAX_FIELDS, Known, Line, name_of, read_lines, tokens_of
+from ..http.lines import MAX_FIELDS, FieldLine, Known, name_of, read_lines, tokens_of
 from ..http.paths import split_path
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")
@@ -162,12 +162,12 @@ def read_fields(said: bytes) -> RequestFields:
     return fields
 
 
-def take(fields: RequestFields, line: Line) -> None:
+def take(fields: RequestFields, line: FieldLine) -> None:
     """Put a field's value where rules see it."""
     fields.repeated = gather(fields.headers, fields.repeated, line.name, line.value)
 
 
-def note_field(fields: RequestFields, kind: int, line: Line) -> None:
+def note_field(fields: RequestFields, kind: int, line: FieldLine) -> None:
     """Remember a field that means something to us."""
     if kind in (TE, UPGRADE):
         take(fields, line)

@@ -15,11 +15,11 @@ from ..http.fields import (
     PLAIN,
     TRANSFER_ENCODING,
     UPGRADE,
-    Layout,
+    HeadLayout,
     Layouts,
 )
 from ..http.head import NO_FIELDS, UNKNOWN, ResponseHead
-from ..http.lines import MAX_FIELDS, Known, Line, name_of, read_lines, tokens_of
+from ..http.lines import MAX_FIELDS, FieldLine, Known, name_of, read_lines, tokens_of
 from .request import read_length
 
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
@@ -66,7 +66,7 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
 
 
 def understand(
-    said: tuple[bytes, ...], found: list[Line], layout: Layout, kept: list[bytes], method: bytes
+    said: tuple[bytes, ...], found: list[FieldLine], layout: HeadLayout, kept: list[bytes], method: bytes
 ) -> ResponseHead:
     """A head whose status line and lines that mean something to us are not in `GISTS`."""
     minor, status, phrase = read_status(said[0])

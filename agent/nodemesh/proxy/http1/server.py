@@ -11,7 +11,7 @@ from ..clock import Alarm
 from ..gate import OVER_QUOTA
 from ..http.errors import ProtocolError
 from ..http.exchange import Exchange
-from ..http.exchange_states import ANSWERING, DONE
+from ..http.exchange_states import DONE
 from ..http.grpc import begin_exchange
 from ..http.grpc_web import begin_web_exchange
 from ..http.head import Edits, RequestHead, ResponseHead
@@ -19,7 +19,7 @@ from ..http.local_reply import http_reply
 from ..http.records import reason_of, refused_record
 from ..http.responder import Responder
 from ..http.session import Session
-from ..http.tunnel import Tunnel
+from ..http.tunnel import Upgrade
 from ..transport import Buffer, Handler, Transport
 from .answer import AnswerWriter
 from .body import FRAMED_READ, BodyReader, ChunkedReader, LengthReader
@@ -175,9 +175,13 @@ class Http1Server(Handler, Responder):
         length = fields.length
         data: Buffer = b""
         trailers = NO_TRAILERS
+        breach: ProtocolError | None = None
         if length:
             body = LengthReader(length) if length > 0 else ChunkedReader()
-            data = body.read(rest) if rest else b""
+            try:
+                data = body.read(rest) if rest else b""
+            except ProtocolError as error:
+                breach = error
             rest = body.rest
             trailers = body.trailers
             if not body.done:
@@ -190,7 +194,10 @@ class Http1Server(Handler, Responder):
         begin = begin_web_exchange if session.grpc_web else begin_exchange
         exchange = begin(session, head, self, self.alarm)
         self.exchange = exchange
-        exchange.start(data, self._body is None, trailers)
+        if breach is None:
+            exchange.start(data, self._body is None, trailers)
+        else:
+            exchange.malformed(breach)
         if exchange.state == DONE:
             return rest
         self._held = rest
@@ -218,20 +225,7 @@ class Http1Server(Handler, Responder):
                     self._count_held()
                 exchange.request_ended(body.trailers)
         except ProtocolError as error:
-            self._break_off(exchange, error)
-
-    def _break_off(self, exchange: Exchange, error: ProtocolError) -> None:
-        """The request's body is malformed: answer that, unless another answer has begun."""
-        answering = exchange.state == ANSWERING
-        if not answering:
-            exchange.record.status = error.status
-        exchange.record.termination = str(error)
-        self._enter(CLOSING)  # before the exchange is `done`, so that our FIN comes after the answer
-        exchange.abandoned(Reason.DOWNSTREAM_PROTOCOL_ERROR)
-        if answering:
-            self.reset()
-        else:
-            self._answer_refusal(error.status)
+            exchange.malformed(error)
 
     def _rest(self, data: bytes) -> None:
         """Go on with what has come when the others have had their turn."""
@@ -303,7 +297,7 @@ class Http1Server(Handler, Responder):
             self.transport.resume()
 
     def switch(
-        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
+        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Upgrade
     ) -> None:
         self.transport.send(write_response(head, edits, bodiless=True))
         held, self._held = self._held, b""

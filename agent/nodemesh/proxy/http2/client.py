@@ -9,18 +9,17 @@ from ...reasons import Reason
 from ..clock import Timer
 from ..http.connect_error import failure_of
 from ..http.pool import Pool
-from ..http.stream import Multiplexed
-from ..http.stream import Stream as StreamRole
+from ..http.stream import Multiplexed, Stream
 from ..outlet import Outlet
 from ..tls.transport import TlsTransport
 from ..transport import Buffer, Handler, Transport
-from .client_stream import Carrier, ClientStream
+from .client_stream import ClientCarrier, ClientStream
 from .codes import CANCEL, ENHANCE_YOUR_CALM
-from .connection import Connection
-from .fault import Fault
-from .limits import Limits
+from .connection import Http2Connection
+from .fault import Http2Fault
+from .limits import Http2Limits
 from .role import Role
-from .stream import Stream
+from .stream import Http2Stream
 
 # The states of a connection.
 CONNECTING: Final = 0
@@ -37,7 +36,7 @@ NEXT: Final[dict[int, frozenset[int]]] = {
 }
 
 #: What an endpoint may ask of us. Its responses' heads may be as large as HTTP/1.1's.
-LIMITS: Final = Limits(head=80 * 1024, fields=100)
+LIMITS: Final = Http2Limits(head=80 * 1024, fields=100)
 
 #: What a keepalive ping carries.
 PAYLOAD: Final = b"nodemesh"
@@ -46,7 +45,7 @@ PAYLOAD: Final = b"nodemesh"
 MOST_BACKOFF: Final = 32
 
 
-class Http2Client(Handler, Multiplexed, Carrier):
+class Http2Client(Handler, Multiplexed, ClientCarrier):
     """One connection. It is in its pool while it takes requests."""
 
     __slots__ = (
@@ -65,7 +64,7 @@ class Http2Client(Handler, Multiplexed, Carrier):
         self.requests = 0
         self.opened = clock.now
         self.idle_since = clock.now
-        self.codec = Connection(ClientRole(self), False, LIMITS, clock.now)
+        self.codec = Http2Connection(ClientRole(self), False, LIMITS, clock.now)
         self._streams: dict[ClientStream, None] = {}  # those that a requester waits for
         self._receiving = False
         self._held = 0  # bytes that the pod's gate knows of, as held
@@ -94,7 +93,7 @@ class Http2Client(Handler, Multiplexed, Carrier):
     def tunnels(self) -> bool:
         return self.codec.settled and self.codec.peer.connect
 
-    def stream(self) -> StreamRole:
+    def stream(self) -> Stream:
         found = ClientStream(self.codec, self)
         self._streams[found] = None
         return found
@@ -242,7 +241,7 @@ class Http2Client(Handler, Multiplexed, Carrier):
         if self.codec.settled and not self.codec.capacity and not self.busy:
             self.retire()
 
-    def goodbye(self, fault: Fault) -> None:
+    def goodbye(self, fault: Http2Fault) -> None:
         """The peer takes no more requests."""
         if fault.code == ENHANCE_YOUR_CALM:
             self._backoff = min(self._backoff * 2, MOST_BACKOFF)
@@ -253,7 +252,7 @@ class Http2Client(Handler, Multiplexed, Carrier):
         if self.state == CLOSED:
             return
         self._stop_timer()
-        fault = Fault(CANCEL, reason, detail, True)
+        fault = Http2Fault(CANCEL, reason, detail, True)
         waiting = [stream for stream in self._streams if not stream.sent]
         self.codec.lost(fault)
         self.close()
@@ -310,16 +309,16 @@ class ClientRole(Role):
     def __init__(self, client: Http2Client) -> None:
         self.client = client
 
-    def released(self, stream: Stream) -> None:
+    def released(self, stream: Http2Stream) -> None:
         self.client.look()
 
     def settled(self) -> None:
         self.client.look()
 
-    def leaving(self, fault: Fault) -> None:
+    def leaving(self, fault: Http2Fault) -> None:
         self.client.goodbye(fault)
 
-    def broken(self, fault: Fault) -> None:
+    def broken(self, fault: Http2Fault) -> None:
         """The streams have heard it."""
 
 
@@ -328,13 +327,13 @@ class ClosedRole(Role):
 
     __slots__ = ()
 
-    def released(self, stream: Stream) -> None:
+    def released(self, stream: Http2Stream) -> None:
         pass
 
-    def leaving(self, fault: Fault) -> None:
+    def leaving(self, fault: Http2Fault) -> None:
         pass
 
-    def broken(self, fault: Fault) -> None:
+    def broken(self, fault: Http2Fault) -> None:
         pass
 
 

@@ -9,16 +9,15 @@ from mypy_extensions import trait
 
 from ...reasons import Reason
 from ..http.head import Edits, RequestHead, ResponseHead
-from ..http.stream import Requester
-from ..http.stream import Stream as StreamRole
+from ..http.stream import Requester, Stream
 from ..transport import SILENT, Buffer
 from .codes import CANCEL, NO_ERROR
-from .fault import Fault
+from .fault import Http2Fault
 from .head import Head, Pair
 from .heads import lines_of, pairs_of, request_pairs, response_of
 from .receiver import Receiver
 from .sending import Sending
-from .stream import CLOSED, Stream
+from .stream import CLOSED, Http2Stream
 from .tunnel import StreamTransport
 
 #: An endpoint's breaches of the protocol are one thing to a request, whichever rule it was.
@@ -30,7 +29,7 @@ NEVER_MADE: Final = frozenset({Reason.UPSTREAM_CONNECTION_FAILURE, Reason.LOCAL_
 
 
 @trait
-class Carrier:
+class ClientCarrier:
     """What a stream asks of its connection."""
 
     __slots__ = ()
@@ -82,7 +81,7 @@ class Carrier:
         raise NotImplementedError
 
 
-class ClientStream(Receiver, StreamRole):
+class ClientStream(Receiver, Stream):
     """From the request to the end of the response, or until the requester gives it up."""
 
     __slots__ = (
@@ -90,11 +89,11 @@ class ClientStream(Receiver, StreamRole):
         "_paused", "_blocked", "_tunnel", "protocol",
     )  # fmt: skip
 
-    def __init__(self, codec: Sending, carrier: Carrier) -> None:
+    def __init__(self, codec: Sending, carrier: ClientCarrier) -> None:
         self._codec = codec
         self._carrier = carrier
         self.protocol = b"HTTP/2"
-        self._stream: Stream | None = None  # once the request is sent
+        self._stream: Http2Stream | None = None  # once the request is sent
         self._requester: Requester | None = None
         self._method = b""
         self._upgrade = b""  # the protocol that the request asks to change to
@@ -253,7 +252,7 @@ class ClientStream(Receiver, StreamRole):
         elif self._blocked and not self._carrier.pending:
             self._unblock()
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, fault: Http2Fault) -> None:
         requester, tunnel = self._requester, self._tunnel
         self._unprocessed = fault.unprocessed
         if tunnel is not None:
@@ -275,7 +274,7 @@ class ClientStream(Receiver, StreamRole):
 
     # --- inside
 
-    def _end(self, stream: Stream) -> None:
+    def _end(self, stream: Http2Stream) -> None:
         """The response is complete: the requester is done with us, and the rest of its request is not wanted."""
         self._requester = None
         if stream.writing:
@@ -287,7 +286,7 @@ class ClientStream(Receiver, StreamRole):
         if self._requester is not None:
             self._requester.upstream_drained()
 
-    def _switch(self, requester: Requester, stream: Stream, head: Head) -> None:
+    def _switch(self, requester: Requester, stream: Http2Stream, head: Head) -> None:
         """A 2xx to an extended CONNECT is what HTTP/1.1 says by 101 (RFC 8441 section 5)."""
         answer = response_of(head, False, self._method)
         changed = ResponseHead(101, b"", answer.lines, answer.names, upgrade=self._upgrade)
@@ -296,7 +295,7 @@ class ClientStream(Receiver, StreamRole):
         requester.switched(changed, tunnel, b"")
 
 
-def reason_of(fault: Fault) -> Reason:
+def reason_of(fault: Http2Fault) -> Reason:
     """Why a request failed whose stream did."""
     reason = fault.reason
     if reason is Reason.HTTP2_REMOTE_RESET:

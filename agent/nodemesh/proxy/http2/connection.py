@@ -13,7 +13,7 @@ from .codes import (
     STREAM_CLOSED,
     name_of,
 )
-from .fault import ConnectionFault, Fault, StreamFault
+from .fault import ConnectionFault, Http2Fault, StreamFault
 from .frames import (
     ACK,
     CONTINUATION,
@@ -36,23 +36,23 @@ from .frames import (
     write_ping,
 )
 from .head import violation
-from .limits import Limits
+from .limits import Http2Limits
 from .role import Role
 from .sections import Sections, wrong
 from .sending import remote_reset
-from .stream import BREAK, ENDED, FOR_DATA, FOR_OTHERS, RECEIVED_END, REFUSE, RESET_BY_PEER, Stream
+from .stream import BREAK, ENDED, FOR_DATA, FOR_OTHERS, RECEIVED_END, REFUSE, RESET_BY_PEER, Http2Stream
 from .watch import PREMATURE
 
 SETTING_SIZE: Final = 6
 
 
-class Connection(Sections):
+class Http2Connection(Sections):
     """One connection. `receive` is given what came and the time; afterwards, as after any call that sends, `outgoing`
     has what to send."""
 
     __slots__ = ("_held", "_need", "_greeted")
 
-    def __init__(self, role: Role, server: bool, limits: Limits, now: float) -> None:
+    def __init__(self, role: Role, server: bool, limits: Http2Limits, now: float) -> None:
         super().__init__(role, server, limits, now)
         self._held = bytearray()  # the start of a frame
         self._need = 0  # bytes of it before it is looked at again
@@ -199,7 +199,7 @@ class Connection(Sections):
         if self.credit < 0:
             raise ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the window")
 
-    def _check_data(self, stream: Stream, size: int, length: int, ended: bool) -> bool:
+    def _check_data(self, stream: Http2Stream, size: int, length: int, ended: bool) -> bool:
         """Count a DATA frame of so many bytes with padding and without; tells whether the stream is over with it.
         Raises StreamFault and ConnectionFault."""
         if not stream.reading:
@@ -254,10 +254,10 @@ class Connection(Sections):
             return
         stream.window += increment
         if not increment:
-            self._refuse(stream, Fault(PROTOCOL_ERROR, Reason.HTTP2_PROTOCOL_ERROR, "WINDOW_UPDATE of 0"), False)
+            self._refuse(stream, Http2Fault(PROTOCOL_ERROR, Reason.HTTP2_PROTOCOL_ERROR, "WINDOW_UPDATE of 0"), False)
         elif stream.window > MAX_31:
             text = "stream's window over 2^31-1"
-            self._refuse(stream, Fault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, text), False)
+            self._refuse(stream, Http2Fault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, text), False)
         elif stream.pending and not stream.queued:
             self._resume(stream, MAX_31)
 
@@ -317,7 +317,9 @@ class Connection(Sections):
         self.watch.asked(self.now)
         last = int.from_bytes(data[:4], "big") & MAX_31
         code = int.from_bytes(data[4:8], "big")
-        fault = Fault(code, Reason.UPSTREAM_REFUSED_STREAM, f"GOAWAY {name_of(code)}", remote=True, unprocessed=True)
+        fault = Http2Fault(
+            code, Reason.UPSTREAM_REFUSED_STREAM, f"GOAWAY {name_of(code)}", remote=True, unprocessed=True
+        )
         self.leaving = True
         if not self.server:  # a client's word is only a hint: it opens all streams itself
             for stream in [stream for stream in self.streams.values() if stream.id > last]:
@@ -333,7 +335,7 @@ class Connection(Sections):
             stream = self.streams.get(id)
             if stream is None:
                 raise sized("PRIORITY")
-            self._refuse(stream, Fault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, "PRIORITY"), False)
+            self._refuse(stream, Http2Fault(FRAME_SIZE_ERROR, Reason.HTTP2_PROTOCOL_ERROR, "PRIORITY"), False)
 
     def _find_closed(self, id: int, text: str) -> None:
         """A stream that is not known must have been. Raises ConnectionFault."""

@@ -10,7 +10,7 @@ from .fault import ConnectionFault
 from .field import OVERHEAD, Field
 from .head import Head
 from .huffman import decode
-from .limits import Limits
+from .limits import Http2Limits
 from .settings import DEFAULT_TABLE
 from .table import STATIC, STATIC_SIZE, Table
 
@@ -51,7 +51,7 @@ class Decoder:
         "_literal_never",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Http2Limits) -> None:
         self.table = Table(DEFAULT_TABLE)
         self.excess: Reason | None = None
         self.section = Section([], 0, 0)

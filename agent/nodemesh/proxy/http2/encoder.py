@@ -61,7 +61,7 @@ def integer(value: int, bits: int, first: int) -> bytes:
     return bytes(written)
 
 
-class Known:
+class KnownField:
     """A field that came before: what is written for it without a table, and what it costs in one. The static table's
     need no other."""
 
@@ -74,14 +74,14 @@ class Known:
         self.indexable = indexable
 
 
-def build_static() -> tuple[dict[Pair, Known], dict[bytes, int]]:
+def build_static() -> tuple[dict[Pair, KnownField], dict[bytes, int]]:
     """The fields, and the indices of names, of the static table: the first where there are several."""
-    pairs: dict[Pair, Known] = {}
+    pairs: dict[Pair, KnownField] = {}
     names: dict[bytes, int] = {}
     for index, (name, value) in enumerate(STATIC_PAIRS, 1):
         names.setdefault(name, index)
         if value:
-            pairs[name, value] = Known((name, value), bytes((INDEXED | index,)), False)
+            pairs[name, value] = KnownField((name, value), bytes((INDEXED | index,)), False)
     return pairs, names
 
 
@@ -113,7 +113,7 @@ class Name:
 NAMES: Final[dict[bytes, Name]] = {}
 
 #: Fields that came before, and those of the static table.
-SEEN: Final[dict[Pair, Known]] = dict(STATIC)
+SEEN: Final[dict[Pair, KnownField]] = dict(STATIC)
 
 
 def forget() -> None:
@@ -150,7 +150,7 @@ def write_first(pair: Pair) -> bytes:
         name.values += 1
         if len(SEEN) >= REMEMBERED:
             forget()
-        SEEN[pair] = Known(pair, literal, not name.volatile)
+        SEEN[pair] = KnownField(pair, literal, not name.volatile)
     return literal
 
 
@@ -161,9 +161,9 @@ class Encoder:
 
     def __init__(self) -> None:
         self.limit = DEFAULT_TABLE
-        self._entries: list[Known] = []
+        self._entries: list[KnownField] = []
         self._size = 0
-        self._numbers: dict[Known, int] = {}  # of what is in the table: how many were added before
+        self._numbers: dict[KnownField, int] = {}  # of what is in the table: how many were added before
         self._added = 0
         self._lowest = 0  # size since the last section, while `_resized`
         self._resized = False
@@ -199,7 +199,7 @@ class Encoder:
                 parts.append(known.written)
         return b"".join(parts)
 
-    def _add(self, known: Known) -> bytes:
+    def _add(self, known: KnownField) -> bytes:
         """A field that came before: it has a place in the table from now on."""
         size = known.size
         if size * LARGEST_PART > self.limit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...reasons import Reason
 
 
-class Fault:
+class Http2Fault:
     """Why a stream or a connection is given up. `remote`: the peer did so. `unprocessed`: the peer has certainly not
     acted on the request, which may be sent again (RFC 9113 section 8.7)."""
 
@@ -24,7 +24,7 @@ class ConnectionFault(Exception):
 
     def __init__(self, code: int, reason: Reason, text: str) -> None:
         super().__init__(text)
-        self.fault = Fault(code, reason, text)
+        self.fault = Http2Fault(code, reason, text)
 
 
 class StreamFault(Exception):
@@ -32,4 +32,4 @@ class StreamFault(Exception):
 
     def __init__(self, code: int, reason: Reason, text: str) -> None:
         super().__init__(text)
-        self.fault = Fault(code, reason, text)
+        self.fault = Http2Fault(code, reason, text)

@@ -22,23 +22,23 @@ EOS: Final = 256
 MAX_PADDING: Final = 7
 
 
-class State:
+class HuffmanState:
     """A place inside the code: what was read of a symbol. Its 256 steps are worked out when it is first met."""
 
     __slots__ = ("left", "right", "symbol", "ends", "symbols", "steps")
 
     def __init__(self) -> None:
-        self.left: State | None = None  # by a bit 0
-        self.right: State | None = None  # by a bit 1
+        self.left: HuffmanState | None = None  # by a bit 0
+        self.right: HuffmanState | None = None  # by a bit 1
         self.symbol = -1
         self.ends = False  # a string may end here: the bits so far are padding
         self.symbols: list[bytes] = []
-        self.steps: list[State] = []
+        self.steps: list[HuffmanState] = []
 
     def fill(self) -> None:
         """Work out the steps."""
         symbols: list[bytes] = []
-        steps: list[State] = []
+        steps: list[HuffmanState] = []
         for byte in range(256):
             state = self
             found = b""
@@ -63,9 +63,9 @@ SYMBOLS: Final = [bytes((symbol,)) for symbol in range(256)]
 PAIRS: Final[dict[bytes, bytes]] = {}
 
 
-def build() -> State:
+def build() -> HuffmanState:
     """The code's tree. EOS is not in it: inside a string it is an error."""
-    root = State()
+    root = HuffmanState()
     code = 0
     length = 0
     for size, symbol in sorted((size, symbol) for symbol, size in enumerate(LENGTHS)):
@@ -76,7 +76,7 @@ def build() -> State:
             bit = code >> shift & 1
             after = place.right if bit else place.left
             if after is None:
-                after = State()
+                after = HuffmanState()
                 if bit:
                     place.right = after
                 else:
@@ -96,9 +96,9 @@ def build() -> State:
 ROOT: Final = build()
 
 
-def build_broken() -> State:
+def build_broken() -> HuffmanState:
     """Where a string is that has EOS in it: there is no way out."""
-    state = State()
+    state = HuffmanState()
     state.symbols = [b""] * 256
     state.steps = [state] * 256
     return state

@@ -13,7 +13,7 @@ from .settings import (
 )
 
 
-class Limits:
+class Http2Limits:
     """One side's limits. A connection holds at most `connection_window` bytes of bodies that nobody has taken,
     `block` bytes of a field section that is not complete, one frame, and `streams` streams."""
 

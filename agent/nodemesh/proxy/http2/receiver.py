@@ -6,7 +6,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from .fault import Fault
+from .fault import Http2Fault
 from .head import Head, Pair
 
 
@@ -24,13 +24,13 @@ class Receiver:
     def informed(self, head: Head) -> None:
         """An interim response (1xx)."""
 
-    def oversized(self, head: Head, fault: Fault, ended: bool) -> None:
+    def oversized(self, head: Head, fault: Http2Fault, ended: bool) -> None:
         """Server: a request's head is over the limits: only its pseudo fields are known, as far as they came. The
         stream is open, for an answer (431)."""
         raise NotImplementedError
 
     def data(self, data: bytes, ended: bool) -> None:
-        """Part of the body, which may be empty when it ends. What was taken goes to `Connection.taken`."""
+        """Part of the body, which may be empty when it ends. What was taken goes to `Http2Connection.taken`."""
         raise NotImplementedError
 
     def trailers(self, trailers: list[Pair]) -> None:
@@ -40,7 +40,7 @@ class Receiver:
     def drained(self) -> None:
         """The peer's windows took all that waited in the stream, and more may be sent."""
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, fault: Http2Fault) -> None:
         """The stream is over before its end: reset by the peer, refused by us, or with its connection."""
         raise NotImplementedError
 
@@ -53,7 +53,7 @@ class Nobody(Receiver):
     def head(self, head: Head, ended: bool) -> None:
         pass
 
-    def oversized(self, head: Head, fault: Fault, ended: bool) -> None:
+    def oversized(self, head: Head, fault: Http2Fault, ended: bool) -> None:
         pass
 
     def data(self, data: bytes, ended: bool) -> None:
@@ -62,7 +62,7 @@ class Nobody(Receiver):
     def trailers(self, trailers: list[Pair]) -> None:
         pass
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, fault: Http2Fault) -> None:
         pass
 
 

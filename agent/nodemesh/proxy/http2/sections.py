@@ -7,11 +7,11 @@ from typing import Final
 from ...reasons import Reason
 from .codes import ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED
 from .decoder import Decoder
-from .fault import ConnectionFault, Fault, StreamFault
+from .fault import ConnectionFault, Http2Fault, StreamFault
 from .field import Field
 from .frames import END_HEADERS, END_STREAM, PADDED, PRIORITIZED, write_reset
 from .head import Head, read_partly, read_request, read_response, read_trailers, violation
-from .limits import Limits
+from .limits import Http2Limits
 from .receiver import NOBODY, Receiver
 from .role import Role
 from .sending import Sending
@@ -25,7 +25,7 @@ from .stream import (
     REFUSE,
     REMOTE,
     RESET_BY_US,
-    Stream,
+    Http2Stream,
 )
 
 #: More streams than any bytes open at once.
@@ -34,12 +34,12 @@ NO_QUOTA: Final = 1 << 30
 
 class Sections(Sending):
     """A connection that knows what a field section means. `block_since` is when one began that is not complete, else
-    below 0: who has a clock ends a connection that stays so for longer than `Limits.block_time`. `quota` is how many
-    streams the peer may open before the rest of what came is left for the next `receive`."""
+    below 0: who has a clock ends a connection that stays so for longer than `Http2Limits.block_time`. `quota` is how
+    many streams the peer may open before the rest of what came is left for the next `receive`."""
 
     __slots__ = ("block_since", "quota", "_decoder", "_block_id", "_block_ended", "_block", "_block_size")
 
-    def __init__(self, role: Role, server: bool, limits: Limits, now: float) -> None:
+    def __init__(self, role: Role, server: bool, limits: Http2Limits, now: float) -> None:
         super().__init__(role, server, limits, now)
         self.block_since = -1.0
         self.quota = NO_QUOTA
@@ -143,15 +143,15 @@ class Sections(Sending):
         self.watch.opened()
         self.watch.filled()
         excess = self._decoder.excess
-        stream = Stream(id, NOBODY, self.limits.window, self.peer.window, self.now)
+        stream = Http2Stream(id, NOBODY, self.limits.window, self.peer.window, self.now)
         if ended:
             stream.state = REMOTE
         if len(self.streams) >= self.limits.streams:
-            fault = Fault(REFUSED_STREAM, Reason.HTTP2_STREAM_REFUSED, "too many streams at once")
+            fault = Http2Fault(REFUSED_STREAM, Reason.HTTP2_STREAM_REFUSED, "too many streams at once")
             self._refuse_new(stream, read_partly(fields), fault)
             return
         if excess is not None:
-            fault = Fault(ENHANCE_YOUR_CALM, excess, "field section too large")
+            fault = Http2Fault(ENHANCE_YOUR_CALM, excess, "field section too large")
             self._admit(stream).oversized(read_partly(fields), fault, ended)
             return
         try:
@@ -168,7 +168,7 @@ class Sections(Sending):
         stream.expected = head.length
         self._admit(stream).head(head, ended)
 
-    def _admit(self, stream: Stream) -> Receiver:
+    def _admit(self, stream: Http2Stream) -> Receiver:
         """Find a new stream's user, who may have let it go by then."""
         self.streams[stream.id] = stream
         receiver = self.role.opened(stream)
@@ -176,7 +176,7 @@ class Sections(Sending):
             stream.receiver = receiver
         return stream.receiver
 
-    def _refuse_new(self, stream: Stream, head: Head, fault: Fault) -> None:
+    def _refuse_new(self, stream: Http2Stream, head: Head, fault: Http2Fault) -> None:
         """A stream that is refused with its head. Too many of them are the client's fault once it knows our limit."""
         self._answer(write_reset(stream.name, fault.code))
         if stream.reading:
@@ -189,7 +189,7 @@ class Sections(Sending):
 
     # --- any stream
 
-    def _continue_stream(self, stream: Stream, fields: list[Field], ended: bool) -> None:
+    def _continue_stream(self, stream: Http2Stream, fields: list[Field], ended: bool) -> None:
         """A section on a stream that is known: a server's head, or trailers. Raises StreamFault."""
         if not stream.reading:
             raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS after END_STREAM")
@@ -212,7 +212,7 @@ class Sections(Sending):
         if over:
             self._release(stream, ENDED)
 
-    def _read_answer(self, stream: Stream, head: Head, ended: bool) -> None:
+    def _read_answer(self, stream: Http2Stream, head: Head, ended: bool) -> None:
         """Client: a response's head. Raises StreamFault."""
         status = head.status
         if status < 200:
@@ -235,7 +235,7 @@ class Sections(Sending):
         if over:
             self._release(stream, ENDED)
 
-    def _refuse(self, stream: Stream, fault: Fault, ended: bool) -> None:
+    def _refuse(self, stream: Http2Stream, fault: Http2Fault, ended: bool) -> None:
         """End a stream for what its peer did. To make us do so is as good as to reset it (CVE-2025-8671)."""
         self._answer(write_reset(stream.name, fault.code))
         self._fail(stream, ENDED if ended or not stream.reading else RESET_BY_US, fault)

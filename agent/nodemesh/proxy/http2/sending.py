@@ -8,7 +8,7 @@ from typing import Final
 from ...reasons import Reason
 from .codes import ENHANCE_YOUR_CALM, NO_ERROR, REFUSED_STREAM, name_of
 from .encoder import Encoder
-from .fault import ConnectionFault, Fault
+from .fault import ConnectionFault, Http2Fault
 from .frames import (
     DATA,
     END_STREAM,
@@ -23,11 +23,11 @@ from .frames import (
     write_window_update,
 )
 from .head import Pair
-from .limits import Limits
+from .limits import Http2Limits
 from .receiver import NOBODY, Receiver
 from .role import Role
 from .settings import DEFAULT_WINDOW, Settings
-from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, LOCAL, RESET, RESET_BY_US, SENT_END, Stream
+from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, LOCAL, RESET, RESET_BY_US, SENT_END, Http2Stream
 from .watch import Watch
 
 #: Streams that we open before the peer has said how many it takes (as .NET and Go do).
@@ -57,13 +57,13 @@ class Sending:
         "_closed", "_resets", "_accepted",
     )  # fmt: skip
 
-    def __init__(self, role: Role, server: bool, limits: Limits, now: float) -> None:
+    def __init__(self, role: Role, server: bool, limits: Http2Limits, now: float) -> None:
         self.role = role
         self.server = server
         self.limits = limits
         self.peer = Settings()
         self.watch = Watch(limits.streams, now)
-        self.streams: dict[int, Stream] = {}
+        self.streams: dict[int, Http2Stream] = {}
         self.last = 0 if server else -1  # the highest id of the side that opens streams
         self.now = now
         self.window = DEFAULT_WINDOW  # bytes of bodies that we may send
@@ -78,7 +78,7 @@ class Sending:
         self.kept = 0  # bytes of bodies that the streams' users keep until somebody takes them
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
         self._encoder = Encoder()
-        self._blocked: OrderedDict[int, Stream] = OrderedDict()  # they wait for the connection's window alone
+        self._blocked: OrderedDict[int, Http2Stream] = OrderedDict()  # they wait for the connection's window alone
         self._closed = [0] * REMEMBERED  # id and fate of the last closed streams, at a place by their id
         self._resets: dict[int, None] = {}
         greeting = write_settings(limits.announced(server))
@@ -127,17 +127,17 @@ class Sending:
             self._accepted = self._last_accepted()
             self._out.append(write_goaway(self._accepted, NO_ERROR, b""))
 
-    def give_up(self, fault: Fault) -> None:
+    def give_up(self, fault: Http2Fault) -> None:
         """End the connection for something that the peer did not do in time."""
         self._break(fault)
 
-    def lost(self, fault: Fault) -> None:
+    def lost(self, fault: Http2Fault) -> None:
         """The transport is gone: all streams fail with this."""
         if not self.broken:
             self.broken = True
             self._fail_streams(fault)
 
-    def _break(self, fault: Fault) -> None:
+    def _break(self, fault: Http2Fault) -> None:
         """A connection error."""
         if not self.broken:
             text = fault.text.encode("ascii", "replace")[:MAX_TEXT]
@@ -150,30 +150,30 @@ class Sending:
         """The peer's last stream that we may have acted on."""
         return min(self.last, self._accepted) if self.server else 0
 
-    def _fail_streams(self, fault: Fault) -> None:
+    def _fail_streams(self, fault: Http2Fault) -> None:
         for stream in list(self.streams.values()):
             if stream.state != CLOSED:  # one's end may be another's
                 self._fail(stream, ENDED, fault)
 
     # --- streams
 
-    def open(self, receiver: Receiver, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> Stream:
+    def open(self, receiver: Receiver, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> Http2Stream:
         """Client: send a request's head, :method first, then other pseudo fields; only where there is `capacity`."""
         self.last += 2
-        stream = Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
+        stream = Http2Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
         stream.bodiless = fields[0][1] == b"HEAD"
         self.streams[stream.id] = stream
         self.watch.opened()
         self.send_head(stream, fields, ended, never)
         return stream
 
-    def send_informed(self, stream: Stream, fields: list[Pair]) -> None:
+    def send_informed(self, stream: Http2Stream, fields: list[Pair]) -> None:
         """Server: an interim response."""
         if stream.writing and not stream.answered:
             block = self._encoder.encode(fields, ())
             self._out.append(write_block(stream.name, block, False, self.peer.frame))
 
-    def send_head(self, stream: Stream, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> None:
+    def send_head(self, stream: Http2Stream, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> None:
         """A head, pseudo fields first; `ended`: without a body. `never`: names that their sender wants not indexed."""
         if stream.writing and not stream.answered:
             stream.answered = True
@@ -182,7 +182,7 @@ class Sending:
             if ended:
                 self._ended(stream)
 
-    def send_data(self, stream: Stream, data: bytes, ended: bool) -> None:
+    def send_data(self, stream: Http2Stream, data: bytes, ended: bool) -> None:
         """Part of a body; `stream.pending` tells how much waits for the peer's windows, until `Receiver.drained`."""
         if not stream.writing:
             return
@@ -207,7 +207,7 @@ class Sending:
         stream.finishing = ended
         self._flush(stream, MAX_31)
 
-    def send_trailers(self, stream: Stream, trailers: list[Pair]) -> None:
+    def send_trailers(self, stream: Http2Stream, trailers: list[Pair]) -> None:
         """The body is complete, and these follow it."""
         if stream.writing:
             stream.finishing = True
@@ -218,13 +218,13 @@ class Sending:
                 stream.waiting_trailers = sum([len(name) + len(value) for name, value in trailers])
                 self.backlog += stream.waiting_trailers
 
-    def reset(self, stream: Stream, code: int) -> None:
+    def reset(self, stream: Http2Stream, code: int) -> None:
         """End a stream at once; its receiver is not called."""
         if stream.state != CLOSED and not self.broken:
             self._out.append(write_reset(stream.name, code))
             self._abandon(stream, RESET_BY_US if stream.reading else ENDED)
 
-    def dismiss(self, stream: Stream) -> None:
+    def dismiss(self, stream: Http2Stream) -> None:
         """Server: nobody wants what is left of the request; the response goes out all the same (RFC 9113, 8.1)."""
         if stream.reading and not self.broken:
             if stream.state == LOCAL:
@@ -232,7 +232,7 @@ class Sending:
             else:
                 stream.curt = True
 
-    def taken(self, stream: Stream, size: int) -> None:
+    def taken(self, stream: Http2Stream, size: int) -> None:
         """The receiver has no more use for so many bytes of the body: the peer may send as many again."""
         size = min(size, stream.untaken)
         if size <= 0 or self.broken:
@@ -263,7 +263,7 @@ class Sending:
             raise ConnectionFault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTROL_FLOOD, "answers are not read")
         self._out.append(frame)
 
-    def _write_data(self, stream: Stream, data: bytes, size: int, ended: bool) -> None:
+    def _write_data(self, stream: Http2Stream, data: bytes, size: int, ended: bool) -> None:
         stream.window -= size
         self.window -= size
         self.watch.sent()
@@ -272,7 +272,7 @@ class Sending:
         if size:
             out.append(data)
 
-    def _flush(self, stream: Stream, most: int) -> None:
+    def _flush(self, stream: Http2Stream, most: int) -> None:
         """Send what waits in a stream, as far as the windows, and `most`, let it."""
         waiting = stream.waiting
         limit = self.peer.frame
@@ -303,7 +303,7 @@ class Sending:
         elif stream.finishing:
             self._finish_stream(stream)
 
-    def _resume(self, stream: Stream, most: int) -> None:
+    def _resume(self, stream: Http2Stream, most: int) -> None:
         """Send what waited for a window, and tell when nothing waits any more."""
         self._flush(stream, most)
         if not stream.pending and stream.writing:
@@ -317,7 +317,7 @@ class Sending:
             stream.queued = False
             self._resume(stream, self.peer.frame)
 
-    def _finish_stream(self, stream: Stream) -> None:
+    def _finish_stream(self, stream: Http2Stream) -> None:
         """Everything that waited is sent, END_STREAM with it unless trailers have it."""
         trailers = stream.trailers
         if trailers is not None:
@@ -327,7 +327,7 @@ class Sending:
             self._out.append(write_block(stream.name, block, True, self.peer.frame))
         self._ended(stream)
 
-    def _ended(self, stream: Stream) -> None:
+    def _ended(self, stream: Http2Stream) -> None:
         """END_STREAM is sent."""
         stream.finishing = False
         if stream.advance(SENT_END):
@@ -335,7 +335,7 @@ class Sending:
         elif stream.curt:
             self.reset(stream, NO_ERROR)
 
-    def _release(self, stream: Stream, fate: int) -> None:
+    def _release(self, stream: Http2Stream, fate: int) -> None:
         """A stream is no more; how it ended is remembered for frames that come late."""
         stream.receiver = NOBODY  # who may know the stream
         stream.waiting.clear()
@@ -352,7 +352,7 @@ class Sending:
         if self.streams.pop(stream.id, None) is not None:
             self.role.released(stream)
 
-    def _abandon(self, stream: Stream, fate: int) -> None:
+    def _abandon(self, stream: Http2Stream, fate: int) -> None:
         """A stream is no more before its end: nobody will take what came."""
         stream.advance(RESET)
         if stream.untaken and not self.broken:
@@ -360,7 +360,7 @@ class Sending:
             stream.untaken = 0
         self._release(stream, fate)
 
-    def _fail(self, stream: Stream, fate: int, fault: Fault) -> None:
+    def _fail(self, stream: Http2Stream, fate: int, fault: Http2Fault) -> None:
         """The same, and its receiver is told."""
         receiver = stream.receiver
         self._abandon(stream, fate)
@@ -384,11 +384,11 @@ class Sending:
         return known & 3 if known >> 2 == id else FORGOTTEN
 
 
-def remote_reset(server: bool, code: int) -> Fault:
+def remote_reset(server: bool, code: int) -> Http2Fault:
     """The peer's RST_STREAM."""
     refused = code == REFUSED_STREAM
     if server:
         reason = Reason.HTTP2_REMOTE_RESET
     else:
         reason = Reason.UPSTREAM_REFUSED_STREAM if refused else Reason.UPSTREAM_REMOTE_RESET
-    return Fault(code, reason, f"reset by the peer: {name_of(code)}", True, refused and not server)
+    return Http2Fault(code, reason, f"reset by the peer: {name_of(code)}", True, refused and not server)

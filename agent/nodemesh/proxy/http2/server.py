@@ -11,14 +11,14 @@ from ..http.records import refused_record
 from ..http.session import Session
 from ..transport import Buffer, Handler, Transport
 from .codes import CANCEL, ENHANCE_YOUR_CALM
-from .connection import Connection
-from .fault import Fault
+from .connection import Http2Connection
+from .fault import Http2Fault
 from .head import Head
-from .limits import Limits
+from .limits import Http2Limits
 from .receiver import Receiver
 from .role import Role
-from .server_stream import PROTOCOL, Carrier, ServerStream
-from .stream import Stream
+from .server_stream import PROTOCOL, ServerCarrier, ServerStream
+from .stream import Http2Stream
 
 # The states of a connection.
 SERVING: Final = 0
@@ -56,15 +56,15 @@ LINGER: Final = 1.0
 AT_ONCE: Final = 16
 
 #: What a pod's connection may ask of us, and one from outside, at a gateway.
-POD_LIMITS: Final = Limits()
-GATEWAY_LIMITS: Final = Limits(streams=100)
+POD_LIMITS: Final = Http2Limits()
+GATEWAY_LIMITS: Final = Http2Limits(streams=100)
 
 #: Why all streams of a connection fail whose client left, or was sent away (`Pod.relieve`).
-GONE: Final = Fault(CANCEL, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "", True)
-CROWDED: Final = Fault(CANCEL, Reason.LIMIT_PER_POD, "")
+GONE: Final = Http2Fault(CANCEL, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "", True)
+CROWDED: Final = Http2Fault(CANCEL, Reason.LIMIT_PER_POD, "")
 
 
-class Http2Server(Handler, Carrier):
+class Http2Server(Handler, ServerCarrier):
     """One connection; `streams` are those with an exchange, or a tunnel."""
 
     __slots__ = (
@@ -79,7 +79,7 @@ class Http2Server(Handler, Carrier):
         self.pod = pod
         self.transport = transport
         limits = GATEWAY_LIMITS if pod.gateway_port else POD_LIMITS
-        self.codec = Connection(ServerRole(self), True, limits, clock.now)
+        self.codec = Http2Connection(ServerRole(self), True, limits, clock.now)
         self.streams: dict[int, ServerStream] = {}
         self.state = SERVING
         self._receiving = False
@@ -230,7 +230,7 @@ class Http2Server(Handler, Carrier):
         self.transport.end()
         self._timer = clock.after(LINGER, self._forget)
 
-    def _lose(self, fault: Fault) -> None:
+    def _lose(self, fault: Http2Fault) -> None:
         """The client is gone, or sent away."""
         self.codec.lost(fault)
         self._forget()
@@ -257,7 +257,7 @@ class Http2Server(Handler, Carrier):
         self._timer = clock.after(SWEEP, self._check)
         idle = clock.now - self._since
         if codec.block_since >= 0.0 and clock.now - codec.block_since > codec.limits.block_time:
-            codec.give_up(Fault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTINUATION_FLOOD, "field section does not end"))
+            codec.give_up(Http2Fault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTINUATION_FLOOD, "field section does not end"))
         elif not codec.settled and idle > GREETING_TIMEOUT:
             self._lose(GONE)
         elif not codec.streams and idle >= IDLE_TIMEOUT:
@@ -285,18 +285,18 @@ class ServerRole(Role):
     def __init__(self, server: Http2Server) -> None:
         self.server = server
 
-    def opened(self, stream: Stream) -> Receiver:
+    def opened(self, stream: Http2Stream) -> Receiver:
         server = self.server
         found = server.streams[stream.id] = ServerStream(server.session, server.codec, server, stream)
         return found
 
-    def refused(self, head: Head, fault: Fault) -> None:
+    def refused(self, head: Head, fault: Http2Fault) -> None:
         self.server.note_refusal(fault.reason, fault.text, 0)
 
-    def released(self, stream: Stream) -> None:
+    def released(self, stream: Http2Stream) -> None:
         self.server.released(stream.id)
 
-    def broken(self, fault: Fault) -> None:
+    def broken(self, fault: Http2Fault) -> None:
         self.server.note_refusal(fault.reason, fault.text, 0)
 
 
@@ -305,10 +305,10 @@ class NoRole(Role):
 
     __slots__ = ()
 
-    def released(self, stream: Stream) -> None:
+    def released(self, stream: Http2Stream) -> None:
         pass
 
-    def broken(self, fault: Fault) -> None:
+    def broken(self, fault: Http2Fault) -> None:
         pass
 
 

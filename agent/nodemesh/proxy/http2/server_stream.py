@@ -19,15 +19,15 @@ from ..http.local_reply import http_reply
 from ..http.records import reason_of
 from ..http.responder import Responder
 from ..http.session import Session
-from ..http.tunnel import Tunnel
+from ..http.tunnel import Upgrade
 from ..transport import SILENT, Buffer, Transport
 from .codes import CANCEL, INTERNAL_ERROR
-from .fault import Fault
+from .fault import Http2Fault
 from .head import Head, Pair
 from .heads import lines_of, pairs_of, request_of, response_pairs
 from .receiver import Receiver
 from .sending import Sending
-from .stream import Stream
+from .stream import Http2Stream
 from .tunnel import StreamTransport
 
 #: Responses without a body, whatever their fields say.
@@ -37,7 +37,7 @@ PROTOCOL: Final = b"HTTP/2"
 
 
 @trait
-class Carrier:
+class ServerCarrier:
     """What a stream asks of its connection."""
 
     __slots__ = ()
@@ -64,7 +64,7 @@ class ServerStream(Receiver, Responder):
         "_waited", "_early", "_early_end",
     )  # fmt: skip
 
-    def __init__(self, session: Session, codec: Sending, carrier: Carrier, stream: Stream) -> None:
+    def __init__(self, session: Session, codec: Sending, carrier: ServerCarrier, stream: Http2Stream) -> None:
         self.session = session
         self.stream = stream
         self.exchange: Exchange | None = None
@@ -101,7 +101,7 @@ class ServerStream(Receiver, Responder):
         self._early_end = ended
         exchange.start(b"", ended or bool(head.protocol), [])
 
-    def oversized(self, head: Head, fault: Fault, ended: bool) -> None:
+    def oversized(self, head: Head, fault: Http2Fault, ended: bool) -> None:
         self._refuse(fault.reason, fault.text, 431, ended)
 
     def data(self, data: bytes, ended: bool) -> None:
@@ -115,14 +115,10 @@ class ServerStream(Receiver, Responder):
             self._early_end = self._early_end or ended
             return
         if exchange is not None:
-            try:
-                if data:
-                    exchange.request_data(data)
-                if ended:
-                    exchange.request_ended([])
-            except ProtocolError as error:
-                self.give_up(Reason.DOWNSTREAM_PROTOCOL_ERROR, str(error))
-                return
+            if data:
+                exchange.request_data(data)
+            if ended:
+                exchange.request_ended([])
         if not self._paused:
             self._codec.taken(self.stream, len(data))
 
@@ -138,7 +134,7 @@ class ServerStream(Receiver, Responder):
         elif self._blocked and not self._carrier.pending:
             self._unblock()
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, fault: Http2Fault) -> None:
         tunnel, exchange = self._tunnel, self.exchange
         if tunnel is not None:
             tunnel.failed(fault)
@@ -168,7 +164,7 @@ class ServerStream(Receiver, Responder):
         tunnel, exchange = self._tunnel, self.exchange
         self._codec.reset(self.stream, CANCEL)
         if tunnel is not None:
-            tunnel.failed(Fault(CANCEL, reason, detail))
+            tunnel.failed(Http2Fault(CANCEL, reason, detail))
         elif exchange is not None:
             exchange.record.termination = detail
             exchange.abandoned(reason)
@@ -207,7 +203,7 @@ class ServerStream(Receiver, Responder):
         self._carrier.flush()
 
     def switch(
-        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Tunnel
+        self, head: ResponseHead, edits: Edits, upstream: Transport, data: bytes, record: RequestRecord, tunnel: Upgrade
     ) -> None:
         """A 101 is a 200 here, and the stream's bytes are the other protocol's from there on (RFC 8441 section 5)."""
         answer = ResponseHead(200, b"", head.lines, head.names, length=-1)

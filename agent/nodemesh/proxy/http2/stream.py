@@ -46,7 +46,7 @@ FOR_HEADERS: Final = (BREAK, BREAK_CLOSED, REFUSE, IGNORE, BREAK)
 FOR_OTHERS: Final = (BREAK, IGNORE, IGNORE, IGNORE, IGNORE)  # RST_STREAM, WINDOW_UPDATE
 
 
-class Stream:
+class Http2Stream:
     """A stream that both sides know. `receiver` is who uses it."""
 
     __slots__ = (

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from ..transport import Buffer, Handler, Transport
 from .codes import CANCEL
-from .fault import Fault
+from .fault import Http2Fault
 from .sending import Sending
-from .stream import Stream
+from .stream import Http2Stream
 
 
 class StreamTransport(Transport):
@@ -16,7 +16,7 @@ class StreamTransport(Transport):
 
     __slots__ = ("stream", "_codec", "_flush", "_paused", "_held", "_held_end")
 
-    def __init__(self, handler: Handler, codec: Sending, stream: Stream, flush: Callable[[], None]) -> None:
+    def __init__(self, handler: Handler, codec: Sending, stream: Http2Stream, flush: Callable[[], None]) -> None:
         super().__init__(handler, accepted=False, established=True)
         self.stream = stream
         self._codec = codec
@@ -45,7 +45,7 @@ class StreamTransport(Transport):
         if not self.pending and not self.closed:
             self.handler.drained()
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, fault: Http2Fault) -> None:
         """The stream broke."""
         if not self.closed:
             self.closed = True

@@ -55,7 +55,7 @@ class QuerySocket(Entrance):
         self.loop.released.append(self.sock)
 
 
-class Question(Datagram):
+class ForwardedQuery(Datagram):
     """A query to one server, by a socket that hears from nobody else."""
 
     __slots__ = ("loop", "sock", "fd", "asker")
@@ -82,7 +82,7 @@ class Question(Datagram):
         self.loop.released.append(self.sock)
 
 
-def ask(loop: Loop, server: str, namespace: int, data: bytes, asker: Asker) -> Question:
+def ask(loop: Loop, server: str, namespace: int, data: bytes, asker: Asker) -> ForwardedQuery:
     """Send a query from within a network namespace. Raises OSError."""
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     sock = loop.platform.open_socket(namespace, family, socket.SOCK_DGRAM)
@@ -93,4 +93,4 @@ def ask(loop: Loop, server: str, namespace: int, data: bytes, asker: Asker) -> Q
     except OSError:
         sock.close()
         raise
-    return Question(loop, sock, asker)
+    return ForwardedQuery(loop, sock, asker)

@@ -15,7 +15,7 @@ from ...config.credential import credential_key, described
 from ...config.gateway import ServerTLSMode, ServerTLSSettings
 from ...config.reach import SYSTEM
 from ...routing.decision import UpstreamTls
-from .context import Source, client_context, reason_of, server_context
+from .context import ContextSource, client_context, reason_of, server_context
 from .materials import AUTHORITY, AUTHORITY_SUFFIX, REVOKED, Materials, first_of, pair_of
 from .terms import ClientTerms, ServerTerms
 from .transport import TlsError
@@ -24,18 +24,18 @@ from .transport import TlsError
 MAX_CONTEXTS: Final = 1024
 
 
-class Kept:
+class CachedContext:
     """A context with what it was made of."""
 
     __slots__ = ("source", "context", "error", "sessions")
 
     def __init__(self) -> None:
-        self.source: Source | None = None
+        self.source: ContextSource | None = None
         self.context: ssl.SSLContext | None = None
         self.error = ""  # why the newest source gave no context
         self.sessions: dict[str, ssl.SSLSession] = {}
 
-    def update(self, find: Callable[[], Source], make: Callable[[Source], ssl.SSLContext]) -> None:
+    def update(self, find: Callable[[], ContextSource], make: Callable[[ContextSource], ssl.SSLContext]) -> None:
         """Make the context again if its source has changed; one that cannot be used changes nothing."""
         try:
             source = find()
@@ -56,8 +56,8 @@ class Certificates:
 
     def __init__(self) -> None:
         self.materials = Materials()
-        self._kept: dict[tuple[object, ...], Kept] = {}  # by settings and what else a context depends on
-        self._fresh: set[Kept] = set()  # looked at since the materials changed
+        self._kept: dict[tuple[object, ...], CachedContext] = {}  # by settings and what else a context depends on
+        self._fresh: set[CachedContext] = set()  # looked at since the materials changed
 
     def replace(self, materials: Materials) -> None:
         """New contents. Connections that stand stay as they are; handshakes from now on use the new ones."""
@@ -86,12 +86,12 @@ class Certificates:
         kept = self._client(tls, "") if isinstance(tls, UpstreamTls) else self._server(tls, namespace)
         return kept.error
 
-    def _client(self, tls: UpstreamTls, alpn: str) -> Kept:
+    def _client(self, tls: UpstreamTls, alpn: str) -> CachedContext:
         return self._keep(
             (tls, alpn), lambda: self._client_source(tls), lambda source: client_context(tls, source, alpn)
         )
 
-    def _server(self, tls: ServerTLSSettings, namespace: str) -> Kept:
+    def _server(self, tls: ServerTLSSettings, namespace: str) -> CachedContext:
         return self._keep(
             (tls, namespace),
             lambda: self._server_source(tls, namespace),
@@ -99,14 +99,17 @@ class Certificates:
         )
 
     def _keep(
-        self, key: tuple[object, ...], find: Callable[[], Source], make: Callable[[Source], ssl.SSLContext]
-    ) -> Kept:
+        self,
+        key: tuple[object, ...],
+        find: Callable[[], ContextSource],
+        make: Callable[[ContextSource], ssl.SSLContext],
+    ) -> CachedContext:
         kept = self._kept.get(key)
         if kept is None:
             if len(self._kept) >= MAX_CONTEXTS:
                 self._kept.clear()
                 self._fresh.clear()
-            kept = self._kept[key] = Kept()
+            kept = self._kept[key] = CachedContext()
         if kept not in self._fresh:
             self._fresh.add(kept)
             kept.update(find, make)
@@ -114,9 +117,9 @@ class Certificates:
 
     # where contents are
 
-    def _client_source(self, tls: UpstreamTls) -> Source:
+    def _client_source(self, tls: UpstreamTls) -> ContextSource:
         if tls.pair:
-            trusted = self._secret_source((tls.credential,), "", False) if tls.credential else Source()
+            trusted = self._secret_source((tls.credential,), "", False) if tls.credential else ContextSource()
             return trusted._replace(pairs=(pair_of(self._secret(tls.pair)),))
         if tls.credential:
             return self._secret_source((tls.credential,), "", tls.mode == "MUTUAL")
@@ -124,13 +127,13 @@ class Certificates:
         if tls.mode == "MUTUAL":
             pairs = ((self._file(tls.client_certificate), self._file(tls.private_key)),)
         own = tls.ca_certificates not in ("", SYSTEM)
-        return Source(
+        return ContextSource(
             pairs,
             self._file(tls.ca_certificates) if own else b"",
             self._file(tls.ca_crl) if tls.ca_crl else b"",
         )
 
-    def _server_source(self, tls: ServerTLSSettings, namespace: str) -> Source:
+    def _server_source(self, tls: ServerTLSSettings, namespace: str) -> ContextSource:
         if tls.mode is ServerTLSMode.ISTIO_MUTUAL:
             raise ValueError("ISTIO_MUTUAL is not supported, for nodemesh issues no identities: use MUTUAL")
         names = tls.credential_names or ((tls.credential_name,) if tls.credential_name else ())
@@ -142,13 +145,13 @@ class Certificates:
         files = files or [(tls.server_certificate or "", tls.private_key or "")]
         pairs = tuple((self._file(certificate), self._file(key)) for certificate, key in files)
         chosen = self._secret(authority) if authority else {}
-        return Source(
+        return ContextSource(
             pairs,
             first_of(chosen, AUTHORITY) or (self._file(tls.ca_certificates) if tls.ca_certificates else b""),
             first_of(chosen, REVOKED) or (self._file(tls.ca_crl) if tls.ca_crl else b""),
         )
 
-    def _secret_source(self, keys: tuple[str, ...], authority: str, paired: bool) -> Source:
+    def _secret_source(self, keys: tuple[str, ...], authority: str, paired: bool) -> ContextSource:
         held = self.materials.secrets
         beside = held.get(keys[0] + AUTHORITY_SUFFIX, {})
         # Where nothing but the authority is asked for, the Secret that has only that is enough.
@@ -159,7 +162,7 @@ class Certificates:
         revoked = first_of(chosen, REVOKED) or first_of(beside, REVOKED) or first_of(secrets[0], REVOKED)
         if not paired and not found:
             raise ValueError(f"{described(keys[0])} has no authority: ca.crt, or cacert")
-        return Source(pairs, found, revoked)
+        return ContextSource(pairs, found, revoked)
 
     def _secret(self, key: str) -> Mapping[str, bytes]:
         found = self.materials.secrets.get(key)

@@ -23,7 +23,7 @@ HOST_NAME: Final = 0
 NAME: Final = re.compile(rb"[0-9A-Za-z._-]{1,255}")
 
 
-class Reader:
+class ByteReader:
     """Takes fields off a byte string; IndexError where it is too short."""
 
     __slots__ = ("data", "position")
@@ -54,17 +54,17 @@ def server_name(data: bytes) -> str | None:
         message = handshake(data)
         if message is None:
             return None
-        hello = Reader(message)
+        hello = ByteReader(message)
         hello.take(2 + 32)  # legacy_version, random
         hello.vector(1)  # legacy_session_id
         hello.vector(2)  # cipher_suites
         hello.vector(1)  # legacy_compression_methods
-        extensions = Reader(hello.vector(2))
+        extensions = ByteReader(hello.vector(2))
         while extensions.position < len(extensions.data):
             kind = extensions.number(2)
             body = extensions.vector(2)
             if kind == SERVER_NAME:
-                names = Reader(Reader(body).vector(2))
+                names = ByteReader(ByteReader(body).vector(2))
                 if names.number(1) == HOST_NAME:
                     name = names.vector(2)
                     return name.decode("ascii").lower() if NAME.fullmatch(name) else ""

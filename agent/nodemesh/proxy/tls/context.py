@@ -18,7 +18,7 @@ VERSIONS: Final[dict[TLSProtocol, ssl.TLSVersion]] = {
 }
 
 
-class Source(NamedTuple):
+class ContextSource(NamedTuple):
     """What one context is made of; empty parts are absent."""
 
     pairs: tuple[tuple[bytes, bytes], ...] = ()  # certificate chain, private key
@@ -26,7 +26,7 @@ class Source(NamedTuple):
     revoked: bytes = b""
 
 
-def client_context(tls: UpstreamTls, source: Source, alpn: str) -> ssl.SSLContext:
+def client_context(tls: UpstreamTls, source: ContextSource, alpn: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # `ClientTerms.objection` checks names, as the rule has them
     if tls.insecure_skip_verify:
@@ -41,7 +41,7 @@ def client_context(tls: UpstreamTls, source: Source, alpn: str) -> ssl.SSLContex
     return context
 
 
-def server_context(tls: ServerTLSSettings, source: Source) -> ssl.SSLContext:
+def server_context(tls: ServerTLSSettings, source: ContextSource) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_RENEGOTIATION
     lowest = VERSIONS.get(tls.min_protocol_version or TLSProtocol.TLS_AUTO, ssl.TLSVersion.TLSv1_2)
@@ -61,14 +61,14 @@ def server_context(tls: ServerTLSSettings, source: Source) -> ssl.SSLContext:
     return context
 
 
-def trust(context: ssl.SSLContext, source: Source) -> None:
+def trust(context: ssl.SSLContext, source: ContextSource) -> None:
     context.load_verify_locations(cadata=source.authority.decode())
     if source.revoked:
         with_file(source.revoked, lambda path: context.load_verify_locations(cafile=path))
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
-def load_pairs(context: ssl.SSLContext, source: Source) -> None:
+def load_pairs(context: ssl.SSLContext, source: ContextSource) -> None:
     for certificate, key in source.pairs:
         if not certificate or not key:
             raise ValueError("certificate or key is missing: a Secret has tls.crt and tls.key, or cert and key")
@@ -81,7 +81,7 @@ def load_pairs(context: ssl.SSLContext, source: Source) -> None:
 def pair_fault(certificate: bytes, key: bytes) -> str:
     """Why the two are no certificate and its key; empty where they are."""
     try:
-        load_pairs(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), Source(((certificate, key),), b"", b""))
+        load_pairs(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ContextSource(((certificate, key),), b"", b""))
     except (OSError, ValueError) as error:
         return f"certificate and key cannot be used: {error}"
     return ""

@@ -1,5 +1,5 @@
-"""Where objects come from: files, or a cluster's API server. Every source hands over `Changes`, and keeps what was good
-before in the place of what is refused.
+"""Where objects come from: files, or a cluster's API server. Every source hands over `SourceChanges`, and keeps
+what was good before in the place of what is refused.
 
 directory.py   files and folders of YAML, polled
 

@@ -18,12 +18,12 @@ from .backoff import Random
 from .cache import Cache
 from .debounce import Debounce, Haste
 from .definitions import Definitions
-from .directory import Changes
+from .directory import SourceChanges
 from .outage import Outage
-from .reading import Reader, Reading
+from .reading import ObjectReader, Reading
 from .reflector import Phase, Reflector
 from .resources import Resource, resources
-from .watch import Head
+from .watch import ObjectHead
 
 #: Seconds that a start waits for the API server before what is on disk serves.
 PATIENCE = 10.0
@@ -39,11 +39,11 @@ class Refusal(msgspec.Struct, frozen=True):
     """An object of the cluster that is not in force as it stands there."""
 
     key: ObjectKey
-    head: Head
+    head: ObjectHead
     problems: tuple[Problem, ...]
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class ObjectVerdict(msgspec.Struct, frozen=True):
     """What the mesh makes of one generation of an object of its own kinds, which stands at `path`."""
 
     key: ObjectKey
@@ -82,7 +82,7 @@ class ClusterSource:
         PATIENCE if not given."""
         self._patience = patience
         self._resources = resources(node) if wanted is None else wanted
-        reader = Reader()
+        reader = ObjectReader()
         self.outage = Outage()
         self.reflectors = tuple(Reflector(api, item, self, reader, random, self.outage) for item in self._resources)
         self._definitions = Definitions(api, random, self.outage) if wanted is None else None
@@ -93,7 +93,7 @@ class ClusterSource:
         self._noted: dict[str, dict[ObjectKey, Refusal]] = {item.name: {} for item in self._resources}
         #: What the registry does not accept of what was told, with its findings.
         self.objections: Mapping[ObjectKey, tuple[Problem, ...]] = {}
-        self._heads: dict[str, dict[ObjectKey, Head]] = {
+        self._heads: dict[str, dict[ObjectKey, ObjectHead]] = {
             item.name: {} for item in self._resources if item.optional and item.group not in (GROUP, X_GROUP)
         }
         self._names: dict[tuple[str, str], tuple[str, ...]] = {}  # of resources; the first that has it counts
@@ -119,7 +119,7 @@ class ClusterSource:
             if self._cache is not None:
                 tasks.create_task(self._save(self._cache), name="save-cluster")
 
-    async def next(self) -> Changes:
+    async def next(self) -> SourceChanges:
         """The next batch, once there is one. The first is the whole cluster, as the server has it or, where that does
         not answer, as it was when it was last saved."""
         clock = asyncio.get_running_loop().time
@@ -200,7 +200,7 @@ class ClusterSource:
                 found[key] = Refusal(key, heads[key], self.objections[key])
         return list(found.values())
 
-    def verdicts(self) -> Iterator[Verdict]:
+    def verdicts(self) -> Iterator[ObjectVerdict]:
         """On all objects of Istio's kinds and ours that the server has told."""
         for reflector in self.reflectors:
             resource = reflector.resource
@@ -210,7 +210,7 @@ class ClusterSource:
             for key, head in self._heads[resource.name].items():
                 path = resource.object_path(reflector.version, key.namespace, key.name)
                 problems = (*(noted[key].problems if key in noted else ()), *self.objections.get(key, ()))
-                yield Verdict(key, head.uid, head.generation, path, problems)
+                yield ObjectVerdict(key, head.uid, head.generation, path, problems)
 
     def path_of(self, key: ObjectKey) -> str:
         """Where an object stands at the server; empty where its kind is not followed, or not known yet."""
@@ -275,7 +275,7 @@ class ClusterSource:
         haste = Haste.LEAVING if leaving else Haste.ENDPOINTS if key.kind in URGENT else Haste.RULES
         self._debounce.changed(asyncio.get_running_loop().time(), haste)
 
-    def _changes(self) -> Changes:
+    def _changes(self) -> SourceChanges:
         self._debounce.handed_on()
         changed, removed = [], []
         for key in self._touched:
@@ -286,7 +286,7 @@ class ClusterSource:
                 changed.append(item)
         self._touched.clear()
         problems = (item for noted in self._noted.values() for refusal in noted.values() for item in refusal.problems)
-        return Changes(tuple(changed), tuple(removed), tuple(problems))
+        return SourceChanges(tuple(changed), tuple(removed), tuple(problems))
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
         names = self._names[key.group, key.kind]

@@ -11,7 +11,7 @@ from .outage import Outage
 from .reading import Reading, key_of_head
 from .reflector import Reflector
 from .resources import Resource
-from .watch import Head
+from .watch import ObjectHead
 
 DEFINITIONS = Resource(
     name="definitions",
@@ -26,7 +26,7 @@ DEFINITIONS = Resource(
 class _Names:
     """Reads nothing but names."""
 
-    def read(self, resource: Resource, version: str, head: Head, raw: object) -> Reading:
+    def read(self, resource: Resource, version: str, head: ObjectHead, raw: object) -> Reading:
         return Reading(key_of_head(resource, head), head, None)
 
 

@@ -32,20 +32,26 @@ SUFFIXES = (".yaml", ".yml", ".json")
 class Stamp(NamedTuple):
     """What changes when a file does."""
 
+    device: int
+    inode: int
     modified: int  # ns
     size: int
-    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Stamp:
+        return cls(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
-class Changes(NamedTuple):
-    """What a scan found: objects that are new or different, keys of those gone, and all problems as they are now."""
+class SourceChanges(NamedTuple):
+    """What a source hands over: objects that are new or different, keys of those gone, and all problems as they are
+    now."""
 
     changed: tuple[Object[Any], ...]
     removed: tuple[ObjectKey, ...]
     problems: tuple[Problem, ...]
 
 
-class File(NamedTuple):
+class ScannedFile(NamedTuple):
     stamp: Stamp
     objects: dict[ObjectKey, Object[Any]]
     problems: tuple[Problem, ...]
@@ -56,7 +62,7 @@ class DirectorySource:
 
     def __init__(self, paths: Iterable[str | Path]) -> None:
         self._paths = tuple(str(path) for path in paths)
-        self._files: dict[str, File] = {}
+        self._files: dict[str, ScannedFile] = {}
         self._shrunk: dict[str, Stamp] = {}
         self._objects: dict[ObjectKey, Object[Any]] = {}
         self._problems: tuple[Problem, ...] = ()
@@ -72,7 +78,7 @@ class DirectorySource:
         """When the newest of them was written, in ns."""
         return max((file.stamp.modified for file in self._files.values()), default=0)
 
-    def scan(self) -> Changes | None:
+    def scan(self) -> SourceChanges | None:
         """What changed since the last scan; None if nothing did. A file that cannot be read any more, or an object in
         it that has become invalid, stays as it last was, and so does all of a path that was asked for and is not there;
         a file that is gone from its folder takes its objects along."""
@@ -126,7 +132,7 @@ class DirectorySource:
                     clashes.append(duplicate(key, item, first))
         return objects, clashes
 
-    def _advance(self) -> Changes | None:
+    def _advance(self) -> SourceChanges | None:
         before = self._objects
         objects, clashes = self._merged()
         changed = []
@@ -142,7 +148,7 @@ class DirectorySource:
         if not changed and not removed and problems == self._problems:
             return None
         self._objects, self._problems = objects, problems
-        return Changes(tuple(changed), removed, problems)
+        return SourceChanges(tuple(changed), removed, problems)
 
 
 def stamp_of(path: str, *, regular: bool = False) -> Iterator[tuple[str, Stamp]]:
@@ -154,7 +160,7 @@ def stamp_of(path: str, *, regular: bool = False) -> Iterator[tuple[str, Stamp]]
         return
     if regular and not stat.S_ISREG(found.st_mode):
         return
-    yield path, Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
+    yield path, Stamp.of(found)
 
 
 def holds(path: str, file: str) -> bool:
@@ -162,7 +168,7 @@ def holds(path: str, file: str) -> bool:
     return file == path or file.startswith(os.path.join(path, ""))
 
 
-def read_file(path: str, stamp: Stamp, before: File | None) -> File:
+def read_file(path: str, stamp: Stamp, before: ScannedFile | None) -> ScannedFile:
     """The file's objects, with the last good ones in the place of those that were refused."""
     kept = before.objects if before is not None else {}
     try:
@@ -175,7 +181,7 @@ def read_file(path: str, stamp: Stamp, before: File | None) -> File:
             refused=True,
             location=Location(path),
         )
-        return File(stamp, kept, (problem,))
+        return ScannedFile(stamp, kept, (problem,))
     loaded = load_text(data, path)
     objects: dict[ObjectKey, Object[Any]] = {}
     clashes: list[Problem] = []
@@ -195,7 +201,7 @@ def read_file(path: str, stamp: Stamp, before: File | None) -> File:
             # A flaw without a name may be in any object: all that the file had stays.
             if not problem.name or (problem.group, problem.kind, *named(problem)) == (key.group, key.kind, *names(key)):
                 objects.setdefault(key, item)
-    return File(stamp, objects, (*loaded.problems, *clashes))
+    return ScannedFile(stamp, objects, (*loaded.problems, *clashes))
 
 
 def named(problem: Problem) -> tuple[str, str]:

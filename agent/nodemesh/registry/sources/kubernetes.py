@@ -29,7 +29,7 @@ from ... import __version__
 from ...config.yaml import YAMLError
 from .api import ApiError, Query
 from .kubeconfig import KubeconfigError, check_form, read_kubeconfig
-from .watch import WireError, read_status
+from .watch import ApiFormatError, read_status
 
 #: The largest body that is read as a whole: a list of 100,000 pods from a server that does not cut lists into chunks.
 MAX_BODY = 512 * 2**20
@@ -241,7 +241,7 @@ async def refused(response: aiohttp.ClientResponse) -> None:
     try:
         status = read_status(body)
         message, reason = status.message, status.reason
-    except WireError:
+    except ApiFormatError:
         message, reason = body[:200].decode("utf-8", "replace"), ""
     after = response.headers.get("Retry-After", "")
     raise ApiError(

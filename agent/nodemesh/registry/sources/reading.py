@@ -25,7 +25,7 @@ from ...config.problems import Problem
 from ...config.written import TOOLS
 from ..assemble import CLUSTER_SCOPED, SERVICE_NAME_LABEL, ObjectKey
 from .resources import Resource
-from .watch import Decoder, Head, decode_object
+from .watch import JsonDecoder, ObjectHead, decode_object
 
 #: Core kinds whose annotations say something to the mesh (of a remote pod they do not).
 ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
@@ -40,7 +40,7 @@ class Reading(NamedTuple):
     """One object as it was read. `head` names it as it was written; `item` is None where the object was refused."""
 
     key: ObjectKey
-    head: Head
+    head: ObjectHead
     item: Object[Any] | None
     problems: tuple[Problem, ...] = ()
 
@@ -61,15 +61,15 @@ class PodMetadata(msgspec.Struct, frozen=True):
     metadata: _PodMeta = _PodMeta()
 
 
-class Reader:
+class ObjectReader:
     """Reads objects of all kinds; equal label sets of pods are kept once (a Deployment's pods have the same)."""
 
     def __init__(self) -> None:
         self._labels: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
         self._specs: dict[tuple[OwnerReference, ...], PodSpec] = {}
-        self._read_pod = Decoder(PodMetadata)
+        self._read_pod = JsonDecoder(PodMetadata, "a pod")
 
-    def read(self, resource: Resource, version: str, head: Head, data: bytes | msgspec.Raw) -> Reading:
+    def read(self, resource: Resource, version: str, head: ObjectHead, data: bytes | msgspec.Raw) -> Reading:
         """`head` is the object's own. Raises WireError where `data` is no object at all."""
         if resource.kind == "Pod" and resource.metadata_only:
             return self._pod(self._read_pod(data).metadata)
@@ -100,11 +100,11 @@ class Reader:
             deleting=bool(pod.deletion_timestamp),
         )
         item = Object(kind="Pod", meta=meta, spec=spec, location=_NOWHERE)
-        head = Head(name=pod.name, namespace=pod.namespace, uid=pod.uid, resource_version=pod.resource_version)
+        head = ObjectHead(name=pod.name, namespace=pod.namespace, uid=pod.uid, resource_version=pod.resource_version)
         return Reading(ObjectKey("Pod", pod.namespace, pod.name), head, item)
 
 
-def key_of_head(resource: Resource, head: Head) -> ObjectKey:
+def key_of_head(resource: Resource, head: ObjectHead) -> ObjectKey:
     namespace = "" if resource.kind in CLUSTER_SCOPED else head.namespace
     return ObjectKey(resource.kind, namespace, head.name, resource.group)
 

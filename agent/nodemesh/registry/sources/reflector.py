@@ -28,10 +28,10 @@ from .reading import Reading, key_of_head
 from .resources import Resource
 from .watch import (
     INITIAL_EVENTS_END,
-    Event,
-    Head,
+    ApiFormatError,
     Lines,
-    WireError,
+    ObjectHead,
+    WatchEvent,
     read_event,
     read_head,
     read_page,
@@ -65,7 +65,7 @@ class Phase(StrEnum):
 class Reads(Protocol):
     """What makes a Reading of an object (reading.Reader, for one)."""
 
-    def read(self, resource: Resource, version: str, head: Head, raw: msgspec.Raw) -> Reading: ...
+    def read(self, resource: Resource, version: str, head: ObjectHead, raw: msgspec.Raw) -> Reading: ...
 
 
 class Sink(Protocol):
@@ -124,10 +124,10 @@ class Reflector:
                 if not self._at and not self._streams_lists:
                     await self._list()
                 await self._watch()
-            except (ApiError, WireError) as error:
+            except (ApiError, ApiFormatError) as error:
                 await self._pause(self._failed(error), _unanswered(error))
 
-    def _failed(self, error: ApiError | WireError) -> float:
+    def _failed(self, error: ApiError | ApiFormatError) -> float:
         """Decide what an error means for the next round; the seconds to wait before it."""
         refused = isinstance(error, ApiError)
         status = error.status if isinstance(error, ApiError) else 0
@@ -202,7 +202,7 @@ class Reflector:
                 break
             query = {"limit": str(CHUNK), "continue": page.metadata.next}
         if not page.metadata.resource_version:
-            raise WireError(f"the API server's list of {self.resource.name} has no resourceVersion")
+            raise ApiFormatError(f"the API server's list of {self.resource.name} has no resourceVersion")
         self._finish(readings, page.metadata.resource_version)
 
     def _begin(self) -> None:
@@ -253,8 +253,8 @@ class Reflector:
             raise ApiError(0, f"the watch of {self.resource.name} ended at once")
         self._backoff.reset()
 
-    def _take(self, event: Event) -> None:
-        """One event. Raises ApiError for one that says no, WireError for one that says nothing known."""
+    def _take(self, event: WatchEvent) -> None:
+        """One event. Raises ApiError for one that says no, ApiFormatError for one that says nothing known."""
         if event.type == "ERROR":
             status = read_status(event.object)
             raise ApiError(status.code, status.message or status.reason, status.reason)
@@ -278,13 +278,13 @@ class Reflector:
             self._sink.put(self.resource, reading)
         elif event.type == "DELETED":
             if self._initial is not None:
-                raise WireError("the API server sent a deletion among a watch's initial events")
+                raise ApiFormatError("the API server sent a deletion among a watch's initial events")
             self._sink.remove(self.resource, key_of_head(self.resource, head), head.resource_version)
         else:
-            raise WireError(f"the API server sent a watch event of the unknown type {event.type[:32]!r}")
+            raise ApiFormatError(f"the API server sent a watch event of the unknown type {event.type[:32]!r}")
         self._at = head.resource_version
 
 
-def _unanswered(error: ApiError | WireError) -> bool:
+def _unanswered(error: ApiError | ApiFormatError) -> bool:
     """Whether the server said nothing, or that it cannot; one that says when to come again is obeyed."""
     return isinstance(error, ApiError) and (not error.status or error.status >= 500) and not error.retry_after

@@ -16,7 +16,7 @@ from ...config.kinds import KINDS
 from ..assemble import ObjectKey
 from .api import Api
 from .backoff import Random
-from .reading import Reader, Reading
+from .reading import ObjectReader, Reading
 from .reflector import Reflector
 from .resources import Resource, resource
 
@@ -33,11 +33,11 @@ def by_name(key: str) -> Resource:
     return msgspec.structs.replace(found, name=described(key), namespace=namespace, field_selector=selector)
 
 
-class Watch:
+class SecretWatch:
     """One of them: a reflector's sink that holds at most one object. What cannot be read leaves what was there."""
 
     def __init__(self, key: str, api: Api, random: Random, changed: Callable[[], None]) -> None:
-        self.reflector = Reflector(api, by_name(key), self, Reader(), random)
+        self.reflector = Reflector(api, by_name(key), self, ObjectReader(), random)
         self.spec: CredentialSpec | None = None
         self.refused = ""  # why the newest state is not in force
         self.task: asyncio.Task[None] | None = None
@@ -69,7 +69,7 @@ class SecretSource:
         self._api = api
         self._random = random
         self._changed = changed
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, SecretWatch] = {}
         self._first: frozenset[str] | None = None  # what was wanted first, as long as some of it is not known
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -93,12 +93,12 @@ class SecretSource:
             if task is not None:
                 task.cancel()
         for key in sorted(wanted - self._watches.keys()):
-            watch = self._watches[key] = Watch(key, self._api, self._random, self._changed)
+            watch = self._watches[key] = SecretWatch(key, self._api, self._random, self._changed)
             self._start(key, watch)
         if self._first is None:
             self._first = wanted
 
-    def _start(self, key: str, watch: Watch) -> None:
+    def _start(self, key: str, watch: SecretWatch) -> None:
         if self._tasks is not None and watch.task is None:
             watch.task = self._tasks.create_task(watch.reflector.run(), name=f"secret-{key}")
 
@@ -135,5 +135,5 @@ class SecretSource:
         return [described(key) for key in sorted(waiting)]
 
 
-def told(watch: Watch) -> bool:
+def told(watch: SecretWatch) -> bool:
     return watch.reflector.synced or watch.reflector.forbidden

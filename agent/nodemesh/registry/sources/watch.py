@@ -15,7 +15,7 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 T = TypeVar("T")
 
 
-class WireError(Exception):
+class ApiFormatError(Exception):
     """What came is not what an API server says."""
 
 
@@ -26,7 +26,7 @@ class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
     next: str = msgspec.field(default="", name="continue")
 
 
-class Page(msgspec.Struct, frozen=True, rename="camel"):
+class ListPage(msgspec.Struct, frozen=True, rename="camel"):
     """A list, or one chunk of it."""
 
     metadata: ListMeta = ListMeta()
@@ -35,7 +35,7 @@ class Page(msgspec.Struct, frozen=True, rename="camel"):
     kind: str = ""
 
 
-class Head(msgspec.Struct, frozen=True, rename="camel"):
+class ObjectHead(msgspec.Struct, frozen=True, rename="camel"):
     """The part of an object's metadata by which it is filed."""
 
     name: str = ""
@@ -47,7 +47,7 @@ class Head(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Headed(msgspec.Struct, frozen=True, rename="camel"):
-    metadata: Head = Head()
+    metadata: ObjectHead = ObjectHead()
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel"):
@@ -59,31 +59,31 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     metadata: ListMeta = ListMeta()
 
 
-class Event(msgspec.Struct, frozen=True):
+class WatchEvent(msgspec.Struct, frozen=True):
     """One line of a watch. `object` is undecoded."""
 
     type: str
     object: msgspec.Raw
 
 
-class Decoder(Generic[T]):
-    """JSON of one shape; raises WireError."""
+class JsonDecoder(Generic[T]):
+    """JSON of one shape, which `name` is the word for; raises ApiFormatError."""
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kind: type[T], name: str) -> None:
         self._decoder = msgspec.json.Decoder(kind)
-        self._name = kind.__name__
+        self._name = name
 
     def __call__(self, data: bytes | msgspec.Raw) -> T:
         try:
             return self._decoder.decode(data)
         except msgspec.DecodeError as error:
-            raise WireError(f"the API server's answer is not a {self._name}: {error}") from None
+            raise ApiFormatError(f"the API server's answer is not {self._name}: {error}") from None
 
 
-read_page = Decoder(Page)
-read_event = Decoder(Event)
-read_head = Decoder(Headed)
-read_status = Decoder(Status)
+read_page = JsonDecoder(ListPage, "a list")
+read_event = JsonDecoder(WatchEvent, "an event of a watch")
+read_head = JsonDecoder(Headed, "an object")
+read_status = JsonDecoder(Status, "a Status")
 
 
 class Lines:
@@ -95,12 +95,12 @@ class Lines:
         self._size = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that `data` completes, empty ones left out. Raises WireError where a line has no end."""
+        """The lines that `data` completes, empty ones left out. Raises ApiFormatError where a line has no end."""
         first, *rest = data.split(b"\n")
         self._parts.append(first)
         self._size += len(first)
         if self._size > self._limit:
-            raise WireError(f"the API server sent a line of more than {self._limit} bytes")
+            raise ApiFormatError(f"the API server sent a line of more than {self._limit} bytes")
         if not rest:
             return []
         lines = [b"".join(self._parts), *rest[:-1]]
@@ -109,11 +109,11 @@ class Lines:
 
 
 def decode_object(data: bytes | msgspec.Raw) -> dict[str, Any]:
-    """An object as plain data. Raises WireError."""
+    """An object as plain data. Raises ApiFormatError."""
     try:
         found = msgspec.json.decode(data)
     except msgspec.DecodeError as error:
-        raise WireError(f"the API server sent an object that is not JSON: {error}") from None
+        raise ApiFormatError(f"the API server sent an object that is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise WireError(f"the API server sent a {type(found).__name__} where an object belongs")
+        raise ApiFormatError(f"the API server sent a {type(found).__name__} where an object belongs")
     return found

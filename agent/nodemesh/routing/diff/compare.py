@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from ..decision import Decision
-from ..match import Row, VirtualHost
+from ..match import MatchRow, VirtualHost
 from ..request import Request
 from ..tables import Tables
 from ..views import Views
@@ -26,7 +26,7 @@ NOTHING: Told = {TO: "nothing listens there"}
 
 Over = Callable[[], bool]
 Sight = tuple[object, frozenset[tuple[str, str]]]
-Known = dict[tuple[object, ...], "list[Change]"]
+Known = dict[tuple[object, ...], "list[BehaviourChange]"]
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,21 +37,21 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
 
 
-class Side(msgspec.Struct, frozen=True, kw_only=True):
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of a class on one side: by aspect (`to` is where it goes), and the rule with its place."""
 
     told: Mapping[str, str]
     rule: str = ""
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class BehaviourChange(msgspec.Struct, frozen=True, kw_only=True):
     """A class of requests (or connections) that is answered otherwise; `clients` are all where it is empty."""
 
     host: str
     port: int
     asks: str
-    old: Side
-    new: Side
+    old: Behaviour
+    new: Behaviour
     example: Example
     clients: tuple[str, ...] = ()
     gateway: str = ""
@@ -67,7 +67,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """All that changes; `cut` are sentences about what was not looked at."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[BehaviourChange, ...]
     cut: tuple[str, ...] = ()
 
 
@@ -76,7 +76,7 @@ def compare(old: Tables, new: Tables, over: Over = lambda: False) -> Difference:
     views = Views(old), Views(new)
     hosts = hosts_to_ask(old, new)
     who, cut = clients_of(old, new)
-    found: dict[Change, list[str]] = {}
+    found: dict[BehaviourChange, list[str]] = {}
     known: Known = {}
     for asked, client in enumerate(who, 1):
         spots = mesh_spots(views[0].for_client(client.client), views[1].for_client(client.client), hosts)
@@ -89,7 +89,7 @@ def compare(old: Tables, new: Tables, over: Over = lambda: False) -> Difference:
         for change, texts in found.items()
     ]
     for gateway in gateways_of(old, new):
-        at_gateway: dict[Change, list[str]] = {}
+        at_gateway: dict[BehaviourChange, list[str]] = {}
         spots = gateway_spots(views[0].for_client(gateway.client), views[1].for_client(gateway.client))
         if not gather(at_gateway, spots, gateway, (old, new), cut, over, {}):
             cut.append(f"the time is up: {gateway.text} was not looked at as a whole")
@@ -98,7 +98,7 @@ def compare(old: Tables, new: Tables, over: Over = lambda: False) -> Difference:
 
 
 def gather(
-    found: dict[Change, list[str]],
+    found: dict[BehaviourChange, list[str]],
     spots: Iterator[Spot],
     who: Who,
     tables: tuple[Tables, Tables],
@@ -135,7 +135,7 @@ def number(told: Told) -> frozenset[tuple[str, str]]:
     return frozenset(told.items())
 
 
-def changes_at(spot: Spot, tellers: list[Teller], cut: list[str], over: Over) -> Iterator[Change]:
+def changes_at(spot: Spot, tellers: list[Teller], cut: list[str], over: Over) -> Iterator[BehaviourChange]:
     def tell(side: int, decision: Decision | None) -> Told:
         return tellers[side].tell(decision) if decision is not None else NOTHING
 
@@ -145,7 +145,9 @@ def changes_at(spot: Spot, tellers: list[Teller], cut: list[str], over: Over) ->
         yield change(spot, None, None, False, (tell(0, spot.old), tell(1, spot.new)), (spot.old, spot.new))
 
 
-def by_rules(spot: Spot, tell: Callable[[int, Decision | None], Told], cut: list[str], over: Over) -> Iterator[Change]:
+def by_rules(
+    spot: Spot, tell: Callable[[int, Decision | None], Told], cut: list[str], over: Over
+) -> Iterator[BehaviourChange]:
     """The classes of a host with rules."""
     hosts = [each for each in (spot.old, spot.new) if each is not None]
     space = Space(hosts, spot.authorities)
@@ -179,7 +181,7 @@ def by_rules(spot: Spot, tell: Callable[[int, Decision | None], Told], cut: list
         yield change(spot, *rows, region.rest, sides, decisions, region.request)
 
 
-def row_at(rows: Rows | None, index: int) -> Row | None:
+def row_at(rows: Rows | None, index: int) -> MatchRow | None:
     return rows.rows[index] if rows is not None and index < len(rows.rows) else None
 
 
@@ -189,20 +191,20 @@ def decide(rules: Rules, request: Request) -> Decision | None:
 
 def change(
     spot: Spot,
-    old: Row | None,
-    new: Row | None,
+    old: MatchRow | None,
+    new: MatchRow | None,
     rest: bool,
     sides: tuple[Told, Told],
     decisions: tuple[Decision | None, Decision | None],
     request: Request | None = None,
-) -> Change:
+) -> BehaviourChange:
     rules = [str(decision.rule) if decision is not None else "" for decision in decisions]
-    return Change(
+    return BehaviourChange(
         host=spot.host,
         port=spot.port,
         asks=class_of(old, new, rest, spot.what),
-        old=Side(told=Frozen(sides[0]), rule=rules[0]),
-        new=Side(told=Frozen(sides[1]), rule=rules[1]),
+        old=Behaviour(told=Frozen(sides[0]), rule=rules[0]),
+        new=Behaviour(told=Frozen(sides[1]), rule=rules[1]),
         example=example(spot, request),
     )
 
@@ -227,7 +229,7 @@ def example(spot: Spot, request: Request | None) -> Example:
     )
 
 
-def signature(row: Row) -> tuple[object, ...]:
+def signature(row: MatchRow) -> tuple[object, ...]:
     checks = tuple((check.field, check.key, check.match.kind, check.match.value) for check in row.checks)
     return row.path_kind, row.path_value, checks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .compare import Change, Difference
+from .compare import BehaviourChange, Difference
 from .told import TO
 
 #: Classes of one host that are written out where they all change in the same way.
@@ -24,7 +24,7 @@ def render_text(difference: Difference) -> str:
     return "\n".join(lines) + "\n"
 
 
-def text_of(group: list[Change]) -> Iterator[str]:
+def text_of(group: list[BehaviourChange]) -> Iterator[str]:
     """Changes that are the same for several classes."""
     for change in group[:SHOWN]:
         asks = change.asks + (f", from {' or '.join(change.clients)}" if change.clients else "")
@@ -40,7 +40,7 @@ def text_of(group: list[Change]) -> Iterator[str]:
         yield f"      before by {places[1] or 'no rule'}"
 
 
-def said(change: Change, aspect: str) -> str:
+def said(change: BehaviourChange, aspect: str) -> str:
     """`now go to reviews v2, before to 75 % reviews v1, 25 % reviews v2`."""
     before, after = change.old.told.get(aspect, NOTHING), change.new.told.get(aspect, NOTHING)
     if aspect == TO:
@@ -57,9 +57,9 @@ def verb(told: str, now: bool = True) -> str:
     return f"{'now go ' if now else ''}to {told}"
 
 
-def places(difference: Difference) -> list[tuple[str, list[list[Change]]]]:
+def places(difference: Difference) -> list[tuple[str, list[list[BehaviourChange]]]]:
     """The changes by place, those together that are the same for several classes."""
-    found: dict[str, dict[tuple[object, ...], list[Change]]] = {}
+    found: dict[str, dict[tuple[object, ...], list[BehaviourChange]]] = {}
     for change in difference.changes:
         title = f"{change.host}:{change.port}" + (f" at {change.gateway}" if change.gateway else "")
         key = (
@@ -89,7 +89,7 @@ def render_markdown(difference: Difference) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def rows_of(group: list[Change]) -> Iterator[str]:
+def rows_of(group: list[BehaviourChange]) -> Iterator[str]:
     first = group[0]
     who = [change.asks + (f", from {' or '.join(change.clients)}" if change.clients else "") for change in group]
     shown = who[:SHOWN] + ([f"… and {len(who) - SHOWN} more"] if len(who) > SHOWN else [])

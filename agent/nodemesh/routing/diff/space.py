@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..decision import Decision
-from ..match import Row, TextMatch, VirtualHost
+from ..match import MatchRow, TextMatch, VirtualHost
 from ..request import Request
 from .domain import AUTHORITIES, PATH, SCHEMES, Domain, Part, apply, blank, part_of
 
@@ -17,7 +17,7 @@ class Rows:
     """One side's rows in their order, the last being what is left: the host's answer where no row matches."""
 
     def __init__(self, host: VirtualHost | Decision, space: Space) -> None:
-        self.rows: list[Row] = rows_of(host) if isinstance(host, VirtualHost) else []
+        self.rows: list[MatchRow] = rows_of(host) if isinstance(host, VirtualHost) else []
         self.otherwise = host.otherwise if isinstance(host, VirtualHost) else host
         self.wanted: list[Wanted] = [*(space.wanted(row) for row in self.rows), {}]
         self.keys = [frozenset(wanted.items()) for wanted in self.wanted]
@@ -92,7 +92,7 @@ class Space:
     def unsampled(self) -> list[str]:
         return [text for domain in self._domains.values() for text in domain.unsampled]
 
-    def wanted(self, row: Row) -> dict[Part, int]:
+    def wanted(self, row: MatchRow) -> dict[Part, int]:
         found: dict[Part, int] = {}
         if row.uri is not None:
             found[PATH] = self._domains[PATH].of_text(row.uri)
@@ -114,5 +114,5 @@ class Space:
         return request
 
 
-def rows_of(host: VirtualHost) -> list[Row]:
+def rows_of(host: VirtualHost) -> list[MatchRow]:
     return [row for block in host.blocks for row in block.rows]

@@ -12,7 +12,6 @@ from ..decision import (
     Cluster,
     Cors,
     Decision,
-    Destination,
     DirectResponse,
     Failure,
     Fault,
@@ -21,6 +20,7 @@ from ..decision import (
     Retry,
     Rewrite,
     Route,
+    WeightedCluster,
 )
 
 #: The aspects by name, `to` being where it goes.
@@ -84,7 +84,7 @@ class Teller:
             return parts[0][1]
         return ", ".join(f"{percent:g} % {name}" for percent, name in parts) or "nowhere"
 
-    def _destination(self, destination: Destination) -> str:
+    def _destination(self, destination: WeightedCluster) -> str:
         if destination.instead is not None:
             return self._where(destination.instead)
         if destination.cluster is None:
@@ -130,7 +130,7 @@ class Teller:
         to = self._cluster(mirror.cluster) if mirror.cluster is not None else f"nowhere ({mirror.cluster_name})"
         return to if mirror.percent == 100 else f"{mirror.percent:g} % to {to}"
 
-    def _of_destination(self, destination: Destination) -> Iterator[tuple[str, str]]:
+    def _of_destination(self, destination: WeightedCluster) -> Iterator[tuple[str, str]]:
         cluster = destination.cluster
         if cluster is None:
             return

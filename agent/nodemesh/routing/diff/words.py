@@ -14,14 +14,14 @@ from ..match import (
     SEGMENTS,
     WITHOUT,
     Check,
-    Row,
+    MatchRow,
     TextMatch,
 )
 
 FOLDED = (5, 6)
 
 
-def words_of(row: Row | None) -> list[str]:
+def words_of(row: MatchRow | None) -> list[str]:
     """A phrase for each condition."""
     if row is None:
         return []
@@ -55,7 +55,7 @@ def pattern(match: TextMatch) -> str:
     return f"{text} (any case)" if match.kind in FOLDED else text
 
 
-def class_of(old: Row | None, new: Row | None, rest: bool, what: str = "requests") -> str:
+def class_of(old: MatchRow | None, new: MatchRow | None, rest: bool, what: str = "requests") -> str:
     """The class of requests that two rows share; `rest` where rows before them take some of it."""
     found = [*dict.fromkeys((*words_of(old), *words_of(new)))]
     if not found:

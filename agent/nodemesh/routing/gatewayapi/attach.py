@@ -26,12 +26,12 @@ from .conditions import (
     holds,
     refused,
 )
-from .facts import AllIsWell, Facts
+from .facts import AllIsWell, StatusFacts
 from .grants import Grants
-from .listeners import Judge, Spot, allows_namespace, sets_by_gateway
-from .placement import Placement, Placer, RouteKey, Where, entry_of
+from .listeners import ListenerJudge, ListenerSpot, allows_namespace, sets_by_gateway
+from .placement import Placer, RouteKey, RoutePlacement, Where, entry_of
 from .rivals import PRECEDENCE, Lost, on_listener, on_service
-from .rules import BackendTls, Listener, ListenerRoute, MeshRoute, Route
+from .rules import BackendTls, ListenerRoute, MeshRoute, ResolvedRoute, ServedListener
 from .verdicts import GatewayVerdicts
 
 #: The attributes of a Snapshot that hold routes, the most specific kind first.
@@ -47,33 +47,33 @@ ALL_IS_WELL = AllIsWell()
 Guests = dict[RouteKey, list[tuple[ListenerRoute | MeshRoute, ParentReference]]]
 
 
-class Attached:
+class AttachResult:
     """The result: what is served, and what is to be said of each object (by kind and `namespace/name`)."""
 
-    def __init__(self, snapshot: Snapshot, facts: Facts) -> None:
+    def __init__(self, snapshot: Snapshot, facts: StatusFacts) -> None:
         self.classes: dict[str, tuple[Condition, ...]] = {}
         self.meshes: dict[str, tuple[Condition, ...]] = {}
         self.gateways: dict[str, GatewayVerdict] = {}
         self.sets: dict[str, GatewayVerdict] = {}
         self.parents: dict[RouteKey, tuple[ParentVerdict, ...]] = {}
-        self.listeners: dict[str, Listener] = {}
+        self.listeners: dict[str, ServedListener] = {}
         self.mesh_routes: dict[str, tuple[MeshRoute, ...]] = {}  # by the Service's host
-        self.routes: dict[str, Route] = {}
-        self.spots: dict[str, list[Spot]] = {}  # by Gateway
+        self.routes: dict[str, ResolvedRoute] = {}
+        self.spots: dict[str, list[ListenerSpot]] = {}  # by Gateway
         self.backend_tls: dict[str, tuple[BackendTls, ...]] = {}  # by the Service's host
         self.policies: dict[str, tuple[AncestorVerdict, ...]] = {}  # by BackendTLSPolicy
         self.grants = Grants(snapshot.reference_grants.values())
         # What it was made of, and how far.
         self.snapshot = snapshot
         self.facts = facts
-        self.placements: dict[RouteKey, Placement] = {}
+        self.placements: dict[RouteKey, RoutePlacement] = {}
         self.guests: dict[Where, Guests] = {}
         self.lost: dict[Where, Lost] = {}
         self.winners: dict[Where, frozenset[str]] = {}  # keys of routes in the tables
         self.readers: dict[str, set[RouteKey]] = {}  # by the host of a service that they look at
         self.policy_reads: ServiceReads = {}
 
-    def successor(self, snapshot: Snapshot) -> Attached:
+    def successor(self, snapshot: Snapshot) -> AttachResult:
         """The same, to be changed where the snapshot has changed."""
         after = copy.copy(self)
         after.snapshot = snapshot
@@ -84,7 +84,7 @@ class Attached:
             setattr(after, name, dict(getattr(self, name)))
         return after
 
-    def ground_holds(self, snapshot: Snapshot, facts: Facts) -> bool:
+    def ground_holds(self, snapshot: Snapshot, facts: StatusFacts) -> bool:
         """Whether all listeners are the same, and what routes may name."""
         before = self.snapshot
         same = all(getattr(snapshot, name) is getattr(before, name) for name in GROUND)
@@ -114,11 +114,11 @@ class Attached:
         return found
 
 
-def attach(snapshot: Snapshot, facts: Facts = ALL_IS_WELL, previous: Attached | None = None) -> Attached:
+def attach(snapshot: Snapshot, facts: StatusFacts = ALL_IS_WELL, previous: AttachResult | None = None) -> AttachResult:
     """What of `previous` is the same is taken over; all of it where nothing has changed that it depends on."""
     if previous is None or not previous.ground_holds(snapshot, facts):
         known = previous.placements if previous is not None else {}
-        return Attachment(snapshot, facts, Attached(snapshot, facts), known).whole()
+        return Attachment(snapshot, facts, AttachResult(snapshot, facts), known).whole()
     changed = previous.changed_routes(snapshot)
     if not changed and previous.policies_hold(snapshot):
         previous.snapshot = snapshot  # nothing that is said depends on it, and the next one is compared with this
@@ -130,17 +130,19 @@ class Attachment:
     """One run over a snapshot. `known` are former placements; what `result` shares with a former one is copied before
     it is changed."""
 
-    def __init__(self, snapshot: Snapshot, facts: Facts, result: Attached, known: Mapping[RouteKey, Placement]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, facts: StatusFacts, result: AttachResult, known: Mapping[RouteKey, RoutePlacement]
+    ) -> None:
         self._snapshot = snapshot
         self._facts = facts
         self._result = result
         self._grants = result.grants
         self._known = known
-        self._spots: dict[Where, Spot] = {}
+        self._spots: dict[Where, ListenerSpot] = {}
         self._touched: set[Where] = set()
         self._copied: set[tuple[int, Where]] = set()
 
-    def whole(self) -> Attached:
+    def whole(self) -> AttachResult:
         self._classes()
         self._gateways()
         self._spots = spots_of(self._result)
@@ -150,7 +152,7 @@ class Attachment:
         self._policies()
         return self._result
 
-    def again(self, changed: set[RouteKey], before: Attached) -> Attached:
+    def again(self, changed: set[RouteKey], before: AttachResult) -> AttachResult:
         result = self._result
         self._spots = spots_of(result)
         self._change(changed)
@@ -165,7 +167,7 @@ class Attachment:
             self._policies()
         return result
 
-    def _verdicts(self, spots: dict[str, list[Spot]]) -> None:
+    def _verdicts(self, spots: dict[str, list[ListenerSpot]]) -> None:
         counts = {where: len(self._result.guests.get(where, ())) for where in self._spots}
         said = GatewayVerdicts(self._snapshot, self._facts, self._grants, spots, counts)
         self._result.gateways |= said.gateways
@@ -219,7 +221,7 @@ class Attachment:
                 conditions = (refused("NotAllowed", text), Condition("Programmed", False, "NotAllowed", text))
                 self._result.sets[item.meta.key] = GatewayVerdict(conditions, ())
         for key, gateway in ours.items():
-            spots = Judge(gateway, self._grants, self._facts).spots(sets[key])
+            spots = ListenerJudge(gateway, self._grants, self._facts).spots(sets[key])
             self._result.spots[key] = spots
 
     # === routes
@@ -243,7 +245,7 @@ class Attachment:
         for key in affected:
             self._finish(key, placements.get(key))
 
-    def _leave(self, key: RouteKey, placement: Placement) -> None:
+    def _leave(self, key: RouteKey, placement: RoutePlacement) -> None:
         result = self._result
         for place in placement.places:
             self._touched.add(place.where)
@@ -255,7 +257,7 @@ class Attachment:
                 del result.readers[host]
                 self._copied.discard((id(result.readers), host))
 
-    def _enter(self, key: RouteKey, placement: Placement) -> None:
+    def _enter(self, key: RouteKey, placement: RoutePlacement) -> None:
         result = self._result
         for place in placement.places:
             self._touched.add(place.where)
@@ -297,10 +299,10 @@ class Attachment:
         result.winners[where], result.lost[where] = keys, lost
         return turned
 
-    def _serve(self, spot: Spot, routes: tuple[ListenerRoute, ...]) -> None:
+    def _serve(self, spot: ListenerSpot, routes: tuple[ListenerRoute, ...]) -> None:
         if not spot.valid:
             return
-        listener = Listener(
+        listener = ServedListener(
             gateway=spot.gateway,
             owner=spot.owner,
             name=spot.listener.name,
@@ -315,7 +317,7 @@ class Attachment:
 
     # === what is said
 
-    def _finish(self, key: RouteKey, placement: Placement | None) -> None:
+    def _finish(self, key: RouteKey, placement: RoutePlacement | None) -> None:
         """What the tables have of a route, and what is to be said of it."""
         result = self._result
         for mesh in (False, True):
@@ -329,7 +331,7 @@ class Attachment:
                 result.routes[place.what.key] = placement.resolved[mesh].route
         result.parents[key] = tuple(self._finish_parent(placement, verdict) for verdict in placement.verdicts)
 
-    def _finish_parent(self, placement: Placement, verdict: ParentVerdict) -> ParentVerdict:
+    def _finish_parent(self, placement: RoutePlacement, verdict: ParentVerdict) -> ParentVerdict:
         lost = ""
         for place in placement.places:
             if place.ref == verdict.parent:
@@ -350,11 +352,11 @@ class Attachment:
         return verdict._replace(conditions=tuple(conditions))
 
 
-def spots_of(attached: Attached) -> dict[Where, Spot]:
+def spots_of(attached: AttachResult) -> dict[Where, ListenerSpot]:
     return {spot.name: spot for found in attached.spots.values() for spot in found}
 
 
-def precedence(placement: Placement) -> tuple[int, float, str]:
+def precedence(placement: RoutePlacement) -> tuple[int, float, str]:
     return KINDS.index(placement.item.kind), *placement.age
 
 

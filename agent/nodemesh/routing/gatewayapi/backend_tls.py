@@ -16,9 +16,9 @@ from ..decision import Owner, UpstreamTls
 from . import GATEWAY_CONTROLLER
 from .backends import ServiceReads
 from .conditions import AncestorVerdict, Condition, accepted, refused, resolved, unresolved
-from .facts import Facts
+from .facts import StatusFacts
 from .grants import Grants
-from .rules import BackendTls, Listener, Route
+from .rules import BackendTls, ResolvedRoute, ServedListener
 
 #: Where the system's own authorities stand, to UpstreamTls.
 SYSTEM = "system"
@@ -32,7 +32,11 @@ class BackendPolicies:
     """`tls` has the settings by the Service's host, `said` the verdicts by policy."""
 
     def __init__(
-        self, snapshot: Snapshot, facts: Facts, listeners: Mapping[str, Listener], routes: Mapping[str, Route]
+        self,
+        snapshot: Snapshot,
+        facts: StatusFacts,
+        listeners: Mapping[str, ServedListener],
+        routes: Mapping[str, ResolvedRoute],
     ) -> None:
         self._snapshot = snapshot
         self._facts = facts
@@ -122,7 +126,9 @@ def owner_of(item: Policy) -> Owner:
     return Owner(kind=item.kind, namespace=item.meta.namespace, name=item.meta.name, location=item.location)
 
 
-def gateways_by_host(listeners: Mapping[str, Listener], routes: Mapping[str, Route]) -> dict[str, set[str]]:
+def gateways_by_host(
+    listeners: Mapping[str, ServedListener], routes: Mapping[str, ResolvedRoute]
+) -> dict[str, set[str]]:
     """Which Gateways' routes lead to a Service."""
     found: dict[str, set[str]] = {}
     for listener in listeners.values():
@@ -132,7 +138,7 @@ def gateways_by_host(listeners: Mapping[str, Listener], routes: Mapping[str, Rou
     return found
 
 
-def hosts_of(route: Route) -> Iterator[str]:
+def hosts_of(route: ResolvedRoute) -> Iterator[str]:
     for rule in route.rules:
         for backend in (*rule.backends, *rule.mirrors):
             if backend.host:

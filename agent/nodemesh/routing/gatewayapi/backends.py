@@ -30,7 +30,7 @@ from ...registry.snapshot import Protocol, Service, Snapshot
 from ..decision import Owner, Rule
 from .conditions import Condition, resolved, unresolved
 from .grants import Grants
-from .rules import Route, RouteBackend, RouteRule
+from .rules import ResolvedRoute, RouteBackend, RouteRule
 
 #: What was read of the snapshot's services while a route was resolved: by host what stood there.
 ServiceReads = dict[str, tuple[Service, ...] | None]
@@ -58,7 +58,7 @@ class Resolved:
     def __init__(
         self,
         item: Object[HTTPRouteSpec],
-        route: Route,
+        route: ResolvedRoute,
         references: Condition,
         faults: list[str],
         reads: ServiceReads,
@@ -79,7 +79,7 @@ class Resolved:
         return stands(services, self.reads)
 
 
-class Resolver:
+class BackendResolver:
     """Resolves routes against one snapshot. `mesh`: routes on Services need no grants."""
 
     def __init__(self, snapshot: Snapshot, grants: Grants, *, mesh: bool) -> None:
@@ -118,7 +118,7 @@ class Resolver:
                 )
             )
         hostnames = tuple(getattr(item.spec, "hostnames", ()))
-        route = Route(owner=owner_of(item), created=item.meta.created, hostnames=hostnames, rules=tuple(rules))
+        route = ResolvedRoute(owner=owner_of(item), created=item.meta.created, hostnames=hostnames, rules=tuple(rules))
         references = self._conditions[0] if self._conditions else resolved()
         return Resolved(item, route, references, faults, self._reads, self._grants.version(mesh=self._mesh))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 
-class Facts(Protocol):
+class StatusFacts(Protocol):
     """Known to the agent that writes statuses; keys are `credential_key`s."""
 
     def certificate_fault(self, key: str) -> str:

@@ -21,7 +21,7 @@ from ...config.gatewayapi.routes import HTTPRouteMatch, HTTPRouteRule, PathMatch
 from ...config.meshconfig import MeshConfigSpec
 from ...reasons import Reason
 from ..clusters import seconds
-from ..decision import Cors, HeaderOp, HeaderOps, Redirect, Retry, Rewrite, Rule, Session
+from ..decision import Cors, HeaderOp, HeaderOps, Redirect, Retry, Rewrite, Rule, StickySession
 from ..headers import AUTHORITY_NAMES, FRAMING_NAMES
 from ..policies import retry_of
 
@@ -183,7 +183,7 @@ def percent_of(mirror: HTTPRequestMirrorFilter) -> float:
     return 100.0
 
 
-def session_of(rule: HTTPRouteRule, place: str) -> Session | None:
+def session_of(rule: HTTPRouteRule, place: str) -> StickySession | None:
     """Both spellings; without a name of its own a session is known by the place of its rule."""
     wish = rule.session_persistence
     if wish is None:
@@ -192,9 +192,9 @@ def session_of(rule: HTTPRouteRule, place: str) -> Session | None:
     name = wish.session_name or f"nodemesh-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
     if wish.type is SessionPersistenceType.HEADER:
         header = wish.header.name if wish.header is not None else name
-        return Session(header=header.lower().encode(), limit=limit)
+        return StickySession(header=header.lower().encode(), limit=limit)
     lifetimes = [one.lifetime_type for one in (wish.cookie, wish.cookie_config) if one is not None]
-    return Session(
+    return StickySession(
         cookie=(wish.cookie.name if wish.cookie is not None else name).encode(),
         path=(wish.cookie.path if wish.cookie is not None else "/").encode(),
         limit=limit,

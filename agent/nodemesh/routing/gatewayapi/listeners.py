@@ -23,7 +23,7 @@ from ...registry.snapshot import Namespace
 from ...registry.store import selector_selects
 from ..decision import Owner
 from .conditions import Condition, refused, resolved, unresolved
-from .facts import Facts
+from .facts import StatusFacts
 from .grants import Grants
 
 #: The kinds of routes by protocol.
@@ -42,7 +42,7 @@ FAMILIES = {"HTTP": "HTTP", "HTTPS": "TLS", "TLS": "TLS", "TCP": "TCP", "UDP": "
 NO_CONFLICT = Condition("Conflicted", False, "NoConflicts")
 
 
-class Spot:
+class ListenerSpot:
     """A listener while it is looked at. `conflict` is the reason why another one has its place."""
 
     __slots__ = ("conditions", "conflict", "gateway", "item", "kinds", "listener", "tls", "valid")
@@ -71,7 +71,7 @@ class Spot:
         return self.listener.hostname or ""
 
 
-class Places:
+class ListenerPlaces:
     """Who has which place of a Gateway, by port, family and hostname: there may be as many ListenerSets as tenants
     wish, so that nobody is held against all others."""
 
@@ -80,7 +80,7 @@ class Places:
     def __init__(self) -> None:
         self._hostnames: dict[int, dict[str, set[str]]] = {}
 
-    def take(self, spot: Spot) -> str:
+    def take(self, spot: ListenerSpot) -> str:
         """Give a listener its place; why it cannot have it, empty where it has."""
         family = FAMILIES.get(spot.listener.protocol, "")
         if not family:
@@ -95,34 +95,34 @@ class Places:
         return ""
 
 
-class Judge:
+class ListenerJudge:
     """Looks at the listeners of one Gateway and its sets."""
 
-    def __init__(self, gateway: Object[KubernetesGatewaySpec], grants: Grants, facts: Facts) -> None:
+    def __init__(self, gateway: Object[KubernetesGatewaySpec], grants: Grants, facts: StatusFacts) -> None:
         self.gateway = gateway
         self.grants = grants
         self.facts = facts
 
-    def spots(self, sets: Iterable[Object[ListenerSetSpec]]) -> list[Spot]:
+    def spots(self, sets: Iterable[Object[ListenerSetSpec]]) -> list[ListenerSpot]:
         """All listeners: the Gateway's, then those of its sets, each in the order of precedence."""
         key = self.gateway.meta.key
-        own = [Spot(listener, self.gateway, key) for listener in self.gateway.spec.listeners]
+        own = [ListenerSpot(listener, self.gateway, key) for listener in self.gateway.spec.listeners]
         mark_conflicts(own)
-        places = Places()
+        places = ListenerPlaces()
         for spot in own:
             if not spot.conflict:
                 places.take(spot)
         found = list(own)
         for item in sets:
             for listener in item.spec.listeners:
-                spot = Spot(listener, item, key)
+                spot = ListenerSpot(listener, item, key)
                 spot.conflict = places.take(spot)
                 found.append(spot)
         for spot in found:
             self._judge(spot)
         return found
 
-    def _judge(self, spot: Spot) -> None:
+    def _judge(self, spot: ListenerSpot) -> None:
         listener = spot.listener
         known = KINDS.get(listener.protocol, ())
         wanted = listener.allowed_routes.kinds
@@ -153,7 +153,7 @@ class Judge:
             Condition("Programmed", programmed, "Programmed" if programmed else spot.conflict or "Invalid"),
         )
 
-    def _acceptance(self, spot: Spot) -> Condition:
+    def _acceptance(self, spot: ListenerSpot) -> Condition:
         listener = spot.listener
         if listener.protocol == "UDP":
             return refused("UnsupportedProtocol", UDP_TEXT)
@@ -166,7 +166,7 @@ class Judge:
 
     # === TLS
 
-    def _certificates(self, spot: Spot) -> Condition | None:
+    def _certificates(self, spot: ListenerSpot) -> Condition | None:
         """Why a certificate cannot be used; sets what the server side needs."""
         listener, tls = spot.listener, spot.listener.tls
         if listener.protocol not in ("HTTPS", "TLS"):
@@ -200,7 +200,7 @@ class Judge:
         fault = self.facts.certificate_fault(key)
         return unresolved("InvalidCertificateRef", f"Secret {key}: {fault}") if fault else None
 
-    def _server_tls(self, spot: Spot, names: tuple[str, ...]) -> ServerTLSSettings:
+    def _server_tls(self, spot: ListenerSpot, names: tuple[str, ...]) -> ServerTLSSettings:
         validation = self._validation(spot.listener) if spot.listener.protocol == "HTTPS" else None
         if validation is None:
             return ServerTLSSettings(mode=ServerTLSMode.SIMPLE, credential_names=names)
@@ -231,7 +231,7 @@ class Judge:
             if (key := authority_key(ref, self.gateway.meta.namespace)) and self._authority_fault(ref) is None
         ]
 
-    def _authorities(self, spot: Spot, validation: FrontendValidation) -> Condition | None:
+    def _authorities(self, spot: ListenerSpot, validation: FrontendValidation) -> Condition | None:
         if self.authorities(validation):
             return None
         faults = [fault for ref in validation.ca_certificate_refs if (fault := self._authority_fault(ref))]
@@ -258,7 +258,7 @@ def authority_key(ref: ObjectReference, namespace: str) -> str:
     return f"configmap://{place}" if ref.kind == "ConfigMap" else place
 
 
-def conflict_of(one: Spot, other: Spot) -> str:
+def conflict_of(one: ListenerSpot, other: ListenerSpot) -> str:
     """Why two listeners cannot both be served; empty where they can."""
     if one.listener.port != other.listener.port:
         return ""
@@ -270,7 +270,7 @@ def conflict_of(one: Spot, other: Spot) -> str:
     return "HostnameConflict" if one.hostname == other.hostname else ""
 
 
-def mark_conflicts(spots: Sequence[Spot]) -> None:
+def mark_conflicts(spots: Sequence[ListenerSpot]) -> None:
     """Inside one Gateway nobody wins."""
     for index, one in enumerate(spots):
         for other in spots[index + 1 :]:

@@ -11,11 +11,11 @@ from ...config.kinds import ISTIO_GROUP
 from ...config.meta import Object
 from ...registry.snapshot import Resolution, Service, Snapshot
 from . import GATEWAY_CONTROLLER, MESH_CONTROLLER
-from .backends import Resolved, Resolver, ServiceReads
+from .backends import BackendResolver, Resolved, ServiceReads
 from .conditions import Condition, ParentVerdict, accepted, refused
 from .grants import Grants
 from .hosts import intersection
-from .listeners import UDP_TEXT, Spot, allows_namespace
+from .listeners import UDP_TEXT, ListenerSpot, allows_namespace
 from .rules import ListenerRoute, MeshRoute
 
 #: A route by its kind and `namespace/name`.
@@ -24,7 +24,7 @@ RouteKey = tuple[str, str]
 Where = tuple[str, str, str] | str
 
 
-class Place(NamedTuple):
+class RoutePlace(NamedTuple):
     """A route on a listener or a Service, by one of its parentRefs."""
 
     where: Where
@@ -32,7 +32,7 @@ class Place(NamedTuple):
     ref: ParentReference
 
 
-class Placement:
+class RoutePlacement:
     """What became of one route. It holds as long as the object, the services in `reads` and what stands in Gateways,
     grants and namespaces are the same."""
 
@@ -41,7 +41,7 @@ class Placement:
     def __init__(self, item: Object[Any]) -> None:
         self.item = item
         self.verdicts: list[ParentVerdict] = []
-        self.places: list[Place] = []
+        self.places: list[RoutePlace] = []
         self.resolved: dict[bool, Resolved] = {}  # by whether it is of the mesh
         self.reads: ServiceReads = {}
         self.entries: set[str] = set()  # ServiceEntries among the parents, whose hosts are looked for
@@ -67,24 +67,24 @@ class Placer:
         self,
         snapshot: Snapshot,
         grants: Grants,
-        spots: Mapping[str, list[Spot]],
-        known: Mapping[RouteKey, Placement],
+        spots: Mapping[str, list[ListenerSpot]],
+        known: Mapping[RouteKey, RoutePlacement],
     ) -> None:
         self._snapshot = snapshot
         self._grants = grants
         self._own = {key: [spot for spot in found if spot.item.kind == "Gateway"] for key, found in spots.items()}
-        self._by_set: dict[str, list[Spot]] = {}
+        self._by_set: dict[str, list[ListenerSpot]] = {}
         for found in spots.values():
             for spot in found:
                 if spot.item.kind == "ListenerSet":
                     self._by_set.setdefault(spot.item.meta.key, []).append(spot)
         self._known = known
         self._entries: dict[str, list[str]] | None = None  # the hosts of each ServiceEntry, where a route names one
-        self._now = Placement(None)  # type: ignore[arg-type]  # the one at hand
+        self._now = RoutePlacement(None)  # type: ignore[arg-type]  # the one at hand
 
-    def place(self, item: Object[Any]) -> Placement:
+    def place(self, item: Object[Any]) -> RoutePlacement:
         """None of the parents may be ours: then nothing is said."""
-        now = self._now = Placement(item)
+        now = self._now = RoutePlacement(item)
         for ref in item.spec.parent_refs:
             namespace = ref.namespace or item.meta.namespace
             key = f"{namespace}/{ref.name}"
@@ -112,7 +112,7 @@ class Placer:
                     self._entries.setdefault(entry, []).append(host)
         return self._entries.get(key, [])
 
-    def _at_listeners(self, item: Object[Any], ref: ParentReference, spots: list[Spot]) -> ParentVerdict:
+    def _at_listeners(self, item: Object[Any], ref: ParentReference, spots: list[ListenerSpot]) -> ParentVerdict:
         """The listeners of a Gateway or a ListenerSet that the route attaches to."""
         fitting = [
             spot
@@ -139,13 +139,13 @@ class Placer:
             found = True
             if spot.valid:
                 place = ListenerRoute(key=key, kind=item.kind, hosts=tuple(dict.fromkeys(meetings)))
-                self._now.places.append(Place(spot.name, place, ref))
+                self._now.places.append(RoutePlace(spot.name, place, ref))
         if not found:
             text = "no hostname of the route is one of a listener"
             return ParentVerdict(ref, GATEWAY_CONTROLLER, (refused("NoMatchingListenerHostname", text), references))
         return ParentVerdict(ref, GATEWAY_CONTROLLER, (accepted(), references))
 
-    def _allows(self, spot: Spot, item: Object[Any]) -> bool:
+    def _allows(self, spot: ListenerSpot, item: Object[Any]) -> bool:
         allowed = spot.listener.allowed_routes.namespaces
         return item.kind in spot.kinds and allows_namespace(
             allowed.from_, allowed.selector, spot.item.meta.namespace, item.meta.namespace, self._snapshot.namespaces
@@ -171,7 +171,7 @@ class Placer:
                 namespace=item.meta.namespace,
                 port=ref.port or (named if ref.section_name else 0),
             )
-            self._now.places.append(Place(host, place, ref))
+            self._now.places.append(RoutePlace(host, place, ref))
         condition = accepted() if attached else trouble
         return ParentVerdict(ref, MESH_CONTROLLER, (condition, references))
 
@@ -197,7 +197,7 @@ class Placer:
             if known is not None and same and known.holds(item, self._snapshot):
                 found = known
             else:
-                found = Resolver(self._snapshot, self._grants, mesh=mesh).route(item)
+                found = BackendResolver(self._snapshot, self._grants, mesh=mesh).route(item)
             self._now.resolved[mesh] = found
         return found
 

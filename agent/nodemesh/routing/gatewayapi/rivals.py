@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...config.gatewayapi.common import ParentReference
-from .placement import Placement, RouteKey
+from .placement import RouteKey, RoutePlacement
 from .rules import ListenerRoute, MeshRoute
 
 #: The order of kinds on one port of a Service.
@@ -16,7 +16,7 @@ Lost = dict[tuple[RouteKey, ParentReference], str]
 
 
 def on_listener(
-    places: Iterable[tuple[Placement, ListenerRoute, ParentReference]],
+    places: Iterable[tuple[RoutePlacement, ListenerRoute, ParentReference]],
 ) -> tuple[tuple[ListenerRoute, ...], Lost]:
     """On one host of one listener HTTPRoutes and GRPCRoutes are not mixed: the kind of the oldest stays."""
     places = list(places)
@@ -35,7 +35,9 @@ def on_listener(
     return tuple(kept), lost
 
 
-def on_service(places: Iterable[tuple[Placement, MeshRoute, ParentReference]]) -> tuple[tuple[MeshRoute, ...], Lost]:
+def on_service(
+    places: Iterable[tuple[RoutePlacement, MeshRoute, ParentReference]],
+) -> tuple[tuple[MeshRoute, ...], Lost]:
     """On one port of a Service the most specific kind counts, among the routes of one namespace."""
     places = list(places)
     kept, lost = [], Lost()

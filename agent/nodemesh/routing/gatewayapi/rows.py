@@ -10,20 +10,19 @@ from ...config.gatewayapi.routes import HTTPRouteMatch, MatchType, PathMatchType
 from ...config.virtualservice import PortSelector, StringMatch
 from ...reasons import Reason
 from ..clusters import seconds
-from ..decision import Cluster, Decision, Destination, Failure, Mirror, Route, Rule
-from ..match import HEADER, METHOD, PREFIX, QUERY, SEGMENTS, Check, Row, TextMatch
+from ..decision import Cluster, Decision, Failure, Mirror, Route, Rule, WeightedCluster
+from ..match import HEADER, METHOD, PREFIX, QUERY, SEGMENTS, Check, MatchRow, TextMatch
 from ..routes import RouteBuilder, is_hashed
 from ..streams import ConnectionRow
 from . import filters
-from .rules import Route as RouteTable
-from .rules import RouteBackend, RouteRule
+from .rules import ResolvedRoute, RouteBackend, RouteRule
 
 HTTP_KINDS = frozenset({"HTTPRoute", "GRPCRoute"})
 
 Rank = tuple[int, int, int, int, int, float, str, int, int]
 
 
-def rank_of(match: HTTPRouteMatch, route: RouteTable, rule: int, place: int) -> Rank:
+def rank_of(match: HTTPRouteMatch, route: ResolvedRoute, rule: int, place: int) -> Rank:
     """The smaller, the earlier: exact path, longest prefix, a method, most headers, most parameters, the oldest route,
     its name, its order (HTTPRouteRule's matches in the specification). Expressions come after prefixes, as in Istio."""
     order, length = 2, 0
@@ -36,7 +35,7 @@ def rank_of(match: HTTPRouteMatch, route: RouteTable, rule: int, place: int) -> 
     return order, -length, method, -len(match.headers), -len(match.query_params), created, key, rule, place
 
 
-def ranked(routes: Iterable[RouteTable]) -> list[tuple[Rank, HTTPRouteMatch, RouteRule]]:
+def ranked(routes: Iterable[ResolvedRoute]) -> list[tuple[Rank, HTTPRouteMatch, RouteRule]]:
     """Every match of all routes, in the order in which they are tried."""
     found: list[tuple[Rank, HTTPRouteMatch, RouteRule]] = []
     for route in routes:
@@ -47,11 +46,11 @@ def ranked(routes: Iterable[RouteTable]) -> list[tuple[Rank, HTTPRouteMatch, Rou
     return found
 
 
-def http_rows(builder: RouteBuilder, routes: Iterable[RouteTable]) -> tuple[Row, ...]:
+def http_rows(builder: RouteBuilder, routes: Iterable[ResolvedRoute]) -> tuple[MatchRow, ...]:
     """Those behind a row that matches everything are out of reach."""
-    rows: list[Row] = []
+    rows: list[MatchRow] = []
     for rank, match, rule in ranked(routes):
-        rows.append(Row(path_match(match), checks_of(match), http_decision(builder, rule, match), rank[-1]))
+        rows.append(MatchRow(path_match(match), checks_of(match), http_decision(builder, rule, match), rank[-1]))
         if rows[-1].matches_all:
             break
     return tuple(rows)
@@ -125,21 +124,21 @@ def http_decision(builder: RouteBuilder, rule: RouteRule, match: HTTPRouteMatch)
     )
 
 
-def destination_of(builder: RouteBuilder, rule: RouteRule, place: int, match: HTTPRouteMatch) -> Destination:
+def destination_of(builder: RouteBuilder, rule: RouteRule, place: int, match: HTTPRouteMatch) -> WeightedCluster:
     """One backend with its share and its own filters."""
     backend, spec = rule.backends[place], rule.spec.backend_refs[place]
     if backend.fault:
-        return Destination(cluster=None, cluster_name="", weight=backend.weight, instead=failure(rule.rule))
+        return WeightedCluster(cluster=None, cluster_name="", weight=backend.weight, instead=failure(rule.rule))
     response = filters.find(spec.filters, "response_header_modifier")
     response_headers = filters.header_changes(response.response_header_modifier if response is not None else None)
     redirect = filters.find(spec.filters, "request_redirect")
     if redirect is not None and redirect.request_redirect is not None:
         name = rule.spec.name or ""
         instead = filters.redirect_of(redirect.request_redirect, match, name, rule.rule, response_headers)
-        return Destination(cluster=None, cluster_name="", weight=backend.weight, instead=instead)
+        return WeightedCluster(cluster=None, cluster_name="", weight=backend.weight, instead=instead)
     cluster, name = target_of(builder, rule, backend)
     request = filters.find(spec.filters, "request_header_modifier")
-    return Destination(
+    return WeightedCluster(
         cluster=cluster,
         cluster_name=name,
         weight=backend.weight,
@@ -171,7 +170,7 @@ def mirrors_of(
     return tuple(found)
 
 
-def connection_row(builder: RouteBuilder, route: RouteTable, names: tuple[str, ...]) -> ConnectionRow:
+def connection_row(builder: RouteBuilder, route: ResolvedRoute, names: tuple[str, ...]) -> ConnectionRow:
     """A TLSRoute or TCPRoute; the share of a backend that is not there is refused."""
     rule = route.rules[0]
     found = []
@@ -179,7 +178,7 @@ def connection_row(builder: RouteBuilder, route: RouteTable, names: tuple[str, .
         if not backend.weight:
             continue
         cluster, name = (None, "") if backend.fault else target_of(builder, rule, backend)
-        found.append(Destination(cluster=cluster, cluster_name=name, weight=backend.weight))
+        found.append(WeightedCluster(cluster=cluster, cluster_name=name, weight=backend.weight))
     decision: Decision = failure(rule.rule)
     if any(entry.cluster is not None for entry in found):
         total = sum(entry.weight for entry in found)

@@ -35,7 +35,7 @@ class RouteRule(RoutePart, frozen=True, kw_only=True):
     fault: str = ""
 
 
-class Route(RoutePart, frozen=True, kw_only=True):
+class ResolvedRoute(RoutePart, frozen=True, kw_only=True):
     """A route of any kind; one for connections has rules of which the backends count alone."""
 
     owner: Owner
@@ -74,7 +74,7 @@ class BackendTls(RoutePart, frozen=True, kw_only=True):
     section: str = ""
 
 
-class Listener(RoutePart, frozen=True, kw_only=True):
+class ServedListener(RoutePart, frozen=True, kw_only=True):
     """A listener that is served. `gateway` is `namespace/name`; `owner` the Gateway or ListenerSet that it stands in.
     `client_pair` is the `credential_key` of the certificate that is shown to backends."""
 

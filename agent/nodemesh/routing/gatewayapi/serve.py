@@ -6,10 +6,10 @@ from ...reasons import Reason
 from ...registry.snapshot import Protocol
 from ..client import Client
 from ..decision import Decision, Failure, Rule
-from ..gateways import NO_HOST, Exposed, GatewayServer
+from ..gateways import NO_HOST, GatewayServer, ServerHost
 from ..lookup import Lookup
 from ..match import VirtualHost
-from ..memo import Memo
+from ..memo import TablesMemo
 from ..names import strip_port
 from ..request import Request
 from ..routes import Clusters, RouteBuilder
@@ -20,7 +20,7 @@ from . import GATEWAY_NAME_LABEL
 from .hosts import best, host_covers, specificity
 from .names import label_value
 from .rows import HTTP_KINDS, connection_row, http_rows
-from .rules import Listener, ListenerRoute, Route
+from .rules import ListenerRoute, ResolvedRoute, ServedListener
 
 #: How many different Host headers and server names are remembered: they come from outside and may be anything.
 MAX_REMEMBERED = 8192
@@ -29,7 +29,7 @@ MAX_REMEMBERED = 8192
 MISDIRECTED = Failure(reason=Reason.MISDIRECTED, status=421)
 
 
-def serves(listener: Listener, client: Client) -> bool:
+def serves(listener: ServedListener, client: Client) -> bool:
     """Whether a workload is one of the Gateway's: by its label (GEP-1762)."""
     namespace, _, name = listener.gateway.partition("/")
     return (
@@ -50,7 +50,9 @@ class ListenerRoutes:
         self._scope = scope
         self._clusters = clusters
         self.listeners = tuple((key, entry) for key, entry in tables.listeners.items() if serves(entry, client))
-        self._hosts: Memo[tuple[str, str], VirtualHost] = Memo(tables, before._hosts if before is not None else None)
+        self._hosts: TablesMemo[tuple[str, str], VirtualHost] = TablesMemo(
+            tables, before._hosts if before is not None else None
+        )
         self._by_request: dict[tuple[int, str, bytes, bool], VirtualHost | Decision] = {}
         self._connections: dict[str, ConnectionRules] = {}
 
@@ -60,7 +62,7 @@ class ListenerRoutes:
     def has(self, port: int) -> bool:
         return any(listener.port == port for _, listener in self.listeners)
 
-    def _at(self, port: int, name: str) -> tuple[str, Listener] | None:
+    def _at(self, port: int, name: str) -> tuple[str, ServedListener] | None:
         """The listener with the most specific host for a name."""
         fitting = [entry for entry in self.listeners if entry[1].port == port and host_covers(entry[1].hostname, name)]
         return max(fitting, key=lambda entry: specificity(entry[1].hostname), default=None)
@@ -98,14 +100,14 @@ class ListenerRoutes:
                 return MISDIRECTED
         return self._virtual_host(*found, name) or NO_HOST
 
-    def answering(self, port: int, authority: bytes) -> tuple[str | None, list[Route]]:
+    def answering(self, port: int, authority: bytes) -> tuple[str | None, list[ResolvedRoute]]:
         """The host that a request falls to, and the routes that answer for it."""
         name = strip_port(authority.decode("latin-1"))
         found = self._at(port, name)
         domain, places = domain_of(found[1], name) if found is not None else (None, [])
         return domain, [self._tables.routes[place.key] for place in places if domain in place.hosts]
 
-    def _virtual_host(self, key: str, listener: Listener, name: str) -> VirtualHost | None:
+    def _virtual_host(self, key: str, listener: ServedListener, name: str) -> VirtualHost | None:
         """The rules of the most specific host of a listener's routes."""
         domain, places = domain_of(listener, name)
         if domain is None:
@@ -121,7 +123,7 @@ class ListenerRoutes:
         lookup.reads.append(("listeners", key, listener))
         return self._hosts.keep((key, domain), VirtualHost(domain, http_rows(builder, routes), missing), lookup.reads)
 
-    def _builder(self, key: str, listener: Listener) -> RouteBuilder:
+    def _builder(self, key: str, listener: ServedListener) -> RouteBuilder:
         lookup = Lookup(self._tables, self._client, self._scope, (listener.gateway,), (key, listener))
         return RouteBuilder(lookup, self._clusters)
 
@@ -140,13 +142,13 @@ class ListenerRoutes:
         rules = self._rules(*found)
         return rules.tls(strip_port(sni), "") if sni else rules.tcp("")
 
-    def _rules(self, key: str, listener: Listener) -> ConnectionRules:
+    def _rules(self, key: str, listener: ServedListener) -> ConnectionRules:
         known = self._connections.get(key)
         if known is not None:
             return known
         builder = self._builder(key, listener)
-        named: list[tuple[str, Route]] = []
-        plain: list[Route] = []
+        named: list[tuple[str, ResolvedRoute]] = []
+        plain: list[ResolvedRoute] = []
         for place in listener.routes:
             route = builder.lookup.route(place.key)
             if place.kind == "TLSRoute":
@@ -164,17 +166,17 @@ class ListenerRoutes:
         return rules
 
 
-def domain_of(listener: Listener, name: str) -> tuple[str | None, list[ListenerRoute]]:
+def domain_of(listener: ServedListener, name: str) -> tuple[str | None, list[ListenerRoute]]:
     """The most specific host of a listener's routes for HTTP that takes a name, and all of these routes."""
     places = [route for route in listener.routes if route.kind in HTTP_KINDS]
     return best({host for route in places for host in route.hosts}, name), places
 
 
-def server_of(listener: Listener) -> GatewayServer:
+def server_of(listener: ServedListener) -> GatewayServer:
     return GatewayServer(
         port=listener.port,
         protocol=Protocol(listener.protocol),
-        hosts=(Exposed("*", listener.hostname or "*", listener.gateway),),
+        hosts=(ServerHost("*", listener.hostname or "*", listener.gateway),),
         tls=listener.tls,
         credential_namespace=listener.owner.namespace,
         gateway=listener.gateway,

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from ..request import Request
 from ..trace import Recorder, shown
 from .rows import checks_of, path_match, ranked
-from .rules import Route
+from .rules import ResolvedRoute
 
 
-def trace_routes(recorder: Recorder, routes: Iterable[Route], request: Request) -> bool:
+def trace_routes(recorder: Recorder, routes: Iterable[ResolvedRoute], request: Request) -> bool:
     """Up to the first match that holds, as the data path does; whether one does."""
     for _, match, rule in ranked(routes):
         owner = rule.rule.owner
@@ -35,7 +35,7 @@ def trace_routes(recorder: Recorder, routes: Iterable[Route], request: Request) 
     return False
 
 
-def told(recorder: Recorder, routes: Iterable[Route], where: str) -> None:
+def told(recorder: Recorder, routes: Iterable[ResolvedRoute], where: str) -> None:
     """Which routes count, the oldest first."""
     for route in sorted(routes, key=lambda entry: entry.age):
         recorder.note(f"{route.owner} {where}", True, route.owner.location)

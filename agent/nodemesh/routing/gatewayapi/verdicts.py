@@ -10,9 +10,9 @@ from ...config.meta import Object
 from ...registry.snapshot import Snapshot
 from .backend_tls import client_certificate, client_pair
 from .conditions import Condition, GatewayVerdict, ListenerVerdict, accepted, find, holds, refused
-from .facts import Facts
+from .facts import StatusFacts
 from .grants import Grants
-from .listeners import Spot
+from .listeners import ListenerSpot
 from .placement import Where
 
 
@@ -22,9 +22,9 @@ class GatewayVerdicts:
     def __init__(
         self,
         snapshot: Snapshot,
-        facts: Facts,
+        facts: StatusFacts,
         grants: Grants,
-        spots: Mapping[str, list[Spot]],
+        spots: Mapping[str, list[ListenerSpot]],
         counts: Mapping[Where, int],
     ) -> None:
         self._facts = facts
@@ -35,8 +35,8 @@ class GatewayVerdicts:
         for key, found in spots.items():
             self._judge(snapshot.kubernetes_gateways[key], found)
 
-    def _judge(self, item: Object[Any], spots: list[Spot]) -> None:
-        sets: dict[str, list[Spot]] = {}
+    def _judge(self, item: Object[Any], spots: list[ListenerSpot]) -> None:
+        sets: dict[str, list[ListenerSpot]] = {}
         own = [spot for spot in spots if spot.item.kind == "Gateway"]
         for spot in spots:
             if spot.item.kind == "ListenerSet":
@@ -50,7 +50,7 @@ class GatewayVerdicts:
             tuple(self._gateway_conditions(item, own)), tuple(map(self._listener_verdict, own)), good_sets
         )
 
-    def _set_verdict(self, spots: list[Spot]) -> GatewayVerdict:
+    def _set_verdict(self, spots: list[ListenerSpot]) -> GatewayVerdict:
         good = [spot for spot in spots if holds(spot.conditions, "Programmed")]
         listeners = tuple(map(self._listener_verdict, spots))
         if not good:
@@ -60,7 +60,7 @@ class GatewayVerdicts:
         reason = "Accepted" if len(good) == len(spots) else "ListenersNotValid"
         return GatewayVerdict((accepted(reason), Condition("Programmed", True, "Programmed")), listeners)
 
-    def _gateway_conditions(self, item: Object[Any], spots: list[Spot]) -> Iterator[Condition]:
+    def _gateway_conditions(self, item: Object[Any], spots: list[ListenerSpot]) -> Iterator[Condition]:
         good = [spot for spot in spots if spot.valid]
         infrastructure = item.spec.infrastructure
         unsupported = [one.type for one in item.spec.addresses if one.type not in ("IPAddress", "Hostname")]
@@ -78,7 +78,7 @@ class GatewayVerdicts:
         yield from self._programmed(item, verdict, spots)
         yield from self._frontend(item)
 
-    def _programmed(self, item: Object[Any], verdict: Condition, spots: list[Spot]) -> Iterator[Condition]:
+    def _programmed(self, item: Object[Any], verdict: Condition, spots: list[ListenerSpot]) -> Iterator[Condition]:
         addresses = self._facts.addresses
         if not verdict.status:
             yield Condition("Programmed", False, "Invalid", verdict.message)
@@ -122,6 +122,6 @@ class GatewayVerdicts:
             text = "clients without a valid certificate are let in (AllowInsecureFallback)"
             yield Condition("InsecureFrontendValidationMode", True, "ConfigurationChanged", text)
 
-    def _listener_verdict(self, spot: Spot) -> ListenerVerdict:
+    def _listener_verdict(self, spot: ListenerSpot) -> ListenerVerdict:
         kinds = tuple((GROUP, kind) for kind in spot.kinds if kind != "UDPRoute")
         return ListenerVerdict(spot.listener.name, kinds, self._counts[spot.name], spot.conditions)

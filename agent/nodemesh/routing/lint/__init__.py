@@ -12,14 +12,14 @@ from ...registry.snapshot import Snapshot
 from ..compile import compile_tables
 from ..tables import Tables
 from . import conflicts, gateways, hosts, ownership, regexes, routes, services, telemetries
-from .findings import Findings
+from .findings import LintFindings
 
 
 def lint(snapshot: Snapshot, tables: Tables | None = None, *, live: bool = False) -> tuple[Problem, ...]:
     """All findings across objects, in the order of their places. Checks against the registry are left out where it is
     empty: then only rules were given, and every host would be unknown. `tables` are the snapshot's, where they are at
     hand. Whether a service has endpoints is looked at where it is `live`: files mostly come without."""
-    findings = Findings(snapshot, tables if tables is not None else compile_tables(snapshot), live)
+    findings = LintFindings(snapshot, tables if tables is not None else compile_tables(snapshot), live)
     conflicts.check(findings)
     gateways.check(findings)
     routes.check(findings)

@@ -9,10 +9,10 @@ from ..delegates import merge_route
 from ..names import MESH_GATEWAY, is_visible
 from ..tables import VirtualService
 from ..virtualservices import delegate_key, resolved_route
-from .findings import Findings
+from .findings import LintFindings
 
 
-def check(findings: Findings) -> None:
+def check(findings: LintFindings) -> None:
     check_virtual_services(findings)
     check_policies(findings)
     for item in findings.snapshot.virtual_services.values():
@@ -20,7 +20,7 @@ def check(findings: Findings) -> None:
         check_delegates(findings, item)
 
 
-def check_virtual_services(findings: Findings) -> None:
+def check_virtual_services(findings: LintFindings) -> None:
     """In the mesh the oldest VirtualService of a host alone counts."""
     tables, snapshot = findings.tables, findings.snapshot
     for host, keys in tables.virtual_hosts.items():
@@ -52,7 +52,7 @@ def host_path(item: Object[VirtualServiceSpec], compiled: VirtualService, host: 
     return ("spec", "hosts", index) if index < len(item.spec.hosts) else ("spec", "hosts")
 
 
-def check_policies(findings: Findings) -> None:
+def check_policies(findings: LintFindings) -> None:
     """Of several DestinationRules of a host and namespace only the oldest one's trafficPolicy and the first definition
     of each subset count."""
     for rules in findings.tables.destination_rules.values():
@@ -73,7 +73,7 @@ def check_policies(findings: Findings) -> None:
                         findings.warn("subset-ignored", item, ("spec", "subsets", index), message)
 
 
-def check_weights(findings: Findings, item: Object[VirtualServiceSpec]) -> None:
+def check_weights(findings: LintFindings, item: Object[VirtualServiceSpec]) -> None:
     for kind in ("http", "tls", "tcp"):
         for index, rule in enumerate(getattr(item.spec, kind)):
             if len(rule.route) < 2:
@@ -85,7 +85,7 @@ def check_weights(findings: Findings, item: Object[VirtualServiceSpec]) -> None:
                     findings.warn("no-weight", item, (*path, "weight") if entry.weight == 0 else path, message)
 
 
-def check_delegates(findings: Findings, item: Object[VirtualServiceSpec]) -> None:
+def check_delegates(findings: LintFindings, item: Object[VirtualServiceSpec]) -> None:
     """Rules that vanish because their delegate is missing, hidden, or matches nothing of what the root lets through."""
     mesh = findings.tables.mesh
     namespace, objects = item.meta.namespace, findings.snapshot.virtual_services

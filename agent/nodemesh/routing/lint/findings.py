@@ -19,7 +19,7 @@ def known_hosts(tables: Tables, host: str) -> list[str]:
     return exact + [known for known in tables.wildcard_services if covers(known, host)]
 
 
-class Findings:
+class LintFindings:
     __slots__ = ("live", "problems", "snapshot", "tables")
 
     def __init__(self, snapshot: Snapshot, tables: Tables, live: bool) -> None:

@@ -7,10 +7,10 @@ from ...config.meta import Object
 from ...config.virtualservice import VirtualServiceSpec
 from ...registry.services import selects
 from ..names import MESH_GATEWAY, covers, resolve_gateway
-from .findings import Findings
+from .findings import LintFindings
 
 
-def check(findings: Findings) -> None:
+def check(findings: LintFindings) -> None:
     for item in findings.snapshot.virtual_services.values():
         for index, name in enumerate(item.spec.gateways):
             check_binding(findings, item, name, index)
@@ -20,7 +20,7 @@ def check(findings: Findings) -> None:
             check_selector(findings, gateway)
 
 
-def check_binding(findings: Findings, item: Object[VirtualServiceSpec], name: str, index: int) -> None:
+def check_binding(findings: LintFindings, item: Object[VirtualServiceSpec], name: str, index: int) -> None:
     key = resolve_gateway(name, item.meta.namespace)
     if key == MESH_GATEWAY:
         return
@@ -50,7 +50,7 @@ def exposes(gateway: Object[GatewaySpec], host: str, namespace: str) -> bool:
     return False
 
 
-def check_matches(findings: Findings, item: Object[VirtualServiceSpec]) -> None:
+def check_matches(findings: LintFindings, item: Object[VirtualServiceSpec]) -> None:
     """A match's gateways replace the VirtualService's own, but must exist as well."""
     for kind in ("http", "tls", "tcp"):
         for index, rule in enumerate(getattr(item.spec, kind)):
@@ -62,7 +62,7 @@ def check_matches(findings: Findings, item: Object[VirtualServiceSpec]) -> None:
                         findings.error("unknown-gateway", item, path, f"there is no Gateway {key}")
 
 
-def check_selector(findings: Findings, gateway: Object[GatewaySpec]) -> None:
+def check_selector(findings: LintFindings, gateway: Object[GatewaySpec]) -> None:
     selector = gateway.spec.selector
     if any(selects(selector, workload.labels) for workload in findings.snapshot.workloads.values()):
         return

@@ -14,10 +14,10 @@ from ..lookup import Lookup
 from ..names import MESH_GATEWAY, covers, is_visible, resolve_host
 from ..scope import Scope
 from ..tables import DestinationRule, Tables
-from .findings import Findings, known_hosts
+from .findings import LintFindings, known_hosts
 
 
-def check(findings: Findings) -> None:
+def check(findings: LintFindings) -> None:
     for item in findings.snapshot.virtual_services.values():
         for destination, path in destinations(item.spec):
             check_destination(findings, item, destination, path)
@@ -48,7 +48,7 @@ def destinations(spec: VirtualServiceSpec) -> Iterator[tuple[Destination, Path]]
 
 
 def check_destination(
-    findings: Findings, item: Object[VirtualServiceSpec], destination: Destination, path: Path
+    findings: LintFindings, item: Object[VirtualServiceSpec], destination: Destination, path: Path
 ) -> None:
     tables, namespace = findings.tables, item.meta.namespace
     written = destination.host or ""
@@ -77,7 +77,7 @@ def check_destination(
 
 
 def check_port(
-    findings: Findings, item: Object[VirtualServiceSpec], destination: Destination, path: Path, service: Service
+    findings: LintFindings, item: Object[VirtualServiceSpec], destination: Destination, path: Path, service: Service
 ) -> None:
     number = destination.port.number if destination.port is not None else None
     if number and service.port(number) is None:
@@ -86,7 +86,7 @@ def check_port(
         findings.error("unknown-port", item, (*path, "port", "number"), message)
 
 
-def check_endpoints(findings: Findings, item: Object[VirtualServiceSpec], path: Path, service: Service) -> None:
+def check_endpoints(findings: LintFindings, item: Object[VirtualServiceSpec], path: Path, service: Service) -> None:
     """A service that passes through to what was dialled (resolution NONE) needs none."""
     endpoints = [endpoint for group in service.endpoints.values() for endpoint in group]
     if service.resolution is Resolution.NONE or any(endpoint.health is Health.READY for endpoint in endpoints):
@@ -96,7 +96,7 @@ def check_endpoints(findings: Findings, item: Object[VirtualServiceSpec], path: 
 
 
 def check_subset(
-    findings: Findings, item: Object[VirtualServiceSpec], subset: str, path: Path, service: Service
+    findings: LintFindings, item: Object[VirtualServiceSpec], subset: str, path: Path, service: Service
 ) -> None:
     """The rule that decides is the one that clients in the VirtualService's namespace get."""
     tables = findings.tables
@@ -133,7 +133,7 @@ def unknown_host(tables: Tables, written: str, host: str, consequence: str) -> s
     return f"{reason}; {consequence}" + (f"; did you mean {meant[0]}?" if meant else "")
 
 
-def check_virtual_host(findings: Findings, item: Object[VirtualServiceSpec], written: str, index: int) -> None:
+def check_virtual_host(findings: LintFindings, item: Object[VirtualServiceSpec], written: str, index: int) -> None:
     tables = findings.tables
     host = resolve_host(written, item.meta.namespace, tables.mesh.cluster_domain)
     if known_hosts(tables, host):
@@ -142,7 +142,7 @@ def check_virtual_host(findings: Findings, item: Object[VirtualServiceSpec], wri
     findings.warn("unregistered-host", item, ("spec", "hosts", index), message)
 
 
-def check_destination_rules(findings: Findings) -> None:
+def check_destination_rules(findings: LintFindings) -> None:
     tables, snapshot = findings.tables, findings.snapshot
     for item in snapshot.destination_rules.values():
         host = resolve_host(item.spec.host or "", item.meta.namespace, tables.mesh.cluster_domain)
@@ -160,7 +160,7 @@ def check_destination_rules(findings: Findings) -> None:
         check_seen(findings, item.meta.namespace, host, item.meta.key, covered)
 
 
-def check_seen(findings: Findings, namespace: str, host: str, key: str, covered: list[Service]) -> None:
+def check_seen(findings: LintFindings, namespace: str, host: str, key: str, covered: list[Service]) -> None:
     """A rule counts for clients of its own namespace; for all others only in the service's or the root namespace."""
     item = findings.snapshot.destination_rules[key]
     root = findings.tables.mesh.root_namespace

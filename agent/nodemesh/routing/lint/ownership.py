@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ...config.meta import Meta, Object
 from ..ownership import claims_of_entry, claims_of_rules, entries_of_tenants, rules_of_tenants
-from .findings import Findings
+from .findings import LintFindings
 
 
-def check(findings: Findings) -> None:
+def check(findings: LintFindings) -> None:
     snapshot, tables = findings.snapshot, findings.tables
     for service in entries_of_tenants(tables):
         # the snapshot has the entry as what it makes; its place is known

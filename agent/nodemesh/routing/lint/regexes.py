@@ -6,10 +6,10 @@ from functools import lru_cache
 
 from ...config import regex
 from ..match import ATTEMPT, BUDGET, MANY
-from .findings import Findings
+from .findings import LintFindings
 
 
-def check(findings: Findings) -> None:
+def check(findings: LintFindings) -> None:
     for virtual_service in findings.tables.virtual_services.values():
         item = findings.snapshot.virtual_services[virtual_service.key]
         texts = tuple(

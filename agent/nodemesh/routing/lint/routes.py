@@ -8,16 +8,16 @@ from typing import Any
 from ...config.gatewayapi import GROUP
 from ...config.meta import Object
 from ..gatewayapi import CLASS
-from ..gatewayapi.attach import ROUTES, Attached
+from ..gatewayapi.attach import ROUTES, AttachResult
 from ..gatewayapi.conditions import Condition, ParentVerdict
 from ..names import covers
 from .conflicts import is_for_mesh
-from .findings import Findings
+from .findings import LintFindings
 
 
-def check(findings: Findings) -> None:
+def check(findings: LintFindings) -> None:
     attached = findings.tables.attached
-    if not isinstance(attached, Attached):
+    if not isinstance(attached, AttachResult):
         return
     check_gateways(findings, attached)
     for attribute in ROUTES:
@@ -29,7 +29,7 @@ def check(findings: Findings) -> None:
     check_displaced(findings, attached)
 
 
-def check_gateways(findings: Findings, attached: Attached) -> None:
+def check_gateways(findings: LintFindings, attached: AttachResult) -> None:
     for key, gateway in findings.snapshot.kubernetes_gateways.items():
         name = gateway.spec.gateway_class_name
         if key not in attached.gateways and name not in findings.snapshot.gateway_classes and name != CLASS:
@@ -48,7 +48,7 @@ def check_gateways(findings: Findings, attached: Attached) -> None:
 
 
 def not_served(
-    findings: Findings, item: Object[Any], path: tuple[str | int, ...], conditions: tuple[Condition, ...]
+    findings: LintFindings, item: Object[Any], path: tuple[str | int, ...], conditions: tuple[Condition, ...]
 ) -> None:
     """The first thing that does not hold and says why."""
     for entry in conditions:
@@ -57,7 +57,7 @@ def not_served(
             return
 
 
-def check_parents(findings: Findings, item: Object[Any]) -> None:
+def check_parents(findings: LintFindings, item: Object[Any]) -> None:
     snapshot = findings.snapshot
     for index, ref in enumerate(item.spec.parent_refs):
         key = f"{ref.namespace or item.meta.namespace}/{ref.name}"
@@ -69,7 +69,7 @@ def check_parents(findings: Findings, item: Object[Any]) -> None:
             findings.error("unknown-parent", item, ("spec", "parentRefs", index, "name"), message)
 
 
-def check_verdict(findings: Findings, item: Object[Any], verdict: ParentVerdict) -> None:
+def check_verdict(findings: LintFindings, item: Object[Any], verdict: ParentVerdict) -> None:
     index = item.spec.parent_refs.index(verdict.parent)
     for entry in verdict.conditions:
         if entry.type == "Accepted" and not entry.status:
@@ -87,7 +87,7 @@ def of(problem: Any, item: Object[Any]) -> bool:
     return (problem.kind, problem.namespace, problem.name) == (item.kind, item.meta.namespace, item.meta.name)
 
 
-def check_displaced(findings: Findings, attached: Attached) -> None:
+def check_displaced(findings: LintFindings, attached: AttachResult) -> None:
     """A VirtualService whose host is a Service with routes: on the ports of the routes those count alone."""
     for key, compiled in findings.tables.virtual_services.items():
         if not is_for_mesh(compiled):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from ...config.destinationrule import H2UpgradePolicy
-from ...registry.snapshot import HTTP2_PROTOCOLS, HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Service, ServicePort
+from ...registry.snapshot import HTTP2_PROTOCOLS, HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, RegistryPort, Service
 from ..client import Client
 from ..frontend import Mode
 from ..names import MESH_GATEWAY
 from ..tables import DestinationRule, VirtualService
 from ..trafficpolicy import effective_policy
 from ..views import Views
-from .findings import Findings, known_hosts
+from .findings import LintFindings, known_hosts
 
 #: Protocols that may carry many requests at once over one connection.
 MULTIPLEXED = HTTP2_PROTOCOLS | {Protocol.AUTO}
 
 
-def check(findings: Findings) -> None:
+def check(findings: LintFindings) -> None:
     tables = findings.tables
     for virtual_service in tables.virtual_services.values():
         if MESH_GATEWAY not in virtual_service.gateways:
@@ -35,7 +35,7 @@ def check(findings: Findings) -> None:
         check_endpoints(findings)
 
 
-def check_streams(findings: Findings, views: Views, service: Service) -> None:
+def check_streams(findings: LintFindings, views: Views, service: Service) -> None:
     """The kernel picks an endpoint per connection. Clients of HTTP/2, and so of gRPC, have one for all they ask."""
     for port in service.ports:
         if port.protocol not in MULTIPLEXED:
@@ -53,7 +53,7 @@ def check_streams(findings: Findings, views: Views, service: Service) -> None:
         findings.note("pinned-streams", service, message)
 
 
-def check_upgrade(findings: Findings, rule: DestinationRule) -> None:
+def check_upgrade(findings: LintFindings, rule: DestinationRule) -> None:
     """An undeclared port is spoken to as its clients speak, whatever is upgraded."""
     item = findings.snapshot.destination_rules.get(rule.key)
     for host in known_hosts(findings.tables, rule.host) if item is not None else ():
@@ -70,7 +70,7 @@ def check_upgrade(findings: Findings, rule: DestinationRule) -> None:
                 findings.warn("upgrade-ignored", item, ("spec",), message)
 
 
-def check_endpoints(findings: Findings) -> None:
+def check_endpoints(findings: LintFindings) -> None:
     """Kubernetes Services that nobody stands behind, where the configuration has endpoints of others: without any at
     all it is rules and Services alone, as a repository keeps them."""
     services = [service for group in findings.snapshot.services.values() for service in group if not service.alias_of]
@@ -87,7 +87,7 @@ def check_endpoints(findings: Findings) -> None:
         findings.note("service-without-endpoints", service, message)
 
 
-def check_ports(findings: Findings, virtual_service: VirtualService, service: Service, index: int) -> None:
+def check_ports(findings: LintFindings, virtual_service: VirtualService, service: Service, index: int) -> None:
     """HTTP rules need a port that speaks HTTP, TLS rules one that speaks TLS; an undeclared port is sniffed."""
     if not service.ports or service.alias_of:
         return
@@ -116,6 +116,6 @@ def described(service: Service) -> str:
     return ", ".join(described_port(port) for port in service.ports)
 
 
-def described_port(port: ServicePort) -> str:
+def described_port(port: RegistryPort) -> str:
     name = f" `{port.name}`" if port.name else ""
     return f"{port.number}{name} {'undeclared' if port.protocol is Protocol.AUTO else port.protocol.value}"

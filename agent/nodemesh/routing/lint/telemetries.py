@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from ...config.meta import Object, Path
 from ...config.providers import ENVOY
 from ...config.telemetry import ProviderRef, TelemetrySpec
-from .findings import Findings
+from .findings import LintFindings
 
 
-def check(findings: Findings) -> None:
+def check(findings: LintFindings) -> None:
     mesh = findings.snapshot.mesh
     providers = mesh.extension_providers
     logs = {ENVOY, *(each.name or "" for each in providers if each.envoy_file_access_log is not None)}
@@ -41,7 +41,7 @@ def _names_collector(spec: TelemetrySpec) -> bool:
     return any(tracing.providers for tracing in spec.tracing)
 
 
-def check_scopes(findings: Findings) -> None:
+def check_scopes(findings: LintFindings) -> None:
     """Of several objects for all workloads of a namespace the oldest alone counts."""
     first: dict[str, str] = {}
     for telemetry in findings.tables.telemetries:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nodemesh.proxy.dns.message import (
     FORMAT_ERROR,
-    FormatError,
+    DnsFormatError,
     answer_with,
     answers,
     failure_of,
@@ -65,7 +65,7 @@ def test_what_is_no_query_gets_no_answer():
     "wire", [query()[:12], query()[:-3], query()[:12] + b"\xc0\x0c\0\1\0\1", query()[:12] + b"\x7f"]
 )
 def test_what_cannot_be_read_is_told(wire):
-    with pytest.raises(FormatError):
+    with pytest.raises(DnsFormatError):
         read_query(wire)
     answer = told(failure_of(wire, FORMAT_ERROR))
     assert (answer.rcode(), answer.id) == (dns.rcode.FORMERR, int.from_bytes(wire[:2], "big"))
@@ -152,6 +152,6 @@ def read_any(wire):
         found = read_query(wire)
         if found is not None and found.family:
             assert len(answer_with(wire, ["192.0.2.1"], "")) <= 65535
-    except FormatError:
+    except DnsFormatError:
         failure_of(wire, FORMAT_ERROR)
     answers(wire, 7, b"\0\0\1\0\1")

@@ -9,7 +9,7 @@ from nodemesh.proxy.http.retry import NO_RETRY
 from nodemesh.proxy.http.variables import NO_FACTS
 from nodemesh.proxy.http1.request import read_request
 from nodemesh.routing.client import Client
-from nodemesh.routing.decision import Destination, HeaderOps, Retry, Rewrite, Route
+from nodemesh.routing.decision import HeaderOps, Retry, Rewrite, Route, WeightedCluster
 from nodemesh.telemetry.record import RequestRecord
 
 
@@ -25,7 +25,7 @@ def outgoing(route: Route, *lines: bytes, path: bytes = b"/a?b=c"):
 
 
 def route(**settings) -> Route:
-    return Route(destinations=(Destination(cluster=None, cluster_name="c", weight=1),), total_weight=1, **settings)
+    return Route(destinations=(WeightedCluster(cluster=None, cluster_name="c", weight=1),), total_weight=1, **settings)
 
 
 def test_what_no_rule_changes_leaves_as_it_came_but_for_the_proxys_own_fields():

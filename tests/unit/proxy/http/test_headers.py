@@ -5,7 +5,7 @@ import pytest
 from nodemesh.proxy.http.head import Edits, Fields
 from nodemesh.proxy.http.headers import change, expand
 from nodemesh.proxy.http.lines import name_of
-from nodemesh.proxy.http.variables import NO_FACTS, Facts
+from nodemesh.proxy.http.variables import NO_FACTS, RequestFacts
 from nodemesh.proxy.http1.write import unedited
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import HeaderOp, HeaderOps
@@ -67,7 +67,7 @@ def test_variables_stand_among_texts(template, value):
 
 def test_variables_come_to_no_more_than_a_head_may_have():
     """The rule's author names a field of the client's as often as it likes."""
-    facts = Facts(RequestRecord(Client(namespace="")), NO_FACTS.request, "")
+    facts = RequestFacts(RequestRecord(Client(namespace="")), NO_FACTS.request, "")
     facts.record.path = b"/" + b"x" * 29_999
     edits: Edits = {}
     once, often = op(b"x-once", b"%PATH%", True), op(b"x-often", b"%PATH%" * 1000, True)

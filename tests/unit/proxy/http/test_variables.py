@@ -4,7 +4,7 @@ import pytest
 
 from nodemesh.config.commands import COMMANDS, MUST, parse
 from nodemesh.proxy.http.head import RequestHead, ResponseHead
-from nodemesh.proxy.http.variables import VALUES, Facts, Variable, tls_value
+from nodemesh.proxy.http.variables import VALUES, RequestFacts, Variable, tls_value
 from nodemesh.proxy.http1.request import read_request
 from nodemesh.reasons import Reason
 from nodemesh.routing.client import Client
@@ -16,7 +16,7 @@ HEAD = (
 
 
 @pytest.fixture
-def facts() -> Facts:
+def facts() -> RequestFacts:
     head: RequestHead = read_request(HEAD, b"http")
     record = RequestRecord(Client(namespace="default"))
     record.started = 1_796_007_241.566_25
@@ -25,12 +25,12 @@ def facts() -> Facts:
     record.downstream_remote = "127.0.0.1:39580"
     record.downstream_local = "[2001:db8::1]:80"
     record.route_name = "rt"
-    facts = Facts(record, head, "127.0.0.1:39580")
+    facts = RequestFacts(record, head, "127.0.0.1:39580")
     facts.began, facts.now, facts.wall = 10.0, 10.25, 1_796_007_242.0
     return facts
 
 
-def value(facts: Facts, text: str) -> bytes:
+def value(facts: RequestFacts, text: str) -> bytes:
     (command,) = parse(text)
     return Variable(command).value(facts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nodemesh.proxy.http2.connection import Connection
+from nodemesh.proxy.http2.connection import Http2Connection
 from nodemesh.proxy.http2.frames import (
     DATA,
     END_HEADERS,
@@ -16,7 +16,7 @@ from nodemesh.proxy.http2.frames import (
     SETTINGS,
     WINDOW_UPDATE,
 )
-from nodemesh.proxy.http2.limits import Limits
+from nodemesh.proxy.http2.limits import Http2Limits
 from nodemesh.proxy.http2.receiver import Receiver
 from nodemesh.proxy.http2.role import Role
 
@@ -134,11 +134,11 @@ class Log(Receiver):
 class Recorder(Role):
     """A connection's user."""
 
-    def __init__(self, server: bool = True, limits: Limits | None = None, now: float = 0.0) -> None:
+    def __init__(self, server: bool = True, limits: Http2Limits | None = None, now: float = 0.0) -> None:
         self.events: list[tuple] = []
         self.receivers: dict[int, Log] = {}
         self.taking = True
-        self.connection = Connection(self, server, limits or Limits(), now)
+        self.connection = Http2Connection(self, server, limits or Http2Limits(), now)
 
     def start(self, *values: tuple[int, int]) -> Recorder:
         """Exchange preface and settings; nothing of it stays in `events` or unsent."""

@@ -19,9 +19,9 @@ from tests.unit.proxy.http2.peer import (
 )
 
 from nodemesh.proxy.http2.codes import ENHANCE_YOUR_CALM, INTERNAL_ERROR, NAMES, name_of
-from nodemesh.proxy.http2.fault import Fault
+from nodemesh.proxy.http2.fault import Http2Fault
 from nodemesh.proxy.http2.frames import CONTINUATION, GOAWAY, HEADERS, PRIORITY, RST_STREAM
-from nodemesh.proxy.http2.limits import Limits
+from nodemesh.proxy.http2.limits import Http2Limits
 from nodemesh.reasons import TEXTS, Reason
 
 
@@ -52,14 +52,14 @@ def test_each_reason_has_its_text():
 
 def test_rapid_reset():
     """CVE-2023-44487."""
-    peer = Recorder(limits=Limits(streams=100)).start()
+    peer = Recorder(limits=Http2Limits(streams=100)).start()
     assert flood(peer, (headers(id) + reset(id) for id in ids())) == 100
     assert peer.events[-1][2:] == (ENHANCE_YOUR_CALM, Reason.HTTP2_RESET_FLOOD)
     assert not peer.connection.streams
 
 
 def test_rapid_reset_that_takes_its_time():
-    peer = Recorder(limits=Limits(streams=100)).start()
+    peer = Recorder(limits=Http2Limits(streams=100)).start()
     assert 190 <= flood(peer, (headers(id) + reset(id) for id in ids()), per_second=200.0) <= 210
 
 
@@ -96,18 +96,18 @@ def test_resets_of_streams_that_are_answered_are_no_attack():
 )
 def test_made_you_reset(trick):
     """CVE-2025-8671: the client has us reset what we have begun to work on."""
-    peer = Recorder(limits=Limits(streams=100)).start()
+    peer = Recorder(limits=Http2Limits(streams=100)).start()
     assert flood(peer, (headers(id) + trick(id) for id in ids())) <= 100
     assert peer.events[-1][3] is Reason.HTTP2_RESET_FLOOD and not peer.connection.streams
 
 
 def test_malformed_requests_are_not_for_ever():
-    peer = Recorder(limits=Limits(streams=100)).start()
+    peer = Recorder(limits=Http2Limits(streams=100)).start()
     assert flood(peer, (headers(id, [(b"X", b"")]) for id in ids())) == 100
 
 
 def test_excess_streams_are_not_for_ever_once_the_limit_is_known():
-    peer = Recorder(limits=Limits(streams=1)).start()
+    peer = Recorder(limits=Http2Limits(streams=1)).start()
     assert flood(peer, (headers(id, ended=False) for id in ids())) == 101
 
 
@@ -225,7 +225,7 @@ def test_a_role_may_do_anything_from_inside_a_call():
 
 def test_nothing_is_read_once_its_user_has_let_the_connection_go():
     peer = Recorder().start()
-    fault = Fault(INTERNAL_ERROR, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "gone")
+    fault = Http2Fault(INTERNAL_ERROR, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "gone")
     peer.receive(headers(1, ended=False))
     peer.receivers[1].data = lambda data, ended: peer.connection.lost(fault)
     peer.receive(data(1, b"x") + headers(3))
@@ -236,7 +236,7 @@ def test_nothing_is_read_once_its_user_has_let_the_connection_go():
 @pytest.mark.parametrize("deed", ["reset", "lost"])
 def test_a_stream_that_is_let_go_when_it_opens_has_no_head(deed, fields):
     peer = Recorder().start()
-    fault = Fault(INTERNAL_ERROR, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "gone")
+    fault = Http2Fault(INTERNAL_ERROR, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "gone")
 
     def opened(stream):
         if deed == "reset":

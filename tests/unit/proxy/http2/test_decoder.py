@@ -9,7 +9,7 @@ from tests.unit.proxy.http2.peer import literal
 from nodemesh.proxy.http2.codes import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
 from nodemesh.proxy.http2.decoder import Decoder
 from nodemesh.proxy.http2.fault import ConnectionFault
-from nodemesh.proxy.http2.limits import Limits
+from nodemesh.proxy.http2.limits import Http2Limits
 from nodemesh.reasons import Reason
 
 
@@ -19,7 +19,7 @@ def decode(decoder: Decoder, block: bytes) -> list[tuple[bytes, bytes]]:
 
 def test_the_examples_of_the_rfc_with_huffman():
     """RFC 7541 appendix C.4."""
-    decoder = Decoder(Limits())
+    decoder = Decoder(Http2Limits())
     start = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"www.example.com")]
     assert decode(decoder, bytes.fromhex("828684418cf1e3c2e5f23a6ba0ab90f4ff")) == start
     assert decoder.table.size == 57
@@ -31,19 +31,19 @@ def test_the_examples_of_the_rfc_with_huffman():
 
 
 def test_never_indexed_is_kept_in_mind():
-    fields = Decoder(Limits()).decode(literal(b"a", b"b", 0x10) + literal(b"a", b"b") + literal(b"a", b"b", 0x40))
+    fields = Decoder(Http2Limits()).decode(literal(b"a", b"b", 0x10) + literal(b"a", b"b") + literal(b"a", b"b", 0x40))
     assert [field.never for field in fields] == [True, False, False]
 
 
 def test_a_name_may_be_of_the_entry_that_its_field_evicts():
-    decoder = Decoder(Limits())
+    decoder = Decoder(Http2Limits())
     decoder.decode(b"\x3f\x09")  # 40 bytes
     decoder.decode(literal(b"nam", b"value", 0x40))
     assert decode(decoder, b"\x7e\x05other\xbe") == [(b"nam", b"other")] * 2
 
 
 def test_a_block_that_comes_again_is_looked_up_while_the_table_is_the_same():
-    decoder = Decoder(Limits())
+    decoder = Decoder(Http2Limits())
     decoder.decode(literal(b"a", b"1", 0x40))
     first = decoder.decode(b"\xbe" + literal(b"b", b"2"))
     section = decoder.section
@@ -66,13 +66,13 @@ def test_a_block_that_comes_again_is_looked_up_while_the_table_is_the_same():
     ],
 )
 def test_blocks_that_do_more_are_read_each_time(block):
-    decoder = Decoder(Limits())
+    decoder = Decoder(Http2Limits())
     first = decoder.decode(block)
     assert decoder.decode(block) is not first
 
 
 def test_a_size_update_counts_though_its_block_came_before():
-    decoder = Decoder(Limits())
+    decoder = Decoder(Http2Limits())
     large, small = b"\x3f\xe1\x1f\x82", b"\x3f\x81\x01\x82"  # 4096, 160
     for block in (large, small, large, small):
         decoder.decode(block)
@@ -80,7 +80,7 @@ def test_a_size_update_counts_though_its_block_came_before():
 
 
 def test_no_more_is_remembered_than_a_table_holds():
-    decoder = Decoder(Limits())
+    decoder = Decoder(Http2Limits())
     blocks = [literal(b"a", b"%04d" % number + b"x" * 900) for number in range(1000)]
     for block in blocks:
         decoder.decode(block)
@@ -109,13 +109,13 @@ def test_no_more_is_remembered_than_a_table_holds():
 )
 def test_what_breaks_the_table_breaks_the_connection(block):
     with pytest.raises(ConnectionFault) as caught:
-        Decoder(Limits()).decode(block)
+        Decoder(Http2Limits()).decode(block)
     assert (caught.value.fault.code, caught.value.fault.reason) == (COMPRESSION_ERROR, Reason.HTTP2_COMPRESSION_ERROR)
 
 
 def test_a_lower_size_of_ours_is_to_be_followed():
     for start, works in ((b"", False), (b"\x3f\x21", True), (b"\x20\x3f\x21", True), (b"\x3f\x22", False)):
-        decoder = Decoder(Limits())
+        decoder = Decoder(Http2Limits())
         decoder.announce(64)
         if works:
             decoder.decode(start + b"\x82")
@@ -127,7 +127,7 @@ def test_a_lower_size_of_ours_is_to_be_followed():
 
 
 def test_too_many_fields_are_not_made():
-    decoder = Decoder(Limits(fields=100))
+    decoder = Decoder(Http2Limits(fields=100))
     assert len(decoder.decode(b"\x82" * 100)) == 100 and decoder.excess is None
     assert len(decoder.decode(b"\x82" * 101)) == 100 and decoder.excess is Reason.HTTP2_TOO_MANY_FIELDS
     decoder.decode(b"\x82")
@@ -136,7 +136,7 @@ def test_too_many_fields_are_not_made():
 
 def test_too_large_a_section_keeps_the_table_in_step():
     """What comes behind the limit still goes into the table, as the peer believes."""
-    limits = Limits(head=300)
+    limits = Http2Limits(head=300)
     decoder = Decoder(limits)
     encoder = Encoder()
     fields = [(b"x-%d" % number, b"v" * 20) for number in range(20)]
@@ -147,7 +147,7 @@ def test_too_large_a_section_keeps_the_table_in_step():
 
 
 def test_literals_beyond_the_limit_are_passed_over_with_the_others():
-    decoder = Decoder(Limits(head=100))
+    decoder = Decoder(Http2Limits(head=100))
     block = literal(b"a", b"v" * 90) + literal(b"b", b"v", 0) + literal(b"c", b"w", 0x40) + literal(b"d", b"v", 0x10)
     assert decoder.decode(block) == [] and decoder.excess is Reason.HTTP2_HEAD_TOO_LARGE
     assert [field.pair for field in decoder.table.entries] == [(b"c", b"w")]
@@ -155,14 +155,14 @@ def test_literals_beyond_the_limit_are_passed_over_with_the_others():
 
 def test_what_is_passed_over_is_not_decoded():
     """Neither bytes nor time go into a value that nobody will see: here one that is no Huffman code."""
-    decoder = Decoder(Limits(fields=1))
+    decoder = Decoder(Http2Limits(fields=1))
     assert len(decoder.decode(b"\x82\x82" + b"\x00\x01a\x81\x00" + b"\x10\x01a\x84\xff\xff\xff\xff")) == 1
     assert decoder.excess is Reason.HTTP2_TOO_MANY_FIELDS
 
 
 def test_a_bomb_ends_the_connection():
     """CVE-2016-6581: one large entry, and a byte for each reference to it."""
-    decoder = Decoder(Limits())
+    decoder = Decoder(Http2Limits())
     entry = literal(b"x", b"v" * 4000, 0x40)
     found = decoder.decode(entry + b"\xbe" * 14)
     assert len(found) == 15
@@ -173,7 +173,7 @@ def test_a_bomb_ends_the_connection():
 
 def test_small_references_make_no_objects_beyond_the_limit():
     """CVE-2026-49975: empty cookies by reference, one byte each."""
-    decoder = Decoder(Limits())
+    decoder = Decoder(Http2Limits())
     found = decoder.decode(literal(b"cookie", b"", 0x40) + b"\xbe" * 6000)
     assert len(found) == 100 and decoder.excess is Reason.HTTP2_TOO_MANY_FIELDS
     assert len({id(field) for field in found}) == 1

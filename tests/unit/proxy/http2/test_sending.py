@@ -20,11 +20,11 @@ from tests.unit.proxy.http2.peer import (
 )
 
 from nodemesh.proxy.http2.codes import CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR
-from nodemesh.proxy.http2.fault import Fault
+from nodemesh.proxy.http2.fault import Http2Fault
 from nodemesh.proxy.http2.frames import CONTINUATION, DATA, GOAWAY, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE
 from nodemesh.proxy.http2.head import Head
-from nodemesh.proxy.http2.limits import Limits
-from nodemesh.proxy.http2.stream import Stream
+from nodemesh.proxy.http2.limits import Http2Limits
+from nodemesh.proxy.http2.stream import Http2Stream
 from nodemesh.reasons import Reason
 
 WINDOW = 4
@@ -138,7 +138,7 @@ def test_streams_that_are_over_leave_nothing_for_the_collector():
         peer.receive(headers(9, [*REQUEST, (b"connection", b"close")]))
         assert not peer.connection.streams
         peer.receivers.clear()
-        assert not [found for found in gc.get_objects() if type(found) in (Stream, Log)]
+        assert not [found for found in gc.get_objects() if type(found) in (Http2Stream, Log)]
         heads = [found for found in gc.get_objects() if type(found) is Head]
         assert len(heads) <= 1, "the one that may come again"
     finally:
@@ -182,7 +182,7 @@ def test_a_reset_drops_what_waits():
 
 
 def test_bodies_are_paid_for_as_they_are_taken():
-    peer = Recorder(limits=Limits(window=1000, connection_window=70000))
+    peer = Recorder(limits=Http2Limits(window=1000, connection_window=70000))
     peer.taking = False
     peer.start()
     peer.receive(headers(1, ended=False))
@@ -210,7 +210,7 @@ def test_padding_is_taken_by_nobody_and_paid_for_at_once():
 
 
 def test_the_connections_window_holds_for_all_streams():
-    peer = Recorder(limits=Limits(window=65535, connection_window=65535))
+    peer = Recorder(limits=Http2Limits(window=65535, connection_window=65535))
     peer.taking = False
     peer.start()
     peer.receive(headers(1, ended=False) + headers(3, ended=False))
@@ -314,7 +314,7 @@ def test_ping():
 
 def test_a_lost_connection_ends_its_streams():
     peer = served(streams=2)
-    fault = Fault(INTERNAL_ERROR, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "gone", True)
+    fault = Http2Fault(INTERNAL_ERROR, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "gone", True)
     peer.connection.lost(fault)
     assert [event[:2] for event in peer.events] == [(1, "released"), (1, "failed"), (3, "released"), (3, "failed")]
     peer.events.clear()
@@ -327,7 +327,7 @@ def test_a_lost_connection_ends_its_streams():
 
 def test_answers_that_are_not_read_end_the_connection():
     """CVE-2019-9512, -9515: counted from one `flushed` to the next."""
-    peer = Recorder(limits=Limits(streams=1)).start()
+    peer = Recorder(limits=Http2Limits(streams=1)).start()
     peer.receive(headers(1, ended=False))
     connection = peer.connection
     count = 0

@@ -17,7 +17,7 @@ from nodemesh.proxy.http2.stream import (
     REMOTE,
     RESET,
     SENT_END,
-    Stream,
+    Http2Stream,
 )
 
 
@@ -35,7 +35,7 @@ from nodemesh.proxy.http2.stream import (
     ],
 )
 def test_states(events, state):
-    stream = Stream(1, NOBODY, 10, 10, 0.0)
+    stream = Http2Stream(1, NOBODY, 10, 10, 0.0)
     over = False
     for event in events:
         assert not over
@@ -45,7 +45,7 @@ def test_states(events, state):
 
 
 def test_what_is_about_to_end_is_not_written_to():
-    stream = Stream(1, NOBODY, 10, 10, 0.0)
+    stream = Http2Stream(1, NOBODY, 10, 10, 0.0)
     stream.finishing = True
     assert not stream.writing and stream.reading
 

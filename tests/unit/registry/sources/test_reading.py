@@ -3,16 +3,16 @@ import json
 import pytest
 from tests.clusters import endpoint_slice, pod, service
 
-from nodemesh.registry.sources.reading import Reader
+from nodemesh.registry.sources.reading import ObjectReader
 from nodemesh.registry.sources.resources import resources
-from nodemesh.registry.sources.watch import WireError, read_head
+from nodemesh.registry.sources.watch import ApiFormatError, read_head
 
 RESOURCES = {resource.name: resource for resource in resources("node-a")}
 
 
 def read(name, data, reader=None):
     raw = json.dumps(data).encode()
-    return (reader or Reader()).read(RESOURCES[name], "v1", read_head(raw).metadata, raw)
+    return (reader or ObjectReader()).read(RESOURCES[name], "v1", read_head(raw).metadata, raw)
 
 
 def test_items_of_lists_get_the_kind_that_was_asked_for():
@@ -24,7 +24,7 @@ def test_items_of_lists_get_the_kind_that_was_asked_for():
 
 
 def test_a_remote_pods_labels_are_shared_with_its_like():
-    reader = Reader()
+    reader = ObjectReader()
     first, second = (read("pods", pod("a", version="v1") | {"metadata": {
         "name": name, "namespace": "default", "labels": {"app": "a"}, "managedFields": [{}],
         "ownerReferences": [{"kind": "ReplicaSet", "name": "a-1", "controller": True}, {"kind": "X", "name": "x"}],
@@ -52,8 +52,8 @@ def test_a_refused_object_has_its_name_and_reasons():
 
 
 def test_what_is_no_object_is_told():
-    with pytest.raises(WireError, match="list"):
-        Reader().read(RESOURCES["services"], "v1", read_head(b"{}").metadata, b"[]")
+    with pytest.raises(ApiFormatError, match="list"):
+        ObjectReader().read(RESOURCES["services"], "v1", read_head(b"{}").metadata, b"[]")
 
 
 def test_endpoints_hold_once_what_many_have():

@@ -1,6 +1,6 @@
 import pytest
 
-from nodemesh.registry.sources.watch import Lines, WireError, read_event, read_head, read_page
+from nodemesh.registry.sources.watch import ApiFormatError, Lines, read_event, read_head, read_page
 
 STREAM = b'{"type":"ADDED","object":{"metadata":{"name":"a"}}}\n\n{"type":"DELETED","object":{}}\n{"type"'
 
@@ -15,7 +15,7 @@ def test_lines_come_out_the_same_however_the_stream_is_cut(size):
 def test_a_line_without_end_is_refused():
     lines = Lines(limit=10)
     assert lines.feed(b"12345\n12345") == [b"12345"]
-    with pytest.raises(WireError, match="more than 10 bytes"):
+    with pytest.raises(ApiFormatError, match="more than 10 bytes"):
         lines.feed(b"678901")
 
 
@@ -31,5 +31,5 @@ def test_a_page_tells_how_it_goes_on():
 
 
 def test_what_is_not_the_format_is_told():
-    with pytest.raises(WireError, match="is not a Page"):
+    with pytest.raises(ApiFormatError, match="is not a list"):
         read_page(b"<html>")
