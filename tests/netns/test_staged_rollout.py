@@ -14,7 +14,7 @@ from tests.netns.nodes import NodeAgent, until
 from tests.netns.test_cluster import PORT, URL, Cluster
 
 from nodemesh.config.rollout import ROLLOUT
-from nodemesh.lab import Lab, Pod, Port
+from nodemesh.lab import Lab, LabPod, LabPort
 from nodemesh.routing.client import Client
 from nodemesh.routing.rollouts import share_of
 from nodemesh.routing.tables import StagedRollout
@@ -54,7 +54,7 @@ class Mesh:
     def phases(self, name: str) -> list[str]:
         return [row["phase"] for row in self.agents[name].get("/status")["rollouts"]]
 
-    def pod(self, name: str) -> Pod:
+    def pod(self, name: str) -> LabPod:
         return self.cluster.lab.pods[f"default/{name}"]
 
     def statuses(self, names: list[str], count: int = 5) -> set[int]:
@@ -73,7 +73,7 @@ def mesh() -> Iterator[Mesh]:
     with running() as server, Lab("staged") as lab:
         lab.namespace("default", {"nodemesh.io/mesh": "enabled"})
         cluster = Cluster(lab, server)
-        lab.service("web", ports=[Port(PORT, name="http")], selector={"app": "web"})
+        lab.service("web", ports=[LabPort(PORT, name="http")], selector={"app": "web"})
         for name in CLIENTS:
             cluster.pod(name, "a", app="client")
         cluster.pod("web-v1", "b", app="web", version="v1")

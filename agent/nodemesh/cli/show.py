@@ -40,6 +40,14 @@ def _causes(causes: list[str]) -> str:
     return "; ".join(causes[:CAUSES] + [f"{more} more"] * (more > 0)) or "-"
 
 
+def _rollout(row: Any) -> str:
+    """How a staged change stands, with this node's canaries."""
+    since = f" since {_ago(row['since'])}" if row["since"] else ""
+    why = f", {row['why']}" if row["why"] else ""
+    here = f"; {row['failures_here']} of {row['requests_here']} requests failed here" if row["requests_here"] else ""
+    return f"{row['object']}: {row['phase']}{since}{why}{here}"
+
+
 @click.command()
 @_options
 def status(admin: str, form: str) -> None:
@@ -60,11 +68,7 @@ def status(admin: str, form: str) -> None:
         *(("cannot be served", line) for line in found.get("pods_not_served", ())),
         ("DNS", f"of {found['dns']['pods']} pods; dnsCapture is {'on' if found['dns']['capture'] else 'off'}"),
     ]
-    for row in found.get("rollouts", ()):
-        here = f"; here {row['failures_here']} of {row['requests_here']} requests failed" * bool(row["requests_here"])
-        why = f", {row['why']}" if row["why"] else ""
-        since = f" since {_ago(row['since'])}" if row["since"] else ""
-        lines.append(("rollout", f"{row['object']}: {row['phase']}{since}{why}{here}"))
+    lines += [("rollout", _rollout(row)) for row in found["rollouts"]]
     if found["config"]["error"]:
         lines.append(("config NOT in force", found["config"]["error"]))
     for row in found["certificates"]:

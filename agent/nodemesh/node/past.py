@@ -38,7 +38,7 @@ class ObjectChange(msgspec.Struct, frozen=True):
     location: str = ""
 
 
-class Step(NamedTuple):
+class ObjectStep(NamedTuple):
     """One object in one version; `before` is JSON, empty where it is not kept or there was none."""
 
     version: int
@@ -51,7 +51,7 @@ class Past:
     """Holds no Secret; of MeshConfig the fields are left out that are sent to collectors."""
 
     def __init__(self) -> None:
-        self._steps: deque[Step] = deque()
+        self._steps: deque[ObjectStep] = deque()
         self._bytes = 0
 
     def add(self, version: int, edits: Iterable[Edit]) -> tuple[ObjectChange, ...]:
@@ -60,14 +60,14 @@ class Past:
         for edit in edits:
             change = ADDED if edit.before is None else REMOVED if edit.after is None else CHANGED
             if edit.before is not None or version > 1:  # what was there at the start was added by nobody
-                self._keep(Step(version, edit.key, change, _kept(edit)))
+                self._keep(ObjectStep(version, edit.key, change, _kept(edit)))
             told.append(_told(edit, change))
         return tuple(told)
 
-    def of_version(self, version: int) -> list[Step]:
+    def of_version(self, version: int) -> list[ObjectStep]:
         return [step for step in self._steps if step.version == version]
 
-    def of_object(self, kind: str, namespace: str, name: str) -> list[Step]:
+    def of_object(self, kind: str, namespace: str, name: str) -> list[ObjectStep]:
         """The last change of the object with this name: `kind` in any case."""
         for step in reversed(self._steps):
             key = step.key
@@ -75,7 +75,7 @@ class Past:
                 return [step]
         return []
 
-    def later(self, step: Step) -> Iterator[int]:
+    def later(self, step: ObjectStep) -> Iterator[int]:
         """The versions that changed the same object afterwards."""
         return (other.version for other in self._steps if other.key == step.key and other.version > step.version)
 
@@ -84,7 +84,7 @@ class Past:
         """Those that anything is known of, the oldest first."""
         return tuple(dict.fromkeys(step.version for step in self._steps))
 
-    def _keep(self, step: Step) -> None:
+    def _keep(self, step: ObjectStep) -> None:
         self._steps.append(step)
         self._bytes += len(step.before)
         while len(self._steps) > STEPS or self._bytes > MAX_BYTES:

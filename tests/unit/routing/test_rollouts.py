@@ -9,6 +9,7 @@ from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import Route
+from nodemesh.routing.explain import explain
 from nodemesh.routing.request import Request
 from nodemesh.routing.rollouts import cohort_of, is_canary, share_of, variant
 from nodemesh.routing.tables import StagedRollout
@@ -104,6 +105,15 @@ def test_labels_that_only_the_change_reads_tell_clients_apart():
     )
     assert subset_for(views, client("x", "n", labels={"app": "a"})) == "v2"
     assert subset_for(views, client("x", "n", labels={"app": "b"})) == "", "no rule of its own"
+
+
+def test_explain_says_who_is_a_canary():
+    views = Views(compile_tables(snapshot(staged(rule("v2"), nodes=frozenset({"a"})))))
+    for node, names, subset in (("a", True, "v2"), ("b", False, "v1")):
+        answer = explain(views, client("x", node), "GET", "http://reviews:9080/")
+        assert answer.destinations[0].subset == subset
+        told = [step.text for step in answer.steps if "canary" in step.text]
+        assert told == ["default/x is a canary: it has the change of VirtualService default/r"] * names
 
 
 def test_a_delegates_change_is_its_roots():
