@@ -6,7 +6,9 @@ import asyncio
 import json
 import random
 from datetime import UTC, datetime
+from pathlib import Path
 
+import yaml
 from tests.apiserver.server import ApiServer
 from tests.clusters import virtual_service
 
@@ -15,6 +17,8 @@ from nodemesh.node.election import LEASE_SECONDS, Election
 from nodemesh.node.rollouts import Rollouts
 from nodemesh.registry.staging import STATE
 from nodemesh.registry.store import Store
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
 
 PLAN = "{clients: 50, hold: 10m, maxErrors: 10, minRequests: 20}"
 
@@ -209,6 +213,9 @@ def test_reports_that_make_no_sense_count_as_none(play):
 
 
 def cluster(first: dict | None = None) -> ApiServer:
+    """With the rights that the manifests give to agents, and no others."""
     api = ApiServer()
+    api.apply(*yaml.safe_load_all((MANIFESTS / "agent/rbac.yaml").read_text()))
+    api.accounts[""] = "nodemesh-system/nodemesh-agent"
     api.apply(first or rule("v1"))
     return api
