@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +17,9 @@ from .yaml import Flaw, read
 
 #: Where it stands. Those of revisions (`istio-REVISION`) are for the proxies that these inject.
 NAMESPACE, NAME, KEY = "istio-system", "istio", "mesh"
+
+#: Beside it, Istio's MeshNetworks, which are MeshConfig's networks here.
+NETWORKS_KEY = "meshNetworks"
 
 #: The fields that mean here what they mean there. MeshConfig has more, which are ours alone.
 SHARED = frozenset(
@@ -83,15 +87,46 @@ class IstioMesh(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
+def read_istio_mesh(data: Mapping[str, str]) -> IstioMesh:
+    """The ConfigMap's data. What cannot be used of it is left out with a finding, and the rest counts: Istio's operator
+    writes it for Istio, and nothing in it can be an error of ours. Paths of findings begin with the key."""
+    return _read(data.get(KEY, ""), data.get(NETWORKS_KEY, ""))
+
+
 @functools.lru_cache(maxsize=4)
-def read_istio_mesh(text: str) -> IstioMesh:
-    """What cannot be used of it is left out with a finding, and the rest counts: Istio's operator writes it for Istio,
-    and nothing in it can be an error of ours. Paths of findings begin below the key."""
+def _read(text: str, networks: str) -> IstioMesh:
     findings = Findings()
-    plain = _plain(text, findings)
-    wanted = _wanted(plain, findings)
-    spec, named = _decoded(wanted, findings)
-    return IstioMesh(spec, named, tuple(findings.items))
+    inner = Findings()
+    wanted = _wanted(_plain(text, inner), inner)
+    spec, named = _decoded(wanted, inner)
+    findings.items += [msgspec.structs.replace(item, path=(KEY, *item.path)) for item in inner.items]
+    inner = Findings()
+    found = _plain(networks, inner).get("networks")
+    theirs, name = _decoded({"networks": _reachable(found, inner)} if found else {}, inner)
+    findings.items += [msgspec.structs.replace(item, path=(NETWORKS_KEY, *item.path)) for item in inner.items]
+    return IstioMesh(msgspec.structs.replace(spec, networks=theirs.networks), named | name, tuple(findings.items))
+
+
+def _reachable(networks: Any, findings: Findings) -> Any:
+    """Networks with the gateways that have an address."""
+    if not isinstance(networks, dict):
+        return networks
+    found = {}
+    for name, network in networks.items():
+        gateways = network.get("gateways") if isinstance(network, dict) else None
+        if isinstance(gateways, list):
+            kept = []
+            for index, gateway in enumerate(gateways):
+                if isinstance(gateway, dict) and "address" not in gateway:
+                    message = "the gateway has no effect: it has no `address`, by which gateways are dialled here"
+                    findings.warning("istio-mesh-config", ("networks", str(name), "gateways", index), message)
+                elif isinstance(gateway, dict):
+                    kept.append({key: value for key, value in gateway.items() if key != "locality"})
+                else:
+                    kept.append(gateway)
+            network = {**network, "gateways": kept}
+        found[str(name)] = network
+    return found
 
 
 def _plain(text: str, findings: Findings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..config.istiomesh import KEY, NAME, NAMESPACE, read_istio_mesh
+from ..config.istiomesh import NAME, NAMESPACE, read_istio_mesh
 from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 
@@ -26,9 +26,9 @@ def mesh_of(own: Iterable[Object[Any]], istio: Object[Any] | None) -> MeshConfig
     """Of several MeshConfigs the oldest counts. A field that it names is its word alone, whatever it says."""
     mesh = min(own, key=lambda item: (item.meta.created, item.meta.key), default=None)
     spec = mesh.spec if mesh is not None else MeshConfigSpec()
-    if istio is None or KEY not in istio.spec.data:
+    if istio is None:
         return spec
-    theirs = read_istio_mesh(istio.spec.data[KEY])
+    theirs = read_istio_mesh(istio.spec.data)
     values = {
         field.name: getattr(theirs.spec, field.name)
         for field in _FIELDS

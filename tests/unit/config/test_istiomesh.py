@@ -30,12 +30,18 @@ accessLogFormat: '{"code": "%RESPONSE_CODE%"}'
 """
 
 
+def read(text, networks=""):
+    return read_istio_mesh({"mesh": text, "meshNetworks": networks})
+
+
 def messages(text):
-    return {".".join(map(str, item.path)): item.message for item in read_istio_mesh(text).findings}
+    found = read(text).findings
+    assert all(item.path[0] == "mesh" for item in found)
+    return {".".join(map(str, item.path[1:])): item.message for item in found}
 
 
 def test_what_an_installation_writes_counts():
-    mesh = read_istio_mesh(INSTALLED)
+    mesh = read(INSTALLED)
     spec = mesh.spec
     assert spec.root_namespace == "istio-config" and spec.connect_timeout == 3000 and spec.dns_capture
     assert spec.outbound_traffic_policy.mode is OutboundMode.REGISTRY_ONLY
@@ -60,7 +66,7 @@ def test_what_has_no_effect_is_named_once_with_the_reason():
         "extensionProviders.0": "the provider `otel` has no effect: there is no envoyOtelAls here",
         "trustDomain": f"`trustDomain` has no effect: {REASONS['trustDomain']}",
     }  # fmt: skip
-    assert all(item.severity is Severity.WARNING for item in read_istio_mesh(INSTALLED).findings)
+    assert all(item.severity is Severity.WARNING for item in read(INSTALLED).findings)
 
 
 def test_every_field_is_either_shared_or_has_a_reason():
@@ -78,20 +84,20 @@ def test_every_field_is_either_shared_or_has_a_reason():
     ],
 )
 def test_a_mistake_costs_its_field_alone(text, path, message):
-    mesh = read_istio_mesh(text)
+    mesh = read(text)
     assert mesh.spec == MeshConfigSpec(root_namespace="a") and mesh.named == {"rootNamespace"}
     assert list(messages(text)) == [path] and message in messages(text)[path]
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "null"])
 def test_nothing_says_nothing(text):
-    mesh = read_istio_mesh(text)
+    mesh = read(text)
     assert (mesh.spec, mesh.named, mesh.findings) == (MeshConfigSpec(), frozenset(), ())
 
 
 @pytest.mark.parametrize(("text", "word"), [("a: [", "cannot be read"), ("- a", "no object"), ("x" * 2**21, "longer")])
 def test_what_is_no_mesh_config_at_all_is_said(text, word):
-    mesh = read_istio_mesh(text)
+    mesh = read(text)
     assert mesh.spec == MeshConfigSpec() and word in mesh.findings[0].message
 
 
@@ -105,8 +111,40 @@ def test_what_is_no_mesh_config_at_all_is_said(text, word):
     ],
 )
 def test_it_reaches_nothing_of_the_agents_own(text):
-    mesh = read_istio_mesh(text)
+    mesh = read(text)
     assert mesh.spec == MeshConfigSpec(extension_providers=()) and len(mesh.findings) == 1
+
+
+NETWORKS = """
+networks:
+  east:
+    endpoints: [{fromRegistry: cluster-east}]
+    gateways:
+      - {address: 203.0.113.7, port: 15443, locality: east/a}
+      - {registryServiceName: gw.istio-system.svc.cluster.local, port: 15443}
+"""
+
+
+def test_networks_beside_it_count_too():
+    mesh = read("rootNamespace: a", NETWORKS)
+    (gateway,) = mesh.spec.networks["east"].gateways
+    assert (gateway.address, gateway.port, mesh.spec.root_namespace) == ("203.0.113.7", 15443, "a")
+    assert mesh.named == {"rootNamespace", "networks"}
+    (found,) = mesh.findings
+    assert found.path == ("meshNetworks", "networks", "east", "gateways", 1) and "no `address`" in found.message
+
+
+@pytest.mark.parametrize("text", ["networks: {}", "networks:", ""])
+def test_no_networks_say_nothing_of_networks(text):
+    assert read("", text) == read("")
+
+
+@pytest.mark.parametrize(
+    "text", ["networks: 5", "networks: {a: {gateways: [{address: here, port: 1}]}}", "networks: {a: 5}"]
+)
+def test_networks_with_a_mistake_are_left_out_with_a_word(text):
+    mesh = read("", text)
+    assert not mesh.named and not mesh.spec.networks and [item.path[0] for item in mesh.findings] == ["meshNetworks"]
 
 
 CONFIG_MAP = """apiVersion: v1

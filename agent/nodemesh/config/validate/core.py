@@ -42,8 +42,8 @@ def check_config_map(spec: ConfigMapSpec, meta: Meta, findings: Findings) -> Non
     if KEY not in spec.data or not (meta.name == NAME or meta.name.startswith(f"{NAME}-")):
         return
     if (meta.namespace, meta.name) == (NAMESPACE, NAME):
-        for found in read_istio_mesh(spec.data[KEY]).findings:
-            findings.warning(found.code, ("data", KEY, *found.path), found.message)
+        for found in read_istio_mesh(spec.data).findings:
+            findings.warning(found.code, ("data", *found.path), found.message)
         return
     message = (
         f"of Istio's mesh configs the ConfigMap {NAMESPACE}/{NAME} counts: write what you need of this one into a "
