@@ -204,6 +204,7 @@ class Control:
         problems = self.registry.apply(source, changes.changed, changes.removed, changes.problems).problems
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
+            self.cluster.source.held_back = dict(self.registry.staging.problems)
         refused = [problem for problem in problems if problem.refused]
         self.error = ""
         if refused:

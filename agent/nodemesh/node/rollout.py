@@ -11,19 +11,19 @@ import msgspec
 from ..config.rollout import RolloutPlan
 from ..config.written import as_written
 from ..registry.assemble import ObjectKey
-from ..registry.staging import Planned, RolloutEntry, RolloutPhase, Staging, digest_of_spec, plan_in
-
-#: Rollouts that are on, or were taken back and are not mended, in all and of one namespace: each keeps a spec. One that
-#: finds no room waits, and what was before stays in force.
-ROLLOUTS = 12
-ROLLOUTS_OF_NAMESPACE = 4
-
-#: Bytes of a spec that can be kept, as JSON. A ConfigMap has room for 1 MiB.
-MAX_SPEC = 32 * 1024
-
-#: Objects whose changes are staged, in all and of one namespace: of each it is noted which spec is in force.
-OBJECTS = 3000
-OBJECTS_OF_NAMESPACE = 500
+from ..registry.staging import (
+    MAX_SPEC,
+    OBJECTS,
+    OBJECTS_OF_NAMESPACE,
+    ROLLOUTS,
+    ROLLOUTS_OF_NAMESPACE,
+    Planned,
+    RolloutEntry,
+    RolloutPhase,
+    Staging,
+    digest_of_spec,
+    plan_in,
+)
 
 Entries = Mapping[ObjectKey, RolloutEntry]
 

@@ -37,6 +37,19 @@ STATE_NAME = "nodemesh-rollouts"
 STATE = ObjectKey("ConfigMap", SYSTEM_NAMESPACE, STATE_NAME)
 
 
+#: Rollouts that are on, or were taken back and are not mended, in all and of one namespace: each keeps a spec. One that
+#: finds no room waits, and what was before stays in force.
+ROLLOUTS = 12
+ROLLOUTS_OF_NAMESPACE = 4
+
+#: Bytes of a spec that can be kept, as JSON. A ConfigMap has room for 1 MiB.
+MAX_SPEC = 32 * 1024
+
+#: Objects whose changes are staged, in all and of one namespace: of each it is noted which spec is in force.
+OBJECTS = 3000
+OBJECTS_OF_NAMESPACE = 500
+
+
 class RolloutPhase(StrEnum):
     CANARY = "canary"
     COMPLETE = "complete"
@@ -145,7 +158,11 @@ def judged(item: Object[Any], before: Object[Any] | None, entry: RolloutEntry | 
 
 
 MEND = f"what was before stays in force; mend the object, or set {ROLLOUT}: disabled to have all get it"
-WAITING = "the change waits for its rollout to begin; what was before stays in force"
+WAITING = (
+    "the change waits for its rollout, and what was before stays in force: one agent begins it within seconds, "
+    f"unless {ROLLOUTS} are on or not mended ({ROLLOUTS_OF_NAMESPACE} of this namespace), or the spec is longer than "
+    f"{MAX_SPEC // 1024} KiB"
+)
 
 
 def _staged(item: Object[Any], entry: RolloutEntry, plan: RolloutPlan) -> StagedObject:
@@ -213,8 +230,9 @@ class Staging:
             held.pop(key, None)
 
     @property
-    def problems(self) -> Iterable[Problem]:
-        return self._problems.values()
+    def problems(self) -> Mapping[ObjectKey, Problem]:
+        """Of the objects that are not in force, or for canaries alone."""
+        return self._problems
 
     def rollouts(self, nodes: Iterable[Object[Any]]) -> Mapping[str, StagedObject]:
         """What canaries have, by its id; the same mapping as before where nothing changed."""

@@ -199,7 +199,7 @@ class Store:
 
     def _advance(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> Snapshot:
         previous = self.snapshot
-        problems = tuple(chain(*self._problems.values(), *self._objections.values(), self.staging.problems))
+        problems = tuple(chain(*self._problems.values(), *self._objections.values(), self.staging.problems.values()))
         spoken_of, self._spoken_of = self._spoken_of, []
         if previous.version and not changes and not spoken_of and problems == previous.problems:
             return previous
