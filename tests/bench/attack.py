@@ -13,6 +13,8 @@ import sys
 import time
 from typing import Final, NamedTuple
 
+from .floods import FLOODS
+
 HOST: Final = b"host: reviews\r\n"
 CHUNKED: Final = b"POST /small HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n"
 
@@ -47,6 +49,7 @@ PATTERNS: Final[dict[str, Pattern]] = {
     "list of options": Pattern(b"", get(b"connection: " + b"a," * 29_000 + b"\r\n"), 32),
     "encoded path": Pattern(b"", get(target=b"/" + b"%41" * 18_000), 32),
     "dots in a path": Pattern(b"", get(target=b"/" + b"a/../" * 11_000), 32),
+    **{name: Pattern(b"", flood, 32) for name, flood in FLOODS.items()},
 }
 
 

@@ -90,11 +90,13 @@ def run(options: Options) -> Outcome:
 def measure(name: str, proxy: SharedNodemesh, seconds: float, cores: Cores, outcome: Outcome) -> None:
     """One pattern: the pod that behaves by itself, beside the attack, and by itself again."""
     before = visit(proxy, seconds / 2)
+    held = resident(proxy)
     command = ["taskset", "--cpu-list", ",".join(map(str, sorted(cores.load))), "nice", "-n", "19"]
     command += [sys.executable, "-m", f"{__package__}.attack", str(proxy.other_port), name, str(seconds + 2 * AROUND)]
-    with subprocess.Popen(command) as attacker:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as attacker:
         time.sleep(AROUND)
         under = visit(proxy, seconds)
+        held_under = resident(proxy)
         if attacker.wait(seconds + 30):
             outcome.mistakes.append(f"{name}: the attacker failed")
     after = visit(proxy, seconds / 2)
@@ -109,6 +111,8 @@ def measure(name: str, proxy: SharedNodemesh, seconds: float, cores: Cores, outc
             Figure(name, "", "p99 ÷ alone", under.p99 / baseline),
             Figure(name, "", "CPU p50 alone", statistics.mean((before.work, after.work)), "ms"),
             Figure(name, "", "CPU p50", under.work, "ms"),
+            Figure(name, "", "memory alone", held, "MiB"),
+            Figure(name, "", "memory", held_under, "MiB"),
         ]
     )
 
@@ -116,7 +120,7 @@ def measure(name: str, proxy: SharedNodemesh, seconds: float, cores: Cores, outc
 def visit(proxy: SharedNodemesh, seconds: float) -> Latency:
     """One request after the other for so long."""
     took, work = [], []
-    worker = worker_of(proxy)
+    worker = worker_of(proxy) / "schedstat"
     with socket.create_connection((LOOPBACK, proxy.port), timeout=30) as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         end = time.monotonic() + seconds
@@ -137,14 +141,19 @@ def visit(proxy: SharedNodemesh, seconds: float) -> Latency:
     return Latency(took[len(took) // 2], took[len(took) * 99 // 100], took[-1], work[len(work) // 2])
 
 
+def resident(proxy: SharedNodemesh) -> float:
+    """MiB of memory that the worker holds (proc(5), statm)."""
+    return int((worker_of(proxy) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def worker_of(proxy: SharedNodemesh) -> Path:
     """Where the kernel tells of the agent's one worker."""
     for pid in descendants(proxy.process.pid):
         if b"nodemesh.node.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return Path(f"/proc/{pid}/schedstat")
+            return Path(f"/proc/{pid}")
     raise Failed("the agent has no worker")
 
 
-def cpu_time(process: Path) -> int:
-    """Nanoseconds that a process has had of a core (proc(5), schedstat)."""
-    return int(process.read_text().split()[0])
+def cpu_time(schedstat: Path) -> int:
+    """Nanoseconds that a process has had of a core (proc(5))."""
+    return int(schedstat.read_text().split()[0])

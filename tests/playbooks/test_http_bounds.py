@@ -98,7 +98,7 @@ def test_pipelined_answers_of_ours_leave_others_their_turn():
     client, other = world.connect("10.96.0.10", 80), world.connect("10.96.0.10", 80, name="other")
     client.send(GET * 100)
     other.send(GET)
-    world.network.run()
+    world.network.events.turn()
     assert client.take().count(b" 418 ") == AT_ONCE and other.take().count(b" 418 ") == 1
     client.end()
     world.advance(0.1)

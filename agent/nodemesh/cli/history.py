@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from .client import fetch
-from .output import DEFAULT_ADMIN, WATCH, CommandError, format_option, print_json, show_options
-from .tables import again_and_again
+from .layout import printable
+from .output import CommandError, format_option, print_json
+from .reach import agent_options
+from .tables import show_answer, show_options
 
 #: Characters of a line, and where the text of a change begins.
 WIDTH = 80
@@ -23,23 +25,13 @@ INDENT = 28
 def history(**options: Any) -> None:
     """The newest changes of the configuration: what changed, who wrote it, and how long it took until all workers had
     it."""
+    show_answer(lambda: fetch(options["admin"], "/changes"), options, lambda found, wide, _: _history(found, wide))
 
-    def show() -> None:
-        found = fetch(options["admin"], "/changes")
-        if options["watch"]:
-            click.clear()
-        if options["form"] == "json":
-            print_json(found)
-            return
-        width = 0 if options["form"] == "wide" else WIDTH
-        lines = [f"{'AT':<10}{'TABLES':<8}{'AFTER':<10}CHANGED"]
-        lines += [line for change in found for line in _change(change, width)]
-        click.echo("\n".join(lines) if found else "there was no change yet")
 
-    if options["watch"]:
-        again_and_again(show, WATCH)
-    else:
-        show()
+def _history(found: Any, wide: bool) -> None:
+    lines = [f"{'AT':<10}{'TABLES':<8}{'AFTER':<10}CHANGED"]
+    lines += [line for change in found for line in _change(change, 0 if wide else WIDTH)]
+    click.echo("\n".join(lines) if found else "there was no change yet")
 
 
 def _change(change: Any, width: int) -> Iterator[str]:
@@ -51,6 +43,7 @@ def _change(change: Any, width: int) -> Iterator[str]:
     for cause in said:
         row = next((row for name, row in authors.items() if cause.startswith(f"{name} ")), None)
         text = f"{cause}, by {row['author']} at {_clock(row['written'])}" if row and row["author"] else cause
+        text = printable(text)
         for line in textwrap.wrap(text, width - INDENT, break_on_hyphens=False) if width else [text]:
             yield (first + line).rstrip()
             first = " " * INDENT
@@ -70,9 +63,9 @@ def _name(row: Any) -> str:
 
 @click.command()
 @click.argument("what", metavar="VERSION|KIND/NAMESPACE/NAME")
-@click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", show_default=True, help="The agent's API.")
+@agent_options
 @format_option("text", "json")
-def rollback(what: str, admin: str, form: str) -> None:
+def rollback(what: str, admin: str, everywhere: bool, form: str) -> None:
     """Print as YAML what a version of the tables changed, or an object's last change, as it was before: for `kubectl
     apply -f -`. Nothing is changed by this. What was added by the change is named with the command that deletes it.
     Exit code 1 if some of it is not kept any more."""

@@ -40,16 +40,17 @@ from .logs import Log
 from .managed import wanted_objects
 from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
+from .operator import Operator
 from .options import Ebpf, RunOptions, StartError
 from .past import Past
 from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
-from .review import Review
-from .rollouts import Counts
+from .review import Review, why_not_in_force
 from .route_facts import StatusJudge
 from .routestatus import WantedStatus
+from .shadow import ShadowControl
 from .store import Children, StoreClient
 
 log = Log("control")
@@ -74,7 +75,7 @@ class Control:
         if options.kubernetes:
             self.cluster = FollowedCluster(
                 options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
-                lambda: self.registry.staging, self._canaries,
+                lambda: self.snapshot, lambda: self.registry.staging, lambda: self.collector.canaries(),
             )  # fmt: skip
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
@@ -93,6 +94,8 @@ class Control:
             self.exporter,
         )
         self.publisher = Publisher(self.fleet)
+        self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
+        self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
         self.past = Past()
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
@@ -140,12 +143,15 @@ class Control:
             ]
             if self.interception is not None:
                 duties.append(tasks.create_task(self.interception.run(), name="interception"))
+            if self.cluster is not None:
+                duties.append(tasks.create_task(self.cluster.answer_peers(node), name="peers"))
             await self._stop.wait()
             for duty in duties:
                 duty.cancel()
         if self.interception is not None:
             self.interception.end()
         await admin.cleanup()
+        self.operator.close()
         self.fleet.close()
 
     async def _beat(self) -> None:
@@ -205,12 +211,7 @@ class Control:
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
             self.cluster.source.held_back = dict(self.registry.staging.problems)
-        refused = [problem for problem in problems if problem.refused]
-        self.error = ""
-        if refused:
-            first = refused[0]
-            count = "" if len(refused) == 1 else f" (and {len(refused) - 1} more)"
-            self.error = f"{first.location}: {first.message}{count}; what was good before stays in force"
+        self.error = why_not_in_force(problems)
         for problem in [problem for problem in problems if problem not in known][:PROBLEMS_LOGGED]:
             say = log.error if problem.severity is Severity.ERROR else log.warning
             say(problem.message, at=problem.location, field=problem.path)
@@ -281,6 +282,7 @@ class Control:
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
+        self.shadow.follow()
         objects = self.past.add(tables.version, self.registry.take_edits())
         self.propagation.published(tables.version, tables.causes, time.time(), objects)
         self.review.due()
@@ -302,11 +304,6 @@ class Control:
     def _managed(self) -> Iterator[Placed]:
         """What the Gateways that we deploy for are to have."""
         return wanted_objects(self.publisher.tables, self.snapshot, self.options.gateway_image)
-
-    async def _canaries(self) -> Counts:
-        """What was counted of canaries until now."""
-        await self.collector.collect()
-        return self.collector.totals.canaries
 
     def _secrets(self) -> Secrets:
         own = self.registry.secrets
@@ -334,6 +331,8 @@ class Control:
         yield self.dialled.message(), ()
         yield from self.materials.replay()
         yield from self.publisher.replay(link)
+        yield from self.shadow.replay()
+        yield from self.operator.replay()
         yield from self.listeners.replay()
 
     def _changed(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..config.problems import Problem, Severity
 from ..registry.snapshot import Snapshot
@@ -18,7 +18,7 @@ log = Log("control")
 SETTLE = 1.0
 
 #: A review may take this share of a core: one that took a second is followed by this many seconds of rest.
-REST = 20.0
+IDLE_RATIO = 20.0
 
 #: Findings that are held, and new ones that are logged one by one after each change.
 HELD = 1000
@@ -55,7 +55,7 @@ class Review:
             await self._due.wait()
             await asyncio.sleep(SETTLE)
             self._due.clear()
-            await asyncio.sleep(REST * await self.look())
+            await asyncio.sleep(IDLE_RATIO * await self.look())
 
     async def look(self) -> float:
         """Look once; returns the CPU seconds that it took."""
@@ -88,3 +88,12 @@ class Review:
 def _lint(snapshot: Snapshot, tables: Tables) -> tuple[tuple[Problem, ...], float]:
     began = time.thread_time()
     return lint(snapshot, tables, live=True), time.thread_time() - began
+
+
+def why_not_in_force(problems: Sequence[Problem]) -> str:
+    """What is refused, in one sentence; empty where all is in force."""
+    refused = [problem for problem in problems if problem.refused]
+    if not refused:
+        return ""
+    first, count = refused[0], "" if len(refused) == 1 else f" (and {len(refused) - 1} more)"
+    return f"{first.location}: {first.message}{count}; what was good before stays in force"

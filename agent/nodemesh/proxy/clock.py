@@ -94,9 +94,9 @@ class Clock:
             heappop(self._ticks)
         return None
 
-    def advance(self, now: float, most: int = 0) -> None:
-        """Move to `now` and fire what is due, at most so many timers (0: all): `wait` tells of the others. A callback
-        may arm and cancel timers."""
+    def advance(self, now: float, most: int = 0) -> bool:
+        """Move to `now` and fire what is due, at most so many timers (0: all); tells whether there are others. A
+        callback may arm and cancel timers."""
         self.now = now
         left = most or -1
         due = int(now * TICKS_PER_SECOND + 1e-3)  # what floats lose is no reason to wait again
@@ -104,13 +104,14 @@ class Clock:
             slot = self._slots[self._ticks[0]]
             while slot:
                 if left == 0:
-                    return
+                    return True
                 left -= 1
                 timer = next(iter(slot))
                 del slot[timer]
                 callback, timer.callback = timer.callback, spent
                 callback()
             del self._slots[heappop(self._ticks)]
+        return False
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

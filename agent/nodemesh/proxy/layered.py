@@ -5,6 +5,8 @@ this end is established. `Lower` is the lower connection's handler: what it hear
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .transport import Buffer, Handler, Transport
 
 
@@ -26,6 +28,7 @@ class Layered(Transport):
         self.local = lower.local
         self.remote = lower.remote
         self.accepted = lower.accepted
+        self.peer = lower.peer
         self.gate = lower.gate
 
     # what the proxy calls
@@ -39,9 +42,17 @@ class Layered(Transport):
             return
         self._write(data)
 
+    def prompt(self) -> None:
+        if self.lower is not None:
+            self.lower.prompt()
+
     @property
     def stale(self) -> bool:
         return self.lower is not None and self.lower.stale
+
+    def later(self, callback: Callable[[], None]) -> None:
+        assert self.lower is not None
+        self.lower.later(callback)
 
     def pause(self) -> None:
         self._paused = True
@@ -155,6 +166,9 @@ class Lower(Handler):
 
     def ended(self) -> None:
         self.upper.cut()
+
+    def prompted(self) -> None:
+        self.upper.handler.prompted()
 
     def drained(self) -> None:
         self.upper.written()

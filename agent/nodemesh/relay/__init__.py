@@ -6,7 +6,6 @@ feed.py        objects as they are served, and the changes that watches follow
 collection.py  one resource: read once, and filed in feeds
 server.py      the requests: lists, watches, bookmarks, 410
 doors.py       its connections, so many of an address
-reviews.py     who asks, by TokenReview
 relay.py       the parts put together, and the process's life
 
 It holds no state of its own: resourceVersions are the API server's, so that an agent goes on at either where it was

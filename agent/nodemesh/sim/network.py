@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-from collections import deque
-from collections.abc import Callable
 
 from ..proxy.gate import Account, Gate
 from ..proxy.network import Asker, Datagram, Network
@@ -62,7 +60,7 @@ class MemoryNetwork(Network):
     """Connects to the servers that it knows; all else is refused."""
 
     def __init__(self) -> None:
-        self.events: Events = deque()
+        self.events = Events()
         self.servers: dict[tuple[str, int], SimServer] = {}
         self.asked: list[DnsQuery] = []  # DNS queries
         self.dropped_lanes: list[int] = []
@@ -84,7 +82,7 @@ class MemoryNetwork(Network):
         elif server.code:
             self.later(transport, server.code)
         elif not server.silent:
-            server.opened(transport.peer, namespace)
+            server.opened(transport.far_end, namespace)
             self.events.append(transport.establish)
         return transport
 
@@ -122,9 +120,7 @@ class MemoryNetwork(Network):
 
     def run(self) -> None:
         """Let everything happen that is under way."""
-        while self.events:
-            event: Callable[[], None] = self.events.popleft()
-            event()
+        self.events.run()
 
 
 class ConnectRefusal:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from select import EPOLLIN, epoll
 from typing import Final
 
 from ..gate import Account, Gate
 from .served import Served
-from .streams import Rest, Streams
+from .streams import Lull, Streams
 
 #: Sockets of one pod that are served before the next pod's turn; what they have to say is sent together.
 QUANTUM: Final = 32
@@ -18,13 +20,16 @@ Ready = list[tuple[Served, int]]
 
 class Lane:
     """One pod's sockets: an epoll inside the main one, so that a pod with many ready sockets takes the same turn as a
-    pod with one, and another one for streams. `left` are those that were ready when the last turn was over."""
+    pod with one, and another one for streams. `left` are those that were ready when the last turn was over, `later` is
+    what they themselves have left for a later turn; `turn` numbers the last in which some of that was done."""
 
-    __slots__ = ("poller", "left", "streams", "streams_left", "transports", "gate", "leaving")
+    __slots__ = ("poller", "left", "later", "turn", "streams", "streams_left", "transports", "gate", "leaving")
 
     def __init__(self, buffers: Account) -> None:
         self.poller = epoll()
         self.left: Ready = []
+        self.later: deque[Callable[[], None]] = deque()
+        self.turn = 0
         self.streams: Streams | None = None  # from the first one on
         self.streams_left: Ready = []
         self.transports: dict[int, Served] = {}
@@ -44,14 +49,15 @@ class Lane:
 
 class Lanes:
     """All of a worker's. A lane's number is its epoll's descriptor, and `streaming` knows them by that of their
-    streams; `rest` is when streams are left alone."""
+    streams; `lull` is when streams are left alone. `busy` have something for a later turn."""
 
-    __slots__ = ("known", "streaming", "rest", "buffers", "_main")
+    __slots__ = ("known", "streaming", "busy", "lull", "buffers", "_main")
 
     def __init__(self, main: epoll) -> None:
         self.known: dict[int, Lane] = {}
         self.streaming: dict[int, Lane] = {}
-        self.rest = Rest(main)
+        self.busy: dict[Lane, None] = {}
+        self.lull = Lull(main)
         self.buffers = Account()
         self._main = main
 
@@ -62,6 +68,11 @@ class Lanes:
         self.known[number] = lane
         self._main.register(number, EPOLLIN)
         return number
+
+    def later(self, lane: Lane, callback: Callable[[], None]) -> None:
+        """Call back on a later turn of the pod."""
+        lane.later.append(callback)
+        self.busy[lane] = None
 
     def leave(self, number: int) -> None:
         """The pod is gone: close its lane once it has no sockets."""
@@ -78,7 +89,7 @@ class Lanes:
         streams = lane.streams
         if streams is not None:
             del self.streaming[streams.fd]
-            self.rest.forget(streams)
+            self.lull.forget(streams)
             self._main.unregister(streams.fd)
             streams.poller.close()
         self._main.unregister(number)

@@ -36,8 +36,11 @@ LONE_TURN: Final = 0.001
 #: Seconds for which a pod counts as at work.
 AT_WORK: Final = 0.1
 
-#: Timers that fire in one turn: thousands of connections may have come at the same moment.
+#: Timers that fire in one turn, and in one go of it: thousands of connections may have come at the same moment, and
+#: each may have much to do. A go after `TIMERS_TURN` seconds is not begun.
 TIMERS: Final = 64
+TIMERS_AT_ONCE: Final = 4
+TIMERS_TURN: Final = 0.001
 
 #: The longest sleep: `Platform.beat` is due at least every 0.5 s.
 LONGEST_WAIT: Final = 0.25
@@ -47,7 +50,9 @@ class Reactor(Network):
     """The loop. Each turn gives every pod that has something ready its quantum, of sockets and of time, then fires the
     timers."""
 
-    __slots__ = ("loop", "clock", "running", "shared_turn", "lone_turn", "allocator", "_last", "_crowd", "_stood")
+    __slots__ = (
+        "loop", "clock", "running", "shared_turn", "lone_turn", "allocator", "_number", "_last", "_crowd", "_stood",
+    )  # fmt: skip
 
     def __init__(self, platform: Platform, workers: int = 1) -> None:
         self.loop = Loop(platform, workers)
@@ -57,6 +62,7 @@ class Reactor(Network):
         self.lone_turn = LONE_TURN
         self.allocator = Allocator()
         self.clock.after(LOOK, self._look)
+        self._number = 0  # of the turn
         self._last: Lane | None = None  # whose turn was the last one
         self._crowd = 0.0  # until when more than one pod counts as at work
         self._stood: list[Served] = []  # at once, which is still to be told
@@ -125,10 +131,11 @@ class Reactor(Network):
         lanes, clock = loop.lanes, loop.clock
         wait = clock.wait()
         timeout = LONGEST_WAIT if wait is None or wait > LONGEST_WAIT else wait
-        if lanes.rest.until and not lanes.rest.wait():
+        if lanes.busy or (lanes.lull.until and not lanes.lull.wait()):
             timeout = 0.0
         events = loop.poller.poll(timeout, 256)
         clock.now = time.monotonic()
+        self._number += 1
         for fd, _ in events:
             lane = lanes.known.get(fd)
             if lane is not None:
@@ -137,10 +144,11 @@ class Reactor(Network):
                 self._serve_streams(lanes.streaming[fd])
             else:
                 self._serve_watcher(fd)
-        try:
-            clock.advance(clock.now, TIMERS)
-        except Exception:
-            log.exception("a timer failed")
+        if lanes.busy:
+            for lane in list(lanes.busy):
+                if lane.turn != self._number:
+                    self._serve(lane, [])
+        self._fire()
         if loop.released:
             released, loop.released = loop.released, []
             for sock in released:
@@ -166,11 +174,40 @@ class Reactor(Network):
             if time.monotonic() >= over:
                 left = ready[index + 1 :]
                 break
+        if lane.later and lane.turn != self._number:
+            self._go_on(lane, over)
         self.flush()
         return left
 
+    def _go_on(self, lane: Lane, over: float) -> None:
+        """Do what a pod has left for a later turn: some of it in any case, so that it does not wait for a moment at
+        which none of its sockets is ready."""
+        lane.turn = self._number
+        later = lane.later
+        for _ in range(len(later)):
+            callback = later.popleft()
+            try:
+                callback()
+            except Exception:
+                log.exception("what was left for a later turn failed")
+            if time.monotonic() >= over:
+                break
+        if not later:
+            del self.loop.lanes.busy[lane]
+
+    def _fire(self) -> None:
+        """The timers that are due."""
+        clock = self.clock
+        over = clock.now + TIMERS_TURN
+        try:
+            for _ in range(TIMERS // TIMERS_AT_ONCE):
+                if not clock.advance(clock.now, TIMERS_AT_ONCE) or time.monotonic() >= over:
+                    break
+        except Exception:
+            log.exception("a timer failed")
+
     def _serve_streams(self, lane: Lane) -> None:
-        """One quantum of a pod's streams, then a rest if those were all."""
+        """One quantum of a pod's streams, then a lull if those were all."""
         streams = lane.streams
         if streams is None:
             return
@@ -179,12 +216,12 @@ class Reactor(Network):
         lane.streams_left = self._serve(lane, ready)
         all_read = not left and not lane.streams_left and len(ready) < QUANTUM
         if all_read and streams.fd in self.loop.lanes.streaming:
-            self.loop.lanes.rest.served(streams, self.clock.now)
+            self.loop.lanes.lull.served(streams, self.clock.now)
 
     def flush(self) -> None:
-        """Tell of connections that stood at once (whoever asked for them has the transports by now), and send what the
-        ones that were served have to say. In one go, since a peer that sleeps is woken by the first message and awake
-        for the rest: waking it is the dearest part of sending a small one."""
+        """Tell of connections that stood at once (whoever asked for them has the transports by now), prompt those that
+        want it, and send what the ones that were served have to say. In one go, since a peer that sleeps is woken by
+        the first message and awake for the rest: waking it is the dearest part of sending a small one."""
         while self._stood:
             stood, self._stood = self._stood, []
             for transport in stood:
@@ -192,9 +229,17 @@ class Reactor(Network):
                     transport.stood()
                 except Exception:
                     self._give_up(transport)
-        unsent = self.loop.unsent
+        loop = self.loop
+        while loop.prompted:
+            prompted, loop.prompted = loop.prompted, {}
+            for transport in prompted:
+                try:
+                    transport.handler.prompted()
+                except Exception:
+                    self._give_up(transport)
+        unsent = loop.unsent
         if unsent:
-            self.loop.unsent = []
+            loop.unsent = []
             for transport in unsent:
                 transport.flush()
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ...bounded import Bounded
+from ...config.annotations import OWN
 from ...config.core import (
     EndpointConditions,
     EndpointHints,
@@ -27,7 +29,7 @@ from ..assemble import CLUSTER_SCOPED, SERVICE_NAME_LABEL, ObjectKey
 from .resources import Resource
 from .watch import JsonDecoder, ObjectHead, decode_object
 
-#: Core kinds whose annotations say something to the mesh (of a remote pod they do not).
+#: Core kinds whose annotations say something to the mesh (of a remote pod they do not); of others our own do.
 ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
 
 #: How many label sets are remembered for sharing.
@@ -65,12 +67,12 @@ class ObjectReader:
     """Reads objects of all kinds; equal label sets of pods are kept once (a Deployment's pods have the same)."""
 
     def __init__(self) -> None:
-        self._labels: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
-        self._specs: dict[tuple[OwnerReference, ...], PodSpec] = {}
+        self._labels: Bounded[frozenset[tuple[str, str]], dict[str, str]] = Bounded(MAX_SHARED)
+        self._specs: Bounded[tuple[OwnerReference, ...], PodSpec] = Bounded(MAX_SHARED)
         self._read_pod = JsonDecoder(PodMetadata, "a pod")
 
     def read(self, resource: Resource, version: str, head: ObjectHead, data: bytes | msgspec.Raw) -> Reading:
-        """`head` is the object's own. Raises WireError where `data` is no object at all."""
+        """`head` is the object's own. Raises ApiFormatError where `data` is no object at all."""
         if resource.kind == "Pod" and resource.metadata_only:
             return self._pod(self._read_pod(data).metadata)
         plain = decode_object(data)
@@ -83,15 +85,15 @@ class ObjectReader:
         return Reading(key, head, item, loaded.problems)
 
     def _pod(self, pod: _PodMeta) -> Reading:
-        if len(self._labels) > MAX_SHARED:  # rollouts leave label sets behind that nobody has any more
-            self._labels.clear()
-            self._specs.clear()
         labels = pod.labels or {}
-        shared = self._labels.setdefault(frozenset(labels.items()), labels)
+        alike = frozenset(labels.items())
+        shared = self._labels.found.get(alike)
+        if shared is None:
+            shared = self._labels.keep(alike, labels)
         owners = tuple(owner for owner in pod.owner_references if owner.controller)
-        spec = self._specs.get(owners)
+        spec = self._specs.found.get(owners)
         if spec is None:
-            spec = self._specs[owners] = PodSpec(owners=owners)
+            spec = self._specs.keep(owners, PodSpec(owners=owners))
         meta = Meta(
             name=pod.name,
             namespace=pod.namespace,
@@ -131,10 +133,11 @@ def compact(entry: SliceEndpoint) -> SliceEndpoint:
 def slim(item: Object[Any]) -> Object[Any]:
     """Without what changes or costs memory and matters to nobody: equal means that nothing happened."""
     meta = item.meta
-    annotations: dict[str, str] = {}
     ours = KINDS[item.group, item.kind].strict
-    if ours or item.kind in ANNOTATED:
-        annotations = {key: value for key, value in meta.annotations.items() if key not in TOOLS}
+    every = ours or item.kind in ANNOTATED
+    annotations = {
+        key: value for key, value in meta.annotations.items() if (every and key not in TOOLS) or key.startswith(OWN)
+    }
     labels = meta.labels
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}

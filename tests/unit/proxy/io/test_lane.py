@@ -40,6 +40,64 @@ def test_a_turn_ends_after_its_time_and_nobody_is_left_out(reactor):
     assert len(set(log)) == len(crowd) + 1, "each had its turn"
 
 
+class Busy(Ear):
+    """Has more to do with what it gets than one turn takes."""
+
+    left = 5
+
+    def received(self, data: Buffer) -> None:
+        super().received(data)
+        self.transport.later(self.go_on)
+
+    def go_on(self) -> None:
+        self.log.append(f"again{self.name}")
+        self.left -= 1
+        if self.left:
+            self.transport.later(self.go_on)
+
+
+def test_what_is_left_for_later_is_the_pods_own_time(reactor):
+    """Many connections that each go on and on: one piece of theirs a turn, where that is all of their pod's time."""
+    log: list[str] = []
+    many, few = reactor.add_lane(), reactor.add_lane()
+    crowd = open_to(reactor, many, *(Busy(" crowd", log) for _ in range(8)))
+    (single,) = open_to(reactor, few, Ear(" single", log))
+    reactor.shared_turn = reactor.lone_turn = 0.0
+    for client in crowd:
+        client.sendall(b"x")
+    turn_until(reactor, lambda: log.count("received crowd") == 8)
+    single.sendall(b"x")
+    before = log.count("again crowd")
+    reactor.turn()
+    assert "received single" in log and log.count("again crowd") == before + 1
+    turn_until(reactor, lambda: log.count("again crowd") == 8 * Busy.left)
+    assert not reactor.loop.lanes.busy
+
+
+def test_what_is_left_for_later_has_its_turn_beside_sockets_that_are_always_ready(reactor):
+    log: list[str] = []
+    lane = reactor.add_lane()
+    ready, busy = open_to(reactor, lane, Ear(" ready", log), Busy(" busy", log))
+    reactor.shared_turn = reactor.lone_turn = 0.0
+    busy.sendall(b"x")
+    turn_until(reactor, lambda: "received busy" in log)
+    for _ in range(20):
+        ready.sendall(b"x")
+        reactor.turn()
+    assert log.count("again busy") == Busy.left
+
+
+def test_a_defect_of_what_is_left_costs_no_other(reactor, caplog):
+    lane = reactor.add_lane()
+    ear = Ear()
+    (client,) = open_to(reactor, lane, ear)
+    ear.transport.later(lambda: 1 // 0)
+    ear.transport.later(lambda: ear.log.append("after it"))
+    turn_until(reactor, lambda: "after it" in ear.log)
+    assert "what was left for a later turn failed" in caplog.text and not reactor.loop.lanes.busy
+    client.close()
+
+
 def test_a_pod_alone_has_longer_turns(reactor):
     log: list[str] = []
     lane, other = reactor.add_lane(), reactor.add_lane()
