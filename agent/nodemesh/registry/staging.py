@@ -36,7 +36,6 @@ from .snapshot import StagedObject
 STATE_NAME = "nodemesh-rollouts"
 STATE = ObjectKey("ConfigMap", SYSTEM_NAMESPACE, STATE_NAME)
 
-
 #: Rollouts that are on, or were taken back and are not mended, in all and of one namespace: each keeps a spec. One that
 #: finds no room waits, and what was before stays in force.
 ROLLOUTS = 12

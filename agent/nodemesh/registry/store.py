@@ -183,7 +183,10 @@ class Store:
         if item is None or theirs is None or self._winner(key) is not theirs:
             self.staging.forget(key)
             return item
-        return self.staging.judge(key, item, before, self._mesh.rollout)
+        found = self.staging.judge(key, item, before, self._mesh.rollout)
+        if found is not item and found.kind in REACHING and objections(found, self.reach):
+            return admitted(found, None, self.reach)  # the state's word reaches no further than the object's own
+        return found
 
     def _find_mesh(self) -> MeshConfigSpec:
         meshes = [item for held in self._held.values() for key, item in held.items() if key.kind == "MeshConfig"]

@@ -5,6 +5,7 @@ import pytest
 from tests.meshes import service
 
 from nodemesh.config.load import load_object
+from nodemesh.config.reach import WITHHELD
 from nodemesh.config.rollout import ROLLOUT
 from nodemesh.config.written import as_written
 from nodemesh.registry.assemble import ObjectKey, key_of
@@ -187,3 +188,14 @@ def test_nothing_of_it_makes_versions_without_a_change():
     assert again is first
     later = store.apply(CLUSTER, [service("web", "10.96.0.2")])
     assert later.rollouts is first.rollouts and later.virtual_services is first.virtual_services
+
+
+def test_what_the_state_keeps_reaches_no_further_than_the_object_itself():
+    """A spec in the ConfigMap may not name what its object may not: here a file of the agent's."""
+    old, new = (rule(name, kind="DestinationRule") for name in ("v1", "v2"))
+    tls = {"mode": "SIMPLE", "caCertificates": "/etc/shadow"}
+    kept = entry(new, RolloutPhase.BACK, old)
+    kept = msgspec.structs.replace(kept, stable={"host": "reviews", "trafficPolicy": {"tls": tls}})
+    snapshot = Store().apply(CLUSTER, [new, state(kept)])
+    named = snapshot.destination_rules["shop/reviews"].spec.traffic_policy.tls.ca_certificates
+    assert named.startswith(WITHHELD)
