@@ -45,11 +45,12 @@ from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
 from .operator import Operator
 from .options import Ebpf, RunOptions
+from .past import Past
 from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
-from .review import Review
+from .review import Review, why_not_in_force
 from .route_facts import StatusJudge
 from .routestatus import WantedStatus
 from .shadow import ShadowControl
@@ -77,7 +78,8 @@ class Control:
         if options.kubernetes:
             self.cluster = FollowedCluster(
                 options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
-                lambda: self.snapshot, lambda: not self.missing(),
+                lambda: self.snapshot, lambda: not self.missing(), lambda: self.registry.staging,
+                lambda: self.collector.canaries(),
             )  # fmt: skip
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
@@ -99,6 +101,7 @@ class Control:
         self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
         self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
+        self.past = Past()
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
@@ -206,12 +209,8 @@ class Control:
             self.foresight.see(workloads, changes.changed)
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
-        refused = [problem for problem in problems if problem.refused]
-        self.error = ""
-        if refused:
-            first = refused[0]
-            count = "" if len(refused) == 1 else f" (and {len(refused) - 1} more)"
-            self.error = f"{first.location}: {first.message}{count}; what was good before stays in force"
+            self.cluster.source.held_back = dict(self.registry.staging.problems)
+        self.error = why_not_in_force(problems)
         for problem in [problem for problem in problems if problem not in known][:PROBLEMS_LOGGED]:
             say = log.error if problem.severity is Severity.ERROR else log.warning
             say(problem.message, at=problem.location, field=problem.path)
@@ -283,7 +282,8 @@ class Control:
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
         self.shadow.follow()
-        self.propagation.published(tables.version, tables.causes, time.time())
+        objects = self.past.add(tables.version, self.registry.take_edits())
+        self.propagation.published(tables.version, tables.causes, time.time(), objects)
         self.review.due()
         self.resolver.want(snapshot)
         if self.dialled.see(snapshot):
