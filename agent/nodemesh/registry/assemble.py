@@ -179,8 +179,9 @@ class Assembler:
             for target, addresses in targets_of(after).items():
                 held = self._references.get(target, ())
                 self._references[target] = (*held, Reference(source, key.name, addresses))
-        for target in unnamed - self._references.keys():
-            self._gone.pop(target, None)
+        for target in unnamed:
+            if target not in self._references:
+                self._gone.pop(target, None)
 
     def _lacks_address(self, key: ObjectKey) -> bool:
         """Whether it is a pod of which only the metadata is known."""
