@@ -89,6 +89,7 @@ ELSEWHERE = {
     "lab/pause.py": "netns/test_lab.py",
     "lab/place.py": "netns/test_lab.py",
     "lab/pod.py": "unit/lab/test_service.py",
+    "registry/slices.py": "unit/registry/test_services.py",
     "relay/collection.py": "kubernetes/test_relay.py",
     "relay/relay.py": "kubernetes/test_relay.py",
     "relay/server.py": "kubernetes/test_relay.py",

@@ -2,8 +2,9 @@ import pytest
 from tests.meshes import make, pod, service
 
 from nodemesh.config.load import load_object
-from nodemesh.registry.assemble import SERVICE_NAME_LABEL, Assembler, key_of
+from nodemesh.registry.assemble import Assembler, key_of
 from nodemesh.registry.services import canonical_address
+from nodemesh.registry.slices import SERVICE_NAME_LABEL
 from nodemesh.registry.snapshot import Health, Locality, Resolution
 from nodemesh.registry.store import Store
 
