@@ -18,8 +18,9 @@ from .proxy import LOOPBACK
 #: valgrind runs the whole start some 15 times slower.
 PATIENCE = 180.0
 
-#: A function's name, which callgrind writes once and then refers to by its number; and lines of cost.
-FUNCTION = re.compile(r"fn=\((\d+)\)(?: (.*))?")
+#: A function, or one that it calls: its name, which callgrind writes once and then refers to by its number; and lines
+#: of cost.
+FUNCTION = re.compile(r"(c?)fn=\((\d+)\)(?: (.*))?")
 COST = re.compile(r"(?:\+|-)?(?:\d+|\*) (\d+)")
 
 
@@ -79,10 +80,10 @@ def functions(dump: str) -> Counter[str]:
     name = ""
     called = False
     for line in dump.splitlines():
-        if line.startswith("fn="):
-            found = FUNCTION.match(line)
-            assert found is not None
-            name = names.setdefault(found[1], found[2] or "")
+        if found := FUNCTION.match(line):
+            named = names.setdefault(found[2], found[3] or "")
+            if not found[1]:
+                name = named
         elif line.startswith("calls="):
             called = True
         elif cost := COST.match(line):

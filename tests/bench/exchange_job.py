@@ -17,6 +17,7 @@ from nodemesh.proxy.accept.reception import Reception
 from nodemesh.proxy.clock import Clock
 from nodemesh.proxy.gate import Account, Gate
 from nodemesh.proxy.network import Network
+from nodemesh.proxy.peer import ListenerRole
 from nodemesh.proxy.proxy import Proxy
 from nodemesh.proxy.transport import Buffer, Handler, Transport
 from nodemesh.registry.snapshot import Endpoint
@@ -117,12 +118,14 @@ class Driver:
         self.network = Memory()
         self.clock = Clock(time.monotonic(), time.time() - time.monotonic())
         telemetry = Telemetry(AccessLog(log, LogFormatter()))
-        proxy = Proxy(self.network, self.clock, Random(1), telemetry, tables)
+        self.proxy = Proxy(self.network, self.clock, Random(1), telemetry, tables)
         client = Client(namespace=rules.NAMESPACE, name=nodemesh.CLIENT, labels={"app": nodemesh.CLIENT})
         self.downstream = Pipe(Silent())
         self.downstream.gate = self.network.gate(1)
         self.downstream.established = True
-        Reception(proxy.add_pod(1, client, -1, 1)).accepted(self.downstream, (rules.ADDRESS, rules.PORT))
+        Reception(self.proxy.add_pod(1, client, -1, 1), ListenerRole.OUTBOUND).accepted(
+            self.downstream, (rules.ADDRESS, rules.PORT)
+        )
 
     def request(self) -> tuple[bytes, bytes]:
         """One request all the way: what reached the upstream, and what reached the client."""

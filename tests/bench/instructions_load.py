@@ -69,11 +69,14 @@ class Requests(Load):
         super().__init__(port)
         self.socks = [self.dial() for _ in range(self.CONNECTIONS)]
 
+    def target(self) -> str:
+        return f"/small?item={self.number}"
+
     def head(self) -> bytes:
         self.number += 1
         name, trace, cookie = own(self.number)
         return (
-            f"GET /small?item={self.number} HTTP/1.1\r\nHost: {rules.HOST}\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n"
+            f"GET {self.target()} HTTP/1.1\r\nHost: {rules.HOST}\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n"
             f"Accept-Encoding: gzip, deflate\r\nAccept-Language: en\r\nX-Request-Id: {name}\r\ntraceparent: {trace}\r\n"
             f"Cookie: {cookie}\r\nend-user: alice\r\nx-device: desktop\r\nx-forwarded-for: 10.1.2.3\r\n\r\n"
         ).encode()
@@ -93,6 +96,13 @@ class Requests(Load):
     def close(self) -> None:
         for sock in self.socks:
             sock.close()
+
+
+class Alike(Requests):
+    """The same, for one path, whose answers are the same but for their second."""
+
+    def target(self) -> str:
+        return "/alike/small"
 
 
 class Calls(Load):

@@ -12,7 +12,7 @@ from pathlib import Path
 from . import kept
 from .aftermath import subfolder
 from .callgrind import Counted
-from .instructions_load import CALLED, Calls, Connections, Load, Requests
+from .instructions_load import CALLED, Alike, Calls, Connections, Load, Requests
 from .kept import Cost
 from .nodemesh import compiled
 from .outcome import Figure, Options, Outcome
@@ -21,12 +21,14 @@ from .relay_suite import start_upstream
 from .upstream import Upstream
 
 HTTP1 = "HTTP/1.1 request, 32 connections, 10 rules"
+ALIKE = "HTTP/1.1 request, answers alike"
 HTTP2 = "HTTP/2 call, 8 connections of 4 streams"
 RELAY = "relayed connection, 8 at once"
 
 #: Each case: its load, rounds before anything counts, and rounds of a count.
 CASES: dict[str, tuple[type[Load], int, int]] = {
     HTTP1: (Requests, 60, 20),
+    ALIKE: (Alike, 60, 20),
     HTTP2: (Calls, 60, 10),
     RELAY: (Connections, 60, 20),
 }
@@ -80,14 +82,15 @@ def measure(cases: list[str], counts: int) -> dict[str, list[Cost]]:
         stack.callback(grpc.stop)
         stored = start_upstream(folder, cores)
         stack.callback(stored.process.stop)
-        ports = [free_port() for _ in CASES]
+        requests, calls, connections = [free_port() for _ in range(3)]
+        ports = {HTTP1: requests, ALIKE: requests, HTTP2: calls, RELAY: connections}
         pods = [upstream.port, grpc_port, stored.port]
-        worker = Counted(subfolder(folder, "nodemesh"), ports, pods, cores.proxy)
+        worker = Counted(subfolder(folder, "nodemesh"), [requests, calls, connections], pods, cores.proxy)
         stack.callback(worker.stop)
         loads: dict[str, Load] = {}
-        for (case, (kind, warm_up, _)), port in zip(CASES.items(), ports, strict=True):
+        for case, (kind, warm_up, _) in CASES.items():
             if case in cases:
-                loads[case] = kind(port)
+                loads[case] = kind(ports[case])
                 stack.callback(loads[case].close)
                 loads[case].rounds(warm_up)
         worker.start_counting()

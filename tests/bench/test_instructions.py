@@ -12,10 +12,11 @@ events: Ir
 fl=(1) a.c
 fn=(1) parse
 0 100
+cfn=(2) write
 calls=3 0
 0 4000
 +2 20
-fn=(2) write
+fn=(2)
 * 7
 fn=(1)
 -1 5

@@ -38,6 +38,7 @@ SERVER = """\
         add_header x-pod {pod};
 {seen}
         location /put/ {{ dav_methods PUT; root {folder}; }}
+        location /alike/ {{ alias {folder}/www/; add_header x-pod {pod}; }}
         location = {method} {{ try_files /message =404; error_page 405 =200 /message; }}
         location = /message {{
             internal; types {{}} default_type application/grpc;

@@ -22,6 +22,7 @@ from nodemesh.config.load import load_object
 from nodemesh.proxy.accept.reception import Reception
 from nodemesh.proxy.io.platform import Platform
 from nodemesh.proxy.io.reactor import Reactor
+from nodemesh.proxy.peer import ListenerRole
 from nodemesh.proxy.proxy import Proxy
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
@@ -131,7 +132,7 @@ class Bench:
         proxy = Proxy(self.reactor, self.reactor.clock, Random(1), telemetry, tables)
         client = Client(namespace=rules.NAMESPACE, name=nodemesh.CLIENT, labels={"app": nodemesh.CLIENT})
         lane = self.reactor.add_lane()
-        reception = Reception(proxy.add_pod(1, client, -1, lane))
+        reception = Reception(proxy.add_pod(1, client, -1, lane), ListenerRole.OUTBOUND)
         self.ports = []
         for dialled in ((rules.ADDRESS, rules.PORT), STORE):
             sock = listener(LOOPBACK)

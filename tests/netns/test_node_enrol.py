@@ -93,7 +93,7 @@ class Node:
     def answer_one(self) -> None:
         """Accept one connection on any listener, note what it dialled, and answer as the proxy."""
         origins = OriginalDestinations(self.kernel.maps["flows"].fd)
-        sockets = [socket.socket(fileno=os.dup(listener.fds[0])) for listener in self.listeners]
+        sockets = [socket.socket(fileno=os.dup(listener.fds.sockets[0])) for listener in self.listeners]
         end = time.monotonic() + 10
         while time.monotonic() < end:
             self.heartbeat.beat()
@@ -200,7 +200,7 @@ def test_a_successor_takes_hooks_and_listeners_over(lab):
     node = Node(lab)
     node.look()
     links = attach.attached(node.pins)
-    before = {listener.name: os.fstat(listener.fds[0]).st_ino for listener in node.listeners}
+    before = {listener.name: os.fstat(listener.fds.sockets[0]).st_ino for listener in node.listeners}
     numbers = {listener.name: listener.message.id for listener in node.listeners}
     node.restart()
     node.look()
@@ -210,7 +210,7 @@ def test_a_successor_takes_hooks_and_listeners_over(lab):
     assert [(link.pod, link.hook, link.target) for link in after] == [
         (link.pod, link.hook, link.target) for link in links
     ]
-    assert {listener.name: os.fstat(listener.fds[0]).st_ino for listener in node.listeners} == before
+    assert {listener.name: os.fstat(listener.fds.sockets[0]).st_ino for listener in node.listeners} == before
     assert {listener.name: listener.message.id for listener in node.listeners} == numbers
     assert node.ask(client) == "proxy"
     for _ in range(3):

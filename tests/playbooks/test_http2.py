@@ -1,5 +1,6 @@
 """Conversations over HTTP/2 on either side: streams side by side, their ends, back-pressure, GOAWAY."""
 
+import h2.events
 import pytest
 
 from nodemesh.proxy.http2.server import DRAIN_DELAY
@@ -8,7 +9,7 @@ from nodemesh.sim.world import World
 
 from .http1_peer import GET, OK, ask, split
 from .http2_peer import CALL, GOAWAY, MESSAGE, Http2Peer, dial, endpoint, frames
-from .mesh import GRPC, ROUTE, pool_of, rule
+from .mesh import GRPC, ROUTE, SERVICE, pool_of, rule
 
 
 @pytest.fixture
@@ -52,6 +53,56 @@ def test_streams_are_answered_as_their_answers_come(world):
     slow.send(OK)
     client.turn()
     assert client.is_over(first)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+def test_what_comes_with_a_head_goes_on_with_it(grpc, pieces):
+    """And what comes later, later."""
+    grpc.serve("10.1.0.1", 9080)
+    client = dial(grpc)
+    stream = client.codec.get_next_available_stream_id()
+    head = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"reviews"), (b":path", b"/a"), *CALL]
+    client.codec.send_headers(stream, head)
+    if pieces == 3:
+        client.turn()
+    client.codec.send_data(stream, MESSAGE, end_stream=pieces == 1)
+    if pieces > 1:
+        client.turn()
+        client.codec.send_data(stream, b"", end_stream=True)
+    client.turn()
+    upstream = endpoint(grpc)
+    upstream.turn()
+    data = [event.data for event in upstream.of(h2.events.DataReceived, 1)]
+    assert data == [MESSAGE] if pieces == 1 else [MESSAGE, b""] and upstream.is_over(1)
+
+
+def test_a_stream_that_is_reset_in_the_same_read_is_not_begun(grpc):
+    server = grpc.serve("10.1.0.1", 9080)
+    client = dial(grpc)
+    stream = client.codec.get_next_available_stream_id()
+    head = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"reviews"), (b":path", b"/a"), *CALL]
+    client.codec.send_headers(stream, head)
+    client.codec.reset_stream(stream, 8)
+    client.turn()
+    assert not server.connections and grpc.records[-1].path == b"/a"
+    assert Reason.HTTP2_REMOTE_RESET in grpc.records[-1].reasons
+
+
+def test_a_stream_has_its_own_time_though_another_had_its_alarm_before():
+    world = World(SERVICE + rule(ROUTE + "\ntimeout: 10s"))
+    server = world.serve("10.1.0.1", 9080)
+    client = dial(world)
+    first = client.ask()
+    server.accept().send(OK)
+    client.turn()
+    world.advance(6.0)
+    second = client.ask()
+    world.advance(6.0)  # the first one's time would be over
+    client.turn()
+    assert client.is_over(first) and not client.is_over(second)
+    world.advance(4.1)
+    client.turn()
+    assert client.head(second)[b":status"] == b"504"
 
 
 def test_a_body_without_length_is_chunked_for_http_1_1_and_trailers_cross(world):
@@ -237,6 +288,24 @@ def test_a_refused_stream_is_sent_again_and_counts_as_one_attempt():
     upstream.answer(3)
     client.turn()
     assert client.is_over(stream) and world.records[0].attempts == 1
+
+
+def test_a_shared_connection_takes_no_more_streams_when_its_endpoint_is_reached_otherwise(grpc):
+    server = grpc.serve("10.1.0.1", 9080)
+    client = dial(grpc)
+    first = client.ask(*CALL, method=b"POST")
+    old = endpoint(grpc)
+    old.turn()
+    grpc.configure(GRPC + pool_of("tcp: {tcpKeepalive: {time: 60s}}"))
+    second = client.ask(*CALL, method=b"POST")
+    assert len(server.connections) == 2
+    new = endpoint(grpc)
+    for upstream in (new, old):
+        upstream.turn()
+        upstream.answer(1)
+    client.turn()
+    assert client.is_over(first) and client.is_over(second)
+    assert old.peer.ended and not new.peer.ended
 
 
 def test_streams_above_a_goaway_go_elsewhere_and_those_below_go_on(grpc):

@@ -331,3 +331,51 @@ def test_a_handshake_has_the_connect_timeout(authority):
     client = ask(world, b"hello", 81)
     world.advance(11.0)
     assert client.reset_seen and world.records[0].reasons == (Reason.UPSTREAM_CONNECTION_TIMEOUT,)
+
+
+PLAIN = "{mode: DISABLE}"
+NAMED = "{mode: SIMPLE, caCertificates: /ca.pem, sni: shop.example}"
+MUTUAL = "{mode: MUTUAL, caCertificates: /ca.pem, clientCertificate: /c.pem, privateKey: /k.pem, sni: shop.example}"
+
+
+@pytest.mark.parametrize("before, after", [(PLAIN, NAMED), (NAMED, PLAIN), (NAMED, MUTUAL)])
+@pytest.mark.parametrize("busy", [False, True])
+def test_what_was_connected_by_other_rules_carries_nothing_from_now_on(authority, before, after, busy):
+    """A request in plain text, or without our certificate, where the rules have asked for more by now."""
+    mine = authority.issue("me")
+    world = shop(before, authority, c=mine.certificate, k=mine.key)
+    context = server_context(authority.issue("shop.example"), authority.certificate if after is MUTUAL else b"")
+    context.verify_mode = ssl.CERT_OPTIONAL if after is MUTUAL else ssl.CERT_NONE
+    client = ask(world, GET)
+    old = world.server.accept()
+    spoken = old if before is PLAIN else TlsPeer(old, context, server=True)
+    settle(world, *([] if before is PLAIN else [spoken]))
+    assert spoken.take().startswith(b"GET /a")
+    if busy:
+        world.configure(ENTRY.replace("TLS}", after + "}"))
+    spoken.send(OK)
+    world.run()
+    assert client.take().endswith(b"hi"), "what was under way came to its end"
+    if not busy:
+        world.configure(ENTRY.replace("TLS}", after + "}"))
+    client.send(GET)
+    world.run()
+    assert old.ended
+    if after is PLAIN:
+        assert world.server.accept().take().startswith(b"GET /a")
+        return
+    new = answer(world, context)
+    assert new.take().startswith(b"GET /a")
+    assert bool(new.connection.getpeercert(True)) is (after is MUTUAL)
+
+
+def test_rules_that_change_nothing_of_the_way_there_keep_connections(authority):
+    world = shop(NAMED, authority)
+    client = ask(world, GET)
+    upstream = answer(world, server_context(authority.issue("shop.example")))
+    upstream.send(OK)
+    world.run()
+    world.configure(ENTRY.replace("TLS}", NAMED + ", loadBalancer: {simple: RANDOM}}"))
+    client.send(GET)
+    settle(world, upstream)
+    assert upstream.take().count(b"GET /a") == 2 and world.server.waiting == 0

@@ -8,6 +8,10 @@ import click
 
 from .output import CommandError
 
+#: Where agents listen for each other, and where the kubelet puts their tokens (manifests/agent/).
+PEERS_PORT = 15002
+PEERS_TOKEN = "/var/run/secrets/nodemesh/token"
+
 
 @click.command()
 @click.option("--config", "config", multiple=True, metavar="PATH", help="File or folder of YAML; reloaded on change.")
@@ -34,6 +38,10 @@ from .output import CommandError
     help="Listen at ADDR for the Gateways' PORT; without one, for all of theirs.",
 )
 @click.option("--admin", default="127.0.0.1:15000", metavar="ADDR", show_default=True, help="The admin API.")
+@click.option(
+    "--peers", default="", metavar="ADDR", help="Where other nodes' agents ask; and ask them, for the whole mesh."
+)
+@click.option("--peers-token", default=PEERS_TOKEN, metavar="FILE", help="The token that shows them who asks.")
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Worker processes (default: one per core).")
 @click.option("--ebpf", type=click.Choice(["auto", "off", "require"]), default="auto", show_default=True)
 @click.option("--access-log", default="", metavar="FILE", help="Where requests are logged; - is standard output.")
@@ -73,9 +81,9 @@ from .output import CommandError
 def run(
     config: tuple[str, ...], keep_going: bool, kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str,
     remote: tuple[str, ...], remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
-    gateway_image: str, gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str,
-    log_format: str, grace: float, worker_limit: float, control_limit: float, relay: str, relay_ca: str,
-    startup_taint: bool, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
+    gateway_image: str, gateway_listen: tuple[str, ...], admin: str, peers: str, peers_token: str, workers: int,
+    ebpf: str, access_log: str, log_format: str, grace: float, worker_limit: float, control_limit: float, relay: str,
+    relay_ca: str, startup_taint: bool, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import options as asked
@@ -86,10 +94,8 @@ def run(
         bool(config), kubernetes, remotes=bool(remote) or remote_secrets, gateway=bool(gateway),
         gateway_listen=bool(gateway_listen),
     )  # fmt: skip
-    if relay and not kubernetes:
-        raise click.UsageError("--relay stands before the API server of --kubernetes; give that, too")
-    if startup_taint and not kubernetes:
-        raise click.UsageError("--startup-taint is of a node of --kubernetes; give that, too")
+    if not kubernetes:
+        _check_alone(relay, startup_taint, peers)
     try:
         options = asked.RunOptions(
             config=config,
@@ -111,6 +117,8 @@ def run(
             gateway_listen=tuple(asked.parse_gateway_listen(text) for text in gateway_listen if "=" in text),
             gateway_bind=next((asked.parse_gateway_bind(text) for text in gateway_listen if "=" not in text), ""),
             admin=asked.parse_address(admin, 15000),
+            peers=asked.parse_address(peers, PEERS_PORT) if peers else None,
+            peers_token=peers_token,
             workers=workers,
             ebpf=asked.Ebpf(ebpf),
             access_log=access_log,
@@ -127,6 +135,16 @@ def run(
     except asked.StartError as error:
         raise CommandError(str(error)) from None
     sys.exit(status)
+
+
+def _check_alone(relay: str, startup_taint: bool, peers: str) -> None:
+    """Which options need a cluster. Raises UsageError."""
+    if relay:
+        raise click.UsageError("--relay stands before the API server of --kubernetes; give that, too")
+    if startup_taint:
+        raise click.UsageError("--startup-taint is of a node of --kubernetes; give that, too")
+    if peers:
+        raise click.UsageError("--peers are found by the API server of --kubernetes; give that, too")
 
 
 def _check_combination(config: bool, kubernetes: bool, *, remotes: bool, gateway: bool, gateway_listen: bool) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import re2
 
+from ..bounded import Bounded
+
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 _ANYTHING = rb"\C*"  # any bytes, be they UTF-8 or not
@@ -37,17 +39,13 @@ class Pattern:
             raise RegexError("the expression holds characters that are not UTF-8") from None
         self.text = text
         self.groups: int = self._regexp.groups
-        self._results: dict[bytes, bool] = {}
+        self._results: Bounded[bytes, bool] = Bounded(_REMEMBERED, _LONGEST_REMEMBERED)
 
     def fullmatch(self, subject: bytes) -> bool:
         """Whether all of `subject` matches."""
-        found = self._results.get(subject)
+        found = self._results.found.get(subject)
         if found is None:
-            found = self._regexp.fullmatch(subject) is not None
-            if len(subject) <= _LONGEST_REMEMBERED:
-                if len(self._results) >= _REMEMBERED:
-                    self._results.clear()
-                self._results[subject] = found
+            found = self._results.keep(subject, self._regexp.fullmatch(subject) is not None, len(subject))
         return found
 
     def sub(self, replacement: bytes, subject: bytes) -> bytes:

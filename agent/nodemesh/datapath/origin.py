@@ -11,6 +11,7 @@ import sys
 from socket import SocketType
 from typing import Any
 
+from ..bounded import Bounded
 from . import bpf
 from .maps import FLOW, ORIGIN, pack_address, unpack_address
 from .namespaces import SO_NETNS_COOKIE
@@ -21,8 +22,8 @@ _KEY = struct.Struct("!8s16s16sHH4x")
 #: Where ORIGIN has `joined`: a number of 0 or 1, of which one byte is enough to look at, whichever comes first.
 _JOINED = 28 if sys.byteorder == "little" else 31
 
-#: Remembered conversions, of each kind: cleared when full.
-_CACHE = 4096
+#: Conversions that are remembered, of each kind.
+_REMEMBERED = 4096
 
 
 class OriginalDestinations:
@@ -36,8 +37,8 @@ class OriginalDestinations:
         self._value = ctypes.create_string_buffer(ORIGIN.size)
         pointers = (ctypes.addressof(self._key), ctypes.addressof(self._value))
         self._attributes = ctypes.create_string_buffer(struct.pack("=IIQQQ", map_fd, 0, *pointers, 0), 32)
-        self._packed: dict[str, bytes] = {}
-        self._dialled: dict[bytes, tuple[str, int]] = {}
+        self._packed: Bounded[str, bytes] = Bounded(_REMEMBERED)
+        self._dialled: Bounded[bytes, tuple[str, int]] = Bounded(_REMEMBERED)
 
     def take(self, sock: SocketType, peer: tuple[Any, ...] | None = None) -> tuple[str, int] | None:
         """The dialled (address, port), IPv4 also where the app used ::ffff:a.b.c.d, and forget it; None for a
@@ -54,8 +55,8 @@ class OriginalDestinations:
             self._key,
             0,
             sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8),
-            self._packed.get(source[0]) or self._pack(source[0]),
-            self._packed.get(own[0]) or self._pack(own[0]),
+            self._packed.found.get(source[0]) or self._pack(source[0]),
+            self._packed.found.get(own[0]) or self._pack(own[0]),
             source[1],
             own[1],
         )
@@ -65,7 +66,7 @@ class OriginalDestinations:
                 return None
             raise OSError(code, f"original destination: {os.strerror(code)}")
         dialled = self._value.raw[8:26]  # address and port of struct origin
-        return self._dialled.get(dialled) or self._unpack(dialled)
+        return self._dialled.found.get(dialled) or self._unpack(dialled)
 
     @property
     def joined(self) -> bool:
@@ -78,15 +79,7 @@ class OriginalDestinations:
         return self._key.raw
 
     def _pack(self, address: str) -> bytes:
-        if len(self._packed) >= _CACHE:
-            self._packed.clear()
-        packed = pack_address(address.partition("%")[0])
-        self._packed[address] = packed
-        return packed
+        return self._packed.keep(address, pack_address(address.partition("%")[0]))
 
     def _unpack(self, dialled: bytes) -> tuple[str, int]:
-        if len(self._dialled) >= _CACHE:
-            self._dialled.clear()
-        pair = (unpack_address(dialled[:16]), int.from_bytes(dialled[16:], "big"))
-        self._dialled[dialled] = pair
-        return pair
+        return self._dialled.keep(dialled, (unpack_address(dialled[:16]), int.from_bytes(dialled[16:], "big")))

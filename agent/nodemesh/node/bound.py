@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -21,7 +22,7 @@ def bind(address: ListenAddress, option: str) -> socket.socket:
     try:
         return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        if error.errno == 98:  # EADDRINUSE
+        if error.errno == errno.EADDRINUSE:
             raise StartError(
                 f"{address} is in use already; stop who listens there (ss -ltnp) or choose another with {option}"
             ) from None

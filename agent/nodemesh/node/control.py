@@ -42,7 +42,9 @@ from .logs import Log
 from .managed import wanted_objects
 from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
+from .operator import Operator
 from .options import Ebpf, RunOptions, StartError
+from .problems import tell_new, why_refused
 from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
@@ -50,15 +52,13 @@ from .resolve import Addresses, Resolver
 from .review import Review
 from .route_facts import StatusJudge
 from .routestatus import WantedStatus
+from .shadow import ShadowControl
 from .store import Children, StoreClient
 
 log = Log("control")
 
 #: Seconds between looks at the configuration's files.
 CONFIG_INTERVAL = 0.25
-
-#: New findings in the configuration that are logged one by one.
-PROBLEMS_LOGGED = 20
 
 
 class Control:
@@ -74,7 +74,7 @@ class Control:
         if options.kubernetes:
             self.cluster = FollowedCluster(
                 options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
-                lambda: not self.missing(),
+                lambda: self.snapshot, lambda: not self.missing(),
             )  # fmt: skip
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
@@ -93,6 +93,8 @@ class Control:
             self.exporter,
         )
         self.publisher = Publisher(self.fleet)
+        self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
+        self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
@@ -108,8 +110,6 @@ class Control:
         if self.cluster is not None:
             self.cluster.source.on_leaving = self.foresight.leaves
         self._first = first
-        self._allocator = Allocator()
-        self._allocator.keep_apart()
         self._store = store
         self._stop = asyncio.Event()
         self._ready = False
@@ -144,12 +144,15 @@ class Control:
             ]
             if self.interception is not None:
                 duties.append(tasks.create_task(self.interception.run(), name="interception"))
+            if self.cluster is not None:
+                duties.append(tasks.create_task(self.cluster.answer_peers(node), name="peers"))
             await self._stop.wait()
             for duty in duties:
                 duty.cancel()
         if self.interception is not None:
             self.interception.end()
         await admin.cleanup()
+        self.operator.close()
         self.fleet.close()
 
     async def _beat(self) -> None:
@@ -191,7 +194,7 @@ class Control:
         # What a big cluster's first state consists of lives long: looking through it for garbage takes half a second.
         gc.collect()
         gc.freeze()
-        self._allocator.let_go()
+        Allocator().let_go()
 
     def _follow(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Follow the sources."""
@@ -211,15 +214,8 @@ class Control:
             self.foresight.see(workloads, changes.changed)
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
-        refused = [problem for problem in problems if problem.refused]
-        self.error = ""
-        if refused:
-            first = refused[0]
-            count = "" if len(refused) == 1 else f" (and {len(refused) - 1} more)"
-            self.error = f"{first.location}: {first.message}{count}; what was good before stays in force"
-        for problem in [problem for problem in problems if problem not in known][:PROBLEMS_LOGGED]:
-            say = log.error if problem.severity is Severity.ERROR else log.warning
-            say(problem.message, at=problem.location, field=problem.path)
+        self.error = why_refused(problems)
+        tell_new(log, problems, known)
 
     async def _follow_cluster(self, cluster: FollowedCluster) -> None:
         """Wait for the cluster's first state, put it in force, then follow it and the files."""
@@ -287,6 +283,7 @@ class Control:
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
+        self.shadow.follow()
         self.propagation.published(tables.version, tables.causes, time.time())
         self.review.due()
         self.resolver.want(snapshot)
@@ -334,6 +331,8 @@ class Control:
         yield self.dialled.message(), ()
         yield from self.materials.replay()
         yield from self.publisher.replay(link)
+        yield from self.shadow.replay()
+        yield from self.operator.replay()
         yield from self.listeners.replay()
 
     def _changed(self) -> None:

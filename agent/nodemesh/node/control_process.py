@@ -8,6 +8,7 @@ import sys
 
 import msgspec
 
+from ..proxy.io.memory import Allocator
 from .control import Control
 from .logs import setup
 from .options import RunOptions, StartError
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
     """`python -m nodemesh.node.control_process OPTIONS STORE_FD WORKERS_FD [first]`; the supervisor calls it."""
     options = msgspec.json.decode(arguments[0], type=RunOptions)
     setup("control", json=options.log_json)
+    Allocator().keep_apart()
     try:
         asyncio.run(run(options, int(arguments[1]), int(arguments[2]), "first" in arguments[3:]))
     except StartError as error:

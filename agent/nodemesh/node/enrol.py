@@ -19,10 +19,11 @@ from ..admin.state import PodRow
 from ..datapath.maps import LAYOUT, NAMESERVERS, PodFlag
 from ..datapath.namespaces import netns_cookie
 from ..proxy.messages import DnsSockets
+from ..proxy.peer import ListenerRole
 from ..registry.snapshot import Snapshot, Workload
 from ..routing.client import Client
 from .kernel import Kernel, NotEnrolled, PodPlace, Trouble
-from .listeners import Listeners
+from .listeners import Descriptors, Listeners
 from .logs import Log
 from .pods import Choice, Custom, choose, client_of
 
@@ -238,7 +239,7 @@ class Enrolment:
     def _enrol(self, key: str, choice: Choice, client: Client, place: PodPlace) -> None:
         names = tuple(f"{choice.uid}/{place.inode}/{family}/{LAYOUT}" for family in FAMILIES)
         left = [fds for name in names if (fds := self._listeners.left(name)) is not None]
-        sockets = [socket.socket(fileno=fds[0]) for fds in left] or self._kernel.listeners(place)
+        sockets = [socket.socket(fileno=fds.sockets[0]) for fds in left] or self._kernel.listeners(place)
         view = self._view_of(key)
         sockmap = choice.sockmap and self._sockmap
         dns, why_not = self._open_dns(choice, place, client)
@@ -256,8 +257,8 @@ class Enrolment:
             raise
         for number, sock in enumerate(sockets):
             listening = sock.detach()
-            fds = left[number] if left else (listening, os.dup(place.namespace))
-            self._listeners.add(names[number], fds, client)
+            fds = left[number] if left else Descriptors((listening,), os.dup(place.namespace))
+            self._listeners.add(names[number], ListenerRole.OUTBOUND, fds, client)
         gap = self._kernel.gaps.before(choice.uid, place.pid, choice.closed)
         self._enrolled[key] = Enrolled(
             uid=choice.uid,
@@ -287,13 +288,13 @@ class Enrolment:
         fds = self._listeners.left(name)
         if fds is None:
             try:
-                first, *others = (sock.detach() for sock in self._kernel.query_sockets(place))
+                sockets = tuple(sock.detach() for sock in self._kernel.query_sockets(place))
             except NotEnrolled as error:
                 return "", str(error)
-            fds = (first, os.dup(place.namespace), *others)
-        slots = tuple(number % NAMESERVERS for number in range(len(fds) - 1))
+            fds = Descriptors(sockets, os.dup(place.namespace))
+        slots = tuple(number % NAMESERVERS for number in range(len(fds.sockets)))
         families = sorted({6 if ":" in address else 4 for address in choice.workload.addresses})
-        self._listeners.add(name, fds, client, dns=DnsSockets(slots=slots, families=tuple(families)))
+        self._listeners.add(name, ListenerRole.DNS, fds, client, dns=DnsSockets(slots=slots, families=tuple(families)))
         return name, ""
 
     def _keep_dns(self, key: str, enrolled: Enrolled, choice: Choice, client: Client) -> None:

@@ -10,11 +10,12 @@ from difflib import get_close_matches
 
 import msgspec
 
+from ..proxy.peer import ListenerRole
 from ..registry.services import selects
 from ..registry.snapshot import Resolution, Snapshot
 from ..routing.client import Client
 from ..routing.views import Views
-from .listeners import Listeners
+from .listeners import Descriptors, Listeners
 from .logs import Log
 from .options import Expose, GatewayListen, ListenAddress, RunOptions
 from .pods import client_of
@@ -111,11 +112,11 @@ class ExposedListeners:
             if left is not None:
                 os.close(entry.fd)  # the same socket, announced before
             client = self._client(wanted, snapshot)
-            fds = left or (entry.fd,)
+            fds = left or Descriptors((entry.fd,))
             if isinstance(wanted, Expose):
-                self._listeners.add(wanted.name, fds, client, (wanted.host, wanted.port))
+                self._listeners.add(wanted.name, ListenerRole.OUTBOUND, fds, client, (wanted.host, wanted.port))
             else:
-                self._listeners.add(wanted.name, fds, client, gateway_port=wanted.port)
+                self._listeners.add(wanted.name, ListenerRole.GATEWAY, fds, client, gateway_port=wanted.port)
 
     def clients(self, snapshot: Snapshot) -> list[Client]:
         """Who speaks through the listeners, if there are any."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 
+from ..proxy.peer import ListenerRole
 from ..registry.snapshot import Snapshot
 from ..routing.client import Client
 from ..routing.views import Views
 from .exposed import gateway_from
-from .listeners import Listeners
+from .listeners import Descriptors, Listeners
 from .logs import Log
 from .options import RunOptions
 
@@ -59,7 +60,7 @@ class GatewayPorts:
         fds = self._listeners.left(name_of(port))
         if fds is None:
             try:
-                fds = (listen(self._options.gateway_bind, port),)
+                fds = Descriptors((listen(self._options.gateway_bind, port),))
             except OSError as error:
                 why = os.strerror(error.errno or 0)
                 if self._refused.get(port) != why:
@@ -67,7 +68,7 @@ class GatewayPorts:
                     log.error("a gateway's port cannot be had", port=port, why=why)
                 return
         self._refused.pop(port, None)
-        self._listeners.add(name_of(port), fds, client, gateway_port=port)
+        self._listeners.add(name_of(port), ListenerRole.GATEWAY, fds, client, gateway_port=port)
         self._open.add(port)
         log.info("listening as gateway", port=port, at=self._options.gateway_bind)
 

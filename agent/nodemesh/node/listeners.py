@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from ..proxy.messages import AddListener, DnsSockets, Message, RemoveListener, UpdateClient
+from ..proxy.messages import AddListener, Descriptor, DnsSockets, Message, RemoveListener, UpdateClient
+from ..proxy.peer import ListenerRole
 from ..routing.client import Client
-from .store import StoreClient
+from .store import StoreClient, StoreEntry
 
-#: Where a listener's descriptors stand in the store: its socket, beside it the namespace for upstream sockets, and
-#: further sockets of the same listener.
-SOCKET = "listener:"
+# Where a listener's descriptors stand in the store, whose keys an older agent's successor has to know.
+SOCKET = "listener:"  # its first socket, with its number as the note
 NAMESPACE = "namespace:"
 
 
-def stored_as(name: str, position: int) -> str:
-    """The key of one of a listener's descriptors."""
-    return (SOCKET, NAMESPACE)[position] + name if position < 2 else f"socket-{position}:{name}"
+class Descriptors(NamedTuple):
+    """A listener's: its sockets, and the network namespace for upstream sockets (-1: the worker's own)."""
+
+    sockets: tuple[int, ...]
+    namespace: int = -1
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        return self.sockets if self.namespace < 0 else (*self.sockets, self.namespace)
+
+    @property
+    def names(self) -> tuple[Descriptor, ...]:
+        """What each of `all` is."""
+        return tuple(Descriptor.NAMESPACE if fd == self.namespace else Descriptor.SOCKET for fd in self.all)
+
+    def stored(self, name: str) -> Iterator[tuple[str, int]]:
+        """All by their keys in the store."""
+        for number, fd in enumerate(self.sockets):
+            yield socket_key(name, number), fd
+        if self.namespace >= 0:
+            yield NAMESPACE + name, self.namespace
+
+
+def socket_key(name: str, number: int) -> str:
+    return f"socket-{number + 1}:{name}" if number else SOCKET + name
+
+
+def descriptors_in(kept: Mapping[str, StoreEntry], name: str) -> Descriptors:
+    """Those of a listener that are in the store."""
+    sockets: list[int] = []
+    while (entry := kept.get(socket_key(name, len(sockets)))) is not None:
+        sockets.append(entry.fd)
+    beside = kept.get(NAMESPACE + name)
+    return Descriptors(tuple(sockets), beside.fd if beside is not None else -1)
 
 
 Announce = Callable[[Message, Sequence[int]], None]
 
 
 class StoredListener(msgspec.Struct):
-    """One listener; `fds` are its socket and, for a pod, its network namespace, then further sockets if it has any."""
+    """One listener, as workers hear of it."""
 
     name: str
     message: AddListener
-    fds: tuple[int, ...]
+    fds: Descriptors
 
 
 class Listeners:
@@ -41,15 +73,12 @@ class Listeners:
         self._store = store
         self._announce = announce
         self._by_name: dict[str, StoredListener] = {}
-        self._left: dict[str, tuple[int, tuple[int, ...]]] = {}  # of a predecessor: number and descriptors
+        self._left: dict[str, tuple[int, Descriptors]] = {}  # of a predecessor: number and descriptors
         self._next = 1
         for key, kept in store.kept.items():
             if key.startswith(SOCKET):
                 name = key.removeprefix(SOCKET)
-                fds = [kept.fd]
-                while (beside := store.kept.get(stored_as(name, len(fds)))) is not None:
-                    fds.append(beside.fd)
-                self._left[name] = (int(kept.note), tuple(fds))
+                self._left[name] = (int(kept.note), descriptors_in(store.kept, name))
                 self._next = max(self._next, int(kept.note) + 1)
 
     def __contains__(self, name: str) -> bool:
@@ -58,7 +87,7 @@ class Listeners:
     def __iter__(self) -> Iterator[StoredListener]:
         return iter(self._by_name.values())
 
-    def left(self, name: str) -> tuple[int, ...] | None:
+    def left(self, name: str) -> Descriptors | None:
         """The descriptors that a predecessor had opened under this name and nobody has claimed yet."""
         found = self._left.get(name)
         return found[1] if found is not None else None
@@ -66,7 +95,8 @@ class Listeners:
     def add(
         self,
         name: str,
-        fds: tuple[int, ...],
+        role: ListenerRole,
+        fds: Descriptors,
         client: Client,
         destination: tuple[str, int] | None = None,
         gateway_port: int = 0,
@@ -75,16 +105,24 @@ class Listeners:
         """Announce a listener; the descriptors are ours from now on. What a predecessor left is known by its number."""
         left = self._left.pop(name, None)
         if left is not None and left[1] != fds:
-            for fd in left[1]:
+            for fd in left[1].all:
                 os.close(fd)
         number = left[0] if left is not None else self._next
         self._next = max(self._next, number + 1)
-        message = AddListener(id=number, client=client, destination=destination, gateway_port=gateway_port, dns=dns)
+        message = AddListener(
+            id=number,
+            role=role,
+            descriptors=fds.names,
+            client=client,
+            destination=destination,
+            gateway_port=gateway_port,
+            dns=dns,
+        )
         self._by_name[name] = StoredListener(name=name, message=message, fds=fds)
         if left is None or left[1] != fds:
-            for position, fd in enumerate(fds):
-                self._store.put(stored_as(name, position), fd, "" if position else str(number))
-        self._announce(message, fds)
+            for key, fd in fds.stored(name):
+                self._store.put(key, fd, str(number) if key.startswith(SOCKET) else "")
+        self._announce(message, fds.all)
 
     def update(self, name: str, client: Client) -> None:
         """The workload behind the listener has changed."""
@@ -109,10 +147,10 @@ class Listeners:
     def replay(self) -> Iterator[tuple[Message, tuple[int, ...]]]:
         """What a worker is to be told that knows of none."""
         for listener in self._by_name.values():
-            yield listener.message, listener.fds
+            yield listener.message, listener.fds.all
 
-    def _discard(self, name: str, number: int, fds: tuple[int, ...]) -> None:
+    def _discard(self, name: str, number: int, fds: Descriptors) -> None:
         self._announce(RemoveListener(id=number), ())
-        for position, fd in enumerate(fds):
-            self._store.drop(stored_as(name, position))
+        for key, fd in fds.stored(name):
+            self._store.drop(key)
             os.close(fd)

@@ -15,7 +15,7 @@ from ..proxy.io.platform import STREAM, AppQueue, Platform
 
 
 class SockmapQueue(AppQueue):
-    """One app's, found by its connection's flow."""
+    """The queue of one app's socket, found by its connection's flow."""
 
     def __init__(self, sockmap: Sockmap, flow: bytes) -> None:
         self._sockmap = sockmap

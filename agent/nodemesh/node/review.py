@@ -18,7 +18,7 @@ log = Log("control")
 SETTLE = 1.0
 
 #: A review may take this share of a core: one that took a second is followed by this many seconds of rest.
-REST = 20.0
+IDLE_RATIO = 20.0
 
 #: Findings that are held, and new ones that are logged one by one after each change.
 HELD = 1000
@@ -55,7 +55,7 @@ class Review:
             await self._due.wait()
             await asyncio.sleep(SETTLE)
             self._due.clear()
-            await asyncio.sleep(REST * await self.look())
+            await asyncio.sleep(IDLE_RATIO * await self.look())
 
     async def look(self) -> float:
         """Look once; returns the CPU seconds that it took."""

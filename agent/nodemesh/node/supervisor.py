@@ -314,7 +314,8 @@ class Supervisor:
             worker.signal(upgrade.REPLACED if replaced else signal.SIGTERM)
         self._await(self.workers, self.options.grace + 1.0)
         self._listener.close()
-        Path(self.options.control_socket).unlink(missing_ok=True)
+        for path in (self.options.control_socket, self.options.operator_socket):
+            Path(path).unlink(missing_ok=True)
         log.info("replaced" if replaced else "stopped")
         if replaced and self.options.kubernetes:
             self._stay()

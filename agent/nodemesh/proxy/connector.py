@@ -1,4 +1,4 @@
-"""How an endpoint is reached: its name is looked up, and TLS is put on the connection where its cluster has that."""
+"""Connecting to an endpoint by its approach: its name is looked up, and TLS is put on the connection if it has that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 from random import Random
 
 from ..registry.snapshot import Endpoint
-from ..routing.decision import Cluster
+from ..routing.decision import Approach
 from .clock import Clock
 from .doomed import Doomed
 from .layered import Lower
@@ -33,8 +33,8 @@ class Connector:
 
     def connect(
         self,
-        cluster: Cluster,
         endpoint: Endpoint,
+        approach: Approach,
         outlet: Outlet,
         handler: Handler,
         name: str,
@@ -45,9 +45,9 @@ class Connector:
         """Open a connection to an endpoint; failure comes by `Handler.lost` on a later turn. `name` is the TLS
         server's, `alpn` what will be spoken, empty where that is not known. `source` and `destination` are the ends of
         the one client's connection that it stands for."""
-        network, tls, keepalive = self.network, cluster.tls, cluster.pool.keepalive
+        network, tls, keepalive = self.network, approach.tls, approach.keepalive
         found = endpoint if is_literal(endpoint.address) else self.resolve(endpoint)
-        header = write_header(cluster.proxy_protocol, source, destination) if cluster.proxy_protocol else b""
+        header = write_header(approach.proxy_protocol, source, destination) if approach.proxy_protocol else b""
         if tls is None:
             plain = network.connect(found, outlet.namespace, outlet.lane, keepalive, handler)
             if header:

@@ -190,9 +190,13 @@ class Gate(Account):
 
     def judge(self) -> None:
         """Look again whether the connections may be read."""
-        full, crowded, choked = self.full, self.crowded, self.choked
-        limit = self.limit = min(self.share, self.above.allowance)
+        above = self.above
+        free = above.share - above.used
+        limit = self.limit = min(self.share, free if free >= FLOOR else above.allowance)
         asked, answered = self.used - self.blocked, self.pending + self.blocked
+        if not self.tight and asked < limit and answered < limit:
+            return  # the common case: as it was
+        full, crowded, choked = self.full, self.crowded, self.choked
         self.full = self.pending >= limit or (full and self.pending * 2 > limit)
         self.crowded = self.full or asked >= limit or (crowded and asked * 2 > limit)
         self.choked = self.full or answered >= limit or (choked and answered * 2 > limit)

@@ -28,6 +28,7 @@ class Layered(Transport):
         self.local = lower.local
         self.remote = lower.remote
         self.accepted = lower.accepted
+        self.peer = lower.peer
         self.gate = lower.gate
 
     # what the proxy calls
@@ -40,6 +41,10 @@ class Layered(Transport):
             self.pending += len(data)
             return
         self._write(data)
+
+    def prompt(self) -> None:
+        if self.lower is not None:
+            self.lower.prompt()
 
     @property
     def stale(self) -> bool:
@@ -161,6 +166,9 @@ class Lower(Handler):
 
     def ended(self) -> None:
         self.upper.cut()
+
+    def prompted(self) -> None:
+        self.upper.handler.prompted()
 
     def drained(self) -> None:
         self.upper.written()

@@ -5,9 +5,12 @@ Bodies that may outgrow a packet (tables, statistics) travel in a memfd."""
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from ..routing.client import Client
+from .peer import ListenerRole
 
 #: Raised when a message changes its shape; a worker refuses a control process that speaks another one (RC-13).
 PROTOCOL_VERSION = 5
@@ -35,13 +38,22 @@ class DnsSockets(msgspec.Struct, frozen=True, kw_only=True):
     families: tuple[int, ...] = ()
 
 
+class Descriptor(StrEnum):
+    """What a descriptor of a listener is."""
+
+    SOCKET = "socket"  # to accept from, or for the pod's queries
+    NAMESPACE = "namespace"  # where upstream sockets are made; without one the worker's own
+
+
 class AddListener(Message, frozen=True, kw_only=True):
-    """A listener to accept from. fds: the listening socket, then the namespace for upstream sockets (absent: the
-    worker's own). The listener is the client's identity. `destination` is set for plain listeners (`--expose`): every
-    connection counts as one to that (host, port). `gateway_port` is set for a gateway's server port. With `dns` the
-    socket is a UDP socket for the pod's queries, and further ones come after the namespace."""
+    """A listener to accept from, for what `role` says. fds: as `descriptors` names them. `client` is whom its
+    connections are of. OUTBOUND has one socket; with `destination` it is a plain listener (`--expose`), and every
+    connection counts as one to that (host, port). GATEWAY has one, too, for the server port `gateway_port`. DNS has as
+    many UDP sockets as `dns` has slots."""
 
     id: int
+    role: ListenerRole
+    descriptors: tuple[Descriptor, ...]
     client: Client
     destination: tuple[str, int] | None = None
     gateway_port: int = 0
@@ -110,6 +122,48 @@ class GetConnections(Message, frozen=True, kw_only=True):
     id: int
 
 
+class AboutTaps(Message, frozen=True, kw_only=True):
+    """Base of what is said about those who look on while requests are decided about. `run` is a number of control's: a
+    shadow or a recording with the same number goes on with what it has counted."""
+
+    run: int
+
+
+class SetShadow(AboutTaps, frozen=True, kw_only=True):
+    """Decide by a candidate's tables, too. fds: a memfd with `routing.wire`'s update, which builds on version `base` of
+    the live ones; it stands until they change."""
+
+    base: int
+
+
+class EndShadow(AboutTaps, frozen=True, kw_only=True):
+    """Decide by the live tables alone."""
+
+
+class SetRecording(AboutTaps, frozen=True, kw_only=True):
+    """Keep the heads of requests until they are fetched, at most `most`. `shown` are fields, and `?name` parameters,
+    whose values are kept though they may be secret."""
+
+    most: int
+    shown: tuple[str, ...] = ()
+
+
+class EndRecording(AboutTaps, frozen=True, kw_only=True):
+    """Keep no more, and forget those that were kept."""
+
+
+class GetShadow(AboutTaps, frozen=True, kw_only=True):
+    """Ask for ShadowCounted."""
+
+    id: int
+
+
+class GetHeads(AboutTaps, frozen=True, kw_only=True):
+    """Ask for Heads."""
+
+    id: int
+
+
 class Drain(Message, frozen=True, kw_only=True):
     """Accept no more, say `Connection: close`, and exit when all is done or after `grace` seconds."""
 
@@ -152,6 +206,19 @@ class Connections(Message, frozen=True, kw_only=True):
     id: int
 
 
+class ShadowCounted(Message, frozen=True, kw_only=True):
+    """Answer to GetShadow. fds: a memfd with `telemetry.disagreement.ShadowCounts` (msgpack)."""
+
+    id: int
+
+
+class Heads(Message, frozen=True, kw_only=True):
+    """Answer to GetHeads. fds: a memfd with the heads that have come since the last answer, and how many were lost
+    (msgpack)."""
+
+    id: int
+
+
 FromControl = (
     SetTables
     | AddListener
@@ -165,6 +232,12 @@ FromControl = (
     | SetCounters
     | GetStatistics
     | GetConnections
+    | SetShadow
+    | EndShadow
+    | SetRecording
+    | EndRecording
+    | GetShadow
+    | GetHeads
     | Drain
 )
-FromWorker = Hello | Applied | Refused | Statistics | Connections
+FromWorker = Hello | Applied | Refused | Statistics | Connections | ShadowCounted | Heads

@@ -1,4 +1,4 @@
-"""A pod as the proxy's client: who it is, what it sees of the mesh, what it may use, and its open connections."""
+"""A pod as the proxy serves it: who it is, what it sees of the mesh, what it may use, and its open connections."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from ..routing.client import Client
 from ..routing.decision import Decision
 from ..routing.edge import Edge
 from ..routing.frontend import Frontend
+from ..routing.request import Request
 from ..routing.view import View
 from .accept.sources import Sources
 from .outlet import Outlet
+from .peer import Attested, ClientPeer
 from .shared import Shared
+from .tap import PodTap
 from .transport import Handler
 
 
@@ -26,11 +29,12 @@ class PodOwner:
 
 
 class Pod:
-    """The listener that a connection came from is the client's identity: each has one of these."""
+    """A listener's: its connections are decided by `view`, paid from `budget` and leave by `outlet`. They are of
+    `peer`, unless they bring another one with them."""
 
     __slots__ = (
-        "shared", "client", "view", "outlet", "lane", "gate", "gateway_port", "budget", "sources", "connections",
-        "server", "edge", "tracing", "_owner", "_removed",
+        "shared", "client", "peer", "view", "outlet", "lane", "gate", "gateway_port", "budget", "sources",
+        "connections", "server", "edge", "tracing", "taps", "_owner", "_removed",
     )  # fmt: skip
 
     def __init__(
@@ -38,9 +42,11 @@ class Pod:
     ) -> None:
         self.shared = shared
         self.client = client
+        self.peer = peer_of(client)
         self.view = view
         self.edge = Edge(view.tables.mesh, client)
         self.tracing = shared.telemetry.tracing(client)
+        self.taps: tuple[PodTap, ...] = ()  # who looks on while its requests are decided about
         self.outlet = outlet  # where its upstream connections leave from
         self.lane = outlet.lane
         self.gate = outlet.gate
@@ -56,6 +62,7 @@ class Pod:
     def see(self, client: Client, view: View) -> None:
         """The mesh, or the workload, has changed."""
         self.client = client
+        self.peer = peer_of(client)
         self.view = view
         self.edge = Edge(view.tables.mesh, client)
         self.tracing = self.shared.telemetry.tracing(client)
@@ -71,6 +78,13 @@ class Pod:
             transport = gate.overdue(now)
             if transport is not None:
                 transport.give_up("the pod's buffers are full")
+
+    def decide_at_gateway(self, request: Request, name: str) -> Decision:
+        """What is to become of a request that came to its gateway port, over TLS with that server name or in plain."""
+        decision = self.view.http_gateway(self.gateway_port, request, name)
+        for tap in self.taps:
+            tap.gateway(self.gateway_port, name, request, decision)
+        return decision
 
     def decide_tls(self, frontend: Frontend | None, name: str, address: str = "") -> Decision:
         """What is to become of a TLS connection for that server name; `address` was dialled."""
@@ -94,3 +108,8 @@ class Pod:
         self._removed = True
         if not self.connections:
             self._owner.pod_emptied(self)
+
+
+def peer_of(client: Client) -> ClientPeer:
+    """Whom the connections of a listener are of."""
+    return ClientPeer(client, Attested.ADDRESS if client.gateway else Attested.LISTENER)

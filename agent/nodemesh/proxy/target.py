@@ -7,7 +7,7 @@ from random import Random
 from ..balance.group import Group
 from ..balance.host import Host
 from ..balance.shared import Share
-from ..routing.decision import Algorithm, Cluster
+from ..routing.decision import Algorithm, Approach, Cluster
 from ..routing.names import strip_port
 from .clock import Clock
 from .connector import Connector
@@ -26,6 +26,10 @@ class EndpointConnections:
 
     def drain(self) -> None:
         """The endpoint is gone: keep no connection."""
+        raise NotImplementedError
+
+    def renew(self) -> None:
+        """The cluster has changed: keep no connection that was made otherwise than the endpoint is reached now."""
         raise NotImplementedError
 
     def drop_lane(self, lane: int) -> None:
@@ -50,10 +54,16 @@ class Target:
 
     def adopt(self, cluster: Cluster) -> None:
         """Newer endpoints or policies; connections to endpoints that left are drained."""
-        if cluster != self.cluster:
+        changed = cluster != self.cluster
+        if changed:
             drain(self.group.update(cluster))
         self.cluster = cluster
         self.passthrough = cluster.load_balancer.algorithm is Algorithm.PASSTHROUGH
+        if changed:
+            for host in self._hosts():
+                pool = host.pool
+                if isinstance(pool, EndpointConnections):
+                    pool.renew()
 
     def close(self) -> None:
         """The cluster is in no table any more."""
@@ -83,13 +93,15 @@ class Target:
         host: Host,
         outlet: Outlet,
         handler: Handler,
+        approach: Approach,
         name: str,
         alpn: str,
         source: str = "",
         destination: str = "",
     ) -> Transport:
         """Open a connection to one endpoint; `name` is `server_name`'s, the rest `Connector.connect`'s."""
-        return self._connector.connect(self.cluster, host.endpoint, outlet, handler, name, alpn, source, destination)
+        endpoint = host.endpoint
+        return self._connector.connect(endpoint, approach, outlet, handler, name, alpn, source, destination)
 
     def admit(self) -> bool:
         """Take a place under the breaker for one more connection; an idle one may have to go for it."""

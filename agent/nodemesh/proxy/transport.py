@@ -5,12 +5,14 @@ on."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from typing import Final
 
 from mypy_extensions import mypyc_attr
 
 from .gate import OVER_QUOTA, Gate, Gated
+from .peer import NOBODY, ClientPeer
 
 #: What one read takes.
 READ_SIZE: Final = 16 * 1024
@@ -20,6 +22,9 @@ LAST_WORDS: Final = 64 * 1024
 
 #: Received bytes: a memoryview (of a buffer that is used again after the call) only while `Transport.bulk` is set.
 Buffer = bytes | memoryview
+
+#: TLS on a connection, whatever it is put on: two buffers in memory, or the socket itself.
+Secured = ssl.SSLObject | ssl.SSLSocket
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -61,6 +66,9 @@ class Handler:
         """What is going on, for `nodemesh connections`."""
         return {}
 
+    def prompted(self) -> None:
+        """What was asked for by `Transport.prompt`."""
+
     def progress(self) -> None:
         """Count what has come so far, where it is not counted at its end alone; called every few seconds."""
 
@@ -99,14 +107,16 @@ class Transport(Gated):
         "local",
         "remote",
         "entrance",
+        "peer",
         "gate",
     )
 
+    peer: ClientPeer  # of an accepted one: who it is of
     gate: Gate  # on whose account its bytes are buffered
 
     def __init__(self, handler: Handler, accepted: bool = False, established: bool = False) -> None:
         self.handler = handler
-        self.bulk = False  # large reads are worth sparing their copy
+        self.bulk = False  # an offer: large reads are worth sparing their copy
         self.to_come = 0  # bytes of an answer that is about to be written, where they are many
         self.appetite = READ_SIZE  # bytes that one read takes, but for bytes in bulk
         self.pending = 0
@@ -115,15 +125,26 @@ class Transport(Gated):
         self.closed = False
         self.local = ""  # "address:port", for the access log
         self.remote = ""
+        self.peer = NOBODY
         self.entrance = ""  # "address:port" of a plain listener that the client reached in its destination's stead
 
     def send(self, data: Buffer) -> None:
         """Write before the loop waits again, or keep a copy of what the peer does not take yet."""
         raise NotImplementedError
 
+    def prompt(self) -> None:
+        """Have `Handler.prompted` called before the loop waits again, once however often this is asked for: who has a
+        little to say on many occasions says it together then."""
+        self.handler.prompted()
+
     def join(self, other: Transport) -> None:
         """While its handler stays, what comes to one of the two is for the other as it is: it may go there without
-        being shown to the handler, which is told its size."""
+        being shown to the handler, which is told its size. An offer: who declines it shows the handler everything."""
+
+    @property
+    def security(self) -> Secured | None:
+        """The TLS that its bytes go over, if there is any."""
+        return None
 
     @property
     def stale(self) -> bool:

@@ -26,9 +26,10 @@ from .io.datagrams import QuerySocket
 from .io.listener import Listener
 from .io.platform import Platform
 from .io.reactor import Reactor
-from .messages import FromControl, Message
+from .messages import Descriptor, FromControl, Message
 from .network import Watcher
 from .proxy import Proxy
+from .taps import Taps
 from .tls.materials import unpack
 
 #: The collector's thresholds: with everything that lives long frozen after each table, its passes are short and rare.
@@ -68,6 +69,7 @@ class Worker(Watcher):
         self.reactor = Reactor(platform, workers)
         self.tables = Tables()
         self.proxy = Proxy(self.reactor, self.reactor.clock, Random(), telemetry, self.tables, workers)
+        self.taps = Taps(self.proxy)
         self.listeners: dict[int, Listener] = {}
         self.nameservers: dict[int, tuple[Nameserver, list[QuerySocket]]] = {}
         self._early: dict[int, tuple[messages.AddListener, list[int]]] = {}  # to accept from once there are tables
@@ -107,6 +109,7 @@ class Worker(Watcher):
             socket.send_fds(self._control, [msgspec.msgpack.encode(message)], fds)
 
     def _lost_control(self) -> None:
+        self.taps.end()
         self.reactor.unwatch(self._control.fileno())
         self._control.close()
         if self._reconnect is None:
@@ -150,6 +153,10 @@ class Worker(Watcher):
             self._answer(messages.Statistics(id=message.id), self.telemetry.dumps(message.kept))
         elif isinstance(message, messages.GetConnections):
             self._answer(messages.Connections(id=message.id), msgspec.msgpack.encode(self._connections()))
+        elif isinstance(message, messages.AboutTaps):
+            answer = self.taps.obey(message, content_of(fds[0]) if fds else b"", self.tables)
+            if answer is not None:
+                self._answer(*answer)
         else:
             self.drain(message.grace)
 
@@ -167,6 +174,7 @@ class Worker(Watcher):
         finally:
             os.close(fd)
         self.tables = tables
+        self.taps.leave()
         self.proxy.set_tables(tables)
         gc.collect()
         gc.freeze()
@@ -177,9 +185,7 @@ class Worker(Watcher):
 
     def _set_materials(self, fd: int) -> None:
         """Have other certificates from now on."""
-        content = os.pread(fd, os.fstat(fd).st_size, 0)  # the descriptor's position is shared with other workers
-        os.close(fd)
-        self.proxy.shared.certificates.replace(unpack(content))
+        self.proxy.shared.certificates.replace(unpack(content_of(fd)))
 
     def _set_counters(self, fd: int) -> None:
         """Count where all workers of the node count."""
@@ -193,13 +199,13 @@ class Worker(Watcher):
         if not self.tables.version:
             self._early[message.id] = message, fds
             return
-        sock = socket.socket(fileno=fds[0])
-        namespace = fds[1] if len(fds) > 1 else -1
+        named = list(zip(message.descriptors, fds, strict=True))
+        socks = [socket.socket(fileno=fd) for name, fd in named if name is Descriptor.SOCKET]
+        namespace = next((fd for name, fd in named if name is Descriptor.NAMESPACE), -1)
         lane = self.reactor.add_lane()
         pod = self.proxy.add_pod(message.id, message.client, namespace, lane)
         if message.dns is not None:
             server = Nameserver(pod, message.dns.families)
-            socks = [sock, *(socket.socket(fileno=fd) for fd in fds[2:])]
             self.nameservers[message.id] = (
                 server,
                 [
@@ -209,7 +215,9 @@ class Worker(Watcher):
             )
             return
         pod.gateway_port = message.gateway_port
-        self.listeners[message.id] = self.reactor.listen(sock, lane, Reception(pod), message.destination)
+        self.listeners[message.id] = self.reactor.listen(
+            socks[0], lane, Reception(pod, message.role), message.destination
+        )
 
     def _update_client(self, message: messages.UpdateClient) -> None:
         if message.id in self._early:
@@ -266,3 +274,11 @@ class Worker(Watcher):
             self.reactor.stop()
         else:
             self.reactor.clock.after(0.05, self._check_drained)
+
+
+def content_of(fd: int) -> bytes:
+    """All of a memfd, which is closed."""
+    try:
+        return os.pread(fd, os.fstat(fd).st_size, 0)  # the descriptor's position is shared with other workers
+    finally:
+        os.close(fd)

@@ -37,7 +37,7 @@ class Registry:
     """`apply` takes in what the own cluster's sources say, `apply_remote` what another cluster does."""
 
     def __init__(self, cluster: str = "", *, gateway: bool = False) -> None:
-        """As Store's."""
+        """`cluster` is the own cluster's name; `gateway` where this process serves Gateways, and nothing but them."""
         self.snapshot = Snapshot()
         self._own = Store(cluster, gateway=gateway)
         self._remotes: dict[str, Store] = {}
@@ -75,7 +75,7 @@ class Registry:
         removed: Iterable[ObjectKey] = (),
         problems: Iterable[Problem] | None = None,
     ) -> Snapshot:
-        """As Store.apply."""
+        """Take a change of one source of the own cluster in; the new snapshot."""
         changed, removed = tuple(changed), tuple(removed)
         before = self._own.snapshot
         own = self._own.apply(source, changed, removed, problems)

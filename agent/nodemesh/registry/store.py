@@ -61,8 +61,8 @@ class Store:
     name, the one whose source came first counts."""
 
     def __init__(self, cluster: str = "", *, remote: bool = False, gateway: bool = False) -> None:
-        """`cluster` is the name of the cluster whose objects these are; `remote` where this node is none of its;
-        `gateway` where this process serves Gateways, and nothing but them."""
+        """`cluster` is the name of the cluster whose objects these are; `remote` where this node belongs to another
+        one; `gateway` where this process serves Gateways, and nothing but them."""
         self.snapshot = Snapshot(cluster=cluster)
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}

@@ -7,7 +7,6 @@ collection.py  one resource: read once, and filed in feeds
 pace.py        when watchers hear of changes
 server.py      the requests: lists, watches, bookmarks, 410
 doors.py       its connections, so many of an address
-reviews.py     who asks, by TokenReview
 relay.py       the parts put together, and the process's life
 
 It holds no state of its own: resourceVersions are the API server's, so that an agent goes on at either where it was

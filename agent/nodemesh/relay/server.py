@@ -9,11 +9,11 @@ import msgspec
 from aiohttp import web
 
 from ..registry.sources.api import ApiError
+from ..registry.sources.reviews import Busy, Reviews, UserInfo
 from ..registry.sources.watch import INITIAL_EVENTS_END
 from .collection import Collection
 from .feed import Feed
 from .pace import GATHER, Pace
-from .reviews import Busy, Reviews, UserInfo
 from .trim import PARTIAL
 from .wire import Piece, ending, event, opening, piece
 

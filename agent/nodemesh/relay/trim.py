@@ -27,7 +27,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def trimmed(kind: str, api_version: str, data: bytes | msgspec.Raw) -> dict[str, Any]:
-    """Raises WireError where `data` is no object."""
+    """Raises ApiFormatError where `data` is no object."""
     plain = decode_object(data)
     found = {name: value for name, value in plain.items() if name not in ("metadata", "kind", "apiVersion")}
     meta = metadata(kind, plain.get("metadata") or {})

@@ -36,6 +36,7 @@ class HeaderOps(Value, frozen=True, kw_only=True):
 class Algorithm(StrEnum):
     LEAST_REQUEST = "LEAST_REQUEST"
     ROUND_ROBIN = "ROUND_ROBIN"
+    PEAK_EWMA = "PEAK_EWMA"  # by latency and load
     RANDOM = "RANDOM"
     RING_HASH = "RING_HASH"
     MAGLEV = "MAGLEV"
@@ -173,6 +174,15 @@ class Priorities(Value, frozen=True, kw_only=True):
     shares: tuple[tuple[int, tuple[int, ...]], ...] = ()  # (weight, indices)
 
 
+class Approach(Value, frozen=True, kw_only=True):
+    """How an endpoint is reached: over which TLS, behind which version of PROXY protocol's header (0: none). What was
+    connected otherwise carries nothing that is sent from now on."""
+
+    tls: UpstreamTls | None = None
+    proxy_protocol: int = 0
+    keepalive: Keepalive | None = None
+
+
 class Cluster(Value, frozen=True, kw_only=True):
     """The concrete stage: one balanced group of endpoints (host, port, subset) with every policy resolved.
 
@@ -187,6 +197,7 @@ class Cluster(Value, frozen=True, kw_only=True):
     service: str = ""  # the service's bare name and namespace, as metrics label them
     namespace: str = ""
     endpoints: tuple[Endpoint, ...] = ()
+    reserve: tuple[Endpoint, ...] | None = None  # serve as long as none of these does; None: nothing does
     resolution: Resolution = Resolution.STATIC
     protocol: Protocol = Protocol.HTTP
     upstream_http: HttpVersion = HttpVersion.HTTP1
@@ -200,6 +211,15 @@ class Cluster(Value, frozen=True, kw_only=True):
     tunnel: Tunnel | None = None  # of connections without HTTP
     proxy_protocol: int = 0  # the version that connections to endpoints begin with; 0: none
     external: bool = False
+
+    def approach(self, endpoint: Endpoint) -> Approach:
+        """How this endpoint is reached: today as all of the cluster's are."""
+        return Approach(tls=self.tls, proxy_protocol=self.proxy_protocol, keepalive=self.pool.keepalive)
+
+    @property
+    def all_endpoints(self) -> tuple[Endpoint, ...]:
+        """Those in reserve among them."""
+        return self.endpoints + (self.reserve or ())
 
 
 class WeightedCluster(Value, frozen=True, kw_only=True):
@@ -264,7 +284,6 @@ class Cors(Value, frozen=True, kw_only=True):
     max_age: bytes = b""
     credentials: bool = False
     forward_unmatched: bool = True
-    expose_to_preflights: bool = False
 
 
 class Owner(Value, frozen=True, kw_only=True):

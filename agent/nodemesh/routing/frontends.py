@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from msgspec.structs import replace
 
+from ..bounded import Bounded
 from ..reasons import Reason
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, RegistryPort, Resolution, Service
 from .connections import ServiceConnections
@@ -61,22 +62,20 @@ class Frontends:
         self._by_port: TablesMemo[tuple[str, int], Frontend] = TablesMemo(
             sight.tables, previous._by_port if previous is not None else None, pool
         )
-        self._by_address: dict[tuple[str, int], Frontend] = {}
+        self._by_address: Bounded[tuple[str, int], Frontend] = Bounded(MAX_REMEMBERED)
 
     def at(self, address: str, port: int) -> Frontend:
         """The meaning of a dialled address: a service's virtual address, an endpoint's own, or nothing known. A host
         name stands for the service of that name (`--expose`)."""
         key = (address, port)
-        found = self._by_address.get(key)
+        found = self._by_address.found.get(key)
         if found is None:
-            if len(self._by_address) >= MAX_REMEMBERED:
-                self._by_address.clear()
-            found = self._by_address[key] = self._find(canonical(address), port)
+            found = self._by_address.keep(key, self._find(canonical(address), port))
         return found
 
     def forget_addresses(self) -> None:
         """Some may mean something else from now on."""
-        self._by_address.clear()
+        self._by_address.found.clear()
 
     def _find(self, address: str, port: int) -> Frontend:
         lookup = self._sight.lookup()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..bounded import Bounded
 from ..config.gateway import Server, ServerTLSMode, ServerTLSSettings
 from ..reasons import Reason
 from ..registry.protocols import protocol_of_name
@@ -178,8 +179,8 @@ class GatewayRoutes:
         self._clusters = clusters
         self.servers = servers_of(tables.gateways, client)
         self._domains: dict[int, dict[str, tuple[Bound, ...]]] = {}
-        self._by_authority: dict[tuple[int, bytes], VirtualHost | None] = {}
-        self._positions: dict[tuple[int, str], int] = {}
+        self._by_authority: Bounded[tuple[int, bytes], VirtualHost | None] = Bounded(MAX_REMEMBERED)
+        self._positions: Bounded[tuple[int, str], int] = Bounded(MAX_REMEMBERED)
         self._hosts: TablesMemo[tuple[str, int, tuple[Bound, ...]], VirtualHost] = TablesMemo(
             tables, before._hosts if before is not None else None
         )
@@ -193,11 +194,9 @@ class GatewayRoutes:
         """The index of the server that answers on a port; of TLS servers it is the one with the most specific name for
         the SNI; -1 if there is none."""
         key = (port, sni)
-        found = self._positions.get(key)
+        found = self._positions.found.get(key)
         if found is None:
-            if len(self._positions) >= MAX_REMEMBERED:
-                self._positions.clear()
-            found = self._positions[key] = self._find_position(port, strip_port(sni))
+            found = self._positions.keep(key, self._find_position(port, strip_port(sni)))
         return found
 
     def _find_position(self, port: int, name: str) -> int:
@@ -237,15 +236,12 @@ class GatewayRoutes:
     def virtual_host(self, position: int, authority: bytes) -> VirtualHost | None:
         """The rules of the most specific domain that covers the Host; None if there is none."""
         key = (position, authority)
-        if key in self._by_authority:
-            return self._by_authority[key]
-        if len(self._by_authority) >= MAX_REMEMBERED:
-            self._by_authority.clear()
+        if key in self._by_authority.found:
+            return self._by_authority.found[key]
         domain = self._domain(position, authority)
         bounds = self.domains(position)[domain] if domain is not None else ()
         found = self._virtual_host(self.servers[position], domain, bounds) if domain is not None else None
-        self._by_authority[key] = found
-        return found
+        return self._by_authority.keep(key, found)
 
     def _domain(self, position: int, authority: bytes) -> str | None:
         """The most specific domain that covers a Host."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+from ..bounded import Bounded
 from .lookup import Read, still_holds
 from .tables import Tables
 
@@ -24,17 +25,14 @@ class ValuePool(Generic[K, V]):
     __slots__ = ("_held",)
 
     def __init__(self) -> None:
-        self._held: Kept[K, V] = {}
+        self._held: Bounded[K, tuple[V, list[Read]]] = Bounded(MAX_KEPT)
 
     def of(self, key: K, value: V, reads: list[Read]) -> tuple[V, list[Read]]:
         """The pair as it is held, where it has the same value from the very same objects; else as it is given."""
-        held = self._held.get(key)
+        held = self._held.found.get(key)
         if held is not None and same_reads(held[1], reads) and held[0] == value:
             return held
-        if len(self._held) >= MAX_KEPT:
-            self._held.clear()
-        self._held[key] = value, reads
-        return self._held[key]
+        return self._held.keep(key, (value, reads))
 
 
 def same_reads(some: list[Read], others: list[Read]) -> bool:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from ..config.annotations import FAILURE_POLICY_ANNOTATION, L7_ANNOTATION
+from ..config.annotations import (
+    FAILURE_POLICY_ANNOTATION,
+    L7_ANNOTATION,
+    LOAD_BALANCER_ANNOTATION,
+    SUBSET_FAILOVER_ANNOTATION,
+    LoadBalancerWish,
+    SubsetFailover,
+)
 from ..config.destinationrule import ClientTLSMode, SimpleLB
 from ..config.meshconfig import L7, FailurePolicy, MeshConfigSpec, OutboundMode
-from ..registry.snapshot import TLS_PROTOCOLS, Protocol, RegistryPort, Resolution, Service
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, RegistryPort, Resolution, Service
 from .decision import Decision, HttpReason, HttpVersion, Route
 from .frontend import Mode
 from .gatewayapi.rules import MeshRoute, ResolvedRoute
@@ -82,7 +89,21 @@ def needs_proxy(service: Service, port: RegistryPort, lookup: Lookup) -> str:
             return reason
     if names_decide(service, port, lookup):
         return "only the server name tells who is meant by an address of its network"
-    return policy_needs_proxy(lookup.destination_rule(service), port.number, mesh_policy(lookup.tables.mesh))
+    rule = lookup.destination_rule(service)
+    found = policy_needs_proxy(rule, port.number, mesh_policy(lookup.tables.mesh))
+    return found or annotation_needs_proxy(service, port, rule)
+
+
+def annotation_needs_proxy(service: Service, port: RegistryPort, rule: DestinationRule | None) -> str:
+    """What the service asks for that only the proxy can carry out."""
+    of = f"of {service.kind} {service.namespace}/{service.name}"
+    wish = service.annotations.get(LOAD_BALANCER_ANNOTATION)
+    if wish == LoadBalancerWish.PEAK_EWMA and port.protocol in HTTP_PROTOCOLS:
+        return f"the annotation {LOAD_BALANCER_ANNOTATION} {of} is {wish}"
+    failover = service.annotations.get(SUBSET_FAILOVER_ANNOTATION)
+    if failover == SubsetFailover.ANY and rule is not None and rule.subsets:
+        return f"the annotation {SUBSET_FAILOVER_ANNOTATION} {of} is {failover}"
+    return ""
 
 
 def route_needs_proxy(place: MeshRoute, route: ResolvedRoute, port: RegistryPort) -> str:

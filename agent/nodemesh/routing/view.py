@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
+from ..bounded import Bounded
 from ..reasons import Reason
 from ..registry.snapshot import TLS_PROTOCOLS, Protocol, Service
 from .client import Client
@@ -18,7 +19,7 @@ from .gatewayapi.serve import ListenerRoutes
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
 from .listing import ReadSets, TableChanges
-from .lookup import Lookup
+from .lookup import Lookup, still_holds
 from .match import VirtualHost
 from .memo import TablesMemo, ValuePool
 from .names import strip_port
@@ -97,10 +98,10 @@ class View:
         self._routed: TablesMemo[tuple[str, int], VirtualHost | None] = TablesMemo(
             tables, previous._routed if previous is not None else None
         )
-        self._by_authority: dict[tuple[int, bytes], VirtualHost] = {}
+        self._by_authority: Bounded[tuple[int, bytes], VirtualHost] = Bounded(MAX_REMEMBERED)
         self._by_service: dict[tuple[int, str], VirtualHost] = {}
-        self._by_dialled: dict[tuple[str, int, str], Decision] = {}
-        self._by_name: dict[str, NameEntry | None] = {}
+        self._by_dialled: Bounded[tuple[str, int, str], Decision] = Bounded(MAX_REMEMBERED)
+        self._by_name: Bounded[str, NameEntry | None] = Bounded(MAX_REMEMBERED)
         self._listeners: ListenerRoutes | None = None
         self._listeners_before = previous._listeners if previous is not None else None
         self._gateways: GatewayRoutes | None = None
@@ -136,11 +137,9 @@ class View:
         """What the mesh answers for a name in the DNS, None: nothing, the client's own nameserver does. Names come
         without a dot at the end."""
         name = name.lower()
-        if name not in self._by_name:
-            if len(self._by_name) >= MAX_REMEMBERED:
-                self._by_name.clear()
-            self._by_name[name] = find_name(self._sight.lookup(), name)
-        return self._by_name[name]
+        if name in self._by_name.found:
+            return self._by_name.found[name]
+        return self._by_name.keep(name, find_name(self._sight.lookup(), name))
 
     # === HTTP
 
@@ -165,16 +164,24 @@ class View:
                 of_service = self._service_host(current, port) if current is not None else self._unknown_host
                 self._by_service[(port, service.host)] = of_service
             return of_service
-        found = self._by_authority.get((port, authority))
+        found = self._by_authority.found.get((port, authority))
         if found is None:
-            if len(self._by_authority) >= MAX_REMEMBERED:
-                self._by_authority.clear()
             found = self._find_host(strip_port(authority.decode("latin-1")), port)
-            self._by_authority[(port, authority)] = found
+            self._by_authority.keep((port, authority), found)
         if found is ELSEWHERE:
             current = self._current(service, port) if service is not None and not frontend.endpoint else None
             return self._service_host(current, port) if current is not None else self._unknown_host
         return found
+
+    def holds_in(self, other: View, rules: VirtualHost, port: int) -> bool:
+        """Whether rules of this view are those of the client's view of other tables: nothing that they were made from
+        differs there. False where that is not known."""
+        if self.scope.sidecar is not other.scope.sidecar or self.tables.mesh is not other.tables.mesh:
+            return False
+        places = ((self._virtual_hosts.get((rules.host, port))), (self._virtual_hosts.get((rules.host, -port))))
+        routed = self._routed.get((rules.host, port))
+        found = [kept[1] for kept in (*places, routed) if kept is not None and kept[0] is rules]
+        return bool(found) and still_holds(found[0], other.tables)
 
     def _routed_host(self, service: Service, port: int) -> VirtualHost | None:
         """The Gateway API's routes on the dialled service; None: it has none."""
@@ -345,15 +352,13 @@ class View:
         if frontend.service is None:
             return self._unknown
         key = (frontend.service.host, frontend.logical_port, address)
-        decision = self._by_dialled.get(key)
+        decision = self._by_dialled.found.get(key)
         if decision is None:
             service = self._current(frontend.service, frontend.logical_port)
             if service is None:
                 return self._unknown
             rules = self._connections.rules(service, frontend.logical_port, self._sight.lookup())
-            if len(self._by_dialled) >= MAX_REMEMBERED:
-                self._by_dialled.clear()
-            decision = self._by_dialled[key] = rules.tcp(address or dialled(frontend))
+            decision = self._by_dialled.keep(key, rules.tcp(address or dialled(frontend)))
         return decision
 
 

@@ -82,7 +82,7 @@ class MemoryNetwork(Network):
         elif server.code:
             self.later(transport, server.code)
         elif not server.silent:
-            server.opened(transport.peer, namespace)
+            server.opened(transport.far_end, namespace)
             self.events.append(transport.establish)
         return transport
 

@@ -34,18 +34,19 @@ class Events(deque[Callable[[], None]]):
 class MemoryTransport(Transport):
     """The proxy's end. What it sends arrives at once, as far as the peer's window takes it."""
 
-    __slots__ = ("peer", "_events", "_out", "_in", "_paused", "_ending", "_lost")
+    __slots__ = ("far_end", "_events", "_out", "_in", "_paused", "_ending", "_lost", "_asked")
 
     def __init__(self, events: Events, handler: Handler, gate: Gate, accepted: bool) -> None:
         super().__init__(handler, accepted, accepted)
         self.gate = gate
-        self.peer = Peer(self, events)
+        self.far_end = Peer(self, events)
         self._events = events
         self._out = b""
         self._in: deque[bytes | OSError] = deque()  # b"" is a FIN
         self._paused = False
         self._ending = False
         self._lost = False
+        self._asked = False  # for a `prompt`
 
     def send(self, data: Buffer) -> None:
         if self.closed or self._lost:
@@ -55,6 +56,11 @@ class MemoryTransport(Transport):
         if self.established:
             self._flush()
         self._count()
+
+    def prompt(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._events.append(self._ask)
 
     @property
     def stale(self) -> bool:
@@ -77,7 +83,7 @@ class MemoryTransport(Transport):
     def end(self) -> None:
         self._ending = True
         if self.established and not self._out:
-            self.peer.end_came()
+            self.far_end.end_came()
 
     def close(self) -> None:
         self.closed = True
@@ -86,15 +92,15 @@ class MemoryTransport(Transport):
             self._out = b""
             self._count()
         if not self._out:
-            self.peer.end_came()
+            self.far_end.end_came()
 
     def abort(self) -> None:
         self.closed = True
         self.gate.forget(self)
         self._out = b""
         self._count()
-        self.peer.reset_seen = True
-        self.peer.tell()
+        self.far_end.reset_seen = True
+        self.far_end.tell()
 
     def establish(self) -> None:
         """The connection stands."""
@@ -119,7 +125,7 @@ class MemoryTransport(Transport):
         if self._out:
             return
         if self._ending or self.closed:
-            self.peer.end_came()
+            self.far_end.end_came()
         if not self.closed:
             self.handler.drained()
 
@@ -127,6 +133,11 @@ class MemoryTransport(Transport):
         """Something comes from the peer."""
         self._in.append(item)
         self._events.append(self._deliver)
+
+    def _ask(self) -> None:
+        self._asked = False
+        if not self.closed:
+            self.handler.prompted()
 
     def _said(self) -> list[bytes]:
         """What has come and was not read."""
@@ -140,11 +151,11 @@ class MemoryTransport(Transport):
             self.gate.change_pending(change)
 
     def _flush(self) -> None:
-        room = self.peer.window - len(self.peer.inbox)
+        room = self.far_end.window - len(self.far_end.inbox)
         if room > 0:
-            self.peer.inbox += self._out[:room]
+            self.far_end.inbox += self._out[:room]
             self._out = self._out[room:]
-            self.peer.tell()
+            self.far_end.tell()
 
     def _deliver(self) -> None:
         if self.closed or not self._in:

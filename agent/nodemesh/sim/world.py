@@ -9,6 +9,7 @@ from ..config.load import load_text
 from ..proxy.accept.reception import Reception
 from ..proxy.addresses import ADDRESSES
 from ..proxy.clock import Clock
+from ..proxy.peer import ListenerRole
 from ..proxy.pod import Pod
 from ..proxy.proxy import Proxy
 from ..proxy.tcp.connection import start_tcp
@@ -91,11 +92,11 @@ class World:
         return self.enter(client, remote, port)
 
     def dial(self, client: Client, remote: str, dialled: tuple[str, int]) -> Peer:
-        """As `connect`, for a client of which more is known."""
+        """This client dials from its address `remote`: `connect` for a client of which more is known."""
         return self._accept(self.pod(client, 0), remote, dialled)
 
     def enter(self, client: Client, remote: str, port: int) -> Peer:
-        """As `arrive`, for a gateway of which more is known."""
+        """Someone at `remote` dials a port of this gateway: `arrive` for a gateway of which more is known."""
         return self._accept(self.pod(client, port), remote, None)
 
     def relay(self, client: Client, remote: str, dialled: tuple[str, int], decision: Decision) -> Peer:
@@ -105,7 +106,7 @@ class World:
         transport = self._transport(pod, remote)
         transport.local = ADDRESSES[dialled].text
         start_tcp(pod, transport, decision, dialled, b"", "")
-        return transport.peer
+        return transport.far_end
 
     def pod(self, client: Client, port: int = 0) -> Pod:
         """The client as the proxy has it; `port` is a gateway's."""
@@ -123,8 +124,8 @@ class World:
 
     def _accept(self, pod: Pod, remote: str, dialled: tuple[str, int] | None) -> Peer:
         transport = self._transport(pod, remote)
-        Reception(pod).accepted(transport, dialled)
-        return transport.peer
+        Reception(pod, ListenerRole.GATEWAY if pod.gateway_port else ListenerRole.OUTBOUND).accepted(transport, dialled)
+        return transport.far_end
 
     def _compile(self, config: str | Tables) -> Tables:
         if isinstance(config, Tables):

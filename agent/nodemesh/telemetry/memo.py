@@ -1,4 +1,6 @@
-"""Results remembered by what they were made from: what repeats from line to line costs a look-up."""
+"""Results remembered by what they were made from: what repeats from line to line costs a look-up.
+
+The rule is `Bounded`'s; a dict that makes what it lacks answers `memo[key]` without a call for what it has."""
 
 from __future__ import annotations
 

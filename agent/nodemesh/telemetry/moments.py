@@ -16,7 +16,7 @@ def moment(pattern: str, when: float) -> str:
 
 
 def local_moment(pattern: str, when: float) -> str:
-    """As `moment`, in the zone of this machine."""
+    """A time in the zone of this machine; pattern and `when` are as for `moment`."""
     place = time.localtime(when)
     return formatted(pattern or "%Y-%m-%dT%H:%M:%S.%3f%z", when, place, time.strftime("%z", place))
 

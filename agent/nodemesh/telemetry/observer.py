@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from ..bounded import Bounded
 from ..config.cel import fields_of, parse_filter, parse_value
 from ..registry.snapshot import Endpoint
 from ..routing.client import Client
@@ -52,7 +53,7 @@ class Observer:
         self.logs = logs
         self._scopes = Scopes(tables.telemetries)
         self._standard = [override_of(kind, (), ()) for kind in (HTTP, TCP, MESSAGES)]
-        self._observations: dict[tuple[str, frozenset[tuple[str, str]]], Observation] = {}
+        self._observations: Bounded[tuple[str, frozenset[tuple[str, str]]], Observation] = Bounded(LIMIT)
         self._logged: dict[int, tuple[Logged, ...]] = {}
         self._overrides: dict[tuple[int, int, int, str], Override] = {}
         self._held: list[object] = []  # whose id() the keys above have
@@ -60,11 +61,9 @@ class Observer:
     def of(self, namespace: str, labels: Mapping[str, str]) -> Observation:
         """What becomes known of a workload's traffic."""
         key = (namespace, frozenset(labels.items()))
-        found = self._observations.get(key)
+        found = self._observations.found.get(key)
         if found is None:
-            if len(self._observations) >= LIMIT:
-                self._observations.clear()
-            found = self._observations[key] = observation_of(self.tables, namespace, labels, self._scopes)
+            found = self._observations.keep(key, observation_of(self.tables, namespace, labels, self._scopes))
         return found
 
     # --- logs

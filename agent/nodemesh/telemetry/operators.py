@@ -65,7 +65,7 @@ def constant(value: Any) -> Column:
 
 
 def texts(values: list[bytes], none: Missing) -> list[Any]:
-    """As `PRINTABLE` shows them, of what is another one in each record: it is not worth remembering."""
+    """The values as `PRINTABLE` shows them, but not remembered: each record has another one."""
     found: list[Any] = []
     for value in values:
         text = value.decode("latin-1")

@@ -142,7 +142,7 @@ class Override:
         blank = everywhere & set(names) - HELD
         self.blank = frozenset(names.index(name) for name in blank)
         self._shapes: Shapes = {}
-        self._texts: dict[tuple[str, ...], str] = {}  # by what the expressions gave
+        self._texts: dict[tuple[str, ...], str] = {}  # by what the expressions gave; bounded by their bytes
         self._size = 0  # of these
         asked: dict[str, int] = {}  # each expression once, with its number
         self._places: list[tuple[str, str, int]] = []  # metric, label and the number of what it gets

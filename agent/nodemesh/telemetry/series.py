@@ -51,7 +51,7 @@ class TcpSeries:
         self.idle = 0
 
     def take(self, labels: Labels) -> TcpCounts | None:
-        """As of HTTP."""
+        """What was counted since the last time; None: nothing."""
         if not (self.opened or self.closed or self.sent or self.received):
             return None
         counts = TcpCounts(labels, self.opened, self.closed, self.sent, self.received)
@@ -70,7 +70,7 @@ class MessageSeries:
         self.idle = 0
 
     def take(self, labels: Labels) -> MessageCounts | None:
-        """As of HTTP."""
+        """What was counted since the last time; None: nothing."""
         if not (self.requests or self.responses):
             return None
         counts = MessageCounts(labels, self.requests, self.responses)

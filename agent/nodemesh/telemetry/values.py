@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from ipaddress import ip_network
 
+from ..bounded import Bounded
 from ..reasons import TEXTS, Reason
 from ..routing.decision import Cluster
 from .labels import FLAGS, endpoint_of, workload_of
@@ -182,10 +183,13 @@ def network_of(address: str, length: str) -> str:
         return host
 
 
-class Destinations(dict[tuple[str, str], tuple[Cluster, str]]):
+class Destinations:
     """The workloads behind the endpoints of clusters, by the cluster's name and `address:port`."""
 
-    __slots__ = ()
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: Bounded[tuple[str, str], tuple[Cluster, str]] = Bounded(LIMIT)
 
     def of(self, record: ConnectionRecord) -> str:
         """The destination's workload, empty where none is known."""
@@ -193,12 +197,10 @@ class Destinations(dict[tuple[str, str], tuple[Cluster, str]]):
         if cluster is None or not record.upstream_host:
             return ""
         key = (cluster.name, record.upstream_host)
-        known = self.get(key)
+        known = self._known.found.get(key)
         if known is not None and known[0] is cluster:
             return known[1]
         endpoint = endpoint_of(cluster, record.upstream_host)
         name = workload_of(endpoint) if endpoint is not None else ""
-        if len(self) >= LIMIT:
-            self.clear()
-        self[key] = (cluster, name)
+        self._known.keep(key, (cluster, name))
         return name

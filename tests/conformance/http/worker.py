@@ -16,6 +16,7 @@ from nodemesh.config.load import load_object
 from nodemesh.proxy import messages
 from nodemesh.proxy.io.platform import Platform
 from nodemesh.proxy.messages import FromWorker
+from nodemesh.proxy.peer import ListenerRole
 from nodemesh.proxy.worker import Worker
 from nodemesh.registry.snapshot import Locality
 from nodemesh.registry.store import Store
@@ -86,6 +87,8 @@ class WorkerUnderTest:
             self._say(
                 messages.AddListener(
                     id=self._listeners,
+                    role=ListenerRole.GATEWAY if who.gateway else ListenerRole.OUTBOUND,
+                    descriptors=(messages.Descriptor.SOCKET,),
                     client=client,
                     destination=None if who.gateway else destination,
                     gateway_port=destination[1] if who.gateway else 0,

@@ -337,3 +337,49 @@ def test_the_last_endpoint_serves_until_it_is_gone():
     found = group([endpoint(1)])
     found.retire(frozenset({"10.0.0.1"}))
     assert set(shares(found)) == {1}
+
+
+def reserved(own, others, algorithm=Algorithm.LEAST_REQUEST, **more):
+    """A subset's group with the service's other endpoints in reserve."""
+    return group(own, algorithm, reserve=tuple(others), **more)
+
+
+@pytest.mark.parametrize("algorithm", [*SIMPLE, *STICKY, Algorithm.PEAK_EWMA])
+def test_the_reserve_serves_as_long_as_nobody_else_does(algorithm):
+    more = {"balancer": {"table_size": 503}, "outlier": EASY}
+    some = reserved([endpoint(0), endpoint(1)], [endpoint(2), endpoint(3)], algorithm, **more)
+    assert shares(some, 200).keys() <= {0, 1}
+    eject(some, 0)
+    assert shares(some, 50).keys() == {1}
+    eject(some, 1)
+    assert shares(some, 200).keys() <= {2, 3}
+    some.clock.advance(41)
+    some.sweep(some.clock.now)
+    assert shares(some, 200).keys() <= {0, 1}
+
+
+def test_the_reserve_serves_before_endpoints_that_leave():
+    leaving = [endpoint(0, health=Health.DRAINING)]
+    assert shares(reserved(leaving, [endpoint(1)]), 20) == {1: 100.0}
+    assert shares(reserved(leaving, [endpoint(1, health=Health.UNREADY)]), 20) == {0: 100.0}
+    assert shares(reserved([], [endpoint(1)]), 20) == {1: 100.0}
+    assert reserved([], []).pick() is None
+
+
+def test_the_reserve_has_no_part_in_localities():
+    priorities = Priorities(levels=((0, 1),), shares=((80, (0,)), (20, (1,))))
+    some = reserved(2, [endpoint(2)], priorities=priorities, outlier=EASY)
+    eject(some, 0, 1)
+    assert shares(some, 20) == {2: 100.0}
+
+
+def test_what_is_in_reserve_keeps_its_state_when_it_is_chosen():
+    some = reserved([endpoint(0)], [endpoint(1)])
+    chosen, reserve = some.hosts
+    assert some.update(cluster([endpoint(1)])) == [chosen]
+    assert some.hosts == [reserve]
+
+
+def test_only_peak_ewma_wants_to_know_how_long_hosts_take():
+    assert group(1, Algorithm.PEAK_EWMA).timed
+    assert not group(1, Algorithm.LEAST_REQUEST).timed

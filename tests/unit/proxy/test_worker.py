@@ -21,8 +21,11 @@ from nodemesh.proxy import messages
 from nodemesh.proxy.io.lane import QUANTUM
 from nodemesh.proxy.io.loop import ACCEPTS, BULK_SIZE
 from nodemesh.proxy.messages import FromWorker
+from nodemesh.proxy.peer import ListenerRole
 from nodemesh.proxy.worker import LISTED, LISTED_TEXT
 from nodemesh.routing.client import Client
+from nodemesh.routing.wire import encode_update
+from nodemesh.telemetry.disagreement import ShadowCounts
 
 
 def test_requests_flow_and_are_counted(control, upstream):
@@ -216,6 +219,36 @@ def test_control_may_die(upstream):
     assert not control.thread.is_alive()
 
 
+def test_what_looks_on_ends_with_control_and_with_the_tables_that_it_stands_beside(upstream):
+    control = Control()
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sockets = [far, None]
+    control.worker._reconnect = lambda: sockets.pop()
+    control.configure(mesh(upstream))
+    proxy = control.worker.proxy
+
+    def shadow(run, base):
+        live = control.worker.tables
+        fd = os.memfd_create("shadow")
+        os.write(fd, encode_update(msgspec.structs.replace(live, version=base), live))
+        control.say(messages.SetShadow(run=run, base=base), fd)
+        os.close(fd)
+        return msgspec.msgpack.decode(control.ask(messages.GetShadow(run=run, id=1)), type=ShadowCounts)
+
+    control.say(messages.SetRecording(run=7, most=10))
+    assert (shadow(run=5, base=1).version, len(proxy.taps)) == (1, 2)
+    other = shadow(run=5, base=9)
+    assert (other.version, len(proxy.taps)) == (0, 1)  # it builds on tables that are not here
+    shadow(run=5, base=1)
+    control.configure(mesh(upstream), version=2)
+    assert len(proxy.taps) == 1
+    assert shadow(run=5, base=2).version == 2
+    control.socket.close()
+    control.settle(lambda: proxy.taps == ())
+    near.send(msgspec.msgpack.encode(messages.Drain(grace=0.0)))
+    control.thread.join(5)
+
+
 def test_connections_wait_for_the_first_tables(control, upstream):
     """RC-18."""
     address = control.listen(80)
@@ -359,9 +392,13 @@ def test_names_are_answered_until_the_listener_goes(control, upstream):
     address = entrance.getsockname()
     namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
     message = messages.AddListener(
-        id=9, client=Client(namespace="default", name="client"), dns=messages.DnsSockets(slots=(0,))
+        id=9,
+        role=ListenerRole.DNS,
+        descriptors=(messages.Descriptor.NAMESPACE, messages.Descriptor.SOCKET),
+        client=Client(namespace="default", name="client"),
+        dns=messages.DnsSockets(slots=(0,)),
     )
-    control.say(message, entrance.fileno(), namespace)
+    control.say(message, namespace, entrance.fileno())  # each by its name, in whichever order
     entrance.close()
     os.close(namespace)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:

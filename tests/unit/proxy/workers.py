@@ -18,6 +18,7 @@ from nodemesh.config.load import load_text
 from nodemesh.proxy import messages
 from nodemesh.proxy.io.platform import Platform
 from nodemesh.proxy.messages import FromWorker
+from nodemesh.proxy.peer import ListenerRole
 from nodemesh.proxy.worker import Worker
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
@@ -71,7 +72,14 @@ class Control:
         listener = socket.create_server(("127.0.0.1", 0))
         address: tuple[str, int] = listener.getsockname()
         client = Client(namespace="default", name="client")
-        self.say(messages.AddListener(id=port, client=client, destination=("10.96.0.10", port)), listener.fileno())
+        message = messages.AddListener(
+            id=port,
+            role=ListenerRole.OUTBOUND,
+            descriptors=(messages.Descriptor.SOCKET,),
+            client=client,
+            destination=("10.96.0.10", port),
+        )
+        self.say(message, listener.fileno())
         listener.close()
         return address
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Final
 
 from ...reasons import Reason
@@ -16,7 +15,7 @@ from ..tcp.refusal import turn_away
 from ..tls.client_hello import HANDSHAKE, MAX_HELLO, server_name
 from ..tls.peer import forwarded_certificate
 from ..tls.transport import TlsError, TlsTransport
-from ..transport import Buffer, Handler, Transport
+from ..transport import Buffer, Handler, Secured, Transport
 from .http import serve_http
 
 #: Seconds for ClientHello and handshake (Istio's listener filters have 15 s, too).
@@ -55,10 +54,10 @@ class Arrival(Handler):
     def connected(self) -> None:
         """The handshake is done."""
         server, transport, pod = self._server, self.transport, self.pod
-        assert server is not None and isinstance(transport, TlsTransport)
+        connection = transport.security
+        assert server is not None and connection is not None
         self._leave()
         if server.is_http:
-            connection = transport.connection
             security = Security(self._name, shown_certificate(connection), connection)
             session = Session(pod, transport, None, None, security)
             serve_http(session, transport, alpn=connection.selected_alpn_protocol() or "")
@@ -125,6 +124,6 @@ class Arrival(Handler):
         self.pod.release()
 
 
-def shown_certificate(connection: ssl.SSLObject) -> bytes:
+def shown_certificate(connection: Secured) -> bytes:
     der = connection.getpeercert(True)
     return forwarded_certificate(der) if der else b""

@@ -78,14 +78,16 @@ def read_binary(data: bytes) -> tuple[int, str] | None:
     size = FIXED + length
     if len(data) < size:
         return None
-    said = data[FIXED:size]
+    addresses = data[FIXED:size]
     if command == 0 or family not in (0x11, 0x21):  # LOCAL (the balancer's own check), or no TCP over IP
         return size, ""
     width = 4 if family == 0x11 else 16
     if length < 2 * width + 4:
         raise HeaderError("malformed address in PROXY protocol")
-    address = str(ip_address(said[:width]))
-    return size, endpoint(address, str(int.from_bytes(said[2 * width : 2 * width + 2], "big")), 4 if width == 4 else 6)
+    address = str(ip_address(addresses[:width]))
+    return size, endpoint(
+        address, str(int.from_bytes(addresses[2 * width : 2 * width + 2], "big")), 4 if width == 4 else 6
+    )
 
 
 class Announced(Handler):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ...reasons import Reason
 from ...registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
+from ...routing.client import Client
 from ..addresses import ADDRESSES, show
 from ..http.session import Session
 from ..network import Acceptor
+from ..peer import NOBODY, ListenerRole
 from ..pod import Pod
 from ..tcp.connection import start_tcp
 from ..tcp.refusal import turn_away
@@ -21,33 +23,37 @@ SNIFFED = TLS_PROTOCOLS | {Protocol.AUTO}
 
 
 class Reception(Acceptor):
-    """Takes a pod's connections, or a gateway's clients', into the pod's accounts."""
+    """Takes connections of one role into a pod's accounts. They are of the pod's own peer, but for those that bring
+    theirs with them."""
 
-    __slots__ = ("pod",)
+    __slots__ = ("pod", "_at_gateway")
 
-    def __init__(self, pod: Pod) -> None:
+    def __init__(self, pod: Pod, role: ListenerRole) -> None:
         self.pod = pod
+        self._at_gateway = role is ListenerRole.GATEWAY
 
     def accepted(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
         pod = self.pod
+        if transport.peer is NOBODY:
+            transport.peer = pod.peer
         if not pod.budget.try_connection() and not self._make_room(transport):
             turn_away(pod, transport, Reason.LIMIT_PER_POD)
-        elif not pod.gateway_port:
-            self._accept(transport, dialled)
+        elif not self._at_gateway:
+            self._accept_outbound(transport, dialled)
         elif pod.edge.proxy_protocol:
             Announced(pod, transport, self._accept_as_gateway)
         else:
             self._accept_as_gateway(transport)
 
-    def _accept(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
+    def _accept_outbound(self, transport: Transport, dialled: tuple[str, int] | None) -> None:
         """Serve a pod's own connection."""
         pod = self.pod
         if dialled is None:
             self._refuse(transport, Reason.ORIGINAL_DESTINATION_UNKNOWN)
             return
         transport.local = ADDRESSES[dialled].text
-        if pod.client.addresses:
-            transport.remote = self._name_of(transport.remote, dialled[0])
+        if transport.peer.client.addresses:
+            transport.remote = name_of(transport.peer.client, transport.remote, dialled[0])
         frontend = pod.view.frontend(dialled[0], dialled[1])
         protocol = frontend.protocol
         if protocol in HTTP_PROTOCOLS:
@@ -76,18 +82,19 @@ class Reception(Acceptor):
         turn_away(self.pod, transport, reason)
         self.pod.release()
 
-    def _name_of(self, peer: str, dialled: str) -> str:
-        """The app's end as others see it: what is redirected comes from the pod's loopback."""
-        addresses = self.pod.client.addresses
-        same = [address for address in addresses if (":" in address) == (":" in dialled)]
-        return show(((same or addresses)[0], peer.rpartition(":")[2]))
-
     def _make_room(self, newcomer: Transport) -> bool:
         """Whether a gateway that has all the connections it may have takes one more, in place of one of the client that
         has most of them."""
         pod = self.pod
-        spare = pod.sources.spare(newcomer) if pod.gateway_port else None
+        spare = pod.sources.spare(newcomer) if self._at_gateway else None
         if spare is None:
             return False
         spare.give_up("the gateway has no room for so many of one client")
         return pod.budget.try_connection()
+
+
+def name_of(client: Client, end: str, dialled: str) -> str:
+    """The app's end as others see it: what is redirected comes from the pod's loopback."""
+    addresses = client.addresses
+    same = [address for address in addresses if (":" in address) == (":" in dialled)]
+    return show(((same or addresses)[0], end.rpartition(":")[2]))

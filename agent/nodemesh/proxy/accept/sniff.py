@@ -200,7 +200,7 @@ class Sniffer(Handler, Waiting):
             return
         self._early = start_early(self.pod, self.transport, self._decide(), self.dialled, self)
         if self._early is not None:
-            self.pod.connections.pop(self, None)
+            self._hand_over()
             self.transport.handler = self
             self.transport.bulk = False
 
@@ -218,7 +218,7 @@ class Sniffer(Handler, Waiting):
         self._timer = None
         self._count(-self._held)
         assert self._failure is not None
-        self.pod.connections.pop(self, None)
+        self._hand_over()
         give_up(self.pod, self.transport, self._failure)
 
     def _decide(self) -> Decision:
@@ -257,6 +257,10 @@ class Sniffer(Handler, Waiting):
             self._early.release()
             self._early = None
         self._stop_timer()
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Another handler is the connection's owner in its pod from now on."""
         self.pod.connections.pop(self, None)
 
     def _stop_timer(self) -> None:

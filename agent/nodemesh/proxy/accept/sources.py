@@ -15,7 +15,7 @@ LOOKED_AT = 64
 
 
 class SourceGate(Gate):
-    """One address's."""
+    """The gate of one address's connections."""
 
     __slots__ = ("clients", "key", "sources")
 

@@ -31,8 +31,10 @@ class MessageCounter:
                 continue
             if not self._have and size - position >= PREFIX:
                 self.count += 1
-                self._rest = int.from_bytes(data[position + 1 : position + PREFIX], "big")
-                position += PREFIX
+                length = int.from_bytes(data[position + 1 : position + PREFIX], "big")
+                position += PREFIX + length
+                if position > size:
+                    self._rest = position - size
                 continue
             self._prefix = self._prefix << 8 | data[position]
             self._have += 1

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
-
 from ...balance.host import Host
 from ...reasons import Reason
+from ...telemetry.record import Try
 from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS, http_status_of
 from ..pod import Pod
-from ..transport import Buffer, Transport
-from .call_states import ANSWERED, ENDED, NEW, NEXT, QUEUED, RESTING, SENT, SWITCHED
+from ..transport import Buffer, Secured, Transport
+from .call_states import ANSWERED, BACKING_OFF, ENDED, NEW, NEXT, QUEUED, SENT, SWITCHED
 from .caller import NOBODY, Caller
 from .head import ResponseHead, is_grpc
 from .outgoing import Outgoing
@@ -20,7 +19,7 @@ from .stream import Requester, Stream
 from .target import HttpTarget
 from .time_limits import TimeLimits
 from .trailers import grpc_status_of
-from .try_lines import ATTEMPT_COUNT, ATTEMPT_LINES, EXPECTED_LINES, EXPECTED_TIMEOUT, expected_line
+from .try_lines import ATTEMPT_COUNT, ATTEMPT_LINES, EXPECTED_LINES, EXPECTED_TIMEOUT, attempt_line, expected_line
 
 
 class Call(Requester):
@@ -28,8 +27,8 @@ class Call(Requester):
 
     __slots__ = (
         "caller", "pod", "target", "request", "body", "policy", "security", "state", "attempts", "reasons", "upstream",
-        "host", "host_name", "local_name", "protocol", "sent_at", "_edits", "_retries", "_tried", "_limits", "_fresh",
-        "_spared", "_unsettled", "_retrying", "_rest_timer", "_light",
+        "host", "host_name", "local_name", "protocol", "sent_at", "_retries", "_tried", "_limits", "_fresh",
+        "_spared", "_unsettled", "_retrying", "_backoff_timer", "_light", "tries",
     )  # fmt: skip
 
     def __init__(
@@ -49,9 +48,9 @@ class Call(Requester):
         self.host_name = ""  # "address:port" of the last try
         self.protocol = b""  # and its version of HTTP
         self.local_name = ""  # our end of the connection that answered
-        self.security: ssl.SSLObject | None = None  # of the connection that answered
+        self.security: Secured | None = None  # of the connection that answered
         self.sent_at = 0.0
-        self._edits = request.edits.copy()  # with what this try alone carries
+        self.tries: tuple[Try, ...] = ()  # that were tried again
         self._retries = 0
         self._tried: list[Host] = []
         self._limits: TimeLimits | None = None
@@ -61,7 +60,7 @@ class Call(Requester):
         self._spared = False  # the present try stands for one that no endpoint has seen
         self._unsettled = False  # a gRPC call whose status is still to come
         self._retrying = False  # holds a place under the limit of retries
-        self._rest_timer: Timer | None = None
+        self._backoff_timer: Timer | None = None
         #: Whether sending again will do no harm and be possible, whatever happens.
         self._light = body is None and request.head.method in IDEMPOTENT
 
@@ -94,7 +93,7 @@ class Call(Requester):
         body = self.body
         assert body is not None
         if self.upstream is None:
-            if self.state == RESTING and body.size + len(data) > KEPT:
+            if self.state == BACKING_OFF and body.size + len(data) > KEPT:
                 self._give_up(Reason.RETRY_BUFFER_LIMIT, "")
                 return True
             if self.state != ENDED:
@@ -189,9 +188,10 @@ class Call(Requester):
         self.protocol = upstream.protocol
         host.begin()
         attempts = self.attempts
-        request, edits = self.request, self._edits
-        if ATTEMPT_COUNT not in request.edits:  # else a rule has its own word there
-            edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < 16 else b"x-envoy-attempt-count: %d" % attempts
+        request = self.request
+        edits = request.edits
+        if not request.counted:
+            edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < len(ATTEMPT_LINES) else attempt_line(attempts)
         body = self.body
         complete = body is None or body.complete
         limits = self._limits
@@ -201,8 +201,8 @@ class Call(Requester):
             left = limits.whole
             if attempts > 1 or self.policy.per_try_timeout:
                 left = limits.begin_try(attempts, self.policy.per_try_timeout, self._try_timed_out)
-            if EXPECTED_TIMEOUT not in request.edits:
-                edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.get(left) or expected_line(left)
+            if not request.timed:
+                edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.found.get(left) or expected_line(left)
         data = b""
         trailers: list[bytes] = []
         if body is not None:
@@ -240,6 +240,8 @@ class Call(Requester):
         self.local_name = upstream.local
         if self.target.cluster.tls is not None:
             self.security = upstream.security
+        if self.target.group.timed:
+            host.observe(self.target.clock.now - self.sent_at, self.target.clock.now)
         if self.target.group.detector is not None:
             grpc = is_grpc(self.request.head)
             self._unsettled = grpc and not ended and head.grpc_status == NO_STATUS and head.status == 200
@@ -250,7 +252,7 @@ class Call(Requester):
                 self._release_upstream()
             else:
                 self._leave_upstream()
-            self._rest()
+            self._back_off(head.status, None)
             return
         if head.status >= 500 and 0 < self.policy.attempts <= self._retries and wants_response(self.policy, head):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
@@ -331,22 +333,25 @@ class Call(Requester):
             if self._retries >= self.policy.attempts:
                 self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
             elif self._may_retry():
-                self._rest()
+                self._back_off(0, reason)
                 return
         self._give_up(reason, detail)
 
-    def _rest(self) -> None:
+    def _back_off(self, status: int, reason: Reason | None) -> None:
         """Wait a little, then try again."""
         self._retries += 1
+        clock = self.target.clock
+        self.tries += (Try(self.sent_at + clock.epoch, clock.now - self.sent_at, self.host_name, status, reason),)
         self._fresh = self._spared = False
         if self.policy.ignore_previous_hosts and self.host is not None:
             self._tried.append(self.host)
-        self._enter(RESTING)
-        pause = backoff(self.policy, self._retries, self.target.rng)
-        self._rest_timer = self.target.clock.after(pause, self._try)
+        self._enter(BACKING_OFF)
+        self._backoff_timer = clock.after(backoff(self.policy, self._retries, self.target.rng), self._try)
 
     def _report(self, reason: Reason) -> None:
-        """Tell outlier detection of a failure."""
+        """Tell outlier detection of a failure; an upstream that has not answered has taken at least so long."""
+        if self.upstream is not None and self.host is not None and self.target.group.timed:
+            self.host.observe(self.target.clock.now - self.sent_at, self.target.clock.now)
         outcome = OUTCOMES.get(reason)
         if outcome is not None and self.host is not None:
             self.target.group.report(self.host, 0, outcome)
@@ -386,9 +391,9 @@ class Call(Requester):
             self.target.limits.retries.release()
         if self._limits is not None:
             self._limits.end()
-        if self._rest_timer is not None:
-            self.target.clock.cancel(self._rest_timer)
-            self._rest_timer = None
+        if self._backoff_timer is not None:
+            self.target.clock.cancel(self._backoff_timer)
+            self._backoff_timer = None
 
     def _enter(self, state: int) -> None:
         assert state & NEXT[self.state], f"{self!r} cannot become {state}"

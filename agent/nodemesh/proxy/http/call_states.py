@@ -7,7 +7,7 @@ from typing import Final
 NEW: Final = 1
 QUEUED: Final = 2  # no connection may be opened yet
 SENT: Final = 4  # to an upstream that has not answered
-RESTING: Final = 8  # between two tries
+BACKING_OFF: Final = 8  # between two tries
 ANSWERED: Final = 16  # the response's body is coming
 SWITCHED: Final = 32  # the connection speaks another protocol now
 ENDED: Final = 64
@@ -16,8 +16,8 @@ ENDED: Final = 64
 NEXT: Final[dict[int, int]] = {
     NEW: QUEUED | SENT | ENDED,
     QUEUED: QUEUED | SENT | ENDED,  # again where the endpoint is gone for which it waited
-    SENT: QUEUED | SENT | RESTING | ANSWERED | SWITCHED | ENDED,
-    RESTING: QUEUED | SENT | ENDED,
+    SENT: QUEUED | SENT | BACKING_OFF | ANSWERED | SWITCHED | ENDED,
+    BACKING_OFF: QUEUED | SENT | ENDED,
     ANSWERED: ENDED,
     SWITCHED: ENDED,
     ENDED: 0,

@@ -22,36 +22,34 @@ def preflight_edits(cors: Cors, request: Request) -> Edits | None:
     origin = request.headers[b"origin"]
     if not cors.allow_origin(origin):
         return None if cors.forward_unmatched else {}
-    said = {b"access-control-allow-origin": origin}
+    values = {b"access-control-allow-origin": origin}
     if cors.credentials:
-        said[b"access-control-allow-credentials"] = b"true"
+        values[b"access-control-allow-credentials"] = b"true"
     methods = request.headers[b"access-control-request-method"] if cors.methods == b"*" else cors.methods
     if methods:
-        said[b"access-control-allow-methods"] = methods
+        values[b"access-control-allow-methods"] = methods
     headers = cors.headers
     if headers == b"*":
         headers = request.headers.get(b"access-control-request-headers", b"")
     if headers:
-        said[b"access-control-allow-headers"] = headers
-    if cors.expose and cors.expose_to_preflights:
-        said[b"access-control-expose-headers"] = cors.expose
+        values[b"access-control-allow-headers"] = headers
     if cors.max_age:
-        said[b"access-control-max-age"] = cors.max_age
+        values[b"access-control-max-age"] = cors.max_age
     if cors.expose:
-        said[b"access-control-expose-headers"] = cors.expose
-    return as_edits(said)
+        values[b"access-control-expose-headers"] = cors.expose
+    return as_edits(values)
 
 
 def edit_response(cors: Cors, origin: bytes, edits: Edits) -> None:
     """What an allowed origin finds in a response, in place of what the upstream said."""
     if not origin or not cors.allow_origin(origin):
         return
-    said = {b"access-control-allow-origin": origin}
+    values = {b"access-control-allow-origin": origin}
     if cors.credentials:
-        said[b"access-control-allow-credentials"] = b"true"
+        values[b"access-control-allow-credentials"] = b"true"
     if cors.expose:
-        said[b"access-control-expose-headers"] = cors.expose
-    edits.update(as_edits(said))
+        values[b"access-control-expose-headers"] = cors.expose
+    edits.update(as_edits(values))
 
 
 def as_edits(values: dict[bytes, bytes]) -> Edits:

@@ -24,7 +24,7 @@ from .records import begin_record, note_answer, note_call, note_trailers
 from .request_body import RequestBody
 from .responder import Responder
 from .retry import NO_RETRY
-from .service_time import LINES, SERVICE_TIME, longer_line
+from .service_time import LINES, SERVICE_TIME, write_line
 from .session import Session
 from .tracing import begin_trace
 from .tunnel import Upgrade
@@ -273,7 +273,7 @@ class Exchange(Caller):
         record.bytes_sent = len(data)
         record.answered_at = now - self._began
         milliseconds = int(record.upstream_time * 1000.0)
-        edits = {SERVICE_TIME: LINES[milliseconds] if milliseconds < len(LINES) else longer_line(milliseconds)}
+        edits = {SERVICE_TIME: LINES[milliseconds] if milliseconds < len(LINES) else write_line(milliseconds)}
         self._dress(head, edits)
         self._responder.respond(head, edits, data, ended)
         if ended:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...bounded import Bounded
 from ...routing.fields import WRITTEN
-from .lines import Known
+from .lines import KNOWN_HEADS, KNOWN_LENGTH
 
 # What a field is to a proxy. Small numbers, so that the codecs compare integers.
 PLAIN: Final = 0
@@ -71,12 +72,12 @@ class Layouts:
     def __init__(self, forwarded: frozenset[int], meant: frozenset[int]) -> None:
         self.forwarded = forwarded
         self.meant = meant
-        self.known: Known[tuple[bytes, ...], HeadLayout] = Known()
+        self.known: Bounded[tuple[bytes, ...], HeadLayout] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
     def of(self, names: tuple[bytes, ...]) -> HeadLayout:
         """The layout of lines with these names."""
         layout = self.known.found.get(names)
         if layout is None:
             layout = HeadLayout(names, self.forwarded, self.meant)
-            self.known.keep(names, sum(map(len, names)), layout)
+            self.known.keep(names, layout, sum(map(len, names)))
         return layout

@@ -29,7 +29,8 @@ class GrpcExchange(Exchange):
         self._messages = CallMessages(self.record, self.shared.telemetry)
 
     def start(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
-        self._messages.request.read(data)
+        if data:
+            self._messages.request.read(data)
         super().start(data, ended, trailers)
 
     def request_data(self, data: Buffer) -> None:
@@ -37,11 +38,13 @@ class GrpcExchange(Exchange):
         super().request_data(data)
 
     def answered(self, head: ResponseHead, data: Buffer, ended: bool) -> None:
-        self._messages.response.read(data)
+        if data:
+            self._messages.response.read(data)
         super().answered(head, data, ended)
 
     def answer_data(self, data: Buffer, ended: bool, trailers: list[bytes]) -> None:
-        self._messages.response.read(data)
+        if data:
+            self._messages.response.read(data)
         super().answer_data(data, ended, trailers)
 
     def progress(self) -> None:

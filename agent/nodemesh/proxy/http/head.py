@@ -26,13 +26,15 @@ LIGHT: Final = 8 * 1024
 
 class Fields:
     """End-to-end field lines as they came (`name: value`), without framing and hop-by-hop fields, and the lower-case
-    names of all of them: what is not edited is forwarded byte for byte."""
+    names of all of them: what is not edited is forwarded byte for byte. `pairs` are the lines taken apart, once HTTP/2
+    has asked for them."""
 
-    __slots__ = ("lines", "names")
+    __slots__ = ("lines", "names", "pairs")
 
     def __init__(self, lines: list[bytes], names: frozenset[bytes]) -> None:
         self.lines = lines
         self.names = names
+        self.pairs: list[tuple[bytes, bytes]] | None = None
 
 
 NO_FIELDS: Final = Fields([], frozenset())
@@ -48,6 +50,7 @@ class RequestFields(Fields):
     def __init__(self, lines: list[bytes], names: frozenset[bytes], headers: dict[bytes, bytes]) -> None:
         self.lines = lines
         self.names = names
+        self.pairs = None
         self.headers = headers
         self.repeated: Repeated = NO_REPEATED
         self.authority = b""
@@ -108,6 +111,7 @@ class ResponseHead(Fields):
         self.phrase = phrase
         self.lines = lines
         self.names = names
+        self.pairs = None
         self.length = length  # of the body, in bytes, or UNKNOWN
         self.close = close  # the connection ends with this response
         self.until_close = until_close  # the body has no other end

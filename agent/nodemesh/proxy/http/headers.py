@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...bounded import Bounded
 from ...config.commands import FormatError, parse
 from ...routing.decision import HeaderOps
 from .head import Edits, Fields
@@ -11,8 +12,7 @@ from .lines import name_of
 from .variables import RequestFacts, Variable
 
 #: Values that were taken apart before: few differ, all of them are in rules.
-TEMPLATES: Final[dict[bytes, Template]] = {}
-TEMPLATES_SIZE: Final = 4096
+TEMPLATES: Final[Bounded[bytes, Template]] = Bounded(4096)
 
 #: Bytes that the variables of one set of changes may come to, which is as much as a head may have. A rule's author can
 #: name a field of 60 KB as often as a rule has room: what is beyond counts as empty.
@@ -77,17 +77,15 @@ def change(ops: HeaderOps, fields: Fields, edits: Edits, facts: RequestFacts) ->
 
 def add(fields: Fields, edits: Edits, name: bytes, line: bytes) -> None:
     """Put one more line beside those of its name."""
-    said = edits.get(name)
-    if said is None and name in fields.names:
-        said = b"\r\n".join([line for line in fields.lines if name_of(line) == name])
-    edits[name] = said + b"\r\n" + line if said else line
+    present = edits.get(name)
+    if present is None and name in fields.names:
+        present = b"\r\n".join([line for line in fields.lines if name_of(line) == name])
+    edits[name] = present + b"\r\n" + line if present else line
 
 
 def expand(value: bytes, facts: RequestFacts, most: int = MOST) -> bytes:
     """A value with what its variables stand for; empty where that is more than `most` bytes."""
-    template = TEMPLATES.get(value)
+    template = TEMPLATES.found.get(value)
     if template is None:
-        if len(TEMPLATES) >= TEMPLATES_SIZE:
-            TEMPLATES.clear()
-        template = TEMPLATES[value] = Template(value)
+        template = TEMPLATES.keep(value, Template(value))
     return template.expand(facts, most)

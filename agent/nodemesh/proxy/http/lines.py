@@ -6,13 +6,11 @@ checked once, however often it comes again."""
 from __future__ import annotations
 
 import re
-from typing import Final, Generic, TypeVar
+from typing import Final
 
+from ...bounded import Bounded
 from ...routing.fields import members
 from .errors import ProtocolError
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 #: Fields that hold secrets, or a whole story.
 UNCACHED: Final = frozenset({b"authorization", b"cookie", b"location", b"referer", b"set-cookie"})
@@ -27,7 +25,8 @@ CACHE_SIZE: Final = 4096
 #: Longer lines are not kept.
 CACHED_LENGTH: Final = 512
 
-#: So many whole heads, or parts, are kept of each kind, and none that is longer.
+#: So many whole heads, or parts, are kept of each kind with what they mean, and none that is longer: it is shared by
+#: all who send the same, and never changed.
 KNOWN_HEADS: Final = 1024
 KNOWN_LENGTH: Final = 2048
 
@@ -56,17 +55,20 @@ class FieldName:
 
 
 class FieldLine:
-    """What a well-formed line says: the field's name, in lower case, and its value."""
+    """What a well-formed line says: the field's name, in lower case, and its value. `line` are its bytes where they are
+    kept."""
 
-    __slots__ = ("name", "value", "pair")
+    __slots__ = ("name", "value", "pair", "line")
 
     def __init__(self, name: bytes, value: bytes) -> None:
         self.name = name
         self.value = value
         self.pair = (name, value)
+        self.line = b""
 
 
-#: Well-formed lines that were read before.
+#: Well-formed lines that were read before. No `Bounded`: a field that has another value each time would fill that,
+#: so that the lines of each spelling count, too.
 CACHE: Final[dict[bytes, FieldLine]] = {}
 
 NAMES: Final[dict[bytes, FieldName]] = {}
@@ -82,15 +84,16 @@ def read_line(line: bytes) -> FieldLine:
         known = note_spelling(spelling)
     if 0 in line.translate(VALUE_BYTES):
         raise malformed(line)
-    said = FieldLine(known.name, value.strip(b" \t"))
+    field = FieldLine(known.name, value.strip(b" \t"))
     if known.cached and len(line) <= CACHED_LENGTH:
         known.lines += 1
         if known.lines <= CACHED_VALUES:
-            CACHE[line] = said
+            field.line = line
+            CACHE[line] = field
         if len(CACHE) >= CACHE_SIZE or known.lines >= CACHE_SIZE:
             CACHE.clear()
             NAMES.clear()
-    return said
+    return field
 
 
 def note_spelling(spelling: bytes) -> FieldName:
@@ -119,25 +122,8 @@ def value_of(line: bytes) -> bytes:
     return known.value if known is not None else line[line.index(b":") + 1 :].strip(b" \t")
 
 
-class Known(Generic[K, V]):
-    """What heads, or parts of them, were found to mean, for who sends the same again and again. It is shared by all of
-    them, and never changed."""
-
-    __slots__ = ("found",)
-
-    def __init__(self) -> None:
-        self.found: dict[K, V] = {}
-
-    def keep(self, key: K, size: int, meaning: V) -> None:
-        """Remember what something of this size, in bytes, means."""
-        if size <= KNOWN_LENGTH:
-            if len(self.found) >= KNOWN_HEADS:
-                self.found.clear()
-            self.found[key] = meaning
-
-
 #: The members of lists: few differ.
-TOKENS: Final[Known[bytes, tuple[bytes, ...]]] = Known()
+TOKENS: Final[Bounded[bytes, tuple[bytes, ...]]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
 
 def tokens_of(value: bytes) -> tuple[bytes, ...]:
@@ -147,18 +133,28 @@ def tokens_of(value: bytes) -> tuple[bytes, ...]:
         if value.count(b",") >= MAX_FIELDS:
             raise ProtocolError(f"a list with more than {MAX_FIELDS} members", 431)
         tokens = members(value)
-        TOKENS.keep(value, len(value), tokens)
+        TOKENS.keep(value, tokens, len(value))
     return tokens
 
 
-def read_lines(lines: list[bytes]) -> tuple[list[FieldLine], bool]:
-    """What field lines say, and whether `CACHE` had all of them. Raises ProtocolError."""
+def read_lines(lines: list[bytes], last: list[FieldLine]) -> tuple[list[FieldLine], bool]:
+    """What field lines say, and whether they were known, all of them. Most of a head's lines are those of the head
+    before, whose lines are `last`: to compare costs less than to look up. Raises ProtocolError."""
     found: list[FieldLine] = []
     familiar = True
+    left = len(last)
     for line in lines:
-        said = CACHE.get(line)
-        if said is None:
-            said = read_line(line)
+        field: FieldLine | None = None
+        if left:
+            field = last[-left]
+            left -= 1
+            if line and field.line == line:
+                found.append(field)
+                continue
+        field = CACHE.get(line)
+        if field is None:
+            field = read_line(line)
             familiar = False
-        found.append(said)
+        found.append(field)
+    last[:] = found
     return found, familiar

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...bounded import Bounded
 from ...routing.rewrite import normalize_path
 from .errors import ProtocolError
-from .lines import Known
+from .lines import KNOWN_HEADS, KNOWN_LENGTH
 
 #: Paths as rules see them, by what they came as.
-PATHS: Final[Known[bytes, bytes]] = Known()
+PATHS: Final[Bounded[bytes, bytes]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
 
 def split_path(target: bytes) -> tuple[bytes, bytes]:
@@ -22,5 +23,5 @@ def split_path(target: bytes) -> tuple[bytes, bytes]:
             normal = normalize_path(path)
         except ValueError as error:
             raise ProtocolError(f"a path with {error}") from error
-        PATHS.keep(path, len(path), normal)
+        PATHS.keep(path, normal, len(path))
     return normal, query

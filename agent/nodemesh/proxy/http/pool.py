@@ -1,4 +1,5 @@
-"""The connections to one endpoint: idle ones wait here, per pod, since each pod's live in its own namespace."""
+"""The connections to one endpoint: idle ones wait here by pod, since each pod's live in its own namespace, and by the
+TLS server's name; `approach` says with which credentials they were made."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ class Pool(EndpointConnections):
     the most recently used is taken first; shared ones are here as long as they take requests. `line` counts all of
     them, and has the requests that wait for one."""
 
-    __slots__ = ("target", "queue", "line", "host", "clock", "draining", "_idle", "_shared", "_timer")
+    __slots__ = ("target", "queue", "line", "host", "clock", "draining", "approach", "_idle", "_shared", "_timer")
 
     def __init__(self, target: Target, queue: Queue, host: Host) -> None:
         self.target = target
@@ -28,6 +29,7 @@ class Pool(EndpointConnections):
         self.host = host
         self.clock: Clock = target.clock
         self.draining = False
+        self.approach = target.cluster.approach(host.endpoint)
         self._idle: dict[int, list[Exclusive]] = {}
         self._shared: dict[int, list[Multiplexed]] = {}
         self._timer: Timer | None = None
@@ -67,7 +69,7 @@ class Pool(EndpointConnections):
 
     def released(self, connection: Multiplexed) -> None:
         """One of its requests is over."""
-        connection.rest(self.clock.now)
+        connection.became_idle(self.clock.now)
         if self._is_spent(connection):
             connection.retire()
         if self.queue.lines:
@@ -79,7 +81,7 @@ class Pool(EndpointConnections):
         if self._is_spent(upstream) or (limits.shared and not queue.lines and limits.wanted_elsewhere):
             upstream.close()
             return
-        upstream.rest(self.clock.now)
+        upstream.became_idle(self.clock.now)
         lane = upstream.lane
         idle = self._idle.get(lane)
         if idle is None:
@@ -119,14 +121,24 @@ class Pool(EndpointConnections):
     def drain(self) -> None:
         """The endpoint is gone: keep no connection."""
         self.draining = True
+        self._retire_all()
+        for requester in list(self.line.waiting):
+            requester.redirected()
+
+    def renew(self) -> None:
+        """Those that carry requests come to their end with these."""
+        approach = self.target.cluster.approach(self.host.endpoint)
+        if approach != self.approach:
+            self.approach = approach
+            self._retire_all()
+
+    def _retire_all(self) -> None:
         for idle in list(self._idle.values()):
             for upstream in list(idle):
                 upstream.close()
         for shared in list(self._shared.values()):
             for connection in list(shared):
                 connection.retire()
-        for requester in list(self.line.waiting):
-            requester.redirected()
 
     def drop_lane(self, lane: int) -> None:
         """A pod is gone: close its idle connections."""
@@ -140,6 +152,7 @@ class Pool(EndpointConnections):
         target = self.target
         return (
             self.draining
+            or upstream.approach is not self.approach
             or 0 < target.limits.requests_per_connection <= upstream.requests
             or (target.cluster.pool.max_connection_duration > 0.0 and self._too_old(upstream))
         )

@@ -26,7 +26,7 @@ def begin_record(session: Session, head: RequestHead) -> RequestRecord:
     headers = head.headers
     shared = session.pod.shared
     clock = shared.clock
-    record = RequestRecord(session.pod.client)
+    record = RequestRecord(session.peer.client)
     record.started = clock.now + clock.epoch
     record.method = head.method
     record.path = head.path + b"?" + head.query if head.query else head.path
@@ -68,6 +68,9 @@ def fields_of(lines: list[bytes], wanted: set[bytes]) -> dict[bytes, bytes]:
 def note_call(record: RequestRecord, call: Call) -> None:
     """What is known of a call that was answered, or is over."""
     record.attempts = call.attempts
+    if call.tries:
+        record.tries = call.tries
+        record.tried_at = call.sent_at + call.target.clock.epoch
     if call.host is not None:
         record.upstream_host = call.host_name
         record.upstream_local = call.local_name
@@ -123,7 +126,7 @@ def reason_of(status: int) -> Reason:
 
 def refused_record(session: Session, status: int, reason: Reason, detail: str) -> RequestRecord:
     """The record of something that could not be read as a request, and of the answer (0: none)."""
-    record = RequestRecord(session.pod.client)
+    record = RequestRecord(session.peer.client)
     record.started = session.pod.shared.clock.time()
     record.method = b"-"
     record.status = status

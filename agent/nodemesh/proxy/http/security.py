@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
+from ..transport import Secured
 
 
 class Security:
@@ -11,7 +11,7 @@ class Security:
 
     __slots__ = ("name", "certificate", "connection")
 
-    def __init__(self, name: str, certificate: bytes, connection: ssl.SSLObject) -> None:
+    def __init__(self, name: str, certificate: bytes, connection: Secured) -> None:
         self.name = name
         self.certificate = certificate
         self.connection = connection

@@ -6,10 +6,10 @@ from typing import Final
 
 SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
 
-#: Its lines, for as many milliseconds as most answers take.
-LINES: Final = [b"x-envoy-upstream-service-time: %d" % milliseconds for milliseconds in range(1024)]
+
+def write_line(milliseconds: int) -> bytes:
+    return b"%b: %d" % (SERVICE_TIME, milliseconds)
 
 
-def longer_line(milliseconds: int) -> bytes:
-    """The line for more milliseconds than `LINES` has."""
-    return b"x-envoy-upstream-service-time: %d" % milliseconds
+#: The lines for as many milliseconds as most answers take.
+LINES: Final = [write_line(milliseconds) for milliseconds in range(1024)]

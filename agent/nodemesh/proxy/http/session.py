@@ -11,6 +11,7 @@ from ...routing.match import VirtualHost
 from ...routing.request import Request
 from ...telemetry.record import RequestRecord
 from ..pod import Pod
+from ..tap import tapped
 from ..transport import Transport
 from .edge import admit
 from .entrance import authority_of, entrances
@@ -23,8 +24,8 @@ class Session:
     """Made with the connection. `frontend` and `dialled` are None at a gateway, where the port alone is known."""
 
     __slots__ = (
-        "pod", "gate", "frontend", "dialled", "security", "scheme", "remote", "local", "grpc_web", "_view", "_rules",
-        "_authority", "_entrances",
+        "pod", "peer", "gate", "frontend", "dialled", "security", "scheme", "remote", "local", "grpc_web", "_view",
+        "_rules", "_authority", "_entrances",
     )  # fmt: skip
 
     def __init__(
@@ -36,6 +37,7 @@ class Session:
         security: Security | None = None,
     ) -> None:
         self.pod = pod
+        self.peer = transport.peer
         self.gate = transport.gate  # on whose account the client's bytes are kept
         self.frontend = frontend
         self.dialled = dialled
@@ -87,9 +89,10 @@ class Session:
         if frontend is None:
             security = self.security
             name = security.name if security is not None else ""
-            return self._view.http_gateway(self.pod.gateway_port, request, name)
+            return self.pod.decide_at_gateway(request, name)
         rules = self._rules
         if rules is None or self._authority != request.authority:
-            rules = self._rules = self._view.virtual_host(frontend, request.authority)
+            found = self._view.virtual_host(frontend, request.authority)
+            rules = self._rules = tapped(self.pod.taps, frontend, self.dialled, request.authority, found)
             self._authority = request.authority
         return rules.decide(request)

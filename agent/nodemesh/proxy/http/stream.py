@@ -3,12 +3,11 @@ request, and so does one stream of an HTTP/2 connection."""
 
 from __future__ import annotations
 
-from ssl import SSLObject
-
 from mypy_extensions import trait
 
 from ...reasons import Reason
-from ..transport import Buffer, Transport
+from ...routing.decision import Approach
+from ..transport import Buffer, Secured, Transport
 from .head import Edits, RequestHead, ResponseHead
 
 
@@ -128,7 +127,7 @@ class Stream:
         raise NotImplementedError
 
     @property
-    def security(self) -> SSLObject | None:
+    def security(self) -> Secured | None:
         """The TLS that it goes over."""
         raise NotImplementedError
 
@@ -140,18 +139,19 @@ class Stream:
 
 @trait
 class Pooled:
-    """A connection to an endpoint, as its pool knows it. `name` is the TLS server's that it was made for, `lane` the
-    pod's; `requests` were sent so far; times are the clock's."""
+    """A connection to an endpoint, as its pool knows it. It was made as `approach` says, for the TLS server `name`;
+    `lane` is the pod's; `requests` were sent so far; times are the clock's."""
 
     __slots__ = ()
 
     name: str
+    approach: Approach
     lane: int
     requests: int
     opened: float
     idle_since: float
 
-    def rest(self, now: float) -> None:
+    def became_idle(self, now: float) -> None:
         """It is idle from now on, unless it carries more."""
         raise NotImplementedError
 

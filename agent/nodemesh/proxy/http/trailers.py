@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..grpc.status import NO_STATUS, read_status
+from ..grpc.status import HTTP_STATUS, NO_STATUS, read_status
 from .lines import name_of, value_of
 
 #: RFC 9110 section 6.5.1 leaves out fields for framing, routing, request modifiers, authentication, response control
@@ -33,6 +33,10 @@ FORBIDDEN: Final = frozenset(
 FORBIDDEN_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"access-control-", b":")
 
 
+#: The line of each status that gRPC has, as it is mostly written.
+STATUS_LINES: Final[dict[bytes, int]] = {b"grpc-status: %d" % status: status for status in range(len(HTTP_STATUS))}
+
+
 def is_trailer(name: bytes) -> bool:
     """Whether a field with this lower-case name is passed on behind a body. Underscores count as dashes: behind CGI
     (RFC 3875) nobody can tell them apart."""
@@ -43,6 +47,9 @@ def is_trailer(name: bytes) -> bool:
 def grpc_status_of(trailers: list[bytes]) -> int:
     """What gRPC's status is in these lines; NO_STATUS where there is none."""
     for line in trailers:
+        status = STATUS_LINES.get(line)
+        if status is not None:
+            return status
         if name_of(line) == b"grpc-status":
             return read_status(value_of(line))
     return NO_STATUS

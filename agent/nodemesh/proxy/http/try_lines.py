@@ -5,22 +5,25 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...bounded import Bounded
+
 EXPECTED_TIMEOUT: Final = b"x-envoy-expected-rq-timeout-ms"
 
 #: Its lines by seconds, as they were made before: mostly a rule's timeout.
-EXPECTED_LINES: Final[dict[float, bytes]] = {}
-EXPECTED_LINES_SIZE: Final = 256
+EXPECTED_LINES: Final[Bounded[float, bytes]] = Bounded(256)
 
 ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
 
-#: Its lines, for as many tries as one usually has.
-ATTEMPT_LINES: Final = [b"x-envoy-attempt-count: %d" % count for count in range(16)]
+
+def attempt_line(count: int) -> bytes:
+    """Which try this is."""
+    return b"%b: %d" % (ATTEMPT_COUNT, count)
+
+
+#: The lines for as many tries as one usually has.
+ATTEMPT_LINES: Final = [attempt_line(count) for count in range(16)]
 
 
 def expected_line(seconds: float) -> bytes:
     """How long the upstream has, where `EXPECTED_LINES` does not have that yet."""
-    line = b"x-envoy-expected-rq-timeout-ms: %d" % int(seconds * 1000.0 + 0.5)
-    if len(EXPECTED_LINES) >= EXPECTED_LINES_SIZE:
-        EXPECTED_LINES.clear()
-    EXPECTED_LINES[seconds] = line
-    return line
+    return EXPECTED_LINES.keep(seconds, b"%b: %d" % (EXPECTED_TIMEOUT, int(seconds * 1000.0 + 0.5)))

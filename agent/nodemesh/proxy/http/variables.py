@@ -7,7 +7,6 @@ is left out."""
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +19,7 @@ from ...telemetry.moments import local_moment, moment
 from ...telemetry.record import RequestRecord
 from ...telemetry.values import LONG_FLAGS, grpc_name, host_of, network_of, port_of
 from ..tls.peer import of_connection
+from ..transport import Secured
 from .environment import variable
 from .head import RequestFields, RequestHead, ResponseHead
 from .lines import name_of, value_of
@@ -44,7 +44,7 @@ class RequestFacts:
         self.request = request
         self.response: ResponseHead | None = None
         self.peer = peer  # the client's end of its connection, "address:port"
-        self.security: ssl.SSLObject | None = None  # of the client's connection
+        self.security: Secured | None = None  # of the client's connection
         self.call: Call | None = None
         self.began = 0.0
         self.received = 0.0
@@ -53,7 +53,7 @@ class RequestFacts:
         self.ids: RequestIds | None = None
 
     @property
-    def upstream(self) -> ssl.SSLObject | None:
+    def upstream(self) -> Secured | None:
         """The TLS of the upstream's connection."""
         call = self.call
         if self.response is None or call is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ...bounded import Bounded
 from ..http.errors import ProtocolError
 from ..http.lines import MAX_FIELDS, read_line
 from ..http.trailers import is_trailer
@@ -13,9 +14,7 @@ from ..transport import READ_SIZE, Buffer
 CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
 #: Size lines that were understood before: few differ, and most are short.
-SIZES: Final[dict[bytes, int]] = {}
-SIZES_KEPT: Final = 1024
-SIZE_LENGTH: Final = 8
+SIZES: Final[Bounded[bytes, int]] = Bounded(1024, 8)
 
 #: A chunk's size line with its extensions, and the trailer section: as nginx and Go bound them.
 MAX_SIZE_LINE: Final = 4096
@@ -114,42 +113,42 @@ class ChunkedReader(BodyReader):
         return min(self._remaining + FRAMED_READ, READ_SIZE)
 
     def read(self, data: Buffer) -> Buffer:
-        said = bytes(data)
+        text = bytes(data)
         if self._held:
-            said = self._held + said
+            text = self._held + text
             self._held = b""
         pieces: list[bytes] = []
         position = 0
-        size = len(said)
+        size = len(text)
         while position < size:
             state = self._state
             if state == self.DATA:
                 end = position + self._remaining
-                pieces.append(said[position:end])
+                pieces.append(text[position:end])
                 position = end
                 if end > size:
                     self._remaining = end - size
                     break
                 self._remaining = 0
                 self._state = self.DATA_END
-                if said.startswith(CRLF, position):  # as usual
+                if text.startswith(CRLF, position):  # as usual
                     position += len(CRLF)
                     self._state = self.SIZE
                 continue
-            end = self._line_end(said, position)
+            end = self._line_end(text, position)
             if end < 0:
-                self._held = said[position:]
+                self._held = text[position:]
                 break
-            line = said[position : end - 1]
+            line = text[position : end - 1]
             position = end + 1
-            known = SIZES.get(line) if state == self.SIZE else None
+            known = SIZES.found.get(line) if state == self.SIZE else None
             if known:
                 self._remaining = known
                 self._state = self.DATA
                 continue
             self._take(line)
             if self.done:
-                self.rest = said[position:]
+                self.rest = text[position:]
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -189,9 +188,4 @@ def read_size(line: bytes) -> int:
     match = CHUNK_SIZE.fullmatch(line)
     if match is None:
         raise ProtocolError(f"malformed chunk size {line[:60]!r}")
-    size = int(match[1], 16)
-    if len(line) <= SIZE_LENGTH:
-        if len(SIZES) >= SIZES_KEPT:
-            SIZES.clear()
-        SIZES[line] = size
-    return size
+    return SIZES.keep(line, int(match[1], 16), len(line))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ssl import SSLObject
 from typing import Final
 
 from ...reasons import Reason
@@ -13,8 +12,7 @@ from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.pool import Pool
 from ..http.stream import Exclusive, Requester
 from ..outlet import Outlet
-from ..tls.transport import TlsTransport
-from ..transport import READ_SIZE, Buffer, Handler, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Secured, Transport
 from .body import BodyReader, ChunkedReader, CloseReader, LengthReader
 from .receive import MAX_RESPONSE_HEAD, HeadBuffer
 from .response import read_response
@@ -32,13 +30,15 @@ class Http1Client(Handler, Exclusive):
 
     __slots__ = (
         "pool", "outlet", "transport", "requester", "requests", "opened", "idle_since", "responding", "protocol",
-        "_timer", "_buffer", "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name", "lane",
+        "_timer", "_buffer", "_body", "_method", "_upgrade", "_chunked", "_sent", "_close", "_interim", "name",
+        "approach", "lane",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
         self.pool = pool
         self.outlet = outlet
         self.lane = outlet.lane
+        self.approach = pool.approach
         self.name = name  # the TLS server's
         self.requester: Requester | None = None
         self.requests = 0  # sent so far
@@ -57,7 +57,7 @@ class Http1Client(Handler, Exclusive):
         pool.line.open += 1
         target = pool.target
         self._timer: Timer | None = pool.clock.after(target.cluster.pool.connect_timeout, self.timed_out)
-        self.transport: Transport = target.connect(pool.host, outlet, self, name, "http/1.1")
+        self.transport: Transport = target.connect(pool.host, outlet, self, self.approach, name, "http/1.1")
 
     # what the requester calls
 
@@ -133,10 +133,10 @@ class Http1Client(Handler, Exclusive):
         return self.transport.local
 
     @property
-    def security(self) -> SSLObject | None:
-        return self.transport.connection if isinstance(self.transport, TlsTransport) else None
+    def security(self) -> Secured | None:
+        return self.transport.security
 
-    def rest(self, now: float) -> None:
+    def became_idle(self, now: float) -> None:
         self.idle_since = now
 
     def close(self) -> None:
@@ -189,9 +189,9 @@ class Http1Client(Handler, Exclusive):
 
     def _receive_head(self, requester: Requester, data: bytes) -> None:
         buffer = self._buffer
-        said = buffer.cut(data)
-        while said:
-            head = read_response(said, self._method)
+        text = buffer.cut(data)
+        while text:
+            head = read_response(text, self._method)
             rest = buffer.rest
             if head.status >= 200:
                 self._start_body(requester, head, rest)
@@ -209,7 +209,7 @@ class Http1Client(Handler, Exclusive):
             requester.informed(head)
             if self.requester is not requester:
                 return
-            said = buffer.cut(rest) if rest else b""
+            text = buffer.cut(rest) if rest else b""
 
     def _start_body(self, requester: Requester, head: ResponseHead, rest: bytes) -> None:
         self._close = head.close

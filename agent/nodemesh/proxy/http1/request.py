@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ...bounded import Bounded
 from ...routing.fields import OPTIONS, asked_upgrade, gather, leave_hop
 from ..http.errors import ProtocolError
 from ..http.fields import (
@@ -22,7 +23,7 @@ from ..http.fields import (
     Layouts,
 )
 from ..http.head import LIGHT, UNKNOWN, RequestFields, RequestHead, weight_of
-from ..http.lines import MAX_FIELDS, FieldLine, Known, name_of, read_lines, tokens_of
+from ..http.lines import KNOWN_HEADS, KNOWN_LENGTH, MAX_FIELDS, FieldLine, name_of, read_lines, tokens_of
 from ..http.paths import split_path
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")
@@ -47,17 +48,20 @@ LAYOUTS: Final = Layouts(
 Target = tuple[bytes, bytes, bytes, bytes]
 
 #: Values of Host that may be an authority.
-HOSTS: Final[Known[bytes, bytes]] = Known()
+HOSTS: Final[Bounded[bytes, bytes]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
 #: Request lines that were understood before, and what stood before the query of those that have one.
-TARGETS: Final[Known[bytes, Target]] = Known()
-QUERIED: Final[Known[bytes, Target]] = Known()
+TARGETS: Final[Bounded[bytes, Target]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
+QUERIED: Final[Bounded[bytes, Target]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
 #: What a query may be made of becomes 1: visible characters, but for that with which a fragment begins.
 QUERY_BYTES: Final = bytes(0x21 <= byte != 0x7F and byte != 0x23 for byte in range(256))
 
+#: The lines of the last head that was not known.
+LAST: Final[list[FieldLine]] = []
+
 #: What requests say after their target (version and field lines), as it was understood before.
-KNOWN: Final[Known[bytes, RequestFields]] = Known()
+KNOWN: Final[Bounded[bytes, RequestFields]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
 
 def read_request(data: bytes, scheme: bytes) -> RequestHead:
@@ -67,8 +71,8 @@ def read_request(data: bytes, scheme: bytes) -> RequestHead:
         end = len(data)
     start = data[:end]
     method, authority, path, query = TARGETS.found.get(start) or read_target(start)
-    said = data[end - VERSION_LENGTH :]
-    fields = KNOWN.found.get(said) or read_fields(said)
+    text = data[end - VERSION_LENGTH :]
+    fields = KNOWN.found.get(text) or read_fields(text)
     head = RequestHead(method, scheme, authority or fields.authority, path, query, fields)
     if len(data) >= LIGHT:
         head.weight = weight_of(len(data))
@@ -94,9 +98,9 @@ def read_target(line: bytes) -> Target:
         authority, path = other_form(method, path)
     target = method, authority, *split_path(path)
     if mark and before.find(b"#") < 0:  # each query is another one
-        QUERIED.keep(before, len(before), target)
+        QUERIED.keep(before, target, len(before))
     else:
-        TARGETS.keep(line, len(line), target)
+        TARGETS.keep(line, target, len(line))
     return target
 
 
@@ -113,15 +117,15 @@ def other_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
     return absolute[2], path if path.startswith(b"/") else b"/" + path  # Host is ignored then
 
 
-def read_fields(said: bytes) -> RequestFields:
+def read_fields(text: bytes) -> RequestFields:
     """The meaning of a version and field lines that `KNOWN` does not have yet."""
-    lines = said.split(b"\r\n")
+    lines = text.split(b"\r\n")
     version = lines.pop(0)
     if len(lines) > MAX_FIELDS:
         raise ProtocolError(f"more than {MAX_FIELDS} fields", 431)
     if not version.startswith(b"HTTP/1."):
         raise ProtocolError(f"{version.decode()} is not spoken here", 505)
-    found, familiar = read_lines(lines)
+    found, familiar = read_lines(lines, LAST)
     layout = LAYOUTS.of(tuple([line.name for line in found]))
     headers: dict[bytes, bytes] = {}
     fields = RequestFields([lines[index] for index in layout.kept], layout.names, headers)
@@ -158,7 +162,7 @@ def read_fields(said: bytes) -> RequestFields:
     if options or b"te" in fields.headers or b"upgrade" in fields.headers:
         set_connection(fields, options)
     if familiar:  # so that what is kept holds no secrets, and nothing that differs each time
-        KNOWN.keep(said, len(said), fields)
+        KNOWN.keep(text, fields, len(text))
     return fields
 
 
@@ -187,7 +191,7 @@ def set_host(fields: RequestFields, hosts: tuple[bytes, ...]) -> None:
     if HOSTS.found.get(host) is None:
         if AUTHORITY.fullmatch(host) is None:
             raise ProtocolError(f"malformed Host {host[:60]!r}")
-        HOSTS.keep(host, len(host), host)
+        HOSTS.keep(host, host, len(host))
     fields.authority = host
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ...bounded import Bounded
 from ...routing.fields import OPTIONS
 from ..http.errors import ProtocolError
 from ..http.fields import (
@@ -19,7 +20,7 @@ from ..http.fields import (
     Layouts,
 )
 from ..http.head import NO_FIELDS, UNKNOWN, ResponseHead
-from ..http.lines import MAX_FIELDS, FieldLine, Known, name_of, read_lines, tokens_of
+from ..http.lines import KNOWN_HEADS, KNOWN_LENGTH, MAX_FIELDS, FieldLine, name_of, read_lines, tokens_of
 from .request import read_length
 
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
@@ -30,10 +31,13 @@ LAYOUTS: Final = Layouts(
 )
 
 #: Heads that were understood before, as answers to other methods than HEAD.
-KNOWN: Final[Known[bytes, ResponseHead]] = Known()
+KNOWN: Final[Bounded[bytes, ResponseHead]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
+
+#: The lines of the last head that was not known.
+LAST: Final[list[FieldLine]] = []
 
 #: What such heads say by their status line and the lines that mean something to us: the head, without its fields.
-GISTS: Final[Known[tuple[bytes, ...], ResponseHead]] = Known()
+GISTS: Final[Bounded[tuple[bytes, ...], ResponseHead]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
 
 def read_status(line: bytes) -> tuple[bytes, int, bytes]:
@@ -54,22 +58,24 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     start = lines.pop(0)
     if len(lines) > MAX_FIELDS:
         raise ProtocolError(f"more than {MAX_FIELDS} fields")
-    found, familiar = read_lines(lines)
+    found, familiar = read_lines(lines, LAST)
     layout = LAYOUTS.of(tuple([line.name for line in found]))
     kept = [lines[index] for index in layout.kept]
-    said = (start, *[lines[index] for index in layout.meant])
-    gist = GISTS.found.get(said) if method != b"HEAD" else None
-    head = gist.with_fields(kept, layout.names) if gist is not None else understand(said, found, layout, kept, method)
+    telling = (start, *[lines[index] for index in layout.meant])
+    gist = GISTS.found.get(telling) if method != b"HEAD" else None
+    head = (
+        gist.with_fields(kept, layout.names) if gist is not None else understand(telling, found, layout, kept, method)
+    )
     if familiar and method != b"HEAD":  # so that what is kept holds no secrets, and nothing that differs each time
-        KNOWN.keep(data, len(data), head)
+        KNOWN.keep(data, head, len(data))
     return head
 
 
 def understand(
-    said: tuple[bytes, ...], found: list[FieldLine], layout: HeadLayout, kept: list[bytes], method: bytes
+    telling: tuple[bytes, ...], found: list[FieldLine], layout: HeadLayout, kept: list[bytes], method: bytes
 ) -> ResponseHead:
     """A head whose status line and lines that mean something to us are not in `GISTS`."""
-    minor, status, phrase = read_status(said[0])
+    minor, status, phrase = read_status(telling[0])
     head = ResponseHead(status, phrase, kept, layout.names)
     lengths: tuple[bytes, ...] = ()
     codings: tuple[bytes, ...] = ()
@@ -92,7 +98,7 @@ def understand(
         set_connection(head, options)
     set_length(head, lengths, codings, method)
     if method != b"HEAD" and head.names is layout.names:  # no field is special to this head
-        GISTS.keep(said, sum(map(len, said)), head.with_fields([], NO_FIELDS.names))
+        GISTS.keep(telling, head.with_fields([], NO_FIELDS.names), sum(map(len, telling)))
     return head
 
 

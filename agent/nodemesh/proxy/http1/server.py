@@ -145,7 +145,7 @@ class Http1Server(Handler, Responder):
         try:
             while data and self._life < CLOSING:
                 if served == AT_ONCE:
-                    self._rest(data)
+                    self._yield_turn(data)
                     break
                 served += 1
                 head = self._buffer.cut(data)
@@ -191,8 +191,10 @@ class Http1Server(Handler, Responder):
         if fields.close or pod.shared.draining or (self._ended and not rest):
             self._end_after()
         session = self.session
-        begin = begin_web_exchange if session.grpc_web else begin_exchange
-        exchange = begin(session, head, self, self.alarm)
+        if session.grpc_web:
+            exchange = begin_web_exchange(session, head, self, self.alarm)
+        else:
+            exchange = begin_exchange(session, head, self, self.alarm)
         self.exchange = exchange
         if breach is None:
             exchange.start(data, self._body is None, trailers)
@@ -227,7 +229,7 @@ class Http1Server(Handler, Responder):
         except ProtocolError as error:
             exchange.malformed(error)
 
-    def _rest(self, data: bytes) -> None:
+    def _yield_turn(self, data: bytes) -> None:
         """Go on with what has come when the others have had their turn."""
         self._held = data
         self._count_held()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ssl import SSLObject
 from typing import Final
 
 from ...reasons import Reason
@@ -11,8 +10,7 @@ from ..http.connect_error import failure_of
 from ..http.pool import Pool
 from ..http.stream import Multiplexed, Stream
 from ..outlet import Outlet
-from ..tls.transport import TlsTransport
-from ..transport import Buffer, Handler, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Secured, Transport
 from .client_stream import ClientCarrier, ClientStream
 from .codes import CANCEL, ENHANCE_YOUR_CALM
 from .connection import Http2Connection
@@ -49,8 +47,9 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     """One connection. It is in its pool while it takes requests."""
 
     __slots__ = (
-        "pool", "outlet", "lane", "name", "transport", "codec", "state", "requests", "opened", "idle_since", "_streams",
-        "_receiving", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged", "_backoff",
+        "pool", "outlet", "lane", "name", "approach", "transport", "codec", "state", "requests", "opened", "idle_since",
+        "_streams", "_receiving", "_answering", "_held", "_blocked", "_timer", "_ping_timer", "_heard", "_pinged",
+        "_backoff",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, outlet: Outlet, name: str) -> None:
@@ -59,6 +58,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self.pool = pool
         self.outlet = outlet
         self.lane = outlet.lane
+        self.approach = pool.approach
         self.name = name
         self.state = CONNECTING
         self.requests = 0
@@ -67,6 +67,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self.codec = Http2Connection(ClientRole(self), False, LIMITS, clock.now)
         self._streams: dict[ClientStream, None] = {}  # those that a requester waits for
         self._receiving = False
+        self._answering: list[ClientStream] = []  # since the last read, of which more may come than the head
         self._held = 0  # bytes that the pod's gate knows of, as held
         self._blocked = 0  # and as blocked
         self._heard = clock.now  # when anything came last
@@ -75,7 +76,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._timer: Timer | None = clock.after(target.cluster.pool.connect_timeout, self._timed_out)
         self._ping_timer: Timer | None = None
         pool.line.open += 1
-        self.transport: Transport = target.connect(pool.host, outlet, self, name, "h2")
+        self.transport: Transport = target.connect(pool.host, outlet, self, self.approach, name, "h2")
         self.flush()
 
     # --- what the pool asks
@@ -98,7 +99,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._streams[found] = None
         return found
 
-    def rest(self, now: float) -> None:
+    def became_idle(self, now: float) -> None:
         self.idle_since = now
 
     def retire(self) -> None:
@@ -143,8 +144,8 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         return self.transport.local
 
     @property
-    def security(self) -> SSLObject | None:
-        return self.transport.connection if isinstance(self.transport, TlsTransport) else None
+    def security(self) -> Secured | None:
+        return self.transport.security
 
     @property
     def stale(self) -> bool:
@@ -157,16 +158,18 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     def begin(self) -> None:
         self.requests += 1
-        if self._ping_timer is None:
+        if self._ping_timer is None and self.pool.target.cluster.pool.ping_interval > 0.0:
             self._await_ping()
 
     def flush(self) -> None:
-        if self._receiving or self.state == CLOSED:
-            return
-        self._count(self.codec.backlog, self.codec.kept)
-        self._write()
-        if self.codec.broken or (self.state == RETIRED and not self.busy):
-            self.close()
+        codec = self.codec
+        if codec.unsent < READ_SIZE and codec.backlog == self._held:
+            self.transport.prompt()
+        else:
+            self.prompted()
+
+    def answering(self, stream: ClientStream) -> None:
+        self._answering.append(stream)
 
     def left(self, stream: ClientStream) -> None:
         if stream not in self._streams or self.state == CLOSED:
@@ -181,8 +184,8 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     def connected(self) -> None:
         self._stop_timer()
-        transport = self.transport
-        if isinstance(transport, TlsTransport) and transport.connection.selected_alpn_protocol() not in ("h2", None):
+        security = self.transport.security
+        if security is not None and security.selected_alpn_protocol() not in ("h2", None):
             self._fail(Reason.UPSTREAM_CONNECTION_FAILURE, "the server chose HTTP/1.1 where HTTP/2 was to be spoken")
             return
         if self.state == CONNECTING:
@@ -195,13 +198,26 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._heard = clock.now
         self._receiving = True
         try:
-            self.codec.receive(bytes(data), clock.now)
+            self.codec.receive(data if isinstance(data, bytes) else bytes(data), clock.now)
+            if self._answering:
+                answering, self._answering = self._answering, []
+                for stream in answering:
+                    if stream.response is not None:
+                        stream.tell_head()
         finally:
             self._receiving = False
         self.flush()
 
     def ended(self) -> None:
         self._fail(Reason.UPSTREAM_CONNECTION_TERMINATION, "")
+
+    def prompted(self) -> None:
+        if self._receiving or self.state == CLOSED:
+            return
+        self._count(self.codec.backlog, self.codec.kept)
+        self._write()
+        if self.codec.broken or (self.state == RETIRED and not self.busy):
+            self.close()
 
     def drained(self) -> None:
         self.codec.flushed()
@@ -238,7 +254,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     def look(self) -> None:
         """Close what takes no request, and has none: an endpoint that allows no streams at all would have a connection
         of each request, until they are idle for too long."""
-        if self.codec.settled and not self.codec.capacity and not self.busy:
+        if not self._streams and self.codec.settled and not self.codec.capacity and not self.busy:
             self.retire()
 
     def goodbye(self, fault: Http2Fault) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ssl import SSLObject
 from typing import Final
 
 from mypy_extensions import trait
@@ -10,7 +9,7 @@ from mypy_extensions import trait
 from ...reasons import Reason
 from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.stream import Requester, Stream
-from ..transport import SILENT, Buffer
+from ..transport import SILENT, Buffer, Secured
 from .codes import CANCEL, NO_ERROR
 from .fault import Http2Fault
 from .head import Head, Pair
@@ -60,7 +59,7 @@ class ClientCarrier:
         raise NotImplementedError
 
     @property
-    def security(self) -> SSLObject | None:
+    def security(self) -> Secured | None:
         """The TLS that it goes over."""
         raise NotImplementedError
 
@@ -70,6 +69,10 @@ class ClientCarrier:
 
     def flush(self) -> None:
         """Send what the codec has to be sent."""
+        raise NotImplementedError
+
+    def answering(self, stream: ClientStream) -> None:
+        """Have `tell_head` called when all is read that has come by now."""
         raise NotImplementedError
 
     def left(self, stream: ClientStream) -> None:
@@ -86,7 +89,7 @@ class ClientStream(Receiver, Stream):
 
     __slots__ = (
         "_codec", "_carrier", "_stream", "_requester", "_method", "_upgrade", "_first", "_answered", "_unprocessed",
-        "_paused", "_blocked", "_tunnel", "protocol",
+        "_paused", "_blocked", "_tunnel", "response", "protocol",
     )  # fmt: skip
 
     def __init__(self, codec: Sending, carrier: ClientCarrier) -> None:
@@ -99,6 +102,7 @@ class ClientStream(Receiver, Stream):
         self._upgrade = b""  # the protocol that the request asks to change to
         self._first = True  # of its connection's requests
         self._answered = False  # something of a response has come
+        self.response: ResponseHead | None = None  # not told yet: what comes with the head is told along with it
         self._unprocessed = False
         self._paused = False  # the requester takes no more of the response for now
         self._blocked = False  # the requester was told that no more of the request goes out for now
@@ -131,7 +135,7 @@ class ClientStream(Receiver, Stream):
         over = ended and not data and not trailers and not self._upgrade
         stream = self._stream = codec.open(self, request_pairs(head, path, authority, edits), over)
         if data:
-            codec.send_data(stream, bytes(data), ended and not trailers)
+            codec.send_data(stream, data if isinstance(data, bytes) else bytes(data), ended and not trailers)
         if ended and trailers:
             codec.send_trailers(stream, pairs_of(trailers))
         carrier.flush()
@@ -203,7 +207,7 @@ class ClientStream(Receiver, Stream):
         return self._carrier.local
 
     @property
-    def security(self) -> SSLObject | None:
+    def security(self) -> Secured | None:
         return self._carrier.security
 
     # --- what the codec tells
@@ -219,7 +223,16 @@ class ClientStream(Receiver, Stream):
         response = response_of(head, ended, self._method)
         if ended:
             self._end(stream)
-        requester.responded(response, b"", ended)
+            requester.responded(response, b"", True)
+        else:
+            self.response = response
+            self._carrier.answering(self)
+
+    def tell_head(self) -> None:
+        """Nothing has come with the response's head."""
+        response, self.response = self.response, None
+        if response is not None and self._requester is not None:
+            self._requester.responded(response, b"", False)
 
     def informed(self, head: Head) -> None:
         self._answered = True
@@ -234,11 +247,18 @@ class ClientStream(Receiver, Stream):
         if requester is not None and stream is not None:
             if ended:
                 self._end(stream)
-            requester.response_data(data, ended, [])
+            response = self.response
+            if response is not None:
+                self.response = None
+                requester.responded(response, data, ended)
+            else:
+                requester.response_data(data, ended, [])
         if stream is not None and not self._paused:
             self._codec.taken(stream, len(data))
 
     def trailers(self, trailers: list[Pair]) -> None:
+        if self.response is not None:
+            self.tell_head()
         requester, stream = self._requester, self._stream
         if self._tunnel is not None:
             self._tunnel.received(b"", True)
@@ -253,6 +273,8 @@ class ClientStream(Receiver, Stream):
             self._unblock()
 
     def failed(self, fault: Http2Fault) -> None:
+        if self.response is not None:
+            self.tell_head()
         requester, tunnel = self._requester, self._tunnel
         self._unprocessed = fault.unprocessed
         if tunnel is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final
 
 from ...reasons import Reason
@@ -40,10 +41,13 @@ from .limits import Http2Limits
 from .role import Role
 from .sections import Sections, wrong
 from .sending import remote_reset
-from .stream import BREAK, ENDED, FOR_DATA, FOR_OTHERS, RECEIVED_END, REFUSE, RESET_BY_PEER, Http2Stream
+from .stream import BREAK, ENDED, FOR_DATA, FOR_OTHERS, RECEIVED_END, REFUSE, REMOTE, RESET_BY_PEER, Http2Stream
 from .watch import PREMATURE
 
 SETTING_SIZE: Final = 6
+
+#: A frame's header: its length in two pieces, type, flags, and stream (RFC 9113 section 4.1).
+unpack_header: Final = Struct(">HBBBI").unpack_from
 
 
 class Http2Connection(Sections):
@@ -91,22 +95,29 @@ class Http2Connection(Sections):
         if not self._greeted:
             position = self._greet(data)
         need = HEADER_SIZE if self._greeted else len(PREFACE)
-        while self._greeted and size - position >= HEADER_SIZE and self.quota > 0:
-            length = data[position] << 16 | data[position + 1] << 8 | data[position + 2]
-            kind = data[position + 3]
-            flags = data[position + 4]
-            id = (
-                (data[position + 5] & 127) << 24
-                | data[position + 6] << 16
-                | data[position + 7] << 8
-                | data[position + 8]
-            )
-            self._expect(kind, flags, id, length)
-            end = position + HEADER_SIZE + length
+        last = size - HEADER_SIZE if self._greeted else -1
+        high: int
+        low: int
+        kind: int
+        flags: int
+        id: int
+        while position <= last and self.quota > 0:
+            high, low, kind, flags, id = unpack_header(data, position)
+            length = high << 8 | low
+            id &= MAX_31
+            if self._block_id or not self.settled or kind == CONTINUATION or length > MAX_FRAME:
+                self._expect(kind, flags, id, length)
+            start = position + HEADER_SIZE
+            end = start + length
             if end > size:
                 need = HEADER_SIZE + length
                 break
-            self._frame(kind, flags, id, data, position + HEADER_SIZE, end)
+            if kind == DATA:
+                self._read_data(id, flags, data, start, end)
+            elif kind == HEADERS:
+                self._read_headers(id, flags, data, start, end)
+            else:
+                self._read_other(kind, flags, id, data[start:end])
             position = end
             if self.broken:
                 return
@@ -123,7 +134,7 @@ class Http2Connection(Sections):
         return len(PREFACE) if self._greeted else 0
 
     def _expect(self, kind: int, flags: int, id: int, length: int) -> None:
-        """What a frame's header alone tells. Raises ConnectionFault."""
+        """What a frame's header alone tells, where it is not the common one. Raises ConnectionFault."""
         if length > MAX_FRAME:
             raise sized("frame longer than MAX_FRAME_SIZE")
         if self._block_id:
@@ -134,29 +145,25 @@ class Http2Connection(Sections):
         if not self.settled and (kind != SETTINGS or flags & ACK):
             raise wrong("SETTINGS expected")
 
-    def _frame(self, kind: int, flags: int, id: int, data: bytes, start: int, end: int) -> None:
-        """One frame, of which `data` has the payload between `start` and `end`."""
-        if kind == HEADERS:
-            self._read_headers(id, flags, data, start, end)
-        elif kind == DATA:
-            self._read_data(id, flags, data, start, end)
-        elif kind == WINDOW_UPDATE:
-            self._read_window_update(id, data[start:end])
+    def _read_other(self, kind: int, flags: int, id: int, data: bytes) -> None:
+        """One frame that is not DATA or HEADERS, with its payload."""
+        if kind == WINDOW_UPDATE:
+            self._read_window_update(id, data)
         elif kind == PING:
-            self._read_ping(id, flags, data[start:end])
+            self._read_ping(id, flags, data)
         elif kind == SETTINGS:
-            self._read_settings(id, flags, data[start:end])
+            self._read_settings(id, flags, data)
         elif kind == RST_STREAM:
-            self._read_reset(id, data[start:end])
+            self._read_reset(id, data)
         elif kind == CONTINUATION:
-            self._read_continuation(flags, data[start:end])
+            self._read_continuation(flags, data)
         elif kind == GOAWAY:
-            self._read_goaway(id, data[start:end])
+            self._read_goaway(id, data)
         elif kind == PUSH_PROMISE:
             raise wrong("PUSH_PROMISE, which is not enabled")
         else:
             if kind == PRIORITY:
-                self._read_priority(id, end - start)
+                self._read_priority(id, len(data))
             self.watch.idle()  # RFC 9113 section 4.1 and 5.5 on unknown types
 
     # --- bodies
@@ -168,7 +175,9 @@ class Http2Connection(Sections):
             action = FOR_DATA[self._fate(id)]
             if action == BREAK:
                 raise wrong("DATA on a stream that has not begun")
-            self._charge(size)
+            self.credit -= size
+            if self.credit < 0:
+                raise overdrawn()
             self._give_back(size)
             self._late(id, action == REFUSE, flags & END_STREAM != 0)
             return
@@ -179,37 +188,33 @@ class Http2Connection(Sections):
             start += 1
             if start > end:
                 raise wrong("padding longer than DATA")
-        self._charge(size)
+        self.credit -= size
+        if self.credit < 0:
+            raise overdrawn()
         ended = flags & END_STREAM != 0
         try:
-            over = self._check_data(stream, size, end - start, ended)
+            self._check_data(stream, size, end - start, ended)
         except StreamFault as error:
             self._give_back(size)
             self._refuse(stream, error.fault, ended)
             return
         if size > end - start:
             self.taken(stream, size - (end - start))
+        over = ended and stream.advance(RECEIVED_END)
         stream.receiver.data(data[start:end], ended)
         if over:
             self._release(stream, ENDED)
 
-    def _charge(self, size: int) -> None:
-        """The connection's window, for any DATA."""
-        self.credit -= size
-        if self.credit < 0:
-            raise ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the window")
-
-    def _check_data(self, stream: Http2Stream, size: int, length: int, ended: bool) -> bool:
-        """Count a DATA frame of so many bytes with padding and without; tells whether the stream is over with it.
-        Raises StreamFault and ConnectionFault."""
-        if not stream.reading:
+    def _check_data(self, stream: Http2Stream, size: int, length: int, ended: bool) -> None:
+        """Count a DATA frame of so many bytes with padding and without. Raises StreamFault and ConnectionFault."""
+        if stream.state & REMOTE:
             raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "DATA after END_STREAM")
         if size > stream.credit:
             raise StreamFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the stream's window")
         if not self.server and not stream.headed:
             raise violation("DATA before the response's head")
         if length:
-            self.watch.filled()
+            self.watch.filled += 1
         elif not ended:
             self.watch.empty()
         if stream.expected >= 0:
@@ -218,7 +223,6 @@ class Http2Connection(Sections):
                 raise violation("body and content-length differ")
         stream.credit -= size
         stream.untaken += size
-        return ended and stream.advance(RECEIVED_END)
 
     def _read_reset(self, id: int, data: bytes) -> None:
         if len(data) != 4:
@@ -341,6 +345,10 @@ class Http2Connection(Sections):
         """A stream that is not known must have been. Raises ConnectionFault."""
         if FOR_OTHERS[self._fate(id)] == BREAK:
             raise wrong(f"{text} on a stream that has not begun")
+
+
+def overdrawn() -> ConnectionFault:
+    return ConnectionFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the window")
 
 
 def sized(text: str) -> ConnectionFault:

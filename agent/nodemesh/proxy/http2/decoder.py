@@ -7,8 +7,8 @@ from typing import Final
 from ...reasons import Reason
 from .codes import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
 from .fault import ConnectionFault
-from .field import OVERHEAD, Field
-from .head import Head
+from .field import OVERHEAD, SECRET, Field
+from .head import Head, Pair
 from .huffman import decode
 from .limits import Http2Limits
 from .settings import DEFAULT_TABLE
@@ -25,18 +25,29 @@ MAX_UPDATES: Final = 2
 REMEMBERED: Final = DEFAULT_TABLE
 REMEMBERED_SIZE: Final = 2048
 
+#: The version of a section that means the same with any table.
+ANY: Final = -1
+
+#: Literals as they were written, and the fields that they are: of all connections, since most servers and clients write
+#: the same ones. At so many they start over; longer ones are not kept, and no secrets (as in `encoder`).
+LITERALS: Final[dict[bytes, Field]] = {}
+MOST_LITERALS: Final = 2048
+LONGEST_LITERAL: Final = 256
+
 
 class Section:
-    """What a block was decoded to, and means again as long as the table has the same version. `head` is for who reads
-    heads: what it found the fields to say."""
+    """What a block was decoded to, and means again as long as the table has the same version, or with ANY: it then puts
+    the fields `added` into the table. `head` and `trailers` are for who reads fields: what it found them to say."""
 
-    __slots__ = ("fields", "size", "version", "head")
+    __slots__ = ("fields", "size", "version", "added", "head", "trailers")
 
-    def __init__(self, fields: list[Field], size: int, version: int) -> None:
+    def __init__(self, fields: list[Field], size: int, version: int, added: list[Field]) -> None:
         self.fields = fields
         self.size = size  # bytes, as RFC 9113 section 6.5.2 counts them
         self.version = version
+        self.added = added
         self.head: Head | None = None
+        self.trailers: list[Pair] | None = None
 
 
 class Decoder:
@@ -44,20 +55,24 @@ class Decoder:
     the limits: the fields are then those that fitted, and the table is as if all had been read.
 
     Most requests on a connection are like the one before. Once the table has their fields, their blocks are the same:
-    these are looked up, unless they hold what may not be indexed."""
+    these are looked up, unless they hold what may not be indexed. So are the blocks of peers that use no table."""
 
     __slots__ = (
         "table", "excess", "section", "_announced", "_update_due", "_limits", "_position", "_known", "_known_size",
-        "_literal_never",
+        "_literals", "_added", "_refers", "_once",
     )  # fmt: skip
 
     def __init__(self, limits: Http2Limits) -> None:
         self.table = Table(DEFAULT_TABLE)
         self.excess: Reason | None = None
-        self.section = Section([], 0, 0)
+        self.section = Section([], 0, 0, [])
         self._known: dict[bytes, Section] = {}
         self._known_size = 0
-        self._literal_never = False  # this block has a field that nobody may index
+        # of the present block, or the last one
+        self._literals: list[Field] = []
+        self._added: list[Field] = []
+        self._refers = False  # it has an index of the table
+        self._once = False  # it has what is not to be remembered: a field that nobody may index, or a size update
         self._announced = DEFAULT_TABLE
         self._update_due = False
         self._limits = limits
@@ -70,21 +85,25 @@ class Decoder:
 
     def decode(self, block: bytes) -> list[Field]:
         """The fields of a complete section. Raises ConnectionFault."""
-        version = self.table.version
+        table = self.table
+        version = table.version
         known = self._known.get(block)
-        if known is not None and known.version == version and not self._update_due:
+        if known is not None and (known.version == version or known.version == ANY) and not self._update_due:
             self.excess = None
             self.section = known
+            for field in known.added:
+                table.add(field)
             return known.fields
-        self._literal_never = False
+        self._added = []
+        self._refers = self._once = False
         fields, size = self._read(block)
-        self.section = Section(fields, size, version)
-        if self.table.version == version and self.excess is None and not self._literal_never:
+        self.section = Section(fields, size, version if self._refers else ANY, self._added)
+        if self.excess is None and not self._once and not (self._refers and self._added):
             self._remember(block, self.section)
         return fields
 
     def _remember(self, block: bytes, section: Section) -> None:
-        """The table was not changed by this block, so that it may come again and mean the same."""
+        """A block may come again, and mean the same. No `Bounded`: the bytes count, which are the peer's choice."""
         if section.size > REMEMBERED_SIZE:
             return
         self._known_size += section.size
@@ -103,8 +122,28 @@ class Decoder:
         size = len(block)
         room = self._limits.head
         most = self._limits.fields
+        expected = self._literals  # one block is mostly as the one before, but for a few literals
+        left = len(expected)
+        literals: list[Field] = []
+        self._literals = literals
         while position < size:
             byte = block[position]
+            if byte < 128 and left:
+                field = expected[-left]
+                left -= 1
+                if block.startswith(field.written, position):
+                    position += len(field.written)
+                    literals.append(field)
+                    if byte >= 64:
+                        table.add(field)
+                        self._added.append(field)
+                    room -= field.size
+                    if room < 0 or len(fields) >= most:
+                        self._exceed(room)
+                        left = 0
+                    else:
+                        fields.append(field)
+                    continue
             position += 1
             if byte >= 128:  # indexed, the common case
                 index = byte & 127
@@ -120,9 +159,11 @@ class Decoder:
                     if index < 0:
                         raise broken("index beyond the table")
                     field = entries[index]
+                    self._refers = True
                 room -= field.size
                 if room < 0 or len(fields) >= most:
                     self._exceed(room)
+                    left = 0
                 else:
                     fields.append(field)
                 continue
@@ -146,6 +187,7 @@ class Decoder:
             if size > self._announced or count > MAX_UPDATES:
                 raise broken("size update")
             self._update_due = False
+            self._once = True
             self.table.resize(size)
         if self._update_due and block:
             raise broken("size update missing")
@@ -153,38 +195,60 @@ class Decoder:
 
     def _literal(self, block: bytes, position: int, byte: int, fields: list[Field], room: int) -> int:
         """A field with its value, the first byte of which is before `position`. Returns the room that is left."""
+        start = position - 1
         indexed = byte >= 64
         mask = 63 if indexed else 15
         index = byte & mask
         if index == mask:
             index = self._integer(block, position, mask)
             position = self._position
-        if index:
-            known = self.table.get(index)
-            if known is None:
-                raise broken("index beyond the table")
-            name = known.name
-        else:
-            name = self._string(block, position)
-            position = self._position
+        name_at = position
+        if not index:
+            position = self._end(block, position)
+        elif index > STATIC_SIZE:
+            self._refers = True
         if not indexed and self.excess is not None:
+            self._name(block, index, name_at)
             return self._skip(block, position, room)
-        value = self._string(block, position)
-        room -= len(name) + len(value) + OVERHEAD
-        over = room < 0 or len(fields) >= self._limits.fields
-        if over:
+        end = self._end(block, position)
+        field = LITERALS.get(block[start:end]) if index <= STATIC_SIZE else None
+        if field is None:
+            name = self._name(block, index, name_at)
+            value = self._string(block, position)
+            size = len(name) + len(value) + OVERHEAD
+            if not indexed and (size > room or len(fields) >= self._limits.fields):
+                self._exceed(room - size)
+                self._position = end
+                return room - size
+            never = (byte & 0xF0) == 16
+            field = Field(name, value, never)
+            if never:
+                self._once = True
+            elif index <= STATIC_SIZE and end - start <= LONGEST_LITERAL and name not in SECRET:
+                if len(LITERALS) >= MOST_LITERALS:
+                    LITERALS.clear()
+                field.written = block[start:end]
+                LITERALS[field.written] = field
+        self._literals.append(field)
+        self._position = end
+        room -= field.size
+        if room < 0 or len(fields) >= self._limits.fields:
             self._exceed(room)
-            if not indexed:
-                return room
-        never = (byte & 0xF0) == 16
-        if never:
-            self._literal_never = True
-        field = Field(name, value, never)
+        else:
+            fields.append(field)
         if indexed:
             self.table.add(field)
-        if not over:
-            fields.append(field)
+            self._added.append(field)
         return room
+
+    def _name(self, block: bytes, index: int, position: int) -> bytes:
+        """The name at an index, or the one that is written there."""
+        if not index:
+            return self._string(block, position)
+        known = self.table.get(index)
+        if known is None:
+            raise broken("index beyond the table")
+        return known.name
 
     def _exceed(self, room: int) -> None:
         """A field is not within the limits: it is not kept."""
@@ -213,10 +277,19 @@ class Decoder:
             raise broken("string beyond the block")
         return size
 
+    def _end(self, block: bytes, position: int) -> int:
+        """Where the string that begins there ends."""
+        if position < len(block):
+            size = block[position] & 127
+            end = position + 1 + size
+            if size < 127 and end <= len(block):  # the common case
+                return end
+        size = self._length(block, position)
+        return self._position + size
+
     def _string(self, block: bytes, position: int) -> bytes:
         size = self._length(block, position)
         start = self._position
-        self._position = start + size
         data = block[start : start + size]
         if block[position] < 128:
             return data

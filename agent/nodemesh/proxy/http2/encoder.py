@@ -6,13 +6,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .field import OVERHEAD
+from .field import OVERHEAD, SECRET
 from .head import Pair
 from .settings import DEFAULT_TABLE
 from .table import STATIC_PAIRS, STATIC_SIZE
-
-#: Secrets: a table that an attacker can try values against would tell them (RFC 7541 section 7.1.3).
-SECRET: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
 
 #: Another value with each message, or each second: they would only push others out of a table.
 VOLATILE: Final = frozenset(
@@ -31,6 +28,9 @@ VOLATILE: Final = frozenset(
 
 #: A name with more values than this has another one in each message: they are not worth their place.
 REMEMBERED_VALUES: Final = 64
+
+#: A field whose name has had more values has no place in a table: with each one of them all indices become others.
+INDEXED_VALUES: Final = 16
 
 #: So many fields are remembered, of all connections, and none that is longer; then they start over.
 REMEMBERED: Final = 2048
@@ -117,7 +117,7 @@ SEEN: Final[dict[Pair, KnownField]] = dict(STATIC)
 
 
 def forget() -> None:
-    """Start over: what matters comes back at once."""
+    """Start over, both together: no `Bounded`, for the static table's fields stay, and a name counts its values."""
     NAMES.clear()
     SEEN.clear()
     SEEN.update(STATIC)
@@ -157,7 +157,7 @@ def write_first(pair: Pair) -> bytes:
 class Encoder:
     """One direction of a connection, and the table that the peer has of it, the oldest entry first."""
 
-    __slots__ = ("limit", "_entries", "_size", "_numbers", "_added", "_lowest", "_resized")
+    __slots__ = ("limit", "_entries", "_size", "_numbers", "_added", "_written", "_lowest", "_resized")
 
     def __init__(self) -> None:
         self.limit = DEFAULT_TABLE
@@ -165,6 +165,7 @@ class Encoder:
         self._size = 0
         self._numbers: dict[KnownField, int] = {}  # of what is in the table: how many were added before
         self._added = 0
+        self._written: dict[Pair, bytes] = {}  # what was written since the last one was added: indices are the same
         self._lowest = 0  # size since the last section, while `_resized`
         self._resized = False
 
@@ -185,26 +186,36 @@ class Encoder:
             if self._lowest < self.limit:  # RFC 7541 section 4.2
                 parts.append(integer(self._lowest, 5, RESIZING))
             parts.append(integer(self.limit, 5, RESIZING))
+        get = self._written.get
         for pair in fields:
+            written = get(pair)
             if never and pair[0] in never:
-                parts.append(write_literal(name_of(pair[0]).never, pair[1]))
-                continue
-            known = SEEN.get(pair)
-            if known is None:
-                parts.append(write_first(pair))
-            elif known.indexable:
-                number = self._numbers.get(known)
-                parts.append(self._add(known) if number is None else INDICES[STATIC_SIZE + self._added - number])
-            else:
-                parts.append(known.written)
+                written = write_literal(name_of(pair[0]).never, pair[1])
+            parts.append(written or self._write(pair))
         return b"".join(parts)
+
+    def _write(self, pair: Pair) -> bytes:
+        """One field."""
+        known = SEEN.get(pair)
+        if known is None:
+            return write_first(pair)
+        written = known.written
+        if known.indexable:
+            number = self._numbers.get(known)
+            if number is not None:
+                written = INDICES[STATIC_SIZE + self._added - number]
+            elif known.size * LARGEST_PART <= self.limit and name_of(pair[0]).values <= INDEXED_VALUES:
+                return self._add(known)
+        if len(self._written) >= REMEMBERED:
+            self._written.clear()
+        self._written[pair] = written
+        return written
 
     def _add(self, known: KnownField) -> bytes:
         """A field that came before: it has a place in the table from now on."""
         size = known.size
-        if size * LARGEST_PART > self.limit:
-            return known.written
         self._evict(self.limit - size)
+        self._written.clear()
         self._entries.append(known)
         self._size += size
         self._numbers[known] = self._added
@@ -220,4 +231,5 @@ class Encoder:
             del self._numbers[known]
             count += 1
         if count:
+            self._written.clear()
             del self._entries[:count]

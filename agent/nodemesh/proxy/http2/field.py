@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ...bounded import Bounded
+
 # What a field is. Small numbers, so that heads compare integers.
 PLAIN: Final = 0
 METHOD: Final = 1
@@ -65,24 +67,29 @@ RULES: Final[dict[int, re.Pattern[bytes]]] = {
     TE: re.compile(rb"trailers"),  # RFC 9113 section 8.2.2
 }
 
+#: Secrets: a table that an attacker can try values against would tell them (RFC 7541 section 7.1.3).
+SECRET: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
+
+#: What begins no literal (RFC 7541 section 6.2).
+UNWRITTEN: Final = b"\xff"
+
 #: What each entry of a table costs beside its strings (RFC 7541 section 4.1).
 OVERHEAD: Final = 32
 
-#: Names, with their kinds, that were seen; at so many they start over. Longer ones are not kept.
-SEEN: Final[dict[bytes, int]] = dict(KINDS)
-MAX_SEEN: Final = 1024
-MAX_SEEN_LENGTH: Final = 64
+#: Names that were seen, with their kinds; longer ones are not kept.
+SEEN: Final[Bounded[bytes, int]] = Bounded(1024, 64)
 
 
 class Field:
     """One field. `pair` is its name and value for whoever reads heads, `size` what it costs in a table or a list. A
-    field that may not be in HTTP/2 is MALFORMED: who sees it knows only that."""
+    field that may not be in HTTP/2 is MALFORMED: who sees it knows only that. `written` are the bytes of the literal
+    that it was, where these mean the same for any table, and may be remembered; else UNWRITTEN."""
 
-    __slots__ = ("name", "value", "kind", "pair", "size", "never")
+    __slots__ = ("name", "value", "kind", "pair", "size", "never", "written")
 
     def __init__(self, name: bytes, value: bytes, never: bool = False) -> None:
         self.size = len(name) + len(value) + OVERHEAD
-        kind = SEEN.get(name)
+        kind = SEEN.found.get(name)
         if kind is None:
             kind = kind_of(name)
         if BAD_VALUE.search(value) is not None:
@@ -97,15 +104,13 @@ class Field:
         self.value = value
         self.kind = kind
         self.pair = (name, value)
+        self.written = UNWRITTEN
         self.never = never  # to be indexed, by anyone (RFC 7541 section 6.2.3)
 
 
 def kind_of(name: bytes) -> int:
     """The kind of a field with a name that `SEEN` does not have."""
-    kind = PLAIN if NAME.fullmatch(name) is not None else MALFORMED
-    if len(name) <= MAX_SEEN_LENGTH:
-        if len(SEEN) >= MAX_SEEN:
-            SEEN.clear()
-            SEEN.update(KINDS)
-        SEEN[name] = kind
-    return kind
+    kind = KINDS.get(name)
+    if kind is None:
+        kind = PLAIN if NAME.fullmatch(name) is not None else MALFORMED
+    return SEEN.keep(name, kind, len(name))

@@ -34,7 +34,7 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 ZERO: Final = b"\x00\x00\x00\x00"
 
 
-#: The headers of small frames, as far as they were needed.
+#: The headers of small frames, as far as they were needed, by their bytes as a number.
 SMALL: Final = 256
 BEGUN: Final[dict[int, bytes]] = {}
 
@@ -80,7 +80,8 @@ def write_block(name: bytes, block: bytes, ended: bool, limit: int) -> bytes:
     flags = END_STREAM if ended else 0
     size = len(block)
     if size <= limit:
-        return begin(size, HEADERS, flags | END_HEADERS) + name + block
+        flags |= END_HEADERS
+        return (BEGUN.get(size << 16 | HEADERS << 8 | flags) or begin(size, HEADERS, flags)) + name + block
     frames = [begin(limit, HEADERS, flags), name, block[:limit]]
     position = limit
     while position < size:

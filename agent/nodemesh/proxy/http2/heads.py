@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...routing.fields import gather, leave_hop, members
+from ...bounded import Bounded
+from ...routing.fields import gather, leave_hop
+from ..grpc.status import NO_STATUS, read_status
 from ..http.errors import ProtocolError
 from ..http.fields import CONTENT_LENGTH, CONTROL, EXPECT, GRPC_STATUS, HOP, HOST, KINDS, OURS, PLAIN, SERVER
 from ..http.head import Edits, Fields, RequestFields, RequestHead, ResponseHead, weight_of
 from ..http.lines import CACHE, read_line, value_of
 from ..http.paths import split_path
+from .field import SECRET
 from .head import Head, Pair
 
-#: Fields of one connection, which HTTP/2 does not have, whoever asked for them (RFC 9113 section 8.2.2).
-CONNECTION_FIELDS: Final = frozenset(
+#: What is not said as a line: fields of one connection, which HTTP/2 does not have, whoever asked for them (RFC 9113
+#: section 8.2.2), and what a head says by itself.
+UNSAID: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"te", b"host"}
+    | {b"content-length"}
 )
 
 STATUSES: Final[dict[int, Pair]] = {status: (b":status", b"%d" % status) for status in range(100, 600)}
 
+#: Lines that the proxy says, taken apart: mostly the same, by rules and for each request. At so many they start over;
+#: longer ones are not kept.
+SAID: Final[Bounded[bytes, Pair]] = Bounded(1024, longest=256)
+
 #: What is passed on of a request's fields, and what neither rules nor upstreams see.
 FORWARDED: Final = frozenset({PLAIN, SERVER, GRPC_STATUS, EXPECT})
 DROPPED: Final = frozenset({HOP, OURS, HOST})
+
+#: The names of a response's fields that are not passed on; of one with a body its head says the length by itself.
+NOT_ANSWERED: Final = frozenset(
+    [name for name, kind in KINDS.items() if kind not in (PLAIN, EXPECT, GRPC_STATUS, CONTENT_LENGTH)]
+)
+NOT_ANSWERED_WITH_BODY: Final = NOT_ANSWERED | {b"content-length"}
 
 #: The protocol that a stream may change to: an extended CONNECT for it is the request that HTTP/1.1 makes with GET and
 #: Upgrade (RFC 8441 section 5).
@@ -44,17 +59,16 @@ def request_of(head: Head, ended: bool) -> RequestHead:
 
 def read_fields(head: Head, ended: bool) -> RequestFields:
     """What a request says beside its method and target. Raises ProtocolError."""
-    lines: list[bytes] = []
-    names: list[bytes] = []
+    pairs: list[Pair] = []
     headers: dict[bytes, bytes] = {}
-    fields = RequestFields(lines, frozenset(), headers)
-    for name, value in head.fields:
+    fields = RequestFields([], frozenset(), headers)
+    for pair in head.fields:
+        name, value = pair
         kind = KINDS.get(name, PLAIN)
-        if kind in FORWARDED:
+        if kind == PLAIN or kind in FORWARDED:
             if kind == EXPECT and value.lower() != b"100-continue":
                 raise ProtocolError(f"unknown expectation {value[:60]!r}", 417)
-            lines.append(name + b": " + value)
-            names.append(name)
+            pairs.append(pair)
         elif kind in DROPPED:
             continue
         elif kind == CONTROL:
@@ -63,7 +77,9 @@ def read_fields(head: Head, ended: bool) -> RequestFields:
             fields.repeated = gather(headers, fields.repeated, name, value)
         else:
             headers[name] = value
-    fields.names = frozenset(names)
+    fields.lines = lines_of(pairs)
+    fields.names = names_of(pairs)
+    fields.pairs = pairs
     fields.authority = head.authority
     fields.length = 0 if ended else head.length
     if head.protocol:
@@ -72,9 +88,10 @@ def read_fields(head: Head, ended: bool) -> RequestFields:
         fields.length = 0  # what follows is the other protocol's
     elif head.method == b"CONNECT":
         raise ProtocolError("CONNECT is refused", 403)
-    if b"te" in headers:
-        fields.trailers = b"trailers" in members(headers[b"te"])
-        leave_hop(headers, fields.repeated, fields.upgrade)
+    if b"te" in headers:  # which says `trailers`, or its field would be malformed
+        fields.trailers = True
+        if b"te" in fields.repeated:
+            leave_hop(headers, fields.repeated, fields.upgrade)
     return fields
 
 
@@ -91,23 +108,16 @@ def response_of(head: Head, ended: bool, method: bytes) -> ResponseHead:
 
 def read_response(head: Head, ended: bool, bodiless: bool) -> ResponseHead:
     """What a response says; `bodiless`: its content-length is of no body."""
-    lines: list[bytes] = []
-    names: list[bytes] = []
-    status = head.status
-    grpc_status = -1
-    for name, value in head.fields:
-        kind = KINDS.get(name, PLAIN)
-        if kind == GRPC_STATUS:
-            grpc_status = int(value) if value.isdigit() else -1
-        elif kind == CONTENT_LENGTH:
-            if not bodiless:
-                continue  # `length` says it
-        elif kind != PLAIN and kind != EXPECT:
-            continue
-        lines.append(name + b": " + value)
-        names.append(name)
-    length = 0 if ended or bodiless or status < 200 else head.length
-    return ResponseHead(status, b"", lines, frozenset(names), length, grpc_status=grpc_status)
+    left_out = NOT_ANSWERED if bodiless else NOT_ANSWERED_WITH_BODY
+    pairs = [pair for pair in head.fields if pair[0] not in left_out]
+    names = names_of(pairs)
+    grpc_status = NO_STATUS
+    if b"grpc-status" in names:
+        grpc_status = [read_status(value) for name, value in pairs if name == b"grpc-status"][-1]
+    length = 0 if ended or bodiless or head.status < 200 else head.length
+    response = ResponseHead(head.status, b"", lines_of(pairs), names, length, grpc_status=grpc_status)
+    response.pairs = pairs
+    return response
 
 
 def request_pairs(head: RequestHead, path: bytes, authority: bytes, edits: Edits) -> list[Pair]:
@@ -139,29 +149,41 @@ def response_pairs(head: ResponseHead, edits: Edits, bodiless: bool) -> list[Pai
 
 def add_fields(pairs: list[Pair], fields: Fields, edits: Edits) -> None:
     """The fields that came and are not edited, and those that the proxy says."""
-    for line in fields.lines:
-        pair = pair_of(line)
-        if pair[0] not in edits:
-            pairs.append(pair)
+    came = fields.pairs
+    if came is None:
+        came = fields.pairs = pairs_of(fields.lines)
+    if fields.names.isdisjoint(edits):
+        pairs += came
+    else:
+        pairs += [pair for pair in came if pair[0] not in edits]
     for name, said in edits.items():
-        if said and name not in CONNECTION_FIELDS and name != b"content-length":
-            if said.find(b"\r\n") < 0:
-                pairs.append((name, said[len(name) + 1 :].strip(b" \t")))
-            else:
-                pairs += [(name, value_of(line)) for line in said.split(b"\r\n")]
+        pair = SAID.found.get(said)
+        if pair is not None:
+            pairs.append(pair)
+        elif said and name not in UNSAID:
+            add_said(pairs, name, said)
 
 
-def pair_of(line: bytes) -> Pair:
-    """Name in lower case and value of a line that came from a peer."""
-    said = CACHE.get(line) or read_line(line)
-    return said.pair
+def add_said(pairs: list[Pair], name: bytes, said: bytes) -> None:
+    """The lines that the proxy says of a name, which `SAID` does not have."""
+    if said.find(b"\r\n") >= 0:
+        pairs += [(name, value_of(line)) for line in said.split(b"\r\n")]
+        return
+    pair = (name, said[len(name) + 1 :].strip(b" \t"))
+    pairs.append(pair)
+    if name not in SECRET:
+        SAID.keep(said, pair, len(said))
 
 
 def pairs_of(lines: list[bytes]) -> list[Pair]:
-    """Trailers for a peer."""
-    return [pair_of(line) for line in lines]
+    """Names in lower case and values of lines that came from a peer."""
+    return [(CACHE.get(line) or read_line(line)).pair for line in lines]
 
 
 def lines_of(pairs: list[Pair]) -> list[bytes]:
-    """Trailers of a peer."""
+    """The other way round."""
     return [name + b": " + value for name, value in pairs]
+
+
+def names_of(pairs: list[Pair]) -> frozenset[bytes]:
+    return frozenset([pair[0] for pair in pairs])

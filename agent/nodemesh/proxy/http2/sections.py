@@ -104,7 +104,7 @@ class Sections(Sending):
         stream = self.streams.get(id)
         if stream is not None:
             fields = self._decoder.decode(block)
-            self.watch.filled()
+            self.watch.filled += 1
             try:
                 self._continue_stream(stream, fields, ended)
             except StreamFault as error:
@@ -140,8 +140,8 @@ class Sections(Sending):
             self._remember_reset(id)
             self._late(id, False, ended)
             return
-        self.watch.opened()
-        self.watch.filled()
+        self.watch.streams += 1
+        self.watch.filled += 1
         excess = self._decoder.excess
         stream = Http2Stream(id, NOBODY, self.limits.window, self.peer.window, self.now)
         if ended:
@@ -206,7 +206,10 @@ class Sections(Sending):
             raise violation("trailers without END_STREAM")
         if stream.expected > 0:
             raise violation("body shorter than content-length")
-        trailers = read_trailers(fields)
+        section = self._decoder.section
+        trailers = section.trailers
+        if trailers is None:
+            trailers = section.trailers = read_trailers(fields)
         over = stream.advance(RECEIVED_END)
         stream.receiver.trailers(trailers)
         if over:

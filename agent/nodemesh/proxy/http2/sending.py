@@ -10,6 +10,7 @@ from .codes import ENHANCE_YOUR_CALM, NO_ERROR, REFUSED_STREAM, name_of
 from .encoder import Encoder
 from .fault import ConnectionFault, Http2Fault
 from .frames import (
+    BEGUN,
     DATA,
     END_STREAM,
     MAX_31,
@@ -53,7 +54,7 @@ class Sending:
 
     __slots__ = (
         "role", "server", "limits", "peer", "watch", "streams", "last", "now", "window", "credit", "owed", "settled",
-        "acknowledged", "leaving", "broken", "control", "backlog", "kept", "_out", "_encoder", "_blocked",
+        "acknowledged", "leaving", "broken", "control", "backlog", "kept", "unsent", "_out", "_encoder", "_blocked",
         "_closed", "_resets", "_accepted",
     )  # fmt: skip
 
@@ -75,6 +76,7 @@ class Sending:
         self.broken = False  # nothing goes in or out any more
         self.control = 0  # answers to the peer's frames since `flushed`
         self.backlog = 0  # bytes of all streams that wait for the peer's windows
+        self.unsent = 0  # bytes of bodies that `outgoing` has
         self.kept = 0  # bytes of bodies that the streams' users keep until somebody takes them
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
         self._encoder = Encoder()
@@ -94,6 +96,7 @@ class Sending:
         if not out:
             return b""
         self._out = []
+        self.unsent = 0
         return out[0] if len(out) == 1 else b"".join(out)
 
     def flushed(self) -> None:
@@ -163,7 +166,7 @@ class Sending:
         stream = Http2Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
         stream.bodiless = fields[0][1] == b"HEAD"
         self.streams[stream.id] = stream
-        self.watch.opened()
+        self.watch.streams += 1
         self.send_head(stream, fields, ended, never)
         return stream
 
@@ -175,7 +178,7 @@ class Sending:
 
     def send_head(self, stream: Http2Stream, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> None:
         """A head, pseudo fields first; `ended`: without a body. `never`: names that their sender wants not indexed."""
-        if stream.writing and not stream.answered:
+        if not stream.answered and not stream.state & LOCAL:
             stream.answered = True
             block = self._encoder.encode(fields, never)
             self._out.append(write_block(stream.name, block, ended, self.peer.frame))
@@ -184,7 +187,7 @@ class Sending:
 
     def send_data(self, stream: Http2Stream, data: bytes, ended: bool) -> None:
         """Part of a body; `stream.pending` tells how much waits for the peer's windows, until `Receiver.drained`."""
-        if not stream.writing:
+        if stream.state & LOCAL or stream.finishing:
             return
         size = len(data)
         if (
@@ -266,9 +269,11 @@ class Sending:
     def _write_data(self, stream: Http2Stream, data: bytes, size: int, ended: bool) -> None:
         stream.window -= size
         self.window -= size
-        self.watch.sent()
+        self.unsent += size
+        self.watch.sent += 1
         out = self._out
-        out.append(begin(size, DATA, END_STREAM if ended else 0) + stream.name)
+        flags = END_STREAM if ended else 0
+        out.append((BEGUN.get(size << 16 | flags) or begin(size, DATA, flags)) + stream.name)
         if size:
             out.append(data)
 
@@ -338,7 +343,8 @@ class Sending:
     def _release(self, stream: Http2Stream, fate: int) -> None:
         """A stream is no more; how it ended is remembered for frames that come late."""
         stream.receiver = NOBODY  # who may know the stream
-        stream.waiting.clear()
+        if stream.waiting:
+            stream.waiting.clear()
         self.backlog -= stream.pending + stream.waiting_trailers
         stream.pending = stream.waiting_trailers = 0
         stream.trailers = None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from ...reasons import Reason
-from ..clock import Timer
+from ..clock import Alarm, Timer
 from ..gate import OVER_QUOTA
 from ..http.records import refused_record
 from ..http.session import Session
-from ..transport import Buffer, Handler, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Transport
 from .codes import CANCEL, ENHANCE_YOUR_CALM
 from .connection import Http2Connection
 from .fault import Http2Fault
@@ -68,8 +68,8 @@ class Http2Server(Handler, ServerCarrier):
     """One connection; `streams` are those with an exchange, or a tunnel."""
 
     __slots__ = (
-        "session", "pod", "transport", "codec", "streams", "state", "_receiving", "_held", "_blocked", "_sweeps",
-        "_since", "_timer",
+        "session", "pod", "transport", "codec", "streams", "state", "_receiving", "_begun", "_alarms", "_held",
+        "_blocked", "_sweeps", "_since", "_timer",
     )  # fmt: skip
 
     def __init__(self, session: Session, transport: Transport) -> None:
@@ -83,6 +83,8 @@ class Http2Server(Handler, ServerCarrier):
         self.streams: dict[int, ServerStream] = {}
         self.state = SERVING
         self._receiving = False
+        self._begun: list[ServerStream] = []  # since the last read, and may get more than their heads
+        self._alarms: list[Alarm] = []  # of streams that are over, for those to come
         self._held = 0  # bytes that the pod's gate knows of, as held
         self._blocked = 0  # and as blocked
         self._sweeps = 0
@@ -99,8 +101,24 @@ class Http2Server(Handler, ServerCarrier):
     # --- what the transport calls
 
     def received(self, data: Buffer) -> None:
-        if self.state < CLOSING:
-            self._receive(bytes(data))
+        if self.state >= CLOSING:
+            return
+        codec = self.codec
+        codec.quota = AT_ONCE
+        self._receiving = True
+        try:
+            codec.receive(data if isinstance(data, bytes) else bytes(data), self.pod.shared.clock.now)
+            if self._begun:
+                begun, self._begun = self._begun, []
+                for stream in begun:
+                    if stream.waits:
+                        stream.begin()
+        finally:
+            self._receiving = False
+        self.flush()
+        if codec.quota <= 0 and codec.stalled and self.state < CLOSING:
+            self.transport.pause()
+            self.transport.later(self._go_on)
 
     def ended(self) -> None:
         self._lose(GONE)
@@ -109,6 +127,18 @@ class Http2Server(Handler, ServerCarrier):
         self.codec.flushed()
         for stream in list(self.streams.values()):
             stream.transport_drained()
+
+    def prompted(self) -> None:
+        if self._receiving or self.state >= CLOSING:
+            return
+        self._count()
+        data = self.codec.outgoing()
+        if data:
+            self.transport.send(data)
+        if not self.transport.pending:
+            self.codec.flushed()
+        if self.codec.broken or (self.state == FINISHING and not self.codec.streams):
+            self._close()
 
     def lost(self, error: OSError) -> None:
         self._lose(CROWDED if error.errno == OVER_QUOTA else GONE)
@@ -145,17 +175,25 @@ class Http2Server(Handler, ServerCarrier):
         return self.transport.pending
 
     def flush(self) -> None:
-        """While bytes are being received that waits until all of them are."""
-        if self._receiving or self.state >= CLOSING:
-            return
-        self._count()
-        data = self.codec.outgoing()
-        if data:
-            self.transport.send(data)
-        if not self.transport.pending:
-            self.codec.flushed()
-        if self.codec.broken or (self.state == FINISHING and not self.codec.streams):
-            self._close()
+        """What all streams have to say goes out together, unless it is much, or the gate is to know what waits."""
+        codec = self.codec
+        if codec.unsent < READ_SIZE and codec.backlog == self._blocked:
+            self.transport.prompt()
+        else:
+            self.prompted()
+
+    def begun(self, stream: ServerStream) -> None:
+        self._begun.append(stream)
+
+    def alarm(self) -> Alarm:
+        return self._alarms.pop() if self._alarms else Alarm(self.pod.shared.clock)
+
+    def spare(self, alarm: Alarm) -> None:
+        alarm.clear()
+        if self.state < CLOSED:
+            self._alarms.append(alarm)
+        else:
+            alarm.close()
 
     def note_refusal(self, reason: Reason, detail: str, status: int) -> None:
         record = refused_record(self.session, status, reason, detail)
@@ -164,24 +202,11 @@ class Http2Server(Handler, ServerCarrier):
 
     # --- what comes
 
-    def _receive(self, data: bytes) -> None:
-        codec = self.codec
-        codec.quota = AT_ONCE
-        self._receiving = True
-        try:
-            codec.receive(data, self.pod.shared.clock.now)
-        finally:
-            self._receiving = False
-        self.flush()
-        if codec.stalled and self.state < CLOSING:
-            self.transport.pause()
-            self.transport.later(self._go_on)
-
     def _go_on(self) -> None:
         """Go on with what has come when the others have had their turn."""
         if self.state < CLOSING:
             self.transport.resume()
-            self._receive(b"")
+            self.received(b"")
 
     def _count(self) -> None:
         """Tell the pod's gate what is kept here: of frames that are not complete, for tunnels, and of responses for
@@ -196,7 +221,7 @@ class Http2Server(Handler, ServerCarrier):
             change, self._blocked = blocked - self._blocked, blocked
             gate.change_blocked(change)
             if change > 0 and gate.choked and self.pod.gateway_port:
-                self.pod.shared.clock.after(0.0, self._relieve)
+                self.transport.later(self._relieve)
 
     def _relieve(self) -> None:
         """A client outside has more answers waiting for its windows than it may. The upstreams are the gateway's, and
@@ -206,7 +231,7 @@ class Http2Server(Handler, ServerCarrier):
             if largest is None or not waiting_in(largest):
                 return
             largest.give_up(Reason.LIMIT_PER_POD, "too much waits for the client's windows")
-            self.flush()
+            self.prompted()
 
     def released(self, id: int) -> None:
         """A stream is over."""
@@ -247,6 +272,8 @@ class Http2Server(Handler, ServerCarrier):
         if self._blocked:
             gate.change_blocked(-self._blocked)
             self._blocked = 0
+        for alarm in self._alarms:
+            alarm.close()
         self.codec.role = NO_ROLE  # it knows us: undone, so that nothing waits for the garbage collector
         self.pod.forget(self)
         self.transport.close()

@@ -27,7 +27,7 @@ from .head import Head, Pair
 from .heads import lines_of, pairs_of, request_of, response_pairs
 from .receiver import Receiver
 from .sending import Sending
-from .stream import Http2Stream
+from .stream import REMOTE, Http2Stream
 from .tunnel import StreamTransport
 
 #: Responses without a body, whatever their fields say.
@@ -51,6 +51,18 @@ class ServerCarrier:
         """Send what the codec has to be sent."""
         raise NotImplementedError
 
+    def begun(self, stream: ServerStream) -> None:
+        """Have `begin` called when all is read that has come by now."""
+        raise NotImplementedError
+
+    def alarm(self) -> Alarm:
+        """One that is not set."""
+        raise NotImplementedError
+
+    def spare(self, alarm: Alarm) -> None:
+        """Take it back."""
+        raise NotImplementedError
+
     def note_refusal(self, reason: Reason, detail: str, status: int) -> None:
         """Write the record of a request that never became one."""
         raise NotImplementedError
@@ -60,17 +72,18 @@ class ServerStream(Receiver, Responder):
     """From the client's head to the end of the response."""
 
     __slots__ = (
-        "session", "stream", "exchange", "_codec", "_carrier", "_alarm", "_head_only", "_paused", "_blocked", "_tunnel",
-        "_waited", "_early", "_early_end",
+        "session", "stream", "exchange", "waits", "_codec", "_carrier", "_alarm", "_head_only", "_paused", "_blocked",
+        "_tunnel", "_waited", "_early", "_early_end",
     )  # fmt: skip
 
     def __init__(self, session: Session, codec: Sending, carrier: ServerCarrier, stream: Http2Stream) -> None:
         self.session = session
         self.stream = stream
         self.exchange: Exchange | None = None
+        self.waits = False  # the exchange has not begun: what comes with the head goes along with it
         self._codec = codec
         self._carrier = carrier
-        self._alarm = Alarm(session.pod.shared.clock)
+        self._alarm: Alarm | None = None
         self._head_only = False  # the answer to HEAD
         self._paused = False  # the exchange takes no more of the request for now
         self._blocked = False  # it was told that no more of the response goes out for now
@@ -93,13 +106,27 @@ class ServerStream(Receiver, Responder):
             self._refuse(reason_of(error.status), str(error), error.status, ended)
             return
         self._head_only = request.method == b"HEAD"
-        self.session.admit(request)
-        begin = begin_web_exchange if self.session.grpc_web else begin_exchange
-        exchange = begin(self.session, request, self, self._alarm)
+        session = self.session
+        session.admit(request)
+        alarm = self._alarm = self._carrier.alarm()
+        if session.grpc_web:
+            exchange = begin_web_exchange(session, request, self, alarm)
+        else:
+            exchange = begin_exchange(session, request, self, alarm)
         exchange.record.protocol = PROTOCOL
         self.exchange = exchange
         self._early_end = ended
-        exchange.start(b"", ended or bool(head.protocol), [])
+        if ended or head.protocol:
+            exchange.start(b"", True, [])
+        else:
+            self.waits = True
+            self._carrier.begun(self)
+
+    def begin(self, data: bytes = b"", ended: bool = False) -> None:
+        """The exchange sets out with so much of the body."""
+        self.waits = False
+        if self.exchange is not None:
+            self.exchange.start(data, ended, [])
 
     def oversized(self, head: Head, fault: Http2Fault, ended: bool) -> None:
         self._refuse(fault.reason, fault.text, 431, ended)
@@ -115,10 +142,13 @@ class ServerStream(Receiver, Responder):
             self._early_end = self._early_end or ended
             return
         if exchange is not None:
-            if data:
-                exchange.request_data(data)
-            if ended:
-                exchange.request_ended([])
+            if self.waits:
+                self.begin(data, ended)
+            else:
+                if data:
+                    exchange.request_data(data)
+                if ended:
+                    exchange.request_ended([])
         if not self._paused:
             self._codec.taken(self.stream, len(data))
 
@@ -126,7 +156,10 @@ class ServerStream(Receiver, Responder):
         if self._tunnel is not None:
             self._tunnel.received(b"", True)
         elif self.exchange is not None:
-            self.exchange.request_ended(lines_of(trailers))
+            if self.waits:
+                self.begin()
+            if self.exchange is not None:
+                self.exchange.request_ended(lines_of(trailers))
 
     def drained(self) -> None:
         if self._tunnel is not None:
@@ -182,7 +215,7 @@ class ServerStream(Receiver, Responder):
         codec, stream = self._codec, self.stream
         codec.send_head(stream, response_pairs(head, edits, bodiless), final)
         if data and not bodiless:
-            codec.send_data(stream, bytes(data), ended)
+            codec.send_data(stream, data if isinstance(data, bytes) else bytes(data), ended)
         self._carrier.flush()
         if not ended and self._waits() and self.exchange is not None:
             self.exchange.pause()
@@ -199,7 +232,7 @@ class ServerStream(Receiver, Responder):
                 codec.send_data(stream, bytes(data), False)
             codec.send_trailers(stream, pairs_of(trailers))
         else:
-            codec.send_data(stream, bytes(data), True)
+            codec.send_data(stream, data if isinstance(data, bytes) else bytes(data), True)
         self._carrier.flush()
 
     def switch(
@@ -209,7 +242,7 @@ class ServerStream(Receiver, Responder):
         answer = ResponseHead(200, b"", head.lines, head.names, length=-1)
         self._codec.send_head(self.stream, response_pairs(answer, edits, False), False)
         self.exchange = None
-        self._alarm.close()
+        self._give_alarm_back()
         self._tunnel = StreamTransport(SILENT, self._codec, self.stream, self._carrier.flush)
         self._tunnel.remote, self._tunnel.local = self.session.remote, self.session.local
         relay = tunnel.open(record, self._tunnel, upstream)
@@ -233,8 +266,9 @@ class ServerStream(Receiver, Responder):
 
     def done(self) -> None:
         self._end()
-        self._codec.dismiss(self.stream)
-        self._carrier.flush()
+        if not self.stream.state & REMOTE:
+            self._codec.dismiss(self.stream)
+            self._carrier.flush()
 
     # --- inside
 
@@ -268,6 +302,12 @@ class ServerStream(Receiver, Responder):
     def _end(self) -> None:
         """Exchange and stream know each other: undone, so that nothing waits for the garbage collector."""
         exchange, self.exchange = self.exchange, None
-        self._take_early()
-        self._alarm.close()
+        if self._early:
+            self._take_early()
+        self._give_alarm_back()
         assert exchange is None or exchange.state == DONE
+
+    def _give_alarm_back(self) -> None:
+        alarm, self._alarm = self._alarm, None
+        if alarm is not None:
+            self._carrier.spare(alarm)

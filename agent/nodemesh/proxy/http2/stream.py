@@ -7,8 +7,8 @@ from typing import Final
 from .head import UNKNOWN, Pair
 from .receiver import Receiver
 
-# States. Reserved ones do not come up: nobody pushes. A closed stream is an object no more, and is remembered by how it
-# was closed.
+# States, a bit for each side that says no more. Reserved ones do not come up: nobody pushes. A closed stream is an
+# object no more, and is remembered by how it was closed.
 OPEN: Final = 0
 LOCAL: Final = 1  # half-closed (local): we have said END_STREAM
 REMOTE: Final = 2  # half-closed (remote): the peer has
@@ -19,13 +19,15 @@ SENT_END: Final = 0
 RECEIVED_END: Final = 1
 RESET: Final = 2
 
+EVENTS: Final = 3
+
 #: The state after an event; -1 is no event of that state.
-NEXT: Final = (
-    (LOCAL, REMOTE, CLOSED),  # OPEN
-    (-1, CLOSED, CLOSED),  # LOCAL
-    (CLOSED, -1, CLOSED),  # REMOTE
-    (-1, -1, CLOSED),  # CLOSED
-)
+NEXT: Final[list[int]] = [
+    LOCAL, REMOTE, CLOSED,  # OPEN
+    -1, CLOSED, CLOSED,  # LOCAL
+    CLOSED, -1, CLOSED,  # REMOTE
+    -1, -1, CLOSED,  # CLOSED
+]  # fmt: skip
 
 # How a stream that is no object any more came to its end.
 IDLE: Final = 0  # not at all: it has not begun
@@ -83,15 +85,15 @@ class Http2Stream:
 
     def advance(self, event: int) -> bool:
         """Tells whether the stream is closed now."""
-        self.state = NEXT[self.state][event]
+        self.state = NEXT[self.state * EVENTS + event]
         return self.state == CLOSED
 
     @property
     def reading(self) -> bool:
         """The peer has not said END_STREAM."""
-        return self.state == OPEN or self.state == LOCAL
+        return not self.state & REMOTE
 
     @property
     def writing(self) -> bool:
         """We have not said END_STREAM, nor will with what waits."""
-        return (self.state == OPEN or self.state == REMOTE) and not self.finishing
+        return not self.state & LOCAL and not self.finishing

@@ -96,13 +96,15 @@ class Table:
 
     def add(self, field: Field) -> None:
         """One more entry; one that is larger than the table empties it (RFC 7541 section 4.4)."""
-        size = field.size
-        if self.size + size > self.limit:
-            self.evict(self.limit - size)
-            if size > self.limit:
-                return
-        self.entries.append(field)
-        self.size += size
+        entries, limit = self.entries, self.limit
+        size = self.size + field.size
+        while size > limit and entries:
+            size -= entries.pop(0).size
+        if size > limit:
+            size = 0
+        else:
+            entries.append(field)
+        self.size = size
         self.version += 1
 
     def resize(self, limit: int) -> None:

@@ -58,28 +58,32 @@ class Allowance:
         self.left -= 1.0
         return self.left >= 0.0
 
-    def earn(self) -> None:
-        if self.left < self.size:
-            self.left += 1.0
+    def earn(self, count: int) -> None:
+        """So many come back."""
+        self.left = min(float(self.size), self.left + count)
 
 
 class Watch:
-    """One connection's counts."""
+    """One connection's counts. What explains the rest is counted by whoever sees it: `streams` that were opened, frames
+    with data that have come (`filled`), and DATA frames that were sent."""
 
-    __slots__ = ("streams", "_resets", "_questions", "_settings", "_empty", "_idle", "_updates", "_sent")
+    __slots__ = (
+        "streams", "filled", "sent", "_resets", "_questions", "_explained", "_settings", "_empty", "_since", "_idle",
+        "_updates",
+    )  # fmt: skip
 
     def __init__(self, streams: int, now: float) -> None:
-        self.streams = 0  # opened so far
+        self.streams = 0
+        self.filled = 0
+        self.sent = 0
         self._resets = Allowance(max(RESETS, streams), RESETS_PER_SECOND, now)
         self._questions = Allowance(QUESTIONS, QUESTIONS_PER_SECOND, now)
+        self._explained = 0  # questions that frames with data have brought back
         self._settings = Allowance(QUESTIONS, QUESTIONS_PER_SECOND, now)
-        self._empty = 0
+        self._empty = 0  # in a row
+        self._since = 0  # and what `filled` was then
         self._idle = 0
         self._updates = 0
-        self._sent = 0
-
-    def opened(self) -> None:
-        self.streams += 1
 
     def reset(self, now: float) -> None:
         """A stream ended before its answer began, by the peer's reset or by its fault. Raises ConnectionFault."""
@@ -88,6 +92,9 @@ class Watch:
 
     def asked(self, now: float) -> None:
         """PING or GOAWAY. Raises ConnectionFault."""
+        explained = self.filled + self.sent
+        self._questions.earn(explained - self._explained)
+        self._explained = explained
         if not self._questions.take(now):
             raise flood(Reason.HTTP2_CONTROL_FLOOD, "too many PING and GOAWAY frames")
 
@@ -96,18 +103,11 @@ class Watch:
         if not self._settings.take(now):
             raise flood(Reason.HTTP2_CONTROL_FLOOD, "too many SETTINGS frames")
 
-    def filled(self) -> None:
-        """A frame with data has come."""
-        self._empty = 0
-        self._questions.earn()
-
-    def sent(self) -> None:
-        """A DATA frame was sent."""
-        self._sent += 1
-        self._questions.earn()
-
     def empty(self) -> None:
         """A frame without payload that ends nothing. Raises ConnectionFault."""
+        if self._since != self.filled:
+            self._since = self.filled
+            self._empty = 0
         self._empty += 1
         if self._empty > EMPTY_FRAMES:
             raise flood(Reason.HTTP2_EMPTY_FRAMES_FLOOD, "too many empty frames")
@@ -121,7 +121,7 @@ class Watch:
     def updated(self) -> None:
         """WINDOW_UPDATE. Raises ConnectionFault."""
         self._updates += 1
-        if self._updates > UPDATES + UPDATES_PER_STREAM * self.streams + UPDATES_PER_DATA * self._sent:
+        if self._updates > UPDATES + UPDATES_PER_STREAM * self.streams + UPDATES_PER_DATA * self.sent:
             raise flood(Reason.HTTP2_WINDOW_UPDATE_FLOOD, "too many WINDOW_UPDATE frames")
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..gate import Account, Gate
 from .served import Served
-from .streams import Rest, Streams
+from .streams import Lull, Streams
 
 #: Sockets of one pod that are served before the next pod's turn; what they have to say is sent together.
 QUANTUM: Final = 32
@@ -49,15 +49,15 @@ class Lane:
 
 class Lanes:
     """All of a worker's. A lane's number is its epoll's descriptor, and `streaming` knows them by that of their
-    streams; `rest` is when streams are left alone. `busy` have something for a later turn."""
+    streams; `lull` is when streams are left alone. `busy` have something for a later turn."""
 
-    __slots__ = ("known", "streaming", "busy", "rest", "buffers", "_main")
+    __slots__ = ("known", "streaming", "busy", "lull", "buffers", "_main")
 
     def __init__(self, main: epoll) -> None:
         self.known: dict[int, Lane] = {}
         self.streaming: dict[int, Lane] = {}
         self.busy: dict[Lane, None] = {}
-        self.rest = Rest(main)
+        self.lull = Lull(main)
         self.buffers = Account()
         self._main = main
 
@@ -89,7 +89,7 @@ class Lanes:
         streams = lane.streams
         if streams is not None:
             del self.streaming[streams.fd]
-            self.rest.forget(streams)
+            self.lull.forget(streams)
             self._main.unregister(streams.fd)
             streams.poller.close()
         self._main.unregister(number)

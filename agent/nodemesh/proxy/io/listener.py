@@ -1,4 +1,4 @@
-"""Listening sockets, which all workers share: each takes its part of what waits, and rests where accepting fails."""
+"""Listening sockets, which all workers share: each takes its part of what waits, and pauses where accepting fails."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ ANYWHERE: Final = ("0.0.0.0:", "[::]:")
 
 # The states of a listener.
 WATCHED: Final = 0
-RESTING: Final = 1  # since accepting failed
+PAUSED: Final = 1  # since accepting failed
 CLOSED: Final = 2
 
 #: What may follow each state; all changes go through `Listener._enter`.
 NEXT: Final[dict[int, frozenset[int]]] = {
-    WATCHED: frozenset({RESTING, CLOSED}),
-    RESTING: frozenset({WATCHED, CLOSED}),
+    WATCHED: frozenset({PAUSED, CLOSED}),
+    PAUSED: frozenset({WATCHED, CLOSED}),
     CLOSED: frozenset(),
 }
 
@@ -60,7 +60,7 @@ class Listener(Watcher):
         self.acceptor = acceptor
         self.destination = destination
         self.failure: int | None = None  # of the last accept(2)
-        self._state = RESTING
+        self._state = PAUSED
         self._family = int(sock.family)
         bound = show(sock.getsockname())
         self._entrance = "" if bound.startswith(ANYWHERE) else bound  # empty: each connection has its own
@@ -71,7 +71,7 @@ class Listener(Watcher):
 
     def watch(self) -> None:
         """Accept from now on, unless it is closed."""
-        if self._state == RESTING:
+        if self._state == PAUSED:
             self._enter(WATCHED)
             self.loop.watch(self.fd, self, shared=True)
 
@@ -107,7 +107,7 @@ class Listener(Watcher):
                 log.warning("cannot accept connections for the moment: %s", error)
             self.failure = error.errno
             if self._state == WATCHED:
-                self._leave(RESTING)
+                self._leave(PAUSED)
                 self.loop.clock.after(ACCEPT_PAUSE, self.watch)
             return False
         self.failure = None

@@ -23,11 +23,12 @@ ACCEPTS: Final = 8
 
 
 class Loop:
-    """One per worker. `unsent` have something to say when the present batch is over; `released` are to be closed when
-    the turn is: a number must not come again while events for it are waiting."""
+    """One per worker. When the present batch is over, handlers of `prompted` are asked, and `unsent` have something to
+    say; `released` are to be closed when the turn is: a number must not come again while events for it are waiting."""
 
     __slots__ = (
-        "clock", "platform", "accepts", "poller", "lanes", "watchers", "pipes", "buffer", "view", "unsent", "released",
+        "clock", "platform", "accepts", "poller", "lanes", "watchers", "pipes", "buffer", "view", "prompted", "unsent",
+        "released",
     )  # fmt: skip
 
     def __init__(self, platform: Platform, workers: int) -> None:
@@ -41,6 +42,7 @@ class Loop:
         self.pipes = Pipes()
         self.buffer = bytearray(BULK_SIZE)
         self.view = memoryview(self.buffer)
+        self.prompted: dict[Served, None] = {}
         self.unsent: list[Served] = []
         self.released: list[SocketType] = []
 

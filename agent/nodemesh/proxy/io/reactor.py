@@ -131,7 +131,7 @@ class Reactor(Network):
         lanes, clock = loop.lanes, loop.clock
         wait = clock.wait()
         timeout = LONGEST_WAIT if wait is None or wait > LONGEST_WAIT else wait
-        if lanes.busy or (lanes.rest.until and not lanes.rest.wait()):
+        if lanes.busy or (lanes.lull.until and not lanes.lull.wait()):
             timeout = 0.0
         events = loop.poller.poll(timeout, 256)
         clock.now = time.monotonic()
@@ -207,7 +207,7 @@ class Reactor(Network):
             log.exception("a timer failed")
 
     def _serve_streams(self, lane: Lane) -> None:
-        """One quantum of a pod's streams, then a rest if those were all."""
+        """One quantum of a pod's streams, then a lull if those were all."""
         streams = lane.streams
         if streams is None:
             return
@@ -216,12 +216,12 @@ class Reactor(Network):
         lane.streams_left = self._serve(lane, ready)
         all_read = not left and not lane.streams_left and len(ready) < QUANTUM
         if all_read and streams.fd in self.loop.lanes.streaming:
-            self.loop.lanes.rest.served(streams, self.clock.now)
+            self.loop.lanes.lull.served(streams, self.clock.now)
 
     def flush(self) -> None:
-        """Tell of connections that stood at once (whoever asked for them has the transports by now), and send what the
-        ones that were served have to say. In one go, since a peer that sleeps is woken by the first message and awake
-        for the rest: waking it is the dearest part of sending a small one."""
+        """Tell of connections that stood at once (whoever asked for them has the transports by now), prompt those that
+        want it, and send what the ones that were served have to say. In one go, since a peer that sleeps is woken by
+        the first message and awake for the rest: waking it is the dearest part of sending a small one."""
         while self._stood:
             stood, self._stood = self._stood, []
             for transport in stood:
@@ -229,9 +229,17 @@ class Reactor(Network):
                     transport.stood()
                 except Exception:
                     self._give_up(transport)
-        unsent = self.loop.unsent
+        loop = self.loop
+        while loop.prompted:
+            prompted, loop.prompted = loop.prompted, {}
+            for transport in prompted:
+                try:
+                    transport.handler.prompted()
+                except Exception:
+                    self._give_up(transport)
+        unsent = loop.unsent
         if unsent:
-            self.loop.unsent = []
+            loop.unsent = []
             for transport in unsent:
                 transport.flush()
 

@@ -71,6 +71,9 @@ class SocketTransport(Served):
             self.flush()
             self._send(data)
 
+    def prompt(self) -> None:
+        self.loop.prompted[self] = None
+
     def flush(self) -> None:
         data = self._unsent
         if data:
@@ -151,7 +154,8 @@ class SocketTransport(Served):
         if (mask != EPOLLIN or not self.established) and not self._attend(mask):
             return
         if self._reading:
-            if self._reading != STOPPED or not mask & EPOLLRDHUP or not self._ends_soon():
+            # Who has left gives back what is held for it: its FIN is heard behind a little, however crowded the pod is.
+            if self._reading != STOPPED or not mask & EPOLLRDHUP or unread(self.fd) > LAST_WORDS:
                 self._hung()
                 return
         elif self.gate.tight and self.gate.stops(self):
@@ -184,11 +188,6 @@ class SocketTransport(Served):
 
     def due(self, mask: int) -> int:
         return mask & (self._mask | FAILED) if self._mask >= 0 and not self.closed else 0
-
-    def _ends_soon(self) -> bool:
-        """Whether so little is left to read before the peer's FIN that it may be heard although the pod's buffers are
-        crowded: who has left gives back what is held for it."""
-        return unread(self.fd) <= LAST_WORDS
 
     def _attend(self, mask: int) -> bool:
         """An event that is not, or not only, bytes to read: the connection stands or failed, there is room to write.

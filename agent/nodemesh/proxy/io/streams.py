@@ -29,46 +29,46 @@ class Streams:
         self.served = 0.0  # when they were last read
 
 
-class Rest:
+class Lull:
     """The moment for which streams are left alone, and those pods' that are; what else the main epoll watches is not
     kept waiting."""
 
-    __slots__ = ("gather", "soon", "until", "_poller", "_resting")
+    __slots__ = ("gather", "soon", "until", "_poller", "_left_alone")
 
     def __init__(self, poller: epoll) -> None:
         self.gather = GATHER
         self.soon = SOON
         self.until = 0.0  # 0: none are
         self._poller = poller
-        self._resting: list[Streams] = []
+        self._left_alone: list[Streams] = []
 
     def served(self, streams: Streams, came: float) -> None:
         """All that was ready of a pod's streams at `came` has been read: if that was soon after the last time, they
-        rest now."""
+        are left alone now."""
         now = time.monotonic()
         soon = came - streams.served < self.soon
         streams.served = now
         if soon:
             self._poller.modify(streams.fd, 0)
-            self._resting.append(streams)
+            self._left_alone.append(streams)
             if not self.until:
                 self.until = now + self.gather
 
     def wait(self) -> bool:
-        """Wait until the rest is over, which is told, or until something else is ready. Nothing but select(2) waits for
+        """Wait until the lull is over, which is told, or until something else is ready. Nothing but select(2) waits for
         less than 1 ms; it takes descriptors below 1024, and a worker's main epoll is one of the first."""
         left = self.until - time.monotonic()
         if left > 0.0 and select((self._poller.fileno(),), (), (), left)[0]:
             return False
         self.until = 0.0
-        resting, self._resting = self._resting, []
-        for streams in resting:
+        waiting, self._left_alone = self._left_alone, []
+        for streams in waiting:
             self._poller.modify(streams.fd, EPOLLIN)
         return True
 
     def forget(self, streams: Streams) -> None:
         """The pod is gone."""
-        if streams in self._resting:
-            self._resting.remove(streams)
-            if not self._resting:
+        if streams in self._left_alone:
+            self._left_alone.remove(streams)
+            if not self._left_alone:
                 self.until = 0.0

@@ -45,7 +45,7 @@ def start_tcp(
 
 def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> ConnectionRecord:
     """What is known of a connection when it has been decided about."""
-    record = ConnectionRecord(pod.client)
+    record = ConnectionRecord(transport.peer.client)
     record.started = pod.shared.clock.time()
     record.downstream_remote = transport.remote
     record.downstream_local = transport.local
@@ -118,11 +118,12 @@ class TcpConnection(RelayOwner):
         target = self.target
         name = target.server_name(b"") if target.cluster.tls is not None else ""
         cluster, record = target.cluster, self.record
+        approach = cluster.approach(host.endpoint)
         tunnel = TunnelTransport(relay.upstream, cluster.tunnel) if cluster.tunnel is not None else None
         handler: Handler = relay.upstream if tunnel is None else Lower(tunnel)
         alpn = "http/1.1" if tunnel is not None or cluster.protocol in HTTP_PROTOCOLS else ""
         transport = target.connect(
-            host, self.pod.outlet, handler, name, alpn, record.downstream_remote, record.downstream_local
+            host, self.pod.outlet, handler, approach, name, alpn, record.downstream_remote, record.downstream_local
         )
         if tunnel is not None:
             tunnel.attach(transport)

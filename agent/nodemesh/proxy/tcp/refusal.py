@@ -10,7 +10,7 @@ from ..transport import Transport
 
 def turn_away(pod: Pod, transport: Transport, reason: Reason, detail: str = "", sni: str = "") -> None:
     """Refuse a connection before anything is decided about it."""
-    record = ConnectionRecord(pod.client)
+    record = ConnectionRecord(transport.peer.client)
     record.started = pod.shared.clock.time()
     record.downstream_remote = transport.remote
     record.downstream_local = transport.local

@@ -11,13 +11,14 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from ...bounded import Bounded
 from ...config.credential import credential_key, described
 from ...config.gateway import ServerTLSMode, ServerTLSSettings
 from ...config.reach import SYSTEM
 from ...routing.decision import UpstreamTls
 from .context import ContextSource, client_context, reason_of, server_context
 from .materials import AUTHORITY, AUTHORITY_SUFFIX, REVOKED, Materials, first_of, pair_of
-from .terms import ClientTerms, ServerTerms
+from .terms import MAX_SESSIONS, ClientTerms, ServerTerms
 from .transport import TlsError
 
 #: Contexts that are kept: more than that only configurations of the past have made.
@@ -27,13 +28,14 @@ MAX_CONTEXTS: Final = 1024
 class CachedContext:
     """A context with what it was made of."""
 
-    __slots__ = ("source", "context", "error", "sessions")
+    __slots__ = ("source", "context", "error", "sessions", "seen")
 
     def __init__(self) -> None:
         self.source: ContextSource | None = None
         self.context: ssl.SSLContext | None = None
         self.error = ""  # why the newest source gave no context
-        self.sessions: dict[str, ssl.SSLSession] = {}
+        self.sessions: Bounded[str, ssl.SSLSession] = Bounded(MAX_SESSIONS)
+        self.seen: Materials | None = None  # the materials that were looked at last
 
     def update(self, find: Callable[[], ContextSource], make: Callable[[ContextSource], ssl.SSLContext]) -> None:
         """Make the context again if its source has changed; one that cannot be used changes nothing."""
@@ -42,7 +44,7 @@ class CachedContext:
             if source != self.source:
                 self.context = make(source)
                 self.source = source
-                self.sessions = {}
+                self.sessions = Bounded(MAX_SESSIONS)
             self.error = ""
         except (OSError, ValueError) as error:  # OpenSSL's errors are OSErrors
             self.error = reason_of(error)
@@ -52,17 +54,16 @@ class CachedContext:
 class Certificates:
     """A worker's contexts, made on first use."""
 
-    __slots__ = ("materials", "_kept", "_fresh")
+    __slots__ = ("materials", "_kept")
 
     def __init__(self) -> None:
         self.materials = Materials()
-        self._kept: dict[tuple[object, ...], CachedContext] = {}  # by settings and what else a context depends on
-        self._fresh: set[CachedContext] = set()  # looked at since the materials changed
+        #: By settings and what else a context depends on.
+        self._kept: Bounded[tuple[object, ...], CachedContext] = Bounded(MAX_CONTEXTS)
 
     def replace(self, materials: Materials) -> None:
         """New contents. Connections that stand stay as they are; handshakes from now on use the new ones."""
         self.materials = materials
-        self._fresh.clear()
 
     def client_terms(self, tls: UpstreamTls, name: str, alpn: str) -> ClientTerms:
         """To originate TLS. `name` is the server's where the rule has no SNI: then the certificate must be for it,
@@ -104,14 +105,11 @@ class Certificates:
         find: Callable[[], ContextSource],
         make: Callable[[ContextSource], ssl.SSLContext],
     ) -> CachedContext:
-        kept = self._kept.get(key)
+        kept = self._kept.found.get(key)
         if kept is None:
-            if len(self._kept) >= MAX_CONTEXTS:
-                self._kept.clear()
-                self._fresh.clear()
-            kept = self._kept[key] = CachedContext()
-        if kept not in self._fresh:
-            self._fresh.add(kept)
+            kept = self._kept.keep(key, CachedContext())
+        if kept.seen is not self.materials:
+            kept.seen = self.materials
             kept.update(find, make)
         return kept
 

@@ -6,9 +6,11 @@ import ssl
 from typing import Any, Final
 from urllib.parse import quote
 
+from ...bounded import Bounded
+from ..transport import Secured
+
 #: Certificates that were read before, by their bytes: the same clients come again and again.
-READ: Final[dict[bytes, Any]] = {}
-READ_SIZE: Final = 64
+READ: Final[Bounded[bytes, Any]] = Bounded(64)
 
 #: Of a name within a certificate only what a field's value may hold (RFC 9110 section 5.5).
 PRINTABLE: Final = range(0x20, 0x7F)
@@ -24,7 +26,7 @@ def forwarded_certificate(der: bytes) -> bytes:
     return ";".join(parts).encode()
 
 
-def of_connection(connection: ssl.SSLObject | None, what: str, argument: str) -> str:
+def of_connection(connection: Secured | None, what: str, argument: str) -> str:
     """What is told of the TLS itself (`TLS_VERSION`), or of the peer (`PEER_SUBJECT`); empty where there is nothing."""
     if connection is None:
         return ""
@@ -47,14 +49,11 @@ def clean(text: str) -> str:
 
 def read(der: bytes) -> Any:
     """The certificate."""
-    found = READ.get(der)
+    found = READ.found.get(der)
     if found is None:
         from cryptography import x509  # 10 MB that a worker without such clients is spared
 
-        found = x509.load_der_x509_certificate(der)
-        if len(READ) >= READ_SIZE:
-            READ.clear()
-        READ[der] = found
+        found = READ.keep(der, x509.load_der_x509_certificate(der))
     return found
 
 

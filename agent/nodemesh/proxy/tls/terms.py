@@ -5,31 +5,31 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
+from ...bounded import Bounded
+from ..transport import Secured
 from .names import is_for, names_in
 from .transport import Terms
 
-#: Sessions kept for resumption, per context.
+#: Sessions kept for resumption, of one context.
 MAX_SESSIONS: Final = 256
 
 
 class ClientTerms(Terms):
     """To call a server; the certificate must be for one of the `allowed` names, if there are any."""
 
-    __slots__ = ("_context", "_name", "_allowed", "_sessions")
+    __slots__ = ("_allowed", "_sessions")
 
     def __init__(
-        self, context: ssl.SSLContext, name: str, allowed: tuple[str, ...], sessions: dict[str, ssl.SSLSession]
+        self, context: ssl.SSLContext, name: str, allowed: tuple[str, ...], sessions: Bounded[str, ssl.SSLSession]
     ) -> None:
-        self._context = context
-        self._name = name
+        super().__init__(context, False, name or None)
         self._allowed = allowed
         self._sessions = sessions
 
-    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
-        name = self._name or None
-        return self._context.wrap_bio(incoming, outgoing, False, name, self._sessions.get(self._name))
+    def session(self) -> ssl.SSLSession | None:
+        return self._sessions.found.get(self.name or "")
 
-    def objection(self, connection: ssl.SSLObject) -> str:
+    def objection(self, connection: Secured) -> str:
         if not self._allowed:
             return ""
         names = names_in(connection.getpeercert() or {})
@@ -38,27 +38,22 @@ class ClientTerms(Terms):
         known = ", ".join(value for _, value in names) or "no name"
         return f"the certificate is for {known}, not for {' or '.join(self._allowed)}"
 
-    def remember(self, connection: ssl.SSLObject) -> None:
+    def remember(self, connection: Secured) -> None:
         session = connection.session
         if session is not None and session.has_ticket:
-            if len(self._sessions) >= MAX_SESSIONS:
-                self._sessions.clear()
-            self._sessions[self._name] = session
+            self._sessions.keep(self.name or "", session)
 
 
 class ServerTerms(Terms):
     """To answer clients; where a client has a certificate, it must be for one of the `allowed` names, if any."""
 
-    __slots__ = ("_context", "_allowed")
+    __slots__ = ("_allowed",)
 
     def __init__(self, context: ssl.SSLContext, allowed: tuple[str, ...]) -> None:
-        self._context = context
+        super().__init__(context, True)
         self._allowed = allowed
 
-    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
-        return self._context.wrap_bio(incoming, outgoing, True)
-
-    def objection(self, connection: ssl.SSLObject) -> str:
+    def objection(self, connection: Secured) -> str:
         certificate = connection.getpeercert() if self._allowed else None
         if not certificate:
             return ""

@@ -13,7 +13,7 @@ from typing import Any, Final
 from mypy_extensions import mypyc_attr
 
 from ..layered import Layered, Lower
-from ..transport import Buffer, Handler, Transport
+from ..transport import Buffer, Handler, Secured, Transport
 
 #: More than a record's 16 KiB of plain text (RFC 8446 section 5.1) is never returned by one read.
 RECORD: Final = 16 * 1024
@@ -21,8 +21,27 @@ RECORD: Final = 16 * 1024
 #: Plain text that is handed on at once.
 BULK_SIZE: Final = 256 * 1024
 
-#: Where it stands meanwhile: a worker has one thread, and nobody keeps it longer than `Handler.received` takes.
+#: Holds it for one call of `Handler.received`, as each buffer of a transport in bulk (`transport.Buffer`); a worker has
+#: one thread.
 _plain: Final = memoryview(bytearray(BULK_SIZE))
+
+# How far what the peer sends is.
+SHAKING: Final = 0  # the handshake is under way
+FRESH: Final = 1  # it is done, and no plain text has come yet
+OPEN: Final = 2
+CUT: Final = 3  # the peer's FIN has come: what is held back comes before the end
+BROKEN: Final = 4  # a record was refused: the text before it comes first, then the failure
+OVER: Final = 5  # the handler knows that nothing more comes
+
+#: What may follow each state; all changes go through `TlsTransport._enter`. Closing needs none of them.
+NEXT: Final[dict[int, frozenset[int]]] = {
+    SHAKING: frozenset({FRESH}),
+    FRESH: frozenset({OPEN, CUT, BROKEN, OVER}),
+    OPEN: frozenset({CUT, BROKEN, OVER}),
+    CUT: frozenset({BROKEN, OVER}),
+    BROKEN: frozenset(),
+    OVER: frozenset(),
+}
 
 
 @mypyc_attr(native_class=False)
@@ -35,29 +54,34 @@ class TlsError(OSError):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Terms:
-    """What a handshake is made with: certificates, names, versions."""
+    """What a handshake is made with: `context` has certificates and versions, `server` says which end it is, `name` is
+    the server's that is asked for. What they are put on, two buffers here or a socket, is no matter to them."""
 
-    __slots__ = ()
+    __slots__ = ("context", "server", "name")
 
-    def begin(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
-        """A new connection on these buffers. Raises ValueError for an impossible server name."""
-        raise NotImplementedError
+    def __init__(self, context: ssl.SSLContext, server: bool, name: str | None = None) -> None:
+        self.context = context
+        self.server = server
+        self.name = name
 
-    def objection(self, connection: ssl.SSLObject) -> str:
+    def session(self) -> ssl.SSLSession | None:
+        """The session to resume, if there is one."""
+        return None
+
+    def objection(self, connection: Secured) -> str:
         """After the handshake: why this peer is not the one that is wanted; empty if it is."""
         return ""
 
-    def remember(self, connection: ssl.SSLObject) -> None:
+    def remember(self, connection: Secured) -> None:
         """The first plain text has come: the session can be resumed by now."""
 
 
 class TlsTransport(Layered):
     """One end of a TLS connection. `lower` is given by `attach`, or comes with what it has received already by
-    `adopt`."""
+    `adopt`. Making one raises ValueError for an impossible server name."""
 
     __slots__ = (
-        "connection", "_terms", "_incoming", "_outgoing", "_over", "_cut", "_remembered", "_pumping",
-        "_failure",
+        "connection", "_terms", "_incoming", "_outgoing", "_state", "_handing_on", "_failure",
     )  # fmt: skip
 
     def __init__(self, handler: Handler, terms: Terms) -> None:
@@ -65,12 +89,12 @@ class TlsTransport(Layered):
         self._terms = terms
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self.connection = terms.begin(self._incoming, self._outgoing)
-        self._over = False  # the handler knows that the peer will send no more
-        self._cut = False  # the peer's FIN has come
-        self._remembered = False
-        self._pumping = False
-        self._failure: TlsError | None = None  # what the handler hears after the text before it
+        self.connection = terms.context.wrap_bio(
+            self._incoming, self._outgoing, terms.server, terms.name, terms.session()
+        )
+        self._state = SHAKING
+        self._handing_on = False  # at this moment: what the handler does may bring more
+        self._failure: TlsError | None = None  # of BROKEN
 
     def attach(self, lower: Transport) -> None:
         super().attach(lower)
@@ -83,6 +107,10 @@ class TlsTransport(Layered):
         self.arrived(data)
 
     # what the proxy calls
+
+    @property
+    def security(self) -> Secured | None:
+        return self.connection
 
     def resume(self) -> None:
         if not self._paused:
@@ -114,13 +142,14 @@ class TlsTransport(Layered):
     def cut(self) -> None:
         """Without a close_notify before it the text may be cut short: what has no other end than the connection's is
         the handler's to judge, as with Envoy."""
-        if self.closed or self._over:
+        if self.closed or self._state == OVER:
             return
-        if not self.established:
+        if self._state == SHAKING:
             self.fail(TlsError("the peer closed the connection during the handshake"))
             return
-        self._cut = True
-        self._hand_on()  # what is held back comes before the end
+        if self._state < CUT:
+            self._enter(CUT)
+        self._hand_on()
 
     # OpenSSL
 
@@ -140,33 +169,34 @@ class TlsTransport(Layered):
             self.fail(TlsError(objection))
             return
         self._flush()
+        self._enter(FRESH)
         self._establish()
 
     def _hand_on(self) -> None:
-        if self._pumping:
+        if self._handing_on:
             return
-        self._pumping = True
+        self._handing_on = True
         try:
-            while not self._paused and not self.closed and not self._over:
+            while not self._paused and not self.closed and self._state != OVER:
                 data = self._decipher()
                 if data is None:
-                    if not self._cut or self._failure is not None:
+                    if self._state != CUT:
                         break
                     data = b""
                 if not data:
-                    self._over = True
+                    self._enter(OVER)
                     self.handler.ended()
                 else:
                     self.handler.received(data)
         finally:
-            self._pumping = False
+            self._handing_on = False
         if self._failure is not None and not self._paused:
             self.fail(self._failure)
 
     def _decipher(self) -> Buffer | None:
         """The next plain text, that of many records together where nobody keeps it; empty at the peer's close_notify,
         None where more records are needed."""
-        if self._failure is not None:
+        if self._state == BROKEN:
             return None
         size = 0
         read_into: Any = self.connection.read  # with a buffer, how much is in it
@@ -187,15 +217,20 @@ class TlsTransport(Layered):
         except ssl.SSLError as error:
             self._flush()
             self._failure = TlsError(words_of(error))
+            self._enter(BROKEN)
             if not size:
                 return None
         return self._plain_text(_plain[:size])
 
     def _plain_text(self, data: Buffer) -> Buffer:
-        if not self._remembered and data:
-            self._remembered = True
+        if self._state == FRESH and data:
+            self._enter(OPEN)
             self._terms.remember(self.connection)
         return data
+
+    def _enter(self, state: int) -> None:
+        assert state in NEXT[self._state], f"TLS in state {self._state} cannot become {state}"
+        self._state = state
 
     def _write(self, data: Buffer) -> None:
         view = memoryview(data)

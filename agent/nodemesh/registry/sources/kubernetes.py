@@ -133,6 +133,22 @@ def login_by(kubeconfig: str) -> Login:
     return login
 
 
+class WebSocket:
+    """A WebSocket to something in the cluster: messages of bytes both ways."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    async def send(self, data: bytes) -> None:
+        await self._socket.send_bytes(data)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Until the other end closes."""
+        async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                yield message.data
+
+
 class ApiServer:
     """An Api. Credentials that the server does not take (any more) are read again, and where they have changed, the
     request is made again at once."""
@@ -169,6 +185,27 @@ class ApiServer:
     async def stream(self, path: str, query: Query, accept: str, seconds: float) -> AsyncIterator[AsyncIterator[bytes]]:
         async with self._request("GET", path, query, accept, seconds) as response:
             yield response.content.iter_any()
+
+    @asynccontextmanager
+    async def channel(self, path: str, query: Query, protocol: str) -> AsyncIterator[WebSocket]:
+        """A WebSocket of one of the server's subresources, that speaks this protocol. Raises ApiError."""
+        try:
+            client = await self._logged_in()
+            _, url, headers, _, _ = await client.param_serialize(
+                "GET", path, query_params=list(query.items()), auth_settings=["BearerToken"]
+            )
+            rest = client.rest_client
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=rest.ssl_context), trust_env=True) as session,
+                session.ws_connect(url, protocols=(protocol,), headers=headers, proxy=rest.proxy) as socket,
+            ):
+                yield WebSocket(socket)
+        except aiohttp.WSServerHandshakeError as error:
+            raise ApiError(error.status, f"the API server answers {error.status}: {error.message}") from None
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise ApiError(0, f"the API server does not answer: {error or type(error).__name__}") from None
+        except LoginError as error:
+            raise ApiError(0, str(error)) from None
 
     @asynccontextmanager
     async def _request(

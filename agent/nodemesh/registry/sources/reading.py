@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from ...bounded import Bounded
+from ...config.annotations import OWN
 from ...config.core import (
     EndpointConditions,
     EndpointHints,
@@ -26,7 +28,7 @@ from ..slices import SERVICE_NAME_LABEL
 from .resources import Resource
 from .watch import JsonDecoder, ObjectHead, decode_object
 
-#: Kinds whose annotations say something to the mesh (of a remote pod they do not).
+#: Kinds whose annotations say something to the mesh (of a remote pod they do not); of others our own do.
 ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
 #: Annotations that are long and say nothing to the mesh.
 BULKY = ("kubectl.kubernetes.io/last-applied-configuration",)
@@ -71,12 +73,12 @@ class ObjectReader:
     """Reads objects of all kinds; equal label sets of pods are kept once (a Deployment's pods have the same)."""
 
     def __init__(self) -> None:
-        self._labels: dict[int, dict[str, str]] = {}  # by what they hash to
-        self._specs: dict[tuple[OwnerReference, ...], PodSpec] = {}
+        self._labels: Bounded[int, dict[str, str]] = Bounded(MAX_SHARED)  # by what they hash to
+        self._specs: Bounded[tuple[OwnerReference, ...], PodSpec] = Bounded(MAX_SHARED)
         self._read_pod = JsonDecoder(PodMetadata, "a pod")
 
     def read(self, resource: Resource, version: str, head: ObjectHead, data: bytes | msgspec.Raw) -> Reading:
-        """`head` is the object's own. Raises WireError where `data` is no object at all."""
+        """`head` is the object's own. Raises ApiFormatError where `data` is no object at all."""
         if resource.kind == "Pod" and resource.metadata_only:
             return self._pod(self._read_pod(data).metadata)
         plain = decode_object(data)
@@ -89,18 +91,15 @@ class ObjectReader:
         return Reading(key, head, item, loaded.problems)
 
     def _pod(self, pod: _PodMeta) -> Reading:
-        if len(self._labels) > MAX_SHARED:  # rollouts leave label sets behind that nobody has any more
-            self._labels.clear()
-            self._specs.clear()
         labels = pod.labels or {}
         place = hash(frozenset(labels.items()))
-        known = self._labels.get(place)
+        known = self._labels.found.get(place)
         if known is None or known != labels:
-            known = self._labels[place] = {intern(name): intern(value) for name, value in labels.items()}
+            known = self._labels.keep(place, {intern(name): intern(value) for name, value in labels.items()})
         owners = tuple(owner for owner in pod.owner_references if owner.controller)
-        spec = self._specs.get(owners)
+        spec = self._specs.found.get(owners)
         if spec is None:
-            spec = self._specs[owners] = PodSpec(owners=owners)
+            spec = self._specs.keep(owners, PodSpec(owners=owners))
         meta = Meta(
             name=pod.name,
             namespace=intern(pod.namespace),
@@ -153,9 +152,10 @@ def shared(ports: T, held: dict[T, T]) -> T:
 def slim(item: Object[Any]) -> Object[Any]:
     """Without what changes or costs memory and matters to nobody: equal means that nothing happened."""
     meta = item.meta
-    annotations = _NONE
-    if item.kind in ANNOTATED and meta.annotations:
-        annotations = {key: value for key, value in meta.annotations.items() if key not in BULKY}
+    every = item.kind in ANNOTATED
+    annotations = {
+        key: value for key, value in meta.annotations.items() if (every and key not in BULKY) or key.startswith(OWN)
+    } or _NONE
     labels = meta.labels or _NONE
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}

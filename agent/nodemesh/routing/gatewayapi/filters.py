@@ -171,7 +171,6 @@ def cors_of(cors: HTTPCORSFilter) -> Cors:
         max_age=str(cors.max_age).encode(),
         credentials=bool(cors.allow_credentials),
         forward_unmatched=False,
-        expose_to_preflights=True,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...bounded import Bounded
 from ...reasons import Reason
 from ...registry.snapshot import Protocol
 from ..client import Client
@@ -53,7 +54,7 @@ class ListenerRoutes:
         self._hosts: TablesMemo[tuple[str, str], VirtualHost] = TablesMemo(
             tables, before._hosts if before is not None else None
         )
-        self._by_request: dict[tuple[int, str, bytes, bool], VirtualHost | Decision] = {}
+        self._by_request: Bounded[tuple[int, str, bytes, bool], VirtualHost | Decision] = Bounded(MAX_REMEMBERED)
         self._connections: dict[str, ConnectionRules] = {}
 
     def servers(self) -> tuple[GatewayServer, ...]:
@@ -81,11 +82,9 @@ class ListenerRoutes:
         """The rules for a Host, or the answer that needs none."""
         secure = bool(sni) or scheme == b"https"
         key = (port, sni, authority, secure)
-        found = self._by_request.get(key)
+        found = self._by_request.found.get(key)
         if found is None:
-            if len(self._by_request) >= MAX_REMEMBERED:
-                self._by_request.clear()
-            found = self._by_request[key] = self._find(port, authority, sni, secure)
+            found = self._by_request.keep(key, self._find(port, authority, sni, secure))
         return found
 
     def _find(self, port: int, authority: bytes, sni: str, secure: bool) -> VirtualHost | Decision:

@@ -8,6 +8,7 @@ from nodemesh.proxy.http.lines import (
     CACHED_VALUES,
     MAX_FIELDS,
     NAMES,
+    FieldLine,
     name_of,
     read_line,
     read_lines,
@@ -19,17 +20,17 @@ from nodemesh.routing.fields import OPTIONS
 
 def test_a_line_is_read_once():
     line = b"X-Once:  a value \t"
-    (said,), familiar = read_lines([line])
+    (said,), familiar = read_lines([line], [])
     assert (said.name, said.value, familiar) == (b"x-once", b"a value", False)
     assert CACHE[line] is said
-    (again,), familiar = read_lines([line])
+    (again,), familiar = read_lines([line], [])
     assert again is said and familiar
     assert (name_of(line), value_of(line)) == (b"x-once", b"a value")
 
 
 def test_lines_of_which_some_are_new():
     read_line(b"x-old: 1")
-    found, familiar = read_lines([b"x-new: 1", b"x-old: 1", b"Cookie: secret", b"x-old: 2"])
+    found, familiar = read_lines([b"x-new: 1", b"x-old: 1", b"Cookie: secret", b"x-old: 2"], [])
     names_and_values = [(line.name, line.value) for line in found]
     assert names_and_values == [(b"x-new", b"1"), (b"x-old", b"1"), (b"cookie", b"secret"), (b"x-old", b"2")]
     assert not familiar
@@ -102,3 +103,15 @@ def test_a_list_has_so_many_members():
     with pytest.raises(ProtocolError) as caught:
         tokens_of(value + b",x")
     assert caught.value.status == 431
+
+
+def test_lines_are_those_of_the_head_before_where_they_are_the_same():
+    last: list[FieldLine] = []
+    lines = [b"x-one: 1", b"Cookie: secret", b"x-two: 2"]
+    read_lines(lines, last)
+    before, familiar = read_lines(lines, last)
+    assert not familiar and [line.value for line in before] == [b"1", b"secret", b"2"]
+    for now in (lines[:1], [b"x-one: 1", b"x-two: 2"], [b"x-two: 2", b"x-one: 1", b"x-one: 1", b"x-two: 2"]):
+        found, familiar = read_lines(now, last)
+        assert familiar and [b"%b: %b" % line.pair for line in found] == now == [line.line for line in last]
+    assert read_lines([b"x-one: 1"], last)[0][0] is before[0]

@@ -9,7 +9,6 @@ from nodemesh.proxy.http1.body import (
     MAX_SIZE_LINE,
     MAX_TRAILERS,
     SIZES,
-    SIZES_KEPT,
     ChunkedReader,
     CloseReader,
     LengthReader,
@@ -116,6 +115,6 @@ def test_small_chunks_are_read_in_small_portions():
 
 def test_what_was_read_of_sizes_is_bounded():
     reader = ChunkedReader()
-    for number in range(1, 3 * SIZES_KEPT):
+    for number in range(1, 3 * SIZES.limit):
         reader.read(b"%x\r\n" % number + b"x" * number + b"\r\n")
-    assert len(SIZES) <= SIZES_KEPT
+        assert len(SIZES.found) <= SIZES.limit

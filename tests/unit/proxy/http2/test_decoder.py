@@ -6,6 +6,7 @@ import pytest
 from hpack import Encoder
 from tests.unit.proxy.http2.peer import literal
 
+from nodemesh.proxy.http2 import decoder as module
 from nodemesh.proxy.http2.codes import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
 from nodemesh.proxy.http2.decoder import Decoder
 from nodemesh.proxy.http2.fault import ConnectionFault
@@ -56,10 +57,60 @@ def test_a_block_that_comes_again_is_looked_up_while_the_table_is_the_same():
         decoder.decode(b"\xbe" + literal(b"b", b"2"))
 
 
+def test_a_block_that_only_adds_to_the_table_is_looked_up_and_adds_again():
+    """Servers that have no table of their own write each answer so."""
+    decoder = Decoder(Http2Limits())
+    block = b"\x88" + literal(b"a", b"1", 0x40) + literal(b"b", b"2")
+    first = decoder.decode(block)
+    decoder.decode(literal(b"c", b"3", 0x40))
+    assert decoder.decode(block) is first
+    assert decode(decoder, b"\xbe\xbf\xc0") == [(b"a", b"1"), (b"c", b"3"), (b"a", b"1")]
+
+
+def test_a_literal_is_read_once_whoever_sends_it():
+    module.LITERALS.clear()
+    for first in (0x00, 0x40):
+        one, other = (Decoder(Http2Limits()).decode(b"\x82" + literal(b"a", b"1", first)) for _ in range(2))
+        assert one[1] is other[1] and one is not other
+    assert len(module.LITERALS) == 2
+
+
 @pytest.mark.parametrize(
     "block",
     [
-        literal(b"a", b"1", 0x40),  # adds to the table
+        literal(b"authorization", b"secret"),
+        literal(b"cookie", b"secret"),
+        literal(b"a", b"secret", 0x10),
+        literal(b"a", b"x" * 256),
+        literal(b"nam", b"e", 0x40) + b"\x7e\x05other",  # by a name of this connection's table
+    ],
+)
+def test_literals_that_are_not_remembered(block):
+    module.LITERALS.clear()
+    one, other = (Decoder(Http2Limits()).decode(block) for _ in range(2))
+    assert one[-1] is not other[-1] and one[-1].pair == other[-1].pair
+
+
+def test_remembered_literals_are_bounded():
+    module.LITERALS.clear()
+    decoder = Decoder(Http2Limits())
+    for number in range(3 * module.MOST_LITERALS):
+        decoder.decode(literal(b"a", b"%d" % number))
+        assert len(module.LITERALS) <= module.MOST_LITERALS
+
+
+def test_a_remembered_literal_keeps_to_the_limits():
+    block = literal(b"a", b"1" * 40, 0x40)
+    Decoder(Http2Limits()).decode(block)
+    decoder = Decoder(Http2Limits(head=100))
+    assert len(decoder.decode(block + block)) == 1 and decoder.excess is Reason.HTTP2_HEAD_TOO_LARGE
+    assert decode(decoder, b"\xbf") == [(b"a", b"1" * 40)], "it is in the table"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        literal(b"a", b"1", 0x40) + b"\xbe",  # adds to the table, and refers to it
         b"\x3f\xe1\x1f" + literal(b"a", b"1"),  # sets its size
         literal(b"authorization", b"secret", 0x10),
         literal(b"a", b"x" * 3000),

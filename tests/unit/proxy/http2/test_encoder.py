@@ -5,7 +5,7 @@ from __future__ import annotations
 from hpack import Decoder, NeverIndexedHeaderTuple
 
 from nodemesh.proxy.http2 import encoder as module
-from nodemesh.proxy.http2.encoder import REMEMBERED, REMEMBERED_VALUES, Encoder, integer
+from nodemesh.proxy.http2.encoder import INDEXED_VALUES, REMEMBERED, REMEMBERED_VALUES, Encoder, integer
 
 
 def read(decoder: Decoder, block: bytes) -> list[tuple[bytes, bytes]]:
@@ -40,6 +40,29 @@ def test_what_changes_with_each_message_is_not_indexed():
         assert read(decoder, encoder.encode(fields, ())) == fields
     assert len(decoder.header_table.dynamic_entries) == 0
     assert sum(name == b"x-anything" for name, _ in module.SEEN) <= REMEMBERED_VALUES
+
+
+def test_a_name_of_many_values_has_no_place_in_the_table():
+    """Each new entry would change all indices."""
+    module.forget()
+    encoder, decoder = Encoder(), Decoder()
+    for _ in range(3):
+        for number in range(INDEXED_VALUES + 1):
+            fields = [(b"x-many", b"%d" % number), (b"x-few", b"value")]
+            assert read(decoder, encoder.encode(fields, ())) == fields
+    assert [name for name, _ in decoder.header_table.dynamic_entries] == [b"x-few"]
+
+
+def test_what_was_written_is_written_again_until_the_table_changes():
+    encoder, decoder = Encoder(), Decoder()
+    kept = [(b"x-first", b"value"), (b":status", b"200"), (b"x-request-id", b"same")]
+    for number in range(6):
+        for fields in (kept, [*kept, (b"x-later-%d" % (number // 3), b"value")], kept):
+            assert read(decoder, encoder.encode(fields, ())) == fields
+    encoder.resize(40)
+    decoder.max_allowed_table_size = 40
+    for _ in range(3):
+        assert read(decoder, encoder.encode(kept, ())) == kept
 
 
 def test_secrets_are_never_indexed():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from nodemesh.proxy.http2 import field as module
 from nodemesh.proxy.http2.field import (
     AUTHORITY,
     CONTENT_LENGTH,
@@ -12,12 +11,12 @@ from nodemesh.proxy.http2.field import (
     DROPPED,
     HOST,
     MALFORMED,
-    MAX_SEEN,
     METHOD,
     PATH,
     PLAIN,
     PROTOCOL,
     SCHEME,
+    SEEN,
     STATUS,
     TE,
     Field,
@@ -97,9 +96,9 @@ def test_spaces_around_a_value_mean_nothing_but_count():
 
 
 def test_the_memory_of_names_is_bounded():
-    for number in range(3 * MAX_SEEN):
+    for number in range(3 * SEEN.limit):
         Field(b"x-%d" % number, b"")
-        assert len(module.SEEN) <= MAX_SEEN
+        assert len(SEEN.found) <= SEEN.limit
     Field(b"y" * 65, b"")
-    assert b"y" * 65 not in module.SEEN
+    assert b"y" * 65 not in SEEN.found
     assert Field(b"connection", b"close").kind == MALFORMED and Field(b"te", b"trailers").kind == TE

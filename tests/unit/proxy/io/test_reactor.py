@@ -98,6 +98,27 @@ def test_a_timer_s_message_is_sent_before_the_loop_waits_again(reactor):
     assert client.recv(9) == b"late"
 
 
+def test_who_is_prompted_is_so_once_before_the_loop_waits_again(reactor):
+    class Prompted(Ear):
+        def received(self, data: Buffer) -> None:
+            self.transport.prompt()
+            self.transport.prompt()
+            self.log.append("read")
+
+        def prompted(self) -> None:
+            self.log.append("prompted")
+            self.transport.send(b"said")
+
+    ears = Prompted(), Prompted()
+    clients = open_to(reactor, reactor.add_lane(), *ears)
+    for client in clients:
+        client.setblocking(False)
+        client.sendall(b"x")
+    turn_until(reactor, lambda: all(ear.log for ear in ears))
+    assert [ear.log for ear in ears] == [["read", "prompted"]] * 2
+    assert [client.recv(9) for client in clients] == [b"said"] * 2
+
+
 def test_a_paused_transport_hears_nothing_and_does_not_spin(reactor):
     ear = Ear()
     (client,) = open_to(reactor, reactor.add_lane(), ear)
@@ -188,6 +209,19 @@ def test_a_defect_costs_one_connection(reactor, caplog):
     ears = Broken(), Ear()
     first, second = open_to(reactor, reactor.add_lane(), *ears)
     first.sendall(b"x")
+    second.sendall(b"y")
+    turn_until(reactor, lambda: ears[1].data == b"y" and ears[0].log)
+    assert ears[0].log == ["lost ECONNABORTED"] and "ZeroDivisionError" in caplog.text
+
+
+def test_a_defect_in_what_is_prompted_costs_one_connection(reactor, caplog):
+    class Broken(Ear):
+        def prompted(self) -> None:
+            raise ZeroDivisionError
+
+    ears = Broken(), Ear()
+    _, second = open_to(reactor, reactor.add_lane(), *ears)
+    ears[0].transport.prompt()
     second.sendall(b"y")
     turn_until(reactor, lambda: ears[1].data == b"y" and ears[0].log)
     assert ears[0].log == ["lost ECONNABORTED"] and "ZeroDivisionError" in caplog.text

@@ -61,9 +61,9 @@ class Pair:
 
 @pytest.fixture
 def reactor():
-    """One whose streams never rest."""
+    """One whose streams are never left alone."""
     reactor = Reactor(Platform())
-    reactor.loop.lanes.rest.soon = 0.0
+    reactor.loop.lanes.lull.soon = 0.0
     return reactor
 
 
@@ -79,11 +79,11 @@ def pair(reactor, lane):
 
 def rest_from_now_on(reactor: Reactor) -> None:
     """As soon as streams have been read, until `wake`."""
-    reactor.loop.lanes.rest.soon = reactor.loop.lanes.rest.gather = NEVER
+    reactor.loop.lanes.lull.soon = reactor.loop.lanes.lull.gather = NEVER
 
 
 def wake(reactor: Reactor) -> None:
-    reactor.loop.lanes.rest.until = time.monotonic()
+    reactor.loop.lanes.lull.until = time.monotonic()
 
 
 def test_a_stream_is_left_alone_for_a_moment_after_each_reading(reactor, pair):
@@ -106,21 +106,21 @@ def test_the_pod_s_other_sockets_do_not_rest(reactor, lane, pair):
     rest_from_now_on(reactor)
     pair.say(0, b"before")
     Pair(reactor, lane).say(0, b"other")
-    assert reactor.loop.lanes.rest.until
+    assert reactor.loop.lanes.lull.until
 
 
 def test_the_wait_is_over_when_the_rest_is(reactor, pair):
     """Even if nothing else happens."""
     pair.stream()
     rest_from_now_on(reactor)
-    reactor.loop.lanes.rest.gather = 0.01
+    reactor.loop.lanes.lull.gather = 0.01
     for _ in range(3):
         pair.say(0, b"more")
 
 
 def test_what_comes_seldom_is_not_kept_waiting(reactor, pair):
     pair.stream()
-    assert reactor.loop.lanes.streaming and not reactor.loop.lanes.rest.until
+    assert reactor.loop.lanes.streaming and not reactor.loop.lanes.lull.until
 
 
 def test_without_an_answer_a_megabyte_is_a_stream_and_less_is_none(reactor, pair):
@@ -140,13 +140,13 @@ def test_an_answer_ends_a_stream(reactor, pair):
     rest_from_now_on(reactor)
     pair.say(0, b"request")
     pair.say(0, b"another")
-    assert not reactor.loop.lanes.rest.until
+    assert not reactor.loop.lanes.lull.until
 
 
 def test_a_stream_s_end_is_told(reactor, pair):
     pair.stream()
     rest_from_now_on(reactor)
-    reactor.loop.lanes.rest.gather = 0.001
+    reactor.loop.lanes.lull.gather = 0.001
     pair.ends[0].shutdown(socket.SHUT_WR)
     turn_until(reactor, lambda: pair.halves[0].over)
     assert pair.ends[1].recv(1) == b""
@@ -161,7 +161,7 @@ def test_more_streams_than_a_quantum_do_not_rest_before_each_was_read(reactor, l
     before = [pair.came() for pair in pairs]
     for pair in pairs:
         pair.ends[0].sendall(b"x")
-    turn_until(reactor, lambda: reactor.loop.lanes.rest.until)
+    turn_until(reactor, lambda: reactor.loop.lanes.lull.until)
     assert [pair.came() for pair in pairs] == [came + 1 for came in before]
 
 
@@ -174,12 +174,12 @@ def test_a_pod_may_go_while_its_streams_rest(reactor, lane, pair):
         half.transport.close()
     reactor.turn()
     assert (
-        lane not in reactor.loop.lanes.known and not reactor.loop.lanes.streaming and not reactor.loop.lanes.rest.until
+        lane not in reactor.loop.lanes.known and not reactor.loop.lanes.streaming and not reactor.loop.lanes.lull.until
     )
 
 
 def test_nothing_is_lost_with_rests_as_long_as_a_worker_s(reactor, pair):
-    reactor.loop.lanes.rest.soon, rested, size = NEVER, False, 8 << 20
+    reactor.loop.lanes.lull.soon, rested, size = NEVER, False, 8 << 20
     writer = threading.Thread(target=lambda: [pair.ends[0].sendall(PIECE) for _ in range(size // len(PIECE))])
     writer.start()
     left = size
@@ -188,7 +188,7 @@ def test_nothing_is_lost_with_rests_as_long_as_a_worker_s(reactor, pair):
     while left:
         assert time.monotonic() < end
         reactor.turn()
-        rested = rested or reactor.loop.lanes.rest.until > 0.0
+        rested = rested or reactor.loop.lanes.lull.until > 0.0
         try:
             left -= len(pair.ends[1].recv(1 << 20))
         except BlockingIOError:

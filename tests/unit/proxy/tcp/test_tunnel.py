@@ -46,7 +46,7 @@ class Tunnelled:
         self.transport = TunnelTransport(self.heard, Tunnel(target=b"db.example:5432", post=post))
         lower = MemoryTransport(self.events, Lower(self.transport), Gate({}, Account()), False)
         self.transport.attach(lower)
-        self.lower, self.proxy = lower, lower.peer
+        self.lower, self.proxy = lower, lower.far_end
 
     def run(self):
         while self.events:

@@ -31,6 +31,11 @@ function Bar({ frame, view, set, onTab }) {
   return (
     <header>
       <h1>nodemesh</h1>
+      {frame?.agents.length + frame?.silent.length > 1 && (
+        <span class="nodes quiet" title={frame.agents.join("\n")}>
+          {frame.silent.length ? `${frame.agents.length} of ${frame.agents.length + frame.silent.length}` : frame.agents.length} nodes
+        </span>
+      )}
       <nav>
         {TABS.map((tab) => (
           <button key={tab} type="button" data-tab={tab} class={view.tab === tab ? "on" : ""} onClick={() => onTab(tab)}>
@@ -39,7 +44,7 @@ function Bar({ frame, view, set, onTab }) {
           </button>
         ))}
       </nav>
-      <div class="choices">
+      {(view.tab === "graph" || view.tab === "edges") && <div class="choices">
         <select aria-label="namespace" value={view.namespace} onChange={(event) => set({ namespace: event.target.value, open: "" })}>
           <option value="">all namespaces</option>
           {frame?.namespaces.map((name) => <option key={name} value={name}>{name}</option>)}
@@ -59,7 +64,7 @@ function Bar({ frame, view, set, onTab }) {
           <input type="range" min="-900" max="0" step="15" aria-label="step back" value={-view.back} onInput={(event) => set({ back: -Number(event.target.value), paused: false })} />
           {view.back ? `${view.back >= 60 ? `${Math.round(view.back / 60)} min` : `${view.back} s`} ago` : "now"}
         </label>
-      </div>
+      </div>}
     </header>
   );
 }
@@ -120,6 +125,12 @@ function App() {
     <div class="app" data-tab={view.tab}>
       <Bar frame={frame} view={view} set={set} onTab={(tab) => set({ tab })} />
       {error && <p class="error banner">{error}</p>}
+      {frame.silent.length > 0 && (
+        <p class="warn banner silent">
+          Not heard, so that calls of these nodes' pods are missing: {frame.silent.slice(0, 5).map((each) => `${each.node} (${each.why})`).join(", ")}
+          {frame.silent.length > 5 && ` and ${frame.silent.length - 5} more`}
+        </p>
+      )}
       <main>
         {isGraph && (
           <div class="stage">

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..registry.sources.api import Api
+from .api import Api
 
 PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
 
@@ -21,7 +21,7 @@ REMEMBERED = 20_000
 #: Reviews under way at a time for one address, and seconds that its place is taken by a bad one: the API server is not
 #: asked as often as anybody likes to make tokens up. Agents ask once a minute.
 AT_ONCE = 2
-REST = 1.0
+PAUSE = 1.0
 
 #: Requests that wait for their address's turn. More are refused.
 WAITING = 32
@@ -97,7 +97,7 @@ class Reviews:
                 known = self._known(key)  # another request's review, meanwhile
                 found = known or await self._review(key, token)
                 if not found.user:
-                    await asyncio.sleep(REST)
+                    await asyncio.sleep(PAUSE)
                 return found
         finally:
             turns.asked -= 1
