@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import sys
 
@@ -15,6 +16,9 @@ from .options import RunOptions, StartError
 from .status import RunningNode
 from .store import StoreClient
 from .supervisor import HOPELESS
+
+#: The collector's thresholds: a cluster's objects are made by the hundred thousand, and are no garbage.
+COLLECTOR = (50_000, 20, 100)
 
 
 async def run(options: RunOptions, store_fd: int, workers_fd: int, first: bool) -> None:
@@ -30,6 +34,7 @@ def main(arguments: list[str]) -> int:
     options = msgspec.json.decode(arguments[0], type=RunOptions)
     setup("control", json=options.log_json)
     Allocator().keep_apart()
+    gc.set_threshold(*COLLECTOR)
     try:
         asyncio.run(run(options, int(arguments[1]), int(arguments[2]), "first" in arguments[3:]))
     except StartError as error:
