@@ -13,7 +13,6 @@ from functools import partial
 
 from ..admin.http import serve
 from ..admin.state import AdminNode
-from ..config.problems import Severity
 from ..proxy.io.memory import Allocator
 from ..proxy.messages import Message
 from ..registry.assemble import ObjectKey
@@ -46,11 +45,12 @@ from .materials import MaterialSource, Secrets, only
 from .operator import Operator
 from .options import Ebpf, RunOptions
 from .past import Past
+from .problems import tell_new, why_refused
 from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
 from .resolve import Addresses, Resolver
-from .review import Review, why_not_in_force
+from .review import Review
 from .route_facts import StatusJudge
 from .routestatus import WantedStatus
 from .shadow import ShadowControl
@@ -60,9 +60,6 @@ log = Log("control")
 
 #: Seconds between looks at the configuration's files.
 CONFIG_INTERVAL = 0.25
-
-#: New findings in the configuration that are logged one by one.
-PROBLEMS_LOGGED = 20
 
 
 class Control:
@@ -116,8 +113,6 @@ class Control:
         if self.cluster is not None:
             self.cluster.source.on_leaving = self.foresight.leaves
         self._first = first
-        self._allocator = Allocator()
-        self._allocator.keep_apart()
         self._store = store
         self._stop = asyncio.Event()
         self._ready = False
@@ -189,7 +184,7 @@ class Control:
         # What a big cluster's first state consists of lives long: looking through it for garbage takes half a second.
         gc.collect()
         gc.freeze()
-        self._allocator.let_go()
+        Allocator().let_go()
 
     def _follow(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Follow the sources."""
@@ -210,10 +205,8 @@ class Control:
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
             self.cluster.source.held_back = dict(self.registry.staging.problems)
-        self.error = why_not_in_force(problems)
-        for problem in [problem for problem in problems if problem not in known][:PROBLEMS_LOGGED]:
-            say = log.error if problem.severity is Severity.ERROR else log.warning
-            say(problem.message, at=problem.location, field=problem.path)
+        self.error = why_refused(problems)
+        tell_new(log, problems, known)
 
     async def _follow_cluster(self, cluster: FollowedCluster) -> None:
         """Wait for the cluster's first state, put it in force, then follow it and the files."""

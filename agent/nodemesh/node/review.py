@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ..config.problems import Problem, Severity
 from ..registry.snapshot import Snapshot
@@ -88,12 +88,3 @@ class Review:
 def _lint(snapshot: Snapshot, tables: Tables) -> tuple[tuple[Problem, ...], float]:
     began = time.thread_time()
     return lint(snapshot, tables, live=True), time.thread_time() - began
-
-
-def why_not_in_force(problems: Sequence[Problem]) -> str:
-    """What is refused, in one sentence; empty where all is in force."""
-    refused = [problem for problem in problems if problem.refused]
-    if not refused:
-        return ""
-    first, count = refused[0], "" if len(refused) == 1 else f" (and {len(refused) - 1} more)"
-    return f"{first.location}: {first.message}{count}; what was good before stays in force"

@@ -19,10 +19,10 @@ from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .podindex import PodIndex
 from .services import Backends, distribution_of, service_of
 from .site import Site, site_of
+from .slices import slice_service, targets_of
 from .snapshot import Namespace, Service, Workload
 from .workloads import workload_of_entry, workload_of_pod
 
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 #: Objects that stand in no namespace.
 CLUSTER_SCOPED = frozenset({"Namespace", "Node", "GatewayClass", "XMesh"})
 #: The kinds that services, workloads and the site are made of, by name, and those that are looked up by name alone; no
@@ -180,8 +180,9 @@ class Assembler:
             for target, addresses in targets_of(after).items():
                 held = self._references.get(target, ())
                 self._references[target] = (*held, Reference(source, key.name, addresses))
-        for target in unnamed - self._references.keys():
-            self._gone.pop(target, None)
+        for target in unnamed:
+            if target not in self._references:
+                self._gone.pop(target, None)
 
     def _lacks_address(self, key: ObjectKey) -> bool:
         """Whether it is a pod of which only the metadata is known."""
@@ -379,19 +380,6 @@ def addresses_of(references: tuple[Reference, ...]) -> tuple[str, ...]:
     if len(references) == 1:
         return references[0].addresses
     return tuple(dict.fromkeys(address for ref in references for address in ref.addresses))
-
-
-def slice_service(item: Object[Any]) -> tuple[str, str]:
-    return item.meta.namespace, item.meta.labels.get(SERVICE_NAME_LABEL, "")
-
-
-def targets_of(piece: Object[Any]) -> dict[str, tuple[str, ...]]:
-    """The workloads that a slice's endpoints are, as `namespace/name`, with their addresses in it."""
-    return {
-        intern(f"{entry.target_ref.namespace or piece.meta.namespace}/{entry.target_ref.name}"): entry.addresses
-        for entry in piece.spec.endpoints
-        if entry.target_ref.name
-    }
 
 
 def pod_key(workload: str) -> ObjectKey:

@@ -25,7 +25,8 @@ from ...config.load import load_object
 from ...config.meta import Location, Meta, Object
 from ...config.problems import Problem
 from ...config.written import TOOLS
-from ..assemble import CLUSTER_SCOPED, SERVICE_NAME_LABEL, ObjectKey
+from ..assemble import CLUSTER_SCOPED, ObjectKey
+from ..slices import SERVICE_NAME_LABEL
 from .resources import Resource
 from .watch import JsonDecoder, ObjectHead, decode_object
 
