@@ -197,6 +197,7 @@ def test_each_of_four_rules_has_its_picture_and_a_click_says_why(shop, tmp_path)
                     await tab.picture(tmp_path / "explained.png")
                     await tab.click(".panel .close")
             assert await tab.run("document.querySelector('.nodes').textContent.trim()") == "2 nodes"
+            assert await tab.run("document.querySelector('.command').textContent") == "nodemesh top --kubernetes"
             assert await tab.run(SMALL) == []
             assert not tab.errors
 

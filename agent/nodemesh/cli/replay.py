@@ -103,7 +103,7 @@ def differing_of(each: Replayed) -> Differing:
         new=dict(contrast.new.told),
         old_rule=contrast.old.rule,
         new_rule=contrast.new.rule,
-        example=f"{head.method} {head.url}",
+        example=f"{head.method} {head.url}".strip(),
         client=f"{head.client.namespace}/{head.client.name}",
         doubt=f"{each.unsure:,} of them unsure" if each.unsure else "",
     )

@@ -91,11 +91,12 @@ def run(
 
     kubernetes = kubernetes or bool(kubeconfig)
     _check_combination(
-        bool(config), kubernetes, remotes=bool(remote) or remote_secrets, gateway=bool(gateway),
-        gateway_listen=bool(gateway_listen),
+        bool(config), kubernetes, gateway=bool(gateway), gateway_listen=bool(gateway_listen),
+        of_kubernetes={
+            "--remote": bool(remote), "--remote-secrets": remote_secrets, "--relay": bool(relay),
+            "--peers": bool(peers), "--startup-taint": startup_taint,
+        },
     )  # fmt: skip
-    if not kubernetes:
-        _check_alone(relay, startup_taint, peers)
     try:
         options = asked.RunOptions(
             config=config,
@@ -137,22 +138,15 @@ def run(
     sys.exit(status)
 
 
-def _check_alone(relay: str, startup_taint: bool, peers: str) -> None:
-    """Which options need a cluster. Raises UsageError."""
-    if relay:
-        raise click.UsageError("--relay stands before the API server of --kubernetes; give that, too")
-    if startup_taint:
-        raise click.UsageError("--startup-taint is of a node of --kubernetes; give that, too")
-    if peers:
-        raise click.UsageError("--peers are found by the API server of --kubernetes; give that, too")
-
-
-def _check_combination(config: bool, kubernetes: bool, *, remotes: bool, gateway: bool, gateway_listen: bool) -> None:
+def _check_combination(
+    config: bool, kubernetes: bool, *, gateway: bool, gateway_listen: bool, of_kubernetes: dict[str, bool]
+) -> None:
     """Which options are given, and need others. Raises UsageError."""
     if not config and not kubernetes:
         raise click.UsageError("give --config PATH, a file or folder of Kubernetes YAML, or --kubernetes")
-    if remotes and not kubernetes:
-        raise click.UsageError("--remote and --remote-secrets add clusters to the one of --kubernetes; give that, too")
+    for option, given in of_kubernetes.items():
+        if given and not kubernetes:
+            raise click.UsageError(f"{option} is for an agent that follows a cluster; give --kubernetes, too")
     if gateway != gateway_listen:
         raise click.UsageError(
             "--gateway K=V and --gateway-listen PORT=ADDR or ADDR belong together: who serves, and where"

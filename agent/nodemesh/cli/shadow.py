@@ -106,7 +106,7 @@ def text_of(found: Any, explained: bool) -> Iterator[str]:
 def differing_of(row: Any) -> Differing:
     example = client = doubt = ""
     for sample in row["samples"][-1:]:
-        example, client = f"{sample['method']} {sample['url']}", sample["client"]
+        example, client = f"{sample['method']} {sample['url']}".strip(), sample["client"]
         if sample["unsure"]:
             doubt = f"whose {', '.join(sample['unsure'])} is looked at and not kept"
     return Differing(

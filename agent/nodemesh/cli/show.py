@@ -16,6 +16,9 @@ from .tables import everywhere, show_answer, show_options, table_of
 #: Causes of the newest tables that `status` names.
 CAUSES = 3
 
+#: Seconds before a certificate's end in which `status` speaks of it: thirty days.
+SOON = 30 * 86400.0
+
 
 def _ago(seconds: float) -> str:
     """Since a time, in the two biggest units: `4d2h`, `3m20s`; empty for never."""
@@ -30,10 +33,29 @@ def _ago(seconds: float) -> str:
     return "".join(words[:2])
 
 
+def _until(end: float | None) -> str:
+    """How long until then, as `_ago`."""
+    if end is None:
+        return ""
+    return _ago(2 * time.time() - end) if end > time.time() else "the past"
+
+
+def _ends_soon(end: float | None) -> bool:
+    return end is not None and end < time.time() + SOON
+
+
 def _causes(causes: list[str]) -> str:
     """Some of them; `nodemesh history` has more."""
     more = len(causes) - CAUSES
     return "; ".join(causes[:CAUSES] + [f"{more} more"] * (more > 0)) or "-"
+
+
+def _rollout(row: Any) -> str:
+    """How a staged change stands, with this node's canaries."""
+    since = f" since {_ago(row['since'])}" if row["since"] else ""
+    why = f", {row['why']}" if row["why"] else ""
+    here = f"; {row['failures_here']} of {row['requests_here']} requests failed here" if row["requests_here"] else ""
+    return f"{row['object']}: {row['phase']}{since}{why}{here}"
 
 
 @click.command()
@@ -71,11 +93,13 @@ def _status(found: Any, wide: bool) -> None:
         *(("cannot be served", line) for line in found.get("pods_not_served", ())),
         ("DNS", f"of {found['dns']['pods']} pods; dnsCapture is {'on' if found['dns']['capture'] else 'off'}"),
     ]
+    lines += [("rollout", _rollout(row)) for row in found["rollouts"]]
     if found["config"]["error"]:
         lines.append(("config NOT in force", found["config"]["error"]))
     for row in found["certificates"]:
-        if row["error"]:
-            lines.append(("certificates", f"{row['used_by']}, {row['field']} ({row['at']}): {row['error']}"))
+        why = row["error"] or (f"ends in {_until(row['ends'])}" if _ends_soon(row["ends"]) else "")
+        if why:
+            lines.append(("certificates", f"{row['used_by']}, {row['field']} ({row['at']}): {why}"))
     for what, names in found["kernel"].items():
         if names:
             lines.append((what.replace("_", " "), ", ".join(names)))
@@ -92,6 +116,14 @@ def _status(found: Any, wide: bool) -> None:
         for worker in found["workers"]
     ]
     print_table(["WORKER", "PID", "TABLES", "RESTARTS", below("ERROR")], rows, "no worker is connected", wide)
+    if wide and found["certificates"]:
+        click.echo()
+        rows = [
+            [row["used_by"], row["field"], ", ".join((*row["secrets"], *row["files"])), _until(row["ends"]),
+             row["error"]]
+            for row in found["certificates"]
+        ]  # fmt: skip
+        print_table(["CERTIFICATES USED BY", "FIELD", "FROM", "END IN", "ERROR"], rows, "", wide)
     cluster = found["cluster"] or {}
     if cluster.get("remotes"):
         click.echo()

@@ -51,7 +51,7 @@ class Collector:
             try:
                 self.totals.restore(read_memfd(store.kept[TOTALS].fd), time.monotonic())
             except msgspec.DecodeError as error:
-                log.error("numbers begin anew, those kept are of another version", error=error)
+                log.error("numbers begin again, those kept are of another version", error=error)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -82,6 +82,11 @@ class Collector:
             self.totals.expire(now - self._expiry())
             if self._keep():
                 self._kept = {key: self.totals.kept(key) for key in answers}
+
+    async def canaries(self) -> dict[str, tuple[int, int]]:
+        """What was counted of rollouts' canaries until now."""
+        await self.collect()
+        return self.totals.canaries
 
     def _tell_bypasses(self) -> None:
         """Once for each port and what is spoken there; the metric and `nodemesh services` go on counting."""

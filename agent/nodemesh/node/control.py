@@ -13,7 +13,6 @@ from functools import partial
 
 from ..admin.http import serve
 from ..admin.state import AdminNode
-from ..config.problems import Severity
 from ..proxy.io.memory import Allocator
 from ..proxy.messages import Message
 from ..registry.assemble import ObjectKey
@@ -32,6 +31,7 @@ from .dialled import Dialled
 from .enrol import Failing
 from .exporter import Exporter
 from .exposed import ExposedListeners
+from .first_load import check_first
 from .fleet import Fleet, WorkerLink
 from .foresight import Foresight
 from .gatewayports import GatewayPorts
@@ -43,7 +43,8 @@ from .managed import wanted_objects
 from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
 from .operator import Operator
-from .options import Ebpf, RunOptions, StartError
+from .options import Ebpf, RunOptions
+from .past import Past
 from .problems import tell_new, why_refused
 from .propagation import Propagation
 from .publish import Publisher
@@ -74,7 +75,8 @@ class Control:
         if options.kubernetes:
             self.cluster = FollowedCluster(
                 options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
-                lambda: self.snapshot, lambda: not self.missing(),
+                lambda: self.snapshot, lambda: not self.missing(), lambda: self.registry.staging,
+                lambda: self.collector.canaries(),
             )  # fmt: skip
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
@@ -96,6 +98,7 @@ class Control:
         self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
         self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
+        self.past = Past()
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
@@ -165,23 +168,10 @@ class Control:
     # the configuration
 
     def _first_load(self) -> None:
-        """Raises StartError where there is nothing but errors, or anything broken at the agent's first start that its
-        user does not want to go on with. A control process that is started again goes on: the workers serve."""
+        """Raises StartError. A control process that is started again goes on with what is good: the workers serve."""
         changes = self.source.scan()
         self._take(FILES, changes if changes is not None else SourceChanges((), (), ()))
-        snapshot = self.snapshot
-        errors = [problem for problem in snapshot.problems if problem.severity is Severity.ERROR]
-        if errors and not snapshot.services and not snapshot.workloads and not snapshot.virtual_services:
-            raise StartError(
-                f"the configuration has nothing but errors ({len(errors)} in all); the first is at "
-                f"{errors[0].location}: {errors[0].message}"
-            )
-        refused = [problem for problem in snapshot.problems if problem.refused]
-        if refused and self._first and not self.options.keep_going:
-            raise StartError(
-                f"{refused[0].location}: {refused[0].message} ({len(refused)} in all); mend it, or start by what is "
-                "good in the configuration, with --keep-going"
-            )
+        check_first(self.snapshot, strict=self._first and not self.options.keep_going)
 
     def _begin(self) -> None:
         """Put the first snapshot in force, and take over or remove what an earlier process left."""
@@ -214,6 +204,7 @@ class Control:
             self.foresight.see(workloads, changes.changed)
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
+            self.cluster.source.held_back = dict(self.registry.staging.problems)
         self.error = why_refused(problems)
         tell_new(log, problems, known)
 
@@ -284,7 +275,8 @@ class Control:
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
         self.shadow.follow()
-        self.propagation.published(tables.version, tables.causes, time.time())
+        objects = self.past.add(tables.version, self.registry.take_edits())
+        self.propagation.published(tables.version, tables.causes, time.time(), objects)
         self.review.due()
         self.resolver.want(snapshot)
         if self.dialled.see(snapshot):

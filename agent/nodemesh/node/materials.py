@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..config.core import CredentialSpec
 from ..config.credential import described
 from ..proxy.messages import SetMaterials
 from ..proxy.tls.certificates import Certificates
+from ..proxy.tls.expiry import first_end
 from ..proxy.tls.materials import KEYS, Materials, pack
 from .channel import memfd
 from .credentials import Use
@@ -98,11 +99,34 @@ class MaterialSource:
                 self._announce(message, fds)
         self._judge()
 
+    def end_of(self, use: Use) -> float | None:
+        """When the first of the certificates that are used there ends, in seconds since the epoch."""
+        texts = [self.materials.files.get(path, b"") for path in use.paths]
+        for key in (*use.secrets, *use.beside):
+            texts += self.materials.secrets.get(key, {}).values()
+        return first_end(texts)
+
     def replay(self) -> Iterator[tuple[SetMaterials, tuple[int]]]:
         """What a worker is told."""
         fd = memfd("nodemesh-materials", pack(self.materials))
         yield SetMaterials(), (fd,)
         os.close(fd)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each place in a rule that names certificates which this node's workloads use; nothing of what is in them."""
+        faults = {fault.use: fault.why for fault in self.faults}
+        return [
+            {
+                "used_by": str(use.holder),
+                "field": use.path,
+                "at": str(use.location),
+                "secrets": list(use.secrets),
+                "files": list(use.paths),
+                "ends": self.end_of(use),
+                "error": faults.get(use, ""),
+            }
+            for use in self.uses
+        ]
 
     def _judge(self) -> None:
         """Find what is wrong and say it once. Files are replaced one after the other: what is wrong with them only

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from ..admin.state import PodRow
 from ..config.meshconfig import MetricsReporter
 from ..config.problems import Problem, Severity
-from ..proxy.tls.expiry import first_end
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Snapshot
 from ..telemetry.exposition import MetricsPage, render
@@ -112,16 +111,8 @@ def _upstreams(control: Control) -> list[GroupGauges]:
 
 def _expiry(control: Control) -> list[tuple[ObjectKey, str, float]]:
     """When the first certificate of each place in a rule ends."""
-    source = control.materials
-    found = []
-    for use in source.uses:
-        texts = [source.materials.files.get(path, b"") for path in use.paths]
-        for key in (*use.secrets, *use.beside):
-            texts += source.materials.secrets.get(key, {}).values()
-        end = first_end(texts)
-        if end is not None:
-            found.append((use.holder, use.path, end))
-    return found
+    ends = ((use, control.materials.end_of(use)) for use in control.materials.uses)
+    return [(use.holder, use.path, end) for use, end in ends if end is not None]
 
 
 def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:

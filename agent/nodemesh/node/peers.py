@@ -26,6 +26,9 @@ MOST = 512
 #: Bytes of an answer.
 LONGEST = 4 * 2**20
 
+#: Different questions that are under way, or whose answers hold.
+QUESTIONS = 64
+
 #: Seconds for which an answer holds: several pages are as cheap as one.
 FRESH = 0.9
 
@@ -76,6 +79,9 @@ class Peers:
         question, now = (path, tuple(query)), time.monotonic()
         for known in [known for known, (until, task) in self._kept.items() if until < now and task.done()]:
             del self._kept[known]
+        if question not in self._kept and len(self._kept) >= QUESTIONS:
+            busy = f"{QUESTIONS} other questions are under way; ask again in a moment"
+            return Heard((), tuple(Unheard(node=peer.node, why=busy) for peer in self if peer.node != self._node))
         until, task = self._kept.get(question, (0.0, None))
         if task is None or (until < now and task.done()):
             task = asyncio.ensure_future(self._ask(path, query))

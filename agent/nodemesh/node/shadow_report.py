@@ -90,7 +90,7 @@ def sample_of(head: KeptHead, live: Views, candidate: Views, explained: bool) ->
 def explained_head(views: Views, head: KeptHead) -> dict[str, Any] | None:
     headers = [("host", head.authority), *head.headers.items()]
     try:
-        answer = explain(views, head.client, head.method, head.url, headers, head.sni)
+        answer = explain(views, head.client, head.method or "GET", head.url, headers, head.sni)
     except QuestionError:
         return None  # what a client may send, and nobody may ask: a blank in its target, say
     return msgspec.json.decode(msgspec.json.encode(answer), type=dict[str, Any])

@@ -113,7 +113,7 @@ class Supervisor:
             if number in (signal.SIGTERM, signal.SIGINT):
                 if self.state is not AgentState.STOPPING:
                     self._enter(AgentState.STOPPING)
-            elif number == signal.SIGHUP:  # log rotation: the workers open the access log anew
+            elif number == signal.SIGHUP:  # log rotation: the workers open the access log again
                 for worker in self.workers:
                     worker.signal(signal.SIGHUP)
 

@@ -46,8 +46,8 @@ class Descriptor(StrEnum):
 
 
 class AddListener(Message, frozen=True, kw_only=True):
-    """A listener to accept from, for what `role` says. fds: as `descriptors` names them. `client` is whom its
-    connections are of. OUTBOUND has one socket; with `destination` it is a plain listener (`--expose`), and every
+    """A listener to accept from, for what `role` says. fds: as `descriptors` names them. `client` is the workload that
+    its connections count as. OUTBOUND has one socket; with `destination` it is a plain listener (`--expose`), and every
     connection counts as one to that (host, port). GATEWAY has one, too, for the server port `gateway_port`. DNS has as
     many UDP sockets as `dns` has slots."""
 

@@ -14,7 +14,7 @@ from .accept.sources import Sources
 from .outlet import Outlet
 from .peer import Attested, ClientPeer
 from .shared import Shared
-from .tap import PodTap
+from .tap import ConnectionPlace, PodTap
 from .transport import Handler
 
 
@@ -89,8 +89,29 @@ class Pod:
     def decide_tls(self, frontend: Frontend | None, name: str, address: str = "") -> Decision:
         """What is to become of a TLS connection for that server name; `address` was dialled."""
         if frontend is None:
-            return self.view.tls_gateway(self.gateway_port, name)
-        return self.view.tls(frontend, name, address)
+            decision = self.view.tls_gateway(self.gateway_port, name)
+        else:
+            decision = self.view.tls(frontend, name, address)
+        self._tell(frontend, address, name, decision, tls=True)
+        return decision
+
+    def decide_tcp(self, frontend: Frontend | None, address: str, name: str = "") -> Decision:
+        """What is to become of a connection in plain; `name` is the server name of TLS that ended at a gateway."""
+        if frontend is None:
+            decision = self.view.tcp_gateway(self.gateway_port, name)
+        else:
+            decision = self.view.tcp(frontend, address)
+        self._tell(frontend, address, name, decision, tls=False)
+        return decision
+
+    def _tell(self, frontend: Frontend | None, address: str, name: str, decision: Decision, *, tls: bool) -> None:
+        """Have those who look on see a connection."""
+        for tap in self.taps:
+            if frontend is None:
+                place = ConnectionPlace("", self.gateway_port, tls)
+            else:
+                place = ConnectionPlace(address, frontend.port, tls)
+            tap.connection(frontend, place, name, decision)
 
     def forget(self, connection: Handler) -> None:
         """A connection is closed."""
@@ -111,5 +132,5 @@ class Pod:
 
 
 def peer_of(client: Client) -> ClientPeer:
-    """Whom the connections of a listener are of."""
+    """The peer that a listener's connections are of, unless they bring one."""
     return ClientPeer(client, Attested.ADDRESS if client.gateway else Attested.LISTENER)

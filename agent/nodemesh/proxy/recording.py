@@ -7,17 +7,17 @@ from typing import Final
 from ..routing.client import Client
 from ..routing.decision import Decision
 from ..routing.frontend import Frontend
-from ..routing.heads import KeptHead
+from ..routing.heads import TCP, TLS, KeptHead
 from ..routing.match import VirtualHost
 from ..routing.request import Request
 from ..routing.view import View
-from ..telemetry.redaction import Redaction
+from ..telemetry.redaction import Redaction, connection_head
 from .clock import Clock
-from .tap import Onlooker, PodTap, Tap
+from .tap import ConnectionPlace, Onlooker, PodTap, Tap
 
 #: Heads that wait to be fetched, and characters of their fields; what comes beyond is lost, and counted.
 WAITING: Final = 4096
-WAITING_TEXT: Final = 8 * 1024 * 1024
+WAITING_TEXT = 8 * 1024 * 1024
 
 
 class HeadsTap(Tap):
@@ -45,6 +45,17 @@ class HeadsTap(Tap):
         head = self._redaction.head(request, client, self._clock.time(), host, service, port, sni, gateway)
         self._heads.append(head)
         self._text += sum(map(len, head.headers.values())) + len(head.path) + len(head.query)
+
+    def keep_connection(self, client: Client, frontend: Frontend | None, dialled: ConnectionPlace, name: str) -> None:
+        """Keep what a connection without HTTP has instead of a head."""
+        if len(self._heads) >= min(WAITING, self._most):
+            self.lost += 1
+            return
+        service = frontend.service.host if frontend is not None and frontend.service is not None else ""
+        port = frontend.logical_port if frontend is not None else dialled.port
+        scheme = TLS if dialled.tls else TCP
+        now = self._clock.time()
+        self._heads.append(connection_head(client, now, dialled.address, service, port, name, scheme, frontend is None))
 
     def take(self) -> tuple[list[KeptHead], int]:
         """What has come since the last time, and how many were lost."""
@@ -83,3 +94,6 @@ class PodHeads(PodTap):
 
     def gateway(self, port: int, name: str, request: Request, decision: Decision) -> None:
         self._tap.keep(request, self._client, "", "", port, name, gateway=True)
+
+    def connection(self, frontend: Frontend | None, dialled: ConnectionPlace, name: str, decision: Decision) -> None:
+        self._tap.keep_connection(self._client, frontend, dialled, name)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..bounded import Bounded
 from ..routing.client import Client
 from ..routing.decision import Decision
 from ..routing.diff.sides import Contraster, decide
 from ..routing.diff.spots import Rules, http_rules
 from ..routing.frontend import Frontend
-from ..routing.heads import gateway_place, place_of
+from ..routing.heads import TCP, TLS, decide_connection, gateway_place, place_of
 from ..routing.match import VirtualHost
 from ..routing.request import Request
 from ..routing.tables import Tables
 from ..routing.view import View
 from ..routing.views import Views
 from ..telemetry.disagreement import SAMPLES, Disagreement, ShadowCounts
-from ..telemetry.redaction import Redaction
+from ..telemetry.redaction import Redaction, connection_head
 from .clock import Clock
-from .tap import Onlooker, PodTap, Tap
+from .tap import ConnectionPlace, Onlooker, PodTap, Tap
 
 #: Disagreements that are told apart. More are counted, and not told.
 MOST: Final = 256
@@ -27,7 +28,7 @@ MOST: Final = 256
 SAMPLE: Final = 4096
 
 #: Pairs of decisions, and authorities, that are remembered for one place: the latter come from clients.
-REMEMBERED: Final = 4096
+REMEMBERED = 4096
 
 
 class Tally:
@@ -93,17 +94,20 @@ class PlaceShadow(Onlooker):
         host: str,
         port: int,
         frontend: Frontend | None,
+        scheme: str = "",
     ) -> None:
+        """`scheme` where it is about connections without HTTP."""
         self._tally = tally
         self._contraster = contraster
         self._client = client
         self._rules = rules
         self._host = host
         self._port = port
+        self._scheme = scheme
         service = frontend.service if frontend is not None else None
         self._service = service.host if service is not None else ""
         self._home = service.namespace if service is not None else ""
-        self._known: dict[tuple[int, int], DecisionPair] = {}
+        self._known: Bounded[tuple[int, int], DecisionPair] = Bounded(REMEMBERED)
 
     def decided(self, request: Request, decision: Decision) -> None:
         try:
@@ -111,13 +115,14 @@ class PlaceShadow(Onlooker):
         except Exception as error:
             self._tally.fail(error)
 
-    def compare(self, request: Request, old: Decision, new: Decision | None, name: str) -> None:
-        """Count a request that both sides have decided about; `name` is the server name of a gateway's TLS."""
+    def compare(self, request: Request | None, old: Decision, new: Decision | None, name: str) -> None:
+        """Count a request (None: a connection without any) that both sides have decided about; `name` is the server
+        name of TLS."""
         tally = self._tally
         tally.requests += 1
         if new is old:
             return
-        pair = self._known.get((id(old), id(new)))
+        pair = self._known.found.get((id(old), id(new)))
         if pair is None:
             pair = self._pair(old, new)
         found = pair.disagreement
@@ -129,29 +134,24 @@ class PlaceShadow(Onlooker):
             tally.folded += 1
 
     def _pair(self, old: Decision, new: Decision | None) -> DecisionPair:
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
         pair = DecisionPair(old, new)
         place = place_of(self._service or self._host, self._port) if self._host else gateway_place(self._port)
         contrast = self._contraster.contrast(place, self._home, self._port, old, new)
         if contrast is not None:
             pair.disagreement = self._tally.place(Disagreement(contrast=contrast))
             pair.folded = pair.disagreement is None
-        self._known[id(old), id(new)] = pair
-        return pair
+        return self._known.keep((id(old), id(new)), pair)
 
-    def _sample(self, found: Disagreement, request: Request, name: str) -> None:
-        tally = self._tally
-        head = tally.redaction.head(
-            request,
-            self._client,
-            tally.clock.time(),
-            host=self._host,
-            service=self._service,
-            port=self._port,
-            sni=name,
-            gateway=not self._host,
-        )
+    def _sample(self, found: Disagreement, request: Request | None, name: str) -> None:
+        tally, now, at_gateway = self._tally, self._tally.clock.time(), not self._host
+        if request is None:
+            head = connection_head(
+                self._client, now, self._host, self._service, self._port, name, self._scheme, at_gateway
+            )
+        else:
+            head = tally.redaction.head(
+                request, self._client, now, self._host, self._service, self._port, name, at_gateway
+            )
         found.samples = [*found.samples, head][-SAMPLES:]
 
 
@@ -164,22 +164,21 @@ class PodShadow(PodTap):
         self._client = client
         self._live = live
         self._view = view
-        self._places: dict[tuple[tuple[str, int], bytes], PlaceShadow | None] = {}
+        self._places: Bounded[tuple[tuple[str, int], bytes], PlaceShadow | None] = Bounded(REMEMBERED)
         self._gateways: dict[int, PlaceShadow] = {}
+        self._connections: dict[tuple[str, int, bool], PlaceShadow] = {}
 
     def host(
         self, frontend: Frontend, dialled: tuple[str, int], authority: bytes, rules: VirtualHost
     ) -> Onlooker | None:
         key = (dialled, authority)
-        if key not in self._places:
-            if len(self._places) >= REMEMBERED:
-                self._places.clear()
+        if key not in self._places.found:
             try:
-                self._places[key] = self._find(frontend, dialled, authority, rules)
+                self._places.keep(key, self._find(frontend, dialled, authority, rules))
             except Exception as error:
                 self._tally.fail(error)
                 return None
-        return self._places[key]
+        return self._places.found[key]
 
     def _find(
         self, frontend: Frontend, dialled: tuple[str, int], authority: bytes, rules: VirtualHost
@@ -209,6 +208,30 @@ class PodShadow(PodTap):
             place.compare(request, decision, self._view.http_gateway(port, request, name), name)
         except Exception as error:
             self._tally.fail(error)
+
+    def connection(self, frontend: Frontend | None, dialled: ConnectionPlace, name: str, decision: Decision) -> None:
+        try:
+            place, other = self._connect(frontend, dialled, name)
+            if other is not decision:
+                place.compare(None, decision, other, name)
+        except Exception as error:
+            self._tally.fail(error)
+
+    def _connect(self, frontend: Frontend | None, dialled: ConnectionPlace, name: str) -> tuple[PlaceShadow, Decision]:
+        """Where a connection counts, and what the candidate makes of it."""
+        scheme = TLS if dialled.tls else TCP
+        seen = self._view.frontend(dialled.address, dialled.port) if frontend is not None else None
+        key = (dialled.address, dialled.port, dialled.tls)
+        place = self._connections.get(key)
+        if place is None:
+            if len(self._connections) >= REMEMBERED:
+                self._connections.clear()
+            known = frontend if frontend is not None and frontend.service is not None else seen
+            port = frontend.logical_port if frontend is not None else dialled.port
+            place = self._connections[key] = PlaceShadow(
+                self._tally, self._contraster, self._client, None, dialled.address, port, known, scheme
+            )
+        return place, decide_connection(self._view, seen, dialled.port, scheme, name, dialled.address)
 
 
 class CandidateTap(Tap):

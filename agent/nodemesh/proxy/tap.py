@@ -11,6 +11,18 @@ from ..routing.request import Request
 from ..routing.view import View
 
 
+class ConnectionPlace:
+    """Where a connection without HTTP came to: an address and port, or a gateway's port where `address` is empty; and
+    whether it is TLS that does not end here, for which the server name decides."""
+
+    __slots__ = ("address", "port", "tls")
+
+    def __init__(self, address: str, port: int, tls: bool) -> None:
+        self.address = address
+        self.port = port
+        self.tls = tls
+
+
 class Onlooker:
     """Sees the requests of one pod to one host."""
 
@@ -46,6 +58,10 @@ class PodTap:
 
     def gateway(self, port: int, name: str, request: Request, decision: Decision) -> None:
         """A request has come to a gateway's port, over TLS with that server name or in plain. Never raises."""
+        raise NotImplementedError
+
+    def connection(self, frontend: Frontend | None, dialled: ConnectionPlace, name: str, decision: Decision) -> None:
+        """A connection without HTTP is served; `name` is the server name that it asks for. Never raises."""
         raise NotImplementedError
 
 

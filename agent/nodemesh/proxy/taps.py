@@ -24,7 +24,7 @@ class Taps:
         self._heads: HeadsTap | None = None
         self._refused = ""  # why the newest candidate is not in the worker
 
-    def obey(self, message: messages.AboutTaps, body: bytes, tables: Tables) -> tuple[messages.Message, bytes] | None:
+    def handle(self, message: messages.AboutTaps, body: bytes, tables: Tables) -> tuple[messages.Message, bytes] | None:
         """The answer and its body, if the message asks for one. `body` came with it; `tables` are the live ones."""
         if isinstance(message, messages.SetShadow):
             self._set_shadow(message, body, tables)

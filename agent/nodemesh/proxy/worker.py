@@ -102,7 +102,7 @@ class Worker(Watcher):
         if not packet:
             self._lost_control()
             return
-        self._obey(self._decoder.decode(packet), fds)
+        self._handle(self._decoder.decode(packet), fds)
 
     def _say(self, message: Message, fds: tuple[int, ...] = ()) -> None:
         with suppress(OSError):  # where control is gone, reading will tell
@@ -127,7 +127,7 @@ class Worker(Watcher):
 
     # --- what control says
 
-    def _obey(self, message: FromControl, fds: list[int]) -> None:
+    def _handle(self, message: FromControl, fds: list[int]) -> None:
         if isinstance(message, messages.SetTables):
             self._set_tables(message, fds[0])
         elif isinstance(message, messages.AddListener):
@@ -154,7 +154,7 @@ class Worker(Watcher):
         elif isinstance(message, messages.GetConnections):
             self._answer(messages.Connections(id=message.id), msgspec.msgpack.encode(self._connections()))
         elif isinstance(message, messages.AboutTaps):
-            answer = self.taps.obey(message, content_of(fds[0]) if fds else b"", self.tables)
+            answer = self.taps.handle(message, content_of(fds[0]) if fds else b"", self.tables)
             if answer is not None:
                 self._answer(*answer)
         else:

@@ -15,6 +15,7 @@ from ..config.meta import Object
 from .allocate import Applicant, allocate, applies, places_held
 from .entries import services_of
 from .merge import merged
+from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .podindex import PodIndex
 from .services import Backends, distribution_of, service_of
 from .site import Site, site_of
@@ -31,8 +32,8 @@ GROUPS = {
     for kind in KINDS.values()
     if kind.name in ("ServiceEntry", "WorkloadEntry", "MeshConfig") or kind in CORE_KINDS
 }
-#: Kinds that every service depends on.
-SITE_KINDS = frozenset({"MeshConfig", "Namespace", "Node"})
+#: Kinds that every service depends on, beside what the mesh's settings are made of.
+SITE_KINDS = frozenset({"Namespace", "Node"})
 
 
 class ObjectKey(NamedTuple):
@@ -112,7 +113,7 @@ class Assembler:
         """Put objects in force (None removes). Afterwards mesh, namespaces, workloads and services are up to date."""
         changes = {key: item for key, item in changes.items() if GROUPS.get(key.kind) == key.group}
         before = {key: self._put(key, item) for key, item in changes.items()}
-        if any(key.kind in SITE_KINDS for key in changes) and self._update_site():
+        if any(key.kind in SITE_KINDS or is_mesh(*key[:3]) for key in changes) and self._update_site():
             self._rebuild(
                 pods=self._keys("Pod") | self._removed("Pod", changes),
                 entries=self._keys("WorkloadEntry") | self._removed("WorkloadEntry", changes),
@@ -197,10 +198,7 @@ class Assembler:
 
     def _update_site(self) -> bool:
         """Read what every service depends on; True if it changed."""
-        mesh = min(
-            self.of_kind("MeshConfig").values(), key=lambda item: (item.meta.created, item.meta.key), default=None
-        )
-        self.mesh = mesh.spec if mesh is not None else MeshConfigSpec()
+        self.mesh = mesh_of(self.of_kind("MeshConfig").values(), self.of_kind("ConfigMap").get(ISTIO_MESH))
         namespaces = {
             name: Namespace(name=name, labels=item.meta.labels, annotations=item.meta.annotations)
             for name, item in self._objects.get("Namespace", {}).get("", {}).items()

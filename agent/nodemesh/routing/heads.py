@@ -11,6 +11,7 @@ from .decision import Decision
 from .diff.sides import decide
 from .diff.spots import Rules, http_rules
 from .fields import NO_REPEATED
+from .frontend import Frontend
 from .match import HEADER, PRESENT, QUERY, WITHOUT, Check, VirtualHost
 from .request import Request
 from .view import View
@@ -21,12 +22,17 @@ REDACTED = "(redacted)"
 #: How a query parameter is named among what was redacted.
 PARAMETER = "?"
 
+#: The schemes of connections without HTTP: TLS that does not end here, and all else.
+TLS = "tls"
+TCP = "tcp"
+
 
 class KeptHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Text is latin-1, so that each byte is kept. `at` is seconds since the epoch. In the mesh `host` and `port` were
     dialled, and `service` is the host that they mean, if any; at a gateway `port` is its own, and `sni` the server name
     of TLS. `repeated` has the values of fields that came several times. `redacted` names the fields, and with `?`
-    before it the parameters, whose values are gone; `cut` says that more was said than is kept."""
+    before it the parameters, whose values are gone; `cut` says that more was said than is kept. A connection without
+    HTTP has the scheme tls or tcp, and no method."""
 
     at: float
     client: Client
@@ -46,6 +52,10 @@ class KeptHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cut: bool = False
 
     @property
+    def is_connection(self) -> bool:
+        return self.scheme in (TLS, TCP)
+
+    @property
     def place(self) -> str:
         """Where it came to."""
         return place_of(self.service or self.host, self.port) if not self.gateway else gateway_place(self.port)
@@ -53,6 +63,9 @@ class KeptHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def url(self) -> str:
         """What was dialled, as `nodemesh explain` takes it."""
+        if self.is_connection:
+            host = self.sni if self.gateway else self.service or self.host
+            return f"{self.scheme}://{host or 'gateway'}:{self.port}"
         scheme = "https" if self.gateway and self.scheme == "https" else "http"
         host = self.authority.partition(":")[0] if self.gateway else self.service or self.host
         host = f"[{host}]" if ":" in host else host
@@ -97,17 +110,41 @@ class HeadAnswer(msgspec.Struct, frozen=True):
 
 
 def ask(view: View, head: KeptHead) -> HeadAnswer:
-    """What becomes of the request in a view of its client."""
+    """What becomes of the request, or the connection, in a view of its client."""
+    if head.is_connection:
+        return ask_connection(view, head)
     request = request_of(head)
     if head.gateway:
         at_gateway = view.gateway_rules(head.port, request.authority, head.sni)
         return HeadAnswer(at_gateway, view.http_gateway(head.port, request, head.sni), "")
-    frontend = view.frontend_for_host(head.service, head.port) if head.service else None
-    if frontend is None or frontend.service is None:
-        frontend = view.frontend(head.host, head.port)
+    frontend = dialled_by(view, head)
     rules = http_rules(view, frontend, request.authority)
     home = frontend.service.namespace if frontend.service is not None else ""
     return HeadAnswer(rules, decide(rules, request), home)
+
+
+def dialled_by(view: View, head: KeptHead) -> Frontend:
+    """What the client dialled, in this view: the same service, whatever its address is there."""
+    frontend = view.frontend_for_host(head.service, head.port) if head.service else None
+    return frontend if frontend is not None and frontend.service is not None else view.frontend(head.host, head.port)
+
+
+def ask_connection(view: View, head: KeptHead) -> HeadAnswer:
+    if head.gateway:
+        at_gateway = decide_connection(view, None, head.port, head.scheme, head.sni, "")
+        return HeadAnswer(at_gateway, at_gateway, "")
+    frontend = dialled_by(view, head)
+    decision = decide_connection(view, frontend, head.port, head.scheme, head.sni, head.host)
+    return HeadAnswer(decision, decision, frontend.service.namespace if frontend.service is not None else "")
+
+
+def decide_connection(
+    view: View, frontend: Frontend | None, port: int, scheme: str, name: str, address: str
+) -> Decision:
+    """What becomes of a connection without HTTP: to a frontend, or to a gateway's port."""
+    if frontend is None:
+        return view.tls_gateway(port, name) if scheme == TLS else view.tcp_gateway(port, name)
+    return view.tls(frontend, name, address) if scheme == TLS else view.tcp(frontend, address)
 
 
 def hidden(rules: Rules, head: KeptHead) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..bounded import Bounded
 from ..routing.client import Client
 from ..routing.heads import PARAMETER, REDACTED, KeptHead
 from ..routing.request import Request
@@ -40,7 +41,7 @@ class Redaction:
         """`room` is for the fields of one head, in characters."""
         self._shown = shown
         self._room = room
-        self._secret: dict[bytes, bool] = {}
+        self._secret: Bounded[bytes, bool] = Bounded(REMEMBERED)
 
     def head(
         self, request: Request, client: Client, at: float, host: str, service: str, port: int, sni: str, gateway: bool
@@ -84,13 +85,10 @@ class Redaction:
         )
 
     def _is_secret(self, name: bytes, value: bytes) -> bool:
-        known = self._secret.get(name)
+        known = self._secret.found.get(name)
         if known is None:
-            if len(self._secret) >= REMEMBERED:
-                self._secret.clear()
             text = name.decode("latin-1")
-            known = text in SECRET_FIELDS or bool(SECRET_WORD.search(text))
-            self._secret[name] = known
+            known = self._secret.keep(name, text in SECRET_FIELDS or bool(SECRET_WORD.search(text)))
         if not known and not SECRET_VALUE.search(value.decode("latin-1")):
             return False
         return name.decode("latin-1") not in self._shown
@@ -110,6 +108,25 @@ class Redaction:
             else:
                 parts.append(name + found if not SECRET_VALUE.search(name) else REDACTED)
         return "&".join(parts), gone
+
+
+def connection_head(
+    client: Client, at: float, host: str, service: str, port: int, sni: str, scheme: str, gateway: bool
+) -> KeptHead:
+    """What is kept of a connection without HTTP."""
+    return KeptHead(
+        at=round(at, 6),
+        client=bare(client),
+        host=host,
+        service=service,
+        port=port,
+        gateway=gateway,
+        sni=sni[:VALUE],
+        method="",
+        scheme=scheme,
+        authority="",
+        path="",
+    )
 
 
 def bare(client: Client) -> Client:

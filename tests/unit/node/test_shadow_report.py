@@ -55,6 +55,7 @@ def test_both_sides_explain_a_sample_where_that_is_asked_for():
     live, candidate = views(rules("ruled")), views(rules("ruled", "2s"))
     found = sample_of(head(), live, candidate, explained=True)
     assert (found.client, found.url) == ("default/shop", "http://10.96.0.2:80/a")
+    assert found.live is not None and found.candidate is not None
     assert (found.live["timeout"], found.candidate["timeout"]) == ("1s", "2s")
     assert sample_of(head(), live, candidate, explained=False).live is None
 

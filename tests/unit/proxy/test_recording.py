@@ -86,3 +86,25 @@ def test_each_request_of_an_open_connection_is_kept():
         peer.send(b"GET / HTTP/1.1\r\nHost: reviews\r\n\r\n")
         mesh.advance(1)
     assert len(tap.take()[0]) == 3
+
+
+TCP = """---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: default, annotations: {nodemesh.io/l7: always}}
+spec: {clusterIP: 10.96.0.12, selector: {app: db}, ports: [{name: tcp, port: 5432}, {name: tls, port: 443}]}
+"""
+
+
+def test_of_a_connection_without_http_what_was_dialled_is_kept():
+    mesh = Mesh(MESH + TCP)
+    tap = HeadsTap(1, 2, frozenset(), mesh.world.clock)
+    mesh.world.proxy.tap((tap,))
+    mesh.send("GET tcp://db:5432", body=b"ping", as_="default/shop", labels={"app": "shop"})
+    mesh.send("GET tls://db:443", body=b"ping", sni="db.example")
+    mesh.send("GET tcp://db:5432", body=b"ping")
+    (plain, secure), lost = tap.take()
+    assert lost == 1
+    assert (plain.scheme, plain.method, plain.service, plain.port) == ("tcp", "", "db.default.svc.cluster.local", 5432)
+    assert plain.client.labels == {"app": "shop"}
+    assert (secure.scheme, secure.sni, secure.port) == ("tls", "db.example", 443)

@@ -1,13 +1,18 @@
 """A candidate beside the live rules: it is asked about each request, is counted where it differs, and never acts."""
 
+import gc
+
 import msgspec
 import pytest
 
 from nodemesh.config.load import load_text
+from nodemesh.proxy import shadow as module
 from nodemesh.proxy.shadow import MOST, CandidateTap, Tally
 from nodemesh.registry.overlay import overlay
 from nodemesh.registry.store import Store
 from nodemesh.routing.compile import compile_beside, compile_tables
+from nodemesh.routing.decision import Redirect
+from nodemesh.routing.diff import sides
 from nodemesh.routing.diff.compare import compare
 from nodemesh.routing.heads import REDACTED
 from nodemesh.sim import Mesh
@@ -282,3 +287,108 @@ def test_a_candidate_leaves_what_the_next_live_tables_are_made_from_alone():
     assert candidate.services is live.services and candidate.routes is live.routes
     assert candidate.virtual_services["default/reviews"] != live.virtual_services["default/reviews"]
     assert live.attached.snapshot is store.snapshot
+
+
+CONNECTIONS = """
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: default, annotations: {nodemesh.io/l7: always}}
+spec:
+  clusterIP: 10.96.0.12
+  selector: {app: db}
+  ports: [{name: tcp, port: 5432, targetPort: 5432}, {name: tls, port: 443, targetPort: 443}, {name: any, port: 82}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: db, namespace: default}
+spec: {host: db, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: default}
+spec:
+  selector: {app: edge}
+  servers:
+  - {port: {number: 5432, name: tcp, protocol: TCP}, hosts: ['*']}
+  - {port: {number: 443, name: tls, protocol: TLS}, hosts: ['*'], tls: {mode: PASSTHROUGH}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db, namespace: default}
+spec:
+  hosts: [db, db.example]
+  gateways: [mesh, edge]
+  tcp:
+  - match: [{port: 5432}]
+    route: [{destination: {host: db, subset: SUBSET, port: {number: 5432}}}]
+  - match: [{port: 82}]
+    route: [{destination: {host: db, subset: SUBSET, port: {number: 82}}}]
+  tls:
+  - match: [{port: 443, sniHosts: [db, db.example]}]
+    route: [{destination: {host: db, subset: SUBSET, port: {number: 443}}}]
+---
+"""
+
+
+def connecting():
+    mesh = Mesh(CONNECTIONS.replace("SUBSET", "v1"))
+    return mesh, mesh.shadow(CONNECTIONS.replace("SUBSET", "v2"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "place"),
+    [
+        ("tcp://db:5432", {}, "db.default.svc.cluster.local:5432"),
+        ("tls://db:443", {}, "db.default.svc.cluster.local:443"),
+        ("tcp://db.example:5432", {"gateway": {"app": "edge"}}, "gateway port 5432"),
+        ("tls://db.example:443", {"gateway": {"app": "edge"}}, "gateway port 443"),
+    ],
+)
+def test_connections_without_http_count_by_their_rules(asked, options, place):
+    mesh, shadow = connecting()
+    for _ in range(3):
+        assert mesh.send(f"GET {asked}", body=b"ping", **options).subset == "v1"
+    counts = shadow.counts()
+    (found,) = counts.disagreements
+    assert (counts.requests, found.count, found.contrast.place, counts.error) == (3, 3, place, "")
+    name = "db.default" if options else "db"
+    assert (found.contrast.old.told["to"], found.contrast.new.told["to"]) == (f"{name} v1", f"{name} v2")
+    assert found.samples[-1].scheme == asked.partition(":")[0]
+
+
+def test_a_connection_counts_once_it_is_known_to_be_one():
+    """On a port of undeclared protocol the upstream is connected to while the client is silent."""
+    mesh, shadow = connecting()
+    silent = mesh.world.connect("10.96.0.12", 82)
+    mesh.advance(0.1)
+    assert shadow.counts().requests == 0
+    silent.send(b"\0binary")
+    mesh.advance(0.1)
+    assert shadow.counts().differing == 1
+
+
+def test_connections_that_the_candidate_leaves_alone_do_not_count():
+    mesh = Mesh(CONNECTIONS.replace("SUBSET", "v1") + MESH + rules(V1))
+    shadow = mesh.shadow(rules(V2))
+    mesh.send("GET tcp://db:5432", body=b"ping")
+    assert shadow.counts().requests == 0
+
+
+def test_decisions_that_are_made_for_one_request_are_not_held_for_ever(monkeypatch):
+    """A gateway that sends plain HTTP away makes a redirect for each request."""
+    monkeypatch.setattr(sides, "REMEMBERED", 16)
+    monkeypatch.setattr(module, "REMEMBERED", 16)
+    edge = GATEWAY.replace("hosts: ['*']}", "hosts: ['*'], tls: {httpsRedirect: true}}")
+    mesh = Mesh(MESH + edge.replace("TARGET", "reviews"))
+    shadow = mesh.shadow(edge.replace("TARGET", "ratings"))
+    before = redirects()
+    for number in range(100):
+        assert mesh.send(f"GET http://shop{number}.example/", gateway={"app": "edge"}).status == 301
+    counts = shadow.counts()
+    assert (counts.requests, counts.differing, counts.failed) == (100, 0, 0)
+    gc.collect()
+    assert redirects() - before < 80
+
+
+def redirects():
+    return sum(isinstance(each, Redirect) for each in gc.get_objects())

@@ -18,6 +18,9 @@ NOTHING: Told = {TO: "nothing listens there"}
 #: Characters of what an aspect comes to that a contrast keeps: rules may have long headers and many destinations.
 SHOWN = 300
 
+#: Contrasts after which tellers begin anew: they hold what they have told, and some decisions are made for one request.
+REMEMBERED = 4096
+
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of a class on one side: by aspect (`to` is where it goes), and the rule with its place."""
@@ -51,9 +54,13 @@ class Contraster:
     def __init__(self, old: Tables, new: Tables) -> None:
         self._tables = (old, new)
         self._tellers: dict[tuple[str, int], tuple[Teller, Teller]] = {}
+        self._contrasted = 0
 
     def contrast(self, place: str, home: str, port: int, old: Decision | None, new: Decision | None) -> Contrast | None:
         """None where the answers are the same; `home` and `port` are the Teller's."""
+        self._contrasted += 1
+        if self._contrasted % REMEMBERED == 0:
+            self._tellers.clear()
         tellers = self._tellers.get((home, port))
         if tellers is None:
             one, other = (Teller(home, port, each.mesh.cluster_domain, labels_in(each)) for each in self._tables)

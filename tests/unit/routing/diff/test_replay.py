@@ -112,3 +112,39 @@ def test_what_there_is_no_room_for_is_counted(monkeypatch):
 def test_a_head_travels_as_json_byte_for_byte():
     odd = head({"x-odd": b"\xff\xfe".decode("latin-1")}, path="/\xff", repeated={"x-odd": ("a", "\xff")})
     assert msgspec.json.decode(msgspec.json.encode(odd), type=KeptHead) == odd
+
+
+TCP = """
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: default}
+spec: {clusterIP: 10.96.0.12, ports: [{name: tcp, port: 5432}, {name: tls, port: 443}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db, namespace: default}
+spec:
+  hosts: [db]
+  tcp: [{match: [{port: 5432}], route: [{destination: {host: TO}}]}]
+  tls: [{match: [{port: 443, sniHosts: [db]}], route: [{destination: {host: TO, port: {number: 9080}}}]}]
+---
+"""
+
+
+def test_connections_are_replayed_too():
+    def db(to):
+        text = TCP.replace("TO", to) + MESH.replace("RULES", V1)
+        return Views(compile_tables(Store().apply("files", load_text(text, "mesh.yaml").objects)))
+
+    dialled = {
+        "host": "10.96.0.12",
+        "service": "db.default.svc.cluster.local",
+        "method": "",
+        "authority": "",
+        "path": "",
+    }
+    heads = [head(scheme="tcp", **{**dialled, "port": 5432}), head(scheme="tls", sni="db", **{**dialled, "port": 443})]
+    found = replay(db("db"), db("reviews"), heads)
+    assert sorted(each.contrast.place.rpartition(":")[2] for each in found.found) == ["443", "5432"]
+    assert replay(db("db"), db("db"), heads).differing == 0
+    assert heads[1].url == "tls://db.default.svc.cluster.local:443"

@@ -82,7 +82,7 @@ export function Page({ name, frame }) {
   if (name === "problems") {
     return (
       <>
-        <p class="tools"><Command>nodemesh lint --admin 127.0.0.1:15000</Command></p>
+        <p class="tools"><Command whom=" --admin 127.0.0.1:15000">nodemesh lint</Command></p>
         {problems.rows?.length ? <Problems rows={problems.rows} /> : <p class="quiet">the configuration has no problems</p>}
       </>
     );

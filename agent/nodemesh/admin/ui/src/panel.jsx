@@ -1,11 +1,15 @@
 // What is known of the service, client or edge that was clicked, each part with the command that says the same.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { createContext } from "preact";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { ask, EVERYWHERE, useAnswer } from "./api.js";
 import { ago, bytes, differs, health, milliseconds, percent, rate } from "./format.js";
 
-export function Command({ children }) {
-  return <code class="command" title="the same on the command line">{children}</code>;
+/** Of which agents commands are to ask: of a mesh of several nodes those of the cluster. */
+export const Whom = createContext("");
+
+export function Command({ children, whom = "" }) {
+  return <code class="command" title="the same on the command line">{children}{useContext(Whom) || whom}</code>;
 }
 
 /** The last values of a number, one each second, as a line. */
