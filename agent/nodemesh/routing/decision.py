@@ -138,9 +138,23 @@ class ConnectionPool(Value, frozen=True, kw_only=True):
 
 
 class RetryBudgetPolicy(Value, frozen=True, kw_only=True):
+    """How many retries there may be. `begun`: as the Gateway API counts (GEP-3388), each retry that began within the
+    interval, `min_concurrency` of them at any rate; what is beyond is answered by 503."""
+
     percent: float = 20.0
     min_concurrency: int = 3
     interval: float = 0.0
+    begun: bool = False
+
+
+class StickySession(Value, frozen=True, kw_only=True):
+    """How a client brings the endpoint of its session back: a cookie or a header. `limit` is seconds (0: none)."""
+
+    cookie: bytes = b""
+    header: bytes = b""
+    path: bytes = b"/"
+    limit: float = 0.0
+    permanent: bool = False  # the cookie outlives the browser's session
 
 
 class UpstreamTls(Value, frozen=True, kw_only=True):
@@ -204,6 +218,7 @@ class Cluster(Value, frozen=True, kw_only=True):
     priorities: Priorities | None = None
     pool: ConnectionPool = ConnectionPool()
     retry_budget: RetryBudgetPolicy | None = None
+    session: StickySession | None = None  # of the routes to it that have none of their own
     outlier: Outlier | None = None
     tls: UpstreamTls | None = None
     tunnel: Tunnel | None = None  # of connections without HTTP
@@ -320,16 +335,6 @@ class Decision(Value, frozen=True, kw_only=True):
     response_headers: HeaderOps | None = None
     fault: Fault | None = None
     cors: Cors | None = None
-
-
-class StickySession(Value, frozen=True, kw_only=True):
-    """How a client brings the endpoint of its session back: a cookie or a header. `limit` is seconds (0: none)."""
-
-    cookie: bytes = b""
-    header: bytes = b""
-    path: bytes = b"/"
-    limit: float = 0.0
-    permanent: bool = False  # the cookie outlives the browser's session
 
 
 class Route(Decision, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ Place = tuple[str, str | None]
 
 MAPPINGS = (
     "services", "addresses", "virtual_hosts", "virtual_services", "destination_rules", "routes", "mesh_routes",
-    "backend_tls",
+    "backend_tls", "backend_traffic",
 )  # fmt: skip
 WHOLES = ("owned", "claimed_networks", "wildcard_services", "wildcard_virtual_hosts", "wildcard_destination_rules")
 

@@ -83,7 +83,12 @@ def needs_proxy(service: Service, port: RegistryPort, lookup: Lookup) -> str:
     if names_decide(service, port, lookup):
         return "only the server name tells who is meant by an address of its network"
     rule = lookup.destination_rule(service)
-    return policy_needs_proxy(rule, port.number) if rule is not None else ""
+    reason = policy_needs_proxy(rule, port.number) if rule is not None else ""
+    traffic = lookup.backend_traffic(service) if not reason and port.protocol in MAY_BE_HTTP else None
+    if traffic is None:
+        return reason
+    need = "a retry budget" if traffic.retry_budget is not None else "session persistence"
+    return f"{traffic.owner} asks for {need} ({traffic.owner.location})"
 
 
 def route_needs_proxy(place: MeshRoute, route: ResolvedRoute, port: RegistryPort) -> str:

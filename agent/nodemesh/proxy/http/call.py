@@ -243,12 +243,7 @@ class Call(Requester):
             self._unsettled = grpc and not ended and head.grpc_status == NO_STATUS and head.status == 200
             if not self._unsettled:  # else its trailers tell how the call ended
                 self.target.group.report(host, http_status_of(head.grpc_status, head.status))
-        if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
-            if ended:
-                self._release_upstream()
-            else:
-                self._leave_upstream()
-            self._back_off()
+        if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._again(ended):
             return
         if head.status >= 500 and 0 < self.policy.attempts <= self._retries and wants_response(self.policy, head):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
@@ -309,16 +304,25 @@ class Call(Requester):
         """Whether sending again does no harm and is possible."""
         return self.request.head.method in IDEMPOTENT and (self.body is None or self.body.whole)
 
-    def _may_retry(self) -> bool:
-        """Whether one more retry is possible and allowed; takes its place under the limit of retries."""
+    def _again(self, ended: bool = False) -> bool:
+        """Set out for another try, if it is possible and allowed; it takes its place under the limit of retries. Where
+        it is not, a budget may say that the call ends by that. False: neither, the present try is what counts."""
         if self.body is not None and not self.body.whole:
             return False
-        if self._retrying:
-            return True
-        self._retrying = self.target.limits.retries.try_acquire()
-        if not self._retrying:
+        retries = self.target.limits.retries
+        allowed = retries.grant(self._retrying)
+        if not allowed:
             self.reasons += (Reason.UPSTREAM_RETRY_OVERFLOW,)
-        return self._retrying
+            if not retries.answers:
+                return False
+        if self.upstream is not None:
+            self._leave_upstream(ended)
+        if allowed:
+            self._retrying = True
+            self._back_off()
+        else:
+            self._give_up(Reason.UPSTREAM_RETRY_OVERFLOW, "")
+        return True
 
     def _may_try(self, reason: Reason) -> bool:
         """Whether the policy itself takes this for a try that failed."""
@@ -328,8 +332,7 @@ class Call(Requester):
         if self._may_try(reason):
             if self._retries >= self.policy.attempts:
                 self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
-            elif self._may_retry():
-                self._back_off()
+            elif self._again():
                 return
         self._give_up(reason, detail)
 
@@ -356,12 +359,13 @@ class Call(Requester):
         self._end()
         caller.call_failed(reason, detail)
 
-    def _leave_upstream(self) -> None:
-        """Break the present try off."""
+    def _leave_upstream(self, ended: bool = False) -> None:
+        """Break the present try off, unless it has ended."""
         upstream = self.upstream
         if upstream is not None:
             self._release_upstream()
-            upstream.cancel()
+            if not ended:
+                upstream.cancel()
         elif self.state == QUEUED and self.host is not None:
             self.target.leave(self, self.host)
 

@@ -48,6 +48,7 @@ REPLIES: Final[dict[Reason, Reply]] = {
     Reason.UPSTREAM_REMOTE_RESET: Reply(503, "remote reset", reset=True),
     Reason.UPSTREAM_REFUSED_STREAM: Reply(503, "remote refused stream reset", reset=True),
     Reason.UPSTREAM_OVERFLOW: OVERLOADED,
+    Reason.UPSTREAM_RETRY_OVERFLOW: Reply(503, "the budget of retries is spent"),
     Reason.UPSTREAM_PROTOCOL_ERROR: Reply(502, "protocol error", reset=True),
     Reason.RESPONSE_TIMEOUT: Reply(504, "upstream request timeout"),
     Reason.PER_TRY_TIMEOUT: Reply(504, "upstream request timeout"),

@@ -12,7 +12,7 @@ from ...reasons import Reason
 from ..clusters import seconds
 from ..decision import Cluster, Decision, Failure, Mirror, Route, Rule, WeightedCluster
 from ..match import HEADER, METHOD, PREFIX, QUERY, SEGMENTS, Check, MatchRow, TextMatch
-from ..routes import RouteBuilder, is_hashed
+from ..routes import RouteBuilder, is_hashed, session_of
 from ..streams import ConnectionRow
 from . import filters
 from .rules import ResolvedRoute, RouteBackend, RouteRule
@@ -120,7 +120,7 @@ def http_decision(builder: RouteBuilder, rule: RouteRule, match: HTTPRouteMatch)
         timeout=seconds(spec.timeouts.request) if spec.timeouts is not None else 0.0,
         retry=filters.retries_of(spec, builder.lookup.tables.mesh, hashed=is_hashed(destinations)),
         mirrors=mirrors_of(builder, rule, rule.mirrors, spec.filters),
-        session=filters.session_of(spec, f"{rule.rule.owner} {rule.rule.path}"),
+        session=filters.session_of(spec, f"{rule.rule.owner} {rule.rule.path}") or session_of(destinations),
     )
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from ...config.gateway import ServerTLSSettings
 from ...config.gatewayapi.routes import HTTPRouteRule
-from ..decision import Owner, Rule, UpstreamTls
+from ..decision import Owner, RetryBudgetPolicy, Rule, StickySession, UpstreamTls
 
 
 class RoutePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,6 +72,14 @@ class BackendTls(RoutePart, frozen=True, kw_only=True):
     owner: Owner
     tls: UpstreamTls
     section: str = ""
+
+
+class BackendTraffic(RoutePart, frozen=True, kw_only=True):
+    """How many retries a Service gets, and how its clients keep their endpoints."""
+
+    owner: Owner
+    retry_budget: RetryBudgetPolicy | None = None
+    session: StickySession | None = None
 
 
 class ServedListener(RoutePart, frozen=True, kw_only=True):
