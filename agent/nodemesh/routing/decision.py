@@ -337,6 +337,20 @@ class Decision(Value, frozen=True, kw_only=True):
     cors: Cors | None = None
 
 
+class ExternalAuth(Value, frozen=True, kw_only=True):
+    """Another service says whether a request may pass (GEP-1494). `headers` are what it gets of the request's fields,
+    `body` how many bytes of its body; `response_headers` what the request gets of the answer's (none named: all)."""
+
+    cluster: Cluster | None = None
+    cluster_name: str
+    grpc: bool = False
+    authority: bytes = b""  # that a service over gRPC is called by
+    path: bytes = b""  # before the request's own
+    headers: tuple[bytes, ...] = ()
+    response_headers: tuple[bytes, ...] = ()
+    body: int = 0
+
+
 class Route(Decision, frozen=True, kw_only=True):
     """Forward to one of `destinations`, drawn by weight."""
 
@@ -347,6 +361,7 @@ class Route(Decision, frozen=True, kw_only=True):
     retry: Retry | None = None
     mirrors: tuple[Mirror, ...] = ()
     session: StickySession | None = None
+    auth: ExternalAuth | None = None
 
 
 class Redirect(Decision, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ REPLIES: Final[dict[Reason, Reply]] = {
     Reason.UPSTREAM_PROTOCOL_ERROR: Reply(502, "protocol error", reset=True),
     Reason.RESPONSE_TIMEOUT: Reply(504, "upstream request timeout"),
     Reason.PER_TRY_TIMEOUT: Reply(504, "upstream request timeout"),
+    Reason.EXTERNAL_AUTH_FAILED: Reply(403),
     Reason.FAULT_ABORT: Reply(503, "fault filter abort"),
     Reason.RETRY_BUFFER_LIMIT: Reply(507, "exceeded request buffer limit while retrying upstream"),
     Reason.UPGRADE_REFUSED: Reply(403),

@@ -26,12 +26,14 @@ class RouteBackend(RoutePart, frozen=True, kw_only=True):
 
 class RouteRule(RoutePart, frozen=True, kw_only=True):
     """One rule. `spec` has matches and filters as an HTTPRoute writes them (a GRPCRoute's are brought into that form);
-    `backends` stand for its backendRefs, `mirrors` for its mirror filters. `fault` is why all its requests fail."""
+    `backends` stand for its backendRefs, `mirrors` for its mirror filters, `auth` for its ExternalAuth. `fault` is why
+    all its requests fail."""
 
     rule: Rule
     spec: HTTPRouteRule
     backends: tuple[RouteBackend, ...] = ()
     mirrors: tuple[RouteBackend, ...] = ()
+    auth: RouteBackend | None = None
     fault: str = ""
 
 

@@ -27,6 +27,12 @@ def trace_routes(recorder: Recorder, routes: Iterable[ResolvedRoute], request: R
         if held:
             if rule.fault:
                 recorder.note(f"the rule cannot be carried out: {rule.fault}", False, rule.rule.location, depth=2)
+            for entry in rule.spec.filters:
+                if entry.external_auth is not None and rule.auth is not None:
+                    wish, why = entry.external_auth, rule.auth.fault
+                    text = f"{wish.backend_ref.kind} {wish.backend_ref.name} is asked whether it may pass"
+                    text += f"; it cannot be, and all requests get 500: {why}" if why else ""
+                    recorder.note(text, False if why else None, rule.rule.location, depth=2)
             for backend, ref in zip(rule.backends, rule.spec.backend_refs, strict=True):
                 if backend.fault:
                     text = f"backend {ref.kind} {ref.name} answers 500 for its share: {backend.fault}"
