@@ -28,14 +28,15 @@ PACKAGE = Path("agent/nodemesh")  # a backend runs in the project's root (PEP 51
 
 #: What runs for each connection and request.
 HOT = (
-    "bounded.py",
     "balance/*.py",
+    "bounded.py",
     "proxy/*.py",
     "proxy/*/*.py",
     "routing/match.py",
     "routing/request.py",
     "routing/rewrite.py",
     "telemetry/access_log.py",
+    "telemetry/decisions.py",
     "telemetry/formatting.py",
     "telemetry/histogram.py",
     "telemetry/operators.py",

@@ -14,7 +14,8 @@ Words of this house, beside Istio's, Envoy's and the RFCs':
   leaves.
 - target: a cluster at work in a worker. Group: its endpoints as they are balanced; host: one of them. Pool: the
   connections to one host; line: the requests that wait there.
-- pod: the client that a listener belongs to. Outlet: where its upstream connections leave from.
+- pod: what a listener serves, with its view, limits and open connections. Peer: the workload as which an accepted
+  connection counts. Outlet: where upstream connections leave from; approach: how an endpoint is reached.
 - session: what all requests of a client's connection share. Exchange: one request's life; call: its way to one cluster,
   over all tries; responder and stream: what a codec is to these two.
 - lane: one pod's sockets in the loop; turn: the time that a lane has before the next one. Flow: one way between two

@@ -37,7 +37,7 @@ class Etcd:
         self._objects: dict[str, dict[Key, Data]] = {}
         self._log: deque[Change] = deque()
         self._remember = remember
-        self._changed = asyncio.Event()
+        self._changed: dict[str, asyncio.Event] = {}  # by store
 
     def all(self, store: str, namespace: str = "") -> list[Data]:
         """In the order of their keys, as etcd has them."""
@@ -93,9 +93,9 @@ class Etcd:
                 found.append(change)
         return found[::-1]
 
-    async def wait(self, seconds: float) -> None:
-        """Until something changes, or for so long."""
-        event = self._changed
+    async def wait(self, seconds: float, store: str) -> None:
+        """Until something of this store changes, or for so long."""
+        event = self._changed.setdefault(store, asyncio.Event())
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()
@@ -106,8 +106,8 @@ class Etcd:
         self._log.append(Change(self.revision, store, kind, data, before))
         while len(self._log) > self._remember:
             self.compacted = self._log.popleft().revision
-        self._changed.set()
-        self._changed = asyncio.Event()
+        if store in self._changed:
+            self._changed.pop(store).set()
 
 
 def partial(data: Data) -> Data:

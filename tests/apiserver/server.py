@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 from aiohttp import web
 
-from . import discovery, rights, schemas
+from . import discovery, portforward, rights, schemas
 from .etcd import Change, Conflict, Data, Etcd, encode, key_of, partial
 from .faults import Faults
 from .kinds import BUILT_IN, Kind, Kinds, Target, mesh_kinds
@@ -58,6 +58,7 @@ class ApiServer:
         self.requests: dict[tuple[str, str], int] = {}
         self.asked: deque[Asked] = deque(maxlen=1000)
         self.accounts: dict[str, str] = {}
+        self.forwards: dict[tuple[str, str], tuple[str, int]] = {}  # where a pod's ports are, by namespace and name
         self.sent = 0  # bytes of watches and lists
         self._watches: dict[int, web.Request] = {}
         if with_mesh:
@@ -115,6 +116,9 @@ class ApiServer:
             if target is None:
                 raise Refused(404, "the server could not find the requested resource")
             self._authorize(request, target)
+            if target.part == "portforward":
+                self._authorize(request, target, "create")  # from 1.35 on, for WebSockets as well
+                return await portforward.forward(request, self.forwards.get((target.namespace, target.name)))
             if request.method == "GET" and not target.name:
                 return await (self._watch(request, target) if watch else self._list(request, target))
             return await self._one(request, target)
@@ -131,13 +135,14 @@ class ApiServer:
         if refusal is not None:
             raise Refused(refusal.status, refusal.message, retry_after=refusal.retry_after)
 
-    def _authorize(self, request: web.Request, target: Target) -> None:
+    def _authorize(self, request: web.Request, target: Target, verb: str = "") -> None:
         if not self.accounts:
             return
         account = self.accounts.get(request.headers.get("Authorization", "").partition(" ")[2])
         if account is None:
             raise Refused(401, "Unauthorized")
-        why = rights.refusal(self.etcd, account, rights.access_of(request.method, request.query, target))
+        access = rights.access_of(request.method, request.query, target)
+        why = rights.refusal(self.etcd, account, access._replace(verb=verb) if verb else access)
         if why:
             raise Refused(403, why)
 
@@ -221,7 +226,7 @@ class ApiServer:
             if lines:
                 await self._write(response, lines)
             else:
-                await self.etcd.wait(max(0.0, min(end, due) - clock()))
+                await self.etcd.wait(max(0.0, min(end, due) - clock()), store)
         await self._write(response, [bookmark(target.kind, revision, metadata)])
 
     def _line(self, change: Change, target: Target, query: Any, metadata: bool) -> bytes:

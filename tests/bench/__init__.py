@@ -20,6 +20,14 @@ Suite `fairness` (`fairness_suite.py`): what a pod feels of another one whose by
 
 Suite `exchange` (`exchange_suite.py`, `exchange_job.py`): the proxy's own code on an in-memory network.
 
+Suite `latency` (`latency_suite.py`): an open load (`latency_load.py`) through nodemesh, one Envoy, and two in a row
+(`envoy_pair.py`).
+
+Suite `work` (`work_suite.py`, `work_job.py`): calls, allocations (`allocations.c`) and system calls of one worker's
+loop, counted; `work.py` holds them against `work.json`, in the tests as well.
+
+Suite `fleet` (`fleet_suite.py`): an API server, a relay (`fleet_relay.py`) and a thousand agents (`fleet_agents.py`).
+
 Suite `codec` (`codec_suite.py`, `codec_job.py`): HTTP/2 and HPACK without IO, beside python-hyper's.
 
 Suite `tables` (`tables_suite.py`, `tables_job.py`): `cluster.py` makes up a cluster for registry and compiler.
@@ -29,6 +37,8 @@ runs in its pods, dials four ways in turn and answers.
 
 Suite `soak` (`soak_suite.py`, only when it is named): `soak_mesh.py` says what there is and what may be answered,
 `soak_upstream.py` plays pods that die, hang, reset and trickle, `soak_load.py` the clients.
+
+`page.py` makes manifests/docs/numbers.md of what runs wrote, and of what it keeps of them (`numbers.json`).
 
 `jobs.py` runs the measured halves (`…_job.py`), which import nodemesh, in processes of their own.
 """

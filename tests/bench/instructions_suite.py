@@ -36,7 +36,8 @@ COUNTS = 3
 
 
 def run(options: Options) -> Outcome:
-    """Each case: a warm-up, then the median of several counts, beside the one that is kept."""
+    """Each case: a warm-up, then the least of several counts, beside the one that is kept: where answers come late the
+    loop has more turns, which is nobody's work."""
     built = "compiled" if compiled() else "plain"
     outcome = Outcome([], [], [f"nodemesh is {built}; instructions of one worker's loop, without the kernel's"])
     cases = [case for case in CASES if options.wants(case)]
@@ -46,7 +47,7 @@ def run(options: Options) -> Outcome:
     known = costs.setdefault(built, {})
     for case, counts in measure(cases, 1 if options.quick else COUNTS).items():
         counts.sort(key=lambda each: each.total)
-        cost = counts[len(counts) // 2]
+        cost = counts[0]
         outcome.figures.append(Figure(case, "", "instructions", cost.total, "each"))
         outcome.figures.append(Figure(case, "", "spread", (counts[-1].total / counts[0].total - 1) * 100, "%"))
         if options.keep:

@@ -84,8 +84,10 @@ def faults(task: Task, proxy: Proxy, seen: Load) -> list[str]:
 
 
 def unlogged(proxy: Proxy, requests: int) -> list[str]:
-    """The access log is part of the work: a line of Istio's fields for each request."""
+    """The access log is part of the work, unless it is off: a line of Istio's fields for each request."""
     lines, fields = proxy.logged()
+    if not proxy.logs:
+        return [f"{proxy.name} logged {lines} lines, and should none"] if lines else []
     found = []
     if lines < requests:
         found.append(f"{proxy.name} logged {lines} lines for {requests} requests")

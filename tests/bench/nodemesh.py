@@ -28,14 +28,20 @@ class Nodemesh(Proxy):
 
     def command(self) -> Sequence[str]:
         config = self.folder / "mesh.yaml"
-        config.write_text(yaml.safe_dump_all(objects(self.upstream_port, self.protocol), sort_keys=False))
+        config.write_text(
+            yaml.safe_dump_all([*objects(self.upstream_port, self.protocol), *self.observed()], sort_keys=False)
+        )
         host = f"{rules.HOST}.{rules.NAMESPACE}.svc.cluster.local"
         return [
             *(sys.executable, "-m", "nodemesh", "run", "--config", str(config)),
             *("--expose", f"{host}:{rules.PORT}={LOOPBACK}:{self.port}", "--as", f"{rules.NAMESPACE}/{CLIENT}"),
             *("--workers", "1", "--ebpf", "off", "--admin", f"{LOOPBACK}:{free_port()}"),
-            *("--access-log", str(self.access_log)),
+            *(("--access-log", str(self.access_log)) if self.logs else ()),
         ]
+
+    def observed(self) -> Iterator[dict[str, Any]]:
+        """What is said of its telemetry, if anything is."""
+        yield from ()
 
 
 def compiled() -> bool:

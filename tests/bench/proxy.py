@@ -23,6 +23,7 @@ class Proxy(abc.ABC):
     name: ClassVar[str]
     environment: ClassVar[dict[str, str]] = {}
     patience: ClassVar[float] = 20.0  # seconds for it to answer
+    logs: ClassVar[bool] = True  # whether it writes an access log
 
     def __init__(self, folder: Path, upstream_port: int, cores: Cores, protocol: str = "http") -> None:
         """`protocol` is the name of the service's port, which says what its pods speak: http, http2, grpc."""

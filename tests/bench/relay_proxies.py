@@ -81,7 +81,7 @@ class RelayingEnvoy(Relaying, Envoy):
             "stat_prefix": cluster,
             "cluster": cluster,
             "access_log": [
-                {**self._text_log(), "filter": logged_as("TcpConnectionEnd")},
+                {**self._text_log(self.access_log), "filter": logged_as("TcpConnectionEnd")},
                 opened_log(),
                 closed_log(),
             ],

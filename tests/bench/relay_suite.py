@@ -80,9 +80,9 @@ def run(options: Options) -> Outcome:
         identity = Identity(folder)
         proxies: list[Relaying] = []
         for kind in (RelayingEnvoy, RelayingNodemesh):
-            proxy = kind(subfolder(folder, kind.name), upstream.port, cores, identity)
-            stack.callback(proxy.stop)
-            proxies.append(proxy)
+            one: Relaying = kind(subfolder(folder, kind.name), upstream.port, cores, identity)
+            stack.callback(one.stop)
+            proxies.append(one)
         before: dict[Proxy, Usage] = {proxy: proxy.process.usage() for proxy in proxies}
         for case in CHECKS:
             for proxy in proxies:

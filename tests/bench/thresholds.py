@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from . import cluster_suite
+from . import cluster_suite, scrape_suite, shadow_suite
 from .datapath_suite import LATENCY, THROUGHPUT
 from .nodemesh import compiled
 from .outcome import Figure, Outcome
@@ -45,6 +45,8 @@ THRESHOLDS = (
     Threshold("relay", WRITES_16K, "nodemesh", "speed", ">=", 0.85),
     Threshold("relay", WRITES_1M, "nodemesh", "speed", ">=", 0.85),
     Threshold("relay", SHORT, "nodemesh", "ratio", ">=", 1.2),
+    # What a candidate beside the live configuration costs of a request's CPU, without the system calls.
+    Threshold("shadow", shadow_suite.CASE, "shadow", "more", "<=", 15.0),
     # From an API server to the first table, one change to a worker, and what that takes.
     Threshold("cluster", f"{CLUSTER}: start to first answer", "", "value", "<=", 15.0),
     Threshold("cluster", f"{CLUSTER}: change to worker, churn", "", "value", "<=", 200.0),
@@ -62,6 +64,10 @@ THRESHOLDS = (
     Threshold("tables", f"{ROUTED}: one change in that view", "", "value", "<=", 50.0),
     Threshold("tables", f"{ROUTED}: one change for the kernel, two views", "", "value", "<=", 50.0),
     Threshold("tables", f"{FULL_OBJECTS:,} objects of YAML: parse and validate", "", "value", "<=", 5.0),
+    # Prometheus' scrape of a big mesh, and the kubelet's probe meanwhile.
+    Threshold("scrape", f"{scrape_suite.CASE}: page", "", "value", "<=", 1024.0),
+    Threshold("scrape", f"{scrape_suite.CASE}: scrape, CPU", "", "value", "<=", 500.0),
+    Threshold("scrape", f"{scrape_suite.CASE}: healthz, worst", "", "value", "<=", 20.0),
     # What balancing in the kernel may cost an app, beside a connection without hooks.
     Threshold("datapath", LATENCY, "kernel", "request ÷ direct", "<=", 1.05),
     Threshold("datapath", THROUGHPUT, "kernel", "rate ÷ direct", ">=", 0.97),

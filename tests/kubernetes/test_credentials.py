@@ -10,21 +10,25 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
+from cryptography import x509
 from tests.apiserver.running import Running, kubeconfig, running
 from tests.apiserver.server import ApiServer
 from tests.clusters import NODE, pod
 from tests.kubernetes.test_manifests import MANIFESTS
 from tests.unit.cli.mesh import Mesh, until
 
+from nodemesh.cli.main import cli
 from nodemesh.lab.certificates import Authority
 
 RBAC = "rbac.authorization.k8s.io"
 OUTSIDE = "outside.example"
 NAME = f"{OUTSIDE}:80"
-ROLE = {
+ROLE: dict[str, Any] = {
     "apiVersion": f"{RBAC}/v1",
     "kind": "Role",
     "metadata": {"name": "client", "namespace": "default"},
@@ -133,6 +137,11 @@ def test_a_selected_pods_secret_is_read_by_the_right_that_was_given(tmp_path, au
         server.call(lambda api: api.apply(ROLE, BINDING))
         until(lambda: error(agent, "default/client") == "")
         until(lambda: agent.curl(name=NAME) == (200, "cart"))
+        (row,) = agent.api("/status")["certificates"]
+        assert row["ends"] == x509.load_pem_x509_certificate(pair.certificate).not_valid_after_utc.timestamp()
+        told = CliRunner().invoke(cli, ["status", "-o", "wide", "--admin", agent.admin]).stdout
+        assert "credentialName" in told and ": ends in " in told and "CERTIFICATES USED BY" in told
+        assert pair.certificate.decode() not in told
 
 
 CONFIG_MAP = "configmap://default/ca"

@@ -15,7 +15,10 @@ from tests.apiserver.server import ApiServer
 from tests.unit.node.numbers import FULL
 
 from nodemesh.cli.main import cli
+from nodemesh.cli.run import PEERS_PORT, PEERS_TOKEN
 from nodemesh.node.metrics import families, page_families
+from nodemesh.node.peer_door import ACCOUNT, AUDIENCE
+from nodemesh.node.peers import SERVICE
 from nodemesh.registry.assemble import ObjectKey
 from nodemesh.registry.sources.cluster import ResourceStatus
 from nodemesh.registry.sources.definitions import DEFINITIONS
@@ -118,8 +121,41 @@ def test_the_agent_may_read_what_it_reads_and_nothing_else(tmp_path):
     routes = roles.pop("nodemesh-route-status")
     assert {verb for rule in routes for verb in rule["verbs"]} == {"get", "update"}
     assert all(name.endswith("/status") for rule in routes if "update" in rule["verbs"] for name in rule["resources"])
+    (reviewed,) = roles.pop("nodemesh-peers")
+    assert (reviewed["resources"], reviewed["verbs"]) == (["tokenreviews"], ["create"])
     (written,) = roles.pop("nodemesh-reporter")
     assert (written["resources"], written["verbs"], roles) == (["events"], ["create"], {})
+
+
+def test_agents_find_each_other_and_know_each_other_by_tokens_for_that_alone(tmp_path):
+    objects = built("agent", tmp_path)
+    service, pods = find(objects, "Service"), find(objects, "DaemonSet")["spec"]["template"]
+    assert service["metadata"]["name"] == SERVICE and service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["selector"].items() <= pods["metadata"]["labels"].items()
+    (container,) = pods["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    (port,) = service["spec"]["ports"]
+    assert (
+        port["port"] == ports[port["targetPort"]] == PEERS_PORT and f"--peers=0.0.0.0:{PEERS_PORT}" in container["args"]
+    )
+    (volume,) = [volume for volume in pods["spec"]["volumes"] if volume["name"] == "token"]
+    (source,) = volume["projected"]["sources"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "token"]
+    assert source["serviceAccountToken"]["audience"] == AUDIENCE
+    assert f"{mount['mountPath']}/{source['serviceAccountToken']['path']}" == PEERS_TOKEN
+    assert pods["spec"]["serviceAccountName"] == ACCOUNT
+    rules = find(objects, "NetworkPolicy")["spec"]["ingress"]
+    (rule,) = [rule for rule in rules if rule["ports"][0]["port"] == PEERS_PORT]
+    assert rule["from"] == [{"podSelector": {"matchLabels": service["spec"]["selector"]}}]
+
+
+def test_people_get_the_right_to_look_by_a_role_that_nobody_is_bound_to(tmp_path):
+    objects = built("agent", tmp_path)
+    (role,) = [item for item in objects if item["kind"] == "Role" and item["metadata"]["name"] == "nodemesh-viewer"]
+    rights = {(name, verb) for rule in role["rules"] for name in rule["resources"] for verb in rule["verbs"]}
+    assert rights == {("pods", "list"), ("pods/portforward", "get"), ("pods/portforward", "create")}
+    bound = {item["roleRef"]["name"] for item in objects if item["kind"] == "RoleBinding"}
+    assert bound == {"nodemesh-reporter"}
 
 
 def test_a_gateway_may_read_what_the_agents_do_and_its_own_certificates(tmp_path):

@@ -80,6 +80,31 @@ def test_rules_of_the_cluster_apply_and_follow(tmp_path, server, upstreams):
         assert rows["virtualservices"]["phase"] == "watching" and rows["services"]["objects"] == 1
 
 
+def test_an_annotation_has_a_candidate_tried_until_it_goes(tmp_path, server, upstreams):
+    """As `kubectl annotate` writes it: the object's spec stays what it is, and in force."""
+    fill(server, *upstreams)
+    live = virtual_service("reviews", http=[V1])
+    annotated = virtual_service("reviews", http=[V1])
+    spec = json.dumps({**live["spec"], "http": [V2]})
+    annotated["metadata"]["annotations"] = {"nodemesh.io/candidate": spec}
+    with mesh(tmp_path, server) as agent:
+        server.call(lambda api: api.apply(annotated))
+        until(lambda: agent.api("/shadow")["on"])
+        assert [agent.curl("/") for _ in range(3)] == [(200, "v1")] * 3
+        shadow = agent.api("/shadow?explain=1")
+        assert (shadow["objects"], shadow["differing"]) == (["VirtualService default/reviews"], 3)
+        assert shadow["rows"][0]["candidate"]["to"] == "reviews v2"
+        assert agent.metric("nodemesh_shadow_differing_total") == 3
+        broken = virtual_service("reviews", http=[V1])
+        broken["metadata"]["annotations"] = {"nodemesh.io/candidate": spec.replace("route", "rout")}
+        server.call(lambda api: api.apply(broken))
+        until(lambda: not agent.api("/shadow")["on"])
+        until(lambda: "bad-candidate" in [row["code"] for row in agent.api("/config/problems")])
+        server.call(lambda api: api.apply(live))
+        until(lambda: "bad-candidate" not in [row["code"] for row in agent.api("/config/problems")], 60)
+        assert agent.curl("/") == (200, "v1")
+
+
 def test_a_deleted_pod_gets_no_new_request_after_200_ms(tmp_path, server, upstreams):
     fill(server, *upstreams)
     server.call(lambda api: api.delete("VirtualService", "reviews"))

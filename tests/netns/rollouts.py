@@ -28,6 +28,7 @@ REPLICAS = 3
 SIGTERM_AFTER = (0.010, 0.050)
 SLICE_AFTER = (0.1, 1.0)
 HERE = Path(__file__).parent
+HASH = "7d9c"  # of the pods' template
 NOW = "2026-01-01T00:00:00Z"
 
 
@@ -48,7 +49,9 @@ class Replica:
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
-                "name": self.name, "namespace": "default", "uid": self.uid, "labels": {"app": "web"}, **stamp,
+                "name": self.name, "namespace": "default", "uid": self.uid,
+                "labels": {"app": "web", "pod-template-hash": HASH},
+                "ownerReferences": [{"kind": "ReplicaSet", "name": f"web-{HASH}", "controller": True}], **stamp,
             },
             "spec": {"nodeName": "b", "containers": [{"name": "app", "image": "app"}]},
             "status": {

@@ -5,6 +5,7 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.netns.mesh import MESH
@@ -98,13 +99,13 @@ def test_a_pod_leaves_by_the_egress_gateway(mesh, pod, outside, tmp_path):
         mesh.settle()
         shop = entry("shop", "shop.example", SHOP, ports, outside.ip)
         mesh.apply(shop + EGRESS.replace("FOLDER", str(tmp_path)))
-        told = None
+        told: dict[str, Any] = {}
 
         def through():
             nonlocal told
             status, body = curl(pod, "http://shop.example/cart", SHOP)
-            told = json.loads(body) if status == 200 else None
-            return told is not None
+            told = json.loads(body) if status == 200 else {}
+            return bool(told)
 
         mesh.agent.wait_for(through, "the gateway to follow", 15)
         assert (told["path"], told["tls"], told["peer"]) == ("/cart", "TLSv1.3", egress.ip)

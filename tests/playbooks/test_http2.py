@@ -290,6 +290,24 @@ def test_a_refused_stream_is_sent_again_and_counts_as_one_attempt():
     assert client.is_over(stream) and world.records[0].attempts == 1
 
 
+def test_a_shared_connection_takes_no_more_streams_when_its_endpoint_is_reached_otherwise(grpc):
+    server = grpc.serve("10.1.0.1", 9080)
+    client = dial(grpc)
+    first = client.ask(*CALL, method=b"POST")
+    old = endpoint(grpc)
+    old.turn()
+    grpc.configure(GRPC + pool_of("tcp: {tcpKeepalive: {time: 60s}}"))
+    second = client.ask(*CALL, method=b"POST")
+    assert len(server.connections) == 2
+    new = endpoint(grpc)
+    for upstream in (new, old):
+        upstream.turn()
+        upstream.answer(1)
+    client.turn()
+    assert client.is_over(first) and client.is_over(second)
+    assert old.peer.ended and not new.peer.ended
+
+
 def test_streams_above_a_goaway_go_elsewhere_and_those_below_go_on(grpc):
     server = grpc.serve("10.1.0.1", 9080)
     client = dial(grpc)

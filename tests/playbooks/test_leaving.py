@@ -105,8 +105,8 @@ metadata: {name: reviews, namespace: default}
 spec: {host: reviews, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100}}}
 """
     world = World(SERVICE + policy + rule(ROUTE + "\nretries: {attempts: 0}"))
-    refuse = MemoryNetwork.later
-    world.network.later = lambda transport, _: refuse(world.network, transport, code)
+    refuse, short = MemoryNetwork.later, code
+    world.network.later = lambda transport, code: refuse(world.network, transport, short)
     start, _, body = split(ask(world).take())
     reason = {
         errno.EMFILE: b"Too many open files",

@@ -119,4 +119,4 @@ def test_a_gateway_shows_its_certificate_to_backends_with_a_policy():
     upstream = TlsPeer(shop.servers[CART].accept(), context, server=True)
     settle(shop.world, upstream)
     assert upstream.take().startswith(b"GET / HTTP/1.1\r\n")
-    assert upstream.connection.getpeercert()["subject"][0][0][1] == "edge.example"
+    assert (upstream.connection.getpeercert() or {})["subject"][0][0][1] == "edge.example"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import h11
 import pytest
 from hypothesis import given, settings
@@ -26,9 +28,9 @@ REQUESTS = [
 NEXT = b"GET /next HTTP/1.1\r\nHost: b\r\n\r\n"
 
 
-def events(pieces: list[bytes]) -> list[object]:
+def events(pieces: list[bytes]) -> list[Any]:
     """What the codec makes of a stream that comes in these pieces: heads, bodies, or the error's status."""
-    found: list[object] = []
+    found: list[Any] = []
     buffer = HeadBuffer()
     body: BodyReader | None = None
     payload = b""

@@ -1,5 +1,7 @@
 """Whatever the order of changes: tables made step by step mean the same as tables made at once, also on the wire."""
 
+from typing import Any
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.meshes import make, pod, request, service
@@ -172,7 +174,9 @@ def gateways(draw):
 
 @st.composite
 def sidecars(draw):
-    spec = {"egress": [{"hosts": draw(st.sampled_from((["./*"], ["*/*"], ["b/*"], ["*/s0.a.svc.cluster.local"])))}]}
+    spec: dict[str, Any] = {
+        "egress": [{"hosts": draw(st.sampled_from((["./*"], ["*/*"], ["b/*"], ["*/s0.a.svc.cluster.local"])))}]
+    }
     if draw(st.booleans()):
         spec["workloadSelector"] = {"labels": {"app": "web"}}
     if draw(st.booleans()):
@@ -200,7 +204,7 @@ def mesh_configs(draw):
 
 @st.composite
 def telemetries(draw):
-    spec = {"accessLogging": [{"disabled": draw(st.booleans())}]}
+    spec: dict[str, Any] = {"accessLogging": [{"disabled": draw(st.booleans())}]}
     if draw(st.booleans()):
         spec["selector"] = {"matchLabels": {"app": draw(st.sampled_from(("s0", "web")))}}
     return make("Telemetry", draw(names), spec, namespace=draw(st.sampled_from((*NAMESPACES, "istio-system"))))

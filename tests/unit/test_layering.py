@@ -46,7 +46,10 @@ HOMES = {
     "kubernetes": {"registry/sources/kubernetes.py"},
     "aiohttp": {
         "admin/http.py",
+        "admin/peers.py",
         "node/exporter.py",
+        "node/peer_door.py",
+        "node/peers.py",
         "registry/sources/kubernetes.py",
         "relay/relay.py",
         "relay/server.py",
@@ -76,7 +79,12 @@ HOMES = {
     },
     "re2": {"config/regex.py"},
     "dns": {"node/resolve.py", "proxy/dns/message.py"},
-    "cryptography": {"proxy/tls/expiry.py", "proxy/tls/peer.py", "lab/certificates.py"},
+    "cryptography": {
+        "proxy/tls/expiry.py",
+        "proxy/tls/peer.py",
+        "lab/certificates.py",
+        "node/own_certificate.py",
+    },
 }
 
 

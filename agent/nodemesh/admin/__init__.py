@@ -5,6 +5,8 @@
 - `graph.py`: the counters as a graph of the calls between workloads and services; pure.
 - `sight.py`: what one client sees, as rows; pure.
 - `picture.py`: the last seconds as the live page draws them, with modes, shares and problems; pure.
+- `mesh.py`: what is seen by this agent alone or with those of other nodes, with `counted.py` (what they tell each
+  other) and `chosen.py` (which requests); `peers.py`: what other agents may ask.
 - `page.py`: the live page's files. Their sources are in `ui/`; `agent/build_page.py` makes `static/` of them.
 - `http.py`: the routes (aiohttp).
 

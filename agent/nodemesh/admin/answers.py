@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from ..telemetry.decisions import DecisionRecord
-from .state import KernelEndpointRow
+from ..telemetry.decision_record import DecisionRecord
+from .state import KernelEndpointRow, Unheard
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,13 +93,16 @@ class EndpointAnswer(Shape, frozen=True, kw_only=True):
 
 
 class RouteAnswer(Shape, frozen=True, kw_only=True):
-    """A rule as it is written; or, for a client, what it is for one of the hosts that the client sees."""
+    """A rule as it is written; or, for a client, what it is for one of the hosts that the client sees. `when` and
+    `does` say match and action in words."""
 
     virtual_service: str
     rule: str
     name: str
     match: list[Any]
     action: dict[str, Any]
+    when: str
+    does: str
     location: str
     route: str | None = None
     hosts: list[str] | None = None
@@ -203,7 +206,8 @@ class ChangeAnswer(Shape, frozen=True, kw_only=True):
 
 
 class PictureAnswer(Shape, frozen=True, kw_only=True):
-    """The calls of the last seconds as the live page draws them; `missing` says why there is nothing to see."""
+    """The calls of the last seconds as the live page draws them; `missing` says why there is nothing to see. `agents`
+    are the nodes whose agents were heard, `silent` the others."""
 
     as_of: float
     window: float
@@ -212,5 +216,7 @@ class PictureAnswer(Shape, frozen=True, kw_only=True):
     missing: list[str]
     problems: list[ProblemAnswer]
     changes: list[ChangeAnswer]
+    agents: list[str]
+    silent: list[Unheard]
     nodes: list[dict[str, Any]]
     edges: list[dict[str, Any]]

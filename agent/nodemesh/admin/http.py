@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import platform
 import socket
-import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -18,24 +16,22 @@ from .. import __version__
 from ..registry.carry import encode_snapshot
 from ..routing.question import QuestionError
 from ..telemetry.exposition import CONTENT_TYPE, zipped
-from . import graph, openapi, page, pages, picture, sight
+from . import graph, openapi, page, pages, sight
+from .chosen import RECENT, shown, wish_of, without_query
+from .mesh import WholeMesh, wanted
 from .operations import OPERATIONS
-from .state import AdminNode, ExplainQuery
+from .state import AdminNode, ExplainQuery, Unheard
 
-#: How many of the last requests /connections shows.
-RECENT = 256
-
-#: Seconds of history that can be asked for, seconds between two frames of the live picture, and how many watch it.
-LONGEST = 900
+#: Seconds between two frames of the live picture, and how many watch it.
 FRAME = 1.0
 STREAMS = 16
 
-#: Findings and changes beside a picture.
-PROBLEMS_SHOWN = 100
-CHANGES_SHOWN = 10
-
 #: What says in every answer that it is an agent's, and of which version.
 AGENT = "Nodemesh-Version"
+
+#: What says in answers for all nodes of which nothing was heard, and why; and its longest value.
+SILENT = "Nodemesh-Silent"
+TOLD = 2000
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -67,6 +63,7 @@ class AdminApi:
 
     def __init__(self, node: AdminNode) -> None:
         self._node = node
+        self._mesh = WholeMesh(node)
         self._streams = 0
 
     def application(self) -> web.Application:
@@ -157,30 +154,32 @@ class AdminApi:
             return json_response(sight.routes(self._node.view(client), self._node.snapshot))
         return json_response(pages.routes(self._node.snapshot))
 
-    async def pods(self, _request: web.Request) -> web.Response:
-        return json_response(list(self._node.pods()))
+    async def pods(self, request: web.Request) -> web.Response:
+        rows, silent = await self._mesh.pods(is_everywhere(request))
+        return with_silent(json_response(rows), silent)
+
+    async def agents(self, _request: web.Request) -> web.Response:
+        return json_response(await self._mesh.agents())
 
     async def problems(self, _request: web.Request) -> web.Response:
         return json_response(pages.problems(self._node.problems()))
 
     async def connections(self, _request: web.Request) -> web.Response:
         is_open, counted = await asyncio.gather(self._node.connections(), self._node.telemetry())
-        recent = [
-            msgspec.structs.replace(decision, path=without_query(decision.path))
-            for decision in list(counted.recent)[: -RECENT - 1 : -1]
-        ]
+        recent = [shown(decision) for decision in list(counted.recent)[: -RECENT - 1 : -1]]
         is_open = [{**row, "request": without_query(row["request"])} if "request" in row else row for row in is_open]
         return json_response({"open": is_open, "recent": recent})
 
     async def graph(self, request: web.Request) -> web.Response:
-        totals = await self._node.telemetry()
-        if "window" not in request.query:
-            return json_response(graph.build(totals))
-        return json_response(self._picture(wanted(request)))
+        if "window" in request.query:
+            return json_response(await self._mesh.picture(wanted(request.query)))
+        if is_everywhere(request):
+            raise QuestionError("all nodes are asked for some seconds: give window, too, as in ?mesh=1&window=60")
+        return json_response(graph.build(await self._node.telemetry()))
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """The picture each second, as events (text/event-stream)."""
-        asked = wanted(request)
+        asked = wanted(request.query)
         if self._streams >= STREAMS:
             return json_response({"error": f"{STREAMS} pages are open already; close one"}, 503)
         self._streams += 1
@@ -188,8 +187,7 @@ class AdminApi:
         try:
             await answer.prepare(request)
             while request.transport is not None and not request.transport.is_closing():
-                await self._node.telemetry()
-                body = msgspec.json.encode(self._picture(asked))
+                body = msgspec.json.encode(await self._mesh.picture(asked))
                 await answer.write(b"data: " + body + b"\n\n")
                 await asyncio.sleep(FRAME)
         except ConnectionError:
@@ -198,73 +196,31 @@ class AdminApi:
             self._streams -= 1
         return answer
 
-    def _picture(self, asked: PictureQuery) -> dict[str, Any]:
-        node, now = self._node, time.time()
-        end = now - asked.back
-        ejected = Counter(row.host for row in node.endpoint_states().values() if row.ejected_for >= 0.0)
-        flows = node.history.between(end - asked.window, end)
-        # What was counted by now covers less than the window where the history is shorter.
-        covered = min(asked.window, max(end - node.history.since, 1.0)) if node.history.since else asked.window
-        drawn = picture.draw(flows, covered, node.snapshot, node.mode, ejected, node.problems(), asked.namespace)
-        return {
-            "as_of": end,
-            "window": asked.window,
-            "since": node.history.since,
-            "namespaces": sorted({service.namespace for each in node.snapshot.services.values() for service in each}),
-            "missing": node.why_empty() if not drawn["edges"] else [],
-            "problems": pages.problems(node.problems())[:PROBLEMS_SHOWN],
-            "changes": node.changes()[: -CHANGES_SHOWN - 1 : -1],
-            **drawn,
-        }
-
     async def decisions(self, request: web.Request) -> web.Response:
-        """The last requests, newest first: of a client workload (`client=NS/WORKLOAD`), of a namespace's clients
-        (`namespace=`), to a service (`host=`), those that failed (`failed=1`)."""
-        totals = await self._node.telemetry()
-        query = request.query
-        kept = totals.failed if query.get("failed") else totals.recent
-        clients = set(query.getall("client", []))
-        found = [
-            record
-            for record in reversed(kept)
-            if (not clients or f"{record.client.partition('/')[0]}/{record.workload}" in clients)
-            and query.get("namespace", "") in ("", record.client.partition("/")[0])
-            and (not query.get("host") or record.host == query["host"])
-        ]
-        shown = [msgspec.structs.replace(each, path=without_query(each.path)) for each in found[:RECENT]]
-        return json_response(shown)
+        """The last requests that fit, newest first."""
+        query = [(name, value) for name, value in request.query.items() if name != "mesh"]
+        rows, silent = await self._mesh.decisions(wish_of(request.query), query, is_everywhere(request))
+        return with_silent(json_response(rows), silent)
 
     async def changes(self, _request: web.Request) -> web.Response:
         return json_response(self._node.changes()[::-1])
+
+    async def shadow(self, request: web.Request) -> web.Response:
+        return json_response(await self._node.shadow(explained=bool(request.query.get("explain"))))
 
     async def explain(self, request: web.Request) -> web.Response:
         return json_response(self._node.explain(question(request)))
 
 
-class PictureQuery(NamedTuple):
-    """Which picture is asked for: so many seconds, until `back` seconds ago, of one namespace or of all."""
-
-    window: float
-    back: float
-    namespace: str
+def is_everywhere(request: web.Request) -> bool:
+    return bool(request.query.get("mesh"))
 
 
-def wanted(request: web.Request) -> PictureQuery:
-    """Raises QuestionError."""
-    query = request.query
-    try:
-        window, back = float(query.get("window", "60")), float(query.get("back", "0"))
-    except ValueError:
-        raise QuestionError("window and back are seconds, for instance ?window=60&back=0") from None
-    if not 5 <= window <= LONGEST or not 0 <= back <= LONGEST:
-        raise QuestionError(f"window is 5 to {LONGEST} seconds, back at most {LONGEST}")
-    return PictureQuery(window, back, query.get("namespace", ""))
-
-
-def without_query(path: str) -> str:
-    """What comes after `?` is often secret (tokens, signed links): it is not shown."""
-    path, found, _ = path.partition("?")
-    return f"{path}?…" if found else path
+def with_silent(answer: web.Response, silent: Iterable[Unheard]) -> web.Response:
+    """An answer whose body has no place for those who were not heard."""
+    if told := "; ".join(f"{each.node}: {each.why}" for each in silent):
+        answer.headers[SILENT] = "".join(each if each.isprintable() else "?" for each in told[:TOLD])
+    return answer
 
 
 def host_of(value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..telemetry.decisions import DecisionRecord
+from ..telemetry.decision_record import DecisionRecord
 from .answers import (
     ChangeAnswer,
     ClusterAnswer,
@@ -20,7 +20,7 @@ from .answers import (
     ServiceAnswer,
     VersionAnswer,
 )
-from .state import PodRow
+from .state import AgentRow, PodRow, ShadowReport
 
 JSON = "application/json"
 
@@ -49,10 +49,14 @@ class Operation(NamedTuple):
 
 AS = Parameter("as", "the client whose view is asked for, `NAMESPACE/POD` or `NAMESPACE`")
 NAMESPACE = Parameter("namespace", "of one namespace alone")
+EVERYWHERE = Parameter(
+    "mesh", "`1`: of all nodes, as far as their agents answer; the field `Nodemesh-Silent` names the others"
+)
 WINDOW = (
     Parameter("window", "seconds, 5 to 900", "number"),
     Parameter("back", "so many seconds ago, at most 900", "number"),
     NAMESPACE,
+    EVERYWHERE,
 )
 
 OPERATIONS = (
@@ -80,7 +84,8 @@ OPERATIONS = (
     Operation(
         "/listeners", "listeners", "What of a client's connections is taken over.", (list[ListenerAnswer],), (AS,)
     ),
-    Operation("/pods", "pods", "The node's pods: who is in the mesh, or why not.", (list[PodRow],)),
+    Operation("/pods", "pods", "The node's pods: who is in the mesh, or why not.", (list[PodRow],), (EVERYWHERE,)),
+    Operation("/agents", "agents", "The agents of all nodes: how each is, or why it is not heard.", (list[AgentRow],)),
     Operation("/connections", "connections", "What is open, and the last requests.", (ConnectionsAnswer,)),
     Operation(
         "/graph",
@@ -103,10 +108,13 @@ OPERATIONS = (
         "The last requests that fit, newest first.",
         (list[DecisionRecord],),
         (
-            Parameter("client", "of this workload, `NAMESPACE/WORKLOAD`", repeated=True),
+            Parameter("client", "of this workload or pod, `NAMESPACE/NAME`", repeated=True),
             Parameter("namespace", "of this namespace's clients"),
-            Parameter("host", "to this service"),
+            Parameter("host", "to this service: its host, or how that begins (`reviews.shop`)"),
+            Parameter("status", "with this status, or of this class: `503`, `5xx`, `0` without an answer"),
+            Parameter("path", "for paths that begin like this"),
             Parameter("failed", "`1`: those that failed"),
+            EVERYWHERE,
         ),
     ),
     Operation(
@@ -125,6 +133,13 @@ OPERATIONS = (
             Parameter("gateway", "labels of a gateway workload, `k=v,…`"),
             Parameter("sni", "the server name, if it is another than the URL's"),
         ),
+    ),
+    Operation(
+        "/shadow",
+        "shadow",
+        "The candidate beside the live configuration, and which requests it would have answered otherwise.",
+        (ShadowReport,),
+        (Parameter("explain", "`1`: with what explain says of a sample of each, on both sides"),),
     ),
     Operation("/config/problems", "problems", "All findings in the configuration.", (list[ProblemAnswer],)),
     Operation(

@@ -14,6 +14,7 @@ from ..config.virtualservice import HTTPRoute, VirtualServiceSpec
 from ..registry.snapshot import Health, Service, Snapshot
 from ..routing.gatewayapi.attach import routes_of
 from .state import EndpointRow, ModeRow
+from .words import action_words, match_words
 
 Mode = Callable[[Service, int], ModeRow]
 
@@ -110,8 +111,10 @@ def _route_rules(written: Object[Any]) -> Iterator[dict[str, Any]]:
             "protocol": written.kind.removesuffix("Route").lower(),
             "rule": f"spec.rules[{index}]",
             "name": rule.name or "",
-            "match": [as_written(match) for match in getattr(rule, "matches", ())],
-            "action": {name: value for name, value in fields.items() if name not in ("name", "matches")},
+            **_in_words(
+                [as_written(match) for match in getattr(rule, "matches", ())],
+                {name: value for name, value in fields.items() if name not in ("name", "matches")},
+            ),
             "location": str(written.locate("spec", "rules", index)),
         }
 
@@ -128,10 +131,14 @@ def _rules(key: str, written: Object[VirtualServiceSpec]) -> Iterator[dict[str, 
                 "protocol": protocol,
                 "rule": f"spec.{protocol}[{index}]",
                 "name": getattr(rule, "name", "") or "",
-                "match": [as_written(match) for match in rule.match],
-                "action": _action(rule),
+                **_in_words([as_written(match) for match in rule.match], _action(rule)),
                 "location": str(written.locate("spec", protocol, index)),
             }
+
+
+def _in_words(match: list[dict[str, Any]], action: dict[str, Any]) -> dict[str, Any]:
+    """Both as they are written, and said."""
+    return {"match": match, "action": action, "when": match_words(match), "does": action_words(action)}
 
 
 def _action(rule: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ..config.problems import Problem
+from ..config.virtualservice import Destination
 from ..registry.snapshot import Health, Service, Snapshot
 from ..telemetry.histogram import BOUNDS
 from ..telemetry.history import FlowCounts, Flows, Way
@@ -76,12 +77,7 @@ def source_id(way: Way, homes: Mapping[tuple[str, str], str]) -> str:
 
 def wishes_of(snapshot: Snapshot) -> dict[str, Wishes]:
     """By host: the weights of the last rule that divides traffic among versions, which is the one without matches."""
-    versions: dict[tuple[str, str], str] = {}
-    for rule in snapshot.destination_rules.values():
-        for subset in rule.spec.subsets:
-            versions[full(rule.spec.host or "", rule.meta.namespace), subset.name or ""] = subset.labels.get(
-                "version", ""
-            )
+    versions = versions_of(snapshot)
     found: dict[str, Wishes] = {}
     for item in snapshot.virtual_services.values():
         for index, route in enumerate(item.spec.http):
@@ -89,9 +85,8 @@ def wishes_of(snapshot: Snapshot) -> dict[str, Wishes]:
             hosts = set()
             for entry in route.route:
                 if entry.destination is not None:
-                    host = full(entry.destination.host or "", item.meta.namespace)
+                    host, version = _place(entry.destination, item.meta.namespace, versions)
                     hosts.add(host)
-                    version = versions.get((host, entry.destination.subset or ""), "")
                     weights[version or UNKNOWN] += entry.weight or 0
             total = sum(weights.values())
             if len(weights) > 1 and len(hosts) == 1 and total:
@@ -99,6 +94,39 @@ def wishes_of(snapshot: Snapshot) -> dict[str, Wishes]:
                 place = str(item.locate("spec", "http", index))
                 found[hosts.pop()] = Wishes(shares, f"{item.meta.key} spec.http[{index}]", place)
     return found
+
+
+def mirrored(snapshot: Snapshot) -> set[tuple[str, str]]:
+    """Versions of hosts that get copies of other versions' requests, and none of their own."""
+    versions = versions_of(snapshot)
+    copies, own = set(), set()
+    for item in snapshot.virtual_services.values():
+        for route in item.spec.http:
+            routed = {_place(entry.destination, item.meta.namespace, versions) for entry in route.route}
+            own |= routed
+            hosts = {host for host, _ in routed}
+            shadows = [
+                *([route.mirror] if route.mirror is not None else []),
+                *(each.destination for each in route.mirrors),
+            ]
+            found = (_place(shadow, item.meta.namespace, versions) for shadow in shadows)
+            copies |= {place for place in found if place[0] in hosts and place[1]}
+    return copies - own
+
+
+def versions_of(snapshot: Snapshot) -> dict[tuple[str, str], str]:
+    """By host and subset: the version that the subset's labels name."""
+    return {
+        (full(rule.spec.host or "", rule.meta.namespace), subset.name or ""): subset.labels.get("version", "")
+        for rule in snapshot.destination_rules.values()
+        for subset in rule.spec.subsets
+    }
+
+
+def _place(to: Destination | None, namespace: str, versions: Mapping[tuple[str, str], str]) -> tuple[str, str]:
+    """The host and the version that a rule names."""
+    host = full(to.host or "", namespace) if to is not None else ""
+    return host, versions.get((host, to.subset or ""), "") if to is not None else ""
 
 
 def full(host: str, namespace: str) -> str:
@@ -121,26 +149,35 @@ def draw(
     """Nodes and edges of that time. With a namespace, only what has an end in it."""
     if namespace:
         flows = {way: flow for way, flow in flows.items() if namespace in (way.namespace, way.service_namespace)}
-    wishes, homes = wishes_of(snapshot), homes_of(snapshot)
+    wishes, homes, copies = wishes_of(snapshot), homes_of(snapshot), mirrored(snapshot)
     grouped: dict[tuple[str, str, str], list[tuple[Way, FlowCounts]]] = {}
     for way, flow in flows.items():
         source = source_id(way, homes)
         target = service_id(way.service_namespace, way.service, way.host)
         grouped.setdefault((source, target, way.protocol), []).append((way, flow))
-    edges = [_edge(ends, parts, seconds, wishes) for ends, parts in sorted(grouped.items())]
+    edges = [_edge(ends, parts, seconds, wishes, copies) for ends, parts in sorted(grouped.items())]
     return {"nodes": _nodes(flows, homes, snapshot, mode, ejected, problems, namespace), "edges": edges}
 
 
 def _edge(
-    ends: tuple[str, str, str], parts: list[tuple[Way, FlowCounts]], seconds: float, wishes: Mapping[str, Wishes]
+    ends: tuple[str, str, str],
+    parts: list[tuple[Way, FlowCounts]],
+    seconds: float,
+    wishes: Mapping[str, Wishes],
+    copies: set[tuple[str, str]],
 ) -> dict[str, Any]:
-    whole = FlowCounts()
-    for _, flow in parts:
-        whole.add(flow)
+    """What a mirror gets is shown beside, and counts neither as the client's requests nor as its failures."""
     source, target, protocol = ends
     host = parts[0][0].host
-    wish = wishes.get(full(host, parts[0][0].service_namespace))
-    versions = [_version(way, flow, whole, wish) for way, flow in parts if way.answered != UNKNOWN]
+    place = full(host, parts[0][0].service_namespace)
+    wish = wishes.get(place)
+    whole = FlowCounts()
+    for way, flow in parts:
+        if (place, way.version) not in copies:
+            whole.add(flow)
+    answering = [(way, flow, (place, way.version) in copies) for way, flow in parts if way.answered != UNKNOWN]
+    answered = sum(flow.requests for _, flow, mirror in answering if not mirror)
+    versions = [_version(way, flow, answered, wish, mirror=mirror) for way, flow, mirror in answering]
     versions.sort(key=lambda row: -row["requests"])
     return {
         "id": f"{source}>{target}>{protocol}",
@@ -166,15 +203,17 @@ def _edge(
     }
 
 
-def _version(way: Way, flow: FlowCounts, whole: FlowCounts, wish: Wishes | None) -> dict[str, Any]:
-    """One workload's part of an edge, beside the part that a rule wishes it to have."""
+def _version(way: Way, flow: FlowCounts, answered: int, wish: Wishes | None, *, mirror: bool) -> dict[str, Any]:
+    """One workload's part of what was answered, beside the part that a rule wishes it to have; of a mirror, the part
+    that was copied to it."""
     return {
         "workload": way.answered,
         "version": way.version,
         "requests": flow.requests,
         "errors": flow.errors,
-        "share": round(flow.requests / whole.requests, 4) if whole.requests else 0.0,
-        "wished": wish.weights.get(way.version, 0.0) if wish is not None else None,
+        "share": round(flow.requests / answered, 4) if answered else 0.0,
+        "wished": wish.weights.get(way.version, 0.0) if wish is not None and not mirror else None,
+        "mirror": mirror,
     }
 
 

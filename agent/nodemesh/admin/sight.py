@@ -132,6 +132,8 @@ def _route(host: str, port: int, decision: Decision, written: Mapping[str, Any] 
         "name": decision.name,
         "match": written["match"] if written is not None else [],
         "action": written["action"] if written is not None else {},
+        "when": written["when"] if written is not None else "",
+        "does": written["does"] if written is not None else "",
         "clusters": [destination.cluster_name for destination in destinations],
         "location": str(decision.rule.location) if decision.rule.owner.kind else "",
     }

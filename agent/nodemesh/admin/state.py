@@ -17,7 +17,8 @@ from ..telemetry.totals import Totals
 class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     """One pod of this node. `why_not` is a sentence, empty where the pod is enrolled; `since` is seconds since the
     epoch, 0 where it is not; `capture` is what Istio's annotations on it include and exclude, by their short names.
-    `dns` says whether its DNS queries are taken over, `dns_why_not` why not, though they are to be."""
+    `dns` says whether its DNS queries are taken over, `dns_why_not` why not, though they are to be. `node` is where it
+    is, as far as the agents of several nodes were asked."""
 
     namespace: str
     name: str
@@ -31,6 +32,40 @@ class PodRow(msgspec.Struct, frozen=True, kw_only=True):
     capture: dict[str, str] = {}
     dns: bool = False
     dns_why_not: str = ""
+    node: str = ""
+
+
+class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The agent of a node: since when it runs and has its newest tables (seconds since the epoch), and why its newest
+    configuration is not in force. One that did not answer has the reason as its `error`, and nothing else."""
+
+    node: str
+    version: str = ""
+    ready: bool = False
+    missing: tuple[str, ...] = ()
+    started: float = 0.0
+    tables: int = 0
+    changed: float = 0.0
+    pods: int = 0
+    enrolled: int = 0
+    errors: int = 0
+    warnings: int = 0
+    refused: str = ""
+    error: str = ""
+
+
+class Unheard(msgspec.Struct, frozen=True, kw_only=True):
+    """A node whose agent did not answer, and why."""
+
+    node: str
+    why: str
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What the other nodes' agents have answered, by node, and who has not."""
+
+    answers: tuple[tuple[str, bytes], ...] = ()
+    silent: tuple[Unheard, ...] = ()
 
 
 class EndpointRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +103,57 @@ class ModeRow(msgspec.Struct, frozen=True, kw_only=True):
     kernel_endpoints: tuple[KernelEndpointRow, ...] = ()
 
 
+class ShadowSample(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that would be answered otherwise: who asked what, without secrets (`redacted` names the fields, and
+    with `?` before it the parameters, whose values are gone). `live` and `candidate` are what `explain` says of it,
+    where that is asked for; `unsure` are the redacted parts that rules look at, so that it may say something else."""
+
+    at: float
+    client: str
+    method: str
+    url: str
+    authority: str
+    headers: dict[str, str]
+    redacted: list[str]
+    unsure: list[str] = []
+    live: dict[str, Any] | None = None
+    candidate: dict[str, Any] | None = None
+
+
+class ShadowRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests to one place that would all be answered otherwise in the same way: by aspect (`to` is where they go)
+    what both sides say, the rules with their places, how many there were, samples."""
+
+    place: str
+    count: int
+    aspects: list[str]
+    live: dict[str, str]
+    candidate: dict[str, str]
+    live_rule: str
+    candidate_rule: str
+    samples: list[ShadowSample]
+
+
+class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The shadow on this node. Of `requests` to what the candidate changes, `differing` would be answered otherwise; of
+    those `folded` are in no row. `failed` are requests that the candidate could not decide about, with the first
+    `error`. `unseen` are places that the candidate changes whose connections do not come to the proxy. `until` is 0
+    where no time was given."""
+
+    on: bool
+    asked_by: str = ""
+    since: float = 0.0
+    until: float = 0.0
+    objects: list[str] = []
+    requests: int = 0
+    differing: int = 0
+    folded: int = 0
+    failed: int = 0
+    error: str = ""
+    unseen: list[str] = []
+    rows: list[ShadowRow] = []
+
+
 class ExplainQuery(msgspec.Struct, frozen=True, kw_only=True):
     """A question to `explain`; `client` is `namespace` or `namespace/name`, `gateway` labels select a gateway."""
 
@@ -98,6 +184,12 @@ class AdminNode(Protocol):
     def pods(self) -> Sequence[PodRow]:
         """The pods of this node."""
 
+    def agent(self) -> AgentRow:
+        """How this agent is."""
+
+    async def ask_others(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Heard:
+        """What the agents of the other nodes say; nothing where there are none."""
+
     def mode(self, service: Service, port: int) -> ModeRow:
         """Which way connections to a service port take."""
 
@@ -116,6 +208,9 @@ class AdminNode(Protocol):
 
     def endpoint_states(self) -> Mapping[tuple[str, int], EndpointRow]:
         """By address and port: what the data plane knows of endpoints under a policy."""
+
+    async def shadow(self, explained: bool) -> ShadowReport:
+        """What a candidate would have answered otherwise so far, fetched now."""
 
     def changes(self) -> Sequence[Any]:
         """The newest changes of the configuration, oldest first, and how long they took."""

@@ -1,4 +1,4 @@
-"""The load-balancing algorithms over a fixed list of hosts: round robin, least request, random, weighted or not.
+"""The load-balancing algorithms over a fixed list of hosts: round robin, least request, peak EWMA, random.
 
 A balancer is made again whenever the list changes, and starts at a random place, so that workers do not march in step.
 Where weights differ or a host is warming up, ROUND_ROBIN and LEAST_REQUEST become a schedule of earliest deadlines
@@ -64,6 +64,38 @@ class LeastRequest(Balancer):
         first = hosts[int(draw() * count)]
         second = hosts[int(draw() * count)]
         return second if first is not second and second.row.total(ACTIVE) < first.row.total(ACTIVE) else first
+
+
+class PeakEwma(Balancer):
+    """The cheaper of two drawn at random, by latency times load (Finagle's Peak EWMA, as Linkerd has it): the latency
+    follows what gets worse at once, and what gets better slowly. Weights divide the cost."""
+
+    __slots__ = ("clock", "rng", "warmup")
+
+    def __init__(self, hosts: Sequence[Host], rng: Random, clock: Callable[[], float], warmup: Warmup | None) -> None:
+        super().__init__(hosts)
+        self.rng = rng
+        self.clock = clock
+        self.warmup = warmup
+
+    def pick(self, key: int) -> Host | None:
+        hosts = self.hosts
+        count = len(hosts)
+        if count < 2:
+            return hosts[0] if count else None
+        first = int(self.rng.random() * count)
+        second = int(self.rng.random() * (count - 1))
+        if second >= first:
+            second += 1  # two different ones
+        now = self.clock()
+        one, other = hosts[first], hosts[second]
+        return other if self.cost(other, now) < self.cost(one, now) else one
+
+    def cost(self, host: Host, now: float) -> float:
+        weight = float(host.weight)
+        if self.warmup is not None:
+            weight *= warmth(self.warmup, now - host.ready_since)
+        return host.latency_at(now) * (host.load + 1) / weight
 
 
 class RandomChoice(Balancer):
@@ -145,6 +177,8 @@ def balancer(
     """The balancer for `hosts`; `warmup` is given only while one of them is warming up."""
     if algorithm is Algorithm.RANDOM:
         return RandomChoice(hosts, rng)
+    if algorithm is Algorithm.PEAK_EWMA:
+        return PeakEwma(hosts, rng, clock, warmup)
     by_load = algorithm is not Algorithm.ROUND_ROBIN
     if len(hosts) > 1 and (warmup is not None or uneven(hosts)):
         return Schedule(hosts, rng, Weigher(clock, warmup, by_load))

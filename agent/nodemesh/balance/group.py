@@ -56,6 +56,13 @@ class Level:
         self.bounds: list[float] = []  # cumulated weights of the balancers, where there are several
 
 
+def level_of(hosts: list[Host], wanted: Health, index: int) -> Level:
+    """The hosts of one priority, of which those serve that are as `wanted` and not ejected."""
+    for host in hosts:
+        host.priority = index
+    return Level(hosts, [host for host in hosts if host.endpoint.health is wanted and not host.ejected])
+
+
 class Group:
     """The balanced group of one cluster in one worker. `clock` counts monotonic seconds; with `shared` what is counted
     counts for all workers of the node (dialled addresses excepted), without it for this one alone.
@@ -82,6 +89,7 @@ class Group:
         "stale",
         "sticky",
         "sweep_at",
+        "timed",
         "warm_at",
     )
 
@@ -101,6 +109,7 @@ class Group:
         self.detector: Detector | None = None
         self.changes = 0
         self.sticky = False  # the key decides
+        self.timed = False  # how long hosts take decides, too
         self.stale = True
         self.warm_at = 0.0  # when the last host's warmup ends; 0: none is warming up
         self.sweep_at = inf  # outlier detection's next interval
@@ -119,9 +128,16 @@ class Group:
             leave(host)
         return gone
 
+    def retire(self, addresses: frozenset[str]) -> None:
+        """Endpoints at these addresses are about to go: the configuration will say so, and counts from then on."""
+        for host in self.hosts:
+            if host.address in addresses and host.endpoint.health is Health.READY:
+                host.endpoint = replace(host.endpoint, health=Health.DRAINING)
+                self.stale = True
+
     def close(self) -> list[Host]:
         """The cluster is gone: give up every host."""
-        gone = self.update(replace(self.cluster, endpoints=(), priorities=None))
+        gone = self.update(replace(self.cluster, endpoints=(), reserve=None, priorities=None))
         gone += self.passing.values()
         self.passing = {}
         self.sweep_at = self.next_sweep = inf
@@ -131,7 +147,7 @@ class Group:
         now = self.clock()
         known = self.by_address
         self.by_address = {}
-        for endpoint in cluster.endpoints:
+        for endpoint in cluster.all_endpoints:
             address = (endpoint.address, endpoint.port)
             if address in self.by_address:
                 continue
@@ -148,6 +164,7 @@ class Group:
         self.limits.configure(cluster.pool, cluster.retry_budget)
         self.cluster = cluster
         self.sticky = cluster.load_balancer.algorithm in HASHING
+        self.timed = cluster.load_balancer.algorithm is Algorithm.PEAK_EWMA
         self.stale = True
 
     def _host_row(self, key: str, endpoint: Endpoint) -> CounterRow:
@@ -276,13 +293,12 @@ class Group:
         wanted = Health.READY
         if not any(host.endpoint.health is Health.READY for host in self.hosts):
             wanted = Health.DRAINING
-        members = self._members(Health.UNREADY if wanted is Health.DRAINING else Health.DRAINING)
-        self.levels = []
-        for index, hosts in enumerate(members):
-            for host in hosts:
-                host.priority = index
-            serving = [host for host in hosts if host.endpoint.health is wanted and not host.ejected]
-            self.levels.append(Level(hosts, serving))
+        excluded = Health.UNREADY if wanted is Health.DRAINING else Health.DRAINING
+        priorities, reserve = self.cluster.priorities, self.cluster.reserve
+        shares = priorities.shares if priorities is not None else ()
+        self.levels = [level_of(hosts, wanted, index) for index, hosts in enumerate(self._members(excluded))]
+        if reserve and not any(level.serving for level in self.levels):
+            self.levels, shares = [level_of(self._of(reserve, excluded), wanted, 0)], ()
         totals = [len(level.hosts) for level in self.levels]
         serving_counts = [len(level.serving) for level in self.levels]
         outlier = self.cluster.outlier
@@ -296,7 +312,7 @@ class Group:
         else:
             self.loads = levels.loads([levels.availability(*pair) for pair in zip(serving_counts, totals, strict=True)])
         for index, level in enumerate(self.levels):
-            self._equip(level, index, warmup)
+            self._equip(level, () if index else shares, warmup)
         balancers = [balancer for level in self.levels for balancer in level.balancers]
         self.only = balancers[0] if len(self.levels) == len(balancers) == 1 else None
 
@@ -304,22 +320,23 @@ class Group:
         """The hosts of each priority, without those that do not even count as absent."""
         priorities = self.cluster.priorities
         if priorities is None:
-            hosts = [host for host in self.hosts if host.endpoint.health is not excluded]
+            hosts = self._of(self.cluster.endpoints, excluded)
             return [hosts] if hosts else []
         return [self._resolve(indices, excluded) for indices in priorities.levels]
 
     def _resolve(self, indices: Sequence[int], excluded: Health | None) -> list[Host]:
+        return self._of([self.cluster.endpoints[index] for index in indices], excluded)
+
+    def _of(self, endpoints: Sequence[Endpoint], excluded: Health | None) -> list[Host]:
+        """The hosts of these endpoints, each once, without those in the state that does not count."""
         hosts: dict[Host, None] = {}
-        for index in indices:
-            endpoint = self.cluster.endpoints[index]
+        for endpoint in endpoints:
             if endpoint.health is not excluded:
                 hosts[self.by_address[endpoint.address, endpoint.port]] = None
         return list(hosts)
 
-    def _equip(self, level: Level, index: int, warmup: Warmup | None) -> None:
+    def _equip(self, level: Level, shares: tuple[tuple[int, tuple[int, ...]], ...], warmup: Warmup | None) -> None:
         """Give the level its balancers: one, or one for each locality where `distribute` gives these weights."""
-        priorities = self.cluster.priorities
-        shares = priorities.shares if priorities is not None and index == 0 else ()
         if not shares:
             if level.serving:
                 level.balancers = [self._balancer(level.serving, warmup)]

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from math import exp
+
 from ..registry.snapshot import Endpoint
 from .rows import ACTIVE, EJECTED_AT, CounterRow
+
+#: Linkerd's: what an endpoint counts with that has not answered yet, and the time constant of forgetting, in seconds.
+DEFAULT_LATENCY = 0.03
+DECAY = 10.0
 
 
 class Host:
@@ -15,6 +21,8 @@ class Host:
         "cell",
         "cells",
         "endpoint",
+        "latency",
+        "measured",
         "member",
         "pool",
         "port",
@@ -36,6 +44,8 @@ class Host:
         self.member = True  # one of its group's endpoints: neither one that left nor a dialled address
         self.priority = 0
         self.requests = 0  # begun so far by this worker
+        self.latency = DEFAULT_LATENCY  # seconds, at `measured`
+        self.measured = ready_since
         self.used = ready_since  # when a passthrough host was last asked for
         self.pool: object = None
 
@@ -49,6 +59,16 @@ class Host:
 
     def end(self) -> None:
         self.cells[self.cell] -= 1
+
+    def observe(self, seconds: float, now: float) -> None:
+        """Take a request's latency in: one that is worse than what is left of those before counts at once."""
+        self.latency = max(self.latency_at(now), seconds)
+        self.measured = now
+
+    def latency_at(self, now: float) -> float:
+        """What is left of the latency: without news it is believed less and less."""
+        age = now - self.measured
+        return self.latency * exp(-age / DECAY) if age > 0.0 else self.latency
 
     @property
     def weight(self) -> int:

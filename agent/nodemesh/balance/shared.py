@@ -45,7 +45,7 @@ def host_key(cluster: str, address: str, port: int) -> int:
 
 def keys_of(cluster: Cluster) -> dict[int, tuple[int, ...]]:
     """The keys of a cluster and its endpoints, each with the fields that show its row in use."""
-    hosts = (host_key(cluster.key, endpoint.address, endpoint.port) for endpoint in cluster.endpoints)
+    hosts = (host_key(cluster.key, endpoint.address, endpoint.port) for endpoint in cluster.all_endpoints)
     return {cluster_key(cluster.key): CLUSTER_IN_FLIGHT, **dict.fromkeys(hosts, HOST_IN_FLIGHT)}
 
 

@@ -9,6 +9,7 @@ import urllib.request
 from email.message import Message
 from typing import TYPE_CHECKING, Any
 
+import click
 import msgspec
 
 from .output import DEFAULT_ADMIN, CommandError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 TIMEOUT = 10.0
 PORT = 15000
+
+#: Which nodes' agents an answer for all nodes has nothing of.
+SILENT = "Nodemesh-Silent"
 
 
 def address_of(admin: str) -> ListenAddress:
@@ -48,6 +52,8 @@ def fetch_bytes(admin: str, path: str, query: list[tuple[str, str]] | None = Non
     try:
         with opener.open(url, timeout=TIMEOUT) as answer:
             _expect_agent(answer.headers, address)
+            if silent := answer.headers.get(SILENT):
+                click.echo(f"not heard: {silent}", err=True)
             body: bytes = answer.read()
             return body
     except urllib.error.HTTPError as error:

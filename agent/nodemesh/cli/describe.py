@@ -7,28 +7,41 @@ from typing import Any
 import click
 
 from .client import fetch
-from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
+from .layout import DOMAIN, printable, wrapped
+from .output import CommandError, terminal_width
+from .tables import everywhere, show_answer, show_options
+
+Query = list[tuple[str, str]]
 
 
 @click.command()
 @click.argument("what", metavar="SERVICE|NS/POD")
 @click.option("-n", "--namespace", default="", help="The namespace of a name without one.")
-@click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", show_default=True, help="The agent's API.")
-@format_option("text", "json")
-def describe(what: str, namespace: str, admin: str, form: str) -> None:
+@show_options
+def describe(what: str, namespace: str, **options: Any) -> None:
     """Say what the mesh does with a service (reviews, reviews.shop) or a pod (shop/reviews-v1-x)."""
-    found = _pod(admin, what) if "/" in what else _service(admin, what, namespace)
-    if form == "json":
-        print_json(found)
-        return
+    admin, query = options["admin"], everywhere(options)
+
+    def ask() -> dict[str, list[str]]:
+        return _pod(admin, what, query) if "/" in what else _service(admin, what, namespace, query)
+
+    show_answer(ask, options, lambda found, _wide, _chosen: _print(found))
+
+
+def _print(found: dict[str, list[str]]) -> None:
+    """On a terminal, long lines go on below, further in."""
+    width = terminal_width()
     for title, lines in found.items():
         if lines:
             click.echo(f"{title.replace('_', ' ')}:")
-            for line in lines:
-                click.echo(f"  {line}")
+        for line in lines:
+            text = printable(line)
+            if width:
+                text = text.replace(DOMAIN, "")
+            click.echo(wrapped(text, "  ", width) if width else f"  {text}")
 
 
-def _service(admin: str, what: str, namespace: str) -> dict[str, list[str]]:
+def _service(admin: str, what: str, namespace: str, query: Query) -> dict[str, list[str]]:
     wanted = what if "." in what else f"{what}.{namespace or 'default'}"
     services = [
         row for row in fetch(admin, "/services") if row["host"] == wanted or row["host"].startswith(f"{wanted}.")
@@ -42,7 +55,8 @@ def _service(admin: str, what: str, namespace: str) -> dict[str, list[str]]:
     host, home = service["host"], service["namespace"]
     clusters = [row for row in fetch(admin, "/clusters", [("as", home)]) if row["host"] == host]
     routes = [row for row in fetch(admin, "/routes", [("as", home)]) if row["host"] == host]
-    edges = [edge for edge in fetch(admin, "/graph", [("window", "60")])["edges"] if edge["host"] == host]
+    edges = fetch(admin, "/graph", [("window", "60"), *query])["edges"]
+    own = f"service/{home}/{host.split('.')[0]}"
     rules = {row["destination_rule"] for row in clusters if row["destination_rule"]}
     endpoints = [row for row in fetch(admin, "/endpoints") if row["service"] == host]
     names = {(home, host.split(".")[0])} | {tuple(row["virtual_service"].split("/")) for row in routes}
@@ -57,40 +71,55 @@ def _service(admin: str, what: str, namespace: str) -> dict[str, list[str]]:
             f"{row['subset'] or 'all'}: {row['ready']}/{row['endpoints']} ready, {row['balancing']}" for row in clusters
         ],
         "rules": [_rule(row) for row in routes],
-        "endpoints": [
-            f"{row['address']}:{row['target_port']} {row['workload']} "
-            + (f"ejected {row['ejected_for']:.0f}s ago" if row["ejected_for"] is not None else row["health"])
-            for row in endpoints
-        ],
-        "traffic": [_edge(edge) for edge in edges],
+        "endpoints": [f"{row['address']}:{row['target_port']} {row['workload']} {_state(row)}" for row in endpoints],
+        "asked": [_edge("by", edge["source"], edge) for edge in edges if edge["host"] == host],
+        "asks": [_edge("for", edge["target"], edge) for edge in edges if edge["source"] == own],
         "problems": _problems(admin, names),
-        "last_failures": _failures(admin, [("host", host)]),
+        "last_failures": _failures(admin, [("host", host), *query]),
     }
 
 
-def _pod(admin: str, what: str) -> dict[str, list[str]]:
+def _pod(admin: str, what: str, query: Query) -> dict[str, list[str]]:
     namespace, _, name = what.partition("/")
-    pods = [row for row in fetch(admin, "/pods") if (row["namespace"], row["name"]) == (namespace, name)]
+    pods = [row for row in fetch(admin, "/pods", query) if (row["namespace"], row["name"]) == (namespace, name)]
     modes = fetch(admin, "/listeners", [("as", what)])
     home = [f"{what}: " + (pods[0]["why_not"] or "in the mesh") if pods else f"{what} is no pod of this node"]
-    failures = [record for record in fetch(admin, "/decisions", [("failed", "1")]) if record["client"] == what]
+    behind = [row for row in fetch(admin, "/endpoints", [("as", what)]) if row["workload"] == what]
+    clusters = {row["cluster"] for row in behind}
+    leading = [row for row in fetch(admin, "/routes", [("as", namespace)]) if clusters & set(row["clusters"])]
     return {
         "pod": home,
+        "stands_behind": [
+            f"{row['service']}:{row['port']} {row['subset'] or 'all'}, at {row['address']}:{row['target_port']}: "
+            + _state(row)
+            for row in behind
+        ],
+        "rules_that_lead_to_it": [_rule(row) for row in leading],
         "sees": [
             f"{row['host']}:{row['port']} {row['protocol']}: {row['mode']}, since {row['mode_reason']}" for row in modes
         ],
         "problems": _problems(admin, {(namespace, name)}),
-        "last_failures": [_failure(record) for record in failures[:5]],
+        "last_failures": _failures(admin, [("client", what), *query]),
     }
 
 
+def _state(row: dict[str, Any]) -> str:
+    return f"ejected {row['ejected_for']:.0f}s ago" if row["ejected_for"] is not None else str(row["health"])
+
+
 def _rule(row: dict[str, Any]) -> str:
-    leads_to = ", ".join(row["clusters"]) or row["action"]
-    return f"{row['virtual_service'] or 'none'} {row['rule']} {row['name']} -> {leads_to} {row['location']}"
+    parts = [
+        row["virtual_service"],
+        row["rule"],
+        row["name"],
+        f"({row['when']})" if row["when"] else "",
+    ]
+    leads_to = ", ".join(row["clusters"]) or row["does"]
+    return f"{' '.join(part for part in parts if part)} -> {leads_to} {row['location']}".rstrip()
 
 
-def _edge(edge: dict[str, Any]) -> str:
-    return f"from {edge['source'].partition('/')[2]}: {edge['rps']:.1f}/s, {edge['failing'] * 100:.1f} % fail"
+def _edge(way: str, end: str, edge: dict[str, Any]) -> str:
+    return f"{way} {end.partition('/')[2]}: {edge['rps']:.1f}/s, {edge['failing'] * 100:.1f} % fail"
 
 
 def _problems(admin: str, names: set[tuple[str, ...]]) -> list[str]:

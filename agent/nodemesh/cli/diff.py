@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from .client import fetch_bytes
-from .files import read_files, read_text
+from .files import read_agent, read_candidate
 from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
+from .reach import agent_options
 
 if TYPE_CHECKING:
     from ..registry.snapshot import Snapshot
@@ -26,7 +27,7 @@ CHANGED = 3
 @click.command(context_settings={"show_default": True})
 @click.argument("old")
 @click.argument("new", nargs=-1, required=True, metavar="NEW...")
-@click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", help=f"The agent that `{AGENT}` means.")
+@partial(agent_options, default=DEFAULT_ADMIN, meaning=f"The agent that `{AGENT}` means.")
 @click.option("--over", is_flag=True, help="NEW has only what changes: the rest stays as in OLD.")
 @click.option(
     "--time",
@@ -37,7 +38,9 @@ CHANGED = 3
     help="After which what is left is cut.",
 )
 @format_option("text", "json", "markdown")
-def diff(old: str, new: tuple[str, ...], admin: str, over: bool, seconds: float, form: str) -> None:
+def diff(
+    old: str, new: tuple[str, ...], admin: str, everywhere: bool, over: bool, seconds: float, form: str
+) -> None:  # fmt: skip
     """Say which requests are answered otherwise by NEW than by OLD.
 
     Each is a file or folder of YAML; - for YAML on standard input, as kubectl get -o yaml writes a cluster's; or the
@@ -67,18 +70,4 @@ def diff(old: str, new: tuple[str, ...], admin: str, over: bool, seconds: float,
 
 
 def _side(paths: tuple[str, ...], admin: str) -> Snapshot:
-    if paths == (AGENT,):
-        from ..registry.carry import CarryError, decode_snapshot
-
-        try:
-            return decode_snapshot(fetch_bytes(admin, "/snapshot"))
-        except CarryError as error:
-            raise CommandError(str(error)) from None
-    if paths == ("-",):
-        text = sys.stdin.buffer.read()
-        if not text.strip():
-            raise CommandError("there is nothing on standard input; did the command before it fail?")
-        return read_text(text, "<stdin>")
-    for path in paths:
-        click.Path(exists=True).convert(path, None, None)
-    return read_files(paths)
+    return read_agent(admin) if paths == (AGENT,) else read_candidate(paths)

@@ -9,7 +9,8 @@ import msgspec
 
 from .client import fetch
 from .files import read_files
-from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
+from .output import CommandError, format_option, print_json
+from .reach import agent_options
 
 
 @click.command(context_settings={"show_default": True})
@@ -23,14 +24,14 @@ from .output import DEFAULT_ADMIN, CommandError, format_option, print_json
     type=click.Path(exists=True),
     help="Ask these files instead of a running agent.",
 )
-@click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", help="The agent to ask.")
+@agent_options
 @click.option("--as", "client", default="default", metavar="NS/POD", help="Who asks: a pod, or anyone in NS.")
 @click.option("--gateway", default="", metavar="K=V,...", help="Ask the gateway workload with these labels.")
 @click.option("--sni", default="", help="The server name of a TLS connection.")
 @format_option("text", "json")
 def explain(
     method: str, url: str, headers: tuple[str, ...], config: tuple[str, ...], admin: str, client: str, gateway: str,
-    sni: str, form: str,
+    sni: str, form: str, everywhere: bool,
 ) -> None:  # fmt: skip
     """Say what becomes of METHOD URL, by the same matcher that serves it."""
     from ..routing.answer import Explanation, render_text

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+
+from .client import fetch_bytes
+from .output import CommandError
 
 if TYPE_CHECKING:
     from ..registry.snapshot import Snapshot
@@ -30,6 +34,28 @@ def read_text(text: bytes, name: str) -> Snapshot:
 
     loaded = load_text(text, name)
     return _reported(Store().apply("files", loaded.objects, (), loaded.problems))
+
+
+def read_candidate(paths: Sequence[str]) -> Snapshot:
+    """The same for files and folders, or - for standard input, as an argument names them."""
+    if tuple(paths) == ("-",):
+        text = sys.stdin.buffer.read()
+        if not text.strip():
+            raise CommandError("there is nothing on standard input; did the command before it fail?")
+        return read_text(text, "<stdin>")
+    for path in paths:
+        click.Path(exists=True).convert(path, None, None)
+    return read_files(paths)
+
+
+def read_agent(admin: str) -> Snapshot:
+    """A running agent's."""
+    from ..registry.carry import CarryError, decode_snapshot
+
+    try:
+        return decode_snapshot(fetch_bytes(admin, "/snapshot"))
+    except CarryError as error:
+        raise CommandError(str(error)) from None
 
 
 def _reported(snapshot: Snapshot) -> Snapshot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from ..config.meta import Location
 from ..config.problems import Problem, Severity
 from .client import fetch
 from .output import format_option, plural, print_json
+from .reach import agent_options
 
 if TYPE_CHECKING:
     from ..registry.sources.directory import DirectorySource
@@ -28,9 +30,9 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, allow_dash=True), metavar="PATH...")
-@click.option("--admin", default="", metavar="ADDR", help="Ask the agent there what it has found, in place of files.")
+@partial(agent_options, default="", meaning="Ask the agent there what it has found, in place of files.")
 @format_option("text", "json", "sarif")
-def lint(paths: tuple[str, ...], admin: str, form: str) -> None:
+def lint(paths: tuple[str, ...], admin: str, everywhere: bool, form: str) -> None:
     """Check files and folders of YAML; - is standard input. Exit code 1 if there are errors."""
     from ..registry.sources.directory import DirectorySource
 

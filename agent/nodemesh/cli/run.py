@@ -8,6 +8,10 @@ import click
 
 from .output import CommandError
 
+#: Where agents listen for each other, and where the kubelet puts their tokens (manifests/agent/).
+PEERS_PORT = 15002
+PEERS_TOKEN = "/var/run/secrets/nodemesh/token"
+
 
 @click.command()
 @click.option("--config", "config", multiple=True, metavar="PATH", help="File or folder of YAML; reloaded on change.")
@@ -34,6 +38,10 @@ from .output import CommandError
     help="Listen at ADDR for the Gateways' PORT; without one, for all of theirs.",
 )
 @click.option("--admin", default="127.0.0.1:15000", metavar="ADDR", show_default=True, help="The admin API.")
+@click.option(
+    "--peers", default="", metavar="ADDR", help="Where other nodes' agents ask; and ask them, for the whole mesh."
+)
+@click.option("--peers-token", default=PEERS_TOKEN, metavar="FILE", help="The token that shows them who asks.")
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Worker processes (default: one per core).")
 @click.option("--ebpf", type=click.Choice(["auto", "off", "require"]), default="auto", show_default=True)
 @click.option("--access-log", default="", metavar="FILE", help="Where requests are logged; - is standard output.")
@@ -61,6 +69,11 @@ from .output import CommandError
 )
 @click.option("--relay", default="", metavar="URL", help="Ask a relay (`nodemesh relay`) before the API server.")
 @click.option("--relay-ca", default="", metavar="FILE", help="The authority of the relay's certificate, PEM.")
+@click.option(
+    "--startup-taint",
+    is_flag=True,
+    help="Take nodemesh.io/agent-not-ready from the node once it is served.",
+)
 @click.option("--run-dir", default="", metavar="DIR", help="Sockets and lock (default: /run/nodemesh with eBPF).")
 @click.option("--replace", is_flag=True, help="Take over from the agent that runs there, without a gap.")
 @click.option("--cgroup-root", default="", hidden=True)
@@ -68,9 +81,9 @@ from .output import CommandError
 def run(
     config: tuple[str, ...], keep_going: bool, kubernetes: bool, kubeconfig: str, state_dir: str, cluster: str,
     remote: tuple[str, ...], remote_secrets: bool, node: str, expose: tuple[str, ...], client: str, gateway: str,
-    gateway_image: str, gateway_listen: tuple[str, ...], admin: str, workers: int, ebpf: str, access_log: str,
-    log_format: str, grace: float, worker_limit: float, control_limit: float, relay: str, relay_ca: str, run_dir: str,
-    replace: bool, cgroup_root: str, bpffs: str,
+    gateway_image: str, gateway_listen: tuple[str, ...], admin: str, peers: str, peers_token: str, workers: int,
+    ebpf: str, access_log: str, log_format: str, grace: float, worker_limit: float, control_limit: float, relay: str,
+    relay_ca: str, startup_taint: bool, run_dir: str, replace: bool, cgroup_root: str, bpffs: str,
 ) -> None:  # fmt: skip
     """Run the mesh on this node until told to stop (SIGTERM, Ctrl-C)."""
     from ..node import options as asked
@@ -78,11 +91,12 @@ def run(
 
     kubernetes = kubernetes or bool(kubeconfig)
     _check_combination(
-        bool(config), kubernetes, remotes=bool(remote) or remote_secrets, gateway=bool(gateway),
-        gateway_listen=bool(gateway_listen),
+        bool(config), kubernetes, gateway=bool(gateway), gateway_listen=bool(gateway_listen),
+        of_kubernetes={
+            "--remote": bool(remote), "--remote-secrets": remote_secrets, "--relay": bool(relay),
+            "--peers": bool(peers), "--startup-taint": startup_taint,
+        },
     )  # fmt: skip
-    if relay and not kubernetes:
-        raise click.UsageError("--relay stands before the API server of --kubernetes; give that, too")
     try:
         options = asked.RunOptions(
             config=config,
@@ -91,6 +105,7 @@ def run(
             kubeconfig=kubeconfig,
             relay=relay,
             relay_ca=relay_ca,
+            startup_taint=startup_taint,
             state_dir=state_dir,
             cluster=cluster,
             remotes=tuple(asked.parse_remote(text) for text in remote),
@@ -103,6 +118,8 @@ def run(
             gateway_listen=tuple(asked.parse_gateway_listen(text) for text in gateway_listen if "=" in text),
             gateway_bind=next((asked.parse_gateway_bind(text) for text in gateway_listen if "=" not in text), ""),
             admin=asked.parse_address(admin, 15000),
+            peers=asked.parse_address(peers, PEERS_PORT) if peers else None,
+            peers_token=peers_token,
             workers=workers,
             ebpf=asked.Ebpf(ebpf),
             access_log=access_log,
@@ -121,12 +138,15 @@ def run(
     sys.exit(status)
 
 
-def _check_combination(config: bool, kubernetes: bool, *, remotes: bool, gateway: bool, gateway_listen: bool) -> None:
+def _check_combination(
+    config: bool, kubernetes: bool, *, gateway: bool, gateway_listen: bool, of_kubernetes: dict[str, bool]
+) -> None:
     """Which options are given, and need others. Raises UsageError."""
     if not config and not kubernetes:
         raise click.UsageError("give --config PATH, a file or folder of Kubernetes YAML, or --kubernetes")
-    if remotes and not kubernetes:
-        raise click.UsageError("--remote and --remote-secrets add clusters to the one of --kubernetes; give that, too")
+    for option, given in of_kubernetes.items():
+        if given and not kubernetes:
+            raise click.UsageError(f"{option} is for an agent that follows a cluster; give --kubernetes, too")
     if gateway != gateway_listen:
         raise click.UsageError(
             "--gateway K=V and --gateway-listen PORT=ADDR or ADDR belong together: who serves, and where"

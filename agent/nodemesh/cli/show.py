@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from .client import fetch
-from .output import DEFAULT_ADMIN, Command, format_option, plural, print_json, print_table
+from .layout import Columns, below, minor, printable
+from .output import UNFIT, Row, namespace_option, plural, print_table, terminal_width
+from .tables import everywhere, show_answer, show_options, table_of
 
 #: Causes of the newest tables that `status` names.
 CAUSES = 3
 
-
-def _options(command: Command) -> Command:
-    admin = click.option("--admin", default=DEFAULT_ADMIN, metavar="ADDR", show_default=True, help="The agent's API.")
-    return format_option("text", "json")(admin(command))
+#: Seconds before a certificate's end in which `status` speaks of it: thirty days.
+SOON = 30 * 86400.0
 
 
 def _ago(seconds: float) -> str:
-    return f"{max(0.0, time.time() - seconds):.0f}s" if seconds else ""
+    """Since a time, in the two biggest units: `4d2h`, `3m20s`; empty for never."""
+    if not seconds:
+        return ""
+    left = int(max(0.0, time.time() - seconds))
+    words: list[str] = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        if left >= size or (unit == "s" and not words):
+            words.append(f"{left // size}{unit}")
+            left %= size
+    return "".join(words[:2])
 
 
-def _show(
-    admin: str, form: str, path: str, columns: list[str], rows: Callable[[Any], list[list[object]]], empty: str
-) -> None:
-    found = fetch(admin, path)
-    if form == "json":
-        print_json(found)
-    else:
-        print_table(columns, rows(found), empty)
+def _until(end: float | None) -> str:
+    """How long until then, as `_ago`."""
+    if end is None:
+        return ""
+    return _ago(2 * time.time() - end) if end > time.time() else "the past"
+
+
+def _ends_soon(end: float | None) -> bool:
+    return end is not None and end < time.time() + SOON
 
 
 def _causes(causes: list[str]) -> str:
@@ -41,13 +51,28 @@ def _causes(causes: list[str]) -> str:
 
 
 @click.command()
-@_options
-def status(admin: str, form: str) -> None:
-    """Whether the node serves, and with what."""
-    found = fetch(admin, "/status")
-    if form == "json":
-        print_json(found)
-        return
+@show_options
+def status(**options: Any) -> None:
+    """Whether the node serves, and with what; of a whole cluster, how its agents are."""
+    if options["everywhere"]:
+        columns: Columns = [
+            "NODE", "READY", minor("VERSION"), "UP", "TABLES", "SINCE", "PODS", "ERRORS", "WARNINGS", below("BECAUSE")
+        ]  # fmt: skip
+        table_of("/agents", columns, _agents, "no agent is known", [], options)
+    else:
+        show_answer(lambda: fetch(options["admin"], "/status"), options, lambda found, wide, _: _status(found, wide))
+
+
+def _agents(found: Any) -> list[Row]:
+    return [
+        [row["node"], "?" if row["error"] else "yes" if row["ready"] else "no", row["version"], _ago(row["started"]),
+         row["tables"], _ago(row["changed"]), f"{row['enrolled']}/{row['pods']}", row["errors"], row["warnings"],
+         row["error"] or "; ".join((*row["missing"], *([row["refused"]] if row["refused"] else ())))]
+        for row in found
+    ]  # fmt: skip
+
+
+def _status(found: Any, wide: bool) -> None:
     lines = [
         ("ready", "yes" if found["ready"] else "no: " + "; ".join(found["missing"])),
         ("node", found["node"]),
@@ -63,8 +88,9 @@ def status(admin: str, form: str) -> None:
     if found["config"]["error"]:
         lines.append(("config NOT in force", found["config"]["error"]))
     for row in found["certificates"]:
-        if row["error"]:
-            lines.append(("certificates", f"{row['used_by']}, {row['field']} ({row['at']}): {row['error']}"))
+        why = row["error"] or (f"ends in {_until(row['ends'])}" if _ends_soon(row["ends"]) else "")
+        if why:
+            lines.append(("certificates", f"{row['used_by']}, {row['field']} ({row['at']}): {why}"))
     for what, names in found["kernel"].items():
         if names:
             lines.append((what.replace("_", " "), ", ".join(names)))
@@ -74,19 +100,36 @@ def status(admin: str, form: str) -> None:
     for network, why in ((found["cluster"] or {}).get("out_of_reach") or {}).items():
         lines.append((f"network {network}", why))
     for name, value in lines:
-        click.echo(f"{name + ':':<20} {value}")
+        click.echo(_fact(name, printable(value)))
+    click.echo()
     rows = [
         [worker["number"], worker["pid"], worker["applied"], worker["restarts"], worker["error"]]
         for worker in found["workers"]
     ]
-    print_table(["WORKER", "PID", "TABLES", "RESTARTS", "ERROR"], rows, "no worker is connected")
+    print_table(["WORKER", "PID", "TABLES", "RESTARTS", below("ERROR")], rows, "no worker is connected", wide)
+    if wide and found["certificates"]:
+        click.echo()
+        rows = [
+            [row["used_by"], row["field"], ", ".join((*row["secrets"], *row["files"])), _until(row["ends"]),
+             row["error"]]
+            for row in found["certificates"]
+        ]  # fmt: skip
+        print_table(["CERTIFICATES USED BY", "FIELD", "FROM", "END IN", "ERROR"], rows, "", wide)
     cluster = found["cluster"] or {}
     if cluster.get("remotes"):
+        click.echo()
         rows = [[row["name"], row["state"], row["services"], row["origin"], row["error"]] for row in cluster["remotes"]]
-        print_table(["CLUSTER", "STATE", "SERVICES", "BY", "ERROR"], rows, "")
+        print_table(["CLUSTER", "STATE", "SERVICES", below("BY"), below("ERROR")], rows, "", wide)
     rows = [[row["destination"], row["address"], row["client"]] for row in found["listeners"] if row["address"]]
     if rows:
-        print_table(["EXPOSED", "AT", "AS"], rows, "")
+        click.echo()
+        print_table(["EXPOSED", "AT", "AS"], rows, "", wide)
+
+
+def _fact(name: str, value: str) -> str:
+    """On a terminal, long values go on below where they begin."""
+    line, width = f"{name + ':':<20} {value}", terminal_width()
+    return textwrap.fill(line, max(width, 60), subsequent_indent=" " * 21, break_long_words=False) if width else line
 
 
 def _upstream(port: Any) -> str:
@@ -101,23 +144,28 @@ def _bypassed(port: Any) -> list[str]:
 
 
 @click.command()
-@_options
-def services(admin: str, form: str) -> None:
+@namespace_option("Only services of this namespace.")
+@show_options
+def services(namespace: str, **options: Any) -> None:
     """The services with their ports, which way connections take, and what the kernel sent to which endpoint."""
-    found = fetch(admin, "/services")
-    if form == "json":
-        print_json(found)
-        return
+
+    def choose(found: Any) -> Any:
+        return [service for service in found if namespace in ("", service["namespace"])]
+
+    show_answer(lambda: fetch(options["admin"], "/services"), options, _services, choose)
+
+
+def _services(found: Any, wide: bool, chosen: bool) -> None:
     ports = [(service["host"], port) for service in found for port in service["ports"]]
-    rows = [
+    rows: list[Row] = [
         [
             host, port["port"], port["protocol"], f"{port['ready']}/{port['endpoints']}", _upstream(port),
             port["mode"], "; ".join((port["mode_reason"], *_bypassed(port))),
         ]
         for host, port in ports
     ]  # fmt: skip
-    columns = ["SERVICE", "PORT", "PROTOCOL", "READY", "UPSTREAM", "MODE", "BECAUSE"]
-    print_table(columns, rows, "there are no services")
+    columns: Columns = ["SERVICE", "PORT", "PROTOCOL", "READY", minor("UPSTREAM"), "MODE", below("BECAUSE")]
+    print_table(columns, rows, UNFIT if chosen else "there are no services", wide)
     rows = [
         [
             host, port["port"], f"{end['address']}:{end['port']}", end["opened"],
@@ -127,39 +175,67 @@ def services(admin: str, form: str) -> None:
         for end in port["kernel_endpoints"]
     ]  # fmt: skip
     if rows:
-        columns = ["SERVICE", "PORT", "ENDPOINT IN KERNEL MODE", "OPENED", "OPEN", "FAILED", "SENT", "RECEIVED"]
-        print_table(columns, rows, "")
+        click.echo()
+        ends = ["SERVICE", "PORT", "KERNEL ENDPOINT", "OPENED", "OPEN", "FAILED", "SENT", "RECEIVED"]
+        print_table(ends, rows, "", wide)
 
 
 @click.command()
-@_options
-def pods(admin: str, form: str) -> None:
-    """The pods of this node: enrolled, or exactly why not."""
+@namespace_option("Only pods of this namespace.")
+@show_options
+def pods(namespace: str, **options: Any) -> None:
+    """The pods of this node, or of all: enrolled, or exactly why not."""
 
-    def rows(found: Any) -> list[list[object]]:
+    def rows(found: Any) -> list[Row]:
         return [
-            [f"{row['namespace']}/{row['name']}", ",".join(row["addresses"]), "yes" if row["enrolled"] else "no",
-             "yes" if row["dns"] else "no", row["why_not"] or row["dns_why_not"],
-             " ".join(f"{name}={value}" for name, value in row["capture"].items()), _ago(row["since"]),
-             f"{row['without_rules']:.1f}s" if row["without_rules"] is not None else ""]
+            [f"{row['namespace']}/{row['name']}", ",".join(row["addresses"]),
+             "yes" if row["enrolled"] else "no", "yes" if row["dns"] else "no", _ago(row["since"]),
+             row["why_not"] or row["dns_why_not"],
+             " ".join(f"{name}={value}" for name, value in row["capture"].items()),
+             f"{row['without_rules']:.1f}s" if row["without_rules"] is not None else "",
+             *([row["node"]] if options["everywhere"] else [])]
             for row in found
         ]  # fmt: skip
 
-    columns = ["POD", "ADDRESSES", "ENROLLED", "DNS", "WHY NOT", "CAPTURE", "SINCE", "BEFORE WITHOUT RULES"]
-    _show(admin, form, "/pods", columns, rows, "this node has no pods")
+    columns: Columns = [
+        "POD", below("ADDRESSES"), "ENROLLED", minor("DNS"), "SINCE", below("WHY NOT"), below("CAPTURE"),
+        below("BEFORE WITHOUT RULES"), *(["NODE"] if options["everywhere"] else []),
+    ]  # fmt: skip
+
+    def choose(found: Any) -> Any:
+        return [row for row in found if namespace in ("", row["namespace"])]
+
+    nothing = "there are no pods" if options["everywhere"] else "this node has no pods"
+    table_of("/pods", columns, rows, nothing, everywhere(options), options, choose)
+
+
+def _end(identifier: str) -> str:
+    """Services are marked, for workloads often have their names."""
+    kind, _, name = identifier.partition("/")
+    return f"svc/{name}" if kind == "service" else name
 
 
 @click.command()
-@_options
-def graph(admin: str, form: str) -> None:
-    """The calls between workloads and services."""
+@namespace_option("Only calls with an end in this namespace.")
+@show_options
+def graph(namespace: str, **options: Any) -> None:
+    """The calls between workloads and services since the agent began to count, of a cluster in the last quarter of an
+    hour; `top` has those of now."""
 
-    def rows(found: Any) -> list[list[object]]:
+    def choose(found: Any) -> Any:
+        ends = {node["id"]: node["namespace"] for node in found["nodes"]}
+        edges = [edge for edge in found["edges"]
+                 if namespace in ("", ends[edge["source"]], ends[edge["target"]])]  # fmt: skip
+        named = {end for edge in edges for end in (edge["source"], edge["target"])}
+        return {"nodes": [node for node in found["nodes"] if not namespace or node["id"] in named], "edges": edges}
+
+    def rows(found: Any) -> list[Row]:
         return [
-            [edge["source"], edge["target"], edge["protocol"], edge["requests"], edge["errors"], edge["p50_ms"] or "",
-             edge["p99_ms"] or ""]
+            [_end(edge["source"]), _end(edge["target"]), edge["protocol"], edge["requests"], edge["errors"],
+             edge["p50_ms"] or "", edge["p99_ms"] or ""]
             for edge in found["edges"]
         ]  # fmt: skip
 
-    columns = ["FROM", "TO", "PROTOCOL", "REQUESTS", "ERRORS", "P50 MS", "P99 MS"]
-    _show(admin, form, "/graph", columns, rows, "there was no traffic yet")
+    columns: Columns = ["FROM", "TO", "PROTOCOL", "REQUESTS", "ERRORS", minor("P50 MS"), minor("P99 MS")]
+    query = [("window", "900"), *everywhere(options)] if options["everywhere"] else []
+    table_of("/graph", columns, rows, "there was no traffic yet", query, options, choose)

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from .output import Command, Row, namespace_option, show_options
-from .tables import table_of
+from .layout import Columns, below, minor
+from .output import Command, Row, namespace_option
+from .tables import show_options, table_of
 
 #: Who is asked about: `NS/POD`, or a namespace.
 POD = click.argument("pod", default="", metavar="[NS/POD]")
@@ -66,7 +67,7 @@ def clusters(pod: str, host: str, port: int, subset: str, **options: Any) -> Non
             for row in found
         ]  # fmt: skip
 
-    columns = ["HOST", "PORT", "SUBSET", "TYPE", "BALANCING", "READY", "DESTINATION RULE"]
+    columns: Columns = ["HOST", "PORT", "SUBSET", minor("TYPE"), minor("BALANCING"), "READY", below("DESTINATION RULE")]
     query = asked(pod, options["namespace"])
     table_of(
         "/clusters", columns, rows, "it sees no services", query, options,
@@ -87,7 +88,7 @@ def listeners(pod: str, host: str, port: int, **options: Any) -> None:
             for row in found
         ]
 
-    columns = ["HOST", "PORT", "PROTOCOL", "MODE", "BECAUSE", "ADDRESSES"]
+    columns: Columns = ["HOST", "PORT", "PROTOCOL", "MODE", below("BECAUSE"), below("ADDRESSES")]
     table_of(
         "/listeners", columns, rows, "nothing is taken over", asked(pod, options["namespace"]), options,
         choose=lambda found: _chosen(found, host, port),
@@ -115,13 +116,16 @@ def endpoints(pod: str, host: str, port: int, subset: str, health: str | None, *
 
     def rows(found: Any) -> list[Row]:
         return [
-            [row["service"], row["port"], row.get("subset") or "-", f"{row['address']}:{row['target_port']}",
+            [row["service"], row["port"], row.get("subset") or "", f"{row['address']}:{row['target_port']}",
              state(row), "" if row["in_flight"] is None else row["in_flight"], row["workload"], row["locality"],
              row["weight"]]
             for row in found
         ]  # fmt: skip
 
-    columns = ["SERVICE", "PORT", "SUBSET", "ENDPOINT", "STATE", "IN FLIGHT", "WORKLOAD", "LOCALITY", "WEIGHT"]
+    columns: Columns = [
+        "SERVICE", "PORT", "SUBSET", "ENDPOINT", "STATE", "IN FLIGHT", below("WORKLOAD"), minor("LOCALITY"),
+        minor("WEIGHT"),
+    ]  # fmt: skip
     table_of(
         "/endpoints", columns, rows, "there are no endpoints", asked(pod, options["namespace"]), options,
         choose=lambda found: [row for row in _chosen(found, host, port, subset) if state(row).startswith(health or "")],
@@ -134,8 +138,6 @@ def endpoints(pod: str, host: str, port: int, subset: str, health: str | None, *
 @show_options
 def routes(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
     """The rules in the order in which they are tried: of all VirtualServices, or as one pod sees them."""
-    from .output import compact
-
     query = asked(pod, options["namespace"])
     if (port or subset) and not query:
         raise click.UsageError("--port and --subset choose of what a pod sees; name the pod, or its namespace with -n")
@@ -143,25 +145,30 @@ def routes(pod: str, host: str, port: int, subset: str, **options: Any) -> None:
     def all_rules(found: Any) -> list[Row]:
         return [
             [row["virtual_service"] or row["route"], ",".join(row["hosts"] or row["gateways"]), row["rule"],
-             row["name"], compact(row["match"]), compact(row["action"]), row["location"]]
+             row["name"], row["when"], row["does"], row["location"]]
             for row in found
         ]  # fmt: skip
 
     def seen(found: Any) -> list[Row]:
         return [
             [f"{row['host']}:{row['port']}", row["virtual_service"] or "-", row["rule"], row["name"],
-             compact(row["match"]), ", ".join(row["clusters"]) or compact(row["action"]), row["location"]]
+             row["when"], ", ".join(row["clusters"]) or row["does"], row["location"]]
             for row in found
         ]  # fmt: skip
 
     if query:
-        columns = ["HOST", "VIRTUALSERVICE", "RULE", "NAME", "MATCH", "LEADS TO", "WRITTEN AT"]
+        columns: Columns = [
+            "HOST", "VIRTUALSERVICE", "RULE", "NAME", below("MATCH"), below("LEADS TO"), below("WRITTEN AT")
+        ]  # fmt: skip
         table_of(
             "/routes", columns, seen, "it sees no services", query, options,
             choose=lambda found: [row for row in _chosen(found, host, port) if _leads_to(row["clusters"], subset)],
         )  # fmt: skip
     else:
-        columns = ["VIRTUALSERVICE OR ROUTE", "HOSTS OR PARENTS", "RULE", "NAME", "MATCH", "ACTION", "WRITTEN AT"]
+        columns = [
+            "VIRTUALSERVICE OR ROUTE", "HOSTS OR PARENTS", "RULE", "NAME", below("MATCH"), below("ACTION"),
+            below("WRITTEN AT")
+        ]  # fmt: skip
         table_of(
             "/routes", columns, all_rules, "there are no rules", query, options,
             choose=lambda found: [row for row in found if any(each.startswith(host) for each in _spoken_for(row))],

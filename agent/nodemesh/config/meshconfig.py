@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from .base import Duration, Model
-from .destinationrule import LocalityLoadBalancerSetting
+from .destinationrule import LocalityLoadBalancerSetting, TrafficPolicy
 from .providers import DefaultProviders, ExtensionProvider
 from .proxyconfig import ProxyConfig
 from .virtualservice import HTTPRetry
@@ -161,6 +161,7 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     default_http_retry_policy: HTTPRetry | None = None
     default_config: ProxyConfig | None = None
     connect_timeout: Duration = Duration(10_000)
+    default_traffic_policy: TrafficPolicy | None = None
     h2_upgrade_policy: MeshH2UpgradePolicy = MeshH2UpgradePolicy.DO_NOT_UPGRADE
     locality_lb_setting: LocalityLoadBalancerSetting | None = None
     access_log_file: str | None = None

@@ -15,6 +15,9 @@ CALM = 10.0
 #: Connects that fail again and again keep it away for longer each time, up to this.
 LONGEST = 300.0
 
+#: Seconds that a pod which has been made may take to become an endpoint, before nobody expects it any more.
+AWAITED = 300.0
+
 #: The hosts of a snapshot, each with the services that declare it.
 Services = Mapping[str, tuple[Service, ...]]
 
@@ -27,13 +30,22 @@ class Unrest(NamedTuple):
     times: int = 0
 
 
+class Awaited(NamedTuple):
+    """The hosts that a pod is to stand behind, and until when it is awaited."""
+
+    hosts: frozenset[str]
+    until: float
+
+
 class Calm:
-    """Which hosts are not calm. Fed with every snapshot's services, and with failed connects."""
+    """Which hosts are not calm. Fed with every snapshot's services, with failed connects, and with the pods that come
+    and go before the services say so."""
 
     def __init__(self) -> None:
         self._services: Services = {}
         self._unrest: dict[str, Unrest] = {}
         self._leaving: dict[str, str] = {}  # hosts with an endpoint that is about to go: why they are not calm
+        self._awaited: dict[str, Awaited] = {}  # by pod
 
     def see(self, services: Services, now: float) -> None:
         """What there is from now on. What was there first has no history, and is calm."""
@@ -49,8 +61,22 @@ class Calm:
                 self._leaving[host] = f"its endpoint {named(leaving)} leaves"
             else:
                 self._leaving.pop(host, None)
+            for end in found:
+                if end.health is Health.READY:
+                    self._awaited.pop(end.workload, None)
             if host in before and (why := difference(list(endpoints_of(before[host])), found)):
                 self._stir(host, why, now)
+
+    def starts(self, pod: str, hosts: Iterable[str], now: float) -> None:
+        """A pod is made for these hosts: a rollout has begun, and the first old one may be ended the moment it is
+        ready, before any service says so."""
+        self._awaited[pod] = Awaited(frozenset(hosts), now + AWAITED)
+
+    def ends(self, pod: str, hosts: Iterable[str], now: float) -> None:
+        """A pod behind these hosts is about to go, or is gone."""
+        self._awaited.pop(pod, None)
+        for host in hosts:
+            self._stir(host, f"its pod {pod} leaves", now)
 
     def failed(self, host: str, address: str, now: float) -> None:
         """A connect to an endpoint was refused, or came to nothing."""
@@ -67,8 +93,10 @@ class Calm:
             kept = unrest.until + min(CALM * unrest.times, LONGEST)
             if now >= kept:
                 del self._unrest[host]
+        self._awaited = {pod: one for pod, one in self._awaited.items() if now < one.until}
+        starting = {host: f"its pod {pod} starts" for pod, one in self._awaited.items() for host in one.hosts}
         found = {host: unrest.why for host, unrest in self._unrest.items() if now < unrest.until}
-        return {**found, **self._leaving}
+        return {**starting, **found, **self._leaving}
 
     def _stir(self, host: str, why: str, now: float) -> None:
         known = self._unrest.get(host)

@@ -1,4 +1,4 @@
-"""When to start a process anew: at once after a long life, later and later where it dies young."""
+"""When to start a process again: at once after a long life, later and later where it dies young."""
 
 from __future__ import annotations
 

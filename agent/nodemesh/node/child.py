@@ -1,4 +1,4 @@
-"""One process that the supervisor looks after: started, told to stop, started anew when it dies."""
+"""One process that the supervisor looks after: started, told to stop, started again when it dies."""
 
 from __future__ import annotations
 

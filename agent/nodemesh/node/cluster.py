@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ..admin.state import AdminNode
 from ..config.core import CredentialSpec
 from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Snapshot
@@ -27,12 +28,15 @@ from .managed_gateways import ManagedGateways, Placed
 from .materials import Secrets
 from .options import RunOptions
 from .outages import lost_since, tell_outages
+from .peer_door import PeerDoor
+from .peers import Peers
 from .pod_events import PodEvents
 from .remotes import Remotes, Take
 from .reporter import Reporter
 from .route_facts import StatusJudge
 from .routestatus import WantedStatus
 from .routestatuses import RouteStatuses
+from .startup_taint import StartupTaint
 from .statuses import StatusWriter
 
 log = Log("control")
@@ -53,9 +57,12 @@ class FollowedCluster:
         failing: Callable[[], Sequence[Failing]],
         statuses: Callable[[StatusJudge, Callable[[ObjectKey], str]], Iterable[WantedStatus]],
         managed: Callable[[], Iterable[Placed]],
+        snapshot: Callable[[], Snapshot],
+        ready: Callable[[], bool],
     ) -> None:
         """`take_remote` is given what other clusters of the mesh say; `failing` tells this node's pods that cannot be
-        served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get."""
+        served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get; `snapshot` is
+        the newest; `ready` is whether the node is served."""
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer, login_at, login_by
@@ -78,11 +85,19 @@ class FollowedCluster:
             self.api, self.source.verdicts, lambda: self.statuses_wanted, election, random.random
         )
         self.remotes = Remotes(options, self.api, own_namespace(), take_remote)
+        self.peers: Peers | None = None
+        self._door: PeerDoor | None = None
+        if options.peers is not None:
+            self.peers = Peers(snapshot, options.node, own_namespace(), options.peers_token)
+            self._door = PeerDoor(self.api, options.peers, own_namespace(), self.peers.knows)
         self._judge = StatusJudge()
         self._route_statuses = RouteStatuses(
             self.api, lambda: statuses(self._judge, self.source.path_of), election, random.random
         )
         self._managed = ManagedGateways(self.api, managed, election, random.random)
+        self._taint: StartupTaint | None = None
+        if options.startup_taint:
+            self._taint = StartupTaint(self.api, options.node, ready, random.random)
         self._manages = bool(options.gateway_image)
         self._speaks = not options.gateway  # what there is to say of rules, the nodes' agents say
         self.statuses_wanted = False  # MeshConfig's enableStatus
@@ -102,12 +117,21 @@ class FollowedCluster:
                     tasks.create_task(self._pod_events.run(), name="pod events")
                     tasks.create_task(self._statuses.run(), name="statuses")
                     tasks.create_task(self._route_statuses.run(), name="route statuses")
+                if self._taint is not None:
+                    tasks.create_task(self._taint.run(), name="startup taint")
                 if self._speaks and self._manages:
                     tasks.create_task(self._managed.run(), name="managed gateways")
         finally:
+            if self.peers is not None:
+                await self.peers.close()
             await self.api.close()
             if self.relay is not None:
                 await self._relay_server.close()
+
+    async def answer_peers(self, node: AdminNode) -> None:
+        """Tell the agents of other nodes what they ask, until cancelled."""
+        if self._door is not None:
+            await self._door.run(node)
 
     @property
     def lost_since(self) -> float:

@@ -51,7 +51,7 @@ class Collector:
             try:
                 self.totals.restore(read_memfd(store.kept[TOTALS].fd), time.monotonic())
             except msgspec.DecodeError as error:
-                log.error("numbers begin anew, those kept are of another version", error=error)
+                log.error("numbers begin again, those kept are of another version", error=error)
 
     async def run(self) -> None:
         """Until cancelled."""

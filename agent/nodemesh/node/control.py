@@ -14,6 +14,7 @@ from functools import partial
 from ..admin.http import serve
 from ..admin.state import AdminNode
 from ..config.problems import Severity
+from ..proxy.io.memory import Allocator
 from ..proxy.messages import Message
 from ..registry.assemble import ObjectKey
 from ..registry.multicluster import Registry
@@ -31,7 +32,9 @@ from .dialled import Dialled
 from .enrol import Failing
 from .exporter import Exporter
 from .exposed import ExposedListeners
+from .first_load import check_first
 from .fleet import Fleet, WorkerLink
+from .foresight import Foresight
 from .gatewayports import GatewayPorts
 from .interception import Interception
 from .listener_credentials import backend_uses, listener_uses
@@ -40,7 +43,8 @@ from .logs import Log
 from .managed import wanted_objects
 from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
-from .options import Ebpf, RunOptions, StartError
+from .operator import Operator
+from .options import Ebpf, RunOptions
 from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
@@ -48,6 +52,7 @@ from .resolve import Addresses, Resolver
 from .review import Review
 from .route_facts import StatusJudge
 from .routestatus import WantedStatus
+from .shadow import ShadowControl
 from .store import Children, StoreClient
 
 log = Log("control")
@@ -71,8 +76,9 @@ class Control:
         self.cluster: FollowedCluster | None = None
         if options.kubernetes:
             self.cluster = FollowedCluster(
-                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed
-            )
+                options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
+                lambda: self.snapshot, lambda: not self.missing(),
+            )  # fmt: skip
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
         self.reloads = {"ok": 0, "failed": 0}
@@ -90,6 +96,8 @@ class Control:
             self.exporter,
         )
         self.publisher = Publisher(self.fleet)
+        self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
+        self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
@@ -101,7 +109,12 @@ class Control:
         self.interception: Interception | None = None
         if options.ebpf is not Ebpf.OFF:
             self.interception = Interception(options, self.listeners, self.fleet, self._changed)
+        self.foresight = Foresight(self.registry, self.fleet, self.interception)
+        if self.cluster is not None:
+            self.cluster.source.on_leaving = self.foresight.leaves
         self._first = first
+        self._allocator = Allocator()
+        self._allocator.keep_apart()
         self._store = store
         self._stop = asyncio.Event()
         self._ready = False
@@ -136,12 +149,15 @@ class Control:
             ]
             if self.interception is not None:
                 duties.append(tasks.create_task(self.interception.run(), name="interception"))
+            if self.cluster is not None:
+                duties.append(tasks.create_task(self.cluster.answer_peers(node), name="peers"))
             await self._stop.wait()
             for duty in duties:
                 duty.cancel()
         if self.interception is not None:
             self.interception.end()
         await admin.cleanup()
+        self.operator.close()
         self.fleet.close()
 
     async def _beat(self) -> None:
@@ -154,23 +170,10 @@ class Control:
     # the configuration
 
     def _first_load(self) -> None:
-        """Raises StartError where there is nothing but errors, or anything broken at the agent's first start that its
-        user does not want to go on with. A control process that is started again goes on: the workers serve."""
+        """Raises StartError. A control process that is started again goes on with what is good: the workers serve."""
         changes = self.source.scan()
         self._take(FILES, changes if changes is not None else SourceChanges((), (), ()))
-        snapshot = self.snapshot
-        errors = [problem for problem in snapshot.problems if problem.severity is Severity.ERROR]
-        if errors and not snapshot.services and not snapshot.workloads and not snapshot.virtual_services:
-            raise StartError(
-                f"the configuration has nothing but errors ({len(errors)} in all); the first is at "
-                f"{errors[0].location}: {errors[0].message}"
-            )
-        refused = [problem for problem in snapshot.problems if problem.refused]
-        if refused and self._first and not self.options.keep_going:
-            raise StartError(
-                f"{refused[0].location}: {refused[0].message} ({len(refused)} in all); mend it, or start by what is "
-                "good in the configuration, with --keep-going"
-            )
+        check_first(self.snapshot, strict=self._first and not self.options.keep_going)
 
     def _begin(self) -> None:
         """Put the first snapshot in force, and take over or remove what an earlier process left."""
@@ -183,6 +186,7 @@ class Control:
         # What a big cluster's first state consists of lives long: looking through it for garbage takes half a second.
         gc.collect()
         gc.freeze()
+        self._allocator.let_go()
 
     def _follow(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Follow the sources."""
@@ -196,8 +200,10 @@ class Control:
     def _take(self, source: str, changes: SourceChanges) -> None:
         """Take a source's changes into the registry, and say what was refused. What was good before stays in force in
         the place of what is refused now."""
-        known = set(self.snapshot.problems)
+        known, workloads = set(self.snapshot.problems), self.snapshot.workloads
         problems = self.registry.apply(source, changes.changed, changes.removed, changes.problems).problems
+        if source == CLUSTER and self._begun:
+            self.foresight.see(workloads, changes.changed)
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
         refused = [problem for problem in problems if problem.refused]
@@ -276,6 +282,7 @@ class Control:
             self.cluster.statuses_wanted = snapshot.mesh.enable_status
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
+        self.shadow.follow()
         self.propagation.published(tables.version, tables.causes, time.time())
         self.review.due()
         self.resolver.want(snapshot)
@@ -323,6 +330,8 @@ class Control:
         yield self.dialled.message(), ()
         yield from self.materials.replay()
         yield from self.publisher.replay(link)
+        yield from self.shadow.replay()
+        yield from self.operator.replay()
         yield from self.listeners.replay()
 
     def _changed(self) -> None:

@@ -55,7 +55,7 @@ class _Naming(NamedTuple):
 
 
 class Credentials:
-    """Finds the uses; anew only when rules or clients have changed, for a cluster's endpoints change all the time."""
+    """Finds the uses; again only when rules or clients have changed, for a cluster's endpoints change all the time."""
 
     def __init__(self) -> None:
         self._read: tuple[object, ...] = ()  # what the uses were found in

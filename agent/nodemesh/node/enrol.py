@@ -214,7 +214,7 @@ class Enrolment:
             self._keep_sockmap(key, enrolled, choice)
             return
         if enrolled is not None:
-            self._withdraw(key, "its network namespace was made anew")
+            self._withdraw(key, "its network namespace was made again")
         if cgroup is None:
             raise NotEnrolled(f"its cgroup (pod{choice.uid}) does not exist yet", Trouble.STARTING)
         place = self._kernel.place(cgroup)
@@ -280,7 +280,7 @@ class Enrolment:
             log.warning("the pod's DNS is left alone", pod=key, why=why_not)
 
     def _open_dns(self, choice: Choice, place: PodPlace, client: Client) -> tuple[str, str]:
-        """Listen for a pod's DNS queries, if it is to be so, by what a predecessor left or anew: the listener's name,
+        """Listen for a pod's DNS queries, if it is to be so, by what a predecessor left or new: the listener's name,
         and why there is none."""
         if not choice.dns:
             return "", ""

@@ -16,10 +16,14 @@ from ..proxy.messages import (
     Connections,
     FromWorker,
     GetConnections,
+    GetHeads,
+    GetShadow,
     GetStatistics,
+    Heads,
     Hello,
     Message,
     Refused,
+    ShadowCounted,
     Statistics,
 )
 from .channel import Channel, Closed, read_memfd
@@ -141,6 +145,14 @@ class Fleet:
         """The connections of each worker that answers in time, by the worker's key."""
         return await self._ask(lambda number, _key: GetConnections(id=number))
 
+    async def shadow(self, run: int) -> dict[str, bytes]:
+        """What the shadow of each worker that answers in time has counted, by the worker's key."""
+        return await self._ask(lambda number, _key: GetShadow(id=number, run=run))
+
+    async def heads(self, run: int) -> dict[str, bytes]:
+        """The heads that each worker that answers in time has kept since it was asked last, by the worker's key."""
+        return await self._ask(lambda number, _key: GetHeads(id=number, run=run))
+
     async def _ask(self, question: Callable[[int, str], Message]) -> dict[str, bytes]:
         self._questions += 1
         number = self._questions
@@ -189,7 +201,7 @@ class Fleet:
             link.refused = message
             log.error("worker refused tables", worker=link.number, version=message.version, error=message.error)
             self._changed()
-        elif isinstance(message, Statistics | Connections):
+        elif isinstance(message, Statistics | Connections | ShadowCounted | Heads):
             future = link.asked.pop(message.id, None)
             if future is not None and not future.done():
                 future.set_result(read_memfd(fds.pop()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..config.meshconfig import EnrolmentMode
 from ..datapath.calm import Calm
@@ -86,6 +86,15 @@ class Interception:
     def end(self) -> None:
         """An orderly end: nothing is left in the kernel, but for pods whose connections are to be refused now."""
         self.kernel.clear(self.enrolment.closed())
+
+    def pod_starts(self, pod: str, hosts: Iterable[str]) -> None:
+        """A pod is made for these hosts, which is no endpoint yet."""
+        self._calm.starts(pod, hosts, time.monotonic())
+
+    def pod_ends(self, pod: str, hosts: Iterable[str]) -> None:
+        """A pod behind these hosts leaves, or is gone: the proxy has their connections from now on."""
+        self._calm.ends(pod, hosts, time.monotonic())
+        self.kernel.settle(self.restless())
 
     def restless(self) -> dict[str, str]:
         """The hosts whose connections are the proxy's for a while, each with the reason."""

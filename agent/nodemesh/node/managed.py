@@ -189,7 +189,7 @@ def container_of(item: Object[KubernetesGatewaySpec], image: str) -> Manifest:
             "--grace=50",
         ],
         "env": [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()],
-        # The listeners' ports are the Service's alone: a change of them starts no pod anew.
+        # The listeners' ports are the Service's alone: a change of them starts no pod again.
         "ports": [{"name": "admin", "containerPort": ADMIN_PORT}],
         "securityContext": CONTAINER_SECURITY,
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},

@@ -10,6 +10,7 @@ from ..config.core import CredentialSpec
 from ..config.credential import described
 from ..proxy.messages import SetMaterials
 from ..proxy.tls.certificates import Certificates
+from ..proxy.tls.expiry import first_end
 from ..proxy.tls.materials import KEYS, Materials, pack
 from .channel import memfd
 from .credentials import Use
@@ -97,6 +98,13 @@ class MaterialSource:
             for message, fds in self.replay():
                 self._announce(message, fds)
         self._judge()
+
+    def end_of(self, use: Use) -> float | None:
+        """When the first of the certificates that are used there ends, in seconds since the epoch."""
+        texts = [self.materials.files.get(path, b"") for path in use.paths]
+        for key in (*use.secrets, *use.beside):
+            texts += self.materials.secrets.get(key, {}).values()
+        return first_end(texts)
 
     def replay(self) -> Iterator[tuple[SetMaterials, tuple[int]]]:
         """What a worker is told."""

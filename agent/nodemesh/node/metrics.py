@@ -12,6 +12,7 @@ import msgspec
 from .. import __version__
 from ..reasons import Reason
 from ..registry.assemble import ObjectKey
+from ..registry.snapshot import Snapshot
 from ..registry.sources.cluster import ResourceStatus
 from ..telemetry.exposition import MetricFamily
 from ..telemetry.histogram import Histogram
@@ -78,6 +79,7 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True):
     propagation: Histogram | None = None
     maps: Mapping[str, tuple[int, int]] = {}
     findings: Mapping[tuple[str, str], int] = {}
+    shadow: tuple[int, int] | None = None  # requests that a candidate has decided too, and those otherwise
 
 
 def _gauge(name: str, text: str, value: float) -> MetricFamily:
@@ -162,6 +164,10 @@ def node_families(numbers: Numbers) -> Iterator[MetricFamily]:
         labels=("reason",),
         samples=[((reason,), count) for reason, count in numbers.spans_lost.items()],
     )
+    if numbers.shadow is not None:
+        requests, differing = numbers.shadow
+        yield _counter("shadow_requests", "Requests that a candidate has decided about, too.", requests)
+        yield _counter("shadow_differing", "Those of them that it would have answered otherwise.", differing)
     if numbers.api_server_silent is not None:
         text = "Seconds since the API server last said anything; watches have a bookmark each minute."
         yield _gauge("api_server_silent_seconds", text, numbers.api_server_silent)
@@ -364,3 +370,11 @@ def watch_families(watches: Sequence[ResourceStatus]) -> Iterator[MetricFamily]:
         "watch_failures", "Lists and watches that failed.", "counter", "resource",
         {row.name: row.failures for row in watches},
     )  # fmt: skip
+
+
+def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:
+    """The objects that are not in force as they are written, each once."""
+    refused = (problem for problem in snapshot.problems if problem.refused and problem.name)
+    return list(
+        dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name, problem.group) for problem in refused)
+    )

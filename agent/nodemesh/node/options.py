@@ -84,6 +84,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     kubeconfig: str = ""
     relay: str = ""  # the URL of a relay that is asked before the API server
     relay_ca: str = ""  # the file with the authority of its certificate
+    startup_taint: bool = False  # is removed from the own node once it is served
     state_dir: str = ""
     cluster: str = ""
     remotes: tuple[RemoteCluster, ...] = ()
@@ -96,6 +97,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     gateway_image: str = ""  # of the workloads that managed Gateways get; empty: they get none
     gateway_bind: str = ""  # the address for every port that the Gateways ask for
     admin: ListenAddress = ListenAddress("127.0.0.1", 15000)
+    peers: ListenAddress | None = None  # where the agents of other nodes ask; None: nowhere, and they are not asked
+    peers_token: str = ""  # the file with what shows that we are one of them
     workers: int = 1
     ebpf: Ebpf = Ebpf.AUTO
     access_log: str = ""
@@ -108,6 +111,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     grace: float = 10.0
     worker_limit: float = 10.0
     control_limit: float = 30.0
+
+    @property
+    def operator_socket(self) -> str:
+        """Where this generation's control takes orders."""
+        folder, _, name = self.control_socket.rpartition("/")
+        return f"{folder}/{name.replace('control', 'operator')}"
 
     @property
     def serves_gateways_alone(self) -> bool:

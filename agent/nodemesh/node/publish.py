@@ -13,13 +13,12 @@ from .fleet import Fleet, WorkerLink
 
 
 class Publisher:
-    """Holds the newest tables, encoded whole at most once per version."""
+    """Holds the newest tables. Encoded whole they are some ten MiB in a big cluster, which are not kept."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self.tables: Tables | None = None
         self._sent: dict[WorkerLink, int] = {}
-        self._whole: tuple[int, bytes] = (0, b"")
 
     @property
     def version(self) -> int:
@@ -37,18 +36,19 @@ class Publisher:
                 self._sent[link] = self.version
                 self._fleet.tell_one(link, SetTables(version=self.version, base=before.version), (fd,))
             os.close(fd)
-        for link in links:
-            if link not in current:
-                for message, fds in self.replay(link):
-                    self._fleet.tell_one(link, message, fds)
+        others = [link for link in links if link not in current]
+        if others:
+            fd = memfd("nodemesh-tables", encode_update(None, tables))
+            for link in others:
+                self._sent[link] = self.version
+                self._fleet.tell_one(link, SetTables(version=self.version, base=0), (fd,))
+            os.close(fd)
 
     def replay(self, link: WorkerLink) -> Iterator[tuple[SetTables, tuple[int]]]:
         """What brings a new worker up to date: the newest tables, whole, if there are any."""
         if self.tables is None:
             return
-        if self._whole[0] != self.version:
-            self._whole = (self.version, encode_update(None, self.tables))
-        fd = memfd("nodemesh-tables", self._whole[1])
+        fd = memfd("nodemesh-tables", encode_update(None, self.tables))
         self._sent[link] = self.version
         yield SetTables(version=self.version, base=0), (fd,)
         os.close(fd)

@@ -38,31 +38,31 @@ HOSTS = Path("/etc/hosts")
 Addresses = dict[str, tuple[str, ...]]
 
 
-class Found(NamedTuple):
+class LookupResult(NamedTuple):
     """A name's addresses, and for how many seconds they hold."""
 
     addresses: tuple[str, ...]
     ttl: float
 
 
-Lookup = Callable[[str], Awaitable[Found]]
+Lookup = Callable[[str], Awaitable[LookupResult]]
 
 _BY_NAME = frozenset({Resolution.DNS, Resolution.DNS_ROUND_ROBIN})
 
 
-async def dns_lookup(name: str) -> Found:
+async def dns_lookup(name: str) -> LookupResult:
     """What this machine's hosts file has, else what its name servers say: IPv4, or IPv6 where there is no other
     (Envoy's V4_PREFERRED). Raises OSError."""
     known = in_hosts(name, HOSTS.read_text(errors="replace") if HOSTS.exists() else "")
     if known:
-        return Found(known, RETRY)
+        return LookupResult(known, RETRY)
     try:
         resolver = dns.asyncresolver.Resolver()  # reads resolv.conf, as it is now
         for kind in ("A", "AAAA"):
             search = "." not in name
             answer = await resolver.resolve(name, kind, search=search, raise_on_no_answer=False, lifetime=TIMEOUT)
             if answer.rrset:
-                return Found(tuple(sorted(record.to_text() for record in answer.rrset)), answer.rrset.ttl)
+                return LookupResult(tuple(sorted(record.to_text() for record in answer.rrset)), answer.rrset.ttl)
     except dns.exception.DNSException as error:
         raise OSError(str(error)) from None
     raise OSError("the name has no address")

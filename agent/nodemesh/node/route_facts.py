@@ -109,7 +109,7 @@ def type_of(address: str) -> str:
 
 
 class StatusJudge:
-    """All statuses as they should be; found anew only when something has changed."""
+    """All statuses as they should be; found again only when something has changed."""
 
     def __init__(self) -> None:
         self._made_of: tuple[object, ...] = ()

@@ -16,7 +16,7 @@ log = Log("control")
 
 
 class SockmapState(Enum):
-    """off -> unasked -> trying -> on or refused; back to off whenever the setting says so, and from there anew."""
+    """off -> unasked -> trying -> on or refused; back to off whenever the setting says so, and from there again."""
 
     OFF = auto()
     UNASKED = auto()
@@ -74,7 +74,7 @@ class SockmapOffer:
             await trying
             raise
         if self._turn != turn:
-            return  # decided anew
+            return  # decided again
         self.why = why
         (log.info if sound else log.warning)("sockmap", setting=setting, on=sound, why=why)
         self._enter(SockmapState.ON if sound else SockmapState.REFUSED)

@@ -9,12 +9,10 @@ from typing import Any
 
 import msgspec
 
-from ..admin.state import EndpointRow, ExplainQuery, ModeRow, PodRow
-from ..config.meshconfig import MetricsReporter
+from .. import __version__
+from ..admin.state import AgentRow, EndpointRow, ExplainQuery, Heard, ModeRow, PodRow, ShadowReport
 from ..config.problems import Problem, Severity
 from ..datapath.calm import CALM
-from ..proxy.tls.expiry import first_end
-from ..registry.assemble import ObjectKey
 from ..registry.snapshot import Service, Snapshot
 from ..routing.answer import Explanation
 from ..routing.client import Client
@@ -26,14 +24,14 @@ from ..routing.question import QuestionError, client_for
 from ..routing.trace import Step
 from ..routing.view import View
 from ..routing.views import Views
-from ..telemetry.exposition import MetricsPage, render
 from ..telemetry.history import History
 from ..telemetry.totals import Totals
 from .control import Control
 from .exposed import bound_address
 from .kernel import shown
-from .metrics import GroupGauges, Numbers, families, page_families
+from .metrics_page import metrics_page
 from .options import Ebpf
+from .shadow_report import report
 
 
 class RunningNode:
@@ -59,6 +57,29 @@ class RunningNode:
         interception = self._control.interception
         return interception.enrolment.rows() if interception is not None else []
 
+    def agent(self) -> AgentRow:
+        control, counts = self._control, self._pod_counts()
+        errors, warnings = self._problem_counts()
+        missing = self.missing()
+        return AgentRow(
+            node=control.options.node,
+            version=__version__,
+            ready=not missing,
+            missing=tuple(missing),
+            started=control.started,
+            tables=control.publisher.version,
+            changed=control.propagation.changes[-1].at if control.propagation.changes else 0.0,
+            pods=sum(counts.values()),
+            enrolled=counts["enrolled"],
+            errors=errors,
+            warnings=warnings,
+            refused=control.error,
+        )
+
+    async def ask_others(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Heard:
+        cluster = self._control.cluster
+        return await cluster.peers.ask(path, query) if cluster is not None and cluster.peers is not None else Heard()
+
     def status(self) -> dict[str, Any]:
         control = self._control
         interception = control.interception
@@ -68,6 +89,7 @@ class RunningNode:
         errors, warnings = self._problem_counts()
         return {
             "node": control.options.node,
+            "orders": control.options.operator_socket,
             "started": control.started,
             "ready": not missing,
             "missing": missing,
@@ -127,6 +149,7 @@ class RunningNode:
                 "at": str(use.location),
                 "secrets": list(use.secrets),
                 "files": list(use.paths),
+                "ends": self._control.materials.end_of(use),
                 "error": faults.get(use, ""),
             }
             for use in self._control.materials.uses
@@ -274,6 +297,11 @@ class RunningNode:
                 )
         return found
 
+    async def shadow(self, explained: bool) -> ShadowReport:
+        control = self._control
+        kernel = control.interception is not None
+        return await report(control.shadow, control.views, explained=explained, kernel=kernel)
+
     def changes(self) -> Sequence[Any]:
         return list(self._control.propagation.changes)
 
@@ -297,95 +325,6 @@ class RunningNode:
 
     async def metrics(self) -> Iterator[bytes]:
         began = time.perf_counter()
-        control = self._control
-        kernel = control.interception.kernel if control.interception is not None else None
         totals = await self.telemetry()
-        errors, warnings = self._problem_counts()
-        numbers = Numbers(
-            ready=not self.missing(),
-            version=control.publisher.version,
-            errors=errors,
-            warnings=warnings,
-            broken=bool(control.error),
-            reloads=control.reloads,
-            pids=control.children.pids,
-            restarts=control.children.restarts,
-            connected=len(list(control.fleet)),
-            pods=self._pod_counts(),
-            log_lines_lost=totals.log_lines_lost,
-            spans_exported=self._control.exporter.exported,
-            spans_lost=self._control.exporter.lost,
-            watches=control.cluster.source.status() if control.cluster is not None else (),
-            api_server_silent=control.cluster.heard if control.cluster is not None else None,
-            remotes=control.cluster.remotes.status() if control.cluster is not None else (),
-            refused=refused_objects(self.snapshot),
-            certificate_faults=[(fault.use.holder, fault.use.path) for fault in control.materials.faults],
-            kernel=kernel.counters() if kernel is not None else {},
-            ports_without_room=len(kernel.passed) if kernel is not None else 0,
-            endpoints_out=len(kernel.out) if kernel is not None else 0,
-            pods_dns=self._pods_dns(),
-            without_rules={
-                (row.namespace, row.name): row.without_rules for row in self.pods() if row.without_rules is not None
-            },
-            pods_not_served=[(one.pod.namespace, one.pod.name) for one in control.failing()],
-            names=totals.names,
-            reasons=totals.reasons,
-            retries=totals.retries,
-            open={key.partition("/")[0]: count for key, count in totals.open.items()},
-            lag={key.partition("/")[0]: seconds for key, seconds in totals.lag.items()},
-            upstreams=self._upstreams(),
-            expiry=self._expiry(),
-            findings=Counter((problem.severity.value, problem.code) for problem in self.problems()),
-            propagation=control.propagation.histogram,
-            maps=kernel.fill if kernel is not None else {},
-            bypasses=totals.bypasses.counts,
-            series={"http": len(totals.http), "tcp": len(totals.tcp)},
-            gone=totals.gone,
-        )
-        own = list(families(numbers))
-        return render(
-            MetricsPage(
-                http=list(totals.http.values()),
-                tcp=list(totals.tcp.values()),
-                messages=list(totals.messages.values()),
-                sizes=self.snapshot.mesh.metrics.size_histograms,
-                destination=MetricsReporter.DESTINATION in self.snapshot.mesh.metrics.reporters,
-                own=lambda left_out: (*own, *page_families(left_out, time.perf_counter() - began)),
-            )
-        )
-
-    def _upstreams(self) -> list[GroupGauges]:
-        """Clusters with a policy; those that some clients see with another policy are added up."""
-        found: dict[tuple[str, str], GroupGauges] = {}
-        for cluster, state in self._control.counters.states():
-            key = (f"{cluster.host}:{cluster.port}", cluster.subset)
-            before = found.get(key, GroupGauges(*key, 0, 0, 0, 0))
-            found[key] = GroupGauges(
-                *key,
-                before.requests + state.requests,
-                before.connections + state.connections,
-                before.pending + state.pending,
-                max(before.ejected, sum(bool(endpoint.ejected_at) for endpoint in state.endpoints)),
-            )
-        return list(found.values())
-
-    def _expiry(self) -> list[tuple[ObjectKey, str, float]]:
-        """When the first certificate of each place in a rule ends."""
-        source = self._control.materials
-        found = []
-        for use in source.uses:
-            texts = [source.materials.files.get(path, b"") for path in use.paths]
-            for key in (*use.secrets, *use.beside):
-                texts += source.materials.secrets.get(key, {}).values()
-            end = first_end(texts)
-            if end is not None:
-                found.append((use.holder, use.path, end))
-        return found
-
-
-def refused_objects(snapshot: Snapshot) -> list[ObjectKey]:
-    """The objects that are not in force as they are written, each once."""
-    refused = (problem for problem in snapshot.problems if problem.refused and problem.name)
-    return list(
-        dict.fromkeys(ObjectKey(problem.kind, problem.namespace, problem.name, problem.group) for problem in refused)
-    )
+        shadow = await self._control.shadow.numbers()
+        return metrics_page(self._control, totals, self.pods(), self.problems(), shadow, began)

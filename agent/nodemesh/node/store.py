@@ -44,7 +44,7 @@ class Ready(Word, frozen=True, kw_only=True):
 
 
 class Children(Word, frozen=True, kw_only=True):
-    """Supervisor to control: the processes it looks after, and how often each was started anew."""
+    """Supervisor to control: the processes it looks after, and how often each was started again."""
 
     pids: dict[str, int]
     restarts: dict[str, int]

@@ -113,7 +113,7 @@ class Supervisor:
             if number in (signal.SIGTERM, signal.SIGINT):
                 if self.state is not AgentState.STOPPING:
                     self._enter(AgentState.STOPPING)
-            elif number == signal.SIGHUP:  # log rotation: the workers open the access log anew
+            elif number == signal.SIGHUP:  # log rotation: the workers open the access log again
                 for worker in self.workers:
                     worker.signal(signal.SIGHUP)
 
@@ -314,7 +314,8 @@ class Supervisor:
             worker.signal(upgrade.REPLACED if replaced else signal.SIGTERM)
         self._await(self.workers, self.options.grace + 1.0)
         self._listener.close()
-        Path(self.options.control_socket).unlink(missing_ok=True)
+        for path in (self.options.control_socket, self.options.operator_socket):
+            Path(path).unlink(missing_ok=True)
         log.info("replaced" if replaced else "stopped")
         if replaced and self.options.kubernetes:
             self._stay()

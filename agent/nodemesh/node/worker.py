@@ -28,7 +28,7 @@ FLUSH_INTERVAL = 0.1
 
 
 class NodeWorker(Worker):
-    """The proxy's worker, ended by SIGTERM or REPLACED within the grace, its log opened anew by SIGHUP."""
+    """The proxy's worker, ended by SIGTERM or REPLACED within the grace, its log opened again by SIGHUP."""
 
     def __init__(self, options: RunOptions, number: int, platform: Platform) -> None:
         self._options = options

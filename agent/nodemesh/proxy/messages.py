@@ -46,8 +46,8 @@ class Descriptor(StrEnum):
 
 
 class AddListener(Message, frozen=True, kw_only=True):
-    """A listener to accept from, for what `role` says. fds: as `descriptors` names them. `client` is whom its
-    connections are of. OUTBOUND has one socket; with `destination` it is a plain listener (`--expose`), and every
+    """A listener to accept from, for what `role` says. fds: as `descriptors` names them. `client` is the workload that
+    its connections count as. OUTBOUND has one socket; with `destination` it is a plain listener (`--expose`), and every
     connection counts as one to that (host, port). GATEWAY has one, too, for the server port `gateway_port`. DNS has as
     many UDP sockets as `dns` has slots."""
 
@@ -92,6 +92,13 @@ class SetDns(Message, frozen=True, kw_only=True):
     dialled: dict[str, tuple[str, ...]]
 
 
+class Retire(Message, frozen=True, kw_only=True):
+    """Pods with these addresses are about to go: no new picks of theirs. Tables that say so follow; what they say of
+    an address counts from then on."""
+
+    addresses: tuple[str, ...]
+
+
 class SetMaterials(Message, frozen=True, kw_only=True):
     """The certificates and keys that rules name, all of them. fds: a memfd with `certificates.Materials` (msgpack).
     Comes before the tables that need them; nothing of it is logged or shown."""
@@ -111,6 +118,48 @@ class GetStatistics(Message, frozen=True, kw_only=True):
 
 class GetConnections(Message, frozen=True, kw_only=True):
     """Ask for Connections."""
+
+    id: int
+
+
+class AboutTaps(Message, frozen=True, kw_only=True):
+    """Base of what is said about those who look on while requests are decided about. `run` is a number of control's: a
+    shadow or a recording with the same number goes on with what it has counted."""
+
+    run: int
+
+
+class SetShadow(AboutTaps, frozen=True, kw_only=True):
+    """Decide by a candidate's tables, too. fds: a memfd with `routing.wire`'s update, which builds on version `base` of
+    the live ones; it stands until they change."""
+
+    base: int
+
+
+class EndShadow(AboutTaps, frozen=True, kw_only=True):
+    """Decide by the live tables alone."""
+
+
+class SetRecording(AboutTaps, frozen=True, kw_only=True):
+    """Keep the heads of requests until they are fetched, at most `most`. `shown` are fields, and `?name` parameters,
+    whose values are kept though they may be secret."""
+
+    most: int
+    shown: tuple[str, ...] = ()
+
+
+class EndRecording(AboutTaps, frozen=True, kw_only=True):
+    """Keep no more, and forget those that were kept."""
+
+
+class GetShadow(AboutTaps, frozen=True, kw_only=True):
+    """Ask for ShadowCounted."""
+
+    id: int
+
+
+class GetHeads(AboutTaps, frozen=True, kw_only=True):
+    """Ask for Heads."""
 
     id: int
 
@@ -157,6 +206,19 @@ class Connections(Message, frozen=True, kw_only=True):
     id: int
 
 
+class ShadowCounted(Message, frozen=True, kw_only=True):
+    """Answer to GetShadow. fds: a memfd with `telemetry.disagreement.ShadowCounts` (msgpack)."""
+
+    id: int
+
+
+class Heads(Message, frozen=True, kw_only=True):
+    """Answer to GetHeads. fds: a memfd with the heads that have come since the last answer, and how many were lost
+    (msgpack)."""
+
+    id: int
+
+
 FromControl = (
     SetTables
     | AddListener
@@ -165,10 +227,17 @@ FromControl = (
     | SetMaps
     | SetSockmap
     | SetDns
+    | Retire
     | SetMaterials
     | SetCounters
     | GetStatistics
     | GetConnections
+    | SetShadow
+    | EndShadow
+    | SetRecording
+    | EndRecording
+    | GetShadow
+    | GetHeads
     | Drain
 )
-FromWorker = Hello | Applied | Refused | Statistics | Connections
+FromWorker = Hello | Applied | Refused | Statistics | Connections | ShadowCounted | Heads

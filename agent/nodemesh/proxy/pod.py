@@ -8,11 +8,13 @@ from ..routing.client import Client
 from ..routing.decision import Decision
 from ..routing.edge import Edge
 from ..routing.frontend import Frontend
+from ..routing.request import Request
 from ..routing.view import View
 from .accept.sources import Sources
 from .outlet import Outlet
 from .peer import Attested, ClientPeer
 from .shared import Shared
+from .tap import ConnectionPlace, PodTap
 from .transport import Handler
 
 
@@ -32,7 +34,7 @@ class Pod:
 
     __slots__ = (
         "shared", "client", "peer", "view", "outlet", "lane", "gate", "gateway_port", "budget", "sources",
-        "connections", "server", "edge", "tracing", "_owner", "_removed",
+        "connections", "server", "edge", "tracing", "taps", "_owner", "_removed",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +46,7 @@ class Pod:
         self.view = view
         self.edge = Edge(view.tables.mesh, client)
         self.tracing = shared.telemetry.tracing(client)
+        self.taps: tuple[PodTap, ...] = ()  # who looks on while its requests are decided about
         self.outlet = outlet  # where its upstream connections leave from
         self.lane = outlet.lane
         self.gate = outlet.gate
@@ -76,11 +79,39 @@ class Pod:
             if transport is not None:
                 transport.give_up("the pod's buffers are full")
 
+    def decide_at_gateway(self, request: Request, name: str) -> Decision:
+        """What is to become of a request that came to its gateway port, over TLS with that server name or in plain."""
+        decision = self.view.http_gateway(self.gateway_port, request, name)
+        for tap in self.taps:
+            tap.gateway(self.gateway_port, name, request, decision)
+        return decision
+
     def decide_tls(self, frontend: Frontend | None, name: str, address: str = "") -> Decision:
         """What is to become of a TLS connection for that server name; `address` was dialled."""
         if frontend is None:
-            return self.view.tls_gateway(self.gateway_port, name)
-        return self.view.tls(frontend, name, address)
+            decision = self.view.tls_gateway(self.gateway_port, name)
+        else:
+            decision = self.view.tls(frontend, name, address)
+        self._tell(frontend, address, name, decision, tls=True)
+        return decision
+
+    def decide_tcp(self, frontend: Frontend | None, address: str, name: str = "") -> Decision:
+        """What is to become of a connection in plain; `name` is the server name of TLS that ended at a gateway."""
+        if frontend is None:
+            decision = self.view.tcp_gateway(self.gateway_port, name)
+        else:
+            decision = self.view.tcp(frontend, address)
+        self._tell(frontend, address, name, decision, tls=False)
+        return decision
+
+    def _tell(self, frontend: Frontend | None, address: str, name: str, decision: Decision, *, tls: bool) -> None:
+        """Have those who look on see a connection."""
+        for tap in self.taps:
+            if frontend is None:
+                place = ConnectionPlace("", self.gateway_port, tls)
+            else:
+                place = ConnectionPlace(address, frontend.port, tls)
+            tap.connection(frontend, place, name, decision)
 
     def forget(self, connection: Handler) -> None:
         """A connection is closed."""
@@ -101,5 +132,5 @@ class Pod:
 
 
 def peer_of(client: Client) -> ClientPeer:
-    """Whom the connections of a listener are of."""
+    """The peer that a listener's connections are of, unless they bring one."""
     return ClientPeer(client, Attested.ADDRESS if client.gateway else Attested.LISTENER)

@@ -16,6 +16,7 @@ from .network import Network
 from .outlet import Outlet
 from .pod import Pod, PodOwner
 from .shared import Shared
+from .tap import Tap
 from .transport import Handler
 
 #: Seconds between two looks for connections that stop their pod.
@@ -49,6 +50,8 @@ class Proxy(PodOwner):
         self.limits = tables.mesh.limits
         self._share_buffers()
         telemetry.see(tables)
+        self.dialled: dict[str, tuple[str, ...]] = {}  # addresses by which connections to a name are recognized
+        self.taps: tuple[Tap, ...] = ()
         self.pods: dict[int, Pod] = {}
         self.leaving: dict[int, Pod] = {}  # removed pods with open connections, by lane
         self._lasting: list[tuple[Pod, Handler]] = []  # whose bytes are to be counted in this round
@@ -64,8 +67,21 @@ class Proxy(PodOwner):
         environment.allow(tables.mesh.allowed_environment)
         self.shared.telemetry.see(tables)
         for pod in self._all():
-            pod.see(pod.client, self.views.for_client(pod.client))
+            self._show(pod, pod.client)
             pod.limit(self.limits, self.workers)
+
+    def tap(self, taps: tuple[Tap, ...]) -> None:
+        """Have these, and nobody else, look on while requests are decided about, those of open connections too."""
+        self.taps = taps
+        self.views = Views(self.views.tables, self.views)  # connections look rules up again where the view is another
+        for pod in self._all():
+            self._show(pod, pod.client)
+
+    def _show(self, pod: Pod, client: Client) -> None:
+        """Have a pod be this client, and see the mesh as it is."""
+        view = self.views.for_client(client)
+        pod.see(client, view)
+        pod.taps = tuple([tap.of(client, view) for tap in self.taps])
 
     def _share_buffers(self) -> None:
         """This worker's part of what the node may have buffered."""
@@ -74,18 +90,22 @@ class Proxy(PodOwner):
     def set_addresses(self, addresses: dict[str, tuple[str, ...]], dialled: dict[str, tuple[str, ...]]) -> None:
         """Names have these addresses from now on; those that are dialled mean the name."""
         self.shared.connector.addresses = addresses
+        self.dialled = dialled
         self.views.set_resolved(dialled)
+        for tap in self.taps:
+            tap.resolved(dialled)
 
     def add_pod(self, number: int, client: Client, namespace: int, lane: int) -> Pod:
         """A new client; `number` is its listener's."""
         outlet = Outlet(namespace, lane, self.shared.network.gate(lane))
         budget = PodBudget(self.limits, self.workers)
         pod = self.pods[number] = Pod(self.shared, self, client, self.views.for_client(client), outlet, budget)
+        self._show(pod, client)
         return pod
 
     def update_pod(self, number: int, client: Client) -> None:
         """The workload behind a listener has changed."""
-        self.pods[number].see(client, self.views.for_client(client))
+        self._show(self.pods[number], client)
 
     def remove_pod(self, number: int) -> None:
         """Its listener is gone."""

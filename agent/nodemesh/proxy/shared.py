@@ -59,6 +59,11 @@ class Shared:
         target.used = self.clock.now
         return target
 
+    def retire(self, addresses: frozenset[str]) -> None:
+        """Pods with these addresses are about to go."""
+        for target in self.targets.values():
+            target.group.retire(addresses)
+
     def date_line(self) -> bytes:
         """The `date` field, made once per second."""
         if self.clock.now >= self._date_until:

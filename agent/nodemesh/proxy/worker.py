@@ -29,6 +29,7 @@ from .io.reactor import Reactor
 from .messages import Descriptor, FromControl, Message
 from .network import Watcher
 from .proxy import Proxy
+from .taps import Taps
 from .tls.materials import unpack
 
 #: The collector's thresholds: with everything that lives long frozen after each table, its passes are short and rare.
@@ -68,6 +69,7 @@ class Worker(Watcher):
         self.reactor = Reactor(platform, workers)
         self.tables = Tables()
         self.proxy = Proxy(self.reactor, self.reactor.clock, Random(), telemetry, self.tables, workers)
+        self.taps = Taps(self.proxy)
         self.listeners: dict[int, Listener] = {}
         self.nameservers: dict[int, tuple[Nameserver, list[QuerySocket]]] = {}
         self._early: dict[int, tuple[messages.AddListener, list[int]]] = {}  # to accept from once there are tables
@@ -100,13 +102,14 @@ class Worker(Watcher):
         if not packet:
             self._lost_control()
             return
-        self._obey(self._decoder.decode(packet), fds)
+        self._handle(self._decoder.decode(packet), fds)
 
     def _say(self, message: Message, fds: tuple[int, ...] = ()) -> None:
         with suppress(OSError):  # where control is gone, reading will tell
             socket.send_fds(self._control, [msgspec.msgpack.encode(message)], fds)
 
     def _lost_control(self) -> None:
+        self.taps.end()
         self.reactor.unwatch(self._control.fileno())
         self._control.close()
         if self._reconnect is None:
@@ -124,7 +127,7 @@ class Worker(Watcher):
 
     # --- what control says
 
-    def _obey(self, message: FromControl, fds: list[int]) -> None:
+    def _handle(self, message: FromControl, fds: list[int]) -> None:
         if isinstance(message, messages.SetTables):
             self._set_tables(message, fds[0])
         elif isinstance(message, messages.AddListener):
@@ -139,6 +142,8 @@ class Worker(Watcher):
             self.platform.set_sockmap(fds)
         elif isinstance(message, messages.SetDns):
             self.proxy.set_addresses(message.addresses, message.dialled)
+        elif isinstance(message, messages.Retire):
+            self.proxy.shared.retire(frozenset(message.addresses))
         elif isinstance(message, messages.SetMaterials):
             self._set_materials(fds[0])
         elif isinstance(message, messages.SetCounters):
@@ -148,6 +153,10 @@ class Worker(Watcher):
             self._answer(messages.Statistics(id=message.id), self.telemetry.dumps(message.kept))
         elif isinstance(message, messages.GetConnections):
             self._answer(messages.Connections(id=message.id), msgspec.msgpack.encode(self._connections()))
+        elif isinstance(message, messages.AboutTaps):
+            answer = self.taps.handle(message, content_of(fds[0]) if fds else b"", self.tables)
+            if answer is not None:
+                self._answer(*answer)
         else:
             self.drain(message.grace)
 
@@ -165,6 +174,7 @@ class Worker(Watcher):
         finally:
             os.close(fd)
         self.tables = tables
+        self.taps.leave()
         self.proxy.set_tables(tables)
         gc.collect()
         gc.freeze()
@@ -175,9 +185,7 @@ class Worker(Watcher):
 
     def _set_materials(self, fd: int) -> None:
         """Have other certificates from now on."""
-        content = os.pread(fd, os.fstat(fd).st_size, 0)  # the descriptor's position is shared with other workers
-        os.close(fd)
-        self.proxy.shared.certificates.replace(unpack(content))
+        self.proxy.shared.certificates.replace(unpack(content_of(fd)))
 
     def _set_counters(self, fd: int) -> None:
         """Count where all workers of the node count."""
@@ -266,3 +274,11 @@ class Worker(Watcher):
             self.reactor.stop()
         else:
             self.reactor.clock.after(0.05, self._check_drained)
+
+
+def content_of(fd: int) -> bytes:
+    """All of a memfd, which is closed."""
+    try:
+        return os.pread(fd, os.fstat(fd).st_size, 0)  # the descriptor's position is shared with other workers
+    finally:
+        os.close(fd)

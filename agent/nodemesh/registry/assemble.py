@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
+from sys import intern
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from ..config.meta import Object
 from .allocate import Applicant, allocate, applies, places_held
 from .entries import services_of
 from .merge import merged
+from .podindex import PodIndex
 from .services import Backends, distribution_of, service_of
 from .site import Site, site_of
 from .snapshot import Namespace, Service, Workload
@@ -80,7 +82,7 @@ class Assembler:
         self._slices: dict[tuple[str, str], dict[str, Object[Any]]] = {}  # by the service's namespace and name
         self._references: dict[str, tuple[Reference, ...]] = {}  # by the workload's key
         self._gone: dict[str, str] = {}  # the uid of the last pod of that key that went, while slices name one
-        self._pods_by_label: dict[str, dict[tuple[str, str], dict[str, Object[Any]]]] = {}  # by namespace
+        self._pods: dict[str, PodIndex] = {}  # by namespace
         self._built: dict[ServiceSource, tuple[Service, ...]] = {}
         self._sources: dict[str, set[ServiceSource]] = {}  # by host
         self.site = Site(cluster=cluster, remote=remote)
@@ -91,6 +93,20 @@ class Assembler:
     def of_kind(self, kind: str) -> dict[str, Object[Any]]:
         """All objects of a kind of GROUPS by `namespace/name`."""
         return {item.meta.key: item for names in self._objects.get(kind, {}).values() for item in names.values()}
+
+    def hosts_behind(self, workload: str) -> set[str]:
+        """The hosts that this pod or WorkloadEntry, as `namespace/name`, is an endpoint of by EndpointSlices."""
+        sources = {ref.source for ref in self._references.get(workload, ())}
+        return {service.host for source in sources for service in self._built.get(source, ())}
+
+    def hosts_beside(self, workload: Workload) -> set[str]:
+        """The hosts that the other pods of its Deployment, StatefulSet … are endpoints of."""
+        found: set[str] = set()
+        for name in self._objects.get("Pod", {}).get(workload.namespace, {}):
+            other = self.workloads.get(f"{workload.namespace}/{name}")
+            if other is not None and other.owner == workload.owner:
+                found |= self.hosts_behind(other.key)
+        return found
 
     def update(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> None:
         """Put objects in force (None removes). Afterwards mesh, namespaces, workloads and services are up to date."""
@@ -127,7 +143,7 @@ class Assembler:
         if key.kind == "EndpointSlice":
             self._index_slice(key, before, item)
         elif key.kind == "Pod":
-            self._index_pod(key, before, item)
+            self._pods_of(key.namespace).changed(key.name, before, item)
             self._note_gone(f"{key.namespace}/{key.name}", before, item)
         return before
 
@@ -171,14 +187,12 @@ class Assembler:
         pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
         return pod is not None and not pod.spec.status.pod_ip
 
-    def _index_pod(self, key: ObjectKey, before: Object[Any] | None, after: Object[Any] | None) -> None:
-        index = self._pods_by_label.setdefault(key.namespace, {})
-        for pair in before.meta.labels.items() if before is not None else ():
-            index[pair].pop(key.name)
-            if not index[pair]:
-                del index[pair]
-        for pair in after.meta.labels.items() if after is not None else ():
-            index.setdefault(pair, {})[key.name] = after  # type: ignore[assignment]
+    def _pods_of(self, namespace: str) -> PodIndex:
+        index = self._pods.get(namespace)
+        if index is None:
+            pods = self._objects.setdefault("Pod", {}).setdefault(namespace, {})
+            index = self._pods[namespace] = PodIndex(pods)
+        return index
 
     def _update_site(self) -> bool:
         """Read what every service depends on; True if it changed."""
@@ -241,7 +255,7 @@ class Assembler:
         for source in sources:
             if source.namespace not in backends:
                 backends[source.namespace] = Backends(
-                    pods=self._pods_by_label.get(source.namespace, {}),
+                    pods=self._pods_of(source.namespace),
                     entries=self._objects.get("WorkloadEntry", {}).get(source.namespace, {}),
                     workloads=self.workloads,
                     gone=gone,
@@ -268,14 +282,13 @@ class Assembler:
     def _rebuilt_workloads(self, pods: set[ObjectKey], entries: set[ObjectKey]) -> Mapping[str, Workload]:
         workloads = dict(self.workloads)
         for key in (*entries, *pods):
-            name = f"{key.namespace}/{key.name}"
+            name = intern(f"{key.namespace}/{key.name}")
             pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
             entry = self._objects.get("WorkloadEntry", {}).get(key.namespace, {}).get(key.name)
             if pod is not None:
                 workload = workload_of_pod(pod, self.site.localities)
                 if not workload.addresses and name in self._references:
-                    found = dict.fromkeys(item for ref in self._references[name] for item in ref.addresses)
-                    workload = msgspec.structs.replace(workload, addresses=tuple(found))
+                    workload = msgspec.structs.replace(workload, addresses=addresses_of(self._references[name]))
                 network = self.site.network_of(pod.meta.labels, next(iter(workload.addresses), ""))
                 if network or self.site.cluster:
                     workload = msgspec.structs.replace(workload, network=network, cluster=self.site.cluster)
@@ -363,6 +376,13 @@ def labels_of(item: Object[Any]) -> Mapping[str, str]:
     return item.meta.labels
 
 
+def addresses_of(references: tuple[Reference, ...]) -> tuple[str, ...]:
+    """Those that slices have of a workload; mostly one does, whose tuple is as good as another."""
+    if len(references) == 1:
+        return references[0].addresses
+    return tuple(dict.fromkeys(address for ref in references for address in ref.addresses))
+
+
 def slice_service(item: Object[Any]) -> tuple[str, str]:
     return item.meta.namespace, item.meta.labels.get(SERVICE_NAME_LABEL, "")
 
@@ -370,7 +390,7 @@ def slice_service(item: Object[Any]) -> tuple[str, str]:
 def targets_of(piece: Object[Any]) -> dict[str, tuple[str, ...]]:
     """The workloads that a slice's endpoints are, as `namespace/name`, with their addresses in it."""
     return {
-        f"{entry.target_ref.namespace or piece.meta.namespace}/{entry.target_ref.name}": entry.addresses
+        intern(f"{entry.target_ref.namespace or piece.meta.namespace}/{entry.target_ref.name}"): entry.addresses
         for entry in piece.spec.endpoints
         if entry.target_ref.name
     }

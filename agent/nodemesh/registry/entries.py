@@ -111,7 +111,7 @@ def selected_endpoints(
             yield endpoint_of(
                 workload, endpoint_port(entry.spec, port), weight=entry.spec.weight or 1, network=entry.spec.network
             )
-    for pod in backends.selected_pods(selector):
+    for pod in backends.pods.selected(selector):
         workload = backends.workloads.get(pod.meta.key)
         if workload is None or workload.finished or not workload.addresses:
             continue

@@ -19,7 +19,7 @@ from ..config.problems import Problem
 from ..config.reach import Reach
 from .assemble import ObjectKey, key_of
 from .changed import changed_keys
-from .snapshot import Resolution, Service, Snapshot
+from .snapshot import Resolution, Service, Snapshot, Workload
 from .store import Store, shortened
 
 #: What Istio never shares between clusters unless told to.
@@ -59,6 +59,14 @@ class Registry:
     def objections(self) -> Mapping[ObjectKey, tuple[Problem, ...]]:
         """The own cluster's, as Store has them."""
         return self._own.objections
+
+    def hosts_behind(self, workload: str) -> set[str]:
+        """As Assembler's, of the own cluster."""
+        return self._own.hosts_behind(workload)
+
+    def hosts_beside(self, workload: Workload) -> set[str]:
+        """As Assembler's, of the own cluster."""
+        return self._own.hosts_beside(workload)
 
     def apply(
         self,

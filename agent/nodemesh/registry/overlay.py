@@ -14,6 +14,9 @@ def overlay(below: Snapshot, above: Snapshot) -> Snapshot:
     """The objects of `above` in the place of those with the same names; the services, pods and mesh settings that it
     does not have stay."""
     names = (*RULE_KINDS.values(), "namespaces", "workloads", "services")
-    merged: dict[str, Any] = {name: {**getattr(below, name), **getattr(above, name)} for name in names}
+    # What it does not have stays the very same mapping: nothing that depends on that alone is made again.
+    merged: dict[str, Any] = {
+        name: {**getattr(below, name), **getattr(above, name)} for name in names if getattr(above, name)
+    }
     mesh = above.mesh if above.mesh != Snapshot().mesh else below.mesh
     return msgspec.structs.replace(below, mesh=mesh, **merged)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Container, Iterable, Mapping
+from sys import intern
 
 import msgspec
 
 from ..config.core import EndpointSliceSpec, PodSpec, ServicePortSpec, ServiceSpec, SliceEndpoint
 from ..config.meta import Object
 from ..config.workload import WorkloadEntrySpec
+from .podindex import PodIndex
 from .protocols import select_protocol
 from .site import Site
 from .snapshot import Endpoint, Health, Locality, RegistryPort, Resolution, Service, Workload
@@ -27,26 +29,15 @@ TRAFFIC_DISTRIBUTIONS = {
 #: What counts where two disagree about an endpoint.
 WORSE = {Health.READY: 0, Health.DRAINING: 1, Health.UNREADY: 2}
 
-#: Pods by one label: key and value, then name.
-LabelIndex = Mapping[tuple[str, str], Mapping[str, Object[PodSpec]]]
-
 
 class Backends(msgspec.Struct, frozen=True, kw_only=True):
-    """What may stand behind the services of one namespace: its pods by label, its entries by name, and all workloads
-    by `namespace/name`. `gone` has the uids of pods that were there, and that slices still name."""
+    """What may stand behind the services of one namespace: its pods, its entries by name, and all workloads by
+    `namespace/name`. `gone` has the uids of pods that were there, and that slices still name."""
 
-    pods: LabelIndex = {}
+    pods: PodIndex
     entries: Mapping[str, Object[WorkloadEntrySpec]] = {}
     workloads: Mapping[str, Workload] = {}
     gone: Container[str] = ()
-
-    def selected_pods(self, selector: Mapping[str, str]) -> list[Object[PodSpec]]:
-        """In the order of their names; none for an empty selector."""
-        sets = [self.pods.get(pair, {}) for pair in selector.items()]
-        if not sets:
-            return []
-        smallest = min(sets, key=len)
-        return [pod for _, pod in sorted(smallest.items()) if selects(selector, pod.meta.labels)]
 
 
 def service_host(name: str, namespace: str, domain: str) -> str:
@@ -167,9 +158,10 @@ def endpoints_of_slices(
 def endpoints_of_entry(
     entry: SliceEndpoint, port: int, namespace: str, backends: Backends, site: Site, publish_not_ready: bool = False
 ) -> Iterable[Endpoint]:
-    workload = None
+    workload, key = None, ""
     if entry.target_ref.kind in ("Pod", "WorkloadEntry"):
-        workload = backends.workloads.get(f"{entry.target_ref.namespace or namespace}/{entry.target_ref.name}")
+        key = intern(f"{entry.target_ref.namespace or namespace}/{entry.target_ref.name}")
+        workload = backends.workloads.get(key)
     health = health_of_entry(entry, workload, backends, publish_not_ready)
     locality = site.localities.get(entry.node_name, Locality())
     if workload is not None and workload.locality.region:
@@ -185,7 +177,7 @@ def endpoints_of_entry(
             labels=workload.labels if workload else {},
             locality=locality,
             health=health,
-            workload=workload.key if workload else "",
+            workload=key if workload else "",
             owner=workload.owner if workload else "",
             node=site.node_of(entry.node_name or (workload.node if workload else "")),
             hostname=entry.hostname,
@@ -222,7 +214,7 @@ def endpoints_of_selector(
 ) -> dict[int, tuple[Endpoint, ...]]:
     if not spec.selector:
         return {port.port: () for port in spec.ports}
-    selected = backends.selected_pods(spec.selector)
+    selected = backends.pods.selected(spec.selector)
     found: dict[int, tuple[Endpoint, ...]] = {}
     for port in spec.ports:
         of_pods = [endpoint_of_pod(pod, port, service, backends, site) for pod in selected]

@@ -17,7 +17,7 @@ from ..config.meta import Object, Origin
 from ..config.problems import Problem
 from ..config.reach import GATEWAY_FOLDERS, Reach, admitted, objections
 from .assemble import Assembler, ObjectKey, key_of
-from .snapshot import Snapshot
+from .snapshot import Snapshot, Workload
 
 #: How many changes a snapshot names one by one.
 MAX_CAUSES = 50
@@ -109,6 +109,14 @@ class Store:
     def objections(self) -> Mapping[ObjectKey, tuple[Problem, ...]]:
         """The objects that are not in force as they were given for what they name, with the findings."""
         return self._objections
+
+    def hosts_behind(self, workload: str) -> set[str]:
+        """As Assembler's."""
+        return self._assembler.hosts_behind(workload)
+
+    def hosts_beside(self, workload: Workload) -> set[str]:
+        """As Assembler's."""
+        return self._assembler.hosts_beside(workload)
 
     def meshes(self) -> list[Object[Any]]:
         """The MeshConfigs in force."""

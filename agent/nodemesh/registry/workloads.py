@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from sys import intern
 
 from ..config.capture import read_capture
 from ..config.core import PodSpec
@@ -102,7 +103,7 @@ def owner_of_pod(pod: Object[PodSpec]) -> str:
         if owner.controller:
             template_hash = pod.meta.labels.get("pod-template-hash", "")
             if owner.kind == "ReplicaSet" and template_hash:
-                return owner.name.removesuffix(f"-{template_hash}")
+                return intern(owner.name.removesuffix(f"-{template_hash}"))
             if owner.kind == "Job" and (found := CRON_JOB.fullmatch(owner.name)):
                 return found[1]
             return owner.name

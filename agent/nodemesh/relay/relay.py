@@ -18,10 +18,10 @@ from ..registry.sources.backoff import Random
 from ..registry.sources.definitions import DEFINITIONS
 from ..registry.sources.outage import Outage
 from ..registry.sources.resources import Resource, resources
+from ..registry.sources.reviews import Reviews
 from .collection import Collection
 from .doors import Doors
 from .feed import Feed
-from .reviews import Reviews
 from .server import RelayServer
 
 #: Seconds between looks at the certificate's files.

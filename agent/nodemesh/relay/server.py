@@ -9,15 +9,15 @@ import msgspec
 from aiohttp import web
 
 from ..registry.sources.api import ApiError
+from ..registry.sources.reviews import Busy, Reviews, UserInfo
 from ..registry.sources.watch import INITIAL_EVENTS_END
 from .collection import Collection
 from .feed import Feed
-from .reviews import Busy, Reviews, UserInfo
+from .pace import GATHER, Pace
 from .trim import PARTIAL
 from .wire import Piece, ending, event, opening, piece
 
-#: Seconds that changes wait for company, but for those that are pressing; and between bookmarks.
-GATHER = 0.05
+#: Seconds between bookmarks.
 BOOKMARKS = 60.0
 
 #: Bytes that may wait for a client that does not read; one with more is cut off, and comes back.
@@ -88,6 +88,7 @@ class RelayServer:
         self._accounts = accounts
         self._watchers: dict[Feed, set[ServedWatch]] = {}
         self._due: set[Feed] = set()
+        self._pace = Pace()
         self._timer: asyncio.TimerHandle | None = None
         self.requests = 0
         self.refused = 0
@@ -113,20 +114,30 @@ class RelayServer:
     def changed(self, feed: Feed, pressing: bool) -> None:
         """A feed has news for who watches it."""
         self._due.add(feed)
-        if pressing:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        due = self._pace.due(now, pressing)
+        if due <= now:
             self._tell()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHER, self._tell)
+        elif self._timer is None or due < self._timer.when():
+            self._cancel()
+            self._timer = loop.call_at(due, self._tell)
 
-    def _tell(self) -> None:
+    def _cancel(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _tell(self) -> None:
+        self._cancel()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         due, self._due = self._due, set()
         for feed in due:
             joined: dict[tuple[int, bool], bytes] = {}
             for watcher in list(self._watchers.get(feed, ())):
                 self._bring(watcher, joined)
+        self._pace.told(began, clock())
 
     def _bring(self, watcher: ServedWatch, joined: dict[tuple[int, bool], bytes]) -> None:
         """What has happened since; the same bytes for all who are where this one is."""
@@ -272,6 +283,7 @@ class RelayServer:
             for made in feed.pieces():
                 await watcher.room()
                 self._write(watcher, made.of(deflate))
+            await watcher.room()
             self._write(watcher, end.of(deflate))
         self._watchers.setdefault(feed, set()).add(watcher)
         try:

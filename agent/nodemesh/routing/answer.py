@@ -9,8 +9,9 @@ import msgspec
 
 from ..config.meta import Location
 from ..reasons import Reason
-from ..registry.snapshot import Health, Resolution
+from ..registry.snapshot import Endpoint, Health, Resolution
 from .decision import (
+    Cluster,
     Decision,
     DirectResponse,
     Failure,
@@ -166,7 +167,14 @@ def is_served(destination: WeightedCluster) -> bool:
         return False
     if cluster.resolution in (Resolution.NONE, Resolution.DYNAMIC_DNS):
         return True
-    return any(endpoint.health is not Health.UNREADY for endpoint in cluster.endpoints)
+    return any(endpoint.health is not Health.UNREADY for endpoint in cluster.all_endpoints)
+
+
+def chosen_from(cluster: Cluster) -> tuple[Endpoint, ...]:
+    """A group's endpoints, or those in reserve where none of them is ready."""
+    if cluster.reserve and not any(endpoint.health is Health.READY for endpoint in cluster.endpoints):
+        return cluster.reserve
+    return cluster.endpoints
 
 
 def explained_destination(destination: WeightedCluster, *, is_request: bool) -> ExplainedDestination:
@@ -191,7 +199,7 @@ def explained_destination(destination: WeightedCluster, *, is_request: bool) -> 
                 workload=endpoint.workload,
                 locality=str(endpoint.locality),
             )
-            for endpoint in (cluster.endpoints if cluster is not None else ())
+            for endpoint in (chosen_from(cluster) if cluster is not None else ())
         ),
     )
 

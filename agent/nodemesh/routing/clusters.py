@@ -6,29 +6,27 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from ..config.annotations import SUBSET_FAILOVER_ANNOTATION, SubsetFailover
 from ..config.credential import credential_key
 from ..config.destinationrule import (
     VERSION,
     ClientTLSMode,
     ClientTLSSettings,
     ConnectionPoolSettings,
-    ConsistentHashLB,
-    LoadBalancerSettings,
     LocalityLoadBalancerSetting,
     OutlierDetection,
     RetryBudget,
-    SimpleLB,
 )
 from ..config.meshconfig import MeshConfigSpec
 from ..registry.services import selects
 from ..registry.snapshot import Endpoint, Health, Protocol, Resolution, Service
 from . import decision
+from .balancing import balancing_of
 from .client import Client
 from .decision import (
     Algorithm,
     Cluster,
     ConnectionPool,
-    HashPolicy,
     HttpReason,
     HttpVersion,
     Keepalive,
@@ -36,36 +34,27 @@ from .decision import (
     Outlier,
     Tunnel,
     UpstreamTls,
-    Warmup,
 )
 from .hints import hinted
 from .locality import client_part, label, priorities, setting_in_force
 from .networks import reachable
 from .servername import ClusterServerName
 from .tables import DestinationRule
-from .trafficpolicy import Policy, effective_policy
+from .trafficpolicy import Policy, effective_policy, mesh_policy
 from .upstream import choose_http
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 BLACKHOLE_CLUSTER = "BlackHoleCluster"
 
-#: How long a connection of the PassthroughCluster may stay idle (Istio's passthroughHttpProtocolOptions).
-PASSTHROUGH_IDLE = 300.0
+POOL = ConnectionPool()
+
+#: A connection of the PassthroughCluster may stay idle for less long (Istio's passthroughHttpProtocolOptions).
+PASSTHROUGH_POOL = ConnectionPool(idle_timeout=300.0)
 
 #: The client's own choice of address is dialled. With DYNAMIC_DNS it has resolved the name itself.
 DIALLED = frozenset({Resolution.NONE, Resolution.HEADLESS, Resolution.DYNAMIC_DNS})
 
 PASSED_THROUGH = LoadBalancer(algorithm=Algorithm.PASSTHROUGH)
-
-#: What a simple load balancer's name means; LEAST_CONN is LEAST_REQUEST's old name.
-SIMPLE = {
-    SimpleLB.UNSPECIFIED: Algorithm.LEAST_REQUEST,
-    SimpleLB.LEAST_CONN: Algorithm.LEAST_REQUEST,
-    SimpleLB.LEAST_REQUEST: Algorithm.LEAST_REQUEST,
-    SimpleLB.ROUND_ROBIN: Algorithm.ROUND_ROBIN,
-    SimpleLB.RANDOM: Algorithm.RANDOM,
-    SimpleLB.PASSTHROUGH: Algorithm.PASSTHROUGH,
-}
 
 
 def cluster_name(host: str, port: int, subset: str = "") -> str:
@@ -86,7 +75,7 @@ def build_cluster(
     """The group that `client` reaches. `shadowed`: another service of the same host comes before this one elsewhere,
     so state must not be shared under the plain name. `passthrough`: as an AUTO_PASSTHROUGH server reaches it, with TLS
     that is none of ours, and in its own network alone, since two of them would send one connection to and fro."""
-    policy = effective_policy(rule, subset, port)
+    policy = effective_policy(rule, subset, port, mesh_policy(mesh))
     port_spec = service.port(port)
     if passthrough:
         name, protocol = str(ClusterServerName(port, subset, service.host)), Protocol.TCP
@@ -115,11 +104,12 @@ def build_cluster(
         service=service.name,
         namespace=service.namespace,
         endpoints=endpoints,
+        reserve=reserve_of(service, port, endpoints, client, mesh, protocol) if subset else None,
         resolution=resolution,
         protocol=protocol,
         upstream_http=upstream_http,
         http_reason=http_reason,
-        load_balancer=PASSED_THROUGH if dialled else load_balancer_of(policy.load_balancer),
+        load_balancer=PASSED_THROUGH if dialled else balancing_of(policy.load_balancer, service, protocol),
         priorities=priorities(endpoints, client, locality),
         pool=pool_of(policy.connection_pool, mesh),
         retry_budget=retry_budget_of(policy.retry_budget),
@@ -203,6 +193,24 @@ def select_endpoints(
     return endpoints
 
 
+def reserve_of(
+    service: Service,
+    port: int,
+    chosen: tuple[Endpoint, ...],
+    client: Client,
+    mesh: MeshConfigSpec,
+    protocol: Protocol,
+) -> tuple[Endpoint, ...] | None:
+    """The service's endpoints beside a subset's, where its annotation has them serve in the subset's place (Envoy's
+    fallback policy ANY_ENDPOINT); None where it does not."""
+    if service.annotations.get(SUBSET_FAILOVER_ANNOTATION) != SubsetFailover.ANY:
+        return None
+    listed = select_endpoints(service, port, None, "", client)
+    own = {(endpoint.address, endpoint.port) for endpoint in chosen}
+    others = reachable(listed, client.network, mesh.networks, protocol)
+    return tuple(endpoint for endpoint in others if (endpoint.address, endpoint.port) not in own)
+
+
 def is_of_subset(endpoint: Endpoint, labels: Mapping[str, str]) -> bool:
     """Labels that name a place, such as topology.istio.io/cluster, are every endpoint's, as in Istio."""
     return selects(labels, endpoint.labels) or all(label(endpoint, key) == value for key, value in labels.items())
@@ -210,6 +218,7 @@ def is_of_subset(endpoint: Endpoint, labels: Mapping[str, str]) -> bool:
 
 def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
     """Envoy's ORIGINAL_DST for everything that the registry does not know."""
+    settings = mesh_policy(mesh).connection_pool
     return Cluster(
         name=PASSTHROUGH_CLUSTER,
         key=PASSTHROUGH_CLUSTER,
@@ -220,7 +229,7 @@ def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
         upstream_http=HttpVersion.CLIENT,
         http_reason=HttpReason.PASSTHROUGH,
         load_balancer=PASSED_THROUGH,
-        pool=ConnectionPool(connect_timeout=seconds(mesh.connect_timeout), idle_timeout=PASSTHROUGH_IDLE),
+        pool=pool_of(settings, mesh, PASSTHROUGH_POOL),
         external=True,
     )
 
@@ -229,59 +238,11 @@ def seconds(milliseconds: int | None, default: float = 0.0) -> float:
     return default if milliseconds is None else milliseconds / 1000
 
 
-def load_balancer_of(settings: LoadBalancerSettings | None) -> LoadBalancer:
-    if settings is None:
-        return LoadBalancer()
-    warmup = None
-    if settings.warmup is not None and settings.warmup.duration is not None:
-        given = settings.warmup
-        warmup = Warmup(
-            duration=seconds(given.duration),
-            minimum_percent=10.0 if given.minimum_percent is None else given.minimum_percent,
-            aggression=1.0 if given.aggression is None else given.aggression,
-        )
-    elif settings.warmup_duration_secs is not None:
-        warmup = Warmup(duration=seconds(settings.warmup_duration_secs))
-    if settings.consistent_hash is not None:
-        return consistent_hash_of(settings.consistent_hash)
-    return LoadBalancer(algorithm=SIMPLE[settings.simple or SimpleLB.UNSPECIFIED], warmup=warmup)
-
-
-def consistent_hash_of(settings: ConsistentHashLB) -> LoadBalancer:
-    if settings.maglev is not None:
-        balancer = LoadBalancer(algorithm=Algorithm.MAGLEV, table_size=settings.maglev.table_size or 65537)
-    else:
-        size = settings.minimum_ring_size
-        if settings.ring_hash is not None and settings.ring_hash.minimum_ring_size is not None:
-            size = settings.ring_hash.minimum_ring_size
-        balancer = LoadBalancer(algorithm=Algorithm.RING_HASH, ring_size=1024 if size is None else size)
-    return replace(balancer, hash=hash_policy_of(settings))
-
-
-def hash_policy_of(settings: ConsistentHashLB) -> HashPolicy | None:
-    if settings.http_header_name:
-        return HashPolicy(header=settings.http_header_name.lower().encode())
-    if settings.http_query_parameter_name:
-        return HashPolicy(query=settings.http_query_parameter_name.encode())
-    if settings.use_source_ip:
-        return HashPolicy(source_ip=True)
-    cookie = settings.http_cookie
-    if cookie is None:
-        return None
-    return HashPolicy(
-        cookie=(cookie.name or "").encode(),
-        cookie_path=(cookie.path or "").encode(),
-        cookie_ttl=None if cookie.ttl is None else seconds(cookie.ttl),
-        cookie_attributes=tuple(
-            decision.CookieAttribute(name=attribute.name or "", value=attribute.value or "")
-            for attribute in cookie.attributes
-        ),
-    )
-
-
-def pool_of(settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec) -> ConnectionPool:
+def pool_of(
+    settings: ConnectionPoolSettings | None, mesh: MeshConfigSpec, base: ConnectionPool = POOL
+) -> ConnectionPool:
     """Zero means unset, as in Istio, but for the TCP idle timeout, where it switches it off."""
-    base = ConnectionPool(connect_timeout=seconds(mesh.connect_timeout))
+    base = replace(base, connect_timeout=seconds(mesh.connect_timeout))
     if settings is None:
         return base
     if settings.tcp is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import msgspec
 
 from ..config.destinationrule import DestinationRuleSpec
 from ..config.meta import Object
@@ -66,6 +69,12 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         snapshot=snapshot,
         attached=attached,
     )
+
+
+def compile_beside(candidate: Snapshot, live: Tables) -> Tables:
+    """The tables of a snapshot that differs from the live one. What is the same in both is the same object, and nothing
+    of the live tables changes, nor of what the next ones are made from."""
+    return compile_tables(candidate, msgspec.structs.replace(live, attached=copy.copy(live.attached)))
 
 
 def kept(now: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -36,6 +36,7 @@ class HeaderOps(Value, frozen=True, kw_only=True):
 class Algorithm(StrEnum):
     LEAST_REQUEST = "LEAST_REQUEST"
     ROUND_ROBIN = "ROUND_ROBIN"
+    PEAK_EWMA = "PEAK_EWMA"  # by latency and load
     RANDOM = "RANDOM"
     RING_HASH = "RING_HASH"
     MAGLEV = "MAGLEV"
@@ -210,6 +211,7 @@ class Cluster(Value, frozen=True, kw_only=True):
     service: str = ""  # the service's bare name and namespace, as metrics label them
     namespace: str = ""
     endpoints: tuple[Endpoint, ...] = ()
+    reserve: tuple[Endpoint, ...] | None = None  # serve as long as none of these does; None: nothing does
     resolution: Resolution = Resolution.STATIC
     protocol: Protocol = Protocol.HTTP
     upstream_http: HttpVersion = HttpVersion.HTTP1
@@ -228,6 +230,11 @@ class Cluster(Value, frozen=True, kw_only=True):
     def approach(self, endpoint: Endpoint) -> Approach:
         """How this endpoint is reached: today as all of the cluster's are."""
         return Approach(tls=self.tls, proxy_protocol=self.proxy_protocol, keepalive=self.pool.keepalive)
+
+    @property
+    def all_endpoints(self) -> tuple[Endpoint, ...]:
+        """Those in reserve among them."""
+        return self.endpoints + (self.reserve or ())
 
 
 class WeightedCluster(Value, frozen=True, kw_only=True):

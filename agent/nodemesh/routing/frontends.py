@@ -19,7 +19,7 @@ from .listing import Listed, Listing, ReadSets, TableChanges
 from .lookup import Lookup
 from .memo import TablesMemo, ValuePool
 from .mode import choose_mode, failure_policy_of, http_rules, may_yield
-from .names import canonical, strip_port
+from .names import canonical, is_address, strip_port
 from .networks import is_elsewhere
 from .ownership import ENTRY, is_taken, others_in, speaks_for_networks
 from .sight import Sight
@@ -80,18 +80,19 @@ class Frontends:
 
     def _find(self, address: str, port: int) -> Frontend:
         lookup = self._sight.lookup()
-        held = self._endpoint_at(address, port)
         for host, in_network in self._hosts_at(address):
             service = lookup.imported_service(host, port)
-            if service is None or service.port(port) is None or self._is_taken(address, service, held):
+            if service is None or service.port(port) is None or self._is_taken(address, service, port):
                 continue
             if in_network and not self._speaks_for_networks(service):
                 continue
             frontend = self._of_service(service, port)
             return allocated_frontend(frontend) if address in service.allocated else frontend
+        named = lookup.named_service(strip_port(address), port)
+        # Last, but for addresses, which other namespaces may have: a worker has decoded every service once it asks.
+        held = self._endpoint_at(address, port) if named is None or is_address(address) else None
         if held is not None:
             return self._of_endpoint(*held, (address,), port)
-        named = lookup.named_service(strip_port(address), port)
         if named is not None:
             return self._of_service(named, port)
         return self._of_nobody((address,), port)
@@ -105,10 +106,11 @@ class Frontends:
                 return service, service_port
         return None
 
-    def _is_taken(self, address: str, service: Service, held: tuple[Service, int] | None) -> bool:
+    def _is_taken(self, address: str, service: Service, port: int) -> bool:
         """Whether a ServiceEntry claims an address that another namespace has: a pod's, a Service's, an endpoint's."""
         if service.kind != ENTRY:
             return False
+        held = self._endpoint_at(address, port)
         if held is not None and held[0].kind == "Service" and held[0].namespace != service.namespace:
             return True
         return is_taken(self._sight.tables, address, service)
@@ -259,9 +261,7 @@ class Frontends:
 
     def _not_taken(self, addresses: tuple[str, ...], service: Service, port: int) -> tuple[str, ...]:
         """A name's addresses in the DNS, without those that other namespaces have: anybody's name may lead to them."""
-        return tuple(
-            address for address in addresses if not self._is_taken(address, service, self._endpoint_at(address, port))
-        )
+        return tuple(address for address in addresses if not self._is_taken(address, service, port))
 
     def _list(self, host: str) -> Listed:
         lookup = self._sight.lookup()

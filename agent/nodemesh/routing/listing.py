@@ -45,7 +45,7 @@ class ReadSets:
         return self._known.setdefault(places, places)
 
     def trim(self, bound: int) -> None:
-        """Start anew if there are more than `bound`: those of hosts long gone are never asked for again."""
+        """Start over if there are more than `bound`: those of hosts long gone are never asked for again."""
         if len(self._known) > bound:
             self._known = {}
 
@@ -86,7 +86,7 @@ class Listing:
         self._tables: Tables | None = before._tables if before is not None else None  # what they were made from
 
     def hosts(self, tables: Tables, changes: TableChanges, make: Callable[[str], Listed]) -> dict[str, Listed]:
-        """All hosts of the registry, in its order; only those are made anew whose reads changed."""
+        """All hosts of the registry, in its order; only those are made again whose reads changed."""
         if self._tables is not tables:
             known = self._hosts
             changed = changes.since(self._tables) if self._tables is not None else frozenset()

@@ -11,7 +11,7 @@ from .tables import Tables
 K = TypeVar("K")
 V = TypeVar("V")
 
-#: How many things a memory holds; beyond that it starts anew.
+#: How many things a memory holds; beyond that it starts over.
 MAX_KEPT = 100_000
 #: How many versions' things are looked through before they are put together.
 MAX_LAYERS = 16

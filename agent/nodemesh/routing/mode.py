@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from ..config.annotations import FAILURE_POLICY_ANNOTATION, L7_ANNOTATION
+from ..config.annotations import (
+    FAILURE_POLICY_ANNOTATION,
+    L7_ANNOTATION,
+    LOAD_BALANCER_ANNOTATION,
+    SUBSET_FAILOVER_ANNOTATION,
+    LoadBalancerWish,
+    SubsetFailover,
+)
 from ..config.destinationrule import ClientTLSMode, SimpleLB
 from ..config.meshconfig import L7, FailurePolicy, MeshConfigSpec, OutboundMode
-from ..registry.snapshot import TLS_PROTOCOLS, Protocol, RegistryPort, Resolution, Service
+from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, RegistryPort, Resolution, Service
 from .decision import Decision, HttpReason, HttpVersion, Route
 from .frontend import Mode
 from .gatewayapi.rules import MeshRoute, ResolvedRoute
 from .lookup import MAY_BE_HTTP, Lookup
 from .tables import DestinationRule, VirtualService
-from .trafficpolicy import effective_policy
+from .trafficpolicy import NOTHING, Policy, effective_policy, mesh_policy
 from .upstream import choose_http
 
 Choice = tuple[Mode, str]
@@ -83,12 +90,29 @@ def needs_proxy(service: Service, port: RegistryPort, lookup: Lookup) -> str:
     if names_decide(service, port, lookup):
         return "only the server name tells who is meant by an address of its network"
     rule = lookup.destination_rule(service)
-    reason = policy_needs_proxy(rule, port.number) if rule is not None else ""
-    traffic = lookup.backend_traffic(service) if not reason and port.protocol in MAY_BE_HTTP else None
+    found = policy_needs_proxy(rule, port.number, mesh_policy(lookup.tables.mesh))
+    return found or annotation_needs_proxy(service, port, rule) or traffic_needs_proxy(service, port, lookup)
+
+
+def traffic_needs_proxy(service: Service, port: RegistryPort, lookup: Lookup) -> str:
+    """The XBackendTrafficPolicy that only the proxy can carry out."""
+    traffic = lookup.backend_traffic(service) if port.protocol in MAY_BE_HTTP else None
     if traffic is None:
-        return reason
+        return ""
     need = "a retry budget" if traffic.retry_budget is not None else "session persistence"
     return f"{traffic.owner} asks for {need} ({traffic.owner.location})"
+
+
+def annotation_needs_proxy(service: Service, port: RegistryPort, rule: DestinationRule | None) -> str:
+    """What the service asks for that only the proxy can carry out."""
+    of = f"of {service.kind} {service.namespace}/{service.name}"
+    wish = service.annotations.get(LOAD_BALANCER_ANNOTATION)
+    if wish == LoadBalancerWish.PEAK_EWMA and port.protocol in HTTP_PROTOCOLS:
+        return f"the annotation {LOAD_BALANCER_ANNOTATION} {of} is {wish}"
+    failover = service.annotations.get(SUBSET_FAILOVER_ANNOTATION)
+    if failover == SubsetFailover.ANY and rule is not None and rule.subsets:
+        return f"the annotation {SUBSET_FAILOVER_ANNOTATION} {of} is {failover}"
+    return ""
 
 
 def route_needs_proxy(place: MeshRoute, route: ResolvedRoute, port: RegistryPort) -> str:
@@ -129,34 +153,39 @@ def rule_needs_proxy(virtual_service: VirtualService, port: RegistryPort) -> str
     return ""
 
 
-def policy_needs_proxy(rule: DestinationRule, port: int) -> str:
-    """The policy that only the proxy can carry out, of the rule itself or of one of its subsets."""
+def policy_needs_proxy(rule: DestinationRule | None, port: int, mesh: Policy) -> str:
+    """The policy that only the proxy can carry out, of the mesh, of the rule or of one of the rule's subsets."""
+    need = what_needs_proxy(effective_policy(rule, "", port, mesh))
+    if rule is None or need and not what_needs_proxy(effective_policy(rule, "", port, NOTHING)):
+        return f"MeshConfig's defaultTrafficPolicy asks for {need}" if need else ""
     for subset in ("", *(subset.name or "" for subset in rule.subsets)):
-        policy = effective_policy(rule, subset, port)
-        balancer, tls = policy.load_balancer, policy.tls
-        need = ""
-        if policy.outlier_detection is not None:
-            need = "outlier detection"
-        elif policy.connection_pool is not None:
-            need = "connection pool settings"
-        elif tls is not None and tls.mode in (ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL):
-            need = "TLS origination"
-        elif balancer is not None and balancer.consistent_hash is not None:
-            need = "a consistent hash"
-        elif balancer is not None and balancer.simple is SimpleLB.PASSTHROUGH:
-            need = "the PASSTHROUGH load balancer"
-        elif balancer is not None and (balancer.warmup is not None or balancer.warmup_duration_secs is not None):
-            need = "warm-up"
-        elif policy.retry_budget is not None:
-            need = "a retry budget"
-        elif policy.tunnel is not None:
-            need = "a tunnel"
-        elif policy.proxy_protocol is not None:
-            need = "the PROXY protocol"
+        need = what_needs_proxy(effective_policy(rule, subset, port, NOTHING))
         if need:
             of = f" (subset {subset})" if subset else ""
             return f"DestinationRule {rule.key} asks for {need}{of} ({rule.location})"
     return ""
+
+
+def what_needs_proxy(policy: Policy) -> str:
+    """The block that the kernel cannot carry out; empty if there is none."""
+    balancer, tls = policy.load_balancer, policy.tls
+    if policy.outlier_detection is not None:
+        return "outlier detection"
+    if policy.connection_pool is not None:
+        return "connection pool settings"
+    if tls is not None and tls.mode in (ClientTLSMode.SIMPLE, ClientTLSMode.MUTUAL):
+        return "TLS origination"
+    if balancer is not None and balancer.consistent_hash is not None:
+        return "a consistent hash"
+    if balancer is not None and balancer.simple is SimpleLB.PASSTHROUGH:
+        return "the PASSTHROUGH load balancer"
+    if balancer is not None and (balancer.warmup is not None or balancer.warmup_duration_secs is not None):
+        return "warm-up"
+    if policy.retry_budget is not None:
+        return "a retry budget"
+    if policy.tunnel is not None:
+        return "a tunnel"
+    return "the PROXY protocol" if policy.proxy_protocol is not None else ""
 
 
 def cannot_balance(service: Service, port: RegistryPort, tcp: Decision) -> str:

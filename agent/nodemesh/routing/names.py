@@ -83,6 +83,14 @@ def strip_port(authority: str) -> str:
     return authority.rstrip(".") or authority
 
 
+def is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def canonical(address: str) -> str:
     try:
         return str(ip_address(address))

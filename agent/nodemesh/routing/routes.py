@@ -52,7 +52,7 @@ DEFAULT_ROUTE = "default"
 REDIRECT_CODES = frozenset({301, 302, 303, 307, 308})
 
 
-class Made(NamedTuple):
+class BuiltCluster(NamedTuple):
     """A cluster (None: there is no such subset) and what it was made from."""
 
     cluster: Cluster | None
@@ -65,16 +65,16 @@ class Clusters:
 
     __slots__ = ("_before", "_pool", "made")
 
-    def __init__(self, before: dict[ClusterKey, Made], pool: ValuePool[ClusterKey, Cluster | None]) -> None:
+    def __init__(self, before: dict[ClusterKey, BuiltCluster], pool: ValuePool[ClusterKey, Cluster | None]) -> None:
         self._before = before
         self._pool = pool
-        self.made: dict[ClusterKey, Made] = {}
+        self.made: dict[ClusterKey, BuiltCluster] = {}
 
     def keep(self, key: ClusterKey, cluster: Cluster | None, reads: list[Read]) -> Cluster | None:
         before = self._before.get(key)
         if before is not None and before.cluster == cluster:
             cluster = before.cluster
-        self.made[key] = Made(*self._pool.of(key, cluster, reads))
+        self.made[key] = BuiltCluster(*self._pool.of(key, cluster, reads))
         return self.made[key].cluster
 
 

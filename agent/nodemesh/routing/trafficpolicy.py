@@ -1,4 +1,4 @@
-"""The traffic policy of a DestinationRule that holds for one subset and port."""
+"""The traffic policy that holds for one subset and port: a DestinationRule's, on the mesh's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..config.destinationrule import (
     TrafficPolicy,
     TunnelSettings,
 )
+from ..config.meshconfig import MeshConfigSpec
 from .tables import DestinationRule
 
 
@@ -31,17 +32,30 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     proxy_protocol: ProxyProtocol | None = None
 
 
-def effective_policy(rule: DestinationRule | None, subset: str, port: int) -> Policy:
+#: A mesh that says nothing.
+NOTHING = Policy()
+
+
+def mesh_policy(mesh: MeshConfigSpec) -> Policy:
+    """What holds where no DestinationRule says otherwise: of MeshConfig's defaultTrafficPolicy the two blocks that
+    count there (Istio 1.31)."""
+    given = mesh.default_traffic_policy
+    if given is None:
+        return NOTHING
+    return Policy(connection_pool=given.connection_pool, outlier_detection=given.outlier_detection)
+
+
+def effective_policy(rule: DestinationRule | None, subset: str, port: int, mesh: Policy) -> Policy:
     """The rule's policy, replaced by that of its port, overridden block by block by the subset's, replaced by that of
-    the subset's port. A port's settings replace the four blocks as a whole: what they leave out is default again."""
+    the subset's port. A port's settings replace the four blocks as a whole: what they leave out is the mesh's again."""
     if rule is None:
-        return Policy()
-    policy = overlay(Policy(), rule.policy, port)
+        return mesh
+    policy = overlay(mesh, rule.policy, port, mesh)
     chosen = rule.subset(subset) if subset else None
-    return overlay(policy, chosen.traffic_policy, port) if chosen is not None else policy
+    return overlay(policy, chosen.traffic_policy, port, mesh) if chosen is not None else policy
 
 
-def overlay(base: Policy, policy: TrafficPolicy | None, port: int) -> Policy:
+def overlay(base: Policy, policy: TrafficPolicy | None, port: int, mesh: Policy) -> Policy:
     if policy is None:
         return base
     merged = Policy(
@@ -59,8 +73,8 @@ def overlay(base: Policy, policy: TrafficPolicy | None, port: int) -> Policy:
     return replace(
         merged,
         load_balancer=own.load_balancer,
-        connection_pool=own.connection_pool,
-        outlier_detection=own.outlier_detection,
+        connection_pool=own.connection_pool or mesh.connection_pool,
+        outlier_detection=own.outlier_detection or mesh.outlier_detection,
         tls=own.tls,
     )
 

@@ -19,7 +19,7 @@ from .gatewayapi.serve import ListenerRoutes
 from .gateways import GatewayRoutes, GatewayServer
 from .index import EndpointIndex
 from .listing import ReadSets, TableChanges
-from .lookup import Lookup
+from .lookup import Lookup, still_holds
 from .match import VirtualHost
 from .memo import TablesMemo, ValuePool
 from .names import strip_port
@@ -172,6 +172,16 @@ class View:
             current = self._current(service, port) if service is not None and not frontend.endpoint else None
             return self._service_host(current, port) if current is not None else self._unknown_host
         return found
+
+    def holds_in(self, other: View, rules: VirtualHost, port: int) -> bool:
+        """Whether rules of this view are those of the client's view of other tables: nothing that they were made from
+        differs there. False where that is not known."""
+        if self.scope.sidecar is not other.scope.sidecar or self.tables.mesh is not other.tables.mesh:
+            return False
+        places = ((self._virtual_hosts.get((rules.host, port))), (self._virtual_hosts.get((rules.host, -port))))
+        routed = self._routed.get((rules.host, port))
+        found = [kept[1] for kept in (*places, routed) if kept is not None and kept[0] is rules]
+        return bool(found) and still_holds(found[0], other.tables)
 
     def _routed_host(self, service: Service, port: int) -> VirtualHost | None:
         """The Gateway API's routes on the dialled service; None: it has none."""

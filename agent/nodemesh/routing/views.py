@@ -44,8 +44,9 @@ class Views:
         for view in self._views.values():
             view.forget_addresses()
 
-    def for_client(self, client: Client) -> View:
-        """The view of a client; clients that no rule tells apart share one."""
+    def for_client(self, client: Client, like: View | None = None) -> View:
+        """The view of a client; clients that no rule tells apart share one. `like` is its view of other tables: what
+        is the same in both becomes the same objects."""
         labels = {key: value for key, value in client.labels.items() if key in self.tables.client_labels}
         if client.gateway:
             labels = dict(client.labels)
@@ -60,7 +61,7 @@ class Views:
         )
         view = self._views.get(key)
         if view is None:
-            previous = self._before.pop(key, None)
+            previous = self._before.pop(key, like)
             view = View(
                 self.tables,
                 client,

@@ -9,11 +9,13 @@ from typing import Any
 from ..config.load import load_text
 from ..config.meta import Object
 from ..config.problems import Problem
+from ..proxy.shadow import CandidateTap, Tally
+from ..registry.overlay import overlay
 from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import DirectorySource
 from ..registry.store import Store
 from ..routing.client import Client
-from ..routing.compile import compile_tables
+from ..routing.compile import compile_beside, compile_tables
 from ..routing.question import QuestionError, client_for
 from ..routing.tables import Tables
 from ..telemetry.record import ConnectionRecord, RequestRecord
@@ -81,8 +83,22 @@ class Mesh:
         self.tables = given or compile_tables(read([each for each in config if not isinstance(each, Tables)]))
         self._clients.clear()
         self._resolved = self.places.settle(self.tables)
+        self.world.proxy.taps = ()
         self.world.configure(self.tables)
         self.world.proxy.set_addresses(self._resolved, self._resolved)
+
+    def shadow(self, *candidate: Config) -> CandidateTap:
+        """Lay a candidate over the configuration: until that is replaced, each request is decided about by both, and
+        only the configuration acts. `counts()` says how many the candidate would answer otherwise, and how."""
+        given = next((each for each in candidate if isinstance(each, Tables)), None)
+        above = given.snapshot if given else read([each for each in candidate if not isinstance(each, Tables)])
+        live = self.tables.snapshot
+        if live is None or above is None:
+            raise MeshError("a shadow needs YAML on both sides")
+        tables = compile_beside(overlay(live, above), self.tables)
+        shadow = CandidateTap(self.tables, tables, self._resolved, Tally(1, self.world.clock))
+        self.world.proxy.tap((shadow,))
+        return shadow
 
     def upstream(self, name: str, subset: str = "", *, namespace: str = "default") -> Upstream:
         """The fake pods behind a service (`reviews`, `reviews.prod`), those of a subset, one pod, or a host outside. At

@@ -4,79 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 
-import msgspec
-
-from .labels import FLAGS, flags_of, source_workload
+from .decision_record import DecisionRecord, describe, has_failed
 from .record import ConnectionRecord, RequestRecord
-from .values import details_of
 
 #: Records of each kind that are kept.
 CAPACITY = 256
 
 #: Characters of a path, a host or a failure's text that are kept: they are peers' words.
 SHOWN = 1024
-
-
-class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the ring, as `/connections` shows it. Durations are milliseconds; status 0 means no HTTP answer."""
-
-    started: float
-    client: str
-    method: str
-    authority: str
-    path: str
-    protocol: str
-    status: int
-    flags: str
-    details: str
-    cluster: str
-    upstream_host: str
-    route: str
-    attempts: int
-    duration_ms: float
-    bytes_received: int
-    bytes_sent: int
-    request_id: str = ""
-    failed: bool = False
-    rule: str = ""
-    workload: str = ""  # the client's, as metrics name it
-    host: str = ""  # of the service, where one is known
-
-
-def describe(record: ConnectionRecord) -> DecisionRecord:
-    """The record in words."""
-    client = record.client
-    request = record if isinstance(record, RequestRecord) else None
-    return DecisionRecord(
-        started=record.started,
-        client=f"{client.namespace}/{client.name}",
-        method=request.method.decode("latin-1") if request is not None else "",
-        authority=record.authority.decode("latin-1"),
-        path=request.path.decode("latin-1") if request is not None else "",
-        protocol=record.protocol.decode("latin-1"),
-        status=request.status if request is not None else 0,
-        flags=flags_of(record),
-        details=details_of(record),
-        cluster=record.cluster.name if record.cluster is not None else "",
-        upstream_host=record.upstream_host,
-        route=record.route_name,
-        attempts=request.attempts if request is not None else 0,
-        duration_ms=round(record.duration * 1000, 3),
-        bytes_received=record.bytes_received,
-        bytes_sent=record.bytes_sent,
-        request_id=request.request_id.decode("latin-1") if request is not None else "",
-        failed=has_failed(record),
-        workload=source_workload(client),
-        host=host_of(record),
-        rule=str(record.rule) if record.rule is not None else "",
-    )
-
-
-def host_of(record: ConnectionRecord) -> str:
-    """The host of the service that was meant."""
-    if record.cluster is not None and record.cluster.host:
-        return record.cluster.host
-    return record.service.host if record.service is not None else ""
 
 
 class Decisions:
@@ -113,13 +48,6 @@ class Decisions:
         self._failed.clear()
         self._ring.clear()
         return found
-
-
-def has_failed(record: ConnectionRecord) -> bool:
-    """Whether it is one of those that people look for."""
-    if isinstance(record, RequestRecord) and (record.status >= 500 or not record.status):
-        return True
-    return bool(FLAGS[record.reasons])
 
 
 def shorten(record: ConnectionRecord) -> None:

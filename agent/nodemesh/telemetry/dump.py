@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from .decisions import DecisionRecord
+from .decision_record import DecisionRecord
 from .names import Names
 from .span import Span
 

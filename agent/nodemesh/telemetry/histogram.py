@@ -24,17 +24,22 @@ class Histogram:
         self.sum = total
 
     def add(self, values: list[float]) -> None:
-        """Count values; those that come together are alike, as a rule, and lie in one bucket."""
+        """Count values; those that come together are alike, as a rule, and lie in one bucket, or few."""
+        if not values:
+            return
         counts = self.counts
-        bucket = 0
-        low, high = math.inf, -math.inf  # the bucket's bounds: in none yet
+        self.sum += sum(values)
+        bucket = bisect_left(BOUNDS, max(values))
+        if not bucket or min(values) > BOUNDS[bucket - 1]:
+            counts[bucket] += len(values)
+            return
+        low, high = math.inf, -math.inf  # a bucket's bounds: in none yet
         for value in values:
             if not low < value <= high:
                 bucket = bisect_left(BOUNDS, value)
                 low = BOUNDS[bucket - 1] if bucket else -math.inf
                 high = BOUNDS[bucket] if bucket < len(BOUNDS) else math.inf
             counts[bucket] += 1
-            self.sum += value
 
     def take(self) -> tuple[list[int], float]:
         """Counts and sum, and begin at zero again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from math import ceil
 from typing import NamedTuple
 
 from .dump import Dump
@@ -107,6 +108,11 @@ class History:
     def since(self) -> float:
         """When the oldest slot begins; 0 where nothing was counted yet."""
         return self._slots[0][0] if self._slots else 0.0
+
+    def covered(self, start: float, end: float, now: float) -> float:
+        """How many seconds the slots that begin in that time stand for: the last one may not have ended."""
+        first = max(ceil(start / SLOT) * SLOT, self.since)
+        return max(min(ceil(end / SLOT) * SLOT, now) - first, 1.0)
 
     def between(self, start: float, end: float) -> Flows:
         """The sum of the slots that begin in that time."""

@@ -104,7 +104,7 @@ def endpoint_of(cluster: Cluster, upstream_host: str) -> Endpoint | None:
     """The endpoint behind `address:port` (IPv6 in brackets), None where the cluster does not list it."""
     address, _, port = upstream_host.rpartition(":")
     address = address.strip("[]")
-    for endpoint in cluster.endpoints:
+    for endpoint in cluster.all_endpoints:
         if endpoint.address == address and str(endpoint.port) == port:
             return endpoint
     return None

@@ -9,7 +9,7 @@ from typing import TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-#: Beyond this many results a memo starts anew: its keys come from outside and may be anything.
+#: Beyond this many results a memo starts over: its keys come from outside and may be anything.
 LIMIT = 4096
 
 #: Longer keys are not remembered.

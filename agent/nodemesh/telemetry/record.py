@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..reasons import Reason
 from ..registry.snapshot import Service
 from ..routing.client import Client
 from ..routing.decision import Cluster, Rule
 from .trace import Trace
+
+
+class Try(NamedTuple):
+    """One try of a request that was tried again: when it set out (seconds since the epoch), for how long it lasted, and
+    how it ended: by an answer, or a failure."""
+
+    started: float
+    duration: float
+    upstream_host: str
+    status: int
+    reason: Reason | None
 
 
 class ConnectionRecord:
@@ -50,7 +63,7 @@ class RequestRecord(ConnectionRecord):
     __slots__ = (
         "method", "path", "original_path", "status", "grpc_status", "upstream_time", "attempts", "forwarded_for",
         "user_agent", "request_id", "received_at", "answered_at", "fields", "response_fields", "trailer_fields",
-        "upstream_protocol", "is_copy", "trace",
+        "upstream_protocol", "is_copy", "trace", "tries", "tried_at",
     )  # fmt: skip
 
     def __init__(self, client: Client) -> None:
@@ -68,6 +81,8 @@ class RequestRecord(ConnectionRecord):
         self.user_agent = b""
         self.request_id = b""
         self.trace: Trace | None = None  # its place in one, where requests are traced
+        self.tries: tuple[Try, ...] = ()  # those before the last one, which set out at `tried_at`
+        self.tried_at = 0.0
         self.received_at = -1.0  # seconds from the beginning to the end of the request, to the response's head
         self.answered_at = -1.0
         self.fields: dict[bytes, bytes] | None = None  # what the log's format shows of the request, the response …

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from .labels import DEFAULT_CLUSTER, UNKNOWN, endpoint_of, flags_of, peer_of, source_workload, workload_of
-from .record import RequestRecord
+from .labels import DEFAULT_CLUSTER, FLAGS, UNKNOWN, endpoint_of, flags_of, peer_of, source_workload, workload_of
+from .record import RequestRecord, Try
 from .trace import Trace
 from .values import host_of, port_of
 
@@ -17,6 +17,12 @@ LONGEST = 1024
 
 #: Bytes of a span's custom tags together.
 TAGS = 8 * 1024
+
+#: Tries of a request that are shown, beside the last.
+TRIES = 16
+
+#: By which identifiers of a request's tries lie apart (2**64 divided by the golden ratio).
+STEP = 0x9E3779B97F4A7C15
 
 Value = str | int
 
@@ -34,6 +40,50 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
     duration: float
     failed: bool
     attributes: dict[str, Value]
+
+
+def spans_of(record: RequestRecord, trace: Trace, environment: Callable[[str], str]) -> list[Span]:
+    """The span of a request that has ended, and where it was tried several times, one for each try below it."""
+    whole = span_of(record, trace, environment)
+    if not record.tries:
+        return [whole]
+    last = Try(
+        record.tried_at,
+        max(record.started + record.duration - record.tried_at, 0.0),
+        record.upstream_host,
+        record.status if record.upstream_time >= 0.0 else 0,  # else the answer is our own
+        record.reasons[-1] if record.reasons else None,
+    )
+    tries = [*record.tries[:TRIES], last]
+    return [whole, *(_of_try(whole, record, each, number) for number, each in enumerate(tries))]
+
+
+def _of_try(whole: Span, record: RequestRecord, each: Try, number: int) -> Span:
+    """Its identifier follows from the request's, which is random."""
+    attributes: dict[str, Value] = {"component": "proxy", "http.request.method": _text(record.method)}
+    if each.upstream_host:
+        attributes["network.peer.address"] = host_of(each.upstream_host)
+        attributes["network.peer.port"] = port_of(each.upstream_host) or 0
+        attributes["upstream_address"] = each.upstream_host
+    if number:
+        attributes["http.request.resend_count"] = number
+    if each.status:
+        attributes["http.response.status_code"] = each.status
+    failed = each.status >= 500 or not each.status
+    if failed:
+        attributes["error.type"] = str(each.status) if each.status else FLAGS[(each.reason,)] if each.reason else "-"
+    cluster = record.cluster.name if record.cluster is not None else ""
+    attributes["upstream_cluster"] = cluster
+    return msgspec.structs.replace(
+        whole,
+        span_id=f"{(int(whole.span_id, 16) + (number + 1) * STEP) % 2**64 or 1:016x}",
+        parent_id=whole.span_id,
+        name=f"router {cluster} egress",
+        started=each.started,
+        duration=max(each.duration, 0.0),
+        failed=failed,
+        attributes=attributes,
+    )
 
 
 def span_of(record: RequestRecord, trace: Trace, environment: Callable[[str], str]) -> Span:

@@ -24,10 +24,10 @@ from .overrides import STANDARD
 from .record import ConnectionRecord, RequestRecord
 from .series import HttpSeries, MessageSeries, TcpSeries
 from .shares import Shares
-from .span import span_of
+from .span import spans_of
 from .trace import Trace
 
-#: Label tuples found before are looked up by what they were made from; beyond this many the index starts anew.
+#: Label tuples found before are looked up by what they were made from; beyond this many the index starts over.
 CACHE_LIMIT = 20_000
 
 #: Characters of a series' first label from which on its entry counts as several.
@@ -116,7 +116,7 @@ class Telemetry:
             if isinstance(record, RequestRecord):
                 if record.attempts > 1:
                     self._retries += record.attempts - 1
-                if record.trace is not None:
+                if record.trace is not None and record.trace.sampled:
                     self._trace(record, record.trace)
                 requests = self._http_series(record)
                 if not requests.ended:
@@ -153,11 +153,12 @@ class Telemetry:
         return None if observer is None else observer.of(client.namespace, client.labels).tracing
 
     def _trace(self, record: RequestRecord, trace: Trace) -> None:
-        """Have a request's span exported, if that is wanted."""
-        if not trace.sampled or not trace.rule.report or self.observer is None:
+        """Have a request's spans exported, if that is wanted."""
+        if not trace.rule.report or self.observer is None:
             return
-        if not self._spans.put(span_of(record, trace, self.observer.environment)):
-            self._spans_lost += 1
+        for span in spans_of(record, trace, self.observer.environment):
+            if not self._spans.put(span):
+                self._spans_lost += 1
 
     def _all_logs(self) -> list[AccessLog]:
         found = {id(log): log for log in self.logs.values()}

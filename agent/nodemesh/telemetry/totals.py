@@ -11,7 +11,8 @@ import msgspec
 from ..reasons import Reason
 from .bounds import Bounds, Labels
 from .bypass import Bypasses, Key
-from .decisions import CAPACITY, DecisionRecord
+from .decision_record import DecisionRecord
+from .decisions import CAPACITY
 from .dump import Dump, HttpCounts, MessageCounts, Numbered, TcpCounts
 from .histogram import BOUNDS
 from .labels import HTTP_LABELS, TCP_LABELS

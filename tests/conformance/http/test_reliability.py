@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.conformance.http.case import Case, Script, Step, Who
@@ -113,7 +114,7 @@ def test_a_declared_protocol_needs_no_look_at_the_bytes(worker, upstreams):
 
 def test_the_rule_that_explain_names_is_the_one_that_the_proxy_follows(worker, upstreams):
     """RC-24: each request's line in the access log names the route that explain names."""
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"name": "jason", "match": [{"headers": {"end-user": {"exact": "jason"}}}], "directResponse": {"status": 201}},
         {"name": "api", "match": [{"uri": {"prefix": "/api"}}], "directResponse": {"status": 202}},
         {"name": "rest", "directResponse": {"status": 203}},

@@ -36,6 +36,7 @@ class Connection:
         """Send a step's request and read its answer."""
         data = step.raw.encode("latin-1") if step.raw else request(step, identity)
         method = data.lstrip(b"\r\n").split(b" ", 1)[0].decode("latin-1")
+        since = time.monotonic()
         # The request may be refused before all of it is sent: what the proxy says is to be read all the same.
         try:
             self.sock.sendall(data)
@@ -43,7 +44,7 @@ class Connection:
                 self.sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        return self._answer(method if method.isalpha() else "GET", bool(step.then), time.monotonic())
+        return self._answer(method if method.isalpha() else "GET", bool(step.then), since)
 
     def echoed(self, text: str) -> bool:
         """Whether what is sent comes back (after an upgrade)."""

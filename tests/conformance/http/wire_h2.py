@@ -95,10 +95,11 @@ class H2Connection:
 
     def ask(self, step: Step, identity: str) -> Answer:
         """Send a step's request and read its answer."""
+        since = time.monotonic()
         # The request may be refused before all of it is sent: what the proxy says is to be read all the same.
         with contextlib.suppress(OSError, h2.exceptions.ProtocolError):
             self.begin(step, identity)
-        return self._answer(bool(step.then), time.monotonic())
+        return self._answer(bool(step.then), since)
 
     def echoed(self, text: str) -> bool:
         """Whether what is sent comes back (through a tunnel)."""

@@ -65,7 +65,8 @@ def test_server(case):
         peer = Server()
         answers = peer.receive(PREFACE + ping())
     else:
-        peer = Server().start()
+        peer = Server()
+        peer.start()
         answers = peer.receive(case.sent)
     check(case, peer, answers, 101)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from tests.conformance.http.case import Script, Who
@@ -50,7 +51,7 @@ def objects(port: int, policy: str = "DO_NOT_UPGRADE") -> list[dict]:
     subsets = [{"name": name, "labels": {"version": name}} for name in ("answers", "holds")]
     traffic = {"connectionPool": {"http": {"h2UpgradePolicy": policy}}}
     found.append(istio("DestinationRule", "a", {"host": "a", "subsets": subsets, "trafficPolicy": traffic}))
-    routes = [
+    routes: list[dict[str, Any]] = [
         {"match": [{"headers": {"x-hold": {}}}], "route": [{"destination": {"host": "a", "subset": "holds"}}]},
         {"route": [{"destination": {"host": "a", "subset": "answers"}}]},
     ]

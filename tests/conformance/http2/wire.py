@@ -88,9 +88,9 @@ def check(case: Case, wire: Wire) -> None:
         assert goodbye and goodbye[-1].number in expected.codes, wire.frames
         return
     if isinstance(expected, Stream):
-        wanted = (RST_STREAM, expected.id, expected.code)
-        wire.until(lambda found: wanted in [(one.kind, one.id, one.number) for one in found if one.kind == RST_STREAM])
-        assert wanted in [(one.kind, one.id, one.number) for one in wire.frames], wire.frames
+        reset = (RST_STREAM, expected.id, expected.code)
+        wire.until(lambda found: reset in [(one.kind, one.id, one.number) for one in found if one.kind == RST_STREAM])
+        assert reset in [(one.kind, one.id, one.number) for one in wire.frames], wire.frames
     if isinstance(expected, Answered):
         wanted = sum(expected.data or ())  # how it is cut depends on when the pod's answer comes
         wire.until(lambda found: any(one.kind == HEADERS and one.id == expected.id for one in found))

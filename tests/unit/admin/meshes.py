@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from nodemesh.admin.state import EndpointRow, ModeRow
+from nodemesh.admin.state import AgentRow, EndpointRow, Heard, ModeRow, ShadowReport
 from nodemesh.config.load import load_text
 from nodemesh.config.problems import Problem
 from nodemesh.node.propagation import Rollout
@@ -117,6 +117,9 @@ class PageNode:
         for back in range(70, 0, -5):
             self.tick(time.time() - back, 5)
 
+    async def shadow(self, explained: bool) -> ShadowReport:
+        return ShadowReport(on=False)
+
     def _calls(self) -> list[tuple[int, int, int]]:
         """(caller, called, requests a second)."""
         if len(self.services) == 5:
@@ -179,6 +182,12 @@ class PageNode:
 
     def pods(self) -> list[Any]:
         return []
+
+    def agent(self) -> AgentRow:
+        return AgentRow(node="here", ready=True, started=1.0)
+
+    async def ask_others(self, path: str, query: Any = ()) -> Heard:
+        return Heard()
 
     def mode(self, service: Service, port: int) -> ModeRow:
         frontend = self.views.for_client(Client(namespace=service.namespace)).frontend_for_host(service.host, port)

@@ -18,8 +18,20 @@ from tests.unit.admin.meshes import PageNode
 from tests.unit.telemetry.samples import request
 
 from nodemesh import __version__
-from nodemesh.admin.http import serve
-from nodemesh.admin.state import EndpointRow, ExplainQuery, KernelEndpointRow, ModeRow, PodRow
+from nodemesh.admin.http import SILENT, serve
+from nodemesh.admin.state import (
+    AgentRow,
+    EndpointRow,
+    ExplainQuery,
+    Heard,
+    KernelEndpointRow,
+    ModeRow,
+    PodRow,
+    ShadowReport,
+    ShadowRow,
+    ShadowSample,
+    Unheard,
+)
 from nodemesh.config.meshconfig import MeshConfigSpec
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
@@ -65,6 +77,17 @@ class FakeNode:
     def problems(self) -> tuple[Problem, ...]:
         return self.snapshot.problems
 
+    async def shadow(self, explained: bool) -> ShadowReport:
+        sample = ShadowSample(
+            at=1.0, client="default/a", method="GET", url="http://reviews:9080/", authority="reviews", headers={},
+            redacted=[], live={"outcome": "route"} if explained else None,
+        )  # fmt: skip
+        row = ShadowRow(
+            place="reviews:9080", count=2, aspects=["to"], live={"to": "v1"}, candidate={"to": "v2"}, live_rule="",
+            candidate_rule="", samples=[sample],
+        )  # fmt: skip
+        return ShadowReport(on=True, requests=3, differing=2, rows=[row])
+
     def missing(self) -> list[str]:
         return self.lacking
 
@@ -73,6 +96,12 @@ class FakeNode:
 
     def pods(self) -> list[PodRow]:
         return [PodRow(namespace="default", name="a", why_not="the pod has finished")]
+
+    def agent(self) -> AgentRow:
+        return AgentRow(node="here")
+
+    async def ask_others(self, path: str, query: Any = ()) -> Heard:
+        return Heard(silent=(Unheard(node="there", why="no answer\r\nwithin 1 s"),))
 
     def mode(self, service: Service, port: int) -> ModeRow:
         return ModeRow(
@@ -181,6 +210,25 @@ def test_endpoints_pods_problems_and_metrics():
     assert pods[1][0]["why_not"] == "the pod has finished"
     assert (problems[1][0]["line"], problems[1][0]["code"]) == (9, "unknown-field")
     assert metrics == (200, b"nodemesh_ready 1.0\n")
+
+
+def test_answers_for_all_nodes_name_those_that_were_not_heard():
+    async def scenario() -> list[str | None]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        runner = await serve(FakeNode(), listener)
+        host, port = listener.getsockname()
+        found = [
+            (await asyncio.to_thread(urllib.request.urlopen, f"http://{host}:{port}{path}", timeout=5)).headers[SILENT]
+            for path in ("/pods?mesh=1", "/decisions?mesh=1", "/pods", "/decisions")
+        ]
+        await runner.cleanup()
+        return found
+
+    assert asyncio.run(scenario()) == ["there: no answer??within 1 s"] * 2 + [None] * 2
+    picture, agents, wrong = ask(FakeNode(), "/graph?window=60&mesh=1", "/agents", "/graph?mesh=1")
+    assert picture[1]["silent"] == [{"node": "there", "why": "no answer\r\nwithin 1 s"}]
+    assert [(row["node"], row["error"][:9]) for row in agents[1]] == [("here", ""), ("there", "no answer")]
+    assert wrong[0] == 400 and "give window, too" in wrong[1]["error"]
 
 
 def test_metrics_come_zipped_to_who_takes_that():

@@ -65,6 +65,8 @@ def test_a_small_mesh_shows_shares_failures_and_the_reason(tmp_path):
         assert await tab.run(SMALL) == []
         await tab.click('nav [data-tab="routes"]')
         await tab.until("document.querySelector('.page')?.textContent.includes('bookinfo/reviews spec.http[0]')")
+        assert "reviews v1 90 %, reviews v3 10 %" in await text(tab, ".page")
+        assert not await tab.run("Boolean(document.querySelector('.choices'))"), "what chooses of the graph alone"
 
     drive(tmp_path, 5, scenario)
 

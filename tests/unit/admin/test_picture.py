@@ -1,9 +1,12 @@
+import msgspec
 from tests.unit.admin.meshes import PageNode
 
 from nodemesh.admin import picture
+from nodemesh.config.load import load_text
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
 from nodemesh.telemetry.histogram import BOUNDS
+from nodemesh.telemetry.history import FlowCounts
 
 REVIEWS = "service/bookinfo/reviews"
 
@@ -27,6 +30,58 @@ def test_edges_have_rates_shares_and_what_rules_wish():
     broken = edges[REVIEWS, "service/bookinfo/ratings"]
     assert 0.1 < broken["failing"] < 0.3 and broken["clients"] == ["bookinfo/reviews-v1"]
     assert {row["code"] for row in broken["codes"]} == {"200", "503"}
+
+
+MIRROR = """---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews, namespace: bookinfo}
+spec:
+  hosts: [reviews]
+  http:
+  - route: [{destination: {host: reviews, subset: v1}}]
+    mirror: {host: reviews, subset: v3}
+"""
+
+
+def test_what_a_mirror_gets_is_beside_the_requests_and_not_among_them():
+    node = PageNode(5)
+    before = {edge["target"]: edge for edge in drawn(node)["edges"]}[REVIEWS]
+    key = "bookinfo/reviews"
+    (rule,) = load_text(MIRROR, "mirror.yaml").objects
+    node.snapshot = msgspec.structs.replace(
+        node.snapshot, virtual_services={**node.snapshot.virtual_services, key: rule}
+    )
+    edge = {edge["target"]: edge for edge in drawn(node)["edges"]}[REVIEWS]
+    rows = {row["version"]: row for row in edge["versions"]}
+    assert (
+        edge["requests"] == rows["v1"]["requests"] < before["requests"] == sum(row["requests"] for row in rows.values())
+    )
+    assert {version: (row["mirror"], row["wished"]) for version, row in rows.items()} == {
+        "v1": (False, None), "v3": (True, None)
+    }  # fmt: skip
+    assert rows["v1"]["share"] == 1.0 and 0.05 < rows["v3"]["share"] < 0.2
+    own = MIRROR.replace("  http:\n", "  http:\n  - match: [{uri: {prefix: /v3}}]\n    "
+                         "route: [{destination: {host: reviews, subset: v3}}]\n")  # fmt: skip
+    (rule,) = load_text(own, "mirror.yaml").objects
+    node.snapshot = msgspec.structs.replace(
+        node.snapshot, virtual_services={**node.snapshot.virtual_services, key: rule}
+    )
+    edge = {edge["target"]: edge for edge in drawn(node)["edges"]}[REVIEWS]
+    assert edge["requests"] == before["requests"], "a version with requests of its own counts as one"
+
+
+def test_requests_that_reach_no_version_change_no_versions_share():
+    """Else half of all aborted would look like a canary that gets too little."""
+    node = PageNode(5)
+    flows = node.history.between(0.0, 1e12)
+    way = next(way for way in flows if way.service == "reviews")
+    aborted = flows[way._replace(answered="unknown", version="unknown")] = FlowCounts()
+    aborted.requests = aborted.errors = sum(flow.requests for way, flow in flows.items() if way.service == "reviews")
+    found = picture.draw(flows, 70.0, node.snapshot, node.mode, {}, [])
+    edge = {edge["target"]: edge for edge in found["edges"]}[REVIEWS]
+    assert edge["failing"] == 0.5 and abs(sum(row["share"] for row in edge["versions"]) - 1.0) < 0.001
+    assert {row["version"]: round(row["share"], 1) for row in edge["versions"]} == {"v1": 0.9, "v3": 0.1}
 
 
 def test_nodes_have_modes_endpoints_and_problems():

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.balance.building import Clock, endpoint
 
 from nodemesh.balance.algorithms import LeastRequest, RandomChoice, RoundRobin, Schedule, balancer, warmth
-from nodemesh.balance.host import Host
+from nodemesh.balance.host import DECAY, Host
 from nodemesh.balance.rows import private_row
 from nodemesh.routing.decision import Algorithm, Warmup
 
@@ -57,6 +57,64 @@ def test_least_request_with_weights_shares_by_weight_over_load():
     schedule = make(Algorithm.LEAST_REQUEST, some)
     picks = [schedule.pick(0) for _ in range(200)]
     assert abs(picks.count(some[0]) - 100) <= 1
+
+
+def peak_ewma(some, clock, *, seed=1, warmup=None):
+    return make(Algorithm.PEAK_EWMA, some, seed=seed, clock=clock, warmup=warmup)
+
+
+def test_peak_ewma_takes_of_two_the_one_with_less_latency_and_load():
+    clock = Clock()
+    some = hosts(1, 1)
+    some[0].observe(0.1, clock.now)
+    some[1].observe(0.3, clock.now)
+    balancer = peak_ewma(some, clock)
+    assert {balancer.pick(0) for _ in range(50)} == {some[0]}
+    for _ in range(2):
+        some[0].begin()  # 0.1 x 3 is no less than 0.3 x 1
+    some[0].begin()
+    assert {balancer.pick(0) for _ in range(50)} == {some[1]}
+
+
+def test_peak_ewma_divides_by_weight_and_warmth():
+    clock = Clock(100.0)
+    some = hosts(1, 4)
+    some[0].observe(0.1, clock.now)
+    some[1].observe(0.3, clock.now)
+    assert {peak_ewma(some, clock).pick(0) for _ in range(50)} == {some[1]}
+    fresh = hosts(1, 1)
+    for host in fresh:
+        host.observe(0.1, clock.now)
+    fresh[0].ready_since = clock.now - 1.0
+    assert {peak_ewma(fresh, clock, warmup=Warmup(duration=10.0)).pick(0) for _ in range(50)} == {fresh[1]}
+
+
+def test_peak_ewma_draws_two_different_ones_and_all_alike_where_they_are_alike():
+    clock = Clock()
+    some = hosts(1, 1, 1)
+    for host in some:
+        host.observe(0.1, clock.now)
+    balancer = peak_ewma(some, clock)
+    counts = Counter(balancer.pick(0) for _ in range(3000))
+    assert min(counts.values()) > 900
+    some[2].observe(0.2, clock.now)
+    assert some[2] not in {balancer.pick(0) for _ in range(200)}  # never both draws
+    assert peak_ewma(some[:1], clock).pick(0) is some[0] and peak_ewma([], clock).pick(0) is None
+
+
+def test_a_slow_endpoint_is_tried_again_once_it_is_forgotten():
+    clock = Clock()
+    some = hosts(1, 1)
+    balancer = peak_ewma(some, clock)
+    some[0].observe(2.0, clock.now)
+    for _ in range(200):
+        host = balancer.pick(0)
+        if host is some[0]:
+            break
+        host.observe(0.05, clock.now)
+        clock.advance(0.5)
+    assert host is some[0]
+    assert 2.0 * DECAY < clock.now - 1000.0 < 5.0 * DECAY  # 2 s are 0.05 s after 3.7 time constants
 
 
 def test_random_follows_weights():

@@ -321,3 +321,65 @@ def test_dialled_addresses_are_not_ejected():
     dialled = some.pick_address("192.0.2.1", 80)
     some.report(dialled, 500)
     assert not dialled.ejected
+
+
+def reserved(own, others, algorithm=Algorithm.LEAST_REQUEST, **more):
+    """A subset's group with the service's other endpoints in reserve."""
+    return group(own, algorithm, reserve=tuple(others), **more)
+
+
+@pytest.mark.parametrize("algorithm", [*SIMPLE, *STICKY, Algorithm.PEAK_EWMA])
+def test_the_reserve_serves_as_long_as_nobody_else_does(algorithm):
+    more = {"balancer": {"table_size": 503}, "outlier": EASY}
+    some = reserved([endpoint(0), endpoint(1)], [endpoint(2), endpoint(3)], algorithm, **more)
+    assert shares(some, 200).keys() <= {0, 1}
+    eject(some, 0)
+    assert shares(some, 50).keys() == {1}
+    eject(some, 1)
+    assert shares(some, 200).keys() <= {2, 3}
+    some.clock.advance(41)
+    some.sweep(some.clock.now)
+    assert shares(some, 200).keys() <= {0, 1}
+
+
+def test_the_reserve_serves_before_endpoints_that_leave():
+    leaving = [endpoint(0, health=Health.DRAINING)]
+    assert shares(reserved(leaving, [endpoint(1)]), 20) == {1: 100.0}
+    assert shares(reserved(leaving, [endpoint(1, health=Health.UNREADY)]), 20) == {0: 100.0}
+    assert shares(reserved([], [endpoint(1)]), 20) == {1: 100.0}
+    assert reserved([], []).pick() is None
+
+
+def test_the_reserve_has_no_part_in_localities():
+    priorities = Priorities(levels=((0, 1),), shares=((80, (0,)), (20, (1,))))
+    some = reserved(2, [endpoint(2)], priorities=priorities, outlier=EASY)
+    eject(some, 0, 1)
+    assert shares(some, 20) == {2: 100.0}
+
+
+def test_what_is_in_reserve_keeps_its_state_when_it_is_chosen():
+    some = reserved([endpoint(0)], [endpoint(1)])
+    chosen, reserve = some.hosts
+    assert some.update(cluster([endpoint(1)])) == [chosen]
+    assert some.hosts == [reserve]
+
+
+def test_only_peak_ewma_wants_to_know_how_long_hosts_take():
+    assert group(1, Algorithm.PEAK_EWMA).timed
+    assert not group(1, Algorithm.LEAST_REQUEST).timed
+
+
+def test_an_endpoint_that_is_about_to_go_is_picked_no_more_until_the_configuration_has_it_again():
+    endpoints = [endpoint(1), endpoint(2)]
+    found = group(endpoints, Algorithm.ROUND_ROBIN)
+    assert set(shares(found)) == {1, 2}
+    found.retire(frozenset({"10.0.0.1"}))
+    assert set(shares(found)) == {2}
+    found.update(cluster([endpoints[0], endpoint(3)], Algorithm.ROUND_ROBIN))
+    assert set(shares(found)) == {1, 3}, "another pod may have the address by now"
+
+
+def test_the_last_endpoint_serves_until_it_is_gone():
+    found = group([endpoint(1)])
+    found.retire(frozenset({"10.0.0.1"}))
+    assert set(shares(found)) == {1}

@@ -185,11 +185,12 @@ def test_one_worker_at_a_time_shortens_the_next_ejection():
         host = Host(endpoint(0), row, 0.0)
         detectors.append(Detector(Outlier(max_ejection_percent=100, consecutive_5xx=1), [host], clock, lambda: None))
     for detector in detectors:
-        detector.report(detector.hosts[0], 500, Outcome.RESPONSE)
+        (host,) = detector.hosts
+        detector.report(host, 500, Outcome.RESPONSE)
         clock.advance(120.0)
         for sweeping in detectors:
             sweeping.sweep()
-        assert not detector.hosts[0].ejected
+        assert not host.ejected
     assert buffer_rows[0].values(BACKOFF) == (1, 1)
     clock.advance(10.0)
     detectors[1].sweep()

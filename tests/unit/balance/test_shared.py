@@ -144,3 +144,9 @@ def test_processes_that_map_one_memfd_count_together():
         assert group.hosts[0].load == 1500
     finally:
         os.close(fd)
+
+
+def test_load_on_the_reserve_counts_for_all_workers_too():
+    one, two = Node().groups(cluster(1, reserve=(endpoint(1),)))
+    one.by_address["10.0.0.1", 8080].begin()
+    assert two.by_address["10.0.0.1", 8080].load == 1

@@ -148,6 +148,35 @@ def test_one_trace_goes_through_two_hops(folder, v2):
             until(lambda: [span["traceId"] for span in collector.spans].count(given) == 2)
 
 
+def test_each_try_of_a_request_is_seen_in_its_trace(folder):
+    """An app that answers with 503 twice, then well."""
+    upstream, left = Upstream("v1"), [503, 503]
+
+    def falter(self: http.server.BaseHTTPRequestHandler) -> None:
+        self.send_response(left.pop() if left else 200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    upstream.server.RequestHandlerClass.do_GET = falter  # type: ignore[attr-defined]
+    with collecting() as collector:
+        retries = "  retries: {attempts: 3, retryOn: 5xx}"
+        text = cluster(upstream) + rules(f"{TO_V1}\n{retries}") + mesh_config(collector.port, 100)
+        (folder / "mesh.yaml").write_text(text)
+        with Mesh(folder, patience=60.0) as mesh:
+            assert mesh.curl().status == 200
+            until(lambda: len(collector.spans) == 4)
+        (whole,) = [span for span in collector.spans if "parentSpanId" not in span]
+        tries = sorted(
+            (span for span in collector.spans if span is not whole), key=lambda span: span["startTimeUnixNano"]
+        )
+        assert {span["parentSpanId"] for span in tries} == {whole["spanId"]}
+        assert [collector.attribute(span, "error.type") for span in tries[:2]] == ["503", "503"]
+        assert [span.get("status") for span in tries] == [{"code": 2}, {"code": 2}, None]
+        assert all(span["startTimeUnixNano"] >= whole["startTimeUnixNano"] for span in tries)
+        assert all(span["endTimeUnixNano"] <= whole["endTimeUnixNano"] for span in tries)
+    upstream.close()
+
+
 @pytest.fixture
 def answers(folder, v1):
     """What a running agent answers on all paths of the admin API that have fixed shapes, to a client's view too."""

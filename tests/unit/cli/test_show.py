@@ -1,12 +1,14 @@
 """What the commands print about a running agent."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
 from tests.unit.cli.mesh import Mesh, Upstream, cluster, rules
 
 from nodemesh.cli import traffic
+from nodemesh.cli.client import fetch
 from nodemesh.cli.main import cli
 from nodemesh.cli.output import CommandError
 from nodemesh.cli.show import _causes
@@ -67,12 +69,12 @@ def show(mesh: Mesh, *arguments: str) -> str:
             ["reviews.default.svc.cluster.local", "9080", "1/1", "http/1.1 (default)", "proxy", "has HTTP rules"],
         ),
         ("endpoints", ["127.0.0.1:", "default/reviews-v1", "ready"]),
-        ("routes", ["default/reviews", "spec.http[0]", '"subset":"v1"', "mesh.yaml:"]),
+        ("routes", ["default/reviews", "spec.http[0]", "reviews v1", "mesh.yaml:"]),
         ("pods", ["this node has no pods"]),
         ("history", [" ms"]),
         ("top", ["default/client", "default/reviews", "http"]),
         ("connections", ["GET reviews:9080/", "200", "default/client"]),
-        ("graph", ["service/default/reviews", "http"]),
+        ("graph", ["svc/default/reviews", "http"]),
     ],
 )
 def test_tables_show_what_the_agent_says(mesh, command, words):
@@ -92,9 +94,26 @@ def test_tables_show_what_the_agent_says(mesh, command, words):
         (["routes", "default/reviews-v1"], ["reviews.default", "default/reviews", "spec.http[0]", "outbound|9080|v1|"]),
         (
             ["describe", "reviews"],
-            ["reviews.default", "proxy, since", "default/reviews", "spec.http[0]", "ready", "from"],
+            ["reviews.default", "proxy, since", "default/reviews", "spec.http[0]", "ready", "by default/client"],
         ),
-        (["describe", "default/reviews-v1"], ["reviews-v1", "reviews.default", "proxy"]),
+        (
+            ["describe", "default/reviews-v1"],
+            [
+                "reviews-v1",
+                "proxy",
+                "stands behind:",
+                ":9080 v1, at 127.0.0.1:",
+                "rules that lead to it:",
+                "spec.http[0]",
+            ],
+        ),
+        (["services", "-n", "default"], ["reviews.default"]),
+        (["services", "-n", "other"], ["nothing fits these options"]),
+        (["pods", "-n", "default"], ["this node has no pods"]),
+        (["graph", "-n", "other"], ["there was no traffic yet"]),
+        (["graph", "-n", "default"], ["default/client"]),
+        (["connections", "--host", "reviews", "--status", "2xx", "--path", "/"], ["GET reviews:9080/"]),
+        (["connections", "--status", "503"], ["there were no such requests"]),
         (["connections", "--client", "default/client"], ["GET reviews:9080/", "VirtualService default/reviews"]),
         (["routes", "default/reviews-v1", "--subset", "v1"], ["outbound|9080|v1|"]),
         (["routes", "default/reviews-v1", "--subset", "v2"], ["nothing fits these options"]),
@@ -113,6 +132,53 @@ def test_tables_show_what_the_agent_says(mesh, command, words):
 def test_commands_answer_istioctls_questions(mesh, arguments, words):
     shown = show(mesh, *arguments)
     assert [word for word in words if word not in shown] == []
+
+
+LISTINGS = [
+    ["status"], ["services"], ["pods"], ["graph"], ["top"], ["history"], ["connections"], ["endpoints"], ["routes"],
+    ["routes", "default/reviews-v1"], ["clusters", "default/reviews-v1"], ["listeners", "default/reviews-v1"],
+    ["describe", "reviews"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("listing", LISTINGS, ids=" ".join)
+def test_every_listing_fits_80_columns_and_is_to_be_had_wide_as_json_and_again(mesh, listing, monkeypatch):
+    monkeypatch.setattr("nodemesh.cli.output.terminal_width", lambda: 80)
+    monkeypatch.setattr("nodemesh.cli.describe.terminal_width", lambda: 80)
+    lines = show(mesh, *listing).splitlines()
+    too_long = [line for line in lines if len(line) > 80 and max(map(len, line.split())) < 70]  # paths stay whole
+    if listing == ["status"]:
+        too_long = [
+            line for line in too_long if not re.match(r"[\w ]+:  ", line)
+        ]  # sentences, which the terminal wraps
+    assert not too_long
+    json.loads(show(mesh, *listing, "-o", "json"))
+    assert show(mesh, *listing, "-o", "wide")
+
+    def interrupted(_seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(traffic.time, "sleep", interrupted)
+    assert show(mesh, *listing, "--watch")
+
+
+def test_who_watches_goes_on_when_the_agent_is_away_for_a_while(mesh, monkeypatch):
+    looks = []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    def failing(admin, path, query=()):
+        if len(looks) == 1:
+            raise CommandError("no agent answers")
+        return fetch(admin, path, query)
+
+    monkeypatch.setattr(traffic.time, "sleep", sleep)
+    monkeypatch.setattr("nodemesh.cli.tables.fetch", failing)
+    done = CliRunner().invoke(cli, ["endpoints", "--watch", "--admin", mesh.admin])
+    assert done.exit_code == 0 and done.stderr == "nodemesh: no agent answers\n" and done.stdout.count("SERVICE") == 2
 
 
 def test_a_pod_that_is_not_there_is_an_error_in_one_sentence(mesh):

@@ -31,6 +31,7 @@ def test_a_colon_at_the_end_of_a_plain_scalar_is_text_as_for_kubectl(text, meani
 
 def test_places_stay_as_they_are():
     (found,) = read("spec:\n  addresses: [2001:db8::, x]\n  ports: [y]\n", "f.yaml")
-    assert found.root.find(("spec", "addresses", 1))[:2] == (2, 27)
+    place = found.root.find(("spec", "addresses", 1))
+    assert place is not None and place[:2] == (2, 27)
     (flaw,) = read("a: [x::, ::1]", "f.yaml")
     assert isinstance(flaw, Flaw) and (flaw.location.line, flaw.location.column) == (1, 10)

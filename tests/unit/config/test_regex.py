@@ -53,8 +53,8 @@ def test_time_is_linear():
 def test_a_set_tells_all_that_match():
     patterns = regex.PatternSet([regex.compile("/a.*"), regex.compile("/[ab]"), regex.compile(".*b")])
     assert patterns.usable
-    assert patterns.fullmatch(b"/a") >= {0, 1} and 2 not in patterns.fullmatch(b"/a")
-    assert not patterns.fullmatch(b"/c") & {0, 1, 2} and not patterns.fullmatch(b"\xff\n") & {0, 1, 2}
+    found = [patterns.fullmatch(subject) for subject in (b"/a", b"/c", b"\xff\n")]
+    assert [each and each & {0, 1, 2} for each in found] == [{0, 1}, set(), set()]
 
 
 def test_a_set_that_is_too_costly_says_so():

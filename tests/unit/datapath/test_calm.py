@@ -1,4 +1,4 @@
-from nodemesh.datapath.calm import CALM, LONGEST, Calm
+from nodemesh.datapath.calm import AWAITED, CALM, LONGEST, Calm
 from nodemesh.registry.snapshot import Endpoint, Health, Service
 
 HOST = "web.default.svc.cluster.local"
@@ -84,3 +84,35 @@ def test_failures_long_past_begin_anew():
     assert calm.reasons(2 * CALM) == {}
     calm.failed(HOST, "10.1.0.1:80", 2 * CALM)
     assert calm.reasons(3 * CALM) == {}
+
+
+def test_a_pod_that_is_made_for_a_host_is_awaited_until_it_is_an_endpoint():
+    calm = Calm()
+    calm.see(services(A), 0.0)
+    calm.starts(f"default/{B}", [HOST], 5.0)
+    assert calm.reasons(5.0 + AWAITED - 1) == {HOST: "its pod default/10.1.0.2 starts"}, "images take their time"
+    calm.see(services(A, B, _2=Health.UNREADY), 100.0)
+    assert calm.reasons(100.0 + CALM) == {HOST: "its pod default/10.1.0.2 starts"}, "it is not ready yet"
+    calm.see(services(A, B), 200.0)
+    assert calm.reasons(200.0) == {HOST: "its endpoint 10.1.0.2:80 (default/10.1.0.2) has come"}
+    assert calm.reasons(200.0 + CALM) == {}
+
+
+def test_a_pod_that_never_becomes_ready_or_goes_again_is_not_awaited_for_ever():
+    calm = Calm()
+    calm.see(services(A), 0.0)
+    calm.starts("default/crashes", [HOST], 5.0)
+    assert calm.reasons(5.0 + AWAITED) == {}
+    calm.starts("default/goes", [HOST], 400.0)
+    calm.ends("default/goes", [], 401.0)
+    assert calm.reasons(401.0) == {}
+
+
+def test_a_pod_that_leaves_counts_before_the_services_say_so():
+    calm = Calm()
+    calm.see(services(A, B), 0.0)
+    calm.ends(f"default/{A}", [HOST], 5.0)
+    assert calm.reasons(5.0) == {HOST: "its pod default/10.1.0.1 leaves"}
+    assert calm.reasons(5.0 + CALM) == {}
+    calm.see(services(A, B, _1=Health.DRAINING), 6.0)
+    assert calm.reasons(500.0) == {HOST: "its endpoint 10.1.0.1:80 (default/10.1.0.1) leaves"}

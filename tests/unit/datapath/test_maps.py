@@ -106,8 +106,8 @@ def test_enumerations_are_the_same(c_says):
         assert c_says[f"SERVICE_{flag.name}"] == flag
     for verdict in Range:
         assert c_says[f"RANGE_{verdict.name}"] == verdict
-    for flag in PodFlag:
-        assert c_says[f"POD_{flag.name}"] == flag
+    for pod_flag in PodFlag:
+        assert c_says[f"POD_{pod_flag.name}"] == pod_flag
     for end in End:
         assert c_says[f"END_{end.name}"] == end
 

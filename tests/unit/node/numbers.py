@@ -33,6 +33,7 @@ FULL = msgspec.structs.replace(
     NUMBERS,
     reasons={int(Reason.UPSTREAM_OVERFLOW): 3},
     retries=5,
+    shadow=(20, 4),
     open={"0": 7.0},
     lag={"0": 0.25},
     upstreams=[GroupGauges("reviews:80", "v1", 2, 1, 0, 1)],

@@ -4,7 +4,7 @@ import socket
 from nodemesh.node.channel import Channel
 from nodemesh.node.listeners import Descriptors, Listeners
 from nodemesh.node.store import FdStore, Put, StoreClient, ToSupervisor
-from nodemesh.proxy.messages import AddListener, Descriptor, DnsSockets, RemoveListener, UpdateClient
+from nodemesh.proxy.messages import AddListener, Descriptor, DnsSockets, Message, RemoveListener, UpdateClient
 from nodemesh.proxy.peer import ListenerRole
 from nodemesh.routing.client import Client
 
@@ -17,7 +17,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.store = FdStore()
-        self.told: list[object] = []
+        self.told: list[tuple[Message, int]] = []
 
     def restart(self) -> Listeners:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -115,4 +115,5 @@ def test_what_an_older_agent_kept_is_found_by_the_same_keys():
     assert left is not None and len(left.sockets) == 3 and left.namespace >= 0
     assert dict(left.stored("dns")).keys() == kept.keys()
     listeners.add("dns", ListenerRole.DNS, left, ANNA, dns=DnsSockets(slots=(0, 1, 2)))
-    assert supervisor.told[0][0].id == 7
+    ((message, _),) = supervisor.told
+    assert message.id == 7

@@ -1,6 +1,6 @@
 import asyncio
 
-from nodemesh.node.resolve import CONCURRENCY, MOST, Addresses, Found, Resolver, dns_lookup, in_hosts, names_in
+from nodemesh.node.resolve import CONCURRENCY, MOST, Addresses, LookupResult, Resolver, dns_lookup, in_hosts, names_in
 from nodemesh.registry.snapshot import Endpoint, Protocol, RegistryPort, Resolution, Service, Snapshot
 
 
@@ -24,11 +24,11 @@ class Dns:
         self.published: list[Addresses] = []
         self.resolver = Resolver(self.published.append, self.lookup)
 
-    async def lookup(self, name: str) -> Found:
+    async def lookup(self, name: str) -> LookupResult:
         self.asked.append(name)
         if name not in self.answers:
             raise OSError("no such name")
-        return Found(self.answers[name], self.ttl)
+        return LookupResult(self.answers[name], self.ttl)
 
     async def refresh(self) -> None:
         await self.resolver.refresh(sorted(self.resolver.names))
@@ -80,7 +80,7 @@ def test_no_namespace_waits_for_the_slow_names_of_another():
         dns, release = Dns(**dict.fromkeys(("a", "b", "slow0"), ("10.0.0.1",))), asyncio.Event()
         at_once = dns.lookup
 
-        async def lookup(name: str) -> Found:
+        async def lookup(name: str) -> LookupResult:
             if name.startswith("slow"):
                 dns.asked.append(name)
                 await release.wait()

@@ -6,6 +6,7 @@ from nodemesh.node import review
 from nodemesh.node.review import LOGGED, Review
 from nodemesh.registry.store import Store
 from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.tables import Tables
 
 SERVICE = """apiVersion: v1
 kind: Service
@@ -27,7 +28,7 @@ class Mesh:
 
     def __init__(self, text: str) -> None:
         self.store = Store()
-        self.tables = None
+        self.tables: Tables | None = None
         self.set(text)
 
     def set(self, text: str) -> None:

@@ -24,6 +24,8 @@ from nodemesh.proxy.messages import FromWorker
 from nodemesh.proxy.peer import ListenerRole
 from nodemesh.proxy.worker import LISTED, LISTED_TEXT
 from nodemesh.routing.client import Client
+from nodemesh.routing.wire import encode_update
+from nodemesh.telemetry.disagreement import ShadowCounts
 
 
 def test_requests_flow_and_are_counted(control, upstream):
@@ -50,6 +52,22 @@ def test_new_tables_count_at_once_and_bad_ones_not_at_all(control, upstream):
         control.configure(mesh(upstream) + rule("directResponse: {status: 418}"), version=2)
         client.sendall(GET)
         assert client.recv(1000).startswith(b"HTTP/1.1 418")
+
+
+def test_pods_that_are_about_to_go_get_no_new_requests_while_others_serve(control, upstream):
+    control.configure(mesh(upstream))
+    with connect(control.listen(80)) as client:
+        client.sendall(GET)
+        served = accept(upstream)
+        read_until(served, b"\r\n\r\n")
+        served.sendall(OK)
+        read_until(client, b"hi")
+        (target,) = control.worker.proxy.shared.targets.values()
+        (host,) = target.group.hosts
+        control.say(messages.Retire(addresses=(host.address,)))
+        control.ask(messages.GetStatistics(id=1, kept=0))
+        assert host.endpoint.health == "draining"
+        served.close()
 
 
 def test_a_body_arrives_as_it_was_sent(control, upstream):
@@ -199,6 +217,36 @@ def test_control_may_die(upstream):
     near.send(msgspec.msgpack.encode(messages.Drain(grace=0.0)))
     control.thread.join(5)
     assert not control.thread.is_alive()
+
+
+def test_what_looks_on_ends_with_control_and_with_the_tables_that_it_stands_beside(upstream):
+    control = Control()
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sockets = [far, None]
+    control.worker._reconnect = lambda: sockets.pop()
+    control.configure(mesh(upstream))
+    proxy = control.worker.proxy
+
+    def shadow(run, base):
+        live = control.worker.tables
+        fd = os.memfd_create("shadow")
+        os.write(fd, encode_update(msgspec.structs.replace(live, version=base), live))
+        control.say(messages.SetShadow(run=run, base=base), fd)
+        os.close(fd)
+        return msgspec.msgpack.decode(control.ask(messages.GetShadow(run=run, id=1)), type=ShadowCounts)
+
+    control.say(messages.SetRecording(run=7, most=10))
+    assert (shadow(run=5, base=1).version, len(proxy.taps)) == (1, 2)
+    other = shadow(run=5, base=9)
+    assert (other.version, len(proxy.taps)) == (0, 1)  # it builds on tables that are not here
+    shadow(run=5, base=1)
+    control.configure(mesh(upstream), version=2)
+    assert len(proxy.taps) == 1
+    assert shadow(run=5, base=2).version == 2
+    control.socket.close()
+    control.settle(lambda: proxy.taps == ())
+    near.send(msgspec.msgpack.encode(messages.Drain(grace=0.0)))
+    control.thread.join(5)
 
 
 def test_connections_wait_for_the_first_tables(control, upstream):

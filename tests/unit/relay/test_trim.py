@@ -1,9 +1,11 @@
+from typing import Any
+
 import msgspec
 from tests.clusters import endpoint_slice, pod, service
 
 from nodemesh.relay.trim import encoded, node_of, partial, trimmed
 
-BULK = {
+BULK: dict[str, Any] = {
     "managedFields": [{"manager": "kubelet"}],
     "selfLink": "/x",
     "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "nodemesh.io/dns": "enabled"},

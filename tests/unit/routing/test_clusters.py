@@ -95,6 +95,44 @@ def test_port_level_settings_replace_the_whole_policy():
     assert found.pool.max_connections == 3
 
 
+MESH_POLICY = make(
+    "MeshConfig",
+    "m",
+    {
+        "defaultTrafficPolicy": {
+            "connectionPool": {"tcp": {"maxConnections": 9, "connectTimeout": 2}},
+            "outlierDetection": {"consecutive5xxErrors": 2},
+        }
+    },
+)
+
+
+def test_a_block_that_no_rule_sets_is_the_meshs():
+    for found in (cluster(None, MESH_POLICY), cluster({"loadBalancer": {"simple": "RANDOM"}}, MESH_POLICY)):
+        assert (found.pool.max_connections, found.pool.connect_timeout) == (9, 2.0)
+        assert found.outlier == Outlier(consecutive_5xx=2)
+    found = cluster({"connectionPool": {"http": {"maxRetries": 1}}, "outlierDetection": {}}, MESH_POLICY)
+    assert found.pool == ConnectionPool(max_retries=1), "a block replaces the mesh's whole"
+    assert found.outlier == Outlier()
+
+
+def test_a_port_and_a_subset_go_back_to_the_meshs_policy():
+    port = {"port": {"number": 80}, "loadBalancer": {"simple": "RANDOM"}}
+    policy = {"outlierDetection": {"consecutive5xxErrors": 7}, "portLevelSettings": [port]}
+    assert cluster(policy, MESH_POLICY).outlier == Outlier(consecutive_5xx=2)
+    subsets = [{"name": "all", "trafficPolicy": {"portLevelSettings": [port]}}]
+    own = {"outlierDetection": {"consecutive5xxErrors": 7}}
+    assert cluster(own, MESH_POLICY, subsets=subsets, subset="all").outlier == Outlier(consecutive_5xx=2)
+
+
+def test_what_passes_through_has_the_meshs_pool_and_no_outliers():
+    view = view_of(MESH_POLICY)
+    decision = view.http(view.frontend("192.0.2.1", 80), request(host="out"))
+    found = decision.destinations[0].cluster
+    assert (found.name, found.pool.max_connections, found.pool.idle_timeout) == ("PassthroughCluster", 9, 300.0)
+    assert found.outlier is None
+
+
 def test_tls_origination():
     found = cluster({"tls": {"mode": "SIMPLE", "sni": "a.b", "credentialName": "cert"}})
     assert (found.tls.mode, found.tls.sni, found.tls.credential) == ("SIMPLE", "a.b", "default/cert")

@@ -3,6 +3,7 @@ from tests.meshes import bookinfo, make, view_of, views_of
 from nodemesh.routing.client import Client
 from nodemesh.routing.frontend import Mode
 from nodemesh.routing.frontends import ANY_PORT, EVERYWHERE, LOOPBACK
+from nodemesh.routing.index import EndpointIndex
 from nodemesh.routing.views import Views
 
 RULES = {"hosts": ["reviews"], "http": [{"route": [{"destination": {"host": "reviews", "subset": "v3"}}]}]}
@@ -18,6 +19,17 @@ def test_frontend_of_virtual_address_endpoint_and_unknown():
     assert view.frontend("192.0.2.1", 80).service is None
     assert view.frontend("10.96.0.10", 81).service is None
     assert view.frontend_for_host("reviews.default", 9080) is by_vip
+
+
+def test_a_virtual_address_is_found_without_a_look_at_every_endpoint(monkeypatch):
+    """That makes a worker decode all services, which a big cluster has by the ten thousand."""
+    asked = []
+    find = EndpointIndex.find
+    monkeypatch.setattr(EndpointIndex, "find", lambda self, *place: asked.append(place) or find(self, *place))
+    view = view_of(*bookinfo(), make("VirtualService", "reviews", RULES))
+    assert view.frontend("10.96.0.10", 9080).service is not None and asked == []
+    assert view.frontend("reviews.default.svc.cluster.local", 9080).service is not None and asked == []
+    assert view.frontend("10.1.0.2", 9080).service is not None and asked == [("10.1.0.2", 9080)]
 
 
 def test_plain_service_is_balanced_in_the_kernel():

@@ -19,6 +19,7 @@ def rules(**spec):
 
 POD = pod("p", "10.1.0.1", {"app": "web"})
 UPGRADED = make("MeshConfig", "m", {"h2UpgradePolicy": "UPGRADE"})
+MESH_POLICY = make("MeshConfig", "m", {"defaultTrafficPolicy": {"outlierDetection": {}}})
 TO_WEB = {"route": [{"destination": {"host": "web"}}]}
 
 
@@ -57,6 +58,14 @@ def frontend(*objects, address="10.96.0.1", port=80):
         ([web(), UPGRADED], Mode.PROXY, "MeshConfig's h2UpgradePolicy is UPGRADE"),
         ([web("tcp"), UPGRADED], Mode.KERNEL, "no rule needs L7"),
         ([web(""), UPGRADED], Mode.KERNEL, "no rule needs L7"),
+        ([web("tcp"), MESH_POLICY], Mode.PROXY, "MeshConfig's defaultTrafficPolicy asks for outlier detection"),
+        (
+            [web(), MESH_POLICY, policy(tls={"mode": "ISTIO_MUTUAL"})],
+            Mode.PROXY,
+            "MeshConfig's defaultTrafficPolicy asks",
+        ),
+        ([web(), MESH_POLICY, policy(tls={"mode": "SIMPLE"})], Mode.PROXY, "DestinationRule default/web asks for TLS"),
+        ([web(l7="never"), MESH_POLICY], Mode.KERNEL, "is never"),
         ([web(l7="always")], Mode.PROXY, "nodemesh.io/l7 of Service default/web is always"),
         ([web(l7="never"), rules(http=[TO_WEB])], Mode.KERNEL, "nodemesh.io/l7 of Service default/web is never"),
         ([web(), make("MeshConfig", "m", {"l7": "always"})], Mode.PROXY, "MeshConfig's l7 is always"),

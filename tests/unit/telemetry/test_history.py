@@ -60,3 +60,23 @@ def test_of_a_big_mesh_less_is_kept(monkeypatch):
         clients = [Client(namespace="default", name=f"c{each}") for each in range(30)]
         kept.add(dump_of(*[request(client=client) for client in clients]), number * SLOT)
     assert kept.since == 7 * SLOT
+
+
+def test_rates_of_steady_traffic_are_the_same_at_any_moment():
+    """The newest slot has not ended; an older one may have begun before the time that is asked for."""
+    kept = History()
+    for tenth in range(600):  # ten requests a second
+        kept.add(dump_of(request()), 1000.0 + tenth / 10)
+    now = 1000.0 + 59.9
+    for back in range(35):
+        for window in (10.0, 25.0):
+            start, end = now - back - window, now - back
+            (flow,) = kept.between(start, end).values()
+            rate = flow.requests / kept.covered(start, end, now)
+            assert 9.5 <= rate <= 10.5, (back, window, rate)
+
+
+def test_a_time_before_anything_was_counted_stands_for_none():
+    kept = History()
+    kept.add(dump_of(request()), 1000.0)
+    assert kept.covered(900.0, 1004.0, 1004.0) == 4.0 and kept.covered(900.0, 1000.1, 1000.1) == 1.0

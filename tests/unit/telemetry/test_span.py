@@ -4,7 +4,8 @@ from nodemesh.config.meta import Location
 from nodemesh.reasons import Reason
 from nodemesh.routing.decision import Owner, Rule
 from nodemesh.routing.observation import TraceRule, TraceTag
-from nodemesh.telemetry.span import LONGEST, TAGS, span_of, variable_of
+from nodemesh.telemetry.record import Try
+from nodemesh.telemetry.span import LONGEST, TAGS, TRIES, span_of, spans_of, variable_of
 from nodemesh.telemetry.trace import Trace
 
 
@@ -48,6 +49,50 @@ def test_a_span_says_what_the_conventions_and_istio_ask_for():
     }
     assert {name: found.attributes.get(name) for name in expected} == expected
     assert "error" not in found.attributes
+
+
+def tried(record, *tries: Try):
+    record.tries, record.tried_at = tuple(tries), record.started + 0.01
+    trace = Trace(TraceRule(provider="otel"), b"a" * 32, b"f" * 16, b"", True)
+    return spans_of(record, trace, lambda _name: "")
+
+
+def test_each_try_of_several_is_a_span_below_the_requests():
+    begun = request().started
+    tries = [
+        Try(begun, 0.002, "10.0.0.7:9080", 503, None),
+        Try(begun + 0.005, 0.001, "10.0.0.8:9080", 0, Reason.UPSTREAM_CONNECTION_FAILURE),
+    ]
+    whole, first, second, last = tried(request(), *tries)
+    assert {each.parent_id for each in (first, second, last)} == {whole.span_id} and whole.parent_id == ""
+    assert {each.trace_id for each in (whole, first, second, last)} == {"a" * 32}
+    ids = {each.span_id for each in (whole, first, second, last)}
+    assert len(ids) == 4 and all(len(each) == 16 and int(each, 16) for each in ids)
+    assert [(each.started, each.failed) for each in (first, second, last)] == [
+        (begun, True), (begun + 0.005, True), (begun + 0.01, False)
+    ]  # fmt: skip
+    assert abs(last.duration - 0.0025) < 1e-6 and first.name == f"router {request().cluster.name} egress"
+    shown = [
+        {key: each.attributes.get(key) for key in ("http.request.resend_count", "error.type", "network.peer.address")}
+        for each in (first, second, last)
+    ]
+    assert [list(each.values()) for each in shown] == [
+        [None, "503", "10.0.0.7"], [1, "UF", "10.0.0.8"], [2, None, "10.0.0.7"]
+    ]  # fmt: skip
+
+
+def test_a_request_that_was_tried_once_is_one_span_and_many_tries_are_bounded():
+    assert len(tried(request())) == 1
+    many = [Try(0.0, 0.0, "10.0.0.7:9080", 503, None)] * 100
+    assert len(tried(request(), *many)) == TRIES + 2
+
+
+def test_our_own_answer_is_not_the_last_trys():
+    record = request(status=503, reasons=(Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED, Reason.UPSTREAM_CONNECTION_FAILURE))
+    record.upstream_time = -1.0
+    last = tried(record, Try(0.0, 0.0, "10.0.0.7:9080", 503, None))[-1]
+    assert last.failed and last.attributes["error.type"] == "UF"
+    assert "http.response.status_code" not in last.attributes
 
 
 def test_a_failure_is_one():

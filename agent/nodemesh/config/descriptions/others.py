@@ -130,6 +130,7 @@ MeshConfigSpec
   defaultHttpRetryPolicy: Retries of routes that say nothing of them.
   defaultConfig: What Istio has for its proxies; the part that concerns gateways.
   connectTimeout: How long connections to endpoints may take to stand; 10 s by default.
+  defaultTrafficPolicy: The connectionPool and outlierDetection of destinations whose DestinationRule sets none.
   h2UpgradePolicy: Whether endpoints of HTTP/1.1 ports are spoken to in HTTP/2.
   localityLbSetting: How regions and zones count, where a DestinationRule says nothing.
   accessLogFile: Where requests are logged: a path, or /dev/stdout.

@@ -42,7 +42,7 @@ def check_destination_rule(spec: DestinationRuleSpec, meta: Meta, findings: Find
     else:
         check_host(spec.host, ("spec", "host"), findings)
     if spec.traffic_policy is not None:
-        _traffic_policy(spec.traffic_policy, meta, ("spec", "trafficPolicy"), findings)
+        check_traffic_policy(spec.traffic_policy, meta, ("spec", "trafficPolicy"), findings)
     names: set[str] = set()
     for index, subset in enumerate(spec.subsets):
         _subset(subset, names, meta, ("spec", "subsets", index), findings)
@@ -66,10 +66,10 @@ def _subset(subset: Subset, names: set[str], meta: Meta, path: Path, findings: F
         names.add(subset.name)
     check_labels(subset.labels, (*path, "labels"), findings)
     if subset.traffic_policy is not None:
-        _traffic_policy(subset.traffic_policy, meta, (*path, "trafficPolicy"), findings)
+        check_traffic_policy(subset.traffic_policy, meta, (*path, "trafficPolicy"), findings)
 
 
-def _traffic_policy(policy: TrafficPolicy, meta: Meta, path: Path, findings: Findings) -> None:
+def check_traffic_policy(policy: TrafficPolicy, meta: Meta, path: Path, findings: Findings) -> None:
     if policy == TrafficPolicy():
         findings.error("empty-policy", path, "the trafficPolicy sets nothing; remove it or set one of its fields")
     _blocks(policy, meta, path, findings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from ..commands import FormatError
 from ..log_format import check_format
 from ..meshconfig import MeshConfigSpec, MetricsReporter
@@ -22,10 +24,13 @@ from .common import (
     is_subnet,
     is_token,
 )
+from .destinationrule import check_traffic_policy
 from .httppolicy import check_retries
 from .loadbalancer import check_locality
 
 ENCODINGS = ("TEXT", "JSON")
+#: What counts of defaultTrafficPolicy (Istio 1.31).
+MESH_BLOCKS = ("connectionPool", "outlierDetection")
 ENVIRONMENT_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 OPERATORS = {"In": True, "NotIn": True, "Exists": False, "DoesNotExist": False}
 
@@ -43,6 +48,15 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
         findings.bad_value("bad-enum", ("spec", "metrics", "reporters"), "what the source reports is always there")
     if spec.default_http_retry_policy is not None:
         check_retries(spec.default_http_retry_policy, ("spec", "defaultHttpRetryPolicy"), findings)
+    if spec.default_traffic_policy is not None:
+        here: Path = ("spec", "defaultTrafficPolicy")
+        check_traffic_policy(spec.default_traffic_policy, meta, here, findings)
+        for block in msgspec.structs.fields(spec.default_traffic_policy):
+            if block.encode_name not in MESH_BLOCKS and getattr(spec.default_traffic_policy, block.name):
+                message = (
+                    f"{block.encode_name} has no effect here: of a mesh's policy {' and '.join(MESH_BLOCKS)} count"
+                )
+                findings.warning("no-effect", (*here, block.encode_name), message)
     if spec.locality_lb_setting is not None:
         check_locality(spec.locality_lb_setting, ("spec", "localityLbSetting"), findings, outlier=True)
     if spec.access_log_encoding not in ENCODINGS:

@@ -62,7 +62,7 @@ class Arrival(Handler):
             session = Session(pod, transport, None, None, security)
             serve_http(session, transport, alpn=connection.selected_alpn_protocol() or "")
         else:
-            decision = pod.view.tcp_gateway(pod.gateway_port, self._name)
+            decision = pod.decide_tcp(None, "", self._name)
             start_tcp(pod, transport, decision, None, b"", self._name)
 
     def ended(self) -> None:

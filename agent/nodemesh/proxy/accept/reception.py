@@ -61,7 +61,7 @@ class Reception(Acceptor):
         elif protocol in SNIFFED:
             Sniffer(pod, transport, frontend, dialled, protocol is Protocol.AUTO)
         else:
-            start_tcp(pod, transport, pod.view.tcp(frontend, dialled[0]), dialled, b"", "")
+            start_tcp(pod, transport, pod.decide_tcp(frontend, dialled[0]), dialled, b"", "")
 
     def _accept_as_gateway(self, transport: Transport) -> None:
         """Serve a client from outside."""
@@ -75,7 +75,7 @@ class Reception(Acceptor):
         elif protocol in TLS_PROTOCOLS:
             Arrival(pod, transport)
         else:
-            start_tcp(pod, transport, pod.view.tcp_gateway(pod.gateway_port), None, b"", "")
+            start_tcp(pod, transport, pod.decide_tcp(None, ""), None, b"", "")
 
     def _refuse(self, transport: Transport, reason: Reason) -> None:
         """Refuse a connection that counts as the pod's already."""

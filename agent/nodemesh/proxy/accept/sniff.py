@@ -190,7 +190,7 @@ class Sniffer(Handler, Waiting):
         self._early = None
         self._failure = record
         self.pod.connections[self] = None
-        self._timer = self.pod.shared.clock.after(PATIENCE, self._despair)
+        self._timer = self.pod.shared.clock.after(PATIENCE, self._give_up)
 
     def _silent(self) -> None:
         """The client waits: so does, perhaps, the server's greeting."""
@@ -198,7 +198,7 @@ class Sniffer(Handler, Waiting):
         if self._data:
             self._timer = self.pod.shared.clock.after(PATIENCE, self._settle)
             return
-        self._early = start_early(self.pod, self.transport, self._decide(), self.dialled, self)
+        self._early = start_early(self.pod, self.transport, self._foresee(), self.dialled, self)
         if self._early is not None:
             self._hand_over()
             self.transport.handler = self
@@ -213,7 +213,7 @@ class Sniffer(Handler, Waiting):
         else:
             start_tcp(self.pod, self.transport, self._decide(), self.dialled, self._data, "")
 
-    def _despair(self) -> None:
+    def _give_up(self) -> None:
         """Neither has the client spoken, nor is there a server that might."""
         self._timer = None
         self._count(-self._held)
@@ -224,7 +224,14 @@ class Sniffer(Handler, Waiting):
     def _decide(self) -> Decision:
         """What its port's rules say of plain TCP; at a gateway only TLS and HTTP lead anywhere."""
         frontend = self.frontend
-        return self.pod.decide_tls(None, "") if frontend is None else self.pod.view.tcp(frontend, self._address)
+        return self.pod.decide_tls(None, "") if frontend is None else self.pod.decide_tcp(frontend, self._address)
+
+    def _foresee(self) -> Decision:
+        """The same, of a connection of which it is not settled yet that it is TCP."""
+        pod, frontend = self.pod, self.frontend
+        if frontend is None:
+            return pod.view.tls_gateway(pod.gateway_port, "")
+        return pod.view.tcp(frontend, self._address)
 
     @property
     def _undeclared(self) -> bool:
@@ -243,6 +250,8 @@ class Sniffer(Handler, Waiting):
 
     def _join(self, early: EarlyConnection) -> Relay:
         """It is TCP, and its relay stands already."""
+        if self.pod.taps:
+            self._decide()
         self._count(-self._held)
         self._early = None
         relay = early.join(self.transport)

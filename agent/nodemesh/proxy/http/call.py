@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...balance.host import Host
 from ...reasons import Reason
+from ...telemetry.record import Try
 from ..clock import Alarm, Timer
 from ..grpc.status import NO_STATUS, http_status_of
 from ..pod import Pod
@@ -26,8 +27,8 @@ class Call(Requester):
 
     __slots__ = (
         "caller", "pod", "target", "request", "body", "policy", "security", "state", "attempts", "reasons", "upstream",
-        "host", "host_name", "local_name", "protocol", "sent_at", "_edits", "_retries", "_tried", "_limits", "_fresh",
-        "_spared", "_unsettled", "_retrying", "_backoff_timer", "_light",
+        "host", "host_name", "local_name", "protocol", "sent_at", "_retries", "_tried", "_limits", "_fresh",
+        "_spared", "_unsettled", "_retrying", "_backoff_timer", "_light", "tries",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +50,7 @@ class Call(Requester):
         self.local_name = ""  # our end of the connection that answered
         self.security: Secured | None = None  # of the connection that answered
         self.sent_at = 0.0
-        self._edits = request.edits.copy()  # with what this try alone carries
+        self.tries: tuple[Try, ...] = ()  # that were tried again
         self._retries = 0
         self._tried: list[Host] = []
         self._limits: TimeLimits | None = None
@@ -187,8 +188,9 @@ class Call(Requester):
         self.protocol = upstream.protocol
         host.begin()
         attempts = self.attempts
-        request, edits = self.request, self._edits
-        if ATTEMPT_COUNT not in request.edits:  # else a rule has its own word there
+        request = self.request
+        edits = request.edits
+        if not request.counted:
             edits[ATTEMPT_COUNT] = ATTEMPT_LINES[attempts] if attempts < len(ATTEMPT_LINES) else attempt_line(attempts)
         body = self.body
         complete = body is None or body.complete
@@ -199,7 +201,7 @@ class Call(Requester):
             left = limits.whole
             if attempts > 1 or self.policy.per_try_timeout:
                 left = limits.begin_try(attempts, self.policy.per_try_timeout, self._try_timed_out)
-            if EXPECTED_TIMEOUT not in request.edits:
+            if not request.timed:
                 edits[EXPECTED_TIMEOUT] = EXPECTED_LINES.found.get(left) or expected_line(left)
         data = b""
         trailers: list[bytes] = []
@@ -238,14 +240,17 @@ class Call(Requester):
         self.local_name = upstream.local
         if self.target.cluster.tls is not None:
             self.security = upstream.security
+        if self.target.group.timed:
+            host.observe(self.target.clock.now - self.sent_at, self.target.clock.now)
         if self.target.group.detector is not None:
             grpc = is_grpc(self.request.head)
             self._unsettled = grpc and not ended and head.grpc_status == NO_STATUS and head.status == 200
             if not self._unsettled:  # else its trailers tell how the call ended
                 self.target.group.report(host, http_status_of(head.grpc_status, head.status))
-        if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._again(ended):
+        policy = self.policy
+        if self._retries < policy.attempts and wants_response(policy, head) and self._again(head.status, ended):
             return
-        if head.status >= 500 and 0 < self.policy.attempts <= self._retries and wants_response(self.policy, head):
+        if head.status >= 500 and 0 < policy.attempts <= self._retries and wants_response(policy, head):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
         if self.body is not None:
             self.body.forget()  # there will be no other try
@@ -304,24 +309,29 @@ class Call(Requester):
         """Whether sending again does no harm and is possible."""
         return self.request.head.method in IDEMPOTENT and (self.body is None or self.body.whole)
 
-    def _again(self, ended: bool = False) -> bool:
-        """Set out for another try, if it is possible and allowed; it takes its place under the limit of retries. Where
-        it is not, a budget may say that the call ends by that. False: neither, the present try is what counts."""
+    def _again(self, status: int, ended: bool, reason: Reason | None = None) -> bool:
+        """Wait a little, then try again, if that is possible and allowed; it takes its place under the limit of
+        retries. Else a budget may say that the call ends by that. False: neither, the present try is what counts."""
         if self.body is not None and not self.body.whole:
             return False
         retries = self.target.limits.retries
         allowed = retries.grant(self._retrying)
+        if (allowed or retries.answers) and self.upstream is not None:
+            self._leave_upstream(ended)
         if not allowed:
             self.reasons += (Reason.UPSTREAM_RETRY_OVERFLOW,)
-            if not retries.answers:
-                return False
-        if self.upstream is not None:
-            self._leave_upstream(ended)
-        if allowed:
-            self._retrying = True
-            self._back_off()
-        else:
-            self._give_up(Reason.UPSTREAM_RETRY_OVERFLOW, "")
+            if retries.answers:
+                self._give_up(Reason.UPSTREAM_RETRY_OVERFLOW, "")
+            return retries.answers
+        self._retrying = True
+        self._retries += 1
+        clock = self.target.clock
+        self.tries += (Try(self.sent_at + clock.epoch, clock.now - self.sent_at, self.host_name, status, reason),)
+        self._fresh = self._spared = False
+        if self.policy.ignore_previous_hosts and self.host is not None:
+            self._tried.append(self.host)
+        self._enter(BACKING_OFF)
+        self._backoff_timer = clock.after(backoff(self.policy, self._retries, self.target.rng), self._try)
         return True
 
     def _may_try(self, reason: Reason) -> bool:
@@ -332,22 +342,14 @@ class Call(Requester):
         if self._may_try(reason):
             if self._retries >= self.policy.attempts:
                 self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
-            elif self._again():
+            elif self._again(0, False, reason):
                 return
         self._give_up(reason, detail)
 
-    def _back_off(self) -> None:
-        """Wait a little, then try again."""
-        self._retries += 1
-        self._fresh = self._spared = False
-        if self.policy.ignore_previous_hosts and self.host is not None:
-            self._tried.append(self.host)
-        self._enter(BACKING_OFF)
-        pause = backoff(self.policy, self._retries, self.target.rng)
-        self._backoff_timer = self.target.clock.after(pause, self._try)
-
     def _report(self, reason: Reason) -> None:
-        """Tell outlier detection of a failure."""
+        """Tell outlier detection of a failure; an upstream that has not answered has taken at least so long."""
+        if self.upstream is not None and self.host is not None and self.target.group.timed:
+            self.host.observe(self.target.clock.now - self.sent_at, self.target.clock.now)
         outcome = OUTCOMES.get(reason)
         if outcome is not None and self.host is not None:
             self.target.group.report(self.host, 0, outcome)

@@ -137,7 +137,6 @@ class GuardedCall(Call):
             had = edits.get(name, b"") if name in verdict.add or name in seen else b""
             edits[name] = had + b"\r\n" + line if had else line
             seen.add(name)
-        self._edits.update(edits)
         super().start()
 
     def denied(self, verdict: Verdict) -> None:

@@ -54,9 +54,13 @@ class FieldName:
         self.lines = 0
 
 
+#: What no line is.
+UNKEPT: Final = b"\r\n"
+
+
 class FieldLine:
     """What a well-formed line says: the field's name, in lower case, and its value. `line` are its bytes where they are
-    kept."""
+    kept, else UNKEPT."""
 
     __slots__ = ("name", "value", "pair", "line")
 
@@ -64,8 +68,11 @@ class FieldLine:
         self.name = name
         self.value = value
         self.pair = (name, value)
-        self.line = b""
+        self.line = UNKEPT
 
+
+#: Stands where the head before had no line.
+NOTHING: Final = FieldLine(b"", b"")
 
 #: Well-formed lines that were read before. No `Bounded`: a field that has another value each time would fill that,
 #: so that the lines of each spelling count, too.
@@ -142,19 +149,16 @@ def read_lines(lines: list[bytes], last: list[FieldLine]) -> tuple[list[FieldLin
     before, whose lines are `last`: to compare costs less than to look up. Raises ProtocolError."""
     found: list[FieldLine] = []
     familiar = True
-    left = len(last)
-    for line in lines:
-        field: FieldLine | None = None
-        if left:
-            field = last[-left]
-            left -= 1
-            if line and field.line == line:
-                found.append(field)
-                continue
-        field = CACHE.get(line)
-        if field is None:
-            field = read_line(line)
+    if len(last) < len(lines):
+        last += [NOTHING] * (len(lines) - len(last))
+    for line, known in zip(lines, last, strict=False):
+        if known.line == line:
+            found.append(known)
+            continue
+        said = CACHE.get(line)
+        if said is None:
+            said = read_line(line)
             familiar = False
-        found.append(field)
+        found.append(said)
     last[:] = found
     return found, familiar

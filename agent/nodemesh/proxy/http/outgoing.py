@@ -7,13 +7,16 @@ from typing import Final
 from ...routing.decision import Retry
 from .head import Edits, RequestHead
 from .retry import NO_RETRY
+from .try_lines import ATTEMPT_COUNT, EXPECTED_TIMEOUT
 
 
 class Outgoing:
-    """`path` has the query with it. `edits` are the rules' and the proxy's changes; what each try carries beside
-    them is the call's own."""
+    """`path` has the query with it. `edits` are the rules' and the proxy's changes; each try puts its number and time
+    there when it is sent, unless a rule has its own word (`counted`, `timed`)."""
 
-    __slots__ = ("head", "path", "authority", "edits", "timeout", "retry", "key", "wanted", "dialled")
+    __slots__ = (
+        "head", "path", "authority", "edits", "counted", "timed", "timeout", "retry", "key", "wanted", "dialled",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -32,6 +35,8 @@ class Outgoing:
         self.path: Final = path
         self.authority: Final = authority
         self.edits: Final = edits
+        self.counted: Final = ATTEMPT_COUNT in edits
+        self.timed: Final = EXPECTED_TIMEOUT in edits
         self.timeout: Final = timeout  # for all tries together, from the request's end; 0: none
         self.retry: Final = retry
         self.key: Final = key  # of consistent hashing
@@ -41,6 +46,6 @@ class Outgoing:
     def copy(self) -> Outgoing:
         """As a mirror gets it: any endpoint will do, and once."""
         return Outgoing(
-            self.head, self.path, self.authority, self.edits, timeout=self.timeout, retry=NO_RETRY, key=None,
+            self.head, self.path, self.authority, self.edits.copy(), timeout=self.timeout, retry=NO_RETRY, key=None,
             wanted=None, dialled=self.dialled,
         )  # fmt: skip

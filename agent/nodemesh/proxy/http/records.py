@@ -68,6 +68,9 @@ def fields_of(lines: list[bytes], wanted: set[bytes]) -> dict[bytes, bytes]:
 def note_call(record: RequestRecord, call: Call) -> None:
     """What is known of a call that was answered, or is over."""
     record.attempts = call.attempts
+    if call.tries:
+        record.tries = call.tries
+        record.tried_at = call.sent_at + call.target.clock.epoch
     if call.host is not None:
         record.upstream_host = call.host_name
         record.upstream_local = call.local_name

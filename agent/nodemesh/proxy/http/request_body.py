@@ -36,7 +36,7 @@ class RequestBody(Copy):
 
     def hold(self, data: Buffer) -> None:
         """Keep what cannot be sent yet."""
-        self._pieces.append(bytes(data))
+        self._pieces.append(data if isinstance(data, bytes) else bytes(data))
         self.size += len(data)
         self.gate.change_held(len(data))
 

@@ -11,6 +11,7 @@ from ...routing.match import VirtualHost
 from ...routing.request import Request
 from ...telemetry.record import RequestRecord
 from ..pod import Pod
+from ..tap import tapped
 from ..transport import Transport
 from .edge import admit
 from .entrance import authority_of, entrances
@@ -88,9 +89,10 @@ class Session:
         if frontend is None:
             security = self.security
             name = security.name if security is not None else ""
-            return self._view.http_gateway(self.pod.gateway_port, request, name)
+            return self.pod.decide_at_gateway(request, name)
         rules = self._rules
         if rules is None or self._authority != request.authority:
-            rules = self._rules = self._view.virtual_host(frontend, request.authority)
+            found = self._view.virtual_host(frontend, request.authority)
+            rules = self._rules = tapped(self.pod.taps, frontend, self.dialled, request.authority, found)
             self._authority = request.authority
         return rules.decide(request)

@@ -85,12 +85,9 @@ def begin_trace(rule: TraceRule, headers: dict[bytes, bytes], rng: Random, ids: 
     sampled = context.sampled
     if sampled is None:
         sampled = rng.random() < rule.sampling
-    trace_id = context.trace_id or _digits(ids)
-    return Trace(rule, trace_id, _digits(ids)[16:], context.span_id, sampled)
-
-
-def _digits(ids: RequestIds) -> bytes:
-    return ids.next().replace(b"-", b"")
+    digits = ids.next().replace(b"-", b"")
+    # Where a trace begins, half of its identifier is the first span's: Zipkin's clients do the same.
+    return Trace(rule, context.trace_id or digits, digits[16:], context.span_id, sampled)
 
 
 def write_context(trace: Trace, headers: dict[bytes, bytes], edits: Edits) -> None:
@@ -98,18 +95,17 @@ def write_context(trace: Trace, headers: dict[bytes, bytes], edits: Edits) -> No
     if not trace.rule.propagate:
         return
     sampled = b"1" if trace.sampled else b"0"
-    lines = {TRACEPARENT: b"traceparent: 00-%b-%b-0%b" % (trace.trace_id, trace.span_id, sampled)}
+    edits.setdefault(TRACEPARENT, b"traceparent: 00-%b-%b-0%b" % (trace.trace_id, trace.span_id, sampled))
     if TRACESTATE in headers and not trace.parent_id:
-        lines[TRACESTATE] = b""  # it belongs to a traceparent that is none (section 3.3)
+        edits.setdefault(TRACESTATE, b"")  # it belongs to a traceparent that is none (section 3.3)
     if B3 in headers:
-        lines[B3] = b"b3: %b-%b-%b" % (trace.trace_id, trace.span_id, sampled)
-        if trace.parent_id:
-            lines[B3] += b"-" + trace.parent_id
+        line = b"b3: %b-%b-%b" % (trace.trace_id, trace.span_id, sampled)
+        edits.setdefault(B3, line + b"-" + trace.parent_id if trace.parent_id else line)
     if B3_TRACE in headers or B3_SAMPLED in headers:
-        lines[B3_TRACE] = b"x-b3-traceid: " + trace.trace_id
-        lines[B3_SPAN] = b"x-b3-spanid: " + trace.span_id
-        lines[B3_SAMPLED] = b"x-b3-sampled: " + sampled
-        lines[B3_PARENT] = b"x-b3-parentspanid: " + trace.parent_id if trace.parent_id else b""
-    for name, line in lines.items():
-        if line or name in headers:
-            edits.setdefault(name, line)
+        edits.setdefault(B3_TRACE, b"x-b3-traceid: " + trace.trace_id)
+        edits.setdefault(B3_SPAN, b"x-b3-spanid: " + trace.span_id)
+        edits.setdefault(B3_SAMPLED, b"x-b3-sampled: " + sampled)
+        if trace.parent_id:
+            edits.setdefault(B3_PARENT, b"x-b3-parentspanid: " + trace.parent_id)
+        elif B3_PARENT in headers:
+            edits.setdefault(B3_PARENT, b"")

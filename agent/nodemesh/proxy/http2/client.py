@@ -198,7 +198,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._heard = clock.now
         self._receiving = True
         try:
-            self.codec.receive(bytes(data), clock.now)
+            self.codec.receive(data if isinstance(data, bytes) else bytes(data), clock.now)
             if self._answering:
                 answering, self._answering = self._answering, []
                 for stream in answering:

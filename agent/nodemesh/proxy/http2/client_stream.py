@@ -135,7 +135,7 @@ class ClientStream(Receiver, Stream):
         over = ended and not data and not trailers and not self._upgrade
         stream = self._stream = codec.open(self, request_pairs(head, path, authority, edits), over)
         if data:
-            codec.send_data(stream, bytes(data), ended and not trailers)
+            codec.send_data(stream, data if isinstance(data, bytes) else bytes(data), ended and not trailers)
         if ended and trailers:
             codec.send_trailers(stream, pairs_of(trailers))
         carrier.flush()

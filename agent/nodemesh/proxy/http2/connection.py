@@ -96,6 +96,11 @@ class Http2Connection(Sections):
             position = self._greet(data)
         need = HEADER_SIZE if self._greeted else len(PREFACE)
         last = size - HEADER_SIZE if self._greeted else -1
+        high: int
+        low: int
+        kind: int
+        flags: int
+        id: int
         while position <= last and self.quota > 0:
             high, low, kind, flags, id = unpack_header(data, position)
             length = high << 8 | low

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...bounded import Bounded
 from ...reasons import Reason
 from .codes import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
 from .fault import ConnectionFault
@@ -30,8 +31,7 @@ ANY: Final = -1
 
 #: Literals as they were written, and the fields that they are: of all connections, since most servers and clients write
 #: the same ones. At so many they start over; longer ones are not kept, and no secrets (as in `encoder`).
-LITERALS: Final[dict[bytes, Field]] = {}
-MOST_LITERALS: Final = 2048
+LITERALS: Final[Bounded[bytes, Field]] = Bounded(2048)
 LONGEST_LITERAL: Final = 256
 
 
@@ -211,7 +211,7 @@ class Decoder:
             self._name(block, index, name_at)
             return self._skip(block, position, room)
         end = self._end(block, position)
-        field = LITERALS.get(block[start:end]) if index <= STATIC_SIZE else None
+        field = LITERALS.found.get(block[start:end]) if index <= STATIC_SIZE else None
         if field is None:
             name = self._name(block, index, name_at)
             value = self._string(block, position)
@@ -225,10 +225,8 @@ class Decoder:
             if never:
                 self._once = True
             elif index <= STATIC_SIZE and end - start <= LONGEST_LITERAL and name not in SECRET:
-                if len(LITERALS) >= MOST_LITERALS:
-                    LITERALS.clear()
                 field.written = block[start:end]
-                LITERALS[field.written] = field
+                LITERALS.keep(field.written, field)
         self._literals.append(field)
         self._position = end
         room -= field.size

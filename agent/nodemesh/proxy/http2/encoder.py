@@ -29,7 +29,8 @@ VOLATILE: Final = frozenset(
 #: A name with more values than this has another one in each message: they are not worth their place.
 REMEMBERED_VALUES: Final = 64
 
-#: A field whose name has had more values has no place in a table: with each one of them all indices become others.
+#: Entries of one name that a table has at once: one with another value in each message would push all others out, and
+#: with each new entry all indices become others.
 INDEXED_VALUES: Final = 16
 
 #: So many fields are remembered, of all connections, and none that is longer; then they start over.
@@ -157,7 +158,7 @@ def write_first(pair: Pair) -> bytes:
 class Encoder:
     """One direction of a connection, and the table that the peer has of it, the oldest entry first."""
 
-    __slots__ = ("limit", "_entries", "_size", "_numbers", "_added", "_written", "_lowest", "_resized")
+    __slots__ = ("limit", "_entries", "_size", "_numbers", "_added", "_written", "_values", "_lowest", "_resized")
 
     def __init__(self) -> None:
         self.limit = DEFAULT_TABLE
@@ -166,6 +167,7 @@ class Encoder:
         self._numbers: dict[KnownField, int] = {}  # of what is in the table: how many were added before
         self._added = 0
         self._written: dict[Pair, bytes] = {}  # what was written since the last one was added: indices are the same
+        self._values: dict[bytes, int] = {}  # entries by their names
         self._lowest = 0  # size since the last section, while `_resized`
         self._resized = False
 
@@ -204,7 +206,7 @@ class Encoder:
             number = self._numbers.get(known)
             if number is not None:
                 written = INDICES[STATIC_SIZE + self._added - number]
-            elif known.size * LARGEST_PART <= self.limit and name_of(pair[0]).values <= INDEXED_VALUES:
+            elif known.size * LARGEST_PART <= self.limit and self._values.get(pair[0], 0) < INDEXED_VALUES:
                 return self._add(known)
         if len(self._written) >= REMEMBERED:
             self._written.clear()
@@ -218,6 +220,7 @@ class Encoder:
         self._written.clear()
         self._entries.append(known)
         self._size += size
+        self._values[known.pair[0]] = self._values.get(known.pair[0], 0) + 1
         self._numbers[known] = self._added
         self._added += 1
         return write_literal(name_of(known.pair[0]).indexing, known.pair[1])
@@ -229,6 +232,11 @@ class Encoder:
             known = self._entries[count]
             self._size -= known.size
             del self._numbers[known]
+            left = self._values[known.pair[0]] - 1
+            if left:
+                self._values[known.pair[0]] = left
+            else:
+                del self._values[known.pair[0]]
             count += 1
         if count:
             self._written.clear()

@@ -343,7 +343,8 @@ class Sending:
     def _release(self, stream: Http2Stream, fate: int) -> None:
         """A stream is no more; how it ended is remembered for frames that come late."""
         stream.receiver = NOBODY  # who may know the stream
-        stream.waiting.clear()
+        if stream.waiting:
+            stream.waiting.clear()
         self.backlog -= stream.pending + stream.waiting_trailers
         stream.pending = stream.waiting_trailers = 0
         stream.trailers = None

@@ -107,7 +107,7 @@ class Http2Server(Handler, ServerCarrier):
         codec.quota = AT_ONCE
         self._receiving = True
         try:
-            codec.receive(bytes(data), self.pod.shared.clock.now)
+            codec.receive(data if isinstance(data, bytes) else bytes(data), self.pod.shared.clock.now)
             if self._begun:
                 begun, self._begun = self._begun, []
                 for stream in begun:

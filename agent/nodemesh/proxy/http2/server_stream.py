@@ -215,7 +215,7 @@ class ServerStream(Receiver, Responder):
         codec, stream = self._codec, self.stream
         codec.send_head(stream, response_pairs(head, edits, bodiless), final)
         if data and not bodiless:
-            codec.send_data(stream, bytes(data), ended)
+            codec.send_data(stream, data if isinstance(data, bytes) else bytes(data), ended)
         self._carrier.flush()
         if not ended and self._waits() and self.exchange is not None:
             self.exchange.pause()
@@ -232,7 +232,7 @@ class ServerStream(Receiver, Responder):
                 codec.send_data(stream, bytes(data), False)
             codec.send_trailers(stream, pairs_of(trailers))
         else:
-            codec.send_data(stream, bytes(data), True)
+            codec.send_data(stream, data if isinstance(data, bytes) else bytes(data), True)
         self._carrier.flush()
 
     def switch(

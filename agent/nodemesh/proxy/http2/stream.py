@@ -19,13 +19,15 @@ SENT_END: Final = 0
 RECEIVED_END: Final = 1
 RESET: Final = 2
 
+EVENTS: Final = 3
+
 #: The state after an event; -1 is no event of that state.
-NEXT: Final = (
-    (LOCAL, REMOTE, CLOSED),  # OPEN
-    (-1, CLOSED, CLOSED),  # LOCAL
-    (CLOSED, -1, CLOSED),  # REMOTE
-    (-1, -1, CLOSED),  # CLOSED
-)
+NEXT: Final[list[int]] = [
+    LOCAL, REMOTE, CLOSED,  # OPEN
+    -1, CLOSED, CLOSED,  # LOCAL
+    CLOSED, -1, CLOSED,  # REMOTE
+    -1, -1, CLOSED,  # CLOSED
+]  # fmt: skip
 
 # How a stream that is no object any more came to its end.
 IDLE: Final = 0  # not at all: it has not begun
@@ -83,7 +85,7 @@ class Http2Stream:
 
     def advance(self, event: int) -> bool:
         """Tells whether the stream is closed now."""
-        self.state = NEXT[self.state][event]
+        self.state = NEXT[self.state * EVENTS + event]
         return self.state == CLOSED
 
     @property

@@ -25,6 +25,24 @@ BULK_SIZE: Final = 256 * 1024
 #: one thread.
 _plain: Final = memoryview(bytearray(BULK_SIZE))
 
+# How far what the peer sends is.
+SHAKING: Final = 0  # the handshake is under way
+FRESH: Final = 1  # it is done, and no plain text has come yet
+OPEN: Final = 2
+CUT: Final = 3  # the peer's FIN has come: what is held back comes before the end
+BROKEN: Final = 4  # a record was refused: the text before it comes first, then the failure
+OVER: Final = 5  # the handler knows that nothing more comes
+
+#: What may follow each state; all changes go through `TlsTransport._enter`. Closing needs none of them.
+NEXT: Final[dict[int, frozenset[int]]] = {
+    SHAKING: frozenset({FRESH}),
+    FRESH: frozenset({OPEN, CUT, BROKEN, OVER}),
+    OPEN: frozenset({CUT, BROKEN, OVER}),
+    CUT: frozenset({BROKEN, OVER}),
+    BROKEN: frozenset(),
+    OVER: frozenset(),
+}
+
 
 @mypyc_attr(native_class=False)
 class TlsError(OSError):
@@ -63,8 +81,7 @@ class TlsTransport(Layered):
     `adopt`. Making one raises ValueError for an impossible server name."""
 
     __slots__ = (
-        "connection", "_terms", "_incoming", "_outgoing", "_over", "_cut", "_remembered", "_pumping",
-        "_failure",
+        "connection", "_terms", "_incoming", "_outgoing", "_state", "_handing_on", "_failure",
     )  # fmt: skip
 
     def __init__(self, handler: Handler, terms: Terms) -> None:
@@ -75,11 +92,9 @@ class TlsTransport(Layered):
         self.connection = terms.context.wrap_bio(
             self._incoming, self._outgoing, terms.server, terms.name, terms.session()
         )
-        self._over = False  # the handler knows that the peer will send no more
-        self._cut = False  # the peer's FIN has come
-        self._remembered = False
-        self._pumping = False
-        self._failure: TlsError | None = None  # what the handler hears after the text before it
+        self._state = SHAKING
+        self._handing_on = False  # at this moment: what the handler does may bring more
+        self._failure: TlsError | None = None  # of BROKEN
 
     def attach(self, lower: Transport) -> None:
         super().attach(lower)
@@ -127,13 +142,14 @@ class TlsTransport(Layered):
     def cut(self) -> None:
         """Without a close_notify before it the text may be cut short: what has no other end than the connection's is
         the handler's to judge, as with Envoy."""
-        if self.closed or self._over:
+        if self.closed or self._state == OVER:
             return
-        if not self.established:
+        if self._state == SHAKING:
             self.fail(TlsError("the peer closed the connection during the handshake"))
             return
-        self._cut = True
-        self._hand_on()  # what is held back comes before the end
+        if self._state < CUT:
+            self._enter(CUT)
+        self._hand_on()
 
     # OpenSSL
 
@@ -153,33 +169,34 @@ class TlsTransport(Layered):
             self.fail(TlsError(objection))
             return
         self._flush()
+        self._enter(FRESH)
         self._establish()
 
     def _hand_on(self) -> None:
-        if self._pumping:
+        if self._handing_on:
             return
-        self._pumping = True
+        self._handing_on = True
         try:
-            while not self._paused and not self.closed and not self._over:
+            while not self._paused and not self.closed and self._state != OVER:
                 data = self._decipher()
                 if data is None:
-                    if not self._cut or self._failure is not None:
+                    if self._state != CUT:
                         break
                     data = b""
                 if not data:
-                    self._over = True
+                    self._enter(OVER)
                     self.handler.ended()
                 else:
                     self.handler.received(data)
         finally:
-            self._pumping = False
+            self._handing_on = False
         if self._failure is not None and not self._paused:
             self.fail(self._failure)
 
     def _decipher(self) -> Buffer | None:
         """The next plain text, that of many records together where nobody keeps it; empty at the peer's close_notify,
         None where more records are needed."""
-        if self._failure is not None:
+        if self._state == BROKEN:
             return None
         size = 0
         read_into: Any = self.connection.read  # with a buffer, how much is in it
@@ -200,15 +217,20 @@ class TlsTransport(Layered):
         except ssl.SSLError as error:
             self._flush()
             self._failure = TlsError(words_of(error))
+            self._enter(BROKEN)
             if not size:
                 return None
         return self._plain_text(_plain[:size])
 
     def _plain_text(self, data: Buffer) -> Buffer:
-        if not self._remembered and data:
-            self._remembered = True
+        if self._state == FRESH and data:
+            self._enter(OPEN)
             self._terms.remember(self.connection)
         return data
+
+    def _enter(self, state: int) -> None:
+        assert state in NEXT[self._state], f"TLS in state {self._state} cannot become {state}"
+        self._state = state
 
     def _write(self, data: Buffer) -> None:
         view = memoryview(data)

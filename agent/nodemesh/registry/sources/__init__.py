@@ -17,4 +17,9 @@ backoff.py     how long to wait before the server is asked again
 api.py         what all this needs of a client
 kubeconfig.py  what a kubeconfig from a Secret may hold
 kubernetes.py  that client: address, credentials and TLS by the official library
-relayed.py     the same with a relay before it, and without where that does not answer"""
+relayed.py     the same with a relay before it, and without where that does not answer
+
+For those who serve in a cluster, or ask one:
+
+reviews.py     whose a token is, by TokenReview
+portforward.py connections to a pod's port by way of the API server"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -100,6 +100,7 @@ class ClusterSource:
         for item in self._resources:
             kind = (item.group, item.kind)
             self._names[kind] = (*self._names.get(kind, ()), item.name)
+        self.on_leaving: Callable[[ObjectKey], None] = lambda key: None  # is called when a pod begins to leave
         self._touched: dict[ObjectKey, None] = {}
         self._debounce = Debounce()
         self._wake = asyncio.Event()
@@ -274,6 +275,8 @@ class ClusterSource:
         self._unsaved = True
         haste = Haste.LEAVING if leaving else Haste.ENDPOINTS if key.kind in URGENT else Haste.RULES
         self._debounce.changed(asyncio.get_running_loop().time(), haste)
+        if leaving:
+            self.on_leaving(key)
 
     def _changes(self) -> SourceChanges:
         self._debounce.handed_on()

@@ -38,9 +38,10 @@ MAX_BODY = 512 * 2**20
 CONNECT_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 120.0
 
-#: Who we are where fields have owners, and the type of what is applied.
+#: Who we are where fields have owners, and the types of what is applied and of what is merged (RFC 7396).
 FIELD_MANAGER = "nodemesh"
-APPLY = "application/apply-patch+yaml"
+APPLY = "application/apply-patch+yaml"  # JSON is YAML
+MERGE = "application/merge-patch+json"
 
 #: A connection whose other end is silent for about a minute is dead (client-go's HTTP/2 pings: 30 s and 15 s).
 KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
@@ -132,6 +133,22 @@ def login_by(kubeconfig: str) -> Login:
     return login
 
 
+class WebSocket:
+    """A WebSocket to something in the cluster: messages of bytes both ways."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    async def send(self, data: bytes) -> None:
+        await self._socket.send_bytes(data)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Until the other end closes."""
+        async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                yield message.data
+
+
 class ApiServer:
     """An Api. Credentials that the server does not take (any more) are read again, and where they have changed, the
     request is made again at once."""
@@ -155,7 +172,13 @@ class ApiServer:
 
     async def apply(self, path: str, body: msgspec.Raw) -> bytes:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        async with self._request("PATCH", path, query, "application/json", ANSWER_TIMEOUT, body) as response:
+        async with self._request("PATCH", path, query, "application/json", ANSWER_TIMEOUT, body, APPLY) as response:
+            return await body_of(response)
+
+    async def merge(self, path: str, body: msgspec.Raw) -> bytes:
+        """Change the fields of an object that `body` has. Raises ApiError."""
+        query = {"fieldManager": FIELD_MANAGER}
+        async with self._request("PATCH", path, query, "application/json", ANSWER_TIMEOUT, body, MERGE) as response:
             return await body_of(response)
 
     @asynccontextmanager
@@ -164,16 +187,44 @@ class ApiServer:
             yield response.content.iter_any()
 
     @asynccontextmanager
+    async def channel(self, path: str, query: Query, protocol: str) -> AsyncIterator[WebSocket]:
+        """A WebSocket of one of the server's subresources, that speaks this protocol. Raises ApiError."""
+        try:
+            client = await self._logged_in()
+            _, url, headers, _, _ = await client.param_serialize(
+                "GET", path, query_params=list(query.items()), auth_settings=["BearerToken"]
+            )
+            rest = client.rest_client
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=rest.ssl_context), trust_env=True) as session,
+                session.ws_connect(url, protocols=(protocol,), headers=headers, proxy=rest.proxy) as socket,
+            ):
+                yield WebSocket(socket)
+        except aiohttp.WSServerHandshakeError as error:
+            raise ApiError(error.status, f"the API server answers {error.status}: {error.message}") from None
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise ApiError(0, f"the API server does not answer: {error or type(error).__name__}") from None
+        except LoginError as error:
+            raise ApiError(0, str(error)) from None
+
+    @asynccontextmanager
     async def _request(
-        self, method: str, path: str, query: Query, accept: str, seconds: float, body: msgspec.Raw | None = None
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        accept: str,
+        seconds: float,
+        body: msgspec.Raw | None = None,
+        form: str = "",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A good answer's head, with the body still to be read. Raises ApiError, also for what goes wrong meanwhile."""
         try:
             client = await self._logged_in()
-            response = await self._ask(client, method, path, query, accept, seconds, body)
+            response = await self._ask(client, method, path, query, accept, seconds, body, form)
             if response.status == 401 and await self._renewed(client):
                 response.close()
-                response = await self._ask(await self._logged_in(), method, path, query, accept, seconds, body)
+                response = await self._ask(await self._logged_in(), method, path, query, accept, seconds, body, form)
             try:
                 if response.status >= 300:
                     await refused(response)
@@ -205,7 +256,14 @@ class ApiServer:
 
     @staticmethod
     async def _ask(
-        client: ApiClient, method: str, path: str, query: Query, accept: str, seconds: float, body: msgspec.Raw | None
+        client: ApiClient,
+        method: str,
+        path: str,
+        query: Query,
+        accept: str,
+        seconds: float,
+        body: msgspec.Raw | None,
+        form: str,
     ) -> aiohttp.ClientResponse:
         _, url, headers, _, _ = await client.param_serialize(
             method,
@@ -216,8 +274,8 @@ class ApiServer:
         )
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_TIMEOUT)
         plain: Any = msgspec.json.decode(body) if body is not None else None
-        if method == "PATCH":
-            headers["Content-Type"] = APPLY  # JSON is YAML
+        if form:
+            headers["Content-Type"] = form
         answer = await client.rest_client.request(method, url, headers=headers, body=plain, _request_timeout=timeout)
         response: aiohttp.ClientResponse = answer.response
         return response

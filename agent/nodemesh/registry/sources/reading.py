@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from sys import intern
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from ...bounded import Bounded
+from ...config.annotations import OWN
 from ...config.core import (
     EndpointConditions,
     EndpointHints,
@@ -26,7 +27,7 @@ from ..assemble import CLUSTER_SCOPED, SERVICE_NAME_LABEL, ObjectKey
 from .resources import Resource
 from .watch import JsonDecoder, ObjectHead, decode_object
 
-#: Kinds whose annotations say something to the mesh (of a remote pod they do not).
+#: Kinds whose annotations say something to the mesh (of a remote pod they do not); of others our own do.
 ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
 #: Annotations that are long and say nothing to the mesh.
 BULKY = ("kubectl.kubernetes.io/last-applied-configuration",)
@@ -34,7 +35,12 @@ BULKY = ("kubectl.kubernetes.io/last-applied-configuration",)
 #: How many label sets are remembered for sharing.
 MAX_SHARED = 100_000
 
+T = TypeVar("T")
+
 _NOWHERE = Location("kubernetes")
+
+#: Nothing, once for all objects: a struct's own empty default is another dict for each.
+_NONE: dict[Any, Any] = {}
 
 
 class Reading(NamedTuple):
@@ -66,7 +72,7 @@ class ObjectReader:
     """Reads objects of all kinds; equal label sets of pods are kept once (a Deployment's pods have the same)."""
 
     def __init__(self) -> None:
-        self._labels: Bounded[frozenset[tuple[str, str]], dict[str, str]] = Bounded(MAX_SHARED)
+        self._labels: Bounded[int, dict[str, str]] = Bounded(MAX_SHARED)  # by what they hash to
         self._specs: Bounded[tuple[OwnerReference, ...], PodSpec] = Bounded(MAX_SHARED)
         self._read_pod = JsonDecoder(PodMetadata, "a pod")
 
@@ -85,22 +91,23 @@ class ObjectReader:
 
     def _pod(self, pod: _PodMeta) -> Reading:
         labels = pod.labels or {}
-        alike = frozenset(labels.items())
-        shared = self._labels.found.get(alike)
-        if shared is None:
-            shared = self._labels.keep(alike, labels)
+        place = hash(frozenset(labels.items()))
+        known = self._labels.found.get(place)
+        if known is None or known != labels:
+            known = self._labels.keep(place, {intern(name): intern(value) for name, value in labels.items()})
         owners = tuple(owner for owner in pod.owner_references if owner.controller)
         spec = self._specs.found.get(owners)
         if spec is None:
             spec = self._specs.keep(owners, PodSpec(owners=owners))
         meta = Meta(
             name=pod.name,
-            namespace=pod.namespace,
-            labels=shared,
+            namespace=intern(pod.namespace),
+            labels=known,
+            annotations=_NONE,
             uid=pod.uid,
             deleting=bool(pod.deletion_timestamp),
         )
-        item = Object(kind="Pod", meta=meta, spec=spec, location=_NOWHERE)
+        item = Object(kind="Pod", meta=meta, spec=spec, location=_NOWHERE, marks=_NONE)
         head = ObjectHead(name=pod.name, namespace=pod.namespace, uid=pod.uid, resource_version=pod.resource_version)
         return Reading(ObjectKey("Pod", pod.namespace, pod.name), head, item)
 
@@ -129,23 +136,47 @@ def compact(entry: SliceEndpoint) -> SliceEndpoint:
     )
 
 
+#: Lists of ports that services and slices have: in a cluster they are few.
+_PORTS: dict[Any, Any] = {}
+MAX_PORTS = 10_000
+
+
+def shared(ports: T, held: dict[T, T]) -> T:
+    """An equal one that is held already."""
+    if len(held) > MAX_PORTS:
+        held.clear()
+    return held.setdefault(ports, ports)
+
+
 def slim(item: Object[Any]) -> Object[Any]:
     """Without what changes or costs memory and matters to nobody: equal means that nothing happened."""
     meta = item.meta
-    annotations: dict[str, str] = {}
-    if item.kind in ANNOTATED:
-        annotations = {key: value for key, value in meta.annotations.items() if key not in BULKY}
-    labels = meta.labels
+    every = item.kind in ANNOTATED
+    annotations = _NONE
+    if meta.annotations:
+        annotations = {
+            key: value for key, value in meta.annotations.items() if (every and key not in BULKY) or key.startswith(OWN)
+        } or _NONE
+    labels = meta.labels or _NONE
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}
-    spec = item.spec
+    spec, location, uid = item.spec, item.location, meta.uid
     if isinstance(spec, EndpointSliceSpec):
-        spec = msgspec.structs.replace(spec, endpoints=tuple(map(compact, spec.endpoints)))
-    if isinstance(spec, ServiceSpec) and spec.selector:
+        location, uid = _NOWHERE, ""  # nobody asks
+        spec = msgspec.structs.replace(
+            spec, endpoints=tuple(map(compact, spec.endpoints)), ports=shared(spec.ports, _PORTS)
+        )
+    if isinstance(spec, ServiceSpec):
         # A cluster's endpoints are its EndpointSlices, which its controllers make; the selector is theirs.
-        spec = msgspec.structs.replace(spec, selector={})
+        spec = msgspec.structs.replace(spec, selector=_NONE, ports=shared(spec.ports, _PORTS))
     generation = meta.generation if item.group in (GROUP, X_GROUP) else 0
     slimmed = msgspec.structs.replace(
-        meta, annotations=annotations, labels=labels, resource_version="", generation=generation
+        meta,
+        namespace=intern(meta.namespace),
+        annotations=annotations,
+        labels=labels,
+        uid=uid,
+        resource_version="",
+        generation=generation,
     )
-    return msgspec.structs.replace(item, meta=slimmed, spec=spec)
+    return msgspec.structs.replace(item, meta=slimmed, spec=spec, location=location, marks=item.marks or _NONE)

@@ -14,15 +14,14 @@ from ..views import Views
 from .affected import hosts_to_ask
 from .clients import Who, clients_of, gateways_of
 from .regions import regions
+from .sides import NOTHING, Behaviour, decide, differing, labels_in
 from .space import Rows, Space, rows_of
 from .spots import Rules, Spot, gateway_spots, mesh_spots
-from .told import TO, Teller, Told, matters
+from .told import Teller, Told
 from .words import class_of
 
 #: Classes of one host and port that are shown; more are counted.
 MOST = 1000
-
-NOTHING: Told = {TO: "nothing listens there"}
 
 Over = Callable[[], bool]
 Sight = tuple[object, frozenset[tuple[str, str]]]
@@ -35,13 +34,6 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     url: str
     headers: Mapping[str, str] = {}
-
-
-class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a class on one side: by aspect (`to` is where it goes), and the rule with its place."""
-
-    told: Mapping[str, str]
-    rule: str = ""
 
 
 class BehaviourChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +51,7 @@ class BehaviourChange(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def aspects(self) -> list[str]:
         """Those that differ, where it goes first."""
-        old, new = self.old.told, self.new.told
-        found = [name for name in {**old, **new} if old.get(name) != new.get(name) and matters(name, old, new)]
-        return sorted(found, key=lambda name: (name != TO, name))
+        return differing(self.old.told, self.new.told)
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,10 +175,6 @@ def row_at(rows: Rows | None, index: int) -> MatchRow | None:
     return rows.rows[index] if rows is not None and index < len(rows.rows) else None
 
 
-def decide(rules: Rules, request: Request) -> Decision | None:
-    return rules.decide(request) if isinstance(rules, VirtualHost) else rules
-
-
 def change(
     spot: Spot,
     old: MatchRow | None,
@@ -232,16 +218,3 @@ def example(spot: Spot, request: Request | None) -> Example:
 def signature(row: MatchRow) -> tuple[object, ...]:
     checks = tuple((check.field, check.key, check.match.kind, check.match.value) for check in row.checks)
     return row.path_kind, row.path_value, checks
-
-
-def labels_in(tables: Tables) -> Callable[[str, str], Mapping[str, str] | None]:
-    """Looks a host's subsets up."""
-
-    def labels(host: str, name: str) -> Mapping[str, str] | None:
-        for rule in tables.destination_rules.get(host, ()):
-            found = rule.subset(name)
-            if found is not None:
-                return found.labels
-        return None
-
-    return labels

@@ -153,6 +153,8 @@ class Teller:
         labels = self._labels(cluster.host, cluster.subset) if cluster.subset else None
         if labels is not None:
             yield of("pods", name), ", ".join(f"{key}={value}" for key, value in sorted(labels.items())) or "all"
+        if cluster.reserve is not None:
+            yield of("failover", name), "any endpoint"
         for what, value in (
             ("load balancing", cluster.load_balancer),
             ("connection pool", cluster.pool),

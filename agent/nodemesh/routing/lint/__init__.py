@@ -2,8 +2,8 @@
 
 `findings.py` collects them with their places, `codes.py` lists their codes; the checks stand in `hosts.py`
 (destinations, subsets, short names), `conflicts.py` (objects that cancel each other out), `ownership.py`
-(claims on what is another namespace's), `gateways.py`, `regexes.py`, `services.py`, `telemetries.py`
-and `routes.py` (the Gateway API)."""
+(claims on what is another namespace's), `candidates.py`, `gateways.py`, `regexes.py`, `services.py`,
+`telemetries.py` and `routes.py` (the Gateway API)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...config.problems import Problem
 from ...registry.snapshot import Snapshot
 from ..compile import compile_tables
 from ..tables import Tables
-from . import conflicts, gateways, hosts, ownership, regexes, routes, services, telemetries
+from . import candidates, conflicts, gateways, hosts, ownership, regexes, routes, services, telemetries
 from .findings import LintFindings
 
 
@@ -20,6 +20,7 @@ def lint(snapshot: Snapshot, tables: Tables | None = None, *, live: bool = False
     empty: then only rules were given, and every host would be unknown. `tables` are the snapshot's, where they are at
     hand. Whether a service has endpoints is looked at where it is `live`: files mostly come without."""
     findings = LintFindings(snapshot, tables if tables is not None else compile_tables(snapshot), live)
+    candidates.check(findings)
     conflicts.check(findings)
     gateways.check(findings)
     routes.check(findings)

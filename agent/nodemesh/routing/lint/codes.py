@@ -9,6 +9,7 @@ LIVE_CODES: dict[str, str] = {
 
 ACROSS_CODES: dict[str, str] = {
     "address-of-another": "A ServiceEntry claims addresses or a host that another namespace has.",
+    "bad-candidate": "An annotation with a candidate has errors, and no shadow tries it.",
     "conflicting-virtual-service": "An older VirtualService has the same host, and counts alone.",
     "costly-regexes": "The regular expressions of a host are too costly together to be one pass over a path.",
     "delegate-conflict": "A match of a delegate's rule is outside of what its root lets through; the rule falls whole.",

@@ -8,7 +8,7 @@ from ..client import Client
 from ..frontend import Mode
 from ..names import MESH_GATEWAY
 from ..tables import DestinationRule, VirtualService
-from ..trafficpolicy import effective_policy
+from ..trafficpolicy import NOTHING, effective_policy
 from ..views import Views
 from .findings import LintFindings, known_hosts
 
@@ -58,7 +58,7 @@ def check_upgrade(findings: LintFindings, rule: DestinationRule) -> None:
     item = findings.snapshot.destination_rules.get(rule.key)
     for host in known_hosts(findings.tables, rule.host) if item is not None else ():
         for port in findings.tables.services[host][0].ports:
-            pool = effective_policy(rule, "", port.number).connection_pool
+            pool = effective_policy(rule, "", port.number, NOTHING).connection_pool
             if port.protocol is not Protocol.AUTO or pool is None or pool.http is None:
                 continue
             if pool.http.h2_upgrade_policy is H2UpgradePolicy.UPGRADE:

@@ -19,6 +19,7 @@ from nodemesh.proxy.http2.frames import (
 from nodemesh.proxy.http2.limits import Http2Limits
 from nodemesh.proxy.http2.receiver import Receiver
 from nodemesh.proxy.http2.role import Role
+from nodemesh.proxy.http2.stream import Http2Stream
 
 REQUEST = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a")]
 RESPONSE = [(b":status", b"200"), (b"x-a", b"b")]
@@ -101,7 +102,7 @@ class Log(Receiver):
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
-        self.stream = None
+        self.stream: Http2Stream | None = None
 
     def note(self, *event) -> None:
         self.recorder.events.append((self.stream.id if self.stream else 0, *event))

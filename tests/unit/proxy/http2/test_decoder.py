@@ -6,9 +6,8 @@ import pytest
 from hpack import Encoder
 from tests.unit.proxy.http2.peer import literal
 
-from nodemesh.proxy.http2 import decoder as module
 from nodemesh.proxy.http2.codes import COMPRESSION_ERROR, ENHANCE_YOUR_CALM
-from nodemesh.proxy.http2.decoder import Decoder
+from nodemesh.proxy.http2.decoder import LITERALS, Decoder
 from nodemesh.proxy.http2.fault import ConnectionFault
 from nodemesh.proxy.http2.limits import Http2Limits
 from nodemesh.reasons import Reason
@@ -68,11 +67,11 @@ def test_a_block_that_only_adds_to_the_table_is_looked_up_and_adds_again():
 
 
 def test_a_literal_is_read_once_whoever_sends_it():
-    module.LITERALS.clear()
+    LITERALS.found.clear()
     for first in (0x00, 0x40):
         one, other = (Decoder(Http2Limits()).decode(b"\x82" + literal(b"a", b"1", first)) for _ in range(2))
         assert one[1] is other[1] and one is not other
-    assert len(module.LITERALS) == 2
+    assert len(LITERALS.found) == 2
 
 
 @pytest.mark.parametrize(
@@ -86,17 +85,17 @@ def test_a_literal_is_read_once_whoever_sends_it():
     ],
 )
 def test_literals_that_are_not_remembered(block):
-    module.LITERALS.clear()
+    LITERALS.found.clear()
     one, other = (Decoder(Http2Limits()).decode(block) for _ in range(2))
     assert one[-1] is not other[-1] and one[-1].pair == other[-1].pair
 
 
 def test_remembered_literals_are_bounded():
-    module.LITERALS.clear()
+    LITERALS.found.clear()
     decoder = Decoder(Http2Limits())
-    for number in range(3 * module.MOST_LITERALS):
+    for number in range(3 * LITERALS.limit):
         decoder.decode(literal(b"a", b"%d" % number))
-        assert len(module.LITERALS) <= module.MOST_LITERALS
+        assert len(LITERALS.found) <= LITERALS.limit
 
 
 def test_a_remembered_literal_keeps_to_the_limits():

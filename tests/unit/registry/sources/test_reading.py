@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from tests.clusters import endpoint_slice, pod, service
+from tests.clusters import endpoint_slice, pod, service, virtual_service
 
 from nodemesh.registry.sources.reading import ObjectReader
 from nodemesh.registry.sources.resources import resources
@@ -70,3 +70,9 @@ def test_endpoints_hold_once_what_many_have():
         assert getattr(first, name) is getattr(second, name)
     assert first.target_ref.namespace is second.target_ref.namespace
     assert (first.addresses, first.target_ref.name) == (("10.1.0.1",), "a")
+
+
+def test_our_own_annotations_are_kept_on_every_kind():
+    rules = virtual_service("web")
+    rules["metadata"]["annotations"] = {"nodemesh.io/candidate": "none", "other.example/x": "y"}
+    assert read("virtualservices", rules).item.meta.annotations == {"nodemesh.io/candidate": "none"}

@@ -25,16 +25,19 @@ export function useAnswer(path, query, when) {
   return found;
 }
 
+/** What is asked of all nodes' agents. */
+export const EVERYWHERE = { mesh: 1 };
+
 /** The live picture: a frame each second, or one of a moment ago. `null` before the first. */
 export function useFrames(window, back, namespace, paused) {
   const [frame, setFrame] = useState(null);
   const [error, setError] = useState("");
   useEffect(() => {
     if (paused) return undefined;
-    const query = new URLSearchParams({ window, back, namespace });
+    const query = new URLSearchParams({ window, back, namespace, ...EVERYWHERE });
     if (back > 0) {
       let stale = false;
-      ask("graph", { window, back, namespace })
+      ask("graph", { window, back, namespace, ...EVERYWHERE })
         .then((found) => stale || setFrame(found))
         .catch((reason) => stale || setError(String(reason.message ?? reason)));
       return () => (stale = true);

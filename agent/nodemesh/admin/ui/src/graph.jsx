@@ -52,12 +52,13 @@ function Label({ edge, place, what }) {
 function Row({ row, index, width }) {
   const state = health(row.requests ? row.errors / row.requests : 0);
   const wished = differs(row.share, row.wished, row.requests) ? ` (${percent(row.wished)})` : "";
+  const share = row.mirror ? `mirror ${percent(row.share)}` : percent(row.share) + wished;
   return (
     <g transform={`translate(0,${42 + index * 20})`}>
       <rect class="bar-back" x="8" width={width - 16} height="17" rx="3" />
-      <rect class={`bar ${state}`} x="8" width={Math.max(1, (width - 16) * row.share)} height="17" rx="3" />
+      <rect class={`bar ${row.mirror ? "mirror" : state}`} x="8" width={Math.max(1, (width - 16) * Math.min(1, row.share))} height="17" rx="3" />
       <text class="version" x="14" y="12.5">{short(row.version, 11)}</text>
-      <text class="version share" x={width - 14} y="12.5">{percent(row.share) + wished}</text>
+      <text class="version share" x={width - 14} y="12.5">{share}</text>
     </g>
   );
 }
@@ -118,9 +119,11 @@ export function Graph({ drawn, view, chosen, onChoose }) {
       if (!clientWidth || !places.width) return;
       const scale = Math.min(1.15, clientWidth / (places.width + 24), clientHeight / (places.height + 24));
       const readable = view.whole ? scale : Math.max(scale, READABLE);
-      const worst = places.nodes.get(worstFirst(drawn.edges)[0]?.target);
-      const x = start(clientWidth, places.width * readable, worst && worst.x * readable);
-      const y = start(clientHeight, places.height * readable, worst && worst.y * readable);
+      const worst = worstFirst(drawn.edges)[0];
+      const ends = worst ? [places.nodes.get(worst.source), places.nodes.get(worst.target)] : [];
+      const middle = (axis) => worst && ((ends[0][axis] + ends[1][axis]) / 2) * readable;
+      const x = start(clientWidth, places.width * readable, middle("x"));
+      const y = start(clientHeight, places.height * readable, middle("y"));
       surface.call(behaviour.transform, zoomIdentity.translate(x, y).scale(readable));
     };
     fit();
@@ -144,8 +147,8 @@ export function Graph({ drawn, view, chosen, onChoose }) {
             key={edge.id}
             edge={edge}
             place={places.edges.get(edge.id)}
-            chosen={chosen.edge === edge.id}
-            kernel={isKernel(byId.get(edge.target))}
+            chosen={edge.id === chosen.edge || edge.parts?.some((part) => part.id === chosen.edge)}
+            kernel={edge.protocol === "tcp" && isKernel(byId.get(edge.target))}
             onChoose={onChoose}
           />
         ))}

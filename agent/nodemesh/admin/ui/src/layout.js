@@ -16,6 +16,22 @@ export function shapeOf(drawn) {
   return `${nodes.join()}|${drawn.edges.map((edge) => edge.id).sort().join()}|${drawn.labelled.size}`;
 }
 
+/** From one column to another straight, within one in a bracket beside it, so that no line runs behind a box. */
+function between(from, to) {
+  if (Math.abs(from.x - to.x) < from.width / 2) {
+    const side = Math.min(from.x, to.x) < from.width ? -1 : 1;
+    const first = { x: from.x + (side * from.width) / 2, y: from.y };
+    const last = { x: to.x + (side * to.width) / 2, y: to.y };
+    const x = side < 0 ? Math.min(first.x, last.x) - 30 : Math.max(first.x, last.x) + 30;
+    return { points: [first, { x, y: first.y }, { x, y: last.y }, last], x, y: (first.y + last.y) / 2 };
+  }
+  const side = to.x >= from.x ? 1 : -1;
+  const first = { x: from.x + (side * from.width) / 2, y: from.y };
+  const last = { x: to.x - (side * to.width) / 2, y: to.y };
+  const middle = { x: (first.x + last.x) / 2, y: (first.y + last.y) / 2 - side * 18 };
+  return { points: [first, middle, last], x: middle.x, y: middle.y };
+}
+
 /** Namespaces call each other every which way: they stand in columns, those that call most to the left. */
 function columns(drawn) {
   const flow = new Map(drawn.nodes.map((node) => [node.id, 0]));
@@ -29,18 +45,13 @@ function columns(drawn) {
   ordered.forEach((node, index) => {
     const column = Math.floor(index / rows);
     const { width, height } = sizeOf(node);
-    nodes.set(node.id, { x: 100 + column * 250 + (index % 2) * 18, y: 50 + (index % rows) * 104 + (column % 2) * 26, width, height });
+    nodes.set(node.id, { x: 140 + column * 250 + (index % 2) * 18, y: 50 + (index % rows) * 104 + (column % 2) * 26, width, height });
   });
   const edges = new Map(
     drawn.edges.map((edge) => {
       const from = nodes.get(edge.source);
       const to = nodes.get(edge.target);
-      const side = to.x >= from.x ? 1 : -1;
-      const first = { x: from.x + (from.x === to.x ? 0 : (side * from.width) / 2), y: from.y };
-      const last = { x: to.x - (from.x === to.x ? 0 : (side * to.width) / 2), y: to.y };
-      const bend = from.x === to.x ? 110 : 0;
-      const middle = { x: (first.x + last.x) / 2 + bend, y: (first.y + last.y) / 2 - side * 18 };
-      return [edge.id, { points: [first, middle, last], x: middle.x, y: middle.y }];
+      return [edge.id, between(from, to)];
     }),
   );
   const width = Math.max(...[...nodes.values()].map((place) => place.x + place.width / 2)) + 20;

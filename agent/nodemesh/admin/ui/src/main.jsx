@@ -7,7 +7,7 @@ import { health, percent, rate } from "./format.js";
 import { Graph } from "./graph.jsx";
 import { picture, worstFirst } from "./model.js";
 import { Page } from "./pages.jsx";
-import { Changes, Command, EdgePanel, NodePanel, Panel, Problems } from "./panel.jsx";
+import { Changes, Command, EdgePanel, NodePanel, Panel, Problems, Whom } from "./panel.jsx";
 
 const WINDOWS = { 10: "10 s", 60: "1 min", 300: "5 min", 900: "15 min" };
 const TABS = ["graph", "edges", "routes", "endpoints", "pods", "problems", "history"];
@@ -31,6 +31,11 @@ function Bar({ frame, view, set, onTab }) {
   return (
     <header>
       <h1>nodemesh</h1>
+      {frame?.agents.length + frame?.silent.length > 1 && (
+        <span class="nodes quiet" title={frame.agents.join("\n")}>
+          {frame.silent.length ? `${frame.agents.length} of ${frame.agents.length + frame.silent.length}` : frame.agents.length} nodes
+        </span>
+      )}
       <nav>
         {TABS.map((tab) => (
           <button key={tab} type="button" data-tab={tab} class={view.tab === tab ? "on" : ""} onClick={() => onTab(tab)}>
@@ -39,7 +44,7 @@ function Bar({ frame, view, set, onTab }) {
           </button>
         ))}
       </nav>
-      <div class="choices">
+      {(view.tab === "graph" || view.tab === "edges") && <div class="choices">
         <select aria-label="namespace" value={view.namespace} onChange={(event) => set({ namespace: event.target.value, open: "" })}>
           <option value="">all namespaces</option>
           {frame?.namespaces.map((name) => <option key={name} value={name}>{name}</option>)}
@@ -59,7 +64,7 @@ function Bar({ frame, view, set, onTab }) {
           <input type="range" min="-900" max="0" step="15" aria-label="step back" value={-view.back} onInput={(event) => set({ back: -Number(event.target.value), paused: false })} />
           {view.back ? `${view.back >= 60 ? `${Math.round(view.back / 60)} min` : `${view.back} s`} ago` : "now"}
         </label>
-      </div>
+      </div>}
     </header>
   );
 }
@@ -89,7 +94,7 @@ function Empty({ frame, view }) {
       {frame.missing.length > 0 && <ul>{frame.missing.map((each) => <li key={each}>{each}</li>)}</ul>}
       {!frame.missing.length && !filtered && <p>The pods of this node are in the mesh; none of them has called anything.</p>}
       {filtered && <p>Filters are set: namespace, search or “only failing”.</p>}
-      <Command>nodemesh status; nodemesh pods</Command>
+      <Command>nodemesh pods</Command>
     </div>
   );
 }
@@ -116,52 +121,61 @@ function App() {
   const edge = [...drawn.edges, ...frame.edges].find((each) => each.id === chosen.edge);
   const node = frame.nodes.find((each) => each.id === chosen.node);
   const isGraph = view.tab === "graph" || view.tab === "edges";
+  const nodes = frame.agents.length + frame.silent.length;
   return (
-    <div class="app" data-tab={view.tab}>
-      <Bar frame={frame} view={view} set={set} onTab={(tab) => set({ tab })} />
-      {error && <p class="error banner">{error}</p>}
-      <main>
-        {isGraph && (
-          <div class="stage">
-            <div class="picture">
-              <button type="button" class="whole" aria-pressed={view.whole} onClick={() => set({ whole: !view.whole })}>{view.whole ? "readable" : "whole picture"}</button>
-              {view.open && <button type="button" class="fold" onClick={() => set({ open: "" })}>fold {view.open}</button>}
-              {drawn.edges.length || (view.idle && drawn.nodes.length) ? (
-                <Graph drawn={drawn} view={view} chosen={chosen} onChoose={choose} />
-              ) : (
-                <Empty frame={frame} view={view} />
-              )}
-            </div>
-            <div class={`list ${edge || node ? "behind" : ""}`}>
-              <h3>{view.failing ? "Failing edges" : "Edges, worst first"}</h3>
-              {drawn.edges.length > 0 ? (
-                <Edges edges={frame.edges.filter((each) => !view.failing || each.errors > 0)} chosen={chosen} onChoose={choose} limit={view.tab === "edges" ? 200 : WORST} />
-              ) : (
-                view.tab === "edges" && <Empty frame={frame} view={view} />
-              )}
-              <Command>nodemesh top</Command>
-            </div>
-          </div>
+    <Whom.Provider value={nodes > 1 ? " --kubernetes" : ""}>
+      <div class="app" data-tab={view.tab}>
+        <Bar frame={frame} view={view} set={set} onTab={(tab) => set({ tab })} />
+        {error && <p class="error banner">{error}</p>}
+        {frame.silent.length > 0 && (
+          <p class="warn banner silent">
+            Not heard, so that calls of these nodes' pods are missing: {frame.silent.slice(0, 5).map((each) => `${each.node} (${each.why})`).join(", ")}
+            {frame.silent.length > 5 && ` and ${frame.silent.length - 5} more`}
+          </p>
         )}
-        {!isGraph && <div class="tables"><Page name={view.tab} frame={frame} /></div>}
-        {isGraph && edge && <Panel title={edge.id} onClose={() => setChosen({})}><EdgePanel edge={edge} frame={frame} /></Panel>}
-        {isGraph && node && <Panel title={node.id} onClose={() => setChosen({})}><NodePanel node={node} frame={frame} onChoose={choose} /></Panel>}
-      </main>
-      {isGraph && (
-        <footer>
-          {frame.problems.length > 0 && (
-            <section class="strip">
-              <h3>Problems</h3>
-              <Problems rows={frame.problems.slice(0, 5)} />
-            </section>
+        <main>
+          {isGraph && (
+            <div class="stage">
+              <div class="picture">
+                <button type="button" class="whole" aria-pressed={view.whole} onClick={() => set({ whole: !view.whole })}>{view.whole ? "readable" : "whole picture"}</button>
+                {view.open && <button type="button" class="fold" onClick={() => set({ open: "" })}>fold {view.open}</button>}
+                {drawn.edges.length || (view.idle && drawn.nodes.length) ? (
+                  <Graph drawn={drawn} view={view} chosen={chosen} onChoose={choose} />
+                ) : (
+                  <Empty frame={frame} view={view} />
+                )}
+              </div>
+              <div class={`list ${edge || node ? "behind" : ""}`}>
+                <h3>{view.failing ? "Failing edges" : "Edges, worst first"}</h3>
+                {drawn.edges.length > 0 ? (
+                  <Edges edges={frame.edges.filter((each) => !view.failing || each.errors > 0)} chosen={chosen} onChoose={choose} limit={view.tab === "edges" ? 200 : WORST} />
+                ) : (
+                  view.tab === "edges" && <Empty frame={frame} view={view} />
+                )}
+                <Command>nodemesh top</Command>
+              </div>
+            </div>
           )}
-          <section class="strip">
-            <h3>Newest changes</h3>
-            <Changes rows={frame.changes.slice(0, 4)} now={frame.as_of} />
-          </section>
-        </footer>
-      )}
-    </div>
+          {!isGraph && <div class="tables"><Page name={view.tab} frame={frame} /></div>}
+          {isGraph && edge && <Panel title={edge.id} onClose={() => setChosen({})}><EdgePanel edge={edge} frame={frame} /></Panel>}
+          {isGraph && node && <Panel title={node.id} onClose={() => setChosen({})}><NodePanel node={node} frame={frame} onChoose={choose} /></Panel>}
+        </main>
+        {isGraph && (
+          <footer>
+            {frame.problems.length > 0 && (
+              <section class="strip">
+                <h3>Problems</h3>
+                <Problems rows={frame.problems.slice(0, 5)} />
+              </section>
+            )}
+            <section class="strip">
+              <h3>Newest changes</h3>
+              <Changes rows={frame.changes.slice(0, 4)} now={frame.as_of} />
+            </section>
+          </footer>
+        )}
+      </div>
+    </Whom.Provider>
   );
 }
 

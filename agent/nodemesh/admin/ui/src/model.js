@@ -37,7 +37,7 @@ function versionsOf(edges) {
     found.set(edge.target, rows);
     for (const part of edge.versions) {
       const key = part.version === "unknown" ? part.workload : part.version;
-      const row = rows.get(key) ?? { version: key, requests: 0, errors: 0, wished: part.wished };
+      const row = rows.get(key) ?? { version: key, requests: 0, errors: 0, wished: part.wished, mirror: part.mirror };
       row.requests += part.requests;
       row.errors += part.errors;
       rows.set(key, row);
@@ -46,7 +46,7 @@ function versionsOf(edges) {
   const sorted = new Map();
   for (const [id, rows] of found) {
     const all = [...rows.values()];
-    const total = all.reduce((sum, row) => sum + row.requests, 0);
+    const total = all.reduce((sum, row) => sum + (row.mirror ? 0 : row.requests), 0);
     all.forEach((row) => (row.share = total ? row.requests / total : 0));
     sorted.set(id, all.sort((one, other) => (one.version < other.version ? -1 : 1)));
   }

@@ -1,23 +1,21 @@
 // Tables of all that the agent knows: routes, endpoints, pods, problems, history.
 
 import { useState } from "preact/hooks";
-import { useAnswer } from "./api.js";
+import { EVERYWHERE, useAnswer } from "./api.js";
 import { Changes, Command, Problems } from "./panel.jsx";
 
 const SHOWN = 200;
-
-const json = (value) => (value && Object.keys(value).length ? JSON.stringify(value) : "");
 
 /** Each page: its path, the command that says the same, and its columns. */
 const TABLES = {
   routes: {
     command: "nodemesh routes",
     columns: {
-      rule: (row) => `${row.virtual_service} ${row.rule}`,
-      hosts: (row) => row.hosts.join(", "),
+      rule: (row) => `${row.virtual_service || row.route} ${row.rule}`,
+      hosts: (row) => (row.hosts.length ? row.hosts : row.gateways).join(", "),
       name: (row) => row.name,
-      match: (row) => json(row.match),
-      action: (row) => json(row.action),
+      match: (row) => row.when,
+      action: (row) => row.does,
       "written at": (row) => row.location,
     },
   },
@@ -34,7 +32,9 @@ const TABLES = {
   },
   pods: {
     command: "nodemesh pods",
+    query: EVERYWHERE,
     columns: {
+      node: (row) => row.node,
       pod: (row) => `${row.namespace}/${row.name}`,
       addresses: (row) => row.addresses.join(", "),
       "in the mesh": (row) => (row.enrolled ? "yes" : "no"),
@@ -44,9 +44,9 @@ const TABLES = {
 };
 
 function Table({ name, when }) {
-  const { command, columns } = TABLES[name];
+  const { command, columns, query = {} } = TABLES[name];
   const [search, setSearch] = useState("");
-  const { rows, error } = useAnswer(name, {}, when);
+  const { rows, error } = useAnswer(name, query, when);
   if (error) return <p class="error">{error}</p>;
   if (!rows) return <p class="quiet">asking …</p>;
   const cells = rows.map((row) => Object.values(columns).map((value) => String(value(row))));
@@ -82,7 +82,7 @@ export function Page({ name, frame }) {
   if (name === "problems") {
     return (
       <>
-        <p class="tools"><Command>nodemesh lint --admin 127.0.0.1:15000</Command></p>
+        <p class="tools"><Command whom=" --admin 127.0.0.1:15000">nodemesh lint</Command></p>
         {problems.rows?.length ? <Problems rows={problems.rows} /> : <p class="quiet">the configuration has no problems</p>}
       </>
     );

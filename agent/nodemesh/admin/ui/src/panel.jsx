@@ -1,17 +1,22 @@
 // What is known of the service, client or edge that was clicked, each part with the command that says the same.
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { ask, useAnswer } from "./api.js";
+import { createContext } from "preact";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
+import { ask, EVERYWHERE, useAnswer } from "./api.js";
 import { ago, bytes, differs, health, milliseconds, percent, rate } from "./format.js";
 
-export function Command({ children }) {
-  return <code class="command" title="the same on the command line">{children}</code>;
+/** Of which agents commands are to ask: of a mesh of several nodes those of the cluster. */
+export const Whom = createContext("");
+
+export function Command({ children, whom = "" }) {
+  return <code class="command" title="the same on the command line">{children}{useContext(Whom) || whom}</code>;
 }
 
 /** The last values of a number, one each second, as a line. */
 function Sparkline({ value, name }) {
   const kept = useRef([]);
   kept.current = [...kept.current.slice(-59), value];
+  if (kept.current.length < 2) return <p class="quiet">the last minute, from now on …</p>;
   const top = Math.max(...kept.current, 0.001);
   const points = kept.current.map((each, index) => `${index * 3},${24 - (each / top) * 22}`).join(" ");
   return (
@@ -39,7 +44,7 @@ function Codes({ codes, requests }) {
 }
 
 function Decisions({ clients, host, as_of }) {
-  const { rows, error } = useAnswer("decisions", { client: clients, host }, Math.floor(as_of / 3));
+  const { rows, error } = useAnswer("decisions", { client: clients, host, ...EVERYWHERE }, Math.floor(as_of / 3));
   if (error) return <p class="error">{error}</p>;
   if (!rows?.length) return <p class="quiet">none lately</p>;
   return (
@@ -64,7 +69,7 @@ function LastFailure({ clients, host }) {
   const [found, setFound] = useState(null);
   const explain = async () => {
     try {
-      const [last] = await ask("decisions", { client: clients, host, failed: 1 });
+      const [last] = await ask("decisions", { client: clients, host, failed: 1, ...EVERYWHERE });
       if (!last) return setFound({ error: "none of the last failures was this edge's" });
       const url = `http://${last.authority || host}${last.path || "/"}`;
       const answer = await ask("explain", { method: last.method || "GET", url, as: last.client });
@@ -139,7 +144,7 @@ export function EdgePanel({ edge, frame }) {
                   {edge.versions.map((row) => (
                     <tr key={row.workload + row.version} class={row.errors ? "failing" : ""}>
                       <td>{row.workload}</td>
-                      <td class="number">{percent(row.share)}</td>
+                      <td class="number">{row.mirror ? `mirror ${percent(row.share)}` : percent(row.share)}</td>
                       <td class="number">
                         {row.wished === null ? "" : `wished ${percent(row.wished)}`}
                         {differs(row.share, row.wished, row.requests) ? " !" : ""}

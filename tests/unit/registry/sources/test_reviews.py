@@ -3,8 +3,8 @@ import asyncio
 import msgspec
 import pytest
 
-from nodemesh.relay import reviews as module
-from nodemesh.relay.reviews import AT_ONCE, BAD, GOOD, NODE, WAITING, Busy, Reviews, UserInfo
+from nodemesh.registry.sources import reviews as module
+from nodemesh.registry.sources.reviews import AT_ONCE, BAD, GOOD, NODE, WAITING, Busy, Reviews, UserInfo
 
 
 @pytest.fixture(autouse=True)

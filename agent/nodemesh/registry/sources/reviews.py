@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..registry.sources.api import Api
+from .api import Api
 
 PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
 

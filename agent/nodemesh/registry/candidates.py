@@ -1,0 +1,65 @@
+"""The snapshot as it would be if all candidates that annotations have were in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ..config.candidate import candidate_of, has_candidate
+from ..config.meta import Object
+from .snapshot import Snapshot
+from .store import RULE_KINDS
+
+#: Objects with a candidate that are looked at; those of more come later, when others are gone.
+MOST = 1000
+
+#: A kind's objects by name, what they would be, and the names of those with a candidate.
+Kept = tuple[Mapping[str, Object[Any]], Mapping[str, Object[Any]], tuple[str, ...]]
+
+
+class Candidates:
+    """Looks again only at the kinds of which something changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Kept] = {}
+
+    def of(self, snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...]]:
+        """The snapshot with its candidates in force (itself, where there are none), and their objects' names."""
+        found: dict[str, Mapping[str, Object[Any]]] = {}
+        names: list[str] = []
+        for (_, kind), attribute in RULE_KINDS.items():
+            live = getattr(snapshot, attribute)
+            known = self._known.get(attribute)
+            if known is None or known[0] is not live:
+                known = self._known[attribute] = self._look(kind, live)
+            if known[2]:
+                found[attribute] = known[1]
+                names += known[2]
+        return (msgspec.structs.replace(snapshot, **found) if found else snapshot), tuple(names)
+
+    def versions(self, snapshot: Snapshot) -> tuple[object, ...]:
+        """Differs where the candidates do."""
+        return tuple(
+            (attribute, key, self._known[attribute][1].get(key))
+            for attribute in RULE_KINDS.values()
+            for name in self._known[attribute][2]
+            if (key := name.partition(" ")[2])
+        )
+
+    def _look(self, kind: str, live: Mapping[str, Object[Any]]) -> Kept:
+        with_one = [key for key, item in live.items() if has_candidate(item)][:MOST]
+        if not with_one:
+            return live, live, ()
+        changed = dict(live)
+        names = []
+        for key in with_one:
+            loaded = candidate_of(live[key])
+            if loaded.problems:
+                continue
+            names.append(f"{kind} {key}")
+            changed.pop(key)
+            for item in loaded.objects:
+                changed[key] = item
+        return live, changed, tuple(names)

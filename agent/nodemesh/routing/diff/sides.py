@@ -1,0 +1,105 @@
+"""Two answers to one request, compared: what `diff`, a shadow and a replay call the same, and what otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from ..decision import Decision
+from ..match import VirtualHost
+from ..request import Request
+from ..tables import Tables
+from .spots import Rules
+from .told import TO, Teller, Told, matters
+
+NOTHING: Told = {TO: "nothing listens there"}
+
+#: Characters of what an aspect comes to that a contrast keeps: rules may have long headers and many destinations.
+SHOWN = 300
+
+#: Contrasts after which tellers begin anew: they hold what they have told, and some decisions are made for one request.
+REMEMBERED = 4096
+
+
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a class on one side: by aspect (`to` is where it goes), and the rule with its place."""
+
+    told: Mapping[str, str]
+    rule: str = ""
+
+
+class Contrast(msgspec.Struct, frozen=True, kw_only=True):
+    """Two answers that differ: of both sides the aspects in which they do. `place` is a host and port, or a gateway's
+    port."""
+
+    place: str
+    old: Behaviour
+    new: Behaviour
+
+    @property
+    def aspects(self) -> list[str]:
+        return differing(self.old.told, self.new.told)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Two contrasts are the same one by what they say."""
+        told = (tuple(sorted(side.told.items())) for side in (self.old, self.new))
+        return (self.place, self.old.rule, self.new.rule, *told)
+
+
+class Contraster:
+    """Compares answers by two versions of the tables."""
+
+    def __init__(self, old: Tables, new: Tables) -> None:
+        self._tables = (old, new)
+        self._tellers: dict[tuple[str, int], tuple[Teller, Teller]] = {}
+        self._contrasted = 0
+
+    def contrast(self, place: str, home: str, port: int, old: Decision | None, new: Decision | None) -> Contrast | None:
+        """None where the answers are the same; `home` and `port` are the Teller's."""
+        self._contrasted += 1
+        if self._contrasted % REMEMBERED == 0:
+            self._tellers.clear()
+        tellers = self._tellers.get((home, port))
+        if tellers is None:
+            one, other = (Teller(home, port, each.mesh.cluster_domain, labels_in(each)) for each in self._tables)
+            tellers = self._tellers[home, port] = one, other
+        told = [
+            teller.tell(decision) if decision is not None else NOTHING
+            for teller, decision in zip(tellers, (old, new), strict=True)
+        ]
+        if told[0] == told[1]:
+            return None
+        aspects = differing(told[0], told[1])
+        sides = [
+            Behaviour(
+                told={name: each[name][:SHOWN] for name in aspects if name in each},
+                rule=str(decision.rule) if decision is not None else "",
+            )
+            for each, decision in zip(told, (old, new), strict=True)
+        ]
+        return Contrast(place=place, old=sides[0], new=sides[1])
+
+
+def differing(old: Told, new: Told) -> list[str]:
+    """The aspects in which two answers differ, where it goes first."""
+    found = [name for name in {**old, **new} if old.get(name) != new.get(name) and matters(name, old, new)]
+    return sorted(found, key=lambda name: (name != TO, name))
+
+
+def decide(rules: Rules, request: Request) -> Decision | None:
+    return rules.decide(request) if isinstance(rules, VirtualHost) else rules
+
+
+def labels_in(tables: Tables) -> Callable[[str, str], Mapping[str, str] | None]:
+    """Looks a host's subsets up."""
+
+    def labels(host: str, name: str) -> Mapping[str, str] | None:
+        for rule in tables.destination_rules.get(host, ()):
+            found = rule.subset(name)
+            if found is not None:
+                return found.labels
+        return None
+
+    return labels
