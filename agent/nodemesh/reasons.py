@@ -79,6 +79,8 @@ class Reason(IntEnum):
     DRAINING = 106
     HTTPS_REDIRECT = 107
     ORIGINAL_DESTINATION_UNKNOWN = 108
+    EXTERNAL_AUTH_DENIED = 110
+    EXTERNAL_AUTH_FAILED = 111
     # what a peer does that HTTP/2, or we, do not allow
     HTTP2_PROTOCOL_ERROR = 112
     HTTP2_COMPRESSION_ERROR = 113
@@ -194,5 +196,7 @@ TEXTS: dict[Reason, ReasonText] = {
     Reason.HTTP2_EMPTY_FRAMES_FLOOD: ReasonText("DPE", "http2.inbound_empty_frames_flood"),
     Reason.HTTP2_IDLE_FRAMES_FLOOD: ReasonText("DPE", "http2.inbound_priority_frames_flood"),
     Reason.HTTP2_WINDOW_UPDATE_FLOOD: ReasonText("DPE", "http2.inbound_window_update_frames_flood"),
+    Reason.EXTERNAL_AUTH_DENIED: ReasonText("UAEX", "ext_authz_denied"),
+    Reason.EXTERNAL_AUTH_FAILED: ReasonText("UAEX", "ext_authz_error"),
     Reason.RULES_TOO_COSTLY: ReasonText("-", "rules_too_costly"),
 }

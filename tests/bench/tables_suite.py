@@ -10,11 +10,13 @@ ROUTED, QUICK_ROUTED = Size(10_000, 0, 100, routes=3_000), Size(1_000, 0, 100, r
 FULL, FULL_OBJECTS = Size(services=10_000, rules=3_000, namespaces=100), 10_000
 QUICK, QUICK_OBJECTS = Size(services=1_000, rules=300, namespaces=100), 1_000
 
+NOTE = "one process without a worker, in CPU time of its one thread; a change counts from its plain data to new tables"
+
 
 def run(options: Options) -> Outcome:
     """A case for each size; its figures are what tables_job.py measures in a process of its own."""
     sizes, count = ((QUICK, QUICK_ROUTED), QUICK_OBJECTS) if options.quick else ((FULL, ROUTED), FULL_OBJECTS)
-    outcome = Outcome([], [], ["one process without a worker; a change counts from its plain data to new tables"])
+    outcome = Outcome([], [], [NOTE])
     wanted = {
         **{str(size): ["compile", *map(str, size)] for size in sizes},
         f"{count:,} objects of YAML": ["parse", str(count)],

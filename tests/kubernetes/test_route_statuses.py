@@ -100,6 +100,36 @@ def test_every_object_of_ours_has_its_conditions(play):
     play(story, guarded(route("r")))
 
 
+def test_a_traffic_policy_is_told_what_it_is_to_its_service_and_its_gateways(play):
+    def policy(name: str, created: str) -> dict[str, Any]:
+        spec = {"targetRefs": [{"group": "", "kind": "Service", "name": "cart"}], "retryConstraint": {}}
+        meta = {"name": name, "namespace": "default", "creationTimestamp": created}
+        api = "gateway.networking.x-k8s.io/v1alpha1"
+        return {"apiVersion": api, "kind": "XBackendTrafficPolicy", "metadata": meta, "spec": spec}
+
+    async def story(follower):
+        await known(follower)
+        await follower.until(lambda: len(follower.snapshot.backend_traffic_policies) == 2)
+        assert await Writer(follower).write()
+        items = follower.server.objects("XBackendTrafficPolicy", "gateway.networking.x-k8s.io")
+        said = {
+            (item["metadata"]["name"], one["ancestorRef"]["kind"], one["ancestorRef"]["name"]): conditions(one)[
+                "Accepted"
+            ]
+            for item in items
+            for one in item["status"]["ancestors"]
+        }
+        good, bad = ("True", "Accepted"), ("False", "Conflicted")
+        assert said == {
+            ("old", "Service", "cart"): good,
+            ("old", "Gateway", "edge"): good,
+            ("young", "Service", "cart"): bad,
+            ("young", "Gateway", "edge"): bad,
+        }
+
+    play(story, guarded(route("r"), policy("young", "2026-02-01T00:00:00Z"), policy("old", "2026-01-01T00:00:00Z")))
+
+
 def test_a_status_that_is_refused_keeps_no_other_from_its_own(play):
     async def story(follower):
         await known(follower, routes=2)

@@ -12,6 +12,7 @@ from nodemesh.routing.gatewayapi.attach import attach
 NAMESPACES = ("a", "b")
 SAID = (
     "classes", "gateways", "sets", "parents", "listeners", "mesh_routes", "routes", "backend_tls", "policies",
+    "backend_traffic", "traffic_policies", "traffic_verdicts",
 )  # fmt: skip
 API = "gateway.networking.k8s.io"
 
@@ -96,9 +97,33 @@ def policies(draw):
     return made("BackendTLSPolicy", draw(names), spec, draw(namespaces))
 
 
+@st.composite
+def traffic_policies(draw):
+    spec = {"targetRefs": [{"group": "", "kind": "Service", "name": draw(targets)}], "retryConstraint": {}}
+    data = {
+        "apiVersion": "gateway.networking.x-k8s.io/v1alpha1",
+        "kind": "XBackendTrafficPolicy",
+        "metadata": {"name": draw(names), "namespace": draw(namespaces)},
+        "spec": spec,
+    }
+    (item,) = load_object(data, "test").objects
+    return item
+
+
 changes = st.lists(
     st.tuples(
-        st.one_of(services(), entries(), gateways(), routes(), routes(), routes(), grants(), policies()), st.booleans()
+        st.one_of(
+            services(),
+            entries(),
+            gateways(),
+            routes(),
+            routes(),
+            routes(),
+            grants(),
+            policies(),
+            traffic_policies(),
+        ),
+        st.booleans(),
     ),
     min_size=1,
     max_size=14,

@@ -146,6 +146,7 @@ ELSEWHERE = {
     "proxy/http/caller.py": "playbooks/test_resilience.py",
     "proxy/http/call_states.py": "playbooks/test_resilience.py",
     "proxy/http/exchange_states.py": "playbooks/test_http.py",
+    "proxy/http/external_auth.py": "playbooks/test_external_auth.py",
     "proxy/http/grpc.py": "playbooks/test_grpc.py",
     "proxy/http/outgoing.py": "playbooks/test_resilience.py",
     "proxy/http/placement.py": "playbooks/test_routes.py",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..routing.decision import UNLIMITED, ConnectionPool, RetryBudgetPolicy
-from .rows import CONNECTIONS, PENDING, RECENT, RECENT_AT, REQUESTS, RETRIES, CounterRow
+from .rows import CONNECTIONS, PENDING, RECENT, RECENT_AT, REQUESTS, RETRIED, RETRIES, CounterRow
 
 SLOTS = 10  # of the retry budget's sliding window, as Envoy's
 
@@ -46,9 +46,10 @@ class Limit:
 
 
 class RequestLimit(Limit):
-    """Requests in flight; for a retry budget with an interval it also remembers how many began within it."""
+    """Requests in flight; for a retry budget with an interval it also remembers how many began within it, and how many
+    retries."""
 
-    __slots__ = ("clock", "slot_length", "slot_start", "slots")
+    __slots__ = ("clock", "retried", "slot_length", "slot_start", "slots")
 
     def __init__(self, row: CounterRow, clock: Callable[[], float]) -> None:
         super().__init__(row, REQUESTS)
@@ -56,6 +57,7 @@ class RequestLimit(Limit):
         self.slot_length = 0.0  # seconds; 0: no window
         self.slot_start = 0.0
         self.slots = [0] * SLOTS
+        self.retried = [0] * SLOTS
 
     def watch(self, interval: float) -> None:
         """Count over this interval from now on; 0: do not."""
@@ -63,7 +65,9 @@ class RequestLimit(Limit):
             self.slot_length = interval / SLOTS
             self.slot_start = self.clock()
             self.slots = [0] * SLOTS
+            self.retried = [0] * SLOTS
             self.row.set(RECENT, 0)
+            self.row.set(RETRIED, 0)
 
     def try_acquire(self) -> bool:
         if self.maximum < UNLIMITED and self.row.total(self.field) >= self.maximum:
@@ -77,12 +81,20 @@ class RequestLimit(Limit):
             self.row.set(RECENT_AT, int(self.clock() * 1e6))
         return True
 
-    def recent(self) -> int:
-        """Requests of the node that began within the interval. Workers that began none for so long count nothing."""
+    def retry(self) -> None:
+        """A retry has begun."""
+        self.advance()
+        self.retried[-1] += 1
+        self.row.add(RETRIED, 1)
+        self.row.set(RECENT_AT, int(self.clock() * 1e6))
+
+    def recent(self, field: int = RECENT) -> int:
+        """Requests of the node (or retries) that began within the interval. Workers that began none for so long count
+        nothing."""
         self.advance()
         oldest = (self.clock() - self.slot_length * SLOTS) * 1e6
         return sum(
-            count for count, at in zip(self.row.values(RECENT), self.row.values(RECENT_AT), strict=True) if at >= oldest
+            count for count, at in zip(self.row.values(field), self.row.values(RECENT_AT), strict=True) if at >= oldest
         )
 
     def advance(self) -> None:
@@ -91,12 +103,14 @@ class RequestLimit(Limit):
         if passed > 0:
             self.slot_start += passed * self.slot_length
             self.slots = self.slots[passed:] + [0] * min(passed, SLOTS)
+            self.retried = self.retried[passed:] + [0] * min(passed, SLOTS)
             self.row.set(RECENT, sum(self.slots))
+            self.row.set(RETRIED, sum(self.retried))
 
 
 class RetryLimit(Limit):
     """Retries in flight, against maxRetries or against a budget: a share of the requests, but never fewer than the
-    minimum."""
+    minimum. A budget may count the retries that began instead."""
 
     __slots__ = ("budget", "requests")
 
@@ -105,18 +119,42 @@ class RetryLimit(Limit):
         self.requests = requests
         self.budget: RetryBudgetPolicy | None = None
 
+    def grant(self, held: bool) -> bool:
+        """One more retry, of a request that has a place already (`held`) or gets it with this one."""
+        if self.answers:
+            if not self.may_begin():
+                return False
+            if not held:
+                self.acquire()
+            return True
+        return held or self.try_acquire()
+
     def try_acquire(self) -> bool:
         if self.budget is not None:
             self.maximum = self.allowance(self.budget)
         return super().try_acquire()
 
+    def may_begin(self) -> bool:
+        """Whether a budget of retries that begin has room for one more; it counts then."""
+        assert self.budget is not None
+        if self.requests.recent(RETRIED) >= self.allowance(self.budget):
+            self.overflows += 1
+            return False
+        self.requests.retry()
+        return True
+
     def allowance(self, budget: RetryBudgetPolicy) -> int:
-        """The number of retries that may be in flight now. Without an interval the requests in flight and waiting
-        count, with one those too that began within it."""
+        """How many retries may be in flight now, or may have begun within the interval. Without an interval the
+        requests in flight and waiting count, with one those too that began within it."""
         considered = self.row.total(REQUESTS) + self.row.total(PENDING)
         if budget.interval:
             considered = max(considered, self.requests.recent())
         return max(int(budget.percent / 100.0 * considered), budget.min_concurrency)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the answer is our own where no more retries may begin, and not the upstream's last one."""
+        return self.budget is not None and self.budget.begun
 
 
 class Limits:

@@ -26,6 +26,7 @@ REQUESTS = 2
 RETRIES = 3
 RECENT = 4  # requests begun within the retry budget's interval before RECENT_AT
 RECENT_AT = 5  # µs of the monotonic clock
+RETRIED = 6  # retries begun within it, where the budget counts these
 CHANGES = 7  # ejections and returns, for the other workers to notice
 
 EPHEMERAL = 7  # the fields before this one end with the worker that wrote them; the rest only ever grow

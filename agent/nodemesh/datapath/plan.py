@@ -171,6 +171,6 @@ def diff(current: Plan, wanted: Plan) -> MapChanges:
             if key in wanted.entries and current.entries.get(key) != wanted.entries[key]
         },
         delete=tuple(key for key in touched if key not in wanted.entries),
-        backends={name: slots_ for name, slots_ in wanted.backends.items() if name not in current.backends},
-        delete_backends=tuple(name for name in current.backends if name not in wanted.backends),
+        backends={name: wanted.backends[name] for name in wanted.backends.keys() - current.backends.keys()},
+        delete_backends=tuple(current.backends.keys() - wanted.backends.keys()),
     )

@@ -50,8 +50,9 @@ class ClusterState(NamedTuple):
 
 
 class PolicedClusters:
-    """The clusters with a policy of a DestinationRule, in which loads, limits and ejections matter, for one client.
-    Of a big mesh little changes at a time: what still holds of the tables before is not made again."""
+    """The clusters with a policy, of a DestinationRule or an XBackendTrafficPolicy, in which loads, limits and
+    ejections matter, for one client. Of a big mesh little changes at a time: what still holds of the tables before is
+    not made again."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -73,10 +74,10 @@ class PolicedClusters:
 
 
 def hosts_with_rules(tables: Tables) -> Iterable[str]:
-    """The services that a DestinationRule may be about."""
+    """The services that a DestinationRule or an XBackendTrafficPolicy may be about."""
     if tables.wildcard_destination_rules:
         return tables.services
-    return tables.destination_rules.keys() & tables.services.keys()
+    return (tables.destination_rules.keys() | tables.backend_traffic.keys()) & tables.services.keys()
 
 
 def policed_by(view: View, host: str) -> Policed:
@@ -85,9 +86,10 @@ def policed_by(view: View, host: str) -> Policed:
     service = lookup.imported_service(host)
     rule = lookup.destination_rule(service) if service is not None else None
     clusters: list[Cluster] = []
-    if service is not None and rule is not None:
+    if service is not None and (lookup.backend_traffic(service) is not None or rule is not None):
+        subsets = ("", *(subset.name or "" for subset in rule.subsets)) if rule is not None else ("",)
         for port in service.ports:
-            for subset in ("", *(subset.name or "" for subset in rule.subsets)):
+            for subset in subsets:
                 cluster = builder.cluster(service, port.number, subset)
                 if cluster is not None:
                     clusters.append(cluster)

@@ -14,7 +14,7 @@ from ..registry.assemble import ObjectKey, key_of
 from ..registry.snapshot import Snapshot
 from ..routing.gatewayapi import GATEWAY_CONTROLLER, MESH_CONTROLLER
 from ..routing.gatewayapi.attach import AttachResult, routes_of
-from ..routing.gatewayapi.conditions import Condition, GatewayVerdict, ListenerVerdict, ParentVerdict
+from ..routing.gatewayapi.conditions import AncestorVerdict, Condition, GatewayVerdict, ListenerVerdict, ParentVerdict
 from ..routing.gatewayapi.features import GATEWAY_FEATURES, MESH_FEATURES
 
 OURS = (GATEWAY_CONTROLLER, MESH_CONTROLLER)
@@ -109,14 +109,23 @@ def routes(snapshot: Snapshot, attached: AttachResult) -> Iterator[Entry]:
 
 
 def policies(snapshot: Snapshot, attached: AttachResult) -> Iterator[Entry]:
-    for key, item in snapshot.backend_tls_policies.items():
-        ancestors = []
-        for verdict in attached.policies.get(key, ()):
-            namespace, _, name = verdict.gateway.partition("/")
-            ref = {"group": GROUP, "kind": "Gateway", "namespace": namespace, "name": name}
-            conditions = written(verdict.conditions, item)
-            ancestors.append({"ancestorRef": ref, "controllerName": verdict.controller, "conditions": conditions})
-        yield item, {"ancestors": ancestors}, "ancestors"
+    kinds: tuple[tuple[Mapping[str, Object[Any]], Mapping[str, tuple[AncestorVerdict, ...]]], ...] = (
+        (snapshot.backend_tls_policies, attached.policies),
+        (snapshot.backend_traffic_policies, attached.traffic_policies),
+    )
+    for items, said in kinds:
+        for key, item in items.items():
+            yield item, {"ancestors": [of_ancestor(entry, item) for entry in said.get(key, ())]}, "ancestors"
+
+
+def of_ancestor(verdict: AncestorVerdict, item: Object[Any]) -> Status:
+    namespace, _, name = verdict.name.partition("/")
+    group = GROUP if verdict.kind == "Gateway" else ""
+    return {
+        "ancestorRef": {"group": group, "kind": verdict.kind, "namespace": namespace, "name": name},
+        "controllerName": verdict.controller,
+        "conditions": written(verdict.conditions, item),
+    }
 
 
 def of_parent(verdict: ParentVerdict, item: Object[Any]) -> Status:

@@ -82,6 +82,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         listeners=kept(attached.listeners, previous.listeners),
         backend_tls=kept(attached.backend_tls, previous.backend_tls),
         rollouts=rollouts,
+        backend_traffic=kept(attached.backend_traffic, previous.backend_traffic),
         client_labels=labels,
         client_nodes=HOSTNAME in labels or tells_nodes_apart(snapshot, before, previous),
         snapshot=snapshot,

@@ -139,9 +139,23 @@ class ConnectionPool(Value, frozen=True, kw_only=True):
 
 
 class RetryBudgetPolicy(Value, frozen=True, kw_only=True):
+    """How many retries there may be. `begun`: as the Gateway API counts (GEP-3388), each retry that began within the
+    interval, `min_concurrency` of them at any rate; what is beyond is answered by 503."""
+
     percent: float = 20.0
     min_concurrency: int = 3
     interval: float = 0.0
+    begun: bool = False
+
+
+class StickySession(Value, frozen=True, kw_only=True):
+    """How a client brings the endpoint of its session back: a cookie or a header. `limit` is seconds (0: none)."""
+
+    cookie: bytes = b""
+    header: bytes = b""
+    path: bytes = b"/"
+    limit: float = 0.0
+    permanent: bool = False  # the cookie outlives the browser's session
 
 
 class UpstreamTls(Value, frozen=True, kw_only=True):
@@ -206,6 +220,7 @@ class Cluster(Value, frozen=True, kw_only=True):
     priorities: Priorities | None = None
     pool: ConnectionPool = ConnectionPool()
     retry_budget: RetryBudgetPolicy | None = None
+    session: StickySession | None = None  # of the routes to it that have none of their own
     outlier: Outlier | None = None
     tls: UpstreamTls | None = None
     tunnel: Tunnel | None = None  # of connections without HTTP
@@ -329,14 +344,18 @@ class Decision(Value, frozen=True, kw_only=True):
     cors: Cors | None = None
 
 
-class StickySession(Value, frozen=True, kw_only=True):
-    """How a client brings the endpoint of its session back: a cookie or a header. `limit` is seconds (0: none)."""
+class ExternalAuth(Value, frozen=True, kw_only=True):
+    """Another service says whether a request may pass (GEP-1494). `headers` are what it gets of the request's fields,
+    `body` how many bytes of its body; `response_headers` what the request gets of the answer's (none named: all)."""
 
-    cookie: bytes = b""
-    header: bytes = b""
-    path: bytes = b"/"
-    limit: float = 0.0
-    permanent: bool = False  # the cookie outlives the browser's session
+    cluster: Cluster | None = None
+    cluster_name: str
+    grpc: bool = False
+    authority: bytes = b""  # that a service over gRPC is called by
+    path: bytes = b""  # before the request's own
+    headers: tuple[bytes, ...] = ()
+    response_headers: tuple[bytes, ...] = ()
+    body: int = 0
 
 
 class Route(Decision, frozen=True, kw_only=True):
@@ -349,6 +368,7 @@ class Route(Decision, frozen=True, kw_only=True):
     retry: Retry | None = None
     mirrors: tuple[Mirror, ...] = ()
     session: StickySession | None = None
+    auth: ExternalAuth | None = None
 
 
 class Redirect(Decision, frozen=True, kw_only=True):

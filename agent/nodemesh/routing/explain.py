@@ -14,7 +14,7 @@ from .decision import Decision
 from .edge import Edge
 from .fields import said_scheme
 from .frontend import Frontend, Mode
-from .gatewayapi.tracing import told, trace_routes
+from .gatewayapi.tracing import told, trace_routes, trace_traffic
 from .names import strip_port
 from .question import Question, question_of
 from .request import Request
@@ -67,6 +67,7 @@ def explain_mesh(view: View, client: Client, question: Question, recorder: Recor
     if is_request:
         question.request.scheme = said_scheme(question.request.headers, question.request.scheme)
         decision = explain_http(view, frontend, question, recorder)
+        trace_traffic(recorder, view.tables.backend_traffic, decision)
     else:
         decision = explain_connection(view, frontend, question, recorder)
     return conclude(decision, question, recorder, frontend, is_request=is_request)
@@ -171,6 +172,7 @@ def explain_gateway(view: View, client: Client, question: Question, recorder: Re
         Edge(view.tables.mesh, client).admit(request, b"", b"")
         decision = view.http_gateway(port, request, sni)
         trace_gateway(view, question, sni, recorder)
+        trace_traffic(recorder, view.tables.backend_traffic, decision)
     return conclude(decision, question, recorder, None, is_request=server.is_http)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
 from msgspec.structs import replace
@@ -225,23 +226,29 @@ class Frontends:
 
     def all(self, resolved: Mapping[str, tuple[str, ...]] | None = None) -> Iterator[Frontend]:
         """Everything that the kernel may have to know: each service port with its virtual addresses, a headless
-        service's with its endpoints' addresses. Hosts without any (ServiceEntries whose clients use the world's DNS)
-        come with every address where the protocol tells names, as Istio's listeners do, else with those that `resolved`
-        has. Where unknown destinations may not pass, all networks come last."""
+        service's with its endpoints' addresses. After them, as a dialled address is looked for, come hosts without any
+        (ServiceEntries whose clients use the world's DNS): with every address where the protocol tells names, as
+        Istio's listeners do, else with those that `resolved` has. Where unknown destinations may not pass, all networks
+        come last."""
+        listed = self._listing.hosts(self._sight.tables, self._changes, self._list).values()
+        addressed = itertools.chain.from_iterable(one.frontends for one in listed)
+        return itertools.chain(addressed, self._unaddressed(listed, resolved or {}), self._unknown_addresses())
+
+    def _unaddressed(self, listed: Iterable[Listed], resolved: Mapping[str, tuple[str, ...]]) -> Iterator[Frontend]:
         by_name: dict[int, Frontend] = {}
-        for listed in self._listing.hosts(self._sight.tables, self._changes, self._list).values():
-            yield from listed.frontends
-            for frontend in listed.unaddressed:
-                assert frontend.service is not None
-                if frontend.protocol in TELL_NAMES:
-                    if frontend.mode is Mode.PROXY:
-                        by_name.setdefault(frontend.port, frontend)
-                elif resolved and frontend.service.host in resolved:
-                    addresses = resolved[frontend.service.host]
-                    yield replace(frontend, addresses=self._not_taken(addresses, frontend.service, frontend.port))
+        for frontend in itertools.chain.from_iterable(one.unaddressed for one in listed):
+            assert frontend.service is not None
+            if frontend.protocol in TELL_NAMES:
+                if frontend.mode is Mode.PROXY:
+                    by_name.setdefault(frontend.port, frontend)
+            elif frontend.service.host in resolved:
+                addresses = resolved[frontend.service.host]
+                yield replace(frontend, addresses=self._not_taken(addresses, frontend.service, frontend.port))
         for frontend in by_name.values():
             yield replace(frontend, addresses=EVERYWHERE)
             yield loopback_frontend(frontend.port)
+
+    def _unknown_addresses(self) -> Iterator[Frontend]:
         if not self._passes_unknown:
             yield self._of_nobody(EVERYWHERE, ANY_PORT)
             yield loopback_frontend(ANY_PORT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -15,7 +17,7 @@ Place = tuple[str, str | None]
 
 MAPPINGS = (
     "services", "addresses", "virtual_hosts", "virtual_services", "destination_rules", "routes", "mesh_routes",
-    "backend_tls",
+    "backend_tls", "backend_traffic",
 )  # fmt: skip
 WHOLES = ("owned", "claimed_networks", "wildcard_services", "wildcard_virtual_hosts", "wildcard_destination_rules")
 
@@ -88,9 +90,14 @@ class Listing:
         if self._tables is not tables:
             known = self._hosts
             changed = changes.since(self._tables) if self._tables is not None else frozenset()
-            stale = {host for host, listed in known.items() if not changed.isdisjoint(listed.reads)}
-            found = {
-                host: known[host] if host in known and host not in stale else make(host) for host in tables.services
-            }
+            holds = map(changed.isdisjoint, map(operator.attrgetter("reads"), known.values()))
+            stale = set(itertools.compress(known, map(operator.not_, holds)))
+            if len(known) == len(tables.services) and all(map(operator.eq, known, tables.services)):
+                found = dict(known)  # as good as always, and several times as fast
+                found.update((host, make(host)) for host in stale)
+            else:
+                found = {
+                    host: known[host] if host in known and host not in stale else make(host) for host in tables.services
+                }
             self._hosts, self._tables = found, tables
         return self._hosts

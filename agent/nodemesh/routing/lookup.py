@@ -13,7 +13,7 @@ from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Service
 from .client import Client
 from .decision import UpstreamTls
 from .gatewayapi.backend_tls import tls_for, with_pair
-from .gatewayapi.rules import MeshRoute, ResolvedRoute, ServedListener
+from .gatewayapi.rules import BackendTraffic, MeshRoute, ResolvedRoute, ServedListener
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
 from .ownership import ENTRY, is_taken, may_speak_for
 from .scope import Scope
@@ -284,6 +284,14 @@ class Lookup:
         key, listener = self.listener
         self.reads.append(("listeners", key, listener))
         return with_pair(tls, listener.client_pair)
+
+    def backend_traffic(self, service: Service) -> BackendTraffic | None:
+        """What an XBackendTrafficPolicy has for a Service."""
+        if service.kind != "Service":
+            return None
+        found = self.tables.backend_traffic.get(service.host)
+        self.reads.append(("backend_traffic", service.host, found))
+        return found
 
     def route(self, key: str) -> ResolvedRoute:
         """One of the tables' routes."""

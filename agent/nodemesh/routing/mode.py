@@ -91,7 +91,16 @@ def needs_proxy(service: Service, port: RegistryPort, lookup: Lookup) -> str:
         return "only the server name tells who is meant by an address of its network"
     rule = lookup.destination_rule(service)
     found = policy_needs_proxy(rule, port.number, mesh_policy(lookup.tables.mesh))
-    return found or annotation_needs_proxy(service, port, rule)
+    return found or annotation_needs_proxy(service, port, rule) or traffic_needs_proxy(service, port, lookup)
+
+
+def traffic_needs_proxy(service: Service, port: RegistryPort, lookup: Lookup) -> str:
+    """The XBackendTrafficPolicy that only the proxy can carry out."""
+    traffic = lookup.backend_traffic(service) if port.protocol in MAY_BE_HTTP else None
+    if traffic is None:
+        return ""
+    need = "a retry budget" if traffic.retry_budget is not None else "session persistence"
+    return f"{traffic.owner} asks for {need} ({traffic.owner.location})"
 
 
 def annotation_needs_proxy(service: Service, port: RegistryPort, rule: DestinationRule | None) -> str:

@@ -31,6 +31,7 @@ from .decision import (
     Redirect,
     Route,
     Rule,
+    StickySession,
     WeightedCluster,
 )
 from .headers import authority_of, header_ops, joined
@@ -115,6 +116,10 @@ class RouteBuilder:
             if tls is not None and cluster.tls is None and not passthrough:
                 # Others speak to it in plain, or show another certificate.
                 cluster = replace(cluster, tls=tls, key=f"{cluster.key}|tls{tls.pair}")
+            traffic = lookup.backend_traffic(service) if not passthrough else None
+            if traffic is not None:
+                budget = cluster.retry_budget or traffic.retry_budget
+                cluster = replace(cluster, retry_budget=budget, session=traffic.session)
             if grpc and cluster.upstream_http is not HttpVersion.HTTP2:
                 cluster = replace(
                     cluster,
@@ -150,6 +155,7 @@ class RouteBuilder:
             destinations=(destination,),
             total_weight=destination.weight,
             retry=retry_of(None, self.lookup.tables.mesh, hashed=is_hashed((destination,))),
+            session=session_of((destination,)),
         )
 
     def unknown_destination(self) -> Decision:
@@ -232,6 +238,7 @@ class RouteBuilder:
             timeout=seconds(route.timeout),
             retry=retry_of(route.retries, self.lookup.tables.mesh, hashed=is_hashed(destinations)),
             mirrors=self._mirrors(route, port),
+            session=session_of(destinations),
         )
 
     def _http_destinations(self, route: HTTPRoute, port: int) -> tuple[WeightedCluster, ...]:
@@ -361,6 +368,12 @@ def weighted(entries: Sequence[Weighted]) -> list[Weighted]:
 
 def weight_of(weight: int | None, count: int) -> int:
     return 100 if count == 1 else weight or 0
+
+
+def session_of(destinations: Sequence[WeightedCluster]) -> StickySession | None:
+    """How clients keep their endpoint among all of a route's: as the first of its Services has it that asks for it."""
+    clusters = (entry.cluster for entry in destinations)
+    return next((cluster.session for cluster in clusters if cluster is not None and cluster.session is not None), None)
 
 
 def is_hashed(destinations: Sequence[WeightedCluster]) -> bool:

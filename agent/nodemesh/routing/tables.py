@@ -15,7 +15,7 @@ from ..config.telemetry import TelemetrySpec
 from ..config.virtualservice import HTTPRoute, TCPRoute, TLSRoute
 from ..registry.snapshot import Service, Snapshot
 from .decision import Owner, Rule
-from .gatewayapi.rules import BackendTls, MeshRoute, ResolvedRoute, ServedListener
+from .gatewayapi.rules import BackendTls, BackendTraffic, MeshRoute, ResolvedRoute, ServedListener
 
 #: The kind of owner that a VirtualService is.
 VIRTUAL_SERVICE = "VirtualService"
@@ -163,6 +163,7 @@ class Tables(Part, frozen=True, kw_only=True):
     listeners: Mapping[str, ServedListener] = {}
     backend_tls: Mapping[str, tuple[BackendTls, ...]] = {}  # by the Service's host
     rollouts: tuple[StagedRollout, ...] = ()
+    backend_traffic: Mapping[str, BackendTraffic] = {}  # likewise
     client_labels: frozenset[str] = frozenset()  # the keys of client labels that any rule reads
     client_nodes: bool = False  # whether any service tells clients apart by their node
     snapshot: Snapshot | None = None  # what it was compiled from; does not travel

@@ -11,7 +11,7 @@ from ..config.meshconfig import MeshConfigSpec
 from ..registry.carry import decode_scalar, encode_scalar
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Service
-from .gatewayapi.rules import BackendTls, MeshRoute, ResolvedRoute, ServedListener
+from .gatewayapi.rules import BackendTls, BackendTraffic, MeshRoute, ResolvedRoute, ServedListener
 from .tables import DestinationRule, Gateway, Part, Sidecar, StagedRollout, Tables, TelemetryEntry, VirtualService
 
 V = TypeVar("V")
@@ -45,6 +45,7 @@ class Update(Part, frozen=True, kw_only=True, array_like=True):
     mesh_routes: dict[str, tuple[MeshRoute, ...] | None] = {}
     listeners: dict[str, ServedListener | None] = {}
     backend_tls: dict[str, tuple[BackendTls, ...] | None] = {}
+    backend_traffic: dict[str, BackendTraffic | None] = {}
     client_labels: frozenset[str] | None = None
     client_nodes: bool | None = None
     network: str | None = None
@@ -54,7 +55,7 @@ class Update(Part, frozen=True, kw_only=True, array_like=True):
 #: Attributes of the tables that travel as differences by key, and those that travel whole where they changed.
 MAPS = (
     "addresses", "owned", "claimed_networks", "virtual_services", "virtual_hosts", "destination_rules", "routes",
-    "mesh_routes", "listeners", "backend_tls",
+    "mesh_routes", "listeners", "backend_tls", "backend_traffic",
 )  # fmt: skip
 WHOLES = (
     "mesh",

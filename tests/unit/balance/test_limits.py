@@ -112,3 +112,43 @@ def test_a_worker_that_fell_idle_drops_out_of_the_budget():
     assert one.retries.allowance(budget) == 2
     clock.advance(11.0)
     assert one.retries.allowance(budget) == 0
+
+
+def test_a_budget_of_retries_that_begin_counts_each_of_them_within_its_interval():
+    clock = Clock()
+    budget = RetryBudgetPolicy(percent=20.0, min_concurrency=2, interval=10.0, begun=True)
+    some = limits(budget=budget, clock=clock)
+    for _ in range(50):
+        some.requests.try_acquire()
+        some.requests.release()
+    granted = 0
+    while some.retries.grant(held=granted > 3):
+        granted += 1
+        if granted <= 4:
+            some.retries.release()  # that they are over frees nothing
+    assert (granted, some.retries.overflows) == (10, 1)
+    clock.advance(5.0)
+    assert not some.retries.grant(held=False)
+    clock.advance(6.0)
+    assert [some.retries.grant(held=False) for _ in range(3)] == [True, True, False]  # the least there is
+    assert some.retries.active == 2
+
+
+def test_workers_share_a_budget_of_retries_that_begin():
+    clock = Clock()
+    buffer = memoryview(bytearray(FIELDS * 2 * CELL))
+    budget = RetryBudgetPolicy(percent=0.0, min_concurrency=3, interval=10.0, begun=True)
+    one, two = (Limits(CounterRow(buffer, buffer.cast("q"), 0, 2, worker), clock) for worker in range(2))
+    for some in (one, two):
+        some.configure(ConnectionPool(), budget)
+    assert [some.retries.grant(held=False) for some in (one, two, one, two)] == [True, True, True, False]
+    clock.advance(11.0)
+    two.requests.try_acquire()
+    assert two.retries.grant(held=False)
+
+
+def test_of_a_budget_in_flight_a_request_that_holds_a_place_may_go_on():
+    some = limits(ConnectionPool(max_retries=1))
+    assert some.retries.grant(held=False)
+    assert not some.retries.grant(held=False)
+    assert some.retries.grant(held=True) and not some.retries.answers

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from nodemesh.config.meshconfig import FailurePolicy
 from nodemesh.datapath.maps import Backend, EntryMode, NetworkKey, ServiceEntry, ServiceFlag, ServiceKey, pack_address
+from nodemesh.datapath.places import exchanged
 from nodemesh.datapath.plan import Plan, Planner, diff
 from nodemesh.registry.snapshot import Endpoint, Protocol, Service
 from nodemesh.routing import frontend as routing
@@ -251,6 +252,14 @@ def test_a_plan_from_the_one_before_equals_the_one_from_scratch(versions):
     planner = Planner()
     for views, reverse, without in versions:
         assert planner.plan(views, reverse, without) == Planner().plan(views, reverse, without)
+
+
+ids = st.lists(st.integers(0, 5), max_size=8)
+
+
+@given(ids, ids)
+def test_what_is_exchanged_is_what_stands_in_one_list_alone(now, before):
+    assert exchanged(now, before) == (set(now) - set(before), set(before) - set(now))
 
 
 def test_a_frontend_that_stays_is_not_read_again():

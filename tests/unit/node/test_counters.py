@@ -85,3 +85,15 @@ def test_after_a_change_the_clusters_are_those_of_new_tables_and_the_others_the_
     reviews, ratings = (f"outbound|9080||{name}.default.svc.cluster.local" for name in ("reviews", "ratings"))
     assert after[reviews] != before[reviews]
     assert after[ratings] is before[ratings]
+
+
+def test_a_service_with_a_traffic_policy_has_a_place_for_its_budget():
+    """It is the node's, not each worker's."""
+    policy = (
+        "---\napiVersion: gateway.networking.x-k8s.io/v1alpha1\nkind: XBackendTrafficPolicy\nmetadata: {name: p}\n"
+        "spec: {targetRefs: [{group: '', kind: Service, name: reviews}], retryConstraint: {}}\n"
+    )
+    known = PolicedClusters(CLIENT)
+    (found,) = known.of(views(cluster() + policy).for_client(CLIENT))
+    assert found.name == "outbound|9080||reviews.default.svc.cluster.local" and found.retry_budget.begun
+    assert list(known.of(views(cluster()).for_client(CLIENT))) == []

@@ -100,6 +100,28 @@ def test_hosts_without_addresses_are_listed_as_they_resolve():
     assert mesh.listed(resolved={"ext.example": ("192.0.2.2",)})["ext.example", 80].addresses == ("192.0.2.2",)
 
 
+def test_a_service_s_own_address_comes_before_one_that_a_name_has_in_the_dns():
+    ports = [{"number": 80, "name": "tcp", "protocol": "TCP"}]
+    mesh = Mesh(
+        make("ServiceEntry", "name", {"hosts": ["a.example"], "ports": ports, "resolution": "DNS"}),
+        service("reviews", "10.96.0.9", (80, "tcp")),
+    )
+    listed = mesh.views.for_client(CLIENT).frontends({"a.example": ("10.96.0.9",)})
+    first = next(frontend for frontend in listed if "10.96.0.9" in frontend.addresses)
+    assert first.service.name == "reviews"
+    assert mesh.views.for_client(CLIENT).frontend("10.96.0.9", 80).service.name == "reviews"
+
+
+def test_hosts_are_listed_in_the_registry_s_order_whatever_came_first():
+    mesh = Mesh(*bookinfo())
+    mesh.listed()
+    mesh.change(service("aaa", "10.96.0.200"))
+    listed = list(dict.fromkeys(host for host, _ in mesh.listed()))
+    assert listed == [host for host in mesh.views.tables.services if host in listed]
+    mesh.change(gone=[ObjectKey("Service", "default", "aaa")])
+    assert not any(host.startswith("aaa.") for host, _ in mesh.listed())
+
+
 def test_equal_sets_of_reads_are_held_once():
     sets = ReadSets()
     reads = [("services", "a", None), ("wildcard_services", None, ())]

@@ -247,14 +247,10 @@ class Call(Requester):
             self._unsettled = grpc and not ended and head.grpc_status == NO_STATUS and head.status == 200
             if not self._unsettled:  # else its trailers tell how the call ended
                 self.target.group.report(host, http_status_of(head.grpc_status, head.status))
-        if self._retries < self.policy.attempts and wants_response(self.policy, head) and self._may_retry():
-            if ended:
-                self._release_upstream()
-            else:
-                self._leave_upstream()
-            self._back_off(head.status, None)
+        policy = self.policy
+        if self._retries < policy.attempts and wants_response(policy, head) and self._again(head.status, ended):
             return
-        if head.status >= 500 and 0 < self.policy.attempts <= self._retries and wants_response(self.policy, head):
+        if head.status >= 500 and 0 < policy.attempts <= self._retries and wants_response(policy, head):
             self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
         if self.body is not None:
             self.body.forget()  # there will be no other try
@@ -313,16 +309,30 @@ class Call(Requester):
         """Whether sending again does no harm and is possible."""
         return self.request.head.method in IDEMPOTENT and (self.body is None or self.body.whole)
 
-    def _may_retry(self) -> bool:
-        """Whether one more retry is possible and allowed; takes its place under the limit of retries."""
+    def _again(self, status: int, ended: bool, reason: Reason | None = None) -> bool:
+        """Wait a little, then try again, if that is possible and allowed; it takes its place under the limit of
+        retries. Else a budget may say that the call ends by that. False: neither, the present try is what counts."""
         if self.body is not None and not self.body.whole:
             return False
-        if self._retrying:
-            return True
-        self._retrying = self.target.limits.retries.try_acquire()
-        if not self._retrying:
+        retries = self.target.limits.retries
+        allowed = retries.grant(self._retrying)
+        if (allowed or retries.answers) and self.upstream is not None:
+            self._leave_upstream(ended)
+        if not allowed:
             self.reasons += (Reason.UPSTREAM_RETRY_OVERFLOW,)
-        return self._retrying
+            if retries.answers:
+                self._give_up(Reason.UPSTREAM_RETRY_OVERFLOW, "")
+            return retries.answers
+        self._retrying = True
+        self._retries += 1
+        clock = self.target.clock
+        self.tries += (Try(self.sent_at + clock.epoch, clock.now - self.sent_at, self.host_name, status, reason),)
+        self._fresh = self._spared = False
+        if self.policy.ignore_previous_hosts and self.host is not None:
+            self._tried.append(self.host)
+        self._enter(BACKING_OFF)
+        self._backoff_timer = clock.after(backoff(self.policy, self._retries, self.target.rng), self._try)
+        return True
 
     def _may_try(self, reason: Reason) -> bool:
         """Whether the policy itself takes this for a try that failed."""
@@ -332,21 +342,9 @@ class Call(Requester):
         if self._may_try(reason):
             if self._retries >= self.policy.attempts:
                 self.reasons += (Reason.UPSTREAM_RETRY_LIMIT_EXCEEDED,)
-            elif self._may_retry():
-                self._back_off(0, reason)
+            elif self._again(0, False, reason):
                 return
         self._give_up(reason, detail)
-
-    def _back_off(self, status: int, reason: Reason | None) -> None:
-        """Wait a little, then try again."""
-        self._retries += 1
-        clock = self.target.clock
-        self.tries += (Try(self.sent_at + clock.epoch, clock.now - self.sent_at, self.host_name, status, reason),)
-        self._fresh = self._spared = False
-        if self.policy.ignore_previous_hosts and self.host is not None:
-            self._tried.append(self.host)
-        self._enter(BACKING_OFF)
-        self._backoff_timer = clock.after(backoff(self.policy, self._retries, self.target.rng), self._try)
 
     def _report(self, reason: Reason) -> None:
         """Tell outlier detection of a failure; an upstream that has not answered has taken at least so long."""
@@ -363,12 +361,13 @@ class Call(Requester):
         self._end()
         caller.call_failed(reason, detail)
 
-    def _leave_upstream(self) -> None:
-        """Break the present try off."""
+    def _leave_upstream(self, ended: bool = False) -> None:
+        """Break the present try off, unless it has ended."""
         upstream = self.upstream
         if upstream is not None:
             self._release_upstream()
-            upstream.cancel()
+            if not ended:
+                upstream.cancel()
         elif self.state == QUEUED and self.host is not None:
             self.target.leave(self, self.host)
 

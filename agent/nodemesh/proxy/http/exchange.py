@@ -15,6 +15,7 @@ from .caller import Caller
 from .compose import compose
 from .errors import ProtocolError
 from .exchange_states import ANSWERING, CALLING, DELAYED, DONE, NEXT, RECEIVED
+from .external_auth import call_for
 from .head import NO_FIELDS, Edits, RequestHead, ResponseHead
 from .headers import change
 from .local_reply import DATE, SERVER, failure, reply_to
@@ -248,7 +249,7 @@ class Exchange(Caller):
             if ops is not None and ops.formatted:
                 facts = self._facts(None)
         request = compose(route, placement, self.head, record, facts, self.session.dialled)
-        call = self._call = Call(self, self.pod, self.shared.target(cluster), request, self._body, self._alarm)
+        call = self._call = call_for(route.auth, self, self.pod, cluster, request, self._body, self._alarm)
         self._enter(CALLING)
         if route.mirrors or destination.mirrors:
             mirrors = route.mirrors + destination.mirrors

@@ -42,6 +42,7 @@ def reaches_all(old: Tables, new: Tables) -> bool:
         or old.routes != new.routes
         or old.mesh_routes != new.mesh_routes
         or old.backend_tls != new.backend_tls
+        or old.backend_traffic != new.backend_traffic
     )
 
 

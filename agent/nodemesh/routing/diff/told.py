@@ -121,6 +121,8 @@ class Teller:
             yield "retries", retries(route.retry)
         if route.mirrors:
             yield "mirror", ", ".join(map(self._mirror, route.mirrors))
+        if route.auth is not None:
+            yield "external auth", settings(msgspec.structs.replace(route.auth, cluster=None))
         if route.session is not None:
             yield "session", settings(route.session)
         for destination in route.destinations:

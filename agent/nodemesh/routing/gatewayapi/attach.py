@@ -16,6 +16,7 @@ from ...registry.changed import changed_keys
 from ...registry.snapshot import Snapshot
 from . import CLASS, GATEWAY_CONTROLLER, MESH_CONTROLLER
 from .backend_tls import BackendPolicies, client_pair
+from .backend_traffic import TrafficPolicies
 from .backends import ServiceReads, shape_of, stands
 from .conditions import (
     AncestorVerdict,
@@ -31,7 +32,7 @@ from .grants import Grants
 from .listeners import ListenerJudge, ListenerSpot, allows_namespace, sets_by_gateway
 from .placement import Placer, RouteKey, RoutePlacement, Where, entry_of
 from .rivals import PRECEDENCE, Lost, on_listener, on_service
-from .rules import BackendTls, ListenerRoute, MeshRoute, ResolvedRoute, ServedListener
+from .rules import BackendTls, BackendTraffic, ListenerRoute, MeshRoute, ResolvedRoute, ServedListener
 from .verdicts import GatewayVerdicts
 
 #: The attributes of a Snapshot that hold routes, the most specific kind first.
@@ -39,6 +40,8 @@ ROUTES = ("grpc_routes", "http_routes", "tls_routes", "tcp_routes", "udp_routes"
 KINDS = (*PRECEDENCE, "UDPRoute")
 #: Those that all routes depend on.
 GROUND = ("gateway_classes", "kubernetes_gateways", "listener_sets", "reference_grants", "meshes", "namespaces")
+#: Those of the policies on Services.
+POLICIES = ("backend_tls_policies", "backend_traffic_policies")
 
 #: How a Gateway of a class whose controller is somebody else is treated: as if it were not there.
 ALL_IS_WELL = AllIsWell()
@@ -61,7 +64,10 @@ class AttachResult:
         self.routes: dict[str, ResolvedRoute] = {}
         self.spots: dict[str, list[ListenerSpot]] = {}  # by Gateway
         self.backend_tls: dict[str, tuple[BackendTls, ...]] = {}  # by the Service's host
+        self.backend_traffic: dict[str, BackendTraffic] = {}  # likewise
         self.policies: dict[str, tuple[AncestorVerdict, ...]] = {}  # by BackendTLSPolicy
+        self.traffic_policies: dict[str, tuple[AncestorVerdict, ...]] = {}  # by XBackendTrafficPolicy
+        self.traffic_verdicts: dict[str, tuple[Condition, ...]] = {}  # of each target of such a one
         self.grants = Grants(snapshot.reference_grants.values())
         # What it was made of, and how far.
         self.snapshot = snapshot
@@ -91,7 +97,7 @@ class AttachResult:
         return same and facts is self.facts and snapshot.mesh is before.mesh
 
     def policies_hold(self, snapshot: Snapshot) -> bool:
-        same = snapshot.backend_tls_policies is self.snapshot.backend_tls_policies
+        same = all(getattr(snapshot, name) is getattr(self.snapshot, name) for name in POLICIES)
         return same and stands(snapshot.services, self.policy_reads)
 
     def changed_routes(self, snapshot: Snapshot) -> set[RouteKey]:
@@ -163,7 +169,7 @@ class Attachment:
         }
         if counted:
             self._verdicts({gateway: result.spots[gateway] for gateway in counted})
-        if self._snapshot.backend_tls_policies or before.policies:
+        if any(getattr(one, name) for one in (self._snapshot, before.snapshot) for name in POLICIES):
             self._policies()
         return result
 
@@ -176,7 +182,10 @@ class Attachment:
     def _policies(self) -> None:
         policies = BackendPolicies(self._snapshot, self._facts, self._result.listeners, self._result.routes)
         self._result.backend_tls, self._result.policies = policies.tls, policies.said
-        self._result.policy_reads = policies.reads
+        traffic = TrafficPolicies(self._snapshot, self._result.listeners, self._result.routes)
+        self._result.backend_traffic, self._result.traffic_policies = traffic.settings, traffic.said
+        self._result.traffic_verdicts = traffic.verdicts
+        self._result.policy_reads = policies.reads | traffic.reads
 
     # === classes and Gateways
 

@@ -140,7 +140,8 @@ def gateways_by_host(
 
 def hosts_of(route: ResolvedRoute) -> Iterator[str]:
     for rule in route.rules:
-        for backend in (*rule.backends, *rule.mirrors):
+        asked = (rule.auth,) if rule.auth is not None else ()
+        for backend in (*rule.backends, *rule.mirrors, *asked):
             if backend.host:
                 yield backend.host
 

@@ -107,6 +107,7 @@ class BackendResolver:
             self._extensions(spec.filters)
             backends = tuple(self._backend(item, ref, index, place) for place, ref in enumerate(spec.backend_refs))
             mirrors = tuple(self._mirrors(item, spec.filters))
+            auth = next((one.external_auth for one in spec.filters if one.external_auth is not None), None)
             extended = any(entry.type is HTTPRouteFilterType.EXTENSION_REF for entry in spec.filters)
             rules.append(
                 RouteRule(
@@ -114,6 +115,7 @@ class BackendResolver:
                     spec=spec,
                     backends=backends,
                     mirrors=mirrors,
+                    auth=self.backend(item, auth.backend_ref) if auth is not None else None,
                     fault="UnsupportedValue" if fault else "InvalidKind" if extended else "",
                 )
             )
@@ -193,14 +195,21 @@ UNSUPPORTED_AT_BACKENDS = frozenset(
 )
 
 
+#: What would be done before another service has let the request pass.
+UNGUARDED = frozenset({HTTPRouteFilterType.REQUEST_REDIRECT, HTTPRouteFilterType.REQUEST_MIRROR})
+
+
 def owner_of(item: Object[HTTPRouteSpec]) -> Owner:
     return Owner(kind=item.kind, namespace=item.meta.namespace, name=item.meta.name, location=item.location)
 
 
 def fault_of(rule: HTTPRouteRule) -> str:
     """Why a rule cannot be carried out at all; empty where it can."""
-    if any(entry.type is HTTPRouteFilterType.EXTERNAL_AUTH for entry in rule.filters):
-        return "the filter ExternalAuth is not carried out"
+    filters = [*rule.filters, *(entry for ref in rule.backend_refs for entry in ref.filters)]
+    if any(entry.external_auth is not None for entry in rule.filters):
+        for entry in filters:
+            if entry.type in UNGUARDED:
+                return f"the filter {entry.type.value} is not carried out beside ExternalAuth"
     for match in rule.matches:
         texts = [(match.path.type is PathMatchType.REGULAR_EXPRESSION, match.path.value)]
         texts += [(entry.type is MatchType.REGULAR_EXPRESSION, entry.value) for entry in match.headers]

@@ -68,8 +68,9 @@ class ParentVerdict(NamedTuple):
 
 
 class AncestorVerdict(NamedTuple):
-    """What a policy is to one Gateway (`namespace/name`; empty: the mesh) that it matters for."""
+    """What a policy is to one Gateway, or one Service of the mesh, (`namespace/name`) that it matters for."""
 
-    gateway: str
+    name: str
     controller: str
     conditions: tuple[Condition, ...]
+    kind: str = "Gateway"

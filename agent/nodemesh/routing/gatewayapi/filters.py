@@ -16,7 +16,7 @@ from ...config.gatewayapi.filters import (
     HTTPRequestRedirectFilter,
     HTTPRouteFilter,
 )
-from ...config.gatewayapi.policies import CookieLifetimeType, SessionPersistenceType
+from ...config.gatewayapi.policies import CookieLifetimeType, SessionPersistence, SessionPersistenceType
 from ...config.gatewayapi.routes import HTTPRouteMatch, HTTPRouteRule, PathMatchType
 from ...config.meshconfig import MeshConfigSpec
 from ...reasons import Reason
@@ -183,10 +183,12 @@ def percent_of(mirror: HTTPRequestMirrorFilter) -> float:
 
 
 def session_of(rule: HTTPRouteRule, place: str) -> StickySession | None:
-    """Both spellings; without a name of its own a session is known by the place of its rule."""
     wish = rule.session_persistence
-    if wish is None:
-        return None
+    return sticky_session(wish, place) if wish is not None else None
+
+
+def sticky_session(wish: SessionPersistence, place: str) -> StickySession:
+    """Both spellings; without a name of its own a session is known by the place where it is asked for."""
     limit = seconds(wish.absolute_timeout)
     name = wish.session_name or f"nodemesh-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
     if wish.type is SessionPersistenceType.HEADER:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...config import virtualservice
-from ...config.gatewayapi.filters import HTTPRouteFilter
+from ...config.gatewayapi.filters import ExternalAuthProtocol, HTTPRouteFilter
 from ...config.gatewayapi.routes import HTTPRouteMatch, MatchType, PathMatchType
 from ...config.virtualservice import PortSelector, StringMatch
 from ...reasons import Reason
 from ..clusters import seconds
-from ..decision import Cluster, Decision, Failure, Mirror, Route, Rule, WeightedCluster
+from ..decision import Cluster, Decision, ExternalAuth, Failure, Mirror, Route, Rule, WeightedCluster
 from ..match import HEADER, METHOD, PREFIX, QUERY, SEGMENTS, Check, MatchRow, TextMatch
-from ..routes import RouteBuilder, is_hashed
+from ..routes import RouteBuilder, is_hashed, session_of
 from ..streams import ConnectionRow
 from . import filters
 from .rules import ResolvedRoute, RouteBackend, RouteRule
@@ -101,6 +101,8 @@ def http_decision(builder: RouteBuilder, rule: RouteRule, match: HTTPRouteMatch)
     redirect = filters.find(spec.filters, "request_redirect")
     if redirect is not None and redirect.request_redirect is not None:
         return filters.redirect_of(redirect.request_redirect, match, name, rule.rule, response_headers)
+    if rule.auth is not None and rule.auth.fault:
+        return failure(rule.rule, name)  # nobody can say that the request may pass
     destinations = tuple(
         destination_of(builder, rule, place, match) for place, backend in enumerate(rule.backends) if backend.weight
     )
@@ -120,7 +122,8 @@ def http_decision(builder: RouteBuilder, rule: RouteRule, match: HTTPRouteMatch)
         timeout=seconds(spec.timeouts.request) if spec.timeouts is not None else 0.0,
         retry=filters.retries_of(spec, builder.lookup.tables.mesh, hashed=is_hashed(destinations)),
         mirrors=mirrors_of(builder, rule, rule.mirrors, spec.filters),
-        session=filters.session_of(spec, f"{rule.rule.owner} {rule.rule.path}"),
+        session=filters.session_of(spec, f"{rule.rule.owner} {rule.rule.path}") or session_of(destinations),
+        auth=auth_of(builder, rule),
     )
 
 
@@ -153,6 +156,32 @@ def target_of(builder: RouteBuilder, rule: RouteRule, backend: RouteBackend) -> 
     """The cluster of a backend and its name."""
     destination = virtualservice.Destination(host=backend.host, port=PortSelector(number=backend.port))
     return builder.target(destination, backend.port, grpc=rule.rule.owner.kind == "GRPCRoute")
+
+
+def auth_of(builder: RouteBuilder, rule: RouteRule) -> ExternalAuth | None:
+    """Who says whether the rule's requests may pass."""
+    found = filters.find(rule.spec.filters, "external_auth")
+    if found is None or found.external_auth is None or rule.auth is None:
+        return None
+    wish = found.external_auth
+    destination = virtualservice.Destination(host=rule.auth.host, port=PortSelector(number=rule.auth.port))
+    grpc = wish.protocol is ExternalAuthProtocol.GRPC
+    cluster, name = builder.target(destination, rule.auth.port, grpc=grpc)
+    settings = wish.grpc if grpc else wish.http
+    return ExternalAuth(
+        cluster=cluster,
+        cluster_name=name,
+        grpc=grpc,
+        authority=f"{rule.auth.host}:{rule.auth.port}".encode(),
+        path=(wish.http.path or "").encode() if wish.http is not None else b"",
+        headers=names_of(settings.allowed_headers if settings is not None else ()),
+        response_headers=names_of(wish.http.allowed_response_headers if wish.http is not None else ()),
+        body=(wish.forward_body.max_size or 0) if wish.forward_body is not None else 0,
+    )
+
+
+def names_of(names: Iterable[str]) -> tuple[bytes, ...]:
+    return tuple(sorted({name.lower().encode() for name in names}))
 
 
 def mirrors_of(

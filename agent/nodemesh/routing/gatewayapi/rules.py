@@ -6,7 +6,7 @@ import msgspec
 
 from ...config.gateway import ServerTLSSettings
 from ...config.gatewayapi.routes import HTTPRouteRule
-from ..decision import Owner, Rule, UpstreamTls
+from ..decision import Owner, RetryBudgetPolicy, Rule, StickySession, UpstreamTls
 
 
 class RoutePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,12 +26,14 @@ class RouteBackend(RoutePart, frozen=True, kw_only=True):
 
 class RouteRule(RoutePart, frozen=True, kw_only=True):
     """One rule. `spec` has matches and filters as an HTTPRoute writes them (a GRPCRoute's are brought into that form);
-    `backends` stand for its backendRefs, `mirrors` for its mirror filters. `fault` is why all its requests fail."""
+    `backends` stand for its backendRefs, `mirrors` for its mirror filters, `auth` for its ExternalAuth. `fault` is why
+    all its requests fail."""
 
     rule: Rule
     spec: HTTPRouteRule
     backends: tuple[RouteBackend, ...] = ()
     mirrors: tuple[RouteBackend, ...] = ()
+    auth: RouteBackend | None = None
     fault: str = ""
 
 
@@ -72,6 +74,14 @@ class BackendTls(RoutePart, frozen=True, kw_only=True):
     owner: Owner
     tls: UpstreamTls
     section: str = ""
+
+
+class BackendTraffic(RoutePart, frozen=True, kw_only=True):
+    """How many retries a Service gets, and how its clients keep their endpoints."""
+
+    owner: Owner
+    retry_budget: RetryBudgetPolicy | None = None
+    session: StickySession | None = None
 
 
 class ServedListener(RoutePart, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ ACROSS_CODES: dict[str, str] = {
     "no-weight": "A destination among several has no weight, and gets no traffic.",
     "not-a-delegate": "The VirtualService that is delegated to has hosts.",
     "policy-ignored": "An older DestinationRule of the same host has a trafficPolicy, which counts alone.",
+    "policy-not-accepted": "A policy of the Gateway API does not count for one of its targets.",
     "protocol-hides-rules": "The protocol of the host's ports keeps the rules from applying.",
     "route-not-accepted": "A route does not attach to one of its parents, or has rules that cannot be carried out.",
     "route-unresolved": "A route refers to something that is not there, or not granted.",

@@ -1,4 +1,5 @@
-"""Routes of the Gateway API: where they do not attach, what they refer to in vain, and which rules they displace."""
+"""Routes and policies of the Gateway API: where they do not attach, what they refer to in vain, and which rules they
+displace."""
 
 from __future__ import annotations
 
@@ -26,7 +27,24 @@ def check(findings: LintFindings) -> None:
             check_parents(findings, item)
             for verdict in attached.parents.get((item.kind, item.meta.key), ()):
                 check_verdict(findings, item, verdict)
+    check_policies(findings, attached)
     check_displaced(findings, attached)
+
+
+def check_policies(findings: LintFindings, attached: AttachResult) -> None:
+    """Policies that do not count for a target; of those for TLS it is known where a Gateway leads there."""
+    for key, verdicts in attached.traffic_verdicts.items():
+        for index, verdict in enumerate(verdicts):
+            not_accepted(findings, findings.snapshot.backend_traffic_policies[key], index, (verdict,))
+    for key, ancestors in attached.policies.items():
+        not_accepted(findings, findings.snapshot.backend_tls_policies[key], 0, ancestors[0].conditions)
+
+
+def not_accepted(findings: LintFindings, item: Object[Any], target: int, conditions: tuple[Condition, ...]) -> None:
+    for entry in conditions:
+        if entry.type == "Accepted" and not entry.status:
+            path = ("spec", "targetRefs", target)
+            findings.error("policy-not-accepted", item, path, f"{entry.message} ({entry.reason})")
 
 
 def check_gateways(findings: LintFindings, attached: AttachResult) -> None:

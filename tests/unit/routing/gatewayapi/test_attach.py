@@ -314,3 +314,35 @@ def many_routes(count):
 def test_many_objects_of_one_tenant_cost_as_much_as_they_are(many):
     base = steps_of(many(0))
     assert steps_of(many(80)) - base < 2.5 * (steps_of(many(40)) - base)
+
+
+EXTERNAL_AUTH = "{type: ExternalAuth, externalAuth: {protocol: HTTP, backendRef: {name: NAME, port: 80}, http: {}}}"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "filters: [AUTH, {type: RequestMirror, requestMirror: {backendRef: {name: cart, port: 80}}}]",
+        "filters: [AUTH, {type: RequestRedirect, requestRedirect: {hostname: a.example}}]",
+        "filters: [AUTH]\n  backendRefs: [{name: cart, port: 80, filters: [{type: RequestMirror, requestMirror: "
+        "{backendRef: {name: cart, port: 80}}}]}]",
+        "backendRefs: [{name: cart, port: 80, filters: [AUTH]}]",
+    ],
+)
+def test_what_would_be_done_before_another_service_has_spoken_is_not_supported(other):
+    text = gateway(HTTP) + route("r", "- " + other.replace("AUTH", EXTERNAL_AUTH.replace("NAME", "stock")))
+    attached = attach(snapshot_of(BASE + text))
+    (rule,) = attached.routes["HTTPRoute shop/r"].rules
+    assert "UnsupportedValue" in (rule.fault, *(backend.fault for backend in rule.backends))
+
+
+@pytest.mark.parametrize(("name", "reason"), [("stock", "ResolvedRefs"), ("none", "BackendNotFound")])
+def test_the_service_of_an_external_auth_is_a_backend_like_others(name, reason):
+    rules = f"- filters: [{EXTERNAL_AUTH.replace('NAME', name)}]\n  backendRefs: [{{name: cart, port: 80}}]"
+    text = gateway(HTTP) + route("r", rules)
+    ((_, found),) = of_route(text, condition="ResolvedRefs")
+    assert found == reason
+    assert of_route(text) == [(True, "Accepted")]
+    away = rules.replace("name: " + name, "name: cart, namespace: other")
+    ((_, found),) = of_route(gateway(HTTP) + route("r", away), condition="ResolvedRefs")
+    assert found == "RefNotPermitted"

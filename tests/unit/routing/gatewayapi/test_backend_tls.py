@@ -31,7 +31,7 @@ def test_a_policy_needs_an_authority(ca, accepted, resolved):
     policy = tls_policy("p", ca=f"{{group: '', kind: ConfigMap, name: {ca}}}")
     attached = with_policies(policy, facts=Facts("configmap://shop/bad"))
     (verdict,) = attached.policies["shop/p"]
-    assert verdict.gateway == "shop/edge"
+    assert verdict.name == "shop/edge"
     assert [said(verdict.conditions, kind) for kind in ("Accepted", "ResolvedRefs")] == [accepted, resolved]
     (settings,) = attached.backend_tls["cart.shop.svc.cluster.local"]  # trusts nobody rather than speak in the clear
     assert (settings.tls.sni, settings.tls.subject_alt_names) == ("p.example", ("p.example",))

@@ -100,3 +100,14 @@ def test_lint_tells_of_a_virtual_service_that_a_route_displaces():
     ).replace(", generation: 3", "")  # fmt: skip
     (problem,) = [one for one in lint(snapshot_of(BASE + mesh_route("r", GOOD) + rule)) if one.severity != "info"]
     assert (problem.code, problem.name) == ("displaced-by-route", "v") and "HTTPRoute shop/r" in problem.message
+
+
+def test_explain_names_the_service_that_is_asked_whether_a_request_may_pass():
+    auth = "{type: ExternalAuth, externalAuth: {protocol: HTTP, backendRef: {name: NAME, port: 80}, http: {}}}"
+    for name, why in (("stock", ""), ("none", "BackendNotFound")):
+        rules = f"- filters: [{auth.replace('NAME', name)}]\n  backendRefs: [{{name: cart, port: 80}}]\n"
+        views = Views(compile_tables(snapshot_of(SERVED + mesh_route("r", rules))))
+        told = explain(views, Client(namespace="shop"), "GET", "http://cart.shop/")
+        (step,) = [step for step in told.steps if "is asked whether it may pass" in step.text]
+        assert step.text.startswith(f"Service {name} is asked") and step.text.endswith(why)
+        assert (told.status == 500) is bool(why)
