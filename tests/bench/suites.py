@@ -29,8 +29,8 @@ from .outcome import Options, Outcome
 SUITES: dict[str, Callable[[Options], Outcome]] = {
     "http": http_suite.run,
     "http2": http2_suite.run,
-    "overhead": overhead_suite.run,
     "latency": latency_suite.run,
+    "overhead": overhead_suite.run,
     "relay": relay_suite.run,
     "fairness": fairness_suite.run,
     "exchange": exchange_suite.run,

@@ -26,6 +26,8 @@ def test_one_call_in_a_hundred_is_noticed_and_less_is_fine():
     (said,) = told(system_calls=7.0)
     assert "7 system calls, 6 are kept" in said
     assert told("P 2", calls=120.0) == [] and len(told("P 2", calls=130.0)) == 1
+    assert work.growth({"request": {"calls": 124.0}}, known, "P 1", "compiled") == []
+    assert len(work.growth({"request": {"calls": 126.0}}, known, "P 1", "compiled")) == 1
     assert len(work.growth({"request": {"calls": 1.0}}, {}, "P 1", "plain")) == 1
 
 

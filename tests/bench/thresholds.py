@@ -6,13 +6,14 @@ import operator
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from . import cluster_suite, scrape_suite, shadow_suite
+from . import cluster_suite, fleet_suite, scrape_suite, shadow_suite
 from .datapath_suite import LATENCY, THROUGHPUT
 from .nodemesh import compiled
 from .outcome import Figure, Outcome
 from .relay_suite import SHORT, WRITES_1M, WRITES_16K
 from .tables_suite import FULL, FULL_OBJECTS, ROUTED
 
+FLEET = fleet_suite.name(fleet_suite.AGENTS, fleet_suite.SERVICES)
 CLUSTER = cluster_suite.name(cluster_suite.FULL, cluster_suite.FULL_NODES)
 
 COMPARISONS = {">=": operator.ge, "<=": operator.le}
@@ -50,7 +51,10 @@ THRESHOLDS = (
     # From an API server to the first table, one change to a worker, and what that takes.
     Threshold("cluster", f"{CLUSTER}: start to first answer", "", "value", "<=", 15.0),
     Threshold("cluster", f"{CLUSTER}: change to worker, churn", "", "value", "<=", 200.0),
-    Threshold("cluster", f"{CLUSTER}: memory of control", "", "value", "<=", 600.0),
+    Threshold("cluster", f"{CLUSTER}: memory of control", "", "value", "<=", 285.0),
+    # From a change at the API server to a thousand agents by a relay, and what their start takes beside one without.
+    Threshold("fleet", FLEET, "by relay", "a change to all, median", "<=", 300.0),
+    Threshold("fleet", FLEET, "by relay", "cold start ÷ without", "<=", 10.0),
     # What a big cluster may cost the control process.
     Threshold("tables", f"{FULL}: first compile", "", "value", "<=", 10.0),
     Threshold("tables", f"{FULL}: one endpoint", "", "value", "<=", 50.0),

@@ -118,6 +118,8 @@ def test_the_agent_may_read_what_it_reads_and_nothing_else(tmp_path):
     read = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
     assert read == {(resource.group, resource.plural) for resource in (*resources("node-a"), DEFINITIONS)}
     assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
+    named = {name for rule in rules for name in rule.get("resourceNames", ()) if rule["resources"] == ["configmaps"]}
+    assert named == {item.field_selector.partition("=")[2] for item in resources("node-a") if item.kind == "ConfigMap"}
     routes = roles.pop("nodemesh-route-status")
     assert {verb for rule in routes for verb in rule["verbs"]} == {"get", "update"}
     assert all(name.endswith("/status") for rule in routes if "update" in rule["verbs"] for name in rule["resources"])

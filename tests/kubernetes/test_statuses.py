@@ -14,11 +14,13 @@ from tests.kubernetes.test_election import Agent
 from tests.kubernetes.test_manifests import MANIFESTS
 from tests.unit.cli.mesh import Mesh, until
 
+from nodemesh.config.problems import Problem, Severity
 from nodemesh.node import reconciler
 from nodemesh.node.election import LEASE_SECONDS, RENEW_SECONDS
 from nodemesh.node.managed_gateways import ManagedGateways
 from nodemesh.node.routestatuses import RouteStatuses
 from nodemesh.node.statuses import StatusWriter
+from nodemesh.registry.assemble import ObjectKey
 from nodemesh.registry.sources.api import ApiError
 
 MESH = {
@@ -79,6 +81,23 @@ def test_both_kinds_of_news_in_istios_form(play):
         )
         (told,) = status(follower, "bad")["validationMessages"]
         assert (told["type"]["code"], told["level"]) == ("IST0106", "ERROR")
+
+    play(story, guarded("overlays/status"))
+
+
+def test_what_waits_for_its_rollout_is_not_said_to_be_in_force(play):
+    async def story(follower):
+        await known(follower)
+        key = ObjectKey("VirtualService", "default", "good", "networking.istio.io")
+        problem = Problem(code="rollout-back", message="the change was taken back: because", severity=Severity.WARNING)
+        follower.source.held_back = {key: problem}
+        writer = Writer(follower)
+        assert await writer.write()
+        good = condition(follower, "good")
+        assert (good["status"], good["reason"], good["message"]) == ("False", "Staged", problem.message)
+        assert status(follower, "good")["validationMessages"] == [], "nothing is wrong with it"
+        follower.source.held_back = {}
+        assert await writer.write() and condition(follower, "good")["reason"] == "Accepted"
 
     play(story, guarded("overlays/status"))
 

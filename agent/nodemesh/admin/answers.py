@@ -195,14 +195,46 @@ class ProblemAnswer(Shape, frozen=True, kw_only=True):
     path: str
 
 
+class ChangedObjectAnswer(Shape, frozen=True, kw_only=True):
+    """What a change did to an object: added, changed or removed; who wrote it and when (seconds since the epoch), or
+    where it is written, as far as that is known."""
+
+    kind: str
+    group: str
+    namespace: str
+    name: str
+    change: str
+    author: str
+    written: float
+    location: str
+
+
 class ChangeAnswer(Shape, frozen=True, kw_only=True):
-    """A change of the configuration, and how many seconds it took to all workers (null: it has not reached them)."""
+    """A change of the configuration, how many seconds it took to all workers (-1: it has not reached them), and which
+    objects of the mesh's kinds changed, some of many."""
 
     at: float
     version: int
     causes: list[str]
     count: int
-    seconds: float | None
+    seconds: float
+    objects: list[ChangedObjectAnswer] = []
+
+
+class RestoredAnswer(Shape, frozen=True, kw_only=True):
+    """An object as it was before a version changed it. `document` is to be applied again; null where the object was not
+    there, and so is to be deleted, or where it is not kept any more (`kept` is false). `later` are versions that
+    changed it since."""
+
+    version: int
+    kind: str
+    group: str
+    namespace: str
+    name: str
+    change: str
+    kept: bool
+    later: list[int]
+    document: dict[str, Any] | None
 
 
 class PictureAnswer(Shape, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -204,6 +205,12 @@ class AdminApi:
 
     async def changes(self, _request: web.Request) -> web.Response:
         return json_response(self._node.changes()[::-1])
+
+    async def rollback(self, request: web.Request) -> web.Response:
+        version, name = request.query.get("version", ""), request.query.get("object", "")
+        if bool(version) == bool(name) or (version and not re.fullmatch("[0-9]{1,9}", version)):
+            raise QuestionError("say either ?version=NUMBER or ?object=KIND/NAMESPACE/NAME")
+        return json_response(self._node.rollback(int(version or 0), name))
 
     async def shadow(self, request: web.Request) -> web.Response:
         return json_response(await self._node.shadow(explained=bool(request.query.get("explain"))))

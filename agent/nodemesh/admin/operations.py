@@ -16,6 +16,7 @@ from .answers import (
     PictureAnswer,
     ProblemAnswer,
     ReadinessAnswer,
+    RestoredAnswer,
     RouteAnswer,
     ServiceAnswer,
     VersionAnswer,
@@ -119,6 +120,16 @@ OPERATIONS = (
     ),
     Operation(
         "/changes", "changes", "The newest changes, and how long they took to all workers.", (list[ChangeAnswer],)
+    ),
+    Operation(
+        "/rollback",
+        "rollback",
+        "The objects as they were before a change, to be applied again; one of the parameters is needed.",
+        (list[RestoredAnswer],),
+        (
+            Parameter("version", "what this version of the tables changed", "integer"),
+            Parameter("object", "the last change of one object, `KIND/NAMESPACE/NAME`, or `KIND/NAME`"),
+        ),
     ),
     Operation(
         "/explain",

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from ..config.base import Duration, Model
 from ..config.meta import Object
 from ..config.problems import Problem
 from ..config.virtualservice import HTTPRoute, VirtualServiceSpec
+from ..config.written import as_written
 from ..registry.snapshot import Health, Service, Snapshot
 from ..routing.gatewayapi.attach import routes_of
 from .state import EndpointRow, ModeRow
@@ -147,16 +145,6 @@ def _action(rule: Any) -> dict[str, Any]:
     if not isinstance(rule, HTTPRoute):
         return {"route": fields.get("route", [])}
     return {name: value for name, value in fields.items() if name not in ("name", "match")}
-
-
-def as_written(value: Model) -> dict[str, Any]:
-    """A configuration struct as its author would write it: defaults left out."""
-    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=_as_text), type=dict[str, Any])
-
-
-def _as_text(value: object) -> str:
-    """Durations in protobuf's JSON form: seconds with an s."""
-    return f"{value / 1000:.3f}".rstrip("0").rstrip(".") + "s" if isinstance(value, Duration) else str(value)
 
 
 def problems(found: Sequence[Problem]) -> list[dict[str, Any]]:

@@ -215,6 +215,10 @@ class AdminNode(Protocol):
     def changes(self) -> Sequence[Any]:
         """The newest changes of the configuration, oldest first, and how long they took."""
 
+    def rollback(self, version: int, name: str) -> Sequence[Any]:
+        """What a version changed (0: the last change of the object `KIND/NAMESPACE/NAME`), as it was before. Raises
+        QuestionError."""
+
     def why_empty(self) -> list[str]:
         """Sentences that say why there may be no traffic to see; none where nothing stands in its way."""
 

@@ -50,6 +50,14 @@ def _causes(causes: list[str]) -> str:
     return "; ".join(causes[:CAUSES] + [f"{more} more"] * (more > 0)) or "-"
 
 
+def _rollout(row: Any) -> str:
+    """How a staged change stands, with this node's canaries."""
+    since = f" since {_ago(row['since'])}" if row["since"] else ""
+    why = f", {row['why']}" if row["why"] else ""
+    here = f"; {row['failures_here']} of {row['requests_here']} requests failed here" if row["requests_here"] else ""
+    return f"{row['object']}: {row['phase']}{since}{why}{here}"
+
+
 @click.command()
 @show_options
 def status(**options: Any) -> None:
@@ -85,6 +93,7 @@ def _status(found: Any, wide: bool) -> None:
         *(("cannot be served", line) for line in found.get("pods_not_served", ())),
         ("DNS", f"of {found['dns']['pods']} pods; dnsCapture is {'on' if found['dns']['capture'] else 'off'}"),
     ]
+    lines += [("rollout", _rollout(row)) for row in found["rollouts"]]
     if found["config"]["error"]:
         lines.append(("config NOT in force", found["config"]["error"]))
     for row in found["certificates"]:

@@ -1,4 +1,4 @@
-"""What goes on now: `top`, `connections`, `history`, and where the live page is."""
+"""What goes on now: `top`, `connections`, and where the live page is."""
 
 from __future__ import annotations
 
@@ -108,29 +108,6 @@ def _follow(admin: str, query: list[tuple[str, str]], form: str) -> None:
         seen = set(keys) or seen
 
     again_and_again(show, PAUSE)
-
-
-@click.command()
-@show_options
-def history(**options: Any) -> None:
-    """The newest changes of the configuration, and how long each took until all workers had it."""
-
-    def rows(found: Any) -> list[Row]:
-        return [
-            [time.strftime("%H:%M:%S", time.localtime(row["at"])), row["version"],
-             "; ".join(row["causes"] + ["…"] * (row["count"] > len(row["causes"]))),
-             f"{row['seconds'] * 1000:.0f} ms" if row["seconds"] >= 0 else "not at all workers yet"]
-            for row in found
-        ]  # fmt: skip
-
-    table_of(
-        "/changes",
-        ["AT", "TABLES", below("CHANGED BY"), "IN FORCE AFTER"],
-        rows,
-        "there was no change yet",
-        [],
-        options,
-    )
 
 
 @click.command()

@@ -20,7 +20,7 @@ SHAPE_CODES: dict[str, str] = {
     "unknown-kind": "The API group has no such kind.",
     "unknown-version": "The kind has no such version.",
     "unsupported-kind": "The kind is known but has no effect here.",
-    "istio-mesh-config": "Istio's own mesh config is not read; the kind MeshConfig has its settings.",
+    "istio-mesh-config": "Something of Istio's own mesh config has no effect here.",
     "unknown-field": "The field does not exist at this place.",
     "unsupported-field": "The field exists in the API but cannot be used here.",
     "no-effect": "The value is accepted, but has no effect here.",
@@ -124,6 +124,7 @@ OTHER_CODES: dict[str, str] = {
     "port-less-listener": "The egress listener without a port is not the last or not the only one.",
     "duplicate-mode": "Two entries are for the same mode.",
     "unknown-provider": "A provider has another name than those that there are.",
+    "bad-rollout": "The annotation of a staged rollout is no plan.",
     "egress-proxy": "An egressProxy stands beside another mode than ALLOW_ANY.",
 }
 

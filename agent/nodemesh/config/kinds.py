@@ -109,7 +109,10 @@ KINDS: dict[tuple[str, str], Kind] = {
 #: Kinds of Istio's groups that nodemesh does not act upon, each with the reason.
 UNSUPPORTED: dict[tuple[str, str], str] = {
     (ISTIO_GROUP, "EnvoyFilter"): "it patches Envoy's own configuration, and there is no Envoy here",
-    (ISTIO_GROUP, "ProxyConfig"): "it sets up sidecar containers, and there are none here",
+    (
+        ISTIO_GROUP,
+        "ProxyConfig",
+    ): "it sets up sidecar containers, and there are none here; for gateways MeshConfig's defaultConfig counts",
     ("extensions.istio.io", "WasmPlugin"): "the proxy runs no WebAssembly",
     ("extensions.istio.io", "TrafficExtension"): "the proxy runs no extensions",
     ("security.istio.io", "PeerAuthentication"): "inbound traffic is not intercepted",

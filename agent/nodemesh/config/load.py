@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from .core import (
     ServiceStatus,
 )
 from .decode import decode
-from .kinds import KINDS, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
+from .kinds import KINDS, MESH_CONFIG, UNSUPPORTED, WATCHED_GROUPS, Kind, split_api_version
 from .meta import Location, Meta, Object, Path
 from .problems import Finding, Findings, Problem, Severity, path_text
 from .serviceentry import ServiceEntrySpec, ServiceEntryStatus
@@ -30,6 +31,10 @@ from .yaml import Document, Flaw, Marks, YamlNode, read
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?")  # Istio's own examples have nsA
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
+
+#: Characters of a field manager's name, which Kubernetes allows.
+MAX_MANAGER = 128
+
 _ENVELOPE = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 
 
@@ -215,8 +220,11 @@ def _load_kind(data: dict[str, Any], kind: Kind, origin: DocumentPlace, findings
         validate(kind, spec, meta, findings)
     if meta is None or spec is None or any(item.severity is Severity.ERROR for item in findings.items):
         return None
-    marks = {} if origin.document is None else Marks(origin.document.chunk, origin.prefix)
     location = Location(origin.file, root.line, root.column) if root is not None else Location(origin.file)
+    if origin.document is not None:
+        marks: Mapping[Path, Location] = Marks(origin.document.chunk, origin.prefix)
+    else:
+        marks = {("spec", name): location for name in data.get("spec") or ()} if kind is MESH_CONFIG else {}
     status = _status(data, kind)
     return Object(kind=kind.name, group=kind.group, meta=meta, spec=spec, location=location, marks=marks, status=status)
 
@@ -234,6 +242,7 @@ def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
         if len(value) > 63 or not _LABEL_VALUE.fullmatch(value):
             message = f"`{value}` is not a label's value; right are up to 63 letters, digits, `-`, `_` and `.`"
             findings.bad_value("bad-label", ("metadata", "labels", key), message)
+    author, seconds = _author(written.managed_fields)
     return Meta(
         name=written.name,
         namespace=(written.namespace or "default") if kind.namespaced else "",
@@ -244,7 +253,24 @@ def _meta(written: ObjectMeta, kind: Kind, findings: Findings) -> Meta:
         resource_version=written.resource_version,
         generation=written.generation,
         deleting=bool(written.deletion_timestamp),
+        author=author,
+        written=seconds,
     )
+
+
+def _author(managed: Any) -> tuple[str, float]:
+    """Who wrote an object last, but for its status and other subresources, and when (meta/v1 ManagedFieldsEntry)."""
+    newest = ("", 0.0)
+    for entry in managed if isinstance(managed, list) else ():
+        if not isinstance(entry, dict) or entry.get("subresource"):
+            continue
+        try:
+            seconds = datetime.fromisoformat(str(entry.get("time"))).timestamp()
+        except ValueError:
+            continue
+        if seconds >= newest[1]:
+            newest = (str(entry.get("manager", ""))[:MAX_MANAGER], seconds)
+    return newest
 
 
 def _seconds(timestamp: str, findings: Findings) -> float:

@@ -8,6 +8,7 @@ from .base import Duration, Model
 from .destinationrule import LocalityLoadBalancerSetting, TrafficPolicy
 from .providers import DefaultProviders, ExtensionProvider
 from .proxyconfig import ProxyConfig
+from .rollout import RolloutPlan
 from .virtualservice import HTTPRetry
 
 
@@ -153,7 +154,8 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     objects into their status: istiod's PILOT_ENABLE_STATUS. Where `enrolment` is not set, pods of a cluster join by
     their label, those of a folder all. Of the agent's own machine, objects of the API server may name files and sockets
     below `allowed_folders`, header values the variables in `allowed_environment`; the admin API answers to
-    `admin_hosts` beside its own addresses."""
+    `admin_hosts` beside its own addresses. `rollout` is what the annotation `nodemesh.io/rollout: enabled` on an object
+    means."""
 
     root_namespace: str = "istio-system"
     cluster_domain: str = "cluster.local"
@@ -189,3 +191,4 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     admin_hosts: tuple[str, ...] = ()
     limits: PodLimits = PodLimits()
     metrics: Metrics = Metrics()
+    rollout: RolloutPlan | None = None

@@ -26,7 +26,8 @@ class Location(msgspec.Struct, frozen=True):
 
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The parts of Kubernetes' ObjectMeta that the mesh reads; `created` is seconds since the epoch, 0 if unknown."""
+    """The parts of Kubernetes' ObjectMeta that the mesh reads; `created` is seconds since the epoch, 0 if unknown, and
+    so is `written`: when `author` (a field manager's name) last wrote something other than the status."""
 
     name: str
     namespace: str = ""
@@ -37,6 +38,8 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     resource_version: str = ""
     generation: int = 0
     deleting: bool = False
+    author: str = ""
+    written: float = 0.0
 
     @property
     def key(self) -> str:

@@ -22,39 +22,61 @@ class Support(msgspec.Struct, frozen=True):
 
 
 _FILE = "from the API server: a file below MeshConfig's allowedFolders alone"
-_INBOUND = "inbound traffic is not intercepted"
+_ZONES = (
+    "it needs to know how many clients each zone has, and an agent knows those of its node; for the own zone first use "
+    "localityLbSetting, or the Service's trafficDistribution: PreferSameZone"
+)
+_PINNED = "clients are verified by their CA, caCrl and subjectAltNames; certificates that are renewed change their hash"
+_REGISTRATION = "istiod makes WorkloadEntries of it for machines with Istio's agent; write the WorkloadEntry yourself"
 
 #: What has no effect: (struct, JSON name) and the reason. All below such a field has none either.
 UNSUPPORTED_FIELDS: dict[tuple[str, str], str] = {
-    ("HTTPMatchRequest", "statPrefix"): "our metrics are named by service and rule",
+    ("HTTPMatchRequest", "statPrefix"): "it names statistics of Envoy's own; Istio's metrics do not have it either",
     ("L4MatchAttributes", "sourceSubnet"): "it has no effect in Istio either",
     ("Abort", "http2Error"): "Istio refuses it as well",
     ("Delay", "exponentialDelay"): "Istio refuses it as well",
     ("OutlierDetection", "consecutiveErrors"): "it has no effect in Istio either; use consecutive5xxErrors",
-    (
-        "LoadBalancerSettings",
-        "zoneAwareLbSetting",
-    ): "zones' loads are not compared; use localityLbSetting",
+    ("LoadBalancerSettings", "zoneAwareLbSetting"): _ZONES,
     ("Server", "defaultEndpoint"): "Istio does not use it either",
     ("Port", "targetPort"): "Istio refuses it as well; the gateway's Service has the target port",
-    ("ServerTLSSettings", "verifyCertificateSpki"): "clients are verified by CA and subjectAltNames",
-    ("ServerTLSSettings", "verifyCertificateHash"): "clients are verified by CA and subjectAltNames",
+    ("ServerTLSSettings", "verifyCertificateSpki"): _PINNED,
+    ("ServerTLSSettings", "verifyCertificateHash"): _PINNED,
     ("TLSCertificate", "caCertificates"): "Istio refuses it as well",
-    ("SidecarSpec", "ingress"): _INBOUND,
-    ("SidecarSpec", "inboundConnectionPool"): _INBOUND,
+    (
+        "SidecarSpec",
+        "ingress",
+    ): "what comes into a pod is not intercepted: let the Service's targetPort be the app's own port, terminate TLS at "
+    "a Gateway, and set limits at the clients, in the DestinationRule's connectionPool",
+    (
+        "SidecarSpec",
+        "inboundConnectionPool",
+    ): "what comes into a pod is not intercepted: set limits at the clients, in the connectionPool of a "
+    "DestinationRule for its host",
     ("IstioEgressListener", "bind"): "the proxy listens where connections are redirected to, not where a Sidecar says",
     ("IstioEgressListener", "captureMode"): "connections are taken over by eBPF at connect()",
-    ("SidecarPort", "protocol"): "the protocol is that of the imported services' own ports",
+    ("SidecarPort", "protocol"): "the imported services' own ports say it, as in Istio where the port is theirs",
     ("SidecarPort", "targetPort"): "Istio refuses it as well",
-    ("WorkloadGroupSpec", "metadata"): "workloads register themselves with Istio's agent only",
-    ("WorkloadGroupSpec", "template"): "workloads register themselves with Istio's agent only",
-    ("WorkloadGroupSpec", "probe"): "workloads outside Kubernetes are not probed",
-    ("WorkloadEntrySpec", "serviceAccount"): "there are no mesh identities",
-    ("Tracing", "useRequestIdForTraceSampling"): "the decision travels in the trace's own fields",
-    ("CustomTag", "formatter"): "use header, environment or literal",
+    ("WorkloadGroupSpec", "metadata"): _REGISTRATION,
+    ("WorkloadGroupSpec", "template"): _REGISTRATION,
+    (
+        "WorkloadGroupSpec",
+        "probe",
+    ): "Istio's agent on the machine makes these probes; outlierDetection takes out endpoints that fail",
+    (
+        "WorkloadEntrySpec",
+        "serviceAccount",
+    ): "it is the identity that Istio's own mutual TLS expects; name those of certificates in subjectAltNames",
+    (
+        "Tracing",
+        "useRequestIdForTraceSampling",
+    ): "the decision travels in the fields of traceparent and B3, which all tracers read",
+    (
+        "CustomTag",
+        "formatter",
+    ): "Envoy's format strings are for the access log alone; use header, environment or literal",
     ("TelemetryMetrics", "reportingInterval"): "what goes on for long is counted every five seconds",
     ("PolicyTargetReference", "namespace"): "Istio refuses another namespace than the object's own",
-    ("PolicyTargetReference", "group"): "the kind alone tells",
+    ("PolicyTargetReference", "group"): "of the kinds that can be named no two groups have the same",
 }
 
 #: What has its effect, with a word on how far: (struct, JSON name).
@@ -130,8 +152,14 @@ OTHERS: tuple[Support, ...] = (
         for name in ("addresses", "addresses[].value", "addresses[].host")
     ),
     *(
-        Support("ProxyConfig", f"spec.{name}", False, UNSUPPORTED[ISTIO_GROUP, "ProxyConfig"])
-        for name in ("selector", "concurrency", "environmentVariables", "image", "image.imageType")
+        Support("ProxyConfig", f"spec.{name}", False, why)
+        for name, why in (
+            ("selector", UNSUPPORTED[ISTIO_GROUP, "ProxyConfig"]),
+            ("concurrency", "one proxy serves the node: --workers of the agent, or of a gateway's Deployment"),
+            ("environmentVariables", "the agent's are those of its DaemonSet, a gateway's those of its Deployment"),
+            ("image", "the agent's is that of its DaemonSet, a gateway's that of its Deployment"),
+            ("image.imageType", "the agent's is that of its DaemonSet, a gateway's that of its Deployment"),
+        )
     ),
 )
 

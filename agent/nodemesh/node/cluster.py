@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..registry.snapshot import Snapshot
 from ..registry.sources.directory import SourceChanges
 from ..registry.sources.relayed import RelayedApi, served_for
 from ..registry.sources.resources import resources
+from ..registry.staging import Staging
 from ..routing.tables import Tables
 from .credentials import Use
 from .election import Election
@@ -33,6 +34,7 @@ from .peers import Peers
 from .pod_events import PodEvents
 from .remotes import Remotes, Take
 from .reporter import Reporter
+from .rollouts import Counts, Rollouts
 from .route_facts import StatusJudge
 from .routestatus import WantedStatus
 from .routestatuses import RouteStatuses
@@ -59,10 +61,13 @@ class FollowedCluster:
         managed: Callable[[], Iterable[Placed]],
         snapshot: Callable[[], Snapshot],
         ready: Callable[[], bool],
+        staging: Callable[[], Staging],
+        canaries: Callable[[], Awaitable[Counts]],
     ) -> None:
         """`take_remote` is given what other clusters of the mesh say; `failing` tells this node's pods that cannot be
         served; `statuses` judges the Gateway API's objects, `managed` has what its Gateways are to get; `snapshot` is
-        the newest; `ready` is whether the node is served."""
+        the newest; `ready` is whether the node is served; `staging` how rollouts stand, `canaries` what this node's are
+        counted."""
         from ..registry.sources.cache import Cache
         from ..registry.sources.cluster import ClusterSource
         from ..registry.sources.kubernetes import ApiServer, login_at, login_by
@@ -99,6 +104,9 @@ class FollowedCluster:
         if options.startup_taint:
             self._taint = StartupTaint(self.api, options.node, ready, random.random)
         self._manages = bool(options.gateway_image)
+        self._rollouts = Rollouts(
+            self.api, options.node, lambda: self.started, staging, canaries, election, random.random, time.monotonic
+        )
         self._speaks = not options.gateway  # what there is to say of rules, the nodes' agents say
         self.statuses_wanted = False  # MeshConfig's enableStatus
         self._used: set[str] = set()  # Secrets that rules in use name
@@ -117,6 +125,7 @@ class FollowedCluster:
                     tasks.create_task(self._pod_events.run(), name="pod events")
                     tasks.create_task(self._statuses.run(), name="statuses")
                     tasks.create_task(self._route_statuses.run(), name="route statuses")
+                    tasks.create_task(self._rollouts.run(), name="rollouts")
                 if self._taint is not None:
                     tasks.create_task(self._taint.run(), name="startup taint")
                 if self._speaks and self._manages:

@@ -83,6 +83,11 @@ class Collector:
             if self._keep():
                 self._kept = {key: self.totals.kept(key) for key in answers}
 
+    async def canaries(self) -> dict[str, tuple[int, int]]:
+        """What was counted of rollouts' canaries until now."""
+        await self.collect()
+        return self.totals.canaries
+
     def _tell_bypasses(self) -> None:
         """Once for each port and what is spoken there; the metric and `nodemesh services` go on counting."""
         for host, port, spoken in self.totals.first_bypasses:

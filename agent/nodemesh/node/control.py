@@ -13,7 +13,6 @@ from functools import partial
 
 from ..admin.http import serve
 from ..admin.state import AdminNode
-from ..config.problems import Severity
 from ..proxy.io.memory import Allocator
 from ..proxy.messages import Message
 from ..registry.assemble import ObjectKey
@@ -45,6 +44,8 @@ from .managed_gateways import Placed
 from .materials import MaterialSource, Secrets, only
 from .operator import Operator
 from .options import Ebpf, RunOptions
+from .past import Past
+from .problems import tell_new, why_refused
 from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
@@ -60,9 +61,6 @@ log = Log("control")
 #: Seconds between looks at the configuration's files.
 CONFIG_INTERVAL = 0.25
 
-#: New findings in the configuration that are logged one by one.
-PROBLEMS_LOGGED = 20
-
 
 class Control:
     """Puts the parts together; one per process. Built by `start`, which raises StartError."""
@@ -77,7 +75,8 @@ class Control:
         if options.kubernetes:
             self.cluster = FollowedCluster(
                 options, self._secrets_changed, self._take_remote, self.failing, self._statuses, self._managed,
-                lambda: self.snapshot, lambda: not self.missing(),
+                lambda: self.snapshot, lambda: not self.missing(), lambda: self.registry.staging,
+                lambda: self.collector.canaries(),
             )  # fmt: skip
         self.registry = Registry(options.cluster, gateway=options.serves_gateways_alone)
         self.error = ""  # why the newest configuration is not in force
@@ -99,6 +98,7 @@ class Control:
         self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
         self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
+        self.past = Past()
         self.review = Review(lambda: (self.snapshot, self.publisher.tables) if self.publisher.tables else None)
         self.counters = SharedCounters(options.workers)
         self.resolver = Resolver(self._resolved)
@@ -113,8 +113,6 @@ class Control:
         if self.cluster is not None:
             self.cluster.source.on_leaving = self.foresight.leaves
         self._first = first
-        self._allocator = Allocator()
-        self._allocator.keep_apart()
         self._store = store
         self._stop = asyncio.Event()
         self._ready = False
@@ -186,7 +184,7 @@ class Control:
         # What a big cluster's first state consists of lives long: looking through it for garbage takes half a second.
         gc.collect()
         gc.freeze()
-        self._allocator.let_go()
+        Allocator().let_go()
 
     def _follow(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Follow the sources."""
@@ -206,15 +204,9 @@ class Control:
             self.foresight.see(workloads, changes.changed)
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
-        refused = [problem for problem in problems if problem.refused]
-        self.error = ""
-        if refused:
-            first = refused[0]
-            count = "" if len(refused) == 1 else f" (and {len(refused) - 1} more)"
-            self.error = f"{first.location}: {first.message}{count}; what was good before stays in force"
-        for problem in [problem for problem in problems if problem not in known][:PROBLEMS_LOGGED]:
-            say = log.error if problem.severity is Severity.ERROR else log.warning
-            say(problem.message, at=problem.location, field=problem.path)
+            self.cluster.source.held_back = dict(self.registry.staging.problems)
+        self.error = why_refused(problems)
+        tell_new(log, problems, known)
 
     async def _follow_cluster(self, cluster: FollowedCluster) -> None:
         """Wait for the cluster's first state, put it in force, then follow it and the files."""
@@ -283,7 +275,8 @@ class Control:
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
         self.shadow.follow()
-        self.propagation.published(tables.version, tables.causes, time.time())
+        objects = self.past.add(tables.version, self.registry.take_edits())
+        self.propagation.published(tables.version, tables.causes, time.time(), objects)
         self.review.due()
         self.resolver.want(snapshot)
         if self.dialled.see(snapshot):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import sys
 
 import msgspec
 
+from ..proxy.io.memory import Allocator
 from .control import Control
 from .logs import setup
 from .options import RunOptions, StartError
 from .status import RunningNode
 from .store import StoreClient
 from .supervisor import HOPELESS
+
+#: The collector's thresholds: a cluster's objects are made by the hundred thousand, and are no garbage.
+COLLECTOR = (50_000, 20, 100)
 
 
 async def run(options: RunOptions, store_fd: int, workers_fd: int, first: bool) -> None:
@@ -28,6 +33,8 @@ def main(arguments: list[str]) -> int:
     """`python -m nodemesh.node.control_process OPTIONS STORE_FD WORKERS_FD [first]`; the supervisor calls it."""
     options = msgspec.json.decode(arguments[0], type=RunOptions)
     setup("control", json=options.log_json)
+    Allocator().keep_apart()
+    gc.set_threshold(*COLLECTOR)
     try:
         asyncio.run(run(options, int(arguments[1]), int(arguments[2]), "first" in arguments[3:]))
     except StartError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..config.core import CredentialSpec
 from ..config.credential import described
@@ -111,6 +111,22 @@ class MaterialSource:
         fd = memfd("nodemesh-materials", pack(self.materials))
         yield SetMaterials(), (fd,)
         os.close(fd)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each place in a rule that names certificates which this node's workloads use; nothing of what is in them."""
+        faults = {fault.use: fault.why for fault in self.faults}
+        return [
+            {
+                "used_by": str(use.holder),
+                "field": use.path,
+                "at": str(use.location),
+                "secrets": list(use.secrets),
+                "files": list(use.paths),
+                "ends": self.end_of(use),
+                "error": faults.get(use, ""),
+            }
+            for use in self.uses
+        ]
 
     def _judge(self) -> None:
         """Find what is wrong and say it once. Files are replaced one after the other: what is wrong with them only

@@ -8,20 +8,24 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ..telemetry.histogram import Histogram
+from .past import ObjectChange
 
-#: Changes that are remembered, and causes of each.
-CHANGES = 50
+#: Changes that are remembered, and of each causes and objects.
+CHANGES = 200
 CAUSES = 5
+OBJECTS = 20
 
 
 class Rollout(msgspec.Struct):
-    """New tables: when (seconds since the epoch), why, and how long they took; -1 while some worker lacks them."""
+    """New tables: when (seconds since the epoch), why, how long they took (-1 while some worker lacks them), and which
+    objects of the mesh's kinds changed, and by whom."""
 
     at: float
     version: int
     causes: tuple[str, ...]
     count: int  # of all causes
     seconds: float = -1.0
+    objects: tuple[ObjectChange, ...] = ()
 
 
 class Propagation:
@@ -39,9 +43,11 @@ class Propagation:
         if self._seen < 0.0:
             self._seen = self._clock()
 
-    def published(self, version: int, causes: Sequence[str] = (), at: float = 0.0) -> None:
+    def published(
+        self, version: int, causes: Sequence[str] = (), at: float = 0.0, objects: tuple[ObjectChange, ...] = ()
+    ) -> None:
         """Tables that are overtaken by newer ones are in force with these."""
-        self.changes.append(Rollout(at, version, tuple(causes[:CAUSES]), len(causes)))
+        self.changes.append(Rollout(at, version, tuple(causes[:CAUSES]), len(causes), objects=objects[:OBJECTS]))
         if self._seen >= 0.0:
             self._waiting[version] = self._seen
             self._seen = -1.0

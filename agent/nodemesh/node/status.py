@@ -31,6 +31,8 @@ from .exposed import bound_address
 from .kernel import shown
 from .metrics_page import metrics_page
 from .options import Ebpf
+from .past import rows_of
+from .rollout import rollout_rows
 from .shadow_report import report
 
 
@@ -109,7 +111,7 @@ class RunningNode:
                 "warnings": warnings,
                 "claims": [f"{claim.location}: {claim.message}" for claim in control.review.claims],
             },
-            "certificates": self._certificates(),
+            "certificates": control.materials.rows(),
             "cluster": self._cluster(),
             "workers": self._workers(),
             "control": {
@@ -119,8 +121,13 @@ class RunningNode:
             "listeners": self._listeners(),
             "pods": pods,
             "pods_not_served": self._not_served(),
+            "rollouts": self._rollouts(),
             "dns": {"capture": self.snapshot.mesh.dns_capture, "pods": self._pods_dns()},
         }
+
+    def _rollouts(self) -> list[dict[str, Any]]:
+        control = self._control
+        return rollout_rows(control.registry.staging, control.collector.totals.canaries)
 
     def _cluster(self) -> dict[str, Any] | None:
         cluster = self._control.cluster
@@ -138,22 +145,6 @@ class RunningNode:
             "ports_without_room": list(kernel.passed),
             "endpoints_out": sorted(map(shown, kernel.out)),
         }
-
-    def _certificates(self) -> list[dict[str, Any]]:
-        """Each place in a rule that names certificates which this node's workloads use; nothing of what is in them."""
-        faults = {fault.use: fault.why for fault in self._control.materials.faults}
-        return [
-            {
-                "used_by": str(use.holder),
-                "field": use.path,
-                "at": str(use.location),
-                "secrets": list(use.secrets),
-                "files": list(use.paths),
-                "ends": self._control.materials.end_of(use),
-                "error": faults.get(use, ""),
-            }
-            for use in self._control.materials.uses
-        ]
 
     def _workers(self) -> list[dict[str, Any]]:
         control = self._control
@@ -304,6 +295,9 @@ class RunningNode:
 
     def changes(self) -> Sequence[Any]:
         return list(self._control.propagation.changes)
+
+    def rollback(self, version: int, name: str) -> Sequence[Any]:
+        return rows_of(self._control.past, version, name)
 
     def why_empty(self) -> list[str]:
         control = self._control

@@ -42,6 +42,7 @@ class Opinion(NamedTuple):
     generation: int
     refused: bool
     message: str
+    held_back: bool = False
 
 
 def opinion_of(verdict: ObjectVerdict) -> Opinion:
@@ -51,7 +52,10 @@ def opinion_of(verdict: ObjectVerdict) -> Opinion:
         message = f"refused, the version before (if any) stays in force: {told}"
     else:
         message = f"in force; {told}" if told else "in force"
-    return Opinion(verdict.path, verdict.uid, verdict.generation, refused, message[:MAX_MESSAGE])
+    held = verdict.held_back if not refused else None
+    if held is not None:
+        message = f"{held.message}; {told}" if told else held.message
+    return Opinion(verdict.path, verdict.uid, verdict.generation, refused, message[:MAX_MESSAGE], held is not None)
 
 
 class StatusWriter(Reconciler[ObjectKey, Opinion]):
@@ -99,8 +103,8 @@ def status_with(status: dict[str, Any], opinion: Opinion, now: datetime) -> dict
         messages.append(INVALID_MESSAGE)
     said = {
         "type": RECONCILED,
-        "status": "False" if opinion.refused else "True",
-        "reason": "Refused" if opinion.refused else "Accepted",
+        "status": "False" if opinion.refused or opinion.held_back else "True",
+        "reason": "Refused" if opinion.refused else "Staged" if opinion.held_back else "Accepted",
         "message": opinion.message,
     }
     if (

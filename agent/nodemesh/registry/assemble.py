@@ -15,13 +15,14 @@ from ..config.meta import Object
 from .allocate import Applicant, allocate, applies, places_held
 from .entries import services_of
 from .merge import merged
+from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .podindex import PodIndex
 from .services import Backends, distribution_of, service_of
 from .site import Site, site_of
+from .slices import slice_service, targets_of
 from .snapshot import Namespace, Service, Workload
 from .workloads import workload_of_entry, workload_of_pod
 
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 #: Objects that stand in no namespace.
 CLUSTER_SCOPED = frozenset({"Namespace", "Node", "GatewayClass", "XMesh"})
 #: The kinds that services, workloads and the site are made of, by name, and those that are looked up by name alone; no
@@ -31,8 +32,8 @@ GROUPS = {
     for kind in KINDS.values()
     if kind.name in ("ServiceEntry", "WorkloadEntry", "MeshConfig") or kind in CORE_KINDS
 }
-#: Kinds that every service depends on.
-SITE_KINDS = frozenset({"MeshConfig", "Namespace", "Node"})
+#: Kinds that every service depends on, beside what the mesh's settings are made of.
+SITE_KINDS = frozenset({"Namespace", "Node"})
 
 
 class ObjectKey(NamedTuple):
@@ -112,7 +113,7 @@ class Assembler:
         """Put objects in force (None removes). Afterwards mesh, namespaces, workloads and services are up to date."""
         changes = {key: item for key, item in changes.items() if GROUPS.get(key.kind) == key.group}
         before = {key: self._put(key, item) for key, item in changes.items()}
-        if any(key.kind in SITE_KINDS for key in changes) and self._update_site():
+        if any(key.kind in SITE_KINDS or is_mesh(*key[:3]) for key in changes) and self._update_site():
             self._rebuild(
                 pods=self._keys("Pod") | self._removed("Pod", changes),
                 entries=self._keys("WorkloadEntry") | self._removed("WorkloadEntry", changes),
@@ -179,8 +180,9 @@ class Assembler:
             for target, addresses in targets_of(after).items():
                 held = self._references.get(target, ())
                 self._references[target] = (*held, Reference(source, key.name, addresses))
-        for target in unnamed - self._references.keys():
-            self._gone.pop(target, None)
+        for target in unnamed:
+            if target not in self._references:
+                self._gone.pop(target, None)
 
     def _lacks_address(self, key: ObjectKey) -> bool:
         """Whether it is a pod of which only the metadata is known."""
@@ -196,10 +198,7 @@ class Assembler:
 
     def _update_site(self) -> bool:
         """Read what every service depends on; True if it changed."""
-        mesh = min(
-            self.of_kind("MeshConfig").values(), key=lambda item: (item.meta.created, item.meta.key), default=None
-        )
-        self.mesh = mesh.spec if mesh is not None else MeshConfigSpec()
+        self.mesh = mesh_of(self.of_kind("MeshConfig").values(), self.of_kind("ConfigMap").get(ISTIO_MESH))
         namespaces = {
             name: Namespace(name=name, labels=item.meta.labels, annotations=item.meta.annotations)
             for name, item in self._objects.get("Namespace", {}).get("", {}).items()
@@ -381,19 +380,6 @@ def addresses_of(references: tuple[Reference, ...]) -> tuple[str, ...]:
     if len(references) == 1:
         return references[0].addresses
     return tuple(dict.fromkeys(address for ref in references for address in ref.addresses))
-
-
-def slice_service(item: Object[Any]) -> tuple[str, str]:
-    return item.meta.namespace, item.meta.labels.get(SERVICE_NAME_LABEL, "")
-
-
-def targets_of(piece: Object[Any]) -> dict[str, tuple[str, ...]]:
-    """The workloads that a slice's endpoints are, as `namespace/name`, with their addresses in it."""
-    return {
-        intern(f"{entry.target_ref.namespace or piece.meta.namespace}/{entry.target_ref.name}"): entry.addresses
-        for entry in piece.spec.endpoints
-        if entry.target_ref.name
-    }
 
 
 def pod_key(workload: str) -> ObjectKey:

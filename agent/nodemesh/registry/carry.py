@@ -40,7 +40,9 @@ ENCODER = msgspec.msgpack.Encoder(enc_hook=encode_scalar)
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     bare = {name: {key: plain(item) for key, item in getattr(snapshot, name).items()} for name in RULE_KINDS.values()}
-    return ENCODER.encode(msgspec.structs.replace(snapshot, problems=(), mesh=without_secrets(snapshot.mesh), **bare))
+    return ENCODER.encode(
+        msgspec.structs.replace(snapshot, problems=(), rollouts={}, mesh=without_secrets(snapshot.mesh), **bare)
+    )
 
 
 def without_secrets(mesh: MeshConfigSpec) -> MeshConfigSpec:

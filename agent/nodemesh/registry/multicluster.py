@@ -19,8 +19,10 @@ from ..config.problems import Problem
 from ..config.reach import Reach
 from .assemble import ObjectKey, key_of
 from .changed import changed_keys
+from .meshes import is_mesh
 from .snapshot import Resolution, Service, Snapshot, Workload
-from .store import Store, shortened
+from .staging import Staging
+from .store import Edit, Store, shortened
 
 #: What Istio never shares between clusters unless told to.
 LOCAL_NAMESPACES = ("kube-system",)
@@ -41,7 +43,7 @@ class Registry:
         self.snapshot = Snapshot()
         self._own = Store(cluster, gateway=gateway)
         self._remotes: dict[str, Store] = {}
-        self._meshes: dict[ObjectKey, Object[Any]] = {}  # MeshConfigs, which hold for all
+        self._meshes: dict[ObjectKey, Object[Any]] = {}  # the settings, which hold for all
         self._held: dict[str, set[ObjectKey]] = {}  # by remote cluster
         self._merged = Merger()
 
@@ -54,6 +56,15 @@ class Registry:
     def reach(self) -> Reach:
         """What the own cluster's objects may name, as Store has it."""
         return self._own.reach
+
+    def take_edits(self) -> list[Edit]:
+        """The own cluster's, as Store has them."""
+        return self._own.take_edits()
+
+    @property
+    def staging(self) -> Staging:
+        """The own cluster's rollouts."""
+        return self._own.staging
 
     @property
     def objections(self) -> Mapping[ObjectKey, tuple[Problem, ...]]:
@@ -79,7 +90,7 @@ class Registry:
         changed, removed = tuple(changed), tuple(removed)
         before = self._own.snapshot
         own = self._own.apply(source, changed, removed, problems)
-        if "MeshConfig" in {*(item.kind for item in changed), *(key.kind for key in removed)}:
+        if any(is_mesh(*key[:3]) for key in (*map(key_of, changed), *removed)):
             before_meshes, self._meshes = self._meshes, {key_of(item): item for item in self._own.meshes()}
             for store in self._remotes.values():
                 store.apply(SETTINGS, self._meshes.values(), before_meshes.keys() - self._meshes.keys())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Container, Iterable, Mapping
 from sys import intern
 
@@ -25,6 +26,10 @@ TRAFFIC_DISTRIBUTIONS = {
     "prefersamezone": "PreferSameZone",
     "prefersamenode": "PreferSameNode",
 }
+
+#: An IPv4 address as it is written, without zeros in front: most are, and this is ten times faster than to parse it.
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+CANONICAL = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)
 
 #: What counts where two disagree about an endpoint.
 WORSE = {Health.READY: 0, Health.DRAINING: 1, Health.UNREADY: 2}
@@ -126,6 +131,8 @@ def virtual_addresses(spec: ServiceSpec) -> tuple[str, ...]:
 
 
 def canonical_address(address: str) -> str:
+    if CANONICAL.fullmatch(address):
+        return address
     try:
         found = str(ipaddress.ip_address(address))
     except ValueError:

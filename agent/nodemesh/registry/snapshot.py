@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -181,6 +182,24 @@ class Namespace(Record, frozen=True, kw_only=True):
     annotations: Mapping[str, str] = {}
 
 
+class StagedObject(Record, frozen=True, kw_only=True):
+    """A change that canaries have: those of these nodes, and so many percent of all client pods."""
+
+    id: str
+    kind: str
+    clients: float
+    nodes: frozenset[str] = frozenset()
+    since: float = 0.0
+    virtual_service: Object[VirtualServiceSpec] | None = None
+    destination_rule: Object[DestinationRuleSpec] | None = None
+
+    @property
+    def item(self) -> Object[Any]:
+        found = self.virtual_service or self.destination_rule
+        assert found is not None
+        return found
+
+
 class Snapshot(Record, frozen=True, kw_only=True):
     """Everything at one version. Maps are keyed by `namespace/name`; values are shared by identity between versions
     where nothing changed. `problems` are those of the objects that were read, refused ones included. `cluster` and
@@ -214,3 +233,4 @@ class Snapshot(Record, frozen=True, kw_only=True):
     meshes: Mapping[str, Object[MeshSpec]] = {}
     external_backends: Mapping[str, Object[BackendSpec]] = {}
     problems: tuple[Problem, ...] = ()
+    rollouts: Mapping[str, StagedObject] = {}  # by their ids; the objects above are what all others have

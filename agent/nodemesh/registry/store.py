@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ..config.core import CredentialSpec
 from ..config.credential import CONFIG_MAP
 from ..config.gatewayapi import GROUP, X_GROUP
-from ..config.kinds import ISTIO_GROUP, TELEMETRY_GROUP
+from ..config.kinds import ISTIO_GROUP, KINDS, TELEMETRY_GROUP
 from ..config.meshconfig import LabelSelector, MeshConfigSpec
 from ..config.meta import Object, Origin
 from ..config.problems import Problem
 from ..config.reach import GATEWAY_FOLDERS, Reach, admitted, objections
+from ..config.rollout import STAGED_KINDS
 from .assemble import Assembler, ObjectKey, key_of
+from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .snapshot import Snapshot, Workload
+from .staging import STATE, Staging
 
 #: How many changes a snapshot names one by one.
 MAX_CAUSES = 50
+
+#: How many of them are told object by object before they are taken.
+MAX_EDITS = 200
 
 #: The sources of the own cluster. A file's object counts before the API server's of the same name.
 FILES = "files"
@@ -56,6 +62,14 @@ RULE_KINDS = {
 _WITHOUT_OBJECTS = ("the configuration is empty", "the list of problems changed")
 
 
+class Edit(NamedTuple):
+    """An object was written or (`after` is None) removed; `before` is None where it was not there."""
+
+    key: ObjectKey
+    before: Object[Any] | None
+    after: Object[Any] | None
+
+
 class Store:
     """Objects of several sources and the Snapshot they make. Where two sources hold an object of the same kind and
     name, the one whose source came first counts."""
@@ -68,6 +82,9 @@ class Store:
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._in_force: dict[ObjectKey, Object[Any]] = {}  # after discoverySelectors
         self._mesh = MeshConfigSpec()
+        self._edits: list[Edit] = []
+        self.staging = Staging()
+        self._spoken_of: list[ObjectKey] = []  # in what the rollouts' leader has just said
         self._remote = remote
         self._gateway = gateway
         self._objections: dict[ObjectKey, tuple[Problem, ...]] = {}
@@ -119,8 +136,9 @@ class Store:
         return self._assembler.hosts_beside(workload)
 
     def meshes(self) -> list[Object[Any]]:
-        """The MeshConfigs in force."""
-        return list(self._assembler.of_kind("MeshConfig").values())
+        """What the mesh's settings are made of, as it is in force."""
+        istio = self._assembler.of_kind("ConfigMap").get(ISTIO_MESH)
+        return [*self._assembler.of_kind("MeshConfig").values(), *([istio] if istio is not None else [])]
 
     @property
     def secrets(self) -> dict[str, CredentialSpec]:
@@ -138,9 +156,14 @@ class Store:
     def _changes(self, touched: Iterable[ObjectKey]) -> dict[ObjectKey, Object[Any] | None]:
         """What changes among the objects in force. New namespace labels or selectors may reveal or hide any object."""
         keys = dict.fromkeys(touched)
-        if any(key.kind == "MeshConfig" for key in keys):
+        if STATE in keys:
+            self._spoken_of = sorted(self.staging.read(self._winner(STATE)))
+            keys |= dict.fromkeys(self._spoken_of)
+            del keys[STATE]
+        settings = any(is_mesh(*key[:3]) for key in keys)
+        if settings:
             self._mesh = self._find_mesh()
-        if any(key.kind in ("MeshConfig", "Namespace") for key in keys):
+        if settings or any(key.kind == "Namespace" for key in keys):
             keys = dict.fromkeys([*keys, *(key for held in self._held.values() for key in held)])
         changes: dict[ObjectKey, Object[Any] | None] = {}
         reach = self.reach
@@ -154,19 +177,32 @@ class Store:
             if item is not None and found:
                 self._objections[key] = found
                 item = admitted(item, before, reach)
+            item = self._staged(key, item, before)
             if item is before or item == before:
                 continue
             changes[key] = item
         return changes
 
+    def _staged(self, key: ObjectKey, item: Object[Any] | None, before: Object[Any] | None) -> Object[Any] | None:
+        """What is in force while a change is rolled out. A file's object is its operator's word, at once."""
+        if key.group != ISTIO_GROUP or key.kind not in STAGED_KINDS or self._remote:
+            return item
+        theirs = self._held.get(CLUSTER, {}).get(key)
+        if item is None or theirs is None or self._winner(key) is not theirs:
+            self.staging.forget(key)
+            return item
+        found = self.staging.judge(key, item, before, self._mesh.rollout)
+        if found is not item and found.kind in REACHING and objections(found, self.reach):
+            return admitted(found, None, self.reach)  # the state's word reaches no further than the object's own
+        return found
+
     def _find_mesh(self) -> MeshConfigSpec:
         meshes = [item for held in self._held.values() for key, item in held.items() if key.kind == "MeshConfig"]
-        mesh = min(meshes, key=lambda item: (item.meta.created, item.meta.key), default=None)
-        return mesh.spec if mesh is not None else MeshConfigSpec()
+        return mesh_of(meshes, self._winner(ObjectKey("ConfigMap", *ISTIO_MESH.split("/"))))
 
     def _discovered(self, key: ObjectKey, selectors: tuple[LabelSelector, ...]) -> bool:
         """Istio's discoverySelectors: an object counts if one selector selects its namespace's labels."""
-        if not selectors or not key.namespace or key.kind == "MeshConfig":
+        if not selectors or not key.namespace or is_mesh(*key[:3]):
             return True
         namespace = self._winner(ObjectKey("Namespace", "", key.namespace))
         labels = namespace.meta.labels if namespace is not None else {}
@@ -174,10 +210,13 @@ class Store:
 
     def _advance(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> Snapshot:
         previous = self.snapshot
-        problems = tuple(chain(*self._problems.values(), *self._objections.values()))
-        if previous.version and not changes and problems == previous.problems:
+        problems = tuple(chain(*self._problems.values(), *self._objections.values(), self.staging.problems.values()))
+        spoken_of, self._spoken_of = self._spoken_of, []
+        if previous.version and not changes and not spoken_of and problems == previous.problems:
             return previous
         causes = [self._cause(key, item) for key, item in changes.items()]
+        causes += [f"{key}: its rollout" for key in spoken_of if key not in changes]
+        self._note(changes)
         for key, item in changes.items():
             if item is None:
                 self._in_force.pop(key, None)
@@ -199,9 +238,20 @@ class Store:
             workloads=assembler.workloads,
             services=assembler.services,
             problems=problems,
+            rollouts=self.staging.rollouts(assembler.of_kind("Node").values()),
             **rules,
         )
         return self.snapshot
+
+    def take_edits(self) -> list[Edit]:
+        """What changed since this was asked last, of the kinds that can be written again; of a great many the first."""
+        edits, self._edits = self._edits, []
+        return edits
+
+    def _note(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> None:
+        for key, item in changes.items():
+            if len(self._edits) < MAX_EDITS and (kind := KINDS.get((key.group, key.kind))) is not None and kind.strict:
+                self._edits.append(Edit(key, self._in_force.get(key), item))
 
     def _cause(self, key: ObjectKey, item: Object[Any] | None) -> str:
         before = self._in_force.get(key)

@@ -235,6 +235,8 @@ class RelayServer:
         """What is asked for, and whether as metadata alone. Raises StatusError."""
         metadata = "PartialObjectMetadata" in request.headers.get("Accept", "")
         selector, labels = request.query.get("fieldSelector", ""), request.query.get("labelSelector", "")
+        if selector == item.resource.field_selector:
+            selector = ""  # all that there is here
         field, _, node = selector.partition("=")
         node = node.lstrip("=")
         if labels or (selector and (item.resource.kind != "Pod" or field != "spec.nodeName" or not node)):

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from ..registry.sources.reading import BULKY
+from ..config.kinds import CORE_KINDS
+from ..config.written import TOOLS
 from ..registry.sources.watch import decode_object
 
 #: Of the metadata.
@@ -16,6 +17,8 @@ META = (
 )  # fmt: skip
 #: Kinds whose annotations change often and say nothing to agents.
 UNANNOTATED = frozenset({"EndpointSlice", "Node"})
+#: Of the others agents say who wrote them.
+CORE = frozenset(kind.name for kind in CORE_KINDS)
 #: Of a Pod's spec and status.
 POD_SPEC = ("nodeName", "hostNetwork", "hostname", "subdomain", "serviceAccountName")
 POD_STATUS = ("phase", "podIP", "podIPs")
@@ -45,9 +48,13 @@ def metadata(kind: str, meta: Mapping[str, Any]) -> dict[str, Any]:
         if owners:
             found["ownerReferences"] = owners
     given = meta.get("annotations") or {}
-    annotations = {name: value for name, value in given.items() if name not in BULKY}
+    annotations = {name: value for name, value in given.items() if name not in TOOLS}
     if annotations and kind not in UNANNOTATED:
         found["annotations"] = annotations
+    if kind not in CORE:
+        written = [entry for entry in meta.get("managedFields") or () if not entry.get("subresource")]
+        if written:
+            found["managedFields"] = [{name: entry.get(name, "") for name in ("manager", "time")} for entry in written]
     return found
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from ..config.destinationrule import DestinationRuleSpec
 from ..config.meta import Object
@@ -15,10 +17,21 @@ from ..registry.snapshot import Service, Snapshot
 from .destinationrules import merge_destination_rules, rule_host
 from .gatewayapi.attach import AttachResult, attach
 from .locality import HOSTNAME
-from .names import by_specificity
 from .ownership import compile_owned
-from .tables import DestinationRule, Gateway, Sidecar, Tables, TelemetryEntry, VirtualService
+from .tables import (
+    VIRTUAL_SERVICE,
+    DestinationRule,
+    Gateway,
+    Sidecar,
+    StagedRollout,
+    Tables,
+    TelemetryEntry,
+    VirtualService,
+)
+from .virtualhosts import index_virtual_hosts, wildcards
 from .virtualservices import compile_virtual_service, delegate_keys
+
+V = TypeVar("V")
 
 
 def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables:
@@ -37,7 +50,12 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     telemetries = previous.telemetries if before.telemetries is snapshot.telemetries else compile_telemetries(snapshot)
     gateways = previous.gateways if before.gateways is snapshot.gateways else compile_gateways(snapshot)
     attached = attach(snapshot, previous=previous.attached if isinstance(previous.attached, AttachResult) else None)
-    labels = client_labels(virtual_services.values(), destination_rules.values(), sidecars, snapshot)
+    rollouts = compile_rollouts(snapshot, virtual_services, destination_rules, previous)
+    patched = [rule for rollout in rollouts for rule in rollout.virtual_services.values() if rule is not None]
+    repatched = [rules for rollout in rollouts for rules in rollout.destination_rules.values() if rules is not None]
+    labels = client_labels(
+        (*virtual_services.values(), *patched), (*destination_rules.values(), *repatched), sidecars, snapshot
+    )
     return Tables(
         version=snapshot.version,
         causes=snapshot.causes,
@@ -64,6 +82,7 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
         listeners=kept(attached.listeners, previous.listeners),
         backend_tls=kept(attached.backend_tls, previous.backend_tls),
         backend_traffic=kept(attached.backend_traffic, previous.backend_traffic),
+        rollouts=rollouts,
         client_labels=labels,
         client_nodes=HOSTNAME in labels or tells_nodes_apart(snapshot, before, previous),
         snapshot=snapshot,
@@ -83,13 +102,6 @@ def kept(now: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]
         return before
     found = {key: old if (old := before.get(key)) is value or old == value else value for key, value in now.items()}
     return before if len(found) == len(before) and not changed_keys(found, before) else found
-
-
-def wildcards(now: Mapping[str, Any], before: Mapping[str, Any], known: tuple[str, ...]) -> tuple[str, ...]:
-    if now is before:
-        return known
-    found = by_specificity(now)
-    return known if found == known else found
 
 
 def addresses_of(services: Iterable[Service]) -> set[str]:
@@ -143,31 +155,6 @@ def compile_virtual_services(snapshot: Snapshot, before: Snapshot, previous: Tab
     return compiled
 
 
-def index_virtual_hosts(
-    virtual_services: Mapping[str, VirtualService], previous: Tables
-) -> Mapping[str, tuple[str, ...]]:
-    touched: dict[str, set[str]] = {}  # host -> keys that appear or vanish
-    for key in changed_keys(virtual_services, previous.virtual_services):
-        for virtual_service in (virtual_services.get(key), previous.virtual_services.get(key)):
-            for host in virtual_service.hosts if virtual_service is not None else ():
-                touched.setdefault(host, set()).add(key)
-    if not touched:
-        return previous.virtual_hosts
-    index = dict(previous.virtual_hosts)
-    for host, keys in touched.items():
-        found = [
-            virtual_services[key]
-            for key in {*index.pop(host, ()), *keys}
-            if key in virtual_services and host in virtual_services[key].hosts
-        ]
-        if found:
-            found.sort(key=lambda item: (item.created, item.key))
-            names = tuple(item.key for item in found)
-            kept = previous.virtual_hosts.get(host)
-            index[host] = kept if kept == names else names
-    return index
-
-
 def compile_destination_rules(
     snapshot: Snapshot, before: Snapshot, previous: Tables
 ) -> Mapping[str, tuple[DestinationRule, ...]]:
@@ -195,6 +182,45 @@ def compile_destination_rules(
         elif compiled.get(host) != merged:
             compiled[host] = merged
     return compiled
+
+
+def compile_rollouts(
+    snapshot: Snapshot,
+    virtual_services: Mapping[str, VirtualService],
+    destination_rules: Mapping[str, tuple[DestinationRule, ...]],
+    previous: Tables,
+) -> tuple[StagedRollout, ...]:
+    """What each rolled-out object would change in the tables, by itself."""
+    if not snapshot.rollouts:
+        return ()
+    base = Tables(mesh=snapshot.mesh, virtual_services=virtual_services, destination_rules=destination_rules)
+    known = {rollout.id: rollout for rollout in previous.rollouts}
+    found = []
+    for staged in snapshot.rollouts.values():
+        item = staged.item
+        field = "virtual_services" if item.kind == VIRTUAL_SERVICE else "destination_rules"
+        changed = replace(snapshot, **{field: {**getattr(snapshot, field), item.meta.key: item}})
+        patch = difference(compile_virtual_services(changed, snapshot, base), virtual_services)
+        rules_patch = difference(compile_destination_rules(changed, snapshot, base), destination_rules)
+        touched = [each for key in patch for each in (patch[key], virtual_services.get(key)) if each is not None]
+        rollout = StagedRollout(
+            id=staged.id,
+            kind=item.kind,
+            key=item.meta.key,
+            clients=staged.clients,
+            nodes=staged.nodes,
+            hosts=tuple(sorted({*rules_patch, *(host for each in touched for host in each.hosts)})),
+            virtual_services=patch,
+            destination_rules=rules_patch,
+        )
+        before = known.get(staged.id)
+        found.append(before if before is not None and before == rollout else rollout)
+    same = len(found) == len(previous.rollouts) and all(map(operator.is_, found, previous.rollouts))
+    return previous.rollouts if same else tuple(found)
+
+
+def difference(now: Mapping[str, V], before: Mapping[str, V]) -> dict[str, V | None]:
+    return {key: now.get(key) for key in sorted(changed_keys(now, before))}
 
 
 def compile_sidecars(snapshot: Snapshot) -> tuple[Sidecar, ...]:

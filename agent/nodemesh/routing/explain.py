@@ -18,6 +18,7 @@ from .gatewayapi.tracing import told, trace_routes, trace_traffic
 from .names import strip_port
 from .question import Question, question_of
 from .request import Request
+from .rollouts import is_canary
 from .routes import RouteBuilder
 from .trace import Recorder, considered, trace_connection, trace_http
 from .view import View
@@ -31,6 +32,11 @@ def explain(
     question = question_of(method, url, headers, sni)
     view = views.for_client(client)
     recorder = Recorder(views.tables.snapshot)
+    for rollout in views.tables.rollouts:
+        if is_canary(rollout, client):
+            recorder.note(
+                f"{client.namespace}/{client.name} is a canary: it has the change of {rollout.kind} {rollout.key}"
+            )
     if client.gateway:
         return explain_gateway(view, client, question, recorder)
     return explain_mesh(view, client, question, recorder)

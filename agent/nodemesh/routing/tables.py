@@ -119,6 +119,20 @@ class Gateway(Part, frozen=True, kw_only=True):
     location: Location = Location()
 
 
+class StagedRollout(Part, frozen=True, kw_only=True):
+    """A change that canaries have: `clients` percent of all client pods, and those of `nodes`. By its key, what they
+    have in the place of what the tables have for all others; None: nothing."""
+
+    id: str
+    kind: str
+    key: str
+    clients: float = 0.0
+    nodes: frozenset[str] = frozenset()
+    hosts: tuple[str, ...] = ()  # that it speaks of, now or before
+    virtual_services: Mapping[str, VirtualService | None] = {}
+    destination_rules: Mapping[str, tuple[DestinationRule, ...] | None] = {}
+
+
 class Tables(Part, frozen=True, kw_only=True):
     """Everything routing knows at one version; parts that did not change are the previous version's own objects.
 
@@ -149,6 +163,7 @@ class Tables(Part, frozen=True, kw_only=True):
     listeners: Mapping[str, ServedListener] = {}
     backend_tls: Mapping[str, tuple[BackendTls, ...]] = {}  # by the Service's host
     backend_traffic: Mapping[str, BackendTraffic] = {}  # likewise
+    rollouts: tuple[StagedRollout, ...] = ()
     client_labels: frozenset[str] = frozenset()  # the keys of client labels that any rule reads
     client_nodes: bool = False  # whether any service tells clients apart by their node
     snapshot: Snapshot | None = None  # what it was compiled from; does not travel

@@ -8,6 +8,7 @@ from ..registry.snapshot import Locality
 from .client import Client
 from .index import EndpointIndex
 from .listing import ReadSets, TableChanges
+from .rollouts import Cohort, cohort_of, variant
 from .tables import Tables
 from .view import Pools, View
 
@@ -15,7 +16,7 @@ from .view import Pools, View
 SETS_PER_HOST = 8
 
 #: All that rules may look at in a client.
-ClientKey = tuple[str, tuple[tuple[str, str], ...], Locality, str, str, bool]
+ClientKey = tuple[str, tuple[tuple[str, str], ...], Locality, str, str, bool, Cohort]
 
 
 class Views:
@@ -29,7 +30,7 @@ class Views:
         self._index.update(tables.services, tables.network)
         self._read_sets: ReadSets = previous._read_sets if previous is not None else ReadSets()
         self._read_sets.trim(SETS_PER_HOST * len(tables.services))
-        self._changes = TableChanges(tables)
+        self._variants: dict[Cohort, tuple[Tables, TableChanges]] = {(): (tables, TableChanges(tables))}
         self._pools: Pools = previous._pools if previous is not None else Pools()
         self._resolved: dict[str, tuple[str, ...]] = previous._resolved if previous is not None else {}
         self._views: dict[ClientKey, View] = {}
@@ -51,6 +52,7 @@ class Views:
         if client.gateway:
             labels = dict(client.labels)
         node = client.node if self.tables.client_nodes else ""
+        cohort = cohort_of(self.tables.rollouts, client) if self.tables.rollouts else ()
         key = (
             client.namespace,
             tuple(sorted(labels.items())),
@@ -58,19 +60,29 @@ class Views:
             node,
             client.network,
             client.gateway,
+            cohort,
         )
         view = self._views.get(key)
         if view is None:
             previous = self._before.pop(key, like)
+            tables, changes = self._variant(cohort)
             view = View(
-                self.tables,
+                tables,
                 client,
                 self._index,
                 self._read_sets,
-                self._changes,
+                changes,
                 self._resolved,
                 self._pools,
                 previous,
             )
             self._views[key] = view
         return view
+
+    def _variant(self, cohort: Cohort) -> tuple[Tables, TableChanges]:
+        """The tables as these canaries see them."""
+        found = self._variants.get(cohort)
+        if found is None:
+            tables = variant(self.tables, cohort)
+            found = self._variants[cohort] = tables, TableChanges(tables)
+        return found

@@ -12,7 +12,7 @@ from ..registry.carry import decode_scalar, encode_scalar
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Service
 from .gatewayapi.rules import BackendTls, BackendTraffic, MeshRoute, ResolvedRoute, ServedListener
-from .tables import DestinationRule, Gateway, Part, Sidecar, Tables, TelemetryEntry, VirtualService
+from .tables import DestinationRule, Gateway, Part, Sidecar, StagedRollout, Tables, TelemetryEntry, VirtualService
 
 V = TypeVar("V")
 
@@ -49,6 +49,7 @@ class Update(Part, frozen=True, kw_only=True, array_like=True):
     client_labels: frozenset[str] | None = None
     client_nodes: bool | None = None
     network: str | None = None
+    rollouts: tuple[StagedRollout, ...] | None = None
 
 
 #: Attributes of the tables that travel as differences by key, and those that travel whole where they changed.
@@ -68,6 +69,7 @@ WHOLES = (
     "client_labels",
     "client_nodes",
     "network",
+    "rollouts",
 )
 
 

@@ -78,6 +78,7 @@ class Dump(msgspec.Struct, frozen=True, kw_only=True):
     open: int = 0
     lag: float = 0.0
     bypasses: list[tuple[str, int, str, int]] = []  # as of Bypasses.take
+    canaries: dict[str, tuple[int, int]] = {}  # by staged rollout: requests of its canaries, and those that failed
 
 
 #: Label sets of one part: control takes some 5 ms for as many, and has other duties.

@@ -14,6 +14,7 @@ from ..routing.tables import Tables
 from .access_log import AccessLog
 from .bounds import Bounds
 from .bypass import Bypasses
+from .canaries import Canaries, Count
 from .decisions import Decisions
 from .dump import Dump, Numbered, parts
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels, message_labels
@@ -68,12 +69,14 @@ class Telemetry:
         "log", "wanted", "names", "bypasses", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache",
         "_held", "_foreign", "_bounds", "_names_told", "_number", "_waiting",
         "logs", "observer", "_spans", "_spans_lost", "_reasons", "_retries", "open", "lag", "_messages",
-        "_message_cache", "_cached",
+        "_message_cache", "_cached", "_canaries", "_canary_counts",
     )  # fmt: skip
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
         self.log = log
         self.logs: dict[str, AccessLog] = {}  # by their providers, the mesh's own under an empty name
+        self._canaries: Canaries | None = None  # of staged rollouts, while there are any
+        self._canary_counts: dict[str, Count] = {}  # of rollouts before
         self.observer: Observer | None = None  # what is said of the clients' telemetry, where anything is
         self.wanted: ShownFields | None = None  # fields that records are to hold for the log
         self._spans = Shares(SPANS)
@@ -133,6 +136,8 @@ class Telemetry:
             self.observer.log(ended)
         elif ended and self.log is not None:
             self.log.add(ended)
+        if self._canaries is not None:
+            self._canaries.add(ended)
         self._decisions.extend(ended)
 
     def flush(self) -> None:
@@ -144,8 +149,20 @@ class Telemetry:
     def see(self, tables: Tables) -> None:
         """Log and count by what these tables say of it from now on."""
         self.account()
+        self._canary_counts = self._counted_canaries()
+        self._canaries = Canaries(tables.rollouts) if tables.rollouts else None
         self.observer = Observer(tables, self.logs) if observes(tables) else None
         self._clear()
+
+    def _counted_canaries(self) -> dict[str, Count]:
+        """What was counted since the last dump; the present rollouts count anew from here."""
+        canaries, found = self._canaries, dict(self._canary_counts)
+        if canaries is not None:
+            for name, (requests, failures) in canaries.counts.items():
+                before = found.get(name, (0, 0))
+                found[name] = (before[0] + requests, before[1] + failures)
+            canaries.counts = {}
+        return found
 
     def tracing(self, client: Client) -> TraceRule | None:
         """How a client's requests are traced, None: not at all."""
@@ -233,7 +250,9 @@ class Telemetry:
             open=self.open,
             lag=self.lag,
             bypasses=self.bypasses.take(),
+            canaries=self._counted_canaries(),
         )
+        self._canary_counts = {}
         self._reasons, self._retries, self.lag = {}, 0, 0.0
         self._spans_lost = 0
         self._bounds.folded = 0

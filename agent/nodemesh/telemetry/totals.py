@@ -22,6 +22,9 @@ _DUMPS = msgspec.msgpack.Decoder(list[Numbered])
 _DUMP = msgspec.msgpack.Decoder(Dump)
 _ENCODER = msgspec.msgpack.Encoder()
 
+#: Staged rollouts whose counts are kept.
+ROLLOUTS = 64
+
 _REASONS = frozenset(map(int, Reason))
 
 
@@ -88,6 +91,7 @@ class Totals:
         self.retries = 0
         self.open: dict[str, int] = {}  # connections of clients, by worker
         self.lag: dict[str, float] = {}  # by how many seconds its loop was late at the worst, lately
+        self.canaries: dict[str, tuple[int, int]] = {}  # by staged rollout: requests, and those that failed
         self.bypasses = Bypasses()
         self.first_bypasses: list[Key] = []  # not said yet
         self.recent: deque[DecisionRecord] = deque(maxlen=CAPACITY)
@@ -183,6 +187,11 @@ class Totals:
         self.names = self.names + dump.names
         self.reasons.update({number: count for number, count in dump.reasons.items() if number in _REASONS})
         self.retries += dump.retries
+        for name, (requests, failures) in dump.canaries.items():
+            before = self.canaries.pop(name, (0, 0))
+            self.canaries[name] = (before[0] + requests, before[1] + failures)
+            if len(self.canaries) > ROLLOUTS:
+                del self.canaries[next(iter(self.canaries))]
         for host, port, spoken, count in dump.bypasses:
             if self.bypasses.add((host, port, spoken), count):
                 self.first_bypasses.append((host, port, spoken))

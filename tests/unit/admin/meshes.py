@@ -208,6 +208,9 @@ class PageNode:
     def changes(self) -> list[Any]:
         return [Rollout(time.time() - 42, 7, ("VirtualService bookinfo/reviews changed (mesh.yaml:31)",), 1, 0.031)]
 
+    def rollback(self, version: int, name: str) -> list[Any]:
+        return []
+
     def why_empty(self) -> list[str]:
         return ["eBPF is off: only what comes through --expose and gateway listeners is seen"]
 

@@ -134,6 +134,9 @@ class FakeNode:
     def changes(self) -> list[Any]:
         return [{"version": 1}, {"version": 2}]
 
+    def rollback(self, version: int, name: str) -> list[Any]:
+        return [{"version": version, "name": name}]
+
     def why_empty(self) -> list[str]:
         return ["no pod of this node is enrolled"]
 

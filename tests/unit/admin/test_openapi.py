@@ -41,6 +41,8 @@ def test_answers_have_the_shape_that_is_written(operation):
     for node in (FakeNode(), PageNode(5)):
         if "as" in [parameter.name for parameter in operation.parameters]:
             continue  # held against a running agent in tests/unit/cli/test_run_telemetry.py
+        if operation.path == "/rollback":
+            continue  # held against a running agent in tests/unit/cli/test_history.py
         ((status, body),) = ask(node, operation.path)
         assert status in (200, 503)
         if operation.path == "/changes" and isinstance(node, FakeNode):

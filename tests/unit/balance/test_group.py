@@ -323,6 +323,22 @@ def test_dialled_addresses_are_not_ejected():
     assert not dialled.ejected
 
 
+def test_an_endpoint_that_is_about_to_go_is_picked_no_more_until_the_configuration_has_it_again():
+    endpoints = [endpoint(1), endpoint(2)]
+    found = group(endpoints, Algorithm.ROUND_ROBIN)
+    assert set(shares(found)) == {1, 2}
+    found.retire(frozenset({"10.0.0.1"}))
+    assert set(shares(found)) == {2}
+    found.update(cluster([endpoints[0], endpoint(3)], Algorithm.ROUND_ROBIN))
+    assert set(shares(found)) == {1, 3}, "another pod may have the address by now"
+
+
+def test_the_last_endpoint_serves_until_it_is_gone():
+    found = group([endpoint(1)])
+    found.retire(frozenset({"10.0.0.1"}))
+    assert set(shares(found)) == {1}
+
+
 def reserved(own, others, algorithm=Algorithm.LEAST_REQUEST, **more):
     """A subset's group with the service's other endpoints in reserve."""
     return group(own, algorithm, reserve=tuple(others), **more)
@@ -367,19 +383,3 @@ def test_what_is_in_reserve_keeps_its_state_when_it_is_chosen():
 def test_only_peak_ewma_wants_to_know_how_long_hosts_take():
     assert group(1, Algorithm.PEAK_EWMA).timed
     assert not group(1, Algorithm.LEAST_REQUEST).timed
-
-
-def test_an_endpoint_that_is_about_to_go_is_picked_no_more_until_the_configuration_has_it_again():
-    endpoints = [endpoint(1), endpoint(2)]
-    found = group(endpoints, Algorithm.ROUND_ROBIN)
-    assert set(shares(found)) == {1, 2}
-    found.retire(frozenset({"10.0.0.1"}))
-    assert set(shares(found)) == {2}
-    found.update(cluster([endpoints[0], endpoint(3)], Algorithm.ROUND_ROBIN))
-    assert set(shares(found)) == {1, 3}, "another pod may have the address by now"
-
-
-def test_the_last_endpoint_serves_until_it_is_gone():
-    found = group([endpoint(1)])
-    found.retire(frozenset({"10.0.0.1"}))
-    assert set(shares(found)) == {1}

@@ -11,7 +11,7 @@ from nodemesh.cli import traffic
 from nodemesh.cli.client import fetch
 from nodemesh.cli.main import cli
 from nodemesh.cli.output import CommandError
-from nodemesh.cli.show import _causes
+from nodemesh.cli.show import _causes, _rollout
 
 UNSECURED = """
 ---
@@ -230,3 +230,18 @@ def test_explain_asks_the_agent(mesh):
 def test_causes_of_a_table_are_some():
     assert _causes([]) == "-" and _causes(["a", "b", "c"]) == "a; b; c"
     assert _causes(["a", "b", "c", "d", "e"]) == "a; b; c; 2 more"
+
+
+def test_a_rollout_is_one_line():
+    row = {"object": "VirtualService shop/web", "phase": "waiting", "since": 0.0, "why": "", "requests_here": 0,
+           "failures_here": 0}  # fmt: skip
+    assert _rollout(row) == "VirtualService shop/web: waiting"
+    row |= {
+        "phase": "canary",
+        "since": 1.0,
+        "why": "10 % of the clients for 10 min",
+        "requests_here": 9,
+        "failures_here": 2,
+    }
+    assert _rollout(row).startswith("VirtualService shop/web: canary since ")
+    assert _rollout(row).endswith("h, 10 % of the clients for 10 min; 2 of 9 requests failed here")

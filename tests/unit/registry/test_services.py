@@ -1,6 +1,10 @@
+import pytest
 from tests.meshes import make, pod, service
 
-from nodemesh.registry.assemble import key_of
+from nodemesh.config.load import load_object
+from nodemesh.registry.assemble import Assembler, key_of
+from nodemesh.registry.services import canonical_address
+from nodemesh.registry.slices import SERVICE_NAME_LABEL
 from nodemesh.registry.snapshot import Health, Locality, Resolution
 from nodemesh.registry.store import Store
 
@@ -220,3 +224,47 @@ def test_pods_that_leave_drain_behind_entries_too():
     entry = make("ServiceEntry", "db", selected)
     found = host_of([entry, web_pod("a", PODS, deleting=True), web_pod("b", "10.1.0.2")], "db.example")
     assert [endpoint.health for endpoint in found.endpoints[80]] == [Health.DRAINING, Health.READY]
+
+
+class Unwalked(dict):
+    """A mapping that may be asked, and not be gone through."""
+
+    def __iter__(self):
+        raise AssertionError("a change costs what it touches, not what there is")
+
+    keys = values = items = __iter__
+
+
+def test_a_changed_slice_costs_nothing_for_the_pods_of_others():
+    assembler = Assembler()
+
+    def piece(address):
+        data = {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": "web-1", "namespace": "default", "labels": {SERVICE_NAME_LABEL: "web"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "targetRef": {"kind": "Pod", "name": f"pod-{address}"}}],
+        }
+        (found,) = load_object(data, "test").objects
+        return {key_of(found): found}
+
+    assembler.update(piece("10.1.0.1"))
+    assembler._references = Unwalked(assembler._references)
+    assembler.update(piece("10.1.0.2"))
+    assert dict.keys(assembler._references) == {"default/pod-10.1.0.2"}
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        ("255.255.255.255", "255.255.255.255"),
+        ("256.1.1.1", "256.1.1.1"),
+        ("2001:DB8::0:1", "2001:db8::1"),
+        ("name.example", "name.example"),
+        ("١.1.1.1", "١.1.1.1"),
+    ],
+)
+def test_addresses_in_their_canonical_form(written, canonical):
+    assert canonical_address(written) == canonical

@@ -1,7 +1,7 @@
 from typing import Any
 
 import msgspec
-from tests.clusters import endpoint_slice, pod, service
+from tests.clusters import endpoint_slice, pod, service, virtual_service
 
 from nodemesh.relay.trim import encoded, node_of, partial, trimmed
 
@@ -53,3 +53,20 @@ def test_what_rules_and_services_say_stays_whole():
     assert found["endpoints"] == piece["endpoints"] and found["apiVersion"] == "discovery.k8s.io/v1"
     assert "annotations" not in found["metadata"], "when a slice last changed is nobody's business"
     assert msgspec.json.decode(encoded(found)) == found
+
+
+def test_of_rules_it_is_kept_who_wrote_them_and_of_others_it_is_not():
+    data = virtual_service("web")
+    written = [
+        {
+            "manager": "argocd",
+            "time": "2026-01-01T00:00:00Z",
+            "operation": "Apply",
+            "fieldsV1": {"f:spec": {"f:http": {}}},
+        },
+        {"manager": "nodemesh", "time": "2026-01-02T00:00:00Z", "subresource": "status", "fieldsV1": {}},
+    ]
+    data["metadata"]["managedFields"] = written
+    found = trimmed("VirtualService", "networking.istio.io/v1", msgspec.json.encode(data))
+    assert found["metadata"]["managedFields"] == [{"manager": "argocd", "time": "2026-01-01T00:00:00Z"}]
+    assert "managedFields" not in read("Service", service("web"))["metadata"]

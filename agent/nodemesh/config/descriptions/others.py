@@ -155,6 +155,13 @@ MeshConfigSpec
   adminHosts: Names by which the admin API may be asked.
   limits: What one pod may take of the proxy.
   metrics: Which of Istio's metrics there are.
+  rollout: What `nodemesh.io/rollout: enabled` on an object means.
+RolloutPlan
+  clients: Percent of all client pods that get a change first.
+  nodes: Labels of nodes whose pods get it first.
+  hold: How long they have it before all do; 10 min by default.
+  maxErrors: Percent of their requests that may fail; beyond, it is taken back. 5 by default.
+  minRequests: How many requests there must be to judge; 20 by default.
 MeshOutboundTrafficPolicy
   mode: ALLOW_ANY, the default, or REGISTRY_ONLY, which refuses.
 ProxyConfig

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..capture import read_capture
 from ..core import ConfigMapSpec, EndpointSliceSpec, PodSpec, ServiceSpec
+from ..istiomesh import KEY, NAME, NAMESPACE, read_istio_mesh
 from ..meta import Meta, Path
 from ..problems import Findings
 from ..proxyconfig import ANNOTATION, read_topology
@@ -38,12 +39,17 @@ def check_service(spec: ServiceSpec, meta: Meta, findings: Findings) -> None:
 
 def check_config_map(spec: ConfigMapSpec, meta: Meta, findings: Findings) -> None:
     """Istio's installation keeps its mesh config in the ConfigMap `istio` or `istio-REVISION`, under the key `mesh`."""
-    if "mesh" in spec.data and (meta.name == "istio" or meta.name.startswith("istio-")):
-        message = (
-            "Istio's mesh config is not read from its ConfigMap: write what you need of it into a MeshConfig "
-            "(nodemesh.io/v1alpha1), whose fields have the same names"
-        )
-        findings.warning("istio-mesh-config", ("data", "mesh"), message)
+    if KEY not in spec.data or not (meta.name == NAME or meta.name.startswith(f"{NAME}-")):
+        return
+    if (meta.namespace, meta.name) == (NAMESPACE, NAME):
+        for found in read_istio_mesh(spec.data).findings:
+            findings.warning(found.code, ("data", *found.path), found.message)
+        return
+    message = (
+        f"of Istio's mesh configs the ConfigMap {NAMESPACE}/{NAME} counts: write what you need of this one into a "
+        "MeshConfig (nodemesh.io/v1alpha1), whose fields have the same names"
+    )
+    findings.warning("istio-mesh-config", ("data", KEY), message)
 
 
 def check_pod(spec: PodSpec, meta: Meta, findings: Findings) -> None:

@@ -12,6 +12,7 @@ from ..meshconfig import MeshConfigSpec, MetricsReporter
 from ..meta import Meta, Path
 from ..problems import Findings
 from ..providers import ENVOY, PROMETHEUS, EnvoyFileAccessLog, OpenTelemetryTracing
+from ..rollout import check_rollout
 from .common import (
     check_duration,
     check_host,
@@ -84,6 +85,8 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
         for number, host in enumerate(entry.hosts):
             check_host(host, ("spec", "serviceSettings", index, "hosts", number), findings)
     _reach(spec, findings)
+    if spec.rollout is not None:
+        check_rollout(spec.rollout, ("spec", "rollout"), findings)
     for name, limit in (
         ("connections", spec.limits.connections),
         ("requests", spec.limits.requests),

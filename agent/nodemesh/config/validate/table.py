@@ -9,6 +9,7 @@ from ..gatewayapi import GROUP, X_GROUP
 from ..kinds import ISTIO_GROUP, MESH_CONFIG, TELEMETRY_GROUP, Kind
 from ..meta import Meta
 from ..problems import Findings
+from ..rollout import ROLLOUT, STAGED_KINDS, read_rollout
 from .common import check_own_words
 from .core import check_config_map, check_endpoint_slice, check_pod, check_service
 from .destinationrule import check_destination_rule
@@ -59,6 +60,23 @@ def validate(kind: Kind, spec: Any, meta: Meta, findings: Findings) -> None:
         message = f"the annotation {DRY_RUN} is for authorization policies; remove it"
         findings.error("dry-run", ("metadata", "annotations", DRY_RUN), message)
     check_own_words(kind.name, meta, findings)
+    _check_rollout(kind, meta, findings)
     rules = RULES.get((kind.group, kind.name))
     if rules is not None:
         rules(spec, meta, findings)
+
+
+def _check_rollout(kind: Kind, meta: Meta, findings: Findings) -> None:
+    """A plan that cannot be read refuses the object: it was meant to keep the change from most clients."""
+    if ROLLOUT not in meta.annotations or not kind.strict:
+        return
+    here = ("metadata", "annotations", ROLLOUT)
+    if kind.name not in STAGED_KINDS:
+        message = (
+            f"changes of a {kind.name} are in force at once; the annotation is for {' and '.join(sorted(STAGED_KINDS))}"
+        )
+        findings.warning("bad-annotation", here, message)
+        return
+    _, fault = read_rollout(meta.annotations, None)
+    if fault:
+        findings.error("bad-rollout", here, f"the annotation {ROLLOUT} is no plan: {fault}")

@@ -51,6 +51,7 @@ class ObjectVerdict(msgspec.Struct, frozen=True):
     generation: int
     path: str
     problems: tuple[Problem, ...]
+    held_back: Problem | None = None  # that it is not in force, for its rollout
 
 
 class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +94,8 @@ class ClusterSource:
         self._noted: dict[str, dict[ObjectKey, Refusal]] = {item.name: {} for item in self._resources}
         #: What the registry does not accept of what was told, with its findings.
         self.objections: Mapping[ObjectKey, tuple[Problem, ...]] = {}
+        #: What is not in force as it was told, for its rollout.
+        self.held_back: Mapping[ObjectKey, Problem] = {}
         self._heads: dict[str, dict[ObjectKey, ObjectHead]] = {
             item.name: {} for item in self._resources if item.optional and item.group not in (GROUP, X_GROUP)
         }
@@ -211,7 +214,7 @@ class ClusterSource:
             for key, head in self._heads[resource.name].items():
                 path = resource.object_path(reflector.version, key.namespace, key.name)
                 problems = (*(noted[key].problems if key in noted else ()), *self.objections.get(key, ()))
-                yield ObjectVerdict(key, head.uid, head.generation, path, problems)
+                yield ObjectVerdict(key, head.uid, head.generation, path, problems, self.held_back.get(key))
 
     def path_of(self, key: ObjectKey) -> str:
         """Where an object stands at the server; empty where its kind is not followed, or not known yet."""

@@ -20,17 +20,18 @@ from ...config.core import (
     TargetRef,
 )
 from ...config.gatewayapi import GROUP, X_GROUP
+from ...config.kinds import KINDS
 from ...config.load import load_object
 from ...config.meta import Location, Meta, Object
 from ...config.problems import Problem
-from ..assemble import CLUSTER_SCOPED, SERVICE_NAME_LABEL, ObjectKey
+from ...config.written import TOOLS
+from ..assemble import CLUSTER_SCOPED, ObjectKey
+from ..slices import SERVICE_NAME_LABEL
 from .resources import Resource
 from .watch import JsonDecoder, ObjectHead, decode_object
 
-#: Kinds whose annotations say something to the mesh (of a remote pod they do not); of others our own do.
+#: Core kinds whose annotations say something to the mesh (of a remote pod they do not); of others our own do.
 ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
-#: Annotations that are long and say nothing to the mesh.
-BULKY = ("kubectl.kubernetes.io/last-applied-configuration",)
 
 #: How many label sets are remembered for sharing.
 MAX_SHARED = 100_000
@@ -151,11 +152,12 @@ def shared(ports: T, held: dict[T, T]) -> T:
 def slim(item: Object[Any]) -> Object[Any]:
     """Without what changes or costs memory and matters to nobody: equal means that nothing happened."""
     meta = item.meta
-    every = item.kind in ANNOTATED
+    ours = KINDS[item.group, item.kind].strict
+    every = ours or item.kind in ANNOTATED
     annotations = _NONE
     if meta.annotations:
         annotations = {
-            key: value for key, value in meta.annotations.items() if (every and key not in BULKY) or key.startswith(OWN)
+            key: value for key, value in meta.annotations.items() if (every and key not in TOOLS) or key.startswith(OWN)
         } or _NONE
     labels = meta.labels or _NONE
     if item.kind == "EndpointSlice":
@@ -178,5 +180,7 @@ def slim(item: Object[Any]) -> Object[Any]:
         uid=uid,
         resource_version="",
         generation=generation,
+        author=meta.author if ours else "",  # of the others nobody asks, and their controllers write without end
+        written=meta.written if ours else 0.0,
     )
     return msgspec.structs.replace(item, meta=slimmed, spec=spec, location=location, marks=item.marks or _NONE)

@@ -6,6 +6,7 @@ The rules are those of the API concepts page ("Efficient detection of changes"):
     watching   --- the server ends it, the connection is cut --------->  watching from the last resourceVersion
     watching   --- 410 Gone, or what came cannot be understood ------->  start, this time without the server's cache
     start      --- 404 in all versions of a kind that may be absent -->  none of the kind; looked for again later
+    start      --- 403 for what is dispensable ---------------------->  the same
     anywhere   --- any other error ----------------------------------->  the same again after a pause
 
 A pause after no answer ends when the server answers another watch; one for an absent kind, when its CRD comes."""
@@ -99,6 +100,7 @@ class Reflector:
         self._random = random
         self._backoff = Backoff(random)
         self._outage = outage or Outage()
+        self._withheld = False  # nobody like us may read it, and nobody waits for it
         self._looks = 0  # quick ones that are left for a kind whose CRD has just come
         self._versions = list(resource.versions)  # API versions; the first is in use
         self._at = ""  # the resourceVersion up to which the sink is right; empty: start over
@@ -131,6 +133,9 @@ class Reflector:
         status = error.status if isinstance(error, ApiError) else 0
         if status == 404 and self.resource.optional:
             return self._absent()
+        if status == 403 and self.resource.dispensable and (self._withheld or not self.synced):
+            self._withheld = True
+            return self._absent(str(error))
         if status in (400, 422) and self._streams_lists and not self._at:
             self._streams_lists = False
             return 0.0
@@ -148,14 +153,14 @@ class Reflector:
         delay = self._backoff.next()
         return max(delay, error.retry_after) if isinstance(error, ApiError) else delay
 
-    def _absent(self) -> float:
+    def _absent(self, why: str = "") -> float:
         """The API version at hand is not served: try the next one, or find that the cluster has none of the kind."""
         self._at = ""
         self._versions.append(self._versions.pop(0))
         if self._versions[0] != self.resource.versions[0]:
             return 0.0
         self._sink.replace(self.resource, ())
-        self.phase, self.synced, self.error = Phase.ABSENT, True, ""
+        self.phase, self.synced, self.error = Phase.ABSENT, True, why
         self._outage.answered()
         if self._looks:
             self._looks -= 1
@@ -208,7 +213,7 @@ class Reflector:
         self._at = version
         self._sink.replace(self.resource, readings)
         self._start_from = "0"
-        self.synced, self.error = True, ""
+        self.synced, self.error, self._withheld = True, "", False
 
     def _query(self, query: dict[str, str]) -> dict[str, str]:
         selectors = {"fieldSelector": self.resource.field_selector, "labelSelector": self.resource.label_selector}

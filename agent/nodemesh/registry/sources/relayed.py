@@ -106,12 +106,12 @@ def _drawn(between: tuple[float, float], random: Random) -> float:
 
 def served_for(resources: Iterable[Resource]) -> Callable[[str, Query], bool]:
     """Whether a request is for all objects of one of these kinds, or the pods of one node: what a relay has."""
-    paths = {item.path(version) for item in (*resources, DEFINITIONS) for version in item.versions}
+    selectors: dict[str, set[str]] = {}
+    for item in (*resources, DEFINITIONS):
+        for version in item.versions:
+            selectors.setdefault(item.path(version), set()).add(item.field_selector)
 
     def served(path: str, query: Query) -> bool:
-        selector = query.get("fieldSelector", "")
-        return (
-            path in paths and "labelSelector" not in query and (not selector or selector.startswith("spec.nodeName="))
-        )
+        return "labelSelector" not in query and query.get("fieldSelector", "") in selectors.get(path, ())
 
     return served

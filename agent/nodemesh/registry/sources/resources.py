@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import msgspec
 
 from ...config.gatewayapi import GROUP, X_GROUP
+from ...config.istiomesh import NAME, NAMESPACE
 from ...config.kinds import CORE_KINDS, GATEWAY_API_KINDS, ISTIO_GROUP, ISTIO_KINDS, MESH_CONFIG, TELEMETRY_GROUP, Kind
+from ..staging import STATE
 
 #: The media types of a PartialObjectMetadata and of a list of them (API concepts, "Metadata-only fetches").
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -20,7 +22,8 @@ METADATA_KINDS = frozenset({"Namespace", "Node"})
 REMOTE_KINDS = frozenset({"Namespace", "Node", "Pod", "Service", "EndpointSlice"})
 #: The label on Secrets that hold the kubeconfig of another cluster.
 REMOTE_SECRET_LABEL = "istio/multiCluster"
-#: Secrets and ConfigMaps are read one by one (secrets.py); a WorkloadGroup is a template that nothing refers to.
+#: Secrets and ConfigMaps that rules name are read one by one (secrets.py); a WorkloadGroup is a template that nothing
+#: refers to.
 UNWATCHED = frozenset({"Secret", "ConfigMap", "WorkloadGroup"})
 
 
@@ -37,6 +40,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     field_selector: str = ""
     label_selector: str = ""
     optional: bool = False
+    dispensable: bool = False  # as none where we have no right to read it, which older installations do not give
 
     def path(self, version: str) -> str:
         root = f"/apis/{self.group}/{version}" if self.group else f"/api/{version}"
@@ -57,7 +61,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resources(node: str) -> tuple[Resource, ...]:
-    """Everything that the agent of `node` follows: of the node's own pods all, of the other pods the metadata."""
+    """Everything that the agent of `node` follows: of the node's own pods all, of the other pods the metadata; of
+    ConfigMaps those that are about the mesh."""
     found: list[Resource] = []
     for kind in (*CORE_KINDS, MESH_CONFIG, *ISTIO_KINDS, *GATEWAY_API_KINDS):
         if kind.name in UNWATCHED:
@@ -66,7 +71,24 @@ def resources(node: str) -> tuple[Resource, ...]:
             found += pods(kind, node)
         else:
             found.append(resource(kind))
-    return tuple(found)
+    return (
+        *found,
+        config_map("istio-mesh", NAMESPACE, NAME),
+        config_map("rollouts", STATE.namespace, STATE.name),
+    )
+
+
+def config_map(name: str, namespace: str, object_name: str) -> Resource:
+    """One ConfigMap, for which a role's resourceNames are enough."""
+    kind = next(kind for kind in CORE_KINDS if kind.name == "ConfigMap")
+    return msgspec.structs.replace(
+        resource(kind),
+        name=name,
+        namespace=namespace,
+        field_selector=f"metadata.name={object_name}",
+        optional=True,  # a relay that may not read it has none
+        dispensable=True,
+    )
 
 
 def remote_resources() -> tuple[Resource, ...]:

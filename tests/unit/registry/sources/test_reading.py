@@ -72,7 +72,12 @@ def test_endpoints_hold_once_what_many_have():
     assert (first.addresses, first.target_ref.name) == (("10.1.0.1",), "a")
 
 
-def test_our_own_annotations_are_kept_on_every_kind():
+def test_our_own_annotations_are_kept_on_every_kind_and_all_on_kinds_that_are_written_again():
+    own, others = {"nodemesh.io/candidate": "none"}, {"other.example/x": "y"}
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
     rules = virtual_service("web")
-    rules["metadata"]["annotations"] = {"nodemesh.io/candidate": "none", "other.example/x": "y"}
-    assert read("virtualservices", rules).item.meta.annotations == {"nodemesh.io/candidate": "none"}
+    rules["metadata"]["annotations"] = own | others | applied
+    assert read("virtualservices", rules).item.meta.annotations == own | others
+    piece = endpoint_slice("web", ("web-1", "10.1.0.1"))
+    piece["metadata"]["annotations"] = own | others | applied
+    assert read("endpointslices", piece).item.meta.annotations == own

@@ -1,0 +1,47 @@
+"""The page of numbers is what its generator makes of what is kept, and a run renews its own numbers alone."""
+
+import json
+
+from tests.bench import page
+from tests.bench.page import SECTIONS, kept_of, rendered
+
+MACHINE = {"kernel": "6.1", "processor": "x86_64", "cores": 2, "python": "3.11.2"}
+
+
+def run(suite, value, day="2026-01-02"):
+    """A run of one suite in which every figure has this value, and one that nobody shows."""
+    shown = [number for section in SECTIONS if section.suite == suite for number in section.numbers]
+    figures = [
+        {"case": number.case, "subject": number.subject, "name": number.name, "value": value, "unit": number.unit}
+        for number in shown
+    ]
+    other = {"case": "other", "subject": "", "name": "other", "value": 1.0, "unit": ""}
+    outcome = {"figures": [*figures, other], "mistakes": [], "notes": ["nodemesh is pure Python"]}
+    return {"finished": f"{day}T10:00:00Z", "machine": MACHINE, "suites": {suite: outcome}}
+
+
+def test_the_page_is_in_step():
+    assert page.PAGE.read_text() == rendered(json.loads(page.KEPT.read_text()))
+
+
+def test_every_figure_of_a_suite_stands_there_with_how_it_was_measured():
+    for suite in dict.fromkeys(section.suite for section in SECTIONS):
+        text = rendered(kept_of([run(suite, 250.0)], {}))
+        own = [section for section in SECTIONS if section.suite == suite]
+        for section in own:
+            assert page.wrapped(section.how) in text
+            assert all(f"| {number.what} | " in text for number in section.numbers)
+        assert text.count("## ") == len(own)
+        assert f"Suite `{suite}`, 2026-01-02, 2 cores, Linux 6.1, Python 3.11.2. Nodemesh is pure Python." in text
+
+
+def test_a_run_renews_its_own_numbers_and_no_others():
+    before = kept_of([run("rollout", 1_000.0), run("fleet", 7.0)], {})
+    after = kept_of([run("rollout", 2_000.0, "2026-02-03")], before)
+    assert after["fleet"] == before["fleet"] and after["rollout"]["finished"] == "2026-02-03"
+    assert "| requests | 2,000 |" in rendered(after)
+    assert all(figure["case"] != "other" for figure in after["rollout"]["figures"])
+
+
+def test_processor_time_is_shown_as_a_share_of_a_core():
+    assert "| nodemesh: of a core for 1,000 requests/s | 3.50 % |" in rendered(kept_of([run("latency", 35.0)], {}))
