@@ -162,8 +162,8 @@ class Tables(Part, frozen=True, kw_only=True):
     mesh_routes: Mapping[str, tuple[MeshRoute, ...]] = {}  # by the Service's host
     listeners: Mapping[str, ServedListener] = {}
     backend_tls: Mapping[str, tuple[BackendTls, ...]] = {}  # by the Service's host
-    rollouts: tuple[StagedRollout, ...] = ()
     backend_traffic: Mapping[str, BackendTraffic] = {}  # likewise
+    rollouts: tuple[StagedRollout, ...] = ()
     client_labels: frozenset[str] = frozenset()  # the keys of client labels that any rule reads
     client_nodes: bool = False  # whether any service tells clients apart by their node
     snapshot: Snapshot | None = None  # what it was compiled from; does not travel
