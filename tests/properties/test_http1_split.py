@@ -6,7 +6,7 @@ from typing import Any
 
 import h11
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodemesh.proxy.http.errors import ProtocolError
@@ -168,6 +168,7 @@ def test_what_smugglers_send_is_refused(fields):
 
 
 @given(st.sampled_from(REQUESTS), st.integers(0, 60), st.binary(min_size=1, max_size=2))
+@example(REQUESTS[2], REQUESTS[2].index(b";e=1"), b"\t")
 @settings(max_examples=300)
 def test_what_we_accept_h11_accepts_or_is_known(request_, place, damage):
     """We may be stricter than h11, never laxer; line ends other than CRLF are the one thing that h11 forgives."""
@@ -179,5 +180,6 @@ def test_what_we_accept_h11_accepts_or_is_known(request_, place, damage):
             b"HTTP/1.0" in head  # h11 wants no Host there
             or any(byte >= 0x80 for byte in head.split(b"\r\n")[0])  # obs-text in the target
             or b"[" in head or b"\x00" in head
+            or b" ;" in stream or b"\t;" in stream  # white space before an extension (RFC 9112 section 7.1.1, BWS)
         )  # fmt: skip
         assert accepts_h11(stream) or known

@@ -155,14 +155,16 @@ class H2Server:
         body = script.body.encode()
         bodiless = script.status in (204, 304) or exchange.method == "HEAD"
         bare = (bodiless or not body) and not script.trailers and not script.cut
-        self._send_head(number, self._head(exchange, script), bare)
-        if not bare:
-            if body and not bodiless:
-                self._send_data(exchange, body, not script.trailers and not script.cut)
-            if script.trailers:
-                self._send_head(number, split_lines(script.trailers), True)
-        if script.cut or script.leave:
-            self._end(abort=False)
+        # Who leaves after an answer does so before another one on the connection has begun.
+        with self.lock if script.leave else contextlib.nullcontext():
+            self._send_head(number, self._head(exchange, script), bare)
+            if not bare:
+                if body and not bodiless:
+                    self._send_data(exchange, body, not script.trailers and not script.cut)
+                if script.trailers:
+                    self._send_head(number, split_lines(script.trailers), True)
+            if script.cut or script.leave:
+                self._end(abort=False)
 
     def _head(self, exchange: Exchange, script: Script) -> list[tuple[str, str]]:
         status = 200 if exchange.tunnel and script.status == 101 else script.status
