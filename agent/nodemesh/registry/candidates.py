@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from .store import RULE_KINDS
 
 #: Objects with a candidate that are looked at; those of more come later, when others are gone.
 MOST = 1000
+
+#: Of one namespace: nobody takes the others' places.
+MOST_OF_NAMESPACE = 100
 
 #: A kind's objects by name, what they would be, and the names of those with a candidate.
 Kept = tuple[Mapping[str, Object[Any]], Mapping[str, Object[Any]], tuple[str, ...]]
@@ -49,7 +53,12 @@ class Candidates:
         )
 
     def _look(self, kind: str, live: Mapping[str, Object[Any]]) -> Kept:
-        with_one = [key for key, item in live.items() if has_candidate(item)][:MOST]
+        counts: Counter[str] = Counter()
+        with_one: list[str] = []
+        for key, item in live.items():
+            if has_candidate(item) and counts[item.meta.namespace] < MOST_OF_NAMESPACE and len(with_one) < MOST:
+                counts[item.meta.namespace] += 1
+                with_one.append(key)
         if not with_one:
             return live, live, ()
         changed = dict(live)

@@ -66,3 +66,10 @@ def test_there_are_no_more_than_so_many(monkeypatch):
     monkeypatch.setattr(module, "MOST", 1)
     snapshot = apply(Store(), rules("a", LATER), rules("b", "none"))
     assert Candidates().of(snapshot)[1] == ("VirtualService default/a",)
+
+
+def test_no_namespace_takes_the_places_of_others(monkeypatch):
+    monkeypatch.setattr(module, "MOST_OF_NAMESPACE", 1)
+    other = rules("c", LATER).replace("namespace: default", "namespace: other")
+    snapshot = apply(Store(), rules("a", LATER), rules("b", LATER), other)
+    assert Candidates().of(snapshot)[1] == ("VirtualService default/a", "VirtualService other/c")
