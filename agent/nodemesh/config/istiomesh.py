@@ -72,7 +72,7 @@ DNS_CAPTURE = "ISTIO_META_DNS_CAPTURE"
 #: Kinds of extensionProviders that there are here, too.
 PROVIDERS = frozenset({"name", "envoyFileAccessLog", "opentelemetry", "prometheus"})
 
-#: Files that are everybody's: others are the agent's own, whom Istio's operator need not be.
+#: Files that are everybody's: others are the agent's own, which may have another operator than Istio.
 STREAMS = ("/dev/stdout", "/dev/stderr")
 
 #: A text that is longer than a ConfigMap may be.

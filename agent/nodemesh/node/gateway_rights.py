@@ -62,7 +62,7 @@ class Rights:
             yield from (policy.tls.credential for policy in attached.backend_tls[host] if policy.tls.credential)
 
     def _abroad(self, item: Object[KubernetesGatewaySpec], meta: Manifest, namespace: str) -> Manifest:
-        """In another namespace a Role goes with who granted it, all of whom are its owners and nobody else: what has
+        """In another namespace a Role goes with those who granted it: they are its owners, and nobody else: what has
         nothing to do with it is not to keep it. They are the ReferenceGrants for the namespaces of the Gateway and of
         its ListenerSets, and the ListenerSets and policies there, which are their own authors' word. An owner of
         another namespace is none to the cluster."""

@@ -18,7 +18,7 @@ OBJECTS = 20
 
 class Rollout(msgspec.Struct):
     """New tables: when (seconds since the epoch), why, how long they took (-1 while some worker lacks them), and which
-    objects of the mesh's kinds changed, and by whom."""
+    objects of the mesh's kinds changed, and who did that."""
 
     at: float
     version: int

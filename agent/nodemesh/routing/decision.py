@@ -140,7 +140,7 @@ class ConnectionPool(Value, frozen=True, kw_only=True):
 
 class RetryBudgetPolicy(Value, frozen=True, kw_only=True):
     """How many retries there may be. `begun`: as the Gateway API counts (GEP-3388), each retry that began within the
-    interval, `min_concurrency` of them at any rate; what is beyond is answered by 503."""
+    interval, `min_concurrency` of them always; what is beyond is answered by 503."""
 
     percent: float = 20.0
     min_concurrency: int = 3

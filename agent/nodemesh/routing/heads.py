@@ -1,4 +1,4 @@
-"""The head of a request that was decided about, as it is kept and carried: who asked whom, and for what."""
+"""The head of a request that was decided about, as it is kept and carried: who asked, which service, and for what."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def trace_traffic(recorder: Recorder, traffic: Mapping[str, BackendTraffic], dec
             text = (
                 f"{policy.owner}: of the requests to {host} in {budget.interval:g} s at most {budget.percent:g} % are"
             )
-            text += f" retries, but {budget.min_concurrency} at any rate; beyond that clients get 503"
+            text += f" retries, but always {budget.min_concurrency}; beyond that clients get 503"
             if cluster.retry_budget != budget:
                 text += "; a DestinationRule's retryBudget counts in its place"
             recorder.note(text, cluster.retry_budget == budget, policy.owner.location)

@@ -146,5 +146,5 @@ def test_explain_tells_of_the_budget_and_of_sessions():
         views = Views(compile_tables(snapshot_of(SERVED + traffic_policy("p", spec=spec) + more)))
         steps = explain(views, CLIENT, "GET", "http://cart.shop/").steps
         budget, session = (step for step in steps if step.text.startswith("XBackendTrafficPolicy shop/p"))
-        assert "at most 20 % are retries, but 100 at any rate" in budget.text and budget.held
+        assert "at most 20 % are retries, but always 100" in budget.text and budget.held
         assert "by the cookie s" in session.text and session.held is held
