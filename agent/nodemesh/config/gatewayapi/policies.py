@@ -148,7 +148,7 @@ class RequestRate(Model, frozen=True, kw_only=True):
 
 
 class RetryConstraint(Model, frozen=True, kw_only=True):
-    """How many of all requests may be retries, and how many may be at any rate."""
+    """How many of all requests may be retries, and how many always may."""
 
     budget: RetryBudgetLimit = RetryBudgetLimit()
     min_retry_rate: RequestRate = RequestRate()
