@@ -1,6 +1,6 @@
 """Tables in the room that there is."""
 
-from nodemesh.cli.layout import below, lay_out, minor, wrapped
+from nodemesh.cli.layout import below, in_bytes, lay_out, minor, wrapped
 
 SERVICES = ["SERVICE", "PORT", "PROTOCOL", minor("UPSTREAM"), "MODE", below("BECAUSE")]
 ROWS = [
@@ -62,3 +62,9 @@ def test_lines_that_go_on_stand_further_in():
     assert wrapped("one two three four five six seven eight nine ten", "  ", 40) == (
         "  one two three four five six seven\n    eight nine ten"
     )
+
+
+def test_numbers_of_bytes_have_two_or_three_digits():
+    assert [in_bytes(each) for each in (0, 999, 1000, 140_500, 1_879_762, 7 * 10**12)] == [
+        "0 B", "999 B", "1.0 kB", "140 kB", "1.9 MB", "7.0 TB"
+    ]  # fmt: skip
