@@ -47,10 +47,10 @@ FOREIGN_HOST_LONGEST = 255 + len(":65535")
 
 #: Looks at series for one dump, of which those with something new count as several: some 2 ms, in which all
 #: requests wait.
-LOOKS = 4096
+LOOKS = 2048
 
 #: Dumps that wait for control to keep them; it asks no faster than it keeps them, unless it is in trouble.
-DUMPS_KEPT = 64
+DUMPS_KEPT = 128
 
 #: Spans of one dump; what comes beyond is lost, and counted.
 SPANS = 1024
