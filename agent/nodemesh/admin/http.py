@@ -8,7 +8,7 @@ import platform
 import re
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -22,6 +22,7 @@ from ..routing.question import QuestionError
 from ..telemetry.exposition import CONTENT_TYPE, packer
 from . import graph, openapi, page, pages, sight
 from .chosen import RECENT, shown, wish_of, without_query
+from .door import AdminDoor, Handler
 from .mesh import WholeMesh, wanted
 from .operations import OPERATIONS
 from .state import AdminNode, ExplainQuery, Unheard
@@ -29,6 +30,9 @@ from .state import AdminNode, ExplainQuery, Unheard
 #: Seconds between two frames of the live picture, and how many watch it.
 FRAME = 1.0
 STREAMS = 16
+
+#: Seconds that one of them may take for a frame: who reads no more makes room for others.
+PATIENCE = 10.0
 
 #: What says in every answer that it is an agent's, and of which version.
 AGENT = "Nodemesh-Version"
@@ -39,8 +43,6 @@ TOLD = 2000
 
 #: The nice value of what can wait.
 NICE = 10
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def json_response(value: Any, status: int = 200) -> web.Response:
@@ -74,9 +76,10 @@ class AdminApi:
         self._streams = 0
         self._packing = ThreadPoolExecutor(1, "packing", _give_way)
 
-    def application(self) -> web.Application:
+    def application(self, *around: Any) -> web.Application:
         """A fresh aiohttp application with all routes."""
-        application = web.Application(middlewares=[errors_as_json, self.known_host], client_max_size=64 * 1024)
+        middlewares = [*around, errors_as_json, self.known_host]
+        application = web.Application(middlewares=middlewares, client_max_size=64 * 1024)
         application.on_response_prepare.append(signed)
         application.add_routes([web.get(each.path, getattr(self, each.handler)) for each in OPERATIONS])
         return application
@@ -203,10 +206,12 @@ class AdminApi:
             await answer.prepare(request)
             while request.transport is not None and not request.transport.is_closing():
                 body = msgspec.json.encode(await self._mesh.picture(asked))
-                await answer.write(b"data: " + body + b"\n\n")
+                async with asyncio.timeout(PATIENCE):
+                    await answer.write(b"data: " + body + b"\n\n")
                 await asyncio.sleep(FRAME)
-        except ConnectionError:
-            pass
+        except (ConnectionError, TimeoutError):
+            if request.transport is not None:
+                request.transport.abort()
         finally:
             self._streams -= 1
         return answer
@@ -311,9 +316,25 @@ def question(request: web.Request) -> ExplainQuery:
     )
 
 
-async def serve(node: AdminNode, listener: socket.socket) -> web.AppRunner:
-    """Serve the API on a listening socket until the runner's `cleanup()`."""
-    runner = web.AppRunner(AdminApi(node).application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+class RunningApi:
+    """The running API."""
+
+    def __init__(self, runner: web.AppRunner, entrance: asyncio.Task[None]) -> None:
+        self._runner = runner
+        self._entrance = entrance
+
+    async def cleanup(self) -> None:
+        """End it, with its listening socket."""
+        self._entrance.cancel()
+        await asyncio.wait([self._entrance])
+        await self._runner.cleanup()
+
+
+async def serve(node: AdminNode, listener: socket.socket) -> RunningApi:
+    """Serve the API on a listening socket until `cleanup()`."""
+    door = AdminDoor()
+    application = AdminApi(node).application(door.asking)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
-    await web.SockSite(runner, listener).start()
-    return runner
+    assert runner.server is not None
+    return RunningApi(runner, asyncio.create_task(door.run(listener, runner.server), name="admin"))
