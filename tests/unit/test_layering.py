@@ -215,7 +215,7 @@ def test_no_imports_circle_not_even_those_for_types():
 
 
 def test_a_circle_is_found_with_what_stands_on_it():
-    line = {("a",): {("b",)}, ("b",): {("c",)}, ("c",): set()}
+    line: dict[tuple[str, ...], set[tuple[str, ...]]] = {("a",): {("b",)}, ("b",): {("c",)}, ("c",): set()}
     assert circles(line) == set()
     assert circles(line | {("c",): {("b",)}, ("d",): {("a",)}}) == {("b",), ("c",)}
 

@@ -37,6 +37,7 @@ class Answer(Log):
 
     def answer(self):
         connection = self.recorder.connection
+        assert self.stream is not None
         connection.send_head(self.stream, RESPONSE, False)
         connection.send_data(self.stream, BODY, True)
 

@@ -13,6 +13,7 @@ from tests.unit.telemetry.samples import request
 
 from nodemesh.admin.http import serve
 from nodemesh.admin.state import (
+    AdminNode,
     AgentRow,
     EndpointRow,
     ExplainQuery,
@@ -28,7 +29,10 @@ from nodemesh.admin.state import (
 from nodemesh.config.meta import Location
 from nodemesh.config.problems import Problem
 from nodemesh.registry.snapshot import Endpoint, Health, Protocol, RegistryPort, Service, Snapshot
-from nodemesh.routing.question import QuestionError
+from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.question import QuestionError, client_for
+from nodemesh.routing.view import View
+from nodemesh.routing.views import Views
 from nodemesh.telemetry.history import History
 from nodemesh.telemetry.telemetry import Telemetry
 from nodemesh.telemetry.totals import Totals
@@ -94,6 +98,10 @@ class FakeNode:
     async def ask_others(self, path: str, query: Any = ()) -> Heard:
         return Heard(silent=(Unheard(node="there", why="no answer\r\nwithin 1 s"),))
 
+    def view(self, client: str) -> View:
+        tables = compile_tables(self.snapshot)
+        return Views(tables).for_client(client_for(tables, client))
+
     def mode(self, service: Service, port: int) -> ModeRow:
         return ModeRow(
             mode="proxy",
@@ -138,7 +146,7 @@ class FakeNode:
         return iter((b"nodemesh_ready ", b"1.0\n"))
 
 
-def ask(node: FakeNode, *paths: str, method: str = "GET") -> list[tuple[int, Any]]:
+def ask(node: AdminNode, *paths: str, method: str = "GET") -> list[tuple[int, Any]]:
     """The status and body of each path, asked over loopback."""
 
     def fetch(base: str, path: str) -> tuple[int, Any]:

@@ -119,7 +119,7 @@ class Log(Receiver):
 
     def data(self, data, ended):
         self.note("data", data, ended)
-        if self.recorder.taking:
+        if self.recorder.taking and self.stream is not None:
             self.recorder.connection.taken(self.stream, len(data))
 
     def trailers(self, trailers):
