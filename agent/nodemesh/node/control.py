@@ -55,6 +55,7 @@ from .route_facts import StatusJudge
 from .routestatus import WantedStatus
 from .shadow import ShadowControl
 from .store import Children, StoreClient
+from .touched import hosts_touched
 
 log = Log("control")
 
@@ -275,8 +276,9 @@ class Control:
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
         self.shadow.follow()
-        objects = self.past.add(tables.version, self.registry.take_edits())
-        self.propagation.published(tables.version, tables.causes, time.time(), objects)
+        edits = self.registry.take_edits()
+        objects, touched = self.past.add(tables.version, edits), hosts_touched(edits, snapshot.mesh.cluster_domain)
+        self.propagation.published(tables.version, tables.causes, time.time(), objects, touched)
         self.review.due()
         self.resolver.want(snapshot)
         if self.dialled.see(snapshot):
@@ -332,7 +334,7 @@ class Control:
             return
         applied = [link.applied for link in self.fleet]
         if applied and len(applied) == self.options.workers:
-            self.propagation.applied(min(applied))
+            self.collector.in_force(self.propagation.applied(min(applied)))
         missing = self.missing()
         if self._ready != (not missing):
             self._ready = not missing
