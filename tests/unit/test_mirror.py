@@ -67,6 +67,7 @@ ELSEWHERE = {
     "datapath/counters.py": "netns/test_datapath_kernel.py",
     "datapath/heartbeat.py": "netns/test_datapath_redirect.py",
     "datapath/loader.py": "netns/test_datapath_lifecycle.py",
+    "datapath/diagnosis.py": "netns/test_datapath_diagnosis.py",
     "datapath/hooks.py": "unit/datapath/test_maps.py",
     "datapath/namespaces.py": "netns/test_datapath_redirect.py",
     "datapath/nameservers.py": "netns/test_mesh_dns.py",
