@@ -16,7 +16,7 @@ from tests.unit.admin.meshes import PageNode
 from tests.unit.admin.nodes import FakeNode, ask
 
 from nodemesh import __version__
-from nodemesh.admin.http import SILENT, serve
+from nodemesh.admin.http import FOR_ANYONE, SILENT, is_near, serve
 from nodemesh.admin.state import (
     ExplainQuery,
 )
@@ -249,6 +249,19 @@ def test_hosts_that_the_operator_lists_are_the_apis_too():
     mesh = MeshConfigSpec(admin_hosts=("Nodemesh.example", "192.0.2.1"))
     node.snapshot = msgspec.structs.replace(node.snapshot, mesh=mesh)
     assert asked(node, "nodemesh.EXAMPLE:80", "192.0.2.1:15000", "other.example") == [200, 200, 403]
+
+
+def test_who_comes_by_another_address_than_loopback_reads_what_anyone_may():
+    near = ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1")
+    far = ("10.1.0.5", "192.0.2.1", "::ffff:10.1.0.5", "fe80::1%eth0", "2001:db8::1", "", None)
+    assert all(is_near(client, ()) for client in near)
+    assert not any(is_near(client, ()) for client in far)
+    assert [client for client in far if is_near(client, ("10.1.0.0/16", "2001:db8::/32"))] == [
+        "10.1.0.5",
+        "::ffff:10.1.0.5",
+        "2001:db8::1",
+    ]
+    assert frozenset({"/healthz", "/readyz", "/metrics"}) == FOR_ANYONE
 
 
 def test_what_is_behind_a_question_mark_is_not_shown():
