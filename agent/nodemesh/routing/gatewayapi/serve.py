@@ -129,6 +129,10 @@ class ListenerRoutes:
         lookup.reads.append(("listeners", key, listener))
         return self._hosts.keep((key, domain), VirtualHost(domain, http_rows(builder, routes), missing), lookup.reads)
 
+    def any_builder(self) -> RouteBuilder | None:
+        """Makes clusters as all of the Gateway's listeners have them; None for who is no Gateway's workload."""
+        return self._builder(*self.listeners[0]) if self.listeners else None
+
     def _builder(self, key: str, listener: ServedListener) -> RouteBuilder:
         lookup = Lookup(self._tables, self._client, self._scope, (listener.gateway,), (key, listener))
         return RouteBuilder(lookup, self._clusters)
