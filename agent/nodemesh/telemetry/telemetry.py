@@ -320,10 +320,10 @@ class Telemetry:
     def _tcp_series(self, record: ConnectionRecord) -> TcpSeries:
         observer = self.observer
         shape = STANDARD if observer is None else observer.override(record, TCP).of(record)
-        key = _key_of(record, record.reasons, shape)
+        key = (*_key_of(record, record.reasons, shape), record.protocol)
         series = self._tcp_cache.get(key)
         if series is None:
-            labels = common_labels(record, self._host_of(record), "tcp")
+            labels = common_labels(record, self._host_of(record), record.protocol.decode().lower())
             if observer is not None:
                 labels = observer.override(record, TCP).applied(labels, shape)
             labels = self._bounds.place(labels, self._tcp)
