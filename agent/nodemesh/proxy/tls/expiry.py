@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cryptography import x509
-
 BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -15,6 +13,8 @@ def first_end(texts: Iterable[bytes]) -> float | None:
     ends: list[float] = []
     for text in texts:
         if text.find(BEGIN) >= 0:
+            from cryptography import x509  # 7 MB that a node without certificates is spared
+
             try:
                 ends += [found.not_valid_after_utc.timestamp() for found in x509.load_pem_x509_certificates(text)]
             except ValueError:
