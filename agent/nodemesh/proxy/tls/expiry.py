@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from cryptography import x509
 
-BEGIN = b"-----BEGIN CERTIFICATE-----"
+BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 
 
 def first_end(texts: Iterable[bytes]) -> float | None:
