@@ -13,9 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conformance.http2 import client, server
-from tests.unit.proxy.http2.peer import REQUEST, RESPONSE, Log, Recorder, data, frame, headers, ping, update
+from tests.unit.proxy.http2.peer import (
+    REQUEST,
+    RESPONSE,
+    RESPONSE_HEAD,
+    Log,
+    Recorder,
+    data,
+    frame,
+    headers,
+    ping,
+    update,
+)
 from tests.unit.proxy.http2.peer import settings as settings_frame
 
+from nodemesh.proxy.http.head import NO_EDITS
 from nodemesh.proxy.http2.decoder import Decoder
 from nodemesh.proxy.http2.encoder import Encoder
 from nodemesh.proxy.http2.fault import ConnectionFault
@@ -206,9 +218,9 @@ class Echo(Log):
 
     def echo(self):
         connection = self.recorder.connection
-        connection.send_head(self.stream, RESPONSE, False)
+        connection.send_head(self.stream, RESPONSE_HEAD, NO_EDITS, False)
         connection.send_data(self.stream, self.body, False)
-        connection.send_trailers(self.stream, [(b"grpc-status", b"0")])
+        connection.send_trailers(self.stream, [b"grpc-status: 0"])
 
 
 class EchoServer(Recorder):
@@ -342,14 +354,14 @@ def do(deed: tuple[str, bool, int, int], ours: Keeper, theirs: Keeper) -> None:
         connection.reset(stream, 8)
     elif what == "answer":
         if by_server:
-            connection.send_head(stream, RESPONSE, False)
+            connection.send_head(stream, RESPONSE_HEAD, NO_EDITS, False)
     elif stream.answered:
         if what == "data":
             connection.send_data(stream, bytes(size), False)
         elif what == "end":
             connection.send_data(stream, b"", True)
         else:
-            connection.send_trailers(stream, [(b"x-t", b"1")])
+            connection.send_trailers(stream, [b"x-t: 1"])
 
 
 def pump(ours: Keeper, theirs: Keeper) -> None:

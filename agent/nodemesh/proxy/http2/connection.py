@@ -283,7 +283,7 @@ class Http2Connection(Sections):
             self.peer.take(key, int.from_bytes(data[start + 2 : start + 6], "big"), not self.server)
         self.settled = True
         self._answer(SETTINGS_ACK)
-        self._encoder.resize(self.peer.table)
+        self._writer.resize(self.peer.table)
         if self.peer.window != window:
             self._move_windows(self.peer.window - window)
         self.role.settled()

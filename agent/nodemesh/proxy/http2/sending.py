@@ -6,8 +6,8 @@ from collections import OrderedDict
 from typing import Final
 
 from ...reasons import Reason
+from ..http.head import NO_EDITS, Edits
 from .codes import ENHANCE_YOUR_CALM, NO_ERROR, REFUSED_STREAM, name_of
-from .encoder import Encoder
 from .fault import ConnectionFault, Http2Fault
 from .frames import (
     BEGUN,
@@ -23,13 +23,13 @@ from .frames import (
     write_settings,
     write_window_update,
 )
-from .head import Pair
 from .limits import Http2Limits
 from .receiver import NOBODY, Receiver
 from .role import Role
 from .settings import DEFAULT_WINDOW, Settings
 from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, LOCAL, RESET, RESET_BY_US, SENT_END, Http2Stream
 from .watch import Watch
+from .writer import Opening, Writer
 
 #: Streams that we open before the peer has said how many it takes (as .NET and Go do).
 UNSETTLED_STREAMS: Final = 100
@@ -54,7 +54,7 @@ class Sending:
 
     __slots__ = (
         "role", "server", "limits", "peer", "watch", "streams", "last", "now", "window", "credit", "owed", "settled",
-        "acknowledged", "leaving", "broken", "control", "backlog", "kept", "unsent", "_out", "_encoder", "_blocked",
+        "acknowledged", "leaving", "broken", "control", "backlog", "kept", "unsent", "_writer", "_out", "_blocked",
         "_closed", "_resets", "_accepted",
     )  # fmt: skip
 
@@ -79,7 +79,7 @@ class Sending:
         self.unsent = 0  # bytes of bodies that `outgoing` has
         self.kept = 0  # bytes of bodies that the streams' users keep until somebody takes them
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
-        self._encoder = Encoder()
+        self._writer = Writer()
         self._blocked: OrderedDict[int, Http2Stream] = OrderedDict()  # they wait for the connection's window alone
         self._closed = [0] * REMEMBERED  # id and fate of the last closed streams, at a place by their id
         self._resets: dict[int, None] = {}
@@ -160,28 +160,26 @@ class Sending:
 
     # --- streams
 
-    def open(self, receiver: Receiver, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> Http2Stream:
-        """Client: send a request's head, :method first, then other pseudo fields; only where there is `capacity`."""
+    def open(self, receiver: Receiver, bodiless: bool) -> Http2Stream:
+        """Client: a stream for a request's head, which is sent next; only where there is `capacity`. `bodiless`: the
+        response is that to HEAD."""
         self.last += 2
         stream = Http2Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
-        stream.bodiless = fields[0][1] == b"HEAD"
+        stream.bodiless = bodiless
         self.streams[stream.id] = stream
         self.watch.streams += 1
-        self.send_head(stream, fields, ended, never)
         return stream
 
-    def send_informed(self, stream: Http2Stream, fields: list[Pair]) -> None:
+    def send_informed(self, stream: Http2Stream, opening: Opening) -> None:
         """Server: an interim response."""
         if stream.writing and not stream.answered:
-            block = self._encoder.encode(fields, ())
-            self._out.append(write_block(stream.name, block, False, self.peer.frame))
+            self._out.append(write_block(stream.name, self._writer.head(opening, NO_EDITS), False, self.peer.frame))
 
-    def send_head(self, stream: Http2Stream, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> None:
-        """A head, pseudo fields first; `ended`: without a body. `never`: names that their sender wants not indexed."""
+    def send_head(self, stream: Http2Stream, opening: Opening, edits: Edits, ended: bool) -> None:
+        """A head, and what the proxy says in it; `ended`: without a body."""
         if not stream.answered and not stream.state & LOCAL:
             stream.answered = True
-            block = self._encoder.encode(fields, never)
-            self._out.append(write_block(stream.name, block, ended, self.peer.frame))
+            self._out.append(write_block(stream.name, self._writer.head(opening, edits), ended, self.peer.frame))
             if ended:
                 self._ended(stream)
 
@@ -210,15 +208,15 @@ class Sending:
         stream.finishing = ended
         self._flush(stream, MAX_31)
 
-    def send_trailers(self, stream: Http2Stream, trailers: list[Pair]) -> None:
+    def send_trailers(self, stream: Http2Stream, lines: list[bytes]) -> None:
         """The body is complete, and these follow it."""
         if stream.writing:
             stream.finishing = True
-            stream.trailers = trailers
+            stream.trailers = lines
             if not stream.pending:
                 self._finish_stream(stream)
             else:
-                stream.waiting_trailers = sum([len(name) + len(value) for name, value in trailers])
+                stream.waiting_trailers = sum(map(len, lines))
                 self.backlog += stream.waiting_trailers
 
     def reset(self, stream: Http2Stream, code: int) -> None:
@@ -328,8 +326,7 @@ class Sending:
         if trailers is not None:
             self.backlog -= stream.waiting_trailers
             stream.waiting_trailers = 0
-            block = self._encoder.encode(trailers, ())
-            self._out.append(write_block(stream.name, block, True, self.peer.frame))
+            self._out.append(write_block(stream.name, self._writer.trailers(trailers), True, self.peer.frame))
         self._ended(stream)
 
     def _ended(self, stream: Http2Stream) -> None:

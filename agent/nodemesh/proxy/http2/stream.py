@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .head import UNKNOWN, Pair
+from .head import UNKNOWN
 from .receiver import Receiver
 
 # States, a bit for each side that says no more. Reserved ones do not come up: nobody pushes. A closed stream is an
@@ -78,7 +78,7 @@ class Http2Stream:
         self.offset = 0  # bytes of its first piece that are sent
         self.pending = 0  # bytes of `waiting` that are not
         self.finishing = False  # END_STREAM follows `waiting`, with `trailers` if there are any
-        self.trailers: list[Pair] | None = None
+        self.trailers: list[bytes] | None = None
         self.waiting_trailers = 0  # bytes of them, while they wait
         self.queued = False  # waits for the connection's window
         self.curt = False  # server: what is left of the request is not wanted, once the response is sent
