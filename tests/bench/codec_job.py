@@ -77,7 +77,7 @@ def decode_ours(blocks: list[bytes]) -> Callable[[], None]:
 
     def deed() -> None:
         for block in blocks:
-            read_request(decoder.decode(block), True)
+            read_request(decoder.read(block).fields, True)
 
     return deed
 
@@ -122,13 +122,13 @@ class Answering(Receiver):
     def head(self, head: Head, ended: bool) -> None:
         pass
 
-    def data(self, data: bytes, ended: bool) -> None:
+    def data(self, data: bytes, ended: bool) -> bool:
         connection, stream = self.connection, self.stream
-        connection.taken(stream, len(data))
         if ended:
             connection.send_head(stream, OPENING, NO_EDITS, False)
             connection.send_data(stream, data, False)
             connection.send_trailers(stream, LINES)
+        return True
 
     def failed(self, fault: Http2Fault) -> None:
         raise AssertionError(fault.text)

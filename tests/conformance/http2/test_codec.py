@@ -38,9 +38,10 @@ class Answer(Log):
             self.answer()
 
     def data(self, data, ended):
-        super().data(data, ended)
+        taken = super().data(data, ended)
         if ended:
             self.answer()
+        return taken
 
     def trailers(self, trailers):
         super().trailers(trailers)

@@ -240,11 +240,11 @@ class ClientStream(Receiver, Stream):
         if self._requester is not None:
             self._requester.informed(response_of(head, False, self._method))
 
-    def data(self, data: bytes, ended: bool) -> None:
-        tunnel, requester, stream = self._tunnel, self._requester, self._stream
-        if tunnel is not None:
-            tunnel.received(data, ended)
-            return
+    def data(self, data: bytes, ended: bool) -> bool:
+        requester, stream = self._requester, self._stream
+        if self._tunnel is not None:
+            self._tunnel.received(data, ended)
+            return False
         if requester is not None and stream is not None:
             if ended:
                 self._end(stream)
@@ -254,8 +254,7 @@ class ClientStream(Receiver, Stream):
                 requester.responded(response, data, ended)
             else:
                 requester.response_data(data, ended, [])
-        if stream is not None and not self._paused:
-            self._codec.taken(stream, len(data))
+        return not self._paused
 
     def trailers(self, trailers: list[Pair]) -> None:
         if self.response is not None:

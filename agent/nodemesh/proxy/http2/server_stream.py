@@ -131,26 +131,25 @@ class ServerStream(Receiver, Responder):
     def oversized(self, head: Head, fault: Http2Fault, ended: bool) -> None:
         self._refuse(fault.reason, fault.text, 431, ended)
 
-    def data(self, data: bytes, ended: bool) -> None:
-        tunnel, exchange = self._tunnel, self.exchange
-        if tunnel is not None:
-            tunnel.received(data, ended)
-            return
-        if exchange is not None and exchange.head.fields.upgrade:
-            self._early.append(data)
-            self._codec.kept += len(data)
-            self._early_end = self._early_end or ended
-            return
+    def data(self, data: bytes, ended: bool) -> bool:
+        exchange = self.exchange
         if exchange is not None:
             if self.waits:
                 self.begin(data, ended)
+            elif exchange.head.fields.upgrade:
+                self._early.append(data)
+                self._codec.kept += len(data)
+                self._early_end = self._early_end or ended
+                return False
             else:
                 if data:
                     exchange.request_data(data)
                 if ended:
                     exchange.request_ended([])
-        if not self._paused:
-            self._codec.taken(self.stream, len(data))
+        elif self._tunnel is not None:
+            self._tunnel.received(data, ended)
+            return False
+        return not self._paused
 
     def trailers(self, trailers: list[Pair]) -> None:
         if self._tunnel is not None:

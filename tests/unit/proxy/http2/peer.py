@@ -129,8 +129,7 @@ class Log(Receiver):
 
     def data(self, data, ended):
         self.note("data", data, ended)
-        if self.recorder.taking:
-            self.recorder.connection.taken(self.stream, len(data))
+        return self.recorder.taking
 
     def trailers(self, trailers):
         self.note("trailers", tuple(trailers))
