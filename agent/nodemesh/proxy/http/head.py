@@ -26,15 +26,18 @@ LIGHT: Final = 8 * 1024
 
 class Fields:
     """End-to-end field lines as they came (`name: value`), without framing and hop-by-hop fields, and the lower-case
-    names of all of them: what is not edited is forwarded byte for byte. `pairs` are the lines taken apart, once HTTP/2
-    has asked for them."""
+    names of all of them: what is not edited is forwarded byte for byte. For HTTP/2, once it has asked: `pairs` are the
+    lines taken apart, `opening` is what its codec makes of the head, and `never` names the fields that the sender wants
+    to be in nobody's table (RFC 7541 section 6.2.3)."""
 
-    __slots__ = ("lines", "names", "pairs")
+    __slots__ = ("lines", "names", "pairs", "opening", "never")
 
     def __init__(self, lines: list[bytes], names: frozenset[bytes]) -> None:
         self.lines = lines
         self.names = names
         self.pairs: list[tuple[bytes, bytes]] | None = None
+        self.opening: object = None
+        self.never: tuple[bytes, ...] = ()
 
 
 NO_FIELDS: Final = Fields([], frozenset())
@@ -51,6 +54,8 @@ class RequestFields(Fields):
         self.lines = lines
         self.names = names
         self.pairs = None
+        self.opening = None
+        self.never = ()
         self.headers = headers
         self.repeated: Repeated = NO_REPEATED
         self.authority = b""
@@ -112,6 +117,8 @@ class ResponseHead(Fields):
         self.lines = lines
         self.names = names
         self.pairs = None
+        self.opening = None
+        self.never = ()
         self.length = length  # of the body, in bytes, or UNKNOWN
         self.close = close  # the connection ends with this response
         self.until_close = until_close  # the body has no other end
