@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -75,13 +76,13 @@ def test_a_terminal_without_unicode_gets_what_it_can_show(encoding, tmp_path):
     assert b"reviews" in done.stdout
 
 
-def on_a_terminal(columns: int, *arguments: str, **options: object) -> str:
+def on_a_terminal(columns: int, folder: Path, *arguments: str) -> str:
     """What a command shows on a terminal of so many columns, errors among it."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     variables = {name: value for name, value in environment().items() if name not in ("COLUMNS", "LINES")}
     command = [sys.executable, "-m", "nodemesh", *arguments]
-    with subprocess.Popen(command, env=variables, stdout=theirs, stderr=theirs, stdin=theirs, **options) as process:
+    with subprocess.Popen(command, env=variables, stdout=theirs, stderr=theirs, stdin=theirs, cwd=folder) as process:
         os.close(theirs)
         shown = b""
         try:
@@ -107,5 +108,5 @@ def on_a_terminal(columns: int, *arguments: str, **options: object) -> str:
 )
 def test_what_a_terminal_shows_fits_it(arguments, said, tmp_path):
     subprocess.run([sys.executable, "-m", "nodemesh", "example", "mesh"], env=environment(), cwd=tmp_path, check=True)
-    shown = on_a_terminal(80, *arguments, cwd=tmp_path)
+    shown = on_a_terminal(80, tmp_path, *arguments)
     assert said in " ".join(shown.split()) and [line for line in shown.split("\n") if len(line) > 80] == []
