@@ -1,6 +1,6 @@
 """Tables in the room that there is."""
 
-from nodemesh.cli.layout import Column, below, lay_out, minor, printable, wrapped
+from nodemesh.cli.layout import Column, below, fitted, lay_out, minor, printable, wrapped
 
 SERVICES: list[Column | str] = ["SERVICE", "PORT", "PROTOCOL", minor("UPSTREAM"), "MODE", below("BECAUSE")]
 ROWS: list[list[object]] = [
@@ -63,3 +63,11 @@ def test_lines_that_go_on_stand_further_in():
     assert wrapped("one two three four five six seven eight nine ten", "  ", 40) == (
         "  one two three four five six seven\n    eight nine ten"
     )
+
+
+def test_lines_that_do_not_fit_go_on_further_in():
+    text = "=> route\n   to        90  outbound|80|v1  at a place whose name is long\n"
+    assert fitted(text, 0) == text == fitted(text, 80)
+    folded = "=> route\n   to        90  outbound|80|v1  at a\n     place whose name is long\n"
+    assert fitted(text, 40) == folded
+    assert fitted("ok       hooks: a and b and c and d and e and f", 40, " " * 9).split("\n")[1] == " " * 9 + "e and f"
