@@ -127,7 +127,6 @@ ELSEWHERE = {
     "node/remotes.py": "kubernetes/test_clusters.py",
     "node/refusals.py": "kubernetes/test_managed.py",
     "node/reporter.py": "kubernetes/test_report.py",
-    "node/problems.py": "unit/cli/test_run_expose.py",
     "node/startup_taint.py": "kubernetes/test_startup_taint.py",
     "node/rundir.py": "unit/cli/test_run_expose.py",
     "node/status.py": "unit/cli/test_run_expose.py",

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..config.printable import printable
+
 GAP = "  "
 INDENT = "    "
 
@@ -34,14 +36,6 @@ def below(name: str) -> Column:
 
 def minor(name: str) -> Column:
     return Column(name, minor=True)
-
-
-def printable(value: object) -> str:
-    """Text without what a terminal would take for a command: clients decide on paths and hosts."""
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def lay_out(columns: Columns, rows: Sequence[Sequence[object]], width: int = 0) -> list[str]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from ..config.printable import printable
 from .client import fetch
-from .layout import Columns, below, minor, printable
+from .layout import Columns, below, minor
 from .output import UNFIT, Row, namespace_option, plural, print_table, terminal_width
 from .tables import everywhere, show_answer, show_options, table_of
 
