@@ -158,7 +158,6 @@ ELSEWHERE = {
     "proxy/tls/context.py": "playbooks/test_tls.py",
     "proxy/tls/materials.py": "unit/node/test_materials.py",
     "proxy/io/datagrams.py": "netns/test_mesh_dns.py",
-    "proxy/http1/answer.py": "playbooks/test_http.py",
     "proxy/http1/server_states.py": "playbooks/test_http.py",
     "proxy/http1/server.py": "playbooks/test_http.py",
     "proxy/tcp/early.py": "playbooks/test_sniffing.py",
