@@ -158,7 +158,6 @@ ELSEWHERE = {
     "proxy/tls/materials.py": "unit/node/test_materials.py",
     "proxy/udp/session.py": "playbooks/test_udp.py",
     "proxy/udp/sessions.py": "playbooks/test_udp.py",
-    "proxy/http1/answer.py": "playbooks/test_http.py",
     "proxy/http1/server_states.py": "playbooks/test_http.py",
     "proxy/http1/server.py": "playbooks/test_http.py",
     "proxy/tcp/early.py": "playbooks/test_sniffing.py",
