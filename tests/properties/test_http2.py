@@ -219,6 +219,7 @@ class Echo(Log):
 
     def echo(self):
         connection = self.recorder.connection
+        assert self.stream is not None
         connection.send_head(self.stream, RESPONSE_HEAD, NO_EDITS, False)
         connection.send_data(self.stream, self.body, False)
         connection.send_trailers(self.stream, [b"grpc-status: 0"])

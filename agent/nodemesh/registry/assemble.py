@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from sys import intern
 from typing import Any, NamedTuple
@@ -53,6 +53,14 @@ def key_of(item: Object[Any]) -> ObjectKey:
     return ObjectKey(item.kind, namespace, item.meta.name, item.group)
 
 
+#: Objects as they are handed on, by what names them where that is known already: a big cluster's keys are 10 MB.
+Objects = Iterable[Object[Any]] | Mapping[ObjectKey, Object[Any]]
+
+
+def by_key(objects: Objects) -> Mapping[ObjectKey, Object[Any]]:
+    return objects if isinstance(objects, Mapping) else {key_of(item): item for item in objects}
+
+
 class ServiceSource(NamedTuple):
     """The object that a service comes from: a Service or a ServiceEntry."""
 
@@ -62,11 +70,10 @@ class ServiceSource(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """A service's slice names a workload and its addresses."""
+    """A service's slice, by its name: one for all the workloads that it names."""
 
     source: ServiceSource
     piece: str
-    addresses: tuple[str, ...]
 
 
 class Assembler:
@@ -80,12 +87,12 @@ class Assembler:
         self.workloads: Mapping[str, Workload] = {}
         self.services: Mapping[str, tuple[Service, ...]] = {}
         self._objects: dict[str, dict[str, dict[str, Object[Any]]]] = {}
-        self._slices: dict[tuple[str, str], dict[str, Object[Any]]] = {}  # by the service's namespace and name
+        self._slices: dict[ServiceSource, tuple[Object[Any], ...]] = {}
         self._references: dict[str, tuple[Reference, ...]] = {}  # by the workload's key
         self._gone: dict[str, str] = {}  # the uid of the last pod of that key that went, while slices name one
         self._pods: dict[str, PodIndex] = {}  # by namespace
         self._built: dict[ServiceSource, tuple[Service, ...]] = {}
-        self._sources: dict[str, set[ServiceSource]] = {}  # by host
+        self._sources: dict[str, tuple[ServiceSource, ...]] = {}  # by host
         self.site = Site(cluster=cluster, remote=remote)
         self._applicants: Mapping[ServiceSource, tuple[Applicant, ...]] = {}  # for addresses of the mesh's own
         self._held: Mapping[ServiceSource, tuple[int, ...]] = {}  # places of such addresses that hosts have from others
@@ -162,7 +169,10 @@ class Assembler:
         selector selects)."""
         unnamed: set[str] = set()
         if before is not None:
-            self._slices.get(slice_service(before), {}).pop(key.name, None)
+            source = ServiceSource("Service", *slice_service(before))
+            kept = tuple(piece for piece in self._slices.pop(source, ()) if piece is not before)
+            if kept:
+                self._slices[source] = kept
             for target in targets_of(before):
                 rest = tuple(
                     ref
@@ -176,10 +186,11 @@ class Assembler:
                     unnamed.add(target)
         if after is not None:
             source = ServiceSource("Service", *slice_service(after))
-            self._slices.setdefault(slice_service(after), {})[key.name] = after
-            for target, addresses in targets_of(after).items():
-                held = self._references.get(target, ())
-                self._references[target] = (*held, Reference(source, key.name, addresses))
+            self._slices[source] = (*self._slices.get(source, ()), after)
+            own = (Reference(source, key.name),)
+            for target in targets_of(after):
+                held = self._references.get(target)
+                self._references[target] = own if held is None else held + own
         for target in unnamed:
             if target not in self._references:
                 self._gone.pop(target, None)
@@ -280,6 +291,7 @@ class Assembler:
 
     def _rebuilt_workloads(self, pods: set[ObjectKey], entries: set[ObjectKey]) -> Mapping[str, Workload]:
         workloads = dict(self.workloads)
+        listed = ListedAddresses(self._slices)
         for key in (*entries, *pods):
             name = intern(f"{key.namespace}/{key.name}")
             pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
@@ -287,7 +299,8 @@ class Assembler:
             if pod is not None:
                 workload = workload_of_pod(pod, self.site.localities)
                 if not workload.addresses and name in self._references:
-                    workload = msgspec.structs.replace(workload, addresses=addresses_of(self._references[name]))
+                    addresses = listed.of(name, self._references[name])
+                    workload = msgspec.structs.replace(workload, addresses=addresses)
                 network = self.site.network_of(pod.meta.labels, next(iter(workload.addresses), ""))
                 if network or self.site.cluster:
                     workload = msgspec.structs.replace(workload, network=network, cluster=self.site.cluster)
@@ -336,8 +349,7 @@ class Assembler:
         if item is None:
             after: tuple[Service, ...] = ()
         elif source.kind == "Service":
-            slices = self._slices.get((source.namespace, source.name), {})
-            after = (service_of(item, slices.values(), backends, self.site),)
+            after = (service_of(item, self._slices.get(source, ()), backends, self.site),)
         else:
             after = services_of(item, backends, self.site)
         kept = {service.host: service for service in before}
@@ -349,14 +361,32 @@ class Assembler:
         now = {service.host: service for service in after}
         changed = {host for host in kept.keys() | now.keys() if kept.get(host) is not now.get(host)}
         for host in changed:
-            sources = self._sources.setdefault(host, set())
-            if host in now:
-                sources.add(source)
-            else:
-                sources.discard(source)
-                if not sources:
-                    del self._sources[host]
+            others = tuple(other for other in self._sources.pop(host, ()) if other != source)
+            if host in now or others:
+                self._sources[host] = (*others, source) if host in now else others
         return changed
+
+
+class ListedAddresses:
+    """The addresses that slices have of workloads; each slice is read once."""
+
+    def __init__(self, slices: Mapping[ServiceSource, tuple[Object[Any], ...]]) -> None:
+        self._slices = slices
+        self._read: dict[Reference, dict[str, tuple[str, ...]]] = {}
+
+    def of(self, workload: str, references: tuple[Reference, ...]) -> tuple[str, ...]:
+        """Mostly one slice names it, whose tuple is as good as another."""
+        if len(references) == 1:
+            return self._by(references[0]).get(workload, ())
+        return tuple(dict.fromkeys(address for ref in references for address in self._by(ref).get(workload, ())))
+
+    def _by(self, reference: Reference) -> dict[str, tuple[str, ...]]:
+        found = self._read.get(reference)
+        if found is None:
+            pieces = self._slices.get(reference.source, ())
+            piece = next((piece for piece in pieces if piece.meta.name == reference.piece), None)
+            found = self._read[reference] = targets_of(piece) if piece is not None else {}
+        return found
 
 
 def source_of(key: ObjectKey) -> ServiceSource:
@@ -373,13 +403,6 @@ def labels_of(item: Object[Any]) -> Mapping[str, str]:
     if item.kind == "WorkloadEntry":
         return {**item.spec.labels, **item.meta.labels}
     return item.meta.labels
-
-
-def addresses_of(references: tuple[Reference, ...]) -> tuple[str, ...]:
-    """Those that slices have of a workload; mostly one does, whose tuple is as good as another."""
-    if len(references) == 1:
-        return references[0].addresses
-    return tuple(dict.fromkeys(address for ref in references for address in ref.addresses))
 
 
 def pod_key(workload: str) -> ObjectKey:

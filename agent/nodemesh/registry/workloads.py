@@ -11,7 +11,7 @@ from ..config.core import PodSpec
 from ..config.meta import Object
 from ..config.proxyconfig import read_topology
 from ..config.workload import WorkloadEntrySpec
-from .snapshot import Locality, Workload
+from .snapshot import NOWHERE, Locality, Workload
 
 REGION_LABEL = "topology.kubernetes.io/region"
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -42,7 +42,7 @@ def workload_of_pod(pod: Object[PodSpec], localities: Mapping[str, Locality]) ->
     status = pod.spec.status
     addresses = tuple(dict.fromkeys(ip for ip in (status.pod_ip, *(entry.ip for entry in status.pod_ips)) if ip))
     label = pod.meta.labels.get(LOCALITY_LABEL, "")
-    locality = parse_locality(label.replace(".", "/")) if label else localities.get(pod.spec.node_name, Locality())
+    locality = parse_locality(label.replace(".", "/")) if label else localities.get(pod.spec.node_name, NOWHERE)
     return Workload(
         name=pod.meta.name,
         namespace=pod.meta.namespace,

@@ -49,6 +49,7 @@ class Answer(Log):
 
     def answer(self):
         connection = self.recorder.connection
+        assert self.stream is not None
         connection.send_head(self.stream, RESPONSE_HEAD, NO_EDITS, False)
         connection.send_data(self.stream, BODY, True)
 

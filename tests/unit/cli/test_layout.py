@@ -1,9 +1,9 @@
 """Tables in the room that there is."""
 
-from nodemesh.cli.layout import below, lay_out, minor, printable, wrapped
+from nodemesh.cli.layout import Column, below, lay_out, minor, printable, wrapped
 
-SERVICES = ["SERVICE", "PORT", "PROTOCOL", minor("UPSTREAM"), "MODE", below("BECAUSE")]
-ROWS = [
+SERVICES: list[Column | str] = ["SERVICE", "PORT", "PROTOCOL", minor("UPSTREAM"), "MODE", below("BECAUSE")]
+ROWS: list[list[object]] = [
     ["reviews.bookinfo.svc.cluster.local", 9080, "HTTP", "http/1.1 (default)", "proxy",
      "VirtualService bookinfo/reviews has HTTP rules for it, and so has another one that says more than fits"],
     ["details.bookinfo.svc.cluster.local", 9080, "HTTP", "http/1.1 (default)", "kernel", ""],
@@ -24,7 +24,7 @@ def test_long_sentences_go_below_their_row_and_nothing_of_them_is_lost():
     lines = lay_out(SERVICES, ROWS, 80)
     assert fits(lines, 80) and "BECAUSE" not in lines[0] and "UPSTREAM" in lines[0]
     assert lines[1].startswith("reviews.bookinfo ") and lines[2].startswith("    because: VirtualService")
-    assert " ".join(lines[2].split()).endswith(ROWS[0][5])
+    assert " ".join(lines[2].split()).endswith(str(ROWS[0][5]))
     assert lines[3].startswith("details.bookinfo") and len(lines) == 4, "an empty cell takes no line"
 
 
