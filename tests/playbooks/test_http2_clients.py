@@ -4,6 +4,7 @@ import h2.events
 import pytest
 
 from nodemesh.proxy.http2.server import DRAIN_DELAY
+from nodemesh.proxy.tap import Onlooker, PodTap, Tap
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
@@ -231,3 +232,46 @@ def test_a_drained_worker_says_goaway_twice_and_serves_what_is_on_its_way(world)
     world.run()
     head, data = frames(client.peer.take())
     assert head[1] == data[1] == first and data[2] == b"hi" and client.peer.ended
+
+
+ABORT = "match: [{headers: {x-a: {exact: '1'}}}]\nfault: {abort: {httpStatus: %d, percentage: {value: 100}}}\n"
+ABORTED = rule(ABORT + ROUTE)
+
+
+def test_requests_that_come_again_are_decided_by_the_newest_rules():
+    """Though their heads are known, and have been decided about."""
+    world = World(SERVICE + ABORTED % 418)
+    client = dial(world)
+    for status in (418, 419):
+        if status == 419:
+            world.configure(SERVICE + ABORTED % status)
+        for value in (b"1", b"2", b"1", b"2", b"1"):
+            head = client.head(client.ask((b"x-a", value), path=b"/same"))
+            assert head[b":status"] == (b"%d" % status if value == b"1" else b"404")
+
+
+class Seeing(Tap, PodTap, Onlooker):
+    """Looks on at everything."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+
+    def of(self, client, view):
+        return self
+
+    def host(self, frontend, dialled, authority, rules):
+        return self
+
+    def decided(self, request, decision):
+        self.seen.append(request.path)
+
+
+def test_who_looks_on_sees_each_request_though_they_are_the_same():
+    world = World(SERVICE + ABORTED % 418)
+    client = dial(world)
+    client.ask((b"x-a", b"1"), path=b"/unseen")
+    tap = Seeing()
+    world.proxy.tap((tap,))
+    for path in (b"/a", b"/a", b"/unseen", b"/a"):
+        client.ask((b"x-a", b"1"), path=path)
+    assert tap.seen == [b"/a", b"/a", b"/unseen", b"/a"]

@@ -233,7 +233,13 @@ class Http2Connection(Sections):
             stream.state = ON_RECEIVED_END[stream.state]
         over = stream.state == CLOSED
         if stream.receiver.data(data[start:end], ended):
-            self.taken(stream, size)
+            if ended and stream.untaken == size:  # there is no more to come in this stream
+                stream.untaken = 0
+                self.owed += size
+                if self.owed >= self._worth_saying:
+                    self._give_back(0)
+            else:
+                self.taken(stream, size)
         elif size > length:
             self.taken(stream, size - length)
         if over:

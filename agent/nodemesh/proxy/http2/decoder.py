@@ -206,17 +206,24 @@ class Decoder:
             position = self._position
         name_at = position
         if not index:
-            position = self._end(block, position)
+            position = self._length(block, position) + self._position
         elif index > STATIC_SIZE:
             self._refers = True
         if not indexed and self._excess is not None:
             self._name(block, index, name_at)
             return self._skip(block, position, room)
-        end = self._end(block, position)
+        value_at = position + 1
+        end = value_at + (block[position] & 127) if position < len(block) else value_at
+        if end > len(block) or end - value_at == 127:  # no string, or a long one
+            end = self._length(block, position)
+            value_at = self._position
+            end += value_at
         field = LITERALS.found.get(block[start:end]) if index <= STATIC_SIZE else None
         if field is None:
             name = self._name(block, index, name_at)
-            value = self._string(block, position)
+            value = block[value_at:end]
+            if block[position] >= 128:
+                value = plain(value)
             size = len(name) + len(value) + OVERHEAD
             if not indexed and (size > room or len(fields) >= self._limits.fields):
                 self._exceed(room - size)
@@ -277,26 +284,11 @@ class Decoder:
             raise broken("string beyond the block")
         return size
 
-    def _end(self, block: bytes, position: int) -> int:
-        """Where the string that begins there ends."""
-        if position < len(block):
-            size = block[position] & 127
-            end = position + 1 + size
-            if size < 127 and end <= len(block):  # the common case
-                return end
-        size = self._length(block, position)
-        return self._position + size
-
     def _string(self, block: bytes, position: int) -> bytes:
         size = self._length(block, position)
         start = self._position
         data = block[start : start + size]
-        if block[position] < 128:
-            return data
-        text = decode(data)
-        if text is None:
-            raise broken("Huffman code")
-        return text
+        return data if block[position] < 128 else plain(data)
 
     def _integer(self, block: bytes, position: int, value: int) -> int:
         """An integer that its first byte did not hold: at most four more, so below 2^28 and a little (RFC 7541 5.1)."""
@@ -312,6 +304,14 @@ class Decoder:
                 return value
             shift += 7
         raise broken("integer")
+
+
+def plain(data: bytes) -> bytes:
+    """A string that came in Huffman code. Raises ConnectionFault."""
+    text = decode(data)
+    if text is None:
+        raise broken("Huffman code")
+    return text
 
 
 def broken(text: str) -> ConnectionFault:

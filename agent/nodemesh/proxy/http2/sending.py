@@ -10,11 +10,12 @@ from ..http.head import NO_EDITS, Edits
 from .codes import ENHANCE_YOUR_CALM, NO_ERROR
 from .fault import ConnectionFault, Http2Fault
 from .frames import (
-    BEGUN,
     DATA,
+    DATA_BEGINNINGS,
     END_STREAM,
     MAX_31,
     PREFACE,
+    SMALL,
     begin,
     write_block,
     write_goaway,
@@ -40,8 +41,7 @@ LAST_ID: Final = 1 << 30
 #: Bytes of a GOAWAY's text.
 MAX_TEXT: Final = 64
 
-#: Closed streams that are remembered, and how many more that we reset while the peer was still sending: it may go on
-#: for as long as our reset travels.
+#: Closed streams that are remembered, and more that we reset while the peer was still sending, as it may yet do.
 REMEMBERED: Final = 128
 REMEMBERED_RESETS: Final = 256
 
@@ -87,8 +87,7 @@ class Sending:
         greeting = write_settings(limits.announced(server))
         if limits.connection_window > DEFAULT_WINDOW:
             greeting += write_window_update(b"\x00\x00\x00\x00", limits.connection_window - DEFAULT_WINDOW)
-        #: What is to be sent now: frames, or pieces of them.
-        self.out: list[bytes] = [greeting if server else PREFACE + greeting]
+        self.out: list[bytes] = [greeting if server else PREFACE + greeting]  # what is to be sent now, in pieces
 
     # --- the connection
 
@@ -110,8 +109,7 @@ class Sending:
         """Client: how many streams may be opened now."""
         if self.leaving or self.broken or self.last + 2 > LAST_ID:
             return 0
-        most = self.peer.streams if self.settled else UNSETTLED_STREAMS
-        return max(most - len(self.streams), 0)
+        return max((self.peer.streams if self.settled else UNSETTLED_STREAMS) - len(self.streams), 0)
 
     def ping(self, payload: bytes) -> None:
         """Eight bytes that come back to `Role.ponged`."""
@@ -163,8 +161,7 @@ class Sending:
     # --- streams
 
     def open(self, receiver: Receiver, bodiless: bool) -> Http2Stream:
-        """Client: a stream for a request's head, which is sent next; only where there is `capacity`. `bodiless`: the
-        response is that to HEAD."""
+        """Client: a stream, where there is `capacity`; its head comes next. `bodiless`: the request is HEAD."""
         self.last += 2
         stream = Http2Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
         stream.bodiless = bodiless
@@ -194,8 +191,6 @@ class Sending:
             self._wait(stream, data, size, ended)
         elif size or ended:
             self._write_data(stream, data, size, ended)
-            if ended:
-                self._ended(stream)
 
     def _wait(self, stream: Http2Stream, data: bytes, size: int, ended: bool) -> None:
         """There is no room in the windows for all of this."""
@@ -211,14 +206,15 @@ class Sending:
 
     def send_trailers(self, stream: Http2Stream, lines: list[bytes]) -> None:
         """The body is complete, and these follow it."""
-        if stream.writing:
+        if stream.state & LOCAL or stream.finishing:
+            return
+        if not stream.pending:
+            self._finish_stream(stream, lines)
+        else:
             stream.finishing = True
             stream.trailers = lines
-            if not stream.pending:
-                self._finish_stream(stream)
-            else:
-                stream.waiting_trailers = sum(map(len, lines))
-                self.backlog += stream.waiting_trailers
+            stream.waiting_trailers = sum(map(len, lines))
+            self.backlog += stream.waiting_trailers
 
     def reset(self, stream: Http2Stream, code: int) -> None:
         """End a stream at once; its receiver is not called."""
@@ -269,15 +265,19 @@ class Sending:
         self.out.append(frame)
 
     def _write_data(self, stream: Http2Stream, data: bytes, size: int, ended: bool) -> None:
+        """Send a frame, for which the windows have room."""
         stream.window -= size
         self.window -= size
         self.unsent += size
         self.watch.sent += 1
         out = self.out
-        flags = END_STREAM if ended else 0
-        out.append((BEGUN.get(size << 16 | flags) or begin(size, DATA, flags)) + stream.name)
-        if size:
+        if size < SMALL:
+            out.append(DATA_BEGINNINGS[ended][size] + stream.name + data)
+        else:
+            out.append(begin(size, DATA, END_STREAM if ended else 0) + stream.name)
             out.append(data)
+        if ended:
+            self._ended(stream)
 
     def _flush(self, stream: Http2Stream, most: int) -> None:
         """Send what waits in a stream, as far as the windows, and `most`, let it."""
@@ -294,9 +294,13 @@ class Sending:
             most -= size
             stream.pending -= size
             self.backlog -= size
-            ended = stream.finishing and not stream.pending and stream.trailers is None
-            whole = size == len(piece)
-            self._write_data(stream, piece if whole else piece[offset : offset + size], size, ended)
+            data = piece if size == len(piece) else piece[offset : offset + size]
+            if stream.finishing and not stream.pending and stream.trailers is None:
+                waiting.clear()
+                stream.offset = 0
+                self._write_data(stream, data, size, True)
+                return
+            self._write_data(stream, data, size, False)
             offset += size
             if offset == len(piece):
                 offset = 0
@@ -307,8 +311,11 @@ class Sending:
             if stream.window > 0 and not stream.queued:
                 stream.queued = True
                 self._blocked[stream.id] = stream
-        elif stream.finishing:
-            self._finish_stream(stream)
+        elif stream.trailers is not None:
+            trailers, stream.trailers = stream.trailers, None
+            self.backlog -= stream.waiting_trailers
+            stream.waiting_trailers = 0
+            self._finish_stream(stream, trailers)
 
     def _resume(self, stream: Http2Stream, most: int) -> None:
         """Send what waited for a window, and tell when nothing waits any more."""
@@ -324,14 +331,9 @@ class Sending:
             stream.queued = False
             self._resume(stream, self.peer.frame)
 
-    def _finish_stream(self, stream: Http2Stream) -> None:
-        """Everything that waited is sent, END_STREAM with it unless trailers have it."""
-        trailers = stream.trailers
-        if trailers is not None:
-            self.backlog -= stream.waiting_trailers
-            stream.waiting_trailers = 0
-            stream.trailers = None
-            self.out.append(write_block(stream.name, self._writer.trailers(trailers), True, self.peer.frame))
+    def _finish_stream(self, stream: Http2Stream, trailers: list[bytes]) -> None:
+        """The body is sent: its trailers end the stream."""
+        self.out.append(write_block(stream.name, self._writer.trailers(trailers), True, self.peer.frame))
         self._ended(stream)
 
     def _ended(self, stream: Http2Stream) -> None:

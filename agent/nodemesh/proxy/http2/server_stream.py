@@ -88,7 +88,7 @@ class ServerStream(Receiver, Responder):
         self._paused = False  # the exchange takes no more of the request for now
         self._blocked = False  # it was told that no more of the response goes out for now
         self._tunnel: StreamTransport | None = None  # what the stream has become
-        self._early: list[bytes] = []  # what came for a tunnel that is not there yet: no more than the stream's window
+        self._early: bytearray | None = None  # what came for a tunnel to be: no more than the stream's window
         self._early_end = False
         self._waited = 0  # bytes that waited for the client's window at the last look
 
@@ -137,7 +137,9 @@ class ServerStream(Receiver, Responder):
             if self.waits:
                 self.begin(data, ended)
             elif exchange.head.fields.upgrade:
-                self._early.append(data)
+                if self._early is None:
+                    self._early = bytearray()
+                self._early += data
                 self._codec.kept += len(data)
                 self._early_end = self._early_end or ended
                 return False
@@ -277,10 +279,11 @@ class ServerStream(Receiver, Responder):
         return self._blocked
 
     def _take_early(self) -> bytes:
-        early = b"".join(self._early)
-        self._early.clear()
+        early, self._early = self._early, None
+        if early is None:
+            return b""
         self._codec.kept -= len(early)
-        return early
+        return bytes(early)
 
     def _unblock(self) -> None:
         self._blocked = False
