@@ -33,8 +33,9 @@ class Agent:
     access log are files in the lab's folder. It ends with the lab at the latest.
     """
 
-    def __init__(self, lab: Lab, *, admin_port: int = 0) -> None:
+    def __init__(self, lab: Lab, *, admin_port: int = 0, workers: int = 0) -> None:
         self.lab = lab
+        self.workers = workers  # 0: as many as it has cores
         self.folder = lab.folder / "config"
         self.log = lab.folder / "agent.log"
         self.access_log = lab.folder / "access.log"
@@ -58,6 +59,7 @@ class Agent:
             *("--cgroup-root", str(self.lab.cgroup_root)),
             *("--bpffs", str(self.lab.bpffs)),
             *("--run-dir", str(self.lab.folder / "run")),
+            *("--workers", str(self.workers)),
         ]
 
     def start(self, timeout: float = 30.0) -> None:
