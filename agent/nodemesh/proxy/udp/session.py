@@ -112,7 +112,7 @@ class UdpSession(Handler):
         address = (resolved.address, resolved.port)
         record.upstream_host = show(address)
         try:
-            self._datagram = shared.network.datagrams(address, pod.outlet.namespace, SessionAsker(self))
+            self._datagram = shared.network.datagrams(address, pod.outlet.namespace, HeardAnswers(self))
         except OSError as error:
             record.transport_failure = error.strerror or ""
             self._give_back((Reason.LOCAL_CONNECTION_FAILURE,))
@@ -232,7 +232,7 @@ class UdpSession(Handler):
         }
 
 
-class SessionAsker(Asker):
+class HeardAnswers(Asker):
     """What a session's socket to its endpoint hears."""
 
     __slots__ = ("session",)
