@@ -6,7 +6,7 @@ from typing import Any
 
 
 def completed(value: Any) -> Any:
-    """A copy in which each `fieldRef` has its `apiVersion` (core/v1, ObjectFieldSelector). Of the server's defaults this
+    """A copy in which each `fieldRef` has its `apiVersion` (core/v1, ObjectFieldSelector). Of the defaults this
     one stands in an item of a list that is merged by another key, so that a server-side apply meets it as the field of
     somebody else."""
     if isinstance(value, list):
