@@ -97,7 +97,10 @@ def test_its_service_declares_what_the_listeners_speak(play):
         await known(follower)
         assert await Deployer(follower).write()
         ports = of(follower, "Service", "edge-nodemesh")["spec"]["ports"]
-        assert [port["name"] for port in ports] == ["http-80", "tls-443", "tcp-9000"]
+        assert [port["name"] for port in ports] == ["http-80", "tls-443", "tcp-9000", "udp-9000"]
+        assert [port["protocol"] for port in ports] == ["TCP", "TCP", "TCP", "UDP"]
+        policy = of(follower, "NetworkPolicy", "edge-nodemesh")["spec"]["ingress"][0]["ports"]
+        assert [(port["port"], port["protocol"]) for port in policy][2:] == [(9000, "TCP"), (9000, "UDP")]
 
     tls = {"mode": "Passthrough"}
     pair = {"certificateRefs": [{"name": "pair"}]}
@@ -106,6 +109,7 @@ def test_its_service_declares_what_the_listeners_speak(play):
         {"name": "a", "port": 443, "protocol": "HTTPS", "hostname": "a.example", "tls": pair},
         {"name": "b", "port": 443, "protocol": "TLS", "hostname": "b.example", "tls": tls},
         {"name": "c", "port": 9000, "protocol": "TCP"},
+        {"name": "d", "port": 9000, "protocol": "UDP"},
     ]
     play(story, guarded(with_spec(listeners=listeners)))
 
@@ -254,7 +258,7 @@ def test_one_that_is_refused_or_another_s_is_not_deployed(play):
         await known(follower)
         assert await Deployer(follower).write() and not patches(follower)
 
-    bad = with_spec(listeners=[{"name": "web", "port": 80, "protocol": "UDP"}])
+    bad = with_spec(listeners=[{"name": "web", "port": 80, "protocol": "a.example/other"}])
     other = made("Gateway", "theirs", {**EDGE["spec"], "gatewayClassName": "theirs"})
     play(story, guarded(bad, other))
 

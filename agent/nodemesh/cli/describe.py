@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from ..config.printable import printable
 from .client import fetch
-from .layout import DOMAIN, printable, wrapped
+from .layout import DOMAIN, wrapped
 from .output import CommandError, terminal_width
 from .tables import everywhere, show_answer, show_options
 

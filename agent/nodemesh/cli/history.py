@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from ..config.printable import printable
 from .client import fetch
-from .layout import printable
 from .output import CommandError, format_option, print_json
 from .reach import agent_options
 from .tables import show_answer, show_options

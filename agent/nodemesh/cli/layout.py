@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..config.printable import printable
+
 GAP = "  "
 INDENT = "    "
 
@@ -36,14 +38,6 @@ def minor(name: str) -> Column:
     return Column(name, minor=True)
 
 
-def printable(value: object) -> str:
-    """Text without what a terminal would take for a command: clients decide on paths and hosts."""
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
 def lay_out(columns: Columns, rows: Sequence[Sequence[object]], width: int = 0) -> list[str]:
     """The lines of a table. Without a width each row is one line, with all it has."""
     named = [column if isinstance(column, Column) else Column(column) for column in columns]
@@ -71,12 +65,22 @@ def _under(texts: list[str], width: int) -> list[str]:
     return [wrapped(text, INDENT, width) for text in texts]
 
 
-def wrapped(text: str, indent: str, width: int) -> str:
+def wrapped(text: str, indent: str, width: int, further: str = GAP) -> str:
     """Text as lines of that width, each further in than its first. Paths stay whole: people copy them."""
     return textwrap.fill(
-        text, max(width, 40), initial_indent=indent, subsequent_indent=indent + GAP, break_on_hyphens=False,
+        text, max(width, 40), initial_indent=indent, subsequent_indent=indent + further, break_on_hyphens=False,
         break_long_words=False,
     )  # fmt: skip
+
+
+def fitted(text: str, width: int, further: str = GAP) -> str:
+    """Lines that fit the width, if there is one: what does not goes on below, further in than where its line began."""
+
+    def folded(line: str) -> str:
+        bare = line.lstrip()
+        return line if len(line) <= width else wrapped(bare, line[: len(line) - len(bare)], width, further)
+
+    return "\n".join(map(folded, text.split("\n"))) if width else text
 
 
 def _arranged(

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from ..config.printable import printable
 from .client import fetch
-from .layout import Columns, below, minor, printable
+from .layout import Columns, below, minor
 from .output import UNFIT, Row, namespace_option, plural, print_table, terminal_width
 from .tables import everywhere, show_answer, show_options, table_of
 
@@ -55,7 +56,8 @@ def _rollout(row: Any) -> str:
     since = f" since {_ago(row['since'])}" if row["since"] else ""
     why = f", {row['why']}" if row["why"] else ""
     here = f"; {row['failures_here']} of {row['requests_here']} requests failed here" if row["requests_here"] else ""
-    return f"{row['object']}: {row['phase']}{since}{why}{here}"
+    step = f", {row['step']}" if row["step"] != "changed" else ""
+    return f"{row['object']}{step}: {row['phase']}{since}{why}{here}"
 
 
 @click.command()

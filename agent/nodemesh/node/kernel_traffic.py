@@ -40,8 +40,7 @@ def failures(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views) -
 
 
 def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views, endpoints: KernelEndpoints) -> bytes:
-    """The traffic as a worker's dump (`telemetry.Dump` in msgpack), added up in `endpoints` too. TCP's own bytes for
-    SYN and FIN are left out."""
+    """The traffic as a worker's dump (`telemetry.Dump` in msgpack), added up in `endpoints` too."""
     telemetry = Telemetry()
     for path, traffic in taken.items():
         client = client_of(path.netns)
@@ -49,11 +48,8 @@ def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views, endpo
             continue
         record = ConnectionRecord(client)
         record.cluster = cluster_at(views, client, path)
-        # TCP counts one byte for a connection's SYN and one for its FIN, both ways.
-        overhead = 2 * traffic.closed
-        sent, received = max(0, traffic.sent - overhead), max(0, traffic.received - overhead)
         if record.cluster is not None:
-            endpoints.add(record.cluster, path.backend, traffic._replace(sent=sent, received=received))
+            endpoints.add(record.cluster, path.backend, traffic)
         record.authority = f"{path.dialled[0]}:{path.dialled[1]}".encode()
         record.upstream_host = show(path.backend)
         # The app's side counts what it sent; Istio counts `sent` towards the client.
@@ -61,8 +57,8 @@ def dump(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views, endpo
             record,
             opened=traffic.opened,
             closed=traffic.closed,
-            sent=received,
-            received=sent,
+            sent=traffic.received,
+            received=traffic.sent,
         )
         if traffic.failed:
             record.reasons = (Reason.UPSTREAM_CONNECTION_FAILURE,)

@@ -183,6 +183,10 @@ def _reach(spec: MeshConfigSpec, findings: Findings) -> None:
         fault = "" if is_ip(host) else host_fault(host, wildcard=False)
         if fault:
             findings.bad_value("bad-host", ("spec", "adminHosts", index), f"`{host}` is not a host: {fault}")
+    for index, network in enumerate(spec.admin_clients):
+        if not is_subnet(network):
+            message = f"`{network}` is not a subnet; write it as 10.1.0.0/16"
+            findings.bad_value("bad-address", ("spec", "adminClients", index), message)
 
 
 def _networks(spec: MeshConfigSpec, findings: Findings) -> None:

@@ -11,7 +11,7 @@ from ..http.lines import CACHE, NOTHING, FieldLine, read_line
 T = TypeVar("T", bound=Fields)
 
 
-class HeadLines(Generic[T]):
+class LinesReader(Generic[T]):
     """`found` are the lines of the head that was read last, `layout` what they are, `changed` those that were others in
     the head before. `familiar`: all of them were known. `meaning` is what the head came to; who reads it sets that, if
     a head of the same layout comes to the same but for the values of plain fields."""

@@ -26,7 +26,7 @@ from ..http.fields import (
 from ..http.head import LIGHT, UNKNOWN, RequestFields, RequestHead, weight_of
 from ..http.lines import KNOWN_HEADS, KNOWN_LENGTH, MAX_FIELDS, FieldLine, name_of, tokens_of
 from ..http.paths import split_path
-from .head_lines import HeadLines
+from .head_lines import LinesReader
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")
 VERSION_LENGTH: Final = len(b"HTTP/1.1")
@@ -63,7 +63,7 @@ QUERY_BYTES: Final = bytes(0x21 <= byte != 0x7F and byte != 0x23 for byte in ran
 KNOWN: Final[Bounded[bytes, RequestFields]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
 #: Those of the others.
-LINES: Final[HeadLines[RequestFields]] = HeadLines(LAYOUTS)
+LINES: Final[LinesReader[RequestFields]] = LinesReader(LAYOUTS)
 
 
 def read_request(data: bytes, scheme: bytes) -> RequestHead:

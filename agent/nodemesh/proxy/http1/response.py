@@ -21,7 +21,7 @@ from ..http.fields import (
 )
 from ..http.head import NO_FIELDS, UNKNOWN, ResponseHead
 from ..http.lines import KNOWN_HEADS, KNOWN_LENGTH, MAX_FIELDS, FieldLine, name_of, tokens_of
-from .head_lines import HeadLines
+from .head_lines import LinesReader
 from .request import read_length
 
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
@@ -35,7 +35,7 @@ LAYOUTS: Final = Layouts(
 KNOWN: Final[Bounded[bytes, ResponseHead]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
 #: The lines of the others.
-LINES: Final[HeadLines[ResponseHead]] = HeadLines(LAYOUTS)
+LINES: Final[LinesReader[ResponseHead]] = LinesReader(LAYOUTS)
 
 #: What such heads say by their status line and the lines that mean something to us: the head, without its fields.
 GISTS: Final[Bounded[tuple[bytes, ...], ResponseHead]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)

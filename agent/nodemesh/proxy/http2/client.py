@@ -206,7 +206,9 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
                         stream.tell_head()
         finally:
             self._receiving = False
-        self.flush()
+        codec = self.codec
+        if codec.out or self.state == RETIRED or codec.broken or self._uncounted:
+            self.flush()
 
     def ended(self) -> None:
         self._fail(Reason.UPSTREAM_CONNECTION_TERMINATION, "")
@@ -214,9 +216,12 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     def prompted(self) -> None:
         if self._receiving or self.state == CLOSED:
             return
-        self._count(self.codec.backlog, self.codec.kept)
-        self._write()
-        if self.codec.broken or (self.state == RETIRED and not self.busy):
+        codec = self.codec
+        if self._uncounted:
+            self._count(codec.backlog, codec.kept)
+        if codec.out:
+            self._write()
+        if codec.broken or (self.state == RETIRED and not self.busy):
             self.close()
 
     def drained(self) -> None:
@@ -239,6 +244,11 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
             self.transport.send(data)
         if not self.transport.pending:
             self.codec.flushed()
+
+    @property
+    def _uncounted(self) -> bool:
+        """Whether the pod's gate is to know of more, or less."""
+        return self.codec.backlog != self._held or self.codec.kept != self._blocked
 
     def _count(self, held: int, blocked: int) -> None:
         """Tell the pod's gate what is kept here: of requests for which the endpoint has opened no window, which stops

@@ -115,7 +115,8 @@ class Http2Server(Handler, ServerCarrier):
                         stream.begin()
         finally:
             self._receiving = False
-        self.flush()
+        if codec.out or self.state != SERVING or codec.broken or self._uncounted:
+            self.flush()
         if codec.quota <= 0 and codec.stalled and self.state < CLOSING:
             self.transport.pause()
             self.transport.later(self._go_on)
@@ -131,13 +132,14 @@ class Http2Server(Handler, ServerCarrier):
     def prompted(self) -> None:
         if self._receiving or self.state >= CLOSING:
             return
-        self._count()
-        data = self.codec.outgoing()
-        if data:
-            self.transport.send(data)
-        if not self.transport.pending:
-            self.codec.flushed()
-        if self.codec.broken or (self.state == FINISHING and not self.codec.streams):
+        codec, transport = self.codec, self.transport
+        if self._uncounted:
+            self._count()
+        if codec.out:
+            transport.send(codec.outgoing())
+        if codec.control and not transport.pending:
+            codec.flushed()
+        if codec.broken or (self.state == FINISHING and not codec.streams):
             self._close()
 
     def lost(self, error: OSError) -> None:
@@ -207,6 +209,12 @@ class Http2Server(Handler, ServerCarrier):
         if self.state < CLOSING:
             self.transport.resume()
             self.received(b"")
+
+    @property
+    def _uncounted(self) -> bool:
+        """Whether the pod's gate is to know of more, or less."""
+        codec = self.codec
+        return codec.held + codec.kept != self._held or codec.backlog != self._blocked
 
     def _count(self) -> None:
         """Tell the pod's gate what is kept here: of frames that are not complete, for tunnels, and of responses for

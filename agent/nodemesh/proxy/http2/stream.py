@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .head import UNKNOWN, Pair
+from .head import UNKNOWN
 from .receiver import Receiver
 
 # States, a bit for each side that says no more. Reserved ones do not come up: nobody pushes. A closed stream is an
@@ -14,20 +14,10 @@ LOCAL: Final = 1  # half-closed (local): we have said END_STREAM
 REMOTE: Final = 2  # half-closed (remote): the peer has
 CLOSED: Final = 3
 
-# Events.
-SENT_END: Final = 0
-RECEIVED_END: Final = 1
-RESET: Final = 2
-
-EVENTS: Final = 3
-
-#: The state after an event; -1 is no event of that state.
-NEXT: Final[list[int]] = [
-    LOCAL, REMOTE, CLOSED,  # OPEN
-    -1, CLOSED, CLOSED,  # LOCAL
-    CLOSED, -1, CLOSED,  # REMOTE
-    -1, -1, CLOSED,  # CLOSED
-]  # fmt: skip
+#: The state after an event, by the state before; -1: it is no event of that state.
+ON_SENT_END: Final = (LOCAL, -1, CLOSED, -1)
+ON_RECEIVED_END: Final = (REMOTE, CLOSED, -1, -1)
+ON_RESET: Final = (CLOSED, CLOSED, CLOSED, CLOSED)
 
 # How a stream that is no object any more came to its end.
 IDLE: Final = 0  # not at all: it has not begun
@@ -78,15 +68,10 @@ class Http2Stream:
         self.offset = 0  # bytes of its first piece that are sent
         self.pending = 0  # bytes of `waiting` that are not
         self.finishing = False  # END_STREAM follows `waiting`, with `trailers` if there are any
-        self.trailers: list[Pair] | None = None
+        self.trailers: list[bytes] | None = None
         self.waiting_trailers = 0  # bytes of them, while they wait
         self.queued = False  # waits for the connection's window
         self.curt = False  # server: what is left of the request is not wanted, once the response is sent
-
-    def advance(self, event: int) -> bool:
-        """Tells whether the stream is closed now."""
-        self.state = NEXT[self.state * EVENTS + event]
-        return self.state == CLOSED
 
     @property
     def reading(self) -> bool:

@@ -123,5 +123,5 @@ class GatewayVerdicts:
             yield Condition("InsecureFrontendValidationMode", True, "ConfigurationChanged", text)
 
     def _listener_verdict(self, spot: ListenerSpot) -> ListenerVerdict:
-        kinds = tuple((GROUP, kind) for kind in spot.kinds if kind != "UDPRoute")
+        kinds = tuple((GROUP, kind) for kind in spot.kinds)
         return ListenerVerdict(spot.listener.name, kinds, self._counts[spot.name], spot.conditions)

@@ -7,7 +7,7 @@ from nodemesh.proxy.http.fields import PLAIN, SERVER, Layouts
 from nodemesh.proxy.http.head import Fields
 from nodemesh.proxy.http.lines import CACHE
 from nodemesh.proxy.http1 import request, response
-from nodemesh.proxy.http1.head_lines import HeadLines
+from nodemesh.proxy.http1.head_lines import LinesReader
 
 LINES = [b"x-one: 1", b"Cookie: secret", b"x-two: 2"]
 START = b"HTTP/1.1"
@@ -20,7 +20,7 @@ def values(lines):
 @pytest.fixture
 def lines():
     CACHE.clear()
-    found = HeadLines(Layouts(forwarded=frozenset({PLAIN}), meant=frozenset({SERVER})))
+    found = LinesReader(Layouts(forwarded=frozenset({PLAIN}), meant=frozenset({SERVER})))
     assert found.read(START, LINES) is None and not found.familiar
     found.meaning = Fields([], frozenset())
     return found
@@ -63,7 +63,7 @@ def test_it_is_not_where_more_differs(lines, start, now):
 
 
 def test_nor_where_a_field_that_says_something_to_the_proxy_has_another_value_or_one_comes_twice():
-    lines = HeadLines(Layouts(forwarded=frozenset({PLAIN}), meant=frozenset({SERVER})))
+    lines = LinesReader(Layouts(forwarded=frozenset({PLAIN}), meant=frozenset({SERVER})))
     for first, then in (([b"server: a", b"x: 1"], [b"server: b", b"x: 1"]), ([b"x: 1", b"x: 2"], [b"x: 1", b"x: 3"])):
         lines.read(START, first)
         lines.meaning = Fields([], frozenset())

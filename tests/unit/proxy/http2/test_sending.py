@@ -8,6 +8,7 @@ import pytest
 from tests.unit.proxy.http2.peer import (
     REQUEST,
     RESPONSE,
+    RESPONSE_HEAD,
     Log,
     Recorder,
     data,
@@ -19,6 +20,7 @@ from tests.unit.proxy.http2.peer import (
     update,
 )
 
+from nodemesh.proxy.http.head import NO_EDITS
 from nodemesh.proxy.http2.codes import CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR
 from nodemesh.proxy.http2.fault import Http2Fault
 from nodemesh.proxy.http2.frames import CONTINUATION, DATA, GOAWAY, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE
@@ -35,7 +37,7 @@ def served(*values: tuple[int, int], streams: int = 1) -> Recorder:
     peer = Recorder().start(*values)
     for id in range(1, 2 * streams, 2):
         peer.receive(headers(id))
-        peer.connection.send_head(peer.stream(id), RESPONSE, False)
+        peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, False)
     peer.sent()
     peer.events.clear()
     return peer
@@ -83,8 +85,8 @@ def test_the_end_waits_behind_the_body():
 def test_trailers_wait_behind_the_body_and_are_coded_when_they_go():
     peer = served((WINDOW, 3), streams=2)
     peer.connection.send_data(peer.stream(1), b"abcdef", False)
-    peer.connection.send_trailers(peer.stream(1), [(b"x-a", b"b")])  # in the table since the heads
-    peer.connection.send_trailers(peer.stream(3), [(b"grpc-status", b"0")])
+    peer.connection.send_trailers(peer.stream(1), [b"x-a: b"])  # in the table since the heads
+    peer.connection.send_trailers(peer.stream(3), [b"grpc-status: 0"])
     assert [(answer.kind, answer.id) for answer in peer.sent()] == [(DATA, 1), (HEADERS, 3)]
     last = peer.receive(update(1, 9))
     assert [(answer.kind, answer.flags) for answer in last] == [(DATA, 0), (HEADERS, 5)] and last[1].payload == b"\xbf"
@@ -119,7 +121,7 @@ def test_a_stream_that_is_reset_does_not_stay_in_the_queue():
     peer.connection.send_data(peer.stream(1), bytes(65536), False)
     for id in range(3, 2001, 2):
         peer.receive(headers(id))
-        peer.connection.send_head(peer.stream(id), RESPONSE, False)
+        peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, False)
         peer.connection.send_data(peer.stream(id), b"x", False)
         peer.receive(reset(id))
     assert list(peer.connection._blocked) == [1] and not peer.connection.broken
@@ -177,7 +179,7 @@ def test_a_reset_drops_what_waits():
     peer.connection.reset(stream, CANCEL)
     peer.connection.send_data(stream, b"abc", True)
     peer.connection.send_trailers(stream, [])
-    peer.connection.send_head(stream, RESPONSE, True)
+    peer.connection.send_head(stream, RESPONSE_HEAD, NO_EDITS, True)
     assert peer.sent() == [] and peer.receive(update(1, 5)) == []
 
 
@@ -233,7 +235,7 @@ def test_what_a_finished_stream_holds_is_paid_for_when_it_is_taken():
     peer.start()
     peer.receive(headers(1, ended=False))
     stream = peer.stream(1)
-    peer.connection.send_head(stream, RESPONSE, True)
+    peer.connection.send_head(stream, RESPONSE_HEAD, NO_EDITS, True)
     peer.receive(data(1, b"x" * 100, True))
     assert peer.events[-1] == (1, "released") and peer.connection.owed == 0
     peer.connection.taken(stream, 100)

@@ -37,11 +37,16 @@ export function bytes(value) {
   return `${value < 10 && unit ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-export function ago(seconds, now) {
-  const passed = Math.max(0, Math.round(now - seconds));
-  if (passed < 60) return `${passed} s ago`;
-  if (passed < 3600) return `${Math.floor(passed / 60)} min ago`;
-  return `${Math.floor(passed / 3600)} h ago`;
+/** In the biggest unit of which it has one. */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
+  return whole < 172800 ? `${Math.floor(whole / 3600)} h` : `${Math.floor(whole / 86400)} d`;
+}
+
+export function ago(moment, now) {
+  return `${duration(now - moment)} ago`;
 }
 
 /** Whether a measured share differs from the wished one by more than chance: three standard errors. */

@@ -3,7 +3,7 @@
 import { createContext } from "preact";
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { ask, EVERYWHERE, useAnswer } from "./api.js";
-import { ago, bytes, differs, health, milliseconds, percent, rate } from "./format.js";
+import { ago, bytes, differs, duration, health, milliseconds, percent, rate } from "./format.js";
 
 /** Of which agents commands are to ask: of a mesh of several nodes those of the cluster. */
 export const Whom = createContext("");
@@ -117,6 +117,7 @@ export function EdgePanel({ edge, frame }) {
         <b>{rate(edge.rps)}</b> {edge.protocol}, {percent(edge.failing)} fail, p50 {milliseconds(edge.p50_ms)}, p99{" "}
         {milliseconds(edge.p99_ms)}
       </p>
+      {edge.since_change && <p class="quiet">counted since its rules changed, {duration(edge.since_change)} ago</p>}
       <Sparkline key={edge.id} value={edge.rps} name="requests" />
       {edge.parts && (
         <section>
