@@ -37,20 +37,21 @@ TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: 5.2), no bare CR, LF or NUL: those become 0, all others 1.
 VALUE_BYTES: Final = bytes(byte >= 0x20 and byte != 0x7F or byte == 0x09 for byte in range(256))
 
+SPACE: Final = 0x20
 
 #: Envoy's max_headers_count; trailers have no more, nor has a list of tokens more members.
 MAX_FIELDS: Final = 100
 
 
 class FieldName:
-    """One spelling of a field's name: in lower case, what its lines begin with, whether they may be kept, and how many
-    were read since the cache was empty."""
+    """One spelling of a field's name: in lower case, what its lines begin with as a rule, whether they may be kept, and
+    how many were read since the cache was empty."""
 
     __slots__ = ("name", "start", "cached", "lines")
 
     def __init__(self, spelling: bytes) -> None:
         self.name = spelling.lower()
-        self.start = spelling + b":"
+        self.start = spelling + b": "
         self.cached = self.name not in UNCACHED
         self.lines = 0
 
@@ -87,15 +88,18 @@ def read_line(line: bytes, before: FieldLine = NOTHING) -> FieldLine:
     """What a line says that `CACHE` does not know yet; `before` stood in its place in the head before. Raises
     ProtocolError."""
     known = before.field
-    if before is NOTHING or not line.startswith(known.start):
-        spelling, colon, _ = line.partition(b":")
+    if before is not NOTHING and line.startswith(known.start):
+        value = line[len(known.start) :]
+    else:
+        spelling, colon, value = line.partition(b":")
         if not colon:
             raise malformed(line)
         known = NAMES.get(spelling) or note_spelling(spelling, line)
-    value = line[len(known.start) :]
     if 0 in value.translate(VALUE_BYTES):
         raise malformed(line)
-    field = FieldLine(known, value.strip(b" \t"))
+    if value and (value[0] <= SPACE or value[-1] <= SPACE):  # or a tab: nothing else below is left
+        value = value.strip(b" \t")
+    field = FieldLine(known, value)
     if known.cached and len(line) <= CACHED_LENGTH:
         known.lines += 1
         if known.lines <= CACHED_VALUES:
