@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..config.meshconfig import EnrolmentMode
@@ -31,6 +32,9 @@ log = Log("control")
 #: Seconds between looks at the pods' cgroups.
 POD_INTERVAL = 0.25
 
+#: Services' ports whose connections in the kernel are counted by themselves.
+PLACES = 10_000
+
 #: Seconds between tries of the self-test connection.
 PROOF_INTERVAL = 0.05
 
@@ -46,6 +50,7 @@ class Interception:
         self._started = False
         self._calm = Calm()
         self.kernel = Kernel(options)
+        self.connections: Counter[str] = Counter()  # that stayed in the kernel, by the service's port
         self.endpoints = KernelEndpoints()
         custom = Custom(
             mode=EnrolmentMode.LABELLED if options.kubernetes else EnrolmentMode.ALL,
@@ -116,6 +121,10 @@ class Interception:
         taken = self.kernel.take_traffic()
         for path, host in kernel_traffic.failures(taken, self.enrolment.client_of, views):
             self._calm.failed(host, show(path.backend), time.monotonic())
+        for place, count in kernel_traffic.places(taken, self.enrolment.client_of, views):
+            self.connections[place] += count
+        for place in list(self.connections)[:-PLACES]:
+            del self.connections[place]
         self.kernel.settle(self.restless())
         return kernel_traffic.dump(taken, self.enrolment.client_of, views, self.endpoints) if taken else b""
 
