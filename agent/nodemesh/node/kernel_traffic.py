@@ -9,6 +9,7 @@ from ..proxy.addresses import show
 from ..reasons import Reason
 from ..routing.client import Client
 from ..routing.decision import Cluster, Route
+from ..routing.heads import place_of
 from ..routing.views import Views
 from ..telemetry.record import ConnectionRecord
 from ..telemetry.telemetry import Telemetry
@@ -28,6 +29,15 @@ def cluster_at(views: Views, client: Client, path: Path) -> Cluster | None:
         if cluster is not None and any((end.address, end.port) == path.backend for end in cluster.endpoints):
             return cluster
     return None
+
+
+def places(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views) -> Iterator[tuple[str, int]]:
+    """The services' ports that were dialled, as `host:port`, each with how many connections there were."""
+    for path, traffic in taken.items():
+        client = client_of(path.netns)
+        frontend = views.for_client(client).frontend(*path.dialled) if client is not None else None
+        if frontend is not None and frontend.service is not None:
+            yield place_of(frontend.service.host, frontend.logical_port), traffic.opened + traffic.failed
 
 
 def failures(taken: Mapping[Path, Traffic], client_of: ClientOf, views: Views) -> Iterator[tuple[Path, str]]:
