@@ -17,7 +17,7 @@ UNKNOWN = "unknown"
 DEFAULT_CLUSTER = "Kubernetes"
 
 #: Clusters that stand for no service: the metrics name the cluster itself and the host that was asked for.
-ANONYMOUS_CLUSTERS = frozenset({"PassthroughCluster", "BlackHoleCluster"})
+ANONYMOUS_CLUSTERS = frozenset({"PassthroughCluster", "AllowAnyDynamicDNSCluster", "BlackHoleCluster"})
 
 _COMMON = (
     "reporter",
