@@ -48,10 +48,10 @@ FOREIGN_HOST_LONGEST: Final = 255 + len(":65535")
 
 #: Looks at series for one dump, of which those with something new count as several: some 2 ms, in which all
 #: requests wait.
-LOOKS: Final = 4096
+LOOKS: Final = 2048
 
 #: Dumps that wait for control to keep them; it asks no faster than it keeps them, unless it is in trouble.
-DUMPS_KEPT: Final = 64
+DUMPS_KEPT: Final = 128
 
 #: Spans of one dump; what comes beyond is lost, and counted.
 SPANS: Final = 1024
