@@ -15,9 +15,9 @@ REMOTE: Final = 2  # half-closed (remote): the peer has
 CLOSED: Final = 3
 
 #: The state after an event, by the state before; -1: it is no event of that state.
-ON_SENT_END: Final = (LOCAL, -1, CLOSED, -1)
-ON_RECEIVED_END: Final = (REMOTE, CLOSED, -1, -1)
-ON_RESET: Final = (CLOSED, CLOSED, CLOSED, CLOSED)
+ON_SENT_END: Final[list[int]] = [LOCAL, -1, CLOSED, -1]
+ON_RECEIVED_END: Final[list[int]] = [REMOTE, CLOSED, -1, -1]
+ON_RESET: Final[list[int]] = [CLOSED, CLOSED, CLOSED, CLOSED]
 
 # How a stream that is no object any more came to its end.
 IDLE: Final = 0  # not at all: it has not begun
