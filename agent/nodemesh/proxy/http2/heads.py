@@ -143,7 +143,7 @@ def request_pairs(head: RequestHead, path: bytes, authority: bytes) -> list[Pair
 def response_opening(head: ResponseHead, edits: Edits, bodiless: bool) -> Opening:
     """A response's head for a client, but for `edits`. `bodiless` responses (HEAD, 204, 304) have no length of ours."""
     opening = head.opening
-    if not isinstance(opening, Opening) or opening.key is not bodiless:
+    if not isinstance(opening, Opening) or opening.key != bodiless:
         opening = head.opening = Opening(bodiless, response_pairs(head, bodiless), head.names, head.never)
     if bodiless and edits.get(LENGTH):  # what GET would have got
         pairs = [pair for pair in opening.pairs if pair[0] != LENGTH]
