@@ -27,7 +27,7 @@ from ..match import (
 from ..request import Request
 from ..rewrite import normalize_path
 from .apart import Unknown, apart
-from .samples import samples
+from .samples import beginning, samples
 
 #: A part: its kind and, for headers and query parameters, its name.
 Part = tuple[str, bytes]
@@ -114,9 +114,11 @@ class Domain:
         made: list[bytes] = []
         for condition in conditions:
             if condition.kind == REGEX and prefixes and condition.pattern is not None:
+                start = beginning(condition.pattern)
+                fitting = [each for each in prefixes if each.startswith(start) or start.startswith(each)]
                 for text in samples(condition.pattern):
-                    made += [p + text for p in prefixes if condition.pattern.fullmatch(p + text)]
-                    made += [p + b"/" + text for p in prefixes if condition.pattern.fullmatch(p + b"/" + text)]
+                    made += [p + text for p in fitting if condition.pattern.fullmatch(p + text)]
+                    made += [p + b"/" + text for p in fitting if condition.pattern.fullmatch(p + b"/" + text)]
                     if len(made) > MOST_MIXED:
                         break
         return [value for value in [*found, *made] if value is None or self._comes(value)]
