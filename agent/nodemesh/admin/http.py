@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import msgspec
@@ -33,6 +33,9 @@ STREAMS = 16
 
 #: Seconds that one of them may take for a frame: who reads no more makes room for others.
 PATIENCE = 10.0
+
+#: What every client may read, wherever it is.
+FOR_ANYONE = frozenset(each.path for each in OPERATIONS if each.anyone)
 
 #: What says in every answer that it is an agent's, and of which version.
 AGENT = "Nodemesh-Version"
@@ -78,7 +81,7 @@ class AdminApi:
 
     def application(self, *around: Any) -> web.Application:
         """A fresh aiohttp application with all routes."""
-        middlewares = [*around, errors_as_json, self.known_host]
+        middlewares = [*around, errors_as_json, self.known_host, self.known_client]
         application = web.Application(middlewares=middlewares, client_max_size=64 * 1024)
         application.on_response_prepare.append(signed)
         application.add_routes([web.get(each.path, getattr(self, each.handler)) for each in OPERATIONS])
@@ -110,6 +113,18 @@ class AdminApi:
             )
             return json_response({"error": message}, 403)
         return await handler(request)
+
+    @web.middleware
+    async def known_client(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Where the API listens beyond loopback, probes and Prometheus come that way, and pods can. The rest is for
+        loopback, where a port-forward ends as well, and for whom the operator lists."""
+        if request.path in FOR_ANYONE or is_near(request.remote, self._node.snapshot.mesh.admin_clients):
+            return await handler(request)
+        message = (
+            f"{request.path} is not for {request.remote}: come by `nodemesh … --kubernetes`, by a port-forward or "
+            "loopback, or list the network in MeshConfig's adminClients"
+        )
+        return json_response({"error": message}, 403)
 
     async def snapshot(self, _request: web.Request) -> web.Response:
         """All that the configuration says, for `nodemesh diff`; Secrets are no part of it."""
@@ -273,6 +288,15 @@ def is_own(host: str, transport: asyncio.BaseTransport | None, listed: tuple[str
         return False
     came_to = transport.get_extra_info("sockname") if transport is not None else None
     return address.is_loopback or (came_to is not None and address == mapped(ip_address(came_to[0].partition("%")[0])))
+
+
+def is_near(client: str | None, listed: tuple[str, ...]) -> bool:
+    """Whether a connection comes from this machine's loopback, or from a network that the operator lists."""
+    try:
+        address = mapped(ip_address((client or "").partition("%")[0]))
+    except ValueError:
+        return False
+    return address.is_loopback or any(address in ip_network(each, strict=False) for each in listed)
 
 
 def mapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

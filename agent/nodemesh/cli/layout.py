@@ -75,12 +75,22 @@ def _under(texts: list[str], width: int) -> list[str]:
     return [wrapped(text, INDENT, width) for text in texts]
 
 
-def wrapped(text: str, indent: str, width: int) -> str:
+def wrapped(text: str, indent: str, width: int, further: str = GAP) -> str:
     """Text as lines of that width, each further in than its first. Paths stay whole: people copy them."""
     return textwrap.fill(
-        text, max(width, 40), initial_indent=indent, subsequent_indent=indent + GAP, break_on_hyphens=False,
+        text, max(width, 40), initial_indent=indent, subsequent_indent=indent + further, break_on_hyphens=False,
         break_long_words=False,
     )  # fmt: skip
+
+
+def fitted(text: str, width: int, further: str = GAP) -> str:
+    """Lines that fit the width, if there is one: what does not goes on below, further in than where its line began."""
+
+    def folded(line: str) -> str:
+        bare = line.lstrip()
+        return line if len(line) <= width else wrapped(bare, line[: len(line) - len(bare)], width, further)
+
+    return "\n".join(map(folded, text.split("\n"))) if width else text
 
 
 def _arranged(

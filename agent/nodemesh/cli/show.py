@@ -56,7 +56,8 @@ def _rollout(row: Any) -> str:
     since = f" since {_ago(row['since'])}" if row["since"] else ""
     why = f", {row['why']}" if row["why"] else ""
     here = f"; {row['failures_here']} of {row['requests_here']} requests failed here" if row["requests_here"] else ""
-    return f"{row['object']}: {row['phase']}{since}{why}{here}"
+    step = f", {row['step']}" if row["step"] != "changed" else ""
+    return f"{row['object']}{step}: {row['phase']}{since}{why}{here}"
 
 
 @click.command()

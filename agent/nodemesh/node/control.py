@@ -96,7 +96,11 @@ class Control:
             self.exporter,
         )
         self.publisher = Publisher(self.fleet)
-        self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
+        self.shadow = ShadowControl(
+            self.fleet,
+            lambda: (self.snapshot, self.publisher.tables),
+            lambda: self.interception.connections if self.interception is not None else {},
+        )
         self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
         self.past = Past()
@@ -171,7 +175,7 @@ class Control:
     def _first_load(self) -> None:
         """Raises StartError. A control process that is started again goes on with what is good: the workers serve."""
         changes = self.source.scan()
-        self._take(FILES, changes if changes is not None else SourceChanges((), (), ()))
+        self._take(FILES, changes if changes is not None else SourceChanges({}, (), ()))
         check_first(self.snapshot, strict=self._first and not self.options.keep_going)
 
     def _begin(self) -> None:
@@ -202,7 +206,7 @@ class Control:
         known, workloads = set(self.snapshot.problems), self.snapshot.workloads
         problems = self.registry.apply(source, changes.changed, changes.removed, changes.problems).problems
         if source == CLUSTER and self._begun:
-            self.foresight.see(workloads, changes.changed)
+            self.foresight.see(workloads, changes.changed.values())
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
             self.cluster.source.held_back = dict(self.registry.staging.problems)

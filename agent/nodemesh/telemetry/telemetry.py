@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 import msgspec
 from mypy_extensions import mypyc_attr
@@ -33,33 +34,34 @@ from .trace import Trace
 CACHE_LIMIT = 20_000
 
 #: Characters of a series' first label from which on its entry counts as several.
-SHORT = 256
+SHORT: Final = 256
 
 #: Records that are accounted for together: the code and the tables that this takes are at hand from the second one on,
 #: which makes it twice as fast as one by one between all else.
-BATCH = 64
+BATCH: Final = 64
 
 #: Hosts that no service of the registry answers for come from clients: only so many get series of their own.
-FOREIGN_HOST_LIMIT = 500
+FOREIGN_HOST_LIMIT: Final = 500
 
 #: Longer ones are no host's name (RFC 1035 section 2.3.4) and get none.
-FOREIGN_HOST_LONGEST = 255 + len(":65535")
+FOREIGN_HOST_LONGEST: Final = 255 + len(":65535")
 
 #: Looks at series for one dump, of which those with something new count as several: some 2 ms, in which all
 #: requests wait.
-LOOKS = 2048
+LOOKS: Final = 2048
 
 #: Dumps that wait for control to keep them; it asks no faster than it keeps them, unless it is in trouble.
-DUMPS_KEPT = 128
+DUMPS_KEPT: Final = 128
 
 #: Spans of one dump; what comes beyond is lost, and counted.
-SPANS = 1024
+SPANS: Final = 1024
 
 #: The greatest status that HTTP has (RFC 9110 section 15), and gRPC (its `Status` codes). What an upstream says beyond
 #: is counted as unknown: 0 there, UNKNOWN here.
-HTTP_LEAST, HTTP_GREATEST = 100, 599
-GRPC_GREATEST = 16
-GRPC_UNKNOWN = 2
+HTTP_LEAST: Final = 100
+HTTP_GREATEST: Final = 599
+GRPC_GREATEST: Final = 16
+GRPC_UNKNOWN: Final = 2
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -111,6 +113,12 @@ class Telemetry:
         self._ended.append(record)
         if len(self._ended) >= BATCH:
             self.account()
+
+    def count(self, record: RequestRecord) -> None:
+        """Take a request of our own that has ended: it is counted, and stands in no log."""
+        series = self._http_series(record)
+        series.ended.append(record)
+        series.count()
 
     def account(self) -> None:
         """Count and log what has ended."""
@@ -308,10 +316,10 @@ class Telemetry:
     def _tcp_series(self, record: ConnectionRecord) -> TcpSeries:
         observer = self.observer
         shape = STANDARD if observer is None else observer.override(record, TCP).of(record)
-        key = _key_of(record, record.reasons, shape)
+        key = (*_key_of(record, record.reasons, shape), record.protocol)
         series = self._tcp_cache.get(key)
         if series is None:
-            labels = common_labels(record, self._host_of(record), "tcp")
+            labels = common_labels(record, self._host_of(record), record.protocol.decode().lower())
             if observer is not None:
                 labels = observer.override(record, TCP).applied(labels, shape)
             labels = self._bounds.place(labels, self._tcp)

@@ -234,9 +234,10 @@ def test_causes_of_a_table_are_some():
 
 
 def test_a_rollout_is_one_line():
-    row = {"object": "VirtualService shop/web", "phase": "waiting", "since": 0.0, "why": "", "requests_here": 0,
-           "failures_here": 0}  # fmt: skip
+    row = {"object": "VirtualService shop/web", "step": "changed", "phase": "waiting", "since": 0.0, "why": "",
+           "requests_here": 0, "failures_here": 0}  # fmt: skip
     assert _rollout(row) == "VirtualService shop/web: waiting"
+    assert _rollout({**row, "step": "removed"}) == "VirtualService shop/web, removed: waiting"
     row |= {
         "phase": "canary",
         "since": 1.0,
