@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -52,9 +53,9 @@ def _service(admin: str, what: str, namespace: str, query: Query) -> dict[str, l
         row for row in fetch(admin, "/services") if row["host"] == wanted or row["host"].startswith(f"{wanted}.")
     ]
     if not services:
-        near = sorted(
-            row["host"] for row in fetch(admin, "/services") if row["host"].split(".")[0] == what.split(".")[0]
-        )
+        hosts = [row["host"].removesuffix(DOMAIN) for row in fetch(admin, "/services")]
+        namesakes = [host for host in hosts if host.split(".")[0] == what.split(".")[0]]
+        near = namesakes or get_close_matches(wanted.removesuffix(DOMAIN), hosts, 1)
         raise CommandError(f"there is no service {wanted}" + (f"; did you mean {near[0]}?" if near else ""))
     service = services[0]
     host, home = service["host"], service["namespace"]

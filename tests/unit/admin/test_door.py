@@ -16,6 +16,7 @@ async def served(handler):
     application.router.add_get("/", handler)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
+    assert runner.server is not None
     task = asyncio.create_task(door.run(listener, runner.server))
     yield listener.getsockname()
     task.cancel()

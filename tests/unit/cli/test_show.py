@@ -188,6 +188,19 @@ def test_a_pod_that_is_not_there_is_an_error_in_one_sentence(mesh):
         assert isinstance(done.exception, CommandError) and "there is no" in str(done.exception)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["routes", "default/review-v1"], "default/reviews-v1"),
+        (["describe", "reviwes"], "reviews.default"),
+        (["describe", "reviews.prod"], "reviews.default"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_said(mesh, arguments, meant):
+    done = CliRunner().invoke(cli, [*arguments, "--admin", mesh.admin])
+    assert f"did you mean {meant}?" in str(done.exception)
+
+
 @pytest.mark.parametrize("arguments", [["--port", "9080"], ["--subset", "v1"]])
 def test_options_that_choose_nothing_are_wrong_usage(mesh, arguments):
     done = CliRunner().invoke(cli, ["routes", *arguments, "--admin", mesh.admin])
