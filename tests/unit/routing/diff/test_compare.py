@@ -197,6 +197,16 @@ def test_what_is_cut_is_said():
     )
 
 
+def test_clients_who_see_the_same_are_told_of_their_own_rules():
+    to = "    route: [{destination: {host: reviews, subset: v1}}]"
+    old = f"- match: [{{sourceLabels: {{app: a}}}}]\n{to}\n  - {to.strip()}"
+    found = difference(subsets() + rules(old), subsets() + rules(ALL)).changes
+    assert {change.clients[0]: change.old.rule.partition(" (")[0] for change in found} == {
+        "clients with app=a": "VirtualService default/reviews spec.http[0]",
+        "other clients": "VirtualService default/reviews spec.http[1]",
+    }
+
+
 NUMBERS = """- match: [{uri: {regex: '/n/[0-9]PLUS'}}]
     route: [{destination: {host: reviews, subset: v1}}]
   - route: [{destination: {host: reviews, subset: v2}}]"""
