@@ -4,6 +4,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from tests.written import snapshot_of
 
 from nodemesh.cli.diff import diff as command
 from nodemesh.config.load import load_text
@@ -72,9 +73,7 @@ spec:
 
 
 def snapshot(text, file="new.yaml"):
-    loaded = load_text(SERVICES + text, file)
-    assert not [problem for problem in loaded.problems if problem.refused], loaded.problems
-    return Store().apply(file, loaded.objects)
+    return snapshot_of(SERVICES, text, file=file)
 
 
 def difference(old, new):
