@@ -84,7 +84,7 @@ class ShadowControl:
             self._end()
             return
         try:
-            tables = compile_beside(candidate, live)
+            tables = compile_beside(candidate, live, self.tables)
             update = encode_update(live, tables)
         except Exception:
             log.exception("the candidate could not be compiled, there is no shadow")

@@ -1,12 +1,10 @@
 """What a shadow's report adds to the counts: places that it cannot see, and both sides' account of a sample."""
 
-from nodemesh.config.load import load_text
+from tests.written import views_of
+
 from nodemesh.node.shadow_report import sample_of, ways_of
-from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
-from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.heads import REDACTED, KeptHead
-from nodemesh.routing.views import Views
 
 SERVICES = """
 apiVersion: v1
@@ -33,7 +31,7 @@ spec:
 
 
 def views(*texts):
-    return Views(compile_tables(Store().apply("files", load_text(SERVICES + "".join(texts), "mesh.yaml").objects)))
+    return views_of(SERVICES, *texts)
 
 
 def rules(name, timeout="1s", match=""):
@@ -63,7 +61,7 @@ def test_a_service_that_the_candidate_gives_to_the_kernel_is_told():
 
 def test_the_places_with_the_most_connections_come_first():
     never = SERVICES.replace("namespace: default}", "namespace: default, annotations: {nodemesh.io/l7: never}}")
-    other = Views(compile_tables(Store().apply("files", load_text(never, "mesh.yaml").objects)))
+    other = views_of(never)
     names = [f"{name}.default.svc.cluster.local:80" for name in ("ruled", "plain")]
     found = ways_of(views(), other, {names[0]: 5})
     assert [way.place for way in found] == names and {way.candidate for way in found} == {

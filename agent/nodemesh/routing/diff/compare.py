@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from ..decision import Decision
+from ..decision import Decision, Rule
 from ..match import MatchRow, VirtualHost
 from ..request import Request
 from ..tables import Tables
@@ -110,7 +110,7 @@ def gather(
         seen = sight_of(spot.old, tellers[0]), sight_of(spot.new, tellers[1])
         if seen[0] == seen[1]:
             continue
-        key = (spot.host, spot.port, spot.what, *seen)
+        key = (spot.host, spot.port, spot.what, *seen, written(spot.old), written(spot.new))
         changes = known.get(key)
         if changes is None:
             changes = known[key] = list(changes_at(spot, tellers, cut, over))
@@ -125,6 +125,13 @@ def sight_of(rules: Rules, teller: Teller) -> Sight:
         return ((), number(teller.tell(rules) if rules is not None else NOTHING))
     rows = tuple((signature(row), number(teller.tell(row.decision))) for row in rows_of(rules))
     return (rows, number(teller.tell(rules.otherwise)))
+
+
+def written(rules: Rules) -> tuple[Rule, ...]:
+    """Where one side's rules were written: of two clients who see the same, each is told of its own."""
+    if not isinstance(rules, VirtualHost):
+        return (rules.rule,) if rules is not None else ()
+    return (*(row.decision.rule for row in rows_of(rules)), rules.otherwise.rule)
 
 
 def number(told: Told) -> frozenset[tuple[str, str]]:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from tests.written import snapshot_of
 
 from nodemesh.cli.diff import diff as command
 from nodemesh.config.load import load_text
@@ -72,9 +73,7 @@ spec:
 
 
 def snapshot(text, file="new.yaml"):
-    loaded = load_text(SERVICES + text, file)
-    assert not [problem for problem in loaded.problems if problem.refused], loaded.problems
-    return Store().apply(file, loaded.objects)
+    return snapshot_of(SERVICES, text, file=file)
 
 
 def difference(old, new):
@@ -195,6 +194,16 @@ def test_what_is_cut_is_said():
     assert found.cut == (
         r"reviews.default.svc.cluster.local:9080: no text was found that matches /\/\pL+/".replace("\\/", "/"),
     )
+
+
+def test_clients_who_see_the_same_are_told_of_their_own_rules():
+    to = "    route: [{destination: {host: reviews, subset: v1}}]"
+    old = f"- match: [{{sourceLabels: {{app: a}}}}]\n{to}\n  - {to.strip()}"
+    found = difference(subsets() + rules(old), subsets() + rules(ALL)).changes
+    assert {change.clients[0]: change.old.rule.partition(" (")[0] for change in found} == {
+        "clients with app=a": "VirtualService default/reviews spec.http[0]",
+        "other clients": "VirtualService default/reviews spec.http[1]",
+    }
 
 
 NUMBERS = """- match: [{uri: {regex: '/n/[0-9]PLUS'}}]
