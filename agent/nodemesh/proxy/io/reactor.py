@@ -160,7 +160,8 @@ class Reactor(Network):
         if lane is not self._last:
             self._last = lane
             self._crowd = self.clock.now + AT_WORK
-        start = time.monotonic()
+        monotonic = time.monotonic  # looked up once, and not for each socket
+        start = monotonic()
         over = start + (self.shared_turn if start < self._crowd else self.lone_turn)
         left: Ready = []
         for index in range(len(ready)):
@@ -171,7 +172,7 @@ class Reactor(Network):
                 transport.ready(mask)
             except Exception:
                 self._give_up(transport)
-            if time.monotonic() >= over:
+            if monotonic() >= over:
                 left = ready[index + 1 :]
                 break
         if lane.later and lane.turn != self._number:
