@@ -48,7 +48,7 @@ class Asked(NamedTuple):
 
     name: str
     size: int
-    count: int
+    times: int
     keep: bool = True
     put: bool = False
     relayed: bool = False
