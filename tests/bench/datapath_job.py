@@ -41,12 +41,30 @@ BULK = 16 * 1024 * 1024
 WARM_UP = 0.3  # of a storm's connections, before memory is first looked at
 CONCURRENCY = 4
 
-#: What sockmap is measured at: the name, bytes of an answer, requests of a round, on one connection or one each.
+
+class Asked(NamedTuple):
+    """What sockmap is measured at: the name, bytes of an answer, requests of a round, on one connection or one each;
+    with `put` the bytes are the request's, with `relayed` the proxy has them as plain TCP."""
+
+    name: str
+    size: int
+    times: int
+    keep: bool = True
+    put: bool = False
+    relayed: bool = False
+
+
 SIZES = (
-    ("64 B", 64, 300, True),
-    ("1 KB", 1024, 300, True),
-    ("64 KB", 65536, 150, True),
-    ("new connection", 64, 100, False),
+    Asked("64 B", 64, 300),
+    Asked("1 KB", 1024, 300),
+    Asked("64 KB", 64 * 1024, 150),
+    Asked("256 KB", 256 * 1024, 100),
+    Asked("1 MB", 1024 * 1024, 40),
+    Asked("16 MB", BULK, 4),
+    Asked("16 MB to the server", BULK, 4, put=True),
+    Asked("16 MB relayed", BULK, 4, relayed=True),
+    Asked("16 MB to the server, relayed", BULK, 4, put=True, relayed=True),
+    Asked("new connection", 64, 100, keep=False),
 )
 
 RULE = """
@@ -101,12 +119,14 @@ class Dialler:
         self._process = place.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._cgroup = place.cgroup
 
-    def dial(self, way: Way, count: int, size: int = 0, concurrency: int = 1, keep: bool = False) -> dict[str, Any]:
+    def dial(
+        self, way: Way, count: int, size: int = 0, concurrency: int = 1, keep: bool = False, put: bool = False
+    ) -> dict[str, Any]:
         if way.cgroup != self._cgroup:  # the sockets that it makes from now on belong there
             (way.cgroup / "cgroup.procs").write_text(str(self._process.pid))
             self._cgroup = way.cgroup
         dialled = {"address": way.address, "port": PORT, "host": way.host}
-        job = {**dialled, "count": count, "size": size, "concurrency": concurrency, "keep": keep}
+        job = {**dialled, "count": count, "size": size, "concurrency": concurrency, "keep": keep, "put": put}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
@@ -220,21 +240,27 @@ def sockmap(stage: Stage, rounds: int) -> dict[str, float]:
     """On ÷ off, by what is asked for: time of a request, and CPU seconds of all that takes part, by the medians of
     rounds in which the two take turns."""
     lab, agent = stage.lab, stage.agent
+    raw = LabPort(PORT, name="tcp")
+    always = {"nodemesh.io/l7": "always"}  # or the kernel would have it
+    relayed = lab.service("relayed", ports=[raw], selector={"app": "server"}, annotations=always)
     joined = lab.pod("joined", annotations={"nodemesh.io/sockmap": "enabled"})
     agent.apply(SOCKMAP, "sockmap")
     agent.wait_for(lambda: any(row["sockmap"] for row in agent.get("/pods")), "the pod to have sockmap", 20.0)
-    way = stage.ways["proxy"]
-    off = stage.dialler, way
-    on = Dialler(joined, cores()[0]), way._replace(cgroup=joined.cgroup)
+    agent.wait_enrolled([joined])
+    off, on = stage.dialler, Dialler(joined, cores()[0])
     figures: dict[str, float] = {}
     try:
-        for name, size, count, keep in SIZES:
+        for asked in SIZES:
+            name, size, count, keep, put, through = asked
+            address = relayed.addresses[0] if through else stage.ways["proxy"].address
+            way = stage.ways["proxy"]._replace(address=address)
             ratios: list[tuple[float, float]] = []
             for number in range(rounds + 1):
                 found = []
-                for dialler, dialled in (off, on) if number % 2 else (on, off):
+                for dialler in (off, on) if number % 2 else (on, off):
+                    dialled = way if dialler is off else way._replace(cgroup=joined.cgroup)
                     before = used(lab)
-                    took = dialler.dial(dialled, count, size, keep=keep)["request"]
+                    took = dialler.dial(dialled, count, size, keep=keep, put=put)["request"]
                     found.append((took, used(lab) - before))
                 (time_off, cpu_off), (time_on, cpu_on) = found if number % 2 else found[::-1]
                 if number:
@@ -242,7 +268,7 @@ def sockmap(stage: Stage, rounds: int) -> dict[str, float]:
             figures[f"{name} request on ÷ off"] = statistics.median(ratio[0] for ratio in ratios)
             figures[f"{name} CPU on ÷ off"] = statistics.median(ratio[1] for ratio in ratios)
     finally:
-        on[0].close()
+        on.close()
     return figures
 
 
