@@ -93,6 +93,17 @@ class ObjectReader:
         item = slim(loaded.objects[0])
         return Reading(key_of(item), head, item, loaded.problems)  # whose strings are held already
 
+    def again(self, resource: Resource, item: Object[Any]) -> Object[Any]:
+        """An object that was saved, holding what others have as if it had just been read."""
+        if resource.kind != "Pod" or not resource.metadata_only:
+            return slim(item)
+        meta, owners = item.meta, item.spec.owners
+        deleting = "yes" if meta.deleting else None
+        pod = _PodMeta(meta.name, meta.namespace, meta.uid, "", meta.labels, owners, deleting)
+        found = self._pod(pod).item
+        assert found is not None
+        return found
+
     def _pod(self, pod: _PodMeta) -> Reading:
         labels = pod.labels or {}
         place = hash(frozenset(labels.items()))
