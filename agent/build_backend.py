@@ -32,6 +32,7 @@ HOT = (
     "bounded.py",
     "proxy/*.py",
     "proxy/*/*.py",
+    "routing/fields.py",
     "routing/match.py",
     "routing/request.py",
     "routing/rewrite.py",
@@ -39,10 +40,13 @@ HOT = (
     "telemetry/decisions.py",
     "telemetry/formatting.py",
     "telemetry/histogram.py",
+    "telemetry/labels.py",
+    "telemetry/memo.py",
     "telemetry/operators.py",
     "telemetry/record.py",
     "telemetry/series.py",
     "telemetry/telemetry.py",
+    "telemetry/values.py",
 )
 
 #: What is not: stories, and what msgspec makes classes of.

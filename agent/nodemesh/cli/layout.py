@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..config.printable import printable
+
 GAP = "  "
 INDENT = "    "
 
@@ -36,12 +38,14 @@ def minor(name: str) -> Column:
     return Column(name, minor=True)
 
 
-def printable(value: object) -> str:
-    """Text without what a terminal would take for a command: clients decide on paths and hosts."""
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+def in_bytes(octets: int) -> str:
+    """A number of bytes as people read it."""
+    value, unit = float(octets), "B"
+    for bigger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, bigger
+    return f"{value:.1f} {unit}" if unit != "B" and value < 10 else f"{value:.0f} {unit}"
 
 
 def lay_out(columns: Columns, rows: Sequence[Sequence[object]], width: int = 0) -> list[str]:

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from nodemesh.node.child import environment
 
@@ -36,6 +36,13 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+class Version(Protocol):
+    """A pod of a version: its name and the port on loopback at which it listens."""
+
+    name: str
+    port: int
 
 
 class Upstream:
@@ -208,7 +215,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def cluster(*versions: Upstream, port_name: str = "http") -> str:
+def cluster(*versions: Version, port_name: str = "http") -> str:
     """A reviews service whose pods are these upstreams, each of the version that it is named."""
     documents = [
         "apiVersion: v1\nkind: Service\nmetadata: {name: reviews, namespace: default}\n"

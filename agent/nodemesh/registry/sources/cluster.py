@@ -283,16 +283,17 @@ class ClusterSource:
 
     def _changes(self) -> SourceChanges:
         self._debounce.handed_on()
-        changed, removed = [], []
+        changed: dict[ObjectKey, Object[Any]] = {}
+        removed: list[ObjectKey] = []
         for key in self._touched:
             item = self._winner(key)
             if item is None:
                 removed.append(key)
             else:
-                changed.append(item)
+                changed[key] = item
         self._touched.clear()
         problems = (item for noted in self._noted.values() for refusal in noted.values() for item in refusal.problems)
-        return SourceChanges(tuple(changed), tuple(removed), tuple(problems))
+        return SourceChanges(changed, tuple(removed), tuple(problems))
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
         names = self._names[key.group, key.kind]
