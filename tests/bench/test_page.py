@@ -70,6 +70,7 @@ def test_the_table_of_processor_time_has_a_row_for_each_case_of_both_sides():
     assert "| the same with a TLS handshake (P-256) | 1,740 µs | 1.7 | 870 µs |" in text
     assert all(f"| {row.what} | " in text for row in processor.ROWS)
     assert "Suite `relay`, 2026-01-02, 2 cores, Linux 6.1, Python 3.11.2. Nodemesh is pure Python." in text
+    assert processor.rendered({}, page.wrapped) == ""
     assert "other" not in str([each["figures"] for each in kept.values()])
 
 
