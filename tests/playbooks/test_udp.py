@@ -5,7 +5,7 @@ import errno
 import pytest
 from tests.routes import BASE, gateway, made, route
 
-from nodemesh.proxy.udp.session import IDLE, LEAVING, REFUSED, Entrance
+from nodemesh.proxy.udp.session import IDLE, LEAVING, REFUSED, ClientEntrance
 from nodemesh.proxy.udp.sessions import Sessions
 from nodemesh.reasons import Reason
 from nodemesh.routing.client import Client
@@ -40,7 +40,7 @@ EDGE = gateway("{name: udp, port: 53, protocol: UDP}")
 TO_A = "- backendRefs: [{name: a, port: 53}]"
 
 
-class Door(Entrance):
+class Door(ClientEntrance):
     """The gateway's socket: keeps what is sent back."""
 
     def __init__(self):

@@ -43,7 +43,7 @@ ALLOWED = {
 HOMES = {
     "bcc": {"datapath/compiler.py"},
     "pyroute2": {"lab/network.py"},
-    "kubernetes": {"registry/sources/kubernetes.py"},
+    "kubernetes": {"registry/sources/aioclient.py"},
     "aiohttp": {
         "admin/http.py",
         "admin/peers.py",

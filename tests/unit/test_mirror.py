@@ -127,7 +127,6 @@ ELSEWHERE = {
     "node/remotes.py": "kubernetes/test_clusters.py",
     "node/refusals.py": "kubernetes/test_managed.py",
     "node/reporter.py": "kubernetes/test_report.py",
-    "node/problems.py": "unit/cli/test_run_expose.py",
     "node/startup_taint.py": "kubernetes/test_startup_taint.py",
     "node/rundir.py": "unit/cli/test_run_expose.py",
     "node/status.py": "unit/cli/test_run_expose.py",
@@ -159,7 +158,6 @@ ELSEWHERE = {
     "proxy/tls/materials.py": "unit/node/test_materials.py",
     "proxy/udp/session.py": "playbooks/test_udp.py",
     "proxy/udp/sessions.py": "playbooks/test_udp.py",
-    "proxy/http1/answer.py": "playbooks/test_http.py",
     "proxy/http1/server_states.py": "playbooks/test_http.py",
     "proxy/http1/server.py": "playbooks/test_http.py",
     "proxy/tcp/early.py": "playbooks/test_sniffing.py",
@@ -319,6 +317,7 @@ ELSEWHERE = {
 TOGETHER = {
     "cli/test_run_east_west.py": "cli/run.py",
     "cli/test_run_expose.py": "cli/run.py",
+    "cli/test_run_external_auth.py": "proxy/http/external_auth.py",
     "cli/test_run_gateway.py": "cli/run.py",
     "cli/test_run_grpc.py": "proxy/http2/server.py",
     "cli/test_run_grpc_js.py": "proxy/http2/server.py",

@@ -74,31 +74,42 @@ class Collector:
             self._due.set()
 
     async def collect(self) -> None:
-        """Fetch the newest numbers. A dump is counted at a time: other duties get their turn. A worker that hangs keeps
-        each who asks waiting for as long as an answer may take, and none for another's sake."""
+        """Fetch the newest numbers. A dump is counted at a time: other duties get their turn, here and in the workers,
+        who give a part of many series at a time. A worker that hangs keeps each who asks waiting for as long as an
+        answer may take, and none for another's sake."""
         self._due.clear()
         renewed, self._renewed = self._renewed, set()
-        answers = await self._fleet.statistics(lambda key: self._kept.get(key, 0))
+        answered: set[str] = set()
+        while await self._ask(answered):
+            pass
         async with self._busy:
-            now = time.monotonic()
+            taken = self._take_kernel()
+            if taken:
+                self.history.add(self.totals.add(taken, time.monotonic()), time.time())
+            self.history.renew(renewed, time.time())
+            self._tell_bypasses()
+            self.totals.expire(time.monotonic() - self._expiry())
+            if self._keep():
+                self._kept = {key: self.totals.kept(key) for key in answered}
+
+    async def _ask(self, answered: set[str]) -> bool:
+        """Ask all workers once; whether one that answered has told a part, and the rest is to be asked for."""
+        answers = await self._fleet.statistics(lambda key: self._kept.get(key, 0), self.totals.kept)
+        answered.update(answers)
+        more = False
+        async with self._busy:
             for key, data in answers.items():
                 try:
-                    for dump in self.totals.update(key, data, now):
+                    for dump in self.totals.update(key, data, time.monotonic()):
                         self.history.add(dump, time.time())
                         self._exporter.take(dump.spans, dump.spans_lost)
+                        more = more or dump.more
                         await asyncio.sleep(0)
                 except msgspec.DecodeError as error:
                     log.error("worker's numbers are of another version", worker=key, error=error)
             for key in answers.keys() - {link.key for link in self._fleet}:
                 self.totals.retire(key)  # it has died since it answered
-            taken = self._take_kernel()
-            if taken:
-                self.history.add(self.totals.add(taken, now), time.time())
-            self.history.renew(renewed, time.time())
-            self._tell_bypasses()
-            self.totals.expire(now - self._expiry())
-            if self._keep():
-                self._kept = {key: self.totals.kept(key) for key in answers}
+        return more
 
     async def canaries(self) -> dict[str, tuple[int, int]]:
         """What was counted of rollouts' canaries until now."""

@@ -45,7 +45,7 @@ from .materials import MaterialSource, Secrets, only
 from .operator import Operator
 from .options import Ebpf, RunOptions
 from .past import Past
-from .problems import tell_new, why_refused
+from .problems import tell_new, tell_read, why_refused
 from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
@@ -96,7 +96,11 @@ class Control:
             self.exporter,
         )
         self.publisher = Publisher(self.fleet)
-        self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
+        self.shadow = ShadowControl(
+            self.fleet,
+            lambda: (self.snapshot, self.publisher.tables),
+            lambda: self.interception.connections if self.interception is not None else {},
+        )
         self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
         self.past = Past()
@@ -255,7 +259,7 @@ class Control:
             if changes is not None:
                 self._renew(partial(self._take, FILES, changes))
                 self.files_modified = self.source.modified
-                log.info("configuration read again", version=self.publisher.version, refused=bool(self.error))
+                tell_read(log, self.publisher.version, self.snapshot.causes, self.error)
 
     def _apply(self) -> None:
         """Bring everything to the newest snapshot: workers, then kernel, then pods."""

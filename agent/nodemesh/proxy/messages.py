@@ -111,10 +111,11 @@ class SetCounters(Message, frozen=True, kw_only=True):
 
 
 class GetStatistics(Message, frozen=True, kw_only=True):
-    """Ask for Statistics: the dumps after number `kept`, which control has for good."""
+    """Ask for Statistics: the dumps after number `heard`, which control has; up to `kept` it has them for good."""
 
     id: int
     kept: int
+    heard: int = 0
 
 
 class GetConnections(Message, frozen=True, kw_only=True):

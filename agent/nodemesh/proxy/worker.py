@@ -154,7 +154,7 @@ class Worker(Watcher):
             self._set_counters(fds[0])
         elif isinstance(message, messages.GetStatistics):
             self.telemetry.open = sum(len(pod.connections) for pod in self.proxy.pods.values())
-            self._answer(messages.Statistics(id=message.id), self.telemetry.dumps(message.kept))
+            self._answer(messages.Statistics(id=message.id), self.telemetry.dumps(message.kept, message.heard))
         elif isinstance(message, messages.GetConnections):
             self._answer(messages.Connections(id=message.id), msgspec.msgpack.encode(self._connections()))
         elif isinstance(message, messages.AboutTaps):

@@ -19,7 +19,7 @@ from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .podindex import PodIndex
 from .services import Backends, distribution_of, service_of
 from .site import Site, site_of
-from .slices import slice_service, targets_of
+from .slices import ListedAddresses, Reference, ServiceSource, slice_service, targets_of
 from .snapshot import Namespace, Service, Workload
 from .workloads import workload_of_entry, workload_of_pod
 
@@ -61,19 +61,9 @@ def by_key(objects: Objects) -> Mapping[ObjectKey, Object[Any]]:
     return objects if isinstance(objects, Mapping) else {key_of(item): item for item in objects}
 
 
-class ServiceSource(NamedTuple):
-    """The object that a service comes from: a Service or a ServiceEntry."""
-
-    kind: str
-    namespace: str
-    name: str
-
-
-class Reference(NamedTuple):
-    """A service's slice, by its name: one for all the workloads that it names."""
-
-    source: ServiceSource
-    piece: str
+def assembles(key: ObjectKey) -> bool:
+    """Whether the assembler keeps objects of this kind."""
+    return GROUPS.get(key.kind) == key.group
 
 
 class Assembler:
@@ -102,6 +92,10 @@ class Assembler:
         """All objects of a kind of GROUPS by `namespace/name`."""
         return {item.meta.key: item for names in self._objects.get(kind, {}).values() for item in names.values()}
 
+    def find(self, key: ObjectKey) -> Object[Any] | None:
+        """One object of a kind of GROUPS."""
+        return self._objects.get(key.kind, {}).get(key.namespace, {}).get(key.name)
+
     def hosts_behind(self, workload: str) -> set[str]:
         """The hosts that this pod or WorkloadEntry, as `namespace/name`, is an endpoint of by EndpointSlices."""
         sources = {ref.source for ref in self._references.get(workload, ())}
@@ -118,7 +112,7 @@ class Assembler:
 
     def update(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> None:
         """Put objects in force (None removes). Afterwards mesh, namespaces, workloads and services are up to date."""
-        changes = {key: item for key, item in changes.items() if GROUPS.get(key.kind) == key.group}
+        changes = {key: item for key, item in changes.items() if assembles(key)}
         before = {key: self._put(key, item) for key, item in changes.items()}
         if any(key.kind in SITE_KINDS or is_mesh(*key[:3]) for key in changes) and self._update_site():
             self._rebuild(
@@ -197,7 +191,7 @@ class Assembler:
 
     def _lacks_address(self, key: ObjectKey) -> bool:
         """Whether it is a pod of which only the metadata is known."""
-        pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
+        pod = self.find(key)
         return pod is not None and not pod.spec.status.pod_ip
 
     def _pods_of(self, namespace: str) -> PodIndex:
@@ -297,10 +291,8 @@ class Assembler:
             pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
             entry = self._objects.get("WorkloadEntry", {}).get(key.namespace, {}).get(key.name)
             if pod is not None:
-                workload = workload_of_pod(pod, self.site.localities)
-                if not workload.addresses and name in self._references:
-                    addresses = listed.of(name, self._references[name])
-                    workload = msgspec.structs.replace(workload, addresses=addresses)
+                references = () if pod.spec.status.pod_ip else self._references.get(name, ())
+                workload = workload_of_pod(pod, self.site.localities, listed.of(name, references))
                 network = self.site.network_of(pod.meta.labels, next(iter(workload.addresses), ""))
                 if network or self.site.cluster:
                     workload = msgspec.structs.replace(workload, network=network, cluster=self.site.cluster)
@@ -365,28 +357,6 @@ class Assembler:
             if host in now or others:
                 self._sources[host] = (*others, source) if host in now else others
         return changed
-
-
-class ListedAddresses:
-    """The addresses that slices have of workloads; each slice is read once."""
-
-    def __init__(self, slices: Mapping[ServiceSource, tuple[Object[Any], ...]]) -> None:
-        self._slices = slices
-        self._read: dict[Reference, dict[str, tuple[str, ...]]] = {}
-
-    def of(self, workload: str, references: tuple[Reference, ...]) -> tuple[str, ...]:
-        """Mostly one slice names it, whose tuple is as good as another."""
-        if len(references) == 1:
-            return self._by(references[0]).get(workload, ())
-        return tuple(dict.fromkeys(address for ref in references for address in self._by(ref).get(workload, ())))
-
-    def _by(self, reference: Reference) -> dict[str, tuple[str, ...]]:
-        found = self._read.get(reference)
-        if found is None:
-            pieces = self._slices.get(reference.source, ())
-            piece = next((piece for piece in pieces if piece.meta.name == reference.piece), None)
-            found = self._read[reference] = targets_of(piece) if piece is not None else {}
-        return found
 
 
 def source_of(key: ObjectKey) -> ServiceSource:

@@ -17,7 +17,7 @@ from ..config.meta import Object, Origin
 from ..config.problems import Problem
 from ..config.reach import GATEWAY_FOLDERS, Reach, admitted, objections
 from ..config.rollout import STAGED_KINDS
-from .assemble import Assembler, ObjectKey, Objects, by_key
+from .assemble import Assembler, ObjectKey, Objects, assembles, by_key
 from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .snapshot import Snapshot, Workload
 from .staging import STATE, Staging
@@ -59,7 +59,7 @@ RULE_KINDS = {
 
 
 #: Why there is a new snapshot although no object changed: by whether there was one before.
-_WITHOUT_OBJECTS = ("the configuration is empty", "the list of problems changed")
+_WITHOUT_OBJECTS = ("the configuration is empty", "other problems were found in the configuration")
 
 
 class Edit(NamedTuple):
@@ -80,7 +80,7 @@ class Store:
         self.snapshot = Snapshot(cluster=cluster)
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
-        self._in_force: dict[ObjectKey, Object[Any]] = {}  # after discoverySelectors
+        self._rules: dict[ObjectKey, Object[Any]] = {}  # in force, of the kinds that the assembler has none of
         self._mesh = MeshConfigSpec()
         self._edits: list[Edit] = []
         self.staging = Staging()
@@ -155,6 +155,10 @@ class Store:
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
         return next((held[key] for held in self._held.values() if key in held), None)
 
+    def _in_force(self, key: ObjectKey) -> Object[Any] | None:
+        """An object as it counts, after discoverySelectors and rollouts."""
+        return self._assembler.find(key) if assembles(key) else self._rules.get(key)
+
     def _changes(self, touched: Iterable[ObjectKey]) -> dict[ObjectKey, Object[Any] | None]:
         """What changes among the objects in force. New namespace labels or selectors may reveal or hide any object."""
         keys = dict.fromkeys(touched)
@@ -174,7 +178,7 @@ class Store:
             item = self._winner(key)
             if item is not None and not self._discovered(key, self._mesh.discovery_selectors):
                 item = None
-            before = self._in_force.get(key)
+            before = self._in_force(key)
             found = objections(item, reach) if item is not None and item.kind in REACHING else ()
             if item is not None and found:
                 self._objections[key] = found
@@ -231,13 +235,13 @@ class Store:
         self._note(changes)
         for key, item in changes.items():
             if item is None:
-                self._in_force.pop(key, None)
-            else:
-                self._in_force[key] = item
+                self._rules.pop(key, None)
+            elif not assembles(key):
+                self._rules[key] = item
         assembler = self._assembler
         assembler.update(changes)
         rules = {attribute: getattr(previous, attribute) for attribute in RULE_KINDS.values()}
-        rules |= self._rules(rules, changes)
+        rules |= changed_rules(rules, changes)
         self.snapshot = Snapshot(
             version=previous.version + 1,
             causes=shortened(causes, len(changes) + len(rolled)) or (_WITHOUT_OBJECTS[bool(previous.version)],),
@@ -261,30 +265,30 @@ class Store:
     def _note(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> None:
         for key, item in changes.items():
             if len(self._edits) < MAX_EDITS and (kind := KINDS.get((key.group, key.kind))) is not None and kind.strict:
-                self._edits.append(Edit(key, self._in_force.get(key), item))
+                self._edits.append(Edit(key, self._in_force(key), item))
 
     def _cause(self, key: ObjectKey, item: Object[Any] | None) -> str:
-        before = self._in_force.get(key)
+        before = self._in_force(key)
         if item is None:
             return f"{key} removed"
         place = f" ({item.location.file}:{item.location.line})" if item.location.line else ""
         return f"{key} {'added' if before is None else 'changed'}{place}"
 
-    @staticmethod
-    def _rules(
-        before: Mapping[str, Mapping[str, Object[Any]]], changes: Mapping[ObjectKey, Object[Any] | None]
-    ) -> dict[str, Mapping[str, Object[Any]]]:
-        """Of the kinds that a Snapshot carries, by attribute, those that changed."""
-        own: dict[str, dict[str, Object[Any] | None]] = {}
-        for key, item in changes.items():
-            attribute = RULE_KINDS.get((key.group, key.kind))
-            if attribute is not None:
-                name = f"{key.namespace}/{key.name}" if key.namespace else key.name
-                own.setdefault(attribute, {})[name] = item
-        return {
-            attribute: {key: item for key, item in {**before[attribute], **found}.items() if item is not None}
-            for attribute, found in own.items()
-        }
+
+def changed_rules(
+    before: Mapping[str, Mapping[str, Object[Any]]], changes: Mapping[ObjectKey, Object[Any] | None]
+) -> dict[str, Mapping[str, Object[Any]]]:
+    """Of the kinds that a Snapshot carries, by attribute, those that changed."""
+    own: dict[str, dict[str, Object[Any] | None]] = {}
+    for key, item in changes.items():
+        attribute = RULE_KINDS.get((key.group, key.kind))
+        if attribute is not None:
+            name = f"{key.namespace}/{key.name}" if key.namespace else key.name
+            own.setdefault(attribute, {})[name] = item
+    return {
+        attribute: {key: item for key, item in {**before[attribute], **found}.items() if item is not None}
+        for attribute, found in own.items()
+    }
 
 
 def shortened(causes: list[str], total: int | None = None) -> tuple[str, ...]:

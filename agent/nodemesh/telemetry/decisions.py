@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from .decision_record import DecisionRecord, describe, has_failed
+from .decision_record import DecisionRecord, describe
 from .record import ConnectionRecord, RequestRecord
+from .values import has_failed
 
 #: Records of each kind that are kept.
 CAPACITY: Final = 256

@@ -145,6 +145,7 @@ LISTINGS = [
 def test_every_listing_fits_80_columns_and_is_to_be_had_wide_as_json_and_again(mesh, listing, monkeypatch):
     monkeypatch.setattr("nodemesh.cli.output.terminal_width", lambda: 80)
     monkeypatch.setattr("nodemesh.cli.describe.terminal_width", lambda: 80)
+    monkeypatch.setattr("nodemesh.cli.history.terminal_width", lambda: 80)
     lines = show(mesh, *listing).splitlines()
     too_long = [line for line in lines if len(line) > 80 and max(map(len, line.split())) < 70]  # paths stay whole
     if listing == ["status"]:

@@ -158,6 +158,24 @@ def test_what_passes_by_its_ports_rules_is_said_once(path, caplog):
     assert len(said) == 1 and "service=web" in said[0] and "speaks=tls" in said[0]
 
 
+def test_the_rest_of_many_series_is_asked_for_at_once(path):
+    async def scenario():
+        node = Node(path, FdStore())
+        worker = await node.worker(0, 1000)
+        asked = asyncio.create_task(node.collector.collect())
+        for number, more in ((1, True), (2, True), (3, False)):
+            question, _ = await asyncio.to_thread(worker.receive)
+            assert (question.kept, question.heard) == (0, number - 1)
+            part = msgspec.msgpack.encode(Dump(log_lines_lost=1, more=more))
+            data = msgspec.msgpack.encode([Numbered(number, msgspec.Raw(part))])
+            worker.send(Statistics(id=question.id), (memfd("numbers", data),))
+        await asked
+        assert node.collector.totals.log_lines_lost == 3
+        node.fleet.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
 def test_what_went_by_old_rules_is_fetched_and_kept_apart_as_soon_as_others_are_in_force(path, monkeypatch):
     monkeypatch.setattr(collector, "INTERVAL", 3600.0)
 

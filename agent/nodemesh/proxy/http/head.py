@@ -11,6 +11,7 @@ from ...routing.decision import Decision
 from ...routing.fields import NO_REPEATED, Repeated
 from ...routing.match import VirtualHost
 from ...routing.request import Request
+from .lines import FieldLine
 
 #: The length of a body whose end is told by the codec's own framing.
 UNKNOWN: Final = -1
@@ -74,6 +75,22 @@ class RequestFields(Fields):
         self.same = False
         self.rules: VirtualHost | None = None
         self.decision: Decision | None = None
+
+    def with_values(self, lines: list[bytes], changed: list[FieldLine]) -> RequestFields:
+        """The same fields in these lines, of which some have other values."""
+        headers = self.headers.copy()
+        for line in changed:
+            headers[line.name] = line.value
+        fields = RequestFields(lines, self.names, headers)
+        fields.repeated = self.repeated
+        fields.authority = self.authority
+        fields.length = self.length
+        fields.close = self.close
+        fields.http10 = self.http10
+        fields.upgrade = self.upgrade
+        fields.controlled = self.controlled
+        fields.trailers = self.trailers
+        return fields
 
 
 class RequestHead(Request):

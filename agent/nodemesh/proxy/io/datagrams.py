@@ -13,8 +13,7 @@ from ..addresses import ADDRESSES, show
 from ..dns.nameserver import Entrance, Nameserver, Peer
 from ..network import Asker, Datagram
 from ..transport import Buffer
-from ..udp.session import Ends
-from ..udp.session import Entrance as ClientEntrance
+from ..udp.session import ClientEntrance, Ends
 from ..udp.sessions import Sessions
 from .loop import Loop
 

@@ -36,7 +36,7 @@ Ends = tuple[tuple[str, int], bytes]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Entrance(Watcher):
+class ClientEntrance(Watcher):
     """A socket that clients' datagrams come by."""
 
     __slots__ = ()
@@ -72,7 +72,7 @@ class UdpSession(Handler):
         "_patience", "_answered",
     )  # fmt: skip
 
-    def __init__(self, owner: SessionOwner, entrance: Entrance, ends: Ends, source: str) -> None:
+    def __init__(self, owner: SessionOwner, entrance: ClientEntrance, ends: Ends, source: str) -> None:
         pod = owner.pod
         self.owner = owner
         self.entrance = entrance
@@ -112,7 +112,7 @@ class UdpSession(Handler):
         address = (resolved.address, resolved.port)
         record.upstream_host = show(address)
         try:
-            self._datagram = shared.network.datagrams(address, pod.outlet.namespace, Answers(self))
+            self._datagram = shared.network.datagrams(address, pod.outlet.namespace, HeardAnswers(self))
         except OSError as error:
             record.transport_failure = error.strerror or ""
             self._give_back((Reason.LOCAL_CONNECTION_FAILURE,))
@@ -232,7 +232,7 @@ class UdpSession(Handler):
         }
 
 
-class Answers(Asker):
+class HeardAnswers(Asker):
     """What a session's socket to its endpoint hears."""
 
     __slots__ = ("session",)

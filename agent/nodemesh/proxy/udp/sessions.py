@@ -9,7 +9,7 @@ from ..accept.sources import source_of
 from ..addresses import show
 from ..pod import Pod
 from ..transport import Buffer
-from .session import Ends, Entrance, SessionOwner, UdpSession
+from .session import ClientEntrance, Ends, SessionOwner, UdpSession
 
 #: Sessions of a port in each worker, whatever its pod may have of connections: each holds a socket, and whoever sends
 #: datagrams may write any address on them.
@@ -33,7 +33,7 @@ class Sessions(SessionOwner):
         self._largest: Source = {}
         self._looked = -1.0
 
-    def received(self, data: Buffer, entrance: Entrance, ends: Ends) -> None:
+    def received(self, data: Buffer, entrance: ClientEntrance, ends: Ends) -> None:
         """A datagram of a client has come."""
         session = self._known.get(ends)
         if session is not None and not session.stands:
@@ -49,7 +49,7 @@ class Sessions(SessionOwner):
         source[ends] = session
         session.received(data)
 
-    def _enter(self, entrance: Entrance, ends: Ends) -> UdpSession | None:
+    def _enter(self, entrance: ClientEntrance, ends: Ends) -> UdpSession | None:
         """A session for a client that has none; None where there cannot be one."""
         pod = self.pod
         if len(self._known) >= self.most:

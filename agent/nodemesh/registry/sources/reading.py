@@ -28,7 +28,7 @@ from ...config.written import TOOLS
 from ..assemble import CLUSTER_SCOPED, ObjectKey, key_of
 from ..slices import SERVICE_NAME_LABEL
 from .resources import Resource
-from .watch import JsonDecoder, ObjectHead, decode_object
+from .watch import JsonDecoder, ObjectHead, decode_object, read_head
 
 #: Core kinds whose annotations say something to the mesh (of a remote pod they do not); of others our own do.
 ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
@@ -77,10 +77,11 @@ class ObjectReader:
         self._specs: Bounded[tuple[OwnerReference, ...], PodSpec] = Bounded(MAX_SHARED)
         self._read_pod = JsonDecoder(PodMetadata, "a pod")
 
-    def read(self, resource: Resource, version: str, head: ObjectHead, data: bytes | msgspec.Raw) -> Reading:
-        """`head` is the object's own. Raises ApiFormatError where `data` is no object at all."""
+    def read(self, resource: Resource, version: str, data: bytes | msgspec.Raw) -> Reading:
+        """Raises ApiFormatError where `data` is no object at all."""
         if resource.kind == "Pod" and resource.metadata_only:
             return self._pod(self._read_pod(data).metadata)
+        head = read_head(data).metadata
         plain = decode_object(data)
         # In lists both are absent; of metadata-only objects they name the envelope.
         plain["apiVersion"] = f"{resource.group}/{version}" if resource.group else version
@@ -172,8 +173,10 @@ def slim(item: Object[Any]) -> Object[Any]:
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}
     labels = interned(labels) if labels else _NONE
     spec, location, uid = item.spec, item.location, meta.uid
+    if isinstance(spec, EndpointSliceSpec | ServiceSpec):
+        uid = ""  # nobody asks
     if isinstance(spec, EndpointSliceSpec):
-        location, uid = _NOWHERE, ""  # nobody asks
+        location = _NOWHERE
         spec = EndpointSliceSpec(
             address_type=intern(spec.address_type),
             endpoints=tuple(map(compact, spec.endpoints)),

@@ -30,7 +30,6 @@ from .watch import (
     INITIAL_EVENTS_END,
     ApiFormatError,
     Lines,
-    ObjectHead,
     WatchEvent,
     read_event,
     read_head,
@@ -65,7 +64,7 @@ class Phase(StrEnum):
 class Reads(Protocol):
     """What makes a Reading of an object (reading.Reader, for one)."""
 
-    def read(self, resource: Resource, version: str, head: ObjectHead, raw: msgspec.Raw) -> Reading: ...
+    def read(self, resource: Resource, version: str, raw: msgspec.Raw) -> Reading: ...
 
 
 class Sink(Protocol):
@@ -197,7 +196,7 @@ class Reflector:
                 query = {"resourceVersion": ""}
                 continue
             for item in page.items or ():
-                readings.append(self._reader.read(self.resource, self._versions[0], read_head(item).metadata, item))
+                readings.append(self._reader.read(self.resource, self._versions[0], item))
             if not page.metadata.next:
                 break
             query = {"limit": str(CHUNK), "continue": page.metadata.next}
@@ -261,6 +260,14 @@ class Reflector:
         self.events += 1
         self._backoff.reset()
         self._outage.answered()
+        if event.type in ("ADDED", "MODIFIED"):
+            reading = self._reader.read(self.resource, self._versions[0], event.object)
+            if self._initial is not None:
+                self._initial.append(reading)
+                return
+            self._sink.put(self.resource, reading)
+            self._at = reading.head.resource_version
+            return
         head = read_head(event.object).metadata
         if event.type == "BOOKMARK":
             if self._initial is not None and (head.annotations or {}).get(INITIAL_EVENTS_END) == "true":
@@ -269,20 +276,13 @@ class Reflector:
                 self.phase = Phase.WATCHING
             elif self._initial is None:
                 self._at = head.resource_version
-            return
-        if event.type in ("ADDED", "MODIFIED"):
-            reading = self._reader.read(self.resource, self._versions[0], head, event.object)
-            if self._initial is not None:
-                self._initial.append(reading)
-                return
-            self._sink.put(self.resource, reading)
         elif event.type == "DELETED":
             if self._initial is not None:
                 raise ApiFormatError("the API server sent a deletion among a watch's initial events")
             self._sink.remove(self.resource, key_of_head(self.resource, head), head.resource_version)
+            self._at = head.resource_version
         else:
             raise ApiFormatError(f"the API server sent a watch event of the unknown type {event.type[:32]!r}")
-        self._at = head.resource_version
 
 
 def _unanswered(error: ApiError | ApiFormatError) -> bool:

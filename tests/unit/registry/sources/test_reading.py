@@ -5,14 +5,14 @@ from tests.clusters import endpoint_slice, pod, service, virtual_service
 
 from nodemesh.registry.sources.reading import ObjectReader
 from nodemesh.registry.sources.resources import resources
-from nodemesh.registry.sources.watch import ApiFormatError, read_head
+from nodemesh.registry.sources.watch import ApiFormatError
 
 RESOURCES = {resource.name: resource for resource in resources("node-a")}
 
 
 def read(name, data, reader=None):
     raw = json.dumps(data).encode()
-    return (reader or ObjectReader()).read(RESOURCES[name], "v1", read_head(raw).metadata, raw)
+    return (reader or ObjectReader()).read(RESOURCES[name], "v1", raw)
 
 
 def test_items_of_lists_get_the_kind_that_was_asked_for():
@@ -52,8 +52,8 @@ def test_a_refused_object_has_its_name_and_reasons():
 
 
 def test_what_is_no_object_is_told():
-    with pytest.raises(ApiFormatError, match="list"):
-        ObjectReader().read(RESOURCES["services"], "v1", read_head(b"{}").metadata, b"[]")
+    with pytest.raises(ApiFormatError, match="not an object"):
+        ObjectReader().read(RESOURCES["services"], "v1", b"[]")
 
 
 def test_endpoints_hold_once_what_many_have():
