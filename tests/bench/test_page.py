@@ -1,6 +1,8 @@
 """The pages are what their generator makes of what is kept, and a run renews its own numbers alone."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from tests.bench import page, processor, report
@@ -77,6 +79,7 @@ def test_the_table_of_processor_time_has_a_row_for_each_case_of_both_sides():
 def test_what_the_bench_writes_becomes_the_page_and_a_quick_run_is_told_apart(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "KEPT", tmp_path / "numbers.json")
     monkeypatch.setattr(page, "PAGE", tmp_path / "numbers.md")
+    monkeypatch.setattr(page, "SIZING", Path(shutil.copy(page.SIZING, tmp_path)))
     shown = [number for section in SECTIONS if section.suite == "cluster" for number in section.numbers]
     figures = [Figure(number.case, number.subject, number.name, 42.0, number.unit) for number in shown]
     report.write(tmp_path / "full.json", {"cluster": Outcome(figures, [], [])}, [])
