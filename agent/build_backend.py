@@ -62,10 +62,20 @@ def modules() -> list[str]:
 
 
 def extensions() -> list[Any]:
+    import mypyc
     from mypyc.build import mypycify
 
     os.environ["MYPYPATH"] = str(PACKAGE.parent)
-    return list(mypycify(modules(), opt_level="3", group_name="nodemesh"))
+    found = list(mypycify(modules(), opt_level="3", group_name="nodemesh"))
+    for extension in found:
+        extension.extra_compile_args += placeless(Path(mypyc.__file__).parent)
+    return found
+
+
+def placeless(library: Path) -> list[str]:
+    """What keeps the names of folders out of what gcc and clang make, in assertions as in what debuggers read: the same
+    sources are the same bytes wherever they are built. pip builds in a folder of another name each time."""
+    return [f"-ffile-prefix-map={library}=mypyc", f"-ffile-prefix-map={Path.cwd()}=."]
 
 
 class Build(build_py):

@@ -18,7 +18,8 @@ for it, `relay_load.py` the client, `relay_upstream.py` the server, `relay_bytes
 Suite `fairness` (`fairness_suite.py`): what a pod feels of another one whose bytes are dear to read; these are
 `attack.py`.
 
-Suite `exchange` (`exchange_suite.py`, `exchange_job.py`): the proxy's own code on an in-memory network.
+Suite `exchange` (`exchange_suite.py`, `exchange_job.py`, `exchange_http2_job.py`): the proxy's own code on an in-memory
+network.
 
 Suite `latency` (`latency_suite.py`): an open load (`latency_load.py`) through nodemesh, one Envoy, and two in a row
 (`envoy_pair.py`).

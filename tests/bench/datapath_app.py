@@ -18,7 +18,7 @@ _TIMEOUT = 10.0
 
 
 def answer(port: int) -> None:
-    """One process that serves HTTP/1.1 on kept connections; `GET /N` brings N bytes, `GET /` a few."""
+    """Serves HTTP/1.1 on kept connections: `GET /N` brings N bytes, `GET /` a few, `PUT /N` takes N."""
     listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
     listener.setblocking(False)
     poller = select.epoll()
@@ -41,7 +41,11 @@ def serve(client: socket.socket) -> bool:
         asked = client.recv(16384)
         if not asked:
             return False
-        size = int(asked.split(b" ", 2)[1][1:] or len(SMALL))
+        method, path, _ = asked.split(b" ", 2)
+        size = int(path[1:] or len(SMALL))
+        if method == b"PUT":
+            take(client, size - len(asked.partition(b"\r\n\r\n")[2]))
+            size = len(SMALL)
         client.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + SMALL[:size])
         left = size - len(SMALL)
         while left > 0:
@@ -52,8 +56,26 @@ def serve(client: socket.socket) -> bool:
     return True
 
 
+def take(client: socket.socket, size: int) -> None:
+    """Read so many bytes. Raises OSError where the client ends before."""
+    buffer = memoryview(bytearray(len(_CHUNK)))
+    while size > 0:
+        some = client.recv_into(buffer, min(size, len(buffer)))
+        if not some:
+            raise OSError("a body that is not whole")
+        size -= some
+
+
 def request(host: str, size: int) -> bytes:
     return f"GET /{size or ''} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()
+
+
+def put(sock: socket.socket, host: str, size: int) -> None:
+    """Ask with a body of so many bytes."""
+    sock.sendall(f"PUT /{size} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {size}\r\n\r\n".encode())
+    while size > 0:
+        sock.sendall(_CHUNK[:size])
+        size -= len(_CHUNK)
 
 
 def read(sock: socket.socket, buffer: memoryview) -> bool:
@@ -102,7 +124,10 @@ def kept(job: dict[str, Any], buffer: memoryview) -> list[tuple[int, int]]:
         sock.connect((job["address"], job["port"]))
         for _ in range(job["count"] + 1):
             began = time.perf_counter_ns()
-            sock.sendall(asked)
+            if job.get("put"):
+                put(sock, job["host"], job["size"])
+            else:
+                sock.sendall(asked)
             if not read(sock, buffer):
                 raise OSError("an answer that is not a whole 200")
             times.append((0, time.perf_counter_ns() - began))
@@ -142,20 +167,25 @@ def dial(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def hold(address: str, port: int, count: int) -> None:
-    """Open so many connections and tell how many failed; keep them until told to go on, then let them go."""
+def hold(address: str, port: int, host: str, count: int) -> None:
+    """Open so many connections, each for one request that is answered, and tell how many failed; then ask once more on
+    each, and tell that, too. Whoever is told twice to go on lets them go."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    kept, failed = [], 0
-    for _ in range(count):
-        sock = socket.socket(family)
-        sock.settimeout(_TIMEOUT)
-        try:
-            sock.connect((address, port))
-        except OSError:
-            failed += 1
-        kept.append(sock)
-    print(json.dumps({"failed": failed}), flush=True)
-    sys.stdin.readline()
+    buffer, asked = memoryview(bytearray(4096)), request(host, 0)
+    kept = [socket.socket(family) for _ in range(count)]
+    failed = [True] * count
+    for again in (False, True):
+        for number, sock in enumerate(kept):
+            try:
+                if not again:
+                    sock.settimeout(_TIMEOUT)
+                    sock.connect((address, port))
+                sock.sendall(asked)
+                failed[number] = not read(sock, buffer) or (again and failed[number])
+            except OSError:
+                failed[number] = True
+        print(json.dumps({"failed": sum(failed)}), flush=True)
+        sys.stdin.readline()
 
 
 def churn(address: str, port: int, rate: int, seconds: int) -> None:
@@ -178,12 +208,12 @@ def churn(address: str, port: int, rate: int, seconds: int) -> None:
 
 
 def main() -> None:
-    """`answer PORT`, `hold ADDRESS PORT COUNT`, `churn ADDRESS PORT RATE SECONDS`, or `dial`: a JSON job per line, one
-    JSON result each."""
+    """`answer PORT`, `hold ADDRESS PORT HOST COUNT`, `churn ADDRESS PORT RATE SECONDS`, or `dial`: a JSON job per line,
+    one JSON result each."""
     if sys.argv[1] == "answer":
         answer(int(sys.argv[2]))
     if sys.argv[1] == "hold":
-        hold(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        hold(sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
         return
     if sys.argv[1] == "churn":
         churn(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -40,12 +41,30 @@ BULK = 16 * 1024 * 1024
 WARM_UP = 0.3  # of a storm's connections, before memory is first looked at
 CONCURRENCY = 4
 
-#: What sockmap is measured at: the name, bytes of an answer, requests of a round, on one connection or one each.
+
+class Asked(NamedTuple):
+    """What sockmap is measured at: the name, bytes of an answer, requests of a round, on one connection or one each;
+    with `put` the bytes are the request's, with `relayed` the proxy has them as plain TCP."""
+
+    name: str
+    size: int
+    times: int
+    keep: bool = True
+    put: bool = False
+    relayed: bool = False
+
+
 SIZES = (
-    ("64 B", 64, 300, True),
-    ("1 KB", 1024, 300, True),
-    ("64 KB", 65536, 150, True),
-    ("new connection", 64, 100, False),
+    Asked("64 B", 64, 300),
+    Asked("1 KB", 1024, 300),
+    Asked("64 KB", 64 * 1024, 150),
+    Asked("256 KB", 256 * 1024, 100),
+    Asked("1 MB", 1024 * 1024, 40),
+    Asked("16 MB", BULK, 4),
+    Asked("16 MB to the server", BULK, 4, put=True),
+    Asked("16 MB relayed", BULK, 4, relayed=True),
+    Asked("16 MB to the server, relayed", BULK, 4, put=True, relayed=True),
+    Asked("new connection", 64, 100, keep=False),
 )
 
 RULE = """
@@ -73,6 +92,12 @@ metadata: {name: mesh}
 spec: {limits: {connections: 100000}}
 """
 
+#: Descriptors that a process has for other things than a crowd's connections.
+SPARE = 1000
+
+#: States of TCP sockets that nobody needs to close any more: TIME_WAIT, CLOSE, LISTEN (net/tcp_states.h).
+SETTLED = {"06", "07", "0A"}
+
 #: Processes that hold connections, and connections a second of one that opens and closes them.
 HOLDERS = 3
 CHURN = 2000
@@ -94,12 +119,14 @@ class Dialler:
         self._process = place.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._cgroup = place.cgroup
 
-    def dial(self, way: Way, count: int, size: int = 0, concurrency: int = 1, keep: bool = False) -> dict[str, Any]:
+    def dial(
+        self, way: Way, count: int, size: int = 0, concurrency: int = 1, keep: bool = False, put: bool = False
+    ) -> dict[str, Any]:
         if way.cgroup != self._cgroup:  # the sockets that it makes from now on belong there
             (way.cgroup / "cgroup.procs").write_text(str(self._process.pid))
             self._cgroup = way.cgroup
         dialled = {"address": way.address, "port": PORT, "host": way.host}
-        job = {**dialled, "count": count, "size": size, "concurrency": concurrency, "keep": keep}
+        job = {**dialled, "count": count, "size": size, "concurrency": concurrency, "keep": keep, "put": put}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
@@ -134,14 +161,14 @@ def serve(pod: LabPod) -> None:
 PORTS = "open('/proc/sys/net/ipv4/tcp_tw_reuse', 'w').write('1')"
 
 
-def build(lab: Lab) -> Stage:
+def build(lab: Lab, workers: int = 0) -> Stage:
     server = lab.pod("server", labels={"app": "server"})
     serve(server)
     client = lab.pod("client")
     client.python(PORTS)
     kernel = lab.service("kernel", ports=[LabPort(PORT, name="tcp")], selector={"app": "server"})
     proxied = lab.service("proxied", ports=[PORT], selector={"app": "server"})
-    agent = Agent(lab)
+    agent = Agent(lab, workers=workers)
     agent.apply(RULE)
     agent.start()
     agent.wait_enrolled([client, server])
@@ -204,6 +231,7 @@ def storm(stage: Stage, count: int) -> dict[str, float]:
     return {
         "storm failed": float(failed),
         "storm left in maps": float(left(stage)),
+        "storm left in namespaces": float(sockets_left(stage)),
         "storm growth": (resident(stage.agent) - before) / 2**20,
     }
 
@@ -212,21 +240,27 @@ def sockmap(stage: Stage, rounds: int) -> dict[str, float]:
     """On ÷ off, by what is asked for: time of a request, and CPU seconds of all that takes part, by the medians of
     rounds in which the two take turns."""
     lab, agent = stage.lab, stage.agent
+    raw = LabPort(PORT, name="tcp")
+    always = {"nodemesh.io/l7": "always"}  # or the kernel would have it
+    relayed = lab.service("relayed", ports=[raw], selector={"app": "server"}, annotations=always)
     joined = lab.pod("joined", annotations={"nodemesh.io/sockmap": "enabled"})
     agent.apply(SOCKMAP, "sockmap")
     agent.wait_for(lambda: any(row["sockmap"] for row in agent.get("/pods")), "the pod to have sockmap", 20.0)
-    way = stage.ways["proxy"]
-    off = stage.dialler, way
-    on = Dialler(joined, cores()[0]), way._replace(cgroup=joined.cgroup)
+    agent.wait_enrolled([joined])
+    off, on = stage.dialler, Dialler(joined, cores()[0])
     figures: dict[str, float] = {}
     try:
-        for name, size, count, keep in SIZES:
+        for asked in SIZES:
+            name, size, count, keep, put, through = asked
+            address = relayed.addresses[0] if through else stage.ways["proxy"].address
+            way = stage.ways["proxy"]._replace(address=address)
             ratios: list[tuple[float, float]] = []
             for number in range(rounds + 1):
                 found = []
-                for dialler, dialled in (off, on) if number % 2 else (on, off):
+                for dialler in (off, on) if number % 2 else (on, off):
+                    dialled = way if dialler is off else way._replace(cgroup=joined.cgroup)
                     before = used(lab)
-                    took = dialler.dial(dialled, count, size, keep=keep)["request"]
+                    took = dialler.dial(dialled, count, size, keep=keep, put=put)["request"]
                     found.append((took, used(lab) - before))
                 (time_off, cpu_off), (time_on, cpu_on) = found if number % 2 else found[::-1]
                 if number:
@@ -234,26 +268,36 @@ def sockmap(stage: Stage, rounds: int) -> dict[str, float]:
             figures[f"{name} request on ÷ off"] = statistics.median(ratio[0] for ratio in ratios)
             figures[f"{name} CPU on ÷ off"] = statistics.median(ratio[1] for ratio in ratios)
     finally:
-        on[0].close()
+        on.close()
     return figures
 
 
 def crowd(stage: Stage, count: int, seconds: int) -> dict[str, float]:
-    """So many redirected connections of one pod to one service at once, by several processes, since each has a limit of
-    descriptors; then CHURN connections a second."""
+    """So many redirected connections of one pod to one service at once, each of them used twice; then CHURN connections
+    a second."""
     lab, agent = stage.lab, stage.agent
     agent.apply(ROOM, "room")
-    client, address = lab.pods["default/client"], stage.ways["proxy"].address
+    client, way = lab.pods["default/client"], stage.ways["proxy"]
+    address = way.address
 
     def start(*arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-IS", APP, *map(str, arguments)]
         return client.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    began = time.monotonic()
-    holders = [start("hold", address, PORT, count // HOLDERS) for _ in range(HOLDERS)]
-    refused = sum(json.loads(one.stdout.readline())["failed"] for one in holders if one.stdout is not None)
+    def failed() -> int:
+        return sum(json.loads(one.stdout.readline())["failed"] for one in holders if one.stdout is not None)
+
+    began, empty = time.monotonic(), resident(agent)
+    shares = [count // HOLDERS + (number < count % HOLDERS) for number in range(HOLDERS)]
+    holders = [start("hold", address, PORT, way.host, share) for share in shares]
+    refused = failed()
     took = time.monotonic() - began
-    held = resident(agent)
+    held = resident(agent) - empty
+    for one in holders:
+        assert one.stdin is not None
+        one.stdin.write("go on\n")
+        one.stdin.flush()
+    lost = failed()
     for one in holders:
         one.communicate("go on\n")
     before = used(lab)
@@ -261,13 +305,22 @@ def crowd(stage: Stage, count: int, seconds: int) -> dict[str, float]:
     spent = used(lab) - before
     return {
         "crowd failed": float(refused),
+        "crowd lost": float(lost),
         "crowd took": took,
         "crowd resident": held / count / 1024,
         "churn failed": float(said["failed"]),
         "churn done": said["done"] / seconds,
         "churn CPU": spent / said["done"] * 1e6,
         "crowd left in maps": float(left(stage)),
+        "crowd left in namespaces": float(sockets_left(stage)),
     }
+
+
+def workers_for(count: int) -> int:
+    """So many that a crowd finds descriptors, two for each of its connections, though they take it unevenly: no worker
+    has more than the hard limit."""
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(len(os.sched_getaffinity(0)), -(-3 * count // (limit - SPARE)))
 
 
 def resident(agent: Agent) -> int:
@@ -290,6 +343,25 @@ def left(stage: Stage) -> int:
     return 0
 
 
+def sockets_left(stage: Stage) -> int:
+    """Sockets of the client's namespace that are still connected once the last has had time to close, but for as many
+    connections to the server as the workers keep for the next request."""
+    pid = stage.lab.pods["default/client"].pid
+
+    def count() -> int:
+        lines = [
+            line for table in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()
+        ]
+        sockets = [fields for fields in map(str.split, lines) if fields[0] != "sl"]
+        return sum(fields[3] not in SETTLED and not fields[2].endswith(f":{PORT:04X}") for fields in sockets)
+
+    try:
+        stage.agent.wait_for(lambda: count() == 0, "the namespace to be empty", 15.0)
+    except Exception:
+        return count()
+    return 0
+
+
 def others(lab: Lab) -> float:
     """Seconds that all but the lab's processes have spent on our cores so far (cgroup-v2's cpu.stat)."""
     return sum(busy(core) for core in os.sched_getaffinity(0)) - used(lab)
@@ -305,7 +377,7 @@ def main(arguments: Sequence[str]) -> None:
     """`latency ROUNDS COUNT`, `throughput ROUNDS`, `storm COUNT`, `sockmap ROUNDS` or `crowd COUNT SECONDS`."""
     what, *numbers = arguments
     with Lab("bench") as lab:
-        stage = build(lab)
+        stage = build(lab, workers_for(int(numbers[0])) if what == "crowd" else 0)
         try:
             measures: dict[str, Callable[..., dict[str, float]]] = {
                 "latency": latency, "throughput": throughput, "storm": storm, "sockmap": sockmap, "crowd": crowd,

@@ -195,8 +195,14 @@ def shown(value: float, unit: str) -> str:
 
 
 def main(paths: list[str]) -> None:
-    before = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    kept = kept_of([json.loads(Path(path).read_text()) for path in paths], before)
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    for path in paths:
+        run = json.loads(Path(path).read_text())
+        if not kept_of([run], {}):
+            sys.exit(
+                f"{path} has no number of the page: its suites are {', '.join(run['suites'])}, and --quick counts not"
+            )
+        kept = kept_of([run], kept)
     KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     PAGE.write_text(rendered(kept))
     SIZING.write_text(processor.placed(SIZING.read_text(), processor.rendered(kept, wrapped)))

@@ -44,7 +44,7 @@ def wanted(suite: str) -> set[tuple[str, str, str]]:
 
 
 def rendered(kept: dict[str, Any], wrapped: Callable[[str], str]) -> str:
-    """The table of what is kept, with how and where it was measured."""
+    """The table of what is kept, with how and where it was measured; nothing before the first run."""
     lines = [
         "| through the proxy | CPU each | of a core per 1,000/s | Envoy with Istio's filters, same rounds |",
         "|---|---|---|---|",
@@ -62,7 +62,7 @@ def rendered(kept: dict[str, Any], wrapped: Callable[[str], str]) -> str:
         for suite in dict.fromkeys(row.suite for row in ROWS)
         if (run := kept.get(suite)) is not None
     ]
-    return "\n".join(lines) + "\n\n" + "\n\n".join(map(wrapped, said)) + "\n"
+    return "\n".join(lines) + "\n\n" + "\n\n".join(map(wrapped, said)) + "\n" if said else ""
 
 
 def placed(page: str, table: str) -> str:

@@ -2,7 +2,9 @@
 
 import json
 
-from tests.bench import page, processor
+import pytest
+from tests.bench import page, processor, report
+from tests.bench.outcome import Figure, Outcome
 from tests.bench.page import SECTIONS, kept_of, rendered
 
 MACHINE = {"kernel": "6.1", "processor": "x86_64", "cores": 2, "python": "3.11.2"}
@@ -68,4 +70,21 @@ def test_the_table_of_processor_time_has_a_row_for_each_case_of_both_sides():
     assert "| the same with a TLS handshake (P-256) | 1,740 µs | 1.7 | 870 µs |" in text
     assert all(f"| {row.what} | " in text for row in processor.ROWS)
     assert "Suite `relay`, 2026-01-02, 2 cores, Linux 6.1, Python 3.11.2. Nodemesh is pure Python." in text
+    assert processor.rendered({}, page.wrapped) == ""
     assert "other" not in str([each["figures"] for each in kept.values()])
+
+
+def test_what_the_bench_writes_becomes_the_page_and_a_quick_run_is_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "KEPT", tmp_path / "numbers.json")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "numbers.md")
+    shown = [number for section in SECTIONS if section.suite == "cluster" for number in section.numbers]
+    figures = [Figure(number.case, number.subject, number.name, 42.0, number.unit) for number in shown]
+    report.write(tmp_path / "full.json", {"cluster": Outcome(figures, [], [])}, [])
+    quick = [figure._replace(case=f"quick: {figure.case}") for figure in figures]
+    report.write(tmp_path / "quick.json", {"cluster": Outcome(quick, [], [])}, [])
+    page.main([str(tmp_path / "full.json")])
+    assert page.PAGE.read_text().count("| 42") == len(shown)
+    before = page.PAGE.read_text(), page.KEPT.read_text()
+    with pytest.raises(SystemExit, match="quick.json has no number of the page"):
+        page.main([str(tmp_path / "quick.json")])
+    assert (page.PAGE.read_text(), page.KEPT.read_text()) == before

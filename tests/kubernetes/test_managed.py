@@ -279,6 +279,30 @@ def test_what_is_refused_of_one_gateway_keeps_no_other_from_its_own(play, status
     play(story, guarded(made("Gateway", "another", EDGE["spec"]), EDGE))
 
 
+def test_a_binding_whose_role_the_server_does_not_know_yet_is_applied_with_the_next_look(play):
+    async def story(follower):
+        await known(follower)
+        follower.server.faults.refuse("rolebindings/edge-nodemesh", 404, times=1)
+        deployer = Deployer(follower)
+        assert await deployer.write()
+        assert "edge-nodemesh" not in [one["metadata"]["name"] for one in follower.server.objects("RoleBinding")]
+        assert await deployer.write() and of(follower, "RoleBinding", "edge-nodemesh")
+
+    play(story, guarded(EDGE))
+
+
+def test_a_service_has_a_port_or_is_none(play):
+    """15000 is the admin API's, and offered to nobody."""
+
+    async def story(follower):
+        await known(follower)
+        assert await Deployer(follower).write()
+        assert of(follower, "Deployment", "edge-nodemesh")
+        assert [one["metadata"]["name"] for one in follower.server.objects("Service")] == ["cart"]
+
+    play(story, guarded(with_spec(listeners=[{"name": "web", "port": 15000, "protocol": "HTTP"}])))
+
+
 def test_names_have_bounds():
     long = "a" * 200
     assert len(label_value(long)) == 63 == len(object_name(long, "nodemesh"))

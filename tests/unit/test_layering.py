@@ -45,6 +45,7 @@ HOMES = {
     "pyroute2": {"lab/network.py"},
     "kubernetes": {"registry/sources/aioclient.py"},
     "aiohttp": {
+        "admin/door.py",
         "admin/http.py",
         "admin/peers.py",
         "node/exporter.py",

@@ -317,6 +317,7 @@ ELSEWHERE = {
 TOGETHER = {
     "cli/test_run_east_west.py": "cli/run.py",
     "cli/test_run_expose.py": "cli/run.py",
+    "cli/test_run_external_auth.py": "proxy/http/external_auth.py",
     "cli/test_run_gateway.py": "cli/run.py",
     "cli/test_run_grpc.py": "proxy/http2/server.py",
     "cli/test_run_grpc_js.py": "proxy/http2/server.py",

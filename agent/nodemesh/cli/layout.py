@@ -38,6 +38,16 @@ def minor(name: str) -> Column:
     return Column(name, minor=True)
 
 
+def in_bytes(octets: int) -> str:
+    """A number of bytes as people read it."""
+    value, unit = float(octets), "B"
+    for bigger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, bigger
+    return f"{value:.1f} {unit}" if unit != "B" and value < 10 else f"{value:.0f} {unit}"
+
+
 def lay_out(columns: Columns, rows: Sequence[Sequence[object]], width: int = 0) -> list[str]:
     """The lines of a table. Without a width each row is one line, with all it has."""
     named = [column if isinstance(column, Column) else Column(column) for column in columns]

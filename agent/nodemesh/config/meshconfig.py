@@ -19,10 +19,37 @@ class OutboundMode(StrEnum):
     ALLOW_ANY = "ALLOW_ANY"
 
 
+class MeshOutboundMode(StrEnum):
+    """As OutboundMode; with ALLOW_ANY_DYNAMIC_DNS plain HTTP to unknown destinations goes through the proxy by its
+    Host. A Sidecar cannot ask for that."""
+
+    REGISTRY_ONLY = "REGISTRY_ONLY"
+    ALLOW_ANY = "ALLOW_ANY"
+    ALLOW_ANY_DYNAMIC_DNS = "ALLOW_ANY_DYNAMIC_DNS"
+
+
+class OutboundTLSMode(StrEnum):
+    """Whether TLS is originated to unknown destinations."""
+
+    DISABLE = "DISABLE"
+    SIMPLE = "SIMPLE"
+
+
+class OutboundTLS(Model, frozen=True, kw_only=True):
+    """TLS to unknown destinations of plain HTTP, by the machine's own authorities. Without `sni` the request's Host is
+    the server's name, and its certificate is to be for it."""
+
+    mode: OutboundTLSMode = OutboundTLSMode.DISABLE
+    sni: str | None = None
+    subject_alt_names: tuple[str, ...] = ()
+    insecure_skip_verify: bool | None = None
+
+
 class MeshOutboundTrafficPolicy(Model, frozen=True, kw_only=True):
     """The mesh's answer to unknown destinations, where no Sidecar says otherwise."""
 
-    mode: OutboundMode = OutboundMode.ALLOW_ANY
+    mode: MeshOutboundMode = MeshOutboundMode.ALLOW_ANY
+    tls: OutboundTLS | None = None
 
 
 class L7(StrEnum):

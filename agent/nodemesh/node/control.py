@@ -96,7 +96,11 @@ class Control:
             self.exporter,
         )
         self.publisher = Publisher(self.fleet)
-        self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
+        self.shadow = ShadowControl(
+            self.fleet,
+            lambda: (self.snapshot, self.publisher.tables),
+            lambda: self.interception.connections if self.interception is not None else {},
+        )
         self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
         self.past = Past()

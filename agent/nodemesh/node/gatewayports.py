@@ -24,7 +24,7 @@ UDP_WORKERS = 8
 MAX_PORTS = 64
 
 
-class ListenedPort(NamedTuple):
+class GatewayPort(NamedTuple):
     """What is listened on: connections and datagrams have numbers of their own."""
 
     number: int
@@ -45,8 +45,8 @@ class GatewayPorts:
     def __init__(self, options: RunOptions, listeners: Listeners) -> None:
         self._options = options
         self._listeners = listeners
-        self._open: set[ListenedPort] = set()
-        self._refused: dict[ListenedPort, str] = {}
+        self._open: set[GatewayPort] = set()
+        self._refused: dict[GatewayPort, str] = {}
 
     def clients(self, snapshot: Snapshot) -> list[Client]:
         return [self._client(snapshot)] if self._options.gateway_bind else []
@@ -60,7 +60,7 @@ class GatewayPorts:
             return
         client = self._client(snapshot)
         servers = views.for_client(client).servers()
-        wanted = sorted({ListenedPort(server.port, server.protocol is Protocol.UDP) for server in servers})[:MAX_PORTS]
+        wanted = sorted({GatewayPort(server.port, server.protocol is Protocol.UDP) for server in servers})[:MAX_PORTS]
         for port in self._open - set(wanted):
             self._listeners.remove(port.name)
             self._open.discard(port)
@@ -71,7 +71,7 @@ class GatewayPorts:
             else:
                 self._add(port, client)
 
-    def _add(self, port: ListenedPort, client: Client) -> None:
+    def _add(self, port: GatewayPort, client: Client) -> None:
         fds = self._listeners.left(port.name)
         if fds is None or len(fds.sockets) != self._sockets_of(port):
             try:
@@ -87,10 +87,10 @@ class GatewayPorts:
         self._open.add(port)
         log.info("listening as gateway", port=port.number, udp=port.datagrams, at=self._options.gateway_bind)
 
-    def _sockets_of(self, port: ListenedPort) -> int:
+    def _sockets_of(self, port: GatewayPort) -> int:
         return min(self._options.workers, UDP_WORKERS) if port.datagrams else 1
 
-    def _bind(self, port: ListenedPort) -> tuple[int, ...]:
+    def _bind(self, port: GatewayPort) -> tuple[int, ...]:
         """The port's sockets. Raises OSError where one cannot be had, and then there is none."""
         bind = self._options.gateway_bind
         if not port.datagrams:

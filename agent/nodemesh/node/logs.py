@@ -91,10 +91,17 @@ class Log:
         return " ".join([printable(message), *(f"{key}={quoted(value)}" for key, value in fields.items())])
 
 
+def is_ours(record: logging.LogRecord) -> bool:
+    """Whether an error is one of the agent: what a client sent that is no HTTP is answered with 400, and no more."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (error is not None and type(error).__module__ == "aiohttp.http_exceptions")
+
+
 def setup(process: str, *, json: bool = False) -> None:
     """Send this process' log to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLine(process) if json else TextLine(process))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("aiohttp").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(is_ours)
     logging.getLogger("asyncio").setLevel(logging.ERROR)

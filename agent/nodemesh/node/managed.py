@@ -99,9 +99,10 @@ def objects_of(item: Object[KubernetesGatewaySpec], attached: AttachResult, imag
     found: list[tuple[str, Manifest]] = [
         (f"{of_core}/serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta_of(item)}),
         (f"{of_apps}/deployments", deployment_of(item, image)),
-        (f"{of_core}/services", service_of(item, ports)),
         (f"/apis/{NETWORKING}/v1/namespaces/{namespace}/networkpolicies", network_policy_of(item, ports)),
     ]
+    if ports:  # a Service without any is refused
+        found.append((f"{of_core}/services", service_of(item, ports)))
     return found
 
 

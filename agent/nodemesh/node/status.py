@@ -293,6 +293,8 @@ class RunningNode:
     async def shadow(self, explained: bool) -> ShadowReport:
         control = self._control
         kernel = control.interception is not None
+        if kernel:
+            await control.collector.collect()
         return await report(control.shadow, control.views, explained=explained, kernel=kernel)
 
     def changes(self) -> Sequence[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Container, Iterable, Mapping
-from sys import intern
 
 import msgspec
 
@@ -182,10 +181,8 @@ def endpoints_of_slices(
 def endpoints_of_entry(
     entry: SliceEndpoint, port: int, namespace: str, backends: Backends, site: Site, publish_not_ready: bool = False
 ) -> Iterable[Endpoint]:
-    workload, key = None, ""
-    if entry.target_ref.kind in ("Pod", "WorkloadEntry"):
-        key = intern(f"{entry.target_ref.namespace or namespace}/{entry.target_ref.name}")
-        workload = backends.workloads.get(key)
+    key = entry.names(namespace)
+    workload = backends.workloads.get(key) if key else None
     health = health_of_entry(entry, workload, backends, publish_not_ready)
     labels = workload.labels if workload is not None else NO_LABELS
     locality = site.localities.get(entry.node_name, NOWHERE)
@@ -224,7 +221,7 @@ def health_of_entry(
     health = Health.READY if conditions.ready is not False else Health.UNREADY
     if conditions.terminating:
         health = Health.DRAINING if conditions.serving is not False else Health.UNREADY
-    uid = entry.target_ref.uid
+    uid = entry.uid or entry.target_ref.uid
     if uid and uid in backends.gone:
         return Health.UNREADY
     if workload is None or (uid and workload.uid and uid != workload.uid):

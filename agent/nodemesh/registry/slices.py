@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from sys import intern
 from typing import Any, NamedTuple
 
 from ..config.meta import Object
@@ -32,11 +31,8 @@ def slice_service(item: Object[Any]) -> tuple[str, str]:
 
 def targets_of(piece: Object[Any]) -> dict[str, tuple[str, ...]]:
     """The workloads that a slice's endpoints are, as `namespace/name`, with their addresses in it."""
-    return {
-        intern(f"{entry.target_ref.namespace or piece.meta.namespace}/{entry.target_ref.name}"): entry.addresses
-        for entry in piece.spec.endpoints
-        if entry.target_ref.name
-    }
+    namespace = piece.meta.namespace
+    return {name: entry.addresses for entry in piece.spec.endpoints if (name := entry.names(namespace))}
 
 
 class ListedAddresses:

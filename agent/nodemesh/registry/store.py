@@ -59,7 +59,7 @@ RULE_KINDS = {
 
 
 #: Why there is a new snapshot although no object changed: by whether there was one before.
-_WITHOUT_OBJECTS = ("the configuration is empty", "the list of problems changed")
+_WITHOUT_OBJECTS = ("the configuration is empty", "other problems were found in the configuration")
 
 
 class Edit(NamedTuple):

@@ -7,7 +7,6 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-import msgspec
 from msgspec.structs import replace
 
 from ..config.destinationrule import DestinationRuleSpec
@@ -90,10 +89,23 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     )
 
 
-def compile_beside(candidate: Snapshot, live: Tables) -> Tables:
+#: The parts of tables that are looked up by keys.
+MAPPINGS = (
+    "services", "addresses", "owned", "claimed_networks", "virtual_services", "virtual_hosts", "destination_rules",
+    "routes", "mesh_routes", "listeners", "backend_tls", "backend_traffic",
+)  # fmt: skip
+
+
+def compile_beside(candidate: Snapshot, live: Tables, before: Tables | None = None) -> Tables:
     """The tables of a snapshot that differs from the live one. What is the same in both is the same object, and nothing
-    of the live tables changes, nor of what the next ones are made from."""
-    return compile_tables(candidate, msgspec.structs.replace(live, attached=copy.copy(live.attached)))
+    of the live tables changes, nor of what the next ones are made from. `before` is what this gave last: what is the
+    candidate's alone is not compiled again."""
+    known = before is not None and before.snapshot is not None and before.snapshot.mesh is candidate.mesh
+    base = before if known and before is not None else live
+    tables = compile_tables(candidate, replace(base, attached=copy.copy(base.attached)))
+    if base is live:
+        return tables
+    return replace(tables, **{name: kept(getattr(tables, name), getattr(live, name)) for name in MAPPINGS})
 
 
 def kept(now: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..config.capture import EVERYTHING
+from ..config.kinds import ISTIO_GROUP
 from ..config.validate.common import is_ip
 from ..reasons import Reason
 from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Snapshot
@@ -163,12 +164,17 @@ def explain_gateway(view: View, client: Client, question: Question, recorder: Re
         shown = f"UDP port {port}" if over_udp else f"port {port}"
         recorder.note(f"no Gateway that selects this workload has a server on {shown}", False)
         return unanswered("no_listener", recorder)
-    server = listening[0] if over_udp else view.gateway_server(port, sni)
+    plain = listening[0].protocol in HTTP_PROTOCOLS
+    name = strip_port(request.authority.decode("latin-1")) if plain else sni  # requests in plain say it themselves
+    server = listening[0] if over_udp else view.gateway_server(port, name)
     if server is None:
-        recorder.note(f"no server on port {port} has the name {sni or '(none)'}", False)
-        return unanswered("refused", recorder)
+        recorder.note(f"no server on port {port} has the name {name or '(none)'}", False)
+        if not plain:
+            return unanswered("refused", recorder)
+        return conclude(view.http_gateway(port, request), question, recorder, None, is_request=True)
     hosts = ", ".join(exposed.host for exposed in server.hosts)
     recorder.note(f"port {port} is a server of Gateway {server.gateway} for {hosts}", True)
+    trace_displaced(view, port, recorder)
     if over_udp:
         decision = view.udp_gateway(port)
     elif not server.is_http:
@@ -179,6 +185,14 @@ def explain_gateway(view: View, client: Client, question: Question, recorder: Re
         trace_gateway(view, question, sni, recorder)
         trace_traffic(recorder, view.tables.backend_traffic, decision)
     return conclude(decision, question, recorder, None, is_request=server.is_http)
+
+
+def trace_displaced(view: View, port: int, recorder: Recorder) -> None:
+    """Istio's Gateways whose servers have no say on a port, as listeners of the Gateway API are there."""
+    if view.listeners.has(port):
+        for gateway in dict.fromkeys(each.gateway for each in view.gateway.servers if each.port == port):
+            text = f"Gateway {gateway} of {ISTIO_GROUP} has a server there too, but the Gateway API comes before it"
+            recorder.note(text, False)
 
 
 def unanswered(outcome: str, recorder: Recorder) -> Explanation:

@@ -77,7 +77,7 @@ class View:
         clusters = Clusters(previous._sight.clusters.made if previous is not None else {}, pools.clusters)
         self._sight: Sight = Sight(tables, client, self.scope, clusters)
         self._unknown: Decision = self.builder().unknown_destination()
-        self._unknown_host = VirtualHost("*", (), self._unknown)
+        self._unknown_host = VirtualHost("*", (), self.builder().unknown_host())
         self._connections: ServiceConnections = ServiceConnections(
             self._sight, pools.connections, previous._connections if previous is not None else None
         )

@@ -18,7 +18,7 @@ UNKNOWN: Final = "unknown"
 DEFAULT_CLUSTER: Final = "Kubernetes"
 
 #: Clusters that stand for no service: the metrics name the cluster itself and the host that was asked for.
-ANONYMOUS_CLUSTERS: Final = frozenset({"PassthroughCluster", "BlackHoleCluster"})
+ANONYMOUS_CLUSTERS: Final = frozenset({"PassthroughCluster", "AllowAnyDynamicDNSCluster", "BlackHoleCluster"})
 
 _COMMON: Final = (
     "reporter",

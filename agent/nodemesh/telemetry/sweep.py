@@ -20,32 +20,32 @@ class Sweep:
 
     def __init__(self, *tables: Table) -> None:
         self._tables = tables
-        self._left: list[tuple[int, tuple[str, ...]]] = []  # table and labels, the next one last
+        self._left: list[list[tuple[str, ...]]] = [[] for _ in tables]  # by table, the next one last
         self.idle: list[tuple[str, ...]] = []  # labels whose series have left since this was emptied
 
     @property
     def more(self) -> bool:
         """Whether some are still to be looked at."""
-        return bool(self._left)
+        return any(self._left)
 
     def take(self, looks: int) -> list[list[Any]]:
         """What is new, by table, in about so many looks."""
-        if not self._left:
-            self._left = [(number, labels) for number, table in enumerate(self._tables) for labels in table]
-            self._left.reverse()
+        if not self.more:
+            self._left = [list(reversed(table)) for table in self._tables]
         found: list[list[Any]] = [[] for _ in self._tables]
-        while self._left and looks > 0:
-            number, labels = self._left.pop()
-            series = self._tables[number][labels]
-            counts = series.take(labels)
-            looks -= 1
-            if counts is not None:
-                looks -= TAKEN - 1
-                found[number].append(counts)
-                series.idle = 0
-                continue
-            series.idle += 1
-            if series.idle >= IDLE_LOOKS:
-                del self._tables[number][labels]
-                self.idle.append(labels)
+        for table, left, new in zip(self._tables, self._left, found, strict=True):
+            while left and looks > 0:
+                labels = left.pop()
+                series = table[labels]
+                counts = series.take(labels)
+                looks -= 1
+                if counts is not None:
+                    looks -= TAKEN - 1
+                    new.append(counts)
+                    series.idle = 0
+                    continue
+                series.idle += 1
+                if series.idle >= IDLE_LOOKS:
+                    del table[labels]
+                    self.idle.append(labels)
         return found

@@ -5,7 +5,9 @@ import contextlib
 import gzip
 import http.client
 import json
+import os
 import socket
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,6 +18,7 @@ from tests.unit.admin.meshes import PageNode
 from tests.unit.admin.nodes import FakeNode, ask
 
 from nodemesh import __version__
+from nodemesh.admin import http as admin_http
 from nodemesh.admin.http import FOR_ANYONE, SILENT, is_near, serve
 from nodemesh.admin.state import (
     ExplainQuery,
@@ -88,6 +91,28 @@ def test_answers_for_all_nodes_name_those_that_were_not_heard():
     assert picture[1]["silent"] == [{"node": "there", "why": "no answer\r\nwithin 1 s"}]
     assert [(row["node"], row["error"][:9]) for row in agents[1]] == [("here", ""), ("there", "no answer")]
     assert wrong[0] == 400 and "give window, too" in wrong[1]["error"]
+
+
+def test_packing_gives_way_to_all_else(monkeypatch):
+    """In a thread of its own: the event loop's keeps its priority."""
+    seen = []
+
+    class Pack:
+        def compress(self, piece):
+            seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return piece
+
+        def flush(self):
+            return b"."
+
+    monkeypatch.setattr(admin_http, "packer", Pack)
+
+    async def scenario():
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        body = await admin_http.AdminApi(FakeNode())._zipped(iter((b"a", b"b")))
+        assert (body, seen, os.getpriority(os.PRIO_PROCESS, 0)) == (b"ab.", [max(own, admin_http.NICE)] * 2, own)
+
+    asyncio.run(scenario())
 
 
 def test_metrics_come_zipped_to_who_takes_that():

@@ -20,7 +20,7 @@ from nodemesh.node.child import environment
 HOST = "reviews.default.svc.cluster.local"
 
 
-def until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait until `condition` gives something; fail after a bound."""
     end = time.monotonic() + seconds
     while True:
@@ -96,7 +96,7 @@ class Mesh:
         *options: str,
         workers: int = 1,
         expose: tuple[str, ...] = ("reviews:9080",),
-        patience: float = 15.0,
+        patience: float = 60.0,
     ) -> None:
         """`patience` is how many seconds it may take to be ready."""
         self.patience = patience

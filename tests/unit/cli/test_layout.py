@@ -1,6 +1,6 @@
 """Tables in the room that there is."""
 
-from nodemesh.cli.layout import Column, below, fitted, lay_out, minor, wrapped
+from nodemesh.cli.layout import Column, below, fitted, in_bytes, lay_out, minor, wrapped
 
 SERVICES: list[Column | str] = ["SERVICE", "PORT", "PROTOCOL", minor("UPSTREAM"), "MODE", below("BECAUSE")]
 ROWS: list[list[object]] = [
@@ -70,3 +70,9 @@ def test_lines_that_do_not_fit_go_on_further_in():
     folded = "=> route\n   to        90  outbound|80|v1  at a\n     place whose name is long\n"
     assert fitted(text, 40) == folded
     assert fitted("ok       hooks: a and b and c and d and e and f", 40, " " * 9).split("\n")[1] == " " * 9 + "e and f"
+
+
+def test_numbers_of_bytes_have_two_or_three_digits():
+    assert [in_bytes(each) for each in (0, 999, 1000, 140_500, 1_879_762, 7 * 10**12)] == [
+        "0 B", "999 B", "1.0 kB", "140 kB", "1.9 MB", "7.0 TB"
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 import fcntl
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -110,3 +111,31 @@ def test_what_a_terminal_shows_fits_it(arguments, said, tmp_path):
     subprocess.run([sys.executable, "-m", "nodemesh", "example", "mesh"], env=environment(), cwd=tmp_path, check=True)
     shown = on_a_terminal(80, tmp_path, *arguments)
     assert said in " ".join(shown.split()) and [line for line in shown.split("\n") if len(line) > 80] == []
+
+
+INTERRUPTED = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+sys.argv[1:] = ["--version"]
+from nodemesh.__main__ import main
+main()
+"""
+IGNORED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "said"),
+    [("", -signal.SIGINT, ""), (IGNORED, 0, f"nodemesh, version {__version__}\n")],
+    ids=["heeded", "ignored"],
+)
+def test_ctrl_c_while_modules_are_imported_is_no_traceback(before, status, said):
+    done = subprocess.run(
+        [sys.executable, "-c", before + INTERRUPTED], env=environment(), capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, said, "")

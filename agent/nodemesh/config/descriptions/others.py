@@ -164,7 +164,13 @@ RolloutPlan
   maxErrors: Percent of their requests that may fail; beyond, it is taken back. 5 by default.
   minRequests: How many requests there must be to judge; 20 by default.
 MeshOutboundTrafficPolicy
-  mode: ALLOW_ANY, the default, or REGISTRY_ONLY, which refuses.
+  mode: ALLOW_ANY, the default, REGISTRY_ONLY, which refuses, or ALLOW_ANY_DYNAMIC_DNS, where HTTP goes by its Host.
+  tls: TLS for plain HTTP to addresses that nobody has; with ALLOW_ANY_DYNAMIC_DNS.
+OutboundTLS
+  mode: DISABLE, the default, or SIMPLE.
+  sni: The server's name; the request's Host by default.
+  subjectAltNames: One of these is to be in its certificate.
+  insecureSkipVerify: Whether its certificate is believed unseen.
 ProxyConfig
   gatewayTopology: What stands in front of gateways.
 Topology

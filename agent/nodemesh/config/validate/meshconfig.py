@@ -8,7 +8,7 @@ import msgspec
 
 from ..commands import FormatError
 from ..log_format import check_format
-from ..meshconfig import MeshConfigSpec, MetricsReporter
+from ..meshconfig import MeshConfigSpec, MeshOutboundMode, MetricsReporter
 from ..meta import Meta, Path
 from ..problems import Findings
 from ..providers import ENVOY, PROMETHEUS, EnvoyFileAccessLog, OpenTelemetryTracing
@@ -58,6 +58,10 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
                     f"{block.encode_name} has no effect here: of a mesh's policy {' and '.join(MESH_BLOCKS)} count"
                 )
                 findings.warning("no-effect", (*here, block.encode_name), message)
+    outbound = spec.outbound_traffic_policy
+    if outbound.tls is not None and outbound.mode is not MeshOutboundMode.ALLOW_ANY_DYNAMIC_DNS:
+        message = "tls has no effect here: it needs mode: ALLOW_ANY_DYNAMIC_DNS"
+        findings.warning("no-effect", ("spec", "outboundTrafficPolicy", "tls"), message)
     if spec.locality_lb_setting is not None:
         check_locality(spec.locality_lb_setting, ("spec", "localityLbSetting"), findings, outlier=True)
     if spec.access_log_encoding not in ENCODINGS:

@@ -207,7 +207,13 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         finally:
             self._receiving = False
         codec = self.codec
-        if codec.out or self.state == RETIRED or codec.broken or self._uncounted:
+        if (
+            codec.out
+            or codec.backlog != self._held
+            or codec.kept != self._blocked
+            or self.state == RETIRED
+            or codec.broken
+        ):
             self.flush()
 
     def ended(self) -> None:
@@ -217,7 +223,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         if self._receiving or self.state == CLOSED:
             return
         codec = self.codec
-        if self._uncounted:
+        if codec.backlog != self._held or codec.kept != self._blocked:
             self._count(codec.backlog, codec.kept)
         if codec.out:
             self._write()
@@ -244,11 +250,6 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
             self.transport.send(data)
         if not self.transport.pending:
             self.codec.flushed()
-
-    @property
-    def _uncounted(self) -> bool:
-        """Whether the pod's gate is to know of more, or less."""
-        return self.codec.backlog != self._held or self.codec.kept != self._blocked
 
     def _count(self, held: int, blocked: int) -> None:
         """Tell the pod's gate what is kept here: of requests for which the endpoint has opened no window, which stops

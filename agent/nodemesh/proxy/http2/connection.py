@@ -107,7 +107,7 @@ class Http2Connection(Sections):
             position = self._greet(data)
         need = HEADER_SIZE if self._greeted else len(PREFACE)
         last = size - HEADER_SIZE if self._greeted else -1
-        usual = self.settled and not self._block_id  # any frame but CONTINUATION may come
+        longest = MAX_FRAME if self.settled and not self._block_id else -1  # what needs no second look
         high: int
         low: int
         kind: int
@@ -117,28 +117,27 @@ class Http2Connection(Sections):
             high, low, kind, flags, id = unpack_header(data, position)
             length = high << 8 | low
             id &= MAX_31
-            if not usual or length > MAX_FRAME or kind == CONTINUATION:
+            if length > longest:
                 self._expect(kind, flags, id, length)
-            position += HEADER_SIZE
-            end = position + length
+            start = position + HEADER_SIZE
+            end = start + length
             if end > size:
-                position -= HEADER_SIZE
                 need = HEADER_SIZE + length
                 break
             if kind == DATA:
-                self._read_data(id, flags, data, position, end)
+                self._read_data(id, flags, data, start, end)
             elif kind == HEADERS:
-                if usual and id and flags | END_STREAM == WHOLE:  # most are
-                    self._read_section(id, data[position:end], flags != END_HEADERS)
+                if flags | END_STREAM == WHOLE and id:  # most are
+                    self._read_section(id, data[start:end], flags != END_HEADERS)
                 else:
-                    self._read_headers(id, flags, data, position, end)
-                    usual = not self._block_id
+                    self._read_headers(id, flags, data, start, end)
+                    longest = MAX_FRAME if not self._block_id else -1
                 if self.quota <= 0 and not self.broken:
                     position = end
                     break
             else:
-                self._read_other(kind, flags, id, data[position:end])
-                usual = self.settled and not self._block_id
+                self._read_other(kind, flags, id, data[start:end])
+                longest = MAX_FRAME if self.settled and not self._block_id else -1
             position = end
             if self.broken:
                 return
@@ -158,11 +157,8 @@ class Http2Connection(Sections):
         """What a frame's header alone tells, where it is not the common one. Raises ConnectionFault."""
         if length > MAX_FRAME:
             raise sized("frame longer than MAX_FRAME_SIZE")
-        if self._block_id:
-            if kind != CONTINUATION or id != self._block_id:
-                raise wrong("another frame inside a field section")
-        elif kind == CONTINUATION:
-            raise wrong("CONTINUATION of no field section")
+        if self._block_id and (kind != CONTINUATION or id != self._block_id):
+            raise wrong("another frame inside a field section")
         if not self.settled and (kind != SETTINGS or flags & ACK):
             raise wrong("SETTINGS expected")
 

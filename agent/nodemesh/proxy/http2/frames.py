@@ -49,8 +49,8 @@ def small(kind: int, flags: int) -> list[bytes]:
 
 #: The headers of small frames, by their length, where the stream goes on and where it ends: DATA, and HEADERS that are
 #: a whole section.
-DATA_BEGINNINGS: Final = (small(DATA, 0), small(DATA, END_STREAM))
-HEADERS_BEGINNINGS: Final = (small(HEADERS, END_HEADERS), small(HEADERS, END_HEADERS | END_STREAM))
+DATA_BEGINNINGS: Final = [small(DATA, 0), small(DATA, END_STREAM)]
+HEADERS_BEGINNINGS: Final = [small(HEADERS, END_HEADERS), small(HEADERS, END_HEADERS | END_STREAM)]
 
 
 def write_settings(values: list[tuple[int, int]]) -> bytes:

@@ -9,7 +9,7 @@ from ..grpc.status import NO_STATUS, read_status
 from ..http.errors import ProtocolError
 from ..http.fields import CONTENT_LENGTH, CONTROL, EXPECT, GRPC_STATUS, HOP, HOST, KINDS, OURS, PLAIN, SERVER
 from ..http.head import Edits, Fields, RequestFields, RequestHead, ResponseHead, weight_of
-from ..http.lines import CACHE, read_line, value_of
+from ..http.lines import CACHE, KNOWN_LENGTH, read_line, value_of
 from ..http.paths import split_path
 from .head import Head, Pair
 from .writer import Opening
@@ -120,7 +120,9 @@ def request_opening(head: RequestHead, path: bytes, authority: bytes) -> Opening
     key = (head.method, head.scheme, authority, path)
     if not isinstance(opening, Opening) or opening.key != key:
         names = fields.names | {b"te"} if fields.trailers else fields.names
-        opening = fields.opening = Opening(key, request_pairs(head, path, authority), names, fields.never)
+        opening = Opening(key, request_pairs(head, path, authority), names, fields.never)
+        if len(path) <= KNOWN_LENGTH:  # the fields may be remembered for longer than this request
+            fields.opening = opening
     return opening
 
 
@@ -143,7 +145,7 @@ def request_pairs(head: RequestHead, path: bytes, authority: bytes) -> list[Pair
 def response_opening(head: ResponseHead, edits: Edits, bodiless: bool) -> Opening:
     """A response's head for a client, but for `edits`. `bodiless` responses (HEAD, 204, 304) have no length of ours."""
     opening = head.opening
-    if not isinstance(opening, Opening) or opening.key is not bodiless:
+    if not isinstance(opening, Opening) or opening.key != bodiless:
         opening = head.opening = Opening(bodiless, response_pairs(head, bodiless), head.names, head.never)
     if bodiless and edits.get(LENGTH):  # what GET would have got
         pairs = [pair for pair in opening.pairs if pair[0] != LENGTH]

@@ -74,6 +74,8 @@ class Sections(Sending):
 
     def _read_continuation(self, flags: int, data: bytes) -> None:
         """More of the section that is not complete."""
+        if not self._block_id:
+            raise wrong("CONTINUATION of no field section")
         if self.now - self.block_since > self.limits.block_time:
             raise self._endless()
         self._add_to_block(data)

@@ -1,8 +1,7 @@
-"""The outgoing half of a connection: frames in their order, both windows, and what a closed stream leaves behind."""
+"""The outgoing half of a connection: frames in their order, and what a closed stream leaves behind."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Final
 
 from ...reasons import Reason
@@ -10,13 +9,8 @@ from ..http.head import NO_EDITS, Edits
 from .codes import ENHANCE_YOUR_CALM, NO_ERROR
 from .fault import ConnectionFault, Http2Fault
 from .frames import (
-    DATA,
-    DATA_BEGINNINGS,
-    END_STREAM,
     MAX_31,
     PREFACE,
-    SMALL,
-    begin,
     write_block,
     write_goaway,
     write_ping,
@@ -27,9 +21,19 @@ from .frames import (
 from .limits import Http2Limits
 from .receiver import NOBODY, Receiver
 from .role import Role
-from .settings import DEFAULT_WINDOW, Settings
-from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, LOCAL, ON_RESET, ON_SENT_END, REMOTE, RESET_BY_US, Http2Stream
-from .watch import Watch
+from .settings import DEFAULT_WINDOW
+from .stream import (
+    CLOSED,
+    ENDED,
+    FORGOTTEN,
+    IDLE,
+    LOCAL,
+    ON_RESET,
+    ON_SENT_END,
+    RESET_BY_US,
+    Http2Stream,
+)
+from .windows import Windows
 from .writer import Opening, Writer
 
 #: Streams that we open before the peer has said how many it takes (as .NET and Go do).
@@ -45,49 +49,35 @@ MAX_TEXT: Final = 64
 REMEMBERED: Final = 128
 REMEMBERED_RESETS: Final = 256
 
-#: What waits is kept in pieces of at least this size, so that their number is bounded by their bytes.
-PIECE: Final = 4096
 
-
-class Sending:
+class Sending(Windows):
     """What both sides of a connection may do. `now` is the time of the last call that had one."""
 
     __slots__ = (
-        "role", "server", "limits", "peer", "watch", "streams", "last", "now", "window", "credit", "owed", "settled",
-        "acknowledged", "leaving", "broken", "control", "backlog", "kept", "unsent", "out",
-        "_worth_saying", "_writer", "_blocked", "_closed", "_resets", "_accepted",
+        "role", "server", "streams", "last", "now", "settled", "acknowledged", "leaving", "control", "kept", "_writer",
+        "_closed", "_resets", "_accepted",
     )  # fmt: skip
 
     def __init__(self, role: Role, server: bool, limits: Http2Limits, now: float) -> None:
+        super().__init__(limits, now)
         self.role = role
         self.server = server
-        self.limits = limits
-        self.peer = Settings()
-        self.watch = Watch(limits.streams, now)
         self.streams: dict[int, Http2Stream] = {}
         self.last = 0 if server else -1  # the highest id of the side that opens streams
         self.now = now
-        self.window = DEFAULT_WINDOW  # bytes of bodies that we may send
-        self.credit = limits.connection_window  # that the peer may
-        self.owed = 0  # bytes taken, and not given back to the peer yet
-        self._worth_saying = (limits.connection_window + 1) // 2  # of them
         self.settled = False  # the peer's settings have come
         self.acknowledged = False  # the peer knows ours
         self.leaving = False  # the peer, or we, said GOAWAY: no new streams of ours
-        self.broken = False  # nothing goes in or out any more
         self.control = 0  # answers to the peer's frames since `flushed`
-        self.backlog = 0  # bytes of all streams that wait for the peer's windows
-        self.unsent = 0  # bytes of bodies that `outgoing` has
         self.kept = 0  # bytes of bodies that the streams' users keep until somebody takes them
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
         self._writer = Writer()
-        self._blocked: OrderedDict[int, Http2Stream] = OrderedDict()  # they wait for the connection's window alone
         self._closed = [0] * REMEMBERED  # id and fate of the last closed streams, at a place by their id
         self._resets: dict[int, None] = {}
         greeting = write_settings(limits.announced(server))
         if limits.connection_window > DEFAULT_WINDOW:
             greeting += write_window_update(b"\x00\x00\x00\x00", limits.connection_window - DEFAULT_WINDOW)
-        self.out: list[bytes] = [greeting if server else PREFACE + greeting]  # what is to be sent now, in pieces
+        self.out.append(greeting if server else PREFACE + greeting)
 
     # --- the connection
 
@@ -192,29 +182,18 @@ class Sending:
         elif size or ended:
             self._write_data(stream, data, size, ended)
 
-    def _wait(self, stream: Http2Stream, data: bytes, size: int, ended: bool) -> None:
-        """There is no room in the windows for all of this."""
-        waiting = stream.waiting
-        if waiting and len(waiting[-1]) < PIECE:
-            waiting[-1] += data
-        else:
-            waiting.append(data)
-        stream.pending += size
-        self.backlog += size
-        stream.finishing = ended
-        self._flush(stream, MAX_31)
-
     def send_trailers(self, stream: Http2Stream, lines: list[bytes]) -> None:
         """The body is complete, and these follow it."""
         if stream.state & LOCAL or stream.finishing:
             return
-        if not stream.pending:
+        waiting = stream.waiting
+        if waiting is None:
             self._finish_stream(stream, lines)
         else:
             stream.finishing = True
-            stream.trailers = lines
-            stream.waiting_trailers = sum(map(len, lines))
-            self.backlog += stream.waiting_trailers
+            waiting.trailers = lines
+            waiting.size = sum(map(len, lines))
+            self.backlog += waiting.size
 
     def reset(self, stream: Http2Stream, code: int) -> None:
         """End a stream at once; its receiver is not called."""
@@ -230,32 +209,7 @@ class Sending:
             else:
                 stream.curt = True
 
-    def taken(self, stream: Http2Stream, size: int) -> None:
-        """The receiver has no more use for so many bytes of the body: the peer may send as many again."""
-        if size > stream.untaken:
-            size = stream.untaken
-        if size <= 0 or self.broken:
-            return
-        stream.untaken -= size
-        self.owed += size
-        if self.owed >= self._worth_saying:
-            self._give_back(0)
-        if not stream.state & REMOTE:
-            stream.owed += size
-            if stream.owed * 2 >= self.limits.window:
-                stream.credit += stream.owed
-                self.out.append(write_window_update(stream.name, stream.owed))
-                stream.owed = 0
-
     # --- inside
-
-    def _give_back(self, size: int) -> None:
-        """The connection's window, in pieces of half of it."""
-        self.owed += size
-        if self.owed >= self._worth_saying:
-            self.credit += self.owed
-            self.out.append(write_window_update(b"\x00\x00\x00\x00", self.owed))
-            self.owed = 0
 
     def _answer(self, frame: bytes) -> None:
         """Queue an answer to a frame. A peer that asks and does not read ends its connection."""
@@ -263,73 +217,6 @@ class Sending:
         if self.control > self.limits.control:
             raise ConnectionFault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTROL_FLOOD, "answers are not read")
         self.out.append(frame)
-
-    def _write_data(self, stream: Http2Stream, data: bytes, size: int, ended: bool) -> None:
-        """Send a frame, for which the windows have room."""
-        stream.window -= size
-        self.window -= size
-        self.unsent += size
-        self.watch.sent += 1
-        out = self.out
-        if size < SMALL:
-            out.append(DATA_BEGINNINGS[ended][size] + stream.name + data)
-        else:
-            out.append(begin(size, DATA, END_STREAM if ended else 0) + stream.name)
-            out.append(data)
-        if ended:
-            self._ended(stream)
-
-    def _flush(self, stream: Http2Stream, most: int) -> None:
-        """Send what waits in a stream, as far as the windows, and `most`, let it."""
-        waiting = stream.waiting
-        limit = self.peer.frame
-        done = 0  # whole pieces
-        offset = stream.offset
-        while stream.pending > 0:
-            size = min(limit, stream.window, self.window, most)
-            if size <= 0:
-                break
-            piece = waiting[done]
-            size = min(size, len(piece) - offset)
-            most -= size
-            stream.pending -= size
-            self.backlog -= size
-            data = piece if size == len(piece) else piece[offset : offset + size]
-            if stream.finishing and not stream.pending and stream.trailers is None:
-                waiting.clear()
-                stream.offset = 0
-                self._write_data(stream, data, size, True)
-                return
-            self._write_data(stream, data, size, False)
-            offset += size
-            if offset == len(piece):
-                offset = 0
-                done += 1
-        del waiting[:done]
-        stream.offset = offset
-        if stream.pending:
-            if stream.window > 0 and not stream.queued:
-                stream.queued = True
-                self._blocked[stream.id] = stream
-        elif stream.trailers is not None:
-            trailers, stream.trailers = stream.trailers, None
-            self.backlog -= stream.waiting_trailers
-            stream.waiting_trailers = 0
-            self._finish_stream(stream, trailers)
-
-    def _resume(self, stream: Http2Stream, most: int) -> None:
-        """Send what waited for a window, and tell when nothing waits any more."""
-        self._flush(stream, most)
-        if not stream.pending and stream.writing:
-            stream.receiver.drained()
-
-    def _unblock(self) -> None:
-        """The connection's window has opened: streams that waited for it get a frame each by turns."""
-        blocked = self._blocked
-        while self.window > 0 and blocked:
-            stream = blocked.popitem(last=False)[1]
-            stream.queued = False
-            self._resume(stream, self.peer.frame)
 
     def _finish_stream(self, stream: Http2Stream, trailers: list[bytes]) -> None:
         """The body is sent: its trailers end the stream."""
@@ -348,8 +235,8 @@ class Sending:
     def _release(self, stream: Http2Stream, fate: int) -> None:
         """A stream is no more; how it ended is remembered for frames that come late."""
         stream.receiver = NOBODY  # who may know the stream
-        if stream.pending or stream.waiting_trailers or stream.queued:
-            self._drop(stream)
+        if stream.waiting is not None or stream.queued:
+            self._drop(stream, stream.waiting)
         id = stream.id
         if fate == RESET_BY_US:
             self._remember_reset(id)
@@ -357,16 +244,6 @@ class Sending:
             self._closed[id // 2 % REMEMBERED] = id * 4 + fate
         if self.streams.pop(id, None) is not None:
             self.role.released(stream)
-
-    def _drop(self, stream: Http2Stream) -> None:
-        """What waits in a stream is not sent any more."""
-        stream.waiting.clear()
-        self.backlog -= stream.pending + stream.waiting_trailers
-        stream.pending = stream.waiting_trailers = 0
-        stream.trailers = None
-        if stream.queued:
-            del self._blocked[stream.id]
-            stream.queued = False
 
     def _abandon(self, stream: Http2Stream, fate: int) -> None:
         """A stream is no more before its end: nobody will take what came."""

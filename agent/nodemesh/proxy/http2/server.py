@@ -115,7 +115,13 @@ class Http2Server(Handler, ServerCarrier):
                         stream.begin()
         finally:
             self._receiving = False
-        if codec.out or self.state != SERVING or codec.broken or self._uncounted:
+        if (
+            codec.out
+            or codec.held + codec.kept != self._held
+            or codec.backlog != self._blocked
+            or self.state != SERVING
+            or codec.broken
+        ):
             self.flush()
         if codec.quota <= 0 and codec.stalled and self.state < CLOSING:
             self.transport.pause()
@@ -133,7 +139,7 @@ class Http2Server(Handler, ServerCarrier):
         if self._receiving or self.state >= CLOSING:
             return
         codec, transport = self.codec, self.transport
-        if self._uncounted:
+        if codec.held + codec.kept != self._held or codec.backlog != self._blocked:
             self._count()
         if codec.out:
             transport.send(codec.outgoing())
@@ -209,12 +215,6 @@ class Http2Server(Handler, ServerCarrier):
         if self.state < CLOSING:
             self.transport.resume()
             self.received(b"")
-
-    @property
-    def _uncounted(self) -> bool:
-        """Whether the pod's gate is to know of more, or less."""
-        codec = self.codec
-        return codec.held + codec.kept != self._held or codec.backlog != self._blocked
 
     def _count(self) -> None:
         """Tell the pod's gate what is kept here: of frames that are not complete, for tunnels, and of responses for

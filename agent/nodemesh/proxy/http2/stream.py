@@ -15,9 +15,9 @@ REMOTE: Final = 2  # half-closed (remote): the peer has
 CLOSED: Final = 3
 
 #: The state after an event, by the state before; -1: it is no event of that state.
-ON_SENT_END: Final = (LOCAL, -1, CLOSED, -1)
-ON_RECEIVED_END: Final = (REMOTE, CLOSED, -1, -1)
-ON_RESET: Final = (CLOSED, CLOSED, CLOSED, CLOSED)
+ON_SENT_END: Final[list[int]] = [LOCAL, -1, CLOSED, -1]
+ON_RECEIVED_END: Final[list[int]] = [REMOTE, CLOSED, -1, -1]
+ON_RESET: Final[list[int]] = [CLOSED, CLOSED, CLOSED, CLOSED]
 
 # How a stream that is no object any more came to its end.
 IDLE: Final = 0  # not at all: it has not begun
@@ -38,13 +38,25 @@ FOR_HEADERS: Final = (BREAK, BREAK_CLOSED, REFUSE, IGNORE, BREAK)
 FOR_OTHERS: Final = (BREAK, IGNORE, IGNORE, IGNORE, IGNORE)  # RST_STREAM, WINDOW_UPDATE
 
 
+class Waiting:
+    """What of a stream waits for the peer's windows: pieces of its body, of the first of which `offset` bytes are sent,
+    and its trailers with their size, if they are known."""
+
+    __slots__ = ("pieces", "offset", "trailers", "size")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.offset = 0
+        self.trailers: list[bytes] | None = None
+        self.size = 0
+
+
 class Http2Stream:
     """A stream that both sides know. `receiver` is who uses it."""
 
     __slots__ = (
         "id", "name", "since", "receiver", "state", "headed", "answered", "informed", "bodiless", "expected", "credit",
-        "untaken", "owed", "window", "waiting", "offset", "pending", "finishing", "trailers", "waiting_trailers",
-        "queued", "curt",
+        "untaken", "owed", "window", "waiting", "pending", "finishing", "queued", "curt",
     )  # fmt: skip
 
     def __init__(self, id: int, receiver: Receiver, credit: int, window: int, now: float) -> None:
@@ -64,12 +76,9 @@ class Http2Stream:
         # what goes
         self.answered = False  # our final head is sent
         self.window = window  # bytes that we may send; below 0 after SETTINGS (RFC 9113 section 6.9.2)
-        self.waiting: list[bytes] = []
-        self.offset = 0  # bytes of its first piece that are sent
-        self.pending = 0  # bytes of `waiting` that are not
-        self.finishing = False  # END_STREAM follows `waiting`, with `trailers` if there are any
-        self.trailers: list[bytes] | None = None
-        self.waiting_trailers = 0  # bytes of them, while they wait
+        self.waiting: Waiting | None = None
+        self.pending = 0  # bytes of the body that wait
+        self.finishing = False  # END_STREAM follows what waits
         self.queued = False  # waits for the connection's window
         self.curt = False  # server: what is left of the request is not wanted, once the response is sent
 

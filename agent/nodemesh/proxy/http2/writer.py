@@ -6,7 +6,7 @@ from typing import Final
 
 from ..http.head import Edits
 from ..http.lines import CACHE, read_line
-from .encoder import REMEMBERED, REMEMBERED_LENGTH, Encoder
+from .encoder import REMEMBERED_LENGTH, Encoder
 from .head import Pair
 
 #: What is not said as a line: fields of one connection, which HTTP/2 does not have, whoever asked for them (RFC 9113
@@ -19,6 +19,9 @@ UNSAID: Final = frozenset(
 #: Openings of which a connection remembers what it wrote, and none that is longer.
 OPENINGS: Final = 64
 LONGEST_OPENING: Final = 1024
+
+#: So many lines as well, none of which is longer than what the encoder remembers.
+LINES: Final = 256
 
 
 class Opening:
@@ -96,7 +99,7 @@ class Writer(Encoder):
         """One line, which says this."""
         written = self._pair(pair)
         if pair in self._written and len(line) <= REMEMBERED_LENGTH:
-            if len(self._lines) >= REMEMBERED:
+            if len(self._lines) >= LINES:
                 self._lines.clear()
             self._lines[line] = written
         return written

@@ -98,7 +98,12 @@ class SocketTransport(Served):
         if isinstance(other, SocketTransport):
             there, back = Flow(self, other, self.loop), Flow(other, self, self.loop)
             there.back, back.back = back, there
-            self.flow, other.flow = there, back
+            self.joined(there)
+            other.joined(back)
+
+    def joined(self, flow: Flow) -> None:
+        """What comes from now on is for the other end of this flow."""
+        self.flow = flow
 
     @property
     def stale(self) -> bool:

@@ -17,7 +17,8 @@ from select import EPOLLOUT
 from socket import SocketType
 from typing import Final
 
-from ..transport import SILENT, Buffer, Transport
+from ..transport import SILENT, Buffer
+from .flow import Flow
 from .lane import Lane
 from .loop import Loop
 from .pipes import Pipe
@@ -51,6 +52,9 @@ class SockmapTransport(SocketTransport):
         super().__init__(loop, lane, sock, SILENT, accepted=True, established=True)
 
     def _send(self, data: Buffer) -> None:
+        if self._queue is None:
+            super()._send(data)
+            return
         if self.pending:
             self._keep(bytes(data))
             return
@@ -58,8 +62,8 @@ class SockmapTransport(SocketTransport):
         if sent < len(data):
             self._keep(bytes(data[sent:]))
 
-    def join(self, other: Transport) -> None:
-        super().join(other)
+    def joined(self, flow: Flow) -> None:
+        super().joined(flow)
         with suppress(OSError):  # which the next write meets again
             self._ask(small=True)
 
@@ -82,6 +86,9 @@ class SockmapTransport(SocketTransport):
         return mask & ~EPOLLOUT if self._waiting else mask
 
     def _writable(self) -> None:
+        if self._queue is None:
+            super()._writable()
+            return
         if self._waiting:
             return
         if self._out:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mypy_extensions import mypyc_attr
 
@@ -31,8 +31,9 @@ LEAVING: Final = 1.0
 #: Seconds for which the datagrams of a client are dropped that nobody takes; then it is decided again.
 REFUSED: Final = 1.0
 
-#: Where a client's datagrams come from, and the address of ours that they came to, as the socket gives both.
-Ends = tuple[tuple[str, int], bytes]
+#: Where a client's datagrams come from, and the address of ours that they came to, as the socket gives both:
+#: IPv6 has more in it than address and port.
+Ends = tuple[tuple[Any, ...], bytes]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -112,7 +113,7 @@ class UdpSession(Handler):
         address = (resolved.address, resolved.port)
         record.upstream_host = show(address)
         try:
-            self._datagram = shared.network.datagrams(address, pod.outlet.namespace, SessionAsker(self))
+            self._datagram = shared.network.datagrams(address, pod.outlet.namespace, HeardAnswers(self))
         except OSError as error:
             record.transport_failure = error.strerror or ""
             self._give_back((Reason.LOCAL_CONNECTION_FAILURE,))
@@ -232,7 +233,7 @@ class UdpSession(Handler):
         }
 
 
-class SessionAsker(Asker):
+class HeardAnswers(Asker):
     """What a session's socket to its endpoint hears."""
 
     __slots__ = ("session",)

@@ -93,6 +93,17 @@ class ObjectReader:
         item = slim(loaded.objects[0])
         return Reading(key_of(item), head, item, loaded.problems)  # whose strings are held already
 
+    def again(self, resource: Resource, item: Object[Any]) -> Object[Any]:
+        """An object that was saved, holding what others have as if it had just been read."""
+        if resource.kind != "Pod" or not resource.metadata_only:
+            return slim(item)
+        meta, owners = item.meta, item.spec.owners
+        deleting = "yes" if meta.deleting else None
+        pod = _PodMeta(meta.name, meta.namespace, meta.uid, "", meta.labels, owners, deleting)
+        found = self._pod(pod).item
+        assert found is not None
+        return found
+
     def _pod(self, pod: _PodMeta) -> Reading:
         labels = pod.labels or {}
         place = hash(frozenset(labels.items()))
@@ -130,11 +141,11 @@ def interned(labels: dict[str, str]) -> dict[str, str]:
 #: Conditions that endpoints have, each once: there are 27.
 _CONDITIONS: dict[EndpointConditions, EndpointConditions] = {}
 _NO_HINTS = EndpointHints()
+_NO_REF = TargetRef()
 
 
-def compact(entry: SliceEndpoint) -> SliceEndpoint:
-    """The same, with what many endpoints have held once: node, zone, namespace, conditions."""
-    ref = entry.target_ref
+def compact(entry: SliceEndpoint, namespace: str) -> SliceEndpoint:
+    """The same, with what many endpoints have held once: node, zone, conditions, and the workload's name."""
     return SliceEndpoint(
         addresses=entry.addresses,
         conditions=_CONDITIONS.setdefault(entry.conditions, entry.conditions),
@@ -142,7 +153,9 @@ def compact(entry: SliceEndpoint) -> SliceEndpoint:
         node_name=intern(entry.node_name),
         zone=intern(entry.zone),
         hints=_NO_HINTS if entry.hints == _NO_HINTS else entry.hints,
-        target_ref=TargetRef(kind=intern(ref.kind), name=ref.name, namespace=intern(ref.namespace), uid=ref.uid),
+        target_ref=_NO_REF,
+        workload=entry.names(namespace),
+        uid=entry.uid or entry.target_ref.uid,
     )
 
 
@@ -179,7 +192,7 @@ def slim(item: Object[Any]) -> Object[Any]:
         location = _NOWHERE
         spec = EndpointSliceSpec(
             address_type=intern(spec.address_type),
-            endpoints=tuple(map(compact, spec.endpoints)),
+            endpoints=tuple(compact(entry, meta.namespace) for entry in spec.endpoints),
             ports=shared(spec.ports, _PORTS),
         )
     if isinstance(spec, ServiceSpec):

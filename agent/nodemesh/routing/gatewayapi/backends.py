@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...config import regex
-from ...config.gatewayapi import GROUP
+from ...config.gatewayapi import GROUP, X_GROUP
 from ...config.gatewayapi.common import BackendReference
 from ...config.gatewayapi.filters import GRPCRouteFilter, HTTPRouteFilter, HTTPRouteFilterType
 from ...config.gatewayapi.routes import (
@@ -156,7 +156,8 @@ class BackendResolver:
             return self._named(item, ref, ref.name)
         if (ref.group, ref.kind) != ("", "Service"):
             shown = f"{ref.kind}.{ref.group}" if ref.group else ref.kind
-            return self._fault("InvalidKind", f"{shown} {ref.name} is not a kind of backend; right is a Service")
+            right = f"a ServiceEntry, by a Hostname of {ISTIO_GROUP}" if ref.group == X_GROUP else "a Service"
+            return self._fault("InvalidKind", f"{shown} {ref.name} is not a kind of backend; right is {right}")
         if not self._may_use(origin, namespace, ref.name):
             return self._refuse(item, namespace, ref.name)
         return self._named(item, ref, f"{ref.name}.{namespace}.svc.{self._domain}")

@@ -14,6 +14,7 @@ ACROSS_CODES: dict[str, str] = {
     "costly-regexes": "The regular expressions of a host are too costly together to be one pass over a path.",
     "delegate-conflict": "A match of a delegate's rule is outside of what its root lets through; the rule falls whole.",
     "delegate-not-exported": "A delegate is not exported to its root's namespace.",
+    "displaced-by-listener": "A listener of the Gateway API has the port of a server at the same workload.",
     "displaced-by-route": "A route of the Gateway API is on the same Service, and counts in the rule's place.",
     "empty-subset": "No endpoint has the labels of a subset.",
     "gateway-without-workload": "No pod has the labels that a Gateway selects.",

@@ -202,3 +202,14 @@ class Recorder(Role):
 
     def broken(self, fault):
         self.events.append((0, "broken", fault.code, fault.reason))
+
+
+def served(*values: tuple[int, int], streams: int = 1) -> Recorder:
+    """A server with so many requests, each of which has the head of its answer."""
+    peer = Recorder().start(*values)
+    for id in range(1, 2 * streams, 2):
+        peer.receive(headers(id))
+        peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, False)
+    peer.sent()
+    peer.events.clear()
+    return peer

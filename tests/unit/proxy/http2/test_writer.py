@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from hpack import Decoder, NeverIndexedHeaderTuple
 
-from nodemesh.proxy.http2.encoder import REMEMBERED
-from nodemesh.proxy.http2.writer import LONGEST_OPENING, OPENINGS, Opening, Writer
+from nodemesh.proxy.http.head import RequestFields, RequestHead
+from nodemesh.proxy.http.lines import KNOWN_LENGTH
+from nodemesh.proxy.http2.heads import request_opening
+from nodemesh.proxy.http2.writer import LINES, LONGEST_OPENING, OPENINGS, Opening, Writer
 
 PAIRS = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"x-kept", b"some value")]
 NAMES = frozenset({b"content-type", b"x-kept"})
@@ -105,7 +107,19 @@ def test_what_is_remembered_is_bounded():
             writer.head(opening, {})
         assert once not in writer._openings and large not in writer._openings
         assert len(writer._openings) <= OPENINGS
-    for number in range(2 * REMEMBERED):
-        for _ in range(2):
-            writer.head(again, {b"x-a": b"x-a: %d" % number, b"x-b": b"x-b: %0999d" % number})
-    assert len(writer._lines) <= REMEMBERED and max(map(len, writer._lines)) < 999
+    for number in range(2 * LINES):
+        name = b"x-%d" % (number // 9)  # of which few values are remembered
+        for _ in range(3):
+            writer.head(again, {name: name + b": %d" % number, b"x-b": b"x-b: %0999d" % number})
+    assert 0 < len(writer._lines) <= LINES and max(map(len, writer._lines)) < 999
+
+
+def test_fields_that_many_share_keep_no_long_path():
+    """A thousand heads of HTTP/1.1 are remembered, for all pods."""
+    fields = RequestFields([b"x-a: 1"], frozenset({b"x-a"}), {b"x-a": b"1"})
+    head = RequestHead(b"GET", b"http", b"a", b"/", b"", fields)
+    kept = request_opening(head, b"/short", b"a")
+    assert fields.opening is kept is request_opening(head, b"/short", b"a")
+    long = request_opening(head, b"/" + b"x" * KNOWN_LENGTH, b"a")
+    assert long is not kept and dict(long.pairs)[b":path"] == b"/" + b"x" * KNOWN_LENGTH and fields.opening is kept
+    assert dict(request_opening(head, b"/short", b"b").pairs)[b":authority"] == b"b"

@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from tests.unit.proxy.io.ears import Door, Ear, turn_until
 
+from nodemesh.proxy.io.flow import Flow
 from nodemesh.proxy.io.platform import AppQueue, Platform
 from nodemesh.proxy.io.reactor import Reactor
 from nodemesh.proxy.io.sockmap import LEAST, MAX_DEPTH, SockmapTransport
@@ -139,6 +140,7 @@ def test_a_full_queue_stops_writing_until_the_app_has_read_and_nobody_spins(reac
 
 
 def test_what_the_socket_does_not_take_at_once_follows_after_a_large_read_too(reactor, ear, client, queue):
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ_SIZE)
     client.sendall(b"q" * READ_SIZE)
     turn_until(reactor, lambda: len(ear.data) == READ_SIZE)
     data = b"late" * (1 << 20)
@@ -173,7 +175,7 @@ def test_one_that_is_relayed_goes_by_tcp_from_the_first_byte_and_is_spliced(reac
     mouth = Mouth()
     endpoint = Endpoint(address="127.0.0.1", port=server.getsockname()[1])
     upstream = reactor.connect(endpoint, -1, lane, None, mouth)
-    ear.transport.join(upstream)
+    upstream.join(ear.transport)
     assert queue.small == [True] and ear.transport.spliceable
     ear.transport.send(b"x" * (1 << 20))
     assert drain(reactor, client, 1 << 20) == b"x" * (1 << 20)
@@ -182,7 +184,7 @@ def test_one_that_is_relayed_goes_by_tcp_from_the_first_byte_and_is_spliced(reac
 
 def test_a_queue_that_cannot_be_asked_when_it_is_joined_is_asked_at_the_first_write(reactor, ear, client, queue):
     queue.now = -errno.EBADF
-    ear.transport.join(ear.transport)
+    ear.transport.joined(Flow(ear.transport, ear.transport, reactor.loop))
     assert not ear.log, "nothing has become of it yet"
     queue.now = 0
     ear.transport.send(b"x")
@@ -202,8 +204,10 @@ class Mouth(Ear):
         self.log.append(f"passed {size}")
 
 
-def test_bytes_reach_it_from_a_pipe_and_leave_it_unspliced(reactor, lane, ear, client, queue):
-    """Upstream's bytes may come through a pipe; the app's, some of which came without TCP, must not go into one."""
+@pytest.mark.parametrize("depth", [0, -1], ids=["without TCP", "by TCP"])
+def test_bytes_reach_it_from_a_pipe_and_leave_it_as_they_have_come(reactor, lane, ear, client, queue, depth):
+    """Upstream's bytes may come through a pipe; the app's, where some came without TCP, must not go into one."""
+    queue.now = depth
     server = socket.create_server(("127.0.0.1", 0))
     mouth = Mouth()
     endpoint = Endpoint(address="127.0.0.1", port=server.getsockname()[1])
@@ -232,5 +236,14 @@ def test_bytes_reach_it_from_a_pipe_and_leave_it_unspliced(reactor, lane, ear, c
     ear.transport.bulk = True
     client.setblocking(True)
     client.sendall(data[:400_000])
-    turn_until(reactor, lambda: len(ear.data) == 400_000)
-    assert ear.data == data[:400_000]
+    back = bytearray()
+
+    def arrived() -> bool:
+        """Shown to the handler, or spliced past it."""
+        with suppress(BlockingIOError):
+            back.extend(accepted.recv(1 << 20))
+        return len(ear.data) + len(back) == 400_000
+
+    turn_until(reactor, arrived)
+    assert ear.data + back == data[:400_000]
+    assert bool(back) == (depth < 0)

@@ -57,7 +57,7 @@ def test_what_is_no_object_is_told():
 
 
 def test_endpoints_hold_once_what_many_have():
-    ref = {"kind": "Pod", "namespace": "team", "name": "a"}
+    ref = {"kind": "Pod", "namespace": "team", "name": "a", "uid": "u"}
     conditions = {"ready": True, "serving": True, "terminating": False}
     entry = {"conditions": conditions, "nodeName": "node-1", "zone": "z1", "targetRef": ref}
     data = {
@@ -68,8 +68,8 @@ def test_endpoints_hold_once_what_many_have():
     first, second = read("endpointslices", data).item.spec.endpoints
     for name in ("conditions", "node_name", "zone", "hints"):
         assert getattr(first, name) is getattr(second, name)
-    assert first.target_ref.namespace is second.target_ref.namespace
-    assert (first.addresses, first.target_ref.name) == (("10.1.0.1",), "a")
+    assert first.target_ref is second.target_ref and first.workload is second.workload
+    assert (first.addresses, first.workload, first.uid) == (("10.1.0.1",), "team/a", "u")
 
 
 def test_our_own_annotations_are_kept_on_every_kind_and_all_on_kinds_that_are_written_again():

@@ -20,6 +20,7 @@ from nodemesh.config.load import load_text
 from nodemesh.registry.assemble import ObjectKey
 from nodemesh.registry.store import Store
 from nodemesh.routing.gatewayapi.attach import attach
+from nodemesh.routing.gatewayapi.conditions import find
 
 # === routes on listeners
 
@@ -147,6 +148,14 @@ def test_what_cannot_be_carried_out_is_told_by_the_share_of_rules():
     text = gateway(HTTP) + route("r", f"{bad}\n{TO_CART}")
     assert of_route(text) == [(True, "Accepted")]
     assert of_route(text, condition="PartiallyInvalid") == [(True, "UnsupportedValue")]
+
+
+def test_an_external_backend_is_told_to_be_a_service_entry():
+    text = gateway(HTTP) + route("r", "- backendRefs: [{group: gateway.networking.x-k8s.io, kind: XBackend, name: b}]")
+    (verdict,) = attach(snapshot_of(BASE + text)).parents["HTTPRoute", "shop/r"]
+    found = find(verdict.conditions, "ResolvedRefs")
+    assert (found.status, found.reason) == (False, "InvalidKind")
+    assert found.message.endswith("right is a ServiceEntry, by a Hostname of networking.istio.io")
 
 
 def test_an_unknown_extension_is_an_unresolved_reference():

@@ -56,6 +56,16 @@ export function differs(share, wished, requests) {
   return Math.abs(share - wished) > Math.max(3 * error, 0.005);
 }
 
+/** A moment as the agent's log and the commands have it, in this place's time. */
+export function clock(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString("en-GB");
+}
+
+/** A sentence with its files' names alone: where they lie is the same for most. */
+export function brief(text) {
+  return text.replace(/\((?:\/[^()\s]*)?\/([^()/\s]+:\d+)\)/g, "($1)");
+}
+
 export function short(text, length) {
   return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }
