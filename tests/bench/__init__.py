@@ -38,7 +38,8 @@ runs in its pods, dials four ways in turn and answers.
 Suite `soak` (`soak_suite.py`, only when it is named): `soak_mesh.py` says what there is and what may be answered,
 `soak_upstream.py` plays pods that die, hang, reset and trickle, `soak_load.py` the clients.
 
-`page.py` makes manifests/docs/numbers.md of what runs wrote, and of what it keeps of them (`numbers.json`).
+`page.py` makes manifests/docs/numbers.md of what runs wrote, and of what it keeps of them (`numbers.json`);
+`processor.py` is its table on manifests/docs/sizing.md.
 
 `jobs.py` runs the measured halves (`…_job.py`), which import nodemesh, in processes of their own.
 """

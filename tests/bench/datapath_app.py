@@ -142,20 +142,25 @@ def dial(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def hold(address: str, port: int, count: int) -> None:
-    """Open so many connections and tell how many failed; keep them until told to go on, then let them go."""
+def hold(address: str, port: int, host: str, count: int) -> None:
+    """Open so many connections, each for one request that is answered, and tell how many failed; then ask once more on
+    each, and tell that, too. Whoever is told twice to go on lets them go."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    kept, failed = [], 0
-    for _ in range(count):
-        sock = socket.socket(family)
-        sock.settimeout(_TIMEOUT)
-        try:
-            sock.connect((address, port))
-        except OSError:
-            failed += 1
-        kept.append(sock)
-    print(json.dumps({"failed": failed}), flush=True)
-    sys.stdin.readline()
+    buffer, asked = memoryview(bytearray(4096)), request(host, 0)
+    kept = [socket.socket(family) for _ in range(count)]
+    failed = [True] * count
+    for again in (False, True):
+        for number, sock in enumerate(kept):
+            try:
+                if not again:
+                    sock.settimeout(_TIMEOUT)
+                    sock.connect((address, port))
+                sock.sendall(asked)
+                failed[number] = not read(sock, buffer) or (again and failed[number])
+            except OSError:
+                failed[number] = True
+        print(json.dumps({"failed": sum(failed)}), flush=True)
+        sys.stdin.readline()
 
 
 def churn(address: str, port: int, rate: int, seconds: int) -> None:
@@ -178,12 +183,12 @@ def churn(address: str, port: int, rate: int, seconds: int) -> None:
 
 
 def main() -> None:
-    """`answer PORT`, `hold ADDRESS PORT COUNT`, `churn ADDRESS PORT RATE SECONDS`, or `dial`: a JSON job per line, one
-    JSON result each."""
+    """`answer PORT`, `hold ADDRESS PORT HOST COUNT`, `churn ADDRESS PORT RATE SECONDS`, or `dial`: a JSON job per line,
+    one JSON result each."""
     if sys.argv[1] == "answer":
         answer(int(sys.argv[2]))
     if sys.argv[1] == "hold":
-        hold(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        hold(sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
         return
     if sys.argv[1] == "churn":
         churn(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))

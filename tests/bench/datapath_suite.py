@@ -40,7 +40,7 @@ def run(options: Options) -> Outcome:
         outcome.figures.append(Figure(STORM, f"{count:,}", "growth", found["storm growth"], "MiB"))
         outcome.mistakes.extend(storm_mistakes(found))
     if options.wants(CROWD):
-        count, seconds = (3_000, 2) if options.quick else (30_000, 20)
+        count, seconds = (3_000, 2) if options.quick else (40_000, 20)
         found = measure(outcome, CROWD, "crowd", str(count), str(seconds))
         outcome.figures.append(Figure(CROWD, f"{count:,} at once", "opened in", found["crowd took"], "s"))
         outcome.figures.append(Figure(CROWD, f"{count:,} at once", "memory of each", found["crowd resident"], "KiB"))
@@ -91,8 +91,10 @@ def throughput_figures(found: dict[str, float]) -> list[Figure]:
 def crowd_mistakes(found: dict[str, float]) -> list[str]:
     said = {
         "crowd failed": "connections held at once failed",
+        "crowd lost": "of them failed when they were used again",
         "churn failed": "connections of the churn failed",
         "crowd left in maps": "records of connections are left in the maps",
+        "crowd left in namespaces": "sockets are left in the client's namespace",
     }
     return [f"{found[name]:.0f} {what}" for name, what in said.items() if found[name]]
 
@@ -103,6 +105,8 @@ def storm_mistakes(found: dict[str, float]) -> list[str]:
         mistakes.append(f"{found['storm failed']:.0f} redirected connections failed")
     if found["storm left in maps"]:
         mistakes.append(f"{found['storm left in maps']:.0f} records of connections are left in the maps")
+    if found["storm left in namespaces"]:
+        mistakes.append(f"{found['storm left in namespaces']:.0f} sockets are left in the client's namespace")
     if found["storm growth"] > GROWTH:
         mistakes.append(f"the agent has grown by {found['storm growth']:.0f} MiB")
     return mistakes

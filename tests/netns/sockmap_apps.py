@@ -24,6 +24,20 @@ FORWARD = """location / {{
   proxy_pass http://web; proxy_http_version 1.1; proxy_set_header connection ""; proxy_buffering off;
 }}"""
 
+#: At port 83: a head alone, and its large body when the client has had time to read that.
+APART = """
+import http.server, time
+class Apart(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('content-length', str(1 << 20))
+        self.end_headers()
+        time.sleep(0.1)
+        self.wfile.write(bytes(1 << 20))
+http.server.ThreadingHTTPServer(('0.0.0.0', 83), Apart).serve_forever()
+"""
+
 #: At port 81: the SHA-256 of what comes until a half-close, read only after as many seconds as the first line says.
 DIGEST = """
 import hashlib, socket, sys, threading, time

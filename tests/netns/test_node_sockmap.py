@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from tests.netns.sockmap_apps import DIGEST, FILES, FORWARD, HOLD, KEPT, LARGE, SLOW, UPLOAD, nginx
+from tests.netns.sockmap_apps import APART, DIGEST, FILES, FORWARD, HOLD, KEPT, LARGE, SLOW, UPLOAD, nginx
 from tests.netns.test_node_run import until
 
 from nodemesh.datapath import bpf
@@ -72,7 +72,10 @@ def lab(content, tmp_path_factory) -> Iterator[Lab]:
             (files / name).write_bytes(data)
         web.popen(["python3", "-c", DIGEST])
         web.wait_listening(81)
+        web.popen(["python3", "-c", APART])
+        web.wait_listening(83)
         made.service("web", ports=[80], selector={"app": "web"})
+        made.service("apart", ports=[83], selector={"app": "web"})
         made.service("digest", ports=[LabPort(81, name="tcp")], selector={"app": "web"})
         made.pod("plain")
         asks = made.pod("asks", annotations=ASKS)
@@ -194,6 +197,21 @@ for name in ['64', '65536'] * 10:
     seen = counts.since()
     assert seen["tcp_small"] == seen["sockmap_verified"] == 1
     assert seen["sockmap_begun"] == seen["sockmap_redirected"] == 0
+
+
+def test_a_large_answer_whose_head_comes_alone_goes_without_tcp(pod, counts):
+    """The head says how much is to come."""
+    code = """
+import http.client
+connection = http.client.HTTPConnection('apart', 83, timeout=20)
+for _ in range(2):
+    connection.request('GET', '/')
+    assert len(connection.getresponse().read()) == 1 << 20
+"""
+    pod.python(code)
+    seen = counts.since()
+    assert seen["sockmap_begun"] == 1 and not seen["tcp_small"]
+    assert seen["sockmap_redirected"] >= 4
 
 
 def test_it_works_over_ipv6(lab, pod, counts, content):

@@ -1,4 +1,5 @@
-"""The agent's HTTP API: what it knows and does, as JSON. Loopback only, unless `--admin` says otherwise.
+"""The agent's HTTP API: what it knows and does, as JSON. Loopback only, unless `--admin` says otherwise; then
+others read what probes and Prometheus ask for, no more.
 
 - `state.py`: what the API asks of the node, as a protocol; the composition root implements it.
 - `pages.py`: snapshot and tables as rows; pure.

@@ -181,8 +181,8 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     objects into their status: istiod's PILOT_ENABLE_STATUS. Where `enrolment` is not set, pods of a cluster join by
     their label, those of a folder all. Of the agent's own machine, objects of the API server may name files and sockets
     below `allowed_folders`, header values the variables in `allowed_environment`; the admin API answers to
-    `admin_hosts` beside its own addresses. `rollout` is what the annotation `nodemesh.io/rollout: enabled` on an object
-    means."""
+    `admin_hosts` beside its own addresses, and shows clients from `admin_clients` all that it shows loopback. `rollout`
+    is what the annotation `nodemesh.io/rollout: enabled` on an object means."""
 
     root_namespace: str = "istio-system"
     cluster_domain: str = "cluster.local"
@@ -216,6 +216,7 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     allowed_folders: tuple[str, ...] = ()
     allowed_environment: tuple[str, ...] = ()
     admin_hosts: tuple[str, ...] = ()
+    admin_clients: tuple[str, ...] = ()
     limits: PodLimits = PodLimits()
     metrics: Metrics = Metrics()
     rollout: RolloutPlan | None = None

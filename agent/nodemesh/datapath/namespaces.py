@@ -41,12 +41,12 @@ def _enter(fd: int) -> None:
         raise OSError(code, f"cannot enter network namespace: {os.strerror(code)}")
 
 
-def open_socket(netns_fd: int, family: int, type: int = socket.SOCK_STREAM) -> SocketType:
+def open_socket(netns_fd: int, family: int, type: int = socket.SOCK_STREAM, protocol: int = 0) -> SocketType:
     """A blocking, close-on-exec socket in the namespace behind `netns_fd`. Raises OSError."""
     home = _home()
     _enter(netns_fd)
     try:
-        return SocketType(family, type)
+        return SocketType(family, type, protocol)
     finally:
         # Failing here would leave the thread in the pod's namespace: the error goes up and must end the process.
         _enter(home)

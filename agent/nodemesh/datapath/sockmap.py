@@ -34,10 +34,15 @@ class Sockmap:
         """Put the proxy's end of the app's `flow` (FLOW) into the map; False where the kernel does not take it: the
         connection goes by TCP then, as it does until both ends are in."""
         try:
-            self._sockets.update(flow[: -_END.size] + _END.pack(End.PROXY), U64.pack(sock.fileno()))
+            self._sockets.update(_proxys(flow), U64.pack(sock.fileno()))
         except OSError:
             return False
         return True
+
+    def part(self, flow: bytes) -> None:
+        """Take the proxy's end out again, whose writes cost less then. Only where none of the app's bytes has come to
+        it without TCP, as before the first answer has begun."""
+        self._sockets.delete(_proxys(flow))
 
     def depth(self, flow: bytes, small: bool = False) -> int:
         """Bytes that wait for the app to read them; negative where it gets them by TCP, which it does for good then. To
@@ -55,6 +60,12 @@ class Sockmap:
 
 
 _END = struct.Struct("=I")
+
+
+def _proxys(flow: bytes) -> bytes:
+    """The name of the proxy's end of an app's flow."""
+    return flow[: -_END.size] + _END.pack(End.PROXY)
+
 
 #: Of queue_depth: the flow, and whether the first answer is small.
 _ARGUMENTS = struct.Struct(f"={FLOW.size}sQ")

@@ -17,7 +17,7 @@ class Path(NamedTuple):
 
 class Traffic(NamedTuple):
     """Sums. Bytes, `duration` (seconds) and `rtt` (seconds, the sum of smoothed ones) are those of closed connections;
-    `failed` ones were never established. TCP counts SYN and FIN as one byte each."""
+    `failed` ones were never established."""
 
     opened: int
     failed: int
@@ -44,5 +44,7 @@ def take(maps: Maps) -> dict[Path, Traffic]:
             (unpack_address(backend), int.from_bytes(backend_port, "big")),
         )
         opened, failed, closed, sent, received, nanoseconds, microseconds = TRAFFIC.unpack(value)
+        # TCP counts our SYN and either FIN as a byte each; what its peer's SYN was it does not.
+        sent, received = max(0, sent - 2 * closed), max(0, received - closed)
         taken[path] = Traffic(opened, failed, closed, sent, received, nanoseconds / 1e9, microseconds / 1e6)
     return taken

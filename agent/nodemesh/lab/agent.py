@@ -21,7 +21,8 @@ from .owner import LabError
 from .place import ProcessPlace
 from .pod import LabPod
 
-_AGENT_ROOT = Path(__file__).parents[2]
+#: Where Python finds the agent's code: this one's.
+CODE = Path(__file__).parents[2]
 
 _POLL = 0.02  # seconds between looks at a condition that is waited for
 
@@ -33,8 +34,10 @@ class Agent:
     access log are files in the lab's folder. It ends with the lab at the latest.
     """
 
-    def __init__(self, lab: Lab, *, admin_port: int = 0) -> None:
+    def __init__(self, lab: Lab, *, admin_port: int = 0, workers: int = 0) -> None:
         self.lab = lab
+        self.code = CODE  # of the version that is started next
+        self.workers = workers  # 0: as many as it has cores
         self.folder = lab.folder / "config"
         self.log = lab.folder / "agent.log"
         self.access_log = lab.folder / "access.log"
@@ -58,6 +61,7 @@ class Agent:
             *("--cgroup-root", str(self.lab.cgroup_root)),
             *("--bpffs", str(self.lab.bpffs)),
             *("--run-dir", str(self.lab.folder / "run")),
+            *("--workers", str(self.workers)),
         ]
 
     def start(self, timeout: float = 30.0) -> None:
@@ -78,7 +82,7 @@ class Agent:
         with self.log.open("ab") as log:
             return self._place.popen(
                 [sys.executable, "-m", "nodemesh", *self.arguments, *options],
-                env={**os.environ, "PYTHONPATH": str(_AGENT_ROOT)},
+                env={**os.environ, "PYTHONPATH": str(self.code)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -48,6 +49,7 @@ class Enrolled(msgspec.Struct, kw_only=True):
     sockmap: bool
     names: tuple[str, ...]  # of its listeners
     since: float
+    began: float  # the same, of CLOCK_MONOTONIC
     without_rules: float  # seconds, before that
     dns: str = ""  # the name of the listener for its DNS queries, where they are taken over
     dns_why_not: str = ""  # why they are not, though they are to be
@@ -118,6 +120,14 @@ class Enrolment:
             if enrolled.cookie == cookie and key in self._choices:
                 return client_of(self._choices[key].workload)
         return None
+
+    def namespaces(self) -> list[tuple[int, int, float]]:
+        """The enrolled pods' network namespaces: cookies, descriptors, and since when they have been ours, in seconds
+        of CLOCK_MONOTONIC."""
+        return [
+            (enrolled.cookie, self._listeners.namespace(enrolled.names[0]), enrolled.began)
+            for enrolled in self._enrolled.values()
+        ]
 
     def reconcile(self) -> None:
         """Make what is done equal what is wanted, as far as it can be now. What fails for a pod fails for it alone."""
@@ -241,6 +251,7 @@ class Enrolment:
         left = [fds for name in names if (fds := self._listeners.left(name)) is not None]
         sockets = [socket.socket(fileno=fds.sockets[0]) for fds in left] or self._kernel.listeners(place)
         view = self._view_of(key)
+        began = time.monotonic()
         sockmap = choice.sockmap and self._sockmap
         dns, why_not = self._open_dns(choice, place, client)
         try:
@@ -271,11 +282,13 @@ class Enrolment:
             sockmap=sockmap,
             names=names[: len(sockets)],
             since=self._now(),
+            began=began,
             without_rules=gap,
             dns=dns,
             dns_why_not=why_not,
         )
-        log.info("pod enrolled", pod=key, cgroup=place.cgroup, dns=bool(dns), without_rules=f"{gap:.1f}s")
+        told = {"dns": "taken over"} if dns else {}
+        log.info("pod enrolled", pod=key, without_rules=f"{gap:.1f}s", **told)
         if why_not:
             log.warning("the pod's DNS is left alone", pod=key, why=why_not)
 

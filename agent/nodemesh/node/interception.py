@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..config.meshconfig import EnrolmentMode
 from ..datapath.calm import Calm
+from ..datapath.standing import StandingBytes
 from ..proxy.addresses import show
 from ..proxy.messages import Message, SetMaps, SetSockmap
 from ..registry.snapshot import Snapshot
@@ -31,6 +34,14 @@ log = Log("control")
 #: Seconds between looks at the pods' cgroups.
 POD_INTERVAL = 0.25
 
+#: Seconds between looks at the connections in kernel mode, as between the proxy's counts of those that last; and by how
+#: many times a look's own time they are apart, where there are very many.
+STANDING_INTERVAL = 5.0
+STANDING_SHARE = 20.0
+
+#: Services' ports whose connections in the kernel are counted by themselves.
+PLACES = 10_000
+
 #: Seconds between tries of the self-test connection.
 PROOF_INTERVAL = 0.05
 
@@ -46,7 +57,9 @@ class Interception:
         self._started = False
         self._calm = Calm()
         self.kernel = Kernel(options)
+        self.connections: Counter[str] = Counter()  # that stayed in the kernel, by the service's port
         self.endpoints = KernelEndpoints()
+        self._standing = StandingBytes()
         custom = Custom(
             mode=EnrolmentMode.LABELLED if options.kubernetes else EnrolmentMode.ALL,
             apart=frozenset({KUBE_SYSTEM, own_namespace()}),
@@ -60,6 +73,7 @@ class Interception:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_pods(), name="pods")
             tasks.create_task(self._prove(), name="self-test")
+            tasks.create_task(self._count_standing(), name="standing connections")
 
     def clients(self, snapshot: Snapshot) -> dict[str, Client]:
         """Choose the pods that are to be in the mesh; those that are, by name."""
@@ -116,8 +130,13 @@ class Interception:
         taken = self.kernel.take_traffic()
         for path, host in kernel_traffic.failures(taken, self.enrolment.client_of, views):
             self._calm.failed(host, show(path.backend), time.monotonic())
+        for place, count in kernel_traffic.places(taken, self.enrolment.client_of, views):
+            self.connections[place] += count
+        for place in list(self.connections)[:-PLACES]:
+            del self.connections[place]
         self.kernel.settle(self.restless())
-        return kernel_traffic.dump(taken, self.enrolment.client_of, views, self.endpoints) if taken else b""
+        settled = self._standing.settle(taken)
+        return kernel_traffic.dump(settled, self.enrolment.client_of, views, self.endpoints) if settled else b""
 
     def missing(self) -> list[str]:
         """What is missing for readiness."""
@@ -135,6 +154,39 @@ class Interception:
                 self.kernel.settle(self.restless())
             except OSError as error:
                 log.error("pods not reconciled", error=error)
+
+    async def _count_standing(self) -> None:
+        """Look at the connections in kernel mode that stand, so that their bytes are counted before they end, as the
+        proxy's are."""
+        failure = ""
+        while True:
+            took = 0.0
+            if self._started:
+                began = time.monotonic()
+                try:
+                    await self._look_at_standing()
+                    failure = ""
+                except OSError as error:
+                    if failure != (failure := str(error)):
+                        log.warning("connections in kernel mode are counted at their ends alone", error=error)
+                took = time.monotonic() - began
+            await asyncio.sleep(max(STANDING_INTERVAL, STANDING_SHARE * took) if self._started else POD_INTERVAL)
+
+    async def _look_at_standing(self) -> None:
+        """Raises OSError."""
+        found = self.enrolment.namespaces()
+        # A pod may leave meanwhile, and its descriptor's number be another's.
+        owned = [os.dup(namespace) for _, namespace, _ in found]
+        self._standing.begin()
+        try:
+            standing = await asyncio.to_thread(self.kernel.standing, owned)
+        except BaseException:
+            self._standing.abandon()
+            raise
+        finally:
+            for namespace in owned:
+                os.close(namespace)
+        self._standing.end(standing, {cookie: began for cookie, _, began in found})
 
     async def _prove(self) -> None:
         """One redirected connection through the whole data path, before the node calls itself ready; then sockmap,

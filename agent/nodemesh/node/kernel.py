@@ -15,6 +15,7 @@ from .. import share
 from ..config.capture import Capture
 from ..datapath import attach, bpf, cgroups, counters, namespaces, probes, traffic
 from ..datapath.capture import Captures
+from ..datapath.diagnosis import StandingConnection, standing
 from ..datapath.ejection import Ejections
 from ..datapath.hooks import QUEUE_DEPTH
 from ..datapath.loader import LoadError, load, load_sockmap
@@ -359,6 +360,12 @@ class Kernel:
             self.out = out
             self._replan()
         return taken
+
+    def standing(self, namespaces: Iterable[int]) -> list[StandingConnection]:
+        """The connections in kernel mode that stand in these network namespaces, by their descriptors. Takes about 5 µs
+        each. Raises OSError."""
+        origins = self.maps["origins"].fd
+        return [one for namespace in namespaces for one in standing(namespace, origins)]
 
     def remove_other_layouts(self) -> None:
         """Once every pod's hooks are of this version: drop what another version's programs and maps held."""

@@ -92,6 +92,10 @@ class Listeners:
         found = self._left.get(name)
         return found[1] if found is not None else None
 
+    def namespace(self, name: str) -> int:
+        """The descriptor of the network namespace that a listener was added with."""
+        return self._by_name[name].fds.namespace
+
     def add(
         self,
         name: str,

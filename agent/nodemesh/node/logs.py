@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from ..config.printable import printable
+
 
 def moment(seconds: float) -> str:
     """A time in RFC 3339, UTC, with milliseconds."""
@@ -52,9 +54,12 @@ class JsonLine(logging.Formatter):
 
 
 def quoted(value: object) -> str:
-    """A value as it stands behind its key: in quotes where it has spaces."""
-    text = str(value)
-    return f'"{text}"' if not text or any(char.isspace() or char == '"' for char in text) else text
+    """A value as it stands behind its key, on the same line: in quotes where it has spaces."""
+    text = printable(value)
+    if text and not any(char in ' "' for char in text):
+        return text
+    escaped = text.replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 class Log:
@@ -83,7 +88,7 @@ class Log:
 
     @staticmethod
     def _text(message: str, fields: dict[str, object]) -> str:
-        return " ".join([message, *(f"{key}={quoted(value)}" for key, value in fields.items())])
+        return " ".join([printable(message), *(f"{key}={quoted(value)}" for key, value in fields.items())])
 
 
 def setup(process: str, *, json: bool = False) -> None:

@@ -20,9 +20,15 @@ class SockmapQueue(AppQueue):
     def __init__(self, sockmap: Sockmap, flow: bytes) -> None:
         self._sockmap = sockmap
         self._flow = flow
+        self._begun = False  # the app gets its bytes without TCP, and may send such
 
     def depth(self, small: bool) -> int:
-        return self._sockmap.depth(self._flow, small)
+        depth = self._sockmap.depth(self._flow, small)
+        if depth >= 0:
+            self._begun = True
+        elif not self._begun:
+            self._sockmap.part(self._flow)
+        return depth
 
 
 class EbpfPlatform(Platform):

@@ -23,6 +23,7 @@ from . import channel, preflight, rundir, upgrade
 from .bound import bind_all
 from .channel import Channel, Closed
 from .child import Child
+from .descriptors import raise_limit
 from .logs import Log, setup
 from .options import RunOptions
 from .pulse import LOOK
@@ -351,7 +352,7 @@ def run(options: RunOptions) -> int:
     options = preflight.resolve(options)
     log.info(
         "nodemesh starts", version=__version__, node=options.node, workers=options.workers, ebpf=options.ebpf.value,
-        python=platform.python_version(), kernel=platform.release(),
+        python=platform.python_version(), kernel=platform.release(), descriptors=raise_limit(),
     )  # fmt: skip
     run_dir, ours = rundir.make(options)
     store = FdStore()

@@ -187,10 +187,12 @@ class Namespace(Record, frozen=True, kw_only=True):
 
 
 class StagedObject(Record, frozen=True, kw_only=True):
-    """A change that canaries have: those of these nodes, and so many percent of all client pods."""
+    """A change that canaries have: those of these nodes, and so many percent of all client pods. They have the object
+    of this key and kind as it is here, or none."""
 
     id: str
     kind: str
+    key: str
     clients: float
     nodes: frozenset[str] = frozenset()
     since: float = 0.0
@@ -198,10 +200,8 @@ class StagedObject(Record, frozen=True, kw_only=True):
     destination_rule: Object[DestinationRuleSpec] | None = None
 
     @property
-    def item(self) -> Object[Any]:
-        found = self.virtual_service or self.destination_rule
-        assert found is not None
-        return found
+    def item(self) -> Object[Any] | None:
+        return self.virtual_service or self.destination_rule
 
 
 class Snapshot(Record, frozen=True, kw_only=True):

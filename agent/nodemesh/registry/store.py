@@ -59,7 +59,7 @@ RULE_KINDS = {
 
 
 #: Why there is a new snapshot although no object changed: by whether there was one before.
-_WITHOUT_OBJECTS = ("the configuration is empty", "the list of problems changed")
+_WITHOUT_OBJECTS = ("the configuration is empty", "other problems were found in the configuration")
 
 
 class Edit(NamedTuple):
@@ -99,12 +99,15 @@ class Store:
     ) -> Snapshot:
         """Take in a source's changes; `problems`, if given, replaces those that the source reported before. The
         snapshot stays the same object if nothing changed; version 0 is of a registry that no source has spoken to."""
+        is_first = source not in self._held
         held = self._held.setdefault(source, {})
         foreign = self._remote or source == CLUSTER
         touched: dict[ObjectKey, None] = {}
         for key, item in by_key(changed).items():
             if foreign and item.kind in REACHING:
                 item = msgspec.structs.replace(item, origin=Origin.API_SERVER)
+            if key not in held and not is_first and key.kind in STAGED_KINDS and key.group == ISTIO_GROUP:
+                self.staging.came(key)
             held[key] = item
             touched[key] = None
         for key in removed:
@@ -167,7 +170,7 @@ class Store:
         if settings:
             self._mesh = self._find_mesh()
         if settings or any(key.kind == "Namespace" for key in keys):
-            keys = dict.fromkeys([*keys, *(key for held in self._held.values() for key in held)])
+            keys = dict.fromkeys([*keys, *(key for held in self._held.values() for key in held), *self.staging.planned])
         changes: dict[ObjectKey, Object[Any] | None] = {}
         reach = self.reach
         self._objections = {key: found for key, found in self._objections.items() if key not in keys}
@@ -190,14 +193,23 @@ class Store:
         """What is in force while a change is rolled out. A file's object is its operator's word, at once."""
         if key.group != ISTIO_GROUP or key.kind not in STAGED_KINDS or self._remote:
             return item
-        theirs = self._held.get(CLUSTER, {}).get(key)
-        if item is None or theirs is None or self._winner(key) is not theirs:
+        winner = self._winner(key)
+        if winner is None and self._is_kept(key):
+            trusted = self._mesh.rollout is not None
+            found = self.staging.judge_removed(key, before, trusted=trusted)
+        elif item is None or winner is not self._held.get(CLUSTER, {}).get(key):
             self.staging.forget(key)
             return item
-        found = self.staging.judge(key, item, before, self._mesh.rollout)
-        if found is not item and found.kind in REACHING and objections(found, self.reach):
+        else:
+            found = self.staging.judge(key, item, before, self._mesh.rollout)
+        if found is not None and found is not item and found.kind in REACHING and objections(found, self.reach):
             return admitted(found, None, self.reach)  # the state's word reaches no further than the object's own
         return found
+
+    def _is_kept(self, key: ObjectKey) -> bool:
+        """Whether a removal may be held back: not in a namespace that is gone, or not the mesh's."""
+        known = self._winner(ObjectKey("Namespace", "", key.namespace)) is not None
+        return known and self._discovered(key, self._mesh.discovery_selectors)
 
     def _find_mesh(self) -> MeshConfigSpec:
         meshes = [item for held in self._held.values() for key, item in held.items() if key.kind == "MeshConfig"]

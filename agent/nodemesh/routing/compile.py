@@ -197,16 +197,18 @@ def compile_rollouts(
     known = {rollout.id: rollout for rollout in previous.rollouts}
     found = []
     for staged in snapshot.rollouts.values():
-        item = staged.item
-        field = "virtual_services" if item.kind == VIRTUAL_SERVICE else "destination_rules"
-        changed = replace(snapshot, **{field: {**getattr(snapshot, field), item.meta.key: item}})
+        field = "virtual_services" if staged.kind == VIRTUAL_SERVICE else "destination_rules"
+        objects = {key: item for key, item in getattr(snapshot, field).items() if key != staged.key}
+        if staged.item is not None:
+            objects[staged.key] = staged.item
+        changed = replace(snapshot, **{field: objects})
         patch = difference(compile_virtual_services(changed, snapshot, base), virtual_services)
         rules_patch = difference(compile_destination_rules(changed, snapshot, base), destination_rules)
         touched = [each for key in patch for each in (patch[key], virtual_services.get(key)) if each is not None]
         rollout = StagedRollout(
             id=staged.id,
-            kind=item.kind,
-            key=item.meta.key,
+            kind=staged.kind,
+            key=staged.key,
             clients=staged.clients,
             nodes=staged.nodes,
             hosts=tuple(sorted({*rules_patch, *(host for each in touched for host in each.hosts)})),

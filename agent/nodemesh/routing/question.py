@@ -48,8 +48,8 @@ def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), 
         port = parts.port or DEFAULT_PORTS.get(scheme)
     except ValueError as error:
         raise QuestionError(f"{url} has no valid address and port: {error}") from None
-    if scheme not in ("http", "https", "tls", "tcp"):
-        raise QuestionError(f"{url} has the scheme {scheme}; right are http, https, tls and tcp")
+    if scheme not in ("http", "https", "tls", "tcp", "udp"):
+        raise QuestionError(f"{url} has the scheme {scheme}; right are http, https, tls, tcp and udp")
     if not parts.hostname:
         raise QuestionError(f"{url} names no host; right is for instance http://reviews:9080/path")
     if port is None:

@@ -145,6 +145,7 @@ LISTINGS = [
 def test_every_listing_fits_80_columns_and_is_to_be_had_wide_as_json_and_again(mesh, listing, monkeypatch):
     monkeypatch.setattr("nodemesh.cli.output.terminal_width", lambda: 80)
     monkeypatch.setattr("nodemesh.cli.describe.terminal_width", lambda: 80)
+    monkeypatch.setattr("nodemesh.cli.history.terminal_width", lambda: 80)
     lines = show(mesh, *listing).splitlines()
     too_long = [line for line in lines if len(line) > 80 and max(map(len, line.split())) < 70]  # paths stay whole
     if listing == ["status"]:
@@ -233,9 +234,10 @@ def test_causes_of_a_table_are_some():
 
 
 def test_a_rollout_is_one_line():
-    row = {"object": "VirtualService shop/web", "phase": "waiting", "since": 0.0, "why": "", "requests_here": 0,
-           "failures_here": 0}  # fmt: skip
+    row = {"object": "VirtualService shop/web", "step": "changed", "phase": "waiting", "since": 0.0, "why": "",
+           "requests_here": 0, "failures_here": 0}  # fmt: skip
     assert _rollout(row) == "VirtualService shop/web: waiting"
+    assert _rollout({**row, "step": "removed"}) == "VirtualService shop/web, removed: waiting"
     row |= {
         "phase": "canary",
         "since": 1.0,

@@ -14,6 +14,13 @@ def test_a_line_is_a_message_and_its_fields(caplog):
 
 def test_only_what_needs_quotes_has_them():
     assert (quoted("a"), quoted("a b"), quoted("")) == ("a", '"a b"', '""')
+    assert quoted('say "a b"') == '"say \\"a b\\""'
+
+
+def test_nothing_that_is_logged_begins_a_line_of_its_own(caplog):
+    with caplog.at_level(logging.INFO):
+        Log("test").info("key a\n2026 forged", pod="b\r\n2026 forged")
+    assert caplog.messages == ['key a\\n2026 forged pod="b\\r\\n2026 forged"']
 
 
 @pytest.fixture

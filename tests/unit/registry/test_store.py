@@ -239,7 +239,9 @@ def test_a_pod_behind_a_service_costs_so_many_bytes():
     store, reader = Store(), ObjectReader()
     tracemalloc.start()
     try:
-        held = {item.key: item.item for item in (reader.read(*each) for each in words)}
+        read = [reader.read(*each) for each in words]
+        held = {item.key: item.item for item in read if item.item is not None}
+        del read
         store.apply(CLUSTER, held)  # as the source goes on holding them
         gc.collect()
         taken = tracemalloc.get_traced_memory()[0] / (size.services * size.endpoints)

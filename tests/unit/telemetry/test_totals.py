@@ -4,9 +4,9 @@ from tests.unit.telemetry.samples import connection, request
 
 from nodemesh.reasons import Reason
 from nodemesh.routing.client import Client
-from nodemesh.telemetry.dump import PART
 from nodemesh.telemetry.names import Names
-from nodemesh.telemetry.telemetry import DUMPS_KEPT, IDLE_DUMPS, Telemetry
+from nodemesh.telemetry.sweep import IDLE_LOOKS, TAKEN
+from nodemesh.telemetry.telemetry import DUMPS_KEPT, LOOKS, Telemetry
 from nodemesh.telemetry.totals import Totals
 
 
@@ -81,11 +81,16 @@ def test_a_worker_holds_so_many_dumps_for_a_control_that_keeps_none():
 
 def test_many_label_sets_come_in_parts():
     telemetry, totals = Telemetry(), Totals()
-    for number in range(PART + 10):
+    part = LOOKS // TAKEN
+    for number in range(part + 10):
         telemetry.record(request(client=Client(namespace="default", name=f"client-{number}")))
-    parts = list(totals.update("a", telemetry.dumps(0), 0.0))
-    assert [len(part.http) for part in parts] == [PART, 10]
-    assert (len(totals.http), len(totals.recent)) == (PART + 10, 256)
+    (first,) = totals.update("a", telemetry.dumps(0), 0.0)
+    assert (len(first.http), first.more) == (part, True)
+    (second,) = totals.update("a", telemetry.dumps(0, totals.kept("a")), 0.0)
+    assert (len(second.http), second.more) == (10, False)
+    assert (len(totals.http), len(totals.recent)) == (part + 10, 256)
+    again = Totals()
+    assert [len(dump.http) for dump in again.update("a", telemetry.dumps(0), 0.0)] == [part, 10, 0], "none is lost"
 
 
 def test_a_dead_workers_numbers_stay():
@@ -140,17 +145,17 @@ def test_what_another_version_counts_beside_is_left_out_and_all_else_goes_on():
 
 def test_series_of_those_who_have_left_leave_and_are_counted():
     totals, telemetry = Totals(), Telemetry()
-    for number in range(300):
+    for number in range(200):
         telemetry.record(request(client=Client(namespace="default", name=f"gone-{number}")))
     take(totals, "a", telemetry.dumps(0), 0.0)
     take(totals, "a", worked(telemetry, 2).dumps(1), 100.0)
     totals.expire(0.0)
-    assert len(totals.http) == 301
+    assert len(totals.http) == 201
     totals.expire(1.0)
     assert (len(totals.http), len(totals.tcp)) == (1, 1)
-    assert (totals.gone.series, totals.gone.requests) == (300, 300)
+    assert (totals.gone.series, totals.gone.requests) == (200, 200)
     totals.expire(101.0)
-    assert (len(totals.http), totals.gone.requests, totals.gone.connections) == (0, 302, 1)
+    assert (len(totals.http), totals.gone.requests, totals.gone.connections) == (0, 202, 1)
     successor = Totals()
     successor.restore(totals.save(), 0.0)
     assert successor.gone == totals.gone
@@ -161,7 +166,7 @@ def test_a_worker_lets_go_of_series_in_which_nothing_happens():
     record = connection(5, 6)
     telemetry.opened(record)
     telemetry.record(request())
-    for number in range(IDLE_DUMPS + 1):
+    for number in range(IDLE_LOOKS + 1):
         take(totals, "a", telemetry.dumps(number))
     assert not telemetry._http and not telemetry._tcp and not telemetry._bounds._total
     telemetry.record(record)  # closes after its series has left

@@ -153,6 +153,7 @@ MeshConfigSpec
   allowedFolders: Folders of the agent's file system whose files rules may name.
   allowedEnvironment: Variables of the agent's environment that rules may show.
   adminHosts: Names by which the admin API may be asked.
+  adminClients: Networks whose clients may read all of the admin API, as loopback may.
   limits: What one pod may take of the proxy.
   metrics: Which of Istio's metrics there are.
   rollout: What `nodemesh.io/rollout: enabled` on an object means.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..http.head import NO_EDITS, Edits, RequestHead, ResponseHead
 from ..transport import Buffer, Transport
+from .client import BULK_LENGTH
 from .write import CONTINUE, write_chunk, write_last_chunk, write_response
 
 
@@ -40,6 +41,8 @@ class AnswerWriter:
             message += write_chunk(data) if chunked else data
         if ended and chunked:
             message += write_last_chunk([])
+        if head.length >= BULK_LENGTH and not bodiless:
+            self._transport.to_come = head.length
         self._transport.send(message)
         return close
 

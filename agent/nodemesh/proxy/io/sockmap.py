@@ -4,18 +4,20 @@ Towards the app nothing but the proxy bounds what waits: it asks for the queue's
 much as may wait, and where the app has not read meanwhile, it looks again after a moment. Nobody tells when the app
 reads. Towards the proxy all is as ever, but for splice(2), which sees only what came by TCP.
 
-It is for large answers: small ones cost more this way than by TCP, so that a connection whose first answer is small is
-one of TCP from then on."""
+It is for large answers: small ones cost more this way than by TCP, and what is relayed is spliced from socket to
+socket, which costs less than either. So a connection whose first answer is small, or which is joined to another one
+before its first, is one of TCP from then on."""
 
 from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from select import EPOLLOUT
 from socket import SocketType
 from typing import Final
 
-from ..transport import SILENT, Buffer
+from ..transport import SILENT, Buffer, Transport
 from .lane import Lane
 from .loop import Loop
 from .pipes import Pipe
@@ -56,12 +58,20 @@ class SockmapTransport(SocketTransport):
         if sent < len(data):
             self._keep(bytes(data[sent:]))
 
+    def join(self, other: Transport) -> None:
+        super().join(other)
+        with suppress(OSError):  # which the next write meets again
+            self._ask(small=True)
+
     @property
     def spliceable(self) -> bool:
         """What came without TCP cannot be spliced away from here."""
-        return False
+        return self._queue is None
 
     def pour(self, pipe: Pipe) -> None:
+        if self._queue is None:
+            super().pour(pipe)
+            return
         data = os.read(pipe.read_end, pipe.held)
         pipe.held = 0
         self.loop.pipes.give(pipe)
@@ -114,14 +124,21 @@ class SockmapTransport(SocketTransport):
         if self._queue is None:
             return size
         if self._room < MIN_WRITE and self._room < size:
-            depth = self._queue.depth(max(size, self.to_come) < LEAST)
-            if depth < 0:
-                self._queue = None
+            self._ask(small=max(size, self.to_come) < LEAST)
+            if self._queue is None:
                 return size
-            self._room = MAX_DEPTH - depth
             if self._room < MIN_WRITE:
                 return 0
         return self._room
+
+    def _ask(self, small: bool) -> None:
+        """Look at the queue, if there is one; the first look decides, by whether the first answer is small. Raises
+        OSError."""
+        if self._queue is not None:
+            depth = self._queue.depth(small)
+            if depth < 0:
+                self._queue = None
+            self._room = MAX_DEPTH - depth
 
     def _wait(self) -> None:
         """Look again after a moment, a longer one each time."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-BEGIN = b"-----BEGIN CERTIFICATE-----"
+BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 
 
 def first_end(texts: Iterable[bytes]) -> float | None:

@@ -176,13 +176,15 @@ class BackendResolver:
         service = next((entry for entry in services or () if not wanted or entry.kind == wanted), None)
         if service is None:
             return self._fault("BackendNotFound", f"there is no {ref.kind} {host}")
-        port = service.port(ref.port or 0) if ref.port or len(service.ports) != 1 else service.ports[0]
-        if port is None:
+        ports = [port for port in service.ports if port.number == ref.port or not ref.port and len(service.ports) == 1]
+        if not ports:
             right = ", ".join(str(entry.number) for entry in service.ports) or "none"
             return self._fault("BackendNotFound", f"{ref.kind} {host} has no port {ref.port}; it has {right}")
-        if port.protocol is Protocol.UDP and item.kind != "UDPRoute":
-            return self._fault("UnsupportedProtocol", f"port {port.number} of {host} is for UDP")
-        return RouteBackend(host=host, port=port.number)
+        over_udp = item.kind == "UDPRoute"
+        if all((port.protocol is Protocol.UDP) is not over_udp for port in ports):  # TCP and UDP may share a number
+            spoken = "TCP" if over_udp else "UDP"
+            return self._fault("UnsupportedProtocol", f"port {ports[0].number} of {host} is for {spoken}")
+        return RouteBackend(host=host, port=ports[0].number)
 
     def _fault(self, reason: str, message: str) -> RouteBackend:
         self._conditions.append(unresolved(reason, message))

@@ -27,6 +27,7 @@ ACROSS_CODES: dict[str, str] = {
     "policy-ignored": "An older DestinationRule of the same host has a trafficPolicy, which counts alone.",
     "policy-not-accepted": "A policy of the Gateway API does not count for one of its targets.",
     "protocol-hides-rules": "The protocol of the host's ports keeps the rules from applying.",
+    "rollout-without-canaries": "A VirtualService's changes are staged, but none of its clients can be a canary.",
     "route-not-accepted": "A route does not attach to one of its parents, or has rules that cannot be carried out.",
     "route-unresolved": "A route refers to something that is not there, or not granted.",
     "rule-not-seen": "A DestinationRule stands where most clients do not get it.",

@@ -19,6 +19,14 @@ def test_no_limit_is_zero(told):
     ]
 
 
+def test_the_admin_apis_clients_are_networks(told):
+    spec = {"adminClients": ["10.1.0.0/16", "192.0.2.1", "2001:db8::/32", "10.1.0.0/33", "office"]}
+    assert told("MeshConfig", spec, api_version="nodemesh.io/v1alpha1") == [
+        "bad-address spec.adminClients[3]",
+        "bad-address spec.adminClients[4]",
+    ]
+
+
 def test_default_providers_are_of_the_kind_that_is_asked_for(told):
     providers = [
         {"name": "file", "envoyFileAccessLog": {"path": "/var/log/x"}},

@@ -81,7 +81,11 @@ GOOD = "- backendRefs: [{name: cart, port: 80}]"
         (gateway(HTTP) + route("r", GOOD, parents="[{name: edge, sectionName: none}]"),
          {("route-not-accepted", "spec.parentRefs[0]")}),
         (gateway(HTTP) + route("r", "- backendRefs: [{name: none, port: 80}]"), {("route-unresolved", "spec.rules")}),
-        (gateway("{name: web, port: 80, protocol: UDP}"), {("listener-not-served", "spec.listeners[0]")}),
+        (gateway("{name: web, port: 80, protocol: a.example/b}"), {("listener-not-served", "spec.listeners[0]")}),
+        (gateway("{name: web, port: 53, protocol: UDP}") + route("r", GOOD, kind="UDPRoute"),
+         {("route-unresolved", "spec.rules")}),
+        (mesh_route("r", GOOD, kind="UDPRoute"),
+         {("route-not-accepted", "spec.parentRefs[0]"), ("route-unresolved", "spec.rules")}),
         (gateway(HTTP).replace("nodemesh", "none"), {("unknown-class", "spec.gatewayClassName")}),
         (mesh_route("r", GOOD, "{group: '', kind: Service, name: bare}"),
          {("route-not-accepted", "spec.parentRefs[0]")}),
@@ -111,3 +115,24 @@ def test_explain_names_the_service_that_is_asked_whether_a_request_may_pass():
         (step,) = [step for step in told.steps if "is asked whether it may pass" in step.text]
         assert step.text.startswith(f"Service {name} is asked") and step.text.endswith(why)
         assert (told.status == 500) is bool(why)
+
+
+UDP = """---
+apiVersion: v1
+kind: Service
+metadata: {name: dns, namespace: shop}
+spec: {clusterIP: 10.96.0.9, ports: [{port: 53, protocol: UDP}]}
+""" + gateway("{name: udp, port: 53, protocol: UDP}", HTTP)
+LABELS = {"gateway.networking.k8s.io/gateway-name": "edge"}
+
+
+def test_datagrams_are_explained_at_a_gateway_and_left_alone_between_pods():
+    text = UDP + route("u", "- backendRefs: [{name: dns, port: 53}]", kind="UDPRoute")
+    answer = asked(text, "udp://edge:53", labels=LABELS, gateway=True)
+    assert (answer.outcome, answer.route, answer.status) == ("no_endpoints", "UDPRoute shop/u", None)
+    assert [one.cluster for one in answer.destinations] == ["outbound|53||dns.shop.svc.cluster.local"]
+    assert asked(text, "tcp://edge:53", labels=LABELS, gateway=True).outcome == "no_listener"
+    assert asked(text, "udp://edge:80", labels=LABELS, gateway=True).outcome == "no_listener"
+    assert asked(UDP, "udp://edge:53", labels=LABELS, gateway=True).outcome == "no_rule"
+    between = asked(text, "udp://dns:53")
+    assert (between.mode, between.mode_reason) == ("pass", "UDP is left alone")
