@@ -58,10 +58,7 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
                     f"{block.encode_name} has no effect here: of a mesh's policy {' and '.join(MESH_BLOCKS)} count"
                 )
                 findings.warning("no-effect", (*here, block.encode_name), message)
-    outbound = spec.outbound_traffic_policy
-    if outbound.tls is not None and outbound.mode is not MeshOutboundMode.ALLOW_ANY_DYNAMIC_DNS:
-        message = "tls has no effect here: it needs mode: ALLOW_ANY_DYNAMIC_DNS"
-        findings.warning("no-effect", ("spec", "outboundTrafficPolicy", "tls"), message)
+    _outbound(spec, findings)
     if spec.locality_lb_setting is not None:
         check_locality(spec.locality_lb_setting, ("spec", "localityLbSetting"), findings, outlier=True)
     if spec.access_log_encoding not in ENCODINGS:
@@ -98,6 +95,13 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
         ("nodeBufferedBytes", spec.limits.node_buffered_bytes),
     ):
         check_range(limit, 1, float("inf"), ("spec", "limits", name), findings)
+
+
+def _outbound(spec: MeshConfigSpec, findings: Findings) -> None:
+    outbound = spec.outbound_traffic_policy
+    if outbound.tls is not None and outbound.mode is not MeshOutboundMode.ALLOW_ANY_DYNAMIC_DNS:
+        message = "tls has no effect here: it needs mode: ALLOW_ANY_DYNAMIC_DNS"
+        findings.warning("no-effect", ("spec", "outboundTrafficPolicy", "tls"), message)
 
 
 def _providers(spec: MeshConfigSpec, findings: Findings) -> None:

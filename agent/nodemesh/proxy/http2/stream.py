@@ -38,7 +38,7 @@ FOR_HEADERS: Final = (BREAK, BREAK_CLOSED, REFUSE, IGNORE, BREAK)
 FOR_OTHERS: Final = (BREAK, IGNORE, IGNORE, IGNORE, IGNORE)  # RST_STREAM, WINDOW_UPDATE
 
 
-class Waiting:
+class Unsent:
     """What of a stream waits for the peer's windows: pieces of its body, of the first of which `offset` bytes are sent,
     and its trailers with their size, if they are known."""
 
@@ -76,7 +76,7 @@ class Http2Stream:
         # what goes
         self.answered = False  # our final head is sent
         self.window = window  # bytes that we may send; below 0 after SETTINGS (RFC 9113 section 6.9.2)
-        self.waiting: Waiting | None = None
+        self.waiting: Unsent | None = None
         self.pending = 0  # bytes of the body that wait
         self.finishing = False  # END_STREAM follows what waits
         self.queued = False  # waits for the connection's window

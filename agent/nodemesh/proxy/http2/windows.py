@@ -9,7 +9,7 @@ from typing import Final
 from .frames import DATA, DATA_BEGINNINGS, END_STREAM, MAX_31, SMALL, begin, write_window_update
 from .limits import Http2Limits
 from .settings import DEFAULT_WINDOW, Settings
-from .stream import REMOTE, Http2Stream, Waiting
+from .stream import REMOTE, Http2Stream, Unsent
 from .watch import Watch
 
 #: What waits is kept in pieces of at least this size, so that their number is bounded by their bytes.
@@ -86,7 +86,7 @@ class Windows:
         """There is no room in the windows for all of this."""
         waiting = stream.waiting
         if waiting is None:
-            waiting = stream.waiting = Waiting()
+            waiting = stream.waiting = Unsent()
         pieces = waiting.pieces
         if pieces and len(pieces[-1]) < PIECE:
             pieces[-1] += data
@@ -97,7 +97,7 @@ class Windows:
         stream.finishing = ended
         self._flush(stream, waiting, MAX_31)
 
-    def _flush(self, stream: Http2Stream, waiting: Waiting, most: int) -> None:
+    def _flush(self, stream: Http2Stream, waiting: Unsent, most: int) -> None:
         """Send what waits in a stream, as far as the windows, and `most`, let it."""
         pieces = waiting.pieces
         limit = self.peer.frame
@@ -149,7 +149,7 @@ class Windows:
             stream.queued = False
             self._resume(stream, self.peer.frame)
 
-    def _drop(self, stream: Http2Stream, waiting: Waiting | None) -> None:
+    def _drop(self, stream: Http2Stream, waiting: Unsent | None) -> None:
         """What waits in a stream is not sent any more."""
         if waiting is not None:
             self.backlog -= stream.pending + waiting.size

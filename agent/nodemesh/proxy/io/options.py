@@ -60,3 +60,13 @@ def unread(fd: int) -> int:
     size = bytearray(4)
     ioctl(fd, FIONREAD, size)
     return int.from_bytes(size, byteorder)
+
+
+def is_over(sock: SocketType) -> bool:
+    """Whether the peer has sent its FIN or a reset, and nothing before it that is still to be read."""
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -14,7 +14,7 @@ from .flow import Flow
 from .lane import Lane
 from .life import CLOSED, CLOSING, CONNECTING, ENDED, ENDING, NEXT, OPEN
 from .loop import Loop
-from .options import error_of, reset_on_close, unread
+from .options import error_of, is_over, reset_on_close, unread
 from .pipes import Pipe
 from .reading import INTEREST, ON_PAUSE, ON_REOPEN, ON_RESUME, ON_STOP, OVER, READABLE, READING, STOPPED, WRITABLE
 from .served import Served
@@ -107,12 +107,7 @@ class SocketTransport(Served):
 
     @property
     def stale(self) -> bool:
-        try:
-            return not self.sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        return is_over(self.sock)
 
     def later(self, callback: Callable[[], None]) -> None:
         self.loop.lanes.later(self.lane, callback)

@@ -28,7 +28,7 @@ class _File(msgspec.Struct, frozen=True):
     versions: dict[str, str] = {}
 
 
-class Saved(NamedTuple):
+class SavedState(NamedTuple):
     """What was saved: objects by resource; of some resources the resourceVersion up to which they are right, in the
     cluster that `cluster` names."""
 
@@ -63,7 +63,7 @@ class Cache:
         }
 
     def save(self, objects: Objects, cluster: str = "", versions: Mapping[str, str] | None = None) -> None:
-        """`cluster` and `versions` as Saved has them. Raises OSError."""
+        """`cluster` and `versions` as SavedState has them. Raises OSError."""
         encoded = {
             name: [(item.group, item.kind, msgspec.Raw(self._encoder.encode(item))) for item in held.values()]
             for name, held in objects.items()
@@ -82,15 +82,15 @@ class Cache:
         """The objects alone."""
         return self.read().objects
 
-    def read(self) -> Saved:
+    def read(self) -> SavedState:
         """Empty where there is no file, or one of another node or format. What cannot be read any more is left out, and
         has no version."""
         try:
             file = msgspec.msgpack.decode(self._path.read_bytes(), type=_File)
         except (OSError, msgspec.DecodeError):
-            return Saved({})
+            return SavedState({})
         if file.format != FORMAT or file.node != self._node:
-            return Saved({})
+            return SavedState({})
         versions = dict(file.versions)
         found: dict[str, dict[ObjectKey, Object[Any]]] = {}
         for name, items in file.objects.items():
@@ -102,4 +102,4 @@ class Cache:
                     versions.pop(name, None)
                     continue
                 held[key_of(item)] = item
-        return Saved(found, file.cluster, versions)
+        return SavedState(found, file.cluster, versions)

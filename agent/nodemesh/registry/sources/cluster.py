@@ -15,7 +15,7 @@ from ..assemble import ObjectKey
 from ..workloads import is_ready
 from .api import Api
 from .backoff import Random
-from .cache import Cache, Saved
+from .cache import Cache, SavedState
 from .debounce import Debounce, Haste
 from .definitions import Definitions
 from .directory import SourceChanges
@@ -112,7 +112,7 @@ class ClusterSource:
         self._started = False  # the first batch is out
         self._handed = 0.0  # when the last batch went out
         self._unsaved = False
-        self._saved = Saved({})
+        self._saved = SavedState({})
         self._identified = asyncio.Event()  # whether the server is that of what is saved has been told
 
     # life
