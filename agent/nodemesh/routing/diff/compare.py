@@ -17,7 +17,7 @@ from .regions import regions
 from .sides import NOTHING, Behaviour, TablesLookup, decide, differing
 from .silent import not_compared
 from .space import Rows, Space, rows_of
-from .spots import Rules, Spot, gateway_spots, mesh_spots
+from .spots import REQUESTS, Rules, Spot, gateway_spots, mesh_spots
 from .told import Teller, Told
 from .words import class_of
 
@@ -106,7 +106,8 @@ def gather(
         if spot.ways is not None:
             found.setdefault(way(spot, spot.ways), []).append(who.text)
             continue
-        tellers = [Teller(spot.home, spot.port, TablesLookup(each)) for each in tables]
+        plain = spot.what != REQUESTS
+        tellers = [Teller(spot.home, spot.port, TablesLookup(each), plain=plain) for each in tables]
         seen = sight_of(spot.old, tellers[0]), sight_of(spot.new, tellers[1])
         if seen[0] == seen[1]:
             continue

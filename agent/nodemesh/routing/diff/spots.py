@@ -18,6 +18,9 @@ from ..view import View
 #: Ports of hosts that no service has, where their rules name none.
 USUAL_PORTS = (80,)
 
+#: What comes where HTTP is spoken.
+REQUESTS = "requests"
+
 #: A host that nobody has, and how all such are named in a difference.
 NOBODY = "nobody.invalid"
 UNKNOWN = "*"
@@ -38,7 +41,7 @@ class Spot(msgspec.Struct, frozen=True, kw_only=True):
     home: str
     old: Rules
     new: Rules
-    what: str = "requests"
+    what: str = REQUESTS
     authorities: tuple[bytes, ...] = (b"",)
     gateway: bool = False
     ways: tuple[Mapping[str, str], Mapping[str, str]] | None = None  # which way connections take, in words
@@ -161,7 +164,7 @@ def gateway_spots(old: View, new: View) -> Iterator[Spot]:
 def gateway_spot(old: View, new: View, port: int, host: str) -> Spot:
     before, is_http = gateway_rules(old, port, host)
     after, also = gateway_rules(new, port, host)
-    what = "requests" if is_http or also else f"connections for {host}"
+    what = REQUESTS if is_http or also else f"connections for {host}"
     authorities = (host.encode(), f"{host}:{port}".encode())
     return Spot(host=host, port=port, home="", old=before, new=after, what=what, authorities=authorities, gateway=True)
 

@@ -72,9 +72,11 @@ class ClusterOrigins(Protocol):
 
 class Teller:
     """Remembers what it has told: many requests fall to one decision. `home` is the namespace whose services go by
-    their short names, at `port` without it."""
+    their short names, at `port` without it; `plain` where connections without HTTP are decided about: nobody tries
+    those again."""
 
-    def __init__(self, home: str, port: int, lookup: ClusterOrigins) -> None:
+    def __init__(self, home: str, port: int, lookup: ClusterOrigins, *, plain: bool = False) -> None:
+        self._plain = plain
         self._home = home
         self._port = port
         self._domain = lookup.domain
@@ -146,7 +148,7 @@ class Teller:
             yield "rewrite", rewrite(route.rewrite)
         if route.timeout:
             yield "timeout", f"{route.timeout:g} s"
-        if route.retry is not None:
+        if route.retry is not None and not self._plain:
             yield "retries", retries(route.retry)
         if route.mirrors:
             yield "mirror", ", ".join(map(self._mirror, route.mirrors))

@@ -258,6 +258,11 @@ def test_hosts_that_the_mesh_does_not_know_are_compared():
     )
 
 
+def test_connections_without_http_have_no_retries():
+    never = mesh("defaultHttpRetryPolicy: {attempts: 0}")
+    assert {change.host.partition(".")[0] for change in difference(mesh(""), never).changes} == {"reviews"}
+
+
 @pytest.mark.parametrize(("wish", "told"), [("closed", "refused"), ("open", None)])
 def test_what_becomes_of_connections_without_the_agent_is_compared(wish, told):
     rule = subsets() + rules(ALL)
