@@ -31,8 +31,8 @@ class Rollout:
 
     def __init__(self, *pods, headless=False):
         self.registry, self.calm, self.now = Registry(), Calm(), 0.0
-        there: Any = self  # plays the fleet and the interception
-        self.foresight = Foresight(self.registry, there, there)
+        hears: Any = self  # in the place of fleet and interception
+        self.foresight = Foresight(self.registry, hears, hears)
         self.uids, self.addresses, self.numbers = {}, {}, itertools.count(1)
         self.left = set()  # the addresses of pods whose end was told
         self.tables = None
