@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...routing.decision import Decision
 from ...routing.fields import NO_REPEATED, Repeated
-from ...routing.match import VirtualHost
 from ...routing.request import Request
 from .lines import FieldLine
 
@@ -49,13 +47,9 @@ NO_FIELDS: Final = Fields([], frozenset())
 class RequestFields(Fields):
     """What a request says beside its method and target; `lines` are without Host. `headers` are the values by their
     names, those of one name joined by `,`, with what steers the proxy and is not forwarded, and what rules see of the
-    fields for one hop; `repeated` are the values of each name that came several times. Where all requests with these
-    fields have one method and target (`same`), `decision` is what `rules` decided about them."""
+    fields for one hop; `repeated` are the values of each name that came several times."""
 
-    __slots__ = (
-        "headers", "repeated", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers", "same",
-        "rules", "decision",
-    )  # fmt: skip
+    __slots__ = ("headers", "repeated", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers")
 
     def __init__(self, lines: list[bytes], names: frozenset[bytes], headers: dict[bytes, bytes]) -> None:
         self.lines = lines
@@ -72,9 +66,6 @@ class RequestFields(Fields):
         self.upgrade = b""  # the protocol that the client wants to change to
         self.controlled = False  # has x-envoy-* fields that steer retries and timeouts
         self.trailers = False  # `te: trailers`
-        self.same = False
-        self.rules: VirtualHost | None = None
-        self.decision: Decision | None = None
 
     def with_values(self, lines: list[bytes], changed: list[FieldLine]) -> RequestFields:
         """The same fields in these lines, of which some have other values."""

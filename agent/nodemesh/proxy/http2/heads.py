@@ -52,7 +52,6 @@ def read_fields(head: Head, ended: bool) -> RequestFields:
     pairs: list[Pair] = []
     headers: dict[bytes, bytes] = {}
     fields = RequestFields([], frozenset(), headers)
-    fields.same = True
     for pair in head.fields:
         name, value = pair
         kind = KINDS.get(name, PLAIN)
