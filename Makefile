@@ -35,8 +35,9 @@ check: setup
 	@.venv/bin/ruff format --check agent tests
 	@.venv/bin/mypy
 
+# `make bench BENCH='--suite http --json run.json'`
 bench: $(built)
-	@.venv/bin/python -m tests.bench
+	@.venv/bin/python -m tests.bench $(BENCH)
 
 # What a request, a call and a relayed connection cost in instructions, plain and compiled, beside what is kept of it.
 # `make instructions KEEP=--keep` keeps the figures: before a change, and after it where more is meant.

@@ -32,6 +32,7 @@ HOT = (
     "bounded.py",
     "proxy/*.py",
     "proxy/*/*.py",
+    "routing/fields.py",
     "routing/match.py",
     "routing/request.py",
     "routing/rewrite.py",
@@ -39,10 +40,13 @@ HOT = (
     "telemetry/decisions.py",
     "telemetry/formatting.py",
     "telemetry/histogram.py",
+    "telemetry/labels.py",
+    "telemetry/memo.py",
     "telemetry/operators.py",
     "telemetry/record.py",
     "telemetry/series.py",
     "telemetry/telemetry.py",
+    "telemetry/values.py",
 )
 
 #: What is not: stories, and what msgspec makes classes of.
@@ -58,10 +62,20 @@ def modules() -> list[str]:
 
 
 def extensions() -> list[Any]:
+    import mypyc
     from mypyc.build import mypycify
 
     os.environ["MYPYPATH"] = str(PACKAGE.parent)
-    return list(mypycify(modules(), opt_level="3", group_name="nodemesh"))
+    found = list(mypycify(modules(), opt_level="3", group_name="nodemesh"))
+    for extension in found:
+        extension.extra_compile_args += placeless(Path(mypyc.__file__).parent)
+    return found
+
+
+def placeless(library: Path) -> list[str]:
+    """What keeps the names of folders out of what gcc and clang make, in assertions as in what debuggers read: the same
+    sources are the same bytes wherever they are built. pip builds in a folder of another name each time."""
+    return [f"-ffile-prefix-map={library}=mypyc", f"-ffile-prefix-map={Path.cwd()}=."]
 
 
 class Build(build_py):

@@ -102,6 +102,10 @@ class Etcd:
         except TimeoutError:
             pass
 
+    def rest(self) -> None:
+        """Nobody waits any more: the next ones do on another event loop."""
+        self._changed.clear()
+
     def _append(self, store: str, kind: str, data: Data, before: Data | None) -> None:
         self._log.append(Change(self.revision, store, kind, data, before))
         while len(self._log) > self._remember:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubernetes.client import models
 
-PLAIN = {"str": str, "bool": bool, "int": int, "float": (int, float)}
+PLAIN: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
 
 #: apiVersion and kind of what the client's models call otherwise.
 PREFIX = {"v1": "V1", "v2": "V2"}

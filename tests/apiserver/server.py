@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 from aiohttp import web
 
-from . import discovery, portforward, rights, schemas
+from . import defaults, discovery, portforward, rights, schemas
 from .etcd import Change, Conflict, Data, Etcd, encode, key_of, partial
 from .faults import Faults
 from .kinds import BUILT_IN, Kind, Kinds, Target, mesh_kinds
@@ -295,7 +295,7 @@ class ApiServer:
             meta.setdefault("namespace", namespace or "default")
         else:
             meta.pop("namespace", None)
-        return {**data, "metadata": meta}
+        return defaults.completed({**data, "metadata": meta})
 
     def _stored(self, target: Target, data: Data) -> Data:
         expected = data["metadata"].get("resourceVersion", "")

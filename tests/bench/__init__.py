@@ -18,7 +18,8 @@ for it, `relay_load.py` the client, `relay_upstream.py` the server, `relay_bytes
 Suite `fairness` (`fairness_suite.py`): what a pod feels of another one whose bytes are dear to read; these are
 `attack.py`.
 
-Suite `exchange` (`exchange_suite.py`, `exchange_job.py`): the proxy's own code on an in-memory network.
+Suite `exchange` (`exchange_suite.py`, `exchange_job.py`, `exchange_http2_job.py`): the proxy's own code on an in-memory
+network.
 
 Suite `latency` (`latency_suite.py`): an open load (`latency_load.py`) through nodemesh, one Envoy, and two in a row
 (`envoy_pair.py`).
@@ -38,7 +39,8 @@ runs in its pods, dials four ways in turn and answers.
 Suite `soak` (`soak_suite.py`, only when it is named): `soak_mesh.py` says what there is and what may be answered,
 `soak_upstream.py` plays pods that die, hang, reset and trickle, `soak_load.py` the clients.
 
-`page.py` makes manifests/docs/numbers.md of what runs wrote, and of what it keeps of them (`numbers.json`).
+`page.py` makes manifests/docs/numbers.md of what runs wrote, and of what it keeps of them (`numbers.json`);
+`processor.py` is its table on manifests/docs/sizing.md.
 
 `jobs.py` runs the measured halves (`…_job.py`), which import nodemesh, in processes of their own.
 """

@@ -12,6 +12,7 @@ import h2.connection
 import h2.events
 import hpack
 
+from nodemesh.proxy.http.head import NO_EDITS
 from nodemesh.proxy.http2.connection import Http2Connection
 from nodemesh.proxy.http2.decoder import Decoder
 from nodemesh.proxy.http2.encoder import Encoder
@@ -22,6 +23,7 @@ from nodemesh.proxy.http2.limits import Http2Limits
 from nodemesh.proxy.http2.receiver import Receiver
 from nodemesh.proxy.http2.role import Role
 from nodemesh.proxy.http2.stream import Http2Stream
+from nodemesh.proxy.http2.writer import Opening
 
 CALLS = 2_000  # of one round
 ROUNDS = 9
@@ -37,6 +39,8 @@ FIELDS = [
     (b"grpc-accept-encoding", b"gzip"),
 ]
 ANSWER = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-accept-encoding", b"identity,gzip")]
+OPENING = Opening(None, ANSWER, frozenset(), ())
+LINES = [b"grpc-status: 0", b"grpc-message: "]
 TRAILERS = [(b"grpc-status", b"0"), (b"grpc-message", b"")]
 MESSAGE = b"\x00\x00\x00\x00\x07\x0a\x05world"
 
@@ -73,7 +77,7 @@ def decode_ours(blocks: list[bytes]) -> Callable[[], None]:
 
     def deed() -> None:
         for block in blocks:
-            read_request(decoder.decode(block), True)
+            read_request(decoder.read(block).fields, True)
 
     return deed
 
@@ -118,13 +122,13 @@ class Answering(Receiver):
     def head(self, head: Head, ended: bool) -> None:
         pass
 
-    def data(self, data: bytes, ended: bool) -> None:
+    def data(self, data: bytes, ended: bool) -> bool:
         connection, stream = self.connection, self.stream
-        connection.taken(stream, len(data))
         if ended:
-            connection.send_head(stream, ANSWER, False)
+            connection.send_head(stream, OPENING, NO_EDITS, False)
             connection.send_data(stream, data, False)
-            connection.send_trailers(stream, TRAILERS)
+            connection.send_trailers(stream, LINES)
+        return True
 
     def failed(self, fault: Http2Fault) -> None:
         raise AssertionError(fault.text)

@@ -12,15 +12,19 @@ from .outcome import Figure, Options, Outcome
 
 CASE = "small, 10 rules"
 
+#: Each case, and who measures it.
+CASES = {CASE: "exchange_job", "gRPC call, h2 to h2": "exchange_http2_job"}
+
 
 def run(options: Options) -> Outcome:
-    """One case: a kept connection, one request after the other."""
+    """Each case: a kept connection, one request after the other."""
     outcome = Outcome([], [], [f"nodemesh is {'compiled by mypyc' if compiled() else 'pure Python'}; no system calls"])
-    if not options.wants(CASE):
-        return outcome
-    with tempfile.TemporaryDirectory(prefix="nodemesh-bench-") as folder:
-        found = jobs.run("exchange_job", [str(Path(folder) / "access.log")])
-    outcome.figures.append(Figure(CASE, "", "cpu", found["cpu"], "µs/req"))
-    outcome.figures.append(Figure(CASE, "", "least", found["least"], "µs/req"))
-    outcome.figures.append(Figure(CASE, "", "calls", found["calls"], "Python functions/req"))
+    for case, job in CASES.items():
+        if not options.wants(case):
+            continue
+        with tempfile.TemporaryDirectory(prefix="nodemesh-bench-") as folder:
+            found = jobs.run(job, [str(Path(folder) / "access.log")])
+        outcome.figures.append(Figure(case, "", "cpu", found["cpu"], "µs/req"))
+        outcome.figures.append(Figure(case, "", "least", found["least"], "µs/req"))
+        outcome.figures.append(Figure(case, "", "calls", found["calls"], "Python functions/req"))
     return outcome

@@ -12,12 +12,15 @@ from .nodemesh import AGENT
 from .processes import Failed
 
 
+def environment() -> dict[str, str]:
+    """Has a process use this tree's agent."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(AGENT), os.environ.get("PYTHONPATH"))))}
+
+
 def run(module: str, arguments: Sequence[str], seconds: float = 300.0) -> dict[str, float]:
     """The JSON object that the module of this package prints."""
     command = [sys.executable, "-m", f"{__package__}.{module}", *arguments]
-    path = os.pathsep.join(filter(None, (str(AGENT), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": path}
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=seconds)
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=seconds)
     if ended.returncode:
         raise Failed(f"{module} {' '.join(arguments)}:\n{ended.stderr[-1500:]}")
     found: dict[str, float] = json.loads(ended.stdout)

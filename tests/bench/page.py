@@ -1,7 +1,8 @@
-"""`python -m tests.bench.page RUN.json …`: the page of numbers (manifests/docs/numbers.md), made of what runs wrote.
+"""`python -m tests.bench.page RUN.json …`: the pages of numbers, made of what runs wrote.
 
-What the page shows of the runs is kept beside this file, so that a run of one suite renews its own numbers and no
-others. A test holds the page to what is kept."""
+These are manifests/docs/numbers.md, and in manifests/docs/sizing.md the table of processor time (`processor.py`). What
+they show of the runs is kept beside this file, so that a run of one suite renews its own numbers and no others. A test
+holds the pages to what is kept."""
 
 from __future__ import annotations
 
@@ -12,12 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import cluster_suite, fleet_suite, latency_suite, rollout_suite
+from . import cluster_suite, fleet_suite, latency_suite, processor, rollout_suite
 from .report import written
 from .thresholds import CLUSTER, FLEET
 
 KEPT = Path(__file__).with_name("numbers.json")
 PAGE = Path(__file__).parents[2] / "manifests" / "docs" / "numbers.md"
+SIZING = PAGE.with_name("sizing.md")
 
 WIDTH = 120
 SUBJECTS = {"nodemesh": "nodemesh", "envoy": "one Envoy", "two envoys": "two Envoys"}
@@ -144,12 +146,12 @@ what stands side by side.
 
 
 def kept_of(runs: Iterable[dict[str, Any]], before: dict[str, Any]) -> dict[str, Any]:
-    """What the page shows, by suite: of the newest run that has it."""
+    """What the pages show, by suite: of the newest run that has it."""
     found = dict(before)
     for run in runs:
         for suite, outcome in run["suites"].items():
             numbers = [number for section in SECTIONS if section.suite == suite for number in section.numbers]
-            wanted = {(number.case, number.subject, number.name) for number in numbers}
+            wanted = {(number.case, number.subject, number.name) for number in numbers} | processor.wanted(suite)
             figures = [f for f in outcome["figures"] if (f["case"], f["subject"], f["name"]) in wanted]
             if figures:
                 found[suite] = {
@@ -193,10 +195,17 @@ def shown(value: float, unit: str) -> str:
 
 
 def main(paths: list[str]) -> None:
-    before = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    kept = kept_of([json.loads(Path(path).read_text()) for path in paths], before)
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    for path in paths:
+        run = json.loads(Path(path).read_text())
+        if not kept_of([run], {}):
+            sys.exit(
+                f"{path} has no number of the page: its suites are {', '.join(run['suites'])}, and --quick counts not"
+            )
+        kept = kept_of([run], kept)
     KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     PAGE.write_text(rendered(kept))
+    SIZING.write_text(processor.placed(SIZING.read_text(), processor.rendered(kept, wrapped)))
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ THRESHOLDS = (
     Threshold("scrape", f"{scrape_suite.CASE}: page", "", "value", "<=", 1024.0),
     Threshold("scrape", f"{scrape_suite.CASE}: scrape, CPU", "", "value", "<=", 500.0),
     Threshold("scrape", f"{scrape_suite.CASE}: healthz, worst", "", "value", "<=", 20.0),
+    Threshold("scrape", f"{scrape_suite.CASE}: p99 by scrapes", "", "value", "<=", 1.10),
+    Threshold("scrape", f"{scrape_suite.CASE}: a worker's pause for its counts", "", "value", "<=", 5.0),
     # What balancing in the kernel may cost an app, beside a connection without hooks.
     Threshold("datapath", LATENCY, "kernel", "request ÷ direct", "<=", 1.05),
     Threshold("datapath", THROUGHPUT, "kernel", "rate ÷ direct", ">=", 0.97),

@@ -35,6 +35,7 @@ def play(tmp_path: Path) -> Callable[..., None]:
                 await asyncio.gather(task, return_exceptions=True)
                 await follower.api.close()
                 await running.close()
+                running.server.etcd.rest()
 
         with asyncio.Runner(loop_factory=JumpingLoop) as runner:
             runner.run(main())

@@ -97,7 +97,10 @@ def test_its_service_declares_what_the_listeners_speak(play):
         await known(follower)
         assert await Deployer(follower).write()
         ports = of(follower, "Service", "edge-nodemesh")["spec"]["ports"]
-        assert [port["name"] for port in ports] == ["http-80", "tls-443", "tcp-9000"]
+        assert [port["name"] for port in ports] == ["http-80", "tls-443", "tcp-9000", "udp-9000"]
+        assert [port["protocol"] for port in ports] == ["TCP", "TCP", "TCP", "UDP"]
+        policy = of(follower, "NetworkPolicy", "edge-nodemesh")["spec"]["ingress"][0]["ports"]
+        assert [(port["port"], port["protocol"]) for port in policy][2:] == [(9000, "TCP"), (9000, "UDP")]
 
     tls = {"mode": "Passthrough"}
     pair = {"certificateRefs": [{"name": "pair"}]}
@@ -106,6 +109,7 @@ def test_its_service_declares_what_the_listeners_speak(play):
         {"name": "a", "port": 443, "protocol": "HTTPS", "hostname": "a.example", "tls": pair},
         {"name": "b", "port": 443, "protocol": "TLS", "hostname": "b.example", "tls": tls},
         {"name": "c", "port": 9000, "protocol": "TCP"},
+        {"name": "d", "port": 9000, "protocol": "UDP"},
     ]
     play(story, guarded(with_spec(listeners=listeners)))
 
@@ -254,7 +258,7 @@ def test_one_that_is_refused_or_another_s_is_not_deployed(play):
         await known(follower)
         assert await Deployer(follower).write() and not patches(follower)
 
-    bad = with_spec(listeners=[{"name": "web", "port": 80, "protocol": "UDP"}])
+    bad = with_spec(listeners=[{"name": "web", "port": 80, "protocol": "a.example/other"}])
     other = made("Gateway", "theirs", {**EDGE["spec"], "gatewayClassName": "theirs"})
     play(story, guarded(bad, other))
 
@@ -273,6 +277,30 @@ def test_what_is_refused_of_one_gateway_keeps_no_other_from_its_own(play, status
         assert await deployer.write() and patches(follower) == before, "it is not said again at once"
 
     play(story, guarded(made("Gateway", "another", EDGE["spec"]), EDGE))
+
+
+def test_a_binding_whose_role_the_server_does_not_know_yet_is_applied_with_the_next_look(play):
+    async def story(follower):
+        await known(follower)
+        follower.server.faults.refuse("rolebindings/edge-nodemesh", 404, times=1)
+        deployer = Deployer(follower)
+        assert await deployer.write()
+        assert "edge-nodemesh" not in [one["metadata"]["name"] for one in follower.server.objects("RoleBinding")]
+        assert await deployer.write() and of(follower, "RoleBinding", "edge-nodemesh")
+
+    play(story, guarded(EDGE))
+
+
+def test_a_service_has_a_port_or_is_none(play):
+    """15000 is the admin API's, and offered to nobody."""
+
+    async def story(follower):
+        await known(follower)
+        assert await Deployer(follower).write()
+        assert of(follower, "Deployment", "edge-nodemesh")
+        assert [one["metadata"]["name"] for one in follower.server.objects("Service")] == ["cart"]
+
+    play(story, guarded(with_spec(listeners=[{"name": "web", "port": 15000, "protocol": "HTTP"}])))
 
 
 def test_names_have_bounds():

@@ -1,4 +1,5 @@
-"""The live page of two nodes while rules change: what a canary, faults, retries and a mirror look like."""
+"""The live page of two nodes while rules change: what a canary, faults, retries and a mirror look like, whatever was in
+force before."""
 
 from __future__ import annotations
 
@@ -186,7 +187,7 @@ def test_each_of_four_rules_has_its_picture_and_a_click_says_why(shop, tmp_path)
     async def whole() -> None:
         async with chromium(tmp_path / "browser") as tab:
             await tab.show(f"http://{shop.gateway.admin}/", 1280)
-            for picture in RULES:
+            for picture in (*RULES, *reversed(RULES)):
                 shop.rule(picture)
                 await tab.until(f"document.querySelector('[data-edge=\"{CALL}\"]')")
                 await choose_window(tab)
@@ -208,9 +209,9 @@ def test_each_of_four_rules_has_its_picture_and_a_click_says_why(shop, tmp_path)
 
 
 async def choose_window(tab: Tab) -> None:
-    """The shortest one: what was before the rule leaves it first."""
+    """The longest one: what was before a rule never leaves it here."""
     await tab.run(
-        "(() => { const it = document.querySelector('select[aria-label=window]'); it.value = '10';"
+        "(() => { const it = document.querySelector('select[aria-label=window]'); it.value = '900';"
         " it.dispatchEvent(new Event('change', { bubbles: true })) })()"
     )
 

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.answering import answering
@@ -127,7 +128,7 @@ def test_the_nodes_key_is_nobodys_client_certificate(tmp_path):
     (folder / "crt").write_bytes(pair.certificate)
     (folder / "key").write_bytes(pair.key)
     port = free_port()
-    tls = {"mode": "MUTUAL", "insecureSkipVerify": True}
+    tls: dict[str, Any] = {"mode": "MUTUAL", "insecureSkipVerify": True}
     client = pod("client", node=NODE, ip="10.9.0.1")
     bad = rule(**tls, clientCertificate=f"{folder}/crt", privateKey=f"/proc/self/root{folder}/key")
     with meshed(tmp_path, client, entry("127.0.0.1", http=port), bad) as (_, mesh):

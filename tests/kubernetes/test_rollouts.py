@@ -16,16 +16,16 @@ from nodemesh.config.rollout import ROLLOUT
 from nodemesh.node.election import LEASE_SECONDS, Election
 from nodemesh.node.rollouts import Rollouts
 from nodemesh.registry.staging import STATE
-from nodemesh.registry.store import Store
+from nodemesh.registry.store import CLUSTER, Store
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
 PLAN = "{clients: 50, hold: 10m, maxErrors: 10, minRequests: 20}"
 
 
-def rule(subset: str, plan: str = PLAN) -> dict:
+def rule(subset: str, plan: str = PLAN, name: str = "web") -> dict:
     route = [{"route": [{"destination": {"host": "web", "subset": subset}}]}]
-    made = virtual_service("web", http=route)
+    made = virtual_service(name, http=route)
     return {**made, "metadata": {**made["metadata"], "annotations": {ROLLOUT: plan}}}
 
 
@@ -64,11 +64,20 @@ def events(follower) -> list[str]:
     return sorted(data["reason"] for data in follower.server.objects("Event"))
 
 
+def notes(follower) -> list[str]:
+    return sorted(data["note"] for data in follower.server.objects("Event"))
+
+
+async def settle(follower, agent: Agent) -> None:
+    """The cluster is known, and so is what is in force."""
+    await follower.until(lambda: follower.batches)
+    assert await agent.look()
+    await follower.until(lambda: phase(follower) == ["complete"])
+
+
 async def begun(follower, *agents: Agent) -> str:
     """A rollout from v1 to v2 is on; its id."""
-    await follower.until(lambda: follower.batches)
-    assert await agents[0].look()
-    await follower.until(lambda: phase(follower) == ["complete"])
+    await settle(follower, agents[0])
     follower.server.apply(rule("v2"))
     await follower.until(lambda: follower.store.staging.planned and not settled(follower))
     assert subset(follower) == "v1" and not follower.snapshot.rollouts
@@ -81,7 +90,10 @@ async def begun(follower, *agents: Agent) -> str:
 
 def settled(follower) -> bool:
     staging = follower.store.staging
-    return all(staging.entries[key].digest == planned.digest for key, planned in staging.planned.items())
+    return all(
+        key in staging.entries and staging.entries[key].digest == planned.digest
+        for key, planned in staging.planned.items()
+    )
 
 
 def test_a_bad_change_is_taken_back_by_what_all_agents_counted(play):
@@ -146,6 +158,98 @@ def test_a_fresh_node_obeys_what_stands_there(play):
         fresh = Store()
         snapshot = fresh.apply("cluster", follower.store._held["cluster"].values())
         assert snapshot.virtual_services["default/web"].spec.http[0].route[0].destination.subset == "v1"
+
+    play(story, cluster())
+
+
+def served(follower) -> dict[str, str]:
+    """The subset of each rule that is in force for those that are no canaries."""
+    return {
+        name: item.spec.http[0].route[0].destination.subset for name, item in follower.snapshot.virtual_services.items()
+    }
+
+
+def test_a_bad_new_object_reaches_canaries_alone_and_is_taken_back(play):
+    """The API server has it; the nodes go on without it until its author changes it."""
+
+    async def story(follower):
+        one = Agent(follower, "a")
+        await settle(follower, one)
+        follower.server.apply(rule("v2", name="fresh"))
+        await follower.until(lambda: not settled(follower))
+        assert served(follower) == {"default/web": "v1"} and not follower.snapshot.rollouts
+        assert await one.look()
+        await follower.until(lambda: follower.snapshot.rollouts)
+        (name,) = follower.snapshot.rollouts
+        assert served(follower) == {"default/web": "v1"}
+        one.counts = {name: (30, 30)}
+        assert await one.look(5.0)
+        await follower.until(lambda: not follower.snapshot.rollouts)
+        assert served(follower) == {"default/web": "v1"}
+        assert {item["metadata"]["name"] for item in follower.server.objects("VirtualService")} == {"web", "fresh"}
+        assert notes(follower) == [
+            "30 of 30 requests of canaries failed (100 %), more than 10 %; no client has the new object",
+            "canaries have the new object: 50 % of the clients for 10 min",
+        ]
+        follower.server.apply(rule("v3", name="fresh"))
+        await follower.until(lambda: not settled(follower))
+        assert await one.look()
+        await follower.until(lambda: follower.snapshot.rollouts)
+        assert served(follower) == {"default/web": "v1"}, "mended, it reaches canaries first as well"
+        follower.server.apply(rule("v3", "disabled", name="fresh"))
+        await follower.until(lambda: served(follower) == {"default/web": "v1", "default/fresh": "v3"})
+
+    play(story, cluster())
+
+
+def test_a_bad_removal_reaches_canaries_alone_and_is_taken_back(play):
+    async def story(follower):
+        one = Agent(follower, "a")
+        await settle(follower, one)
+        follower.server.delete("VirtualService", "web")
+        await follower.until(lambda: not settled(follower))
+        assert served(follower) == {"default/web": "v1"} and not follower.snapshot.rollouts
+        assert await one.look()
+        await follower.until(lambda: follower.snapshot.rollouts)
+        ((name, staged),) = follower.snapshot.rollouts.items()
+        assert staged.item is None and served(follower) == {"default/web": "v1"}
+        one.counts = {name: (30, 30)}
+        assert await one.look(5.0)
+        await follower.until(lambda: phase(follower) == ["back"])
+        assert served(follower) == {"default/web": "v1"} and not follower.server.objects("VirtualService")
+        assert notes(follower)[0].endswith("the object is in force for all clients, though it was removed")
+        follower.server.apply(rule("v1"))
+        await follower.until(lambda: not settled(follower))
+        assert await one.look()
+        await follower.until(lambda: phase(follower) == ["complete"])
+        assert served(follower) == {"default/web": "v1"} and not follower.snapshot.problems
+
+    play(story, cluster())
+
+
+def test_a_good_removal_is_everybodys_after_its_time_whoever_leads(play):
+    """A successor that has never seen the object goes on with what stands in the API server."""
+
+    async def story(follower):
+        one = Agent(follower, "a")
+        await settle(follower, one)
+        follower.server.delete("VirtualService", "web")
+        await follower.until(lambda: not settled(follower))
+        assert await one.look()
+        await follower.until(lambda: follower.snapshot.rollouts)
+        (entry,) = follower.store.staging.entries.values()
+        held = follower.store._held[CLUSTER].values()
+        follower.store = Store()  # an agent that has just been started
+        follower.store.apply(CLUSTER, held)
+        two = Agent(follower, "b")
+        two.rollouts._now = lambda: datetime.fromtimestamp(entry.since + 5, UTC)
+        assert not await two.look() and await two.look(LEASE_SECONDS + 1) and phase(follower) == ["canary"]
+        two.rollouts._now = lambda: datetime.fromtimestamp(entry.since + 601, UTC)
+        assert await two.look()
+        await follower.until(lambda: phase(follower) == [])
+        assert served(follower) == {} and not follower.snapshot.problems
+        assert "no client has the object any more" in notes(follower)
+        assert await two.look() and phase(follower) == []
 
     play(story, cluster())
 
@@ -217,5 +321,5 @@ def cluster(first: dict | None = None) -> ApiServer:
     api = ApiServer()
     api.apply(*yaml.safe_load_all((MANIFESTS / "agent/rbac.yaml").read_text()))
     api.accounts[""] = "nodemesh-system/nodemesh-agent"
-    api.apply(first or rule("v1"))
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}, first or rule("v1"))
     return api

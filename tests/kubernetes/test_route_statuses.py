@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import pytest
 import yaml
 from tests.apiserver.server import ApiServer
 from tests.clusters import service
 from tests.kubernetes.test_election import Agent
 from tests.kubernetes.test_manifests import MANIFESTS
 
-from nodemesh.node.route_facts import StatusJudge
+from nodemesh.config.load import load_text
+from nodemesh.node.route_facts import ClusterFacts, StatusJudge, gateway_addresses
+from nodemesh.node.routestatus import joined, wanted_statuses
 from nodemesh.node.routestatuses import RouteStatuses
 from nodemesh.registry.assemble import ObjectKey
+from nodemesh.registry.store import Store
+from nodemesh.routing.gatewayapi.attach import attach
+from nodemesh.routing.gatewayapi.names import label_value
 
 API = "gateway.networking.k8s.io/v1"
 
@@ -284,3 +291,57 @@ def test_churn_costs_no_more_than_one_write_per_change(play):
             assert {each["observedGeneration"] for each in parent["conditions"]} == {entry["metadata"]["generation"]}
 
     play(story, guarded(service("stock"), *(route(f"r{number}") for number in range(count))))
+
+
+def crowd(field: str, ref: str, count: int) -> dict[str, Any]:
+    """A status with that many entries of other controllers."""
+    entry = {"controllerName": "other.example/c", "conditions": []}
+    return {field: [{**entry, ref: {"name": f"o{number}"}} for number in range(count)]}
+
+
+def test_a_status_stays_within_the_bounds_of_its_kind():
+    """One that is longer would be refused whole, by the CRD's maxItems."""
+    refs = [{"name": "edge", "sectionName": f"s{number}"} for number in range(32)]
+    full = made("HTTPRoute", "full", {"parentRefs": refs})
+    listeners = [{"name": f"s{number}", "port": 80 + number, "protocol": "HTTP"} for number in range(32)]
+    edge = {**EDGE, "spec": {**EDGE["spec"], "listeners": listeners}}
+    wanted = {item.key.name: item for item in judged(edge, full)}
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    alone = joined({}, wanted["full"], now) or {}
+    beside = joined(crowd("parents", "parentRef", 20), wanted["full"], now) or {}
+    assert (len(alone["parents"]), len(beside["parents"])) == (32, 32)
+    assert sum(entry["controllerName"] == "other.example/c" for entry in beside["parents"]) == 20
+    others = {"conditions": [{"type": f"other.example/{number}", "status": "True"} for number in range(7)]}
+    assert len((joined(others, wanted["edge"], now) or {})["conditions"]) == 8
+
+
+def judged(*objects: dict[str, Any], addresses: Any = None):
+    text = yaml.safe_dump_all([CLASS, service("cart"), *objects])
+    snapshot = Store().apply("files", load_text(text, "mesh.yaml").objects)
+    facts = ClusterFacts({}, lambda _: "", addresses)
+    return list(wanted_statuses(snapshot, attach(snapshot, facts), addresses or {}, lambda key: f"/{key.name}"))
+
+
+@pytest.mark.parametrize(
+    ("had", "programmed"),
+    [
+        ((), ("False", "AddressNotAssigned")),
+        ((("IPAddress", "192.0.2.2"),), ("False", "AddressNotUsable")),
+        ((("IPAddress", "192.0.2.1"), ("IPAddress", "192.0.2.2")), ("True", "Programmed")),
+    ],
+)
+def test_a_gateway_is_programmed_once_it_has_the_addresses_that_it_asks_for(had, programmed):
+    wish = [{"type": "IPAddress", "value": "192.0.2.1"}, {"type": "IPAddress"}]
+    edge = {**EDGE, "spec": {**EDGE["spec"], "addresses": wish}}
+    (status,) = [item.status for item in judged(edge, addresses={"default/edge": had}) if item.key.name == "edge"]
+    assert conditions(status)["Programmed"] == programmed
+
+
+def test_a_long_name_s_service_is_found_by_its_label():
+    name = "a-gateway-" * 20 + "z"
+    long = {**EDGE, "metadata": {**EDGE["metadata"], "name": name}}
+    offered = service("offered")
+    offered["metadata"]["labels"] = {"gateway.networking.k8s.io/gateway-name": label_value(name)}
+    text = yaml.safe_dump_all([long, offered])
+    snapshot = Store().apply("files", load_text(text, "mesh.yaml").objects)
+    assert list(gateway_addresses(snapshot)) == [f"default/{name}"]

@@ -44,8 +44,8 @@ async def source(follower, *wanted: str):
         await asyncio.gather(task, return_exceptions=True)
 
 
-def data(made: SecretSource) -> dict[str, dict[str, bytes]]:
-    return {key: dict(spec.data) for key, spec in made.secrets.items()}
+def data(made: SecretSource) -> dict[str, dict[str, bytes] | dict[str, str]]:
+    return {key: spec.data for key, spec in made.secrets.items()}
 
 
 def running() -> set[str]:

@@ -80,7 +80,7 @@ class Deployment:
         self.slots.remove(slot)
         self.slots.append(slot)  # the longest free is next
         self.made += 1
-        command = [sys.executable, "-IS", HERE / "rollout_app.py", str(WEB), str(RAW)]
+        command: list[str | Path] = [sys.executable, "-IS", HERE / "rollout_app.py", str(WEB), str(RAW)]
         process = slot.popen(command, stdin=subprocess.DEVNULL)
         slot.wait_listening(WEB)
         slot.wait_listening(RAW)

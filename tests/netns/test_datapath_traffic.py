@@ -39,11 +39,11 @@ def balance(maps, addresses, *endpoints):
 
 def sums_when(maps, condition):
     """All that was taken until `condition` holds for the sums: the kernel closes a little after the app."""
-    sums = {}
+    sums: dict[traffic.Path, traffic.Traffic] = {}
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         for path, found in traffic.take(maps).items():
-            sums[path] = traffic.Traffic(*map(sum, zip(sums.get(path, (0,) * 7), found, strict=True)))
+            sums[path] = traffic.Traffic._make(map(sum, zip(sums.get(path, (0,) * 7), found, strict=True)))
         if condition(sums):
             break
         time.sleep(0.01)

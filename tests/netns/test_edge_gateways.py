@@ -42,7 +42,7 @@ def gateway(mesh, name, listen, folder):
     pod = mesh.lab.pod(name, namespace="istio-system", labels=labels, annotations={MESH: "disabled"})
     log = (folder / f"{name}.log").open("wb")
     command = [sys.executable, "-m", "nodemesh", "run", "--gateway", f"istio={name}", "--ebpf", "off", "--workers", "1"]
-    command += ["--admin", "127.0.0.1:15000", "--access-log", folder / f"{name}.access", "--run-dir", folder / name]
+    command += ["--admin", "0.0.0.0:15000", "--access-log", folder / f"{name}.access", "--run-dir", folder / name]
     for path in (mesh.agent.folder, mesh.lab.manifests_folder):
         command += ["--config", path]
     for port, at in listen.items():
@@ -90,6 +90,14 @@ spec:
 """
 
 
+ADMIN_CLIENTS = """
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {{name: admin}}
+spec: {{adminClients: [{network}]}}
+"""
+
+
 def test_a_pod_leaves_by_the_egress_gateway(mesh, pod, outside, tmp_path):
     ports = "{number: 80, name: http, protocol: HTTP}, {number: 443, name: https, protocol: HTTP}"
     with gateway(mesh, "egressgateway", {80: 8080}, tmp_path) as egress:
@@ -111,3 +119,25 @@ def test_a_pod_leaves_by_the_egress_gateway(mesh, pod, outside, tmp_path):
         assert (told["path"], told["tls"], told["peer"]) == ("/cart", "TLSv1.3", egress.ip)
         assert told["headers"]["x-forwarded-for"] == pod.ip
         assert told["headers"]["x-envoy-external-address"] == pod.ip
+
+
+def test_pods_read_health_and_metrics_of_the_admin_api_and_its_own_loopback_all(mesh, pod, tmp_path):
+    """Here no NetworkPolicy is enforced. `kubectl port-forward` ends on the loopback of the agent's namespace."""
+    known = dict.fromkeys(("/healthz", "/readyz", "/metrics"), 200)
+    others = dict.fromkeys(("/status", "/", "/version", "/config/problems"), 200)
+
+    def status(client, host, path):
+        return curl(client, f"http://{host}:15000{path}", host)[0]
+
+    def statuses(client, host):
+        return {path: status(client, host, path) for path in (*known, *others, "/nothing")}
+
+    with gateway(mesh, "admin", {80: 8080}, tmp_path) as agent:
+        mesh.agent.wait_for(lambda: status(agent, "127.0.0.1", "/readyz") == 200, "the gateway to be ready", 15)
+        assert statuses(agent, "127.0.0.1") == known | others | {"/nothing": 404}
+        assert statuses(pod, agent.ip) == known | dict.fromkeys((*others, "/nothing"), 403)
+        code, body = curl(pod, f"http://{agent.ip}:15000/graph/live?window=60", agent.ip)
+        assert code == 403 and "adminClients" in json.loads(body)["error"]
+        mesh.apply(ADMIN_CLIENTS.format(network=f"{pod.ip}/32"))
+        mesh.agent.wait_for(lambda: status(pod, agent.ip, "/status") == 200, "the setting to count", 15)
+        assert status(agent, agent.ip, "/status") == 403

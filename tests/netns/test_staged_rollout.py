@@ -14,6 +14,7 @@ from tests.netns.test_cluster import PORT, URL, Cluster
 
 from nodemesh.config.rollout import ROLLOUT
 from nodemesh.lab import Lab, LabPod, LabPort
+from nodemesh.registry.staging import STATE
 from nodemesh.routing.client import Client
 from nodemesh.routing.rollouts import share_of
 from nodemesh.routing.tables import StagedRollout
@@ -42,10 +43,27 @@ class Mesh:
         self.cluster = cluster
         self.agents = agents
 
-    def apply(self, http: list[dict[str, Any]]) -> None:
+    def apply(self, http: list[dict[str, Any]], plan: str = PLAN) -> None:
         made = virtual_service("web", http=http)
-        made["metadata"]["annotations"] = {ROLLOUT: PLAN}
+        made["metadata"]["annotations"] = {ROLLOUT: plan}
         self.cluster.server.call(lambda api: api.apply(made))
+
+    def remove(self) -> None:
+        self.cluster.server.call(lambda api: api.delete("VirtualService", "web"))
+
+    def has_rule(self, name: str) -> bool:
+        """Whether an agent has the rule for those that are no canaries."""
+        (client,) = others()[:1]
+        answer = self.agents[name].get(f"/explain?url=http://web:{PORT}/&as=default/{client}")
+        return bool(answer["virtualService"])
+
+    def staged(self) -> bool:
+        """Whether the leader has said that all of it is in force."""
+        maps = self.cluster.server.call(lambda api: api.objects("ConfigMap"))
+        return any(
+            '"complete"' in text for data in maps if data["metadata"]["name"] == STATE.name
+            for text in data["data"].values()
+        )  # fmt: skip
 
     def phases(self, name: str) -> list[str]:
         return [row["phase"] for row in self.agents[name].get("/status")["rollouts"]]
@@ -130,3 +148,37 @@ def test_a_killed_leader_changes_nothing(mesh):
     assert mesh.leader() == "a" and hurt == {200}
     until(lambda: mesh.statuses(CLIENTS, 1) == {200}, "all to have what was before")
     assert mesh.events() == ["RolloutBegan", "RolloutTakenBack"]
+
+
+def test_a_bad_object_that_is_new_hurts_canaries_alone_and_is_nobodys_then(mesh):
+    mesh.apply(GOOD, "disabled")
+    until(lambda: not mesh.staged(), "the leader to have forgotten it")
+    mesh.remove()
+    until(lambda: not mesh.has_rule("a") and not mesh.has_rule("b"), "it to be gone at once")
+    begin(mesh)
+    until(lambda: mesh.statuses(CANARIES, 1) == {500}, "the new object to reach the canaries")
+    hurt: set[int] = set()
+
+    def taken_back() -> bool:
+        mesh.statuses(CANARIES, 5)
+        hurt.update(mesh.statuses(others(), 1))
+        return mesh.phases("a") == mesh.phases("b") == ["back"]
+
+    until(taken_back, "the new object to be taken back")
+    until(lambda: mesh.statuses(CLIENTS, 1) == {200}, "all to do without it")
+    assert hurt == {200} and not mesh.has_rule("a")
+
+
+def test_a_removal_reaches_canaries_first_and_is_undone_by_writing_the_object_again(mesh):
+    answered: list[dict[str, Any]] = [{"directResponse": {"status": 203}}]
+    mesh.apply(answered, "disabled")
+    until(lambda: mesh.statuses(CLIENTS, 1) == {203}, "the rule to answer")
+    mesh.apply(answered)
+    until(mesh.staged, "the leader to know that it is staged")
+    mesh.remove()
+    until(lambda: mesh.phases("a") == mesh.phases("b") == ["canary"], "canaries to be without it")
+    until(lambda: mesh.statuses(CANARIES, 1) == {200}, "canaries to be answered by the service")
+    assert mesh.statuses(others(), 2) == {203}
+    mesh.apply(answered)
+    until(lambda: mesh.phases("a") == mesh.phases("b") == [], "the object to be as it was")
+    until(lambda: mesh.statuses(CLIENTS, 1) == {203}, "all to have it")

@@ -4,9 +4,15 @@ import pytest
 
 from nodemesh.sim.world import World
 
-from .mesh import SERVICE
+from .mesh import GRPC, SERVICE
 
 
 @pytest.fixture
 def world() -> World:
     return World(SERVICE)
+
+
+@pytest.fixture
+def grpc() -> World:
+    """Whose service speaks gRPC."""
+    return World(GRPC)

@@ -60,7 +60,7 @@ class Pod:
 
     @property
     def asked(self):
-        return self.world.network.asked
+        return self.world.network.sockets
 
     @property
     def counts(self):
@@ -94,7 +94,7 @@ def addresses(answer):
 
 
 def response_to(asked, *texts, change=0):
-    query = dns.message.from_wire(asked.data)
+    query = dns.message.from_wire(asked.sent[0])
     response = dns.message.make_response(query)
     response.id ^= change
     if texts:
@@ -110,7 +110,7 @@ def test_names_of_the_mesh_are_answered_without_asking_anybody(pod):
 
 def test_another_kind_of_record_is_asked_for_where_the_pod_asks(pod):
     assert pod.ask("web", "SRV") is None
-    assert (pod.asked[0].server, pod.asked[0].namespace) == ("10.96.0.10", 77)
+    assert (pod.asked[0].peer, pod.asked[0].namespace) == (("10.96.0.10", 53), 77)
 
 
 def test_the_mesh_changes_and_so_does_the_answer(pod):
@@ -131,7 +131,7 @@ def test_a_query_goes_on_as_it_is_but_for_its_number_and_so_does_the_answer(pod)
     query = dns.message.make_query("example.com", "A", use_edns=0, payload=4096)
     pod.send(query.to_wire())
     (asked,) = pod.asked
-    assert asked.data[2:] == query.to_wire()[2:]
+    assert asked.sent[0][2:] == query.to_wire()[2:]
     answer = response_to(asked, "192.0.2.1")
     asked.asker.heard(answer)
     assert pod.door.replies == [query.to_wire()[:2] + answer[2:]]
@@ -143,7 +143,7 @@ def test_numbers_are_not_those_of_the_client():
     for _ in range(20):
         pod = Pod()
         pod.ask("example.com", id=1)
-        numbers.add(pod.asked[0].data[:2])
+        numbers.add(pod.asked[0].sent[0][:2])
     assert len(numbers) > 15
 
 
@@ -152,8 +152,8 @@ def test_only_the_answer_to_the_query_is_believed(pod):
     (asked,) = pod.asked
     asked.asker.heard(response_to(asked, "203.0.113.66", change=1))
     asked.asker.heard(b"")
-    asked.asker.heard(asked.data)
-    other = dns.message.make_query("other.com", "A", id=int.from_bytes(asked.data[:2], "big"))
+    asked.asker.heard(asked.sent[0])
+    other = dns.message.make_query("other.com", "A", id=int.from_bytes(asked.sent[0][:2], "big"))
     asked.asker.heard(dns.message.make_response(other).to_wire())
     assert pod.reply() is None and pod.counts.mismatched == 4
     asked.asker.heard(response_to(asked, "192.0.2.1"))
@@ -171,7 +171,7 @@ def test_a_query_that_cannot_even_be_sent(pod):
     def fail(*_):
         raise OSError("no way leads there")
 
-    pod.world.network.ask = fail
+    pod.world.network.datagrams = fail
     assert pod.ask("example.com").rcode() == dns.rcode.SERVFAIL
     assert not pod.server.waiting
 

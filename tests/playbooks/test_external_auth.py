@@ -1,5 +1,6 @@
 """Conversations of routes whose requests another service lets pass or not (GEP-1494)."""
 
+import msgspec
 import pytest
 from tests.protobuf import grpc, header, message
 from tests.routes import SERVED, gateway, mesh_route, route
@@ -7,6 +8,8 @@ from tests.routes import SERVED, gateway, mesh_route, route
 from nodemesh.proxy.http.external_auth import LONGEST, MOST
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
+from nodemesh.telemetry.dump import Dump
+from nodemesh.telemetry.labels import HTTP_LABELS
 
 from .http1_peer import split
 from .http2_peer import Http2Peer
@@ -252,6 +255,83 @@ def test_an_answer_over_grpc_that_is_none_is_a_refusal(body, status):
     peer, stream = judged(shop)
     peer.answer(stream, (b"content-type", b"application/grpc"), body=body, trailers=[(b"grpc-status", status)])
     assert shop.refused()[0] == 403
+
+
+def answered_over_grpc(shop, ok):
+    peer, stream = judged(shop)
+    peer.answer(
+        stream, (b"content-type", b"application/grpc"), body=grpc(message((3, ok))), trailers=[(b"grpc-status", b"0")]
+    )
+
+
+def test_a_service_over_grpc_never_says_how_a_message_is_framed_or_where_it_goes():
+    shop = Guarded(BY_GRPC)
+    shop.say(PLAIN)
+    names = (b"transfer-encoding", b"connection", b"te", b"content-length", b"host", b":authority", b"trailer")
+    answered_over_grpc(shop, message(*((2, header(name, b"x")) for name in names), (5, b"host")))
+    fields = shop.passes()[1]
+    assert fields[b"host"] == b"h.example" and not fields.keys() & set(names) - {b"host"}
+
+
+def test_fields_for_the_response_come_with_the_upstream_s():
+    shop = Guarded(BY_GRPC)
+    shop.say(PLAIN)
+    only_absent, instead, only_present = ((3, number) for number in (1, 2, 3))
+    ok = message(
+        (6, header(b"x-told", b"1")),
+        (6, header(b"x-new", b"2") + message(only_absent)),
+        (6, header(b"x-kept", b"3") + message(only_absent)),
+        (6, header(b"x-gone", b"4") + message(instead)),
+        (6, header(b"x-none", b"5") + message(only_present)),
+        (6, header(b"transfer-encoding", b"chunked")),
+    )
+    answered_over_grpc(shop, ok)
+    upstream = shop.cart.accept()
+    upstream.take()
+    upstream.send(b"HTTP/1.1 200 OK\r\nx-told: 0\r\nx-kept: k\r\nx-gone: g\r\ncontent-length: 2\r\n\r\nok")
+    shop.world.run()
+    raw = shop.client.take().lower()
+    lines = raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert sorted(line for line in lines if line[:3] in (b"x-t", b"x-n", b"x-k", b"x-g")) == [
+        b"x-gone: 4", b"x-kept: k", b"x-new: 2", b"x-told: 0", b"x-told: 1",
+    ]  # fmt: skip
+    assert b"transfer-encoding" not in raw and raw.endswith(b"ok")
+
+
+@pytest.mark.parametrize(
+    ("filters", "answer", "status"),
+    [(auth(), ALLOWED, "200"), (auth(), b"HTTP/1.1 403 no\r\ncontent-length: 0\r\n\r\n", "403")],
+)
+def test_a_question_is_counted_as_a_request_to_the_service_and_stands_in_no_log(filters, answer, status):
+    shop = Guarded(filters)
+    shop.say(PLAIN)
+    shop.answered(answer)
+    if shop.cart.waiting:
+        shop.passes()
+    shop.world.telemetry.account()
+    assert len(shop.world.records) == 1
+    counted = Dumped(shop.world.telemetry.dump()).requests("stock.shop.svc.cluster.local")
+    assert counted == {status: 1}
+
+
+def test_a_question_without_an_answer_is_counted_with_its_reason():
+    shop = Guarded()
+    shop.say(PLAIN)
+    shop.asked().reset()
+    shop.world.run()
+    assert Dumped(shop.world.telemetry.dump()).requests("stock.shop.svc.cluster.local") == {"0": 1}
+
+
+class Dumped:
+    """What a worker has counted."""
+
+    def __init__(self, data):
+        self.dump = msgspec.msgpack.decode(data, type=Dump)
+
+    def requests(self, service):
+        """Numbers by status."""
+        place, code = HTTP_LABELS.index("destination_service"), HTTP_LABELS.index("response_code")
+        return {one.labels[code]: one.requests for one in self.dump.http if one.labels[place] == service}
 
 
 # === in the mesh

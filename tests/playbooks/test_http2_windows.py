@@ -81,7 +81,7 @@ def test_trailers_that_wait_count_as_well():
     endpoint.turn()
     endpoint.answer(1, body=b"hi", trailers=[(b"x-long", b"x" * 9_994)])
     gate = world.proxy.pods[1].gate
-    assert gate.blocked == 10_002
+    assert gate.blocked == 10_004
     client.codec.increment_flow_control_window(2, stream)
     client.turn()
     assert client.is_over(stream) and gate.blocked == 0

@@ -379,3 +379,44 @@ def test_rules_that_change_nothing_of_the_way_there_keep_connections(authority):
     client.send(GET)
     settle(world, upstream)
     assert upstream.take().count(b"GET /a") == 2 and world.server.waiting == 0
+
+
+DYNAMIC = """
+---
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: default, namespace: istio-system}
+spec:
+  outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS, tls: {mode: SIMPLE, insecureSkipVerify: true}}
+"""
+
+
+def test_plain_http_to_nobodys_address_goes_out_over_tls_by_its_host_and_to_where_it_was_dialled(authority):
+    """A Host is the pod's word: it names the server, and leads nowhere else, be it to a service or to the pod's own
+    loopback."""
+    world = World(ENTRY.replace("TLS}", SIMPLE + "}") + DYNAMIC)
+    world.server = world.serve("203.0.113.9", 443)
+    others = [world.serve(address, 443) for address in ("10.9.0.1", "127.0.0.1", "169.254.169.254")]
+    for host in ("www.example:443", "127.0.0.1:443", "169.254.169.254"):
+        asked = []
+        context = server_context(authority.issue("www.example"))
+        context.sni_callback = lambda connection, name, _, asked=asked: asked.append(name)
+        client = world.connect("203.0.113.9", 443)
+        client.send(b"GET /a HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n" % host.encode())
+        world.run()
+        upstream = answer(world, context)
+        assert upstream.take().startswith(b"GET /a HTTP/1.1\r\nhost: " + host.encode())
+        assert asked == (["www.example"] if host.startswith("www") else [None]), "an address is no server name"
+        upstream.send(OK)
+        world.run()
+        assert client.take().endswith(b"hi")
+        assert world.records[-1].cluster.name == "AllowAnyDynamicDNSCluster"
+    assert not any(other.connections for other in others)
+
+
+def test_what_is_no_plain_http_passes_there_as_it_came(authority):
+    world = World(ENTRY.replace("TLS}", SIMPLE + "}") + DYNAMIC)
+    server = world.serve("203.0.113.9", 443)
+    client = TlsPeer(world.connect("203.0.113.9", 443), ssl.create_default_context(), name="www.example")
+    settle(world, client)
+    assert server.accept().take()[:1] == b"\x16", "the client's own ClientHello"

@@ -274,7 +274,7 @@ DIALLED = (
 
 
 def meaning(views):
-    found = []
+    found: list[object] = []
     for client in CLIENTS:
         view = views.for_client(client)
         found.append(observation_of(view.tables, client.namespace, client.labels))

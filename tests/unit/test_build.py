@@ -4,6 +4,7 @@ back to its Python without a word, and a hot module outside the list would never
 import ast
 import importlib
 import os
+import subprocess
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import module_from_spec, spec_from_file_location
@@ -65,3 +66,23 @@ def absolute_modules() -> list[Path]:
 
 def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT / "agent").with_suffix("").parts)
+
+
+def test_what_is_compiled_does_not_say_where(tmp_path, monkeypatch):
+    made = []
+    for name in ("one", "another"):
+        project, library = tmp_path / name / "project", tmp_path / name / "build-env" / "mypyc"
+        for folder in (project, library):
+            folder.mkdir(parents=True)
+        (library / "checked.h").write_text(
+            "#include <assert.h>\nstatic int checked(int it) { assert(it); return it; }\n"
+        )
+        (project / "hot.c").write_text(
+            '#include "checked.h"\nint hot(int it) { assert(it > 1); return checked(it); }\n'
+        )
+        monkeypatch.chdir(project)
+        command = ["gcc", "-c", "-g", "-UNDEBUG", *backend.placeless(library), f"-I{library}", "hot.c", "-o", "hot.o"]
+        subprocess.run(command, check=True)
+        made.append((project / "hot.o").read_bytes())
+    assert made[0] == made[1] and str(tmp_path).encode() not in made[0]
+    assert b"mypyc/checked.h" in made[0]

@@ -43,8 +43,9 @@ ALLOWED = {
 HOMES = {
     "bcc": {"datapath/compiler.py"},
     "pyroute2": {"lab/network.py"},
-    "kubernetes": {"registry/sources/kubernetes.py"},
+    "kubernetes": {"registry/sources/aioclient.py"},
     "aiohttp": {
+        "admin/door.py",
         "admin/http.py",
         "admin/peers.py",
         "node/exporter.py",
@@ -61,6 +62,7 @@ HOMES = {
         "proxy/clock.py",
         "proxy/tcp/early.py",
         "proxy/dns/nameserver.py",
+        "proxy/udp/session.py",
         "proxy/http/responder.py",
         "proxy/http2/client_stream.py",
         "proxy/http2/server_stream.py",
@@ -108,14 +110,15 @@ MEETS_THE_SYSTEM = {
 
 #: folder of proxy/ -> those that none of its files may import.
 BELOW = {
-    "http": {"http1", "http2", "accept", "io", "dns"},
-    "http1": {"http2", "accept", "io", "dns"},
-    "http2": {"http1", "accept", "io", "dns"},
-    "grpc": {"http", "http1", "http2", "accept", "io", "dns", "tcp", "tls"},
-    "tcp": {"http", "http1", "http2", "accept", "io", "dns"},
-    "tls": {"http", "http1", "http2", "accept", "io", "dns", "tcp"},
-    "dns": {"http", "http1", "http2", "accept", "io", "tcp", "tls"},
-    "accept": {"io", "dns"},
+    "http": {"http1", "http2", "accept", "io", "dns", "udp"},
+    "http1": {"http2", "accept", "io", "dns", "udp"},
+    "http2": {"http1", "accept", "io", "dns", "udp"},
+    "grpc": {"http", "http1", "http2", "accept", "io", "dns", "tcp", "tls", "udp"},
+    "tcp": {"http", "http1", "http2", "accept", "io", "dns", "udp"},
+    "tls": {"http", "http1", "http2", "accept", "io", "dns", "tcp", "udp"},
+    "dns": {"http", "http1", "http2", "accept", "io", "tcp", "tls", "udp"},
+    "udp": {"http", "http1", "http2", "io", "dns", "tls"},
+    "accept": {"io", "dns", "udp"},
 }
 
 
@@ -215,7 +218,7 @@ def test_no_imports_circle_not_even_those_for_types():
 
 
 def test_a_circle_is_found_with_what_stands_on_it():
-    line = {("a",): {("b",)}, ("b",): {("c",)}, ("c",): set()}
+    line: dict[tuple[str, ...], set[tuple[str, ...]]] = {("a",): {("b",)}, ("b",): {("c",)}, ("c",): set()}
     assert circles(line) == set()
     assert circles(line | {("c",): {("b",)}, ("d",): {("a",)}}) == {("b",), ("c",)}
 

@@ -1,4 +1,5 @@
-"""The agent's HTTP API: what it knows and does, as JSON. Loopback only, unless `--admin` says otherwise.
+"""The agent's HTTP API: what it knows and does, as JSON. Loopback only, unless `--admin` says otherwise; then
+others read what probes and Prometheus ask for, no more.
 
 - `state.py`: what the API asks of the node, as a protocol; the composition root implements it.
 - `pages.py`: snapshot and tables as rows; pure.
@@ -8,7 +9,7 @@
 - `mesh.py`: what is seen by this agent alone or with those of other nodes, with `counted.py` (what they tell each
   other) and `chosen.py` (which requests); `peers.py`: what other agents may ask.
 - `page.py`: the live page's files. Their sources are in `ui/`; `agent/build_page.py` makes `static/` of them.
-- `http.py`: the routes (aiohttp).
+- `door.py`: who is let in, and who makes room for others. `http.py`: the routes (aiohttp).
 
 `operations.py` is the table of the paths, `answers.py` has the shapes of what they answer, and `openapi.py` makes the
 OpenAPI document (`GET /openapi.json`) and the reference page (`manifests/docs/admin-api.md`) of both. Nothing can be

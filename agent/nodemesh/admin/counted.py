@@ -12,7 +12,7 @@ from ..telemetry.history import FlowCounts, Flows, Way
 
 
 class CountedWay(msgspec.Struct, frozen=True, array_like=True):
-    """One way, and what went there."""
+    """One way, and what went there, in so many seconds: 0.0 stands for the whole time."""
 
     way: Way
     requests: int
@@ -21,6 +21,7 @@ class CountedWay(msgspec.Struct, frozen=True, array_like=True):
     received: float
     duration: list[int]
     codes: list[tuple[str, str, int]]
+    seconds: float = 0.0
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -35,7 +36,7 @@ class Counted(msgspec.Struct, frozen=True):
 def counted(seconds: float, flows: Flows, ejected: dict[str, int], empty: list[str]) -> Counted:
     rows = [
         CountedWay(way, flow.requests, flow.errors, flow.sent, flow.received, flow.duration,
-            [(code, flags, count) for (code, flags), count in flow.codes.items()])
+            [(code, flags, count) for (code, flags), count in flow.codes.items()], flow.seconds)
         for way, flow in flows.items()
     ]  # fmt: skip
     return Counted(seconds, rows, ejected, empty)
@@ -48,6 +49,7 @@ def flows_of(told: Iterable[Counted]) -> Flows:
     for each in told:
         for row in each.rows:
             flow = FlowCounts()
+            flow.seconds = row.seconds
             flow.requests, flow.errors, flow.sent, flow.received = row.requests, row.errors, row.sent, row.received
             if len(row.duration) == len(BOUNDS) + 1:
                 flow.duration = row.duration

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import msgspec
@@ -16,9 +19,10 @@ from aiohttp import web
 from .. import __version__
 from ..registry.carry import encode_snapshot
 from ..routing.question import QuestionError
-from ..telemetry.exposition import CONTENT_TYPE, zipped
+from ..telemetry.exposition import CONTENT_TYPE, packer
 from . import graph, openapi, page, pages, sight
 from .chosen import RECENT, shown, wish_of, without_query
+from .door import AdminDoor, Handler
 from .mesh import WholeMesh, wanted
 from .operations import OPERATIONS
 from .state import AdminNode, ExplainQuery, Unheard
@@ -27,6 +31,12 @@ from .state import AdminNode, ExplainQuery, Unheard
 FRAME = 1.0
 STREAMS = 16
 
+#: Seconds that one of them may take for a frame: who reads no more makes room for others.
+PATIENCE = 10.0
+
+#: What every client may read, wherever it is.
+FOR_ANYONE = frozenset(each.path for each in OPERATIONS if each.anyone)
+
 #: What says in every answer that it is an agent's, and of which version.
 AGENT = "Nodemesh-Version"
 
@@ -34,7 +44,8 @@ AGENT = "Nodemesh-Version"
 SILENT = "Nodemesh-Silent"
 TOLD = 2000
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+#: The nice value of what can wait.
+NICE = 10
 
 
 def json_response(value: Any, status: int = 200) -> web.Response:
@@ -66,10 +77,12 @@ class AdminApi:
         self._node = node
         self._mesh = WholeMesh(node)
         self._streams = 0
+        self._packing = ThreadPoolExecutor(1, "packing", _give_way)
 
-    def application(self) -> web.Application:
+    def application(self, *around: Any) -> web.Application:
         """A fresh aiohttp application with all routes."""
-        application = web.Application(middlewares=[errors_as_json, self.known_host], client_max_size=64 * 1024)
+        middlewares = [*around, errors_as_json, self.known_host, self.known_client]
+        application = web.Application(middlewares=middlewares, client_max_size=64 * 1024)
         application.on_response_prepare.append(signed)
         application.add_routes([web.get(each.path, getattr(self, each.handler)) for each in OPERATIONS])
         return application
@@ -101,6 +114,18 @@ class AdminApi:
             return json_response({"error": message}, 403)
         return await handler(request)
 
+    @web.middleware
+    async def known_client(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Where the API listens beyond loopback, probes and Prometheus come that way, and pods can. The rest is for
+        loopback, where a port-forward ends as well, and for whom the operator lists."""
+        if request.path in FOR_ANYONE or is_near(request.remote, self._node.snapshot.mesh.admin_clients):
+            return await handler(request)
+        message = (
+            f"{request.path} is not for {request.remote}: come by `nodemesh … --kubernetes`, by a port-forward or "
+            "loopback, or list the network in MeshConfig's adminClients"
+        )
+        return json_response({"error": message}, 403)
+
     async def snapshot(self, _request: web.Request) -> web.Response:
         """All that the configuration says, for `nodemesh diff`; Secrets are no part of it."""
         body = await asyncio.to_thread(encode_snapshot, self._node.snapshot)
@@ -126,12 +151,19 @@ class AdminApi:
         headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
         if takes_gzip(request.headers.get("Accept-Encoding", "")):
             headers["Content-Encoding"] = "gzip"
-            return web.Response(body=await asyncio.to_thread(b"".join, zipped(pieces)), headers=headers)
+            return web.Response(body=await self._zipped(pieces), headers=headers)
         answer = web.StreamResponse(headers=headers)
         await answer.prepare(request)
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             await answer.write(piece)
         return answer
+
+    async def _zipped(self, pieces: Iterator[bytes]) -> bytes:
+        """Packing is most of the work, and holds no lock of the interpreter's: it gives way to the data path."""
+        pack, found, loop = packer(), [], asyncio.get_running_loop()
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            found.append(await loop.run_in_executor(self._packing, pack.compress, piece))
+        return b"".join((*found, pack.flush()))
 
     async def status(self, _request: web.Request) -> web.Response:
         return json_response(self._node.status())
@@ -189,10 +221,12 @@ class AdminApi:
             await answer.prepare(request)
             while request.transport is not None and not request.transport.is_closing():
                 body = msgspec.json.encode(await self._mesh.picture(asked))
-                await answer.write(b"data: " + body + b"\n\n")
+                async with asyncio.timeout(PATIENCE):
+                    await answer.write(b"data: " + body + b"\n\n")
                 await asyncio.sleep(FRAME)
-        except ConnectionError:
-            pass
+        except (ConnectionError, TimeoutError):
+            if request.transport is not None:
+                request.transport.abort()
         finally:
             self._streams -= 1
         return answer
@@ -217,6 +251,11 @@ class AdminApi:
 
     async def explain(self, request: web.Request) -> web.Response:
         return json_response(self._node.explain(question(request)))
+
+
+def _give_way() -> None:
+    """Have this thread run when no other wants to (sched(7): on Linux each thread has its own nice value)."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def is_everywhere(request: web.Request) -> bool:
@@ -249,6 +288,15 @@ def is_own(host: str, transport: asyncio.BaseTransport | None, listed: tuple[str
         return False
     came_to = transport.get_extra_info("sockname") if transport is not None else None
     return address.is_loopback or (came_to is not None and address == mapped(ip_address(came_to[0].partition("%")[0])))
+
+
+def is_near(client: str | None, listed: tuple[str, ...]) -> bool:
+    """Whether a connection comes from this machine's loopback, or from a network that the operator lists."""
+    try:
+        address = mapped(ip_address((client or "").partition("%")[0]))
+    except ValueError:
+        return False
+    return address.is_loopback or any(address in ip_network(each, strict=False) for each in listed)
 
 
 def mapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -292,9 +340,25 @@ def question(request: web.Request) -> ExplainQuery:
     )
 
 
-async def serve(node: AdminNode, listener: socket.socket) -> web.AppRunner:
-    """Serve the API on a listening socket until the runner's `cleanup()`."""
-    runner = web.AppRunner(AdminApi(node).application(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
+class RunningApi:
+    """The running API."""
+
+    def __init__(self, runner: web.AppRunner, entrance: asyncio.Task[None]) -> None:
+        self._runner = runner
+        self._entrance = entrance
+
+    async def cleanup(self) -> None:
+        """End it, with its listening socket."""
+        self._entrance.cancel()
+        await asyncio.wait([self._entrance])
+        await self._runner.cleanup()
+
+
+async def serve(node: AdminNode, listener: socket.socket) -> RunningApi:
+    """Serve the API on a listening socket until `cleanup()`."""
+    door = AdminDoor()
+    application = AdminApi(node).application(door.asking)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
-    await web.SockSite(runner, listener).start()
-    return runner
+    assert runner.server is not None
+    return RunningApi(runner, asyncio.create_task(door.run(listener, runner.server), name="admin"))

@@ -84,7 +84,7 @@ class WholeMesh:
                 ejected[host] = max(count, ejected.get(host, 0))
         drawn = picture.draw(
             flows_of(told), max(each.seconds for each in told), node.snapshot, node.mode, ejected, node.problems(),
-            asked.namespace,
+            asked.namespace, node.history.renewed_after(time.time() - asked.back),
         )  # fmt: skip
         reasons = [] if drawn["edges"] else [reason for each in told for reason in each.empty]
         return {

@@ -13,8 +13,10 @@ from .answers import ErrorAnswer
 from .operations import JSON, OPERATIONS, Operation
 
 ABOUT = """What the agent of a node knows and does. It answers to its own addresses, and to the hosts in MeshConfig's
-`adminHosts`; all is read with GET, and nothing changes by it. No answer has what is in Secrets, and of paths nothing
-behind `?`. Fields may be added; none is taken away or renamed."""
+`adminHosts`. Clients on loopback, where a port-forward ends as well, and in the networks of `adminClients` may read
+all. Others, where the API listens for them, may read what probes and Prometheus ask for, and get 403 for the rest.
+All is read with GET, and nothing changes by it. No answer has what is in Secrets, and of paths nothing behind `?`.
+Fields may be added; none is taken away or renamed."""
 
 _REFERENCE = "#/components/schemas/{name}"
 _SUFFIX = "Answer"
@@ -93,7 +95,7 @@ def reference() -> str:
     ]
     lines += ["`GET /openapi.json` is the same for programs.", "", *ABOUT.split("\n")]
     for operation in OPERATIONS:
-        lines += ["", f"## GET {operation.path}", "", operation.text]
+        lines += ["", f"## GET {operation.path}", "", operation.text + " For every client." * operation.anyone]
         if operation.parameters:
             lines += ["", "| parameter | |", "|---|---|"]
             lines += [

@@ -38,7 +38,8 @@ class Parameter(NamedTuple):
 
 class Operation(NamedTuple):
     """One path, which is read with GET: nothing here changes anything. `handler` is a method of `http.Api`, `answers`
-    the types that a JSON body may have (none: it has no fixed fields)."""
+    the types that a JSON body may have (none: it has no fixed fields). `anyone` may read it, whatever
+    the client's address: what probes and Prometheus ask for."""
 
     path: str
     handler: str
@@ -46,6 +47,7 @@ class Operation(NamedTuple):
     answers: tuple[Any, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     media: str = JSON
+    anyone: bool = False
 
 
 AS = Parameter("as", "the client whose view is asked for, `NAMESPACE/POD` or `NAMESPACE`")
@@ -63,10 +65,16 @@ WINDOW = (
 OPERATIONS = (
     Operation("/", "page", "The live page.", media="text/html"),
     Operation("/static/{name}", "page", "A file of the live page.", media="text/javascript"),
-    Operation("/healthz", "healthz", "Whether control lives.", (HealthAnswer,)),
-    Operation("/readyz", "readyz", "Whether the node is ready: 200, or 503 with what is missing.", (ReadinessAnswer,)),
+    Operation("/healthz", "healthz", "Whether control lives.", (HealthAnswer,), anyone=True),
+    Operation(
+        "/readyz",
+        "readyz",
+        "Whether the node is ready: 200, or 503 with what is missing.",
+        (ReadinessAnswer,),
+        anyone=True,
+    ),
     Operation("/version", "version", "Which agent this is.", (VersionAnswer,)),
-    Operation("/metrics", "metrics", "Istio's metrics and the agent's own.", media="text/plain"),
+    Operation("/metrics", "metrics", "Istio's metrics and the agent's own.", media="text/plain", anyone=True),
     Operation("/openapi.json", "openapi", "This document."),
     Operation("/status", "status", "The node's state: tables, configuration, workers, listeners, pods, kernel."),
     Operation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
 import msgspec
@@ -145,11 +145,15 @@ def draw(
     ejected: Mapping[str, int],
     problems: Iterable[Problem],
     namespace: str = "",
+    other_rules: Set[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Nodes and edges of that time. With a namespace, only what has an end in it."""
+    """Nodes and edges of that time. With a namespace, only what has an end in it. `other_rules` are the hosts for which
+    the snapshot's rules did not hold then."""
     if namespace:
         flows = {way: flow for way, flow in flows.items() if namespace in (way.namespace, way.service_namespace)}
-    wishes, homes, copies = wishes_of(snapshot), homes_of(snapshot), mirrored(snapshot)
+    homes, others = homes_of(snapshot), {full(host, "") for host in other_rules}
+    wishes = {host: wish for host, wish in wishes_of(snapshot).items() if host not in others}
+    copies = {place for place in mirrored(snapshot) if place[0] not in others}
     grouped: dict[tuple[str, str, str], list[tuple[Way, FlowCounts]]] = {}
     for way, flow in flows.items():
         source = source_id(way, homes)
@@ -188,7 +192,8 @@ def _edge(
         "protocol": protocol,
         "requests": whole.requests,
         "errors": whole.errors,
-        "rps": round(whole.requests / seconds, 3),
+        "rps": round(_rate(parts, seconds, place, copies), 3),
+        "since_change": round(whole.seconds, 1) or None,
         "failing": round(whole.errors / whole.requests, 5) if whole.requests else 0.0,
         "p50_ms": quantile(whole.duration, 0.5),
         "p99_ms": quantile(whole.duration, 0.99),
@@ -201,6 +206,11 @@ def _edge(
         "versions": versions[:VERSIONS_SHOWN],
         "wished_by": {"rule": wish.rule, "location": wish.location} if wish is not None else None,
     }
+
+
+def _rate(parts: Iterable[tuple[Way, FlowCounts]], seconds: float, place: str, copies: set[tuple[str, str]]) -> float:
+    """Each part's by its own time: for some of the callers it began with the newest rules."""
+    return sum(flow.requests / (flow.seconds or seconds) for way, flow in parts if (place, way.version) not in copies)
 
 
 def _version(way: Way, flow: FlowCounts, answered: int, wish: Wishes | None, *, mirror: bool) -> dict[str, Any]:

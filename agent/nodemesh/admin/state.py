@@ -134,11 +134,21 @@ class ShadowRow(msgspec.Struct, frozen=True, kw_only=True):
     samples: list[ShadowSample]
 
 
+class ShadowWay(msgspec.Struct, frozen=True, kw_only=True):
+    """A service's port that the candidate changes, whose connections are balanced in the kernel on one side or both:
+    how it is on both, and how many have stayed there."""
+
+    place: str
+    live: str
+    candidate: str
+    connections: int
+
+
 class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
     """The shadow on this node. Of `requests` to what the candidate changes, `differing` would be answered otherwise; of
     those `folded` are in no row. `failed` are requests that the candidate could not decide about, with the first
-    `error`. `unseen` are places that the candidate changes whose connections do not come to the proxy. `until` is 0
-    where no time was given."""
+    `error`. `unseen` are `uncompared` connections that stayed in the kernel, of what the candidate changes. `until` is
+    0 where no time was given."""
 
     on: bool
     asked_by: str = ""
@@ -150,7 +160,8 @@ class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
     folded: int = 0
     failed: int = 0
     error: str = ""
-    unseen: list[str] = []
+    uncompared: int = 0
+    unseen: list[ShadowWay] = []
     rows: list[ShadowRow] = []
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from math import inf
 from random import Random
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -21,13 +22,13 @@ from .ring import Ring
 from .rows import CHANGES, EJECTED_AT, CounterRow, private_row
 from .shared import Share
 
-ALL_BITS = 2**64 - 1  # of a hash
-STRIDE = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio: five such steps spread over all hashes
-REPICKS = 5  # hostSelectionRetryMaxAttempts of Istio's retry policy
-PRIORITY_FREQUENCY = 2  # update_frequency of Envoy's previous_priorities
-PASSTHROUGH_IDLE = 5.0  # seconds after which an unused dialled address is forgotten (Envoy's cleanup_interval)
+ALL_BITS: Final = 2**64 - 1  # of a hash
+STRIDE: Final = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio: five such steps spread over all hashes
+REPICKS: Final = 5  # hostSelectionRetryMaxAttempts of Istio's retry policy
+PRIORITY_FREQUENCY: Final = 2  # update_frequency of Envoy's previous_priorities
+PASSTHROUGH_IDLE: Final = 5.0  # seconds after which an unused dialled address is forgotten (Envoy's cleanup_interval)
 
-HASHING = (Algorithm.RING_HASH, Algorithm.MAGLEV)
+HASHING: Final = (Algorithm.RING_HASH, Algorithm.MAGLEV)
 
 Address = tuple[str, int]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from math import exp
+from typing import Final
 
 from ..registry.snapshot import Endpoint
 from .rows import ACTIVE, EJECTED_AT, CounterRow
 
 #: Linkerd's: what an endpoint counts with that has not answered yet, and the time constant of forgetting, in seconds.
-DEFAULT_LATENCY = 0.03
-DECAY = 10.0
+DEFAULT_LATENCY: Final = 0.03
+DECAY: Final = 10.0
 
 
 class Host:

@@ -5,8 +5,9 @@ Envoy's pages "Priority levels", "Panic threshold" and "Locality weighted load b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-OVERPROVISIONING = 140  # percent: a level is fit for all its load until fewer than 100 / 1.4 % of it serve
+OVERPROVISIONING: Final = 140  # percent: a level is fit for all its load until fewer than 100 / 1.4 % of it serve
 
 
 def availability(serving: int, total: int) -> int:

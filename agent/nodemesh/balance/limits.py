@@ -6,11 +6,12 @@ one client's; a limit may be passed for a moment by workers that act in the same
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from ..routing.decision import UNLIMITED, ConnectionPool, RetryBudgetPolicy
 from .rows import CONNECTIONS, PENDING, RECENT, RECENT_AT, REQUESTS, RETRIED, RETRIES, CounterRow
 
-SLOTS = 10  # of the retry budget's sliding window, as Envoy's
+SLOTS: Final = 10  # of the retry budget's sliding window, as Envoy's
 
 
 class Limit:

@@ -8,14 +8,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from math import isqrt
+from typing import Final
 
 from .algorithms import Balancer
 from .hashing import hash_key
 from .host import Host
 
-FREE = -1
-DEFAULT_SIZE = 65_537
-MAX_SIZE = 655_373  # the larger one of the paper's two; building it takes a worker some tenths of a second
+FREE: Final = -1
+DEFAULT_SIZE: Final = 65_537
+MAX_SIZE: Final = 655_373  # the larger one of the paper's two; building it takes a worker some tenths of a second
 
 
 class Maglev(Balancer):

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from enum import IntEnum
+from typing import Final
 
 from ..routing.decision import Outlier
 from .host import Host
 from .rows import BACKOFF, EJECTED_AT, RESETS, STREAK, UNEJECTED_AT, CounterRow
 
-MAX_EJECTION = 300.0  # seconds, Envoy's default max_ejection_time; a longer base time stands for itself
+MAX_EJECTION: Final = 300.0  # seconds, Envoy's default max_ejection_time; a longer base time stands for itself
 
 #: A streak cell holds the epoch above these bits and the count in them.
-COUNT_BITS = 20
-COUNT_MASK = (1 << COUNT_BITS) - 1
+COUNT_BITS: Final = 20
+COUNT_MASK: Final = (1 << COUNT_BITS) - 1
 
 
 class Outcome(IntEnum):
@@ -39,7 +40,7 @@ class Streak(IntEnum):
 
 
 #: The status that stands for an outcome without one where local errors are not split off; None: says nothing.
-STATUS: dict[Outcome, int | None] = {
+STATUS: Final[dict[Outcome, int | None]] = {
     Outcome.REQUEST_FAILED: 500,
     Outcome.CONNECT_FAILED: 503,
     Outcome.TIMEOUT: 504,

@@ -8,13 +8,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from math import ceil
+from typing import Final
 
 from .algorithms import Balancer
 from .hashing import hash_key
 from .host import Host
 
-ROOMY = 32 * 1024  # points up to which each host has as many as the whole ring needs; built within some 20 ms
-MAX_POINTS = 128 * 1024
+ROOMY: Final = 32 * 1024  # points up to which each host has as many as the whole ring needs; built within some 20 ms
+MAX_POINTS: Final = 128 * 1024
 
 
 class Ring(Balancer):

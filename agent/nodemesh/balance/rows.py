@@ -8,29 +8,30 @@ is as exact as Envoy's atomics: limits may be passed for a moment by as many as 
 from __future__ import annotations
 
 from struct import Struct
+from typing import Final
 
-CELL = 8  # bytes
+CELL: Final = 8  # bytes
 
 # a host's fields
-ACTIVE = 0  # requests (or TCP connections) in flight
-EJECTED_AT = 1  # when this worker ejected it, in µs of the monotonic clock; 0: not ejected by this worker
-UNEJECTED_AT = 2
-BACKOFF = 3  # factor of the next ejection's length
-STREAK = 4  # three fields: consecutive errors by kind (outlier.Kind), with the epoch that they belong to
-RESETS = 7  # three fields: how often each streak was broken; the sum is the streak's epoch
+ACTIVE: Final = 0  # requests (or TCP connections) in flight
+EJECTED_AT: Final = 1  # when this worker ejected it, in µs of the monotonic clock; 0: not ejected by this worker
+UNEJECTED_AT: Final = 2
+BACKOFF: Final = 3  # factor of the next ejection's length
+STREAK: Final = 4  # three fields: consecutive errors by kind (outlier.Kind), with the epoch that they belong to
+RESETS: Final = 7  # three fields: how often each streak was broken; the sum is the streak's epoch
 
 # a cluster's fields
-CONNECTIONS = 0
-PENDING = 1
-REQUESTS = 2
-RETRIES = 3
-RECENT = 4  # requests begun within the retry budget's interval before RECENT_AT
-RECENT_AT = 5  # µs of the monotonic clock
-RETRIED = 6  # retries begun within it, where the budget counts these
-CHANGES = 7  # ejections and returns, for the other workers to notice
+CONNECTIONS: Final = 0
+PENDING: Final = 1
+REQUESTS: Final = 2
+RETRIES: Final = 3
+RECENT: Final = 4  # requests begun within the retry budget's interval before RECENT_AT
+RECENT_AT: Final = 5  # µs of the monotonic clock
+RETRIED: Final = 6  # retries begun within it, where the budget counts these
+CHANGES: Final = 7  # ejections and returns, for the other workers to notice
 
-EPHEMERAL = 7  # the fields before this one end with the worker that wrote them; the rest only ever grow
-FIELDS = 10
+EPHEMERAL: Final = 7  # the fields before this one end with the worker that wrote them; the rest only ever grow
+FIELDS: Final = 10
 
 
 class CounterRow:

@@ -15,19 +15,20 @@ it, and is cleared first. A worker that starts clears its column: what its prede
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from ..routing.decision import Cluster
 from .hashing import hash_key
 from .rows import ACTIVE, CELL, CONNECTIONS, EPHEMERAL, FIELDS, PENDING, REQUESTS, RETRIES, CounterRow
 
-MAGIC = 0x6E6D6573685F3031  # "nmesh_01": the layout above
-HEADER_CELLS = 4
-USED = 3  # the header's cell with the number of rows ever used
-INDEX_FACTOR = 4
-PROBES = 16
+MAGIC: Final = 0x6E6D6573685F3031  # "nmesh_01": the layout above
+HEADER_CELLS: Final = 4
+USED: Final = 3  # the header's cell with the number of rows ever used
+INDEX_FACTOR: Final = 4
+PROBES: Final = 16
 
-HOST_IN_FLIGHT = (ACTIVE,)
-CLUSTER_IN_FLIGHT = (CONNECTIONS, PENDING, REQUESTS, RETRIES)
+HOST_IN_FLIGHT: Final = (ACTIVE,)
+CLUSTER_IN_FLIGHT: Final = (CONNECTIONS, PENDING, REQUESTS, RETRIES)
 
 
 def size_of(workers: int, capacity: int) -> int:

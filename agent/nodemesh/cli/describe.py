@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from difflib import get_close_matches
 from typing import Any
 
 import click
 
+from ..config.printable import printable
 from .client import fetch
-from .layout import DOMAIN, printable, wrapped
+from .layout import DOMAIN, wrapped
 from .output import CommandError, terminal_width
 from .tables import everywhere, show_answer, show_options
 
 Query = list[tuple[str, str]]
+
+#: Kinds of failures that are shown.
+FAILURES = 5
 
 
 @click.command()
@@ -47,9 +53,9 @@ def _service(admin: str, what: str, namespace: str, query: Query) -> dict[str, l
         row for row in fetch(admin, "/services") if row["host"] == wanted or row["host"].startswith(f"{wanted}.")
     ]
     if not services:
-        near = sorted(
-            row["host"] for row in fetch(admin, "/services") if row["host"].split(".")[0] == what.split(".")[0]
-        )
+        hosts = [row["host"].removesuffix(DOMAIN) for row in fetch(admin, "/services")]
+        namesakes = [host for host in hosts if host.split(".")[0] == what.split(".")[0]]
+        near = namesakes or get_close_matches(wanted.removesuffix(DOMAIN), hosts, 1)
         raise CommandError(f"there is no service {wanted}" + (f"; did you mean {near[0]}?" if near else ""))
     service = services[0]
     host, home = service["host"], service["namespace"]
@@ -131,10 +137,22 @@ def _problems(admin: str, names: set[tuple[str, ...]]) -> list[str]:
 
 
 def _failures(admin: str, query: list[tuple[str, str]]) -> list[str]:
-    return [_failure(record) for record in fetch(admin, "/decisions", [*query, ("failed", "1")])[:5]]
+    """The newest failures, those that look the same as one: when it was last, and how often."""
+    found: dict[str, list[float]] = {}
+    for record in fetch(admin, "/decisions", [*query, ("failed", "1")]):
+        found.setdefault(_failure(record), []).append(record["started"])
+    return [
+        f"{time.strftime('%H:%M:%S', time.localtime(max(times)))} {what}" + _often(len(times))
+        for what, times in list(found.items())[:FAILURES]
+    ]
+
+
+def _often(count: int) -> str:
+    return f" ({count} times lately)" if count > 1 else ""
 
 
 def _failure(record: dict[str, Any]) -> str:
-    asked = f"{record['method']} {record['authority']}{record['path']}"
-    ended = f"{record['status']} {record['flags']} {record['details']}"
+    asked = f"{record['method']} {record['authority']}{record['path']}" if record["method"] else record["protocol"]
+    status = f"{record['status']}" if record["status"] else "no answer"
+    ended = " ".join(part for part in (status, record["flags"].strip("-"), record["details"].strip("-")) if part)
     return f"{record['client']} {asked}: {ended} {record['rule']}".rstrip()

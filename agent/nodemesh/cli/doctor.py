@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import format_option, print_json
+from .layout import fitted
+from .output import format_option, print_json, terminal_width
 
 if TYPE_CHECKING:
     from ..datapath.pins import Pins
     from ..datapath.probes import ProbeResult
 
 MARKS = {"ok": "ok     ", "unknown": "unknown", "warning": "warning", "failed": "FAILED "}
+
+#: Below the names, where a line goes on.
+INDENT = " " * 9
 
 #: The exit codes beside 0.
 CANNOT, UNKNOWN = 1, 3
@@ -31,13 +35,15 @@ CANNOT, UNKNOWN = 1, 3
 def doctor(cgroup: str, quick: bool, bpffs: str, form: str) -> None:
     """Check kernel, cgroups, capabilities and foreign programs, and make a test connection. Exit code 1 if redirects
     cannot work, 3 if this user cannot find out."""
-    findings = [*_findings(cgroup, bpffs, quick)]
+    findings = []
+    for finding in _findings(cgroup, bpffs, quick):
+        findings.append(finding)
+        if form == "text":
+            mend = f"; {finding.mend}" if finding.mend else ""
+            line = f"{MARKS[finding.verdict.value]}  {finding.name}: {finding.found}{mend}"
+            click.echo(fitted(line, terminal_width(), INDENT))
     if form == "json":
         print_json([finding._asdict() for finding in findings])
-    else:
-        for finding in findings:
-            mend = f"; {finding.mend}" if finding.mend else ""
-            click.echo(f"{MARKS[finding.verdict.value]}  {finding.name}: {finding.found}{mend}")
     verdicts = {finding.verdict.value for finding in findings}
     sys.exit(CANNOT if "failed" in verdicts else UNKNOWN if "unknown" in verdicts else 0)
 
@@ -98,6 +104,8 @@ def _sockmap(pins: Pins) -> ProbeResult:
         load_sockmap(sources(), pins)
     except LoadError as error:
         return ProbeResult("sockmap", ProbeVerdict.OK, f"not to be had here ({error}); nothing needs it")
+    if sys.stderr.isatty():
+        click.echo(f"{INDENT}sockmap is tried for some seconds (--quick leaves it out)", err=True)
     with Maps(pins) as maps:
         maps.configure(heartbeat_limit=60.0)  # of beats between two cases
     verdict = torture(pins, cgroups.find_mount(), beat=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from .. import share
-from .output import CommandError
+from .layout import fitted
+from .output import CommandError, terminal_width
 
 
 @click.command()
@@ -25,4 +26,5 @@ def example(folder: str) -> None:
     except OSError as error:
         raise CommandError(f"{folder} cannot be written ({error.strerror or error})") from None
     written = ", ".join(sorted(path.name for path in Path(folder).iterdir()))
-    click.echo(f"{folder} has {written}; start its backends with: python3 {folder}/backends.py &")
+    click.echo(fitted(f"{folder} has {written}", terminal_width()))
+    click.echo(f"start its backends with: python3 {folder}/backends.py &")

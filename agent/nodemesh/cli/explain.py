@@ -9,7 +9,8 @@ import msgspec
 
 from .client import fetch
 from .files import read_files
-from .output import CommandError, format_option, print_json
+from .layout import fitted
+from .output import CommandError, format_option, print_json, terminal_width
 from .reach import agent_options
 
 
@@ -51,7 +52,7 @@ def explain(
     if form == "json":
         print_json(found)
     else:
-        click.echo(render_text(msgspec.convert(found, Explanation)), nl=False)
+        click.echo(fitted(render_text(msgspec.convert(found, Explanation)), terminal_width()), nl=False)
 
 
 def _pair(text: str, separator: str, option: str, example: str) -> tuple[str, str]:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
+from ..config.printable import printable
 from .client import fetch
-from .layout import printable
-from .output import CommandError, format_option, print_json
+from .layout import INDENT, wrapped
+from .output import CommandError, format_option, print_json, terminal_width
 from .reach import agent_options
 from .tables import show_answer, show_options
-
-#: Characters of a line, and where the text of a change begins.
-WIDTH = 80
-INDENT = 28
 
 
 @click.command()
@@ -29,24 +25,22 @@ def history(**options: Any) -> None:
 
 
 def _history(found: Any, wide: bool) -> None:
-    lines = [f"{'AT':<10}{'TABLES':<8}{'AFTER':<10}CHANGED"]
-    lines += [line for change in found for line in _change(change, 0 if wide else WIDTH)]
-    click.echo("\n".join(lines) if found else "there was no change yet")
+    lines = [f"{'AT':<10}{'TABLES':<8}IN FORCE AFTER"]
+    lines += [line for change in found for line in _change(change, 0 if wide else terminal_width())]
+    click.echo("\n".join(lines) if found else "nothing has changed since the agent began")
 
 
 def _change(change: Any, width: int) -> Iterator[str]:
-    """One change in lines of that width, 0: of any."""
-    after = _duration(change["seconds"]) if change["seconds"] >= 0 else "not yet"
-    first = f"{_clock(change['at']):<10}{change['version']:<8}{after:<10}"
+    """One change, and below it what changed, in lines of that width, 0: of any."""
+    after = _duration(change["seconds"]) if change["seconds"] >= 0 else "not yet at all workers"
+    yield f"{_clock(change['at']):<10}{change['version']:<8}{after}"
     authors = {f"{row['kind']} {_name(row)}": row for row in change["objects"]}
-    said = [*change["causes"], *(["…"] if change["count"] > len(change["causes"]) else [])]
-    for cause in said:
+    left = change["count"] - len(change["causes"])
+    for cause in (*change["causes"], *([f"and {left} more"] if left > 0 else [])):
         row = next((row for name, row in authors.items() if cause.startswith(f"{name} ")), None)
         text = f"{cause}, by {row['author']} at {_clock(row['written'])}" if row and row["author"] else cause
         text = printable(text)
-        for line in textwrap.wrap(text, width - INDENT, break_on_hyphens=False) if width else [text]:
-            yield (first + line).rstrip()
-            first = " " * INDENT
+        yield from wrapped(text, INDENT, width).splitlines() if width else [INDENT + text]
 
 
 def _clock(seconds: float) -> str:

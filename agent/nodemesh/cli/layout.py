@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..config.printable import printable
+
 GAP = "  "
 INDENT = "    "
 
@@ -36,12 +38,14 @@ def minor(name: str) -> Column:
     return Column(name, minor=True)
 
 
-def printable(value: object) -> str:
-    """Text without what a terminal would take for a command: clients decide on paths and hosts."""
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+def in_bytes(octets: int) -> str:
+    """A number of bytes as people read it."""
+    value, unit = float(octets), "B"
+    for bigger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, bigger
+    return f"{value:.1f} {unit}" if unit != "B" and value < 10 else f"{value:.0f} {unit}"
 
 
 def lay_out(columns: Columns, rows: Sequence[Sequence[object]], width: int = 0) -> list[str]:
@@ -71,12 +75,22 @@ def _under(texts: list[str], width: int) -> list[str]:
     return [wrapped(text, INDENT, width) for text in texts]
 
 
-def wrapped(text: str, indent: str, width: int) -> str:
+def wrapped(text: str, indent: str, width: int, further: str = GAP) -> str:
     """Text as lines of that width, each further in than its first. Paths stay whole: people copy them."""
     return textwrap.fill(
-        text, max(width, 40), initial_indent=indent, subsequent_indent=indent + GAP, break_on_hyphens=False,
+        text, max(width, 40), initial_indent=indent, subsequent_indent=indent + further, break_on_hyphens=False,
         break_long_words=False,
     )  # fmt: skip
+
+
+def fitted(text: str, width: int, further: str = GAP) -> str:
+    """Lines that fit the width, if there is one: what does not goes on below, further in than where its line began."""
+
+    def folded(line: str) -> str:
+        bare = line.lstrip()
+        return line if len(line) <= width else wrapped(bare, line[: len(line) - len(bare)], width, further)
+
+    return "\n".join(map(folded, text.split("\n"))) if width else text
 
 
 def _arranged(

@@ -64,7 +64,7 @@ def find(source: DirectorySource, text: bytes | None = None) -> list[Problem]:
     from ..routing.lint import lint as across
 
     changes = source.scan()
-    objects = list(changes.changed) if changes is not None else []
+    objects = list(changes.changed.values()) if changes is not None else []
     told = list(changes.problems) if changes is not None else []
     if text is not None:
         loaded = load_text(text, STDIN)

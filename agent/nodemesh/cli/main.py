@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import sys
 
 import click
 
 from .. import __version__
-from .output import CommandError
+from .layout import fitted
+from .output import CommandError, terminal_width
 
 #: command -> (module, attribute); loaded when it is called or listed.
 COMMANDS = {
@@ -71,11 +73,14 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. What the terminal's encoding has no sign for is shown as `?`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         cli.main(prog_name="nodemesh", standalone_mode=True)
     except CommandError as failure:
-        print(f"nodemesh: {failure}", file=sys.stderr)
+        print(fitted(f"nodemesh: {failure}", terminal_width(sys.stderr)), file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         if error.errno not in FULL:

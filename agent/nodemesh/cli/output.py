@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 import msgspec
@@ -54,9 +54,10 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def terminal_width() -> int:
-    """Columns of the terminal that is written to (COLUMNS, where it is set); 0 where it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+def terminal_width(stream: TextIO | None = None) -> int:
+    """Columns of the terminal that is written to (COLUMNS, where it is set); 0 where it is none. The standard output's,
+    unless another stream is meant."""
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else 0
 
 
 def print_table(columns: Columns, rows: Sequence[Sequence[object]], empty: str, wide: bool = False) -> None:

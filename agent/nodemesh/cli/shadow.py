@@ -100,7 +100,18 @@ def text_of(found: Any, explained: bool) -> Iterator[str]:
     if more:
         yield counted(more, requests, "in other ways; -o json has more of them")
     if found["unseen"]:
-        yield from ("", *wrapped("not seen, since they stay in the kernel: " + ", ".join(found["unseen"]), ""))
+        yield ""
+        yield f"{found['uncompared']:,} connections stayed in the kernel, and were not compared"
+        yield from (line for way in found["unseen"] for line in lines_of_way(way))
+
+
+def lines_of_way(way: Any) -> Iterator[str]:
+    """Where connections stay in the kernel; on the second line what is otherwise with the candidate."""
+    yield f"{way['connections']:>9,}          {way['place']}"
+    told = f"now {way['live']}"
+    if way["candidate"].partition(" (")[0] != way["live"].partition(" (")[0]:
+        told = f"{way['candidate']}, {told}"
+    yield from wrapped(told, " " * 19)
 
 
 def differing_of(row: Any) -> Differing:

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from ..config.printable import printable
 from .client import fetch
-from .layout import Columns, below, minor, printable
+from .layout import Columns, below, in_bytes, minor
 from .output import UNFIT, Row, namespace_option, plural, print_table, terminal_width
 from .tables import everywhere, show_answer, show_options, table_of
 
@@ -55,7 +56,8 @@ def _rollout(row: Any) -> str:
     since = f" since {_ago(row['since'])}" if row["since"] else ""
     why = f", {row['why']}" if row["why"] else ""
     here = f"; {row['failures_here']} of {row['requests_here']} requests failed here" if row["requests_here"] else ""
-    return f"{row['object']}: {row['phase']}{since}{why}{here}"
+    step = f", {row['step']}" if row["step"] != "changed" else ""
+    return f"{row['object']}{step}: {row['phase']}{since}{why}{here}"
 
 
 @click.command()
@@ -85,7 +87,7 @@ def _status(found: Any, wide: bool) -> None:
         ("ready", "yes" if found["ready"] else "no: " + "; ".join(found["missing"])),
         ("node", found["node"]),
         ("running for", _ago(found["started"])),
-        ("tables", f"version {found['tables']['version']}, changed by {_causes(found['tables']['causes'])}"),
+        ("tables", f"version {found['tables']['version']}: {_causes(found['tables']['causes'])}"),
         ("config", ", ".join(plural(found["config"][each], each[:-1]) for each in ("errors", "warnings"))),
         ("eBPF", found["ebpf"] + (f", self-test {found['self_test']}" if found["self_test"] else "")),
         ("sockmap", found["sockmap"]),
@@ -178,14 +180,17 @@ def _services(found: Any, wide: bool, chosen: bool) -> None:
     rows = [
         [
             host, port["port"], f"{end['address']}:{end['port']}", end["opened"],
-            max(0, end["opened"] - end["closed"] - end["failed"]), end["failed"], end["sent"], end["received"],
+            max(0, end["opened"] - end["closed"] - end["failed"]), end["failed"],
+            in_bytes(end["sent"]), in_bytes(end["received"]),
         ]
         for host, port in ports
         for end in port["kernel_endpoints"]
     ]  # fmt: skip
     if rows:
         click.echo()
-        ends = ["SERVICE", "PORT", "KERNEL ENDPOINT", "OPENED", "OPEN", "FAILED", "SENT", "RECEIVED"]
+        ends: Columns = [
+            "SERVICE", "PORT", "KERNEL ENDPOINT", "OPENED", "OPEN", "FAILED", minor("SENT"), minor("RECEIVED")
+        ]  # fmt: skip
         print_table(ends, rows, "", wide)
 
 
@@ -208,7 +213,7 @@ def pods(namespace: str, **options: Any) -> None:
 
     columns: Columns = [
         "POD", below("ADDRESSES"), "ENROLLED", minor("DNS"), "SINCE", below("WHY NOT"), below("CAPTURE"),
-        below("BEFORE WITHOUT RULES"), *(["NODE"] if options["everywhere"] else []),
+        below("RAN WITHOUT RULES"), *(["NODE"] if options["everywhere"] else []),
     ]  # fmt: skip
 
     def choose(found: Any) -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from ..config.printable import printable
 from .client import address_of, fetch
-from .layout import Columns, below, minor, printable
+from .layout import Columns, below, minor
 from .output import Row, as_json, namespace_option
 from .reach import agent_options
 from .tables import again_and_again, everywhere, show_answer, show_options, table_of

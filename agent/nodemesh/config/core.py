@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TypeAlias
 
 from msgspec import field
@@ -134,7 +135,14 @@ class TargetRef(CoreModel, frozen=True, kw_only=True):
     uid: str = ""
 
 
+#: What may stand behind an endpoint.
+WORKLOADS = frozenset({"Pod", "WorkloadEntry"})
+
+
 class SliceEndpoint(CoreModel, frozen=True, kw_only=True):
+    """`workload` and `uid` are what `target_ref` says, where a source has put it there: half the size, in a cluster
+    with as many of them as pods."""
+
     addresses: tuple[str, ...] = ()
     conditions: EndpointConditions = EndpointConditions()
     hostname: str = ""
@@ -142,6 +150,15 @@ class SliceEndpoint(CoreModel, frozen=True, kw_only=True):
     zone: str = ""
     hints: EndpointHints = EndpointHints()
     target_ref: TargetRef = TargetRef()
+    workload: str = ""  # "namespace/name"
+    uid: str = ""
+
+    def names(self, namespace: str) -> str:
+        """The workload that it is, in a slice of this namespace; empty: none that is known."""
+        if self.workload:
+            return self.workload
+        ref = self.target_ref
+        return intern(f"{ref.namespace or namespace}/{ref.name}") if ref.name and ref.kind in WORKLOADS else ""
 
 
 class SlicePort(CoreModel, frozen=True, kw_only=True):

@@ -19,10 +19,37 @@ class OutboundMode(StrEnum):
     ALLOW_ANY = "ALLOW_ANY"
 
 
+class MeshOutboundMode(StrEnum):
+    """As OutboundMode; with ALLOW_ANY_DYNAMIC_DNS plain HTTP to unknown destinations goes through the proxy by its
+    Host. A Sidecar cannot ask for that."""
+
+    REGISTRY_ONLY = "REGISTRY_ONLY"
+    ALLOW_ANY = "ALLOW_ANY"
+    ALLOW_ANY_DYNAMIC_DNS = "ALLOW_ANY_DYNAMIC_DNS"
+
+
+class OutboundTLSMode(StrEnum):
+    """Whether TLS is originated to unknown destinations."""
+
+    DISABLE = "DISABLE"
+    SIMPLE = "SIMPLE"
+
+
+class OutboundTLS(Model, frozen=True, kw_only=True):
+    """TLS to unknown destinations of plain HTTP, by the machine's own authorities. Without `sni` the request's Host is
+    the server's name, and its certificate is to be for it."""
+
+    mode: OutboundTLSMode = OutboundTLSMode.DISABLE
+    sni: str | None = None
+    subject_alt_names: tuple[str, ...] = ()
+    insecure_skip_verify: bool | None = None
+
+
 class MeshOutboundTrafficPolicy(Model, frozen=True, kw_only=True):
     """The mesh's answer to unknown destinations, where no Sidecar says otherwise."""
 
-    mode: OutboundMode = OutboundMode.ALLOW_ANY
+    mode: MeshOutboundMode = MeshOutboundMode.ALLOW_ANY
+    tls: OutboundTLS | None = None
 
 
 class L7(StrEnum):
@@ -154,8 +181,8 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     objects into their status: istiod's PILOT_ENABLE_STATUS. Where `enrolment` is not set, pods of a cluster join by
     their label, those of a folder all. Of the agent's own machine, objects of the API server may name files and sockets
     below `allowed_folders`, header values the variables in `allowed_environment`; the admin API answers to
-    `admin_hosts` beside its own addresses. `rollout` is what the annotation `nodemesh.io/rollout: enabled` on an object
-    means."""
+    `admin_hosts` beside its own addresses, and shows clients from `admin_clients` all that it shows loopback. `rollout`
+    is what the annotation `nodemesh.io/rollout: enabled` on an object means."""
 
     root_namespace: str = "istio-system"
     cluster_domain: str = "cluster.local"
@@ -189,6 +216,7 @@ class MeshConfigSpec(Model, frozen=True, kw_only=True):
     allowed_folders: tuple[str, ...] = ()
     allowed_environment: tuple[str, ...] = ()
     admin_hosts: tuple[str, ...] = ()
+    admin_clients: tuple[str, ...] = ()
     limits: PodLimits = PodLimits()
     metrics: Metrics = Metrics()
     rollout: RolloutPlan | None = None

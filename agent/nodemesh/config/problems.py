@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from .meta import Location, Path
+from .printable import printable
 
 
 class Severity(StrEnum):
@@ -17,7 +18,8 @@ class Severity(StrEnum):
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """One finding. `refused` says that the object itself is invalid and was not accepted; `path` is the field's path
-    in the form `spec.http[0].match[1].headers.end-user`; `code` is stable (for instance `unknown-field`)."""
+    in the form `spec.http[0].match[1].headers.end-user`; `code` is stable (for instance `unknown-field`). What it says
+    is one line, whatever keys and values it quotes."""
 
     code: str
     message: str
@@ -29,6 +31,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str = ""
     name: str = ""
     path: str = ""
+
+    def __post_init__(self) -> None:
+        for field in ("message", "path"):
+            text = getattr(self, field)
+            if not text.isprintable():
+                msgspec.structs.force_setattr(self, field, printable(text))
 
 
 class Finding(msgspec.Struct, frozen=True):

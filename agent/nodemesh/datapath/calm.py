@@ -15,8 +15,13 @@ CALM = 10.0
 #: Connects that fail again and again keep it away for longer each time, up to this.
 LONGEST = 300.0
 
-#: Seconds that a pod which has been made may take to become an endpoint, before nobody expects it any more.
+#: Seconds that a pod which has been made may take to become an endpoint, before nobody expects it any more: images take
+#: their time. Each that came to nothing, made again and again by a controller, halves it for the next one of its hosts,
+#: down to CALM.
 AWAITED = 300.0
+
+#: So often it is halved at most.
+MOST_VAIN = 10
 
 #: The hosts of a snapshot, each with the services that declare it.
 Services = Mapping[str, tuple[Service, ...]]
@@ -46,6 +51,7 @@ class Calm:
         self._unrest: dict[str, Unrest] = {}
         self._leaving: dict[str, str] = {}  # hosts with an endpoint that is about to go: why they are not calm
         self._awaited: dict[str, Awaited] = {}  # by pod
+        self._vain: dict[str, int] = {}  # by host: how many pods in a row came to nothing
 
     def see(self, services: Services, now: float) -> None:
         """What there is from now on. What was there first has no history, and is calm."""
@@ -54,6 +60,7 @@ class Calm:
             if host not in services:
                 self._unrest.pop(host, None)
                 self._leaving.pop(host, None)
+                self._vain.pop(host, None)
                 continue
             found = list(endpoints_of(services[host]))
             leaving = next((end for end in found if end.health is Health.DRAINING), None)
@@ -62,19 +69,22 @@ class Calm:
             else:
                 self._leaving.pop(host, None)
             for end in found:
-                if end.health is Health.READY:
-                    self._awaited.pop(end.workload, None)
+                if end.health is Health.READY and (come := self._awaited.pop(end.workload, None)) is not None:
+                    for each in come.hosts:
+                        self._vain.pop(each, None)
             if host in before and (why := difference(list(endpoints_of(before[host])), found)):
                 self._stir(host, why, now)
 
     def starts(self, pod: str, hosts: Iterable[str], now: float) -> None:
         """A pod is made for these hosts: a rollout has begun, and the first old one may be ended the moment it is
         ready, before any service says so."""
-        self._awaited[pod] = Awaited(frozenset(hosts), now + AWAITED)
+        hosts = frozenset(hosts)
+        vain = max((self._vain.get(host, 0) for host in hosts), default=0)
+        self._awaited[pod] = Awaited(hosts, now + max(CALM, AWAITED / 2 ** min(vain, MOST_VAIN)))
 
     def ends(self, pod: str, hosts: Iterable[str], now: float) -> None:
         """A pod behind these hosts is about to go, or is gone."""
-        self._awaited.pop(pod, None)
+        self._give_up(pod)
         for host in hosts:
             self._stir(host, f"its pod {pod} leaves", now)
 
@@ -93,10 +103,18 @@ class Calm:
             kept = unrest.until + min(CALM * unrest.times, LONGEST)
             if now >= kept:
                 del self._unrest[host]
-        self._awaited = {pod: one for pod, one in self._awaited.items() if now < one.until}
+        for pod in [pod for pod, one in self._awaited.items() if now >= one.until]:
+            self._give_up(pod)
         starting = {host: f"its pod {pod} starts" for pod, one in self._awaited.items() for host in one.hosts}
         found = {host: unrest.why for host, unrest in self._unrest.items() if now < unrest.until}
         return {**starting, **found, **self._leaving}
+
+    def _give_up(self, pod: str) -> None:
+        """It goes, or time is up, and it never was ready."""
+        awaited = self._awaited.pop(pod, None)
+        for host in awaited.hosts if awaited is not None else ():
+            if host in self._services:
+                self._vain[host] = min(self._vain.get(host, 0) + 1, MOST_VAIN)
 
     def _stir(self, host: str, why: str, now: float) -> None:
         known = self._unrest.get(host)

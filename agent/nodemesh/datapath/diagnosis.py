@@ -55,7 +55,7 @@ _RECEIVED_FIN: Final = frozenset({_CLOSE_WAIT, _LAST_ACK, _CLOSING})
 _READ: Final = 32 * 1024
 
 
-class Standing(NamedTuple):
+class StandingConnection(NamedTuple):
     """A connection that stands: the number of its socket, which the kernel gives to no other, its path, when its SYN
     left (seconds, CLOCK_MONOTONIC), and its bytes without those that TCP counts for SYN and FIN."""
 
@@ -66,7 +66,7 @@ class Standing(NamedTuple):
     received: int
 
 
-def standing(namespace_fd: int, origins_fd: int) -> Iterator[Standing]:
+def standing(namespace_fd: int, origins_fd: int) -> Iterator[StandingConnection]:
     """The connections of a network namespace that were balanced in the kernel, by the descriptors of the namespace and
     of the map `origins`. Raises OSError; ENOENT where the kernel has no socket diagnosis."""
     opened = open_socket(namespace_fd, socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
@@ -103,7 +103,7 @@ def _messages(netlink: socket.socket) -> Iterator[tuple[bytes, int, int]]:
             start += _aligned(length)
 
 
-def _read(data: bytes, start: int, end: int, paths: dict[bytes, Path]) -> Standing | None:
+def _read(data: bytes, start: int, end: int, paths: dict[bytes, Path]) -> StandingConnection | None:
     """One socket; None where its connection is none of ours. `paths` are those that were met before."""
     info, record = _find(data, start + _MESSAGE.size, end)
     if not info or not record:
@@ -125,7 +125,7 @@ def _read(data: bytes, start: int, end: int, paths: dict[bytes, Path]) -> Standi
     acked, received = _BYTES.unpack_from(data, info)
     sent = max(0, acked - 1 - (state in _SENT_FIN))
     (started,) = _STARTED.unpack_from(data, record)
-    return Standing(cookie, path, started / 1e9, sent, max(0, received - (state in _RECEIVED_FIN)))
+    return StandingConnection(cookie, path, started / 1e9, sent, max(0, received - (state in _RECEIVED_FIN)))
 
 
 def _find(data: bytes, start: int, end: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from .diagnosis import Standing
+from .diagnosis import StandingConnection
 from .traffic import Path, Traffic
 
 #: Connections that are counted while they stand, at most: about 300 bytes each. Others are counted when they close.
@@ -45,7 +45,7 @@ class StandingBytes:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._known: dict[int, Standing] = {}  # by cookie, as counted
+        self._known: dict[int, StandingConnection] = {}  # by cookie, as counted
         self._paths: frozenset[Path] = frozenset()  # of those
         self._looking = False
         self._waiting: dict[Path, Bytes] = {}  # sums of closed ones, for this look's end, or the next look
@@ -75,10 +75,10 @@ class StandingBytes:
         self._wait(self._late)
         self._late = {}
 
-    def end(self, found: Iterable[Standing], since: Mapping[int, float]) -> None:
+    def end(self, found: Iterable[StandingConnection], since: Mapping[int, float]) -> None:
         """All that stand, and by namespace since when it has been ours: up to its first look, an older connection was
         counted by a predecessor."""
-        before, known = self._known, dict[int, Standing]()
+        before, known = self._known, dict[int, StandingConnection]()
         for one in found:
             counted = before.pop(one.cookie, None)
             if counted is None:
@@ -137,7 +137,7 @@ class StandingBytes:
         }
 
 
-def grown(now: Standing, before: Standing | None) -> Bytes:
+def grown(now: StandingConnection, before: StandingConnection | None) -> Bytes:
     """What a connection has carried since it was counted."""
     if before is None:
         return Bytes(now.sent, now.received)

@@ -45,7 +45,7 @@ from .materials import MaterialSource, Secrets, only
 from .operator import Operator
 from .options import Ebpf, RunOptions
 from .past import Past
-from .problems import tell_new, why_refused
+from .problems import tell_new, tell_read, why_refused
 from .propagation import Propagation
 from .publish import Publisher
 from .pulse import BEAT, Heart
@@ -55,6 +55,7 @@ from .route_facts import StatusJudge
 from .routestatus import WantedStatus
 from .shadow import ShadowControl
 from .store import Children, StoreClient
+from .touched import hosts_touched
 
 log = Log("control")
 
@@ -95,7 +96,11 @@ class Control:
             self.exporter,
         )
         self.publisher = Publisher(self.fleet)
-        self.shadow = ShadowControl(self.fleet, lambda: (self.snapshot, self.publisher.tables))
+        self.shadow = ShadowControl(
+            self.fleet,
+            lambda: (self.snapshot, self.publisher.tables),
+            lambda: self.interception.connections if self.interception is not None else {},
+        )
         self.operator = Operator(options.operator_socket, self.fleet, self.shadow)
         self.propagation = Propagation(time.monotonic)
         self.past = Past()
@@ -170,7 +175,7 @@ class Control:
     def _first_load(self) -> None:
         """Raises StartError. A control process that is started again goes on with what is good: the workers serve."""
         changes = self.source.scan()
-        self._take(FILES, changes if changes is not None else SourceChanges((), (), ()))
+        self._take(FILES, changes if changes is not None else SourceChanges({}, (), ()))
         check_first(self.snapshot, strict=self._first and not self.options.keep_going)
 
     def _begin(self) -> None:
@@ -201,7 +206,7 @@ class Control:
         known, workloads = set(self.snapshot.problems), self.snapshot.workloads
         problems = self.registry.apply(source, changes.changed, changes.removed, changes.problems).problems
         if source == CLUSTER and self._begun:
-            self.foresight.see(workloads, changes.changed)
+            self.foresight.see(workloads, changes.changed.values())
         if self.cluster is not None:
             self.cluster.source.objections = self.registry.objections
             self.cluster.source.held_back = dict(self.registry.staging.problems)
@@ -254,7 +259,7 @@ class Control:
             if changes is not None:
                 self._renew(partial(self._take, FILES, changes))
                 self.files_modified = self.source.modified
-                log.info("configuration read again", version=self.publisher.version, refused=bool(self.error))
+                tell_read(log, self.publisher.version, self.snapshot.causes, self.error)
 
     def _apply(self) -> None:
         """Bring everything to the newest snapshot: workers, then kernel, then pods."""
@@ -275,8 +280,9 @@ class Control:
         self.materials.want(uses, self._secrets())
         self.publisher.publish(tables)
         self.shadow.follow()
-        objects = self.past.add(tables.version, self.registry.take_edits())
-        self.propagation.published(tables.version, tables.causes, time.time(), objects)
+        edits = self.registry.take_edits()
+        objects, touched = self.past.add(tables.version, edits), hosts_touched(edits, snapshot.mesh.cluster_domain)
+        self.propagation.published(tables.version, tables.causes, time.time(), objects, touched)
         self.review.due()
         self.resolver.want(snapshot)
         if self.dialled.see(snapshot):
@@ -332,7 +338,7 @@ class Control:
             return
         applied = [link.applied for link in self.fleet]
         if applied and len(applied) == self.options.workers:
-            self.propagation.applied(min(applied))
+            self.collector.in_force(self.propagation.applied(min(applied)))
         missing = self.missing()
         if self._ready != (not missing):
             self._ready = not missing

@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> int:
     setup("control", json=options.log_json)
     Allocator().keep_apart()
     gc.set_threshold(*COLLECTOR)
+    gc.freeze()  # what was imported stays, and is not looked through while a cluster is loaded
     try:
         asyncio.run(run(options, int(arguments[1]), int(arguments[2]), "first" in arguments[3:]))
     except StartError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import operator
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
 from ..balance.rows import ACTIVE, CONNECTIONS, EJECTED_AT, PENDING, REQUESTS, UNEJECTED_AT
@@ -26,11 +26,15 @@ log = Log("control")
 CAPACITY = 16 * 1024
 
 
+NONE: frozenset[str] = frozenset()
+
+
 class Policed(NamedTuple):
     """The clusters of one host that have a policy, and what of the tables they were made from."""
 
     reads: list[Read]
     clusters: tuple[Cluster, ...]
+    called: bool  # by GRPCRoutes, whose clusters have keys of their own
 
 
 class EndpointState(NamedTuple):
@@ -59,16 +63,16 @@ class PolicedClusters:
         self._made: dict[str, Policed] = {}
         self._basis: tuple[object, ...] = ()
 
-    def of(self, view: View) -> Iterator[Cluster]:
-        """`view` is this client's."""
+    def of(self, view: View, called: Set[str] = NONE) -> Iterator[Cluster]:
+        """`view` is this client's; `called` are `hosts_called`."""
         tables = view.tables
         basis = (tables.mesh, tables.sidecars)
         same = len(self._basis) == len(basis) and all(map(operator.is_, self._basis, basis))
         before, self._basis, self._made = self._made if same else {}, basis, {}
         for host in hosts_with_rules(tables):
             policed = before.get(host)
-            if policed is None or not still_holds(policed.reads, tables):
-                policed = policed_by(view, host)
+            if policed is None or policed.called != (host in called) or not still_holds(policed.reads, tables):
+                policed = policed_by(view, host, called=host in called)
             self._made[host] = policed
             yield from policed.clusters
 
@@ -80,8 +84,20 @@ def hosts_with_rules(tables: Tables) -> Iterable[str]:
     return (tables.destination_rules.keys() | tables.backend_traffic.keys()) & tables.services.keys()
 
 
-def policed_by(view: View, host: str) -> Policed:
-    builder = view.builder()
+def hosts_called(tables: Tables) -> set[str]:
+    """The services that GRPCRoutes lead to."""
+    return {
+        backend.host
+        for route in tables.routes.values()
+        if route.owner.kind == "GRPCRoute"
+        for rule in route.rules
+        for backend in (*rule.backends, *rule.mirrors)
+    }
+
+
+def policed_by(view: View, host: str, *, called: bool = False) -> Policed:
+    """A Gateway's workload may show its own certificate: what it uses are clusters of its listeners."""
+    builder = view.listeners.any_builder() or view.builder()
     lookup = builder.lookup
     service = lookup.imported_service(host)
     rule = lookup.destination_rule(service) if service is not None else None
@@ -90,10 +106,9 @@ def policed_by(view: View, host: str) -> Policed:
         subsets = ("", *(subset.name or "" for subset in rule.subsets)) if rule is not None else ("",)
         for port in service.ports:
             for subset in subsets:
-                cluster = builder.cluster(service, port.number, subset)
-                if cluster is not None:
-                    clusters.append(cluster)
-    return Policed(lookup.reads, tuple(clusters))
+                made = [builder.cluster(service, port.number, subset, grpc=grpc) for grpc in {False, called}]
+                clusters += {cluster.key: cluster for cluster in made if cluster is not None}.values()
+    return Policed(lookup.reads, tuple(clusters), called)
 
 
 class SharedCounters:
@@ -117,10 +132,11 @@ class SharedCounters:
             if known is None or known.client != client:
                 known = PolicedClusters(client)
             self._policed[client.namespace, client.name] = known
+        called = hosts_called(views.tables)
         without = self._ledger.assign(
             cluster
             for client, view in seen.values()
-            for cluster in self._policed[client.namespace, client.name].of(view)
+            for cluster in self._policed[client.namespace, client.name].of(view, called)
         )
         if without and not self._without:
             log.warning("counters are full, some are kept by each worker for itself", without=without)

@@ -22,7 +22,11 @@ class Dialled:
         self._namespaces: dict[str, str] = {}  # of pods, by address
 
     def see(self, snapshot: Snapshot) -> bool:
-        """Take another snapshot's pods and names; tells whether `addresses` changed."""
+        """Take another snapshot's pods and names; tells whether `addresses` changed. Before the first name is resolved
+        nobody asks whose pods there are."""
+        if not self._resolved:
+            self._snapshot = snapshot
+            return False
         before, now = self._snapshot.workloads, snapshot.workloads
         changed = changed_keys(now, before)
         for key in changed:
@@ -36,6 +40,10 @@ class Dialled:
 
     def resolve(self, resolved: Mapping[str, tuple[str, ...]]) -> bool:
         """Take names' addresses; tells whether `addresses` changed."""
+        if bool(resolved) is not bool(self._resolved):
+            self._namespaces = {}
+            for workload in self._snapshot.workloads.values() if resolved else ():
+                self._add(workload)
         self._resolved = dict(resolved)
         return self._choose()
 

@@ -287,7 +287,8 @@ class Enrolment:
             dns=dns,
             dns_why_not=why_not,
         )
-        log.info("pod enrolled", pod=key, cgroup=place.cgroup, dns=bool(dns), without_rules=f"{gap:.1f}s")
+        told = {"dns": "taken over"} if dns else {}
+        log.info("pod enrolled", pod=key, without_rules=f"{gap:.1f}s", **told)
         if why_not:
             log.warning("the pod's DNS is left alone", pod=key, why=why_not)
 

@@ -136,10 +136,10 @@ class Fleet:
             log.warning("worker is lost", worker=link.number, error=error)
             self._drop(link)
 
-    async def statistics(self, kept: Callable[[str], int]) -> dict[str, bytes]:
-        """The telemetry of each worker that answers in time, by the worker's key; `kept` is the number of its dump that
-        need not come again."""
-        return await self._ask(lambda number, key: GetStatistics(id=number, kept=kept(key)))
+    async def statistics(self, kept: Callable[[str], int], heard: Callable[[str], int]) -> dict[str, bytes]:
+        """The telemetry of each worker that answers in time, by the worker's key: its dumps after number `heard`, of
+        which it need not hold those up to `kept` any longer."""
+        return await self._ask(lambda number, key: GetStatistics(id=number, kept=kept(key), heard=heard(key)))
 
     async def connections(self) -> dict[str, bytes]:
         """The connections of each worker that answers in time, by the worker's key."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..config.meshconfig import EnrolmentMode
@@ -38,6 +39,9 @@ POD_INTERVAL = 0.25
 STANDING_INTERVAL = 5.0
 STANDING_SHARE = 20.0
 
+#: Services' ports whose connections in the kernel are counted by themselves.
+PLACES = 10_000
+
 #: Seconds between tries of the self-test connection.
 PROOF_INTERVAL = 0.05
 
@@ -53,6 +57,7 @@ class Interception:
         self._started = False
         self._calm = Calm()
         self.kernel = Kernel(options)
+        self.connections: Counter[str] = Counter()  # that stayed in the kernel, by the service's port
         self.endpoints = KernelEndpoints()
         self._standing = StandingBytes()
         custom = Custom(
@@ -125,6 +130,10 @@ class Interception:
         taken = self.kernel.take_traffic()
         for path, host in kernel_traffic.failures(taken, self.enrolment.client_of, views):
             self._calm.failed(host, show(path.backend), time.monotonic())
+        for place, count in kernel_traffic.places(taken, self.enrolment.client_of, views):
+            self.connections[place] += count
+        for place in list(self.connections)[:-PLACES]:
+            del self.connections[place]
         self.kernel.settle(self.restless())
         settled = self._standing.settle(taken)
         return kernel_traffic.dump(settled, self.enrolment.client_of, views, self.endpoints) if settled else b""

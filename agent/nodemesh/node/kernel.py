@@ -15,7 +15,7 @@ from .. import share
 from ..config.capture import Capture
 from ..datapath import attach, bpf, cgroups, counters, namespaces, probes, traffic
 from ..datapath.capture import Captures
-from ..datapath.diagnosis import Standing, standing
+from ..datapath.diagnosis import StandingConnection, standing
 from ..datapath.ejection import Ejections
 from ..datapath.hooks import QUEUE_DEPTH
 from ..datapath.loader import LoadError, load, load_sockmap
@@ -361,7 +361,7 @@ class Kernel:
             self._replan()
         return taken
 
-    def standing(self, namespaces: Iterable[int]) -> list[Standing]:
+    def standing(self, namespaces: Iterable[int]) -> list[StandingConnection]:
         """The connections in kernel mode that stand in these network namespaces, by their descriptors. Takes about 5 µs
         each. Raises OSError."""
         origins = self.maps["origins"].fd

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from ..config.printable import printable
+
 
 def moment(seconds: float) -> str:
     """A time in RFC 3339, UTC, with milliseconds."""
@@ -52,9 +54,12 @@ class JsonLine(logging.Formatter):
 
 
 def quoted(value: object) -> str:
-    """A value as it stands behind its key: in quotes where it has spaces."""
-    text = str(value)
-    return f'"{text}"' if not text or any(char.isspace() or char == '"' for char in text) else text
+    """A value as it stands behind its key, on the same line: in quotes where it has spaces."""
+    text = printable(value)
+    if text and not any(char in ' "' for char in text):
+        return text
+    escaped = text.replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 class Log:
@@ -83,7 +88,13 @@ class Log:
 
     @staticmethod
     def _text(message: str, fields: dict[str, object]) -> str:
-        return " ".join([message, *(f"{key}={quoted(value)}" for key, value in fields.items())])
+        return " ".join([printable(message), *(f"{key}={quoted(value)}" for key, value in fields.items())])
+
+
+def is_ours(record: logging.LogRecord) -> bool:
+    """Whether an error is one of the agent: what a client sent that is no HTTP is answered with 400, and no more."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (error is not None and type(error).__module__ == "aiohttp.http_exceptions")
 
 
 def setup(process: str, *, json: bool = False) -> None:
@@ -92,4 +103,5 @@ def setup(process: str, *, json: bool = False) -> None:
     handler.setFormatter(JsonLine(process) if json else TextLine(process))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("aiohttp").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(is_ours)
     logging.getLogger("asyncio").setLevel(logging.ERROR)

@@ -4,6 +4,7 @@ admin API from the cluster's pods."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from ..config.gatewayapi import GROUP
 from ..config.gatewayapi.gateways import KubernetesGatewaySpec
@@ -70,14 +71,23 @@ def wanted_objects(tables: Tables | None, snapshot: Snapshot, image: str) -> Ite
         yield reader_binding(items)
 
 
-def ports_of(item: Object[KubernetesGatewaySpec], attached: AttachResult) -> dict[int, str]:
+class OpenPort(NamedTuple):
+    """A port of a Gateway's Service."""
+
+    number: int
+    transport: str  # TCP or UDP
+
+
+def ports_of(item: Object[KubernetesGatewaySpec], attached: AttachResult) -> dict[OpenPort, str]:
     """The listeners' ports with names that declare what they speak; the admin API's own is offered to nobody."""
-    protocols: dict[int, set[str]] = {}
+    protocols: dict[OpenPort, set[str]] = {}
     for spot in attached.spots[item.meta.key]:
-        if spot.valid and spot.listener.port != ADMIN_PORT:
-            protocols.setdefault(spot.listener.port, set()).add(spot.listener.protocol.lower())
+        port = OpenPort(spot.listener.port, "UDP" if spot.listener.protocol == "UDP" else "TCP")
+        if spot.valid and port != (ADMIN_PORT, "TCP"):
+            protocols.setdefault(port, set()).add(spot.listener.protocol.lower())
     return {
-        port: f"{next(iter(found)) if len(found) == 1 else 'tls'}-{port}" for port, found in sorted(protocols.items())
+        port: f"{next(iter(found)) if len(found) == 1 else 'tls'}-{port.number}"
+        for port, found in sorted(protocols.items())
     }
 
 
@@ -89,9 +99,10 @@ def objects_of(item: Object[KubernetesGatewaySpec], attached: AttachResult, imag
     found: list[tuple[str, Manifest]] = [
         (f"{of_core}/serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta_of(item)}),
         (f"{of_apps}/deployments", deployment_of(item, image)),
-        (f"{of_core}/services", service_of(item, ports)),
         (f"/apis/{NETWORKING}/v1/namespaces/{namespace}/networkpolicies", network_policy_of(item, ports)),
     ]
+    if ports:  # a Service without any is refused
+        found.append((f"{of_core}/services", service_of(item, ports)))
     return found
 
 
@@ -210,9 +221,9 @@ def probe(path: str, period: int, failures: int) -> Manifest:
     }
 
 
-def network_policy_of(item: Object[KubernetesGatewaySpec], ports: Iterable[int]) -> Manifest:
+def network_policy_of(item: Object[KubernetesGatewaySpec], ports: Iterable[OpenPort]) -> Manifest:
     """Anybody reaches the listeners; the admin API, which tells of all namespaces, only who scrapes it."""
-    listeners = {"ports": [{"port": port, "protocol": "TCP"} for port in ports]}
+    listeners = {"ports": [{"port": port.number, "protocol": port.transport} for port in ports]}
     scrapers = {
         "from": [{"namespaceSelector": {"matchLabels": SCRAPERS}}],
         "ports": [{"port": ADMIN_PORT, "protocol": "TCP"}],
@@ -229,14 +240,17 @@ def network_policy_of(item: Object[KubernetesGatewaySpec], ports: Iterable[int])
     }
 
 
-def service_of(item: Object[KubernetesGatewaySpec], ports: Mapping[int, str]) -> Manifest:
+def service_of(item: Object[KubernetesGatewaySpec], ports: Mapping[OpenPort, str]) -> Manifest:
     wanted = [address.value for address in item.spec.addresses if address.type == "IPAddress" and address.value]
     spec: Manifest = {
         "type": "LoadBalancer",
         # Clients' addresses stay visible, and no second hop is taken.
         "externalTrafficPolicy": "Local",
         "selector": {GATEWAY_NAME_LABEL: label_value(item.meta.name)},
-        "ports": [{"name": name, "port": port, "targetPort": port, "protocol": "TCP"} for port, name in ports.items()],
+        "ports": [
+            {"name": name, "port": port.number, "targetPort": port.number, "protocol": port.transport}
+            for port, name in ports.items()
+        ],
     }
     if wanted:
         spec["loadBalancerIP"] = wanted[0]

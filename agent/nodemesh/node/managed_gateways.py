@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from ..registry.sources.api import Api
+from ..registry.sources.api import Api, ApiError
 from .election import PAUSE_SECONDS, Election
 from .gateway_rights import Manifest, is_abroad
 from .logs import Log
@@ -51,6 +51,11 @@ class ManagedGateways(Reconciler[str, Manifest]):
         return found
 
     async def put(self, key: str, item: Manifest) -> bool:
-        await self._api.apply(key, msgspec.Raw(msgspec.json.encode(item)))
+        try:
+            await self._api.apply(key, msgspec.Raw(msgspec.json.encode(item)))
+        except ApiError as error:
+            if error.status == 404 and item["kind"] == "RoleBinding":
+                return False  # the API server looks up the new Role in a cache, which is late at times
+            raise
         log.info("applied", object=f"{item['kind']} {item['metadata']['name']}")
         return True

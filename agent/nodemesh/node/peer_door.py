@@ -17,7 +17,6 @@ from ..registry.sources.api import Api
 from ..registry.sources.reviews import Reviews
 from .logs import Log
 from .options import ListenAddress
-from .own_certificate import server_context
 
 log = Log("control")
 
@@ -47,6 +46,8 @@ class PeerDoor:
     async def run(self, node: AdminNode) -> None:
         """Until cancelled."""
         from aiohttp import web
+
+        from .own_certificate import server_context  # loads cryptography's 7 MB
 
         runner = web.AppRunner(application(node, self.admit), access_log=None, shutdown_timeout=0.1)
         await runner.setup()

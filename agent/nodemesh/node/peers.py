@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..admin.state import Heard, Unheard
 from ..registry.snapshot import Endpoint, Snapshot
-from .own_certificate import client_context
 
 if TYPE_CHECKING:
     import aiohttp
@@ -110,6 +109,8 @@ class Peers:
         except OSError as error:
             return Unheard(node=peer.node, why=f"this agent has nothing to show: {self._token}: {error.strerror}")
         if self._session is None:
+            from .own_certificate import client_context  # loads cryptography's 7 MB
+
             connector = aiohttp.TCPConnector(ssl=client_context(), limit=0)
             self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
         headers = {"Authorization": f"Bearer {token}"}

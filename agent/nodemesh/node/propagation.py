@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 import msgspec
 
@@ -38,24 +38,37 @@ class Propagation:
         self._clock = clock
         self._seen = -1.0
         self._waiting: dict[int, float] = {}  # by version, when the first change in it was seen
+        self._touched: dict[int, Set[str]] = {}  # by version, the hosts whose rules it changes
 
     def seen(self) -> None:
         if self._seen < 0.0:
             self._seen = self._clock()
 
     def published(
-        self, version: int, causes: Sequence[str] = (), at: float = 0.0, objects: tuple[ObjectChange, ...] = ()
+        self,
+        version: int,
+        causes: Sequence[str] = (),
+        at: float = 0.0,
+        objects: tuple[ObjectChange, ...] = (),
+        touched: Set[str] = frozenset(),
     ) -> None:
         """Tables that are overtaken by newer ones are in force with these."""
         self.changes.append(Rollout(at, version, tuple(causes[:CAUSES]), len(causes), objects=objects[:OBJECTS]))
+        if touched:
+            self._touched[version] = touched
         if self._seen >= 0.0:
             self._waiting[version] = self._seen
             self._seen = -1.0
 
-    def applied(self, version: int) -> None:
+    def applied(self, version: int) -> set[str]:
+        """The hosts for which other rules are in force by now."""
         for waiting in [each for each in self._waiting if each <= version]:
             self.last = self._clock() - self._waiting.pop(waiting)
             self.histogram.add([self.last * 1000.0])
         for change in self.changes:
             if change.version <= version and change.seconds < 0.0:
                 change.seconds = self.last
+        found: set[str] = set()
+        for waiting in [each for each in self._touched if each <= version]:
+            found |= self._touched.pop(waiting)
+        return found

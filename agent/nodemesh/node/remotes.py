@@ -151,7 +151,7 @@ class Remotes:
                 continue
             found = self._cache(path.stem)
             held = found.load() if found is not None else {}
-            items = tuple(item for objects in held.values() for item in objects.values())
+            items = {key: item for objects in held.values() for key, item in objects.items()}
             if items:
                 self._orphans.add(path.stem)
                 self._take(path.stem, SourceChanges(items, (), ()), True)

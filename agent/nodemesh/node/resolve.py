@@ -9,9 +9,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-import dns.asyncresolver
-import dns.exception
-
 from ..registry.changed import changed_keys
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Resolution, Service, Snapshot
 from .logs import Log
@@ -56,6 +53,9 @@ async def dns_lookup(name: str) -> LookupResult:
     known = in_hosts(name, HOSTS.read_text(errors="replace") if HOSTS.exists() else "")
     if known:
         return LookupResult(known, RETRY)
+    import dns.asyncresolver  # takes a while, and most meshes have no name to look up
+    import dns.exception
+
     try:
         resolver = dns.asyncresolver.Resolver()  # reads resolv.conf, as it is now
         for kind in ("A", "AAAA"):

@@ -12,6 +12,7 @@ from ..config.rollout import RolloutPlan
 from ..config.written import as_written
 from ..registry.assemble import ObjectKey
 from ..registry.staging import (
+    ABSENT,
     MAX_SPEC,
     OBJECTS,
     OBJECTS_OF_NAMESPACE,
@@ -23,6 +24,7 @@ from ..registry.staging import (
     Staging,
     digest_of_spec,
     plan_in,
+    step_of,
 )
 
 Entries = Mapping[ObjectKey, RolloutEntry]
@@ -54,12 +56,17 @@ def decided(
     rooms = _Rooms(found)
     for key in sorted(planned):
         before = found.get(key)
-        if before is not None and before.digest == planned[key].digest:
-            continue
+        if planned[key].digest == (before.digest if before is not None else ABSENT):
+            continue  # without an entry, an object that was removed is gone
         begun = _begun(key, planned[key], before, now)
         if rooms.take(key, before, begun):
             found[key] = begun
-    return found
+    return {key: entry for key, entry in found.items() if not is_gone(entry)}
+
+
+def is_gone(entry: RolloutEntry) -> bool:
+    """Whether an object was removed, for all: nothing is kept of it."""
+    return entry.digest == ABSENT and entry.phase is RolloutPhase.COMPLETE
 
 
 def is_settled(entries: Entries, planned: Mapping[ObjectKey, Planned]) -> bool:
@@ -71,8 +78,11 @@ def is_settled(entries: Entries, planned: Mapping[ObjectKey, Planned]) -> bool:
 
 def _begun(key: ObjectKey, planned: Planned, before: RolloutEntry | None, now: float) -> RolloutEntry:
     """The entry of a spec that has none. What is stable outlives a further change in the middle of a rollout."""
-    stable = before.stable if before is not None else None
-    if stable is None and planned.stable is not None:
+    is_on = before is not None and before.phase is not RolloutPhase.COMPLETE
+    stable = before.stable if before is not None and is_on else None
+    absent = before.absent if before is not None and is_on else planned.absent
+    created = planned.item.meta.created if planned.digest == ABSENT else 0.0
+    if stable is None and not absent and planned.stable is not None:
         stable = as_written(planned.stable.spec)
     entry = RolloutEntry(
         kind=key.kind,
@@ -82,12 +92,16 @@ def _begun(key: ObjectKey, planned: Planned, before: RolloutEntry | None, now: f
         phase=RolloutPhase.COMPLETE,
         since=now,
     )
-    if stable is None or digest_of_spec(stable) == planned.digest:
+    if not absent and (stable is None or digest_of_spec(stable) == planned.digest):
         return entry
+    if planned.digest == ABSENT and len(msgspec.json.encode(stable)) > MAX_SPEC:
+        return entry  # it cannot be kept, and would be there for good
     return msgspec.structs.replace(
         entry,
         phase=RolloutPhase.CANARY,
         stable=stable,
+        absent=absent,
+        created=created,
         plan=as_written(planned.plan),
         why=f"{_canaries(planned.plan)} for {_time(planned.plan.hold)}",
     )
@@ -105,7 +119,8 @@ def _advanced(entry: RolloutEntry, tally: CanaryTally, now: float) -> RolloutEnt
             )
             return msgspec.structs.replace(entry, phase=RolloutPhase.BACK, since=now, why=why)
     if now - entry.since >= plan.hold / 1000.0:
-        return msgspec.structs.replace(entry, phase=RolloutPhase.COMPLETE, since=now, stable=None, plan=None, why="")
+        done = msgspec.structs.replace(entry, phase=RolloutPhase.COMPLETE, since=now, stable=None, plan=None, why="")
+        return msgspec.structs.replace(done, absent=False)
     return entry
 
 
@@ -114,12 +129,12 @@ class _Rooms:
 
     def __init__(self, entries: Entries) -> None:
         self._objects = Counter(key.namespace for key in entries)
-        self._rollouts = Counter(key.namespace for key, entry in entries.items() if entry.stable is not None)
+        self._rollouts = Counter(key.namespace for key, entry in entries.items() if is_kept(entry))
 
     def take(self, key: ObjectKey, before: RolloutEntry | None, entry: RolloutEntry) -> bool:
         """Whether there is room for an entry in the place of another."""
         objects = before is None
-        rollouts = entry.stable is not None and (before is None or before.stable is None)
+        rollouts = is_kept(entry) and (before is None or not is_kept(before))
         if objects and not _fits(self._objects, key.namespace, OBJECTS, OBJECTS_OF_NAMESPACE):
             return False
         if entry.stable is not None and len(msgspec.json.encode(entry.stable)) > MAX_SPEC:
@@ -129,6 +144,11 @@ class _Rooms:
         self._objects[key.namespace] += objects
         self._rollouts[key.namespace] += rollouts
         return True
+
+
+def is_kept(entry: RolloutEntry) -> bool:
+    """Whether it is about a rollout that is on, or not mended."""
+    return entry.phase is not RolloutPhase.COMPLETE
 
 
 def _fits(held: Counter[str], namespace: str, most: int, of_namespace: int) -> bool:
@@ -154,12 +174,13 @@ def rollout_rows(staging: Staging, counts: Mapping[str, tuple[int, int]]) -> lis
     for key, planned in sorted(staging.planned.items()):
         entry = staging.entries.get(key)
         fits = entry is not None and entry.digest == planned.digest
-        if fits and entry is not None and entry.phase is RolloutPhase.COMPLETE or planned.stable is None:
+        if fits and entry is not None and entry.phase is RolloutPhase.COMPLETE or planned.is_whole:
             continue
         requests, failures = counts.get(entry.id, (0, 0)) if entry is not None and fits else (0, 0)
         rows.append(
             {
                 "object": str(key),
+                "step": step_of(planned.digest, planned.absent).name.lower(),
                 "phase": entry.phase.value if entry is not None and fits else "waiting",
                 "since": entry.since if entry is not None and fits else 0.0,
                 "why": entry.why if entry is not None and fits else "",

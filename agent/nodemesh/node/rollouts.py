@@ -15,7 +15,7 @@ import msgspec
 
 from ..registry.assemble import ObjectKey
 from ..registry.sources.api import Api, ApiError
-from ..registry.staging import STATE, RolloutEntry, RolloutPhase, Staging
+from ..registry.staging import ABSENT, STATE, RolloutEntry, RolloutPhase, RolloutStep, Staging
 from .election import JSON, PAUSE_SECONDS, Clock, Election, micro_time, utc_now
 from .logs import Log
 from .rollout import CanaryTally, Entries, decided, is_settled
@@ -47,9 +47,19 @@ Counts = Mapping[str, tuple[int, int]]
 
 #: What an Event says of a phase: its type and its reason.
 EVENTS = {
-    RolloutPhase.CANARY: ("Normal", "RolloutBegan", "canaries have the change: {why}"),
-    RolloutPhase.COMPLETE: ("Normal", "RolloutComplete", "all clients have the change"),
-    RolloutPhase.BACK: ("Warning", "RolloutTakenBack", "{why}; what was before is in force for all clients"),
+    RolloutPhase.CANARY: ("Normal", "RolloutBegan"),
+    RolloutPhase.COMPLETE: ("Normal", "RolloutComplete"),
+    RolloutPhase.BACK: ("Warning", "RolloutTakenBack"),
+}
+
+#: What all clients have afterwards.
+AFTERWARDS = {
+    (RolloutStep.CHANGED, RolloutPhase.COMPLETE): "all clients have the change",
+    (RolloutStep.CREATED, RolloutPhase.COMPLETE): "all clients have the new object",
+    (RolloutStep.REMOVED, RolloutPhase.COMPLETE): "no client has the object any more",
+    (RolloutStep.CHANGED, RolloutPhase.BACK): "what was before is in force for all clients",
+    (RolloutStep.CREATED, RolloutPhase.BACK): "no client has the new object",
+    (RolloutStep.REMOVED, RolloutPhase.BACK): "the object is in force for all clients, though it was removed",
 }
 
 
@@ -147,6 +157,10 @@ class Rollouts:
                 before = entries.get(key)
                 if before is None or before.phase is not wanted[key].phase or before.digest != wanted[key].digest:
                     await self._tell(key, wanted[key], before)
+            for key in sorted(entries.keys() - wanted.keys()):
+                if key in staging.planned and entries[key].digest == ABSENT:
+                    gone = msgspec.structs.replace(entries[key], phase=RolloutPhase.COMPLETE)
+                    await self._tell(key, gone, entries[key])
         return True
 
     async def _read(self) -> dict[str, Any] | None:
@@ -205,7 +219,7 @@ class Rollouts:
         if entry.phase is RolloutPhase.COMPLETE and (before is None or before.phase is RolloutPhase.COMPLETE):
             return
         planned = self._staging().planned.get(key)
-        kind, reason, text = EVENTS[entry.phase]
+        kind, reason = EVENTS[entry.phase]
         log.info("rollout", object=str(key), phase=entry.phase.value, why=entry.why)
         if planned is None:
             return
@@ -220,7 +234,7 @@ class Rollouts:
             "type": kind,
             "reason": reason,
             "action": "Rollout",
-            "note": text.format(why=entry.why)[:1024],
+            "note": note_of(entry, before)[:1024],
             "reportingController": "nodemesh.io/agent",
             "reportingInstance": self._node[:128],
             "regarding": {
@@ -236,6 +250,16 @@ class Rollouts:
             await self._api.send("POST", path, msgspec.Raw(msgspec.json.encode(event)))
         except ApiError as error:
             log.warning("an Event could not be written", error=error)
+
+
+def note_of(entry: RolloutEntry, before: RolloutEntry | None) -> str:
+    """What happened, in words; of what is complete, the entry before knows what it was."""
+    if entry.phase is RolloutPhase.CANARY:
+        return f"canaries have {entry.step}: {entry.why}"
+    same = before is not None and before.digest == entry.digest
+    step = before.step if before is not None and same else RolloutStep.CHANGED
+    then = AFTERWARDS[step, entry.phase]
+    return f"{entry.why}; {then}" if entry.phase is RolloutPhase.BACK else then
 
 
 def report_name(node: str) -> str:

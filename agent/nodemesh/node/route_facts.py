@@ -16,6 +16,7 @@ from ..routing.gatewayapi import GATEWAY_NAME_LABEL
 from ..routing.gatewayapi.attach import AttachResult, attach
 from ..routing.gatewayapi.backend_tls import client_pair
 from ..routing.gatewayapi.listeners import authority_key
+from ..routing.gatewayapi.names import label_value
 from .routestatus import WantedStatus, wanted_statuses
 
 AUTHORITY_KEYS = ("ca.crt", "cacert")
@@ -91,12 +92,16 @@ def authorities(gateway: Object[KubernetesGatewaySpec]) -> Iterator[str]:
 def gateway_addresses(snapshot: Snapshot) -> Addresses:
     """By Gateway: where its Service is reached, from outside where it can be, else from inside."""
     found: dict[str, tuple[tuple[str, str], ...]] = {}
+    labels = {
+        (gateway.meta.namespace, label_value(gateway.meta.name)): key
+        for key, gateway in snapshot.kubernetes_gateways.items()
+    }
     for services in snapshot.services.values():
         for service in services:
-            name = service.labels.get(GATEWAY_NAME_LABEL)
-            if service.kind == "Service" and name:
+            key = labels.get((service.namespace, service.labels.get(GATEWAY_NAME_LABEL, "")))
+            if service.kind == "Service" and key is not None:
                 outside = service.published or service.external_addresses or service.addresses
-                found[f"{service.namespace}/{name}"] = tuple((type_of(address), address) for address in outside)
+                found[key] = tuple((type_of(address), address) for address in outside)
     return found
 
 

@@ -18,9 +18,10 @@ from ..routing.gatewayapi.conditions import AncestorVerdict, Condition, GatewayV
 from ..routing.gatewayapi.features import GATEWAY_FEATURES, MESH_FEATURES
 
 OURS = (GATEWAY_CONTROLLER, MESH_CONTROLLER)
-#: The bounds of meta/v1 Condition's message and of a route's parents.
+#: The CRDs' bounds of a condition's message, of a list of conditions, and of entries with those of other controllers.
 MAX_MESSAGE = 32768
-MAX_PARENTS = 32
+MAX_CONDITIONS = 8
+MAX_ENTRIES = {"parents": 32, "ancestors": 16}
 
 Status = dict[str, Any]
 
@@ -105,7 +106,7 @@ def of_listener(verdict: ListenerVerdict, item: Object[Any]) -> Status:
 def routes(snapshot: Snapshot, attached: AttachResult) -> Iterator[Entry]:
     for item in routes_of(snapshot):
         parents = attached.parents.get((item.kind, item.meta.key), ())
-        yield item, {"parents": [of_parent(entry, item) for entry in parents[:MAX_PARENTS]]}, "parents"
+        yield item, {"parents": [of_parent(entry, item) for entry in parents]}, "parents"
 
 
 def policies(snapshot: Snapshot, attached: AttachResult) -> Iterator[Entry]:
@@ -162,6 +163,7 @@ def joined(before: Status, wanted: WantedStatus, now: datetime) -> Status | None
             others = [entry for entry in before.get(field) or () if entry.get("controllerName") not in OURS]
             ours = [entry for entry in before.get(field) or () if entry.get("controllerName") in OURS]
             value = [*others, *(timed(entry, partner(entry, ours), moment) for entry in value)]
+            value = value[: MAX_ENTRIES[field]]  # a longer one would be refused whole
         elif field == "listeners":
             known = {entry.get("name"): entry for entry in before.get(field) or ()}
             value = [timed(entry, known.get(entry["name"], {}), moment) for entry in value]
@@ -195,7 +197,7 @@ def turned(conditions: list[Status], before: Iterable[Status], moment: str, *, k
         same = old.get("status") == entry["status"]
         found.append({**entry, "lastTransitionTime": old.get("lastTransitionTime", moment) if same else moment})
     rest = [entry for entry in known.values() if keep and entry.get("type") not in DROPPED]
-    return [*found, *rest]
+    return [*found, *rest][:MAX_CONDITIONS]
 
 
 #: Conditions that are gone where they do not hold.

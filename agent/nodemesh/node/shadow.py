@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -31,8 +31,14 @@ HELD = 64
 class ShadowControl:
     """One at a time. `asked_by` says in words who wants it."""
 
-    def __init__(self, fleet: Fleet, live: Callable[[], tuple[Snapshot, Tables | None]]) -> None:
-        """`live` is what is in force, without tables at first."""
+    def __init__(
+        self,
+        fleet: Fleet,
+        live: Callable[[], tuple[Snapshot, Tables | None]],
+        kernel: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        """`live` is what is in force, without tables at first; `kernel` counts the connections that no worker sees, by
+        the service's port."""
         self.asked_by = ""
         self.since = 0.0
         self.until = 0.0  # 0: as long as annotations say so
@@ -40,6 +46,8 @@ class ShadowControl:
         self.tables: Tables | None = None
         self._fleet = fleet
         self._live = live
+        self._kernel = kernel
+        self._kernel_before: Mapping[str, int] = {}  # when the run began
         self._run = time.time_ns()  # workers may still know the runs of an earlier control process
         self._candidates = Candidates()
         self._above: Snapshot | None = None
@@ -76,7 +84,7 @@ class ShadowControl:
             self._end()
             return
         try:
-            tables = compile_beside(candidate, live)
+            tables = compile_beside(candidate, live, self.tables)
             update = encode_update(live, tables)
         except Exception:
             log.exception("the candidate could not be compiled, there is no shadow")
@@ -85,6 +93,7 @@ class ShadowControl:
         if wanted != self._wanted:
             self._run += 1
             self._wanted, self._counts, self.since = wanted, {}, time.time()
+            self._kernel_before = dict(self._kernel())
             log.info("a shadow begins", asked_by=self.asked_by, objects=len(self.objects))
         self.tables, self._views = tables, None
         self._update, self._base = update, live.version
@@ -138,6 +147,14 @@ class ShadowControl:
         for key in list(self._counts)[:-HELD]:
             del self._counts[key]
         return merged(self._counts.values())
+
+    def kernel_connections(self) -> dict[str, int]:
+        """Those of this run that stayed in the kernel, where nothing is decided twice."""
+        return {
+            place: count - self._kernel_before.get(place, 0)
+            for place, count in self._kernel().items()
+            if count > self._kernel_before.get(place, 0)
+        }
 
     async def numbers(self) -> tuple[int, int] | None:
         """The requests that were decided twice, and those of them that differ; None where no shadow is on."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from ..admin.state import ShadowReport, ShadowRow, ShadowSample
+from ..admin.state import ShadowReport, ShadowRow, ShadowSample, ShadowWay
 from ..routing.diff.affected import hosts_to_ask
+from ..routing.diff.spots import WAYS
 from ..routing.explain import explain
-from ..routing.frontend import Mode
+from ..routing.frontend import Frontend, Mode
 from ..routing.heads import KeptHead, ask, hidden, place_of
 from ..routing.question import QuestionError
 from ..routing.views import Views
@@ -17,10 +19,13 @@ from ..telemetry.disagreement import Disagreement
 from .shadow import ShadowControl
 from .views import BASE_CLIENT
 
-#: Rows that are shown, those of them whose newest sample is explained, and places that no request comes from.
+#: Rows that are shown, those of them whose newest sample is explained, and places of which the kernel has connections.
 SHOWN = 256
 EXPLAINED = 20
 UNSEEN = 50
+
+#: What a side has of a service that it does not know.
+GONE = "no service of the mesh"
 
 
 async def report(shadow: ShadowControl, live: Views | None, *, explained: bool, kernel: bool) -> ShadowReport:
@@ -33,6 +38,7 @@ async def report(shadow: ShadowControl, live: Views | None, *, explained: bool, 
         row_of(one, live, candidate, explained and number < EXPLAINED)
         for number, one in enumerate(counts.disagreements[:SHOWN])
     ]
+    ways = ways_of(live, candidate, shadow.kernel_connections()) if kernel else []
     hidden_rows = sum(one.count for one in counts.disagreements[SHOWN:])
     return ShadowReport(
         on=True,
@@ -45,7 +51,8 @@ async def report(shadow: ShadowControl, live: Views | None, *, explained: bool, 
         folded=counts.folded + hidden_rows,
         failed=counts.failed,
         error=counts.error,
-        unseen=unseen(live, candidate) if kernel else [],
+        uncompared=sum(way.connections for way in ways),
+        unseen=ways[:UNSEEN],
         rows=rows,
     )
 
@@ -96,13 +103,20 @@ def explained_head(views: Views, head: KeptHead) -> dict[str, Any] | None:
     return msgspec.json.decode(msgspec.json.encode(answer), type=dict[str, Any])
 
 
-def unseen(live: Views, candidate: Views) -> list[str]:
-    """Places that the candidate changes whose connections stay in the kernel: none of their requests is seen."""
-    view = live.for_client(BASE_CLIENT)
+def ways_of(live: Views, candidate: Views, connections: Mapping[str, int]) -> list[ShadowWay]:
+    """Places that the candidate changes whose connections stay in the kernel on one side or both; those with the most
+    connections that were not compared first."""
+    views = live.for_client(BASE_CLIENT), candidate.for_client(BASE_CLIENT)
     found = []
     for host, ports in hosts_to_ask(live.tables, candidate.tables).items():
         for port in sorted(ports):
-            frontend = view.frontend_for_host(host, port)
-            if frontend.service is not None and frontend.mode is not Mode.PROXY:
-                found.append(place_of(host, port))
-    return found[:UNSEEN]
+            before, after = (view.frontend_for_host(host, port) for view in views)
+            if any(each.service is not None and each.mode is not Mode.PROXY for each in (before, after)):
+                place = place_of(host, port)
+                count = connections.get(place, 0)
+                found.append(ShadowWay(place=place, live=way_of(before), candidate=way_of(after), connections=count))
+    return sorted(found, key=lambda way: (-way.connections, way.place))
+
+
+def way_of(frontend: Frontend) -> str:
+    return f"{WAYS[frontend.mode]} ({frontend.mode_reason})" if frontend.service is not None else GONE

@@ -13,6 +13,7 @@ from .. import __version__
 from ..admin.state import AgentRow, EndpointRow, ExplainQuery, Heard, ModeRow, PodRow, ShadowReport
 from ..config.problems import Problem, Severity
 from ..datapath.calm import CALM
+from ..proxy.peer import ListenerRole
 from ..registry.snapshot import Service, Snapshot
 from ..routing.answer import Explanation
 from ..routing.client import Client
@@ -166,7 +167,8 @@ class RunningNode:
             destination = message.destination
             dialled = f"{destination[0]}:{destination[1]}" if destination is not None else ""
             if message.gateway_port:
-                dialled = f"gateway port {message.gateway_port}"
+                kind = "UDP port" if message.role is ListenerRole.DATAGRAMS else "port"
+                dialled = f"gateway {kind} {message.gateway_port}"
             rows.append(
                 {
                     "name": listener.name,
@@ -291,6 +293,8 @@ class RunningNode:
     async def shadow(self, explained: bool) -> ShadowReport:
         control = self._control
         kernel = control.interception is not None
+        if kernel:
+            await control.collector.collect()
         return await report(control.shadow, control.views, explained=explained, kernel=kernel)
 
     def changes(self) -> Sequence[Any]:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import islice
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
 #: Timers fire on whole ticks, never early. A millisecond is what Envoy's timers resolve, too.
-TICKS_PER_SECOND = 1000
+TICKS_PER_SECOND: Final = 1000
 
 #: Timers that wait this long (seconds) fire on every COARSE-th tick only: nearly all of them guard connections, are
 #: cancelled soon and leave their slots behind, so there must not be one for every millisecond of an hour.
-LONG = 30.0
-COARSE = 250
+LONG: Final = 30.0
+COARSE: Final = 250
 
 
 #: Of those that wait equally long so many expire at once; the others follow.
-AT_ONCE = 64
+AT_ONCE: Final = 64
 
 
 class Timer:

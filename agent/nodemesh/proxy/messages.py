@@ -13,7 +13,7 @@ from ..routing.client import Client
 from .peer import ListenerRole
 
 #: Raised when a message changes its shape; a worker refuses a control process that speaks another one (RC-13).
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -48,8 +48,9 @@ class Descriptor(StrEnum):
 class AddListener(Message, frozen=True, kw_only=True):
     """A listener to accept from, for what `role` says. fds: as `descriptors` names them. `client` is the workload that
     its connections count as. OUTBOUND has one socket; with `destination` it is a plain listener (`--expose`), and every
-    connection counts as one to that (host, port). GATEWAY has one, too, for the server port `gateway_port`. DNS has as
-    many UDP sockets as `dns` has slots."""
+    connection counts as one to that (host, port). GATEWAY has one, too, for the server port `gateway_port`. DATAGRAMS
+    has a UDP socket for each of the first workers, by their numbers: the kernel gives all that a client sends to the
+    same one. DNS has as many UDP sockets as `dns` has slots."""
 
     id: int
     role: ListenerRole
@@ -110,10 +111,11 @@ class SetCounters(Message, frozen=True, kw_only=True):
 
 
 class GetStatistics(Message, frozen=True, kw_only=True):
-    """Ask for Statistics: the dumps after number `kept`, which control has for good."""
+    """Ask for Statistics: the dumps after number `heard`, which control has; up to `kept` it has them for good."""
 
     id: int
     kept: int
+    heard: int = 0
 
 
 class GetConnections(Message, frozen=True, kw_only=True):

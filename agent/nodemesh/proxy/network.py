@@ -9,7 +9,7 @@ from mypy_extensions import mypyc_attr
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .gate import Account, Gate
-from .transport import Handler, Transport
+from .transport import Buffer, Handler, Transport
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -36,7 +36,7 @@ class Watcher:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Asker:
-    """What a datagram's answers go to, until it is closed."""
+    """What hears the datagrams that come to a `Datagram`, until that is closed."""
 
     __slots__ = ()
 
@@ -45,18 +45,23 @@ class Asker:
         raise NotImplementedError
 
     def lost(self, error: OSError) -> None:
-        """The peer cannot be reached."""
+        """The peer cannot be reached, the kernel has heard."""
         raise NotImplementedError
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Datagram(Watcher):
-    """One datagram that waits for its answer."""
+    """A socket for datagrams to one peer, which hears from nobody else."""
 
     __slots__ = ()
 
+    def send(self, data: Buffer) -> bool:
+        """Send a datagram; False: there is no room for it, and it is lost. Raises OSError where the peer cannot be
+        reached."""
+        raise NotImplementedError
+
     def close(self) -> None:
-        """Wait no longer."""
+        """Hear no more."""
         raise NotImplementedError
 
 
@@ -74,8 +79,8 @@ class Network:
         without addresses) is such a failure. `lane` is the pod on whose account the connection is served."""
         raise NotImplementedError
 
-    def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
-        """Send a DNS query to a server from within the network namespace with this fd. Raises OSError."""
+    def datagrams(self, peer: tuple[str, int], namespace: int, asker: Asker) -> Datagram:
+        """A socket for datagrams to a peer, within the network namespace with this fd (-1: our own). Raises OSError."""
         raise NotImplementedError
 
     def gate(self, lane: int) -> Gate:

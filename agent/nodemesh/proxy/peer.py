@@ -13,6 +13,7 @@ class ListenerRole(StrEnum):
 
     OUTBOUND = "outbound"  # connections of the pod's own
     GATEWAY = "gateway"  # connections from outside to a gateway's port
+    DATAGRAMS = "datagrams"  # what comes over UDP from outside to a gateway's port
     DNS = "dns"  # queries of the pod's own
 
 

@@ -22,15 +22,18 @@ from ..telemetry.telemetry import Telemetry
 from . import messages
 from .accept.reception import Reception
 from .dns.nameserver import Nameserver
-from .io.datagrams import QuerySocket
+from .io.datagrams import ClientSocket, QuerySocket
 from .io.listener import Listener
 from .io.platform import Platform
 from .io.reactor import Reactor
 from .messages import Descriptor, FromControl, Message
 from .network import Watcher
+from .peer import ListenerRole
+from .pod import Pod
 from .proxy import Proxy
 from .taps import Taps
 from .tls.materials import unpack
+from .udp.sessions import Sessions
 
 #: The collector's thresholds: with everything that lives long frozen after each table, its passes are short and rare.
 COLLECTOR: Final = (50_000, 20, 100)
@@ -72,6 +75,7 @@ class Worker(Watcher):
         self.taps = Taps(self.proxy)
         self.listeners: dict[int, Listener] = {}
         self.nameservers: dict[int, tuple[Nameserver, list[QuerySocket]]] = {}
+        self.ports: dict[int, ClientSocket | None] = {}  # for datagrams; None: this worker has no socket of it
         self._early: dict[int, tuple[messages.AddListener, list[int]]] = {}  # to accept from once there are tables
         self._reconnect = reconnect
         self._decoder = msgspec.msgpack.Decoder(FromControl)
@@ -150,7 +154,7 @@ class Worker(Watcher):
             self._set_counters(fds[0])
         elif isinstance(message, messages.GetStatistics):
             self.telemetry.open = sum(len(pod.connections) for pod in self.proxy.pods.values())
-            self._answer(messages.Statistics(id=message.id), self.telemetry.dumps(message.kept))
+            self._answer(messages.Statistics(id=message.id), self.telemetry.dumps(message.kept, message.heard))
         elif isinstance(message, messages.GetConnections):
             self._answer(messages.Connections(id=message.id), msgspec.msgpack.encode(self._connections()))
         elif isinstance(message, messages.AboutTaps):
@@ -215,9 +219,22 @@ class Worker(Watcher):
             )
             return
         pod.gateway_port = message.gateway_port
+        if message.role is ListenerRole.DATAGRAMS:
+            self.ports[message.id] = self._take_port(socks, pod)
+            return
         self.listeners[message.id] = self.reactor.listen(
             socks[0], lane, Reception(pod, message.role), message.destination
         )
+
+    def _take_port(self, socks: list[socket.socket], pod: Pod) -> ClientSocket | None:
+        """This worker's of a port's sockets; the others are other workers'."""
+        mine = None
+        for number, sock in enumerate(socks):
+            if number == self.number:
+                mine = ClientSocket(self.reactor.loop, sock, Sessions(pod))
+            else:
+                sock.close()
+        return mine
 
     def _update_client(self, message: messages.UpdateClient) -> None:
         if message.id in self._early:
@@ -237,6 +254,12 @@ class Worker(Watcher):
             server.close()
             for query_socket in sockets:
                 query_socket.close()
+            self.proxy.remove_pod(number)
+        if number in self.ports:
+            port = self.ports.pop(number)
+            if port is not None:
+                port.sessions.close()
+                port.close()
             self.proxy.remove_pod(number)
         for fd in self._early.pop(number, (None, ()))[1]:
             os.close(fd)
@@ -265,6 +288,9 @@ class Worker(Watcher):
             self._remove_listener(number)
         for number in list(self.listeners):
             self.listeners.pop(number).close()
+        for port in self.ports.values():
+            if port is not None:
+                port.leave()
         self.proxy.start_draining()
         self.reactor.clock.after(grace, self.reactor.stop)
         self._check_drained()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from sys import intern
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .podindex import PodIndex
 from .services import Backends, distribution_of, service_of
 from .site import Site, site_of
-from .slices import slice_service, targets_of
+from .slices import ListedAddresses, Reference, ServiceSource, slice_service, targets_of
 from .snapshot import Namespace, Service, Workload
 from .workloads import workload_of_entry, workload_of_pod
 
@@ -53,20 +53,17 @@ def key_of(item: Object[Any]) -> ObjectKey:
     return ObjectKey(item.kind, namespace, item.meta.name, item.group)
 
 
-class ServiceSource(NamedTuple):
-    """The object that a service comes from: a Service or a ServiceEntry."""
-
-    kind: str
-    namespace: str
-    name: str
+#: Objects as they are handed on, by what names them where that is known already: a big cluster's keys are 10 MB.
+Objects = Iterable[Object[Any]] | Mapping[ObjectKey, Object[Any]]
 
 
-class Reference(NamedTuple):
-    """A service's slice names a workload and its addresses."""
+def by_key(objects: Objects) -> Mapping[ObjectKey, Object[Any]]:
+    return objects if isinstance(objects, Mapping) else {key_of(item): item for item in objects}
 
-    source: ServiceSource
-    piece: str
-    addresses: tuple[str, ...]
+
+def assembles(key: ObjectKey) -> bool:
+    """Whether the assembler keeps objects of this kind."""
+    return GROUPS.get(key.kind) == key.group
 
 
 class Assembler:
@@ -80,12 +77,12 @@ class Assembler:
         self.workloads: Mapping[str, Workload] = {}
         self.services: Mapping[str, tuple[Service, ...]] = {}
         self._objects: dict[str, dict[str, dict[str, Object[Any]]]] = {}
-        self._slices: dict[tuple[str, str], dict[str, Object[Any]]] = {}  # by the service's namespace and name
+        self._slices: dict[ServiceSource, tuple[Object[Any], ...]] = {}
         self._references: dict[str, tuple[Reference, ...]] = {}  # by the workload's key
         self._gone: dict[str, str] = {}  # the uid of the last pod of that key that went, while slices name one
         self._pods: dict[str, PodIndex] = {}  # by namespace
         self._built: dict[ServiceSource, tuple[Service, ...]] = {}
-        self._sources: dict[str, set[ServiceSource]] = {}  # by host
+        self._sources: dict[str, tuple[ServiceSource, ...]] = {}  # by host
         self.site = Site(cluster=cluster, remote=remote)
         self._applicants: Mapping[ServiceSource, tuple[Applicant, ...]] = {}  # for addresses of the mesh's own
         self._held: Mapping[ServiceSource, tuple[int, ...]] = {}  # places of such addresses that hosts have from others
@@ -94,6 +91,10 @@ class Assembler:
     def of_kind(self, kind: str) -> dict[str, Object[Any]]:
         """All objects of a kind of GROUPS by `namespace/name`."""
         return {item.meta.key: item for names in self._objects.get(kind, {}).values() for item in names.values()}
+
+    def find(self, key: ObjectKey) -> Object[Any] | None:
+        """One object of a kind of GROUPS."""
+        return self._objects.get(key.kind, {}).get(key.namespace, {}).get(key.name)
 
     def hosts_behind(self, workload: str) -> set[str]:
         """The hosts that this pod or WorkloadEntry, as `namespace/name`, is an endpoint of by EndpointSlices."""
@@ -111,7 +112,7 @@ class Assembler:
 
     def update(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> None:
         """Put objects in force (None removes). Afterwards mesh, namespaces, workloads and services are up to date."""
-        changes = {key: item for key, item in changes.items() if GROUPS.get(key.kind) == key.group}
+        changes = {key: item for key, item in changes.items() if assembles(key)}
         before = {key: self._put(key, item) for key, item in changes.items()}
         if any(key.kind in SITE_KINDS or is_mesh(*key[:3]) for key in changes) and self._update_site():
             self._rebuild(
@@ -162,7 +163,10 @@ class Assembler:
         selector selects)."""
         unnamed: set[str] = set()
         if before is not None:
-            self._slices.get(slice_service(before), {}).pop(key.name, None)
+            source = ServiceSource("Service", *slice_service(before))
+            kept = tuple(piece for piece in self._slices.pop(source, ()) if piece is not before)
+            if kept:
+                self._slices[source] = kept
             for target in targets_of(before):
                 rest = tuple(
                     ref
@@ -176,17 +180,18 @@ class Assembler:
                     unnamed.add(target)
         if after is not None:
             source = ServiceSource("Service", *slice_service(after))
-            self._slices.setdefault(slice_service(after), {})[key.name] = after
-            for target, addresses in targets_of(after).items():
-                held = self._references.get(target, ())
-                self._references[target] = (*held, Reference(source, key.name, addresses))
+            self._slices[source] = (*self._slices.get(source, ()), after)
+            own = (Reference(source, key.name),)
+            for target in targets_of(after):
+                held = self._references.get(target)
+                self._references[target] = own if held is None else held + own
         for target in unnamed:
             if target not in self._references:
                 self._gone.pop(target, None)
 
     def _lacks_address(self, key: ObjectKey) -> bool:
         """Whether it is a pod of which only the metadata is known."""
-        pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
+        pod = self.find(key)
         return pod is not None and not pod.spec.status.pod_ip
 
     def _pods_of(self, namespace: str) -> PodIndex:
@@ -280,14 +285,14 @@ class Assembler:
 
     def _rebuilt_workloads(self, pods: set[ObjectKey], entries: set[ObjectKey]) -> Mapping[str, Workload]:
         workloads = dict(self.workloads)
+        listed = ListedAddresses(self._slices)
         for key in (*entries, *pods):
             name = intern(f"{key.namespace}/{key.name}")
             pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
             entry = self._objects.get("WorkloadEntry", {}).get(key.namespace, {}).get(key.name)
             if pod is not None:
-                workload = workload_of_pod(pod, self.site.localities)
-                if not workload.addresses and name in self._references:
-                    workload = msgspec.structs.replace(workload, addresses=addresses_of(self._references[name]))
+                references = () if pod.spec.status.pod_ip else self._references.get(name, ())
+                workload = workload_of_pod(pod, self.site.localities, listed.of(name, references))
                 network = self.site.network_of(pod.meta.labels, next(iter(workload.addresses), ""))
                 if network or self.site.cluster:
                     workload = msgspec.structs.replace(workload, network=network, cluster=self.site.cluster)
@@ -336,8 +341,7 @@ class Assembler:
         if item is None:
             after: tuple[Service, ...] = ()
         elif source.kind == "Service":
-            slices = self._slices.get((source.namespace, source.name), {})
-            after = (service_of(item, slices.values(), backends, self.site),)
+            after = (service_of(item, self._slices.get(source, ()), backends, self.site),)
         else:
             after = services_of(item, backends, self.site)
         kept = {service.host: service for service in before}
@@ -349,13 +353,9 @@ class Assembler:
         now = {service.host: service for service in after}
         changed = {host for host in kept.keys() | now.keys() if kept.get(host) is not now.get(host)}
         for host in changed:
-            sources = self._sources.setdefault(host, set())
-            if host in now:
-                sources.add(source)
-            else:
-                sources.discard(source)
-                if not sources:
-                    del self._sources[host]
+            others = tuple(other for other in self._sources.pop(host, ()) if other != source)
+            if host in now or others:
+                self._sources[host] = (*others, source) if host in now else others
         return changed
 
 
@@ -373,13 +373,6 @@ def labels_of(item: Object[Any]) -> Mapping[str, str]:
     if item.kind == "WorkloadEntry":
         return {**item.spec.labels, **item.meta.labels}
     return item.meta.labels
-
-
-def addresses_of(references: tuple[Reference, ...]) -> tuple[str, ...]:
-    """Those that slices have of a workload; mostly one does, whose tuple is as good as another."""
-    if len(references) == 1:
-        return references[0].addresses
-    return tuple(dict.fromkeys(address for ref in references for address in ref.addresses))
 
 
 def pod_key(workload: str) -> ObjectKey:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ..config.candidate import candidate_of, has_candidate
+from ..config.load import LoadResult
 from ..config.meta import Object
 from .snapshot import Snapshot
 from .store import RULE_KINDS
@@ -28,6 +29,7 @@ class Candidates:
 
     def __init__(self) -> None:
         self._known: dict[str, Kept] = {}
+        self._read: dict[str, dict[str, tuple[Object[Any], LoadResult]]] = {}  # by attribute and name
 
     def of(self, snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...]]:
         """The snapshot with its candidates in force (itself, where there are none), and their objects' names."""
@@ -37,7 +39,7 @@ class Candidates:
             live = getattr(snapshot, attribute)
             known = self._known.get(attribute)
             if known is None or known[0] is not live:
-                known = self._known[attribute] = self._look(kind, live)
+                known = self._known[attribute] = self._look(attribute, kind, live)
             if known[2]:
                 found[attribute] = known[1]
                 names += known[2]
@@ -52,7 +54,7 @@ class Candidates:
             if (key := name.partition(" ")[2])
         )
 
-    def _look(self, kind: str, live: Mapping[str, Object[Any]]) -> Kept:
+    def _look(self, attribute: str, kind: str, live: Mapping[str, Object[Any]]) -> Kept:
         counts: Counter[str] = Counter()
         with_one: list[str] = []
         for key, item in live.items():
@@ -60,11 +62,16 @@ class Candidates:
                 counts[item.meta.namespace] += 1
                 with_one.append(key)
         if not with_one:
+            self._read.pop(attribute, None)
             return live, live, ()
         changed = dict(live)
         names = []
+        before = self._read.get(attribute, {})
+        read = self._read[attribute] = {}
         for key in with_one:
-            loaded = candidate_of(live[key])
+            known = before.get(key)
+            loaded = known[1] if known is not None and known[0] is live[key] else candidate_of(live[key])
+            read[key] = live[key], loaded
             if loaded.problems:
                 continue
             names.append(f"{kind} {key}")

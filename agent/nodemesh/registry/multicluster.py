@@ -17,7 +17,7 @@ from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from ..config.problems import Problem
 from ..config.reach import Reach
-from .assemble import ObjectKey, key_of
+from .assemble import ObjectKey, Objects, by_key, key_of
 from .changed import changed_keys
 from .meshes import is_mesh
 from .snapshot import Resolution, Service, Snapshot, Workload
@@ -82,22 +82,22 @@ class Registry:
     def apply(
         self,
         source: str,
-        changed: Iterable[Object[Any]] = (),
+        changed: Objects = (),
         removed: Iterable[ObjectKey] = (),
         problems: Iterable[Problem] | None = None,
     ) -> Snapshot:
         """Take a change of one source of the own cluster in; the new snapshot."""
-        changed, removed = tuple(changed), tuple(removed)
+        changed, removed = by_key(changed), tuple(removed)
         before = self._own.snapshot
         own = self._own.apply(source, changed, removed, problems)
-        if any(is_mesh(*key[:3]) for key in (*map(key_of, changed), *removed)):
+        if any(is_mesh(*key[:3]) for key in (*changed, *removed)):
             before_meshes, self._meshes = self._meshes, {key_of(item): item for item in self._own.meshes()}
             for store in self._remotes.values():
                 store.apply(SETTINGS, self._meshes.values(), before_meshes.keys() - self._meshes.keys())
         return self._advance(own.causes if own is not before else (), of_own=True)
 
     def apply_remote(
-        self, cluster: str, changed: Iterable[Object[Any]], removed: Iterable[ObjectKey], *, whole: bool = False
+        self, cluster: str, changed: Objects, removed: Iterable[ObjectKey], *, whole: bool = False
     ) -> Snapshot:
         """Take in changes of another cluster; with `whole`, `changed` is all there is. What is wrong with another
         cluster's objects is told there."""
@@ -105,9 +105,9 @@ class Registry:
         if store is None:
             store = self._remotes[cluster] = Store(cluster, remote=True)
             store.apply(SETTINGS, self._meshes.values())
-        changed = tuple(changed)
+        changed = by_key(changed)
         held = self._held.setdefault(cluster, set())
-        now = {key_of(item) for item in changed}
+        now = set(changed)
         removed = held - now if whole else set(removed)
         held |= now
         held -= removed

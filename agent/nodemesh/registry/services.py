@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Container, Iterable, Mapping
-from sys import intern
 
 import msgspec
 
+from ..bounded import Bounded
 from ..config.core import EndpointSliceSpec, PodSpec, ServicePortSpec, ServiceSpec, SliceEndpoint
 from ..config.meta import Object
+from ..config.validate.common import CANONICAL
 from ..config.workload import WorkloadEntrySpec
 from .podindex import PodIndex
 from .protocols import select_protocol
 from .site import Site
-from .snapshot import Endpoint, Health, Locality, RegistryPort, Resolution, Service, Workload
+from .snapshot import NOWHERE, Endpoint, Health, Locality, RegistryPort, Resolution, Service, Workload
 
 EXPORT_TO_ANNOTATION = "networking.istio.io/exportTo"
 TRAFFIC_DISTRIBUTION_ANNOTATION = "networking.istio.io/traffic-distribution"
@@ -27,12 +27,17 @@ TRAFFIC_DISTRIBUTIONS = {
     "prefersamenode": "PreferSameNode",
 }
 
-#: An IPv4 address as it is written, without zeros in front: most are, and this is ten times faster than to parse it.
-_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-CANONICAL = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)
-
 #: What counts where two disagree about an endpoint.
 WORSE = {Health.READY: 0, Health.DRAINING: 1, Health.UNREADY: 2}
+
+#: Once for all services and endpoints: a struct's own empty default is another dict for each.
+NO_LABELS: Mapping[str, str] = {}
+
+#: exportTo of most services.
+EVERYBODY = ("*",)
+
+#: Lists of ports as they were written, and as services have them: in a cluster they are few.
+_PORTS: Bounded[tuple[ServicePortSpec, ...], tuple[RegistryPort, ...]] = Bounded(10_000)
 
 
 class Backends(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +58,8 @@ def service_host(name: str, namespace: str, domain: str) -> str:
 def resolve_export_to(values: Iterable[str], namespace: str, default: tuple[str, ...]) -> tuple[str, ...]:
     """exportTo with `.` written out; `~` (nobody) becomes the empty tuple."""
     given = tuple(values) or default
+    if given == EVERYBODY:
+        return EVERYBODY
     return tuple(sorted({namespace if value == "." else value for value in given if value != "~"}))
 
 
@@ -70,14 +77,6 @@ def service_of(
 ) -> Service:
     """Slices count where there are any; else the pods and workload entries that the selector selects."""
     spec, meta = service.spec, service.meta
-    ports = tuple(
-        RegistryPort(
-            number=port.port,
-            name=port.name,
-            protocol=select_protocol(port.port, port.name, port.app_protocol, port.protocol),
-        )
-        for port in spec.ports
-    )
     slices = tuple(slices)
     endpoints: dict[int, tuple[Endpoint, ...]]
     alias_of = spec.external_name.lower().rstrip(".") if spec.type == "ExternalName" else ""
@@ -94,13 +93,14 @@ def service_of(
         addresses=virtual_addresses(spec),
         published=tuple(address for address in spec.published if address),
         external_addresses=tuple(canonical_address(address) for address in spec.external_ips),
-        ports=ports,
+        ports=ports_of(spec.ports),
         endpoints=endpoints,
         resolution=resolution_of(spec),
         external=bool(alias_of),
         alias_of=alias_of,
         labels=meta.labels,
         annotations=meta.annotations,
+        selector=NO_LABELS,
         export_to=resolve_export_to(
             (part.strip() for part in meta.annotations.get(EXPORT_TO_ANNOTATION, "").split(",") if part.strip()),
             meta.namespace,
@@ -116,6 +116,21 @@ def service_of(
         created=meta.created,
         location=service.location,
     )
+
+
+def ports_of(specs: tuple[ServicePortSpec, ...]) -> tuple[RegistryPort, ...]:
+    known = _PORTS.found.get(specs)
+    if known is not None:
+        return known
+    found = tuple(
+        RegistryPort(
+            number=port.port,
+            name=port.name,
+            protocol=select_protocol(port.port, port.name, port.app_protocol, port.protocol),
+        )
+        for port in specs
+    )
+    return _PORTS.keep(specs, found)
 
 
 def resolution_of(spec: ServiceSpec) -> Resolution:
@@ -149,46 +164,47 @@ def endpoints_of_slices(
         if piece.spec.address_type == "FQDN":
             continue
         numbers = {port.name: port.port for port in piece.spec.ports}
-        for port in spec.ports:
-            number = numbers.get(port.name)
-            if not number:
-                continue
-            of_port = found[port.port]
-            for entry in piece.spec.endpoints:
-                for endpoint in endpoints_of_entry(
-                    entry, number, piece.meta.namespace, backends, site, spec.publish_not_ready_addresses
-                ):
-                    of_port.setdefault((endpoint.address, endpoint.port), endpoint)
+        places = [(found[port.port], number) for port in spec.ports if (number := numbers.get(port.name))]
+        if not places:
+            continue
+        for entry in piece.spec.endpoints:
+            for endpoint in endpoints_of_entry(
+                entry, places[0][1], piece.meta.namespace, backends, site, spec.publish_not_ready_addresses
+            ):
+                for of_port, number in places:
+                    if (endpoint.address, number) not in of_port:
+                        same = endpoint if number == endpoint.port else msgspec.structs.replace(endpoint, port=number)
+                        of_port[endpoint.address, number] = same
     return {number: tuple(endpoints.values()) for number, endpoints in found.items()}
 
 
 def endpoints_of_entry(
     entry: SliceEndpoint, port: int, namespace: str, backends: Backends, site: Site, publish_not_ready: bool = False
 ) -> Iterable[Endpoint]:
-    workload, key = None, ""
-    if entry.target_ref.kind in ("Pod", "WorkloadEntry"):
-        key = intern(f"{entry.target_ref.namespace or namespace}/{entry.target_ref.name}")
-        workload = backends.workloads.get(key)
+    key = entry.names(namespace)
+    workload = backends.workloads.get(key) if key else None
     health = health_of_entry(entry, workload, backends, publish_not_ready)
-    locality = site.localities.get(entry.node_name, Locality())
+    labels = workload.labels if workload is not None else NO_LABELS
+    locality = site.localities.get(entry.node_name, NOWHERE)
     if workload is not None and workload.locality.region:
         locality = workload.locality
     elif not locality.zone and entry.zone:
         locality = Locality(region=locality.region, zone=entry.zone, subzone=locality.subzone)
-    zones = tuple(place.name for place in entry.hints.for_zones)
-    nodes = tuple(site.node_of(place.name) for place in entry.hints.for_nodes)
+    hints = entry.hints
+    zones = tuple(place.name for place in hints.for_zones) if hints.for_zones else ()
+    nodes = tuple(site.node_of(place.name) for place in hints.for_nodes) if hints.for_nodes else ()
     for address in entry.addresses:
         yield Endpoint(
             address=canonical_address(address),
             port=port,
-            labels=workload.labels if workload else {},
+            labels=labels,
             locality=locality,
             health=health,
             workload=key if workload else "",
             owner=workload.owner if workload else "",
             node=site.node_of(entry.node_name or (workload.node if workload else "")),
             hostname=entry.hostname,
-            network=site.network_of(workload.labels if workload else {}, address),
+            network=site.network_of(labels, address),
             cluster=site.cluster,
             zones=zones,
             nodes=nodes,
@@ -205,7 +221,7 @@ def health_of_entry(
     health = Health.READY if conditions.ready is not False else Health.UNREADY
     if conditions.terminating:
         health = Health.DRAINING if conditions.serving is not False else Health.UNREADY
-    uid = entry.target_ref.uid
+    uid = entry.uid or entry.target_ref.uid
     if uid and uid in backends.gone:
         return Health.UNREADY
     if workload is None or (uid and workload.uid and uid != workload.uid):

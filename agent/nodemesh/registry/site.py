@@ -44,6 +44,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.cluster}/{name}" if self.remote and name else name
 
     def _configured(self, address: str) -> str:
+        if not self.networks:
+            return ""
         for name, network in self.networks.items():
             if any(address and within(address, entry.from_cidr) for entry in network.endpoints if entry.from_cidr):
                 return name

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from sys import intern
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from ..config.meta import Object
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+
+class ServiceSource(NamedTuple):
+    """The object that a service comes from: a Service or a ServiceEntry."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class Reference(NamedTuple):
+    """A service's slice, by its name: one for all the workloads that it names."""
+
+    source: ServiceSource
+    piece: str
 
 
 def slice_service(item: Object[Any]) -> tuple[str, str]:
@@ -16,8 +31,29 @@ def slice_service(item: Object[Any]) -> tuple[str, str]:
 
 def targets_of(piece: Object[Any]) -> dict[str, tuple[str, ...]]:
     """The workloads that a slice's endpoints are, as `namespace/name`, with their addresses in it."""
-    return {
-        intern(f"{entry.target_ref.namespace or piece.meta.namespace}/{entry.target_ref.name}"): entry.addresses
-        for entry in piece.spec.endpoints
-        if entry.target_ref.name
-    }
+    namespace = piece.meta.namespace
+    return {name: entry.addresses for entry in piece.spec.endpoints if (name := entry.names(namespace))}
+
+
+class ListedAddresses:
+    """The addresses that slices have of workloads; each slice is read once."""
+
+    def __init__(self, slices: Mapping[ServiceSource, tuple[Object[Any], ...]]) -> None:
+        self._slices = slices
+        self._read: dict[Reference, dict[str, tuple[str, ...]]] = {}
+
+    def of(self, workload: str, references: tuple[Reference, ...]) -> tuple[str, ...]:
+        """Mostly one slice names it, whose tuple is as good as another."""
+        if not references:
+            return ()
+        if len(references) == 1:
+            return self._by(references[0]).get(workload, ())
+        return tuple(dict.fromkeys(address for ref in references for address in self._by(ref).get(workload, ())))
+
+    def _by(self, reference: Reference) -> dict[str, tuple[str, ...]]:
+        found = self._read.get(reference)
+        if found is None:
+            pieces = self._slices.get(reference.source, ())
+            piece = next((piece for piece in pieces if piece.meta.name == reference.piece), None)
+            found = self._read[reference] = targets_of(piece) if piece is not None else {}
+        return found

@@ -82,13 +82,17 @@ class Locality(Record, frozen=True, kw_only=True):
         return "/".join(part for part in (self.region, self.zone, self.subzone) if part)
 
 
+#: Where nobody has said anything.
+NOWHERE = Locality()
+
+
 class Endpoint(Record, frozen=True, kw_only=True):
     """One address of one service port. `address` is an IP, a host name (DNS resolutions) or `unix:///path`."""
 
     address: str
     port: int
     labels: Mapping[str, str] = {}
-    locality: Locality = Locality()
+    locality: Locality = NOWHERE
     weight: int = 1
     health: Health = Health.READY
     workload: str = ""  # "namespace/name" of the Pod or WorkloadEntry
@@ -151,7 +155,7 @@ class Workload(Record, frozen=True, kw_only=True):
     annotations: Mapping[str, str] = {}
     addresses: tuple[str, ...] = ()
     node: str = ""
-    locality: Locality = Locality()
+    locality: Locality = NOWHERE
     service_account: str = ""
     owner: str = ""  # the Deployment's, StatefulSet's … name as metrics show it
     host_network: bool = False
@@ -183,10 +187,12 @@ class Namespace(Record, frozen=True, kw_only=True):
 
 
 class StagedObject(Record, frozen=True, kw_only=True):
-    """A change that canaries have: those of these nodes, and so many percent of all client pods."""
+    """A change that canaries have: those of these nodes, and so many percent of all client pods. They have the object
+    of this key and kind as it is here, or none."""
 
     id: str
     kind: str
+    key: str
     clients: float
     nodes: frozenset[str] = frozenset()
     since: float = 0.0
@@ -194,10 +200,8 @@ class StagedObject(Record, frozen=True, kw_only=True):
     destination_rule: Object[DestinationRuleSpec] | None = None
 
     @property
-    def item(self) -> Object[Any]:
-        found = self.virtual_service or self.destination_rule
-        assert found is not None
-        return found
+    def item(self) -> Object[Any] | None:
+        return self.virtual_service or self.destination_rule
 
 
 class Snapshot(Record, frozen=True, kw_only=True):

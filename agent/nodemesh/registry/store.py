@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from ..config.meta import Object, Origin
 from ..config.problems import Problem
 from ..config.reach import GATEWAY_FOLDERS, Reach, admitted, objections
 from ..config.rollout import STAGED_KINDS
-from .assemble import Assembler, ObjectKey, key_of
+from .assemble import Assembler, ObjectKey, Objects, assembles, by_key
 from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .snapshot import Snapshot, Workload
 from .staging import STATE, Staging
@@ -59,7 +59,7 @@ RULE_KINDS = {
 
 
 #: Why there is a new snapshot although no object changed: by whether there was one before.
-_WITHOUT_OBJECTS = ("the configuration is empty", "the list of problems changed")
+_WITHOUT_OBJECTS = ("the configuration is empty", "other problems were found in the configuration")
 
 
 class Edit(NamedTuple):
@@ -80,7 +80,7 @@ class Store:
         self.snapshot = Snapshot(cluster=cluster)
         self._held: dict[str, dict[ObjectKey, Object[Any]]] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
-        self._in_force: dict[ObjectKey, Object[Any]] = {}  # after discoverySelectors
+        self._rules: dict[ObjectKey, Object[Any]] = {}  # in force, of the kinds that the assembler has none of
         self._mesh = MeshConfigSpec()
         self._edits: list[Edit] = []
         self.staging = Staging()
@@ -93,19 +93,21 @@ class Store:
     def apply(
         self,
         source: str,
-        changed: Iterable[Object[Any]] = (),
+        changed: Objects = (),
         removed: Iterable[ObjectKey] = (),
         problems: Iterable[Problem] | None = None,
     ) -> Snapshot:
         """Take in a source's changes; `problems`, if given, replaces those that the source reported before. The
         snapshot stays the same object if nothing changed; version 0 is of a registry that no source has spoken to."""
+        is_first = source not in self._held
         held = self._held.setdefault(source, {})
         foreign = self._remote or source == CLUSTER
         touched: dict[ObjectKey, None] = {}
-        for item in changed:
-            key = key_of(item)
+        for key, item in by_key(changed).items():
             if foreign and item.kind in REACHING:
                 item = msgspec.structs.replace(item, origin=Origin.API_SERVER)
+            if key not in held and not is_first and key.kind in STAGED_KINDS and key.group == ISTIO_GROUP:
+                self.staging.came(key)
             held[key] = item
             touched[key] = None
         for key in removed:
@@ -153,6 +155,10 @@ class Store:
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
         return next((held[key] for held in self._held.values() if key in held), None)
 
+    def _in_force(self, key: ObjectKey) -> Object[Any] | None:
+        """An object as it counts, after discoverySelectors and rollouts."""
+        return self._assembler.find(key) if assembles(key) else self._rules.get(key)
+
     def _changes(self, touched: Iterable[ObjectKey]) -> dict[ObjectKey, Object[Any] | None]:
         """What changes among the objects in force. New namespace labels or selectors may reveal or hide any object."""
         keys = dict.fromkeys(touched)
@@ -164,7 +170,7 @@ class Store:
         if settings:
             self._mesh = self._find_mesh()
         if settings or any(key.kind == "Namespace" for key in keys):
-            keys = dict.fromkeys([*keys, *(key for held in self._held.values() for key in held)])
+            keys = dict.fromkeys([*keys, *(key for held in self._held.values() for key in held), *self.staging.planned])
         changes: dict[ObjectKey, Object[Any] | None] = {}
         reach = self.reach
         self._objections = {key: found for key, found in self._objections.items() if key not in keys}
@@ -172,7 +178,7 @@ class Store:
             item = self._winner(key)
             if item is not None and not self._discovered(key, self._mesh.discovery_selectors):
                 item = None
-            before = self._in_force.get(key)
+            before = self._in_force(key)
             found = objections(item, reach) if item is not None and item.kind in REACHING else ()
             if item is not None and found:
                 self._objections[key] = found
@@ -187,14 +193,23 @@ class Store:
         """What is in force while a change is rolled out. A file's object is its operator's word, at once."""
         if key.group != ISTIO_GROUP or key.kind not in STAGED_KINDS or self._remote:
             return item
-        theirs = self._held.get(CLUSTER, {}).get(key)
-        if item is None or theirs is None or self._winner(key) is not theirs:
+        winner = self._winner(key)
+        if winner is None and self._is_kept(key):
+            trusted = self._mesh.rollout is not None
+            found = self.staging.judge_removed(key, before, trusted=trusted)
+        elif item is None or winner is not self._held.get(CLUSTER, {}).get(key):
             self.staging.forget(key)
             return item
-        found = self.staging.judge(key, item, before, self._mesh.rollout)
-        if found is not item and found.kind in REACHING and objections(found, self.reach):
+        else:
+            found = self.staging.judge(key, item, before, self._mesh.rollout)
+        if found is not None and found is not item and found.kind in REACHING and objections(found, self.reach):
             return admitted(found, None, self.reach)  # the state's word reaches no further than the object's own
         return found
+
+    def _is_kept(self, key: ObjectKey) -> bool:
+        """Whether a removal may be held back: not in a namespace that is gone, or not the mesh's."""
+        known = self._winner(ObjectKey("Namespace", "", key.namespace)) is not None
+        return known and self._discovered(key, self._mesh.discovery_selectors)
 
     def _find_mesh(self) -> MeshConfigSpec:
         meshes = [item for held in self._held.values() for key, item in held.items() if key.kind == "MeshConfig"]
@@ -214,23 +229,22 @@ class Store:
         spoken_of, self._spoken_of = self._spoken_of, []
         if previous.version and not changes and not spoken_of and problems == previous.problems:
             return previous
-        causes = [self._cause(key, item) for key, item in changes.items()]
-        causes += [f"{key}: its rollout" for key in spoken_of if key not in changes]
+        rolled = [key for key in spoken_of if key not in changes]
+        causes = [self._cause(key, item) for key, item in islice(changes.items(), MAX_CAUSES)]
+        causes += [f"{key}: its rollout" for key in rolled]
         self._note(changes)
         for key, item in changes.items():
             if item is None:
-                self._in_force.pop(key, None)
-            else:
-                self._in_force[key] = item
+                self._rules.pop(key, None)
+            elif not assembles(key):
+                self._rules[key] = item
         assembler = self._assembler
         assembler.update(changes)
-        rules = {
-            attribute: self._rules(kind, getattr(previous, attribute), changes)
-            for kind, attribute in RULE_KINDS.items()
-        }
+        rules = {attribute: getattr(previous, attribute) for attribute in RULE_KINDS.values()}
+        rules |= changed_rules(rules, changes)
         self.snapshot = Snapshot(
             version=previous.version + 1,
-            causes=shortened(causes) or (_WITHOUT_OBJECTS[bool(previous.version)],),
+            causes=shortened(causes, len(changes) + len(rolled)) or (_WITHOUT_OBJECTS[bool(previous.version)],),
             mesh=previous.mesh if assembler.mesh == previous.mesh else assembler.mesh,
             cluster=previous.cluster,
             network=assembler.site.network_of({}),
@@ -251,33 +265,38 @@ class Store:
     def _note(self, changes: Mapping[ObjectKey, Object[Any] | None]) -> None:
         for key, item in changes.items():
             if len(self._edits) < MAX_EDITS and (kind := KINDS.get((key.group, key.kind))) is not None and kind.strict:
-                self._edits.append(Edit(key, self._in_force.get(key), item))
+                self._edits.append(Edit(key, self._in_force(key), item))
 
     def _cause(self, key: ObjectKey, item: Object[Any] | None) -> str:
-        before = self._in_force.get(key)
+        before = self._in_force(key)
         if item is None:
             return f"{key} removed"
         place = f" ({item.location.file}:{item.location.line})" if item.location.line else ""
         return f"{key} {'added' if before is None else 'changed'}{place}"
 
-    @staticmethod
-    def _rules(
-        kind: tuple[str, str], before: Mapping[str, Object[Any]], changes: Mapping[ObjectKey, Object[Any] | None]
-    ) -> Mapping[str, Object[Any]]:
-        own = {
-            f"{key.namespace}/{key.name}" if key.namespace else key.name: item
-            for key, item in changes.items()
-            if (key.group, key.kind) == kind
-        }
-        if not own:
-            return before
-        return {key: item for key, item in {**before, **own}.items() if item is not None}
+
+def changed_rules(
+    before: Mapping[str, Mapping[str, Object[Any]]], changes: Mapping[ObjectKey, Object[Any] | None]
+) -> dict[str, Mapping[str, Object[Any]]]:
+    """Of the kinds that a Snapshot carries, by attribute, those that changed."""
+    own: dict[str, dict[str, Object[Any] | None]] = {}
+    for key, item in changes.items():
+        attribute = RULE_KINDS.get((key.group, key.kind))
+        if attribute is not None:
+            name = f"{key.namespace}/{key.name}" if key.namespace else key.name
+            own.setdefault(attribute, {})[name] = item
+    return {
+        attribute: {key: item for key, item in {**before[attribute], **found}.items() if item is not None}
+        for attribute, found in own.items()
+    }
 
 
-def shortened(causes: list[str]) -> tuple[str, ...]:
-    if len(causes) <= MAX_CAUSES:
+def shortened(causes: list[str], total: int | None = None) -> tuple[str, ...]:
+    """The first of them, and how many more there are; `total` where not all are in the list."""
+    total = len(causes) if total is None else total
+    if total <= MAX_CAUSES:
         return tuple(causes)
-    return (*causes[:MAX_CAUSES], f"and {len(causes) - MAX_CAUSES} more changes")
+    return (*causes[:MAX_CAUSES], f"and {total - MAX_CAUSES} more changes")
 
 
 def selector_selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:

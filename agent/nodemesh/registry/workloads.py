@@ -11,7 +11,7 @@ from ..config.core import PodSpec
 from ..config.meta import Object
 from ..config.proxyconfig import read_topology
 from ..config.workload import WorkloadEntrySpec
-from .snapshot import Locality, Workload
+from .snapshot import NOWHERE, Locality, Workload
 
 REGION_LABEL = "topology.kubernetes.io/region"
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -37,12 +37,14 @@ def parse_locality(text: str) -> Locality:
     return Locality(region=region, zone=zone, subzone=subzone)
 
 
-def workload_of_pod(pod: Object[PodSpec], localities: Mapping[str, Locality]) -> Workload:
-    """`localities` are those of the Nodes, by name."""
+def workload_of_pod(pod: Object[PodSpec], localities: Mapping[str, Locality], listed: tuple[str, ...] = ()) -> Workload:
+    """`localities` are those of the Nodes, by name; `listed` are the addresses of a pod that says none itself."""
     status = pod.spec.status
-    addresses = tuple(dict.fromkeys(ip for ip in (status.pod_ip, *(entry.ip for entry in status.pod_ips)) if ip))
+    addresses = listed
+    if status.pod_ip or status.pod_ips:
+        addresses = tuple(dict.fromkeys(ip for ip in (status.pod_ip, *(entry.ip for entry in status.pod_ips)) if ip))
     label = pod.meta.labels.get(LOCALITY_LABEL, "")
-    locality = parse_locality(label.replace(".", "/")) if label else localities.get(pod.spec.node_name, Locality())
+    locality = parse_locality(label.replace(".", "/")) if label else localities.get(pod.spec.node_name, NOWHERE)
     return Workload(
         name=pod.meta.name,
         namespace=pod.meta.namespace,

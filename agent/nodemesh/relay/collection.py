@@ -14,7 +14,7 @@ from ..registry.sources.outage import Outage
 from ..registry.sources.reading import Reading, key_of_head
 from ..registry.sources.reflector import Phase, Reflector
 from ..registry.sources.resources import Resource
-from ..registry.sources.watch import ObjectHead
+from ..registry.sources.watch import read_head
 from .feed import Feed
 from .trim import encoded, node_of, partial, trimmed
 
@@ -22,7 +22,8 @@ from .trim import encoded, node_of, partial, trimmed
 class Trimmer:
     """Reads objects to what is served of them: a Reading's item is that."""
 
-    def read(self, resource: Resource, version: str, head: ObjectHead, raw: msgspec.Raw) -> Reading:
+    def read(self, resource: Resource, version: str, raw: msgspec.Raw) -> Reading:
+        head = read_head(raw).metadata
         api_version = f"{resource.group}/{version}" if resource.group else version
         item: Any = trimmed(resource.kind, api_version, raw)
         return Reading(key_of_head(resource, head), head, item)

@@ -17,7 +17,7 @@ from ..config.destinationrule import (
     OutlierDetection,
     RetryBudget,
 )
-from ..config.meshconfig import MeshConfigSpec
+from ..config.meshconfig import MeshConfigSpec, OutboundTLSMode
 from ..registry.services import selects
 from ..registry.snapshot import Endpoint, Health, Protocol, Resolution, Service
 from . import decision
@@ -44,6 +44,7 @@ from .trafficpolicy import Policy, effective_policy, mesh_policy
 from .upstream import choose_http
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
+DYNAMIC_DNS_CLUSTER = "AllowAnyDynamicDNSCluster"
 BLACKHOLE_CLUSTER = "BlackHoleCluster"
 
 POOL = ConnectionPool()
@@ -232,6 +233,23 @@ def passthrough_cluster(mesh: MeshConfigSpec) -> Cluster:
         pool=pool_of(settings, mesh, PASSTHROUGH_POOL),
         external=True,
     )
+
+
+def dynamic_dns_cluster(mesh: MeshConfigSpec) -> Cluster:
+    """Istio's for plain HTTP to what the registry does not know, with TLS where MeshConfig says so. Envoy's looks the
+    request's Host up again; here the address stays the one that the client dialled, which has looked it up itself: a
+    Host leads nowhere that its client could not have dialled."""
+    policy = mesh.outbound_traffic_policy.tls
+    tls = None
+    if policy is not None and policy.mode is OutboundTLSMode.SIMPLE:
+        tls = UpstreamTls(
+            mode=policy.mode.value,
+            sni=policy.sni or "",
+            subject_alt_names=policy.subject_alt_names,
+            insecure_skip_verify=bool(policy.insecure_skip_verify),
+        )
+    name = DYNAMIC_DNS_CLUSTER
+    return replace(passthrough_cluster(mesh), name=name, key=name, host=name, tls=tls)
 
 
 def seconds(milliseconds: int | None, default: float = 0.0) -> float:

@@ -7,7 +7,6 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-import msgspec
 from msgspec.structs import replace
 
 from ..config.destinationrule import DestinationRuleSpec
@@ -90,10 +89,23 @@ def compile_tables(snapshot: Snapshot, previous: Tables | None = None) -> Tables
     )
 
 
-def compile_beside(candidate: Snapshot, live: Tables) -> Tables:
+#: The parts of tables that are looked up by keys.
+MAPPINGS = (
+    "services", "addresses", "owned", "claimed_networks", "virtual_services", "virtual_hosts", "destination_rules",
+    "routes", "mesh_routes", "listeners", "backend_tls", "backend_traffic",
+)  # fmt: skip
+
+
+def compile_beside(candidate: Snapshot, live: Tables, before: Tables | None = None) -> Tables:
     """The tables of a snapshot that differs from the live one. What is the same in both is the same object, and nothing
-    of the live tables changes, nor of what the next ones are made from."""
-    return compile_tables(candidate, msgspec.structs.replace(live, attached=copy.copy(live.attached)))
+    of the live tables changes, nor of what the next ones are made from. `before` is what this gave last: what is the
+    candidate's alone is not compiled again."""
+    known = before is not None and before.snapshot is not None and before.snapshot.mesh is candidate.mesh
+    base = before if known and before is not None else live
+    tables = compile_tables(candidate, replace(base, attached=copy.copy(base.attached)))
+    if base is live:
+        return tables
+    return replace(tables, **{name: kept(getattr(tables, name), getattr(live, name)) for name in MAPPINGS})
 
 
 def kept(now: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -197,16 +209,18 @@ def compile_rollouts(
     known = {rollout.id: rollout for rollout in previous.rollouts}
     found = []
     for staged in snapshot.rollouts.values():
-        item = staged.item
-        field = "virtual_services" if item.kind == VIRTUAL_SERVICE else "destination_rules"
-        changed = replace(snapshot, **{field: {**getattr(snapshot, field), item.meta.key: item}})
+        field = "virtual_services" if staged.kind == VIRTUAL_SERVICE else "destination_rules"
+        objects = {key: item for key, item in getattr(snapshot, field).items() if key != staged.key}
+        if staged.item is not None:
+            objects[staged.key] = staged.item
+        changed = replace(snapshot, **{field: objects})
         patch = difference(compile_virtual_services(changed, snapshot, base), virtual_services)
         rules_patch = difference(compile_destination_rules(changed, snapshot, base), destination_rules)
         touched = [each for key in patch for each in (patch[key], virtual_services.get(key)) if each is not None]
         rollout = StagedRollout(
             id=staged.id,
-            kind=item.kind,
-            key=item.meta.key,
+            kind=staged.kind,
+            key=staged.key,
             clients=staged.clients,
             nodes=staged.nodes,
             hosts=tuple(sorted({*rules_patch, *(host for each in touched for host in each.hosts)})),

@@ -329,7 +329,8 @@ class Rule(Value, frozen=True, kw_only=True):
         """`VirtualService bookinfo/reviews spec.http[0] (mesh.yaml:12:5)`, empty where nobody wrote it."""
         if not self.owner.kind:
             return ""
-        return " ".join(part for part in (str(self.owner), self.path, f"({self.location})") if part)
+        place = str(self.location)
+        return " ".join(part for part in (str(self.owner), self.path, f"({place})" if place else "") if part)
 
 
 class Decision(Value, frozen=True, kw_only=True):

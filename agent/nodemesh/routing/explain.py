@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..config.capture import EVERYTHING
+from ..config.kinds import ISTIO_GROUP
 from ..config.validate.common import is_ip
 from ..reasons import Reason
 from ..registry.snapshot import HTTP_PROTOCOLS, Protocol, Snapshot
@@ -15,6 +16,7 @@ from .edge import Edge
 from .fields import said_scheme
 from .frontend import Frontend, Mode
 from .gatewayapi.tracing import told, trace_routes, trace_traffic
+from .mode import UDP
 from .names import strip_port
 from .question import Question, question_of
 from .request import Request
@@ -55,7 +57,7 @@ def explain_mesh(view: View, client: Client, question: Question, recorder: Recor
         recorder.note(f"its protocol is {frontend.protocol.value}")
     else:
         recorder.note(f"{host}:{port} is not in the registry", False)
-    excluded = why_excluded(view.tables.snapshot, client, frontend, host, port)
+    excluded = UDP if question.scheme == "udp" else why_excluded(view.tables.snapshot, client, frontend, host, port)
     if excluded:
         recorder.note(f"mode {Mode.PASS.value}: {excluded}")
         return left_alone(frontend, excluded, recorder)
@@ -156,17 +158,26 @@ def explain_connection(view: View, frontend: Frontend, question: Question, recor
 def explain_gateway(view: View, client: Client, question: Question, recorder: Recorder) -> Explanation:
     port, request = question.port, question.request
     sni = question.sni if question.scheme in ("https", "tls") else ""
-    listening = [server for server in view.servers() if server.port == port]
+    over_udp = question.scheme == "udp"
+    listening = [each for each in view.servers() if each.port == port and (each.protocol is Protocol.UDP) is over_udp]
     if not listening:
-        recorder.note(f"no Gateway that selects this workload has a server on port {port}", False)
+        shown = f"UDP port {port}" if over_udp else f"port {port}"
+        recorder.note(f"no Gateway that selects this workload has a server on {shown}", False)
         return unanswered("no_listener", recorder)
-    server = view.gateway_server(port, sni)
+    plain = listening[0].protocol in HTTP_PROTOCOLS
+    name = strip_port(request.authority.decode("latin-1")) if plain else sni  # requests in plain say it themselves
+    server = listening[0] if over_udp else view.gateway_server(port, name)
     if server is None:
-        recorder.note(f"no server on port {port} has the name {sni or '(none)'}", False)
-        return unanswered("refused", recorder)
+        recorder.note(f"no server on port {port} has the name {name or '(none)'}", False)
+        if not plain:
+            return unanswered("refused", recorder)
+        return conclude(view.http_gateway(port, request), question, recorder, None, is_request=True)
     hosts = ", ".join(exposed.host for exposed in server.hosts)
     recorder.note(f"port {port} is a server of Gateway {server.gateway} for {hosts}", True)
-    if not server.is_http:
+    trace_displaced(view, port, recorder)
+    if over_udp:
+        decision = view.udp_gateway(port)
+    elif not server.is_http:
         decision = view.tls_gateway(port, sni) if not server.terminates and sni else view.tcp_gateway(port, sni)
     else:
         Edge(view.tables.mesh, client).admit(request, b"", b"")
@@ -174,6 +185,14 @@ def explain_gateway(view: View, client: Client, question: Question, recorder: Re
         trace_gateway(view, question, sni, recorder)
         trace_traffic(recorder, view.tables.backend_traffic, decision)
     return conclude(decision, question, recorder, None, is_request=server.is_http)
+
+
+def trace_displaced(view: View, port: int, recorder: Recorder) -> None:
+    """Istio's Gateways whose servers have no say on a port, as listeners of the Gateway API are there."""
+    if view.listeners.has(port):
+        for gateway in dict.fromkeys(each.gateway for each in view.gateway.servers if each.port == port):
+            text = f"Gateway {gateway} of {ISTIO_GROUP} has a server there too, but the Gateway API comes before it"
+            recorder.note(text, False)
 
 
 def unanswered(outcome: str, recorder: Recorder) -> Explanation:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ..bounded import Bounded
 from ..reasons import Reason
+from ..registry.protocols import select_protocol
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, RegistryPort, Resolution, Service
 from .connections import ServiceConnections
 from .decision import Decision, Failure, Route
@@ -151,7 +152,7 @@ class Frontends:
         return Frontend(
             addresses=addresses,
             port=port,
-            protocol=Protocol.AUTO,
+            protocol=select_protocol(port),  # what speaks first on the server's side is not waited for
             mode=Mode.PASS if passes else Mode.PROXY,
             mode_reason="the registry does not know the address"
             if passes
@@ -161,11 +162,13 @@ class Frontends:
 
     @property
     def _unknown_policy(self) -> str:
+        if self._sight.scope.by_host:
+            return "ALLOW_ANY_DYNAMIC_DNS"
         return "REGISTRY_ONLY" if isinstance(self._unknown, Failure) else "to send it to an egressProxy"
 
     @property
     def _passes_unknown(self) -> bool:
-        return self._unknown.reason is Reason.PASSTHROUGH
+        return self._unknown.reason is Reason.PASSTHROUGH and not self._sight.scope.by_host
 
     def _of_service(self, service: Service, port: int) -> Frontend:
         key = (service.host, port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
+from typing import Final
 
 from ..config import regex
 from ..config.virtualservice import HTTPMatchRequest, StringMatch
@@ -14,21 +15,21 @@ from .request import Request
 
 #: What the proxy writes where a request lacks it: rules see it as if the client had sent it (Envoy makes both before it
 #: routes). An identifier that is yet to be made is seen by its form alone.
-REQUEST_ID = b"x-request-id"
-FORWARDED_PROTO = b"x-forwarded-proto"
-MADE_ID = b"00000000-0000-4000-8000-000000000000"
+REQUEST_ID: Final = b"x-request-id"
+FORWARDED_PROTO: Final = b"x-forwarded-proto"
+MADE_ID: Final = b"00000000-0000-4000-8000-000000000000"
 
 # How a text is compared.
-ANY = 0
-EXACT = 1
-PREFIX = 2
-REGEX = 3
-PRESENT = 4
-EXACT_FOLDED = 5
-PREFIX_FOLDED = 6
-SEGMENTS = 7  # a prefix that ends where a segment of the path does
+ANY: Final = 0
+EXACT: Final = 1
+PREFIX: Final = 2
+REGEX: Final = 3
+PRESENT: Final = 4
+EXACT_FOLDED: Final = 5
+PREFIX_FOLDED: Final = 6
+SEGMENTS: Final = 7  # a prefix that ends where a segment of the path does
 
-KIND_NAMES = {
+KIND_NAMES: Final = {
     EXACT: "exact",
     EXACT_FOLDED: "exact",
     PREFIX: "prefix",
@@ -37,24 +38,24 @@ KIND_NAMES = {
     SEGMENTS: "path prefix",
 }
 
-SLASH = 47
+SLASH: Final = 47
 
 #: From so many regexes of a host on, a path is held against all of them in one pass.
-MANY = 8
+MANY: Final = 8
 
 #: What the regexes of one request may cost, in bytes that they look at; each one tried counts as ATTEMPT bytes more.
-BUDGET = 512 * 1024
-ATTEMPT = 400
+BUDGET: Final = 512 * 1024
+ATTEMPT: Final = 400
 
 # Which part of the request a check looks at.
-HEADER = 0
-WITHOUT = 1
-QUERY = 2
-METHOD = 3
-AUTHORITY = 4
-SCHEME = 5
+HEADER: Final = 0
+WITHOUT: Final = 1
+QUERY: Final = 2
+METHOD: Final = 3
+AUTHORITY: Final = 4
+SCHEME: Final = 5
 
-FIELD_NAMES = {
+FIELD_NAMES: Final = {
     HEADER: "headers",
     WITHOUT: "withoutHeaders",
     QUERY: "queryParams",
@@ -272,7 +273,7 @@ class Block:
 
 
 #: Where the regexes of a host cost more than one request may: others wait as long.
-TOO_COSTLY = Failure(reason=Reason.RULES_TOO_COSTLY, status=503)
+TOO_COSTLY: Final = Failure(reason=Reason.RULES_TOO_COSTLY, status=503)
 
 
 class VirtualHost:

@@ -23,6 +23,9 @@ from .upstream import choose_http
 
 Choice = tuple[Mode, str]
 
+#: Why nothing is done with datagrams between pods.
+UDP = "UDP is left alone"
+
 #: Why requests that go upstream as HTTP/2 take the proxy without any rule. A client has one such connection to a
 #: service for all it asks: picked at connect(), an endpoint would get every stream of it.
 PROMOTED = {
@@ -39,7 +42,7 @@ def failure_policy_of(service: Service | None, mesh: MeshConfigSpec) -> FailureP
 def choose_mode(service: Service, port: RegistryPort, lookup: Lookup, tcp: Decision) -> Choice:
     """`tcp` is what becomes of a connection to the port by its TCP rules."""
     if port.protocol is Protocol.UDP:
-        return Mode.PASS, "UDP is left alone"
+        return Mode.PASS, UDP
     wish = service.annotations.get(L7_ANNOTATION, "")
     source = f"the annotation {L7_ANNOTATION} of {service.kind} {service.namespace}/{service.name}"
     if wish not in (L7.ALWAYS, L7.NEVER, L7.AUTO):

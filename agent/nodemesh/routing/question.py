@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import islice
 from urllib.parse import urlsplit
 
 import msgspec
@@ -10,13 +12,16 @@ import msgspec
 from ..config.proxyconfig import Topology
 from ..config.validate.common import is_token
 from ..registry.services import selects
-from ..registry.snapshot import Workload
+from ..registry.snapshot import Snapshot, Workload
 from .client import Client
 from .fields import NO_REPEATED, WRITTEN, asked_upgrade, gather, leave_hop, members
 from .names import strip_port
 from .request import Request
 from .rewrite import normalize_path
 from .tables import Tables
+
+#: Pods among which one of a like name is looked for.
+LOOKED_THROUGH = 500
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "tls": 443}
 
@@ -48,8 +53,8 @@ def question_of(method: str, url: str, headers: Iterable[tuple[str, str]] = (), 
         port = parts.port or DEFAULT_PORTS.get(scheme)
     except ValueError as error:
         raise QuestionError(f"{url} has no valid address and port: {error}") from None
-    if scheme not in ("http", "https", "tls", "tcp"):
-        raise QuestionError(f"{url} has the scheme {scheme}; right are http, https, tls and tcp")
+    if scheme not in ("http", "https", "tls", "tcp", "udp"):
+        raise QuestionError(f"{url} has the scheme {scheme}; right are http, https, tls, tcp and udp")
     if not parts.hostname:
         raise QuestionError(f"{url} names no host; right is for instance http://reviews:9080/path")
     if port is None:
@@ -90,6 +95,14 @@ def check_field(name: str, value: str) -> None:
         raise QuestionError(f"the header {name} has a line break or NUL in its value")
 
 
+def _meant(snapshot: Snapshot | None, namespace: str, name: str) -> str:
+    """The pod that has nearly this name, as the end of a sentence: of a big namespace, of the first ones alone."""
+    workloads = snapshot.workloads if snapshot is not None else {}
+    near = (key for key in workloads if key.startswith(f"{namespace}/") or key.endswith(f"/{name}"))
+    close = get_close_matches(f"{namespace}/{name}", islice(near, LOOKED_THROUGH), 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
 def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | None = None) -> Client:
     """The client that `--as NS/POD` or `--as NS` means, or the gateway workload with the given labels. Raises
     QuestionError for a pod that is not there."""
@@ -109,7 +122,7 @@ def client_for(tables: Tables, who: str, *, gateway_labels: dict[str, str] | Non
         )
     workload = snapshot.workloads.get(f"{namespace}/{name}") if snapshot is not None else None
     if workload is None:
-        raise QuestionError(f"there is no pod {name} in namespace {namespace}")
+        raise QuestionError(f"there is no pod {name} in namespace {namespace}{_meant(snapshot, namespace, name)}")
     return Client(
         namespace=namespace,
         name=name,

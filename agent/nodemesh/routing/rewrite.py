@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from .decision import Redirect, Rewrite, Route
 from .request import Request
 
-DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
+DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
 
 #: Segments that begin with a dot, and encoded characters that mean the same unencoded, in one path: each is work, and
 #: no honest path has so many.
-MAX_UNUSUAL = 256
+MAX_UNUSUAL: Final = 256
 
 #: Percent-encoded unreserved characters, which mean the same unencoded (RFC 3986, 6.2.2.2).
-ENCODED_UNRESERVED = re.compile(rb"%(2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aA]|5[fF]|6[1-9a-fA-F]|7[0-9aA]|7[eE])")
+ENCODED_UNRESERVED: Final = re.compile(rb"%(2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aA]|5[fF]|6[1-9a-fA-F]|7[0-9aA]|7[eE])")
 
 
 def rewrite_path(route: Route, path: bytes) -> bytes:

@@ -24,17 +24,19 @@ def cohort_of(rollouts: Iterable[StagedRollout], client: Client) -> Cohort:
 
 def is_canary(rollout: StagedRollout, client: Client) -> bool:
     """Whether a client gets a change first: by its node, or by its name, so that a pod is one for as long as it lives,
-    whichever agent asks. Who has no name is none, nor is a gateway: all the world would be with it."""
+    whichever agent asks. Who has no name is none. A gateway is one by its node alone, which its operator has named: by
+    its name all the world, or nobody, would be with it."""
+    if client.name and client.node in rollout.nodes:
+        return True
     if client.gateway or not client.name:
         return False
-    if client.node in rollout.nodes:
-        return True
     return rollout.clients > 0.0 and share_of(rollout, client) < rollout.clients
 
 
 def share_of(rollout: StagedRollout, client: Client) -> float:
-    """A client's place between 0 and 100. It is another one for each object, and the same for an object's changes."""
-    name = f"{rollout.kind}/{rollout.key} {client.namespace}/{client.name}"
+    """A client's place between 0 and 100. It is another one for each namespace's objects, and the same for all of them:
+    a VirtualService and the DestinationRule that has its subsets reach a client together."""
+    name = f"{rollout.key.partition('/')[0]} {client.namespace}/{client.name}"
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") / 2.0**64 * 100.0
 
 

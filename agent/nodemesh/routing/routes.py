@@ -18,7 +18,14 @@ from ..config.virtualservice import (
 )
 from ..reasons import Reason
 from ..registry.snapshot import Service
-from .clusters import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER, build_cluster, cluster_name, passthrough_cluster, seconds
+from .clusters import (
+    BLACKHOLE_CLUSTER,
+    build_cluster,
+    cluster_name,
+    dynamic_dns_cluster,
+    passthrough_cluster,
+    seconds,
+)
 from .decision import (
     Cluster,
     Decision,
@@ -168,12 +175,19 @@ class RouteBuilder:
             return Route(name="egress_proxy", destinations=(destination,), total_weight=destination.weight)
         return self.passed_through()
 
-    def passed_through(self) -> Route:
+    def unknown_host(self) -> Decision:
+        """The same for a plain HTTP request."""
+        scope = self.lookup.scope
+        if not scope.by_host or self.lookup.client.gateway:
+            return self.unknown_destination()
+        return self.passed_through("allow_any_dynamic_dns", dynamic_dns_cluster(self.lookup.tables.mesh))
+
+    def passed_through(self, name: str = "allow_any", cluster: Cluster | None = None) -> Route:
         """What is left alone goes where it was dialled."""
-        cluster = passthrough_cluster(self.lookup.tables.mesh)
-        destination = WeightedCluster(cluster=cluster, cluster_name=PASSTHROUGH_CLUSTER)
+        cluster = cluster or passthrough_cluster(self.lookup.tables.mesh)
+        destination = WeightedCluster(cluster=cluster, cluster_name=cluster.name)
         return Route(
-            name="allow_any",
+            name=name,
             reason=Reason.PASSTHROUGH,
             destinations=(destination,),
             total_weight=destination.weight,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ..config.meshconfig import MeshConfigSpec, OutboundMode
+from ..config.meshconfig import MeshConfigSpec, MeshOutboundMode, OutboundMode
 from ..config.virtualservice import Destination
 from ..registry.services import selects
 from .client import Client
@@ -36,11 +36,13 @@ class Import:
 class Scope:
     """The part of the mesh that one client sees. Without a Sidecar everything that is exported to it."""
 
-    __slots__ = ("_imports", "egress_proxy", "policy", "sidecar")
+    __slots__ = ("_imports", "by_host", "egress_proxy", "policy", "sidecar")
 
     def __init__(self, sidecar: Sidecar | None, mesh: MeshConfigSpec) -> None:
         self.sidecar = sidecar
-        self.policy = mesh.outbound_traffic_policy.mode
+        mode = mesh.outbound_traffic_policy.mode
+        self.policy = OutboundMode.REGISTRY_ONLY if mode is MeshOutboundMode.REGISTRY_ONLY else OutboundMode.ALLOW_ANY
+        self.by_host = mode is MeshOutboundMode.ALLOW_ANY_DYNAMIC_DNS  # plain HTTP to unknown destinations
         self.egress_proxy: Destination | None = None  # where unknown destinations go instead of passing through
         self._imports: tuple[Import, ...] | None = None
         if sidecar is None:
@@ -48,6 +50,7 @@ class Scope:
         policy = sidecar.spec.outbound_traffic_policy
         if policy is not None:  # the enum's zero value is REGISTRY_ONLY
             self.policy = policy.mode or OutboundMode.REGISTRY_ONLY
+            self.by_host = False
             proxy = policy.egress_proxy
             if proxy is not None:
                 host = resolve_host(proxy.host or "", sidecar.namespace, mesh.cluster_domain)

@@ -77,7 +77,7 @@ class View:
         clusters = Clusters(previous._sight.clusters.made if previous is not None else {}, pools.clusters)
         self._sight: Sight = Sight(tables, client, self.scope, clusters)
         self._unknown: Decision = self.builder().unknown_destination()
-        self._unknown_host = VirtualHost("*", (), self._unknown)
+        self._unknown_host = VirtualHost("*", (), self.builder().unknown_host())
         self._connections: ServiceConnections = ServiceConnections(
             self._sight, pools.connections, previous._connections if previous is not None else None
         )
@@ -302,7 +302,9 @@ class View:
 
     def gateway_protocol(self, port: int) -> Protocol | None:
         """What is spoken on a gateway's port (several TLS servers share one); None: no server is there."""
-        return next((server.protocol for server in self.servers() if server.port == port), None)
+        return next(
+            (each.protocol for each in self.servers() if each.port == port and each.protocol is not Protocol.UDP), None
+        )
 
     def gateway_server(self, port: int, sni: str = "") -> GatewayServer | None:
         """The server for a connection to a gateway's port; None: nobody answers there, or not for that name."""
@@ -326,6 +328,10 @@ class View:
     def tcp_gateway(self, port: int, sni: str = "") -> Decision:
         """The decision for an opaque connection, in plain or (with its server name) behind TLS that ends here."""
         return self.listeners.tcp(port, sni) if self.listeners.has(port) else self.gateway.tcp(port, sni)
+
+    def udp_gateway(self, port: int) -> Decision:
+        """The decision for the datagrams that one client sends to a gateway's port."""
+        return self.listeners.udp(port)
 
     # === connections
 

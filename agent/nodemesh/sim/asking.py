@@ -39,6 +39,8 @@ def asked_of(text: str, sni: str) -> RequestSpec:
         question = question_of(method, url, (), sni)
     except QuestionError as error:
         raise MeshError(str(error)) from None
+    if question.scheme == "udp":
+        raise MeshError(f"{url}: datagrams are not simulated; `nodemesh explain` says where they go")
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return RequestSpec(

@@ -117,7 +117,7 @@ class SimHttp2Connection:
         if kind in (HEADERS, CONTINUATION):
             self._block += payload
             if flags & END_HEADERS:
-                fields = [field.pair for field in self._decoder.decode(self._block)]
+                fields = [field.pair for field in self._decoder.read(self._block).fields]
                 self._block = b""
                 events.append(SimStreamEvent(stream, fields=fields, ended=bool(flags & END_STREAM)))
             elif flags & END_STREAM:

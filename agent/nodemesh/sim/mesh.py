@@ -300,7 +300,7 @@ def read(config: Sequence[str | Path]) -> Snapshot:
     objects: list[Object[Any]] = []
     changes = DirectorySource(paths).scan()
     if changes is not None:
-        objects += changes.changed
+        objects += changes.changed.values()
         problems += changes.problems
     for number, text in enumerate(texts, 1):
         loaded = load_text(text, "text" if len(texts) == 1 else f"text {number}")

@@ -6,7 +6,7 @@ import errno
 
 from ..proxy.gate import Account, Gate
 from ..proxy.network import Asker, Datagram, Network
-from ..proxy.transport import Handler, Transport
+from ..proxy.transport import Buffer, Handler, Transport
 from ..registry.snapshot import Endpoint
 from ..routing.decision import Keepalive
 from .pipe import Events, MemoryTransport, Peer
@@ -40,17 +40,27 @@ class SimServer:
         return len(self.connections) - self._taken
 
 
-class DnsQuery(Datagram):
-    """A DNS query on its way: the test answers it, or lets it be."""
+class SimDatagrams(Datagram):
+    """A socket for datagrams: keeps what was sent; the test answers, or lets it be. With `code` (an errno) sending
+    fails; a `full` one has no room."""
 
-    __slots__ = ("server", "namespace", "data", "asker", "closed")
+    __slots__ = ("peer", "namespace", "sent", "asker", "closed", "code", "full")
 
-    def __init__(self, server: str, namespace: int, data: bytes, asker: Asker) -> None:
-        self.server = server
+    def __init__(self, peer: tuple[str, int], namespace: int, asker: Asker) -> None:
+        self.peer = peer
         self.namespace = namespace
-        self.data = data
+        self.sent: list[bytes] = []
         self.asker = asker
         self.closed = False
+        self.code = 0
+        self.full = False
+
+    def send(self, data: Buffer) -> bool:
+        if self.code:
+            raise OSError(self.code, errno.errorcode[self.code])
+        if not self.full:
+            self.sent.append(bytes(data))
+        return not self.full
 
     def close(self) -> None:
         self.closed = True
@@ -62,7 +72,7 @@ class MemoryNetwork(Network):
     def __init__(self) -> None:
         self.events = Events()
         self.servers: dict[tuple[str, int], SimServer] = {}
-        self.asked: list[DnsQuery] = []  # DNS queries
+        self.sockets: list[SimDatagrams] = []  # for datagrams, in the order in which they were opened
         self.dropped_lanes: list[int] = []
         self.gates: dict[int, Gate] = {}
         self._buffers = Account()
@@ -97,9 +107,9 @@ class MemoryNetwork(Network):
         self._transports[lane][len(self._transports[lane])] = transport
         return transport
 
-    def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
-        self.asked.append(DnsQuery(server, namespace, data, asker))
-        return self.asked[-1]
+    def datagrams(self, peer: tuple[str, int], namespace: int, asker: Asker) -> Datagram:
+        self.sockets.append(SimDatagrams(peer, namespace, asker))
+        return self.sockets[-1]
 
     def gate(self, lane: int) -> Gate:
         if lane not in self.gates:

@@ -7,21 +7,22 @@ import select
 import stat
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from .formatting import LogFormatter
 from .record import ConnectionRecord
 
 #: A pipe that polls as writable takes this much at once, whole (pipe(7), PIPE_BUF).
-WRITE_LIMIT = 4096
+WRITE_LIMIT: Final = 4096
 
 #: A regular file takes more with one call.
-FILE_WRITE_LIMIT = 256 * 1024
+FILE_WRITE_LIMIT: Final = 256 * 1024
 
 #: So many bytes are not kept back for the next flush.
-FLUSH_AT = 64 * 1024
+FLUSH_AT: Final = 64 * 1024
 
 #: Lines wait for a slow reader up to this many bytes; what comes then is lost, and counted.
-BUFFER_LIMIT = 1024 * 1024
+BUFFER_LIMIT: Final = 1024 * 1024
 
 
 class AccessLog:

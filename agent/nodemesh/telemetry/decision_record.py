@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from .labels import FLAGS, flags_of, source_workload
+from .labels import flags_of, source_workload
 from .record import ConnectionRecord, RequestRecord
-from .values import details_of
+from .values import details_of, has_failed
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,10 +70,3 @@ def host_of(record: ConnectionRecord) -> str:
     if record.cluster is not None and record.cluster.host:
         return record.cluster.host
     return record.service.host if record.service is not None else ""
-
-
-def has_failed(record: ConnectionRecord) -> bool:
-    """Whether it is one of those that people look for."""
-    if isinstance(record, RequestRecord) and (record.status >= 500 or not record.status):
-        return True
-    return bool(FLAGS[record.reasons])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
-from .decision_record import DecisionRecord, describe, has_failed
+from .decision_record import DecisionRecord, describe
 from .record import ConnectionRecord, RequestRecord
+from .values import has_failed
 
 #: Records of each kind that are kept.
-CAPACITY = 256
+CAPACITY: Final = 256
 
 #: Characters of a path, a host or a failure's text that are kept: they are peers' words.
-SHOWN = 1024
+SHOWN: Final = 1024
 
 
 class Decisions:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from .decision_record import DecisionRecord
@@ -60,9 +58,10 @@ def _added(one: tuple[list[int], float], other: tuple[list[int], float]) -> tupl
 
 
 class Dump(msgspec.Struct, frozen=True, kw_only=True):
-    """What was counted since the dump before; `decisions` are the last requests since then, oldest first. So many label
-    sets as `folded` says have got no series of their own. `reasons` counts early exits, `retries` the tries after first
-    ones. `open` connections of clients there are now; the loop was late by `lag` seconds at the worst."""
+    """What was counted since the dump before; of a part of the series, where there is `more`. `decisions` are the last
+    requests since then, oldest first. So many label sets as `folded` says have got no series of their own. `reasons`
+    counts early exits, `retries` the tries after first ones. `open` connections of clients there are now; the loop was
+    late by `lag` seconds at the worst."""
 
     http: list[HttpCounts] = []
     tcp: list[TcpCounts] = []
@@ -79,24 +78,7 @@ class Dump(msgspec.Struct, frozen=True, kw_only=True):
     lag: float = 0.0
     bypasses: list[tuple[str, int, str, int]] = []  # as of Bypasses.take
     canaries: dict[str, tuple[int, int]] = {}  # by staged rollout: requests of its canaries, and those that failed
-
-
-#: Label sets of one part: control takes some 5 ms for as many, and has other duties.
-PART = 512
-
-
-def parts(dump: Dump) -> Iterator[Dump]:
-    """The same in parts, none of which takes long to count."""
-    rest = dump
-    while len(rest.http) + len(rest.tcp) + len(rest.messages) > PART:
-        http = rest.http[:PART]
-        tcp = rest.tcp[: PART - len(http)]
-        messages = rest.messages[: PART - len(http) - len(tcp)]
-        yield Dump(http=http, tcp=tcp, messages=messages, open=dump.open, lag=dump.lag)
-        rest = msgspec.structs.replace(
-            rest, http=rest.http[len(http) :], tcp=rest.tcp[len(tcp) :], messages=rest.messages[len(messages) :]
-        )
-    yield rest
+    more: bool = False
 
 
 class Numbered(msgspec.Struct, frozen=True, array_like=True):

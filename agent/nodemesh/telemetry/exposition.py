@@ -21,8 +21,8 @@ from .totals import SeriesRow
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-#: Characters of the page that are made at once: other threads get their turn in between.
-PIECE = 256 * 1024
+#: Characters of the page that are made at once, in some 1 ms: other threads get their turn in between.
+PIECE = 1024 * 1024
 
 #: zlib's default: on this text half the size of the fastest level's in twice the time, at some 180 MB/s.
 LEVEL = 6
@@ -232,11 +232,6 @@ def render(page: MetricsPage) -> Iterator[bytes]:
     yield generate_latest(registry)
 
 
-def zipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same as gzip has it (RFC 1952)."""
-    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    for piece in pieces:
-        packed = packer.compress(piece)
-        if packed:
-            yield packed
-    yield packer.flush()
+def packer() -> zlib._Compress:
+    """Makes gzip (RFC 1952) of the pieces."""
+    return zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)

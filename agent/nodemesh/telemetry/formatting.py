@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from ..config.commands import Command
 from ..config.log_format import formats, operators
-from .operators import ShownFields, connection_column, request_column
+from .operators import ShownFields, connection_column, constant, request_column
 from .record import ConnectionRecord, RequestRecord
 
 #: A column of records of one kind.
 RecordsColumn = Callable[[Any, str | None], list[Any]]
 
 #: Istio's default text format (pilot/pkg/model: EnvoyTextLogFormat).
-DEFAULT_TEXT = (
+DEFAULT_TEXT: Final = (
     '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% '
     '%RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% '
     '%BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" '
@@ -25,7 +25,7 @@ DEFAULT_TEXT = (
 )
 
 #: Istio's default JSON format: key -> operator; and who asked and answered.
-DEFAULT_JSON = {
+DEFAULT_JSON: Final = {
     "start_time": "%START_TIME%",
     "route_name": "%ROUTE_NAME%",
     "method": "%REQ(:METHOD)%",
@@ -58,37 +58,39 @@ DEFAULT_JSON = {
 
 
 class Text:
-    """A text with operators in it."""
+    """A text with operators in it: a column for each of these, and for each piece of text between them."""
 
-    __slots__ = ("template", "columns")
+    __slots__ = ("columns", "alone")
 
     def __init__(self, text: str, column_of: Callable[[Command], RecordsColumn]) -> None:
         """Raises FormatError."""
-        self.template = ""
         self.columns: list[RecordsColumn] = []
+        between = ""
         end = 0
         for operator in operators(text):
-            self.template += text[end : operator.start].replace("%", "%%")
+            between += text[end : operator.start]
             end = operator.end
             if operator.name:
-                self.template += "%s"
+                if between:
+                    self.columns.append(constant(between))
+                    between = ""
                 self.columns.append(column_of(operator))
             else:
-                self.template += "%%"
-        self.template += text[end:].replace("%", "%%")
+                between += "%"
+        between += text[end:]
+        self.alone = len(self.columns) == 1 and not between  # one operator and nothing else
+        if between:
+            self.columns.append(constant(between))
 
-    def rows(self, records: Sequence[ConnectionRecord]) -> Iterable[tuple[Any, ...]]:
-        """The values that each record has for the template. A dash means none."""
-        return (
-            zip(*[column(records, "-") for column in self.columns], strict=True)
-            if self.columns
-            else [()] * len(records)
-        )
+    def texts(self, records: Sequence[ConnectionRecord]) -> list[str]:
+        """The text of each record. A dash means none."""
+        if not self.columns:
+            return [""] * len(records)
+        return list(map("".join, zip(*[column(records, "-") for column in self.columns], strict=True)))
 
     def values(self, records: Sequence[ConnectionRecord]) -> list[Any]:
         """The text of each record; an operator that stands alone keeps its value's type, None where it has none."""
-        template = self.template
-        return self.columns[0](records, None) if template == "%s" else [template % row for row in self.rows(records)]
+        return self.columns[0](records, None) if self.alone else self.texts(records)
 
 
 class TextLines:
@@ -100,8 +102,7 @@ class TextLines:
         self.text = Text(text if text.endswith("\n") else text + "\n", column_of)
 
     def lines(self, records: Sequence[ConnectionRecord]) -> list[bytes]:
-        template = self.text.template
-        return [(template % row).encode() for row in self.text.rows(records)]
+        return [text.encode() for text in self.text.texts(records)]
 
 
 class JsonLines:

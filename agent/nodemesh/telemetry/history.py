@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from math import ceil
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ SLOTS = 180
 
 #: Edges in all slots together that are kept, each some 500 bytes: a big mesh has a shorter history.
 CELLS = 60_000
+
+#: Services of which it is known when their rules changed last.
+RENEWED = 10_000
 
 _SOURCE_NAMESPACE, _SOURCE = TCP_LABELS.index("source_workload_namespace"), TCP_LABELS.index("source_workload")
 _HOST, _SERVICE = TCP_LABELS.index("destination_service"), TCP_LABELS.index("destination_service_name")
@@ -42,11 +46,13 @@ class Way(NamedTuple):
 
 
 class FlowCounts:
-    """What went that way. Of TCP a request is a connection."""
+    """What went that way. Of TCP a request is a connection. `seconds` it took; 0.0 is the whole time that was asked
+    for."""
 
-    __slots__ = ("requests", "errors", "sent", "received", "duration", "codes")
+    __slots__ = ("seconds", "requests", "errors", "sent", "received", "duration", "codes")
 
     def __init__(self) -> None:
+        self.seconds = 0.0
         self.requests = 0
         self.errors = 0
         self.sent = 0.0
@@ -55,6 +61,7 @@ class FlowCounts:
         self.codes: Counter[tuple[str, str]] = Counter()  # by code and flags
 
     def add(self, other: FlowCounts) -> None:
+        self.seconds = max(self.seconds, other.seconds)
         self.requests += other.requests
         self.errors += other.errors
         self.sent += other.sent
@@ -67,13 +74,18 @@ Flows = dict[Way, FlowCounts]
 
 
 class History:
-    """Times are seconds since the epoch."""
+    """Times are seconds since the epoch.
 
-    __slots__ = ("_cells", "_slots")
+    A sum of requests by two rules would be a picture of neither: a canary of half a minute ago, a mirror's copies as
+    a version's share. So what a caller sent to a service counts from when the service's rules changed last, as soon as
+    something was counted since."""
+
+    __slots__ = ("_cells", "_slots", "_renewed")
 
     def __init__(self) -> None:
         self._slots: deque[tuple[float, Flows]] = deque()  # when each begins
         self._cells = 0
+        self._renewed: dict[str, float] = {}  # by host, when other rules came in force, the oldest first
 
     def add(self, dump: Dump, now: float) -> None:
         """Take what was counted until now."""
@@ -104,6 +116,36 @@ class History:
         while len(self._slots) > 1 and (self._cells > CELLS or len(self._slots) > SLOTS):
             self._cells -= len(self._slots.popleft()[1])
 
+    def renew(self, hosts: Iterable[str], now: float) -> None:
+        """Other rules are in force for these hosts, and all is counted that went by the old ones. What stands in the
+        present slot of them belongs to the one before."""
+        hosts = set(hosts)
+        for host in hosts:
+            self._renewed.pop(host, None)
+            self._renewed[host] = now
+        while len(self._renewed) > RENEWED:
+            del self._renewed[next(iter(self._renewed))]
+        begins = now - now % SLOT
+        if not self._slots or self._slots[-1][0] < begins:
+            return
+        flows = self._slots[-1][1]
+        old = [way for way in flows if way.host in hosts]
+        if not old:
+            return
+        if len(self._slots) < 2:
+            self._slots.appendleft((begins - SLOT, {}))
+        before = self._slots[-2][1]
+        for way in old:
+            flow = flows.pop(way)
+            known = before.setdefault(way, flow)
+            if known is not flow:
+                known.add(flow)
+                self._cells -= 1
+
+    def renewed_after(self, moment: float) -> set[str]:
+        """Hosts that had other rules then."""
+        return {host for host, changed in self._renewed.items() if changed > moment}
+
     @property
     def since(self) -> float:
         """When the oldest slot begins; 0 where nothing was counted yet."""
@@ -115,15 +157,25 @@ class History:
         return max(min(ceil(end / SLOT) * SLOT, now) - first, 1.0)
 
     def between(self, start: float, end: float) -> Flows:
-        """The sum of the slots that begin in that time."""
+        """The sum of the slots that begin in that time, for each caller of a service by the rules of the end of it."""
         found: Flows = {}
-        for begins, flows in self._slots:
-            if start <= begins < end:
-                for way, flow in flows.items():
-                    known = found.get(way)
-                    if known is None:
-                        known = found[way] = FlowCounts()
-                    known.add(flow)
+        by_new: set[tuple[str, str, str]] = set()  # callers and hosts with something counted since the rules changed
+        for begins, flows in reversed(self._slots):
+            if not start <= begins < end:
+                continue
+            for way, flow in flows.items():
+                changed, ends = self._renewed.get(way.host, 0.0), (way.namespace, way.workload, way.host)
+                if start < changed < end:
+                    if changed < begins + SLOT:
+                        by_new.add(ends)
+                    elif ends in by_new:
+                        continue
+                known = found.get(way)
+                if known is None:
+                    known = found[way] = FlowCounts()
+                known.add(flow)
+                if ends in by_new:
+                    known.seconds = max(end - changed, 1.0)
         return found
 
     def _slot(self, now: float) -> Flows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from ..reasons import TEXTS, Reason
 from ..registry.snapshot import Endpoint, Service
@@ -11,15 +12,15 @@ from ..routing.decision import Cluster
 from .memo import Memo
 from .record import ConnectionRecord, RequestRecord
 
-UNKNOWN = "unknown"
+UNKNOWN: Final = "unknown"
 
 #: Istio's name of the one cluster of a mesh that names none.
-DEFAULT_CLUSTER = "Kubernetes"
+DEFAULT_CLUSTER: Final = "Kubernetes"
 
 #: Clusters that stand for no service: the metrics name the cluster itself and the host that was asked for.
-ANONYMOUS_CLUSTERS = frozenset({"PassthroughCluster", "BlackHoleCluster"})
+ANONYMOUS_CLUSTERS: Final = frozenset({"PassthroughCluster", "AllowAnyDynamicDNSCluster", "BlackHoleCluster"})
 
-_COMMON = (
+_COMMON: Final = (
     "reporter",
     "source_workload",
     "source_canonical_service",
@@ -44,11 +45,11 @@ _COMMON = (
     "response_flags",
     "connection_security_policy",
 )
-HTTP_LABELS = (*_COMMON, "response_code", "grpc_response_status")
-TCP_LABELS = _COMMON
+HTTP_LABELS: Final = (*_COMMON, "response_code", "grpc_response_status")
+TCP_LABELS: Final = _COMMON
 
 #: Messages are counted while their call goes on, and how it ends is not known: as in Istio, both ends alone name them.
-MESSAGE_LABELS = _COMMON[: _COMMON.index("request_protocol")]
+MESSAGE_LABELS: Final = _COMMON[: _COMMON.index("request_protocol")]
 
 
 def workload_of_pod(name: str, labels: Mapping[str, str]) -> str:
@@ -147,7 +148,7 @@ class Flags(Memo[tuple[Reason, ...], str]):
         return ",".join(dict.fromkeys(flag for reason in key if (flag := TEXTS[reason].flag) != "-"))
 
 
-FLAGS = Flags()
+FLAGS: Final = Flags()
 
 
 def flags_of(record: ConnectionRecord) -> str:

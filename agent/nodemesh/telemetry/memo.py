@@ -4,16 +4,16 @@ The rule is `Bounded`'s; a dict that makes what it lacks answers `memo[key]` wit
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 #: Beyond this many results a memo starts over: its keys come from outside and may be anything.
-LIMIT = 4096
+LIMIT: Final = 4096
 
 #: Longer keys are not remembered.
-LONGEST = 256
+LONGEST: Final = 256
 
 
 class Memo(dict[K, V]):

@@ -41,7 +41,7 @@ NO_FIELDS: Final[dict[bytes, bytes]] = {}
 #: What is shown where there is no value: `-` in text, null in JSON.
 Missing = str | None
 
-#: Gives a value for each record: text, a number, or what is shown where there is none.
+#: Gives a value for each record, or what is shown where there is none: text, and in JSON numbers, too.
 Column = Callable[[Sequence[ConnectionRecord], Missing], list[Any]]
 RequestColumn = Callable[[Sequence[RequestRecord], Missing], list[Any]]
 
@@ -59,7 +59,7 @@ def no_value(records: Sequence[ConnectionRecord], none: Missing) -> list[Any]:
     return [none] * len(records)
 
 
-def constant(value: Any) -> Column:
+def constant(value: str) -> Column:
     """The column of what is the same for all."""
     return lambda records, none: [value] * len(records)
 
@@ -83,8 +83,11 @@ def request_ids(records: Sequence[RequestRecord], none: Missing) -> list[Any]:
     return texts([record.request_id for record in records], none)
 
 
-def or_none(value: int | None, none: Missing) -> int | Missing:
-    return none if value is None else value
+def numbers(values: list[int] | list[int | None], none: Missing) -> list[Any]:
+    """Numbers are JSON's own in JSON, and digits in text."""
+    if none is None:
+        return values
+    return [none if value is None else str(value) for value in values]
 
 
 def moments(times: list[float]) -> list[str]:
@@ -105,7 +108,7 @@ def without_port(address: Callable[[ConnectionRecord], str]) -> Column:
 
 
 def port(address: Callable[[ConnectionRecord], str]) -> Column:
-    return lambda records, none: [or_none(port_of(address(record)), none) for record in records]
+    return lambda records, none: numbers([port_of(address(record)) for record in records], none)
 
 
 def upstream_host(record: ConnectionRecord) -> str:
@@ -126,7 +129,7 @@ def downstream_remote(record: ConnectionRecord) -> str:
 
 def duration(start: str, end: str, unit: float) -> RequestColumn:
     """The column of the times between two points of a request."""
-    return lambda records, none: [or_none(between(record, start, end, unit), none) for record in records]
+    return lambda records, none: numbers([between(record, start, end, unit) for record in records], none)
 
 
 def clusters(records: Sequence[ConnectionRecord], none: Missing) -> list[Any]:
@@ -158,11 +161,11 @@ COLUMNS: Final[dict[str, Column]] = {
     "UPSTREAM_TRANSPORT_FAILURE_REASON": lambda records, none: [
         underscored(record.transport_failure) if record.transport_failure else none for record in records
     ],
-    "BYTES_RECEIVED": lambda records, none: [record.bytes_received for record in records],
-    "BYTES_SENT": lambda records, none: [record.bytes_sent for record in records],
-    "DURATION": lambda records, none: [
-        int(record.duration * 1000.0) if record.duration >= 0.0 else none for record in records
-    ],
+    "BYTES_RECEIVED": lambda records, none: numbers([record.bytes_received for record in records], none),
+    "BYTES_SENT": lambda records, none: numbers([record.bytes_sent for record in records], none),
+    "DURATION": lambda records, none: numbers(
+        [int(record.duration * 1000.0) if record.duration >= 0.0 else None for record in records], none
+    ),
     "UPSTREAM_HOST": lambda records, none: [record.upstream_host or none for record in records],
     "UPSTREAM_HOST_NAME": lambda records, none: [record.upstream_host or none for record in records],
     "UPSTREAM_REMOTE_ADDRESS": lambda records, none: [record.upstream_host or none for record in records],
@@ -189,17 +192,17 @@ COLUMNS: Final[dict[str, Column]] = {
 REQUEST_COLUMNS: Final[dict[str, RequestColumn]] = {
     "PROTOCOL": lambda records, none: [PRINTABLE[record.protocol] for record in records],
     "UPSTREAM_PROTOCOL": lambda records, none: [PRINTABLE[record.upstream_protocol] or none for record in records],
-    "RESPONSE_CODE": lambda records, none: [record.status for record in records],
+    "RESPONSE_CODE": lambda records, none: numbers([record.status for record in records], none),
     "RESPONSE_CODE_DETAILS": lambda records, none: [
         details_of(record) if record.transport_failure else DETAILS[record.reasons] for record in records
     ],
-    "UPSTREAM_REQUEST_ATTEMPT_COUNT": lambda records, none: [record.attempts for record in records],
+    "UPSTREAM_REQUEST_ATTEMPT_COUNT": lambda records, none: numbers([record.attempts for record in records], none),
     "GRPC_STATUS": lambda records, none: [
         grpc_name(record.grpc_status, "CAMEL_STRING") if record.grpc_status >= 0 else none for record in records
     ],
-    "GRPC_STATUS_NUMBER": lambda records, none: [
-        record.grpc_status if record.grpc_status >= 0 else none for record in records
-    ],
+    "GRPC_STATUS_NUMBER": lambda records, none: numbers(
+        [record.grpc_status if record.grpc_status >= 0 else None for record in records], none
+    ),
     "TRACE_ID": lambda records, none: [trace_id(record) or none for record in records],
     "STREAM_ID": request_ids,
     "PATH": lambda records, none: [PRINTABLE[record.original_path or record.path] for record in records],
@@ -214,8 +217,8 @@ REQUEST_COLUMNS: Final[dict[str, RequestColumn]] = {
 
 #: Those that a connection has another value of.
 CONNECTION_COLUMNS: Final[dict[str, Column]] = {
-    "RESPONSE_CODE": constant(0),
-    "UPSTREAM_REQUEST_ATTEMPT_COUNT": constant(0),
+    "RESPONSE_CODE": lambda records, none: numbers([0] * len(records), none),
+    "UPSTREAM_REQUEST_ATTEMPT_COUNT": lambda records, none: numbers([0] * len(records), none),
     "ACCESS_LOG_TYPE": constant("TcpConnectionEnd"),
 }
 
@@ -236,7 +239,7 @@ RESPONSE_FIELDS: Final[dict[str, RequestColumn]] = {
     "X-ENVOY-UPSTREAM-SERVICE-TIME": lambda records, none: [
         str(int(record.upstream_time * 1000.0)) if record.upstream_time >= 0.0 else none for record in records
     ],
-    ":STATUS": lambda records, none: [record.status for record in records],
+    ":STATUS": lambda records, none: [str(record.status) for record in records],
 }
 
 #: Operators that show fields of a request, of its response, and of the response's trailers.

@@ -23,8 +23,8 @@ class Try(NamedTuple):
 
 
 class ConnectionRecord:
-    """One TCP connection. Times: `started` is seconds since the epoch, durations are seconds; -1 where a point was
-    never reached. Sizes are bytes of what was relayed."""
+    """One TCP connection, or one client's session of datagrams (`protocol` is UDP then). Times: `started` is seconds
+    since the epoch, durations are seconds; -1 where a point was never reached. Sizes are bytes of what was relayed."""
 
     __slots__ = (
         "client", "cluster", "started", "protocol", "authority", "reasons", "bytes_received", "bytes_sent", "duration",

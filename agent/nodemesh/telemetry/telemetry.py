@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Final
 
 import msgspec
 from mypy_extensions import mypyc_attr
@@ -16,7 +17,7 @@ from .bounds import Bounds
 from .bypass import Bypasses
 from .canaries import Canaries, Count
 from .decisions import Decisions
-from .dump import Dump, Numbered, parts
+from .dump import Dump, Numbered
 from .labels import ANONYMOUS_CLUSTERS, UNKNOWN, common_labels, http_labels, message_labels
 from .names import Names
 from .observer import HTTP, MESSAGES, TCP, Observer
@@ -26,38 +27,41 @@ from .record import ConnectionRecord, RequestRecord
 from .series import HttpSeries, MessageSeries, TcpSeries
 from .shares import Shares
 from .span import spans_of
+from .sweep import Sweep
 from .trace import Trace
 
 #: Label tuples found before are looked up by what they were made from; beyond this many the index starts over.
 CACHE_LIMIT = 20_000
 
 #: Characters of a series' first label from which on its entry counts as several.
-SHORT = 256
+SHORT: Final = 256
 
 #: Records that are accounted for together: the code and the tables that this takes are at hand from the second one on,
 #: which makes it twice as fast as one by one between all else.
-BATCH = 64
+BATCH: Final = 64
 
 #: Hosts that no service of the registry answers for come from clients: only so many get series of their own.
-FOREIGN_HOST_LIMIT = 500
+FOREIGN_HOST_LIMIT: Final = 500
 
 #: Longer ones are no host's name (RFC 1035 section 2.3.4) and get none.
-FOREIGN_HOST_LONGEST = 255 + len(":65535")
+FOREIGN_HOST_LONGEST: Final = 255 + len(":65535")
 
-#: A series that was not counted under for so many dumps makes room.
-IDLE_DUMPS = 30
+#: Looks at series for one dump, of which those with something new count as several: some 2 ms, in which all
+#: requests wait.
+LOOKS: Final = 2048
 
 #: Dumps that wait for control to keep them; it asks no faster than it keeps them, unless it is in trouble.
-DUMPS_KEPT = 16
+DUMPS_KEPT: Final = 128
 
 #: Spans of one dump; what comes beyond is lost, and counted.
-SPANS = 1024
+SPANS: Final = 1024
 
 #: The greatest status that HTTP has (RFC 9110 section 15), and gRPC (its `Status` codes). What an upstream says beyond
 #: is counted as unknown: 0 there, UNKNOWN here.
-HTTP_LEAST, HTTP_GREATEST = 100, 599
-GRPC_GREATEST = 16
-GRPC_UNKNOWN = 2
+HTTP_LEAST: Final = 100
+HTTP_GREATEST: Final = 599
+GRPC_GREATEST: Final = 16
+GRPC_UNKNOWN: Final = 2
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -69,7 +73,7 @@ class Telemetry:
         "log", "wanted", "names", "bypasses", "_ended", "_decisions", "_http", "_tcp", "_http_cache", "_tcp_cache",
         "_held", "_foreign", "_bounds", "_names_told", "_number", "_waiting",
         "logs", "observer", "_spans", "_spans_lost", "_reasons", "_retries", "open", "lag", "_messages",
-        "_message_cache", "_cached", "_canaries", "_canary_counts",
+        "_message_cache", "_cached", "_sweep", "_canaries", "_canary_counts",
     )  # fmt: skip
 
     def __init__(self, log: AccessLog | None = None, decisions: Decisions | None = None) -> None:
@@ -86,6 +90,7 @@ class Telemetry:
         self._http: dict[tuple[str, ...], HttpSeries] = {}
         self._tcp: dict[tuple[str, ...], TcpSeries] = {}
         self._messages: dict[tuple[str, ...], MessageSeries] = {}
+        self._sweep = Sweep(self._http, self._tcp, self._messages)
         self._message_cache: dict[tuple[object, ...], MessageSeries] = {}
         self._http_cache: dict[tuple[object, ...], HttpSeries] = {}
         self._tcp_cache: dict[tuple[object, ...], TcpSeries] = {}
@@ -108,6 +113,12 @@ class Telemetry:
         self._ended.append(record)
         if len(self._ended) >= BATCH:
             self.account()
+
+    def count(self, record: RequestRecord) -> None:
+        """Take a request of our own that has ended: it is counted, and stands in no log."""
+        series = self._http_series(record)
+        series.ended.append(record)
+        series.count()
 
     def account(self) -> None:
         """Count and log what has ended."""
@@ -215,30 +226,31 @@ class Telemetry:
 
     def dump(self) -> bytes:
         """What was counted since the last dump, as msgpack of `Dump`."""
-        return msgspec.msgpack.encode(self._take())
+        return msgspec.msgpack.encode(self._take(sys.maxsize))
 
-    def dumps(self, kept: int) -> bytes:
-        """All dumps that control does not have yet, as msgpack of a list of `Numbered`; up to number `kept` it has
-        them for good."""
+    def dumps(self, kept: int, heard: int = 0) -> bytes:
+        """All dumps that control does not have yet, as msgpack of a list of `Numbered`: up to number `heard` it has
+        them, up to `kept` for good. One that says `more` stands for a part of the series."""
         self._number = max(self._number, kept)
         self._waiting = [each for each in self._waiting if each.number > kept]
         if len(self._waiting) < DUMPS_KEPT:
-            for part in parts(self._take()):
-                self._number += 1
-                self._waiting.append(Numbered(self._number, msgspec.Raw(msgspec.msgpack.encode(part))))
-        return msgspec.msgpack.encode(self._waiting)
+            self._number += 1
+            self._waiting.append(Numbered(self._number, msgspec.Raw(msgspec.msgpack.encode(self._take(LOOKS)))))
+        return msgspec.msgpack.encode([each for each in self._waiting if each.number > heard])
 
-    def _take(self) -> Dump:
+    def _take(self, looks: int) -> Dump:
         self.account()
         lost = 0
         for log in self._all_logs():
             lost += log.lost
             log.lost = 0
         names, self._names_told = self.names - self._names_told, self.names + Names()
+        http, tcp, messages = self._sweep.take(looks)
+        self._forget()
         dump = Dump(
-            http=self._taken(self._http),
-            tcp=self._taken(self._tcp),
-            messages=self._taken(self._messages),
+            http=http,
+            tcp=tcp,
+            messages=messages,
             spans=self._spans.take(SPANS),
             spans_lost=self._spans_lost,
             decisions=self._decisions.take(),
@@ -251,6 +263,7 @@ class Telemetry:
             lag=self.lag,
             bypasses=self.bypasses.take(),
             canaries=self._counted_canaries(),
+            more=self._sweep.more,
         )
         self._canary_counts = {}
         self._reasons, self._retries, self.lag = {}, 0, 0.0
@@ -258,29 +271,12 @@ class Telemetry:
         self._bounds.folded = 0
         return dump
 
-    def _taken(self, table: dict[tuple[str, ...], Any]) -> list[Any]:
-        """What is new under each label set; those without anything new for long leave."""
-        taken: list[Any] = []
-        idle: list[tuple[str, ...]] = []
-        for labels, series in table.items():
-            counts = series.take(labels)
-            if counts is not None:
-                taken.append(counts)
-                series.idle = 0
-            else:
-                series.idle += 1
-                if series.idle >= IDLE_DUMPS:
-                    idle.append(labels)
-        for labels in idle:
-            del table[labels]
-        self._forget(idle)
-        return taken
-
-    def _forget(self, idle: list[tuple[str, ...]]) -> None:
-        """These label sets have no series any more."""
-        for labels in idle:
+    def _forget(self) -> None:
+        """What was not counted under for long has no series any more."""
+        for labels in self._sweep.idle:
             self._bounds.free(labels)
-        if idle:
+        if self._sweep.idle:
+            self._sweep.idle.clear()
             self._clear()
 
     def _http_series(self, record: RequestRecord) -> HttpSeries:
@@ -320,10 +316,10 @@ class Telemetry:
     def _tcp_series(self, record: ConnectionRecord) -> TcpSeries:
         observer = self.observer
         shape = STANDARD if observer is None else observer.override(record, TCP).of(record)
-        key = _key_of(record, record.reasons, shape)
+        key = (*_key_of(record, record.reasons, shape), record.protocol)
         series = self._tcp_cache.get(key)
         if series is None:
-            labels = common_labels(record, self._host_of(record), "tcp")
+            labels = common_labels(record, self._host_of(record), record.protocol.decode().lower())
             if observer is not None:
                 labels = observer.override(record, TCP).applied(labels, shape)
             labels = self._bounds.place(labels, self._tcp)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from ipaddress import ip_network
+from typing import Final
 
 from ..bounded import Bounded
 from ..reasons import TEXTS, Reason
@@ -13,7 +14,7 @@ from .memo import LIMIT, Memo
 from .record import ConnectionRecord, RequestRecord
 
 #: Bytes of one field that a line shows: a client or an upstream decides on them.
-FIELD_LIMIT = 4096
+FIELD_LIMIT: Final = 4096
 
 
 class Printable(Memo[bytes, str]):
@@ -27,7 +28,7 @@ class Printable(Memo[bytes, str]):
         return "".join(char if char.isprintable() and char != '"' else f"\\x{ord(char):02x}" for char in text)
 
 
-PRINTABLE = Printable()
+PRINTABLE: Final = Printable()
 
 
 class Seconds(Memo[int, str]):
@@ -37,7 +38,7 @@ class Seconds(Memo[int, str]):
         return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(key))
 
 
-SECONDS = Seconds()
+SECONDS: Final = Seconds()
 
 
 class Details(Memo[tuple[Reason, ...], str]):
@@ -47,7 +48,7 @@ class Details(Memo[tuple[Reason, ...], str]):
         return TEXTS[key[-1] if key else Reason.NONE].details
 
 
-DETAILS = Details()
+DETAILS: Final = Details()
 
 
 def details_of(record: ConnectionRecord) -> str:
@@ -58,13 +59,20 @@ def details_of(record: ConnectionRecord) -> str:
     return details
 
 
+def has_failed(record: ConnectionRecord) -> bool:
+    """Whether it is one of those that people look for."""
+    if isinstance(record, RequestRecord) and (record.status >= 500 or not record.status):
+        return True
+    return bool(FLAGS[record.reasons])
+
+
 def underscored(text: str) -> str:
     """A sentence as one word, as Envoy's log has it."""
     return text.replace(" ", "_")
 
 
 #: Envoy's long names of its response flags (its CORE_RESPONSE_FLAGS).
-LONG_NAMES = {
+LONG_NAMES: Final = {
     "UH": "NoHealthyUpstream",
     "UT": "UpstreamRequestTimeout",
     "UR": "UpstreamRemoteReset",
@@ -91,18 +99,18 @@ class LongFlags(Memo[tuple[Reason, ...], str]):
         return ",".join([LONG_NAMES[flag] for flag in FLAGS[key].split(",") if flag]) or "-"
 
 
-LONG_FLAGS = LongFlags()
+LONG_FLAGS: Final = LongFlags()
 
 
 #: Envoy's names of gRPC's statuses by number (its `Grpc::Utility`), in camel case and in Abseil's.
-CAMEL_NAMES = (
+CAMEL_NAMES: Final = (
     "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied",
     "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable",
     "DataLoss", "Unauthenticated",
 )  # fmt: skip
 
 
-SNAKE_NAMES = (
+SNAKE_NAMES: Final = (
     "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
     "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",

@@ -130,7 +130,7 @@ def test_the_rule_that_explain_names_is_the_one_that_the_proxy_follows(worker, u
         status = connection.ask(Step(send=f"GET {path}", headers=headers), identity).status
         connection.close()
         settle(lambda name=identity: bool(worker.lines(name)), lambda: "no line in the log")
-        fields = [tuple(line.split(": ")) for line in headers]
+        fields = [(name, value) for name, _, value in (line.partition(": ") for line in headers)]
         answer = explain(views, client, "GET", f"http://reviews{path}", fields)
         assert answer.status == status == 201 + number
         assert worker.lines(identity)[0]["route_name"] == rules[number]["name"]

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from tests.unit.proxy.http2.peer import REQUEST, RESPONSE, Log, Recorder, data, frame, headers, ping, settings
+from tests.unit.proxy.http2.peer import (
+    REQUEST,
+    RESPONSE_HEAD,
+    Log,
+    Recorder,
+    data,
+    frame,
+    headers,
+    ping,
+    settings,
+)
 
+from nodemesh.proxy.http.head import NO_EDITS
 from nodemesh.proxy.http2.codes import PROTOCOL_ERROR, REFUSED_STREAM
 from nodemesh.proxy.http2.frames import ACK, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE
 from nodemesh.proxy.http2.limits import Http2Limits
@@ -27,9 +38,10 @@ class Answer(Log):
             self.answer()
 
     def data(self, data, ended):
-        super().data(data, ended)
+        taken = super().data(data, ended)
         if ended:
             self.answer()
+        return taken
 
     def trailers(self, trailers):
         super().trailers(trailers)
@@ -37,7 +49,8 @@ class Answer(Log):
 
     def answer(self):
         connection = self.recorder.connection
-        connection.send_head(self.stream, RESPONSE, False)
+        assert self.stream is not None
+        connection.send_head(self.stream, RESPONSE_HEAD, NO_EDITS, False)
         connection.send_data(self.stream, BODY, True)
 
 
@@ -112,7 +125,7 @@ def test_streams_beyond_the_limit_are_refused_and_the_others_live():
     peer.events.clear()
     peer.receive(data(1, b"x", True) + data(2047, b"x", True))
     assert [event[0] for event in peer.events] == [1, 2047]
-    peer.connection.send_head(peer.stream(1), RESPONSE, True)
+    peer.connection.send_head(peer.stream(1), RESPONSE_HEAD, NO_EDITS, True)
     assert [answer.id for answer in peer.sent()] == [1]
     assert peer.receive(headers(2051)) == []  # a place is free again
     assert peer.events[-1][1] == "head"

@@ -18,6 +18,7 @@ from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.decision import Cluster
 from nodemesh.routing.explain import explain
 from nodemesh.routing.question import client_for
+from nodemesh.routing.view import View
 from nodemesh.routing.views import Views
 from nodemesh.telemetry.dump import Dump
 from nodemesh.telemetry.history import History
@@ -188,6 +189,9 @@ class PageNode:
 
     async def ask_others(self, path: str, query: Any = ()) -> Heard:
         return Heard()
+
+    def view(self, client: str) -> View:
+        return self.views.for_client(client_for(self.views.tables, client))
 
     def mode(self, service: Service, port: int) -> ModeRow:
         frontend = self.views.for_client(Client(namespace=service.namespace)).frontend_for_host(service.host, port)

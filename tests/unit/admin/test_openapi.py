@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.unit.admin.meshes import PageNode
-from tests.unit.admin.test_http import FakeNode, ask
+from tests.unit.admin.nodes import FakeNode, ask
 
 from nodemesh.admin.http import AdminApi
 from nodemesh.admin.openapi import document, reference

@@ -21,6 +21,14 @@ SMALL = """
   .filter(([, size]) => size < 11)
 """
 
+#: Boxes that stand beside the picture's window.
+OUTSIDE = """
+(() => { const window = document.querySelector(".canvas").getBoundingClientRect();
+  return [...document.querySelectorAll(".node .shape")].map((it) => it.getBoundingClientRect())
+    .filter((box) => box.left < window.left || box.right > window.right)
+    .map((box) => [box.left, box.top]) })()
+"""
+
 DRAWN = "document.querySelectorAll('.edge .line').length > 0"
 LISTED = "document.querySelectorAll('.edges li').length > 0"
 
@@ -50,6 +58,8 @@ def test_a_small_mesh_shows_shares_failures_and_the_reason(tmp_path):
     async def scenario(tab: Tab, url: str) -> None:
         await tab.show(url, 1280)
         await tab.until(DRAWN)
+        assert await tab.until("document.querySelectorAll('.node').length == 5")
+        assert await tab.run(OUTSIDE) == [], "five services fit without a gesture"
         reviews = await text(tab, '[data-node="service/bookinfo/reviews"]')
         assert "v1" in reviews and "v3" in reviews and "2/2 ready" in reviews
         lines = await tab.run("[...document.querySelectorAll('.edge')].map((it) => it.getAttribute('class'))")

@@ -1,3 +1,5 @@
+import time
+
 import msgspec
 from tests.unit.admin.meshes import PageNode
 
@@ -30,6 +32,22 @@ def test_edges_have_rates_shares_and_what_rules_wish():
     broken = edges[REVIEWS, "service/bookinfo/ratings"]
     assert 0.1 < broken["failing"] < 0.3 and broken["clients"] == ["bookinfo/reviews-v1"]
     assert {row["code"] for row in broken["codes"]} == {"200", "503"}
+
+
+def test_rates_are_by_the_time_since_the_rules_changed():
+    node = PageNode(5)
+    host, now = "reviews.bookinfo.svc.cluster.local", time.time()
+    node.history.renew([host], now)
+    node.tick(now + 5.0, 20)
+    flows = node.history.between(0.0, now + 10.0)
+    found = picture.draw(flows, 80.0, node.snapshot, node.mode, {}, [])
+    edge = {edge["target"]: edge for edge in found["edges"]}[REVIEWS]
+    assert (edge["requests"], edge["rps"], edge["since_change"]) == (200, 20.0, 10.0)
+    whole = {edge["target"]: edge for edge in found["edges"]}["service/bookinfo/details"]
+    assert whole["requests"] > 200 and whole["since_change"] is None
+    past = picture.draw(flows, 80.0, node.snapshot, node.mode, {}, [], other_rules={host})
+    edge = {edge["target"]: edge for edge in past["edges"]}[REVIEWS]
+    assert edge["wished_by"] is None, "what is wished today was not wished then"
 
 
 MIRROR = """---

@@ -71,6 +71,7 @@ def test_services_without_addresses_are_seen_each():
     tables = compile_tables(Store().apply("files", load_text(NAMELESS, "mesh.yaml").objects))
     view = Views(tables).for_client(Client(namespace="default"))
     ports = [("a", 80), ("b", 80), ("c", 81)]
+    assert tables.snapshot is not None
     for rows in (sight.clusters(view), sight.routes(view, tables.snapshot)):
         assert sorted((row["host"].split(".")[0], row["port"]) for row in rows) == ports
     taken = {(row["host"].split(".")[0], row["port"]): row["addresses"] for row in sight.listeners(view)}

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from tests.unit.balance.building import Clock
 
@@ -26,7 +27,7 @@ def acquire(limit, count):
     ],
 )
 def test_each_resource_has_its_maximum(field, name):
-    limit = getattr(limits(ConnectionPool(**{field: 2})), name)
+    limit = getattr(limits(msgspec.structs.replace(ConnectionPool(), **{field: 2})), name)
     assert acquire(limit, 3) == 2
     assert (limit.active, limit.overflows) == (2, 1)
     limit.release()

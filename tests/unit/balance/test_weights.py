@@ -11,10 +11,11 @@ def destinations(*weights):
     )
 
 
-class Rolls:
+class Rolls(Random):
     """Random numbers that are known beforehand."""
 
     def __init__(self, *rolls):
+        super().__init__()
         self.rolls = list(rolls)
 
     def random(self):

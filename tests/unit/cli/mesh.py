@@ -13,14 +13,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from nodemesh.node.child import environment
 
 HOST = "reviews.default.svc.cluster.local"
 
 
-def until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait until `condition` gives something; fail after a bound."""
     end = time.monotonic() + seconds
     while True:
@@ -36,6 +36,13 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+class Version(Protocol):
+    """A pod of a version: its name and the port on loopback at which it listens."""
+
+    name: str
+    port: int
 
 
 class Upstream:
@@ -89,7 +96,7 @@ class Mesh:
         *options: str,
         workers: int = 1,
         expose: tuple[str, ...] = ("reviews:9080",),
-        patience: float = 15.0,
+        patience: float = 60.0,
     ) -> None:
         """`patience` is how many seconds it may take to be ready."""
         self.patience = patience
@@ -208,7 +215,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def cluster(*versions: Upstream, port_name: str = "http") -> str:
+def cluster(*versions: Version, port_name: str = "http") -> str:
     """A reviews service whose pods are these upstreams, each of the version that it is named."""
     documents = [
         "apiVersion: v1\nkind: Service\nmetadata: {name: reviews, namespace: default}\n"

@@ -44,7 +44,7 @@ def test_wrong_questions_are_told_as_wrong_usage(tmp_path):
         (("http://reviews:9080/", "--gateway", "nonsense"), "write it as istio=ingressgateway"),
         (("http://reviews:9080/", "-H", "end user: jason"), "'end user' is no header's name"),
         (("http://reviews:9080/", "-H", "end-user: ja\nson"), "has a line break or NUL in its value"),
-        (("ftp://reviews",), "right are http, https, tls and tcp"),
+        (("ftp://reviews",), "right are http, https, tls, tcp and udp"),
         (("http://",), "names no host"),
         (("tcp://reviews",), "names no port"),
         (("http://reviews:123456/",), "has no valid address and port"),

@@ -191,7 +191,9 @@ def test_opaque_ports_go_to_another_port(gateway):
 
 
 def test_certificates_replaced_fifty_times_fail_no_request(gateway):
-    seen, failed, done = set(), [], threading.Event()
+    seen: set[int] = set()
+    failed: list[bytes | OSError] = []
+    done = threading.Event()
     context = ssl.create_default_context(cadata=gateway.authority.certificate.decode())
     request = b"GET /status HTTP/1.1\r\nHost: httpbin.example.com\r\nConnection: close\r\n\r\n"
 
@@ -202,7 +204,7 @@ def test_certificates_replaced_fifty_times_fail_no_request(gateway):
                     socket.create_connection(("127.0.0.1", gateway.ports[443]), 5) as plain,
                     context.wrap_socket(plain, server_hostname="httpbin.example.com") as sock,
                 ):
-                    seen.add(int((sock.getpeercert() or {})["serialNumber"], 16))
+                    seen.add(int(str((sock.getpeercert() or {})["serialNumber"]), 16))
                     sock.sendall(request)
                     answer = b""
                     while data := sock.recv(4096):

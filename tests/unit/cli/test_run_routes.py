@@ -1,6 +1,8 @@
 """`nodemesh run` by the Gateway API, from outside: ports that come and go with listeners, TLS, a consumer's routes."""
 
 import os
+import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -70,6 +72,59 @@ def test_ports_come_and_go_with_the_listeners(tmp_path, upstream):
         edge.write(gateway(plain(second, "more"), namespace="default") + text)
         until(lambda: edge.get("http://any.example/", first).status == 0)
         assert edge.get("http://any.example/", second) == (200, "v1")
+
+
+ECHO = """
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: echo, namespace: default}}
+spec: {{clusterIP: 10.96.7.7, ports: [{{name: udp, port: 53, protocol: UDP}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: echo, namespace: default, labels: {{kubernetes.io/service-name: echo}}}}
+addressType: IPv4
+ports: [{{name: udp, port: {port}, protocol: UDP}}]
+endpoints: [{{addresses: [127.0.0.1], conditions: {{ready: true}}}}]
+"""
+
+
+def test_udp_listeners_come_and_go_beside_tcp_and_outlive_a_worker(tmp_path, upstream):
+    port = free_port()
+    edge = Edge(tmp_path, upstream)
+    with datagrams() as there, datagrams() as client:
+        echo = ECHO.format(port=there.getsockname()[1])
+        echo += route("u", "- backendRefs: [{name: echo, port: 53}]", kind="UDPRoute", namespace="default")
+        text = echo + route("r", TO_REVIEWS, namespace="default")
+        udp = f"{{name: udp, port: {port}, protocol: UDP}}"
+
+        def answered() -> bool:
+            try:
+                client.sendto(b"hello", ("127.0.0.1", port))
+                data, gateway_end = there.recvfrom(100)
+                there.sendto(data.upper(), gateway_end)
+                return client.recv(100) == b"HELLO"
+            except OSError:
+                return False
+
+        edge.write(gateway(plain(port), udp, namespace="default") + text)
+        with edge:
+            until(answered)
+            assert edge.get("http://any.example/", port) == (200, "v1")
+            (worker,) = edge.api("/status")["workers"]
+            os.kill(worker["pid"], signal.SIGKILL)
+            until(answered)
+            edge.write(gateway(plain(port), namespace="default") + text)
+            until(lambda: not answered())
+            assert edge.get("http://any.example/", port) == (200, "v1")
+
+
+def datagrams() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.settimeout(0.5)
+    return sock
 
 
 def test_a_port_that_is_taken_is_told_and_spares_the_others(tmp_path, upstream):

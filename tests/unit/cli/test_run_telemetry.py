@@ -1,5 +1,6 @@
 """Telemetry in force: what a running agent logs, counts and traces of one workload."""
 
+import http.client
 import http.server
 import json
 import threading
@@ -146,6 +147,29 @@ def test_one_trace_goes_through_two_hops(folder, v2):
             given = "4bf92f3577b34da6a3ce929d0e0e4736"
             assert mesh.curl("/", "-H", f"traceparent: 00-{given}-00f067aa0ba902b7-01") == (200, "v2")
             until(lambda: [span["traceId"] for span in collector.spans].count(given) == 2)
+
+
+def test_one_per_cent_is_one_per_cent_of_whole_traces(folder, v2):
+    """Of 3,000 requests 30 on average, standard deviation 5.4 (binomial); what is sampled is so at both hops."""
+    port, told = [0], []
+    with collecting() as collector, front(port, told) as v1:
+        text = cluster(v1) + rules(TO_V1) + ratings_of(v2)
+        (folder / "mesh.yaml").write_text(text + mesh_config(collector.port, 1))
+        with Mesh(folder, expose=("reviews:9080", "ratings:9080")) as mesh:
+            port[0] = mesh.exposed["ratings:9080"]
+            connection = http.client.HTTPConnection("127.0.0.1", mesh.exposed["reviews:9080"], timeout=60)
+            for _ in range(3000):
+                connection.request("GET", "/", headers={"host": "reviews:9080"})
+                assert connection.getresponse().read() == b"v2"
+            connection.close()
+            sampled = [line.split("-")[1] for line in told if line.endswith("-01")]
+            until(lambda: len(collector.spans) == 2 * len(sampled))
+    assert len(told) == 3000 and 3 <= len(sampled) <= 62, "beyond five standard deviations"
+    by_id = {span["spanId"]: span for span in collector.spans}
+    assert sorted(span["traceId"] for span in by_id.values()) == sorted(2 * sampled)
+    children = [span for span in by_id.values() if "parentSpanId" in span]
+    assert len(children) == len(sampled)
+    assert all(by_id[child["parentSpanId"]]["traceId"] == child["traceId"] for child in children)
 
 
 def test_each_try_of_a_request_is_seen_in_its_trace(folder):

@@ -270,12 +270,19 @@ def test_more_than_is_written_out_is_counted():
         "live_rule": "", "candidate_rule": "",
         "samples": [{"method": "GET", "url": "http://a/" + "x" * 99, "client": "default/shop", "unsure": ["cookie"]}],
     }  # fmt: skip
-    report = {"requests": 50, "differing": 30, "failed": 2, "error": "E", "folded": 5, "unseen": ["b:80"]}
+    report = {"requests": 50, "differing": 30, "failed": 2, "error": "E", "folded": 5, "uncompared": 1234}
+    kernel = "balanced in the kernel (no rule needs L7)"
+    report["unseen"] = [
+        {"place": "b:80", "connections": 1200, "live": kernel, "candidate": "through the proxy (why)"},
+        {"place": "c:80", "connections": 34, "live": kernel, "candidate": kernel},
+    ]
     text = "\n".join(text_of({**report, "rows": [row] * 25}, explained=False))
     assert text.count("a:80") == 20
     assert "10   20.0%  in other ways" in text
     assert "2 could not be decided by the candidate: E" in text
-    assert "not seen, since they stay in the kernel: b:80" in text
+    assert "1,234 connections stayed in the kernel, and were not compared" in text
+    assert f"1,200 b:80 through the proxy (why), now {kernel}" in " ".join(text.split())
+    assert f"34 c:80 now {kernel}" in " ".join(text.split())
     assert "timeout: none, now 1 s" in text
     assert "from default/shop, whose cookie is looked at and not kept" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 80 and "xxx…" in text

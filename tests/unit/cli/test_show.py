@@ -145,6 +145,7 @@ LISTINGS = [
 def test_every_listing_fits_80_columns_and_is_to_be_had_wide_as_json_and_again(mesh, listing, monkeypatch):
     monkeypatch.setattr("nodemesh.cli.output.terminal_width", lambda: 80)
     monkeypatch.setattr("nodemesh.cli.describe.terminal_width", lambda: 80)
+    monkeypatch.setattr("nodemesh.cli.history.terminal_width", lambda: 80)
     lines = show(mesh, *listing).splitlines()
     too_long = [line for line in lines if len(line) > 80 and max(map(len, line.split())) < 70]  # paths stay whole
     if listing == ["status"]:
@@ -185,6 +186,19 @@ def test_a_pod_that_is_not_there_is_an_error_in_one_sentence(mesh):
     for arguments in (["routes", "default/nobody"], ["describe", "nothing"], ["clusters", "default/nobody"]):
         done = CliRunner().invoke(cli, [*arguments, "--admin", mesh.admin])
         assert isinstance(done.exception, CommandError) and "there is no" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["routes", "default/review-v1"], "default/reviews-v1"),
+        (["describe", "reviwes"], "reviews.default"),
+        (["describe", "reviews.prod"], "reviews.default"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_said(mesh, arguments, meant):
+    done = CliRunner().invoke(cli, [*arguments, "--admin", mesh.admin])
+    assert f"did you mean {meant}?" in str(done.exception)
 
 
 @pytest.mark.parametrize("arguments", [["--port", "9080"], ["--subset", "v1"]])
@@ -233,9 +247,10 @@ def test_causes_of_a_table_are_some():
 
 
 def test_a_rollout_is_one_line():
-    row = {"object": "VirtualService shop/web", "phase": "waiting", "since": 0.0, "why": "", "requests_here": 0,
-           "failures_here": 0}  # fmt: skip
+    row = {"object": "VirtualService shop/web", "step": "changed", "phase": "waiting", "since": 0.0, "why": "",
+           "requests_here": 0, "failures_here": 0}  # fmt: skip
     assert _rollout(row) == "VirtualService shop/web: waiting"
+    assert _rollout({**row, "step": "removed"}) == "VirtualService shop/web, removed: waiting"
     row |= {
         "phase": "canary",
         "since": 1.0,

@@ -4,7 +4,7 @@ import pytest
 
 from nodemesh.config.istiomesh import REASONS, SHARED, read_istio_mesh
 from nodemesh.config.load import load_text
-from nodemesh.config.meshconfig import MeshConfigSpec, MeshH2UpgradePolicy, OutboundMode
+from nodemesh.config.meshconfig import MeshConfigSpec, MeshH2UpgradePolicy, MeshOutboundMode
 from nodemesh.config.problems import Severity
 
 #: What `istioctl install` writes (its default profile), and settings that users add.
@@ -44,7 +44,7 @@ def test_what_an_installation_writes_counts():
     mesh = read(INSTALLED)
     spec = mesh.spec
     assert spec.root_namespace == "istio-config" and spec.connect_timeout == 3000 and spec.dns_capture
-    assert spec.outbound_traffic_policy.mode is OutboundMode.REGISTRY_ONLY
+    assert spec.outbound_traffic_policy.mode is MeshOutboundMode.REGISTRY_ONLY
     assert spec.h2_upgrade_policy is MeshH2UpgradePolicy.UPGRADE
     assert spec.default_config.gateway_topology.num_trusted_proxies == 2 and spec.default_config.tracing.sampling == 5
     assert (spec.access_log_file, spec.access_log_encoding) == ("/dev/stdout", "JSON")

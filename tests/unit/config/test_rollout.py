@@ -2,11 +2,12 @@
 
 import pytest
 
+from nodemesh.config.base import Duration
 from nodemesh.config.load import load_object
 from nodemesh.config.problems import Severity
 from nodemesh.config.rollout import DEFAULT_PLAN, ROLLOUT, RolloutPlan, read_rollout
 
-MESH = RolloutPlan(clients=1.0, hold=60_000)
+MESH = RolloutPlan(clients=1.0, hold=Duration(60_000))
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,7 @@ MESH = RolloutPlan(clients=1.0, hold=60_000)
         ("disabled", None),
         ("enabled", MESH),
         ("{clients: 25}", RolloutPlan(clients=25.0)),
-        ('{"nodes": {"tier": "canary"}, "hold": "90s"}', RolloutPlan(nodes={"tier": "canary"}, hold=90_000)),
+        ('{"nodes": {"tier": "canary"}, "hold": "90s"}', RolloutPlan(nodes={"tier": "canary"}, hold=Duration(90_000))),
         ("clients: 5\nmaxErrors: 0.5\nminRequests: 100\n", RolloutPlan(clients=5.0, max_errors=0.5, min_requests=100)),
     ],
 )

@@ -116,3 +116,28 @@ def test_a_pod_that_leaves_counts_before_the_services_say_so():
     assert calm.reasons(5.0 + CALM) == {}
     calm.see(services(A, B, _1=Health.DRAINING), 6.0)
     assert calm.reasons(500.0) == {HOST: "its endpoint 10.1.0.1:80 (default/10.1.0.1) leaves"}
+
+
+def proxied(calm: Calm, start: int, end: int, period: int) -> int:
+    """The seconds without calm, while a controller makes a pod every `period` that goes again without being ready."""
+    count = 0
+    for now in range(start, end):
+        if now % period == 0:
+            calm.ends(f"default/p{now - period}", [], now)
+            calm.starts(f"default/p{now}", [HOST], now)
+        count += bool(calm.reasons(now))
+    return count
+
+
+def test_pods_that_come_to_nothing_again_and_again_keep_no_service_out_of_the_kernel():
+    calm = Calm()
+    calm.see(services(A), 0.0)
+    assert proxied(calm, 0, 600, 60) > 250, "the first are awaited"
+    assert proxied(calm, 600, 6000, 60) <= 5400 / 60 * CALM + CALM
+    calm.starts(f"default/{B}", [HOST], 6000.0)
+    calm.see(services(A, B), 6001.0)
+    calm.starts("default/next", [HOST], 6100.0)
+    assert calm.reasons(6100.0 + AWAITED - 1), "after one that became ready the next is awaited as the first was"
+    calm.see({}, 6500.0)
+    calm.see(services(A), 6501.0)
+    assert calm.reasons(6501.0) == {}

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodemesh.datapath.diagnosis import Standing
+from nodemesh.datapath.diagnosis import StandingConnection
 from nodemesh.datapath.standing import PATIENCE, StandingBytes
 from nodemesh.datapath.traffic import Path, Traffic
 
@@ -17,7 +17,7 @@ def closed(sent, received, count=1):
 
 
 def connection(cookie, sent, received, path=HERE, started=200.0):
-    return Standing(cookie, path, started, sent, received)
+    return StandingConnection(cookie, path, started, sent, received)
 
 
 def look(counted, *found):

@@ -4,6 +4,7 @@ import socket
 import msgspec
 import pytest
 
+from nodemesh.node import collector
 from nodemesh.node.channel import Channel, listen, memfd
 from nodemesh.node.collector import Collector
 from nodemesh.node.exporter import Exporter
@@ -155,3 +156,43 @@ def test_what_passes_by_its_ports_rules_is_said_once(path, caplog):
     asyncio.run(asyncio.wait_for(scenario(), 10))
     said = [record.getMessage() for record in caplog.records if "HTTP rules" in record.getMessage()]
     assert len(said) == 1 and "service=web" in said[0] and "speaks=tls" in said[0]
+
+
+def test_the_rest_of_many_series_is_asked_for_at_once(path):
+    async def scenario():
+        node = Node(path, FdStore())
+        worker = await node.worker(0, 1000)
+        asked = asyncio.create_task(node.collector.collect())
+        for number, more in ((1, True), (2, True), (3, False)):
+            question, _ = await asyncio.to_thread(worker.receive)
+            assert (question.kept, question.heard) == (0, number - 1)
+            part = msgspec.msgpack.encode(Dump(log_lines_lost=1, more=more))
+            data = msgspec.msgpack.encode([Numbered(number, msgspec.Raw(part))])
+            worker.send(Statistics(id=question.id), (memfd("numbers", data),))
+        await asked
+        assert node.collector.totals.log_lines_lost == 3
+        node.fleet.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_what_went_by_old_rules_is_fetched_and_kept_apart_as_soon_as_others_are_in_force(path, monkeypatch):
+    monkeypatch.setattr(collector, "INTERVAL", 3600.0)
+
+    async def scenario():
+        node = Node(path, FdStore())
+        worker = await node.worker(0, 1000)
+        running = asyncio.create_task(node.collector.run())
+        node.collector.in_force(set())
+        node.collector.in_force({"reviews.default.svc.cluster.local"})
+        question, _ = await asyncio.to_thread(worker.receive)
+        assert isinstance(question, GetStatistics)
+        assert not node.collector.history.renewed_after(0.0), "what the workers have counted until now comes first"
+        worker.send(Statistics(id=question.id), (memfd("numbers", dumps((1, 1))),))
+        while not node.collector.history.renewed_after(0.0):
+            await asyncio.sleep(0.005)
+        assert node.collector.totals.log_lines_lost == 1
+        running.cancel()
+        node.fleet.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))

@@ -1,6 +1,7 @@
 import mmap
 import os
 
+from tests.routes import SERVED, gateway, made, route
 from tests.unit.cli.mesh import Upstream, cluster, rules
 
 from nodemesh.balance.rows import ACTIVE, EJECTED_AT, REQUESTS, UNEJECTED_AT
@@ -10,6 +11,7 @@ from nodemesh.node.counters import CAPACITY, EndpointState, PolicedClusters, Sha
 from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
 from nodemesh.routing.compile import compile_tables
+from nodemesh.routing.request import Request
 from nodemesh.routing.views import Views
 
 CLIENT = Client(namespace="default")
@@ -22,25 +24,25 @@ def views(text: str) -> Views:
 def test_clusters_under_a_destination_rule_have_a_place_that_workers_find():
     upstream = Upstream("v1")
     upstream.close()
-    made = views(cluster(upstream) + rules("- route: [{destination: {host: reviews}}]"))
-    names = {found.name for found in PolicedClusters(CLIENT).of(made.for_client(CLIENT))}
+    seen = views(cluster(upstream) + rules("- route: [{destination: {host: reviews}}]"))
+    names = {found.name for found in PolicedClusters(CLIENT).of(seen.for_client(CLIENT))}
     assert names == {f"outbound|9080|{subset}|reviews.default.svc.cluster.local" for subset in ("", "v1", "v2")}
     counters = SharedCounters(2)
-    counters.assign(made, [CLIENT, CLIENT])
+    counters.assign(seen, [CLIENT, CLIENT])
     _, (fd,) = counters.message()
-    seen = Memory(memoryview(mmap.mmap(fd, os.fstat(fd).st_size)), 2, CAPACITY)
-    (v1,) = [found for found in PolicedClusters(CLIENT).of(made.for_client(CLIENT)) if found.subset == "v1"]
-    assert seen.find(cluster_key(v1.key)) >= 0
-    assert seen.find(host_key(v1.key, "127.0.0.1", upstream.port)) >= 0
-    assert seen.find(cluster_key("outbound|1||nobody")) < 0
+    memory = Memory(memoryview(mmap.mmap(fd, os.fstat(fd).st_size)), 2, CAPACITY)
+    (v1,) = [found for found in PolicedClusters(CLIENT).of(seen.for_client(CLIENT)) if found.subset == "v1"]
+    assert memory.find(cluster_key(v1.key)) >= 0
+    assert memory.find(host_key(v1.key, "127.0.0.1", upstream.port)) >= 0
+    assert memory.find(cluster_key("outbound|1||nobody")) < 0
 
 
 def test_what_workers_count_is_the_clusters_state():
     upstream = Upstream("v1")
     upstream.close()
-    made = views(cluster(upstream) + rules("- route: [{destination: {host: reviews}}]"))
+    seen = views(cluster(upstream) + rules("- route: [{destination: {host: reviews}}]"))
     counters = SharedCounters(2)
-    counters.assign(made, [CLIENT])
+    counters.assign(seen, [CLIENT])
     _, (fd,) = counters.message()
     share = Share(memoryview(mmap.mmap(fd, os.fstat(fd).st_size)), 1)
     states = {found.subset: (found, state) for found, state in counters.states()}
@@ -58,8 +60,8 @@ def test_what_workers_count_is_the_clusters_state():
 
 
 def test_services_without_a_policy_need_no_place():
-    made = views(cluster())
-    assert list(PolicedClusters(CLIENT).of(made.for_client(CLIENT))) == []
+    seen = views(cluster())
+    assert list(PolicedClusters(CLIENT).of(seen.for_client(CLIENT))) == []
 
 
 def test_after_a_change_the_clusters_are_those_of_new_tables_and_the_others_the_same_objects():
@@ -97,3 +99,29 @@ def test_a_service_with_a_traffic_policy_has_a_place_for_its_budget():
     (found,) = known.of(views(cluster() + policy).for_client(CLIENT))
     assert found.name == "outbound|9080||reviews.default.svc.cluster.local" and found.retry_budget.begun
     assert list(known.of(views(cluster()).for_client(CLIENT))) == []
+
+
+def test_what_grpc_routes_and_gateways_with_a_certificate_make_of_it_has_places_too():
+    """Their clusters have keys of their own."""
+    text = SERVED + made(
+        "XBackendTrafficPolicy", "p", "targetRefs: [{group: '', kind: Service, name: cart}]\nretryConstraint: {}",
+        api="gateway.networking.x-k8s.io/v1alpha1",
+    )  # fmt: skip
+    text += gateway("{name: web, port: 80, protocol: HTTP}", more="tls: {backend: {clientCertificateRef: {name: own}}}")
+    text += made(
+        "BackendTLSPolicy", "t",
+        "targetRefs: [{group: '', kind: Service, name: cart}]\n"
+        "validation: {hostname: cart.example, wellKnownCACertificates: System}",
+    )  # fmt: skip
+    text += route("g", "- backendRefs: [{name: cart, port: 80}]", kind="GRPCRoute")
+    edge = Client(namespace="shop", labels={"gateway.networking.k8s.io/gateway-name": "edge"}, gateway=True)
+    seen = views(text)
+    counters = SharedCounters(1)
+    counters.assign(seen, [edge])
+    share = Share(memoryview(mmap.mmap(counters.message()[1][0], 0)), 0)
+    request = Request(b"POST", b"http", b"any.example", b"/cart.Cart/Add", b"", {})
+    decision = seen.for_client(edge).http_gateway(80, request)
+    (destination,) = decision.destinations
+    assert destination.cluster.key.endswith("|tlsshop/own|grpc") and destination.cluster.retry_budget.begun
+    share.cluster_row(destination.cluster.key).add(REQUESTS, 2)
+    assert [state.requests for found, state in counters.states() if found.key == destination.cluster.key] == [2]

@@ -95,7 +95,7 @@ def test_statistics_come_from_those_that_answer(path, monkeypatch):
         control = Control(path)
         answering, silent = control.worker(0), control.worker(1)
         await until(lambda: len(list(control.fleet)) == 2)
-        question = asyncio.ensure_future(control.fleet.statistics(lambda key: 7))
+        question = asyncio.ensure_future(control.fleet.statistics(lambda key: 7, lambda _key: 0))
         message: Message | None = None
         while message is None:
             await asyncio.sleep(0.005)

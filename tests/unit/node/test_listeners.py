@@ -1,5 +1,6 @@
 import os
 import socket
+from typing import Any
 
 from nodemesh.node.channel import Channel
 from nodemesh.node.listeners import Descriptors, Listeners
@@ -75,7 +76,7 @@ def test_a_successor_finds_the_same_socket_under_the_same_number():
     assert fds is not None
     second.add("a", ListenerRole.OUTBOUND, fds, ANNA, ("reviews", 9080))
     assert socket.socket(fileno=os.dup(fds.sockets[0])).getsockname() == port
-    plain = {"role": ListenerRole.OUTBOUND, "descriptors": (SOCKET,), "client": ANNA}
+    plain: dict[str, Any] = {"role": ListenerRole.OUTBOUND, "descriptors": (SOCKET,), "client": ANNA}
     assert supervisor.told == [(AddListener(id=2, destination=("reviews", 9080), **plain), 1)]
     second.drop_left()
     assert supervisor.told[1:] == [(RemoveListener(id=1), 0)]

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from nodemesh.node.logs import JsonLine, Log, TextLine, quoted
+from nodemesh.node.logs import JsonLine, Log, TextLine, is_ours, quoted
 
 
 def test_a_line_is_a_message_and_its_fields(caplog):
@@ -14,6 +14,13 @@ def test_a_line_is_a_message_and_its_fields(caplog):
 
 def test_only_what_needs_quotes_has_them():
     assert (quoted("a"), quoted("a b"), quoted("")) == ("a", '"a b"', '""')
+    assert quoted('say "a b"') == '"say \\"a b\\""'
+
+
+def test_nothing_that_is_logged_begins_a_line_of_its_own(caplog):
+    with caplog.at_level(logging.INFO):
+        Log("test").info("key a\n2026 forged", pod="b\r\n2026 forged")
+    assert caplog.messages == ['key a\\n2026 forged pod="b\\r\\n2026 forged"']
 
 
 @pytest.fixture
@@ -53,3 +60,12 @@ def test_json_of_a_library_and_of_an_error_is_json_too(caplog):
     assert (error["message"], error["level"]) == ("it went wrong", "error")
     assert "ValueError: broken" in error["exception"]
     assert "Traceback" in TextLine("control").format(caplog.records[1])
+
+
+def test_what_a_client_sends_that_is_no_http_is_no_error_of_the_agents(caplog):
+    from aiohttp.http_exceptions import BadHttpMessage
+
+    def record(error):
+        return logging.LogRecord("aiohttp.server", logging.ERROR, "x", 1, "x", (), (type(error), error, None))
+
+    assert not is_ours(record(BadHttpMessage("400"))) and is_ours(record(ValueError("a bug")))

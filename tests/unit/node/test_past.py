@@ -155,4 +155,4 @@ def test_core_objects_are_told_by_the_causes_alone():
     played = Played()
     played.apply(rule())
     node = load_object({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}, "cluster").objects[0]
-    assert played.apply(node)[1] == () and ObjectKey("Node", "", "a") in played.store._in_force
+    assert played.apply(node)[1] == () and played.store._in_force(ObjectKey("Node", "", "a"))

@@ -29,3 +29,13 @@ def test_tables_that_were_overtaken_are_in_force_with_the_newer_ones():
     propagation.published(3)  # nothing was seen: the first tables after a start
     propagation.applied(3)
     assert (sum(propagation.histogram.counts), propagation.histogram.sum) == (2, 3000.0)
+
+
+def test_hosts_whose_rules_changed_are_told_once_when_the_tables_are_in_force():
+    propagation = Propagation(lambda: 0.0)
+    propagation.published(1, touched={"reviews.bookinfo"})
+    propagation.published(2, touched={"ratings.bookinfo"})
+    propagation.published(3)
+    assert propagation.applied(1) == {"reviews.bookinfo"}
+    assert propagation.applied(3) == {"ratings.bookinfo"}
+    assert propagation.applied(3) == set()

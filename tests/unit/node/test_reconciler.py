@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from tests.jumping import JumpingLoop
 
+from nodemesh.node.election import Election
 from nodemesh.node.reconciler import Reconciler
 from nodemesh.registry.sources.api import ApiError
 
@@ -14,7 +15,7 @@ from nodemesh.registry.sources.api import ApiError
 ENOUGH = 60.0
 
 
-class Held:
+class Held(Election):
     """An election whose outcomes are given, the last one for good."""
 
     def __init__(self, *outcomes: bool) -> None:

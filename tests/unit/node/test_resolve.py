@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 from nodemesh.node.resolve import CONCURRENCY, MOST, Addresses, LookupResult, Resolver, dns_lookup, in_hosts, names_in
 from nodemesh.registry.snapshot import Endpoint, Protocol, RegistryPort, Resolution, Service, Snapshot
@@ -138,7 +139,7 @@ def test_names_are_looked_up_again_when_their_time_is_over():
 def test_hosts_that_only_their_addresses_tell_apart_are_looked_up():
     def looked_up(protocol: Protocol, *addresses: str, host: str = "db.example") -> list[str]:
         port = RegistryPort(number=5432, protocol=protocol)
-        kind = {"kind": "ServiceEntry", "ports": (port,), "addresses": addresses}
+        kind: dict[str, Any] = {"kind": "ServiceEntry", "ports": (port,), "addresses": addresses}
         return list(names_in([Service(host=host, name=host, namespace="default", **kind)]))
 
     assert looked_up(Protocol.TCP) == ["db.example"]

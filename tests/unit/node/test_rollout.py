@@ -9,7 +9,7 @@ from nodemesh.config.rollout import RolloutPlan
 from nodemesh.config.written import as_written
 from nodemesh.node import rollout
 from nodemesh.node.rollout import CanaryTally, decided, is_settled, rollout_rows
-from nodemesh.registry.staging import Planned, RolloutPhase, Staging, digest_of
+from nodemesh.registry.staging import ABSENT, Planned, RolloutPhase, RolloutStep, Staging, digest_of
 
 PLAN = RolloutPlan(clients=10.0, hold=Duration(60_000), max_errors=5.0, min_requests=20)
 
@@ -17,6 +17,14 @@ PLAN = RolloutPlan(clients=10.0, hold=Duration(60_000), max_errors=5.0, min_requ
 def planned(subset, stable=None, plan=PLAN):
     item = rule(subset)
     return Planned(item, digest_of(item), rule(stable) if stable is not None else None, plan)
+
+
+def created(subset="v2"):
+    return Planned(rule(subset), digest_of(rule(subset)), None, PLAN, True)
+
+
+def removed(stable="v1"):
+    return Planned(rule(stable), ABSENT, rule(stable), PLAN)
 
 
 def begun(subset="v2", stable="v1", at=100.0):
@@ -96,6 +104,52 @@ def test_what_was_taken_back_stays_so():
     )
 
 
+def test_a_new_object_begins_with_canaries_and_there_is_nothing_before():
+    entries = decided({}, {KEY: created()}, {}, 100.0)
+    entry = entries[KEY]
+    assert (entry.phase, entry.stable, entry.absent, entry.step) == (
+        RolloutPhase.CANARY,
+        None,
+        True,
+        RolloutStep.CREATED,
+    )
+    back = decided(entries, {KEY: created()}, {entry.id: CanaryTally(50, 50)}, 110.0)
+    assert back[KEY].phase is RolloutPhase.BACK and back[KEY].absent
+    again = decided(back, {KEY: created("v3")}, {}, 120.0)[KEY]
+    assert (again.phase, again.absent, again.stable) == (RolloutPhase.CANARY, True, None), "mended, it is new as before"
+    done = decided(entries, {KEY: created()}, {}, 160.0)[KEY]
+    assert (done.phase, done.absent, done.stable) == (RolloutPhase.COMPLETE, False, None)
+
+
+def test_a_removal_begins_with_canaries_and_ends_without_a_trace():
+    complete = decided({}, {KEY: planned("v1")}, {}, 50.0)
+    entries = decided(complete, {KEY: removed()}, {}, 100.0)
+    entry = entries[KEY]
+    assert (entry.phase, entry.digest, entry.step) == (RolloutPhase.CANARY, ABSENT, RolloutStep.REMOVED)
+    assert entry.stable == as_written(rule("v1").spec) and not is_settled(entries, {KEY: removed()})
+    back = decided(entries, {KEY: removed()}, {entry.id: CanaryTally(50, 50)}, 110.0)
+    assert back[KEY].phase is RolloutPhase.BACK and is_settled(back, {KEY: removed()})
+    assert decided(entries, {KEY: removed()}, {}, 160.0) == {}
+    assert decided({}, {KEY: removed()}, {}, 161.0) == {}, "the leader may not have heard of its own word yet"
+    reverted = decided(entries, {KEY: planned("v1")}, {}, 120.0)[KEY]
+    assert (reverted.phase, reverted.stable) == (RolloutPhase.COMPLETE, None)
+
+
+def test_new_objects_and_removals_take_rooms_too():
+    crowd = {KEY._replace(name=f"r{number}"): created() for number in range(rollout.ROLLOUTS_OF_NAMESPACE + 3)}
+    assert len(decided({}, crowd, {}, 100.0)) == rollout.ROLLOUTS_OF_NAMESPACE
+    crowd = many(rollout.ROLLOUTS_OF_NAMESPACE + 3)
+    plain = {key: item._replace(stable=None) for key, item in crowd.items()}
+    entries = decided(decided({}, plain, {}, 50.0), dict.fromkeys(crowd, removed()), {}, 100.0)
+    assert len(on(entries)) == rollout.ROLLOUTS_OF_NAMESPACE and len(entries) == len(crowd), "the others wait"
+
+
+def test_a_removal_that_is_too_large_to_be_kept_is_at_once(monkeypatch):
+    complete = decided({}, {KEY: planned("v1")}, {}, 50.0)
+    monkeypatch.setattr(rollout, "MAX_SPEC", 20)
+    assert decided(complete, {KEY: removed()}, {}, 100.0) == {}
+
+
 def test_entries_of_objects_that_are_gone_leave():
     assert decided(begun(), {}, {}, 110.0) == {} and not is_settled(begun(), {})
 
@@ -138,9 +192,11 @@ def test_status_has_what_is_not_complete():
     staging = Staging()
     staging.planned = {KEY: planned("v2", "v1")}
     (row,) = rollout_rows(staging, {})
-    assert (row["object"], row["phase"]) == ("VirtualService shop/reviews", "waiting")
+    assert (row["object"], row["step"], row["phase"]) == ("VirtualService shop/reviews", "changed", "waiting")
     staging.entries = begun()
     (row,) = rollout_rows(staging, {begun()[KEY].id: (40, 3)})
     assert (row["phase"], row["since"], row["requests_here"], row["failures_here"]) == ("canary", 100.0, 40, 3)
     staging.planned = {KEY: planned("v1")}
     assert rollout_rows(staging, {}) == []
+    staging.planned = {KEY: created("v3"), KEY._replace(name="other"): removed()}
+    assert [row["step"] for row in rollout_rows(staging, {})] == ["removed", "created"]

@@ -1,12 +1,10 @@
 """What a shadow's report adds to the counts: places that it cannot see, and both sides' account of a sample."""
 
-from nodemesh.config.load import load_text
-from nodemesh.node.shadow_report import sample_of, unseen
-from nodemesh.registry.store import Store
+from tests.written import views_of
+
+from nodemesh.node.shadow_report import sample_of, ways_of
 from nodemesh.routing.client import Client
-from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.heads import REDACTED, KeptHead
-from nodemesh.routing.views import Views
 
 SERVICES = """
 apiVersion: v1
@@ -33,7 +31,7 @@ spec:
 
 
 def views(*texts):
-    return Views(compile_tables(Store().apply("files", load_text(SERVICES + "".join(texts), "mesh.yaml").objects)))
+    return views_of(SERVICES, *texts)
 
 
 def rules(name, timeout="1s", match=""):
@@ -47,8 +45,29 @@ def head(**fields):
 
 def test_services_whose_connections_stay_in_the_kernel_are_not_seen():
     live = views(rules("ruled"))
-    assert unseen(live, views(rules("ruled", "2s"), rules("plain"))) == ["plain.default.svc.cluster.local:80"]
-    assert unseen(live, views(rules("ruled", "2s"))) == []
+    place = "plain.default.svc.cluster.local:80"
+    (way,) = ways_of(live, views(rules("ruled", "2s"), rules("plain")), {place: 7, "other:1": 9})
+    assert (way.place, way.connections) == (place, 7)
+    assert way.live == "balanced in the kernel (no rule needs L7)"
+    assert way.candidate.startswith("through the proxy (VirtualService default/plain has HTTP rules (mesh.yaml:")
+    assert ways_of(live, views(rules("ruled", "2s")), {}) == []
+
+
+def test_a_service_that_the_candidate_gives_to_the_kernel_is_told():
+    (way,) = ways_of(views(rules("ruled")), views(), {})
+    assert (way.connections, way.candidate) == (0, "balanced in the kernel (no rule needs L7)")
+    assert way.live.startswith("through the proxy")
+
+
+def test_the_places_with_the_most_connections_come_first():
+    never = SERVICES.replace("namespace: default}", "namespace: default, annotations: {nodemesh.io/l7: never}}")
+    other = views_of(never)
+    names = [f"{name}.default.svc.cluster.local:80" for name in ("ruled", "plain")]
+    found = ways_of(views(), other, {names[0]: 5})
+    assert [way.place for way in found] == names and {way.candidate for way in found} == {
+        "balanced in the kernel (the annotation nodemesh.io/l7 of Service default/ruled is never)",
+        "balanced in the kernel (the annotation nodemesh.io/l7 of Service default/plain is never)",
+    }
 
 
 def test_both_sides_explain_a_sample_where_that_is_asked_for():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ POOR = TortureVerdict("", 1.04, 27, 3.0)
 WRONG = TortureVerdict("reset, non-blocking app: an end instead of a reset", 0.0, 27, 1.0)
 
 
-def decided(kernel: Kernel, setting: SockmapMode, asked: bool = True) -> tuple[SockmapOffer, list[bool]]:
+def decided(kernel: Any, setting: SockmapMode, asked: bool = True) -> tuple[SockmapOffer, list[bool]]:
     heard: list[bool] = []
     offer = SockmapOffer(kernel, lambda: heard.append(offer.offered))
     offer.want(setting, asked)
@@ -96,7 +97,7 @@ def test_a_verdict_stands_until_the_setting_changes():
 
 
 def test_a_setting_that_changes_meanwhile_makes_the_verdict_void():
-    kernel = Kernel(GOOD)
+    kernel: Any = Kernel(GOOD)
     offer = SockmapOffer(kernel, lambda: None)
     offer.want(SockmapMode.AUTO, True)
     torture = kernel.torture
@@ -112,7 +113,7 @@ def test_a_setting_that_changes_meanwhile_makes_the_verdict_void():
 
 
 def test_an_end_of_control_waits_for_the_torture_to_clean_up():
-    kernel = Kernel(GOOD)
+    kernel: Any = Kernel(GOOD)
     began, done = threading.Event(), threading.Event()
 
     def slow(abandoned) -> TortureVerdict:

@@ -289,6 +289,25 @@ def test_a_candidate_leaves_what_the_next_live_tables_are_made_from_alone():
     assert live.attached.snapshot is store.snapshot
 
 
+def test_a_candidate_follows_the_live_tables_by_what_changed():
+    """What is the candidate's alone is not compiled again, and what is equal on both sides is the same object."""
+    store = Store()
+    above = Store().apply("files", load_text(rules(V2), "candidate.yaml").objects)
+    live = compile_tables(store.apply("files", load_text(MESH + rules(V1), "mesh.yaml").objects))
+    first = compile_beside(overlay(store.snapshot, above), live)
+    other = rules(V1).replace("name: reviews", "name: other").replace("hosts: [reviews]", "hosts: [other]")
+    live = compile_tables(store.apply("files", load_text(other, "other.yaml").objects), live)
+    snapshot = overlay(store.snapshot, above)
+    later = compile_beside(snapshot, live, first)
+    assert later.virtual_services["default/reviews"] is first.virtual_services["default/reviews"]
+    assert later.virtual_services["default/other"] is live.virtual_services["default/other"]
+    assert later.services is live.services and later.destination_rules is live.destination_rules
+    anew = compile_beside(snapshot, live)
+    for name in later.__struct_fields__:
+        if name != "attached":
+            assert getattr(later, name) == getattr(anew, name), name
+
+
 CONNECTIONS = """
 apiVersion: v1
 kind: Service

@@ -73,3 +73,14 @@ def test_no_namespace_takes_the_places_of_others(monkeypatch):
     other = rules("c", LATER).replace("namespace: default", "namespace: other")
     snapshot = apply(Store(), rules("a", LATER), rules("b", LATER), other)
     assert Candidates().of(snapshot)[1] == ("VirtualService default/a", "VirtualService other/c")
+
+
+def test_an_annotation_is_read_once():
+    """Whatever else of its kind changes: what is made of a candidate is not made again."""
+    store, candidates = Store(), Candidates()
+    first, _ = candidates.of(apply(store, rules("a", LATER), rules("b", LATER)))
+    later, _ = candidates.of(apply(store, rules("b", LATER.replace("3s", "4s"))))
+    assert later.virtual_services["default/a"] is first.virtual_services["default/a"]
+    assert later.virtual_services["default/b"].spec.http[0].timeout == 4000
+    gone, names = candidates.of(apply(store, rules("a"), rules("b")))
+    assert names == () and gone is store.snapshot

@@ -3,7 +3,7 @@
 from tests.meshes import service
 
 from nodemesh.config.load import load_object, load_text
-from nodemesh.config.meshconfig import L7, OutboundMode
+from nodemesh.config.meshconfig import L7, MeshOutboundMode
 from nodemesh.registry.assemble import ObjectKey, key_of
 from nodemesh.registry.multicluster import Registry
 from nodemesh.registry.store import CLUSTER, FILES, Store
@@ -29,7 +29,7 @@ def own(**spec):
 def test_istios_counts_alone_and_is_followed():
     store = Store()
     mesh = store.apply(CLUSTER, [istio()]).mesh
-    assert mesh.outbound_traffic_policy.mode is OutboundMode.REGISTRY_ONLY and mesh.root_namespace == "config"
+    assert mesh.outbound_traffic_policy.mode is MeshOutboundMode.REGISTRY_ONLY and mesh.root_namespace == "config"
     assert store.apply(CLUSTER, [istio("rootNamespace: other")]).mesh.root_namespace == "other"
     gone = store.apply(CLUSTER, removed=[ObjectKey("ConfigMap", "istio-system", "istio")]).mesh
     assert gone.root_namespace == "istio-system"
@@ -39,10 +39,10 @@ def test_a_field_that_ours_names_is_ours_even_where_it_says_the_default():
     store = Store()
     store.apply(CLUSTER, [istio()])
     mesh = store.apply(CLUSTER, [own(l7="always", outboundTrafficPolicy={"mode": "ALLOW_ANY"})]).mesh
-    assert mesh.outbound_traffic_policy.mode is OutboundMode.ALLOW_ANY, "named, and so ours"
+    assert mesh.outbound_traffic_policy.mode is MeshOutboundMode.ALLOW_ANY, "named, and so ours"
     assert mesh.root_namespace == "config" and mesh.l7 is L7.ALWAYS
     mesh = store.apply(CLUSTER, [own(l7="always")]).mesh
-    assert mesh.outbound_traffic_policy.mode is OutboundMode.REGISTRY_ONLY, "named no more"
+    assert mesh.outbound_traffic_policy.mode is MeshOutboundMode.REGISTRY_ONLY, "named no more"
 
 
 def test_the_same_from_files_with_names_in_either_spelling():
@@ -51,7 +51,7 @@ def test_the_same_from_files_with_names_in_either_spelling():
         "apiVersion: nodemesh.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: a}\nspec: {root_namespace: istio-system}"
     )
     mesh = store.apply(FILES, [istio(), *load_text(text, "mesh.yaml").objects]).mesh
-    assert mesh.root_namespace == "istio-system" and mesh.outbound_traffic_policy.mode is OutboundMode.REGISTRY_ONLY
+    assert mesh.root_namespace == "istio-system" and mesh.outbound_traffic_policy.mode is MeshOutboundMode.REGISTRY_ONLY
 
 
 def test_others_of_that_name_say_nothing():

@@ -8,8 +8,8 @@ from nodemesh.config.load import load_object
 from nodemesh.config.reach import WITHHELD
 from nodemesh.config.rollout import ROLLOUT
 from nodemesh.config.written import as_written
-from nodemesh.registry.assemble import ObjectKey, key_of
-from nodemesh.registry.staging import STATE, RolloutEntry, RolloutPhase, digest_of, read_entries
+from nodemesh.registry.assemble import ObjectKey
+from nodemesh.registry.staging import ABSENT, STATE, RolloutEntry, RolloutPhase, digest_of, read_entries
 from nodemesh.registry.store import CLUSTER, FILES, Store
 
 KEY = ObjectKey("VirtualService", "shop", "reviews", "networking.istio.io")
@@ -36,18 +36,40 @@ def rule(subset, annotation=PLAN, kind="VirtualService"):
     ).objects[0]
 
 
-def entry(item, phase, stable=None, plan=None):
+def entry(item, phase, stable=None, plan=None, **more):
     return RolloutEntry(
         kind=item.kind,
         namespace="shop",
         name="reviews",
-        digest=digest_of(item),
+        digest=more.pop("digest", "") or digest_of(item),
         phase=phase,
         since=5.0,
         stable=as_written(stable.spec) if stable is not None else None,
         plan=plan if plan is not None else {"clients": 50},
         why="because",
+        **more,
     )
+
+
+def removal(phase=RolloutPhase.CANARY, stable="v1", **more):
+    return entry(rule("v1"), phase, rule(stable), digest=ABSENT, **more)
+
+
+def namespace(name="shop"):
+    return load_object({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, "cluster").objects[0]
+
+
+def mesh(**spec):
+    data = {"apiVersion": "nodemesh.io/v1alpha1", "kind": "MeshConfig", "metadata": {"name": "mesh"}, "spec": spec}
+    return load_object(data, "cluster").objects[0]
+
+
+def known(*objects):
+    """A registry that knows a cluster with these objects, each in force, with its entry."""
+    store = Store()
+    entries = [entry(item, RolloutPhase.COMPLETE) for item in objects]
+    store.apply(CLUSTER, [namespace(), *objects, state(*entries)])
+    return store
 
 
 def state(*entries):
@@ -127,11 +149,124 @@ def test_files_of_the_operator_are_in_force_at_once():
     assert subset(store.snapshot) == "v2"
 
 
-def test_an_object_that_is_gone_is_gone():
+def test_an_object_that_comes_later_waits_and_reaches_canaries_first():
+    store = known()
+    snapshot = store.apply(CLUSTER, [rule("v2")])
+    assert (dict(snapshot.virtual_services), codes(snapshot)) == ({}, ["rollout-waiting"])
+    assert store.staging.planned[KEY].absent and not store.staging.planned[KEY].is_whole
+    snapshot = store.apply(CLUSTER, [state(entry(rule("v2"), RolloutPhase.CANARY, absent=True))])
+    (staged,) = snapshot.rollouts.values()
+    assert staged.item.spec == rule("v2").spec and not snapshot.virtual_services and codes(snapshot) == ["rollout"]
+    snapshot = store.apply(CLUSTER, [state(entry(rule("v2"), RolloutPhase.COMPLETE))])
+    assert (subset(snapshot), codes(snapshot), dict(snapshot.rollouts)) == ("v2", [], {})
+
+
+def test_a_new_object_that_was_taken_back_is_nobodys_until_its_author_changes_it():
+    back = state(entry(rule("v2"), RolloutPhase.BACK, absent=True))
+    fresh = Store()
+    snapshot = fresh.apply(CLUSTER, [namespace(), rule("v2"), back])
+    assert (dict(snapshot.virtual_services), codes(snapshot)) == ({}, ["rollout-back"]), "also on a node that started"
+    (problem,) = snapshot.problems
+    assert problem.message.startswith("the new object was taken back: because; nobody has it, until it is changed")
+    snapshot = fresh.apply(CLUSTER, [rule("v3")])
+    assert (dict(snapshot.virtual_services), codes(snapshot)) == ({}, ["rollout-waiting"]), "it is new as before"
+    snapshot = fresh.apply(CLUSTER, removed=[KEY])
+    assert not codes(snapshot) and not fresh.staging.planned, "who takes it away has what was before"
+    store = known()
+    store.apply(CLUSTER, [rule("v2"), back])
+    assert subset(store.apply(CLUSTER, [rule("v2", "disabled")])) == "v2"
+
+
+def test_a_new_object_stays_out_when_the_state_is_lost():
+    store = known()
+    store.apply(CLUSTER, [rule("v2"), state(entry(rule("v2"), RolloutPhase.CANARY, absent=True))])
+    snapshot = store.apply(CLUSTER, removed=[STATE])
+    assert (dict(snapshot.virtual_services), codes(snapshot)) == ({}, ["rollout-waiting"])
+
+
+def test_an_object_without_the_annotation_comes_and_goes_at_once():
+    store = known()
+    assert subset(store.apply(CLUSTER, [rule("v1", "")])) == "v1"
+    assert not store.apply(CLUSTER, removed=[KEY]).virtual_services
+
+
+def test_a_namespaces_objects_that_are_revealed_are_not_new():
+    """discoverySelectors: what stood in the cluster is in force, as before they were there."""
+    shop = load_object(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"in": "yes"}}}, "cluster"
+    ).objects[0]
     store = Store()
+    store.apply(CLUSTER, [mesh(discoverySelectors=[{"matchLabels": {"in": "yes"}}]), namespace(), rule("v1")])
+    assert not store.snapshot.virtual_services
+    assert subset(store.apply(CLUSTER, [shop])) == "v1"
+
+
+def test_an_object_that_is_removed_stays_until_its_rollout_is_done():
+    store = known(rule("v1"))
+    snapshot = store.apply(CLUSTER, removed=[KEY])
+    assert (subset(snapshot), codes(snapshot), dict(snapshot.rollouts)) == ("v1", ["rollout-waiting"], {})
+    assert (store.staging.planned[KEY].digest, store.staging.planned[KEY].stable.spec) == (ABSENT, rule("v1").spec)
+    snapshot = store.apply(CLUSTER, [state(removal())])
+    (staged,) = snapshot.rollouts.values()
+    assert (staged.item, staged.key, staged.kind, staged.clients) == (None, "shop/reviews", "VirtualService", 50.0)
+    assert subset(snapshot) == "v1" and codes(snapshot) == ["rollout"]
+    snapshot = store.apply(CLUSTER, [state()])
+    assert not snapshot.virtual_services and not snapshot.rollouts and not store.staging.planned
+    assert not codes(snapshot) and snapshot.causes == (f"{KEY} removed",)
+
+
+def test_a_removal_that_was_taken_back_leaves_what_was_in_force():
+    store = known(rule("v1"))
+    store.apply(CLUSTER, removed=[KEY])
+    snapshot = store.apply(CLUSTER, [state(removal(RolloutPhase.BACK))])
+    assert (subset(snapshot), codes(snapshot), dict(snapshot.rollouts)) == ("v1", ["rollout-back"], {})
+    assert snapshot.problems[0].message.startswith("its removal was taken back: because; what it was stays in force")
+    snapshot = store.apply(CLUSTER, [rule("v1")])
+    assert (subset(snapshot), codes(snapshot)) == ("v1", []), "written again, it is as before"
+    store.apply(CLUSTER, [rule("v1", "disabled")])
+    assert not store.apply(CLUSTER, removed=[KEY]).virtual_services
+
+
+def test_a_removal_in_the_middle_of_a_rollout_keeps_what_was_stable():
+    store = known(rule("v1"))
     store.apply(CLUSTER, [rule("v2"), state(entry(rule("v2"), RolloutPhase.CANARY, rule("v1")))])
-    snapshot = store.apply(CLUSTER, removed=[key_of(rule("v2"))])
-    assert not snapshot.virtual_services and not snapshot.rollouts and not store.staging.planned and not codes(snapshot)
+    snapshot = store.apply(CLUSTER, removed=[KEY])
+    assert (subset(snapshot), codes(snapshot), dict(snapshot.rollouts)) == ("v1", ["rollout-waiting"], {})
+
+
+def test_a_node_that_started_since_takes_the_states_word_where_the_operator_has_rollouts():
+    """Who writes the state cannot make rules out of nothing where no operator has asked for rollouts."""
+    there = [namespace(), state(removal(created=7.0))]
+    plain = Store()
+    snapshot = plain.apply(CLUSTER, there)
+    assert not snapshot.virtual_services and not snapshot.rollouts
+    assert plain.staging.planned[KEY].digest == ABSENT, "it may lead, and goes on with what others have begun"
+    asked = Store()
+    snapshot = asked.apply(CLUSTER, [*there, mesh(rollout={"clients": 10})])
+    assert subset(snapshot) == "v1" and len(snapshot.rollouts) == 1
+    assert snapshot.virtual_services["shop/reviews"].meta.created == 7.0
+    assert not asked.apply(CLUSTER, [state()]).virtual_services
+
+
+def test_what_this_node_saw_counts_before_the_states_word():
+    store = known(rule("v1"))
+    store.apply(CLUSTER, removed=[KEY])
+    assert subset(store.apply(CLUSTER, [state(removal(stable="v3"))])) == "v1"
+
+
+def test_the_objects_of_a_namespace_that_is_gone_are_gone():
+    store = known(rule("v1"))
+    store.apply(CLUSTER, removed=[KEY])
+    snapshot = store.apply(CLUSTER, removed=[ObjectKey("Namespace", "", "shop")])
+    assert not snapshot.virtual_services and not store.staging.planned
+    lost = Store()
+    assert not lost.apply(CLUSTER, [state(removal()), mesh(rollout={"clients": 10})]).virtual_services
+
+
+def test_a_removal_that_cannot_be_read_keeps_nothing():
+    broken = msgspec.structs.replace(removal(), stable={"hosts": 5})
+    store = known(rule("v1"))
+    assert not store.apply(CLUSTER, [state(broken)], removed=[KEY]).virtual_services
 
 
 def test_canaries_by_nodes_follow_the_nodes_labels():

@@ -1,6 +1,7 @@
 import pytest
 from tests.meshes import make, request, service, view_of
 
+from nodemesh.config.base import Duration
 from nodemesh.config.virtualservice import HTTPMatchRequest, HTTPRoute, StringMatch
 from nodemesh.routing.decision import DirectResponse
 from nodemesh.routing.delegates import merge_match, merge_matches, merge_route
@@ -114,11 +115,11 @@ def test_every_match_of_the_delegates_has_to_find_one_of_the_roots(root, delegat
 
 
 def test_the_root_fills_in_what_the_delegate_leaves_out():
-    root = HTTPRoute(name="root", timeout=5, match=(uri(prefix="/a"),))
+    root = HTTPRoute(name="root", timeout=Duration(5), match=(uri(prefix="/a"),))
     merged = merge_route(root, HTTPRoute(name="own", match=(uri(prefix="/a/x"),)))
     assert (merged.name, merged.timeout, merged.match) == ("root-own", 5, (uri(prefix="/a/x"),))
-    assert merge_route(root, HTTPRoute(timeout=1)).timeout == 1
-    assert merge_route(root, HTTPRoute(timeout=0)).timeout == 0  # none, said by the delegate
+    assert merge_route(root, HTTPRoute(timeout=Duration(1))).timeout == 1
+    assert merge_route(root, HTTPRoute(timeout=Duration(0))).timeout == 0  # none, said by the delegate
     assert merge_route(root, HTTPRoute(match=(uri(prefix="/b"),))) is None
 
 

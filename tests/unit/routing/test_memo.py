@@ -68,7 +68,7 @@ def test_what_the_version_before_still_adds_is_checked_too(hosts):
 
 def test_equal_things_from_the_same_places_are_held_once():
     pool = ValuePool()
-    reads = [("virtual_hosts", "a", ONE)]
+    reads: list[tuple[str, str | None, object]] = [("virtual_hosts", "a", ONE)]
     first = TablesMemo(tables(ONE), None, pool).keep("key", ["made"], reads)
     assert TablesMemo(tables(ONE), None, pool).keep("key", ["made"], list(reads)) is first
     assert TablesMemo(tables(ONE), None, pool).keep("key", ["otherwise"], reads) == ["otherwise"]

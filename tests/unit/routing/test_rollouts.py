@@ -42,7 +42,12 @@ def snapshot(*staged, objects=()) -> Snapshot:
 
 def staged(item, name="one", **canaries):
     kind = {"VirtualService": "virtual_service", "DestinationRule": "destination_rule"}[item.kind]
-    return StagedObject(id=name, kind=item.kind, clients=canaries.pop("clients", 0.0), **canaries, **{kind: item})
+    canaries = {"clients": 0.0, "key": item.meta.key, **canaries}
+    return StagedObject(id=name, kind=item.kind, **canaries, **{kind: item})
+
+
+def removed(kind, key, name="one", **canaries):
+    return StagedObject(id=name, kind=kind, key=key, clients=0.0, **canaries)
 
 
 def client(name, node="", **more):
@@ -69,16 +74,57 @@ def test_a_share_of_the_clients_is_chosen_by_their_names_and_grows():
     assert 140 < len(chosen) < 260
     wider = StagedRollout(id="2", kind="VirtualService", key="default/r", clients=30.0)
     assert chosen < {pod.name for pod in pods if is_canary(wider, pod)}, "who has it keeps it as the share grows"
-    other = StagedRollout(id="3", kind="VirtualService", key="default/other", clients=10.0)
-    assert chosen != {pod.name for pod in pods if is_canary(other, pod)}, "not always the same pods suffer"
+    other = StagedRollout(id="3", kind="DestinationRule", key="default/other", clients=10.0)
+    assert chosen == {pod.name for pod in pods if is_canary(other, pod)}, "what belongs together comes together"
+    elsewhere = StagedRollout(id="3", kind="VirtualService", key="shop/r", clients=10.0)
+    assert chosen != {pod.name for pod in pods if is_canary(elsewhere, pod)}, "not always the same pods suffer"
     assert all(is_canary(StagedRollout(id="4", kind="", key="", clients=100.0), pod) for pod in pods)
     assert share_of(rollout, pods[0]) == share_of(rollout, client("pod-0", node="elsewhere"))
 
 
-@pytest.mark.parametrize("who", [client(""), client("gateway", "a", gateway=True)])
-def test_who_has_no_name_and_gateways_are_no_canaries(who):
+@pytest.mark.parametrize("who", [client(""), client("", "a"), client("gateway", "b", gateway=True)])
+def test_who_has_no_name_is_no_canary_nor_is_a_gateway_by_its_name(who):
     rollout = StagedRollout(id="1", kind="VirtualService", key="default/r", clients=100.0, nodes=frozenset({"a"}))
     assert cohort_of((rollout,), who) == ()
+
+
+def test_a_gateway_is_a_canary_by_its_node():
+    gateway = make("Gateway", "edge", {
+        "selector": {"app": "edge"},
+        "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}],
+    })  # fmt: skip
+    old, new = (
+        make("VirtualService", "r", {"hosts": ["shop.example"], "gateways": ["edge"], "http": [to(name)]})
+        for name in ("v1", "v2")
+    )
+    views = Views(compile_tables(snapshot(staged(new, nodes=frozenset({"a"})), objects=[gateway, old])))
+    found = {}
+    for node in "ab":
+        view = views.for_client(client("edge-1", node, gateway=True, labels={"app": "edge"}))
+        decision = view.http_gateway(80, Request(b"GET", b"http", b"shop.example", b"/", b"", {}), "")
+        found[node] = decision.destinations[0].cluster.subset
+    assert found == {"a": "v2", "b": "v1"}
+
+
+def test_an_object_that_is_new_is_the_canaries_alone():
+    made = make("VirtualService", "new", {"hosts": ["ratings"], "http": [to("v1")]})
+    views = Views(compile_tables(snapshot(staged(made, nodes=frozenset({"a"})))))
+    assert views.tables.rollouts[0].hosts == ("ratings.default.svc.cluster.local",)
+    tables = {node: views.for_client(client("x", node)).tables for node in "ab"}
+    assert "default/new" in tables["a"].virtual_services and "default/new" not in tables["b"].virtual_services
+    assert not views.tables.virtual_hosts.get("ratings.default.svc.cluster.local")
+
+
+@pytest.mark.parametrize("kind", ["VirtualService", "DestinationRule"])
+def test_an_object_that_is_removed_is_gone_for_canaries_alone(kind):
+    views = Views(compile_tables(snapshot(removed(kind, "default/r", nodes=frozenset({"a"})))))
+    seen = {}
+    for node in "ab":
+        tables = views.for_client(client("x", node)).tables
+        rules = [name for rule in tables.destination_rules[HOST] for name, _ in rule.sources]
+        seen[node] = "default/r" in (tables.virtual_services if kind == "VirtualService" else rules)
+    assert seen == {"a": False, "b": True} and subset_for(views, client("x", "b")) == "v1"
+    assert views.tables.rollouts[0].hosts == (HOST,)
 
 
 def test_a_change_of_a_destination_rule():

@@ -37,7 +37,8 @@ def cluster_of(views, gateway=False):
     return view.http(view.frontend("10.96.0.1", 80), request(host="web")).destinations[0].cluster
 
 
-UPGRADE, CLIENTS = {"h2UpgradePolicy": "UPGRADE"}, {"useClientProtocol": True}
+UPGRADE: dict[str, object] = {"h2UpgradePolicy": "UPGRADE"}
+CLIENTS = {"useClientProtocol": True}
 NEVER, DEFAULT = {"h2UpgradePolicy": "DO_NOT_UPGRADE"}, {"h2UpgradePolicy": "DEFAULT"}
 
 

@@ -2,8 +2,10 @@
 
 from tests.meshes import make, pod, request, service, views_of
 
+from nodemesh.registry.snapshot import Protocol
 from nodemesh.routing.client import Client
 from nodemesh.routing.decision import DirectResponse, Failure, Route
+from nodemesh.routing.frontend import Mode
 
 
 def answer(status):
@@ -195,3 +197,20 @@ def test_unknown_destinations_go_to_the_sidecars_egress_proxy():
     sidecar = make("Sidecar", "s", {"outboundTrafficPolicy": policy_spec})
     decision = ask([sidecar], host="unknown.example.com")
     assert [entry.cluster_name for entry in decision.destinations] == [f"outbound|80||{HOST}"]
+
+
+def test_plain_http_to_unknown_hosts_goes_by_its_host_where_the_mesh_says_so():
+    mesh = make("MeshConfig", "m", {"outboundTrafficPolicy": {"mode": "ALLOW_ANY_DYNAMIC_DNS"}})
+    decision = ask([mesh], host="unknown.example.com")
+    assert [entry.cluster_name for entry in decision.destinations] == ["AllowAnyDynamicDNSCluster"]
+    assert decision.destinations[0].cluster.tls is None and decision.name == "allow_any_dynamic_dns"
+    view = views_of(mesh).for_client(Client(namespace="default"))
+    nobody = view.frontend("192.0.2.1", 80)
+    assert nobody.mode is Mode.PROXY and "ALLOW_ANY_DYNAMIC_DNS" in nobody.mode_reason
+    assert view.frontend("192.0.2.1", 3306).protocol is Protocol.TCP, "its server speaks first"
+    assert view.tcp(nobody).destinations[0].cluster_name == "PassthroughCluster"
+    assert view.tls(nobody, "unknown.example.com").destinations[0].cluster_name == "PassthroughCluster"
+    for policy, cluster in (({"mode": "ALLOW_ANY"}, "PassthroughCluster"), ({}, None)):
+        sidecar = make("Sidecar", "s", {"outboundTrafficPolicy": policy})
+        found = ask([mesh, sidecar], host="unknown.example.com")
+        assert (found.destinations[0].cluster_name if cluster else found.status) == (cluster or 502)

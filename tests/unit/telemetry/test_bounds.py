@@ -18,7 +18,7 @@ SERVICE, SOURCE = HTTP_LABELS.index("destination_service_name"), HTTP_LABELS.ind
 
 def totals_of(telemetry: Telemetry) -> Totals:
     totals = Totals()
-    list(totals.update("worker", telemetry.dumps(0), 0.0))
+    totals.add(telemetry.dump(), 0.0)
     return totals
 
 
@@ -91,12 +91,12 @@ def test_what_has_left_makes_room():
 def test_control_bounds_what_many_workers_found_room_for():
     totals = Totals()
     numbers = count()
-    for worker in range(3):
+    for _ in range(3):
         telemetry = Telemetry()
         for _ in range(PER_SOURCE):
             cluster = msgspec.structs.replace(REVIEWS, host=f"h{next(numbers)}")
             telemetry.record(request(cluster=cluster))
-        list(totals.update(str(worker), telemetry.dumps(0), 0.0))
+        totals.add(telemetry.dump(), 0.0)
     assert len(totals.http) == PER_SOURCE + 1
     assert totals.gone.folded == 2 * PER_SOURCE
 

@@ -200,3 +200,11 @@ def test_b3_names_the_trace_too():
 def test_an_unknown_operator_makes_no_formatter():
     with pytest.raises(FormatError, match="NONSENSE"):
         LogFormatter("%NONSENSE%")
+
+
+def test_a_response_s_status_is_a_number_as_an_operator_and_text_as_a_field():
+    """As in Envoy, where all fields are text."""
+    formatter = LogFormatter('{"code": "%RESPONSE_CODE%", "field": "%RESP(:STATUS)%"}', json=True)
+    assert msgspec.json.decode(line_of(formatter, request())) == {"code": 200, "field": "200"}
+    text = "%RESPONSE_CODE% %RESP(:STATUS)% %RESP(:STATUS):1% %RESP(:STATUS?x-other)%"
+    assert line_of(LogFormatter(text), request()) == b"200 200 2 200\n"

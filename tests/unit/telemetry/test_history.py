@@ -80,3 +80,44 @@ def test_a_time_before_anything_was_counted_stands_for_none():
     kept = History()
     kept.add(dump_of(request()), 1000.0)
     assert kept.covered(900.0, 1004.0, 1004.0) == 4.0 and kept.covered(900.0, 1000.1, 1000.1) == 1.0
+
+
+def test_what_a_service_got_counts_from_when_its_rules_changed_last():
+    kept = History()
+    old, new = request(), request()
+    kept.add(dump_of(old, old), 90.0)
+    kept.add(dump_of(old), 101.0)
+    host = next(iter(kept.between(0.0, 200.0))).host
+    kept.renew([host, "another.default"], 102.0)
+    (flow,) = kept.between(80.0, 103.0).values()
+    assert (flow.requests, flow.seconds) == (3, 0.0), (
+        "until something is counted by the new rules, the old picture stays"
+    )
+    kept.add(dump_of(new), 103.0)
+    (flow,) = kept.between(80.0, 104.0).values()
+    assert (flow.requests, flow.seconds) == (1, 2.0)
+    kept.add(dump_of(new), 111.0)
+    (flow,) = kept.between(80.0, 112.0).values()
+    assert (flow.requests, flow.seconds) == (2, 10.0)
+    assert sum(flow.requests for flow in kept.between(80.0, 100.0).values()) == 3, "then the old rules held"
+    (flow,) = kept.between(105.0, 112.0).values()
+    assert (flow.requests, flow.seconds) == (1, 0.0), "a time by the new rules alone is whole"
+    assert kept.renewed_after(101.0) == {host, "another.default"} and not kept.renewed_after(103.0)
+
+
+def test_a_caller_that_has_not_asked_since_a_change_stays_as_it_was():
+    kept = History()
+    quiet = Client(namespace="default", name="quiet")
+    kept.add(dump_of(request(), request(client=quiet)), 101.0)
+    kept.renew([way.host for way in kept.between(0.0, 200.0)], 102.0)
+    kept.add(dump_of(request()), 103.0)
+    found = {way.workload: (flow.requests, flow.seconds) for way, flow in kept.between(0.0, 104.0).items()}
+    assert found == {"quiet": (1, 0.0), "productpage-v1": (1, 2.0)}
+
+
+def test_of_many_changed_services_the_newest_are_known(monkeypatch):
+    monkeypatch.setattr(history, "RENEWED", 3)
+    kept = History()
+    for number in range(5):
+        kept.renew([f"service-{number}"], 100.0 + number)
+    assert kept.renewed_after(0.0) == {"service-2", "service-3", "service-4"}

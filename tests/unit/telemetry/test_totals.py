@@ -4,9 +4,9 @@ from tests.unit.telemetry.samples import connection, request
 
 from nodemesh.reasons import Reason
 from nodemesh.routing.client import Client
-from nodemesh.telemetry.dump import PART
 from nodemesh.telemetry.names import Names
-from nodemesh.telemetry.telemetry import DUMPS_KEPT, IDLE_DUMPS, Telemetry
+from nodemesh.telemetry.sweep import IDLE_LOOKS, TAKEN
+from nodemesh.telemetry.telemetry import DUMPS_KEPT, LOOKS, Telemetry
 from nodemesh.telemetry.totals import Totals
 
 
@@ -81,11 +81,16 @@ def test_a_worker_holds_so_many_dumps_for_a_control_that_keeps_none():
 
 def test_many_label_sets_come_in_parts():
     telemetry, totals = Telemetry(), Totals()
-    for number in range(PART + 10):
+    part = LOOKS // TAKEN
+    for number in range(part + 10):
         telemetry.record(request(client=Client(namespace="default", name=f"client-{number}")))
-    parts = list(totals.update("a", telemetry.dumps(0), 0.0))
-    assert [len(part.http) for part in parts] == [PART, 10]
-    assert (len(totals.http), len(totals.recent)) == (PART + 10, 256)
+    (first,) = totals.update("a", telemetry.dumps(0), 0.0)
+    assert (len(first.http), first.more) == (part, True)
+    (second,) = totals.update("a", telemetry.dumps(0, totals.kept("a")), 0.0)
+    assert (len(second.http), second.more) == (10, False)
+    assert (len(totals.http), len(totals.recent)) == (part + 10, 256)
+    again = Totals()
+    assert [len(dump.http) for dump in again.update("a", telemetry.dumps(0), 0.0)] == [part, 10, 0], "none is lost"
 
 
 def test_a_dead_workers_numbers_stay():
@@ -142,8 +147,9 @@ def test_series_of_those_who_have_left_leave_and_are_counted():
     totals, telemetry = Totals(), Telemetry()
     for number in range(300):
         telemetry.record(request(client=Client(namespace="default", name=f"gone-{number}")))
-    take(totals, "a", telemetry.dumps(0), 0.0)
-    take(totals, "a", worked(telemetry, 2).dumps(1), 100.0)
+    for part in range(2):
+        take(totals, "a", telemetry.dumps(part), 0.0)
+    take(totals, "a", worked(telemetry, 2).dumps(2), 100.0)
     totals.expire(0.0)
     assert len(totals.http) == 301
     totals.expire(1.0)
@@ -161,7 +167,7 @@ def test_a_worker_lets_go_of_series_in_which_nothing_happens():
     record = connection(5, 6)
     telemetry.opened(record)
     telemetry.record(request())
-    for number in range(IDLE_DUMPS + 1):
+    for number in range(IDLE_LOOKS + 1):
         take(totals, "a", telemetry.dumps(number))
     assert not telemetry._http and not telemetry._tcp and not telemetry._bounds._total
     telemetry.record(record)  # closes after its series has left

@@ -153,6 +153,7 @@ MeshConfigSpec
   allowedFolders: Folders of the agent's file system whose files rules may name.
   allowedEnvironment: Variables of the agent's environment that rules may show.
   adminHosts: Names by which the admin API may be asked.
+  adminClients: Networks whose clients may read all of the admin API, as loopback may.
   limits: What one pod may take of the proxy.
   metrics: Which of Istio's metrics there are.
   rollout: What `nodemesh.io/rollout: enabled` on an object means.
@@ -163,7 +164,13 @@ RolloutPlan
   maxErrors: Percent of their requests that may fail; beyond, it is taken back. 5 by default.
   minRequests: How many requests there must be to judge; 20 by default.
 MeshOutboundTrafficPolicy
-  mode: ALLOW_ANY, the default, or REGISTRY_ONLY, which refuses.
+  mode: ALLOW_ANY, the default, REGISTRY_ONLY, which refuses, or ALLOW_ANY_DYNAMIC_DNS, where HTTP goes by its Host.
+  tls: TLS for plain HTTP to addresses that nobody has; with ALLOW_ANY_DYNAMIC_DNS.
+OutboundTLS
+  mode: DISABLE, the default, or SIMPLE.
+  sni: The server's name; the request's Host by default.
+  subjectAltNames: One of these is to be in its certificate.
+  insecureSkipVerify: Whether its certificate is believed unseen.
 ProxyConfig
   gatewayTopology: What stands in front of gateways.
 Topology

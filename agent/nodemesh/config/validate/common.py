@@ -28,7 +28,14 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+#: An IPv4 address as it is written, without zeros in front: most are, and this is ten times faster than to parse it.
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+CANONICAL = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)
+
+
 def is_ip(text: str) -> bool:
+    if CANONICAL.fullmatch(text):
+        return True
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -8,7 +8,7 @@ import msgspec
 
 from ..commands import FormatError
 from ..log_format import check_format
-from ..meshconfig import MeshConfigSpec, MetricsReporter
+from ..meshconfig import MeshConfigSpec, MeshOutboundMode, MetricsReporter
 from ..meta import Meta, Path
 from ..problems import Findings
 from ..providers import ENVOY, PROMETHEUS, EnvoyFileAccessLog, OpenTelemetryTracing
@@ -58,6 +58,7 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
                     f"{block.encode_name} has no effect here: of a mesh's policy {' and '.join(MESH_BLOCKS)} count"
                 )
                 findings.warning("no-effect", (*here, block.encode_name), message)
+    _outbound(spec, findings)
     if spec.locality_lb_setting is not None:
         check_locality(spec.locality_lb_setting, ("spec", "localityLbSetting"), findings, outlier=True)
     if spec.access_log_encoding not in ENCODINGS:
@@ -94,6 +95,13 @@ def check_mesh_config(spec: MeshConfigSpec, meta: Meta, findings: Findings) -> N
         ("nodeBufferedBytes", spec.limits.node_buffered_bytes),
     ):
         check_range(limit, 1, float("inf"), ("spec", "limits", name), findings)
+
+
+def _outbound(spec: MeshConfigSpec, findings: Findings) -> None:
+    outbound = spec.outbound_traffic_policy
+    if outbound.tls is not None and outbound.mode is not MeshOutboundMode.ALLOW_ANY_DYNAMIC_DNS:
+        message = "tls has no effect here: it needs mode: ALLOW_ANY_DYNAMIC_DNS"
+        findings.warning("no-effect", ("spec", "outboundTrafficPolicy", "tls"), message)
 
 
 def _providers(spec: MeshConfigSpec, findings: Findings) -> None:
@@ -183,6 +191,10 @@ def _reach(spec: MeshConfigSpec, findings: Findings) -> None:
         fault = "" if is_ip(host) else host_fault(host, wildcard=False)
         if fault:
             findings.bad_value("bad-host", ("spec", "adminHosts", index), f"`{host}` is not a host: {fault}")
+    for index, network in enumerate(spec.admin_clients):
+        if not is_subnet(network):
+            message = f"`{network}` is not a subnet; write it as 10.1.0.0/16"
+            findings.bad_value("bad-address", ("spec", "adminClients", index), message)
 
 
 def _networks(spec: MeshConfigSpec, findings: Findings) -> None:

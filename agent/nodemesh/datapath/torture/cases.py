@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .client import (
-    _PATTERN,
     BOUND,
     COUNT,
     COUNTED,
@@ -177,7 +176,7 @@ def download_to_a_slow_reader(app: App) -> str:
 
 
 def sendfile(app: App) -> str:
-    data = _PATTERN[:3_000_000]
+    data = pattern(3_000_000)
     with tempfile.TemporaryFile() as file, app.dial(DIGEST) as sock:
         file.write(data)
         file.flush()

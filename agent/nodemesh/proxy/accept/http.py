@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..http.session import Session
 from ..http1.server import Http1Server
 from ..http2.server import Http2Server
 from ..transport import READ_SIZE, Transport
 
 #: HTTP/2 in ALPN (RFC 9113 section 3.2).
-H2 = "h2"
+H2: Final = "h2"
 
 
 def serve_http(session: Session, transport: Transport, data: bytes = b"", alpn: str = "") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...reasons import Reason
 from ...registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol
 from ...routing.client import Client
@@ -19,7 +21,7 @@ from .proxy_protocol import Announced
 from .sniff import Sniffer
 
 #: Protocols whose first bytes are looked at.
-SNIFFED = TLS_PROTOCOLS | {Protocol.AUTO}
+SNIFFED: Final = TLS_PROTOCOLS | {Protocol.AUTO}
 
 
 class Reception(Acceptor):

@@ -4,6 +4,7 @@ may have all that nobody else wants."""
 from __future__ import annotations
 
 from ipaddress import IPv6Address
+from typing import Final
 
 from ..addresses import host_of
 from ..clock import Clock
@@ -11,7 +12,7 @@ from ..gate import Gate, Gated
 from ..transport import Transport
 
 #: Connections of the client with most of them that are looked at for one to give up.
-LOOKED_AT = 64
+LOOKED_AT: Final = 64
 
 
 class SourceGate(Gate):

@@ -34,6 +34,9 @@ MAX_WAITING: Final = 256
 #: Seconds for a server's answer. Resolvers give up earlier, most after five.
 PATIENCE: Final = 10.0
 
+#: Where servers answer.
+PORT: Final = 53
+
 #: What queries come from: an address as the socket gives it.
 Peer = tuple[object, ...]
 
@@ -132,7 +135,8 @@ class Forwarded(Asker):
         pod = self.server.pod
         self.server.waiting.add(self)
         self.timer = pod.shared.clock.after(PATIENCE, self._out_of_patience)
-        self.datagram = pod.shared.network.ask(address, pod.outlet.namespace, with_number(wire, self.number), self)
+        self.datagram = pod.shared.network.datagrams((address, PORT), pod.outlet.namespace, self)
+        self.datagram.send(with_number(wire, self.number))
 
     def heard(self, data: bytes) -> None:
         if not answers(data, self.number, self.question):

@@ -23,6 +23,12 @@ class MessageCounter:
         """More of the body, cut anywhere."""
         position = 0
         size = len(data)
+        if size >= PREFIX and not self._rest and not self._have:
+            position = PREFIX + int.from_bytes(data[1:PREFIX], "big")
+            self.count += 1
+            if position >= size:  # a whole message, as most pieces are, or the beginning of one
+                self._rest = position - size
+                return
         while position < size:
             if self._rest:
                 step = min(self._rest, size - position)

@@ -249,7 +249,7 @@ class Exchange(Caller):
             if ops is not None and ops.formatted:
                 facts = self._facts(None)
         request = compose(route, placement, self.head, record, facts, self.session.dialled)
-        call = self._call = call_for(route.auth, self, self.pod, cluster, request, self._body, self._alarm)
+        call = self._call = call_for(route.auth, self, self.pod, cluster, request, self._body, self._alarm, record)
         self._enter(CALLING)
         if route.mirrors or destination.mirrors:
             mirrors = route.mirrors + destination.mirrors

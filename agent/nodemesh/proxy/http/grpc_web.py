@@ -3,6 +3,8 @@ ports of the protocol GRPC-WEB, here for each request by its content-type."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...telemetry.record import RequestRecord
 from ..clock import Alarm
 from ..grpc.web import WebCall, WebError, web_call
@@ -16,7 +18,7 @@ from .responder import Responder
 from .session import Session
 from .tunnel import Upgrade
 
-CONTENT_TYPE = b"content-type"
+CONTENT_TYPE: Final = b"content-type"
 
 
 def begin_web_exchange(session: Session, head: RequestHead, responder: Responder, alarm: Alarm) -> Exchange:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
 
 from ...balance.hashing import cookie_value, hash_header, hash_key
 from ...routing.decision import HashPolicy
@@ -13,7 +14,7 @@ from ...telemetry.record import RequestRecord
 from ..addresses import host_of
 
 #: Values of a field that are hashed in whatever order they come; what is behind them is one more.
-MAX_VALUES = 100
+MAX_VALUES: Final = 100
 
 
 class HashKey:

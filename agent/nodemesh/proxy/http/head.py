@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...routing.decision import Decision
 from ...routing.fields import NO_REPEATED, Repeated
+from ...routing.match import VirtualHost
 from ...routing.request import Request
+from .lines import FieldLine
 
 #: The length of a body whose end is told by the codec's own framing.
 UNKNOWN: Final = -1
@@ -26,15 +29,18 @@ LIGHT: Final = 8 * 1024
 
 class Fields:
     """End-to-end field lines as they came (`name: value`), without framing and hop-by-hop fields, and the lower-case
-    names of all of them: what is not edited is forwarded byte for byte. `pairs` are the lines taken apart, once HTTP/2
-    has asked for them."""
+    names of all of them: what is not edited is forwarded byte for byte. For HTTP/2, once it has asked: `pairs` are the
+    lines taken apart, `opening` is what its codec makes of the head, and `never` names the fields that the sender wants
+    to be in nobody's table (RFC 7541 section 6.2.3)."""
 
-    __slots__ = ("lines", "names", "pairs")
+    __slots__ = ("lines", "names", "pairs", "opening", "never")
 
     def __init__(self, lines: list[bytes], names: frozenset[bytes]) -> None:
         self.lines = lines
         self.names = names
         self.pairs: list[tuple[bytes, bytes]] | None = None
+        self.opening: object = None
+        self.never: tuple[bytes, ...] = ()
 
 
 NO_FIELDS: Final = Fields([], frozenset())
@@ -43,14 +49,20 @@ NO_FIELDS: Final = Fields([], frozenset())
 class RequestFields(Fields):
     """What a request says beside its method and target; `lines` are without Host. `headers` are the values by their
     names, those of one name joined by `,`, with what steers the proxy and is not forwarded, and what rules see of the
-    fields for one hop; `repeated` are the values of each name that came several times."""
+    fields for one hop; `repeated` are the values of each name that came several times. Where all requests with these
+    fields have one method and target (`same`), `decision` is what `rules` decided about them."""
 
-    __slots__ = ("headers", "repeated", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers")
+    __slots__ = (
+        "headers", "repeated", "authority", "length", "close", "http10", "upgrade", "controlled", "trailers", "same",
+        "rules", "decision",
+    )  # fmt: skip
 
     def __init__(self, lines: list[bytes], names: frozenset[bytes], headers: dict[bytes, bytes]) -> None:
         self.lines = lines
         self.names = names
         self.pairs = None
+        self.opening = None
+        self.never = ()
         self.headers = headers
         self.repeated: Repeated = NO_REPEATED
         self.authority = b""
@@ -60,6 +72,25 @@ class RequestFields(Fields):
         self.upgrade = b""  # the protocol that the client wants to change to
         self.controlled = False  # has x-envoy-* fields that steer retries and timeouts
         self.trailers = False  # `te: trailers`
+        self.same = False
+        self.rules: VirtualHost | None = None
+        self.decision: Decision | None = None
+
+    def with_values(self, lines: list[bytes], changed: list[FieldLine]) -> RequestFields:
+        """The same fields in these lines, of which some have other values."""
+        headers = self.headers.copy()
+        for line in changed:
+            headers[line.name] = line.value
+        fields = RequestFields(lines, self.names, headers)
+        fields.repeated = self.repeated
+        fields.authority = self.authority
+        fields.length = self.length
+        fields.close = self.close
+        fields.http10 = self.http10
+        fields.upgrade = self.upgrade
+        fields.controlled = self.controlled
+        fields.trailers = self.trailers
+        return fields
 
 
 class RequestHead(Request):
@@ -112,6 +143,8 @@ class ResponseHead(Fields):
         self.lines = lines
         self.names = names
         self.pairs = None
+        self.opening = None
+        self.never = ()
         self.length = length  # of the body, in bytes, or UNKNOWN
         self.close = close  # the connection ends with this response
         self.until_close = until_close  # the body has no other end

@@ -60,19 +60,19 @@ def change(ops: HeaderOps, fields: Fields, edits: Edits, facts: RequestFacts) ->
         edits[name] = b""
     left = MOST
     for op in ops.set:
-        value = op.value
+        name, value = op.name, op.value
         if op.formatted:
             value = expand(value, facts, left)
             left -= len(value)
         if value:
-            edits[op.name] = op.name + b": " + value
+            edits[name] = name + b": " + value
     for op in ops.add:
-        value = op.value
+        name, value = op.name, op.value
         if op.formatted:
             value = expand(value, facts, left)
             left -= len(value)
         if value:
-            add(fields, edits, op.name, op.name + b": " + value)
+            add(fields, edits, name, name + b": " + value)
 
 
 def add(fields: Fields, edits: Edits, name: bytes, line: bytes) -> None:

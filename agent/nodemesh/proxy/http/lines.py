@@ -37,20 +37,22 @@ TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: 5.2), no bare CR, LF or NUL: those become 0, all others 1.
 VALUE_BYTES: Final = bytes(byte >= 0x20 and byte != 0x7F or byte == 0x09 for byte in range(256))
 
+SPACE: Final = 0x20
 
 #: Envoy's max_headers_count; trailers have no more, nor has a list of tokens more members.
 MAX_FIELDS: Final = 100
 
 
 class FieldName:
-    """One spelling of a field's name: in lower case, whether its lines may be kept, and how many were read since the
-    cache was empty."""
+    """One spelling of a field's name: in lower case, what its lines begin with as a rule, whether they may be kept, and
+    how many were read since the cache was empty."""
 
-    __slots__ = ("name", "cached", "lines")
+    __slots__ = ("name", "start", "cached", "lines")
 
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        self.cached = name not in UNCACHED
+    def __init__(self, spelling: bytes) -> None:
+        self.name = spelling.lower()
+        self.start = spelling + b": "
+        self.cached = self.name not in UNCACHED
         self.lines = 0
 
 
@@ -62,17 +64,18 @@ class FieldLine:
     """What a well-formed line says: the field's name, in lower case, and its value. `line` are its bytes where they are
     kept, else UNKEPT."""
 
-    __slots__ = ("name", "value", "pair", "line")
+    __slots__ = ("field", "name", "value", "pair", "line")
 
-    def __init__(self, name: bytes, value: bytes) -> None:
-        self.name = name
+    def __init__(self, field: FieldName, value: bytes) -> None:
+        self.field = field
+        self.name = field.name
         self.value = value
-        self.pair = (name, value)
+        self.pair = (field.name, value)
         self.line = UNKEPT
 
 
 #: Stands where the head before had no line.
-NOTHING: Final = FieldLine(b"", b"")
+NOTHING: Final = FieldLine(FieldName(UNKEPT), b"")
 
 #: Well-formed lines that were read before. No `Bounded`: a field that has another value each time would fill that,
 #: so that the lines of each spelling count, too.
@@ -81,17 +84,22 @@ CACHE: Final[dict[bytes, FieldLine]] = {}
 NAMES: Final[dict[bytes, FieldName]] = {}
 
 
-def read_line(line: bytes) -> FieldLine:
-    """What a line says that `CACHE` does not know yet. Raises ProtocolError."""
-    spelling, colon, value = line.partition(b":")
-    known = NAMES.get(spelling) if colon else None
-    if known is None:
-        if not colon or TOKEN.fullmatch(spelling) is None:  # no space before the colon, either (RFC 9112 section 5.1)
+def read_line(line: bytes, before: FieldLine = NOTHING) -> FieldLine:
+    """What a line says that `CACHE` does not know yet; `before` stood in its place in the head before. Raises
+    ProtocolError."""
+    known = before.field
+    if before is not NOTHING and line.startswith(known.start):
+        value = line[len(known.start) :]
+    else:
+        spelling, colon, value = line.partition(b":")
+        if not colon:
             raise malformed(line)
-        known = note_spelling(spelling)
-    if 0 in line.translate(VALUE_BYTES):
+        known = NAMES.get(spelling) or note_spelling(spelling, line)
+    if 0 in value.translate(VALUE_BYTES):
         raise malformed(line)
-    field = FieldLine(known.name, value.strip(b" \t"))
+    if value and (value[0] <= SPACE or value[-1] <= SPACE):  # or a tab: nothing else below is left
+        value = value.strip(b" \t")
+    field = FieldLine(known, value)
     if known.cached and len(line) <= CACHED_LENGTH:
         known.lines += 1
         if known.lines <= CACHED_VALUES:
@@ -99,13 +107,16 @@ def read_line(line: bytes) -> FieldLine:
             CACHE[line] = field
         if len(CACHE) >= CACHE_SIZE or known.lines >= CACHE_SIZE:
             CACHE.clear()
-            NAMES.clear()
+            for name in (known, *NAMES.values()):  # `known` may be of a head that is older than `NAMES`
+                name.lines = 0
     return field
 
 
-def note_spelling(spelling: bytes) -> FieldName:
-    """The name of a spelling that `NAMES` does not know yet."""
-    name = FieldName(spelling.lower())
+def note_spelling(spelling: bytes, line: bytes) -> FieldName:
+    """The name of a spelling that `NAMES` does not know yet; `line` begins with it. Raises ProtocolError."""
+    if TOKEN.fullmatch(spelling) is None:  # no space before the colon, either (RFC 9112 section 5.1)
+        raise malformed(line)
+    name = FieldName(spelling)
     if len(spelling) <= CACHED_LENGTH:
         if len(NAMES) >= CACHE_SIZE:
             NAMES.clear()
@@ -142,23 +153,3 @@ def tokens_of(value: bytes) -> tuple[bytes, ...]:
         tokens = members(value)
         TOKENS.keep(value, tokens, len(value))
     return tokens
-
-
-def read_lines(lines: list[bytes], last: list[FieldLine]) -> tuple[list[FieldLine], bool]:
-    """What field lines say, and whether they were known, all of them. Most of a head's lines are those of the head
-    before, whose lines are `last`: to compare costs less than to look up. Raises ProtocolError."""
-    found: list[FieldLine] = []
-    familiar = True
-    if len(last) < len(lines):
-        last += [NOTHING] * (len(lines) - len(last))
-    for line, known in zip(lines, last, strict=False):
-        if known.line == line:
-            found.append(known)
-            continue
-        said = CACHE.get(line)
-        if said is None:
-            said = read_line(line)
-            familiar = False
-        found.append(said)
-    last[:] = found
-    return found, familiar

@@ -32,8 +32,8 @@ def begin_record(session: Session, head: RequestHead) -> RequestRecord:
     record.path = head.path + b"?" + head.query if head.query else head.path
     record.authority = head.authority
     record.request_id = headers.get(b"x-request-id") or shared.request_ids.next()
-    record.user_agent = headers.get(b"user-agent", b"")
-    record.forwarded_for = headers.get(b"x-forwarded-for", b"")
+    record.user_agent = headers.get(b"user-agent") or b""
+    record.forwarded_for = headers.get(b"x-forwarded-for") or b""
     record.downstream_remote = head.client or session.remote
     record.downstream_local = session.local
     if session.security is not None:

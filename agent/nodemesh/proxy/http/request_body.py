@@ -7,15 +7,22 @@ from typing import Final
 from ..gate import Copy, Gate
 from ..transport import Buffer
 
+#: A body up to this size, in one piece, is part of its request, whose number is bounded: no account is kept of it.
+SMALL: Final = 256
+
+#: What comes in smaller pieces is put together, so that their number is bounded by their bytes.
+PIECE: Final = 4096
+
 #: What is kept of a body for retries: Envoy's per_connection_buffer_limit_bytes.
 KEPT: Final = 1024 * 1024
 
 
 class RequestBody(Copy):
     """`whole` tells that everything since the body's first byte is here, so that it may be sent again. `complete` that
-    the client has sent all of it. What is kept counts at the pod's gate: whoever has a body forgets it in the end."""
+    the client has sent all of it. What is kept counts at the pod's gate, but for SMALL ones: whoever has a body forgets
+    it in the end."""
 
-    __slots__ = ("whole", "complete", "trailers", "size", "gate", "_pieces")
+    __slots__ = ("whole", "complete", "trailers", "size", "gate", "_pieces", "_tail", "_counted")
 
     def __init__(
         self, gate: Gate, data: Buffer = b"", complete: bool = False, trailers: list[bytes] | None = None
@@ -25,7 +32,9 @@ class RequestBody(Copy):
         self.complete = complete
         self.trailers = [] if trailers is None else trailers
         self.size = 0  # bytes kept here
+        self._counted = 0  # of which the gate knows
         self._pieces: list[bytes] = []
+        self._tail: bytearray | None = None  # small pieces behind these
         if data:
             self.hold(data)
 
@@ -36,9 +45,27 @@ class RequestBody(Copy):
 
     def hold(self, data: Buffer) -> None:
         """Keep what cannot be sent yet."""
-        self._pieces.append(data if isinstance(data, bytes) else bytes(data))
-        self.size += len(data)
-        self.gate.change_held(len(data))
+        size = len(data)
+        if not self.size or size >= PIECE:
+            if self._tail is not None:
+                self._close_tail(self._tail)
+            self._pieces.append(data if isinstance(data, bytes) else bytes(data))
+        else:
+            tail = self._tail
+            if tail is None:
+                tail = self._tail = bytearray()
+            tail += data
+            if len(tail) >= PIECE:
+                self._close_tail(tail)
+        self.size += size
+        if self.size > SMALL or self.size > size:
+            more, self._counted = self.size - self._counted, self.size
+            self.gate.change_held(more)
+
+    def _close_tail(self, tail: bytearray) -> None:
+        """What has come in small pieces is one."""
+        self._pieces.append(bytes(tail))
+        self._tail = None
 
     def passed(self, data: Buffer) -> None:
         """This was sent on: keep a copy while that may still serve, and the pod has room for it."""
@@ -47,29 +74,36 @@ class RequestBody(Copy):
         if self.size + len(data) > KEPT or self.gate.crowded:
             self.forget()
         else:
-            self.gate.copies[self] = None
             self.hold(data)
+            if self._counted:
+                self.gate.copies[self] = None
 
     def take(self) -> bytes:
         """Everything kept so far, to be sent (again)."""
+        if self._tail is not None:
+            self._close_tail(self._tail)
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
     def sent(self) -> None:
         """An upstream has taken everything: what is kept is a copy from here on."""
-        if self.gate.crowded:
-            self.forget()
-        elif self.size:
-            self.gate.copies[self] = None
+        if self._counted:
+            if self.gate.crowded:
+                self.forget()
+            else:
+                self.gate.copies[self] = None
 
     def need(self) -> None:
         """The upstream that took it has gone: what is kept is no mere copy now."""
-        self.gate.copies.pop(self, None)
+        if self._counted:
+            self.gate.copies.pop(self, None)
 
     def forget(self) -> None:
         """It will not be sent again."""
         self.whole = False
-        self.gate.copies.pop(self, None)
         self._pieces.clear()
-        size, self.size = self.size, 0
-        if size:
-            self.gate.change_held(-size)
+        self._tail = None
+        self.size = 0
+        counted, self._counted = self._counted, 0
+        if counted:
+            self.gate.copies.pop(self, None)
+            self.gate.change_held(-counted)

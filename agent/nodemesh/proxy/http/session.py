@@ -8,7 +8,6 @@ from ...routing.decision import Decision
 from ...routing.fields import said_scheme
 from ...routing.frontend import Frontend
 from ...routing.match import VirtualHost
-from ...routing.request import Request
 from ...telemetry.record import RequestRecord
 from ..pod import Pod
 from ..tap import tapped
@@ -83,8 +82,9 @@ class Session:
         facts.ids = shared.request_ids
         return facts
 
-    def decide(self, request: Request) -> Decision:
-        """What is to become of a request; it came to a gateway where there is no frontend."""
+    def decide(self, request: RequestHead) -> Decision:
+        """What is to become of a request; it came to a gateway where there is no frontend. Requests that are the same
+        have the same decision, as long as the rules are: a client of gRPC calls few methods, over and over."""
         frontend = self.frontend
         if frontend is None:
             security = self.security
@@ -95,4 +95,10 @@ class Session:
             found = self._view.virtual_host(frontend, request.authority)
             rules = self._rules = tapped(self.pod.taps, frontend, self.dialled, request.authority, found)
             self._authority = request.authority
-        return rules.decide(request)
+        fields = request.fields
+        if fields.rules is rules and fields.decision is not None:
+            return fields.decision
+        decision = rules.decide(request)
+        if fields.same and not self.pod.taps:  # who looks on sees each request
+            fields.rules, fields.decision = rules, decision
+        return decision

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Final
 
 from ...balance.host import Host
 from ...routing.decision import StickySession, WeightedCluster
 from .hash_key import cookie_of
 
 #: The longest token that is looked at.
-MAX_TOKEN = 256
+MAX_TOKEN: Final = 256
 
 
 class Sticky:

@@ -45,10 +45,10 @@ class HeadBuffer:
 
         Raises ProtocolError for a head that is too large, or has line ends other than CRLF."""
         if not self.data:
-            end = data.find(END)  # the usual case: all of it at once
-            if 0 < end <= self.limit and data[0] != CR:
-                self.rest = data[end + len(END) :]
-                return data[:end]
+            head, end, rest = data.partition(END)  # the usual case: all of it at once
+            if end and 0 < len(head) <= self.limit and head[0] != CR:
+                self.rest = rest
+                return head
         self.data += data
         return self._cut()
 

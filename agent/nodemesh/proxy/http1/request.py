@@ -20,11 +20,13 @@ from ..http.fields import (
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
+    HeadLayout,
     Layouts,
 )
 from ..http.head import LIGHT, UNKNOWN, RequestFields, RequestHead, weight_of
-from ..http.lines import KNOWN_HEADS, KNOWN_LENGTH, MAX_FIELDS, FieldLine, name_of, read_lines, tokens_of
+from ..http.lines import KNOWN_HEADS, KNOWN_LENGTH, MAX_FIELDS, FieldLine, name_of, tokens_of
 from ..http.paths import split_path
+from .head_lines import LinesReader
 
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/[0-9]\.[0-9]")
 VERSION_LENGTH: Final = len(b"HTTP/1.1")
@@ -57,11 +59,11 @@ QUERIED: Final[Bounded[bytes, Target]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 #: What a query may be made of becomes 1: visible characters, but for that with which a fragment begins.
 QUERY_BYTES: Final = bytes(0x21 <= byte != 0x7F and byte != 0x23 for byte in range(256))
 
-#: The lines of the last head that was not known.
-LAST: Final[list[FieldLine]] = []
-
 #: What requests say after their target (version and field lines), as it was understood before.
 KNOWN: Final[Bounded[bytes, RequestFields]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
+
+#: Those of the others.
+LINES: Final[LinesReader[RequestFields]] = LinesReader(LAYOUTS)
 
 
 def read_request(data: bytes, scheme: bytes) -> RequestHead:
@@ -125,10 +127,24 @@ def read_fields(text: bytes) -> RequestFields:
         raise ProtocolError(f"more than {MAX_FIELDS} fields", 431)
     if not version.startswith(b"HTTP/1."):
         raise ProtocolError(f"{version.decode()} is not spoken here", 505)
-    found, familiar = read_lines(lines, LAST)
-    layout = LAYOUTS.of(tuple([line.name for line in found]))
+    like = LINES.read(version, lines)
+    layout = LINES.layout
+    kept = [lines[index] for index in layout.kept]
+    if like is not None:
+        fields = like.with_values(kept, LINES.changed)
+    else:
+        fields = understand(version, kept, LINES.found, layout)
+    if fields.names is layout.names:  # Connection names none of them
+        LINES.meaning = fields
+    if LINES.familiar:  # so that what is kept holds no secrets, and nothing that differs each time
+        KNOWN.keep(text, fields, len(text))
+    return fields
+
+
+def understand(version: bytes, kept: list[bytes], found: list[FieldLine], layout: HeadLayout) -> RequestFields:
+    """What a version and lines mean."""
     headers: dict[bytes, bytes] = {}
-    fields = RequestFields([lines[index] for index in layout.kept], layout.names, headers)
+    fields = RequestFields(kept, layout.names, headers)
     for index in layout.kept:
         line = found[index]
         if layout.repeats:
@@ -161,8 +177,6 @@ def read_fields(text: bytes) -> RequestFields:
         set_length(fields, lengths, codings)
     if options or b"te" in fields.headers or b"upgrade" in fields.headers:
         set_connection(fields, options)
-    if familiar:  # so that what is kept holds no secrets, and nothing that differs each time
-        KNOWN.keep(text, fields, len(text))
     return fields
 
 

@@ -20,7 +20,8 @@ from ..http.fields import (
     Layouts,
 )
 from ..http.head import NO_FIELDS, UNKNOWN, ResponseHead
-from ..http.lines import KNOWN_HEADS, KNOWN_LENGTH, MAX_FIELDS, FieldLine, name_of, read_lines, tokens_of
+from ..http.lines import KNOWN_HEADS, KNOWN_LENGTH, MAX_FIELDS, FieldLine, name_of, tokens_of
+from .head_lines import LinesReader
 from .request import read_length
 
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
@@ -33,8 +34,8 @@ LAYOUTS: Final = Layouts(
 #: Heads that were understood before, as answers to other methods than HEAD.
 KNOWN: Final[Bounded[bytes, ResponseHead]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
 
-#: The lines of the last head that was not known.
-LAST: Final[list[FieldLine]] = []
+#: The lines of the others.
+LINES: Final[LinesReader[ResponseHead]] = LinesReader(LAYOUTS)
 
 #: What such heads say by their status line and the lines that mean something to us: the head, without its fields.
 GISTS: Final[Bounded[tuple[bytes, ...], ResponseHead]] = Bounded(KNOWN_HEADS, KNOWN_LENGTH)
@@ -58,17 +59,29 @@ def read_response(data: bytes, method: bytes) -> ResponseHead:
     start = lines.pop(0)
     if len(lines) > MAX_FIELDS:
         raise ProtocolError(f"more than {MAX_FIELDS} fields")
-    found, familiar = read_lines(lines, LAST)
-    layout = LAYOUTS.of(tuple([line.name for line in found]))
+    like = LINES.read(start, lines)
+    layout = LINES.layout
     kept = [lines[index] for index in layout.kept]
+    if like is None or method == b"HEAD":
+        head = read_alone(start, lines, kept, method)
+    else:
+        head = like.with_fields(kept, layout.names)
+    if method != b"HEAD":
+        if head.names is layout.names:  # no field is special to this head
+            LINES.meaning = head
+        if LINES.familiar:  # so that what is kept holds no secrets, and nothing that differs each time
+            KNOWN.keep(data, head, len(data))
+    return head
+
+
+def read_alone(start: bytes, lines: list[bytes], kept: list[bytes], method: bytes) -> ResponseHead:
+    """A head that is not like the one before it, whose lines are in `LINES`."""
+    layout = LINES.layout
     telling = (start, *[lines[index] for index in layout.meant])
     gist = GISTS.found.get(telling) if method != b"HEAD" else None
-    head = (
-        gist.with_fields(kept, layout.names) if gist is not None else understand(telling, found, layout, kept, method)
-    )
-    if familiar and method != b"HEAD":  # so that what is kept holds no secrets, and nothing that differs each time
-        KNOWN.keep(data, head, len(data))
-    return head
+    if gist is not None:
+        return gist.with_fields(kept, layout.names)
+    return understand(telling, LINES.found, layout, kept, method)
 
 
 def understand(

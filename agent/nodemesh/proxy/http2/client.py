@@ -206,7 +206,15 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
                         stream.tell_head()
         finally:
             self._receiving = False
-        self.flush()
+        codec = self.codec
+        if (
+            codec.out
+            or codec.backlog != self._held
+            or codec.kept != self._blocked
+            or self.state == RETIRED
+            or codec.broken
+        ):
+            self.flush()
 
     def ended(self) -> None:
         self._fail(Reason.UPSTREAM_CONNECTION_TERMINATION, "")
@@ -214,9 +222,12 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     def prompted(self) -> None:
         if self._receiving or self.state == CLOSED:
             return
-        self._count(self.codec.backlog, self.codec.kept)
-        self._write()
-        if self.codec.broken or (self.state == RETIRED and not self.busy):
+        codec = self.codec
+        if codec.backlog != self._held or codec.kept != self._blocked:
+            self._count(codec.backlog, codec.kept)
+        if codec.out:
+            self._write()
+        if codec.broken or (self.state == RETIRED and not self.busy):
             self.close()
 
     def drained(self) -> None:

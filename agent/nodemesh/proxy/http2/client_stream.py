@@ -13,7 +13,7 @@ from ..transport import SILENT, Buffer, Secured
 from .codes import CANCEL, NO_ERROR
 from .fault import Http2Fault
 from .head import Head, Pair
-from .heads import lines_of, pairs_of, request_pairs, response_of
+from .heads import lines_of, request_opening, response_of
 from .receiver import Receiver
 from .sending import Sending
 from .stream import CLOSED, Http2Stream
@@ -133,11 +133,12 @@ class ClientStream(Receiver, Stream):
         self._first = not carrier.reused
         carrier.begin()
         over = ended and not data and not trailers and not self._upgrade
-        stream = self._stream = codec.open(self, request_pairs(head, path, authority, edits), over)
+        stream = self._stream = codec.open(self, head.method == b"HEAD")
+        codec.send_head(stream, request_opening(head, path, authority), edits, over)
         if data:
             codec.send_data(stream, data if isinstance(data, bytes) else bytes(data), ended and not trailers)
         if ended and trailers:
-            codec.send_trailers(stream, pairs_of(trailers))
+            codec.send_trailers(stream, trailers)
         carrier.flush()
 
     def send(self, data: Buffer) -> None:
@@ -149,7 +150,7 @@ class ClientStream(Receiver, Stream):
         stream = self._stream
         if stream is not None and not self._upgrade:
             if trailers:
-                self._codec.send_trailers(stream, pairs_of(trailers))
+                self._codec.send_trailers(stream, trailers)
             else:
                 self._codec.send_data(stream, b"", True)
             self._carrier.flush()
@@ -239,11 +240,11 @@ class ClientStream(Receiver, Stream):
         if self._requester is not None:
             self._requester.informed(response_of(head, False, self._method))
 
-    def data(self, data: bytes, ended: bool) -> None:
-        tunnel, requester, stream = self._tunnel, self._requester, self._stream
-        if tunnel is not None:
-            tunnel.received(data, ended)
-            return
+    def data(self, data: bytes, ended: bool) -> bool:
+        requester, stream = self._requester, self._stream
+        if self._tunnel is not None:
+            self._tunnel.received(data, ended)
+            return False
         if requester is not None and stream is not None:
             if ended:
                 self._end(stream)
@@ -253,8 +254,7 @@ class ClientStream(Receiver, Stream):
                 requester.responded(response, data, ended)
             else:
                 requester.response_data(data, ended, [])
-        if stream is not None and not self._paused:
-            self._codec.taken(stream, len(data))
+        return not self._paused
 
     def trailers(self, trailers: list[Pair]) -> None:
         if self.response is not None:

@@ -14,11 +14,12 @@ from .codes import (
     STREAM_CLOSED,
     name_of,
 )
-from .fault import ConnectionFault, Http2Fault, StreamFault
+from .fault import ConnectionFault, Http2Fault, StreamFault, remote_reset
 from .frames import (
     ACK,
     CONTINUATION,
     DATA,
+    END_HEADERS,
     END_STREAM,
     GOAWAY,
     HEADER_SIZE,
@@ -40,11 +41,23 @@ from .head import violation
 from .limits import Http2Limits
 from .role import Role
 from .sections import Sections, wrong
-from .sending import remote_reset
-from .stream import BREAK, ENDED, FOR_DATA, FOR_OTHERS, RECEIVED_END, REFUSE, REMOTE, RESET_BY_PEER, Http2Stream
+from .stream import (
+    BREAK,
+    CLOSED,
+    ENDED,
+    FOR_DATA,
+    FOR_OTHERS,
+    ON_RECEIVED_END,
+    REFUSE,
+    REMOTE,
+    RESET_BY_PEER,
+)
 from .watch import PREMATURE
 
 SETTING_SIZE: Final = 6
+
+#: A field section in one frame, at the end of its stream.
+WHOLE: Final = END_HEADERS | END_STREAM
 
 #: A frame's header: its length in two pieces, type, flags, and stream (RFC 9113 section 4.1).
 unpack_header: Final = Struct(">HBBBI").unpack_from
@@ -52,12 +65,13 @@ unpack_header: Final = Struct(">HBBBI").unpack_from
 
 class Http2Connection(Sections):
     """One connection. `receive` is given what came and the time; afterwards, as after any call that sends, `outgoing`
-    has what to send."""
+    has what to send. `held` are the bytes of the peer that are kept because something is not complete yet."""
 
-    __slots__ = ("_held", "_need", "_greeted")
+    __slots__ = ("held", "_held", "_need", "_greeted")
 
     def __init__(self, role: Role, server: bool, limits: Http2Limits, now: float) -> None:
         super().__init__(role, server, limits, now)
+        self.held = 0
         self._held = bytearray()  # the start of a frame
         self._need = 0  # bytes of it before it is looked at again
         self._greeted = not server  # the client's preface has come
@@ -68,6 +82,7 @@ class Http2Connection(Sections):
         if self._held:
             self._held += data
             if len(self._held) < self._need or self.quota <= 0:
+                self.held = len(self._held) + self._block_size
                 return
             data = bytes(self._held)
             self._held = bytearray()
@@ -77,16 +92,12 @@ class Http2Connection(Sections):
             except ConnectionFault as error:
                 self._held = bytearray()
                 self._break(error.fault)
+        self.held = len(self._held) + self._block_size
 
     @property
     def stalled(self) -> bool:
         """Whether `quota` is used up before what came is: `receive`, with nothing more, goes on."""
         return self.quota <= 0 and len(self._held) >= self._need > 0
-
-    @property
-    def held(self) -> int:
-        """Bytes of the peer that are kept because something is not complete yet."""
-        return len(self._held) + self._block_size
 
     def _read(self, data: bytes) -> None:
         """Read all frames that are complete. Raises ConnectionFault."""
@@ -96,16 +107,17 @@ class Http2Connection(Sections):
             position = self._greet(data)
         need = HEADER_SIZE if self._greeted else len(PREFACE)
         last = size - HEADER_SIZE if self._greeted else -1
+        longest = MAX_FRAME if self.settled and not self._block_id else -1  # what needs no second look
         high: int
         low: int
         kind: int
         flags: int
         id: int
-        while position <= last and self.quota > 0:
+        while position <= last:
             high, low, kind, flags, id = unpack_header(data, position)
             length = high << 8 | low
             id &= MAX_31
-            if self._block_id or not self.settled or kind == CONTINUATION or length > MAX_FRAME:
+            if length > longest:
                 self._expect(kind, flags, id, length)
             start = position + HEADER_SIZE
             end = start + length
@@ -115,9 +127,17 @@ class Http2Connection(Sections):
             if kind == DATA:
                 self._read_data(id, flags, data, start, end)
             elif kind == HEADERS:
-                self._read_headers(id, flags, data, start, end)
+                if flags | END_STREAM == WHOLE and id:  # most are
+                    self._read_section(id, data[start:end], flags != END_HEADERS)
+                else:
+                    self._read_headers(id, flags, data, start, end)
+                    longest = MAX_FRAME if not self._block_id else -1
+                if self.quota <= 0 and not self.broken:
+                    position = end
+                    break
             else:
                 self._read_other(kind, flags, id, data[start:end])
+                longest = MAX_FRAME if self.settled and not self._block_id else -1
             position = end
             if self.broken:
                 return
@@ -137,11 +157,8 @@ class Http2Connection(Sections):
         """What a frame's header alone tells, where it is not the common one. Raises ConnectionFault."""
         if length > MAX_FRAME:
             raise sized("frame longer than MAX_FRAME_SIZE")
-        if self._block_id:
-            if kind != CONTINUATION or id != self._block_id:
-                raise wrong("another frame inside a field section")
-        elif kind == CONTINUATION:
-            raise wrong("CONTINUATION of no field section")
+        if self._block_id and (kind != CONTINUATION or id != self._block_id):
+            raise wrong("another frame inside a field section")
         if not self.settled and (kind != SETTINGS or flags & ACK):
             raise wrong("SETTINGS expected")
 
@@ -169,60 +186,71 @@ class Http2Connection(Sections):
     # --- bodies
 
     def _read_data(self, id: int, flags: int, data: bytes, start: int, end: int) -> None:
-        size = end - start
+        """DATA, of which `data` has the payload between `start` and `end`."""
+        size = length = end - start
         stream = self.streams.get(id)
         if stream is None:
-            action = FOR_DATA[self._fate(id)]
-            if action == BREAK:
-                raise wrong("DATA on a stream that has not begun")
-            self.credit -= size
-            if self.credit < 0:
-                raise overdrawn()
-            self._give_back(size)
-            self._late(id, action == REFUSE, flags & END_STREAM != 0)
+            self._read_late_data(id, size, flags & END_STREAM != 0)
             return
         if flags & PADDED:
             if start == end:
                 raise sized("DATA without pad length")
             end -= data[start]
             start += 1
-            if start > end:
+            length = end - start
+            if length < 0:
                 raise wrong("padding longer than DATA")
         self.credit -= size
         if self.credit < 0:
             raise overdrawn()
         ended = flags & END_STREAM != 0
+        if not length and not ended:
+            self.watch.empty()
         try:
-            self._check_data(stream, size, end - start, ended)
+            if stream.state & REMOTE:
+                raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "DATA after END_STREAM")
+            if size > stream.credit:
+                raise StreamFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the stream's window")
+            if not self.server and not stream.headed:
+                raise violation("DATA before the response's head")
+            if stream.expected >= 0:
+                stream.expected -= length
+                if stream.expected < 0 or (ended and stream.expected):
+                    raise violation("body and content-length differ")
         except StreamFault as error:
             self._give_back(size)
             self._refuse(stream, error.fault, ended)
             return
-        if size > end - start:
-            self.taken(stream, size - (end - start))
-        over = ended and stream.advance(RECEIVED_END)
-        stream.receiver.data(data[start:end], ended)
+        if length:
+            self.watch.filled += 1
+        stream.credit -= size
+        stream.untaken += size
+        if ended:
+            stream.state = ON_RECEIVED_END[stream.state]
+        over = stream.state == CLOSED
+        if stream.receiver.data(data[start:end], ended):
+            if ended and stream.untaken == size:  # there is no more to come in this stream
+                stream.untaken = 0
+                self.owed += size
+                if self.owed >= self._worth_saying:
+                    self._give_back(0)
+            else:
+                self.taken(stream, size)
+        elif size > length:
+            self.taken(stream, size - length)
         if over:
             self._release(stream, ENDED)
 
-    def _check_data(self, stream: Http2Stream, size: int, length: int, ended: bool) -> None:
-        """Count a DATA frame of so many bytes with padding and without. Raises StreamFault and ConnectionFault."""
-        if stream.state & REMOTE:
-            raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "DATA after END_STREAM")
-        if size > stream.credit:
-            raise StreamFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the stream's window")
-        if not self.server and not stream.headed:
-            raise violation("DATA before the response's head")
-        if length:
-            self.watch.filled += 1
-        elif not ended:
-            self.watch.empty()
-        if stream.expected >= 0:
-            stream.expected -= length
-            if stream.expected < 0 or (ended and stream.expected):
-                raise violation("body and content-length differ")
-        stream.credit -= size
-        stream.untaken += size
+    def _read_late_data(self, id: int, size: int, ended: bool) -> None:
+        """DATA for a stream that is no more."""
+        action = FOR_DATA[self._fate(id)]
+        if action == BREAK:
+            raise wrong("DATA on a stream that has not begun")
+        self.credit -= size
+        if self.credit < 0:
+            raise overdrawn()
+        self._give_back(size)
+        self._late(id, action == REFUSE, ended)
 
     def _read_reset(self, id: int, data: bytes) -> None:
         if len(data) != 4:
@@ -283,7 +311,7 @@ class Http2Connection(Sections):
             self.peer.take(key, int.from_bytes(data[start + 2 : start + 6], "big"), not self.server)
         self.settled = True
         self._answer(SETTINGS_ACK)
-        self._encoder.resize(self.peer.table)
+        self._writer.resize(self.peer.table)
         if self.peer.window != window:
             self._move_windows(self.peer.window - window)
         self.role.settled()

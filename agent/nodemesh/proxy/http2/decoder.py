@@ -37,35 +37,38 @@ LONGEST_LITERAL: Final = 256
 
 class Section:
     """What a block was decoded to, and means again as long as the table has the same version, or with ANY: it then puts
-    the fields `added` into the table. `head` and `trailers` are for who reads fields: what it found them to say."""
+    the fields `added` into the table. `excess` tells whether it was over the limits: the fields are then those that
+    fitted, and the table is as if all had been read. `head` and `trailers` are for who reads fields: what it found them
+    to say."""
 
-    __slots__ = ("fields", "size", "version", "added", "head", "trailers")
+    __slots__ = ("fields", "size", "version", "added", "excess", "head", "trailers")
 
-    def __init__(self, fields: list[Field], size: int, version: int, added: list[Field]) -> None:
+    def __init__(
+        self, fields: list[Field], size: int, version: int, added: list[Field], excess: Reason | None = None
+    ) -> None:
         self.fields = fields
         self.size = size  # bytes, as RFC 9113 section 6.5.2 counts them
         self.version = version
         self.added = added
+        self.excess = excess
         self.head: Head | None = None
         self.trailers: list[Pair] | None = None
 
 
 class Decoder:
-    """One direction of a connection. After `decode`, `section` is what it found, and `excess` tells whether it was over
-    the limits: the fields are then those that fitted, and the table is as if all had been read.
+    """One direction of a connection.
 
     Most requests on a connection are like the one before. Once the table has their fields, their blocks are the same:
     these are looked up, unless they hold what may not be indexed. So are the blocks of peers that use no table."""
 
     __slots__ = (
-        "table", "excess", "section", "_announced", "_update_due", "_limits", "_position", "_known", "_known_size",
+        "table", "_excess", "_announced", "_update_due", "_limits", "_position", "_known", "_known_size",
         "_literals", "_added", "_refers", "_once",
     )  # fmt: skip
 
     def __init__(self, limits: Http2Limits) -> None:
         self.table = Table(DEFAULT_TABLE)
-        self.excess: Reason | None = None
-        self.section = Section([], 0, 0, [])
+        self._excess: Reason | None = None
         self._known: dict[bytes, Section] = {}
         self._known_size = 0
         # of the present block, or the last one
@@ -81,26 +84,25 @@ class Decoder:
     def announce(self, size: int) -> None:
         """The peer has acknowledged our HEADER_TABLE_SIZE; a lower one is followed by its size update."""
         self._update_due = size < self.table.limit
+        self._known.clear()  # no block is read before that
         self._announced = size
 
-    def decode(self, block: bytes) -> list[Field]:
-        """The fields of a complete section. Raises ConnectionFault."""
+    def read(self, block: bytes) -> Section:
+        """A complete section. Raises ConnectionFault."""
         table = self.table
-        version = table.version
         known = self._known.get(block)
-        if known is not None and (known.version == version or known.version == ANY) and not self._update_due:
-            self.excess = None
-            self.section = known
+        if known is not None and (known.version == table.version or known.version == ANY):
             for field in known.added:
                 table.add(field)
-            return known.fields
+            return known
+        version = table.version
         self._added = []
         self._refers = self._once = False
         fields, size = self._read(block)
-        self.section = Section(fields, size, version if self._refers else ANY, self._added)
-        if self.excess is None and not self._once and not (self._refers and self._added):
-            self._remember(block, self.section)
-        return fields
+        section = Section(fields, size, version if self._refers else ANY, self._added, self._excess)
+        if self._excess is None and not self._once and not (self._refers and self._added):
+            self._remember(block, section)
+        return section
 
     def _remember(self, block: bytes, section: Section) -> None:
         """A block may come again, and mean the same. No `Bounded`: the bytes count, which are the peer's choice."""
@@ -114,7 +116,7 @@ class Decoder:
 
     def _read(self, block: bytes) -> tuple[list[Field], int]:
         """The fields, and the section's size. Raises ConnectionFault."""
-        self.excess = None
+        self._excess = None
         fields: list[Field] = []
         table = self.table
         entries = table.entries
@@ -204,17 +206,24 @@ class Decoder:
             position = self._position
         name_at = position
         if not index:
-            position = self._end(block, position)
+            position = self._length(block, position) + self._position
         elif index > STATIC_SIZE:
             self._refers = True
-        if not indexed and self.excess is not None:
+        if not indexed and self._excess is not None:
             self._name(block, index, name_at)
             return self._skip(block, position, room)
-        end = self._end(block, position)
+        value_at = position + 1
+        end = value_at + (block[position] & 127) if position < len(block) else value_at
+        if end > len(block) or end - value_at == 127:  # no string, or a long one
+            end = self._length(block, position)
+            value_at = self._position
+            end += value_at
         field = LITERALS.found.get(block[start:end]) if index <= STATIC_SIZE else None
         if field is None:
             name = self._name(block, index, name_at)
-            value = self._string(block, position)
+            value = block[value_at:end]
+            if block[position] >= 128:
+                value = plain(value)
             size = len(name) + len(value) + OVERHEAD
             if not indexed and (size > room or len(fields) >= self._limits.fields):
                 self._exceed(room - size)
@@ -252,8 +261,8 @@ class Decoder:
         """A field is not within the limits: it is not kept."""
         if room < -(READ_ON - 1) * self._limits.head:
             raise ConnectionFault(ENHANCE_YOUR_CALM, Reason.HTTP2_HEAD_TOO_LARGE, "field section far too large")
-        if self.excess is None:
-            self.excess = Reason.HTTP2_HEAD_TOO_LARGE if room < 0 else Reason.HTTP2_TOO_MANY_FIELDS
+        if self._excess is None:
+            self._excess = Reason.HTTP2_HEAD_TOO_LARGE if room < 0 else Reason.HTTP2_TOO_MANY_FIELDS
 
     def _skip(self, block: bytes, position: int, room: int) -> int:
         """Pass a value over; returns the room that is left."""
@@ -275,26 +284,11 @@ class Decoder:
             raise broken("string beyond the block")
         return size
 
-    def _end(self, block: bytes, position: int) -> int:
-        """Where the string that begins there ends."""
-        if position < len(block):
-            size = block[position] & 127
-            end = position + 1 + size
-            if size < 127 and end <= len(block):  # the common case
-                return end
-        size = self._length(block, position)
-        return self._position + size
-
     def _string(self, block: bytes, position: int) -> bytes:
         size = self._length(block, position)
         start = self._position
         data = block[start : start + size]
-        if block[position] < 128:
-            return data
-        text = decode(data)
-        if text is None:
-            raise broken("Huffman code")
-        return text
+        return data if block[position] < 128 else plain(data)
 
     def _integer(self, block: bytes, position: int, value: int) -> int:
         """An integer that its first byte did not hold: at most four more, so below 2^28 and a little (RFC 7541 5.1)."""
@@ -310,6 +304,14 @@ class Decoder:
                 return value
             shift += 7
         raise broken("integer")
+
+
+def plain(data: bytes) -> bytes:
+    """A string that came in Huffman code. Raises ConnectionFault."""
+    text = decode(data)
+    if text is None:
+        raise broken("Huffman code")
+    return text
 
 
 def broken(text: str) -> ConnectionFault:

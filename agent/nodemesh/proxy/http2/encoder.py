@@ -217,7 +217,7 @@ class Encoder:
         """A field that came before: it has a place in the table from now on."""
         size = known.size
         self._evict(self.limit - size)
-        self._written.clear()
+        self._changed()
         self._entries.append(known)
         self._size += size
         self._values[known.pair[0]] = self._values.get(known.pair[0], 0) + 1
@@ -239,5 +239,9 @@ class Encoder:
                 del self._values[known.pair[0]]
             count += 1
         if count:
-            self._written.clear()
+            self._changed()
             del self._entries[:count]
+
+    def _changed(self) -> None:
+        """Indices mean something else from here on."""
+        self._written.clear()

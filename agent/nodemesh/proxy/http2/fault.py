@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...reasons import Reason
+from .codes import REFUSED_STREAM, name_of
 
 
 class Http2Fault:
@@ -33,3 +34,13 @@ class StreamFault(Exception):
     def __init__(self, code: int, reason: Reason, text: str) -> None:
         super().__init__(text)
         self.fault = Http2Fault(code, reason, text)
+
+
+def remote_reset(server: bool, code: int) -> Http2Fault:
+    """The peer's RST_STREAM."""
+    refused = code == REFUSED_STREAM
+    if server:
+        reason = Reason.HTTP2_REMOTE_RESET
+    else:
+        reason = Reason.UPSTREAM_REFUSED_STREAM if refused else Reason.UPSTREAM_REMOTE_RESET
+    return Http2Fault(code, reason, f"reset by the peer: {name_of(code)}", True, refused and not server)

@@ -34,20 +34,23 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 ZERO: Final = b"\x00\x00\x00\x00"
 
 
-#: The headers of small frames, as far as they were needed, by their bytes as a number.
+#: Most frames are smaller than this.
 SMALL: Final = 256
-BEGUN: Final[dict[int, bytes]] = {}
 
 
 def begin(length: int, kind: int, flags: int) -> bytes:
     """A frame's header without its last part, the stream's id in four bytes."""
-    number = length << 16 | kind << 8 | flags
-    if length >= SMALL:
-        return number.to_bytes(5, "big")
-    known = BEGUN.get(number)
-    if known is None:
-        known = BEGUN[number] = number.to_bytes(5, "big")
-    return known
+    return (length << 16 | kind << 8 | flags).to_bytes(5, "big")
+
+
+def small(kind: int, flags: int) -> list[bytes]:
+    return [begin(length, kind, flags) for length in range(SMALL)]
+
+
+#: The headers of small frames, by their length, where the stream goes on and where it ends: DATA, and HEADERS that are
+#: a whole section.
+DATA_BEGINNINGS: Final = [small(DATA, 0), small(DATA, END_STREAM)]
+HEADERS_BEGINNINGS: Final = [small(HEADERS, END_HEADERS), small(HEADERS, END_HEADERS | END_STREAM)]
 
 
 def write_settings(values: list[tuple[int, int]]) -> bytes:
@@ -77,11 +80,12 @@ def write_goaway(last: int, code: int, text: bytes) -> bytes:
 
 def write_block(name: bytes, block: bytes, ended: bool, limit: int) -> bytes:
     """HEADERS, and CONTINUATION as far as one frame of `limit` bytes does not do."""
-    flags = END_STREAM if ended else 0
     size = len(block)
+    if size < SMALL <= limit:
+        return HEADERS_BEGINNINGS[ended][size] + name + block
+    flags = END_STREAM if ended else 0
     if size <= limit:
-        flags |= END_HEADERS
-        return (BEGUN.get(size << 16 | HEADERS << 8 | flags) or begin(size, HEADERS, flags)) + name + block
+        return begin(size, HEADERS, flags | END_HEADERS) + name + block
     frames = [begin(limit, HEADERS, flags), name, block[:limit]]
     position = limit
     while position < size:

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...bounded import Bounded
 from ...routing.fields import gather, leave_hop
 from ..grpc.status import NO_STATUS, read_status
 from ..http.errors import ProtocolError
 from ..http.fields import CONTENT_LENGTH, CONTROL, EXPECT, GRPC_STATUS, HOP, HOST, KINDS, OURS, PLAIN, SERVER
 from ..http.head import Edits, Fields, RequestFields, RequestHead, ResponseHead, weight_of
-from ..http.lines import CACHE, read_line, value_of
+from ..http.lines import CACHE, KNOWN_LENGTH, read_line, value_of
 from ..http.paths import split_path
-from .field import SECRET
 from .head import Head, Pair
+from .writer import Opening
 
-#: What is not said as a line: fields of one connection, which HTTP/2 does not have, whoever asked for them (RFC 9113
-#: section 8.2.2), and what a head says by itself.
-UNSAID: Final = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"te", b"host"}
-    | {b"content-length"}
-)
+LENGTH: Final = b"content-length"
 
 STATUSES: Final[dict[int, Pair]] = {status: (b":status", b"%d" % status) for status in range(100, 600)}
-
-#: Lines that the proxy says, taken apart: mostly the same, by rules and for each request. At so many they start over;
-#: longer ones are not kept.
-SAID: Final[Bounded[bytes, Pair]] = Bounded(1024, longest=256)
 
 #: What is passed on of a request's fields, and what neither rules nor upstreams see.
 FORWARDED: Final = frozenset({PLAIN, SERVER, GRPC_STATUS, EXPECT})
@@ -36,7 +26,7 @@ DROPPED: Final = frozenset({HOP, OURS, HOST})
 NOT_ANSWERED: Final = frozenset(
     [name for name, kind in KINDS.items() if kind not in (PLAIN, EXPECT, GRPC_STATUS, CONTENT_LENGTH)]
 )
-NOT_ANSWERED_WITH_BODY: Final = NOT_ANSWERED | {b"content-length"}
+NOT_ANSWERED_WITH_BODY: Final = NOT_ANSWERED | {LENGTH}
 
 #: The protocol that a stream may change to: an extended CONNECT for it is the request that HTTP/1.1 makes with GET and
 #: Upgrade (RFC 8441 section 5).
@@ -62,6 +52,7 @@ def read_fields(head: Head, ended: bool) -> RequestFields:
     pairs: list[Pair] = []
     headers: dict[bytes, bytes] = {}
     fields = RequestFields([], frozenset(), headers)
+    fields.same = True
     for pair in head.fields:
         name, value = pair
         kind = KINDS.get(name, PLAIN)
@@ -80,6 +71,7 @@ def read_fields(head: Head, ended: bool) -> RequestFields:
     fields.lines = lines_of(pairs)
     fields.names = names_of(pairs)
     fields.pairs = pairs
+    fields.never = head.never
     fields.authority = head.authority
     fields.length = 0 if ended else head.length
     if head.protocol:
@@ -117,62 +109,65 @@ def read_response(head: Head, ended: bool, bodiless: bool) -> ResponseHead:
     length = 0 if ended or bodiless or head.status < 200 else head.length
     response = ResponseHead(head.status, b"", lines_of(pairs), names, length, grpc_status=grpc_status)
     response.pairs = pairs
+    response.never = head.never
     return response
 
 
-def request_pairs(head: RequestHead, path: bytes, authority: bytes, edits: Edits) -> list[Pair]:
-    """A request's head for an upstream, pseudo fields first."""
+def request_opening(head: RequestHead, path: bytes, authority: bytes) -> Opening:
+    """A request's head for an upstream, but for what the proxy says in it."""
+    fields = head.fields
+    opening = fields.opening
+    key = (head.method, head.scheme, authority, path)
+    if not isinstance(opening, Opening) or opening.key != key:
+        names = fields.names | {b"te"} if fields.trailers else fields.names
+        opening = Opening(key, request_pairs(head, path, authority), names, fields.never)
+        if len(path) <= KNOWN_LENGTH:  # the fields may be remembered for longer than this request
+            fields.opening = opening
+    return opening
+
+
+def request_pairs(head: RequestHead, path: bytes, authority: bytes) -> list[Pair]:
+    """What all requests like this one say, pseudo fields first."""
     fields = head.fields
     if fields.upgrade:
         pairs = [(b":method", b"CONNECT"), (b":protocol", fields.upgrade)]
     else:
         pairs = [(b":method", head.method)]
     pairs += ((b":scheme", head.scheme), (b":authority", authority), (b":path", path))
-    add_fields(pairs, fields, edits)
+    pairs += came(fields)
     if fields.length > 0 or (fields.length == 0 and head.method in (b"POST", b"PUT", b"PATCH")):
-        pairs.append((b"content-length", b"%d" % fields.length))
-    if fields.trailers and b"te" not in edits:
+        pairs.append((LENGTH, b"%d" % fields.length))
+    if fields.trailers:
         pairs.append((b"te", b"trailers"))
     return pairs
 
 
-def response_pairs(head: ResponseHead, edits: Edits, bodiless: bool) -> list[Pair]:
-    """A response's head for a client. `bodiless` responses (HEAD, 204, 304) have no length of ours."""
-    pairs = [STATUSES[head.status]]
-    add_fields(pairs, head, edits)
-    if bodiless and edits.get(b"content-length"):  # what GET would have got
-        pairs.append((b"content-length", value_of(edits[b"content-length"])))
+def response_opening(head: ResponseHead, edits: Edits, bodiless: bool) -> Opening:
+    """A response's head for a client, but for `edits`. `bodiless` responses (HEAD, 204, 304) have no length of ours."""
+    opening = head.opening
+    if not isinstance(opening, Opening) or opening.key != bodiless:
+        opening = head.opening = Opening(bodiless, response_pairs(head, bodiless), head.names, head.never)
+    if bodiless and edits.get(LENGTH):  # what GET would have got
+        pairs = [pair for pair in opening.pairs if pair[0] != LENGTH]
+        pairs.append((LENGTH, value_of(edits[LENGTH])))
+        opening = Opening(bodiless, pairs, head.names - {LENGTH}, head.never)
+    return opening
+
+
+def response_pairs(head: ResponseHead, bodiless: bool) -> list[Pair]:
+    """What all responses like this one say."""
+    pairs = [STATUSES[head.status], *came(head)]
     if head.length >= 0 and not bodiless and head.grpc_status < 0 and head.status >= 200:
-        pairs.append((b"content-length", b"%d" % head.length))
+        pairs.append((LENGTH, b"%d" % head.length))
     return pairs
 
 
-def add_fields(pairs: list[Pair], fields: Fields, edits: Edits) -> None:
-    """The fields that came and are not edited, and those that the proxy says."""
-    came = fields.pairs
-    if came is None:
-        came = fields.pairs = pairs_of(fields.lines)
-    if fields.names.isdisjoint(edits):
-        pairs += came
-    else:
-        pairs += [pair for pair in came if pair[0] not in edits]
-    for name, said in edits.items():
-        pair = SAID.found.get(said)
-        if pair is not None:
-            pairs.append(pair)
-        elif said and name not in UNSAID:
-            add_said(pairs, name, said)
-
-
-def add_said(pairs: list[Pair], name: bytes, said: bytes) -> None:
-    """The lines that the proxy says of a name, which `SAID` does not have."""
-    if said.find(b"\r\n") >= 0:
-        pairs += [(name, value_of(line)) for line in said.split(b"\r\n")]
-        return
-    pair = (name, said[len(name) + 1 :].strip(b" \t"))
-    pairs.append(pair)
-    if name not in SECRET:
-        SAID.keep(said, pair, len(said))
+def came(fields: Fields) -> list[Pair]:
+    """The fields that came."""
+    pairs = fields.pairs
+    if pairs is None:
+        pairs = fields.pairs = pairs_of(fields.lines)
+    return pairs
 
 
 def pairs_of(lines: list[bytes]) -> list[Pair]:

@@ -112,8 +112,10 @@ def decode(data: bytes) -> bytes | None:
     found: list[bytes] = []
     state = ROOT
     for byte in data:
-        if not state.steps:
+        try:
+            found.append(state.symbols[byte])
+        except IndexError:  # met for the first time
             state.fill()
-        found.append(state.symbols[byte])
+            found.append(state.symbols[byte])
         state = state.steps[byte]
     return b"".join(found) if state.ends else None

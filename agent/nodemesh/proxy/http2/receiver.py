@@ -29,8 +29,9 @@ class Receiver:
         stream is open, for an answer (431)."""
         raise NotImplementedError
 
-    def data(self, data: bytes, ended: bool) -> None:
-        """Part of the body, which may be empty when it ends. What was taken goes to `Http2Connection.taken`."""
+    def data(self, data: bytes, ended: bool) -> bool:
+        """Part of the body, which may be empty when it ends. Tells whether it was taken at once; what is taken later
+        goes to `Http2Connection.taken`."""
         raise NotImplementedError
 
     def trailers(self, trailers: list[Pair]) -> None:
@@ -56,8 +57,8 @@ class Nobody(Receiver):
     def oversized(self, head: Head, fault: Http2Fault, ended: bool) -> None:
         pass
 
-    def data(self, data: bytes, ended: bool) -> None:
-        pass
+    def data(self, data: bytes, ended: bool) -> bool:
+        return True
 
     def trailers(self, trailers: list[Pair]) -> None:
         pass

@@ -6,9 +6,8 @@ from typing import Final
 
 from ...reasons import Reason
 from .codes import ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED
-from .decoder import Decoder
+from .decoder import Decoder, Section
 from .fault import ConnectionFault, Http2Fault, StreamFault
-from .field import Field
 from .frames import END_HEADERS, END_STREAM, PADDED, PRIORITIZED, write_reset
 from .head import Head, read_partly, read_request, read_response, read_trailers, violation
 from .limits import Http2Limits
@@ -21,7 +20,7 @@ from .stream import (
     CLOSED,
     ENDED,
     FOR_HEADERS,
-    RECEIVED_END,
+    ON_RECEIVED_END,
     REFUSE,
     REMOTE,
     RESET_BY_US,
@@ -75,6 +74,8 @@ class Sections(Sending):
 
     def _read_continuation(self, flags: int, data: bytes) -> None:
         """More of the section that is not complete."""
+        if not self._block_id:
+            raise wrong("CONTINUATION of no field section")
         if self.now - self.block_since > self.limits.block_time:
             raise self._endless()
         self._add_to_block(data)
@@ -103,21 +104,28 @@ class Sections(Sending):
         """A complete section. Its block is decoded in any case, for the table's sake."""
         stream = self.streams.get(id)
         if stream is not None:
-            fields = self._decoder.decode(block)
+            section = self._decoder.read(block)
             self.watch.filled += 1
             try:
-                self._continue_stream(stream, fields, ended)
+                if stream.state & REMOTE:
+                    raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS after END_STREAM")
+                if section.excess is not None:
+                    raise StreamFault(ENHANCE_YOUR_CALM, section.excess, "field section too large")
+                if self.server or stream.headed:
+                    self._read_trailers(stream, section, ended)
+                else:
+                    self._read_answer(stream, section, ended)
             except StreamFault as error:
                 self._refuse(stream, error.fault, ended)
         elif self.server and id > self.last and id & 1:
-            self._open_stream(id, block, ended)
+            self._open_stream(id, self._decoder.read(block), ended)
         else:
             action = FOR_HEADERS[self._fate(id)]
             if action == BREAK:
                 raise wrong("HEADERS on a stream that cannot begin")
             if action == BREAK_CLOSED:
                 raise ConnectionFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS on a closed stream")
-            self._decoder.decode(block)
+            self._decoder.read(block)
             self._late(id, action == REFUSE, ended)
 
     def _late(self, id: int, refuse: bool, ended: bool) -> None:
@@ -131,9 +139,8 @@ class Sections(Sending):
 
     # --- a client's streams
 
-    def _open_stream(self, id: int, block: bytes, ended: bool) -> None:
+    def _open_stream(self, id: int, section: Section, ended: bool) -> None:
         """Server: a new stream."""
-        fields = self._decoder.decode(block)
         self.last = id
         self.quota -= 1
         if id > self._accepted:  # we said so by GOAWAY (RFC 9113 section 6.8)
@@ -142,28 +149,26 @@ class Sections(Sending):
             return
         self.watch.streams += 1
         self.watch.filled += 1
-        excess = self._decoder.excess
         stream = Http2Stream(id, NOBODY, self.limits.window, self.peer.window, self.now)
         if ended:
             stream.state = REMOTE
         if len(self.streams) >= self.limits.streams:
             fault = Http2Fault(REFUSED_STREAM, Reason.HTTP2_STREAM_REFUSED, "too many streams at once")
-            self._refuse_new(stream, read_partly(fields), fault)
+            self._refuse_new(stream, read_partly(section.fields), fault)
             return
-        if excess is not None:
-            fault = Http2Fault(ENHANCE_YOUR_CALM, excess, "field section too large")
-            self._admit(stream).oversized(read_partly(fields), fault, ended)
+        if section.excess is not None:
+            fault = Http2Fault(ENHANCE_YOUR_CALM, section.excess, "field section too large")
+            self._admit(stream).oversized(read_partly(section.fields), fault, ended)
             return
         try:
-            head = self._decoder.section.head
+            head = section.head
             if head is None:
-                head = read_request(fields, self.limits.connect)
-                head.size = self._decoder.section.size
-                self._decoder.section.head = head
+                head = section.head = read_request(section.fields, self.limits.connect)
+                head.size = section.size
             if head.length > 0 and ended:
                 raise violation("content-length without a body")
         except StreamFault as error:
-            self._refuse_new(stream, read_partly(fields), error.fault)
+            self._refuse_new(stream, read_partly(section.fields), error.fault)
             return
         stream.expected = head.length
         self._admit(stream).head(head, ended)
@@ -189,34 +194,25 @@ class Sections(Sending):
 
     # --- any stream
 
-    def _continue_stream(self, stream: Http2Stream, fields: list[Field], ended: bool) -> None:
-        """A section on a stream that is known: a server's head, or trailers. Raises StreamFault."""
-        if not stream.reading:
-            raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS after END_STREAM")
-        excess = self._decoder.excess
-        if excess is not None:
-            raise StreamFault(ENHANCE_YOUR_CALM, excess, "field section too large")
-        if not self.server and not stream.headed:
-            head = self._decoder.section.head
-            if head is None:
-                head = self._decoder.section.head = read_response(fields)
-            self._read_answer(stream, head, ended)
-            return
+    def _read_trailers(self, stream: Http2Stream, section: Section, ended: bool) -> None:
+        """What comes behind a body. Raises StreamFault."""
         if not ended:
             raise violation("trailers without END_STREAM")
         if stream.expected > 0:
             raise violation("body shorter than content-length")
-        section = self._decoder.section
         trailers = section.trailers
         if trailers is None:
-            trailers = section.trailers = read_trailers(fields)
-        over = stream.advance(RECEIVED_END)
+            trailers = section.trailers = read_trailers(section.fields)
+        state = stream.state = ON_RECEIVED_END[stream.state]
         stream.receiver.trailers(trailers)
-        if over:
+        if state == CLOSED:
             self._release(stream, ENDED)
 
-    def _read_answer(self, stream: Http2Stream, head: Head, ended: bool) -> None:
+    def _read_answer(self, stream: Http2Stream, section: Section, ended: bool) -> None:
         """Client: a response's head. Raises StreamFault."""
+        head = section.head
+        if head is None:
+            head = section.head = read_response(section.fields)
         status = head.status
         if status < 200:
             stream.informed += 1
@@ -231,11 +227,14 @@ class Sections(Sending):
             stream.expected = 0  # its content-length is of no body (RFC 9113 section 8.1.1)
         else:
             stream.expected = head.length
-            if head.length > 0 and ended:
+            if ended and head.length > 0:
                 raise violation("content-length without a body")
-        over = ended and stream.advance(RECEIVED_END)
-        stream.receiver.head(head, ended)
-        if over:
+        if not ended:
+            stream.receiver.head(head, False)
+            return
+        state = stream.state = ON_RECEIVED_END[stream.state]
+        stream.receiver.head(head, True)
+        if state == CLOSED:
             self._release(stream, ENDED)
 
     def _refuse(self, stream: Http2Stream, fault: Http2Fault, ended: bool) -> None:

@@ -1,21 +1,16 @@
-"""The outgoing half of a connection: frames in their order, both windows, and what a closed stream leaves behind."""
+"""The outgoing half of a connection: frames in their order, and what a closed stream leaves behind."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Final
 
 from ...reasons import Reason
-from .codes import ENHANCE_YOUR_CALM, NO_ERROR, REFUSED_STREAM, name_of
-from .encoder import Encoder
+from ..http.head import NO_EDITS, Edits
+from .codes import ENHANCE_YOUR_CALM, NO_ERROR
 from .fault import ConnectionFault, Http2Fault
 from .frames import (
-    BEGUN,
-    DATA,
-    END_STREAM,
     MAX_31,
     PREFACE,
-    begin,
     write_block,
     write_goaway,
     write_ping,
@@ -23,13 +18,23 @@ from .frames import (
     write_settings,
     write_window_update,
 )
-from .head import Pair
 from .limits import Http2Limits
 from .receiver import NOBODY, Receiver
 from .role import Role
-from .settings import DEFAULT_WINDOW, Settings
-from .stream import CLOSED, ENDED, FORGOTTEN, IDLE, LOCAL, RESET, RESET_BY_US, SENT_END, Http2Stream
-from .watch import Watch
+from .settings import DEFAULT_WINDOW
+from .stream import (
+    CLOSED,
+    ENDED,
+    FORGOTTEN,
+    IDLE,
+    LOCAL,
+    ON_RESET,
+    ON_SENT_END,
+    RESET_BY_US,
+    Http2Stream,
+)
+from .windows import Windows
+from .writer import Opening, Writer
 
 #: Streams that we open before the peer has said how many it takes (as .NET and Go do).
 UNSETTLED_STREAMS: Final = 100
@@ -40,62 +45,48 @@ LAST_ID: Final = 1 << 30
 #: Bytes of a GOAWAY's text.
 MAX_TEXT: Final = 64
 
-#: Closed streams that are remembered, and how many more that we reset while the peer was still sending: it may go on
-#: for as long as our reset travels.
+#: Closed streams that are remembered, and more that we reset while the peer was still sending, as it may yet do.
 REMEMBERED: Final = 128
 REMEMBERED_RESETS: Final = 256
 
-#: What waits is kept in pieces of at least this size, so that their number is bounded by their bytes.
-PIECE: Final = 4096
 
-
-class Sending:
+class Sending(Windows):
     """What both sides of a connection may do. `now` is the time of the last call that had one."""
 
     __slots__ = (
-        "role", "server", "limits", "peer", "watch", "streams", "last", "now", "window", "credit", "owed", "settled",
-        "acknowledged", "leaving", "broken", "control", "backlog", "kept", "unsent", "_out", "_encoder", "_blocked",
+        "role", "server", "streams", "last", "now", "settled", "acknowledged", "leaving", "control", "kept", "_writer",
         "_closed", "_resets", "_accepted",
     )  # fmt: skip
 
     def __init__(self, role: Role, server: bool, limits: Http2Limits, now: float) -> None:
+        super().__init__(limits, now)
         self.role = role
         self.server = server
-        self.limits = limits
-        self.peer = Settings()
-        self.watch = Watch(limits.streams, now)
         self.streams: dict[int, Http2Stream] = {}
         self.last = 0 if server else -1  # the highest id of the side that opens streams
         self.now = now
-        self.window = DEFAULT_WINDOW  # bytes of bodies that we may send
-        self.credit = limits.connection_window  # that the peer may
-        self.owed = 0  # bytes taken, and not given back to the peer yet
         self.settled = False  # the peer's settings have come
         self.acknowledged = False  # the peer knows ours
         self.leaving = False  # the peer, or we, said GOAWAY: no new streams of ours
-        self.broken = False  # nothing goes in or out any more
         self.control = 0  # answers to the peer's frames since `flushed`
-        self.backlog = 0  # bytes of all streams that wait for the peer's windows
-        self.unsent = 0  # bytes of bodies that `outgoing` has
         self.kept = 0  # bytes of bodies that the streams' users keep until somebody takes them
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
-        self._encoder = Encoder()
-        self._blocked: OrderedDict[int, Http2Stream] = OrderedDict()  # they wait for the connection's window alone
+        self._writer = Writer()
         self._closed = [0] * REMEMBERED  # id and fate of the last closed streams, at a place by their id
         self._resets: dict[int, None] = {}
         greeting = write_settings(limits.announced(server))
         if limits.connection_window > DEFAULT_WINDOW:
             greeting += write_window_update(b"\x00\x00\x00\x00", limits.connection_window - DEFAULT_WINDOW)
-        self._out: list[bytes] = [greeting if server else PREFACE + greeting]
+        self.out.append(greeting if server else PREFACE + greeting)
 
     # --- the connection
 
     def outgoing(self) -> bytes:
         """What is to be sent now; the caller has it from here on."""
-        out = self._out
+        out = self.out
         if not out:
             return b""
-        self._out = []
+        self.out = []
         self.unsent = 0
         return out[0] if len(out) == 1 else b"".join(out)
 
@@ -108,19 +99,18 @@ class Sending:
         """Client: how many streams may be opened now."""
         if self.leaving or self.broken or self.last + 2 > LAST_ID:
             return 0
-        most = self.peer.streams if self.settled else UNSETTLED_STREAMS
-        return max(most - len(self.streams), 0)
+        return max((self.peer.streams if self.settled else UNSETTLED_STREAMS) - len(self.streams), 0)
 
     def ping(self, payload: bytes) -> None:
         """Eight bytes that come back to `Role.ponged`."""
         if not self.broken:
-            self._out.append(write_ping(payload, 0))
+            self.out.append(write_ping(payload, 0))
 
     def drain(self) -> None:
         """The first of two GOAWAYs: the peer is to open no more streams; those on their way are still served."""
         if not self.broken:
             self.leaving = True
-            self._out.append(write_goaway(MAX_31 if self.server else 0, NO_ERROR, b""))
+            self.out.append(write_goaway(MAX_31 if self.server else 0, NO_ERROR, b""))
 
     def finish(self) -> None:
         """The second GOAWAY, a round trip or more after `drain`: streams that come from now on are not looked at. When
@@ -128,7 +118,7 @@ class Sending:
         if not self.broken:
             self.leaving = True
             self._accepted = self._last_accepted()
-            self._out.append(write_goaway(self._accepted, NO_ERROR, b""))
+            self.out.append(write_goaway(self._accepted, NO_ERROR, b""))
 
     def give_up(self, fault: Http2Fault) -> None:
         """End the connection for something that the peer did not do in time."""
@@ -144,7 +134,7 @@ class Sending:
         """A connection error."""
         if not self.broken:
             text = fault.text.encode("ascii", "replace")[:MAX_TEXT]
-            self._out.append(write_goaway(self._last_accepted(), fault.code, text))
+            self.out.append(write_goaway(self._last_accepted(), fault.code, text))
             self.broken = True
             self._fail_streams(fault)
             self.role.broken(fault)
@@ -160,28 +150,25 @@ class Sending:
 
     # --- streams
 
-    def open(self, receiver: Receiver, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> Http2Stream:
-        """Client: send a request's head, :method first, then other pseudo fields; only where there is `capacity`."""
+    def open(self, receiver: Receiver, bodiless: bool) -> Http2Stream:
+        """Client: a stream, where there is `capacity`; its head comes next. `bodiless`: the request is HEAD."""
         self.last += 2
         stream = Http2Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
-        stream.bodiless = fields[0][1] == b"HEAD"
+        stream.bodiless = bodiless
         self.streams[stream.id] = stream
         self.watch.streams += 1
-        self.send_head(stream, fields, ended, never)
         return stream
 
-    def send_informed(self, stream: Http2Stream, fields: list[Pair]) -> None:
+    def send_informed(self, stream: Http2Stream, opening: Opening) -> None:
         """Server: an interim response."""
         if stream.writing and not stream.answered:
-            block = self._encoder.encode(fields, ())
-            self._out.append(write_block(stream.name, block, False, self.peer.frame))
+            self.out.append(write_block(stream.name, self._writer.head(opening, NO_EDITS), False, self.peer.frame))
 
-    def send_head(self, stream: Http2Stream, fields: list[Pair], ended: bool, never: tuple[bytes, ...] = ()) -> None:
-        """A head, pseudo fields first; `ended`: without a body. `never`: names that their sender wants not indexed."""
+    def send_head(self, stream: Http2Stream, opening: Opening, edits: Edits, ended: bool) -> None:
+        """A head, and what the proxy says in it; `ended`: without a body."""
         if not stream.answered and not stream.state & LOCAL:
             stream.answered = True
-            block = self._encoder.encode(fields, never)
-            self._out.append(write_block(stream.name, block, ended, self.peer.frame))
+            self.out.append(write_block(stream.name, self._writer.head(opening, edits), ended, self.peer.frame))
             if ended:
                 self._ended(stream)
 
@@ -190,41 +177,28 @@ class Sending:
         if stream.state & LOCAL or stream.finishing:
             return
         size = len(data)
-        if (
-            not stream.pending
-            and size <= self.peer.frame
-            and (not size or (size <= stream.window and size <= self.window))
-        ):
-            if size or ended:
-                self._write_data(stream, data, size, ended)
-                if ended:
-                    self._ended(stream)
+        if stream.pending or (size and (size > stream.window or size > self.window or size > self.peer.frame)):
+            self._wait(stream, data, size, ended)
+        elif size or ended:
+            self._write_data(stream, data, size, ended)
+
+    def send_trailers(self, stream: Http2Stream, lines: list[bytes]) -> None:
+        """The body is complete, and these follow it."""
+        if stream.state & LOCAL or stream.finishing:
             return
         waiting = stream.waiting
-        if waiting and len(waiting[-1]) < PIECE:
-            waiting[-1] += data
+        if waiting is None:
+            self._finish_stream(stream, lines)
         else:
-            waiting.append(data)
-        stream.pending += size
-        self.backlog += size
-        stream.finishing = ended
-        self._flush(stream, MAX_31)
-
-    def send_trailers(self, stream: Http2Stream, trailers: list[Pair]) -> None:
-        """The body is complete, and these follow it."""
-        if stream.writing:
             stream.finishing = True
-            stream.trailers = trailers
-            if not stream.pending:
-                self._finish_stream(stream)
-            else:
-                stream.waiting_trailers = sum([len(name) + len(value) for name, value in trailers])
-                self.backlog += stream.waiting_trailers
+            waiting.trailers = lines
+            waiting.size = sum(map(len, lines))
+            self.backlog += waiting.size
 
     def reset(self, stream: Http2Stream, code: int) -> None:
         """End a stream at once; its receiver is not called."""
         if stream.state != CLOSED and not self.broken:
-            self._out.append(write_reset(stream.name, code))
+            self.out.append(write_reset(stream.name, code))
             self._abandon(stream, RESET_BY_US if stream.reading else ENDED)
 
     def dismiss(self, stream: Http2Stream) -> None:
@@ -235,107 +209,25 @@ class Sending:
             else:
                 stream.curt = True
 
-    def taken(self, stream: Http2Stream, size: int) -> None:
-        """The receiver has no more use for so many bytes of the body: the peer may send as many again."""
-        size = min(size, stream.untaken)
-        if size <= 0 or self.broken:
-            return
-        stream.untaken -= size
-        self._give_back(size)
-        if stream.reading:
-            stream.owed += size
-            if stream.owed * 2 >= self.limits.window:
-                stream.credit += stream.owed
-                self._out.append(write_window_update(stream.name, stream.owed))
-                stream.owed = 0
-
     # --- inside
-
-    def _give_back(self, size: int) -> None:
-        """The connection's window, in pieces of half of it."""
-        self.owed += size
-        if self.owed * 2 >= self.limits.connection_window:
-            self.credit += self.owed
-            self._out.append(write_window_update(b"\x00\x00\x00\x00", self.owed))
-            self.owed = 0
 
     def _answer(self, frame: bytes) -> None:
         """Queue an answer to a frame. A peer that asks and does not read ends its connection."""
         self.control += 1
         if self.control > self.limits.control:
             raise ConnectionFault(ENHANCE_YOUR_CALM, Reason.HTTP2_CONTROL_FLOOD, "answers are not read")
-        self._out.append(frame)
+        self.out.append(frame)
 
-    def _write_data(self, stream: Http2Stream, data: bytes, size: int, ended: bool) -> None:
-        stream.window -= size
-        self.window -= size
-        self.unsent += size
-        self.watch.sent += 1
-        out = self._out
-        flags = END_STREAM if ended else 0
-        out.append((BEGUN.get(size << 16 | flags) or begin(size, DATA, flags)) + stream.name)
-        if size:
-            out.append(data)
-
-    def _flush(self, stream: Http2Stream, most: int) -> None:
-        """Send what waits in a stream, as far as the windows, and `most`, let it."""
-        waiting = stream.waiting
-        limit = self.peer.frame
-        done = 0  # whole pieces
-        offset = stream.offset
-        while stream.pending > 0:
-            size = min(limit, stream.window, self.window, most)
-            if size <= 0:
-                break
-            piece = waiting[done]
-            size = min(size, len(piece) - offset)
-            most -= size
-            stream.pending -= size
-            self.backlog -= size
-            ended = stream.finishing and not stream.pending and stream.trailers is None
-            whole = size == len(piece)
-            self._write_data(stream, piece if whole else piece[offset : offset + size], size, ended)
-            offset += size
-            if offset == len(piece):
-                offset = 0
-                done += 1
-        del waiting[:done]
-        stream.offset = offset
-        if stream.pending:
-            if stream.window > 0 and not stream.queued:
-                stream.queued = True
-                self._blocked[stream.id] = stream
-        elif stream.finishing:
-            self._finish_stream(stream)
-
-    def _resume(self, stream: Http2Stream, most: int) -> None:
-        """Send what waited for a window, and tell when nothing waits any more."""
-        self._flush(stream, most)
-        if not stream.pending and stream.writing:
-            stream.receiver.drained()
-
-    def _unblock(self) -> None:
-        """The connection's window has opened: streams that waited for it get a frame each by turns."""
-        blocked = self._blocked
-        while self.window > 0 and blocked:
-            stream = blocked.popitem(last=False)[1]
-            stream.queued = False
-            self._resume(stream, self.peer.frame)
-
-    def _finish_stream(self, stream: Http2Stream) -> None:
-        """Everything that waited is sent, END_STREAM with it unless trailers have it."""
-        trailers = stream.trailers
-        if trailers is not None:
-            self.backlog -= stream.waiting_trailers
-            stream.waiting_trailers = 0
-            block = self._encoder.encode(trailers, ())
-            self._out.append(write_block(stream.name, block, True, self.peer.frame))
+    def _finish_stream(self, stream: Http2Stream, trailers: list[bytes]) -> None:
+        """The body is sent: its trailers end the stream."""
+        self.out.append(write_block(stream.name, self._writer.trailers(trailers), True, self.peer.frame))
         self._ended(stream)
 
     def _ended(self, stream: Http2Stream) -> None:
         """END_STREAM is sent."""
         stream.finishing = False
-        if stream.advance(SENT_END):
+        state = stream.state = ON_SENT_END[stream.state]
+        if state == CLOSED:
             self._release(stream, ENDED)
         elif stream.curt:
             self.reset(stream, NO_ERROR)
@@ -343,24 +235,19 @@ class Sending:
     def _release(self, stream: Http2Stream, fate: int) -> None:
         """A stream is no more; how it ended is remembered for frames that come late."""
         stream.receiver = NOBODY  # who may know the stream
-        if stream.waiting:
-            stream.waiting.clear()
-        self.backlog -= stream.pending + stream.waiting_trailers
-        stream.pending = stream.waiting_trailers = 0
-        stream.trailers = None
-        if stream.queued:
-            del self._blocked[stream.id]
-            stream.queued = False
+        if stream.waiting is not None or stream.queued:
+            self._drop(stream, stream.waiting)
+        id = stream.id
         if fate == RESET_BY_US:
-            self._remember_reset(stream.id)
+            self._remember_reset(id)
         else:
-            self._remember(stream.id, fate)
-        if self.streams.pop(stream.id, None) is not None:
+            self._closed[id // 2 % REMEMBERED] = id * 4 + fate
+        if self.streams.pop(id, None) is not None:
             self.role.released(stream)
 
     def _abandon(self, stream: Http2Stream, fate: int) -> None:
         """A stream is no more before its end: nobody will take what came."""
-        stream.advance(RESET)
+        stream.state = ON_RESET[stream.state]
         if stream.untaken and not self.broken:
             self._give_back(stream.untaken)
             stream.untaken = 0
@@ -388,13 +275,3 @@ class Sending:
             return RESET_BY_US
         known = self._closed[id // 2 % REMEMBERED]
         return known & 3 if known >> 2 == id else FORGOTTEN
-
-
-def remote_reset(server: bool, code: int) -> Http2Fault:
-    """The peer's RST_STREAM."""
-    refused = code == REFUSED_STREAM
-    if server:
-        reason = Reason.HTTP2_REMOTE_RESET
-    else:
-        reason = Reason.UPSTREAM_REFUSED_STREAM if refused else Reason.UPSTREAM_REMOTE_RESET
-    return Http2Fault(code, reason, f"reset by the peer: {name_of(code)}", True, refused and not server)

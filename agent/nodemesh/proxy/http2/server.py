@@ -115,7 +115,14 @@ class Http2Server(Handler, ServerCarrier):
                         stream.begin()
         finally:
             self._receiving = False
-        self.flush()
+        if (
+            codec.out
+            or codec.held + codec.kept != self._held
+            or codec.backlog != self._blocked
+            or self.state != SERVING
+            or codec.broken
+        ):
+            self.flush()
         if codec.quota <= 0 and codec.stalled and self.state < CLOSING:
             self.transport.pause()
             self.transport.later(self._go_on)
@@ -131,13 +138,14 @@ class Http2Server(Handler, ServerCarrier):
     def prompted(self) -> None:
         if self._receiving or self.state >= CLOSING:
             return
-        self._count()
-        data = self.codec.outgoing()
-        if data:
-            self.transport.send(data)
-        if not self.transport.pending:
-            self.codec.flushed()
-        if self.codec.broken or (self.state == FINISHING and not self.codec.streams):
+        codec, transport = self.codec, self.transport
+        if codec.held + codec.kept != self._held or codec.backlog != self._blocked:
+            self._count()
+        if codec.out:
+            transport.send(codec.outgoing())
+        if codec.control and not transport.pending:
+            codec.flushed()
+        if codec.broken or (self.state == FINISHING and not codec.streams):
             self._close()
 
     def lost(self, error: OSError) -> None:

@@ -14,7 +14,7 @@ from ..http.exchange import Exchange
 from ..http.exchange_states import DONE
 from ..http.grpc import begin_exchange
 from ..http.grpc_web import begin_web_exchange
-from ..http.head import Edits, ResponseHead
+from ..http.head import NO_EDITS, Edits, ResponseHead
 from ..http.local_reply import http_reply
 from ..http.records import reason_of
 from ..http.responder import Responder
@@ -24,7 +24,7 @@ from ..transport import SILENT, Buffer, Transport
 from .codes import CANCEL, INTERNAL_ERROR
 from .fault import Http2Fault
 from .head import Head, Pair
-from .heads import lines_of, pairs_of, request_of, response_pairs
+from .heads import lines_of, request_of, response_opening
 from .receiver import Receiver
 from .sending import Sending
 from .stream import REMOTE, Http2Stream
@@ -88,7 +88,7 @@ class ServerStream(Receiver, Responder):
         self._paused = False  # the exchange takes no more of the request for now
         self._blocked = False  # it was told that no more of the response goes out for now
         self._tunnel: StreamTransport | None = None  # what the stream has become
-        self._early: list[bytes] = []  # what came for a tunnel that is not there yet: no more than the stream's window
+        self._early: bytearray | None = None  # what came for a tunnel to be: no more than the stream's window
         self._early_end = False
         self._waited = 0  # bytes that waited for the client's window at the last look
 
@@ -131,26 +131,27 @@ class ServerStream(Receiver, Responder):
     def oversized(self, head: Head, fault: Http2Fault, ended: bool) -> None:
         self._refuse(fault.reason, fault.text, 431, ended)
 
-    def data(self, data: bytes, ended: bool) -> None:
-        tunnel, exchange = self._tunnel, self.exchange
-        if tunnel is not None:
-            tunnel.received(data, ended)
-            return
-        if exchange is not None and exchange.head.fields.upgrade:
-            self._early.append(data)
-            self._codec.kept += len(data)
-            self._early_end = self._early_end or ended
-            return
+    def data(self, data: bytes, ended: bool) -> bool:
+        exchange = self.exchange
         if exchange is not None:
             if self.waits:
                 self.begin(data, ended)
+            elif exchange.head.fields.upgrade:
+                if self._early is None:
+                    self._early = bytearray()
+                self._early += data
+                self._codec.kept += len(data)
+                self._early_end = self._early_end or ended
+                return False
             else:
                 if data:
                     exchange.request_data(data)
                 if ended:
                     exchange.request_ended([])
-        if not self._paused:
-            self._codec.taken(self.stream, len(data))
+        elif self._tunnel is not None:
+            self._tunnel.received(data, ended)
+            return False
+        return not self._paused
 
     def trailers(self, trailers: list[Pair]) -> None:
         if self._tunnel is not None:
@@ -206,14 +207,14 @@ class ServerStream(Receiver, Responder):
     # --- what the exchange calls
 
     def inform(self, head: ResponseHead) -> None:
-        self._codec.send_informed(self.stream, response_pairs(head, {}, True))
+        self._codec.send_informed(self.stream, response_opening(head, NO_EDITS, True))
         self._carrier.flush()
 
     def respond(self, head: ResponseHead, edits: Edits, data: Buffer, ended: bool) -> None:
         bodiless = self._head_only or head.status in BODILESS
         final = ended and (bodiless or not data)
         codec, stream = self._codec, self.stream
-        codec.send_head(stream, response_pairs(head, edits, bodiless), final)
+        codec.send_head(stream, response_opening(head, edits, bodiless), edits, final)
         if data and not bodiless:
             codec.send_data(stream, data if isinstance(data, bytes) else bytes(data), ended)
         self._carrier.flush()
@@ -230,7 +231,7 @@ class ServerStream(Receiver, Responder):
         if trailers:
             if data:
                 codec.send_data(stream, bytes(data), False)
-            codec.send_trailers(stream, pairs_of(trailers))
+            codec.send_trailers(stream, trailers)
         else:
             codec.send_data(stream, data if isinstance(data, bytes) else bytes(data), True)
         self._carrier.flush()
@@ -240,7 +241,7 @@ class ServerStream(Receiver, Responder):
     ) -> None:
         """A 101 is a 200 here, and the stream's bytes are the other protocol's from there on (RFC 8441 section 5)."""
         answer = ResponseHead(200, b"", head.lines, head.names, length=-1)
-        self._codec.send_head(self.stream, response_pairs(answer, edits, False), False)
+        self._codec.send_head(self.stream, response_opening(answer, edits, False), edits, False)
         self.exchange = None
         self._give_alarm_back()
         self._tunnel = StreamTransport(SILENT, self._codec, self.stream, self._carrier.flush)
@@ -278,10 +279,11 @@ class ServerStream(Receiver, Responder):
         return self._blocked
 
     def _take_early(self) -> bytes:
-        early = b"".join(self._early)
-        self._early.clear()
+        early, self._early = self._early, None
+        if early is None:
+            return b""
         self._codec.kept -= len(early)
-        return early
+        return bytes(early)
 
     def _unblock(self) -> None:
         self._blocked = False
@@ -294,7 +296,7 @@ class ServerStream(Receiver, Responder):
         self._carrier.note_refusal(reason, detail, status)
         edits = {b"date": pod.shared.date_line(), b"server": pod.server}
         head = http_reply(status, b"", edits)
-        self._codec.send_head(self.stream, response_pairs(head, edits, False), True)
+        self._codec.send_head(self.stream, response_opening(head, edits, False), edits, True)
         if not ended:
             self._codec.dismiss(self.stream)
         self._end()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .head import UNKNOWN, Pair
+from .head import UNKNOWN
 from .receiver import Receiver
 
 # States, a bit for each side that says no more. Reserved ones do not come up: nobody pushes. A closed stream is an
@@ -14,20 +14,10 @@ LOCAL: Final = 1  # half-closed (local): we have said END_STREAM
 REMOTE: Final = 2  # half-closed (remote): the peer has
 CLOSED: Final = 3
 
-# Events.
-SENT_END: Final = 0
-RECEIVED_END: Final = 1
-RESET: Final = 2
-
-EVENTS: Final = 3
-
-#: The state after an event; -1 is no event of that state.
-NEXT: Final[list[int]] = [
-    LOCAL, REMOTE, CLOSED,  # OPEN
-    -1, CLOSED, CLOSED,  # LOCAL
-    CLOSED, -1, CLOSED,  # REMOTE
-    -1, -1, CLOSED,  # CLOSED
-]  # fmt: skip
+#: The state after an event, by the state before; -1: it is no event of that state.
+ON_SENT_END: Final[list[int]] = [LOCAL, -1, CLOSED, -1]
+ON_RECEIVED_END: Final[list[int]] = [REMOTE, CLOSED, -1, -1]
+ON_RESET: Final[list[int]] = [CLOSED, CLOSED, CLOSED, CLOSED]
 
 # How a stream that is no object any more came to its end.
 IDLE: Final = 0  # not at all: it has not begun
@@ -48,13 +38,25 @@ FOR_HEADERS: Final = (BREAK, BREAK_CLOSED, REFUSE, IGNORE, BREAK)
 FOR_OTHERS: Final = (BREAK, IGNORE, IGNORE, IGNORE, IGNORE)  # RST_STREAM, WINDOW_UPDATE
 
 
+class Unsent:
+    """What of a stream waits for the peer's windows: pieces of its body, of the first of which `offset` bytes are sent,
+    and its trailers with their size, if they are known."""
+
+    __slots__ = ("pieces", "offset", "trailers", "size")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.offset = 0
+        self.trailers: list[bytes] | None = None
+        self.size = 0
+
+
 class Http2Stream:
     """A stream that both sides know. `receiver` is who uses it."""
 
     __slots__ = (
         "id", "name", "since", "receiver", "state", "headed", "answered", "informed", "bodiless", "expected", "credit",
-        "untaken", "owed", "window", "waiting", "offset", "pending", "finishing", "trailers", "waiting_trailers",
-        "queued", "curt",
+        "untaken", "owed", "window", "waiting", "pending", "finishing", "queued", "curt",
     )  # fmt: skip
 
     def __init__(self, id: int, receiver: Receiver, credit: int, window: int, now: float) -> None:
@@ -74,19 +76,11 @@ class Http2Stream:
         # what goes
         self.answered = False  # our final head is sent
         self.window = window  # bytes that we may send; below 0 after SETTINGS (RFC 9113 section 6.9.2)
-        self.waiting: list[bytes] = []
-        self.offset = 0  # bytes of its first piece that are sent
-        self.pending = 0  # bytes of `waiting` that are not
-        self.finishing = False  # END_STREAM follows `waiting`, with `trailers` if there are any
-        self.trailers: list[Pair] | None = None
-        self.waiting_trailers = 0  # bytes of them, while they wait
+        self.waiting: Unsent | None = None
+        self.pending = 0  # bytes of the body that wait
+        self.finishing = False  # END_STREAM follows what waits
         self.queued = False  # waits for the connection's window
         self.curt = False  # server: what is left of the request is not wanted, once the response is sent
-
-    def advance(self, event: int) -> bool:
-        """Tells whether the stream is closed now."""
-        self.state = NEXT[self.state * EVENTS + event]
-        return self.state == CLOSED
 
     @property
     def reading(self) -> bool:

@@ -22,7 +22,7 @@ class StreamTransport(Transport):
         self._codec = codec
         self._flush = flush
         self._paused = False
-        self._held: list[bytes] = []  # came while paused: no more than the stream's window
+        self._held = bytearray()  # came while paused: no more than the stream's window
         self._held_end = False
 
     # what the stream tells
@@ -33,7 +33,7 @@ class StreamTransport(Transport):
             self._codec.taken(self.stream, len(data))
         elif self._paused:
             if data:
-                self._held.append(data)
+                self._held += data
                 self._codec.kept += len(data)
             self._held_end = self._held_end or ended
         else:
@@ -94,7 +94,7 @@ class StreamTransport(Transport):
 
     def _take_held(self) -> bytes:
         """What came while paused, which is not kept any longer."""
-        held = b"".join(self._held)
+        held = bytes(self._held)
         self._held.clear()
         self._codec.kept -= len(held)
         return held

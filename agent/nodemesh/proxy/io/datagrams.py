@@ -1,23 +1,37 @@
-"""UDP sockets in the loop: those that a pod's DNS queries come by, and one for each query that goes on."""
+"""UDP sockets in the loop: those that pods' DNS queries and gateways' clients come by, and those to one peer each."""
 
 from __future__ import annotations
 
+import errno
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from socket import SocketType
 from typing import Final
 
+from ..addresses import ADDRESSES, show
 from ..dns.nameserver import Entrance, Nameserver, Peer
 from ..network import Asker, Datagram
+from ..transport import Buffer
+from ..udp.session import ClientEntrance, Ends
+from ..udp.sessions import Sessions
 from .loop import Loop
 
-#: The longest datagram; DNS has no other bound.
+#: The longest datagram; neither DNS nor a gateway's clients have another bound.
 LONGEST: Final = 65_535
 
-#: Queries that are read in one turn of the loop.
+#: Datagrams that are read of one socket in one turn of the loop.
 QUANTUM: Final = 32
 
-DNS_PORT: Final = 53
+#: Bytes that the kernel keeps of what a peer sends until the loop comes to it: a gateway has many of these sockets.
+RECEIVED: Final = 64 * 1024
+
+#: Asks which address of ours a datagram came to, and says which one an answer is to come from (ip(7)); Python's name
+#: for it is newer than the oldest Python here. IPv6 has two (ipv6(7)).
+IP_PKTINFO: Final = 8
+
+#: Room for one of the two: in_pktinfo has 12 bytes, in6_pktinfo 20.
+SPACE: Final = socket.CMSG_SPACE(12) + socket.CMSG_SPACE(20)
 
 
 class QuerySocket(Entrance):
@@ -55,42 +69,122 @@ class QuerySocket(Entrance):
         self.loop.released.append(self.sock)
 
 
-class ForwardedQuery(Datagram):
-    """A query to one server, by a socket that hears from nobody else."""
+class ClientSocket(ClientEntrance):
+    """This worker's socket of a gateway's UDP port; a successor has the same one."""
 
-    __slots__ = ("loop", "sock", "fd", "asker")
+    __slots__ = ("loop", "sock", "fd", "sessions", "_port")
+
+    def __init__(self, loop: Loop, sock: socket.socket, sessions: Sessions) -> None:
+        self.loop = loop
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.sessions = sessions
+        self._port: int = sock.getsockname()[1]
+        sock.setblocking(False)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        loop.watch(self.fd, self)
+
+    def readable(self) -> None:
+        view = self.loop.view
+        for _ in range(QUANTUM):
+            try:
+                size, ancillary, _, client = self.sock.recvmsg_into([view[:LONGEST]], SPACE)
+            except BlockingIOError:
+                return
+            self.sessions.received(view[:size], self, (client, own_address(ancillary)))
+
+    def reply(self, data: bytes, ends: Ends) -> bool:
+        client, own = ends
+        try:
+            self.sock.sendmsg((data,), answering_from(own), 0, client)
+        except OSError:
+            return False
+        return True
+
+    def name(self, ends: Ends) -> str:
+        if not ends[1]:
+            return show(self.sock.getsockname())
+        return show((socket.inet_ntop(self.sock.family, ends[1]), self._port))
+
+    def leave(self) -> None:
+        """Take no more; answers still go back."""
+        self.loop.unwatch(self.fd)
+
+    def close(self) -> None:
+        self.leave()
+        self.loop.released.append(self.sock)
+
+
+def own_address(ancillary: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """The address that a datagram came to; empty where the kernel does not say."""
+    for level, kind, data in ancillary:
+        if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+            return data[8:12]  # in_pktinfo: ipi_ifindex, ipi_spec_dst, ipi_addr
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+            return data[:16]  # in6_pktinfo: ipi6_addr, ipi6_ifindex
+    return b""
+
+
+def answering_from(own: bytes) -> list[tuple[int, int, bytes]]:
+    """What has an answer come from that address, by whatever interface leads to the client."""
+    if len(own) == 4:
+        return [(socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + own + bytes(4))]
+    return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, own + bytes(4))] if own else []
+
+
+class PeerSocket(Datagram):
+    """Datagrams to one peer, and from nobody else."""
+
+    __slots__ = ("loop", "sock", "fd", "asker", "closed")
 
     def __init__(self, loop: Loop, sock: SocketType, asker: Asker) -> None:
         self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.asker = asker
+        self.closed = False
         loop.watch(self.fd, self)
 
     def readable(self) -> None:
+        for _ in range(QUANTUM):
+            try:
+                data = self.sock.recv(LONGEST)
+            except BlockingIOError:
+                return
+            except OSError as error:  # ICMP: nobody listens there, or no way leads there
+                self.asker.lost(error)
+                return
+            self.asker.heard(data)
+            if self.closed:
+                return
+
+    def send(self, data: Buffer) -> bool:
         try:
-            data = self.sock.recv(LONGEST)
+            self.sock.send(data)
         except BlockingIOError:
-            return
-        except OSError as error:  # ICMP: nobody listens there, or no way leads there
-            self.asker.lost(error)
-            return
-        self.asker.heard(data)
+            return False
+        return True
 
     def close(self) -> None:
+        self.closed = True
         self.loop.unwatch(self.fd)
         self.loop.released.append(self.sock)
 
 
-def ask(loop: Loop, server: str, namespace: int, data: bytes, asker: Asker) -> ForwardedQuery:
-    """Send a query from within a network namespace. Raises OSError."""
-    family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    sock = loop.platform.open_socket(namespace, family, socket.SOCK_DGRAM)
+def open_datagrams(loop: Loop, peer: tuple[str, int], namespace: int, asker: Asker) -> PeerSocket:
+    """A socket for datagrams to a peer, from within a network namespace. Raises OSError."""
+    address = ADDRESSES[peer]
+    if address.family == int(socket.AF_UNIX):
+        raise OSError(errno.EAFNOSUPPORT, "a unix socket takes no datagrams here")
+    sock = loop.platform.open_socket(namespace, address.family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
-        sock.connect((server, DNS_PORT))
-        sock.send(data)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
+        sock.connect(address.sockaddr)
     except OSError:
         sock.close()
         raise
-    return ForwardedQuery(loop, sock, asker)
+    return PeerSocket(loop, sock, asker)

@@ -11,10 +11,11 @@ from typing import Final
 from ...routing.decision import Keepalive
 from ..addresses import Address
 from .beneath import find
-from .options import keep_alive, stands
+from .options import TCP, TCP_NODELAY, keep_alive, stands
 from .platform import Platform
 
 AF_UNIX: Final = int(socket.AF_UNIX)
+EINPROGRESS: Final = int(errno.EINPROGRESS)
 
 
 def dial(
@@ -30,11 +31,11 @@ def dial(
         raise OSError(errno.EACCES, "it is the agent's own admin API")
     sock = platform.open_socket(namespace, address.family)
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(TCP, TCP_NODELAY, 1)
         if keepalive is not None:
             keep_alive(sock, keepalive)
         error = sock.connect_ex(address.sockaddr)
-        if error not in (0, errno.EINPROGRESS):
+        if error and error != EINPROGRESS:
             raise OSError(error, errno.errorcode.get(error, ""))
         return sock, not error or stands(sock)
     except OSError:

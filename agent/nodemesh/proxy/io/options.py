@@ -13,6 +13,11 @@ from typing import Final
 
 from ...routing.decision import Keepalive
 
+#: Options, as numbers of ours: what a module of the standard library has is looked up each time.
+TCP: Final = int(socket.IPPROTO_TCP)
+TCP_NODELAY: Final = int(socket.TCP_NODELAY)
+TCP_INFO: Final = int(socket.TCP_INFO)
+
 #: The state that TCP_INFO tells first (include/net/tcp_states.h).
 TCP_ESTABLISHED: Final = 1
 
@@ -23,7 +28,7 @@ RESET_ON_CLOSE: Final = b"\1\0\0\0\0\0\0\0"
 def stands(sock: SocketType) -> bool:
     """Whether connecting, just begun, is done: so it is with a peer on this machine, which answers within the call. To
     ask costs less than the event would."""
-    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_ESTABLISHED
+    return sock.getsockopt(TCP, TCP_INFO, 1)[0] == TCP_ESTABLISHED
 
 
 def keep_alive(sock: SocketType, keepalive: Keepalive) -> None:
@@ -55,3 +60,13 @@ def unread(fd: int) -> int:
     size = bytearray(4)
     ioctl(fd, FIONREAD, size)
     return int.from_bytes(size, byteorder)
+
+
+def is_over(sock: SocketType) -> bool:
+    """Whether the peer has sent its FIN or a reset, and nothing before it that is still to be read."""
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -16,7 +16,7 @@ from ..doomed import Doomed
 from ..gate import Account, Gate
 from ..network import Acceptor, Asker, Datagram, Network, Watcher
 from ..transport import Handler, Transport
-from .datagrams import ask
+from .datagrams import open_datagrams
 from .dial import dial
 from .lane import QUANTUM, Lane, Ready, still_due
 from .listener import Listener
@@ -121,8 +121,8 @@ class Reactor(Network):
             self._stood.append(transport)
         return transport
 
-    def ask(self, server: str, namespace: int, data: bytes, asker: Asker) -> Datagram:
-        return ask(self.loop, server, namespace, data, asker)
+    def datagrams(self, peer: tuple[str, int], namespace: int, asker: Asker) -> Datagram:
+        return open_datagrams(self.loop, peer, namespace, asker)
 
     def turn(self) -> None:
         """Wait for events, serve them, fire the timers."""
@@ -160,7 +160,8 @@ class Reactor(Network):
         if lane is not self._last:
             self._last = lane
             self._crowd = self.clock.now + AT_WORK
-        start = time.monotonic()
+        monotonic = time.monotonic  # looked up once, and not for each socket
+        start = monotonic()
         over = start + (self.shared_turn if start < self._crowd else self.lone_turn)
         left: Ready = []
         for index in range(len(ready)):
@@ -171,7 +172,7 @@ class Reactor(Network):
                 transport.ready(mask)
             except Exception:
                 self._give_up(transport)
-            if time.monotonic() >= over:
+            if monotonic() >= over:
                 left = ready[index + 1 :]
                 break
         if lane.later and lane.turn != self._number:
@@ -254,7 +255,7 @@ class Reactor(Network):
             log.exception("closing it failed, too")
 
     def _serve_watcher(self, fd: int) -> None:
-        """A listener, the socket to control, or one for DNS."""
+        """A listener, the socket to control, or one for datagrams."""
         watcher = self.loop.watchers.get(fd)
         try:
             if watcher is not None:

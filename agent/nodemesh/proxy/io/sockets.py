@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from select import EPOLLERR, EPOLLHUP, EPOLLRDHUP
 from socket import SocketType
 from typing import Final
 
@@ -14,16 +14,16 @@ from .flow import Flow
 from .lane import Lane
 from .life import CLOSED, CLOSING, CONNECTING, ENDED, ENDING, NEXT, OPEN
 from .loop import Loop
-from .options import error_of, reset_on_close, unread
+from .options import error_of, is_over, reset_on_close, unread
 from .pipes import Pipe
-from .reading import INTEREST, ON_PAUSE, ON_REOPEN, ON_RESUME, ON_STOP, OVER, READING, STOPPED
+from .reading import INTEREST, ON_PAUSE, ON_REOPEN, ON_RESUME, ON_STOP, OVER, READABLE, READING, STOPPED, WRITABLE
 from .served import Served
 
 #: Messages up to this size wait for the others of their batch (`Reactor.flush`).
 SMALL: Final = 16 * 1024
 
 #: Events that come unasked.
-FAILED: Final = EPOLLERR | EPOLLHUP
+FAILED: Final = int(EPOLLERR | EPOLLHUP)
 
 #: Seconds that a closed connection has to take what is still to be written.
 CLOSE_GRACE: Final = 10.0
@@ -52,7 +52,7 @@ class SocketTransport(Served):
         self._unsent = b""  # waits for its batch; empty while there is anything else to write
         self._pipe: Pipe | None = None  # with what is to be written before `_out`
         self._out: list[bytes] = []
-        self._mask = EPOLLIN if established else EPOLLIN | EPOLLOUT
+        self._mask = READABLE if established else READABLE | WRITABLE
         self.gate = lane.gate
         self._poller = lane.poller
         self._poller.register(self.fd, self._mask)  # may find that the kernel has no room
@@ -107,12 +107,7 @@ class SocketTransport(Served):
 
     @property
     def stale(self) -> bool:
-        try:
-            return not self.sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        return is_over(self.sock)
 
     def later(self, callback: Callable[[], None]) -> None:
         self.loop.lanes.later(self.lane, callback)
@@ -156,7 +151,7 @@ class SocketTransport(Served):
     # what the loop calls
 
     def ready(self, mask: int) -> None:
-        if (mask != EPOLLIN or not self.established) and not self._attend(mask):
+        if (mask != READABLE or not self.established) and not self._attend(mask):
             return
         if self._reading:
             # Who has left gives back what is held for it: its FIN is heard behind a little, however crowded the pod is.
@@ -199,11 +194,11 @@ class SocketTransport(Served):
         Tells whether to read, too."""
         if not self.established and not self._establish(mask):
             return False
-        if mask & EPOLLOUT:
+        if mask & WRITABLE:
             self._writable()
             if self.closed:
                 return False
-        return mask != EPOLLOUT
+        return mask != WRITABLE
 
     def _finished(self) -> None:
         """The peer's FIN was read."""
@@ -349,9 +344,9 @@ class SocketTransport(Served):
 
     def _interest(self) -> int:
         """What epoll is to tell."""
-        mask: int = INTEREST[self._reading]
+        mask = INTEREST[self._reading]
         if self.pending or not self.established:
-            mask |= EPOLLOUT
+            mask |= WRITABLE
         return mask
 
     def _watch(self) -> None:
@@ -392,7 +387,7 @@ class SocketTransport(Served):
             self.loop.lanes.emptied(lane)
         self.loop.released.append(self.sock)
 
-    def _read_as(self, table: tuple[int, int, int, int, int]) -> None:
+    def _read_as(self, table: list[int]) -> None:
         """Be read, or not, as an event's table says."""
         state = table[self._reading]
         if state != self._reading:

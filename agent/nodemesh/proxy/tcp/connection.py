@@ -35,7 +35,7 @@ def start_tcp(
 ) -> Relay | None:
     """Connect a client's TCP connection as decided; `first` is what it has said so far. None: it was closed."""
     record = begin(pod, transport, decision, sni)
-    found = find(pod, transport, record, decision, dialled)
+    found = find(pod, record, decision, dialled)
     if found is None:
         refuse(pod, transport, record)
         pod.release()
@@ -55,30 +55,27 @@ def begin(pod: Pod, transport: Transport, decision: Decision, sni: str) -> Conne
     return record
 
 
-def find(
-    pod: Pod, transport: Transport, record: ConnectionRecord, decision: Decision, dialled: tuple[str, int] | None
-) -> Found | None:
-    """The endpoint for a connection, with its place under the breaker taken; None where the record says why."""
+def find(pod: Pod, record: ConnectionRecord, decision: Decision, dialled: tuple[str, int] | None) -> Found | None:
+    """The endpoint for a connection, or a client's datagrams, with its place under the breaker taken; None where the
+    record says why."""
     if isinstance(decision, Route):
         destination = choose(decision.destinations, decision.total_weight, pod.shared.rng)
         if destination.cluster is not None:
-            return pick(pod, transport, record, destination.cluster, dialled)
+            return pick(pod, record, destination.cluster, dialled)
         record.reasons = (Reason.CLUSTER_NOT_FOUND,)
     elif isinstance(decision, Failure):
         record.reasons = (decision.reason,)
     return None
 
 
-def pick(
-    pod: Pod, transport: Transport, record: ConnectionRecord, cluster: Cluster, dialled: tuple[str, int] | None
-) -> Found | None:
+def pick(pod: Pod, record: ConnectionRecord, cluster: Cluster, dialled: tuple[str, int] | None) -> Found | None:
     """An endpoint of a cluster."""
     target = pod.shared.target(cluster)
     record.cluster = cluster
     key = None
     hashing = cluster.load_balancer.hash
     if hashing is not None and hashing.source_ip:
-        key = hash_key(host_of(transport.remote).encode())
+        key = hash_key(host_of(record.downstream_remote).encode())
     host = target.pick(key, [], False, dialled)
     if host is None:
         record.reasons = (Reason.NO_HEALTHY_UPSTREAM,)

@@ -89,7 +89,7 @@ def start_early(
 ) -> EarlyConnection | None:
     """Connect to where a silent client's connection would lead. None: nowhere, and `waiting` was told."""
     record = begin(pod, transport, decision, "")
-    found = find(pod, transport, record, decision, dialled)
+    found = find(pod, record, decision, dialled)
     if found is None:
         waiting.early_failed(record)
         return None

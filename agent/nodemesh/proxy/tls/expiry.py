@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-from cryptography import x509
-
-BEGIN = b"-----BEGIN CERTIFICATE-----"
+BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 
 
 def first_end(texts: Iterable[bytes]) -> float | None:
@@ -15,6 +14,8 @@ def first_end(texts: Iterable[bytes]) -> float | None:
     ends: list[float] = []
     for text in texts:
         if text.find(BEGIN) >= 0:
+            from cryptography import x509  # 7 MB that a node without certificates is spared
+
             try:
                 ends += [found.not_valid_after_utc.timestamp() for found in x509.load_pem_x509_certificates(text)]
             except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,17 @@ class _File(msgspec.Struct, frozen=True):
     format: int
     node: str
     objects: dict[str, list[tuple[str, str, msgspec.Raw]]]  # by resource: group, kind, object
+    cluster: str = ""
+    versions: dict[str, str] = {}
+
+
+class SavedState(NamedTuple):
+    """What was saved: objects by resource; of some resources the resourceVersion up to which they are right, in the
+    cluster that `cluster` names."""
+
+    objects: dict[str, dict[ObjectKey, Object[Any]]]
+    cluster: str = ""
+    versions: Mapping[str, str] = {}
 
 
 def encode(value: Any) -> Any:
@@ -51,13 +62,13 @@ class Cache:
             for kind in KINDS.values()
         }
 
-    def save(self, objects: Objects) -> None:
-        """Raises OSError."""
+    def save(self, objects: Objects, cluster: str = "", versions: Mapping[str, str] | None = None) -> None:
+        """`cluster` and `versions` as SavedState has them. Raises OSError."""
         encoded = {
             name: [(item.group, item.kind, msgspec.Raw(self._encoder.encode(item))) for item in held.values()]
             for name, held in objects.items()
         }
-        data = self._encoder.encode(_File(FORMAT, self._node, encoded))
+        data = self._encoder.encode(_File(FORMAT, self._node, encoded, cluster, dict(versions or {})))
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = self._path.with_suffix(".new")
         fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -68,13 +79,19 @@ class Cache:
         os.replace(beside, self._path)
 
     def load(self) -> dict[str, dict[ObjectKey, Object[Any]]]:
-        """Empty where there is no file, or one of another node or format. What cannot be read any more is left out."""
+        """The objects alone."""
+        return self.read().objects
+
+    def read(self) -> SavedState:
+        """Empty where there is no file, or one of another node or format. What cannot be read any more is left out, and
+        has no version."""
         try:
             file = msgspec.msgpack.decode(self._path.read_bytes(), type=_File)
         except (OSError, msgspec.DecodeError):
-            return {}
+            return SavedState({})
         if file.format != FORMAT or file.node != self._node:
-            return {}
+            return SavedState({})
+        versions = dict(file.versions)
         found: dict[str, dict[ObjectKey, Object[Any]]] = {}
         for name, items in file.objects.items():
             held = found[name] = {}
@@ -82,6 +99,7 @@ class Cache:
                 try:
                     item = self._decoders[group, kind].decode(data)
                 except (KeyError, msgspec.DecodeError):
+                    versions.pop(name, None)
                     continue
                 held[key_of(item)] = item
-        return found
+        return SavedState(found, file.cluster, versions)

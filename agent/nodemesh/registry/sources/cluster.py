@@ -15,7 +15,7 @@ from ..assemble import ObjectKey
 from ..workloads import is_ready
 from .api import Api
 from .backoff import Random
-from .cache import Cache
+from .cache import Cache, SavedState
 from .debounce import Debounce, Haste
 from .definitions import Definitions
 from .directory import SourceChanges
@@ -83,9 +83,11 @@ class ClusterSource:
         PATIENCE if not given."""
         self._patience = patience
         self._resources = resources(node) if wanted is None else wanted
-        reader = ObjectReader()
+        self._reader = ObjectReader()
         self.outage = Outage()
-        self.reflectors = tuple(Reflector(api, item, self, reader, random, self.outage) for item in self._resources)
+        self.reflectors = tuple(
+            Reflector(api, item, self, self._reader, random, self.outage) for item in self._resources
+        )
         self._definitions = Definitions(api, random, self.outage) if wanted is None else None
         self.save_error = ""  # why the state could not be written to disk
         self._restored = False
@@ -110,18 +112,63 @@ class ClusterSource:
         self._started = False  # the first batch is out
         self._handed = 0.0  # when the last batch went out
         self._unsaved = False
+        self._saved = SavedState({})
+        self._identified = asyncio.Event()  # whether the server is that of what is saved has been told
 
     # life
 
     async def run(self) -> None:
         """Until cancelled."""
+        if self._cache is not None:
+            self._saved = await asyncio.to_thread(self._cache.read)
         async with asyncio.TaskGroup() as tasks:
             for reflector in self.reflectors:
-                tasks.create_task(reflector.run(), name=f"watch-{reflector.resource.name}")
+                tasks.create_task(self._reflect(reflector), name=f"watch-{reflector.resource.name}")
             if self._definitions is not None:
                 tasks.create_task(self._definitions.run(), name="watch-definitions")
             if self._cache is not None:
                 tasks.create_task(self._save(self._cache), name="save-cluster")
+
+    async def _reflect(self, reflector: Reflector) -> None:
+        """What is saved with its resourceVersion is not read again: the watch goes on from there. It has to be the same
+        cluster, which its Namespaces tell, and one that has not been set back to an older state."""
+        name = reflector.resource.name
+        version = self._saved.versions.get(name, "")
+        if version:
+            await self._identified.wait()
+            if self._goes_on(version):
+                self._take_saved(reflector.resource)
+                reflector.resume(version, self._wake.set)
+        await reflector.run()
+
+    def _take_saved(self, resource: Resource) -> None:
+        held = self._held[resource.name]
+        for key, item in self._saved.objects.pop(resource.name, {}).items():
+            if key not in held:
+                held[key] = self._reader.again(resource, item)
+                self._touch(key)
+
+    def _goes_on(self, version: str) -> bool:
+        """Whether the server's state is a later one of what was saved at that resourceVersion (comparable as numbers,
+        KEP-5504)."""
+        now = next(one.at for one in self.reflectors if one.resource.kind == "Namespace")
+        same = bool(self._saved.cluster) and self._saved.cluster == self._cluster_id()
+        return same and now.isdigit() and version.isdigit() and int(now) >= int(version)
+
+    def _cluster_id(self) -> str:
+        """The uid of the one namespace that every cluster has and nobody can make again."""
+        item = self._held.get("namespaces", {}).get(ObjectKey("Namespace", "", "kube-system"))
+        return item.meta.uid if item is not None else ""
+
+    def _versions(self) -> dict[str, str]:
+        """The resources that a start can go on with from what is held, with their resourceVersions. What else is kept
+        of an object, its head and what was wrong with it, is not saved."""
+        return {
+            one.resource.name: one.at
+            for one in self.reflectors
+            if one.at and one.resource.kind != "Namespace" and one.resource.name not in self._heads
+            and not self._noted[one.resource.name]
+        }  # fmt: skip
 
     async def next(self) -> SourceChanges:
         """The next batch, once there is one. The first is the whole cluster, as the server has it or, where that does
@@ -130,6 +177,7 @@ class ClusterSource:
         if not self._started:
             await self._first(clock() + (PATIENCE if self._patience is None else self._patience))
             self._started = True
+            self._saved.objects.clear()
         else:
             self._debounce.applied(clock(), clock() - self._handed)
             await self._ripe()
@@ -241,6 +289,8 @@ class ClusterSource:
         heads = self._heads.get(resource.name, {})
         for key in heads.keys() - seen:
             del heads[key]
+        if resource.kind == "Namespace":
+            self._identified.set()
         self._wake.set()
 
     def put(self, resource: Resource, reading: Reading) -> None:
@@ -283,16 +333,17 @@ class ClusterSource:
 
     def _changes(self) -> SourceChanges:
         self._debounce.handed_on()
-        changed, removed = [], []
+        changed: dict[ObjectKey, Object[Any]] = {}
+        removed: list[ObjectKey] = []
         for key in self._touched:
             item = self._winner(key)
             if item is None:
                 removed.append(key)
             else:
-                changed.append(item)
+                changed[key] = item
         self._touched.clear()
         problems = (item for noted in self._noted.values() for refusal in noted.values() for item in refusal.problems)
-        return SourceChanges(tuple(changed), tuple(removed), tuple(problems))
+        return SourceChanges(changed, tuple(removed), tuple(problems))
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
         names = self._names[key.group, key.kind]
@@ -302,16 +353,13 @@ class ClusterSource:
 
     def _restore(self) -> bool:
         """Put what is on disk in the place of what the server has not told; False where there is nothing."""
-        saved = self._cache.load() if self._cache is not None else {}
-        if not saved:
+        if not self._saved.objects and self._cache is not None:
+            self._saved = self._cache.read()
+        if not self._saved.objects:
             return False
         for reflector in self.reflectors:
-            name = reflector.resource.name
-            if reflector.synced or name not in saved:
-                continue
-            for key, item in saved[name].items():
-                self._held[name][key] = item
-                self._touch(key)
+            if not reflector.synced:
+                self._take_saved(reflector.resource)
         self._restored = True
         return True
 
@@ -324,7 +372,7 @@ class ClusterSource:
             self._unsaved = False
             try:
                 kept = {item.name: dict(self._held[item.name]) for item in self._resources}
-                await asyncio.to_thread(cache.save, kept)
+                await asyncio.to_thread(cache.save, kept, self._cluster_id(), self._versions())
                 self.save_error = ""
             except OSError as error:
                 self.save_error = str(error)

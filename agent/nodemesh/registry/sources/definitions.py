@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from ..assemble import ObjectKey
 from .api import Api
 from .backoff import Random
@@ -11,7 +13,7 @@ from .outage import Outage
 from .reading import Reading, key_of_head
 from .reflector import Reflector
 from .resources import Resource
-from .watch import ObjectHead
+from .watch import read_head
 
 DEFINITIONS = Resource(
     name="definitions",
@@ -26,7 +28,8 @@ DEFINITIONS = Resource(
 class _Names:
     """Reads nothing but names."""
 
-    def read(self, resource: Resource, version: str, head: ObjectHead, raw: object) -> Reading:
+    def read(self, resource: Resource, version: str, raw: msgspec.Raw) -> Reading:
+        head = read_head(raw).metadata
         return Reading(key_of_head(resource, head), head, None)
 
 

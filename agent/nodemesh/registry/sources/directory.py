@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +46,7 @@ class SourceChanges(NamedTuple):
     """What a source hands over: objects that are new or different, keys of those gone, and all problems as they are
     now."""
 
-    changed: tuple[Object[Any], ...]
+    changed: Mapping[ObjectKey, Object[Any]]
     removed: tuple[ObjectKey, ...]
     problems: tuple[Problem, ...]
 
@@ -135,20 +135,20 @@ class DirectorySource:
     def _advance(self) -> SourceChanges | None:
         before = self._objects
         objects, clashes = self._merged()
-        changed = []
+        changed = {}
         for key, item in objects.items():
             held = before.get(key)
             if held is not None and held == item:
                 objects[key] = held
             else:
-                changed.append(item)
+                changed[key] = item
         removed = tuple(key for key in before if key not in objects)
         of_files = (problem for _, file in sorted(self._files.items()) for problem in file.problems)
         problems = (*(no_such_path(path) for path in self._missing), *of_files, *clashes)
         if not changed and not removed and problems == self._problems:
             return None
         self._objects, self._problems = objects, problems
-        return SourceChanges(tuple(changed), removed, problems)
+        return SourceChanges(changed, removed, problems)
 
 
 def stamp_of(path: str, *, regular: bool = False) -> Iterator[tuple[str, Stamp]]:

@@ -15,18 +15,20 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from kubernetes.aio.client.api_client import ApiClient
-from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.config.config_exception import ConfigException
-from kubernetes.aio.config.incluster_config import (
-    SERVICE_CERT_FILENAME,
-    SERVICE_TOKEN_FILENAME,
-    InClusterConfigLoader,
-)
-from kubernetes.aio.config.kube_config import KubeConfigLoader, load_kube_config, load_kube_config_from_dict
 
 from ... import __version__
 from ...config.yaml import YAMLError
+from .aioclient import (
+    SERVICE_CERT_FILENAME,
+    SERVICE_TOKEN_FILENAME,
+    ApiClient,
+    ConfigException,
+    Configuration,
+    InClusterConfigLoader,
+    KubeConfigLoader,
+    load_kube_config,
+    load_kube_config_from_dict,
+)
 from .api import ApiError, Query
 from .kubeconfig import KubeconfigError, check_form, read_kubeconfig
 from .watch import ApiFormatError, read_status

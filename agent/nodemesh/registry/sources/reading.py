@@ -25,10 +25,10 @@ from ...config.load import load_object
 from ...config.meta import Location, Meta, Object
 from ...config.problems import Problem
 from ...config.written import TOOLS
-from ..assemble import CLUSTER_SCOPED, ObjectKey
+from ..assemble import CLUSTER_SCOPED, ObjectKey, key_of
 from ..slices import SERVICE_NAME_LABEL
 from .resources import Resource
-from .watch import JsonDecoder, ObjectHead, decode_object
+from .watch import JsonDecoder, ObjectHead, decode_object, read_head
 
 #: Core kinds whose annotations say something to the mesh (of a remote pod they do not); of others our own do.
 ANNOTATED = frozenset({"Namespace", "Pod", "Service"})
@@ -77,28 +77,43 @@ class ObjectReader:
         self._specs: Bounded[tuple[OwnerReference, ...], PodSpec] = Bounded(MAX_SHARED)
         self._read_pod = JsonDecoder(PodMetadata, "a pod")
 
-    def read(self, resource: Resource, version: str, head: ObjectHead, data: bytes | msgspec.Raw) -> Reading:
-        """`head` is the object's own. Raises ApiFormatError where `data` is no object at all."""
+    def read(self, resource: Resource, version: str, data: bytes | msgspec.Raw) -> Reading:
+        """Raises ApiFormatError where `data` is no object at all."""
         if resource.kind == "Pod" and resource.metadata_only:
             return self._pod(self._read_pod(data).metadata)
+        head = read_head(data).metadata
         plain = decode_object(data)
         # In lists both are absent; of metadata-only objects they name the envelope.
         plain["apiVersion"] = f"{resource.group}/{version}" if resource.group else version
         plain["kind"] = resource.kind
         key = key_of_head(resource, head)
         loaded = load_object(plain, str(key))
-        item = slim(loaded.objects[0]) if loaded.objects else None
-        return Reading(key, head, item, loaded.problems)
+        if not loaded.objects:
+            return Reading(key, head, None, loaded.problems)
+        item = slim(loaded.objects[0])
+        return Reading(key_of(item), head, item, loaded.problems)  # whose strings are held already
+
+    def again(self, resource: Resource, item: Object[Any]) -> Object[Any]:
+        """An object that was saved, holding what others have as if it had just been read."""
+        if resource.kind != "Pod" or not resource.metadata_only:
+            return slim(item)
+        meta, owners = item.meta, item.spec.owners
+        deleting = "yes" if meta.deleting else None
+        pod = _PodMeta(meta.name, meta.namespace, meta.uid, "", meta.labels, owners, deleting)
+        found = self._pod(pod).item
+        assert found is not None
+        return found
 
     def _pod(self, pod: _PodMeta) -> Reading:
         labels = pod.labels or {}
         place = hash(frozenset(labels.items()))
         known = self._labels.found.get(place)
         if known is None or known != labels:
-            known = self._labels.keep(place, {intern(name): intern(value) for name, value in labels.items()})
+            known = self._labels.keep(place, interned(labels))
         owners = tuple(owner for owner in pod.owner_references if owner.controller)
         spec = self._specs.found.get(owners)
         if spec is None:
+            owners = tuple(msgspec.structs.replace(owner, kind=intern(owner.kind)) for owner in owners)
             spec = self._specs.keep(owners, PodSpec(owners=owners))
         meta = Meta(
             name=pod.name,
@@ -110,7 +125,7 @@ class ObjectReader:
         )
         item = Object(kind="Pod", meta=meta, spec=spec, location=_NOWHERE, marks=_NONE)
         head = ObjectHead(name=pod.name, namespace=pod.namespace, uid=pod.uid, resource_version=pod.resource_version)
-        return Reading(ObjectKey("Pod", pod.namespace, pod.name), head, item)
+        return Reading(ObjectKey("Pod", meta.namespace, pod.name), head, item)
 
 
 def key_of_head(resource: Resource, head: ObjectHead) -> ObjectKey:
@@ -118,14 +133,19 @@ def key_of_head(resource: Resource, head: ObjectHead) -> ObjectKey:
     return ObjectKey(resource.kind, namespace, head.name, resource.group)
 
 
+def interned(labels: dict[str, str]) -> dict[str, str]:
+    """Services, slices and pods have the same words on them."""
+    return {intern(name): intern(value) for name, value in labels.items()}
+
+
 #: Conditions that endpoints have, each once: there are 27.
 _CONDITIONS: dict[EndpointConditions, EndpointConditions] = {}
 _NO_HINTS = EndpointHints()
+_NO_REF = TargetRef()
 
 
-def compact(entry: SliceEndpoint) -> SliceEndpoint:
-    """The same, with what many endpoints have held once: node, zone, namespace, conditions."""
-    ref = entry.target_ref
+def compact(entry: SliceEndpoint, namespace: str) -> SliceEndpoint:
+    """The same, with what many endpoints have held once: node, zone, conditions, and the workload's name."""
     return SliceEndpoint(
         addresses=entry.addresses,
         conditions=_CONDITIONS.setdefault(entry.conditions, entry.conditions),
@@ -133,7 +153,9 @@ def compact(entry: SliceEndpoint) -> SliceEndpoint:
         node_name=intern(entry.node_name),
         zone=intern(entry.zone),
         hints=_NO_HINTS if entry.hints == _NO_HINTS else entry.hints,
-        target_ref=TargetRef(kind=intern(ref.kind), name=ref.name, namespace=intern(ref.namespace), uid=ref.uid),
+        target_ref=_NO_REF,
+        workload=entry.names(namespace),
+        uid=entry.uid or entry.target_ref.uid,
     )
 
 
@@ -159,18 +181,28 @@ def slim(item: Object[Any]) -> Object[Any]:
         annotations = {
             key: value for key, value in meta.annotations.items() if (every and key not in TOOLS) or key.startswith(OWN)
         } or _NONE
-    labels = meta.labels or _NONE
+    labels = meta.labels
     if item.kind == "EndpointSlice":
         labels = {SERVICE_NAME_LABEL: labels.get(SERVICE_NAME_LABEL, "")}
+    labels = interned(labels) if labels else _NONE
     spec, location, uid = item.spec, item.location, meta.uid
+    if isinstance(spec, EndpointSliceSpec | ServiceSpec):
+        uid = ""  # nobody asks
     if isinstance(spec, EndpointSliceSpec):
-        location, uid = _NOWHERE, ""  # nobody asks
-        spec = msgspec.structs.replace(
-            spec, endpoints=tuple(map(compact, spec.endpoints)), ports=shared(spec.ports, _PORTS)
+        location = _NOWHERE
+        spec = EndpointSliceSpec(
+            address_type=intern(spec.address_type),
+            endpoints=tuple(compact(entry, meta.namespace) for entry in spec.endpoints),
+            ports=shared(spec.ports, _PORTS),
         )
     if isinstance(spec, ServiceSpec):
         # A cluster's endpoints are its EndpointSlices, which its controllers make; the selector is theirs.
-        spec = msgspec.structs.replace(spec, selector=_NONE, ports=shared(spec.ports, _PORTS))
+        spec = msgspec.structs.replace(
+            spec,
+            selector=_NONE,
+            ports=shared(spec.ports, _PORTS),
+            cluster_ips=() if spec.cluster_ips == (spec.cluster_ip,) else spec.cluster_ips,
+        )
     generation = meta.generation if item.group in (GROUP, X_GROUP) else 0
     slimmed = msgspec.structs.replace(
         meta,

@@ -8,13 +8,14 @@ The rules are those of the API concepts page ("Efficient detection of changes"):
     start      --- 404 in all versions of a kind that may be absent -->  none of the kind; looked for again later
     start      --- 403 for what is dispensable ---------------------->  the same
     anywhere   --- any other error ----------------------------------->  the same again after a pause
+    start      --- the sink has what was saved at a resourceVersion --->  watching from that
 
 A pause after no answer ends when the server answers another watch; one for an absent kind, when its CRD comes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Protocol
 
@@ -30,7 +31,6 @@ from .watch import (
     INITIAL_EVENTS_END,
     ApiFormatError,
     Lines,
-    ObjectHead,
     WatchEvent,
     read_event,
     read_head,
@@ -47,6 +47,10 @@ WATCH_SECONDS = 300.0
 WATCH_SLACK = 30.0
 #: A watch that ends sooner than this, in seconds, and told nothing is a failure.
 SHORT_WATCH = 1.0
+
+#: Seconds that a watch from a saved resourceVersion goes on without an error, before what was saved counts as right: a
+#: server that does not know the version any more says so at once.
+RESUMED = 1.0
 
 #: Seconds between looks for a kind whose CRD is absent.
 ABSENT_INTERVAL = 30.0
@@ -65,7 +69,7 @@ class Phase(StrEnum):
 class Reads(Protocol):
     """What makes a Reading of an object (reading.Reader, for one)."""
 
-    def read(self, resource: Resource, version: str, head: ObjectHead, raw: msgspec.Raw) -> Reading: ...
+    def read(self, resource: Resource, version: str, raw: msgspec.Raw) -> Reading: ...
 
 
 class Sink(Protocol):
@@ -107,6 +111,7 @@ class Reflector:
         self._start_from = "0"  # "0": whatever the server has in its cache; "": what etcd has
         self._streams_lists = True
         self._initial: list[Reading] | None = None  # a watch's initial events, until they have ended
+        self._kept: Callable[[], None] | None = None  # is told that what the sink had already is right
 
     @property
     def version(self) -> str:
@@ -117,6 +122,17 @@ class Reflector:
     def at(self) -> str:
         """The resourceVersion up to which the sink is right."""
         return self._at
+
+    def resume(self, version: str, kept: Callable[[], None]) -> None:
+        """Begin with what the sink has of this resourceVersion; before `run`. `kept` is told once that is right; it is
+        not where all of it has to be read again."""
+        self._at, self._kept = version, kept
+
+    def _good(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None and self._at and not self.synced:
+            self.synced = True
+            kept()
 
     async def run(self) -> None:
         while True:
@@ -197,7 +213,7 @@ class Reflector:
                 query = {"resourceVersion": ""}
                 continue
             for item in page.items or ():
-                readings.append(self._reader.read(self.resource, self._versions[0], read_head(item).metadata, item))
+                readings.append(self._reader.read(self.resource, self._versions[0], item))
             if not page.metadata.next:
                 break
             query = {"limit": str(CHUNK), "continue": page.metadata.next}
@@ -211,6 +227,7 @@ class Reflector:
 
     def _finish(self, readings: list[Reading], version: str) -> None:
         self._at = version
+        self._kept = None
         self._sink.replace(self.resource, readings)
         self._start_from = "0"
         self.synced, self.error, self._withheld = True, "", False
@@ -244,9 +261,14 @@ class Reflector:
             self._outage.answered()
             if self._at:
                 self.phase, self.error = Phase.WATCHING, ""
-            async for piece in pieces:
-                for line in lines.feed(piece):
-                    self._take(read_event(line))
+            quiet = asyncio.get_running_loop().call_later(RESUMED, self._good) if self._kept is not None else None
+            try:
+                async for piece in pieces:
+                    for line in lines.feed(piece):
+                        self._take(read_event(line))
+            finally:
+                if quiet is not None:
+                    quiet.cancel()
         if self._initial is not None:
             raise ApiError(0, f"the watch of {self.resource.name} ended before its initial events did")
         if self.events == events and clock() - began < SHORT_WATCH:
@@ -261,6 +283,15 @@ class Reflector:
         self.events += 1
         self._backoff.reset()
         self._outage.answered()
+        if event.type in ("ADDED", "MODIFIED"):
+            reading = self._reader.read(self.resource, self._versions[0], event.object)
+            if self._initial is not None:
+                self._initial.append(reading)
+                return
+            self._sink.put(self.resource, reading)
+            self._at = reading.head.resource_version
+            self._good()
+            return
         head = read_head(event.object).metadata
         if event.type == "BOOKMARK":
             if self._initial is not None and (head.annotations or {}).get(INITIAL_EVENTS_END) == "true":
@@ -269,20 +300,13 @@ class Reflector:
                 self.phase = Phase.WATCHING
             elif self._initial is None:
                 self._at = head.resource_version
-            return
-        if event.type in ("ADDED", "MODIFIED"):
-            reading = self._reader.read(self.resource, self._versions[0], head, event.object)
-            if self._initial is not None:
-                self._initial.append(reading)
-                return
-            self._sink.put(self.resource, reading)
         elif event.type == "DELETED":
             if self._initial is not None:
                 raise ApiFormatError("the API server sent a deletion among a watch's initial events")
             self._sink.remove(self.resource, key_of_head(self.resource, head), head.resource_version)
+            self._at = head.resource_version
         else:
             raise ApiFormatError(f"the API server sent a watch event of the unknown type {event.type[:32]!r}")
-        self._at = head.resource_version
 
 
 def _unanswered(error: ApiError | ApiFormatError) -> bool:

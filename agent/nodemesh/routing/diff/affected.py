@@ -82,7 +82,7 @@ def bare_rule(rule: DestinationRule) -> tuple[Any, ...]:
 def bare_service(service: Service) -> tuple[Any, ...]:
     return (
         service.ports, service.resolution, service.external, service.kind, service.namespace, service.export_to,
-        service.alias_of, service.annotations, service.subject_alt_names,
+        service.alias_of, service.annotations, service.subject_alt_names, service.traffic_distribution,
     )  # fmt: skip
 
 

@@ -37,7 +37,10 @@ def clients_of(*versions: Tables) -> tuple[list[Who], list[str]]:
     for labels in (frozenset(), *sets, *joint):
         for namespace in (other, *special):
             found.setdefault((namespace, labels))
-    who = [Who(made(namespace, labels, versions), text_of(namespace, labels, other)) for namespace, labels in found]
+    who = [
+        Who(made(namespace, labels, versions), text_of(namespace, labels, other, alone=not sets))
+        for namespace, labels in found
+    ]
     cuts = []
     if len(who) > MOST:
         cuts.append(f"{len(who) - MOST} of {len(who)} kinds of clients (namespaces and labels that rules read)")
@@ -48,11 +51,13 @@ def made(namespace: str, labels: Labels, versions: tuple[Tables, ...]) -> Client
     return Client(namespace=namespace, labels=dict(labels), network=versions[-1].network)
 
 
-def text_of(namespace: str, labels: Labels, other: str) -> str:
+def text_of(namespace: str, labels: Labels, other: str, *, alone: bool) -> str:
+    """`alone` where nothing asks for labels: else those without are the others."""
     parts = [f"with {', '.join(f'{key}={value}' for key, value in sorted(labels))}"] if labels else []
     if namespace != other:
         parts.append(f"in {namespace}")
-    return f"clients {' '.join(parts)}" if parts else "other clients"
+    word = "clients" if labels or (parts and alone) else "other clients"
+    return " ".join([word, *parts])
 
 
 def agree(one: Labels, two: Labels) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from ..decision import Decision
+from ..decision import Decision, Rule
 from ..match import MatchRow, VirtualHost
 from ..request import Request
 from ..tables import Tables
@@ -14,9 +14,10 @@ from ..views import Views
 from .affected import hosts_to_ask
 from .clients import Who, clients_of, gateways_of
 from .regions import regions
-from .sides import NOTHING, Behaviour, decide, differing, labels_in
+from .sides import NOTHING, Behaviour, TablesLookup, decide, differing
+from .silent import not_compared
 from .space import Rows, Space, rows_of
-from .spots import Rules, Spot, gateway_spots, mesh_spots
+from .spots import REQUESTS, Rules, Spot, gateway_spots, mesh_spots
 from .told import Teller, Told
 from .words import class_of
 
@@ -55,10 +56,12 @@ class BehaviourChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """All that changes; `cut` are sentences about what was not looked at."""
+    """All that changes; `cut` are sentences about what was not looked at, `silent` phrases for what differs and shows
+    in no answer."""
 
     changes: tuple[BehaviourChange, ...]
     cut: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 def compare(old: Tables, new: Tables, over: Over = lambda: False) -> Difference:
@@ -84,7 +87,7 @@ def compare(old: Tables, new: Tables, over: Over = lambda: False) -> Difference:
         if not gather(at_gateway, spots, gateway, (old, new), cut, over, {}):
             cut.append(f"the time is up: {gateway.text} was not looked at as a whole")
         merged += [msgspec.structs.replace(change, gateway=gateway.text) for change in at_gateway]
-    return Difference(changes=tuple(merged), cut=tuple(dict.fromkeys(cut)))
+    return Difference(changes=tuple(merged), cut=tuple(dict.fromkeys(cut)), silent=not_compared(old, new))
 
 
 def gather(
@@ -100,11 +103,15 @@ def gather(
     for spot in spots:
         if over():
             return False
-        tellers = [Teller(spot.home, spot.port, each.mesh.cluster_domain, labels_in(each)) for each in tables]
+        if spot.ways is not None:
+            found.setdefault(way(spot, spot.ways), []).append(who.text)
+            continue
+        plain = spot.what != REQUESTS
+        tellers = [Teller(spot.home, spot.port, TablesLookup(each), plain=plain) for each in tables]
         seen = sight_of(spot.old, tellers[0]), sight_of(spot.new, tellers[1])
         if seen[0] == seen[1]:
             continue
-        key = (spot.host, spot.port, spot.what, *seen)
+        key = (spot.host, spot.port, spot.what, *seen, written(spot.old), written(spot.new))
         changes = known.get(key)
         if changes is None:
             changes = known[key] = list(changes_at(spot, tellers, cut, over))
@@ -119,6 +126,13 @@ def sight_of(rules: Rules, teller: Teller) -> Sight:
         return ((), number(teller.tell(rules) if rules is not None else NOTHING))
     rows = tuple((signature(row), number(teller.tell(row.decision))) for row in rows_of(rules))
     return (rows, number(teller.tell(rules.otherwise)))
+
+
+def written(rules: Rules) -> tuple[Rule, ...]:
+    """Where one side's rules were written: of two clients who see the same, each is told of its own."""
+    if not isinstance(rules, VirtualHost):
+        return (rules.rule,) if rules is not None else ()
+    return (*(row.decision.rule for row in rows_of(rules)), rules.otherwise.rule)
 
 
 def number(told: Told) -> frozenset[tuple[str, str]]:
@@ -143,6 +157,8 @@ def by_rules(
     space = Space(hosts, spot.authorities)
     place = f"{spot.host}:{spot.port}"
     cut += [f"{place}: no text was found that matches /{text}/" for text in space.unsampled]
+    if space.untold:
+        cut.append(f"{place}: {space.untold} pairs of regular expressions were compared by samples alone")
     before, after = (Rows(each, space) if each is not None else None for each in (spot.old, spot.new))
     missing = Rows(Decision(), space)
     told = 0
@@ -192,6 +208,18 @@ def change(
         old=Behaviour(told=Frozen(sides[0]), rule=rules[0]),
         new=Behaviour(told=Frozen(sides[1]), rule=rules[1]),
         example=example(spot, request),
+    )
+
+
+def way(spot: Spot, ways: tuple[Told, Told]) -> BehaviourChange:
+    """Connections take another way, whatever is answered."""
+    return BehaviourChange(
+        host=spot.host,
+        port=spot.port,
+        asks=f"all {spot.what}",
+        old=Behaviour(told=Frozen(ways[0])),
+        new=Behaviour(told=Frozen(ways[1])),
+        example=example(spot, None),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import combinations
 
 from ...config.regex import PatternSet
 from ..match import (
@@ -25,7 +26,8 @@ from ..match import (
 )
 from ..request import Request
 from ..rewrite import normalize_path
-from .samples import samples
+from .apart import Unknown, apart
+from .samples import beginning, samples
 
 #: A part: its kind and, for headers and query parameters, its name.
 Part = tuple[str, bytes]
@@ -41,6 +43,9 @@ OTHER = b"other"
 
 PSEUDO = {b":path": PATH, b":method": METHODS, b":authority": AUTHORITIES, b"host": AUTHORITIES, b":scheme": SCHEMES}
 FIELDS = {METHOD: METHODS, AUTHORITY: AUTHORITIES, SCHEME: SCHEMES}
+
+#: Pairs of expressions that are told apart by more than samples.
+MOST_PAIRS = 64
 
 #: Texts that are made of a prefix and an expression together.
 MOST_MIXED = 4096
@@ -70,13 +75,21 @@ class Domain:
     """The values, of which one represents all that no condition distinguishes from it; `sets` are those that a
     condition takes, a bit for each value. `usual` is the value of a request of which nothing is asked."""
 
-    __slots__ = ("part", "values", "usual", "all", "unsampled", "_requests", "_exact", "_sets", "_texts")
+    __slots__ = ("part", "values", "usual", "all", "unsampled", "untold", "_requests", "_exact", "_sets", "_texts")
 
-    def __init__(self, part: Part, conditions: Iterable[TextMatch], given: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self,
+        part: Part,
+        conditions: Iterable[TextMatch],
+        given: Iterable[bytes] = (),
+        changed: frozenset[str] = frozenset(),
+    ) -> None:
+        """`changed` are the expressions that one side alone has."""
         self.part = part
         self.unsampled: list[str] = []  # expressions that no text was found for
+        self.untold = 0  # pairs of expressions that were compared by samples alone
         conditions = list(conditions)
-        found = [*dict.fromkeys(self._candidates(conditions, list(given)))]
+        found = [*dict.fromkeys([*self._candidates(conditions, list(given)), *self._apart(conditions, changed)])]
         self._texts = sorted(value for value in found if value is not None)  # so that a prefix's are side by side
         self.values: list[bytes | None] = [*self._texts, *([None] if None in found else [])]
         self.usual = self.values.index(found[0])
@@ -101,12 +114,26 @@ class Domain:
         made: list[bytes] = []
         for condition in conditions:
             if condition.kind == REGEX and prefixes and condition.pattern is not None:
+                start = beginning(condition.pattern)
+                fitting = [each for each in prefixes if each.startswith(start) or start.startswith(each)]
                 for text in samples(condition.pattern):
-                    made += [p + text for p in prefixes if condition.pattern.fullmatch(p + text)]
-                    made += [p + b"/" + text for p in prefixes if condition.pattern.fullmatch(p + b"/" + text)]
+                    made += [p + text for p in fitting if condition.pattern.fullmatch(p + text)]
+                    made += [p + b"/" + text for p in fitting if condition.pattern.fullmatch(p + b"/" + text)]
                     if len(made) > MOST_MIXED:
                         break
         return [value for value in [*found, *made] if value is None or self._comes(value)]
+
+    def _apart(self, conditions: list[TextMatch], changed: frozenset[str]) -> Iterable[bytes]:
+        """Texts that tell expressions apart: what has changed from all others first."""
+        patterns = {each.pattern.text: each.pattern for each in conditions if each.pattern is not None}
+        pairs = sorted(combinations(sorted(patterns), 2), key=lambda pair: -sum(text in changed for text in pair))
+        asked = [pair for pair in pairs if not changed.isdisjoint(pair)]
+        self.untold = max(0, len(asked) - MOST_PAIRS)
+        for one, other in pairs[:MOST_PAIRS]:
+            try:
+                yield from apart(patterns[one], patterns[other], self._comes, b"/" if self.part == PATH else b"")
+            except Unknown:
+                self.untold += not changed.isdisjoint((one, other))
 
     def _of(self, condition: TextMatch) -> list[bytes]:
         value, kind = condition.value, condition.kind

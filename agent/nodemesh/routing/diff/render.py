@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .compare import BehaviourChange, Difference
-from .told import TO
+from .spots import UNKNOWN
+from .told import NONE, TO, absent
 
 #: Classes of one host that are written out where they all change in the same way.
 SHOWN = 5
 
-NOTHING = "none"
+STRANGERS = "hosts that the mesh does not know"
 
 
 def render_text(difference: Difference) -> str:
@@ -20,6 +21,7 @@ def render_text(difference: Difference) -> str:
         for group in groups:
             lines += text_of(group)
     lines += [f"not looked at: {cut}" for cut in difference.cut]
+    lines += [f"not compared: {each}" for each in difference.silent]
     lines.append(summary(difference))
     return "\n".join(lines) + "\n"
 
@@ -42,7 +44,7 @@ def text_of(group: list[BehaviourChange]) -> Iterator[str]:
 
 def said(change: BehaviourChange, aspect: str) -> str:
     """`now go to reviews v2, before to 75 % reviews v1, 25 % reviews v2`."""
-    before, after = change.old.told.get(aspect, NOTHING), change.new.told.get(aspect, NOTHING)
+    before, after = (side.told.get(aspect, absent(aspect)) for side in (change.old, change.new))
     if aspect == TO:
         return f"{verb(after)}, before {verb(before, now=False)}"
     return f"{aspect}: {after}, before {before}"
@@ -61,7 +63,8 @@ def places(difference: Difference) -> list[tuple[str, list[list[BehaviourChange]
     """The changes by place, those together that are the same for several classes."""
     found: dict[str, dict[tuple[object, ...], list[BehaviourChange]]] = {}
     for change in difference.changes:
-        title = f"{change.host}:{change.port}" + (f" at {change.gateway}" if change.gateway else "")
+        title = STRANGERS if change.host == UNKNOWN else f"{change.host}:{change.port}"
+        title += f" at {change.gateway}" if change.gateway else ""
         key = (
             tuple((aspect, change.old.told.get(aspect), change.new.told.get(aspect)) for aspect in change.aspects),
             change.old.rule,
@@ -74,7 +77,7 @@ def places(difference: Difference) -> list[tuple[str, list[list[BehaviourChange]
 def summary(difference: Difference) -> str:
     count = len(difference.changes)
     if not count:
-        return "nothing changes in what was looked at" if difference.cut else "nothing changes"
+        return "nothing changes in what was looked at" if difference.cut or difference.silent else "nothing changes"
     return f"{count} {'class changes' if count == 1 else 'classes change'}"
 
 
@@ -86,6 +89,7 @@ def render_markdown(difference: Difference) -> str:
             lines += rows_of(group)
         lines.append("")
     lines += [f"- not looked at: {cell(cut)}" for cut in difference.cut]
+    lines += [f"- not compared: {cell(each)}" for each in difference.silent]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -96,7 +100,7 @@ def rows_of(group: list[BehaviourChange]) -> Iterator[str]:
     sides = []
     for side in (first.old, first.new):
         parts = [
-            side.told.get(aspect, NOTHING) if aspect == TO else f"{aspect}: {side.told.get(aspect, NOTHING)}"
+            side.told.get(aspect, NONE) if aspect == TO else f"{aspect}: {side.told.get(aspect, absent(aspect))}"
             for aspect in first.aspects
         ]
         sides.append("<br>".join(map(cell, parts)))

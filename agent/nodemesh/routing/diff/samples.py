@@ -39,6 +39,21 @@ def samples(pattern: Pattern) -> list[bytes]:
     return [text for text in found if pattern.fullmatch(text)][:MOST]
 
 
+def beginning(pattern: Pattern) -> bytes:
+    """The letters that all texts begin with which match."""
+    try:
+        parsed = parser.parse(pattern.text)
+    except (re.error, RecursionError, OverflowError):
+        return b""
+    letters = ""
+    for kind, value in () if parsed.state.flags & re.IGNORECASE else parsed:
+        if kind is ops.LITERAL:
+            letters += chr(value)
+        elif kind is not ops.AT:
+            break
+    return letters.encode()
+
+
 def sequence(parts: list[Any]) -> Iterable[str]:
     """Parts one after the other: all together vary, as far as their bound lets them."""
     choices = [list(islice(part(*each), PER_PART)) for each in parts]

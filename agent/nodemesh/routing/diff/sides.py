@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
-from ..decision import Decision
+from ..clusters import locality_of
+from ..decision import Cluster, Decision
 from ..match import VirtualHost
 from ..request import Request
 from ..tables import Tables
+from ..trafficpolicy import effective_policy, mesh_policy
 from .spots import Rules
-from .told import TO, Teller, Told, matters
+from .told import NONE, ON, TO, Teller, Told, matters, settings
 
 NOTHING: Told = {TO: "nothing listens there"}
 
@@ -63,7 +65,7 @@ class Contraster:
             self._tellers.clear()
         tellers = self._tellers.get((home, port))
         if tellers is None:
-            one, other = (Teller(home, port, each.mesh.cluster_domain, labels_in(each)) for each in self._tables)
+            one, other = (Teller(home, port, TablesLookup(each)) for each in self._tables)
             tellers = self._tellers[home, port] = one, other
         told = [
             teller.tell(decision) if decision is not None else NOTHING
@@ -92,14 +94,29 @@ def decide(rules: Rules, request: Request) -> Decision | None:
     return rules.decide(request) if isinstance(rules, VirtualHost) else rules
 
 
-def labels_in(tables: Tables) -> Callable[[str, str], Mapping[str, str] | None]:
-    """Looks a host's subsets up."""
+class TablesLookup:
+    """Looks up what clusters of some tables come from."""
 
-    def labels(host: str, name: str) -> Mapping[str, str] | None:
-        for rule in tables.destination_rules.get(host, ()):
-            found = rule.subset(name)
+    def __init__(self, tables: Tables) -> None:
+        self.domain = tables.mesh.cluster_domain
+        self._tables = tables
+
+    def labels(self, host: str, subset: str) -> Mapping[str, str] | None:
+        for rule in self._tables.destination_rules.get(host, ()):
+            found = rule.subset(subset)
             if found is not None:
                 return found.labels
         return None
 
-    return labels
+    def locality(self, cluster: Cluster) -> str:
+        """By all rules for the host: which of them counts depends on the client."""
+        tables = self._tables
+        services = tables.services.get(cluster.host, ())
+        found: dict[str, None] = {}
+        for service in services[:1]:
+            for rule in tables.destination_rules.get(cluster.host) or (None,):
+                policy = effective_policy(rule, cluster.subset, cluster.port, mesh_policy(tables.mesh))
+                setting, _ = locality_of(policy, service, tables.mesh)
+                text = settings(setting) if setting is not None else NONE
+                found["near endpoints first" if text == ON else text] = None
+        return "" if list(found) == [NONE] else "; ".join(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..decision import Decision
 from ..match import MatchRow, TextMatch, VirtualHost
@@ -74,19 +74,25 @@ class Space:
     """All parts that the rows of some hosts look at."""
 
     def __init__(self, hosts: Iterable[VirtualHost | Decision], authorities: Sequence[bytes]) -> None:
-        rows = [row for host in hosts if isinstance(host, VirtualHost) for row in rows_of(host)]
+        sides = [rows_of(host) for host in hosts if isinstance(host, VirtualHost)]
         conditions: dict[Part, list[TextMatch]] = {}
-        for row in rows:
-            if row.uri is not None:
-                conditions.setdefault(PATH, []).append(row.uri)
-            for check in row.checks:
-                conditions.setdefault(part_of(check), []).append(check.match)
+        texts: list[set[str]] = []
+        for rows in sides:
+            found = [pair for row in rows for pair in conditions_of(row)]
+            for part, match in found:
+                conditions.setdefault(part, []).append(match)
+            texts.append({match.pattern.text for _, match in found if match.pattern is not None})
+        changed = frozenset(texts[0] ^ texts[1]) if len(texts) == 2 else frozenset()
         given = {AUTHORITIES: authorities, SCHEMES: (b"http", b"https")}
-        self._domains = {part: Domain(part, found, given.get(part, ())) for part, found in conditions.items()}
+        self._domains = {part: Domain(part, found, given.get(part, ()), changed) for part, found in conditions.items()}
         self.authority = authorities[0]
 
     def domain(self, part: Part) -> Domain:
         return self._domains[part]
+
+    @property
+    def untold(self) -> int:
+        return sum(domain.untold for domain in self._domains.values())
 
     @property
     def unsampled(self) -> list[str]:
@@ -116,3 +122,10 @@ class Space:
 
 def rows_of(host: VirtualHost) -> list[MatchRow]:
     return [row for block in host.blocks for row in block.rows]
+
+
+def conditions_of(row: MatchRow) -> Iterator[tuple[Part, TextMatch]]:
+    if row.uri is not None:
+        yield PATH, row.uri
+    for check in row.checks:
+        yield part_of(check), check.match

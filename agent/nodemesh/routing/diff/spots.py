@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from ...config.meshconfig import FailurePolicy
 from ...registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, Service
 from ..decision import Decision
-from ..frontend import Frontend
+from ..frontend import Frontend, Mode
 from ..match import VirtualHost
 from ..names import covers
 from ..tables import Tables
@@ -16,6 +17,17 @@ from ..view import View
 
 #: Ports of hosts that no service has, where their rules name none.
 USUAL_PORTS = (80,)
+
+#: What comes where HTTP is spoken.
+REQUESTS = "requests"
+
+#: A host that nobody has, and how all such are named in a difference.
+NOBODY = "nobody.invalid"
+UNKNOWN = "*"
+
+#: How a connection's way is named, and which there are.
+WAY = "way"
+WAYS = {Mode.PASS: "untouched", Mode.KERNEL: "balanced in the kernel", Mode.PROXY: "through the proxy"}
 
 Rules = VirtualHost | Decision | None
 
@@ -29,9 +41,10 @@ class Spot(msgspec.Struct, frozen=True, kw_only=True):
     home: str
     old: Rules
     new: Rules
-    what: str = "requests"
+    what: str = REQUESTS
     authorities: tuple[bytes, ...] = (b"",)
     gateway: bool = False
+    ways: tuple[Mapping[str, str], Mapping[str, str]] | None = None  # which way connections take, in words
 
 
 def mesh_spots(old: View, new: View, hosts: dict[str, set[int]]) -> Iterator[Spot]:
@@ -42,6 +55,29 @@ def mesh_spots(old: View, new: View, hosts: dict[str, set[int]]) -> Iterator[Spo
             if before.service is None and after.service is None and not (knows(old, host) or knows(new, host)):
                 continue
             yield from at_port(old, new, host, port, before, after)
+            yield from ways_at(host, port, before, after)
+    before, after = old.frontend_for_host(NOBODY, USUAL_PORTS[0]), new.frontend_for_host(NOBODY, USUAL_PORTS[0])
+    if not (knows(old, NOBODY) or knows(new, NOBODY)):
+        yield Spot(host=UNKNOWN, port=0, home="", old=old.tcp(before), new=new.tcp(after), what="connections")
+
+
+def ways_at(host: str, port: int, before: Frontend, after: Frontend) -> Iterator[Spot]:
+    """Where connections to a service go through the proxy on one side alone, or are treated otherwise without it."""
+    if before.service is None or after.service is None:
+        return
+    ways = ways_of(before), ways_of(after)
+    found = [{name: text for name, text in one.items() if text != other.get(name)} for one, other in (ways, ways[::-1])]
+    if before.mode is not after.mode:
+        for side, frontend in zip(found, (before, after), strict=True):
+            side[WAY] = f"{side[WAY]} ({frontend.mode_reason})"
+    if any(found):
+        home = after.service.namespace
+        yield Spot(host=host, port=port, home=home, old=None, new=None, what="connections", ways=(found[0], found[1]))
+
+
+def ways_of(frontend: Frontend) -> dict[str, str]:
+    closed = frontend.failure_policy is FailurePolicy.CLOSED and frontend.mode is Mode.PROXY
+    return {WAY: WAYS[frontend.mode], "while the agent is down": "refused" if closed else "direct, without rules"}
 
 
 def knows(view: View, host: str) -> bool:
@@ -128,7 +164,7 @@ def gateway_spots(old: View, new: View) -> Iterator[Spot]:
 def gateway_spot(old: View, new: View, port: int, host: str) -> Spot:
     before, is_http = gateway_rules(old, port, host)
     after, also = gateway_rules(new, port, host)
-    what = "requests" if is_http or also else f"connections for {host}"
+    what = REQUESTS if is_http or also else f"connections for {host}"
     authorities = (host.encode(), f"{host}:{port}".encode())
     return Spot(host=host, port=port, home="", old=before, new=after, what=what, authorities=authorities, gateway=True)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from ...registry.snapshot import HTTP_PROTOCOLS
+from ...registry.snapshot import Protocol as PortProtocol
 from ..answer import explained_ops, outcome_of
 from ..decision import (
     Cluster,
@@ -15,6 +17,7 @@ from ..decision import (
     DirectResponse,
     Failure,
     Fault,
+    HttpVersion,
     Mirror,
     Redirect,
     Retry,
@@ -37,19 +40,47 @@ ON = "on"
 #: What each cluster has, if only by default.
 ALWAYS = ("load balancing", "connection pool")
 
-#: Labels of a host's subset (None: it has none of that name).
-Labels = Callable[[str, str], Mapping[str, str] | None]
+#: Ports whose protocol is guessed may speak HTTP.
+AUTO: Final = PortProtocol.AUTO
+
+#: How endpoints are spoken to, where that is not HTTP/1.1.
+HTTP = {HttpVersion.HTTP2: "HTTP/2", HttpVersion.CLIENT: "the client's own version"}
+
+#: What a side without an aspect has instead.
+DEFAULTS = {
+    "load balancing": "LEAST_REQUEST, the default",
+    "connection pool": "the defaults",
+    "locality": "all endpoints alike",
+}
+NONE = "none"
+
+#: The ends of names of fields whose floats are seconds.
+SECONDS = ("timeout", "duration", "interval", "ejection", "ttl", "time")
+
+
+class ClusterOrigins(Protocol):
+    """What a cluster comes from, and does not carry."""
+
+    domain: str
+
+    def labels(self, host: str, subset: str) -> Mapping[str, str] | None:
+        """Of a host's subset; None: it has none of that name."""
+
+    def locality(self, cluster: Cluster) -> str:
+        """Which endpoints come first, in words; empty where they are equal."""
 
 
 class Teller:
     """Remembers what it has told: many requests fall to one decision. `home` is the namespace whose services go by
-    their short names, at `port` without it; `labels` looks subsets up."""
+    their short names, at `port` without it; `plain` where connections without HTTP are decided about: nobody tries
+    those again."""
 
-    def __init__(self, home: str, port: int, domain: str, labels: Labels) -> None:
+    def __init__(self, home: str, port: int, lookup: ClusterOrigins, *, plain: bool = False) -> None:
+        self._plain = plain
         self._home = home
         self._port = port
-        self._domain = domain
-        self._labels = labels
+        self._domain = lookup.domain
+        self._lookup = lookup
         self._known: dict[int, tuple[Decision, Told]] = {}
         self._clusters: dict[int, tuple[Cluster, list[tuple[str, str]]]] = {}
 
@@ -117,7 +148,7 @@ class Teller:
             yield "rewrite", rewrite(route.rewrite)
         if route.timeout:
             yield "timeout", f"{route.timeout:g} s"
-        if route.retry is not None:
+        if route.retry is not None and not self._plain:
             yield "retries", retries(route.retry)
         if route.mirrors:
             yield "mirror", ", ".join(map(self._mirror, route.mirrors))
@@ -150,16 +181,27 @@ class Teller:
         yield from known[1]
 
     def _of_cluster(self, cluster: Cluster, name: str) -> Iterator[tuple[str, str]]:
-        labels = self._labels(cluster.host, cluster.subset) if cluster.subset else None
+        labels = self._lookup.labels(cluster.host, cluster.subset) if cluster.subset else None
         if labels is not None:
             yield of("pods", name), ", ".join(f"{key}={value}" for key, value in sorted(labels.items())) or "all"
         if cluster.reserve is not None:
             yield of("failover", name), "any endpoint"
+        locality = self._lookup.locality(cluster)
+        if locality:
+            yield of("locality", name), locality
+        if cluster.tunnel is not None and cluster.protocol not in HTTP_PROTOCOLS:
+            method = "POST" if cluster.tunnel.post else "CONNECT"
+            yield of("tunnel", name), f"{method} to {cluster.tunnel.target.decode(errors='replace')}"
+        if cluster.proxy_protocol:
+            yield of("PROXY protocol", name), f"version {cluster.proxy_protocol}"
+        if cluster.upstream_http is not HttpVersion.HTTP1 and cluster.protocol in {*HTTP_PROTOCOLS, AUTO}:
+            yield of("HTTP", name), HTTP[cluster.upstream_http]
         for what, value in (
             ("load balancing", cluster.load_balancer),
             ("connection pool", cluster.pool),
             ("outlier detection", cluster.outlier),
             ("retry budget", cluster.retry_budget),
+            ("session", cluster.session),
             ("TLS", cluster.tls),
         ):
             text = settings(value) if value is not None else ""
@@ -197,8 +239,14 @@ def settings(value: msgspec.Struct) -> str:
         found = getattr(value, name)
         if name in defaults and found == defaults[name]:
             continue
-        parts.append(f"{camel(name)} {shown(found)}")
+        unit = " s" if isinstance(found, float) and name.endswith(SECONDS) else ""
+        parts.append(f"{camel(name)} {shown(found)}{unit}")
     return ", ".join(parts) or ON
+
+
+def absent(aspect: str) -> str:
+    """What a side has that says nothing of an aspect."""
+    return DEFAULTS.get(aspect.partition(OF)[0], NONE)
 
 
 def camel(name: str) -> str:
@@ -215,6 +263,8 @@ def shown(value: Any) -> str:
         return "/".join(sorted(map(shown, value)))
     if isinstance(value, tuple):
         return "/".join(map(shown, value))
+    if isinstance(value, Mapping):
+        return "/".join(f"{shown(key)}={shown(each)}" for key, each in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -49,7 +49,7 @@ def pattern(match: TextMatch) -> str:
     elif match.kind == SEGMENTS:
         text += "[/…]"
     elif match.kind == REGEX:
-        text = f"like /{text}/"
+        text = f"that matches `{text}`"
     elif match.kind == PRESENT:
         text = "any"
     return f"{text} (any case)" if match.kind in FOLDED else text

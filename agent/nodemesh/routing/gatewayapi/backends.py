@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...config import regex
-from ...config.gatewayapi import GROUP
+from ...config.gatewayapi import GROUP, X_GROUP
 from ...config.gatewayapi.common import BackendReference
 from ...config.gatewayapi.filters import GRPCRouteFilter, HTTPRouteFilter, HTTPRouteFilterType
 from ...config.gatewayapi.routes import (
@@ -156,7 +156,8 @@ class BackendResolver:
             return self._named(item, ref, ref.name)
         if (ref.group, ref.kind) != ("", "Service"):
             shown = f"{ref.kind}.{ref.group}" if ref.group else ref.kind
-            return self._fault("InvalidKind", f"{shown} {ref.name} is not a kind of backend; right is a Service")
+            right = f"a ServiceEntry, by a Hostname of {ISTIO_GROUP}" if ref.group == X_GROUP else "a Service"
+            return self._fault("InvalidKind", f"{shown} {ref.name} is not a kind of backend; right is {right}")
         if not self._may_use(origin, namespace, ref.name):
             return self._refuse(item, namespace, ref.name)
         return self._named(item, ref, f"{ref.name}.{namespace}.svc.{self._domain}")
@@ -176,13 +177,15 @@ class BackendResolver:
         service = next((entry for entry in services or () if not wanted or entry.kind == wanted), None)
         if service is None:
             return self._fault("BackendNotFound", f"there is no {ref.kind} {host}")
-        port = service.port(ref.port or 0) if ref.port or len(service.ports) != 1 else service.ports[0]
-        if port is None:
+        ports = [port for port in service.ports if port.number == ref.port or not ref.port and len(service.ports) == 1]
+        if not ports:
             right = ", ".join(str(entry.number) for entry in service.ports) or "none"
             return self._fault("BackendNotFound", f"{ref.kind} {host} has no port {ref.port}; it has {right}")
-        if port.protocol is Protocol.UDP and item.kind != "UDPRoute":
-            return self._fault("UnsupportedProtocol", f"port {port.number} of {host} is for UDP")
-        return RouteBackend(host=host, port=port.number)
+        over_udp = item.kind == "UDPRoute"
+        if all((port.protocol is Protocol.UDP) is not over_udp for port in ports):  # TCP and UDP may share a number
+            spoken = "TCP" if over_udp else "UDP"
+            return self._fault("UnsupportedProtocol", f"port {ports[0].number} of {host} is for {spoken}")
+        return RouteBackend(host=host, port=ports[0].number)
 
     def _fault(self, reason: str, message: str) -> RouteBackend:
         self._conditions.append(unresolved(reason, message))

@@ -54,6 +54,7 @@ GATEWAY_FEATURES: Final = (
     "TLSRoute",
     "TLSRouteModeMixed",
     "TLSRouteModeTerminate",
+    "UDPRoute",
 )
 
 MESH_FEATURES: Final = (

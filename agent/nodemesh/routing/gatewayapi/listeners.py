@@ -34,7 +34,6 @@ KINDS: dict[str, tuple[str, ...]] = {
     "TCP": ("TCPRoute",),
     "UDP": ("UDPRoute",),
 }
-UDP_TEXT = "UDP is not served"
 
 #: What can share a port: plain HTTP by Host, TLS by server name, the rest not at all.
 FAMILIES = {"HTTP": "HTTP", "HTTPS": "TLS", "TLS": "TLS", "TCP": "TCP", "UDP": "UDP"}
@@ -155,10 +154,8 @@ class ListenerJudge:
 
     def _acceptance(self, spot: ListenerSpot) -> Condition:
         listener = spot.listener
-        if listener.protocol == "UDP":
-            return refused("UnsupportedProtocol", UDP_TEXT)
         if listener.protocol not in KINDS:
-            right = ", ".join(name for name in KINDS if name != "UDP")
+            right = ", ".join(KINDS)
             return refused("UnsupportedProtocol", f"{listener.protocol} is not served; right is one of {right}")
         if spot.conflict:
             return refused(spot.conflict, "another listener has this place")

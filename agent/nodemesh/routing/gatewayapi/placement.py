@@ -15,8 +15,11 @@ from .backends import BackendResolver, Resolved, ServiceReads
 from .conditions import Condition, ParentVerdict, accepted, refused
 from .grants import Grants
 from .hosts import intersection
-from .listeners import UDP_TEXT, ListenerSpot, allows_namespace
+from .listeners import ListenerSpot, allows_namespace
 from .rules import ListenerRoute, MeshRoute
+
+#: Why a UDPRoute has no Service as its parent.
+UDP_TEXT = "UDP between pods is left alone; a UDPRoute is for a Gateway"
 
 #: A route by its kind and `namespace/name`.
 RouteKey = tuple[str, str]
@@ -128,8 +131,6 @@ class Placer:
         if not allowing:
             text = f"no listener lets {item.kind} of namespace {item.meta.namespace} attach (allowedRoutes)"
             return ParentVerdict(ref, GATEWAY_CONTROLLER, (refused("NotAllowedByListeners", text), references))
-        if item.kind == "UDPRoute":
-            return ParentVerdict(ref, GATEWAY_CONTROLLER, (refused("UnsupportedValue", UDP_TEXT), references))
         found = False
         for spot in allowing:
             wanted = getattr(item.spec, "hostnames", ()) or ("",)

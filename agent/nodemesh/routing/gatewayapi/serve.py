@@ -41,7 +41,10 @@ def serves(listener: ServedListener, client: Client) -> bool:
 class ListenerRoutes:
     """The decisions of one gateway workload for the listeners of its Gateway."""
 
-    __slots__ = ("_by_request", "_client", "_clusters", "_connections", "_hosts", "_scope", "_tables", "listeners")
+    __slots__ = (
+        "_by_request", "_client", "_clusters", "_connections", "_for_connections", "_hosts", "_scope", "_tables",
+        "listeners",
+    )  # fmt: skip
 
     def __init__(
         self, tables: Tables, client: Client, scope: Scope, clusters: Clusters, before: ListenerRoutes | None
@@ -51,6 +54,7 @@ class ListenerRoutes:
         self._scope = scope
         self._clusters = clusters
         self.listeners = tuple((key, entry) for key, entry in tables.listeners.items() if serves(entry, client))
+        self._for_connections = tuple(entry for entry in self.listeners if entry[1].protocol != "UDP")
         self._hosts: TablesMemo[tuple[str, str], VirtualHost] = TablesMemo(
             tables, before._hosts if before is not None else None
         )
@@ -61,11 +65,14 @@ class ListenerRoutes:
         return tuple(server_of(listener) for _, listener in self.listeners)
 
     def has(self, port: int) -> bool:
-        return any(listener.port == port for _, listener in self.listeners)
+        """Whether connections come to a port; datagrams have ports of their own."""
+        return any(listener.port == port for _, listener in self._for_connections)
 
     def _at(self, port: int, name: str) -> tuple[str, ServedListener] | None:
-        """The listener with the most specific host for a name."""
-        fitting = [entry for entry in self.listeners if entry[1].port == port and host_covers(entry[1].hostname, name)]
+        """The listener for connections with the most specific host for a name."""
+        fitting = [
+            entry for entry in self._for_connections if entry[1].port == port and host_covers(entry[1].hostname, name)
+        ]
         return max(fitting, key=lambda entry: specificity(entry[1].hostname), default=None)
 
     def server(self, port: int, sni: str) -> GatewayServer | None:
@@ -122,6 +129,10 @@ class ListenerRoutes:
         lookup.reads.append(("listeners", key, listener))
         return self._hosts.keep((key, domain), VirtualHost(domain, http_rows(builder, routes), missing), lookup.reads)
 
+    def any_builder(self) -> RouteBuilder | None:
+        """Makes clusters as all of the Gateway's listeners have them; None for who is no Gateway's workload."""
+        return self._builder(*self.listeners[0]) if self.listeners else None
+
     def _builder(self, key: str, listener: ServedListener) -> RouteBuilder:
         lookup = Lookup(self._tables, self._client, self._scope, (listener.gateway,), (key, listener))
         return RouteBuilder(lookup, self._clusters)
@@ -141,6 +152,13 @@ class ListenerRoutes:
         rules = self._rules(*found)
         return rules.tls(strip_port(sni), "") if sni else rules.tcp("")
 
+    def udp(self, port: int) -> Decision:
+        """Where the datagrams of a client go."""
+        for key, listener in self.listeners:
+            if listener.port == port and listener.protocol == "UDP":
+                return self._rules(key, listener).tcp("")
+        return NO_HOST
+
     def _rules(self, key: str, listener: ServedListener) -> ConnectionRules:
         known = self._connections.get(key)
         if known is not None:
@@ -152,7 +170,7 @@ class ListenerRoutes:
             route = builder.lookup.route(place.key)
             if place.kind == "TLSRoute":
                 named += [(host, route) for host in place.hosts]
-            elif place.kind == "TCPRoute":
+            elif place.kind in ("TCPRoute", "UDPRoute"):
                 plain.append(route)
         named.sort(key=lambda entry: (tuple(-part for part in specificity(entry[0])), entry[1].age))
         plain.sort(key=lambda route: route.age)

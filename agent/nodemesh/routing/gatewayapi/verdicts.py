@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...config.gatewayapi import GROUP
+from ...config.gatewayapi.gateways import KubernetesGatewaySpec
 from ...config.meta import Object
 from ...registry.snapshot import Snapshot
 from .backend_tls import client_certificate, client_pair
@@ -84,6 +85,9 @@ class GatewayVerdicts:
             yield Condition("Programmed", False, "Invalid", verdict.message)
         elif addresses is not None and not addresses.get(item.meta.key):
             yield Condition("Programmed", False, "AddressNotAssigned", "its Service has no address yet")
+        elif addresses is not None and (missing := wished(item) - {value for _, value in addresses[item.meta.key]}):
+            text = f"its Service did not get the address {', '.join(sorted(missing))}"
+            yield Condition("Programmed", False, "AddressNotUsable", text)
         else:
             yield Condition("Programmed", True, "Programmed")
         bad = [entry for spot in spots if (entry := find(spot.conditions, "ResolvedRefs")) and not entry.status]
@@ -123,5 +127,10 @@ class GatewayVerdicts:
             yield Condition("InsecureFrontendValidationMode", True, "ConfigurationChanged", text)
 
     def _listener_verdict(self, spot: ListenerSpot) -> ListenerVerdict:
-        kinds = tuple((GROUP, kind) for kind in spot.kinds if kind != "UDPRoute")
+        kinds = tuple((GROUP, kind) for kind in spot.kinds)
         return ListenerVerdict(spot.listener.name, kinds, self._counts[spot.name], spot.conditions)
+
+
+def wished(item: Object[KubernetesGatewaySpec]) -> set[str]:
+    """The IP addresses that a Gateway is to have; an empty value asks for any."""
+    return {one.value for one in item.spec.addresses if one.type == "IPAddress" and one.value}

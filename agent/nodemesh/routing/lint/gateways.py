@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...config.gateway import GatewaySpec
 from ...config.meta import Object
+from ...config.rollout import ROLLOUT, read_rollout
 from ...config.virtualservice import VirtualServiceSpec
 from ...registry.services import selects
 from ..names import MESH_GATEWAY, covers, resolve_gateway
@@ -15,6 +16,7 @@ def check(findings: LintFindings) -> None:
         for index, name in enumerate(item.spec.gateways):
             check_binding(findings, item, name, index)
         check_matches(findings, item)
+        check_rollout(findings, item)
     if findings.snapshot.workloads:
         for gateway in findings.snapshot.gateways.values():
             check_selector(findings, gateway)
@@ -38,6 +40,21 @@ def check_binding(findings: LintFindings, item: Object[VirtualServiceSpec], name
             shown = ", ".join(entry for server in gateway.spec.servers for entry in server.hosts)
             message = f"Gateway {key} does not expose {host} to {item.meta.namespace}: its servers are for {shown}"
             findings.warn("host-not-exposed", item, ("spec", "hosts", number), message)
+
+
+def check_rollout(findings: LintFindings, item: Object[VirtualServiceSpec]) -> None:
+    """A plan whose canaries are clients alone has none where only gateways have the rules."""
+    plan, _ = read_rollout(item.meta.annotations, findings.snapshot.mesh.rollout)
+    gateways = {resolve_gateway(name, item.meta.namespace) for name in item.spec.gateways}
+    if plan is None or plan.nodes or not gateways or MESH_GATEWAY in gateways:
+        return
+    findings.warn(
+        "rollout-without-canaries",
+        item,
+        ("metadata", "annotations", ROLLOUT),
+        "only gateways have these rules, and no canary is among them: a gateway is one by its node alone, by the "
+        "plan's `nodes`; as it stands, all gateways get a change at once, after `hold`",
+    )
 
 
 def exposes(gateway: Object[GatewaySpec], host: str, namespace: str) -> bool:

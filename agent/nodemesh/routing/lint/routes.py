@@ -4,13 +4,17 @@ displace."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from ...config.gatewayapi import GROUP
+from ...config.gatewayapi.gateways import KubernetesGatewaySpec
 from ...config.meta import Object
-from ..gatewayapi import CLASS
+from ...registry.services import selects
+from ..gatewayapi import CLASS, GATEWAY_NAME_LABEL
 from ..gatewayapi.attach import ROUTES, AttachResult
 from ..gatewayapi.conditions import Condition, ParentVerdict
+from ..gatewayapi.names import label_value
 from ..names import covers
 from .conflicts import is_for_mesh
 from .findings import LintFindings
@@ -29,6 +33,7 @@ def check(findings: LintFindings) -> None:
                 check_verdict(findings, item, verdict)
     check_policies(findings, attached)
     check_displaced(findings, attached)
+    check_servers(findings, attached)
 
 
 def check_policies(findings: LintFindings, attached: AttachResult) -> None:
@@ -83,7 +88,8 @@ def check_parents(findings: LintFindings, item: Object[Any]) -> None:
         if ref.group == GROUP and known is not None and key not in known:
             message = f"there is no {ref.kind} {key}"
             namesakes = [other for other in known if other.endswith(f"/{ref.name}")]
-            message += f"; did you mean {namesakes[0]}?" if namesakes else ""
+            meant = namesakes or get_close_matches(key, known, 1)
+            message += f"; did you mean {meant[0]}?" if meant else ""
             findings.error("unknown-parent", item, ("spec", "parentRefs", index, "name"), message)
 
 
@@ -103,6 +109,32 @@ def check_verdict(findings: LintFindings, item: Object[Any], verdict: ParentVerd
 
 def of(problem: Any, item: Object[Any]) -> bool:
     return (problem.kind, problem.namespace, problem.name) == (item.kind, item.meta.namespace, item.meta.name)
+
+
+def check_servers(findings: LintFindings, attached: AttachResult) -> None:
+    """Servers of Istio's Gateways on ports of workloads that listeners have."""
+    ports: dict[str, set[int]] = {}
+    for listener in attached.listeners.values():
+        if listener.protocol != "UDP":
+            ports.setdefault(listener.gateway, set()).add(listener.port)
+    workloads = {key: workload_labels(findings.snapshot.kubernetes_gateways[key]) for key in ports}
+    for item in findings.snapshot.gateways.values():
+        for key, labels in workloads.items():
+            if not selects(item.spec.selector, labels):
+                continue
+            for index, server in enumerate(item.spec.servers):
+                if server.port is not None and server.port.number in ports[key]:
+                    text = (
+                        f"Gateway {key} of {GROUP} listens on port {server.port.number}; there this server has no say"
+                    )
+                    findings.warn("displaced-by-listener", item, ("spec", "servers", index, "port"), text)
+
+
+def workload_labels(item: Object[KubernetesGatewaySpec]) -> dict[str, str]:
+    """What the pods of a Gateway have for sure."""
+    infrastructure = item.spec.infrastructure
+    given = dict(infrastructure.labels) if infrastructure is not None else {}
+    return given | {GATEWAY_NAME_LABEL: label_value(item.meta.name)}
 
 
 def check_displaced(findings: LintFindings, attached: AttachResult) -> None:

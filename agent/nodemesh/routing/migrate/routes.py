@@ -108,12 +108,15 @@ class Migration:
         self, kind: str, index: int, entry: Any, parents: list[Manifest], suffix: str
     ) -> Iterator[Manifest]:
         names: list[str] = []
+        ports = {match.port for match in entry.match}
+        if len(ports) == 1 and None not in ports:  # a parentRef's, in the mesh as at a Gateway
+            parents = [parent | {"port": port} for parent in parents for port in ports]
         for place, match in enumerate(entry.match):
             for field, json in (
                 ("destination_subnets", "destinationSubnets"), ("source_labels", "sourceLabels"),
                 ("source_namespace", "sourceNamespace"), ("gateways", "gateways"), ("port", "port"),
             ):  # fmt: skip
-                if getattr(match, field):
+                if getattr(match, field) and not (field == "port" and len(ports) == 1):
                     path = ("spec", kind, index, "match", place, json)
                     self._notes.lost(path, f"routes cannot match connections by {json}")
             names += getattr(match, "sni_hosts", ())

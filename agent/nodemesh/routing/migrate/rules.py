@@ -56,6 +56,7 @@ class RuleWriter:
             if (found := self.match(match, (*path, "match", index))) is not None
         ]
         if route.match and not matches:
+            self._notes.lost((*path, "match"), "no match is left, and so the rule is left out")
             return None
         rule: Manifest = {}
         if route.name and re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", route.name):
@@ -119,10 +120,10 @@ class RuleWriter:
     def _path(self, match: HTTPMatchRequest, path: Path) -> Manifest:
         uri = match.uri
         assert uri is not None
-        if match.ignore_uri_case:
-            text = uri.exact if uri.exact is not None else f"{re.escape(uri.prefix)}.*" if uri.prefix else uri.regex
+        if match.ignore_uri_case and uri.regex is None:  # of no effect on expressions (HTTPMatchRequest)
+            text = re.escape(uri.exact) if uri.exact is not None else f"{re.escape(uri.prefix or '')}.*"
             self._notes.note((*path, "ignoreUriCase"), "written as an expression, which comes after plain paths")
-            return {"type": "RegularExpression", "value": f"(?i){text or '.*'}"}
+            return {"type": "RegularExpression", "value": f"(?i){text}"}
         if uri.exact is not None:
             return {"type": "Exact", "value": uri.exact}
         if uri.regex is not None:

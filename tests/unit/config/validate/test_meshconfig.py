@@ -19,6 +19,14 @@ def test_no_limit_is_zero(told):
     ]
 
 
+def test_the_admin_apis_clients_are_networks(told):
+    spec = {"adminClients": ["10.1.0.0/16", "192.0.2.1", "2001:db8::/32", "10.1.0.0/33", "office"]}
+    assert told("MeshConfig", spec, api_version="nodemesh.io/v1alpha1") == [
+        "bad-address spec.adminClients[3]",
+        "bad-address spec.adminClients[4]",
+    ]
+
+
 def test_default_providers_are_of_the_kind_that_is_asked_for(told):
     providers = [
         {"name": "file", "envoyFileAccessLog": {"path": "/var/log/x"}},
@@ -37,3 +45,21 @@ def test_default_providers_are_of_the_kind_that_is_asked_for(told):
         "unknown-provider spec.defaultProviders.tracing[0]",
         "unknown-provider spec.defaultProviders.tracing[1]",
     ]
+
+
+def test_tls_to_unknown_destinations_is_for_the_mode_that_has_it(told):
+    tls = {"mode": "SIMPLE", "insecureSkipVerify": True}
+
+    def found(**policy):
+        return told("MeshConfig", {"outboundTrafficPolicy": policy}, api_version="nodemesh.io/v1alpha1")
+
+    assert found(mode="ALLOW_ANY_DYNAMIC_DNS", tls=tls) == []
+    assert found(mode="ALLOW_ANY", tls=tls) == ["no-effect spec.outboundTrafficPolicy.tls"]
+    assert found(mode="ALLOW_ANY_DYNAMIC_DNS", tls={"mode": "MUTUAL"}) == [
+        "bad-enum spec.outboundTrafficPolicy.tls.mode"
+    ]
+    assert found(mode="ALLOW_ANY_DYNAMIC_DNS", tls={**tls, "caCertificates": "/etc/ca"}) == [
+        "unknown-field spec.outboundTrafficPolicy.tls.caCertificates"
+    ]
+    sidecar = {"outboundTrafficPolicy": {"mode": "ALLOW_ANY_DYNAMIC_DNS"}}
+    assert told("Sidecar", sidecar) == ["bad-enum spec.outboundTrafficPolicy.mode"], "as in Istio"

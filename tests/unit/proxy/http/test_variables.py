@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodemesh.config.commands import COMMANDS, MUST, parse
+from nodemesh.config.commands import COMMANDS, MUST, Command, parse
 from nodemesh.proxy.http.head import RequestHead, ResponseHead
 from nodemesh.proxy.http.variables import VALUES, RequestFacts, Variable, tls_value
 from nodemesh.proxy.http1.request import read_request
@@ -32,6 +32,7 @@ def facts() -> RequestFacts:
 
 def value(facts: RequestFacts, text: str) -> bytes:
     (command,) = parse(text)
+    assert isinstance(command, Command)
     return Variable(command).value(facts)
 
 

@@ -31,7 +31,7 @@ class Wire(Transport):
 )
 def test_before_the_head_is_written_it_is_known_how_much_follows(method, fields, to_come):
     wire = Wire()
-    request = read_request(method + b" / HTTP/1.1\r\nhost: web", "http")
+    request = read_request(method + b" / HTTP/1.1\r\nhost: web", b"http")
     response = read_response(b"HTTP/1.1 200 OK\r\n" + fields.encode(), method)
     AnswerWriter(wire).begin(response, NO_EDITS, b"", ended=False, request=request, close=False)
     ((head, told),) = wire.sent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nodemesh.proxy.http.head import NO_EDITS
 from nodemesh.proxy.http2.connection import Http2Connection
 from nodemesh.proxy.http2.frames import (
     DATA,
@@ -20,9 +21,18 @@ from nodemesh.proxy.http2.limits import Http2Limits
 from nodemesh.proxy.http2.receiver import Receiver
 from nodemesh.proxy.http2.role import Role
 from nodemesh.proxy.http2.stream import Http2Stream
+from nodemesh.proxy.http2.writer import Opening
 
 REQUEST = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"a")]
 RESPONSE = [(b":status", b"200"), (b"x-a", b"b")]
+
+
+def opening(fields: list[tuple[bytes, bytes]]) -> Opening:
+    """A head as it is sent."""
+    return Opening(None, fields, frozenset([name for name, _ in fields]), ())
+
+
+RESPONSE_HEAD = opening(RESPONSE)
 
 
 class Frame(NamedTuple):
@@ -119,8 +129,7 @@ class Log(Receiver):
 
     def data(self, data, ended):
         self.note("data", data, ended)
-        if self.recorder.taking:
-            self.recorder.connection.taken(self.stream, len(data))
+        return self.recorder.taking
 
     def trailers(self, trailers):
         self.note("trailers", tuple(trailers))
@@ -163,7 +172,8 @@ class Recorder(Role):
     def request(self, fields=REQUEST, ended: bool = True):
         """Client: open a stream."""
         receiver = Log(self)
-        receiver.stream = self.connection.open(receiver, fields, ended)
+        receiver.stream = self.connection.open(receiver, fields[0][1] == b"HEAD")
+        self.connection.send_head(receiver.stream, opening(fields), NO_EDITS, ended)
         self.receivers[receiver.stream.id] = receiver
         return receiver.stream
 
@@ -192,3 +202,14 @@ class Recorder(Role):
 
     def broken(self, fault):
         self.events.append((0, "broken", fault.code, fault.reason))
+
+
+def served(*values: tuple[int, int], streams: int = 1) -> Recorder:
+    """A server with so many requests, each of which has the head of its answer."""
+    peer = Recorder().start(*values)
+    for id in range(1, 2 * streams, 2):
+        peer.receive(headers(id))
+        peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, False)
+    peer.sent()
+    peer.events.clear()
+    return peer

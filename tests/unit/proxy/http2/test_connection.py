@@ -6,6 +6,7 @@ import pytest
 from tests.unit.proxy.http2.peer import (
     REQUEST,
     RESPONSE,
+    RESPONSE_HEAD,
     Log,
     Recorder,
     block,
@@ -18,6 +19,7 @@ from tests.unit.proxy.http2.peer import (
     update,
 )
 
+from nodemesh.proxy.http.head import NO_EDITS
 from nodemesh.proxy.http2.codes import ENHANCE_YOUR_CALM, INTERNAL_ERROR, NAMES, name_of
 from nodemesh.proxy.http2.fault import Http2Fault
 from nodemesh.proxy.http2.frames import CONTINUATION, GOAWAY, HEADERS, PRIORITY, RST_STREAM
@@ -79,7 +81,7 @@ def test_resets_of_streams_that_are_answered_are_no_attack():
     peer = Recorder().start()
     for id in range(1, 4001, 2):
         peer.receive(headers(id))
-        peer.connection.send_head(peer.stream(id), RESPONSE, False)
+        peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, False)
         peer.receive(reset(id))
     assert not peer.connection.broken
 
@@ -150,7 +152,7 @@ def test_floods_on_a_stream(sent, reason):
 def test_floods_on_a_closed_stream(sent):
     peer = Recorder().start()
     peer.receive(headers(1))
-    peer.connection.send_head(peer.stream(1), RESPONSE, True)
+    peer.connection.send_head(peer.stream(1), RESPONSE_HEAD, NO_EDITS, True)
     assert flood(peer, iter(lambda: sent, None)) <= 200
 
 
@@ -166,9 +168,9 @@ def test_ordinary_traffic_is_no_flood():
     peer = Recorder().start()
     for id in range(1, 20_001, 2):
         peer.receive(headers(id, ended=False) + data(id, b"x" * 50, True) + ping() + update(0, 50))
-        peer.connection.send_head(peer.stream(id), RESPONSE, False)
+        peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, False)
         peer.connection.send_data(peer.stream(id), b"x" * 50, False)
-        peer.connection.send_trailers(peer.stream(id), [(b"grpc-status", b"0")])
+        peer.connection.send_trailers(peer.stream(id), [b"grpc-status: 0"])
         peer.sent()
         peer.events.clear()
     assert not peer.connection.broken and not peer.connection.streams

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.proxy.http2.peer import REQUEST, RESPONSE, Recorder, block, data, frame, headers, literal, reset
+from tests.unit.proxy.http2.peer import (
+    REQUEST,
+    RESPONSE,
+    RESPONSE_HEAD,
+    Recorder,
+    block,
+    data,
+    frame,
+    headers,
+    literal,
+    opening,
+    reset,
+)
 
+from nodemesh.proxy.http.head import NO_EDITS
 from nodemesh.proxy.http2.codes import ENHANCE_YOUR_CALM, PROTOCOL_ERROR, STREAM_CLOSED
 from nodemesh.proxy.http2.frames import CONTINUATION, GOAWAY, HEADERS, RST_STREAM
 from nodemesh.reasons import Reason
@@ -25,12 +38,12 @@ def test_a_servers_stream():
     peer.events.clear()
     connection = peer.connection
     stream = peer.stream(1)
-    connection.send_informed(stream, [(b":status", b"103")])
-    connection.send_head(stream, RESPONSE, False)
-    connection.send_informed(stream, [(b":status", b"103")])  # too late
-    connection.send_head(stream, RESPONSE, False)  # there is one already
+    connection.send_informed(stream, opening([(b":status", b"103")]))
+    connection.send_head(stream, RESPONSE_HEAD, NO_EDITS, False)
+    connection.send_informed(stream, opening([(b":status", b"103")]))  # too late
+    connection.send_head(stream, RESPONSE_HEAD, NO_EDITS, False)  # there is one already
     connection.send_data(stream, b"xyz", False)
-    connection.send_trailers(stream, [(b"grpc-status", b"0")])
+    connection.send_trailers(stream, [b"grpc-status: 0"])
     assert [(answer.kind, answer.flags) for answer in peer.sent()] == [(1, 4), (1, 4), (0, 0), (1, 5)]
     assert peer.events == [(1, "released")] and not connection.streams
 
@@ -39,7 +52,7 @@ def test_a_clients_stream():
     peer = Recorder(server=False).start()
     stream = peer.request(ended=False)
     peer.connection.send_data(stream, b"abc", False)
-    peer.connection.send_trailers(stream, [(b"x-t", b"1")])
+    peer.connection.send_trailers(stream, [b"x-t: 1"])
     assert [(answer.kind, answer.flags, answer.id) for answer in peer.sent()] == [(1, 4, 1), (0, 0, 1), (1, 5, 1)]
     peer.receive(headers(1, [(b":status", b"103")], False) + headers(1, RESPONSE, False))
     peer.receive(data(1, b"xyz") + headers(1, [(b"grpc-status", b"0")]))
@@ -74,7 +87,7 @@ def test_an_oversized_head_can_be_answered_and_the_table_stays_in_step(fields, r
         sent = frame(HEADERS, 5, 1, whole)
     assert peer.receive(sent) == []
     assert peer.events == [(1, "oversized", b"/", reason, True)]
-    peer.connection.send_head(peer.stream(1), [(b":status", b"431")], True)
+    peer.connection.send_head(peer.stream(1), opening([(b":status", b"431")]), NO_EDITS, True)
     assert [(answer.kind, answer.flags, answer.id) for answer in peer.sent()] == [(HEADERS, 5, 1)]
     peer.receive(frame(HEADERS, 5, 3, block(REQUEST) + b"\xbe"))
     assert peer.events[-1] == (3, "head", HEAD, ((b"x-later", b"value"),), True)
@@ -153,7 +166,7 @@ def test_memory_of_closed_streams_is_bounded():
     for id in range(1, 2001, 2):
         now += 1.0
         peer.receive(headers(id, ended=False), now)
-        peer.connection.send_head(peer.stream(id), RESPONSE, True)
+        peer.connection.send_head(peer.stream(id), RESPONSE_HEAD, NO_EDITS, True)
         peer.connection.reset(peer.stream(id), 0)
     assert len(peer.connection._resets) == 256 and len(peer.connection._closed) == 128
     peer.sent()
@@ -173,7 +186,7 @@ def test_second_goaway_new_streams_are_not_looked_at_but_decoded():
     late = frame(HEADERS, 4, 5, block(REQUEST) + literal(b"x", b"y", 0x40))
     assert peer.receive(late + data(5, b"late") + data(5, b"", True)) == []
     assert peer.events == [] and [field.pair for field in peer.connection._decoder.table.entries] == [(b"x", b"y")]
-    peer.connection.send_head(peer.stream(3), RESPONSE, True)
+    peer.connection.send_head(peer.stream(3), RESPONSE_HEAD, NO_EDITS, True)
     assert [answer.id for answer in peer.sent()] == [3]
     peer.receive(reset(1))
     assert not peer.connection.streams

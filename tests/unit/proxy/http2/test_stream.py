@@ -12,11 +12,11 @@ from nodemesh.proxy.http2.stream import (
     FOR_OTHERS,
     FORGOTTEN,
     LOCAL,
+    ON_RECEIVED_END,
+    ON_RESET,
+    ON_SENT_END,
     OPEN,
-    RECEIVED_END,
     REMOTE,
-    RESET,
-    SENT_END,
     Http2Stream,
 )
 
@@ -25,23 +25,27 @@ from nodemesh.proxy.http2.stream import (
     "events, state",
     [
         ([], OPEN),
-        ([SENT_END], LOCAL),
-        ([RECEIVED_END], REMOTE),
-        ([SENT_END, RECEIVED_END], CLOSED),
-        ([RECEIVED_END, SENT_END], CLOSED),
-        ([RESET], CLOSED),
-        ([SENT_END, RESET], CLOSED),
-        ([RECEIVED_END, RESET], CLOSED),
+        ([ON_SENT_END], LOCAL),
+        ([ON_RECEIVED_END], REMOTE),
+        ([ON_SENT_END, ON_RECEIVED_END], CLOSED),
+        ([ON_RECEIVED_END, ON_SENT_END], CLOSED),
+        ([ON_RESET], CLOSED),
+        ([ON_SENT_END, ON_RESET], CLOSED),
+        ([ON_RECEIVED_END, ON_RESET], CLOSED),
     ],
 )
 def test_states(events, state):
     stream = Http2Stream(1, NOBODY, 10, 10, 0.0)
-    over = False
     for event in events:
-        assert not over
-        over = stream.advance(event)
-    assert stream.state == state and over is (state == CLOSED)
+        assert stream.state != CLOSED
+        stream.state = event[stream.state]
+    assert stream.state == state
     assert stream.reading is (state in (OPEN, LOCAL)) and stream.writing is (state in (OPEN, REMOTE))
+
+
+def test_a_side_ends_once():
+    assert {ON_SENT_END[state] for state in (LOCAL, CLOSED)} == {-1}
+    assert {ON_RECEIVED_END[state] for state in (REMOTE, CLOSED)} == {-1}
 
 
 def test_what_is_about_to_end_is_not_written_to():

@@ -1,7 +1,5 @@
 """A connection inside an HTTP request, byte by byte: what is asked, what stands, what is framed."""
 
-from collections import deque
-
 import pytest
 
 from nodemesh.proxy.gate import Account, Gate
@@ -9,7 +7,7 @@ from nodemesh.proxy.layered import Lower
 from nodemesh.proxy.tcp.tunnel import MAX_HEAD, TunnelTransport
 from nodemesh.proxy.transport import Handler
 from nodemesh.routing.decision import Tunnel
-from nodemesh.sim.pipe import MemoryTransport
+from nodemesh.sim.pipe import Events, MemoryTransport
 
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -41,7 +39,7 @@ class Heard(Handler):
 
 class Tunnelled:
     def __init__(self, post=False):
-        self.events = deque()
+        self.events = Events()
         self.heard = Heard()
         self.transport = TunnelTransport(self.heard, Tunnel(target=b"db.example:5432", post=post))
         lower = MemoryTransport(self.events, Lower(self.transport), Gate({}, Account()), False)

@@ -22,11 +22,15 @@ def authority():
 
 def contexts(authority: Authority) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     mine, yours = authority.issue("client.example"), authority.issue("shop.example")
+    ours, theirs = ((pair.certificate, pair.key) for pair in (mine, yours))
     client = client_context(
-        UpstreamTls(mode="MUTUAL", ca_certificates="/ca"), ContextSource((tuple(mine),), authority.certificate), ""
+        UpstreamTls(mode="MUTUAL", ca_certificates="/ca"),
+        ContextSource((ours,), authority.certificate),
+        "",
     )
     server = server_context(
-        ServerTLSSettings(mode=ServerTLSMode.MUTUAL), ContextSource((tuple(yours),), authority.certificate)
+        ServerTLSSettings(mode=ServerTLSMode.MUTUAL),
+        ContextSource((theirs,), authority.certificate),
     )
     return client, server
 

@@ -33,6 +33,15 @@ def test_what_was_saved_is_loaded_again(tmp_path, objects):
     assert (tmp_path / "deep" / "cluster.msgpack").stat().st_mode & 0o777 == 0o600
 
 
+def test_versions_are_those_of_one_cluster_and_of_what_could_be_read(tmp_path, objects):
+    cache = Cache(tmp_path / "cluster.msgpack", "node-a")
+    cache.save(objects, "uid-1", {"all": "7"})
+    assert cache.read() == (objects, "uid-1", {"all": "7"})
+    kinds = {key: value for key, value in cache._decoders.items() if key[1] != "Service"}
+    cache._decoders = kinds  # as after an upgrade
+    assert cache.read().versions == {} and len(cache.read().objects["all"]) == len(objects["all"]) - 1
+
+
 def test_another_nodes_state_is_not_taken(tmp_path, objects):
     Cache(tmp_path / "cluster.msgpack", "node-a").save(objects)
     assert Cache(tmp_path / "cluster.msgpack", "node-b").load() == {}

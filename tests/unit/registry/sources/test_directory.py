@@ -17,7 +17,7 @@ def write(path, *services):
 
 
 def names(changes):
-    return sorted(item.meta.name for item in changes.changed)
+    return sorted(item.meta.name for item in changes.changed.values())
 
 
 def test_reads_folders_and_says_only_what_changed(tmp_path):
@@ -73,7 +73,7 @@ def test_an_object_in_two_files_is_the_first_ones(tmp_path):
     write(tmp_path / "a.yaml", ("a", 80))
     write(tmp_path / "b.yaml", ("a", 81))
     changes = DirectorySource([tmp_path]).scan()
-    assert [item.spec.ports[0].port for item in changes.changed] == [80]
+    assert [item.spec.ports[0].port for item in changes.changed.values()] == [80]
     assert [problem.code for problem in changes.problems] == ["duplicate-object"]
     assert changes.problems[0].location.file.endswith("b.yaml")
 

@@ -5,14 +5,14 @@ from tests.clusters import endpoint_slice, pod, service, virtual_service
 
 from nodemesh.registry.sources.reading import ObjectReader
 from nodemesh.registry.sources.resources import resources
-from nodemesh.registry.sources.watch import ApiFormatError, read_head
+from nodemesh.registry.sources.watch import ApiFormatError
 
 RESOURCES = {resource.name: resource for resource in resources("node-a")}
 
 
 def read(name, data, reader=None):
     raw = json.dumps(data).encode()
-    return (reader or ObjectReader()).read(RESOURCES[name], "v1", read_head(raw).metadata, raw)
+    return (reader or ObjectReader()).read(RESOURCES[name], "v1", raw)
 
 
 def test_items_of_lists_get_the_kind_that_was_asked_for():
@@ -52,12 +52,12 @@ def test_a_refused_object_has_its_name_and_reasons():
 
 
 def test_what_is_no_object_is_told():
-    with pytest.raises(ApiFormatError, match="list"):
-        ObjectReader().read(RESOURCES["services"], "v1", read_head(b"{}").metadata, b"[]")
+    with pytest.raises(ApiFormatError, match="not an object"):
+        ObjectReader().read(RESOURCES["services"], "v1", b"[]")
 
 
 def test_endpoints_hold_once_what_many_have():
-    ref = {"kind": "Pod", "namespace": "team", "name": "a"}
+    ref = {"kind": "Pod", "namespace": "team", "name": "a", "uid": "u"}
     conditions = {"ready": True, "serving": True, "terminating": False}
     entry = {"conditions": conditions, "nodeName": "node-1", "zone": "z1", "targetRef": ref}
     data = {
@@ -68,8 +68,8 @@ def test_endpoints_hold_once_what_many_have():
     first, second = read("endpointslices", data).item.spec.endpoints
     for name in ("conditions", "node_name", "zone", "hints"):
         assert getattr(first, name) is getattr(second, name)
-    assert first.target_ref.namespace is second.target_ref.namespace
-    assert (first.addresses, first.target_ref.name) == (("10.1.0.1",), "a")
+    assert first.target_ref is second.target_ref and first.workload is second.workload
+    assert (first.addresses, first.workload, first.uid) == (("10.1.0.1",), "team/a", "u")
 
 
 def test_our_own_annotations_are_kept_on_every_kind_and_all_on_kinds_that_are_written_again():

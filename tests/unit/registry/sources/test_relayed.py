@@ -1,5 +1,6 @@
 import asyncio
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import pytest
 
@@ -30,7 +31,8 @@ class Fake:
 class World:
     def __init__(self, dice=0.0):
         self.now = 1000.0
-        self.direct, self.relay = Fake("direct"), Fake("relay")
+        self.direct = cast(Any, Fake("direct"))
+        self.relay = cast(Any, Fake("relay"))
         served = served_for(resources("a"))
         self.api = RelayedApi(self.direct, self.relay, served, lambda: dice, lambda: self.now)
 

@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +14,7 @@ def no_rest(monkeypatch):
     monkeypatch.setattr(module, "PAUSE", 0.0)
 
 
-class Api:
+class FakeApi:
     def __init__(self, **status):
         self.status = status
         self.asked = []
@@ -23,7 +25,11 @@ class Api:
 
 
 def agent(**status):
-    return Api(authenticated=True, user={"username": "agent", "extra": {NODE: ["a"]}}, **status)
+    return FakeApi(authenticated=True, user={"username": "agent", "extra": {NODE: ["a"]}}, **status)
+
+
+def reviews_of(api: Any, now: Callable[[], float] = lambda: 0.0) -> Reviews:
+    return Reviews(api, "", now)
 
 
 def account(reviews, token):
@@ -32,7 +38,7 @@ def account(reviews, token):
 
 def test_a_good_token_is_remembered_for_a_while():
     api, now = agent(), [0.0]
-    reviews = Reviews(api, "", lambda: now[0])
+    reviews = reviews_of(api, lambda: now[0])
     assert account(reviews, "t") == account(reviews, "t") == UserInfo("agent", "a")
     assert api.asked == [("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"token": "t"})]
     now[0] = GOOD
@@ -41,8 +47,8 @@ def test_a_good_token_is_remembered_for_a_while():
 
 
 def test_a_bad_token_is_nobodys_and_asked_for_again_sooner():
-    api, now = Api(authenticated=False, user={"username": "agent"}), [0.0]
-    reviews = Reviews(api, "", lambda: now[0])
+    api, now = FakeApi(authenticated=False, user={"username": "agent"}), [0.0]
+    reviews = reviews_of(api, lambda: now[0])
     assert account(reviews, "t") == UserInfo("")
     now[0] = BAD
     account(reviews, "t")
@@ -56,12 +62,12 @@ def test_a_token_for_somebody_else_is_nobodys():
 
 def test_what_is_no_token_is_not_reviewed():
     api = agent()
-    reviews = Reviews(api, "", lambda: 0.0)
+    reviews = reviews_of(api)
     assert account(reviews, "") == account(reviews, "x" * 20_000) == UserInfo("")
     assert api.asked == []
 
 
-class Slow(Api):
+class Slow(FakeApi):
     """Answers when it may; `most` were asked at once."""
 
     def __init__(self, **status):
@@ -80,7 +86,7 @@ class Slow(Api):
 def test_made_up_tokens_have_the_api_server_asked_few_at_a_time():
     async def run():
         api = Slow(authenticated=False)
-        reviews = Reviews(api, "", lambda: 0.0)
+        reviews = reviews_of(api)
         asking = [asyncio.ensure_future(reviews.account(f"t{number}", "10.0.0.1")) for number in range(WAITING)]
         other = asyncio.ensure_future(reviews.account("t", "10.0.0.2"))
         await asyncio.sleep(0)
@@ -102,15 +108,15 @@ def test_a_bad_token_takes_its_addresss_place_for_a_while(monkeypatch):
         rests.append(seconds)
 
     monkeypatch.setattr(module.asyncio, "sleep", rest)
-    account(Reviews(Api(authenticated=False), "", lambda: 0.0), "t")
-    account(Reviews(agent(), "", lambda: 0.0), "t")
+    account(reviews_of(FakeApi(authenticated=False)), "t")
+    account(reviews_of(agent()), "t")
     assert rests == [0.0]
 
 
 def test_many_requests_with_one_token_are_one_review():
     async def run():
         api = Slow(authenticated=True, user={"username": "agent"})
-        reviews = Reviews(api, "", lambda: 0.0)
+        reviews = reviews_of(api)
         asking = [asyncio.ensure_future(reviews.account("t", "10.0.0.1")) for _ in range(20)]
         await asyncio.sleep(0)
         api.may.set()
@@ -123,7 +129,7 @@ def test_many_requests_with_one_token_are_one_review():
 def test_bad_tokens_push_no_good_one_out(monkeypatch):
     monkeypatch.setattr(module, "REMEMBERED", 3)
     api = agent()
-    reviews = Reviews(api, "", lambda: 0.0)
+    reviews = reviews_of(api)
     account(reviews, "good")
     api.status["authenticated"] = False
     for number in range(10):

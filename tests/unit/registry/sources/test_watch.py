@@ -26,7 +26,7 @@ def test_objects_stay_undecoded_but_for_their_names():
 
 def test_a_page_tells_how_it_goes_on():
     page = read_page(b'{"kind":"PodList","metadata":{"resourceVersion":"7","continue":"x"},"items":[{},{}]}')
-    assert (page.metadata.resource_version, page.metadata.next, len(page.items)) == ("7", "x", 2)
+    assert (page.metadata.resource_version, page.metadata.next, len(page.items or ())) == ("7", "x", 2)
     assert read_page(b'{"metadata":{},"items":null}').items is None
 
 

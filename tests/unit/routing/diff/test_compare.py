@@ -4,6 +4,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from tests.written import snapshot_of
 
 from nodemesh.cli.diff import diff as command
 from nodemesh.config.load import load_text
@@ -72,9 +73,7 @@ spec:
 
 
 def snapshot(text, file="new.yaml"):
-    loaded = load_text(SERVICES + text, file)
-    assert not [problem for problem in loaded.problems if problem.refused], loaded.problems
-    return Store().apply(file, loaded.objects)
+    return snapshot_of(SERVICES, text, file=file)
 
 
 def difference(old, new):
@@ -148,8 +147,9 @@ def test_policies_and_subsets_are_compared_for_the_clients_that_meet_them():
     assert change.aspects == ["pods of reviews v2"] and change.new.told["pods of reviews v2"] == "version=v3"
     outlier = subsets(policy="trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}")
     (change,) = difference(subsets() + rules(ALL), outlier + rules(ALL)).changes
-    assert change.aspects == ["outlier detection of reviews v2"]
-    assert change.new.told[change.aspects[0]] == "consecutive5xx 3"
+    assert change.aspects == ["locality of reviews v2", "outlier detection of reviews v2"]
+    assert change.new.told["locality of reviews v2"] == "near endpoints first"
+    assert change.new.told[change.aspects[1]] == "consecutive5xx 3"
 
 
 def test_a_subset_that_goes_is_an_error_for_its_requests():
@@ -194,6 +194,118 @@ def test_what_is_cut_is_said():
     assert found.cut == (
         r"reviews.default.svc.cluster.local:9080: no text was found that matches /\/\pL+/".replace("\\/", "/"),
     )
+
+
+def test_clients_who_see_the_same_are_told_of_their_own_rules():
+    to = "    route: [{destination: {host: reviews, subset: v1}}]"
+    old = f"- match: [{{sourceLabels: {{app: a}}}}]\n{to}\n  - {to.strip()}"
+    found = difference(subsets() + rules(old), subsets() + rules(ALL)).changes
+    assert {change.clients[0]: change.old.rule.partition(" (")[0] for change in found} == {
+        "clients with app=a": "VirtualService default/reviews spec.http[0]",
+        "other clients": "VirtualService default/reviews spec.http[1]",
+    }
+
+
+NUMBERS = """- match: [{uri: {regex: '/n/[0-9]PLUS'}}]
+    route: [{destination: {host: reviews, subset: v1}}]
+  - route: [{destination: {host: reviews, subset: v2}}]"""
+
+
+def test_an_expression_that_takes_less_is_found():
+    wide, narrow = (rules(NUMBERS.replace("PLUS", each)) for each in ("+", "{1,3}"))
+    (change,) = difference(subsets() + wide, subsets() + narrow).changes
+    assert change.new.told["to"] == "reviews v2" and change.old.told["to"] == "reviews v1"
+    assert change.example.url == "http://reviews.default.svc.cluster.local:9080/n/0000"
+
+
+def test_pairs_of_expressions_that_cannot_be_told_apart_are_said():
+    two = (rules(NUMBERS.replace("[0-9]PLUS", each)) for each in ("(?i:a)", "(?i:b)"))
+    found = difference(*(subsets() + each for each in two))
+    assert "1 pairs of regular expressions were compared by samples alone" in str(found.cut)
+
+
+def test_the_way_that_connections_take_is_told():
+    """A rule takes a service out of the kernel: every connection of its clients is the proxy's from then on."""
+    (requests, connections) = difference(
+        "", rules("- route: [{destination: {host: reviews}}]\n    timeout: 1s")
+    ).changes
+    assert requests.aspects == ["timeout"] and connections.asks == "all connections"
+    assert connections.new.told == {
+        "way": "through the proxy (VirtualService default/reviews has HTTP rules (new.yaml:20:5))"
+    }
+    assert connections.old.told == {"way": "balanced in the kernel (no rule needs L7)"}
+
+
+MESH = """
+apiVersion: nodemesh.io/v1alpha1
+kind: MeshConfig
+metadata: {name: mesh}
+spec: {SPEC}
+---
+"""
+
+
+def mesh(spec):
+    return MESH.replace("SPEC", spec)
+
+
+def test_hosts_that_the_mesh_does_not_know_are_compared():
+    found = difference(mesh(""), mesh("outboundTrafficPolicy: {mode: REGISTRY_ONLY}"))
+    (change,) = found.changes
+    assert (change.host, change.asks, change.new.told["to"]) == ("*", "all connections", "502 (blackhole)")
+    assert "hosts that the mesh does not know\n" in render_text(
+        difference(mesh(""), mesh("outboundTrafficPolicy: {mode: REGISTRY_ONLY}"))
+    )
+
+
+def test_connections_without_http_have_no_retries():
+    never = mesh("defaultHttpRetryPolicy: {attempts: 0}")
+    assert {change.host.partition(".")[0] for change in difference(mesh(""), never).changes} == {"reviews"}
+
+
+@pytest.mark.parametrize(("wish", "told"), [("closed", "refused"), ("open", None)])
+def test_what_becomes_of_connections_without_the_agent_is_compared(wish, told):
+    rule = subsets() + rules(ALL)
+    found = difference(mesh("") + rule, mesh(f"failurePolicy: {wish}") + rule).changes
+    assert [change.new.told.get("while the agent is down") for change in found] == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("policy", "aspect", "told"),
+    [
+        ("trafficPolicy: {proxyProtocol: {version: V1}}", "PROXY protocol", "version 1"),
+        ("trafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}", "HTTP", "HTTP/2"),
+        ("trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: eu, to: {eu: 80, us: 20}}]}}}",
+         "locality", "distribute (from eu, to eu=80/us=20)"),
+        ("trafficPolicy: {connectionPool: {tcp: {connectTimeout: 2s}}}", "connection pool", "connectTimeout 2 s"),
+        ("trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}", "load balancing", "algorithm ROUND_ROBIN"),
+    ],
+)  # fmt: skip
+def test_how_endpoints_are_reached_is_compared(policy, aspect, told):
+    found = difference(subsets() + rules(ALL), subsets(policy=policy) + rules(ALL))
+    (change,) = found.changes
+    assert change.new.told[f"{aspect} of reviews v2"] == told
+    assert f"{aspect} of reviews v2: {told}, before " in render_text(found)
+
+
+def test_a_tunnel_is_one_of_connections_without_http():
+    rule = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: db, namespace: default}
+spec: {host: HOST, trafficPolicy: {tunnel: {targetHost: far.example, targetPort: 1, protocol: CONNECT}}}
+---
+"""
+    found = difference("", rule.replace("HOST", "db")).changes
+    assert [change.new.told.get("tunnel of db") for change in found] == ["CONNECT to far.example:1", None]
+    assert not [change for change in difference("", rule.replace("HOST", "reviews")).changes
+                if "tunnel of reviews" in change.new.told]  # fmt: skip
+
+
+def test_clients_without_a_label_that_rules_ask_for_are_the_others():
+    asked = JASON.replace("{end-user", "{end-user").replace("jason}}", "jason}}, sourceLabels: {app: a}")
+    (change,) = difference(subsets() + rules(JASON + CANARY), subsets() + rules(asked + CANARY)).changes
+    assert set(change.clients) <= {"other clients", "other clients in default"}
 
 
 def test_a_snapshot_travels_and_is_laid_under_a_change():

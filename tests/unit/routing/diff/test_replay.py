@@ -1,15 +1,12 @@
 """Heads that were kept are decided about by two configurations, each as the client that sent it."""
 
 import msgspec
+from tests.written import views_of
 
-from nodemesh.config.load import load_text
-from nodemesh.registry.store import Store
 from nodemesh.routing.client import Client
-from nodemesh.routing.compile import compile_tables
 from nodemesh.routing.diff import replay as module
 from nodemesh.routing.diff.replay import replay
 from nodemesh.routing.heads import REDACTED, KeptHead
-from nodemesh.routing.views import Views
 
 MESH = """
 apiVersion: v1
@@ -44,7 +41,7 @@ JASON = "- match: [{headers: {end-user: {exact: jason}}}]\n    route: [{destinat
 
 
 def views(rules):
-    return Views(compile_tables(Store().apply("files", load_text(MESH.replace("RULES", rules), "mesh.yaml").objects)))
+    return views_of(MESH.replace("RULES", rules))
 
 
 def head(headers=None, **fields):
@@ -134,7 +131,7 @@ spec:
 def test_connections_are_replayed_too():
     def db(to):
         text = TCP.replace("TO", to) + MESH.replace("RULES", V1)
-        return Views(compile_tables(Store().apply("files", load_text(text, "mesh.yaml").objects)))
+        return views_of(text)
 
     dialled = {
         "host": "10.96.0.12",

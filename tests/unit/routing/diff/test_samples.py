@@ -3,7 +3,7 @@
 import pytest
 
 from nodemesh.config.regex import compile
-from nodemesh.routing.diff.samples import samples
+from nodemesh.routing.diff.samples import beginning, samples
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,19 @@ def test_each_branch_has_its_own():
 @pytest.mark.parametrize("text", [r"\pL+", "a$b", r"\Ax\zy"])
 def test_none_is_found_for_what_is_too_hard(text):
     assert samples(compile(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("/a/[0-9]+", b"/a/"),
+        ("^/a.b", b"/a"),
+        ("(?i)/a", b""),
+        ("a|b", b""),
+        ("ab?", b"a"),
+        (r"\pL", b""),
+        ("é.", "é".encode()),
+    ],
+)
+def test_what_all_texts_begin_with(text, letters):
+    assert beginning(compile(text)) == letters

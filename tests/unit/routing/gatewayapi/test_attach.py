@@ -20,6 +20,7 @@ from nodemesh.config.load import load_text
 from nodemesh.registry.assemble import ObjectKey
 from nodemesh.registry.store import Store
 from nodemesh.routing.gatewayapi.attach import attach
+from nodemesh.routing.gatewayapi.conditions import find
 
 # === routes on listeners
 
@@ -149,6 +150,14 @@ def test_what_cannot_be_carried_out_is_told_by_the_share_of_rules():
     assert of_route(text, condition="PartiallyInvalid") == [(True, "UnsupportedValue")]
 
 
+def test_an_external_backend_is_told_to_be_a_service_entry():
+    text = gateway(HTTP) + route("r", "- backendRefs: [{group: gateway.networking.x-k8s.io, kind: XBackend, name: b}]")
+    (verdict,) = attach(snapshot_of(BASE + text)).parents["HTTPRoute", "shop/r"]
+    found = find(verdict.conditions, "ResolvedRefs")
+    assert (found.status, found.reason) == (False, "InvalidKind")
+    assert found.message.endswith("right is a ServiceEntry, by a Hostname of networking.istio.io")
+
+
 def test_an_unknown_extension_is_an_unresolved_reference():
     rule = "- filters: [{type: ExtensionRef, extensionRef: {group: a.example, kind: B, name: c}}]\n"
     text = gateway(HTTP) + route("r", rule + "  backendRefs: [{name: cart, port: 80}]")
@@ -156,11 +165,45 @@ def test_an_unknown_extension_is_an_unresolved_reference():
     assert attach(snapshot_of(BASE + text)).routes["HTTPRoute shop/r"].rules[0].fault
 
 
-def test_udp_is_told_not_to_be_served():
-    text = gateway("{name: web, port: 53, protocol: UDP}", HTTP.replace("web", "b"))
-    text += route("r", "- backendRefs: [{name: cart, port: 80}]", kind="UDPRoute")
+DNS = """---
+apiVersion: v1
+kind: Service
+metadata: {name: dns, namespace: shop}
+spec: {clusterIP: 10.96.0.9, ports: [{name: tcp, port: 53, protocol: TCP}, {name: udp, port: 53, protocol: UDP}]}
+"""
+
+
+def test_udp_has_listeners_of_its_own_beside_tcp_on_one_port():
+    text = DNS + gateway("{name: udp, port: 53, protocol: UDP}", "{name: tcp, port: 53, protocol: TCP}")
+    text += route("u", "- backendRefs: [{name: dns, port: 53}]", kind="UDPRoute")
+    text += route("t", "- backendRefs: [{name: dns, port: 53}]", kind="TCPRoute")
+    for name, kind in (("u", "UDPRoute"), ("t", "TCPRoute")):
+        assert of_route(text, name, kind) == [(True, "Accepted")]
+        assert of_route(text, name, kind, condition="ResolvedRefs") == [(True, "ResolvedRefs")]
+    for name, kind in (("udp", "UDPRoute"), ("tcp", "TCPRoute")):
+        found = listener(of_gateway(text), name)
+        assert said(found.conditions) == (True, "Accepted") and found.routes == 1
+        assert found.kinds == (("gateway.networking.k8s.io", kind),)
+
+
+def test_two_udp_listeners_have_no_port_in_common():
+    text = gateway("{name: a, port: 53, protocol: UDP}", more=SETS)
+    text += listener_set("s", "{name: b, port: 53, protocol: UDP}", "{name: c, port: 53, protocol: TCP}")
+    found = attach(snapshot_of(BASE + text)).sets["other/s"]
+    assert [said(one.conditions, "Conflicted")[0] for one in found.listeners] == [True, False]
+
+
+def test_each_kind_needs_a_port_that_speaks_its_transport():
+    udp = gateway("{name: udp, port: 53, protocol: UDP}") + route("u", TO_CART, kind="UDPRoute")
+    assert of_route(udp, "u", "UDPRoute", condition="ResolvedRefs") == [(False, "UnsupportedProtocol")]
+    only_udp = DNS.replace("{name: tcp, port: 53, protocol: TCP}, ", "")
+    http = only_udp + gateway(HTTP) + route("r", "- backendRefs: [{name: dns, port: 53}]")
+    assert of_route(http, condition="ResolvedRefs") == [(False, "UnsupportedProtocol")]
+
+
+def test_a_udp_route_on_a_service_is_told_not_to_be_carried_out():
+    text = mesh_route("r", TO_CART, kind="UDPRoute")
     assert of_route(text, kind="UDPRoute") == [(False, "UnsupportedValue")]
-    assert said(listener(of_gateway(text)).conditions) == (False, "UnsupportedProtocol")
 
 
 # === the mesh

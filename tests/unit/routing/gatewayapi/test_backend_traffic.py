@@ -38,6 +38,7 @@ def verdicts(attached, name):
 def cluster_of(text, host="cart.shop"):
     view = Views(compile_tables(snapshot_of(SERVED + text))).for_client(CLIENT)
     frontend = view.frontend_for_host(host, 80)
+    assert frontend.service is not None
     return frontend, view._sight.builder().cluster(frontend.service, 80, "")
 
 

@@ -11,6 +11,7 @@ from nodemesh.routing.lint import lint
 from nodemesh.routing.views import Views
 
 HTTP = "{name: web, port: 80, protocol: HTTP}"
+LABELS = {"gateway.networking.k8s.io/gateway-name": "edge"}
 RULES = """- name: in
   matches: [{path: {value: /in}, headers: [{name: x-a, value: b}]}]
   backendRefs: [{name: cart, port: 80}, {name: none, port: 80}]
@@ -81,7 +82,11 @@ GOOD = "- backendRefs: [{name: cart, port: 80}]"
         (gateway(HTTP) + route("r", GOOD, parents="[{name: edge, sectionName: none}]"),
          {("route-not-accepted", "spec.parentRefs[0]")}),
         (gateway(HTTP) + route("r", "- backendRefs: [{name: none, port: 80}]"), {("route-unresolved", "spec.rules")}),
-        (gateway("{name: web, port: 80, protocol: UDP}"), {("listener-not-served", "spec.listeners[0]")}),
+        (gateway("{name: web, port: 80, protocol: a.example/b}"), {("listener-not-served", "spec.listeners[0]")}),
+        (gateway("{name: web, port: 53, protocol: UDP}") + route("r", GOOD, kind="UDPRoute"),
+         {("route-unresolved", "spec.rules")}),
+        (mesh_route("r", GOOD, kind="UDPRoute"),
+         {("route-not-accepted", "spec.parentRefs[0]"), ("route-unresolved", "spec.rules")}),
         (gateway(HTTP).replace("nodemesh", "none"), {("unknown-class", "spec.gatewayClassName")}),
         (mesh_route("r", GOOD, "{group: '', kind: Service, name: bare}"),
          {("route-not-accepted", "spec.parentRefs[0]")}),
@@ -111,3 +116,55 @@ def test_explain_names_the_service_that_is_asked_whether_a_request_may_pass():
         (step,) = [step for step in told.steps if "is asked whether it may pass" in step.text]
         assert step.text.startswith(f"Service {name} is asked") and step.text.endswith(why)
         assert (told.status == 500) is bool(why)
+
+
+def test_a_listener_is_found_by_the_request_s_host():
+    text = gateway("{name: web, port: 80, protocol: HTTP, hostname: '*.example'}") + route("r", GOOD)
+    answer = asked(text, "http://a.example/", labels=LABELS, gateway=True)
+    assert (answer.outcome, answer.route) == ("route", "HTTPRoute shop/r")
+    assert ("port 80 is a server of Gateway shop/edge for *.example", True) in steps(answer)
+    other = asked(text, "http://a.org/", labels=LABELS, gateway=True)
+    assert (other.outcome, other.status) == ("no_host", 404)
+    assert steps(other) == [("no server on port 80 has the name a.org", False)]
+
+
+ISTIO_GATEWAY = """---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: old, namespace: shop}
+spec:
+  selector: {gateway.networking.k8s.io/gateway-name: edge}
+  servers:
+  - {port: {number: 81, name: other, protocol: HTTP}, hosts: [a.example]}
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: [a.example]}
+"""
+
+
+def test_of_both_apis_at_a_gateway_s_port_it_is_told_which_comes_first():
+    text = gateway(HTTP) + route("r", GOOD) + ISTIO_GATEWAY
+    answer = asked(text, "http://a.example/", labels=LABELS, gateway=True)
+    told = "Gateway shop/old of networking.istio.io has a server there too, but the Gateway API comes before it"
+    assert answer.route == "HTTPRoute shop/r" and (told, False) in steps(answer)
+    found = [problem for problem in lint(snapshot_of(BASE + text)) if problem.code == "displaced-by-listener"]
+    assert [(problem.path, problem.name) for problem in found] == [("spec.servers[1].port", "old")]
+    assert "Gateway shop/edge of gateway.networking.k8s.io listens on port 80" in found[0].message
+
+
+UDP = """---
+apiVersion: v1
+kind: Service
+metadata: {name: dns, namespace: shop}
+spec: {clusterIP: 10.96.0.9, ports: [{port: 53, protocol: UDP}]}
+""" + gateway("{name: udp, port: 53, protocol: UDP}", HTTP)
+
+
+def test_datagrams_are_explained_at_a_gateway_and_left_alone_between_pods():
+    text = UDP + route("u", "- backendRefs: [{name: dns, port: 53}]", kind="UDPRoute")
+    answer = asked(text, "udp://edge:53", labels=LABELS, gateway=True)
+    assert (answer.outcome, answer.route, answer.status) == ("no_endpoints", "UDPRoute shop/u", None)
+    assert [one.cluster for one in answer.destinations] == ["outbound|53||dns.shop.svc.cluster.local"]
+    assert asked(text, "tcp://edge:53", labels=LABELS, gateway=True).outcome == "no_listener"
+    assert asked(text, "udp://edge:80", labels=LABELS, gateway=True).outcome == "no_listener"
+    assert asked(UDP, "udp://edge:53", labels=LABELS, gateway=True).outcome == "no_rule"
+    between = asked(text, "udp://dns:53")
+    assert (between.mode, between.mode_reason) == ("pass", "UDP is left alone")

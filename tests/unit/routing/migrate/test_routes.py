@@ -103,7 +103,7 @@ def test_matches(match, found):
 def test_what_cannot_be_matched_takes_its_match_along(match, path):
     spec = f"hosts: [cart]\nhttp: [{{match: [{match}], route: [{{destination: {{host: stock}}}}]}}]"
     found = migrated(spec)
-    assert found.routes == () and lost(found) == [f"spec.http[0].match[0].{path}"]
+    assert found.routes == () and lost(found) == [f"spec.http[0].match[0].{path}", "spec.http[0].match"]
     assert all(note.location.line for note in found.notes)
 
 
@@ -193,3 +193,34 @@ def test_the_command_says_what_it_could_not_read(tmp_path):
     result = CliRunner().invoke(cli, ["migrate", str(file)])
     assert result.exit_code == 1 and "VirtualService shop/v" in result.stdout
     assert "(VirtualService shop/w, spec.hosts) [wrong-type]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("tcp", "parents", "missing"),
+    [
+        ("match: [{port: 90}]", [{"port": 90}], []),
+        ("match: [{port: 90}, {port: 90}]", [{"port": 90}], []),
+        ("match: [{port: 90}, {port: 81}]", [{}], ["spec.tcp[0].match[0].port", "spec.tcp[0].match[1].port"]),
+        ("match: [{port: 90}, {}]", [{}], ["spec.tcp[0].match[0].port"]),
+    ],
+)
+def test_the_one_port_of_all_matches_is_the_parent_s(tcp, parents, missing):
+    found = migrated(
+        f"hosts: [cart]\ntcp: [{{{tcp}, route: [{{destination: {{host: stock, port: {{number: 80}}}}}}]}}]"
+    )
+    (made,) = found.routes
+    service = {"group": "", "kind": "Service", "name": "cart"}
+    assert made["spec"]["parentRefs"] == [service | more for more in parents] and lost(found) == missing
+
+
+def test_case_is_ignored_in_plain_paths_alone_as_istio_does():
+    spec = "hosts: [cart]\nhttp: [{match: [{ignoreUriCase: true, uri: {%s}}], route: [{destination: {host: stock}}]}]"
+    for uri, value in (("regex: /a.*", "/a.*"), ("exact: /a.b", r"(?i)/a\.b"), ("prefix: /a.b", r"(?i)/a\.b.*")):
+        path = only(spec % uri)["spec"]["rules"][0]["matches"][0]["path"]
+        assert path == {"type": "RegularExpression", "value": value}
+
+
+def test_a_rule_without_a_match_that_is_left_is_told_to_be_gone():
+    rule = "{match: [{withoutHeaders: {a: {exact: b}}}], route: [{destination: {host: stock}}]}"
+    found = migrated(f"hosts: [cart]\nhttp: [{rule}]")
+    assert not found.routes and lost(found)[-1] == "spec.http[0].match"

@@ -37,11 +37,16 @@ export function bytes(value) {
   return `${value < 10 && unit ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-export function ago(seconds, now) {
-  const passed = Math.max(0, Math.round(now - seconds));
-  if (passed < 60) return `${passed} s ago`;
-  if (passed < 3600) return `${Math.floor(passed / 60)} min ago`;
-  return `${Math.floor(passed / 3600)} h ago`;
+/** In the biggest unit of which it has one. */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
+  return whole < 172800 ? `${Math.floor(whole / 3600)} h` : `${Math.floor(whole / 86400)} d`;
+}
+
+export function ago(moment, now) {
+  return `${duration(now - moment)} ago`;
 }
 
 /** Whether a measured share differs from the wished one by more than chance: three standard errors. */
@@ -49,6 +54,16 @@ export function differs(share, wished, requests) {
   if (wished === null || wished === undefined || !requests) return false;
   const error = Math.sqrt((wished * (1 - wished)) / requests);
   return Math.abs(share - wished) > Math.max(3 * error, 0.005);
+}
+
+/** A moment as the agent's log and the commands have it, in this place's time. */
+export function clock(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString("en-GB");
+}
+
+/** A sentence with its files' names alone: where they lie is the same for most. */
+export function brief(text) {
+  return text.replace(/\((?:\/[^()\s]*)?\/([^()/\s]+:\d+)\)/g, "($1)");
 }
 
 export function short(text, length) {

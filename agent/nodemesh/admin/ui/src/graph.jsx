@@ -39,9 +39,9 @@ function Label({ edge, place, what }) {
   if (place?.x === undefined) return null;
   return (
     <g class={`edge ${health(edge.failing)}`} transform={`translate(${place.x},${place.y})`} pointer-events="none">
-      <text class="edge-label" dy="-7">{label(edge, what)}</text>
+      <text class="edge-label" dy="-9">{label(edge, what)}</text>
       {edge.errors > 0 && (
-        <text class="edge-label failing" dy="16">
+        <text class="edge-label failing" dy="17">
           {edge.parts?.length > 1 ? `${edge.bad} of ${edge.parts.length} fail` : `${percent(edge.failing)} fail`}
         </text>
       )}

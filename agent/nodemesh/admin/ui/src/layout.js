@@ -63,7 +63,7 @@ export function layout(drawn) {
   if (drawn.folded && !drawn.open) return columns(drawn);
   const graph = new graphlib.Graph({ multigraph: true });
   const many = drawn.nodes.length > 30;
-  graph.setGraph({ rankdir: "LR", nodesep: many ? 12 : 26, ranksep: many ? 44 : 110, edgesep: many ? 6 : 14, marginx: 12, marginy: 12 });
+  graph.setGraph({ rankdir: "LR", nodesep: many ? 12 : 26, ranksep: many ? 44 : 30, edgesep: many ? 6 : 14, marginx: 12, marginy: 12 });
   for (const node of drawn.nodes) {
     graph.setNode(node.id, sizeOf(node));
   }

@@ -139,6 +139,9 @@ function App() {
               <div class="picture">
                 <button type="button" class="whole" aria-pressed={view.whole} onClick={() => set({ whole: !view.whole })}>{view.whole ? "readable" : "whole picture"}</button>
                 {view.open && <button type="button" class="fold" onClick={() => set({ open: "" })}>fold {view.open}</button>}
+                <p class="legend" aria-hidden="true">
+                  <span class="warn">from 1 % failing</span> <span class="bad">from 10 %</span> <span class="kernel">past the proxy, by the kernel</span>
+                </p>
                 {drawn.edges.length || (view.idle && drawn.nodes.length) ? (
                   <Graph drawn={drawn} view={view} chosen={chosen} onChoose={choose} />
                 ) : (

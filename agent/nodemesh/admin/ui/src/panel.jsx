@@ -3,7 +3,7 @@
 import { createContext } from "preact";
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { ask, EVERYWHERE, useAnswer } from "./api.js";
-import { ago, bytes, differs, health, milliseconds, percent, rate } from "./format.js";
+import { ago, brief, bytes, clock, differs, duration, health, milliseconds, percent, rate } from "./format.js";
 
 /** Of which agents commands are to ask: of a mesh of several nodes those of the cluster. */
 export const Whom = createContext("");
@@ -52,7 +52,7 @@ function Decisions({ clients, host, as_of }) {
       <tbody>
         {rows.slice(0, 10).map((row) => (
           <tr key={`${row.started}${row.request_id}`} class={row.failed ? "failing" : ""}>
-            <td>{new Date(row.started * 1000).toLocaleTimeString()}</td>
+            <td>{clock(row.started)}</td>
             <td class="wide" title={row.rule}>{row.method ? `${row.method} ${row.path}` : row.protocol}</td>
             <td>{row.status || "–"}</td>
             <td>{row.flags === "-" ? "" : row.flags}</td>
@@ -117,6 +117,7 @@ export function EdgePanel({ edge, frame }) {
         <b>{rate(edge.rps)}</b> {edge.protocol}, {percent(edge.failing)} fail, p50 {milliseconds(edge.p50_ms)}, p99{" "}
         {milliseconds(edge.p99_ms)}
       </p>
+      {edge.since_change && <p class="quiet">counted since its rules changed, {duration(edge.since_change)} ago</p>}
       <Sparkline key={edge.id} value={edge.rps} name="requests" />
       {edge.parts && (
         <section>
@@ -160,7 +161,7 @@ export function EdgePanel({ edge, frame }) {
           <section>
             <h3>Codes and flags</h3>
             <Codes codes={edge.codes} requests={edge.requests} />
-            <p class="quiet">{bytes(edge.received)} sent by the client, {bytes(edge.sent)} back</p>
+            <p class="quiet">in this time {bytes(edge.received)} from the clients, {bytes(edge.sent)} to them</p>
           </section>
           <LastFailure key={edge.id} clients={edge.clients} host={edge.host} />
           <section>
@@ -277,7 +278,8 @@ export function Changes({ rows, now }) {
     <ul class="changes">
       {rows.map((row) => (
         <li key={row.version}>
-          <time>{ago(row.at, now)}</time> {row.causes.join("; ") || "start"}
+          <time title={clock(row.at)}>{ago(row.at, now)}</time>{" "}
+          <span title={row.causes.join("\n")}>{row.causes.map(brief).join("; ") || "start"}</span>
           {row.count > row.causes.length && ` and ${row.count - row.causes.length} more`}{" "}
           <span class="quiet">{row.seconds >= 0 ? `in force after ${milliseconds(row.seconds * 1000)}` : "not at all workers yet"}</span>
         </li>
