@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from tests.netns.conftest import BPF_DIR
+from tests.netns.conftest import BPF_DIR, PATIENCE
 
 from nodemesh.datapath import counters, namespaces
 from nodemesh.datapath.attach import attach, attached
@@ -162,7 +162,7 @@ def test_a_socket_that_outlives_the_mesh_asks_the_clusters_server_next(captured,
     captured.heartbeat.beat()
     assert again() == ["mesh", nameserver[0]]
     process.stdin.close()
-    process.wait(5)
+    process.wait(PATIENCE)
 
 
 #: Asks each server through one socket before it listens to any; tells who answered what.

@@ -22,7 +22,7 @@ import socket, sys
 family, address, count = getattr(socket, sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for _ in range(count):
     with socket.socket(family) as sock:
-        sock.settimeout(5)
+        sock.settimeout(90)
         try:
             sock.connect((address, 80))
             assert sock.getpeername()[0] == address

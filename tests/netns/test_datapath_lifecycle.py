@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.netns.conftest import BPF_DIR, dial, enrol, finish
+from tests.netns.conftest import BPF_DIR, PATIENCE, dial, enrol, finish
 
 from nodemesh.datapath import bpf, bpffs, cgroups
 from nodemesh.datapath.attach import AttachError, attach, attached, attached_pods, detach
@@ -39,7 +39,7 @@ def our_programs(pins):
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -194,14 +194,14 @@ def test_connections_under_way_survive_a_detach(node, maps):
     vip = node.service.addresses[0]
     code = (
         "import socket\n"
-        f"sock = socket.create_connection(({vip!r}, 80), 5)\n"
+        f"sock = socket.create_connection(({vip!r}, 80), {PATIENCE})\n"
         "print(sock.recv(9).decode(), flush=True)\nprint(sock.recv(9).decode())"
     )
     with enrol(node, maps, node.client) as app:
         app.serve(vip, ServiceEntry(EntryMode.PROXY))
         process = app.pod.popen(["python3", "-c", code], stdout=subprocess.PIPE, text=True)
         listener = app.listeners["127.0.0.1"]
-        listener.settimeout(5)
+        listener.settimeout(PATIENCE)
         accepted, _ = listener.accept()
         accepted.sendall(b"before")
         assert process.stdout.readline() == "before\n"

@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 
 import pytest
-from tests.netns.conftest import HEARTBEAT_LIMIT, dial, enrol, finish
+from tests.netns.conftest import HEARTBEAT_LIMIT, PATIENCE, dial, enrol, finish
 
 from nodemesh.datapath import bpf, counters, namespaces
 from nodemesh.datapath.heartbeat import Heartbeat
@@ -51,7 +51,7 @@ def test_hundreds_of_connections_none_missing_none_left_over(node, proxied, maps
 import socket
 for _ in range({total}):
     with socket.socket(socket.{family}) as sock:
-        sock.settimeout(5)
+        sock.settimeout({PATIENCE})
         sock.connect(({form.format(vip)!r}, 80))
         assert sock.recv(9) == b"proxy"
 print("done")
@@ -66,7 +66,7 @@ print("done")
 def test_a_record_is_taken_once(node, proxied):
     process = proxied.start_dial(node.service.addresses[0])
     listener = proxied.listeners["127.0.0.1"]
-    listener.settimeout(5)
+    listener.settimeout(PATIENCE)
     accepted, peer = listener.accept()
     with accepted:
         assert proxied.destinations.take(accepted) == (node.service.addresses[0], 80)
@@ -80,7 +80,7 @@ def test_what_an_app_sent_before_it_closed_still_finds_its_way(node, proxied, ma
     vip = node.service.addresses[0]
     proxied.pod.python(f"import socket\nwith socket.create_connection(({vip!r}, 80)) as sock: sock.sendall(b'bye')")
     listener = proxied.listeners["127.0.0.1"]
-    listener.settimeout(5)
+    listener.settimeout(PATIENCE)
     accepted, peer = listener.accept()
     with accepted:
         assert proxied.destinations.take(accepted, peer) == (vip, 80)
@@ -114,7 +114,7 @@ def test_a_client_that_has_reset_the_connection_is_still_known(node, proxied, ma
     )
     proxied.pod.python(code)
     listener = proxied.listeners["127.0.0.1"]
-    listener.settimeout(5)
+    listener.settimeout(PATIENCE)
     accepted, peer = listener.accept()
     with accepted:
         assert proxied.destinations.take(accepted) is None  # it has no peer to be looked up by any more
@@ -163,7 +163,7 @@ def test_other_cgroups_are_never_touched(node, proxied):
     vip = node.service.addresses[0]
     netns = namespaces.netns_fd(proxied.pod.pid)
     with closing(namespaces.open_socket(netns, socket.AF_INET)) as upstream:
-        upstream.settimeout(5)
+        upstream.settimeout(PATIENCE)
         upstream.connect((vip, 80))
         assert upstream.recv(9) == b"first"
 

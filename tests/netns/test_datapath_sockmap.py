@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from tests.netns.conftest import BPF_DIR, finish
+from tests.netns.conftest import BPF_DIR, PATIENCE, finish
 from tests.netns.test_datapath_lifecycle import ONE, programs_at
 
 from nodemesh.datapath import bpf, loader
@@ -96,9 +96,9 @@ def joined(node, pins, maps, client):
     client.serve(vip, ServiceEntry(EntryMode.PROXY))
     process = client.start_dial(vip)
     listener = client.listeners["127.0.0.1"]
-    listener.settimeout(5)
+    listener.settimeout(PATIENCE)
     connection, peer = listener.accept()
-    connection.settimeout(5)
+    connection.settimeout(PATIENCE)
     platform = EbpfPlatform()
     platform.set_maps([os.dup(maps[name].fd) for name in ("flows", "heartbeats", "nameservers", "sockets")], 0)
     assert ends(maps) == [End.APP]

@@ -16,7 +16,7 @@ SOURCE_PORT = 23457  # none that the kernel gives to anybody
 DIAL = """
 import socket, sys
 sock = socket.socket(getattr(socket, sys.argv[1]))
-sock.settimeout(5)
+sock.settimeout(90)
 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 sock.bind((sys.argv[2], int(sys.argv[3])))
 try:

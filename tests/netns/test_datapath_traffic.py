@@ -5,7 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.netns.conftest import View
+from tests.netns.conftest import PATIENCE, View
 
 from nodemesh.datapath import traffic
 from nodemesh.datapath.plan import Planner
@@ -40,7 +40,7 @@ def balance(maps, addresses, *endpoints):
 def sums_when(maps, condition):
     """All that was taken until `condition` holds for the sums: the kernel closes a little after the app."""
     sums: dict[traffic.Path, traffic.Traffic] = {}
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         for path, found in traffic.take(maps).items():
             sums[path] = traffic.Traffic._make(map(sum, zip(sums.get(path, (0,) * 7), found, strict=True)))

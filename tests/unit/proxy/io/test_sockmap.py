@@ -140,10 +140,10 @@ def test_a_full_queue_stops_writing_until_the_app_has_read_and_nobody_spins(reac
 
 
 def test_what_the_socket_does_not_take_at_once_follows_after_a_large_read_too(reactor, ear, client, queue):
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ_SIZE)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
     client.sendall(b"q" * READ_SIZE)
     turn_until(reactor, lambda: len(ear.data) == READ_SIZE)
-    data = b"late" * (1 << 20)
+    data = b"late" * (1 << 21)  # more than the system lets a socket have
     ear.transport.send(data)
     assert ear.transport.pending > 0
     assert drain(reactor, client, len(data)) == data
