@@ -85,6 +85,12 @@ def test_requests_go_out_over_tls_with_the_host_as_server_name(authority):
     [
         (SIMPLE, ("other.example",), "the certificate is for other.example, not for shop.example"),
         (SIMPLE, ("*.example",), "not for shop.example"),
+        # A certificate's `*` is one label (RFC 2818 section 3.1), where a route's host has one for many.
+        (
+            "{mode: SIMPLE, caCertificates: /ca.pem, subjectAltNames: [a.b.shop.example]}",
+            ("*.shop.example",),
+            "a.b.shop.example",
+        ),
         (
             "{mode: SIMPLE, caCertificates: /ca.pem, subjectAltNames: [spiffe://shop]}",
             ("shop.example",),
