@@ -110,11 +110,14 @@ class WorkerUnderTest:
 
     def requests(self, labels: dict[str, str]) -> int:
         """The sum of `istio_requests_total` over the series with these labels."""
-        self._say(messages.GetStatistics(id=1, kept=self._totals.kept("worker")))
-        assert isinstance(self._hear(), messages.Statistics)
-        with mmap.mmap(self._fds[0], 0, access=mmap.ACCESS_READ) as memory:
-            list(self._totals.update("worker", memory[:], 0.0))
-        os.close(self._fds[0])
+        more = True
+        while more:  # a part at a time, where there are many series
+            self._say(messages.GetStatistics(id=1, kept=self._totals.kept("worker")))
+            assert isinstance(self._hear(), messages.Statistics)
+            with mmap.mmap(self._fds[0], 0, access=mmap.ACCESS_READ) as memory:
+                for dump in self._totals.update("worker", memory[:], 0.0):
+                    more = dump.more
+            os.close(self._fds[0])
         wanted = [(HTTP_LABELS.index(key), value) for key, value in labels.items()]
         rows = [row.counts for row in self._totals.http.values()]
         return sum(row.requests for row in rows if all(row.labels[place] == value for place, value in wanted))
