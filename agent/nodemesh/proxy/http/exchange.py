@@ -5,7 +5,7 @@ A decision says what is to become of the request; the exchange does it: fault, c
 from __future__ import annotations
 
 from ...reasons import Reason
-from ...routing.decision import Decision, DirectResponse, Failure, Redirect, Route
+from ...routing.decision import Decision, DirectResponse, Failure, HeaderOps, Redirect, Route
 from ...routing.rewrite import redirect_location
 from ..clock import Alarm, Timer
 from ..transport import Buffer, Transport
@@ -70,11 +70,10 @@ class Exchange(Caller):
         stood behind it."""
         if ended:
             self._received = self._began
+            self.record.received_at = 0.0
         if not ended or data or trailers:
             self._body = RequestBody(self.session.gate, data, ended, trailers)
             self.record.bytes_received = len(data)
-        if ended:
-            self.record.received_at = 0.0
         if self.pod.tracing is not None:
             shared = self.shared
             self.record.trace = begin_trace(self.pod.tracing, self.head.headers, shared.rng, shared.request_ids)
@@ -244,10 +243,9 @@ class Exchange(Caller):
             return
         if placement.path != record.path:
             record.original_path = record.path
-        facts = NO_FACTS
-        for ops in (destination.request_headers, route.request_headers):
-            if ops is not None and ops.formatted:
-                facts = self._facts(None)
+        first, second = destination.request_headers, route.request_headers
+        formatted = (first is not None and first.formatted) or (second is not None and second.formatted)
+        facts = self._facts(None) if formatted else NO_FACTS
         request = compose(route, placement, self.head, record, facts, self.session.dialled)
         call = self._call = call_for(route.auth, self, self.pod, cluster, request, self._body, self._alarm, record)
         self._enter(CALLING)
@@ -330,8 +328,7 @@ class Exchange(Caller):
         decision = self._decision
         self._enter(ANSWERING)
         if isinstance(decision, (Redirect, DirectResponse)) and decision.response_headers is not None:
-            ops = decision.response_headers
-            change(ops, NO_FIELDS, edits, self._facts(None) if ops.formatted else NO_FACTS)
+            self._change(decision.response_headers, None, edits)
         if decision is not None and decision.cors is not None:
             cors.edit_response(decision.cors, request.headers.get(b"origin", b""), edits)
         head, body = reply_to(request, status, body, grpc_status, edits)
@@ -350,17 +347,21 @@ class Exchange(Caller):
         placement, call = self._placement, self._call
         assert decision is not None and placement is not None and call is not None
         destination = placement.destination
-        headers = self.head.headers
-        for ops in (destination.response_headers, decision.response_headers):
-            if ops is not None:
-                change(ops, head, edits, self._facts(head) if ops.formatted else NO_FACTS)
+        if destination.response_headers is not None:
+            self._change(destination.response_headers, head, edits)
+        if decision.response_headers is not None:
+            self._change(decision.response_headers, head, edits)
         if decision.cors is not None:
-            cors.edit_response(decision.cors, headers.get(b"origin", b""), edits)
+            cors.edit_response(decision.cors, self.head.headers.get(b"origin", b""), edits)
         if placement.announces:
             placement.announce(head, edits, call.host)
         if not edits.get(DATE) and (DATE in edits or DATE not in head.names):  # it may be changed, and not be missing
             edits[DATE] = self.shared.date_line()
         edits[SERVER] = self.pod.server
+
+    def _change(self, ops: HeaderOps, response: ResponseHead | None, edits: Edits) -> None:
+        """Do what a rule says to the fields of a response: the upstream's, or ours where there is none."""
+        change(ops, response or NO_FIELDS, edits, self._facts(response) if ops.formatted else NO_FACTS)
 
     def _facts(self, response: ResponseHead | None) -> RequestFacts:
         """The values of variables in header values; `response` is the upstream's, once it has answered."""
