@@ -60,7 +60,8 @@ def test_connections_are_counted_by_client_service_and_endpoint(node, client, ma
         sums = sums_when(maps, lambda sums, path=path: path in sums and sums[path].closed == 3)
         found = sums[path]
         assert (found.opened, found.failed, found.closed) == (3, 0, 3)
-        assert (found.sent, found.received) == (0, len("second") * 3)
+        # TCP counts the FIN of a server as a byte, unless the client has closed before it.
+        assert found.sent == 0 and (len("second") - 1) * 3 <= found.received <= len("second") * 3
         assert 0 < found.duration < 5
         assert 0 < found.rtt < 1
 

@@ -262,7 +262,8 @@ def test_a_large_upload_to_a_relayed_port_arrives_whole(pod, counts):
     for late in ("0", "0.3"):
         assert pod.python(UPLOAD, str(LARGE), late).split() == [str(LARGE), wanted]
     seen = counts.since()
-    assert seen["tcp_small"] + seen["tcp_unverified"] == 2 and not seen["sockmap_redirected"]
+    assert seen["tcp_small"] + seen["tcp_unverified"] >= 2, "the proxy asked, and the app may have sent before that"
+    assert not seen["sockmap_begun"] and not seen["sockmap_redirected"]
 
 
 def test_an_app_that_does_not_read_has_a_bounded_queue(pod, pins, content):

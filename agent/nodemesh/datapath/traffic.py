@@ -44,7 +44,8 @@ def take(maps: Maps) -> dict[Path, Traffic]:
             (unpack_address(backend), int.from_bytes(backend_port, "big")),
         )
         opened, failed, closed, sent, received, nanoseconds, microseconds = TRAFFIC.unpack(value)
-        # TCP counts our SYN and either FIN as a byte each; what its peer's SYN was it does not.
+        # TCP counts our SYN and either FIN as a byte each, what its peer's SYN was it does not. Nor does it count a FIN
+        # that comes once our app has closed: `received` has a byte less for such a connection.
         sent, received = max(0, sent - 2 * closed), max(0, received - closed)
         taken[path] = Traffic(opened, failed, closed, sent, received, nanoseconds / 1e9, microseconds / 1e6)
     return taken
