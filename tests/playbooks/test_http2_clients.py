@@ -4,7 +4,6 @@ import h2.events
 import pytest
 
 from nodemesh.proxy.http2.server import DRAIN_DELAY
-from nodemesh.proxy.tap import Onlooker, PodTap, Tap
 from nodemesh.reasons import Reason
 from nodemesh.sim.world import World
 
@@ -248,30 +247,3 @@ def test_requests_that_come_again_are_decided_by_the_newest_rules():
         for value in (b"1", b"2", b"1", b"2", b"1"):
             head = client.head(client.ask((b"x-a", value), path=b"/same"))
             assert head[b":status"] == (b"%d" % status if value == b"1" else b"404")
-
-
-class Seeing(Tap, PodTap, Onlooker):
-    """Looks on at everything."""
-
-    def __init__(self) -> None:
-        self.seen: list[bytes] = []
-
-    def of(self, client, view):
-        return self
-
-    def host(self, frontend, dialled, authority, rules):
-        return self
-
-    def decided(self, request, decision):
-        self.seen.append(request.path)
-
-
-def test_who_looks_on_sees_each_request_though_they_are_the_same():
-    world = World(SERVICE + ABORTED % 418)
-    client = dial(world)
-    client.ask((b"x-a", b"1"), path=b"/unseen")
-    tap = Seeing()
-    world.proxy.tap((tap,))
-    for path in (b"/a", b"/a", b"/unseen", b"/a"):
-        client.ask((b"x-a", b"1"), path=path)
-    assert tap.seen == [b"/a", b"/a", b"/unseen", b"/a"]
