@@ -54,7 +54,7 @@ LOOKS: Final = 2048
 DUMPS_KEPT: Final = 128
 
 #: Spans of one dump; what comes beyond is lost, and counted.
-SPANS: Final = 1024
+SPANS = 1024
 
 #: The greatest status that HTTP has (RFC 9110 section 15), and gRPC (its `Status` codes). What an upstream says beyond
 #: is counted as unknown: 0 there, UNKNOWN here.

@@ -131,21 +131,22 @@ class SockmapTransport(SocketTransport):
         if self._queue is None:
             return size
         if self._room < MIN_WRITE and self._room < size:
-            self._ask(small=max(size, self.to_come) < LEAST)
-            if self._queue is None:
+            if not self._ask(small=max(size, self.to_come) < LEAST):
                 return size
             if self._room < MIN_WRITE:
                 return 0
         return self._room
 
-    def _ask(self, small: bool) -> None:
-        """Look at the queue, if there is one; the first look decides, by whether the first answer is small. Raises
-        OSError."""
-        if self._queue is not None:
-            depth = self._queue.depth(small)
-            if depth < 0:
-                self._queue = None
-            self._room = MAX_DEPTH - depth
+    def _ask(self, small: bool) -> bool:
+        """Look at the queue; False where there is none. The first look decides that, by whether the first answer is
+        small. Raises OSError."""
+        if self._queue is None:
+            return False
+        depth = self._queue.depth(small)
+        self._room = MAX_DEPTH - depth
+        if depth < 0:
+            self._queue = None
+        return depth >= 0
 
     def _wait(self) -> None:
         """Look again after a moment, a longer one each time."""

@@ -90,26 +90,25 @@ class UdpSession(Handler):
         record.protocol = b"UDP"
         record.downstream_remote = show(ends[0])
         record.downstream_local = entrance.name(ends)
-        self._open(pod.view.udp_gateway(pod.gateway_port))
-        self._patience = IDLE if self.host is not None else REFUSED
+        self._patience = IDLE if self._open(pod.view.udp_gateway(pod.gateway_port)) else REFUSED
         self._timer: Timer | None = pod.shared.clock.after(self._patience, self._look)
 
     # === the endpoint
 
-    def _open(self, decision: Decision) -> None:
-        """Choose an endpoint, and have a socket to it."""
+    def _open(self, decision: Decision) -> bool:
+        """Choose an endpoint, and have a socket to it; False where there is none."""
         pod, record = self.owner.pod, self.record
         record.route_name, record.rule = decision.name, decision.rule
         found = find(pod, record, decision, None)
         if found is None:
-            return
+            return False
         self.target, self.host, _ = found
         self.host.begin()
         shared, endpoint = pod.shared, self.host.endpoint
         resolved = endpoint if is_literal(endpoint.address) else shared.connector.resolve(endpoint)
         if resolved is None:
             self._give_back((Reason.UPSTREAM_CONNECTION_FAILURE,))
-            return
+            return False
         address = (resolved.address, resolved.port)
         record.upstream_host = show(address)
         try:
@@ -117,8 +116,9 @@ class UdpSession(Handler):
         except OSError as error:
             record.transport_failure = error.strerror or ""
             self._give_back((Reason.LOCAL_CONNECTION_FAILURE,))
-            return
+            return False
         shared.telemetry.opened(record)
+        return True
 
     def _give_back(self, reasons: tuple[Reason, ...] = ()) -> None:
         """Leave the endpoint."""

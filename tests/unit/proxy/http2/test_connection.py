@@ -229,7 +229,12 @@ def test_nothing_is_read_once_its_user_has_let_the_connection_go():
     peer = Recorder().start()
     fault = Http2Fault(INTERNAL_ERROR, Reason.DOWNSTREAM_CONNECTION_TERMINATION, "gone")
     peer.receive(headers(1, ended=False))
-    peer.receivers[1].data = lambda data, ended: peer.connection.lost(fault)
+
+    def leave(data, ended):
+        peer.connection.lost(fault)
+        return False
+
+    peer.receivers[1].data = leave
     peer.receive(data(1, b"x") + headers(3))
     assert [event[:2] for event in peer.events] == [(1, "head"), (1, "released"), (1, "failed")]
 
