@@ -117,7 +117,7 @@ class AdminApi:
     @web.middleware
     async def known_client(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Where the API listens beyond loopback, probes and Prometheus come that way, and pods can. The rest is for
-        loopback, where a port-forward ends as well, and for whom the operator lists."""
+        loopback, where a port-forward ends as well, and for networks that the operator lists."""
         if request.path in FOR_ANYONE or is_near(request.remote, self._node.snapshot.mesh.admin_clients):
             return await handler(request)
         message = (

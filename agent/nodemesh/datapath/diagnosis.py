@@ -36,7 +36,7 @@ _NESTED: Final = 0x8000
 _STORAGE: Final = 1
 _STORAGE_VALUE: Final = 3
 
-#: Bytes of ORIGIN that say what was dialled, and by whom: up to `mode`.
+#: Bytes of ORIGIN that say which pod dialled what: up to `mode`.
 _DIALLED: Final = 27
 _STARTED = struct.Struct("=32xQ")
 

@@ -132,7 +132,7 @@ IGNORED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 @pytest.mark.parametrize(
     ("before", "status", "said"),
     [("", -signal.SIGINT, ""), (IGNORED, 0, f"nodemesh, version {__version__}\n")],
-    ids=["heeded", "ignored"],
+    ids=["counts", "is ignored"],
 )
 def test_ctrl_c_while_modules_are_imported_is_no_traceback(before, status, said):
     done = subprocess.run(
