@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import inspect
 import io
 import sys
 
@@ -64,6 +65,17 @@ class Lazy(click.Group):
         command = getattr(importlib.import_module(f".{module}", __package__), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each with the first sentence of its help, whole; click would cut it to what fits on a line."""
+        rows = [(name, _sentence(self.get_command(ctx, name))) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _sentence(command: click.Command | None) -> str:
+    text = inspect.cleandoc((command and command.help) or "").partition("\n\n")[0]
+    return f"{' '.join(text.split()).partition('. ')[0].rstrip('.')}."
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,6 +1,7 @@
 import fcntl
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -25,6 +26,14 @@ def nodemesh(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_every_command_has_help(name):
     result = CliRunner().invoke(cli, [name, "--help"])
     assert result.exit_code == 0, result.output
+    assert 'default: ""' not in result.output  # empty is nobody's choice
+
+
+def test_the_list_of_commands_says_of_each_a_whole_sentence():
+    shown = CliRunner().invoke(cli, ["--help"]).output.partition("Commands:\n")[2]
+    rows = re.split(r"\n(?=  \w)", shown.rstrip())
+    assert [row.split()[0] for row in rows] == list(COMMANDS)
+    assert [row for row in rows if not row.endswith(".") or row.endswith("...")] == []
 
 
 def test_the_version_is_told():
