@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +25,9 @@ from .owner import LabError
 from .place import ProcessPlace
 from .pod import LabPod, PodRecord
 from .service import CLUSTER_DOMAIN, LabPort, LabService
+
+#: What starts pods, and enters them: util-linux, and a shell.
+TOOLS = ("sh", "unshare", "mount", "nsenter", "sleep")
 
 _FORWARDER_TIMEOUT = 60.0  # seconds: a machine that is busy, or interpreted, takes long to start it
 
@@ -63,6 +67,10 @@ class Lab:
     def __enter__(self) -> Self:
         if os.geteuid() != 0:
             raise LabError("the lab makes network namespaces and cgroups: run it as root")
+        missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+        if missing:
+            names = ", ".join(missing)
+            raise LabError(f"the lab needs {names}, which nodemesh's own image has not: run it on a machine")
         owner.sweep()
         self.cgroup_root = owner.cgroup_mount() / self.id
         try:

@@ -30,6 +30,13 @@ def test_a_machine_without_cgroup_v2_is_told_how_to_get_it(monkeypatch):
         owner.sweep()
 
 
+def test_what_is_missing_of_the_tools_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LabError, match="needs sh, unshare, mount, nsenter, sleep, which"), Lab("image"):
+        raise AssertionError("it began")
+
+
 def test_who_is_not_root_is_told_so(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LabError, match="run it as root"), Lab("user"):
