@@ -100,7 +100,7 @@ class ClientSocket(ClientEntrance):
                 size, ancillary, _, client = self.sock.recvmsg_into([view[:LONGEST]], SPACE)
             except BlockingIOError:
                 return
-            own, hops = told(ancillary)
+            own, hops = arrival(ancillary)
             self.sessions.received(view[:size], self, (client, own), hops)
 
     def reply(self, data: bytes, ends: Ends) -> bool:
@@ -125,7 +125,7 @@ class ClientSocket(ClientEntrance):
         self.loop.released.append(self.sock)
 
 
-def told(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[bytes, int]:
+def arrival(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[bytes, int]:
     """The address that a datagram came to, and the hops that it has left."""
     own, hops = b"", 0
     for level, kind, data in ancillary:
