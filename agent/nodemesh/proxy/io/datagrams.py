@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from socket import SocketType
@@ -15,6 +16,7 @@ from ..network import Asker, Datagram
 from ..transport import Buffer
 from ..udp.session import ClientEntrance, Ends
 from ..udp.sessions import Sessions
+from .lane import Lane
 from .loop import Loop
 
 #: The longest datagram; neither DNS nor a gateway's clients have another bound.
@@ -41,13 +43,14 @@ class QuerySocket(Entrance):
     __slots__ = ("loop", "sock", "fd", "slot", "server")
 
     def __init__(self, loop: Loop, sock: socket.socket, slot: int, server: Nameserver) -> None:
+        lane = loop.lanes.known[server.pod.outlet.lane]
         self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.slot = slot
         self.server = server
         sock.setblocking(False)
-        loop.watch(self.fd, self, True)
+        loop.watch(self.fd, self, True, lane)
 
     def readable(self) -> None:
         for _ in range(QUANTUM):
@@ -56,6 +59,8 @@ class QuerySocket(Entrance):
             except BlockingIOError:
                 return
             self.server.received(wire, self, peer)
+            if time.monotonic() >= self.loop.over:
+                return
 
     def nameserver(self) -> str:
         return self.loop.platform.nameserver(self.sock, self.slot)
@@ -85,7 +90,7 @@ class ClientSocket(ClientEntrance):
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         else:
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-        loop.watch(self.fd, self)
+        loop.watch(self.fd, self, False, loop.lanes.known[sessions.pod.outlet.lane])
 
     def readable(self) -> None:
         view = self.loop.view
@@ -95,6 +100,8 @@ class ClientSocket(ClientEntrance):
             except BlockingIOError:
                 return
             self.sessions.received(view[:size], self, (client, own_address(ancillary)))
+            if time.monotonic() >= self.loop.over:
+                return
 
     def reply(self, data: bytes, ends: Ends) -> bool:
         client, own = ends
@@ -140,13 +147,13 @@ class PeerSocket(Datagram):
 
     __slots__ = ("loop", "sock", "fd", "asker", "closed")
 
-    def __init__(self, loop: Loop, sock: SocketType, asker: Asker) -> None:
+    def __init__(self, loop: Loop, lane: Lane, sock: SocketType, asker: Asker) -> None:
         self.loop = loop
         self.sock = sock
         self.fd = sock.fileno()
         self.asker = asker
         self.closed = False
-        loop.watch(self.fd, self)
+        loop.watch(self.fd, self, False, lane)
 
     def readable(self) -> None:
         for _ in range(QUANTUM):
@@ -158,7 +165,7 @@ class PeerSocket(Datagram):
                 self.asker.lost(error)
                 return
             self.asker.heard(data)
-            if self.closed:
+            if self.closed or time.monotonic() >= self.loop.over:
                 return
 
     def send(self, data: Buffer) -> bool:
@@ -174,8 +181,8 @@ class PeerSocket(Datagram):
         self.loop.released.append(self.sock)
 
 
-def open_datagrams(loop: Loop, peer: tuple[str, int], namespace: int, asker: Asker) -> PeerSocket:
-    """A socket for datagrams to a peer, from within a network namespace. Raises OSError."""
+def open_datagrams(loop: Loop, lane: Lane, peer: tuple[str, int], namespace: int, asker: Asker) -> PeerSocket:
+    """A socket for datagrams to a peer, on a pod's account from within a network namespace. Raises OSError."""
     address = ADDRESSES[peer]
     if address.family == int(socket.AF_UNIX):
         raise OSError(errno.EAFNOSUPPORT, "a unix socket takes no datagrams here")
@@ -187,4 +194,4 @@ def open_datagrams(loop: Loop, peer: tuple[str, int], namespace: int, asker: Ask
     except OSError:
         sock.close()
         raise
-    return PeerSocket(loop, sock, asker)
+    return PeerSocket(loop, lane, sock, asker)
