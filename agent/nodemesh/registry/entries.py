@@ -9,9 +9,10 @@ from ..config.meta import Object
 from ..config.serviceentry import ServiceEntrySpec, ServiceEntryStatus
 from ..config.validate.common import is_ip
 from ..config.workload import WorkloadEntrySpec
+from .addresses import canonical_address
 from .allocate import ALLOCATED
 from .protocols import protocol_of_name
-from .services import Backends, canonical_address, distribution_of, resolve_export_to, selects
+from .services import Backends, distribution_of, resolve_export_to, selects
 from .site import Site
 from .snapshot import Endpoint, Protocol, RegistryPort, Resolution, Service, Workload
 from .workloads import locality_of_entry

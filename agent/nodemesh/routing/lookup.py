@@ -15,7 +15,7 @@ from .decision import UpstreamTls
 from .gatewayapi.backend_tls import tls_for, with_pair
 from .gatewayapi.rules import BackendTraffic, MeshRoute, ResolvedRoute, ServedListener
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
-from .ownership import ENTRY, is_taken, may_speak_for
+from .ownership import is_commons, is_taken, may_speak_for, speaks_for_commons
 from .scope import Scope
 from .tables import DestinationRule, Tables, VirtualService
 
@@ -123,10 +123,12 @@ class Lookup:
         return None
 
     def _is_taken(self, name: str, service: Service) -> bool:
-        """Whether an address names a ServiceEntry, and is another namespace's."""
-        if service.kind != ENTRY or name not in self.tables.addresses:
+        """Whether a service is named by an address that is not its own to claim."""
+        if name not in self.tables.addresses:
             return False
         self.reads.append(("owned", None, self.tables.owned))
+        if is_commons(self.tables, name) and not speaks_for_commons(self.tables, service, self.client.namespace):
+            return True
         return is_taken(self.tables, name, service)
 
     def _meanings(self, name: str) -> Iterator[str]:
@@ -201,14 +203,29 @@ class Lookup:
 
     def _applies(self, virtual_service: VirtualService, host: str) -> bool:
         if self.tables.mesh.host_ownership is HostOwnership.NAMESPACE:
-            self.reads.append(("services", host, self.tables.services.get(host)))
-            if not may_speak_for(self.tables, virtual_service.namespace, host, self.client.namespace):
+            owner = self._owner(host)
+            if owner and not may_speak_for(self.tables, virtual_service.namespace, owner, self.client.namespace):
                 return False
         return (
             is_visible(virtual_service.export_to, self.client.namespace)
             and self.is_bound(virtual_service)
             and self.scope.imports(virtual_service.namespace, virtual_service.hosts)
         )
+
+    def _owner(self, host: str) -> str:
+        """The namespace whose a host is: the Service's, else that of the entry which the client means, be it by a
+        wildcard. Who declares it besides is no owner. Empty: nobody's."""
+        candidates = self.tables.services.get(host, ())
+        meant = next((service for service in candidates if service.kind == "Service"), None)
+        meant = meant or self.declared_service(host)
+        if meant is None:
+            wildcards = self.tables.wildcard_services
+            self.reads.append(("wildcard_services", None, wildcards))
+            covering = (self.declared_service(pattern) for pattern in wildcards if covers(pattern, host))
+            meant = next((service for service in covering if service is not None), None)
+        else:
+            self.reads.append(("services", host, self.tables.services.get(host)))
+        return meant.namespace if meant is not None else ""
 
     def unregistered(self, name: str, port: int, *, wildcards: bool) -> VirtualService | None:
         """The VirtualService whose rules a name gets that is no service's on this port: it has the name among its hosts

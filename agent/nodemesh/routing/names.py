@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address
 
+from ..registry.addresses import canonical_address
+
 MESH_GATEWAY = "mesh"
 
 
@@ -75,11 +77,11 @@ def strip_port(authority: str) -> str:
     authority = authority.lower()
     if authority.startswith("["):
         end = authority.find("]")
-        return canonical(authority[1:end]) if end > 0 else authority
+        return canonical_address(authority[1:end]) if end > 0 else authority
     if authority.count(":") == 1:
         authority = authority.partition(":")[0]
     elif authority.count(":") > 1:
-        return canonical(authority)
+        return canonical_address(authority)
     return authority.rstrip(".") or authority
 
 
@@ -89,10 +91,3 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def canonical(address: str) -> str:
-    try:
-        return str(ip_address(address))
-    except ValueError:
-        return address
