@@ -27,6 +27,13 @@ def test_every_command_has_help(name):
     assert result.exit_code == 0, result.output
 
 
+def test_the_list_of_commands_is_whole_at_80_columns():
+    lines = CliRunner().invoke(cli, ["--help"], terminal_width=80).output.splitlines()
+    for name, entry in COMMANDS.items():
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert line.endswith(entry.words) and entry.words.endswith(".") and len(line) <= 79
+
+
 def test_the_version_is_told():
     assert nodemesh("--version").stdout.strip() == f"nodemesh, version {__version__}"
 
