@@ -25,6 +25,7 @@ def nodemesh(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_every_command_has_help(name):
     result = CliRunner().invoke(cli, [name, "--help"])
     assert result.exit_code == 0, result.output
+    assert 'default: ""' not in result.output  # empty is nobody's choice
 
 
 def test_the_list_of_commands_is_whole_at_80_columns():
