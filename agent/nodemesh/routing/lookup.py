@@ -15,7 +15,7 @@ from .decision import UpstreamTls
 from .gatewayapi.backend_tls import tls_for, with_pair
 from .gatewayapi.rules import BackendTraffic, MeshRoute, ResolvedRoute, ServedListener
 from .names import MESH_GATEWAY, covers, expand_alias, is_visible
-from .ownership import is_commons, is_taken, may_speak_for, speaks_for_commons
+from .ownership import is_commons, is_taken, may_declare, may_speak_for, speaks_for_commons
 from .scope import Scope
 from .tables import DestinationRule, Tables, VirtualService
 
@@ -68,7 +68,7 @@ class Lookup:
         namespace = self.client.namespace
         chosen: Service | None = None
         for service in candidates:
-            if not is_visible(service.export_to, namespace):
+            if not is_visible(service.export_to, namespace) or not may_declare(self.tables, service, namespace):
                 continue
             if service.namespace == namespace:
                 return service
