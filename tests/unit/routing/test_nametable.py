@@ -114,6 +114,6 @@ def test_names_are_found_anew_with_each_version(host):
 
 def test_a_wildcard_that_a_client_does_not_see_hides_none_behind_it():
     mine = entry("mine", "*.com", addresses=["192.0.2.7"], resolution="NONE")
-    other = make("ServiceEntry", "other", {**msgspec.to_builtins(mine.spec), "hosts": ["*.shop.com"], "exportTo": ["."]},
-                 namespace="other")  # fmt: skip
+    spec = {**msgspec.to_builtins(mine.spec), "hosts": ["*.shop.com"], "exportTo": ["."]}
+    other = make("ServiceEntry", "other", spec, namespace="other")
     assert view_of(mine, other).named("www.shop.com") == NameEntry(("192.0.2.7",))
