@@ -56,6 +56,8 @@ ELSEWHERE = {
     "telemetry/trace.py": "unit/proxy/http/test_tracing.py",
     "config/providers.py": "unit/node/test_access_logs.py",
     "config/telemetry.py": "conformance/config/test_inventory.py",
+    "routing/portnames.py": "unit/routing/test_gateways.py",
+    "routing/claims.py": "unit/routing/test_ownership.py",
     "routing/lint/telemetries.py": "conformance/lint/test_mistakes.py",
     "config/serviceentry.py": "conformance/config/test_inventory.py",
     "config/sidecar.py": "conformance/config/test_inventory.py",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address, ip_network
 
 from msgspec.structs import replace
 
@@ -13,6 +12,7 @@ from ..reasons import Reason
 from ..registry.addresses import canonical_address
 from ..registry.protocols import select_protocol
 from ..registry.snapshot import HTTP_PROTOCOLS, TLS_PROTOCOLS, Protocol, RegistryPort, Resolution, Service
+from .cidrs import cidrs_of
 from .connections import ServiceConnections
 from .decision import Decision, Failure, Route
 from .frontend import Frontend, Mode, allocated_frontend
@@ -139,14 +139,9 @@ class Frontends:
         """The hosts that an address may mean, each with whether it is but one of a network's."""
         for host in (*self._sight.tables.addresses.get(address, ()), *self._resolved.get(address, ())):
             yield host, False
-        if not self._sight.tables.networks:
-            return
-        try:
-            dialled = ip_address(address)
-        except ValueError:
-            return
-        for network, host in self._sight.tables.networks:
-            if dialled in ip_network(network, strict=False):
+        networks = self._sight.tables.networks
+        if networks:
+            for host in cidrs_of(networks).hosts_at(address):
                 yield host, True
 
     def _of_nobody(self, addresses: tuple[str, ...], port: int) -> Frontend:

@@ -72,6 +72,15 @@ def expand_alias(host: str, namespace: str, domain: str) -> str | None:
     return None
 
 
+def namespace_in(host: str, domain: str) -> str:
+    """The namespace to which a name below the cluster's domain belongs, `*` for a wildcard over those of several; empty
+    for all other names."""
+    below = f".svc.{domain}"
+    if host.endswith(below):
+        return host.removesuffix(below).rpartition(".")[2]
+    return "*" if host.startswith("*") and below.endswith(host[1:]) else ""
+
+
 def strip_port(authority: str) -> str:
     """The host of an authority, lower-cased, without port, brackets of IPv6 and a trailing dot."""
     authority = authority.lower()

@@ -2,7 +2,7 @@
 
 A host belongs to the namespaces that declare it, an address to the pod or Service that has it. Istio lets anybody claim
 both. Here no claim takes a pod's or Service's address from another namespace: no ServiceEntry's addresses, no Service's
-external IPs, no endpoints that are not the service's own pods. The rest is Istio's, is named by `claims`, and
+external IPs, no endpoints that are not the service's own pods. The rest is Istio's, is named by `claims.py`, and
 MeshConfig's `hostOwnership: namespace` keeps it within the claimant's own namespace."""
 
 from __future__ import annotations
@@ -13,21 +13,12 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, 
 from typing import NamedTuple
 
 from ..config.meshconfig import HostOwnership
-from ..config.meta import Path
 from ..registry.changed import changed_keys
 from ..registry.snapshot import Endpoint, Service, Snapshot, Workload
-from .names import MESH_GATEWAY, covers
-from .tables import Tables, VirtualService
+from .names import namespace_in
+from .tables import Tables
 
 ENTRY = "ServiceEntry"
-
-
-class Claim(NamedTuple):
-    """What an object claims of another namespace's: `what` is the host or address, `path` where it is written."""
-
-    what: str
-    path: Path
-    sentence: str
 
 
 class Claims(NamedTuple):
@@ -291,6 +282,16 @@ def speaks_for_commons(tables: Tables, service: Service, client: str) -> bool:
     return service.namespace in (client, tables.mesh.root_namespace)
 
 
+def may_declare(tables: Tables, service: Service, client: str) -> bool:
+    """Whether a ServiceEntry's host counts for the clients of a namespace, as the mesh's hostOwnership has it: names
+    below the cluster's domain are their namespaces', whether or not there is such a Service, since clients look for all
+    names there first (resolv.conf(5), search)."""
+    if tables.mesh.host_ownership is not HostOwnership.NAMESPACE or service.kind != ENTRY:
+        return True
+    owner = namespace_in(service.host, tables.mesh.cluster_domain)
+    return owner in ("", service.namespace) or service.namespace in (client, tables.mesh.root_namespace)
+
+
 def may_speak_for(tables: Tables, namespace: str, owner: str, client: str) -> bool:
     """Whether a rule of `namespace` for an owner's host counts for the clients of another namespace, as the mesh's
     hostOwnership has it: for its own namespace's, and for all where it is the owner. The root namespace speaks for
@@ -298,81 +299,3 @@ def may_speak_for(tables: Tables, namespace: str, owner: str, client: str) -> bo
     if tables.mesh.host_ownership is not HostOwnership.NAMESPACE:
         return True
     return namespace in (client, owner, tables.mesh.root_namespace)
-
-
-# findings
-
-
-def claimants(tables: Tables) -> Iterator[Service]:
-    """The services of tenants that claim addresses by writing them down."""
-    for candidates in tables.services.values():
-        for service in candidates:
-            claims = service.kind == ENTRY or service.external_addresses
-            if claims and service.namespace != tables.mesh.root_namespace:
-                yield service
-
-
-def rules_of_tenants(tables: Tables) -> Iterator[VirtualService]:
-    for virtual_service in tables.virtual_services.values():
-        if virtual_service.namespace != tables.mesh.root_namespace:
-            yield virtual_service
-
-
-def claims_of_service(service: Service, tables: Tables) -> Iterator[Claim]:
-    """The addresses, and the host, of a ServiceEntry that another namespace has, or a Service's external IPs."""
-    is_entry = service.kind == ENTRY
-    for index, address in enumerate(service.addresses if is_entry else service.external_addresses):
-        sentence = sentence_about(address, service, tables)
-        if sentence:
-            yield Claim(address, ("spec", "addresses" if is_entry else "externalIPs", index), sentence)
-    if is_entry:
-        yield from claims_of_host(service, tables)
-
-
-def sentence_about(address: str, service: Service, tables: Tables) -> str:
-    """What a claim on an address takes from others; empty where it takes nothing."""
-    kept = service.kind == ENTRY and tables.mesh.host_ownership is HostOwnership.NAMESPACE
-    who = f"the clients in {service.namespace} alone, by hostOwnership" if kept else "all who see this entry"
-    network = network_of(address)
-    if network is None:
-        for port in service.ports:
-            if is_taken(tables, address, service, port.number):
-                owner = tables.owned.get(address) or tables.owned.get(at(address, port.number), "")
-                return f"it is namespace {owner}'s, and connections to it stay there"
-        if is_commons(tables, address) and set(service.export_to) != {service.namespace}:
-            whose = "a node's" if tables.owned.get(address) == NODE else "of the link that a node is at"
-            return f"it is {whose}, and it takes the connections to it, of {who}"
-    elif network.prefixlen == 0:
-        return f"it takes all connections to addresses outside of the mesh, of {who}"
-    elif owners := [name for name in tables.claimed_networks.get(address, ()) if name != service.namespace]:
-        return f"addresses of namespace {owners[0]} are in it, and connections to these stay there"
-    return ""
-
-
-def claims_of_host(service: Service, tables: Tables) -> Iterator[Claim]:
-    others = (other for other in tables.services.get(service.host, ()) if other.namespace != service.namespace)
-    first = next((other for other in others if other.kind == "Service"), None)
-    if first is not None and set(service.export_to) != {service.namespace}:
-        sentence = f"it is the Service of namespace {first.namespace}, where other namespaces' clients go"
-        yield Claim(service.host, ("spec", "hosts"), sentence)
-
-
-def claims_of_rules(virtual_service: VirtualService, tables: Tables) -> Iterator[Claim]:
-    """The hosts of a VirtualService for the mesh that a Service of another namespace has."""
-    if MESH_GATEWAY not in virtual_service.gateways or set(virtual_service.export_to) == {virtual_service.namespace}:
-        return
-    kept = tables.mesh.host_ownership is HostOwnership.NAMESPACE
-    for index, host in enumerate(virtual_service.hosts):
-        known = [host] if not host.startswith("*") else [name for name in tables.services if covers(host, name)]
-        for name in known:
-            candidates = tables.services.get(name, ())
-            owners = {service.namespace for service in candidates if service.kind == "Service"}
-            if not owners or virtual_service.namespace in {service.namespace for service in candidates}:
-                continue
-            effect = (
-                f"by hostOwnership it counts for the clients in {virtual_service.namespace} alone"
-                if kept
-                else "it counts for the clients of all namespaces that it is exported to"
-            )
-            yield Claim(host, ("spec", "hosts", index), f"{name} is a Service of namespace {min(owners)}; {effect}")
-            break

@@ -207,6 +207,31 @@ def test_addresses_of_nodes_and_links_are_named_and_count_like_networks(address)
     assert [sees(client, OWNERSHIP) for client in ("default", "tenant")] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("www.google.com.owner.svc.cluster.local", "www.google.com.owner.svc.cluster.local"),
+        ("*.owner.svc.cluster.local", "nosuch.owner.svc.cluster.local"),
+        ("*.com.owner.svc.cluster.local.", "a.com.owner.svc.cluster.local"),
+        ("*.svc.cluster.local", "nosuch.owner.svc.cluster.local"),
+        ("*.local", "nosuch.owner.svc.cluster.local"),
+    ],
+)
+def test_names_below_the_clusters_domain_are_their_namespaces(host, asked):
+    """A pod's resolver asks for www.google.com.owner.svc.cluster.local before www.google.com."""
+    given = entry("192.0.2.1", host=host)
+
+    def means(client, *more):
+        tables = compile_tables(Store().apply("t", [*OWNER, given, *more]))
+        return Lookup(tables, Client(namespace=client), Scope(None, tables.mesh)).named_service(asked, 80) is not None
+
+    assert ("address-of-another", "tenant", "spec.hosts") in findings(given)
+    assert [means(client) for client in ("owner", "tenant")] == [True, True], "Istio's meaning"
+    assert [means(client, OWNERSHIP) for client in ("owner", "tenant")] == [False, True]
+    own = entry("192.0.2.1", host=host, exportTo=["."]), entry("192.0.2.1", host=host, namespace="istio-system")
+    assert not [found for item in own for found in findings(item) if found[2] == "spec.hosts"]
+
+
 def test_a_name_that_leads_to_a_links_own_address_is_such_a_claim():
     named = entry(resolution="DNS", endpoints=[], host="evil.example")
     resolved = {"evil.example": ("169.254.169.254", "192.0.2.1")}

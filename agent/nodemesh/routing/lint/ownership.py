@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...config.meta import Meta, Object
-from ..ownership import claimants, claims_of_rules, claims_of_service, rules_of_tenants
+from ..claims import claimants, claims_of_rules, claims_of_service, rules_of_tenants
 from .findings import LintFindings
 
 
