@@ -35,6 +35,9 @@ GROUPS = {
 #: Kinds that every service depends on, beside what the mesh's settings are made of.
 SITE_KINDS = frozenset({"Namespace", "Node"})
 
+#: The objects of a namespace that has none of a kind.
+_NOTHING: dict[str, Object[Any]] = {}
+
 
 class ObjectKey(NamedTuple):
     """What names an object."""
@@ -285,18 +288,18 @@ class Assembler:
 
     def _rebuilt_workloads(self, pods: set[ObjectKey], entries: set[ObjectKey]) -> Mapping[str, Workload]:
         workloads = dict(self.workloads)
-        listed = ListedAddresses(self._slices)
+        listed, site = ListedAddresses(self._slices), self.site
+        pods_of, entries_of = self._objects.get("Pod", {}), self._objects.get("WorkloadEntry", {})
         for key in (*entries, *pods):
             name = intern(f"{key.namespace}/{key.name}")
-            pod = self._objects.get("Pod", {}).get(key.namespace, {}).get(key.name)
-            entry = self._objects.get("WorkloadEntry", {}).get(key.namespace, {}).get(key.name)
+            pod = pods_of.get(key.namespace, _NOTHING).get(key.name)
             if pod is not None:
-                references = () if pod.spec.status.pod_ip else self._references.get(name, ())
-                workload = workload_of_pod(pod, self.site.localities, listed.of(name, references))
-                network = self.site.network_of(pod.meta.labels, next(iter(workload.addresses), ""))
-                if network or self.site.cluster:
-                    workload = msgspec.structs.replace(workload, network=network, cluster=self.site.cluster)
-            elif entry is not None:
+                addresses = () if pod.spec.status.pod_ip else listed.of(name, self._references.get(name, ()))
+                workload = workload_of_pod(pod, site.localities, addresses)
+                network = site.network_of(pod.meta.labels, workload.addresses[0] if workload.addresses else "")
+                if network or site.cluster:
+                    workload = msgspec.structs.replace(workload, network=network, cluster=site.cluster)
+            elif (entry := entries_of.get(key.namespace, _NOTHING).get(key.name)) is not None:
                 workload = workload_of_entry(entry)
             else:
                 workloads.pop(name, None)

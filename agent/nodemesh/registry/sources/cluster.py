@@ -326,6 +326,8 @@ class ClusterSource:
     def _touch(self, key: ObjectKey, leaving: bool = False) -> None:
         self._touched[key] = None
         self._unsaved = True
+        if not self._started:
+            return  # the first batch is everything, whenever it came
         haste = Haste.LEAVING if leaving else Haste.ENDPOINTS if key.kind in URGENT else Haste.RULES
         self._debounce.changed(asyncio.get_running_loop().time(), haste)
         if leaving:
