@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from sys import intern
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -34,6 +34,14 @@ GROUPS = {
 }
 #: Kinds that every service depends on, beside what the mesh's settings are made of.
 SITE_KINDS = frozenset({"Namespace", "Node"})
+
+#: An object's namespace and name.
+Place: TypeAlias = tuple[str, str]
+
+#: Sets that are gone through in the order in which they were filled: what lies side by side in memory is met one after
+#: the other, which is a third of the time that a whole cluster takes.
+Places: TypeAlias = dict[Place, None]
+Sources: TypeAlias = dict[ServiceSource, None]
 
 #: The objects of a namespace that has none of a kind.
 _NOTHING: dict[str, Object[Any]] = {}
@@ -119,23 +127,28 @@ class Assembler:
         before = {key: self._put(key, item) for key, item in changes.items()}
         if any(key.kind in SITE_KINDS or is_mesh(*key[:3]) for key in changes) and self._update_site():
             self._rebuild(
-                pods=self._keys("Pod") | self._removed("Pod", changes),
-                entries=self._keys("WorkloadEntry") | self._removed("WorkloadEntry", changes),
-                sources=self._all_sources() | set(self._built),
+                pods=self._places("Pod") | removed("Pod", changes),
+                entries=self._places("WorkloadEntry") | removed("WorkloadEntry", changes),
+                sources=self._all_sources() | dict.fromkeys(self._built),
             )
             return
-        pods = {key for key in changes if key.kind == "Pod"}
-        entries = {key for key in changes if key.kind == "WorkloadEntry"}
-        sources = {source_of(key) for key in changes if key.kind in ("Service", "ServiceEntry")}
+        pods: Places = {(key.namespace, key.name): None for key in changes if key.kind == "Pod"}
+        entries: Places = {(key.namespace, key.name): None for key in changes if key.kind == "WorkloadEntry"}
+        sources: Sources = {source_of(key): None for key in changes if key.kind in ("Service", "ServiceEntry")}
         touched: dict[str, list[Mapping[str, str]]] = {}  # namespace -> labels of pods and entries before and after
         for key, after in changes.items():
             items = [item for item in (before[key], after) if item is not None]
             if key.kind == "EndpointSlice":
-                sources |= {ServiceSource("Service", *slice_service(item)) for item in items}
-                pods |= {pod for item in items for pod in map(pod_key, targets_of(item)) if self._lacks_address(pod)}
+                sources |= {ServiceSource("Service", *slice_service(item)): None for item in items}
+                pods |= {
+                    place: None
+                    for item in items
+                    for place in map(place_of, targets_of(item))
+                    if self._lacks_address(place)
+                }
             elif key.kind in ("Pod", "WorkloadEntry"):
                 touched.setdefault(key.namespace, []).extend(labels_of(item) for item in items)
-                sources.update(ref.source for ref in self._references.get(f"{key.namespace}/{key.name}", ()))
+                sources |= {ref.source: None for ref in self._references.get(f"{key.namespace}/{key.name}", ())}
         for namespace, label_sets in touched.items():
             sources |= self._selecting(namespace, label_sets)
         self._rebuild(pods, entries, sources)
@@ -192,9 +205,9 @@ class Assembler:
             if target not in self._references:
                 self._gone.pop(target, None)
 
-    def _lacks_address(self, key: ObjectKey) -> bool:
+    def _lacks_address(self, place: Place) -> bool:
         """Whether it is a pod of which only the metadata is known."""
-        pod = self.find(key)
+        pod = self._objects.get("Pod", {}).get(place[0], _NOTHING).get(place[1])
         return pod is not None and not pod.spec.status.pod_ip
 
     def _pods_of(self, namespace: str) -> PodIndex:
@@ -226,37 +239,31 @@ class Assembler:
         self.site = site
         return changed
 
-    def _keys(self, kind: str) -> set[ObjectKey]:
+    def _places(self, kind: str) -> Places:
+        return {(namespace, name): None for namespace, names in self._objects.get(kind, {}).items() for name in names}
+
+    def _all_sources(self) -> Sources:
         return {
-            ObjectKey(kind, namespace, name, GROUPS[kind])
-            for namespace, names in self._objects.get(kind, {}).items()
-            for name in names
+            ServiceSource(kind, *place): None for kind in ("Service", "ServiceEntry") for place in self._places(kind)
         }
 
-    @staticmethod
-    def _removed(kind: str, changes: Mapping[ObjectKey, Object[Any] | None]) -> set[ObjectKey]:
-        return {key for key, item in changes.items() if key.kind == kind and item is None}
-
-    def _all_sources(self) -> set[ServiceSource]:
-        return {source_of(key) for kind in ("Service", "ServiceEntry") for key in self._keys(kind)}
-
-    def _selecting(self, namespace: str, label_sets: list[Mapping[str, str]]) -> set[ServiceSource]:
+    def _selecting(self, namespace: str, label_sets: list[Mapping[str, str]]) -> Sources:
         """The services and entries of the namespace that may have a workload with such labels as an endpoint."""
         pairs = {pair for labels in label_sets for pair in labels.items()}
-        found: set[ServiceSource] = set()
+        found: Sources = {}
         for name, service in self._objects.get("Service", {}).get(namespace, {}).items():
             selector = service.spec.selector
             if selector and all(pair in pairs for pair in selector.items()):
-                found.add(ServiceSource("Service", namespace, name))
+                found[ServiceSource("Service", namespace, name)] = None
         for name, entry in self._objects.get("ServiceEntry", {}).get(namespace, {}).items():
             if entry.spec.workload_selector is not None:
-                found.add(ServiceSource("ServiceEntry", namespace, name))
+                found[ServiceSource("ServiceEntry", namespace, name)] = None
         return found
 
-    def _rebuild(self, pods: set[ObjectKey], entries: set[ObjectKey], sources: set[ServiceSource]) -> None:
+    def _rebuild(self, pods: Places, entries: Places, sources: Sources) -> None:
         if pods or entries:
             self.workloads = self._rebuilt_workloads(pods, entries)
-        dirty: set[str] = set()
+        dirty: dict[str, None] = {}
         backends: dict[str, Backends] = {}
         gone = frozenset(self._gone.values())
         for source in sources:
@@ -267,8 +274,8 @@ class Assembler:
                     workloads=self.workloads,
                     gone=gone,
                 )
-            dirty |= self._rebuild_source(source, backends[source.namespace])
-        dirty |= self._allocate(sources)
+            dirty |= dict.fromkeys(self._rebuild_source(source, backends[source.namespace]))
+        dirty |= dict.fromkeys(self._allocate(sources))
         if dirty:
             services = dict(self.services)
             for host in dirty:
@@ -286,20 +293,20 @@ class Assembler:
                     services.pop(host, None)
             self.services = services
 
-    def _rebuilt_workloads(self, pods: set[ObjectKey], entries: set[ObjectKey]) -> Mapping[str, Workload]:
+    def _rebuilt_workloads(self, pods: Places, entries: Places) -> Mapping[str, Workload]:
         workloads = dict(self.workloads)
         listed, site = ListedAddresses(self._slices), self.site
         pods_of, entries_of = self._objects.get("Pod", {}), self._objects.get("WorkloadEntry", {})
-        for key in (*entries, *pods):
-            name = intern(f"{key.namespace}/{key.name}")
-            pod = pods_of.get(key.namespace, _NOTHING).get(key.name)
+        for namespace, own in chain(entries, pods):
+            name = intern(f"{namespace}/{own}")
+            pod = pods_of.get(namespace, _NOTHING).get(own)
             if pod is not None:
                 addresses = () if pod.spec.status.pod_ip else listed.of(name, self._references.get(name, ()))
                 workload = workload_of_pod(pod, site.localities, addresses)
                 network = site.network_of(pod.meta.labels, workload.addresses[0] if workload.addresses else "")
                 if network or site.cluster:
                     workload = msgspec.structs.replace(workload, network=network, cluster=site.cluster)
-            elif (entry := entries_of.get(key.namespace, _NOTHING).get(key.name)) is not None:
+            elif (entry := entries_of.get(namespace, _NOTHING).get(own)) is not None:
                 workload = workload_of_entry(entry)
             else:
                 workloads.pop(name, None)
@@ -308,7 +315,7 @@ class Assembler:
                 workloads[name] = workload
         return workloads
 
-    def _allocate(self, sources: set[ServiceSource]) -> set[str]:
+    def _allocate(self, sources: Iterable[ServiceSource]) -> set[str]:
         """Give addresses to the hosts of these sources that are to have some and, where that leads to others, to all;
         the hosts whose addresses changed."""
         entries = [source for source in sources if source.kind == "ServiceEntry"]
@@ -378,5 +385,11 @@ def labels_of(item: Object[Any]) -> Mapping[str, str]:
     return item.meta.labels
 
 
-def pod_key(workload: str) -> ObjectKey:
-    return ObjectKey("Pod", *workload.split("/", 1))
+def place_of(workload: str) -> Place:
+    namespace, _, name = workload.partition("/")
+    return namespace, name
+
+
+def removed(kind: str, changes: Mapping[ObjectKey, Object[Any] | None]) -> Places:
+    """The objects of a kind that are no more."""
+    return {(key.namespace, key.name): None for key, item in changes.items() if key.kind == kind and item is None}

@@ -153,7 +153,11 @@ class Store:
         }
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
-        return next((held[key] for held in self._held.values() if key in held), None)
+        for held in self._held.values():
+            item = held.get(key)
+            if item is not None:
+                return item
+        return None
 
     def _in_force(self, key: ObjectKey) -> Object[Any] | None:
         """An object as it counts, after discoverySelectors and rollouts."""

@@ -348,8 +348,11 @@ class ClusterSource:
         return SourceChanges(changed, tuple(removed), tuple(problems))
 
     def _winner(self, key: ObjectKey) -> Object[Any] | None:
-        names = self._names[key.group, key.kind]
-        return next((held[key] for name in names if key in (held := self._held[name])), None)
+        for name in self._names[key.group, key.kind]:
+            item = self._held[name].get(key)
+            if item is not None:
+                return item
+        return None
 
     # the disk
 
