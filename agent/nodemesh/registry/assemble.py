@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from sys import intern
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -47,7 +47,7 @@ Sources: TypeAlias = dict[ServiceSource, None]
 _NOTHING: dict[str, Object[Any]] = {}
 
 
-class ObjectKey(NamedTuple):
+class ObjectKey(msgspec.Struct, frozen=True, order=True, gc=False):
     """What names an object."""
 
     kind: str
@@ -125,7 +125,8 @@ class Assembler:
         """Put objects in force (None removes). Afterwards mesh, namespaces, workloads and services are up to date."""
         changes = {key: item for key, item in changes.items() if assembles(key)}
         before = {key: self._put(key, item) for key, item in changes.items()}
-        if any(key.kind in SITE_KINDS or is_mesh(*key[:3]) for key in changes) and self._update_site():
+        of_all = any(key.kind in SITE_KINDS or is_mesh(key.kind, key.namespace, key.name) for key in changes)
+        if of_all and self._update_site():
             self._rebuild(
                 pods=self._places("Pod") | removed("Pod", changes),
                 entries=self._places("WorkloadEntry") | removed("WorkloadEntry", changes),

@@ -40,7 +40,7 @@ class ListedAddresses:
 
     def __init__(self, slices: Mapping[ServiceSource, tuple[Object[Any], ...]]) -> None:
         self._slices = slices
-        self._read: dict[int, dict[str, tuple[str, ...]]] = {}  # by the reference's id: its hash is three tuples'
+        self._read: dict[int, dict[str, tuple[str, ...]]] = {}  # by the reference's id, which costs less than its hash
 
     def of(self, workload: str, references: tuple[Reference, ...]) -> tuple[str, ...]:
         """Mostly one slice names it, whose tuple is as good as another. The references are held by the caller."""
