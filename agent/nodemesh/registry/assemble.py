@@ -87,7 +87,7 @@ class Assembler:
         self.namespaces: Mapping[str, Namespace] = {}
         self.workloads: Mapping[str, Workload] = {}
         self.services: Mapping[str, tuple[Service, ...]] = {}
-        self._objects: dict[str, dict[str, dict[str, Object[Any]]]] = {}
+        self._objects: dict[str, dict[str, dict[str, Object[Any]]]] = {kind: {} for kind in GROUPS}
         self._slices: dict[ServiceSource, tuple[Object[Any], ...]] = {}
         self._references: dict[str, tuple[Reference, ...]] = {}  # by the workload's key
         self._gone: dict[str, str] = {}  # the uid of the last pod of that key that went, while slices name one
@@ -101,11 +101,11 @@ class Assembler:
 
     def of_kind(self, kind: str) -> dict[str, Object[Any]]:
         """All objects of a kind of GROUPS by `namespace/name`."""
-        return {item.meta.key: item for names in self._objects.get(kind, {}).values() for item in names.values()}
+        return {item.meta.key: item for names in self._objects[kind].values() for item in names.values()}
 
     def find(self, key: ObjectKey) -> Object[Any] | None:
         """One object of a kind of GROUPS."""
-        return self._objects.get(key.kind, {}).get(key.namespace, {}).get(key.name)
+        return self._objects[key.kind].get(key.namespace, {}).get(key.name)
 
     def hosts_behind(self, workload: str) -> set[str]:
         """The hosts that this pod or WorkloadEntry, as `namespace/name`, is an endpoint of by EndpointSlices."""
@@ -115,7 +115,7 @@ class Assembler:
     def hosts_beside(self, workload: Workload) -> set[str]:
         """The hosts that the other pods of its Deployment, StatefulSet … are endpoints of."""
         found: set[str] = set()
-        for name in self._objects.get("Pod", {}).get(workload.namespace, {}):
+        for name in self._objects["Pod"].get(workload.namespace, {}):
             other = self.workloads.get(f"{workload.namespace}/{name}")
             if other is not None and other.owner == workload.owner:
                 found |= self.hosts_behind(other.key)
@@ -155,7 +155,10 @@ class Assembler:
         self._rebuild(pods, entries, sources)
 
     def _put(self, key: ObjectKey, item: Object[Any] | None) -> Object[Any] | None:
-        names = self._objects.setdefault(key.kind, {}).setdefault(key.namespace, {})
+        kind = self._objects[key.kind]
+        names = kind.get(key.namespace)
+        if names is None:
+            names = kind[key.namespace] = {}
         before = names.pop(key.name, None)
         if item is not None:
             names[key.name] = item
@@ -163,7 +166,8 @@ class Assembler:
             self._index_slice(key, before, item)
         elif key.kind == "Pod":
             self._pods_of(key.namespace).changed(key.name, before, item)
-            self._note_gone(f"{key.namespace}/{key.name}", before, item)
+            if before is not None or self._gone:
+                self._note_gone(f"{key.namespace}/{key.name}", before, item)
         return before
 
     def _note_gone(self, name: str, before: Object[Any] | None, after: Object[Any] | None) -> None:
@@ -208,13 +212,13 @@ class Assembler:
 
     def _lacks_address(self, place: Place) -> bool:
         """Whether it is a pod of which only the metadata is known."""
-        pod = self._objects.get("Pod", {}).get(place[0], _NOTHING).get(place[1])
+        pod = self._objects["Pod"].get(place[0], _NOTHING).get(place[1])
         return pod is not None and not pod.spec.status.pod_ip
 
     def _pods_of(self, namespace: str) -> PodIndex:
         index = self._pods.get(namespace)
         if index is None:
-            pods = self._objects.setdefault("Pod", {}).setdefault(namespace, {})
+            pods = self._objects["Pod"].setdefault(namespace, {})
             index = self._pods[namespace] = PodIndex(pods)
         return index
 
@@ -223,14 +227,14 @@ class Assembler:
         self.mesh = mesh_of(self.of_kind("MeshConfig").values(), self.of_kind("ConfigMap").get(ISTIO_MESH))
         namespaces = {
             name: Namespace(name=name, labels=item.meta.labels, annotations=item.meta.annotations)
-            for name, item in self._objects.get("Namespace", {}).get("", {}).items()
+            for name, item in self._objects["Namespace"].get("", {}).items()
         }
         if namespaces != self.namespaces:
             before = self.namespaces
             self.namespaces = {
                 name: before[name] if before.get(name) == found else found for name, found in namespaces.items()
             }
-        nodes = self._objects.get("Node", {}).get("", {}).values()
+        nodes = self._objects["Node"].get("", {}).values()
         distributions = {
             name: found for name, item in namespaces.items() if (found := distribution_of("", item.annotations))
         }
@@ -241,7 +245,7 @@ class Assembler:
         return changed
 
     def _places(self, kind: str) -> Places:
-        return {(namespace, name): None for namespace, names in self._objects.get(kind, {}).items() for name in names}
+        return {(namespace, name): None for namespace, names in self._objects[kind].items() for name in names}
 
     def _all_sources(self) -> Sources:
         return {
@@ -252,11 +256,11 @@ class Assembler:
         """The services and entries of the namespace that may have a workload with such labels as an endpoint."""
         pairs = {pair for labels in label_sets for pair in labels.items()}
         found: Sources = {}
-        for name, service in self._objects.get("Service", {}).get(namespace, {}).items():
+        for name, service in self._objects["Service"].get(namespace, {}).items():
             selector = service.spec.selector
             if selector and all(pair in pairs for pair in selector.items()):
                 found[ServiceSource("Service", namespace, name)] = None
-        for name, entry in self._objects.get("ServiceEntry", {}).get(namespace, {}).items():
+        for name, entry in self._objects["ServiceEntry"].get(namespace, {}).items():
             if entry.spec.workload_selector is not None:
                 found[ServiceSource("ServiceEntry", namespace, name)] = None
         return found
@@ -271,7 +275,7 @@ class Assembler:
             if source.namespace not in backends:
                 backends[source.namespace] = Backends(
                     pods=self._pods_of(source.namespace),
-                    entries=self._objects.get("WorkloadEntry", {}).get(source.namespace, {}),
+                    entries=self._objects["WorkloadEntry"].get(source.namespace, {}),
                     workloads=self.workloads,
                     gone=gone,
                 )
@@ -297,7 +301,7 @@ class Assembler:
     def _rebuilt_workloads(self, pods: Places, entries: Places) -> Mapping[str, Workload]:
         workloads = dict(self.workloads)
         listed, site = ListedAddresses(self._slices), self.site
-        pods_of, entries_of = self._objects.get("Pod", {}), self._objects.get("WorkloadEntry", {})
+        pods_of, entries_of = self._objects["Pod"], self._objects["WorkloadEntry"]
         for namespace, own in chain(entries, pods):
             name = intern(f"{namespace}/{own}")
             pod = pods_of.get(namespace, _NOTHING).get(own)
@@ -347,7 +351,7 @@ class Assembler:
 
     def _rebuild_source(self, source: ServiceSource, backends: Backends) -> set[str]:
         """Build one source's services again; the hosts that changed by it."""
-        item = self._objects.get(source.kind, {}).get(source.namespace, {}).get(source.name)
+        item = self._objects[source.kind].get(source.namespace, {}).get(source.name)
         before = self._built.get(source, ())
         if item is None:
             after: tuple[Service, ...] = ()
