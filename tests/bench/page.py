@@ -102,7 +102,8 @@ SECTIONS = (
         "fleet",
         f"{FLEET}; each agent follows Pods (metadata), Services and EndpointSlices. Without a relay: one agent, times "
         "a thousand. With one: a relay (`nodemesh relay`) and a thousand agents that speak the protocol, in processes "
-        f"of their own; {fleet_suite.RATE} changed EndpointSlices a second.",
+        f"of their own; {fleet_suite.RATE} changed EndpointSlices a second. Then the relay is killed amid as many, and "
+        "all go on at a second one, which has just started; at the end each agent is held against the API server.",
         (
             Number("watches, without a relay", FLEET, "without", "watches at the API server", ""),
             Number("watches, with one", FLEET, "by relay", "watches at the API server", ""),
@@ -113,6 +114,9 @@ SECTIONS = (
             Number("after, 99th percentile", FLEET, "by relay", "a change to all, p99", "ms"),
             Number("processor of the relay for one change to all", FLEET, "by relay", "relay's CPU for a change", "ms"),
             Number("memory of the relay", FLEET, "by relay", "relay's memory", "MiB"),
+            Number(
+                "relay killed: a change is with all after", FLEET, "relay killed", "a change to all, worst", "s", 1e-3
+            ),
         ),
     ),
     Section(
