@@ -189,6 +189,19 @@ def rendered(kept: dict[str, Any]) -> str:
     return "".join(parts)
 
 
+def missing(kept: dict[str, Any]) -> list[str]:
+    """The lines that the page has no figure for, each as `suite: section: line`."""
+    found = []
+    for section in SECTIONS:
+        values = {(f["case"], f["subject"], f["name"]) for f in kept.get(section.suite, {}).get("figures", ())}
+        found += [
+            f"{section.suite}: {section.title}: {number.what}"
+            for number in section.numbers
+            if (number.case, number.subject, number.name) not in values
+        ]
+    return found
+
+
 def wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
@@ -209,6 +222,8 @@ def main(paths: list[str]) -> None:
         kept = kept_of([run], kept)
     KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     PAGE.write_text(rendered(kept))
+    for line in missing(kept):
+        print(f"not measured: {line}", file=sys.stderr)
     SIZING.write_text(processor.placed(SIZING.read_text(), processor.rendered(kept, wrapped)))
 
 
