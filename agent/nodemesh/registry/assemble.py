@@ -17,7 +17,7 @@ from .entries import services_of
 from .merge import merged
 from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .podindex import PodIndex
-from .services import Backends, distribution_of, service_of
+from .services import Backends, distribution_of, selects, service_of
 from .site import Site, site_of
 from .slices import ListedAddresses, Reference, ServiceSource, slice_service, targets_of
 from .snapshot import Namespace, Service, Workload
@@ -108,8 +108,15 @@ class Assembler:
         return self._objects[key.kind].get(key.namespace, {}).get(key.name)
 
     def hosts_behind(self, workload: str) -> set[str]:
-        """The hosts that this pod or WorkloadEntry, as `namespace/name`, is an endpoint of by EndpointSlices."""
+        """The hosts that this pod or WorkloadEntry, as `namespace/name`, is an endpoint of: by EndpointSlices, and of
+        ServiceEntries that select it."""
         sources = {ref.source for ref in self._references.get(workload, ())}
+        known = self.workloads.get(workload)
+        if known is not None:
+            for name, entry in self._objects["ServiceEntry"].get(known.namespace, {}).items():
+                selector = entry.spec.workload_selector
+                if selector is not None and selector.labels and selects(selector.labels, known.labels):
+                    sources.add(ServiceSource("ServiceEntry", known.namespace, name))
         return {service.host for source in sources for service in self._built.get(source, ())}
 
     def hosts_beside(self, workload: Workload) -> set[str]:
