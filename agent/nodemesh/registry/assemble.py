@@ -14,12 +14,12 @@ from ..config.meshconfig import MeshConfigSpec
 from ..config.meta import Object
 from .allocate import Applicant, allocate, applies, places_held
 from .entries import services_of
-from .merge import merged
+from .merge import merged, precedence
 from .meshes import ISTIO_MESH, is_mesh, mesh_of
 from .podindex import PodIndex
 from .services import Backends, distribution_of, selects, service_of
 from .site import Site, site_of
-from .slices import ListedAddresses, Reference, ServiceSource, slice_service, targets_of
+from .slices import ListedAddresses, Place, Reference, ServiceSource, place_of, slice_service, targets_of
 from .snapshot import Namespace, Service, Workload
 from .workloads import workload_of_entry, workload_of_pod
 
@@ -34,9 +34,6 @@ GROUPS = {
 }
 #: Kinds that every service depends on, beside what the mesh's settings are made of.
 SITE_KINDS = frozenset({"Namespace", "Node"})
-
-#: An object's namespace and name.
-Place: TypeAlias = tuple[str, str]
 
 #: Sets that are gone through in the order in which they were filled: what lies side by side in memory is met one after
 #: the other, which is a third of the time that a whole cluster takes.
@@ -385,21 +382,11 @@ def source_of(key: ObjectKey) -> ServiceSource:
     return ServiceSource(key.kind, key.namespace, key.name)
 
 
-def precedence(service: Service) -> tuple[bool, float, str, str]:
-    """A Kubernetes Service comes before ServiceEntries of the same host, then the oldest."""
-    return (service.kind != "Service", service.created, service.namespace, str(service.location))
-
-
 def labels_of(item: Object[Any]) -> Mapping[str, str]:
     """A Pod's labels, or a WorkloadEntry's with those of its spec."""
     if item.kind == "WorkloadEntry":
         return {**item.spec.labels, **item.meta.labels}
     return item.meta.labels
-
-
-def place_of(workload: str) -> Place:
-    namespace, _, name = workload.partition("/")
-    return namespace, name
 
 
 def removed(kind: str, changes: Mapping[ObjectKey, Object[Any] | None]) -> Places:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ..config.meta import Object
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+#: An object's namespace and name.
+Place: TypeAlias = tuple[str, str]
 
 
 class ServiceSource(NamedTuple):
@@ -33,6 +36,12 @@ def targets_of(piece: Object[Any]) -> dict[str, tuple[str, ...]]:
     """The workloads that a slice's endpoints are, as `namespace/name`, with their addresses in it."""
     namespace = piece.meta.namespace
     return {name: entry.addresses for entry in piece.spec.endpoints if (name := entry.names(namespace))}
+
+
+def place_of(workload: str) -> Place:
+    """Of a workload, by `namespace/name`."""
+    namespace, _, name = workload.partition("/")
+    return namespace, name
 
 
 class ListedAddresses:
