@@ -323,6 +323,7 @@ TOGETHER = {
     "cli/test_run_gateway.py": "cli/run.py",
     "cli/test_run_grpc.py": "proxy/http2/server.py",
     "cli/test_run_grpc_js.py": "proxy/http2/server.py",
+    "proxy/test_shadow_connections.py": "proxy/shadow.py",
     "proxy/test_worker_crowds.py": "proxy/worker.py",
     "cli/test_run_grpc_web.py": "proxy/grpc/web.py",
     "cli/test_run_http2.py": "proxy/http2/client.py",

@@ -98,25 +98,39 @@ class ViewPlaces:
         with endpoints of `restless` hosts are the proxy's."""
         listed = list(frontends)
         order, before = list(map(id, listed)), self._order
-        stirred, self._restless = restless ^ self._restless, restless
-        again = [key for key, read in self._reads.items() if not stirred.isdisjoint(read.hosts)] if stirred else []
+        again = self._stirred(restless)
         gone = [self._reads.pop(key) for key in again]
         come, left = exchanged(order, before)
         new = come.union(again) - left
         gone += [self._reads.pop(key) for key in left.difference(again)]
-        shared = base._reads if base is not None and base.closed == self.closed else {}
-        fresh = (
-            [shared.get(id(frontend)) or self._read(frontend) for frontend in listed if id(frontend) in new]
-            if new
-            else []
-        )
-        self._reads.update((id(read.frontend), read) for read in fresh)
+        fresh = self._take_in((frontend for frontend in listed if id(frontend) in new) if new else (), base)
         whole = reverse or self._reverse or not before or bool(self._contested) and reordered(before, order)
         self._order, self._reverse = order, reverse
         touched = self._touched(gone, fresh) if not whole else None
         if touched is None:
             self._make(reverse)
         return touched
+
+    def settle(self, restless: frozenset[str], base: ViewPlaces | None = None) -> set[DialledPlace] | None:
+        """As `update` for a view that is the same as before: a pod leaves, and connections fail until that is known."""
+        gone = [self._reads.pop(key) for key in self._stirred(restless)]
+        fresh = self._take_in([read.frontend for read in gone], base)
+        touched = self._touched(gone, fresh) if not self._reverse or not gone else None
+        if touched is None:
+            self._make(self._reverse)
+        return touched
+
+    def _stirred(self, restless: frozenset[str]) -> list[int]:
+        """The frontends whose connections yield now and did not before, or the other way round."""
+        stirred, self._restless = restless ^ self._restless, restless
+        return [key for key, read in self._reads.items() if not stirred.isdisjoint(read.hosts)] if stirred else []
+
+    def _take_in(self, frontends: Iterable[Frontend], base: ViewPlaces | None) -> list[_Read]:
+        """Read these frontends; what `base` has read is shared."""
+        shared = base._reads if base is not None and base.closed == self.closed else {}
+        fresh = [shared.get(id(frontend)) or self._read(frontend) for frontend in frontends]
+        self._reads.update((id(read.frontend), read) for read in fresh)
+        return fresh
 
     def _touched(self, gone: Iterable[_Read], fresh: Iterable[_Read]) -> set[DialledPlace] | None:
         """Put what is fresh in the place of what is gone; None, and nothing done, where that is not all there is to

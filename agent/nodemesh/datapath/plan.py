@@ -56,6 +56,8 @@ class Planner:
 
     def __init__(self) -> None:
         self._without: frozenset[Backend] = frozenset()
+        self._reverse = False
+        self._given: dict[int, PlannedView] = {}  # what the views were made from
         self._views: dict[int, ViewPlaces] = {}
         self._entries: dict[Key, ServiceEntry] = {}
         self._owners: dict[Key, str] = {}
@@ -71,13 +73,14 @@ class Planner:
         restless: frozenset[str] = frozenset(),
         closed: frozenset[int] = frozenset(),
     ) -> Plan:
-        """The maps' contents for these (number, view) pairs. View 0, if given, is written once for all: the other
-        views get what differs from it. With `reverse`, endpoints of services that the proxy serves lead to their
-        service too, for hosts where another program has rewritten the virtual address before us. The endpoints in
-        `without` are left out wherever others remain; connections to `restless` hosts are the proxy's.
-        What the proxy should have of the views in `closed` is refused while nobody serves, but for services that say
-        otherwise."""
-        given = dict(views)
+        """The maps' contents for these (number, view) pairs; a view that was given before has the frontends that it had
+        then. View 0, if given, is written once for all: the other views get what differs from it. With `reverse`,
+        endpoints of services that the proxy serves lead to their service too, for hosts where another program has
+        rewritten the virtual address before us. The endpoints in `without` are left out wherever others remain;
+        connections to `restless` hosts are the proxy's. What the proxy should have of the views in `closed` is refused
+        while nobody serves, but for services that say otherwise."""
+        given, known = dict(views), self._given if reverse == self._reverse else {}
+        self._given, self._reverse = given, reverse
         gone = self._views.keys() - given.keys()
         for number in gone:
             for key in self._keys(number):
@@ -91,9 +94,11 @@ class Planner:
             if places is None or places.closed != (number in closed):
                 places = ViewPlaces(without, number in closed)
             self._views[number] = places
-            touched = places.update(
-                given[number].frontends(), reverse, self._views[BASE] if number and BASE in given else None, restless
-            )
+            beside = self._views[BASE] if number and BASE in given else None
+            if places is before.get(number) and given[number] is known.get(number):
+                touched = places.settle(restless, beside)
+            else:
+                touched = places.update(given[number].frontends(), reverse, beside, restless)
             if number == BASE:
                 base_touched = touched
                 self._follow(number, places, {}, touched)

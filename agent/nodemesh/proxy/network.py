@@ -55,9 +55,9 @@ class Datagram(Watcher):
 
     __slots__ = ()
 
-    def send(self, data: Buffer) -> bool:
-        """Send a datagram; False: there is no room for it, and it is lost. Raises OSError where the peer cannot be
-        reached."""
+    def send(self, data: Buffer, hops: int = 0) -> bool:
+        """Send a datagram that may take so many hops, as many as the kernel gives without; False: there is no room for
+        it, and it is lost. Raises OSError where the peer cannot be reached."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -32,8 +33,11 @@ RECEIVED: Final = 64 * 1024
 #: for it is newer than the oldest Python here. IPv6 has two (ipv6(7)).
 IP_PKTINFO: Final = 8
 
-#: Room for one of the two: in_pktinfo has 12 bytes, in6_pktinfo 20.
-SPACE: Final = socket.CMSG_SPACE(12) + socket.CMSG_SPACE(20)
+#: Asks how many hops a datagram had left. A socket of IPv6 hears of IPv4's datagrams, too, and they have IPv4's.
+IP_RECVTTL: Final = 12
+
+#: Room for the address, in6_pktinfo being the longer one with 20 bytes, and for the hops, an int.
+SPACE: Final = socket.CMSG_SPACE(20) + socket.CMSG_SPACE(4)
 
 
 class QuerySocket(Entrance):
@@ -88,8 +92,10 @@ class ClientSocket(ClientEntrance):
         sock.setblocking(False)
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
         else:
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
         loop.watch(self.fd, self, False, loop.lanes.known[sessions.pod.outlet.lane])
 
     def readable(self) -> None:
@@ -99,7 +105,8 @@ class ClientSocket(ClientEntrance):
                 size, ancillary, _, client = self.sock.recvmsg_into([view[:LONGEST]], SPACE)
             except BlockingIOError:
                 return
-            self.sessions.received(view[:size], self, (client, own_address(ancillary)))
+            own, hops = arrival(ancillary)
+            self.sessions.received(view[:size], self, (client, own), hops)
             if time.monotonic() >= self.loop.over:
                 return
 
@@ -125,14 +132,20 @@ class ClientSocket(ClientEntrance):
         self.loop.released.append(self.sock)
 
 
-def own_address(ancillary: Iterable[tuple[int, int, bytes]]) -> bytes:
-    """The address that a datagram came to; empty where the kernel does not say."""
+def arrival(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[bytes, int]:
+    """The address that a datagram came to, and the hops that it has left."""
+    own, hops = b"", 0
     for level, kind, data in ancillary:
-        if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
-            return data[8:12]  # in_pktinfo: ipi_ifindex, ipi_spec_dst, ipi_addr
-        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
-            return data[:16]  # in6_pktinfo: ipi6_addr, ipi6_ifindex
-    return b""
+        if level == socket.IPPROTO_IP:
+            if kind == IP_PKTINFO:
+                own = data[8:12]  # in_pktinfo: ipi_ifindex, ipi_spec_dst, ipi_addr
+            elif kind == socket.IP_TTL:
+                hops = int.from_bytes(data, sys.byteorder)
+        elif kind == socket.IPV6_PKTINFO:
+            own = data[:16]  # in6_pktinfo: ipi6_addr, ipi6_ifindex
+        elif kind == socket.IPV6_HOPLIMIT:
+            hops = int.from_bytes(data, sys.byteorder)
+    return own, hops
 
 
 def answering_from(own: bytes) -> list[tuple[int, int, bytes]]:
@@ -145,7 +158,7 @@ def answering_from(own: bytes) -> list[tuple[int, int, bytes]]:
 class PeerSocket(Datagram):
     """Datagrams to one peer, and from nobody else."""
 
-    __slots__ = ("loop", "sock", "fd", "asker", "closed")
+    __slots__ = ("loop", "sock", "fd", "asker", "closed", "_hops")
 
     def __init__(self, loop: Loop, lane: Lane, sock: SocketType, asker: Asker) -> None:
         self.loop = loop
@@ -153,6 +166,7 @@ class PeerSocket(Datagram):
         self.fd = sock.fileno()
         self.asker = asker
         self.closed = False
+        self._hops = 0  # the socket's, 0: the kernel's own
         loop.watch(self.fd, self, False, lane)
 
     def readable(self) -> None:
@@ -168,7 +182,13 @@ class PeerSocket(Datagram):
             if self.closed or time.monotonic() >= self.loop.over:
                 return
 
-    def send(self, data: Buffer) -> bool:
+    def send(self, data: Buffer, hops: int = 0) -> bool:
+        if hops != self._hops:  # a client's datagrams have the same, mostly
+            self._hops = hops
+            if self.sock.family == socket.AF_INET6:
+                self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hops)
+            else:
+                self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
         try:
             self.sock.send(data)
         except BlockingIOError:

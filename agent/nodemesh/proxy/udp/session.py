@@ -31,6 +31,9 @@ LEAVING: Final = 1.0
 #: Seconds for which the datagrams of a client are dropped that nobody takes; then it is decided again.
 REFUSED: Final = 1.0
 
+#: Hops that a datagram goes on with at most, whatever it came with: as many as Linux gives its own (ip_default_ttl).
+MOST_HOPS: Final = 64
+
 #: Where a client's datagrams come from, and the address of ours that they came to, as the socket gives both:
 #: IPv6 has more in it than address and port.
 Ends = tuple[tuple[Any, ...], bytes]
@@ -148,15 +151,20 @@ class UdpSession(Handler):
 
     # === datagrams
 
-    def received(self, data: Buffer) -> None:
-        """From the client."""
-        self._heard = self.owner.pod.shared.clock.now
-        datagram = self._datagram
+    def forward(self, data: Buffer, hops: int) -> None:
+        """From the client, with so many hops left. It goes on with one less, as from a router (RFC 1812, 5.3.1): so one
+        that comes back to a gateway, by whatever way, ends; the record says so once."""
+        datagram, record = self._datagram, self.record
         if datagram is None:
             return
+        if hops <= 1:
+            if Reason.HOPS_USED_UP not in record.reasons:
+                record.reasons += (Reason.HOPS_USED_UP,)
+            return
+        self._heard = self.owner.pod.shared.clock.now
         try:
-            if datagram.send(data):
-                self.record.bytes_received += len(data)
+            if datagram.send(data, min(hops - 1, MOST_HOPS)):
+                record.bytes_received += len(data)
         except OSError as error:
             self.lost(error)
 
