@@ -15,7 +15,7 @@ from ..addresses import ADDRESSES
 from ..doomed import Doomed
 from ..gate import Account, Gate
 from ..network import Acceptor, Asker, Datagram, Network, Watcher
-from ..transport import Handler, Transport
+from ..transport import READ_SIZE, Handler, Transport
 from .datagrams import open_datagrams
 from .dial import dial
 from .lane import QUANTUM, Lane, Ready, still_due
@@ -32,6 +32,11 @@ log = logging.getLogger(__name__)
 #: well, and while it is alone.
 TURN: Final = 0.00025
 LONE_TURN: Final = 0.001
+
+#: The least that one read takes. Whoever's bytes took longer than a shared turn (1-byte frames, fields without end)
+#: gets half as much at once from then on, whatever protocol that is; who took less than a part of it twice as much.
+MIN_READ: Final = 1024
+QUICK: Final = 8.0
 
 #: Seconds for which a pod counts as at work.
 AT_WORK: Final = 0.1
@@ -194,7 +199,13 @@ class Reactor(Network):
                 transport.ready(mask)
             except Exception:
                 self._give_up(transport)
+            before = now
             now = monotonic()
+            if now - before > self.shared_turn:
+                if transport.portion > MIN_READ:
+                    transport.portion //= 2
+            elif transport.portion < READ_SIZE and (now - before) * QUICK < self.shared_turn:
+                transport.portion *= 2
             if now >= over:
                 left = ready[index + 1 :]
                 break

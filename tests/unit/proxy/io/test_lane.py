@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 from tests.unit.proxy.io.ears import Door, Ear, open_to, turn_until
 
 from nodemesh.proxy.io.lane import QUANTUM
-from nodemesh.proxy.io.reactor import AT_WORK
+from nodemesh.proxy.io.reactor import AT_WORK, MIN_READ
 from nodemesh.proxy.network import Watcher
-from nodemesh.proxy.transport import Buffer
+from nodemesh.proxy.transport import READ_SIZE, Buffer
 
 
 def test_a_busy_pod_does_not_keep_a_quiet_one_waiting(reactor):
@@ -227,3 +228,32 @@ def test_all_that_is_done_for_a_pod_is_part_of_its_turn_and_nothing_of_it_is_lef
     assert len(seen & {caller.name for caller in callers}) == len(callers)
     for sock in [*clients, *(end for caller in callers for end in (caller.ours, caller.theirs))]:
         sock.close()
+
+
+class Sizes(Ear):
+    """Notes how much comes at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def received(self, data: Buffer) -> None:
+        self.sizes.append(len(data))
+
+
+def test_whose_bytes_are_dear_gets_fewer_at_once_and_more_again_when_they_are_not(reactor):
+    ear = Sizes()
+    (client,) = open_to(reactor, reactor.add_lane(), ear)
+    client.setblocking(False)
+    reactor.shared_turn = -1.0  # everything takes longer
+    for _ in range(12):
+        with suppress(BlockingIOError):
+            client.sendall(b"x" * READ_SIZE)
+        reactor.turn()
+    sizes = ear.sizes
+    assert sizes[:5] == [READ_SIZE >> shift for shift in range(5)] and set(sizes[5:]) == {MIN_READ}
+    reactor.shared_turn = 60.0
+    sizes.clear()
+    for _ in range(8):
+        reactor.turn()
+    assert sizes[:5] == [MIN_READ << shift for shift in range(5)] and max(sizes) == READ_SIZE
