@@ -188,6 +188,13 @@ def test_a_heartbeat_grows_old(node, proxied, maps):
     assert proxied.dial(vip) == ["first", vip, "80"]
 
 
+def test_a_heart_that_was_stopped_is_late_on_a_machine_that_has_just_started_too(node, proxied, maps):
+    vip = node.service.addresses[0]
+    maps.configure(heartbeat_limit=1e8)  # longer than any machine is up
+    proxied.heartbeat.stop()
+    assert proxied.dial(vip) == ["first", vip, "80"]
+
+
 def test_one_fresh_worker_is_enough(node, proxied, maps):
     vip = node.service.addresses[0]
     maps.configure(HEARTBEAT_LIMIT, workers=3)

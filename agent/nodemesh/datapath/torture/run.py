@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -31,6 +32,9 @@ VIEW = 2**32 - 2
 
 #: Seconds for one case; it has bounds of its own, which are shorter.
 _TIMEOUT = 60.0
+
+#: Seconds between two beats of a heart of our own: a case may take longer than one counts as fresh.
+_BEAT = 0.5
 
 #: There and back, in bytes, for the gain: what sockmap is for. Connections of small messages are left to TCP.
 _MEASURED = 65536
@@ -164,11 +168,13 @@ class _Scene:
                 self._maps["pairs"].delete(key)
 
     def _do(self, job: dict[str, Any]) -> Any:
+        assert self._app.stdin is not None and self._app.stdout is not None
         if self._beat is not None:
             self._beat.beat()
-        assert self._app.stdin is not None and self._app.stdout is not None
         self._app.stdin.write(json.dumps(job) + "\n")
         self._app.stdin.flush()
+        while self._beat is not None and not select.select([self._app.stdout], [], [], _BEAT)[0]:
+            self._beat.beat()
         line = self._app.stdout.readline()
         if not line:
             raise OSError(f"the app ended with status {self._app.wait(_TIMEOUT)}")
