@@ -51,10 +51,14 @@ def test_it_passes_with_more_of_everything(tortured):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "words"),
-    [(1, "ask how much there is, non-blocking app: "), (0, "half-close, non-blocking app: ")],
+    ("verdict", "sentences"),
+    [
+        # Where the acknowledgement of each first request is late, connections stay on TCP, and that is what is wrong.
+        (1, ("ask how much there is, non-blocking app: ", "no message skipped TCP")),
+        (0, ("half-close, non-blocking app: ",)),
+    ],
 )
-def test_it_says_what_is_wrong_where_messages_go_astray(tortured, pins, maps, verdict, words):
+def test_it_says_what_is_wrong_where_messages_go_astray(tortured, pins, maps, verdict, sentences):
     """Another program in the place of ours: one that lets all pass, one that drops all."""
     ours = bpf.get(pins.programs / SK_MSG.name)
     other = bpf.program_load(_SK_MSG, SK_MSG.attach_type, VERDICTS[verdict])
@@ -65,7 +69,7 @@ def test_it_says_what_is_wrong_where_messages_go_astray(tortured, pins, maps, ve
         bpf.program_attach(ours, maps["sockets"].fd, SK_MSG.attach_type)
         os.close(ours)
         os.close(other)
-    assert words in found.wrong and not found.worthwhile
+    assert found.wrong.startswith(sentences) and not found.worthwhile
 
 
 def test_hooks_for_sockmap_come_and_go_beside_the_others(node, pins):
