@@ -208,10 +208,10 @@ class Call(Requester):
         if body is not None:
             data = body.take()
             trailers = body.trailers
-            if self.policy.attempts:
-                body.sent()
-            else:
+            if not self.policy.attempts:
                 body.forget()
+            elif body.counted:
+                body.sent()
         self.sent_at = self.target.clock.now
         upstream.request(self, request.head, request.path, request.authority, edits, data, complete, trailers)
         if not complete and not upstream.pending:
@@ -376,7 +376,7 @@ class Call(Requester):
         if self.upstream is not None and self.host is not None:
             self.upstream = None
             self.host.end()
-            if self.body is not None:
+            if self.body is not None and self.body.counted:
                 self.body.need()
         if self._limits is not None and self._limits.timer is not None:
             self._limits.end_try()

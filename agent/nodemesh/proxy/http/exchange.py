@@ -84,8 +84,14 @@ class Exchange(Caller):
         decision = self._decide()
         if isinstance(decision, Route):
             # What becomes of the request counts at its destination, even if that is never called.
-            self._placement = Placement(decision, self.head, self.record, self.shared.rng, self.shared.clock)
-            self.record.cluster = self._placement.destination.cluster
+            memory = self.head.fields.memory
+            placement = memory.placement if memory is not None and memory.decision is decision else None
+            if not isinstance(placement, Placement):
+                placement = Placement(decision, self.head, self.record, self.shared.rng, self.shared.clock)
+                if memory is not None and memory.decision is decision and placement.lasts(decision):
+                    memory.placement = placement
+            self._placement = placement
+            self.record.cluster = placement.destination.cluster
             if decision.fault is not None and self._delay(decision):
                 return
             self._filter(decision)
@@ -386,9 +392,11 @@ class Exchange(Caller):
             self._timer = None
         if self._admitted:
             self.pod.budget.release_request(self.head.weight)
-        if self._body is not None:
-            self._body.forget()
-            if self._mirrors is not None and not self._body.complete:
+        body = self._body
+        if body is not None:
+            if body.size:
+                body.forget()
+            if self._mirrors is not None and not body.complete:
                 self._mirrors.cancel()
         record = self.record
         record.duration = self.shared.clock.now - self._began

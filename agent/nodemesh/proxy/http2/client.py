@@ -10,7 +10,7 @@ from ..http.connect_error import failure_of
 from ..http.pool import Pool
 from ..http.stream import Multiplexed, Stream
 from ..outlet import Outlet
-from ..transport import READ_SIZE, Buffer, Handler, Secured, Transport
+from ..transport import READ_SIZE, Buffer, Handler, Transport
 from .client_stream import ClientCarrier, ClientStream
 from .codes import CANCEL, ENHANCE_YOUR_CALM
 from .connection import Http2Connection
@@ -76,7 +76,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self._timer: Timer | None = clock.after(target.cluster.pool.connect_timeout, self._timed_out)
         self._ping_timer: Timer | None = None
         pool.line.open += 1
-        self.transport: Transport = target.connect(pool.host, outlet, self, self.approach, name, "h2")
+        self.transport = target.connect(pool.host, outlet, self, self.approach, name, "h2")
         self.flush()
 
     # --- what the pool asks
@@ -87,8 +87,9 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
 
     @property
     def room(self) -> bool:
+        codec = self.codec
         most = self.pool.target.cluster.pool.max_concurrent_streams
-        return self.state < RETIRED and len(self._streams) < most and self.codec.capacity > 0
+        return self.state < RETIRED and len(self._streams) < most and len(codec.streams) < codec.most
 
     @property
     def tunnels(self) -> bool:
@@ -130,31 +131,6 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
         self.pool.forget(self)
 
     # --- what the streams ask
-
-    @property
-    def pending(self) -> int:
-        return self.transport.pending
-
-    @property
-    def remote(self) -> str:
-        return self.transport.remote
-
-    @property
-    def local(self) -> str:
-        return self.transport.local
-
-    @property
-    def security(self) -> Secured | None:
-        return self.transport.security
-
-    @property
-    def stale(self) -> bool:
-        """Only a connection that is idle may have been closed unseen: others are read."""
-        return not self.codec.streams and self.transport.stale
-
-    @property
-    def reused(self) -> bool:
-        return self.requests > 0
 
     def begin(self) -> None:
         self.requests += 1
@@ -265,7 +241,7 @@ class Http2Client(Handler, Multiplexed, ClientCarrier):
     def look(self) -> None:
         """Close what takes no request, and has none: an endpoint that allows no streams at all would have a connection
         of each request, until they are idle for too long."""
-        if not self._streams and self.codec.settled and not self.codec.capacity and not self.busy:
+        if not self.codec.most and self.codec.settled and not self.busy:
             self.retire()
 
     def goodbye(self, fault: Http2Fault) -> None:

@@ -9,7 +9,7 @@ from mypy_extensions import trait
 from ...reasons import Reason
 from ..http.head import Edits, RequestHead, ResponseHead
 from ..http.stream import Requester, Stream
-from ..transport import SILENT, Buffer, Secured
+from ..transport import SILENT, Buffer, Secured, Transport
 from .codes import CANCEL, NO_ERROR
 from .fault import Http2Fault
 from .head import Head, Pair
@@ -29,39 +29,12 @@ NEVER_MADE: Final = frozenset({Reason.UPSTREAM_CONNECTION_FAILURE, Reason.LOCAL_
 
 @trait
 class ClientCarrier:
-    """What a stream asks of its connection."""
+    """What a stream asks of its connection, which has sent so many `requests` by now."""
 
     __slots__ = ()
 
-    @property
-    def pending(self) -> int:
-        """Bytes that wait for the transport, whichever stream's they are."""
-        raise NotImplementedError
-
-    @property
-    def stale(self) -> bool:
-        """Whether the peer has closed the connection, though nobody has been told yet. Costs a system call."""
-        raise NotImplementedError
-
-    @property
-    def reused(self) -> bool:
-        """Whether it has carried a request before."""
-        raise NotImplementedError
-
-    @property
-    def remote(self) -> str:
-        """The endpoint's "address:port"."""
-        raise NotImplementedError
-
-    @property
-    def local(self) -> str:
-        """Our end's."""
-        raise NotImplementedError
-
-    @property
-    def security(self) -> Secured | None:
-        """The TLS that it goes over."""
-        raise NotImplementedError
+    transport: Transport
+    requests: int
 
     def begin(self) -> None:
         """One more request is sent."""
@@ -130,7 +103,7 @@ class ClientStream(Receiver, Stream):
         self._requester = requester
         self._method = head.method
         self._upgrade = head.fields.upgrade
-        self._first = not carrier.reused
+        self._first = not carrier.requests
         carrier.begin()
         over = ended and not data and not trailers and not self._upgrade
         stream = self._stream = codec.open(self, head.method == b"HEAD")
@@ -159,7 +132,7 @@ class ClientStream(Receiver, Stream):
         stream = self._stream
         self._requester = None
         if stream is None:
-            if self._carrier.stale:
+            if self.stale:
                 self._carrier.retire()
         elif self._tunnel is not None:
             self._tunnel.close()
@@ -179,17 +152,18 @@ class ClientStream(Receiver, Stream):
 
     @property
     def pending(self) -> int:
-        waiting = self._carrier.pending + (self._stream.pending if self._stream is not None else 0)
+        waiting = self._carrier.transport.pending + (self._stream.pending if self._stream is not None else 0)
         self._blocked = waiting > 0
         return waiting
 
     @property
     def reused(self) -> bool:
-        return self._carrier.reused
+        return self._carrier.requests > 0
 
     @property
     def stale(self) -> bool:
-        return self._carrier.stale
+        # Only a connection that is idle may have been closed unseen: others are read.
+        return not self._codec.streams and self._carrier.transport.stale
 
     @property
     def untouched(self) -> bool:
@@ -201,15 +175,15 @@ class ClientStream(Receiver, Stream):
 
     @property
     def remote(self) -> str:
-        return self._carrier.remote
+        return self._carrier.transport.remote
 
     @property
     def local(self) -> str:
-        return self._carrier.local
+        return self._carrier.transport.local
 
     @property
     def security(self) -> Secured | None:
-        return self._carrier.security
+        return self._carrier.transport.security
 
     # --- what the codec tells
 
@@ -269,7 +243,7 @@ class ClientStream(Receiver, Stream):
     def drained(self) -> None:
         if self._tunnel is not None:
             self._tunnel.drained()
-        elif self._blocked and not self._carrier.pending:
+        elif self._blocked and not self._carrier.transport.pending:
             self._unblock()
 
     def failed(self, fault: Http2Fault) -> None:

@@ -14,7 +14,7 @@ from .codes import (
     STREAM_CLOSED,
     name_of,
 )
-from .fault import ConnectionFault, Http2Fault, StreamFault, remote_reset
+from .fault import ConnectionFault, Http2Fault, remote_reset
 from .frames import (
     ACK,
     CONTINUATION,
@@ -51,6 +51,7 @@ from .stream import (
     REFUSE,
     REMOTE,
     RESET_BY_PEER,
+    Http2Stream,
 )
 from .watch import PREMATURE
 
@@ -59,8 +60,11 @@ SETTING_SIZE: Final = 6
 #: A field section in one frame, at the end of its stream.
 WHOLE: Final = END_HEADERS | END_STREAM
 
-#: A frame's header: its length in two pieces, type, flags, and stream (RFC 9113 section 4.1).
-unpack_header: Final = Struct(">HBBBI").unpack_from
+#: A frame's header: its length with its type behind, flags, and stream (RFC 9113 section 4.1).
+unpack_header: Final = Struct(">IBI").unpack_from
+
+#: The first of these in the longest frame, whatever its type.
+LONGEST: Final = MAX_FRAME << 8 | 0xFF
 
 
 class Http2Connection(Sections):
@@ -107,38 +111,35 @@ class Http2Connection(Sections):
             position = self._greet(data)
         need = HEADER_SIZE if self._greeted else len(PREFACE)
         last = size - HEADER_SIZE if self._greeted else -1
-        longest = MAX_FRAME if self.settled and not self._block_id else -1  # what needs no second look
-        high: int
-        low: int
-        kind: int
+        longest = LONGEST if self.settled and not self._block_id else -1  # what needs no second look
+        word: int
         flags: int
         id: int
         while position <= last:
-            high, low, kind, flags, id = unpack_header(data, position)
-            length = high << 8 | low
+            word, flags, id = unpack_header(data, position)
+            kind = word & 0xFF
             id &= MAX_31
-            if length > longest:
-                self._expect(kind, flags, id, length)
+            if word > longest:
+                self._expect(kind, flags, id, word >> 8)
             start = position + HEADER_SIZE
-            end = start + length
+            end = start + (word >> 8)
             if end > size:
-                need = HEADER_SIZE + length
+                need = end - position
                 break
+            position = end
             if kind == DATA:
-                self._read_data(id, flags, data, start, end)
+                self._read_data(id, flags, data[start:end])
             elif kind == HEADERS:
                 if flags | END_STREAM == WHOLE and id:  # most are
                     self._read_section(id, data[start:end], flags != END_HEADERS)
                 else:
                     self._read_headers(id, flags, data, start, end)
-                    longest = MAX_FRAME if not self._block_id else -1
+                    longest = LONGEST if not self._block_id else -1
                 if self.quota <= 0 and not self.broken:
-                    position = end
                     break
             else:
                 self._read_other(kind, flags, id, data[start:end])
-                longest = MAX_FRAME if self.settled and not self._block_id else -1
-            position = end
+                longest = LONGEST if self.settled and not self._block_id else -1
             if self.broken:
                 return
         if position < size:
@@ -185,50 +186,37 @@ class Http2Connection(Sections):
 
     # --- bodies
 
-    def _read_data(self, id: int, flags: int, data: bytes, start: int, end: int) -> None:
-        """DATA, of which `data` has the payload between `start` and `end`."""
-        size = length = end - start
+    def _read_data(self, id: int, flags: int, data: bytes) -> None:
+        """DATA, with its payload."""
+        size = length = len(data)
+        ended = flags & END_STREAM != 0
         stream = self.streams.get(id)
         if stream is None:
-            self._read_late_data(id, size, flags & END_STREAM != 0)
+            self._read_late_data(id, size, ended)
             return
         if flags & PADDED:
-            if start == end:
-                raise sized("DATA without pad length")
-            end -= data[start]
-            start += 1
-            length = end - start
-            if length < 0:
-                raise wrong("padding longer than DATA")
+            data = unpadded(data)
+            length = len(data)
         self.credit -= size
         if self.credit < 0:
             raise overdrawn()
-        ended = flags & END_STREAM != 0
-        if not length and not ended:
-            self.watch.empty()
-        try:
-            if stream.state & REMOTE:
-                raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "DATA after END_STREAM")
-            if size > stream.credit:
-                raise StreamFault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the stream's window")
-            if not self.server and not stream.headed:
-                raise violation("DATA before the response's head")
-            if stream.expected >= 0:
-                stream.expected -= length
-                if stream.expected < 0 or (ended and stream.expected):
-                    raise violation("body and content-length differ")
-        except StreamFault as error:
-            self._give_back(size)
-            self._refuse(stream, error.fault, ended)
-            return
         if length:
             self.watch.filled += 1
-        stream.credit -= size
+        elif not ended:
+            self.watch.empty()
+        if stream.state & REMOTE or size > stream.credit or not stream.headed or stream.expected >= 0:
+            fault = fault_of(stream, size, length, ended)
+            if fault is not None:
+                self._give_back(size)
+                self._refuse(stream, fault, ended)
+                return
         stream.untaken += size
+        state = stream.state
         if ended:
-            stream.state = ON_RECEIVED_END[stream.state]
-        over = stream.state == CLOSED
-        if stream.receiver.data(data[start:end], ended):
+            state = stream.state = ON_RECEIVED_END[state]
+        else:
+            stream.credit -= size
+        if stream.receiver.data(data, ended):
             if ended and stream.untaken == size:  # there is no more to come in this stream
                 stream.untaken = 0
                 self.owed += size
@@ -238,7 +226,7 @@ class Http2Connection(Sections):
                 self.taken(stream, size)
         elif size > length:
             self.taken(stream, size - length)
-        if over:
+        if state == CLOSED:
             self._release(stream, ENDED)
 
     def _read_late_data(self, id: int, size: int, ended: bool) -> None:
@@ -310,6 +298,8 @@ class Http2Connection(Sections):
             key = data[start] << 8 | data[start + 1]
             self.peer.take(key, int.from_bytes(data[start + 2 : start + 6], "big"), not self.server)
         self.settled = True
+        if not self.leaving:
+            self.most = self.peer.streams
         self._answer(SETTINGS_ACK)
         self._writer.resize(self.peer.table)
         if self.peer.window != window:
@@ -352,7 +342,7 @@ class Http2Connection(Sections):
         fault = Http2Fault(
             code, Reason.UPSTREAM_REFUSED_STREAM, f"GOAWAY {name_of(code)}", remote=True, unprocessed=True
         )
-        self.leaving = True
+        self._leave()
         if not self.server:  # a client's word is only a hint: it opens all streams itself
             for stream in [stream for stream in self.streams.values() if stream.id > last]:
                 if stream.id in self.streams:
@@ -373,6 +363,30 @@ class Http2Connection(Sections):
         """A stream that is not known must have been. Raises ConnectionFault."""
         if FOR_OTHERS[self._fate(id)] == BREAK:
             raise wrong(f"{text} on a stream that has not begun")
+
+
+def unpadded(data: bytes) -> bytes:
+    """The payload of DATA without its padding. Raises ConnectionFault."""
+    if not data:
+        raise sized("DATA without pad length")
+    if data[0] >= len(data):
+        raise wrong("padding longer than DATA")
+    return data[1 : len(data) - data[0]]
+
+
+def fault_of(stream: Http2Stream, size: int, length: int, ended: bool) -> Http2Fault | None:
+    """What is wrong with DATA of `size` bytes, of which `length` are of the body; counts them if nothing is."""
+    if stream.state & REMOTE:
+        return Http2Fault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "DATA after END_STREAM")
+    if size > stream.credit:
+        return Http2Fault(FLOW_CONTROL_ERROR, Reason.HTTP2_FLOW_CONTROL, "more DATA than the stream's window")
+    if not stream.headed:
+        return violation("DATA before the response's head").fault
+    if stream.expected >= 0:
+        stream.expected -= length
+        if stream.expected < 0 or (ended and stream.expected):
+            return violation("body and content-length differ").fault
+    return None
 
 
 def overdrawn() -> ConnectionFault:

@@ -8,7 +8,7 @@ from ...routing.fields import gather, leave_hop
 from ..grpc.status import NO_STATUS, read_status
 from ..http.errors import ProtocolError
 from ..http.fields import CONTENT_LENGTH, CONTROL, EXPECT, GRPC_STATUS, HOP, HOST, KINDS, OURS, PLAIN, SERVER
-from ..http.head import Edits, Fields, RequestFields, RequestHead, ResponseHead, weight_of
+from ..http.head import Edits, Fields, Memory, RequestFields, RequestHead, ResponseHead, weight_of
 from ..http.lines import CACHE, KNOWN_LENGTH, read_line, value_of
 from ..http.paths import split_path
 from .head import Head, Pair
@@ -52,6 +52,7 @@ def read_fields(head: Head, ended: bool) -> RequestFields:
     pairs: list[Pair] = []
     headers: dict[bytes, bytes] = {}
     fields = RequestFields([], frozenset(), headers)
+    fields.memory = Memory()
     for pair in head.fields:
         name, value = pair
         kind = KINDS.get(name, PLAIN)

@@ -111,7 +111,7 @@ class Sections(Sending):
                     raise StreamFault(STREAM_CLOSED, Reason.HTTP2_PROTOCOL_ERROR, "HEADERS after END_STREAM")
                 if section.excess is not None:
                     raise StreamFault(ENHANCE_YOUR_CALM, section.excess, "field section too large")
-                if self.server or stream.headed:
+                if stream.headed:
                     self._read_trailers(stream, section, ended)
                 else:
                     self._read_answer(stream, section, ended)
@@ -150,6 +150,7 @@ class Sections(Sending):
         self.watch.streams += 1
         self.watch.filled += 1
         stream = Http2Stream(id, NOBODY, self.limits.window, self.peer.window, self.now)
+        stream.headed = True
         if ended:
             stream.state = REMOTE
         if len(self.streams) >= self.limits.streams:

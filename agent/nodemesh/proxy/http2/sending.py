@@ -54,7 +54,7 @@ class Sending(Windows):
     """What both sides of a connection may do. `now` is the time of the last call that had one."""
 
     __slots__ = (
-        "role", "server", "streams", "last", "now", "settled", "acknowledged", "leaving", "control", "kept", "_writer",
+        "role", "server", "streams", "most", "last", "now", "settled", "acknowledged", "leaving", "control", "kept", "_writer",
         "_closed", "_resets", "_accepted",
     )  # fmt: skip
 
@@ -68,6 +68,7 @@ class Sending(Windows):
         self.settled = False  # the peer's settings have come
         self.acknowledged = False  # the peer knows ours
         self.leaving = False  # the peer, or we, said GOAWAY: no new streams of ours
+        self.most = UNSETTLED_STREAMS  # client: so many streams may be open, or are open, at once
         self.control = 0  # answers to the peer's frames since `flushed`
         self.kept = 0  # bytes of bodies that the streams' users keep until somebody takes them
         self._accepted = MAX_31  # by our last GOAWAY: the peer's streams beyond it are ignored
@@ -97,9 +98,7 @@ class Sending(Windows):
     @property
     def capacity(self) -> int:
         """Client: how many streams may be opened now."""
-        if self.leaving or self.broken or self.last + 2 > LAST_ID:
-            return 0
-        return max((self.peer.streams if self.settled else UNSETTLED_STREAMS) - len(self.streams), 0)
+        return max(self.most - len(self.streams), 0)
 
     def ping(self, payload: bytes) -> None:
         """Eight bytes that come back to `Role.ponged`."""
@@ -109,14 +108,14 @@ class Sending(Windows):
     def drain(self) -> None:
         """The first of two GOAWAYs: the peer is to open no more streams; those on their way are still served."""
         if not self.broken:
-            self.leaving = True
+            self._leave()
             self.out.append(write_goaway(MAX_31 if self.server else 0, NO_ERROR, b""))
 
     def finish(self) -> None:
         """The second GOAWAY, a round trip or more after `drain`: streams that come from now on are not looked at. When
         `streams` is empty the connection can be closed."""
         if not self.broken:
-            self.leaving = True
+            self._leave()
             self._accepted = self._last_accepted()
             self.out.append(write_goaway(self._accepted, NO_ERROR, b""))
 
@@ -128,6 +127,7 @@ class Sending(Windows):
         """The transport is gone: all streams fail with this."""
         if not self.broken:
             self.broken = True
+            self._leave()
             self._fail_streams(fault)
 
     def _break(self, fault: Http2Fault) -> None:
@@ -136,8 +136,14 @@ class Sending(Windows):
             text = fault.text.encode("ascii", "replace")[:MAX_TEXT]
             self.out.append(write_goaway(self._last_accepted(), fault.code, text))
             self.broken = True
+            self._leave()
             self._fail_streams(fault)
             self.role.broken(fault)
+
+    def _leave(self) -> None:
+        """Client: no stream is opened from here on."""
+        self.leaving = True
+        self.most = 0
 
     def _last_accepted(self) -> int:
         """The peer's last stream that we may have acted on."""
@@ -153,6 +159,8 @@ class Sending(Windows):
     def open(self, receiver: Receiver, bodiless: bool) -> Http2Stream:
         """Client: a stream, where there is `capacity`; its head comes next. `bodiless`: the request is HEAD."""
         self.last += 2
+        if self.last + 2 > LAST_ID:
+            self._leave()
         stream = Http2Stream(self.last, receiver, self.limits.window, self.peer.window, self.now)
         stream.bodiless = bodiless
         self.streams[stream.id] = stream

@@ -178,10 +178,6 @@ class Http2Server(Handler, ServerCarrier):
 
     # --- what the streams call
 
-    @property
-    def pending(self) -> int:
-        return self.transport.pending
-
     def flush(self) -> None:
         """What all streams have to say goes out together, unless it is much, or the gate is to know what waits."""
         codec = self.codec

@@ -42,10 +42,7 @@ class ServerCarrier:
 
     __slots__ = ()
 
-    @property
-    def pending(self) -> int:
-        """Bytes that wait for the transport, whichever stream's they are."""
-        raise NotImplementedError
+    transport: Transport
 
     def flush(self) -> None:
         """Send what the codec has to be sent."""
@@ -165,7 +162,7 @@ class ServerStream(Receiver, Responder):
     def drained(self) -> None:
         if self._tunnel is not None:
             self._tunnel.drained()
-        elif self._blocked and not self._carrier.pending:
+        elif self._blocked and not self._carrier.transport.pending:
             self._unblock()
 
     def failed(self, fault: Http2Fault) -> None:
@@ -275,7 +272,7 @@ class ServerStream(Receiver, Responder):
 
     def _waits(self) -> bool:
         """Whether what was sent waits for the client, so that no more should come for now."""
-        self._blocked = self.stream.pending > 0 or self._carrier.pending > 0
+        self._blocked = self.stream.pending > 0 or self._carrier.transport.pending > 0
         return self._blocked
 
     def _take_early(self) -> bytes:

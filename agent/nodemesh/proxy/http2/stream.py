@@ -66,7 +66,7 @@ class Http2Stream:
         self.receiver = receiver
         self.state = OPEN
         # what comes
-        self.headed = False  # the final head has come
+        self.headed = False  # the request's head has come, or the final response's
         self.informed = 0  # interim heads so far
         self.bodiless = False  # the answer to HEAD: its content-length is of no body
         self.expected = UNKNOWN  # bytes of the body that are still to come
